@@ -1,0 +1,233 @@
+/** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
+import { isLongerThan } from "./protocol.ts";
+
+/** Most characters in one frame to a client; longer streams go out as several frames. */
+export const MAX_FRAME = 65_536;
+
+/**
+ * Bytes of a connection's names that its attachment may take. The runtime allows 16,384 in all,
+ * https://developers.cloudflare.com/durable-objects/best-practices/websockets/
+ */
+const MAX_ATTACHED_BYTES = 15_000;
+
+/** Sent to a client whose stream would have a hole: come back and subscribe again. */
+export const TRY_AGAIN = 1013;
+/** Sent to a client that broke a limit. */
+export const POLICY = 1008;
+
+/** What survives hibernation, as the socket's attachment. A socket that we have closed has none. */
+interface Attachment {
+  channels: string[];
+}
+
+export interface Connection {
+  readonly socket: WebSocket;
+  readonly channels: Set<string>;
+  /** Lines gathered for the next frame. */
+  outgoing: string;
+  closed: boolean;
+}
+
+function isAttachment(value: unknown): value is Attachment {
+  return typeof value === "object" && value !== null && "channels" in value && Array.isArray(value.channels);
+}
+
+/** Bytes that one name takes in an attachment: V8 writes Latin-1 as it is and all else as UTF-16. */
+function attachedBytes(name: string): number {
+  return 8 + name.length * (isLongerThan(name, name.length) ? 2 : 1);
+}
+
+/**
+ * Holds the sockets and an index from channel to sockets. What is said to them is gathered until
+ * `flush`, which sends each socket one frame with all of it, in the order in which it was said.
+ */
+export class Connections {
+  readonly #context: DurableObjectState;
+  readonly #onOutgoing: () => void;
+  readonly #bySocket = new Map<WebSocket, Connection>();
+  readonly #byChannel = new Map<string, Set<Connection>>();
+  readonly #unflushed = new Set<Connection>();
+  /** Lines of one channel in a row, not yet handed to each of its subscribers. */
+  #run: { channel: string; lines: string } | undefined;
+  #subscriptions = 0;
+
+  /**
+   * Takes up the sockets that hibernated with this object.
+   * @param onOutgoing called when something has been gathered, so that a flush is due
+   */
+  constructor(context: DurableObjectState, onOutgoing: () => void) {
+    this.#context = context;
+    this.#onOutgoing = onOutgoing;
+    for (const socket of context.getWebSockets()) {
+      const attached: unknown = socket.deserializeAttachment();
+      if (!isAttachment(attached)) continue;
+      const connection = this.#add(socket);
+      for (const channel of attached.channels) this.#index(connection, channel);
+    }
+  }
+
+  get size(): number {
+    return this.#bySocket.size;
+  }
+
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
+  /** The channels that have subscribers here. */
+  get channels(): Iterable<string> {
+    return this.#byChannel.keys();
+  }
+
+  /** How many are subscribed to `channel` here. */
+  subscribers(channel: string): number {
+    return this.#byChannel.get(channel)?.size ?? 0;
+  }
+
+  /** Takes a new socket in, subscribed to nothing yet. */
+  accept(socket: WebSocket): Connection {
+    this.#context.acceptWebSocket(socket);
+    socket.serializeAttachment({ channels: [] } satisfies Attachment);
+    return this.#add(socket);
+  }
+
+  /** The connection of a socket; undefined once it has been removed. */
+  of(socket: WebSocket): Connection | undefined {
+    return this.#bySocket.get(socket);
+  }
+
+  /** Whether `connection` could have one more subscription, as far as its attachment goes. */
+  hasRoomFor(connection: Connection, channel: string): boolean {
+    let bytes = attachedBytes(channel);
+    for (const name of connection.channels) bytes += attachedBytes(name);
+    return bytes <= MAX_ATTACHED_BYTES;
+  }
+
+  /** Subscribes `connection`, which must not be subscribed yet. */
+  subscribe(connection: Connection, channel: string): void {
+    this.#endRun();
+    this.#index(connection, channel);
+    this.#attach(connection);
+  }
+
+  /** Unsubscribes `connection`, which must be subscribed. */
+  unsubscribe(connection: Connection, channel: string): void {
+    this.#endRun();
+    this.#unindex(connection, channel);
+    this.#attach(connection);
+  }
+
+  /** Forgets `connection` and its subscriptions. */
+  remove(connection: Connection): void {
+    this.#endRun();
+    for (const channel of connection.channels) this.#unindex(connection, channel);
+    connection.closed = true;
+    this.#bySocket.delete(connection.socket);
+    this.#unflushed.delete(connection);
+  }
+
+  /** Sends what is gathered for `connection`, then closes it and forgets it. */
+  close(connection: Connection, code: number, reason: string): void {
+    this.#endRun();
+    this.#send(connection);
+    this.remove(connection);
+    connection.socket.serializeAttachment(null);
+    try {
+      connection.socket.close(code, reason);
+    } catch {
+      // It was closed from the other side; then there is nothing to do.
+    }
+  }
+
+  /** Those subscribed to `channel`, as they are now. */
+  subscribersOf(channel: string): Connection[] {
+    return [...(this.#byChannel.get(channel) ?? [])];
+  }
+
+  /** Gathers a line for one connection. */
+  tell(connection: Connection, line: string): void {
+    if (connection.closed) return;
+    this.#endRun();
+    this.#gather(connection, line);
+    this.#onOutgoing();
+  }
+
+  /** Gathers lines for everyone subscribed to `channel`. */
+  publish(channel: string, lines: string): void {
+    if (!this.#byChannel.has(channel)) return;
+    if (this.#run?.channel === channel) {
+      this.#run.lines += lines;
+      return;
+    }
+    this.#endRun();
+    this.#run = { channel, lines };
+    this.#onOutgoing();
+  }
+
+  /** Sends what has been gathered. */
+  flush(): void {
+    this.#endRun();
+    for (const connection of this.#unflushed) this.#send(connection);
+    this.#unflushed.clear();
+  }
+
+  /** Before anything else is gathered or anyone comes or goes, a run must have reached its readers. */
+  #endRun(): void {
+    if (!this.#run) return;
+    const { channel, lines } = this.#run;
+    this.#run = undefined;
+    for (const connection of this.#byChannel.get(channel) ?? []) this.#gather(connection, lines);
+  }
+
+  #gather(connection: Connection, lines: string): void {
+    if (connection.outgoing === "") this.#unflushed.add(connection);
+    connection.outgoing += lines;
+  }
+
+  #send(connection: Connection): void {
+    const text = connection.outgoing;
+    connection.outgoing = "";
+    try {
+      for (let from = 0; from < text.length; ) {
+        const to = endOfFrame(text, from);
+        connection.socket.send(from === 0 && to === text.length ? text : text.slice(from, to));
+        from = to;
+      }
+    } catch {
+      // The socket has been closed from the other side; its close event removes it.
+    }
+  }
+
+  #add(socket: WebSocket): Connection {
+    const connection = { socket, channels: new Set<string>(), outgoing: "", closed: false };
+    this.#bySocket.set(socket, connection);
+    return connection;
+  }
+
+  #index(connection: Connection, channel: string): void {
+    connection.channels.add(channel);
+    this.#subscriptions += 1;
+    const subscribers = this.#byChannel.get(channel);
+    if (subscribers) subscribers.add(connection);
+    else this.#byChannel.set(channel, new Set([connection]));
+  }
+
+  #unindex(connection: Connection, channel: string): void {
+    connection.channels.delete(channel);
+    this.#subscriptions -= 1;
+    const subscribers = this.#byChannel.get(channel);
+    subscribers?.delete(connection);
+    if (subscribers?.size === 0) this.#byChannel.delete(channel);
+  }
+
+  #attach(connection: Connection): void {
+    connection.socket.serializeAttachment({ channels: [...connection.channels] } satisfies Attachment);
+  }
+}
+
+/** Where a frame that begins at `from` ends: after a whole line, within MAX_FRAME if one line allows it. */
+function endOfFrame(text: string, from: number): number {
+  if (text.length - from <= MAX_FRAME) return text.length;
+  const end = text.lastIndexOf("\n", from + MAX_FRAME - 1);
+  return (end > from ? end : text.indexOf("\n", from)) + 1;
+}

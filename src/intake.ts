@@ -1,0 +1,211 @@
+/** The receiving end of links: the channels this object hears on behalf of its own listeners. */
+import { ATTEMPTS, backoff, type Delivery, type DeliveryAnswer, type World } from "./links.ts";
+import type { Farewell } from "./stats.ts";
+
+/** What the links of an object need from the object itself. */
+export interface Listeners {
+  /** Whether anyone here wants to hear `channel`. */
+  listens(channel: string): boolean;
+  /** Hands `count` messages of `channel`, as lines, to those who listen. */
+  hear(channel: string, lines: string, count: number): void;
+  /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
+  lose(channel: string): void;
+  /** What the root of `channel` has to remember of a link of this object's that has ended. */
+  farewell(channel: string): Farewell | undefined;
+  /** The root of `channel` has what `farewell` gave, and counts on a link since `epoch`, if any. */
+  farewellKept(channel: string, epoch: number | undefined): void;
+}
+
+/** A link that this object has asked for. */
+interface Want {
+  readonly channel: string;
+  epoch: number;
+  /** The place of the newest message that has arrived; unknown after this object left memory. */
+  last: number | undefined;
+  /** Ends when the root has answered; undefined once it has. */
+  asking: Promise<void> | undefined;
+  /** Those who wait for a place to be reached. */
+  waiting: { place: number; reached: () => void }[];
+}
+
+/** Storage has the epoch of each link asked for, under `want:<channel>`. */
+const WANT = "want:";
+
+/** A link that could not be had: the channel's object did not answer. */
+export class Unreachable extends Error {}
+
+export class Intake {
+  readonly #world: World;
+  readonly #listeners: Listeners;
+  readonly #wants = new Map<string, Want>();
+  #newestEpoch = 0;
+
+  constructor(world: World, listeners: Listeners) {
+    this.#world = world;
+    this.#listeners = listeners;
+  }
+
+  /** Whether messages of `channel` arrive here. */
+  isLinked(channel: string): boolean {
+    const want = this.#want(channel);
+    return want !== undefined && want.asking === undefined;
+  }
+
+  /**
+   * Links this object to `channel`, if it is not. Ends when messages placed from now on will arrive.
+   * @throws Unreachable if the channel's object does not answer
+   */
+  async join(channel: string): Promise<void> {
+    const want = this.#want(channel) ?? this.#ask(channel);
+    await want.asking;
+  }
+
+  /** Ends the link to `channel`; to be called when nobody here listens to it any more. */
+  leave(channel: string): void {
+    const want = this.#want(channel);
+    if (!want) return;
+    this.#drop(want);
+    this.#world.keep(this.#unlink(want));
+  }
+
+  /** Leaves every channel that nobody here listens to: links that a crash left behind. */
+  leaveUnheard(): void {
+    for (const [key] of [...this.#world.store.list(WANT)]) {
+      const channel = key.slice(WANT.length);
+      if (this.isLinked(channel) && !this.#listeners.listens(channel)) this.leave(channel);
+    }
+  }
+
+  /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
+  deliver(delivery: Delivery): DeliveryAnswer {
+    const { channel, epoch } = delivery;
+    const want = this.#want(channel);
+    if (want?.epoch !== epoch) return this.#gone(channel);
+    const heard = want.asking !== undefined || this.#listeners.listens(channel);
+    if (heard && !this.#isMissingSome(want, delivery)) {
+      this.#take(want, delivery);
+      return { gone: false };
+    }
+    this.#drop(want);
+    if (heard) this.#listeners.lose(channel);
+    return this.#gone(channel);
+  }
+
+  /** Ends when the message at `place` has been handed on here, or never will be; at once if not linked. */
+  reached(channel: string, place: number): Promise<void> | undefined {
+    const want = this.#want(channel);
+    if (!want || want.asking || want.last === undefined || want.last >= place) return undefined;
+    return new Promise((reached) => want.waiting.push({ place, reached }));
+  }
+
+  #want(channel: string): Want | undefined {
+    const known = this.#wants.get(channel);
+    if (known) return known;
+    const epoch = this.#world.store.get<number>(WANT + channel);
+    if (epoch === undefined) return undefined;
+    return this.#add({ channel, epoch, last: undefined, asking: undefined, waiting: [] });
+  }
+
+  #add(want: Want): Want {
+    this.#newestEpoch = Math.max(this.#newestEpoch, want.epoch);
+    this.#wants.set(want.channel, want);
+    return want;
+  }
+
+  /** Epochs are times, so they rise across crashes and when storage has been emptied. */
+  #nextEpoch(): number {
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#world.now());
+    return this.#newestEpoch;
+  }
+
+  #ask(channel: string): Want {
+    const want: Want = { channel, epoch: this.#nextEpoch(), last: undefined, asking: undefined, waiting: [] };
+    want.asking = this.#untilLinked(want);
+    return this.#add(want);
+  }
+
+  async #untilLinked(want: Want): Promise<void> {
+    const { channel } = want;
+    this.#world.store.put(WANT + channel, want.epoch);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const farewell = this.#listeners.farewell(channel);
+        const root = this.#world.peer(channel);
+        const answer = await root.link({ from: this.#world.name, epoch: want.epoch, farewell });
+        if (this.#wants.get(channel) !== want) break;
+        if ("after" in answer) {
+          this.#listeners.farewellKept(channel, want.epoch);
+          want.last ??= answer.after;
+          want.asking = undefined;
+          return;
+        }
+        this.#newestEpoch = Math.max(this.#newestEpoch, answer.newer);
+        want.epoch = this.#nextEpoch();
+        this.#world.store.put(WANT + channel, want.epoch);
+      } catch {
+        if (attempt < ATTEMPTS) await this.#world.sleep(backoff(attempt));
+      }
+      if (attempt >= ATTEMPTS || this.#wants.get(channel) !== want) break;
+    }
+    if (this.#wants.get(channel) === want) this.#drop(want);
+    throw new Unreachable(`no answer from the channel's object`);
+  }
+
+  async #unlink(want: Want): Promise<void> {
+    // An unlink that overtook its link would leave that one behind.
+    await want.asking?.catch(() => {});
+    const { channel, epoch } = want;
+    const farewell = this.#listeners.farewell(channel);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      try {
+        await this.#world.peer(channel).unlink({ from: this.#world.name, epoch, farewell });
+        if (farewell) this.#listeners.farewellKept(channel, undefined);
+        return;
+      } catch {
+        // If no attempt succeeds, the root learns it from the answer to its next delivery.
+        await this.#world.sleep(backoff(attempt));
+      }
+    }
+  }
+
+  #gone(channel: string): DeliveryAnswer {
+    // A newer link of this object's keeps its figures; only when there is none are they handed over.
+    if (this.#want(channel)) return { gone: true };
+    return { gone: true, farewell: this.#listeners.farewell(channel) };
+  }
+
+  #drop(want: Want): void {
+    this.#wants.delete(want.channel);
+    this.#world.store.delete(WANT + want.channel);
+    for (const { reached } of want.waiting) reached();
+  }
+
+  /**
+   * True if a message before those in `delivery` never came, or nobody can know: after this object
+   * left memory it trusts the sender's word on what it has, but not about a call that may have been
+   * carried out while it still was in memory.
+   */
+  #isMissingSome(want: Want, { after, again, lost }: Delivery): boolean {
+    return lost || (want.last === undefined ? again : after > want.last);
+  }
+
+  #take(want: Want, { channel, after, count, lines }: Delivery): void {
+    const known = want.last === undefined ? 0 : Math.min(want.last - after, count);
+    if (known < count) this.#listeners.hear(channel, dropLines(lines, known), count - known);
+    want.last = Math.max(want.last ?? 0, after + count);
+    this.#releaseWaiting(want, want.last);
+  }
+
+  #releaseWaiting(want: Want, last: number): void {
+    if (want.waiting.length === 0) return;
+    for (const { place, reached } of want.waiting) if (place <= last) reached();
+    want.waiting = want.waiting.filter(({ place }) => place > last);
+  }
+}
+
+/** `lines` without the first `n` of them. */
+function dropLines(lines: string, n: number): string {
+  let from = 0;
+  for (let i = 0; i < n; i++) from = lines.indexOf("\n", from) + 1;
+  return lines.slice(from);
+}

@@ -1,0 +1,88 @@
+/**
+ * Links: how one object subscribes to another, so that a channel's listeners form a tree.
+ *
+ * An object asks a channel's root for a link and from then on gets every message of that channel,
+ * whatever the number of its own listeners. This file holds what the two ends say to each other and
+ * what they need from the world; `feed.ts` is the end that delivers, `intake.ts` the end that
+ * receives, `uplink.ts` the way of announcements towards a root. None of them knows of Workers, so a
+ * simulated network can drive them.
+ *
+ * Two numbers keep the ends in step when calls are slow, fail, or overtake one another:
+ *
+ * - An **epoch** names one asking of one link. The asker raises it each time it asks anew; whatever
+ *   ends a link says the newest epoch that it means, so it can never end one asked for later.
+ * - A **sequence** number names a message's place in its channel's order. A delivery says after which
+ *   place it goes on, so the receiver drops what it has and notices what it missed.
+ *
+ * A call that fails has been carried out, will be soon, or never is: its sender cannot know.
+ */
+import type { Farewell } from "./stats.ts";
+
+export interface LinkRequest {
+  /** Name of the object that asks. */
+  from: string;
+  epoch: number;
+  /** Figures of an earlier link, for the root to keep if it has not yet. */
+  farewell?: Farewell | undefined;
+}
+
+/** Either the place after which deliveries go on, or the epoch that a new request has to exceed. */
+export type LinkAnswer = { after: number } | { newer: number };
+
+export interface Delivery {
+  channel: string;
+  epoch: number;
+  /** The place of the message before the first one here. */
+  after: number;
+  /** How many messages there are. */
+  count: number;
+  /** The messages as lines, one after another. */
+  lines: string;
+  /** Set when these messages may have been delivered before, by a call whose fate is unknown. */
+  again: boolean;
+  /** Set when messages have been lost on this link; then it carries none and ends the link. */
+  lost: boolean;
+}
+
+/** `gone` ends the link: nobody listens there under that epoch. */
+export type DeliveryAnswer = { gone: false } | { gone: true; farewell?: Farewell | undefined };
+
+/** What one object asks of another. Every call may be late, fail, or be carried out and still fail. */
+export interface Peer {
+  link(request: LinkRequest): Promise<LinkAnswer>;
+  unlink(request: LinkRequest): Promise<void>;
+  deliver(delivery: Delivery): Promise<DeliveryAnswer>;
+  /** Gives `count` messages, formatted as lines, their places; answers with the last one's. */
+  announce(lines: string, count: number): Promise<number>;
+}
+
+/** An object's durable memory; writes are atomic with everything else done in the same turn. */
+export interface Store {
+  get<T>(key: string): T | undefined;
+  put<T>(key: string, value: T): void;
+  delete(key: string): void;
+  list<T>(prefix: string): Iterable<[key: string, value: T]>;
+  /** Gives the storage back if it has become empty, so that a channel costs nothing once it is over. */
+  release(): void;
+}
+
+/** What links need from the object they live in. */
+export interface World {
+  /** Name of this object. */
+  readonly name: string;
+  readonly store: Store;
+  peer(object: string): Peer;
+  /** Milliseconds since 1970. */
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+  /** Keeps this object in memory until `work` has ended. */
+  keep(work: Promise<unknown>): void;
+}
+
+/** Attempts at a call that may be repeated, before the far side counts as unreachable. */
+export const ATTEMPTS = 5;
+
+/** Milliseconds to wait before attempt `n` (1 is the first repeat): 50, 200, 800, 3200, ... */
+export function backoff(n: number): number {
+  return 50 * 4 ** (n - 1);
+}

@@ -1,0 +1,41 @@
+/** The operator's settings: read from the Worker's variables, each with a default. */
+
+export interface Settings {
+  /** Longest line a client may send, in bytes, its end not counted. */
+  maxLineBytes: number;
+  /** Channels one connection may be subscribed to, `all` included. */
+  maxChannelsPerConnection: number;
+  /** Bytes that may wait for one connection or one link, in either direction. */
+  maxBufferedBytes: number;
+}
+
+export type Variables = Readonly<Record<string, unknown>>;
+
+/** A setting that cannot be used; the message names it and says what would do. */
+export class SettingError extends Error {}
+
+/**
+ * Reads the settings.
+ * @throws SettingError naming the first variable that is out of range
+ */
+export function readSettings(variables: Variables): Settings {
+  return {
+    maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
+    maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
+    maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
+  };
+}
+
+function wholeNumber(
+  variables: Variables,
+  name: string,
+  fallback: number,
+  least: number,
+  most: number,
+): number {
+  const value = variables[name];
+  if (value === undefined || value === "") return fallback;
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number >= least && number <= most) return number;
+  throw new SettingError(`${name} must be a whole number from ${least} to ${most}, not '${String(value)}'`);
+}

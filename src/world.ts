@@ -1,0 +1,67 @@
+/** What links need from the world, made of what Workers offer. */
+
+import type { Peer, Store, World } from "./links.ts";
+import type { Env } from "./worker.ts";
+
+/** A call between objects that takes longer than this has failed, in milliseconds. */
+const CALL_TIMEOUT = 10_000;
+
+/** The world of the object that `context` belongs to. */
+export function worldOf(context: DurableObjectState, env: Env): World {
+  const { name } = context.id;
+  if (name === undefined) throw new Error("a channel's object is only ever reached by its name");
+  return {
+    name,
+    store: storeOf(context.storage),
+    peer: (object) => peerOf(env, object),
+    now: Date.now,
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    keep: (work) => context.waitUntil(work),
+  };
+}
+
+function storeOf(storage: DurableObjectStorage): Store {
+  const { kv } = storage;
+  let changed = false;
+  return {
+    get: (key) => kv.get(key),
+    put: (key, value) => {
+      changed = true;
+      kv.put(key, value);
+    },
+    delete: (key) => {
+      changed = kv.delete(key) || changed;
+    },
+    list: (prefix) => kv.list({ prefix }),
+    release: () => {
+      if (!changed) return;
+      for (const _ of kv.list({ limit: 1 })) return;
+      changed = false;
+      void storage.deleteAll();
+    },
+  };
+}
+
+/** A new stub each time, because one whose object has crashed stays broken. */
+function peerOf(env: Env, object: string): Peer {
+  const stub = env.CHANNEL.getByName(object);
+  return {
+    link: (request) => inTime(async () => stub.link(request)),
+    unlink: (request) => inTime(async () => stub.unlink(request)),
+    deliver: (delivery) => inTime(async () => stub.deliver(delivery)),
+    announce: (lines, count) => inTime(async () => stub.announce(lines, count)),
+  };
+}
+
+/**
+ * The outcome of a call to another object, or a failure if there is none in time. The call may still
+ * be carried out after that.
+ */
+export function inTime<T>(call: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("no answer in time")), CALL_TIMEOUT);
+    call()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
+}
