@@ -20,8 +20,22 @@ interface Attachment {
   channels: string[];
 }
 
+/** What is used of a WebSocket of the runtime's. */
+export interface Socket {
+  send(text: string): void;
+  close(code: number, reason: string): void;
+  serializeAttachment(attachment: unknown): void;
+  deserializeAttachment(): unknown;
+}
+
+/** Where the runtime keeps the sockets of an object while that is not in memory. */
+export interface Sockets {
+  acceptWebSocket(socket: Socket): void;
+  getWebSockets(): Socket[];
+}
+
 export interface Connection {
-  readonly socket: WebSocket;
+  readonly socket: Socket;
   readonly channels: Set<string>;
   /** Lines gathered for the next frame. */
   outgoing: string;
@@ -42,9 +56,9 @@ function attachedBytes(name: string): number {
  * `flush`, which sends each socket one frame with all of it, in the order in which it was said.
  */
 export class Connections {
-  readonly #context: DurableObjectState;
+  readonly #sockets: Sockets;
   readonly #onOutgoing: () => void;
-  readonly #bySocket = new Map<WebSocket, Connection>();
+  readonly #bySocket = new Map<Socket, Connection>();
   readonly #byChannel = new Map<string, Set<Connection>>();
   readonly #unflushed = new Set<Connection>();
   /** Lines of one channel in a row, not yet handed to each of its subscribers. */
@@ -55,10 +69,10 @@ export class Connections {
    * Takes up the sockets that hibernated with this object.
    * @param onOutgoing called when something has been gathered, so that a flush is due
    */
-  constructor(context: DurableObjectState, onOutgoing: () => void) {
-    this.#context = context;
+  constructor(sockets: Sockets, onOutgoing: () => void) {
+    this.#sockets = sockets;
     this.#onOutgoing = onOutgoing;
-    for (const socket of context.getWebSockets()) {
+    for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
       if (!isAttachment(attached)) continue;
       const connection = this.#add(socket);
@@ -85,14 +99,14 @@ export class Connections {
   }
 
   /** Takes a new socket in, subscribed to nothing yet. */
-  accept(socket: WebSocket): Connection {
-    this.#context.acceptWebSocket(socket);
+  accept(socket: Socket): Connection {
+    this.#sockets.acceptWebSocket(socket);
     socket.serializeAttachment({ channels: [] } satisfies Attachment);
     return this.#add(socket);
   }
 
   /** The connection of a socket; undefined once it has been removed. */
-  of(socket: WebSocket): Connection | undefined {
+  of(socket: Socket): Connection | undefined {
     return this.#bySocket.get(socket);
   }
 
@@ -198,7 +212,7 @@ export class Connections {
     }
   }
 
-  #add(socket: WebSocket): Connection {
+  #add(socket: Socket): Connection {
     const connection = { socket, channels: new Set<string>(), outgoing: "", closed: false };
     this.#bySocket.set(socket, connection);
     return connection;

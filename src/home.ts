@@ -3,7 +3,7 @@
  * them, whether this object orders them or another one does.
  */
 import { Commands, Refusal, type Service } from "./commands.ts";
-import { type Connection, Connections, POLICY, TRY_AGAIN } from "./connections.ts";
+import { type Connection, Connections, POLICY, type Socket, type Sockets, TRY_AGAIN } from "./connections.ts";
 import type { Feed } from "./feed.ts";
 import { Intake, type Listeners } from "./intake.ts";
 import type { Delivery, DeliveryAnswer, World } from "./links.ts";
@@ -17,16 +17,14 @@ const JOIN_GRACE = 2_000;
 
 /** What a home needs from the object that it is part of. */
 export interface House {
-  context: DurableObjectState;
   world: World;
+  sockets: Sockets;
   settings: Settings;
   stats: Stats;
   /** The order of the object's own channel. */
   feed: Feed;
   /** Something has been gathered, so that a flush is due. */
   flushSoon(): void;
-  /** Something is unfinished that no event will bring back to mind. */
-  lookAgain(): void;
   /** The lines that answer `info`. */
   info(): Promise<string>;
 }
@@ -40,7 +38,7 @@ export class Home implements Listeners, Service {
 
   constructor(house: House) {
     this.#house = house;
-    this.#connections = new Connections(house.context, house.flushSoon);
+    this.#connections = new Connections(house.sockets, house.flushSoon);
     this.#intake = new Intake(house.world, this);
     this.#uplink = new Uplink(house.world, house.settings.maxBufferedBytes);
     this.#commands = new Commands(this, house.settings);
@@ -50,20 +48,20 @@ export class Home implements Listeners, Service {
   // --- sockets
 
   /** Takes a new socket in; its greeting says that it is subscribed to this channel and to `all`. */
-  opened(socket: WebSocket): Promise<void> {
+  opened(socket: Socket): Promise<void> {
     const connection = this.#connections.accept(socket);
     this.#house.stats.count("connections");
     this.#house.stats.holds(this.#connections.size);
     return this.#commands.begin(connection, this.#greet(connection));
   }
 
-  received(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> | undefined {
+  received(socket: Socket, frame: string | ArrayBuffer): Promise<void> | undefined {
     const connection = this.#connections.of(socket);
     return connection && this.#commands.receive(connection, frame);
   }
 
   /** Forgets a socket that has closed. */
-  closed(socket: WebSocket): void {
+  closed(socket: Socket): void {
     const connection = this.#connections.of(socket);
     if (connection) this.#depart(connection, () => this.#connections.remove(connection));
   }
@@ -150,7 +148,8 @@ export class Home implements Listeners, Service {
 
   async #joinAndAdd(connection: Connection, channel: string): Promise<void> {
     try {
-      await this.#intake.join(channel);
+      // Another connection that waited for the same link may have ended it again by leaving.
+      while (!this.#intake.isLinked(channel)) await this.#intake.join(channel);
     } catch {
       throw new Refusal("cannot subscribe: the channel's object does not answer; try again");
     }
@@ -215,7 +214,7 @@ export class Home implements Listeners, Service {
   /** Links this object to `all` if its sockets need that; undefined if they do not. */
   joinEveryone(): Promise<void> | undefined {
     if (this.hearsEveryone) return undefined;
-    const joined = this.#intake.join(EVERYONE).catch(() => this.#house.lookAgain());
+    const joined = this.#intake.join(EVERYONE).catch(() => this.#house.world.watch());
     this.#house.world.keep(joined);
     return joined;
   }

@@ -16,7 +16,8 @@
  *
  * A call that fails has been carried out, will be soon, or never is: its sender cannot know.
  */
-import type { Farewell } from "./stats.ts";
+import type { ServiceFigures } from "./census.ts";
+import type { Farewell, Figures } from "./stats.ts";
 
 export interface LinkRequest {
   /** Name of the object that asks. */
@@ -47,13 +48,30 @@ export interface Delivery {
 /** `gone` ends the link: nobody listens there under that epoch. */
 export type DeliveryAnswer = { gone: false } | { gone: true; farewell?: Farewell | undefined };
 
+/** Announcements for the root of a channel to place next to each other. */
+export interface Batch {
+  /** Name of the object they come from. */
+  from: string;
+  /** Rises from batch to batch, so that one which its sender has given up cannot come after a later one. */
+  number: number;
+  count: number;
+  /** The messages as lines, one after another. */
+  lines: string;
+}
+
+/** Either the place of the last message, or the number that a batch has to exceed to be placed. */
+export type BatchAnswer = { last: number } | { newer: number };
+
 /** What one object asks of another. Every call may be late, fail, or be carried out and still fail. */
 export interface Peer {
   link(request: LinkRequest): Promise<LinkAnswer>;
   unlink(request: LinkRequest): Promise<void>;
   deliver(delivery: Delivery): Promise<DeliveryAnswer>;
-  /** Gives `count` messages, formatted as lines, their places; answers with the last one's. */
-  announce(lines: string, count: number): Promise<number>;
+  announce(batch: Batch): Promise<BatchAnswer>;
+  /** What the object says of itself. */
+  figures(): Promise<Figures>;
+  /** What the whole service says of itself; only the root of `all` can tell. */
+  serviceFigures(): Promise<ServiceFigures>;
 }
 
 /** An object's durable memory; writes are atomic with everything else done in the same turn. */
@@ -66,7 +84,7 @@ export interface Store {
   release(): void;
 }
 
-/** What links need from the object they live in. */
+/** What an object needs from the runtime it lives in. */
 export interface World {
   /** Name of this object. */
   readonly name: string;
@@ -75,8 +93,13 @@ export interface World {
   /** Milliseconds since 1970. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
+  after(milliseconds: number, act: () => void): void;
   /** Keeps this object in memory until `work` has ended. */
   keep(work: Promise<unknown>): void;
+  /** Something is unfinished: this object is to look again, even if it crashes and nobody calls. */
+  watch(): void;
+  /** Nothing is unfinished any more. */
+  unwatch(): void;
 }
 
 /** Attempts at a call that may be repeated, before the far side counts as unreachable. */

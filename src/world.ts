@@ -6,6 +6,9 @@ import type { Env } from "./worker.ts";
 /** A call between objects that takes longer than this has failed, in milliseconds. */
 const CALL_TIMEOUT = 10_000;
 
+/** How soon an object looks again after something was left unfinished, in milliseconds. */
+const LOOK_AGAIN = 10_000;
+
 /** The world of the object that `context` belongs to. */
 export function worldOf(context: DurableObjectState, env: Env): World {
   const { name } = context.id;
@@ -16,7 +19,26 @@ export function worldOf(context: DurableObjectState, env: Env): World {
     peer: (object) => peerOf(env, object),
     now: Date.now,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    after: (milliseconds, act) => void setTimeout(act, milliseconds),
     keep: (work) => context.waitUntil(work),
+    ...watchOf(context),
+  };
+}
+
+function watchOf({ storage }: DurableObjectState): Pick<World, "watch" | "unwatch"> {
+  // What an earlier life set is not known; its alarm then comes once for nothing.
+  let until = 0;
+  return {
+    watch: () => {
+      if (until > Date.now()) return;
+      until = Date.now() + LOOK_AGAIN;
+      void storage.setAlarm(until);
+    },
+    unwatch: () => {
+      if (until === 0) return;
+      until = 0;
+      void storage.deleteAlarm();
+    },
   };
 }
 
@@ -49,7 +71,9 @@ function peerOf(env: Env, object: string): Peer {
     link: (request) => inTime(async () => stub.link(request)),
     unlink: (request) => inTime(async () => stub.unlink(request)),
     deliver: (delivery) => inTime(async () => stub.deliver(delivery)),
-    announce: (lines, count) => inTime(async () => stub.announce(lines, count)),
+    announce: (batch) => inTime(async () => stub.announce(batch)),
+    figures: () => inTime(async () => stub.figures()),
+    serviceFigures: () => inTime(async () => stub.serviceFigures()),
   };
 }
 
@@ -57,7 +81,7 @@ function peerOf(env: Env, object: string): Peer {
  * The outcome of a call to another object, or a failure if there is none in time. The call may still
  * be carried out after that.
  */
-export function inTime<T>(call: () => Promise<T>): Promise<T> {
+function inTime<T>(call: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("no answer in time")), CALL_TIMEOUT);
     call()

@@ -1,0 +1,168 @@
+/**
+ * One object of the tree, whatever it runs on: the order of its own channel (`feed.ts`), the
+ * connections whose home it is (`home.ts`), and what is to be done after an event rather than in it.
+ */
+import { type Answer, Census, formatInfo, type ServiceFigures } from "./census.ts";
+import type { Socket, Sockets } from "./connections.ts";
+import { Feed } from "./feed.ts";
+import { Home } from "./home.ts";
+import type {
+  Batch,
+  BatchAnswer,
+  Delivery,
+  DeliveryAnswer,
+  LinkAnswer,
+  LinkRequest,
+  World,
+} from "./links.ts";
+import { EVERYONE } from "./protocol.ts";
+import type { Settings } from "./settings.ts";
+import { type Figures, Stats } from "./stats.ts";
+import { BatchOrder } from "./uplink.ts";
+
+/** How long after an event what must outlive this object's time in memory is written, in milliseconds. */
+const SETTLE_AFTER = 1_000;
+
+export class Branch {
+  readonly #world: World;
+  readonly #sockets: Sockets;
+  readonly #settings: Settings;
+  readonly #stats: Stats;
+  readonly #census: Census;
+  readonly #feed: Feed;
+  readonly #order = new BatchOrder();
+  #awakeHome: Home | undefined;
+  #flushing = false;
+  #settling = false;
+
+  /** Takes up where an earlier life of this object ended. */
+  constructor(world: World, sockets: Sockets, settings: Settings) {
+    this.#world = world;
+    this.#sockets = sockets;
+    this.#settings = settings;
+    this.#stats = new Stats(world.store);
+    this.#census = new Census(world.store, world.now());
+    this.#feed = new Feed(world, world.name, settings.maxBufferedBytes, {
+      busy: () => world.watch(),
+      farewell: (farewell) => this.#census.ended(farewell, this.#feed.size + this.#home.size),
+    });
+    if (this.#feed.isBusy) this.#flushSoon();
+  }
+
+  /** Made when something first needs it, as it reads what every hibernated socket is subscribed to. */
+  get #home(): Home {
+    this.#awakeHome ??= new Home({
+      world: this.#world,
+      sockets: this.#sockets,
+      settings: this.#settings,
+      stats: this.#stats,
+      feed: this.#feed,
+      flushSoon: () => this.#flushSoon(),
+      info: () => this.#info(),
+    });
+    return this.#awakeHome;
+  }
+
+  // --- events of this object's own sockets
+
+  opened(socket: Socket): void {
+    this.#settleSoon();
+    this.#world.keep(this.#home.opened(socket));
+  }
+
+  received(socket: Socket, frame: string | ArrayBuffer): void {
+    this.#settleSoon();
+    const done = this.#home.received(socket, frame);
+    if (done) this.#world.keep(done);
+  }
+
+  closed(socket: Socket): void {
+    this.#settleSoon();
+    this.#home.closed(socket);
+  }
+
+  /** Goes on with what an earlier life of this object, or an unreachable other one, left unfinished. */
+  lookAgain(): void {
+    this.#settleSoon();
+    this.#home.joinEveryone();
+    this.#flushSoon();
+  }
+
+  // --- calls from other objects; `links.ts` says what they mean
+
+  link(request: LinkRequest): LinkAnswer {
+    this.#settleSoon();
+    return this.#feed.link(request);
+  }
+
+  unlink(request: LinkRequest): void {
+    this.#settleSoon();
+    this.#feed.unlink(request);
+  }
+
+  deliver(delivery: Delivery): DeliveryAnswer {
+    this.#settleSoon();
+    return this.#home.deliver(delivery);
+  }
+
+  announce(batch: Batch): BatchAnswer {
+    const newer = this.#order.newerThan(batch);
+    if (newer !== undefined) return { newer };
+    this.#settleSoon();
+    return { last: this.#home.place(batch.lines, batch.count) };
+  }
+
+  figures(): Figures {
+    return this.#home.figures();
+  }
+
+  async serviceFigures(): Promise<ServiceFigures> {
+    const objects = [...this.#feed.objects];
+    const asked = objects.map(async (object): Promise<Answer> => {
+      const figures = await this.#world.peer(object).figures();
+      return { epoch: this.#feed.epochOf(object), figures };
+    });
+    const outcomes = await Promise.allSettled(asked);
+    const answers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    return this.#census.sum([{ figures: this.figures() }, ...answers], objects.length - answers.length);
+  }
+
+  async #info(): Promise<string> {
+    const root = this.#world.name === EVERYONE ? this : this.#world.peer(EVERYONE);
+    return formatInfo(await root.serviceFigures(), this.#world.now());
+  }
+
+  // --- what is done after an event
+
+  /**
+   * Sends what has been gathered when the event loop has turned: what comes in the same turn goes out
+   * together, and nothing waits for anything that is not there yet.
+   */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#world.after(0, () => {
+      this.#flushing = false;
+      this.#awakeHome?.flush();
+      this.#feed.flush();
+    });
+  }
+
+  /** Writes down, in a while, what must not be forgotten; until then this object stays in memory. */
+  #settleSoon(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#world.after(SETTLE_AFTER, () => {
+      this.#settling = false;
+      this.#settle();
+    });
+  }
+
+  #settle(): void {
+    this.#stats.save();
+    if (this.#world.name === EVERYONE) this.#census.begin();
+    if (!this.#feed.settle()) this.#settleSoon();
+    else if (this.#home.hearsEveryone) this.#world.unwatch();
+    this.#world.store.release();
+  }
+}
