@@ -95,7 +95,9 @@ export class Home implements Listeners, Service {
   // --- what commands do
 
   subscribe(connection: Connection, channel: string): Promise<void> | undefined {
-    if (connection.channels.has(channel)) return undefined;
+    const live = this.#isLocal(channel) || this.#intake.isLinked(channel);
+    // Subscribed and not live is what `all` can be, while its object does not answer.
+    if (connection.channels.has(channel)) return live ? undefined : this.#joinAndAdd(connection, channel);
     const { maxChannelsPerConnection } = this.#house.settings;
     if (connection.channels.size >= maxChannelsPerConnection) {
       throw new Refusal(`cannot subscribe: a connection has at most ${maxChannelsPerConnection} channels`);
@@ -103,11 +105,9 @@ export class Home implements Listeners, Service {
     if (!this.#connections.hasRoomFor(connection, channel)) {
       throw new Refusal("cannot subscribe: the names of this connection's channels are too long together");
     }
-    if (this.#isLocal(channel) || this.#intake.isLinked(channel)) {
-      this.#add(connection, channel);
-      return undefined;
-    }
-    return this.#joinAndAdd(connection, channel);
+    if (!live) return this.#joinAndAdd(connection, channel);
+    this.#add(connection, channel);
+    return undefined;
   }
 
   unsubscribe(connection: Connection, channel: string): void {
@@ -169,6 +169,7 @@ export class Home implements Listeners, Service {
   }
 
   #add(connection: Connection, channel: string): void {
+    if (connection.channels.has(channel)) return;
     this.#connections.subscribe(connection, channel);
     this.#house.stats.count("subscribes");
   }

@@ -1,0 +1,414 @@
+/**
+ * A service of simulated objects and clients, without time and without a network: every call between
+ * objects, every timer and every client's next word waits in a list until it is chosen to happen.
+ * Calls are late, overtake each other, fail before or after they were carried out, or are carried out
+ * long after they failed; objects crash, or leave memory as they do when they hibernate.
+ *
+ * The objects are the real ones (`src/branch.ts`); the clients check what they read against the
+ * promises as they read it.
+ */
+import { Branch } from "../src/branch.ts";
+import type { Socket } from "../src/connections.ts";
+import type { Peer, Store, World } from "../src/links.ts";
+import { readSettings } from "../src/settings.ts";
+import { Breach, clientOf, type SimulatedClient } from "./simulated-client.ts";
+
+/** Something that can happen next. */
+interface Action {
+  label: string;
+  happen: () => void;
+  /** Whether it may only be chosen while faults are wanted. */
+  fault?: boolean;
+}
+
+interface Call {
+  label: string;
+  to: SimulatedObject;
+  /** Carries the call out and keeps its outcome. */
+  run: () => void;
+  settled: (() => void) | undefined;
+  fail: () => void;
+  state: "sent" | "done" | "failed";
+}
+
+/** Turns of the microtask queue that any chain of promises in the objects needs at most. */
+const MICROTASKS = 40;
+
+/** One life of an object: from its waking to its crash or sleep. */
+interface Life {
+  branch: Branch;
+  /** Timers, calls and other work that keep it in memory. */
+  work: number;
+  over: boolean;
+}
+
+export class SimulatedObject {
+  readonly name: string;
+  readonly rows = new Map<string, unknown>();
+  sockets: SimulatedSocket[] = [];
+  life: Life | undefined;
+  watched = false;
+  /** The epoch of its newest link to each object that it has been told of. */
+  readonly linked = new Map<string, number>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** The server's end of a client's connection. */
+export class SimulatedSocket implements Socket {
+  readonly client: SimulatedClient;
+  #attachment: unknown;
+  open = true;
+  /** What its client found wrong, if anything. */
+  breach: unknown;
+
+  constructor(client: SimulatedClient) {
+    this.client = client;
+  }
+
+  send(text: string): void {
+    if (!this.open) throw new Error("sent on a closed socket");
+    try {
+      this.client.read(text);
+    } catch (breach) {
+      // The objects take what a socket throws for a connection that has gone.
+      this.breach ??= breach;
+    }
+  }
+
+  close(code: number, reason: string): void {
+    if (this.open) this.client.closed(code, reason);
+    this.open = false;
+  }
+
+  serializeAttachment(attachment: unknown): void {
+    this.#attachment = structuredClone(attachment);
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#attachment;
+  }
+}
+
+export class Simulation {
+  readonly objects = new Map<string, SimulatedObject>();
+  readonly clients: SimulatedClient[] = [];
+  /** What has happened, for a person to read. */
+  readonly script: string[] = [];
+  /** Counts what has happened; serves as the clock. */
+  now = 1;
+  readonly #choose: (among: number) => number;
+  #calls: Call[] = [];
+  readonly #timers: Action[] = [];
+  readonly #settings = readSettings({});
+
+  /** @param choose picks one of `among` things: a number from 0 to `among - 1` */
+  constructor(choose: (among: number) => number) {
+    this.#choose = choose;
+  }
+
+  /** Lets one thing happen: chosen from all that is pending, faults, and `wishes` of the caller's. */
+  async step(wishes: Action[]): Promise<void> {
+    const actions = [...wishes, ...this.#pending(), ...this.#faults()];
+    const action = actions[this.#choose(actions.length)];
+    if (action) await this.perform(action);
+  }
+
+  async perform({ label, happen }: Action): Promise<void> {
+    this.now += 1;
+    this.script.push(label);
+    happen();
+    for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
+    for (const { socket } of this.clients) if (socket?.breach) throw socket.breach;
+  }
+
+  /** Lets everything pending happen, in order, without faults, until nothing is pending. */
+  async quiesce(): Promise<void> {
+    for (let steps = 0; steps < 5_000; steps++) {
+      const [next] = this.#pending();
+      if (next) {
+        await this.perform(next);
+        continue;
+      }
+      const watched = [...this.objects.values()].find((object) => object.watched);
+      if (!watched) return;
+      await this.perform({ label: `${watched.name} looks again`, happen: () => this.#alarm(watched) });
+    }
+    throw new Error("does not come to rest");
+  }
+
+  connect(home: string): SimulatedClient {
+    const client = clientOf(this, this.clients.length, home);
+    this.clients.push(client);
+    const object = this.object(home);
+    client.socket = new SimulatedSocket(client);
+    this.#alive(object).branch.opened(client.socket);
+    return client;
+  }
+
+  /** A frame from a client arrives at its home. */
+  arrive(client: SimulatedClient, frame: string): void {
+    if (client.socket?.open) this.#alive(this.object(client.home)).branch.received(client.socket, frame);
+  }
+
+  /** A client goes away. */
+  disconnect(client: SimulatedClient): void {
+    const object = this.object(client.home);
+    const { socket } = client;
+    if (!socket?.open) return;
+    socket.open = false;
+    client.closed(1005, "");
+    this.#alive(object).branch.closed(socket);
+    object.sockets = object.sockets.filter((other) => other !== socket);
+  }
+
+  /** Whether the root of `all` and the object named `home` both know of a link between them. */
+  isLinkedToEveryone(home: string): boolean {
+    if (home === "all") return true;
+    const { rows, linked } = this.object(home);
+    const epoch = rows.get("want:all");
+    if (epoch === undefined || epoch !== linked.get("all")) return false;
+    return isLink(this.object("all").rows.get(`link:${home}`), epoch);
+  }
+
+  /** From now on every connection hears `all`, however late its object could join. */
+  noteWhoHearsEveryone(): void {
+    for (const client of this.clients) {
+      if (client.open && this.isLinkedToEveryone(client.home)) client.hearsEveryoneSince ??= this.now;
+    }
+  }
+
+  /** Checks that both ends of every link agree, and that each is there for a listener. */
+  checkLeftovers(): void {
+    for (const root of this.objects.values()) {
+      for (const [key, row] of root.rows) {
+        const [kind, name = ""] = key.split(":");
+        if (kind === "link" && !isLink(row, this.object(name).rows.get(`want:${root.name}`))) {
+          throw new Breach(`${root.name} keeps a link to ${name} that ${name} does not`);
+        }
+        if (kind === "want" && !isLink(this.object(name).rows.get(`link:${root.name}`), row)) {
+          throw new Breach(`${root.name} counts on a link to ${name} that ${name} does not keep`);
+        }
+        if (kind === "want" && !this.#isHeard(root, name)) {
+          throw new Breach(`${root.name} is linked to ${name} for nobody`);
+        }
+        if (kind === "feed" && JSON.stringify(row).includes("true")) {
+          throw new Breach(`${root.name} never came to rest`);
+        }
+      }
+    }
+  }
+
+  #isHeard(home: SimulatedObject, channel: string): boolean {
+    const here = this.clients.filter((client) => client.open && client.home === home.name);
+    return channel === "all" ? here.length > 0 : here.some((client) => client.subscribedSince(channel));
+  }
+
+  object(name: string): SimulatedObject {
+    const known = this.objects.get(name);
+    if (known) return known;
+    const object = new SimulatedObject(name);
+    this.objects.set(name, object);
+    return object;
+  }
+
+  #alive(object: SimulatedObject): Life {
+    if (object.life) return object.life;
+    const life: Life = { branch: this.#nobody, work: 0, over: false };
+    object.life = life;
+    const sockets = {
+      acceptWebSocket: (socket: Socket) => {
+        if (socket instanceof SimulatedSocket) object.sockets.push(socket);
+      },
+      getWebSockets: () => object.sockets.filter(({ open }) => open),
+    };
+    life.branch = new Branch(this.#worldOf(object, life), sockets, this.#settings);
+    return life;
+  }
+
+  /** Stands in for a branch while that is being made. */
+  get #nobody(): Branch {
+    return Object.create(Branch.prototype);
+  }
+
+  #worldOf(object: SimulatedObject, life: Life): World {
+    const after = (milliseconds: number, act: () => void) => {
+      life.work += 1;
+      this.#timers.push({
+        label: `${object.name} after ${milliseconds} ms`,
+        happen: () => {
+          if (life.over) return;
+          life.work -= 1;
+          act();
+        },
+      });
+    };
+    return {
+      name: object.name,
+      store: storeOf(object),
+      peer: (name) => this.#peer(object, life, name),
+      now: () => this.now,
+      after,
+      sleep: (milliseconds) => new Promise((resolve) => after(milliseconds, resolve)),
+      keep: (work) => {
+        life.work += 1;
+        const ended = () => {
+          life.work -= 1;
+        };
+        work.then(ended, ended);
+      },
+      watch: () => {
+        object.watched = true;
+      },
+      unwatch: () => {
+        object.watched = false;
+      },
+    };
+  }
+
+  #peer(from: SimulatedObject, life: Life, name: string): Peer {
+    const call = <T>(label: string, act: (branch: Branch) => T | Promise<T>): Promise<T> => {
+      const to = this.object(name);
+      return new Promise((resolve, reject) => {
+        const entry: Call = {
+          label: `${from.name} -> ${name}: ${label}`,
+          to,
+          state: "sent",
+          settled: undefined,
+          fail: () => {
+            if (!life.over) reject(new Error("the network failed"));
+          },
+          run: () => {
+            const outcome = Promise.resolve(act(this.#alive(to).branch));
+            const answer = (value: T) => {
+              entry.settled = () => {
+                if (!life.over) resolve(value);
+              };
+            };
+            outcome.then(answer, entry.fail);
+          },
+        };
+        this.#calls.push(entry);
+      });
+    };
+    return {
+      link: async (request) => {
+        const answer = await call(`link ${JSON.stringify(request)}`, (branch) => branch.link(request));
+        if ("after" in answer) from.linked.set(name, request.epoch);
+        return answer;
+      },
+      unlink: (request) => call(`unlink ${request.epoch}`, (branch) => branch.unlink(request)),
+      deliver: (delivery) =>
+        call(`deliver ${JSON.stringify(delivery)}`, (branch) => branch.deliver(delivery)),
+      announce: (batch) => call(`announce ${JSON.stringify(batch)}`, (branch) => branch.announce(batch)),
+      figures: () => call("figures", (branch) => branch.figures()),
+      serviceFigures: () => call("service figures", (branch) => branch.serviceFigures()),
+    };
+  }
+
+  /** What would happen by itself, oldest first. */
+  #pending(): Action[] {
+    const calls = this.#calls.flatMap((call): Action[] => {
+      if (call.state === "done" && call.settled) {
+        return [{ label: `answer to ${call.label}`, happen: () => this.#answer(call) }];
+      }
+      if (call.state === "done") return [];
+      return [{ label: call.label, happen: () => this.#carryOut(call) }];
+    });
+    const timers = this.#timers.map(({ label, happen }, i): Action => {
+      const fire = () => {
+        this.#timers.splice(i, 1);
+        happen();
+      };
+      return { label, happen: fire };
+    });
+    return [...calls, ...timers];
+  }
+
+  #carryOut(call: Call): void {
+    call.run();
+    if (call.state === "failed") this.#calls.splice(this.#calls.indexOf(call), 1);
+    else call.state = "done";
+  }
+
+  #answer(call: Call): void {
+    this.#calls.splice(this.#calls.indexOf(call), 1);
+    call.settled?.();
+  }
+
+  #faults(): Action[] {
+    const failures = this.#calls.flatMap((call): Action[] => {
+      if (call.state === "failed") return [];
+      const forgetAnd = (act: () => void) => {
+        this.#calls.splice(this.#calls.indexOf(call), 1);
+        act();
+      };
+      const lose = { label: `lost: ${call.label}`, happen: () => forgetAnd(call.fail) };
+      const zombie = {
+        label: `failed, carried out later: ${call.label}`,
+        happen: () => {
+          call.state = "failed";
+          call.fail();
+        },
+      };
+      return call.state === "sent" ? [lose, zombie] : [lose];
+    });
+    const objects = [...this.objects.values()].flatMap((object): Action[] => {
+      if (!object.life) return [];
+      const crash = { label: `${object.name} crashes`, happen: () => this.#crash(object) };
+      const sleep = { label: `${object.name} sleeps`, happen: () => this.#end(object) };
+      const alarm = { label: `${object.name} looks again`, happen: () => this.#alarm(object) };
+      const calls = this.#calls.some((call) => call.to === object);
+      // As in the runtime: nothing that is under way is lost to hibernation.
+      const idle = object.life.work === 0 && !calls;
+      return [crash, ...(idle ? [sleep] : []), ...(object.watched ? [alarm] : [])];
+    });
+    return [...failures, ...objects];
+  }
+
+  #alarm(object: SimulatedObject): void {
+    object.watched = false;
+    this.#alive(object).branch.lookAgain();
+  }
+
+  #end(object: SimulatedObject): void {
+    if (object.life) object.life.over = true;
+    object.life = undefined;
+  }
+
+  #crash(object: SimulatedObject): void {
+    this.#end(object);
+    // What its callers have given up on dies with it; what is on its way may reach the next life.
+    this.#calls = this.#calls.filter((call) => call.to !== object || call.state !== "failed");
+    for (const call of this.#calls) {
+      if (call.to === object && call.state === "done" && !call.settled) call.settled = call.fail;
+    }
+    for (const socket of object.sockets) {
+      if (!socket.open) continue;
+      socket.open = false;
+      socket.client.closed(1006, "");
+    }
+    object.sockets = [];
+  }
+}
+
+function isLink(row: unknown, epoch: unknown): boolean {
+  return typeof row === "object" && row !== null && "epoch" in row && row.epoch === epoch;
+}
+
+function storeOf({ rows }: SimulatedObject): Store {
+  return {
+    // biome-ignore lint/suspicious/noExplicitAny: storage gives back what was put there
+    get: (key): any => structuredClone(rows.get(key)),
+    put: (key, value) => void rows.set(key, structuredClone(value)),
+    delete: (key) => void rows.delete(key),
+    // biome-ignore lint/suspicious/noExplicitAny: storage gives back what was put there
+    list: (prefix): [string, any][] =>
+      [...rows]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, value]) => [key, structuredClone(value)]),
+    release: () => {},
+  };
+}
