@@ -94,7 +94,8 @@ export class Intake {
   /** Ends when the message at `place` has been handed on here, or never will be; at once if not linked. */
   reached(channel: string, place: number): Promise<void> | undefined {
     const want = this.#want(channel);
-    if (!want || want.asking || want.last === undefined || want.last >= place) return undefined;
+    if (!want || want.asking) return undefined;
+    if (want.last !== undefined && want.last >= place) return undefined;
     return new Promise((reached) => want.waiting.push({ place, reached }));
   }
 

@@ -48,7 +48,7 @@ async function useEverything(simulation: Simulation): Promise<void> {
 
 test("links keep the promises, whatever the network and the objects do", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(), { minLength: 10, maxLength: 120, size: "max" }), async (choices) => {
+    fc.asyncProperty(fc.array(fc.nat(), { minLength: 10, maxLength: 300, size: "max" }), async (choices) => {
       let i = 0;
       const simulation = new Simulation((among) => (choices[i++] ?? 0) % among);
       try {

@@ -17,8 +17,6 @@ import { Breach, clientOf, type SimulatedClient } from "./simulated-client.ts";
 interface Action {
   label: string;
   happen: () => void;
-  /** Whether it may only be chosen while faults are wanted. */
-  fault?: boolean;
 }
 
 interface Call {
@@ -109,9 +107,15 @@ export class Simulation {
     this.#choose = choose;
   }
 
-  /** Lets one thing happen: chosen from all that is pending, faults, and `wishes` of the caller's. */
+  /**
+   * Lets one thing happen: mostly what is pending anyway, else one of the caller's `wishes`, a fault,
+   * or an object leaving memory.
+   */
   async step(wishes: Action[]): Promise<void> {
-    const actions = [...wishes, ...this.#pending(), ...this.#faults()];
+    const pending = this.#pending();
+    const kinds = [pending, pending, pending, wishes, wishes, this.#faults(), this.#sleeps()];
+    const kind = kinds[this.#choose(kinds.length)] ?? [];
+    const actions = kind.length > 0 ? kind : wishes;
     const action = actions[this.#choose(actions.length)];
     if (action) await this.perform(action);
   }
@@ -358,14 +362,18 @@ export class Simulation {
     const objects = [...this.objects.values()].flatMap((object): Action[] => {
       if (!object.life) return [];
       const crash = { label: `${object.name} crashes`, happen: () => this.#crash(object) };
-      const sleep = { label: `${object.name} sleeps`, happen: () => this.#end(object) };
       const alarm = { label: `${object.name} looks again`, happen: () => this.#alarm(object) };
-      const calls = this.#calls.some((call) => call.to === object);
-      // As in the runtime: nothing that is under way is lost to hibernation.
-      const idle = object.life.work === 0 && !calls;
-      return [crash, ...(idle ? [sleep] : []), ...(object.watched ? [alarm] : [])];
+      return object.watched ? [crash, alarm] : [crash];
     });
     return [...failures, ...objects];
+  }
+
+  /** As in the runtime, an object leaves memory only when nothing of it or for it is under way. */
+  #sleeps(): Action[] {
+    const idle = [...this.objects.values()].filter(
+      (object) => object.life?.work === 0 && !this.#calls.some((call) => call.to === object),
+    );
+    return idle.map((object) => ({ label: `${object.name} sleeps`, happen: () => this.#end(object) }));
   }
 
   #alarm(object: SimulatedObject): void {
