@@ -9,9 +9,10 @@
  */
 import { Branch } from "../src/branch.ts";
 import type { Socket } from "../src/connections.ts";
-import type { Peer, Store, World } from "../src/links.ts";
+import type { Peer, World } from "../src/links.ts";
 import { readSettings } from "../src/settings.ts";
 import { Breach, clientOf, type SimulatedClient } from "./simulated-client.ts";
+import { storeOf } from "./world.ts";
 
 /** Something that can happen next. */
 interface Action {
@@ -111,9 +112,10 @@ export class Simulation {
    * Lets one thing happen: mostly what is pending anyway, else one of the caller's `wishes`, a fault,
    * or an object leaving memory.
    */
-  async step(wishes: Action[]): Promise<void> {
+  async step(wishes: Action[], withFaults: boolean): Promise<void> {
     const pending = this.#pending();
-    const kinds = [pending, pending, pending, wishes, wishes, this.#faults(), this.#sleeps()];
+    const faults = withFaults ? this.#faults() : [];
+    const kinds = [pending, pending, pending, wishes, wishes, this.#sleeps(), faults];
     const kind = kinds[this.#choose(kinds.length)] ?? [];
     const actions = kind.length > 0 ? kind : wishes;
     const action = actions[this.#choose(actions.length)];
@@ -251,7 +253,7 @@ export class Simulation {
     };
     return {
       name: object.name,
-      store: storeOf(object),
+      store: storeOf(object.rows),
       peer: (name) => this.#peer(object, life, name),
       now: () => this.now,
       after,
@@ -404,19 +406,4 @@ export class Simulation {
 
 function isLink(row: unknown, epoch: unknown): boolean {
   return typeof row === "object" && row !== null && "epoch" in row && row.epoch === epoch;
-}
-
-function storeOf({ rows }: SimulatedObject): Store {
-  return {
-    // biome-ignore lint/suspicious/noExplicitAny: storage gives back what was put there
-    get: (key): any => structuredClone(rows.get(key)),
-    put: (key, value) => void rows.set(key, structuredClone(value)),
-    delete: (key) => void rows.delete(key),
-    // biome-ignore lint/suspicious/noExplicitAny: storage gives back what was put there
-    list: (prefix): [string, any][] =>
-      [...rows]
-        .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]) => [key, structuredClone(value)]),
-    release: () => {},
-  };
 }

@@ -1,0 +1,57 @@
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { beforeAll, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { type Server, startServer } from "./server.ts";
+
+let server: Server;
+
+beforeAll(async () => {
+  server = await startServer();
+  return server.stop;
+});
+
+describe("without an upgrade", () => {
+  test("/ tells how to connect", async () => {
+    const response = await fetch(server.url);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toMatch(/^text\//);
+    expect(await response.text()).toMatch(/WebSocket/);
+  });
+
+  test.each(["/x", "/a/b", "/caf%C3%A9", "/__proto__"])("%s asks for one", async (path) => {
+    const response = await fetch(server.url + path);
+    expect(response.status).toBe(426);
+    expect(await response.text()).toMatch(/WebSocket/);
+  });
+});
+
+describe("a path that names no channel is refused, and told why", () => {
+  test.each([
+    ["with '!'", "/c!1", /'!'/],
+    ["with '!', encoded", "/c%211", /'!'/],
+    ["with a space", "/a%20b", /space/],
+    ["with a line's end", "/%0a", /control character/],
+    ["with a control character beyond ASCII", "/%C2%85", /control character/],
+    ["the server's own", "/debug", /'debug'/],
+    ["the server's own, encoded", "/%64ebug", /'debug'/],
+    ["broken encoding", "/%", /percent-encoded/],
+    ["not UTF-8", "/%FF", /percent-encoded/],
+    ["256 letters", `/${"n".repeat(256)}`, /255 bytes/],
+    ["128 letters of two bytes", `/${"%C3%A9".repeat(128)}`, /255 bytes/],
+  ])("%s", async (_, path, why) => {
+    const response = await fetch(server.url + path);
+    const said = await response.text();
+    expect(response.status).toBe(400);
+    expect(said).toMatch(/^[A-Z].*\.\n$/);
+    expect(said).toMatch(why);
+    expect(await refusal(path)).toEqual({ status: 400, said });
+  });
+});
+
+/** The answer to an upgrade that is not granted. */
+async function refusal(path: string): Promise<{ status: number | undefined; said: string }> {
+  const socket = new WebSocket(server.url + path);
+  const [, response] = await once(socket, "unexpected-response");
+  return { status: response.statusCode, said: await text(response) };
+}

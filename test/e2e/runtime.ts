@@ -1,0 +1,139 @@
+import { execFile, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import workerd from "workerd";
+
+/** A runtime serving this project, with nothing in front of it. */
+export interface Runtime {
+  /** Where it listens: `ws://127.0.0.1:` and a port of its own. */
+  readonly url: string;
+  readonly pid: number;
+  /** Ends it at once, as a power failure would; what it has stored stays in its folder. */
+  kill(): Promise<void>;
+}
+
+export interface RuntimeOptions {
+  /** Overrides of the variables in wrangler.toml. */
+  settings?: Record<string, string>;
+  /** Called with each line that the Worker writes to the console. */
+  onLine?: (line: string) => void;
+  /**
+   * Source of a module that takes the place of the Worker, and may import it from "./worker.js"; it
+   * has to export the same things.
+   */
+  around?: string;
+}
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Makes an empty folder for the storage of a runtime, or of several after one another. */
+export function temporaryFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "fanout-runtime-"));
+}
+
+/** Removes a folder and all that is in it. */
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** Bundles the Worker into `folder` as a deployment does; answers with the file's path. */
+export async function bundle(folder: string): Promise<string> {
+  const bin = join(ROOT, "node_modules", ".bin");
+  const out = join(folder, "bundle");
+  const command = [join(bin, "wrangler"), "deploy", "--dry-run", "--outdir", out];
+  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" };
+  await promisify(execFile)(join(bin, "node"), command, { cwd: ROOT, env });
+  return join(out, "worker.js");
+}
+
+/**
+ * Starts the runtime on a Worker's file, with its storage in `folder`.
+ * @param file a module like the one that `bundle` writes
+ */
+export async function startRuntime(
+  file: string,
+  folder: string,
+  options: RuntimeOptions = {},
+): Promise<Runtime> {
+  const configuration = await configure(file, folder, options);
+  const command = ["serve", configuration, "--socket-addr=http=127.0.0.1:0", "--control-fd=3"];
+  const child = spawn(workerd, command, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const [, stdout, stderr, control] = child.stdio;
+  for (const output of [stdout, stderr]) {
+    linesOf(output).on("line", (line) => options.onLine?.(line));
+  }
+  const port = await listeningPort(linesOf(control));
+  const kill = () => {
+    child.kill("SIGKILL");
+    return ended;
+  };
+  return { url: `ws://127.0.0.1:${port}`, pid: child.pid ?? 0, kill };
+}
+
+function linesOf(pipe: unknown): Interface {
+  if (pipe instanceof Readable) return createInterface({ input: pipe });
+  throw new Error("the runtime was started without a pipe");
+}
+
+async function listeningPort(lines: AsyncIterable<string>): Promise<number> {
+  for await (const line of lines) {
+    const event: unknown = JSON.parse(line);
+    if (typeof event !== "object" || event === null || !("port" in event)) continue;
+    if (typeof event.port === "number") return event.port;
+  }
+  throw new Error("the runtime has ended before it listened");
+}
+
+/** Writes what the runtime reads at its start; it takes modules by the names given here. */
+async function configure(file: string, folder: string, options: RuntimeOptions): Promise<string> {
+  const { date, variables } = await projectConfiguration();
+  await mkdir(join(folder, "storage"), { recursive: true });
+  const around = options.around ?? 'export { default, Channel } from "./worker.js";';
+  await writeFile(join(folder, "main.js"), around);
+  await writeFile(join(folder, "worker.js"), await readFile(file));
+  const bindings = Object.entries({ ...variables, ...options.settings }).map(
+    ([name, value]) => `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`,
+  );
+  const path = join(folder, "config.capnp");
+  await writeFile(
+    path,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .fanout),
+    (name = "storage", disk = (path = ${JSON.stringify(join(folder, "storage"))}, writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const fanout :Workerd.Worker = (
+  modules = [
+    (name = "main.js", esModule = embed "main.js"),
+    (name = "worker.js", esModule = embed "worker.js"),
+  ],
+  compatibilityDate = ${JSON.stringify(date)},
+  bindings = [
+    (name = "CHANNEL", durableObjectNamespace = "Channel"),
+    ${bindings.join(",\n    ")}
+  ],
+  durableObjectNamespaces = [(className = "Channel", uniqueKey = "fanout", enableSql = true)],
+  durableObjectStorage = (localDisk = "storage"),
+);
+`,
+  );
+  return path;
+}
+
+/** The compatibility date and the variables of wrangler.toml. */
+async function projectConfiguration(): Promise<{ date: string; variables: Record<string, string> }> {
+  const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+  const date = /^compatibility_date = "(.+)"/m.exec(toml)?.[1] ?? "";
+  const [, vars = ""] = toml.split("[vars]");
+  const variables = [...vars.matchAll(/^(\w+) = "(.*)"/gm)].map(([, name = "", value = ""]) => [name, value]);
+  return { date, variables: Object.fromEntries(variables) };
+}

@@ -1,0 +1,153 @@
+/** What tests do to the objects of the service behind its clients' backs. */
+import { evictDurableObject, reset, runInDurableObject } from "cloudflare:test";
+import { exports } from "cloudflare:workers";
+import { afterAll, beforeAll, expect, onTestFinished, vi } from "vitest";
+import { Channel } from "../src/channel.ts";
+
+/** A stub of the object named `name`; a new one each time, as one whose object has crashed is spent. */
+export function object(name: string): DurableObjectStub<Channel> {
+  return exports.Channel.getByName(name);
+}
+
+let names = 0;
+
+/** A name that no test has used. */
+export function unique(prefix: string): string {
+  names += 1;
+  return `${prefix}-${names}`;
+}
+
+/**
+ * Has the object leave memory as if it had been idle for long, once it has nothing left to do; its
+ * sockets hibernate. Does nothing if it sleeps already.
+ */
+export async function evict(name: string): Promise<void> {
+  try {
+    await evictDurableObject(object(name));
+  } catch (error) {
+    if (!String(error).includes("not currently running")) throw error;
+  }
+}
+
+/** Has the object crash: what it held in memory and its sockets are gone, its storage stays. */
+export async function crash(name: string): Promise<void> {
+  const reason = "crashed by a test";
+  try {
+    await runInDurableObject(object(name), (_, state) => state.abort(reason));
+  } catch (error) {
+    if (!String(error).includes(reason)) throw error;
+  }
+}
+
+/** What the object remembers in storage under keys that begin with `prefix`. */
+export function rows(name: string, prefix = ""): Promise<[key: string, value: unknown][]> {
+  return runInDurableObject(object(name), (_, { storage }) => [...storage.kv.list({ prefix })]);
+}
+
+/** The keys of what the object remembers in storage that begin with `prefix`. */
+export async function keys(name: string, prefix = ""): Promise<string[]> {
+  return (await rows(name, prefix)).map(([key]) => key);
+}
+
+/**
+ * Crashes the root of a channel as if in the middle of deliveries: storage says that some message was
+ * under way, and nothing says how far it got.
+ */
+export async function crashBusy(name: string): Promise<void> {
+  await runInDurableObject(object(name), async (_, { storage }) => {
+    const row: unknown = storage.kv.get("feed");
+    if (typeof row !== "object") throw new Error(`${name} has no links that could miss anything`);
+    storage.kv.put("feed", { ...row, busy: true });
+    await storage.sync();
+  });
+  await crash(name);
+}
+
+/** Empties the whole service. Only what is in memory is reset, so objects named here are woken first. */
+export async function startAfresh(...objects: string[]): Promise<void> {
+  await Promise.all(["all", ...objects].map((name) => rows(name)));
+  await reset();
+}
+
+/**
+ * For a test file as a whole: objects settle after a hundredth of the time that they take to, because
+ * an eviction waits for that. Were their time another, tests would only take longer.
+ */
+export function settleQuickly(): void {
+  const settleAfter = 1_000;
+  const inTruth = globalThis.setTimeout;
+  beforeAll(() => {
+    vi.stubGlobal("setTimeout", (act: (...args: unknown[]) => void, delay?: number, ...args: unknown[]) =>
+      inTruth(act, delay === settleAfter ? settleAfter / 100 : delay, ...args),
+    );
+  });
+  afterAll(() => {
+    vi.unstubAllGlobals();
+  });
+}
+
+/** The calls from object to object that a test can come between. */
+type Call = "link" | "unlink" | "deliver" | "announce" | "figures";
+
+/**
+ * Until the test ends, or the function returned is called, has `around` do each `call` to the object
+ * named `name`: at once, later, twice, not at all, or with another outcome.
+ */
+export function intercept(
+  name: string,
+  call: Call,
+  around: (carryOut: () => unknown) => unknown,
+): () => void {
+  const original = Channel.prototype[call];
+  const replace = (value: unknown) =>
+    Object.defineProperty(Channel.prototype, call, { value, configurable: true, writable: true });
+  replace(function (this: Channel, ...args: unknown[]) {
+    const carryOut = (): unknown => Reflect.apply(original, this, args);
+    return nameOf(this) === name ? around(carryOut) : carryOut();
+  });
+  const restore = () => {
+    replace(original);
+  };
+  onTestFinished(restore);
+  return restore;
+}
+
+/**
+ * Has each `call` to the object named `name` wait until `release` is called; `begun` ends when one does.
+ * They look at a variable time and again, because a promise that one object settles and another one
+ * awaits would have that one go on in the wrong context.
+ */
+export function hold(name: string, call: Call): { begun: () => Promise<void>; release: () => void } {
+  let waiting = false;
+  let released = false;
+  const restore = intercept(name, call, async (carryOut) => {
+    waiting = true;
+    while (!released) await new Promise((resolve) => setTimeout(resolve, 1));
+    return carryOut();
+  });
+  const release = () => {
+    restore();
+    released = true;
+  };
+  onTestFinished(release);
+  const begun = () => vi.waitFor(() => expect(waiting).toBe(true), { interval: 1, timeout: 5_000 });
+  return { begun, release };
+}
+
+/** Has the next `call` to the object named `name` fail, after it was carried out or instead of that. */
+export function failOnce(name: string, call: Call, when: "before" | "after"): void {
+  const restore = intercept(name, call, async (carryOut) => {
+    restore();
+    if (when === "after") await carryOut();
+    throw new Error("a call failed by a test");
+  });
+}
+
+/** The name of the object that `channel` is; its context is not for others to see. */
+function nameOf(channel: Channel): string | undefined {
+  const context: unknown = Reflect.get(channel, "ctx");
+  if (typeof context !== "object" || context === null || !("id" in context)) return undefined;
+  const { id } = context;
+  if (typeof id !== "object" || id === null || !("name" in id)) return undefined;
+  return typeof id.name === "string" ? id.name : undefined;
+}
