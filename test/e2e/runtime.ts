@@ -6,7 +6,7 @@ import { createInterface, type Interface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import workerd from "workerd";
+import exported from "workerd";
 
 /** A runtime serving this project, with nothing in front of it. */
 export interface Runtime {
@@ -62,7 +62,7 @@ export async function startRuntime(
 ): Promise<Runtime> {
   const configuration = await configure(file, folder, options);
   const command = ["serve", configuration, "--socket-addr=http=127.0.0.1:0", "--control-fd=3"];
-  const child = spawn(workerd, command, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const child = spawn(pathIn(exported), command, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const [, stdout, stderr, control] = child.stdio;
   for (const output of [stdout, stderr]) {
@@ -74,6 +74,13 @@ export async function startRuntime(
     return ended;
   };
   return { url: `ws://127.0.0.1:${port}`, pid: child.pid ?? 0, kill };
+}
+
+/** The runtime's path; Node and vitest differ in how they show what the package exports. */
+function pathIn(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "object" && value !== null && "default" in value) return pathIn(value.default);
+  throw new Error("the package workerd does not say where the runtime is");
 }
 
 function linesOf(pipe: unknown): Interface {

@@ -1,5 +1,5 @@
 /** The package that `wrangler` brings along has no types: its main export is the runtime's path. */
 declare module "workerd" {
-  const path: string;
-  export default path;
+  const exported: unknown;
+  export default exported;
 }
