@@ -6,7 +6,7 @@ export default defineConfig({
     projects: [
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-        test: { name: "workerd", include: ["test/*.test.ts"] },
+        test: { name: "workerd", include: ["test/*.test.ts"], testTimeout: 60_000 },
       },
       {
         test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },

@@ -2,7 +2,7 @@
  * One object of the tree, whatever it runs on: the order of its own channel (`feed.ts`), the
  * connections whose home it is (`home.ts`), and what is to be done after an event rather than in it.
  */
-import { type Answer, Census, formatInfo, type ServiceFigures } from "./census.ts";
+import { Census, formatInfo, type ServiceFigures } from "./census.ts";
 import type { Socket, Sockets } from "./connections.ts";
 import { Feed } from "./feed.ts";
 import { Home } from "./home.ts";
@@ -118,13 +118,15 @@ export class Branch {
 
   async serviceFigures(): Promise<ServiceFigures> {
     const objects = [...this.#feed.objects];
-    const asked = objects.map(async (object): Promise<Answer> => {
+    const asked = objects.map(async (object) => {
       const figures = await this.#world.peer(object).figures();
-      return { epoch: this.#feed.epochOf(object), figures };
+      return { object, epoch: this.#feed.epochOf(object), figures };
     });
     const outcomes = await Promise.allSettled(asked);
-    const answers = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    return this.#census.sum([{ figures: this.figures() }, ...answers], objects.length - answers.length);
+    const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    // What has ended its link since it answered has handed its figures over.
+    const linked = answered.filter(({ object, epoch }) => epoch === this.#feed.epochOf(object));
+    return this.#census.sum([{ figures: this.figures() }, ...linked], objects.length - answered.length);
   }
 
   async #info(): Promise<string> {
@@ -164,5 +166,7 @@ export class Branch {
     if (!this.#feed.settle()) this.#settleSoon();
     else if (this.#home.hearsEveryone) this.#world.unwatch();
     this.#world.store.release();
+    // Nothing else would keep this object in memory until it is written.
+    this.#world.keep(this.#world.store.sync());
   }
 }

@@ -35,9 +35,11 @@ export class Channel extends DurableObject<Env> {
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     this.#branch.closed(socket);
     try {
-      socket.close(code, reason);
+      // A close frame without a code is told as 1005, which is not for sending.
+      if (code === 1005) socket.close();
+      else socket.close(code, reason);
     } catch {
-      // Codes such as 1006 are not for sending: then there is nobody left to answer.
+      // Nor is 1006, but then there is nobody left to answer.
     }
   }
 

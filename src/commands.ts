@@ -7,6 +7,7 @@ import {
   formatTime,
   isLongerThan,
   parseCommand,
+  refused,
 } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 
@@ -27,13 +28,16 @@ export interface Service {
 /** A command that cannot be carried out; the message says why, for the client to read. */
 export class Refusal extends Error {}
 
+type Frame = string | ArrayBuffer;
+
 /** Frames of one connection that wait, and where in them it is. */
 interface Inbox {
-  /** Lines of the frames not yet begun. */
-  frames: string[];
-  lines: string[];
+  /** The frames not yet begun. */
+  frames: Frame[];
+  /** The lines of the frame that is being carried out; undefined if it was not UTF-8. */
+  lines: (string | undefined)[];
   next: number;
-  /** Characters of all of them. */
+  /** Size of the frames not yet begun. */
   waiting: number;
 }
 
@@ -55,34 +59,19 @@ export class Commands {
     return this.#run(connection, begun);
   }
 
-  /**
-   * Takes a frame. Ends when its commands have been carried out, or they wait behind earlier ones.
-   */
-  receive(connection: Connection, frame: string | ArrayBuffer): Promise<void> | undefined {
-    const text = typeof frame === "string" ? frame : this.#decode(connection, frame);
-    if (text === undefined || connection.closed) return undefined;
+  /** Takes a frame. Ends when its commands have been carried out, or they wait behind earlier ones. */
+  receive(connection: Connection, frame: Frame): Promise<void> | undefined {
     const inbox = this.#inboxes.get(connection);
-    if (!inbox) return this.#run(connection, undefined, text);
-    if (inbox.waiting + text.length > this.#settings.maxBufferedBytes) {
+    if (!inbox) return this.#run(connection, undefined, frame);
+    inbox.waiting += sizeOf(frame);
+    if (inbox.waiting > this.#settings.maxBufferedBytes) {
       this.#service.refuse(connection, "too many commands are waiting to be carried out");
-      return undefined;
-    }
-    inbox.frames.push(text);
-    inbox.waiting += text.length;
+    } else inbox.frames.push(frame);
     return undefined;
   }
 
-  #decode(connection: Connection, frame: ArrayBuffer): string | undefined {
-    try {
-      return decoder.decode(frame);
-    } catch {
-      this.#service.tell(connection, formatError("a frame was not UTF-8; nothing in it was carried out"));
-      return undefined;
-    }
-  }
-
-  async #run(connection: Connection, begun: Promise<void> | undefined, frame = ""): Promise<void> {
-    const inbox: Inbox = { frames: [frame], lines: [], next: 0, waiting: frame.length };
+  async #run(connection: Connection, begun: Promise<void> | undefined, frame: Frame = ""): Promise<void> {
+    const inbox: Inbox = { frames: [frame], lines: [], next: 0, waiting: sizeOf(frame) };
     this.#inboxes.set(connection, inbox);
     try {
       if (begun) await begun;
@@ -111,14 +100,15 @@ export class Commands {
     while (inbox.next >= inbox.lines.length) {
       const frame = inbox.frames.shift();
       if (frame === undefined) return undefined;
-      inbox.waiting -= frame.length;
-      inbox.lines = frame.split("\n");
+      inbox.waiting -= sizeOf(frame);
+      inbox.lines = linesOf(frame);
       inbox.next = 0;
     }
-    const line = inbox.lines[inbox.next] ?? "";
+    const line = inbox.lines[inbox.next];
+    if (line === undefined) return refused("a frame was not UTF-8; nothing in it was carried out");
     const { maxLineBytes } = this.#settings;
     if (!isLongerThan(line, maxLineBytes)) return parseCommand(line);
-    return { kind: "refused", why: `a line has at most ${maxLineBytes} bytes; a longer one was ignored` };
+    return refused(`a line has at most ${maxLineBytes} bytes; a longer one was ignored`);
   }
 
   #carryOut(connection: Connection, command: Command, inbox: Inbox): Promise<void> | undefined {
@@ -156,5 +146,20 @@ export class Commands {
       count += 1;
     }
     return this.#service.announce(channel, lines, count);
+  }
+}
+
+/** What a waiting frame counts for, in characters or bytes, so that empty ones count too. */
+function sizeOf(frame: Frame): number {
+  return 1 + (typeof frame === "string" ? frame.length : frame.byteLength);
+}
+
+/** The lines of a frame; a single undefined one if it is not UTF-8. */
+function linesOf(frame: Frame): (string | undefined)[] {
+  if (typeof frame === "string") return frame.split("\n");
+  try {
+    return decoder.decode(frame).split("\n");
+  } catch {
+    return [undefined];
   }
 }

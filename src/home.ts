@@ -9,7 +9,7 @@ import { Intake, type Listeners } from "./intake.ts";
 import type { Delivery, DeliveryAnswer, World } from "./links.ts";
 import { EVERYONE, GREETING } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
-import type { Figures, Stats } from "./stats.ts";
+import type { Farewell, Figures, Stats } from "./stats.ts";
 import { Overloaded, Uplink } from "./uplink.ts";
 
 /** How long a connection's greeting waits for this object's link to `all`, in milliseconds. */
@@ -88,6 +88,7 @@ export class Home implements Listeners, Service {
     const channels = [...connection.channels];
     end();
     this.#house.stats.count("unsubscribes", channels.length);
+    this.#house.stats.holds(this.#connections.size);
     for (const channel of channels) this.#leaveIfUnheard(channel);
     this.#leaveIfUnheard(EVERYONE);
   }
@@ -230,12 +231,16 @@ export class Home implements Listeners, Service {
 
   // --- figures
 
-  farewell(channel: string) {
-    return channel === EVERYONE ? this.#house.stats.farewell() : undefined;
+  farewell(channel: string, epoch: number): Farewell | undefined {
+    return channel === EVERYONE ? this.#house.stats.farewell(epoch) : undefined;
   }
 
-  farewellKept(channel: string, epoch: number | undefined): void {
-    if (channel === EVERYONE) this.#house.stats.farewellKept(epoch);
+  farewellKept(channel: string, farewell: Farewell): void {
+    if (channel === EVERYONE) this.#house.stats.farewellKept(farewell);
+  }
+
+  linked(channel: string, epoch: number): void {
+    if (channel === EVERYONE) this.#house.stats.begin(epoch);
   }
 
   figures(): Figures {

@@ -10,10 +10,12 @@ export interface Listeners {
   hear(channel: string, lines: string, count: number): void;
   /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
   lose(channel: string): void;
-  /** What the root of `channel` has to remember of a link of this object's that has ended. */
-  farewell(channel: string): Farewell | undefined;
-  /** The root of `channel` has what `farewell` gave, and counts on a link since `epoch`, if any. */
-  farewellKept(channel: string, epoch: number | undefined): void;
+  /** What the root of `channel` has to remember of a link that was asked for up to `epoch` and has ended. */
+  farewell(channel: string, epoch: number): Farewell | undefined;
+  /** The root of `channel` has `farewell`. */
+  farewellKept(channel: string, farewell: Farewell): void;
+  /** The root of `channel` counts on a link asked for with `epoch`. */
+  linked(channel: string, epoch: number): void;
 }
 
 /** A link that this object has asked for. */
@@ -65,7 +67,7 @@ export class Intake {
     const want = this.#want(channel);
     if (!want) return;
     this.#drop(want);
-    this.#world.keep(this.#unlink(want));
+    this.#world.keep(this.#unlink(want, this.#listeners.farewell(channel, want.epoch)));
   }
 
   /** Leaves every channel that nobody here listens to: links that a crash left behind. */
@@ -78,17 +80,16 @@ export class Intake {
 
   /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
   deliver(delivery: Delivery): DeliveryAnswer {
-    const { channel, epoch } = delivery;
-    const want = this.#want(channel);
-    if (want?.epoch !== epoch) return this.#gone(channel);
-    const heard = want.asking !== undefined || this.#listeners.listens(channel);
+    const want = this.#want(delivery.channel);
+    if (want?.epoch !== delivery.epoch) return this.#gone(delivery);
+    const heard = want.asking !== undefined || this.#listeners.listens(want.channel);
     if (heard && !this.#isMissingSome(want, delivery)) {
       this.#take(want, delivery);
       return { gone: false };
     }
     this.#drop(want);
-    if (heard) this.#listeners.lose(channel);
-    return this.#gone(channel);
+    if (heard) this.#listeners.lose(want.channel);
+    return this.#gone(delivery);
   }
 
   /** Ends when the message at `place` has been handed on here, or never will be; at once if not linked. */
@@ -130,12 +131,13 @@ export class Intake {
     this.#world.store.put(WANT + channel, want.epoch);
     for (let attempt = 1; ; attempt++) {
       try {
-        const farewell = this.#listeners.farewell(channel);
+        const farewell = this.#listeners.farewell(channel, want.epoch - 1);
         const root = this.#world.peer(channel);
         const answer = await root.link({ from: this.#world.name, epoch: want.epoch, farewell });
         if (this.#wants.get(channel) !== want) break;
         if ("after" in answer) {
-          this.#listeners.farewellKept(channel, want.epoch);
+          if (farewell) this.#listeners.farewellKept(channel, farewell);
+          this.#listeners.linked(channel, want.epoch);
           want.last ??= answer.after;
           want.asking = undefined;
           return;
@@ -152,15 +154,16 @@ export class Intake {
     throw new Unreachable(`no answer from the channel's object`);
   }
 
-  async #unlink(want: Want): Promise<void> {
+  async #unlink(
+    { channel, epoch, asking }: Pick<Want, "channel" | "epoch" | "asking">,
+    farewell: Farewell | undefined,
+  ): Promise<void> {
     // An unlink that overtook its link would leave that one behind.
-    await want.asking?.catch(() => {});
-    const { channel, epoch } = want;
-    const farewell = this.#listeners.farewell(channel);
+    await asking?.catch(() => {});
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       try {
         await this.#world.peer(channel).unlink({ from: this.#world.name, epoch, farewell });
-        if (farewell) this.#listeners.farewellKept(channel, undefined);
+        if (farewell) this.#listeners.farewellKept(channel, farewell);
         return;
       } catch {
         // If no attempt succeeds, the root learns it from the answer to its next delivery.
@@ -169,10 +172,11 @@ export class Intake {
     }
   }
 
-  #gone(channel: string): DeliveryAnswer {
-    // A newer link of this object's keeps its figures; only when there is none are they handed over.
-    if (this.#want(channel)) return { gone: true };
-    return { gone: true, farewell: this.#listeners.farewell(channel) };
+  /** Ends the link of a delivery. With figures to hand over it says so once more, to be sure of them. */
+  #gone({ channel, epoch }: Delivery): DeliveryAnswer {
+    const farewell = this.#listeners.farewell(channel, epoch);
+    if (farewell) this.#world.keep(this.#unlink({ channel, epoch, asking: undefined }, farewell));
+    return { gone: true, farewell };
   }
 
   #drop(want: Want): void {

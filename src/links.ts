@@ -80,6 +80,8 @@ export interface Store {
   put<T>(key: string, value: T): void;
   delete(key: string): void;
   list<T>(prefix: string): Iterable<[key: string, value: T]>;
+  /** Ends when all that was put and deleted is durable. */
+  sync(): Promise<void>;
   /** Gives the storage back if it has become empty, so that a channel costs nothing once it is over. */
   release(): void;
 }

@@ -95,7 +95,8 @@ function parseAnnounce(line: string): Command {
   return { kind: "announce", channel, message };
 }
 
-function refused(why: string): Command {
+/** A command that cannot be carried out, and why, for the client to read. */
+export function refused(why: string): Command {
   return { kind: "refused", why };
 }
 

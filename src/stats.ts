@@ -104,10 +104,10 @@ export class Stats {
     this.#changed = true;
   }
 
-  /** What is still to be handed over: the figures of a link to `all` that has ended. */
-  farewell(): Farewell | undefined {
+  /** What is to be handed over of a link to `all` that was asked for up to `epoch` and has ended. */
+  farewell(epoch: number): Farewell | undefined {
     const { period, totals, peak } = this.#counted;
-    if (period !== undefined) {
+    if (period !== undefined && period <= epoch) {
       this.#counted.farewell = { period, totals, peak };
       this.#counted.period = undefined;
       this.#counted.totals = noTotals();
@@ -117,9 +117,15 @@ export class Stats {
     return this.#counted.farewell;
   }
 
-  /** The root has the farewell; from now on figures belong to the link of `period`, if there is one. */
-  farewellKept(period: number | undefined): void {
+  /** The root has that farewell. */
+  farewellKept({ period }: Farewell): void {
+    if (this.#counted.farewell?.period !== period) return;
     this.#counted.farewell = undefined;
+    this.#write();
+  }
+
+  /** From now on figures belong to the link to `all` with this epoch. */
+  begin(period: number): void {
     this.#counted.period = period;
     this.#write();
   }

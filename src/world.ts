@@ -55,6 +55,7 @@ function storeOf(storage: DurableObjectStorage): Store {
       changed = kv.delete(key) || changed;
     },
     list: (prefix) => kv.list({ prefix }),
+    sync: () => storage.sync(),
     release: () => {
       if (!changed) return;
       for (const _ of kv.list({ limit: 1 })) return;

@@ -98,14 +98,14 @@ export class Client {
   }
 
   /** What the service says of itself, by key; whatever was still unread before that is dropped. */
-  async info(): Promise<Map<string, string>> {
+  async info(): Promise<Record<string, string>> {
     await this.ping();
     this.send("info");
     const rows = (await this.ping()).map((line): [string, string] => {
       const colon = line.indexOf(": ");
       return [line.slice(0, colon), line.slice(colon + 2)];
     });
-    return new Map(rows);
+    return Object.fromEntries(rows);
   }
 
   /** All lines that arrive until the connection ends, by itself. */

@@ -14,6 +14,7 @@ function awoken() {
     lose: (channel) => void lost.push(channel),
     farewell: () => undefined,
     farewellKept: () => {},
+    linked: () => {},
   });
   const deliver = (delivery: Partial<Delivery>) =>
     intake.deliver({

@@ -11,8 +11,8 @@
  *
  * - Who `connects` reads the greeting.
  * - Who `sends` is given a `ping` behind it. What comes before the answer is what that client's
- *   `reads` says, if it follows at once, and otherwise nothing. The answer is in before anyone else
- *   acts, so what two clients send takes effect in the order of the play.
+ *   `reads` says, if that is the very next step, and otherwise nothing: so the sender reads first. The
+ *   answer is in before anyone else acts, so what two clients send takes effect in the play's order.
  * - Who `reads` what others caused waits for those lines, and is then given a `ping` to show that
  *   nothing else was there. As a message may still be under way to a client of another object,
  *   "this is not heard" is shown by a later message on that channel, read with nothing before it.

@@ -514,6 +514,9 @@ export const plays: Play[] = [
         "announce x ok",
       ),
       alice.reads("é!naïve 😀", "x!\ufeffhi\r", TIME, "x!ok"),
+      // A byte order mark is not dropped from either kind of frame.
+      alice.sends("\ufeffping", utf8("\ufeffping")),
+      alice.reads(error(/unknown command/), error(/unknown command/)),
     ],
   },
   {
@@ -522,6 +525,9 @@ export const plays: Play[] = [
       alice.connects("/x"),
       alice.sends(bytes(0xff, 0xfe, 0x0a, 0x00, 0x0a, 0x80), utf8("announce x hi")),
       alice.reads(error(/UTF-8/), "x!hi"),
+      // What was wrong is said when its turn comes.
+      alice.sends("subscribe y\nannounce y 1\nannounce x 2", bytes(0xff), "announce y 3"),
+      alice.reads("y!1", "x!2", error(/UTF-8/), "y!3"),
       // A letter cut in two by the end of its frame.
       alice.sends("announce x 1", utf8("announce x é").slice(0, -1), bytes(0xa9), "announce x 2"),
       alice.reads("x!1", error(/UTF-8/), error(/UTF-8/), "x!2"),

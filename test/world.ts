@@ -15,6 +15,7 @@ export function storeOf(rows: Map<string, unknown>): Store {
       [...rows]
         .filter(([key]) => key.startsWith(prefix))
         .map(([key, value]) => [key, structuredClone(value)]),
+    sync: () => Promise.resolve(),
     release: () => {},
   };
 }

@@ -1,0 +1,262 @@
+/** What a client may not exceed, what it is told if it does, and that nobody else suffers from it. */
+import { evictAllDurableObjects } from "cloudflare:test";
+import { exports } from "cloudflare:workers";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Connections } from "../src/connections.ts";
+import { MAX_NAME_BYTES, utf8Length } from "../src/protocol.ts";
+import { readSettings, SettingError } from "../src/settings.ts";
+import worker from "../src/worker.ts";
+import { expectNoMore, say, sendAll } from "./cast.ts";
+import { Client } from "./client.ts";
+import { evict, hold, keys, settleQuickly, unique } from "./service.ts";
+
+settleQuickly();
+
+// The tests run with the figures of wrangler.toml, which are the defaults.
+const { maxLineBytes, maxChannelsPerConnection, maxBufferedBytes } = readSettings({});
+
+const scripts = [
+  { script: "ASCII", character: "a" },
+  { script: "Latin-1", character: "\u00e9" },
+  { script: "Chinese", character: "\u6f22" },
+  { script: "emoji", character: "\u{1f600}" },
+];
+
+/** Text of so many bytes, all but the last few of which repeat `part`. */
+function textOf(bytes: number, part: string): string {
+  const size = utf8Length(part);
+  return part.repeat(Math.floor(bytes / size)) + "z".repeat(bytes % size);
+}
+
+describe("a line", () => {
+  test.each(scripts)("has its length counted in bytes, with $script in it", async ({ character }) => {
+    const room = unique("room");
+    const [announcer, listener] = await Promise.all([Client.connect(room), Client.connect(room)]);
+    const command = `announce ${room} `;
+    const longest = textOf(maxLineBytes - command.length, character);
+    const commands = [`${command}before`, command + longest, `${command}${longest}z`, `${command}after`];
+    const refusal = expect.stringMatching(new RegExp(`^debug!error .*${maxLineBytes} bytes`));
+
+    announcer.send(commands.join("\n"));
+    const before = [`${room}!before`, `${room}!${longest}`];
+    expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
+    announcer.send(new TextEncoder().encode(commands.join("\n")));
+    expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
+    const heard = [...before, `${room}!after`];
+    expect(await listener.lines(2 * heard.length)).toEqual([...heard, ...heard]);
+    expect(await listener.ping()).toEqual([]);
+  });
+});
+
+describe("channels of one connection", () => {
+  test("are limited in number, `all` included", async () => {
+    const [client, other] = await Promise.all([Client.connect(), Client.connect()]);
+    const prefix = unique("many");
+    const names = Array.from({ length: maxChannelsPerConnection - 1 }, (_, i) => `${prefix}-${i}`);
+    const [first = "", ...rest] = names;
+    await sendAll([client], names.map((name) => `subscribe ${name}`).join("\n"));
+
+    const extra = unique("extra");
+    client.send(`subscribe ${extra}`);
+    const refusal = expect.stringMatching(
+      new RegExp(`^debug!error cannot subscribe: .*${maxChannelsPerConnection}`),
+    );
+    expect(await client.ping()).toEqual([refusal]);
+    // Those that it has can be asked for again.
+    await sendAll([client], `subscribe ${first}\nsubscribe all`);
+    await evict("all");
+    for (const name of [...names.slice(0, 3), ...names.slice(-3)]) await say(other, name, client);
+    await sendAll([other], `announce ${extra} unheard`);
+    await sendAll([client], `unsubscribe ${first}\nsubscribe ${extra}`);
+    await say(other, extra, client);
+    client.send(`subscribe ${first}`);
+    expect(await client.ping()).toEqual([refusal]);
+    for (const name of rest.slice(0, 3)) await say(other, name, client);
+    await client.close();
+  });
+
+  test("are limited in the length of all their names", async () => {
+    const mixture = scripts.map(({ character }) => character).join("");
+    const client = await Client.connect(unique("home"));
+    const neighbour = await Client.connect(unique("neighbour"));
+    const prefix = unique("long");
+    const names = Array.from({ length: 70 }, (_, i) => {
+      const start = `${prefix}-${i}-`;
+      return start + textOf(MAX_NAME_BYTES - start.length, mixture);
+    });
+    client.send(names.map((name) => `subscribe ${name}`).join("\n"));
+    const replies = await client.ping();
+    expect(new Set(replies)).toEqual(
+      new Set([expect.stringMatching(/^debug!error cannot subscribe: .*names.*too long/)]),
+    );
+    // All are equally long, so it is the last ones that were refused.
+    const held = names.slice(0, names.length - replies.length);
+    expect(held.length).toBeGreaterThanOrEqual(50);
+
+    await evictAllDurableObjects();
+    client.send(names.map((name) => `announce ${name} 1`).join("\n"));
+    expect((await client.ping()).sort()).toEqual(held.map((name) => `${name}!1`).sort());
+    await sendAll([client], `unsubscribe ${held[0]}\nunsubscribe ${held[1]}`);
+    const short = unique("short");
+    await sendAll([client], `subscribe ${short}`);
+    await say(neighbour, short, client);
+    await client.close();
+  });
+
+  test("always fit into what outlives the object's time in memory", () => {
+    const character = fc.oneof(
+      fc.constantFrom(...scripts.map((each) => each.character)),
+      fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    );
+    const text = fc
+      .tuple(fc.array(character, { minLength: 1, maxLength: 4 }), fc.integer({ min: 1, max: MAX_NAME_BYTES }))
+      .map(([characters, length]) => characters.join("").repeat(length).slice(0, length));
+    const name = text.filter((candidate) => utf8Length(candidate) <= MAX_NAME_BYTES);
+    const names = fc.uniqueArray(name, { minLength: 20, maxLength: 150, size: "max" });
+
+    const connections = new Connections({ acceptWebSocket: () => {}, getWebSockets: () => [] }, () => {});
+    const { 1: socket } = new WebSocketPair();
+    let refused = 0;
+    fc.assert(
+      fc.property(names, (wanted) => {
+        const connection = connections.accept(socket);
+        for (const channel of wanted) {
+          // This throws if the names are too long for the runtime.
+          if (connections.hasRoomFor(connection, channel)) connections.subscribe(connection, channel);
+          else refused += 1;
+        }
+        expect(socket.deserializeAttachment()).toEqual({ channels: [...connection.channels] });
+        connections.remove(connection);
+      }),
+      { numRuns: 60 },
+    );
+    // Else nothing was tried.
+    expect(refused).toBeGreaterThan(0);
+    expect(() => socket.serializeAttachment({ channels: ["x".repeat(16_384)] })).toThrow();
+  });
+});
+
+describe("what may wait", () => {
+  // A waiting frame counts for one more than its length, so that empty ones count too.
+  const frame = "x".repeat(maxLineBytes - 1);
+  const frames = maxBufferedBytes / maxLineBytes;
+
+  test("of one connection's commands is limited", async () => {
+    const home = unique("home");
+    const [patient, greedy, neighbour] = await Promise.all([
+      Client.connect(home),
+      Client.connect(home),
+      Client.connect(home),
+    ]);
+    const third = unique("third");
+    const link = hold(third, "link");
+    for (const client of [patient, greedy]) client.send(`subscribe ${third}`);
+    await link.begun();
+    for (const client of [patient, greedy]) for (let i = 0; i < frames; i++) client.send(frame);
+    greedy.send("\n");
+    expect(await greedy.closed).toEqual({
+      code: 1008,
+      reason: expect.stringMatching(/too many commands.*waiting/),
+    });
+    await say(neighbour, home, neighbour, patient);
+
+    link.release();
+    // To each of its frames, of which none is a command there is. Not even a `ping` could wait with them.
+    const replies = [await patient.line()];
+    replies.push(...(await patient.ping()));
+    expect(replies).toHaveLength(frames);
+    expect(new Set(replies)).toEqual(new Set([expect.stringMatching(/^debug!error unknown command/)]));
+    await say(neighbour, third, patient);
+    await patient.close();
+    await evictAllDurableObjects();
+    expect(await keys(third, "link:")).toEqual([]);
+    await expectNoMore(neighbour);
+  });
+
+  test("of announcements for one channel is limited", async () => {
+    const home = unique("home");
+    const room = unique("room");
+    const command = `announce ${room} `;
+    const listener = await Client.connect(room);
+    const announcers = await Promise.all(Array.from({ length: frames + 4 }, () => Client.connect(home)));
+    const [first, ...others] = announcers;
+    const announcement = hold(room, "announce");
+    first?.send(`${command}first`);
+    await announcement.begun();
+    for (const [i, client] of others.entries()) {
+      client.send(`${command}${i} ${"x".repeat(maxLineBytes - command.length - 4)}\nping`);
+    }
+    // What cannot wait is refused at once, before anything that waits has been carried out.
+    const refusals = await others.at(-1)?.untilTime();
+    expect(refusals).toEqual([expect.stringMatching(/^debug!error cannot announce: too many.*waiting/)]);
+    announcement.release();
+
+    const replies = await Promise.all(others.slice(0, -1).map((client) => client.untilTime()));
+    const numbers = replies.flatMap((reply, i) => (reply.length === 0 ? [i] : []));
+    expect(numbers.length).toBeGreaterThanOrEqual(frames - 1);
+    const heard = await listener.lines(1 + numbers.length);
+    expect(heard[0]).toBe(`${room}!first`);
+    const got = heard.slice(1).map((line) => Number(line.slice(room.length + 1).split(" ")[0]));
+    expect(got.sort((a, b) => a - b)).toEqual(numbers);
+    await expectNoMore(listener);
+    for (const client of announcers) await client.close();
+  });
+
+  test("for an object that does not take deliveries is limited", async () => {
+    const home = unique("home");
+    const room = unique("room");
+    const [local, far, idle] = await Promise.all([
+      Client.connect(room),
+      Client.connect(home),
+      Client.connect(home),
+    ]);
+    await sendAll([far], `subscribe ${room}`);
+    const delivery = hold(home, "deliver");
+    const command = `announce ${room} `;
+    const message = "x".repeat(maxLineBytes - command.length);
+    for (let i = 0; i < frames + 1; i++) local.send(command + message);
+    expect(new Set(await local.ping())).toEqual(new Set([`${room}!${message}`]));
+    await delivery.begun();
+    delivery.release();
+    expect(await far.closed).toEqual({ code: 1013, reason: expect.stringMatching(/missing/) });
+
+    await sendAll([idle], `subscribe ${room}`);
+    await say(local, room, local, idle);
+    await expectNoMore(local, idle);
+  });
+});
+
+describe("a setting", () => {
+  const settings = [
+    { name: "MAX_LINE_BYTES", least: 300, most: 1_000_000 },
+    { name: "MAX_CHANNELS_PER_CONNECTION", least: 2, most: 4_000 },
+    { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },
+  ];
+
+  test.each(settings)("of $name has a least and a most", ({ name, least, most }) => {
+    for (const value of [least, most, String(least), String(most)]) {
+      expect(Object.values(readSettings({ [name]: value }))).toContain(Number(value));
+    }
+    for (const value of [least - 1, most + 1, least + 0.5, -1, 0, Number.NaN, Infinity, "many", " ", null]) {
+      for (const given of [value, String(value)]) {
+        const read = () => readSettings({ [name]: given });
+        expect(read).toThrow(SettingError);
+        expect(read).toThrow(new RegExp(`^${name} must be .*${least}.*${most}`));
+      }
+    }
+  });
+
+  test.each(settings)("of $name has a default", ({ name }) => {
+    expect(readSettings({ [name]: "" })).toEqual(readSettings({}));
+    expect(readSettings({ [name]: undefined })).toEqual(readSettings({}));
+  });
+
+  test.each(settings)("of $name that is wrong is told to who connects", async ({ name, most }) => {
+    const env = { CHANNEL: exports.Channel, [name]: String(most + 1) };
+    const request = new Request("http://fanout.test/room", { headers: { Upgrade: "websocket" } });
+    const response = await worker.fetch(request, env);
+    expect(response.status).toBe(500);
+    expect(await response.text()).toContain(name);
+  });
+});
