@@ -23,6 +23,11 @@ import { BatchOrder } from "./uplink.ts";
 /** How long after an event what must outlive this object's time in memory is written, in milliseconds. */
 const SETTLE_AFTER = 1_000;
 
+/** Turns without an event after which none is taken to be waiting. */
+const QUIET_TURNS = 2;
+/** Most turns of the event loop for which gathered lines wait; each takes in at least one event. */
+const MAX_TURNS = 64;
+
 export class Branch {
   readonly #world: World;
   readonly #sockets: Sockets;
@@ -32,6 +37,8 @@ export class Branch {
   readonly #feed: Feed;
   readonly #order = new BatchOrder();
   #awakeHome: Home | undefined;
+  /** Counts what comes in. */
+  #events = 0;
   #flushing = false;
   #settling = false;
 
@@ -66,24 +73,24 @@ export class Branch {
   // --- events of this object's own sockets
 
   opened(socket: Socket): void {
-    this.#settleSoon();
+    this.#happened();
     this.#world.keep(this.#home.opened(socket));
   }
 
   received(socket: Socket, frame: string | ArrayBuffer): void {
-    this.#settleSoon();
+    this.#happened();
     const done = this.#home.received(socket, frame);
     if (done) this.#world.keep(done);
   }
 
   closed(socket: Socket): void {
-    this.#settleSoon();
+    this.#happened();
     this.#home.closed(socket);
   }
 
   /** Goes on with what an earlier life of this object, or an unreachable other one, left unfinished. */
   lookAgain(): void {
-    this.#settleSoon();
+    this.#happened();
     this.#home.joinEveryone();
     this.#flushSoon();
   }
@@ -91,24 +98,24 @@ export class Branch {
   // --- calls from other objects; `links.ts` says what they mean
 
   link(request: LinkRequest): LinkAnswer {
-    this.#settleSoon();
+    this.#happened();
     return this.#feed.link(request);
   }
 
   unlink(request: LinkRequest): void {
-    this.#settleSoon();
+    this.#happened();
     this.#feed.unlink(request);
   }
 
   deliver(delivery: Delivery): DeliveryAnswer {
-    this.#settleSoon();
+    this.#happened();
     return this.#home.deliver(delivery);
   }
 
   announce(batch: Batch): BatchAnswer {
     const newer = this.#order.newerThan(batch);
     if (newer !== undefined) return { newer };
-    this.#settleSoon();
+    this.#happened();
     return { last: this.#home.place(batch.lines, batch.count) };
   }
 
@@ -136,22 +143,33 @@ export class Branch {
 
   // --- what is done after an event
 
-  /**
-   * Sends what has been gathered when the event loop has turned: what comes in the same turn goes out
-   * together, and nothing waits for anything that is not there yet.
-   */
+  /** Sends what has been gathered, when what is already waiting to come in has been taken in too. */
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#world.after(0, () => {
-      this.#flushing = false;
-      this.#awakeHome?.flush();
-      this.#feed.flush();
-    });
+    this.#world.keep(this.#flushWhenQuiet());
   }
 
-  /** Writes down, in a while, what must not be forgotten; until then this object stays in memory. */
-  #settleSoon(): void {
+  /**
+   * Turns the event loop until a turn has brought nothing new. What is sent costs the same however much
+   * it is, so it pays to send once; and as each turn ends at once, nothing waits for what is not there
+   * yet. The number of turns is bounded, so that no flood can put off what is due to others.
+   */
+  async #flushWhenQuiet(): Promise<void> {
+    let seen = this.#events;
+    for (let turn = 0, quiet = 0; turn < MAX_TURNS && quiet < QUIET_TURNS; turn++) {
+      await this.#world.turn();
+      quiet = seen === this.#events ? quiet + 1 : 0;
+      seen = this.#events;
+    }
+    this.#flushing = false;
+    this.#awakeHome?.flush();
+    this.#feed.flush();
+  }
+
+  /** Notes an event. What must not be forgotten is written in a while; until then this object stays. */
+  #happened(): void {
+    this.#events += 1;
     if (this.#settling) return;
     this.#settling = true;
     this.#world.after(SETTLE_AFTER, () => {
@@ -163,8 +181,8 @@ export class Branch {
   #settle(): void {
     this.#stats.save();
     if (this.#world.name === EVERYONE) this.#census.begin();
-    if (!this.#feed.settle()) this.#settleSoon();
-    else if (this.#home.hearsEveryone) this.#world.unwatch();
+    if (!this.#feed.settle()) this.#happened();
+    else if (this.#awakeHome?.hearsEveryone) this.#world.unwatch();
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

@@ -95,6 +95,8 @@ export interface World {
   /** Milliseconds since 1970. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
+  /** Ends when the event loop has turned: after events that wait already, before any that do not. */
+  turn(): Promise<void>;
   after(milliseconds: number, act: () => void): void;
   /** Keeps this object in memory until `work` has ended. */
   keep(work: Promise<unknown>): void;

@@ -275,21 +275,37 @@ describe("totals", () => {
     expect(await rows(home)).toEqual([]);
   });
 
-  test("count once if an object is left while another one has yet to answer", async () => {
+  test.each([
+    { title: "while another one has yet to answer", slow: "other", when: "before" },
+    { title: "while its own answer is under way", slow: "own", when: "after" },
+  ] as const)("count once if an object is left $title", async ({ slow, when }) => {
     const asker = await Client.connect();
-    const [early, late] = [unique("early"), unique("late")];
-    const [leaver, stayer] = await Promise.all([Client.connect(early), Client.connect(late)]);
-    await say(leaver, early, leaver);
-    const answer = hold(late, "figures");
+    const homes = { own: unique("own"), other: unique("other") };
+    const [leaver, stayer] = await Promise.all([Client.connect(homes.own), Client.connect(homes.other)]);
+    await say(leaver, homes.own, leaver);
+    const answer = hold(homes[slow], "figures", when);
     const told = figures(asker);
     await answer.begun();
     await leaver.close();
     // Its object's link ends, and thereby its figures are handed over.
-    await evict(early);
-    expect(await keys("all", "link:")).toEqual([`link:${late}`]);
+    await vi.waitFor(async () => expect(await keys("all", "link:")).toEqual([`link:${homes.other}`]), 4_000);
     answer.release();
-    expect(await told).toMatchObject({ "total connections": 3, "total announcements": 1 });
-    expect(await figures(stayer)).toMatchObject({ "total connections": 3, "total announcements": 1 });
+    const expected = { "total connections": 3, "total announcements": 1 };
+    expect(await told).toMatchObject(expected);
+    expect(await figures(stayer)).toMatchObject(expected);
+  });
+
+  test("are those of connections too that ended before their object was linked", async () => {
+    const asker = await Client.connect();
+    const home = unique("home");
+    const link = hold("all", "link");
+    const hasty = await Client.open(home);
+    await link.begun();
+    await hasty.close();
+    link.release();
+    await evict(home);
+    expect(await figures(asker)).toMatchObject({ "total connections": 2, "current connections": 1 });
+    expect(await rows(home)).toEqual([]);
   });
 
   test("of an object survive a crash of the root of `all`", async () => {
@@ -366,6 +382,16 @@ describe("the most connections at one time", () => {
     await open(3, rooms[0]);
     expect(asker && (await figures(asker))).toMatchObject({ "max connections": 7 });
   });
+
+  test.each([{ where: "a channel", channel: "room" }, { where: "`all`" }])(
+    "of one object are known even if nobody asked while they were there, at $where",
+    async ({ channel }) => {
+      await leave(await open(3, channel));
+      await evictAllDurableObjects();
+      const [asker] = await open(1);
+      expect(asker && (await figures(asker))).toMatchObject({ "max connections": 3 });
+    },
+  );
 
   test("are not more than there were, when those of one object came after another's", async () => {
     const room = unique("room");

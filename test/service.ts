@@ -119,17 +119,27 @@ export function intercept(
 }
 
 /**
- * Has each `call` to the object named `name` wait until `release` is called; `begun` ends when one does.
- * They look at a variable time and again, because a promise that one object settles and another one
- * awaits would have that one go on in the wrong context.
+ * Has each `call` to the object named `name` wait before it is carried out, or its answer after that,
+ * until `release` is called; `begun` ends when one waits. They look at a variable time and again,
+ * because a promise that one object settles and another one awaits would have that one go on in the
+ * wrong context.
  */
-export function hold(name: string, call: Call): { begun: () => Promise<void>; release: () => void } {
+export function hold(
+  name: string,
+  call: Call,
+  when: "before" | "after" = "before",
+): { begun: () => Promise<void>; release: () => void } {
   let waiting = false;
   let released = false;
-  const restore = intercept(name, call, async (carryOut) => {
+  const untilReleased = async () => {
     waiting = true;
     while (!released) await new Promise((resolve) => setTimeout(resolve, 1));
-    return carryOut();
+  };
+  const restore = intercept(name, call, async (carryOut) => {
+    if (when === "before") await untilReleased();
+    const outcome = await carryOut();
+    if (when === "after") await untilReleased();
+    return outcome;
   });
   const release = () => {
     restore();

@@ -257,6 +257,7 @@ export class Simulation {
       peer: (name) => this.#peer(object, life, name),
       now: () => this.now,
       after,
+      turn: () => new Promise((resolve) => after(0, resolve)),
       sleep: (milliseconds) => new Promise((resolve) => after(milliseconds, resolve)),
       keep: (work) => {
         life.work += 1;

@@ -42,6 +42,7 @@ export function stillWorld(
       ...peer(object),
     }),
     now: () => 100,
+    turn: () => Promise.resolve(),
     sleep: () => Promise.resolve(),
     after: () => {},
     keep: () => {},
