@@ -65,6 +65,7 @@ export class Branch {
       stats: this.#stats,
       feed: this.#feed,
       flushSoon: () => this.#flushSoon(),
+      emptied: () => this.#emptied(),
       info: () => this.#info(),
     });
     return this.#awakeHome;
@@ -120,20 +121,26 @@ export class Branch {
   }
 
   figures(): Figures {
+    this.#happened();
     return this.#home.figures();
   }
 
   async serviceFigures(): Promise<ServiceFigures> {
     const objects = [...this.#feed.objects];
     const asked = objects.map(async (object) => {
-      const figures = await this.#world.peer(object).figures();
-      return { object, epoch: this.#feed.epochOf(object), figures };
+      const epoch = this.#feed.epochOf(object);
+      return { object, epoch, figures: await this.#world.peer(object).figures() };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    // What has ended its link since it answered has handed its figures over.
+    // What has ended its link since it was asked has handed its figures over.
     const linked = answered.filter(({ object, epoch }) => epoch === this.#feed.epochOf(object));
     return this.#census.sum([{ figures: this.figures() }, ...linked], objects.length - answered.length);
+  }
+
+  /** Other objects hand over how many connections they had at most; the root of `all` tells itself. */
+  #emptied(): void {
+    if (this.#world.name === EVERYONE) this.#census.note(this.#stats.takePeak(0) + this.#feed.size);
   }
 
   async #info(): Promise<string> {
@@ -180,7 +187,8 @@ export class Branch {
 
   #settle(): void {
     this.#stats.save();
-    if (this.#world.name === EVERYONE) this.#census.begin();
+    if (this.#world.name === EVERYONE)
+      this.#census.note(this.#stats.takePeak(this.#home.size) + this.#feed.size);
     if (!this.#feed.settle()) this.#happened();
     else if (this.#awakeHome?.hearsEveryone) this.#world.unwatch();
     this.#world.store.release();

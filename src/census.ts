@@ -48,9 +48,11 @@ export class Census {
     this.#remembered = store.get<Remembered>(CENSUS) ?? { since: now, peak: 0, totals: noTotals() };
   }
 
-  /** Writes down that the service is in use, if that is not known yet. */
-  begin(): void {
-    if (this.#store.get(CENSUS) === undefined) this.#write();
+  /** Notes that the service is in use, and that it had `connections` at one time. */
+  note(connections: number): void {
+    if (connections <= this.#remembered.peak && this.#store.get(CENSUS) !== undefined) return;
+    this.#remembered.peak = Math.max(this.#remembered.peak, connections);
+    this.#write();
   }
 
   /** Takes over the totals of an object whose link has ended, while `others` connections were there. */

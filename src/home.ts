@@ -25,6 +25,8 @@ export interface House {
   feed: Feed;
   /** Something has been gathered, so that a flush is due. */
   flushSoon(): void;
+  /** The last socket has gone. */
+  emptied(): void;
   /** The lines that answer `info`. */
   info(): Promise<string>;
 }
@@ -88,9 +90,9 @@ export class Home implements Listeners, Service {
     const channels = [...connection.channels];
     end();
     this.#house.stats.count("unsubscribes", channels.length);
-    this.#house.stats.holds(this.#connections.size);
     for (const channel of channels) this.#leaveIfUnheard(channel);
     this.#leaveIfUnheard(EVERYONE);
+    if (this.#connections.size === 0) this.#house.emptied();
   }
 
   // --- what commands do
@@ -231,8 +233,12 @@ export class Home implements Listeners, Service {
 
   // --- figures
 
-  farewell(channel: string, epoch: number): Farewell | undefined {
-    return channel === EVERYONE ? this.#house.stats.farewell(epoch) : undefined;
+  ended(channel: string, epoch: number): void {
+    if (channel === EVERYONE) this.#house.stats.end(epoch);
+  }
+
+  farewell(channel: string): Farewell | undefined {
+    return channel === EVERYONE ? this.#house.stats.farewell : undefined;
   }
 
   farewellKept(channel: string, farewell: Farewell): void {

@@ -10,8 +10,10 @@ export interface Listeners {
   hear(channel: string, lines: string, count: number): void;
   /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
   lose(channel: string): void;
-  /** What the root of `channel` has to remember of a link that was asked for up to `epoch` and has ended. */
-  farewell(channel: string, epoch: number): Farewell | undefined;
+  /** Every link to `channel` asked for up to `epoch` has ended. */
+  ended(channel: string, epoch: number): void;
+  /** What the root of `channel` has to remember of a link that has ended, until it is known to. */
+  farewell(channel: string): Farewell | undefined;
   /** The root of `channel` has `farewell`. */
   farewellKept(channel: string, farewell: Farewell): void;
   /** The root of `channel` counts on a link asked for with `epoch`. */
@@ -67,7 +69,7 @@ export class Intake {
     const want = this.#want(channel);
     if (!want) return;
     this.#drop(want);
-    this.#world.keep(this.#unlink(want, this.#listeners.farewell(channel, want.epoch)));
+    this.#world.keep(this.#unlink(want));
   }
 
   /** Leaves every channel that nobody here listens to: links that a crash left behind. */
@@ -129,15 +131,18 @@ export class Intake {
   async #untilLinked(want: Want): Promise<void> {
     const { channel } = want;
     this.#world.store.put(WANT + channel, want.epoch);
+    this.#listeners.ended(channel, want.epoch - 1);
     for (let attempt = 1; ; attempt++) {
       try {
-        const farewell = this.#listeners.farewell(channel, want.epoch - 1);
+        const farewell = this.#listeners.farewell(channel);
         const root = this.#world.peer(channel);
         const answer = await root.link({ from: this.#world.name, epoch: want.epoch, farewell });
-        if (this.#wants.get(channel) !== want) break;
         if ("after" in answer) {
           if (farewell) this.#listeners.farewellKept(channel, farewell);
           this.#listeners.linked(channel, want.epoch);
+        }
+        if (this.#wants.get(channel) !== want) break;
+        if ("after" in answer) {
           want.last ??= answer.after;
           want.asking = undefined;
           return;
@@ -154,12 +159,10 @@ export class Intake {
     throw new Unreachable(`no answer from the channel's object`);
   }
 
-  async #unlink(
-    { channel, epoch, asking }: Pick<Want, "channel" | "epoch" | "asking">,
-    farewell: Farewell | undefined,
-  ): Promise<void> {
+  async #unlink({ channel, epoch, asking }: Pick<Want, "channel" | "epoch" | "asking">): Promise<void> {
     // An unlink that overtook its link would leave that one behind.
     await asking?.catch(() => {});
+    const farewell = this.#farewell(channel, epoch);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       try {
         await this.#world.peer(channel).unlink({ from: this.#world.name, epoch, farewell });
@@ -174,9 +177,15 @@ export class Intake {
 
   /** Ends the link of a delivery. With figures to hand over it says so once more, to be sure of them. */
   #gone({ channel, epoch }: Delivery): DeliveryAnswer {
-    const farewell = this.#listeners.farewell(channel, epoch);
-    if (farewell) this.#world.keep(this.#unlink({ channel, epoch, asking: undefined }, farewell));
+    const farewell = this.#farewell(channel, epoch);
+    if (farewell) this.#world.keep(this.#unlink({ channel, epoch, asking: undefined }));
     return { gone: true, farewell };
+  }
+
+  /** The figures of a link that has ended; if a newer one has been asked for, they go on with that one. */
+  #farewell(channel: string, epoch: number): Farewell | undefined {
+    if (!this.#wants.has(channel)) this.#listeners.ended(channel, epoch);
+    return this.#listeners.farewell(channel);
   }
 
   #drop(want: Want): void {

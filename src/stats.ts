@@ -98,22 +98,34 @@ export class Stats {
 
   /** Notes that `connections` sockets are held now. */
   holds(connections: number): void {
-    if (connections === 0) this.#counted.peak = 0;
-    else if (connections > this.#counted.peak) this.#counted.peak = connections;
-    else return;
+    if (connections <= this.#counted.peak) return;
+    this.#counted.peak = connections;
     this.#changed = true;
   }
 
-  /** What is to be handed over of a link to `all` that was asked for up to `epoch` and has ended. */
-  farewell(epoch: number): Farewell | undefined {
-    const { period, totals, peak } = this.#counted;
-    if (period !== undefined && period <= epoch) {
-      this.#counted.farewell = { period, totals, peak };
-      this.#counted.period = undefined;
-      this.#counted.totals = noTotals();
-      this.#counted.peak = 0;
-      this.#write();
+  /** The most sockets that were held at one time; begins anew with the `connections` held now. */
+  takePeak(connections: number): number {
+    const { peak } = this.#counted;
+    if (peak !== connections) {
+      this.#counted.peak = connections;
+      this.#changed = true;
     }
+    return peak;
+  }
+
+  /** Makes a farewell of what was counted under a link to `all` asked for up to `epoch`: it has ended. */
+  end(epoch: number): void {
+    const { period, totals, peak } = this.#counted;
+    if (period === undefined || period > epoch) return;
+    this.#counted.farewell = { period, totals, peak };
+    this.#counted.period = undefined;
+    this.#counted.totals = noTotals();
+    this.#counted.peak = 0;
+    this.#write();
+  }
+
+  /** What is to be handed over, until the root is known to have it. */
+  get farewell(): Farewell | undefined {
     return this.#counted.farewell;
   }
 
@@ -126,7 +138,7 @@ export class Stats {
 
   /** From now on figures belong to the link to `all` with this epoch. */
   begin(period: number): void {
-    this.#counted.period = period;
+    this.#counted.period = Math.max(period, this.#counted.period ?? 0);
     this.#write();
   }
 

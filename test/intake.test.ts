@@ -13,6 +13,7 @@ function awoken() {
     hear: (_, lines, count) => void heard.push(`${count}: ${lines}`),
     lose: (channel) => void lost.push(channel),
     farewell: () => undefined,
+    ended: () => {},
     farewellKept: () => {},
     linked: () => {},
   });
