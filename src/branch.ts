@@ -2,7 +2,7 @@
  * One object of the tree, whatever it runs on: the order of its own channel (`feed.ts`), the
  * connections whose home it is (`home.ts`), and what is to be done after an event rather than in it.
  */
-import { Census, formatInfo, type ServiceFigures } from "./census.ts";
+import { Census, formatInfo, type ServiceFigures, sum } from "./census.ts";
 import type { Socket, Sockets } from "./connections.ts";
 import { Feed } from "./feed.ts";
 import { Home } from "./home.ts";
@@ -17,7 +17,8 @@ import type {
 } from "./links.ts";
 import { EVERYONE } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
-import { type Figures, Stats } from "./stats.ts";
+import { type Farewell, type Figures, Stats } from "./stats.ts";
+import { Children, channelOf, type Load, parentOf } from "./tree.ts";
 import { BatchOrder } from "./uplink.ts";
 
 /** How long after an event what must outlive this object's time in memory is written, in milliseconds. */
@@ -36,6 +37,11 @@ export class Branch {
   readonly #census: Census;
   readonly #feed: Feed;
   readonly #order = new BatchOrder();
+  readonly #parent: string | undefined;
+  readonly #children: Children;
+  /** What this child has told its parent of how full it is. */
+  readonly #full: Record<Load, boolean> = { sockets: false, links: false };
+  #region: string | undefined;
   #awakeHome: Home | undefined;
   /** Counts what comes in. */
   #events = 0;
@@ -49,10 +55,14 @@ export class Branch {
     this.#settings = settings;
     this.#stats = new Stats(world.store);
     this.#census = new Census(world.store, world.now());
-    this.#feed = new Feed(world, world.name, settings.maxBufferedBytes, {
+    this.#parent = parentOf(world.name);
+    this.#children = new Children(world.name);
+    this.#feed = new Feed(world, channelOf(world.name), settings.maxBufferedBytes, {
       busy: () => world.watch(),
-      farewell: (farewell) => this.#census.ended(farewell, this.#feed.size + this.#home.size),
+      farewell: (farewell) => this.#keep(farewell),
+      ended: (object) => this.#linkEnded(object),
     });
+    for (const object of this.#feed.objects) if (this.#isChild(object)) this.#children.add(object, "");
     if (this.#feed.isBusy) this.#flushSoon();
   }
 
@@ -65,6 +75,7 @@ export class Branch {
       stats: this.#stats,
       feed: this.#feed,
       flushSoon: () => this.#flushSoon(),
+      region: () => this.#region,
       emptied: () => this.#emptied(),
       info: () => this.#info(),
     });
@@ -73,9 +84,21 @@ export class Branch {
 
   // --- events of this object's own sockets
 
-  opened(socket: Socket): void {
+  /**
+   * Where the next connection from `region` is to go: undefined means here, "" that a child is full, and
+   * its parent has to be asked, which then is to be told so in `full`.
+   */
+  placeFor(region: string, full: string): string | undefined {
+    if (full !== "") this.#children.note(full, "sockets", true);
+    if (!this.#isFull("sockets")) return undefined;
+    return this.#parent ? "" : this.#children.choose("sockets", region, Number.POSITIVE_INFINITY);
+  }
+
+  opened(socket: Socket, region = ""): void {
     this.#happened();
+    this.#region ??= region;
     this.#world.keep(this.#home.opened(socket));
+    this.#sayIfFull("sockets");
   }
 
   received(socket: Socket, frame: string | ArrayBuffer): void {
@@ -87,6 +110,7 @@ export class Branch {
   closed(socket: Socket): void {
     this.#happened();
     this.#home.closed(socket);
+    this.#sayIfFull("sockets");
   }
 
   /** Goes on with what an earlier life of this object, or an unreachable other one, left unfinished. */
@@ -98,14 +122,28 @@ export class Branch {
 
   // --- calls from other objects; `links.ts` says what they mean
 
-  link(request: LinkRequest): LinkAnswer {
+  async link(request: LinkRequest): Promise<LinkAnswer> {
     this.#happened();
-    return this.#feed.link(request);
+    const { from, region = "" } = request;
+    const isNew = this.#feed.epochOf(from) === undefined;
+    if (isNew && !this.#isChild(from) && this.#isFull("links")) {
+      return { instead: this.#children.choose("links", "", this.#settings.linksPerObject) };
+    }
+    const channel = channelOf(this.#world.name);
+    while (!this.#home.isLive(channel)) await this.#home.join(channel);
+    if (this.#isChild(from)) this.#children.add(from, region);
+    const answer = this.#feed.link(request);
+    this.#sayIfFull("links");
+    return answer;
   }
 
   unlink(request: LinkRequest): void {
     this.#happened();
     this.#feed.unlink(request);
+  }
+
+  fill(child: string, load: Load, full: boolean): void {
+    this.#children.note(child, load, full);
   }
 
   deliver(delivery: Delivery): DeliveryAnswer {
@@ -120,12 +158,9 @@ export class Branch {
     return { last: this.#home.place(batch.lines, batch.count) };
   }
 
-  figures(): Figures {
+  async figures(): Promise<Figures> {
     this.#happened();
-    return this.#home.figures();
-  }
-
-  async serviceFigures(): Promise<ServiceFigures> {
+    if (channelOf(this.#world.name) !== EVERYONE) return this.#home.figures();
     const objects = [...this.#feed.objects];
     const asked = objects.map(async (object) => {
       const epoch = this.#feed.epochOf(object);
@@ -135,7 +170,16 @@ export class Branch {
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     // What has ended its link since it was asked has handed its figures over.
     const linked = answered.filter(({ object, epoch }) => epoch === this.#feed.epochOf(object));
-    return this.#census.sum([{ figures: this.figures() }, ...linked], objects.length - answered.length);
+    return sum(this.#home.figures(), linked, objects.length - answered.length);
+  }
+
+  async serviceFigures(): Promise<ServiceFigures> {
+    return this.#census.of(await this.figures());
+  }
+
+  #keep(farewell: Farewell): void {
+    if (this.#parent) this.#stats.keep(farewell);
+    else this.#census.ended(farewell, this.#feed.size + this.#home.size);
   }
 
   /** Other objects hand over how many connections they had at most; the root of `all` tells itself. */
@@ -146,6 +190,48 @@ export class Branch {
   async #info(): Promise<string> {
     const root = this.#world.name === EVERYONE ? this : this.#world.peer(EVERYONE);
     return formatInfo(await root.serviceFigures(), this.#world.now());
+  }
+
+  // --- growing and shrinking
+
+  #isChild(object: string): boolean {
+    return parentOf(object) === this.#world.name;
+  }
+
+  #count(load: Load): number {
+    if (load === "sockets") return this.#home.size;
+    return [...this.#feed.objects].filter((object) => !this.#isChild(object)).length;
+  }
+
+  #most(load: Load): number {
+    return load === "sockets" ? this.#settings.socketsPerObject : this.#settings.linksPerObject;
+  }
+
+  #isFull(load: Load): boolean {
+    return this.#count(load) >= this.#most(load);
+  }
+
+  /** A child tells its parent when it is full, and again when an eighth is free. */
+  #sayIfFull(load: Load): void {
+    if (!this.#parent) return;
+    const most = this.#most(load);
+    const count = this.#count(load);
+    const said = this.#full[load];
+    const full = said ? count > most - Math.max(1, most >> 3) : count >= most;
+    if (full === said) return;
+    this.#full[load] = full;
+    this.#world.keep(
+      this.#world
+        .peer(this.#parent)
+        .fill(this.#world.name, load, full)
+        .catch(() => {}),
+    );
+  }
+
+  #linkEnded(object: string): void {
+    if (this.#isChild(object)) this.#children.remove(object);
+    this.#home.linkEnded();
+    this.#sayIfFull("links");
   }
 
   // --- what is done after an event

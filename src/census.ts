@@ -6,27 +6,36 @@
 import type { Store } from "./links.ts";
 import { add, type Farewell, type Figures, noTotals, type Totals } from "./stats.ts";
 
-export interface ServiceFigures {
+export interface ServiceFigures extends Omit<Figures, "farewell" | "channels"> {
   /** Milliseconds since 1970 at which the service was first used. */
   since: number;
-  totals: Totals;
-  /** The most connections at one time: the sum of what objects that overlapped each saw at most. */
-  peak: number;
-  connections: number;
+  /** How many channels have subscribers. */
   channels: number;
-  subscriptions: number;
-  /** Subscriptions other than to `all`. */
-  requested: number;
-  /** Objects that hold connections. */
-  objects: number;
-  /** Objects that did not answer; nothing of theirs is counted. */
-  unreachable: number;
 }
 
-/** An object's figures, and the epoch of the link that the root has on record for it, if it is linked. */
+/** An object's figures, and the epoch of the link on record for it. */
 export interface Answer {
-  epoch?: number | undefined;
+  epoch: number | undefined;
   figures: Figures;
+}
+
+/** Adds what linked objects say of themselves to what an object says of itself. */
+export function sum(own: Figures, answers: Answer[], unreachable: number): Figures {
+  const all = { ...own, totals: { ...own.totals }, unreachable: own.unreachable + unreachable };
+  const channels = new Set(own.channels);
+  for (const { epoch, figures } of answers) {
+    add(all.totals, figures.totals);
+    // A farewell whose link is still on record has not been taken over yet.
+    if (figures.farewell && figures.farewell.period === epoch) add(all.totals, figures.farewell.totals);
+    all.peak += figures.peak;
+    all.connections += figures.connections;
+    all.subscriptions += figures.subscriptions;
+    all.requested += figures.requested;
+    all.objects += figures.objects;
+    all.unreachable += figures.unreachable;
+    for (const channel of figures.channels) channels.add(channel);
+  }
+  return { ...all, channels: [...channels] };
 }
 
 interface Remembered {
@@ -62,36 +71,13 @@ export class Census {
     this.#write();
   }
 
-  /** Adds up the answers of all objects; `unreachable` more did not answer. */
-  sum(answers: Answer[], unreachable: number): ServiceFigures {
+  /** What the whole service says of itself, given what all that is linked says together. */
+  of(figures: Figures): ServiceFigures {
+    this.note(figures.peak);
     const totals = { ...this.#remembered.totals };
-    const channels = new Set<string>();
-    const service = { connections: 0, subscriptions: 0, requested: 0, objects: 0 };
-    let peak = 0;
-    for (const { epoch, figures } of answers) {
-      add(totals, figures.totals);
-      // A farewell whose link is still on record has not been taken over yet.
-      if (figures.farewell && figures.farewell.period === epoch) add(totals, figures.farewell.totals);
-      peak += figures.peak;
-      service.connections += figures.connections;
-      service.subscriptions += figures.subscriptions;
-      service.requested += figures.requested;
-      if (figures.connections > 0) service.objects += 1;
-      for (const channel of figures.channels) channels.add(channel);
-    }
-    if (peak > this.#remembered.peak) {
-      this.#remembered.peak = peak;
-      this.#write();
-    }
-    const { since } = this.#remembered;
-    return {
-      ...service,
-      since,
-      totals,
-      peak: this.#remembered.peak,
-      channels: channels.size,
-      unreachable,
-    };
+    add(totals, figures.totals);
+    const { since, peak } = this.#remembered;
+    return { ...figures, since, totals, peak, channels: figures.channels.length };
   }
 
   #write(): void {

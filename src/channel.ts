@@ -11,8 +11,16 @@ import type { ServiceFigures } from "./census.ts";
 import type { Batch, BatchAnswer, Delivery, DeliveryAnswer, LinkAnswer, LinkRequest } from "./links.ts";
 import { readSettings } from "./settings.ts";
 import type { Figures } from "./stats.ts";
+import type { Load } from "./tree.ts";
 import type { Env } from "./worker.ts";
 import { worldOf } from "./world.ts";
+
+/** Headers between the Worker and an object; names in them are percent-encoded. */
+export const REGION = "Fanout-Region";
+/** To a root: the child that turned out to be full. */
+export const FULL = "Fanout-Full";
+/** From an object without room: the child to go to, or empty from a child, whose root is to be asked. */
+export const PLACE = "Fanout-Place";
 
 export class Channel extends DurableObject<Env> {
   readonly #branch: Branch;
@@ -22,9 +30,14 @@ export class Channel extends DurableObject<Env> {
     this.#branch = new Branch(worldOf(context, env), context, readSettings({ ...env }));
   }
 
-  override fetch(): Response {
+  /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
+  override fetch(request: Request): Response {
+    const region = request.headers.get(REGION) ?? "";
+    const elsewhere = this.#branch.placeFor(region, decodeURIComponent(request.headers.get(FULL) ?? ""));
+    if (elsewhere !== undefined)
+      return new Response(null, { status: 503, headers: { [PLACE]: encodeURIComponent(elsewhere) } });
     const { 0: client, 1: server } = new WebSocketPair();
-    this.#branch.opened(server);
+    this.#branch.opened(server, region);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -53,12 +66,16 @@ export class Channel extends DurableObject<Env> {
 
   // Calls from other objects; `links.ts` says what they mean.
 
-  link(request: LinkRequest): LinkAnswer {
+  link(request: LinkRequest): Promise<LinkAnswer> {
     return this.#branch.link(request);
   }
 
   unlink(request: LinkRequest): void {
     this.#branch.unlink(request);
+  }
+
+  fill(child: string, load: Load, full: boolean): void {
+    this.#branch.fill(child, load, full);
   }
 
   deliver(delivery: Delivery): DeliveryAnswer {
@@ -69,7 +86,7 @@ export class Channel extends DurableObject<Env> {
     return this.#branch.announce(batch);
   }
 
-  figures(): Figures {
+  figures(): Promise<Figures> {
     return this.#branch.figures();
   }
 

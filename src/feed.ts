@@ -51,6 +51,8 @@ export interface FeedEvents {
   busy(): void;
   /** A link has ended whose figures are to be kept, this once. */
   farewell(farewell: Farewell): void;
+  /** A link has ended. */
+  ended(object: string): void;
 }
 
 const LINK = "link:";
@@ -117,9 +119,27 @@ export class Feed {
 
   /** Gives `count` messages the next places in the order; `flush` sends them on. */
   place(lines: string, count: number): number {
-    this.#sequence += count;
     if (this.#links.size > 0) this.#remember(lines, count);
+    else this.#sequence += count;
     return this.#sequence;
+  }
+
+  /** Takes over `count` messages that a parent has sent, with the places that they have. */
+  relay(lines: string, count: number, after: number): void {
+    if (after !== this.#sequence) this.loseAll();
+    this.#sequence = after;
+    this.place(lines, count);
+  }
+
+  /** Messages are missing from here on, for every link there is. */
+  loseAll(): void {
+    for (const link of this.#links.values()) if (!link.lost) this.#cutOff(link);
+    this.flush();
+  }
+
+  /** A child begins where its parent was when that linked it. */
+  begin(after: number): void {
+    if (this.#links.size === 0) this.#sequence = after;
   }
 
   /** Starts to send what each link is behind by. Returns at once. */
@@ -151,7 +171,9 @@ export class Feed {
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
   unlink({ from, epoch, farewell }: LinkRequest): void {
     const known = this.#links.get(from);
-    if (known && known.epoch <= epoch) this.#end(known, farewell);
+    if (!known || known.epoch > epoch) return;
+    this.#end(known, farewell);
+    this.#events.ended(from);
   }
 
   /**
@@ -174,6 +196,7 @@ export class Feed {
       this.#world.store.put<FeedRow>(FEED, { sequence: this.#sequence, busy: true });
       this.#events.busy();
     }
+    this.#sequence += count;
     this.#log.push({ last: this.#sequence, count, lines });
     this.#buffered += lines.length;
     if (this.#buffered > this.#maxBuffered) this.#shorten();
@@ -206,7 +229,12 @@ export class Feed {
   }
 
   #nextDelivery(link: Link): Delivery {
-    const base = { channel: this.#channel, epoch: link.epoch, after: link.acknowledged };
+    const base = {
+      channel: this.#channel,
+      from: this.#world.name,
+      epoch: link.epoch,
+      after: link.acknowledged,
+    };
     if (link.lost) return { ...base, count: 0, lines: "", again: link.unsure, lost: true };
     const start = this.#log.findLastIndex((entry) => entry.last <= link.acknowledged) + 1;
     let lines = "";
@@ -224,6 +252,7 @@ export class Feed {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
       this.#end(link, answer.farewell);
+      this.#events.ended(link.object);
       return;
     }
     // A link that was cut off while this call was under way has been promised more than it got.

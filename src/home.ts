@@ -10,6 +10,7 @@ import type { Delivery, DeliveryAnswer, World } from "./links.ts";
 import { EVERYONE, GREETING } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
 import type { Farewell, Figures, Stats } from "./stats.ts";
+import { channelOf } from "./tree.ts";
 import { Overloaded, Uplink } from "./uplink.ts";
 
 /** How long a connection's greeting waits for this object's link to `all`, in milliseconds. */
@@ -27,12 +28,16 @@ export interface House {
   flushSoon(): void;
   /** The last socket has gone. */
   emptied(): void;
+  /** Where the connections of a child come from. */
+  region(): string | undefined;
   /** The lines that answer `info`. */
   info(): Promise<string>;
 }
 
 export class Home implements Listeners, Service {
   readonly #house: House;
+  /** The channel whose root this object is, or a child of it. */
+  readonly #channel: string;
   readonly #connections: Connections;
   readonly #intake: Intake;
   readonly #uplink: Uplink;
@@ -40,6 +45,7 @@ export class Home implements Listeners, Service {
 
   constructor(house: House) {
     this.#house = house;
+    this.#channel = channelOf(house.world.name);
     this.#connections = new Connections(house.sockets, house.flushSoon);
     this.#intake = new Intake(house.world, this);
     this.#uplink = new Uplink(house.world, house.settings.maxBufferedBytes);
@@ -80,9 +86,18 @@ export class Home implements Listeners, Service {
   async #greet(connection: Connection): Promise<void> {
     const joined = this.joinEveryone();
     if (joined) await Promise.race([joined, this.#house.world.sleep(JOIN_GRACE)]);
-    if (connection.closed) return;
-    for (const channel of new Set([EVERYONE, this.#house.world.name])) this.#add(connection, channel);
-    this.tell(connection, GREETING);
+    try {
+      while (!connection.closed && !this.isLive(this.#channel)) await this.join(this.#channel);
+    } catch {
+      const reason = "the channel's object does not answer; connect again";
+      this.#depart(connection, () => this.#connections.close(connection, TRY_AGAIN, reason));
+      return;
+    }
+    if (connection.closed) this.#leaveIfUnheard(this.#channel);
+    else {
+      for (const channel of new Set([EVERYONE, this.#channel])) this.#add(connection, channel);
+      this.tell(connection, GREETING);
+    }
   }
 
   /** Closes a connection, or forgets a closed one, and ends what was only there for it. */
@@ -98,7 +113,7 @@ export class Home implements Listeners, Service {
   // --- what commands do
 
   subscribe(connection: Connection, channel: string): Promise<void> | undefined {
-    const live = this.#isLocal(channel) || this.#intake.isLinked(channel);
+    const live = this.isLive(channel);
     // Subscribed and not live is what `all` can be, while its object does not answer.
     if (connection.channels.has(channel)) return live ? undefined : this.#joinAndAdd(connection, channel);
     const { maxChannelsPerConnection } = this.#house.settings;
@@ -151,8 +166,7 @@ export class Home implements Listeners, Service {
 
   async #joinAndAdd(connection: Connection, channel: string): Promise<void> {
     try {
-      // Another connection that waited for the same link may have ended it again by leaving.
-      while (!this.#intake.isLinked(channel)) await this.#intake.join(channel);
+      while (!this.isLive(channel)) await this.join(channel);
     } catch {
       throw new Refusal("cannot subscribe: the channel's object does not answer; try again");
     }
@@ -179,11 +193,30 @@ export class Home implements Listeners, Service {
 
   // --- messages
 
+  /** Whether messages of `channel` reach this object. */
+  isLive(channel: string): boolean {
+    return this.#isLocal(channel) || this.#intake.isLinked(channel);
+  }
+
+  /**
+   * Links this object to `channel`. Whoever waits has to look whether that still holds when it goes on:
+   * someone else who waited for the same link may have ended it by leaving.
+   * @throws Unreachable if that is not to be had
+   */
+  join(channel: string): Promise<void> {
+    return this.#intake.join(channel);
+  }
+
+  /** An object that was linked to this one is not any more. */
+  linkEnded(): void {
+    this.#leaveIfUnheard(this.#channel);
+  }
+
   /** Gives messages their places in the order of this object's own channel, and sends them out. */
   place(lines: string, count: number): number {
     const { feed, world, flushSoon } = this.#house;
     const place = feed.place(lines, count);
-    this.hear(world.name, lines, count);
+    this.#publish(world.name, lines, count);
     flushSoon();
     return place;
   }
@@ -193,11 +226,20 @@ export class Home implements Listeners, Service {
   }
 
   listens(channel: string): boolean {
+    if (channel === this.#channel && this.#house.feed.size > 0) return true;
     // Every object with sockets is linked to `all`, so that the root of `all` knows of it.
     if (channel === EVERYONE) return this.#connections.size > 0;
     return this.#connections.subscribers(channel) > 0;
   }
-  hear(channel: string, lines: string, count: number): void {
+  hear(channel: string, lines: string, count: number, after: number): void {
+    if (channel === this.#channel && !this.#isLocal(channel)) {
+      this.#house.feed.relay(lines, count, after);
+      this.#house.flushSoon();
+    }
+    this.#publish(channel, lines, count);
+  }
+
+  #publish(channel: string, lines: string, count: number): void {
     this.#connections.publish(channel, lines);
     this.#house.stats.count("messages", count * this.#connections.subscribers(channel));
   }
@@ -207,6 +249,7 @@ export class Home implements Listeners, Service {
     for (const connection of this.#connections.subscribersOf(channel)) {
       this.#depart(connection, () => this.#connections.close(connection, TRY_AGAIN, reason));
     }
+    if (channel === this.#channel) this.#house.feed.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
   }
 
@@ -245,7 +288,12 @@ export class Home implements Listeners, Service {
     if (channel === EVERYONE) this.#house.stats.farewellKept(farewell);
   }
 
-  linked(channel: string, epoch: number): void {
+  get region(): string | undefined {
+    return this.#house.region();
+  }
+
+  linked(channel: string, epoch: number, after: number): void {
+    if (channel === this.#channel) this.#house.feed.begin(after);
     if (channel === EVERYONE) this.#house.stats.begin(epoch);
   }
 
@@ -257,6 +305,8 @@ export class Home implements Listeners, Service {
       subscriptions: connections.subscriptions,
       requested: connections.subscriptions - connections.subscribers(EVERYONE),
       channels: [...connections.channels],
+      objects: connections.size > 0 ? 1 : 0,
+      unreachable: 0,
     };
   }
 }

@@ -1,28 +1,33 @@
 /** The receiving end of links: the channels this object hears on behalf of its own listeners. */
 import { ATTEMPTS, backoff, type Delivery, type DeliveryAnswer, type World } from "./links.ts";
 import type { Farewell } from "./stats.ts";
+import { channelOf, parentOf } from "./tree.ts";
 
 /** What the links of an object need from the object itself. */
 export interface Listeners {
   /** Whether anyone here wants to hear `channel`. */
   listens(channel: string): boolean;
-  /** Hands `count` messages of `channel`, as lines, to those who listen. */
-  hear(channel: string, lines: string, count: number): void;
+  /** Hands `count` messages of `channel`, as lines, to those who listen; the place before them is `after`. */
+  hear(channel: string, lines: string, count: number, after: number): void;
   /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
   lose(channel: string): void;
+  /** Where this object's connections come from, if it is a child. */
+  readonly region: string | undefined;
   /** Every link to `channel` asked for up to `epoch` has ended. */
   ended(channel: string, epoch: number): void;
   /** What the root of `channel` has to remember of a link that has ended, until it is known to. */
   farewell(channel: string): Farewell | undefined;
   /** The root of `channel` has `farewell`. */
   farewellKept(channel: string, farewell: Farewell): void;
-  /** The root of `channel` counts on a link asked for with `epoch`. */
-  linked(channel: string, epoch: number): void;
+  /** The far side counts on a link asked for with `epoch`, and will deliver what comes `after` a place. */
+  linked(channel: string, epoch: number, after: number): void;
 }
 
 /** A link that this object has asked for. */
 interface Want {
   readonly channel: string;
+  /** The object that delivers: the channel's root, or a child of it. */
+  parent: string;
   epoch: number;
   /** The place of the newest message that has arrived; unknown after this object left memory. */
   last: number | undefined;
@@ -32,7 +37,14 @@ interface Want {
   waiting: { place: number; reached: () => void }[];
 }
 
-/** Storage has the epoch of each link asked for, under `want:<channel>`. */
+type Ended = Pick<Want, "channel" | "parent" | "epoch" | "asking">;
+
+/** What storage has of each link asked for, under `want:<channel>`. */
+interface WantRow {
+  parent: string;
+  epoch: number;
+}
+
 const WANT = "want:";
 
 /** A link that could not be had: the channel's object did not answer. */
@@ -56,7 +68,8 @@ export class Intake {
   }
 
   /**
-   * Links this object to `channel`, if it is not. Ends when messages placed from now on will arrive.
+   * Links this object to `channel`, if it is not. When it ends, and `isLinked` still says so, messages
+   * placed from then on will arrive.
    * @throws Unreachable if the channel's object does not answer
    */
   async join(channel: string): Promise<void> {
@@ -83,7 +96,7 @@ export class Intake {
   /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
   deliver(delivery: Delivery): DeliveryAnswer {
     const want = this.#want(delivery.channel);
-    if (want?.epoch !== delivery.epoch) return this.#gone(delivery);
+    if (want?.epoch !== delivery.epoch || want.parent !== delivery.from) return this.#gone(delivery);
     const heard = want.asking !== undefined || this.#listeners.listens(want.channel);
     if (heard && !this.#isMissingSome(want, delivery)) {
       this.#take(want, delivery);
@@ -105,9 +118,8 @@ export class Intake {
   #want(channel: string): Want | undefined {
     const known = this.#wants.get(channel);
     if (known) return known;
-    const epoch = this.#world.store.get<number>(WANT + channel);
-    if (epoch === undefined) return undefined;
-    return this.#add({ channel, epoch, last: undefined, asking: undefined, waiting: [] });
+    const row = this.#world.store.get<WantRow>(WANT + channel);
+    return row && this.#add({ channel, ...row, last: undefined, asking: undefined, waiting: [] });
   }
 
   #add(want: Want): Want {
@@ -123,49 +135,65 @@ export class Intake {
   }
 
   #ask(channel: string): Want {
-    const want: Want = { channel, epoch: this.#nextEpoch(), last: undefined, asking: undefined, waiting: [] };
+    const { name } = this.#world;
+    const parent = (channelOf(name) === channel && parentOf(name)) || channel;
+    const epoch = this.#nextEpoch();
+    const want: Want = { channel, parent, epoch, last: undefined, asking: undefined, waiting: [] };
+    this.#add(want);
     want.asking = this.#untilLinked(want);
-    return this.#add(want);
+    return want;
   }
 
   async #untilLinked(want: Want): Promise<void> {
     const { channel } = want;
-    this.#world.store.put(WANT + channel, want.epoch);
     this.#listeners.ended(channel, want.epoch - 1);
-    for (let attempt = 1; ; attempt++) {
+    for (let failures = 0; failures < ATTEMPTS && this.#wants.get(channel) === want; ) {
+      this.#world.store.put<WantRow>(WANT + channel, { parent: want.parent, epoch: want.epoch });
       try {
-        const farewell = this.#listeners.farewell(channel);
-        const root = this.#world.peer(channel);
-        const answer = await root.link({ from: this.#world.name, epoch: want.epoch, farewell });
-        if ("after" in answer) {
-          if (farewell) this.#listeners.farewellKept(channel, farewell);
-          this.#listeners.linked(channel, want.epoch);
-        }
-        if (this.#wants.get(channel) !== want) break;
-        if ("after" in answer) {
-          want.last ??= answer.after;
+        if ((await this.#request(want)) && this.#wants.get(channel) === want) {
           want.asking = undefined;
           return;
         }
-        this.#newestEpoch = Math.max(this.#newestEpoch, answer.newer);
-        want.epoch = this.#nextEpoch();
-        this.#world.store.put(WANT + channel, want.epoch);
       } catch {
-        if (attempt < ATTEMPTS) await this.#world.sleep(backoff(attempt));
+        failures += 1;
+        if (failures < ATTEMPTS) await this.#world.sleep(backoff(failures));
       }
-      if (attempt >= ATTEMPTS || this.#wants.get(channel) !== want) break;
     }
-    if (this.#wants.get(channel) === want) this.#drop(want);
-    throw new Unreachable(`no answer from the channel's object`);
+    // Dropped meanwhile: whoever still waits asks anew.
+    if (this.#wants.get(channel) !== want) return;
+    this.#drop(want);
+    throw new Unreachable("no answer from the channel's object");
   }
 
-  async #unlink({ channel, epoch, asking }: Pick<Want, "channel" | "epoch" | "asking">): Promise<void> {
+  /** Asks once. True if the link is there; else the want has been changed to ask for something else. */
+  async #request(want: Want): Promise<boolean> {
+    const { channel, epoch } = want;
+    const { name: from } = this.#world;
+    const farewell = this.#listeners.farewell(channel);
+    const region = this.#listeners.region;
+    const answer = await this.#world.peer(want.parent).link({ from, epoch, region, farewell });
+    if ("instead" in answer) {
+      want.parent = answer.instead;
+      return false;
+    }
+    if ("newer" in answer) {
+      this.#newestEpoch = Math.max(this.#newestEpoch, answer.newer);
+      want.epoch = this.#nextEpoch();
+      return false;
+    }
+    if (farewell) this.#listeners.farewellKept(channel, farewell);
+    this.#listeners.linked(channel, epoch, answer.after);
+    want.last ??= answer.after;
+    return true;
+  }
+
+  async #unlink({ channel, parent, epoch, asking }: Ended): Promise<void> {
     // An unlink that overtook its link would leave that one behind.
     await asking?.catch(() => {});
     const farewell = this.#farewell(channel, epoch);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       try {
-        await this.#world.peer(channel).unlink({ from: this.#world.name, epoch, farewell });
+        await this.#world.peer(parent).unlink({ from: this.#world.name, epoch, farewell });
         if (farewell) this.#listeners.farewellKept(channel, farewell);
         return;
       } catch {
@@ -176,9 +204,9 @@ export class Intake {
   }
 
   /** Ends the link of a delivery. With figures to hand over it says so once more, to be sure of them. */
-  #gone({ channel, epoch }: Delivery): DeliveryAnswer {
+  #gone({ channel, from: parent, epoch }: Delivery): DeliveryAnswer {
     const farewell = this.#farewell(channel, epoch);
-    if (farewell) this.#world.keep(this.#unlink({ channel, epoch, asking: undefined }));
+    if (farewell) this.#world.keep(this.#unlink({ channel, parent, epoch, asking: undefined }));
     return { gone: true, farewell };
   }
 
@@ -205,7 +233,9 @@ export class Intake {
 
   #take(want: Want, { channel, after, count, lines }: Delivery): void {
     const known = want.last === undefined ? 0 : Math.min(want.last - after, count);
-    if (known < count) this.#listeners.hear(channel, dropLines(lines, known), count - known);
+    if (known < count) {
+      this.#listeners.hear(channel, dropLines(lines, known), count - known, after + known);
+    }
     want.last = Math.max(want.last ?? 0, after + count);
     this.#releaseWaiting(want, want.last);
   }

@@ -18,20 +18,28 @@
  */
 import type { ServiceFigures } from "./census.ts";
 import type { Farewell, Figures } from "./stats.ts";
+import type { Load } from "./tree.ts";
 
 export interface LinkRequest {
   /** Name of the object that asks. */
   from: string;
   epoch: number;
+  /** Where a child's connections come from, so that its parent sends more of them there. */
+  region?: string | undefined;
   /** Figures of an earlier link, for the root to keep if it has not yet. */
   farewell?: Farewell | undefined;
 }
 
-/** Either the place after which deliveries go on, or the epoch that a new request has to exceed. */
-export type LinkAnswer = { after: number } | { newer: number };
+/**
+ * The place after which deliveries go on; or the epoch that a new request has to exceed; or, from an
+ * object that has no room, the child to ask instead.
+ */
+export type LinkAnswer = { after: number } | { newer: number } | { instead: string };
 
 export interface Delivery {
   channel: string;
+  /** Name of the object that delivers. */
+  from: string;
   epoch: number;
   /** The place of the message before the first one here. */
   after: number;
@@ -68,7 +76,9 @@ export interface Peer {
   unlink(request: LinkRequest): Promise<void>;
   deliver(delivery: Delivery): Promise<DeliveryAnswer>;
   announce(batch: Batch): Promise<BatchAnswer>;
-  /** What the object says of itself. */
+  /** A child says whether it has room for more. */
+  fill(child: string, load: Load, full: boolean): Promise<void>;
+  /** What the object says of itself, and in the tree of `all` of those linked to it. */
   figures(): Promise<Figures>;
   /** What the whole service says of itself; only the root of `all` can tell. */
   serviceFigures(): Promise<ServiceFigures>;

@@ -1,6 +1,10 @@
 /** The operator's settings: read from the Worker's variables, each with a default. */
 
 export interface Settings {
+  /** Connections one object holds before a channel's next ones go to a child. */
+  socketsPerObject: number;
+  /** Links one object feeds before the next ones go to a child; also the most children of an object. */
+  linksPerObject: number;
   /** Longest line a client may send, in bytes, its end not counted. */
   maxLineBytes: number;
   /** Channels one connection may be subscribed to, `all` included. */
@@ -20,6 +24,8 @@ export class SettingError extends Error {}
  */
 export function readSettings(variables: Variables): Settings {
   return {
+    socketsPerObject: wholeNumber(variables, "SOCKETS_PER_OBJECT", 10_000, 1, 32_768),
+    linksPerObject: wholeNumber(variables, "LINKS_PER_OBJECT", 1_000, 1, 10_000),
     maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),

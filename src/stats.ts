@@ -38,6 +38,10 @@ export interface Figures {
   requested: number;
   /** Names of the channels subscribed to. */
   channels: string[];
+  /** Objects that hold connections. */
+  objects: number;
+  /** Objects that did not answer; nothing of theirs is counted. */
+  unreachable: number;
 }
 
 /** Totals of nothing. */
@@ -139,6 +143,12 @@ export class Stats {
   /** From now on figures belong to the link to `all` with this epoch. */
   begin(period: number): void {
     this.#counted.period = Math.max(period, this.#counted.period ?? 0);
+    this.#write();
+  }
+
+  /** Takes over the totals of an object whose link has ended. */
+  keep({ totals }: Farewell): void {
+    add(this.#counted.totals, totals);
     this.#write();
   }
 

@@ -1,6 +1,7 @@
 /** The Worker: where a request goes. */
 
 import type { Channel } from "./channel.ts";
+import { placeConnection } from "./placement.ts";
 import { channelFault, EVERYONE } from "./protocol.ts";
 import { readSettings, SettingError } from "./settings.ts";
 
@@ -34,7 +35,7 @@ export default {
         return text(500, `This server's settings are wrong: ${error.message}.\n`);
       throw error;
     }
-    return env.CHANNEL.getByName(channel).fetch(request);
+    return placeConnection(env, channel, request);
   },
 } satisfies ExportedHandler<Env>;
 

@@ -76,6 +76,7 @@ function peerOf(env: Env, object: string): Peer {
     unlink: (request) => inTime(async () => stub.unlink(request)),
     deliver: (delivery) => inTime(async () => stub.deliver(delivery)),
     announce: (batch) => inTime(async () => stub.announce(batch)),
+    fill: (child, load, full) => inTime(async () => stub.fill(child, load, full)),
     figures: () => inTime(async () => stub.figures()),
     serviceFigures: () => inTime(async () => stub.serviceFigures()),
   };

@@ -5,7 +5,7 @@ import { stillWorld } from "./world.ts";
 
 /** An intake that woke with a link to `news` of epoch 7, one listener, and no memory of what it got. */
 function awoken() {
-  const rows = new Map<string, unknown>([["want:news", 7]]);
+  const rows = new Map<string, unknown>([["want:news", { parent: "news", epoch: 7 }]]);
   const heard: string[] = [];
   const lost: string[] = [];
   const intake = new Intake(stillWorld("home", rows), {
@@ -13,6 +13,7 @@ function awoken() {
     hear: (_, lines, count) => void heard.push(`${count}: ${lines}`),
     lose: (channel) => void lost.push(channel),
     farewell: () => undefined,
+    region: undefined,
     ended: () => {},
     farewellKept: () => {},
     linked: () => {},
@@ -20,6 +21,7 @@ function awoken() {
   const deliver = (delivery: Partial<Delivery>) =>
     intake.deliver({
       channel: "news",
+      from: "news",
       epoch: 7,
       after: 40,
       count: 2,

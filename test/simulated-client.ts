@@ -25,7 +25,9 @@ export interface Announcement {
 
 export class SimulatedClient {
   readonly name: string;
-  readonly home: string;
+  /** The object that it is connected to; for its root, say what channel it connected at. */
+  home: string;
+  readonly channel: string;
   readonly steps: Step[] = [];
   /** Messages read, by channel. */
   readonly heard = new Map<string, string[]>();
@@ -43,6 +45,7 @@ export class SimulatedClient {
     this.#simulation = simulation;
     this.name = name;
     this.home = home;
+    this.channel = home;
     this.steps.push({
       verb: "greeting",
       channel: home,
@@ -97,7 +100,7 @@ export class SimulatedClient {
     if (!this.open) return undefined;
     const last = this.steps.findLast((step) => this.#isAbout(step, channel) && !step.refused);
     if (last?.done === undefined || last.verb === "unsubscribe") return undefined;
-    if (channel === EVERYONE && last.verb === "greeting" && this.home !== EVERYONE) {
+    if (channel === EVERYONE && last.verb === "greeting" && this.channel !== EVERYONE) {
       return this.hearsEveryoneSince;
     }
     return last.done;

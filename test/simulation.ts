@@ -11,6 +11,7 @@ import { Branch } from "../src/branch.ts";
 import type { Socket } from "../src/connections.ts";
 import type { Peer, World } from "../src/links.ts";
 import { readSettings } from "../src/settings.ts";
+import { channelOf } from "../src/tree.ts";
 import { Breach, clientOf, type SimulatedClient } from "./simulated-client.ts";
 import { storeOf } from "./world.ts";
 
@@ -101,7 +102,7 @@ export class Simulation {
   readonly #choose: (among: number) => number;
   #calls: Call[] = [];
   readonly #timers: Action[] = [];
-  readonly #settings = readSettings({});
+  readonly #settings = { ...readSettings({}), socketsPerObject: 2, linksPerObject: 2 };
 
   /** @param choose picks one of `among` things: a number from 0 to `among - 1` */
   constructor(choose: (among: number) => number) {
@@ -148,10 +149,21 @@ export class Simulation {
   connect(home: string): SimulatedClient {
     const client = clientOf(this, this.clients.length, home);
     this.clients.push(client);
-    const object = this.object(home);
     client.socket = new SimulatedSocket(client);
-    this.#alive(object).branch.opened(client.socket);
+    client.home = this.#place(home);
+    this.#alive(this.object(client.home)).branch.opened(client.socket);
     return client;
+  }
+
+  /** The object of a channel's tree in which there is room, as the Worker finds it. */
+  #place(root: string): string {
+    let full = "";
+    for (let object = root; ; ) {
+      const place = this.#alive(this.object(object)).branch.placeFor("", full);
+      if (place === undefined) return object;
+      full = place === "" ? object : "";
+      object = place === "" ? root : place;
+    }
   }
 
   /** A frame from a client arrives at its home. */
@@ -174,9 +186,10 @@ export class Simulation {
   isLinkedToEveryone(home: string): boolean {
     if (home === "all") return true;
     const { rows, linked } = this.object(home);
-    const epoch = rows.get("want:all");
-    if (epoch === undefined || epoch !== linked.get("all")) return false;
-    return isLink(this.object("all").rows.get(`link:${home}`), epoch);
+    const want = rows.get("want:all");
+    if (!isWant(want) || want.epoch !== linked.get(want.parent)) return false;
+    if (!isLink(this.object(want.parent).rows.get(`link:${home}`), want.epoch)) return false;
+    return want.parent === "all" || this.isLinkedToEveryone(want.parent);
   }
 
   /** From now on every connection hears `all`, however late its object could join. */
@@ -191,14 +204,20 @@ export class Simulation {
     for (const root of this.objects.values()) {
       for (const [key, row] of root.rows) {
         const [kind, name = ""] = key.split(":");
-        if (kind === "link" && !isLink(row, this.object(name).rows.get(`want:${root.name}`))) {
-          throw new Breach(`${root.name} keeps a link to ${name} that ${name} does not`);
+        if (kind === "link") {
+          const want = this.object(name).rows.get(`want:${channelOf(root.name)}`);
+          if (!isWant(want) || want.parent !== root.name || !isLink(row, want.epoch)) {
+            throw new Breach(`${root.name} keeps a link to ${name} that ${name} does not`);
+          }
         }
-        if (kind === "want" && !isLink(this.object(name).rows.get(`link:${root.name}`), row)) {
-          throw new Breach(`${root.name} counts on a link to ${name} that ${name} does not keep`);
-        }
-        if (kind === "want" && !this.#isHeard(root, name)) {
-          throw new Breach(`${root.name} is linked to ${name} for nobody`);
+        // What a crash left in an object that nobody has used since is found when somebody does.
+        if (kind === "want" && isWant(row) && root.life) {
+          if (!isLink(this.object(row.parent).rows.get(`link:${root.name}`), row.epoch)) {
+            throw new Breach(
+              `${root.name} counts on a link to ${row.parent} that ${row.parent} does not keep`,
+            );
+          }
+          if (!this.#isHeard(root, name)) throw new Breach(`${root.name} is linked to ${name} for nobody`);
         }
         if (kind === "feed" && JSON.stringify(row).includes("true")) {
           throw new Breach(`${root.name} never came to rest`);
@@ -208,6 +227,8 @@ export class Simulation {
   }
 
   #isHeard(home: SimulatedObject, channel: string): boolean {
+    const feeds = [...home.rows.keys()].some((key) => key.startsWith("link:"));
+    if (feeds && channelOf(home.name) === channel) return true;
     const here = this.clients.filter((client) => client.open && client.home === home.name);
     return channel === "all" ? here.length > 0 : here.some((client) => client.subscribedSince(channel));
   }
@@ -310,6 +331,7 @@ export class Simulation {
       deliver: (delivery) =>
         call(`deliver ${JSON.stringify(delivery)}`, (branch) => branch.deliver(delivery)),
       announce: (batch) => call(`announce ${JSON.stringify(batch)}`, (branch) => branch.announce(batch)),
+      fill: (child, load, full) => call(`fill ${load} ${full}`, (branch) => branch.fill(child, load, full)),
       figures: () => call("figures", (branch) => branch.figures()),
       serviceFigures: () => call("service figures", (branch) => branch.serviceFigures()),
     };
@@ -365,8 +387,9 @@ export class Simulation {
     const objects = [...this.objects.values()].flatMap((object): Action[] => {
       if (!object.life) return [];
       const crash = { label: `${object.name} crashes`, happen: () => this.#crash(object) };
+      const deploy = { label: "a deploy", happen: () => this.#deploy() };
       const alarm = { label: `${object.name} looks again`, happen: () => this.#alarm(object) };
-      return object.watched ? [crash, alarm] : [crash];
+      return object.watched ? [crash, alarm, deploy] : [crash, deploy];
     });
     return [...failures, ...objects];
   }
@@ -389,6 +412,11 @@ export class Simulation {
     object.life = undefined;
   }
 
+  /** Ends every object and every connection; storage stays. */
+  #deploy(): void {
+    for (const object of this.objects.values()) this.#crash(object);
+  }
+
   #crash(object: SimulatedObject): void {
     this.#end(object);
     // What its callers have given up on dies with it; what is on its way may reach the next life.
@@ -403,6 +431,10 @@ export class Simulation {
     }
     object.sockets = [];
   }
+}
+
+function isWant(row: unknown): row is { parent: string; epoch: number } {
+  return typeof row === "object" && row !== null && "parent" in row && "epoch" in row;
 }
 
 function isLink(row: unknown, epoch: unknown): boolean {

@@ -37,6 +37,7 @@ export function stillWorld(
       unlink: never,
       deliver: never,
       announce: never,
+      fill: never,
       figures: never,
       serviceFigures: never,
       ...peer(object),
