@@ -1,12 +1,26 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
+const wrangler = { configPath: "./wrangler.toml" };
+/** Room for so little that every channel becomes a tree. */
+const tiny = { bindings: { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" } };
+const inTrees = ["test/tree.test.ts", "test/transcripts.test.ts"];
+
 export default defineConfig({
   test: {
     projects: [
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-        test: { name: "workerd", include: ["test/*.test.ts"], testTimeout: 60_000 },
+        plugins: [cloudflareTest({ wrangler })],
+        test: {
+          name: "workerd",
+          include: ["test/*.test.ts"],
+          exclude: ["test/tree.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler, miniflare: tiny })],
+        test: { name: "trees", include: inTrees, testTimeout: 60_000 },
       },
       {
         test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },

@@ -31,6 +31,9 @@ export interface RuntimeOptions {
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+/** A connection takes two files of the runtime, which is given as many as may be had. */
+const MORE_FILES = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"';
+
 /** Makes an empty folder for the storage of a runtime, or of several after one another. */
 export function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), "fanout-runtime-"));
@@ -62,7 +65,9 @@ export async function startRuntime(
 ): Promise<Runtime> {
   const configuration = await configure(file, folder, options);
   const command = ["serve", configuration, "--socket-addr=http=127.0.0.1:0", "--control-fd=3"];
-  const child = spawn(pathIn(exported), command, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const child = spawn("sh", ["-c", MORE_FILES, "sh", pathIn(exported), ...command], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const [, stdout, stderr, control] = child.stdio;
   for (const output of [stdout, stderr]) {
