@@ -1,0 +1,106 @@
+/** Servers under the same load, taking turns, so that a noisy machine treats them alike. */
+import { Crowd, type Seating } from "./crowd.ts";
+import { type Load, type Run, run } from "./run.ts";
+import type { Server } from "./servers.ts";
+
+export interface Contender {
+  name: string;
+  server: Server;
+  seating: Seating;
+  load: Load;
+}
+
+/** How often and for how long each contender is measured. */
+export interface Pace {
+  rounds: number;
+  milliseconds: number;
+}
+
+export interface Outcome {
+  name: string;
+  /** The medians of all runs, but for times: those are of all runs together, in ascending order. */
+  rate: number;
+  /** How many times this one's rate the first contender's is, each round for itself; the median. */
+  behind: number;
+  latencies: Float64Array;
+  rounds: Float64Array;
+  serverCpu: number;
+  generatorCpu: number;
+}
+
+const WARM_UP = { milliseconds: 300, window: 4 };
+
+/** Crowds that stay connected, as several contests need the same. */
+export class Crowds {
+  readonly #open = new Map<Server, Map<string, Crowd>>();
+
+  async at(server: Server, seating: Seating): Promise<Crowd> {
+    const crowds = this.#open.get(server) ?? new Map<string, Crowd>();
+    this.#open.set(server, crowds);
+    const crowd = crowds.get(seating.name) ?? (await Crowd.open(server, seating));
+    crowds.set(seating.name, crowd);
+    return crowd;
+  }
+
+  close(): void {
+    for (const crowds of this.#open.values()) for (const crowd of crowds.values()) crowd.close();
+    this.#open.clear();
+  }
+}
+
+/**
+ * @param apart the connections of all contenders together are too many: one is done before the next begins
+ * @param onStep called before each step with what it is
+ */
+export async function contest(
+  contenders: Contender[],
+  crowds: Crowds,
+  pace: Pace,
+  apart: boolean,
+  onStep: (step: string) => void,
+): Promise<Outcome[]> {
+  const runs = contenders.map((): Run[] => []);
+  const prepare = async ({ name, server, seating, load }: Contender) => {
+    onStep(`${name} connects and warms up`);
+    const crowd = await crowds.at(server, seating);
+    const warmUp = { ...load, window: Math.min(load.window, WARM_UP.window) };
+    await run(server, crowd, warmUp, WARM_UP.milliseconds);
+  };
+  const measure = async ({ name, server, seating, load }: Contender, index: number, round: number) => {
+    onStep(`${name}, run ${round + 1} of ${pace.rounds}`);
+    const crowd = await crowds.at(server, seating);
+    runs[index]?.push(await run(server, crowd, load, pace.milliseconds));
+  };
+  for (const group of apart ? contenders.map((contender) => [contender]) : [contenders]) {
+    if (apart) crowds.close();
+    for (const contender of group) await prepare(contender);
+    for (let round = 0; round < pace.rounds; round++) {
+      for (const contender of group) await measure(contender, contenders.indexOf(contender), round);
+    }
+  }
+  if (apart) crowds.close();
+  const first = runs[0] ?? [];
+  return contenders.map(({ name }, index) => sum(name, runs[index] ?? [], first));
+}
+
+function sum(name: string, runs: Run[], first: Run[]): Outcome {
+  return {
+    name,
+    rate: median(runs.map(({ rate }) => rate)),
+    behind: median(runs.map(({ rate }, round) => (first[round]?.rate ?? 0) / rate)),
+    latencies: Float64Array.from(runs.flatMap(({ latencies }) => latencies)).sort(),
+    rounds: Float64Array.from(runs.flatMap(({ rounds }) => rounds)).sort(),
+    serverCpu: median(runs.map(({ serverCpu }) => serverCpu)),
+    generatorCpu: median(runs.map(({ generatorCpu }) => generatorCpu)),
+  };
+}
+
+function median(values: number[]): number {
+  return quantile(Float64Array.from(values).sort(), 0.5);
+}
+
+/** The value that the share `part` of all is not above; not a number if they are too few to say. */
+export function quantile(sorted: Float64Array, part: number): number {
+  const above = Math.floor(sorted.length * (1 - part));
+  return above === 0 && part > 0.5 ? Number.NaN : (sorted[Math.floor(sorted.length * part)] ?? Number.NaN);
+}

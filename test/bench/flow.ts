@@ -1,0 +1,152 @@
+/** One channel under load: as much is sent as keeps a given number of messages on their way. */
+import type { Dialect } from "./dialects.ts";
+import { firstMessage, renumber } from "./message.ts";
+import { type Connection, clientFrame } from "./websocket.ts";
+
+/** What a run notes down about time, in milliseconds. */
+export class Meter {
+  /** Only what is sent from here on is noted. */
+  from = Number.POSITIVE_INFINITY;
+  /** From sending to receiving, at some of the listeners. */
+  readonly latencies: number[] = [];
+  /** From sending until the last listener has received it; only known if one message is sent at a time. */
+  readonly rounds: number[] = [];
+
+  note(times: number[], sentAt: number, now: number): void {
+    if (sentAt >= this.from) times.push(now - sentAt);
+  }
+}
+
+/** A connection that announces on one channel. */
+export class Publisher {
+  readonly sentAt: number[] = [];
+  /** What listeners read of its first message, and where in it the message is. */
+  readonly line: Buffer;
+  readonly #connection: Connection;
+  readonly #frame: Buffer;
+  readonly #messageAt: number;
+
+  constructor(flow: Flow, index: number, connection: Connection) {
+    const message = firstMessage(flow.index, index);
+    this.line = Buffer.from(flow.dialect.line(flow.channel, message));
+    this.#connection = connection;
+    this.#frame = clientFrame(flow.dialect.announcement(flow.channel, message));
+    this.#messageAt = this.#frame.indexOf(message);
+  }
+
+  send(count: number): void {
+    const size = this.#frame.length;
+    const frames = Buffer.allocUnsafe(count * size);
+    const now = performance.now();
+    for (let at = 0; at < frames.length; at += size) {
+      this.#frame.copy(frames, at);
+      renumber(frames, at + this.#messageAt, this.sentAt.length);
+      this.sentAt.push(now);
+    }
+    this.#connection.write(frames);
+  }
+}
+
+export class Flow {
+  readonly dialect: Dialect;
+  readonly index: number;
+  readonly channel: string;
+  /** Length of what a listener reads of one message, and where the message begins in it. */
+  readonly lineLength: number;
+  readonly messageAt: number;
+  /** Connections that may announce here. */
+  readonly voices: Connection[] = [];
+  listeners = 0;
+  meter = new Meter();
+  publishers: Publisher[] = [];
+  #turn = 0;
+  #window = 0;
+  #sent = 0;
+  /** Bytes that all listeners have read, and how many they must have read for more to be sent. */
+  #received = 0;
+  #due = Number.POSITIVE_INFINITY;
+  #allReceived = () => {};
+
+  constructor(dialect: Dialect, index: number, channel: string) {
+    this.dialect = dialect;
+    this.index = index;
+    this.channel = channel;
+    const line = dialect.line(channel, firstMessage(index, 0));
+    this.lineLength = line.length;
+    this.messageAt = line.indexOf(firstMessage(index, 0));
+  }
+
+  /** Messages sent since `begin`. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Messages received since `begin`, added up over the listeners. */
+  get deliveries(): number {
+    return this.#received / this.lineLength;
+  }
+
+  /** Starts anew, with everything that was sent before received. */
+  begin(publishers: number, meter: Meter): void {
+    const voices = this.voices.slice(0, publishers);
+    this.publishers = voices.map((connection, index) => new Publisher(this, index, connection));
+    this.meter = meter;
+    this.#sent = 0;
+    this.#received = 0;
+    this.#window = 0;
+    this.#due = Number.POSITIVE_INFINITY;
+  }
+
+  /** Keeps as many messages on their way from now on. */
+  keep(window: number): void {
+    this.#window = window;
+    this.#send(window - this.#sent);
+  }
+
+  /** Sends one message, whatever is on its way. */
+  sendOne(): void {
+    this.#send(1);
+  }
+
+  /** Sends no more; fulfilled when all has been received. */
+  async end(): Promise<void> {
+    this.#window = 0;
+    this.#due = this.#sent * this.#load;
+    if (this.#received < this.#due) {
+      await new Promise<void>((resolve) => {
+        this.#allReceived = resolve;
+      });
+    }
+  }
+
+  receive(bytes: number): void {
+    this.#received += bytes;
+    if (this.#received >= this.#due) this.#goOn();
+  }
+
+  /** Bytes that all listeners together read of one message. */
+  get #load(): number {
+    return this.lineLength * this.listeners;
+  }
+
+  #goOn(): void {
+    if (this.#window === 0) {
+      this.#allReceived();
+      return;
+    }
+    const { rounds } = this.meter;
+    const [publisher] = this.publishers;
+    if (this.#window === 1) this.meter.note(rounds, publisher?.sentAt.at(-1) ?? 0, performance.now());
+    this.#send(Math.floor(this.#received / this.#load) + this.#window - this.#sent);
+  }
+
+  /** Publishers take turns; what one sends at one time goes out together. */
+  #send(count: number): void {
+    const each = Math.ceil(count / this.publishers.length);
+    for (let left = count; left > 0; left -= each) {
+      this.publishers[this.#turn++ % this.publishers.length]?.send(Math.min(each, left));
+    }
+    this.#sent += count;
+    this.#due = this.#window > 0 ? (this.#sent - this.#window + 1) * this.#load : Number.POSITIVE_INFINITY;
+  }
+}

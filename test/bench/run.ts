@@ -1,0 +1,87 @@
+/** One measurement: a crowd under load for a while. */
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Crowd } from "./crowd.ts";
+import { Meter } from "./flow.ts";
+import type { Server } from "./servers.ts";
+
+/** Milliseconds under load before anything counts; it is longer if channels are slow to get going. */
+const LEAD_IN = 200;
+const LOOK_AGAIN = 20;
+/** Milliseconds after which what has not arrived is taken for lost. */
+const LOST_AFTER = 60_000;
+/** The kernel counts a process's time in ticks of this many milliseconds. */
+const TICK = 10;
+
+export interface Load {
+  /** Messages on their way on each channel. */
+  window: number;
+  /** How many announce on each channel. */
+  publishers: number;
+  /** The last channel is left out of this, gets a message this often (milliseconds), and is the one measured. */
+  quiet?: number;
+}
+
+export interface Run {
+  /** Messages received a second, added up over the listeners. */
+  rate: number;
+  latencies: number[];
+  rounds: number[];
+  /** Share of a core that the server and the load generator took. */
+  serverCpu: number;
+  generatorCpu: number;
+}
+
+/**
+ * Sends for some time and waits until all has arrived. What counts is all of that but the beginning, as
+ * many channels that take turns may be silent for longer than the time itself.
+ */
+export async function run(server: Server, crowd: Crowd, load: Load, milliseconds: number): Promise<Run> {
+  const { flows, listeners } = crowd;
+  const quiet = load.quiet === undefined ? undefined : flows.at(-1);
+  const busy = flows.filter((flow) => flow !== quiet);
+  const meter = new Meter();
+  for (const flow of busy) flow.begin(load.publishers, quiet ? new Meter() : meter);
+  quiet?.begin(1, meter);
+  for (const listener of listeners) listener.begin();
+
+  const timeout = setTimeout(lost, milliseconds + LOST_AFTER);
+  for (const flow of busy) flow.keep(load.window);
+  const timer = quiet && setInterval(() => quiet.sendOne(), load.quiet);
+  await sleep(LEAD_IN);
+  meter.from = performance.now();
+  while (flows.some(({ deliveries, listeners }) => deliveries < listeners)) await sleep(LOOK_AGAIN);
+  const before = snapshot(server, crowd);
+  await sleep(milliseconds);
+  clearInterval(timer);
+  await Promise.all(flows.map((flow) => flow.end()));
+  const after = snapshot(server, crowd);
+  clearTimeout(timeout);
+  for (const listener of listeners) listener.check();
+
+  const time = after.time - before.time;
+  return {
+    rate: ((after.deliveries - before.deliveries) / time) * 1000,
+    latencies: meter.latencies,
+    rounds: meter.rounds,
+    serverCpu: (after.server - before.server) / time,
+    generatorCpu: (after.generator - before.generator) / time,
+  };
+}
+
+function lost(): never {
+  throw new Error("not everything that was sent has arrived");
+}
+
+function snapshot(server: Server, { flows }: Crowd) {
+  const stat = readFileSync(`/proc/${server.pid}/stat`, "utf8");
+  // Fields 14 and 15; the second one may have spaces in it, and ends with the only ")".
+  const [user, system] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12);
+  const generator = process.cpuUsage();
+  return {
+    time: performance.now(),
+    deliveries: flows.reduce((sum, flow) => sum + flow.deliveries, 0),
+    server: (Number(user) + Number(system)) * TICK,
+    generator: (generator.user + generator.system) / 1000,
+  };
+}

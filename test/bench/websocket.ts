@@ -1,0 +1,127 @@
+/** A WebSocket client that costs next to nothing: it reads into one buffer and looks at nothing but frame headers. */
+import { randomBytes } from "node:crypto";
+import { connect, type Socket } from "node:net";
+
+const TEXT = 1;
+const BINARY = 2;
+const CLOSE = 8;
+const HEADERS_END = "\r\n\r\n";
+
+/** What all connections read into: what one has read is used before the next one reads. */
+const BUFFER = Buffer.allocUnsafe(65_536);
+
+/** Called with a piece of what the server sent, free of frame headers; valid during the call only. */
+export type Receive = (bytes: Buffer, from: number, to: number) => void;
+
+export class Connection {
+  onReceive: Receive = () => {};
+  readonly #socket: Socket;
+  readonly #path: string;
+  /** Sent as soon as the server has upgraded the connection. */
+  readonly #introduction: string;
+  readonly #opened = Promise.withResolvers<void>();
+  /** The answer to the request for an upgrade, until it has come. */
+  #answer: string | undefined = "";
+  readonly #header = Buffer.alloc(10);
+  #headerRead = 0;
+  /** Bytes to come of the frame being read. */
+  #left = 0;
+  #opcode = 0;
+
+  constructor(port: number, path: string, introduction: string) {
+    this.#path = path;
+    this.#introduction = introduction;
+    const callback = (count: number) => {
+      this.#read(this.#answer === undefined ? 0 : this.#readAnswer(count), count);
+      return true;
+    };
+    this.#socket = connect({ host: "127.0.0.1", port, onread: { buffer: BUFFER, callback } });
+    this.#socket.setNoDelay(true);
+    this.#socket.once("connect", () => this.#socket.write(upgrade(port, path)));
+    this.#socket.once("error", ({ message }) => this.#lost(message));
+    this.#socket.once("close", () => this.#lost("it has ended"));
+  }
+
+  /** Fulfilled when the server has upgraded the connection. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** Sends bytes that are whole frames already. */
+  write(frames: Buffer): void {
+    this.#socket.write(frames);
+  }
+
+  /** Ends the connection in a way that leaves nothing behind in the kernel. */
+  close(): void {
+    this.#socket.removeAllListeners("close");
+    this.#socket.resetAndDestroy();
+  }
+
+  #lost(why: string): never {
+    throw new Error(`the connection at ${this.#path} is lost: ${why}`);
+  }
+
+  /** Answers with where in what has been read the first frame begins. */
+  #readAnswer(count: number): number {
+    const answer = this.#answer + BUFFER.toString("latin1", 0, count);
+    const end = answer.indexOf(HEADERS_END);
+    this.#answer = end < 0 ? answer : undefined;
+    if (end < 0) return count;
+    if (!answer.startsWith("HTTP/1.1 101 ")) this.#lost(answer);
+    if (this.#introduction) this.write(clientFrame(this.#introduction));
+    this.#opened.resolve();
+    return count - (answer.length - end - HEADERS_END.length);
+  }
+
+  #read(from: number, end: number): void {
+    let at = from;
+    while (at < end) {
+      if (this.#left === 0) {
+        this.#readHeader(BUFFER.readUInt8(at));
+        at += 1;
+        continue;
+      }
+      const to = Math.min(end, at + this.#left);
+      this.#left -= to - at;
+      if (this.#opcode === CLOSE) this.#lost(BUFFER.toString("utf8", at + 2, to));
+      this.onReceive(BUFFER, at, to);
+      at = to;
+    }
+  }
+
+  #readHeader(byte: number): void {
+    this.#header[this.#headerRead++] = byte;
+    if (this.#headerRead < 2) return;
+    const short = this.#header.readUInt8(1);
+    if (this.#headerRead < headerLength(short)) return;
+    this.#headerRead = 0;
+    this.#opcode = this.#header.readUInt8(0) & 15;
+    if (this.#opcode > BINARY && this.#opcode !== CLOSE) this.#lost(`a frame of kind ${this.#opcode}`);
+    if (short < 126) this.#left = short;
+    else this.#left = short === 126 ? this.#header.readUInt16BE(2) : Number(this.#header.readBigUInt64BE(2));
+  }
+}
+
+function headerLength(short: number): number {
+  if (short < 126) return 2;
+  return short === 126 ? 4 : 10;
+}
+
+function upgrade(port: number, path: string): string {
+  const key = randomBytes(16).toString("base64");
+  return (
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+    `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13${HEADERS_END}`
+  );
+}
+
+/** A text frame as clients send it: masked, but with zeros, which leave it as it is. */
+export function clientFrame(text: string): Buffer {
+  const payload = Buffer.from(text);
+  const header =
+    payload.length < 126
+      ? [0x80 | TEXT, 0x80 | payload.length]
+      : [0x80 | TEXT, 0x80 | 126, payload.length >> 8, payload.length & 255];
+  return Buffer.concat([Buffer.from(header), Buffer.alloc(4), payload]);
+}
