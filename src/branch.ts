@@ -26,8 +26,11 @@ const SETTLE_AFTER = 1_000;
 
 /** Turns without an event after which none is taken to be waiting. */
 const QUIET_TURNS = 2;
-/** Most turns of the event loop for which gathered lines wait; each takes in at least one event. */
+/** Most turns of the event loop for which gathered lines wait. */
 const MAX_TURNS = 64;
+
+/** How often, counted in SETTLE_AFTER, figures are written while there is traffic. */
+const BUSY_SAVE = 10;
 
 export class Branch {
   readonly #world: World;
@@ -244,37 +247,52 @@ export class Branch {
   }
 
   /**
-   * Turns the event loop until a turn has brought nothing new. What is sent costs the same however much
-   * it is, so it pays to send once; and as each turn ends at once, nothing waits for what is not there
-   * yet. The number of turns is bounded, so that no flood can put off what is due to others.
+   * Turns the event loop until nothing new comes in. What is sent costs the same however much it is, so
+   * it pays to send once; and as each turn ends at once, nothing waits for what is not there yet.
+   * A turn costs about as much as a send, so there are no more of them than sockets to send to. If even
+   * then more comes in, this object is flooded, and lets the runtime take in all there is, once: so no
+   * flood can put off for long what is due to others.
    */
   async #flushWhenQuiet(): Promise<void> {
-    let seen = this.#events;
-    for (let turn = 0, quiet = 0; turn < MAX_TURNS && quiet < QUIET_TURNS; turn++) {
+    let quiet = 0;
+    for (let turn = 0, seen = this.#events; quiet < QUIET_TURNS && turn < this.#mostTurns; turn++) {
       await this.#world.turn();
       quiet = seen === this.#events ? quiet + 1 : 0;
       seen = this.#events;
     }
+    if (quiet < QUIET_TURNS) await this.#world.sleep(0);
     this.#flushing = false;
     this.#awakeHome?.flush();
     this.#feed.flush();
   }
 
+  get #mostTurns(): number {
+    return Math.min(MAX_TURNS, Math.max(QUIET_TURNS, (this.#awakeHome?.due ?? 0) >> 2));
+  }
+
   /** Notes an event. What must not be forgotten is written in a while; until then this object stays. */
   #happened(): void {
     this.#events += 1;
-    if (this.#settling) return;
+    if (!this.#settling) this.#settleIn(SETTLE_AFTER, 1);
+  }
+
+  #settleIn(milliseconds: number, times: number): void {
     this.#settling = true;
-    this.#world.after(SETTLE_AFTER, () => {
-      this.#settling = false;
-      this.#settle();
+    const events = this.#events;
+    this.#world.after(milliseconds, () => {
+      // While there is traffic, only figures are written, and not often: it all costs others time.
+      if (events === this.#events) this.#settle();
+      else {
+        if (times % BUSY_SAVE === 0) this.#stats.save();
+        this.#settleIn(milliseconds, times + 1);
+      }
     });
   }
 
   #settle(): void {
+    this.#settling = false;
     this.#stats.save();
-    if (this.#world.name === EVERYONE)
-      this.#census.note(this.#stats.takePeak(this.#home.size) + this.#feed.size);
+    if (this.#world.name === EVERYONE) this.#census.note(0);
     if (!this.#feed.settle()) this.#happened();
     else if (this.#awakeHome?.hearsEveryone) this.#world.unwatch();
     this.#world.store.release();

@@ -178,11 +178,24 @@ export class Connections {
     this.#onOutgoing();
   }
 
+  /** How many sockets something has been gathered for. */
+  get due(): number {
+    return this.#unflushed.size + (this.#run ? this.subscribers(this.#run.channel) : 0);
+  }
+
   /** Sends what has been gathered. */
   flush(): void {
+    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run);
     this.#endRun();
     for (const connection of this.#unflushed) this.#send(connection);
     this.#unflushed.clear();
+  }
+
+  /** The common case, and the quickest: everyone who is due gets the same. */
+  #flushRun({ channel, lines }: { channel: string; lines: string }): void {
+    this.#run = undefined;
+    const frames = framesOf(lines);
+    for (const { socket } of this.#byChannel.get(channel) ?? []) sendFrames(socket, frames);
   }
 
   /** Before anything else is gathered or anyone comes or goes, a run must have reached its readers. */
@@ -199,17 +212,9 @@ export class Connections {
   }
 
   #send(connection: Connection): void {
-    const text = connection.outgoing;
+    const frames = framesOf(connection.outgoing);
     connection.outgoing = "";
-    try {
-      for (let from = 0; from < text.length; ) {
-        const to = endOfFrame(text, from);
-        connection.socket.send(from === 0 && to === text.length ? text : text.slice(from, to));
-        from = to;
-      }
-    } catch {
-      // The socket has been closed from the other side; its close event removes it.
-    }
+    sendFrames(connection.socket, frames);
   }
 
   #add(socket: Socket): Connection {
@@ -239,7 +244,27 @@ export class Connections {
   }
 }
 
-/** Where a frame that begins at `from` ends: after a whole line, within MAX_FRAME if one line allows it. */
+function sendFrames(socket: Socket, frames: string[]): void {
+  try {
+    for (const frame of frames) socket.send(frame);
+  } catch {
+    // The socket has been closed from the other side; its close event removes it.
+  }
+}
+
+/** Cuts lines into frames of whole lines, none longer than MAX_FRAME unless one line is. */
+function framesOf(lines: string): string[] {
+  if (lines.length <= MAX_FRAME) return lines === "" ? [] : [lines];
+  const frames: string[] = [];
+  for (let from = 0; from < lines.length; ) {
+    const to = endOfFrame(lines, from);
+    frames.push(lines.slice(from, to));
+    from = to;
+  }
+  return frames;
+}
+
+/** Where a frame that begins at `from` ends. */
 function endOfFrame(text: string, from: number): number {
   if (text.length - from <= MAX_FRAME) return text.length;
   const end = text.lastIndexOf("\n", from + MAX_FRAME - 1);

@@ -79,6 +79,11 @@ export class Home implements Listeners, Service {
     return this.#connections.size;
   }
 
+  /** How many sockets a flush would send to. */
+  get due(): number {
+    return this.#connections.due;
+  }
+
   flush(): void {
     this.#connections.flush();
   }

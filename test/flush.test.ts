@@ -57,22 +57,30 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 1_000; turn++) await undefined;
 }
 
-test("a flood puts off what is due to others for no more than 64 turns", async () => {
-  let turns = 0;
-  let flood = () => {};
-  const { branch, sockets } = await open(2, () => {
-    turns += 1;
-    flood();
-  });
-  const [flooder, bystander] = sockets;
-  if (!flooder || !bystander) throw new Error("no sockets");
-  turns = 0;
-  flood = () => branch.received(flooder, "announce all more");
-  branch.received(bystander, "ping");
-  while (bystander.frames.length === 0) await undefined;
-  expect(turns).toBe(64);
-  expect(bystander.lines[0]).toMatch(/^\d+$/);
-});
+test.each([
+  { sockets: 2, most: 2 },
+  { sockets: 100, most: 25 },
+  { sockets: 400, most: 64 },
+])(
+  "a flood puts off what is due to $sockets sockets for no more than $most turns and a timer",
+  async (bound) => {
+    let turns = 0;
+    let flood = () => {};
+    const { branch, sockets } = await open(bound.sockets, () => {
+      turns += 1;
+      flood();
+    });
+    const [flooder, bystander] = sockets;
+    if (!flooder || !bystander) throw new Error("no sockets");
+    turns = 0;
+    flood = () => branch.received(flooder, "announce all more");
+    branch.received(bystander, "ping");
+    branch.received(flooder, "announce all first");
+    while (bystander.frames.length === 0) await undefined;
+    expect(turns).toBe(bound.most);
+    expect(bystander.lines[0]).toMatch(/^\d+$/);
+  },
+);
 
 test("without a flood, two turns are enough", async () => {
   let turns = 0;
