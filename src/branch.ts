@@ -49,6 +49,8 @@ export class Branch {
   /** Counts what comes in. */
   #events = 0;
   #flushing = false;
+  /** Ends when all that has been gathered so far is sent. */
+  #flushed = Promise.resolve();
   #settling = false;
 
   /** Takes up where an earlier life of this object ended. */
@@ -63,6 +65,7 @@ export class Branch {
     this.#feed = new Feed(world, channelOf(world.name), settings.maxBufferedBytes, {
       busy: () => world.watch(),
       farewell: (farewell) => this.#keep(farewell),
+      behind: () => this.#flushSoon(),
       ended: (object) => this.#linkEnded(object),
     });
     for (const object of this.#feed.objects) if (this.#isChild(object)) this.#children.add(object, "");
@@ -149,9 +152,12 @@ export class Branch {
     this.#children.note(child, load, full);
   }
 
-  deliver(delivery: Delivery): DeliveryAnswer {
+  /** Answers when what was delivered has been sent on, so that meanwhile more gathers for the next call. */
+  async deliver(delivery: Delivery): Promise<DeliveryAnswer> {
     this.#happened();
-    return this.#home.deliver(delivery);
+    const answer = this.#home.deliver(delivery);
+    await this.#flushed;
+    return answer;
   }
 
   announce(batch: Batch): BatchAnswer {
@@ -243,7 +249,8 @@ export class Branch {
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#world.keep(this.#flushWhenQuiet());
+    this.#flushed = this.#flushWhenQuiet();
+    this.#world.keep(this.#flushed);
   }
 
   /**

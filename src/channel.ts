@@ -78,7 +78,7 @@ export class Channel extends DurableObject<Env> {
     this.#branch.fill(child, load, full);
   }
 
-  deliver(delivery: Delivery): DeliveryAnswer {
+  deliver(delivery: Delivery): Promise<DeliveryAnswer> {
     return this.#branch.deliver(delivery);
   }
 

@@ -51,6 +51,8 @@ export interface FeedEvents {
   busy(): void;
   /** A link has ended whose figures are to be kept, this once. */
   farewell(farewell: Farewell): void;
+  /** A link has taken what it was sent, and there is more: a flush is due. */
+  behind(): void;
   /** A link has ended. */
   ended(object: string): void;
 }
@@ -206,15 +208,15 @@ export class Feed {
     return link.lost || link.acknowledged < this.#sequence;
   }
 
-  /** Sends until the link has everything, is over, or is out of reach. */
+  /** Sends once, however often that has to be tried; what has come meanwhile goes with the next flush. */
   async #send(link: Link): Promise<void> {
     link.sending = true;
-    for (let failures = 0; this.#links.get(link.object) === link && this.#owes(link); ) {
+    let reached = false;
+    for (let failures = 0; !reached && this.#links.get(link.object) === link; ) {
       const delivery = this.#nextDelivery(link);
       try {
-        const answer = await this.#world.peer(link.object).deliver(delivery);
-        failures = 0;
-        this.#acknowledge(link, delivery, answer);
+        this.#acknowledge(link, delivery, await this.#world.peer(link.object).deliver(delivery));
+        reached = true;
       } catch {
         failures += 1;
         link.unsure = true;
@@ -226,6 +228,7 @@ export class Feed {
       }
     }
     link.sending = false;
+    if (reached && this.#links.get(link.object) === link && this.#owes(link)) this.#events.behind();
   }
 
   #nextDelivery(link: Link): Delivery {

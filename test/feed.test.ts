@@ -21,7 +21,12 @@ function feedOf(rows = new Map<string, unknown>(), maxBuffered = 1_000) {
         called();
       }),
   }));
-  const feed = new Feed(world, "news", maxBuffered, { busy: () => {}, farewell: () => {}, ended: () => {} });
+  const feed = new Feed(world, "news", maxBuffered, {
+    busy: () => {},
+    behind: () => feed.flush(),
+    farewell: () => {},
+    ended: () => {},
+  });
   /** The next call, when it is made. */
   const call = async () => {
     while (calls.length === 0) {

@@ -1,6 +1,6 @@
 /** A channel, and `all`, that outgrow their objects: in the runtime itself, with nothing in front of it. */
 import { execFileSync } from "node:child_process";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 
@@ -91,6 +91,7 @@ test(`${CROWD} connections on one channel read a thousand messages of many of th
   timeout: 180_000,
 }, async () => {
   const runtime = await startRuntime(file, folder, { settings: { SOCKETS_PER_OBJECT: "1000" } });
+  onTestFinished(runtime.kill);
   const listeners = await connectAll(
     runtime,
     Array.from({ length: CROWD }, () => "/crowd"),
@@ -109,7 +110,6 @@ test(`${CROWD} connections on one channel read a thousand messages of many of th
   expect(new Set(order.split("\n")).size).toBe(1_000);
   for (const listener of listeners.slice(1)) expect((await listener.read(1_000)).join("\n")).toBe(order);
   for (const listener of listeners) listener.close();
-  await runtime.kill();
 });
 
 test("500 channels hear `all` once each through objects with 16 links, also after a power failure", {
@@ -120,6 +120,7 @@ test("500 channels hear `all` once each through objects with 16 links, also afte
   const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % 500}`);
   for (let life = 0; life < 2; life++) {
     const runtime = await startRuntime(file, storage, options);
+    onTestFinished(runtime.kill);
     const listeners = await connectAll(runtime, paths);
     const [first] = listeners;
     if (!first) throw new Error("nobody is there");
