@@ -22,8 +22,6 @@ interface Attachment {
 
 /** What is used of a WebSocket of the runtime's. */
 export interface Socket {
-  /** Bytes sent that the client has not taken yet. */
-  readonly bufferedAmount: number;
   send(text: string): void;
   close(code: number, reason: string): void;
   serializeAttachment(attachment: unknown): void;
@@ -60,7 +58,6 @@ function attachedBytes(name: string): number {
 export class Connections {
   readonly #sockets: Sockets;
   readonly #onOutgoing: () => void;
-  readonly #maxBuffered: number;
   readonly #bySocket = new Map<Socket, Connection>();
   readonly #byChannel = new Map<string, Set<Connection>>();
   readonly #unflushed = new Set<Connection>();
@@ -70,12 +67,10 @@ export class Connections {
 
   /**
    * Takes up the sockets that hibernated with this object.
-   * @param maxBuffered bytes that may wait for one client before it counts as too slow
    * @param onOutgoing called when something has been gathered, so that a flush is due
    */
-  constructor(sockets: Sockets, maxBuffered: number, onOutgoing: () => void) {
+  constructor(sockets: Sockets, onOutgoing: () => void) {
     this.#sockets = sockets;
-    this.#maxBuffered = maxBuffered;
     this.#onOutgoing = onOutgoing;
     for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
@@ -188,30 +183,19 @@ export class Connections {
     return this.#unflushed.size + (this.#run ? this.subscribers(this.#run.channel) : 0);
   }
 
-  /**
-   * Sends what has been gathered.
-   * @returns those that have not taken what was sent to them earlier
-   */
-  flush(): Connection[] {
-    const slow: Connection[] = [];
-    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run, slow);
+  /** Sends what has been gathered. */
+  flush(): void {
+    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run);
     this.#endRun();
-    for (const connection of this.#unflushed) {
-      this.#send(connection);
-      if (connection.socket.bufferedAmount > this.#maxBuffered) slow.push(connection);
-    }
+    for (const connection of this.#unflushed) this.#send(connection);
     this.#unflushed.clear();
-    return slow;
   }
 
   /** The common case, and the quickest: everyone who is due gets the same. */
-  #flushRun({ channel, lines }: { channel: string; lines: string }, slow: Connection[]): void {
+  #flushRun({ channel, lines }: { channel: string; lines: string }): void {
     this.#run = undefined;
     const frames = framesOf(lines);
-    for (const connection of this.#byChannel.get(channel) ?? []) {
-      sendFrames(connection.socket, frames);
-      if (connection.socket.bufferedAmount > this.#maxBuffered) slow.push(connection);
-    }
+    for (const { socket } of this.#byChannel.get(channel) ?? []) sendFrames(socket, frames);
   }
 
   /** Before anything else is gathered or anyone comes or goes, a run must have reached its readers. */

@@ -58,7 +58,6 @@ export class SimulatedObject {
 
 /** The server's end of a client's connection. */
 export class SimulatedSocket implements Socket {
-  readonly bufferedAmount = 0;
   readonly client: SimulatedClient;
   #attachment: unknown;
   open = true;
