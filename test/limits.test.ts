@@ -115,11 +115,7 @@ describe("channels of one connection", () => {
     const name = text.filter((candidate) => utf8Length(candidate) <= MAX_NAME_BYTES);
     const names = fc.uniqueArray(name, { minLength: 20, maxLength: 150, size: "max" });
 
-    const connections = new Connections(
-      { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      4_194_304,
-      () => {},
-    );
+    const connections = new Connections({ acceptWebSocket: () => {}, getWebSockets: () => [] }, () => {});
     const { 1: socket } = new WebSocketPair();
     let refused = 0;
     fc.assert(
