@@ -131,12 +131,12 @@ export class Branch {
   async link(request: LinkRequest): Promise<LinkAnswer> {
     this.#happened();
     const { from, region = "" } = request;
+    const channel = channelOf(this.#world.name);
+    while (!this.#home.isLive(channel)) await this.#home.join(channel);
     const isNew = this.#feed.epochOf(from) === undefined;
     if (isNew && !this.#isChild(from) && this.#isFull("links")) {
       return { instead: this.#children.choose("links", "", this.#settings.linksPerObject) };
     }
-    const channel = channelOf(this.#world.name);
-    while (!this.#home.isLive(channel)) await this.#home.join(channel);
     if (this.#isChild(from)) this.#children.add(from, region);
     const answer = this.#feed.link(request);
     this.#sayIfFull("links");
