@@ -253,14 +253,25 @@ export class Branch {
     this.#world.keep(this.#flushed);
   }
 
+  /** Whatever happens to the turns, what has been gathered goes out, and the next flush can begin. */
+  async #flushWhenQuiet(): Promise<void> {
+    try {
+      await this.#takeIn();
+    } finally {
+      this.#flushing = false;
+      this.#awakeHome?.flush();
+      this.#feed.flush();
+    }
+  }
+
   /**
    * Turns the event loop until nothing new comes in. What is sent costs the same however much it is, so
    * it pays to send once; and as each turn ends at once, nothing waits for what is not there yet.
-   * A turn costs about as much as a send, so there are no more of them than sockets to send to. If even
-   * then more comes in, this object is flooded, and lets the runtime take in all there is, once: so no
-   * flood can put off for long what is due to others.
+   * A turn costs about as much as a send, so there are at most a quarter as many as sockets to send to.
+   * If even then more comes in, this object is flooded, and lets the runtime take in all there is, once:
+   * so no flood can put off for long what is due to others.
    */
-  async #flushWhenQuiet(): Promise<void> {
+  async #takeIn(): Promise<void> {
     let quiet = 0;
     for (let turn = 0, seen = this.#events; quiet < QUIET_TURNS && turn < this.#mostTurns; turn++) {
       await this.#world.turn();
@@ -268,9 +279,6 @@ export class Branch {
       seen = this.#events;
     }
     if (quiet < QUIET_TURNS) await this.#world.sleep(0);
-    this.#flushing = false;
-    this.#awakeHome?.flush();
-    this.#feed.flush();
   }
 
   get #mostTurns(): number {
