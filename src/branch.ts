@@ -111,6 +111,7 @@ export class Branch {
     this.#happened();
     const done = this.#home.received(socket, frame);
     if (done) this.#world.keep(done);
+    this.#flushIfMuch();
   }
 
   closed(socket: Socket): void {
@@ -156,6 +157,7 @@ export class Branch {
   async deliver(delivery: Delivery): Promise<DeliveryAnswer> {
     this.#happened();
     const answer = this.#home.deliver(delivery);
+    this.#flushIfMuch();
     await this.#flushed;
     return answer;
   }
@@ -164,7 +166,9 @@ export class Branch {
     const newer = this.#order.newerThan(batch);
     if (newer !== undefined) return { newer };
     this.#happened();
-    return { last: this.#home.place(batch.lines, batch.count) };
+    const last = this.#home.place(batch.lines, batch.count);
+    this.#flushIfMuch();
+    return { last };
   }
 
   async figures(): Promise<Figures> {
@@ -251,6 +255,14 @@ export class Branch {
     this.#flushing = true;
     this.#flushed = this.#flushWhenQuiet();
     this.#world.keep(this.#flushed);
+  }
+
+  /**
+   * What has been gathered for sockets must not become much of what may wait for one of them, or a
+   * flood would look like slow readers. Sending it takes time, which slows the flood down.
+   */
+  #flushIfMuch(): void {
+    if (this.#home.gathered > this.#settings.maxBufferedBytes / 4) this.#home.flush();
   }
 
   /** Whatever happens to the turns, what has been gathered goes out, and the next flush can begin. */

@@ -22,6 +22,8 @@ interface Attachment {
 
 /** What is used of a WebSocket of the runtime's. */
 export interface Socket {
+  /** Bytes sent that the client has not taken yet. */
+  readonly bufferedAmount: number;
   send(text: string): void;
   close(code: number, reason: string): void;
   serializeAttachment(attachment: unknown): void;
@@ -58,19 +60,23 @@ function attachedBytes(name: string): number {
 export class Connections {
   readonly #sockets: Sockets;
   readonly #onOutgoing: () => void;
+  readonly #maxBuffered: number;
   readonly #bySocket = new Map<Socket, Connection>();
   readonly #byChannel = new Map<string, Set<Connection>>();
   readonly #unflushed = new Set<Connection>();
   /** Lines of one channel in a row, not yet handed to each of its subscribers. */
   #run: { channel: string; lines: string } | undefined;
   #subscriptions = 0;
+  #gathered = 0;
 
   /**
    * Takes up the sockets that hibernated with this object.
+   * @param maxBuffered bytes that may wait for one client before it counts as too slow
    * @param onOutgoing called when something has been gathered, so that a flush is due
    */
-  constructor(sockets: Sockets, onOutgoing: () => void) {
+  constructor(sockets: Sockets, maxBuffered: number, onOutgoing: () => void) {
     this.#sockets = sockets;
+    this.#maxBuffered = maxBuffered;
     this.#onOutgoing = onOutgoing;
     for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
@@ -161,6 +167,7 @@ export class Connections {
   /** Gathers a line for one connection. */
   tell(connection: Connection, line: string): void {
     if (connection.closed) return;
+    this.#gathered += line.length;
     this.#endRun();
     this.#gather(connection, line);
     this.#onOutgoing();
@@ -169,6 +176,7 @@ export class Connections {
   /** Gathers lines for everyone subscribed to `channel`. */
   publish(channel: string, lines: string): void {
     if (!this.#byChannel.has(channel)) return;
+    this.#gathered += lines.length;
     if (this.#run?.channel === channel) {
       this.#run.lines += lines;
       return;
@@ -178,24 +186,41 @@ export class Connections {
     this.#onOutgoing();
   }
 
+  /** Characters gathered since the last flush. */
+  get gathered(): number {
+    return this.#gathered;
+  }
+
   /** How many sockets something has been gathered for. */
   get due(): number {
     return this.#unflushed.size + (this.#run ? this.subscribers(this.#run.channel) : 0);
   }
 
-  /** Sends what has been gathered. */
-  flush(): void {
-    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run);
+  /**
+   * Sends what has been gathered.
+   * @returns those that have not taken what was sent to them earlier
+   */
+  flush(): Connection[] {
+    const slow: Connection[] = [];
+    this.#gathered = 0;
+    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run, slow);
     this.#endRun();
-    for (const connection of this.#unflushed) this.#send(connection);
+    for (const connection of this.#unflushed) {
+      this.#send(connection);
+      if (connection.socket.bufferedAmount > this.#maxBuffered) slow.push(connection);
+    }
     this.#unflushed.clear();
+    return slow;
   }
 
   /** The common case, and the quickest: everyone who is due gets the same. */
-  #flushRun({ channel, lines }: { channel: string; lines: string }): void {
+  #flushRun({ channel, lines }: { channel: string; lines: string }, slow: Connection[]): void {
     this.#run = undefined;
     const frames = framesOf(lines);
-    for (const { socket } of this.#byChannel.get(channel) ?? []) sendFrames(socket, frames);
+    for (const connection of this.#byChannel.get(channel) ?? []) {
+      sendFrames(connection.socket, frames);
+      if (connection.socket.bufferedAmount > this.#maxBuffered) slow.push(connection);
+    }
   }
 
   /** Before anything else is gathered or anyone comes or goes, a run must have reached its readers. */

@@ -46,7 +46,7 @@ export class Home implements Listeners, Service {
   constructor(house: House) {
     this.#house = house;
     this.#channel = channelOf(house.world.name);
-    this.#connections = new Connections(house.sockets, house.flushSoon);
+    this.#connections = new Connections(house.sockets, house.settings.maxBufferedBytes, house.flushSoon);
     this.#intake = new Intake(house.world, this);
     this.#uplink = new Uplink(house.world, house.settings.maxBufferedBytes);
     this.#commands = new Commands(this, house.settings);
@@ -79,13 +79,22 @@ export class Home implements Listeners, Service {
     return this.#connections.size;
   }
 
+  /** Characters that a flush would send, counted once. */
+  get gathered(): number {
+    return this.#connections.gathered;
+  }
+
   /** How many sockets a flush would send to. */
   get due(): number {
     return this.#connections.due;
   }
 
+  /** Sends what has been gathered, and closes who does not take it: nobody else is to wait or pay for that. */
   flush(): void {
-    this.#connections.flush();
+    const reason = "messages would be missing: you read too slowly; connect again";
+    for (const connection of this.#connections.flush()) {
+      this.#depart(connection, () => this.#connections.close(connection, TRY_AGAIN, reason));
+    }
   }
 
   async #greet(connection: Connection): Promise<void> {

@@ -10,6 +10,7 @@ import { stillWorld } from "./world.ts";
 
 /** A socket that keeps the frames sent to it. */
 class Frames implements Socket {
+  readonly bufferedAmount = 0;
   readonly frames: string[] = [];
   #attachment: unknown;
 

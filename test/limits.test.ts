@@ -115,7 +115,11 @@ describe("channels of one connection", () => {
     const name = text.filter((candidate) => utf8Length(candidate) <= MAX_NAME_BYTES);
     const names = fc.uniqueArray(name, { minLength: 20, maxLength: 150, size: "max" });
 
-    const connections = new Connections({ acceptWebSocket: () => {}, getWebSockets: () => [] }, () => {});
+    const connections = new Connections(
+      { acceptWebSocket: () => {}, getWebSockets: () => [] },
+      maxBufferedBytes,
+      () => {},
+    );
     const { 1: socket } = new WebSocketPair();
     let refused = 0;
     fc.assert(

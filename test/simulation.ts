@@ -58,6 +58,7 @@ export class SimulatedObject {
 
 /** The server's end of a client's connection. */
 export class SimulatedSocket implements Socket {
+  readonly bufferedAmount = 0;
   readonly client: SimulatedClient;
   #attachment: unknown;
   open = true;
