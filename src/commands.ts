@@ -1,5 +1,7 @@
 /** What clients' commands do; those of one connection strictly one after another. */
-import type { Connection } from "./connections.ts";
+import { take } from "./bucket.ts";
+import { type Connection, POLICY, TOO_BIG } from "./connections.ts";
+import { countLines, type Data, isTooBig, linesOf, sizeOf } from "./frame.ts";
 import {
   type Command,
   formatError,
@@ -20,28 +22,33 @@ export interface Service {
   info(): Promise<string>;
   pinged(): void;
   tell(connection: Connection, line: string): void;
-  /** Closes a connection that sends commands faster than they can be carried out. */
-  refuse(connection: Connection, reason: string): void;
+  /** Closes a connection that broke a limit, with a WebSocket close code. */
+  refuse(connection: Connection, code: number, reason: string): void;
   now(): number;
 }
 
 /** A command that cannot be carried out; the message says why, for the client to read. */
 export class Refusal extends Error {}
 
-type Frame = string | ArrayBuffer;
+interface Frame {
+  data: Data;
+  /** How many of its lines, from the first, are to be carried out. The others are too many. */
+  allowed: number;
+  /** Bytes that it counts for while it waits. */
+  size: number;
+}
 
 /** Frames of one connection that wait, and where in them it is. */
 interface Inbox {
   /** The frames not yet begun. */
   frames: Frame[];
+  /** Their size together. */
+  waiting: number;
   /** The lines of the frame that is being carried out; undefined if it was not UTF-8. */
   lines: (string | undefined)[];
+  allowed: number;
   next: number;
-  /** Size of the frames not yet begun. */
-  waiting: number;
 }
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Commands {
   readonly #service: Service;
@@ -60,18 +67,37 @@ export class Commands {
   }
 
   /** Takes a frame. Ends when its commands have been carried out, or they wait behind earlier ones. */
-  receive(connection: Connection, frame: Frame): Promise<void> | undefined {
+  receive(connection: Connection, data: Data): Promise<void> | undefined {
+    const allowed = this.#allowed(connection, data);
+    if (allowed === undefined) return undefined;
     const inbox = this.#inboxes.get(connection);
-    if (!inbox) return this.#run(connection, undefined, frame);
-    inbox.waiting += sizeOf(frame);
+    if (!inbox) return this.#run(connection, undefined, [{ data, allowed, size: 0 }]);
+    const size = sizeOf(data);
+    inbox.waiting += size;
     if (inbox.waiting > this.#settings.maxBufferedBytes) {
-      this.#service.refuse(connection, "too many commands are waiting to be carried out");
-    } else inbox.frames.push(frame);
+      this.#service.refuse(connection, POLICY, "too many commands are waiting to be carried out");
+    } else inbox.frames.push({ data, allowed, size });
     return undefined;
   }
 
-  async #run(connection: Connection, begun: Promise<void> | undefined, frame: Frame = ""): Promise<void> {
-    const inbox: Inbox = { frames: [frame], lines: [], next: 0, waiting: sizeOf(frame) };
+  /** How many lines of a frame are to be carried out; undefined if the connection had to be closed. */
+  #allowed(connection: Connection, data: Data): number | undefined {
+    const { maxBufferedBytes, linesPerSecond } = this.#settings;
+    if (isTooBig(data, maxBufferedBytes)) {
+      this.#service.refuse(connection, TOO_BIG, `a frame has at most ${maxBufferedBytes} bytes`);
+      return undefined;
+    }
+    const lines = countLines(data);
+    const now = this.#service.now();
+    const allowed = take(connection.lines, lines, linesPerSecond, now);
+    const tooMany = lines - allowed;
+    if (take(connection.refusals, tooMany, linesPerSecond, now) === tooMany) return allowed;
+    this.#service.refuse(connection, POLICY, `far more than ${linesPerSecond} lines a second`);
+    return undefined;
+  }
+
+  async #run(connection: Connection, begun: Promise<void> | undefined, frames: Frame[] = []): Promise<void> {
+    const inbox: Inbox = { frames, waiting: 0, lines: [], allowed: 0, next: 0 };
     this.#inboxes.set(connection, inbox);
     try {
       if (begun) await begun;
@@ -99,14 +125,20 @@ export class Commands {
   #peek(inbox: Inbox): Command | undefined {
     while (inbox.next >= inbox.lines.length) {
       const frame = inbox.frames.shift();
-      if (frame === undefined) return undefined;
-      inbox.waiting -= sizeOf(frame);
-      inbox.lines = linesOf(frame);
+      if (!frame) return undefined;
+      inbox.waiting -= frame.size;
+      inbox.lines = linesOf(frame.data);
+      inbox.allowed = frame.allowed;
       inbox.next = 0;
     }
-    const line = inbox.lines[inbox.next];
+    return this.#read(inbox.lines[inbox.next], inbox.next < inbox.allowed);
+  }
+
+  #read(line: string | undefined, allowed: boolean): Command {
+    const { maxLineBytes, linesPerSecond } = this.#settings;
+    if (line === "") return { kind: "nothing" };
+    if (!allowed) return refused(`more than ${linesPerSecond} lines a second; this one was ignored`);
     if (line === undefined) return refused("a frame was not UTF-8; nothing in it was carried out");
-    const { maxLineBytes } = this.#settings;
     if (!isLongerThan(line, maxLineBytes)) return parseCommand(line);
     return refused(`a line has at most ${maxLineBytes} bytes; a longer one was ignored`);
   }
@@ -146,20 +178,5 @@ export class Commands {
       count += 1;
     }
     return this.#service.announce(channel, lines, count);
-  }
-}
-
-/** What a waiting frame counts for, in characters or bytes, so that empty ones count too. */
-function sizeOf(frame: Frame): number {
-  return 1 + (typeof frame === "string" ? frame.length : frame.byteLength);
-}
-
-/** The lines of a frame; a single undefined one if it is not UTF-8. */
-function linesOf(frame: Frame): (string | undefined)[] {
-  if (typeof frame === "string") return frame.split("\n");
-  try {
-    return decoder.decode(frame).split("\n");
-  } catch {
-    return [undefined];
   }
 }

@@ -1,4 +1,5 @@
 /** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
+import { type Bucket, newBucket } from "./bucket.ts";
 import { isLongerThan } from "./protocol.ts";
 
 /** Most characters in one frame to a client; longer streams go out as several frames. */
@@ -14,6 +15,8 @@ const MAX_ATTACHED_BYTES = 15_000;
 export const TRY_AGAIN = 1013;
 /** Sent to a client that broke a limit. */
 export const POLICY = 1008;
+/** Sent to a client whose frame is too long. */
+export const TOO_BIG = 1009;
 
 /** What survives hibernation, as the socket's attachment. A socket that we have closed has none. */
 interface Attachment {
@@ -41,6 +44,10 @@ export interface Connection {
   readonly channels: Set<string>;
   /** Lines gathered for the next frame. */
   outgoing: string;
+  /** Lines that it may send. */
+  readonly lines: Bucket;
+  /** Lines too many that it may send. */
+  readonly refusals: Bucket;
   closed: boolean;
 }
 
@@ -243,7 +250,14 @@ export class Connections {
   }
 
   #add(socket: Socket): Connection {
-    const connection = { socket, channels: new Set<string>(), outgoing: "", closed: false };
+    const connection = {
+      socket,
+      channels: new Set<string>(),
+      outgoing: "",
+      lines: newBucket(),
+      refusals: newBucket(),
+      closed: false,
+    };
     this.#bySocket.set(socket, connection);
     return connection;
   }

@@ -3,7 +3,7 @@
  * them, whether this object orders them or another one does.
  */
 import { Commands, Refusal, type Service } from "./commands.ts";
-import { type Connection, Connections, POLICY, type Socket, type Sockets, TRY_AGAIN } from "./connections.ts";
+import { type Connection, Connections, type Socket, type Sockets, TRY_AGAIN } from "./connections.ts";
 import type { Feed } from "./feed.ts";
 import { Intake, type Listeners } from "./intake.ts";
 import type { Delivery, DeliveryAnswer, World } from "./links.ts";
@@ -170,8 +170,8 @@ export class Home implements Listeners, Service {
     this.#connections.tell(connection, line);
   }
 
-  refuse(connection: Connection, reason: string): void {
-    this.#depart(connection, () => this.#connections.close(connection, POLICY, reason));
+  refuse(connection: Connection, code: number, reason: string): void {
+    this.#depart(connection, () => this.#connections.close(connection, code, reason));
   }
 
   now(): number {

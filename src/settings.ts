@@ -9,8 +9,10 @@ export interface Settings {
   maxLineBytes: number;
   /** Channels one connection may be subscribed to, `all` included. */
   maxChannelsPerConnection: number;
-  /** Bytes that may wait for one connection or one link, in either direction. */
+  /** Bytes that may wait for one connection or one link, in either direction; also of one frame. */
   maxBufferedBytes: number;
+  /** Lines of one connection that are carried out in a second, and in one burst; as many more are refused. */
+  linesPerSecond: number;
 }
 
 export type Variables = Readonly<Record<string, unknown>>;
@@ -29,6 +31,7 @@ export function readSettings(variables: Variables): Settings {
     maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
+    linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
   };
 }
 

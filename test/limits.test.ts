@@ -14,7 +14,7 @@ import { evict, hold, keys, settleQuickly, unique } from "./service.ts";
 settleQuickly();
 
 // The tests run with the figures of wrangler.toml, which are the defaults.
-const { maxLineBytes, maxChannelsPerConnection, maxBufferedBytes } = readSettings({});
+const { maxLineBytes, maxChannelsPerConnection, maxBufferedBytes, linesPerSecond } = readSettings({});
 
 const scripts = [
   { script: "ASCII", character: "a" },
@@ -46,6 +46,80 @@ describe("a line", () => {
     const heard = [...before, `${room}!after`];
     expect(await listener.lines(2 * heard.length)).toEqual([...heard, ...heard]);
     expect(await listener.ping()).toEqual([]);
+  });
+});
+
+describe("a frame", () => {
+  const kinds = [
+    { kind: "text", make: (text: string) => text },
+    { kind: "binary", make: (text: string) => new TextEncoder().encode(text) },
+  ];
+
+  test.each(kinds)("of $kind is limited in size", async ({ make }) => {
+    const room = unique("room");
+    const [client, giant, listener] = await Promise.all([
+      Client.connect(room),
+      Client.connect(room),
+      Client.connect(room),
+    ]);
+    const start = `announce ${room} before\n`;
+    const longest = start + textOf(maxBufferedBytes - start.length, "\u00e9");
+    client.send(make(longest));
+    expect(await client.ping()).toEqual([
+      `${room}!before`,
+      expect.stringMatching(/^debug!error a line has at most/),
+    ]);
+    giant.send(make(`${longest}z`));
+    expect(await giant.closed).toEqual({
+      code: 1009,
+      reason: `a frame has at most ${maxBufferedBytes} bytes`,
+    });
+    expect(await listener.ping()).toEqual([`${room}!before`]);
+    await say(client, room, client, listener);
+  });
+});
+
+describe("lines a second", () => {
+  const many = (lines: number) => Array.from({ length: lines }, () => "ping").join("\n");
+  const times = async (client: Client, count: number) => {
+    for (const line of await client.lines(count)) expect(line).toMatch(/^\d{10}$/);
+  };
+  const refusal = `debug!error more than ${linesPerSecond} lines a second; this one was ignored`;
+
+  // Each client sends one frame, so that no time passes between its lines.
+  test.each([
+    ["text", (text: string) => text],
+    ["binary", (text: string) => new TextEncoder().encode(text)],
+  ])("as %s are limited", async (_, make) => {
+    const [within, beyond, neighbour] = await Promise.all([
+      Client.connect(),
+      Client.connect(),
+      Client.connect(),
+    ]);
+    within.send(make(many(linesPerSecond)));
+    beyond.send(make(`${many(linesPerSecond)}\nannounce all ignored\nping\n\n`));
+    await times(within, linesPerSecond);
+    await times(beyond, linesPerSecond);
+    expect(await beyond.lines(2)).toEqual([refusal, refusal]);
+    expect(await neighbour.ping()).toEqual([]);
+  });
+
+  test("are refused, and from twice as many on the connection is closed", async () => {
+    const room = unique("room");
+    const [bold, rude, neighbour] = await Promise.all([
+      Client.connect(room),
+      Client.connect(room),
+      Client.connect(room),
+    ]);
+    bold.send(many(2 * linesPerSecond));
+    rude.send(`announce ${room} unheard\n${many(2 * linesPerSecond)}`);
+    await times(bold, linesPerSecond);
+    expect(new Set(await bold.lines(linesPerSecond))).toEqual(new Set([refusal]));
+    expect(await rude.closed).toEqual({
+      code: 1008,
+      reason: `far more than ${linesPerSecond} lines a second`,
+    });
+    await say(neighbour, room, neighbour, bold);
   });
 });
 
@@ -237,6 +311,7 @@ describe("a setting", () => {
     { name: "MAX_LINE_BYTES", least: 300, most: 1_000_000 },
     { name: "MAX_CHANNELS_PER_CONNECTION", least: 2, most: 4_000 },
     { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },
+    { name: "LINES_PER_SECOND", least: 1, most: 1_000_000 },
   ];
 
   test.each(settings)("of $name has a least and a most", ({ name, least, most }) => {

@@ -26,17 +26,20 @@ export interface Servers {
   bare: Server;
 }
 
+/** One publisher sends more here than a client may. */
+const UNLIMITED = { LINES_PER_SECOND: "1000000" };
+
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 /** Starts them all; they end when this process does. */
 export async function startServers(folder: string): Promise<Servers> {
   const file = await bundle(folder);
   const tree = (objects: number) => {
-    const settings = { SOCKETS_PER_OBJECT: String(Math.ceil(1_000 / objects)) };
+    const settings = { ...UNLIMITED, SOCKETS_PER_OBJECT: String(Math.ceil(1_000 / objects)) };
     return startWorker(`${objects} objects`, file, folder, FANOUT, settings);
   };
   const [ours, loop, nats, bare, ...trees] = await Promise.all([
-    startWorker("ours", file, folder, FANOUT),
+    startWorker("ours", file, folder, FANOUT, UNLIMITED),
     startWorker("loop", join(HERE, "loop-worker.js"), folder, ANNOUNCE_ONLY),
     startNats(folder),
     startBare(),
