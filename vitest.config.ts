@@ -14,13 +14,17 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/*.test.ts"],
-          exclude: ["test/tree.test.ts"],
+          exclude: ["test/tree.test.ts", "test/quota.test.ts"],
           testTimeout: 60_000,
         },
       },
       {
         plugins: [cloudflareTest({ wrangler, miniflare: tiny })],
         test: { name: "trees", include: inTrees, testTimeout: 60_000 },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler, miniflare: { bindings: { CLIENT_LIMIT: "4" } } })],
+        test: { name: "limited", include: ["test/quota.test.ts"], testTimeout: 60_000 },
       },
       {
         test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },

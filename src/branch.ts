@@ -5,10 +5,12 @@
 import { Census, formatInfo, type ServiceFigures, sum } from "./census.ts";
 import type { Socket, Sockets } from "./connections.ts";
 import { Feed } from "./feed.ts";
+import type { Grants } from "./grants.ts";
 import { Home } from "./home.ts";
 import type {
   Batch,
   BatchAnswer,
+  Claim,
   Delivery,
   DeliveryAnswer,
   LinkAnswer,
@@ -16,6 +18,7 @@ import type {
   World,
 } from "./links.ts";
 import { EVERYONE } from "./protocol.ts";
+import { Quota } from "./quota.ts";
 import type { Settings } from "./settings.ts";
 import { type Farewell, type Figures, Stats } from "./stats.ts";
 import { Children, channelOf, type Load, parentOf } from "./tree.ts";
@@ -28,6 +31,9 @@ const SETTLE_AFTER = 1_000;
 const QUIET_TURNS = 2;
 /** Most turns of the event loop for which gathered lines wait. */
 const MAX_TURNS = 64;
+
+/** How soon this object looks again after something was left unfinished, in milliseconds. */
+const LOOK_AGAIN = 10_000;
 
 /** How often, counted in SETTLE_AFTER, figures are written while there is traffic. */
 const BUSY_SAVE = 10;
@@ -45,6 +51,8 @@ export class Branch {
   /** What this child has told its parent of how full it is. */
   readonly #full: Record<Load, boolean> = { sockets: false, links: false };
   #region: string | undefined;
+  #quota: Quota | undefined;
+  #recounting = false;
   #awakeHome: Home | undefined;
   /** Counts what comes in. */
   #events = 0;
@@ -52,6 +60,8 @@ export class Branch {
   /** Ends when all that has been gathered so far is sent. */
   #flushed = Promise.resolve();
   #settling = false;
+  /** When to look again at what is unfinished. */
+  #lookAt: number | undefined;
 
   /** Takes up where an earlier life of this object ended. */
   constructor(world: World, sockets: Sockets, settings: Settings) {
@@ -63,7 +73,7 @@ export class Branch {
     this.#parent = parentOf(world.name);
     this.#children = new Children(world.name);
     this.#feed = new Feed(world, channelOf(world.name), settings.maxBufferedBytes, {
-      busy: () => world.watch(),
+      busy: () => this.#watch(),
       farewell: (farewell) => this.#keep(farewell),
       behind: () => this.#flushSoon(),
       ended: (object) => this.#linkEnded(object),
@@ -81,8 +91,11 @@ export class Branch {
       stats: this.#stats,
       feed: this.#feed,
       flushSoon: () => this.#flushSoon(),
+      unfinished: () => this.#watch(),
+      grantsEnd: () => this.#setAlarm(),
       region: () => this.#region,
       emptied: () => this.#emptied(),
+      claim: async (claim) => this.#claimAtRoot(claim),
       info: () => this.#info(),
     });
     return this.#awakeHome;
@@ -100,10 +113,10 @@ export class Branch {
     return this.#parent ? "" : this.#children.choose("sockets", region, Number.POSITIVE_INFINITY);
   }
 
-  opened(socket: Socket, region = ""): void {
+  opened(socket: Socket, region = "", grants?: Grants): void {
     this.#happened();
     this.#region ??= region;
-    this.#world.keep(this.#home.opened(socket));
+    this.#world.keep(this.#home.opened(socket, grants));
     this.#sayIfFull("sockets");
   }
 
@@ -120,11 +133,42 @@ export class Branch {
     this.#sayIfFull("sockets");
   }
 
-  /** Goes on with what an earlier life of this object, or an unreachable other one, left unfinished. */
+  /**
+   * The alarm: goes on with what an earlier life of this object, or an unreachable other one, left
+   * unfinished, and closes the connections whose grants have ended.
+   */
   lookAgain(): void {
     this.#happened();
+    // It has gone off.
+    this.#world.alarm(undefined);
+    this.#lookAt = undefined;
     this.#home.joinEveryone();
+    this.#home.recount();
+    this.#home.closeExpired();
     this.#flushSoon();
+    if (this.#feed.isBusy) this.#watch();
+    else this.#setAlarm();
+  }
+
+  /** Something is unfinished, and to be looked at again even if this object crashes and nobody calls. */
+  #watch(): void {
+    const now = this.#world.now();
+    if (this.#lookAt !== undefined && this.#lookAt > now) return;
+    this.#lookAt = now + LOOK_AGAIN;
+    this.#setAlarm();
+  }
+
+  /** Nothing is unfinished any more. */
+  #unwatch(): void {
+    if (this.#lookAt === undefined) return;
+    this.#lookAt = undefined;
+    this.#setAlarm();
+  }
+
+  #setAlarm(): void {
+    const end = this.#settings.tokens ? this.#home.grantsEndAt : Number.POSITIVE_INFINITY;
+    const time = Math.min(end, this.#lookAt ?? Number.POSITIVE_INFINITY);
+    this.#world.alarm(Number.isFinite(time) ? time : undefined);
   }
 
   // --- calls from other objects; `links.ts` says what they mean
@@ -171,6 +215,36 @@ export class Branch {
     return { last };
   }
 
+  /** Only the root of `all` keeps the count. */
+  claim(claim: Claim): number {
+    this.#happened();
+    this.#quota ??= new Quota(this.#world.store, this.#settings.clientLimit);
+    const granted = this.#quota.claim(claim);
+    const refused = claim.wanted - granted;
+    this.#stats.count("rejected", refused);
+    if (refused > 0 && !this.#recounting) this.#world.keep(this.#recount(this.#quota));
+    return granted;
+  }
+
+  recount(): void {
+    this.#happened();
+    this.#home.recount();
+  }
+
+  /** After a refusal, some object is asked whether it still has what it said: it may have crashed. */
+  async #recount(quota: Quota): Promise<void> {
+    const object = quota.any();
+    if (object === undefined) return;
+    this.#recounting = true;
+    if (object === this.#world.name) this.#home.recount();
+    else
+      await this.#world
+        .peer(object)
+        .recount()
+        .catch(() => {});
+    this.#recounting = false;
+  }
+
   async figures(): Promise<Figures> {
     this.#happened();
     if (channelOf(this.#world.name) !== EVERYONE) return this.#home.figures();
@@ -200,9 +274,13 @@ export class Branch {
     if (this.#world.name === EVERYONE) this.#census.note(this.#stats.takePeak(0) + this.#feed.size);
   }
 
+  #claimAtRoot(claim: Claim): number | Promise<number> {
+    return this.#world.name === EVERYONE ? this.claim(claim) : this.#world.peer(EVERYONE).claim(claim);
+  }
+
   async #info(): Promise<string> {
     const root = this.#world.name === EVERYONE ? this : this.#world.peer(EVERYONE);
-    return formatInfo(await root.serviceFigures(), this.#world.now());
+    return formatInfo(await root.serviceFigures(), this.#settings.clientLimit, this.#world.now());
   }
 
   // --- growing and shrinking
@@ -321,7 +399,7 @@ export class Branch {
     this.#stats.save();
     if (this.#world.name === EVERYONE) this.#census.note(0);
     if (!this.#feed.settle()) this.#happened();
-    else if (this.#awakeHome?.hearsEveryone) this.#world.unwatch();
+    else if (this.#awakeHome?.hearsEveryone) this.#unwatch();
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

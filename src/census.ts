@@ -89,11 +89,11 @@ export class Census {
 const SOCKETS_OF_AN_OBJECT = 32_768;
 
 /** The lines that answer `info`: those of the original server, then our own. */
-export function formatInfo(figures: ServiceFigures, now: number): string {
+export function formatInfo(figures: ServiceFigures, clientLimit: number, now: number): string {
   const { totals } = figures;
   const rows: [string, string | number][] = [
     ["uptime", formatDuration(now - figures.since)],
-    ["client-limit", 0],
+    ["client-limit", clientLimit],
     ["limit rejected connections", totals.rejected],
     ["rlimits", `Soft=${SOCKETS_OF_AN_OBJECT} Hard=${SOCKETS_OF_AN_OBJECT}`],
     ["max connections", figures.peak],

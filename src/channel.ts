@@ -8,15 +8,26 @@
 import { DurableObject } from "cloudflare:workers";
 import { Branch } from "./branch.ts";
 import type { ServiceFigures } from "./census.ts";
-import type { Batch, BatchAnswer, Delivery, DeliveryAnswer, LinkAnswer, LinkRequest } from "./links.ts";
+import { type Grants, isGrants } from "./grants.ts";
+import type {
+  Batch,
+  BatchAnswer,
+  Claim,
+  Delivery,
+  DeliveryAnswer,
+  LinkAnswer,
+  LinkRequest,
+} from "./links.ts";
 import { readSettings } from "./settings.ts";
 import type { Figures } from "./stats.ts";
 import type { Load } from "./tree.ts";
 import type { Env } from "./worker.ts";
 import { worldOf } from "./world.ts";
 
-/** Headers between the Worker and an object; names in them are percent-encoded. */
+/** Headers between the Worker and an object; what is not a plain word in them is percent-encoded. */
 export const REGION = "Fanout-Region";
+/** What a connection's token grants, as JSON. */
+export const GRANTS = "Fanout-Grants";
 /** To a root: the child that turned out to be full. */
 export const FULL = "Fanout-Full";
 /** From an object without room: the child to go to, or empty from a child, whose root is to be asked. */
@@ -37,8 +48,10 @@ export class Channel extends DurableObject<Env> {
     if (elsewhere !== undefined)
       return new Response(null, { status: 503, headers: { [PLACE]: encodeURIComponent(elsewhere) } });
     const { 0: client, 1: server } = new WebSocketPair();
-    this.#branch.opened(server, region);
-    return new Response(null, { status: 101, webSocket: client });
+    this.#branch.opened(server, region, grantsIn(request.headers));
+    const protocol = request.headers.get("Sec-WebSocket-Protocol");
+    const headers = protocol === null ? {} : { "Sec-WebSocket-Protocol": protocol };
+    return new Response(null, { status: 101, webSocket: client, headers });
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
@@ -86,6 +99,14 @@ export class Channel extends DurableObject<Env> {
     return this.#branch.announce(batch);
   }
 
+  claim(claim: Claim): number {
+    return this.#branch.claim(claim);
+  }
+
+  recount(): void {
+    this.#branch.recount();
+  }
+
   figures(): Promise<Figures> {
     return this.#branch.figures();
   }
@@ -93,4 +114,12 @@ export class Channel extends DurableObject<Env> {
   serviceFigures(): Promise<ServiceFigures> {
     return this.#branch.serviceFigures();
   }
+}
+
+function grantsIn(headers: Headers): Grants | undefined {
+  const header = headers.get(GRANTS);
+  if (header === null) return undefined;
+  const grants: unknown = JSON.parse(decodeURIComponent(header));
+  if (isGrants(grants)) return grants;
+  throw new Error("the Worker says something else than what is granted");
 }

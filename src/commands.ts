@@ -18,7 +18,9 @@ export interface Service {
   subscribe(connection: Connection, channel: string): Promise<void> | undefined;
   unsubscribe(connection: Connection, channel: string): void;
   /** Announces `count` messages, formatted as lines, next to each other. */
-  announce(channel: string, lines: string, count: number): Promise<void> | undefined;
+  announce(connection: Connection, channel: string, lines: string, count: number): Promise<void> | undefined;
+  /** Has a new token take the place of the one that a connection came with. */
+  renew(connection: Connection, token: string): Promise<void>;
   info(): Promise<string>;
   pinged(): void;
   tell(connection: Connection, line: string): void;
@@ -162,12 +164,19 @@ export class Commands {
         service.unsubscribe(connection, command.channel);
         return undefined;
       case "announce":
-        return this.#announce(command.channel, command.message, inbox);
+        return this.#announce(connection, command.channel, command.message, inbox);
+      case "token":
+        return service.renew(connection, command.token);
     }
   }
 
   /** Announcements in a row on one channel are one step: they get neighbouring places. */
-  #announce(channel: string, message: string, inbox: Inbox): Promise<void> | undefined {
+  #announce(
+    connection: Connection,
+    channel: string,
+    message: string,
+    inbox: Inbox,
+  ): Promise<void> | undefined {
     let lines = formatMessage(channel, message);
     let count = 1;
     for (;;) {
@@ -177,6 +186,6 @@ export class Commands {
       lines += formatMessage(channel, next.message);
       count += 1;
     }
-    return this.#service.announce(channel, lines, count);
+    return this.#service.announce(connection, channel, lines, count);
   }
 }

@@ -1,12 +1,13 @@
 /** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
 import { type Bucket, newBucket } from "./bucket.ts";
+import { type Grants, hasEnded, isGrants, isNames } from "./grants.ts";
 import { isLongerThan } from "./protocol.ts";
 
 /** Most characters in one frame to a client; longer streams go out as several frames. */
 export const MAX_FRAME = 65_536;
 
 /**
- * Bytes of a connection's names that its attachment may take. The runtime allows 16,384 in all,
+ * Bytes that the names in a connection's attachment may take. The runtime allows 16,384 in all,
  * https://developers.cloudflare.com/durable-objects/best-practices/websockets/
  */
 const MAX_ATTACHED_BYTES = 15_000;
@@ -21,6 +22,7 @@ export const TOO_BIG = 1009;
 /** What survives hibernation, as the socket's attachment. A socket that we have closed has none. */
 interface Attachment {
   channels: string[];
+  grants?: Grants | undefined;
 }
 
 /** What is used of a WebSocket of the runtime's. */
@@ -42,17 +44,22 @@ export interface Sockets {
 export interface Connection {
   readonly socket: Socket;
   readonly channels: Set<string>;
+  /** What its token allows; undefined on a server without tokens. */
+  grants: Grants | undefined;
   /** Lines gathered for the next frame. */
   outgoing: string;
   /** Lines that it may send. */
   readonly lines: Bucket;
   /** Lines too many that it may send. */
   readonly refusals: Bucket;
+  /** Whether it has been let in, where the number of connections is limited. */
+  admitted: boolean;
   closed: boolean;
 }
 
 function isAttachment(value: unknown): value is Attachment {
-  return typeof value === "object" && value !== null && "channels" in value && Array.isArray(value.channels);
+  if (typeof value !== "object" || value === null || !("channels" in value)) return false;
+  return isNames(value.channels) && (!("grants" in value) || isGrants(value.grants));
 }
 
 /** Bytes that one name takes in an attachment: V8 writes Latin-1 as it is and all else as UTF-16. */
@@ -88,7 +95,8 @@ export class Connections {
     for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
       if (!isAttachment(attached)) continue;
-      const connection = this.#add(socket);
+      const connection = this.#add(socket, attached.grants);
+      connection.admitted = true;
       for (const channel of attached.channels) this.#index(connection, channel);
     }
   }
@@ -112,10 +120,11 @@ export class Connections {
   }
 
   /** Takes a new socket in, subscribed to nothing yet. */
-  accept(socket: Socket): Connection {
+  accept(socket: Socket, grants: Grants | undefined): Connection {
     this.#sockets.acceptWebSocket(socket);
-    socket.serializeAttachment({ channels: [] } satisfies Attachment);
-    return this.#add(socket);
+    const connection = this.#add(socket, grants);
+    this.#attach(connection);
+    return connection;
   }
 
   /** The connection of a socket; undefined once it has been removed. */
@@ -123,11 +132,31 @@ export class Connections {
     return this.#bySocket.get(socket);
   }
 
-  /** Whether `connection` could have one more subscription, as far as its attachment goes. */
-  hasRoomFor(connection: Connection, channel: string): boolean {
-    let bytes = attachedBytes(channel);
-    for (const name of connection.channels) bytes += attachedBytes(name);
+  /** Whether `connection` could have these subscriptions and grants, as far as its attachment goes. */
+  hasRoomFor(channels: Iterable<string>, grants: Grants | undefined): boolean {
+    let bytes = 0;
+    for (const name of channels) bytes += attachedBytes(name);
+    for (const name of grants?.subscribe ?? []) bytes += attachedBytes(name);
+    for (const name of grants?.announce ?? []) bytes += attachedBytes(name);
     return bytes <= MAX_ATTACHED_BYTES;
+  }
+
+  /** Gives `connection` other grants than it had. */
+  grant(connection: Connection, grants: Grants): void {
+    connection.grants = grants;
+    this.#attach(connection);
+  }
+
+  /** When the first of all grants ends, in milliseconds since 1970; infinite if none does. */
+  get grantsEndAt(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { grants } of this.#bySocket.values()) if (grants) first = Math.min(first, grants.until);
+    return first;
+  }
+
+  /** Those whose grants have ended at `now`. */
+  expired(now: number): Connection[] {
+    return [...this.#bySocket.values()].filter(({ grants }) => hasEnded(grants, now));
   }
 
   /** Subscribes `connection`, which must not be subscribed yet. */
@@ -249,13 +278,15 @@ export class Connections {
     sendFrames(connection.socket, frames);
   }
 
-  #add(socket: Socket): Connection {
+  #add(socket: Socket, grants: Grants | undefined): Connection {
     const connection = {
       socket,
+      grants,
       channels: new Set<string>(),
       outgoing: "",
       lines: newBucket(),
       refusals: newBucket(),
+      admitted: false,
       closed: false,
     };
     this.#bySocket.set(socket, connection);
@@ -278,8 +309,9 @@ export class Connections {
     if (subscribers?.size === 0) this.#byChannel.delete(channel);
   }
 
-  #attach(connection: Connection): void {
-    connection.socket.serializeAttachment({ channels: [...connection.channels] } satisfies Attachment);
+  #attach({ socket, channels, grants }: Connection): void {
+    const attachment: Attachment = { channels: [...channels], ...(grants && { grants }) };
+    socket.serializeAttachment(attachment);
   }
 }
 

@@ -3,18 +3,21 @@
  * them, whether this object orders them or another one does.
  */
 import { Commands, Refusal, type Service } from "./commands.ts";
-import { type Connection, Connections, type Socket, type Sockets, TRY_AGAIN } from "./connections.ts";
+import { type Connection, Connections, POLICY, type Socket, type Sockets, TRY_AGAIN } from "./connections.ts";
 import type { Feed } from "./feed.ts";
+import { type Grants, hasEnded, mayAnnounce, maySubscribe } from "./grants.ts";
 import { Intake, type Listeners } from "./intake.ts";
-import type { Delivery, DeliveryAnswer, World } from "./links.ts";
-import { EVERYONE, GREETING } from "./protocol.ts";
+import type { Claim, Delivery, DeliveryAnswer, World } from "./links.ts";
+import { BUSY, EVERYONE, formatAccepted, GREETING } from "./protocol.ts";
+import { Claims } from "./quota.ts";
 import type { Settings } from "./settings.ts";
 import type { Farewell, Figures, Stats } from "./stats.ts";
+import { NoKeys, readToken, TokenError } from "./tokens.ts";
 import { channelOf } from "./tree.ts";
 import { Overloaded, Uplink } from "./uplink.ts";
 
-/** How long a connection's greeting waits for this object's link to `all`, in milliseconds. */
-const JOIN_GRACE = 2_000;
+/** How long a connection's greeting waits for the root of `all`, in milliseconds. */
+const ROOT_GRACE = 2_000;
 
 /** What a home needs from the object that it is part of. */
 export interface House {
@@ -26,10 +29,16 @@ export interface House {
   feed: Feed;
   /** Something has been gathered, so that a flush is due. */
   flushSoon(): void;
+  /** Something could not be done now, and is to be tried again later. */
+  unfinished(): void;
+  /** The grants of a connection end earlier than those of any other did. */
+  grantsEnd(): void;
   /** The last socket has gone. */
   emptied(): void;
   /** Where the connections of a child come from. */
   region(): string | undefined;
+  /** Makes a claim at the root of `all`. */
+  claim(claim: Claim): Promise<number>;
   /** The lines that answer `info`. */
   info(): Promise<string>;
 }
@@ -42,6 +51,10 @@ export class Home implements Listeners, Service {
   readonly #intake: Intake;
   readonly #uplink: Uplink;
   readonly #commands: Commands;
+  /** Undefined where the number of connections is not limited. */
+  readonly #claims: Claims | undefined;
+  /** When the first of all connections' grants ends, in milliseconds since 1970. */
+  #grantsEndAt: number;
 
   constructor(house: House) {
     this.#house = house;
@@ -50,22 +63,27 @@ export class Home implements Listeners, Service {
     this.#intake = new Intake(house.world, this);
     this.#uplink = new Uplink(house.world, house.settings.maxBufferedBytes);
     this.#commands = new Commands(this, house.settings);
+    this.#grantsEndAt = this.#connections.grantsEndAt;
+    if (house.settings.clientLimit > 0) {
+      this.#claims = new Claims(house.world, this.#connections.size, house.claim, house.unfinished);
+    }
     this.#intake.leaveUnheard();
   }
 
   // --- sockets
 
   /** Takes a new socket in; its greeting says that it is subscribed to this channel and to `all`. */
-  opened(socket: Socket): Promise<void> {
-    const connection = this.#connections.accept(socket);
-    this.#house.stats.count("connections");
-    this.#house.stats.holds(this.#connections.size);
+  opened(socket: Socket, grants: Grants | undefined): Promise<void> {
+    const connection = this.#connections.accept(socket, grants);
+    if (grants) this.#watchEnd(grants);
     return this.#commands.begin(connection, this.#greet(connection));
   }
 
   received(socket: Socket, frame: string | ArrayBuffer): Promise<void> | undefined {
     const connection = this.#connections.of(socket);
-    return connection && this.#commands.receive(connection, frame);
+    if (!connection) return undefined;
+    if (hasEnded(connection.grants, this.now())) return this.#closeExpired(connection);
+    return this.#commands.receive(connection, frame);
   }
 
   /** Forgets a socket that has closed. */
@@ -98,8 +116,12 @@ export class Home implements Listeners, Service {
   }
 
   async #greet(connection: Connection): Promise<void> {
+    if (this.#claims) await this.#awhile(this.#admit(connection, this.#claims));
+    if (connection.closed) return;
+    this.#house.stats.count("connections");
+    this.#house.stats.holds(this.#connections.size);
     const joined = this.joinEveryone();
-    if (joined) await Promise.race([joined, this.#house.world.sleep(JOIN_GRACE)]);
+    if (joined) await this.#awhile(joined);
     try {
       while (!connection.closed && !this.isLive(this.#channel)) await this.join(this.#channel);
     } catch {
@@ -114,6 +136,48 @@ export class Home implements Listeners, Service {
     }
   }
 
+  /** Waits for the root of `all`, but not so long that the service fails with it. */
+  #awhile(work: Promise<void>): Promise<void> {
+    return Promise.race([work, this.#house.world.sleep(ROOT_GRACE)]);
+  }
+
+  /** Lets a connection in, or turns it away if it is one too many. */
+  async #admit(connection: Connection, claims: Claims): Promise<void> {
+    const admitted = await claims.admit();
+    if (connection.closed && admitted) claims.release();
+    if (connection.closed) return;
+    connection.admitted = admitted;
+    if (admitted) return;
+    this.tell(connection, BUSY);
+    this.refuse(connection, TRY_AGAIN, "the service has as many connections as it may; try again later");
+  }
+
+  /** Tells the root of `all` how many connections there are. */
+  recount(): void {
+    this.#claims?.recount();
+  }
+
+  /** When the first of all connections' grants ends, in milliseconds since 1970; infinite if none does. */
+  get grantsEndAt(): number {
+    return this.#grantsEndAt;
+  }
+
+  /** Closes the connections whose grants have ended. */
+  closeExpired(): void {
+    for (const connection of this.#connections.expired(this.now())) this.#closeExpired(connection);
+    this.#grantsEndAt = this.#connections.grantsEndAt;
+  }
+
+  #closeExpired(connection: Connection): undefined {
+    this.refuse(connection, POLICY, "your token has expired; connect again with a new one");
+  }
+
+  #watchEnd({ until }: Grants): void {
+    if (until >= this.#grantsEndAt) return;
+    this.#grantsEndAt = until;
+    this.#house.grantsEnd();
+  }
+
   /** Closes a connection, or forgets a closed one, and ends what was only there for it. */
   #depart(connection: Connection, end: () => void): void {
     const channels = [...connection.channels];
@@ -121,12 +185,16 @@ export class Home implements Listeners, Service {
     this.#house.stats.count("unsubscribes", channels.length);
     for (const channel of channels) this.#leaveIfUnheard(channel);
     this.#leaveIfUnheard(EVERYONE);
+    if (connection.admitted) this.#claims?.release();
     if (this.#connections.size === 0) this.#house.emptied();
   }
 
   // --- what commands do
 
   subscribe(connection: Connection, channel: string): Promise<void> | undefined {
+    if (!maySubscribe(connection.grants, channel)) {
+      throw new Refusal("cannot subscribe: your token does not allow this channel");
+    }
     const live = this.isLive(channel);
     // Subscribed and not live is what `all` can be, while its object does not answer.
     if (connection.channels.has(channel)) return live ? undefined : this.#joinAndAdd(connection, channel);
@@ -134,7 +202,7 @@ export class Home implements Listeners, Service {
     if (connection.channels.size >= maxChannelsPerConnection) {
       throw new Refusal(`cannot subscribe: a connection has at most ${maxChannelsPerConnection} channels`);
     }
-    if (!this.#connections.hasRoomFor(connection, channel)) {
+    if (!this.#connections.hasRoomFor([...connection.channels, channel], connection.grants)) {
       throw new Refusal("cannot subscribe: the names of this connection's channels are too long together");
     }
     if (!live) return this.#joinAndAdd(connection, channel);
@@ -149,11 +217,43 @@ export class Home implements Listeners, Service {
     this.#leaveIfUnheard(channel);
   }
 
-  announce(channel: string, lines: string, count: number): Promise<void> | undefined {
+  announce({ grants }: Connection, channel: string, lines: string, count: number): Promise<void> | undefined {
+    if (!mayAnnounce(grants, channel)) {
+      throw new Refusal("cannot announce: your token does not allow this channel");
+    }
     if (!this.#isLocal(channel)) return this.#announceAfar(channel, lines, count);
     this.#house.stats.count("announcements", count);
     this.place(lines, count);
     return undefined;
+  }
+
+  async renew(connection: Connection, token: string): Promise<void> {
+    const grants = await this.#granted(token);
+    if (connection.closed) return;
+    const heard = [...connection.channels].find((channel) => !maySubscribe(grants, channel));
+    if (heard !== undefined) {
+      throw new Refusal(`cannot renew: the token does not allow '${heard}', to which you are subscribed`);
+    }
+    if (!this.#connections.hasRoomFor(connection.channels, grants)) {
+      throw new Refusal(
+        "cannot renew: the names of this connection's channels and grants are too long together",
+      );
+    }
+    this.#connections.grant(connection, grants);
+    this.#watchEnd(grants);
+    this.tell(connection, formatAccepted(grants.until));
+  }
+
+  async #granted(token: string): Promise<Grants> {
+    const { tokens } = this.#house.settings;
+    if (!tokens) throw new Refusal("no token is needed here");
+    try {
+      return await readToken(token, tokens);
+    } catch (error) {
+      if (error instanceof TokenError) throw new Refusal(`the token is not good: ${error.message}`);
+      if (error instanceof NoKeys) throw new Refusal(`cannot check the token: ${error.message}; try again`);
+      throw error;
+    }
   }
 
   info(): Promise<string> {
@@ -275,7 +375,7 @@ export class Home implements Listeners, Service {
   /** Links this object to `all` if its sockets need that; undefined if they do not. */
   joinEveryone(): Promise<void> | undefined {
     if (this.hearsEveryone) return undefined;
-    const joined = this.#intake.join(EVERYONE).catch(() => this.#house.world.watch());
+    const joined = this.#intake.join(EVERYONE).catch(() => this.#house.unfinished());
     this.#house.world.keep(joined);
     return joined;
   }

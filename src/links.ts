@@ -70,6 +70,18 @@ export interface Batch {
 /** Either the place of the last message, or the number that a batch has to exceed to be placed. */
 export type BatchAnswer = { last: number } | { newer: number };
 
+/** What an object tells the root of `all` of its connections, where their number is limited. */
+export interface Claim {
+  /** Name of the object. */
+  from: string;
+  /** Rises from claim to claim, so that one which its sender has given up cannot undo a later one. */
+  number: number;
+  /** How many it has. */
+  held: number;
+  /** How many more want to be let in. */
+  wanted: number;
+}
+
 /** What one object asks of another. Every call may be late, fail, or be carried out and still fail. */
 export interface Peer {
   link(request: LinkRequest): Promise<LinkAnswer>;
@@ -78,6 +90,10 @@ export interface Peer {
   announce(batch: Batch): Promise<BatchAnswer>;
   /** A child says whether it has room for more. */
   fill(child: string, load: Load, full: boolean): Promise<void>;
+  /** How many of the connections that want to be let in may be. */
+  claim(claim: Claim): Promise<number>;
+  /** Asks an object to claim anew, if what it has claimed is not true any more. */
+  recount(): Promise<void>;
   /** What the object says of itself, and in the tree of `all` of those linked to it. */
   figures(): Promise<Figures>;
   /** What the whole service says of itself; only the root of `all` can tell. */
@@ -110,10 +126,11 @@ export interface World {
   after(milliseconds: number, act: () => void): void;
   /** Keeps this object in memory until `work` has ended. */
   keep(work: Promise<unknown>): void;
-  /** Something is unfinished: this object is to look again, even if it crashes and nobody calls. */
-  watch(): void;
-  /** Nothing is unfinished any more. */
-  unwatch(): void;
+  /**
+   * Has this object look again at `time`, in milliseconds since 1970, whether it is in memory by then or
+   * not; undefined says that it need not. Each call takes the place of the one before.
+   */
+  alarm(time: number | undefined): void;
 }
 
 /** Attempts at a call that may be repeated, before the far side counts as unreachable. */

@@ -1,5 +1,7 @@
 /** Which object of a channel's tree a new connection goes to. */
-import { FULL, PLACE, REGION } from "./channel.ts";
+import { offersSubprotocol, SUBPROTOCOL } from "./admission.ts";
+import { FULL, GRANTS, PLACE, REGION } from "./channel.ts";
+import type { Grants } from "./grants.ts";
 import type { Env } from "./worker.ts";
 
 /** How long a Worker sends a channel's connections straight to the child it was told last, in milliseconds. */
@@ -16,12 +18,18 @@ const remembered = new Map<string, { child: string; until: number }>();
  * Connects a client in the channel's root, or, if that is full, in the child that the root names.
  * @returns the object's answer to the upgrade; 503 if no object took it
  */
-export async function placeConnection(env: Env, channel: string, request: Request): Promise<Response> {
+export async function placeConnection(
+  env: Env,
+  channel: string,
+  request: Request,
+  grants: Grants | undefined,
+): Promise<Response> {
   const region = regionOf(request);
+  const headers = headersOf(request, region, grants);
   let object = recall(channel);
   let full = "";
   for (let asked = 0; asked < MOST_ASKED; asked++) {
-    const answer = await ask(env, object, region, full, request);
+    const answer = await ask(env, object, full, headers, region);
     const place = answer.headers.get(PLACE);
     if (place === null) return answer;
     const child = decodeURIComponent(place);
@@ -38,14 +46,19 @@ export async function placeConnection(env: Env, channel: string, request: Reques
   return new Response("Every object of this channel is full; try again.\n", { status: 503 });
 }
 
+/** What an object is told of a connection. Nothing of the client's own is passed on, so it cannot say these. */
+function headersOf(request: Request, region: string, grants: Grants | undefined): Headers {
+  const headers = new Headers({ Upgrade: "websocket", [REGION]: region });
+  if (grants) headers.set(GRANTS, encodeURIComponent(JSON.stringify(grants)));
+  if (offersSubprotocol(request)) headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
+  return headers;
+}
+
 /** A child is made near its first client; a root is where the platform puts it. */
-function ask(env: Env, object: string, region: string, full: string, request: Request): Promise<Response> {
-  const headers = new Headers(request.headers);
-  // Set in any case, so that no client can say them.
-  headers.set(REGION, region);
+function ask(env: Env, object: string, full: string, headers: Headers, region: string): Promise<Response> {
   headers.set(FULL, encodeURIComponent(full));
   const hint = isHint(region) && object.includes("!") ? { locationHint: region } : {};
-  return env.CHANNEL.getByName(object, hint).fetch(request.url, { headers });
+  return env.CHANNEL.getByName(object, hint).fetch("http://object/", { headers });
 }
 
 function recall(channel: string): string {

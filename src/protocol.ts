@@ -12,6 +12,9 @@ export const DEBUG = "debug";
 /** The greeting: sent once, when the connection is ready. */
 export const GREETING = `${DEBUG}!connected...\n`;
 
+/** Sent instead of the greeting to a connection that is one too many. */
+export const BUSY = `${DEBUG}!busy\n`;
+
 /** Longest channel name, in bytes of UTF-8. */
 export const MAX_NAME_BYTES = 255;
 
@@ -21,6 +24,7 @@ export type Command =
   | { kind: "subscribe"; channel: string }
   | { kind: "unsubscribe"; channel: string }
   | { kind: "announce"; channel: string; message: string }
+  | { kind: "token"; token: string }
   | { kind: "nothing" }
   | { kind: "refused"; why: string };
 
@@ -71,11 +75,12 @@ export function parseCommand(line: string): Command {
   const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
   if (bare === "") return { kind: "nothing" };
   if (bare === "ping" || bare === "info") return { kind: bare };
-  const [verb, channel = ""] = bare.split(/ +/, 2);
-  if (verb === "subscribe" || verb === "unsubscribe") return parseSubscription(verb, channel);
+  const [verb, word = ""] = bare.split(/ +/, 2);
+  if (verb === "subscribe" || verb === "unsubscribe") return parseSubscription(verb, word);
+  if (verb === "token") return word === "" ? refused("a token is missing") : { kind: "token", token: word };
   if (verb === "announce") return refused("announce takes a channel and a message");
   return refused(
-    "unknown command; there are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>",
+    "unknown command; there are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, token <jwt>",
   );
 }
 
@@ -108,6 +113,11 @@ export function formatMessage(channel: string, message: string): string {
 /** The line that tells one connection what was wrong with a command of its own. */
 export function formatError(why: string): string {
   return `${DEBUG}!error ${why}\n`;
+}
+
+/** The line that tells one connection that its token is good, and until when, in milliseconds. */
+export function formatAccepted(until: number): string {
+  return `${DEBUG}!token accepted until ${Math.floor(until / 1000)}\n`;
 }
 
 /** The answer to `ping`: `now`, given in milliseconds, as whole Unix seconds. */

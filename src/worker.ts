@@ -1,5 +1,5 @@
 /** The Worker: where a request goes. */
-
+import { admit, Denial } from "./admission.ts";
 import type { Channel } from "./channel.ts";
 import { placeConnection } from "./placement.ts";
 import { channelFault, EVERYONE } from "./protocol.ts";
@@ -21,33 +21,46 @@ announce <channel> <message>. Messages arrive as lines: <channel>!<message>
 `;
 
 export default {
-  fetch(request: Request, env: Env): Response | Promise<Response> {
-    const channel = channelOf(new URL(request.url).pathname);
-    const fault = channel === undefined ? "the path is not percent-encoded UTF-8" : channelFault(channel);
-    if (channel === undefined || fault) return text(400, `Cannot connect: ${fault}.\n`);
-    if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
-      return channel === EVERYONE ? text(200, WELCOME) : text(426, WELCOME, { Upgrade: "websocket" });
-    }
+  async fetch(request: Request, env: Env): Promise<Response> {
     try {
-      readSettings({ ...env });
+      const channel = channelOf(request);
+      const grants = await admit(request, channel, readSettings({ ...env }));
+      if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
+        return await placeConnection(env, channel, request, grants);
+      }
+      return channel === EVERYONE ? text(200, WELCOME) : text(426, WELCOME, { Upgrade: "websocket" });
     } catch (error) {
-      if (error instanceof SettingError)
+      if (error instanceof Denial) return text(error.status, `${error.message}\n`);
+      if (error instanceof SettingError) {
         return text(500, `This server's settings are wrong: ${error.message}.\n`);
+      }
       throw error;
     }
-    return placeConnection(env, channel, request);
   },
 } satisfies ExportedHandler<Env>;
 
-/** The channel that a path names; undefined if its percent-encoding is broken. */
-function channelOf(pathname: string): string | undefined {
+/** The channel that a request's path names. */
+function channelOf(request: Request): string {
+  const channel = decoded(new URL(request.url).pathname.slice(1));
+  const fault = channel === undefined ? "the path is not percent-encoded UTF-8" : channelFault(channel);
+  if (channel === undefined || fault) throw new Denial(400, `Cannot connect: ${fault}.`);
+  return channel;
+}
+
+function decoded(path: string): string | undefined {
   try {
-    return decodeURIComponent(pathname.slice(1)) || EVERYONE;
+    return decodeURIComponent(path) || EVERYONE;
   } catch {
     return undefined;
   }
 }
 
-function text(status: number, body: string, headers: Record<string, string> = {}): Response {
-  return new Response(body, { status, headers: { "Content-Type": "text/plain; charset=utf-8", ...headers } });
+function text(status: number, body: string, more: Record<string, string> = {}): Response {
+  const headers = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "X-Content-Type-Options": "nosniff",
+    ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
+    ...more,
+  };
+  return new Response(body, { status, headers });
 }

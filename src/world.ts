@@ -6,9 +6,6 @@ import type { Env } from "./worker.ts";
 /** A call between objects that takes longer than this has failed, in milliseconds. */
 const CALL_TIMEOUT = 10_000;
 
-/** How soon an object looks again after something was left unfinished, in milliseconds. */
-const LOOK_AGAIN = 10_000;
-
 /** The world of the object that `context` belongs to. */
 export function worldOf(context: DurableObjectState, env: Env): World {
   const { name } = context.id;
@@ -24,24 +21,17 @@ export function worldOf(context: DurableObjectState, env: Env): World {
     turn: () => context.storage.sync(),
     after: (milliseconds, act) => void setTimeout(act, milliseconds),
     keep: (work) => context.waitUntil(work),
-    ...watchOf(context),
+    alarm: alarmOf(context),
   };
 }
 
-function watchOf({ storage }: DurableObjectState): Pick<World, "watch" | "unwatch"> {
-  // What an earlier life set is not known; its alarm then comes once for nothing.
-  let until = 0;
-  return {
-    watch: () => {
-      if (until > Date.now()) return;
-      until = Date.now() + LOOK_AGAIN;
-      void storage.setAlarm(until);
-    },
-    unwatch: () => {
-      if (until === 0) return;
-      until = 0;
-      void storage.deleteAlarm();
-    },
+function alarmOf({ storage }: DurableObjectState): World["alarm"] {
+  // What an earlier life set is not known; its alarm then may come once for nothing.
+  let set: number | undefined;
+  return (time) => {
+    if (time === set) return;
+    set = time;
+    void (time === undefined ? storage.deleteAlarm() : storage.setAlarm(time));
   };
 }
 
@@ -77,6 +67,8 @@ function peerOf(env: Env, object: string): Peer {
     deliver: (delivery) => inTime(async () => stub.deliver(delivery)),
     announce: (batch) => inTime(async () => stub.announce(batch)),
     fill: (child, load, full) => inTime(async () => stub.fill(child, load, full)),
+    claim: (claim) => inTime(async () => stub.claim(claim)),
+    recount: () => inTime(async () => stub.recount()),
     figures: () => inTime(async () => stub.figures()),
     serviceFigures: () => inTime(async () => stub.serviceFigures()),
   };

@@ -58,6 +58,11 @@ export class Client {
     socket.accept();
   }
 
+  /** Whether the connection has ended, as far as is known here. */
+  get hasEnded(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** Sends one frame. */
   send(frame: string | ArrayBuffer | ArrayBufferView): void {
     this.#socket.send(frame);

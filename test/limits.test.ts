@@ -198,10 +198,11 @@ describe("channels of one connection", () => {
     let refused = 0;
     fc.assert(
       fc.property(names, (wanted) => {
-        const connection = connections.accept(socket);
+        const connection = connections.accept(socket, undefined);
         for (const channel of wanted) {
           // This throws if the names are too long for the runtime.
-          if (connections.hasRoomFor(connection, channel)) connections.subscribe(connection, channel);
+          if (connections.hasRoomFor([...connection.channels, channel], undefined))
+            connections.subscribe(connection, channel);
           else refused += 1;
         }
         expect(socket.deserializeAttachment()).toEqual({ channels: [...connection.channels] });
@@ -312,13 +313,14 @@ describe("a setting", () => {
     { name: "MAX_CHANNELS_PER_CONNECTION", least: 2, most: 4_000 },
     { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },
     { name: "LINES_PER_SECOND", least: 1, most: 1_000_000 },
+    { name: "CLIENT_LIMIT", least: 0, most: 1_000_000_000 },
   ];
 
   test.each(settings)("of $name has a least and a most", ({ name, least, most }) => {
     for (const value of [least, most, String(least), String(most)]) {
       expect(Object.values(readSettings({ [name]: value }))).toContain(Number(value));
     }
-    for (const value of [least - 1, most + 1, least + 0.5, -1, 0, Number.NaN, Infinity, "many", " ", null]) {
+    for (const value of [least - 1, most + 1, least + 0.5, -1, Number.NaN, Infinity, "many", " ", null]) {
       for (const given of [value, String(value)]) {
         const read = () => readSettings({ [name]: given });
         expect(read).toThrow(SettingError);

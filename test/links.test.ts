@@ -47,14 +47,15 @@ async function useEverything(simulation: Simulation): Promise<void> {
 }
 
 /** Plays a service out as the choices say, and checks all that can be checked of any. */
-async function play(choices: number[], withFaults: boolean): Promise<Simulation> {
+async function play(choices: number[], withFaults: boolean, clientLimit = 0): Promise<Simulation> {
   let i = 0;
-  const simulation = new Simulation((among) => (choices[i++] ?? 0) % among);
+  const simulation = new Simulation((among) => (choices[i++] ?? 0) % among, clientLimit);
   try {
     while (i < choices.length) await simulation.step(wishes(simulation), withFaults);
     await useEverything(simulation);
     checkTogether(simulation.clients);
     simulation.checkLeftovers();
+    if (clientLimit > 0) await simulation.checkCount();
     checkEndings(simulation.clients, withFaults);
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${simulation.script.join("\n")}`, { cause: error });
@@ -83,6 +84,17 @@ test("links keep the promises, whatever the network and the objects do", { timeo
 test("without failures nobody is closed, whenever objects hibernate", { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(choices, async (choices) => void (await play(choices, false))),
+    { numRuns: 1_000, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
+  );
+});
+
+test("where connections are counted, nothing else is different, and the count is true in the end", {
+  timeout: 120_000,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(choices, fc.boolean(), async (choices, withFaults) => {
+      await play(choices, withFaults, 1_000);
+    }),
     { numRuns: 1_000, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
   );
 });

@@ -93,7 +93,7 @@ export function settleQuickly(): void {
 }
 
 /** The calls from object to object that a test can come between. */
-type Call = "link" | "unlink" | "deliver" | "announce" | "figures";
+type Call = "link" | "unlink" | "deliver" | "announce" | "claim" | "figures";
 
 /**
  * Until the test ends, or the function returned is called, has `around` do each `call` to the object

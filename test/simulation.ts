@@ -10,7 +10,7 @@
 import { Branch } from "../src/branch.ts";
 import type { Socket } from "../src/connections.ts";
 import type { Peer, World } from "../src/links.ts";
-import { readSettings } from "../src/settings.ts";
+import { readSettings, type Settings } from "../src/settings.ts";
 import { channelOf } from "../src/tree.ts";
 import { Breach, clientOf, type SimulatedClient } from "./simulated-client.ts";
 import { storeOf } from "./world.ts";
@@ -103,11 +103,15 @@ export class Simulation {
   readonly #choose: (among: number) => number;
   #calls: Call[] = [];
   readonly #timers: Action[] = [];
-  readonly #settings = { ...readSettings({}), socketsPerObject: 2, linksPerObject: 2 };
+  readonly #settings: Settings;
 
-  /** @param choose picks one of `among` things: a number from 0 to `among - 1` */
-  constructor(choose: (among: number) => number) {
+  /**
+   * @param choose picks one of `among` things: a number from 0 to `among - 1`
+   * @param clientLimit connections of the whole service; 0 has nobody count them
+   */
+  constructor(choose: (among: number) => number, clientLimit = 0) {
     this.#choose = choose;
+    this.#settings = { ...readSettings({}), socketsPerObject: 2, linksPerObject: 2, clientLimit };
   }
 
   /**
@@ -227,6 +231,21 @@ export class Simulation {
     }
   }
 
+  /**
+   * Checks that the root of `all` knows how many connections there are. A crash can leave it with a wrong
+   * number until it asks the object, which it does before it refuses others for long.
+   */
+  async checkCount(): Promise<void> {
+    for (const object of this.objects.values()) this.#alive(object).branch.recount();
+    await this.quiesce();
+    const { rows } = this.object("all");
+    for (const { name, sockets } of this.objects.values()) {
+      const known = rows.get(`held:${name}`) ?? 0;
+      const open = sockets.filter((socket) => socket.open).length;
+      if (known !== open) throw new Breach(`${name} has ${open} connections, and 'all' knows of ${known}`);
+    }
+  }
+
   #isHeard(home: SimulatedObject, channel: string): boolean {
     const feeds = [...home.rows.keys()].some((key) => key.startsWith("link:"));
     if (feeds && channelOf(home.name) === channel) return true;
@@ -288,11 +307,8 @@ export class Simulation {
         };
         work.then(ended, ended);
       },
-      watch: () => {
-        object.watched = true;
-      },
-      unwatch: () => {
-        object.watched = false;
+      alarm: (time) => {
+        object.watched = time !== undefined;
       },
     };
   }
@@ -333,6 +349,8 @@ export class Simulation {
         call(`deliver ${JSON.stringify(delivery)}`, (branch) => branch.deliver(delivery)),
       announce: (batch) => call(`announce ${JSON.stringify(batch)}`, (branch) => branch.announce(batch)),
       fill: (child, load, full) => call(`fill ${load} ${full}`, (branch) => branch.fill(child, load, full)),
+      claim: (claim) => call(`claim ${JSON.stringify(claim)}`, (branch) => branch.claim(claim)),
+      recount: () => call("recount", (branch) => branch.recount()),
       figures: () => call("figures", (branch) => branch.figures()),
       serviceFigures: () => call("service figures", (branch) => branch.serviceFigures()),
     };

@@ -38,6 +38,8 @@ export function stillWorld(
       deliver: never,
       announce: never,
       fill: never,
+      claim: never,
+      recount: never,
       figures: never,
       serviceFigures: never,
       ...peer(object),
@@ -47,7 +49,6 @@ export function stillWorld(
     sleep: () => Promise.resolve(),
     after: () => {},
     keep: () => {},
-    watch: () => {},
-    unwatch: () => {},
+    alarm: () => {},
   };
 }
