@@ -2,6 +2,7 @@
 import {
   ATTEMPTS,
   backoff,
+  countFailure,
   type Delivery,
   type DeliveryAnswer,
   type LinkAnswer,
@@ -217,10 +218,10 @@ export class Feed {
       try {
         this.#acknowledge(link, delivery, await this.#world.peer(link.object).deliver(delivery));
         reached = true;
-      } catch {
-        failures += 1;
+      } catch (error) {
+        failures = countFailure(failures, error);
         link.unsure = true;
-        if (failures === ATTEMPTS) {
+        if (failures >= ATTEMPTS) {
           if (link.lost) break;
           this.#cutOff(link);
           failures = 0;

@@ -7,7 +7,7 @@ import { type Connection, Connections, POLICY, type Socket, type Sockets, TRY_AG
 import type { Feed } from "./feed.ts";
 import { type Grants, hasEnded, mayAnnounce, maySubscribe } from "./grants.ts";
 import { Intake, type Listeners } from "./intake.ts";
-import type { Claim, Delivery, DeliveryAnswer, World } from "./links.ts";
+import { CallFailed, type Claim, type Delivery, type DeliveryAnswer, type World } from "./links.ts";
 import { BUSY, EVERYONE, formatAccepted, GREETING } from "./protocol.ts";
 import { Claims } from "./quota.ts";
 import type { Settings } from "./settings.ts";
@@ -295,7 +295,8 @@ export class Home implements Listeners, Service {
       await this.#intake.reached(channel, place);
     } catch (error) {
       if (error instanceof Overloaded) throw new Refusal(`cannot announce: ${error.message}; try again`);
-      throw new Refusal("an announcement may be lost: its channel's object does not answer");
+      const why = isOverload(error) ? "is overloaded" : "does not answer";
+      throw new Refusal(`an announcement may be lost: its channel's object ${why}`);
     }
   }
 
@@ -423,4 +424,8 @@ export class Home implements Listeners, Service {
       unreachable: 0,
     };
   }
+}
+
+function isOverload(error: unknown): boolean {
+  return error instanceof CallFailed && error.why === "overloaded";
 }

@@ -1,5 +1,5 @@
 /** The receiving end of links: the channels this object hears on behalf of its own listeners. */
-import { ATTEMPTS, backoff, type Delivery, type DeliveryAnswer, type World } from "./links.ts";
+import { ATTEMPTS, backoff, countFailure, type Delivery, type DeliveryAnswer, type World } from "./links.ts";
 import type { Farewell } from "./stats.ts";
 import { channelOf, parentOf } from "./tree.ts";
 
@@ -154,8 +154,8 @@ export class Intake {
           want.asking = undefined;
           return;
         }
-      } catch {
-        failures += 1;
+      } catch (error) {
+        failures = countFailure(failures, error);
         if (failures < ATTEMPTS) await this.#world.sleep(backoff(failures));
       }
     }
@@ -191,14 +191,15 @@ export class Intake {
     // An unlink that overtook its link would leave that one behind.
     await asking?.catch(() => {});
     const farewell = this.#farewell(channel, epoch);
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    for (let failures = 0; failures < ATTEMPTS; ) {
       try {
         await this.#world.peer(parent).unlink({ from: this.#world.name, epoch, farewell });
         if (farewell) this.#listeners.farewellKept(channel, farewell);
         return;
-      } catch {
+      } catch (error) {
+        failures = countFailure(failures, error);
         // If no attempt succeeds, the root learns it from the answer to its next delivery.
-        await this.#world.sleep(backoff(attempt));
+        if (failures < ATTEMPTS) await this.#world.sleep(backoff(failures));
       }
     }
   }

@@ -136,7 +136,26 @@ export interface World {
 /** Attempts at a call that may be repeated, before the far side counts as unreachable. */
 export const ATTEMPTS = 5;
 
-/** Milliseconds to wait before attempt `n` (1 is the first repeat): 50, 200, 800, 3200, ... */
-export function backoff(n: number): number {
-  return 50 * 4 ** (n - 1);
+/** Milliseconds to wait after `failures` of them: 50, 200, 800, 3200. */
+export function backoff(failures: number): number {
+  return 50 * 4 ** (failures - 1);
+}
+
+/** A call that failed for a known cause: the far object is overloaded, or its own code threw. */
+export class CallFailed extends Error {
+  readonly why: "overloaded" | "thrown";
+
+  constructor(why: "overloaded" | "thrown", cause: unknown) {
+    super(`a call failed: ${why}`, { cause });
+    this.why = why;
+  }
+}
+
+/**
+ * What a failure adds to the failures before it. An overloaded object is asked once more, after the
+ * longest wait, and code that threw would throw again; all else may be a matter of moments.
+ */
+export function countFailure(failures: number, error: unknown): number {
+  if (!(error instanceof CallFailed)) return failures + 1;
+  return error.why === "thrown" ? ATTEMPTS : Math.max(failures + 1, ATTEMPTS - 1);
 }

@@ -2,7 +2,7 @@
  * How many connections the whole service has, where that is limited. The root of `all` keeps the count:
  * every object says how many connections it holds, and asks before it takes more.
  */
-import { ATTEMPTS, backoff, type Claim, type World } from "./links.ts";
+import { ATTEMPTS, backoff, type Claim, countFailure, type World } from "./links.ts";
 
 const HELD = "held:";
 const TOLD = "told";
@@ -123,10 +123,10 @@ export class Claims {
       try {
         await this.#claim(asking);
         failures = 0;
-      } catch {
-        failures += 1;
+      } catch (error) {
+        failures = countFailure(failures, error);
         this.#waiting.unshift(...asking);
-        await this.#world.sleep(backoff(failures));
+        if (failures < ATTEMPTS) await this.#world.sleep(backoff(failures));
       }
     }
     this.#asking = false;

@@ -1,6 +1,6 @@
 /** What links need from the world, made of what Workers offer. */
 
-import type { Peer, Store, World } from "./links.ts";
+import { CallFailed, type Peer, type Store, type World } from "./links.ts";
 import type { Env } from "./worker.ts";
 
 /** A call between objects that takes longer than this has failed, in milliseconds. */
@@ -82,7 +82,19 @@ function inTime<T>(call: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("no answer in time")), CALL_TIMEOUT);
     call()
-      .then(resolve, reject)
+      .then(resolve, (error: unknown) => reject(failureOf(error)))
       .finally(() => clearTimeout(timer));
   });
+}
+
+/**
+ * What the runtime says of a failed call. What may be repeated without being carried out twice it has
+ * repeated itself, https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/;
+ * an overloaded object and code that threw are not to be asked again at once,
+ * https://developers.cloudflare.com/durable-objects/best-practices/error-handling/
+ */
+function failureOf(error: unknown): unknown {
+  const says = (what: string) => error instanceof Error && Reflect.get(error, what) === true;
+  if (says("overloaded")) return new CallFailed("overloaded", error);
+  return says("remote") && !says("retryable") ? new CallFailed("thrown", error) : error;
 }

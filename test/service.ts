@@ -75,6 +75,8 @@ const QUICKER = new Map([
   [1_000, 10],
   // After a connection is opened that its object has to be linked to `all` for; still plenty for that.
   [2_000, 500],
+  // The longest wait before a failed call is repeated.
+  [3_200, 50],
 ]);
 
 /** For a test file as a whole: has objects come to rest sooner, so that an eviction takes no second. */
@@ -93,7 +95,7 @@ export function settleQuickly(): void {
 }
 
 /** The calls from object to object that a test can come between. */
-type Call = "link" | "unlink" | "deliver" | "announce" | "claim" | "figures";
+export type Call = "link" | "unlink" | "deliver" | "announce" | "claim" | "figures";
 
 /**
  * Until the test ends, or the function returned is called, has `around` do each `call` to the object
@@ -155,8 +157,13 @@ export function failOnce(name: string, call: Call, when: "before" | "after"): vo
   const restore = intercept(name, call, async (carryOut) => {
     restore();
     if (when === "after") await carryOut();
-    throw new Error("a call failed by a test");
+    throw failure("retryable");
   });
+}
+
+/** What a call fails with, for the runtime to tell its caller so: thrown without a word, it is our own fault. */
+export function failure(kind: "retryable" | "overloaded"): Error {
+  return Object.assign(new Error("a call failed by a test"), { [kind]: true });
 }
 
 /** The name of the object that `channel` is; its context is not for others to see. */
