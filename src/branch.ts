@@ -21,6 +21,7 @@ import { EVERYONE } from "./protocol.ts";
 import { Quota } from "./quota.ts";
 import type { Settings } from "./settings.ts";
 import { type Farewell, type Figures, Stats } from "./stats.ts";
+import { Survey } from "./survey.ts";
 import { Children, channelOf, type Load, parentOf } from "./tree.ts";
 import { BatchOrder } from "./uplink.ts";
 
@@ -44,6 +45,7 @@ export class Branch {
   readonly #settings: Settings;
   readonly #stats: Stats;
   readonly #census: Census;
+  readonly #survey: Survey;
   readonly #feed: Feed;
   readonly #order = new BatchOrder();
   readonly #parent: string | undefined;
@@ -70,6 +72,7 @@ export class Branch {
     this.#settings = settings;
     this.#stats = new Stats(world.store);
     this.#census = new Census(world.store, world.now());
+    this.#survey = new Survey(async () => this.#census.of(await this.figures()), world.now);
     this.#parent = parentOf(world.name);
     this.#children = new Children(world.name);
     this.#feed = new Feed(world, channelOf(world.name), settings.maxBufferedBytes, {
@@ -245,8 +248,8 @@ export class Branch {
     this.#recounting = false;
   }
 
+  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
   async figures(): Promise<Figures> {
-    this.#happened();
     if (channelOf(this.#world.name) !== EVERYONE) return this.#home.figures();
     const objects = [...this.#feed.objects];
     const asked = objects.map(async (object) => {
@@ -260,8 +263,9 @@ export class Branch {
     return sum(this.#home.figures(), linked, objects.length - answered.length);
   }
 
-  async serviceFigures(): Promise<ServiceFigures> {
-    return this.#census.of(await this.figures());
+  serviceFigures(): Promise<ServiceFigures> {
+    this.#happened();
+    return this.#survey.figures();
   }
 
   #keep(farewell: Farewell): void {

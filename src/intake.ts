@@ -195,6 +195,8 @@ export class Intake {
       try {
         await this.#world.peer(parent).unlink({ from: this.#world.name, epoch, farewell });
         if (farewell) this.#listeners.farewellKept(channel, farewell);
+        // Nothing else may keep this object in memory until that is written.
+        await this.#world.store.sync();
         return;
       } catch (error) {
         failures = countFailure(failures, error);
