@@ -2,9 +2,7 @@
 import { type Bucket, newBucket } from "./bucket.ts";
 import { type Grants, hasEnded, isGrants, isNames } from "./grants.ts";
 import { isLongerThan } from "./protocol.ts";
-
-/** Most characters in one frame to a client; longer streams go out as several frames. */
-export const MAX_FRAME = 65_536;
+import { type Backlog, framesOf, newBacklog, type Sender, sendFrames, weightOf } from "./sending.ts";
 
 /**
  * Bytes that the names in a connection's attachment may take. The runtime allows 16,384 in all,
@@ -25,11 +23,8 @@ interface Attachment {
   grants?: Grants | undefined;
 }
 
-/** What is used of a WebSocket of the runtime's. */
-export interface Socket {
-  /** Bytes sent that the client has not taken yet. */
-  readonly bufferedAmount: number;
-  send(text: string): void;
+/** What else is used of a WebSocket of the runtime's. */
+export interface Socket extends Sender {
   close(code: number, reason: string): void;
   serializeAttachment(attachment: unknown): void;
   deserializeAttachment(): unknown;
@@ -48,6 +43,7 @@ export interface Connection {
   grants: Grants | undefined;
   /** Lines gathered for the next frame. */
   outgoing: string;
+  readonly backlog: Backlog;
   /** Lines that it may send. */
   readonly lines: Bucket;
   /** Lines too many that it may send. */
@@ -234,7 +230,7 @@ export class Connections {
 
   /**
    * Sends what has been gathered.
-   * @returns those that have not taken what was sent to them earlier
+   * @returns those to whom nothing was sent, as they have not taken what was sent to them earlier
    */
   flush(): Connection[] {
     const slow: Connection[] = [];
@@ -242,8 +238,8 @@ export class Connections {
     if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run, slow);
     this.#endRun();
     for (const connection of this.#unflushed) {
-      this.#send(connection);
-      if (connection.socket.bufferedAmount > this.#maxBuffered) slow.push(connection);
+      if (this.#isSlow(connection)) slow.push(connection);
+      else this.#send(connection);
     }
     this.#unflushed.clear();
     return slow;
@@ -254,8 +250,8 @@ export class Connections {
     this.#run = undefined;
     const frames = framesOf(lines);
     for (const connection of this.#byChannel.get(channel) ?? []) {
-      sendFrames(connection.socket, frames);
-      if (connection.socket.bufferedAmount > this.#maxBuffered) slow.push(connection);
+      if (this.#isSlow(connection)) slow.push(connection);
+      else sendFrames(connection.socket, frames, connection.backlog);
     }
   }
 
@@ -272,10 +268,15 @@ export class Connections {
     connection.outgoing += lines;
   }
 
+  /** Whether too much of what was sent to `connection` earlier still waits for its client to take it. */
+  #isSlow({ socket, backlog }: Connection): boolean {
+    return weightOf(socket, backlog) > this.#maxBuffered;
+  }
+
   #send(connection: Connection): void {
     const frames = framesOf(connection.outgoing);
     connection.outgoing = "";
-    sendFrames(connection.socket, frames);
+    sendFrames(connection.socket, frames, connection.backlog);
   }
 
   #add(socket: Socket, grants: Grants | undefined): Connection {
@@ -284,6 +285,7 @@ export class Connections {
       grants,
       channels: new Set<string>(),
       outgoing: "",
+      backlog: newBacklog(),
       lines: newBucket(),
       refusals: newBucket(),
       admitted: false,
@@ -313,31 +315,4 @@ export class Connections {
     const attachment: Attachment = { channels: [...channels], ...(grants && { grants }) };
     socket.serializeAttachment(attachment);
   }
-}
-
-function sendFrames(socket: Socket, frames: string[]): void {
-  try {
-    for (const frame of frames) socket.send(frame);
-  } catch {
-    // The socket has been closed from the other side; its close event removes it.
-  }
-}
-
-/** Cuts lines into frames of whole lines, none longer than MAX_FRAME unless one line is. */
-function framesOf(lines: string): string[] {
-  if (lines.length <= MAX_FRAME) return lines === "" ? [] : [lines];
-  const frames: string[] = [];
-  for (let from = 0; from < lines.length; ) {
-    const to = endOfFrame(lines, from);
-    frames.push(lines.slice(from, to));
-    from = to;
-  }
-  return frames;
-}
-
-/** Where a frame that begins at `from` ends. */
-function endOfFrame(text: string, from: number): number {
-  if (text.length - from <= MAX_FRAME) return text.length;
-  const end = text.lastIndexOf("\n", from + MAX_FRAME - 1);
-  return (end > from ? end : text.indexOf("\n", from)) + 1;
 }

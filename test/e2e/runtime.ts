@@ -104,7 +104,7 @@ async function listeningPort(lines: AsyncIterable<string>): Promise<number> {
 
 /** Writes what the runtime reads at its start; it takes modules by the names given here. */
 async function configure(file: string, folder: string, options: RuntimeOptions): Promise<string> {
-  const { date, variables } = await projectConfiguration();
+  const { date, flags, variables } = await projectConfiguration();
   await mkdir(join(folder, "storage"), { recursive: true });
   const around = options.around ?? 'export { default, Channel } from "./worker.js";';
   await writeFile(join(folder, "main.js"), around);
@@ -129,6 +129,7 @@ const fanout :Workerd.Worker = (
     (name = "worker.js", esModule = embed "worker.js"),
   ],
   compatibilityDate = ${JSON.stringify(date)},
+  compatibilityFlags = ${flags},
   bindings = [
     (name = "CHANNEL", durableObjectNamespace = "Channel"),
     ${bindings.join(",\n    ")}
@@ -141,11 +142,16 @@ const fanout :Workerd.Worker = (
   return path;
 }
 
-/** The compatibility date and the variables of wrangler.toml. */
-async function projectConfiguration(): Promise<{ date: string; variables: Record<string, string> }> {
+/** The compatibility date and flags and the variables of wrangler.toml; the flags as they are written there. */
+async function projectConfiguration(): Promise<{
+  date: string;
+  flags: string;
+  variables: Record<string, string>;
+}> {
   const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
   const date = /^compatibility_date = "(.+)"/m.exec(toml)?.[1] ?? "";
+  const flags = /^compatibility_flags = (.+)/m.exec(toml)?.[1] ?? "[]";
   const [, vars = ""] = toml.split("[vars]");
   const variables = [...vars.matchAll(/^(\w+) = "(.*)"/gm)].map(([, name = "", value = ""]) => [name, value]);
-  return { date, variables: Object.fromEntries(variables) };
+  return { date, flags, variables: Object.fromEntries(variables) };
 }
