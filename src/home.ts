@@ -82,8 +82,9 @@ export class Home implements Listeners, Service {
   received(socket: Socket, frame: string | ArrayBuffer): Promise<void> | undefined {
     const connection = this.#connections.of(socket);
     if (!connection) return undefined;
-    if (hasEnded(connection.grants, this.now())) return this.#closeExpired(connection);
-    return this.#commands.receive(connection, frame);
+    if (!hasEnded(connection.grants, this.now())) return this.#commands.receive(connection, frame);
+    this.#closeExpired(connection);
+    return undefined;
   }
 
   /** Forgets a socket that has closed. */
@@ -168,7 +169,7 @@ export class Home implements Listeners, Service {
     this.#grantsEndAt = this.#connections.grantsEndAt;
   }
 
-  #closeExpired(connection: Connection): undefined {
+  #closeExpired(connection: Connection): void {
     this.refuse(connection, POLICY, "your token has expired; connect again with a new one");
   }
 

@@ -1,5 +1,5 @@
 /** Which object of a channel's tree a new connection goes to. */
-import { offersSubprotocol, SUBPROTOCOL } from "./admission.ts";
+import { Denial, offersSubprotocol, SUBPROTOCOL } from "./admission.ts";
 import { FULL, GRANTS, PLACE, REGION } from "./channel.ts";
 import type { Grants } from "./grants.ts";
 import type { Env } from "./worker.ts";
@@ -16,7 +16,8 @@ const remembered = new Map<string, { child: string; until: number }>();
 
 /**
  * Connects a client in the channel's root, or, if that is full, in the child that the root names.
- * @returns the object's answer to the upgrade; 503 if no object took it
+ * @returns the object's answer to the upgrade
+ * @throws Denial if no object takes it
  */
 export async function placeConnection(
   env: Env,
@@ -43,7 +44,7 @@ export async function placeConnection(
       remember(channel, child);
     }
   }
-  return new Response("Every object of this channel is full; try again.\n", { status: 503 });
+  throw new Denial(503, "Every object of this channel is full; try again.");
 }
 
 /** What an object is told of a connection. Nothing of the client's own is passed on, so it cannot say these. */
@@ -55,10 +56,21 @@ function headersOf(request: Request, region: string, grants: Grants | undefined)
 }
 
 /** A child is made near its first client; a root is where the platform puts it. */
-function ask(env: Env, object: string, full: string, headers: Headers, region: string): Promise<Response> {
+async function ask(
+  env: Env,
+  object: string,
+  full: string,
+  headers: Headers,
+  region: string,
+): Promise<Response> {
   headers.set(FULL, encodeURIComponent(full));
   const hint = isHint(region) && object.includes("!") ? { locationHint: region } : {};
-  return env.CHANNEL.getByName(object, hint).fetch("http://object/", { headers });
+  try {
+    return await env.CHANNEL.getByName(object, hint).fetch("http://object/", { headers });
+  } catch {
+    // What may be repeated the runtime has repeated already, and what went wrong it has logged.
+    throw new Denial(503, "The channel's object does not answer; try again later.");
+  }
 }
 
 function recall(channel: string): string {

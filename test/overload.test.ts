@@ -1,4 +1,5 @@
 /** What becomes of calls that fail, by the cause that the runtime gives: who is told, and how often it is tried. */
+import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { expectNoMore, gather, say, sendAll } from "./cast.ts";
 import { Client } from "./client.ts";
@@ -71,6 +72,18 @@ describe("a subscription", () => {
     await sendAll([far], `subscribe ${room}`);
     await say(local, room, local, far);
   });
+});
+
+test("a connection at an object that does not answer is refused with a sentence", async () => {
+  const room = unique("room");
+  const calls = fail(room, "fetch", overload());
+  const upgrade = { headers: { Upgrade: "websocket" } };
+  const response = await exports.default.fetch(`http://fanout.test/${room}`, upgrade);
+  expect(response.status).toBe(503);
+  expect(await response.text()).toBe("The channel's object does not answer; try again later.\n");
+  expect(calls()).toBe(1);
+  const client = await Client.connect(room);
+  await say(client, room, client);
 });
 
 test("a home that is overloaded is asked once more, then closed for; others are served meanwhile", async () => {
