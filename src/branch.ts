@@ -273,8 +273,10 @@ export class Branch {
     else this.#census.ended(farewell, this.#feed.size + this.#home.size);
   }
 
-  /** Other objects hand over how many connections they had at most; the root of `all` tells itself. */
   #emptied(): void {
+    // Its alarm would go with its storage, and without this being known.
+    this.#setAlarm();
+    // Other objects hand over how many connections they had at most; the root of `all` tells itself.
     if (this.#world.name === EVERYONE) this.#census.note(this.#stats.takePeak(0) + this.#feed.size);
   }
 

@@ -187,7 +187,9 @@ export class Home implements Listeners, Service {
     for (const channel of channels) this.#leaveIfUnheard(channel);
     this.#leaveIfUnheard(EVERYONE);
     if (connection.admitted) this.#claims?.release();
-    if (this.#connections.size === 0) this.#house.emptied();
+    if (this.#connections.size > 0) return;
+    this.#grantsEndAt = Number.POSITIVE_INFINITY;
+    this.#house.emptied();
   }
 
   // --- what commands do
