@@ -1,10 +1,14 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { SECRET } from "./test/mint.ts";
 
 const wrangler = { configPath: "./wrangler.toml" };
 /** Room for so little that every channel becomes a tree. */
 const tiny = { bindings: { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" } };
 const inTrees = ["test/tree.test.ts", "test/transcripts.test.ts"];
+/** A server that only lets in who has a token. */
+const locked = { bindings: { TOKEN_SECRET: SECRET } };
+const withTokens = ["admission", "permissions", "renewal", "expiry"].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   test: {
@@ -14,7 +18,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/*.test.ts"],
-          exclude: ["test/tree.test.ts", "test/quota.test.ts"],
+          exclude: ["test/tree.test.ts", "test/quota.test.ts", ...withTokens],
           testTimeout: 60_000,
         },
       },
@@ -25,6 +29,10 @@ export default defineConfig({
       {
         plugins: [cloudflareTest({ wrangler, miniflare: { bindings: { CLIENT_LIMIT: "4" } } })],
         test: { name: "limited", include: ["test/quota.test.ts"], testTimeout: 60_000 },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler, miniflare: locked })],
+        test: { name: "tokens", include: withTokens, testTimeout: 60_000 },
       },
       {
         test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },

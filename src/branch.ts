@@ -391,8 +391,9 @@ export class Branch {
     this.#settling = true;
     const events = this.#events;
     this.#world.after(milliseconds, () => {
+      const unreached = this.#awakeHome?.closeUnreached() ?? false;
       // While there is traffic, only figures are written, and not often: it all costs others time.
-      if (events === this.#events) this.#settle();
+      if (events === this.#events && !unreached) this.#settle();
       else {
         if (times % BUSY_SAVE === 0) this.#stats.save();
         this.#settleIn(milliseconds, times + 1);

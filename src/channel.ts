@@ -65,7 +65,8 @@ export class Channel extends DurableObject<Env> {
       if (code === 1005) socket.close();
       else socket.close(code, reason);
     } catch {
-      // Nor is 1006, but then there is nobody left to answer.
+      // Nor are 1006, of a connection that broke off, and codes that there are not: it was a protocol error.
+      socket.close(1002);
     }
   }
 

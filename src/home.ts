@@ -10,6 +10,7 @@ import { Intake, type Listeners } from "./intake.ts";
 import { CallFailed, type Claim, type Delivery, type DeliveryAnswer, type World } from "./links.ts";
 import { BUSY, EVERYONE, formatAccepted, GREETING } from "./protocol.ts";
 import { Claims } from "./quota.ts";
+import { hasTaken } from "./sending.ts";
 import type { Settings } from "./settings.ts";
 import type { Farewell, Figures, Stats } from "./stats.ts";
 import { NoKeys, readToken, TokenError } from "./tokens.ts";
@@ -18,6 +19,9 @@ import { Overloaded, Uplink } from "./uplink.ts";
 
 /** How long a connection's greeting waits for the root of `all`, in milliseconds. */
 const ROOT_GRACE = 2_000;
+
+/** How long a client may take to take its greeting, in milliseconds. */
+const GREETING_GRACE = 2_000;
 
 /** What a home needs from the object that it is part of. */
 export interface House {
@@ -53,6 +57,8 @@ export class Home implements Listeners, Service {
   readonly #commands: Commands;
   /** Undefined where the number of connections is not limited. */
   readonly #claims: Claims | undefined;
+  /** When connections were greeted that are not known to have taken that yet. */
+  readonly #greeted = new Map<Connection, number>();
   /** When the first of all connections' grants ends, in milliseconds since 1970. */
   #grantsEndAt: number;
 
@@ -134,7 +140,23 @@ export class Home implements Listeners, Service {
     else {
       for (const channel of new Set([EVERYONE, this.#channel])) this.#add(connection, channel);
       this.tell(connection, GREETING);
+      this.#greeted.set(connection, this.now());
     }
+  }
+
+  /**
+   * Closes connections that do not take their greeting. The runtime does not tell that a client has gone
+   * before its request was answered: nothing else would ever end what it has left.
+   * @returns whether there are some of which that is not known yet
+   */
+  closeUnreached(): boolean {
+    const reason = "the greeting was not taken; connect again";
+    for (const [connection, since] of this.#greeted) {
+      if (connection.closed || hasTaken(connection.socket, connection.backlog))
+        this.#greeted.delete(connection);
+      else if (this.now() - since >= GREETING_GRACE) this.refuse(connection, TRY_AGAIN, reason);
+    }
+    return this.#greeted.size > 0;
   }
 
   /** Waits for the root of `all`, but not so long that the service fails with it. */

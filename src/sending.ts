@@ -14,10 +14,12 @@ export interface Sender {
 export interface Backlog {
   frames: number;
   characters: number;
+  /** Whether the client is known to have taken anything. */
+  taken: boolean;
 }
 
 export function newBacklog(): Backlog {
-  return { frames: 0, characters: 0 };
+  return { frames: 0, characters: 0, taken: false };
 }
 
 /** Memory that the runtime takes for a frame that waits, besides its bytes; measured with 1.20261117. */
@@ -29,11 +31,18 @@ const FRAME_OVERHEAD = 1_300;
  */
 export function weightOf(socket: Sender, backlog: Backlog): number {
   const waiting = socket.bufferedAmount;
+  if (hasTaken(socket, backlog)) backlog.taken = true;
   if (waiting === 0) backlog.frames = backlog.characters = 0;
   if (backlog.frames === 0) return waiting;
   return waiting + FRAME_OVERHEAD * backlog.frames * Math.min(1, waiting / backlog.characters);
 }
 
+/** Whether a client has ever taken anything, as far as is known. */
+export function hasTaken({ bufferedAmount }: Sender, { characters, taken }: Backlog): boolean {
+  return taken || (characters > 0 && !(bufferedAmount >= characters));
+}
+
+/** Sends frames. */
 export function sendFrames(socket: Sender, frames: string[], backlog: Backlog): void {
   try {
     for (const frame of frames) {

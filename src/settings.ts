@@ -56,11 +56,15 @@ function text(variables: Variables, name: string): string | undefined {
 function origins(variables: Variables, name: string): string[] | undefined {
   const list = text(variables, name);
   return list?.split(/[\s,]+/).map((origin) => {
-    if (URL.canParse(origin) && new URL(origin).origin === origin) return origin;
+    if (isOrigin(origin)) return origin;
     throw new SettingError(
       `${name} must be origins like 'https://example.com', separated by commas, not '${origin}'`,
     );
   });
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text && !text.includes("*");
 }
 
 /** RFC 7518, section 3.2: a key for HS256 has at least the size of what it makes. */
@@ -79,7 +83,7 @@ function tokens(variables: Variables): TokenSettings | undefined {
   }
   if (keys !== undefined) {
     if (isSafeUrl(keys)) return { keys, audience };
-    throw new SettingError(`TOKEN_JWKS_URL must be a URL that begins with https://, not '${keys}'`);
+    throw new SettingError("TOKEN_JWKS_URL must be a URL that begins with https://, without a password");
   }
   if (audience === undefined) return undefined;
   throw new SettingError("TOKEN_AUDIENCE needs TOKEN_SECRET or TOKEN_JWKS_URL");
@@ -88,7 +92,8 @@ function tokens(variables: Variables): TokenSettings | undefined {
 /** Keys that come over a network in the clear could be anyone's. */
 function isSafeUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
-  const { protocol, hostname } = new URL(url);
+  const { protocol, hostname, username, password } = new URL(url);
+  if (username !== "" || password !== "") return false;
   return protocol === "https:" || (protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname));
 }
 

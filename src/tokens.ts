@@ -20,6 +20,9 @@ export const MAX_TOKEN_BYTES = 4_096;
 /** How far the clock of who makes tokens may be off, in seconds. */
 const CLOCK_TOLERANCE = 5;
 
+/** The end of what never ends: alarms of the runtime reach no further than 2189. */
+const FOR_EVER = Date.UTC(2180, 0);
+
 /** Those that take a public key; a secret is only ever used with HS256. */
 const PUBLIC_KEY_ALGORITHMS = [
   ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
@@ -36,7 +39,7 @@ export async function readToken(token: string, settings: TokenSettings): Promise
   return {
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
-    until: (exp + CLOCK_TOLERANCE) * 1000,
+    until: Math.min((exp + CLOCK_TOLERANCE) * 1000, FOR_EVER),
   };
 }
 

@@ -25,17 +25,17 @@ export class Client {
   #closing: Closing | undefined;
 
   /** Connects to `channel`, or to `all` alone, and reads the greeting. */
-  static async connect(channel = ""): Promise<Client> {
-    const client = await Client.open(channel);
+  static async connect(channel = "", headers: Record<string, string> = {}): Promise<Client> {
+    const client = await Client.open(channel, headers);
     const greeting = await client.line();
     if (greeting !== "debug!connected...") throw new Error(`greeted with '${greeting}'`);
     return client;
   }
 
   /** Connects like `connect`, but leaves the greeting to be read. */
-  static async open(channel = ""): Promise<Client> {
+  static async open(channel = "", headers: Record<string, string> = {}): Promise<Client> {
     const response = await exports.default.fetch(`http://fanout.test/${encodeURIComponent(channel)}`, {
-      headers: { Upgrade: "websocket" },
+      headers: { Upgrade: "websocket", ...headers },
     });
     if (!response.webSocket) throw new Error(`not upgraded: ${response.status} ${await response.text()}`);
     return new Client(response.webSocket);

@@ -1,7 +1,7 @@
 /** What waits for a client that does not read, in the memory that it takes. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { newBacklog, sendFrames, weightOf } from "../src/sending.ts";
+import { hasTaken, newBacklog, sendFrames, weightOf } from "../src/sending.ts";
 
 /** A socket whose client takes frames only when the test says so. */
 class Stalled {
@@ -54,4 +54,19 @@ test("what was taken counts no more", () => {
   expect(weightOf(socket, backlog)).toBe(0);
   sendFrames(socket, ["x"], backlog);
   expect(weightOf(socket, backlog)).toBe(1 + 1_300);
+});
+
+test("a client that has taken anything is known to be there, however much waits for it later", () => {
+  const [socket, backlog] = [new Stalled(), newBacklog()];
+  expect(hasTaken(socket, backlog)).toBe(false);
+  sendFrames(socket, ["greeting"], backlog);
+  expect(hasTaken(socket, backlog)).toBe(false);
+  sendFrames(socket, ["more", "and more"], backlog);
+  expect(hasTaken(socket, backlog)).toBe(false);
+  socket.take(1);
+  expect(hasTaken(socket, backlog)).toBe(true);
+  socket.take(2);
+  weightOf(socket, backlog);
+  sendFrames(socket, ["waits"], backlog);
+  expect(hasTaken(socket, backlog)).toBe(true);
 });

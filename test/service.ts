@@ -94,8 +94,31 @@ export function settleQuickly(): void {
   });
 }
 
+/**
+ * For a test file as a whole: has the clock stand still, at a whole second, but for what `pass` lets
+ * pass. Objects that were made before do not know.
+ */
+export function stopClock(): void {
+  beforeAll(() => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Math.ceil(Date.now() / 1_000) * 1_000 });
+  });
+  afterAll(() => {
+    vi.useRealTimers();
+  });
+}
+
+/** Moves the clock on; alarms do not go off by that. */
+export function pass(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1_000);
+}
+
+/** When the object's alarm is to go off, in milliseconds since 1970. */
+export function alarmOf(name: string): Promise<number | null> {
+  return runInDurableObject(object(name), (_, { storage }) => storage.getAlarm());
+}
+
 /** The calls from object to object that a test can come between. */
-export type Call = "link" | "unlink" | "deliver" | "announce" | "claim" | "figures";
+export type Call = "fetch" | "link" | "unlink" | "deliver" | "announce" | "claim" | "figures";
 
 /**
  * Until the test ends, or the function returned is called, has `around` do each `call` to the object

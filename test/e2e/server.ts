@@ -9,6 +9,10 @@ import { fileURLToPath } from "node:url";
 export interface Server {
   /** Where it listens: `http://127.0.0.1:` and a port of its own. */
   readonly url: string;
+  /** The process group of all that it has started. */
+  readonly group: number;
+  /** What it has written to its output so far. */
+  output(): string;
   /** Ends it, with all that it has started, and removes what it has stored. */
   stop(): Promise<void>;
 }
@@ -59,24 +63,24 @@ export async function startServer(settings: Record<string, string> = {}): Promis
   };
 
   try {
-    const url = await readyAt(keeper.stdout, keeper.stderr);
+    const { url, output } = await ready(keeper.stdout, keeper.stderr);
     // The port is open before the Worker runs; the first answer shows that it does.
     await (await fetch(url)).text();
-    return { url, stop };
+    return { url, group: keeper.pid ?? 0, output, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** The URL that wrangler's output names when it is ready. */
-function readyAt(stdout: Readable, stderr: Readable): Promise<string> {
+/** What wrangler's output is, and the URL that it names when it is ready. */
+function ready(stdout: Readable, stderr: Readable): Promise<Pick<Server, "url" | "output">> {
   return new Promise((resolve, reject) => {
     let output = "";
     const read = (chunk: unknown) => {
       output += String(chunk);
       const url = READY.exec(output)?.[1];
-      if (url) resolve(url);
+      if (url) resolve({ url, output: () => output });
     };
     stdout.on("data", read);
     stderr.on("data", read);

@@ -1,0 +1,235 @@
+/** Frames that no client should send, and what they say. A bystander must not notice any of it. */
+import { readdir, readFile } from "node:fs/promises";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { Bystander } from "./bystander.ts";
+import {
+  BINARY,
+  type Bytes,
+  bytesOf,
+  CLOSE,
+  CONTINUATION,
+  fragments,
+  frame,
+  PING,
+  RawClient,
+  TEXT,
+} from "./raw-client.ts";
+import { type Server, startServer } from "./server.ts";
+
+/** More than a frame may have by our own limit, but not by the runtime's. */
+const BIG = 30_000_000;
+
+let server: Server;
+let bystander: Bystander;
+let baseline = 0;
+
+beforeAll(async () => {
+  server = await startServer();
+  bystander = await Bystander.connect(server);
+  await bystander.hearsMore();
+  baseline = await memoryOf(server.group);
+  return server.stop;
+});
+
+// The connections of the attack are still open then.
+afterEach(() => bystander.hearsMore());
+
+describe("bytes that are not UTF-8 are refused in binary frames, and replaced in text", () => {
+  test.each<[string, number[]]>([
+    ["the first of two bytes", [0xc3]],
+    ["two of three bytes", [0xe2, 0x82]],
+    ["three of four bytes", [0xf0, 0x9f, 0x98]],
+    ["a later byte alone", [0x80]],
+    ["a slash in two bytes", [0xc0, 0xaf]],
+    ["a line's end in two bytes", [0xc0, 0x8a]],
+    ["a NUL in three bytes", [0xe0, 0x80, 0x80]],
+    ["a lone surrogate", [0xed, 0xa0, 0x80]],
+    ["a pair of surrogates", [0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80]],
+    ["what is beyond Unicode", [0xf4, 0x90, 0x80, 0x80]],
+    ["0xFF", [0xff]],
+    ["0xFE 0xFF", [0xfe, 0xff]],
+  ])("%s", async (_, bytes) => {
+    const client = await RawClient.upgrade(server, "echo");
+    const command = "announce echo x\n";
+    const refusal = "debug!error a frame was not UTF-8; nothing in it was carried out";
+    for (let at = 0; at <= command.length; at++) {
+      const parts = [command.slice(0, at), bytes, command.slice(at)];
+      const broken = Buffer.concat(parts.map(bytesOf));
+      client.send(frame(TEXT, broken.toString()));
+      const replaced = await client.outcome();
+      client.send(frame(TEXT, broken), fragments(TEXT, broken));
+      client.send(frame(BINARY, broken), fragments(BINARY, broken));
+      expect(await client.outcome()).toEqual([...replaced, ...replaced, refusal, refusal]);
+    }
+  });
+});
+
+describe("control characters", () => {
+  const all = [...range(0, 0x20), ...range(0x7f, 0xa0)].map((code) => String.fromCodePoint(code));
+  // A line's end makes two lines of one.
+  const characters = all.filter((character) => character !== "\n");
+
+  test("make no command", async () => {
+    const client = await RawClient.upgrade(server);
+    for (const character of characters) client.send(frame(TEXT, `pi${character}ng`));
+    const refusals = characters.map(() => expect.stringMatching(/^debug!error unknown command/));
+    expect(await client.outcome()).toEqual(refusals);
+  });
+
+  test.each(["subscribe", "unsubscribe", "announce"])("make no name to %s", async (verb) => {
+    const client = await RawClient.upgrade(server);
+    for (const character of characters) client.send(frame(TEXT, `${verb} a${character}b x`));
+    const refusals = characters.map(() => expect.stringMatching(/^debug!error cannot .* control character$/));
+    expect(await client.outcome()).toEqual(refusals);
+  });
+
+  test.each([TEXT, BINARY])("pass in messages byte for byte, in frames of kind %i", async (opcode) => {
+    const client = await RawClient.upgrade(server, "echo");
+    for (const character of characters) client.send(frame(opcode, `announce echo ${character}\n`));
+    const message = characters.join("");
+    client.send(frame(opcode, `announce echo ${message}`));
+    expect(await client.outcome()).toEqual([...characters, message].map((each) => `echo!${each}`));
+  });
+});
+
+describe("what others would take for more than text is passed on as it is, and logged nowhere", () => {
+  test.each([
+    ["HTML", "<script>alert('marker')</script>", "</pre><script>alert('marker')</script>"],
+    ["a format", "%s%n%xmarker", "%s%n%x%1000000d marker {0} $marker"],
+    ["a prototype", "__proto__", '{"__proto__":{"marker":1}}'],
+    ["a constructor", "constructor", "marker.constructor.prototype"],
+    ["a path", "../../../marker", "../../../../etc/marker"],
+    ["SQL", "';DROP/**/TABLE/**/marker;--", "'; DROP TABLE marker; --"],
+    ["a terminal's commands", "[2J[31mmarker", "\u001b[2J\u001b]0;marker\u0007\u009b31m"],
+  ])("%s", async (_, name, message) => {
+    const client = await RawClient.upgrade(server);
+    client.send(frame(TEXT, `subscribe ${name}\nannounce ${name} ${message}`));
+    expect(await client.outcome()).toEqual([`${name}!${message}`]);
+    client.send(frame(TEXT, `unsubscribe ${name}\nannounce ${name} ${message}\n${name} ${message}`));
+    expect(await client.outcome()).toEqual([expect.stringMatching(/^debug!error unknown command/)]);
+    expect(server.output()).not.toMatch(/marker/);
+  });
+});
+
+describe("what comes of", () => {
+  const scraps = "x".repeat(100_000);
+  const tooLong = expect.stringMatching(/^debug!error a line has at most 65536 bytes/);
+  const unknown = expect.stringMatching(/^debug!error unknown command/);
+  const unfinished = frame(TEXT, "oo", { final: false });
+  const nothing = Buffer.concat(scraps.split("").map(() => frame(CONTINUATION, "", { final: false })));
+
+  test.each<[string, () => Bytes, unknown[]]>([
+    ["a line that is too long", () => frame(TEXT, "x".repeat(65_537)), [tooLong]],
+    ["a message that is too long", () => frame(BINARY, `announce echo ${scraps}\nx`), [tooLong, unknown]],
+    ["a line in 100,000 frames", () => fragments(TEXT, scraps), [tooLong]],
+    ["100,000 empty frames", () => [...unfinished, ...nothing, ...frame(CONTINUATION, "ps")], [unknown]],
+    ["2,000,000 empty lines", () => frame(TEXT, "\n".repeat(2_000_000)), ["closed 1008"]],
+    ["30 MB", () => frame(TEXT, Buffer.alloc(BIG, "x")), ["closed 1009"]],
+    ["30 MB of line ends", () => frame(BINARY, Buffer.alloc(BIG, "\n")), ["closed 1009"]],
+    ["40 MB", () => frame(TEXT, Buffer.alloc(40_000_000, "x")), ["closed 1009"]],
+    ["2^63 bytes claimed", () => frame(BINARY, "x", { claimed: 2n ** 63n }), ["closed 1009"]],
+    ["2^64 - 1 bytes claimed", () => frame(TEXT, "x", { claimed: 2n ** 64n - 1n }), ["closed 1009"]],
+    ["2^63 bytes claimed of a ping", () => frame(PING, "x", { claimed: 2n ** 63n }), ["closed 1009"]],
+    ["a message within a message", () => [...unfinished, ...frame(TEXT, "ps")], ["closed 1002"]],
+    ["a continuation of nothing", () => frame(CONTINUATION, "oops"), ["closed 1002"]],
+    ["a ping in two frames", () => frame(PING, "?", { final: false }), ["closed 1002"]],
+    ["the first reserved bit", () => frame(TEXT, "oops", { reserved: 0x40 }), ["closed 1002"]],
+    ["the second reserved bit", () => frame(TEXT, "oops", { reserved: 0x20 }), ["closed 1002"]],
+    ["the third reserved bit", () => frame(PING, "?", { reserved: 0x10 }), ["closed 1002"]],
+    // What follows the runtime need not take, but does.
+    ["a frame without a mask", () => frame(TEXT, "oops", { masked: false }), [unknown]],
+    ["a short length written long", () => frame(TEXT, "oops", { claimed: 4n }), [unknown]],
+    ["a ping of 126 bytes", () => frame(PING, "?".repeat(126)), [`pong ${"?".repeat(126)}`]],
+  ])("%s", async (_, bytes, expected) => {
+    const client = await RawClient.upgrade(server);
+    client.send(bytes());
+    expect(await client.outcome()).toEqual(expected);
+  });
+
+  test.each([3, 4, 5, 6, 7, 11, 12, 13, 14, 15])("a frame of kind %i", async (opcode) => {
+    const client = await RawClient.upgrade(server);
+    client.send(frame(opcode, "ping"));
+    expect(await client.outcome()).toEqual(["closed 1002"]);
+  });
+
+  test("pings within a message", async () => {
+    const client = await RawClient.upgrade(server);
+    client.send(fragments(TEXT, "oops", frame(PING, "?")));
+    const said = await client.outcome();
+    expect(new Set(said)).toEqual(new Set(["pong ?", unknown]));
+  });
+
+  test.each(["read", "not read"])("100,000 pings whose pongs are %s", async (pongs) => {
+    const client = await RawClient.upgrade(server);
+    if (pongs === "not read") client.pause();
+    client.send(Buffer.concat(scraps.split("").map((_, i) => frame(PING, String(i)))));
+    await bystander.hearsMore();
+    client.resume();
+    // One pong may answer several pings.
+    const answers = (await client.outcome()).filter((line) => line.startsWith("pong"));
+    expect(answers.at(-1)).toBe("pong 99999");
+  });
+});
+
+describe("a close frame", () => {
+  const coded = (code: number, reason: Bytes = "bye") => [code >> 8, code & 255, ...bytesOf(reason)];
+
+  test.each<[string, number[], number]>([
+    ["without a code", [], 1005],
+    ["with half a code", [3], 1005],
+    ["with the code for none", coded(1005), 1005],
+    ["with a reason that is not UTF-8", coded(1000, [0xff, 0xc3]), 1000],
+    ["with a reason of control characters", coded(1000, [0, 10, 13, 27]), 1000],
+    ["with a reason that is too long", coded(1000, "x".repeat(124)), 1002],
+  ])("%s is answered", answersClose);
+
+  test.each([1000, 1001, 1007, 1014, 1016, 2999, 3000, 4999])("with code %i is answered", (code) =>
+    answersClose("", coded(code), code),
+  );
+
+  test.each([0, 1, 999, 1004, 1006, 1015, 5000, 65_535])(
+    "with code %i is answered, but not with that",
+    (code) => answersClose("", coded(code), 1002),
+  );
+});
+
+async function answersClose(_: string, payload: number[], code: number): Promise<void> {
+  const client = await RawClient.upgrade(server);
+  client.send(frame(CLOSE, payload));
+  expect(await client.outcome()).toEqual([`closed ${code}`]);
+  await client.ended();
+}
+
+test.skipIf(process.platform !== "linux")("memory comes back down", async ({ signal }) => {
+  const big = frame(BINARY, Buffer.alloc(BIG));
+  for (let i = 0; i < 25; i++) {
+    const [whole, broken] = await Promise.all([RawClient.upgrade(server), RawClient.upgrade(server)]);
+    broken.send(big.subarray(0, -1));
+    await broken.sent();
+    broken.reset();
+    whole.send(big);
+    expect(await whole.outcome()).toEqual(["closed 1009"]);
+    whole.reset();
+  }
+  // That was three times as much. The runtime gives memory back when it has something to do.
+  while ((await memoryOf(server.group)) > baseline + 500 * 1024 && !signal.aborted) {
+    await bystander.hearsMore();
+  }
+});
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+/** Resident memory of the runtimes in a process group, in KiB. */
+async function memoryOf(group: number): Promise<number> {
+  let sum = 0;
+  for (const pid of await readdir("/proc")) {
+    // Not all that is there is a process, and a process may have ended meanwhile.
+    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+    const [, name, inGroup, resident] =
+      /^Name:\t(\S+).*^NSpgid:\t(\d+).*^VmRSS:\s+(\d+)/ms.exec(status) ?? [];
+    if (name === "workerd" && Number(inGroup) === group) sum += Number(resident);
+  }
+  return sum;
+}

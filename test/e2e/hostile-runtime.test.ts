@@ -1,0 +1,103 @@
+/**
+ * What is to be tried on the runtime itself: what `wrangler dev` has in front of it agrees on compression, and
+ * keeps connections whose clients have gone. A bystander must not notice any of it.
+ */
+import { randomInt } from "node:crypto";
+import { deflateRawSync } from "node:zlib";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { Bystander, OWN } from "./bystander.ts";
+import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./raw-client.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+
+/** The reserved bit that says that a message is compressed. */
+const COMPRESSED = 0x40;
+
+let runtime: Runtime;
+let bystander: Bystander;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  runtime = await startRuntime(await bundle(folder), folder);
+  bystander = await Bystander.connect(runtime);
+  return async () => {
+    await runtime.kill();
+    await removeFolder(folder);
+  };
+});
+
+// The connections of the attack are still open then.
+afterEach(() => bystander.hearsMore());
+
+describe("compression is not agreed on, and closes the connection", () => {
+  const bomb = deflateRawSync(Buffer.alloc(500_000_000));
+
+  test.each([
+    ["a line", frame(TEXT, deflateRawSync("announce echo x"), { reserved: COMPRESSED })],
+    ["a bomb", frame(TEXT, bomb, { reserved: COMPRESSED })],
+    ["a bomb in two frames", frame(TEXT, bomb, { reserved: COMPRESSED, final: false })],
+  ])("%s", async (_, bytes) => {
+    const client = await RawClient.connect(runtime);
+    client.send(request("/echo", [...HANDSHAKE, "Sec-WebSocket-Extensions: permessage-deflate"]));
+    expect((await client.answer()).head).not.toMatch(/extensions/i);
+    expect(await client.outcome()).toEqual(["debug!connected..."]);
+    client.send(bytes);
+    expect(await client.outcome()).toEqual(["closed 1002"]);
+  });
+});
+
+/** A name at random, of few, as an object for each of 3,000 would take a minute to make; often the bystander's. */
+const anyName = () => (randomInt(4) === 0 ? OWN : `room${randomInt(100)}`);
+
+test("of 1,000 subscriptions of one connection, none is counted any more", async () => {
+  const client = await RawClient.upgrade(runtime, OWN);
+  const names = Array.from({ length: 1_000 }, () => `room${randomInt(200)}`);
+  const commands = names.map((name, i) => `subscribe ${name}\nunsubscribe ${names[i - 200] ?? "none"}\n`);
+  client.send(frame(TEXT, commands.join("")));
+  expect(await client.outcome()).toEqual([]);
+  client.reset();
+  await nobodyElseIsCounted();
+});
+
+test.each<[string, (client: RawClient) => Promise<unknown>]>([
+  ["break off", (client) => client.answer().then(() => client.outcome())],
+  [
+    "are closed",
+    (client) => {
+      client.send(frame(CLOSE, [3, 232]));
+      return client.ended();
+    },
+  ],
+  ["break off before they are answered", (client) => client.sent()],
+])("of 1,000 connections that %s, none is counted any more", async (_, live) => {
+  await inCrowds(1_000, async () => {
+    const client = await RawClient.connect(runtime);
+    client.send(request(`/${anyName()}`));
+    await live(client);
+    client.reset();
+  });
+  await nobodyElseIsCounted();
+});
+
+/** Has something done so many times, a hundred times at once. */
+async function inCrowds(times: number, act: () => Promise<void>): Promise<void> {
+  let left = times;
+  const one = async () => {
+    while (left-- > 0) await act();
+  };
+  await Promise.all(Array.from({ length: 100 }, one));
+}
+
+/** Ends when `info` counts the bystander and the newcomer who asks, and nobody else. */
+async function nobodyElseIsCounted(): Promise<void> {
+  const newcomer = await RawClient.upgrade(runtime, "");
+  const expected = [
+    "current connections: 2",
+    "current channels: 3",
+    "current subscriptions: 4",
+    "unreachable objects: 0",
+  ];
+  for (let lines: string[] = []; !expected.every((line) => lines.includes(line)); ) {
+    newcomer.send(frame(TEXT, "info"));
+    lines = await newcomer.outcome();
+  }
+}

@@ -1,0 +1,216 @@
+/** A client that can send any bytes, as no WebSocket library would. */
+import { randomBytes } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { expect, onTestFinished } from "vitest";
+import { ATTACKED, type Served } from "./bystander.ts";
+
+export const CONTINUATION = 0;
+export const TEXT = 1;
+export const BINARY = 2;
+export const CLOSE = 8;
+export const PING = 9;
+const PONG = 10;
+
+const HEADERS_END = "\r\n\r\n";
+
+export type Bytes = string | Uint8Array | number[];
+
+interface FrameOptions {
+  /** Whether the message ends with this frame. */
+  final?: boolean;
+  /** Reserved bits, where they are in a frame's first byte. */
+  reserved?: number;
+  masked?: boolean;
+  /** The length that the header tells, if it is not the payload's. */
+  claimed?: bigint;
+}
+
+/** One frame. If it is masked, as a client's should be, then with zeros, which leave the payload as it is. */
+export function frame(opcode: number, payload: Bytes = "", options: FrameOptions = {}): Buffer {
+  const { final = true, reserved = 0, masked = true, claimed } = options;
+  const bytes = bytesOf(payload);
+  const [short, ...more] = lengthOf(bytes, claimed);
+  const header = [(final ? 0x80 : 0) | reserved | opcode, (masked ? 0x80 : 0) | short, ...more];
+  return Buffer.concat([Buffer.from(header), Buffer.alloc(masked ? 4 : 0), bytes]);
+}
+
+/** How a header tells a length: in the second byte and, after certain values of it, two or eight more. */
+function lengthOf(bytes: Buffer, claimed: bigint | undefined): [number, ...number[]] {
+  if (claimed === undefined && bytes.length < 126) return [bytes.length];
+  if (claimed === undefined && bytes.length < 65_536) return [126, bytes.length >> 8, bytes.length & 255];
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64BE(claimed ?? BigInt(bytes.length));
+  return [127, ...length];
+}
+
+/** A message in frames of one byte each, with `between` after each of them but the last. */
+export function fragments(opcode: number, payload: Bytes, between: Bytes = ""): Buffer {
+  const bytes = [...bytesOf(payload)];
+  return Buffer.concat(
+    bytes.flatMap((byte, i) => {
+      const final = i === bytes.length - 1;
+      const fragment = frame(i === 0 ? opcode : CONTINUATION, [byte], { final });
+      return final ? [fragment] : [fragment, bytesOf(between)];
+    }),
+  );
+}
+
+export function bytesOf(bytes: Bytes): Buffer {
+  return typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes);
+}
+
+/** What an upgrade needs, besides what is asked for. */
+export const HANDSHAKE = [
+  "Upgrade: websocket",
+  "Connection: Upgrade",
+  "Sec-WebSocket-Version: 13",
+  `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
+];
+
+/** A request in bytes; of its text, each character is one. */
+export function request(target: string, headers: string[] = HANDSHAKE, method = "GET"): Buffer {
+  const lines = [`${method} ${target} HTTP/1.1`, "Host: fanout.test", ...headers];
+  return Buffer.from(lines.join("\r\n") + HEADERS_END, "latin1");
+}
+
+/** What the server answers to a request. */
+export interface Answer {
+  status: number;
+  /** The status line and the headers, as they came. */
+  head: string;
+  body: string;
+}
+
+export class RawClient {
+  readonly #socket: Socket;
+  #received = Buffer.alloc(0);
+  #ended = false;
+  #arrived = () => {};
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("data", (bytes) => {
+      this.#received = Buffer.concat([this.#received, bytes]);
+      this.#arrived();
+    });
+    const end = () => {
+      this.#ended = true;
+      this.#arrived();
+    };
+    // To an attacker it is all the same how the server ends it.
+    for (const event of ["end", "error", "close"]) socket.on(event, end);
+  }
+
+  /** Connects, and says nothing yet. Ends with the test at the latest. */
+  static async connect(server: Served): Promise<RawClient> {
+    const { hostname, port } = new URL(server.url);
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
+    const client = new RawClient(socket);
+    onTestFinished(() => client.reset());
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("error", reject);
+    });
+    return client;
+  }
+
+  /** Connects to a channel, and reads the greeting. */
+  static async upgrade(server: Served, channel = ATTACKED): Promise<RawClient> {
+    const client = await RawClient.connect(server);
+    client.send(request(`/${channel}`));
+    expect(await client.answer()).toMatchObject({ status: 101 });
+    expect(await client.outcome()).toEqual(["debug!connected..."]);
+    return client;
+  }
+
+  send(...parts: Bytes[]): void {
+    for (const part of parts) this.#socket.write(bytesOf(part));
+  }
+
+  /** Ends when all that was sent has left this process. */
+  sent(): Promise<void> {
+    return new Promise((resolve) => this.#socket.write("", () => resolve()));
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Says that nothing more will be sent. */
+  finish(): void {
+    this.#socket.end();
+  }
+
+  /** Breaks the connection off. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Ends when the server has ended the connection. */
+  async ended(): Promise<void> {
+    while (!this.#ended) await this.#more();
+  }
+
+  /** The answer to a request that has been sent. */
+  async answer(): Promise<Answer> {
+    let end = -1;
+    while (end < 0) {
+      if (this.#ended) throw new Error(`ended after '${this.#received}'`);
+      end = this.#received.indexOf(HEADERS_END);
+      if (end < 0) await this.#more();
+    }
+    const head = (await this.#take(end + HEADERS_END.length)).toString("latin1");
+    const length = /^content-length: (\d+)/im.exec(head)?.[1] ?? 0;
+    const body = (await this.#take(Number(length))).toString();
+    return { status: Number(head.split(" ")[1]), head, body };
+  }
+
+  /**
+   * What comes of all that has been sent: the lines that the server says, up to its answer to a `ping` that
+   * is sent now, or `closed` with a code. Its pongs are among them.
+   */
+  async outcome(): Promise<string[]> {
+    this.send(frame(TEXT, "ping"));
+    for (let text = ""; ; ) {
+      const { opcode, payload } = await this.#frame();
+      if (opcode === PONG) text += `pong ${payload}\n`;
+      if (opcode === TEXT) text += payload;
+      const lines = text.split("\n").slice(0, -1);
+      if (/^\d+$/.test(lines.at(-1) ?? "")) return lines.slice(0, -1);
+      if (opcode === CLOSE) return [...lines, `closed ${payload.length < 2 ? 1005 : payload.readUInt16BE()}`];
+    }
+  }
+
+  async #frame(): Promise<{ opcode: number; payload: Buffer }> {
+    const header = await this.#take(2);
+    const payload = await this.#take(await this.#length(header.readUInt8(1)));
+    return { opcode: header.readUInt8(0) & 15, payload };
+  }
+
+  async #length(short: number): Promise<number> {
+    if (short < 126) return short;
+    if (short === 126) return (await this.#take(2)).readUInt16BE();
+    return Number((await this.#take(8)).readBigUInt64BE());
+  }
+
+  async #take(count: number): Promise<Buffer> {
+    while (this.#received.length < count) {
+      if (this.#ended) throw new Error("the server has ended the connection without closing it");
+      await this.#more();
+    }
+    const bytes = this.#received.subarray(0, count);
+    this.#received = this.#received.subarray(count);
+    return bytes;
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#arrived = resolve;
+    });
+  }
+}
