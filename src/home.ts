@@ -21,7 +21,7 @@ import { Overloaded, Uplink } from "./uplink.ts";
 const ROOT_GRACE = 2_000;
 
 /** How long a client may take to take its greeting, in milliseconds. */
-const GREETING_GRACE = 2_000;
+const GREETING_GRACE = 10_000;
 
 /** What a home needs from the object that it is part of. */
 export interface House {
