@@ -72,7 +72,7 @@ export interface Ear {
 export type Connect = (path: string, ear: Ear) => Promise<Wire>;
 
 /** How long a line may take; only a test that is about to fail ever waits this long. */
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 
 /** Time enough for a play in which one line never comes. */
 export const PLAY_TIMEOUT = 2 * PATIENCE;

@@ -1,7 +1,6 @@
 /** A connection on a server under attack that is not attacked itself, and must not notice anything. */
-import { once } from "node:events";
 import { expect } from "vitest";
-import { WebSocket } from "ws";
+import { Listener } from "./listener.ts";
 
 /** The channel that attackers are connected to, and the bystander listens to. */
 export const ATTACKED = "attacked";
@@ -13,63 +12,35 @@ export type Served = { readonly url: string };
 
 export class Bystander {
   readonly #server: Served;
-  readonly #socket: WebSocket;
-  readonly #lines: string[] = [];
+  readonly #listener: Listener;
   #announced = 0;
   #waits = false;
-  #arrived = () => {};
 
-  private constructor(server: Served, socket: WebSocket) {
+  private constructor(server: Served, listener: Listener) {
     this.#server = server;
-    this.#socket = socket;
-    socket.on("message", (frame) => {
-      this.#lines.push(...frame.toString().split("\n").slice(0, -1));
-      this.#arrived();
-    });
-    socket.on("close", () => this.#arrived());
+    this.#listener = listener;
   }
 
   static async connect(server: Served): Promise<Bystander> {
-    const socket = await greeted(server, `/${OWN}`);
-    socket.send(`subscribe ${ATTACKED}\nping`);
-    await once(socket, "message");
-    return new Bystander(server, socket);
+    const listener = await Listener.connect(`${server.url}/${OWN}`);
+    listener.say(`subscribe ${ATTACKED}`);
+    await listener.ping();
+    return new Bystander(server, listener);
   }
 
-  /**
-   * Has a newcomer announce one more message on both channels. Ends when the bystander has read it, after
-   * exactly those before it.
-   */
+  /** Has a newcomer announce one more message on both channels. Ends when the bystander has read those two alone. */
   async hearsMore(): Promise<void> {
     // Else every test after one that made it miss a message would wait in vain for that.
     if (this.#waits) throw new Error("the bystander still waits for an earlier message");
     this.#waits = true;
     this.#announced += 1;
-    const newcomer = await greeted(this.#server, "/");
-    newcomer.send(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
-    while (this.#lines.length < 2 * this.#announced && this.#socket.readyState === WebSocket.OPEN) {
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve;
-      });
-    }
-    this.#waits = false;
-    expect(this.#socket.readyState).toBe(WebSocket.OPEN);
+    const newcomer = await Listener.connect(this.#server.url);
+    newcomer.say(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
     // Between channels no order is promised.
-    const numbers = Array.from({ length: this.#announced }, (_, i) => i + 1);
-    const expected = [OWN, ATTACKED].flatMap((channel) => numbers.map((number) => `${channel}!${number}`));
-    const channelOf = (line: string) => line.slice(0, line.indexOf("!"));
-    const byChannel = Map.groupBy(this.#lines, channelOf);
-    expect([...(byChannel.get(OWN) ?? []), ...(byChannel.get(ATTACKED) ?? [])]).toEqual(expected);
-    expect(this.#lines).toHaveLength(expected.length);
-    newcomer.close();
-    await once(newcomer, "close");
+    const expected = [ATTACKED, OWN].map((channel) => `${channel}!${this.#announced}`);
+    expect((await this.#listener.read(2)).sort()).toEqual(expected);
+    this.#waits = false;
+    newcomer.socket.close();
+    await newcomer.closed;
   }
-}
-
-/** A connection that has been greeted. */
-async function greeted(server: Served, path: string): Promise<WebSocket> {
-  const socket = new WebSocket(server.url + path);
-  const [frame] = await once(socket, "message");
-  expect(String(frame)).toBe("debug!connected...\n");
-  return socket;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { WebSocket } from "ws";
+import { Listener } from "./listener.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 
 /**
@@ -40,55 +40,33 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-/** A connection whose lines can be awaited one by one. */
-async function connect(path: string) {
-  const socket = new WebSocket(runtime.url + path);
-  const lines: string[] = [];
-  let arrived = () => {};
-  socket.on("message", (frame) => {
-    lines.push(...frame.toString().split("\n").slice(0, -1));
-    arrived();
-  });
-  const next = async (): Promise<string> => {
-    for (;;) {
-      const line = lines.shift();
-      if (line !== undefined) return line;
-      await new Promise<void>((resolve) => {
-        arrived = resolve;
-      });
-    }
-  };
-  expect(await next()).toBe("debug!connected...");
-  return { next, say: (text: string) => socket.send(text), close: () => socket.terminate() };
-}
-
 test("after 15 s of silence no object is in memory, and a message wakes those that it concerns", {
   timeout: 90_000,
 }, async () => {
-  const root = await connect("/news");
-  const linked = await connect("/elsewhere");
-  const former = await connect("/news");
-  const publisher = await connect("/publisher");
-  linked.say("subscribe news\nping");
-  former.say("unsubscribe news\nping");
-  for (const client of [linked, former]) expect(await client.next()).toMatch(/^\d+$/);
+  const root = await Listener.connect(`${runtime.url}/news`);
+  const linked = await Listener.connect(`${runtime.url}/elsewhere`);
+  const former = await Listener.connect(`${runtime.url}/news`);
+  const publisher = await Listener.connect(`${runtime.url}/publisher`);
+  linked.say("subscribe news");
+  former.say("unsubscribe news");
+  for (const client of [linked, former]) expect(await client.ping()).toEqual([]);
   expect(new Set(woken)).toEqual(new Set(["news", "elsewhere", "publisher", "all"]));
 
   for (const message of ["one", "two"]) {
     woken = [];
     await sleep(SILENCE);
     expect(woken).toEqual([]);
-    publisher.say(`announce news ${message}\nping`);
-    expect(await publisher.next()).toMatch(/^\d+$/);
-    expect(await root.next()).toBe(`news!${message}`);
-    expect(await linked.next()).toBe(`news!${message}`);
+    publisher.say(`announce news ${message}`);
+    expect(await publisher.ping()).toEqual([]);
+    expect(await root.line()).toBe(`news!${message}`);
+    expect(await linked.line()).toBe(`news!${message}`);
     // Each woke once: all three had left memory, and "all", which is not concerned, still is out of it.
     expect(woken.sort()).toEqual(["elsewhere", "news", "publisher"]);
   }
 
   publisher.say("announce all end");
   for (const client of [root, linked, former, publisher]) {
-    expect(await client.next()).toBe("all!end");
+    expect(await client.line()).toBe("all!end");
     client.close();
   }
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
+import { Listener } from "./listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 
 const LISTENERS = 100;
@@ -21,11 +22,7 @@ test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is clo
   onTestFinished(() => removeFolder(folder));
   const runtime = await startRuntime(await bundle(folder), folder);
   onTestFinished(runtime.kill);
-  const connect = async (path = "/flood") => {
-    const socket = new WebSocket(runtime.url + path, { perMessageDeflate: false });
-    await once(socket, "message");
-    return socket;
-  };
+  const connect = async () => (await Listener.connect(`${runtime.url}/flood`)).socket;
   const [sleeper, publisher] = [await connect(), await connect()];
   publisher.send("unsubscribe flood");
   const listeners = await Promise.all(Array.from({ length: LISTENERS }, () => connect()));
@@ -56,15 +53,15 @@ test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is clo
   for (const listener of listeners) expect(listener.readyState).toBe(WebSocket.OPEN);
 });
 
-/** How many characters a client has read, once that is `enough` or it is closed. */
+/** How many characters a client has read, once that is `enough`; fails if it is closed before. */
 function charactersOf(socket: WebSocket, enough: number): Promise<number> {
   let read = 0;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     socket.on("message", (frame: Buffer) => {
       read += frame.length;
       if (read >= enough) resolve(read);
     });
-    socket.on("close", () => resolve(read));
+    socket.on("close", (code, reason) => reject(new Error(`closed (${code} ${reason})`)));
   });
 }
 

@@ -84,9 +84,13 @@ async function connect(handing: Handing, at = server): Promise<WebSocket> {
   return socket;
 }
 
-async function next(socket: WebSocket): Promise<string> {
-  const [frame] = await once(socket, "message");
-  return String(frame);
+/** The next frame; fails at once if the connection ends instead. */
+function next(socket: WebSocket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket.once("message", (frame) => resolve(String(frame)));
+    socket.once("close", (code, reason) => reject(new Error(`closed (${code} ${reason})`)));
+    socket.once("error", reject);
+  });
 }
 
 /** How the server closes a connection: ends when it says so, as the runtime leaves TCP open for a while. */
