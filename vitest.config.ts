@@ -18,21 +18,23 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/*.test.ts"],
-          exclude: ["test/tree.test.ts", "test/quota.test.ts", ...withTokens],
+          exclude: ["test/tree.test.ts", "test/quota.test.ts", "test/links.test.ts", ...withTokens],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
+      { test: { name: "simulation", include: ["test/links.test.ts"] } },
       {
         plugins: [cloudflareTest({ wrangler, miniflare: tiny })],
-        test: { name: "trees", include: inTrees, testTimeout: 60_000 },
+        test: { name: "trees", include: inTrees, testTimeout: 60_000, hookTimeout: 60_000 },
       },
       {
         plugins: [cloudflareTest({ wrangler, miniflare: { bindings: { CLIENT_LIMIT: "4" } } })],
-        test: { name: "limited", include: ["test/quota.test.ts"], testTimeout: 60_000 },
+        test: { name: "limited", include: ["test/quota.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
       },
       {
         plugins: [cloudflareTest({ wrangler, miniflare: locked })],
-        test: { name: "tokens", include: withTokens, testTimeout: 60_000 },
+        test: { name: "tokens", include: withTokens, testTimeout: 60_000, hookTimeout: 60_000 },
       },
       {
         test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },

@@ -178,14 +178,16 @@ export class Branch {
 
   async link(request: LinkRequest): Promise<LinkAnswer> {
     this.#happened();
-    const { from, region = "" } = request;
+    const { from, region = "", still, vouched } = request;
     const channel = channelOf(this.#world.name);
+    this.#home.doubt(channel, vouched);
     while (!this.#home.isLive(channel)) await this.#home.join(channel);
     const isNew = this.#feed.epochOf(from) === undefined;
-    if (isNew && !this.#isChild(from) && this.#isFull("links")) {
-      return { instead: this.#children.choose("links", "", this.#settings.linksPerObject) };
+    if (isNew && !still && !this.#isChild(from) && this.#isFull("links")) {
+      const instead = this.#children.choose("links", "", this.#settings.linksPerObject);
+      return { instead, vouched: this.#feed.vouchFor(instead) };
     }
-    if (this.#isChild(from)) this.#children.add(from, region);
+    if (this.#isChild(from) && !still) this.#children.add(from, region);
     const answer = this.#feed.link(request);
     this.#sayIfFull("links");
     return answer;

@@ -10,6 +10,7 @@ import {
   type World,
 } from "./links.ts";
 import type { Farewell } from "./stats.ts";
+import { parentOf } from "./tree.ts";
 
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
@@ -41,7 +42,8 @@ interface LinkRow {
 
 /** What storage remembers of the order, under `feed`, while there are links. */
 interface FeedRow {
-  sequence: number;
+  /** Undefined while a child has to learn it from its parent. */
+  sequence: number | undefined;
   /** Set from before the first message after a quiet time until every link has everything. */
   busy: boolean;
 }
@@ -75,6 +77,8 @@ export class Feed {
   #log: Entry[] = [];
   #buffered = 0;
   #sequence: number;
+  /** Whether `#sequence` is a place in the order; a child may have to learn that from its parent. */
+  #placed: boolean;
   #busy: boolean;
 
   /**
@@ -90,7 +94,9 @@ export class Feed {
     const crashed = row?.busy ?? false;
     // A crash forgets how far the order had come. Milliseconds as thousands are further than that,
     // unless a channel has had over a million messages a second for all of its life.
-    this.#sequence = row && !crashed ? row.sequence : world.now() * 1000;
+    const known = crashed ? undefined : row?.sequence;
+    this.#sequence = known ?? world.now() * 1000;
+    this.#placed = known !== undefined || parentOf(world.name) === undefined;
     this.#busy = crashed;
     for (const [key, { epoch, lost }] of world.store.list<LinkRow>(LINK)) {
       const object = key.slice(LINK.length);
@@ -120,8 +126,19 @@ export class Feed {
     return this.#links.get(object)?.epoch;
   }
 
+  /** The same of a link that `object` may count on. */
+  vouchFor(object: string): number | undefined {
+    const link = this.#links.get(object);
+    return link?.lost ? undefined : link?.epoch;
+  }
+
+  /** The place of the newest message; undefined if a child has to learn that from its parent. */
+  get place(): number | undefined {
+    return this.#placed ? this.#sequence : undefined;
+  }
+
   /** Gives `count` messages the next places in the order; `flush` sends them on. */
-  place(lines: string, count: number): number {
+  append(lines: string, count: number): number {
     if (this.#links.size > 0) this.#remember(lines, count);
     else this.#sequence += count;
     return this.#sequence;
@@ -129,20 +146,30 @@ export class Feed {
 
   /** Takes over `count` messages that a parent has sent, with the places that they have. */
   relay(lines: string, count: number, after: number): void {
-    if (after !== this.#sequence) this.loseAll();
-    this.#sequence = after;
-    this.place(lines, count);
+    this.begin(after);
+    if (after !== this.#sequence) throw new Error(`relays ${after} after ${this.#sequence}`);
+    this.append(lines, count);
   }
 
-  /** Messages are missing from here on, for every link there is. */
+  /** Messages are missing from here on, for every link there is: a child begins anew. */
   loseAll(): void {
     for (const link of this.#links.values()) if (!link.lost) this.#cutOff(link);
+    this.forgetPlace();
+    if (this.#links.size > 0) this.#write();
     this.flush();
   }
 
-  /** A child begins where its parent was when that linked it. */
+  /** A child is not linked to its parent any more. */
+  forgetPlace(): void {
+    this.#placed = false;
+  }
+
+  /** A child that knows no place begins where its parent says that its messages go on. */
   begin(after: number): void {
-    if (this.#links.size === 0) this.#sequence = after;
+    if (this.#placed) return;
+    this.#placed = true;
+    this.#sequence = after;
+    this.#forgetLog();
   }
 
   /** Starts to send what each link is behind by. Returns at once. */
@@ -153,10 +180,15 @@ export class Feed {
   }
 
   /** Links `from`, or finds it linked already; deliveries go on after the place answered. */
-  link({ from, epoch, farewell }: LinkRequest): LinkAnswer {
+  link({ from, epoch, farewell, still }: LinkRequest): LinkAnswer {
     const known = this.#links.get(from);
     if (known && known.epoch > epoch) return { newer: known.epoch };
-    if (known?.epoch === epoch) return known.lost ? { newer: epoch } : { after: known.acknowledged };
+    if (known?.epoch === epoch) {
+      // Neither side can know what of the failed call has arrived.
+      if (still && still.last === undefined && known.unsure) this.#cutOff(known);
+      return known.lost ? { newer: epoch } : { after: known.acknowledged };
+    }
+    if (still) return { newer: epoch };
     if (known) this.#end(known, farewell);
     this.#links.set(from, {
       object: from,
@@ -167,7 +199,7 @@ export class Feed {
       sending: false,
     });
     this.#world.store.put<LinkRow>(LINK + from, { epoch, lost: false });
-    this.#world.store.put<FeedRow>(FEED, { sequence: this.#sequence, busy: this.#busy });
+    this.#write();
     return { after: this.#sequence };
   }
 
@@ -189,14 +221,14 @@ export class Feed {
       if (link.sending || (this.#owes(link) && !link.lost)) return false;
     }
     this.#busy = false;
-    this.#world.store.put<FeedRow>(FEED, { sequence: this.#sequence, busy: false });
+    this.#write();
     return true;
   }
 
   #remember(lines: string, count: number): void {
     if (!this.#busy) {
       this.#busy = true;
-      this.#world.store.put<FeedRow>(FEED, { sequence: this.#sequence, busy: true });
+      this.#write();
       this.#events.busy();
     }
     this.#sequence += count;
@@ -270,6 +302,10 @@ export class Feed {
     for (const link of this.#links.values()) {
       if (!link.lost && link.acknowledged < this.#sequence) return;
     }
+    this.#forgetLog();
+  }
+
+  #forgetLog(): void {
     this.#log = [];
     this.#buffered = 0;
   }
@@ -300,6 +336,10 @@ export class Feed {
     this.#log = this.#log.slice(dropped);
   }
 
+  #write(): void {
+    this.#world.store.put<FeedRow>(FEED, { sequence: this.place, busy: this.#busy });
+  }
+
   #cutOff(link: Link): void {
     link.lost = true;
     this.#world.store.put<LinkRow>(LINK + link.object, { epoch: link.epoch, lost: true });
@@ -310,8 +350,7 @@ export class Feed {
     this.#world.store.delete(LINK + link.object);
     if (farewell?.period === link.epoch) this.#events.farewell(farewell);
     if (this.#links.size > 0) return;
-    this.#log = [];
-    this.#buffered = 0;
+    this.#forgetLog();
     this.#busy = false;
     this.#world.store.delete(FEED);
   }

@@ -57,6 +57,7 @@ export class Home implements Listeners, Service {
   readonly #commands: Commands;
   /** Undefined where the number of connections is not limited. */
   readonly #claims: Claims | undefined;
+  readonly hasSlept: boolean;
   /** When connections were greeted that are not known to have taken that yet. */
   readonly #greeted = new Map<Connection, number>();
   /** When the first of all connections' grants ends, in milliseconds since 1970. */
@@ -70,6 +71,8 @@ export class Home implements Listeners, Service {
     this.#uplink = new Uplink(house.world, house.settings.maxBufferedBytes);
     this.#commands = new Commands(this, house.settings);
     this.#grantsEndAt = this.#connections.grantsEndAt;
+    // Sockets outlive sleep alone.
+    this.hasSlept = this.#connections.size > 0;
     if (house.settings.clientLimit > 0) {
       this.#claims = new Claims(house.world, this.#connections.size, house.claim, house.unfinished);
     }
@@ -347,6 +350,15 @@ export class Home implements Listeners, Service {
     return this.#intake.join(channel);
   }
 
+  /** Has this object make sure of its link to `channel`, as somebody is about to rely on it. */
+  doubt(channel: string, vouched: number | undefined): void {
+    this.#intake.doubt(channel, vouched);
+  }
+
+  placeOf(channel: string): number | undefined {
+    return channel === this.#channel ? this.#house.feed.place : undefined;
+  }
+
   /** An object that was linked to this one is not any more. */
   linkEnded(): void {
     this.#leaveIfUnheard(this.#channel);
@@ -355,7 +367,7 @@ export class Home implements Listeners, Service {
   /** Gives messages their places in the order of this object's own channel, and sends them out. */
   place(lines: string, count: number): number {
     const { feed, world, flushSoon } = this.#house;
-    const place = feed.place(lines, count);
+    const place = feed.append(lines, count);
     this.#publish(world.name, lines, count);
     flushSoon();
     return place;
@@ -417,6 +429,7 @@ export class Home implements Listeners, Service {
   // --- figures
 
   ended(channel: string, epoch: number): void {
+    if (channel === this.#channel) this.#house.feed.forgetPlace();
     if (channel === EVERYONE) this.#house.stats.end(epoch);
   }
 

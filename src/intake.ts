@@ -21,6 +21,10 @@ export interface Listeners {
   farewellKept(channel: string, farewell: Farewell): void;
   /** The far side counts on a link asked for with `epoch`, and will deliver what comes `after` a place. */
   linked(channel: string, epoch: number, after: number): void;
+  /** The place of the newest message of `channel` that this object has, if it remembers that by itself. */
+  placeOf(channel: string): number | undefined;
+  /** Whether this object has slept since it was last sure of its links, rather than crashed. */
+  readonly hasSlept: boolean;
 }
 
 /** A link that this object has asked for. */
@@ -29,9 +33,17 @@ interface Want {
   /** The object that delivers: the channel's root, or a child of it. */
   parent: string;
   epoch: number;
+  /** What the parent's own parent, which named it, vouched for. */
+  vouched: number | undefined;
   /** The place of the newest message that has arrived; unknown after this object left memory. */
   last: number | undefined;
-  /** Ends when the root has answered; undefined once it has. */
+  /** Whether the parent has ever answered that it is linked. */
+  linked: boolean;
+  /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
+  sure: boolean;
+  /** Whether that has been called into question since the parent was last asked. */
+  doubted: boolean;
+  /** Ends when the parent has answered; undefined once it has. */
   asking: Promise<void> | undefined;
   /** Those who wait for a place to be reached. */
   waiting: { place: number; reached: () => void }[];
@@ -61,20 +73,31 @@ export class Intake {
     this.#listeners = listeners;
   }
 
-  /** Whether messages of `channel` arrive here. */
+  /** Whether messages of `channel` arrive here, and others may rely on that. */
   isLinked(channel: string): boolean {
-    const want = this.#want(channel);
-    return want !== undefined && want.asking === undefined;
+    return this.#want(channel)?.sure ?? false;
   }
 
   /**
-   * Links this object to `channel`, if it is not. When it ends, and `isLinked` still says so, messages
-   * placed from then on will arrive.
+   * Links this object to `channel`, or makes sure that it still is. When it ends, and `isLinked` still
+   * says so, messages placed from then on will arrive.
    * @throws Unreachable if the channel's object does not answer
    */
   async join(channel: string): Promise<void> {
     const want = this.#want(channel) ?? this.#ask(channel);
+    if (!want.sure) want.asking ??= this.#untilLinked(want);
     await want.asking;
+  }
+
+  /**
+   * Has this object make sure of its link to `channel`, unless that is the one `vouched` for by its
+   * parent: somebody is about to rely on it.
+   */
+  doubt(channel: string, vouched: number | undefined): void {
+    const want = this.#want(channel);
+    if (!want) return;
+    if (want.epoch !== vouched || this.#listeners.placeOf(channel) === undefined) want.doubted = true;
+    if (want.linked) want.sure = !want.doubted;
   }
 
   /** Ends the link to `channel`; to be called when nobody here listens to it any more. */
@@ -89,7 +112,7 @@ export class Intake {
   leaveUnheard(): void {
     for (const [key] of [...this.#world.store.list(WANT)]) {
       const channel = key.slice(WANT.length);
-      if (this.isLinked(channel) && !this.#listeners.listens(channel)) this.leave(channel);
+      if (!this.#listeners.listens(channel)) this.leave(channel);
     }
   }
 
@@ -97,20 +120,20 @@ export class Intake {
   deliver(delivery: Delivery): DeliveryAnswer {
     const want = this.#want(delivery.channel);
     if (want?.epoch !== delivery.epoch || want.parent !== delivery.from) return this.#gone(delivery);
-    const heard = want.asking !== undefined || this.#listeners.listens(want.channel);
+    const heard = !want.linked || this.#listeners.listens(want.channel);
     if (heard && !this.#isMissingSome(want, delivery)) {
       this.#take(want, delivery);
       return { gone: false };
     }
-    this.#drop(want);
-    if (heard) this.#listeners.lose(want.channel);
+    if (heard) this.#lose(want);
+    else this.#drop(want);
     return this.#gone(delivery);
   }
 
   /** Ends when the message at `place` has been handed on here, or never will be; at once if not linked. */
   reached(channel: string, place: number): Promise<void> | undefined {
     const want = this.#want(channel);
-    if (!want || want.asking) return undefined;
+    if (!want?.linked) return undefined;
     if (want.last !== undefined && want.last >= place) return undefined;
     return new Promise((reached) => want.waiting.push({ place, reached }));
   }
@@ -119,12 +142,17 @@ export class Intake {
     const known = this.#wants.get(channel);
     if (known) return known;
     const row = this.#world.store.get<WantRow>(WANT + channel);
-    return row && this.#add({ channel, ...row, last: undefined, asking: undefined, waiting: [] });
+    if (!row) return undefined;
+    const { hasSlept: sure } = this.#listeners;
+    const last = this.#listeners.placeOf(channel);
+    return this.#add(channel, row, { last, linked: true, sure });
   }
 
-  #add(want: Want): Want {
-    this.#newestEpoch = Math.max(this.#newestEpoch, want.epoch);
-    this.#wants.set(want.channel, want);
+  #add(channel: string, { parent, epoch }: WantRow, known: Pick<Want, "last" | "linked" | "sure">): Want {
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
+    const asked = { channel, parent, epoch, vouched: undefined };
+    const want = { ...asked, ...known, doubted: false, asking: undefined, waiting: [] };
+    this.#wants.set(channel, want);
     return want;
   }
 
@@ -138,53 +166,61 @@ export class Intake {
     const { name } = this.#world;
     const parent = (channelOf(name) === channel && parentOf(name)) || channel;
     const epoch = this.#nextEpoch();
-    const want: Want = { channel, parent, epoch, last: undefined, asking: undefined, waiting: [] };
-    this.#add(want);
-    want.asking = this.#untilLinked(want);
-    return want;
+    return this.#add(channel, { parent, epoch }, { last: undefined, linked: false, sure: false });
   }
 
   async #untilLinked(want: Want): Promise<void> {
     const { channel } = want;
-    this.#listeners.ended(channel, want.epoch - 1);
-    for (let failures = 0; failures < ATTEMPTS && this.#wants.get(channel) === want; ) {
-      this.#world.store.put<WantRow>(WANT + channel, { parent: want.parent, epoch: want.epoch });
+    if (!want.linked) this.#listeners.ended(channel, want.epoch - 1);
+    for (let failures = 0; failures < ATTEMPTS && !want.sure && this.#wants.get(channel) === want; ) {
+      if (!want.linked)
+        this.#world.store.put<WantRow>(WANT + channel, { parent: want.parent, epoch: want.epoch });
       try {
-        if ((await this.#request(want)) && this.#wants.get(channel) === want) {
-          want.asking = undefined;
-          return;
-        }
+        await this.#request(want);
       } catch (error) {
         failures = countFailure(failures, error);
         if (failures < ATTEMPTS) await this.#world.sleep(backoff(failures));
       }
     }
+    want.asking = undefined;
     // Dropped meanwhile: whoever still waits asks anew.
-    if (this.#wants.get(channel) !== want) return;
-    this.#drop(want);
+    if (want.sure || this.#wants.get(channel) !== want) return;
+    if (!want.linked) this.#drop(want);
     throw new Unreachable("no answer from the channel's object");
   }
 
-  /** Asks once. True if the link is there; else the want has been changed to ask for something else. */
-  async #request(want: Want): Promise<boolean> {
-    const { channel, epoch } = want;
+  /** Asks once. The link is there then, or is lost, or the want has been changed to ask for something else. */
+  async #request(want: Want): Promise<void> {
+    const { channel, epoch, linked, vouched } = want;
     const { name: from } = this.#world;
     const farewell = this.#listeners.farewell(channel);
     const region = this.#listeners.region;
-    const answer = await this.#world.peer(want.parent).link({ from, epoch, region, farewell });
+    const still = linked ? { last: want.last } : undefined;
+    want.doubted = false;
+    const answer = await this.#world
+      .peer(want.parent)
+      .link({ from, epoch, region, farewell, still, vouched });
+    if (this.#wants.get(channel) !== want) return;
     if ("instead" in answer) {
       want.parent = answer.instead;
-      return false;
-    }
-    if ("newer" in answer) {
+      want.vouched = answer.vouched;
+    } else if ("after" in answer) {
+      if (farewell) this.#listeners.farewellKept(channel, farewell);
+      this.#listeners.linked(channel, epoch, answer.after);
+      want.last ??= answer.after;
+      want.linked = true;
+      want.sure = !want.doubted;
+    } else if (linked) {
+      this.#lose(want);
+    } else {
       this.#newestEpoch = Math.max(this.#newestEpoch, answer.newer);
       want.epoch = this.#nextEpoch();
-      return false;
     }
-    if (farewell) this.#listeners.farewellKept(channel, farewell);
-    this.#listeners.linked(channel, epoch, answer.after);
-    want.last ??= answer.after;
-    return true;
+  }
+
+  #lose(want: Want): void {
+    this.#drop(want);
+    this.#listeners.lose(want.channel);
   }
 
   async #unlink({ channel, parent, epoch, asking }: Ended): Promise<void> {

@@ -28,13 +28,26 @@ export interface LinkRequest {
   region?: string | undefined;
   /** Figures of an earlier link, for the root to keep if it has not yet. */
   farewell?: Farewell | undefined;
+  /** Set to ask whether a link with this epoch is still counted on; it is not to be made then. */
+  still?: Still | undefined;
+  /** To a child, from its parent's answer: the epoch of the child's own link that the parent counts on. */
+  vouched?: number | undefined;
+}
+
+/** What an object that asks whether it still has a link knows about it. */
+export interface Still {
+  /** The place of the newest message that has arrived; undefined if it has left memory since. */
+  last: number | undefined;
 }
 
 /**
  * The place after which deliveries go on; or the epoch that a new request has to exceed; or, from an
- * object that has no room, the child to ask instead.
+ * object that has no room, the child to ask instead, and the epoch of that child's own link if it has one.
  */
-export type LinkAnswer = { after: number } | { newer: number } | { instead: string };
+export type LinkAnswer =
+  | { after: number }
+  | { newer: number }
+  | { instead: string; vouched?: number | undefined };
 
 export interface Delivery {
   channel: string;

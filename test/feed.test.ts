@@ -44,11 +44,11 @@ function feedOf(rows = new Map<string, unknown>(), maxBuffered = 1_000) {
 test("what is placed while a call is under way goes out together in the next one", async () => {
   const { feed, call } = feedOf();
   feed.link({ from: "home", epoch: 1 });
-  feed.place("a\n", 1);
+  feed.append("a\n", 1);
   feed.flush();
   const first = await call();
-  feed.place("b\n", 1);
-  feed.place("c\nd\n", 2);
+  feed.append("b\n", 1);
+  feed.append("c\nd\n", 2);
   feed.flush();
   first.answer({ gone: false });
   const second = await call();
@@ -59,7 +59,7 @@ test("what is placed while a call is under way goes out together in the next one
 test("a failed call is repeated after the same place, and marked", async () => {
   const { feed, call } = feedOf();
   feed.link({ from: "home", epoch: 1 });
-  feed.place("a\n", 1);
+  feed.append("a\n", 1);
   feed.flush();
   const first = await call();
   first.fail();
@@ -72,7 +72,7 @@ test("a failed call is repeated after the same place, and marked", async () => {
 test("a link that stays unreachable is lost, in storage too, and told so when it can be", async () => {
   const { feed, call, rows } = feedOf();
   feed.link({ from: "home", epoch: 1 });
-  feed.place("a\n", 1);
+  feed.append("a\n", 1);
   feed.flush();
   for (let attempt = 0; attempt < 5; attempt++) (await call()).fail();
   const notice = await call();
@@ -85,7 +85,7 @@ test("a link that falls too far behind is lost, and others lose nothing", async 
   feed.link({ from: "slow", epoch: 1 });
   feed.link({ from: "quick", epoch: 1 });
   const placeAndFlush = () => {
-    feed.place("0123456\n", 1);
+    feed.append("0123456\n", 1);
     feed.flush();
   };
   placeAndFlush();
@@ -109,9 +109,40 @@ test("a feed that crashed while busy tells every link, one that slept none", asy
   const { feed, rows } = feedOf();
   feed.link({ from: "home", epoch: 1 });
   expect(feedOf(new Map(rows)).feed.isBusy).toBe(false);
-  feed.place("a\n", 1);
+  feed.append("a\n", 1);
   const { feed: next, call } = feedOf(new Map(rows));
   expect(next.isBusy).toBe(true);
   next.flush();
   expect((await call()).delivery).toMatchObject({ lost: true });
 });
+
+test("who asks whether it is still linked is told so only if its epoch is counted on, and is not linked anew", () => {
+  const { feed, rows } = feedOf();
+  const still = { last: undefined };
+  expect(feed.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
+  expect(rows.size).toBe(0);
+  const { after } = linked(feed, 1);
+  expect(feed.link({ from: "home", epoch: 1, still })).toEqual({ after });
+  expect(feed.vouchFor("home")).toBe(1);
+  feed.append("a\n", 1);
+  const { feed: crashed } = feedOf(new Map(rows));
+  expect(crashed.vouchFor("home")).toBeUndefined();
+  expect(crashed.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
+});
+
+test("who asks that and does not know what has arrived is not linked any more if nobody does", async () => {
+  const { feed, call } = feedOf();
+  const { after } = linked(feed, 1);
+  feed.append("a\n", 1);
+  feed.flush();
+  (await call()).fail();
+  await call();
+  expect(feed.link({ from: "home", epoch: 1, still: { last: after } })).toEqual({ after });
+  expect(feed.link({ from: "home", epoch: 1, still: { last: undefined } })).toEqual({ newer: 1 });
+});
+
+function linked(feed: Feed, epoch: number): { after: number } {
+  const answer = feed.link({ from: "home", epoch });
+  if ("after" in answer) return answer;
+  throw new Error("not linked");
+}

@@ -3,6 +3,18 @@ import { test } from "vitest";
 import { Breach, checkTogether, type SimulatedClient } from "./simulated-client.ts";
 import { Simulation } from "./simulation.ts";
 
+/** `RUNS=20` has each property tried so many times as often. */
+const TIMES = Number(process.env.RUNS ?? 1);
+/** `SEED=… REPLAY=…` has one failure happen again: the seed and the path that it printed. */
+const replay = process.env.REPLAY && { seed: Number(process.env.SEED), path: process.env.REPLAY };
+const howOften = (runs: number) => ({
+  ...replay,
+  endOnFailure: process.env.REPLAY !== undefined,
+  numRuns: runs * TIMES,
+  interruptAfterTimeLimit: 25_000 * TIMES,
+  markInterruptAsFailure: false,
+});
+
 const HOMES = ["all", "a", "b"];
 const CHANNELS = ["all", "a", "b", "c"];
 /** Most clients at one time: enough for every object to have some, few enough to meet often. */
@@ -51,7 +63,11 @@ async function play(choices: number[], withFaults: boolean, clientLimit = 0): Pr
   let i = 0;
   const simulation = new Simulation((among) => (choices[i++] ?? 0) % among, clientLimit);
   try {
-    while (i < choices.length) await simulation.step(wishes(simulation), withFaults);
+    // What is opened after the last fault has to stay: that shows while its consequences still come in.
+    const calm = (choices.length * 2) / 3;
+    while (i < calm) await simulation.step(wishes(simulation), withFaults);
+    if (withFaults) await simulation.crash();
+    while (i < choices.length) await simulation.step(wishes(simulation), false);
     await useEverything(simulation);
     checkTogether(simulation.clients);
     simulation.checkLeftovers();
@@ -74,27 +90,31 @@ function checkEndings(clients: SimulatedClient[], withFaults: boolean): void {
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 300, size: "max" });
 
-test("links keep the promises, whatever the network and the objects do", { timeout: 120_000 }, async () => {
+test("links keep the promises, whatever the network and the objects do", {
+  timeout: 120_000 * TIMES,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(choices, async (choices) => void (await play(choices, true))),
-    { numRuns: 3_000, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
+    howOften(3_000),
   );
 });
 
-test("without failures nobody is closed, whenever objects hibernate", { timeout: 120_000 }, async () => {
+test("without failures nobody is closed, whenever objects hibernate", {
+  timeout: 120_000 * TIMES,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(choices, async (choices) => void (await play(choices, false))),
-    { numRuns: 1_000, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
+    howOften(1_000),
   );
 });
 
 test("where connections are counted, nothing else is different, and the count is true in the end", {
-  timeout: 120_000,
+  timeout: 120_000 * TIMES,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(choices, fc.boolean(), async (choices, withFaults) => {
       await play(choices, withFaults, 1_000);
     }),
-    { numRuns: 1_000, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
+    howOften(1_000),
   );
 });

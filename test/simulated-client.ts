@@ -35,6 +35,10 @@ export class SimulatedClient {
   socket: SimulatedSocket | undefined;
   /** Set once the connection has ended. */
   ending: { code: number; reason: string } | undefined;
+  /** When it connected. */
+  readonly connected: number;
+  /** Whether all that it was let in to rests on what was made sure of after the last fault. */
+  #unconcerned = false;
   /** When this client could first be sure to hear `all`. */
   hearsEveryoneSince: number | undefined;
   info: string[] = [];
@@ -46,6 +50,7 @@ export class SimulatedClient {
     this.name = name;
     this.home = home;
     this.channel = home;
+    this.connected = simulation.now;
     this.steps.push({
       verb: "greeting",
       channel: home,
@@ -95,6 +100,19 @@ export class SimulatedClient {
     this.ending ??= { code, reason };
   }
 
+  /** The server has closed this connection: it must not if nothing has failed since that was opened. */
+  checkClosing(): void {
+    if (!this.#unconcerned || !this.#simulation.isUnconcerned(this, [])) return;
+    throw new Breach(`${this.name} was closed for a fault before its time: ${JSON.stringify(this.ending)}`);
+  }
+
+  /** Whether it rests on a link from before the last fault is known only while its object has that. */
+  #noteConcern(step: Step): void {
+    const channels = step.verb === "greeting" ? [step.channel, EVERYONE] : [step.channel];
+    if (step.verb === "greeting") this.#unconcerned = true;
+    if (!this.#simulation.isUnconcerned(this, channels)) this.#unconcerned = false;
+  }
+
   /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */
   subscribedSince(channel: string): number | undefined {
     if (!this.open) return undefined;
@@ -121,12 +139,14 @@ export class SimulatedClient {
     if (line === "debug!connected...") {
       if (step?.verb !== "greeting") throw new Breach(`${this.name} was greeted twice`);
       step.done = this.#simulation.now;
+      this.#noteConcern(step);
       if (this.#simulation.isLinkedToEveryone(this.home)) this.hearsEveryoneSince = step.done;
     } else if (step?.verb === "greeting") {
       throw new Breach(`${this.name} read '${line}' before its greeting`);
     } else if (/^\d+$/.test(line)) {
       if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
       step.done = this.#simulation.now;
+      if (step.verb === "subscribe") this.#noteConcern(step);
       this.#checkOwn(step);
     } else if (line.startsWith("debug!error ")) {
       if (step) step.refused = true;

@@ -19,6 +19,7 @@ import { storeOf } from "./world.ts";
 interface Action {
   label: string;
   happen: () => void;
+  isFault?: boolean;
 }
 
 interface Call {
@@ -80,7 +81,14 @@ export class SimulatedSocket implements Socket {
   }
 
   close(code: number, reason: string): void {
-    if (this.open) this.client.closed(code, reason);
+    if (this.open) {
+      this.client.closed(code, reason);
+      try {
+        this.client.checkClosing();
+      } catch (breach) {
+        this.breach ??= breach;
+      }
+    }
     this.open = false;
   }
 
@@ -100,6 +108,8 @@ export class Simulation {
   readonly script: string[] = [];
   /** Counts what has happened; serves as the clock. */
   now = 1;
+  /** When the last fault was, and the objects that lived through it, awake or asleep. */
+  #lastFault = { at: 0, survivors: new Set<string>() };
   readonly #choose: (among: number) => number;
   #calls: Call[] = [];
   readonly #timers: Action[] = [];
@@ -111,7 +121,9 @@ export class Simulation {
    */
   constructor(choose: (among: number) => number, clientLimit = 0) {
     this.#choose = choose;
-    this.#settings = { ...readSettings({}), socketsPerObject: 2, linksPerObject: 2, clientLimit };
+    // So few that trees grow and shrink all the time.
+    const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
+    this.#settings = { ...readSettings({}), ...few, clientLimit };
   }
 
   /**
@@ -128,10 +140,18 @@ export class Simulation {
     if (action) await this.perform(action);
   }
 
-  async perform({ label, happen }: Action): Promise<void> {
+  /** Has some object crash, or all of them. */
+  async crash(): Promise<void> {
+    const crashes = this.#crashes();
+    const crash = crashes[this.#choose(crashes.length)];
+    if (crash) await this.perform(crash);
+  }
+
+  async perform({ label, happen, isFault }: Action): Promise<void> {
     this.now += 1;
     this.script.push(label);
     happen();
+    if (isFault) this.#noteFault();
     for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
     for (const { socket } of this.clients) if (socket?.breach) throw socket.breach;
   }
@@ -244,6 +264,29 @@ export class Simulation {
       const open = sockets.filter((socket) => socket.open).length;
       if (known !== open) throw new Breach(`${name} has ${open} connections, and 'all' knows of ${known}`);
     }
+  }
+
+  #noteFault(): void {
+    const alive = [...this.objects.values()].filter(
+      ({ life, sockets }) => life || sockets.some(({ open }) => open),
+    );
+    this.#lastFault = { at: this.now, survivors: new Set(alive.map(({ name }) => name)) };
+  }
+
+  /**
+   * Whether a client that connected at some time has nothing to do with any fault: all are older.
+   * An object that lived through the last one cannot know whether the links that it had then are still
+   * good, unless it asked for each newcomer; who is let in on the strength of one may be sent away.
+   */
+  isUnconcerned({ home, connected }: SimulatedClient, channels: string[]): boolean {
+    const { at, survivors } = this.#lastFault;
+    if (connected <= at) return false;
+    if (!survivors.has(home)) return true;
+    const { rows } = this.object(home);
+    const wants = channels
+      .filter((channel) => channel !== home)
+      .map((channel) => rows.get(`want:${channel}`));
+    return wants.every((want) => isWant(want) && want.epoch > at);
   }
 
   #isHeard(home: SimulatedObject, channel: string): boolean {
@@ -393,9 +436,10 @@ export class Simulation {
         this.#calls.splice(this.#calls.indexOf(call), 1);
         act();
       };
-      const lose = { label: `lost: ${call.label}`, happen: () => forgetAnd(call.fail) };
+      const lose = { label: `lost: ${call.label}`, happen: () => forgetAnd(call.fail), isFault: true };
       const zombie = {
         label: `failed, carried out later: ${call.label}`,
+        isFault: true,
         happen: () => {
           call.state = "failed";
           call.fail();
@@ -403,14 +447,21 @@ export class Simulation {
       };
       return call.state === "sent" ? [lose, zombie] : [lose];
     });
-    const objects = [...this.objects.values()].flatMap((object): Action[] => {
-      if (!object.life) return [];
-      const crash = { label: `${object.name} crashes`, happen: () => this.#crash(object) };
-      const deploy = { label: "a deploy", happen: () => this.#deploy() };
-      const alarm = { label: `${object.name} looks again`, happen: () => this.#alarm(object) };
-      return object.watched ? [crash, alarm, deploy] : [crash, deploy];
-    });
-    return [...failures, ...objects];
+    const alarms = this.#awake
+      .filter(({ watched }) => watched)
+      .map((object) => ({ label: `${object.name} looks again`, happen: () => this.#alarm(object) }));
+    return [...failures, ...alarms, ...this.#crashes()];
+  }
+
+  get #awake(): SimulatedObject[] {
+    return [...this.objects.values()].filter(({ life }) => life);
+  }
+
+  #crashes(): Action[] {
+    return this.#awake.flatMap((object) => [
+      { label: `${object.name} crashes`, happen: () => this.#crash(object), isFault: true },
+      { label: "a deploy", happen: () => this.#deploy(), isFault: true },
+    ]);
   }
 
   /** As in the runtime, an object leaves memory only when nothing of it or for it is under way. */

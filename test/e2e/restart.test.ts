@@ -1,0 +1,47 @@
+/**
+ * Power failures, one after another on the same storage: whoever connects after one stays connected.
+ * `LIVES=20` makes them more than the suite has time for.
+ */
+import { expect, onTestFinished, test } from "vitest";
+import { type Closing, connectAll, type Listener } from "./listener.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+
+const LIVES = Number(process.env.LIVES ?? 3);
+const CHANNELS = 500;
+const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % CHANNELS}`);
+
+test(`in ${LIVES} lives, each ended in mid-stream, nobody is sent away after connecting`, {
+  timeout: LIVES * 120_000,
+}, async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const file = await bundle(folder);
+  const endings: Closing[][] = [];
+  for (let life = 0; life < LIVES; life++) {
+    const runtime = await startRuntime(file, folder, { settings: { LINKS_PER_OBJECT: "16" } });
+    onTestFinished(runtime.kill);
+    const began = performance.now();
+    const listeners = await connectAll(runtime.url, paths);
+    for (const listener of listeners) listener.say("subscribe all");
+    await Promise.allSettled(listeners.map((listener) => listener.ping()));
+    const took = performance.now() - began;
+    endings.push(await endingsAfterAll(listeners));
+    console.log(
+      `life ${life + 1}: all back after ${Math.round(took)} ms, ${endings.at(-1)?.length} sent away`,
+    );
+    // Some of these are on their way when the power fails.
+    for (const listener of listeners.slice(0, 100)) listener.say("announce all lost");
+    await Promise.any(listeners.map((listener) => listener.read(1)));
+    await runtime.kill();
+    await Promise.all(listeners.map(({ closed }) => closed));
+  }
+  expect(endings.flat()).toEqual([]);
+});
+
+/** How connections have ended by the time that every object has told what its last life left unfinished. */
+async function endingsAfterAll(listeners: Listener[]): Promise<Closing[]> {
+  const [first] = listeners;
+  first?.say("announce all heard");
+  await Promise.allSettled(listeners.map((listener) => listener.read(1)));
+  return listeners.flatMap(({ closing }) => closing ?? []);
+}
