@@ -1,44 +1,40 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
-import { SECRET } from "./test/mint.ts";
+import { SECRET } from "./test/runtime/mint.ts";
 
-const wrangler = { configPath: "./wrangler.toml" };
-/** Room for so little that every channel becomes a tree. */
-const tiny = { bindings: { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" } };
-const inTrees = ["test/tree.test.ts", "test/transcripts.test.ts"];
-/** A server that only lets in who has a token. */
-const locked = { bindings: { TOKEN_SECRET: SECRET } };
-const withTokens = ["admission", "permissions", "renewal", "expiry"].map((name) => `test/${name}.test.ts`);
+/** Nothing here is a threshold: only a test that is about to fail, on a busy machine, ever takes so long. */
+const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** Tests that run in Node. */
+function inNode(name: string) {
+  return { test: { ...patience, name, include: [`test/${name}/**/*.test.ts`] } };
+}
+
+/** Tests that run inside the runtime, next to a server with settings of its own. */
+function inRuntime(name: string, bindings: Record<string, string>, ...more: string[]) {
+  const wrangler = { configPath: "./wrangler.toml" };
+  const include = [`test/runtime/${name}/*.test.ts`, ...more];
+  return {
+    plugins: [cloudflareTest({ wrangler, miniflare: { bindings } })],
+    test: { ...patience, name, include },
+  };
+}
+
+/** What is said to and heard from a server, which holds for every one that is open to all. */
+const plays = "test/runtime/plays.test.ts";
 
 export default defineConfig({
   test: {
+    coverage: { include: ["src/**"], reporter: ["text"] },
     projects: [
-      {
-        plugins: [cloudflareTest({ wrangler })],
-        test: {
-          name: "workerd",
-          include: ["test/*.test.ts"],
-          exclude: ["test/tree.test.ts", "test/quota.test.ts", "test/links.test.ts", ...withTokens],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-        },
-      },
-      { test: { name: "simulation", include: ["test/links.test.ts"] } },
-      {
-        plugins: [cloudflareTest({ wrangler, miniflare: tiny })],
-        test: { name: "trees", include: inTrees, testTimeout: 60_000, hookTimeout: 60_000 },
-      },
-      {
-        plugins: [cloudflareTest({ wrangler, miniflare: { bindings: { CLIENT_LIMIT: "4" } } })],
-        test: { name: "limited", include: ["test/quota.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
-      },
-      {
-        plugins: [cloudflareTest({ wrangler, miniflare: locked })],
-        test: { name: "tokens", include: withTokens, testTimeout: 60_000, hookTimeout: 60_000 },
-      },
-      {
-        test: { name: "e2e", include: ["test/e2e/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
-      },
+      inNode("unit"),
+      inNode("simulation"),
+      inRuntime("open", {}, plays),
+      // Room for so little that every channel becomes a tree.
+      inRuntime("trees", { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" }, plays),
+      inRuntime("limited", { CLIENT_LIMIT: "4" }),
+      inRuntime("tokens", { TOKEN_SECRET: SECRET }),
+      inNode("e2e"),
     ],
   },
 });

@@ -4,13 +4,11 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { WebSocket } from "ws";
+import { connectAll, Listener } from "../e2e/listener.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "../e2e/runtime.ts";
 
 /** Longer than the runtime keeps an idle object in memory, with the second in which ours settles. */
 const UNTIL_ASLEEP = 13_000;
-/** Connections being opened at one time. */
-const OPENING = 50;
 
 const folder = await temporaryFolder();
 const file = await bundle(folder);
@@ -25,34 +23,24 @@ await removeFolder(folder);
 process.exit();
 
 async function measure(runtime: Runtime, connections: number): Promise<void> {
-  const first = await connect(runtime);
+  const first = await Listener.connect(`${runtime.url}/idle`);
   const before = await memoryOf(runtime.pid);
   const began = performance.now();
-  const sockets = [first];
-  while (sockets.length < connections) {
-    const some = Math.min(OPENING, connections - sockets.length);
-    sockets.push(...(await Promise.all(Array.from({ length: some }, () => connect(runtime)))));
-  }
+  const others = await connectAll(
+    runtime.url,
+    Array.from({ length: connections - 1 }, () => "/idle"),
+  );
   const seconds = (performance.now() - began) / 1000;
   const awake = (await memoryOf(runtime.pid)) - before;
   await sleep(UNTIL_ASLEEP);
   const asleep = (await memoryOf(runtime.pid)) - before;
-  const woken = await announce(sockets, "first");
-  const again = await announce(sockets, "second");
+  const woken = await announce([first, ...others], "first");
+  const again = await announce([first, ...others], "second");
   console.log(
     `${connections} connections: ${Math.round(connections / seconds)} a second, ` +
       `${(awake / connections).toFixed(1)} KiB each awake, ${(asleep / connections).toFixed(1)} KiB each asleep; ` +
       `a message reaches all in ${Math.round(woken)} ms from sleep, ${Math.round(again)} ms awake`,
   );
-}
-
-/** A connection at one channel, when it has been greeted. */
-function connect({ url }: Runtime): Promise<WebSocket> {
-  const socket = new WebSocket(`${url}/idle`, { perMessageDeflate: false });
-  return new Promise((resolve, reject) => {
-    socket.once("message", () => resolve(socket));
-    socket.once("error", reject);
-  });
 }
 
 /** Resident memory of a process, in KiB. */
@@ -62,12 +50,10 @@ async function memoryOf(pid: number): Promise<number> {
 }
 
 /** Milliseconds until all have received a message of the first one's. */
-async function announce(sockets: WebSocket[], message: string): Promise<number> {
-  const received = sockets.map(
-    (socket) => new Promise<void>((resolve) => socket.once("message", () => resolve())),
-  );
+async function announce(listeners: Listener[], message: string): Promise<number> {
+  const received = listeners.map((listener) => listener.line());
   const began = performance.now();
-  sockets[0]?.send(`announce idle ${message}`);
+  listeners[0]?.say(`announce idle ${message}`);
   await Promise.all(received);
   return performance.now() - began;
 }

@@ -1,9 +1,8 @@
 /** The servers that are compared, and how they are started. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, watch, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { bundle, startRuntime } from "../e2e/runtime.ts";
@@ -98,15 +97,17 @@ ports_file_dir: ${JSON.stringify(folder)}
 ping_interval: "1h"
 `,
   );
+  const ended = new AbortController();
+  const changes = watch(folder, { signal: ended.signal });
   const child = spawn(program, ["-c", configuration], { stdio: "ignore" });
   const pid = pidOf(child);
+  child.once("exit", () => ended.abort(new Error("the NATS server has ended before it listened")));
   const file = join(folder, `nats-server_${pid}.ports`);
-  for (let tries = 0; tries < 100; tries++) {
+  for await (const _ of changes) {
     const [, port] = /ws:\/\/127\.0\.0\.1:(\d+)/.exec(await readFile(file, "utf8").catch(() => "")) ?? [];
     if (port) return { name: "nats", port: Number(port), pid, dialect: NATS };
-    await sleep(50);
   }
-  throw new Error("the NATS server does not say where it listens");
+  return undefined;
 }
 
 /** Where the native server is; Debian puts it where only root's path leads. */

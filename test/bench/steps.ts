@@ -1,5 +1,5 @@
 /** What the steps of a delivery cost: a send to a socket, and a call to a linked object. */
-import { WebSocket } from "ws";
+import { connectAll, Listener } from "../e2e/listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "../e2e/runtime.ts";
 
 const ROUNDS = 50;
@@ -18,35 +18,22 @@ process.exit();
 
 /** Microseconds per listener until the last of MANY has a message: the median of some rounds. */
 async function measure(path: (i: number) => string): Promise<number> {
-  const listeners = await Promise.all(Array.from({ length: MANY }, (_, i) => connect(path(i))));
-  const [publisher] = await Promise.all([
-    connect("/root"),
-    ...listeners.map((socket) => ask(socket, "subscribe root\nping")),
-  ]);
+  const listeners = await connectAll(
+    runtime.url,
+    Array.from({ length: MANY }, (_, i) => path(i)),
+  );
+  const publisher = await Listener.connect(`${runtime.url}/root`);
+  for (const listener of listeners) listener.say("subscribe root");
+  await Promise.all(listeners.map((listener) => listener.ping()));
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const received = listeners.map(next);
+    const received = listeners.map((listener) => listener.line());
     const began = performance.now();
-    publisher.send(`announce root ${round}`);
+    publisher.say(`announce root ${round}`);
     await Promise.all(received);
     times.push(((performance.now() - began) * 1000) / MANY);
+    await publisher.line();
   }
-  for (const socket of [...listeners, publisher]) socket.terminate();
+  for (const listener of [...listeners, publisher]) listener.close();
   return times.sort((a, b) => a - b)[ROUNDS >> 1] ?? Number.NaN;
-}
-
-async function connect(path: string): Promise<WebSocket> {
-  const socket = new WebSocket(runtime.url + path, { perMessageDeflate: false });
-  await next(socket);
-  return socket;
-}
-
-function next(socket: WebSocket): Promise<void> {
-  return new Promise((resolve) => socket.once("message", () => resolve()));
-}
-
-function ask(socket: WebSocket, text: string): Promise<void> {
-  const answered = next(socket);
-  socket.send(text);
-  return answered;
 }

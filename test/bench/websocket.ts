@@ -27,6 +27,8 @@ export class Connection {
   /** Bytes to come of the frame being read. */
   #left = 0;
   #opcode = 0;
+  /** What has been read of a close frame: a code in two bytes, and a reason. */
+  #closing = Buffer.alloc(0);
 
   constructor(port: number, path: string, introduction: string) {
     this.#path = path;
@@ -84,8 +86,8 @@ export class Connection {
       }
       const to = Math.min(end, at + this.#left);
       this.#left -= to - at;
-      if (this.#opcode === CLOSE) this.#lost(BUFFER.toString("utf8", at + 2, to));
-      this.onReceive(BUFFER, at, to);
+      if (this.#opcode === CLOSE) this.#readClosing(BUFFER.subarray(at, to));
+      else this.onReceive(BUFFER, at, to);
       at = to;
     }
   }
@@ -100,6 +102,13 @@ export class Connection {
     if (this.#opcode > BINARY && this.#opcode !== CLOSE) this.#lost(`a frame of kind ${this.#opcode}`);
     if (short < 126) this.#left = short;
     else this.#left = short === 126 ? this.#header.readUInt16BE(2) : Number(this.#header.readBigUInt64BE(2));
+    if (this.#opcode === CLOSE && this.#left === 0) this.#lost("closed without a code");
+  }
+
+  #readClosing(bytes: Buffer): void {
+    this.#closing = Buffer.concat([this.#closing, bytes]);
+    if (this.#left > 0) return;
+    this.#lost(`closed (${this.#closing.readUInt16BE()} ${this.#closing.subarray(2)})`);
   }
 }
 

@@ -34,7 +34,7 @@ export class Bystander {
     if (this.#waits) throw new Error("the bystander still waits for an earlier message");
     this.#waits = true;
     this.#announced += 1;
-    const newcomer = await Listener.connect(this.#server.url);
+    const newcomer = await Listener.connect(this.#server.url, { closeTimeout: 30_000 });
     newcomer.say(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
     // Between channels no order is promised.
     const expected = [ATTACKED, OWN].map((channel) => `${channel}!${this.#announced}`);

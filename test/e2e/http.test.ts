@@ -1,7 +1,5 @@
-import { once } from "node:events";
-import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, test } from "vitest";
-import { WebSocket } from "ws";
+import { refusal } from "./listener.ts";
 import { type Server, startServer } from "./server.ts";
 
 let server: Server;
@@ -45,13 +43,6 @@ describe("a path that names no channel is refused, and told why", () => {
     expect(response.status).toBe(400);
     expect(said).toMatch(/^[A-Z].*\.\n$/);
     expect(said).toMatch(why);
-    expect(await refusal(path)).toEqual({ status: 400, said });
+    expect(await refusal(server.url + path)).toEqual({ status: 400, said });
   });
 });
-
-/** The answer to an upgrade that is not granted. */
-async function refusal(path: string): Promise<{ status: number | undefined; said: string }> {
-  const socket = new WebSocket(server.url + path);
-  const [, response] = await once(socket, "unexpected-response");
-  return { status: response.statusCode, said: await text(response) };
-}

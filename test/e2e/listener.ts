@@ -1,10 +1,29 @@
 /** A client of the `ws` package that keeps what it reads. Whoever waits for more learns at once if it is closed. */
+import type { IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
 import { type ClientOptions, WebSocket } from "ws";
 
 /** How a connection ended. */
 export interface Closing {
   code: number;
   reason: string;
+}
+
+/** Besides what `ws` is told to let one choose. */
+export interface Options extends ClientOptions {
+  /** WebSocket subprotocols to offer. */
+  protocols?: string[];
+  /**
+   * Milliseconds that the network connection may stay open after this end has sent a close frame. The
+   * runtime leaves it open for ten seconds after its own, in which nothing more can come.
+   */
+  closeTimeout?: number;
+}
+
+/** An answer to a request for an upgrade that is none. */
+export interface Refusal {
+  status: number | undefined;
+  said: string;
 }
 
 export class Listener {
@@ -34,7 +53,7 @@ export class Listener {
   }
 
   /** Connects, and reads the greeting. */
-  static async connect(url: string, options: ClientOptions = {}): Promise<Listener> {
+  static async connect(url: string, options: Options = {}): Promise<Listener> {
     const listener = Listener.open(url, options);
     const greeting = await listener.line();
     if (greeting !== "debug!connected...") throw new Error(`greeted with '${greeting}'`);
@@ -42,8 +61,17 @@ export class Listener {
   }
 
   /** Connects, and leaves the greeting to be read. */
-  static open(url: string, options: ClientOptions = {}): Listener {
-    return new Listener(new WebSocket(url, { perMessageDeflate: false, ...options }));
+  static open(url: string, options: Options = {}): Listener {
+    return new Listener(openSocket(url, options));
+  }
+
+  /**
+   * Keeps no lines from here on, as they are more than there is room for, but tells of each frame how many
+   * characters it has.
+   */
+  count(onFrame: (characters: number) => void): void {
+    this.socket.removeAllListeners("message");
+    this.socket.on("message", (frame: Buffer) => onFrame(frame.length));
   }
 
   say(text: string | Buffer): void {
@@ -56,7 +84,7 @@ export class Listener {
    */
   async read(count: number): Promise<string[]> {
     while (this.#lines.length < count) {
-      if (this.closing) throw new Error(`closed (${this.closing.code} ${this.closing.reason})`);
+      if (this.closing) throw hasEnded(this.closing);
       await new Promise<void>((resolve) => {
         this.#noticed = resolve;
       });
@@ -82,6 +110,32 @@ export class Listener {
   close(): void {
     this.socket.terminate();
   }
+}
+
+/** That a connection has ended, for who still waits for something of it. */
+export function hasEnded({ code, reason }: Closing): Error {
+  return new Error(`closed (${code} ${reason})`);
+}
+
+/** What the server answers to an upgrade that it does not grant; fails if it does. */
+export async function refusal(url: string, options: Options = {}): Promise<Refusal> {
+  const socket = openSocket(url, options);
+  try {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      socket.once("unexpected-response", (_, response) => resolve(response));
+      socket.once("open", () => reject(new Error("the server has let this connection in")));
+      // Also what comes of ending it below, which is no news.
+      socket.on("error", reject);
+    });
+    return { status: response.statusCode, said: await text(response) };
+  } finally {
+    socket.terminate();
+  }
+}
+
+function openSocket(url: string, { protocols = [], closeTimeout = 1, ...options }: Options): WebSocket {
+  const all = { perMessageDeflate: false, closeTimeout, ...options };
+  return new WebSocket(url, protocols, all);
 }
 
 /** Connections being opened at one time. */

@@ -70,10 +70,15 @@ export async function startRuntime(
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const [, stdout, stderr, control] = child.stdio;
+  const said: string[] = [];
   for (const output of [stdout, stderr]) {
-    linesOf(output).on("line", (line) => options.onLine?.(line));
+    linesOf(output).on("line", (line) => {
+      said.push(line);
+      options.onLine?.(line);
+    });
   }
   const port = await listeningPort(linesOf(control));
+  if (port === undefined) throw new Error(`the runtime has ended before it listened:\n${said.join("\n")}`);
   const kill = () => {
     child.kill("SIGKILL");
     return ended;
@@ -93,13 +98,14 @@ function linesOf(pipe: unknown): Interface {
   throw new Error("the runtime was started without a pipe");
 }
 
-async function listeningPort(lines: AsyncIterable<string>): Promise<number> {
+/** The port that the runtime says it listens on; undefined if it ends before. */
+async function listeningPort(lines: AsyncIterable<string>): Promise<number | undefined> {
   for await (const line of lines) {
     const event: unknown = JSON.parse(line);
     if (typeof event !== "object" || event === null || !("port" in event)) continue;
     if (typeof event.port === "number") return event.port;
   }
-  throw new Error("the runtime has ended before it listened");
+  return undefined;
 }
 
 /** Writes what the runtime reads at its start; it takes modules by the names given here. */

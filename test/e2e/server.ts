@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,8 @@ export interface Server {
   readonly group: number;
   /** What it has written to its output so far. */
   output(): string;
+  /** Ends when that has `text` in it; fails if the server ends before. */
+  wrote(text: string): Promise<void>;
   /** Ends it, with all that it has started, and removes what it has stored. */
   stop(): Promise<void>;
 }
@@ -62,28 +65,52 @@ export async function startServer(settings: Record<string, string> = {}): Promis
     return ended;
   };
 
+  const output = new Output(keeper.stdout, keeper.stderr);
   try {
-    const { url, output } = await ready(keeper.stdout, keeper.stderr);
+    await output.until((text) => READY.test(text));
+    const [, url = ""] = READY.exec(output.text) ?? [];
     // The port is open before the Worker runs; the first answer shows that it does.
     await (await fetch(url)).text();
-    return { url, group: keeper.pid ?? 0, output, stop };
+    return {
+      url,
+      group: keeper.pid ?? 0,
+      output: () => output.text,
+      wrote: (what) => output.until((text) => text.includes(what)),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** What wrangler's output is, and the URL that it names when it is ready. */
-function ready(stdout: Readable, stderr: Readable): Promise<Pick<Server, "url" | "output">> {
-  return new Promise((resolve, reject) => {
-    let output = "";
-    const read = (chunk: unknown) => {
-      output += String(chunk);
-      const url = READY.exec(output)?.[1];
-      if (url) resolve({ url, output: () => output });
-    };
-    stdout.on("data", read);
-    stderr.on("data", read);
-    stdout.once("end", () => reject(new Error(`wrangler dev has ended early. Its output:\n${output}`)));
-  });
+/** What `wrangler dev` writes. */
+class Output {
+  text = "";
+  #ended = false;
+  readonly #noticed = new EventEmitter();
+
+  constructor(stdout: Readable, stderr: Readable) {
+    for (const stream of [stdout, stderr]) {
+      stream.on("data", (chunk: unknown) => {
+        this.text += String(chunk);
+        this.#noticed.emit("news");
+      });
+    }
+    stdout.once("end", () => {
+      this.#ended = true;
+      this.#noticed.emit("news");
+    });
+  }
+
+  /**
+   * Ends when something holds of all that it has written.
+   * @throws Error if the server ends before
+   */
+  async until(holds: (text: string) => boolean): Promise<void> {
+    while (!holds(this.text)) {
+      if (this.#ended) throw new Error(`wrangler dev has ended early. Its output:\n${this.text}`);
+      await once(this.#noticed, "news");
+    }
+  }
 }

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { beforeAll, describe, test } from "vitest";
 import { WebSocket } from "ws";
-import { type Connect, PLAY_TIMEOUT, perform } from "../play.ts";
-import { plays } from "../transcripts.ts";
+import { type Connect, PLAY_TIMEOUT, perform } from "../plays/play.ts";
+import { plays } from "../plays/transcripts.ts";
 import { type Server, startServer } from "./server.ts";
 
 let server: Server;

@@ -17,7 +17,7 @@ afterAll(() => removeFolder(folder));
 /** The figures of the service, as `info` tells them. */
 async function info(client: Listener): Promise<Record<string, string>> {
   client.say("info");
-  const lines = await client.read(17);
+  const lines = await client.ping();
   return Object.fromEntries(lines.map((line) => line.split(": ")));
 }
 

@@ -1,0 +1,306 @@
+/**
+ * One object of the tree, whatever it runs on: it makes the parts, and hands events on to them. It has them
+ * all from the moment it is brought into memory; nothing wakes later.
+ */
+import type { Grants } from "../auth/grants.ts";
+import type { Verify } from "../auth/verify.ts";
+import { Counters } from "../figures/counters.ts";
+import { Downstream } from "../links/downstream.ts";
+import { BatchNumbers } from "../links/forwarding.ts";
+import type {
+  Answering,
+  Batch,
+  BatchAnswer,
+  Claim,
+  Delivery,
+  DeliveryAnswer,
+  Figures,
+  Filling,
+  LinkAnswer,
+  LinkRequest,
+  Load,
+  ServiceFigures,
+  UnlinkRequest,
+} from "../links/messages.ts";
+import { channelOf } from "../links/names.ts";
+import type { World } from "../links/world.ts";
+import { POLICY, TRY_AGAIN } from "../protocol/close-codes.ts";
+import type { Frame } from "../protocol/frames.ts";
+import { type Connection, Connections } from "../sockets/connections.ts";
+import { Inbox } from "../sockets/inbox.ts";
+import type { Socket, Sockets } from "../sockets/socket.ts";
+import { Activity } from "./activity.ts";
+import { Alarm } from "./alarm.ts";
+import { ClientLimit } from "./client-limit.ts";
+import { Commands } from "./commands.ts";
+import { Flush } from "./flush.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { Limits } from "./limits.ts";
+import { Reporter } from "./reporter.ts";
+import { Room } from "./room.ts";
+import { Router } from "./router.ts";
+import { firstExpiry, Tokens } from "./tokens.ts";
+
+/** How often, counted in seconds, figures are written while there is traffic: it all costs others time. */
+const BUSY_SAVE = 10;
+
+export class Broker implements Answering {
+  readonly #world: World;
+  readonly #maxGathered: number;
+  readonly #connections: Connections;
+  readonly #downstream: Downstream;
+  readonly #router: Router;
+  readonly #lifecycle: Lifecycle;
+  readonly #inbox: Inbox;
+  readonly #tokens: Tokens;
+  readonly #reporter: Reporter;
+  readonly #room: Room;
+  /** Undefined where the number of connections is not limited. */
+  readonly #limit: ClientLimit | undefined;
+  readonly #batches = new BatchNumbers();
+  readonly #activity: Activity;
+  readonly #alarm: Alarm;
+  readonly #flush: Flush;
+
+  /**
+   * Takes up where an earlier life of this object ended.
+   * @param verify undefined on a server without tokens
+   */
+  constructor(world: World, sockets: Sockets, limits: Limits, verify: Verify | undefined) {
+    const { maxBufferedBytes, clientLimit } = limits;
+    const counters = new Counters(world.store);
+    const unfinished = () => this.#alarm.watch();
+    const due = () => this.#flush.soon();
+    this.#world = world;
+    this.#maxGathered = maxBufferedBytes / 4;
+    this.#activity = new Activity(world, {
+      passed: (seconds) => this.#passed(seconds),
+      settle: () => this.#settle(),
+    });
+    const connections = new Connections(sockets, maxBufferedBytes, due);
+    this.#connections = connections;
+    this.#alarm = new Alarm(world, firstExpiry(connections));
+    this.#flush = new Flush(world, this.#activity, connections, () => this.#send());
+    this.#downstream = new Downstream(world, maxBufferedBytes, {
+      busy: unfinished,
+      due,
+      handover: (handover) => this.#reporter.takeOver(handover),
+      ended: (object) => this.#linkEnded(object),
+    });
+    this.#room = new Room(world, limits, (load) => this.#count(load));
+    const lost = (channel: string) => this.#closeSubscribers(channel);
+    const events = { lost, unfinished };
+    this.#router = new Router(world, connections, this.#downstream, counters, maxBufferedBytes, events);
+    if (clientLimit > 0) {
+      this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, unfinished);
+    }
+    const emptied = () => this.#emptied();
+    this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
+    this.#tokens = new Tokens(world, connections, this.#alarm, verify);
+    this.#reporter = new Reporter(world, connections, this.#downstream, counters, clientLimit);
+    const commands = new Commands({
+      world,
+      connections,
+      counters,
+      router: this.#router,
+      lifecycle: this.#lifecycle,
+      tokens: this.#tokens,
+      reporter: this.#reporter,
+      maxChannelsPerConnection: limits.maxChannelsPerConnection,
+    });
+    this.#inbox = new Inbox(commands, limits, world.now);
+    this.#takeUp();
+  }
+
+  /** Goes on with what an earlier life left. */
+  #takeUp(): void {
+    for (const object of this.#downstream.objects) if (this.#room.isChild(object)) this.#room.add(object, "");
+    if (this.#downstream.isBusy) this.#flush.soon();
+  }
+
+  // --- events of this object's own sockets
+
+  /** Where the next connection is to go, if not here; see `Room.placeFor`. */
+  placeFor(region: string, full: string): string | undefined {
+    return this.#room.placeFor(region, full);
+  }
+
+  /** A new connection, from somewhere, with what its token grants. */
+  opened(socket: Socket, region = "", grants?: Grants): void {
+    this.#activity.note();
+    this.#router.comeFrom(region);
+    const connection = this.#lifecycle.open(socket, grants);
+    if (grants) this.#tokens.watch(grants);
+    this.#world.keep(this.#inbox.begin(connection, this.#lifecycle.greet(connection)));
+    this.#room.tellParent("sockets");
+  }
+
+  received(socket: Socket, frame: Frame): void {
+    this.#activity.note();
+    const connection = this.#connections.of(socket);
+    if (!connection) return;
+    if (this.#tokens.hasExpired(connection)) this.#closeExpired(connection);
+    else this.#keep(this.#inbox.receive(connection, frame));
+    this.#sendIfMuch();
+  }
+
+  closed(socket: Socket): void {
+    this.#activity.note();
+    this.#lifecycle.gone(socket);
+    this.#room.tellParent("sockets");
+  }
+
+  /**
+   * The alarm has gone off: goes on with what an earlier life of this object, or an unreachable other one,
+   * left unfinished, and closes the connections whose grants have ended.
+   */
+  alarmed(): void {
+    this.#activity.note();
+    this.#alarm.rang();
+    this.#router.joinEveryone();
+    this.#limit?.recount();
+    for (const connection of this.#tokens.expired) this.#closeExpired(connection);
+    this.#alarm.expireAt(firstExpiry(this.#connections));
+    this.#flush.soon();
+    if (this.#downstream.isBusy) this.#alarm.watch();
+  }
+
+  // --- calls from other objects; `links/messages.ts` says what they mean
+
+  async link(request: LinkRequest): Promise<LinkAnswer> {
+    this.#activity.note();
+    const { from, region = "", still, vouched } = request;
+    if (!this.#router.isVouchedFor(vouched)) {
+      const channel = channelOf(this.#world.name);
+      this.#router.doubtOwn();
+      while (!this.#router.isLive(channel)) await this.#router.join(channel);
+    }
+    if (this.#room.isChild(from)) {
+      if (!still) this.#room.add(from, region);
+    } else if (!still && this.#downstream.epochOf(from) === undefined && this.#room.isFull("links")) {
+      const instead = this.#room.childForLink();
+      return { instead, vouched: this.#downstream.vouchFor(instead) };
+    }
+    const answer = this.#downstream.link(request);
+    this.#room.tellParent("links");
+    return answer;
+  }
+
+  unlink(request: UnlinkRequest): undefined {
+    this.#activity.note();
+    this.#downstream.unlink(request);
+  }
+
+  /** Answers when what was delivered has been sent on, so that meanwhile more gathers for the next call. */
+  async deliver(delivery: Delivery): Promise<DeliveryAnswer> {
+    this.#activity.note();
+    const answer = this.#router.deliver(delivery);
+    this.#sendIfMuch();
+    await this.#flush.done;
+    return answer;
+  }
+
+  forward(batch: Batch): BatchAnswer {
+    const newer = this.#batches.newerThan(batch);
+    if (newer !== undefined) return { newer };
+    this.#activity.note();
+    const last = this.#router.take(batch);
+    this.#sendIfMuch();
+    return { last };
+  }
+
+  fill(filling: Filling): undefined {
+    this.#room.note(filling);
+  }
+
+  claim(claim: Claim): number {
+    this.#activity.note();
+    return this.#limit?.claim(claim) ?? claim.wanted;
+  }
+
+  recount(): undefined {
+    this.#activity.note();
+    this.#limit?.recount();
+  }
+
+  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
+  figures(): Promise<Figures> {
+    return this.#reporter.figures();
+  }
+
+  serviceFigures(): Promise<ServiceFigures> {
+    this.#activity.note();
+    return this.#reporter.serviceFigures();
+  }
+
+  // --- what parts tell of each other
+
+  #count(load: Load): number {
+    if (load === "sockets") return this.#connections.size;
+    return [...this.#downstream.objects].filter((object) => !this.#room.isChild(object)).length;
+  }
+
+  #linkEnded(object: string): void {
+    if (this.#room.isChild(object)) this.#room.remove(object);
+    this.#router.leaveIfUnheard();
+    this.#room.tellParent("links");
+  }
+
+  #closeSubscribers(channel: string): void {
+    for (const connection of this.#connections.subscribersOf(channel)) {
+      this.#lifecycle.close(connection, TRY_AGAIN, "messages may be missing; connect again");
+    }
+  }
+
+  #closeExpired(connection: Connection): void {
+    this.#lifecycle.close(connection, POLICY, "your token has expired; connect again with a new one");
+  }
+
+  /** The last connection has gone. */
+  #emptied(): void {
+    // The alarm goes with the storage, if that becomes empty, and without this being known.
+    this.#alarm.expireAt(Number.POSITIVE_INFINITY);
+    this.#reporter.emptied();
+  }
+
+  #keep(work: Promise<void> | undefined): void {
+    if (work) this.#world.keep(work);
+  }
+
+  // --- what is done after an event
+
+  /** Sends what has been gathered, and closes who does not take it: nobody else is to wait or pay for that. */
+  #send(): void {
+    this.#sendToSockets();
+    this.#downstream.flush();
+  }
+
+  #sendToSockets(): void {
+    for (const connection of this.#connections.flush()) {
+      const reason = "messages would be missing: you read too slowly; connect again";
+      this.#lifecycle.close(connection, TRY_AGAIN, reason);
+    }
+  }
+
+  /**
+   * What has been gathered for sockets must not become much of what may wait for one of them, or a
+   * flood would look like slow readers. Sending it takes time, which slows the flood down.
+   */
+  #sendIfMuch(): void {
+    if (this.#connections.gathered > this.#maxGathered) this.#sendToSockets();
+  }
+
+  #passed(seconds: number): boolean {
+    if (seconds % BUSY_SAVE === 0) this.#reporter.save();
+    return this.#lifecycle.closeUnreached();
+  }
+
+  #settle(): void {
+    this.#reporter.settle();
+    if (!this.#downstream.settle()) this.#activity.note();
+    else if (this.#router.hearsEveryone) this.#alarm.unwatch();
+    this.#world.store.release();
+    // Nothing else would keep this object in memory until it is written.
+    this.#world.keep(this.#world.store.sync());
+  }
+}

@@ -1,0 +1,144 @@
+/** A connection's life: it is let in, greeted, and one day closed or gone. */
+import type { Grants } from "../auth/grants.ts";
+import type { Counters } from "../figures/counters.ts";
+import { channelOf } from "../links/names.ts";
+import type { World } from "../links/world.ts";
+import { EVERYONE } from "../protocol/channels.ts";
+import { TRY_AGAIN } from "../protocol/close-codes.ts";
+import { BUSY, GREETING } from "../protocol/replies.ts";
+import type { Connection, Connections } from "../sockets/connections.ts";
+import type { Socket } from "../sockets/socket.ts";
+import type { ClientLimit } from "./client-limit.ts";
+import type { Router } from "./router.ts";
+
+/** How long a connection's greeting waits for the root of `all`, in milliseconds. */
+const ROOT_GRACE = 2_000;
+
+/** How long a client may take to take its greeting, in milliseconds. */
+const GREETING_GRACE = 10_000;
+
+export class Lifecycle {
+  readonly #world: World;
+  readonly #connections: Connections;
+  readonly #router: Router;
+  readonly #counters: Counters;
+  /** Undefined where the number of connections is not limited. */
+  readonly #limit: ClientLimit | undefined;
+  readonly #emptied: () => void;
+  /** When connections were greeted that are not known to have taken that yet. */
+  readonly #greeted = new Map<Connection, number>();
+
+  /** @param emptied called when the last connection has gone */
+  constructor(
+    world: World,
+    connections: Connections,
+    router: Router,
+    counters: Counters,
+    limit: ClientLimit | undefined,
+    emptied: () => void,
+  ) {
+    this.#world = world;
+    this.#connections = connections;
+    this.#router = router;
+    this.#counters = counters;
+    this.#limit = limit;
+    this.#emptied = emptied;
+  }
+
+  /** Takes a new socket in, which is to be greeted next. */
+  open(socket: Socket, grants: Grants | undefined): Connection {
+    return this.#connections.accept(socket, grants);
+  }
+
+  /** Lets a connection in, if it may come in; its greeting says that it hears this object's channel and `all`. */
+  async greet(connection: Connection): Promise<void> {
+    if (this.#limit) await this.#awhile(this.#admit(connection, this.#limit));
+    if (connection.closed) return;
+    this.#counters.count("connections");
+    this.#counters.holds(this.#connections.size);
+    const joined = this.#router.joinEveryone();
+    if (joined) await this.#awhile(joined);
+    const channel = channelOf(this.#world.name);
+    try {
+      while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
+    } catch {
+      this.close(connection, TRY_AGAIN, "the channel's object does not answer; connect again");
+      return;
+    }
+    if (connection.closed) this.#router.leaveIfUnheard(channel);
+    else {
+      for (const heard of new Set([EVERYONE, channel])) this.subscribe(connection, heard);
+      this.#connections.tell(connection, GREETING);
+      this.#greeted.set(connection, this.#world.now());
+    }
+  }
+
+  /** Subscribes a connection to a channel that reaches this object, unless it is subscribed already. */
+  subscribe(connection: Connection, channel: string): void {
+    if (connection.channels.has(channel)) return;
+    this.#connections.subscribe(connection, channel);
+    this.#counters.count("subscribes");
+  }
+
+  /** Ends a subscription, if there is one. */
+  unsubscribe(connection: Connection, channel: string): void {
+    if (!connection.channels.has(channel)) return;
+    this.#connections.unsubscribe(connection, channel);
+    this.#counters.count("unsubscribes");
+    this.#router.leaveIfUnheard(channel);
+  }
+
+  /** Closes a connection with a WebSocket close code and a reason. */
+  close(connection: Connection, code: number, reason: string): void {
+    if (connection.closed) return;
+    this.#end(connection, () => this.#connections.close(connection, code, reason));
+  }
+
+  /** A socket has closed by itself. */
+  gone(socket: Socket): void {
+    const connection = this.#connections.of(socket);
+    if (connection) this.#end(connection, () => this.#connections.remove(connection));
+  }
+
+  /**
+   * Closes connections that do not take their greeting. The runtime does not tell that a client has gone
+   * before its request was answered: nothing else would ever end what it has left.
+   * @returns whether there are some of which that is not known yet
+   */
+  closeUnreached(): boolean {
+    for (const [connection, since] of this.#greeted) {
+      if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
+      else if (this.#world.now() - since >= GREETING_GRACE) {
+        this.close(connection, TRY_AGAIN, "the greeting was not taken; connect again");
+      }
+    }
+    return this.#greeted.size > 0;
+  }
+
+  /** Waits for the root of `all`, but not so long that the service fails with it. */
+  #awhile(work: Promise<void>): Promise<void> {
+    return Promise.race([work, this.#world.sleep(ROOT_GRACE)]);
+  }
+
+  /** Lets a connection in, or turns it away if it is one too many. */
+  async #admit(connection: Connection, limit: ClientLimit): Promise<void> {
+    const admitted = await limit.admit();
+    if (connection.closed && admitted) limit.release();
+    if (connection.closed) return;
+    connection.admitted = admitted;
+    if (admitted) return;
+    this.#connections.tell(connection, BUSY);
+    this.close(connection, TRY_AGAIN, "the service has as many connections as it may; try again later");
+  }
+
+  /** Ends what was only there for a connection. */
+  #end(connection: Connection, end: () => void): void {
+    const channels = [...connection.channels];
+    end();
+    this.#counters.count("unsubscribes", channels.length);
+    for (const channel of channels) this.#router.leaveIfUnheard(channel);
+    this.#router.leaveIfUnheard(EVERYONE);
+    if (connection.admitted) this.#limit?.release();
+    if (this.#connections.size === 0) this.#emptied();
+  }
+}

@@ -1,0 +1,107 @@
+/** What this object says of itself and, at the root of `all`, of the whole service. */
+import type { Counters } from "../figures/counters.ts";
+import { formatInfo } from "../figures/info.ts";
+import { Polling } from "../figures/polling.ts";
+import { Service } from "../figures/service.ts";
+import { sumOfFigures } from "../figures/totals.ts";
+import type { Downstream } from "../links/downstream.ts";
+import type { Figures, Handover, ServiceFigures } from "../links/messages.ts";
+import { channelOf, parentOf } from "../links/names.ts";
+import type { World } from "../links/world.ts";
+import { EVERYONE } from "../protocol/channels.ts";
+import type { Connections } from "../sockets/connections.ts";
+
+export class Reporter {
+  readonly #world: World;
+  readonly #connections: Connections;
+  readonly #downstream: Downstream;
+  readonly #counters: Counters;
+  readonly #clientLimit: number;
+  readonly #polling: Polling;
+  /** At the root of `all`. */
+  readonly #service: Service | undefined;
+
+  constructor(
+    world: World,
+    connections: Connections,
+    downstream: Downstream,
+    counters: Counters,
+    clientLimit: number,
+  ) {
+    this.#world = world;
+    this.#connections = connections;
+    this.#downstream = downstream;
+    this.#counters = counters;
+    this.#clientLimit = clientLimit;
+    if (world.name === EVERYONE) this.#service = new Service(world.store, world.now());
+    this.#polling = new Polling(() => this.#poll(), world.now);
+  }
+
+  /** The lines that answer `info`. */
+  async info(): Promise<string> {
+    const figures = await (this.#service
+      ? this.serviceFigures()
+      : this.#world.call(EVERYONE, "serviceFigures", undefined));
+    return formatInfo(figures, this.#clientLimit, this.#world.now());
+  }
+
+  /** Of the whole service; only the root of `all` can tell. */
+  serviceFigures(): Promise<ServiceFigures> {
+    return this.#polling.figures();
+  }
+
+  async #poll(): Promise<ServiceFigures> {
+    if (!this.#service) throw new Error("only the root of `all` knows the figures of the service");
+    return this.#service.figures(await this.figures());
+  }
+
+  /** Of this object, and in the tree of `all` of those linked to it. */
+  async figures(): Promise<Figures> {
+    if (channelOf(this.#world.name) !== EVERYONE) return this.#own();
+    const objects = [...this.#downstream.objects];
+    const asked = objects.map(async (object) => {
+      const epoch = this.#downstream.epochOf(object);
+      return { object, epoch, figures: await this.#world.call(object, "figures", undefined) };
+    });
+    const outcomes = await Promise.allSettled(asked);
+    const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    // What has ended its link since it was asked has handed its totals over.
+    const linked = answered.filter(({ object, epoch }) => epoch === this.#downstream.epochOf(object));
+    return sumOfFigures(this.#own(), linked, objects.length - answered.length);
+  }
+
+  #own(): Figures {
+    const { size, subscriptions, channels } = this.#connections;
+    return {
+      ...this.#counters.figures(size),
+      connections: size,
+      subscriptions,
+      requested: subscriptions - this.#connections.subscribers(EVERYONE),
+      channels: [...channels],
+      objects: size > 0 ? 1 : 0,
+      unreachable: 0,
+    };
+  }
+
+  /** Takes over the totals of an object whose link has ended. */
+  takeOver(handover: Handover): void {
+    if (parentOf(this.#world.name) !== undefined) this.#counters.takeOver(handover);
+    else this.#service?.takeOver(handover, this.#downstream.size + this.#connections.size);
+  }
+
+  /** The last connection has gone. Other objects hand over how many they had at most. */
+  emptied(): void {
+    this.#service?.note(this.#counters.takePeak() + this.#downstream.size);
+  }
+
+  /** Writes what has changed. */
+  save(): void {
+    this.#counters.save();
+  }
+
+  /** Writes what must not be forgotten when this object leaves memory. */
+  settle(): void {
+    this.#counters.save();
+    this.#service?.note(0);
+  }
+}

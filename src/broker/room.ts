@@ -1,0 +1,111 @@
+/** Room for connections and links: how full this object is, and its children, which take what is too much. */
+import type { Filling, Load } from "../links/messages.ts";
+import { childOf, parentOf } from "../links/names.ts";
+import type { World } from "../links/world.ts";
+import type { Limits } from "./limits.ts";
+
+interface Child {
+  /** Where its first connection came from, as a location hint of the platform's; unknown is "". */
+  region: string;
+  full: Record<Load, boolean>;
+}
+
+/**
+ * What it knows of children it knows in this life only. Nothing of that has to be right: a child that is
+ * full after all says so, and one that has been forgotten is found again by its number.
+ */
+export class Room {
+  readonly #world: World;
+  readonly #most: Record<Load, number>;
+  /** How many there are of what can fill this object up, its links to children not counted. */
+  readonly #count: (load: Load) => number;
+  readonly #children = new Map<string, Child>();
+  /** What this child has told its parent. */
+  readonly #told: Record<Load, boolean> = { sockets: false, links: false };
+
+  constructor(world: World, limits: Limits, count: (load: Load) => number) {
+    this.#world = world;
+    this.#most = { sockets: limits.socketsPerObject, links: limits.linksPerObject };
+    this.#count = count;
+  }
+
+  isChild(object: string): boolean {
+    return parentOf(object) === this.#world.name;
+  }
+
+  isFull(load: Load): boolean {
+    return this.#count(load) >= this.#most[load];
+  }
+
+  /** Notes that a child is there. */
+  add(child: string, region: string): void {
+    if (this.#children.has(child)) return;
+    this.#children.set(child, { region, full: { sockets: false, links: false } });
+  }
+
+  /** Notes that a child is empty; its number is free again. */
+  remove(child: string): void {
+    this.#children.delete(child);
+  }
+
+  /** Notes whether a child has room. */
+  note({ child, load, full }: Filling): void {
+    this.add(child, "");
+    const known = this.#children.get(child);
+    if (known) known.full[load] = full;
+  }
+
+  /**
+   * Where the next connection from `region` is to go: undefined means here, "" that a child is full, and
+   * its parent has to be asked, which then is to be told so in `full`.
+   */
+  placeFor(region: string, full: string): string | undefined {
+    if (full !== "") this.note({ child: full, load: "sockets", full: true });
+    if (!this.isFull("sockets")) return undefined;
+    if (parentOf(this.#world.name) !== undefined) return "";
+    return this.#choose("sockets", region, Number.POSITIVE_INFINITY);
+  }
+
+  /** The child for the next link. */
+  childForLink(): string {
+    return this.#choose("links", "", this.#most.links);
+  }
+
+  /** Tells this object's parent when it is full, and again when an eighth is free. */
+  tellParent(load: Load): void {
+    const { name } = this.#world;
+    const parent = parentOf(name);
+    if (parent === undefined) return;
+    const most = this.#most[load];
+    const enough = this.#told[load] ? most - Math.max(1, most >> 3) + 1 : most;
+    const full = this.#count(load) >= enough;
+    if (full === this.#told[load]) return;
+    this.#told[load] = full;
+    this.#world.keep(this.#world.call(parent, "fill", { child: name, load, full }).catch(() => {}));
+  }
+
+  /**
+   * One of that region with room, else a new one if there may be more than `most` not yet, else any with
+   * room, else (for it to pass on) any.
+   */
+  #choose(load: Load, region: string, most: number): string {
+    const roomy = [...this.#children].filter(([, child]) => !child.full[load]);
+    const near = roomy.find(([, child]) => child.region === region || region === "");
+    if (near) return near[0];
+    if (this.#children.size < most) {
+      const name = this.#free();
+      this.add(name, region);
+      return name;
+    }
+    const anyone = Math.floor(this.#world.random() * this.#children.size);
+    const [any = [...this.#children][anyone]] = roomy;
+    return any?.[0] ?? this.#free();
+  }
+
+  #free(): string {
+    for (let n = 1; ; n++) {
+      const name = childOf(this.#world.name, n);
+      if (!this.#children.has(name)) return name;
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/** Where a message goes: to this object's own sockets, down its links, or to the root of its channel. */
+import type { Counters } from "../figures/counters.ts";
+import type { Downstream } from "../links/downstream.ts";
+import { Forwarding } from "../links/forwarding.ts";
+import type { Batch, Delivery, DeliveryAnswer } from "../links/messages.ts";
+import { channelOf } from "../links/names.ts";
+import { type Listeners, Upstream } from "../links/upstream.ts";
+import type { World } from "../links/world.ts";
+import { EVERYONE } from "../protocol/channels.ts";
+import type { Connections } from "../sockets/connections.ts";
+
+export interface RouterEvents {
+  /** Messages of `channel` are missing: nobody who is subscribed to it here may go on. */
+  lost(channel: string): void;
+  /** `all` cannot be heard now, and is to be joined later. */
+  unfinished(): void;
+}
+
+export class Router implements Listeners {
+  readonly #world: World;
+  readonly #connections: Connections;
+  readonly #downstream: Downstream;
+  readonly #counters: Counters;
+  readonly #events: RouterEvents;
+  readonly #upstream: Upstream;
+  readonly #forwarding: Forwarding;
+  /** The channel whose root this object is, or a child of it. */
+  readonly #own: string;
+
+  /** @param maxBuffered characters that may wait for one other channel's object */
+  constructor(
+    world: World,
+    connections: Connections,
+    downstream: Downstream,
+    counters: Counters,
+    maxBuffered: number,
+    events: RouterEvents,
+  ) {
+    this.#world = world;
+    this.#connections = connections;
+    this.#downstream = downstream;
+    this.#counters = counters;
+    this.#events = events;
+    this.#own = channelOf(world.name);
+    // Totals are handed over with the link to `all`. Sockets outlive sleep, and nothing else.
+    const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
+    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections.size > 0);
+    this.#forwarding = new Forwarding(world, maxBuffered);
+    this.#upstream.leaveUnheard();
+  }
+
+  // --- the way of a message
+
+  /**
+   * Announces messages, formatted as lines, next to each other.
+   * @returns what resolves when they have their positions, and what comes of them here has been handed on
+   * @throws QueueFull if none was announced; anything else if nobody knows
+   */
+  announce(channel: string, lines: string, count: number): Promise<void> | undefined {
+    if (!this.#isRootOf(channel)) return this.#announceAfar(channel, lines, count);
+    this.#counters.count("announcements", count);
+    this.take({ lines, count });
+    return undefined;
+  }
+
+  async #announceAfar(channel: string, lines: string, count: number): Promise<void> {
+    const last = await this.#forwarding.forward(channel, lines, count);
+    this.#counters.count("announcements", count);
+    await this.#upstream.reached(channel, last);
+  }
+
+  /** Gives messages of this root's channel their positions, and passes them on; says the last one's. */
+  take({ lines, count }: Pick<Batch, "lines" | "count">): number {
+    const last = this.#downstream.append(lines, count);
+    this.#publish(this.#own, lines, count);
+    return last;
+  }
+
+  /** Takes what another object passes on. */
+  deliver(delivery: Delivery): DeliveryAnswer {
+    return this.#upstream.deliver(delivery);
+  }
+
+  hear(channel: string, lines: string, count: number, after: number): void {
+    if (channel === this.#own) this.#downstream.relay(lines, count, after);
+    this.#publish(channel, lines, count);
+  }
+
+  #publish(channel: string, lines: string, count: number): void {
+    this.#connections.publish(channel, lines);
+    this.#counters.count("messages", count * this.#connections.subscribers(channel));
+  }
+
+  lose(channel: string): void {
+    this.#events.lost(channel);
+    if (channel === this.#own) this.#downstream.loseAll();
+    if (channel === EVERYONE) this.joinEveryone();
+  }
+
+  // --- which channels reach this object
+
+  /** Whether messages of `channel` reach this object. */
+  isLive(channel: string): boolean {
+    return this.#isRootOf(channel) || this.#upstream.isLinked(channel);
+  }
+
+  /**
+   * Links this object to `channel`. Whoever waits has to look whether that still holds when it goes on:
+   * someone else who waited for the same link may have ended it by leaving.
+   * @throws Unreachable if that is not to be had
+   */
+  join(channel: string): Promise<void> {
+    return this.#upstream.join(channel);
+  }
+
+  /**
+   * Whether another object may rely on this one for its own channel, without this one asking its parent first.
+   * @param vouched the epoch of the link that its parent counts on, as the other object was told
+   */
+  isVouchedFor(vouched: number | undefined): boolean {
+    return this.#isRootOf(this.#own) || this.#upstream.isVouchedFor(this.#own, vouched);
+  }
+
+  /** Has this object make sure of the link to its own channel before others rely on it. */
+  doubtOwn(): void {
+    this.#upstream.doubt(this.#own);
+  }
+
+  listens(channel: string): boolean {
+    if (channel === this.#own && this.#downstream.size > 0) return true;
+    // Every object with sockets is linked to `all`, so that the root of `all` knows of it.
+    if (channel === EVERYONE) return this.#connections.size > 0;
+    return this.#connections.subscribers(channel) > 0;
+  }
+
+  /** Ends the link to `channel`, or to this object's own one, if that is there for nobody any more. */
+  leaveIfUnheard(channel = this.#own): void {
+    if (!this.#isRootOf(channel) && !this.listens(channel)) this.#upstream.leave(channel);
+  }
+
+  /** Whether every socket here can hear `all`. */
+  get hearsEveryone(): boolean {
+    return !this.listens(EVERYONE) || this.isLive(EVERYONE);
+  }
+
+  /** Links this object to `all` if its sockets need that; undefined if they do not. Never rejects. */
+  joinEveryone(): Promise<void> | undefined {
+    if (this.hearsEveryone) return undefined;
+    const joined = this.#upstream.join(EVERYONE).catch(() => this.#events.unfinished());
+    this.#world.keep(joined);
+    return joined;
+  }
+
+  /** Notes where this object's connections come from, unless that is known. */
+  comeFrom(region: string): void {
+    this.#upstream.region ||= region;
+  }
+
+  #isRootOf(channel: string): boolean {
+    return channel === this.#world.name;
+  }
+}

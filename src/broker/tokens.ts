@@ -1,0 +1,80 @@
+/** What connections may do by their tokens: until when, and a new token in place of an old one. */
+import { type Grants, hasEnded, maySubscribe } from "../auth/grants.ts";
+import { NoKeys, TokenError, type Verify } from "../auth/verify.ts";
+import type { World } from "../links/world.ts";
+import { formatAccepted } from "../protocol/replies.ts";
+import { fits } from "../sockets/attachment.ts";
+import type { Connection, Connections } from "../sockets/connections.ts";
+import { CommandError } from "../sockets/inbox.ts";
+import type { Alarm } from "./alarm.ts";
+
+export class Tokens {
+  readonly #world: World;
+  readonly #connections: Connections;
+  readonly #alarm: Alarm;
+  readonly #verify: Verify | undefined;
+
+  /** @param verify undefined on a server without tokens */
+  constructor(world: World, connections: Connections, alarm: Alarm, verify: Verify | undefined) {
+    this.#world = world;
+    this.#connections = connections;
+    this.#alarm = alarm;
+    this.#verify = verify;
+  }
+
+  /** A connection has these grants now: the alarm is to go off when the first of all end. */
+  watch({ until }: Grants): void {
+    if (until < this.#alarm.expiry) this.#alarm.expireAt(until);
+  }
+
+  hasExpired({ grants }: Connection): boolean {
+    return hasEnded(grants, this.#world.now());
+  }
+
+  /** The connections whose grants have ended. */
+  get expired(): Connection[] {
+    return [...this.#connections].filter((connection) => this.hasExpired(connection));
+  }
+
+  /**
+   * Has a new token take the place of the one that a connection came with, and tells it so.
+   * @throws CommandError if the token is not good, or not enough
+   */
+  async renew(connection: Connection, token: string): Promise<void> {
+    const grants = await this.#granted(token);
+    if (connection.closed) return;
+    const heard = [...connection.channels].find((channel) => !maySubscribe(grants, channel));
+    if (heard !== undefined) {
+      throw new CommandError(
+        `cannot renew: the token does not allow '${heard}', to which you are subscribed`,
+      );
+    }
+    if (!fits(connection.channels, grants)) {
+      throw new CommandError(
+        "cannot renew: the names of this connection's channels and grants are too long together",
+      );
+    }
+    this.#connections.grant(connection, grants);
+    this.watch(grants);
+    this.#connections.tell(connection, formatAccepted(grants.until));
+  }
+
+  async #granted(token: string): Promise<Grants> {
+    if (!this.#verify) throw new CommandError("no token is needed here");
+    try {
+      return await this.#verify(token);
+    } catch (error) {
+      if (error instanceof TokenError) throw new CommandError(`the token is not good: ${error.message}`);
+      if (error instanceof NoKeys)
+        throw new CommandError(`cannot check the token: ${error.message}; try again`);
+      throw error;
+    }
+  }
+}
+
+/** When the first of all connections' grants end, in milliseconds since 1970; infinite if none do. */
+export function firstExpiry(connections: Iterable<Connection>): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const { grants } of connections) if (grants) first = Math.min(first, grants.until);
+  return first;
+}

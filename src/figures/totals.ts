@@ -1,0 +1,54 @@
+/** Arithmetic of what objects say of themselves. */
+import type { Figures, Totals } from "../links/messages.ts";
+
+/** Totals of nothing. */
+export function noTotals(): Totals {
+  return {
+    rejected: 0,
+    connections: 0,
+    announcements: 0,
+    messages: 0,
+    subscribes: 0,
+    unsubscribes: 0,
+    pings: 0,
+  };
+}
+
+/** The sum of both. */
+export function sumOf(one: Totals, other: Totals): Totals {
+  return {
+    rejected: one.rejected + other.rejected,
+    connections: one.connections + other.connections,
+    announcements: one.announcements + other.announcements,
+    messages: one.messages + other.messages,
+    subscribes: one.subscribes + other.subscribes,
+    unsubscribes: one.unsubscribes + other.unsubscribes,
+    pings: one.pings + other.pings,
+  };
+}
+
+/** An object's figures, and the epoch of the link on record for it. */
+export interface Answer {
+  epoch: number | undefined;
+  figures: Figures;
+}
+
+/** What linked objects say of themselves, together with what an object says of itself. */
+export function sumOfFigures(own: Figures, answers: Answer[], unreachable: number): Figures {
+  const all = { ...own, unreachable: own.unreachable + unreachable };
+  const channels = new Set(own.channels);
+  for (const { epoch, figures } of answers) {
+    all.totals = sumOf(all.totals, figures.totals);
+    // What is handed over by a link that is still on record has not been taken over yet.
+    if (figures.handover?.period === epoch)
+      all.totals = sumOf(all.totals, figures.handover?.totals ?? noTotals());
+    all.peak += figures.peak;
+    all.connections += figures.connections;
+    all.subscriptions += figures.subscriptions;
+    all.requested += figures.requested;
+    all.objects += figures.objects;
+    all.unreachable += figures.unreachable;
+    for (const channel of figures.channels) channels.add(channel);
+  }
+  return { ...all, channels: [...channels] };
+}

@@ -1,0 +1,108 @@
+/** Announcements on their way from this object to the root of another channel. */
+import type { Batch } from "./messages.ts";
+import type { World } from "./world.ts";
+
+interface Waiting {
+  lines: string;
+  count: number;
+  resolve: (last: number) => void;
+  reject: (cause: unknown) => void;
+}
+
+interface Queue {
+  waiting: Waiting[];
+  /** Characters of what waits or is under way. */
+  buffered: number;
+}
+
+/** More announcements wait for one channel's object than this object will hold. */
+export class QueueFull extends Error {}
+
+/**
+ * Gathers announcements for other channels: one call at a time is under way to each root, and what
+ * comes meanwhile, from whichever connection, goes out together in the next one.
+ */
+export class Forwarding {
+  readonly #world: World;
+  readonly #maxBuffered: number;
+  /** Of the channels to which something is on its way. */
+  readonly #queues = new Map<string, Queue>();
+  #newest = 0;
+
+  /** @param maxBuffered characters that may wait for one channel's object */
+  constructor(world: World, maxBuffered: number) {
+    this.#world = world;
+    this.#maxBuffered = maxBuffered;
+  }
+
+  /**
+   * Has messages, formatted as lines, get neighbouring positions in the order of `channel`.
+   * A call that failed is not repeated, as nobody knows whether it was carried out.
+   * @returns the position of the last one
+   * @throws QueueFull if none was sent; anything else if they may or may not have got positions
+   */
+  forward(channel: string, lines: string, count: number): Promise<number> {
+    const queue = this.#queues.get(channel) ?? this.#open(channel);
+    if (queue.buffered > 0 && queue.buffered + lines.length > this.#maxBuffered) {
+      return Promise.reject(new QueueFull("too many announcements are waiting for it"));
+    }
+    queue.buffered += lines.length;
+    return new Promise((resolve, reject) => queue.waiting.push({ lines, count, resolve, reject }));
+  }
+
+  #open(channel: string): Queue {
+    const queue: Queue = { waiting: [], buffered: 0 };
+    this.#queues.set(channel, queue);
+    this.#world.keep(this.#send(channel, queue));
+    return queue;
+  }
+
+  async #send(channel: string, queue: Queue): Promise<void> {
+    // One turn of the microtask queue, so that what is announced with the first goes with it.
+    await undefined;
+    while (queue.waiting.length > 0) {
+      const batch = queue.waiting.splice(0);
+      const lines = batch.map((part) => part.lines).join("");
+      const count = batch.reduce((sum, part) => sum + part.count, 0);
+      try {
+        let position = (await this.#last(channel, lines, count)) - count;
+        for (const part of batch) {
+          position += part.count;
+          part.resolve(position);
+        }
+      } catch (cause) {
+        for (const part of batch) part.reject(cause);
+      }
+      queue.buffered -= lines.length;
+    }
+    this.#queues.delete(channel);
+  }
+
+  /** The position of the last one. Batch numbers are times, so they rise across the lives of this object. */
+  async #last(channel: string, lines: string, count: number): Promise<number> {
+    for (;;) {
+      this.#newest = Math.max(this.#newest + 1, this.#world.now());
+      const batch: Batch = { from: this.#world.name, number: this.#newest, lines, count };
+      const answer = await this.#world.call(channel, "forward", batch);
+      if ("last" in answer) return answer.last;
+      this.#newest = Math.max(this.#newest, answer.newer);
+    }
+  }
+}
+
+/** Most objects whose newest batch is remembered: enough for all that could have one under way. */
+const MAX_SENDERS = 10_000;
+
+/** The other end: tells a batch that comes after a later one of the same object. */
+export class BatchNumbers {
+  readonly #newest = new Map<string, number>();
+
+  /** Notes a batch; if it is not in order, says the number that it should have exceeded. */
+  newerThan({ from, number }: Batch): number | undefined {
+    const newest = this.#newest.get(from) ?? 0;
+    if (number <= newest) return newest;
+    if (this.#newest.size >= MAX_SENDERS) this.#newest.clear();
+    this.#newest.set(from, number);
+    return undefined;
+  }
+}

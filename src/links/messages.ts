@@ -1,0 +1,184 @@
+/**
+ * What objects say to each other. This file imports nothing, so that it can be read, and kept, by itself.
+ *
+ * A **link** is one object's subscription at another one, so that a channel's listeners form a tree. An
+ * object asks a channel's root for a link, and from then on gets every message of that channel, whatever
+ * the number of its own listeners. The end that asks and receives is in `upstream.ts`, the end that
+ * delivers in `downstream.ts`; announcements go towards a root by `forwarding.ts`.
+ *
+ * Two numbers keep the ends in step when calls are slow, fail, or overtake one another:
+ *
+ * - An **epoch** names one asking of one link. The asker raises it each time it asks anew; whatever
+ *   ends a link says the newest epoch that it means, so it can never end one asked for later.
+ * - A **position** is a message's number in its channel's order. A delivery says after which position it
+ *   goes on, so the receiver drops what it has and notices what it missed.
+ *
+ * A call that fails has been carried out, will be soon, or never is: its caller cannot know.
+ */
+
+/** Every call between objects: what is asked, and the answer. */
+export interface Calls {
+  /** Asks for a link. */
+  link: { ask: LinkRequest; answer: LinkAnswer };
+  /** Ends a link. */
+  unlink: { ask: UnlinkRequest; answer: undefined };
+  /** Carries messages on, down a link. */
+  deliver: { ask: Delivery; answer: DeliveryAnswer };
+  /** Carries announcements to the root of their channel. */
+  forward: { ask: Batch; answer: BatchAnswer };
+  /** A child says whether it has room for more. */
+  fill: { ask: Filling; answer: undefined };
+  /** Asks how many of the connections that want to be let in may be. */
+  claim: { ask: Claim; answer: number };
+  /** Asks an object to claim anew, if what it has claimed is not true any more. */
+  recount: { ask: undefined; answer: undefined };
+  /** Asks what the object says of itself, and in the tree of `all` of those linked to it. */
+  figures: { ask: undefined; answer: Figures };
+  /** Asks what the whole service says of itself; only the root of `all` can tell. */
+  serviceFigures: { ask: undefined; answer: ServiceFigures };
+}
+
+/** What an object does for each call. */
+export type Answering = {
+  [Kind in keyof Calls]: (ask: Calls[Kind]["ask"]) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
+};
+
+export interface LinkRequest {
+  /** Name of the object that asks. */
+  from: string;
+  epoch: number;
+  /** Where a child's connections come from, so that its parent sends more of them there. */
+  region?: string | undefined;
+  /** Totals counted under an earlier link, for the root to keep if it has not yet. */
+  handover?: Handover | undefined;
+  /** Set to ask whether a link with this epoch is still counted on; it is not to be made then. */
+  still?: Still | undefined;
+  /** To a child, from its parent's answer: the epoch of the child's own link that the parent counts on. */
+  vouched?: number | undefined;
+}
+
+/** What an object that asks whether it still has a link knows about it. */
+export interface Still {
+  /** The position of the newest message that has arrived; undefined if it has left memory since. */
+  last: number | undefined;
+}
+
+/**
+ * The position after which deliveries go on; or the epoch that a new request has to exceed; or, from an
+ * object that has no room, the child to ask instead, and the epoch of that child's own link if it has one.
+ */
+export type LinkAnswer =
+  | { after: number }
+  | { newer: number }
+  | { instead: string; vouched?: number | undefined };
+
+export interface UnlinkRequest {
+  /** Name of the object that asks. */
+  from: string;
+  /** Of the link, or of a newer one than that. */
+  epoch: number;
+  handover?: Handover | undefined;
+}
+
+export interface Delivery {
+  channel: string;
+  /** Name of the object that delivers. */
+  from: string;
+  epoch: number;
+  /** The position of the message before the first one here. */
+  after: number;
+  /** How many messages there are. */
+  count: number;
+  /** The messages as lines, one after another. */
+  lines: string;
+  /** Set when these messages may have been delivered before, by a call whose fate is unknown. */
+  again: boolean;
+  /** Set when messages have been lost on this link; then it carries none and ends the link. */
+  lost: boolean;
+}
+
+/** `gone` ends the link: nobody listens there under that epoch. */
+export type DeliveryAnswer = { gone: false } | { gone: true; handover?: Handover | undefined };
+
+/** Announcements for the root of a channel to give neighbouring positions. */
+export interface Batch {
+  /** Name of the object they come from. */
+  from: string;
+  /** Rises from batch to batch, so that one which its sender has given up cannot come after a later one. */
+  number: number;
+  count: number;
+  /** The messages as lines, one after another. */
+  lines: string;
+}
+
+/** Either the position of the last message, or the number that a batch has to exceed to be taken. */
+export type BatchAnswer = { last: number } | { newer: number };
+
+/** What can fill an object up. */
+export type Load = "sockets" | "links";
+
+export interface Filling {
+  child: string;
+  load: Load;
+  full: boolean;
+}
+
+/** What an object tells the root of `all` of its connections, where their number is limited. */
+export interface Claim {
+  /** Name of the object. */
+  from: string;
+  /** Rises from claim to claim, so that one which its sender has given up cannot undo a later one. */
+  number: number;
+  /** How many it has. */
+  held: number;
+  /** How many more want to be let in. */
+  wanted: number;
+}
+
+/** Things counted since the beginning. */
+export interface Totals {
+  rejected: number;
+  connections: number;
+  announcements: number;
+  messages: number;
+  subscribes: number;
+  unsubscribes: number;
+  pings: number;
+}
+
+/**
+ * What an object counted during one link to `all`, handed over to the root of `all` when that link ends.
+ * It names the link, so that the root takes it exactly once: when it removes its record of that very link.
+ */
+export interface Handover {
+  /** The link's epoch. */
+  period: number;
+  totals: Totals;
+  /** The most sockets held at one time. */
+  peak: number;
+}
+
+/** What one object says of itself, or with those below it in the tree of `all`. */
+export interface Figures {
+  totals: Totals;
+  /** What may or may not have been handed over: it counts if the root still has that link's record. */
+  handover: Handover | undefined;
+  connections: number;
+  peak: number;
+  subscriptions: number;
+  /** Subscriptions other than to `all`. */
+  requested: number;
+  /** Names of the channels subscribed to. */
+  channels: string[];
+  /** Objects that hold connections. */
+  objects: number;
+  /** Objects that did not answer; nothing of theirs is counted. */
+  unreachable: number;
+}
+
+export interface ServiceFigures extends Omit<Figures, "handover" | "channels"> {
+  /** Milliseconds since 1970 at which the service was first used. */
+  since: number;
+  /** How many channels have subscribers. */
+  channels: number;
+}

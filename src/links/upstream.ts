@@ -1,0 +1,317 @@
+/** The receiving end of links: the channels that this object hears on behalf of its own listeners. */
+import { dropLines } from "../protocol/frames.ts";
+import type { Log } from "./log.ts";
+import type { Delivery, DeliveryAnswer, Handover } from "./messages.ts";
+import { channelOf, parentOf } from "./names.ts";
+import { retry } from "./retry.ts";
+import type { World } from "./world.ts";
+
+/** Whom links are for. */
+export interface Listeners {
+  /** Whether anyone here wants to hear `channel`. */
+  listens(channel: string): boolean;
+  /** Hands messages of `channel`, as lines, to those who listen; they come `after` a position. */
+  hear(channel: string, lines: string, count: number, after: number): void;
+  /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
+  lose(channel: string): void;
+}
+
+/** What is counted while a link is there, and handed over when it ends. */
+export interface Accounts {
+  /** From now on things count under the link with this epoch. */
+  begin(epoch: number): void;
+  /** Every link asked for up to `epoch` has ended. */
+  end(epoch: number): void;
+  /** What the far side has to take over, until it is known to have it. */
+  readonly handover: Handover | undefined;
+  /** The far side has it. */
+  handedOver(handover: Handover): void;
+}
+
+/** A link that this object has asked for. */
+interface Link {
+  readonly channel: string;
+  /** The object that delivers: the channel's root, or a child of it. */
+  parent: string;
+  epoch: number;
+  /** What the parent's own parent, which named it, vouched for. */
+  vouched: number | undefined;
+  /** The position of the newest message that has arrived; unknown after this object left memory. */
+  last: number | undefined;
+  /** Whether the parent has ever answered that it is linked. */
+  linked: boolean;
+  /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
+  sure: boolean;
+  /** Whether that has been called into question since the parent was last asked. */
+  doubted: boolean;
+  /** Settles when the parent has answered; undefined once it has. */
+  asking: Promise<void> | undefined;
+  /** Those who wait for a position to be reached. */
+  waiting: { position: number; reached: () => void }[];
+}
+
+type Ended = Pick<Link, "channel" | "parent" | "epoch" | "asking">;
+
+/** What storage has of each link asked for, under `upstream:<channel>`. */
+interface LinkRow {
+  parent: string;
+  epoch: number;
+}
+
+const LINK = "upstream:";
+
+/** A link that could not be had: the channel's object did not answer. */
+export class Unreachable extends Error {}
+
+export class Upstream {
+  readonly #world: World;
+  readonly #log: Log;
+  readonly #listeners: Listeners;
+  readonly #accounts: (channel: string) => Accounts | undefined;
+  readonly #hasSlept: boolean;
+  readonly #links = new Map<string, Link>();
+  #newestEpoch = 0;
+  /** Where the connections of this object come from; a child tells its parent. */
+  region = "";
+
+  /**
+   * @param log of this object's own channel; a child learns its position with its link
+   * @param accounts what is counted under the link to a channel, if anything is
+   * @param hasSlept whether this object is sure to have slept, rather than crashed
+   */
+  constructor(
+    world: World,
+    log: Log,
+    listeners: Listeners,
+    accounts: (channel: string) => Accounts | undefined,
+    hasSlept: boolean,
+  ) {
+    this.#world = world;
+    this.#log = log;
+    this.#listeners = listeners;
+    this.#accounts = accounts;
+    this.#hasSlept = hasSlept;
+  }
+
+  /** Whether messages of `channel` arrive here, and others may rely on that. */
+  isLinked(channel: string): boolean {
+    return this.#link(channel)?.sure ?? false;
+  }
+
+  /**
+   * Links this object to `channel`, or makes sure that it still is. When it resolves, and `isLinked` still
+   * says so, messages that get their position from then on will arrive.
+   * @throws Unreachable if the channel's object does not answer
+   */
+  async join(channel: string): Promise<void> {
+    const link = this.#link(channel) ?? this.#ask(channel);
+    if (!link.sure) link.asking ??= this.#untilSure(link);
+    await link.asking;
+  }
+
+  /**
+   * Whether the link to `channel` is the one whose epoch its parent has vouched for, to somebody who is about
+   * to rely on it; for nobody else, as that word may be old. A child has to know its position besides.
+   */
+  isVouchedFor(channel: string, epoch: number | undefined): boolean {
+    const link = this.#link(channel);
+    return link?.linked === true && link.epoch === epoch && this.#log.position !== undefined;
+  }
+
+  /** Has this object make sure of its link to `channel` before others rely on it. */
+  doubt(channel: string): void {
+    const link = this.#link(channel);
+    if (!link) return;
+    link.doubted = true;
+    link.sure = false;
+  }
+
+  /** Ends the link to `channel`; to be called when nobody here listens to it any more. */
+  leave(channel: string): void {
+    const link = this.#link(channel);
+    if (!link) return;
+    this.#drop(link);
+    this.#world.keep(this.#unlink(link));
+  }
+
+  /** Leaves every channel that nobody here listens to: links that a crash left behind. */
+  leaveUnheard(): void {
+    for (const [key] of [...this.#world.store.list(LINK)]) {
+      const channel = key.slice(LINK.length);
+      if (!this.#listeners.listens(channel)) this.leave(channel);
+    }
+  }
+
+  /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
+  deliver(delivery: Delivery): DeliveryAnswer {
+    const link = this.#link(delivery.channel);
+    if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery);
+    const heard = !link.linked || this.#listeners.listens(link.channel);
+    if (heard && !this.#isMissingSome(link, delivery)) {
+      this.#take(link, delivery);
+      return { gone: false };
+    }
+    if (heard) this.#lose(link);
+    else this.#drop(link);
+    return this.#gone(delivery);
+  }
+
+  /** Resolves when a message has been handed on here, or never will be; undefined if that is so already. */
+  reached(channel: string, position: number): Promise<void> | undefined {
+    const link = this.#link(channel);
+    if (!link?.linked) return undefined;
+    if (link.last !== undefined && link.last >= position) return undefined;
+    return new Promise((reached) => link.waiting.push({ position, reached }));
+  }
+
+  #link(channel: string): Link | undefined {
+    const known = this.#links.get(channel);
+    if (known) return known;
+    const row = this.#world.store.get<LinkRow>(LINK + channel);
+    if (!row) return undefined;
+    const last = this.#isOwn(channel) ? this.#log.position : undefined;
+    return this.#add(channel, row, { last, linked: true, sure: this.#hasSlept });
+  }
+
+  #isOwn(channel: string): boolean {
+    return channel === channelOf(this.#world.name);
+  }
+
+  #add(channel: string, row: LinkRow, known: Pick<Link, "last" | "linked" | "sure">): Link {
+    this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
+    const asked = { channel, ...row, vouched: undefined, doubted: false, asking: undefined };
+    const link = { ...asked, ...known, waiting: [] };
+    this.#links.set(channel, link);
+    return link;
+  }
+
+  /** Epochs are times, so they rise across crashes and when storage has been emptied. */
+  #nextEpoch(): number {
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#world.now());
+    return this.#newestEpoch;
+  }
+
+  #ask(channel: string): Link {
+    const parent = (this.#isOwn(channel) && parentOf(this.#world.name)) || channel;
+    const epoch = this.#nextEpoch();
+    this.#ended(channel, epoch - 1);
+    return this.#add(channel, { parent, epoch }, { last: undefined, linked: false, sure: false });
+  }
+
+  async #untilSure(link: Link): Promise<void> {
+    const isOpen = () => !link.sure && this.#links.get(link.channel) === link;
+    try {
+      while (isOpen()) await retry(this.#world, () => this.#request(link), isOpen);
+    } catch (cause) {
+      // Dropped meanwhile: whoever still waits asks anew.
+      if (!isOpen()) return;
+      if (!link.linked) this.#drop(link);
+      throw new Unreachable("no answer from the channel's object", { cause });
+    } finally {
+      link.asking = undefined;
+    }
+  }
+
+  /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
+  async #request(link: Link): Promise<void> {
+    const { channel, parent, epoch, linked, vouched } = link;
+    if (!linked) this.#world.store.put<LinkRow>(LINK + channel, { parent, epoch });
+    const handover = this.#accounts(channel)?.handover;
+    const still = linked ? { last: link.last } : undefined;
+    link.doubted = false;
+    const request = { from: this.#world.name, epoch, region: this.region, handover, still, vouched };
+    const answer = await this.#world.call(parent, "link", request);
+    // It is there even for those who have left meanwhile; what they did counts under it.
+    if ("after" in answer && handover) this.#accounts(channel)?.handedOver(handover);
+    if ("after" in answer && !linked) this.#accounts(channel)?.begin(epoch);
+    if (this.#links.get(channel) !== link) return;
+    if ("instead" in answer) {
+      link.parent = answer.instead;
+      link.vouched = answer.vouched;
+    } else if ("after" in answer) {
+      this.#linked(link, answer.after);
+    } else if (linked) {
+      this.#lose(link);
+    } else {
+      this.#newestEpoch = Math.max(this.#newestEpoch, answer.newer);
+      link.epoch = this.#nextEpoch();
+    }
+  }
+
+  #linked(link: Link, after: number): void {
+    if (this.#isOwn(link.channel) && this.#log.position === undefined) this.#log.begin(after);
+    link.last ??= after;
+    link.linked = true;
+    link.sure = !link.doubted;
+  }
+
+  async #unlink({ channel, parent, epoch, asking }: Ended): Promise<void> {
+    // An unlink that overtook its link would leave that one behind.
+    await asking?.catch(() => {});
+    const handover = this.#handover(channel, epoch);
+    const ask = { from: this.#world.name, epoch, handover };
+    try {
+      await retry(this.#world, () => this.#world.call(parent, "unlink", ask));
+    } catch {
+      // The parent learns it from the answer to its next delivery.
+      return;
+    }
+    if (handover) this.#accounts(channel)?.handedOver(handover);
+    // Nothing else may keep this object in memory until that is written.
+    await this.#world.store.sync();
+  }
+
+  /** Ends the link of a delivery. With totals to hand over it says so once more, to be sure of them. */
+  #gone({ channel, from: parent, epoch }: Delivery): DeliveryAnswer {
+    const handover = this.#handover(channel, epoch);
+    if (handover) this.#world.keep(this.#unlink({ channel, parent, epoch, asking: undefined }));
+    return { gone: true, handover };
+  }
+
+  /** The totals of a link that has ended; if a newer one has been asked for, they go on with that one. */
+  #handover(channel: string, epoch: number): Handover | undefined {
+    if (!this.#links.has(channel)) this.#ended(channel, epoch);
+    return this.#accounts(channel)?.handover;
+  }
+
+  /** Every link to `channel` asked for up to `epoch` has ended. */
+  #ended(channel: string, epoch: number): void {
+    if (this.#isOwn(channel)) this.#log.lose();
+    this.#accounts(channel)?.end(epoch);
+  }
+
+  #lose(link: Link): void {
+    this.#drop(link);
+    this.#listeners.lose(link.channel);
+  }
+
+  #drop(link: Link): void {
+    this.#links.delete(link.channel);
+    this.#world.store.delete(LINK + link.channel);
+    for (const { reached } of link.waiting) reached();
+  }
+
+  /**
+   * True if a message before those in `delivery` never came, or nobody can know: after this object
+   * left memory it trusts the sender's word on what it has, but not about a call that may have been
+   * carried out while it still was in memory.
+   */
+  #isMissingSome(link: Link, { after, again, lost }: Delivery): boolean {
+    return lost || (link.last === undefined ? again : after > link.last);
+  }
+
+  #take(link: Link, { channel, after, count, lines }: Delivery): void {
+    const known = link.last === undefined ? 0 : Math.min(link.last - after, count);
+    if (known < count) {
+      this.#listeners.hear(channel, dropLines(lines, known), count - known, after + known);
+    }
+    link.last = Math.max(link.last ?? 0, after + count);
+    this.#releaseWaiting(link, link.last);
+  }
+
+  #releaseWaiting(link: Link, last: number): void {
+    if (link.waiting.length === 0) return;
+    for (const { position, reached } of link.waiting) if (position <= last) reached();
+    link.waiting = link.waiting.filter(({ position }) => position > last);
+  }
+}

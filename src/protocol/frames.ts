@@ -1,0 +1,72 @@
+/** Frames: lines of UTF-8, as text or as bytes from a client, as text to one. */
+import { isLongerThan, utf8Length } from "./text.ts";
+
+/** What a client sends at a time. */
+export type Frame = string | ArrayBuffer;
+
+/** Most characters in one frame to a client; longer streams go out as several frames. */
+const MAX_FRAME = 65_536;
+
+const LINE_END = 0x0a;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What a waiting frame counts for, in bytes; empty ones count too. */
+export function sizeOf(frame: Frame): number {
+  return 1 + (typeof frame === "string" ? utf8Length(frame) : frame.byteLength);
+}
+
+/** Whether a frame has more than `limit` bytes. */
+export function isTooBig(frame: Frame, limit: number): boolean {
+  return typeof frame === "string" ? isLongerThan(frame, limit) : frame.byteLength > limit;
+}
+
+/** How many lines a frame has; an empty one counts as one, as it costs as much. */
+export function countLines(frame: Frame): number {
+  if (typeof frame === "string") return countEnds(frame.length, (from) => frame.indexOf("\n", from));
+  const bytes = new Uint8Array(frame);
+  return countEnds(bytes.length, (from) => bytes.indexOf(LINE_END, from));
+}
+
+/** The end of a frame also ends its last line. */
+function countEnds(length: number, endFrom: (from: number) => number): number {
+  let lines = 1;
+  for (let end = endFrom(0); end >= 0 && end < length - 1; end = endFrom(end + 1)) lines += 1;
+  return lines;
+}
+
+/** The lines of a frame; a single undefined one if it is not UTF-8. */
+export function linesOf(frame: Frame): (string | undefined)[] {
+  if (typeof frame === "string") return frame.split("\n");
+  try {
+    return decoder.decode(frame).split("\n");
+  } catch {
+    return [undefined];
+  }
+}
+
+/** Cuts lines into frames of whole lines, none longer than MAX_FRAME unless one line is. */
+export function framesOf(lines: string): string[] {
+  if (lines.length <= MAX_FRAME) return lines === "" ? [] : [lines];
+  const frames: string[] = [];
+  for (let from = 0; from < lines.length; ) {
+    const to = endOfFrame(lines, from);
+    frames.push(lines.slice(from, to));
+    from = to;
+  }
+  return frames;
+}
+
+/** Where a frame that begins at `from` ends. */
+function endOfFrame(text: string, from: number): number {
+  if (text.length - from <= MAX_FRAME) return text.length;
+  const end = text.lastIndexOf("\n", from + MAX_FRAME - 1);
+  return (end > from ? end : text.indexOf("\n", from)) + 1;
+}
+
+/** `lines` without the first `n` of them. */
+export function dropLines(lines: string, n: number): string {
+  let from = 0;
+  for (let i = 0; i < n; i++) from = lines.indexOf("\n", from) + 1;
+  return lines.slice(from);
+}

@@ -1,0 +1,263 @@
+/** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
+import { assert } from "../assert.ts";
+import type { Grants } from "../auth/grants.ts";
+import { framesOf } from "../protocol/frames.ts";
+import { type Attachment, isAttachment } from "./attachment.ts";
+import { Outbox } from "./outbox.ts";
+import { type Bucket, newBucket } from "./rate.ts";
+import type { Socket, Sockets } from "./socket.ts";
+
+export interface Connection {
+  readonly socket: Socket;
+  readonly channels: Set<string>;
+  /** What its token allows; undefined on a server without tokens. */
+  grants: Grants | undefined;
+  /** Lines gathered for the next frame. */
+  gathered: string;
+  readonly outbox: Outbox;
+  /** Lines that it may send. */
+  readonly lines: Bucket;
+  /** Lines too many that it may send. */
+  readonly excess: Bucket;
+  /** Whether it has been let in, where the number of connections is limited. */
+  admitted: boolean;
+  closed: boolean;
+}
+
+/**
+ * Holds the sockets and an index from channel to sockets. What is said to them is gathered until
+ * `flush`, which sends each socket one frame with all of it, in the order in which it was said.
+ */
+export class Connections {
+  readonly #sockets: Sockets;
+  readonly #onGathered: () => void;
+  readonly #maxBuffered: number;
+  readonly #bySocket = new Map<Socket, Connection>();
+  readonly #byChannel = new Map<string, Set<Connection>>();
+  readonly #unflushed = new Set<Connection>();
+  /** Lines of one channel in a row, not yet handed to each of its subscribers. */
+  #run: { channel: string; lines: string } | undefined;
+  #subscriptions = 0;
+  #gathered = 0;
+
+  /**
+   * Takes up the sockets that hibernated with this object.
+   * @param maxBuffered bytes that may wait for one client before it counts as too slow
+   * @param onGathered called when something has been gathered, so that a flush is due
+   */
+  constructor(sockets: Sockets, maxBuffered: number, onGathered: () => void) {
+    this.#sockets = sockets;
+    this.#maxBuffered = maxBuffered;
+    this.#onGathered = onGathered;
+    for (const socket of sockets.getWebSockets()) {
+      const attached: unknown = socket.deserializeAttachment();
+      if (!isAttachment(attached)) continue;
+      const connection = this.#add(socket, attached.grants);
+      connection.admitted = true;
+      for (const channel of attached.channels) this.#index(connection, channel);
+    }
+  }
+
+  /** How many connections there are. */
+  get size(): number {
+    return this.#bySocket.size;
+  }
+
+  [Symbol.iterator](): Iterator<Connection> {
+    return this.#bySocket.values();
+  }
+
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
+  /** The channels that have subscribers here. */
+  get channels(): Iterable<string> {
+    return this.#byChannel.keys();
+  }
+
+  /** How many are subscribed to `channel` here. */
+  subscribers(channel: string): number {
+    return this.#byChannel.get(channel)?.size ?? 0;
+  }
+
+  /** Those subscribed to `channel`, as they are now. */
+  subscribersOf(channel: string): Connection[] {
+    return [...(this.#byChannel.get(channel) ?? [])];
+  }
+
+  /** The connection of a socket; undefined once it has been removed. */
+  of(socket: Socket): Connection | undefined {
+    return this.#bySocket.get(socket);
+  }
+
+  /** Takes a new socket in, subscribed to nothing yet. */
+  accept(socket: Socket, grants: Grants | undefined): Connection {
+    this.#sockets.acceptWebSocket(socket);
+    const connection = this.#add(socket, grants);
+    this.#attach(connection);
+    return connection;
+  }
+
+  /** Gives `connection` other grants than it had. */
+  grant(connection: Connection, grants: Grants): void {
+    connection.grants = grants;
+    this.#attach(connection);
+  }
+
+  subscribe(connection: Connection, channel: string): void {
+    assert(!connection.channels.has(channel), "nobody is subscribed twice");
+    this.#endRun();
+    this.#index(connection, channel);
+    this.#attach(connection);
+  }
+
+  unsubscribe(connection: Connection, channel: string): void {
+    assert(connection.channels.has(channel), "who is unsubscribed was subscribed");
+    this.#endRun();
+    this.#unindex(connection, channel);
+    this.#attach(connection);
+  }
+
+  /** Forgets `connection` and its subscriptions. */
+  remove(connection: Connection): void {
+    this.#endRun();
+    for (const channel of connection.channels) this.#unindex(connection, channel);
+    connection.closed = true;
+    this.#bySocket.delete(connection.socket);
+    this.#unflushed.delete(connection);
+  }
+
+  /** Sends what is gathered for `connection`, then closes it and forgets it. */
+  close(connection: Connection, code: number, reason: string): void {
+    this.#endRun();
+    this.#send(connection);
+    this.remove(connection);
+    connection.socket.serializeAttachment(null);
+    try {
+      connection.socket.close(code, reason);
+    } catch {
+      // It was closed from the other side; then there is nothing to do.
+    }
+  }
+
+  /** Gathers a line for one connection. */
+  tell(connection: Connection, line: string): void {
+    if (connection.closed) return;
+    this.#gathered += line.length;
+    this.#endRun();
+    this.#gather(connection, line);
+    this.#onGathered();
+  }
+
+  /** Gathers lines for everyone subscribed to `channel`. */
+  publish(channel: string, lines: string): void {
+    if (!this.#byChannel.has(channel)) return;
+    this.#gathered += lines.length;
+    if (this.#run?.channel === channel) {
+      this.#run.lines += lines;
+      return;
+    }
+    this.#endRun();
+    this.#run = { channel, lines };
+    this.#onGathered();
+  }
+
+  /** Characters gathered since the last flush, however many they are for. */
+  get gathered(): number {
+    return this.#gathered;
+  }
+
+  /** How many sockets something has been gathered for. */
+  get due(): number {
+    return this.#unflushed.size + (this.#run ? this.subscribers(this.#run.channel) : 0);
+  }
+
+  /**
+   * Sends what has been gathered.
+   * @returns those to whom nothing was sent, as they have not taken what was sent to them earlier
+   */
+  flush(): Connection[] {
+    const slow: Connection[] = [];
+    this.#gathered = 0;
+    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run, slow);
+    this.#endRun();
+    for (const connection of this.#unflushed) {
+      if (this.#isSlow(connection)) slow.push(connection);
+      else this.#send(connection);
+    }
+    this.#unflushed.clear();
+    return slow;
+  }
+
+  /** The common case, and the quickest: everyone who is due gets the same. */
+  #flushRun({ channel, lines }: { channel: string; lines: string }, slow: Connection[]): void {
+    this.#run = undefined;
+    const frames = framesOf(lines);
+    for (const connection of this.#byChannel.get(channel) ?? []) {
+      if (this.#isSlow(connection)) slow.push(connection);
+      else connection.outbox.send(frames);
+    }
+  }
+
+  /** Before anything else is gathered or anyone comes or goes, a run must have reached its readers. */
+  #endRun(): void {
+    if (!this.#run) return;
+    const { channel, lines } = this.#run;
+    this.#run = undefined;
+    for (const connection of this.#byChannel.get(channel) ?? []) this.#gather(connection, lines);
+  }
+
+  #gather(connection: Connection, lines: string): void {
+    if (connection.gathered === "") this.#unflushed.add(connection);
+    connection.gathered += lines;
+  }
+
+  /** Whether too much of what was sent to `connection` earlier still waits for its client to take it. */
+  #isSlow({ outbox }: Connection): boolean {
+    return outbox.weight > this.#maxBuffered;
+  }
+
+  #send(connection: Connection): void {
+    const frames = framesOf(connection.gathered);
+    connection.gathered = "";
+    connection.outbox.send(frames);
+  }
+
+  #add(socket: Socket, grants: Grants | undefined): Connection {
+    const connection = {
+      socket,
+      grants,
+      channels: new Set<string>(),
+      gathered: "",
+      outbox: new Outbox(socket),
+      lines: newBucket(),
+      excess: newBucket(),
+      admitted: false,
+      closed: false,
+    };
+    this.#bySocket.set(socket, connection);
+    return connection;
+  }
+
+  #index(connection: Connection, channel: string): void {
+    connection.channels.add(channel);
+    this.#subscriptions += 1;
+    const subscribers = this.#byChannel.get(channel);
+    if (subscribers) subscribers.add(connection);
+    else this.#byChannel.set(channel, new Set([connection]));
+  }
+
+  #unindex(connection: Connection, channel: string): void {
+    connection.channels.delete(channel);
+    this.#subscriptions -= 1;
+    const subscribers = this.#byChannel.get(channel);
+    subscribers?.delete(connection);
+    if (subscribers?.size === 0) this.#byChannel.delete(channel);
+  }
+
+  #attach({ socket, channels, grants }: Connection): void {
+    const attachment: Attachment = { channels: [...channels], ...(grants && { grants }) };
+    socket.serializeAttachment(attachment);
+  }
+}

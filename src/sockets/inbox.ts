@@ -1,0 +1,180 @@
+/** What clients send: frames, lines, and commands, those of one connection strictly one after another. */
+import { POLICY, TOO_BIG } from "../protocol/close-codes.ts";
+import { type ClientLine, type Command, invalid, parseCommand } from "../protocol/commands.ts";
+import { countLines, type Frame, isTooBig, linesOf, sizeOf } from "../protocol/frames.ts";
+import { formatError, formatMessage } from "../protocol/replies.ts";
+import { isLongerThan } from "../protocol/text.ts";
+import type { Connection } from "./connections.ts";
+import { take } from "./rate.ts";
+
+/** A command, or announcements in a row on one channel: those are one step, and get neighbouring positions. */
+export type Step =
+  | Exclude<Command, { kind: "announce" }>
+  /** Of `count` messages, as lines. */
+  | { kind: "announce"; channel: string; lines: string; count: number };
+
+/** A command that cannot be carried out; the message says why, for the client to read. */
+export class CommandError extends Error {}
+
+/** What becomes of what clients send. */
+export interface Carrier {
+  /**
+   * Carries a step out. A promise resolves when it has taken effect everywhere.
+   * @throws CommandError if it cannot be
+   */
+  carryOut(connection: Connection, step: Step): Promise<void> | undefined;
+  tell(connection: Connection, line: string): void;
+  /** Closes a connection that broke a limit, with a WebSocket close code. */
+  close(connection: Connection, code: number, reason: string): void;
+}
+
+export interface InboxLimits {
+  /** Longest line, in bytes, its end not counted. */
+  maxLineBytes: number;
+  /** Bytes of one frame, and of what waits of one connection. */
+  maxBufferedBytes: number;
+  /** Lines that are carried out in a second, and in one burst; as many more get an error. */
+  linesPerSecond: number;
+}
+
+/** A frame that waits. */
+interface Waiting {
+  frame: Frame;
+  /** How many of its lines, from the first, are to be carried out. The others are too many. */
+  allowed: number;
+  /** Bytes that it counts for. */
+  size: number;
+}
+
+/** What one connection has sent, and where in it this object is. */
+interface Queue {
+  /** The frames not yet begun. */
+  frames: Waiting[];
+  /** Their size together. */
+  size: number;
+  /** The lines of the frame that is being carried out; undefined if it was not UTF-8. */
+  lines: (string | undefined)[];
+  allowed: number;
+  next: number;
+}
+
+export class Inbox {
+  readonly #carrier: Carrier;
+  readonly #limits: InboxLimits;
+  readonly #now: () => number;
+  /** Of the connections whose commands are being carried out. */
+  readonly #queues = new Map<Connection, Queue>();
+
+  constructor(carrier: Carrier, limits: InboxLimits, now: () => number) {
+    this.#carrier = carrier;
+    this.#limits = limits;
+    this.#now = now;
+  }
+
+  /** Has everything that `connection` sends wait until `begun` has settled. */
+  begin(connection: Connection, begun: Promise<void>): Promise<void> {
+    return this.#run(connection, begun);
+  }
+
+  /** Takes a frame. Resolves when its commands have been carried out, or they wait behind earlier ones. */
+  receive(connection: Connection, frame: Frame): Promise<void> | undefined {
+    const allowed = this.#allowed(connection, frame);
+    if (allowed === undefined) return undefined;
+    const queue = this.#queues.get(connection);
+    if (!queue) return this.#run(connection, undefined, [{ frame, allowed, size: 0 }]);
+    const size = sizeOf(frame);
+    queue.size += size;
+    if (queue.size > this.#limits.maxBufferedBytes) {
+      this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out");
+    } else queue.frames.push({ frame, allowed, size });
+    return undefined;
+  }
+
+  /** How many lines of a frame are to be carried out; undefined if the connection had to be closed. */
+  #allowed(connection: Connection, frame: Frame): number | undefined {
+    const { maxBufferedBytes, linesPerSecond } = this.#limits;
+    if (isTooBig(frame, maxBufferedBytes)) {
+      this.#carrier.close(connection, TOO_BIG, `a frame has at most ${maxBufferedBytes} bytes`);
+      return undefined;
+    }
+    const lines = countLines(frame);
+    const now = this.#now();
+    const allowed = take(connection.lines, lines, linesPerSecond, now);
+    const tooMany = lines - allowed;
+    if (take(connection.excess, tooMany, linesPerSecond, now) === tooMany) return allowed;
+    this.#carrier.close(connection, POLICY, `far more than ${linesPerSecond} lines a second`);
+    return undefined;
+  }
+
+  async #run(
+    connection: Connection,
+    begun: Promise<void> | undefined,
+    frames: Waiting[] = [],
+  ): Promise<void> {
+    const queue: Queue = { frames, size: 0, lines: [], allowed: 0, next: 0 };
+    this.#queues.set(connection, queue);
+    try {
+      if (begun) await begun;
+      for (let line = this.#take(queue); line && !connection.closed; line = this.#take(queue)) {
+        try {
+          const done = this.#carryOut(connection, line, queue);
+          if (done) await done;
+        } catch (error) {
+          if (!(error instanceof CommandError)) throw error;
+          this.#carrier.tell(connection, formatError(error.message));
+        }
+      }
+    } finally {
+      this.#queues.delete(connection);
+    }
+  }
+
+  #carryOut(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
+    if (line.kind === "empty") return undefined;
+    if (line.kind === "invalid") throw new CommandError(line.why);
+    const step = line.kind === "announce" ? this.#withMore(line.channel, line.message, queue) : line;
+    return this.#carrier.carryOut(connection, step);
+  }
+
+  /** An announcement, and those that follow it on the same channel. */
+  #withMore(channel: string, message: string, queue: Queue): Step {
+    let lines = formatMessage(channel, message);
+    let count = 1;
+    for (;;) {
+      const next = this.#peek(queue);
+      if (next?.kind !== "announce" || next.channel !== channel) break;
+      queue.next += 1;
+      lines += formatMessage(channel, next.message);
+      count += 1;
+    }
+    return { kind: "announce", channel, lines, count };
+  }
+
+  /** The next line, taken out; undefined when none waits. */
+  #take(queue: Queue): ClientLine | undefined {
+    const line = this.#peek(queue);
+    queue.next += 1;
+    return line;
+  }
+
+  #peek(queue: Queue): ClientLine | undefined {
+    while (queue.next >= queue.lines.length) {
+      const waiting = queue.frames.shift();
+      if (!waiting) return undefined;
+      queue.size -= waiting.size;
+      queue.lines = linesOf(waiting.frame);
+      queue.allowed = waiting.allowed;
+      queue.next = 0;
+    }
+    return this.#read(queue.lines[queue.next], queue.next < queue.allowed);
+  }
+
+  #read(line: string | undefined, allowed: boolean): ClientLine {
+    const { maxLineBytes, linesPerSecond } = this.#limits;
+    if (line === "") return { kind: "empty" };
+    if (!allowed) return invalid(`more than ${linesPerSecond} lines a second; this one was ignored`);
+    if (line === undefined) return invalid("a frame was not UTF-8; nothing in it was carried out");
+    if (!isLongerThan(line, maxLineBytes)) return parseCommand(line);
+    return invalid(`a line has at most ${maxLineBytes} bytes; a longer one was ignored`);
+  }
+}

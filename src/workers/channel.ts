@@ -1,0 +1,69 @@
+/**
+ * The Durable Object, the only class there is. The one named `c` is the root of channel `c`: it
+ * orders the channel's messages and sends them to its own sockets and to the objects linked to it. It
+ * is also where the sockets connected at `/c` are, and links to other roots on their behalf.
+ *
+ * This file hands the runtime's events on to `broker/broker.ts`, which does the work.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { readToken } from "../auth/tokens.ts";
+import { Broker } from "../broker/broker.ts";
+import type { Answering, Calls } from "../links/messages.ts";
+import { NO_CODE, PROTOCOL_ERROR } from "../protocol/close-codes.ts";
+import type { Callable, Env } from "./env.ts";
+import { readSettings } from "./settings.ts";
+import { formatElsewhere, formatTaken, parseUpgrade } from "./upgrade.ts";
+import { worldOf } from "./world.ts";
+
+export class Channel extends DurableObject<Env> implements Callable {
+  readonly #broker: Broker;
+
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, env);
+    const { limits, tokens } = readSettings({ ...env });
+    const verify = tokens && ((token: string) => readToken(token, tokens));
+    this.#broker = new Broker(worldOf(context, env), context, limits, verify);
+  }
+
+  /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
+  override fetch(request: Request): Response {
+    const { region, full, grants, subprotocol } = parseUpgrade(request.headers);
+    const elsewhere = this.#broker.placeFor(region, full);
+    if (elsewhere !== undefined) return formatElsewhere(elsewhere);
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.#broker.opened(server, region, grants);
+    return formatTaken(client, subprotocol);
+  }
+
+  override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    this.#broker.received(socket, frame);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#broker.closed(socket);
+    try {
+      if (code === NO_CODE) socket.close();
+      else socket.close(code, reason);
+    } catch {
+      // Nor is 1006 for sending, of a connection that broke off, nor are codes that there are not.
+      socket.close(PROTOCOL_ERROR);
+    }
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#broker.closed(socket);
+  }
+
+  override alarm(): void {
+    this.#broker.alarmed();
+  }
+
+  /** A call from another object. */
+  call<Kind extends keyof Calls>(
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+  ): Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]> {
+    const answering: Answering = this.#broker;
+    return answering[kind](ask);
+  }
+}

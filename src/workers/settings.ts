@@ -1,0 +1,75 @@
+/** The operator's settings: read from the Worker's variables, each with a default. */
+import type { TokenSettings } from "../auth/tokens.ts";
+import { type Limits, readLimits, SettingError, type Variables } from "../broker/limits.ts";
+import { utf8Length } from "../protocol/text.ts";
+
+export interface Settings {
+  limits: Limits;
+  /** Origins from which browsers may connect; undefined means any. */
+  allowedOrigins: string[] | undefined;
+  /** How tokens are checked; undefined means that none is needed. */
+  tokens: TokenSettings | undefined;
+}
+
+/**
+ * Reads the settings.
+ * @throws SettingError naming the first variable that is out of range
+ */
+export function readSettings(variables: Variables): Settings {
+  return {
+    limits: readLimits(variables),
+    allowedOrigins: origins(variables, "ALLOWED_ORIGINS"),
+    tokens: tokens(variables),
+  };
+}
+
+function text(variables: Variables, name: string): string | undefined {
+  const value = variables[name];
+  if (value === undefined || value === "") return undefined;
+  if (typeof value === "string") return value;
+  throw new SettingError(`${name} must be text`);
+}
+
+function origins(variables: Variables, name: string): string[] | undefined {
+  const list = text(variables, name);
+  return list?.split(/[\s,]+/).map((origin) => {
+    if (isOrigin(origin)) return origin;
+    throw new SettingError(
+      `${name} must be origins like 'https://example.com', separated by commas, not '${origin}'`,
+    );
+  });
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text && !text.includes("*");
+}
+
+/** RFC 7518, section 3.2: a key for HS256 has at least the size of what it makes. */
+const LEAST_SECRET = 32;
+
+function tokens(variables: Variables): TokenSettings | undefined {
+  const secret = text(variables, "TOKEN_SECRET");
+  const keys = text(variables, "TOKEN_JWKS_URL");
+  const audience = text(variables, "TOKEN_AUDIENCE");
+  if (secret !== undefined && keys !== undefined) {
+    throw new SettingError("only one of TOKEN_SECRET and TOKEN_JWKS_URL may be set");
+  }
+  if (secret !== undefined) {
+    if (utf8Length(secret) >= LEAST_SECRET) return { secret, audience };
+    throw new SettingError(`TOKEN_SECRET must have at least ${LEAST_SECRET} bytes, chosen at random`);
+  }
+  if (keys !== undefined) {
+    if (isSafeUrl(keys)) return { keys, audience };
+    throw new SettingError("TOKEN_JWKS_URL must be a URL that begins with https://, without a password");
+  }
+  if (audience === undefined) return undefined;
+  throw new SettingError("TOKEN_AUDIENCE needs TOKEN_SECRET or TOKEN_JWKS_URL");
+}
+
+/** Keys that come over a network in the clear could be anyone's. */
+function isSafeUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, username, password } = new URL(url);
+  if (username !== "" || password !== "") return false;
+  return protocol === "https:" || (protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname));
+}

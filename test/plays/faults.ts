@@ -1,0 +1,61 @@
+/** Commands that cannot be carried out. */
+import { alice } from "./people.ts";
+import { error, type Play } from "./play.ts";
+
+export const faults: Play[] = [
+  {
+    title: "what is no command is an error each, and its neighbours are carried out",
+    steps: [
+      alice.connects("/x"),
+      alice.sends("announce x 1\nhello\nannounce x 2\nPING\nping \n ping\nannounce x 3"),
+      alice.reads("x!1", error(/unknown/), "x!2", ...Array(3).fill(error(/unknown/)), "x!3"),
+      alice.sends(
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "{}",
+        " ",
+        "!",
+        "x!hi",
+        "\u0000",
+        "😀",
+        "announce x 4",
+      ),
+      alice.reads(...Array(8).fill(error(/unknown/)), "x!4"),
+      alice.sends("Subscribe y", "ANNOUNCE x hi", "subscribed y", "__proto__", "constructor y", "toString"),
+      alice.reads(...Array(6).fill(error(/unknown/))),
+    ],
+  },
+  {
+    title: "a command with a part missing is an error, and its neighbours are carried out",
+    steps: [
+      alice.connects("/x"),
+      alice.sends("announce x 1\nannounce x\nannounce x \nannounce\nannounce \nannounce  x hi\nannounce x 2"),
+      alice.reads(
+        "x!1",
+        error(/message is missing/),
+        error(/message is missing/),
+        error(/announce/),
+        error(/name is missing/),
+        error(/name is missing/),
+        "x!2",
+      ),
+      alice.sends("subscribe", "subscribe ", "unsubscribe", "unsubscribe  \r", "announce x 3"),
+      alice.reads(...Array(4).fill(error(/name is missing/)), "x!3"),
+    ],
+  },
+  {
+    title: "a name with '!' or a control character is an error, and changes no subscription",
+    steps: [
+      alice.connects("/x"),
+      alice.sends("subscribe x!y\nannounce x!y hi\nunsubscribe x!\nannounce x 1"),
+      alice.reads(...Array(3).fill(error(/'!'/)), "x!1"),
+      alice.sends(
+        "subscribe \ty",
+        "announce \u0000 hi",
+        "unsubscribe x\u007f",
+        "announce x\r hi",
+        "announce x 2",
+      ),
+      alice.reads(...Array(4).fill(error(/control character/)), "x!2"),
+    ],
+  },
+];

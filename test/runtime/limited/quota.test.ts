@@ -1,0 +1,116 @@
+/** How many connections there may be, with a CLIENT_LIMIT of 4 that holds for the whole service. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { say } from "../cast.ts";
+import { Client, closeAll } from "../client.ts";
+import { crash, evict, evictAll, hold, keys, rows, settleQuickly, startAfresh, unique } from "../service.ts";
+
+settleQuickly();
+
+beforeEach(() => startAfresh());
+afterEach(closeAll);
+
+const LIMIT = 4;
+
+/** Connects everyone who may, at channels of their own but for the first two. */
+function fill(): Promise<Client[]> {
+  const room = unique("room");
+  return Promise.all([room, room, unique("room"), ""].map((channel) => Client.connect(channel)));
+}
+
+/** Connects one too many, and shows that it is told so. */
+async function expectBusy(channel: string): Promise<void> {
+  const client = await Client.open(channel);
+  client.send("announce all from one too many\nping");
+  expect(await client.line()).toBe("debug!busy");
+  expect(await client.closed).toEqual({
+    code: 1013,
+    reason: "the service has as many connections as it may; try again later",
+  });
+}
+
+test("as many as may be are let in, and one more is told that the service is busy", async () => {
+  const clients = await fill();
+  const [first, ...others] = clients;
+  if (!first) throw new Error("nobody is there");
+  await expectBusy("");
+  await expectBusy(unique("room"));
+  await say(first, "all", ...clients);
+  expect(await first.info()).toMatchObject({
+    "client-limit": String(LIMIT),
+    "limit rejected connections": "2",
+    "current connections": String(LIMIT),
+    "total connections": String(LIMIT),
+  });
+  await others[0]?.close();
+  // Its object tells the root of `all` before it has nothing left to do.
+  await evictAll();
+  const successor = await Client.connect(unique("room"));
+  await expectBusy(unique("room"));
+  await say(successor, "all", first, successor);
+});
+
+test("many at once are let in up to the limit, whatever their objects", async () => {
+  const channels = ["", "", unique("room"), unique("room"), unique("room"), unique("room"), unique("room")];
+  const clients = await Promise.all(channels.map((channel) => Client.open(channel)));
+  const greetings = await Promise.all(clients.map((client) => client.line()));
+  expect(greetings.filter((line) => line === "debug!connected...")).toHaveLength(LIMIT);
+  expect(greetings.filter((line) => line === "debug!busy")).toHaveLength(channels.length - LIMIT);
+});
+
+test("the count outlives memory", async () => {
+  const clients = await fill();
+  await evictAll();
+  await expectBusy(unique("room"));
+  for (const client of clients.slice(2)) await client.close();
+  await evictAll();
+  await Promise.all([Client.connect(unique("room")), Client.connect(unique("room"))]);
+  await expectBusy(unique("room"));
+});
+
+test("connections that a crash ended make room, though nobody tells", async () => {
+  const room = unique("room");
+  const clients = await Promise.all(["", "", room, room].map((channel) => Client.connect(channel)));
+  await crash(room);
+  for (const client of clients.slice(2)) expect((await client.closed).code).toBe(1006);
+  // Whoever is refused has the root ask one object whether it still has what it said.
+  for (;;) {
+    const client = await Client.open(unique("room"));
+    const line = await client.line();
+    await evictAll();
+    if (line !== "debug!busy") break;
+  }
+  await Client.connect(unique("room"));
+  await expectBusy(unique("room"));
+});
+
+test("while nobody counts, everyone is let in; who was one too many is told later", async () => {
+  const claim = hold("all", "claim");
+  const room = unique("room");
+  const clients = await Promise.all(Array.from({ length: LIMIT + 1 }, () => Client.connect(room)));
+  const [first] = clients;
+  if (!first) throw new Error("nobody is there");
+  await say(first, room, ...clients);
+  claim.release();
+  const ended = await Promise.race(clients.map((client) => client.closed));
+  expect(ended).toMatchObject({ code: 1013 });
+  await evictAll();
+  expect(clients.filter((client) => !client.hasEnded)).toHaveLength(LIMIT);
+  await expectBusy(unique("room"));
+});
+
+test("counting leaves nothing behind, neither of those let in nor of those refused", async () => {
+  const room = unique("room");
+  const clients = await Promise.all(["", room, room, room].map((channel) => Client.connect(channel)));
+  const refused = unique("room");
+  await expectBusy(refused);
+  await evict(refused);
+  expect(await keys(refused)).toEqual([]);
+  expect(await rows("all", "held:")).toEqual([
+    ["held:all", 1],
+    [`held:${room}`, 3],
+  ]);
+  for (const client of clients) await client.close();
+  await evictAll();
+  expect(await keys("all", "held:")).toEqual([]);
+  expect(await keys(room)).toEqual([]);
+});

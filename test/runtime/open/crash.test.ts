@@ -1,0 +1,351 @@
+/**
+ * Objects crash at any moment: what they held in memory and their sockets are gone, their storage
+ * stays. Clients of other objects must either go on having missed nothing, or be told to come back;
+ * and what the crash left behind must be found and removed by ordinary traffic.
+ */
+import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
+import { describe, expect, test } from "vitest";
+import { expectNoMore, gather, say, sendAll } from "../cast.ts";
+import { Client } from "../client.ts";
+import {
+  crash,
+  crashBusy,
+  evict,
+  evictAll,
+  failOnce,
+  hold,
+  keys,
+  object,
+  rows,
+  settleQuickly,
+  unique,
+} from "../service.ts";
+
+settleQuickly();
+
+const take = gather(26);
+
+/** What a client is told whose stream would have a hole. */
+const TOLD_TO_RETURN = { code: 1013, reason: expect.stringMatching(/missing.*connect again/) };
+
+describe("a root that was at rest", () => {
+  test("loses its own sockets, and nobody else misses anything", async () => {
+    const { room, home, local, far, idle, lobby } = take();
+    await sendAll([idle], "subscribe all");
+    await say(local, room, local, far);
+    await evict(room);
+    await crash(room);
+    expect(await local.closed).toMatchObject({ code: 1006 });
+
+    await say(lobby, room, far);
+    const again = await Client.connect(room);
+    await say(again, room, again, far);
+    await say(far, room, again, far);
+    await say(far, "all", idle, again);
+    expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
+    await expectNoMore(again, far, idle, lobby);
+  });
+
+  test("may crash time and again", async () => {
+    const { room, far, lobby } = take();
+    for (let round = 0; round < 5; round++) {
+      await say(lobby, room, far);
+      await evict(room);
+      await crash(room);
+    }
+    await say(lobby, room, far);
+    await expectNoMore(far, lobby);
+  });
+});
+
+describe("a root that was in the middle of deliveries", () => {
+  const wakes: [string, (room: string, lobby: Client) => Promise<unknown>][] = [
+    ["a connection to it", (room) => Client.connect(room)],
+    ["an announcement from another object", (room, lobby) => sendAll([lobby], `announce ${room} 1`)],
+    ["a subscription from another object", (room, lobby) => sendAll([lobby], `subscribe ${room}`)],
+  ];
+  test.each(wakes)("has its listeners elsewhere told, once woken by %s", async (_, wake) => {
+    const { room, home, local, far, idle, lobby } = take();
+    await sendAll([idle], "subscribe all");
+    await crashBusy(room);
+    expect(await local.closed).toMatchObject({ code: 1006 });
+    await wake(room, lobby);
+    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    expect(await far.untilClosed()).toEqual([]);
+
+    // Others of the same home have missed nothing, and the way to the channel is open again.
+    await say(lobby, "all", idle);
+    const again = await Client.connect(home);
+    await sendAll([again, idle], `subscribe ${room}`);
+    await say(idle, room, again, idle);
+    expect(await rows(room, `downstream:${home}`)).toEqual([
+      [`downstream:${home}`, expect.objectContaining({ lost: false })],
+    ]);
+    await expectNoMore(idle, again);
+  });
+
+  test("wakes by itself to have them told", async () => {
+    const { room, home, local, far, idle } = take();
+    const delivery = hold(home, "deliver");
+    local.send(`announce ${room} 1\nannounce ${room} 2`);
+    expect(await local.lines(2)).toEqual([`${room}!1`, `${room}!2`]);
+    await delivery.begun();
+    local.send(`announce ${room} 3`);
+    expect(await local.line()).toBe(`${room}!3`);
+    await crash(room);
+    delivery.release();
+    expect(await runDurableObjectAlarm(object(room))).toBe(true);
+
+    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    const heard = await far.untilClosed();
+    expect([[], [`${room}!1`, `${room}!2`]]).toContainEqual(heard);
+    await expectNoMore(idle);
+  });
+
+  test("has them told even if they cannot be reached at first", async () => {
+    const { room, home, far, lobby } = take();
+    await crashBusy(room);
+    failOnce(home, "deliver", "before");
+    await sendAll([lobby], `announce ${room} 1`);
+    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+  });
+
+  test("has nobody told twice", async () => {
+    const { room, home, far, lobby } = take();
+    await crashBusy(room);
+    failOnce(home, "deliver", "after");
+    await sendAll([lobby], `announce ${room} 1`);
+    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    const again = await Client.connect(home);
+    await sendAll([again], `subscribe ${room}`);
+    await say(lobby, room, again);
+    await expectNoMore(again);
+  });
+});
+
+describe("a home", () => {
+  test("leaves links behind that the next messages remove", async () => {
+    const { room, home, local, far, idle, lobby } = take();
+    await sendAll([local], "subscribe all");
+    await crash(home);
+    for (const client of [far, idle]) expect(await client.closed).toMatchObject({ code: 1006 });
+    expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
+    await say(local, room, local);
+    await say(lobby, "all", local);
+    await evictAll();
+    expect(await keys(room, "downstream:")).toEqual([]);
+    expect(await keys("all")).not.toContain(`downstream:${home}`);
+    expect(await rows(home)).toEqual([]);
+    await expectNoMore(local, lobby);
+  });
+
+  test("removes them itself when it is used again", async () => {
+    const { room, home, local, lobby } = take();
+    await crash(home);
+    const again = await Client.connect(home);
+    await evictAll();
+    expect(await keys(room, "downstream:")).toEqual([]);
+    expect(await keys(home, "upstream:")).toEqual(["upstream:all"]);
+    await sendAll([again], `subscribe ${room}`);
+    await say(lobby, room, local, again);
+    await expectNoMore(local, again);
+  });
+
+  test("can be subscribed again before the roots have noticed", async () => {
+    const { room, home, local, lobby } = take();
+    for (let round = 0; round < 5; round++) {
+      await crash(home);
+      const again = await Client.connect(home);
+      const under = ["a", "b", "c"].map((letter) => `${room}!${round}${letter}`);
+      lobby.send(`announce ${room} ${round}a`);
+      again.send(`subscribe ${room}`);
+      lobby.send(`announce ${room} ${round}b\nannounce ${room} ${round}c`);
+      const heard = await again.ping();
+      expect(await local.lines(3)).toEqual(under);
+      local.send(`announce ${room} ${round} end`);
+      heard.push(...(await again.until(`${room}!${round} end`)));
+      // How many came before the subscription is open, but from then on there is no gap.
+      expect(heard).toEqual(under.slice(under.length - heard.length));
+      expect(await local.line()).toBe(`${room}!${round} end`);
+    }
+    await expectNoMore(local);
+  });
+
+  test("has said nothing twice when it crashes with announcements under way", async () => {
+    const { room, home, local, far } = take();
+    const each = 10;
+    for (let i = 0; i < each; i++) far.send(`announce ${room} ${i}`);
+    await crash(home);
+    await far.closed;
+    await evictAll();
+    const heard = await local.ping();
+    // Some may be lost with their sender, but those that came did so in order.
+    expect(heard).toEqual(Array.from({ length: heard.length }, (_, i) => `${room}!${i}`));
+  });
+});
+
+describe("a call that fails", () => {
+  test.each(["before", "after"] as const)("%s a delivery was taken is made up for", async (when) => {
+    const { room, home, local, far, idle } = take();
+    await say(local, room, local, far);
+    failOnce(home, "deliver", when);
+    for (let n = 0; n < 3; n++) await say(local, room, local, far);
+    await say(far, room, local, far);
+    await expectNoMore(local, far, idle);
+  });
+
+  test.each(["before", "after"] as const)("%s a link was made is made up for", async (when) => {
+    const { local, far, idle } = take();
+    const third = unique("third");
+    failOnce(third, "link", when);
+    await sendAll([far], `subscribe ${third}`);
+    await say(local, third, far);
+    await say(far, third, far);
+    await expectNoMore(far, idle);
+  });
+
+  test.each(["before", "after"] as const)("%s a link was ended is made up for", async (when) => {
+    const { room, local, far } = take();
+    failOnce(room, "unlink", when);
+    await sendAll([far], `unsubscribe ${room}`);
+    await evictAll();
+    expect(await keys(room, "downstream:")).toEqual([]);
+    await say(local, room, local);
+    await sendAll([far], `subscribe ${room}`);
+    await say(local, room, local, far);
+    await expectNoMore(local, far);
+  });
+
+  test.each([
+    { when: "before", placed: [] },
+    { when: "after", placed: ["doubtful"] },
+  ] as const)("$when an announcement was placed is told to who announced", async ({ when, placed }) => {
+    const { room, local, far } = take();
+    failOnce(room, "forward", when);
+    far.send(`announce ${room} doubtful`);
+    const replies = await far.ping();
+    far.send(`announce ${room} next`);
+    replies.push(...(await far.until(`${room}!next`)));
+    const isError = (line: string) => line.startsWith("debug!error an announcement may be lost");
+    expect(replies.filter(isError)).toHaveLength(1);
+    const messages = placed.map((message) => `${room}!${message}`);
+    expect(replies.filter((line) => !isError(line))).toEqual(messages);
+    expect(await local.until(`${room}!next`)).toEqual(messages);
+    await expectNoMore(local, far);
+  });
+});
+
+test("a subscription to a channel whose object crashes holds, or is refused", async () => {
+  const { local, far } = take();
+  for (let round = 0; round < 10; round++) {
+    const third = unique("third");
+    far.send(`subscribe ${third}`);
+    const [replies] = await Promise.all([far.ping(), crash(third)]);
+    if (replies.length > 0) {
+      expect(replies).toEqual([expect.stringMatching(/^debug!error cannot subscribe: /)]);
+      await sendAll([far], `subscribe ${third}`);
+    }
+    await say(local, third, far);
+    await say(far, third, far);
+  }
+  await expectNoMore(local, far);
+});
+
+test("a message that a crashing object took is heard, or its listeners are told", async () => {
+  const { home, local } = take();
+  for (let round = 0; round < 10; round++) {
+    const third = unique("third");
+    const listener = await Client.connect(home);
+    await sendAll([listener], `subscribe ${third}`);
+    local.send(`announce ${third} message`);
+    const [replies] = await Promise.all([local.ping(), crash(third)]);
+    await sendAll([local], `announce ${third} end`);
+    const heard = await listener.until(`${third}!end`).catch(() => undefined);
+    if (!heard) expect(await listener.closed).toEqual(TOLD_TO_RETURN);
+    else if (replies.length === 0) expect(heard).toEqual([`${third}!message`]);
+    else expect([[], [`${third}!message`]]).toContainEqual(heard);
+    await listener.close();
+  }
+  await expectNoMore(local);
+});
+
+// Behind what needs somebody in the lobby, as that is empty after this.
+describe("the root of 'all'", () => {
+  test("loses its own sockets, and nobody else misses anything if it was at rest", async () => {
+    const { room, local, far, idle, lobby } = take();
+    await sendAll([local, far, idle], "subscribe all");
+    await say(far, "all", local, far, idle);
+    await evict("all");
+    await crash("all");
+    expect(await lobby.closed).toMatchObject({ code: 1006 });
+    const again = await Client.connect();
+    await say(again, "all", again, local, far, idle);
+    await say(far, "all", again, local, far, idle);
+    await say(far, room, local, far);
+    await expectNoMore(again, local, far, idle);
+  });
+
+  test("has those told who hear it, and no others, if it was in the middle of deliveries", async () => {
+    const { room, local, far, idle } = take();
+    await sendAll([idle], "subscribe all");
+    await crashBusy("all");
+    const again = await Client.connect();
+    expect(await idle.closed).toEqual(TOLD_TO_RETURN);
+    await say(local, room, local, far);
+    await say(far, room, local, far);
+
+    // Their object is linked to `all` again on its own, so they can come to hear it again.
+    await evictAll();
+    await sendAll([far, local], "subscribe all");
+    await say(again, "all", again, local, far);
+    await expectNoMore(again, local, far);
+  });
+
+  test("is not needed for channels to work", async () => {
+    const { room, far, local } = take();
+    const link = hold("all", "link");
+    const home = unique("home");
+    // It is greeted although its object's link to `all` is still being asked for.
+    const cut = await Client.connect(home);
+    await sendAll([cut], `subscribe ${room}`);
+    await say(cut, room, cut, local, far);
+    await say(local, room, cut, local, far);
+    link.release();
+    await sendAll([cut], "subscribe all");
+    await say(local, "all", cut);
+    await expectNoMore(cut, local, far);
+  });
+});
+
+test("after a crash of everything all works again, and nothing is left of what was", async () => {
+  const before = take();
+  await abortAllDurableObjects();
+  for (const client of [before.local, before.far, before.idle, before.lobby]) {
+    expect(await client.closed).toMatchObject({ code: 1006 });
+  }
+
+  const { room, home } = before;
+  const [local, far, lobby] = await Promise.all([
+    Client.connect(room),
+    Client.connect(home),
+    Client.connect(),
+  ]);
+  await sendAll([far], `subscribe ${room}`);
+  await say(local, room, local, far);
+  await say(far, room, local, far);
+  await say(lobby, "all", local, far, lobby);
+  await evictAll();
+
+  expect((await keys("all", "downstream:")).sort()).toEqual(
+    [`downstream:${home}`, `downstream:${room}`].sort(),
+  );
+  expect(await lobby.info()).toMatchObject({
+    "current connections": "3",
+    "current channels": "3",
+    "current subscriptions": "6",
+    "user-requested subscriptions": "3",
+    objects: "3",
+    "unreachable objects": "0",
+  });
+  await expectNoMore(local, far, lobby);
+});

@@ -1,0 +1,19 @@
+/** How announcements get to the root of a channel elsewhere. */
+import { expect, test } from "vitest";
+import { Client } from "../client.ts";
+import { intercept, unique } from "../service.ts";
+
+test("10,000 announcements in a frame, for a channel elsewhere, are one call", async () => {
+  const [home, channel] = [unique("home"), unique("elsewhere")];
+  const listener = await Client.connect(channel);
+  const publisher = await Client.connect(home);
+  let calls = 0;
+  intercept(channel, "forward", (carryOut) => {
+    calls += 1;
+    return carryOut();
+  });
+  publisher.send(Array.from({ length: 10_000 }, (_, i) => `announce ${channel} ${i}`).join("\n"));
+  expect(await publisher.ping()).toEqual([]);
+  expect(await listener.lines(10_000)).toEqual(Array.from({ length: 10_000 }, (_, i) => `${channel}!${i}`));
+  expect(calls).toBe(1);
+});

@@ -1,0 +1,219 @@
+/**
+ * Objects leave memory at any moment at which they have nothing to do, their sockets open. Whoever is
+ * subscribed must hear what comes next once, in order, and whoever is not must hear nothing.
+ *
+ * All announcements are numbered, and what a client reads is compared line by line, so a line too few,
+ * too many or out of place shows. That nothing else was on its way is shown by a `ping` after every
+ * object has been evicted, as an eviction waits for all that the object still has to do.
+ */
+import { describe, expect, test } from "vitest";
+import { type Cast, expectNoMore, gather, say, sendAll } from "../cast.ts";
+import { Client, isTime } from "../client.ts";
+import { evict, evictAll, hold, keys, rows, settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+const kinds = ["home", "root", "all", "everything"] as const;
+type Kind = (typeof kinds)[number];
+
+function evictKind(kind: Kind, { room, home }: Cast): Promise<void> {
+  return kind === "everything" ? evictAll() : evict({ home, root: room, all: "all" }[kind]);
+}
+
+/** What is evicted before each step, over and over again. */
+const orders: Kind[][] = [
+  ["home"],
+  ["root"],
+  ["all"],
+  ["everything"],
+  ["home", "root"],
+  ["root", "home"],
+  ["home", "root", "all"],
+  ["everything", "home"],
+];
+
+const take = gather(orders.length + 3 * kinds.length + 7);
+
+describe("one step at a time", () => {
+  test.each(orders.map((order) => ({ order })))("with evictions of $order in turn", async ({ order }) => {
+    const cast = take();
+    let evictions = 0;
+    const evictNext = () => evictKind(order[evictions++ % order.length] ?? "everything", cast);
+    const { room, home, local, far, idle, lobby } = cast;
+    const third = unique("third");
+    const everyone = [local, far, idle, lobby];
+    const newcomers: Client[] = [];
+
+    const steps = [
+      () => sendAll(everyone, "subscribe all"),
+      () => say(local, room, local, far),
+      () => say(far, room, local, far),
+      () => say(lobby, room, local, far),
+      () => say(lobby, "all", ...everyone),
+      () => say(idle, "all", ...everyone),
+      () => sendAll([far], `unsubscribe ${room}`),
+      () => say(local, room, local),
+      // The next line that `far` reads is this one, so the one before was not for it.
+      () => say(local, "all", ...everyone),
+      () => sendAll([far, idle], `subscribe ${room}\nsubscribe ${third}`),
+      () => say(idle, room, local, far, idle),
+      () => say(lobby, third, far, idle),
+      async () => {
+        const newcomer = await Client.connect(room);
+        newcomers.push(newcomer);
+        await say(newcomer, room, local, far, idle, newcomer);
+      },
+      async () => {
+        await far.close();
+        await say(local, room, local, idle, ...newcomers);
+      },
+      () => say(lobby, third, idle),
+    ];
+    for (const step of steps) {
+      await evictNext();
+      await step();
+    }
+    await expectNoMore(local, idle, lobby, ...newcomers);
+
+    expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
+    await evictNext();
+    await idle.close();
+    await evictAll();
+    expect(await keys(room, "downstream:")).toEqual([]);
+    expect(await keys("all")).not.toContain(`downstream:${home}`);
+    expect(await rows(home)).toEqual([]);
+    for (const client of [local, lobby, ...newcomers]) await client.close();
+  });
+});
+
+describe("with work under way", () => {
+  test.each(kinds)("an eviction of %s right behind announcements from two objects", async (kind) => {
+    const cast = take();
+    const { room, local, far } = cast;
+    const rounds = 4;
+    const each = 5;
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < each; i++) {
+        local.send(`announce ${room} local ${round * each + i}`);
+        far.send(`announce ${room} far ${round * each + i}`);
+      }
+      await evictKind(kind, cast);
+    }
+    const heard = await local.lines(2 * rounds * each);
+    for (const who of ["local", "far"]) {
+      const own = heard.filter((line) => line.startsWith(`${room}!${who} `));
+      expect(own).toEqual(Array.from({ length: rounds * each }, (_, i) => `${room}!${who} ${i}`));
+    }
+    expect(await far.lines(heard.length)).toEqual(heard);
+    await expectNoMore(local, far);
+  });
+
+  test.each(kinds)("an eviction of %s right behind a mixture of commands", async (kind) => {
+    const cast = take();
+    const { room, local, far } = cast;
+    const third = unique("third");
+    far.send(`subscribe ${third}\nannounce ${third} 1\nannounce ${room} 1\nunsubscribe ${room}`);
+    const evicted = evictKind(kind, cast);
+    far.send(`announce ${room} 2\nannounce ${third} 2\nsubscribe ${room}\nannounce ${room} 3\nping`);
+    await evicted;
+    const lines = await far.lines(5);
+    expect(lines.filter(isTime)).toHaveLength(1);
+    expect(lines.filter((line) => line.startsWith(room))).toEqual([`${room}!1`, `${room}!3`]);
+    expect(lines.filter((line) => line.startsWith(third))).toEqual([`${third}!1`, `${third}!2`]);
+    expect(await local.lines(3)).toEqual([`${room}!1`, `${room}!2`, `${room}!3`]);
+    await expectNoMore(local, far);
+  });
+
+  test("an eviction of a home waits for a command that waits for another object", async () => {
+    const cast = take();
+    const { home, room, local, far } = cast;
+    const third = unique("third");
+    const link = hold(third, "link");
+    far.send(`subscribe ${third}\nannounce ${third} 1\nannounce ${room} 1`);
+    await link.begun();
+    const evicted = evict(home);
+    far.send(`announce ${third} 2\nannounce ${room} 2\nping`);
+    link.release();
+    await evicted;
+    const lines = await far.lines(5);
+    expect(lines.filter((line) => line.startsWith(third))).toEqual([`${third}!1`, `${third}!2`]);
+    expect(lines.filter((line) => line.startsWith(room))).toEqual([`${room}!1`, `${room}!2`]);
+    expect(await local.lines(2)).toEqual([`${room}!1`, `${room}!2`]);
+    await expectNoMore(local, far);
+  });
+
+  test("an eviction of a root waits for a delivery that is under way", async () => {
+    const { home, room, local, far } = take();
+    const delivery = hold(home, "deliver");
+    local.send(`announce ${room} 1`);
+    await delivery.begun();
+    const evicted = evict(room);
+    local.send(`announce ${room} 2\nannounce ${room} 3`);
+    expect(await local.lines(3)).toEqual([`${room}!1`, `${room}!2`, `${room}!3`]);
+    delivery.release();
+    await evicted;
+    expect(await far.lines(3)).toEqual([`${room}!1`, `${room}!2`, `${room}!3`]);
+    await expectNoMore(local, far);
+  });
+});
+
+describe("the reply to a ping", () => {
+  test.each(kinds)("comes after the connection's own message when %s has just slept", async (kind) => {
+    const cast = take();
+    const { room, local, far } = cast;
+    for (let n = 1; n <= 3; n++) {
+      await evictKind(kind, cast);
+      far.send(`announce ${room} ${n}`);
+      expect(await far.ping()).toEqual([`${room}!${n}`]);
+      expect(await local.line()).toBe(`${room}!${n}`);
+    }
+    await expectNoMore(local, far);
+  });
+});
+
+test("a channel that sleeps wakes for an object that has never had to do with it", async () => {
+  const { room, local, far } = take();
+  const stranger = take().idle;
+  for (let n = 1; n <= 3; n++) {
+    await evictAll();
+    stranger.send(`announce ${room} ${n}\nannounce ${room} ${n} again`);
+    expect(await stranger.ping()).toEqual([]);
+    for (const client of [local, far]) {
+      expect(await client.lines(2)).toEqual([`${room}!${n}`, `${room}!${n} again`]);
+    }
+  }
+  await expectNoMore(local, far, stranger);
+});
+
+test("a sleeping home without listeners ends its link when it is told", async () => {
+  const { room, home, local, far, idle } = take();
+  await evictAll();
+  await sendAll([far], `unsubscribe ${room}`);
+  await evictAll();
+  expect(await keys(room, "downstream:")).toEqual([]);
+  expect(await keys(home, "upstream:")).toEqual(["upstream:all"]);
+  await say(local, room, local);
+  await expectNoMore(local, far, idle);
+});
+
+test("an object without sockets of its own has written all down when it leaves memory", async () => {
+  const { local, far } = take();
+  const third = unique("third");
+  await sendAll([far], `subscribe ${third}`);
+  for (let round = 0; round < 10; round++) {
+    await say(local, third, far);
+    await evict(third);
+    expect(await rows(third, "order")).toEqual([["order", expect.objectContaining({ busy: false })]]);
+  }
+});
+
+test("a sleeping object answers a client that ends its connection, with a code or without", async () => {
+  const { room, local, far } = take();
+  await evictAll();
+  expect(await far.close(4321, "tired")).toEqual({ code: 4321, reason: "tired" });
+  // A browser's `close()` sends no code, and waits long for an answer.
+  const { code } = await local.closeWithoutCode();
+  expect([1000, 1005]).toContain(code);
+  await evictAll();
+  expect(await keys("all")).not.toContain(`downstream:${room}`);
+});

@@ -1,0 +1,265 @@
+/**
+ * Tokens that are checked with public keys: which keys and algorithms do, and when keys are fetched. In the
+ * runtime, because it is whose cryptography there is that decides.
+ */
+import {
+  base64url,
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  type JWK,
+} from "jose";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { readToken } from "../../../src/auth/tokens.ts";
+import { NoKeys, TokenError } from "../../../src/auth/verify.ts";
+import { pass, stopClock } from "../clock.ts";
+import { EVERYTHING, mint, SECRET, sign } from "../mint.ts";
+import { unique } from "../service.ts";
+
+stopClock();
+
+interface Pair {
+  alg: string;
+  privateKey: CryptoKey;
+  publicKey: CryptoKey;
+  jwk: JWK & { kid: string };
+}
+
+async function pair(alg: string): Promise<Pair> {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+  const jwk = await exportJWK(publicKey);
+  return { alg, privateKey, publicKey, jwk: { ...jwk, alg, kid: await calculateJwkThumbprint(jwk) } };
+}
+
+/** A token made with one key of a pair, which names the other. */
+function issue({ alg, privateKey, jwk: { kid } }: Pair, claims: Record<string, unknown> = EVERYTHING) {
+  return sign({ alg, kid }, claims, privateKey);
+}
+
+let first: Pair;
+let second: Pair;
+
+beforeAll(async () => {
+  [first, second] = await Promise.all([pair("ES256"), pair("ES256")]);
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+/** How often a key server that none knew before was asked, and what it answers. */
+interface KeyServer {
+  settings: { keys: string; audience: string | undefined };
+  asked: number;
+  answer: (signal: AbortSignal | null | undefined) => Response | Promise<Response>;
+}
+
+function keyServer(...jwks: unknown[]): KeyServer {
+  const url = `https://${unique("keys")}.test/jwks.json`;
+  const server: KeyServer = {
+    settings: { keys: url, audience: undefined },
+    asked: 0,
+    answer: () => Response.json({ keys: jwks }),
+  };
+  vi.stubGlobal("fetch", async (input: RequestInfo, init?: RequestInit) => {
+    expect(new Request(input).url).toBe(url);
+    server.asked += 1;
+    return server.answer(init?.signal);
+  });
+  return server;
+}
+
+/** Why a token is not good. */
+async function fault(token: string, { settings }: KeyServer): Promise<string> {
+  const outcome = await readToken(token, settings).catch((error: unknown) => error);
+  if (!(outcome instanceof TokenError)) throw new Error(`taken, or failed: ${JSON.stringify(outcome)}`);
+  return outcome.message;
+}
+
+describe("a token made with a private key", () => {
+  test.each([
+    ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+    ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+  ])("of %s is good", async (alg) => {
+    const made = await pair(alg);
+    const server = keyServer(first.jwk, made.jwk);
+    expect(await readToken(await issue(made), server.settings)).toMatchObject(EVERYTHING);
+    // Without a name for the key too, as there is one of its kind.
+    if (alg !== "ES256") await readToken(await sign({ alg }, EVERYTHING, made.privateKey), server.settings);
+    expect(server.asked).toBe(1);
+  });
+
+  test("has to have good claims too", async () => {
+    const server = keyServer(first.jwk);
+    const settings = { ...server.settings, audience: "fanout" };
+    await readToken(await issue(first, { aud: "fanout" }), settings);
+    await expect(readToken(await issue(first), settings)).rejects.toThrow("its claim 'aud' is missing");
+    expect(await fault(await issue(first, { exp: 1 }), server)).toBe("it has expired");
+    expect(await fault(await issue(first, { exp: undefined }), server)).toBe("its claim 'exp' is missing");
+    expect(await fault(await issue(first, { subscribe: "*" }), server)).toMatch(/not a list/);
+  });
+
+  test("has to be made with the key that it names", async () => {
+    const server = keyServer(first.jwk, second.jwk);
+    const forged = await sign({ alg: "ES256", kid: second.jwk.kid }, EVERYTHING, first.privateKey);
+    expect(await fault(forged, server)).toBe("its signature is wrong");
+    const nameless = await sign({ alg: "ES256" }, EVERYTHING, first.privateKey);
+    expect(await fault(nameless, server)).toBe("it does not name a key that is known here");
+  });
+
+  test("cannot bring its own key along", async () => {
+    const server = keyServer(second.jwk);
+    const { kid: _, ...jwk } = first.jwk;
+    for (const more of [{ jwk }, { jku: "https://evil.test/" }, { x5u: "https://evil.test/" }, { x5c: [] }]) {
+      const header = { alg: "ES256", kid: second.jwk.kid, ...more };
+      expect(await fault(await sign(header, EVERYTHING, first.privateKey), server)).toMatch(/signature/);
+    }
+  });
+});
+
+describe("a token made with something else", () => {
+  const notAccepted = "its algorithm is not one that is accepted here";
+
+  test("as a secret, like the public key itself, is not good", async () => {
+    const rsa = await pair("RS256");
+    const oct = { kty: "oct", k: base64url.encode(SECRET), alg: "HS256", kid: "oct" };
+    const server = keyServer(rsa.jwk, oct);
+    await readToken(await issue(rsa), server.settings);
+    const spki = await exportSPKI(rsa.publicKey);
+    const secrets = [spki, spki.trim(), JSON.stringify(rsa.jwk), rsa.jwk.n ?? "", SECRET];
+    for (const secret of secrets) {
+      for (const alg of ["HS256", "HS384", "HS512"]) {
+        for (const kid of [rsa.jwk.kid, "oct", undefined]) {
+          const key = new TextEncoder().encode(secret.padEnd(64));
+          expect(await fault(await sign({ alg, kid }, EVERYTHING, key), server)).toBe(notAccepted);
+        }
+      }
+      expect(await fault(await mint(EVERYTHING, secret), server)).toBe(notAccepted);
+    }
+  });
+
+  test("is refused without asking for keys", async () => {
+    const server = keyServer(first.jwk);
+    expect(await fault(await mint(EVERYTHING), server)).toBe(notAccepted);
+    for (const token of ["", "...", "a.b.c", "x".repeat(5_000)]) await fault(token, server);
+    expect(server.asked).toBe(0);
+  });
+});
+
+describe("keys", () => {
+  test("are fetched once for many tokens", async () => {
+    const server = keyServer(first.jwk, second.jwk);
+    for (const made of [first, second, first]) {
+      expect(await readToken(await issue(made), server.settings)).toMatchObject(EVERYTHING);
+    }
+    expect(await fault(`${(await issue(first)).slice(0, -9)}AAAAAAAAA`, server)).toMatch(/signature/);
+    expect(server.asked).toBe(1);
+  });
+
+  test("that a token names and nobody knows are looked for, every 30 seconds at most", async () => {
+    const server = keyServer(first.jwk);
+    await readToken(await issue(first), server.settings);
+    server.answer = () => Response.json({ keys: [first.jwk, second.jwk] });
+    for (let i = 0; i < 3; i++) {
+      pass(9);
+      expect(await fault(await issue(second), server)).toBe("it does not name a key that is known here");
+    }
+    expect(server.asked).toBe(1);
+    pass(4);
+    await readToken(await issue(second), server.settings);
+    await readToken(await issue(first), server.settings);
+    expect(server.asked).toBe(2);
+  });
+
+  test("that are withdrawn are good for 10 minutes more", async () => {
+    const server = keyServer(first.jwk, second.jwk);
+    await readToken(await issue(first), server.settings);
+    server.answer = () => Response.json({ keys: [second.jwk] });
+    pass(590);
+    await readToken(await issue(first), server.settings);
+    pass(20);
+    expect(await fault(await issue(first), server)).toBe("it does not name a key that is known here");
+    await readToken(await issue(second), server.settings);
+  });
+
+  const failures: [what: string, answer: KeyServer["answer"]][] = [
+    ["not reached", () => Promise.reject(new TypeError("Network connection lost."))],
+    ["answered with 500", () => new Response("no", { status: 500 })],
+    ["answered with 404 and keys", () => Response.json({ keys: [first.jwk] }, { status: 404 })],
+    [
+      "sent elsewhere",
+      () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } }),
+    ],
+    ["answered with nothing", () => new Response("")],
+    ["answered with a page", () => new Response("<html>")],
+    ["answered with other JSON", () => Response.json([first.jwk])],
+    ["answered with null", () => Response.json(null)],
+    ["answered with keys that are none", () => Response.json({ keys: ["a", 1, null] })],
+    [
+      "answered with a key that is broken",
+      () => Response.json({ keys: [{ ...first.jwk, x: "AA", y: "AA" }] }),
+    ],
+    [
+      "cut off",
+      () =>
+        new Response(
+          new ReadableStream({
+            start(stream) {
+              stream.enqueue(new TextEncoder().encode('{"keys":['));
+              stream.error(new Error("cut off"));
+            },
+          }),
+        ),
+    ],
+  ];
+
+  test.each(failures)("that are %s let nobody in, until they can be had", async (_, answer) => {
+    const server = keyServer(first.jwk);
+    const { answer: good } = server;
+    server.answer = answer;
+    for (let i = 0; i < 2; i++) {
+      await expect(readToken(await issue(first), server.settings)).rejects.toThrow(NoKeys);
+    }
+    server.answer = good;
+    pass(601);
+    expect(await readToken(await issue(first), server.settings)).toMatchObject(EVERYTHING);
+  });
+
+  test("that do not come are not waited for forever", async () => {
+    const limits: number[] = [];
+    vi.spyOn(AbortSignal, "timeout").mockImplementation((milliseconds) => {
+      limits.push(milliseconds);
+      return AbortSignal.abort(new DOMException("too late", "TimeoutError"));
+    });
+    const server = keyServer(first.jwk);
+    const { answer: good } = server;
+    server.answer = (signal) =>
+      new Promise((_, reject) => {
+        if (signal?.aborted) reject(signal.reason);
+      });
+    await expect(readToken(await issue(first), server.settings)).rejects.toThrow(NoKeys);
+    expect(limits).toEqual([5_000]);
+    server.answer = good;
+    await readToken(await issue(first), server.settings);
+  });
+
+  test("are kept while they cannot be fetched anew for a token that names another one", async () => {
+    const server = keyServer(first.jwk);
+    await readToken(await issue(first), server.settings);
+    pass(60);
+    server.answer = () => new Response("no", { status: 500 });
+    await expect(readToken(await issue(second), server.settings)).rejects.toThrow(NoKeys);
+    expect(await readToken(await issue(first), server.settings)).toMatchObject(EVERYTHING);
+  });
+
+  test("of one server are not those of another", async () => {
+    const one = keyServer(first.jwk);
+    await readToken(await issue(first), one.settings);
+    const other = keyServer(second.jwk);
+    expect(await fault(await issue(first), other)).toBe("it does not name a key that is known here");
+    await readToken(await issue(second), other.settings);
+  });
+});

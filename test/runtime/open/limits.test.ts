@@ -1,0 +1,306 @@
+/** What a client may not exceed, what it is told if it does, and that nobody else suffers from it. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { readLimits } from "../../../src/broker/limits.ts";
+import { MAX_NAME_BYTES } from "../../../src/protocol/channels.ts";
+import { utf8Length } from "../../../src/protocol/text.ts";
+import { fits } from "../../../src/sockets/attachment.ts";
+import { Connections } from "../../../src/sockets/connections.ts";
+import { expectNoMore, say, sendAll } from "../cast.ts";
+import { Client } from "../client.ts";
+import { evict, evictAll, hold, keys, settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+// The tests run with the figures of wrangler.toml, which are the defaults.
+const { maxLineBytes, maxChannelsPerConnection, maxBufferedBytes, linesPerSecond } = readLimits({});
+
+const scripts = [
+  { script: "ASCII", character: "a" },
+  { script: "Latin-1", character: "\u00e9" },
+  { script: "Chinese", character: "\u6f22" },
+  { script: "emoji", character: "\u{1f600}" },
+];
+
+/** Text of so many bytes, all but the last few of which repeat `part`. */
+function textOf(bytes: number, part: string): string {
+  const size = utf8Length(part);
+  return part.repeat(Math.floor(bytes / size)) + "z".repeat(bytes % size);
+}
+
+describe("a line", () => {
+  test.each(scripts)("has its length counted in bytes, with $script in it", async ({ character }) => {
+    const room = unique("room");
+    const [announcer, listener] = await Promise.all([Client.connect(room), Client.connect(room)]);
+    const command = `announce ${room} `;
+    const longest = textOf(maxLineBytes - command.length, character);
+    const commands = [`${command}before`, command + longest, `${command}${longest}z`, `${command}after`];
+    const refusal = expect.stringMatching(new RegExp(`^debug!error .*${maxLineBytes} bytes`));
+
+    announcer.send(commands.join("\n"));
+    const before = [`${room}!before`, `${room}!${longest}`];
+    expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
+    announcer.send(new TextEncoder().encode(commands.join("\n")));
+    expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
+    const heard = [...before, `${room}!after`];
+    expect(await listener.lines(2 * heard.length)).toEqual([...heard, ...heard]);
+    expect(await listener.ping()).toEqual([]);
+  });
+});
+
+describe("a frame", () => {
+  const kinds = [
+    { kind: "text", make: (text: string) => text },
+    { kind: "binary", make: (text: string) => new TextEncoder().encode(text) },
+  ];
+
+  test.each(kinds)("of $kind is limited in size", async ({ make }) => {
+    const room = unique("room");
+    const [client, giant, listener] = await Promise.all([
+      Client.connect(room),
+      Client.connect(room),
+      Client.connect(room),
+    ]);
+    const start = `announce ${room} before\n`;
+    const longest = start + textOf(maxBufferedBytes - start.length, "\u00e9");
+    client.send(make(longest));
+    expect(await client.ping()).toEqual([
+      `${room}!before`,
+      expect.stringMatching(/^debug!error a line has at most/),
+    ]);
+    giant.send(make(`${longest}z`));
+    expect(await giant.closed).toEqual({
+      code: 1009,
+      reason: `a frame has at most ${maxBufferedBytes} bytes`,
+    });
+    expect(await listener.ping()).toEqual([`${room}!before`]);
+    await say(client, room, client, listener);
+  });
+});
+
+describe("lines a second", () => {
+  const many = (lines: number) => Array.from({ length: lines }, () => "ping").join("\n");
+  const times = async (client: Client, count: number) => {
+    for (const line of await client.lines(count)) expect(line).toMatch(/^\d{10}$/);
+  };
+  const refusal = `debug!error more than ${linesPerSecond} lines a second; this one was ignored`;
+
+  // Each client sends one frame, so that no time passes between its lines.
+  test.each([
+    ["text", (text: string) => text],
+    ["binary", (text: string) => new TextEncoder().encode(text)],
+  ])("as %s are limited", async (_, make) => {
+    const [within, beyond, neighbour] = await Promise.all([
+      Client.connect(),
+      Client.connect(),
+      Client.connect(),
+    ]);
+    within.send(make(many(linesPerSecond)));
+    beyond.send(make(`${many(linesPerSecond)}\nannounce all ignored\nping\n\n`));
+    await times(within, linesPerSecond);
+    await times(beyond, linesPerSecond);
+    expect(await beyond.lines(2)).toEqual([refusal, refusal]);
+    expect(await neighbour.ping()).toEqual([]);
+  });
+
+  test("are refused, and from twice as many on the connection is closed", async () => {
+    const room = unique("room");
+    const [bold, rude, neighbour] = await Promise.all([
+      Client.connect(room),
+      Client.connect(room),
+      Client.connect(room),
+    ]);
+    bold.send(many(2 * linesPerSecond));
+    rude.send(`announce ${room} unheard\n${many(2 * linesPerSecond)}`);
+    await times(bold, linesPerSecond);
+    expect(new Set(await bold.lines(linesPerSecond))).toEqual(new Set([refusal]));
+    expect(await rude.closed).toEqual({
+      code: 1008,
+      reason: `far more than ${linesPerSecond} lines a second`,
+    });
+    await say(neighbour, room, neighbour, bold);
+  });
+});
+
+describe("channels of one connection", () => {
+  test("are limited in number, `all` included", async () => {
+    const [client, other] = await Promise.all([Client.connect(), Client.connect()]);
+    const prefix = unique("many");
+    const names = Array.from({ length: maxChannelsPerConnection - 1 }, (_, i) => `${prefix}-${i}`);
+    const [first = "", ...rest] = names;
+    await sendAll([client], names.map((name) => `subscribe ${name}`).join("\n"));
+
+    const extra = unique("extra");
+    client.send(`subscribe ${extra}`);
+    const refusal = expect.stringMatching(
+      new RegExp(`^debug!error cannot subscribe: .*${maxChannelsPerConnection}`),
+    );
+    expect(await client.ping()).toEqual([refusal]);
+    // Those that it has can be asked for again.
+    await sendAll([client], `subscribe ${first}\nsubscribe all`);
+    await evict("all");
+    for (const name of [...names.slice(0, 3), ...names.slice(-3)]) await say(other, name, client);
+    await sendAll([other], `announce ${extra} unheard`);
+    await sendAll([client], `unsubscribe ${first}\nsubscribe ${extra}`);
+    await say(other, extra, client);
+    client.send(`subscribe ${first}`);
+    expect(await client.ping()).toEqual([refusal]);
+    for (const name of rest.slice(0, 3)) await say(other, name, client);
+    await client.close();
+  });
+
+  test("are limited in the length of all their names", async () => {
+    const mixture = scripts.map(({ character }) => character).join("");
+    const client = await Client.connect(unique("home"));
+    const neighbour = await Client.connect(unique("neighbour"));
+    const prefix = unique("long");
+    const names = Array.from({ length: 70 }, (_, i) => {
+      const start = `${prefix}-${i}-`;
+      return start + textOf(MAX_NAME_BYTES - start.length, mixture);
+    });
+    client.send(names.map((name) => `subscribe ${name}`).join("\n"));
+    const replies = await client.ping();
+    expect(new Set(replies)).toEqual(
+      new Set([expect.stringMatching(/^debug!error cannot subscribe: .*names.*too long/)]),
+    );
+    // All are equally long, so it is the last ones that were refused.
+    const held = names.slice(0, names.length - replies.length);
+    expect(held.length).toBeGreaterThanOrEqual(50);
+
+    await evictAll();
+    client.send(names.map((name) => `announce ${name} 1`).join("\n"));
+    expect((await client.ping()).sort()).toEqual(held.map((name) => `${name}!1`).sort());
+    await sendAll([client], `unsubscribe ${held[0]}\nunsubscribe ${held[1]}`);
+    const short = unique("short");
+    await sendAll([client], `subscribe ${short}`);
+    await say(neighbour, short, client);
+    await client.close();
+  });
+
+  test("always fit into what outlives the object's time in memory", () => {
+    const character = fc.oneof(
+      fc.constantFrom(...scripts.map((each) => each.character)),
+      fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    );
+    const text = fc
+      .tuple(fc.array(character, { minLength: 1, maxLength: 4 }), fc.integer({ min: 1, max: MAX_NAME_BYTES }))
+      .map(([characters, length]) => characters.join("").repeat(length).slice(0, length));
+    const name = text.filter((candidate) => utf8Length(candidate) <= MAX_NAME_BYTES);
+    const names = fc.uniqueArray(name, { minLength: 20, maxLength: 150, size: "max" });
+
+    const connections = new Connections(
+      { acceptWebSocket: () => {}, getWebSockets: () => [] },
+      maxBufferedBytes,
+      () => {},
+    );
+    const { 1: socket } = new WebSocketPair();
+    let refused = 0;
+    fc.assert(
+      fc.property(names, (wanted) => {
+        const connection = connections.accept(socket, undefined);
+        for (const channel of wanted) {
+          // This throws if the names are too long for the runtime.
+          if (fits([...connection.channels, channel], undefined)) connections.subscribe(connection, channel);
+          else refused += 1;
+        }
+        expect(socket.deserializeAttachment()).toEqual({ channels: [...connection.channels] });
+        connections.remove(connection);
+      }),
+      // To find the least failing example of names so long would take minutes.
+      { numRuns: 60, endOnFailure: true },
+    );
+    // Else nothing was tried.
+    expect(refused).toBeGreaterThan(0);
+    expect(() => socket.serializeAttachment({ channels: ["x".repeat(16_384)] })).toThrow();
+  });
+});
+
+describe("what may wait", () => {
+  // A waiting frame counts for one more than its length, so that empty ones count too.
+  const frame = "x".repeat(maxLineBytes - 1);
+  const frames = maxBufferedBytes / maxLineBytes;
+
+  test("of one connection's commands is limited", async () => {
+    const home = unique("home");
+    const [patient, greedy, neighbour] = await Promise.all([
+      Client.connect(home),
+      Client.connect(home),
+      Client.connect(home),
+    ]);
+    const third = unique("third");
+    const link = hold(third, "link");
+    for (const client of [patient, greedy]) client.send(`subscribe ${third}`);
+    await link.begun();
+    for (const client of [patient, greedy]) for (let i = 0; i < frames; i++) client.send(frame);
+    greedy.send("\n");
+    expect(await greedy.closed).toEqual({
+      code: 1008,
+      reason: expect.stringMatching(/too many commands.*waiting/),
+    });
+    await say(neighbour, home, neighbour, patient);
+
+    link.release();
+    // To each of its frames, of which none is a command there is. Not even a `ping` could wait with them.
+    const replies = [await patient.line()];
+    replies.push(...(await patient.ping()));
+    expect(replies).toHaveLength(frames);
+    expect(new Set(replies)).toEqual(new Set([expect.stringMatching(/^debug!error unknown command/)]));
+    await say(neighbour, third, patient);
+    await patient.close();
+    await evictAll();
+    expect(await keys(third, "downstream:")).toEqual([]);
+    await expectNoMore(neighbour);
+  });
+
+  test("of announcements for one channel is limited", async () => {
+    const home = unique("home");
+    const room = unique("room");
+    const command = `announce ${room} `;
+    const listener = await Client.connect(room);
+    const announcers = await Promise.all(Array.from({ length: frames + 4 }, () => Client.connect(home)));
+    const [first, ...others] = announcers;
+    const announcement = hold(room, "forward");
+    first?.send(`${command}first`);
+    await announcement.begun();
+    for (const [i, client] of others.entries()) {
+      client.send(`${command}${i} ${"x".repeat(maxLineBytes - command.length - 4)}\nping`);
+    }
+    // What cannot wait is refused at once, before anything that waits has been carried out.
+    const refusals = await others.at(-1)?.untilTime();
+    expect(refusals).toEqual([expect.stringMatching(/^debug!error cannot announce: too many.*waiting/)]);
+    announcement.release();
+
+    const replies = await Promise.all(others.slice(0, -1).map((client) => client.untilTime()));
+    const numbers = replies.flatMap((reply, i) => (reply.length === 0 ? [i] : []));
+    expect(numbers.length).toBeGreaterThanOrEqual(frames - 1);
+    const heard = await listener.lines(1 + numbers.length);
+    expect(heard[0]).toBe(`${room}!first`);
+    const got = heard.slice(1).map((line) => Number(line.slice(room.length + 1).split(" ")[0]));
+    expect(got.sort((a, b) => a - b)).toEqual(numbers);
+    await expectNoMore(listener);
+    for (const client of announcers) await client.close();
+  });
+
+  test("for an object that does not take deliveries is limited", async () => {
+    const home = unique("home");
+    const room = unique("room");
+    const [local, far, idle] = await Promise.all([
+      Client.connect(room),
+      Client.connect(home),
+      Client.connect(home),
+    ]);
+    await sendAll([far], `subscribe ${room}`);
+    const delivery = hold(home, "deliver");
+    const command = `announce ${room} `;
+    const message = "x".repeat(maxLineBytes - command.length);
+    for (let i = 0; i < frames + 1; i++) local.send(command + message);
+    expect(new Set(await local.ping())).toEqual(new Set([`${room}!${message}`]));
+    await delivery.begun();
+    delivery.release();
+    expect(await far.closed).toEqual({ code: 1013, reason: expect.stringMatching(/missing/) });
+
+    await sendAll([idle], `subscribe ${room}`);
+    await say(local, room, local, idle);
+    await expectNoMore(local, idle);
+  });
+});

@@ -1,0 +1,99 @@
+/** What becomes of calls that fail, by the cause that the runtime gives: who is told, and how often it is tried. */
+import { exports } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { expectNoMore, gather, say, sendAll } from "../cast.ts";
+import { Client } from "../client.ts";
+import { type Call, failure, intercept, settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+const cast = gather(4);
+
+/** Has the next calls fail, one for each of `failures`; the function returned tells how many came in all. */
+function fail(name: string, call: Call, ...failures: Error[]): () => number {
+  let calls = 0;
+  intercept(name, call, (carryOut) => {
+    const error = failures[calls];
+    calls += 1;
+    if (error) throw error;
+    return carryOut();
+  });
+  return () => calls;
+}
+
+const network = () => failure("retryable");
+const overload = () => failure("overloaded");
+const bug = () => new Error("our own code threw, as a test had it");
+
+describe("an announcement", () => {
+  test.each([
+    [
+      "that an overloaded object refuses",
+      overload,
+      "debug!error an announcement may be lost: its channel's object is overloaded",
+    ],
+    [
+      "that the network loses",
+      network,
+      "debug!error an announcement may be lost: its channel's object does not answer",
+    ],
+    [
+      "that fails by our own fault",
+      bug,
+      "debug!error an announcement may be lost: its channel's object does not answer",
+    ],
+  ])("%s is not repeated, and its publisher is told", async (_, error, told) => {
+    const { room, local, far, lobby } = cast();
+    const calls = fail(room, "forward", error());
+    lobby.send(`announce ${room} lost`);
+    expect(await lobby.ping()).toEqual([told]);
+    expect(calls()).toBe(1);
+    // Its next one is placed, and nothing else was.
+    await say(lobby, room, local, far);
+    await expectNoMore(local, far);
+  });
+});
+
+describe("a subscription", () => {
+  test.each([
+    ["is had after four failures of the network", [network(), network(), network(), network()], 5, true],
+    ["is given up after five of them", Array.from({ length: 5 }, network), 5, false],
+    ["is had when an object is overloaded once", [overload()], 2, true],
+    ["is given up when it still is, after the longest wait", [overload(), overload()], 2, false],
+    ["is given up at once when our own code throws", [bug()], 1, false],
+  ])("%s", async (_, failures, tried, had) => {
+    const room = unique("room");
+    const [local, far] = await Promise.all([Client.connect(room), Client.connect(unique("home"))]);
+    const calls = fail(room, "link", ...failures);
+    far.send(`subscribe ${room}`);
+    const refusal = "debug!error cannot subscribe: the channel's object does not answer; try again";
+    expect(await far.ping()).toEqual(had ? [] : [refusal]);
+    expect(calls()).toBe(tried);
+    await sendAll([far], `subscribe ${room}`);
+    await say(local, room, local, far);
+  });
+});
+
+test("a connection at an object that does not answer is refused with a sentence", async () => {
+  const room = unique("room");
+  const calls = fail(room, "fetch", overload());
+  const upgrade = { headers: { Upgrade: "websocket" } };
+  const response = await exports.default.fetch(`http://fanout.test/${room}`, upgrade);
+  expect(response.status).toBe(503);
+  expect(await response.text()).toBe("The channel's object does not answer; try again later.\n");
+  expect(calls()).toBe(1);
+  const client = await Client.connect(room);
+  await say(client, room, client);
+});
+
+test("a home that is overloaded is asked once more, then closed for; others are served meanwhile", async () => {
+  const { room, home, local, far, idle } = cast();
+  const calls = fail(home, "deliver", overload(), overload());
+  await say(local, room, local);
+  expect(await far.closed).toEqual({ code: 1013, reason: "messages may be missing; connect again" });
+  // The third one says that messages are lost.
+  expect(calls()).toBe(3);
+  await sendAll([idle], `subscribe ${room}`);
+  await say(local, room, local, idle);
+  await expectNoMore(local, idle);
+});

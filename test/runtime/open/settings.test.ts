@@ -1,0 +1,118 @@
+/** The settings that say who may come in: what becomes of wrong ones, and what goes without them. */
+import { exports } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import worker from "../../../src/worker.ts";
+import { wrongSettings } from "../../unit/workers/wrong-settings.ts";
+import { sendAll } from "../cast.ts";
+import { Client } from "../client.ts";
+import { bearer, mint, SECRET } from "../mint.ts";
+import { settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+/** The status of the answer to a request for a page. */
+async function status(variables: Record<string, unknown>, headers: Record<string, string>): Promise<number> {
+  const request = new Request("http://fanout.test/", { headers });
+  const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
+  if (response.status === 403) expect(await response.text()).toBe("Pages of this origin may not connect.\n");
+  return response.status;
+}
+
+describe("settings that are wrong", () => {
+  test.each(wrongSettings)("as %s let nobody in, and whoever comes is told why", async (_, settings) => {
+    const headers = { Upgrade: "websocket", Origin: "https://example.com", ...bearer(await mint()) };
+    for (const { variables, says } of settings) {
+      const request = new Request("http://fanout.test/room", { headers });
+      const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
+      expect(response.status).toBe(500);
+      expect(await response.text()).toBe(`This server's settings are wrong: ${says}.\n`);
+    }
+  });
+});
+
+describe("allowed origins", () => {
+  test("are any, if none is set", async () => {
+    for (const origin of ["https://example.com", "null", "", "nonsense"]) {
+      expect(await status({}, { Origin: origin })).toBe(200);
+      expect(await status({ ALLOWED_ORIGINS: "" }, { Origin: origin })).toBe(200);
+    }
+  });
+
+  test("keep pages of others out, but not clients that name none", async () => {
+    const variables = { ALLOWED_ORIGINS: "https://example.com" };
+    expect(await status(variables, { Origin: "https://example.com" })).toBe(200);
+    expect(await status(variables, {})).toBe(200);
+    const others = [
+      ...[
+        "http://example.com",
+        "https://example.com:8443",
+        "https://example.com.evil.test",
+        "https://a.example.com",
+      ],
+      ...["https://example.com/", "https://example.com, https://evil.test", "example.com", "null", "*", ""],
+      ...["https://EXAMPLE.com", "https://evil.test/https://example.com"],
+    ];
+    for (const origin of others) {
+      expect([origin, await status(variables, { Origin: origin })]).toEqual([origin, 403]);
+    }
+  });
+
+  test("may be several, separated by commas, spaces or lines", async () => {
+    const list = ["https://example.com", "http://localhost:5173", "https://[::1]:8443"];
+    for (const separator of [",", ", ", " ", "\n", " ,\n"]) {
+      const variables = { ALLOWED_ORIGINS: list.join(separator) };
+      for (const origin of list) expect(await status(variables, { Origin: origin })).toBe(200);
+      expect(await status(variables, { Origin: "http://localhost:5174" })).toBe(403);
+    }
+  });
+
+  test("come before tokens, and do not stand in for them", async () => {
+    const variables = { ALLOWED_ORIGINS: "https://example.com", TOKEN_SECRET: SECRET };
+    const good = bearer(await mint());
+    expect(await status(variables, { Origin: "https://example.com", ...good })).toBe(200);
+    expect(await status(variables, { Origin: "https://evil.test", ...good })).toBe(403);
+    expect(await status(variables, { Origin: "https://evil.test" })).toBe(403);
+    expect(await status(variables, { Origin: "https://example.com" })).toBe(401);
+    expect(await status(variables, {})).toBe(401);
+  });
+});
+
+describe("an open server", () => {
+  test("needs no token, and says so", async () => {
+    const client = await Client.connect(unique("home"));
+    client.send(`token x\ntoken ${await mint()}\ntoken\ntoken  \r\nping`);
+    const notNeeded = "debug!error no token is needed here";
+    expect(await client.untilTime()).toEqual([
+      ...[notNeeded, notNeeded],
+      ...["debug!error a token is missing", "debug!error a token is missing"],
+    ]);
+    await client.close();
+  });
+
+  test("takes no notice of one, nor of what only the Worker says", async () => {
+    const grants = encodeURIComponent(JSON.stringify({ subscribe: [], announce: [], until: 0 }));
+    const useless = await mint({ exp: 1 });
+    for (const headers of [bearer(useless), bearer("x".repeat(10_000)), { "Fanout-Grants": grants }]) {
+      const room = unique("room");
+      const client = await Client.connect(unique("home"), headers);
+      await sendAll([client], `subscribe ${room}`);
+      client.send(`announce ${room} 1\nannounce all 1`);
+      expect((await client.ping()).sort()).toEqual(["all!1", `${room}!1`].sort());
+      await client.close();
+    }
+  });
+
+  test("chooses the subprotocol 'fanout' too, and no other", async () => {
+    const chosen = async (protocols: string) => {
+      const headers = { Upgrade: "websocket", "Sec-WebSocket-Protocol": protocols };
+      const response = await exports.default.fetch(`http://fanout.test/${unique("room")}`, { headers });
+      response.webSocket?.accept();
+      response.webSocket?.close();
+      return [response.status, response.headers.get("Sec-WebSocket-Protocol")];
+    };
+    expect(await chosen("fanout")).toEqual([101, "fanout"]);
+    expect(await chosen(`fanout, ${await mint()}`)).toEqual([101, "fanout"]);
+    expect(await chosen("mqtt, fanout")).toEqual([101, "fanout"]);
+    expect(await chosen("mqtt")).toEqual([101, null]);
+  });
+});

@@ -1,0 +1,251 @@
+/** Who is let in by the Worker, and what others are told, before any object hears of them. */
+import { exports } from "cloudflare:workers";
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { isGrants } from "../../../src/auth/grants.ts";
+import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
+import worker from "../../../src/worker.ts";
+import { Client } from "../client.ts";
+import { bearer, EVERYTHING, mint, SECRET, seconds } from "../mint.ts";
+import { settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+const locked = { TOKEN_SECRET: SECRET };
+
+const untouchable = new Proxy(exports.Channel, {
+  get: () => {
+    throw new Error("an object was touched");
+  },
+});
+
+interface Answer {
+  status: number;
+  said: string;
+}
+
+/** The Worker's answer, with and without an upgrade, to a request that no object may hear of. */
+async function answer(
+  path: string,
+  headers: Record<string, string> = {},
+  variables: Record<string, unknown> = locked,
+): Promise<Answer> {
+  const env = { CHANNEL: untouchable, ...variables };
+  const [plain, upgrade] = await Promise.all(
+    [{}, { Upgrade: "websocket" }].map(async (more) => {
+      const request = new Request(`http://fanout.test${path}`, { headers: { ...headers, ...more } });
+      const response = await worker.fetch(request, env);
+      expect(response.headers.get("WWW-Authenticate")).toBe(response.status === 401 ? "Bearer" : null);
+      return { status: response.status, said: await response.text() };
+    }),
+  );
+  if (!plain || !upgrade) throw new Error("there is no answer");
+  expect(plain).toEqual(upgrade);
+  // One sentence, on a line.
+  expect(plain.said).toMatch(/^[A-Z].*\.\n$/);
+  expect(plain.said).not.toContain(SECRET);
+  return plain;
+}
+
+/** Shows that no token is seen in a request. */
+async function expectNoToken(path: string, headers: Record<string, string> = {}): Promise<void> {
+  const { status, said } = await answer(path, headers);
+  expect(status).toBe(401);
+  expect(said).toMatch(/^A token is needed/);
+  for (const way of ["Authorization: Bearer", "fanout, <token>", "?token="]) expect(said).toContain(way);
+}
+
+/** What the runtime says to an upgrade: through the real Worker, to real objects. */
+function upgrade(path: string, headers: Record<string, string> = {}): Promise<Response> {
+  return exports.default.fetch(`http://fanout.test${path}`, {
+    headers: { Upgrade: "websocket", ...headers },
+  });
+}
+
+async function expectWelcome(response: Response, protocol: string | null): Promise<void> {
+  expect(response.status).toBe(101);
+  expect(response.headers.get("Sec-WebSocket-Protocol")).toBe(protocol);
+  response.webSocket?.accept();
+  response.webSocket?.close();
+}
+
+describe("a token", () => {
+  const protocols = (list: string) => ({ "Sec-WebSocket-Protocol": list });
+
+  test("may come in the header, whatever the case of its scheme", async () => {
+    const token = await mint(EVERYTHING);
+    for (const value of [`Bearer ${token}`, `bearer ${token}`, `BEARER   ${token}`]) {
+      await expectWelcome(await upgrade(`/${unique("room")}`, { Authorization: value }), null);
+    }
+  });
+
+  test("may come in the subprotocols, of which 'fanout' is chosen, in either order", async () => {
+    const token = await mint(EVERYTHING);
+    for (const list of [`fanout, ${token}`, `fanout,${token}`, `${token}, fanout`]) {
+      await expectWelcome(await upgrade(`/${unique("room")}`, protocols(list)), "fanout");
+    }
+    const both = { ...bearer(token), ...protocols("fanout") };
+    await expectWelcome(await upgrade(`/${unique("room")}`, both), "fanout");
+  });
+
+  test("may come in the address, beside other things", async () => {
+    const token = await mint(EVERYTHING);
+    for (const query of [`token=${token}`, `a=b&token=${token}&c`]) {
+      await expectWelcome(await upgrade(`/${unique("room")}?${query}`), null);
+    }
+  });
+
+  test("is enough to be told how to connect, on '/' and on channels that it allows", async () => {
+    const headers = bearer(await mint({ subscribe: ["news/*"] }));
+    const told = await exports.default.fetch("http://fanout.test/", { headers });
+    expect([told.status, await told.text()]).toEqual([200, expect.stringContaining("WebSocket")]);
+    const asked = await exports.default.fetch("http://fanout.test/news/today", { headers });
+    expect([asked.status, await asked.text()]).toEqual([426, expect.stringContaining("WebSocket")]);
+  });
+
+  test("is needed on every path", async () => {
+    for (const path of ["/", "/all", "/news", "/?a=b", "/favicon.ico"]) await expectNoToken(path);
+  });
+
+  test("is not looked for anywhere else", async () => {
+    const token = await mint(EVERYTHING);
+    for (const value of [
+      "Bearer",
+      "Bearer ",
+      `Basic ${token}`,
+      token,
+      `Bearer${token}`,
+      `Bearer ${token} x`,
+    ]) {
+      await expectNoToken("/", { Authorization: value });
+    }
+    for (const list of ["", "fanout", "fanout, fanout", token, `Fanout, ${token}`]) {
+      await expectNoToken("/", protocols(list));
+    }
+    await expectNoToken(`/?Token=${token}`, { Cookie: `token=${token}` });
+  });
+
+  test("that is not good is told why", async () => {
+    const bad: [token: string, why: string][] = [
+      [await mint({ exp: seconds() - 60 }), "it has expired"],
+      [await mint({ nbf: seconds() + 60 }), "its claim 'nbf' is not what it has to be"],
+      [await mint(EVERYTHING, "another secret of more than 32 bytes"), "its signature is wrong"],
+      [await mint({ subscribe: "news" }), "its claim 'subscribe' is not a list of channels"],
+      ["x".repeat(MAX_TOKEN_BYTES + 1), `it has more than ${MAX_TOKEN_BYTES} bytes`],
+      ["nonsense", "it is not a signed JWT"],
+    ];
+    for (const [token, why] of bad) {
+      const expected = { status: 401, said: `The token is not good: ${why}.\n` };
+      expect(await answer("/", bearer(token))).toEqual(expected);
+      expect(await answer("/", protocols(`fanout, ${token}`))).toEqual(expected);
+      expect(await answer(`/?token=${token}`)).toEqual(expected);
+    }
+    expect(await answer("/?token=")).toMatchObject({ status: 401 });
+  });
+
+  test("that is not good is not made good by another one in a place of less weight", async () => {
+    const good = await mint(EVERYTHING);
+    expect(await answer(`/?token=${good}`, bearer("nonsense"))).toMatchObject({ status: 401 });
+    expect(await answer(`/?token=${good}`, protocols("fanout, nonsense"))).toMatchObject({ status: 401 });
+    const both = { ...bearer("nonsense"), ...protocols(`fanout, ${good}`) };
+    expect(await answer("/", both)).toMatchObject({ status: 401 });
+  });
+
+  test("that does not allow the channel in the path does not let in there", async () => {
+    const headers = bearer(await mint({ subscribe: ["news/*", "caf\u00e9"], announce: ["*"] }));
+    const refusal = { status: 403, said: "The token does not allow this channel.\n" };
+    for (const path of ["/news", "/sport", "/News/x", "/news%2", "/cafe", "/*", "/%61ll/"]) {
+      const expected = path === "/news%2" ? { status: 400 } : refusal;
+      expect(await answer(path, headers)).toMatchObject(expected);
+    }
+    for (const path of ["/", "/all", "/%61ll", "/news/today", "/news%2Ftoday", "/caf%C3%A9"]) {
+      await expectWelcome(await upgrade(path, headers), null);
+    }
+  });
+
+  test("gets an answer, whatever it is made of", async () => {
+    const value = fc.string().map((text) => encodeURIComponent(text));
+    await fc.assert(
+      fc.asyncProperty(value, async (text) => {
+        expect(await answer(`/?token=${text}`)).toMatchObject({ status: 401 });
+        if (text !== "") expect(await answer("/", bearer(text))).toMatchObject({ status: 401 });
+      }),
+    );
+  });
+});
+
+describe("public keys", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test("that cannot be had are a fault of the server's, of which no more is told", async () => {
+    const url = "https://keys.test/admission.json";
+    const fetched = vi.spyOn(globalThis, "fetch").mockRejectedValue(new Error("a secret of the network's"));
+    const header = btoa(JSON.stringify({ alg: "RS256" })).replaceAll("=", "");
+    expect(await answer("/", bearer(`${header}.e30.AAAA`), { TOKEN_JWKS_URL: url })).toEqual({
+      status: 503,
+      said: "Cannot check the token: the keys to check tokens with cannot be had now.\n",
+    });
+    expect(fetched).toHaveBeenCalled();
+    expect(await answer("/", bearer(await mint()), { TOKEN_JWKS_URL: url })).toMatchObject({ status: 401 });
+  });
+});
+
+describe("what an object is told", () => {
+  const narrow = { subscribe: ["news"], announce: [] };
+  const forged = {
+    "Fanout-Grants": encodeURIComponent(JSON.stringify({ ...EVERYTHING, until: 1e15 })),
+    "Fanout-Region": "forged",
+    "Fanout-Full": "forged",
+    "Fanout-Place": "forged",
+  };
+
+  test("is nothing of the client's own", async () => {
+    const token = await mint(narrow);
+    let told: Headers | undefined;
+    let asked: unknown;
+    const recording = new Proxy(exports.Channel, {
+      get: () => () => ({
+        fetch: (input: string, init: RequestInit) => {
+          asked = input;
+          told = new Headers(init.headers);
+          return new Response("taken");
+        },
+      }),
+    });
+    const headers = {
+      ...forged,
+      ...bearer(token),
+      Upgrade: "websocket",
+      Cookie: "private=1",
+      Origin: "https://example.com",
+      "Sec-WebSocket-Protocol": `fanout, ${token}, more`,
+    };
+    const request = new Request(`http://fanout.test/news?token=${token}`, { headers });
+    const response = await worker.fetch(request, { CHANNEL: recording, ...locked });
+    expect(await response.text()).toBe("taken");
+    expect(asked).toBe("http://object/");
+    const { "fanout-grants": grants = "", ...others } = Object.fromEntries(told ?? []);
+    expect(others).toEqual({
+      upgrade: "websocket",
+      "sec-websocket-protocol": "fanout",
+      "fanout-region": "",
+      "fanout-full": "",
+    });
+    const granted: unknown = JSON.parse(decodeURIComponent(grants));
+    expect(granted).toEqual({ ...narrow, until: expect.any(Number) });
+    expect(isGrants(granted)).toBe(true);
+  });
+
+  test("is not more than the token grants, whatever else the client says", async () => {
+    const client = await Client.connect("news", { ...forged, ...bearer(await mint(narrow)) });
+    client.send("subscribe sport\nannounce news x");
+    expect(await client.ping()).toEqual([
+      "debug!error cannot subscribe: your token does not allow this channel",
+      "debug!error cannot announce: your token does not allow this channel",
+    ]);
+    await client.close();
+    expect(await answer("/", forged)).toMatchObject({ status: 401 });
+  });
+});

@@ -1,0 +1,211 @@
+/** A new token in the place of the one that a connection came with. */
+import { runDurableObjectAlarm } from "cloudflare:test";
+import { describe, expect, test } from "vitest";
+import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
+import { expectNoMore, say, sendAll } from "../cast.ts";
+import { Client } from "../client.ts";
+import { pass, stopClock } from "../clock.ts";
+import { EVERYTHING, granting, mint, seconds } from "../mint.ts";
+import { alarmOf, evict, object, settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+stopClock();
+
+const noSubscription = "debug!error cannot subscribe: your token does not allow this channel";
+const noAnnouncement = "debug!error cannot announce: your token does not allow this channel";
+
+/** What is told of a token that is good, and ends so many seconds from now. */
+function accepted(left: number): string {
+  return `debug!token accepted until ${seconds() + left + 5}`;
+}
+
+async function connect(channel: string, claims: Record<string, unknown>): Promise<Client> {
+  return Client.connect(channel, await granting({ exp: seconds() + 60, ...claims }));
+}
+
+/** Has `client` hand in a new token; gives what it is told. */
+async function renew(client: Client, claims: Record<string, unknown>): Promise<string[]> {
+  client.send(`token ${await mint(claims)}`);
+  return client.ping();
+}
+
+describe("what a new token grants", () => {
+  test("takes the place of what the old one granted, awake and asleep", async () => {
+    const [home, more, less] = [unique("home"), unique("more"), unique("less")];
+    const client = await connect(home, { subscribe: [home, less], announce: [less] });
+    const neighbour = await connect(home, EVERYTHING);
+    await sendAll([neighbour], `subscribe ${more}\nsubscribe ${less}`);
+    client.send(`subscribe ${more}\nannounce ${more} 1`);
+    expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+
+    const claims = { subscribe: [home, more], announce: [more] };
+    expect(await renew(client, claims)).toEqual([accepted(3_600)]);
+    for (let i = 0; i < 2; i++) {
+      client.send(`subscribe ${less}\nannounce ${less} 1`);
+      expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+      await sendAll([client], `subscribe ${more}`);
+      await say(client, more, client, neighbour);
+      await evict(home);
+    }
+    await sendAll([client], `unsubscribe ${more}`);
+    expect(await renew(client, { subscribe: [home] })).toEqual([accepted(3_600)]);
+    client.send(`subscribe ${more}\nannounce ${more} 1\nannounce ${home} 1`);
+    expect(await client.ping()).toEqual([noSubscription, noAnnouncement, noAnnouncement]);
+    await expectNoMore(client, neighbour);
+  });
+
+  test("holds for the very next command in the same frame, not for the one before", async () => {
+    const home = unique("home");
+    const client = await connect(home, { subscribe: [home] });
+    const wide = await mint({ subscribe: ["*"], announce: [home] });
+    const narrow = await mint({ subscribe: [home] });
+    client.send(`announce ${home} 1\ntoken ${wide}\nannounce ${home} 2\ntoken ${narrow}\nannounce ${home} 3`);
+    const replies = await client.ping();
+    expect(replies).toEqual([
+      ...[noAnnouncement, accepted(3_600), `${home}!2`],
+      ...[accepted(3_600), noAnnouncement],
+    ]);
+  });
+
+  test("may be written like other words of commands", async () => {
+    const client = await connect("", {});
+    const token = await mint();
+    client.send(new TextEncoder().encode(`token   ${token} and more\r\ntoken ${token}\r\n`));
+    expect(await client.ping()).toEqual([accepted(3_600), accepted(3_600)]);
+  });
+
+  test("is for one connection alone", async () => {
+    const home = unique("home");
+    const [one, other] = [
+      await connect(home, { subscribe: [home] }),
+      await connect(home, { subscribe: [home] }),
+    ];
+    expect(await renew(one, { subscribe: [home], announce: [home] })).toEqual([accepted(3_600)]);
+    other.send(`announce ${home} 1`);
+    expect(await other.ping()).toEqual([noAnnouncement]);
+    await say(one, home, one, other);
+  });
+});
+
+describe("a new token is refused, and the old one stays,", () => {
+  /** Shows that `client` may still do what it might, and ends when it had to. */
+  async function expectUnchanged(client: Client, home: string): Promise<void> {
+    const other = unique("other");
+    client.send(`subscribe ${other}\nannounce ${home}/more 1`);
+    expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+    await say(client, home, client);
+    await evict(home);
+    await say(client, home, client);
+    pass(66);
+    client.send("ping");
+    expect(await client.closed).toMatchObject({ code: 1008 });
+    expect(await client.untilClosed()).toEqual([]);
+  }
+
+  test("if it does not allow what the connection hears", async () => {
+    const [home, room] = [unique("home"), unique("room")];
+    const client = await connect(home, { subscribe: [home, `${room}*`], announce: [home] });
+    await sendAll([client], `subscribe ${room}1\nsubscribe ${room}2`);
+    const because = (channel: string) =>
+      `debug!error cannot renew: the token does not allow '${channel}', to which you are subscribed`;
+    expect(await renew(client, { subscribe: [`${room}*`] })).toEqual([because(home)]);
+    expect(await renew(client, { subscribe: [home, `${room}1`], announce: ["*"] })).toEqual([
+      because(`${room}2`),
+    ]);
+    await expectUnchanged(client, home);
+  });
+
+  test("unless the connection has ended such subscriptions", async () => {
+    const [home, room] = [unique("home"), unique("room")];
+    const client = await connect(home, { subscribe: ["*"] });
+    await sendAll([client], `subscribe ${room}`);
+    const claims = { subscribe: [home] };
+    expect(await renew(client, claims)).toEqual([expect.stringMatching(/^debug!error cannot renew/)]);
+    await sendAll([client], `unsubscribe ${room}\nunsubscribe all`);
+    expect(await renew(client, claims)).toEqual([accepted(3_600)]);
+    await sendAll([client], "subscribe all");
+  });
+
+  test("if it is not good", async () => {
+    const home = unique("home");
+    const client = await connect(home, { subscribe: [home], announce: [home] });
+    const bad: [token: string, why: string][] = [
+      [await mint({ ...EVERYTHING, exp: seconds() - 5 }), "it has expired"],
+      [await mint({ ...EVERYTHING, nbf: seconds() + 6 }), "its claim 'nbf' is not what it has to be"],
+      [await mint({ ...EVERYTHING, exp: undefined }), "its claim 'exp' is missing"],
+      [await mint(EVERYTHING, "another secret of more than 32 bytes"), "its signature is wrong"],
+      [await mint({ subscribe: "*" }), "its claim 'subscribe' is not a list of channels"],
+      ["x".repeat(MAX_TOKEN_BYTES + 1), `it has more than ${MAX_TOKEN_BYTES} bytes`],
+      ["nonsense", "it is not a signed JWT"],
+    ];
+    for (const [token, why] of bad) {
+      client.send(`token ${token}`);
+      expect(await client.ping()).toEqual([`debug!error the token is not good: ${why}`]);
+    }
+    client.send(`token\ntoken \ntoken  \r\ntoken ${"x".repeat(100_000)}`);
+    expect(await client.ping()).toEqual([
+      ...[
+        "debug!error a token is missing",
+        "debug!error a token is missing",
+        "debug!error a token is missing",
+      ],
+      expect.stringMatching(/^debug!error a line has at most/),
+    ]);
+    await expectUnchanged(client, home);
+  });
+
+  test("if the old one has ended before", async () => {
+    const home = unique("home");
+    const client = await connect(home, { subscribe: [home] });
+    pass(65);
+    client.send(`token ${await mint({ subscribe: [home] })}`);
+    expect(await client.closed).toMatchObject({ code: 1008, reason: expect.stringMatching(/expired/) });
+  });
+});
+
+describe("the end of a new token", () => {
+  test("may come later than that of the old one, which then closes nothing", async () => {
+    const home = unique("home");
+    const claims = { subscribe: [home], announce: [home] };
+    const client = await connect(home, claims);
+    pass(64);
+    expect(await renew(client, { ...claims, exp: seconds() + 60 })).toEqual([accepted(60)]);
+    await evict(home);
+    pass(2);
+    expect(await runDurableObjectAlarm(object(home))).toBe(true);
+    await say(client, home, client);
+    expect(await alarmOf(home)).toBe((seconds() + 63) * 1000);
+    await evict(home);
+    pass(64);
+    await runDurableObjectAlarm(object(home));
+    expect(await client.closed).toMatchObject({ code: 1008 });
+  });
+
+  test("may come sooner, and counts then", async () => {
+    const home = unique("home");
+    const claims = { subscribe: [home], announce: [home] };
+    const client = await connect(home, claims);
+    const neighbour = await connect(home, claims);
+    expect(await renew(client, { ...claims, exp: seconds() + 10 })).toEqual([accepted(10)]);
+    expect(await alarmOf(home)).toBe((seconds() + 15) * 1000);
+    await evict(home);
+    pass(15);
+    expect(await runDurableObjectAlarm(object(home))).toBe(true);
+    expect(await client.closed).toMatchObject({ code: 1008 });
+    await say(neighbour, home, neighbour);
+  });
+
+  test("may be put off time and again", async () => {
+    const home = unique("home");
+    const claims = { subscribe: [home], announce: [home] };
+    const client = await connect(home, claims);
+    for (let i = 0; i < 5; i++) {
+      pass(50);
+      expect(await renew(client, { ...claims, exp: seconds() + 60 })).toEqual([accepted(60)]);
+      if (i % 2 === 0) await evict(home);
+      await runDurableObjectAlarm(object(home));
+      expect(await alarmOf(home)).toBe((seconds() + 65) * 1000);
+    }
+    await say(client, home, client);
+  });
+});

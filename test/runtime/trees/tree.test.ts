@@ -1,0 +1,100 @@
+/** Trees of real objects: with room for one connection and one link in each, anything makes one. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { say, sendAll } from "../cast.ts";
+import { Client, closeAll } from "../client.ts";
+import { crash, crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../service.ts";
+
+settleQuickly();
+
+let channel: string;
+let crowd: Client[];
+
+/** Four connections at one channel: one in its root, and one in each of three children. */
+beforeEach(async () => {
+  channel = unique("channel");
+  crowd = [];
+  for (let i = 0; i < 4; i++) crowd.push(await Client.connect(channel));
+});
+
+afterEach(async () => {
+  await closeAll();
+  await startAfresh();
+});
+
+/** Everyone announces, and all of `hearers` read that next. */
+async function everyoneSpeaks(...hearers: Client[]): Promise<void> {
+  for (const client of hearers) await say(client, channel, ...hearers);
+}
+
+test("what anyone announces is read by all, awake or asleep", async () => {
+  expect(await keys(channel, "downstream:")).toEqual([1, 2, 3].map((n) => `downstream:${channel}!${n}`));
+  await everyoneSpeaks(...crowd);
+  await evictAll();
+  await everyoneSpeaks(...crowd);
+  await sendAll(crowd, "unsubscribe all\nsubscribe all");
+  const [first] = crowd;
+  if (first) await say(first, "all", ...crowd);
+});
+
+test("children leave when they are empty, and are used again", async () => {
+  const [root, one, two, three] = crowd;
+  if (!root || !one || !two || !three) throw new Error("nobody is there");
+  await Promise.all([one.close(), three.close()]);
+  await evictAll();
+  expect(await keys(channel, "downstream:")).toEqual([`downstream:${channel}!2`]);
+  for (const n of [1, 3]) expect(await rows(`${channel}!${n}`)).toEqual([]);
+  const again = await Client.connect(channel);
+  const used = await keys(channel, "downstream:");
+  expect(used).toHaveLength(2);
+  for (const key of used) expect([1, 2, 3].map((n) => `downstream:${channel}!${n}`)).toContain(key);
+  await everyoneSpeaks(root, two, again);
+  await root.close();
+  const atRoot = await Client.connect(channel);
+  expect(await keys(channel, "downstream:")).toEqual(used);
+  await everyoneSpeaks(two, again, atRoot);
+});
+
+test("objects that listen from elsewhere hang on each other when the root has no room", async () => {
+  const afar: Client[] = [];
+  for (let i = 0; i < 4; i++) afar.push(await Client.connect(unique("afar")));
+  await sendAll(afar, `subscribe ${channel}`);
+  await everyoneSpeaks(...crowd, ...afar);
+  await evictAll();
+  await everyoneSpeaks(...afar, ...crowd);
+  await sendAll(afar, `unsubscribe ${channel}`);
+  await everyoneSpeaks(...crowd);
+});
+
+test("a child that crashes loses its own connections, and nobody else's", async () => {
+  const [root, one, two, three] = crowd;
+  if (!root || !one || !two || !three) throw new Error("nobody is there");
+  await evictAll();
+  await crash(`${channel}!2`);
+  expect((await two.closed).code).toBe(1006);
+  await everyoneSpeaks(root, one, three);
+  await evictAll();
+  expect(await keys(channel, "downstream:")).toEqual([1, 3].map((n) => `downstream:${channel}!${n}`));
+});
+
+test("a root that crashes in mid-delivery has everyone in the tree told", async () => {
+  const [root, ...others] = crowd;
+  await evictAll();
+  await crashBusy(channel);
+  expect((await root?.closed)?.code).toBe(1006);
+  await (await Client.connect(channel)).ping();
+  for (const client of others) expect(await client.closed).toMatchObject({ code: 1013 });
+});
+
+test("figures are those of all objects, level by level", async () => {
+  const [first] = crowd;
+  first?.send("info");
+  const told = (await first?.lines(17))?.map((line) => line.split(": "));
+  expect(Object.fromEntries(told ?? [])).toMatchObject({
+    "current connections": "4",
+    "current channels": "2",
+    "current subscriptions": "8",
+    "user-requested subscriptions": "4",
+    objects: "4",
+    "unreachable objects": "0",
+  });
+});

@@ -1,0 +1,308 @@
+/** A client of the simulated service, which checks what it reads against the promises at once. */
+import { EVERYONE } from "../../src/protocol/channels.ts";
+import { type Command, formatCommand } from "../../src/protocol/commands.ts";
+import { parseReply } from "../../src/protocol/replies.ts";
+import type { Socket } from "../../src/sockets/socket.ts";
+
+/** What a client needs of the service that it is connected to. */
+export interface Surroundings {
+  /** What has happened so far, counted; serves as the clock. */
+  readonly now: number;
+  /** A frame from a client arrives at its object. */
+  arrive(client: SimulatedClient, frame: string): void;
+  /** Whether the root of `all` and the object `home` both know of a link between them. */
+  isLinkedToEveryone(home: string): boolean;
+  /** Whether no fault has anything to do with a client, and with these channels that it was let in to. */
+  isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
+  /** Counts something rare. */
+  meet(rarity: Rarity): void;
+}
+
+/** What only a long simulation meets, and is there for. */
+export const RARITIES = [
+  "a link cut off",
+  "newer",
+  "instead",
+  "not linked any more",
+  "gone while unsure",
+  "a loss relayed",
+  "a claim refused",
+  "a mixed flush",
+  "a token renewed",
+  "a token expired",
+] as const;
+
+export type Rarity = (typeof RARITIES)[number];
+
+/** A breach of a promise. */
+export class Breach extends Error {}
+
+/** One command of a client, with the ping that tells when it has taken effect. */
+interface Step {
+  verb: "greeting" | Command["kind"];
+  channel: string;
+  /** Messages announced. */
+  messages: string[];
+  issued: number;
+  done: number | undefined;
+  refused: boolean;
+}
+
+export interface Announcement {
+  channel: string;
+  issued: number;
+  /** Certainly in the order: the announcer's next ping was answered, and no error came. */
+  placed: () => boolean;
+}
+
+/** The server's end of a client's connection. */
+export class SimulatedSocket implements Socket {
+  readonly bufferedAmount = 0;
+  readonly client: SimulatedClient;
+  #attachment: unknown;
+  open = true;
+  /** What its client found wrong, if anything. */
+  breach: unknown;
+
+  constructor(client: SimulatedClient) {
+    this.client = client;
+  }
+
+  send(text: string): void {
+    if (!this.open) throw new Error("sent on a closed socket");
+    this.#check(() => this.client.read(text));
+  }
+
+  close(code: number, reason: string): void {
+    if (this.open) this.#check(() => this.client.sentAway(code, reason));
+    this.open = false;
+  }
+
+  /** The objects take what a socket throws for a connection that has gone. */
+  #check(act: () => void): void {
+    try {
+      act();
+    } catch (breach) {
+      this.breach ??= breach;
+    }
+  }
+
+  serializeAttachment(attachment: unknown): void {
+    this.#attachment = structuredClone(attachment);
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#attachment;
+  }
+}
+
+export class SimulatedClient {
+  readonly name: string;
+  /** The channel that it connected at. */
+  readonly channel: string;
+  readonly socket: SimulatedSocket;
+  /** When it connected. */
+  readonly connected: number;
+  /** The object that it is connected to. */
+  home = "";
+  /** Messages read, by channel. */
+  readonly heard = new Map<string, string[]>();
+  readonly announced = new Map<string, Announcement>();
+  /** Set once the connection has ended. */
+  ending: { code: number; reason: string } | undefined;
+  /** When this client could first be sure to hear `all`. */
+  hearsEveryoneSince: number | undefined;
+  /** When its token ends. */
+  until = Number.POSITIVE_INFINITY;
+  readonly #surroundings: Surroundings;
+  readonly #steps: Step[] = [];
+  /** Whether all that it was let in to rests on what was made sure of after the last fault. */
+  #unconcerned = false;
+  #messages = 0;
+
+  constructor(surroundings: Surroundings, name: string, channel: string) {
+    this.#surroundings = surroundings;
+    this.name = name;
+    this.channel = channel;
+    this.connected = surroundings.now;
+    this.socket = new SimulatedSocket(this);
+    this.#begin("greeting", channel);
+  }
+
+  get open(): boolean {
+    return this.ending === undefined;
+  }
+
+  /** Announces several messages in a row. */
+  announce(channel: string, count = 1): void {
+    const messages = Array.from({ length: count }, () => this.#nextMessage());
+    const step = this.#begin("announce", channel, messages);
+    const placed = () => step.done !== undefined && !step.refused;
+    for (const message of messages) this.announced.set(message, { channel, issued: step.issued, placed });
+    this.#send(messages.map((message) => ({ kind: "announce", channel, message })));
+  }
+
+  subscribe(channel: string): void {
+    this.#begin("subscribe", channel);
+    this.#send([{ kind: "subscribe", channel }]);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#begin("unsubscribe", channel);
+    this.#send([{ kind: "unsubscribe", channel }]);
+  }
+
+  info(): void {
+    this.#begin("info");
+    this.#send([{ kind: "info" }]);
+  }
+
+  /** Hands in another token. */
+  renew(token: string): void {
+    this.#begin("token");
+    this.#send([{ kind: "token", token }]);
+  }
+
+  /** Takes a frame from the server. */
+  read(frame: string): void {
+    if (!frame.endsWith("\n")) throw new Breach(`${this.name} got a frame that does not end a line`);
+    const lines = frame.slice(0, -1).split("\n");
+    const channels = new Set(lines.flatMap((line) => /^(\w+)!/.exec(line)?.[1] ?? []));
+    channels.delete("debug");
+    if (channels.size > 1) this.#surroundings.meet("a mixed flush");
+    for (const line of lines) this.#readLine(line);
+  }
+
+  /** The connection has ended, by whatever. */
+  ended(code: number, reason: string): void {
+    this.ending ??= { code, reason };
+  }
+
+  /** The server has closed this connection: it must not if nothing has failed since that was opened. */
+  sentAway(code: number, reason: string): void {
+    this.ended(code, reason);
+    if (reason.startsWith("your token")) {
+      this.#surroundings.meet("a token expired");
+      if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
+      return;
+    }
+    // The answer to a claim may come late; a connection is greeted without it after a while.
+    if (reason.startsWith("the service has as many")) return;
+    if (!this.#unconcerned || !this.#surroundings.isUnconcerned(this, [])) return;
+    throw new Breach(`${this.name} was closed for a fault before its time: ${code} ${reason}`);
+  }
+
+  /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */
+  subscribedSince(channel: string): number | undefined {
+    if (!this.open) return undefined;
+    const last = this.#steps.findLast((step) => this.#isAbout(step, channel) && !step.refused);
+    if (last?.done === undefined || last.verb === "unsubscribe") return undefined;
+    if (channel === EVERYONE && last.verb === "greeting" && this.channel !== EVERYONE) {
+      return this.hearsEveryoneSince;
+    }
+    return last.done;
+  }
+
+  #begin(verb: Step["verb"], channel = "", messages: string[] = []): Step {
+    const { now: issued } = this.#surroundings;
+    const step = { verb, channel, messages, issued, done: undefined, refused: false };
+    this.#steps.push(step);
+    return step;
+  }
+
+  /** In one frame, with a ping behind it. */
+  #send(commands: Command[]): void {
+    const lines = [...commands, { kind: "ping" } as const].map(formatCommand);
+    this.#surroundings.arrive(this, lines.join("\n"));
+  }
+
+  #isAbout({ verb, channel }: Step, about: string): boolean {
+    if (verb === "greeting") return about === channel || about === EVERYONE;
+    return (verb === "subscribe" || verb === "unsubscribe") && channel === about;
+  }
+
+  #nextMessage(): string {
+    this.#messages += 1;
+    return `${this.name}.${this.#messages}`;
+  }
+
+  #readLine(line: string): void {
+    const step = this.#steps.find(({ done }) => done === undefined);
+    const reply = parseReply(line);
+    if (step?.verb === "greeting" && reply.kind !== "connected" && reply.kind !== "busy") {
+      throw new Breach(`${this.name} read '${line}' before its greeting`);
+    }
+    switch (reply.kind) {
+      case "connected":
+        this.#greeted(step);
+        break;
+      case "time":
+        this.#answered(step);
+        break;
+      case "message":
+        this.#hear(reply.channel, reply.message);
+        break;
+      case "error":
+        if (step) step.refused = true;
+        break;
+      case "accepted":
+        this.#surroundings.meet("a token renewed");
+        this.until = reply.until * 1000;
+        break;
+      case "busy":
+      case "figure":
+        break;
+      case "unknown":
+        throw new Breach(`${this.name} read '${line}'`);
+    }
+  }
+
+  #greeted(step: Step | undefined): void {
+    if (step?.verb !== "greeting") throw new Breach(`${this.name} was greeted twice`);
+    step.done = this.#surroundings.now;
+    this.#unconcerned = true;
+    this.#noteConcern([step.channel, EVERYONE]);
+    if (this.#surroundings.isLinkedToEveryone(this.home)) this.hearsEveryoneSince = step.done;
+  }
+
+  #answered(step: Step | undefined): void {
+    if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
+    step.done = this.#surroundings.now;
+    if (step.verb === "subscribe") this.#noteConcern([step.channel]);
+    this.#checkOwn(step);
+  }
+
+  /** Whether it rests on a link from before the last fault is known only while its object has that. */
+  #noteConcern(channels: string[]): void {
+    if (!this.#surroundings.isUnconcerned(this, channels)) this.#unconcerned = false;
+  }
+
+  /** What a client announces where it listens has arrived before the answer to its next ping. */
+  #checkOwn(step: Step): void {
+    const since = this.subscribedSince(step.channel);
+    if (step.verb !== "announce" || step.refused || since === undefined || since > step.issued) return;
+    const heard = this.heard.get(step.channel) ?? [];
+    for (const message of step.messages) {
+      if (!heard.includes(message))
+        throw new Breach(`${this.name} was answered before it read its own ${message}`);
+    }
+  }
+
+  #hear(channel: string, message: string): void {
+    const heard = this.heard.get(channel) ?? [];
+    this.heard.set(channel, heard);
+    if (heard.includes(message)) throw new Breach(`${this.name} read ${message} twice`);
+    const [author = ""] = message.split(".");
+    const before = heard.findLast((other) => other.startsWith(`${author}.`));
+    if (before && Number(before.split(".")[1]) > Number(message.split(".")[1])) {
+      throw new Breach(`${this.name} read ${message} after ${before}`);
+    }
+    const last = this.#steps.findLast(
+      (step) => this.#isAbout(step, channel) && (!step.refused || !step.done),
+    );
+    if (!last || (last.verb === "unsubscribe" && last.done !== undefined)) {
+      throw new Breach(`${this.name} read ${message} on ${channel} without a subscription`);
+    }
+    heard.push(message);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Calls between simulated objects. They are late, overtake each other, fail before or after they were carried
+ * out, or are carried out long after they failed: as somebody chooses.
+ */
+
+/** Something that can happen next. */
+export interface Action {
+  label: string;
+  happen: () => void;
+  isFault?: boolean;
+}
+
+interface Call {
+  label: string;
+  to: string;
+  /** Carries the call out and keeps its outcome. */
+  run: () => void;
+  /** Tells the caller the outcome, once there is one. */
+  settle: (() => void) | undefined;
+  fail: () => void;
+  state: "sent" | "done" | "failed";
+}
+
+export class Network {
+  #calls: Call[] = [];
+
+  /**
+   * Has `act` done by the object `to`.
+   * @param isOver whether the caller has crashed or left memory, so that nobody waits for the answer
+   */
+  call<T>(label: string, to: string, act: () => T | Promise<T>, isOver: () => boolean): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = () => {
+        if (!isOver()) reject(new Error("the network failed"));
+      };
+      const call: Call = { label, to, state: "sent", settle: undefined, fail, run: () => {} };
+      call.run = () => {
+        const answer = (value: T) => {
+          call.settle = () => {
+            if (!isOver()) resolve(structuredClone(value));
+          };
+        };
+        new Promise<T>((resolve) => resolve(act())).then(answer, fail);
+      };
+      this.#calls.push(call);
+    });
+  }
+
+  /** What would happen by itself, oldest first. */
+  pending(): Action[] {
+    return this.#calls.flatMap((call): Action[] => {
+      if (call.state !== "done") return [{ label: call.label, happen: () => this.#carryOut(call) }];
+      const { settle } = call;
+      if (!settle) return [];
+      return [{ label: `answer to ${call.label}`, happen: () => this.#take(call, settle) }];
+    });
+  }
+
+  /** What can go wrong. */
+  faults(): Action[] {
+    return this.#calls.flatMap((call): Action[] => {
+      if (call.state === "failed") return [];
+      const lose = () => this.#take(call, call.fail);
+      const giveUp = () => {
+        call.state = "failed";
+        call.fail();
+      };
+      const lost = { label: `lost: ${call.label}`, happen: lose, isFault: true };
+      const late = { label: `failed, carried out later: ${call.label}`, happen: giveUp, isFault: true };
+      return call.state === "sent" ? [lost, late] : [lost];
+    });
+  }
+
+  /** Whether something is on its way to an object, or under way there. */
+  concerns(object: string): boolean {
+    return this.#calls.some(({ to }) => to === object);
+  }
+
+  /**
+   * An object has crashed. What its callers have given up on dies with it; what is on its way may reach its
+   * next life.
+   */
+  crash(object: string): void {
+    this.#calls = this.#calls.filter(({ to, state }) => to !== object || state !== "failed");
+    for (const call of this.#calls) {
+      if (call.to === object && call.state === "done") call.settle ??= call.fail;
+    }
+  }
+
+  #carryOut(call: Call): void {
+    call.run();
+    if (call.state === "failed") this.#remove(call);
+    else call.state = "done";
+  }
+
+  #take(call: Call, act: () => void): void {
+    this.#remove(call);
+    act();
+  }
+
+  #remove(call: Call): void {
+    this.#calls.splice(this.#calls.indexOf(call), 1);
+  }
+}

@@ -1,0 +1,11 @@
+/** What objects keep in their storage, as far as a simulation looks at it. */
+
+/** Whether a row is that of a link asked for. */
+export function isUpstream(row: unknown): row is { parent: string; epoch: number } {
+  return typeof row === "object" && row !== null && "parent" in row && "epoch" in row;
+}
+
+/** Whether a row is that of a link with this epoch. */
+export function isOfEpoch(row: unknown, epoch: unknown): boolean {
+  return typeof row === "object" && row !== null && "epoch" in row && row.epoch === epoch;
+}

@@ -1,0 +1,168 @@
+/** What grants allow: names, beginnings of names, and `all`, which is a case of its own. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Grants, hasEnded, isGrants, mayAnnounce, maySubscribe } from "../../../src/auth/grants.ts";
+import { channelFault } from "../../../src/protocol/channels.ts";
+
+/** Few letters, so that names often begin like patterns. */
+const text = fc.string({ unit: fc.constantFrom("a", "b", "/", "*", "\u00e9", "\u{1f600}"), maxLength: 5 });
+const name = fc
+  .oneof(text, fc.constantFrom("all", "all/", "al", "__proto__", "constructor", "*", "**"))
+  .filter((candidate) => channelFault(candidate) === undefined);
+const channel = name.filter((candidate) => candidate !== "all");
+const patterns = fc.array(fc.oneof(text, name, fc.constantFrom("all", "al*", "a*", "*")), { maxLength: 4 });
+
+function grants(subscribe: string[], announce: string[] = []): Grants {
+  return { subscribe, announce, until: 0 };
+}
+
+const mays = [
+  { may: "maySubscribe", ask: maySubscribe, allowing: (list: string[]) => grants(list) },
+  { may: "mayAnnounce", ask: mayAnnounce, allowing: (list: string[]) => grants([], list) },
+];
+
+describe.each(mays)("$may", ({ ask, allowing }) => {
+  test("allows nothing on an empty list, and everything without grants", () => {
+    fc.assert(
+      fc.property(channel, (wanted) => {
+        expect(ask(allowing([]), wanted)).toBe(false);
+        expect(ask(undefined, wanted)).toBe(true);
+      }),
+    );
+    expect(ask(undefined, "all")).toBe(true);
+  });
+
+  test("takes a name for itself alone", () => {
+    fc.assert(
+      fc.property(channel, channel, (listed, wanted) => {
+        fc.pre(!listed.endsWith("*"));
+        expect(ask(allowing([listed]), wanted)).toBe(listed === wanted);
+      }),
+    );
+  });
+
+  test("takes what ends in '*' for every name that begins so, the beginning itself included", () => {
+    fc.assert(
+      fc.property(text, channel, (start, wanted) => {
+        expect(ask(allowing([`${start}*`]), wanted)).toBe(wanted.slice(0, start.length) === start);
+        expect(ask(allowing([`${start}*`]), `${start}x`)).toBe(true);
+        expect(ask(allowing(["*"]), wanted)).toBe(true);
+      }),
+    );
+  });
+
+  test("gives no meaning to '*' elsewhere, and none to '?', '.', '/' or case", () => {
+    const examples: [pattern: string, yes: string[], no: string[]][] = [
+      ["a*c", ["a*c"], ["abc", "ac", "a*", "a*cd"]],
+      ["*c", ["*c"], ["c", "abc", "*"]],
+      ["a**", ["a*", "a*b", "a**"], ["a", "ab"]],
+      ["a\\*", ["a\\", "a\\b"], ["a*", "a"]],
+      ["a?", ["a?"], ["ab", "a"]],
+      ["a.*", ["a.", "a.b"], ["a", "ab"]],
+      ["news/*", ["news/", "news/today", "news/a/b"], ["news", "newsreel", "NEWS/today"]],
+      ["", [], ["a", "*", "__proto__"]],
+      ["caf\u00e9", ["caf\u00e9"], ["cafe\u0301", "cafe"]],
+    ];
+    for (const [pattern, yes, no] of examples) {
+      for (const wanted of yes)
+        expect([pattern, wanted, ask(allowing([pattern]), wanted)]).toEqual([pattern, wanted, true]);
+      for (const wanted of no)
+        expect([pattern, wanted, ask(allowing([pattern]), wanted)]).toEqual([pattern, wanted, false]);
+    }
+  });
+
+  test("allows with several what any one of them allows, in any order", () => {
+    fc.assert(
+      fc.property(patterns, channel, (list, wanted) => {
+        const any = list.some((pattern) => ask(allowing([pattern]), wanted));
+        expect(ask(allowing(list), wanted)).toBe(any);
+        expect(ask(allowing(list.toReversed()), wanted)).toBe(any);
+      }),
+    );
+  });
+});
+
+test("the two lists have nothing to do with each other", () => {
+  fc.assert(
+    fc.property(patterns, patterns, channel, (subscribe, announce, wanted) => {
+      const both = grants(subscribe, announce);
+      expect(maySubscribe(both, wanted)).toBe(maySubscribe(grants(subscribe), wanted));
+      expect(mayAnnounce(both, wanted)).toBe(mayAnnounce(grants([], announce), wanted));
+    }),
+  );
+});
+
+describe("'all'", () => {
+  test("may always be heard", () => {
+    fc.assert(fc.property(patterns, (list) => maySubscribe(grants(list), "all")));
+  });
+
+  test("may be announced on by those for whom it is listed as such", () => {
+    fc.assert(
+      fc.property(patterns, (list) => mayAnnounce(grants(["all"], list), "all") === list.includes("all")),
+    );
+    for (const list of [["*"], ["all*"], ["a*"], ["al*", "*"], ["All"], ["all "]]) {
+      expect(mayAnnounce(grants([], list), "all")).toBe(false);
+    }
+  });
+
+  test("listed does not stand for names that begin with it", () => {
+    for (const ask of [maySubscribe, mayAnnounce])
+      expect(ask(grants(["all"], ["all"]), "allies")).toBe(false);
+  });
+});
+
+test("grants end at the millisecond that they name; none never end", () => {
+  const until = 1_795_438_800_000;
+  const some = { ...grants([]), until };
+  expect(hasEnded(some, until - 1)).toBe(false);
+  expect(hasEnded(some, until)).toBe(true);
+  expect(hasEnded(some, until + 1)).toBe(true);
+  expect(hasEnded(undefined, Number.MAX_SAFE_INTEGER)).toBe(false);
+});
+
+describe("isGrants", () => {
+  const good = fc.record({
+    subscribe: fc.array(fc.string()),
+    announce: fc.array(fc.string()),
+    until: fc.nat(),
+  });
+
+  test("takes what grants are, also when it has been JSON or cloned", () => {
+    fc.assert(
+      fc.property(good, (value) => {
+        expect(isGrants(value)).toBe(true);
+        expect(isGrants(structuredClone(value))).toBe(true);
+        expect(isGrants(JSON.parse(JSON.stringify(value)))).toBe(true);
+      }),
+    );
+  });
+
+  test("takes nothing else", () => {
+    const notText = fc.anything().filter((value) => typeof value !== "string");
+    const notNames = fc.oneof(
+      notText.filter((value) => !Array.isArray(value)),
+      notText.map((value) => ["a", value]),
+    );
+    const wrong = fc.oneof(
+      fc.record({ key: fc.constantFrom("subscribe", "announce"), value: notNames }),
+      fc.record({
+        key: fc.constant("until"),
+        value: fc.anything().filter((value) => typeof value !== "number"),
+      }),
+    );
+    fc.assert(
+      fc.property(good, wrong, (value, { key, value: other }) => {
+        expect(isGrants({ ...value, [key]: other })).toBe(false);
+        const { [key]: _, ...less } = { ...value };
+        expect(isGrants(less)).toBe(false);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.anything(), (value) => {
+        fc.pre(typeof value !== "object" || value === null || !("until" in value));
+        expect(isGrants(value)).toBe(false);
+      }),
+    );
+  });
+});

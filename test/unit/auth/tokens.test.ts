@@ -1,0 +1,315 @@
+/** What makes a token good, where it is checked with a secret. */
+
+import fc from "fast-check";
+import { CompactEncrypt, generateKeyPair, UnsecuredJWT } from "jose";
+import { beforeAll, describe, expect, test } from "vitest";
+import { isGrants } from "../../../src/auth/grants.ts";
+import { MAX_TOKEN_BYTES, readToken, type TokenSettings } from "../../../src/auth/tokens.ts";
+import { TokenError } from "../../../src/auth/verify.ts";
+import { stopClock } from "../../runtime/clock.ts";
+import { EVERYTHING, mint, SECRET, seconds, sign } from "../../runtime/mint.ts";
+
+stopClock();
+
+const settings: TokenSettings = { secret: SECRET, audience: undefined };
+const key = new TextEncoder().encode(SECRET);
+
+/** Time stands still, so that tests can say what is one second too early. */
+let now: number;
+
+beforeAll(() => {
+  now = seconds();
+});
+
+/** Why a token is not good. */
+async function fault(token: string, checked = settings): Promise<string> {
+  const outcome = await readToken(token, checked).catch((error: unknown) => error);
+  if (!(outcome instanceof TokenError)) throw new Error(`taken, or failed: ${JSON.stringify(outcome)}`);
+  // It is the end of a sentence, and tells nothing that is not to be seen.
+  expect(outcome.message).toMatch(/^it[ s].*[^.]$/);
+  expect(outcome.message).not.toContain(SECRET);
+  if (token.length > 10) expect(outcome.message).not.toContain(token);
+  return outcome.message;
+}
+
+/** A part of a JWT as it is sent. */
+function part(value: unknown): string {
+  return encoded(JSON.stringify(value));
+}
+
+function encoded(bytes: string): string {
+  return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** A token with any header at all, and a signature that is right. */
+async function signed(header: unknown, claims: string): Promise<string> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const hmac = await crypto.subtle.importKey("raw", key, algorithm, false, ["sign"]);
+  const start = `${part(header)}.${claims}`;
+  const signature = await crypto.subtle.sign(algorithm, hmac, new TextEncoder().encode(start));
+  return `${start}.${encoded(String.fromCharCode(...new Uint8Array(signature)))}`;
+}
+
+describe("a good token", () => {
+  test("grants what its claims say", async () => {
+    const claims = {
+      subscribe: ["news/*", "caf\u00e9", "*"],
+      announce: ["all", ""],
+      exp: now + 60,
+      sub: "me",
+    };
+    const { subscribe, announce } = claims;
+    expect(await readToken(await mint(claims), settings)).toEqual({
+      subscribe,
+      announce,
+      until: (now + 60 + 5) * 1000,
+    });
+  });
+
+  test("grants nothing by claims that it does not have, or that are null", async () => {
+    const nothing = { subscribe: [], announce: [], until: (now + 3_605) * 1000 };
+    expect(await readToken(await mint(), settings)).toEqual(nothing);
+    expect(await readToken(await mint({ subscribe: null, announce: null }), settings)).toEqual(nothing);
+    expect(await readToken(await mint({ Subscribe: ["a"], channels: ["a"] }), settings)).toEqual(nothing);
+  });
+
+  test("may end at any time, also within a second", async () => {
+    for (const exp of [now + 0.5, 2 ** 31, 2 ** 32]) {
+      expect((await readToken(await mint({ exp }), settings)).until).toBe((exp + 5) * 1000);
+    }
+  });
+
+  test.each(["1e10", "1e13", "1e306", "1e308", "1e400"])(
+    "that ends at %s ends when an alarm can",
+    async (exp) => {
+      const grants = await readToken(await mint(`{"exp":${exp}}`), settings).catch((error: unknown) => error);
+      if (grants instanceof TokenError) return;
+      expect(isGrants(JSON.parse(JSON.stringify(grants)))).toBe(true);
+      // The runtime has no alarms after that.
+      expect(grants).toMatchObject({ until: expect.toSatisfy((until) => until < Date.UTC(2189, 0)) });
+    },
+  );
+
+  test("can be changed in no way that makes it grant something else", async () => {
+    const token = await mint(EVERYTHING);
+    const grants = await readToken(token, settings);
+    const characters = fc.constantFrom(..."AQgwZz019-_.=+/ \u00e9");
+    await fc.assert(
+      fc.asyncProperty(fc.nat(token.length - 1), characters, fc.nat(1), async (at, character, cut) => {
+        const changed = token.slice(0, at) + character + token.slice(at + cut);
+        const outcome = await readToken(changed, settings).catch((error: unknown) => error);
+        if (!(outcome instanceof TokenError)) expect(outcome).toEqual(grants);
+      }),
+    );
+  });
+});
+
+describe("time", () => {
+  test("may differ by 5 seconds where a token ends", async () => {
+    for (const late of [0, 1, 4]) {
+      const { until } = await readToken(await mint({ exp: now - late }), settings);
+      expect(until).toBe((now - late + 5) * 1000);
+    }
+    for (const late of [5, 6, 3_600, now, 2 * now]) {
+      expect(await fault(await mint({ exp: now - late }))).toBe("it has expired");
+    }
+  });
+
+  test("may differ by 5 seconds where a token begins", async () => {
+    for (const early of [-3_600, 0, 4, 5]) await readToken(await mint({ nbf: now + early }), settings);
+    for (const early of [6, 3_600]) {
+      expect(await fault(await mint({ nbf: now + early }))).toMatch(/'nbf' is not what it has to be/);
+    }
+  });
+
+  test("has to be there as a number", async () => {
+    expect(await fault(await mint({ exp: undefined }))).toBe("its claim 'exp' is missing");
+    for (const exp of [null, String(now + 60), [now + 60], {}, true]) {
+      expect(await fault(await mint({ exp }))).toMatch(/'exp' is not what it has to be/);
+    }
+    expect(await fault(await mint({ nbf: "now" }))).toMatch(/'nbf' is not what it has to be/);
+  });
+});
+
+test("an audience has to be that of the settings, if they name one", async () => {
+  const particular = { ...settings, audience: "fanout" };
+  for (const aud of ["fanout", ["fanout"], ["other", "fanout"]]) {
+    await readToken(await mint({ aud }), particular);
+  }
+  expect(await fault(await mint(), particular)).toBe("its claim 'aud' is missing");
+  for (const aud of ["other", "", "Fanout", "fanout ", [], ["other"], null, 1, { fanout: true }]) {
+    expect(await fault(await mint({ aud }), particular)).toMatch(/'aud' is not what it has to be/);
+    if (typeof aud === "string") await readToken(await mint({ aud }), settings);
+  }
+});
+
+describe("a signature", () => {
+  const notAccepted = "its algorithm is not one that is accepted here";
+
+  test("has to be there", async () => {
+    const unsigned = new UnsecuredJWT(EVERYTHING).setExpirationTime("1h").encode();
+    expect(await fault(unsigned)).toBe(notAccepted);
+    const [, claims, signature] = (await mint(EVERYTHING)).split(".");
+    for (const alg of ["none", "None", "NONE", "nOnE"]) {
+      expect(await fault(`${part({ alg })}.${claims}.`)).toBe(notAccepted);
+      expect(await fault(`${part({ alg })}.${claims}.${signature}`)).toBe(notAccepted);
+    }
+    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe("its signature is wrong");
+    expect(await fault(`${part({})}.${claims}.${signature}`)).toBe("it is not a signed JWT");
+  });
+
+  test("has to be made with the secret", async () => {
+    for (const secret of [`${SECRET}x`, SECRET.slice(1), SECRET.toUpperCase(), "x".repeat(32)]) {
+      expect(await fault(await mint(EVERYTHING, secret))).toBe("its signature is wrong");
+    }
+    const [header, , signature] = (await mint()).split(".");
+    const [, claims] = (await mint(EVERYTHING)).split(".");
+    expect(await fault(`${header}.${claims}.${signature}`)).toBe("its signature is wrong");
+  });
+
+  test("has to be HS256", async () => {
+    for (const alg of ["HS384", "HS512"]) {
+      const long = new TextEncoder().encode(SECRET.repeat(2));
+      expect(
+        await fault(await sign({ alg }, EVERYTHING, long), { ...settings, secret: SECRET.repeat(2) }),
+      ).toBe(notAccepted);
+    }
+    const { privateKey } = await generateKeyPair("ES256");
+    expect(await fault(await sign({ alg: "ES256" }, EVERYTHING, privateKey))).toBe(notAccepted);
+    const { privateKey: rsa } = await generateKeyPair("RS256");
+    expect(await fault(await sign({ alg: "RS256" }, EVERYTHING, rsa))).toBe(notAccepted);
+  });
+});
+
+describe("what is not a signed JWT", () => {
+  const notJwt = "it is not a signed JWT";
+
+  test("by its header is told so", async () => {
+    const claims = part({ ...EVERYTHING, exp: now + 60 });
+    await readToken(await signed({ alg: "HS256" }, claims), settings);
+    const headers = [
+      { alg: "HS256", crit: ["exp"], exp: now },
+      { alg: "HS256", crit: [] },
+      { alg: "HS256", crit: "b64" },
+      { alg: 256 },
+      ["HS256"],
+      "HS256",
+      null,
+    ];
+    for (const header of headers) expect(await fault(await signed(header, claims))).toBe(notJwt);
+    const unencoded = { alg: "HS256", crit: ["b64"], b64: false };
+    expect(await fault(await signed(unencoded, claims))).toBe(notJwt);
+    expect(await fault(await signed(unencoded, JSON.stringify(EVERYTHING)))).toBe(notJwt);
+  });
+
+  test("is what is encrypted", async () => {
+    const encrypted = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(EVERYTHING)))
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
+      .encrypt(key.slice(0, 32));
+    expect(await fault(encrypted)).toBe(notJwt);
+  });
+
+  test("is anything that has other claims than an object", async () => {
+    for (const payload of ["", "null", "1", '"text"', "[]", "{", `{"exp":${now + 60}`, "\u0000"]) {
+      expect(await fault(await mint(payload))).toBe(notJwt);
+    }
+  });
+
+  test("is whatever else there is", async () => {
+    for (const token of ["", ".", "..", "...", "....", "a.b.c", "a.b", " ", "\n", "\u{1f600}", "undefined"]) {
+      expect(await fault(token)).toBe(notJwt);
+    }
+    const parts = fc.array(fc.oneof(fc.base64String(), fc.json().map(part)), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.string(),
+          parts.map((some) => some.join(".")),
+        ),
+        async (token) => {
+          await fault(token);
+        },
+      ),
+    );
+  });
+});
+
+describe("a length", () => {
+  /** A good token of so many bytes. */
+  async function long(bytes: number): Promise<string> {
+    for (let length = Math.floor((bytes - 110) * 0.75); ; length++) {
+      const token = await mint({ exp: now + 60, sub: "x".repeat(length) });
+      if (token.length >= bytes) return token;
+    }
+  }
+
+  test(`may be ${MAX_TOKEN_BYTES} bytes`, async () => {
+    const token = await long(MAX_TOKEN_BYTES);
+    expect(token).toHaveLength(MAX_TOKEN_BYTES);
+    await readToken(token, settings);
+  });
+
+  test("may not be more, whatever is in it", async () => {
+    const tooLong = `it has more than ${MAX_TOKEN_BYTES} bytes`;
+    expect(await fault(await long(MAX_TOKEN_BYTES + 1))).toBe(tooLong);
+    expect(await fault(await long(1_000_000))).toBe(tooLong);
+    for (const character of ["x", ".", "\u{1f600}", "\u0000"]) {
+      expect(await fault(character.repeat(MAX_TOKEN_BYTES + 1))).toBe(tooLong);
+    }
+  });
+});
+
+describe("channels", () => {
+  const wrong = [
+    "news",
+    "*",
+    [1],
+    [["news"]],
+    ["news", null],
+    { 0: "news", length: 1 },
+    {},
+    0,
+    1,
+    true,
+    false,
+    "",
+  ];
+
+  test.each(["subscribe", "announce"])("in '%s' have to be a list of text", async (claim) => {
+    for (const value of wrong) {
+      expect(await fault(await mint({ ...EVERYTHING, [claim]: value }))).toBe(
+        `its claim '${claim}' is not a list of channels`,
+      );
+    }
+    const channels = fc.anything({ withNullPrototype: false }).filter((value) => {
+      const told: unknown = JSON.parse(JSON.stringify({ value })).value ?? null;
+      return told !== null && !(Array.isArray(told) && told.every((name) => typeof name === "string"));
+    });
+    await fc.assert(
+      fc.asyncProperty(channels, async (value) => {
+        const token = await mint({ [claim]: value });
+        if (token.length <= MAX_TOKEN_BYTES) expect(await fault(token)).toContain(claim);
+      }),
+    );
+  });
+
+  test("are those of the token's own claims, and of the last of several", async () => {
+    const exp = now + 60;
+    const tokens = [
+      `{"exp":${exp},"__proto__":{"subscribe":["*"],"announce":["*"]}}`,
+      `{"exp":${exp},"constructor":{"prototype":{"subscribe":["*"]}}}`,
+      `{"exp":${exp},"subscribe":["*"],"announce":["*"],"subscribe":[],"announce":[]}`,
+      `{"exp":${exp},"subscribe":["*"],"\\u0073ubscribe":[]}`,
+    ];
+    for (const claims of tokens) {
+      expect(await readToken(await mint(claims), settings)).toEqual({
+        subscribe: [],
+        announce: [],
+        until: (exp + 5) * 1000,
+      });
+    }
+    expect(await fault(await mint(`{"__proto__":{"exp":${exp}}}`))).toBe("its claim 'exp' is missing");
+    expect(await fault(await mint(`{"exp":${exp},"exp":1}`))).toBe("it has expired");
+    expect({}).not.toHaveProperty("subscribe");
+  });
+});

@@ -1,0 +1,145 @@
+import { expect, test } from "vitest";
+import { Downstream } from "../../../src/links/downstream.ts";
+import type { Delivery, DeliveryAnswer } from "../../../src/links/messages.ts";
+import { stillWorld } from "./world.ts";
+
+interface Call {
+  object: string;
+  delivery: Delivery;
+  answer: (answer: DeliveryAnswer) => void;
+  fail: () => void;
+}
+
+/** The links of the channel `news`, with calls that the test answers one by one. */
+function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000) {
+  const calls: Call[] = [];
+  let called = () => {};
+  const world = stillWorld("news", rows, {
+    deliver: (object, delivery) =>
+      new Promise((answer, fail) => {
+        calls.push({ object, delivery, answer, fail: () => fail(new Error("lost")) });
+        called();
+      }),
+  });
+  const ignore = () => {};
+  const events = { busy: ignore, due: () => downstream.flush(), handover: ignore, ended: ignore };
+  const downstream = new Downstream(world, maxBuffered, events);
+  /** The next call, when it is made. */
+  const call = async () => {
+    while (calls.length === 0) {
+      await new Promise<void>((resolve) => {
+        called = resolve;
+      });
+    }
+    const [next] = calls.splice(0, 1);
+    if (!next) throw new Error("no call");
+    return next;
+  };
+  return { downstream, call, rows };
+}
+
+test("what comes while a call is under way goes out together in the next one", async () => {
+  const { downstream, call } = newsOf();
+  downstream.link({ from: "home", epoch: 1 });
+  downstream.append("a\n", 1);
+  downstream.flush();
+  const first = await call();
+  downstream.append("b\n", 1);
+  downstream.append("c\nd\n", 2);
+  downstream.flush();
+  first.answer({ gone: false });
+  const second = await call();
+  expect(first.delivery).toMatchObject({ count: 1, lines: "a\n" });
+  expect(second.delivery).toMatchObject({ after: first.delivery.after + 1, count: 3, lines: "b\nc\nd\n" });
+});
+
+test("a failed call is repeated after the same position, and marked", async () => {
+  const { downstream, call } = newsOf();
+  downstream.link({ from: "home", epoch: 1 });
+  downstream.append("a\n", 1);
+  downstream.flush();
+  const first = await call();
+  first.fail();
+  const second = await call();
+  expect(first.delivery.again).toBe(false);
+  expect(second.delivery).toEqual({ ...first.delivery, again: true });
+  second.answer({ gone: false });
+});
+
+test("a link that stays unreachable is lost, in storage too, and told so when it can be", async () => {
+  const { downstream, call, rows } = newsOf();
+  downstream.link({ from: "home", epoch: 1 });
+  downstream.append("a\n", 1);
+  downstream.flush();
+  for (let attempt = 0; attempt < 5; attempt++) (await call()).fail();
+  const notice = await call();
+  expect(notice.delivery).toMatchObject({ lost: true, count: 0, lines: "" });
+  expect(rows.get("downstream:home")).toEqual({ epoch: 1, lost: true });
+});
+
+test("a link that falls too far behind is lost, and others lose nothing", async () => {
+  const { downstream, call, rows } = newsOf(new Map(), 40);
+  downstream.link({ from: "slow", epoch: 1 });
+  downstream.link({ from: "quick", epoch: 1 });
+  const placeAndFlush = () => {
+    downstream.append("0123456\n", 1);
+    downstream.flush();
+  };
+  placeAndFlush();
+  const slow = await call();
+  expect(slow.object).toBe("slow");
+  for (let message = 1; message <= 8; message++) {
+    const quick = await call();
+    expect(quick).toMatchObject({ object: "quick", delivery: { count: 1, lost: false } });
+    quick.answer({ gone: false });
+    placeAndFlush();
+  }
+  expect(rows.get("downstream:slow")).toEqual({ epoch: 1, lost: true });
+  expect(rows.get("downstream:quick")).toEqual({ epoch: 1, lost: false });
+  slow.answer({ gone: false });
+  for (const next of [await call(), await call()]) {
+    expect(next.delivery.lost).toBe(next.object === "slow");
+  }
+});
+
+test("an object that crashed while busy tells every link, one that slept none", async () => {
+  const { downstream, rows } = newsOf();
+  downstream.link({ from: "home", epoch: 1 });
+  expect(newsOf(new Map(rows)).downstream.isBusy).toBe(false);
+  downstream.append("a\n", 1);
+  const { downstream: next, call } = newsOf(new Map(rows));
+  expect(next.isBusy).toBe(true);
+  next.flush();
+  expect((await call()).delivery).toMatchObject({ lost: true });
+});
+
+test("who asks whether it is still linked is told so only if its epoch is counted on, and is not linked anew", () => {
+  const { downstream, rows } = newsOf();
+  const still = { last: undefined };
+  expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
+  expect(rows.size).toBe(0);
+  const { after } = linked(downstream, 1);
+  expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ after });
+  expect(downstream.vouchFor("home")).toBe(1);
+  downstream.append("a\n", 1);
+  const { downstream: crashed } = newsOf(new Map(rows));
+  expect(crashed.vouchFor("home")).toBeUndefined();
+  expect(crashed.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
+});
+
+test("who asks that and does not know what has arrived is not linked any more if nobody does", async () => {
+  const { downstream, call } = newsOf();
+  const { after } = linked(downstream, 1);
+  downstream.append("a\n", 1);
+  downstream.flush();
+  (await call()).fail();
+  await call();
+  expect(downstream.link({ from: "home", epoch: 1, still: { last: after } })).toEqual({ after });
+  expect(downstream.link({ from: "home", epoch: 1, still: { last: undefined } })).toEqual({ newer: 1 });
+});
+
+function linked(downstream: Downstream, epoch: number): { after: number } {
+  const answer = downstream.link({ from: "home", epoch });
+  if ("after" in answer) return answer;
+  throw new Error("not linked");
+}

@@ -1,0 +1,136 @@
+/** Announcements on their way to the root of another channel. */
+import { expect, test } from "vitest";
+import { BatchNumbers, Forwarding, QueueFull } from "../../../src/links/forwarding.ts";
+import type { Batch, BatchAnswer } from "../../../src/links/messages.ts";
+import { stillWorld } from "./world.ts";
+
+interface Call {
+  channel: string;
+  batch: Batch;
+  answer: (answer: BatchAnswer) => void;
+  fail: (cause: Error) => void;
+}
+
+/** Announcements of the object `home`, in calls that the test answers. */
+function forwarding() {
+  const calls: Call[] = [];
+  const outcomes: Record<string, unknown> = {};
+  const world = stillWorld("home", new Map(), {
+    forward: (channel, batch) =>
+      new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
+  });
+  const all = new Forwarding(world, 20);
+  /** Notes the position, or what went wrong, under the text itself. */
+  const announce = (lines: string, channel = "news") => {
+    const note = (outcome: unknown) => {
+      outcomes[lines.trim()] = outcome;
+    };
+    all.forward(channel, lines, lines.split("\n").length - 1).then(note, note);
+  };
+  const next = async () => {
+    await settled();
+    const [call] = calls.splice(0, 1);
+    if (!call) throw new Error("no call");
+    return call;
+  };
+  return { announce, next, calls, outcomes };
+}
+
+/** Ends when all promises that depend on nothing else have been settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) await undefined;
+}
+
+test("what is announced in one turn goes out together, and each learns its own last position", async () => {
+  const { announce, next, calls, outcomes } = forwarding();
+  for (const lines of ["a\n", "b\nc\n", "d\n"]) announce(lines);
+  const { batch, answer } = await next();
+  expect(batch).toEqual({ from: "home", number: 100, lines: "a\nb\nc\nd\n", count: 4 });
+  answer({ last: 54 });
+  await settled();
+  expect({ outcomes, calls }).toEqual({ outcomes: { a: 51, "b\nc": 53, d: 54 }, calls: [] });
+});
+
+test("to each channel one call is under way at a time, and none waits for another channel's", async () => {
+  const { announce, next, calls } = forwarding();
+  announce("a\n");
+  announce("x\n", "other");
+  const first = await next();
+  expect(await next()).toMatchObject({ channel: "other", batch: { lines: "x\n" } });
+  announce("b\n");
+  announce("c\n");
+  await settled();
+  expect(calls).toEqual([]);
+  first.answer({ last: 51 });
+  const second = await next();
+  expect(second).toMatchObject({ channel: "news", batch: { lines: "b\nc\n", count: 2 } });
+  expect(second.batch.number).toBeGreaterThan(first.batch.number);
+});
+
+test("a call that failed is not repeated: all that was in it may be lost, and nothing else is", async () => {
+  const { announce, next, outcomes } = forwarding();
+  const cause = new Error("lost");
+  announce("a\n");
+  announce("b\n");
+  const failing = await next();
+  announce("c\n");
+  failing.fail(cause);
+  const { batch, answer } = await next();
+  expect({ outcomes, lines: batch.lines }).toEqual({ outcomes: { a: cause, b: cause }, lines: "c\n" });
+  answer({ last: 60 });
+  await settled();
+  expect(outcomes).toEqual({ a: cause, b: cause, c: 60 });
+});
+
+test("a batch that was not new enough goes again, with a number that is", async () => {
+  const { announce, next, outcomes } = forwarding();
+  announce("a\n");
+  (await next()).answer({ newer: 5_000 });
+  const again = await next();
+  expect(again.batch).toMatchObject({ number: 5_001, lines: "a\n" });
+  again.answer({ last: 51 });
+  await settled();
+  expect(outcomes).toEqual({ a: 51 });
+  announce("b\n");
+  expect((await next()).batch.number).toBe(5_002);
+});
+
+test("no more waits than there is room for, but for a single one, and answers make room", async () => {
+  const { announce, next, outcomes } = forwarding();
+  const long = `${"x".repeat(30)}\n`;
+  announce(long);
+  announce("a\n");
+  const first = await next();
+  expect(first.batch.lines).toBe(long);
+  expect(outcomes).toEqual({ a: expect.any(QueueFull) });
+  // What is under way counts until it is answered.
+  announce("b\n");
+  await settled();
+  expect(outcomes).toMatchObject({ b: expect.any(QueueFull) });
+  first.answer({ last: 51 });
+  await settled();
+  for (const lines of ["0123456789\n", "01234567\n", "c\n"]) announce(lines);
+  expect((await next()).batch.lines).toBe("0123456789\n01234567\n");
+  expect(outcomes).toMatchObject({ c: expect.any(QueueFull) });
+});
+
+test("of each object's batches only those are taken that come after all before", () => {
+  const numbers = new BatchNumbers();
+  const newerThan = (from: string, number: number) =>
+    numbers.newerThan({ from, number, lines: "", count: 0 });
+  expect(newerThan("home", 100)).toBeUndefined();
+  for (const number of [99, 100]) expect(newerThan("home", number)).toBe(100);
+  expect(newerThan("other", 1)).toBeUndefined();
+  expect(newerThan("home", 101)).toBeUndefined();
+  expect(newerThan("home", 100)).toBe(101);
+});
+
+test("the batches of ten thousand objects are told apart, and no more remembered", () => {
+  const numbers = new BatchNumbers();
+  const newerThan = (from: number, number: number) =>
+    numbers.newerThan({ from: `home${from}`, number, lines: "", count: 0 });
+  for (let from = 0; from < 10_000; from++) newerThan(from, 100);
+  expect(newerThan(0, 99)).toBe(100);
+  expect(newerThan(10_000, 99)).toBeUndefined();
+  expect(newerThan(0, 99)).toBeUndefined();
+});

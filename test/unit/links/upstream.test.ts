@@ -1,0 +1,112 @@
+import { expect, test } from "vitest";
+import { Log } from "../../../src/links/log.ts";
+import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/links/messages.ts";
+import { Upstream } from "../../../src/links/upstream.ts";
+import { stillWorld } from "./world.ts";
+
+/**
+ * An object that woke with a link to `news` of epoch 7, and one listener.
+ * @param hasSlept whether it can be sure that it did not crash
+ * @param answers what the root of `news` says to its requests, in turn
+ * @param position the newest message's, if it remembers that
+ */
+function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number) {
+  const asked: LinkRequest[] = [];
+  const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
+  const heard: string[] = [];
+  const lost: string[] = [];
+  const link = (request: LinkRequest): Promise<LinkAnswer> => {
+    asked.push(request);
+    const answer = answers.shift();
+    return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
+  };
+  const world = stillWorld("news!1", rows, { link: (_, request) => link(request) });
+  const listeners = {
+    listens: () => true,
+    hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
+    lose: (channel: string) => void lost.push(channel),
+  };
+  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, hasSlept);
+  const deliver = (delivery: Partial<Delivery>) =>
+    upstream.deliver({
+      channel: "news",
+      from: "news",
+      epoch: 7,
+      after: 40,
+      count: 2,
+      lines: "a\nb\n",
+      again: false,
+      lost: false,
+      ...delivery,
+    });
+  return { upstream, deliver, heard, lost, rows, asked };
+}
+
+test("a delivery is taken at its sender's word when nothing is remembered", () => {
+  const { deliver, heard } = awoken();
+  expect(deliver({})).toEqual({ gone: false });
+  expect(heard).toEqual(["2: a\nb\n"]);
+});
+
+test("a repeated delivery ends the link when nothing is remembered, as it may have come before", () => {
+  const { deliver, heard, lost, rows } = awoken();
+  expect(deliver({ again: true })).toEqual({ gone: true });
+  expect({ heard, lost, rows: rows.size }).toEqual({ heard: [], lost: ["news"], rows: 0 });
+});
+
+test("of a repeated delivery only what is new is handed on", () => {
+  const { deliver, heard } = awoken();
+  deliver({});
+  expect(deliver({ again: true })).toEqual({ gone: false });
+  expect(deliver({ again: true, count: 3, lines: "a\nb\nc\n" })).toEqual({ gone: false });
+  expect(heard).toEqual(["2: a\nb\n", "1: c\n"]);
+});
+
+test("a gap ends the link", () => {
+  const { deliver, heard, lost } = awoken();
+  deliver({});
+  expect(deliver({ after: 43 })).toEqual({ gone: true });
+  expect({ heard, lost }).toEqual({ heard: ["2: a\nb\n"], lost: ["news"] });
+});
+
+test("a delivery of another epoch is not for those who listen now", () => {
+  const { deliver, heard, lost, rows } = awoken();
+  expect(deliver({ epoch: 6 })).toEqual({ gone: true });
+  expect({ heard, lost, rows: rows.size }).toEqual({ heard: [], lost: [], rows: 1 });
+});
+
+test("an object that slept relies on its link, one that may have crashed asks first", async () => {
+  expect(awoken().upstream.isLinked("news")).toBe(true);
+  const { upstream, asked } = awoken(false, [{ after: 40 }], 40);
+  expect(upstream.isLinked("news")).toBe(false);
+  await upstream.join("news");
+  expect(upstream.isLinked("news")).toBe(true);
+  expect(asked).toMatchObject([{ epoch: 7, still: { last: 40 } }]);
+});
+
+test("a link that turns out to be lost is lost for those who had it, before anyone new has one", async () => {
+  const { upstream, asked, lost } = awoken(false, [{ newer: 7 }, { after: 50 }], 40);
+  await upstream.join("news");
+  expect({ lost, linked: upstream.isLinked("news") }).toEqual({ lost: ["news"], linked: false });
+  await upstream.join("news");
+  expect(upstream.isLinked("news")).toBe(true);
+  expect(asked).toMatchObject([{ epoch: 7 }, { epoch: 100, still: undefined }]);
+});
+
+test("the parent's word spares the question for whom it was given, and only of the same epoch", async () => {
+  const { upstream, asked } = awoken(false, [], 40);
+  expect(upstream.isVouchedFor("news", 7)).toBe(true);
+  expect(upstream.isVouchedFor("news", 6)).toBe(false);
+  expect(upstream.isVouchedFor("news", undefined)).toBe(false);
+  // Others do not know when it was given.
+  expect({ linked: upstream.isLinked("news"), asked }).toEqual({ linked: false, asked: [] });
+  expect(awoken(false, []).upstream.isVouchedFor("news", 7)).toBe(false);
+});
+
+test("an answer to a question asked before the link was called into question does not count", async () => {
+  const { upstream, asked } = awoken(false, [{ after: 40 }, { after: 40 }], 40);
+  const joining = upstream.join("news");
+  upstream.doubt("news");
+  await joining;
+  expect({ linked: upstream.isLinked("news"), asked: asked.length }).toEqual({ linked: true, asked: 2 });
+});

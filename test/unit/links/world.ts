@@ -1,0 +1,25 @@
+/** A world in which nothing happens by itself, for tests of one end of a link. */
+import type { Calls } from "../../../src/links/messages.ts";
+import type { World } from "../../../src/links/world.ts";
+import { storeOf } from "../../simulation/store.ts";
+
+/** What other objects do; what is left out never answers. */
+export type Others = {
+  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["ask"]) => Promise<Calls[Kind]["answer"]>;
+};
+
+/** A world in which timers never fire, except that repeats of failed calls come at once. */
+export function stillWorld(name: string, rows: Map<string, unknown>, others: Others = {}): World {
+  return {
+    name,
+    store: storeOf(rows),
+    call: (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {}),
+    now: () => 100,
+    random: () => 0,
+    turn: () => Promise.resolve(),
+    sleep: () => Promise.resolve(),
+    after: () => {},
+    keep: () => {},
+    alarm: () => {},
+  };
+}

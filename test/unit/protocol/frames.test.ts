@@ -1,0 +1,88 @@
+/** Frames: what lines there are in them, and how many lines go into one. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  countLines,
+  dropLines,
+  type Frame,
+  framesOf,
+  isTooBig,
+  linesOf,
+  sizeOf,
+} from "../../../src/protocol/frames.ts";
+import { bytesOf } from "./texts.ts";
+
+/** The same, as a client may send it too. */
+function asBytes(text: string): ArrayBuffer {
+  return new TextEncoder().encode(text).buffer;
+}
+
+const line = fc.oneof(fc.string(), fc.constantFrom("", "\r", "é", "\ufeff", "\u{1f600}"));
+const text = fc.array(line, { maxLength: 20 }).map((lines) => lines.join("\n"));
+
+describe("a frame from a client", () => {
+  test("has the same lines and the same size, as text and as bytes", () => {
+    fc.assert(
+      fc.property(text, fc.nat(40), (sent, limit) => {
+        const bytes = asBytes(sent);
+        expect(linesOf(sent)).toEqual(sent.split("\n"));
+        expect(linesOf(bytes)).toEqual(sent.split("\n"));
+        for (const frame of [sent, bytes] satisfies Frame[]) {
+          expect(sizeOf(frame)).toBe(1 + bytesOf(sent));
+          expect(isTooBig(frame, limit)).toBe(bytesOf(sent) > limit);
+        }
+      }),
+    );
+  });
+
+  test("counts for as many lines as end in it, the last one with or without a line end", () => {
+    fc.assert(
+      fc.property(text, (sent) => {
+        const lines = Math.max(1, sent.replace(/\n$/, "").split("\n").length);
+        expect([countLines(sent), countLines(asBytes(sent))]).toEqual([lines, lines]);
+      }),
+    );
+  });
+
+  test("that is not UTF-8 has no lines to read", () => {
+    for (const bytes of [[0xff], [0x70, 0xc3], [0xed, 0xa0, 0x80], [0x0a, 0xc0, 0x80]]) {
+      expect(linesOf(new Uint8Array(bytes).buffer)).toEqual([undefined]);
+    }
+  });
+});
+
+describe("frames to a client", () => {
+  test("hold whole lines in their order, and no more than 64 KiB unless one line is longer", () => {
+    const lengths = fc.array(fc.oneof(fc.nat(70_000), fc.nat(10)), { maxLength: 12 });
+    fc.assert(
+      fc.property(lengths, (each) => {
+        const lines = each.map((length) => `${"x".repeat(length)}\n`).join("");
+        const frames = framesOf(lines);
+        expect(frames.join("") === lines).toBe(true);
+        for (const frame of frames) {
+          expect(frame.endsWith("\n")).toBe(true);
+          expect(frame.length <= 65_536 || frame.indexOf("\n") === frame.length - 1).toBe(true);
+        }
+        // None could have taken in the next one's first line.
+        for (const [i, next] of frames.slice(1).entries()) {
+          expect((frames[i] ?? "").length + next.indexOf("\n") + 1).toBeGreaterThan(65_536);
+        }
+      }),
+    );
+  });
+});
+
+test("lines can be dropped from the front", () => {
+  fc.assert(
+    fc.property(fc.array(fc.string().map((some) => some.replaceAll("\n", ""))), fc.nat(10), (lines, n) => {
+      const few = Math.min(n, lines.length);
+      const whole = lines.map((each) => `${each}\n`).join("");
+      expect(dropLines(whole, few)).toBe(
+        lines
+          .slice(few)
+          .map((each) => `${each}\n`)
+          .join(""),
+      );
+    }),
+  );
+});

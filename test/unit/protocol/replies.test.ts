@@ -1,0 +1,97 @@
+/** What the server says, and that it is read as what was meant. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  BUSY,
+  formatAccepted,
+  formatError,
+  formatFigure,
+  formatMessage,
+  formatTime,
+  GREETING,
+  parseReply,
+  type Reply,
+} from "../../../src/protocol/replies.ts";
+import { anyLine, anyMessage, anyUnits, goodName } from "./texts.ts";
+
+test("a message's line divides at its first '!' into channel and message", () => {
+  fc.assert(
+    fc.property(goodName, anyUnits, (channel, message) => {
+      const line = formatMessage(channel, message);
+      const at = line.indexOf("!");
+      expect([line.slice(0, at), line.slice(at + 1)]).toEqual([channel, `${message}\n`]);
+    }),
+  );
+});
+
+test("the greeting, errors and times are what clients look for", () => {
+  expect(GREETING).toBe("debug!connected...\n");
+  expect(BUSY).toBe("debug!busy\n");
+  expect(formatError("no such thing")).toBe("debug!error no such thing\n");
+  expect(formatAccepted(1_795_438_800_999)).toBe("debug!token accepted until 1795438800\n");
+  expect(formatTime(1_795_438_800_999)).toBe("1795438800\n");
+  expect(formatFigure("total pings", 3)).toBe("total pings: 3\n");
+});
+
+describe("reading", () => {
+  /** What a client makes of `said`, which has to be one line. */
+  function read(said: string): Reply {
+    expect(said).toMatch(/^[^\n]+\n$/);
+    return parseReply(said.slice(0, -1));
+  }
+
+  /** Milliseconds since 1970, up to the end of what never ends. */
+  const time = fc.integer({ min: 0, max: Date.UTC(2180, 0) });
+  const why = anyLine.map((text) => text.replaceAll("\n", ""));
+
+  test("gives back every message, its channel and it as they were", () => {
+    fc.assert(
+      fc.property(goodName, anyMessage, (channel, message) => {
+        expect(read(formatMessage(channel, message))).toEqual({ kind: "message", channel, message });
+      }),
+    );
+  });
+
+  test("gives back what the server says to one connection", () => {
+    expect(read(GREETING)).toEqual({ kind: "connected" });
+    expect(read(BUSY)).toEqual({ kind: "busy" });
+    fc.assert(
+      fc.property(why, time, (text, milliseconds) => {
+        const seconds = Math.floor(milliseconds / 1000);
+        expect(read(formatError(text))).toEqual({ kind: "error", why: text });
+        expect(read(formatAccepted(milliseconds))).toEqual({ kind: "accepted", until: seconds });
+        expect(read(formatTime(milliseconds))).toEqual({ kind: "time", seconds });
+      }),
+    );
+  });
+
+  test("gives back figures, whatever their values", () => {
+    const key = fc.stringMatching(/^[a-z][a-z -]*$/);
+    fc.assert(
+      fc.property(key, fc.oneof(fc.nat(), why), (name, value) => {
+        expect(read(formatFigure(name, value))).toEqual({ kind: "figure", key: name, value: String(value) });
+      }),
+    );
+  });
+
+  test("finds something in any line, and gives back what it does not know", () => {
+    fc.assert(
+      fc.property(anyLine, (line) => {
+        const reply = parseReply(line);
+        if (reply.kind === "unknown") expect(reply).toEqual({ kind: "unknown", line });
+        if (reply.kind === "message") expect(`${reply.channel}!${reply.message}`).toBe(line);
+      }),
+    );
+    for (const line of [
+      "debug!token accepted until dawn",
+      "debug!hello",
+      "debug!",
+      "hello",
+      "-1",
+      "1.5",
+      "",
+    ]) {
+      expect(parseReply(line)).toEqual({ kind: "unknown", line });
+    }
+  });
+});

@@ -1,0 +1,18 @@
+/** Lengths of text as UTF-8. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { isLongerThan, utf8Length } from "../../../src/protocol/text.ts";
+import { anyLine, bytesOf } from "./texts.ts";
+
+test("utf8Length is the length that encoding gives", () => {
+  fc.assert(fc.property(anyLine, (text) => utf8Length(text) === bytesOf(text)));
+});
+
+test("isLongerThan agrees with it", () => {
+  fc.assert(
+    fc.property(anyLine, fc.nat(1000), fc.integer({ min: -2, max: 2 }), (text, limit, near) => {
+      expect(isLongerThan(text, limit)).toBe(bytesOf(text) > limit);
+      expect(isLongerThan(text, bytesOf(text) + near)).toBe(near < 0);
+    }),
+  );
+});

@@ -1,0 +1,158 @@
+/** What one connection sends: taken apart into steps, which are carried out one after another. */
+import { expect, test } from "vitest";
+import { Connections } from "../../../src/sockets/connections.ts";
+import { CommandError, Inbox, type InboxLimits, type Step } from "../../../src/sockets/inbox.ts";
+import type { Socket } from "../../../src/sockets/socket.ts";
+
+const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
+
+const socket: Socket = {
+  bufferedAmount: 0,
+  send: () => {},
+  close: () => {},
+  serializeAttachment: () => {},
+  deserializeAttachment: () => undefined,
+};
+
+/**
+ * One connection's inbox.
+ * @param carryOut what becomes of each step; nothing keeps the next one waiting by default
+ */
+function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => undefined) {
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const connection = new Connections(sockets, 1_000_000, () => {}).accept(socket, undefined);
+  const said: string[] = [];
+  const clock = { now: 1_000_000 };
+  const carrier = {
+    carryOut: (_: unknown, step: Step) => {
+      said.push(inShort(step));
+      return carryOut(step);
+    },
+    tell: (_: unknown, line: string) => void said.push(line.trim()),
+    close: (_: unknown, code: number) => {
+      said.push(`closed ${code}`);
+      connection.closed = true;
+    },
+  };
+  const inbox = new Inbox(carrier, LIMITS, () => clock.now);
+  const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
+  /** What has been done since it was asked last. */
+  const done = async () => {
+    for (let turn = 0; turn < 300; turn++) await undefined;
+    return said.splice(0);
+  };
+  return { inbox, connection, receive, done, clock };
+}
+
+function inShort(step: Step): string {
+  if (step.kind === "announce") return `${step.count}: ${step.lines.trim().replaceAll("\n", ", ")}`;
+  return "channel" in step ? `${step.kind} ${step.channel}` : step.kind;
+}
+
+/** A promise that the test resolves. */
+function pending() {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+test("announcements in a row on one channel are one step, and no others", async () => {
+  const { receive, done } = inboxOf();
+  void receive("announce a 1\nannounce a 2\nannounce b 3\nannounce a 4\nping\nannounce a 5\n\nannounce a 6");
+  expect(await done()).toEqual(["2: a!1, a!2", "1: b!3", "1: a!4", "ping", "1: a!5", "1: a!6"]);
+});
+
+test("while a step takes its time all else waits, and what waits is put together too", async () => {
+  const { promise, resolve } = pending();
+  const { receive, done } = inboxOf((step) => (step.kind === "subscribe" ? promise : undefined));
+  void receive("subscribe a");
+  for (const frame of ["announce a 1", "announce a 2\nannounce a 3", "announce b 4", "ping"])
+    void receive(frame);
+  expect(await done()).toEqual(["subscribe a"]);
+  resolve();
+  expect(await done()).toEqual(["3: a!1, a!2, a!3", "1: b!4", "ping"]);
+});
+
+test("nothing is carried out before the connection has begun, nor once it is closed", async () => {
+  const { promise, resolve } = pending();
+  const { inbox, connection, receive, done } = inboxOf((step) => {
+    connection.closed = step.kind === "info";
+    return undefined;
+  });
+  void inbox.begin(connection, promise);
+  void receive("ping\ninfo\nping");
+  expect(await done()).toEqual([]);
+  resolve();
+  expect(await done()).toEqual(["ping", "info"]);
+});
+
+test("what is no command, or cannot be carried out, is told, and the next line is not concerned", async () => {
+  const { receive, done } = inboxOf((step) => {
+    if (step.kind === "subscribe") throw new CommandError("not today");
+    return step.kind === "unsubscribe" ? Promise.reject(new CommandError("nor later")) : undefined;
+  });
+  void receive(`nonsense\n${"x".repeat(301)}\nsubscribe a\nunsubscribe a\nping`);
+  void receive(new Uint8Array([0x70, 0xff, 0x0a, 0x70]).buffer);
+  expect(await done()).toEqual([
+    expect.stringMatching(/^debug!error unknown command/),
+    expect.stringMatching(/^debug!error a line has at most 300 bytes/),
+    "subscribe a",
+    "debug!error not today",
+    "unsubscribe a",
+    "debug!error nor later",
+    "ping",
+    expect.stringMatching(/^debug!error a frame was not UTF-8/),
+  ]);
+});
+
+test("what should not have happened is nothing that a client is told, and the next frame is taken", async () => {
+  const cause = new Error("a mistake");
+  const { receive, done } = inboxOf((step) => (step.kind === "info" ? Promise.reject(cause) : undefined));
+  await expect(receive("info\nping")).rejects.toBe(cause);
+  expect(await done()).toEqual(["info"]);
+  void receive("ping");
+  expect(await done()).toEqual(["ping"]);
+});
+
+test("as much may wait as there is room for, each frame with one byte more than it has", async () => {
+  let step = pending();
+  const { receive, done } = inboxOf(() => step.promise);
+  const line = (bytes: number) => `announce a ${"x".repeat(bytes - "announce a ".length)}`;
+  void receive("ping");
+  for (let i = 0; i < 4; i++) void receive(line(249));
+  expect(await done()).toEqual(["ping"]);
+  // What has been begun waits no more, and makes room.
+  step.resolve();
+  step = pending();
+  expect(await done()).toEqual([expect.stringMatching(/^4: a!x/)]);
+  for (let i = 0; i < 4; i++) void receive(line(249));
+  expect(await done()).toEqual([]);
+  void receive("");
+  expect(await done()).toEqual(["closed 1008"]);
+});
+
+test("a frame that is too big closes the connection, one that is just not does not", async () => {
+  const { receive, done } = inboxOf();
+  void receive(`announce a ${"x".repeat(200)}\n${"x".repeat(1_000 - 212)}`);
+  expect(await done()).toEqual([`1: a!${"x".repeat(200)}`, expect.stringMatching(/at most 300 bytes/)]);
+  void receive("é".repeat(501));
+  expect(await done()).toEqual(["closed 1009"]);
+});
+
+test("lines beyond those of a second are refused, and far more close the connection", async () => {
+  const { receive, done, clock } = inboxOf();
+  const lines = (count: number) => Array.from({ length: count }, () => "ping").join("\n");
+  const counted = async () => {
+    const all = await done();
+    return [all.filter((line) => line === "ping").length, all.filter((line) => /ignored/.test(line)).length];
+  };
+  void receive(lines(150));
+  expect(await counted()).toEqual([100, 50]);
+  clock.now += 500;
+  void receive(lines(150));
+  expect(await counted()).toEqual([50, 100]);
+  void receive(lines(1));
+  expect(await done()).toEqual(["closed 1008"]);
+});

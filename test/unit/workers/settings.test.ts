@@ -1,0 +1,55 @@
+/** The settings that say who may come in, and what they have to be. */
+import { describe, expect, test } from "vitest";
+import { SettingError } from "../../../src/broker/limits.ts";
+import { readSettings } from "../../../src/workers/settings.ts";
+import { SECRET } from "../../runtime/mint.ts";
+import { wrongSettings } from "./wrong-settings.ts";
+
+/** Why settings cannot be used. */
+function fault(variables: Record<string, unknown>): string {
+  try {
+    readSettings(variables);
+  } catch (error) {
+    if (error instanceof SettingError) return error.message;
+    throw error;
+  }
+  throw new Error(`these can be used: ${JSON.stringify(variables)}`);
+}
+
+test.each(wrongSettings)("%s cannot be used", (_, settings) => {
+  for (const { variables, says } of settings) {
+    expect(fault(variables)).toBe(says);
+  }
+});
+
+describe("settings of tokens", () => {
+  const keys = "https://example.com/jwks.json";
+
+  test("are a secret or where public keys are, with an audience or without", () => {
+    for (const audience of [undefined, "fanout"]) {
+      const more = audience === undefined ? {} : { TOKEN_AUDIENCE: audience };
+      expect(readSettings({ TOKEN_SECRET: SECRET, ...more }).tokens).toEqual({ secret: SECRET, audience });
+      expect(readSettings({ TOKEN_JWKS_URL: keys, ...more }).tokens).toEqual({ keys, audience });
+    }
+  });
+
+  test("may be empty, which is none", () => {
+    expect(readSettings({}).tokens).toBeUndefined();
+    const empty = { TOKEN_SECRET: "", TOKEN_JWKS_URL: "", TOKEN_AUDIENCE: "" };
+    expect(readSettings(empty).tokens).toBeUndefined();
+    expect(readSettings({ ...empty, TOKEN_SECRET: SECRET }).tokens).toEqual({ secret: SECRET });
+  });
+
+  test("have a secret of 32 bytes at least", () => {
+    for (const secret of ["s".repeat(32), "\u00e9".repeat(16), "\u{1f600}".repeat(8)]) {
+      expect(readSettings({ TOKEN_SECRET: secret }).tokens).toEqual({ secret });
+    }
+  });
+
+  test("have keys at a URL that nobody on the way can change", () => {
+    const local = ["http://localhost/keys", "http://localhost:8080/keys", "http://127.0.0.1:1/"];
+    for (const url of [keys, "https://example.com", ...local]) {
+      expect(readSettings({ TOKEN_JWKS_URL: url }).tokens).toEqual({ keys: url });
+    }
+  });
+});

@@ -1,0 +1,96 @@
+/** Settings that cannot be used, and what is said of them: by those who read them, and to those who connect. */
+import { SECRET } from "../../runtime/mint.ts";
+
+export interface Wrong {
+  variables: Record<string, unknown>;
+  /** The sentence, without its end. */
+  says: string;
+}
+
+const KEYS = "https://example.com/jwks.json";
+
+/** Sentences that name what is wrong in a list of origins. */
+function wrongOrigins(origins: string[], listOf = (origin: string) => origin): Wrong[] {
+  const start = "ALLOWED_ORIGINS must be origins like 'https://example.com', separated by commas, not";
+  return origins.map((origin) => ({
+    variables: { ALLOWED_ORIGINS: listOf(origin) },
+    says: `${start} '${origin}'`,
+  }));
+}
+
+const notText: Wrong[] = ["TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_AUDIENCE", "ALLOWED_ORIGINS"].flatMap(
+  (name) =>
+    [0, 1, true, false, null, {}, [], ["*"]].map((value) => ({
+      variables: { [name]: value },
+      says: `${name} must be text`,
+    })),
+);
+
+const shortSecrets: Wrong[] = ["s", "s".repeat(31), "\u00e9".repeat(15), " "].map((secret) => ({
+  variables: { TOKEN_SECRET: secret },
+  says: "TOKEN_SECRET must have at least 32 bytes, chosen at random",
+}));
+
+const unsafeKeys: Wrong[] = [
+  ...["http://localhost.example.com/", "http://localhost@example.com/", "http://127.0.0.1.nip.io/"],
+  ...["http://example.com/keys", "ftp://localhost/", "file:///keys", "data:,{}", "javascript:1"],
+  ...["keys", "/keys", "//example.com", "https://", " "],
+].map((url) => ({
+  variables: { TOKEN_JWKS_URL: url },
+  says: "TOKEN_JWKS_URL must be a URL that begins with https://, without a password",
+}));
+
+const tooMany: Wrong[] = [
+  { name: "SOCKETS_PER_OBJECT", least: 1, most: 32_768 },
+  { name: "LINKS_PER_OBJECT", least: 1, most: 10_000 },
+  { name: "MAX_LINE_BYTES", least: 300, most: 1_000_000 },
+  { name: "MAX_CHANNELS_PER_CONNECTION", least: 2, most: 4_000 },
+  { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },
+  { name: "LINES_PER_SECOND", least: 1, most: 1_000_000 },
+  { name: "CLIENT_LIMIT", least: 0, most: 1_000_000_000 },
+].map(({ name, least, most }) => ({
+  variables: { [name]: String(most + 1) },
+  says: `${name} must be a whole number from ${least} to ${most}, not '${most + 1}'`,
+}));
+
+const audienceAlone: Wrong[] = [
+  { variables: { TOKEN_AUDIENCE: "fanout" }, says: "TOKEN_AUDIENCE needs TOKEN_SECRET or TOKEN_JWKS_URL" },
+];
+
+/** The secret is good, and not to be told. */
+const besideSecret: Wrong[] = [
+  { variables: { TOKEN_JWKS_URL: KEYS }, says: "only one of TOKEN_SECRET and TOKEN_JWKS_URL may be set" },
+  ...wrongOrigins(["nonsense"]),
+  {
+    variables: { MAX_LINE_BYTES: "1" },
+    says: "MAX_LINE_BYTES must be a whole number from 300 to 1000000, not '1'",
+  },
+  { variables: { TOKEN_AUDIENCE: 1 }, says: "TOKEN_AUDIENCE must be text" },
+].map(({ variables, says }) => ({ variables: { TOKEN_SECRET: SECRET, ...variables }, says }));
+
+/** By what is wrong with them. */
+export const wrongSettings: [what: string, settings: Wrong[]][] = [
+  ["an audience alone", audienceAlone],
+  ["a secret of less than 32 bytes", shortSecrets],
+  ["keys at a URL that somebody on the way can change", unsafeKeys],
+  ["what is not text where text has to be", notText],
+  ["origins with wildcards", wrongOrigins(["https://*.example.com", "https://*", "http://localhost:*"])],
+  [
+    "origins that no browser would send",
+    wrongOrigins(
+      [
+        ...["https://example.com/", "https://Example.com", "https://example.com:443"],
+        ...["https://example.com/path", "example.com", "*", "null", "file:///page", "'https://example.com'"],
+      ],
+      (origin) => `https://good.example, ${origin}`,
+    ),
+  ],
+  [
+    "origins that are empty",
+    [",", "https://example.com,", ",https://example.com", " "].flatMap((list) =>
+      wrongOrigins([""], () => list),
+    ),
+  ],
+  ["numbers beyond what may be", tooMany],
+  ["what is wrong beside a secret", besideSecret],
+];
