@@ -1,0 +1,215 @@
+/**
+ * What README.md shows does what it says: its snippets are run as they are, but for where the server listens.
+ * And what the other documents name is there.
+ */
+import { execFile, spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { readSettings } from "../../src/workers/settings.ts";
+import { bearer } from "../runtime/mint.ts";
+import { Listener } from "./listener.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+
+const root = new URL("../../", import.meta.url);
+const readme = await fileOf("README.md");
+
+/** Where README.md has its readers find the server on their own machine, and where one is deployed. */
+const LOCAL = "ws://localhost:8787";
+const DEPLOYED = "wss://host";
+
+function fileOf(path: string): Promise<string> {
+  return readFile(new URL(path, root), "utf8");
+}
+
+/** The one code block of a language that has `mark` in it. */
+function block(language: string, mark: string): string {
+  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
+  const found = blocks.filter(([, named, code]) => named === language && code?.includes(mark));
+  const [[, , code = ""] = []] = found;
+  expect(found, `blocks of ${language} with '${mark}'`).toHaveLength(1);
+  return code;
+}
+
+/** The one match of a pattern with a group in README.md: that group. */
+function only(pattern: RegExp): string {
+  const found = [...readme.matchAll(pattern)];
+  expect(found, String(pattern)).toHaveLength(1);
+  return found[0]?.[1] ?? "";
+}
+
+/** Code with the address of a server in place of the one it shows. */
+function at(url: string, shown: string, code: string): string {
+  expect(code).toContain(shown);
+  return code.replaceAll(shown, url);
+}
+
+let url: string;
+let secret: string;
+/** A server that lets in who has a token signed with `secret`. */
+let locked: string;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  const file = await bundle(folder);
+  secret = only(/^npm start -- --var TOKEN_SECRET:(\S+)/gm);
+  const open = await startRuntime(file, folder);
+  const another = await temporaryFolder();
+  const closed = await startRuntime(file, another, { settings: { TOKEN_SECRET: secret } });
+  url = open.url;
+  locked = closed.url;
+  return async () => {
+    for (const runtime of [open, closed]) await runtime.kill();
+    for (const each of [folder, another]) await removeFolder(each);
+  };
+});
+
+/** Runs a snippet for browsers, in a Node that has their WebSocket; gives what it writes to the console. */
+async function* runInBrowser(code: string): AsyncGenerator<string, never> {
+  const child = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "pipe"] });
+  onTestFinished(() => void child.kill());
+  const errors = text(child.stderr);
+  yield* createInterface({ input: child.stdout });
+  throw new Error(`the snippet has ended: ${await errors}`);
+}
+
+test("the snippet for browsers announces, and shows each message that comes", async () => {
+  const other = await Listener.connect(`${url}/news`);
+  const shown = runInBrowser(at(url, LOCAL, block("js", "new WebSocket")));
+  const next = async () => (await shown.next()).value;
+  expect(await next()).toBe("channel: debug message: connected...");
+  expect(await next()).toBe("channel: news message: Hello from a browser");
+  expect(await other.line()).toBe("news!Hello from a browser");
+  // More than one frame has room for, with what the snippet splits at in them.
+  const messages = Array.from({ length: 3_000 }, (_, i) => `${i}! ${"é!".repeat(20)}`);
+  other.say(messages.map((message) => `announce news ${message}\n`).join(""));
+  for (const message of messages) expect(await next()).toBe(`channel: news message: ${message}`);
+  other.close();
+});
+
+test("the snippet for browsers with a token lets them in", async () => {
+  const code = only(/`(new WebSocket\("wss:[^`]*)`/g);
+  const show = "socket.onmessage = ({ data }) => console.log(JSON.stringify([socket.protocol, data]));";
+  const token = JSON.stringify(await makeToken());
+  const shown = runInBrowser(
+    `const token = ${token};\nconst socket = ${at(locked, DEPLOYED, code)};\n${show}`,
+  );
+  expect(JSON.parse((await shown.next()).value)).toEqual(["fanout", "debug!connected...\n"]);
+});
+
+/** Has a token made as README.md says. */
+async function makeToken(): Promise<string> {
+  const { stdout } = await promisify(execFile)("sh", ["-c", block("sh", "SignJWT")], {
+    cwd: fileURLToPath(root),
+  });
+  return stdout.trim();
+}
+
+test("what makes a token makes one that lets in", async () => {
+  const options = { headers: bearer(await makeToken()) };
+  const client = await Listener.connect(`${locked}/news/today`, options);
+  client.say("announce news/today hello");
+  expect(await client.ping()).toEqual(["news/today!hello"]);
+  client.close();
+});
+
+test("what the two terminals at the top show is what happens", async () => {
+  const [commands = "", ...rows] = block("text", "npx wscat").trimEnd().split("\n");
+  // Side by side, each from where its command begins.
+  const columns = [...commands.matchAll(/\$ npx wscat -c (\S+)/g)];
+  expect(columns).toHaveLength(2);
+  const open = ([, address = ""]: string[]) => Listener.open(at(url, LOCAL, address));
+  const terminals = columns.map((column) => ({ from: column.index, listener: open(column) }));
+  for (const row of rows) {
+    for (const [i, { from, listener }] of terminals.entries()) {
+      const cell = row.slice(from, terminals[i + 1]?.from).trimEnd();
+      if (cell.startsWith("> ")) listener.say(cell.slice(2));
+      else if (cell !== "") expect(`< ${await listener.line()}`).toEqual(shownAs(cell));
+    }
+  }
+  for (const { listener } of terminals) {
+    expect(await listener.ping()).toEqual([]);
+    listener.close();
+  }
+});
+
+/** A line as it is to be read; a time is another one each time. */
+function shownAs(cell: string): unknown {
+  return /^< \d{10}$/.test(cell) ? expect.stringMatching(/^< \d{10}$/) : cell;
+}
+
+describe("what the documents say to run is there:", async () => {
+  const documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "src/README.md", "test/README.md"];
+  const { scripts } = JSON.parse(await fileOf("package.json"));
+  const configuration = await fileOf("vitest.config.ts");
+  const configured = [...configuration.matchAll(/\bin(?:Node|Runtime)\("(\w+)"/g)].map(([, name]) => name);
+
+  test.each(documents)("%s", async (document) => {
+    const said = await fileOf(document);
+    const names = [...said.matchAll(/\bnpm (?:run )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
+    expect([...Object.keys(scripts), "install"]).toEqual(expect.arrayContaining(names));
+    const projects = [...said.matchAll(/--project[ =](\w+)/g)].map(([, name = ""]) => name);
+    expect(configured).toEqual(expect.arrayContaining(projects));
+  });
+
+  test.each(["README.md", "CONTRIBUTING.md"])("the files that %s names", async (document) => {
+    const named = [...(await fileOf(document)).matchAll(/\b(?:src|test)\/[\w./-]*\w\.\w+/g)];
+    expect(named.length).toBeGreaterThan(0);
+    for (const [path] of named) expect(await fileOf(path)).not.toBe("");
+  });
+});
+
+test("CONTRIBUTING.md tells of each reason for which the server closes a connection", async () => {
+  const sources = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
+    /\.ts$/.test(path),
+  );
+  const closing = /\.close\(\w+, (?:TRY_AGAIN|POLICY|TOO_BIG), /g;
+  const closings: string[] = [];
+  for (const path of sources) {
+    for (const _ of (await fileOf(`src/${path}`)).matchAll(closing)) closings.push(path);
+  }
+  const rows = [...(await fileOf("CONTRIBUTING.md")).matchAll(/^\| 10\d\d (.+?) \| `(.+?)` \|/gm)];
+  expect(rows.map(([, , path]) => path).sort()).toEqual(closings.sort());
+  for (const [, reason = "", path] of rows) {
+    const source = await fileOf(`src/${path}`);
+    for (const words of reason.split("…")) expect(source).toContain(words);
+  }
+});
+
+describe("the table of settings", async () => {
+  const [, table = ""] = /^\| setting \|.*?\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+  const rows = table.split("\n").slice(1, -1);
+  const settings = rows.flatMap((row) => {
+    const [, names = "", value = ""] = row.split(" | ").join("|").split("|");
+    return [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => ({ name, value: value.trim() }));
+  });
+  const toml = await fileOf("wrangler.toml");
+  const [, vars = ""] = toml.split("[vars]");
+  const preset = new Map([...vars.matchAll(/^(\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]));
+
+  test("names all that are read and all of wrangler.toml, and no others", () => {
+    const read = new Set<string>();
+    readSettings(
+      new Proxy({}, { get: (_, name) => (typeof name === "string" ? void read.add(name) : undefined) }),
+    );
+    expect(settings.map(({ name }) => name).sort()).toEqual([...read].sort());
+    expect([...read]).toEqual(expect.arrayContaining([...preset.keys()]));
+  });
+
+  test.each(settings)("$name is $value by default", ({ name, value }) => {
+    expect(() => readSettings({ [name]: "?" })).toThrow(name);
+    // A number is what is set, and what holds if nothing is; a word says that nothing is set.
+    expect(preset.get(name)).toBe(/^\d+$/.test(value) ? value : undefined);
+    if (/^\d+$/.test(value)) expect(readSettings({ [name]: value })).toEqual(readSettings({}));
+    else expect(readSettings({})).toMatchObject({ allowedOrigins: undefined, tokens: undefined });
+  });
+
+  test("and what the text sets can be set", () => {
+    const set = [...readme.matchAll(/`([A-Z_]+) = "([^`]*)"`/g)];
+    expect(set.length).toBeGreaterThan(0);
+    for (const [, name = "", value] of set) readSettings({ [name]: value });
+  });
+});
