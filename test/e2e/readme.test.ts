@@ -3,16 +3,20 @@
  * And what the other documents name is there.
  */
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { WebSocketServer } from "ws";
 import { readSettings } from "../../src/workers/settings.ts";
+import { type Line, perform, type Step, TIME } from "../plays/play.ts";
 import { bearer } from "../runtime/mint.ts";
 import { Listener } from "./listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { wiresTo } from "./wire.ts";
 
 const root = new URL("../../", import.meta.url);
 const readme = await fileOf("README.md");
@@ -90,6 +94,23 @@ test("the snippet for browsers announces, and shows each message that comes", as
   other.close();
 });
 
+test("the snippet for browsers puts together what comes in pieces", async () => {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+  onTestFinished(() => void server.close());
+  server.on("connection", (socket) => {
+    for (const piece of ["debug!conn", "ected...\nnews!o", "ne\n", "news!two\nnews!three", "\n"])
+      socket.send(piece);
+  });
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  const code = at(`ws://127.0.0.1:${address.port}`, LOCAL, block("js", "new WebSocket"));
+  const shown = runInBrowser(code);
+  for (const message of ["connected...", "one", "two", "three"]) {
+    expect((await shown.next()).value).toMatch(new RegExp(`^channel: \\w+ message: ${message}$`));
+  }
+});
+
 test("the snippet for browsers with a token lets them in", async () => {
   const code = only(/`(new WebSocket\("wss:[^`]*)`/g);
   const show = "socket.onmessage = ({ data }) => console.log(JSON.stringify([socket.protocol, data]));";
@@ -121,24 +142,26 @@ test("what the two terminals at the top show is what happens", async () => {
   // Side by side, each from where its command begins.
   const columns = [...commands.matchAll(/\$ npx wscat -c (\S+)/g)];
   expect(columns).toHaveLength(2);
-  const open = ([, address = ""]: string[]) => Listener.open(at(url, LOCAL, address));
-  const terminals = columns.map((column) => ({ from: column.index, listener: open(column) }));
-  for (const row of rows) {
-    for (const [i, { from, listener }] of terminals.entries()) {
-      const cell = row.slice(from, terminals[i + 1]?.from).trimEnd();
-      if (cell.startsWith("> ")) listener.say(cell.slice(2));
-      else if (cell !== "") expect(`< ${await listener.line()}`).toEqual(shownAs(cell));
-    }
+  const steps = columns.map(
+    ([who, address = ""]): Step => ({ who, does: "connects", path: at("", LOCAL, address) }),
+  );
+  const cells = rows.flatMap((row) =>
+    columns.map(({ 0: who, index }, i) => ({ who, text: row.slice(index, columns[i + 1]?.index).trimEnd() })),
+  );
+  for (const { text, who } of cells) {
+    // Who connects in a play reads the greeting.
+    if (text === "" || text === "< debug!connected...") continue;
+    if (text.startsWith("> ")) steps.push({ who, does: "sends", frames: [text.slice(2)] });
+    else steps.push({ who, does: "reads", lines: [lineIn(text)] });
   }
-  for (const { listener } of terminals) {
-    expect(await listener.ping()).toEqual([]);
-    listener.close();
-  }
+  expect(cells.filter(({ text }) => text === "< debug!connected...")).toHaveLength(2);
+  await perform({ title: "the top of README.md", steps }, wiresTo(url));
 });
 
-/** A line as it is to be read; a time is another one each time. */
-function shownAs(cell: string): unknown {
-  return /^< \d{10}$/.test(cell) ? expect.stringMatching(/^< \d{10}$/) : cell;
+/** What is read in a terminal; a time is another one each time. */
+function lineIn(cell: string): Line {
+  const [, line = ""] = /^< (.+)$/.exec(cell) ?? [];
+  return TIME.test(line) ? TIME : line;
 }
 
 describe("what the documents say to run is there:", async () => {

@@ -45,6 +45,15 @@ function checkSameOrder(channel: string, one: Reading, other: Reading): void {
   }
 }
 
+/** Checks that nobody waits for an answer, and that everybody hears `all`. */
+export function checkAlive(simulation: Simulation): void {
+  for (const client of simulation.clients) {
+    if (!client.open) continue;
+    if (client.waits) throw new Breach(`${client.name} waits for ever`);
+    if (!simulation.isLinkedToEveryone(client.home)) throw new Breach(`${client.home} does not hear 'all'`);
+  }
+}
+
 /** Checks that both ends of every link agree, and that each is there for a listener. */
 export function checkLeftovers(simulation: Simulation): void {
   for (const object of simulation.objects.values()) {

@@ -133,6 +133,11 @@ export class SimulatedClient {
     return this.ending === undefined;
   }
 
+  /** Whether the answer to something that it said has not come. */
+  get waits(): boolean {
+    return this.#steps.some(({ done }) => done === undefined);
+  }
+
   /** Announces several messages in a row. */
   announce(channel: string, count = 1): void {
     const messages = Array.from({ length: count }, () => this.#nextMessage());

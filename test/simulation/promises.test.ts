@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { checkCount, checkLeftovers, checkTogether } from "./checks.ts";
+import { checkAlive, checkCount, checkLeftovers, checkTogether } from "./checks.ts";
 import { Breach, RARITIES, type Rarity, type SimulatedClient } from "./client.ts";
 import type { Action } from "./network.ts";
 import { type Kind, Simulation } from "./simulation.ts";
@@ -100,6 +100,7 @@ async function play(choices: number[], kind: Kind): Promise<void> {
     await useEverything(simulation);
     checkTogether(simulation.clients);
     checkLeftovers(simulation);
+    checkAlive(simulation);
     if (kind.clientLimit > 0) await checkCount(simulation);
     for (const client of simulation.clients) checkEnding(client, kind);
     for (const rarity of simulation.met) met.add(rarity);

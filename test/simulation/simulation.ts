@@ -362,7 +362,9 @@ export class Simulation implements Surroundings {
     const answer = await this.#network.call<Calls[Name]["answer"]>(label, to, carryOut, () => life.over);
     const { after } = properties(answer);
     const { epoch } = properties(ask);
-    if (name === "link" && after !== undefined) from.linked.set(to, Number(epoch));
+    // The answer to an older request may come last.
+    const newest = Math.max(from.linked.get(to) ?? 0, Number(epoch));
+    if (name === "link" && after !== undefined) from.linked.set(to, newest);
     this.#noteRarities(from.name, name, ask, answer);
     return answer;
   }

@@ -10,6 +10,8 @@ beforeEach(() => startAfresh());
 afterEach(closeAll);
 
 const MANY = 200;
+/** So many take their time on a busy machine. */
+const timeout = 300_000;
 
 const names = () => Array.from({ length: MANY }, () => unique("random"));
 
@@ -18,7 +20,7 @@ async function expectEmpty(objects: string[]): Promise<void> {
   for (const name of objects) expect(await keys(name)).toEqual([]);
 }
 
-test("subscribing to each and leaving it again leaves nothing", async () => {
+test("subscribing to each and leaving it again leaves nothing", { timeout }, async () => {
   const home = unique("home");
   const client = await Client.connect(home);
   await evictAll();
@@ -32,7 +34,7 @@ test("subscribing to each and leaving it again leaves nothing", async () => {
   expect(await keys("all")).toEqual(beforeAtAll);
 });
 
-test("connecting to each leaves nothing, however the connections end", async () => {
+test("connecting to each leaves nothing, however the connections end", { timeout }, async () => {
   const channels = names();
   for (let from = 0; from < MANY; from += 20) {
     const clients = await Promise.all(channels.slice(from, from + 20).map((name) => Client.connect(name)));

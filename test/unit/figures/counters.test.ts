@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { Counters } from "../../../src/figures/counters.ts";
+import { Service } from "../../../src/figures/service.ts";
+import { noTotals } from "../../../src/figures/totals.ts";
+import { storeOf } from "../../simulation/store.ts";
+
+function counters(rows = new Map<string, unknown>()) {
+  return { rows, counters: new Counters(storeOf(rows)) };
+}
+
+test("what is counted is written when it is to be, and taken up by the next life", () => {
+  const { rows, counters: first } = counters();
+  first.count("pings");
+  first.count("messages", 3);
+  first.holds(2);
+  expect(rows.size).toBe(0);
+  first.save();
+  expect(counters(rows).counters.figures(1)).toEqual({
+    totals: { ...noTotals(), pings: 1, messages: 3 },
+    handover: undefined,
+    peak: 2,
+  });
+});
+
+test("an object that has counted nothing leaves nothing", () => {
+  const { rows, counters: nobody } = counters();
+  nobody.begin(4);
+  expect(rows.size).toBe(1);
+  nobody.end(4);
+  nobody.handedOver({ period: 4, totals: noTotals(), peak: 0 });
+  expect(rows.size).toBe(0);
+});
+
+test("what was counted under a link is handed over when it ends, until the far side has it", () => {
+  const { rows, counters: ours } = counters();
+  ours.begin(4);
+  ours.count("pings");
+  ours.holds(3);
+  ours.end(3);
+  expect(ours.handover).toBeUndefined();
+  ours.end(4);
+  const handover = { period: 4, totals: { ...noTotals(), pings: 1 }, peak: 3 };
+  expect(counters(rows).counters.handover).toEqual(handover);
+  expect(ours.figures(0).totals).toEqual(noTotals());
+  ours.handedOver({ ...handover, period: 3 });
+  expect(ours.handover).toEqual(handover);
+  ours.handedOver(handover);
+  expect(ours.handover).toBeUndefined();
+});
+
+test("the root of `all` adds what is handed over to what is there", () => {
+  const rows = new Map<string, unknown>();
+  const service = new Service(storeOf(rows), 100);
+  service.takeOver({ period: 1, totals: { ...noTotals(), pings: 5 }, peak: 3 }, 4);
+  const linked = {
+    ...{ connections: 2, peak: 6, subscriptions: 2, requested: 1, objects: 1, unreachable: 0 },
+    totals: { ...noTotals(), pings: 1 },
+    channels: ["all", "news"],
+    handover: undefined,
+  };
+  // The most at one time is an estimate: a peak, beside those who were there then.
+  const expected = { since: 100, peak: 7, channels: 2, totals: { ...noTotals(), pings: 6 } };
+  expect(new Service(storeOf(rows), 900).figures(linked)).toMatchObject(expected);
+  expect(new Service(storeOf(rows), 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
+});

@@ -1,0 +1,171 @@
+/** The sockets of one object: who they are after sleep, who reads what, and who reads too slowly. */
+import { expect, test } from "vitest";
+import { Connections } from "../../../src/sockets/connections.ts";
+import type { Socket } from "../../../src/sockets/socket.ts";
+
+/** Bytes that may wait for one client. */
+const MOST = 2_000;
+
+/** A socket that keeps what is done to it. */
+class Kept implements Socket {
+  bufferedAmount = 0;
+  readonly done: string[] = [];
+  attachment: unknown;
+  isGone = false;
+
+  constructor(attachment?: unknown) {
+    this.attachment = attachment;
+  }
+
+  send(text: string): void {
+    this.done.push(text);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.isGone) throw new Error("closed already");
+    this.done.push(`closed ${code} ${reason}`);
+  }
+
+  serializeAttachment(attachment: unknown): void {
+    this.attachment = structuredClone(attachment);
+  }
+
+  deserializeAttachment(): unknown {
+    return this.attachment;
+  }
+}
+
+const grants = { subscribe: ["*"], announce: [], until: 1_000 };
+
+/** The connections of an object that wakes with `sockets`. */
+function woken(...sockets: Kept[]) {
+  const accepted: Socket[] = [];
+  const state = { due: 0 };
+  const all = new Connections(
+    { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
+    MOST,
+    () => {
+      state.due += 1;
+    },
+  );
+  return { all, accepted, state };
+}
+
+/** Some connections that are subscribed to `news`. */
+function readers(count: number) {
+  const sockets = Array.from({ length: count }, () => new Kept({ channels: ["news"] }));
+  const { all, state } = woken(...sockets);
+  return { all, state, sockets, connections: [...all] };
+}
+
+test("what a connection has outlives sleep, and what has been closed does not come back", () => {
+  const socket = new Kept();
+  const { all, accepted } = woken();
+  const connection = all.accept(socket, undefined);
+  all.subscribe(connection, "news");
+  all.subscribe(connection, "more");
+  all.unsubscribe(connection, "more");
+  all.grant(connection, grants);
+  expect({ accepted, admitted: connection.admitted }).toEqual({ accepted: [socket], admitted: false });
+  const closed = new Kept();
+  all.close(all.accept(closed, grants), 1008, "because");
+  expect(closed.attachment).toBeNull();
+  const next = woken(socket, closed, new Kept({ channels: ["news"], grants: "none" })).all;
+  expect([...next]).toMatchObject([{ socket, grants, admitted: true, channels: new Set(["news"]) }]);
+  expect(next.of(socket)?.socket).toBe(socket);
+  expect(next.of(closed)).toBeUndefined();
+  expect([next.size, next.subscriptions, next.subscribers("news"), next.subscribers("more")]).toEqual([
+    1, 1, 1, 0,
+  ]);
+});
+
+test("channels are those with subscribers, and subscriptions are counted one by one", () => {
+  const { all, connections } = readers(2);
+  const [one, two] = connections;
+  if (!one || !two) throw new Error("nobody is there");
+  all.subscribe(one, "more");
+  expect([all.subscriptions, [...all.channels]]).toEqual([3, ["news", "more"]]);
+  expect(all.subscribersOf("news")).toEqual([one, two]);
+  expect([all.subscribersOf("more"), all.subscribersOf("none")]).toEqual([[one], []]);
+  all.remove(one);
+  expect([all.size, all.subscriptions, [...all.channels], one.closed]).toEqual([1, 1, ["news"], true]);
+});
+
+test("nobody is subscribed twice, and only who is subscribed can end that", () => {
+  const { all, connections } = readers(1);
+  const [one] = connections;
+  if (!one) throw new Error("nobody is there");
+  expect(() => all.subscribe(one, "news")).toThrow(/nobody is subscribed twice/);
+  expect(() => all.unsubscribe(one, "more")).toThrow(/was subscribed/);
+});
+
+test("who comes after a message does not read it, and who goes after it does", () => {
+  const { all, connections, sockets } = readers(2);
+  const [one, two] = connections;
+  if (!one || !two) throw new Error("nobody is there");
+  const late = new Kept();
+  all.publish("news", "a\n");
+  all.unsubscribe(one, "news");
+  all.subscribe(all.accept(late, undefined), "news");
+  all.publish("news", "b\n");
+  all.close(two, 1013, "because");
+  all.publish("news", "c\n");
+  expect(all.flush()).toEqual([]);
+  expect([sockets[0]?.done, sockets[1]?.done, late.done]).toEqual([
+    ["a\n"],
+    ["a\nb\n", "closed 1013 because"],
+    ["b\nc\n"],
+  ]);
+});
+
+test("a flush is due for the first line, and is for as many sockets as there is something for", () => {
+  const { all, connections, state, sockets } = readers(3);
+  const [one] = connections;
+  if (!one) throw new Error("nobody is there");
+  all.publish("none", "nobody reads this\n");
+  expect({ due: all.due, gathered: all.gathered, said: state.due }).toEqual({ due: 0, gathered: 0, said: 0 });
+  all.publish("news", "a\n");
+  all.publish("news", "b\n");
+  expect({ due: all.due, gathered: all.gathered, said: state.due }).toEqual({ due: 3, gathered: 4, said: 1 });
+  all.flush();
+  all.tell(one, "c\n");
+  expect({ due: all.due, gathered: all.gathered, said: state.due }).toEqual({ due: 1, gathered: 2, said: 2 });
+  all.flush();
+  expect({ due: all.due, gathered: all.gathered }).toEqual({ due: 0, gathered: 0 });
+  expect(sockets.map(({ done }) => done)).toEqual([["a\nb\n", "c\n"], ["a\nb\n"], ["a\nb\n"]]);
+});
+
+test.each([
+  { title: "what all read", told: [] },
+  { title: "what is said to some besides", told: [0, 1] },
+])("nothing of $title is sent to who has too much waiting, and all else goes to all others", ({ told }) => {
+  const { all, connections, sockets } = readers(3);
+  const [slow, brim, quick] = sockets;
+  if (!slow || !brim || !quick) throw new Error("nobody is there");
+  slow.bufferedAmount = MOST + 1;
+  brim.bufferedAmount = MOST;
+  for (const i of told) {
+    const connection = connections[i];
+    if (connection) all.tell(connection, "hello\n");
+  }
+  all.publish("news", "a\n");
+  expect(all.flush().map(({ socket }) => socket)).toEqual([slow]);
+  const hello = told.length > 0 ? "hello\n" : "";
+  expect([slow.done, brim.done, quick.done]).toEqual([[], [`${hello}a\n`], ["a\n"]]);
+});
+
+test("who has closed already can be closed, and is told nothing more", () => {
+  const { all, connections, sockets } = readers(1);
+  const [one] = connections;
+  const [socket] = sockets;
+  if (!one || !socket) throw new Error("nobody is there");
+  socket.isGone = true;
+  all.close(one, 1013, "because");
+  all.tell(one, "hello\n");
+  all.flush();
+  expect({ done: socket.done, size: all.size, gathered: all.gathered }).toEqual({
+    done: [],
+    size: 0,
+    gathered: 0,
+  });
+});
