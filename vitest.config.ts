@@ -25,7 +25,7 @@ const plays = "test/runtime/plays.test.ts";
 
 export default defineConfig({
   test: {
-    coverage: { include: ["src/**"], reporter: ["text"] },
+    coverage: { include: ["src/**/*.ts"], reporter: ["text"] },
     projects: [
       inNode("unit"),
       inNode("simulation"),

@@ -7,8 +7,9 @@ import type { Server } from "./servers.ts";
 
 /** Milliseconds under load before anything counts; it is longer if channels are slow to get going. */
 const LEAD_IN = 200;
+/** Looking now and then whether it is costs the generator less than being told with each message. */
 const LOOK_AGAIN = 20;
-/** Milliseconds after which what has not arrived is taken for lost. */
+/** Milliseconds after which what has not arrived is taken for lost: only a run about to fail takes so long. */
 const LOST_AFTER = 60_000;
 /** The kernel counts a process's time in ticks of this many milliseconds. */
 const TICK = 10;
