@@ -26,7 +26,7 @@ const FILES = Number(execFileSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8"
 const CROWD = Math.min(10_000, Math.floor(((FILES || Number.POSITIVE_INFINITY) - 600) / 2));
 
 test(`${CROWD} connections on one channel read a thousand messages of many of them in one order`, {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   const runtime = await startRuntime(file, folder, { settings: { SOCKETS_PER_OBJECT: "1000" } });
   onTestFinished(runtime.kill);
@@ -51,7 +51,7 @@ test(`${CROWD} connections on one channel read a thousand messages of many of th
 });
 
 test("500 channels hear `all` once each through objects with 16 links, also after a power failure", {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   const storage = await temporaryFolder();
   const options = { settings: { LINKS_PER_OBJECT: "16" } };
