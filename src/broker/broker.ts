@@ -129,7 +129,7 @@ export class Broker implements Answering {
   opened(socket: Socket, region = "", grants?: Grants): void {
     this.#activity.note();
     this.#router.comeFrom(region);
-    const connection = this.#lifecycle.open(socket, grants);
+    const connection = this.#connections.accept(socket, grants);
     if (grants) this.#tokens.watch(grants);
     this.#world.keep(this.#inbox.begin(connection, this.#lifecycle.greet(connection)));
     this.#room.tellParent("sockets");
@@ -298,7 +298,7 @@ export class Broker implements Answering {
   #settle(): void {
     this.#reporter.settle();
     if (!this.#downstream.settle()) this.#activity.note();
-    else if (this.#router.hearsEveryone) this.#alarm.unwatch();
+    else if (this.#router.hearsEveryone && (this.#limit?.isKnown ?? true)) this.#alarm.unwatch();
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

@@ -1,6 +1,7 @@
 /** What an object claims at the root of `all` for its own connections, where their number is limited. */
 import type { Claim } from "../links/messages.ts";
 import { retry } from "../links/retry.ts";
+import { isNumber, rowOf } from "../links/rows.ts";
 import type { World } from "../links/world.ts";
 
 const TOLD = "told";
@@ -26,7 +27,7 @@ export class Claims {
     this.#world = world;
     this.#held = held;
     this.#events = events;
-    this.#told = world.store.get<number>(TOLD) ?? 0;
+    this.#told = rowOf(world.store.get(TOLD), isNumber) ?? 0;
     this.#report();
   }
 
@@ -52,12 +53,13 @@ export class Claims {
 
   /** Tells the root of `all` what it does not know yet. */
   #report(): void {
-    if (this.#asking || this.#isKnown) return;
+    if (this.#asking || this.isKnown) return;
     this.#asking = true;
     this.#world.keep(this.#untilKnown());
   }
 
-  get #isKnown(): boolean {
+  /** Whether the root of `all` knows all that there is to know. */
+  get isKnown(): boolean {
     return this.#waiting.length === 0 && this.#told === this.#held;
   }
 
@@ -65,7 +67,7 @@ export class Claims {
     // What changes in the same turn goes out together.
     await undefined;
     try {
-      while (!this.#isKnown) await retry(this.#world, () => this.#claim());
+      while (!this.isKnown) await retry(this.#world, () => this.#claim());
     } catch {
       this.#admit(this.#waiting.splice(0), Number.POSITIVE_INFINITY);
       this.#events.unfinished();

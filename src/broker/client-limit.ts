@@ -42,6 +42,11 @@ export class ClientLimit {
     this.#claims.recount();
   }
 
+  /** Whether the root of `all` knows what this object holds. */
+  get isKnown(): boolean {
+    return this.#claims.isKnown;
+  }
+
   /** At the root of `all`: says how many connections an object may take. */
   claim(claim: Claim): number {
     const granted = this.#quota?.claim(claim) ?? claim.wanted;

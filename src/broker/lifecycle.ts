@@ -1,5 +1,4 @@
 /** A connection's life: it is let in, greeted, and one day closed or gone. */
-import type { Grants } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
 import { channelOf } from "../links/names.ts";
 import type { World } from "../links/world.ts";
@@ -43,11 +42,6 @@ export class Lifecycle {
     this.#counters = counters;
     this.#limit = limit;
     this.#emptied = emptied;
-  }
-
-  /** Takes a new socket in, which is to be greeted next. */
-  open(socket: Socket, grants: Grants | undefined): Connection {
-    return this.#connections.accept(socket, grants);
   }
 
   /** Lets a connection in, if it may come in; its greeting says that it hears this object's channel and `all`. */

@@ -3,6 +3,7 @@
  * every object says how many connections it holds, and asks before it takes more.
  */
 import type { Claim } from "../links/messages.ts";
+import { isNumber, rowOf } from "../links/rows.ts";
 import type { World } from "../links/world.ts";
 
 const HELD = "held:";
@@ -27,7 +28,8 @@ export class Quota {
     this.#world = world;
     this.#limit = limit;
     this.#recount = recount;
-    for (const [key, connections] of world.store.list<number>(HELD)) {
+    for (const [key, value] of world.store.list(HELD)) {
+      const connections = rowOf(value, isNumber) ?? 0;
       this.#held.set(key.slice(HELD.length), { connections, number: 0 });
       this.#total += connections;
     }

@@ -3,9 +3,10 @@
  * totals over to the root of `all`.
  */
 import type { Figures, Handover, Totals } from "../links/messages.ts";
+import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Accounts } from "../links/upstream.ts";
 import type { Store } from "../links/world.ts";
-import { noTotals, sumOf } from "./totals.ts";
+import { isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** What storage remembers, under `counted`. */
 interface CountedRow {
@@ -18,6 +19,16 @@ interface CountedRow {
   handover: Handover | undefined;
 }
 
+function isCountedRow(row: unknown): row is CountedRow {
+  if (!isRecord(row) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
+  const { period, handover } = row;
+  return (period === undefined || isNumber(period)) && (handover === undefined || isHandover(handover));
+}
+
+function isHandover(value: unknown): value is Handover {
+  return isRecord(value) && isNumber(value.period) && isTotals(value.totals) && isNumber(value.peak);
+}
+
 const COUNTED = "counted";
 
 export class Counters implements Accounts {
@@ -28,7 +39,7 @@ export class Counters implements Accounts {
   constructor(store: Store) {
     this.#store = store;
     const nothing = { period: undefined, totals: noTotals(), peak: 0, handover: undefined };
-    this.#counted = store.get<CountedRow>(COUNTED) ?? nothing;
+    this.#counted = rowOf(store.get(COUNTED), isCountedRow) ?? nothing;
   }
 
   /** The figures as they are to be told, with `connections` sockets held now. */

@@ -3,8 +3,9 @@
  * hands over to it what it has counted.
  */
 import type { Figures, Handover, ServiceFigures, Totals } from "../links/messages.ts";
+import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Store } from "../links/world.ts";
-import { noTotals, sumOf } from "./totals.ts";
+import { isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** What storage remembers, under `service`. */
 interface ServiceRow {
@@ -16,6 +17,10 @@ interface ServiceRow {
   totals: Totals;
 }
 
+function isServiceRow(row: unknown): row is ServiceRow {
+  return isRecord(row) && isNumber(row.since) && isNumber(row.peak) && isTotals(row.totals);
+}
+
 const SERVICE = "service";
 
 export class Service {
@@ -24,7 +29,7 @@ export class Service {
 
   constructor(store: Store, now: number) {
     this.#store = store;
-    this.#row = store.get<ServiceRow>(SERVICE) ?? { since: now, peak: 0, totals: noTotals() };
+    this.#row = rowOf(store.get(SERVICE), isServiceRow) ?? { since: now, peak: 0, totals: noTotals() };
   }
 
   /** Notes that the service is in use, and that it had `connections` at one time. */

@@ -1,5 +1,6 @@
 /** Arithmetic of what objects say of themselves. */
 import type { Figures, Totals } from "../links/messages.ts";
+import { isNumber, isRecord } from "../links/rows.ts";
 
 /** Totals of nothing. */
 export function noTotals(): Totals {
@@ -12,6 +13,11 @@ export function noTotals(): Totals {
     unsubscribes: 0,
     pings: 0,
   };
+}
+
+/** Whether a value is what totals are. */
+export function isTotals(value: unknown): value is Totals {
+  return isRecord(value) && Object.keys(noTotals()).every((counter) => isNumber(value[counter]));
 }
 
 /** The sum of both. */

@@ -11,6 +11,7 @@ import type {
 } from "./messages.ts";
 import { channelOf, parentOf } from "./names.ts";
 import { retry } from "./retry.ts";
+import { isNumber, isRecord, rowOf } from "./rows.ts";
 import type { World } from "./world.ts";
 
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
@@ -40,6 +41,15 @@ interface OrderRow {
   position: number | undefined;
   /** Set from before the first message after a quiet time until every link has everything. */
   busy: boolean;
+}
+
+function isLinkRow(row: unknown): row is LinkRow {
+  return isRecord(row) && isNumber(row.epoch) && typeof row.lost === "boolean";
+}
+
+function isOrderRow(row: unknown): row is OrderRow {
+  if (!isRecord(row) || typeof row.busy !== "boolean") return false;
+  return row.position === undefined || isNumber(row.position);
 }
 
 /** What the owner of links is told. */
@@ -79,11 +89,13 @@ export class Downstream {
     this.#world = world;
     this.#maxBuffered = maxBuffered;
     this.#events = events;
-    const row = world.store.get<OrderRow>(ORDER);
+    const row = rowOf(world.store.get(ORDER), isOrderRow);
     this.#busy = row?.busy ?? false;
     this.log = new Log((this.#busy ? undefined : row?.position) ?? firstPosition(world));
-    for (const [key, { epoch, lost }] of world.store.list<LinkRow>(LINK)) {
-      const link = this.#add(key.slice(LINK.length), epoch, lost);
+    for (const [key, value] of world.store.list(LINK)) {
+      const row = rowOf(value, isLinkRow);
+      if (!row) continue;
+      const link = this.#add(key.slice(LINK.length), row.epoch, row.lost);
       if (this.#busy) this.#cutOff(link);
     }
   }
@@ -162,10 +174,9 @@ export class Downstream {
     if (still) return { newer: epoch };
     if (known) this.#end(known, handover);
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
-    const { acknowledged: after } = this.#add(from, epoch, false);
-    this.#world.store.put<LinkRow>(LINK + from, { epoch, lost: false });
+    this.#writeLink(this.#add(from, epoch, false));
     this.#writeOrder();
-    return { after };
+    return { after: this.log.position };
   }
 
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
@@ -267,7 +278,7 @@ export class Downstream {
 
   #cutOff(link: Link): void {
     link.lost = true;
-    this.#world.store.put<LinkRow>(LINK + link.object, { epoch: link.epoch, lost: true });
+    this.#writeLink(link);
   }
 
   #end(link: Link, handover: Handover | undefined): void {
@@ -280,8 +291,14 @@ export class Downstream {
     this.#world.store.delete(ORDER);
   }
 
+  #writeLink({ object, epoch, lost }: Link): void {
+    const row: LinkRow = { epoch, lost };
+    this.#world.store.put(LINK + object, row);
+  }
+
   #writeOrder(): void {
-    this.#world.store.put<OrderRow>(ORDER, { position: this.log.position, busy: this.#busy });
+    const row: OrderRow = { position: this.log.position, busy: this.#busy };
+    this.#world.store.put(ORDER, row);
   }
 }
 

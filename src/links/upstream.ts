@@ -4,6 +4,7 @@ import type { Log } from "./log.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "./messages.ts";
 import { channelOf, parentOf } from "./names.ts";
 import { retry } from "./retry.ts";
+import { isNumber, isRecord, rowOf } from "./rows.ts";
 import type { World } from "./world.ts";
 
 /** Whom links are for. */
@@ -56,6 +57,10 @@ type Ended = Pick<Link, "channel" | "parent" | "epoch" | "asking">;
 interface LinkRow {
   parent: string;
   epoch: number;
+}
+
+function isLinkRow(row: unknown): row is LinkRow {
+  return isRecord(row) && typeof row.parent === "string" && isNumber(row.epoch);
 }
 
 const LINK = "upstream:";
@@ -167,7 +172,7 @@ export class Upstream {
   #link(channel: string): Link | undefined {
     const known = this.#links.get(channel);
     if (known) return known;
-    const row = this.#world.store.get<LinkRow>(LINK + channel);
+    const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
     return this.#add(channel, row, { last, linked: true, sure: this.#hasSlept });
@@ -215,7 +220,8 @@ export class Upstream {
   /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
   async #request(link: Link): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
-    if (!linked) this.#world.store.put<LinkRow>(LINK + channel, { parent, epoch });
+    const row: LinkRow = { parent, epoch };
+    if (!linked) this.#world.store.put(LINK + channel, row);
     const handover = this.#accounts(channel)?.handover;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;

@@ -3,10 +3,10 @@ import type { Calls } from "./messages.ts";
 
 /** An object's durable memory; writes are atomic with everything else done in the same turn. */
 export interface Store {
-  get<T>(key: string): T | undefined;
-  put<T>(key: string, value: T): void;
+  get(key: string): unknown;
+  put(key: string, value: unknown): void;
   delete(key: string): void;
-  list<T>(prefix: string): Iterable<[key: string, value: T]>;
+  list(prefix: string): Iterable<[key: string, value: unknown]>;
   /** Resolves when all that was put and deleted is durable. */
   sync(): Promise<void>;
   /** Gives the storage back if it has become empty, so that a channel costs nothing once it is over. */

@@ -1,5 +1,6 @@
 /** Settings that cannot be used, and what is said of them: by those who read them, and to those who connect. */
 import { SECRET } from "../../runtime/mint.ts";
+import { ranges } from "../broker/ranges.ts";
 
 export interface Wrong {
   variables: Record<string, unknown>;
@@ -40,15 +41,7 @@ const unsafeKeys: Wrong[] = [
   says: "TOKEN_JWKS_URL must be a URL that begins with https://, without a password",
 }));
 
-const tooMany: Wrong[] = [
-  { name: "SOCKETS_PER_OBJECT", least: 1, most: 32_768 },
-  { name: "LINKS_PER_OBJECT", least: 1, most: 10_000 },
-  { name: "MAX_LINE_BYTES", least: 300, most: 1_000_000 },
-  { name: "MAX_CHANNELS_PER_CONNECTION", least: 2, most: 4_000 },
-  { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },
-  { name: "LINES_PER_SECOND", least: 1, most: 1_000_000 },
-  { name: "CLIENT_LIMIT", least: 0, most: 1_000_000_000 },
-].map(({ name, least, most }) => ({
+const tooMany: Wrong[] = ranges.map(({ name, least, most }) => ({
   variables: { [name]: String(most + 1) },
   says: `${name} must be a whole number from ${least} to ${most}, not '${most + 1}'`,
 }));
