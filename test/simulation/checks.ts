@@ -1,8 +1,9 @@
 /** What only shows from outside, when a run is over. */
 import { channelOf } from "../../src/links/names.ts";
 import { type Announcement, Breach, type SimulatedClient } from "./client.ts";
+import type { SimulatedObject } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
-import type { SimulatedObject, Simulation } from "./simulation.ts";
+import type { Simulation } from "./simulation.ts";
 
 /** Checks that nothing is missing, and that all read in one order. */
 export function checkTogether(clients: SimulatedClient[]): void {
@@ -56,7 +57,7 @@ export function checkAlive(simulation: Simulation): void {
 
 /** Checks that both ends of every link agree, and that each is there for a listener. */
 export function checkLeftovers(simulation: Simulation): void {
-  for (const object of simulation.objects.values()) {
+  for (const object of simulation.objects) {
     for (const [key, row] of object.rows) {
       const [kind, name = ""] = key.split(":");
       if (kind === "downstream") checkDownstream(simulation, object, name, row);
@@ -70,7 +71,7 @@ export function checkLeftovers(simulation: Simulation): void {
 }
 
 function checkDownstream(simulation: Simulation, { name: from }: SimulatedObject, to: string, row: unknown) {
-  const other = simulation.object(to).rows.get(`upstream:${channelOf(from)}`);
+  const other = simulation.objects.of(to).rows.get(`upstream:${channelOf(from)}`);
   if (!isUpstream(other) || other.parent !== from || !isOfEpoch(row, other.epoch)) {
     throw new Breach(`${from} keeps a link to ${to} that ${to} does not`);
   }
@@ -78,7 +79,7 @@ function checkDownstream(simulation: Simulation, { name: from }: SimulatedObject
 
 function checkUpstream(simulation: Simulation, object: SimulatedObject, channel: string, row: unknown) {
   if (!isUpstream(row)) throw new Breach(`${object.name} has a row of another kind: ${JSON.stringify(row)}`);
-  if (!isOfEpoch(simulation.object(row.parent).rows.get(`downstream:${object.name}`), row.epoch)) {
+  if (!isOfEpoch(simulation.objects.of(row.parent).rows.get(`downstream:${object.name}`), row.epoch)) {
     throw new Breach(`${object.name} counts on a link to ${row.parent} that ${row.parent} does not keep`);
   }
   if (!isHeard(simulation, object, channel))
@@ -99,8 +100,8 @@ function isHeard({ clients }: Simulation, object: SimulatedObject, channel: stri
 export async function checkCount(simulation: Simulation): Promise<void> {
   simulation.recountAll();
   await simulation.quiesce();
-  const { rows } = simulation.object("all");
-  for (const { name, sockets } of simulation.objects.values()) {
+  const { rows } = simulation.objects.of("all");
+  for (const { name, sockets } of simulation.objects) {
     const known = rows.get(`held:${name}`) ?? 0;
     const open = sockets.filter((socket) => socket.open).length;
     if (known !== open) throw new Breach(`${name} has ${open} connections, and 'all' knows of ${known}`);
