@@ -201,7 +201,7 @@ export function hold(
     released = true;
   };
   onTestFinished(release);
-  const begun = () => vi.waitFor(() => expect(waiting).toBe(true), { interval: 1, timeout: 5_000 });
+  const begun = () => vi.waitFor(() => expect(waiting).toBe(true), { interval: 1, timeout: 60_000 });
   return { begun, release };
 }
 

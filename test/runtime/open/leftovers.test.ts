@@ -1,8 +1,9 @@
-/** What a client that uses very many channels, once each, leaves behind. */
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { sendAll } from "../cast.ts";
+/** What is left in storage when nobody uses it any more, also by a client that uses very many channels, once each. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { say, sendAll } from "../cast.ts";
 import { Client, closeAll } from "../client.ts";
-import { evictAll, keys, settleQuickly, startAfresh, unique } from "../service.ts";
+import { figures } from "../figures.ts";
+import { crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../service.ts";
 
 settleQuickly();
 
@@ -42,4 +43,43 @@ test("connecting to each leaves nothing, however the connections end", { timeout
   }
   await expectEmpty(channels);
   expect(await keys("all")).toEqual(["service"]);
+});
+
+describe("the storage", () => {
+  /** Looks into an object until it has come to rest, for which there is no event to wait for. */
+  const expectEmpty = (name: string) =>
+    vi.waitFor(async () => expect(await rows(name)).toEqual([]), { interval: 100, timeout: 60_000 });
+
+  test("of an object that is no longer used is empty", async () => {
+    const [room, home, third] = [unique("room"), unique("home"), unique("third")];
+    const [local, far] = await Promise.all([Client.connect(room), Client.connect(home)]);
+    await sendAll([far], `subscribe ${room}\nsubscribe ${third}`);
+    await say(local, room, local, far);
+    await say(local, third, far);
+    await say(far, "all", local, far);
+    for (const name of [room, home, third]) expect(await rows(name)).not.toEqual([]);
+    await far.close();
+    for (const name of [home, third]) await expectEmpty(name);
+    await local.close();
+    await expectEmpty(room);
+    expect(await keys("all")).toEqual(["service"]);
+  });
+
+  test("of an object that was only ever announced on is empty", async () => {
+    const third = unique("third");
+    const client = await Client.connect();
+    await sendAll([client], `announce ${third} 1`);
+    await expectEmpty(third);
+  });
+
+  test("of an object whose connections were told to return is empty", async () => {
+    const home = unique("home");
+    const client = await Client.connect(home);
+    await evictAll();
+    await crashBusy("all");
+    const asker = await Client.connect();
+    await client.closed;
+    await expectEmpty(home);
+    expect(await figures(asker)).toMatchObject({ "total connections": 2, "current connections": 1 });
+  });
 });

@@ -3,11 +3,20 @@ import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { expectNoMore, gather, say, sendAll } from "../cast.ts";
 import { Client } from "../client.ts";
-import { type Call, failure, intercept, settleQuickly, unique } from "../service.ts";
+import {
+  type Call,
+  evictAll,
+  failOnce,
+  failure,
+  intercept,
+  keys,
+  settleQuickly,
+  unique,
+} from "../service.ts";
 
 settleQuickly();
 
-const cast = gather(4);
+const cast = gather(12);
 
 /** Has the next calls fail, one for each of `failures`; the function returned tells how many came in all. */
 function fail(name: string, call: Call, ...failures: Error[]): () => number {
@@ -96,4 +105,55 @@ test("a home that is overloaded is asked once more, then closed for; others are 
   await sendAll([idle], `subscribe ${room}`);
   await say(local, room, local, idle);
   await expectNoMore(local, idle);
+});
+
+describe("a call that fails once", () => {
+  test.each(["before", "after"] as const)("%s a delivery was taken is made up for", async (when) => {
+    const { room, home, local, far, idle } = cast();
+    await say(local, room, local, far);
+    failOnce(home, "deliver", when);
+    for (let n = 0; n < 3; n++) await say(local, room, local, far);
+    await say(far, room, local, far);
+    await expectNoMore(local, far, idle);
+  });
+
+  test.each(["before", "after"] as const)("%s a link was made is made up for", async (when) => {
+    const { local, far, idle } = cast();
+    const third = unique("third");
+    failOnce(third, "link", when);
+    await sendAll([far], `subscribe ${third}`);
+    await say(local, third, far);
+    await say(far, third, far);
+    await expectNoMore(far, idle);
+  });
+
+  test.each(["before", "after"] as const)("%s a link was ended is made up for", async (when) => {
+    const { room, local, far } = cast();
+    failOnce(room, "unlink", when);
+    await sendAll([far], `unsubscribe ${room}`);
+    await evictAll();
+    expect(await keys(room, "downstream:")).toEqual([]);
+    await say(local, room, local);
+    await sendAll([far], `subscribe ${room}`);
+    await say(local, room, local, far);
+    await expectNoMore(local, far);
+  });
+
+  test.each([
+    { when: "before", placed: [] },
+    { when: "after", placed: ["doubtful"] },
+  ] as const)("$when an announcement was placed is told to who announced", async ({ when, placed }) => {
+    const { room, local, far } = cast();
+    failOnce(room, "forward", when);
+    far.send(`announce ${room} doubtful`);
+    const replies = await far.ping();
+    far.send(`announce ${room} next`);
+    replies.push(...(await far.until(`${room}!next`)));
+    const isError = (line: string) => line.startsWith("debug!error an announcement may be lost");
+    expect(replies.filter(isError)).toHaveLength(1);
+    const messages = placed.map((message) => `${room}!${message}`);
+    expect(replies.filter((line) => !isError(line))).toEqual(messages);
+    expect(await local.until(`${room}!next`)).toEqual(messages);
+    await expectNoMore(local, far);
+  });
 });

@@ -1,0 +1,179 @@
+/**
+ * Totals outlive objects: each is counted by the object it happened in, and handed over, exactly once, to the
+ * root of `all` when that object is no longer used.
+ */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { say, sendAll } from "../cast.ts";
+import { Client, closeAll } from "../client.ts";
+import { figures } from "../figures.ts";
+import {
+  crash,
+  crashBusy,
+  evict,
+  evictAll,
+  failOnce,
+  hold,
+  keys,
+  rows,
+  settleQuickly,
+  startAfresh,
+  unique,
+} from "../service.ts";
+
+settleQuickly();
+
+beforeEach(() => startAfresh());
+afterEach(closeAll);
+
+describe("totals", () => {
+  /** Has a home count some things and be left by all: two connections and an announcement a time. */
+  async function useAndLeave(home: string): Promise<void> {
+    const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
+    await say(a, home, a, b);
+    await Promise.all([a.close(), b.close()]);
+  }
+
+  /** What so many uses add up to, with an asker of its own in the root of `all`. */
+  const totalsOf = (uses: number) => ({
+    "total connections": 2 * uses + 1,
+    "total announcements": uses,
+    "total messages": 2 * uses,
+    "total subscribes": 4 * uses + 1,
+    "total unsubscribes": 4 * uses,
+  });
+
+  test("outlive the use of an object", async () => {
+    const asker = await Client.connect();
+    const homes = [unique("home"), unique("home"), unique("home")];
+    await Promise.all(homes.map(useAndLeave));
+    expect(await figures(asker)).toMatchObject({ ...totalsOf(3), "current connections": 1, objects: 1 });
+    await evictAll();
+    expect(await keys("all", "downstream:")).toEqual([]);
+    expect(await figures(asker)).toMatchObject({ ...totalsOf(3), "current connections": 1, objects: 1 });
+  });
+
+  test("count once when an object is used again and again", async () => {
+    const asker = await Client.connect();
+    const home = unique("home");
+    for (let uses = 1; uses <= 5; uses++) {
+      await useAndLeave(home);
+      expect(await figures(asker)).toMatchObject(totalsOf(uses));
+    }
+    const last = await Client.connect(home);
+    expect(await figures(last)).toMatchObject({ "total connections": 12, "current connections": 2 });
+    await last.close();
+    await evict(home);
+    expect(await figures(asker)).toMatchObject({ "total connections": 12, "current connections": 1 });
+  });
+
+  test.each([
+    { call: "unlink", when: "before" },
+    { call: "unlink", when: "after" },
+    { call: "link", when: "before" },
+    { call: "link", when: "after" },
+  ] as const)("count once if a call to $call fails $when it is carried out", async ({ call, when }) => {
+    const asker = await Client.connect();
+    const home = unique("home");
+    if (call === "link") await useAndLeave(home);
+    failOnce("all", call, when);
+    await useAndLeave(home);
+    await evictAll();
+    const uses = call === "link" ? 2 : 1;
+    expect(await figures(asker)).toMatchObject(totalsOf(uses));
+    // The object is used again while the end of its earlier link may still be in doubt.
+    failOnce("all", call, when);
+    await useAndLeave(home);
+    await useAndLeave(home);
+    await evictAll();
+    expect(await figures(asker)).toMatchObject(totalsOf(uses + 2));
+    expect(await rows(home)).toEqual([]);
+  });
+
+  test("count once if an object is used again before the end of its link is known", async () => {
+    const asker = await Client.connect();
+    const home = unique("home");
+    const first = await Client.connect(home);
+    await say(first, home, first);
+    failOnce("all", "unlink", "before");
+    await first.close();
+    const second = await Client.connect(home);
+    await say(second, home, second);
+    // This waits for the repeated call.
+    await evict(home);
+    await second.close();
+    await evictAll();
+    const expected = { "total connections": 3, "total announcements": 2, "total messages": 2 };
+    expect(await figures(asker)).toMatchObject(expected);
+    expect(await rows(home)).toEqual([]);
+  });
+
+  test.each([
+    { title: "while another one has yet to answer", slow: "other", when: "before" },
+    { title: "while its own answer is under way", slow: "own", when: "after" },
+  ] as const)("count once if an object is left $title", async ({ slow, when }) => {
+    const asker = await Client.connect();
+    const homes = { own: unique("own"), other: unique("other") };
+    const [leaver, stayer] = await Promise.all([Client.connect(homes.own), Client.connect(homes.other)]);
+    await say(leaver, homes.own, leaver);
+    const answer = hold(homes[slow], "figures", when);
+    const told = figures(asker);
+    await answer.begun();
+    await leaver.close();
+    // Its object's link ends, and thereby its figures are handed over.
+    await vi.waitFor(
+      async () => expect(await keys("all", "downstream:")).toEqual([`downstream:${homes.other}`]),
+      4_000,
+    );
+    answer.release();
+    const expected = { "total connections": 3, "total announcements": 1 };
+    expect(await told).toMatchObject(expected);
+    expect(await figures(stayer)).toMatchObject(expected);
+  });
+
+  test("are those of connections too that ended before their object was linked", async () => {
+    const asker = await Client.connect();
+    const home = unique("home");
+    const link = hold("all", "link");
+    const hasty = await Client.open(home);
+    await link.begun();
+    await hasty.close();
+    link.release();
+    await evict(home);
+    expect(await figures(asker)).toMatchObject({ "total connections": 2, "current connections": 1 });
+    expect(await rows(home)).toEqual([]);
+  });
+
+  test("of an object survive a crash of the root of `all`", async () => {
+    const home = unique("home");
+    const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
+    await say(a, home, a, b);
+    await sendAll([b], "unsubscribe all");
+    await evictAll();
+    await crashBusy("all");
+    const asker = await Client.connect();
+    // Who hears `all` may have missed something, so it is told; the other keeps the object in use.
+    expect(await a.closed).toMatchObject({ code: 1013 });
+    await evictAll();
+    const expected = { "total connections": 3, "total announcements": 1, "total messages": 2 };
+    expect(await figures(asker)).toMatchObject({ ...expected, "current connections": 2, objects: 2 });
+    await b.close();
+    await evictAll();
+    expect(await figures(asker)).toMatchObject({ ...expected, "current connections": 1, objects: 1 });
+    expect(await rows(home)).toEqual([]);
+  });
+
+  test("of an object that crashed are those it had written down", async () => {
+    const home = unique("home");
+    const asker = await Client.connect();
+    const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
+    await say(a, home, a, b);
+    await evictAll();
+    await crash(home);
+    const expected = { "total connections": 3, "total announcements": 1, "total messages": 2 };
+    // The first answer comes while the object finds out that its connections are gone.
+    expect(await figures(asker)).toMatchObject({ ...expected, "current connections": 1, objects: 1 });
+    await evictAll();
+    expect(await figures(asker)).toMatchObject({ ...expected, "current connections": 1, objects: 1 });
+    expect(await rows(home)).toEqual([]);
+  });
+});
