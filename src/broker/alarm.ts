@@ -9,6 +9,8 @@ export class Alarm {
   /** When to look again at what is unfinished. */
   #lookAt = Number.POSITIVE_INFINITY;
   #expiry: number;
+  /** When this object is to begin anew. */
+  #anewAt = Number.POSITIVE_INFINITY;
 
   /** @param expiry when the first grants end, for which an earlier life of this object has set its alarm */
   constructor(world: World, expiry: number) {
@@ -36,6 +38,13 @@ export class Alarm {
     this.#set();
   }
 
+  /** It is to go off at once, so that what this object does then is not deep. */
+  beginAnew(): void {
+    if (this.#anewAt <= this.#world.now()) return;
+    this.#anewAt = this.#world.now();
+    this.#set();
+  }
+
   /** The first grants end at a time. */
   expireAt(time: number): void {
     this.#expiry = time;
@@ -44,12 +53,12 @@ export class Alarm {
 
   /** It has gone off; what is still due has to be said again. */
   rang(): void {
-    this.#lookAt = this.#expiry = Number.POSITIVE_INFINITY;
+    this.#lookAt = this.#expiry = this.#anewAt = Number.POSITIVE_INFINITY;
     this.#world.alarm(undefined);
   }
 
   #set(): void {
-    const time = Math.min(this.#lookAt, this.#expiry);
+    const time = Math.min(this.#lookAt, this.#expiry, this.#anewAt);
     this.#world.alarm(Number.isFinite(time) ? time : undefined);
   }
 }

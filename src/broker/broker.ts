@@ -11,6 +11,7 @@ import type {
   Answering,
   Batch,
   BatchAnswer,
+  Calls,
   Claim,
   Delivery,
   DeliveryAnswer,
@@ -23,7 +24,8 @@ import type {
   UnlinkRequest,
 } from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
-import type { World } from "../links/world.ts";
+import { Peers } from "../links/peers.ts";
+import type { Platform, World } from "../links/world.ts";
 import { POLICY, TRY_AGAIN } from "../protocol/close-codes.ts";
 import type { Frame } from "../protocol/frames.ts";
 import { type Connection, Connections } from "../sockets/connections.ts";
@@ -44,8 +46,14 @@ import { firstExpiry, Tokens } from "./tokens.ts";
 /** How often, counted in seconds, figures are written while there is traffic: it all costs others time. */
 const BUSY_SAVE = 10;
 
+/** How many hops deep an event is that comes by a socket or an alarm. */
+const FRESH = 1;
+/** The same of an upgrade, which the Worker hands on. */
+const UPGRADE = 2;
+
 export class Broker implements Answering {
   readonly #world: World;
+  readonly #peers: Peers;
   readonly #maxGathered: number;
   readonly #connections: Connections;
   readonly #downstream: Downstream;
@@ -66,8 +74,10 @@ export class Broker implements Answering {
    * Takes up where an earlier life of this object ended.
    * @param verify undefined on a server without tokens
    */
-  constructor(world: World, sockets: Sockets, limits: Limits, verify: Verify | undefined) {
+  constructor(platform: Platform, sockets: Sockets, limits: Limits, verify: Verify | undefined) {
     const { maxBufferedBytes, clientLimit } = limits;
+    this.#peers = new Peers(platform, () => this.#alarm.beginAnew());
+    const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
     const counters = new Counters(world.store);
     const unfinished = () => this.#alarm.watch();
     const due = () => this.#flush.soon();
@@ -88,8 +98,7 @@ export class Broker implements Answering {
       ended: (object) => this.#linkEnded(object),
     });
     this.#room = new Room(world, limits, (load) => this.#count(load));
-    const lost = (channel: string) => this.#closeSubscribers(channel);
-    const events = { lost, unfinished };
+    const events = { lost: (channel: string) => this.#closeSubscribers(channel), unfinished };
     this.#router = new Router(world, connections, this.#downstream, counters, maxBufferedBytes, events);
     if (clientLimit > 0) {
       this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, unfinished);
@@ -127,7 +136,7 @@ export class Broker implements Answering {
 
   /** A new connection, from somewhere, with what its token grants. */
   opened(socket: Socket, region = "", grants?: Grants): void {
-    this.#activity.note();
+    this.#event(UPGRADE);
     this.#router.comeFrom(region);
     const connection = this.#connections.accept(socket, grants);
     if (grants) this.#tokens.watch(grants);
@@ -136,7 +145,7 @@ export class Broker implements Answering {
   }
 
   received(socket: Socket, frame: Frame): void {
-    this.#activity.note();
+    this.#event(FRESH);
     const connection = this.#connections.of(socket);
     if (!connection) return;
     if (this.#tokens.hasExpired(connection)) this.#closeExpired(connection);
@@ -145,7 +154,7 @@ export class Broker implements Answering {
   }
 
   closed(socket: Socket): void {
-    this.#activity.note();
+    this.#event(FRESH);
     this.#lifecycle.gone(socket);
     this.#room.tellParent("sockets");
   }
@@ -155,8 +164,8 @@ export class Broker implements Answering {
    * left unfinished, and closes the connections whose grants have ended.
    */
   alarmed(): void {
-    this.#activity.note();
     this.#alarm.rang();
+    this.#event(FRESH);
     this.#router.joinEveryone();
     this.#limit?.recount();
     for (const connection of this.#tokens.expired) this.#closeExpired(connection);
@@ -165,7 +174,22 @@ export class Broker implements Answering {
     if (this.#downstream.isBusy) this.#alarm.watch();
   }
 
+  /** An event has come that is so many hops deep. */
+  #event(hop: number): void {
+    this.#peers.arrived(hop);
+    this.#activity.note();
+  }
+
   // --- calls from other objects; `links/messages.ts` says what they mean
+
+  /** Answers a call; which hop it is an older version does not say. */
+  called<Kind extends keyof Calls>(
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+    hop?: number,
+  ): Promise<Calls[Kind]["answer"]> {
+    return this.#peers.answer(hop, () => carryOut(this, kind, ask));
+  }
 
   async link(request: LinkRequest): Promise<LinkAnswer> {
     this.#activity.note();
@@ -303,4 +327,8 @@ export class Broker implements Answering {
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());
   }
+}
+
+function carryOut<Kind extends keyof Calls>(answering: Answering, kind: Kind, ask: Calls[Kind]["ask"]) {
+  return answering[kind](ask);
 }

@@ -2,7 +2,7 @@
 import { mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
 import { QueueFull } from "../links/forwarding.ts";
-import { CallFailed, type World } from "../links/world.ts";
+import { CallFailed, type World, wasNotMade } from "../links/world.ts";
 import { formatTime } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
@@ -69,6 +69,7 @@ export class Commands implements Carrier {
     }
     return this.#parts.router.announce(channel, lines, count)?.catch((error: unknown) => {
       if (error instanceof QueueFull) throw new CommandError(`cannot announce: ${error.message}; try again`);
+      if (wasNotMade(error)) throw new CommandError("cannot announce: too much is under way; try again");
       const isOverloaded = error instanceof CallFailed && error.why === "overloaded";
       const why = isOverloaded ? "is overloaded" : "does not answer";
       throw new CommandError(`an announcement may be lost: its channel's object ${why}`);

@@ -12,7 +12,7 @@ import type {
 import { channelOf, parentOf } from "./names.ts";
 import { retry } from "./retry.ts";
 import { isNumber, isRecord, rowOf } from "./rows.ts";
-import type { World } from "./world.ts";
+import { type World, wasNotMade } from "./world.ts";
 
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
@@ -232,7 +232,7 @@ export class Downstream {
       this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
       return true;
     } catch (error) {
-      link.unsure = true;
+      if (!wasNotMade(error)) link.unsure = true;
       throw error;
     }
   }

@@ -43,12 +43,42 @@ export interface World {
   alarm(time: number | undefined): void;
 }
 
-/** A call that failed for a known cause: the far object is overloaded, or its own code threw. */
-export class CallFailed extends Error {
-  readonly why: "overloaded" | "thrown";
+/** What a world is made of: ways to other objects, of which `peers.ts` makes calls. */
+export interface Platform extends Omit<World, "call"> {
+  /** Opens a way to another object. It stays good until a call by it fails. */
+  open(object: string): Way;
+}
 
-  constructor(why: "overloaded" | "thrown", cause: unknown) {
+export interface Way {
+  /**
+   * Makes a call.
+   * @param hop how many hops deep the far object is then
+   * @throws CallFailed if the cause is known; else anything
+   */
+  call<Kind extends keyof Calls>(
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+    hop: number,
+  ): Promise<Calls[Kind]["answer"]>;
+}
+
+/**
+ * Why a call failed: the far object is overloaded; its own code threw; or the platform would not make the call,
+ * as it would have been too deep or one too many, so that it has certainly not been carried out.
+ */
+type Cause = "overloaded" | "thrown" | "not made";
+
+/** A call that failed for a known cause. */
+export class CallFailed extends Error {
+  readonly why: Cause;
+
+  constructor(why: Cause, cause: unknown) {
     super(`a call failed: ${why}`, { cause });
     this.why = why;
   }
+}
+
+/** Whether a call that failed has certainly not been carried out. */
+export function wasNotMade(error: unknown): boolean {
+  return error instanceof CallFailed && error.why === "not made";
 }

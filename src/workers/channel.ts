@@ -8,12 +8,12 @@
 import { DurableObject } from "cloudflare:workers";
 import { readToken } from "../auth/tokens.ts";
 import { Broker } from "../broker/broker.ts";
-import type { Answering, Calls } from "../links/messages.ts";
+import type { Calls } from "../links/messages.ts";
 import { NO_CODE, PROTOCOL_ERROR } from "../protocol/close-codes.ts";
 import type { Callable, Env } from "./env.ts";
 import { readSettings } from "./settings.ts";
 import { formatElsewhere, formatTaken, parseUpgrade } from "./upgrade.ts";
-import { worldOf } from "./world.ts";
+import { platformOf } from "./world.ts";
 
 export class Channel extends DurableObject<Env> implements Callable {
   readonly #broker: Broker;
@@ -22,7 +22,7 @@ export class Channel extends DurableObject<Env> implements Callable {
     super(context, env);
     const { limits, tokens } = readSettings({ ...env });
     const verify = tokens && ((token: string) => readToken(token, tokens));
-    this.#broker = new Broker(worldOf(context, env), context, limits, verify);
+    this.#broker = new Broker(platformOf(context, env), context, limits, verify);
   }
 
   /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
@@ -58,12 +58,12 @@ export class Channel extends DurableObject<Env> implements Callable {
     this.#broker.alarmed();
   }
 
-  /** A call from another object. */
+  /** A call from another object; one of an older version does not say which hop it is. */
   call<Kind extends keyof Calls>(
     kind: Kind,
     ask: Calls[Kind]["ask"],
-  ): Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]> {
-    const answering: Answering = this.#broker;
-    return answering[kind](ask);
+    hop?: number,
+  ): Promise<Calls[Kind]["answer"]> {
+    return this.#broker.called(kind, ask, hop);
   }
 }

@@ -30,6 +30,8 @@ export const RARITIES = [
   "a mixed flush",
   "a token renewed",
   "a token expired",
+  "a call made anew",
+  "a deep call",
 ] as const;
 
 export type Rarity = (typeof RARITIES)[number];
@@ -63,6 +65,8 @@ export class SimulatedSocket implements Socket {
   open = true;
   /** What its client found wrong, if anything. */
   breach: unknown;
+  /** Has what is sent leave when its object lets it. */
+  leave = (act: () => void) => act();
 
   constructor(client: SimulatedClient) {
     this.client = client;
@@ -70,11 +74,11 @@ export class SimulatedSocket implements Socket {
 
   send(text: string): void {
     if (!this.open) throw new Error("sent on a closed socket");
-    this.#check(() => this.client.read(text));
+    this.leave(() => this.#check(() => this.client.read(text)));
   }
 
   close(code: number, reason: string): void {
-    if (this.open) this.#check(() => this.client.sentAway(code, reason));
+    if (this.open) this.leave(() => this.#check(() => this.client.sentAway(code, reason)));
     this.open = false;
   }
 

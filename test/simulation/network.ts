@@ -3,6 +3,8 @@
  * out, or are carried out long after they failed: as somebody chooses.
  */
 
+import { CallFailed } from "../../src/links/world.ts";
+
 /** Something that can happen next. */
 export interface Action {
   label: string;
@@ -12,35 +14,47 @@ export interface Action {
 
 interface Call {
   label: string;
+  from: string;
   to: string;
   /** Carries the call out and keeps its outcome. */
   run: () => void;
   /** Tells the caller the outcome, once there is one. */
   settle: (() => void) | undefined;
-  fail: () => void;
+  fail: (cause?: unknown) => void;
   state: "sent" | "done" | "failed";
 }
 
 export class Network {
+  readonly #mostUnderWay: number;
   #calls: Call[] = [];
 
+  /** @param mostUnderWay calls of one object that are under way at one time; more wait */
+  constructor(mostUnderWay: number) {
+    this.#mostUnderWay = mostUnderWay;
+  }
+
   /**
-   * Has `act` done by the object `to`.
+   * Has `act` done by the object `to`, for the object `from`.
    * @param isOver whether the caller has crashed or left memory, so that nobody waits for the answer
    */
-  call<T>(label: string, to: string, act: () => T | Promise<T>, isOver: () => boolean): Promise<T> {
+  call<T>(
+    label: string,
+    { from, to }: Pick<Call, "from" | "to">,
+    act: () => T | Promise<T>,
+    isOver: () => boolean,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fail = () => {
-        if (!isOver()) reject(new Error("the network failed"));
+      const fail = (cause: unknown = new Error("the network failed")) => {
+        if (!isOver()) reject(cause);
       };
-      const call: Call = { label, to, state: "sent", settle: undefined, fail, run: () => {} };
+      const call: Call = { label, from, to, state: "sent", settle: undefined, fail, run: () => {} };
       call.run = () => {
         const answer = (value: T) => {
           call.settle = () => {
             if (!isOver()) resolve(structuredClone(value));
           };
         };
-        new Promise<T>((resolve) => resolve(act())).then(answer, fail);
+        new Promise<T>((resolve) => resolve(act())).then(answer, () => fail());
       };
       this.#calls.push(call);
     });
@@ -48,7 +62,11 @@ export class Network {
 
   /** What would happen by itself, oldest first. */
   pending(): Action[] {
+    const underWay = new Map<string, number>();
     return this.#calls.flatMap((call): Action[] => {
+      const before = underWay.get(call.from) ?? 0;
+      underWay.set(call.from, before + 1);
+      if (before >= this.#mostUnderWay) return [];
       if (call.state !== "done") return [{ label: call.label, happen: () => this.#carryOut(call) }];
       const { settle } = call;
       if (!settle) return [];
@@ -60,14 +78,16 @@ export class Network {
   faults(): Action[] {
     return this.#calls.flatMap((call): Action[] => {
       if (call.state === "failed") return [];
-      const lose = () => this.#take(call, call.fail);
+      const lose = () => this.#take(call, () => call.fail());
       const giveUp = () => {
         call.state = "failed";
         call.fail();
       };
       const lost = { label: `lost: ${call.label}`, happen: lose, isFault: true };
+      const overload = () => this.#take(call, () => call.fail(new CallFailed("overloaded", "by chance")));
+      const overloaded = { label: `overloaded: ${call.label}`, happen: overload, isFault: true };
       const late = { label: `failed, carried out later: ${call.label}`, happen: giveUp, isFault: true };
-      return call.state === "sent" ? [lost, late] : [lost];
+      return call.state === "sent" ? [lost, late, overloaded] : [lost];
     });
   }
 
@@ -83,7 +103,7 @@ export class Network {
   crash(object: string): void {
     this.#calls = this.#calls.filter(({ to, state }) => to !== object || state !== "failed");
     for (const call of this.#calls) {
-      if (call.to === object && call.state === "done") call.settle ??= call.fail;
+      if (call.to === object && call.state === "done") call.settle ??= () => call.fail();
     }
   }
 

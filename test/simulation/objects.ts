@@ -2,13 +2,14 @@
 import type { Verify } from "../../src/auth/verify.ts";
 import { Broker } from "../../src/broker/broker.ts";
 import type { Limits } from "../../src/broker/limits.ts";
-import type { Answering, Calls } from "../../src/links/messages.ts";
+import type { Calls } from "../../src/links/messages.ts";
 import { parentOf } from "../../src/links/names.ts";
 import { isRecord } from "../../src/links/rows.ts";
-import type { World } from "../../src/links/world.ts";
+import type { Platform, Way } from "../../src/links/world.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { type Rarity, SimulatedSocket } from "./client.ts";
 import { type Action, Network } from "./network.ts";
+import { Depth } from "./rules.ts";
 import { storeOf } from "./store.ts";
 
 /** One life of an object: from its waking to its crash or sleep. */
@@ -17,11 +18,18 @@ interface Life {
   /** Timers, calls and other work that keep it in memory. */
   work: number;
   over: boolean;
+  depth: Depth;
+  /** Its storage as it sees it itself; what is not durable yet dies with it. */
+  rows: Map<string, unknown>;
+  alarm: number | undefined;
+  /** What leaves when all is durable; undefined if that is so. */
+  held: (() => void)[] | undefined;
 }
 
 export class SimulatedObject {
   readonly name: string;
-  readonly rows = new Map<string, unknown>();
+  /** What is durable. */
+  rows = new Map<string, unknown>();
   sockets: SimulatedSocket[] = [];
   life: Life | undefined;
   alarm: number | undefined;
@@ -43,17 +51,22 @@ export interface Rules {
   meet(rarity: Rarity): void;
   /** Whether calls fail and objects crash. */
   withFaults: boolean;
+  /** Whether the platform is as strict as in production. */
+  isStrict: boolean;
 }
 
 export class Objects {
-  readonly network = new Network();
+  readonly network: Network;
   /** What is to happen later, in the order in which it was said. */
   readonly timers: Action[] = [];
   readonly #rules: Rules;
   readonly #byName = new Map<string, SimulatedObject>();
+  /** A rule of the platform that was broken. */
+  broken: unknown;
 
   constructor(rules: Rules) {
     this.#rules = rules;
+    this.network = new Network(rules.isStrict ? 1 + rules.choose(6) : Number.POSITIVE_INFINITY);
   }
 
   [Symbol.iterator](): Iterator<SimulatedObject> {
@@ -73,6 +86,21 @@ export class Objects {
     return this.#alive(this.of(name)).broker;
   }
 
+  /** The same, for an event that is so many hops deep. */
+  event(name: string, hop: number): Broker {
+    const { broker, depth } = this.#alive(this.of(name));
+    depth.begin(hop);
+    return broker;
+  }
+
+  /** An object's alarm goes off. */
+  ring(object: SimulatedObject): void {
+    if (object.alarm !== undefined && object.alarm <= this.#rules.now()) this.#rules.meet("a call made anew");
+    object.alarm = undefined;
+    if (object.life) object.life.alarm = undefined;
+    this.event(object.name, 1).alarmed();
+  }
+
   /** Has an object leave memory. */
   end(object: SimulatedObject): void {
     if (object.life) object.life.over = true;
@@ -84,7 +112,7 @@ export class Objects {
     this.end(object);
     this.network.crash(object.name);
     for (const socket of object.sockets) {
-      if (socket.open) socket.client.ended(1006, "");
+      if (socket.client.open) socket.client.ended(1006, "");
       socket.open = false;
     }
     object.sockets = [];
@@ -92,37 +120,69 @@ export class Objects {
 
   #alive(object: SimulatedObject): Life {
     if (object.life) return object.life;
-    const life: Life = { broker: Object.create(Broker.prototype), work: 0, over: false };
+    const { now, choose, limits, verify, isStrict } = this.#rules;
+    const life: Life = {
+      broker: Object.create(Broker.prototype),
+      work: 0,
+      over: false,
+      depth: new Depth(now, () => isStrict && choose(4) === 0),
+      rows: isStrict ? new Map(object.rows) : object.rows,
+      alarm: object.alarm,
+      held: undefined,
+    };
     object.life = life;
+    for (const socket of object.sockets) socket.leave = (act) => leave(life, act);
     const sockets = {
       acceptWebSocket: (socket: Socket) => {
-        if (socket instanceof SimulatedSocket) object.sockets.push(socket);
+        if (!(socket instanceof SimulatedSocket)) return;
+        socket.leave = (act) => leave(life, act);
+        object.sockets.push(socket);
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    const { limits, verify } = this.#rules;
-    life.broker = new Broker(this.#worldOf(object, life), sockets, limits, verify);
+    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, verify);
     return life;
   }
 
-  #worldOf(object: SimulatedObject, life: Life): World {
-    const after = (milliseconds: number, act: () => void) => {
-      life.work += 1;
-      const happen = () => {
-        if (life.over) return;
-        life.work -= 1;
-        act();
-      };
-      this.timers.push({ label: `${object.name} after ${milliseconds} ms`, happen });
+  /** Something has been written: what leaves the object from now on waits until that is durable. */
+  #wrote(object: SimulatedObject, life: Life): void {
+    if (!this.#rules.isStrict) object.alarm = life.alarm;
+    else if (!life.held) {
+      life.held = [];
+      this.#later(life, `${object.name} commits`, () => {
+        object.rows = new Map(life.rows);
+        object.alarm = life.alarm;
+        const held = life.held ?? [];
+        life.held = undefined;
+        for (const act of held) act();
+      });
+    }
+  }
+
+  /** Has something happen some time, if the object lives by then. */
+  #later(life: Life, label: string, act: () => void): void {
+    life.work += 1;
+    const happen = () => {
+      if (life.over) return;
+      life.work -= 1;
+      act();
     };
+    this.timers.push({ label, happen });
+  }
+
+  #platformOf(object: SimulatedObject, life: Life): Platform {
+    const after = (milliseconds: number, act: () => void) =>
+      this.#later(life, `${object.name} after ${milliseconds} ms`, act);
+    const durable = () => new Promise<void>((resolve) => leave(life, resolve));
+    const wrote = () => this.#wrote(object, life);
     return {
       name: object.name,
-      store: storeOf(object.rows),
-      call: (name, kind, ask) => this.#call(object, life, name, kind, ask),
+      store: { ...storeOf(life.rows, wrote), sync: durable },
+      open: (name) => this.#open(object, life, name),
       now: () => this.#rules.now(),
       random: () => this.#rules.choose(64) / 64,
       after,
-      turn: () => new Promise((resolve) => after(0, resolve)),
+      turn: () => new Promise((resolve) => after(0, () => leave(life, resolve))),
       sleep: (milliseconds) => new Promise((resolve) => after(milliseconds, resolve)),
       keep: (work) => {
         life.work += 1;
@@ -132,32 +192,67 @@ export class Objects {
         work.then(ended, ended);
       },
       alarm: (time) => {
-        object.alarm = time;
+        life.alarm = time;
+        wrote();
       },
     };
   }
 
-  async #call<Name extends keyof Calls>(
+  /** A way to another object; as deep as this one is when that is first used. */
+  #open(object: SimulatedObject, life: Life, to: string): Way {
+    let depth: number | undefined;
+    return {
+      call: async (kind, ask, hop) => {
+        if (depth === undefined) life.depth.open(to);
+        depth ??= life.depth.now;
+        if (hop > 5) this.#rules.meet("a deep call");
+        try {
+          life.depth.call(depth, hop);
+        } catch (broken) {
+          this.broken ??= broken;
+        }
+        return await this.#call(object, life, { to, hop, kind, ask });
+      },
+    };
+  }
+
+  async #call<Kind extends keyof Calls>(
     from: SimulatedObject,
     life: Life,
-    to: string,
-    name: Name,
-    ask: Calls[Name]["ask"],
-  ): Promise<Calls[Name]["answer"]> {
+    { to, hop, kind, ask }: { to: string; hop: number; kind: Kind; ask: Calls[Kind]["ask"] },
+  ): Promise<Calls[Kind]["answer"]> {
     const asked = structuredClone(ask);
-    const carryOut = () => {
-      const answering: Answering = this.wake(to);
-      return answering[name](asked);
-    };
-    const label = `${from.name} -> ${to}: ${name} ${JSON.stringify(ask) ?? ""}`;
-    const answer = await this.network.call<Calls[Name]["answer"]>(label, to, carryOut, () => life.over);
+    const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
+    await new Promise<void>((resolve) => leave(life, resolve));
+    const answer = await this.network.call<Calls[Kind]["answer"]>(
+      label,
+      { from: from.name, to },
+      () => this.#answer(to, kind, asked, hop),
+      () => life.over,
+    );
     const { after } = properties(answer);
     const { epoch } = properties(ask);
     // The answer to an older request may come last.
     const newest = Math.max(from.linked.get(to) ?? 0, Number(epoch));
-    if (name === "link" && after !== undefined) from.linked.set(to, newest);
-    this.#noteRarities(from.name, name, ask, answer);
+    if (kind === "link" && after !== undefined) from.linked.set(to, newest);
+    this.#noteRarities(from.name, kind, ask, answer);
     return answer;
+  }
+
+  async #answer<Kind extends keyof Calls>(
+    to: string,
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+    hop: number,
+  ): Promise<Calls[Kind]["answer"]> {
+    const life = this.#alive(this.of(to));
+    const answered = life.depth.beginToAnswer(hop);
+    try {
+      return await life.broker.called(kind, ask, hop);
+    } finally {
+      answered();
+      await new Promise<void>((resolve) => leave(life, resolve));
+    }
   }
 
   #noteRarities(from: string, name: keyof Calls, ask: unknown, answer: unknown): void {
@@ -170,6 +265,12 @@ export class Objects {
     if (lost && parentOf(from) === undefined && !this.#rules.withFaults) this.#rules.meet("a link cut off");
     if (name === "claim" && answer !== wanted) this.#rules.meet("a claim refused");
   }
+}
+
+/** Has something leave an object: at once, or when what that has written is durable. */
+function leave(life: Life, act: () => void): void {
+  if (life.held) life.held.push(act);
+  else act();
 }
 
 /** What a value has, if it has anything. */

@@ -14,7 +14,7 @@ import { Objects, properties } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */
-const MICROTASKS = 60;
+const MICROTASKS = 100;
 
 /** Milliseconds between one thing that happens and the next. */
 const STEP = 10;
@@ -30,6 +30,8 @@ export interface Kind {
   withTokens: boolean;
   /** Whether so little may wait that links which are behind are cut off. */
   withTinyBuffers: boolean;
+  /** Whether the platform is as strict as in production: see `rules.ts`. */
+  isStrict: boolean;
 }
 
 export class Simulation implements Surroundings {
@@ -58,6 +60,7 @@ export class Simulation implements Surroundings {
       verify: kind.withTokens ? verifyToken : undefined,
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
+      isStrict: kind.isStrict,
     });
   }
 
@@ -95,12 +98,13 @@ export class Simulation implements Surroundings {
     if (isFault) this.#noteFault();
     for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
     for (const { socket } of this.clients) if (socket.breach) throw socket.breach;
+    if (this.objects.broken) throw this.objects.broken;
   }
 
   /** Lets everything pending happen, in order, without faults, until nothing is pending. */
   async quiesce(): Promise<void> {
     for (let steps = 0; steps < 5_000; steps++) {
-      const [next] = [...this.#pending(), ...this.#alarms()];
+      const [next] = [...this.#pending(), ...this.#alarms(SOON)];
       if (!next) return;
       await this.perform(next);
     }
@@ -116,11 +120,11 @@ export class Simulation implements Surroundings {
       };
       return { label, happen: fire };
     });
-    return [...this.objects.network.pending(), ...timers];
+    return [...this.objects.network.pending(), ...this.#alarms(0), ...timers];
   }
 
   #faults(): Action[] {
-    return [...this.objects.network.faults(), ...this.#alarms(), ...this.#crashes()];
+    return [...this.objects.network.faults(), ...this.#alarms(SOON), ...this.#crashes()];
   }
 
   /** Those in the middle of deliveries are likelier: others cost little. */
@@ -143,15 +147,11 @@ export class Simulation implements Surroundings {
     return idle.map((object) => ({ label: `${object.name} sleeps`, happen: () => this.objects.end(object) }));
   }
 
-  /** Those that are due soon; the clock does not wait for them. */
-  #alarms(): Action[] {
-    const due = [...this.objects].filter(({ alarm }) => alarm !== undefined && alarm < this.now + SOON);
+  /** Those that are due by then, in milliseconds. */
+  #alarms(within: number): Action[] {
+    const due = [...this.objects].filter(({ alarm }) => alarm !== undefined && alarm <= this.now + within);
     return due.map((object) => {
-      const happen = () => {
-        object.alarm = undefined;
-        this.objects.wake(object.name).alarmed();
-      };
-      return { label: `the alarm of ${object.name}`, happen };
+      return { label: `the alarm of ${object.name}`, happen: () => this.objects.ring(object) };
     });
   }
 
@@ -175,7 +175,7 @@ export class Simulation implements Surroundings {
     const token = this.kind.withTokens ? this.token() : undefined;
     const grants = token === undefined ? undefined : grantsIn(token);
     if (grants) client.until = grants.until;
-    this.objects.wake(client.home).opened(client.socket, "", grants);
+    this.objects.event(client.home, 2).opened(client.socket, "", grants);
     return client;
   }
 
@@ -197,7 +197,7 @@ export class Simulation implements Surroundings {
   }
 
   arrive(client: SimulatedClient, frame: string): void {
-    if (client.socket.open) this.objects.wake(client.home).received(client.socket, frame);
+    if (client.socket.open) this.objects.event(client.home, 1).received(client.socket, frame);
   }
 
   /** A client goes away. */
@@ -206,7 +206,7 @@ export class Simulation implements Surroundings {
     if (!socket.open) return;
     socket.open = false;
     socket.client.ended(1005, "");
-    this.objects.wake(home).closed(socket);
+    this.objects.event(home, 1).closed(socket);
     object.sockets = object.sockets.filter((other) => other !== socket);
   }
 

@@ -1,11 +1,18 @@
 /** Storage made of a map, whose values are copied as real storage does. */
 import type { Store } from "../../src/links/world.ts";
 
-export function storeOf(rows: Map<string, unknown>): Store {
+/** @param changed called after each change */
+export function storeOf(rows: Map<string, unknown>, changed = () => {}): Store {
   return {
     get: (key) => structuredClone(rows.get(key)),
-    put: (key, value) => void rows.set(key, structuredClone(value)),
-    delete: (key) => void rows.delete(key),
+    put: (key, value) => {
+      rows.set(key, structuredClone(value));
+      changed();
+    },
+    delete: (key) => {
+      rows.delete(key);
+      changed();
+    },
     list: (prefix): [string, unknown][] =>
       [...rows]
         .filter(([key]) => key.startsWith(prefix))

@@ -1,6 +1,6 @@
 /** A world in which nothing happens by itself, for tests of one end of a link. */
 import type { Calls } from "../../../src/links/messages.ts";
-import type { World } from "../../../src/links/world.ts";
+import type { Platform, World } from "../../../src/links/world.ts";
 import { storeOf } from "../../simulation/store.ts";
 
 /** What other objects do; what is left out never answers. */
@@ -9,11 +9,13 @@ export type Others = {
 };
 
 /** A world in which timers never fire, except that repeats of failed calls come at once. */
-export function stillWorld(name: string, rows: Map<string, unknown>, others: Others = {}): World {
+export function stillWorld(name: string, rows: Map<string, unknown>, others: Others = {}): World & Platform {
+  const call: World["call"] = (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {});
   return {
     name,
     store: storeOf(rows),
-    call: (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {}),
+    call,
+    open: (object) => ({ call: (kind, ask) => call(object, kind, ask) }),
     now: () => 100,
     random: () => 0,
     turn: () => Promise.resolve(),

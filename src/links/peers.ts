@@ -1,0 +1,250 @@
+/**
+ * Calls to other objects, kept within what the platform allows.
+ *
+ * **Depth.** A call is an event at the far object, one hop deeper than the way by which it is made; the platform
+ * lets no event be more than 16 hops deep (no page of its documentation says so; Workers in production fail with
+ * "Subrequest depth limit exceeded"). A way is as deep as the newest event of its object was when the way was
+ * first used, and stays so. Left alone, a conversation of objects would get deeper with each new way that one of
+ * them opens. Hence: ways are kept, and **new ones are opened only by an event of at most `DEEPEST_FRESH` hops**.
+ * A call by such a way is one hop deeper than that, and so **no event is deeper than `DEEPEST_FRESH` + 1**,
+ * however long, and however many objects. Where everything is deeper, the object has its alarm go off: that
+ * begins anew. To know its depth, each call says which hop it is.
+ */
+import type { Calls } from "./messages.ts";
+import { CallFailed, type Platform, type Way, wasNotMade } from "./world.ts";
+
+/**
+ * The deepest event that may open a way. An upgrade is 2 deep, and each level of a tree asks one hop deeper than
+ * the one below: up to four levels never need an alarm. The rest is for where a depth has been misjudged.
+ */
+export const DEEPEST_FRESH = 6;
+
+/** The hop of an event of which that is not known, as an older version calls without saying it. */
+const UNKNOWN = 16;
+
+/**
+ * Calls that one event makes, until a new one is waited for. The free plan allows 1,000,
+ * https://developers.cloudflare.com/workers/platform/limits/#subrequests
+ */
+const CALLS_PER_EVENT = 900;
+
+/** Calls under way at one time: all that one object's links may need, so that none waits for the other. */
+const MOST_UNDER_WAY = 200;
+
+/** Characters of messages in calls under way at one time: some eighth of an object's 128 MB. */
+const MOST_CHARACTERS = 16_000_000;
+
+/** Ways that are kept. Each takes 32 KiB of the 128 MB, by what the runtime itself reckons. */
+const MOST_WAYS = 500;
+
+/** How often a call is made anew that the platform would not make. */
+const MOST_REMADE = 3;
+
+/** Milliseconds to wait before that: 1, 20, 400. */
+function backoff(remade: number): number {
+  return 20 ** remade;
+}
+
+/** How long an event may still count after it has been answered, in milliseconds. */
+const LINGERS = 1_000;
+
+interface Kept {
+  way: Way;
+  depth: number;
+}
+
+interface Waiting {
+  size: number;
+  go: () => void;
+}
+
+export class Peers {
+  readonly #open: Platform["open"];
+  readonly #beginAnew: () => void;
+  /** The one used last is last. */
+  readonly #ways = new Map<string, Kept>();
+  readonly #now: Platform["now"];
+  readonly #sleep: Platform["sleep"];
+  /** The hop of the newest event. */
+  #newest = UNKNOWN;
+  /** While an event is taken in, nothing else counts. */
+  #isTakingIn = false;
+  /** The deepest event since a time, and of about as long before that. */
+  #recent = { since: 0, deepest: 0, before: 0 };
+  /** Of each hop, how many events have not been answered yet. */
+  readonly #unanswered: number[] = new Array(UNKNOWN + 1).fill(0);
+  /** Calls made since the newest event. */
+  #made = 0;
+  #underWay = 0;
+  #characters = 0;
+  #queue: Waiting[] = [];
+  /** Calls that wait for an event from which they may be made. */
+  #deferred: (() => void)[] = [];
+
+  /**
+   * @param platform opens ways to objects, which are as deep as the event in which they are first used
+   * @param beginAnew has an event come soon that is not deep
+   */
+  constructor({ open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">, beginAnew: () => void) {
+    this.#open = open;
+    this.#now = now;
+    this.#sleep = sleep;
+    this.#beginAnew = beginAnew;
+  }
+
+  /** An event has come, so many hops deep. */
+  arrived(hop: number): void {
+    this.#newest = hop;
+    this.#turnOver();
+    this.#recent.deepest = Math.max(this.#recent.deepest, hop);
+    this.#made = 0;
+    this.#isTakingIn = true;
+    void Promise.resolve().then(() => {
+      this.#isTakingIn = false;
+    });
+    for (const make of this.#deferred.splice(0)) make();
+  }
+
+  /** Answers a call from another object. */
+  async answer<T>(hop = UNKNOWN, act: () => T | Promise<T>): Promise<T> {
+    this.arrived(hop);
+    this.#count(hop, 1);
+    try {
+      return await act();
+    } finally {
+      this.#count(hop, -1);
+    }
+  }
+
+  /**
+   * Calls another object; waits where too many calls are under way.
+   * @throws CallFailed if the cause is known; else anything
+   */
+  async call<Kind extends keyof Calls>(
+    object: string,
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+  ): Promise<Calls[Kind]["answer"]> {
+    const size = sizeOf(ask);
+    if (this.#queue.length === 0 && this.#hasRoom(size)) this.#begin(size);
+    else await new Promise<void>((go) => this.#queue.push({ size, go }));
+    try {
+      return await this.#untilMade(object, kind, ask);
+    } finally {
+      this.#end(size);
+    }
+  }
+
+  /** What the platform would not make has not been carried out: it goes again, by a new event. */
+  async #untilMade<Kind extends keyof Calls>(
+    object: string,
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+  ): Promise<Calls[Kind]["answer"]> {
+    for (let remade = 0; ; remade++) {
+      try {
+        return await this.#make(object, kind, ask);
+      } catch (error) {
+        if (!wasNotMade(error) || remade === MOST_REMADE) throw error;
+        await this.#sleep(backoff(remade));
+        this.#newest = UNKNOWN;
+      }
+    }
+  }
+
+  #make<Kind extends keyof Calls>(
+    object: string,
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+  ): Promise<Calls[Kind]["answer"]> {
+    const kept = this.#made < CALLS_PER_EVENT ? this.#wayTo(object) : undefined;
+    if (kept) return this.#use(object, kept, kind, ask);
+    return new Promise((resolve, reject) => {
+      this.#deferred.push(() => this.#make(object, kind, ask).then(resolve, reject));
+      this.#beginAnew();
+    });
+  }
+
+  async #use<Kind extends keyof Calls>(
+    object: string,
+    kept: Kept,
+    kind: Kind,
+    ask: Calls[Kind]["ask"],
+  ): Promise<Calls[Kind]["answer"]> {
+    this.#made += 1;
+    try {
+      return await kept.way.call(kind, ask, kept.depth + 1);
+    } catch (error) {
+      // A way by which a call failed is spent, but for where the far object's own code has answered so.
+      const isSpent = !(error instanceof CallFailed && error.why === "thrown");
+      if (isSpent && this.#ways.get(object) === kept) this.#ways.delete(object);
+      throw error;
+    }
+  }
+
+  /** The way that is kept, or a new one if that is better; undefined if there is none, and may be none now. */
+  #wayTo(object: string): Kept | undefined {
+    const depth = this.#depth;
+    const known = this.#ways.get(object);
+    if (!known && depth > DEEPEST_FRESH) return undefined;
+    const kept = known && known.depth <= depth ? known : { way: this.#open(object), depth };
+    this.#ways.delete(object);
+    this.#ways.set(object, kept);
+    if (this.#ways.size > MOST_WAYS) for (const [oldest] of this.#ways) return this.#forget(oldest, kept);
+    return kept;
+  }
+
+  #forget(oldest: string, kept: Kept): Kept {
+    this.#ways.delete(oldest);
+    return kept;
+  }
+
+  /**
+   * How deep a way is that is used for the first time now, at most. The runtime goes by the event that came
+   * last; when all is over that has come with it, by an earlier one that is not. It does not tell when that is.
+   */
+  get #depth(): number {
+    if (this.#isTakingIn) return this.#newest;
+    this.#turnOver();
+    const unanswered = this.#unanswered.findLastIndex((events) => events > 0);
+    return Math.max(this.#newest, this.#recent.deepest, this.#recent.before, unanswered);
+  }
+
+  /** Forgets what was too long ago to count. */
+  #turnOver(): void {
+    const now = this.#now();
+    const { since, deepest } = this.#recent;
+    if (now < since + LINGERS) return;
+    this.#recent = { since: now, deepest: 0, before: now < since + 2 * LINGERS ? deepest : 0 };
+  }
+
+  #count(hop: number, events: number): void {
+    const known = Math.min(hop, UNKNOWN);
+    this.#unanswered[known] = (this.#unanswered[known] ?? 0) + events;
+  }
+
+  #hasRoom(size: number): boolean {
+    if (this.#underWay === 0) return true;
+    return this.#underWay < MOST_UNDER_WAY && this.#characters + size <= MOST_CHARACTERS;
+  }
+
+  #begin(size: number): void {
+    this.#underWay += 1;
+    this.#characters += size;
+  }
+
+  #end(size: number): void {
+    this.#underWay -= 1;
+    this.#characters -= size;
+    for (let [next] = this.#queue; next && this.#hasRoom(next.size); [next] = this.#queue) {
+      this.#queue.shift();
+      this.#begin(next.size);
+      next.go();
+    }
+  }
+}
+
+/** Characters of messages in what is asked. */
+function sizeOf(ask: Calls[keyof Calls]["ask"]): number {
+  return ask && "lines" in ask ? ask.lines.length : 0;
+}

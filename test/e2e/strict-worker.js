@@ -1,0 +1,132 @@
+/**
+ * Rules that the platform enforces and the local runtime does not, around the Worker's own class. Calls to
+ * other objects get deeper, only so many may be made in one event, and only so many be under way at one time.
+ *
+ * - An event that comes by a socket or an alarm has depth 1, an upgrade 2, and a call one more than the stub it
+ *   comes by. A stub has the depth that its object is at when it is first used, and keeps it.
+ * - An object is at the depth of its newest event; once that is over, at the worst of those that may count then.
+ *
+ * Each new depth, and what goes wrong, is written to the console.
+ */
+import worker, { Channel as Real } from "./worker.js";
+
+export default worker;
+
+/** The deepest event that there may be. */
+const DEEPEST = 16;
+/** Calls of one event, as on the free plan. */
+const CALLS = 1_000;
+/** Calls of one object that are under way at one time; more wait. */
+const UNDER_WAY = 6;
+
+let deepest = 0;
+
+class Rules {
+  newest = 0;
+  isOver = true;
+  inFlight = new Set();
+  calls = 0;
+  underWay = 0;
+  waiting = [];
+
+  begin(depth) {
+    this.newest = depth;
+    this.isOver = false;
+    this.calls = 0;
+    if (depth > deepest) {
+      deepest = depth;
+      console.log(`depth ${depth}`);
+    }
+  }
+
+  get depth() {
+    if (!this.isOver) return this.newest;
+    return Math.max(this.newest, ...[...this.inFlight].map((event) => event.depth));
+  }
+
+  async during(depth, act) {
+    this.begin(depth);
+    const event = { depth };
+    this.inFlight.add(event);
+    try {
+      return await act();
+    } finally {
+      this.inFlight.delete(event);
+      this.isOver = true;
+    }
+  }
+
+  countCall() {
+    this.calls += 1;
+    if (this.calls > CALLS) fail("Too many subrequests by single Worker invocation.");
+  }
+
+  async queue(act) {
+    if (this.underWay >= UNDER_WAY) await new Promise((resolve) => this.waiting.push(resolve));
+    else this.underWay += 1;
+    try {
+      return await act();
+    } finally {
+      const next = this.waiting.shift();
+      if (next) next();
+      else this.underWay -= 1;
+    }
+  }
+}
+
+function fail(what) {
+  console.log(`broken: ${what}`);
+  throw new Error(what);
+}
+
+/** What an object reaches others by. */
+function strict(namespace, rules) {
+  return {
+    getByName(name, options) {
+      let depth;
+      return {
+        call(...ask) {
+          depth ??= rules.depth;
+          if (depth >= DEEPEST) fail("Subrequest depth limit exceeded.");
+          rules.countCall();
+          const at = depth + 1;
+          return rules.queue(() => namespace.getByName(name, options).callAt(at, ...ask));
+        },
+      };
+    },
+  };
+}
+
+export class Channel extends Real {
+  #rules;
+
+  constructor(context, env) {
+    const rules = new Rules();
+    super(context, { ...env, CHANNEL: strict(env.CHANNEL, rules) });
+    this.#rules = rules;
+  }
+
+  fetch(request) {
+    this.#rules.begin(2);
+    return super.fetch(request);
+  }
+
+  webSocketMessage(...event) {
+    this.#rules.begin(1);
+    return super.webSocketMessage(...event);
+  }
+
+  webSocketClose(...event) {
+    this.#rules.begin(1);
+    return super.webSocketClose(...event);
+  }
+
+  alarm(...event) {
+    this.#rules.begin(1);
+    return super.alarm(...event);
+  }
+
+  callAt(depth, ...ask) {
+    return this.#rules.during(depth, () => super.call(...ask));
+  }
+}

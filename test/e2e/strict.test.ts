@@ -1,0 +1,113 @@
+/**
+ * The service under rules that the platform enforces and the local runtime does not (`strict-worker.js`). The
+ * deepest call is told, as the platform ends a chain of more than 16.
+ */
+import { readFile } from "node:fs/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
+import { plays } from "../plays/transcripts.ts";
+import { connectAll, Listener } from "./listener.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { wiresTo } from "./wire.ts";
+
+/** By the bound that `src/links/peers.ts` states. */
+const DEEPEST = 7;
+
+let folder: string;
+let file: string;
+let around: string;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  file = await bundle(folder);
+  around = await readFile(new URL("strict-worker.js", import.meta.url), "utf8");
+});
+
+afterAll(() => removeFolder(folder));
+
+const servers = {
+  "as it comes": {},
+  "with room for one connection and one link in each object": {
+    SOCKETS_PER_OBJECT: "1",
+    LINKS_PER_OBJECT: "1",
+  },
+};
+
+for (const [title, settings] of Object.entries(servers)) {
+  describe(title, { timeout: PLAY_TIMEOUT }, () => {
+    let runtime: Runtime;
+    let depth = 0;
+    const broken: string[] = [];
+
+    beforeAll(async () => {
+      const onLine = (line: string) => {
+        depth = Math.max(depth, Number(/depth (\d+)/.exec(line)?.[1] ?? 0));
+        if (line.includes("broken: ")) broken.push(line);
+      };
+      runtime = await startRuntime(file, await temporaryFolder(), { settings, around, onLine });
+    });
+
+    afterAll(async () => {
+      await runtime.kill();
+      console.log(`${title}: deepest call ${depth}`);
+    });
+
+    afterEach(() => {
+      expect([...new Set(broken.splice(0))]).toEqual([]);
+      expect(depth).toBeLessThanOrEqual(DEEPEST);
+    });
+
+    for (const play of plays) test(play.title, () => perform(play, wiresTo(runtime.url)));
+
+    test("one frame of 40 announcements that alternate between channels which come back", async () => {
+      const channels = (among: number) => Array.from({ length: among }, (_, i) => `lane${i}`);
+      for (const among of [2, 40]) {
+        const client = await Listener.connect(runtime.url);
+        client.say(
+          channels(among)
+            .map((channel) => `subscribe ${channel}`)
+            .join("\n"),
+        );
+        await client.ping();
+        const said = Array.from({ length: 40 }, (_, i) => `lane${i % among} ${i}`);
+        client.say(said.map((message) => `announce ${message}`).join("\n"));
+        expect(await client.ping()).toEqual(said.map((message) => message.replace(" ", "!")));
+        client.close();
+      }
+    });
+
+    test("40 people in 8 homes, each in 3 rooms, answer whatever they hear", async () => {
+      await chat(runtime.url, 40, 8, 2_000);
+    });
+  });
+}
+
+/** People who hear three rooms each, and answer in another of theirs, until so many answers have been heard. */
+async function chat(url: string, people: number, homes: number, answers: number): Promise<void> {
+  const crowd = await connectAll(
+    url,
+    Array.from({ length: people }, (_, i) => `/home${i % homes}`),
+  );
+  const rooms = (i: number) => [0, 1, 2].map((n) => `home${(i + n) % homes}`);
+  for (const [i, person] of crowd.entries()) {
+    person.say(
+      rooms(i)
+        .map((room) => `subscribe ${room}`)
+        .join("\n"),
+    );
+    await person.ping();
+  }
+  let said = 0;
+  await Promise.all(
+    crowd.map(async (person, i) => {
+      while (said < answers) {
+        const room = rooms(i)[said % 3];
+        said += 1;
+        person.say(`announce ${room} by ${i}: ${said}`);
+        await person.line();
+      }
+    }),
+  );
+  await Promise.all(crowd.map((person) => person.ping()));
+  for (const person of crowd) person.close();
+}
