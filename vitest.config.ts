@@ -11,8 +11,10 @@ function inNode(name: string) {
 }
 
 /** Tests that run inside the runtime, next to a server with settings of its own. */
-function inRuntime(name: string, bindings: Record<string, string>, ...more: string[]) {
+function inRuntime(name: string, settings: Record<string, string>, ...more: string[]) {
   const wrangler = { configPath: "./wrangler.toml" };
+  // Whoever runs the tests may have a secret in .dev.vars.
+  const bindings = { TOKEN_SECRET: "", ...settings };
   const include = [`test/runtime/${name}/*.test.ts`, ...more];
   return {
     plugins: [cloudflareTest({ wrangler, miniflare: { bindings } })],

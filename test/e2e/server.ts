@@ -40,8 +40,10 @@ export async function startServer(settings: Record<string, string> = {}): Promis
   const folder = await mkdtemp(join(tmpdir(), "fanout-e2e-"));
   const command = [join(BIN, "node"), join(BIN, "wrangler"), "dev"];
   const options = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0", "--persist-to", folder];
+  // In place of the .dev.vars of who runs the tests.
+  const secrets = ["--env-file", "/dev/null"];
   const variables = Object.entries(settings).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-  const keeper = spawn("sh", ["-c", KEEPER, "sh", ...command, ...options, ...variables], {
+  const keeper = spawn("sh", ["-c", KEEPER, "sh", ...command, ...options, ...secrets, ...variables], {
     cwd: ROOT,
     detached: true,
     env: {
