@@ -1,0 +1,30 @@
+/** What a deployment is made from: that the free plan takes it. */
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+
+const configuration = await fileOf("wrangler.toml");
+
+function fileOf(path: string): Promise<string> {
+  return readFile(new URL(`../../../${path}`, import.meta.url), "utf8");
+}
+
+/** All that stands between quotes in the settings of a name. */
+function named(name: string): string[] {
+  const settings = [...configuration.matchAll(new RegExp(`^${name} = (.*)$`, "gm"))];
+  return settings.flatMap(([, value = ""]) => [...value.matchAll(/"(.*?)"/g)].map(([, word = ""]) => word));
+}
+
+test("limits are not set, which only paid plans may", () => {
+  expect(configuration).not.toMatch(/^ *(?:\[.*\blimits\b.*\]|limits\b.*=)/m);
+});
+
+test("every class of objects has storage that is free", () => {
+  expect(named("class_name")).not.toEqual([]);
+  expect(named("new_sqlite_classes").sort()).toEqual(named("class_name").sort());
+  expect(configuration).not.toMatch(/^ *new_classes\b/m);
+});
+
+test("clients that leave are noticed, and nothing is compressed", () => {
+  const flags = ["enable_request_signal", "no_web_socket_compression"];
+  expect(named("compatibility_flags").sort()).toEqual(flags);
+});
