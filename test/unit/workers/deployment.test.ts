@@ -1,6 +1,8 @@
-/** What a deployment is made from: that the free plan takes it. */
+/** What a deployment is made from: that the free plan takes it, and that no secret comes with it. */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { readSettings } from "../../../src/workers/settings.ts";
+import { SECRET } from "../../runtime/mint.ts";
 
 const configuration = await fileOf("wrangler.toml");
 
@@ -27,4 +29,17 @@ test("every class of objects has storage that is free", () => {
 test("clients that leave are noticed, and nothing is compressed", () => {
   const flags = ["enable_request_signal", "no_web_socket_compression"];
   expect(named("compatibility_flags").sort()).toEqual(flags);
+});
+
+test("the example of secrets sets nothing, and names what can be set", async () => {
+  const lines = (await fileOf(".dev.vars.example")).split("\n");
+  expect(lines.filter((line) => line !== "" && !line.startsWith("#"))).toEqual([]);
+  const names = lines.flatMap((line) => /^# (\w+)=$/.exec(line)?.[1] ?? []);
+  expect(names).toEqual(["TOKEN_SECRET"]);
+  for (const name of names) expect(readSettings({ [name]: SECRET }).tokens).toEqual({ secret: SECRET });
+});
+
+test("git ignores secrets, but not their example", async () => {
+  const ignored = (await fileOf(".gitignore")).split("\n");
+  expect(ignored).toEqual(expect.arrayContaining([".dev.vars*", "!.dev.vars.example"]));
 });
