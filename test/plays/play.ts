@@ -17,8 +17,6 @@
  *   nothing else was there. As a message may still be under way to a client of another object,
  *   "this is not heard" is shown by a later message on that channel, read with nothing before it.
  */
-import { expect } from "vitest";
-
 /** One WebSocket message from a client: text, or bytes. */
 export type Frame = string | Uint8Array;
 
@@ -71,7 +69,27 @@ export interface Ear {
 /** Opens a WebSocket at a path of the server; `ear` misses nothing, not even what comes at once. */
 export type Connect = (path: string, ear: Ear) => Promise<Wire>;
 
-/** How long a line may take; only a test that is about to fail ever waits this long. */
+/** That a client has read something else than a play says; test runners show the difference. */
+export class Misread extends Error {
+  readonly actual: string[];
+  readonly expected: string[];
+
+  /**
+   * @param before the lines that were right
+   * @param due the lines of which another one than the first has come
+   */
+  constructor(who: string, before: string[], line: string, due: Line[]) {
+    super(`${who} is to read: ${shortened(String(due[0]))} and reads: ${shortened(line)}`);
+    this.actual = [...before, line];
+    this.expected = [...before, ...due.map(String)];
+  }
+}
+
+function shortened(line: string): string {
+  return line.length > 200 ? `${line.slice(0, 200)}…` : line;
+}
+
+/** How many milliseconds a line may take; only a test that is about to fail ever waits this long. */
 const PATIENCE = 30_000;
 
 /** Time enough for a play in which one line never comes. */
@@ -79,14 +97,24 @@ export const PLAY_TIMEOUT = 2 * PATIENCE;
 
 const GREETING = "debug!connected...";
 
-/** Performs a play, and fails at the first line that is not as written. */
-export async function perform({ steps }: Play, connect: Connect): Promise<void> {
+/**
+ * Performs a play.
+ * @param patience how many milliseconds a line may take
+ * @throws Misread at the first line that is not as written
+ */
+export async function perform({ steps }: Play, connect: Connect, patience = PATIENCE): Promise<void> {
   const clients = new Map<string, Client>();
+  const enter = async (who: string, path: string) => {
+    const inbox = new Inbox(patience);
+    const client = new Client(who, inbox, await connect(path, inbox));
+    clients.set(who, client);
+    await client.isGreeted();
+  };
   try {
     let sender: Client | undefined;
     for (const step of steps) {
       if (sender && !(step.does === "reads" && step.who === sender.who)) await sender.reads([]);
-      await act(step, clients, connect);
+      await act(step, clients, enter);
       sender = step.does === "sends" ? clients.get(step.who) : undefined;
     }
     for (const actor of clients.values()) await actor.reads([]);
@@ -95,13 +123,14 @@ export async function perform({ steps }: Play, connect: Connect): Promise<void> 
   }
 }
 
-/** Has a client do one step: who connects becomes one of `clients`, and who leaves is no more. */
-async function act(step: Step, clients: Map<string, Client>, connect: Connect): Promise<void> {
+/** Has a client do one step: who connects becomes one of `clients` by `enter`, and who leaves is no more. */
+async function act(
+  step: Step,
+  clients: Map<string, Client>,
+  enter: (who: string, path: string) => Promise<void>,
+): Promise<void> {
   const { who } = step;
-  if (step.does === "connects") {
-    clients.set(who, await Client.connect(who, step.path, connect));
-    return;
-  }
+  if (step.does === "connects") return enter(who, step.path);
   const actor = clients.get(who);
   if (!actor) throw new Error(`${who} is not connected`);
   switch (step.does) {
@@ -124,17 +153,14 @@ class Client {
   /** Whether the answer to a `ping` is still to be read. */
   #pinged = false;
 
-  private constructor(who: string, inbox: Inbox, wire: Wire) {
+  constructor(who: string, inbox: Inbox, wire: Wire) {
     this.who = who;
     this.#inbox = inbox;
     this.#wire = wire;
   }
 
-  static async connect(who: string, path: string, connect: Connect): Promise<Client> {
-    const inbox = new Inbox();
-    const client = new Client(who, inbox, await connect(path, inbox));
-    await client.#expect([GREETING]);
-    return client;
+  isGreeted(): Promise<void> {
+    return this.#expect([GREETING]);
   }
 
   sends(frames: Frame[]): void {
@@ -163,21 +189,25 @@ class Client {
 
   async #expect(lines: Line[]): Promise<void> {
     const read: string[] = [];
-    for (const line of lines) {
+    for (const [i, line] of lines.entries()) {
       const next = await this.#inbox.next();
-      read.push(next);
       // The lines after a wrong one would only hide it, or never come.
-      if (typeof line === "string" ? line !== next : !line.test(next)) break;
+      const isRight = typeof line === "string" ? line === next : line.test(next);
+      if (!isRight) throw new Misread(this.who, read, next, lines.slice(i));
+      read.push(next);
     }
-    const expected = lines.map((line) => (typeof line === "string" ? line : expect.stringMatching(line)));
-    expect(read, `what ${this.who} reads`).toEqual(expected);
   }
 }
 
 /** The lines that have come in and not been read yet. */
 class Inbox implements Ear {
   readonly #lines: string[] = [];
+  readonly #patience: number;
   #arrived: () => void = () => {};
+
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
 
   frame(frame: unknown): void {
     if (typeof frame !== "string") this.#lines.push(`(a frame that is not text: ${String(frame)})`);
@@ -194,12 +224,12 @@ class Inbox implements Ear {
   /** The next line, or a remark in brackets on what came in its place. */
   async next(): Promise<string> {
     if (this.#lines.length === 0) await this.#arrival();
-    return this.#lines.shift() ?? `(nothing for ${PATIENCE / 1000} seconds)`;
+    return this.#lines.shift() ?? `(nothing for ${this.#patience / 1000} seconds)`;
   }
 
   #arrival(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, PATIENCE);
+      const timer = setTimeout(resolve, this.#patience);
       this.#arrived = () => {
         clearTimeout(timer);
         resolve();
