@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import exported from "workerd";
 
-/** A runtime serving this project, with nothing in front of it. */
+/** A runtime serving a Worker, this project's unless told otherwise, with nothing in front of it. */
 export interface Runtime {
   /** Where it listens: `ws://127.0.0.1:` and a port of its own. */
   readonly url: string;
@@ -18,6 +18,8 @@ export interface Runtime {
 }
 
 export interface RuntimeOptions {
+  /** Another Worker's wrangler.toml, from the project's folder on, with one class of objects like this one's. */
+  configuration?: string;
   /** Overrides of the variables in wrangler.toml. */
   settings?: Record<string, string>;
   /** Called with each line that the Worker writes to the console. */
@@ -30,6 +32,7 @@ export interface RuntimeOptions {
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CONFIGURATION = "wrangler.toml";
 
 /** A connection takes two files of the runtime, which is given as many as may be had. */
 const MORE_FILES = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"';
@@ -44,11 +47,14 @@ export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** Bundles the Worker into `folder` as a deployment does; answers with the file's path. */
-export async function bundle(folder: string): Promise<string> {
+/**
+ * Bundles the Worker into `folder` as a deployment does; answers with the file's path.
+ * @param configuration its wrangler.toml, from the project's folder on
+ */
+export async function bundle(folder: string, configuration = CONFIGURATION): Promise<string> {
   const bin = join(ROOT, "node_modules", ".bin");
   const out = join(folder, "bundle");
-  const command = [join(bin, "wrangler"), "deploy", "--dry-run", "--outdir", out];
+  const command = [join(bin, "wrangler"), "deploy", "-c", configuration, "--dry-run", "--outdir", out];
   const env = { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" };
   await promisify(execFile)(join(bin, "node"), command, { cwd: ROOT, env });
   return join(out, "worker.js");
@@ -110,9 +116,9 @@ async function listeningPort(lines: AsyncIterable<string>): Promise<number | und
 
 /** Writes what the runtime reads at its start; it takes modules by the names given here. */
 async function configure(file: string, folder: string, options: RuntimeOptions): Promise<string> {
-  const { date, flags, variables } = await projectConfiguration();
+  const { date, flags, binding, className, variables } = await read(options.configuration ?? CONFIGURATION);
   await mkdir(join(folder, "storage"), { recursive: true });
-  const around = options.around ?? 'export { default, Channel } from "./worker.js";';
+  const around = options.around ?? `export { default, ${className} } from "./worker.js";`;
   await writeFile(join(folder, "main.js"), around);
   await writeFile(join(folder, "worker.js"), await readFile(file));
   const bindings = Object.entries({ ...variables, ...options.settings }).map(
@@ -137,10 +143,12 @@ const fanout :Workerd.Worker = (
   compatibilityDate = ${JSON.stringify(date)},
   compatibilityFlags = ${flags},
   bindings = [
-    (name = "CHANNEL", durableObjectNamespace = "Channel"),
+    (name = ${JSON.stringify(binding)}, durableObjectNamespace = ${JSON.stringify(className)}),
     ${bindings.join(",\n    ")}
   ],
-  durableObjectNamespaces = [(className = "Channel", uniqueKey = "fanout", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = ${JSON.stringify(className)}, uniqueKey = "fanout", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "storage"),
 );
 `,
@@ -148,16 +156,22 @@ const fanout :Workerd.Worker = (
   return path;
 }
 
-/** The compatibility date and flags and the variables of wrangler.toml; the flags as they are written there. */
-async function projectConfiguration(): Promise<{
+/** What the runtime has to know of a wrangler.toml; the flags as they are written there. */
+interface Configuration {
   date: string;
   flags: string;
+  /** The objects' binding and class. */
+  binding: string;
+  className: string;
   variables: Record<string, string>;
-}> {
-  const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+}
+
+async function read(configuration: string): Promise<Configuration> {
+  const toml = await readFile(join(ROOT, configuration), "utf8");
   const date = /^compatibility_date = "(.+)"/m.exec(toml)?.[1] ?? "";
   const flags = /^compatibility_flags = (.+)/m.exec(toml)?.[1] ?? "[]";
+  const [, binding = "", className = ""] = /^name = "(.+)"\nclass_name = "(.+)"/m.exec(toml) ?? [];
   const [, vars = ""] = toml.split("[vars]");
   const variables = [...vars.matchAll(/^(\w+) = "(.*)"/gm)].map(([, name = "", value = ""]) => [name, value]);
-  return { date, flags, variables: Object.fromEntries(variables) };
+  return { date, flags, binding, className, variables: Object.fromEntries(variables) };
 }
