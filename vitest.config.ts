@@ -37,6 +37,7 @@ export default defineConfig({
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET }),
       inNode("e2e"),
+      inNode("platform"),
     ],
   },
 });

@@ -1,0 +1,36 @@
+/** What goes between the parts of the probe, in calls, requests and frames: values by their names. */
+
+export type Fact = string | number | boolean;
+
+export interface Facts {
+  readonly [name: string]: Fact;
+}
+
+/**
+ * Facts written as JSON.
+ * @throws Error if the text is anything else
+ */
+export function readFacts(text: string): Facts {
+  const value: unknown = JSON.parse(text);
+  if (!isFacts(value)) throw new Error(`not facts: ${text}`);
+  return value;
+}
+
+/** @throws Error if there is no number of that name, nor one to take its place */
+export function numberIn(facts: Facts, name: string, otherwise?: number): number {
+  const value = facts[name] ?? otherwise;
+  if (typeof value === "number") return value;
+  throw new Error(`no number ${name} in ${JSON.stringify(facts)}`);
+}
+
+/** @throws Error if there is no text of that name, nor one to take its place */
+export function textIn(facts: Facts, name: string, otherwise?: string): string {
+  const value = facts[name] ?? otherwise;
+  if (typeof value === "string") return value;
+  throw new Error(`no text ${name} in ${JSON.stringify(facts)}`);
+}
+
+function isFacts(value: unknown): value is Facts {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((each) => ["string", "number", "boolean"].includes(typeof each));
+}

@@ -1,0 +1,77 @@
+/** What calls fail with, other than for their depth. */
+import { type Facts, numberIn, textIn } from "../facts.ts";
+import type { Platform } from "../platform.ts";
+import { failed, NOT_ASKED, type Question, type Row } from "../question.ts";
+
+/** Who makes how many calls at once to an object that is busy, and for how long: see `block`. */
+const CALLERS = 10;
+const CALLS = 900;
+const ROUNDS = 3;
+
+const ELSEWHERE = `${NOT_ASKED}: only where it is deployed`;
+
+export const failures: Question = {
+  title: "What calls fail with",
+  when: "last",
+  async ask(platform) {
+    const thrown = await provoke(platform, "fail");
+    const retryable = await provoke(platform, "fail retryable");
+    return [
+      row("code that throws", "TypeError, remote", thrown, "first"),
+      row("… what says of itself: retryable", "Error, remote, retryable", retryable, "first"),
+      ...reset("ctx.abort()", "Error, durableObjectReset", await provoke(platform, "abort")),
+      await overload(platform),
+      ...(await exhaustion(platform)),
+    ];
+  },
+};
+
+/** Has an object do what ends badly: what its caller has seen, or we if that is gone as well. */
+function provoke(platform: Platform, does: string): Promise<Facts> {
+  const ask = { peer: platform.newObject(), does };
+  return platform.ask(platform.newObject(), "provoke", ask).catch((error: unknown) => ({
+    first: failed(error),
+    same: "the caller did not tell",
+    fresh: "the caller did not tell",
+  }));
+}
+
+function row(question: string, assumed: string, facts: Facts, name: string): Row {
+  return { question, assumed, seen: textIn(facts, name) };
+}
+
+/** The call that resets its object, and two calls after that. */
+function reset(question: string, assumed: string, facts: Facts): Row[] {
+  return [
+    row(question, assumed, facts, "first"),
+    row("… then a call by the same stub", "an error", facts, "same"),
+    row("… then one by a new stub", "answered", facts, "fresh"),
+  ];
+}
+
+async function overload(platform: Platform): Promise<Row> {
+  const question = `${CALLERS * CALLS} calls at once to an object that is busy`;
+  const seen = platform.isDeployed ? await overloaded(platform).catch(failed) : ELSEWHERE;
+  return { question, assumed: "Error, overloaded", seen };
+}
+
+async function overloaded(platform: Platform): Promise<string> {
+  const peer = platform.newObject();
+  const busy = platform.ask(peer, "block", { rounds: ROUNDS });
+  const callers = Array.from({ length: CALLERS }, () =>
+    platform.ask(platform.newObject(), "queue", { peer, calls: CALLS }),
+  );
+  const [, ...outcomes] = await Promise.all([busy, ...callers]);
+  const answered = outcomes.reduce((sum, outcome) => sum + numberIn(outcome, "answered"), 0);
+  const kinds = new Set(outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [String(failure)])));
+  return kinds.size === 0
+    ? "not seen: all were answered"
+    : `${answered} were answered; ${[...kinds].join(" | ")}`;
+}
+
+async function exhaustion(platform: Platform): Promise<Row[]> {
+  const question = "an object that takes too much memory";
+  const assumed = "Error, overloaded, durableObjectReset";
+  if (!platform.isDeployed) return [{ question, assumed, seen: ELSEWHERE }];
+  return reset(question, assumed, await provoke(platform, "exhaust"));
+}
