@@ -6,10 +6,10 @@ const SETTLE_AFTER = 1_000;
 
 export interface ActivityEvents {
   /**
-   * A second has passed, the `seconds`th in a row in which this object has stayed in memory.
-   * @returns whether it has to stay for another one, though nothing may happen
+   * Some time has passed, a second at most.
+   * @returns whether this object has to stay in memory for another second, though nothing may happen
    */
-  passed(seconds: number): boolean;
+  passed(): boolean;
   /** Nothing has happened for a second. */
   settle(): void;
 }
@@ -18,6 +18,8 @@ export class Activity {
   readonly #world: World;
   readonly #events: ActivityEvents;
   #count = 0;
+  /** When the last event was, in milliseconds since 1970. */
+  #last = 0;
   #settling = false;
 
   constructor(world: World, events: ActivityEvents) {
@@ -33,17 +35,19 @@ export class Activity {
   /** Notes an event. What must not be forgotten is written in a while; until then this object stays. */
   note(): void {
     this.#count += 1;
+    this.#last = this.#world.now();
     if (this.#settling) return;
     this.#settling = true;
-    this.#wait(1);
+    this.#wait(SETTLE_AFTER);
   }
 
-  #wait(seconds: number): void {
+  #wait(milliseconds: number): void {
     const before = this.#count;
-    this.#world.after(SETTLE_AFTER, () => {
-      const stays = this.#events.passed(seconds);
+    this.#world.after(milliseconds, () => {
+      const stays = this.#events.passed();
       if (stays || before !== this.#count) {
-        this.#wait(seconds + 1);
+        const quiet = this.#world.now() - this.#last;
+        this.#wait(stays ? SETTLE_AFTER : Math.max(1, SETTLE_AFTER - quiet));
         return;
       }
       this.#settling = false;

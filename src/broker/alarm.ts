@@ -1,4 +1,7 @@
-/** What is due later, whether this object is in memory by then or not: one alarm, for what comes first. */
+/**
+ * What is due later, whether this object is in memory by then or not: one alarm, for what comes first. Setting
+ * it costs a row, so it is never taken back or put off: it goes off for nothing instead.
+ */
 import type { World } from "../links/world.ts";
 
 /** How soon this object looks again after something was left unfinished, in milliseconds. */
@@ -6,11 +9,7 @@ const LOOK_AGAIN = 10_000;
 
 export class Alarm {
   readonly #world: World;
-  /** When to look again at what is unfinished. */
-  #lookAt = Number.POSITIVE_INFINITY;
   #expiry: number;
-  /** When this object is to begin anew. */
-  #anewAt = Number.POSITIVE_INFINITY;
 
   /** @param expiry when the first grants end, for which an earlier life of this object has set its alarm */
   constructor(world: World, expiry: number) {
@@ -23,42 +22,30 @@ export class Alarm {
     return this.#expiry;
   }
 
-  /** Something is unfinished, and to be looked at again even if this object crashes and nobody calls. */
-  watch(): void {
-    const now = this.#world.now();
-    if (this.#lookAt > now && this.#lookAt < Number.POSITIVE_INFINITY) return;
-    this.#lookAt = now + LOOK_AGAIN;
-    this.#set();
+  /**
+   * Something is unfinished, and to be looked at again even if this object crashes and nobody calls.
+   * @param except a time for which the alarm may be set already, and then is set for another one
+   */
+  watch(except?: number): void {
+    const time = this.#world.now() + LOOK_AGAIN;
+    const set = this.#world.alarmTime();
+    if (set === undefined || set > time) this.#world.alarm(time);
+    else if (set === except) this.#world.alarm(set - 1);
   }
 
-  /** Nothing is unfinished any more. */
-  unwatch(): void {
-    if (this.#lookAt === Number.POSITIVE_INFINITY) return;
-    this.#lookAt = Number.POSITIVE_INFINITY;
-    this.#set();
-  }
-
-  /** It is to go off at once, so that what this object does then is not deep. */
+  /** It is to go off at once. */
   beginAnew(): void {
-    if (this.#anewAt <= this.#world.now()) return;
-    this.#anewAt = this.#world.now();
-    this.#set();
+    this.#ensure(this.#world.now());
   }
 
   /** The first grants end at a time. */
   expireAt(time: number): void {
     this.#expiry = time;
-    this.#set();
+    if (Number.isFinite(time)) this.#ensure(time);
   }
 
-  /** It has gone off; what is still due has to be said again. */
-  rang(): void {
-    this.#lookAt = this.#expiry = this.#anewAt = Number.POSITIVE_INFINITY;
-    this.#world.alarm(undefined);
-  }
-
-  #set(): void {
-    const time = Math.min(this.#lookAt, this.#expiry, this.#anewAt);
-    this.#world.alarm(Number.isFinite(time) ? time : undefined);
+  #ensure(time: number): void {
+    const set = this.#world.alarmTime();
+    if (set === undefined || set > time) this.#world.alarm(time);
   }
 }

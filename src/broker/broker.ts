@@ -43,9 +43,6 @@ import { Room } from "./room.ts";
 import { Router } from "./router.ts";
 import { firstExpiry, Tokens } from "./tokens.ts";
 
-/** How often, counted in seconds, figures are written while there is traffic: it all costs others time. */
-const BUSY_SAVE = 10;
-
 /** How many hops deep an event is that comes by a socket or an alarm. */
 const FRESH = 1;
 /** The same of an upgrade, which the Worker hands on. */
@@ -78,21 +75,21 @@ export class Broker implements Answering {
     const { maxBufferedBytes, clientLimit } = limits;
     this.#peers = new Peers(platform, () => this.#alarm.beginAnew());
     const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
-    const counters = new Counters(world.store);
-    const unfinished = () => this.#alarm.watch();
+    const unfinished = () => this.#unfinished();
     const due = () => this.#flush.soon();
     this.#world = world;
     this.#maxGathered = maxBufferedBytes / 4;
     this.#activity = new Activity(world, {
-      passed: (seconds) => this.#passed(seconds),
+      passed: () => this.#passed(),
       settle: () => this.#settle(),
     });
     const connections = new Connections(sockets, maxBufferedBytes, due);
     this.#connections = connections;
+    const counters = new Counters(world, connections);
     this.#alarm = new Alarm(world, firstExpiry(connections));
     this.#flush = new Flush(world, this.#activity, connections, () => this.#send());
     this.#downstream = new Downstream(world, maxBufferedBytes, {
-      busy: unfinished,
+      busy: (rest) => this.#alarm.watch(rest),
       due,
       handover: (handover) => this.#reporter.takeOver(handover),
       ended: (object) => this.#linkEnded(object),
@@ -164,14 +161,16 @@ export class Broker implements Answering {
    * left unfinished, and closes the connections whose grants have ended.
    */
   alarmed(): void {
-    this.#alarm.rang();
-    this.#event(FRESH);
-    this.#router.joinEveryone();
-    this.#limit?.recount();
-    for (const connection of this.#tokens.expired) this.#closeExpired(connection);
+    this.#peers.arrived(FRESH);
+    const joined = this.#router.joinEveryone();
+    if (this.#limit?.isKnown === false) this.#limit.recount();
+    const expired = this.#tokens.expired;
+    for (const connection of expired) this.#closeExpired(connection);
     this.#alarm.expireAt(firstExpiry(this.#connections));
-    this.#flush.soon();
     if (this.#downstream.isBusy) this.#alarm.watch();
+    if (this.#downstream.isBusy) this.#flush.soon();
+    // Often there is nothing to do: it is not set back each time that nothing is unfinished any more.
+    if (joined || expired.length > 0 || this.#world.alarmTime() !== undefined) this.#activity.note();
   }
 
   /** An event has come that is so many hops deep. */
@@ -282,7 +281,6 @@ export class Broker implements Answering {
 
   /** The last connection has gone. */
   #emptied(): void {
-    // The alarm goes with the storage, if that becomes empty, and without this being known.
     this.#alarm.expireAt(Number.POSITIVE_INFINITY);
     this.#reporter.emptied();
   }
@@ -314,15 +312,20 @@ export class Broker implements Answering {
     if (this.#connections.gathered > this.#maxGathered) this.#sendToSockets();
   }
 
-  #passed(seconds: number): boolean {
-    if (seconds % BUSY_SAVE === 0) this.#reporter.save();
+  /** What is left to do has an alarm, which has to be known of when this object leaves memory. */
+  #unfinished(): void {
+    this.#alarm.watch();
+    this.#activity.note();
+  }
+
+  #passed(): boolean {
+    this.#reporter.save();
     return this.#lifecycle.closeUnreached();
   }
 
   #settle(): void {
     this.#reporter.settle();
     if (!this.#downstream.settle()) this.#activity.note();
-    else if (this.#router.hearsEveryone && (this.#limit?.isKnown ?? true)) this.#alarm.unwatch();
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

@@ -94,14 +94,14 @@ export class Reporter {
     this.#service?.note(this.#counters.takePeak() + this.#downstream.size);
   }
 
-  /** Writes what has changed. */
+  /** Writes what has changed, now and then. */
   save(): void {
     this.#counters.save();
   }
 
-  /** Writes what must not be forgotten when this object leaves memory. */
+  /** Has what must not be forgotten outlive this object's time in memory. */
   settle(): void {
-    this.#counters.save();
+    this.#counters.settle();
     this.#service?.note(0);
   }
 }

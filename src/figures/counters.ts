@@ -5,11 +5,13 @@
 import type { Figures, Handover, Totals } from "../links/messages.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Accounts } from "../links/upstream.ts";
-import type { Store } from "../links/world.ts";
+import type { Store, World } from "../links/world.ts";
 import { isTotals, noTotals, sumOf } from "./totals.ts";
 
-/** What storage remembers, under `counted`. */
+/** What is remembered, in storage under `counted` or elsewhere: where it is newest. */
 interface CountedRow {
+  /** Rises each time that this is remembered anywhere. */
+  revision: number;
   /** The epoch of the link to `all` that these belong to; undefined before it is there. */
   period: number | undefined;
   totals: Totals;
@@ -20,7 +22,7 @@ interface CountedRow {
 }
 
 function isCountedRow(row: unknown): row is CountedRow {
-  if (!isRecord(row) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
+  if (!isRecord(row) || !isNumber(row.revision) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
   const { period, handover } = row;
   return (period === undefined || isNumber(period)) && (handover === undefined || isHandover(handover));
 }
@@ -31,15 +33,37 @@ function isHandover(value: unknown): value is Handover {
 
 const COUNTED = "counted";
 
+/** How often figures are written to storage at most, while there are sockets to keep them: each minute. */
+const SAVED_EACH = 60_000;
+
+/** A place that outlives sleep but not a crash, and costs no row. */
+export interface Keeper {
+  /** What was kept by an earlier life. */
+  readonly kept: unknown;
+  /** Keeps something in place of what was kept before; says whether it could. */
+  keep(value: unknown): boolean;
+}
+
 export class Counters implements Accounts {
   readonly #store: Store;
+  readonly #keeper: Keeper;
+  readonly #now: () => number;
   readonly #counted: CountedRow;
+  /** Whether storage does not have all of it. */
   #changed = false;
+  /** When it was written to storage last, in milliseconds since 1970. */
+  #saved: number;
 
-  constructor(store: Store) {
+  constructor({ store, now }: Pick<World, "store" | "now">, keeper: Keeper) {
     this.#store = store;
-    const nothing = { period: undefined, totals: noTotals(), peak: 0, handover: undefined };
-    this.#counted = rowOf(store.get(COUNTED), isCountedRow) ?? nothing;
+    this.#keeper = keeper;
+    this.#now = now;
+    this.#saved = now();
+    const row = rowOf(store.get(COUNTED), isCountedRow);
+    const kept = isCountedRow(keeper.kept) ? keeper.kept : undefined;
+    const nothing = { revision: 0, period: undefined, totals: noTotals(), peak: 0, handover: undefined };
+    this.#changed = kept !== undefined && kept.revision > (row?.revision ?? 0);
+    this.#counted = (this.#changed ? kept : row) ?? nothing;
   }
 
   /** The figures as they are to be told, with `connections` sockets held now. */
@@ -49,6 +73,7 @@ export class Counters implements Accounts {
   }
 
   count(counter: keyof Totals, n = 1): void {
+    if (n === 0) return;
     this.#counted.totals[counter] += n;
     this.#changed = true;
   }
@@ -99,14 +124,24 @@ export class Counters implements Accounts {
     this.#write();
   }
 
-  /** Writes the figures to storage if they have changed. */
+  /** Writes the figures to storage if they have changed, and that was not done a short while ago. */
   save(): void {
-    if (this.#changed) this.#write();
+    if (this.#changed && this.#now() >= this.#saved + SAVED_EACH) this.#write();
+  }
+
+  /** Has the figures outlive sleep. */
+  settle(): void {
+    this.save();
+    if (!this.#changed) return;
+    this.#counted.revision += 1;
+    if (!this.#keeper.keep(this.#counted)) this.#write();
   }
 
   /** Storage holds nothing while there is nothing to remember. */
   #write(): void {
     this.#changed = false;
+    this.#saved = this.#now();
+    this.#counted.revision += 1;
     const { totals, handover, period } = this.#counted;
     const isEmpty = period === undefined && !handover && Object.values(totals).every((total) => total === 0);
     if (isEmpty) this.#store.delete(COUNTED);

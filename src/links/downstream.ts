@@ -39,8 +39,14 @@ interface LinkRow {
 interface OrderRow {
   /** Undefined while a child has to learn it from its parent. */
   position: number | undefined;
-  /** Set from before the first message after a quiet time until every link has everything. */
+  /** Whether some link may not have everything. */
   busy: boolean;
+  /**
+   * When the alarm was to go off, in milliseconds since 1970, when this was written. If it is set for another
+   * time, some link may not have everything: setting it is what says so, before the first message after a
+   * quiet time. An alarm that has gone off says nothing.
+   */
+  alarm: number | undefined;
 }
 
 function isLinkRow(row: unknown): row is LinkRow {
@@ -49,13 +55,17 @@ function isLinkRow(row: unknown): row is LinkRow {
 
 function isOrderRow(row: unknown): row is OrderRow {
   if (!isRecord(row) || typeof row.busy !== "boolean") return false;
-  return row.position === undefined || isNumber(row.position);
+  const { position, alarm } = row;
+  return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
 }
 
 /** What the owner of links is told. */
 export interface DownstreamEvents {
-  /** Something has to be delivered; if this object crashed now, its links would have to be told. */
-  busy(): void;
+  /**
+   * Something has to be delivered; if this object crashed now, its links would have to be told. The alarm has to
+   * be set, and for another time than `rest`.
+   */
+  busy(rest: number | undefined): void;
   /** There is more to send: a flush is due. */
   due(): void;
   /** A link has ended under which this was counted, to be kept this once. */
@@ -79,6 +89,8 @@ export class Downstream {
   readonly #events: DownstreamEvents;
   readonly #links = new Map<string, Link>();
   #busy: boolean;
+  /** What storage has under `order`. */
+  #row: OrderRow | undefined;
 
   /**
    * Takes up from storage where an earlier life of this object ended. If that life ended in the
@@ -90,7 +102,9 @@ export class Downstream {
     this.#maxBuffered = maxBuffered;
     this.#events = events;
     const row = rowOf(world.store.get(ORDER), isOrderRow);
-    this.#busy = row?.busy ?? false;
+    this.#row = row;
+    const alarm = world.alarmTime();
+    this.#busy = row !== undefined && (row.busy || (alarm !== undefined && alarm !== row.alarm));
     this.log = new Log((this.#busy ? undefined : row?.position) ?? firstPosition(world));
     for (const [key, value] of world.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
@@ -131,8 +145,7 @@ export class Downstream {
     if (this.#links.size === 0) return this.log.skip(count);
     if (!this.#busy) {
       this.#busy = true;
-      this.#writeOrder();
-      this.#events.busy();
+      this.#events.busy(this.#row?.alarm);
     }
     this.#events.due();
     const last = this.log.append(lines, count);
@@ -151,7 +164,7 @@ export class Downstream {
   loseAll(): void {
     for (const link of this.#links.values()) if (!link.lost) this.#cutOff(link);
     this.log.lose();
-    if (this.#links.size > 0) this.#writeOrder();
+    this.#writeOrder();
     this.flush();
   }
 
@@ -175,7 +188,7 @@ export class Downstream {
     if (known) this.#end(known, handover);
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
     this.#writeLink(this.#add(from, epoch, false));
-    this.#writeOrder();
+    if (!this.#row) this.#writeOrder();
     return { after: this.log.position };
   }
 
@@ -192,7 +205,6 @@ export class Downstream {
    * @returns whether it is, so that nothing would be lost if this object left memory
    */
   settle(): boolean {
-    if (!this.#busy) return true;
     for (const link of this.#links.values()) {
       if (link.sending || (this.#owes(link) && !link.lost)) return false;
     }
@@ -288,6 +300,7 @@ export class Downstream {
     if (this.#links.size > 0) return;
     this.log.clear();
     this.#busy = false;
+    this.#row = undefined;
     this.#world.store.delete(ORDER);
   }
 
@@ -296,10 +309,19 @@ export class Downstream {
     this.#world.store.put(LINK + object, row);
   }
 
+  /** Writes what is to be known of the order, unless storage has it. */
   #writeOrder(): void {
-    const row: OrderRow = { position: this.log.position, busy: this.#busy };
-    this.#world.store.put(ORDER, row);
+    if (this.#links.size === 0) return;
+    const row = { position: this.log.position, busy: this.#busy, alarm: this.#world.alarmTime() };
+    if (this.#row && isSame(this.#row, row)) return;
+    if (this.#world.store.put(ORDER, row)) this.#row = row;
   }
+}
+
+/** Whether a row says what another one would; no alarm says nothing. */
+function isSame(row: OrderRow, other: OrderRow): boolean {
+  if (row.position !== other.position || row.busy !== other.busy) return false;
+  return other.alarm === undefined || other.alarm === row.alarm;
 }
 
 /**

@@ -4,8 +4,10 @@ import type { Calls } from "./messages.ts";
 /** An object's durable memory; writes are atomic with everything else done in the same turn. */
 export interface Store {
   get(key: string): unknown;
-  put(key: string, value: unknown): void;
-  delete(key: string): void;
+  /** Says whether it was taken: the platform takes only so many rows a day. */
+  put(key: string, value: unknown): boolean;
+  /** Says whether that was taken. */
+  delete(key: string): boolean;
   list(prefix: string): Iterable<[key: string, value: unknown]>;
   /** Resolves when all that was put and deleted is durable. */
   sync(): Promise<void>;
@@ -37,10 +39,12 @@ export interface World {
   /** Keeps this object in memory until `work` has settled. */
   keep(work: Promise<unknown>): void;
   /**
-   * Has this object's alarm go off at `time`, in milliseconds since 1970, whether it is in memory by then
-   * or not; undefined says that it need not. Each call takes the place of the one before.
+   * Has this object's alarm go off at `time`, in milliseconds since 1970, whether it is in memory by then or
+   * not. Each call takes the place of the one before. If storage takes nothing, nothing happens.
    */
-  alarm(time: number | undefined): void;
+  alarm(time: number): void;
+  /** When it is to go off; undefined if it has, or was never set. */
+  alarmTime(): number | undefined;
 }
 
 /** What a world is made of: ways to other objects, of which `peers.ts` makes calls. */

@@ -11,6 +11,8 @@ const MAX_BYTES = 15_000;
 export interface Attachment {
   channels: string[];
   grants?: Grants | undefined;
+  /** With one of an object's sockets: what is kept for that object, of a few hundred bytes. */
+  kept?: unknown;
 }
 
 export function isAttachment(value: unknown): value is Attachment {

@@ -37,6 +37,8 @@ export class Connections {
   readonly #unflushed = new Set<Connection>();
   /** Lines of one channel in a row, not yet handed to each of its subscribers. */
   #run: { channel: string; lines: string } | undefined;
+  /** What is kept for this object with one of its sockets. */
+  #kept: { value: unknown; by: Connection } | undefined;
   #subscriptions = 0;
   #gathered = 0;
 
@@ -54,6 +56,7 @@ export class Connections {
       if (!isAttachment(attached)) continue;
       const connection = this.#add(socket, attached.grants);
       connection.admitted = true;
+      if (attached.kept !== undefined) this.#kept = { value: attached.kept, by: connection };
       for (const channel of attached.channels) this.#index(connection, channel);
     }
   }
@@ -63,7 +66,7 @@ export class Connections {
     return this.#bySocket.size;
   }
 
-  [Symbol.iterator](): Iterator<Connection> {
+  [Symbol.iterator](): IterableIterator<Connection> {
     return this.#bySocket.values();
   }
 
@@ -89,6 +92,20 @@ export class Connections {
   /** The connection of a socket; undefined once it has been removed. */
   of(socket: Socket): Connection | undefined {
     return this.#bySocket.get(socket);
+  }
+
+  /** What an earlier life of this object has kept, if its socket is still there. */
+  get kept(): unknown {
+    return this.#kept?.value;
+  }
+
+  /** Keeps something for this object with one of its sockets, so that it outlives sleep; says whether there is one. */
+  keep(value: unknown): boolean {
+    const [first] = this;
+    const by = this.#kept && !this.#kept.by.closed ? this.#kept.by : first;
+    this.#kept = by && { value, by };
+    if (by) this.#attach(by);
+    return by !== undefined;
   }
 
   /** Takes a new socket in, subscribed to nothing yet. */
@@ -256,8 +273,10 @@ export class Connections {
     if (subscribers?.size === 0) this.#byChannel.delete(channel);
   }
 
-  #attach({ socket, channels, grants }: Connection): void {
+  #attach(connection: Connection): void {
+    const { socket, channels, grants } = connection;
     const attachment: Attachment = { channels: [...channels], ...(grants && { grants }) };
+    if (this.#kept?.by === connection) attachment.kept = this.#kept.value;
     socket.serializeAttachment(attachment);
   }
 }

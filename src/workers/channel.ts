@@ -13,16 +13,32 @@ import { NO_CODE, PROTOCOL_ERROR } from "../protocol/close-codes.ts";
 import type { Callable, Env } from "./env.ts";
 import { readSettings } from "./settings.ts";
 import { formatElsewhere, formatTaken, parseUpgrade } from "./upgrade.ts";
-import { platformOf } from "./world.ts";
+import { platformOf, type Runtime } from "./world.ts";
 
 export class Channel extends DurableObject<Env> implements Callable {
-  readonly #broker: Broker;
+  /** Undefined until the first event of this life. */
+  #alive: { broker: Broker; runtime: Runtime } | undefined;
+  /** When the alarm that an earlier life has set is to go off; it tells whether that life crashed. */
+  #alarmTime: number | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
-    const { limits, tokens } = readSettings({ ...env });
+    void context.blockConcurrencyWhile(async () => {
+      this.#alarmTime = (await context.storage.getAlarm()) ?? undefined;
+    });
+  }
+
+  get #broker(): Broker {
+    return this.#wake().broker;
+  }
+
+  #wake() {
+    if (this.#alive) return this.#alive;
+    const { limits, tokens } = readSettings({ ...this.env });
     const verify = tokens && ((token: string) => readToken(token, tokens));
-    this.#broker = new Broker(platformOf(context, env), context, limits, verify);
+    const runtime = platformOf(this.ctx, this.env, this.#alarmTime);
+    this.#alive = { runtime, broker: new Broker(runtime, this.ctx, limits, verify) };
+    return this.#alive;
   }
 
   /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
@@ -54,8 +70,12 @@ export class Channel extends DurableObject<Env> implements Callable {
     this.#broker.closed(socket);
   }
 
-  override alarm(): void {
-    this.#broker.alarmed();
+  /** What it was set for is not known from storage any more. */
+  override alarm(info?: AlarmInvocationInfo): void {
+    this.#alarmTime = info?.scheduledTime ?? this.#alarmTime;
+    const { broker, runtime } = this.#wake();
+    runtime.forgetAlarm();
+    broker.alarmed();
   }
 
   /** A call from another object; one of an older version does not say which hop it is. */

@@ -8,13 +8,23 @@ import type { Env } from "./env.ts";
  */
 const CALL_TIMEOUT = 15_000;
 
-/** The platform, as the object that `context` belongs to sees it. */
-export function platformOf(context: DurableObjectState, env: Env): Platform {
+export interface Runtime extends Platform {
+  /** The alarm has gone off, or was deleted. */
+  forgetAlarm(): void;
+}
+
+/**
+ * The platform, as the object that `context` belongs to sees it.
+ * @param alarmTime when the alarm that an earlier life has set is to go off
+ */
+export function platformOf(context: DurableObjectState, env: Env, alarmTime: number | undefined): Runtime {
   const { name } = context.id;
   if (name === undefined) throw new Error("a channel's object is only ever reached by its name");
+  const alarm = alarmOf(context, alarmTime);
   return {
+    ...alarm,
     name,
-    store: storeOf(context.storage),
+    store: storeOf(context.storage, alarm.forgetAlarm),
     open: (object) => {
       const stub = env.CHANNEL.getByName(object);
       return {
@@ -32,38 +42,53 @@ export function platformOf(context: DurableObjectState, env: Env): Platform {
     turn: () => context.storage.sync(),
     after: (milliseconds, act) => void setTimeout(act, milliseconds),
     keep: (work) => context.waitUntil(work),
-    alarm: alarmOf(context),
   };
 }
 
-function alarmOf({ storage }: DurableObjectState): Platform["alarm"] {
-  // What an earlier life set is not known; its alarm then may come once for nothing.
-  let set: number | undefined;
-  return (time) => {
-    if (time === set) return;
-    set = time;
-    void (time === undefined ? storage.deleteAlarm() : storage.setAlarm(time));
+/** @param set when the alarm that an earlier life has set is to go off */
+function alarmOf({ storage }: DurableObjectState, set: number | undefined) {
+  let time = set;
+  return {
+    alarmTime: () => time,
+    alarm: (next: number) => {
+      const before = time;
+      time = next;
+      storage.setAlarm(next).catch((error: unknown) => {
+        if (time === next) time = before;
+        console.error("storage takes no alarm:", error);
+      });
+    },
+    forgetAlarm: () => {
+      time = undefined;
+    },
   };
 }
 
-function storeOf(storage: DurableObjectStorage): Store {
+/** @param emptied called when everything has been deleted, the alarm with it */
+function storeOf(storage: DurableObjectStorage, emptied: () => void): Store {
   const { kv } = storage;
   let changed = false;
+  const write = (act: () => void) => {
+    try {
+      act();
+      changed = true;
+      return true;
+    } catch (error) {
+      console.error("storage takes nothing:", error);
+      return false;
+    }
+  };
   return {
     get: (key) => kv.get(key),
-    put: (key, value) => {
-      changed = true;
-      kv.put(key, value);
-    },
-    delete: (key) => {
-      changed = kv.delete(key) || changed;
-    },
+    put: (key, value) => write(() => kv.put(key, value)),
+    delete: (key) => write(() => kv.delete(key)),
     list: (prefix) => kv.list({ prefix }),
     sync: () => storage.sync(),
     release: () => {
       if (!changed) return;
       for (const _ of kv.list({ limit: 1 })) return;
       changed = false;
+      emptied();
       void storage.deleteAll();
     },
   };

@@ -94,15 +94,15 @@ export async function startAfresh(...objects: string[]): Promise<void> {
   await reset();
 }
 
-/** What an eviction waits for, in milliseconds, and how long that takes in tests. */
-const QUICKER = new Map([
-  // After an event, until an object writes down what it must remember.
-  [1_000, 10],
+/** How long a wait takes in tests, of those that an eviction waits for; all in milliseconds. */
+function quicker(delay: number): number {
+  // After an event, until an object writes down what it must remember; and between attempts at a call.
+  if (delay > 200 && delay <= 1_000) return 10;
   // After a connection is opened that its object has to be linked to `all` for; still plenty for that.
-  [2_000, 500],
+  if (delay === 2_000) return 500;
   // The longest wait before a failed call is repeated.
-  [3_200, 50],
-]);
+  return delay === 3_200 ? 50 : delay;
+}
 
 /** For a test file as a whole: has objects come to rest sooner, so that an eviction takes no second. */
 export function settleQuickly(): void {
@@ -111,7 +111,7 @@ export function settleQuickly(): void {
     vi.stubGlobal(
       "setTimeout",
       (act: (...args: unknown[]) => void, delay: number | undefined, ...args: unknown[]) =>
-        inTruth(act, QUICKER.get(delay ?? 0) ?? delay, ...args),
+        inTruth(act, quicker(delay ?? 0), ...args),
     );
   });
   afterAll(() => {

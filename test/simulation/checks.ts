@@ -1,7 +1,7 @@
 /** What only shows from outside, when a run is over. */
 import { channelOf } from "../../src/links/names.ts";
 import { type Announcement, Breach, type SimulatedClient } from "./client.ts";
-import type { SimulatedObject } from "./objects.ts";
+import { isBusy, type SimulatedObject } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import type { Simulation } from "./simulation.ts";
 
@@ -63,10 +63,8 @@ export function checkLeftovers(simulation: Simulation): void {
       if (kind === "downstream") checkDownstream(simulation, object, name, row);
       // What a crash left in an object that nobody has used since is found when somebody does.
       if (kind === "upstream" && object.life) checkUpstream(simulation, object, name, row);
-      if (kind === "order" && JSON.stringify(row).includes("true")) {
-        throw new Breach(`${object.name} never came to rest`);
-      }
     }
+    if (isBusy(object)) throw new Breach(`${object.name} never came to rest`);
   }
 }
 

@@ -41,6 +41,14 @@ export class SimulatedObject {
   }
 }
 
+/** Whether storage says that a crash now would leave links in doubt. */
+export function isBusy({ rows, alarm }: SimulatedObject): boolean {
+  const row = rows.get("order");
+  if (row === undefined) return false;
+  const { busy, alarm: rest } = properties(row);
+  return busy === true || (alarm !== undefined && alarm !== rest);
+}
+
 /** What is the same for all objects. */
 export interface Rules {
   now(): number;
@@ -96,8 +104,9 @@ export class Objects {
   /** An object's alarm goes off. */
   ring(object: SimulatedObject): void {
     if (object.alarm !== undefined && object.alarm <= this.#rules.now()) this.#rules.meet("a call made anew");
-    object.alarm = undefined;
-    if (object.life) object.life.alarm = undefined;
+    const life = this.#alive(object);
+    life.alarm = undefined;
+    this.#wrote(object, life);
     this.event(object.name, 1).alarmed();
   }
 
@@ -195,6 +204,7 @@ export class Objects {
         life.alarm = time;
         wrote();
       },
+      alarmTime: () => life.alarm,
     };
   }
 

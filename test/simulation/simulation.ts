@@ -10,7 +10,7 @@ import { TokenError, type Verify } from "../../src/auth/verify.ts";
 import { readLimits } from "../../src/broker/limits.ts";
 import { type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
 import type { Action } from "./network.ts";
-import { Objects, properties } from "./objects.ts";
+import { isBusy, Objects } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */
@@ -130,7 +130,7 @@ export class Simulation implements Surroundings {
   /** Those in the middle of deliveries are likelier: others cost little. */
   #crashes(): Action[] {
     const awake = [...this.objects].filter(({ life }) => life);
-    const busy = awake.filter(({ rows }) => properties(rows.get("order")).busy === true);
+    const busy = awake.filter(isBusy);
     const crashes = [...awake, ...busy, ...busy, ...busy].map((object) => ({
       label: `${object.name} crashes`,
       happen: () => this.objects.crash(object),
@@ -149,7 +149,11 @@ export class Simulation implements Surroundings {
 
   /** Those that are due by then, in milliseconds. */
   #alarms(within: number): Action[] {
-    const due = [...this.objects].filter(({ alarm }) => alarm !== undefined && alarm <= this.now + within);
+    const due = [...this.objects].filter(({ alarm, life }) => {
+      // It is not what it was if the object has just set it anew.
+      if (alarm === undefined || (life && life.alarm !== alarm)) return false;
+      return alarm <= this.now + within;
+    });
     return due.map((object) => {
       return { label: `the alarm of ${object.name}`, happen: () => this.objects.ring(object) };
     });

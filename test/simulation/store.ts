@@ -8,10 +8,12 @@ export function storeOf(rows: Map<string, unknown>, changed = () => {}): Store {
     put: (key, value) => {
       rows.set(key, structuredClone(value));
       changed();
+      return true;
     },
     delete: (key) => {
       rows.delete(key);
       changed();
+      return true;
     },
     list: (prefix): [string, unknown][] =>
       [...rows]

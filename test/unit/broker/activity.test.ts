@@ -3,57 +3,55 @@ import { expect, test } from "vitest";
 import { Activity } from "../../../src/broker/activity.ts";
 import { stillWorld } from "../links/world.ts";
 
-/** Activity whose seconds pass when the test says so, and what comes of each. */
+/** Activity whose time passes when the test says so, and what comes of it. */
 function activity() {
   const timers: { milliseconds: number; act: () => void }[] = [];
   const said: string[] = [];
-  const state = { stays: false };
+  const state = { stays: false, now: 0 };
   const world = {
     ...stillWorld("news", new Map()),
+    now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };
   const all = new Activity(world, {
-    passed: (seconds) => {
-      said.push(`${seconds}`);
+    passed: () => {
+      said.push("passed");
       return state.stays;
     },
     settle: () => said.push("settle"),
   });
-  /** Lets a second pass. */
+  /** Lets the time pass that is waited for. */
   const pass = () => {
-    const due = timers.splice(0);
-    expect(due.map(({ milliseconds }) => milliseconds)).toEqual([1_000]);
-    for (const { act } of due) act();
-    return said.splice(0);
+    const [{ milliseconds, act } = { milliseconds: 0, act: () => {} }] = timers.splice(0);
+    state.now += milliseconds;
+    act();
+    return [milliseconds, ...said.splice(0)];
   };
   return { all, pass, timers, state };
 }
 
-test("after a second without events an object settles, and waits for nothing more", () => {
-  const { all, pass, timers } = activity();
+test("a second after the last event an object settles, and waits for nothing more", () => {
+  const { all, pass, timers, state } = activity();
   all.note();
   expect(all.count).toBe(1);
-  expect(pass()).toEqual(["1", "settle"]);
+  expect(pass()).toEqual([1_000, "passed", "settle"]);
   expect(timers).toEqual([]);
-});
-
-test("while there are events seconds are counted, and the count begins anew after a quiet time", () => {
-  const { all, pass } = activity();
   all.note();
-  for (const seconds of ["1", "2", "3"]) {
-    all.note();
-    expect(pass()).toEqual([seconds]);
-  }
-  expect(pass()).toEqual(["4", "settle"]);
+  state.now += 700;
   all.note();
-  expect(pass()).toEqual(["1", "settle"]);
+  state.now -= 700;
+  expect(pass()).toEqual([1_000, "passed"]);
+  expect(pass()).toEqual([700, "passed", "settle"]);
 });
 
 test("an object that has to stay does not settle before it need not any more", () => {
   const { all, pass, state } = activity();
   state.stays = true;
   all.note();
-  expect([pass(), pass()]).toEqual([["1"], ["2"]]);
+  expect([pass(), pass()]).toEqual([
+    [1_000, "passed"],
+    [1_000, "passed"],
+  ]);
   state.stays = false;
-  expect(pass()).toEqual(["3", "settle"]);
+  expect(pass()).toEqual([1_000, "passed", "settle"]);
 });

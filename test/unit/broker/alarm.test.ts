@@ -7,16 +7,17 @@ import { stillWorld } from "../links/world.ts";
 function alarmOf(expiry = Number.POSITIVE_INFINITY) {
   const state: { now: number; time: number | undefined; sets: number } = {
     now: 1_000,
-    time: undefined,
+    time: Number.isFinite(expiry) ? expiry : undefined,
     sets: 0,
   };
   const world = {
     ...stillWorld("news", new Map()),
     now: () => state.now,
-    alarm: (time: number | undefined) => {
+    alarm: (time: number) => {
       state.time = time;
       state.sets += 1;
     },
+    alarmTime: () => state.time,
   };
   return { alarm: new Alarm(world, expiry), state };
 }
@@ -27,41 +28,33 @@ test("what is unfinished is looked at again after ten seconds, however often tha
   state.now += 9_000;
   alarm.watch();
   expect(state).toMatchObject({ time: 11_000, sets: 1 });
-  alarm.unwatch();
-  expect(state.time).toBeUndefined();
-  alarm.unwatch();
+  state.time = undefined;
+  alarm.watch();
+  expect(state).toMatchObject({ time: 20_000, sets: 2 });
+});
+
+test("it can be told apart from one that was set before", () => {
+  const { alarm, state } = alarmOf();
+  alarm.watch();
+  alarm.watch(11_000);
+  expect(state).toMatchObject({ time: 10_999, sets: 2 });
+  alarm.watch(11_000);
   expect(state.sets).toBe(2);
 });
 
-test("what is said after the time has come, though the alarm has not gone off yet, sets it anew", () => {
-  const { alarm, state } = alarmOf();
+test("it goes off for what comes first, and is never put off", () => {
+  const { alarm, state } = alarmOf(50_000);
+  expect(alarm.expiry).toBe(50_000);
   alarm.watch();
-  state.now = 11_000;
-  alarm.watch();
-  expect(state.time).toBe(21_000);
-});
-
-test("it goes off for what comes first", () => {
-  const { alarm, state } = alarmOf(5_000);
-  expect(alarm.expiry).toBe(5_000);
+  expect(state.time).toBe(11_000);
+  alarm.expireAt(20_000);
+  expect([state.time, alarm.expiry]).toEqual([11_000, 20_000]);
+  alarm.expireAt(5_000);
   alarm.watch();
   expect(state.time).toBe(5_000);
-  alarm.expireAt(20_000);
-  expect(state.time).toBe(11_000);
-  alarm.unwatch();
-  expect(state.time).toBe(20_000);
+  alarm.beginAnew();
+  alarm.beginAnew();
+  expect(state.time).toBe(1_000);
   alarm.expireAt(Number.POSITIVE_INFINITY);
-  expect(state.time).toBeUndefined();
-});
-
-test("once it has gone off nothing is due that is not said again", () => {
-  const { alarm, state } = alarmOf(5_000);
-  alarm.watch();
-  alarm.rang();
-  expect({ time: state.time, expiry: alarm.expiry }).toEqual({
-    time: undefined,
-    expiry: Number.POSITIVE_INFINITY,
-  });
-  alarm.watch();
-  expect(state.time).toBe(11_000);
+  expect(state).toMatchObject({ time: 1_000, sets: 3 });
 });

@@ -32,9 +32,10 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
   const world = {
     ...stillWorld("news", rows, others),
     after: (_: number, act: () => void) => void timers.push(act),
-    alarm: (time: number | undefined) => {
+    alarm: (time: number) => {
       alarm = time;
     },
+    alarmTime: () => alarm,
   };
   const quietSecond = async () => {
     for (const act of timers.splice(0)) act();
@@ -49,9 +50,10 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
   await quietSecond();
   expect(alarm).toBeDefined();
   isUp = true;
+  alarm = undefined;
   broker.alarmed();
   await settled();
   await quietSecond();
   await quietSecond();
-  expect({ alarm, told: rows.get("told") }).toEqual({ alarm: undefined, told: 1 });
+  expect(rows.get("told")).toBe(1);
 });

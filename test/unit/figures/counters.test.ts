@@ -4,22 +4,52 @@ import { Service } from "../../../src/figures/service.ts";
 import { noTotals } from "../../../src/figures/totals.ts";
 import { storeOf } from "../../simulation/store.ts";
 
-function counters(rows = new Map<string, unknown>()) {
-  return { rows, counters: new Counters(storeOf(rows)) };
+/** Counters of an object, with a socket to keep them or none, and time that the test sets. */
+function counters(rows = new Map<string, unknown>(), socket?: { kept: unknown }) {
+  const time = { now: 0 };
+  const keeper = {
+    kept: structuredClone(socket?.kept),
+    keep: (value: unknown) => {
+      if (socket) socket.kept = structuredClone(value);
+      return socket !== undefined;
+    },
+  };
+  return { rows, time, counters: new Counters({ store: storeOf(rows), now: () => time.now }, keeper) };
 }
 
-test("what is counted is written when it is to be, and taken up by the next life", () => {
+test("what is counted outlives sleep, written where there is no socket to keep it", () => {
   const { rows, counters: first } = counters();
   first.count("pings");
   first.count("messages", 3);
+  first.count("announcements", 0);
   first.holds(2);
   expect(rows.size).toBe(0);
-  first.save();
+  first.settle();
   expect(counters(rows).counters.figures(1)).toEqual({
     totals: { ...noTotals(), pings: 1, messages: 3 },
     handover: undefined,
     peak: 2,
   });
+});
+
+test("with a socket to keep it, what is counted is written each minute at most", () => {
+  const socket = { kept: undefined };
+  const { rows, time, counters: first } = counters(new Map(), socket);
+  first.count("pings");
+  first.settle();
+  expect(rows.size).toBe(0);
+  const { counters: second } = counters(rows, socket);
+  expect(second.figures(0).totals.pings).toBe(1);
+  time.now = 60_000;
+  first.save();
+  expect(rows.size).toBe(1);
+  // What is kept is older than what is written now; what is kept after that is newer.
+  first.count("pings");
+  expect(counters(rows, socket).counters.figures(0).totals.pings).toBe(1);
+  time.now = 119_999;
+  first.settle();
+  expect(counters(rows, socket).counters.figures(0).totals.pings).toBe(2);
+  expect(counters(rows).counters.figures(0).totals.pings).toBe(1);
 });
 
 test("an object that has counted nothing leaves nothing", () => {

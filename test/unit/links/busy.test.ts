@@ -3,29 +3,38 @@ import { expect, test } from "vitest";
 import { noTotals } from "../../../src/figures/totals.ts";
 import { Downstream } from "../../../src/links/downstream.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "../../../src/links/messages.ts";
-import { stillWorld } from "./world.ts";
+import { type AlarmState, type Others, stillWorld } from "./world.ts";
 
 /** Characters that may wait. */
 const MOST = 40;
 
 /** The links of an object whose calls the test answers, and what their owner is told. */
-function linksOf(object: string, rows = new Map<string, unknown>(), now = 100) {
+function linksOf(
+  object: string,
+  rows = new Map<string, unknown>(),
+  now = 100,
+  alarm: AlarmState = { time: undefined },
+) {
   const calls: { delivery: Delivery; answer: (answer: DeliveryAnswer) => void; fail: () => void }[] = [];
   const flushes = { due: 0 };
   const told: unknown[] = [];
-  const still = stillWorld(object, rows, {
+  const others: Others = {
     deliver: (_, delivery) =>
       new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
-  });
-  const downstream = new Downstream({ ...still, now: () => now }, MOST, {
-    busy: () => told.push("busy"),
+  };
+  const world = { ...stillWorld(object, rows, others, alarm), now: () => now };
+  const downstream = new Downstream(world, MOST, {
+    busy: (rest) => {
+      told.push("busy");
+      alarm.time = (rest ?? 0) + 1;
+    },
     due: () => {
       flushes.due += 1;
     },
     handover: ({ period }) => told.push({ handover: period }),
     ended: (from) => told.push({ ended: from }),
   });
-  return { downstream, rows, calls, told, flushes };
+  return { downstream, rows, calls, told, flushes, alarm };
 }
 
 const taken: DeliveryAnswer = { gone: false };
@@ -45,18 +54,19 @@ test("whoever has no links keeps and writes nothing, and owes nothing", () => {
   expect(rows.size).toBe(0);
 });
 
-test("that something is under way is said once, and written before anything is sent", () => {
-  const { downstream, rows, calls, told } = linksOf("news");
+test("that something is under way is said once, before anything is sent, by another alarm than at rest", () => {
+  const { downstream, rows, calls, told, alarm } = linksOf("news");
   downstream.link({ from: "home", epoch: 1 });
-  const position = downstream.log.position;
+  const { position } = downstream.log;
   downstream.append("a\n", 1);
   downstream.append("b\n", 1);
   expect({ told, calls }).toEqual({ told: ["busy"], calls: [] });
-  expect(rows.get("order")).toEqual({ position, busy: true });
+  expect(rows.get("order")).toEqual({ position, busy: false, alarm: undefined });
+  expect(alarm.time).toBe(1);
 });
 
 test("nothing is settled before every link has everything, and then the position is written", async () => {
-  const { downstream, rows, calls, told } = linksOf("news");
+  const { downstream, rows, calls, told, alarm } = linksOf("news");
   downstream.link({ from: "home", epoch: 1 });
   const last = downstream.append("a\n", 1);
   // Owed, though nothing is under way; then under way.
@@ -68,11 +78,11 @@ test("nothing is settled before every link has everything, and then the position
   expect(downstream.settle()).toBe(true);
   expect(downstream.log.size).toBe(0);
   expect({ row: rows.get("order"), isBusy: downstream.isBusy }).toEqual({
-    row: { position: last, busy: false },
+    row: { position: last, busy: false, alarm: 1 },
     isBusy: false,
   });
   downstream.append("b\n", 1);
-  expect(told).toEqual(["busy", "busy"]);
+  expect({ told, alarm: alarm.time }).toEqual({ told: ["busy", "busy"], alarm: 2 });
 });
 
 test("a link that is lost holds up nothing but the call that tells it so", async () => {
@@ -159,11 +169,11 @@ test("nobody is cut off while what has not arrived fits, however much has", asyn
 });
 
 test("after a crash the order goes on beyond every position that may have been given", () => {
-  const { downstream, rows } = linksOf("news");
+  const { downstream, rows, alarm } = linksOf("news");
   downstream.link({ from: "home", epoch: 1 });
   // A million messages a second, for a tenth of one.
   const last = downstream.append("a\n", 100_000);
-  expect(linksOf("news", new Map(rows), 200).downstream.log.position).toBeGreaterThanOrEqual(last);
+  expect(linksOf("news", new Map(rows), 200, alarm).downstream.log.position).toBeGreaterThanOrEqual(last);
   // A child is told where it is.
   const child = linksOf("news!1");
   expect(child.downstream.log.position).toBeUndefined();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Downstream } from "../../../src/links/downstream.ts";
 import type { Delivery, DeliveryAnswer } from "../../../src/links/messages.ts";
-import { stillWorld } from "./world.ts";
+import { type AlarmState, type Others, stillWorld } from "./world.ts";
 
 interface Call {
   object: string;
@@ -11,18 +11,22 @@ interface Call {
 }
 
 /** The links of the channel `news`, with calls that the test answers one by one. */
-function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000) {
+function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: AlarmState = { time: 5 }) {
   const calls: Call[] = [];
   let called = () => {};
-  const world = stillWorld("news", rows, {
+  const others: Others = {
     deliver: (object, delivery) =>
       new Promise((answer, fail) => {
         calls.push({ object, delivery, answer, fail: () => fail(new Error("lost")) });
         called();
       }),
-  });
+  };
+  const world = stillWorld("news", rows, others, alarm);
   const ignore = () => {};
-  const events = { busy: ignore, due: () => downstream.flush(), handover: ignore, ended: ignore };
+  const busy = (rest = 0) => {
+    alarm.time = rest + 1;
+  };
+  const events = { busy, due: () => downstream.flush(), handover: ignore, ended: ignore };
   const downstream = new Downstream(world, maxBuffered, events);
   /** The next call, when it is made. */
   const call = async () => {
@@ -35,7 +39,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000) {
     if (!next) throw new Error("no call");
     return next;
   };
-  return { downstream, call, rows };
+  return { downstream, call, rows, alarm };
 }
 
 test("what comes while a call is under way goes out together in the next one", async () => {
@@ -103,18 +107,20 @@ test("a link that falls too far behind is lost, and others lose nothing", async 
 });
 
 test("an object that crashed while busy tells every link, one that slept none", async () => {
-  const { downstream, rows } = newsOf();
+  const { downstream, rows, alarm } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
-  expect(newsOf(new Map(rows)).downstream.isBusy).toBe(false);
+  expect(newsOf(new Map(rows), undefined, { ...alarm }).downstream.isBusy).toBe(false);
+  // An alarm that has gone off is none that says something.
+  expect(newsOf(new Map(rows), undefined, { time: undefined }).downstream.isBusy).toBe(false);
   downstream.append("a\n", 1);
-  const { downstream: next, call } = newsOf(new Map(rows));
+  const { downstream: next, call } = newsOf(new Map(rows), undefined, { ...alarm });
   expect(next.isBusy).toBe(true);
   next.flush();
   expect((await call()).delivery).toMatchObject({ lost: true });
 });
 
 test("who asks whether it is still linked is told so only if its epoch is counted on, and is not linked anew", () => {
-  const { downstream, rows } = newsOf();
+  const { downstream, rows, alarm } = newsOf();
   const still = { last: undefined };
   expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
   expect(rows.size).toBe(0);
@@ -122,7 +128,7 @@ test("who asks whether it is still linked is told so only if its epoch is counte
   expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ after });
   expect(downstream.vouchFor("home")).toBe(1);
   downstream.append("a\n", 1);
-  const { downstream: crashed } = newsOf(new Map(rows));
+  const { downstream: crashed } = newsOf(new Map(rows), undefined, alarm);
   expect(crashed.vouchFor("home")).toBeUndefined();
   expect(crashed.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
 });

@@ -8,8 +8,18 @@ export type Others = {
   [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["ask"]) => Promise<Calls[Kind]["answer"]>;
 };
 
+/** When an object's alarm is to go off. */
+export interface AlarmState {
+  time: number | undefined;
+}
+
 /** A world in which timers never fire, except that repeats of failed calls come at once. */
-export function stillWorld(name: string, rows: Map<string, unknown>, others: Others = {}): World & Platform {
+export function stillWorld(
+  name: string,
+  rows: Map<string, unknown>,
+  others: Others = {},
+  alarm: AlarmState = { time: undefined },
+): World & Platform {
   const call: World["call"] = (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {});
   return {
     name,
@@ -22,6 +32,9 @@ export function stillWorld(name: string, rows: Map<string, unknown>, others: Oth
     sleep: () => Promise.resolve(),
     after: () => {},
     keep: () => {},
-    alarm: () => {},
+    alarm: (time) => {
+      alarm.time = time;
+    },
+    alarmTime: () => alarm.time,
   };
 }
