@@ -29,23 +29,23 @@ export class Alarm {
   watch(except?: number): void {
     const time = this.#world.now() + LOOK_AGAIN;
     const set = this.#world.alarmTime();
-    if (set === undefined || set > time) this.#world.alarm(time);
-    else if (set === except) this.#world.alarm(set - 1);
+    if (set === undefined || set > time) void this.#world.alarm(time);
+    else if (set === except) void this.#world.alarm(set - 1);
   }
 
-  /** It is to go off at once. */
-  beginAnew(): void {
-    this.#ensure(this.#world.now());
+  /** It is to go off at once; says whether it will. */
+  async beginAnew(): Promise<boolean> {
+    return this.#ensure(this.#world.now());
   }
 
   /** The first grants end at a time. */
   expireAt(time: number): void {
     this.#expiry = time;
-    if (Number.isFinite(time)) this.#ensure(time);
+    if (Number.isFinite(time)) void this.#ensure(time);
   }
 
-  #ensure(time: number): void {
+  async #ensure(time: number): Promise<boolean> {
     const set = this.#world.alarmTime();
-    if (set === undefined || set > time) this.#world.alarm(time);
+    return (set !== undefined && set <= time) || this.#world.alarm(time);
   }
 }

@@ -325,7 +325,11 @@ export class Broker implements Answering {
 
   #settle(): void {
     this.#reporter.settle();
-    if (!this.#downstream.settle()) this.#activity.note();
+    if (!this.#router.hearsEveryone) this.#alarm.watch();
+    if (!this.#downstream.settle()) {
+      this.#downstream.flush();
+      this.#activity.note();
+    }
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

@@ -2,6 +2,7 @@
 import { mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
 import { QueueFull } from "../links/forwarding.ts";
+import { Unreachable } from "../links/upstream.ts";
 import { CallFailed, type World, wasNotMade } from "../links/world.ts";
 import { formatTime } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
@@ -102,8 +103,9 @@ export class Commands implements Carrier {
     const { router, lifecycle } = this.#parts;
     try {
       while (!router.isLive(channel)) await router.join(channel);
-    } catch {
-      throw new CommandError("cannot subscribe: the channel's object does not answer; try again");
+    } catch (error) {
+      const why = error instanceof Unreachable ? error.message : "it failed";
+      throw new CommandError(`cannot subscribe: ${why}; try again`);
     }
     if (connection.closed) router.leaveIfUnheard(channel);
     else lifecycle.subscribe(connection, channel);

@@ -1,6 +1,7 @@
 /** A connection's life: it is let in, greeted, and one day closed or gone. */
 import type { Counters } from "../figures/counters.ts";
 import { channelOf } from "../links/names.ts";
+import { Unreachable } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
@@ -55,8 +56,9 @@ export class Lifecycle {
     const channel = channelOf(this.#world.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
-    } catch {
-      this.close(connection, TRY_AGAIN, "the channel's object does not answer; connect again");
+    } catch (error) {
+      const why = error instanceof Unreachable ? error.message : "it failed";
+      this.close(connection, TRY_AGAIN, `${why}; connect again`);
       return;
     }
     if (connection.closed) this.#router.leaveIfUnheard(channel);

@@ -26,6 +26,8 @@ interface Link {
   unsure: boolean;
   /** Messages were dropped; all that is left to send is this fact. */
   lost: boolean;
+  /** Storage would not take that; until it is told, this object must not leave memory. */
+  unwritten: boolean;
   sending: boolean;
 }
 
@@ -175,7 +177,10 @@ export class Downstream {
     }
   }
 
-  /** Links `from`, or finds it linked already; deliveries go on after the position answered. */
+  /**
+   * Links `from`, or finds it linked already; deliveries go on after the position answered.
+   * @throws Error if storage does not take it
+   */
   link({ from, epoch, handover, still }: LinkRequest): LinkAnswer {
     const known = this.#links.get(from);
     if (known && known.epoch > epoch) return { newer: known.epoch };
@@ -187,7 +192,8 @@ export class Downstream {
     if (still) return { newer: epoch };
     if (known) this.#end(known, handover);
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
-    this.#writeLink(this.#add(from, epoch, false));
+    if (!this.#writeLink(from, { epoch, lost: false })) throw new Error("storage takes no more links");
+    this.#add(from, epoch, false);
     if (!this.#row) this.#writeOrder();
     return { after: this.log.position };
   }
@@ -206,7 +212,8 @@ export class Downstream {
    */
   settle(): boolean {
     for (const link of this.#links.values()) {
-      if (link.sending || (this.#owes(link) && !link.lost)) return false;
+      if (link.unwritten) this.#cutOff(link);
+      if (link.sending || link.unwritten || (this.#owes(link) && !link.lost)) return false;
     }
     this.#busy = false;
     this.#writeOrder();
@@ -215,7 +222,7 @@ export class Downstream {
 
   #add(object: string, epoch: number, lost: boolean): Link {
     const acknowledged = this.log.position ?? 0;
-    const link = { object, epoch, acknowledged, unsure: false, lost, sending: false };
+    const link = { object, epoch, acknowledged, unsure: false, lost, unwritten: false, sending: false };
     this.#links.set(object, link);
     return link;
   }
@@ -290,7 +297,7 @@ export class Downstream {
 
   #cutOff(link: Link): void {
     link.lost = true;
-    this.#writeLink(link);
+    link.unwritten = !this.#writeLink(link.object, { epoch: link.epoch, lost: true });
   }
 
   #end(link: Link, handover: Handover | undefined): void {
@@ -304,9 +311,8 @@ export class Downstream {
     this.#world.store.delete(ORDER);
   }
 
-  #writeLink({ object, epoch, lost }: Link): void {
-    const row: LinkRow = { epoch, lost };
-    this.#world.store.put(LINK + object, row);
+  #writeLink(object: string, row: LinkRow): boolean {
+    return this.#world.store.put(LINK + object, row);
   }
 
   /** Writes what is to be known of the order, unless storage has it. */

@@ -48,9 +48,22 @@ function backoff(remade: number): number {
 /** How long an event may still count after it has been answered, in milliseconds. */
 const LINGERS = 1_000;
 
+/**
+ * How long ago a call by a way has been answered, in milliseconds, for it to be used for what is not repeated: the
+ * far object may have crashed since, and then the first call by that way fails.
+ */
+const TRUSTED_FOR = 1_000;
+
 interface Kept {
   way: Way;
   depth: number;
+  /** When a call by it was answered last, in milliseconds since 1970. */
+  answered: number;
+}
+
+interface Deferred {
+  make: () => void;
+  fail: (cause: unknown) => void;
 }
 
 interface Waiting {
@@ -60,7 +73,7 @@ interface Waiting {
 
 export class Peers {
   readonly #open: Platform["open"];
-  readonly #beginAnew: () => void;
+  readonly #beginAnew: () => Promise<boolean>;
   /** The one used last is last. */
   readonly #ways = new Map<string, Kept>();
   readonly #now: Platform["now"];
@@ -79,13 +92,13 @@ export class Peers {
   #characters = 0;
   #queue: Waiting[] = [];
   /** Calls that wait for an event from which they may be made. */
-  #deferred: (() => void)[] = [];
+  readonly #deferred: Deferred[] = [];
 
   /**
    * @param platform opens ways to objects, which are as deep as the event in which they are first used
-   * @param beginAnew has an event come soon that is not deep
+   * @param beginAnew has an event come soon that is not deep; says whether one will
    */
-  constructor({ open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">, beginAnew: () => void) {
+  constructor({ open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">, beginAnew: () => Promise<boolean>) {
     this.#open = open;
     this.#now = now;
     this.#sleep = sleep;
@@ -102,7 +115,7 @@ export class Peers {
     void Promise.resolve().then(() => {
       this.#isTakingIn = false;
     });
-    for (const make of this.#deferred.splice(0)) make();
+    for (const { make } of this.#deferred.splice(0)) make();
   }
 
   /** Answers a call from another object. */
@@ -157,12 +170,20 @@ export class Peers {
     kind: Kind,
     ask: Calls[Kind]["ask"],
   ): Promise<Calls[Kind]["answer"]> {
-    const kept = this.#made < CALLS_PER_EVENT ? this.#wayTo(object) : undefined;
+    const kept = this.#made < CALLS_PER_EVENT ? this.#wayTo(object, kind) : undefined;
     if (kept) return this.#use(object, kept, kind, ask);
     return new Promise((resolve, reject) => {
-      this.#deferred.push(() => this.#make(object, kind, ask).then(resolve, reject));
-      this.#beginAnew();
+      const make = () => this.#make(object, kind, ask).then(resolve, reject);
+      this.#deferred.push({ make, fail: reject });
+      void this.#beginAnew().then((comes) => {
+        if (!comes) this.#failDeferred();
+      });
     });
+  }
+
+  /** Nothing will come that they may be made from: storage takes no alarm. */
+  #failDeferred(): void {
+    for (const { fail } of this.#deferred.splice(0)) fail(new CallFailed("not made", "everything is deep"));
   }
 
   async #use<Kind extends keyof Calls>(
@@ -173,7 +194,9 @@ export class Peers {
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
     try {
-      return await kept.way.call(kind, ask, kept.depth + 1);
+      const answer = await kept.way.call(kind, ask, kept.depth + 1);
+      kept.answered = this.#now();
+      return answer;
     } catch (error) {
       // A way by which a call failed is spent, but for where the far object's own code has answered so.
       const isSpent = !(error instanceof CallFailed && error.why === "thrown");
@@ -183,11 +206,14 @@ export class Peers {
   }
 
   /** The way that is kept, or a new one if that is better; undefined if there is none, and may be none now. */
-  #wayTo(object: string): Kept | undefined {
+  #wayTo(object: string, kind: keyof Calls): Kept | undefined {
     const depth = this.#depth;
+    const now = this.#now();
     const known = this.#ways.get(object);
     if (!known && depth > DEEPEST_FRESH) return undefined;
-    const kept = known && known.depth <= depth ? known : { way: this.#open(object), depth };
+    const isTrusted = kind !== "forward" || depth > DEEPEST_FRESH || now <= (known?.answered ?? 0) + TRUSTED_FOR;
+    const isBest = known !== undefined && known.depth <= depth;
+    const kept = isBest && isTrusted ? known : { way: this.#open(object), depth, answered: now };
     this.#ways.delete(object);
     this.#ways.set(object, kept);
     if (this.#ways.size > MOST_WAYS) for (const [oldest] of this.#ways) return this.#forget(oldest, kept);

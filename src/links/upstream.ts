@@ -65,8 +65,11 @@ function isLinkRow(row: unknown): row is LinkRow {
 
 const LINK = "upstream:";
 
-/** A link that could not be had: the channel's object did not answer. */
+/** A link that could not be had; the message says why. */
 export class Unreachable extends Error {}
+
+/** What goes to storage is not taken there: the platform takes only so many rows a day. */
+class StorageFull extends Error {}
 
 export class Upstream {
   readonly #world: World;
@@ -75,6 +78,8 @@ export class Upstream {
   readonly #accounts: (channel: string) => Accounts | undefined;
   readonly #hasSlept: boolean;
   readonly #links = new Map<string, Link>();
+  /** Channels whose link has ended, though storage still has its row. */
+  readonly #stale = new Set<string>();
   #newestEpoch = 0;
   /** Where the connections of this object come from; a child tells its parent. */
   region = "";
@@ -171,7 +176,7 @@ export class Upstream {
 
   #link(channel: string): Link | undefined {
     const known = this.#links.get(channel);
-    if (known) return known;
+    if (known || this.#stale.has(channel)) return known;
     const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
@@ -206,22 +211,32 @@ export class Upstream {
   async #untilSure(link: Link): Promise<void> {
     const isOpen = () => !link.sure && this.#links.get(link.channel) === link;
     try {
-      while (isOpen()) await retry(this.#world, () => this.#request(link), isOpen);
+      while (isOpen()) {
+        this.#write(link);
+        await retry(this.#world, () => this.#request(link), isOpen);
+      }
     } catch (cause) {
       // Dropped meanwhile: whoever still waits asks anew.
       if (!isOpen()) return;
       if (!link.linked) this.#drop(link);
-      throw new Unreachable("no answer from the channel's object", { cause });
+      const why = cause instanceof StorageFull ? "this server's storage is full" : "the channel's object does not answer";
+      throw new Unreachable(why, { cause });
     } finally {
       link.asking = undefined;
     }
   }
 
+  /** Notes which link is asked for, so that after a crash it is known what to end. */
+  #write({ channel, parent, epoch, linked }: Link): void {
+    const row: LinkRow = { parent, epoch };
+    if (linked) return;
+    if (!this.#world.store.put(LINK + channel, row)) throw new StorageFull();
+    this.#stale.delete(channel);
+  }
+
   /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
   async #request(link: Link): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
-    const row: LinkRow = { parent, epoch };
-    if (!linked) this.#world.store.put(LINK + channel, row);
     const handover = this.#accounts(channel)?.handover;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
@@ -293,17 +308,19 @@ export class Upstream {
 
   #drop(link: Link): void {
     this.#links.delete(link.channel);
-    this.#world.store.delete(LINK + link.channel);
+    if (!this.#world.store.delete(LINK + link.channel)) this.#stale.add(link.channel);
     for (const { reached } of link.waiting) reached();
   }
 
   /**
    * True if a message before those in `delivery` never came, or nobody can know: after this object
    * left memory it trusts the sender's word on what it has, but not about a call that may have been
-   * carried out while it still was in memory.
+   * carried out while it still was in memory. What has come before comes again only from a sender that does
+   * not know whether it has; else that has lost its place.
    */
-  #isMissingSome(link: Link, { after, again, lost }: Delivery): boolean {
-    return lost || (link.last === undefined ? again : after > link.last);
+  #isMissingSome({ last }: Link, { after, again, lost }: Delivery): boolean {
+    if (lost || last === undefined) return lost || again;
+    return after > last || (after < last && !again);
   }
 
   #take(link: Link, { channel, after, count, lines }: Delivery): void {

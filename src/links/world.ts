@@ -40,9 +40,10 @@ export interface World {
   keep(work: Promise<unknown>): void;
   /**
    * Has this object's alarm go off at `time`, in milliseconds since 1970, whether it is in memory by then or
-   * not. Each call takes the place of the one before. If storage takes nothing, nothing happens.
+   * not. Each call takes the place of the one before.
+   * @returns whether storage took it; else the one before still holds
    */
-  alarm(time: number): void;
+  alarm(time: number): Promise<boolean>;
   /** When it is to go off; undefined if it has, or was never set. */
   alarmTime(): number | undefined;
 }

@@ -16,6 +16,8 @@ import { formatElsewhere, formatTaken, parseUpgrade } from "./upgrade.ts";
 import { platformOf, type Runtime } from "./world.ts";
 
 export class Channel extends DurableObject<Env> implements Callable {
+  /** The sockets that hibernated with this object. */
+  readonly #slept: WebSocket[];
   /** Undefined until the first event of this life. */
   #alive: { broker: Broker; runtime: Runtime } | undefined;
   /** When the alarm that an earlier life has set is to go off; it tells whether that life crashed. */
@@ -23,6 +25,7 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
+    this.#slept = context.getWebSockets();
     void context.blockConcurrencyWhile(async () => {
       this.#alarmTime = (await context.storage.getAlarm()) ?? undefined;
     });
@@ -37,7 +40,11 @@ export class Channel extends DurableObject<Env> implements Callable {
     const { limits, tokens } = readSettings({ ...this.env });
     const verify = tokens && ((token: string) => readToken(token, tokens));
     const runtime = platformOf(this.ctx, this.env, this.#alarmTime);
-    this.#alive = { runtime, broker: new Broker(runtime, this.ctx, limits, verify) };
+    const sockets = {
+      acceptWebSocket: (socket: WebSocket) => this.ctx.acceptWebSocket(socket),
+      getWebSockets: () => this.#slept,
+    };
+    this.#alive = { runtime, broker: new Broker(runtime, sockets, limits, verify) };
     return this.#alive;
   }
 
@@ -56,7 +63,7 @@ export class Channel extends DurableObject<Env> implements Callable {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.#broker.closed(socket);
+    this.#closed(socket);
     try {
       if (code === NO_CODE) socket.close();
       else socket.close(code, reason);
@@ -67,6 +74,12 @@ export class Channel extends DurableObject<Env> implements Callable {
   }
 
   override webSocketError(socket: WebSocket): void {
+    this.#closed(socket);
+  }
+
+  /** One that has just been closed is among those that slept no more, but still has what was kept with it. */
+  #closed(socket: WebSocket): void {
+    if (!this.#alive && !this.#slept.includes(socket)) this.#slept.push(socket);
     this.#broker.closed(socket);
   }
 

@@ -50,13 +50,17 @@ function alarmOf({ storage }: DurableObjectState, set: number | undefined) {
   let time = set;
   return {
     alarmTime: () => time,
-    alarm: (next: number) => {
+    alarm: async (next: number) => {
       const before = time;
       time = next;
-      storage.setAlarm(next).catch((error: unknown) => {
+      try {
+        await storage.setAlarm(next);
+        return true;
+      } catch (error) {
         if (time === next) time = before;
         console.error("storage takes no alarm:", error);
-      });
+        return false;
+      }
     },
     forgetAlarm: () => {
       time = undefined;

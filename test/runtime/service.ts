@@ -154,8 +154,8 @@ Object.assign(Channel.prototype, {
   fetch(this: Channel, request: Request): unknown {
     return takeIn(this, "fetch", () => Reflect.apply(fetch, this, [request]));
   },
-  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["ask"]): unknown {
-    return takeIn(this, kind, () => Reflect.apply(call, this, [kind, ask]));
+  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["ask"], hop?: number): unknown {
+    return takeIn(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
   },
 });
 

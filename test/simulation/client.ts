@@ -32,6 +32,7 @@ export const RARITIES = [
   "a token expired",
   "a call made anew",
   "a deep call",
+  "a row not taken",
 ] as const;
 
 export type Rarity = (typeof RARITIES)[number];
@@ -198,7 +199,7 @@ export class SimulatedClient {
     // The answer to a claim may come late; a connection is greeted without it after a while.
     if (reason.startsWith("the service has as many")) return;
     if (!this.#unconcerned || !this.#surroundings.isUnconcerned(this, [])) return;
-    throw new Breach(`${this.name} was closed for a fault before its time: ${code} ${reason}`);
+    throw new Breach(`${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`);
   }
 
   /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */

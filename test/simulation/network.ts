@@ -54,7 +54,9 @@ export class Network {
             if (!isOver()) resolve(structuredClone(value));
           };
         };
-        new Promise<T>((resolve) => resolve(act())).then(answer, () => fail());
+        new Promise<T>((resolve) => resolve(act())).then(answer, (error: unknown) => {
+          call.settle = () => fail(new CallFailed("thrown", error));
+        });
       };
       this.#calls.push(call);
     });

@@ -33,6 +33,8 @@ export class SimulatedObject {
   sockets: SimulatedSocket[] = [];
   life: Life | undefined;
   alarm: number | undefined;
+  /** How often it has crashed: ways to it that were used before are spent. */
+  crashes = 0;
   /** The epoch of its newest link to each object that it has been told of. */
   readonly linked = new Map<string, number>();
 
@@ -61,6 +63,10 @@ export interface Rules {
   withFaults: boolean;
   /** Whether the platform is as strict as in production. */
   isStrict: boolean;
+  /** Whether another way may not be opened now. */
+  isDenied(): boolean;
+  /** Whether storage takes another row. */
+  takesRow(): boolean;
 }
 
 export class Objects {
@@ -119,6 +125,7 @@ export class Objects {
   /** Ends an object and its connections; its storage stays. */
   crash(object: SimulatedObject): void {
     this.end(object);
+    object.crashes += 1;
     this.network.crash(object.name);
     for (const socket of object.sockets) {
       if (socket.client.open) socket.client.ended(1006, "");
@@ -129,12 +136,12 @@ export class Objects {
 
   #alive(object: SimulatedObject): Life {
     if (object.life) return object.life;
-    const { now, choose, limits, verify, isStrict } = this.#rules;
+    const { now, isDenied, limits, verify, isStrict } = this.#rules;
     const life: Life = {
       broker: Object.create(Broker.prototype),
       work: 0,
       over: false,
-      depth: new Depth(now, () => isStrict && choose(4) === 0),
+      depth: new Depth(now, isDenied),
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
       held: undefined,
@@ -183,10 +190,14 @@ export class Objects {
     const after = (milliseconds: number, act: () => void) =>
       this.#later(life, `${object.name} after ${milliseconds} ms`, act);
     const durable = () => new Promise<void>((resolve) => leave(life, resolve));
-    const wrote = () => this.#wrote(object, life);
+    const takes = () => {
+      const isTaken = this.#rules.takesRow();
+      if (isTaken) this.#wrote(object, life);
+      return isTaken;
+    };
     return {
       name: object.name,
-      store: { ...storeOf(life.rows, wrote), sync: durable },
+      store: { ...storeOf(life.rows, takes), sync: durable },
       open: (name) => this.#open(object, life, name),
       now: () => this.#rules.now(),
       random: () => this.#rules.choose(64) / 64,
@@ -201,8 +212,11 @@ export class Objects {
         work.then(ended, ended);
       },
       alarm: (time) => {
+        const before = life.alarm;
         life.alarm = time;
-        wrote();
+        const isTaken = takes();
+        if (!isTaken) life.alarm = before;
+        return Promise.resolve(isTaken);
       },
       alarmTime: () => life.alarm,
     };
@@ -211,9 +225,12 @@ export class Objects {
   /** A way to another object; as deep as this one is when that is first used. */
   #open(object: SimulatedObject, life: Life, to: string): Way {
     let depth: number | undefined;
+    let { crashes } = this.of(to);
     return {
       call: async (kind, ask, hop) => {
         if (depth === undefined) life.depth.open(to);
+        if (depth === undefined) crashes = this.of(to).crashes;
+        else if (crashes !== this.of(to).crashes) throw new Error("the far object has crashed");
         depth ??= life.depth.now;
         if (hop > 5) this.#rules.meet("a deep call");
         try {

@@ -26,6 +26,7 @@ const calm: Kind = {
   withTokens: false,
   withTinyBuffers: false,
   isStrict: false,
+  withFullStorage: false,
 };
 
 /** What has been met in all runs. */
@@ -100,12 +101,14 @@ async function play(choices: number[], kind: Kind): Promise<void> {
   const simulation = new Simulation((among) => (choices[i++] ?? 0) % among, kind);
   try {
     if (choices.length % 2 === 0) await settleIn(simulation);
+    if (kind.withFullStorage) simulation.rowsLeft = (choices[0] ?? 0) % 100;
     while (i < (choices.length * 2) / 3) await simulation.step(wishes(simulation), kind.withFaults);
     if (kind.withFaults) await simulation.crash();
     while (i < choices.length) await simulation.step(wishes(simulation), false);
+    simulation.rowsLeft = Number.POSITIVE_INFINITY;
     await useEverything(simulation);
     checkTogether(simulation.clients);
-    checkLeftovers(simulation);
+    if (!kind.withFullStorage) checkLeftovers(simulation);
     checkAlive(simulation);
     if (kind.clientLimit > 0) await checkCount(simulation);
     for (const client of simulation.clients) checkEnding(client, kind);
@@ -123,6 +126,7 @@ function checkEnding({ name, ending }: SimulatedClient, kind: Kind): void {
   if (kind.withFaults && code === 1013 && reason !== "") return;
   if (kind.clientLimit > 0 && code === 1013 && reason.startsWith("the service has as many")) return;
   if (kind.withTokens && code === 1008 && reason.startsWith("your token has expired")) return;
+  if (kind.withFullStorage && code === 1013 && reason !== "") return;
   if (kind.withTinyBuffers && [1008, 1013].includes(code) && reason !== "") return;
   throw new Breach(`${name} was closed with ${code} ${reason}`);
 }
@@ -168,6 +172,10 @@ test("where little may wait, who is behind is cut off, and misses nothing in sil
   await tryOut(1_500, fc.record(kinds));
 });
 
+test("when storage takes no more rows, messages flow on, and nobody misses any in silence", { timeout }, async () => {
+  await tryOut(1_500, fc.record({ ...constants(calm), withFullStorage: fc.constant(true) }));
+});
+
 /** What a kind says, on a platform that is strict or not. */
 function constants(kind: Kind) {
   return {
@@ -176,6 +184,7 @@ function constants(kind: Kind) {
     withTokens: fc.constant(kind.withTokens),
     withTinyBuffers: fc.constant(kind.withTinyBuffers),
     isStrict: fc.boolean(),
+    withFullStorage: fc.constant(kind.withFullStorage),
   };
 }
 

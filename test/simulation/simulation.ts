@@ -32,6 +32,8 @@ export interface Kind {
   withTinyBuffers: boolean;
   /** Whether the platform is as strict as in production: see `rules.ts`. */
   isStrict: boolean;
+  /** Whether storage takes only so many rows, until everything comes to rest. */
+  withFullStorage: boolean;
 }
 
 export class Simulation implements Surroundings {
@@ -43,6 +45,8 @@ export class Simulation implements Surroundings {
   now = 1;
   readonly kind: Kind;
   readonly #choose: (among: number) => number;
+  /** Rows that storage still takes. */
+  rowsLeft = Number.POSITIVE_INFINITY;
   /** When the last fault was, and the objects that lived through it, awake or asleep. */
   #lastFault = { at: 0, survivors: new Set<string>() };
 
@@ -61,7 +65,16 @@ export class Simulation implements Surroundings {
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
       isStrict: kind.isStrict,
+      // What is not made goes again by an alarm, which full storage does not take.
+      isDenied: () => kind.isStrict && !kind.withFullStorage && choose(4) === 0,
+      takesRow: () => this.#takesRow(),
     });
+  }
+
+  #takesRow(): boolean {
+    if (this.rowsLeft === 0) this.meet("a row not taken");
+    this.rowsLeft = Math.max(0, this.rowsLeft - 1);
+    return this.rowsLeft > 0;
   }
 
   meet(rarity: Rarity): void {
@@ -216,6 +229,8 @@ export class Simulation implements Surroundings {
 
   isLinkedToEveryone(home: string): boolean {
     if (home === "all") return true;
+    // What storage could not be told to forget says nothing.
+    if (Number.isFinite(this.rowsLeft)) return false;
     const { rows, linked } = this.objects.of(home);
     const row = rows.get("upstream:all");
     if (!isUpstream(row) || row.epoch !== linked.get(row.parent)) return false;
@@ -237,7 +252,7 @@ export class Simulation implements Surroundings {
    */
   isUnconcerned({ home, connected }: SimulatedClient, channels: string[]): boolean {
     const { at, survivors } = this.#lastFault;
-    if (connected <= at || this.kind.withTinyBuffers) return false;
+    if (connected <= at || this.kind.withTinyBuffers || this.kind.withFullStorage) return false;
     if (!survivors.has(home)) return true;
     const { rows } = this.objects.of(home);
     const links = channels

@@ -1,19 +1,19 @@
 /** Storage made of a map, whose values are copied as real storage does. */
 import type { Store } from "../../src/links/world.ts";
 
-/** @param changed called after each change */
-export function storeOf(rows: Map<string, unknown>, changed = () => {}): Store {
+/** @param takes asked before each change whether it is taken */
+export function storeOf(rows: Map<string, unknown>, takes = () => true): Store {
   return {
     get: (key) => structuredClone(rows.get(key)),
     put: (key, value) => {
-      rows.set(key, structuredClone(value));
-      changed();
-      return true;
+      const isTaken = takes();
+      if (isTaken) rows.set(key, structuredClone(value));
+      return isTaken;
     },
     delete: (key) => {
-      rows.delete(key);
-      changed();
-      return true;
+      const isTaken = takes();
+      if (isTaken) rows.delete(key);
+      return isTaken;
     },
     list: (prefix): [string, unknown][] =>
       [...rows]

@@ -7,9 +7,10 @@ import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { expectNoMore, gather, say, sendAll } from "../cast.ts";
 import { Client } from "../client.ts";
+import { pass, stopClock } from "../clock.ts";
 import {
-  crash,
-  crashBusy,
+  crashBusy as crashBusyNow,
+  crash as crashNow,
   evict,
   evictAll,
   failOnce,
@@ -22,8 +23,20 @@ import {
 } from "../service.ts";
 
 settleQuickly();
+stopClock();
 
 const take = gather(18);
+
+/** Crashes, and two seconds: what is announced within one of another announcement goes the same way, and may be lost. */
+async function crash(name: string): Promise<void> {
+  await crashNow(name);
+  pass(2);
+}
+
+async function crashBusy(name: string): Promise<void> {
+  await crashBusyNow(name);
+  pass(2);
+}
 
 /** What a client is told whose stream would have a hole. */
 const TOLD_TO_RETURN = { code: 1013, reason: expect.stringMatching(/missing.*connect again/) };
@@ -269,6 +282,7 @@ describe("the root of 'all'", () => {
 test("after a crash of everything all works again, and nothing is left of what was", async () => {
   const before = take();
   await abortAllDurableObjects();
+  pass(2);
   for (const client of [before.local, before.far, before.idle, before.lobby]) {
     expect(await client.closed).toMatchObject({ code: 1006 });
   }

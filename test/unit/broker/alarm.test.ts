@@ -16,6 +16,7 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
     alarm: (time: number) => {
       state.time = time;
       state.sets += 1;
+      return Promise.resolve(true);
     },
     alarmTime: () => state.time,
   };
@@ -52,8 +53,8 @@ test("it goes off for what comes first, and is never put off", () => {
   alarm.expireAt(5_000);
   alarm.watch();
   expect(state.time).toBe(5_000);
-  alarm.beginAnew();
-  alarm.beginAnew();
+  void alarm.beginAnew();
+  void alarm.beginAnew();
   expect(state.time).toBe(1_000);
   alarm.expireAt(Number.POSITIVE_INFINITY);
   expect(state).toMatchObject({ time: 1_000, sets: 3 });

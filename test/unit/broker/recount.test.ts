@@ -34,6 +34,7 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
     after: (_: number, act: () => void) => void timers.push(act),
     alarm: (time: number) => {
       alarm = time;
+      return Promise.resolve(true);
     },
     alarmTime: () => alarm,
   };

@@ -16,6 +16,7 @@ function peersOf() {
   const opened: string[] = [];
   const world = {
     begunAnew: 0,
+    comes: true,
     time: 0,
     now: () => world.time,
     sleep: () => Promise.resolve(),
@@ -30,6 +31,7 @@ function peersOf() {
   };
   const peers = new Peers(world, () => {
     world.begunAnew += 1;
+    return Promise.resolve(world.comes);
   });
   const call = (object: string, size = 0) => {
     const lines = "x".repeat(size);
@@ -91,6 +93,14 @@ test("a call of an older version, which does not say how deep it is, opens nothi
   void call("other");
   await settled();
   expect([made.length, world.begunAnew]).toEqual([0, 1]);
+});
+
+test("where storage takes no alarm, a call that would need one fails", async () => {
+  const { peers, world, call } = peersOf();
+  world.comes = false;
+  peers.arrived(16);
+  await settled();
+  await expect(call("other")).rejects.toMatchObject({ why: "not made" });
 });
 
 test("a way by which a call failed is not used again, unless the far object has said so itself", async () => {

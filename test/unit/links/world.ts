@@ -34,6 +34,7 @@ export function stillWorld(
     keep: () => {},
     alarm: (time) => {
       alarm.time = time;
+      return Promise.resolve(true);
     },
     alarmTime: () => alarm.time,
   };
