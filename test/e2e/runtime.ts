@@ -29,6 +29,8 @@ export interface RuntimeOptions {
    * has to export the same things.
    */
   around?: string;
+  /** Compatibility flags that it needs, besides those of the Worker. */
+  flags?: string[];
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -141,7 +143,7 @@ const fanout :Workerd.Worker = (
     (name = "worker.js", esModule = embed "worker.js"),
   ],
   compatibilityDate = ${JSON.stringify(date)},
-  compatibilityFlags = ${flags},
+  compatibilityFlags = ${JSON.stringify([...flags, ...(options.flags ?? [])])},
   bindings = [
     (name = ${JSON.stringify(binding)}, durableObjectNamespace = ${JSON.stringify(className)}),
     ${bindings.join(",\n    ")}
@@ -156,10 +158,10 @@ const fanout :Workerd.Worker = (
   return path;
 }
 
-/** What the runtime has to know of a wrangler.toml; the flags as they are written there. */
+/** What the runtime has to know of a wrangler.toml. */
 interface Configuration {
   date: string;
-  flags: string;
+  flags: string[];
   /** The objects' binding and class. */
   binding: string;
   className: string;
@@ -169,7 +171,8 @@ interface Configuration {
 async function read(configuration: string): Promise<Configuration> {
   const toml = await readFile(join(ROOT, configuration), "utf8");
   const date = /^compatibility_date = "(.+)"/m.exec(toml)?.[1] ?? "";
-  const flags = /^compatibility_flags = (.+)/m.exec(toml)?.[1] ?? "[]";
+  const [, listed = ""] = /^compatibility_flags = (.+)/m.exec(toml) ?? [];
+  const flags = [...listed.matchAll(/"(.+?)"/g)].map(([, flag = ""]) => flag);
   const [, binding = "", className = ""] = /^name = "(.+)"\nclass_name = "(.+)"/m.exec(toml) ?? [];
   const [, vars = ""] = toml.split("[vars]");
   const variables = [...vars.matchAll(/^(\w+) = "(.*)"/gm)].map(([, name = "", value = ""]) => [name, value]);
