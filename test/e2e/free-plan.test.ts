@@ -1,0 +1,88 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { each, minus, plus, requested, times, written } from "../bench/cost.ts";
+import type { Costs } from "../bench/events.ts";
+import { COSTS, channels, FREE, messages, most, SERVICES, table, type Use } from "../bench/free-plan.ts";
+
+const NOTHING = { rows: {}, requests: {}, seconds: 0 };
+const DAY = 24 * 3600;
+
+/** As if all that happens cost nothing, but for what is said here. */
+function only(some: Partial<Costs>): Costs {
+  const costs = structuredClone(COSTS);
+  for (const cost of Object.values(costs)) Object.assign(cost, NOTHING);
+  return { ...costs, ...some };
+}
+
+describe("costs", () => {
+  const cost = { rows: { alarm: 1, order: 2 }, requests: { call: 3, message: 10 }, seconds: 4 };
+
+  test("are added, taken away, multiplied and divided by what they are for", () => {
+    const other = { rows: { order: 1, service: 1 }, requests: { message: 10 }, seconds: 1 };
+    const sum = { rows: { alarm: 1, order: 3, service: 1 }, requests: { call: 3, message: 20 }, seconds: 5 };
+    expect(plus(cost, other)).toEqual(sum);
+    expect(minus(sum, other)).toEqual(cost);
+    expect(times(3, other)).toEqual(plus(other, other, other));
+    expect(each(3, times(3, cost))).toEqual(cost);
+  });
+
+  test("are billed as rows, and as requests, of which 20 messages are one", () => {
+    expect(written(cost)).toBe(3);
+    expect(requested(cost)).toBe(3.5);
+  });
+});
+
+describe("messages", () => {
+  const message = { rows: { alarm: 1, order: 1 }, requests: { deliver: 10, message: 20 }, seconds: 22 };
+  const linked = messages(only({ "a lone message, 10 links": message }), 10, 10);
+
+  test("cost what each does, and a row for the figures of each object in each minute that has one", () => {
+    expect(linked.use(100)).toEqual({ rows: 2 * 100 + 11 * 100, requests: 11 * 100, seconds: 22 * 100 });
+    expect(linked.use(2_000).rows).toBe(2 * 2_000 + 11 * 1_440);
+  });
+
+  test("keep no object awake for longer than the day", () => {
+    expect(linked.use(DAY / 2).seconds).toBe(11 * DAY);
+    expect(linked.use(DAY).seconds).toBe(11 * DAY);
+    const alone = only({ "a lone message to 10 listeners, no links": { ...NOTHING, seconds: 1 } });
+    expect(messages(alone, 10, 0).use(DAY).seconds).toBe(DAY);
+    expect(messages(alone, 10, 0).use(2 * DAY).seconds).toBe(DAY);
+  });
+});
+
+test("each listener comes and goes once", () => {
+  const seconds = (count: number) => ({ ...NOTHING, seconds: count });
+  const costs = only({
+    "connecting to a channel that nobody uses": seconds(1),
+    "leaving it, as the last one": seconds(1),
+    "connecting to a channel in use": seconds(100),
+    "leaving it to others": seconds(100),
+    "subscribing to another channel, as the first of an object": seconds(10_000),
+    "unsubscribing, as the last one": seconds(10_000),
+    "subscribing, as one more of that object": seconds(1_000_000),
+    "unsubscribing, as one of several": seconds(1_000_000),
+  });
+  expect(messages(costs, 40, 0).use(0).seconds).toBe(2 * 1 + 2 * 39 * 100);
+  expect(messages(costs, 40, 10).use(0).seconds).toBe(2 * 10 * (1 + 10_000) + 2 * 30 * (100 + 1_000_000));
+  expect(channels(costs, 40, 10).use(3).seconds).toBe(3 * messages(costs, 40, 0).use(0).seconds);
+});
+
+test("a channel has so many messages", () => {
+  const costs = only({ "a lone message to 10 listeners, no links": { ...NOTHING, seconds: 2 } });
+  expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
+});
+
+test.each<keyof Use>(["rows", "requests", "seconds"])(
+  "there are as many of a thing as its %s allow",
+  (what) => {
+    const use = (count: number) => ({ rows: 0, requests: 0, seconds: 0, [what]: 3 * count });
+    const limits = { rows: 1, requests: 1, seconds: 1, [what]: 100 };
+    expect(most({ title: "", use }, limits)).toBe(33);
+    expect(most({ title: "", use }, { ...limits, [what]: 2 })).toBe(0);
+  },
+);
+
+test("README.md shows what the program prints", async () => {
+  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+  expect(readme).toContain(`\n\n${table(SERVICES, FREE)}\n\n`);
+});
