@@ -39,7 +39,7 @@ import { Flush } from "./flush.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Limits } from "./limits.ts";
 import { Reporter } from "./reporter.ts";
-import { Room } from "./room.ts";
+import { type Place, Room } from "./room.ts";
 import { Router } from "./router.ts";
 import { firstExpiry, Tokens } from "./tokens.ts";
 
@@ -127,8 +127,8 @@ export class Broker implements Answering {
   // --- events of this object's own sockets
 
   /** Where the next connection is to go, if not here; see `Room.placeFor`. */
-  placeFor(region: string, full: string): string | undefined {
-    return this.#room.placeFor(region, full);
+  placeFor(region: string, full: string, below: boolean): Place | undefined {
+    return this.#room.placeFor(region, full, below);
   }
 
   /** A new connection, from somewhere, with what its token grants. */

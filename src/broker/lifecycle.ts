@@ -113,7 +113,7 @@ export class Lifecycle {
 
   /** Waits for the root of `all`, but not so long that the service fails with it. */
   #awhile(work: Promise<void>): Promise<void> {
-    return Promise.race([work, this.#world.sleep(ROOT_GRACE)]);
+    return this.#world.within(ROOT_GRACE, work);
   }
 
   /** Lets a connection in, or turns it away if it is one too many. */

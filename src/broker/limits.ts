@@ -29,7 +29,7 @@ export class SettingError extends Error {}
 export function readLimits(variables: Variables): Limits {
   return {
     socketsPerObject: wholeNumber(variables, "SOCKETS_PER_OBJECT", 10_000, 1, 32_768),
-    linksPerObject: wholeNumber(variables, "LINKS_PER_OBJECT", 1_000, 1, 10_000),
+    linksPerObject: wholeNumber(variables, "LINKS_PER_OBJECT", 100, 1, 1_000),
     maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),

@@ -4,6 +4,14 @@ import { childOf, parentOf } from "../links/names.ts";
 import type { World } from "../links/world.ts";
 import type { Limits } from "./limits.ts";
 
+/** Where a connection is to go. */
+export interface Place {
+  /** "" for the parent, which is to be told that its child is full. */
+  object: string;
+  /** Whether that object is full too, as far as is known, and is to place it below itself. */
+  below: boolean;
+}
+
 interface Child {
   /** Where its first connection came from, as a location hint of the platform's; unknown is "". */
   region: string;
@@ -56,19 +64,21 @@ export class Room {
   }
 
   /**
-   * Where the next connection from `region` is to go: undefined means here, "" that a child is full, and
-   * its parent has to be asked, which then is to be told so in `full`.
+   * Where the next connection from `region` is to go.
+   * @param full the child that turned out to be full; "" if none did
+   * @param below whether it is to be placed below this object, if not here
+   * @returns undefined for here
    */
-  placeFor(region: string, full: string): string | undefined {
+  placeFor(region: string, full: string, below: boolean): Place | undefined {
     if (full !== "") this.note({ child: full, load: "sockets", full: true });
     if (!this.isFull("sockets")) return undefined;
-    if (parentOf(this.#world.name) !== undefined) return "";
-    return this.#choose("sockets", region, Number.POSITIVE_INFINITY);
+    if (parentOf(this.#world.name) !== undefined && !below) return { object: "", below: true };
+    return this.#choose("sockets", region);
   }
 
   /** The child for the next link. */
   childForLink(): string {
-    return this.#choose("links", "", this.#most.links);
+    return this.#choose("links", "").object;
   }
 
   /** Tells this object's parent when it is full, and again when an eighth is free. */
@@ -85,21 +95,21 @@ export class Room {
   }
 
   /**
-   * One of that region with room, else a new one if there may be more than `most` not yet, else any with
-   * room, else (for it to pass on) any.
+   * One of that region with room, else a new one if there may be more, else any with room, else any, for it to
+   * pass on.
    */
-  #choose(load: Load, region: string, most: number): string {
+  #choose(load: Load, region: string): Place {
     const roomy = [...this.#children].filter(([, child]) => !child.full[load]);
     const near = roomy.find(([, child]) => child.region === region || region === "");
-    if (near) return near[0];
-    if (this.#children.size < most) {
-      const name = this.#free();
-      this.add(name, region);
-      return name;
+    if (near) return { object: near[0], below: false };
+    if (this.#children.size < this.#most.links) {
+      const object = this.#free();
+      this.add(object, region);
+      return { object, below: false };
     }
     const anyone = Math.floor(this.#world.random() * this.#children.size);
     const [any = [...this.#children][anyone]] = roomy;
-    return any?.[0] ?? this.#free();
+    return { object: any?.[0] ?? this.#free(), below: roomy.length === 0 };
   }
 
   #free(): string {

@@ -98,7 +98,10 @@ export class Peers {
    * @param platform opens ways to objects, which are as deep as the event in which they are first used
    * @param beginAnew has an event come soon that is not deep; says whether one will
    */
-  constructor({ open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">, beginAnew: () => Promise<boolean>) {
+  constructor(
+    { open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">,
+    beginAnew: () => Promise<boolean>,
+  ) {
     this.#open = open;
     this.#now = now;
     this.#sleep = sleep;
@@ -211,7 +214,8 @@ export class Peers {
     const now = this.#now();
     const known = this.#ways.get(object);
     if (!known && depth > DEEPEST_FRESH) return undefined;
-    const isTrusted = kind !== "forward" || depth > DEEPEST_FRESH || now <= (known?.answered ?? 0) + TRUSTED_FOR;
+    const isTrusted =
+      kind !== "forward" || depth > DEEPEST_FRESH || now <= (known?.answered ?? 0) + TRUSTED_FOR;
     const isBest = known !== undefined && known.depth <= depth;
     const kept = isBest && isTrusted ? known : { way: this.#open(object), depth, answered: now };
     this.#ways.delete(object);

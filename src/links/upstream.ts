@@ -219,7 +219,10 @@ export class Upstream {
       // Dropped meanwhile: whoever still waits asks anew.
       if (!isOpen()) return;
       if (!link.linked) this.#drop(link);
-      const why = cause instanceof StorageFull ? "this server's storage is full" : "the channel's object does not answer";
+      const why =
+        cause instanceof StorageFull
+          ? "this server's storage is full"
+          : "the channel's object does not answer";
       throw new Unreachable(why, { cause });
     } finally {
       link.asking = undefined;

@@ -33,6 +33,8 @@ export interface World {
   /** From 0 to less than 1. */
   random(): number;
   sleep(milliseconds: number): Promise<void>;
+  /** Resolves when `work` has, or a time has passed; nothing waits for that time any more then. */
+  within(milliseconds: number, work: Promise<void>): Promise<void>;
   /** Resolves when the event loop has turned: after events that wait already, before any that do not. */
   turn(): Promise<void>;
   after(milliseconds: number, act: () => void): void;

@@ -50,8 +50,8 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
   override fetch(request: Request): Response {
-    const { region, full, grants, subprotocol } = parseUpgrade(request.headers);
-    const elsewhere = this.#broker.placeFor(region, full);
+    const { region, full, below, grants, subprotocol } = parseUpgrade(request.headers);
+    const elsewhere = this.#broker.placeFor(region, full, below);
     if (elsewhere !== undefined) return formatElsewhere(elsewhere);
     const { 0: client, 1: server } = new WebSocketPair();
     this.#broker.opened(server, region, grants);

@@ -27,20 +27,21 @@ export async function placeConnection(
   grants: Grants | undefined,
 ): Promise<Response> {
   const region = regionOf(request);
-  const upgrade = { region, full: "", grants, subprotocol: subprotocolOf(request) };
+  const upgrade = { region, full: "", below: false, grants, subprotocol: subprotocolOf(request) };
   let object = recall(channel);
   for (let asked = 0; asked < MOST_ASKED; asked++) {
     const answer = await ask(env, object, upgrade);
     const elsewhere = parseElsewhere(answer);
     if (elsewhere === undefined) return answer;
-    if (elsewhere === "") {
+    upgrade.below = elsewhere.below;
+    if (elsewhere.object === "") {
       upgrade.full = object;
-      object = channel;
+      object = parentOf(object) ?? channel;
       remembered.delete(channel);
     } else {
       upgrade.full = "";
-      object = elsewhere;
-      remember(channel, elsewhere);
+      object = elsewhere.object;
+      remember(channel, object);
     }
   }
   throw new Denial(503, "Every object of this channel is full; try again.");

@@ -4,13 +4,16 @@
  * percent-encoded.
  */
 import { type Grants, isGrants } from "../auth/grants.ts";
+import type { Place } from "../broker/room.ts";
 
 /** A connection for an object to take. */
 export interface Upgrade {
   /** Where it comes from, as a location hint; "" if that is not known. */
   region: string;
-  /** To a root: the child that turned out to be full; else "". */
+  /** The child of the object that turned out to be full; "" if none did. */
   full: string;
+  /** Whether an object without room is to place it below itself. */
+  below: boolean;
   /** What its token grants; undefined on a server without tokens. */
   grants: Grants | undefined;
   /** The WebSocket subprotocol that is chosen, if any is. */
@@ -19,14 +22,17 @@ export interface Upgrade {
 
 const REGION = "Fanout-Region";
 const FULL = "Fanout-Full";
+/** There if the answer is yes. */
+const BELOW = "Fanout-Below";
 /** As JSON. */
 const GRANTS = "Fanout-Grants";
 const SUBPROTOCOL = "Sec-WebSocket-Protocol";
-/** From an object without room: the child to go to, or empty from a child, whose root is to be asked. */
+/** From an object without room: the child to go to, or empty from a child, whose parent is to be asked. */
 const PLACE = "Fanout-Place";
 
-export function formatUpgrade({ region, full, grants, subprotocol }: Upgrade): Headers {
+export function formatUpgrade({ region, full, below, grants, subprotocol }: Upgrade): Headers {
   const headers = new Headers({ Upgrade: "websocket", [REGION]: region, [FULL]: encodeURIComponent(full) });
+  if (below) headers.set(BELOW, "yes");
   if (grants) headers.set(GRANTS, encodeURIComponent(JSON.stringify(grants)));
   if (subprotocol !== undefined) headers.set(SUBPROTOCOL, subprotocol);
   return headers;
@@ -37,6 +43,7 @@ export function parseUpgrade(headers: Headers): Upgrade {
   return {
     region: headers.get(REGION) ?? "",
     full: decodeURIComponent(headers.get(FULL) ?? ""),
+    below: headers.has(BELOW),
     grants: parseGrants(headers.get(GRANTS)),
     subprotocol: headers.get(SUBPROTOCOL) ?? undefined,
   };
@@ -50,14 +57,16 @@ function parseGrants(header: string | null): Grants | undefined {
 }
 
 /** The answer to an upgrade that is to go to another object. */
-export function formatElsewhere(place: string): Response {
-  return new Response(null, { status: 503, headers: { [PLACE]: encodeURIComponent(place) } });
+export function formatElsewhere({ object, below }: Place): Response {
+  const headers = new Headers({ [PLACE]: encodeURIComponent(object) });
+  if (below) headers.set(BELOW, "yes");
+  return new Response(null, { status: 503, headers });
 }
 
-/** The object that an answer names, or "" for the root; undefined if the connection has been taken. */
-export function parseElsewhere({ headers }: Response): string | undefined {
-  const place = headers.get(PLACE);
-  return place === null ? undefined : decodeURIComponent(place);
+/** The place that an answer names; undefined if the connection has been taken. */
+export function parseElsewhere({ headers }: Response): Place | undefined {
+  const object = headers.get(PLACE);
+  return object === null ? undefined : { object: decodeURIComponent(object), below: headers.has(BELOW) };
 }
 
 /** The answer to an upgrade that has been taken, with the client's end of the socket. */

@@ -37,6 +37,11 @@ export function platformOf(context: DurableObjectState, env: Env, alarmTime: num
     now: Date.now,
     random: Math.random,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    within: (milliseconds, work) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(resolve, milliseconds);
+        work.then(resolve, reject).finally(() => clearTimeout(timer));
+      }),
     // A timer of 0 ms takes more than 1 ms in the runtime. With nothing to write, this takes one turn;
     // with something, nothing could leave this object before it is written anyway.
     turn: () => context.storage.sync(),

@@ -10,7 +10,7 @@ export const COSTS: Costs = {
   "connecting to a channel that nobody uses": {
     rows: { counted: 1, downstream: 1, upstream: 1 },
     requests: { link: 1, upgrade: 1 },
-    seconds: 3,
+    seconds: 2,
   },
   "connecting to a channel in use": { rows: {}, requests: { upgrade: 1 }, seconds: 1 },
   "leaving it to others": { rows: {}, requests: {}, seconds: 1 },

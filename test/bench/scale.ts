@@ -47,6 +47,8 @@ export interface Arithmetic {
   billed: number;
   /** Seconds from the announcement to its last listener. */
   last: number;
+  /** The same if only six calls of an object are under way at one time. */
+  lastBySix: number;
   /** Dollars for 30 days. */
   month: number;
   /** Dollars for the messages alone, where each delivery is billed. */
@@ -64,7 +66,7 @@ export const RATES: Rates = {
   hosted: 2.5,
 };
 
-const SIZES = { socketsPerObject: 10_000, linksPerObject: 1_000 };
+const SIZES = { socketsPerObject: 10_000, linksPerObject: 100 };
 
 export const SERVICES: Service[] = [
   { title: "1 channel, 1 million listeners", channels: 1, listeners: 1e6, announcements: 1, ...SIZES },
@@ -86,9 +88,11 @@ export function arithmetic(service: Service, rates: Rates): Arithmetic {
   const objectsEach = Math.ceil(listeners / socketsPerObject);
   const objects = objectsEach * channels;
   const calls = objectsEach - 1;
-  const depth = calls > 0 ? 1 : 0;
+  const children = levels(objectsEach, linksPerObject);
   const billed = calls + 1 / 20;
-  const last = depth * rates.hop + calls * rates.link + Math.min(listeners, socketsPerObject) * rates.send;
+  const sent = Math.min(listeners, socketsPerObject) * rates.send;
+  const last = sent + sum(children.map((each) => rates.hop + each * rates.link));
+  const lastBySix = sent + sum(children.map((each) => Math.ceil(each / 6) * rates.hop + each * rates.link));
   // An object is in memory all the time at one announcement or more each `settle` seconds.
   const busy = Math.min(1, (announcements / channels) * (rates.settle + last));
   const month =
@@ -96,7 +100,22 @@ export function arithmetic(service: Service, rates: Rates): Arithmetic {
     ((objects * busy * MONTH * rates.memory) / 1e6) * rates.duration;
   const hosted = ((announcements * MONTH * (listeners + 1)) / 1e6) * rates.hosted;
   const depthOfAll = objects > 1 ? Math.ceil(Math.log(objects) / Math.log(linksPerObject)) : 0;
-  return { objects, depth, depthOfAll, calls, billed, last, month, hosted };
+  return { objects, depth: children.length, depthOfAll, calls, billed, last, lastBySix, month, hosted };
+}
+
+/** How many children each object has, level by level, of so many objects that have `most` at most. */
+function levels(objects: number, most: number): number[] {
+  const children: number[] = [];
+  let above = 1;
+  for (let left = objects - 1; left > 0; left -= above) {
+    children.push(Math.min(most, Math.ceil(left / above)));
+    above = Math.min(left, above * most);
+  }
+  return children;
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((all, each) => all + each, 0);
 }
 
 /** The table of what services take and cost, in Markdown. */
@@ -114,6 +133,7 @@ export function table(services: Service[], rates: Rates): string {
     row("calls between objects, an announcement", ({ result }) => whole(result.calls)),
     row("requests billed, an announcement", ({ result }) => result.billed.toFixed(2)),
     row("to the last listener", ({ result }) => `${(result.last * 1000).toFixed(0)} ms`),
+    row("if six calls at a time are under way", ({ result }) => `${(result.lastBySix * 1000).toFixed(0)} ms`),
     row("30 days", ({ result }) => dollars(result.month)),
     row("30 days where each delivery is billed", ({ result }) => dollars(result.hosted)),
   ].join("\n");

@@ -199,7 +199,9 @@ export class SimulatedClient {
     // The answer to a claim may come late; a connection is greeted without it after a while.
     if (reason.startsWith("the service has as many")) return;
     if (!this.#unconcerned || !this.#surroundings.isUnconcerned(this, [])) return;
-    throw new Breach(`${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`);
+    throw new Breach(
+      `${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`,
+    );
   }
 
   /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */

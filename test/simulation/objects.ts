@@ -204,6 +204,8 @@ export class Objects {
       after,
       turn: () => new Promise((resolve) => after(0, () => leave(life, resolve))),
       sleep: (milliseconds) => new Promise((resolve) => after(milliseconds, resolve)),
+      within: (milliseconds, work) =>
+        Promise.race([work, new Promise<void>((resolve) => after(milliseconds, resolve))]),
       keep: (work) => {
         life.work += 1;
         const ended = () => {

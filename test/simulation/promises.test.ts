@@ -172,7 +172,9 @@ test("where little may wait, who is behind is cut off, and misses nothing in sil
   await tryOut(1_500, fc.record(kinds));
 });
 
-test("when storage takes no more rows, messages flow on, and nobody misses any in silence", { timeout }, async () => {
+test("when storage takes no more rows, messages flow on, and nobody misses any in silence", {
+  timeout,
+}, async () => {
   await tryOut(1_500, fc.record({ ...constants(calm), withFullStorage: fc.constant(true) }));
 });
 

@@ -8,6 +8,7 @@
  */
 import { TokenError, type Verify } from "../../src/auth/verify.ts";
 import { readLimits } from "../../src/broker/limits.ts";
+import { parentOf } from "../../src/links/names.ts";
 import { type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
 import type { Action } from "./network.ts";
 import { isBusy, Objects } from "./objects.ts";
@@ -199,11 +200,13 @@ export class Simulation implements Surroundings {
   /** The object of a channel's tree in which there is room, as the Worker finds it. */
   #place(root: string): string {
     let full = "";
+    let below = false;
     for (let object = root; ; ) {
-      const place = this.objects.wake(object).placeFor("", full);
+      const place = this.objects.wake(object).placeFor("", full, below);
       if (place === undefined) return object;
-      full = place === "" ? object : "";
-      object = place === "" ? root : place;
+      full = place.object === "" ? object : "";
+      object = place.object === "" ? (parentOf(object) ?? root) : place.object;
+      below = place.below;
     }
   }
 

@@ -1,7 +1,7 @@
 /** What each limit may be set to. */
 export const ranges = [
   { name: "SOCKETS_PER_OBJECT", least: 1, most: 32_768 },
-  { name: "LINKS_PER_OBJECT", least: 1, most: 10_000 },
+  { name: "LINKS_PER_OBJECT", least: 1, most: 1_000 },
   { name: "MAX_LINE_BYTES", least: 300, most: 1_000_000 },
   { name: "MAX_CHANNELS_PER_CONNECTION", least: 2, most: 4_000 },
   { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },

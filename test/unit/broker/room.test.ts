@@ -25,54 +25,56 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
   const held = { sockets: 0, links: 0 };
   const limits = { ...readLimits({}), socketsPerObject: sockets, linksPerObject: links };
   const room = new Room({ ...world, random: () => random }, limits, (load) => held[load]);
-  return { room, held, told };
+  /** The object that a connection is sent to; undefined for this one. */
+  const place = (region: string, full = "") => room.placeFor(region, full, false)?.object;
+  return { room, held, told, place };
 }
 
 test("an object takes connections until it is full, and links are counted apart", () => {
-  const { room, held } = roomOf();
+  const { room, held, place } = roomOf();
   for (const sockets of [0, 7]) {
     Object.assign(held, { sockets, links: 2 });
-    expect(room.placeFor("weur", "")).toBeUndefined();
+    expect(place("weur")).toBeUndefined();
   }
   Object.assign(held, { sockets: 8, links: 1 });
-  expect(room.placeFor("weur", "")).toBe("news!1");
+  expect(place("weur")).toBe("news!1");
   expect([room.isFull("sockets"), room.isFull("links")]).toEqual([true, false]);
 });
 
 test("a child that is full sends back to its parent, which takes its word", () => {
   const child = roomOf({ name: "news!1", sockets: 1 });
-  expect(child.room.placeFor("", "")).toBeUndefined();
+  expect(child.place("")).toBeUndefined();
   child.held.sockets = 1;
-  expect(child.room.placeFor("", "")).toBe("");
-  const { room, held } = roomOf();
+  expect(child.place("")).toBe("");
+  const { room, held, place } = roomOf();
   held.sockets = 8;
-  expect(room.placeFor("", "")).toBe("news!1");
-  expect(room.placeFor("", "news!1")).toBe("news!2");
-  expect(room.placeFor("", "")).toBe("news!2");
+  expect(place("")).toBe("news!1");
+  expect(place("", "news!1")).toBe("news!2");
+  expect(place("")).toBe("news!2");
   room.note({ child: "news!1", load: "sockets", full: false });
-  expect(room.placeFor("", "")).toBe("news!1");
+  expect(place("")).toBe("news!1");
 });
 
 test("connections of one region share children, until those are full", () => {
-  const { room, held } = roomOf();
+  const { held, place } = roomOf({ links: 4 });
   held.sockets = 8;
-  const places = ["weur", "apac", "weur", "apac", "enam"].map((region) => room.placeFor(region, ""));
+  const places = ["weur", "apac", "weur", "apac", "enam"].map((region) => place(region));
   expect(places).toEqual(["news!1", "news!2", "news!1", "news!2", "news!3"]);
-  expect(room.placeFor("apac", "news!2")).toBe("news!4");
+  expect(place("apac", "news!2")).toBe("news!4");
   // Where nobody knows where a connection comes from, any child with room is near.
-  expect(room.placeFor("", "")).toBe("news!1");
+  expect(place("")).toBe("news!1");
 });
 
 test("the number of a child that has gone is free again, and so is its region", () => {
-  const { room, held } = roomOf();
+  const { room, held, place } = roomOf();
   held.sockets = 8;
-  for (const region of ["weur", "apac"]) room.placeFor(region, "");
+  for (const region of ["weur", "apac"]) place(region);
   room.remove("news!1");
-  expect(room.placeFor("apac", "")).toBe("news!2");
-  expect(room.placeFor("weur", "")).toBe("news!1");
+  expect(place("apac")).toBe("news!2");
+  expect(place("weur")).toBe("news!1");
   // Whoever is known keeps the region that it is known for.
   room.add("news!1", "enam");
-  expect(room.placeFor("weur", "")).toBe("news!1");
+  expect(place("weur")).toBe("news!1");
 });
 
 test("there are no more children for links than links, and when all are full any passes it on", () => {
@@ -87,6 +89,20 @@ test("there are no more children for links than links, and when all are full any
   // What is full of links may have room for connections.
   room.note({ child: "news!1", load: "sockets", full: true });
   expect(room.childForLink()).toBe("news!1");
+});
+
+test("when all children that there may be are full, one of them places connections below itself", () => {
+  const { room, held } = roomOf({ links: 2, random: 0.6 });
+  held.sockets = 8;
+  expect(room.placeFor("", "", false)).toEqual({ object: "news!1", below: false });
+  expect(room.placeFor("", "news!1", false)).toEqual({ object: "news!2", below: false });
+  expect(room.placeFor("", "news!2", false)).toEqual({ object: "news!2", below: true });
+  const child = roomOf({ name: "news!2", sockets: 1, links: 2 });
+  expect(child.room.placeFor("", "", true)).toBeUndefined();
+  child.held.sockets = 1;
+  expect(child.room.placeFor("", "", true)).toEqual({ object: "news!2!1", below: false });
+  // Whoever comes there directly may find room nearer to the root.
+  expect(child.room.placeFor("", "", false)).toEqual({ object: "", below: true });
 });
 
 test("a child says when it is full, once, and again when an eighth is free", () => {

@@ -30,6 +30,7 @@ export function stillWorld(
     random: () => 0,
     turn: () => Promise.resolve(),
     sleep: () => Promise.resolve(),
+    within: (_, work) => work,
     after: () => {},
     keep: () => {},
     alarm: (time) => {
