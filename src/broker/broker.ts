@@ -83,7 +83,7 @@ export class Broker implements Answering {
       passed: () => this.#passed(),
       settle: () => this.#settle(),
     });
-    const connections = new Connections(sockets, maxBufferedBytes, due);
+    const connections = new Connections(sockets, maxBufferedBytes, world.now, due);
     this.#connections = connections;
     const counters = new Counters(world, connections);
     this.#alarm = new Alarm(world, firstExpiry(connections));
@@ -259,7 +259,8 @@ export class Broker implements Answering {
   // --- what parts tell of each other
 
   #count(load: Load): number {
-    if (load === "sockets") return this.#connections.size;
+    if (load === "sockets")
+      return this.#connections.isCrowded ? Number.POSITIVE_INFINITY : this.#connections.size;
     return [...this.#downstream.objects].filter((object) => !this.#room.isChild(object)).length;
   }
 

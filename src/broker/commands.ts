@@ -88,6 +88,11 @@ export class Commands implements Carrier {
       if (channels.size >= most) {
         throw new CommandError(`cannot subscribe: a connection has at most ${most} channels`);
       }
+      if (this.#parts.connections.isFull) {
+        throw new CommandError(
+          "cannot subscribe: too many subscriptions are held here; connect again, for others",
+        );
+      }
       if (!fits([...channels, channel], grants)) {
         throw new CommandError(
           "cannot subscribe: the names of this connection's channels are too long together",

@@ -15,6 +15,9 @@ interface Queue {
   buffered: number;
 }
 
+/** Characters that may wait for all other channels' objects together. */
+const MOST_BUFFERED = 8_000_000;
+
 /** More announcements wait for one channel's object than this object will hold. */
 export class QueueFull extends Error {}
 
@@ -27,6 +30,8 @@ export class Forwarding {
   readonly #maxBuffered: number;
   /** Of the channels to which something is on its way. */
   readonly #queues = new Map<string, Queue>();
+  /** Characters of what waits or is under way, to whichever channel. */
+  #buffered = 0;
   #newest = 0;
 
   /** @param maxBuffered characters that may wait for one channel's object */
@@ -46,7 +51,11 @@ export class Forwarding {
     if (queue.buffered > 0 && queue.buffered + lines.length > this.#maxBuffered) {
       return Promise.reject(new QueueFull("too many announcements are waiting for it"));
     }
+    if (this.#buffered > 0 && this.#buffered + lines.length > MOST_BUFFERED) {
+      return Promise.reject(new QueueFull("too many announcements are waiting for other channels"));
+    }
     queue.buffered += lines.length;
+    this.#buffered += lines.length;
     return new Promise((resolve, reject) => queue.waiting.push({ lines, count, resolve, reject }));
   }
 
@@ -74,6 +83,7 @@ export class Forwarding {
         for (const part of batch) part.reject(cause);
       }
       queue.buffered -= lines.length;
+      this.#buffered -= lines.length;
     }
     this.#queues.delete(channel);
   }

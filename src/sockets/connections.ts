@@ -7,6 +7,12 @@ import { Outbox } from "./outbox.ts";
 import { type Bucket, newBucket } from "./rate.ts";
 import type { Socket, Sockets } from "./socket.ts";
 
+/** Bytes that all subscriptions of an object together may take: a quarter of its 128 MB. */
+const MOST_SUBSCRIBED = 32_000_000;
+/** Bytes that a subscription takes besides its name in the attachment, and the first one to a channel besides that. */
+const SUBSCRIPTION = 100;
+const FIRST_SUBSCRIPTION = 400;
+
 export interface Connection {
   readonly socket: Socket;
   readonly channels: Set<string>;
@@ -30,6 +36,7 @@ export interface Connection {
  */
 export class Connections {
   readonly #sockets: Sockets;
+  readonly #now: () => number;
   readonly #onGathered: () => void;
   readonly #maxBuffered: number;
   readonly #bySocket = new Map<Socket, Connection>();
@@ -40,6 +47,8 @@ export class Connections {
   /** What is kept for this object with one of its sockets. */
   #kept: { value: unknown; by: Connection } | undefined;
   #subscriptions = 0;
+  /** Bytes that they take. */
+  #subscribed = 0;
   #gathered = 0;
 
   /**
@@ -47,8 +56,9 @@ export class Connections {
    * @param maxBuffered bytes that may wait for one client before it counts as too slow
    * @param onGathered called when something has been gathered, so that a flush is due
    */
-  constructor(sockets: Sockets, maxBuffered: number, onGathered: () => void) {
+  constructor(sockets: Sockets, maxBuffered: number, now: () => number, onGathered: () => void) {
     this.#sockets = sockets;
+    this.#now = now;
     this.#maxBuffered = maxBuffered;
     this.#onGathered = onGathered;
     for (const socket of sockets.getWebSockets()) {
@@ -72,6 +82,16 @@ export class Connections {
 
   get subscriptions(): number {
     return this.#subscriptions;
+  }
+
+  /** Whether one more subscription is one too many for this object's memory. */
+  get isFull(): boolean {
+    return this.#subscribed > MOST_SUBSCRIBED;
+  }
+
+  /** Whether that is near, so that new connections had better go elsewhere. */
+  get isCrowded(): boolean {
+    return this.#subscribed > MOST_SUBSCRIBED * 0.75;
   }
 
   /** The channels that have subscribers here. */
@@ -247,7 +267,7 @@ export class Connections {
       grants,
       channels: new Set<string>(),
       gathered: "",
-      outbox: new Outbox(socket),
+      outbox: new Outbox(socket, this.#now),
       lines: newBucket(),
       excess: newBucket(),
       admitted: false,
@@ -258,18 +278,20 @@ export class Connections {
   }
 
   #index(connection: Connection, channel: string): void {
+    const subscribers = this.#byChannel.get(channel) ?? new Set();
+    if (subscribers.size === 0) this.#byChannel.set(channel, subscribers);
+    this.#subscribed += memoryOf(channel, subscribers.size);
     connection.channels.add(channel);
     this.#subscriptions += 1;
-    const subscribers = this.#byChannel.get(channel);
-    if (subscribers) subscribers.add(connection);
-    else this.#byChannel.set(channel, new Set([connection]));
+    subscribers.add(connection);
   }
 
   #unindex(connection: Connection, channel: string): void {
+    const subscribers = this.#byChannel.get(channel);
     connection.channels.delete(channel);
     this.#subscriptions -= 1;
-    const subscribers = this.#byChannel.get(channel);
     subscribers?.delete(connection);
+    this.#subscribed -= memoryOf(channel, subscribers?.size ?? 0);
     if (subscribers?.size === 0) this.#byChannel.delete(channel);
   }
 
@@ -279,4 +301,9 @@ export class Connections {
     if (this.#kept?.by === connection) attachment.kept = this.#kept.value;
     socket.serializeAttachment(attachment);
   }
+}
+
+/** Bytes that one more subscription to a channel takes, where there are so many. */
+function memoryOf(channel: string, others: number): number {
+  return SUBSCRIPTION + channel.length + (others === 0 ? FIRST_SUBSCRIPTION + channel.length : 0);
 }

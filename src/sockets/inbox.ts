@@ -1,4 +1,5 @@
 /** What clients send: frames, lines, and commands, those of one connection strictly one after another. */
+import { assert } from "../assert.ts";
 import { POLICY, TOO_BIG } from "../protocol/close-codes.ts";
 import { type ClientLine, type Command, invalid, parseCommand } from "../protocol/commands.ts";
 import { countLines, type Frame, isTooBig, linesOf, sizeOf } from "../protocol/frames.ts";
@@ -27,6 +28,12 @@ export interface Carrier {
   /** Closes a connection that broke a limit, with a WebSocket close code. */
   close(connection: Connection, code: number, reason: string): void;
 }
+
+/** Bytes that may wait of all connections of an object together: an eighth of its 128 MB. */
+const MOST_WAITING = 16_000_000;
+
+/** Bytes that a frame takes that waits, besides its own. */
+const WAITING_OVERHEAD = 100;
 
 export interface InboxLimits {
   /** Longest line, in bytes, its end not counted. */
@@ -64,6 +71,8 @@ export class Inbox {
   readonly #now: () => number;
   /** Of the connections whose commands are being carried out. */
   readonly #queues = new Map<Connection, Queue>();
+  /** Bytes that wait of all connections. */
+  #waiting = 0;
 
   constructor(carrier: Carrier, limits: InboxLimits, now: () => number) {
     this.#carrier = carrier;
@@ -82,12 +91,35 @@ export class Inbox {
     if (allowed === undefined) return undefined;
     const queue = this.#queues.get(connection);
     if (!queue) return this.#run(connection, undefined, [{ frame, allowed, size: 0 }]);
-    const size = sizeOf(frame);
-    queue.size += size;
-    if (queue.size > this.#limits.maxBufferedBytes) {
-      this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out");
-    } else queue.frames.push({ frame, allowed, size });
+    const size = sizeOf(frame) + WAITING_OVERHEAD;
+    if (queue.size + size > this.#limits.maxBufferedBytes) this.#closeForWaiting(connection);
+    else {
+      queue.frames.push({ frame, allowed, size });
+      queue.size += size;
+      this.#waiting += size;
+    }
+    while (this.#waiting > MOST_WAITING) this.#closeForWaiting(this.#longest());
     return undefined;
+  }
+
+  /** The connection of which most waits. */
+  #longest(): Connection {
+    const [first, ...others] = this.#queues;
+    assert(first !== undefined, "what waits does so in a queue");
+    return others.reduce((longest, other) => (other[1].size > longest[1].size ? other : longest), first)[0];
+  }
+
+  #closeForWaiting(connection: Connection): void {
+    this.#drop(this.#queues.get(connection));
+    this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out");
+  }
+
+  /** Forgets what waits in a queue. */
+  #drop(queue: Queue | undefined): void {
+    if (!queue) return;
+    this.#waiting -= queue.size;
+    queue.frames = [];
+    queue.size = 0;
   }
 
   /** How many lines of a frame are to be carried out; undefined if the connection had to be closed. */
@@ -125,6 +157,7 @@ export class Inbox {
         }
       }
     } finally {
+      this.#drop(queue);
       this.#queues.delete(connection);
     }
   }
@@ -162,6 +195,7 @@ export class Inbox {
       const waiting = queue.frames.shift();
       if (!waiting) return undefined;
       queue.size -= waiting.size;
+      this.#waiting -= waiting.size;
       queue.lines = linesOf(waiting.frame);
       queue.allowed = waiting.allowed;
       queue.next = 0;

@@ -4,15 +4,26 @@ import type { Socket } from "./socket.ts";
 /** Memory that the runtime takes for a frame that waits, besides its bytes; measured with 1.20261117. */
 const FRAME_OVERHEAD = 1_300;
 
+/**
+ * Bytes a second that a client is taken to read, where nobody tells how much waits for it: four megabytes, which is
+ * what may wait by default, in ten seconds.
+ */
+const READ = 400_000;
+
 export class Outbox {
   readonly #socket: Socket;
+  readonly #now: () => number;
   /** What has been sent since nothing was waiting. */
   #frames = 0;
   #characters = 0;
   #taken = false;
 
-  constructor(socket: Socket) {
+  /** Bytes that were reckoned to wait at a time, in milliseconds since 1970, where nobody tells. */
+  #reckoned = { bytes: 0, at: 0 };
+
+  constructor(socket: Socket, now: () => number) {
     this.#socket = socket;
+    this.#now = now;
   }
 
   send(frames: string[]): void {
@@ -21,6 +32,7 @@ export class Outbox {
         this.#socket.send(frame);
         this.#frames += 1;
         this.#characters += frame.length;
+        this.#reckoned.bytes += frame.length;
       }
     } catch {
       // The socket has been closed from the other side; its close event removes it.
@@ -32,11 +44,19 @@ export class Outbox {
    * long as all that were sent since nothing was waiting.
    */
   get weight(): number {
-    const waiting = this.#socket.bufferedAmount;
+    const waiting = this.#socket.bufferedAmount ?? this.#reckon();
     this.#taken ||= this.#hasTakenSome(waiting);
     if (waiting === 0) this.#frames = this.#characters = 0;
     if (this.#frames === 0) return waiting;
     return waiting + FRAME_OVERHEAD * this.#frames * Math.min(1, waiting / this.#characters);
+  }
+
+  /** Bytes that wait if the client reads at the least that is expected of one. */
+  #reckon(): number {
+    const now = this.#now();
+    const read = (Math.max(0, now - this.#reckoned.at) * READ) / 1_000;
+    this.#reckoned = { bytes: Math.max(0, this.#reckoned.bytes - read), at: now };
+    return this.#reckoned.bytes;
   }
 
   /** Whether the client has ever taken anything, as far as is known. */
@@ -44,7 +64,7 @@ export class Outbox {
     return this.#taken || this.#hasTakenSome(this.#socket.bufferedAmount);
   }
 
-  #hasTakenSome(waiting: number): boolean {
-    return this.#characters > 0 && !(waiting >= this.#characters);
+  #hasTakenSome(waiting: number | undefined): boolean {
+    return this.#characters > 0 && (waiting === undefined || waiting < this.#characters);
   }
 }

@@ -1,8 +1,8 @@
 /** What is used of the runtime's WebSockets. */
 
 export interface Socket {
-  /** Bytes sent that the client has not taken yet. */
-  readonly bufferedAmount: number;
+  /** Bytes sent that the client has not taken yet; not every runtime tells. */
+  readonly bufferedAmount: number | undefined;
   send(text: string): void;
   close(code: number, reason: string): void;
   /** Keeps something that outlives hibernation, of at most 16,384 bytes. */

@@ -191,6 +191,7 @@ describe("channels of one connection", () => {
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
       maxBufferedBytes,
+      () => 0,
       () => {},
     );
     const { 1: socket } = new WebSocketPair();
@@ -216,8 +217,8 @@ describe("channels of one connection", () => {
 });
 
 describe("what may wait", () => {
-  // A waiting frame counts for one more than its length, so that empty ones count too.
-  const frame = "x".repeat(maxLineBytes - 1);
+  // A waiting frame counts for more than its length, so that empty ones count too.
+  const frame = "x".repeat(maxLineBytes - 101);
   const frames = maxBufferedBytes / maxLineBytes;
 
   test("of one connection's commands is limited", async () => {

@@ -234,6 +234,7 @@ describe("a token as long as may be", () => {
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
       1_000,
+      () => 0,
       () => {},
     );
     const { 1: socket } = new WebSocketPair();

@@ -12,14 +12,14 @@ interface Call {
 }
 
 /** Announcements of the object `home`, in calls that the test answers. */
-function forwarding() {
+function forwarding(maxBuffered = 20) {
   const calls: Call[] = [];
   const outcomes: Record<string, unknown> = {};
   const world = stillWorld("home", new Map(), {
     forward: (channel, batch) =>
       new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
   });
-  const all = new Forwarding(world, 20);
+  const all = new Forwarding(world, maxBuffered);
   /** Notes the position, or what went wrong, under the text itself. */
   const announce = (lines: string, channel = "news") => {
     const note = (outcome: unknown) => {
@@ -133,4 +133,19 @@ test("the batches of ten thousand objects are told apart, and no more remembered
   expect(newerThan(0, 99)).toBe(100);
   expect(newerThan(10_000, 99)).toBeUndefined();
   expect(newerThan(0, 99)).toBeUndefined();
+});
+
+test("what waits for all channels together has a limit, and room again when something has arrived", async () => {
+  const { announce, next, outcomes } = forwarding(4_000_000);
+  const long = (letter: string) => `${letter.repeat(3_999_999)}\n`;
+  for (const [i, letter] of ["a", "b"].entries()) announce(long(letter), `channel${i}`);
+  announce("c\n", "channel2");
+  await settled();
+  expect(outcomes.c).toBeInstanceOf(QueueFull);
+  (await next()).answer({ last: 1 });
+  await settled();
+  announce("d\n", "channel2");
+  for (let i = 0; i < 2; i++) (await next()).answer({ last: 7 });
+  await settled();
+  expect(outcomes.d).toBe(7);
 });

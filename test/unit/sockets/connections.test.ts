@@ -44,6 +44,7 @@ function woken(...sockets: Kept[]) {
   const all = new Connections(
     { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
     MOST,
+    () => 0,
     () => {
       state.due += 1;
     },
@@ -168,4 +169,27 @@ test("who has closed already can be closed, and is told nothing more", () => {
     size: 0,
     gathered: 0,
   });
+});
+
+test("subscriptions have a budget, which names and the first one to a channel count for", () => {
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const connections = new Connections(
+    sockets,
+    MOST,
+    () => 0,
+    () => {},
+  );
+  const crowd = Array.from({ length: 200 }, () => connections.accept(new Kept(), undefined));
+  const subscribe = (from: number, to: number) => {
+    for (const connection of crowd.slice(from, to)) {
+      for (let i = 0; i < 256; i++)
+        connections.subscribe(connection, `${from}-${i}-${crowd.indexOf(connection)}`);
+    }
+  };
+  subscribe(0, 170);
+  expect([connections.isCrowded, connections.isFull]).toEqual([false, false]);
+  subscribe(170, 200);
+  expect([connections.isCrowded, connections.isFull]).toEqual([true, false]);
+  for (const connection of crowd) connections.remove(connection);
+  expect([connections.isCrowded, connections.subscriptions]).toEqual([false, 0]);
 });

@@ -20,7 +20,12 @@ const socket: Socket = {
  */
 function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => undefined) {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connection = new Connections(sockets, 1_000_000, () => {}).accept(socket, undefined);
+  const connection = new Connections(
+    sockets,
+    1_000_000,
+    () => 0,
+    () => {},
+  ).accept(socket, undefined);
   const said: string[] = [];
   const clock = { now: 1_000_000 };
   const carrier = {
@@ -116,18 +121,18 @@ test("what should not have happened is nothing that a client is told, and the ne
   expect(await done()).toEqual(["ping"]);
 });
 
-test("as much may wait as there is room for, each frame with one byte more than it has", async () => {
+test("as much may wait as there is room for, each frame with 101 bytes more than it has", async () => {
   let step = pending();
   const { receive, done } = inboxOf(() => step.promise);
   const line = (bytes: number) => `announce a ${"x".repeat(bytes - "announce a ".length)}`;
   void receive("ping");
-  for (let i = 0; i < 4; i++) void receive(line(249));
+  for (let i = 0; i < 4; i++) void receive(line(149));
   expect(await done()).toEqual(["ping"]);
   // What has been begun waits no more, and makes room.
   step.resolve();
   step = pending();
   expect(await done()).toEqual([expect.stringMatching(/^4: a!x/)]);
-  for (let i = 0; i < 4; i++) void receive(line(249));
+  for (let i = 0; i < 4; i++) void receive(line(149));
   expect(await done()).toEqual([]);
   void receive("");
   expect(await done()).toEqual(["closed 1008"]);
@@ -155,4 +160,35 @@ test("lines beyond those of a second are refused, and far more close the connect
   expect(await counted()).toEqual([50, 100]);
   void receive(lines(1));
   expect(await done()).toEqual(["closed 1008"]);
+});
+
+test("when too much waits of all connections together, the one of which most waits is closed", async () => {
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const connections = new Connections(
+    sockets,
+    1_000_000,
+    () => 0,
+    () => {},
+  );
+  const closed: unknown[] = [];
+  const carrier = {
+    carryOut: () => pending().promise,
+    tell: () => {},
+    close: (connection: unknown) => void closed.push(connection),
+  };
+  const inbox = new Inbox(carrier, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
+  const talk = (size: number) => {
+    const connection = connections.accept({ ...socket }, undefined);
+    for (const frame of ["ping", "x".repeat(size)]) void inbox.receive(connection, frame);
+    return connection;
+  };
+  const longest = talk(3_900_000);
+  const others = [3_000_000, 3_000_000, 3_000_000, 3_000_000].map(talk);
+  expect(closed).toEqual([]);
+  talk(1_000_000);
+  expect(closed).toEqual([longest]);
+  talk(2_900_000);
+  expect(closed).toEqual([longest]);
+  talk(2_000_000);
+  expect(closed).toEqual([longest, others[0]]);
 });

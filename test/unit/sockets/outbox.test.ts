@@ -35,7 +35,7 @@ class Stalled implements Socket {
 
 function stalled(): { socket: Stalled; outbox: Outbox } {
   const socket = new Stalled();
-  return { socket, outbox: new Outbox(socket) };
+  return { socket, outbox: new Outbox(socket, () => 0) };
 }
 
 test("frames that wait count for their bytes and for what each takes besides", () => {
@@ -80,4 +80,20 @@ test("a client that has taken anything is known to be there, however much waits 
   expect(outbox.weight).toBe(0);
   outbox.send(["waits"]);
   expect(outbox.hasTaken).toBe(true);
+});
+
+test("where nobody tells what waits, a client is taken to read 400,000 bytes a second", () => {
+  const clock = { now: 1_000_000 };
+  const socket = new Stalled();
+  Object.defineProperty(socket, "bufferedAmount", { value: undefined });
+  const outbox = new Outbox(socket, () => clock.now);
+  expect([outbox.weight, outbox.hasTaken]).toEqual([0, false]);
+  outbox.send(["x".repeat(1_000_000)]);
+  expect(outbox.weight).toBeGreaterThanOrEqual(1_000_000);
+  expect(outbox.hasTaken).toBe(true);
+  clock.now += 2_000;
+  expect(Math.round(outbox.weight)).toBeGreaterThanOrEqual(200_000);
+  expect(outbox.weight).toBeLessThan(202_000);
+  clock.now += 60_000;
+  expect(outbox.weight).toBe(0);
 });
