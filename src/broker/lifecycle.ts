@@ -58,7 +58,7 @@ export class Lifecycle {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "it failed";
-      this.close(connection, TRY_AGAIN, `${why}; connect again`);
+      this.close(connection, TRY_AGAIN, `the channel cannot be heard: ${why}; connect again`);
       return;
     }
     if (connection.closed) this.#router.leaveIfUnheard(channel);

@@ -214,19 +214,18 @@ export class Peers {
     const now = this.#now();
     const known = this.#ways.get(object);
     if (!known && depth > DEEPEST_FRESH) return undefined;
-    const isTrusted =
-      kind !== "forward" || depth > DEEPEST_FRESH || now <= (known?.answered ?? 0) + TRUSTED_FOR;
-    const isBest = known !== undefined && known.depth <= depth;
-    const kept = isBest && isTrusted ? known : { way: this.#open(object), depth, answered: now };
+    const isGood = known !== undefined && known.depth <= depth && this.#isTrusted(known, kind, depth);
+    const kept = isGood ? known : { way: this.#open(object), depth, answered: now };
     this.#ways.delete(object);
     this.#ways.set(object, kept);
-    if (this.#ways.size > MOST_WAYS) for (const [oldest] of this.#ways) return this.#forget(oldest, kept);
+    const [oldest] = this.#ways.keys();
+    if (this.#ways.size > MOST_WAYS && oldest !== undefined) this.#ways.delete(oldest);
     return kept;
   }
 
-  #forget(oldest: string, kept: Kept): Kept {
-    this.#ways.delete(oldest);
-    return kept;
+  /** Whether a way may be used again. An announcement is not repeated; where all is deep, it has no other way. */
+  #isTrusted({ answered }: Kept, kind: keyof Calls, depth: number): boolean {
+    return kind !== "forward" || depth > DEEPEST_FRESH || this.#now() <= answered + TRUSTED_FOR;
   }
 
   /**

@@ -31,6 +31,8 @@ export interface RuntimeOptions {
   around?: string;
   /** Compatibility flags that it needs, besides those of the Worker. */
   flags?: string[];
+  /** What V8 is told, as on its command line. */
+  v8Flags?: string[];
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -136,6 +138,7 @@ const config :Workerd.Config = (
     (name = "storage", disk = (path = ${JSON.stringify(join(folder, "storage"))}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  v8Flags = ${JSON.stringify(options.v8Flags ?? [])},
 );
 const fanout :Workerd.Worker = (
   modules = [
