@@ -33,6 +33,9 @@ export const RARITIES = [
   "a call made anew",
   "a deep call",
   "a row not taken",
+  "an update",
+  "a rollback",
+  "a call between versions",
 ] as const;
 
 export type Rarity = (typeof RARITIES)[number];
@@ -68,6 +71,8 @@ export class SimulatedSocket implements Socket {
   breach: unknown;
   /** Has what is sent leave when its object lets it. */
   leave = (act: () => void) => act();
+  /** What becomes of an attachment. */
+  kept = (attachment: unknown): unknown => structuredClone(attachment);
 
   constructor(client: SimulatedClient) {
     this.client = client;
@@ -93,7 +98,7 @@ export class SimulatedSocket implements Socket {
   }
 
   serializeAttachment(attachment: unknown): void {
-    this.#attachment = structuredClone(attachment);
+    this.#attachment = this.kept(attachment);
   }
 
   deserializeAttachment(): unknown {

@@ -1,6 +1,6 @@
 /** The objects of a simulated service: their lives, and the world that each lives in. */
 import type { Verify } from "../../src/auth/verify.ts";
-import { Broker } from "../../src/broker/broker.ts";
+import type { Broker } from "../../src/broker/broker.ts";
 import type { Limits } from "../../src/broker/limits.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import { parentOf } from "../../src/links/names.ts";
@@ -9,11 +9,13 @@ import type { Platform, Way } from "../../src/links/world.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { type Rarity, SimulatedSocket } from "./client.ts";
 import { type Action, Network } from "./network.ts";
-import { Depth } from "./rules.ts";
+import { Broken, Depth } from "./rules.ts";
 import { storeOf } from "./store.ts";
+import { BEFORE, errorFor, TODAY, type Version, widened } from "./versions.ts";
 
 /** One life of an object: from its waking to its crash or sleep. */
 interface Life {
+  version: Version;
   broker: Broker;
   /** Timers, calls and other work that keep it in memory. */
   work: number;
@@ -35,6 +37,8 @@ export class SimulatedObject {
   alarm: number | undefined;
   /** How often it has crashed: ways to it that were used before are spent. */
   crashes = 0;
+  /** What its last life was. */
+  version: Version | undefined;
   /** The epoch of its newest link to each object that it has been told of. */
   readonly linked = new Map<string, number>();
 
@@ -49,6 +53,17 @@ export function isBusy({ rows, alarm }: SimulatedObject): boolean {
   if (row === undefined) return false;
   const { busy, alarm: rest } = properties(row);
   return busy === true || (alarm !== undefined && alarm !== rest);
+}
+
+/** A call on its way from one object to another one. */
+interface Call<Kind extends keyof Calls> {
+  to: string;
+  /** How deep it is. */
+  hop: number;
+  /** How deep its caller says that it is. */
+  told: number | undefined;
+  kind: Kind;
+  ask: Calls[Kind]["ask"];
 }
 
 /** What is the same for all objects. */
@@ -67,6 +82,10 @@ export interface Rules {
   isDenied(): boolean;
   /** Whether storage takes another row. */
   takesRow(): boolean;
+  /** Whether each life of an object may be one of the version before. */
+  isMixed: boolean;
+  /** Whether all that is kept and said has properties that no version here knows. */
+  isWidened: boolean;
 }
 
 export class Objects {
@@ -136,12 +155,14 @@ export class Objects {
 
   #alive(object: SimulatedObject): Life {
     if (object.life) return object.life;
-    const { now, isDenied, limits, verify, isStrict } = this.#rules;
+    const { now, isDenied, limits, isStrict } = this.#rules;
+    const version = this.#versionOf(object);
     const life: Life = {
-      broker: Object.create(Broker.prototype),
+      version,
+      broker: Object.create(version.Broker.prototype),
       work: 0,
       over: false,
-      depth: new Depth(now, isDenied),
+      depth: new Depth(now, isDenied, version === TODAY),
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
       held: undefined,
@@ -152,12 +173,33 @@ export class Objects {
       acceptWebSocket: (socket: Socket) => {
         if (!(socket instanceof SimulatedSocket)) return;
         socket.leave = (act) => leave(life, act);
+        socket.kept = (attachment) => this.#onItsWay(attachment);
         object.sockets.push(socket);
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, verify);
+    // Limits that there are no more.
+    const all = { ...version.readLimits({}), ...limits };
+    life.broker = new version.Broker(this.#platformOf(object, life), sockets, all, this.#verifyFor(version));
     return life;
+  }
+
+  #versionOf(object: SimulatedObject): Version {
+    const version = this.#rules.isMixed && this.#rules.choose(2) === 1 ? BEFORE : TODAY;
+    if (object.version === BEFORE && version === TODAY) this.#rules.meet("an update");
+    if (object.version === TODAY && version === BEFORE) this.#rules.meet("a rollback");
+    object.version = version;
+    return version;
+  }
+
+  #verifyFor(version: Version): Verify | undefined {
+    const { verify } = this.#rules;
+    return verify && ((token) => verify(token).catch((error) => Promise.reject(errorFor(version, error))));
+  }
+
+  /** What is kept or said, as whoever reads it finds it. */
+  #onItsWay<T>(value: T): T {
+    return this.#rules.isWidened ? widened(value) : structuredClone(value);
   }
 
   /** Something has been written: what leaves the object from now on waits until that is durable. */
@@ -195,9 +237,11 @@ export class Objects {
       if (isTaken) this.#wrote(object, life);
       return isTaken;
     };
+    const store = storeOf(life.rows, takes);
+    const put = (key: string, value: unknown) => store.put(key, this.#onItsWay(value));
     return {
       name: object.name,
-      store: { ...storeOf(life.rows, takes), sync: durable },
+      store: { ...store, put, sync: durable },
       open: (name) => this.#open(object, life, name),
       now: () => this.#rules.now(),
       random: () => this.#rules.choose(64) / 64,
@@ -229,34 +273,45 @@ export class Objects {
     let depth: number | undefined;
     let { crashes } = this.of(to);
     return {
-      call: async (kind, ask, hop) => {
-        if (depth === undefined) life.depth.open(to);
-        if (depth === undefined) crashes = this.of(to).crashes;
-        else if (crashes !== this.of(to).crashes) throw new Error("the far object has crashed");
-        depth ??= life.depth.now;
-        if (hop > 5) this.#rules.meet("a deep call");
+      // An older version does not say the hop.
+      call: async (kind, ask, hop?: number) => {
         try {
-          life.depth.call(depth, hop);
-        } catch (broken) {
-          this.broken ??= broken;
+          if (depth === undefined) life.depth.open(to);
+          if (depth === undefined) crashes = this.of(to).crashes;
+          else if (crashes !== this.of(to).crashes) throw new Error("the far object has crashed");
+          depth ??= life.depth.now;
+          if (hop !== undefined && hop > 5) this.#rules.meet("a deep call");
+          this.#checkDepth(life, depth, hop);
+          return await this.#call(object, life, { to, told: hop, hop: depth + 1, kind, ask });
+        } catch (error) {
+          throw errorFor(life.version, error);
         }
-        return await this.#call(object, life, { to, hop, kind, ask });
       },
     };
+  }
+
+  #checkDepth({ depth }: Life, deep: number, told: number | undefined): void {
+    try {
+      depth.call(deep, told);
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error;
+      this.broken ??= error;
+    }
   }
 
   async #call<Kind extends keyof Calls>(
     from: SimulatedObject,
     life: Life,
-    { to, hop, kind, ask }: { to: string; hop: number; kind: Kind; ask: Calls[Kind]["ask"] },
+    call: Call<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
-    const asked = structuredClone(ask);
+    const { to, kind, ask } = call;
+    const asked = { ...call, ask: this.#onItsWay(ask) };
     const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
     await new Promise<void>((resolve) => leave(life, resolve));
     const answer = await this.network.call<Calls[Kind]["answer"]>(
       label,
       { from: from.name, to },
-      () => this.#answer(to, kind, asked, hop),
+      () => this.#answer(life.version, asked),
       () => life.over,
     );
     const { after } = properties(answer);
@@ -269,15 +324,15 @@ export class Objects {
   }
 
   async #answer<Kind extends keyof Calls>(
-    to: string,
-    kind: Kind,
-    ask: Calls[Kind]["ask"],
-    hop: number,
+    asker: Version,
+    { to, told, hop, kind, ask }: Call<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     const life = this.#alive(this.of(to));
-    const answered = life.depth.beginToAnswer(hop);
+    if (life.version !== asker) this.#rules.meet("a call between versions");
+    // Who was told less than is true is not to blame.
+    const answered = life.depth.beginToAnswer(told ?? hop);
     try {
-      return await life.broker.called(kind, ask, hop);
+      return this.#onItsWay(await life.broker.called(kind, ask, told));
     } finally {
       answered();
       await new Promise<void>((resolve) => leave(life, resolve));

@@ -27,6 +27,8 @@ const calm: Kind = {
   withTinyBuffers: false,
   isStrict: false,
   withFullStorage: false,
+  isMixed: false,
+  isWidened: false,
 };
 
 /** What has been met in all runs. */
@@ -178,6 +180,12 @@ test("when storage takes no more rows, messages flow on, and nobody misses any i
   await tryOut(1_500, fc.record({ ...constants(calm), withFullStorage: fc.constant(true) }));
 });
 
+test("while a deploy or a rollback mixes versions, every promise holds", { timeout }, async () => {
+  const mixed = { isMixed: fc.constant(true), isWidened: fc.boolean(), withFaults: fc.boolean() };
+  const kinds = { clientLimit: fc.constantFrom(0, 0, 6), withTokens: fc.boolean() };
+  await tryOut(1_000, fc.record({ ...constants(calm), ...mixed, ...kinds }));
+});
+
 /** What a kind says, on a platform that is strict or not. */
 function constants(kind: Kind) {
   return {
@@ -187,6 +195,8 @@ function constants(kind: Kind) {
     withTinyBuffers: fc.constant(kind.withTinyBuffers),
     isStrict: fc.boolean(),
     withFullStorage: fc.constant(kind.withFullStorage),
+    isMixed: fc.constant(kind.isMixed),
+    isWidened: fc.constant(kind.isWidened),
   };
 }
 

@@ -35,6 +35,10 @@ export interface Kind {
   isStrict: boolean;
   /** Whether storage takes only so many rows, until everything comes to rest. */
   withFullStorage: boolean;
+  /** Whether some objects are of the version before, in some of their lives. */
+  isMixed: boolean;
+  /** Whether all that is kept and said has properties that no version here knows. */
+  isWidened: boolean;
 }
 
 export class Simulation implements Surroundings {
@@ -66,6 +70,8 @@ export class Simulation implements Surroundings {
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
       isStrict: kind.isStrict,
+      isMixed: kind.isMixed,
+      isWidened: kind.isWidened,
       // What is not made goes again by an alarm, which full storage does not take.
       isDenied: () => kind.isStrict && !kind.withFullStorage && choose(4) === 0,
       takesRow: () => this.#takesRow(),
