@@ -31,6 +31,7 @@ export default defineConfig({
     projects: [
       inNode("unit"),
       inNode("simulation"),
+      inNode("versions"),
       inRuntime("open", {}, plays),
       // Room for so little that every channel becomes a tree.
       inRuntime("trees", { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" }, plays),

@@ -9,6 +9,7 @@ import type { Platform, Way } from "../../src/links/world.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { type Rarity, SimulatedSocket } from "./client.ts";
 import { type Action, Network } from "./network.ts";
+import { kindOfRow, ROW_KINDS } from "./rows.ts";
 import { Broken, Depth } from "./rules.ts";
 import { storeOf } from "./store.ts";
 import { BEFORE, errorFor, TODAY, type Version, widened } from "./versions.ts";
@@ -66,6 +67,15 @@ interface Call<Kind extends keyof Calls> {
   ask: Calls[Kind]["ask"];
 }
 
+/** A call, and its answer. */
+export interface Overheard {
+  from: string;
+  to: string;
+  kind: keyof Calls;
+  ask: Calls[keyof Calls]["ask"];
+  answer: Calls[keyof Calls]["answer"];
+}
+
 /** What is the same for all objects. */
 export interface Rules {
   now(): number;
@@ -80,6 +90,8 @@ export interface Rules {
   isStrict: boolean;
   /** Whether another way may not be opened now. */
   isDenied(): boolean;
+  /** Told of each call that has been answered, while its caller still waits. */
+  overheard(call: Overheard): void;
   /** Whether storage takes another row. */
   takesRow(): boolean;
   /** Whether each life of an object may be one of the version before. */
@@ -238,7 +250,11 @@ export class Objects {
       return isTaken;
     };
     const store = storeOf(life.rows, takes);
-    const put = (key: string, value: unknown) => store.put(key, this.#onItsWay(value));
+    const put = (key: string, value: unknown) => {
+      if (!ROW_KINDS.includes(kindOfRow(key)))
+        this.broken ??= new Broken(`'${key}' is of no known kind of rows`);
+      return store.put(key, this.#onItsWay(value));
+    };
     return {
       name: object.name,
       store: { ...store, put, sync: durable },
@@ -320,6 +336,7 @@ export class Objects {
     const newest = Math.max(from.linked.get(to) ?? 0, Number(epoch));
     if (kind === "link" && after !== undefined) from.linked.set(to, newest);
     this.#noteRarities(from.name, kind, ask, answer);
+    this.#rules.overheard({ from: from.name, to, kind, ask: asked.ask, answer });
     return answer;
   }
 

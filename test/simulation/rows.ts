@@ -9,3 +9,12 @@ export function isUpstream(row: unknown): row is { parent: string; epoch: number
 export function isOfEpoch(row: unknown, epoch: unknown): boolean {
   return typeof row === "object" && row !== null && "epoch" in row && row.epoch === epoch;
 }
+
+/** Kinds of rows; `test/versions/scenes.ts` has to record each. */
+export const ROW_KINDS = ["upstream", "downstream", "order", "counted", "service", "told", "held"];
+
+/** The kind of a row, by its key. */
+export function kindOfRow(key: string): string {
+  const [kind = ""] = key.split(":");
+  return kind;
+}

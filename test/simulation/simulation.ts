@@ -11,7 +11,7 @@ import { readLimits } from "../../src/broker/limits.ts";
 import { parentOf } from "../../src/links/names.ts";
 import { type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
 import type { Action } from "./network.ts";
-import { isBusy, Objects } from "./objects.ts";
+import { isBusy, Objects, type Overheard } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */
@@ -47,6 +47,8 @@ export class Simulation implements Surroundings {
   /** What has happened, for a person to read. */
   readonly script: string[] = [];
   readonly met = new Set<Rarity>();
+  /** Told of each call that has been answered. */
+  overheard: (call: Overheard) => void = () => {};
   now = 1;
   readonly kind: Kind;
   readonly #choose: (among: number) => number;
@@ -74,6 +76,7 @@ export class Simulation implements Surroundings {
       isWidened: kind.isWidened,
       // What is not made goes again by an alarm, which full storage does not take.
       isDenied: () => kind.isStrict && !kind.withFullStorage && choose(4) === 0,
+      overheard: (call) => this.overheard(call),
       takesRow: () => this.#takesRow(),
     });
   }
@@ -95,7 +98,7 @@ export class Simulation implements Surroundings {
    * or an object leaving memory.
    */
   async step(wishes: Action[], withFaults: boolean): Promise<void> {
-    const pending = this.#pending();
+    const pending = this.pending();
     const faults = withFaults ? this.#faults() : [];
     const kinds = [pending, pending, pending, wishes, wishes, this.#sleeps(), faults];
     const kind = kinds[this.#choose(kinds.length)] ?? [];
@@ -124,7 +127,7 @@ export class Simulation implements Surroundings {
   /** Lets everything pending happen, in order, without faults, until nothing is pending. */
   async quiesce(): Promise<void> {
     for (let steps = 0; steps < 5_000; steps++) {
-      const [next] = [...this.#pending(), ...this.#alarms(SOON)];
+      const [next] = [...this.pending(), ...this.#alarms(SOON)];
       if (!next) return;
       await this.perform(next);
     }
@@ -132,7 +135,7 @@ export class Simulation implements Surroundings {
   }
 
   /** What would happen by itself, oldest first. */
-  #pending(): Action[] {
+  pending(): Action[] {
     const timers = this.objects.timers.map(({ label, happen }, i): Action => {
       const fire = () => {
         this.objects.timers.splice(i, 1);
@@ -191,24 +194,25 @@ export class Simulation implements Surroundings {
 
   // --- clients
 
-  connect(channel: string): SimulatedClient {
+  /** @param region where it comes from */
+  connect(channel: string, region = ""): SimulatedClient {
     const name = `${String.fromCharCode(97 + (this.clients.length % 26))}${this.clients.length}`;
     const client = new SimulatedClient(this, name, channel);
     this.clients.push(client);
-    client.home = this.#place(channel);
+    client.home = this.#place(channel, region);
     const token = this.kind.withTokens ? this.token() : undefined;
     const grants = token === undefined ? undefined : grantsIn(token);
     if (grants) client.until = grants.until;
-    this.objects.event(client.home, 2).opened(client.socket, "", grants);
+    this.objects.event(client.home, 2).opened(client.socket, region, grants);
     return client;
   }
 
   /** The object of a channel's tree in which there is room, as the Worker finds it. */
-  #place(root: string): string {
+  #place(root: string, region: string): string {
     let full = "";
     let below = false;
     for (let object = root; ; ) {
-      const place = this.objects.wake(object).placeFor("", full, below);
+      const place = this.objects.wake(object).placeFor(region, full, below);
       if (place === undefined) return object;
       full = place.object === "" ? object : "";
       object = place.object === "" ? (parentOf(object) ?? root) : place.object;
