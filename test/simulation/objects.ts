@@ -289,8 +289,9 @@ export class Objects {
     let depth: number | undefined;
     let { crashes } = this.of(to);
     return {
-      // An older version does not say the hop.
-      call: async (kind, ask, hop?: number) => {
+      call: async (kind, ask, known?: number) => {
+        // An older version may not say which hop it is.
+        const hop = life.version === BEFORE && this.#rules.choose(4) === 1 ? undefined : known;
         try {
           if (depth === undefined) life.depth.open(to);
           if (depth === undefined) crashes = this.of(to).crashes;
