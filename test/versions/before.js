@@ -530,6 +530,7 @@ function firstPosition({ name, now }) {
 }
 
 // src/links/forwarding.ts
+var MOST_BUFFERED = 8e6;
 var QueueFull = class extends Error {
 };
 var Forwarding = class {
@@ -537,6 +538,8 @@ var Forwarding = class {
   #maxBuffered;
   /** Of the channels to which something is on its way. */
   #queues = /* @__PURE__ */ new Map();
+  /** Characters of what waits or is under way, to whichever channel. */
+  #buffered = 0;
   #newest = 0;
   /** @param maxBuffered characters that may wait for one channel's object */
   constructor(world, maxBuffered) {
@@ -554,7 +557,11 @@ var Forwarding = class {
     if (queue.buffered > 0 && queue.buffered + lines.length > this.#maxBuffered) {
       return Promise.reject(new QueueFull("too many announcements are waiting for it"));
     }
+    if (this.#buffered > 0 && this.#buffered + lines.length > MOST_BUFFERED) {
+      return Promise.reject(new QueueFull("too many announcements are waiting for other channels"));
+    }
     queue.buffered += lines.length;
+    this.#buffered += lines.length;
     return new Promise((resolve, reject) => queue.waiting.push({ lines, count, resolve, reject }));
   }
   #open(channel) {
@@ -579,6 +586,7 @@ var Forwarding = class {
         for (const part of batch) part.reject(cause);
       }
       queue.buffered -= lines.length;
+      this.#buffered -= lines.length;
     }
     this.#queues.delete(channel);
   }
@@ -732,17 +740,17 @@ var Peers = class {
     const now = this.#now();
     const known = this.#ways.get(object);
     if (!known && depth > DEEPEST_FRESH) return void 0;
-    const isTrusted = kind !== "forward" || depth > DEEPEST_FRESH || now <= (known?.answered ?? 0) + TRUSTED_FOR;
-    const isBest = known !== void 0 && known.depth <= depth;
-    const kept = isBest && isTrusted ? known : { way: this.#open(object), depth, answered: now };
+    const isGood = known !== void 0 && known.depth <= depth && this.#isTrusted(known, kind, depth);
+    const kept = isGood ? known : { way: this.#open(object), depth, answered: now };
     this.#ways.delete(object);
     this.#ways.set(object, kept);
-    if (this.#ways.size > MOST_WAYS) for (const [oldest] of this.#ways) return this.#forget(oldest, kept);
+    const [oldest] = this.#ways.keys();
+    if (this.#ways.size > MOST_WAYS && oldest !== void 0) this.#ways.delete(oldest);
     return kept;
   }
-  #forget(oldest, kept) {
-    this.#ways.delete(oldest);
-    return kept;
+  /** Whether a way may be used again. An announcement is not repeated; where all is deep, it has no other way. */
+  #isTrusted({ answered }, kind, depth) {
+    return kind !== "forward" || depth > DEEPEST_FRESH || this.#now() <= answered + TRUSTED_FOR;
   }
   /**
    * How deep a way is that is used for the first time now, at most. The runtime goes by the event that came
@@ -922,14 +930,19 @@ function bytesOf(name) {
 
 // src/sockets/outbox.ts
 var FRAME_OVERHEAD = 1300;
+var READ = 4e5;
 var Outbox = class {
   #socket;
+  #now;
   /** What has been sent since nothing was waiting. */
   #frames = 0;
   #characters = 0;
   #taken = false;
-  constructor(socket) {
+  /** Bytes that were reckoned to wait at a time, in milliseconds since 1970, where nobody tells. */
+  #reckoned = { bytes: 0, at: 0 };
+  constructor(socket, now) {
     this.#socket = socket;
+    this.#now = now;
   }
   send(frames) {
     try {
@@ -937,6 +950,7 @@ var Outbox = class {
         this.#socket.send(frame);
         this.#frames += 1;
         this.#characters += frame.length;
+        this.#reckoned.bytes += frame.length;
       }
     } catch {
     }
@@ -946,18 +960,25 @@ var Outbox = class {
    * long as all that were sent since nothing was waiting.
    */
   get weight() {
-    const waiting = this.#socket.bufferedAmount;
+    const waiting = this.#socket.bufferedAmount ?? this.#reckon();
     this.#taken ||= this.#hasTakenSome(waiting);
     if (waiting === 0) this.#frames = this.#characters = 0;
     if (this.#frames === 0) return waiting;
     return waiting + FRAME_OVERHEAD * this.#frames * Math.min(1, waiting / this.#characters);
+  }
+  /** Bytes that wait if the client reads at the least that is expected of one. */
+  #reckon() {
+    const now = this.#now();
+    const read = Math.max(0, now - this.#reckoned.at) * READ / 1e3;
+    this.#reckoned = { bytes: Math.max(0, this.#reckoned.bytes - read), at: now };
+    return this.#reckoned.bytes;
   }
   /** Whether the client has ever taken anything, as far as is known. */
   get hasTaken() {
     return this.#taken || this.#hasTakenSome(this.#socket.bufferedAmount);
   }
   #hasTakenSome(waiting) {
-    return this.#characters > 0 && !(waiting >= this.#characters);
+    return this.#characters > 0 && (waiting === void 0 || waiting < this.#characters);
   }
 };
 
@@ -975,8 +996,12 @@ function take(bucket, wanted, perSecond, now) {
 }
 
 // src/sockets/connections.ts
+var MOST_SUBSCRIBED = 32e6;
+var SUBSCRIPTION = 100;
+var FIRST_SUBSCRIPTION = 400;
 var Connections = class {
   #sockets;
+  #now;
   #onGathered;
   #maxBuffered;
   #bySocket = /* @__PURE__ */ new Map();
@@ -987,14 +1012,17 @@ var Connections = class {
   /** What is kept for this object with one of its sockets. */
   #kept;
   #subscriptions = 0;
+  /** Bytes that they take. */
+  #subscribed = 0;
   #gathered = 0;
   /**
    * Takes up the sockets that hibernated with this object.
    * @param maxBuffered bytes that may wait for one client before it counts as too slow
    * @param onGathered called when something has been gathered, so that a flush is due
    */
-  constructor(sockets, maxBuffered, onGathered) {
+  constructor(sockets, maxBuffered, now, onGathered) {
     this.#sockets = sockets;
+    this.#now = now;
     this.#maxBuffered = maxBuffered;
     this.#onGathered = onGathered;
     for (const socket of sockets.getWebSockets()) {
@@ -1015,6 +1043,14 @@ var Connections = class {
   }
   get subscriptions() {
     return this.#subscriptions;
+  }
+  /** Whether one more subscription is one too many for this object's memory. */
+  get isFull() {
+    return this.#subscribed > MOST_SUBSCRIBED;
+  }
+  /** Whether that is near, so that new connections had better go elsewhere. */
+  get isCrowded() {
+    return this.#subscribed > MOST_SUBSCRIBED * 0.75;
   }
   /** The channels that have subscribers here. */
   get channels() {
@@ -1166,7 +1202,7 @@ var Connections = class {
       grants,
       channels: /* @__PURE__ */ new Set(),
       gathered: "",
-      outbox: new Outbox(socket),
+      outbox: new Outbox(socket, this.#now),
       lines: newBucket(),
       excess: newBucket(),
       admitted: false,
@@ -1176,17 +1212,19 @@ var Connections = class {
     return connection;
   }
   #index(connection, channel) {
+    const subscribers = this.#byChannel.get(channel) ?? /* @__PURE__ */ new Set();
+    if (subscribers.size === 0) this.#byChannel.set(channel, subscribers);
+    this.#subscribed += memoryOf(channel, subscribers.size);
     connection.channels.add(channel);
     this.#subscriptions += 1;
-    const subscribers = this.#byChannel.get(channel);
-    if (subscribers) subscribers.add(connection);
-    else this.#byChannel.set(channel, /* @__PURE__ */ new Set([connection]));
+    subscribers.add(connection);
   }
   #unindex(connection, channel) {
+    const subscribers = this.#byChannel.get(channel);
     connection.channels.delete(channel);
     this.#subscriptions -= 1;
-    const subscribers = this.#byChannel.get(channel);
     subscribers?.delete(connection);
+    this.#subscribed -= memoryOf(channel, subscribers?.size ?? 0);
     if (subscribers?.size === 0) this.#byChannel.delete(channel);
   }
   #attach(connection) {
@@ -1196,6 +1234,9 @@ var Connections = class {
     socket.serializeAttachment(attachment);
   }
 };
+function memoryOf(channel, others) {
+  return SUBSCRIPTION + channel.length + (others === 0 ? FIRST_SUBSCRIPTION + channel.length : 0);
+}
 
 // src/protocol/commands.ts
 function parseCommand(line) {
@@ -1258,12 +1299,16 @@ function formatFigure(key, value) {
 // src/sockets/inbox.ts
 var CommandError = class extends Error {
 };
+var MOST_WAITING = 16e6;
+var WAITING_OVERHEAD = 100;
 var Inbox = class {
   #carrier;
   #limits;
   #now;
   /** Of the connections whose commands are being carried out. */
   #queues = /* @__PURE__ */ new Map();
+  /** Bytes that wait of all connections. */
+  #waiting = 0;
   constructor(carrier, limits, now) {
     this.#carrier = carrier;
     this.#limits = limits;
@@ -1279,12 +1324,32 @@ var Inbox = class {
     if (allowed === void 0) return void 0;
     const queue = this.#queues.get(connection);
     if (!queue) return this.#run(connection, void 0, [{ frame, allowed, size: 0 }]);
-    const size = sizeOf2(frame);
-    queue.size += size;
-    if (queue.size > this.#limits.maxBufferedBytes) {
-      this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out");
-    } else queue.frames.push({ frame, allowed, size });
+    const size = sizeOf2(frame) + WAITING_OVERHEAD;
+    if (queue.size + size > this.#limits.maxBufferedBytes) this.#closeForWaiting(connection);
+    else {
+      queue.frames.push({ frame, allowed, size });
+      queue.size += size;
+      this.#waiting += size;
+    }
+    while (this.#waiting > MOST_WAITING) this.#closeForWaiting(this.#longest());
     return void 0;
+  }
+  /** The connection of which most waits. */
+  #longest() {
+    const [first, ...others] = this.#queues;
+    assert(first !== void 0, "what waits does so in a queue");
+    return others.reduce((longest, other) => other[1].size > longest[1].size ? other : longest, first)[0];
+  }
+  #closeForWaiting(connection) {
+    this.#drop(this.#queues.get(connection));
+    this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out");
+  }
+  /** Forgets what waits in a queue. */
+  #drop(queue) {
+    if (!queue) return;
+    this.#waiting -= queue.size;
+    queue.frames = [];
+    queue.size = 0;
   }
   /** How many lines of a frame are to be carried out; undefined if the connection had to be closed. */
   #allowed(connection, frame) {
@@ -1316,6 +1381,7 @@ var Inbox = class {
         }
       }
     } finally {
+      this.#drop(queue);
       this.#queues.delete(connection);
     }
   }
@@ -1349,6 +1415,7 @@ var Inbox = class {
       const waiting = queue.frames.shift();
       if (!waiting) return void 0;
       queue.size -= waiting.size;
+      this.#waiting -= waiting.size;
       queue.lines = linesOf(waiting.frame);
       queue.allowed = waiting.allowed;
       queue.next = 0;
@@ -1911,6 +1978,11 @@ var Commands = class {
       if (channels.size >= most) {
         throw new CommandError(`cannot subscribe: a connection has at most ${most} channels`);
       }
+      if (this.#parts.connections.isFull) {
+        throw new CommandError(
+          "cannot subscribe: too many subscriptions are held here; connect again, for others"
+        );
+      }
       if (!fits([...channels, channel], grants)) {
         throw new CommandError(
           "cannot subscribe: the names of this connection's channels are too long together"
@@ -2033,7 +2105,7 @@ var Lifecycle = class {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "it failed";
-      this.close(connection, TRY_AGAIN, `${why}; connect again`);
+      this.close(connection, TRY_AGAIN, `the channel cannot be heard: ${why}; connect again`);
       return;
     }
     if (connection.closed) this.#router.leaveIfUnheard(channel);
@@ -2599,7 +2671,7 @@ var Broker = class {
       passed: () => this.#passed(),
       settle: () => this.#settle()
     });
-    const connections = new Connections(sockets, maxBufferedBytes, due);
+    const connections = new Connections(sockets, maxBufferedBytes, world.now, due);
     this.#connections = connections;
     const counters = new Counters(world, connections);
     this.#alarm = new Alarm(world, firstExpiry(connections));
@@ -2641,6 +2713,7 @@ var Broker = class {
   // --- events of this object's own sockets
   /** Where the next connection is to go, if not here; see `Room.placeFor`. */
   placeFor(region, full, below) {
+    this.#peers.arrived(UPGRADE);
     return this.#room.placeFor(region, full, below);
   }
   /** A new connection, from somewhere, with what its token grants. */
@@ -2749,7 +2822,8 @@ var Broker = class {
   }
   // --- what parts tell of each other
   #count(load) {
-    if (load === "sockets") return this.#connections.size;
+    if (load === "sockets")
+      return this.#connections.isCrowded ? Number.POSITIVE_INFINITY : this.#connections.size;
     return [...this.#downstream.objects].filter((object) => !this.#room.isChild(object)).length;
   }
   #linkEnded(object) {
