@@ -128,7 +128,6 @@ export class Broker implements Answering {
 
   /** Where the next connection is to go, if not here; see `Room.placeFor`. */
   placeFor(region: string, full: string, below: boolean): Place | undefined {
-    this.#peers.arrived(UPGRADE);
     return this.#room.placeFor(region, full, below);
   }
 

@@ -212,7 +212,7 @@ export class Simulation implements Surroundings {
     let full = "";
     let below = false;
     for (let object = root; ; ) {
-      const place = this.objects.event(object, 2).placeFor(region, full, below);
+      const place = this.objects.wake(object).placeFor(region, full, below);
       if (place === undefined) return object;
       full = place.object === "" ? object : "";
       object = place.object === "" ? (parentOf(object) ?? root) : place.object;

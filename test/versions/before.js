@@ -2713,7 +2713,6 @@ var Broker = class {
   // --- events of this object's own sockets
   /** Where the next connection is to go, if not here; see `Room.placeFor`. */
   placeFor(region, full, below) {
-    this.#peers.arrived(UPGRADE);
     return this.#room.placeFor(region, full, below);
   }
   /** A new connection, from somewhere, with what its token grants. */
