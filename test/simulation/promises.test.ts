@@ -89,8 +89,11 @@ async function useEverything(simulation: Simulation): Promise<void> {
     await simulation.quiesce();
     const client = simulation.connect(home);
     await simulation.quiesce();
-    for (const channel of CHANNELS) client.announce(channel);
-    await simulation.quiesce();
+    // One after another: where little may wait, that is less than this.
+    for (const channel of CHANNELS) {
+      client.announce(channel);
+      await simulation.quiesce();
+    }
   }
 }
 
