@@ -9,12 +9,17 @@ const LOOK_AGAIN = 10_000;
 
 export class Alarm {
   readonly #world: World;
+  readonly #rest: () => number | undefined;
   #expiry: number;
 
-  /** @param expiry when the first grants end, for which an earlier life of this object has set its alarm */
-  constructor(world: World, expiry: number) {
+  /**
+   * @param expiry when the first grants end, for which an earlier life of this object has set its alarm
+   * @param rest for when an alarm says nothing; see `links/downstream.ts`
+   */
+  constructor(world: World, expiry: number, rest: () => number | undefined) {
     this.#world = world;
     this.#expiry = expiry;
+    this.#rest = rest;
   }
 
   /** When the first grants end, in milliseconds since 1970; infinite if none do. */
@@ -22,15 +27,17 @@ export class Alarm {
     return this.#expiry;
   }
 
-  /**
-   * Something is unfinished, and to be looked at again even if this object crashes and nobody calls.
-   * @param except a time for which the alarm may be set already, and then is set for another one
-   */
-  watch(except?: number): void {
-    const time = this.#world.now() + LOOK_AGAIN;
+  /** Something is unfinished, and to be looked at again even if this object crashes and nobody calls. */
+  watch(): void {
+    void this.#ensure(this.#world.now() + LOOK_AGAIN);
+  }
+
+  /** The same, and it has to show by the alarm that something is under way. */
+  mark(): void {
     const set = this.#world.alarmTime();
-    if (set === undefined || set > time) void this.#world.alarm(time);
-    else if (set === except) void this.#world.alarm(set - 1);
+    const saysNothing = set !== undefined && set === this.#rest();
+    if (saysNothing) void this.#world.alarm(Math.min(set - 1, this.#world.now() + LOOK_AGAIN));
+    else this.watch();
   }
 
   /** It is to go off at once; says whether it will. */
@@ -44,8 +51,10 @@ export class Alarm {
     if (Number.isFinite(time)) void this.#ensure(time);
   }
 
+  /** It goes off at a time or before; if it has to be set for that, never so that it says nothing. */
   async #ensure(time: number): Promise<boolean> {
     const set = this.#world.alarmTime();
-    return (set !== undefined && set <= time) || this.#world.alarm(time);
+    if (set !== undefined && set <= time) return true;
+    return this.#world.alarm(time === this.#rest() ? time - 1 : time);
   }
 }

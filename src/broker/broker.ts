@@ -86,10 +86,10 @@ export class Broker implements Answering {
     const connections = new Connections(sockets, maxBufferedBytes, world.now, due);
     this.#connections = connections;
     const counters = new Counters(world, connections);
-    this.#alarm = new Alarm(world, firstExpiry(connections));
+    this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
     this.#flush = new Flush(world, this.#activity, connections, () => this.#send());
     this.#downstream = new Downstream(world, maxBufferedBytes, {
-      busy: (rest) => this.#alarm.watch(rest),
+      busy: () => this.#alarm.mark(),
       due,
       handover: (handover) => this.#reporter.takeOver(handover),
       ended: (object) => this.#linkEnded(object),
@@ -167,8 +167,10 @@ export class Broker implements Answering {
     const expired = this.#tokens.expired;
     for (const connection of expired) this.#closeExpired(connection);
     this.#alarm.expireAt(firstExpiry(this.#connections));
-    if (this.#downstream.isBusy) this.#alarm.watch();
-    if (this.#downstream.isBusy) this.#flush.soon();
+    if (this.#downstream.isBusy) {
+      this.#alarm.mark();
+      this.#flush.soon();
+    }
     // Often there is nothing to do: it is not set back each time that nothing is unfinished any more.
     if (joined || expired.length > 0 || this.#world.alarmTime() !== undefined) this.#activity.note();
   }

@@ -1,4 +1,5 @@
 /** Room for connections and links: how full this object is, and its children, which take what is too much. */
+import { assert } from "../assert.ts";
 import type { Filling, Load } from "../links/messages.ts";
 import { childOf, parentOf } from "../links/names.ts";
 import type { World } from "../links/world.ts";
@@ -107,9 +108,11 @@ export class Room {
       this.add(object, region);
       return { object, below: false };
     }
-    const anyone = Math.floor(this.#world.random() * this.#children.size);
-    const [any = [...this.#children][anyone]] = roomy;
-    return { object: any?.[0] ?? this.#free(), below: roomy.length === 0 };
+    const [first] = roomy;
+    if (first) return { object: first[0], below: false };
+    const object = [...this.#children.keys()][Math.floor(this.#world.random() * this.#children.size)];
+    assert(object !== undefined, "an object may have a child");
+    return { object, below: true };
   }
 
   #free(): string {

@@ -63,11 +63,8 @@ function isOrderRow(row: unknown): row is OrderRow {
 
 /** What the owner of links is told. */
 export interface DownstreamEvents {
-  /**
-   * Something has to be delivered; if this object crashed now, its links would have to be told. The alarm has to
-   * be set, and for another time than `rest`.
-   */
-  busy(rest: number | undefined): void;
+  /** Something has to be delivered: the alarm has to be set, for another time than `rest`, before that is. */
+  busy(): void;
   /** There is more to send: a flush is due. */
   due(): void;
   /** A link has ended under which this was counted, to be kept this once. */
@@ -121,6 +118,11 @@ export class Downstream {
     return this.#busy;
   }
 
+  /** For when an alarm says nothing: as it was set when every link had everything. */
+  get rest(): number | undefined {
+    return this.#row?.alarm;
+  }
+
   /** The objects linked to this one. */
   get objects(): Iterable<string> {
     return this.#links.keys();
@@ -147,7 +149,7 @@ export class Downstream {
     if (this.#links.size === 0) return this.log.skip(count);
     if (!this.#busy) {
       this.#busy = true;
-      this.#events.busy(this.#row?.alarm);
+      this.#events.busy();
     }
     this.#events.due();
     const last = this.log.append(lines, count);

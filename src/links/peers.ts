@@ -133,7 +133,8 @@ export class Peers {
   }
 
   /**
-   * Calls another object; waits where too many calls are under way.
+   * Calls another object; waits where too many calls are under way. A request for a link does not: who is asked for
+   * one may have to ask for one first, and objects that waited for each other would wait for ever.
    * @throws CallFailed if the cause is known; else anything
    */
   async call<Kind extends keyof Calls>(
@@ -141,6 +142,7 @@ export class Peers {
     kind: Kind,
     ask: Calls[Kind]["ask"],
   ): Promise<Calls[Kind]["answer"]> {
+    if (kind === "link") return this.#untilMade(object, kind, ask);
     const size = sizeOf(ask);
     if (this.#queue.length === 0 && this.#hasRoom(size)) this.#begin(size);
     else await new Promise<void>((go) => this.#queue.push({ size, go }));

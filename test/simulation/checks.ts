@@ -1,7 +1,7 @@
 /** What only shows from outside, when a run is over. */
 import { channelOf } from "../../src/links/names.ts";
 import { type Announcement, Breach, type SimulatedClient } from "./client.ts";
-import { isBusy, type SimulatedObject } from "./objects.ts";
+import { isBusy, type SimulatedObject } from "./life.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import type { Simulation } from "./simulation.ts";
 

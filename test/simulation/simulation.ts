@@ -10,8 +10,9 @@ import { TokenError, type Verify } from "../../src/auth/verify.ts";
 import { readLimits } from "../../src/broker/limits.ts";
 import { parentOf } from "../../src/links/names.ts";
 import { type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
+import { isBusy, type Overheard } from "./life.ts";
 import type { Action } from "./network.ts";
-import { isBusy, Objects, type Overheard } from "./objects.ts";
+import { Objects } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */

@@ -4,7 +4,7 @@ import { Broker } from "../../src/broker/broker.ts";
 import { readLimits } from "../../src/broker/limits.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
-import { properties } from "../simulation/objects.ts";
+import { properties } from "../simulation/life.ts";
 import { kindOfRow, ROW_KINDS } from "../simulation/rows.ts";
 import { widened } from "../simulation/versions.ts";
 import { type Others, stillWorld } from "../unit/links/world.ts";

@@ -1,6 +1,6 @@
 /** What one version writes and says, recorded so that others can be asked whether they understand it. */
 import { isRecord } from "../../src/links/rows.ts";
-import type { Overheard, SimulatedObject } from "../simulation/objects.ts";
+import type { Overheard, SimulatedObject } from "../simulation/life.ts";
 import { kindOfRow } from "../simulation/rows.ts";
 
 /** One object at one time: all that outlives its time in memory. */

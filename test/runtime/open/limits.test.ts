@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readLimits } from "../../../src/broker/limits.ts";
+import { noTotals } from "../../../src/figures/totals.ts";
 import { MAX_NAME_BYTES } from "../../../src/protocol/channels.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { fits } from "../../../src/sockets/attachment.ts";
@@ -195,6 +196,10 @@ describe("channels of one connection", () => {
       () => {},
     );
     const { 1: socket } = new WebSocketPair();
+    const n = Number.MAX_SAFE_INTEGER;
+    const totals = Object.fromEntries(Object.keys(noTotals()).map((counter) => [counter, n]));
+    const handover = { period: n, totals, peak: n };
+    const counted = { revision: n, ...handover, handover };
     let refused = 0;
     fc.assert(
       fc.property(names, (wanted) => {
@@ -204,7 +209,10 @@ describe("channels of one connection", () => {
           if (fits([...connection.channels, channel], undefined)) connections.subscribe(connection, channel);
           else refused += 1;
         }
-        expect(socket.deserializeAttachment()).toEqual({ channels: [...connection.channels] });
+        // One socket keeps the object's figures besides, with numbers as long as there are.
+        connections.keep(counted);
+        const attached = { channels: [...connection.channels], kept: counted };
+        expect(socket.deserializeAttachment()).toEqual(attached);
         connections.remove(connection);
       }),
       // To find the least failing example of names so long would take minutes.

@@ -5,8 +5,9 @@ import { stillWorld } from "../links/world.ts";
 
 /** An alarm, the time that it is set for last, and how often it was set. */
 function alarmOf(expiry = Number.POSITIVE_INFINITY) {
-  const state: { now: number; time: number | undefined; sets: number } = {
+  const state: { now: number; time: number | undefined; rest: number | undefined; sets: number } = {
     now: 1_000,
+    rest: undefined,
     time: Number.isFinite(expiry) ? expiry : undefined,
     sets: 0,
   };
@@ -20,7 +21,7 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
     },
     alarmTime: () => state.time,
   };
-  return { alarm: new Alarm(world, expiry), state };
+  return { alarm: new Alarm(world, expiry, () => state.rest), state };
 }
 
 test("what is unfinished is looked at again after ten seconds, however often that is said", () => {
@@ -34,13 +35,18 @@ test("what is unfinished is looked at again after ten seconds, however often tha
   expect(state).toMatchObject({ time: 20_000, sets: 2 });
 });
 
-test("it can be told apart from one that was set before", () => {
+test("what is under way shows by an alarm for another time than when nothing was", () => {
   const { alarm, state } = alarmOf();
   alarm.watch();
-  alarm.watch(11_000);
+  state.rest = state.time;
+  alarm.mark();
   expect(state).toMatchObject({ time: 10_999, sets: 2 });
-  alarm.watch(11_000);
+  alarm.mark();
   expect(state.sets).toBe(2);
+  // One that has gone off says nothing either; nor may one that is set for what ends just then.
+  state.time = undefined;
+  alarm.expireAt(11_000);
+  expect(state.time).toBe(10_999);
 });
 
 test("it goes off for what comes first, and is never put off", () => {

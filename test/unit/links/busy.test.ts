@@ -24,9 +24,9 @@ function linksOf(
   };
   const world = { ...stillWorld(object, rows, others, alarm), now: () => now };
   const downstream = new Downstream(world, MOST, {
-    busy: (rest) => {
+    busy: () => {
       told.push("busy");
-      alarm.time = (rest ?? 0) + 1;
+      alarm.time = (downstream.rest ?? 0) + 1;
     },
     due: () => {
       flushes.due += 1;

@@ -23,8 +23,8 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   };
   const world = stillWorld("news", rows, others, alarm);
   const ignore = () => {};
-  const busy = (rest = 0) => {
-    alarm.time = rest + 1;
+  const busy = () => {
+    alarm.time = (downstream.rest ?? 0) + 1;
   };
   const events = { busy, due: () => downstream.flush(), handover: ignore, ended: ignore };
   const downstream = new Downstream(world, maxBuffered, events);

@@ -1,0 +1,126 @@
+/** Calls between simulated objects: how deep they are, which versions they are between, and what comes of them. */
+import type { Calls } from "../../src/links/messages.ts";
+import { parentOf } from "../../src/links/names.ts";
+import type { Way } from "../../src/links/world.ts";
+import { type Life, leave, properties, type Rules, type SimulatedObject } from "./life.ts";
+import { Network } from "./network.ts";
+import { Broken } from "./rules.ts";
+import { BEFORE, errorFor, type Version } from "./versions.ts";
+
+/** A call on its way from one object to another one. */
+interface Call<Kind extends keyof Calls> {
+  to: string;
+  /** How deep it is. */
+  hop: number;
+  /** How deep its caller says that it is. */
+  told: number | undefined;
+  kind: Kind;
+  ask: Calls[Kind]["ask"];
+}
+
+/** What calls need of the objects that they are between. */
+export interface Ends {
+  of(name: string): SimulatedObject;
+  /** An object's life; it is brought into memory if it is not there. */
+  alive(object: SimulatedObject): Life;
+  /** What is kept or said, as whoever reads it finds it. */
+  onItsWay<T>(value: T): T;
+  /** A rule of the platform is broken. */
+  breaks(rule: Broken): void;
+}
+
+export class Calling {
+  readonly network: Network;
+  readonly #rules: Rules;
+  readonly #ends: Ends;
+
+  constructor(rules: Rules, ends: Ends) {
+    this.network = new Network(rules.isStrict ? 1 + rules.choose(6) : Number.POSITIVE_INFINITY);
+    this.#rules = rules;
+    this.#ends = ends;
+  }
+
+  /** A way to another object; as deep as this one is when that is first used. */
+  open(object: SimulatedObject, life: Life, to: string): Way {
+    let depth: number | undefined;
+    let { crashes } = this.#ends.of(to);
+    return {
+      call: async (kind, ask, known?: number) => {
+        // An older version may not say which hop it is.
+        const hop = life.version === BEFORE && this.#rules.choose(4) === 1 ? undefined : known;
+        try {
+          if (depth === undefined) life.depth.open(to);
+          if (depth === undefined) crashes = this.#ends.of(to).crashes;
+          else if (crashes !== this.#ends.of(to).crashes) throw new Error("the far object has crashed");
+          depth ??= life.depth.now;
+          if (hop !== undefined && hop > 5) this.#rules.meet("a deep call");
+          this.#checkDepth(life, depth, hop);
+          return await this.#call(object, life, { to, told: hop, hop: depth + 1, kind, ask });
+        } catch (error) {
+          throw errorFor(life.version, error);
+        }
+      },
+    };
+  }
+
+  #checkDepth({ depth }: Life, deep: number, told: number | undefined): void {
+    try {
+      depth.call(deep, told);
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error;
+      this.#ends.breaks(error);
+    }
+  }
+
+  async #call<Kind extends keyof Calls>(
+    from: SimulatedObject,
+    life: Life,
+    call: Call<Kind>,
+  ): Promise<Calls[Kind]["answer"]> {
+    const { to, kind, ask } = call;
+    const asked = { ...call, ask: this.#ends.onItsWay(ask) };
+    const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
+    await new Promise<void>((resolve) => leave(life, resolve));
+    const answer = await this.network.call<Calls[Kind]["answer"]>(
+      label,
+      { from: from.name, to, isNested: kind === "link" },
+      () => this.#answer(life.version, asked),
+      () => life.over,
+    );
+    const { after } = properties(answer);
+    const { epoch } = properties(ask);
+    // The answer to an older request may come last.
+    const newest = Math.max(from.linked.get(to) ?? 0, Number(epoch));
+    if (kind === "link" && after !== undefined) from.linked.set(to, newest);
+    this.#noteRarities(from.name, kind, ask, answer);
+    this.#rules.overheard({ from: from.name, to, kind, ask: asked.ask, answer });
+    return answer;
+  }
+
+  async #answer<Kind extends keyof Calls>(
+    asker: Version,
+    { to, told, hop, kind, ask }: Call<Kind>,
+  ): Promise<Calls[Kind]["answer"]> {
+    const life = this.#ends.alive(this.#ends.of(to));
+    if (life.version !== asker) this.#rules.meet("a call between versions");
+    // Who was told less than is true is not to blame.
+    const answered = life.depth.beginToAnswer(told ?? hop);
+    try {
+      return this.#ends.onItsWay(await life.broker.called(kind, ask, told));
+    } finally {
+      answered();
+      await new Promise<void>((resolve) => leave(life, resolve));
+    }
+  }
+
+  #noteRarities(from: string, name: keyof Calls, ask: unknown, answer: unknown): void {
+    const { again, lost, still, wanted } = properties(ask);
+    const { newer, instead, gone } = properties(answer);
+    if (newer !== undefined) this.#rules.meet(still ? "not linked any more" : "newer");
+    if (instead !== undefined) this.#rules.meet("instead");
+    if (again && gone) this.#rules.meet("gone while unsure");
+    if (lost && parentOf(from) !== undefined) this.#rules.meet("a loss relayed");
+    if (lost && parentOf(from) === undefined && !this.#rules.withFaults) this.#rules.meet("a link cut off");
+    if (name === "claim" && answer !== wanted) this.#rules.meet("a claim refused");
+  }
+}

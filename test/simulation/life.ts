@@ -1,0 +1,95 @@
+/** A simulated object: what it keeps, and its lives. */
+import type { Verify } from "../../src/auth/verify.ts";
+import type { Broker } from "../../src/broker/broker.ts";
+import type { Limits } from "../../src/broker/limits.ts";
+import type { Calls } from "../../src/links/messages.ts";
+import { isRecord } from "../../src/links/rows.ts";
+import type { Rarity, SimulatedSocket } from "./client.ts";
+import type { Depth } from "./rules.ts";
+import type { Version } from "./versions.ts";
+
+/** One life of an object: from its waking to its crash or sleep. */
+export interface Life {
+  version: Version;
+  broker: Broker;
+  /** Timers, calls and other work that keep it in memory. */
+  work: number;
+  over: boolean;
+  depth: Depth;
+  /** Its storage as it sees it itself; what is not durable yet dies with it. */
+  rows: Map<string, unknown>;
+  alarm: number | undefined;
+  /** What leaves when all is durable; undefined if that is so. */
+  held: (() => void)[] | undefined;
+}
+
+export class SimulatedObject {
+  readonly name: string;
+  /** What is durable. */
+  rows = new Map<string, unknown>();
+  sockets: SimulatedSocket[] = [];
+  life: Life | undefined;
+  alarm: number | undefined;
+  /** How often it has crashed: ways to it that were used before are spent. */
+  crashes = 0;
+  /** What its last life was. */
+  version: Version | undefined;
+  /** The epoch of its newest link to each object that it has been told of. */
+  readonly linked = new Map<string, number>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** Whether storage says that a crash now would leave links in doubt. */
+export function isBusy({ rows, alarm }: SimulatedObject): boolean {
+  const row = rows.get("order");
+  if (row === undefined) return false;
+  const { busy, alarm: rest } = properties(row);
+  return busy === true || (alarm !== undefined && alarm !== rest);
+}
+
+/** A call, and its answer. */
+export interface Overheard {
+  from: string;
+  to: string;
+  kind: keyof Calls;
+  ask: Calls[keyof Calls]["ask"];
+  answer: Calls[keyof Calls]["answer"];
+}
+
+/** What is the same for all objects. */
+export interface Rules {
+  now(): number;
+  /** Picks one of `among` things: a number from 0 to `among - 1`. */
+  choose(among: number): number;
+  limits: Limits;
+  verify: Verify | undefined;
+  meet(rarity: Rarity): void;
+  /** Whether calls fail and objects crash. */
+  withFaults: boolean;
+  /** Whether the platform is as strict as in production. */
+  isStrict: boolean;
+  /** Whether another way may not be opened now. */
+  isDenied(): boolean;
+  /** Told of each call that has been answered, while its caller still waits. */
+  overheard(call: Overheard): void;
+  /** Whether storage takes another row. */
+  takesRow(): boolean;
+  /** Whether each life of an object may be one of the version before. */
+  isMixed: boolean;
+  /** Whether all that is kept and said has properties that no version here knows. */
+  isWidened: boolean;
+}
+
+/** Has something leave an object: at once, or when what that has written is durable. */
+export function leave(life: Life, act: () => void): void {
+  if (life.held) life.held.push(act);
+  else act();
+}
+
+/** What a value has, if it has anything. */
+export function properties(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {};
+}
