@@ -12,6 +12,8 @@ import { isTotals, noTotals, sumOf } from "./totals.ts";
 interface CountedRow {
   /** Rises each time that this is remembered anywhere. */
   revision: number;
+  /** When it was written to storage last, in milliseconds since 1970; undefined if it never was. */
+  saved?: number | undefined;
   /** The epoch of the link to `all` that these belong to; undefined before it is there. */
   period: number | undefined;
   totals: Totals;
@@ -23,8 +25,9 @@ interface CountedRow {
 
 function isCountedRow(row: unknown): row is CountedRow {
   if (!isRecord(row) || !isNumber(row.revision) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
-  const { period, handover } = row;
-  return (period === undefined || isNumber(period)) && (handover === undefined || isHandover(handover));
+  const { period, handover, saved } = row;
+  if (period !== undefined && !isNumber(period)) return false;
+  return (handover === undefined || isHandover(handover)) && (saved === undefined || isNumber(saved));
 }
 
 function isHandover(value: unknown): value is Handover {
@@ -51,14 +54,11 @@ export class Counters implements Accounts {
   readonly #counted: CountedRow;
   /** Whether storage does not have all of it. */
   #changed = false;
-  /** When it was written to storage last, in milliseconds since 1970. */
-  #saved: number;
 
   constructor({ store, now }: Pick<World, "store" | "now">, keeper: Keeper) {
     this.#store = store;
     this.#keeper = keeper;
     this.#now = now;
-    this.#saved = now();
     const row = rowOf(store.get(COUNTED), isCountedRow);
     const kept = isCountedRow(keeper.kept) ? keeper.kept : undefined;
     const nothing = { revision: 0, period: undefined, totals: noTotals(), peak: 0, handover: undefined };
@@ -126,7 +126,8 @@ export class Counters implements Accounts {
 
   /** Writes the figures to storage if they have changed, and that was not done a short while ago. */
   save(): void {
-    if (this.#changed && this.#now() >= this.#saved + SAVED_EACH) this.#write();
+    const { saved = 0 } = this.#counted;
+    if (this.#changed && this.#now() >= saved + SAVED_EACH) this.#write();
   }
 
   /** Has the figures outlive sleep. */
@@ -140,7 +141,7 @@ export class Counters implements Accounts {
   /** Storage holds nothing while there is nothing to remember. */
   #write(): void {
     this.#changed = false;
-    this.#saved = this.#now();
+    this.#counted.saved = this.#now();
     this.#counted.revision += 1;
     const { totals, handover, period } = this.#counted;
     const isEmpty = period === undefined && !handover && Object.values(totals).every((total) => total === 0);

@@ -199,7 +199,7 @@ describe("channels of one connection", () => {
     const n = Number.MAX_SAFE_INTEGER;
     const totals = Object.fromEntries(Object.keys(noTotals()).map((counter) => [counter, n]));
     const handover = { period: n, totals, peak: n };
-    const counted = { revision: n, ...handover, handover };
+    const counted = { revision: n, saved: n, ...handover, handover };
     let refused = 0;
     fc.assert(
       fc.property(names, (wanted) => {
