@@ -35,6 +35,7 @@ import { Activity } from "./activity.ts";
 import { Alarm } from "./alarm.ts";
 import { ClientLimit } from "./client-limit.ts";
 import { Commands } from "./commands.ts";
+import { Drain } from "./drain.ts";
 import { Flush } from "./flush.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Limits } from "./limits.ts";
@@ -66,6 +67,7 @@ export class Broker implements Answering {
   readonly #activity: Activity;
   readonly #alarm: Alarm;
   readonly #flush: Flush;
+  readonly #drain: Drain;
 
   /**
    * Takes up where an earlier life of this object ended.
@@ -79,15 +81,13 @@ export class Broker implements Answering {
     const due = () => this.#flush.soon();
     this.#world = world;
     this.#maxGathered = maxBufferedBytes / 4;
-    this.#activity = new Activity(world, {
-      passed: () => this.#passed(),
-      settle: () => this.#settle(),
-    });
-    const connections = new Connections(sockets, maxBufferedBytes, world.now, due);
+    this.#activity = new Activity(world, { passed: () => this.#passed(), settle: () => this.#settle() });
+    const connections = new Connections(sockets, limits, world.now, due);
     this.#connections = connections;
     const counters = new Counters(world, connections);
     this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
-    this.#flush = new Flush(world, this.#activity, connections, () => this.#send());
+    this.#drain = new Drain(world, connections, (connection) => this.#closeSlow(connection));
+    this.#flush = new Flush(world, this.#activity, connections, this.#drain, () => this.#send());
     this.#downstream = new Downstream(world, maxBufferedBytes, {
       busy: () => this.#alarm.mark(),
       due,
@@ -104,7 +104,7 @@ export class Broker implements Answering {
     this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
     this.#tokens = new Tokens(world, connections, this.#alarm, verify);
     this.#reporter = new Reporter(world, connections, this.#downstream, counters, clientLimit);
-    const commands = new Commands({
+    const parts = {
       world,
       connections,
       counters,
@@ -113,8 +113,8 @@ export class Broker implements Answering {
       tokens: this.#tokens,
       reporter: this.#reporter,
       maxChannelsPerConnection: limits.maxChannelsPerConnection,
-    });
-    this.#inbox = new Inbox(commands, limits, world.now);
+    };
+    this.#inbox = new Inbox(new Commands(parts), limits, world.now);
     this.#takeUp();
   }
 
@@ -295,16 +295,24 @@ export class Broker implements Answering {
   // --- what is done after an event
 
   /** Sends what has been gathered, and closes who does not take it: nobody else is to wait or pay for that. */
-  #send(): void {
-    this.#sendToSockets();
+  #send(): boolean {
+    const isAll = this.#sendToSockets();
     this.#downstream.flush();
+    return isAll;
   }
 
-  #sendToSockets(): void {
-    for (const connection of this.#connections.flush()) {
-      const reason = "messages would be missing: you read too slowly; connect again";
-      this.#lifecycle.close(connection, TRY_AGAIN, reason);
-    }
+  /** Says whether there was room for all; else nothing more comes in until there is. */
+  #sendToSockets(): boolean {
+    for (const connection of this.#connections.flush()) this.#closeSlow(connection);
+    const isAll = this.#connections.due === 0;
+    if (!isAll) void this.#drain.makeRoom();
+    return isAll;
+  }
+
+  #closeSlow(connection: Connection): void {
+    this.#connections.drop(connection);
+    const reason = "messages would be missing: you read too slowly; connect again";
+    this.#lifecycle.close(connection, TRY_AGAIN, reason);
   }
 
   /**

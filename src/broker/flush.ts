@@ -2,6 +2,7 @@
 import type { World } from "../links/world.ts";
 import type { Connections } from "../sockets/connections.ts";
 import type { Activity } from "./activity.ts";
+import type { Drain } from "./drain.ts";
 
 /** Turns without an event after which none is taken to be waiting. */
 const QUIET_TURNS = 2;
@@ -12,16 +13,18 @@ export class Flush {
   readonly #world: World;
   readonly #activity: Activity;
   readonly #connections: Connections;
-  readonly #send: () => void;
+  readonly #send: () => boolean;
+  readonly #drain: Drain;
   #flushing = false;
   #done = Promise.resolve();
 
-  /** @param send sends all that has been gathered */
-  constructor(world: World, activity: Activity, connections: Connections, send: () => void) {
+  /** @param send sends what has been gathered, and says whether there was room for all */
+  constructor(world: World, activity: Activity, connections: Connections, drain: Drain, send: () => boolean) {
     this.#world = world;
     this.#activity = activity;
     this.#connections = connections;
     this.#send = send;
+    this.#drain = drain;
   }
 
   /** Resolves when all that has been gathered so far is sent. */
@@ -43,8 +46,15 @@ export class Flush {
       await this.#takeIn();
     } finally {
       this.#flushing = false;
-      this.#send();
+      if (!this.#send()) await this.#again();
     }
+  }
+
+  /** Sends the rest, when there is room. */
+  async #again(): Promise<void> {
+    await this.#drain.makeRoom();
+    this.soon();
+    await this.#done;
   }
 
   /**

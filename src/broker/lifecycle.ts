@@ -94,6 +94,7 @@ export class Lifecycle {
   gone(socket: Socket): void {
     const connection = this.#connections.of(socket);
     if (connection) this.#end(connection, () => this.#connections.remove(connection));
+    else this.#connections.forget(socket);
   }
 
   /**

@@ -11,11 +11,16 @@ export interface Limits {
   maxChannelsPerConnection: number;
   /** Bytes that may wait for one connection or one link, in either direction; also of one frame. */
   maxBufferedBytes: number;
+  /** Bytes that may wait for all connections together; not a setting, as it is what memory there is for that. */
+  mostWaiting: number;
   /** Lines of one connection that are carried out in a second, and in one burst; as many more get an error. */
   linesPerSecond: number;
   /** Connections that the whole service has at most; 0 means that they are not counted. */
   clientLimit: number;
 }
+
+/** A quarter of an object's 128 MB. */
+const MOST_WAITING = 32_000_000;
 
 export type Variables = Readonly<Record<string, unknown>>;
 
@@ -33,6 +38,7 @@ export function readLimits(variables: Variables): Limits {
     maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
+    mostWaiting: MOST_WAITING,
     linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
     clientLimit: wholeNumber(variables, "CLIENT_LIMIT", 0, 0, 1_000_000_000),
   };

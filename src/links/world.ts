@@ -38,6 +38,8 @@ export interface World {
   /** Resolves when the event loop has turned: after events that wait already, before any that do not. */
   turn(): Promise<void>;
   after(milliseconds: number, act: () => void): void;
+  /** Lets nothing come in until `work`, which does not fail, is done; who sends has to wait. */
+  hold(work: () => Promise<void>): Promise<void>;
   /** Keeps this object in memory until `work` has settled. */
   keep(work: Promise<unknown>): void;
   /**

@@ -3,7 +3,7 @@ import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
 import { framesOf } from "../protocol/frames.ts";
 import { type Attachment, isAttachment } from "./attachment.ts";
-import { Outbox } from "./outbox.ts";
+import { type Backlog, Outbox } from "./outbox.ts";
 import { type Bucket, newBucket } from "./rate.ts";
 import type { Socket, Sockets } from "./socket.ts";
 
@@ -12,6 +12,14 @@ const MOST_SUBSCRIBED = 32_000_000;
 /** Bytes that a subscription takes besides its name in the attachment, and the first one to a channel besides that. */
 const SUBSCRIPTION = 100;
 const FIRST_SUBSCRIPTION = 400;
+
+/** Bytes that may wait for clients. */
+export interface WaitingLimits {
+  /** For one of them, before it counts as too slow. */
+  maxBufferedBytes: number;
+  /** For all of an object together. */
+  mostWaiting: number;
+}
 
 export interface Connection {
   readonly socket: Socket;
@@ -38,10 +46,12 @@ export class Connections {
   readonly #sockets: Sockets;
   readonly #now: () => number;
   readonly #onGathered: () => void;
-  readonly #maxBuffered: number;
+  readonly #limits: WaitingLimits;
   readonly #bySocket = new Map<Socket, Connection>();
   readonly #byChannel = new Map<string, Set<Connection>>();
-  readonly #unflushed = new Set<Connection>();
+  #unflushed = new Set<Connection>();
+  /** Whether some of those are still due since the last flush, for want of room. */
+  #areHeld = false;
   /** Lines of one channel in a row, not yet handed to each of its subscribers. */
   #run: { channel: string; lines: string } | undefined;
   /** What is kept for this object with one of its sockets. */
@@ -50,16 +60,19 @@ export class Connections {
   /** Bytes that they take. */
   #subscribed = 0;
   #gathered = 0;
+  /** What waits for the clients of these connections, and of those that were closed: those may never take it. */
+  readonly #waiting: Backlog = { bytes: 0 };
+  readonly #leftWaiting: Backlog = { bytes: 0 };
+  readonly #left = new Map<Socket, Outbox>();
 
   /**
    * Takes up the sockets that hibernated with this object.
-   * @param maxBuffered bytes that may wait for one client before it counts as too slow
    * @param onGathered called when something has been gathered, so that a flush is due
    */
-  constructor(sockets: Sockets, maxBuffered: number, now: () => number, onGathered: () => void) {
+  constructor(sockets: Sockets, limits: WaitingLimits, now: () => number, onGathered: () => void) {
     this.#sockets = sockets;
     this.#now = now;
-    this.#maxBuffered = maxBuffered;
+    this.#limits = limits;
     this.#onGathered = onGathered;
     for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
@@ -89,9 +102,11 @@ export class Connections {
     return this.#subscribed > MOST_SUBSCRIBED;
   }
 
-  /** Whether that is near, so that new connections had better go elsewhere. */
+  /** Whether memory may not do for many more connections, so that new ones had better go elsewhere. */
   get isCrowded(): boolean {
-    return this.#subscribed > MOST_SUBSCRIBED * 0.75;
+    return (
+      this.#subscribed > MOST_SUBSCRIBED * 0.75 || this.#leftWaiting.bytes > this.#limits.mostWaiting / 2
+    );
   }
 
   /** The channels that have subscribers here. */
@@ -161,8 +176,15 @@ export class Connections {
     this.#endRun();
     for (const channel of connection.channels) this.#unindex(connection, channel);
     connection.closed = true;
+    connection.outbox.moveTo(undefined);
     this.#bySocket.delete(connection.socket);
     this.#unflushed.delete(connection);
+  }
+
+  /** A socket that was closed from this side has gone: nothing waits for its client any more. */
+  forget(socket: Socket): void {
+    this.#left.get(socket)?.moveTo(undefined);
+    this.#left.delete(socket);
   }
 
   /** Sends what is gathered for `connection`, then closes it and forgets it. */
@@ -170,12 +192,21 @@ export class Connections {
     this.#endRun();
     this.#send(connection);
     this.remove(connection);
+    connection.outbox.moveTo(this.#leftWaiting);
+    this.#left.set(connection.socket, connection.outbox);
     connection.socket.serializeAttachment(null);
     try {
       connection.socket.close(code, reason);
     } catch {
       // It was closed from the other side; then there is nothing to do.
     }
+  }
+
+  /** Forgets what is gathered for `connection`. */
+  drop(connection: Connection): void {
+    this.#endRun();
+    this.#unflushed.delete(connection);
+    connection.gathered = "";
   }
 
   /** Gathers a line for one connection. */
@@ -211,7 +242,7 @@ export class Connections {
   }
 
   /**
-   * Sends what has been gathered.
+   * Sends what has been gathered, as far as there is room; the rest is due still.
    * @returns those to whom nothing was sent, as they have not taken what was sent to them earlier
    */
   flush(): Connection[] {
@@ -219,12 +250,21 @@ export class Connections {
     this.#gathered = 0;
     if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run, slow);
     this.#endRun();
-    for (const connection of this.#unflushed) {
+    const held: Connection[] = [];
+    for (const connection of this.#inTurn()) {
       if (this.#isSlow(connection)) slow.push(connection);
-      else this.#send(connection);
+      else if (this.#hasRoom) this.#send(connection);
+      else held.push(connection);
     }
-    this.#unflushed.clear();
+    this.#unflushed = new Set(held);
+    this.#areHeld = held.length > 0;
     return slow;
+  }
+
+  /** Where some were held up, those come first who were not: they have taken what there was. */
+  #inTurn(): Iterable<Connection> {
+    if (!this.#areHeld) return this.#unflushed;
+    return [...this.#unflushed].sort((a, b) => a.gathered.length - b.gathered.length);
   }
 
   /** The common case, and the quickest: everyone who is due gets the same. */
@@ -233,7 +273,8 @@ export class Connections {
     const frames = framesOf(lines);
     for (const connection of this.#byChannel.get(channel) ?? []) {
       if (this.#isSlow(connection)) slow.push(connection);
-      else connection.outbox.send(frames);
+      else if (this.#hasRoom) connection.outbox.send(frames);
+      else this.#gather(connection, lines);
     }
   }
 
@@ -252,7 +293,41 @@ export class Connections {
 
   /** Whether too much of what was sent to `connection` earlier still waits for its client to take it. */
   #isSlow({ outbox }: Connection): boolean {
-    return outbox.weight > this.#maxBuffered;
+    return outbox.weight > this.#limits.maxBufferedBytes;
+  }
+
+  /** Bytes that may wait for all. What waits for those who were closed leaves less, but never nothing. */
+  get #mostWaiting(): number {
+    const { mostWaiting } = this.#limits;
+    return Math.max(mostWaiting - this.#leftWaiting.bytes, mostWaiting / 4);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#waiting.bytes <= this.#mostWaiting;
+  }
+
+  /** Whether at most half of what may wait for all still does. */
+  hasDrained(): boolean {
+    for (const { outbox } of this) void outbox.weight;
+    for (const outbox of this.#left.values()) void outbox.weight;
+    return this.#waiting.bytes <= this.#mostWaiting / 2;
+  }
+
+  /**
+   * Those to close, as what was sent is not taken: they for whom most waits, until half of what may wait would.
+   * Where as much waits for those who were closed before, also they to whom nothing more can be sent.
+   */
+  get tooSlow(): Connection[] {
+    const weighed = [...this].map((connection) => ({ connection, weight: connection.outbox.weight }));
+    weighed.sort((a, b) => b.weight - a.weight);
+    const tooSlow = new Set(this.#leftWaiting.bytes < this.#limits.mostWaiting ? [] : this.#unflushed);
+    let left = this.#waiting.bytes;
+    for (const { connection, weight } of weighed) {
+      if (left <= this.#mostWaiting / 2) break;
+      tooSlow.add(connection);
+      left -= weight;
+    }
+    return [...tooSlow];
   }
 
   #send(connection: Connection): void {
@@ -267,7 +342,7 @@ export class Connections {
       grants,
       channels: new Set<string>(),
       gathered: "",
-      outbox: new Outbox(socket, this.#now),
+      outbox: new Outbox(socket, this.#now, this.#waiting),
       lines: newBucket(),
       excess: newBucket(),
       admitted: false,

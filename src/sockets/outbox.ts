@@ -10,9 +10,17 @@ const FRAME_OVERHEAD = 1_300;
  */
 const READ = 400_000;
 
+/** Bytes that wait for several clients together: at most so many, as nobody tells when some are taken. */
+export interface Backlog {
+  bytes: number;
+}
+
 export class Outbox {
   readonly #socket: Socket;
   readonly #now: () => number;
+  /** What this outbox is a part of, and by how many bytes. */
+  #backlog: Backlog | undefined;
+  #part = 0;
   /** What has been sent since nothing was waiting. */
   #frames = 0;
   #characters = 0;
@@ -21,9 +29,17 @@ export class Outbox {
   /** Bytes that were reckoned to wait at a time, in milliseconds since 1970, where nobody tells. */
   #reckoned = { bytes: 0, at: 0 };
 
-  constructor(socket: Socket, now: () => number) {
+  constructor(socket: Socket, now: () => number, backlog: Backlog) {
     this.#socket = socket;
     this.#now = now;
+    this.#backlog = backlog;
+  }
+
+  /** Has what waits be a part of another backlog, or of none. */
+  moveTo(backlog: Backlog | undefined): void {
+    if (this.#backlog) this.#backlog.bytes -= this.#part;
+    if (backlog) backlog.bytes += this.#part;
+    this.#backlog = backlog;
   }
 
   send(frames: string[]): void {
@@ -33,6 +49,7 @@ export class Outbox {
         this.#frames += 1;
         this.#characters += frame.length;
         this.#reckoned.bytes += frame.length;
+        this.#takePart(this.#part + frame.length + FRAME_OVERHEAD);
       }
     } catch {
       // The socket has been closed from the other side; its close event removes it.
@@ -44,6 +61,17 @@ export class Outbox {
    * long as all that were sent since nothing was waiting.
    */
   get weight(): number {
+    const weight = this.#weigh();
+    this.#takePart(weight);
+    return weight;
+  }
+
+  #takePart(bytes: number): void {
+    if (this.#backlog) this.#backlog.bytes += bytes - this.#part;
+    this.#part = bytes;
+  }
+
+  #weigh(): number {
     const waiting = this.#socket.bufferedAmount ?? this.#reckon();
     this.#taken ||= this.#hasTakenSome(waiting);
     if (waiting === 0) this.#frames = this.#characters = 0;

@@ -46,6 +46,7 @@ export function platformOf(context: DurableObjectState, env: Env, alarmTime: num
     // with something, nothing could leave this object before it is written anyway.
     turn: () => context.storage.sync(),
     after: (milliseconds, act) => void setTimeout(act, milliseconds),
+    hold: (work) => context.blockConcurrencyWhile(work),
     keep: (work) => context.waitUntil(work),
   };
 }

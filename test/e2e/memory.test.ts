@@ -1,23 +1,42 @@
 /**
  * An object's memory, whatever its connections do, with as much of it as the platform gives: here that is told to
- * V8 itself, which ends the runtime if it is not enough. `CROWD=10000` has more come than the suite has time for.
+ * V8 itself, which ends the runtime if it is not enough. `CROWD=10000`, `STALLED=5000` and `LINKS=1000` have more
+ * come than the suite has time for.
  */
 import { expect, onTestFinished, test } from "vitest";
 import { connectAll } from "./listener.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { bundle, memoryOf, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 
 const CROWD = Number(process.env.CROWD ?? 2_000);
 /** Subscriptions of each: as many as one may have, `all` and the channel that it is at included. */
 const EACH = 254;
 
+/** Clients that stop reading. */
+const STALLED = Number(process.env.STALLED ?? 500);
+/** Megabytes that are announced to each of them. */
+const MEGABYTES = 4;
+/** Most of the runtime's memory that what waits may take, in KiB: less than a tenth of what nobody reads. */
+const BOUND = 250_000;
+
+/** Objects that are linked to one. */
+const LINKS = Number(process.env.LINKS ?? 200);
+/** Messages for them all: half as much again as the log holds. */
+const FLOOD = 100;
+
+/** A runtime of its own, in which V8 has as much memory as on the platform. */
+async function start(settings: Record<string, string> = {}): Promise<Runtime> {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const options = { settings, v8Flags: ["--max-old-space-size=128"] };
+  const runtime = await startRuntime(await bundle(folder), folder, options);
+  onTestFinished(runtime.kill);
+  return runtime;
+}
+
 test(`${CROWD} connections subscribe to ${EACH} channels each, as far as there is memory`, {
   timeout: 600_000,
 }, async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const options = { v8Flags: ["--max-old-space-size=128"] };
-  const runtime = await startRuntime(await bundle(folder), folder, options);
-  onTestFinished(runtime.kill);
+  const runtime = await start();
   const crowd = await connectAll(
     runtime.url,
     Array.from({ length: CROWD }, () => "/crowd"),
@@ -46,4 +65,71 @@ test(`${CROWD} connections subscribe to ${EACH} channels each, as far as there i
   late?.say(wanted);
   expect(await late?.ping()).toEqual([]);
   for (const client of crowd) client.close();
+});
+
+test(`${STALLED} clients that do not read ${MEGABYTES} MB each are closed before that takes all memory`, {
+  timeout: 600_000,
+}, async () => {
+  const runtime = await start();
+  const paths = Array.from({ length: STALLED }, () => "/flood");
+  const [publisher, reader, ...stalled] = await connectAll(runtime.url, ["/flood", "/flood", ...paths]);
+  if (!publisher || !reader) throw new Error("two are connected before the others");
+  for (const { socket } of stalled) socket.pause();
+  const before = await memoryOf(runtime.pid);
+  let most = 0;
+  const message = "x".repeat(60_000);
+  for (let sent = 0; sent < (MEGABYTES * 1e6) / message.length; sent += 1) {
+    publisher.say(`announce flood ${sent} ${message}`);
+    expect(await reader.line()).toBe(`flood!${sent} ${message}`);
+    expect(await publisher.line()).toBe(`flood!${sent} ${message}`);
+    most = Math.max(most, await memoryOf(runtime.pid));
+  }
+  console.log(`memory of the runtime: ${before} KiB before, at most ${most} KiB`);
+  expect(most - before).toBeLessThan(BOUND);
+  expect(await publisher.ping()).toEqual([]);
+  // Who reads again is told that messages are missing, after those that came before.
+  const [first] = stalled;
+  first?.socket.resume();
+  expect(await first?.closed).toMatchObject({
+    code: 1013,
+    reason: expect.stringMatching("you read too slowly"),
+  });
+  // Who comes now is at home where nothing waits for those who were closed.
+  const [late] = await connectAll(runtime.url, ["/flood"]);
+  publisher.say(`announce flood ${message}`);
+  expect(await late?.line()).toBe(`flood!${message}`);
+  for (const client of stalled) client.close();
+});
+
+test(`${LINKS} links that are behind at once leave the runtime memory enough`, {
+  timeout: 600_000,
+}, async () => {
+  const runtime = await start({ LINKS_PER_OBJECT: String(LINKS) });
+  const [publisher] = await connectAll(runtime.url, ["/flood"]);
+  if (!publisher) throw new Error("it is connected");
+  const homes = Array.from({ length: LINKS }, (_, i) => `/home-${i}`);
+  const listeners = await connectAll(runtime.url, homes);
+  await Promise.all(
+    listeners.map(async (listener) => {
+      listener.say("subscribe flood");
+      await listener.ping();
+    }),
+  );
+  // More than the log holds, at once: nobody waits for anybody.
+  const message = "x".repeat(60_000);
+  for (let sent = 0; sent < FLOOD; sent += 1) publisher.say(`announce flood ${sent} ${message}`);
+  const ends = await Promise.all(
+    listeners.map(async (listener) => {
+      for (let next = 0; next < FLOOD; next += 1) {
+        const line = await listener.line().catch(() => undefined);
+        if (line === undefined) return listener.closing?.code;
+        expect(line.slice(0, 20)).toBe(`flood!${next} ${message}`.slice(0, 20));
+      }
+      return "all";
+    }),
+  );
+  // Who could not be held any longer was told; the runtime has had memory enough.
+  expect(ends.filter((end) => end !== "all" && end !== 1013)).toEqual([]);
+  publisher.say("announce flood after");
+  for (let line = ""; line !== "flood!after"; line = await publisher.line());
 });

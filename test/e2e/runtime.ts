@@ -96,6 +96,11 @@ export async function startRuntime(
   return { url: `ws://127.0.0.1:${port}`, pid: child.pid ?? 0, kill };
 }
 
+/** Resident memory of a process, in KiB. */
+export async function memoryOf(pid: number): Promise<number> {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
 /** The runtime's path; Node and vitest differ in how they show what the package exports. */
 function pathIn(value: unknown): string {
   if (typeof value === "string") return value;

@@ -4,11 +4,10 @@
  * The others are read by this process, which on a busy machine takes its time, as the server must not forgive:
  * so the publisher never is further ahead of the slowest of them than what may well wait for a good reader.
  */
-import { readFile } from "node:fs/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { hasEnded, Listener } from "./listener.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { bundle, memoryOf, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 
 const LISTENERS = 100;
 /** Megabytes for each listener; many times what may wait for one. */
@@ -89,8 +88,3 @@ test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is clo
   );
   for (const { socket } of listeners) expect(socket.readyState).toBe(WebSocket.OPEN);
 });
-
-/** Resident memory of a process, in KiB. */
-async function memoryOf(pid: number): Promise<number> {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
-}

@@ -23,6 +23,8 @@ export interface Ends {
   of(name: string): SimulatedObject;
   /** An object's life; it is brought into memory if it is not there. */
   alive(object: SimulatedObject): Life;
+  /** Whether an object lets nothing come in for now. */
+  isHolding(name: string): boolean;
   /** What is kept or said, as whoever reads it finds it. */
   onItsWay<T>(value: T): T;
   /** A rule of the platform is broken. */
@@ -35,7 +37,8 @@ export class Calling {
   readonly #ends: Ends;
 
   constructor(rules: Rules, ends: Ends) {
-    this.network = new Network(rules.isStrict ? 1 + rules.choose(6) : Number.POSITIVE_INFINITY);
+    const mostUnderWay = rules.isStrict ? 1 + rules.choose(6) : Number.POSITIVE_INFINITY;
+    this.network = new Network(mostUnderWay, (name) => ends.isHolding(name));
     this.#rules = rules;
     this.#ends = ends;
   }

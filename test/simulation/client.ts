@@ -16,6 +16,8 @@ export interface Surroundings {
   isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
   /** Counts something rare. */
   meet(rarity: Rarity): void;
+  /** Whether clients take what is sent to them some time, not at once. */
+  readonly areLate: boolean;
 }
 
 /** What only a long simulation meets, and is there for. */
@@ -36,6 +38,8 @@ export const RARITIES = [
   "an update",
   "a rollback",
   "a call between versions",
+  "nothing let in",
+  "a heavy reader closed",
 ] as const;
 
 export type Rarity = (typeof RARITIES)[number];
@@ -61,10 +65,18 @@ export interface Announcement {
   placed: () => boolean;
 }
 
+/** Something on its way to a client. */
+interface Unread {
+  bytes: number;
+  take: () => void;
+}
+
 /** The server's end of a client's connection. */
 export class SimulatedSocket implements Socket {
-  readonly bufferedAmount = 0;
   readonly client: SimulatedClient;
+  /** What its client has not taken yet, if it does so late. */
+  readonly unread: Unread[] = [];
+  readonly #isLate: boolean;
   #attachment: unknown;
   open = true;
   /** What its client found wrong, if anything. */
@@ -74,18 +86,32 @@ export class SimulatedSocket implements Socket {
   /** What becomes of an attachment. */
   kept = (attachment: unknown): unknown => structuredClone(attachment);
 
-  constructor(client: SimulatedClient) {
+  /** @param isLate whether the client takes what is sent some time, not at once */
+  constructor(client: SimulatedClient, isLate: boolean) {
     this.client = client;
+    this.#isLate = isLate;
+  }
+
+  get bufferedAmount(): number {
+    return this.unread.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   send(text: string): void {
     if (!this.open) throw new Error("sent on a closed socket");
-    this.leave(() => this.#check(() => this.client.read(text)));
+    this.#reach(text.length, () => this.client.read(text));
   }
 
   close(code: number, reason: string): void {
-    if (this.open) this.leave(() => this.#check(() => this.client.sentAway(code, reason)));
+    if (this.open) this.#reach(0, () => this.client.sentAway(code, reason));
     this.open = false;
+  }
+
+  #reach(bytes: number, act: () => void): void {
+    const take = () => this.#check(act);
+    this.leave(() => {
+      if (this.#isLate) this.unread.push({ bytes, take });
+      else take();
+    });
   }
 
   /** The objects take what a socket throws for a connection that has gone. */
@@ -104,6 +130,13 @@ export class SimulatedSocket implements Socket {
   deserializeAttachment(): unknown {
     return this.#attachment;
   }
+}
+
+/** Whether a connection was closed for not taking what was sent to it. */
+export function isTooLate(reason: string): boolean {
+  return (
+    reason.startsWith("messages would be missing: you read") || reason.startsWith("the greeting was not")
+  );
 }
 
 export class SimulatedClient {
@@ -135,7 +168,7 @@ export class SimulatedClient {
     this.name = name;
     this.channel = channel;
     this.connected = surroundings.now;
-    this.socket = new SimulatedSocket(this);
+    this.socket = new SimulatedSocket(this, surroundings.areLate);
     this.#begin("greeting", channel);
   }
 
@@ -199,6 +232,10 @@ export class SimulatedClient {
     if (reason.startsWith("your token")) {
       this.#surroundings.meet("a token expired");
       if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
+      return;
+    }
+    if (this.#surroundings.areLate && isTooLate(reason)) {
+      this.#surroundings.meet("a heavy reader closed");
       return;
     }
     // The answer to a claim may come late; a connection is greeted without it after a while.

@@ -21,6 +21,8 @@ export interface Life {
   alarm: number | undefined;
   /** What leaves when all is durable; undefined if that is so. */
   held: (() => void)[] | undefined;
+  /** Whether it lets nothing come in for now. */
+  isHolding: boolean;
 }
 
 export class SimulatedObject {

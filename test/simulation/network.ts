@@ -28,11 +28,16 @@ interface Call {
 
 export class Network {
   readonly #mostUnderWay: number;
+  readonly #isHolding: (object: string) => boolean;
   #calls: Call[] = [];
 
-  /** @param mostUnderWay calls of one object that are under way at one time; more wait */
-  constructor(mostUnderWay: number) {
+  /**
+   * @param mostUnderWay calls of one object that are under way at one time; more wait
+   * @param isHolding whether an object lets nothing come in for now
+   */
+  constructor(mostUnderWay: number, isHolding: (object: string) => boolean) {
     this.#mostUnderWay = mostUnderWay;
+    this.#isHolding = isHolding;
   }
 
   /**
@@ -74,6 +79,7 @@ export class Network {
         underWay.set(call.from, before + 1);
         if (before >= this.#mostUnderWay) return [];
       }
+      if (call.state !== "done" && this.#isHolding(call.to)) return [];
       if (call.state !== "done") return [{ label: call.label, happen: () => this.#carryOut(call) }];
       const { settle } = call;
       if (!settle) return [];

@@ -26,6 +26,7 @@ export class Objects {
     this.#calling = new Calling(rules, {
       of: (name) => this.of(name),
       alive: (object) => this.#alive(object),
+      isHolding: (name) => this.isHolding(name),
       onItsWay: (value) => this.#onItsWay(value),
       breaks: (rule) => {
         this.broken ??= rule;
@@ -47,6 +48,11 @@ export class Objects {
     const object = new SimulatedObject(name);
     this.#byName.set(name, object);
     return object;
+  }
+
+  /** Whether an object lets nothing come in for now. */
+  isHolding(name: string): boolean {
+    return this.of(name).life?.isHolding === true;
   }
 
   /** The object itself, brought into memory if it is not there. */
@@ -101,6 +107,7 @@ export class Objects {
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
       held: undefined,
+      isHolding: false,
     };
     object.life = life;
     for (const socket of object.sockets) socket.leave = (act) => leave(life, act);
@@ -189,6 +196,12 @@ export class Objects {
       sleep: (milliseconds) => new Promise((resolve) => after(milliseconds, resolve)),
       within: (milliseconds, work) =>
         Promise.race([work, new Promise<void>((resolve) => after(milliseconds, resolve))]),
+      hold: async (work) => {
+        this.#rules.meet("nothing let in");
+        life.isHolding = true;
+        await work();
+        life.isHolding = false;
+      },
       keep: (work) => {
         life.work += 1;
         const ended = () => {

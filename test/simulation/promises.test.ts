@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { checkAlive, checkCount, checkLeftovers, checkTogether } from "./checks.ts";
-import { Breach, RARITIES, type Rarity, type SimulatedClient } from "./client.ts";
+import { Breach, isTooLate, RARITIES, type Rarity, type SimulatedClient } from "./client.ts";
 import type { Action } from "./network.ts";
 import { type Kind, Simulation } from "./simulation.ts";
 
@@ -25,6 +25,7 @@ const calm: Kind = {
   clientLimit: 0,
   withTokens: false,
   withTinyBuffers: false,
+  withLateReaders: false,
   isStrict: false,
   withFullStorage: false,
   isMixed: false,
@@ -128,10 +129,10 @@ function checkEnding({ name, ending }: SimulatedClient, kind: Kind): void {
   if (!ending || ending.code === 1005) return;
   const { code, reason } = ending;
   if (kind.withFaults && code === 1006) return;
-  if (kind.withFaults && code === 1013 && reason !== "") return;
+  if ((kind.withFaults || kind.withFullStorage) && code === 1013 && reason !== "") return;
   if (kind.clientLimit > 0 && code === 1013 && reason.startsWith("the service has as many")) return;
   if (kind.withTokens && code === 1008 && reason.startsWith("your token has expired")) return;
-  if (kind.withFullStorage && code === 1013 && reason !== "") return;
+  if (kind.withLateReaders && code === 1013 && isTooLate(reason)) return;
   if (kind.withTinyBuffers && [1008, 1013].includes(code) && reason !== "") return;
   throw new Breach(`${name} was closed with ${code} ${reason}`);
 }
@@ -177,6 +178,13 @@ test("where little may wait, who is behind is cut off, and misses nothing in sil
   await tryOut(1_500, fc.record(kinds));
 });
 
+test("where clients read late, what waits for them has a bound, and nobody misses any in silence", {
+  timeout,
+}, async () => {
+  const kinds = { ...constants(calm), withLateReaders: fc.constant(true), withFaults: fc.boolean() };
+  await tryOut(1_000, fc.record(kinds));
+});
+
 test("when storage takes no more rows, messages flow on, and nobody misses any in silence", {
   timeout,
 }, async () => {
@@ -196,6 +204,7 @@ function constants(kind: Kind) {
     clientLimit: fc.constant(kind.clientLimit),
     withTokens: fc.constant(kind.withTokens),
     withTinyBuffers: fc.constant(kind.withTinyBuffers),
+    withLateReaders: fc.constant(kind.withLateReaders),
     isStrict: fc.boolean(),
     withFullStorage: fc.constant(kind.withFullStorage),
     isMixed: fc.constant(kind.isMixed),

@@ -9,7 +9,7 @@
 import { TokenError, type Verify } from "../../src/auth/verify.ts";
 import { readLimits } from "../../src/broker/limits.ts";
 import { parentOf } from "../../src/links/names.ts";
-import { type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
+import { Breach, type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
 import { isBusy, type Overheard } from "./life.ts";
 import type { Action } from "./network.ts";
 import { Objects } from "./objects.ts";
@@ -24,6 +24,12 @@ const STEP = 10;
 /** Alarms set for later than this, in milliseconds, are not waited for when everything is to come to rest. */
 const SOON = 20_000;
 
+/** Bytes that may wait for all clients of an object together, where they read late: three frames. */
+const MOST_WAITING = 1_000;
+
+/** Memory that a frame takes that waits, besides its bytes. */
+const FRAME = 1_300;
+
 export interface Kind {
   withFaults: boolean;
   /** Connections of the whole service; 0 has nobody count them. */
@@ -32,6 +38,8 @@ export interface Kind {
   withTokens: boolean;
   /** Whether so little may wait that links which are behind are cut off. */
   withTinyBuffers: boolean;
+  /** Whether clients take what is sent to them some time, not at once, and little may wait for all of an object. */
+  withLateReaders: boolean;
   /** Whether the platform is as strict as in production: see `rules.ts`. */
   isStrict: boolean;
   /** Whether storage takes only so many rows, until everything comes to rest. */
@@ -55,6 +63,8 @@ export class Simulation implements Surroundings {
   readonly #choose: (among: number) => number;
   /** Rows that storage still takes. */
   rowsLeft = Number.POSITIVE_INFINITY;
+  /** What has come to objects that let nothing in, oldest first. */
+  readonly #waiting: { home: string; come: () => void }[] = [];
   /** When the last fault was, and the objects that lived through it, awake or asleep. */
   #lastFault = { at: 0, survivors: new Set<string>() };
 
@@ -65,10 +75,11 @@ export class Simulation implements Surroundings {
     // So few that trees grow and shrink all the time.
     const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
     const little = kind.withTinyBuffers ? { maxBufferedBytes: 200 } : {};
+    const late = kind.withLateReaders ? { mostWaiting: MOST_WAITING, socketsPerObject: 4 } : {};
     this.objects = new Objects({
       now: () => this.now,
       choose,
-      limits: { ...readLimits({}), ...few, ...little, clientLimit: kind.clientLimit },
+      limits: { ...readLimits({}), ...few, ...little, ...late, clientLimit: kind.clientLimit },
       verify: kind.withTokens ? verifyToken : undefined,
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
@@ -101,7 +112,7 @@ export class Simulation implements Surroundings {
   async step(wishes: Action[], withFaults: boolean): Promise<void> {
     const pending = this.pending();
     const faults = withFaults ? this.#faults() : [];
-    const kinds = [pending, pending, pending, wishes, wishes, this.#sleeps(), faults];
+    const kinds = [pending, pending, pending, wishes, wishes, this.#sleeps(), faults, this.#reads()];
     const kind = kinds[this.#choose(kinds.length)] ?? [];
     const actions = kind.length > 0 ? kind : wishes;
     const action = actions[this.#choose(actions.length)];
@@ -123,12 +134,24 @@ export class Simulation implements Surroundings {
     for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
     for (const { socket } of this.clients) if (socket.breach) throw socket.breach;
     if (this.objects.broken) throw this.objects.broken;
+    if (this.kind.withLateReaders) this.#checkWaiting();
+  }
+
+  /** What waits for all clients of an object has a bound, those included that it has closed. */
+  #checkWaiting(): void {
+    for (const { name, sockets } of this.objects) {
+      // That a connection is closed comes on top, once for each.
+      const frames = sockets.flatMap(({ unread }) => unread.filter(({ bytes }) => bytes > 0));
+      const waiting = frames.reduce((sum, { bytes }) => sum + bytes + FRAME, 0);
+      if (waiting > MOST_WAITING + 3 * FRAME)
+        throw new Breach(`${waiting} bytes wait for the clients of ${name}`);
+    }
   }
 
   /** Lets everything pending happen, in order, without faults, until nothing is pending. */
   async quiesce(): Promise<void> {
     for (let steps = 0; steps < 5_000; steps++) {
-      const [next] = [...this.pending(), ...this.#alarms(SOON)];
+      const [next] = [...this.#reads(), ...this.pending(), ...this.#alarms(SOON)];
       if (!next) return;
       await this.perform(next);
     }
@@ -144,7 +167,31 @@ export class Simulation implements Surroundings {
       };
       return { label, happen: fire };
     });
-    return [...this.objects.network.pending(), ...this.#alarms(0), ...timers];
+    return [...this.objects.network.pending(), ...this.#alarms(0), ...this.#arrivals(), ...timers];
+  }
+
+  /** What has come to an object that let nothing in: of each, the first. */
+  #arrivals(): Action[] {
+    const firsts = new Map([...this.#waiting].reverse().map((arrival) => [arrival.home, arrival]));
+    const free = [...firsts.values()].filter(({ home }) => !this.objects.isHolding(home));
+    return free.map((arrival) => ({
+      label: `${arrival.home} lets in what waited`,
+      happen: () => {
+        this.#waiting.splice(this.#waiting.indexOf(arrival), 1);
+        arrival.come();
+      },
+    }));
+  }
+
+  /** Clients that read late take the next of what has been sent to them. */
+  #reads(): Action[] {
+    const late = this.clients.filter(({ socket }) => socket.unread.length > 0);
+    return late.map((client) => ({ label: `${client.name} reads`, happen: () => this.#read(client) }));
+  }
+
+  #read(client: SimulatedClient): void {
+    client.socket.unread.shift()?.take();
+    if (client.ending) this.#leave(client);
   }
 
   #faults(): Action[] {
@@ -204,7 +251,8 @@ export class Simulation implements Surroundings {
     const token = this.kind.withTokens ? this.token() : undefined;
     const grants = token === undefined ? undefined : grantsIn(token);
     if (grants) client.until = grants.until;
-    this.objects.event(client.home, 2).opened(client.socket, region, grants);
+    const { home, socket } = client;
+    this.#come(home, () => this.objects.event(home, 2).opened(socket, region, grants));
     return client;
   }
 
@@ -227,18 +275,40 @@ export class Simulation implements Surroundings {
     return String(1000 * (this.#choose(2) ? soon : 1_000_000));
   }
 
-  arrive(client: SimulatedClient, frame: string): void {
-    if (client.socket.open) this.objects.event(client.home, 1).received(client.socket, frame);
+  get areLate(): boolean {
+    return this.kind.withLateReaders;
+  }
+
+  arrive({ home, socket }: SimulatedClient, frame: string): void {
+    this.#come(home, () => {
+      if (socket.open) this.objects.event(home, 1).received(socket, frame);
+    });
+  }
+
+  /** Something comes to an object, now or when it lets that in. */
+  #come(home: string, come: () => void): void {
+    const isBehind = this.#waiting.some((arrival) => arrival.home === home);
+    if (isBehind || this.objects.isHolding(home)) this.#waiting.push({ home, come });
+    else come();
   }
 
   /** A client goes away. */
-  disconnect({ home, socket }: SimulatedClient): void {
-    const object = this.objects.of(home);
-    if (!socket.open) return;
-    socket.open = false;
-    socket.client.ended(1005, "");
-    this.objects.event(home, 1).closed(socket);
-    object.sockets = object.sockets.filter((other) => other !== socket);
+  disconnect(client: SimulatedClient): void {
+    if (!client.socket.open) return;
+    client.socket.open = false;
+    client.ended(1005, "");
+    this.#leave(client);
+  }
+
+  /** A connection has ended, by whichever side. */
+  #leave({ home, socket }: SimulatedClient): void {
+    socket.unread.length = 0;
+    this.#come(home, () => {
+      const object = this.objects.of(home);
+      if (!object.sockets.includes(socket)) return;
+      this.objects.event(home, 1).closed(socket);
+      object.sockets = object.sockets.filter((other) => other !== socket);
+    });
   }
 
   isLinkedToEveryone(home: string): boolean {
@@ -267,6 +337,8 @@ export class Simulation implements Surroundings {
   isUnconcerned({ home, connected }: SimulatedClient, channels: string[]): boolean {
     const { at, survivors } = this.#lastFault;
     if (connected <= at || this.kind.withTinyBuffers || this.kind.withFullStorage) return false;
+    // What is read now was said on the strength of links that may not be these any more.
+    if (this.kind.withLateReaders) return false;
     if (!survivors.has(home)) return true;
     const { rows } = this.objects.of(home);
     const links = channels

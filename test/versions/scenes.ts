@@ -8,6 +8,7 @@ const open: Kind = {
   clientLimit: 0,
   withTokens: false,
   withTinyBuffers: false,
+  withLateReaders: false,
   isStrict: false,
   withFullStorage: false,
   isMixed: false,

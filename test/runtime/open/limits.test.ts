@@ -191,7 +191,7 @@ describe("channels of one connection", () => {
 
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      maxBufferedBytes,
+      { maxBufferedBytes, mostWaiting: maxBufferedBytes },
       () => 0,
       () => {},
     );

@@ -233,7 +233,7 @@ describe("a token as long as may be", () => {
     });
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      1_000,
+      { maxBufferedBytes: 1_000, mostWaiting: 8_000 },
       () => 0,
       () => {},
     );

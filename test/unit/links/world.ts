@@ -32,6 +32,7 @@ export function stillWorld(
     sleep: () => Promise.resolve(),
     within: (_, work) => work,
     after: () => {},
+    hold: (work) => work(),
     keep: () => {},
     alarm: (time) => {
       alarm.time = time;

@@ -43,7 +43,7 @@ function woken(...sockets: Kept[]) {
   const state = { due: 0 };
   const all = new Connections(
     { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
-    MOST,
+    { maxBufferedBytes: MOST, mostWaiting: 8 * MOST },
     () => 0,
     () => {
       state.due += 1;
@@ -175,7 +175,7 @@ test("subscriptions have a budget, which names and the first one to a channel co
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(
     sockets,
-    MOST,
+    { maxBufferedBytes: MOST, mostWaiting: 8 * MOST },
     () => 0,
     () => {},
   );
@@ -192,4 +192,37 @@ test("subscriptions have a budget, which names and the first one to a channel co
   expect([connections.isCrowded, connections.isFull]).toEqual([true, false]);
   for (const connection of crowd) connections.remove(connection);
   expect([connections.isCrowded, connections.subscriptions]).toEqual([false, 0]);
+});
+
+/** The client takes nothing of what is sent. */
+class Stalled extends Kept {
+  override send(text: string): void {
+    super.send(text);
+    this.bufferedAmount += text.length;
+  }
+}
+
+test("when too much waits for all, the others wait, those first who have taken most, and the heaviest are too slow", () => {
+  const most = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
+  const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
+  const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
+  const all = new Connections(
+    accepting,
+    most,
+    () => 0,
+    () => {},
+  );
+  const connections = [...all];
+  const line = `news!${"x".repeat(40_000)}\n`;
+  const sent = () => sockets.map(({ done }) => done.length);
+  all.publish("news", line);
+  expect(all.flush()).toEqual([]);
+  expect([sent(), all.due, all.hasDrained()]).toEqual([[1, 1, 1, 0, 0, 0], 3, false]);
+  expect(all.tooSlow).toEqual(connections.slice(0, 2));
+  // The first one takes what it has, and goes before those that were held up.
+  Object.assign(sockets[0] ?? {}, { bufferedAmount: 0 });
+  expect(all.hasDrained()).toBe(false);
+  all.publish("news", line);
+  all.flush();
+  expect(sent()).toEqual([2, 1, 1, 0, 0, 0]);
 });

@@ -22,7 +22,7 @@ function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => und
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connection = new Connections(
     sockets,
-    1_000_000,
+    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
     () => {},
   ).accept(socket, undefined);
@@ -166,7 +166,7 @@ test("when too much waits of all connections together, the one of which most wai
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(
     sockets,
-    1_000_000,
+    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
     () => {},
   );

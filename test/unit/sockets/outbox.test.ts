@@ -35,7 +35,7 @@ class Stalled implements Socket {
 
 function stalled(): { socket: Stalled; outbox: Outbox } {
   const socket = new Stalled();
-  return { socket, outbox: new Outbox(socket, () => 0) };
+  return { socket, outbox: new Outbox(socket, () => 0, { bytes: 0 }) };
 }
 
 test("frames that wait count for their bytes and for what each takes besides", () => {
@@ -86,7 +86,7 @@ test("where nobody tells what waits, a client is taken to read 400,000 bytes a s
   const clock = { now: 1_000_000 };
   const socket = new Stalled();
   Object.defineProperty(socket, "bufferedAmount", { value: undefined });
-  const outbox = new Outbox(socket, () => clock.now);
+  const outbox = new Outbox(socket, () => clock.now, { bytes: 0 });
   expect([outbox.weight, outbox.hasTaken]).toEqual([0, false]);
   outbox.send(["x".repeat(1_000_000)]);
   expect(outbox.weight).toBeGreaterThanOrEqual(1_000_000);
