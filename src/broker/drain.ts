@@ -2,9 +2,8 @@
 import type { World } from "../links/world.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 
-/** How often it is looked, and how long in between, in milliseconds: half a second in all. */
-const LOOKS = 100;
-const LOOK_EVERY = 5;
+/** The last and longest wait of those that double from one on, in milliseconds: half a second in all. */
+const LONGEST = 256;
 
 export class Drain {
   readonly #world: World;
@@ -33,8 +32,8 @@ export class Drain {
   }
 
   async #wait(): Promise<void> {
-    for (let look = 0; look < LOOKS && !this.#connections.hasDrained(); look++) {
-      await this.#world.sleep(LOOK_EVERY);
+    for (let wait = 1; wait <= LONGEST && !this.#connections.hasDrained(); wait *= 2) {
+      await this.#world.sleep(wait);
     }
     if (this.#connections.hasDrained()) return;
     for (const connection of this.#connections.tooSlow) this.#close(connection);

@@ -39,7 +39,6 @@ export const RARITIES = [
   "a rollback",
   "a call between versions",
   "nothing let in",
-  "a heavy reader closed",
 ] as const;
 
 export type Rarity = (typeof RARITIES)[number];
@@ -234,10 +233,7 @@ export class SimulatedClient {
       if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
       return;
     }
-    if (this.#surroundings.areLate && isTooLate(reason)) {
-      this.#surroundings.meet("a heavy reader closed");
-      return;
-    }
+    if (this.#surroundings.areLate && isTooLate(reason)) return;
     // The answer to a claim may come late; a connection is greeted without it after a while.
     if (reason.startsWith("the service has as many")) return;
     if (!this.#unconcerned || !this.#surroundings.isUnconcerned(this, [])) return;
