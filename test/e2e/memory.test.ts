@@ -1,6 +1,6 @@
 /**
  * An object's memory, whatever its connections do, with as much of it as the platform gives: here that is told to
- * V8 itself, which ends the runtime if it is not enough. `CROWD=10000`, `STALLED=5000` and `LINKS=1000` have more
+ * V8 itself, which ends the runtime if it is not enough. `CROWD=9000`, `STALLED=5000` and `LINKS=1000` have more
  * come than the suite has time for.
  */
 import { expect, onTestFinished, test } from "vitest";
