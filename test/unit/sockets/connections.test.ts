@@ -225,4 +225,12 @@ test("when too much waits for all, the others wait, those first who have taken m
   all.publish("news", line);
   all.flush();
   expect(sent()).toEqual([2, 1, 1, 0, 0, 0]);
+  // What waits for who was closed goes with the network connection, not before: others had better go elsewhere.
+  for (const connection of all.tooSlow) {
+    all.drop(connection);
+    all.close(connection, 1013, "too slow");
+  }
+  expect(all.isCrowded).toBe(true);
+  for (const socket of sockets) all.forget(socket);
+  expect(all.isCrowded).toBe(false);
 });
