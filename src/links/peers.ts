@@ -59,6 +59,10 @@ interface Kept {
   depth: number;
   /** When a call by it was answered last, in milliseconds since 1970. */
   answered: number;
+  /** The way that it is there instead of, which still serves where the platform would not open this one. */
+  replaces: Kept | undefined;
+  /** Calls by it that have not been answered. */
+  underWay: number;
 }
 
 interface Deferred {
@@ -198,16 +202,27 @@ export class Peers {
     ask: Calls[Kind]["ask"],
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
+    kept.underWay += 1;
     try {
       const answer = await kept.way.call(kind, ask, kept.depth + 1);
       kept.answered = this.#now();
+      kept.replaces = undefined;
       return answer;
     } catch (error) {
-      // A way by which a call failed is spent, but for where the far object's own code has answered so.
-      const isSpent = !(error instanceof CallFailed && error.why === "thrown");
-      if (isSpent && this.#ways.get(object) === kept) this.#ways.delete(object);
+      if (this.#ways.get(object) === kept) this.#failed(object, kept, error);
       throw error;
+    } finally {
+      kept.underWay -= 1;
     }
+  }
+
+  /** A way by which a call failed is spent, but for where the far object's own code has answered so. */
+  #failed(object: string, { replaces, underWay }: Kept, error: unknown): void {
+    if (error instanceof CallFailed && error.why === "thrown") return;
+    // The platform may have made another call by it.
+    if (wasNotMade(error) && underWay > 1) return;
+    if (replaces && wasNotMade(error)) this.#ways.set(object, replaces);
+    else this.#ways.delete(object);
   }
 
   /** The way that is kept, or a new one if that is better; undefined if there is none, and may be none now. */
@@ -217,7 +232,9 @@ export class Peers {
     const known = this.#ways.get(object);
     if (!known && depth > DEEPEST_FRESH) return undefined;
     const isGood = known !== undefined && known.depth <= depth && this.#isTrusted(known, kind, depth);
-    const kept = isGood ? known : { way: this.#open(object), depth, answered: now };
+    const kept = isGood
+      ? known
+      : { way: this.#open(object), depth, answered: now, replaces: known?.replaces ?? known, underWay: 0 };
     this.#ways.delete(object);
     this.#ways.set(object, kept);
     const [oldest] = this.#ways.keys();

@@ -116,6 +116,20 @@ test("a way by which a call failed is not used again, unless the far object has 
   expect(opened).toHaveLength(3);
 });
 
+test("where the platform would not open a better way, the one before serves", async () => {
+  const { peers, opened, made, call } = peersOf();
+  peers.arrived(4);
+  void call("other");
+  made[0]?.answer();
+  await settled();
+  peers.arrived(2);
+  void call("other");
+  made[1]?.fail(new CallFailed("not made", "too many ways"));
+  await settled();
+  expect(opened).toHaveLength(2);
+  expect(made.map(({ hop }) => hop)).toEqual([5, 3, 5]);
+});
+
 test("what the platform would not make is made by a new event, three times at most", async () => {
   const { peers, world, made, call } = peersOf();
   peers.arrived(1);
