@@ -22,6 +22,9 @@ function inRuntime(name: string, settings: Record<string, string>, ...more: stri
   };
 }
 
+/** Room for so little that every channel becomes a tree. */
+const narrow = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
+
 /** What is said to and heard from a server, which holds for every one that is open to all. */
 const plays = "test/runtime/plays.test.ts";
 
@@ -32,9 +35,11 @@ export default defineConfig({
       inNode("unit"),
       inNode("simulation"),
       inNode("versions"),
-      inRuntime("open", {}, plays),
-      // Room for so little that every channel becomes a tree.
-      inRuntime("trees", { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" }, plays),
+      // What is left in storage, and who is closed, is another matter where messages are kept.
+      inRuntime("open", { HISTORY_SECONDS: "0" }, plays),
+      inRuntime("trees", { ...narrow, HISTORY_SECONDS: "0" }, plays),
+      inRuntime("history", {}, plays),
+      inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET }),
       inNode("e2e"),

@@ -1,5 +1,5 @@
 /** What a connection may do, by the token it came with. Without grants, on an open server, it may do all. */
-import { EVERYONE } from "../protocol/channels.ts";
+import { EVERYONE, isAmong } from "../protocol/channels.ts";
 
 export interface Grants {
   /** Channels it may subscribe to: names, and beginnings of names that end in `*`. */
@@ -19,12 +19,6 @@ export function maySubscribe(grants: Grants | undefined, channel: string): boole
 export function mayAnnounce(grants: Grants | undefined, channel: string): boolean {
   if (!grants) return true;
   return channel === EVERYONE ? grants.announce.includes(EVERYONE) : isAmong(grants.announce, channel);
-}
-
-function isAmong(patterns: string[], channel: string): boolean {
-  return patterns.some((pattern) =>
-    pattern.endsWith("*") ? channel.startsWith(pattern.slice(0, -1)) : channel === pattern,
-  );
 }
 
 /** Whether `grants` have ended at `now`. */

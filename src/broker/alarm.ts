@@ -45,6 +45,11 @@ export class Alarm {
     return this.#ensure(this.#world.now());
   }
 
+  /** Something in storage is over at a time, in milliseconds since 1970. */
+  goOffBy(time: number): void {
+    void this.#ensure(time);
+  }
+
   /** The first grants end at a time. */
   expireAt(time: number): void {
     this.#expiry = time;

@@ -5,7 +5,7 @@
 import type { Grants } from "../auth/grants.ts";
 import type { Verify } from "../auth/verify.ts";
 import { Counters } from "../figures/counters.ts";
-import { Downstream } from "../links/downstream.ts";
+import { Downstream, type DownstreamEvents } from "../links/downstream.ts";
 import { BatchNumbers } from "../links/forwarding.ts";
 import type {
   Answering,
@@ -17,17 +17,20 @@ import type {
   DeliveryAnswer,
   Figures,
   Filling,
+  Kept,
   LinkAnswer,
   LinkRequest,
   Load,
+  Missing,
   ServiceFigures,
   UnlinkRequest,
 } from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
 import { Peers } from "../links/peers.ts";
 import type { Platform, World } from "../links/world.ts";
-import { POLICY, TRY_AGAIN } from "../protocol/close-codes.ts";
+import { POLICY } from "../protocol/close-codes.ts";
 import type { Frame } from "../protocol/frames.ts";
+import type { From } from "../protocol/positions.ts";
 import { type Connection, Connections } from "../sockets/connections.ts";
 import { Inbox } from "../sockets/inbox.ts";
 import type { Socket, Sockets } from "../sockets/socket.ts";
@@ -38,7 +41,7 @@ import { Commands } from "./commands.ts";
 import { Drain } from "./drain.ts";
 import { Flush } from "./flush.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import type { Limits } from "./limits.ts";
+import { keepsHistory, type Limits } from "./limits.ts";
 import { Reporter } from "./reporter.ts";
 import { type Place, Room } from "./room.ts";
 import { Router } from "./router.ts";
@@ -58,6 +61,7 @@ export class Broker implements Answering {
   readonly #router: Router;
   readonly #lifecycle: Lifecycle;
   readonly #inbox: Inbox;
+  readonly #commands: Commands;
   readonly #tokens: Tokens;
   readonly #reporter: Reporter;
   readonly #room: Room;
@@ -78,24 +82,19 @@ export class Broker implements Answering {
     this.#peers = new Peers(platform, () => this.#alarm.beginAnew());
     const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
     const unfinished = () => this.#unfinished();
-    const due = () => this.#flush.soon();
     this.#world = world;
     this.#maxGathered = maxBufferedBytes / 4;
     this.#activity = new Activity(world, { passed: () => this.#passed(), settle: () => this.#settle() });
-    const connections = new Connections(sockets, limits, world.now, due);
+    const connections = new Connections(sockets, limits, world.now, () => this.#flush.soon());
     this.#connections = connections;
     const counters = new Counters(world, connections);
     this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
-    this.#drain = new Drain(world, connections, (connection) => this.#closeSlow(connection));
+    this.#drain = new Drain(world, connections, (connection) => this.#lifecycle.closeSlow(connection));
     this.#flush = new Flush(world, this.#activity, connections, this.#drain, () => this.#send());
-    this.#downstream = new Downstream(world, maxBufferedBytes, {
-      busy: () => this.#alarm.mark(),
-      due,
-      handover: (handover) => this.#reporter.takeOver(handover),
-      ended: (object) => this.#linkEnded(object),
-    });
+    const history = keepsHistory(limits, world.name) ? limits : { ...limits, historySeconds: 0 };
+    this.#downstream = new Downstream(world, maxBufferedBytes, history, this.#linkEvents(), connections);
     this.#room = new Room(world, limits, (load) => this.#count(load));
-    const events = { lost: (channel: string) => this.#closeSubscribers(channel), unfinished };
+    const events = { lost: (channel: string) => this.#lifecycle.closeSubscribers(channel), unfinished };
     this.#router = new Router(world, connections, this.#downstream, counters, maxBufferedBytes, events);
     if (clientLimit > 0) {
       this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, unfinished);
@@ -105,6 +104,7 @@ export class Broker implements Answering {
     this.#tokens = new Tokens(world, connections, this.#alarm, verify);
     this.#reporter = new Reporter(world, connections, this.#downstream, counters, clientLimit);
     const parts = {
+      limits,
       world,
       connections,
       counters,
@@ -112,10 +112,20 @@ export class Broker implements Answering {
       lifecycle: this.#lifecycle,
       tokens: this.#tokens,
       reporter: this.#reporter,
-      maxChannelsPerConnection: limits.maxChannelsPerConnection,
     };
-    this.#inbox = new Inbox(new Commands(parts), limits, world.now);
+    this.#commands = new Commands(parts);
+    this.#inbox = new Inbox(this.#commands, limits, world.now);
     this.#takeUp();
+  }
+
+  #linkEvents(): DownstreamEvents {
+    return {
+      busy: () => this.#alarm.mark(),
+      keeps: (until) => this.#alarm.goOffBy(until),
+      due: () => this.#flush.soon(),
+      handover: (handover) => this.#reporter.takeOver(handover),
+      ended: (object) => this.#linkEnded(object),
+    };
   }
 
   /** Goes on with what an earlier life left. */
@@ -131,13 +141,14 @@ export class Broker implements Answering {
     return this.#room.placeFor(region, full, below);
   }
 
-  /** A new connection, from somewhere, with what its token grants. */
-  opened(socket: Socket, region = "", grants?: Grants): void {
+  /** A new connection, from somewhere, with what its token grants, and from where in its channel on. */
+  opened(socket: Socket, region = "", grants?: Grants, from?: From): void {
     this.#event(UPGRADE);
     this.#router.comeFrom(region);
     const connection = this.#connections.accept(socket, grants);
     if (grants) this.#tokens.watch(grants);
-    this.#world.keep(this.#inbox.begin(connection, this.#lifecycle.greet(connection)));
+    const resume = from && ((channel: string) => this.#commands.resume(connection, channel, from));
+    this.#world.keep(this.#inbox.begin(connection, this.#lifecycle.greet(connection, resume)));
     this.#room.tellParent("sockets");
   }
 
@@ -167,12 +178,19 @@ export class Broker implements Answering {
     const expired = this.#tokens.expired;
     for (const connection of expired) this.#closeExpired(connection);
     this.#alarm.expireAt(firstExpiry(this.#connections));
+    this.#downstream.expire(this.#connections.size > 0);
     if (this.#downstream.isBusy) {
       this.#alarm.mark();
       this.#flush.soon();
     }
     // Often there is nothing to do: it is not set back each time that nothing is unfinished any more.
-    if (joined || expired.length > 0 || this.#world.alarmTime() !== undefined) this.#activity.note();
+    if (
+      joined ||
+      this.#downstream.keepsHistory ||
+      expired.length > 0 ||
+      this.#world.alarmTime() !== undefined
+    )
+      this.#activity.note();
   }
 
   /** An event has come that is so many hops deep. */
@@ -225,13 +243,21 @@ export class Broker implements Answering {
     return answer;
   }
 
-  forward(batch: Batch): BatchAnswer {
+  async forward(batch: Batch): Promise<BatchAnswer> {
     const newer = this.#batches.newerThan(batch);
     if (newer !== undefined) return { newer };
     this.#activity.note();
-    const last = this.#router.take(batch);
+    const { key, lines } = batch;
+    const last = key === undefined ? this.#router.take(batch) : this.#router.takeOnce(key, lines);
     this.#sendIfMuch();
+    // Whoever is told of it can count on it: the answer goes out when it is stored.
+    if (this.#downstream.keepsHistory) await this.#flush.done;
     return { last };
+  }
+
+  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
+  recover(missing: Missing): Kept {
+    return this.#downstream.recover(missing);
   }
 
   fill(filling: Filling): undefined {
@@ -272,12 +298,6 @@ export class Broker implements Answering {
     this.#room.tellParent("links");
   }
 
-  #closeSubscribers(channel: string): void {
-    for (const connection of this.#connections.subscribersOf(channel)) {
-      this.#lifecycle.close(connection, TRY_AGAIN, "messages may be missing; connect again");
-    }
-  }
-
   #closeExpired(connection: Connection): void {
     this.#lifecycle.close(connection, POLICY, "your token has expired; connect again with a new one");
   }
@@ -303,16 +323,11 @@ export class Broker implements Answering {
 
   /** Says whether there was room for all; else nothing more comes in until there is. */
   #sendToSockets(): boolean {
-    for (const connection of this.#connections.flush()) this.#closeSlow(connection);
+    this.#downstream.store();
+    for (const connection of this.#connections.flush()) this.#lifecycle.closeSlow(connection);
     const isAll = this.#connections.due === 0;
     if (!isAll) void this.#drain.makeRoom();
     return isAll;
-  }
-
-  #closeSlow(connection: Connection): void {
-    this.#connections.drop(connection);
-    const reason = "messages would be missing: you read too slowly; connect again";
-    this.#lifecycle.close(connection, TRY_AGAIN, reason);
   }
 
   /**
@@ -341,6 +356,8 @@ export class Broker implements Answering {
       this.#downstream.flush();
       this.#activity.note();
     }
+    this.#downstream.release(this.#connections.size > 0);
+    this.#downstream.history?.settle();
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

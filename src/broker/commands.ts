@@ -1,17 +1,23 @@
 /** What the commands of clients do. */
-import { mayAnnounce, maySubscribe } from "../auth/grants.ts";
+import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
 import { QueueFull } from "../links/forwarding.ts";
 import { Unreachable } from "../links/upstream.ts";
 import { CallFailed, type World, wasNotMade } from "../links/world.ts";
-import { formatTime } from "../protocol/replies.ts";
+import type { Command } from "../protocol/commands.ts";
+import type { From } from "../protocol/positions.ts";
+import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import { type Carrier, CommandError, type Step } from "../sockets/inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { keepsHistory, type Limits } from "./limits.ts";
 import type { Reporter } from "./reporter.ts";
+import { Resuming } from "./resuming.ts";
 import type { Router } from "./router.ts";
 import type { Tokens } from "./tokens.ts";
+
+type Once = Extract<Command, { kind: "once" }>;
 
 export interface CommandParts {
   world: World;
@@ -21,14 +27,27 @@ export interface CommandParts {
   tokens: Tokens;
   reporter: Reporter;
   counters: Counters;
-  maxChannelsPerConnection: number;
+  limits: Limits;
 }
 
 export class Commands implements Carrier {
   readonly #parts: CommandParts;
+  readonly #resuming: Resuming;
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
+    this.#resuming = new Resuming(parts);
+  }
+
+  /** Subscribes to what an address asks for, from there on, or else as if it did not say from where. */
+  async resume(connection: Connection, channel: string, from: From): Promise<void> {
+    try {
+      await this.#resuming.subscribe(connection, channel, from);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
+      this.tell(connection, formatError(error.message));
+    }
   }
 
   tell(connection: Connection, line: string): void {
@@ -44,9 +63,14 @@ export class Commands implements Carrier {
       case "announce":
         return this.#announce(connection, step.channel, step.lines, step.count);
       case "subscribe":
-        return this.#subscribe(connection, step.channel);
+        return this.#subscribe(connection, step.channel, step.from);
       case "unsubscribe":
         this.#parts.lifecycle.unsubscribe(connection, step.channel);
+        return undefined;
+      case "once":
+        return this.#announceOnce(connection, step);
+      case "keepalive":
+        this.tell(connection, ALIVE);
         return undefined;
       case "ping":
         this.#parts.counters.count("pings");
@@ -65,43 +89,45 @@ export class Commands implements Carrier {
     lines: string,
     count: number,
   ): Promise<void> | undefined {
-    if (!mayAnnounce(grants, channel)) {
-      throw new CommandError("cannot announce: your token does not allow this channel");
-    }
-    return this.#parts.router.announce(channel, lines, count)?.catch((error: unknown) => {
-      if (error instanceof QueueFull) throw new CommandError(`cannot announce: ${error.message}; try again`);
-      if (wasNotMade(error)) throw new CommandError("cannot announce: too much is under way; try again");
-      const isOverloaded = error instanceof CallFailed && error.why === "overloaded";
-      const why = isOverloaded ? "is overloaded" : "does not answer";
-      throw new CommandError(`an announcement may be lost: its channel's object ${why}`);
-    });
+    checkAnnounce(grants, channel);
+    return this.#parts.router.announce(channel, lines, count)?.catch(failToAnnounce);
   }
 
-  #subscribe(connection: Connection, channel: string): Promise<void> | undefined {
-    const { grants, channels } = connection;
-    if (!maySubscribe(grants, channel)) {
-      throw new CommandError("cannot subscribe: your token does not allow this channel");
+  async #announceOnce(connection: Connection, { key, channel, message }: Once): Promise<void> {
+    checkAnnounce(connection.grants, channel);
+    if (!keepsHistory(this.#parts.limits, channel))
+      throw new CommandError(`no history is kept on ${channel}`);
+    try {
+      const position = await this.#parts.router.announceOnce(channel, key, formatMessage(channel, message));
+      this.tell(connection, formatOnce(key, position));
+    } catch (error) {
+      failToAnnounce(error);
     }
+  }
+
+  #subscribe(connection: Connection, channel: string, from: From | undefined): Promise<void> | undefined {
     // Subscribed and not live is what `all` can be, while its object does not answer.
-    if (!channels.has(channel)) {
-      const most = this.#parts.maxChannelsPerConnection;
-      if (channels.size >= most) {
-        throw new CommandError(`cannot subscribe: a connection has at most ${most} channels`);
-      }
-      if (this.#parts.connections.isFull) {
-        throw new CommandError(
-          "cannot subscribe: too many subscriptions are held here; connect again, for others",
-        );
-      }
-      if (!fits([...channels, channel], grants)) {
-        throw new CommandError(
-          "cannot subscribe: the names of this connection's channels are too long together",
-        );
-      }
-    }
+    this.#checkSubscribe(connection, channel);
+    if (from) return this.#resuming.subscribe(connection, channel, from);
     if (!this.#parts.router.isLive(channel)) return this.#joinAndSubscribe(connection, channel);
     this.#parts.lifecycle.subscribe(connection, channel);
     return undefined;
+  }
+
+  #checkSubscribe({ grants, channels }: Connection, channel: string): void {
+    const refuse = (why: string) => {
+      throw new CommandError(`cannot subscribe: ${why}`);
+    };
+    if (!maySubscribe(grants, channel)) refuse("your token does not allow this channel");
+    if (channels.has(channel)) return;
+    const most = this.#parts.limits.maxChannelsPerConnection;
+    if (channels.size >= most) refuse(`a connection has at most ${most} channels`);
+    if (this.#parts.connections.isFull) {
+      refuse("too many subscriptions are held here; connect again, for others");
+    }
+    if (!fits([...channels, channel], grants)) {
+      refuse("the names of this connection's channels are too long together");
+    }
   }
 
   async #joinAndSubscribe(connection: Connection, channel: string): Promise<void> {
@@ -122,4 +148,17 @@ export class Commands implements Carrier {
     });
     this.tell(connection, lines);
   }
+}
+
+function checkAnnounce(grants: Grants | undefined, channel: string): void {
+  if (mayAnnounce(grants, channel)) return;
+  throw new CommandError("cannot announce: your token does not allow this channel");
+}
+
+function failToAnnounce(error: unknown): never {
+  if (error instanceof QueueFull) throw new CommandError(`cannot announce: ${error.message}; try again`);
+  if (wasNotMade(error)) throw new CommandError("cannot announce: too much is under way; try again");
+  const isOverloaded = error instanceof CallFailed && error.why === "overloaded";
+  const why = isOverloaded ? "is overloaded" : "does not answer";
+  throw new CommandError(`an announcement may be lost: its channel's object ${why}`);
 }

@@ -45,8 +45,11 @@ export class Lifecycle {
     this.#emptied = emptied;
   }
 
-  /** Lets a connection in, if it may come in; its greeting says that it hears this object's channel and `all`. */
-  async greet(connection: Connection): Promise<void> {
+  /**
+   * Lets a connection in, if it may come in; its greeting says that it hears this object's channel and `all`.
+   * @param resume where it is to hear the channel from somewhere on: subscribes it there
+   */
+  async greet(connection: Connection, resume?: (channel: string) => Promise<void>): Promise<void> {
     if (this.#limit) await this.#awhile(this.#admit(connection, this.#limit));
     if (connection.closed) return;
     this.#counters.count("connections");
@@ -62,11 +65,16 @@ export class Lifecycle {
       return;
     }
     if (connection.closed) this.#router.leaveIfUnheard(channel);
-    else {
-      for (const heard of new Set([EVERYONE, channel])) this.subscribe(connection, heard);
-      this.#connections.tell(connection, GREETING);
-      this.#greeted.set(connection, this.#world.now());
+    else await this.#welcome(connection, channel, resume);
+  }
+
+  async #welcome(connection: Connection, channel: string, resume?: (channel: string) => Promise<void>) {
+    for (const heard of new Set([EVERYONE, channel])) {
+      if (heard !== channel || !resume) this.subscribe(connection, heard);
     }
+    this.#connections.tell(connection, GREETING);
+    this.#greeted.set(connection, this.#world.now());
+    await resume?.(channel);
   }
 
   /** Subscribes a connection to a channel that reaches this object, unless it is subscribed already. */
@@ -88,6 +96,19 @@ export class Lifecycle {
   close(connection: Connection, code: number, reason: string): void {
     if (connection.closed) return;
     this.#end(connection, () => this.#connections.close(connection, code, reason));
+  }
+
+  /** Closes all who are subscribed to a channel of which messages are missing. */
+  closeSubscribers(channel: string): void {
+    for (const connection of this.#connections.subscribersOf(channel)) {
+      this.close(connection, TRY_AGAIN, "messages may be missing; connect again");
+    }
+  }
+
+  /** Closes a connection that does not take what is sent to it. */
+  closeSlow(connection: Connection): void {
+    this.#connections.drop(connection);
+    this.close(connection, TRY_AGAIN, "messages would be missing: you read too slowly; connect again");
   }
 
   /** A socket has closed by itself. */

@@ -1,4 +1,5 @@
 /** What an object holds at most: the operator's settings, read from the Worker's variables. */
+import { channelFault, isAmong, nameFault } from "../protocol/channels.ts";
 
 export interface Limits {
   /** Connections one object holds before a channel's next ones go to a child. */
@@ -17,7 +18,19 @@ export interface Limits {
   linesPerSecond: number;
   /** Connections that the whole service has at most; 0 means that they are not counted. */
   clientLimit: number;
+  /** How long a message is kept for who comes later, in seconds; 0 keeps none. */
+  historySeconds: number;
+  /** Characters of messages and keys that are kept of one channel. */
+  historyBytes: number;
+  /** Channels of which messages are kept: names, and beginnings of names that end in `*`. */
+  historyChannels: string[];
 }
+
+/**
+ * Of messages, and of keys besides: together one row, which has 2 MB at most, and two bytes for a character, see
+ * https://developers.cloudflare.com/durable-objects/platform/limits/.
+ */
+const MOST_HISTORY = 500_000;
 
 /** A quarter of an object's 128 MB. */
 const MOST_WAITING = 32_000_000;
@@ -41,7 +54,41 @@ export function readLimits(variables: Variables): Limits {
     mostWaiting: MOST_WAITING,
     linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
     clientLimit: wholeNumber(variables, "CLIENT_LIMIT", 0, 0, 1_000_000_000),
+    historySeconds: wholeNumber(variables, "HISTORY_SECONDS", 120, 0, 86_400),
+    historyBytes: wholeNumber(variables, "HISTORY_BYTES", 262_144, 1, MOST_HISTORY),
+    historyChannels: channels(variables, "HISTORY_CHANNELS", "*"),
   };
+}
+
+/** Whether messages of `channel` are kept. */
+export function keepsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
+  return historySeconds > 0 && isAmong(historyChannels, channel);
+}
+
+/**
+ * A variable that is text; undefined if it is not set, or empty.
+ * @throws SettingError if it is something else
+ */
+export function text(variables: Variables, name: string): string | undefined {
+  const value = variables[name];
+  if (value === undefined || value === "") return undefined;
+  if (typeof value === "string") return value;
+  throw new SettingError(`${name} must be text`);
+}
+
+function channels(variables: Variables, name: string, fallback: string): string[] {
+  return (text(variables, name) ?? fallback).split(/[\s,]+/).map((pattern) => {
+    if (isPattern(pattern)) return pattern;
+    throw new SettingError(
+      `${name} must be names of channels, or beginnings of them that end in '*', separated by spaces or commas, not '${pattern}'`,
+    );
+  });
+}
+
+/** Whether `text` can be a channel's name, or the beginning of one before a `*`. */
+function isPattern(text: string): boolean {
+  if (text === "*") return true;
+  return (text.endsWith("*") ? nameFault(text.slice(0, -1)) : channelFault(text)) === undefined;
 }
 
 function wholeNumber(

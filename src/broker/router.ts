@@ -2,12 +2,16 @@
 import type { Counters } from "../figures/counters.ts";
 import type { Downstream } from "../links/downstream.ts";
 import { Forwarding } from "../links/forwarding.ts";
-import type { Batch, Delivery, DeliveryAnswer } from "../links/messages.ts";
+import type { Batch, Delivery, DeliveryAnswer, Kept, Missing } from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
-import { type Listeners, Upstream } from "../links/upstream.ts";
+import { Recovery } from "../links/recovery.ts";
+import { type Listeners, Unreachable, Upstream } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import type { Connections } from "../sockets/connections.ts";
+
+/** How often a recovery begins anew where its object loses its place in the channel meanwhile. */
+const MOST_TRIES = 5;
 
 export interface RouterEvents {
   /** Messages of `channel` are missing: nobody who is subscribed to it here may go on. */
@@ -24,6 +28,7 @@ export class Router implements Listeners {
   readonly #events: RouterEvents;
   readonly #upstream: Upstream;
   readonly #forwarding: Forwarding;
+  readonly #recovery: Recovery;
   /** The channel whose root this object is, or a child of it. */
   readonly #own: string;
 
@@ -46,6 +51,7 @@ export class Router implements Listeners {
     const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
     this.#upstream = new Upstream(world, downstream.log, this, accounts, connections.size > 0);
     this.#forwarding = new Forwarding(world, maxBuffered);
+    this.#recovery = new Recovery(world);
     this.#upstream.leaveUnheard();
   }
 
@@ -70,8 +76,8 @@ export class Router implements Listeners {
   }
 
   /** Gives messages of this root's channel their positions, and passes them on; says the last one's. */
-  take({ lines, count }: Pick<Batch, "lines" | "count">): number {
-    const last = this.#downstream.append(lines, count);
+  take({ lines, count, key }: Pick<Batch, "lines" | "count" | "key">): number {
+    const last = this.#downstream.append(lines, count, key);
     this.#publish(this.#own, lines, count);
     return last;
   }
@@ -81,7 +87,32 @@ export class Router implements Listeners {
     return this.#upstream.deliver(delivery);
   }
 
+  /**
+   * Announces a message, formatted as a line, unless one was under the same key; says its position, or that one's.
+   * @throws as `announce` does
+   */
+  announceOnce(channel: string, key: string, line: string): Promise<number> | number {
+    if (this.#isRootOf(channel)) return this.takeOnce(key, line);
+    return this.#announceOnceAfar(channel, key, line);
+  }
+
+  async #announceOnceAfar(channel: string, key: string, line: string): Promise<number> {
+    const position = await this.#forwarding.forward(channel, line, 1, key);
+    this.#counters.count("announcements");
+    // One that was announced long ago does not arrive any more.
+    if (this.#upstream.isLinked(channel) && this.positionOf(channel) === undefined)
+      await this.locate(channel);
+    await this.#upstream.reached(channel, position);
+    return position;
+  }
+
+  /** The same at this root. */
+  takeOnce(key: string, line: string): number {
+    return this.#downstream.history?.positionOf(key) ?? this.take({ lines: line, count: 1, key });
+  }
+
   hear(channel: string, lines: string, count: number, after: number): void {
+    this.#recovery.hear(channel, lines, count);
     if (channel === this.#own) this.#downstream.relay(lines, count, after);
     this.#publish(channel, lines, count);
   }
@@ -92,9 +123,48 @@ export class Router implements Listeners {
   }
 
   lose(channel: string): void {
+    this.#recovery.lose(channel);
     this.#events.lost(channel);
     if (channel === this.#own) this.#downstream.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
+  }
+
+  // --- what was missed
+
+  /**
+   * Hands over what was missed of a channel: up to where that goes on for who subscribes at that moment.
+   * @throws Unreachable if the channel cannot be heard; anything if its root does not answer
+   */
+  recover(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> | undefined {
+    if (!this.#isRootOf(channel)) return this.#recoverAfar(channel, wanted, take);
+    take(this.#downstream.recover(wanted));
+    return undefined;
+  }
+
+  async #recoverAfar(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
+    for (let tries = 0; tries < MOST_TRIES; ) {
+      const position = this.positionOf(channel);
+      if (position === undefined) await this.locate(channel);
+      else if (await this.#recovery.recover(channel, position, wanted, take)) return;
+      else tries += 1;
+    }
+    throw new Unreachable("too much is announced meanwhile");
+  }
+
+  /** The position after which who subscribes to a channel now hears it; undefined if `locate` has to find out. */
+  positionOf(channel: string): number | undefined {
+    return this.#isRootOf(channel) ? this.#downstream.locate() : this.#upstream.positionOf(channel);
+  }
+
+  /**
+   * Finds out where in a channel this object is, and links it if need be. Whoever waits has to look whether that
+   * still holds, as with `join`.
+   * @throws Unreachable if the channel cannot be heard
+   */
+  locate(channel: string): Promise<void> {
+    // After sleep it is not known: the parent knows.
+    if (this.#upstream.isLinked(channel)) this.#upstream.doubt(channel);
+    return this.#upstream.join(channel);
   }
 
   // --- which channels reach this object
@@ -130,7 +200,7 @@ export class Router implements Listeners {
     if (channel === this.#own && this.#downstream.size > 0) return true;
     // Every object with sockets is linked to `all`, so that the root of `all` knows of it.
     if (channel === EVERYONE) return this.#connections.size > 0;
-    return this.#connections.subscribers(channel) > 0;
+    return this.#connections.subscribers(channel) > 0 || this.#recovery.isFor(channel);
   }
 
   /** Ends the link to `channel`, or to this object's own one, if that is there for nobody any more. */

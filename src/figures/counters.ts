@@ -5,7 +5,7 @@
 import type { Figures, Handover, Totals } from "../links/messages.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Accounts } from "../links/upstream.ts";
-import type { Store, World } from "../links/world.ts";
+import type { Keeper, Store, World } from "../links/world.ts";
 import { isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** What is remembered, in storage under `counted` or elsewhere: where it is newest. */
@@ -38,14 +38,6 @@ const COUNTED = "counted";
 
 /** How often figures are written to storage at most, while there are sockets to keep them: each minute. */
 const SAVED_EACH = 60_000;
-
-/** A place that outlives sleep but not a crash, and costs no row. */
-export interface Keeper {
-  /** What was kept by an earlier life. */
-  readonly kept: unknown;
-  /** Keeps something in place of what was kept before; says whether it could. */
-  keep(value: unknown): boolean;
-}
 
 export class Counters implements Accounts {
   readonly #store: Store;

@@ -1,18 +1,32 @@
 /** The delivering end of links: the objects that hear a channel through this one. */
 import { assert } from "../assert.ts";
+import {
+  firstPosition,
+  isLinkRow,
+  isOrderRow,
+  isSame,
+  LINK,
+  type LinkRow,
+  ORDER,
+  type OrderRow,
+  orderRow,
+} from "./downstream-rows.ts";
+import { History, type HistoryLimits } from "./history.ts";
 import { Log } from "./log.ts";
 import type {
   Delivery,
   DeliveryAnswer,
   Handover,
+  Kept,
   LinkAnswer,
   LinkRequest,
+  Missing,
   UnlinkRequest,
 } from "./messages.ts";
 import { channelOf, parentOf } from "./names.ts";
 import { retry } from "./retry.ts";
-import { isNumber, isRecord, rowOf } from "./rows.ts";
-import { type World, wasNotMade } from "./world.ts";
+import { rowOf } from "./rows.ts";
+import { type Keeper, type World, wasNotMade } from "./world.ts";
 
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
@@ -22,6 +36,8 @@ interface Link {
   readonly epoch: number;
   /** Everything up to this position has arrived. */
   acknowledged: number;
+  /** How far it is has to be asked first. */
+  unknown: boolean;
   /** A call failed since then, so some of what follows may have arrived too. */
   unsure: boolean;
   /** Messages were dropped; all that is left to send is this fact. */
@@ -31,40 +47,12 @@ interface Link {
   sending: boolean;
 }
 
-/** What storage remembers of a link, under `downstream:<object>`. */
-interface LinkRow {
-  epoch: number;
-  lost: boolean;
-}
-
-/** What storage remembers of the order, under `order`, while there are links. */
-interface OrderRow {
-  /** Undefined while a child has to learn it from its parent. */
-  position: number | undefined;
-  /** Whether some link may not have everything. */
-  busy: boolean;
-  /**
-   * When the alarm was to go off, in milliseconds since 1970, when this was written. If it is set for another
-   * time, some link may not have everything: setting it is what says so, before the first message after a
-   * quiet time. An alarm that has gone off says nothing.
-   */
-  alarm: number | undefined;
-}
-
-function isLinkRow(row: unknown): row is LinkRow {
-  return isRecord(row) && isNumber(row.epoch) && typeof row.lost === "boolean";
-}
-
-function isOrderRow(row: unknown): row is OrderRow {
-  if (!isRecord(row) || typeof row.busy !== "boolean") return false;
-  const { position, alarm } = row;
-  return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
-}
-
 /** What the owner of links is told. */
 export interface DownstreamEvents {
   /** Something has to be delivered: the alarm has to be set, for another time than `rest`, before that is. */
   busy(): void;
+  /** What is kept in storage is over at a time, in milliseconds since 1970. */
+  keeps(until: number): void;
   /** There is more to send: a flush is due. */
   due(): void;
   /** A link has ended under which this was counted, to be kept this once. */
@@ -72,9 +60,6 @@ export interface DownstreamEvents {
   /** A link has ended. */
   ended(object: string): void;
 }
-
-const LINK = "downstream:";
-const ORDER = "order";
 
 /**
  * One channel's links. One call at a time is under way on each; what comes meanwhile goes out together
@@ -87,7 +72,9 @@ export class Downstream {
   readonly #maxBuffered: number;
   readonly #events: DownstreamEvents;
   readonly #links = new Map<string, Link>();
-  #busy: boolean;
+  /** Undefined where this object is a child: a channel's root keeps its history. */
+  readonly history: History | undefined;
+  #busy = false;
   /** What storage has under `order`. */
   #row: OrderRow | undefined;
 
@@ -95,22 +82,45 @@ export class Downstream {
    * Takes up from storage where an earlier life of this object ended. If that life ended in the
    * middle of deliveries, nobody knows what arrived: every link of it is lost.
    * @param maxBuffered characters that are kept for links which are behind
+   * @param keeper keeps what storage would not take while this object sleeps
    */
-  constructor(world: World, maxBuffered: number, events: DownstreamEvents) {
+  constructor(
+    world: World,
+    maxBuffered: number,
+    history: HistoryLimits,
+    events: DownstreamEvents,
+    keeper: Keeper,
+  ) {
     this.#world = world;
     this.#maxBuffered = maxBuffered;
     this.#events = events;
-    const row = rowOf(world.store.get(ORDER), isOrderRow);
-    this.#row = row;
-    const alarm = world.alarmTime();
-    this.#busy = row !== undefined && (row.busy || (alarm !== undefined && alarm !== row.alarm));
-    this.log = new Log((this.#busy ? undefined : row?.position) ?? firstPosition(world));
+    this.log = new Log(undefined);
+    if (parentOf(world.name) === undefined) this.history = new History(world, this.log, history, keeper);
+    this.#row = rowOf(world.store.get(ORDER), isOrderRow);
+    const isInDoubt = this.#takeUpOrder(this.#row);
     for (const [key, value] of world.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row.epoch, row.lost);
-      if (this.#busy) this.#cutOff(link);
+      if (isInDoubt) this.#cutOff(link);
+      else if (this.#busy) this.#doubt(link);
     }
+  }
+
+  /** Goes on where an earlier life was; says whether nobody can tell what has arrived by then. */
+  #takeUpOrder(row: OrderRow | undefined): boolean {
+    const stored = this.log.position;
+    if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {
+      this.#busy = stored !== row.position;
+      return false;
+    }
+    const alarm = this.#world.alarmTime();
+    const wasBusy = row !== undefined && (row.busy || (alarm !== undefined && alarm !== row.alarm));
+    const isInDoubt = wasBusy && !row.kept;
+    const position = (isInDoubt ? undefined : (row?.position ?? stored)) ?? firstPosition(this.#world);
+    if (position !== undefined && position !== stored) (this.history ?? this.log).begin(position);
+    this.#busy = isInDoubt;
+    return isInDoubt;
   }
 
   /** Whether a crash now would leave links in doubt. */
@@ -145,16 +155,64 @@ export class Downstream {
   }
 
   /** Gives messages the next positions in the order, and says the last one's; `flush` sends them on. */
-  append(lines: string, count: number): number {
-    if (this.#links.size === 0) return this.log.skip(count);
-    if (!this.#busy) {
-      this.#busy = true;
-      this.#events.busy();
-    }
+  append(lines: string, count: number, key?: string): number {
+    if (this.#links.size === 0 && !this.keepsHistory) return this.log.skip(count);
+    if (!this.#busy && this.#links.size > 0) this.#events.busy();
+    this.#busy = this.#links.size > 0;
     this.#events.due();
     const last = this.log.append(lines, count);
+    if (key !== undefined) this.history?.note(key);
     if (this.log.size > this.#maxBuffered) this.#shorten(last);
     return last;
+  }
+
+  /** Whether this object keeps what is announced for a while. */
+  get keepsHistory(): boolean {
+    return this.history?.isOn === true;
+  }
+
+  /** The position of the newest message, to be told to who counts on from there. */
+  locate(): number | undefined {
+    this.store(true);
+    return this.log.position;
+  }
+
+  /** What is kept of what was missed. */
+  recover({ since, last }: Missing): Kept {
+    this.store(true);
+    this.history?.forgetOld();
+    this.log.trim(this.#slowest());
+    const { position, start } = this.log;
+    if (!this.keepsHistory || position === undefined || start === undefined) return { none: true };
+    const after = Math.max(start, Math.min(since ?? position, position - last));
+    return { after, ...this.log.since(after, Number.POSITIVE_INFINITY) };
+  }
+
+  /**
+   * Stores what is to be kept and is not stored yet. The platform holds back what goes out until it is.
+   * @param tellsPosition whether the position goes out, even if there is no message
+   */
+  store(tellsPosition = false): void {
+    const until = this.history?.store(tellsPosition);
+    if (until === undefined) return;
+    this.log.trim(this.#slowest());
+    this.#events.keeps(until);
+  }
+
+  /**
+   * Drops what has been kept long enough.
+   * @param hasSockets whether this object has connections, which may count on positions going on
+   */
+  expire(hasSockets: boolean): void {
+    const until = this.history?.expire(hasSockets || this.#links.size > 0);
+    this.log.trim(this.#slowest());
+    if (until !== undefined) this.#events.keeps(until);
+  }
+
+  /** Nobody may hear this channel any more: who comes back in time is to find its position all the same. */
+  release(hasSockets: boolean): void {
+    const until = this.history?.release(hasSockets || this.#links.size > 0);
+    if (until !== undefined) this.#events.keeps(until);
   }
 
   /** Takes over messages that a parent has sent, with the positions that they have. */
@@ -174,6 +232,7 @@ export class Downstream {
 
   /** Starts to send what each link is behind by. Returns at once. */
   flush(): void {
+    this.store();
     for (const link of this.#links.values()) {
       if (!link.sending && this.#owes(link)) this.#world.keep(this.#send(link));
     }
@@ -194,9 +253,11 @@ export class Downstream {
     if (still) return { newer: epoch };
     if (known) this.#end(known, handover);
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
-    if (!this.#writeLink(from, { epoch, lost: false })) throw new Error("storage takes no more links");
+    const row: LinkRow = { epoch, lost: false };
+    if (!this.#world.store.put(LINK + from, row)) throw new Error("storage takes no more links");
     this.#add(from, epoch, false);
-    if (!this.#row) this.#writeOrder();
+    if (this.#row) this.store();
+    else this.#writeOrder();
     return { after: this.log.position };
   }
 
@@ -224,13 +285,21 @@ export class Downstream {
 
   #add(object: string, epoch: number, lost: boolean): Link {
     const acknowledged = this.log.position ?? 0;
-    const link = { object, epoch, acknowledged, unsure: false, lost, unwritten: false, sending: false };
+    const doubts = { unknown: false, unsure: false, lost, unwritten: false };
+    const link = { object, epoch, acknowledged, ...doubts, sending: false };
     this.#links.set(object, link);
     return link;
   }
 
+  /** After a crash in the middle of deliveries it has to say itself how far it is; the log has what it misses. */
+  #doubt(link: Link): void {
+    link.acknowledged = this.log.start ?? 0;
+    link.unknown = true;
+    link.unsure = true;
+  }
+
   #owes(link: Link): boolean {
-    return link.lost || link.acknowledged < (this.log.position ?? 0);
+    return link.lost || link.unknown || link.acknowledged < (this.log.position ?? 0);
   }
 
   /** Sends once, however often that has to be tried; what has come meanwhile goes with the next flush. */
@@ -248,6 +317,8 @@ export class Downstream {
   }
 
   async #deliver(link: Link): Promise<true> {
+    // A repeated call takes along what has come meanwhile.
+    this.store();
     const delivery = this.#nextDelivery(link);
     try {
       this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
@@ -258,10 +329,11 @@ export class Downstream {
     }
   }
 
-  #nextDelivery({ epoch, acknowledged: after, unsure: again, lost }: Link): Delivery {
+  #nextDelivery({ epoch, acknowledged, unknown, unsure: again, lost }: Link): Delivery {
     const { name: from } = this.#world;
-    const messages = lost ? { lines: "", count: 0 } : this.log.since(after, MAX_DELIVERY);
-    return { channel: channelOf(from), from, epoch, after, ...messages, again, lost };
+    const messages = lost || unknown ? { lines: "", count: 0 } : this.log.since(acknowledged, MAX_DELIVERY);
+    const delivery = { channel: channelOf(from), from, epoch, after: acknowledged, ...messages, again, lost };
+    return lost || !unknown ? delivery : { ...delivery, after: this.log.position ?? 0, where: true };
   }
 
   #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {
@@ -274,8 +346,16 @@ export class Downstream {
     // A link that was cut off while this call was under way has been promised more than it got.
     if (link.lost) return;
     link.unsure = false;
-    link.acknowledged = delivery.after + delivery.count;
-    if (!this.#owes(link) && this.#slowest() === link.acknowledged) this.log.clear();
+    link.acknowledged = answer.last ?? delivery.after + delivery.count;
+    if (link.unknown) this.#found(link);
+    if (!this.#owes(link)) this.log.trim(this.#slowest());
+  }
+
+  /** It has said how far it is: the log has what it misses, or it is lost. */
+  #found(link: Link): void {
+    link.unknown = false;
+    const { start = 0, position = 0 } = this.log;
+    if (link.acknowledged < start || link.acknowledged > position) this.#cutOff(link);
   }
 
   /** What every link has, but for those that are lost. */
@@ -299,7 +379,8 @@ export class Downstream {
 
   #cutOff(link: Link): void {
     link.lost = true;
-    link.unwritten = !this.#writeLink(link.object, { epoch: link.epoch, lost: true });
+    const row: LinkRow = { epoch: link.epoch, lost: true };
+    link.unwritten = !this.#world.store.put(LINK + link.object, row);
   }
 
   #end(link: Link, handover: Handover | undefined): void {
@@ -307,36 +388,18 @@ export class Downstream {
     this.#world.store.delete(LINK + link.object);
     if (handover?.period === link.epoch) this.#events.handover(handover);
     if (this.#links.size > 0) return;
-    this.log.clear();
+    this.log.trim(this.log.position ?? 0);
     this.#busy = false;
     this.#row = undefined;
     this.#world.store.delete(ORDER);
   }
 
-  #writeLink(object: string, row: LinkRow): boolean {
-    return this.#world.store.put(LINK + object, row);
-  }
-
   /** Writes what is to be known of the order, unless storage has it. */
   #writeOrder(): void {
     if (this.#links.size === 0) return;
-    const row = { position: this.log.position, busy: this.#busy, alarm: this.#world.alarmTime() };
-    if (this.#row && isSame(this.#row, row)) return;
-    if (this.#world.store.put(ORDER, row)) this.#row = row;
+    // What this says is in storage has to be.
+    this.store();
+    const row = orderRow(this.log.position, this.#busy, this.keepsHistory, this.#world);
+    if (!(this.#row && isSame(this.#row, row)) && this.#world.store.put(ORDER, row)) this.#row = row;
   }
-}
-
-/** Whether a row says what another one would; no alarm says nothing. */
-function isSame(row: OrderRow, other: OrderRow): boolean {
-  if (row.position !== other.position || row.busy !== other.busy) return false;
-  return other.alarm === undefined || other.alarm === row.alarm;
-}
-
-/**
- * Where an order begins or, after a crash has forgotten how far it had come, goes on: milliseconds as
- * thousands are further than that, unless a channel has had over a million messages a second for all of
- * its life. A child learns its position from its parent.
- */
-function firstPosition({ name, now }: World): number | undefined {
-  return parentOf(name) === undefined ? now() * 1000 : undefined;
 }

@@ -5,6 +5,8 @@ import type { World } from "./world.ts";
 interface Waiting {
   lines: string;
   count: number;
+  /** Of a message that is to be announced once; it goes alone. */
+  key: string | undefined;
   resolve: (last: number) => void;
   reject: (cause: unknown) => void;
 }
@@ -43,10 +45,11 @@ export class Forwarding {
   /**
    * Has messages, formatted as lines, get neighbouring positions in the order of `channel`.
    * A call that failed is not repeated, as nobody knows whether it was carried out.
+   * @param key under which the one message there is is announced once
    * @returns the position of the last one
    * @throws QueueFull if none was sent; anything else if they may or may not have got positions
    */
-  forward(channel: string, lines: string, count: number): Promise<number> {
+  forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
     const queue = this.#queues.get(channel) ?? this.#open(channel);
     if (queue.buffered > 0 && queue.buffered + lines.length > this.#maxBuffered) {
       return Promise.reject(new QueueFull("too many announcements are waiting for it"));
@@ -56,7 +59,7 @@ export class Forwarding {
     }
     queue.buffered += lines.length;
     this.#buffered += lines.length;
-    return new Promise((resolve, reject) => queue.waiting.push({ lines, count, resolve, reject }));
+    return new Promise((resolve, reject) => queue.waiting.push({ lines, count, key, resolve, reject }));
   }
 
   #open(channel: string): Queue {
@@ -70,11 +73,11 @@ export class Forwarding {
     // One turn of the microtask queue, so that what is announced with the first goes with it.
     await undefined;
     while (queue.waiting.length > 0) {
-      const batch = queue.waiting.splice(0);
+      const batch = queue.waiting.splice(0, together(queue.waiting));
       const lines = batch.map((part) => part.lines).join("");
       const count = batch.reduce((sum, part) => sum + part.count, 0);
       try {
-        let position = (await this.#last(channel, lines, count)) - count;
+        let position = (await this.#last(channel, lines, count, batch[0]?.key)) - count;
         for (const part of batch) {
           position += part.count;
           part.resolve(position);
@@ -89,15 +92,22 @@ export class Forwarding {
   }
 
   /** The position of the last one. Batch numbers are times, so they rise across the lives of this object. */
-  async #last(channel: string, lines: string, count: number): Promise<number> {
+  async #last(channel: string, lines: string, count: number, key?: string): Promise<number> {
     for (;;) {
       this.#newest = Math.max(this.#newest + 1, this.#world.now());
       const batch: Batch = { from: this.#world.name, number: this.#newest, lines, count };
+      if (key !== undefined) batch.key = key;
       const answer = await this.#world.call(channel, "forward", batch);
       if ("last" in answer) return answer.last;
       this.#newest = Math.max(this.#newest, answer.newer);
     }
   }
+}
+
+/** How many of those that wait go together. */
+function together(waiting: Waiting[]): number {
+  const keyed = waiting.findIndex(({ key }) => key !== undefined);
+  return keyed < 0 ? waiting.length : Math.max(1, keyed);
 }
 
 /** Most objects whose newest batch is remembered: enough for all that could have one under way. */

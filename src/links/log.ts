@@ -1,5 +1,6 @@
 /** One channel's order, as an object knows it, and the newest messages of it. */
 import { assert } from "../assert.ts";
+import { dropLines } from "../protocol/frames.ts";
 
 /** Some messages with neighbouring positions, as lines. */
 interface Entry {
@@ -18,6 +19,8 @@ export class Log {
   #entries: Entry[] = [];
   #size = 0;
   #position: number | undefined;
+  /** Messages after this position are kept, even if no link needs them any more. */
+  #kept = Number.POSITIVE_INFINITY;
 
   /** @param position of the newest message; undefined if this object has yet to learn it */
   constructor(position: number | undefined) {
@@ -27,6 +30,12 @@ export class Log {
   /** The newest message's; undefined while this object does not know where in the order it is. */
   get position(): number | undefined {
     return this.#position;
+  }
+
+  /** The position after which all messages are kept. */
+  get start(): number | undefined {
+    const [oldest] = this.#entries;
+    return oldest ? oldest.last - oldest.count : this.#position;
   }
 
   /** Characters that are kept. */
@@ -57,22 +66,28 @@ export class Log {
     for (let i = start; i < this.#entries.length; i++) {
       const entry = this.#entries[i];
       if (!entry || (count > 0 && lines.length + entry.lines.length > most)) break;
-      lines += entry.lines;
-      count += entry.count;
+      const known = Math.max(0, position - (entry.last - entry.count));
+      lines += dropLines(entry.lines, known);
+      count += entry.count - known;
     }
     return { lines, count };
   }
 
-  /** Drops the messages up to a position. */
+  /** Has messages after a position kept, whatever `trim` says. */
+  keep(position: number): void {
+    this.#kept = position;
+  }
+
+  /** Drops the messages up to a position, but for those to be kept. */
   trim(position: number): void {
-    this.#dropUntil((entry) => entry.last > position);
+    const to = Math.min(position, this.#kept);
+    this.#dropUntil((entry) => entry.last > to);
   }
 
   /** Drops the oldest messages until at most `size` characters are kept; says after which position they are. */
   trimTo(size: number): number | undefined {
     this.#dropUntil(() => this.#size <= size);
-    const [oldest] = this.#entries;
-    return oldest ? oldest.last - oldest.count : this.#position;
+    return this.start;
   }
 
   /** Goes on after a position, where this object has been told that it is. */

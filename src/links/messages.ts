@@ -26,6 +26,8 @@ export interface Calls {
   deliver: { ask: Delivery; answer: DeliveryAnswer };
   /** Carries announcements to the root of their channel. */
   forward: { ask: Batch; answer: BatchAnswer };
+  /** Asks a channel's root for what was missed of it. */
+  recover: { ask: Missing; answer: Kept };
   /** A child says whether it has room for more. */
   fill: { ask: Filling; answer: undefined };
   /** Asks how many of the connections that want to be let in may be. */
@@ -95,10 +97,14 @@ export interface Delivery {
   again: boolean;
   /** Set when messages have been lost on this link; then it carries none and ends the link. */
   lost: boolean;
+  /** Set to ask how far the far end is, after a crash of this one; then it carries none. */
+  where?: boolean;
 }
 
-/** `gone` ends the link: nobody listens there under that epoch. */
-export type DeliveryAnswer = { gone: false } | { gone: true; handover?: Handover | undefined };
+/** `gone` ends the link: nobody listens there under that epoch. `last` is the newest that has arrived, if asked for. */
+export type DeliveryAnswer =
+  | { gone: false; last?: number | undefined }
+  | { gone: true; handover?: Handover | undefined };
 
 /** Announcements for the root of a channel to give neighbouring positions. */
 export interface Batch {
@@ -109,10 +115,23 @@ export interface Batch {
   count: number;
   /** The messages as lines, one after another. */
   lines: string;
+  /** Set with a single message that is announced only if none has been under this key. */
+  key?: string | undefined;
 }
 
 /** Either the position of the last message, or the number that a batch has to exceed to be taken. */
 export type BatchAnswer = { last: number } | { newer: number };
+
+/** What connections have missed, those of one object together. */
+export interface Missing {
+  /** The lowest position after which any of them goes on; undefined if none says one. */
+  since: number | undefined;
+  /** The most of the newest messages that any of them asks for. */
+  last: number;
+}
+
+/** What a root has of that: `count` messages after a position, up to its newest, as lines; or that it keeps none. */
+export type Kept = { after: number; count: number; lines: string } | { none: true };
 
 /** What can fill an object up. */
 export type Load = "sockets" | "links";

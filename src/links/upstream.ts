@@ -65,6 +65,9 @@ function isLinkRow(row: unknown): row is LinkRow {
 
 const LINK = "upstream:";
 
+/** Channels of which it is known by which child this object heard them last. */
+const MOST_FORMER = 1_000;
+
 /** A link that could not be had; the message says why. */
 export class Unreachable extends Error {}
 
@@ -80,6 +83,11 @@ export class Upstream {
   readonly #links = new Map<string, Link>();
   /** Channels whose link has ended, though storage still has its row. */
   readonly #stale = new Set<string>();
+  /**
+   * The children by which channels were heard that have been left. When all of a channel's listeners come back at
+   * one time, as after a deploy, their objects ask these, and not each of them the root.
+   */
+  readonly #former = new Map<string, string>();
   #newestEpoch = 0;
   /** Where the connections of this object come from; a child tells its parent. */
   region = "";
@@ -128,6 +136,12 @@ export class Upstream {
     return link?.linked === true && link.epoch === epoch && this.#log.position !== undefined;
   }
 
+  /** The position of the newest message of `channel` that has arrived; undefined if that is not known now. */
+  positionOf(channel: string): number | undefined {
+    const link = this.#link(channel);
+    return link?.sure ? link.last : undefined;
+  }
+
   /** Has this object make sure of its link to `channel` before others rely on it. */
   doubt(channel: string): void {
     const link = this.#link(channel);
@@ -141,6 +155,8 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link) return;
     this.#drop(link);
+    if (this.#former.size >= MOST_FORMER) this.#former.clear();
+    if (link.parent !== channel) this.#former.set(channel, link.parent);
     this.#world.keep(this.#unlink(link));
   }
 
@@ -156,6 +172,7 @@ export class Upstream {
   deliver(delivery: Delivery): DeliveryAnswer {
     const link = this.#link(delivery.channel);
     if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery);
+    if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
     const heard = !link.linked || this.#listeners.listens(link.channel);
     if (heard && !this.#isMissingSome(link, delivery)) {
       this.#take(link, delivery);
@@ -202,7 +219,10 @@ export class Upstream {
   }
 
   #ask(channel: string): Link {
-    const parent = (this.#isOwn(channel) && parentOf(this.#world.name)) || channel;
+    const parent =
+      (this.#isOwn(channel) && parentOf(this.#world.name)) || this.#former.get(channel) || channel;
+    // If it does not answer, the root is to name another one.
+    this.#former.delete(channel);
     const epoch = this.#nextEpoch();
     this.#ended(channel, epoch - 1);
     return this.#add(channel, { parent, epoch }, { last: undefined, linked: false, sure: false });

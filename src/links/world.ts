@@ -91,3 +91,11 @@ export class CallFailed extends Error {
 export function wasNotMade(error: unknown): boolean {
   return error instanceof CallFailed && error.why === "not made";
 }
+
+/** A place that outlives sleep but not a crash, and costs no row. */
+export interface Keeper {
+  /** What was kept by an earlier life. */
+  readonly kept: object | undefined;
+  /** Keeps some properties in place of what they were before; says whether it could. */
+  keep(some: object): boolean;
+}

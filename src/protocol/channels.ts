@@ -26,3 +26,10 @@ export function channelFault(name: string): string | undefined {
   if (name === DEBUG) return `'${DEBUG}' is the server's own voice, not a channel`;
   return nameFault(name);
 }
+
+/** Whether `channel` is among `patterns`: names, and beginnings of names that end in `*`. */
+export function isAmong(patterns: string[], channel: string): boolean {
+  return patterns.some((pattern) =>
+    pattern.endsWith("*") ? channel.startsWith(pattern.slice(0, -1)) : channel === pattern,
+  );
+}

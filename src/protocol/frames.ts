@@ -64,6 +64,11 @@ function endOfFrame(text: string, from: number): number {
   return (end > from ? end : text.indexOf("\n", from)) + 1;
 }
 
+/** The first `n` of `lines`. */
+export function firstLines(lines: string, n: number): string {
+  return lines.slice(0, lines.length - dropLines(lines, n).length);
+}
+
 /** `lines` without the first `n` of them. */
 export function dropLines(lines: string, n: number): string {
   let from = 0;

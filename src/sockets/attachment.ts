@@ -12,11 +12,12 @@ export interface Attachment {
   channels: string[];
   grants?: Grants | undefined;
   /** With one of an object's sockets: what is kept for that object, of a few hundred bytes. */
-  kept?: unknown;
+  kept?: object;
 }
 
 export function isAttachment(value: unknown): value is Attachment {
   if (typeof value !== "object" || value === null || !("channels" in value)) return false;
+  if ("kept" in value && typeof value.kept !== "object") return false;
   return isNames(value.channels) && (!("grants" in value) || isGrants(value.grants));
 }
 

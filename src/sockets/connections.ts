@@ -33,6 +33,8 @@ export interface Connection {
   readonly lines: Bucket;
   /** Lines too many that it may send. */
   readonly excess: Bucket;
+  /** Characters of what it has missed that it may be sent. */
+  readonly missed: Bucket;
   /** Whether it has been let in, where the number of connections is limited. */
   admitted: boolean;
   closed: boolean;
@@ -55,7 +57,7 @@ export class Connections {
   /** Lines of one channel in a row, not yet handed to each of its subscribers. */
   #run: { channel: string; lines: string } | undefined;
   /** What is kept for this object with one of its sockets. */
-  #kept: { value: unknown; by: Connection } | undefined;
+  #kept: { value: object; by: Connection } | undefined;
   #subscriptions = 0;
   /** Bytes that they take. */
   #subscribed = 0;
@@ -79,7 +81,7 @@ export class Connections {
       if (!isAttachment(attached)) continue;
       const connection = this.#add(socket, attached.grants);
       connection.admitted = true;
-      if (attached.kept !== undefined) this.#kept = { value: attached.kept, by: connection };
+      if (attached.kept) this.#kept = { value: attached.kept, by: connection };
       for (const channel of attached.channels) this.#index(connection, channel);
     }
   }
@@ -130,15 +132,18 @@ export class Connections {
   }
 
   /** What an earlier life of this object has kept, if its socket is still there. */
-  get kept(): unknown {
+  get kept(): object | undefined {
     return this.#kept?.value;
   }
 
-  /** Keeps something for this object with one of its sockets, so that it outlives sleep; says whether there is one. */
-  keep(value: unknown): boolean {
+  /**
+   * Keeps some properties for this object with one of its sockets, so that they outlive sleep; says whether there is
+   * one.
+   */
+  keep(some: object): boolean {
     const [first] = this;
     const by = this.#kept && !this.#kept.by.closed ? this.#kept.by : first;
-    this.#kept = by && { value, by };
+    this.#kept = by && { value: { ...this.#kept?.value, ...some }, by };
     if (by) this.#attach(by);
     return by !== undefined;
   }
@@ -345,6 +350,7 @@ export class Connections {
       outbox: new Outbox(socket, this.#now, this.#waiting),
       lines: newBucket(),
       excess: newBucket(),
+      missed: newBucket(),
       admitted: false,
       closed: false,
     };

@@ -1,8 +1,9 @@
 /** What clients send: frames, lines, and commands, those of one connection strictly one after another. */
 import { assert } from "../assert.ts";
 import { POLICY, TOO_BIG } from "../protocol/close-codes.ts";
-import { type ClientLine, type Command, invalid, parseCommand } from "../protocol/commands.ts";
+import { type ClientLine, type Command, parseCommand } from "../protocol/commands.ts";
 import { countLines, type Frame, isTooBig, linesOf, sizeOf } from "../protocol/frames.ts";
+import { invalid } from "../protocol/invalid.ts";
 import { formatError, formatMessage } from "../protocol/replies.ts";
 import { isLongerThan } from "../protocol/text.ts";
 import type { Connection } from "./connections.ts";

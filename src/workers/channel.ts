@@ -10,10 +10,15 @@ import { readToken } from "../auth/tokens.ts";
 import { Broker } from "../broker/broker.ts";
 import type { Calls } from "../links/messages.ts";
 import { NO_CODE, PROTOCOL_ERROR } from "../protocol/close-codes.ts";
+import { formatCommand } from "../protocol/commands.ts";
+import { ALIVE } from "../protocol/replies.ts";
 import type { Callable, Env } from "./env.ts";
 import { readSettings } from "./settings.ts";
 import { formatElsewhere, formatTaken, parseUpgrade } from "./upgrade.ts";
 import { platformOf, type Runtime } from "./world.ts";
+
+/** What the runtime itself answers, also for an object that sleeps, and does not wake it for. */
+const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
 
 export class Channel extends DurableObject<Env> implements Callable {
   /** The sockets that hibernated with this object. */
@@ -26,6 +31,7 @@ export class Channel extends DurableObject<Env> implements Callable {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     this.#slept = context.getWebSockets();
+    context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(KEEPALIVE, ALIVE));
     void context.blockConcurrencyWhile(async () => {
       this.#alarmTime = (await context.storage.getAlarm()) ?? undefined;
     });
@@ -50,11 +56,11 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
   override fetch(request: Request): Response {
-    const { region, full, below, grants, subprotocol } = parseUpgrade(request.headers);
+    const { region, full, below, grants, from, subprotocol } = parseUpgrade(request.headers);
     const elsewhere = this.#broker.placeFor(region, full, below);
     if (elsewhere !== undefined) return formatElsewhere(elsewhere);
     const { 0: client, 1: server } = new WebSocketPair();
-    this.#broker.opened(server, region, grants);
+    this.#broker.opened(server, region, grants, from);
     return formatTaken(client, subprotocol);
   }
 

@@ -1,6 +1,7 @@
 /** Where a request goes. */
 import { SettingError } from "../broker/limits.ts";
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
+import { type From, parseFrom } from "../protocol/positions.ts";
 import { admit, Denial } from "./admission.ts";
 import type { Env } from "./env.ts";
 import { placeConnection } from "./placement.ts";
@@ -19,9 +20,10 @@ announce <channel> <message>. Messages arrive as lines: <channel>!<message>
 export async function handle(request: Request, env: Env): Promise<Response> {
   try {
     const channel = channelIn(request);
+    const from = fromIn(request);
     const grants = await admit(request, channel, readSettings({ ...env }));
     if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
-      return await placeConnection(env, channel, request, grants);
+      return await placeConnection(env, channel, request, grants, from);
     }
     return channel === EVERYONE ? text(200, WELCOME) : text(426, WELCOME, { Upgrade: "websocket" });
   } catch (error) {
@@ -39,6 +41,14 @@ function channelIn(request: Request): string {
   const fault = channel === undefined ? "the path is not percent-encoded UTF-8" : channelFault(channel);
   if (channel === undefined || fault) throw new Denial(400, `Cannot connect: ${fault}.`);
   return channel;
+}
+
+/** From where on a request's query asks to hear the channel. */
+function fromIn(request: Request): From | undefined {
+  const { searchParams } = new URL(request.url);
+  const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
+  if (from && "why" in from) throw new Denial(400, `Cannot connect: ${from.why}.`);
+  return from;
 }
 
 function decoded(path: string): string | undefined {

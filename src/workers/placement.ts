@@ -1,6 +1,7 @@
 /** Which object of a channel's tree a new connection goes to. */
 import type { Grants } from "../auth/grants.ts";
 import { parentOf } from "../links/names.ts";
+import type { From } from "../protocol/positions.ts";
 import { Denial, subprotocolOf } from "./admission.ts";
 import type { Env } from "./env.ts";
 import { formatUpgrade, parseElsewhere, type Upgrade } from "./upgrade.ts";
@@ -25,9 +26,10 @@ export async function placeConnection(
   channel: string,
   request: Request,
   grants: Grants | undefined,
+  from: From | undefined,
 ): Promise<Response> {
   const region = regionOf(request);
-  const upgrade = { region, full: "", below: false, grants, subprotocol: subprotocolOf(request) };
+  const upgrade = { region, full: "", below: false, grants, from, subprotocol: subprotocolOf(request) };
   let object = recall(channel);
   for (let asked = 0; asked < MOST_ASKED; asked++) {
     const answer = await ask(env, object, upgrade);

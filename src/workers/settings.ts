@@ -1,6 +1,6 @@
 /** The operator's settings: read from the Worker's variables, each with a default. */
 import type { TokenSettings } from "../auth/tokens.ts";
-import { type Limits, readLimits, SettingError, type Variables } from "../broker/limits.ts";
+import { type Limits, readLimits, SettingError, text, type Variables } from "../broker/limits.ts";
 import { utf8Length } from "../protocol/text.ts";
 
 export interface Settings {
@@ -21,13 +21,6 @@ export function readSettings(variables: Variables): Settings {
     allowedOrigins: origins(variables, "ALLOWED_ORIGINS"),
     tokens: tokens(variables),
   };
-}
-
-function text(variables: Variables, name: string): string | undefined {
-  const value = variables[name];
-  if (value === undefined || value === "") return undefined;
-  if (typeof value === "string") return value;
-  throw new SettingError(`${name} must be text`);
 }
 
 function origins(variables: Variables, name: string): string[] | undefined {

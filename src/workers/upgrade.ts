@@ -5,6 +5,7 @@
  */
 import { type Grants, isGrants } from "../auth/grants.ts";
 import type { Place } from "../broker/room.ts";
+import { type From, formatFrom, parseFromWords } from "../protocol/positions.ts";
 
 /** A connection for an object to take. */
 export interface Upgrade {
@@ -16,6 +17,8 @@ export interface Upgrade {
   below: boolean;
   /** What its token grants; undefined on a server without tokens. */
   grants: Grants | undefined;
+  /** From where on its client wants to hear the channel; undefined if it did not say. */
+  from: From | undefined;
   /** The WebSocket subprotocol that is chosen, if any is. */
   subprotocol: string | undefined;
 }
@@ -26,25 +29,29 @@ const FULL = "Fanout-Full";
 const BELOW = "Fanout-Below";
 /** As JSON. */
 const GRANTS = "Fanout-Grants";
+/** As the words of a command. */
+const FROM = "Fanout-From";
 const SUBPROTOCOL = "Sec-WebSocket-Protocol";
 /** From an object without room: the child to go to, or empty from a child, whose parent is to be asked. */
 const PLACE = "Fanout-Place";
 
-export function formatUpgrade({ region, full, below, grants, subprotocol }: Upgrade): Headers {
+export function formatUpgrade({ region, full, below, grants, from, subprotocol }: Upgrade): Headers {
   const headers = new Headers({ Upgrade: "websocket", [REGION]: region, [FULL]: encodeURIComponent(full) });
   if (below) headers.set(BELOW, "yes");
   if (grants) headers.set(GRANTS, encodeURIComponent(JSON.stringify(grants)));
+  if (from) headers.set(FROM, formatFrom(from));
   if (subprotocol !== undefined) headers.set(SUBPROTOCOL, subprotocol);
   return headers;
 }
 
-/** @throws Error if the grants are not what grants are */
+/** @throws Error if the grants, or from where on it is to be, are not what they can be */
 export function parseUpgrade(headers: Headers): Upgrade {
   return {
     region: headers.get(REGION) ?? "",
     full: decodeURIComponent(headers.get(FULL) ?? ""),
     below: headers.has(BELOW),
     grants: parseGrants(headers.get(GRANTS)),
+    from: parseFromHeader(headers.get(FROM)),
     subprotocol: headers.get(SUBPROTOCOL) ?? undefined,
   };
 }
@@ -54,6 +61,14 @@ function parseGrants(header: string | null): Grants | undefined {
   const grants: unknown = JSON.parse(decodeURIComponent(header));
   if (isGrants(grants)) return grants;
   throw new Error("the Worker says something else than what is granted");
+}
+
+function parseFromHeader(header: string | null): From | undefined {
+  if (header === null) return undefined;
+  const [how = "", word = ""] = header.split(" ");
+  const from = parseFromWords(how, word);
+  if (from && !("why" in from)) return from;
+  throw new Error("the Worker says something else than from where on");
 }
 
 /** The answer to an upgrade that is to go to another object. */

@@ -45,6 +45,7 @@ describe("an upgrade is granted", () => {
     ["with a full child of one's own", request("/a", [...HANDSHAKE, "Fanout-Full: %"])],
     ["with a place of one's own", request("/a", [...HANDSHAKE, "Fanout-Place: attacked"])],
     ["with grants of one's own", request("/a", [...HANDSHAKE, "Fanout-Grants: %7B%7D"])],
+    ["from where on, said in a header of one's own", request("/a", [...HANDSHAKE, "Fanout-From: nonsense"])],
   ])("%s", async (_, bytes) => {
     const client = await RawClient.connect(server);
     client.send(bytes);

@@ -223,7 +223,7 @@ describe("the table of settings", async () => {
   });
 
   test.each(settings)("$name is $value by default", ({ name, value }) => {
-    expect(() => readSettings({ [name]: "?" })).toThrow(name);
+    expect(() => readSettings({ [name]: "!" })).toThrow(name);
     // A number is what is set, and what holds if nothing is; a word says that nothing is set.
     expect(preset.get(name)).toBe(/^\d+$/.test(value) ? value : undefined);
     if (/^\d+$/.test(value)) expect(readSettings({ [name]: value })).toEqual(readSettings({}));

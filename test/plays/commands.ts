@@ -30,6 +30,26 @@ export const commands: Play[] = [
     steps: [alice.connects("/"), alice.sends("ping"), alice.reads(TIME)],
   },
   {
+    title: "keepalive is answered, by the runtime where it is a frame with nothing else, and here where not",
+    steps: [
+      alice.connects("/"),
+      alice.sends("keepalive\n"),
+      alice.reads("debug!alive"),
+      alice.sends("keepalive", "ping\nkeepalive\r\n"),
+      alice.reads("debug!alive", TIME, "debug!alive"),
+    ],
+  },
+  {
+    title: "from where on a channel is to be heard is a number, or an error",
+    steps: [
+      alice.connects("/"),
+      alice.sends("subscribe x since yesterday\nsubscribe x last 0\nannounce x 1\nsubscribe x"),
+      alice.reads(error(/subscribe.*'since' takes/), error(/subscribe.*'last' takes/)),
+      alice.sends("announce x 2"),
+      alice.reads("x!2"),
+    ],
+  },
+  {
     title: "info gives the original's keys in the original's order, then our own",
     steps: [
       alice.connects("/x"),

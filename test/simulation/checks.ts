@@ -8,7 +8,10 @@ import type { Simulation } from "./simulation.ts";
 /** Checks that nothing is missing, and that all read in one order. */
 export function checkTogether(clients: SimulatedClient[]): void {
   const announced = new Map(clients.flatMap((client) => [...client.announced]));
-  for (const client of clients) checkComplete(client, announced);
+  for (const client of clients) {
+    checkComplete(client, announced);
+    checkCounted(client, announced);
+  }
   const channels = new Set(clients.flatMap((client) => [...client.heard.keys()]));
   for (const channel of channels) {
     const readings = clients.map((client) => ({ name: client.name, heard: client.heard.get(channel) ?? [] }));
@@ -25,6 +28,16 @@ function checkComplete(client: SimulatedClient, announced: Map<string, Announcem
     if (!client.heard.get(channel)?.includes(message)) {
       throw new Breach(`${client.name} never read ${message} on ${channel}`);
     }
+  }
+}
+
+/** Who counts has every message, over all connections, since it began to. */
+function checkCounted(client: SimulatedClient, announced: Map<string, Announcement>): void {
+  if (!client.open) return;
+  for (const [message, { channel, issued, placed }] of announced) {
+    const counted = client.counting.get(channel);
+    if (!counted || counted.since >= issued || !placed() || counted.messages.has(message)) continue;
+    throw new Breach(`${client.name} has not counted ${message} on ${channel}`);
   }
 }
 

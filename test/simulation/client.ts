@@ -1,6 +1,7 @@
 /** A client of the simulated service, which checks what it reads against the promises at once. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
+import type { From } from "../../src/protocol/positions.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 
@@ -14,6 +15,12 @@ export interface Surroundings {
   isLinkedToEveryone(home: string): boolean;
   /** Whether no fault has anything to do with a client, and with these channels that it was let in to. */
   isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
+  /** A client has read a message that has a position, as it counts. */
+  found(channel: string, position: number, message: string): void;
+  /** A client has been told the position of what was announced under a key. */
+  answeredOnce(key: string, position: number): void;
+  /** Whether there may be gaps. */
+  readonly mayForget: boolean;
   /** Counts something rare. */
   meet(rarity: Rarity): void;
   /** Whether clients take what is sent to them some time, not at once. */
@@ -39,12 +46,23 @@ export const RARITIES = [
   "a rollback",
   "a call between versions",
   "nothing let in",
+  "a position told again",
+  "announced before",
 ] as const;
 
 export type Rarity = (typeof RARITIES)[number];
 
 /** A breach of a promise. */
 export class Breach extends Error {}
+
+/** What a client knows of a channel in which it counts, over all its connections. */
+export interface Counting {
+  /** Of the newest message that it has. */
+  position: number;
+  /** When it began to count. */
+  since: number;
+  messages: Set<string>;
+}
 
 /** One command of a client, with the ping that tells when it has taken effect. */
 interface Step {
@@ -55,6 +73,8 @@ interface Step {
   issued: number;
   done: number | undefined;
   refused: boolean;
+  /** The position from which on a subscription is to begin. */
+  since: number | undefined;
 }
 
 export interface Announcement {
@@ -138,6 +158,10 @@ export function isTooLate(reason: string): boolean {
   );
 }
 
+function positionIn(from: From | undefined): number | undefined {
+  return from && "since" in from && from.since !== "now" ? from.since : undefined;
+}
+
 export class SimulatedClient {
   readonly name: string;
   /** The channel that it connected at. */
@@ -154,6 +178,9 @@ export class SimulatedClient {
   ending: { code: number; reason: string } | undefined;
   /** When this client could first be sure to hear `all`. */
   hearsEveryoneSince: number | undefined;
+  /** The channels in which it counts, and those in which it has stopped. */
+  readonly counting = new Map<string, Counting>();
+  readonly paused = new Map<string, Counting>();
   /** When its token ends. */
   until = Number.POSITIVE_INFINITY;
   readonly #surroundings: Surroundings;
@@ -162,13 +189,14 @@ export class SimulatedClient {
   #unconcerned = false;
   #messages = 0;
 
-  constructor(surroundings: Surroundings, name: string, channel: string) {
+  /** @param since the position from which on it wants to hear the channel */
+  constructor(surroundings: Surroundings, name: string, channel: string, since?: number) {
     this.#surroundings = surroundings;
     this.name = name;
     this.channel = channel;
     this.connected = surroundings.now;
     this.socket = new SimulatedSocket(this, surroundings.areLate);
-    this.#begin("greeting", channel);
+    this.#begin("greeting", channel).since = since;
   }
 
   get open(): boolean {
@@ -189,9 +217,45 @@ export class SimulatedClient {
     this.#send(messages.map((message) => ({ kind: "announce", channel, message })));
   }
 
-  subscribe(channel: string): void {
-    this.#begin("subscribe", channel);
-    this.#send([{ kind: "subscribe", channel }]);
+  subscribe(channel: string, from?: From): void {
+    this.#begin("subscribe", channel).since = positionIn(from);
+    this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
+  }
+
+  /** Whether this client has never had to do with a channel. */
+  isNewTo(channel: string): boolean {
+    return !this.#steps.some((step) => this.#isAbout(step, channel));
+  }
+
+  /** Announces a new message under a key of its own. */
+  announceOnce(channel: string): void {
+    const message = `${this.#nextMessage().replace(".", "-once")}.1`;
+    const step = this.#begin("once", channel, [message]);
+    const placed = () => step.done !== undefined && !step.refused;
+    this.announced.set(message, { channel, issued: step.issued, placed });
+    this.#send([{ kind: "once", key: `${channel}:${message}`, channel, message }]);
+  }
+
+  /** Announces somebody's message again, under the key that it had. */
+  announceAgain(channel: string, message: string): void {
+    this.#begin("once", channel);
+    this.#send([{ kind: "once", key: `${channel}:${message}`, channel, message }]);
+  }
+
+  /** Comes back after an earlier connection, to go on counting. */
+  comeBack(earlier: SimulatedClient): void {
+    for (const [channel, counting] of [...earlier.paused, ...earlier.counting]) {
+      this.paused.set(channel, { ...counting, messages: new Set(counting.messages) });
+    }
+  }
+
+  /** Asks for what it has missed of the channels that it has heard before, but for its own one. */
+  catchUp(): void {
+    for (const [channel, { position }] of this.paused) {
+      if (channel === this.channel) continue;
+      if (channel === EVERYONE) this.unsubscribe(channel);
+      this.subscribe(channel, { since: position });
+    }
   }
 
   unsubscribe(channel: string): void {
@@ -255,7 +319,15 @@ export class SimulatedClient {
 
   #begin(verb: Step["verb"], channel = "", messages: string[] = []): Step {
     const { now: issued } = this.#surroundings;
-    const step = { verb, channel, messages, issued, done: undefined, refused: false };
+    const step: Step = {
+      verb,
+      channel,
+      messages,
+      issued,
+      done: undefined,
+      refused: false,
+      since: undefined,
+    };
     this.#steps.push(step);
     return step;
   }
@@ -295,12 +367,22 @@ export class SimulatedClient {
       case "error":
         if (step) step.refused = true;
         break;
+      case "position":
+        this.#located(reply.channel, reply.position, step);
+        break;
+      case "gap":
+        this.#missed(reply.channel, reply.from, reply.to);
+        break;
+      case "once":
+        this.#surroundings.answeredOnce(reply.key, reply.position);
+        break;
       case "accepted":
         this.#surroundings.meet("a token renewed");
         this.until = reply.until * 1000;
         break;
       case "busy":
       case "figure":
+      case "alive":
         break;
       case "unknown":
         throw new Breach(`${this.name} read '${line}'`);
@@ -319,6 +401,11 @@ export class SimulatedClient {
     if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
     step.done = this.#surroundings.now;
     if (step.verb === "subscribe") this.#noteConcern([step.channel]);
+    const counted = this.counting.get(step.channel);
+    if (step.verb === "unsubscribe" && counted) {
+      this.paused.set(step.channel, counted);
+      this.counting.delete(step.channel);
+    }
     this.#checkOwn(step);
   }
 
@@ -330,7 +417,13 @@ export class SimulatedClient {
   /** What a client announces where it listens has arrived before the answer to its next ping. */
   #checkOwn(step: Step): void {
     const since = this.subscribedSince(step.channel);
-    if (step.verb !== "announce" || step.refused || since === undefined || since > step.issued) return;
+    if (
+      !["announce", "once"].includes(step.verb) ||
+      step.refused ||
+      since === undefined ||
+      since > step.issued
+    )
+      return;
     const heard = this.heard.get(step.channel) ?? [];
     for (const message of step.messages) {
       if (!heard.includes(message))
@@ -354,5 +447,37 @@ export class SimulatedClient {
       throw new Breach(`${this.name} read ${message} on ${channel} without a subscription`);
     }
     heard.push(message);
+    this.#count(channel, message);
+  }
+
+  /** A position holds where it comes: it is what has been counted, or where counting begins. */
+  #located(channel: string, position: number, step: Step | undefined): void {
+    const since = step?.channel === channel ? step.since : undefined;
+    const counted =
+      this.counting.get(channel) ?? (since === undefined ? undefined : this.paused.get(channel));
+    this.paused.delete(channel);
+    const began = { position, since: this.#surroundings.now, messages: new Set<string>() };
+    this.counting.set(channel, counted ?? began);
+    if (!counted) return;
+    if (counted.position !== position) {
+      throw new Breach(`${this.name} is at ${counted.position} of ${channel}, and is told ${position}`);
+    }
+    this.#surroundings.meet("a position told again");
+  }
+
+  #missed(channel: string, from: number, to: number): void {
+    this.counting.delete(channel);
+    this.paused.delete(channel);
+    if (this.#surroundings.mayForget) return;
+    throw new Breach(`${this.name} is told of a gap of ${channel}, from ${from} to ${to}`);
+  }
+
+  #count(channel: string, message: string): void {
+    const counted = this.counting.get(channel);
+    if (!counted) return;
+    counted.position += 1;
+    if (counted.messages.has(message)) throw new Breach(`${this.name} counted ${message} twice`);
+    counted.messages.add(message);
+    this.#surroundings.found(channel, counted.position, message);
   }
 }

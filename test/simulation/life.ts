@@ -48,8 +48,19 @@ export class SimulatedObject {
 export function isBusy({ rows, alarm }: SimulatedObject): boolean {
   const row = rows.get("order");
   if (row === undefined) return false;
-  const { busy, alarm: rest } = properties(row);
+  const { busy, alarm: rest, kept, position } = properties(row);
+  if (kept === true) return Number(position) < newestKept(rows);
   return busy === true || (alarm !== undefined && alarm !== rest);
+}
+
+/** The position of the newest message that storage has. */
+function newestKept(rows: Map<string, unknown>): number {
+  let newest = 0;
+  for (const [key, row] of rows) {
+    const { after, count } = properties(row);
+    if (key.startsWith("history:")) newest = Math.max(newest, Number(after) + Number(count));
+  }
+  return newest;
 }
 
 /** A call, and its answer. */

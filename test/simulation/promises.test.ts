@@ -26,6 +26,7 @@ const calm: Kind = {
   withTokens: false,
   withTinyBuffers: false,
   withLateReaders: false,
+  withHistory: false,
   isStrict: false,
   withFullStorage: false,
   isMixed: false,
@@ -44,12 +45,18 @@ function wishes(simulation: Simulation): Action[] {
     label: `someone connects to ${home}`,
     happen: () => void simulation.connect(home),
   }));
+  const away = simulation.clients.filter((client) => isAway(simulation, client));
+  const returns = away.map((client) => ({
+    label: `${client.name} comes back`,
+    happen: () => simulation.comeBack(client),
+  }));
   return [
-    ...(open.length < MOST_CLIENTS ? connects : []),
+    ...(open.length < MOST_CLIENTS ? [...connects, ...returns, ...returns] : []),
     ...open.flatMap((client) => [
       ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
       { label: `${client.name} leaves`, happen: () => simulation.disconnect(client) },
       ...(simulation.kind.withTokens ? renewals(simulation, client) : []),
+      ...(simulation.areCounting ? wordsOfPositions(simulation, client) : []),
     ]),
   ];
 }
@@ -61,6 +68,38 @@ function wordsAbout(client: SimulatedClient, channel: string, many: number): Act
     { label: `${who}: unsubscribe ${channel}`, happen: () => client.unsubscribe(channel) },
     { label: `${who}: announce ${channel}`, happen: () => client.announce(channel) },
     { label: `${who}: announce ${channel} ${many} times`, happen: () => client.announce(channel, many) },
+  ];
+}
+
+/** Whether a client has gone, and could go on where it was. */
+function isAway({ returned }: Simulation, client: SimulatedClient): boolean {
+  return !client.open && !returned.has(client) && client.counting.size + client.paused.size > 0;
+}
+
+function wordsOfPositions(simulation: Simulation, client: SimulatedClient): Action[] {
+  const who = `${client.name} at ${client.home}`;
+  const once = simulation.clients.flatMap(({ announced }) =>
+    [...announced].filter(([message]) => message.includes("-once")),
+  );
+  return [
+    ...CHANNELS.filter((channel) => client.isNewTo(channel)).map((channel) => ({
+      label: `${who}: subscribe ${channel} last 2`,
+      happen: () => client.subscribe(channel, { last: 2 }),
+    })),
+    ...CHANNELS.flatMap((channel) => [
+      { label: `${who}: where is ${channel}`, happen: () => client.subscribe(channel, { since: "now" }) },
+      { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel) },
+    ]),
+    // Else it may have gone on there already, and has not read that yet.
+    ...(client.waits ? [] : [...client.paused]).map(([channel, { position }]) => ({
+      label: `${who}: subscribe ${channel} since ${position}`,
+      happen: () => client.subscribe(channel, { since: position }),
+    })),
+    // What storage does not take is forgotten in sleep.
+    ...(simulation.kind.withFullStorage ? [] : once).map(([message, { channel }]) => ({
+      label: `${who}: once more ${message}`,
+      happen: () => client.announceAgain(channel, message),
+    })),
   ];
 }
 
@@ -205,6 +244,7 @@ function constants(kind: Kind) {
     withTokens: fc.constant(kind.withTokens),
     withTinyBuffers: fc.constant(kind.withTinyBuffers),
     withLateReaders: fc.constant(kind.withLateReaders),
+    withHistory: fc.boolean(),
     isStrict: fc.boolean(),
     withFullStorage: fc.constant(kind.withFullStorage),
     isMixed: fc.constant(kind.isMixed),

@@ -11,7 +11,7 @@ export function isOfEpoch(row: unknown, epoch: unknown): boolean {
 }
 
 /** Kinds of rows; `test/versions/scenes.ts` has to record each. */
-export const ROW_KINDS = ["upstream", "downstream", "order", "counted", "service", "told", "held"];
+export const ROW_KINDS = ["upstream", "downstream", "order", "counted", "service", "told", "held", "history"];
 
 /** The kind of a row, by its key. */
 export function kindOfRow(key: string): string {

@@ -40,6 +40,8 @@ export interface Kind {
   withTinyBuffers: boolean;
   /** Whether clients take what is sent to them some time, not at once, and little may wait for all of an object. */
   withLateReaders: boolean;
+  /** Whether history is kept. */
+  withHistory: boolean;
   /** Whether the platform is as strict as in production: see `rules.ts`. */
   isStrict: boolean;
   /** Whether storage takes only so many rows, until everything comes to rest. */
@@ -56,6 +58,10 @@ export class Simulation implements Surroundings {
   /** What has happened, for a person to read. */
   readonly script: string[] = [];
   readonly met = new Set<Rarity>();
+  /** Clients that have come back as others. */
+  readonly returned = new Set<SimulatedClient>();
+  /** Messages by their positions, and positions by their messages, of each channel. */
+  readonly #found = new Map<string, string | number>();
   /** Told of each call that has been answered. */
   overheard: (call: Overheard) => void = () => {};
   now = 1;
@@ -75,11 +81,12 @@ export class Simulation implements Surroundings {
     // So few that trees grow and shrink all the time.
     const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
     const little = kind.withTinyBuffers ? { maxBufferedBytes: 200 } : {};
+    const history = { historySeconds: kind.withHistory ? 120 : 0 };
     const late = kind.withLateReaders ? { mostWaiting: MOST_WAITING, socketsPerObject: 4 } : {};
     this.objects = new Objects({
       now: () => this.now,
       choose,
-      limits: { ...readLimits({}), ...few, ...little, ...late, clientLimit: kind.clientLimit },
+      limits: { ...readLimits({}), ...few, ...little, ...late, ...history, clientLimit: kind.clientLimit },
       verify: kind.withTokens ? verifyToken : undefined,
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
@@ -101,6 +108,31 @@ export class Simulation implements Surroundings {
 
   meet(rarity: Rarity): void {
     this.met.add(rarity);
+  }
+
+  /** Whether clients count. */
+  get areCounting(): boolean {
+    return this.kind.withHistory && !this.kind.isMixed;
+  }
+
+  get mayForget(): boolean {
+    return this.kind.withFullStorage || this.kind.isMixed || this.kind.withTinyBuffers;
+  }
+
+  found(channel: string, position: number, message: string): void {
+    this.#note(`${channel} ${position}`, message);
+    this.#note(`${channel}:${message}`, position);
+  }
+
+  answeredOnce(key: string, position: number): void {
+    if (this.#found.get(key) === position) this.meet("announced before");
+    this.#note(key, position);
+  }
+
+  #note(what: string, is: string | number): void {
+    const known = this.#found.get(what) ?? is;
+    if (known !== is) throw new Breach(`${what} is ${known} and ${is}`);
+    this.#found.set(what, is);
   }
 
   // --- what happens
@@ -242,17 +274,30 @@ export class Simulation implements Surroundings {
 
   // --- clients
 
-  /** @param region where it comes from */
-  connect(channel: string, region = ""): SimulatedClient {
+  /** An earlier client comes back, to go on where it was. */
+  comeBack(earlier: SimulatedClient): void {
+    const counted = earlier.counting.get(earlier.channel) ?? earlier.paused.get(earlier.channel);
+    const client = this.connect(earlier.channel, "", counted?.position);
+    client.comeBack(earlier);
+    client.catchUp();
+    this.returned.add(earlier);
+  }
+
+  /**
+   * @param region where it comes from
+   * @param since the position from which on it wants to hear the channel
+   */
+  connect(channel: string, region = "", since?: number): SimulatedClient {
     const name = `${String.fromCharCode(97 + (this.clients.length % 26))}${this.clients.length}`;
-    const client = new SimulatedClient(this, name, channel);
+    const client = new SimulatedClient(this, name, channel, since);
     this.clients.push(client);
     client.home = this.#place(channel, region);
     const token = this.kind.withTokens ? this.token() : undefined;
     const grants = token === undefined ? undefined : grantsIn(token);
     if (grants) client.until = grants.until;
     const { home, socket } = client;
-    this.#come(home, () => this.objects.event(home, 2).opened(socket, region, grants));
+    const from = since === undefined ? undefined : { since };
+    this.#come(home, () => this.objects.event(home, 2).opened(socket, region, grants, from));
     return client;
   }
 

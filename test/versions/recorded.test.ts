@@ -25,8 +25,9 @@ const OPTIONAL: {
 } = {
   link: { ask: { region: true, handover: true, still: true, vouched: true }, answer: { vouched: true } },
   unlink: { ask: { handover: true }, answer: {} },
-  deliver: { ask: {}, answer: { handover: true } },
-  forward: { ask: {}, answer: {} },
+  deliver: { ask: { where: true }, answer: { handover: true, last: true } },
+  forward: { ask: { key: true }, answer: {} },
+  recover: { ask: { since: true }, answer: {} },
   fill: { ask: {}, answer: {} },
   claim: { ask: {}, answer: {} },
   recount: { ask: {}, answer: {} },

@@ -9,6 +9,7 @@ const open: Kind = {
   withTokens: false,
   withTinyBuffers: false,
   withLateReaders: false,
+  withHistory: false,
   isStrict: false,
   withFullStorage: false,
   isMixed: false,
@@ -71,6 +72,7 @@ const SCENES: { kind: Kind; play: (scene: Scene) => Promise<void> }[] = [
   { kind: open, play: crashesInDelivery },
   { kind: open, play: lostLinks },
   { kind: open, play: oldNumbers },
+  { kind: { ...open, withHistory: true }, play: comingBack },
   { kind: { ...open, clientLimit: 2 }, play: counting },
   { kind: { ...open, withTokens: true }, play: tokens },
 ];
@@ -105,6 +107,34 @@ async function everydayLife(scene: Scene): Promise<void> {
   bob.unsubscribe("sport");
   scene.disconnect(ann);
   await scene.quiesce();
+  scene.disconnect(bob);
+}
+
+/** What is kept is asked for, and a root that crashes in a delivery asks how far it came. */
+async function comingBack(scene: Scene): Promise<void> {
+  const ann = scene.connect("sport");
+  const bob = scene.connect("art");
+  await scene.quiesce();
+  ann.subscribe("news", { since: "now" });
+  ann.announceOnce("news");
+  await scene.quiesce();
+  bob.subscribe("news", { last: 1 });
+  await scene.quiesce();
+  bob.unsubscribe("news");
+  bob.announce("news");
+  await scene.quiesce();
+  bob.subscribe("news", { since: bob.paused.get("news")?.position ?? 0 });
+  await scene.quiesce();
+  ann.announce("news");
+  await scene.fail("failed, carried out later: news -> sport: deliver");
+  scene.crashOf("news");
+  // The first call after a crash fails. Time passes, as how deep events are is remembered for a while.
+  for (let tries = 0; tries < 2; tries++) {
+    scene.now += 10_000;
+    bob.announce("news");
+    await scene.quiesce();
+  }
+  scene.disconnect(ann);
   scene.disconnect(bob);
 }
 

@@ -1,6 +1,6 @@
 /** What may be set of the limits, and what they are if nothing is. */
 import { expect, test } from "vitest";
-import { readLimits, SettingError } from "../../../src/broker/limits.ts";
+import { keepsHistory, readLimits, SettingError } from "../../../src/broker/limits.ts";
 import { ranges } from "./ranges.ts";
 
 test.each(ranges)("$name has a least and a most", ({ name, least, most }) => {
@@ -19,4 +19,32 @@ test.each(ranges)("$name has a least and a most", ({ name, least, most }) => {
 test.each(ranges)("$name has a default", ({ name }) => {
   expect(readLimits({ [name]: "" })).toEqual(readLimits({}));
   expect(readLimits({ [name]: undefined })).toEqual(readLimits({}));
+});
+
+/** Which of some channels messages are kept of. */
+function kept(variables: Record<string, string>, ...channels: string[]): string[] {
+  const limits = readLimits(variables);
+  return channels.filter((channel) => keepsHistory(limits, channel));
+}
+
+test("history is kept of all channels for two minutes if nothing is set", () => {
+  expect(readLimits({})).toMatchObject({
+    historySeconds: 120,
+    historyBytes: 262_144,
+    historyChannels: ["*"],
+  });
+  expect(readLimits({ HISTORY_CHANNELS: "" })).toEqual(readLimits({}));
+  expect(kept({}, "all", "x", "*")).toEqual(["all", "x", "*"]);
+});
+
+test("history is kept of channels that are named, or begin as is said", () => {
+  const channels = ["news", "news/", "news/today", "newsreel", "sport", "all", "a*b", "NEWS"];
+  for (const list of ["news/*, sport a*b", "news/*,sport,a*b", "a*b\nsport ,news/*"]) {
+    expect(kept({ HISTORY_CHANNELS: list }, ...channels)).toEqual(["news/", "news/today", "sport", "a*b"]);
+  }
+});
+
+test("no history is kept where it is kept for no time", () => {
+  expect(kept({ HISTORY_SECONDS: "0" }, "all", "x")).toEqual([]);
+  expect(kept({ HISTORY_SECONDS: "0", HISTORY_CHANNELS: "x" }, "x")).toEqual([]);
 });

@@ -7,4 +7,6 @@ export const ranges = [
   { name: "MAX_BUFFERED_BYTES", least: 1_000_000, most: 32_000_000 },
   { name: "LINES_PER_SECOND", least: 1, most: 1_000_000 },
   { name: "CLIENT_LIMIT", least: 0, most: 1_000_000_000 },
+  { name: "HISTORY_SECONDS", least: 0, most: 86_400 },
+  { name: "HISTORY_BYTES", least: 1, most: 500_000 },
 ];

@@ -5,11 +5,11 @@ import { noTotals } from "../../../src/figures/totals.ts";
 import { storeOf } from "../../simulation/store.ts";
 
 /** Counters of an object, with a socket to keep them or none, and time that the test sets. */
-function counters(rows = new Map<string, unknown>(), socket?: { kept: unknown }) {
+function counters(rows = new Map<string, unknown>(), socket?: { kept: object | undefined }) {
   const time = { now: 0 };
   const keeper = {
     kept: structuredClone(socket?.kept),
-    keep: (value: unknown) => {
+    keep: (value: object) => {
       if (socket) socket.kept = structuredClone(value);
       return socket !== undefined;
     },
@@ -33,7 +33,7 @@ test("what is counted outlives sleep, written where there is no socket to keep i
 });
 
 test("with a socket to keep it, what is counted is written each minute at most, however often it sleeps", () => {
-  const socket = { kept: undefined };
+  const socket: { kept: object | undefined } = { kept: undefined };
   const rows = new Map<string, unknown>();
   /** An object that wakes at a time, counts a ping and sleeps; how many pings it knows of, and storage does. */
   const wake = (now: number) => {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { noTotals } from "../../../src/figures/totals.ts";
 import { Downstream } from "../../../src/links/downstream.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "../../../src/links/messages.ts";
-import { type AlarmState, type Others, stillWorld } from "./world.ts";
+import { type AlarmState, noKeeper, type Others, stillWorld } from "./world.ts";
 
 /** Characters that may wait. */
 const MOST = 40;
@@ -23,17 +23,24 @@ function linksOf(
       new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
   };
   const world = { ...stillWorld(object, rows, others, alarm), now: () => now };
-  const downstream = new Downstream(world, MOST, {
-    busy: () => {
-      told.push("busy");
-      alarm.time = (downstream.rest ?? 0) + 1;
+  const downstream = new Downstream(
+    world,
+    MOST,
+    { historySeconds: 0, historyBytes: 0 },
+    {
+      busy: () => {
+        told.push("busy");
+        alarm.time = (downstream.rest ?? 0) + 1;
+      },
+      keeps: () => {},
+      due: () => {
+        flushes.due += 1;
+      },
+      handover: ({ period }) => told.push({ handover: period }),
+      ended: (from) => told.push({ ended: from }),
     },
-    due: () => {
-      flushes.due += 1;
-    },
-    handover: ({ period }) => told.push({ handover: period }),
-    ended: (from) => told.push({ ended: from }),
-  });
+    noKeeper,
+  );
   return { downstream, rows, calls, told, flushes, alarm };
 }
 

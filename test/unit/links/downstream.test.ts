@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Downstream } from "../../../src/links/downstream.ts";
 import type { Delivery, DeliveryAnswer } from "../../../src/links/messages.ts";
-import { type AlarmState, type Others, stillWorld } from "./world.ts";
+import { type AlarmState, noKeeper, type Others, stillWorld } from "./world.ts";
 
 interface Call {
   object: string;
@@ -26,8 +26,14 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   const busy = () => {
     alarm.time = (downstream.rest ?? 0) + 1;
   };
-  const events = { busy, due: () => downstream.flush(), handover: ignore, ended: ignore };
-  const downstream = new Downstream(world, maxBuffered, events);
+  const events = { busy, keeps: ignore, due: () => downstream.flush(), handover: ignore, ended: ignore };
+  const downstream = new Downstream(
+    world,
+    maxBuffered,
+    { historySeconds: 0, historyBytes: 0 },
+    events,
+    noKeeper,
+  );
   /** The next call, when it is made. */
   const call = async () => {
     while (calls.length === 0) {

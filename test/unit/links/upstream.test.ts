@@ -110,3 +110,19 @@ test("an answer to a question asked before the link was called into question doe
   await joining;
   expect({ linked: upstream.isLinked("news"), asked: asked.length }).toEqual({ linked: true, asked: 2 });
 });
+
+test("who comes back to a channel asks the child that it left, and the root if that does not answer", async () => {
+  const asked: string[] = [];
+  const rows = new Map<string, unknown>([["upstream:all", { parent: "all!7", epoch: 7 }]]);
+  const link = (object: string): Promise<LinkAnswer> => {
+    asked.push(object);
+    return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
+  };
+  const world = stillWorld("news", rows, { link });
+  const listeners = { listens: () => false, hear: () => {}, lose: () => {} };
+  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, false);
+  upstream.leaveUnheard();
+  await expect(upstream.join("all")).rejects.toThrow();
+  await upstream.join("all");
+  expect([...new Set(asked)]).toEqual(["all!7", "all"]);
+});

@@ -1,6 +1,6 @@
 /** A world in which nothing happens by itself, for tests of one end of a link. */
 import type { Calls } from "../../../src/links/messages.ts";
-import type { Platform, World } from "../../../src/links/world.ts";
+import type { Keeper, Platform, World } from "../../../src/links/world.ts";
 import { storeOf } from "../../simulation/store.ts";
 
 /** What other objects do; what is left out never answers. */
@@ -41,3 +41,6 @@ export function stillWorld(
     alarmTime: () => alarm.time,
   };
 }
+
+/** Where an object has no sockets, nothing outlives sleep but what is stored. */
+export const noKeeper: Keeper = { kept: undefined, keep: () => false };

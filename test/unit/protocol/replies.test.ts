@@ -2,17 +2,21 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  ALIVE,
   BUSY,
   formatAccepted,
   formatError,
   formatFigure,
+  formatGap,
   formatMessage,
+  formatOnce,
+  formatPosition,
   formatTime,
   GREETING,
   parseReply,
   type Reply,
 } from "../../../src/protocol/replies.ts";
-import { anyLine, anyMessage, anyUnits, goodName } from "./texts.ts";
+import { anyLine, anyMessage, anyPosition, anyUnits, goodKey, goodName } from "./texts.ts";
 
 test("a message's line divides at its first '!' into channel and message", () => {
   fc.assert(
@@ -30,6 +34,10 @@ test("the greeting, errors and times are what clients look for", () => {
   expect(formatError("no such thing")).toBe("debug!error no such thing\n");
   expect(formatAccepted(1_795_438_800_999)).toBe("debug!token accepted until 1795438800\n");
   expect(formatTime(1_795_438_800_999)).toBe("1795438800\n");
+  expect(ALIVE).toBe("debug!alive\n");
+  expect(formatPosition("news", 7)).toBe("debug!position news 7\n");
+  expect(formatGap("news", 7, 9)).toBe("debug!gap news 7 9\n");
+  expect(formatOnce("order-1", 7)).toBe("debug!once order-1 7\n");
   expect(formatFigure("total pings", 3)).toBe("total pings: 3\n");
 });
 
@@ -65,6 +73,17 @@ describe("reading", () => {
     );
   });
 
+  test("gives back positions, and whose they are", () => {
+    expect(read(ALIVE)).toEqual({ kind: "alive" });
+    fc.assert(
+      fc.property(goodName, goodKey, anyPosition, anyPosition, (channel, key, position, to) => {
+        expect(read(formatPosition(channel, position))).toEqual({ kind: "position", channel, position });
+        expect(read(formatGap(channel, position, to))).toEqual({ kind: "gap", channel, from: position, to });
+        expect(read(formatOnce(key, position))).toEqual({ kind: "once", key, position });
+      }),
+    );
+  });
+
   test("gives back figures, whatever their values", () => {
     const key = fc.stringMatching(/^[a-z][a-z -]*$/);
     fc.assert(
@@ -82,7 +101,11 @@ describe("reading", () => {
         if (reply.kind === "message") expect(`${reply.channel}!${reply.message}`).toBe(line);
       }),
     );
+    const almost = ["position", "position x", "position  1", "position x 1 2", "position x!y 1"];
+    almost.push("position x -1", "position x 9007199254740992", "position x 1 ", `once ${"k".repeat(65)} 1`);
+    almost.push("gap x 1", "gap x 1 y", "gap x 1 2 3", "once k", "once k 1 2", "once k x", "alive ", "Alive");
     for (const line of [
+      ...almost.map((said) => `debug!${said}`),
       "debug!token accepted until dawn",
       "debug!hello",
       "debug!",

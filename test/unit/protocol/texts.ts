@@ -1,6 +1,8 @@
 /** Texts that are nearly what the protocol takes, and any others, for property tests. */
 import fc from "fast-check";
 import { channelFault, DEBUG, nameFault } from "../../../src/protocol/channels.ts";
+import { keyFault } from "../../../src/protocol/keys.ts";
+import type { From } from "../../../src/protocol/positions.ts";
 
 /** Strings as JavaScript has them: any code units, surrogates without partners among them. */
 export const anyUnits = fc
@@ -9,7 +11,9 @@ export const anyUnits = fc
 
 /** Pieces that make a line nearly a command, or nearly a name, far more often than chance would. */
 const pieces = fc.constantFrom(
-  ..."announce subscribe unsubscribe ping info token debug all __proto__ x ! é € 😀".split(" "),
+  ..."announce once subscribe unsubscribe ping info keepalive token debug all since last now 0 7 __proto__ x ! é € 😀".split(
+    " ",
+  ),
   ..." \r\t\u0000\u001f\u007f\u0080\u009f\u00a0\ud83d".split(""),
   "n".repeat(84),
   "é".repeat(42),
@@ -29,6 +33,16 @@ export const anyMessage = fc
   .oneof(anyLine, fc.constantFrom(" ", "!", "\r", " ! "))
   .map((text) => text.replaceAll("\n", ""))
   .filter((text) => text !== "");
+
+/** Keys of announcements. */
+export const goodKey = fc.oneof(nearly, anyUnits).filter((key) => keyFault(key) === undefined);
+
+export const anyPosition = fc.oneof(fc.maxSafeNat(), fc.nat(9), fc.constant(Number.MAX_SAFE_INTEGER));
+
+export const anyFrom: fc.Arbitrary<From> = fc.oneof(
+  fc.record({ since: fc.oneof(anyPosition, fc.constant("now" as const)) }),
+  fc.record({ last: anyPosition.map((n) => Math.max(n, 1)) }),
+);
 
 const encoder = new TextEncoder();
 

@@ -63,6 +63,12 @@ function pending() {
   return { promise, resolve };
 }
 
+test("what is announced once is a step of its own", async () => {
+  const { receive, done } = inboxOf();
+  void receive("announce a 1\nonce k a 2\nonce k a 2\nannounce a 3\nkeepalive\nannounce a 4");
+  expect(await done()).toEqual(["1: a!1", "once a", "once a", "1: a!3", "keepalive", "1: a!4"]);
+});
+
 test("announcements in a row on one channel are one step, and no others", async () => {
   const { receive, done } = inboxOf();
   void receive("announce a 1\nannounce a 2\nannounce b 3\nannounce a 4\nping\nannounce a 5\n\nannounce a 6");

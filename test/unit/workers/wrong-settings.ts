@@ -19,12 +19,22 @@ function wrongOrigins(origins: string[], listOf = (origin: string) => origin): W
   }));
 }
 
-const notText: Wrong[] = ["TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_AUDIENCE", "ALLOWED_ORIGINS"].flatMap(
-  (name) =>
-    [0, 1, true, false, null, {}, [], ["*"]].map((value) => ({
-      variables: { [name]: value },
-      says: `${name} must be text`,
-    })),
+/** The same of a list of channels, where the other one is good. */
+function wrongChannels(...patterns: string[]): Wrong[] {
+  const names = "names of channels, or beginnings of them that end in '*', separated by spaces or commas";
+  return patterns.map((pattern) => ({
+    variables: { HISTORY_CHANNELS: `news/*, ${pattern}` },
+    says: `HISTORY_CHANNELS must be ${names}, not '${pattern}'`,
+  }));
+}
+
+const texts = ["TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_AUDIENCE", "ALLOWED_ORIGINS", "HISTORY_CHANNELS"];
+
+const notText: Wrong[] = texts.flatMap((name) =>
+  [0, 1, true, false, null, {}, [], ["*"]].map((value) => ({
+    variables: { [name]: value },
+    says: `${name} must be text`,
+  })),
 );
 
 const shortSecrets: Wrong[] = ["s", "s".repeat(31), "\u00e9".repeat(15), " "].map((secret) => ({
@@ -83,6 +93,10 @@ export const wrongSettings: [what: string, settings: Wrong[]][] = [
     [",", "https://example.com,", ",https://example.com", " "].flatMap((list) =>
       wrongOrigins([""], () => list),
     ),
+  ],
+  [
+    "channels that there cannot be",
+    wrongChannels("", "debug", "a!b", "a!*", "!*", "n".repeat(256), `${"n".repeat(256)}*`),
   ],
   ["numbers beyond what may be", tooMany],
   ["what is wrong beside a secret", besideSecret],

@@ -1,0 +1,120 @@
+/** Connections that go on in a channel where they were: they get what they have missed, and their position. */
+import type { Counters } from "../figures/counters.ts";
+import type { Kept, Missing } from "../links/messages.ts";
+import { missedBy } from "../links/recovery.ts";
+import { Unreachable } from "../links/upstream.ts";
+import { CallFailed, type World } from "../links/world.ts";
+import type { From } from "../protocol/positions.ts";
+import { formatGap, formatPosition } from "../protocol/replies.ts";
+import type { Connection, Connections } from "../sockets/connections.ts";
+import { CommandError } from "../sockets/inbox.ts";
+import { take } from "../sockets/rate.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { keepsHistory, type Limits } from "./limits.ts";
+import type { Router } from "./router.ts";
+
+/** Characters of what it has missed that a connection may be sent in a second: the history of 16 channels. */
+const MOST_MISSED = 4_000_000;
+
+interface ResumingParts {
+  world: World;
+  connections: Connections;
+  router: Router;
+  counters: Counters;
+  lifecycle: Lifecycle;
+  limits: Limits;
+}
+
+export class Resuming {
+  readonly #world: World;
+  readonly #connections: Connections;
+  readonly #router: Router;
+  readonly #counters: Counters;
+  readonly #lifecycle: Lifecycle;
+  readonly #limits: Limits;
+
+  constructor({ world, connections, router, counters, lifecycle, limits }: ResumingParts) {
+    this.#world = world;
+    this.#connections = connections;
+    this.#router = router;
+    this.#counters = counters;
+    this.#lifecycle = lifecycle;
+    this.#limits = limits;
+  }
+
+  /**
+   * Subscribes a connection to a channel from somewhere in it on.
+   * @throws CommandError if it cannot be; where no history is kept, it is subscribed all the same
+   */
+  async subscribe(connection: Connection, channel: string, from: From): Promise<void> {
+    try {
+      if (!keepsHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
+      else await this.#resume(connection, channel, from);
+    } catch (error) {
+      if (error instanceof CommandError) throw error;
+      const why = error instanceof Unreachable ? error.message : "the channel's object does not answer";
+      throw new CommandError(`cannot subscribe: ${why}; try again`);
+    } finally {
+      if (connection.closed) this.#router.leaveIfUnheard(channel);
+    }
+  }
+
+  async #subscribeOnly(connection: Connection, channel: string): Promise<void> {
+    while (!this.#router.isLive(channel)) await this.#router.join(channel);
+    if (!connection.closed) this.#lifecycle.subscribe(connection, channel);
+    throw new CommandError(`no history is kept on ${channel}`);
+  }
+
+  async #resume(connection: Connection, channel: string, from: From): Promise<void> {
+    const isNow = "since" in from && from.since === "now";
+    if (connection.channels.has(channel) && !isNow) {
+      throw new CommandError(
+        `cannot subscribe: ${channel} is heard already; unsubscribe first, or ask since now`,
+      );
+    }
+    const hasHistory = await this.#recover(connection, channel, missing(from));
+    if (!hasHistory) await this.#subscribeOnly(connection, channel);
+  }
+
+  /** Says whether there is any history. */
+  async #recover(connection: Connection, channel: string, wanted: Missing): Promise<boolean> {
+    const outcome: { hasHistory: boolean; refusal: CommandError | undefined } = {
+      hasHistory: true,
+      refusal: undefined,
+    };
+    try {
+      await this.#router.recover(channel, wanted, (kept) => {
+        if ("none" in kept) outcome.hasHistory = false;
+        else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
+      });
+    } catch (error) {
+      // The version before keeps no history, and does not know the question.
+      if (!(error instanceof CallFailed) || error.why !== "thrown") throw error;
+      return false;
+    }
+    if (outcome.refusal) throw outcome.refusal;
+    return outcome.hasHistory;
+  }
+
+  /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
+  #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
+    const { gap, after, count, lines } = missedBy(wanted, kept);
+    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#world.now());
+    if (taken < lines.length) {
+      return new CommandError(
+        `cannot subscribe: more than ${MOST_MISSED} characters of what was missed in a second; try again`,
+      );
+    }
+    if (gap !== undefined) this.#connections.tell(connection, formatGap(channel, gap, after));
+    this.#connections.tell(connection, formatPosition(channel, after));
+    this.#connections.tell(connection, lines);
+    this.#counters.count("messages", count);
+    this.#lifecycle.subscribe(connection, channel);
+    return undefined;
+  }
+}
+
+function missing(from: From): Missing {
+  if ("last" in from) return { since: undefined, last: from.last };
+  return { since: from.since === "now" ? undefined : from.since, last: 0 };
+}

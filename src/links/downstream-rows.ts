@@ -1,0 +1,65 @@
+/** What storage remembers of the links that an object feeds. */
+import { parentOf } from "./names.ts";
+import { isNumber, isRecord } from "./rows.ts";
+import type { World } from "./world.ts";
+
+export const LINK = "downstream:";
+export const ORDER = "order";
+
+/** What storage remembers of a link, under `downstream:<object>`. */
+export interface LinkRow {
+  epoch: number;
+  lost: boolean;
+}
+
+/** What storage remembers of the order, under `order`, while there are links. */
+export interface OrderRow {
+  /** Undefined while a child has to learn it from its parent. */
+  position: number | undefined;
+  /** Whether some link may not have everything. */
+  busy: boolean;
+  /**
+   * When the alarm was to go off, in milliseconds since 1970, when this was written. If it is set for another
+   * time, some link may not have everything: setting it is what says so, before the first message after a
+   * quiet time. An alarm that has gone off says nothing.
+   */
+  alarm: number | undefined;
+  /** Whether history is kept, so that it tells what came after this, whatever the alarm says. */
+  kept?: boolean | undefined;
+}
+
+export function isLinkRow(row: unknown): row is LinkRow {
+  return isRecord(row) && isNumber(row.epoch) && typeof row.lost === "boolean";
+}
+
+export function isOrderRow(row: unknown): row is OrderRow {
+  if (!isRecord(row) || typeof row.busy !== "boolean") return false;
+  const { position, alarm } = row;
+  return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
+}
+
+/** What is to be known now. Where history is kept it does not depend on the alarm. */
+export function orderRow(
+  position: number | undefined,
+  busy: boolean,
+  keepsHistory: boolean,
+  { alarmTime }: Pick<World, "alarmTime">,
+): OrderRow {
+  if (keepsHistory) return { position, busy, alarm: undefined, kept: true };
+  return { position, busy, alarm: alarmTime() };
+}
+
+/** Whether a row says what another one would; no alarm says nothing. */
+export function isSame(row: OrderRow, other: OrderRow): boolean {
+  if (row.position !== other.position || row.busy !== other.busy || row.kept !== other.kept) return false;
+  return other.alarm === undefined || other.alarm === row.alarm;
+}
+
+/**
+ * Where an order begins or, after a crash has forgotten how far it had come, goes on: milliseconds as
+ * thousands are further than that, unless a channel has had over a million messages a second for all of
+ * its life. A child learns its position from its parent.
+ */
+export function firstPosition({ name, now }: World): number | undefined {
+  return parentOf(name) === undefined ? now() * 1000 : undefined;
+}

@@ -1,0 +1,85 @@
+/** From where on a channel is to be heard: in an address, and on the way from the Worker to an object. */
+import { exports } from "cloudflare:workers";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { From } from "../../../src/protocol/positions.ts";
+import worker from "../../../src/worker.ts";
+import { formatElsewhere, formatUpgrade, parseUpgrade } from "../../../src/workers/upgrade.ts";
+import { anyFrom } from "../../unit/protocol/texts.ts";
+import { unique } from "../service.ts";
+
+const plain = {
+  region: "",
+  full: "",
+  below: false,
+  grants: undefined,
+  from: undefined,
+  subprotocol: undefined,
+};
+
+/** A request's answer, and the headers that objects were asked with; each but the last names another object. */
+async function ask(path: string, headers: Record<string, string>, ...elsewhere: string[]) {
+  const asked: Headers[] = [];
+  const stub = {
+    fetch: async (_: string, { headers }: { headers: Headers }) => {
+      asked.push(headers);
+      const object = elsewhere.shift();
+      return object === undefined ? new Response("taken") : formatElsewhere({ object, below: false });
+    },
+  };
+  const CHANNEL = new Proxy(exports.Channel, { get: () => () => stub });
+  const request = new Request(`http://fanout.test${path}`, { headers });
+  const response = await worker.fetch(request, { CHANNEL });
+  return { status: response.status, said: await response.text(), asked };
+}
+
+const upgrade = { Upgrade: "websocket" };
+
+describe("from where on", () => {
+  test("comes to the object as the Worker has read it", () => {
+    fc.assert(
+      fc.property(anyFrom, (from) => {
+        expect(parseUpgrade(formatUpgrade({ ...plain, from }))).toEqual({ ...plain, from });
+      }),
+    );
+    expect(parseUpgrade(formatUpgrade(plain))).toEqual(plain);
+  });
+
+  test("is nothing else in what the Worker says", () => {
+    for (const header of ["", "since", "since then", "last 0", "first 1", "7"]) {
+      expect(() => parseUpgrade(new Headers({ "Fanout-From": header }))).toThrow(/from where on/);
+    }
+  });
+
+  test.each<[query: string, from: From | undefined]>([
+    ["", undefined],
+    ["?other=1", undefined],
+    ["?since=0", { since: 0 }],
+    ["?since=now", { since: "now" }],
+    ["?last=10&other=1", { last: 10 }],
+  ])("is said by an address: '%s'", async (query, from) => {
+    // With one that is the client's own.
+    const { asked } = await ask(`/${unique("room")}${query}`, { ...upgrade, "Fanout-From": "last 99" });
+    expect(asked.map((headers) => parseUpgrade(headers).from)).toEqual([from]);
+  });
+
+  test("goes along to each object that is asked", async () => {
+    const room = unique("room");
+    const { asked } = await ask(`/${room}?since=7`, upgrade, `${room}!1`, "", `${room}!2`);
+    expect(asked.map((headers) => parseUpgrade(headers).from)).toEqual(Array(4).fill({ since: 7 }));
+  });
+});
+
+test.each<[query: string, why: string]>([
+  ["?since=", "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'"],
+  ["?since=-1", "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'"],
+  ["?since=+1", "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'"],
+  ["?last=0", "'last' takes how many messages, a whole number from 1 to 9007199254740991"],
+  ["?last=now", "'last' takes how many messages, a whole number from 1 to 9007199254740991"],
+  ["?since=1&last=1", "only one of 'since' and 'last' may be given"],
+])("an address with %s is refused, before any object hears of it", async (query, why) => {
+  for (const headers of [{}, upgrade]) {
+    const { status, said, asked } = await ask(`/${unique("room")}${query}`, headers);
+    expect([status, said, asked]).toEqual([400, `Cannot connect: ${why}.\n`, []]);
+  }
+});
