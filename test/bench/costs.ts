@@ -1,10 +1,10 @@
 /**
- * What each kind of event costs on the platform, counted in the bare runtime: `node test/bench/costs.ts` takes a
- * minute and a half. `free-plan.ts` goes on from there.
+ * What each kind of event costs on the platform, counted in the bare runtime: `node test/bench/costs.ts` takes
+ * two minutes and a half; `node test/bench/costs.ts 120` has messages kept for as long as if nothing is set. `free-plan.ts` goes on from there.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Counts, requested, written } from "./cost.ts";
-import { type Course, measure } from "./events.ts";
+import { type Course, KEPT_FOR, measure } from "./events.ts";
 import { Meter } from "./meter.ts";
 
 /** Longer than the runtime keeps an idle object in memory: lone messages come to objects that sleep. */
@@ -18,9 +18,11 @@ const COURSE: Course = {
   afterSlow: () => sleep(2_000),
 };
 
-const meter = await Meter.start();
-const costs = await measure(meter, COURSE);
-await meter.stop();
+const [historySeconds = KEPT_FOR] = process.argv.slice(2).map(Number);
+const [forgetful, keeping] = [await Meter.start(0), await Meter.start(historySeconds)];
+const costs = await measure(forgetful, keeping, COURSE);
+await forgetful.stop();
+await keeping.stop();
 console.log("| | rows written | requests | seconds awake |\n| --- | --- | --- | --- |");
 for (const [kind, cost] of Object.entries(costs)) {
   const cells = [

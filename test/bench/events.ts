@@ -16,6 +16,11 @@ export type Kind =
   | "unsubscribing, as one of several"
   | "unsubscribing, as the last one"
   | "`info`, with 10 objects in use"
+  | Saying
+  | `${Saying}, kept`;
+
+/** Messages; `kept` where history is. */
+export type Saying =
   | "a lone message to 10 listeners, no links"
   | "the same from another object"
   | "a lone message, 1 link"
@@ -24,6 +29,9 @@ export type Kind =
   | "one each two seconds for a minute, 10 links";
 
 export type Costs = Record<Kind, Cost>;
+
+/** Seconds for which messages are kept: so few that it does not take long, but no other alarm goes off just then. */
+export const KEPT_FOR = 15;
 
 /** What is said when. */
 export interface Course {
@@ -36,11 +44,35 @@ export interface Course {
   /** Messages with pauses in which the objects settle, but their alarms do not go off. */
   slow: number;
   /** Ends when the next of them is due, on a channel; everybody has the one before. */
-  afterSlow(channel: string): Promise<unknown>;
+  afterSlow(channel: string, meter: Meter): Promise<unknown>;
 }
 
-/** Measures each kind of event, in a runtime that nobody has used. */
-export async function measure(meter: Meter, course: Course): Promise<Costs> {
+/**
+ * Measures each kind of event.
+ * @param forgetful of a runtime that nobody has used, and that keeps no history
+ * @param keeping the same of one that keeps some
+ */
+export async function measure(forgetful: Meter, keeping: Meter, course: Course): Promise<Costs> {
+  const [others, said, kept] = [
+    await comingAndGoing(forgetful),
+    await announcing(forgetful, course),
+    await announcing(keeping, course),
+  ];
+  return { ...others, ...said, ...marked(kept) };
+}
+
+function marked(costs: Record<Saying, Cost>): Record<`${Saying}, kept`, Cost> {
+  return {
+    "a lone message to 10 listeners, no links, kept": costs["a lone message to 10 listeners, no links"],
+    "the same from another object, kept": costs["the same from another object"],
+    "a lone message, 1 link, kept": costs["a lone message, 1 link"],
+    "a lone message, 10 links, kept": costs["a lone message, 10 links"],
+    "one more message at once, 10 links, kept": costs["one more message at once, 10 links"],
+    "one each two seconds for a minute, 10 links, kept": costs["one each two seconds for a minute, 10 links"],
+  };
+}
+
+async function comingAndGoing(meter: Meter) {
   let crowd: Listener[] = [];
   // One object has two connections.
   const homes = [...names("home", 10), "home/0"];
@@ -53,7 +85,6 @@ export async function measure(meter: Meter, course: Course): Promise<Costs> {
     ...(await coming(meter)),
     ...(await subscribing(meter, one, other)),
     "`info`, with 10 objects in use": totalOf(await meter.spent(() => carriedOut(one, "info"))),
-    ...(await announcing(meter, course)),
   };
 }
 
@@ -98,7 +129,7 @@ async function subscribing(meter: Meter, one: Listener, other: Listener) {
 }
 
 /** Messages of all kinds at one time, as each takes the ten seconds until an alarm; each has objects of its own. */
-async function announcing(meter: Meter, course: Course) {
+async function announcing(meter: Meter, course: Course): Promise<Record<Saying, Cost>> {
   const rooms: Room[] = [];
   await meter.spent(async () => {
     rooms.push(await Room.direct(meter, "alone"), await Room.direct(meter, "afar", "afar/publisher"));
@@ -106,7 +137,7 @@ async function announcing(meter: Meter, course: Course) {
       rooms.push(await Room.linked(meter, channel, links));
     }
   });
-  const spent = await meter.spent(() => Promise.all(rooms.map((room) => talk(room, course))));
+  const spent = await meter.spent(() => Promise.all(rooms.map((room) => talk(meter, room, course))));
   const lone = totalOf(spent, "ten");
   return {
     "a lone message to 10 listeners, no links": totalOf(spent, "alone"),
@@ -119,10 +150,14 @@ async function announcing(meter: Meter, course: Course) {
 }
 
 /** Announces what there is to say in a room, which its name tells. */
-async function talk(room: Room, { beforeLone, quick, afterQuick, slow, afterSlow }: Course): Promise<void> {
+async function talk(
+  meter: Meter,
+  room: Room,
+  { beforeLone, quick, afterQuick, slow, afterSlow }: Course,
+): Promise<void> {
   const { channel } = room;
   if (channel === "quick") await room.announce(1 + quick, afterQuick);
-  else if (channel === "slow") await room.announce(slow, () => afterSlow(channel));
+  else if (channel === "slow") await room.announce(slow, () => afterSlow(channel, meter));
   else {
     await beforeLone();
     await room.announce(1);

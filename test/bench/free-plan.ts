@@ -2,7 +2,7 @@
  * What the Workers free plan carries in a day: `node test/bench/free-plan.ts` prints the table of `README.md` from
  * the inputs below.
  */
-import { type Cost, plus, requested, times, written } from "./cost.ts";
+import { type Cost, minus, plus, requested, times, written } from "./cost.ts";
 import type { Costs } from "./events.ts";
 
 /** What each kind of event costs, by `costs.ts`. */
@@ -54,6 +54,36 @@ export const COSTS: Costs = {
     requests: { alarm: 6, deliver: 300, message: 30 },
     seconds: 331,
   },
+  "a lone message to 10 listeners, no links, kept": {
+    rows: { alarm: 1, history: 1 },
+    requests: { alarm: 1, message: 1 },
+    seconds: 2,
+  },
+  "the same from another object, kept": {
+    rows: { alarm: 1, history: 1 },
+    requests: { alarm: 1, forward: 1, message: 1 },
+    seconds: 3,
+  },
+  "a lone message, 1 link, kept": {
+    rows: { alarm: 2, history: 1, order: 1 },
+    requests: { alarm: 2, deliver: 1, message: 1 },
+    seconds: 3,
+  },
+  "a lone message, 10 links, kept": {
+    rows: { alarm: 2, history: 1, order: 1 },
+    requests: { alarm: 2, deliver: 10, message: 1 },
+    seconds: 12,
+  },
+  "one more message at once, 10 links, kept": {
+    rows: { history: 1 },
+    requests: { deliver: 10, message: 1 },
+    seconds: 1.2,
+  },
+  "one each two seconds for a minute, 10 links, kept": {
+    rows: { alarm: 9, counted: 11, history: 35, order: 30 },
+    requests: { alarm: 9, deliver: 300, message: 30 },
+    seconds: 333,
+  },
 };
 
 /** What is used in a day, or may be. */
@@ -78,30 +108,56 @@ export interface Service {
 
 const DAY = 24 * 3600;
 
+/** Seconds for which messages are kept if nothing is set: an alarm that comes of that is not set more often. */
+const KEPT = 120;
+/** Seconds after which an object with links looks again whether they have what it has stored. */
+const LOOKS_AGAIN = 10;
+
 /**
  * Messages a day on one channel, evenly spread: each comes when the objects have settled, as far as there is time
  * for that; an object is awake for no more than the day.
  * @param links other objects to which the listeners are connected; 0 if all are connected to the channel itself
+ * @param isKept whether history is kept
  */
-export function messages(costs: Costs, listeners: number, links: 0 | 10): Service {
-  const each = costs[links === 0 ? "a lone message to 10 listeners, no links" : "a lone message, 10 links"];
+export function messages(costs: Costs, listeners: number, links: 0 | 10, isKept = true): Service {
+  const kind = links === 0 ? "a lone message to 10 listeners, no links" : "a lone message, 10 links";
+  const [each, alarm] = withoutAlarms(isKept ? costs[`${kind}, kept`] : costs[kind]);
+  const every = isKept ? (links === 0 ? KEPT : LOOKS_AGAIN) : 0;
   const objects = links + 1;
   const where = links === 0 ? "connected there" : `connected to ${links} others`;
   const base = used(attendance(costs, listeners, links));
   return {
-    title: `messages on a channel with ${whole(listeners)} listeners ${where}`,
-    use: (count) => ({
-      // Figures are written once a minute by each object.
-      rows: base.rows + count * written(each) + objects * Math.min(count, DAY / 60),
-      requests: base.requests + count * requested(each),
-      seconds: base.seconds + objects * Math.min(DAY, (count * each.seconds) / objects),
-    }),
+    title: `messages on a channel with ${whole(listeners)} listeners ${where}${isKept ? "" : FORGETFUL}`,
+    use: (count) => {
+      const { rows, requests, seconds } = used(
+        plus(times(count, each), times(every === 0 ? count : Math.min(count, DAY / every), alarm)),
+      );
+      return {
+        // Figures are written once a minute by each object.
+        rows: base.rows + rows + objects * Math.min(count, DAY / 60),
+        requests: base.requests + requests,
+        seconds: base.seconds + objects * Math.min(DAY, seconds / objects),
+      };
+    },
   };
 }
 
-/** Channels whose listeners are connected there, with some messages a day each. */
+const FORGETFUL = ", with `HISTORY_SECONDS = 0`";
+
+/** What something costs without alarms, and these; the time for which an object is awake for them stays with it. */
+function withoutAlarms(cost: Cost): [Cost, Cost] {
+  const { rows, requests } = cost;
+  const alarm = {
+    rows: { alarm: rows.alarm ?? 0 },
+    requests: { alarm: requests.alarm ?? 0 },
+    seconds: 0,
+  };
+  return [minus(cost, alarm), alarm];
+}
+
+/** Channels whose listeners are connected there, with some messages a day each, which are kept. */
 export function channels(costs: Costs, listeners: number, said: number): Service {
-  const message = costs["a lone message to 10 listeners, no links"];
+  const message = costs["a lone message to 10 listeners, no links, kept"];
   const each = plus(attendance(costs, listeners, 0), times(said, message));
   const talk = said === 0 ? "nothing said" : `${said} messages`;
   const crowd = listeners === 1 ? "1 listener" : `${whole(listeners)} listeners`;
@@ -150,8 +206,10 @@ export function most({ use }: Service, limits: Use): number {
 }
 
 export const SERVICES: Service[] = [
-  ...[10, 100, 1_000].map((listeners) => messages(COSTS, listeners, 0)),
-  ...[10, 100, 1_000].map((listeners) => messages(COSTS, listeners, 10)),
+  ...[10, 1_000].map((listeners) => messages(COSTS, listeners, 0)),
+  ...[10, 1_000].map((listeners) => messages(COSTS, listeners, 10)),
+  messages(COSTS, 1_000, 0, false),
+  messages(COSTS, 1_000, 10, false),
   ...[10, 100].map((listeners) => channels(COSTS, listeners, 10)),
   channels(COSTS, 1, 0),
 ];

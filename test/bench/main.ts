@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { temporaryFolder } from "../e2e/runtime.ts";
 import { Crowds, contest } from "./contest.ts";
 import { draw } from "./draw.ts";
+import { report } from "./returns.ts";
 import { each, listeners, type Row, rowsFor } from "./rows.ts";
 import { type Servers, startServers, versions } from "./servers.ts";
 import { block, HEADER, percent } from "./table.ts";
@@ -39,6 +40,7 @@ if (!servers.nats) console.log("nats-server is not installed: left out.");
 await ceiling(servers);
 console.log(HEADER);
 for (const row of selected(rowsFor(servers, values.quick))) await measure(row);
+if (positionals.length === 0 && !values.picture) await returns();
 if (values.picture) {
   writeFileSync(PICTURE, await draw(servers, crowds, pace, progress));
   console.log(`\nDrawn: ${PICTURE}`);
@@ -51,6 +53,17 @@ process.exit();
 function selected(rows: Row[]): Row[] {
   if (positionals.length === 0) return values.picture ? [] : rows;
   return rows.filter(({ number }) => positionals.includes(String(number)));
+}
+
+/** What comes back after everybody has gone, in words. */
+async function returns(): Promise<void> {
+  crowds.close();
+  progress("a mass return");
+  console.log();
+  const size = values.quick
+    ? { listeners: 500, objects: 5, channels: 100 }
+    : { listeners: 4_000, objects: 10, channels: 1_000 };
+  for await (const line of report(size)) console.log(line);
 }
 
 async function measure(row: Row): Promise<void> {

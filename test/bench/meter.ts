@@ -20,26 +20,51 @@ interface Tally extends Spent {
 type Tallies = Record<string, Tally>;
 
 export class Meter {
-  readonly #runtime: Runtime;
+  #runtime: Runtime;
   readonly #folder: string;
+  readonly #restart: () => Promise<Runtime>;
   /** Emits `quiet` each time that an object has become so. */
   readonly #told: EventEmitter;
   #connections = 0;
 
-  private constructor(runtime: Runtime, folder: string, told: EventEmitter) {
+  private constructor(runtime: Runtime, folder: string, told: EventEmitter, restart: () => Promise<Runtime>) {
     this.#runtime = runtime;
+    this.#restart = restart;
     this.#folder = folder;
     this.#told = told;
   }
 
-  static async start(): Promise<Meter> {
+  /**
+   * @param historySeconds how long messages are kept
+   * @param more settings
+   */
+  static async start(historySeconds: number, more: Record<string, string> = {}): Promise<Meter> {
     const folder = await temporaryFolder();
     const around = await readFile(new URL("counting-worker.js", import.meta.url), "utf8");
     const told = new EventEmitter();
     const onLine = (line: string) =>
       void (line.includes("quiet ") ? told.emit("quiet") : console.error(line));
-    const options = { around, flags: ["nodejs_als"], onLine };
-    return new Meter(await startRuntime(await bundle(folder), folder, options), folder, told);
+    const settings = { HISTORY_SECONDS: String(historySeconds), ...more };
+    const options = { around, flags: ["nodejs_als"], onLine, settings };
+    const file = await bundle(folder);
+    const start = () => startRuntime(file, folder, options);
+    return new Meter(await start(), folder, told, start);
+  }
+
+  get port(): number {
+    return Number(new URL(this.#runtime.url).port);
+  }
+
+  /** Has the power fail: everything ends but what is stored, and what has been counted is forgotten. */
+  async restart(): Promise<void> {
+    await this.#runtime.kill();
+    this.#runtime = await this.#restart();
+  }
+
+  /** Requests of some kind that each object has had. */
+  async requests(kind: string): Promise<Map<string, number>> {
+    const tallies = Object.entries(await this.#read());
+    return new Map(tallies.map(([name, { requests }]) => [name, requests[kind] ?? 0]));
   }
 
   async stop(): Promise<void> {

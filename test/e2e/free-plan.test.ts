@@ -34,7 +34,7 @@ describe("costs", () => {
 
 describe("messages", () => {
   const message = { rows: { alarm: 1, order: 1 }, requests: { deliver: 10, message: 20 }, seconds: 22 };
-  const linked = messages(only({ "a lone message, 10 links": message }), 10, 10);
+  const linked = messages(only({ "a lone message, 10 links": message }), 10, 10, false);
 
   test("cost what each does, and a row for the figures of each object in each minute that has one", () => {
     expect(linked.use(100)).toEqual({ rows: 2 * 100 + 11 * 100, requests: 11 * 100, seconds: 22 * 100 });
@@ -45,9 +45,16 @@ describe("messages", () => {
     expect(linked.use(DAY / 2).seconds).toBe(11 * DAY);
     expect(linked.use(DAY).seconds).toBe(11 * DAY);
     const alone = only({ "a lone message to 10 listeners, no links": { ...NOTHING, seconds: 1 } });
-    expect(messages(alone, 10, 0).use(DAY).seconds).toBe(DAY);
-    expect(messages(alone, 10, 0).use(2 * DAY).seconds).toBe(DAY);
+    expect(messages(alone, 10, 0, false).use(DAY).seconds).toBe(DAY);
+    expect(messages(alone, 10, 0, false).use(2 * DAY).seconds).toBe(DAY);
   });
+});
+
+test("messages that are kept have an alarm go off at most once while they are", () => {
+  const kept = { rows: { alarm: 1, history: 1 }, requests: { alarm: 1, message: 20 }, seconds: 0 };
+  const service = messages(only({ "a lone message to 10 listeners, no links, kept": kept }), 10, 0);
+  expect(service.use(10)).toMatchObject({ rows: 30, requests: 20 });
+  expect(service.use(DAY)).toMatchObject({ rows: DAY + DAY / 120 + DAY / 60, requests: DAY + DAY / 120 });
 });
 
 test("each listener comes and goes once", () => {
@@ -68,7 +75,7 @@ test("each listener comes and goes once", () => {
 });
 
 test("a channel has so many messages", () => {
-  const costs = only({ "a lone message to 10 listeners, no links": { ...NOTHING, seconds: 2 } });
+  const costs = only({ "a lone message to 10 listeners, no links, kept": { ...NOTHING, seconds: 2 } });
   expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
 });
 

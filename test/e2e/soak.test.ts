@@ -1,0 +1,113 @@
+/**
+ * A hundred clients that come and go at random, on several channels, while objects crash and the power fails: each has
+ * read everything, in one order, once. `MINUTES=10` makes it longer than the suite has time for, with times in which
+ * nobody says anything, so that objects fall asleep.
+ */
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { Record, Soaker } from "./soaker.ts";
+
+const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
+const CLIENTS = 100;
+const CHANNELS = ["all", "a", "b", "c", "d"];
+/** Channels that each client is on. */
+const EACH = 3;
+/** How often something fails, in milliseconds, and how often that is everything. */
+const BETWEEN_FAULTS = 300;
+const POWER_FAILS = 1 / 30;
+/** Longer than the runtime keeps an idle object in memory, in milliseconds, and how often there is such a time. */
+const SILENCE = 14_000;
+const SILENT = SECONDS > 60 ? 1 / 150 : 0;
+
+/** Objects of these names and numbers may be there. */
+const CRASHING = CHANNELS.flatMap((channel) => [channel, `${channel}!1`, `${channel}!2`, `${channel}!1!1`]);
+
+test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
+  timeout: (SECONDS + 240) * 1_000,
+}, async () => {
+  const service = await Service.start();
+  const record = new Record();
+  const clients = Array.from({ length: CLIENTS }, (_, i) => {
+    const channels = Array.from({ length: EACH }, (_, n) => CHANNELS[(i + n) % CHANNELS.length] ?? "");
+    return new Soaker(`client${i}`, channels, record, () => service.url);
+  });
+  const living = clients.map((client) => client.run());
+  let isOver = false;
+  let isSilent = false;
+  const talking = clients.map(async (client) => {
+    while (!isOver) {
+      await client.announce(any(CHANNELS));
+      do await sleep(Math.random() * 500);
+      while (isSilent && !isOver);
+    }
+  });
+  const until = Date.now() + SECONDS * 1_000;
+  let faults = 0;
+  while (Date.now() < until) {
+    await sleep(Math.random() * BETWEEN_FAULTS);
+    isSilent = Math.random() < SILENT;
+    if (isSilent) await sleep(SILENCE);
+    isSilent = false;
+    faults += 1;
+    if (Math.random() < POWER_FAILS) await service.restart();
+    else if (Math.random() < 0.3) await service.abort(any(CRASHING));
+    else any(clients).cut();
+  }
+  isOver = true;
+  await Promise.all(talking);
+  // Everyone comes to where everyone else is.
+  const [speaker] = clients;
+  const newest = new Map<string, string>();
+  for (const channel of CHANNELS) newest.set(channel, (await speaker?.announce(channel)) ?? "");
+  await Promise.all(clients.map((client) => client.reach(newest)));
+  for (const client of clients) client.stop();
+  await Promise.all(living);
+  const { announced, read, resumed, gaps, endings } = record;
+  console.log({ faults, announced, read, resumed, gaps: gaps.length, endings });
+  expect(record.faults).toEqual([]);
+  expect(gaps).toEqual([]);
+});
+
+function any<T>(all: T[]): T {
+  const [one] = all.slice(Math.floor(Math.random() * all.length));
+  if (one === undefined) throw new Error("there is one");
+  return one;
+}
+
+/** The server, in which objects crash, and which is started again on what is stored. */
+class Service {
+  readonly #start: () => Promise<Runtime>;
+  #runtime: Runtime;
+
+  private constructor(start: () => Promise<Runtime>, runtime: Runtime) {
+    this.#start = start;
+    this.#runtime = runtime;
+  }
+
+  static async start(): Promise<Service> {
+    const folder = await temporaryFolder();
+    onTestFinished(() => removeFolder(folder));
+    const file = await bundle(folder);
+    const around = await readFile(new URL("aborting-worker.js", import.meta.url), "utf8");
+    const settings = { SOCKETS_PER_OBJECT: "8", LINKS_PER_OBJECT: "4" };
+    const start = () => startRuntime(file, folder, { around, settings });
+    const service = new Service(start, await start());
+    onTestFinished(() => service.#runtime.kill());
+    return service;
+  }
+
+  get url(): string {
+    return this.#runtime.url;
+  }
+
+  async abort(object: string): Promise<void> {
+    await fetch(`${this.url.replace(/^ws/, "http")}/!abort/${encodeURIComponent(object)}`);
+  }
+
+  async restart(): Promise<void> {
+    await this.#runtime.kill();
+    this.#runtime = await this.#start();
+  }
+}
