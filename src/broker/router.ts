@@ -11,7 +11,7 @@ import { EVERYONE } from "../protocol/channels.ts";
 import type { Connections } from "../sockets/connections.ts";
 
 /** How often a recovery begins anew where its object loses its place in the channel meanwhile. */
-const MOST_TRIES = 5;
+const MOST_TRIES = 10;
 
 export interface RouterEvents {
   /** Messages of `channel` are missing: nobody who is subscribed to it here may go on. */
@@ -142,9 +142,9 @@ export class Router implements Listeners {
   }
 
   async #recoverAfar(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
+    const position = () => this.positionOf(channel);
     for (let tries = 0; tries < MOST_TRIES; ) {
-      const position = this.positionOf(channel);
-      if (position === undefined) await this.locate(channel);
+      if (position() === undefined) await this.locate(channel);
       else if (await this.#recovery.recover(channel, position, wanted, take)) return;
       else tries += 1;
     }

@@ -64,22 +64,22 @@ export class Recovery {
 
   /**
    * Hands over what was missed of a channel, up to where this object is in it at that moment.
-   * @param position of the newest message of it that has arrived here by now
+   * @param position tells that of the newest message of it that has arrived here; undefined without a link to it
    * @returns whether that was done; else this object has lost its place meanwhile
    * @throws anything if the root does not answer
    */
   async recover(
     channel: string,
-    position: number,
+    position: () => number | undefined,
     wanted: Missing,
     take: (kept: Kept) => void,
   ): Promise<boolean> {
-    const tail = this.#tails.get(channel) ?? this.#begin(channel, position);
+    const tail = this.#tailOf(channel, position());
     tail.users += 1;
     try {
       const kept = await this.#ask(channel, tail, wanted);
       if (!("none" in kept)) await reach(tail, Math.min(wanted.since ?? 0, kept.after + kept.count));
-      if (tail.isBroken) return false;
+      if (tail.isBroken || tail.log.position !== position()) return false;
       take("none" in kept ? kept : join(kept, tail.log));
       return true;
     } finally {
@@ -88,7 +88,11 @@ export class Recovery {
     }
   }
 
-  #begin(channel: string, position: number): Tail {
+  /** What arrives, from now on at the latest, of the link that there is: there may have been another one before. */
+  #tailOf(channel: string, position: number | undefined): Tail {
+    const known = this.#tails.get(channel);
+    if (known && known.log.position === position) return known;
+    this.lose(channel);
     const wanted = { since: undefined, last: 0 };
     const log = new Log(position);
     const asking = { wanted, next: undefined, current: undefined };

@@ -11,8 +11,19 @@ function recovering() {
     new Promise<Kept>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
   const recovery = new Recovery(stillWorld("home", new Map(), { recover }));
   const taken: Kept[] = [];
-  const ask = (wanted: Missing) => recovery.recover("news", 10, wanted, (kept) => taken.push(kept));
-  return { recovery, asked, taken, ask };
+  const place: { position: number | undefined } = { position: 10 };
+  const ask = (wanted: Missing) =>
+    recovery.recover(
+      "news",
+      () => place.position,
+      wanted,
+      (kept) => taken.push(kept),
+    );
+  const hear = (lines: string, count: number) => {
+    recovery.hear("news", lines, count);
+    place.position = (place.position ?? 0) + count;
+  };
+  return { recovery, asked, taken, ask, hear, place };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */
@@ -58,10 +69,10 @@ test.each([
   ["less than what had arrived before it was asked", messagesAfter(5, 1), messagesAfter(10, 2)],
   ["nothing that this object has come to", messagesAfter(15, 2), { after: 12, count: 0, lines: "" }],
 ])("what the root tells is %s: it is handed over up to there", async (_, kept, expected) => {
-  const { recovery, asked, taken, ask } = recovering();
+  const { recovery, asked, taken, ask, hear } = recovering();
   const asking = ask(since(7));
   await settled();
-  recovery.hear("news", "11\n12\n", 2);
+  hear("11\n12\n", 2);
   recovery.hear("sport", "1\n", 1);
   asked[0]?.answer(kept);
   expect(await asking).toBe(true);
@@ -69,15 +80,15 @@ test.each([
 });
 
 test("who was further already, by another object, waits until this one has come there too", async () => {
-  const { recovery, asked, taken, ask } = recovering();
+  const { asked, taken, ask, hear } = recovering();
   const asking = ask(since(12));
   await settled();
   asked[0]?.answer(messagesAfter(12, 3));
   await settled();
-  recovery.hear("news", "11\n", 1);
+  hear("11\n", 1);
   await settled();
   expect(taken).toEqual([]);
-  recovery.hear("news", "12\n13\n", 2);
+  hear("12\n13\n", 2);
   expect(await asking).toBe(true);
   expect(taken).toEqual([messagesAfter(12, 1)]);
 });
@@ -109,11 +120,36 @@ test("who loses its place meanwhile is told, and hears the channel for nobody af
   expect(recovery.isFor("news")).toBe(false);
 });
 
-test("where more arrives meanwhile than there is room for, the place is lost", async () => {
-  const { recovery, asked, ask } = recovering();
+test("whoever is linked anew meanwhile, or not at all, may have missed some", async () => {
+  for (const position of [11, undefined]) {
+    const { asked, taken, ask, place } = recovering();
+    const asking = ask(since(7));
+    await settled();
+    place.position = position;
+    asked[0]?.answer(messagesAfter(7, 3));
+    expect(await asking).toBe(false);
+    expect(taken).toEqual([]);
+  }
+});
+
+test("who asks by a new link does not go on with what arrived by the one before", async () => {
+  const { asked, taken, ask, place } = recovering();
+  const before = ask(since(7));
+  await settled();
+  place.position = 11;
   const asking = ask(since(7));
   await settled();
-  recovery.hear("news", `${"x".repeat(4_000_000)}\n`, 1);
+  asked[0]?.answer(messagesAfter(7, 3));
+  asked[1]?.answer(messagesAfter(7, 4));
+  expect(await Promise.all([before, asking])).toEqual([false, true]);
+  expect(taken).toEqual([messagesAfter(7, 4)]);
+});
+
+test("where more arrives meanwhile than there is room for, the place is lost", async () => {
+  const { asked, ask, hear } = recovering();
+  const asking = ask(since(7));
+  await settled();
+  hear(`${"x".repeat(4_000_000)}\n`, 1);
   asked[0]?.answer(messagesAfter(7, 3));
   expect(await asking).toBe(false);
 });
