@@ -38,14 +38,17 @@ export function isOrderRow(row: unknown): row is OrderRow {
   return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
 }
 
-/** What is to be known now. Where history is kept it does not depend on the alarm. */
+/**
+ * What is to be known now. Where history is kept, that tells what is under way; a version that keeps none, after a
+ * rollback, has to take it that something is.
+ */
 export function orderRow(
   position: number | undefined,
   busy: boolean,
   keepsHistory: boolean,
   { alarmTime }: Pick<World, "alarmTime">,
 ): OrderRow {
-  if (keepsHistory) return { position, busy, alarm: undefined, kept: true };
+  if (keepsHistory) return { position, busy: true, alarm: undefined, kept: true };
   return { position, busy, alarm: alarmTime() };
 }
 

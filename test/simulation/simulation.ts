@@ -384,6 +384,8 @@ export class Simulation implements Surroundings {
     if (connected <= at || this.kind.withTinyBuffers || this.kind.withFullStorage) return false;
     // What is read now was said on the strength of links that may not be these any more.
     if (this.kind.withLateReaders) return false;
+    // The version before does not know where links are that history was kept for.
+    if (this.kind.isMixed && this.kind.withHistory) return false;
     if (!survivors.has(home)) return true;
     const { rows } = this.objects.of(home);
     const links = channels
