@@ -200,7 +200,7 @@ export async function returnOfMany(channels: number, powerFails: boolean, links 
 
 /**
  * Connects many to a channel of which there are a hundred messages.
- * @param last how many of them each of them asks for
+ * @param last how many of them each of them asks for; 0 for plain connections
  * @returns how many are there in a second
  */
 export async function connecting(listeners: number, last: number): Promise<number> {
@@ -210,10 +210,11 @@ export async function connecting(listeners: number, last: number): Promise<numbe
   announcer?.write(clientFrame(said.join("")));
   const began = performance.now();
   const open: Connection[] = [];
-  await inTurns(Array.from({ length: listeners }), async () => {
-    const connection = new Connection(meter.port, `/${CHANNEL}?last=${last}`, "");
+  await inTurns([...Array(listeners).keys()], async () => {
+    const path = last > 0 ? `/${CHANNEL}?last=${last}` : `/${CHANNEL}`;
+    const connection = new Connection(meter.port, path, "");
     open.push(connection);
-    await linesOf(connection, 2 + last);
+    await linesOf(connection, last > 0 ? 2 + last : 1);
   });
   const rate = (1000 * listeners) / (performance.now() - began);
   for (const connection of [...open, announcer]) connection?.close();
@@ -282,7 +283,7 @@ export async function* report({ listeners, objects, channels }: Size): AsyncGene
     yield `${channels} channels of 2 when ${why}: all are back after ${(greeted / 1000).toFixed(1)} s; requests for a link: ${root} at the root of 'all', ${children} at its children`;
   }
   for (const last of [0, 100]) {
-    yield `Connections a second that ask for the newest ${last}: ${Math.round(await connecting(1_000, last))}`;
+    yield `Connections a second ${last > 0 ? `that ask for the newest ${last} messages` : "that ask for nothing"}: ${Math.round(await connecting(1_000, last))}`;
   }
 }
 
