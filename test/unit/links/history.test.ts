@@ -154,6 +154,12 @@ test("the oldest are forgotten when there is no room, and their slots are used a
   root.flush();
   expect(keptIn(rows)).toHaveLength(2);
   expect(linesOf(rootOf(rows).root.recover(ALL))).toBe(`${"c".repeat(39)}\n${"d".repeat(39)}\n`);
+  state.now += 15_000;
+  say("e".repeat(39));
+  root.flush();
+  // The newest is in the first slot now.
+  expect(rows.get("history:0")).toMatchObject({ lines: `${"e".repeat(39)}\n` });
+  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe(`${"d".repeat(39)}\n${"e".repeat(39)}\n`);
 });
 
 test("of one that is longer than what may be kept, the newest lines are", () => {
@@ -284,4 +290,38 @@ test("a position that storage does not take outlives sleep with a socket, until 
   woken.root.history?.settle();
   expect(keeper.kept).toEqual({ position: undefined });
   expect(rootOf(rows).root.log.position).toBe(last);
+});
+
+test("a position that is stored is kept nowhere else", () => {
+  const kept: object[] = [];
+  const keeper: Keeper = {
+    kept: undefined,
+    keep: (some) => {
+      kept.push(some);
+      return true;
+    },
+  };
+  const { root, say } = rootOf(new Map(), {}, keeper);
+  root.history?.settle();
+  say("a");
+  root.flush();
+  root.history?.settle();
+  expect(kept).toEqual([]);
+});
+
+const segment = { after: 5, count: 1, lines: "a\n", at: 1_000_000, keys: [["key", 6]] };
+
+test.each<[string, unknown]>([
+  ["a number", 5],
+  ["without a position", { ...segment, after: "5" }],
+  ["without a count", { ...segment, count: undefined }],
+  ["without a time", { ...segment, at: null }],
+  ["without lines", { ...segment, lines: 5 }],
+  ["without keys", { ...segment, keys: undefined }],
+  ["with keys that are none", { ...segment, keys: ["key"] }],
+  ["with keys without positions", { ...segment, keys: [["key", "6"]] }],
+  ["with keys that are numbers", { ...segment, keys: [[6, 6]] }],
+])("a row that is no segment ends what would go on from it: %s", (_, row) => {
+  expect(rootOf(new Map([["history:0", segment]])).root.log.position).toBe(6);
+  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("rows of the kind that was put there");
 });
