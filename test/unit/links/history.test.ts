@@ -163,11 +163,13 @@ test("the oldest are forgotten when there is no room, and their slots are used a
 });
 
 test("of one that is longer than what may be kept, the newest lines are", () => {
-  const { root, say } = rootOf();
+  const { root, rows, say } = rootOf();
   say("a".repeat(60));
   say("b".repeat(60));
   root.flush();
-  expect(linesOf(root.recover(ALL))).toBe(`${"b".repeat(60)}\n`);
+  const kept = { after: (root.log.position ?? 0) - 1, count: 1, lines: `${"b".repeat(60)}\n` };
+  expect(root.recover(ALL)).toEqual(kept);
+  expect(rootOf(rows).root.recover(ALL)).toEqual(kept);
   say("c".repeat(200));
   root.flush();
   expect(linesOf(root.recover(ALL))).toBe("");
@@ -191,8 +193,8 @@ test("what is over is forgotten at once, with its keys, and deleted by one alarm
   say("b");
   root.flush();
   state.now += 60_000;
-  expect(linesOf(root.recover(ALL))).toBe("b\n");
   expect(root.history?.positionOf("key")).toBeUndefined();
+  expect(linesOf(root.recover(ALL))).toBe("b\n");
   root.expire(false);
   expect(state.until.at(-1)).toBe(1_180_000);
   expect(keptIn(rows)).toHaveLength(2);
@@ -324,4 +326,32 @@ test.each<[string, unknown]>([
 ])("a row that is no segment ends what would go on from it: %s", (_, row) => {
   expect(rootOf(new Map([["history:0", segment]])).root.log.position).toBe(6);
   expect(() => rootOf(new Map([["history:0", row]]))).toThrow("rows of the kind that was put there");
+});
+
+test("one that has gone on has one slot, which another one gets when it is over", () => {
+  const { root, rows, state, say } = rootOf();
+  for (const line of ["a", "b", "c"]) {
+    say(line, line);
+    root.flush();
+  }
+  state.now += 120_000;
+  for (const line of ["d", "e"]) {
+    say(line);
+    root.flush();
+    state.now += 15_000;
+  }
+  expect([...rows.values()]).toMatchObject([
+    { lines: "d\n", keys: [] },
+    { lines: "e\n", keys: [] },
+  ]);
+});
+
+test("what does not reach up to the next one is not kept", () => {
+  const { root } = rootOf(
+    new Map([
+      ["history:0", { ...segment, after: 10 }],
+      ["history:1", { ...segment, after: 8 }],
+    ]),
+  );
+  expect(root.recover(ALL)).toEqual({ after: 10, count: 1, lines: "a\n" });
 });
