@@ -41,7 +41,7 @@ export default defineConfig({
       inRuntime("history", {}, plays),
       inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
-      inRuntime("tokens", { TOKEN_SECRET: SECRET }),
+      inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
       inNode("e2e"),
       inNode("platform"),
     ],

@@ -95,8 +95,7 @@ function wordsOfPositions(simulation: Simulation, client: SimulatedClient): Acti
       label: `${who}: subscribe ${channel} since ${position}`,
       happen: () => client.subscribe(channel, { since: position }),
     })),
-    // What storage does not take is forgotten in sleep.
-    ...(simulation.kind.withFullStorage ? [] : once).map(([message, { channel }]) => ({
+    ...(simulation.forgetsKeys ? [] : once).map(([message, { channel }]) => ({
       label: `${who}: once more ${message}`,
       happen: () => client.announceAgain(channel, message),
     })),

@@ -24,6 +24,10 @@ const STEP = 10;
 /** Alarms set for later than this, in milliseconds, are not waited for when everything is to come to rest. */
 const SOON = 20_000;
 
+/** Seconds for which messages are kept: for all of a run, or for some of it. */
+const LONG = 120;
+const SHORT = 1;
+
 /** Bytes that may wait for all clients of an object together, where they read late: three frames. */
 const MOST_WAITING = 1_000;
 
@@ -67,6 +71,8 @@ export class Simulation implements Surroundings {
   now = 1;
   readonly kind: Kind;
   readonly #choose: (among: number) => number;
+  /** How long messages are kept. */
+  readonly #historySeconds: number;
   /** Rows that storage still takes. */
   rowsLeft = Number.POSITIVE_INFINITY;
   /** What has come to objects that let nothing in, oldest first. */
@@ -81,7 +87,8 @@ export class Simulation implements Surroundings {
     // So few that trees grow and shrink all the time.
     const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
     const little = kind.withTinyBuffers ? { maxBufferedBytes: 200 } : {};
-    const history = { historySeconds: kind.withHistory ? 120 : 0 };
+    this.#historySeconds = choose(4) === 0 ? SHORT : LONG;
+    const history = { historySeconds: kind.withHistory ? this.#historySeconds : 0 };
     const late = kind.withLateReaders ? { mostWaiting: MOST_WAITING, socketsPerObject: 4 } : {};
     this.objects = new Objects({
       now: () => this.now,
@@ -116,7 +123,12 @@ export class Simulation implements Surroundings {
   }
 
   get mayForget(): boolean {
-    return this.kind.withFullStorage || this.kind.isMixed || this.kind.withTinyBuffers;
+    return this.forgetsKeys || this.kind.isMixed || this.kind.withTinyBuffers;
+  }
+
+  /** Whether what was announced under a key may be announced again. */
+  get forgetsKeys(): boolean {
+    return this.kind.withFullStorage || this.#historySeconds === SHORT;
   }
 
   found(channel: string, position: number, message: string): void {
