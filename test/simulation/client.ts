@@ -117,6 +117,8 @@ export class SimulatedSocket implements Socket {
 
   send(text: string): void {
     if (!this.open) throw new Error("sent on a closed socket");
+    // What it rests on may be another link when it is read.
+    if (!this.client.restsOnNew) this.client.isConcerned = true;
     this.#reach(text.length, () => this.client.read(text));
   }
 
@@ -185,8 +187,9 @@ export class SimulatedClient {
   until = Number.POSITIVE_INFINITY;
   readonly #surroundings: Surroundings;
   readonly #steps: Step[] = [];
-  /** Whether all that it was let in to rests on what was made sure of after the last fault. */
-  #unconcerned = false;
+  /** Whether something that it was told rests on what was not made sure of after the last fault. */
+  isConcerned = false;
+  #isGreeted = false;
   #messages = 0;
 
   /** @param since the position from which on it wants to hear the channel */
@@ -201,6 +204,12 @@ export class SimulatedClient {
 
   get open(): boolean {
     return this.ending === undefined;
+  }
+
+  /** Whether all channels that it may be let in to now rest on what was made sure of after the last fault. */
+  get restsOnNew(): boolean {
+    const subscribed = this.#steps.filter(({ verb }) => verb === "subscribe").map(({ channel }) => channel);
+    return this.#surroundings.isUnconcerned(this, [this.channel, EVERYONE, ...subscribed]);
   }
 
   /** Whether the answer to something that it said has not come. */
@@ -300,7 +309,7 @@ export class SimulatedClient {
     if (this.#surroundings.areLate && isTooLate(reason)) return;
     // The answer to a claim may come late; a connection is greeted without it after a while.
     if (reason.startsWith("the service has as many")) return;
-    if (!this.#unconcerned || !this.#surroundings.isUnconcerned(this, [])) return;
+    if (!this.#isGreeted || this.isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
     throw new Breach(
       `${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`,
     );
@@ -392,26 +401,19 @@ export class SimulatedClient {
   #greeted(step: Step | undefined): void {
     if (step?.verb !== "greeting") throw new Breach(`${this.name} was greeted twice`);
     step.done = this.#surroundings.now;
-    this.#unconcerned = true;
-    this.#noteConcern([step.channel, EVERYONE]);
+    this.#isGreeted = true;
     if (this.#surroundings.isLinkedToEveryone(this.home)) this.hearsEveryoneSince = step.done;
   }
 
   #answered(step: Step | undefined): void {
     if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
     step.done = this.#surroundings.now;
-    if (step.verb === "subscribe") this.#noteConcern([step.channel]);
     const counted = this.counting.get(step.channel);
     if (step.verb === "unsubscribe" && counted) {
       this.paused.set(step.channel, counted);
       this.counting.delete(step.channel);
     }
     this.#checkOwn(step);
-  }
-
-  /** Whether it rests on a link from before the last fault is known only while its object has that. */
-  #noteConcern(channels: string[]): void {
-    if (!this.#surroundings.isUnconcerned(this, channels)) this.#unconcerned = false;
   }
 
   /** What a client announces where it listens has arrived before the answer to its next ping. */
