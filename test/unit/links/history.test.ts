@@ -111,7 +111,10 @@ test("whoever wakes goes on after what is stored, and has all of it", () => {
   expect(woken.root.log.position).toBe(last);
   expect(woken.root.recover(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
   expect(woken.root.history?.positionOf("key")).toBe(last - 1);
+  woken.state.now += 15_000;
   expect(woken.say("c")).toBe(last + 1);
+  woken.root.flush();
+  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe("a\nb\nc\n");
 });
 
 test("a position that was told is stored, even if there is no message", () => {

@@ -40,7 +40,7 @@ function messagesAfter(position: number, count: number): Extract<Kept, { count: 
 const since = (position: number): Missing => ({ since: position, last: 0 });
 
 test("those who ask at one time are asked for together, and later ones together in the next call", async () => {
-  const { asked, taken, ask } = recovering();
+  const { recovery, asked, taken, ask } = recovering();
   const first = [ask(since(8)), ask(since(5)), ask({ since: undefined, last: 3 })];
   await settled();
   expect(asked.map(({ wanted }) => wanted)).toEqual([{ since: 5, last: 3 }]);
@@ -50,9 +50,11 @@ test("those who ask at one time are asked for together, and later ones together 
   asked[0]?.answer(messagesAfter(5, 5));
   expect(await Promise.all(first)).toEqual([true, true, true]);
   await settled();
+  expect(recovery.isFor("news")).toBe(true);
   expect(asked[1]?.wanted).toEqual({ since: 7, last: 0 });
   asked[1]?.answer(messagesAfter(7, 3));
   await Promise.all(second);
+  expect(recovery.isFor("news")).toBe(false);
   expect(taken).toEqual([
     messagesAfter(5, 5),
     messagesAfter(5, 5),
@@ -114,6 +116,7 @@ test("who loses its place meanwhile is told, and hears the channel for nobody af
   await settled();
   expect(recovery.isFor("news")).toBe(true);
   recovery.lose("news");
+  expect(recovery.isFor("news")).toBe(false);
   asked[0]?.answer(messagesAfter(7, 3));
   expect(await asking).toBe(false);
   expect(taken).toEqual([]);
