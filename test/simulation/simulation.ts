@@ -87,7 +87,7 @@ export class Simulation implements Surroundings {
     // So few that trees grow and shrink all the time.
     const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
     const little = kind.withTinyBuffers ? { maxBufferedBytes: 200 } : {};
-    this.#historySeconds = choose(4) === 0 ? SHORT : LONG;
+    this.#historySeconds = choose(4) === 3 ? SHORT : LONG;
     const history = { historySeconds: kind.withHistory ? this.#historySeconds : 0 };
     const late = kind.withLateReaders ? { mostWaiting: MOST_WAITING, socketsPerObject: 4 } : {};
     this.objects = new Objects({
