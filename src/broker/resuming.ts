@@ -72,8 +72,16 @@ export class Resuming {
         `cannot subscribe: ${channel} is heard already; unsubscribe first, or ask since now`,
       );
     }
+    // Who has been sent so much is not to have the root asked all the time either.
+    if (!isNow && !this.#mayAsk(connection)) throw tooMuch();
     const hasHistory = await this.#recover(connection, channel, missing(from));
     if (!hasHistory) await this.#subscribeOnly(connection, channel);
+  }
+
+  /** Whether a connection may be sent as much now as a channel may have. */
+  #mayAsk({ missed }: Connection): boolean {
+    take(missed, 0, MOST_MISSED, this.#world.now());
+    return missed.level >= this.#limits.historyBytes;
   }
 
   /** Says whether there is any history. */
@@ -100,11 +108,7 @@ export class Resuming {
   #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
     const { gap, after, count, lines } = missedBy(wanted, kept);
     const taken = take(connection.missed, lines.length, MOST_MISSED, this.#world.now());
-    if (taken < lines.length) {
-      return new CommandError(
-        `cannot subscribe: more than ${MOST_MISSED} characters of what was missed in a second; try again`,
-      );
-    }
+    if (taken < lines.length) return tooMuch();
     if (gap !== undefined) this.#connections.tell(connection, formatGap(channel, gap, after));
     this.#connections.tell(connection, formatPosition(channel, after));
     this.#connections.tell(connection, lines);
@@ -112,6 +116,12 @@ export class Resuming {
     this.#lifecycle.subscribe(connection, channel);
     return undefined;
   }
+}
+
+function tooMuch(): CommandError {
+  return new CommandError(
+    `cannot subscribe: more than ${MOST_MISSED} characters of what was missed in a second; try again`,
+  );
 }
 
 function missing(from: From): Missing {

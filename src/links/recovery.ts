@@ -12,8 +12,8 @@ import type { World } from "./world.ts";
 /** Characters that may arrive of a channel while its root is asked. */
 const MOST_MEANWHILE = 4_000_000;
 
-/** Messages after a position, as lines. */
-export type Messages = Extract<Kept, { count: number }>;
+/** What a root has, where it keeps any. */
+type Some = Exclude<Kept, { none: true }>;
 
 /** Recoveries of one channel that are under way. */
 interface Tail {
@@ -134,7 +134,7 @@ function release(tail: Tail): void {
 }
 
 /** What the root has told, up to where this object is: less of it, or more. */
-function join(kept: Messages, arrived: Log): Messages {
+function join(kept: Some, arrived: Log): Some {
   const { position = 0, start = position } = arrived;
   const end = kept.after + kept.count;
   if (kept.after > position) return { after: position, count: 0, lines: "" };
@@ -148,13 +148,13 @@ function join(kept: Messages, arrived: Log): Messages {
 }
 
 /** What one connection has missed. */
-export interface Missed extends Messages {
+export interface Missed extends Some {
   /** The position from which on messages are not to be had, up to `after`; undefined if all are. */
   gap: number | undefined;
 }
 
 /** What one connection has missed of what was missed by all who asked. */
-export function missedBy({ since, last }: Missing, kept: Messages): Missed {
+export function missedBy({ since, last }: Missing, kept: Some): Missed {
   const end = kept.after + kept.count;
   const from = since ?? Math.max(kept.after, end - last);
   const isThere = from >= kept.after && from <= end;
