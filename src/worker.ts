@@ -3,5 +3,6 @@ import type { Env } from "./workers/env.ts";
 import { handle } from "./workers/handler.ts";
 
 export { Channel } from "./workers/channel.ts";
+export { Fanout } from "./workers/entrypoint.ts";
 
-export default { fetch: handle } satisfies ExportedHandler<Env>;
+export default { fetch: (request: Request, env: Env) => handle(request, env) } satisfies ExportedHandler<Env>;

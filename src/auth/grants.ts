@@ -8,6 +8,8 @@ export interface Grants {
   announce: string[];
   /** When they end, in milliseconds since 1970. */
   until: number;
+  /** Whether the bearer may see what only who runs the service needs to know. */
+  operate?: boolean;
 }
 
 /** Whether `grants` allow to subscribe to `channel`; `all` is heard by every connection. */
@@ -19,6 +21,11 @@ export function maySubscribe(grants: Grants | undefined, channel: string): boole
 export function mayAnnounce(grants: Grants | undefined, channel: string): boolean {
   if (!grants) return true;
   return channel === EVERYONE ? grants.announce.includes(EVERYONE) : isAmong(grants.announce, channel);
+}
+
+/** Whether `grants` allow to see what only who runs the service needs to know. */
+export function mayOperate(grants: Grants | undefined): boolean {
+  return !grants || grants.operate === true;
 }
 
 /** Whether `grants` have ended at `now`. */

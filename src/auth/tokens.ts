@@ -35,6 +35,7 @@ export async function readToken(token: string, settings: TokenSettings): Promise
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
     until: Math.min((exp + CLOCK_TOLERANCE) * 1000, FOR_EVER),
+    ...(claims.operate === true ? { operate: true } : {}),
   };
 }
 

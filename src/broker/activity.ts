@@ -7,9 +7,10 @@ const SETTLE_AFTER = 1_000;
 export interface ActivityEvents {
   /**
    * Some time has passed, a second at most.
+   * @param milliseconds for which this object has been kept in memory since
    * @returns whether this object has to stay in memory for another second, though nothing may happen
    */
-  passed(): boolean;
+  passed(milliseconds: number): boolean;
   /** Nothing has happened for a second. */
   settle(): void;
 }
@@ -43,8 +44,9 @@ export class Activity {
 
   #wait(milliseconds: number): void {
     const before = this.#count;
+    const since = this.#world.now();
     this.#world.after(milliseconds, () => {
-      const stays = this.#events.passed();
+      const stays = this.#events.passed(this.#world.now() - since);
       if (stays || before !== this.#count) {
         const quiet = this.#world.now() - this.#last;
         this.#wait(stays ? SETTLE_AFTER : Math.max(1, SETTLE_AFTER - quiet));

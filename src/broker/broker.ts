@@ -6,26 +6,7 @@ import type { Grants } from "../auth/grants.ts";
 import type { Verify } from "../auth/verify.ts";
 import { Counters } from "../figures/counters.ts";
 import { Downstream, type DownstreamEvents } from "../links/downstream.ts";
-import { BatchNumbers } from "../links/forwarding.ts";
-import type {
-  Answering,
-  Batch,
-  BatchAnswer,
-  Calls,
-  Claim,
-  Delivery,
-  DeliveryAnswer,
-  Figures,
-  Filling,
-  Kept,
-  LinkAnswer,
-  LinkRequest,
-  Load,
-  Missing,
-  ServiceFigures,
-  UnlinkRequest,
-} from "../links/messages.ts";
-import { channelOf } from "../links/names.ts";
+import type { Answering, Calls, Load } from "../links/messages.ts";
 import { Peers } from "../links/peers.ts";
 import type { Platform, World } from "../links/world.ts";
 import { POLICY } from "../protocol/close-codes.ts";
@@ -36,27 +17,32 @@ import { Inbox } from "../sockets/inbox.ts";
 import type { Socket, Sockets } from "../sockets/socket.ts";
 import { Activity } from "./activity.ts";
 import { Alarm } from "./alarm.ts";
+import { Answers } from "./answers.ts";
 import { ClientLimit } from "./client-limit.ts";
 import { Commands } from "./commands.ts";
+import { countingRows } from "./counting.ts";
 import { Drain } from "./drain.ts";
 import { Flush } from "./flush.ts";
+import { Journal } from "./journal.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { keepsHistory, type Limits } from "./limits.ts";
 import { Reporter } from "./reporter.ts";
 import { type Place, Room } from "./room.ts";
 import { Router } from "./router.ts";
 import { firstExpiry, Tokens } from "./tokens.ts";
+import { Tree } from "./tree.ts";
 
 /** How many hops deep an event is that comes by a socket or an alarm. */
 const FRESH = 1;
 /** The same of an upgrade, which the Worker hands on. */
 const UPGRADE = 2;
 
-export class Broker implements Answering {
+export class Broker {
   readonly #world: World;
   readonly #peers: Peers;
   readonly #maxGathered: number;
   readonly #connections: Connections;
+  readonly #counters: Counters;
   readonly #downstream: Downstream;
   readonly #router: Router;
   readonly #lifecycle: Lifecycle;
@@ -67,7 +53,7 @@ export class Broker implements Answering {
   readonly #room: Room;
   /** Undefined where the number of connections is not limited. */
   readonly #limit: ClientLimit | undefined;
-  readonly #batches = new BatchNumbers();
+  readonly #answers: Answers;
   readonly #activity: Activity;
   readonly #alarm: Alarm;
   readonly #flush: Flush;
@@ -77,17 +63,27 @@ export class Broker implements Answering {
    * Takes up where an earlier life of this object ended.
    * @param verify undefined on a server without tokens
    */
-  constructor(platform: Platform, sockets: Sockets, limits: Limits, verify: Verify | undefined) {
+  constructor(bare: Platform, sockets: Sockets, limits: Limits, verify: Verify | undefined) {
     const { maxBufferedBytes, clientLimit } = limits;
-    this.#peers = new Peers(platform, () => this.#alarm.beginAnew());
+    const journal = new Journal(bare);
+    const platform = countingRows(bare, () => this.#counters.note("rows"));
+    this.#peers = new Peers(
+      platform,
+      () => this.#alarm.beginAnew(),
+      (what, kind) => this.#counters.note(`${what}.${kind}`),
+    );
     const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
     const unfinished = () => this.#unfinished();
     this.#world = world;
     this.#maxGathered = maxBufferedBytes / 4;
-    this.#activity = new Activity(world, { passed: () => this.#passed(), settle: () => this.#settle() });
+    this.#activity = new Activity(world, {
+      passed: (time) => this.#passed(time),
+      settle: () => this.#settle(),
+    });
     const connections = new Connections(sockets, limits, world.now, () => this.#flush.soon());
     this.#connections = connections;
-    const counters = new Counters(world, connections);
+    const counters = new Counters(world, connections, (name) => journal.note(name));
+    this.#counters = counters;
     this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
     this.#drain = new Drain(world, connections, (connection) => this.#lifecycle.closeSlow(connection));
     this.#flush = new Flush(world, this.#activity, connections, this.#drain, () => this.#send());
@@ -102,20 +98,40 @@ export class Broker implements Answering {
     const emptied = () => this.#emptied();
     this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
     this.#tokens = new Tokens(world, connections, this.#alarm, verify);
-    this.#reporter = new Reporter(world, connections, this.#downstream, counters, clientLimit);
-    const parts = {
+    const downstream = this.#downstream;
+    this.#reporter = new Reporter(world, this.#peers, connections, downstream, counters, clientLimit);
+    this.#commands = this.#newCommands(limits);
+    this.#answers = this.#newAnswers();
+    this.#inbox = new Inbox(this.#commands, limits, world.now);
+    this.#takeUp();
+  }
+
+  #newAnswers(): Answers {
+    return new Answers({
+      world: this.#world,
+      activity: this.#activity,
+      downstream: this.#downstream,
+      router: this.#router,
+      room: this.#room,
+      reporter: this.#reporter,
+      flush: this.#flush,
+      limit: this.#limit,
+      tree: new Tree(this.#world, this.#connections, this.#downstream, this.#router),
+      sendIfMuch: () => this.#sendIfMuch(),
+    });
+  }
+
+  #newCommands(limits: Limits): Commands {
+    return new Commands({
       limits,
-      world,
-      connections,
-      counters,
+      world: this.#world,
+      connections: this.#connections,
+      counters: this.#counters,
       router: this.#router,
       lifecycle: this.#lifecycle,
       tokens: this.#tokens,
       reporter: this.#reporter,
-    };
-    this.#commands = new Commands(parts);
-    this.#inbox = new Inbox(this.#commands, limits, world.now);
-    this.#takeUp();
+    });
   }
 
   #linkEvents(): DownstreamEvents {
@@ -199,89 +215,13 @@ export class Broker implements Answering {
     this.#activity.note();
   }
 
-  // --- calls from other objects; `links/messages.ts` says what they mean
-
-  /** Answers a call; which hop it is an older version does not say. */
+  /** Answers a call from another object; which hop it is an older version does not say. */
   called<Kind extends keyof Calls>(
     kind: Kind,
     ask: Calls[Kind]["ask"],
     hop?: number,
   ): Promise<Calls[Kind]["answer"]> {
-    return this.#peers.answer(hop, () => carryOut(this, kind, ask));
-  }
-
-  async link(request: LinkRequest): Promise<LinkAnswer> {
-    this.#activity.note();
-    const { from, region = "", still, vouched } = request;
-    if (!this.#router.isVouchedFor(vouched)) {
-      const channel = channelOf(this.#world.name);
-      this.#router.doubtOwn();
-      while (!this.#router.isLive(channel)) await this.#router.join(channel);
-    }
-    if (this.#room.isChild(from)) {
-      if (!still) this.#room.add(from, region);
-    } else if (!still && this.#downstream.epochOf(from) === undefined && this.#room.isFull("links")) {
-      const instead = this.#room.childForLink();
-      return { instead, vouched: this.#downstream.vouchFor(instead) };
-    }
-    const answer = this.#downstream.link(request);
-    this.#room.tellParent("links");
-    return answer;
-  }
-
-  unlink(request: UnlinkRequest): undefined {
-    this.#activity.note();
-    this.#downstream.unlink(request);
-  }
-
-  /** Answers when what was delivered has been sent on, so that meanwhile more gathers for the next call. */
-  async deliver(delivery: Delivery): Promise<DeliveryAnswer> {
-    this.#activity.note();
-    const answer = this.#router.deliver(delivery);
-    this.#sendIfMuch();
-    await this.#flush.done;
-    return answer;
-  }
-
-  async forward(batch: Batch): Promise<BatchAnswer> {
-    const newer = this.#batches.newerThan(batch);
-    if (newer !== undefined) return { newer };
-    this.#activity.note();
-    const { key, lines } = batch;
-    const last = key === undefined ? this.#router.take(batch) : this.#router.takeOnce(key, lines);
-    this.#sendIfMuch();
-    // Whoever is told of it can count on it: the answer goes out when it is stored.
-    if (this.#downstream.keepsHistory) await this.#flush.done;
-    return { last };
-  }
-
-  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
-  recover(missing: Missing): Kept {
-    return this.#downstream.recover(missing);
-  }
-
-  fill(filling: Filling): undefined {
-    this.#room.note(filling);
-  }
-
-  claim(claim: Claim): number {
-    this.#activity.note();
-    return this.#limit?.claim(claim) ?? claim.wanted;
-  }
-
-  recount(): undefined {
-    this.#activity.note();
-    this.#limit?.recount();
-  }
-
-  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
-  figures(): Promise<Figures> {
-    return this.#reporter.figures();
-  }
-
-  serviceFigures(): Promise<ServiceFigures> {
-    this.#activity.note();
-    return this.#reporter.serviceFigures();
+    return this.#peers.answer(hop, () => carryOut(this.#answers, kind, ask));
   }
 
   // --- what parts tell of each other
@@ -299,7 +239,12 @@ export class Broker implements Answering {
   }
 
   #closeExpired(connection: Connection): void {
-    this.#lifecycle.close(connection, POLICY, "your token has expired; connect again with a new one");
+    this.#lifecycle.close(
+      connection,
+      POLICY,
+      "your token has expired; connect again with a new one",
+      "expired",
+    );
   }
 
   /** The last connection has gone. */
@@ -344,7 +289,8 @@ export class Broker implements Answering {
     this.#activity.note();
   }
 
-  #passed(): boolean {
+  #passed(milliseconds: number): boolean {
+    this.#counters.note("awake", milliseconds);
     this.#reporter.save();
     return this.#lifecycle.closeUnreached();
   }

@@ -1,15 +1,18 @@
 /** What the commands of clients do. */
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
+import type { Closed, Refused } from "../figures/tally.ts";
 import { QueueFull } from "../links/forwarding.ts";
 import { Unreachable } from "../links/upstream.ts";
-import { CallFailed, type World, wasNotMade } from "../links/world.ts";
+import type { World } from "../links/world.ts";
 import type { Command } from "../protocol/commands.ts";
 import type { From } from "../protocol/positions.ts";
+import { NOT_ALLOWED, noHistory } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import { type Carrier, CommandError, type Step } from "../sockets/inbox.ts";
+import { announceFault } from "./faults.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { keepsHistory, type Limits } from "./limits.ts";
 import type { Reporter } from "./reporter.ts";
@@ -46,7 +49,7 @@ export class Commands implements Carrier {
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
-      this.tell(connection, formatError(error.message));
+      this.refuse(connection, error);
     }
   }
 
@@ -54,8 +57,13 @@ export class Commands implements Carrier {
     this.#parts.connections.tell(connection, line);
   }
 
-  close(connection: Connection, code: number, reason: string): void {
-    this.#parts.lifecycle.close(connection, code, reason);
+  refuse(connection: Connection, { message, cause }: CommandError): void {
+    this.#parts.counters.note(`refused.${cause}`);
+    this.tell(connection, formatError(message));
+  }
+
+  close(connection: Connection, code: number, reason: string, cause: Closed): void {
+    this.#parts.lifecycle.close(connection, code, reason, cause);
   }
 
   carryOut(connection: Connection, step: Step): Promise<void> | undefined {
@@ -95,8 +103,7 @@ export class Commands implements Carrier {
 
   async #announceOnce(connection: Connection, { key, channel, message }: Once): Promise<void> {
     checkAnnounce(connection.grants, channel);
-    if (!keepsHistory(this.#parts.limits, channel))
-      throw new CommandError(`no history is kept on ${channel}`);
+    if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError(noHistory(channel), "invalid");
     try {
       const position = await this.#parts.router.announceOnce(channel, key, formatMessage(channel, message));
       this.tell(connection, formatOnce(key, position));
@@ -115,18 +122,18 @@ export class Commands implements Carrier {
   }
 
   #checkSubscribe({ grants, channels }: Connection, channel: string): void {
-    const refuse = (why: string) => {
-      throw new CommandError(`cannot subscribe: ${why}`);
+    const refuse = (why: string, cause: Refused) => {
+      throw new CommandError(`cannot subscribe: ${why}`, cause);
     };
-    if (!maySubscribe(grants, channel)) refuse("your token does not allow this channel");
+    if (!maySubscribe(grants, channel)) refuse(NOT_ALLOWED, "token");
     if (channels.has(channel)) return;
     const most = this.#parts.limits.maxChannelsPerConnection;
-    if (channels.size >= most) refuse(`a connection has at most ${most} channels`);
+    if (channels.size >= most) refuse(`a connection has at most ${most} channels`, "limit");
     if (this.#parts.connections.isFull) {
-      refuse("too many subscriptions are held here; connect again, for others");
+      refuse("too many subscriptions are held here; connect again, for others", "budget");
     }
     if (!fits([...channels, channel], grants)) {
-      refuse("the names of this connection's channels are too long together");
+      refuse("the names of this connection's channels are too long together", "limit");
     }
   }
 
@@ -136,7 +143,7 @@ export class Commands implements Carrier {
       while (!router.isLive(channel)) await router.join(channel);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "it failed";
-      throw new CommandError(`cannot subscribe: ${why}; try again`);
+      throw new CommandError(`cannot subscribe: ${why}; try again`, "unreachable");
     }
     if (connection.closed) router.leaveIfUnheard(channel);
     else lifecycle.subscribe(connection, channel);
@@ -144,7 +151,10 @@ export class Commands implements Carrier {
 
   async #info(connection: Connection): Promise<void> {
     const lines = await this.#parts.reporter.info().catch(() => {
-      throw new CommandError("info is not to be had now: the object that adds it up does not answer");
+      throw new CommandError(
+        "info is not to be had now: the object that adds it up does not answer",
+        "unreachable",
+      );
     });
     this.tell(connection, lines);
   }
@@ -152,13 +162,9 @@ export class Commands implements Carrier {
 
 function checkAnnounce(grants: Grants | undefined, channel: string): void {
   if (mayAnnounce(grants, channel)) return;
-  throw new CommandError("cannot announce: your token does not allow this channel");
+  throw new CommandError(`cannot announce: ${NOT_ALLOWED}`, "token");
 }
 
 function failToAnnounce(error: unknown): never {
-  if (error instanceof QueueFull) throw new CommandError(`cannot announce: ${error.message}; try again`);
-  if (wasNotMade(error)) throw new CommandError("cannot announce: too much is under way; try again");
-  const isOverloaded = error instanceof CallFailed && error.why === "overloaded";
-  const why = isOverloaded ? "is overloaded" : "does not answer";
-  throw new CommandError(`an announcement may be lost: its channel's object ${why}`);
+  throw new CommandError(announceFault(error), error instanceof QueueFull ? "budget" : "unreachable");
 }

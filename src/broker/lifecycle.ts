@@ -1,10 +1,12 @@
 /** A connection's life: it is let in, greeted, and one day closed or gone. */
 import type { Counters } from "../figures/counters.ts";
+import type { Closed } from "../figures/tally.ts";
 import { channelOf } from "../links/names.ts";
 import { Unreachable } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
+import { SERVICE_FULL } from "../protocol/refusals.ts";
 import { BUSY, GREETING } from "../protocol/replies.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import type { Socket } from "../sockets/socket.ts";
@@ -61,7 +63,7 @@ export class Lifecycle {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "it failed";
-      this.close(connection, TRY_AGAIN, `the channel cannot be heard: ${why}; connect again`);
+      this.close(connection, TRY_AGAIN, `the channel cannot be heard: ${why}; connect again`, "unreachable");
       return;
     }
     if (connection.closed) this.#router.leaveIfUnheard(channel);
@@ -93,29 +95,37 @@ export class Lifecycle {
   }
 
   /** Closes a connection with a WebSocket close code and a reason. */
-  close(connection: Connection, code: number, reason: string): void {
+  close(connection: Connection, code: number, reason: string, cause: Closed): void {
     if (connection.closed) return;
+    this.#counters.note(`closes.${cause}`);
     this.#end(connection, () => this.#connections.close(connection, code, reason));
   }
 
   /** Closes all who are subscribed to a channel of which messages are missing. */
   closeSubscribers(channel: string): void {
     for (const connection of this.#connections.subscribersOf(channel)) {
-      this.close(connection, TRY_AGAIN, "messages may be missing; connect again");
+      this.close(connection, TRY_AGAIN, "messages may be missing; connect again", "lost");
     }
   }
 
   /** Closes a connection that does not take what is sent to it. */
   closeSlow(connection: Connection): void {
     this.#connections.drop(connection);
-    this.close(connection, TRY_AGAIN, "messages would be missing: you read too slowly; connect again");
+    this.close(
+      connection,
+      TRY_AGAIN,
+      "messages would be missing: you read too slowly; connect again",
+      "slow",
+    );
   }
 
   /** A socket has closed by itself. */
   gone(socket: Socket): void {
     const connection = this.#connections.of(socket);
-    if (connection) this.#end(connection, () => this.#connections.remove(connection));
-    else this.#connections.forget(socket);
+    if (connection) {
+      this.#counters.note("closes.client");
+      this.#end(connection, () => this.#connections.remove(connection));
+    } else this.#connections.forget(socket);
   }
 
   /**
@@ -127,7 +137,7 @@ export class Lifecycle {
     for (const [connection, since] of this.#greeted) {
       if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
       else if (this.#world.now() - since >= GREETING_GRACE) {
-        this.close(connection, TRY_AGAIN, "the greeting was not taken; connect again");
+        this.close(connection, TRY_AGAIN, "the greeting was not taken; connect again", "greeting");
       }
     }
     return this.#greeted.size > 0;
@@ -146,7 +156,7 @@ export class Lifecycle {
     connection.admitted = admitted;
     if (admitted) return;
     this.#connections.tell(connection, BUSY);
-    this.close(connection, TRY_AGAIN, "the service has as many connections as it may; try again later");
+    this.close(connection, TRY_AGAIN, SERVICE_FULL, "busy");
   }
 
   /** Ends what was only there for a connection. */

@@ -5,8 +5,9 @@ import { Polling } from "../figures/polling.ts";
 import { Service } from "../figures/service.ts";
 import { sumOfFigures } from "../figures/totals.ts";
 import type { Downstream } from "../links/downstream.ts";
-import type { Figures, Handover, ServiceFigures } from "../links/messages.ts";
+import type { Figures, Handover, ServiceFigures, Totals } from "../links/messages.ts";
 import { channelOf, parentOf } from "../links/names.ts";
+import type { Peers } from "../links/peers.ts";
 import type { World } from "../links/world.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import type { Connections } from "../sockets/connections.ts";
@@ -17,17 +18,20 @@ export class Reporter {
   readonly #downstream: Downstream;
   readonly #counters: Counters;
   readonly #clientLimit: number;
+  readonly #peers: Pick<Peers, "deepest">;
   readonly #polling: Polling;
   /** At the root of `all`. */
   readonly #service: Service | undefined;
 
   constructor(
     world: World,
+    peers: Pick<Peers, "deepest">,
     connections: Connections,
     downstream: Downstream,
     counters: Counters,
     clientLimit: number,
   ) {
+    this.#peers = peers;
     this.#world = world;
     this.#connections = connections;
     this.#downstream = downstream;
@@ -80,6 +84,8 @@ export class Reporter {
       channels: [...channels],
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
+      deepest: this.#peers.deepest,
+      kept: this.#downstream.history?.size ?? 0,
     };
   }
 
@@ -87,6 +93,18 @@ export class Reporter {
   takeOver(handover: Handover): void {
     if (parentOf(this.#world.name) !== undefined) this.#counters.takeOver(handover);
     else this.#service?.takeOver(handover, this.#downstream.size + this.#connections.size);
+  }
+
+  /** At the root of `all`: takes over what an object has counted that is not linked to it. */
+  tally(totals: Totals): void {
+    if (this.#service) this.#counters.add(totals);
+  }
+
+  /** Tells the root of `all` what would be forgotten otherwise. If that fails, so it is. */
+  #tell(): void {
+    if (this.#service || this.#connections.size > 0) return;
+    const totals = this.#counters.takeUnowned();
+    if (totals) this.#world.keep(this.#world.call(EVERYONE, "tally", totals).catch(() => {}));
   }
 
   /** The last connection has gone. Other objects hand over how many they had at most. */
@@ -101,6 +119,7 @@ export class Reporter {
 
   /** Has what must not be forgotten outlive this object's time in memory. */
   settle(): void {
+    this.#tell();
     this.#counters.settle();
     this.#service?.note(0);
   }

@@ -5,6 +5,7 @@ import { missedBy } from "../links/recovery.ts";
 import { Unreachable } from "../links/upstream.ts";
 import { CallFailed, type World } from "../links/world.ts";
 import type { From } from "../protocol/positions.ts";
+import { noHistory } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import { CommandError } from "../sockets/inbox.ts";
@@ -53,7 +54,7 @@ export class Resuming {
     } catch (error) {
       if (error instanceof CommandError) throw error;
       const why = error instanceof Unreachable ? error.message : "the channel's object does not answer";
-      throw new CommandError(`cannot subscribe: ${why}; try again`);
+      throw new CommandError(`cannot subscribe: ${why}; try again`, "unreachable");
     } finally {
       if (connection.closed) this.#router.leaveIfUnheard(channel);
     }
@@ -62,7 +63,7 @@ export class Resuming {
   async #subscribeOnly(connection: Connection, channel: string): Promise<void> {
     while (!this.#router.isLive(channel)) await this.#router.join(channel);
     if (!connection.closed) this.#lifecycle.subscribe(connection, channel);
-    throw new CommandError(`no history is kept on ${channel}`);
+    throw new CommandError(noHistory(channel), "invalid");
   }
 
   async #resume(connection: Connection, channel: string, from: From): Promise<void> {
@@ -70,6 +71,7 @@ export class Resuming {
     if (connection.channels.has(channel) && !isNow) {
       throw new CommandError(
         `cannot subscribe: ${channel} is heard already; unsubscribe first, or ask since now`,
+        "invalid",
       );
     }
     // Who has been sent so much is not to have the root asked all the time either.
@@ -109,6 +111,8 @@ export class Resuming {
     const { gap, after, count, lines } = missedBy(wanted, kept);
     const taken = take(connection.missed, lines.length, MOST_MISSED, this.#world.now());
     if (taken < lines.length) return tooMuch();
+    if (wanted.since !== undefined)
+      this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
     if (gap !== undefined) this.#connections.tell(connection, formatGap(channel, gap, after));
     this.#connections.tell(connection, formatPosition(channel, after));
     this.#connections.tell(connection, lines);
@@ -121,6 +125,7 @@ export class Resuming {
 function tooMuch(): CommandError {
   return new CommandError(
     `cannot subscribe: more than ${MOST_MISSED} characters of what was missed in a second; try again`,
+    "rate",
   );
 }
 

@@ -2,7 +2,15 @@
 import type { Counters } from "../figures/counters.ts";
 import type { Downstream } from "../links/downstream.ts";
 import { Forwarding } from "../links/forwarding.ts";
-import type { Batch, Delivery, DeliveryAnswer, Kept, Missing } from "../links/messages.ts";
+import type {
+  Announced,
+  Announcement,
+  Batch,
+  Delivery,
+  DeliveryAnswer,
+  Kept,
+  Missing,
+} from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
 import { Recovery } from "../links/recovery.ts";
 import { type Listeners, Unreachable, Upstream } from "../links/upstream.ts";
@@ -109,6 +117,19 @@ export class Router implements Listeners {
   /** The same at this root. */
   takeOnce(key: string, line: string): number {
     return this.#downstream.history?.positionOf(key) ?? this.take({ lines: line, count: 1, key });
+  }
+
+  /** Announces what has not come by a socket, at this root. */
+  announceHere({ lines, count, key, expected }: Announcement): Announced {
+    const { keepsHistory, history } = this.#downstream;
+    if (!keepsHistory && (key !== undefined || expected !== undefined)) return { none: true };
+    const known = key === undefined ? undefined : history?.positionOf(key);
+    if (known !== undefined) return { last: known };
+    const newest = expected === undefined ? undefined : this.#downstream.locate();
+    if (newest !== undefined && newest !== expected) return { newest };
+    this.#counters.count("announcements", count);
+    const last = this.take({ lines, count, key });
+    return { last: keepsHistory ? last : undefined };
   }
 
   hear(channel: string, lines: string, count: number, after: number): void {

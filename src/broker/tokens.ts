@@ -47,11 +47,13 @@ export class Tokens {
     if (heard !== undefined) {
       throw new CommandError(
         `cannot renew: the token does not allow '${heard}', to which you are subscribed`,
+        "token",
       );
     }
     if (!fits(connection.channels, grants)) {
       throw new CommandError(
         "cannot renew: the names of this connection's channels and grants are too long together",
+        "limit",
       );
     }
     this.#connections.grant(connection, grants);
@@ -60,13 +62,14 @@ export class Tokens {
   }
 
   async #granted(token: string): Promise<Grants> {
-    if (!this.#verify) throw new CommandError("no token is needed here");
+    if (!this.#verify) throw new CommandError("no token is needed here", "invalid");
     try {
       return await this.#verify(token);
     } catch (error) {
-      if (error instanceof TokenError) throw new CommandError(`the token is not good: ${error.message}`);
+      if (error instanceof TokenError)
+        throw new CommandError(`the token is not good: ${error.message}`, "token");
       if (error instanceof NoKeys)
-        throw new CommandError(`cannot check the token: ${error.message}; try again`);
+        throw new CommandError(`cannot check the token: ${error.message}; try again`, "unreachable");
       throw error;
     }
   }

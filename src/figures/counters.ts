@@ -6,7 +6,8 @@ import type { Figures, Handover, Totals } from "../links/messages.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Accounts } from "../links/upstream.ts";
 import type { Keeper, Store, World } from "../links/world.ts";
-import { isTotals, noTotals, sumOf } from "./totals.ts";
+import type { Name } from "./tally.ts";
+import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** What is remembered, in storage under `counted` or elsewhere: where it is newest. */
 interface CountedRow {
@@ -36,6 +37,9 @@ function isHandover(value: unknown): value is Handover {
 
 const COUNTED = "counted";
 
+/** From how many calls on an object without connections tells of them: so it makes hardly more for that. */
+const WORTH_TELLING = 20;
+
 /** How often figures are written to storage at most, while there are sockets to keep them: each minute. */
 const SAVED_EACH = 60_000;
 
@@ -44,10 +48,18 @@ export class Counters implements Accounts {
   readonly #keeper: Keeper;
   readonly #now: () => number;
   readonly #counted: CountedRow;
-  /** Whether storage does not have all of it. */
+  readonly #onNote: (name: Name) => void;
+  /** Whether storage does not have all of it: of what `info` tells, and of the rest. */
   #changed = false;
+  #noted = false;
 
-  constructor({ store, now }: Pick<World, "store" | "now">, keeper: Keeper) {
+  /** @param onNote told of each name that is noted */
+  constructor(
+    { store, now }: Pick<World, "store" | "now">,
+    keeper: Keeper,
+    onNote: (name: Name) => void = () => {},
+  ) {
+    this.#onNote = onNote;
     this.#store = store;
     this.#keeper = keeper;
     this.#now = now;
@@ -64,9 +76,39 @@ export class Counters implements Accounts {
     return { totals: { ...totals }, handover, peak: Math.max(peak, connections) };
   }
 
-  count(counter: keyof Totals, n = 1): void {
+  count(counter: Exclude<keyof Totals, "others">, n = 1): void {
     if (n === 0) return;
     this.#counted.totals[counter] += n;
+    this.#changed = true;
+  }
+
+  /** Counts what only who runs the service wants to know: no row is written for that alone. */
+  note(name: Name, n = 1): void {
+    const { totals } = this.#counted;
+    totals.others ??= {};
+    totals.others[name] = (totals.others[name] ?? 0) + n;
+    this.#noted = true;
+    this.#onNote(name);
+  }
+
+  /**
+   * Takes out what belongs to nobody: an object that has no connections, and so no link to the root of `all`, has
+   * to tell it at once. Undefined if that is not worth it, or is to be handed over with a link.
+   */
+  takeUnowned(): Totals | undefined {
+    const { period, totals } = this.#counted;
+    const isMuch = !isNothing(totals) || callsIn(totals) >= WORTH_TELLING;
+    if (period !== undefined || !isMuch) return undefined;
+    this.#counted.totals = noTotals();
+    this.#noted = false;
+    if (this.#store.get(COUNTED) === undefined) this.#changed = false;
+    else this.#write();
+    return totals;
+  }
+
+  /** Adds what an object has told that has no link to `all`. */
+  add(totals: Totals): void {
+    this.#counted.totals = sumOf(this.#counted.totals, totals);
     this.#changed = true;
   }
 
@@ -125,19 +167,23 @@ export class Counters implements Accounts {
   /** Has the figures outlive sleep. */
   settle(): void {
     this.save();
-    if (!this.#changed) return;
+    if (!this.#changed && !this.#noted) return;
     this.#counted.revision += 1;
-    if (!this.#keeper.keep(this.#counted)) this.#write();
+    if (!this.#keeper.keep(this.#counted) && this.#changed) this.#write();
   }
 
   /** Storage holds nothing while there is nothing to remember. */
   #write(): void {
-    this.#changed = false;
+    this.#changed = this.#noted = false;
     this.#counted.saved = this.#now();
     this.#counted.revision += 1;
     const { totals, handover, period } = this.#counted;
-    const isEmpty = period === undefined && !handover && Object.values(totals).every((total) => total === 0);
+    const isEmpty = period === undefined && !handover && isNothing(totals);
     if (isEmpty) this.#store.delete(COUNTED);
     else this.#store.put(COUNTED, this.#counted);
   }
+}
+
+function callsIn({ others = {} }: Totals): number {
+  return Object.entries(others).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
 }

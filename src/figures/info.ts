@@ -5,11 +5,24 @@ import { formatFigure } from "../protocol/replies.ts";
 /** Hibernatable sockets that one object may hold, by the platform's documentation. */
 const SOCKETS_OF_AN_OBJECT = 32_768;
 
+/** The same as values that a program can read; the time of use in seconds. */
+export function infoOf(figures: ServiceFigures, clientLimit: number, now: number): Record<string, number> {
+  const info: Record<string, number> = { uptime: Math.floor((now - figures.since) / 1000) };
+  for (const [key, value] of rowsOf(figures, clientLimit)) if (typeof value === "number") info[key] = value;
+  return info;
+}
+
 /** The lines that answer `info`: those of the original server, then our own. */
 export function formatInfo(figures: ServiceFigures, clientLimit: number, now: number): string {
+  const rows: Row[] = [["uptime", formatDuration(now - figures.since)], ...rowsOf(figures, clientLimit)];
+  return rows.map(([key, value]) => formatFigure(key, value)).join("");
+}
+
+type Row = [key: string, value: string | number];
+
+function rowsOf(figures: ServiceFigures, clientLimit: number): Row[] {
   const { totals } = figures;
-  const rows: [string, string | number][] = [
-    ["uptime", formatDuration(now - figures.since)],
+  return [
     ["client-limit", clientLimit],
     ["limit rejected connections", totals.rejected],
     ["rlimits", `Soft=${SOCKETS_OF_AN_OBJECT} Hard=${SOCKETS_OF_AN_OBJECT}`],
@@ -27,7 +40,6 @@ export function formatInfo(figures: ServiceFigures, clientLimit: number, now: nu
     ["objects", figures.objects],
     ["unreachable objects", figures.unreachable],
   ];
-  return rows.map(([key, value]) => formatFigure(key, value)).join("");
 }
 
 function formatDuration(milliseconds: number): string {

@@ -1,6 +1,7 @@
 /** Arithmetic of what objects say of themselves. */
 import type { Figures, Totals } from "../links/messages.ts";
 import { isNumber, isRecord } from "../links/rows.ts";
+import { isTally, sumOfTallies } from "./tally.ts";
 
 /** Totals of nothing. */
 export function noTotals(): Totals {
@@ -15,9 +16,15 @@ export function noTotals(): Totals {
   };
 }
 
+/** Whether nothing was counted that anybody would miss. */
+export function isNothing(totals: Totals): boolean {
+  return Object.values({ ...totals, others: 0 }).every((total) => total === 0);
+}
+
 /** Whether a value is what totals are. */
 export function isTotals(value: unknown): value is Totals {
-  return isRecord(value) && Object.keys(noTotals()).every((counter) => isNumber(value[counter]));
+  if (!isRecord(value) || !Object.keys(noTotals()).every((counter) => isNumber(value[counter]))) return false;
+  return value.others === undefined || isTally(value.others);
 }
 
 /** The sum of both. */
@@ -30,6 +37,7 @@ export function sumOf(one: Totals, other: Totals): Totals {
     subscribes: one.subscribes + other.subscribes,
     unsubscribes: one.unsubscribes + other.unsubscribes,
     pings: one.pings + other.pings,
+    ...(one.others || other.others ? { others: sumOfTallies(one.others, other.others) } : {}),
   };
 }
 
@@ -54,6 +62,8 @@ export function sumOfFigures(own: Figures, answers: Answer[], unreachable: numbe
     all.requested += figures.requested;
     all.objects += figures.objects;
     all.unreachable += figures.unreachable;
+    all.deepest = Math.max(all.deepest ?? 0, figures.deepest ?? 0);
+    all.kept = (all.kept ?? 0) + (figures.kept ?? 0);
     for (const channel of figures.channels) channels.add(channel);
   }
   return { ...all, channels: [...channels] };

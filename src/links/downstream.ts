@@ -1,5 +1,6 @@
 /** The delivering end of links: the objects that hear a channel through this one. */
 import { assert } from "../assert.ts";
+import { type Link, nextDelivery } from "./delivery.ts";
 import {
   firstPosition,
   isLinkRow,
@@ -23,29 +24,10 @@ import type {
   Missing,
   UnlinkRequest,
 } from "./messages.ts";
-import { channelOf, parentOf } from "./names.ts";
+import { parentOf } from "./names.ts";
 import { retry } from "./retry.ts";
 import { rowOf } from "./rows.ts";
 import { type Keeper, type World, wasNotMade } from "./world.ts";
-
-/** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
-const MAX_DELIVERY = 1_000_000;
-
-interface Link {
-  readonly object: string;
-  readonly epoch: number;
-  /** Everything up to this position has arrived. */
-  acknowledged: number;
-  /** How far it is has to be asked first. */
-  unknown: boolean;
-  /** A call failed since then, so some of what follows may have arrived too. */
-  unsure: boolean;
-  /** Messages were dropped; all that is left to send is this fact. */
-  lost: boolean;
-  /** Storage would not take that; until it is told, this object must not leave memory. */
-  unwritten: boolean;
-  sending: boolean;
-}
 
 /** What the owner of links is told. */
 export interface DownstreamEvents {
@@ -152,6 +134,11 @@ export class Downstream {
   vouchFor(object: string): number | undefined {
     const link = this.#links.get(object);
     return link?.lost ? undefined : link?.epoch;
+  }
+
+  /** The position up to which `object` is known to have everything; undefined if it is not linked. */
+  acknowledgedBy(object: string): number | undefined {
+    return this.#links.get(object)?.acknowledged;
   }
 
   /** Gives messages the next positions in the order, and says the last one's; `flush` sends them on. */
@@ -319,7 +306,7 @@ export class Downstream {
   async #deliver(link: Link): Promise<true> {
     // A repeated call takes along what has come meanwhile.
     this.store();
-    const delivery = this.#nextDelivery(link);
+    const delivery = nextDelivery(link, this.log, this.#world.name);
     try {
       this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
       return true;
@@ -327,13 +314,6 @@ export class Downstream {
       if (!wasNotMade(error)) link.unsure = true;
       throw error;
     }
-  }
-
-  #nextDelivery({ epoch, acknowledged, unknown, unsure: again, lost }: Link): Delivery {
-    const { name: from } = this.#world;
-    const messages = lost || unknown ? { lines: "", count: 0 } : this.log.since(acknowledged, MAX_DELIVERY);
-    const delivery = { channel: channelOf(from), from, epoch, after: acknowledged, ...messages, again, lost };
-    return lost || !unknown ? delivery : { ...delivery, after: this.log.position ?? 0, where: true };
   }
 
   #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {

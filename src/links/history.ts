@@ -107,6 +107,19 @@ export class History {
     return this.#limits.historySeconds > 0;
   }
 
+  /** Characters of messages and keys that are kept. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The messages that are kept: after which position, how many, and how long; undefined where none are. */
+  get kept(): { after: number; count: number; characters: number } | undefined {
+    this.forgetOld();
+    const [oldest] = this.#segments;
+    if (!this.isOn || !oldest) return undefined;
+    return { after: oldest.after, count: this.#stored - oldest.after, characters: this.#size };
+  }
+
   /** Has the position outlive sleep, where storage would not take it. */
   settle(): void {
     const position = this.#hasFailed ? this.#log.position : undefined;

@@ -26,6 +26,8 @@ export interface Calls {
   deliver: { ask: Delivery; answer: DeliveryAnswer };
   /** Carries announcements to the root of their channel. */
   forward: { ask: Batch; answer: BatchAnswer };
+  /** Announces messages that have not come by a socket, at the root of their channel. */
+  announce: { ask: Announcement; answer: Announced };
   /** Asks a channel's root for what was missed of it. */
   recover: { ask: Missing; answer: Kept };
   /** A child says whether it has room for more. */
@@ -38,6 +40,10 @@ export interface Calls {
   figures: { ask: undefined; answer: Figures };
   /** Asks what the whole service says of itself; only the root of `all` can tell. */
   serviceFigures: { ask: undefined; answer: ServiceFigures };
+  /** Hands over, to the root of `all`, what an object has counted that is not linked to it. */
+  tally: { ask: Totals; answer: undefined };
+  /** Asks how an object hears a channel, and those that hear it through that one. */
+  describe: { ask: Described; answer: Description };
 }
 
 /** What an object does for each call. */
@@ -122,6 +128,23 @@ export interface Batch {
 /** Either the position of the last message, or the number that a batch has to exceed to be taken. */
 export type BatchAnswer = { last: number } | { newer: number };
 
+/** Messages that get neighbouring positions, all or none. */
+export interface Announcement {
+  count: number;
+  /** The messages as lines, one after another. */
+  lines: string;
+  /** Set if they are announced only if none have been under this key. */
+  key?: string | undefined;
+  /** Set if they are announced only if the newest message has this position. */
+  expected?: number | undefined;
+}
+
+/**
+ * The position of the last message, which is undefined where no history is kept; the newest one, if another was
+ * expected; or that no history is kept, where that is needed.
+ */
+export type Announced = { last: number | undefined } | { newest: number } | { none: true };
+
 /** What connections have missed, those of one object together. */
 export interface Missing {
   /** The lowest position after which any of them goes on; undefined if none says one. */
@@ -154,6 +177,9 @@ export interface Claim {
   wanted: number;
 }
 
+/** How often something has happened, by its name. */
+export type Tally = Record<string, number>;
+
 /** Things counted since the beginning. */
 export interface Totals {
   rejected: number;
@@ -163,6 +189,8 @@ export interface Totals {
   subscribes: number;
   unsubscribes: number;
   pings: number;
+  /** What only who runs the service wants to know. */
+  others?: Tally | undefined;
 }
 
 /**
@@ -193,6 +221,10 @@ export interface Figures {
   objects: number;
   /** Objects that did not answer; nothing of theirs is counted. */
   unreachable: number;
+  /** The deepest hop that any event of theirs was in this life. */
+  deepest?: number | undefined;
+  /** Characters of messages that they keep. */
+  kept?: number | undefined;
 }
 
 export interface ServiceFigures extends Omit<Figures, "handover" | "channels"> {
@@ -200,4 +232,31 @@ export interface ServiceFigures extends Omit<Figures, "handover" | "channels"> {
   since: number;
   /** How many channels have subscribers. */
   channels: number;
+}
+
+export interface Described {
+  channel: string;
+}
+
+/** One object of a channel's tree. */
+export interface ObjectOfTree {
+  object: string;
+  /** By which one it hears the channel; undefined of the root. */
+  parent?: string | undefined;
+  /** Connections that are subscribed there. */
+  listeners: number;
+  /** The newest position that has arrived there, as far as it or its parent knows. */
+  position?: number | undefined;
+}
+
+/** A part of a channel's tree. */
+export interface Description {
+  /** The object itself first; some may be left out where they are very many. */
+  objects: ObjectOfTree[];
+  /** How many are left out. */
+  omitted: number;
+  /** How many did not answer. */
+  unreachable: number;
+  /** What its root keeps, after which position; undefined where nothing is kept. */
+  kept?: { after: number; count: number; characters: number } | undefined;
 }

@@ -78,12 +78,15 @@ interface Waiting {
 export class Peers {
   readonly #open: Platform["open"];
   readonly #beginAnew: () => Promise<boolean>;
+  readonly #onCall: (what: "calls" | "failures", kind: keyof Calls) => void;
   /** The one used last is last. */
   readonly #ways = new Map<string, Kept>();
   readonly #now: Platform["now"];
   readonly #sleep: Platform["sleep"];
   /** The hop of the newest event. */
   #newest = UNKNOWN;
+  /** The deepest hop that any event was. */
+  deepest = 0;
   /** While an event is taken in, nothing else counts. */
   #isTakingIn = false;
   /** The deepest event since a time, and of about as long before that. */
@@ -101,11 +104,14 @@ export class Peers {
   /**
    * @param platform opens ways to objects, which are as deep as the event in which they are first used
    * @param beginAnew has an event come soon that is not deep; says whether one will
+   * @param onCall told of each call that is made, and of each that fails
    */
   constructor(
     { open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">,
     beginAnew: () => Promise<boolean>,
+    onCall: (what: "calls" | "failures", kind: keyof Calls) => void = () => {},
   ) {
+    this.#onCall = onCall;
     this.#open = open;
     this.#now = now;
     this.#sleep = sleep;
@@ -115,6 +121,7 @@ export class Peers {
   /** An event has come, so many hops deep. */
   arrived(hop: number): void {
     this.#newest = hop;
+    if (hop < UNKNOWN) this.deepest = Math.max(this.deepest, hop);
     this.#turnOver();
     this.#recent.deepest = Math.max(this.#recent.deepest, hop);
     this.#made = 0;
@@ -202,6 +209,7 @@ export class Peers {
     ask: Calls[Kind]["ask"],
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
+    this.#onCall("calls", kind);
     kept.underWay += 1;
     try {
       const answer = await kept.way.call(kind, ask, kept.depth + 1);
@@ -209,6 +217,7 @@ export class Peers {
       kept.replaces = undefined;
       return answer;
     } catch (error) {
+      this.#onCall("failures", kind);
       if (this.#ways.get(object) === kept) this.#failed(object, kept, error);
       throw error;
     } finally {

@@ -54,6 +54,8 @@ export interface World {
 
 /** What a world is made of: ways to other objects, of which `peers.ts` makes calls. */
 export interface Platform extends Omit<World, "call"> {
+  /** Notes something for who runs the service; it says nothing of messages or tokens. */
+  log(event: { event: string; times: number }): void;
   /** Opens a way to another object. It stays good until a call by it fails. */
   open(object: string): Way;
 }

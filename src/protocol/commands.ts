@@ -3,6 +3,7 @@ import { channelFault, nameFault } from "./channels.ts";
 import { type Invalid, invalid } from "./invalid.ts";
 import { keyFault } from "./keys.ts";
 import { type From, formatFrom, parseFromWords } from "./positions.ts";
+import { NO_MESSAGE } from "./refusals.ts";
 
 export type Command =
   | { kind: "ping" }
@@ -91,7 +92,7 @@ function parseAnnounce(line: string, from: number, what: string): Announcement |
   const fault = channelFault(channel);
   if (fault) return invalid(`cannot ${what}: ${fault}`);
   const message = space < 0 ? "" : line.slice(space + 1);
-  if (message === "") return invalid(`cannot ${what}: a message is missing after the channel`);
+  if (message === "") return invalid(`cannot ${what}: ${NO_MESSAGE}`);
   return { kind: "announce", channel, message };
 }
 

@@ -1,10 +1,12 @@
 /** What clients send: frames, lines, and commands, those of one connection strictly one after another. */
 import { assert } from "../assert.ts";
+import type { Closed, Refused } from "../figures/tally.ts";
 import { POLICY, TOO_BIG } from "../protocol/close-codes.ts";
 import { type ClientLine, type Command, parseCommand } from "../protocol/commands.ts";
 import { countLines, type Frame, isTooBig, linesOf, sizeOf } from "../protocol/frames.ts";
 import { invalid } from "../protocol/invalid.ts";
-import { formatError, formatMessage } from "../protocol/replies.ts";
+import { lineTooLong, tooManyLines } from "../protocol/refusals.ts";
+import { formatMessage } from "../protocol/replies.ts";
 import { isLongerThan } from "../protocol/text.ts";
 import type { Connection } from "./connections.ts";
 import { take } from "./rate.ts";
@@ -16,7 +18,21 @@ export type Step =
   | { kind: "announce"; channel: string; lines: string; count: number };
 
 /** A command that cannot be carried out; the message says why, for the client to read. */
-export class CommandError extends Error {}
+export class CommandError extends Error {
+  override readonly cause: Refused;
+
+  /** @param cause of which kind that is */
+  constructor(why: string, cause: Refused) {
+    super(why);
+    this.cause = cause;
+  }
+}
+
+/** A line that is one too many in a second. */
+interface TooMany {
+  kind: "too many";
+  why: string;
+}
 
 /** What becomes of what clients send. */
 export interface Carrier {
@@ -25,9 +41,10 @@ export interface Carrier {
    * @throws CommandError if it cannot be
    */
   carryOut(connection: Connection, step: Step): Promise<void> | undefined;
-  tell(connection: Connection, line: string): void;
+  /** Tells a client that a command was not carried out. */
+  refuse(connection: Connection, error: CommandError): void;
   /** Closes a connection that broke a limit, with a WebSocket close code. */
-  close(connection: Connection, code: number, reason: string): void;
+  close(connection: Connection, code: number, reason: string, cause: Closed): void;
 }
 
 /** Bytes that may wait of all connections of an object together: an eighth of its 128 MB. */
@@ -112,7 +129,7 @@ export class Inbox {
 
   #closeForWaiting(connection: Connection): void {
     this.#drop(this.#queues.get(connection));
-    this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out");
+    this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out", "waiting");
   }
 
   /** Forgets what waits in a queue. */
@@ -127,7 +144,7 @@ export class Inbox {
   #allowed(connection: Connection, frame: Frame): number | undefined {
     const { maxBufferedBytes, linesPerSecond } = this.#limits;
     if (isTooBig(frame, maxBufferedBytes)) {
-      this.#carrier.close(connection, TOO_BIG, `a frame has at most ${maxBufferedBytes} bytes`);
+      this.#carrier.close(connection, TOO_BIG, `a frame has at most ${maxBufferedBytes} bytes`, "frame");
       return undefined;
     }
     const lines = countLines(frame);
@@ -135,7 +152,7 @@ export class Inbox {
     const allowed = take(connection.lines, lines, linesPerSecond, now);
     const tooMany = lines - allowed;
     if (take(connection.excess, tooMany, linesPerSecond, now) === tooMany) return allowed;
-    this.#carrier.close(connection, POLICY, `far more than ${linesPerSecond} lines a second`);
+    this.#carrier.close(connection, POLICY, `far more than ${linesPerSecond} lines a second`, "rate");
     return undefined;
   }
 
@@ -154,7 +171,7 @@ export class Inbox {
           if (done) await done;
         } catch (error) {
           if (!(error instanceof CommandError)) throw error;
-          this.#carrier.tell(connection, formatError(error.message));
+          this.#carrier.refuse(connection, error);
         }
       }
     } finally {
@@ -163,9 +180,10 @@ export class Inbox {
     }
   }
 
-  #carryOut(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
+  #carryOut(connection: Connection, line: ClientLine | TooMany, queue: Queue): Promise<void> | undefined {
     if (line.kind === "empty") return undefined;
-    if (line.kind === "invalid") throw new CommandError(line.why);
+    if (line.kind === "invalid") throw new CommandError(line.why, "invalid");
+    if (line.kind === "too many") throw new CommandError(line.why, "rate");
     const step = line.kind === "announce" ? this.#withMore(line.channel, line.message, queue) : line;
     return this.#carrier.carryOut(connection, step);
   }
@@ -185,13 +203,13 @@ export class Inbox {
   }
 
   /** The next line, taken out; undefined when none waits. */
-  #take(queue: Queue): ClientLine | undefined {
+  #take(queue: Queue): ClientLine | TooMany | undefined {
     const line = this.#peek(queue);
     queue.next += 1;
     return line;
   }
 
-  #peek(queue: Queue): ClientLine | undefined {
+  #peek(queue: Queue): ClientLine | TooMany | undefined {
     while (queue.next >= queue.lines.length) {
       const waiting = queue.frames.shift();
       if (!waiting) return undefined;
@@ -204,12 +222,12 @@ export class Inbox {
     return this.#read(queue.lines[queue.next], queue.next < queue.allowed);
   }
 
-  #read(line: string | undefined, allowed: boolean): ClientLine {
+  #read(line: string | undefined, allowed: boolean): ClientLine | TooMany {
     const { maxLineBytes, linesPerSecond } = this.#limits;
     if (line === "") return { kind: "empty" };
-    if (!allowed) return invalid(`more than ${linesPerSecond} lines a second; this one was ignored`);
+    if (!allowed) return { kind: "too many", why: `${tooManyLines(linesPerSecond)}; this one was ignored` };
     if (line === undefined) return invalid("a frame was not UTF-8; nothing in it was carried out");
     if (!isLongerThan(line, maxLineBytes)) return parseCommand(line);
-    return invalid(`a line has at most ${maxLineBytes} bytes; a longer one was ignored`);
+    return invalid(`${lineTooLong(maxLineBytes)}; a longer one was ignored`);
   }
 }

@@ -1,62 +1,48 @@
-/** Who may come in: the origin and the token of a request, before any object hears of it. */
-import { type Grants, maySubscribe } from "../auth/grants.ts";
+/** Who may come in: the token of a request, before any object hears of it. */
+import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import { readToken } from "../auth/tokens.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
+import { NOT_ALLOWED } from "../protocol/refusals.ts";
+import { Denial, retryAfter } from "./denial.ts";
 import type { Settings } from "./settings.ts";
 
 /** The WebSocket subprotocol to offer beside a token; it is the one chosen. */
 export const SUBPROTOCOL = "fanout";
 
-/** A request that is not granted, with its HTTP status; the message is a sentence about what is wrong. */
-export class Denial extends Error {
-  readonly status: number;
-
-  constructor(status: number, sentence: string) {
-    super(sentence);
-    this.status = status;
-  }
-}
-
-const NO_TOKEN = `A token is needed, in 'Authorization: Bearer <token>', in the WebSocket subprotocols '${SUBPROTOCOL}, <token>', or in '?token=<token>'.`;
+const NO_TOKEN = `a token is needed, in 'Authorization: Bearer <token>', in the WebSocket subprotocols '${SUBPROTOCOL}, <token>', or in '?token=<token>'`;
 
 /**
  * Lets a request in.
  * @returns what it may do; undefined, which is all, on a server without tokens
  * @throws Denial if it is not let in
  */
-export async function admit(
-  request: Request,
-  channel: string,
-  settings: Settings,
-): Promise<Grants | undefined> {
-  if (!isOriginAllowed(request, settings)) throw new Denial(403, "Pages of this origin may not connect.");
-  const grants = await grantsOf(request, settings);
-  if (!maySubscribe(grants, channel)) throw new Denial(403, "The token does not allow this channel.");
-  return grants;
-}
-
-/** The WebSocket subprotocol that a client offers, if it is the server's; a browser then insists on its choice. */
-export function subprotocolOf(request: Request): string | undefined {
-  return subprotocolsOf(request).find((name) => name === SUBPROTOCOL);
-}
-
-/** Browsers say from which site a page comes; other clients say nothing, or what they like. */
-function isOriginAllowed(request: Request, { allowedOrigins }: Settings): boolean {
-  const origin = request.headers.get("Origin");
-  return origin === null || allowedOrigins === undefined || allowedOrigins.includes(origin);
-}
-
-async function grantsOf(request: Request, { tokens }: Settings): Promise<Grants | undefined> {
+export async function admit(request: Request, { tokens }: Settings): Promise<Grants | undefined> {
   if (!tokens) return undefined;
   const token = tokenOf(request);
   if (token === undefined) throw new Denial(401, NO_TOKEN);
   try {
     return await readToken(token, tokens);
   } catch (error) {
-    if (error instanceof TokenError) throw new Denial(401, `The token is not good: ${error.message}.`);
-    if (error instanceof NoKeys) throw new Denial(503, `Cannot check the token: ${error.message}.`);
+    if (error instanceof TokenError) throw new Denial(401, `the token is not good: ${error.message}`);
+    if (error instanceof NoKeys)
+      throw new Denial(503, `cannot check the token: ${error.message}`, retryAfter(30));
     throw error;
   }
+}
+
+/** @throws Denial if `grants` do not allow to subscribe to `channel` */
+export function checkSubscribe(grants: Grants | undefined, channel: string): void {
+  if (!maySubscribe(grants, channel)) throw new Denial(403, `cannot subscribe: ${NOT_ALLOWED}`);
+}
+
+/** @throws Denial if `grants` do not allow to announce on `channel` */
+export function checkAnnounce(grants: Grants | undefined, channel: string): void {
+  if (!mayAnnounce(grants, channel)) throw new Denial(403, `cannot announce: ${NOT_ALLOWED}`);
+}
+
+/** The WebSocket subprotocol that a client offers, if it is the server's; a browser then insists on its choice. */
+export function subprotocolOf(request: Request): string | undefined {
+  return subprotocolsOf(request).find((name) => name === SUBPROTOCOL);
 }
 
 function tokenOf(request: Request): string | undefined {

@@ -1,11 +1,19 @@
 /** Where a request goes. */
 import { SettingError } from "../broker/limits.ts";
-import { channelFault, EVERYONE } from "../protocol/channels.ts";
+import { EVERYONE } from "../protocol/channels.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
-import { admit, Denial } from "./admission.ts";
+import { limitAddress } from "./addresses.ts";
+import { admit, checkAnnounce, checkSubscribe } from "./admission.ts";
+import { channelIn } from "./channel-path.ts";
+import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
+import { deniedEvents, listen, wantsEvents } from "./listen.ts";
+import { isOperation, operate } from "./operations.ts";
+import { checkOrigin, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
-import { readSettings } from "./settings.ts";
+import { publish } from "./publish.ts";
+import { denied, text } from "./responses.ts";
+import { readSettings, type Settings } from "./settings.ts";
 
 const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
 
@@ -14,57 +22,79 @@ const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
 
 Then send lines, each ending in "\\n": ping, info, subscribe <channel>, unsubscribe <channel>,
 announce <channel> <message>. Messages arrive as lines: <channel>!<message>
+
+Without one, GET /<channel> listens, and POST /<channel> announces:
+
+  curl -N <this address>/news
+  curl -d 'hello' <this address>/news
 `;
 
-/** Answers a request; an upgrade is answered by the channel's object. */
-export async function handle(request: Request, env: Env): Promise<Response> {
+const METHODS = "GET, HEAD, POST, OPTIONS";
+
+/**
+ * Answers a request; an upgrade is answered by the channel's object.
+ * @param path what of the request's path is this server's own, where it is only a part of a Worker
+ */
+export async function handle(
+  request: Request,
+  env: Env,
+  path = new URL(request.url).pathname,
+): Promise<Response> {
   try {
-    const channel = channelIn(request);
-    const from = fromIn(request);
-    const grants = await admit(request, channel, readSettings({ ...env }));
-    if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
-      return await placeConnection(env, channel, request, grants, from);
-    }
-    return channel === EVERYONE ? text(200, WELCOME) : text(426, WELCOME, { Upgrade: "websocket" });
+    const settings = readSettings({ ...env });
+    const response = await answer(request, env, path, settings).catch((error: unknown) => {
+      if (!(error instanceof Denial)) throw error;
+      return deniedEvents(request, error) ?? denied(error);
+    });
+    return shareWithOrigin(request, response, settings);
   } catch (error) {
-    if (error instanceof Denial) return text(error.status, `${error.message}\n`);
-    if (error instanceof SettingError) {
-      return text(500, `This server's settings are wrong: ${error.message}.\n`);
-    }
-    throw error;
+    if (!(error instanceof SettingError)) throw error;
+    return text(500, `This server's settings are wrong: ${error.message}.\n`);
   }
 }
 
-/** The channel that a request's path names. */
-function channelIn(request: Request): string {
-  const channel = decoded(new URL(request.url).pathname.slice(1));
-  const fault = channel === undefined ? "the path is not percent-encoded UTF-8" : channelFault(channel);
-  if (channel === undefined || fault) throw new Denial(400, `Cannot connect: ${fault}.`);
-  return channel;
+async function answer(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
+  checkOrigin(request, settings);
+  if (request.method === "OPTIONS") return preflight(METHODS);
+  if (isOperation(path)) return operate(request, env, path, settings);
+  if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
+    return connect(request, env, channelIn(path, "connect"), settings);
+  }
+  if (request.method === "POST") return announce(request, env, channelIn(path, "announce"), settings);
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new Denial(405, "GET listens and POST announces; there is nothing else", { Allow: METHODS });
+  }
+  const channel = channelIn(path, "subscribe");
+  const grants = await admit(request, settings);
+  checkSubscribe(grants, channel);
+  if (wantsPage(request, path)) return text(200, WELCOME);
+  limitAddress(request, 1, settings.limits.linesPerSecond);
+  return listen(request, env, channel, grants, settings);
+}
+
+async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
+  const from = fromIn(request);
+  const grants = await admit(request, settings);
+  checkSubscribe(grants, channel);
+  return placeConnection(env, channel, request, grants, from);
+}
+
+async function announce(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
+  checkAnnounce(await admit(request, settings), channel);
+  return publish(request, env, channel, settings.limits);
+}
+
+/** Whether somebody looks at this server, rather than listens: a person, or who asks for no channel. */
+function wantsPage(request: Request, path: string): boolean {
+  if (wantsEvents(request)) return false;
+  const isPerson = request.headers.get("Accept")?.includes("text/html") === true;
+  return isPerson || (path === "/" && new URL(request.url).search === "");
 }
 
 /** From where on a request's query asks to hear the channel. */
 function fromIn(request: Request): From | undefined {
   const { searchParams } = new URL(request.url);
   const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
-  if (from && "why" in from) throw new Denial(400, `Cannot connect: ${from.why}.`);
+  if (from && "why" in from) throw new Denial(400, `cannot connect: ${from.why}`);
   return from;
-}
-
-function decoded(path: string): string | undefined {
-  try {
-    return decodeURIComponent(path) || EVERYONE;
-  } catch {
-    return undefined;
-  }
-}
-
-function text(status: number, body: string, more: Record<string, string> = {}): Response {
-  const headers = {
-    "Content-Type": "text/plain; charset=utf-8",
-    "X-Content-Type-Options": "nosniff",
-    ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
-    ...more,
-  };
-  return new Response(body, { status, headers });
 }

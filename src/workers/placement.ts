@@ -2,7 +2,8 @@
 import type { Grants } from "../auth/grants.ts";
 import { parentOf } from "../links/names.ts";
 import type { From } from "../protocol/positions.ts";
-import { Denial, subprotocolOf } from "./admission.ts";
+import { subprotocolOf } from "./admission.ts";
+import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { formatUpgrade, parseElsewhere, type Upgrade } from "./upgrade.ts";
 
@@ -46,7 +47,7 @@ export async function placeConnection(
       remember(channel, object);
     }
   }
-  throw new Denial(503, "Every object of this channel is full; try again.");
+  throw new Denial(503, "every object of this channel is full; try again", retryAfter(5));
 }
 
 /** A child is made near its first client; a root is where the platform puts it. */
@@ -58,7 +59,7 @@ async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Response
     return await stub.fetch("http://object/", { headers: formatUpgrade(upgrade) });
   } catch {
     // What may be repeated the runtime has repeated already, and what went wrong it has logged.
-    throw new Denial(503, "The channel's object does not answer; try again later.");
+    throw new Denial(503, "the channel's object does not answer; try again later", retryAfter(5));
   }
 }
 

@@ -5,7 +5,7 @@ import type { Way } from "../../src/links/world.ts";
 import { type Life, leave, properties, type Rules, type SimulatedObject } from "./life.ts";
 import { Network } from "./network.ts";
 import { Broken } from "./rules.ts";
-import { BEFORE, errorFor, type Version } from "./versions.ts";
+import { BEFORE, errorFor, TODAY, type Version } from "./versions.ts";
 
 /** A call on its way from one object to another one. */
 interface Call<Kind extends keyof Calls> {
@@ -64,6 +64,17 @@ export class Calling {
         }
       },
     };
+  }
+
+  /** A call from a Worker, which is as deep as an upgrade that one hands on. */
+  callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
+    const asked = { to, told: 2, hop: 2, kind, ask: this.#ends.onItsWay(ask) };
+    return this.network.call<Calls[Kind]["answer"]>(
+      `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,
+      { from: "a Worker", to, isNested: false },
+      () => this.#answer(TODAY, asked),
+      () => false,
+    );
   }
 
   #checkDepth({ depth }: Life, deep: number, told: number | undefined): void {

@@ -6,8 +6,8 @@ import { isOfEpoch, isUpstream } from "./rows.ts";
 import type { Simulation } from "./simulation.ts";
 
 /** Checks that nothing is missing, and that all read in one order. */
-export function checkTogether(clients: SimulatedClient[]): void {
-  const announced = new Map(clients.flatMap((client) => [...client.announced]));
+export function checkTogether({ clients, posted }: Simulation): void {
+  const announced = new Map([...posted, ...clients.flatMap((client) => [...client.announced])]);
   for (const client of clients) {
     checkComplete(client, announced);
     checkCounted(client, announced);

@@ -1,6 +1,8 @@
 /** The objects of a simulated service: their lives, and the world that each lives in. */
+
 import type { Verify } from "../../src/auth/verify.ts";
 import type { Broker } from "../../src/broker/broker.ts";
+import type { Calls } from "../../src/links/messages.ts";
 import type { Platform } from "../../src/links/world.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { Calling } from "./calling.ts";
@@ -32,6 +34,11 @@ export class Objects {
         this.broken ??= rule;
       },
     });
+  }
+
+  /** A call from a Worker, of which nobody else knows. */
+  askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
+    return this.#calling.callFromWorker(to, kind, ask);
   }
 
   get network(): Network {
@@ -186,6 +193,7 @@ export class Objects {
       return store.put(key, this.#onItsWay(value));
     };
     return {
+      log: () => {},
       name: object.name,
       store: { ...store, put, sync: durable },
       open: (name) => this.#calling.open(object, life, name),

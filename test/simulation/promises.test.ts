@@ -50,7 +50,12 @@ function wishes(simulation: Simulation): Action[] {
     label: `${client.name} comes back`,
     happen: () => simulation.comeBack(client),
   }));
+  const posts = CHANNELS.flatMap((channel) => [
+    { label: `a post to ${channel}`, happen: () => simulation.post(channel, 1, false) },
+    { label: `a post of ${many} to ${channel}, twice`, happen: () => simulation.post(channel, many, true) },
+  ]);
   return [
+    ...posts,
     ...(open.length < MOST_CLIENTS ? [...connects, ...returns, ...returns] : []),
     ...open.flatMap((client) => [
       ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
@@ -151,7 +156,7 @@ async function play(choices: number[], kind: Kind): Promise<void> {
     while (i < choices.length) await simulation.step(wishes(simulation), false);
     simulation.rowsLeft = Number.POSITIVE_INFINITY;
     await useEverything(simulation);
-    checkTogether(simulation.clients);
+    checkTogether(simulation);
     if (!kind.withFullStorage) checkLeftovers(simulation);
     checkAlive(simulation);
     if (kind.clientLimit > 0) await checkCount(simulation);

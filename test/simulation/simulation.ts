@@ -8,8 +8,9 @@
  */
 import { TokenError, type Verify } from "../../src/auth/verify.ts";
 import { readLimits } from "../../src/broker/limits.ts";
+import type { Calls } from "../../src/links/messages.ts";
 import { parentOf } from "../../src/links/names.ts";
-import { Breach, type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
+import { type Announcement, Breach, type Rarity, SimulatedClient, type Surroundings } from "./client.ts";
 import { isBusy, type Overheard } from "./life.ts";
 import type { Action } from "./network.ts";
 import { Objects } from "./objects.ts";
@@ -59,6 +60,9 @@ export interface Kind {
 export class Simulation implements Surroundings {
   readonly objects: Objects;
   readonly clients: SimulatedClient[] = [];
+  /** What Workers have announced. */
+  readonly posted = new Map<string, Announcement>();
+  #posts = 0;
   /** What has happened, for a person to read. */
   readonly script: string[] = [];
   readonly met = new Set<Rarity>();
@@ -284,6 +288,30 @@ export class Simulation implements Surroundings {
     this.#lastFault = { at: this.now, survivors: new Set(alive.map(({ name }) => name)) };
   }
 
+  /** A Worker announces messages that have come to it by HTTP. */
+  post(channel: string, count: number, isOnce: boolean): void {
+    this.#posts += 1;
+    const author = `post${this.#posts}`;
+    const messages = Array.from({ length: count }, (_, i) => `${author}.${i + 1}`);
+    const lines = messages.map((message) => `${channel}!${message}\n`).join("");
+    let isPlaced = false;
+    const placed = () => isPlaced;
+    for (const message of messages) this.posted.set(message, { channel, issued: this.now, placed });
+    const place = (answer: Calls["announce"]["answer"]) => {
+      isPlaced = "last" in answer;
+      if (!("last" in answer) || answer.last === undefined) return;
+      for (const [i, message] of messages.entries())
+        this.found(channel, answer.last - count + 1 + i, message);
+    };
+    const key = isOnce && this.kind.withHistory ? author : undefined;
+    const ask = () => this.objects.askFromWorker(channel, "announce", { lines, count, key });
+    // Announced again under the same key, it is announced once.
+    const again = () => (key !== undefined && !this.mayForget ? ask().then(place, () => {}) : undefined);
+    ask()
+      .then(place, () => {})
+      .then(again);
+  }
+
   // --- clients
 
   /** An earlier client comes back, to go on where it was. */
@@ -408,7 +436,7 @@ export class Simulation implements Surroundings {
 
   /** Has every object claim anew what it holds. */
   recountAll(): void {
-    for (const object of this.objects) this.objects.wake(object.name).recount();
+    for (const { name } of this.objects) void this.objects.event(name, 1).called("recount", undefined, 1);
   }
 }
 

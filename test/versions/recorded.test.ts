@@ -31,8 +31,11 @@ const OPTIONAL: {
   fill: { ask: {}, answer: {} },
   claim: { ask: {}, answer: {} },
   recount: { ask: {}, answer: {} },
-  figures: { ask: {}, answer: { handover: true } },
-  serviceFigures: { ask: {}, answer: {} },
+  announce: { ask: { key: true, expected: true }, answer: { last: true } },
+  figures: { ask: {}, answer: { handover: true, deepest: true, kept: true } },
+  serviceFigures: { ask: {}, answer: { deepest: true, kept: true } },
+  tally: { ask: { others: true }, answer: {} },
+  describe: { ask: {}, answer: { kept: true } },
 };
 
 const files = ["recorded.json", "before.json"];
@@ -56,6 +59,8 @@ function answering(calls: { kind: keyof Calls; answer: Calls[keyof Calls]["answe
   return {
     link: async () => ({ after: 1_000_000_000 }),
     unlink: async () => undefined,
+    tally: async () => undefined,
+    describe: async () => ({ objects: [], omitted: 0, unreachable: 0 }),
     claim: async (_, { wanted }) => wanted,
     figures: async () => {
       if (!isFigures(figures)) throw new Error("no figures are recorded");

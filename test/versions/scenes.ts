@@ -1,4 +1,5 @@
 /** Scenes in which objects write and say everything that they ever do. */
+import type { Calls } from "../../src/links/messages.ts";
 import type { Action } from "../simulation/network.ts";
 import { type Kind, Simulation } from "../simulation/simulation.ts";
 import { Recorder, type Recording } from "./recording.ts";
@@ -46,6 +47,13 @@ class Scene extends Simulation {
     }
   }
 
+  /** A Worker calls an object. */
+  async ask<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]): Promise<void> {
+    const answer = this.objects.askFromWorker(to, kind, ask);
+    await this.quiesce();
+    this.#recorder.hear({ from: "a Worker", to, kind, ask, answer: await answer });
+  }
+
   /** Has every object leave memory. */
   async sleep(): Promise<void> {
     await this.quiesce();
@@ -73,6 +81,7 @@ const SCENES: { kind: Kind; play: (scene: Scene) => Promise<void> }[] = [
   { kind: open, play: lostLinks },
   { kind: open, play: oldNumbers },
   { kind: { ...open, withHistory: true }, play: comingBack },
+  { kind: { ...open, withHistory: true }, play: withoutConnections },
   { kind: { ...open, clientLimit: 2 }, play: counting },
   { kind: { ...open, withTokens: true }, play: tokens },
 ];
@@ -136,6 +145,19 @@ async function comingBack(scene: Scene): Promise<void> {
   }
   scene.disconnect(ann);
   scene.disconnect(bob);
+}
+
+/** Workers announce, and ask how a channel is heard; what is counted by who has no connection is told. */
+async function withoutConnections(scene: Scene): Promise<void> {
+  const ann = scene.connect("news");
+  await scene.quiesce();
+  ann.subscribe("sport");
+  await scene.quiesce();
+  await scene.ask("sport", "announce", { lines: "sport!a\nsport!b\n", count: 2, key: "k" });
+  await scene.ask("sport", "announce", { lines: "sport!c\n", count: 1, expected: 1 });
+  await scene.ask("sport", "describe", { channel: "sport" });
+  scene.disconnect(ann);
+  await scene.quiesce();
 }
 
 /** Objects are told which child to ask instead, and ask it. */

@@ -42,7 +42,8 @@ test("figures of objects are added up, and each channel counts once", () => {
     { epoch: 2, figures: figures(4, ["all", "sport"]) },
   ];
   const sum = sumOfFigures(figures(1, ["all"]), answers, 1);
-  expect(sum).toEqual({ ...figures(7, ["all", "news", "sport"]), unreachable: 8 });
+  const others = { unreachable: 8, deepest: 0, kept: 0 };
+  expect(sum).toEqual({ ...figures(7, ["all", "news", "sport"]), ...others });
 });
 
 test("what may have been handed over counts while the record of that link is there", () => {

@@ -23,6 +23,7 @@ export function stillWorld(
   const call: World["call"] = (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {});
   return {
     name,
+    log: () => {},
     store: storeOf(rows),
     call,
     open: (object) => ({ call: (kind, ask) => call(object, kind, ask) }),

@@ -34,6 +34,7 @@ function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => und
       return carryOut(step);
     },
     tell: (_: unknown, line: string) => void said.push(line.trim()),
+    refuse: (_: unknown, { message }: CommandError) => void said.push(`debug!error ${message}`),
     close: (_: unknown, code: number) => {
       said.push(`closed ${code}`);
       connection.closed = true;
@@ -101,8 +102,8 @@ test("nothing is carried out before the connection has begun, nor once it is clo
 
 test("what is no command, or cannot be carried out, is told, and the next line is not concerned", async () => {
   const { receive, done } = inboxOf((step) => {
-    if (step.kind === "subscribe") throw new CommandError("not today");
-    return step.kind === "unsubscribe" ? Promise.reject(new CommandError("nor later")) : undefined;
+    if (step.kind === "subscribe") throw new CommandError("not today", "limit");
+    return step.kind === "unsubscribe" ? Promise.reject(new CommandError("nor later", "limit")) : undefined;
   });
   void receive(`nonsense\n${"x".repeat(301)}\nsubscribe a\nunsubscribe a\nping`);
   void receive(new Uint8Array([0x70, 0xff, 0x0a, 0x70]).buffer);
@@ -180,6 +181,7 @@ test("when too much waits of all connections together, the one of which most wai
   const carrier = {
     carryOut: () => pending().promise,
     tell: () => {},
+    refuse: () => {},
     close: (connection: unknown) => void closed.push(connection),
   };
   const inbox = new Inbox(carrier, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);

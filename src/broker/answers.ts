@@ -1,0 +1,169 @@
+/** What an object does for each call that comes to it; `links/messages.ts` says what they mean. */
+
+import type { Downstream } from "../links/downstream.ts";
+import { BatchNumbers } from "../links/forwarding.ts";
+import type {
+  Announced,
+  Announcement,
+  Answering,
+  Batch,
+  BatchAnswer,
+  Claim,
+  Delivery,
+  DeliveryAnswer,
+  Described,
+  Description,
+  Figures,
+  Filling,
+  Kept,
+  LinkAnswer,
+  LinkRequest,
+  Missing,
+  ServiceFigures,
+  Totals,
+  UnlinkRequest,
+} from "../links/messages.ts";
+import { channelOf } from "../links/names.ts";
+import type { World } from "../links/world.ts";
+import type { Activity } from "./activity.ts";
+import type { ClientLimit } from "./client-limit.ts";
+import type { Flush } from "./flush.ts";
+import type { Reporter } from "./reporter.ts";
+import type { Room } from "./room.ts";
+import type { Router } from "./router.ts";
+import type { Tree } from "./tree.ts";
+
+interface AnswerParts {
+  world: World;
+  activity: Activity;
+  downstream: Downstream;
+  router: Router;
+  room: Room;
+  reporter: Reporter;
+  flush: Flush;
+  /** Undefined where the number of connections is not limited. */
+  limit: ClientLimit | undefined;
+  tree: Tree;
+  /** Sends what has been gathered for sockets, if that is much. */
+  sendIfMuch: () => void;
+}
+
+export class Answers implements Answering {
+  readonly #world: World;
+  readonly #activity: Activity;
+  readonly #downstream: Downstream;
+  readonly #router: Router;
+  readonly #room: Room;
+  readonly #reporter: Reporter;
+  readonly #flush: Flush;
+  readonly #limit: ClientLimit | undefined;
+  readonly #sendIfMuch: () => void;
+  readonly #tree: Tree;
+  readonly #batches = new BatchNumbers();
+
+  constructor(parts: AnswerParts) {
+    this.#world = parts.world;
+    this.#activity = parts.activity;
+    this.#downstream = parts.downstream;
+    this.#router = parts.router;
+    this.#room = parts.room;
+    this.#reporter = parts.reporter;
+    this.#flush = parts.flush;
+    this.#limit = parts.limit;
+    this.#tree = parts.tree;
+    this.#sendIfMuch = parts.sendIfMuch;
+  }
+
+  async link(request: LinkRequest): Promise<LinkAnswer> {
+    this.#activity.note();
+    const { from, region = "", still, vouched } = request;
+    if (!this.#router.isVouchedFor(vouched)) {
+      const channel = channelOf(this.#world.name);
+      this.#router.doubtOwn();
+      while (!this.#router.isLive(channel)) await this.#router.join(channel);
+    }
+    if (this.#room.isChild(from)) {
+      if (!still) this.#room.add(from, region);
+    } else if (!still && this.#downstream.epochOf(from) === undefined && this.#room.isFull("links")) {
+      const instead = this.#room.childForLink();
+      return { instead, vouched: this.#downstream.vouchFor(instead) };
+    }
+    const answer = this.#downstream.link(request);
+    this.#room.tellParent("links");
+    return answer;
+  }
+
+  unlink(request: UnlinkRequest): undefined {
+    this.#activity.note();
+    this.#downstream.unlink(request);
+  }
+
+  /** Answers when what was delivered has been sent on, so that meanwhile more gathers for the next call. */
+  async deliver(delivery: Delivery): Promise<DeliveryAnswer> {
+    this.#activity.note();
+    const answer = this.#router.deliver(delivery);
+    this.#sendIfMuch();
+    await this.#flush.done;
+    return answer;
+  }
+
+  async forward(batch: Batch): Promise<BatchAnswer> {
+    const newer = this.#batches.newerThan(batch);
+    if (newer !== undefined) return { newer };
+    this.#activity.note();
+    const { key, lines } = batch;
+    const last = key === undefined ? this.#router.take(batch) : this.#router.takeOnce(key, lines);
+    return this.#whenStored({ last });
+  }
+
+  async announce(announcement: Announcement): Promise<Announced> {
+    this.#activity.note();
+    return this.#whenStored(this.#router.announceHere(announcement));
+  }
+
+  /** Whoever is told of a position can count on it: the answer goes out when it is stored. */
+  async #whenStored<T>(answer: T): Promise<T> {
+    this.#sendIfMuch();
+    if (this.#downstream.keepsHistory) await this.#flush.done;
+    return answer;
+  }
+
+  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
+  recover(missing: Missing): Kept {
+    return this.#downstream.recover(missing);
+  }
+
+  fill(filling: Filling): undefined {
+    this.#room.note(filling);
+  }
+
+  claim(claim: Claim): number {
+    this.#activity.note();
+    return this.#limit?.claim(claim) ?? claim.wanted;
+  }
+
+  recount(): undefined {
+    this.#activity.note();
+    this.#limit?.recount();
+  }
+
+  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
+  figures(): Promise<Figures> {
+    return this.#reporter.figures();
+  }
+
+  serviceFigures(): Promise<ServiceFigures> {
+    this.#activity.note();
+    return this.#reporter.serviceFigures();
+  }
+
+  tally(totals: Totals): undefined {
+    this.#activity.note();
+    this.#reporter.tally(totals);
+  }
+
+  /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
+  describe({ channel }: Described): Promise<Description> {
+    return this.#tree.describe(channel);
+  }
+}

@@ -1,0 +1,44 @@
+/** Announcing from a Worker, for whoever asked it to: at the root of the channel, without a connection. */
+import { announceFault } from "../broker/faults.ts";
+import type { Limits } from "../broker/limits.ts";
+import { wasNotMade } from "../links/world.ts";
+import { parseMessages } from "../protocol/bodies.ts";
+import { noHistory } from "../protocol/refusals.ts";
+import { wayTo } from "./calls.ts";
+import { Denial, retryAfter } from "./denial.ts";
+import type { Env } from "./env.ts";
+import { POSITION } from "./responses.ts";
+
+/** How many hops deep a call is that a Worker makes. */
+const HOP = 2;
+
+export interface AnnounceOptions {
+  /** Under which the messages are announced once, however often that is asked for while history lasts. */
+  key?: string | undefined;
+  /** Which position the newest message has to have. */
+  expected?: number | undefined;
+}
+
+/**
+ * Announces messages next to each other, all or none.
+ * @returns the position of the last one; undefined where no history is kept
+ * @throws Denial if that was not done, or nobody knows
+ */
+export async function announce(
+  env: Env,
+  channel: string,
+  messages: string[],
+  { key, expected }: AnnounceOptions,
+  limits: Limits,
+): Promise<number | undefined> {
+  const parsed = parseMessages(channel, messages, key, limits);
+  if ("why" in parsed) throw new Denial(400, parsed.why);
+  const asked = wayTo(env, channel).call("announce", { ...parsed, key, expected }, HOP);
+  const answer = await asked.catch((error: unknown) => {
+    throw new Denial(503, announceFault(error), wasNotMade(error) || key !== undefined ? retryAfter(1) : {});
+  });
+  if ("none" in answer) throw new Denial(400, noHistory(channel));
+  if ("last" in answer) return answer.last;
+  const why = `cannot announce: the newest position of ${channel} is ${answer.newest}`;
+  throw new Denial(412, why, { [POSITION]: String(answer.newest) });
+}

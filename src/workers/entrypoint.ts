@@ -1,0 +1,28 @@
+/** What other Workers of the same account may call, by a service binding with `entrypoint = "Fanout"`. */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { announce } from "./announce.ts";
+import type { Env } from "./env.ts";
+import { info } from "./operations.ts";
+import { readSettings } from "./settings.ts";
+
+export class Fanout extends WorkerEntrypoint<Env> {
+  /**
+   * Announces a message, or several next to each other, all or none. No token is needed: who is bound to this may.
+   * @param options `key`: announces only if nothing has been under this key on the channel while history lasts
+   * @returns the position of the last one, when it has its place and is stored; null where no history is kept
+   * @throws Error with a sentence, as for a command: it says whether messages may have been announced
+   */
+  async announce(
+    channel: string,
+    messages: string | string[],
+    { key }: { key?: string } = {},
+  ): Promise<number | null> {
+    const { limits } = readSettings({ ...this.env });
+    return (await announce(this.env, channel, [messages].flat(), { key }, limits)) ?? null;
+  }
+
+  /** The figures of the service, by the names that `info` gives them; `uptime` in seconds. */
+  async info(): Promise<Record<string, number>> {
+    return info(this.env, readSettings({ ...this.env }).limits.clientLimit);
+  }
+}

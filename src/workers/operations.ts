@@ -1,0 +1,95 @@
+/** What who runs the service asks for: paths that begin with `/-/`. */
+import { mayOperate } from "../auth/grants.ts";
+import { infoOf } from "../figures/info.ts";
+import { formatMetrics } from "../figures/metrics.ts";
+import type { Calls, Description } from "../links/messages.ts";
+import { EVERYONE } from "../protocol/channels.ts";
+import { admit } from "./admission.ts";
+import { wayTo } from "./calls.ts";
+import { channelIn } from "./channel-path.ts";
+import { Denial, retryAfter } from "./denial.ts";
+import type { Env } from "./env.ts";
+import { json, text } from "./responses.ts";
+import type { Settings } from "./settings.ts";
+
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+const CHANNEL = "/-/channels";
+const METHODS = "GET, HEAD, OPTIONS";
+
+/** How many hops deep a call is that a Worker makes. */
+const HOP = 2;
+
+/** Whether a path is the service's own. */
+export function isOperation(path: string): boolean {
+  return path.startsWith("/-/");
+}
+
+/**
+ * Answers a request for one of these paths.
+ * @throws Denial if that cannot be
+ */
+export async function operate(
+  request: Request,
+  env: Env,
+  path: string,
+  settings: Settings,
+): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new Denial(405, "there is nothing here but to GET", { Allow: METHODS });
+  }
+  // It tells nothing, so it needs no token.
+  if (path === "/-/health") return text(200, "ok\n");
+  const page = pageOf(path);
+  if (!mayOperate(await admit(request, settings))) {
+    throw new Denial(403, "your token does not allow this: it lacks the claim 'operate'");
+  }
+  return page(env, settings);
+}
+
+type Page = (env: Env, settings: Settings) => Promise<Response>;
+
+function pageOf(path: string): Page {
+  if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
+  if (path === "/-/metrics") return metrics;
+  if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length), "show"));
+  throw new Denial(404, "there are /-/health, /-/info, /-/metrics and /-/channels/<channel>");
+}
+
+/** The figures of the service. */
+export async function info(env: Env, clientLimit: number): Promise<Record<string, number>> {
+  return infoOf(await ask(env, EVERYONE, "serviceFigures", undefined), clientLimit, Date.now());
+}
+
+async function metrics(env: Env): Promise<Response> {
+  const figures = await ask(env, EVERYONE, "serviceFigures", undefined);
+  return text(200, formatMetrics(figures), { "Content-Type": METRICS_TYPE });
+}
+
+function channelPage(channel: string): Page {
+  return async (env) => json(200, treeOf(channel, await ask(env, channel, "describe", { channel })));
+}
+
+/** A channel's tree, with how many messages each object has yet to get. */
+function treeOf(channel: string, { objects, omitted, unreachable, kept }: Description) {
+  const newest = objects[0]?.position;
+  const told = objects.map(({ object, parent, listeners, position }) => {
+    const lag = newest === undefined || position === undefined ? null : newest - position;
+    return { object, parent: parent ?? null, listeners, lag };
+  });
+  const listeners = objects.reduce((sum, object) => sum + object.listeners, 0);
+  const known = { position: newest ?? null, kept: kept ?? null };
+  return { channel, listeners, ...known, objects: told, omitted, unreachable };
+}
+
+async function ask<Kind extends keyof Calls>(
+  env: Env,
+  object: string,
+  kind: Kind,
+  asked: Calls[Kind]["ask"],
+) {
+  try {
+    return await wayTo(env, object).call(kind, asked, HOP);
+  } catch {
+    throw new Denial(503, "the object that knows does not answer; try again later", retryAfter(5));
+  }
+}

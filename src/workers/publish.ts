@@ -1,0 +1,80 @@
+/** Announcing by HTTP: the body of a POST, a message a line. */
+import type { Limits } from "../broker/limits.ts";
+import { linesOfBody } from "../protocol/bodies.ts";
+import { parsePosition } from "../protocol/positions.ts";
+import { limitAddress } from "./addresses.ts";
+import { announce } from "./announce.ts";
+import { Denial } from "./denial.ts";
+import type { Env } from "./env.ts";
+import { json, POSITION } from "./responses.ts";
+
+/** Bytes of a body: what goes down a link at one time. */
+const MOST_BODY = 1_000_000;
+
+/**
+ * Announces what a request brings.
+ * @throws Denial if it cannot be
+ */
+export async function publish(
+  request: Request,
+  env: Env,
+  channel: string,
+  limits: Limits,
+): Promise<Response> {
+  checkType(request);
+  const key = keyIn(request);
+  const expected = expectedIn(request);
+  const messages = linesOfBody(await bodyOf(request));
+  limitAddress(request, Math.max(1, messages.length), limits.linesPerSecond);
+  const position = await announce(env, channel, messages, { key, expected }, limits);
+  const headers = position === undefined ? {} : { [POSITION]: String(position) };
+  return json(200, { channel, position: position ?? null, count: messages.length }, headers);
+}
+
+/** Whatever a body is called, it is lines of UTF-8; only what certainly is something else is refused. */
+function checkType({ headers }: Request): void {
+  const refuse = (why: string) => {
+    throw new Denial(415, `cannot announce: ${why}`);
+  };
+  const type = headers.get("Content-Type") ?? "";
+  const [, charset = "utf-8"] = /charset="?([^\s;"]+)/i.exec(type) ?? [];
+  if (/^multipart\//i.test(type)) refuse("the body is to be lines of text, not parts of a form");
+  if (!/^(utf-?8|us-ascii)$/i.test(charset)) refuse("the body is to be UTF-8");
+  const encoding = headers.get("Content-Encoding") ?? "identity";
+  if (encoding !== "identity") refuse("the body is not to be compressed");
+}
+
+/** Some put a key in quotes, as https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ has it. */
+function keyIn({ headers }: Request): string | undefined {
+  return headers.get("Idempotency-Key")?.replace(/^"(.*)"$/, "$1");
+}
+
+function expectedIn({ headers }: Request): number | undefined {
+  const word = headers.get("If-Position");
+  const position = word === null ? undefined : parsePosition(word);
+  if (word === null || position !== undefined) return position;
+  throw new Denial(400, "cannot announce: 'If-Position' takes a position, a whole number");
+}
+
+async function bodyOf(request: Request): Promise<string> {
+  const bytes = await bytesOf(request);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Denial(400, "cannot announce: the body was not UTF-8");
+  }
+}
+
+async function bytesOf({ body, headers }: Request): Promise<Uint8Array> {
+  const tooBig = () => new Denial(413, `cannot announce: a body has at most ${MOST_BODY} bytes`);
+  if (Number(headers.get("Content-Length")) > MOST_BODY) throw tooBig();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength;
+    if (size > MOST_BODY) throw tooBig();
+    chunks.push(chunk);
+  }
+  const [only] = chunks;
+  return only && chunks.length === 1 ? only : new Uint8Array(await new Blob(chunks).arrayBuffer());
+}

@@ -1,0 +1,97 @@
+/**
+ * What an object says to one connection, for an answer that a Worker holds: the Worker has the client's end of the
+ * socket, so that the object may sleep. What the reader of the answer does not take waits here.
+ */
+
+/** Characters that may wait for one reader, and for all of this Worker together: an eighth of its 128 MB. */
+const MOST_FOR_ONE = 1_000_000;
+const MOST_WAITING = 8_000_000;
+
+const taps = { open: 0, waiting: 0 };
+
+/** How a connection ended. */
+export interface Ending {
+  code: number;
+  reason: string;
+}
+
+export class Tap {
+  readonly #socket: WebSocket;
+  /** Called when the connection is ended as too much waits. */
+  onSlow = () => {};
+  #waiting = "";
+  #ending: Ending | undefined;
+  #noticed = () => {};
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    taps.open += 1;
+    socket.addEventListener("message", ({ data }) => this.#arrived(String(data)));
+    socket.addEventListener("close", ({ code, reason }) => this.end({ code, reason }));
+    socket.addEventListener("error", () => this.end({ code: 1006, reason: "" }));
+    socket.accept();
+  }
+
+  /** How the connection has ended; undefined while it has not. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  say(commands: string): void {
+    if (commands !== "" && !this.#ending) this.#socket.send(commands);
+  }
+
+  /** Takes all that waits; where nothing does, waits for it, or for so many milliseconds, or for the end. */
+  async take(milliseconds?: number): Promise<string> {
+    if (this.#waiting === "" && !this.#ending) await this.#arrival(milliseconds);
+    const taken = this.#waiting;
+    taps.waiting -= taken.length;
+    this.#waiting = "";
+    return taken;
+  }
+
+  end(ending: Ending = { code: 1000, reason: "" }): void {
+    if (this.#ending) return;
+    this.#ending = ending;
+    taps.open -= 1;
+    try {
+      this.#socket.close(1000);
+    } catch {
+      // It is closed at the other end too.
+    }
+    this.#noticed();
+  }
+
+  /** Nobody will take what waits. */
+  drop(): void {
+    taps.waiting -= this.#waiting.length;
+    this.#waiting = "";
+    this.end();
+  }
+
+  #arrived(lines: string): void {
+    if (this.#ending) return;
+    this.#waiting += lines;
+    taps.waiting += lines.length;
+    if (this.#isTooMuch) {
+      this.drop();
+      this.onSlow();
+    } else this.#noticed();
+  }
+
+  /** Where all together are too much, each may have its part: one can only end itself, as the runtime has it. */
+  get #isTooMuch(): boolean {
+    const most = taps.waiting > MOST_WAITING ? MOST_WAITING / taps.open : MOST_FOR_ONE;
+    return this.#waiting.length > most;
+  }
+
+  #arrival(milliseconds?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = milliseconds === undefined ? undefined : setTimeout(resolve, milliseconds);
+      this.#noticed = () => {
+        if (timer !== undefined) clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
