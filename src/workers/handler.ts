@@ -64,7 +64,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new Denial(405, "GET listens and POST announces; there is nothing else", { Allow: METHODS });
   }
-  const channel = channelIn(path, "subscribe");
+  const channel = channelIn(path, "connect");
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);
@@ -84,11 +84,15 @@ async function announce(request: Request, env: Env, channel: string, settings: S
   return publish(request, env, channel, settings.limits);
 }
 
+/** What an address says only to listen. */
+const LISTENING = ["since", "last", "poll", "channel"];
+
 /** Whether somebody looks at this server, rather than listens: a person, or who asks for no channel. */
 function wantsPage(request: Request, path: string): boolean {
   if (wantsEvents(request)) return false;
   const isPerson = request.headers.get("Accept")?.includes("text/html") === true;
-  return isPerson || (path === "/" && new URL(request.url).search === "");
+  const { searchParams } = new URL(request.url);
+  return isPerson || (path === "/" && !LISTENING.some((name) => searchParams.has(name)));
 }
 
 /** From where on a request's query asks to hear the channel. */

@@ -64,7 +64,7 @@ export async function listen(
 function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
   const { searchParams } = new URL(request.url);
   const channels = [...new Set([channel, ...searchParams.getAll("channel")])];
-  const refuse = (why: string) => new Denial(400, `cannot subscribe: ${why}`);
+  const refuse = (why: string) => new Denial(400, `cannot connect: ${why}`);
   for (const named of channels) {
     const fault = channelFault(named);
     if (fault) throw refuse(fault);
@@ -88,7 +88,7 @@ function resumedIn(request: Request, channels: number): Positions | undefined {
   if (id === "" || !wantsEvents(request)) return undefined;
   const positions = parseId(id, channels);
   if (positions) return positions;
-  throw new Denial(400, "cannot subscribe: 'Last-Event-ID' is not an id of a stream of these channels");
+  throw new Denial(400, "cannot connect: 'Last-Event-ID' is not an id of a stream of these channels");
 }
 
 // --- streams
@@ -237,9 +237,10 @@ function headersOf(request: Request): Record<string, string> {
   const type = wantsEvents(request) ? "text/event-stream" : "text/plain; charset=utf-8";
   return {
     "Content-Type": type,
-    // Nobody on the way is to keep it, to compress it, or to wait for more of it.
+    // Nobody on the way is to keep it, to compress it, or to wait for more of it; `wrangler dev` asks the last one.
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
+    "Content-Encoding": "identity",
     "X-Content-Type-Options": "nosniff",
   };
 }

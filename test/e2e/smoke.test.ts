@@ -138,7 +138,7 @@ describe("what is wrong is said in a line:", () => {
     );
     const elsewhere = await mint({ subscribe: ["news"], announce: ["*"] });
     expect(await run(locked, elsewhere)).toEqual(
-      refused("\\(403\\)\\. The token does not allow this channel\\."),
+      refused("\\(403\\)\\. Cannot subscribe: your token does not allow this channel\\."),
     );
     const silent = await mint({ subscribe: ["*"], announce: ["news"] });
     const line = `^${locked} does not answer as Fanout does: .+ reads: debug!error .+\\n$`;

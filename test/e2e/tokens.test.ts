@@ -83,7 +83,7 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
     const elsewhere = handing("/news", await issue({ subscribe: ["sport"] }));
     expect(await refused(elsewhere)).toEqual({
       status: 403,
-      said: "The token does not allow this channel.\n",
+      said: "Cannot subscribe: your token does not allow this channel.\n",
     });
   });
 });

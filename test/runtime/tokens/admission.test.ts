@@ -99,8 +99,8 @@ describe("a token", () => {
     const headers = bearer(await mint({ subscribe: ["news/*"] }));
     const told = await exports.default.fetch("http://fanout.test/", { headers });
     expect([told.status, await told.text()]).toEqual([200, expect.stringContaining("WebSocket")]);
-    const asked = await exports.default.fetch("http://fanout.test/news/today", { headers });
-    expect([asked.status, await asked.text()]).toEqual([426, expect.stringContaining("WebSocket")]);
+    const asked = await exports.default.fetch("http://fanout.test/news/today", { method: "HEAD", headers });
+    expect(asked.status).toBe(200);
   });
 
   test("is needed on every path", async () => {
@@ -153,7 +153,7 @@ describe("a token", () => {
 
   test("that does not allow the channel in the path does not let in there", async () => {
     const headers = bearer(await mint({ subscribe: ["news/*", "caf\u00e9"], announce: ["*"] }));
-    const refusal = { status: 403, said: "The token does not allow this channel.\n" };
+    const refusal = { status: 403, said: "Cannot subscribe: your token does not allow this channel.\n" };
     for (const path of ["/news", "/sport", "/News/x", "/news%2", "/cafe", "/*", "/%61ll/"]) {
       const expected = path === "/news%2" ? { status: 400 } : refusal;
       expect(await answer(path, headers)).toMatchObject(expected);

@@ -1,0 +1,210 @@
+/** Clients that are not ours, by HTTP: through `wrangler dev`, and at the bare runtime. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { EventSource } from "eventsource";
+import { chromium } from "playwright-core";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { listening } from "./listening.ts";
+import { type Network, startNetwork } from "./network.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { startServer } from "./server.ts";
+import { find } from "./tools.ts";
+
+const curl = find("curl", "apt-get install curl");
+const promtool = find("promtool", "apt-get install prometheus");
+const browser = find("chromium", "apt-get install chromium");
+
+let names = 0;
+const unique = () => `ways-${++names}`;
+
+interface Started {
+  url: string;
+  stop(): Promise<unknown>;
+}
+
+async function startBare(): Promise<Started> {
+  const folder = await temporaryFolder();
+  const runtime = await startRuntime(await bundle(folder), folder);
+  const stop = async () => {
+    await runtime.kill();
+    await removeFolder(folder);
+  };
+  return { url: runtime.url.replace(/^ws/, "http"), stop };
+}
+
+/** Announces by POST, and gives what is answered. */
+async function post(url: string, body: string): Promise<{ position: number; count: number }> {
+  const response = await fetch(url, { method: "POST", body });
+  const said = await response.text();
+  expect([response.status, said]).toEqual([200, expect.stringMatching(/"position":\d+/)]);
+  return JSON.parse(said);
+}
+
+/** A program that is ended with the test. */
+function run(command: string | undefined, ...args: string[]) {
+  if (command === undefined) throw new Error("it is not here");
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+async function output(command: string | undefined, ...args: string[]): Promise<string> {
+  const child = run(command, ...args);
+  child.stdin.end();
+  return text(child.stdout);
+}
+
+describe.each([
+  ["through wrangler dev", () => startServer()],
+  ["at the bare runtime", startBare],
+])("%s", (_, start) => {
+  let url: string;
+
+  beforeAll(async () => {
+    const started = await start();
+    url = started.url;
+    return async () => {
+      await started.stop();
+    };
+  });
+
+  /** How many connections the service has. */
+  const connections = async () => {
+    const info = await (await fetch(`${url}/-/info`)).text();
+    return Number(/"current connections":(\d+)/.exec(info)?.[1]);
+  };
+
+  test.skipIf(!curl)("curl announces, listens, and its leaving is noticed", async () => {
+    const news = unique();
+    const said = await output(curl, "-s", "-d", "hello", `${url}/${news}`);
+    expect(JSON.parse(said)).toEqual({ channel: news, position: expect.any(Number), count: 1 });
+    const before = await connections();
+    const listener = run(curl, "-sN", `${url}/${news}?last=5`);
+    const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
+    const next = async () => (await lines.next()).value;
+    expect([await next(), await next(), await next()]).toEqual([
+      "debug!connected...",
+      expect.stringContaining(`debug!position ${news} `),
+      `${news}!hello`,
+    ]);
+    await post(`${url}/${news}`, "a\nb");
+    expect([await next(), await next()]).toEqual([`${news}!a`, `${news}!b`]);
+    expect(await connections()).toBe(before + 1);
+    listener.kill("SIGKILL");
+    // Its end of the connection is closed, which is no end of the other one: that shows by writing to it.
+    const later = async () => {
+      await post(`${url}/${news}`, "c");
+      return connections();
+    };
+    await expect.poll(later, { timeout: 60_000 }).toBe(before);
+  });
+
+  test("a stream of fetch brings what comes together in one piece", async () => {
+    const news = unique();
+    const leaving = new AbortController();
+    onTestFinished(() => leaving.abort());
+    const { body } = await fetch(`${url}/${news}`, { signal: leaving.signal });
+    const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await reader?.read())?.value).toBe("debug!connected...\n");
+    const lines = Array.from({ length: 16 }, (_, i) => `line ${i}`);
+    await post(`${url}/${news}`, lines.join("\n"));
+    expect((await reader?.read())?.value).toBe(lines.map((line) => `${news}!${line}\n`).join(""));
+  });
+
+  test("EventSource misses and repeats nothing, however often its connection breaks off", async () => {
+    const network = await startNetwork(() => url);
+    onTestFinished(() => network.stop());
+    const [news, art] = [unique(), unique()];
+    const source = new EventSource(`${network.url}/${news}?channel=${art}`);
+    onTestFinished(() => source.close());
+    const read: string[] = [];
+    const said: string[] = [];
+    for (const channel of [news, art]) {
+      source.addEventListener(channel, ({ data }) => read.push(`${channel} ${data}`));
+    }
+    source.addEventListener("debug", ({ data }) => said.push(data));
+    await expect.poll(() => said, { timeout: 30_000 }).toContainEqual(expect.stringMatching(/^position all/));
+    await announceAmidFaults(url, [news, art], network);
+    const all = [news, art].flatMap((channel) => numbers(30).map((n) => `${channel} ${n}`));
+    await expect.poll(() => read.length, { timeout: 60_000 }).toBe(all.length);
+    for (const channel of [news, art]) {
+      expect(read.filter((line) => line.startsWith(`${channel} `))).toEqual(
+        all.filter((line) => line.startsWith(`${channel} `)),
+      );
+    }
+    expect(said.filter((what) => /^(gap|error|resumed gap)/.test(what))).toEqual([]);
+    expect(said).toContain("resumed complete");
+  });
+
+  test.skipIf(!browser)("a browser's own EventSource does so too, from another origin", async () => {
+    const network = await startNetwork(() => url);
+    onTestFinished(() => network.stop());
+    const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+    onTestFinished(() => launched.close());
+    const page = await launched.newPage();
+    const news = unique();
+    const pages = createServer((_, response) => response.end("<!doctype html>"));
+    onTestFinished(() => void pages.close());
+    await page.goto(await listening(pages));
+    await page.evaluate(`
+      window.read = []; window.said = [];
+      const source = new EventSource(${JSON.stringify(`${network.url}/${news}`)});
+      source.addEventListener(${JSON.stringify(news)}, ({ data }) => window.read.push(data));
+      source.addEventListener("debug", ({ data }) => window.said.push(data));`);
+    await page.waitForFunction("window.said.some((what) => what.startsWith('position all'))");
+    await announceAmidFaults(url, [news], network);
+    await page.waitForFunction("window.read.length >= 30", undefined, { timeout: 60_000 });
+    expect(await page.evaluate("window.read")).toEqual(numbers(30).map(String));
+    expect(await page.evaluate("window.said")).toContain("resumed complete");
+  });
+
+  test("a poll ends when all is there", async () => {
+    const news = unique();
+    const { position } = await post(`${url}/${news}`, "a");
+    await post(`${url}/${news}`, "b\nc");
+    const response = await fetch(`${url}/${news}?poll&since=${position}`);
+    expect(await response.text()).toBe(`${news}!b\n${news}!c\n`);
+  });
+
+  // The proxy of `wrangler dev` notices it only when it writes to it.
+  test.runIf(start === startBare)("a client whose connection breaks off is noticed at once", async () => {
+    const news = unique();
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    onTestFinished(() => void socket.destroy());
+    socket.write(`GET /${news} HTTP/1.1\r\nHost: fanout.test\r\n\r\n`);
+    await once(socket, "data");
+    const before = await connections();
+    socket.resetAndDestroy();
+    await expect.poll(connections, { timeout: 15_000 }).toBe(before - 1);
+  });
+
+  test.skipIf(!promtool)("promtool accepts the metrics", async () => {
+    const metrics = await (await fetch(`${url}/-/metrics`)).text();
+    expect(metrics).toMatch(/^fanout_announcements_total \d+$/m);
+    const checking = run(promtool, "check", "metrics");
+    checking.stdin.end(metrics);
+    const said = await text(checking.stdout);
+    if (checking.exitCode === null) await once(checking, "exit");
+    expect([checking.exitCode, said]).toEqual([0, ""]);
+  });
+});
+
+function numbers(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i + 1);
+}
+
+/** Announces thirty numbers on each channel, and breaks connections off in between. */
+async function announceAmidFaults(url: string, channels: string[], network: Network): Promise<void> {
+  for (const n of numbers(30)) {
+    for (const channel of channels) await post(`${url}/${channel}`, String(n));
+    if (n % 7 === 0) {
+      network.cut();
+      await expect.poll(() => network.connections, { timeout: 30_000 }).toBeGreaterThan(0);
+    }
+  }
+}

@@ -1,0 +1,203 @@
+/** Listening by HTTP: lines and events, and coming back. */
+import { exports } from "cloudflare:workers";
+import { expect, onTestFinished, test } from "vitest";
+import { Client } from "../client.ts";
+import { evictAll, settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+/** A stream that is being read. */
+class Reader {
+  readonly response: Response;
+  readonly #leave: AbortController;
+  readonly #reader: ReadableStreamDefaultReader<string> | undefined;
+  #rest = "";
+
+  private constructor(response: Response, leave: AbortController) {
+    this.response = response;
+    this.#leave = leave;
+    this.#reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  static async open(path: string, headers: Record<string, string> = {}): Promise<Reader> {
+    const leave = new AbortController();
+    onTestFinished(() => leave.abort());
+    const response = await exports.default.fetch(`http://fanout.test${path}`, {
+      headers,
+      signal: leave.signal,
+    });
+    return new Reader(response, leave);
+  }
+
+  /** Up to the next `end`, without it; undefined at the end of the stream. */
+  async upTo(end: string): Promise<string | undefined> {
+    while (!this.#rest.includes(end)) {
+      const { done, value } = (await this.#reader?.read()) ?? { done: true };
+      if (done) return undefined;
+      this.#rest += value;
+    }
+    const [next = "", ...others] = this.#rest.split(end);
+    this.#rest = others.join(end);
+    return next;
+  }
+
+  /** The next event but for those of the server's own: what it is, its data, and its id. */
+  async event(
+    isWanted = (event: string) => event !== "debug",
+  ): Promise<{ event: string; data: string; id: string }> {
+    for (;;) {
+      const block = await this.upTo("\n\n");
+      if (block === undefined) throw new Error("the stream has ended");
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1] ?? "";
+      const event = field("event");
+      if (event !== "" && isWanted(event)) return { event, data: field("data"), id: field("id") };
+    }
+  }
+
+  /** The next event of the server's own that says something. */
+  async said(what: RegExp): Promise<string> {
+    for (;;) {
+      const { data } = await this.event((event) => event === "debug");
+      if (what.test(data)) return data;
+    }
+  }
+
+  leave(): void {
+    this.#leave.abort();
+  }
+}
+
+const EVENTS = { Accept: "text/event-stream" };
+
+test("lines are what a WebSocket would bring", async () => {
+  const news = unique("news");
+  const [talker, reader] = [await Client.connect(), await Reader.open(`/${news}`)];
+  expect(await reader.upTo("\n")).toBe("debug!connected...");
+  talker.send(`announce ${news} a\nannounce ${news} b`);
+  expect([await reader.upTo("\n"), await reader.upTo("\n")]).toEqual([`${news}!a`, `${news}!b`]);
+  // The Worker holds the stream: the object sleeps meanwhile.
+  await evictAll();
+  talker.send(`announce ${news} c`);
+  expect(await reader.upTo("\n")).toBe(`${news}!c`);
+  expect(reader.response.headers.get("Content-Type")).toBe("text/plain; charset=utf-8");
+});
+
+test("a poll brings what was missed, ends, and tells the position", async () => {
+  const news = unique("news");
+  const talker = await Client.connect();
+  const start = await exports.default.fetch(`http://fanout.test/${news}?poll`);
+  const position = Number(start.headers.get("Fanout-Position"));
+  expect(await start.text()).toBe("");
+  talker.send(`announce ${news} a\nannounce ${news} b`);
+  await talker.ping();
+  const next = await exports.default.fetch(`http://fanout.test/${news}?poll&since=${position}`);
+  expect([await next.text(), next.headers.get("Fanout-Position")]).toEqual([
+    `${news}!a\n${news}!b\n`,
+    String(position + 2),
+  ]);
+  const old = await exports.default.fetch(`http://fanout.test/${news}?poll&since=1`);
+  expect((await old.text()).split("\n")[0]).toBe(`debug!gap ${news} 1 ${position}`);
+});
+
+test("events bring back exactly what was missed on every channel, though all objects have slept", async () => {
+  const [news, art] = [unique("news"), unique("art")];
+  const talker = await Client.connect();
+  const path = `/${news}?channel=${art}`;
+  const reader = await Reader.open(path, EVENTS);
+  await reader.said(/^position all/);
+  const say = async (...lines: string[]) => {
+    talker.send(lines.join("\n"));
+    await talker.ping();
+  };
+  await say(`announce ${news} 1`, `announce ${art} 2`, "announce all 3");
+  const events = [await reader.event(), await reader.event(), await reader.event()];
+  expect(events.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
+    [`${art} 2`, `${news} 1`, "all 3"].sort(),
+  );
+  // As a page does that has read only the first of them.
+  reader.leave();
+  await say(`announce ${news} 4`, `announce ${art} 5`);
+  await evictAll();
+  const back = await Reader.open(path, { ...EVENTS, "Last-Event-ID": events[0]?.id ?? "" });
+  const missed = [];
+  for (let i = 0; i < 4; i++) missed.push(await back.event());
+  const before = events.slice(1).map(({ event, data }) => `${event} ${data}`);
+  expect(missed.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
+    [...before, `${news} 4`, `${art} 5`].sort(),
+  );
+  expect(await back.said(/^resumed/)).toBe("resumed complete");
+  await say(`announce ${news} 6`);
+  expect(await back.event()).toMatchObject({ event: news, data: "6" });
+});
+
+test("what cannot be had is an event too", async () => {
+  const news = unique("news");
+  const reader = await Reader.open(`/${news}`, { ...EVENTS, "Last-Event-ID": "5.-" });
+  expect(await reader.said(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
+  expect(await reader.said(/^resumed/)).toBe("resumed gap");
+});
+
+test("a message with a carriage return stays one event, and adds no field", async () => {
+  const news = unique("news");
+  const [talker, reader] = [await Client.connect(), await Reader.open(`/${news}`, EVENTS)];
+  await reader.said(/^position all/);
+  talker.send(`announce ${news} a\rid: 7\revent: x`);
+  expect(await reader.upTo("event: news")).not.toContain("id: 7");
+  expect(await reader.upTo("\n\n")).toMatch(/\ndata: a\ndata: id: 7\ndata: event: x$/);
+});
+
+test("a client that leaves is noticed, and what it heard is over", async () => {
+  const news = unique("news");
+  const reader = await Reader.open(`/${news}`);
+  await reader.upTo("\n");
+  const talker = await Client.connect();
+  const listeners = async () => {
+    const response = await exports.default.fetch(`http://fanout.test/-/channels/${news}`);
+    return /"listeners":(\d+)/.exec(await response.text())?.[1];
+  };
+  expect(await listeners()).toBe("1");
+  reader.leave();
+  await expect.poll(listeners).toBe("0");
+  await talker.ping();
+});
+
+test.each([
+  [
+    "two numbers for three channels",
+    "/news?channel=art",
+    { "Last-Event-ID": "1.2" },
+    "'Last-Event-ID' is not an id of a stream of these channels",
+  ],
+  [
+    "what is no id",
+    "/news",
+    { "Last-Event-ID": "x" },
+    "'Last-Event-ID' is not an id of a stream of these channels",
+  ],
+  [
+    "a channel that is none",
+    "/news?channel=a!b",
+    {},
+    "a channel name has no '!', space or control character",
+  ],
+  [
+    "a position in two channels",
+    "/news?channel=art&since=1",
+    {},
+    "'since' is a position of one channel, and there are several",
+  ],
+])("%s is refused", async (_, path, headers, why) => {
+  const response = await exports.default.fetch(`http://fanout.test${path}`, {
+    headers: { ...EVENTS, ...headers },
+  });
+  expect([response.status, await response.text()]).toEqual([400, `Cannot connect: ${why}.\n`]);
+});
+
+test("HEAD tells the same headers, and opens nothing", async () => {
+  const response = await exports.default.fetch("http://fanout.test/news", {
+    method: "HEAD",
+    headers: EVENTS,
+  });
+  expect([response.status, response.headers.get("Content-Type")]).toEqual([200, "text/event-stream"]);
+  expect(response.headers.get("Cache-Control")).toBe("no-store, no-transform");
+});

@@ -1,0 +1,152 @@
+/** Announcing by HTTP: what becomes of a body, and each way in which it is refused. */
+import { exports } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { Client } from "../client.ts";
+import { crash, evictAll, settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+/** What a POST is answered. */
+async function post(channel: string, body: BodyInit | null, headers: Record<string, string> = {}) {
+  const request = { method: "POST", body, headers };
+  const response = await exports.default.fetch(`http://fanout.test/${encodeURIComponent(channel)}`, request);
+  return { status: response.status, said: await response.text(), headers: response.headers };
+}
+
+/** The position that a POST got. */
+async function placed(channel: string, body: string, headers: Record<string, string> = {}): Promise<number> {
+  const { status, said } = await post(channel, body, headers);
+  expect([status, said]).toEqual([200, expect.stringContaining(`"channel":"${channel}"`)]);
+  return Number(/"position":(\d+)/.exec(said)?.[1]);
+}
+
+describe("a body", () => {
+  test.each([
+    ["of one line", "hello", ["hello"]],
+    ["with an end of the line", "hello\n", ["hello"]],
+    ["of several lines", "a\nb !c\n d", ["a", "b !c", " d"]],
+    ["with ends as on Windows", "a\r\nb\r\n", ["a", "b"]],
+    ["that looks like commands", "ping\nannounce x y", ["ping", "announce x y"]],
+  ])("%s is as many messages, next to each other", async (_, body, messages) => {
+    const news = unique("news");
+    const reader = await Client.connect(news);
+    const first = await placed(news, "before");
+    const { said } = await post(news, body);
+    const position = first + messages.length;
+    expect(said).toBe(`${JSON.stringify({ channel: news, position, count: messages.length })}\n`);
+    const lines = [`${news}!before`, ...messages.map((message) => `${news}!${message}`)];
+    expect(await reader.ping()).toEqual(lines);
+  });
+
+  test("reaches those who listen at other objects, and is counted once", async () => {
+    const news = unique("news");
+    const reader = await Client.connect(`${news}-home`);
+    reader.send(`subscribe ${news} since now`);
+    const position = Number((await reader.line()).split(" ")[2]);
+    expect(await placed(news, "1\n2")).toBe(position + 2);
+    await evictAll();
+    expect(await placed(news, "3")).toBe(position + 3);
+    expect([await reader.line(), await reader.line(), await reader.line()]).toEqual(
+      ["1", "2", "3"].map((message) => `${news}!${message}`),
+    );
+  });
+
+  test.each<[what: string, status: number, body: BodyInit, headers: Record<string, string>, why: string]>([
+    ["nothing", 400, "", {}, "Cannot announce: a message is missing after the channel."],
+    ["an empty line", 400, "a\n\nb", {}, "Cannot announce: line 2 is empty, and a message is not."],
+    ["only an end of a line", 400, "\r\n", {}, "Cannot announce: line 1 is empty, and a message is not."],
+    ["what is not UTF-8", 400, Uint8Array.of(0xff), {}, "Cannot announce: the body was not UTF-8."],
+    ["a long line", 400, `a\n${"x".repeat(65_537)}`, {}, "Cannot announce: a line has at most 65536 bytes."],
+    ["10,001 lines", 400, "a\n".repeat(10_001), {}, "Cannot announce: at most 10000 messages go together."],
+    ["a megabyte", 413, "x".repeat(1_000_001), {}, "Cannot announce: a body has at most 1000000 bytes."],
+    [
+      "a form",
+      415,
+      new FormData(),
+      {},
+      "Cannot announce: the body is to be lines of text, not parts of a form.",
+    ],
+    [
+      "UTF-16",
+      415,
+      "a",
+      { "Content-Type": "text/plain; charset=utf-16" },
+      "Cannot announce: the body is to be UTF-8.",
+    ],
+    ["gzip", 415, "a", { "Content-Encoding": "gzip" }, "Cannot announce: the body is not to be compressed."],
+    [
+      "a bad key",
+      400,
+      "a",
+      { "Idempotency-Key": "a b" },
+      "Cannot announce once: a key has no space or control character.",
+    ],
+    [
+      "no position",
+      400,
+      "a",
+      { "If-Position": "x" },
+      "Cannot announce: 'If-Position' takes a position, a whole number.",
+    ],
+  ])(
+    "of %s is refused with %i and a sentence, and nothing is announced",
+    async (_, status, body, headers, why) => {
+      const news = unique("news");
+      const reader = await Client.connect(news);
+      const refused = await post(news, body, headers);
+      expect([refused.status, refused.said]).toEqual([status, `${why}\n`]);
+      expect(await reader.ping()).toEqual([]);
+    },
+  );
+});
+
+test("announced again under the same key, also after a crash, it is announced once", async () => {
+  const news = unique("news");
+  const reader = await Client.connect(`${news}-home`);
+  reader.send(`subscribe ${news}`);
+  await reader.ping();
+  const first = await placed(news, "a\nb", { "Idempotency-Key": '"k"' });
+  await crash(news);
+  // The first call after a crash may fail; then it may be repeated.
+  let again = await post(news, "a\nb", { "Idempotency-Key": "k" });
+  while (again.status === 503) again = await post(news, "a\nb", { "Idempotency-Key": "k" });
+  expect(again.said).toBe(`${JSON.stringify({ channel: news, position: first, count: 2 })}\n`);
+  expect(await placed(news, "c")).toBe(first + 1);
+  expect(await reader.ping()).toEqual([`${news}!a`, `${news}!b`, `${news}!c`]);
+  // And a connection knows the key too, once its object has noticed the crash.
+  let answers: string[] = [];
+  while (!answers.includes(`debug!once k ${first}`)) {
+    reader.send(`once k ${news} a`);
+    answers = await reader.ping();
+    for (const line of answers) expect(line).toMatch(/^debug!(once|error an announcement may be lost)/);
+  }
+});
+
+test("announced only after the position that is expected, two that expect the same do not both go on", async () => {
+  const news = unique("news");
+  const first = await placed(news, "a");
+  const both = await Promise.all(
+    ["b", "c"].map((body) => post(news, body, { "If-Position": String(first) })),
+  );
+  expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
+  const refused = both.find(({ status }) => status === 412);
+  expect(refused?.headers.get("Fanout-Position")).toBe(String(first + 1));
+  expect(refused?.said).toBe(`Cannot announce: the newest position of ${news} is ${first + 1}.\n`);
+});
+
+test("pages of other origins may read the answers, and ask before they send what is not simple", async () => {
+  const { headers } = await post(unique("news"), "a", { Origin: "https://example.com" });
+  expect(headers.get("Access-Control-Allow-Origin")).toBe("*");
+  const preflight = await exports.default.fetch("http://fanout.test/news", {
+    method: "OPTIONS",
+    headers: { Origin: "https://example.com", "Access-Control-Request-Method": "POST" },
+  });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get("Access-Control-Allow-Methods")).toBe("GET, HEAD, POST, OPTIONS");
+  expect(preflight.headers.get("Access-Control-Allow-Headers")).toContain("Idempotency-Key");
+});
+
+test("other methods are told which there are", async () => {
+  const response = await exports.default.fetch("http://fanout.test/news", { method: "PUT", body: "a" });
+  expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
+});

@@ -1,0 +1,61 @@
+/** Tokens by HTTP, and what only who runs the service may see. */
+import { exports } from "cloudflare:workers";
+import { expect, test } from "vitest";
+import { bearer, EVERYTHING, mint, seconds } from "../mint.ts";
+import { settleQuickly, unique } from "../service.ts";
+
+settleQuickly();
+
+async function ask(path: string, init: RequestInit = {}): Promise<{ status: number; said: string }> {
+  const response = await exports.default.fetch(`http://fanout.test${path}`, init);
+  return { status: response.status, said: await response.text() };
+}
+
+test("who may not announce, or not listen, is told in the words that a command would be answered with", async () => {
+  const headers = bearer(await mint({ subscribe: ["a"], announce: ["b"] }));
+  expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual({
+    status: 403,
+    said: "Cannot announce: your token does not allow this channel.\n",
+  });
+  for (const path of ["/b", "/a?channel=b", "/b?poll"]) {
+    expect(await ask(path, { headers })).toEqual({
+      status: 403,
+      said: "Cannot subscribe: your token does not allow this channel.\n",
+    });
+  }
+  expect(await ask("/b", { method: "POST", body: "x", headers })).toMatchObject({ status: 200 });
+  expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401 });
+});
+
+test("an EventSource whose access has ended is told that this was all; one that never had any, why", async () => {
+  const old = bearer(await mint({ ...EVERYTHING, exp: seconds() - 60 }));
+  const events = { Accept: "text/event-stream" };
+  expect(await ask("/a", { headers: { ...events, ...old, "Last-Event-ID": "1.1" } })).toEqual({
+    status: 204,
+    said: "",
+  });
+  expect(await ask("/a", { headers: { ...events, ...old } })).toMatchObject({ status: 401 });
+});
+
+test("a stream ends with its token, and says so", async () => {
+  const token = bearer(await mint({ ...EVERYTHING, exp: seconds() - 4 }));
+  const { status, said } = await ask(`/${unique("news")}`, { headers: token });
+  expect(status).toBe(200);
+  expect(said.trim().split("\n").at(-1)).toBe(
+    "debug!error your token has expired; connect again with a new one",
+  );
+});
+
+test("what who runs the service sees needs a claim, but for its health", async () => {
+  expect(await ask("/-/health")).toEqual({ status: 200, said: "ok\n" });
+  const everything = bearer(await mint(EVERYTHING));
+  const operator = bearer(await mint({ operate: true }));
+  for (const path of ["/-/info", "/-/metrics", "/-/channels/news"]) {
+    expect(await ask(path)).toMatchObject({ status: 401 });
+    expect(await ask(path, { headers: everything })).toEqual({
+      status: 403,
+      said: "Your token does not allow this: it lacks the claim 'operate'.\n",
+    });
+    expect(await ask(path, { headers: operator })).toMatchObject({ status: 200 });
+  }
+});
