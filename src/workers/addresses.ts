@@ -2,12 +2,15 @@
  * How much comes from one network address by requests, as far as this Worker can know: there are many of it, and each
  * counts for itself. (A connection's commands its object counts.)
  */
+import { Journal } from "../broker/journal.ts";
 import { tooManyLines } from "../protocol/refusals.ts";
 import { type Bucket, newBucket, take } from "../sockets/rate.ts";
 import { Denial, retryAfter } from "./denial.ts";
 
 /** Most addresses that a Worker remembers. */
 const MOST_REMEMBERED = 10_000;
+
+const journal = new Journal({ log: (event) => console.warn(JSON.stringify(event)), now: Date.now });
 
 const buckets = new Map<string, Bucket>();
 
@@ -22,6 +25,7 @@ export function limitAddress(request: Request, lines: number, linesPerSecond: nu
   if (!buckets.has(address) && buckets.size >= MOST_REMEMBERED) buckets.clear();
   buckets.set(address, bucket);
   if (take(bucket, lines, linesPerSecond, Date.now()) === lines) return;
+  journal.note("refused.rate");
   throw new Denial(429, `${tooManyLines(linesPerSecond)}; this request was ignored`, retryAfter(1));
 }
 

@@ -35,15 +35,21 @@ const KEEPER = '"$@" & exec >&- 2>&-; read -r _; trap "" TERM; kill 0; wait; rm 
 /**
  * Starts `wrangler dev` with an empty storage of its own. Several can run at the same time.
  * @param settings overrides of the variables in wrangler.toml
+ * @param configurations of other Workers, from the project's folder on, of which the first is the one that is served
  */
-export async function startServer(settings: Record<string, string> = {}): Promise<Server> {
+export async function startServer(
+  settings: Record<string, string> = {},
+  configurations: string[] = [],
+): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), "fanout-e2e-"));
   const command = [join(BIN, "node"), join(BIN, "wrangler"), "dev"];
   const options = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0", "--persist-to", folder];
   // In place of the .dev.vars of who runs the tests.
   const secrets = ["--env-file", "/dev/null"];
   const variables = Object.entries(settings).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-  const keeper = spawn("sh", ["-c", KEEPER, "sh", ...command, ...options, ...secrets, ...variables], {
+  const workers = configurations.flatMap((configuration) => ["-c", configuration]);
+  const words = [...command, ...workers, ...options, ...secrets, ...variables];
+  const keeper = spawn("sh", ["-c", KEEPER, "sh", ...words], {
     cwd: ROOT,
     detached: true,
     env: {

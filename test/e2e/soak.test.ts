@@ -6,11 +6,14 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
+import { HttpSoaker } from "./http-soaker.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { Record, Soaker } from "./soaker.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
-const CLIENTS = 100;
+const CLIENTS = 90;
+/** Those that have no WebSocket. */
+const HTTP_CLIENTS = 10;
 const CHANNELS = ["all", "a", "b", "c", "d"];
 /** Channels that each client is on. */
 const EACH = 3;
@@ -34,9 +37,16 @@ test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
     return new Soaker(`client${i}`, channels, record, () => service.url);
   });
   const living = clients.map((client) => client.run());
+  const others = await Promise.all(
+    Array.from({ length: HTTP_CLIENTS }, (_, i) => {
+      const channels = Array.from({ length: EACH }, (_, n) => CHANNELS[(i + n) % CHANNELS.length] ?? "");
+      return HttpSoaker.start(`other${i}`, channels, record, () => service.url.replace(/^ws/, "http"));
+    }),
+  );
+  const all = [...clients, ...others];
   let isOver = false;
   let isSilent = false;
-  const talking = clients.map(async (client) => {
+  const talking = all.map(async (client) => {
     while (!isOver) {
       await client.announce(any(CHANNELS));
       do await sleep(Math.random() * 500);
@@ -53,7 +63,7 @@ test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
     faults += 1;
     if (Math.random() < POWER_FAILS) await service.restart();
     else if (Math.random() < 0.3) await service.abort(any(CRASHING));
-    else any(clients).cut();
+    else any(all).cut();
   }
   isOver = true;
   await Promise.all(talking);
@@ -61,8 +71,8 @@ test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
   const [speaker] = clients;
   const newest = new Map<string, string>();
   for (const channel of CHANNELS) newest.set(channel, (await speaker?.announce(channel)) ?? "");
-  await Promise.all(clients.map((client) => client.reach(newest)));
-  for (const client of clients) client.stop();
+  await Promise.all(all.map((client) => client.reach(newest)));
+  for (const client of all) await client.stop();
   await Promise.all(living);
   const { announced, read, resumed, gaps, endings } = record;
   console.log({ faults, announced, read, resumed, gaps: gaps.length, endings });

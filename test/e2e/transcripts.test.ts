@@ -1,6 +1,7 @@
-import { beforeAll, describe, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
 import { plays } from "../plays/transcripts.ts";
+import { eventsOf, isForHttp } from "./http-wire.ts";
 import { type Server, startServer } from "./server.ts";
 import { wiresTo } from "./wire.ts";
 
@@ -13,4 +14,10 @@ beforeAll(async () => {
 
 describe("through wrangler dev", { timeout: PLAY_TIMEOUT }, () => {
   for (const play of plays) test(play.title, () => perform(play, wiresTo(server.url)));
+});
+
+describe("by events and POST, through wrangler dev", { timeout: PLAY_TIMEOUT }, () => {
+  const some = plays.filter(isForHttp);
+  test("there are some for that", () => expect(some.length).toBeGreaterThan(5));
+  for (const play of some) test(play.title, () => perform(play, eventsOf(server.url)));
 });
