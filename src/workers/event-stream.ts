@@ -69,7 +69,7 @@ export class EventStream {
     const refused = this.#refused;
     this.#refused = [];
     this.#asked.push(...refused);
-    return refused.map(ask).join("");
+    return refused.length === 0 ? "" : `${refused.map(ask).join("")}ping\n`;
   }
 
   /** The events of some lines. */
@@ -92,11 +92,21 @@ export class EventStream {
     const at = line.indexOf("!");
     const channel = line.slice(0, Math.max(0, at));
     if (channel === DEBUG) return this.#readDebug(line, line.slice(at + 1));
-    if (at < 0) return this.#isResumed ? this.say(`resumed ${this.#isComplete ? "complete" : "gap"}`) : "";
+    if (at < 0) return this.#isHere();
     const place = this.#places.get(channel);
     if (!place?.isLive) return "";
     if (place.position !== undefined) place.position += 1;
     return this.#event(channel, line.slice(at + 1));
+  }
+
+  /** Everything that was asked for has been answered, but by a version that knows no positions. */
+  #isHere(): string {
+    for (const place of this.#asked.splice(0)) {
+      place.isLive = true;
+      this.#isComplete = false;
+    }
+    if (!this.#isResumed || this.#refused.length > 0) return "";
+    return this.say(`resumed ${this.#isComplete ? "complete" : "gap"}`);
   }
 
   #readDebug(line: string, said: string): string {

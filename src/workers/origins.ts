@@ -33,9 +33,10 @@ export function preflight(methods: string): Response {
 /** Lets pages of the request's origin read an answer, if they may come in. */
 export function shareWithOrigin(request: Request, response: Response, settings: Settings): Response {
   const origin = request.headers.get("Origin");
+  if (response.webSocket) return response;
   const { headers } = response;
   if (settings.allowedOrigins) headers.append("Vary", "Origin");
-  if (origin === null || response.webSocket) return response;
+  if (origin === null) return response;
   if (!settings.allowedOrigins) headers.set("Access-Control-Allow-Origin", "*");
   else if (settings.allowedOrigins.includes(origin)) headers.set("Access-Control-Allow-Origin", origin);
   headers.set("Access-Control-Expose-Headers", EXPOSED_HEADERS);

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { temporaryFolder } from "../e2e/runtime.ts";
 import { Crowds, contest } from "./contest.ts";
 import { draw } from "./draw.ts";
+import { reportHttp } from "./http.ts";
 import { report } from "./returns.ts";
 import { each, listeners, type Row, rowsFor } from "./rows.ts";
 import { type Servers, startServers, versions } from "./servers.ts";
@@ -40,7 +41,10 @@ if (!servers.nats) console.log("nats-server is not installed: left out.");
 await ceiling(servers);
 console.log(HEADER);
 for (const row of selected(rowsFor(servers, values.quick))) await measure(row);
-if (positionals.length === 0 && !values.picture) await returns();
+if (positionals.length === 0 && !values.picture) {
+  await withoutWebSocket();
+  await returns();
+}
 if (values.picture) {
   writeFileSync(PICTURE, await draw(servers, crowds, pace, progress));
   console.log(`\nDrawn: ${PICTURE}`);
@@ -64,6 +68,14 @@ async function returns(): Promise<void> {
     ? { listeners: 500, objects: 5, channels: 100 }
     : { listeners: 4_000, objects: 10, channels: 1_000 };
   for await (const line of report(size)) console.log(line);
+}
+
+/** How fast it is by HTTP, in words. */
+async function withoutWebSocket(): Promise<void> {
+  crowds.close();
+  progress("by HTTP");
+  console.log();
+  for await (const line of reportHttp(values.quick ? 500 : 2_000)) console.log(line);
 }
 
 async function measure(row: Row): Promise<void> {

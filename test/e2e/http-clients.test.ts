@@ -183,6 +183,29 @@ describe.each([
     await expect.poll(connections, { timeout: 15_000 }).toBe(before - 1);
   });
 
+  test.runIf(start === startBare)("who stops reading a stream is cut off, and nobody else is", async () => {
+    const news = unique();
+    const { hostname, port } = new URL(url);
+    const before = await connections();
+    const stalled = connect(Number(port), hostname);
+    onTestFinished(() => void stalled.destroy());
+    stalled.write(`GET /${news} HTTP/1.1\r\nHost: fanout.test\r\nAccept: text/event-stream\r\n\r\n`);
+    await once(stalled, "readable");
+    const leaving = new AbortController();
+    onTestFinished(() => leaving.abort());
+    const { body } = await fetch(`${url}/${news}`, { signal: leaving.signal });
+    const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+    const message = "x".repeat(60_000);
+    let read = (await reader?.read())?.value?.length ?? 0;
+    let sent = "debug!connected...\n".length;
+    while ((await connections()) === before + 2) {
+      await post(`${url}/${news}`, Array(15).fill(message).join("\n"));
+      sent += 15 * `${news}!${message}\n`.length;
+      while (read < sent) read += (await reader?.read())?.value?.length ?? 0;
+    }
+    expect([read, await connections()]).toEqual([sent, before + 1]);
+  });
+
   test.skipIf(!promtool)("promtool accepts the metrics", async () => {
     const metrics = await (await fetch(`${url}/-/metrics`)).text();
     expect(metrics).toMatch(/^fanout_announcements_total \d+$/m);

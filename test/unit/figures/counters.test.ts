@@ -97,3 +97,34 @@ test("the root of `all` adds what is handed over to what is there", () => {
   expect(new Service(storeOf(rows), 900).figures(linked)).toMatchObject(expected);
   expect(new Service(storeOf(rows), 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
 });
+
+test("what only who runs the service wants to know is kept where that costs no row", () => {
+  const { rows, counters: nobody } = counters();
+  nobody.note("calls.deliver", 3);
+  nobody.settle();
+  expect(rows.size).toBe(0);
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const { counters: first } = counters(new Map(), socket);
+  first.note("calls.deliver", 3);
+  first.settle();
+  expect(counters(new Map(), socket).counters.figures(1).totals.others).toEqual({ "calls.deliver": 3 });
+});
+
+test("what no link will hand over is told if it is worth a call, and then counted no more", () => {
+  const { counters: root } = counters();
+  root.note("calls.deliver", 19);
+  root.note("rows", 100);
+  expect(root.takeUnowned()).toBeUndefined();
+  root.note("calls.link");
+  expect(root.takeUnowned()).toEqual({
+    ...noTotals(),
+    others: { "calls.deliver": 19, "calls.link": 1, rows: 100 },
+  });
+  expect(root.takeUnowned()).toBeUndefined();
+  root.count("announcements");
+  expect(root.takeUnowned()).toEqual({ ...noTotals(), announcements: 1 });
+  // Under a link it is handed over with that.
+  root.begin(7);
+  root.count("announcements");
+  expect(root.takeUnowned()).toBeUndefined();
+});

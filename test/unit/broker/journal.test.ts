@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { Journal } from "../../../src/broker/journal.ts";
+
+test("what is looked for is logged each ten seconds at most, with how often it has happened; the rest never is", () => {
+  const logged: unknown[] = [];
+  let now = 0;
+  const journal = new Journal({ log: (event) => void logged.push(event), now: () => now });
+  for (let i = 0; i < 5; i++) journal.note("closes.slow");
+  journal.note("failures.deliver");
+  for (const name of ["closes.client", "refused.invalid", "calls.deliver", "rows"] as const)
+    journal.note(name);
+  expect(logged.splice(0)).toEqual([
+    { event: "closes.slow", times: 1 },
+    { event: "failures.deliver", times: 1 },
+  ]);
+  now = 10_000;
+  journal.note("closes.slow");
+  expect(logged).toEqual([{ event: "closes.slow", times: 5 }]);
+});
