@@ -19,7 +19,7 @@ export class Reporter {
   readonly #counters: Counters;
   readonly #clientLimit: number;
   readonly #peers: Pick<Peers, "deepest">;
-  readonly #polling: Polling;
+  readonly #polling: Polling<ServiceFigures>;
   /** At the root of `all`. */
   readonly #service: Service | undefined;
 
@@ -38,7 +38,8 @@ export class Reporter {
     this.#counters = counters;
     this.#clientLimit = clientLimit;
     if (world.name === EVERYONE) this.#service = new Service(world.store, world.now());
-    this.#polling = new Polling(() => this.#poll(), world.now);
+    const objectsOf = ({ objects, unreachable }: ServiceFigures) => objects + unreachable;
+    this.#polling = new Polling(() => this.#poll(), objectsOf, world.now);
   }
 
   /** The lines that answer `info`. */
@@ -51,7 +52,7 @@ export class Reporter {
 
   /** Of the whole service; only the root of `all` can tell. */
   serviceFigures(): Promise<ServiceFigures> {
-    return this.#polling.figures();
+    return this.#polling.answer();
   }
 
   async #poll(): Promise<ServiceFigures> {

@@ -1,7 +1,8 @@
 /** How a channel is heard: by which objects, and how far each of them is, for who runs the service. */
+import { Polling } from "../figures/polling.ts";
 import type { Downstream } from "../links/downstream.ts";
 import type { Description, ObjectOfTree } from "../links/messages.ts";
-import { channelOf, parentOf } from "../links/names.ts";
+import { channelOf } from "../links/names.ts";
 import type { World } from "../links/world.ts";
 import type { Connections } from "../sockets/connections.ts";
 import type { Router } from "./router.ts";
@@ -14,39 +15,41 @@ export class Tree {
   readonly #connections: Connections;
   readonly #downstream: Downstream;
   readonly #router: Router;
-  /** What is being asked, so that those who ask meanwhile share the answer. */
-  readonly #asking = new Map<string, Promise<Description>>();
+  readonly #polling: Polling<Description>;
 
   constructor(world: World, connections: Connections, downstream: Downstream, router: Router) {
     this.#world = world;
     this.#connections = connections;
     this.#downstream = downstream;
     this.#router = router;
+    const objectsOf = ({ objects, omitted }: Description) => objects.length + omitted;
+    this.#polling = new Polling(() => this.#describeOwn(), objectsOf, world.now);
   }
 
   /** This object's part of a channel's tree. */
-  describe(channel: string): Promise<Description> {
-    const known = this.#asking.get(channel);
-    if (known) return known;
-    const asking = this.#describe(channel).finally(() => this.#asking.delete(channel));
-    this.#asking.set(channel, asking);
-    return asking;
+  async describe(channel: string): Promise<Description> {
+    if (channel === channelOf(this.#world.name)) return this.#polling.answer();
+    const position = this.#router.positionOf(channel);
+    return { objects: [this.#self(channel, position)], omitted: 0, unreachable: 0 };
   }
 
-  async #describe(channel: string): Promise<Description> {
-    const { name } = this.#world;
-    const isOwn = channelOf(name) === channel;
-    const own: ObjectOfTree = { object: name, listeners: this.#connections.subscribers(channel) };
-    own.position = isOwn ? this.#downstream.log.position : this.#router.positionOf(channel);
-    const kept = parentOf(name) === undefined && isOwn ? this.#downstream.history?.kept : undefined;
-    const below = isOwn ? await this.#below(channel) : [];
-    const objects = [own, ...below.flatMap((part) => part?.objects ?? [])];
+  #self(channel: string, position: number | undefined): ObjectOfTree {
+    return { object: this.#world.name, listeners: this.#connections.subscribers(channel), position };
+  }
+
+  /** With all those that hear this object's own channel through it. */
+  async #describeOwn(): Promise<Description> {
+    const channel = channelOf(this.#world.name);
+    const { log, history } = this.#downstream;
+    const self = this.#self(channel, log.position);
+    const below = await this.#below(channel);
+    const objects = [self, ...below.flatMap((part) => part?.objects ?? [])];
     const omitted = below.reduce((sum, part) => sum + (part?.omitted ?? 0), 0);
     return {
       objects: objects.slice(0, MOST_TOLD),
       omitted: omitted + Math.max(0, objects.length - MOST_TOLD),
       unreachable: below.reduce((sum, part) => sum + (part?.unreachable ?? 1), 0),
-      kept,
+      kept: history?.kept,
     };
   }
 

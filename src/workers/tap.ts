@@ -3,9 +3,9 @@
  * socket, so that the object may sleep. What the reader of the answer does not take waits here.
  */
 
-/** Characters that may wait for one reader, and for all of this Worker together: an eighth of its 128 MB. */
+/** Characters that may wait for one reader, and for all of this Worker together: a quarter of its 128 MB. */
 const MOST_FOR_ONE = 1_000_000;
-const MOST_WAITING = 8_000_000;
+const MOST_WAITING = 32_000_000;
 
 const taps = { open: 0, waiting: 0 };
 
@@ -22,6 +22,8 @@ export class Tap {
   #waiting = "";
   #ending: Ending | undefined;
   #noticed = () => {};
+  #hasTimer = false;
+  #wakeAt = 0;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -43,11 +45,29 @@ export class Tap {
 
   /** Takes all that waits; where nothing does, waits for it, or for so many milliseconds, or for the end. */
   async take(milliseconds?: number): Promise<string> {
-    if (this.#waiting === "" && !this.#ending) await this.#arrival(milliseconds);
+    if (this.#waiting === "" && !this.#ending) {
+      if (milliseconds !== undefined) this.#setTimer(milliseconds);
+      await new Promise<void>((resolve) => {
+        this.#noticed = resolve;
+      });
+    }
     const taken = this.#waiting;
     taps.waiting -= taken.length;
     this.#waiting = "";
     return taken;
+  }
+
+  /** One timer goes on through many waits, as to set one costs more than a message does. */
+  #setTimer(milliseconds: number): void {
+    this.#wakeAt = Date.now() + milliseconds;
+    if (this.#hasTimer) return;
+    this.#hasTimer = true;
+    setTimeout(() => {
+      this.#hasTimer = false;
+      const left = this.#wakeAt - Date.now();
+      if (left <= 0) this.#noticed();
+      else this.#setTimer(left);
+    }, milliseconds);
   }
 
   end(ending: Ending = { code: 1000, reason: "" }): void {
@@ -83,15 +103,5 @@ export class Tap {
   get #isTooMuch(): boolean {
     const most = taps.waiting > MOST_WAITING ? MOST_WAITING / taps.open : MOST_FOR_ONE;
     return this.#waiting.length > most;
-  }
-
-  #arrival(milliseconds?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = milliseconds === undefined ? undefined : setTimeout(resolve, milliseconds);
-      this.#noticed = () => {
-        if (timer !== undefined) clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

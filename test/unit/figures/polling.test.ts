@@ -21,7 +21,7 @@ function pollingOf(objects: number) {
     },
     totals: noTotals(),
   });
-  const polling = new Polling(
+  const polling = new Polling<ServiceFigures>(
     () =>
       new Promise((resolve, reject) => {
         const number = asked.length + 1;
@@ -30,10 +30,11 @@ function pollingOf(objects: number) {
           fail: () => reject(new Error("nobody answers")),
         });
       }),
+    ({ objects }) => objects,
     () => clock.now,
   );
   /** The number of the question whose answer one gets who wants to know now. */
-  const ask = async () => (await polling.figures()).since;
+  const ask = async () => (await polling.answer()).since;
   return { asked, ask, clock };
 }
 
