@@ -162,6 +162,26 @@ describe.each([
     expect(await page.evaluate("window.said")).toContain("resumed complete");
   });
 
+  test("what a network holds back for a while comes when it does not any more, once", async () => {
+    const network = await startNetwork(() => url);
+    onTestFinished(() => network.stop());
+    const news = unique();
+    const source = new EventSource(`${network.url}/${news}`);
+    onTestFinished(() => source.close());
+    const read: string[] = [];
+    const said: string[] = [];
+    source.addEventListener(news, ({ data }) => read.push(data));
+    source.addEventListener("debug", ({ data }) => said.push(data));
+    await expect.poll(() => said, { timeout: 30_000 }).toContainEqual(expect.stringMatching(/^position all/));
+    network.hold(true);
+    await post(`${url}/${news}`, numbers(20).join("\n"));
+    await post(`${url}/${news}`, "21");
+    expect(read).toEqual([]);
+    network.hold(false);
+    await expect.poll(() => read.length, { timeout: 30_000 }).toBe(21);
+    expect(read).toEqual(numbers(21).map(String));
+  });
+
   test("a poll ends when all is there", async () => {
     const news = unique();
     const { position } = await post(`${url}/${news}`, "a");
