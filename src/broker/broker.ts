@@ -296,7 +296,6 @@ export class Broker {
   }
 
   #settle(): void {
-    this.#reporter.settle();
     if (!this.#router.hearsEveryone) this.#alarm.watch();
     if (!this.#downstream.settle()) {
       this.#downstream.flush();
@@ -304,6 +303,8 @@ export class Broker {
     }
     this.#downstream.release(this.#connections.size > 0);
     this.#downstream.history?.settle();
+    // By now it is known what has been written.
+    this.#reporter.settle();
     this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());

@@ -2,7 +2,7 @@
  * What one object counts of the doings of its own sockets. When its link to `all` ends, it hands its
  * totals over to the root of `all`.
  */
-import type { Figures, Handover, Totals } from "../links/messages.ts";
+import type { Figures, Handover, Tally, Totals } from "../links/messages.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Accounts } from "../links/upstream.ts";
 import type { Keeper, Store, World } from "../links/world.ts";
@@ -52,6 +52,8 @@ export class Counters implements Accounts {
   /** Whether storage does not have all of it: of what `info` tells, and of the rest. */
   #changed = false;
   #noted = false;
+  /** Of the rest only this is told: what may be forgotten would make figures fall. */
+  #kept: Tally | undefined;
 
   /** @param onNote told of each name that is noted */
   constructor(
@@ -68,12 +70,13 @@ export class Counters implements Accounts {
     const nothing = { revision: 0, period: undefined, totals: noTotals(), peak: 0, handover: undefined };
     this.#changed = kept !== undefined && kept.revision > (row?.revision ?? 0);
     this.#counted = (this.#changed ? kept : row) ?? nothing;
+    this.#noteKept();
   }
 
   /** The figures as they are to be told, with `connections` sockets held now. */
   figures(connections: number): Pick<Figures, "totals" | "handover" | "peak"> {
     const { totals, handover, peak } = this.#counted;
-    return { totals: { ...totals }, handover, peak: Math.max(peak, connections) };
+    return { totals: { ...totals, others: this.#kept }, handover, peak: Math.max(peak, connections) };
   }
 
   count(counter: Exclude<keyof Totals, "others">, n = 1): void {
@@ -101,6 +104,7 @@ export class Counters implements Accounts {
     if (period !== undefined || !isMuch) return undefined;
     this.#counted.totals = noTotals();
     this.#noted = false;
+    this.#kept = undefined;
     if (this.#store.get(COUNTED) === undefined) this.#changed = false;
     else this.#write();
     return totals;
@@ -169,7 +173,13 @@ export class Counters implements Accounts {
     this.save();
     if (!this.#changed && !this.#noted) return;
     this.#counted.revision += 1;
-    if (!this.#keeper.keep(this.#counted) && this.#changed) this.#write();
+    if (this.#keeper.keep(this.#counted)) this.#noteKept();
+    else if (this.#changed) this.#write();
+  }
+
+  #noteKept(): void {
+    const { others } = this.#counted.totals;
+    this.#kept = others && { ...others };
   }
 
   /** Storage holds nothing while there is nothing to remember. */
@@ -181,6 +191,7 @@ export class Counters implements Accounts {
     const isEmpty = period === undefined && !handover && isNothing(totals);
     if (isEmpty) this.#store.delete(COUNTED);
     else this.#store.put(COUNTED, this.#counted);
+    this.#noteKept();
   }
 }
 

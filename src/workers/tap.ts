@@ -3,8 +3,11 @@
  * socket, so that the object may sleep. What the reader of the answer does not take waits here.
  */
 
-/** Characters that may wait for one reader, and for all of this Worker together: a quarter of its 128 MB. */
-const MOST_FOR_ONE = 1_000_000;
+/**
+ * Characters that may wait for one reader: what an object sends at once of what was missed, and a little. And for all of
+ * this Worker together: a quarter of its 128 MB.
+ */
+const MOST_FOR_ONE = 5_000_000;
 const MOST_WAITING = 32_000_000;
 
 const taps = { open: 0, waiting: 0 };

@@ -83,13 +83,12 @@ describe("a request is refused", () => {
     ["without a key", request("/a", handshake("Sec-WebSocket-Key"))],
     ["without a version", request("/a", handshake("Sec-WebSocket-Version"))],
     ["of version 8", request("/a", handshake("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"))],
-    ["to upgrade to one of two", request("/a", handshake("Upgrade", "Upgrade: websocket, h2c"))],
-    ["to upgrade to something else", request("/a", handshake("Upgrade", "Upgrade: h2c"))],
     ["with a NUL in a header", request("/a", [...HANDSHAKE, "X: a\0b"])],
     ["with a folded header", request("/a", [...HANDSHAKE, "X: a\r\n b"])],
     ["with two lengths", request("/a", [...HANDSHAKE, "Content-Length: 1", "Content-Length: 2"])],
     ["of a method that cannot upgrade", request("/a", HANDSHAKE, "POST")],
-    ...["POST", "PUT", "OPTIONS", "PATCH", "DELETE"].map(withBody),
+    ...["PUT", "PATCH", "DELETE"].map((method) => withBody(method)),
+    ["of POST with what is not UTF-8", withBody("POST", "\xff")[1]],
     ["of no protocol", Buffer.from("\xff\xfe\x00\r\n\r\n", "latin1")],
     ["of TLS", Buffer.concat([Buffer.from("16030100c8010000c40303", "hex"), Buffer.alloc(200)])],
   ])("%s", async (_, bytes) => {
@@ -102,6 +101,35 @@ describe("a request is refused", () => {
     client.send(request("/debug"));
     const next = await client.answer().catch(() => undefined);
     expect([undefined, 400]).toContain(next?.status);
+  });
+});
+
+describe("a request is answered", () => {
+  test.each<[string, number, Buffer]>([
+    ["of POST with a body", 200, withBody("POST")[1]],
+    [
+      "of POST in chunks",
+      200,
+      Buffer.concat([
+        request("/a", ["Transfer-Encoding: chunked"], "POST"),
+        Buffer.from("2\r\nab\r\n0\r\n\r\n"),
+      ]),
+    ],
+    ["of OPTIONS with a body", 204, withBody("OPTIONS")[1]],
+    [
+      "of HEAD, to upgrade to one of two",
+      200,
+      request("/a", handshake("Upgrade", "Upgrade: websocket, h2c"), "HEAD"),
+    ],
+    [
+      "of HEAD, to upgrade to something else",
+      200,
+      request("/a", handshake("Upgrade", "Upgrade: h2c"), "HEAD"),
+    ],
+  ])("%s", async (_, expected, bytes) => {
+    const client = await RawClient.connect(server);
+    client.send(bytes);
+    expect((await client.answer()).status).toBe(expected);
   });
 });
 
@@ -139,7 +167,7 @@ describe("nobody notices a connection that", () => {
   });
 });
 
-function withBody(method: string): [string, Buffer] {
-  const body = Buffer.from("hello");
-  return [`of ${method} with a body`, Buffer.concat([request("/a", ["Content-Length: 5"], method), body])];
+function withBody(method: string, body = "hello"): [string, Buffer] {
+  const head = request("/a", [`Content-Length: ${body.length}`], method);
+  return [`of ${method} with a body`, Buffer.concat([head, Buffer.from(body, "latin1")])];
 }

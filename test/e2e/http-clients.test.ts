@@ -190,8 +190,9 @@ describe.each([
     expect(await response.text()).toBe(`${news}!b\n${news}!c\n`);
   });
 
-  // The proxy of `wrangler dev` notices it only when it writes to it.
-  test.runIf(start === startBare)("a client whose connection breaks off is noticed at once", async () => {
+  // The proxy of `wrangler dev` notices a client's end only when it writes to it, and reads for those who do not.
+  const testBare = start === startBare ? test : () => {};
+  testBare("a client whose connection breaks off is noticed at once", async () => {
     const news = unique();
     const { hostname, port } = new URL(url);
     const socket = connect(Number(port), hostname);
@@ -203,7 +204,7 @@ describe.each([
     await expect.poll(connections, { timeout: 15_000 }).toBe(before - 1);
   });
 
-  test.runIf(start === startBare)("who stops reading a stream is cut off, and nobody else is", async () => {
+  testBare("who stops reading a stream is cut off, and nobody else is", async () => {
     const news = unique();
     const { hostname, port } = new URL(url);
     const before = await connections();

@@ -189,7 +189,7 @@ test("CONTRIBUTING.md tells of each reason for which the server closes a connect
   const sources = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
     /\.ts$/.test(path),
   );
-  const closing = /\.close\(\w+, (?:TRY_AGAIN|POLICY|TOO_BIG), /g;
+  const closing = /\.close\(\s*\w+,\s*(?:TRY_AGAIN|POLICY|TOO_BIG),/g;
   const closings: string[] = [];
   for (const path of sources) {
     for (const _ of (await fileOf(`src/${path}`)).matchAll(closing)) closings.push(path);
@@ -197,7 +197,7 @@ test("CONTRIBUTING.md tells of each reason for which the server closes a connect
   const rows = [...(await fileOf("CONTRIBUTING.md")).matchAll(/^\| 10\d\d (.+?) \| `(.+?)` \|/gm)];
   expect(rows.map(([, , path]) => path).sort()).toEqual(closings.sort());
   for (const [, reason = "", path] of rows) {
-    const source = await fileOf(`src/${path}`);
+    const source = (await fileOf(`src/${path}`)) + (await fileOf("src/protocol/refusals.ts"));
     for (const words of reason.split("…")) expect(source).toContain(words);
   }
 });

