@@ -16,6 +16,11 @@ export function tooManyLines(perSecond: number): string {
   return `more than ${perSecond} lines a second`;
 }
 
+/** Whether what was refused may be granted when it is asked for again, a little later. */
+export function isTemporary(why: string): boolean {
+  return /try again|may be lost|lines a second|in a second/.test(why);
+}
+
 /** A refusal as a sentence of its own, for who reads more than one line of a protocol. */
 export function sentenceOf(why: string): string {
   return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;

@@ -140,6 +140,7 @@ async function configure(file: string, folder: string, options: RuntimeOptions):
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .fanout),
+    (name = "internet", network = (allow = ["public", "private"])),
     (name = "storage", disk = (path = ${JSON.stringify(join(folder, "storage"))}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],

@@ -1,0 +1,78 @@
+/** What is announced and not answered yet: it goes out again, under the same key, until it is. */
+import { isTemporary } from "../protocol/refusals.ts";
+import { backoff } from "./backoff.ts";
+import { Refused, type Session } from "./session.ts";
+
+/** Messages that may wait; who announces more has to wait. */
+const MOST_WAITING = 1_000;
+
+interface Waiting {
+  channel: string;
+  text: string;
+  key: string;
+  resolve(position: number | undefined): void;
+  reject(error: Error): void;
+}
+
+export class Outbox {
+  readonly #waiting = new Set<Waiting>();
+  #session: Session | undefined;
+  #left: (() => void)[] = [];
+
+  /** Ends when there is room for one more; undefined if there is. */
+  room(): Promise<void> | undefined {
+    return this.#waiting.size < MOST_WAITING ? undefined : this.#until(MOST_WAITING);
+  }
+
+  /** Ends when everything has been answered. */
+  emptied(): Promise<void> {
+    return this.#until(1);
+  }
+
+  /** Ends when fewer than so many wait. */
+  async #until(fewer: number): Promise<void> {
+    while (this.#waiting.size >= fewer) await new Promise<void>((resolve) => this.#left.push(resolve));
+  }
+
+  /** Announces a message, now or when there is a session; see `Session.announce`. */
+  announce(channel: string, text: string, key: string): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { channel, text, key, resolve, reject };
+      this.#waiting.add(waiting);
+      if (this.#session) this.#send(waiting, this.#session);
+    });
+  }
+
+  /** There is another session, or none. */
+  use(session: Session | undefined): void {
+    this.#session = session;
+    if (session) for (const waiting of this.#waiting) this.#send(waiting, session);
+  }
+
+  /** Nothing more will be sent. */
+  fail(error: Error): void {
+    for (const waiting of this.#waiting) this.#settle(waiting, () => waiting.reject(error));
+  }
+
+  #send(waiting: Waiting, session: Session): void {
+    const { channel, text, key } = waiting;
+    session.announce(channel, text, key).then(
+      (position) => this.#settle(waiting, () => waiting.resolve(position)),
+      (error: unknown) => {
+        if (error instanceof Refused && !isTemporary(error.message)) {
+          this.#settle(waiting, () => waiting.reject(error));
+        } else if (this.#session === session) {
+          setTimeout(() => {
+            if (this.#session === session && this.#waiting.has(waiting)) this.#send(waiting, session);
+          }, backoff(1));
+        }
+      },
+    );
+  }
+
+  #settle(waiting: Waiting, settle: () => void): void {
+    if (!this.#waiting.delete(waiting)) return;
+    settle();
+    for (const left of this.#left.splice(0)) left();
+  }
+}

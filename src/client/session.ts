@@ -1,0 +1,72 @@
+/** One stay at a server, by whichever way: a WebSocket (`socket.ts`), or requests (`requests.ts`). */
+
+/** Where a client wants to hear a channel from: after a position, or from now on. */
+export type Since = number | undefined;
+
+/** How a session has ended. */
+export interface Ending {
+  /** Of the WebSocket, or what would be that; 0 if there never was one. */
+  code: number;
+  reason: string;
+  /** Whether to try again would be pointless. */
+  isFinal: boolean;
+  /** How long the server would have one wait, in milliseconds. */
+  retryAfter?: number | undefined;
+}
+
+/** What a session tells. */
+export interface Hearer {
+  /** It can be used. */
+  opened(): void;
+  /** A channel is heard from here on: after a position, which is undefined where no history is kept. */
+  located(channel: string, position: number | undefined): void;
+  message(channel: string, text: string): void;
+  gap(channel: string, from: number, to: number): void;
+  /** A channel cannot be heard. */
+  refused(channel: string, why: string): void;
+  /** It is over, and tells nothing more. */
+  ended(ending: Ending): void;
+}
+
+export interface Session {
+  subscribe(channel: string, since: Since): void;
+  unsubscribe(channel: string): void;
+  /**
+   * Announces a message once, however often that is tried with the same key.
+   * @returns its position; undefined where no history is kept
+   * @throws Refused, or anything if the session ends before
+   */
+  announce(channel: string, text: string, key: string): Promise<number | undefined>;
+  /** Ends when all that was asked for before has been answered. */
+  ping(): Promise<void>;
+  /** The figures of the server. */
+  info(): Promise<Map<string, string>>;
+  /** Puts a new token in the place of the one that it began with. */
+  renew(token: string): void;
+  /** Finds out, in a few seconds, whether the server is still there; ends if it is not. */
+  check(): void;
+  close(): void;
+}
+
+/** What the server does not do; the message is its own. */
+export class Refused extends Error {}
+
+/** Where a server is, and with what one comes. */
+export interface Address {
+  /** `ws:`, `wss:`, `http:` or `https:`, and what is before the channel. */
+  url: string;
+  token: string | undefined;
+}
+
+/** The URL of a channel; `scheme` is "ws" or "http", to which an "s" is added where the server has one. */
+export function urlOf(
+  { url }: Address,
+  scheme: string,
+  channel: string,
+  query: Record<string, string>,
+): string {
+  const address = new URL(url);
+  const base = `${scheme}${/^(wss|https):/.test(url) ? "s" : ""}://${address.host}${address.pathname.replace(/\/$/, "")}`;
+  const search = new URLSearchParams(query).toString();
+  return `${base}/${encodeURIComponent(channel)}${search && `?${search}`}`;
+}

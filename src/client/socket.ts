@@ -1,0 +1,163 @@
+/** A session over a WebSocket. */
+import { EVERYONE } from "../protocol/channels.ts";
+import { POLICY } from "../protocol/close-codes.ts";
+import { type Command, formatCommand } from "../protocol/commands.ts";
+import { isTemporary, noHistory } from "../protocol/refusals.ts";
+import { parseReply, type Reply } from "../protocol/replies.ts";
+import { type Address, type Hearer, Refused, type Session, type Since, urlOf } from "./session.ts";
+
+/** How often it is made sure that the server is still there, and how long its answer may take, in milliseconds. */
+const CHECK_EACH = 25_000;
+const CHECK_WITHIN = 8_000;
+
+/** The server carries out commands one after another, so their answers come in order: what each waits for. */
+interface Asked {
+  kind: Reply["kind"];
+  answered(reply: Reply): void;
+  failed(error: Error): void;
+}
+
+const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
+
+export class SocketSession implements Session {
+  readonly #hearer: Hearer;
+  readonly #socket: WebSocket;
+  readonly #asked: Asked[] = [];
+  #figures = new Map<string, string>();
+  #rest = "";
+  #isOpen = false;
+  #isOver = false;
+  readonly #checking: ReturnType<typeof setInterval>;
+  #giveUp: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param first the channel to connect at, if there is one */
+  constructor(address: Address, first: { channel: string; since: Since } | undefined, hearer: Hearer) {
+    this.#hearer = hearer;
+    const { channel = EVERYONE, since } = first ?? {};
+    const url = urlOf(address, "ws", channel, { since: String(since ?? "now") });
+    this.#socket = new WebSocket(url, address.token === undefined ? [] : ["fanout", address.token]);
+    this.#expectPlace(channel);
+    this.#socket.onmessage = ({ data }) => this.#read(String(data));
+    this.#socket.onclose = ({ code, reason }) => this.#end(code, reason);
+    this.#socket.onerror = () => this.#end(this.#isOpen ? 1006 : 0, "");
+    this.#checking = setInterval(() => this.check(), CHECK_EACH);
+  }
+
+  subscribe(channel: string, since: Since): void {
+    // Every connection hears it from the start: to hear it from a position on, it has to leave it first.
+    if (channel === EVERYONE && since !== undefined) this.unsubscribe(channel);
+    this.#say({ kind: "subscribe", channel, from: { since: since ?? "now" } });
+    this.#expectPlace(channel);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#say({ kind: "unsubscribe", channel });
+  }
+
+  async announce(channel: string, text: string, key: string): Promise<number | undefined> {
+    try {
+      this.#say({ kind: "once", key, channel, message: text });
+      const reply = await this.#answer("once");
+      return reply.kind === "once" ? reply.position : undefined;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.message !== noHistory(channel)) throw error;
+      this.#say({ kind: "announce", channel, message: text });
+      await this.ping();
+      return undefined;
+    }
+  }
+
+  async ping(): Promise<void> {
+    this.#say({ kind: "ping" });
+    await this.#answer("time");
+  }
+
+  async info(): Promise<Map<string, string>> {
+    this.#figures = new Map();
+    this.#say({ kind: "info" });
+    await this.ping();
+    return this.#figures;
+  }
+
+  renew(token: string): void {
+    this.#say({ kind: "token", token });
+    this.#answer("accepted").catch(() => {});
+  }
+
+  check(): void {
+    if (!this.#isOpen || this.#giveUp !== undefined) return;
+    this.#giveUp = setTimeout(() => this.#end(1006, "the server does not answer"), CHECK_WITHIN);
+    this.#socket.send(KEEPALIVE);
+  }
+
+  close(): void {
+    this.#end(1000, "");
+  }
+
+  /** The line that says from where on a channel is heard. */
+  #expectPlace(channel: string): void {
+    this.#answer("position").then(
+      () => {},
+      (error: Error) => {
+        if (this.#isOver) return;
+        if (error.message === noHistory(channel)) this.#hearer.located(channel, undefined);
+        else if (isTemporary(error.message)) this.#end(1013, error.message);
+        else this.#hearer.refused(channel, error.message);
+      },
+    );
+  }
+
+  #answer(kind: Reply["kind"]): Promise<Reply> {
+    return new Promise((answered, failed) => this.#asked.push({ kind, answered, failed }));
+  }
+
+  #say(command: Command): void {
+    if (this.#isOver) throw new Error("the session is over");
+    this.#socket.send(`${formatCommand(command)}\n`);
+  }
+
+  #read(text: string): void {
+    // Whatever comes tells that the server is there.
+    clearTimeout(this.#giveUp);
+    this.#giveUp = undefined;
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) if (!this.#isOver) this.#take(parseReply(line));
+  }
+
+  #take(reply: Reply): void {
+    const [next] = this.#asked;
+    switch (reply.kind) {
+      case "connected":
+        this.#isOpen = true;
+        this.#hearer.opened();
+        break;
+      case "message":
+        this.#hearer.message(reply.channel, reply.message);
+        break;
+      case "gap":
+        this.#hearer.gap(reply.channel, reply.from, reply.to);
+        break;
+      case "figure":
+        this.#figures.set(reply.key, reply.value);
+        break;
+      case "error":
+        this.#asked.shift()?.failed(new Refused(reply.why));
+        break;
+      default:
+        if (reply.kind === "position") this.#hearer.located(reply.channel, reply.position);
+        if (next?.kind === reply.kind) this.#asked.shift()?.answered(reply);
+    }
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearInterval(this.#checking);
+    clearTimeout(this.#giveUp);
+    this.#socket.onclose = this.#socket.onerror = this.#socket.onmessage = null;
+    this.#socket.close();
+    for (const { failed } of this.#asked.splice(0)) failed(new Error("the session is over"));
+    this.#hearer.ended({ code: this.#isOpen ? code : 0, reason, isFinal: code === POLICY || code === 1000 });
+  }
+}

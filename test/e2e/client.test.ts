@@ -1,0 +1,371 @@
+/** The client library, against a server that is killed, over a network that breaks off. */
+import { execFile } from "node:child_process";
+import { createServer } from "node:http";
+import { connect, createServer as createNetServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { chromium } from "playwright-core";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type Change, Fanout, type Gap, type Message, type Subscription } from "../../src/client/fanout.ts";
+import { mint, SECRET } from "../runtime/mint.ts";
+import { listening } from "./listening.ts";
+import { type Network, startNetwork } from "./network.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { find } from "./tools.ts";
+
+/** Most bytes of the library, compressed. */
+const MOST_BYTES = 6_000;
+
+const browser = find("chromium", "apt-get install chromium");
+
+let file: string;
+let runtime: Runtime;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  file = await bundle(folder);
+  runtime = await startRuntime(file, folder);
+  return async () => {
+    await runtime.kill();
+    await removeFolder(folder);
+  };
+});
+
+let names = 0;
+const unique = () => `client-${++names}`;
+
+/** A client that is closed with the test. */
+function fanout(url = runtime.url, options = {}): Fanout {
+  const client = new Fanout(url, options);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** The next so many messages of a subscription. */
+async function take(subscription: Subscription, count: number): Promise<Message[]> {
+  const messages: Message[] = [];
+  for await (const message of subscription) {
+    messages.push(message);
+    if (messages.length === count) break;
+  }
+  return messages;
+}
+
+/** Ends when a subscription is live. */
+async function live(subscription: Subscription): Promise<void> {
+  await expect.poll(() => subscription.state, { timeout: 30_000 }).toBe("subscribed");
+}
+
+test("it subscribes and announces in three lines", async () => {
+  const chat = unique();
+  const [alice, bob] = [fanout(), fanout()];
+  const heard = alice.subscribe(chat);
+  await live(heard);
+  const reading = take(heard, 2);
+  const position = await bob.announce(chat, "hello");
+  expect(await bob.announce(chat, "again")).toBe((position ?? 0) + 1);
+  expect(await reading).toEqual([
+    { channel: chat, text: "hello", position },
+    { channel: chat, text: "again", position: (position ?? 0) + 1 },
+  ]);
+  expect(heard.state).toBe("unsubscribed");
+  expect(await bob.ping()).toBeGreaterThan(0);
+  expect(Number((await bob.info()).get("current connections"))).toBeGreaterThan(1);
+});
+
+test("everyone who is subscribed hears `all` if they want to, and nobody else", async () => {
+  const client = fanout();
+  const chat = client.subscribe(unique());
+  await live(chat);
+  const all = client.subscribe("all");
+  await live(all);
+  const reading = take(all, 1);
+  await client.announce("all", "to everyone");
+  expect(await reading).toMatchObject([{ channel: "all", text: "to everyone" }]);
+});
+
+test("several subscriptions of a channel share one, and each hears all", async () => {
+  const chat = unique();
+  const client = fanout();
+  const [first, second] = [client.subscribe(chat), client.subscribe(chat)];
+  await live(second);
+  const reading = [take(first, 1), take(second, 2)];
+  await client.announce(chat, "a");
+  await reading[0];
+  await client.announce(chat, "b");
+  expect((await Promise.all(reading)).map((messages) => messages.map(({ text }) => text))).toEqual([
+    ["a"],
+    ["a", "b"],
+  ]);
+});
+
+test("a position can be given back: by whoever, wherever", async () => {
+  const chat = unique();
+  const client = fanout();
+  const heard = client.subscribe(chat);
+  await live(heard);
+  await client.announce(chat, "1");
+  await expect.poll(() => client.position(chat)).toBe(heard.position);
+  const since = client.position(chat);
+  heard.unsubscribe();
+  for (const text of ["2", "3"]) await client.announce(chat, text);
+  const kept: number[] = [];
+  const later = fanout().subscribe(chat, { since, onPosition: (position) => kept.push(position) });
+  expect((await take(later, 2)).map(({ text }) => text)).toEqual(["2", "3"]);
+  expect(kept).toEqual([(since ?? 0) + 1, (since ?? 0) + 2]);
+});
+
+test("what is too old is told as a gap", async () => {
+  const gaps: Gap[] = [];
+  const chat = unique();
+  const heard = fanout().subscribe(chat, { since: 5, onGap: (gap) => gaps.push(gap) });
+  await live(heard);
+  expect(gaps).toEqual([{ channel: chat, from: 5, to: heard.position }]);
+});
+
+test("who reads too slowly chooses what becomes of it", async () => {
+  const chat = unique();
+  const client = fanout();
+  const gaps: Gap[] = [];
+  const dropping = client.subscribe(chat, { buffer: 2, overflow: "oldest", onGap: (gap) => gaps.push(gap) });
+  const ending = client.subscribe(chat, { buffer: 2 });
+  await live(ending);
+  // Both begin to read, and stop at the first message.
+  const [one, two] = [dropping[Symbol.asyncIterator](), ending[Symbol.asyncIterator]()];
+  const begun = [one.next(), two.next()];
+  for (const text of ["0", "1", "2", "3", "4"]) await client.announce(chat, text);
+  await Promise.all(begun);
+  expect([(await one.next()).value, (await one.next()).value]).toMatchObject([{ text: "3" }, { text: "4" }]);
+  expect(gaps).toHaveLength(2);
+  await expect(async () => {
+    for (;;) await two.next();
+  }).rejects.toThrow("more than 2 messages wait to be read");
+});
+
+describe.each<[way: string, start: (target: () => string) => Promise<Way>]>([
+  ["by WebSocket", startNetwork],
+  ["by requests alone", withoutUpgrades],
+])("%s", (_, start) => {
+  test("it never loses its place, and announces once, whatever breaks", async () => {
+    const folder = await temporaryFolder();
+    onTestFinished(() => removeFolder(folder));
+    let server = await startRuntime(file, folder);
+    onTestFinished(() => server.kill());
+    const network = await start(() => server.url);
+    onTestFinished(() => network.stop());
+    const [reader, writer] = [fanout(network.url), fanout(network.url)];
+    const heard = [await read(reader), await read(reader)];
+    const texts = Array.from({ length: 40 }, (_, i) => `message ${i}`);
+    const announced: Promise<number | undefined>[] = [];
+    const fail = async (i: number) => {
+      if (i % 8 === 4) network.cut();
+      if (i !== 20) return;
+      await server.kill();
+      server = await startRuntime(file, folder);
+    };
+    for (const [i, text] of texts.entries()) {
+      for (const { channel } of heard) announced.push(writer.announce(channel, text));
+      await fail(i);
+      if (i % 5 === 0) await announced.at(-1);
+    }
+    await Promise.all(announced);
+    for (const { messages, gaps } of heard) {
+      await expect.poll(() => messages.length, { timeout: 60_000 }).toBe(texts.length);
+      expect(messages.map(({ text }) => text).sort()).toEqual([...texts].sort());
+      const [{ position: first } = { position: 0 }] = messages;
+      expect(messages.map(({ position }) => position)).toEqual(texts.map((_, i) => Number(first) + i));
+      expect(gaps).toEqual([]);
+    }
+  });
+});
+
+/** What a client reads of a channel of its own, and what it is told that it does not. */
+async function read(client: Fanout): Promise<{ channel: string; messages: Message[]; gaps: Gap[] }> {
+  const channel = unique();
+  const messages: Message[] = [];
+  const gaps: Gap[] = [];
+  const onMessage = (message: Message) => void messages.push(message);
+  await live(client.subscribe(channel, { onMessage, onGap: (gap) => void gaps.push(gap) }));
+  return { channel, messages, gaps };
+}
+
+test("states say what happens, and where it is pointless it is not tried again", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const locked = await startRuntime(file, folder, { settings: { TOKEN_SECRET: SECRET } });
+  onTestFinished(() => locked.kill());
+  const changes: Change[] = [];
+  const stranger = fanout(locked.url, { onState: (change: Change) => void changes.push(change) });
+  await expect(stranger.announce("chat", "x")).rejects.toThrow(/^A token is needed/);
+  expect(changes).toMatchObject([
+    { state: "connecting", willRetry: true },
+    {
+      state: "disconnected",
+      code: 401,
+      willRetry: false,
+      reason: expect.stringMatching(/^A token is needed/),
+    },
+  ]);
+  const token = await mint({ subscribe: ["chat"], announce: ["chat"] });
+  const member = fanout(locked.url, { token: async () => token });
+  expect(await member.announce("chat", "x")).toBeGreaterThan(0);
+  await expect(member.announce("news", "x")).rejects.toThrow(
+    "cannot announce: your token does not allow this channel",
+  );
+  await expect(take(member.subscribe("news"), 1)).rejects.toThrow("your token does not allow this channel");
+});
+
+test("a token is renewed before its end, and nobody notices", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const locked = await startRuntime(file, folder, { settings: { TOKEN_SECRET: SECRET } });
+  onTestFinished(() => locked.kill());
+  let tokens = 0;
+  const changes: Change[] = [];
+  const token = () => {
+    tokens += 1;
+    return mint({ subscribe: ["*"], announce: ["*"], exp: Math.floor(Date.now() / 1_000) + 2 });
+  };
+  const client = fanout(locked.url, { token, onState: (change: Change) => void changes.push(change) });
+  const heard = client.subscribe("chat");
+  await live(heard);
+  await expect.poll(() => tokens, { timeout: 60_000 }).toBeGreaterThan(3);
+  expect(await client.announce("chat", "x")).toBe(heard.position);
+  expect(changes.map(({ state }) => state)).toEqual(["connecting", "connected"]);
+});
+
+test("it closes when all is said", async () => {
+  const chat = unique();
+  const client = new Fanout(runtime.url);
+  const announced = ["a", "b", "c"].map((text) => client.announce(chat, text));
+  await client.close();
+  const positions = await Promise.all(announced);
+  expect(positions).toEqual([0, 1, 2].map((n) => Number(positions[0]) + n));
+  await expect(client.announce(chat, "d")).rejects.toThrow("the client is closed");
+});
+
+test("what is no message or no channel is refused before it is sent", async () => {
+  const client = fanout();
+  await expect(client.announce("a!b", "x")).rejects.toThrow("a channel name has no '!'");
+  await expect(client.announce("a", "")).rejects.toThrow("a message is missing");
+  await expect(client.announce("a", "x\ny")).rejects.toThrow("a message is one line");
+  expect(() => client.subscribe("debug")).toThrow("the server's own voice");
+});
+
+/** The library as a browser gets it. */
+async function module(): Promise<Uint8Array> {
+  const entryPoints = [fileURLToPath(new URL("../../src/client/fanout.ts", import.meta.url))];
+  const options = { bundle: true, minify: true, format: "esm", target: "es2022", write: false } as const;
+  const { outputFiles } = await build({ entryPoints, ...options });
+  return outputFiles[0]?.contents ?? new Uint8Array();
+}
+
+test(`it has less than ${MOST_BYTES} bytes, compressed`, async () => {
+  expect(gzipSync(await module(), { level: 9 }).length).toBeLessThan(MOST_BYTES);
+});
+
+test.each([
+  ["node", []],
+  ["bun", []],
+  ["deno", ["run", "--quiet", "--allow-net"]],
+])("it does the same in %s", async (program, options) => {
+  const script = fileURLToPath(new URL("client-script.ts", import.meta.url));
+  const command = fileURLToPath(new URL(`../../node_modules/.bin/${program}`, import.meta.url));
+  const { stdout } = await promisify(execFile)(command, [...options, script, runtime.url, unique()]);
+  expect(stdout.trim().split("\n")).toEqual(["hello", "again", "1"]);
+});
+
+test("it does the same in a Worker", async () => {
+  const entryPoints = [fileURLToPath(new URL("../../src/client/fanout.ts", import.meta.url))];
+  const options = {
+    bundle: true,
+    format: "iife",
+    globalName: "client",
+    target: "es2022",
+    write: false,
+  } as const;
+  const { outputFiles } = await build({ entryPoints, ...options });
+  const around = `${outputFiles[0]?.text}
+    import worker, { Channel } from "./worker.js";
+    export { Channel };
+    const use = async (url) => {
+      const fanout = new client.Fanout(new URL("/", url).href);
+      const heard = fanout.subscribe("from-a-worker");
+      const first = heard[Symbol.asyncIterator]().next();
+      const position = await fanout.announce("from-a-worker", "hello");
+      const { value } = await first;
+      await fanout.close();
+      return Response.json({ text: value.text, isSame: value.position === position });
+    };
+    export default {
+      fetch: (request, ...more) =>
+        new URL(request.url).pathname === "/!use" ? use(request.url) : worker.fetch(request, ...more),
+    };`;
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const server = await startRuntime(file, folder, { around });
+  onTestFinished(() => server.kill());
+  const response = await fetch(`${server.url.replace(/^ws/, "http")}/!use`);
+  expect(JSON.parse(await response.text())).toEqual({ text: "hello", isSame: true });
+});
+
+test.skipIf(!browser)("it does the same in a browser, also after the network was gone", async () => {
+  const code = await module();
+  const pages = createServer((request, response) => {
+    response.setHeader("Content-Type", request.url === "/fanout.js" ? "text/javascript" : "text/html");
+    response.end(request.url === "/fanout.js" ? code : "<!doctype html>");
+  });
+  onTestFinished(() => void pages.close());
+  const network = await startNetwork(() => runtime.url);
+  onTestFinished(() => network.stop());
+  const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+  onTestFinished(() => launched.close());
+  const page = await launched.newPage();
+  await page.goto(await listening(pages));
+  const chat = unique();
+  await page.evaluate(`import("/fanout.js").then(async ({ Fanout }) => {
+    window.read = [];
+    window.fanout = new Fanout(${JSON.stringify(network.url)});
+    window.chat = window.fanout.subscribe(${JSON.stringify(chat)}, { onMessage: ({ text }) => window.read.push(text) });
+    await window.fanout.announce(${JSON.stringify(chat)}, "from a page");
+  })`);
+  await page.waitForFunction(
+    "window.chat.state === 'subscribed' && window.fanout.position(window.chat.channel) > 0",
+  );
+  network.cut();
+  await fanout().announce(chat, "while it was away");
+  await page.waitForFunction("window.read.includes('while it was away')", undefined, { timeout: 60_000 });
+  expect(await page.evaluate("window.read.filter((text) => text === 'while it was away').length")).toBe(1);
+});
+
+/** What a network is to a test. */
+type Way = Pick<Network, "url" | "cut" | "stop">;
+
+/** A network that lets no WebSocket through. */
+async function withoutUpgrades(target: () => string): Promise<Way> {
+  const network = await startNetwork(target);
+  const server = createNetServer((client) => {
+    const { port } = new URL(network.url);
+    const far = connect(Number(port), "127.0.0.1");
+    client.on("data", (data) => {
+      if (/^upgrade: websocket/im.test(data.toString("latin1"))) client.destroy();
+      else far.write(data);
+    });
+    far.pipe(client);
+    for (const socket of [client, far]) {
+      const end = () => {
+        client.destroy();
+        far.destroy();
+      };
+      socket.on("error", end).on("close", end);
+    }
+  });
+  const url = await listening(server);
+  const stop = async () => {
+    server.close();
+    await network.stop();
+  };
+  return { url, cut: () => network.cut(), stop };
+}

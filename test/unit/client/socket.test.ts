@@ -1,0 +1,123 @@
+/** A session over a WebSocket, whose server the test is. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Ending, Hearer } from "../../../src/client/session.ts";
+import { SocketSession } from "../../../src/client/socket.ts";
+
+/** A WebSocket that the test answers for. */
+class FakeSocket {
+  static newest: FakeSocket;
+  readonly sent: string[] = [];
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: (() => void) | null = null;
+  readonly url: string;
+  readonly protocols: string[];
+
+  constructor(url: string, protocols: string[]) {
+    this.url = url;
+    this.protocols = protocols;
+    FakeSocket.newest = this;
+  }
+
+  send(frame: string): void {
+    this.sent.push(frame);
+  }
+
+  close(): void {}
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("WebSocket", FakeSocket);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function begin() {
+  const told: unknown[] = [];
+  const endings: Ending[] = [];
+  const tell =
+    (what: string) =>
+    (...more: unknown[]) =>
+      void told.push([what, ...more]);
+  const hearer: Hearer = {
+    opened: tell("opened"),
+    located: tell("located"),
+    message: tell("message"),
+    gap: tell("gap"),
+    refused: tell("refused"),
+    ended: (ending) => void endings.push(ending),
+  };
+  const address = { url: "https://example.com/live/", token: "t" };
+  const session = new SocketSession(address, { channel: "a/b", since: 7 }, hearer);
+  const socket = FakeSocket.newest;
+  const say = (text: string) => socket.onmessage?.({ data: text });
+  return { told, endings, session, socket, say };
+}
+
+test("it connects at a channel, from a position on, and reads lines however they are cut", () => {
+  const { told, socket, say } = begin();
+  expect([socket.url, socket.protocols]).toEqual(["wss://example.com/live/a%2Fb?since=7", ["fanout", "t"]]);
+  say("debug!connec");
+  say("ted...\ndebug!gap a/b 7 9\ndebug!position a/b 9\na/b!x!y\na");
+  say("ll!z\n");
+  expect(told).toEqual([
+    ["opened"],
+    ["gap", "a/b", 7, 9],
+    ["located", "a/b", 9],
+    ["message", "a/b", "x!y"],
+    ["message", "all", "z"],
+  ]);
+});
+
+test("answers are of what was asked for, in order", async () => {
+  const { session, socket, say } = begin();
+  say("debug!connected...\ndebug!position a/b 7\n");
+  const asked = [session.announce("a", "x", "k1"), session.announce("a", "y", "k2"), session.ping()];
+  const refused = expect(asked[1]).rejects.toThrow("cannot announce: your token does not allow this channel");
+  say("debug!once k1 4\ndebug!error cannot announce: your token does not allow this channel\n1795438800\n");
+  expect(await asked[0]).toBe(4);
+  await refused;
+  await asked[2];
+  expect(socket.sent).toEqual(["once k1 a x\n", "once k2 a y\n", "ping\n"]);
+});
+
+test("where no history is kept it announces plainly", async () => {
+  const { session, socket, say } = begin();
+  say("debug!connected...\ndebug!position a/b 7\n");
+  const announced = session.announce("a", "x", "k");
+  say("debug!error no history is kept on a\n");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(socket.sent).toEqual(["once k a x\n", "announce a x\n", "ping\n"]);
+  say("1795438800\n");
+  expect(await announced).toBeUndefined();
+});
+
+test("a server that is not there any more is found out, and one that is costs it nothing", async () => {
+  const { endings, socket, say } = begin();
+  say("debug!connected...\n");
+  await vi.advanceTimersByTimeAsync(25_000);
+  expect(socket.sent).toEqual(["keepalive\n"]);
+  say("debug!alive\n");
+  await vi.advanceTimersByTimeAsync(24_999);
+  expect(endings).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1 + 8_000);
+  expect(endings).toEqual([{ code: 1006, reason: "the server does not answer", isFinal: false }]);
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect(socket.sent).toHaveLength(2);
+});
+
+test("a limit that was broken is final, a crash is not", () => {
+  for (const [code, isFinal] of [
+    [1008, true],
+    [1013, false],
+    [1006, false],
+  ] as const) {
+    const { endings, socket, say } = begin();
+    say("debug!connected...\n");
+    socket.onclose?.({ code, reason: "why" });
+    expect(endings).toEqual([{ code, reason: "why", isFinal }]);
+  }
+});
