@@ -3,6 +3,7 @@
  * told as a gap.
  */
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
+import type { From } from "../protocol/positions.ts";
 import { NO_MESSAGE } from "../protocol/refusals.ts";
 import { backoff } from "./backoff.ts";
 import { Outbox } from "./outbox.ts";
@@ -41,6 +42,8 @@ const BLOCKED_AFTER = 2;
 interface Channel {
   readonly subscriptions: Set<Subscription>;
   position: number | undefined;
+  /** From where on to hear it where there is no position yet. */
+  readonly fresh: From;
   /** Whether what comes is for these subscriptions: not while it may be for earlier ones. */
   isLive: boolean;
 }
@@ -83,14 +86,14 @@ export class Fanout {
     if (known && options.since !== undefined && options.since !== known.position) {
       throw new Error(`${channel} is heard already, at another position`);
     }
-    const heard = known ?? { subscriptions: new Set(), position: options.since, isLive: false };
+    const heard = known ?? newChannel(options);
     const since = heard.position;
     const subscription = new Subscription(channel, { ...options, since }, (left) => this.#leave(left));
     heard.subscriptions.add(subscription);
     if (heard.isLive) subscription.become("subscribed");
     if (!known) {
       this.#channels.set(channel, heard);
-      if (this.#isOpen) this.#session?.subscribe(channel, since);
+      if (this.#isOpen) this.#session?.subscribe(channel, placeIn(heard));
     }
     this.#connect();
     return subscription;
@@ -162,8 +165,8 @@ export class Fanout {
     if (this.#isClosed) return;
     const names = [...this.#channels.keys()];
     const channel = names.find((name) => name !== EVERYONE) ?? names[0];
-    const first =
-      channel === undefined ? undefined : { channel, since: this.#channels.get(channel)?.position };
+    const heard = channel === undefined ? undefined : this.#channels.get(channel);
+    const first = channel !== undefined && heard ? { channel, from: placeIn(heard) } : undefined;
     const Way = this.#blocked >= BLOCKED_AFTER ? RequestSession : SocketSession;
     const session: Session = new Way(
       address,
@@ -218,8 +221,8 @@ export class Fanout {
     this.#become({ state: "connected", code: 0, reason: "", willRetry: true });
     if (!this.#channels.has(EVERYONE)) session.unsubscribe(EVERYONE);
     if (first !== undefined && !this.#channels.has(first)) session.unsubscribe(first);
-    for (const [channel, { position }] of this.#channels) {
-      if (channel !== first) session.subscribe(channel, position);
+    for (const [channel, heard] of this.#channels) {
+      if (channel !== first) session.subscribe(channel, placeIn(heard));
     }
     this.#outbox.use(session);
   }
@@ -335,6 +338,15 @@ export class Fanout {
     if (this.#session && this.#isOpen) return this.#session;
     throw new Error(this.#change.reason || "the client is closed");
   }
+}
+
+function newChannel({ since, last }: SubscribeOptions): Channel {
+  const fresh: From = last === undefined ? { since: "now" } : { last };
+  return { subscriptions: new Set(), position: since, fresh, isLive: false };
+}
+
+function placeIn({ position, fresh }: Channel): From {
+  return position === undefined ? fresh : { since: position };
 }
 
 function newKey(): string {

@@ -1,7 +1,8 @@
 /** A session of requests alone, where WebSockets do not get through: a stream for each channel, and POST. */
+import type { From } from "../protocol/positions.ts";
 import { isTemporary, noHistory, sentenceOf } from "../protocol/refusals.ts";
 import { parseReply } from "../protocol/replies.ts";
-import { type Address, type Hearer, Refused, type Session, type Since, urlOf } from "./session.ts";
+import { type Address, type Hearer, type Place, queryOf, Refused, type Session, urlOf } from "./session.ts";
 
 /** What a server answers that does not grant a request, in its own words. */
 export interface Denied {
@@ -41,19 +42,19 @@ export class RequestSession implements Session {
   readonly #streams = new Map<string, AbortController>();
   readonly #leaving = new AbortController();
 
-  constructor(address: Address, first: { channel: string; since: Since } | undefined, hearer: Hearer) {
+  constructor(address: Address, first: Place | undefined, hearer: Hearer) {
     this.#address = { ...address };
     this.#hearer = hearer;
     queueMicrotask(() => {
       hearer.opened();
-      if (first) this.subscribe(first.channel, first.since);
+      if (first) this.subscribe(first.channel, first.from);
     });
   }
 
-  subscribe(channel: string, since: Since): void {
+  subscribe(channel: string, from: From): void {
     const leaving = new AbortController();
     this.#streams.set(channel, leaving);
-    this.#listen(channel, since, leaving.signal).then(
+    this.#listen(channel, from, leaving.signal).then(
       () => this.#end(1006, "the stream has ended"),
       (error: unknown) => {
         if (leaving.signal.aborted) return;
@@ -117,8 +118,8 @@ export class RequestSession implements Session {
   }
 
   /** @throws Refused, or anything if the stream breaks off */
-  async #listen(channel: string, since: Since, signal: AbortSignal): Promise<void> {
-    const url = urlOf(this.#address, "http", channel, { since: String(since ?? "now") });
+  async #listen(channel: string, from: From, signal: AbortSignal): Promise<void> {
+    const url = urlOf(this.#address, "http", channel, queryOf(from));
     const both = AbortSignal.any([signal, this.#leaving.signal]);
     const response = await fetch(url, {
       headers: { ...headersOf(this.#address), Accept: "text/plain" },

@@ -1,7 +1,5 @@
 /** One stay at a server, by whichever way: a WebSocket (`socket.ts`), or requests (`requests.ts`). */
-
-/** Where a client wants to hear a channel from: after a position, or from now on. */
-export type Since = number | undefined;
+import type { From } from "../protocol/positions.ts";
 
 /** How a session has ended. */
 export interface Ending {
@@ -29,7 +27,7 @@ export interface Hearer {
 }
 
 export interface Session {
-  subscribe(channel: string, since: Since): void;
+  subscribe(channel: string, from: From): void;
   unsubscribe(channel: string): void;
   /**
    * Announces a message once, however often that is tried with the same key.
@@ -56,6 +54,17 @@ export interface Address {
   /** `ws:`, `wss:`, `http:` or `https:`, and what is before the channel. */
   url: string;
   token: string | undefined;
+}
+
+/** A channel to hear from somewhere on. */
+export interface Place {
+  channel: string;
+  from: From;
+}
+
+/** The query of an address that asks for a place. */
+export function queryOf(from: From): Record<string, string> {
+  return "since" in from ? { since: String(from.since) } : { last: String(from.last) };
 }
 
 /** The URL of a channel; `scheme` is "ws" or "http", to which an "s" is added where the server has one. */

@@ -2,9 +2,10 @@
 import { EVERYONE } from "../protocol/channels.ts";
 import { POLICY } from "../protocol/close-codes.ts";
 import { type Command, formatCommand } from "../protocol/commands.ts";
+import type { From } from "../protocol/positions.ts";
 import { isTemporary, noHistory } from "../protocol/refusals.ts";
 import { parseReply, type Reply } from "../protocol/replies.ts";
-import { type Address, type Hearer, Refused, type Session, type Since, urlOf } from "./session.ts";
+import { type Address, type Hearer, type Place, queryOf, Refused, type Session, urlOf } from "./session.ts";
 
 /** How often it is made sure that the server is still there, and how long its answer may take, in milliseconds. */
 const CHECK_EACH = 25_000;
@@ -16,6 +17,8 @@ interface Asked {
   answered(reply: Reply): void;
   failed(error: Error): void;
 }
+
+const NOW: From = { since: "now" };
 
 const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
 
@@ -31,10 +34,10 @@ export class SocketSession implements Session {
   #giveUp: ReturnType<typeof setTimeout> | undefined;
 
   /** @param first the channel to connect at, if there is one */
-  constructor(address: Address, first: { channel: string; since: Since } | undefined, hearer: Hearer) {
+  constructor(address: Address, first: Place | undefined, hearer: Hearer) {
     this.#hearer = hearer;
-    const { channel = EVERYONE, since } = first ?? {};
-    const url = urlOf(address, "ws", channel, { since: String(since ?? "now") });
+    const { channel, from } = first ?? { channel: EVERYONE, from: NOW };
+    const url = urlOf(address, "ws", channel, queryOf(from));
     this.#socket = new WebSocket(url, address.token === undefined ? [] : ["fanout", address.token]);
     this.#expectPlace(channel);
     this.#socket.onmessage = ({ data }) => this.#read(String(data));
@@ -43,10 +46,10 @@ export class SocketSession implements Session {
     this.#checking = setInterval(() => this.check(), CHECK_EACH);
   }
 
-  subscribe(channel: string, since: Since): void {
+  subscribe(channel: string, from: From): void {
     // Every connection hears it from the start: to hear it from a position on, it has to leave it first.
-    if (channel === EVERYONE && since !== undefined) this.unsubscribe(channel);
-    this.#say({ kind: "subscribe", channel, from: { since: since ?? "now" } });
+    if (channel === EVERYONE) this.unsubscribe(channel);
+    this.#say({ kind: "subscribe", channel, from });
     this.#expectPlace(channel);
   }
 

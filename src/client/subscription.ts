@@ -19,6 +19,8 @@ export type SubscriptionState = "subscribing" | "subscribed" | "unsubscribed";
 export interface SubscribeOptions {
   /** A position from an earlier time: what came after it comes first. */
   since?: number | undefined;
+  /** So many of the newest messages come first, where no position is given. */
+  last?: number | undefined;
   /** Called for each message; the position has advanced by then. */
   onMessage?(message: Message): void;
   onGap?(gap: Gap): void;

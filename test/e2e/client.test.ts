@@ -117,6 +117,13 @@ test("a position can be given back: by whoever, wherever", async () => {
   expect(kept).toEqual([(since ?? 0) + 1, (since ?? 0) + 2]);
 });
 
+test("the newest come first to who was never there", async () => {
+  const chat = unique();
+  const writer = fanout();
+  for (const text of ["1", "2", "3"]) await writer.announce(chat, text);
+  expect((await take(fanout().subscribe(chat, { last: 2 }), 2)).map(({ text }) => text)).toEqual(["2", "3"]);
+});
+
 test("what is too old is told as a gap", async () => {
   const gaps: Gap[] = [];
   const chat = unique();

@@ -51,7 +51,7 @@ function begin() {
     ended: (ending) => void endings.push(ending),
   };
   const address = { url: "https://example.com/live/", token: "t" };
-  const session = new SocketSession(address, { channel: "a/b", since: 7 }, hearer);
+  const session = new SocketSession(address, { channel: "a/b", from: { since: 7 } }, hearer);
   const socket = FakeSocket.newest;
   const say = (text: string) => socket.onmessage?.({ data: text });
   return { told, endings, session, socket, say };
