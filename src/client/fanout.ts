@@ -57,6 +57,8 @@ export class Fanout {
   #isOpen = false;
   #isConnecting = false;
   #isClosed = false;
+  /** Why it is over. */
+  #over: Error | undefined;
   #failures = 0;
   #blocked = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -114,7 +116,7 @@ export class Fanout {
     if (text.includes("\n")) throw new Error("a message is one line");
     const room = this.#outbox.room();
     if (room) await room;
-    if (this.#isClosed) throw new Error("the client is closed");
+    if (this.#isClosed) throw this.#over ?? new Error("the client is closed");
     const announced = this.#outbox.announce(channel, text, key);
     this.#connect();
     return announced;
@@ -297,6 +299,7 @@ export class Fanout {
 
   /** Nothing more will come, or go out. */
   #stop(error: Error): void {
+    this.#over ??= error;
     this.#outbox.fail(error);
     const isFinal = error instanceof Refused;
     for (const { subscriptions } of [...this.#channels.values()]) {
@@ -336,7 +339,7 @@ export class Fanout {
     while (!this.#isOpen && !this.#isClosed)
       await new Promise<void>((resolve) => this.#opening.push(resolve));
     if (this.#session && this.#isOpen) return this.#session;
-    throw new Error(this.#change.reason || "the client is closed");
+    throw this.#over ?? new Error("the client is closed");
   }
 }
 

@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/** The program `fanout`. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { info, ping } from "./ask.ts";
+import { DONE, Exit, UNREACHABLE, USAGE } from "./exits.ts";
+import { endWithPipe, remark } from "./output.ts";
+import { pub } from "./pub.ts";
+import { sub } from "./sub.ts";
+import { token } from "./token.ts";
+
+const ENDINGS = `
+The exit code is 0 when all was done, 2 for a command that is wrong, 3 if there were messages that are not to be had,
+4 if the server does not allow it, 5 if nothing came in time, and 6 if the server cannot be reached.
+
+<url> may be left out where FANOUT_URL is set; a token is read from FANOUT_TOKEN.`;
+
+function wholeNumber(word: string): number {
+  const number = /^\d+$/.test(word) ? Number(word) : Number.NaN;
+  if (Number.isSafeInteger(number)) return number;
+  throw new InvalidArgumentError("It is to be a whole number.");
+}
+
+/** Options of all commands that need a server. */
+function server(command: Command): Command {
+  return command
+    .addOption(new Option("--token <jwt>", "what lets one in, where a token is needed").env("FANOUT_TOKEN"))
+    .option("--timeout <seconds>", "how long to wait for the server", wholeNumber, 10);
+}
+
+/** The address, and the words after it: the first one of all where there is one in the environment only if it looks like it. */
+function split(words: string[]): [url: string, rest: string[]] {
+  const [first = "", ...rest] = words;
+  if (/^\w+:\/\//.test(first)) return [first, rest];
+  const url = process.env.FANOUT_URL;
+  if (url !== undefined) return [url, words];
+  throw new Exit(USAGE, "an address is missing, and FANOUT_URL is not set");
+}
+
+const program = new Command("fanout")
+  .description("Publish and subscribe with a Fanout server.")
+  .addHelpText("after", ENDINGS)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
+
+/** Carries a command out, and ends with its code. */
+function act(work: () => Promise<number>): Promise<void> {
+  return work().then(
+    (code) => process.exit(code),
+    (error: unknown) => {
+      remark(error instanceof Error ? error.message : String(error));
+      process.exit(error instanceof Exit ? error.code : UNREACHABLE);
+    },
+  );
+}
+
+server(program.command("sub").argument("<url>", "the server").argument("[channels...]", "one or more"))
+  .description("print messages, a line each, until it is stopped")
+  .option("--since <position>", "first what came after a position", wholeNumber)
+  .option("--last <n>", "first the newest so many that are kept", wholeNumber)
+  .option("--count <n>", "end after so many messages", wholeNumber)
+  .option("--until-caught-up", "end when all that was missed has come")
+  .option(
+    "--cursor <file>",
+    "go on where the last run with this file was; it is written after each line has gone out",
+  )
+  .option("--json", "print objects: channel, text, position")
+  .option("--raw", "print lines of the protocol: <channel>!<text>")
+  .option(
+    "--exec <command>",
+    "run a command for each message, which is its standard input, instead of printing it",
+  )
+  .action((_, __, options, command: Command) =>
+    act(async () => {
+      const [url, channels] = split(command.args);
+      if (channels.length === 0) throw new Exit(USAGE, "a channel is missing");
+      return sub(url, channels, options);
+    }),
+  );
+
+server(
+  program.command("pub").argument("<url>", "the server").argument("[words...]", "a channel, and a message"),
+)
+  .description("announce a message, or each line of standard input")
+  .option("--key <key>", "announce it once, however often this is run; with -<n> for line n of the input")
+  .action((_, __, options, command: Command) =>
+    act(async () => {
+      const [url, [channel, message, ...more]] = split(command.args);
+      if (channel === undefined) throw new Exit(USAGE, "a channel is missing");
+      if (more.length > 0) throw new Exit(USAGE, "a message is one argument: put it in quotes");
+      return pub(url, channel, message, options);
+    }),
+  );
+
+server(program.command("ping").argument("[url]", "the server"))
+  .description("print how long it takes there and back")
+  .option("--count <n>", "so many times", wholeNumber, 1)
+  .action((_, options, command: Command) => act(async () => ping(split(command.args)[0], options)));
+
+server(program.command("info").argument("[url]", "the server"))
+  .description("print the figures of the server")
+  .option("--json", "as an object")
+  .action((_, options, command: Command) => act(async () => info(split(command.args)[0], options)));
+
+program
+  .command("token")
+  .description("make a token to try things out with")
+  .addOption(new Option("--secret <secret>", "the server's TOKEN_SECRET").env("TOKEN_SECRET"))
+  .option("--subscribe <channels...>", "names, and beginnings that end in *", [])
+  .option("--announce <channels...>", "likewise", [])
+  .option("--operate", "may see what the service does")
+  .option("--expires <time>", "from now, like 30m, 12h or 7d", "1h")
+  .action((options) => act(() => token(options)));
+
+endWithPipe();
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(DONE));
+await program.parseAsync();

@@ -1,0 +1,46 @@
+/** The server that a command is about. */
+import { type Change, Fanout, Refused } from "../client/fanout.ts";
+import { Exit, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
+
+export interface ServerOptions {
+  token?: string;
+  /** Seconds to wait for the server. */
+  timeout: number;
+}
+
+export interface Server {
+  fanout: Fanout;
+  /** Waits for something as long as the server may take. @throws Exit */
+  inTime<T>(work: Promise<T>): Promise<T>;
+}
+
+/** @throws Exit if that is no address */
+export function serverAt(url: string, { token, timeout }: ServerOptions): Server {
+  if (!/^(wss?|https?):\/\/./.test(url) || !URL.canParse(url)) {
+    throw new Exit(USAGE, `'${url}' is no address; one looks like wss://fanout.example.workers.dev`);
+  }
+  let change: Change | undefined;
+  const onState = (next: Change) => {
+    if (next.state !== "connecting") change = next;
+  };
+  const fanout = new Fanout(url, { onState, ...(token === undefined ? {} : { token }) });
+  const inTime = async <T>(work: Promise<T>): Promise<T> => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(tooLate(change, timeout)), timeout * 1_000);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } catch (error) {
+      throw error instanceof Refused ? new Exit(REFUSED, error.message) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return { fanout, inTime };
+}
+
+function tooLate(change: Change | undefined, timeout: number): Exit {
+  if (change?.state === "connected") return new Exit(TIMED_OUT, `nothing came in ${timeout} s`);
+  return new Exit(UNREACHABLE, change?.reason || "the server cannot be reached");
+}

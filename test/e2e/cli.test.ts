@@ -1,0 +1,198 @@
+/** The program, as a shell runs it. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { SECRET } from "../runtime/mint.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const NODE = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url));
+
+let file: string;
+let runtime: Runtime;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  file = await bundle(folder);
+  runtime = await startRuntime(file, folder);
+  return async () => {
+    await runtime.kill();
+    await removeFolder(folder);
+  };
+});
+
+let names = 0;
+const unique = () => `cli-${++names}`;
+
+function start(words: string[], env: Record<string, string> = {}) {
+  const child = spawn(NODE, [PROGRAM, ...words], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { PATH: process.env.PATH, ...env },
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+/** What a run has written, and how it has ended. */
+async function run(
+  words: string[],
+  { input = "", env = {} }: { input?: string; env?: Record<string, string> } = {},
+) {
+  const child = start(words, env);
+  child.stdin.end(input);
+  const ended = once(child, "exit");
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await ended;
+  return { code, out, err };
+}
+
+/** The next line of a program's output. */
+function linesOf(child: ReturnType<typeof start>): () => Promise<string> {
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return async () => (await lines.next()).value ?? "";
+}
+
+async function post(channel: string, body: string): Promise<number> {
+  const response = await fetch(`${runtime.url.replace(/^ws/, "http")}/${channel}`, { method: "POST", body });
+  return Number(/"position":(\d+)/.exec(await response.text())?.[1]);
+}
+
+test("pub announces a message, or lines of standard input; sub prints them", async () => {
+  const [news, art] = [unique(), unique()];
+  expect(await run(["pub", runtime.url, news, "hello world"])).toEqual({ code: 0, out: "", err: "" });
+  const input = Array.from({ length: 3_000 }, (_, i) => `line ${i}`).join("\n");
+  expect((await run(["pub", runtime.url, news], { input })).code).toBe(0);
+  const all = await run(["sub", runtime.url, news, "--last", "3001", "--until-caught-up"]);
+  expect([all.code, all.out]).toEqual([0, `hello world\n${input}\n`]);
+  await post(art, "x");
+  const raw = await run(["sub", runtime.url, art, "--last", "1", "--count", "1", "--raw"]);
+  expect(raw.out).toBe(`${art}!x\n`);
+  const json = await run(["sub", runtime.url, art, "--last", "1", "--count", "1", "--json"]);
+  expect(JSON.parse(json.out)).toEqual({ channel: art, text: "x", position: expect.any(Number) });
+});
+
+test("with a cursor it goes on exactly where it was, however it was ended", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const [news, cursor] = [unique(), join(folder, "cursor")];
+  const words = ["sub", runtime.url, news, "--cursor", cursor];
+  const first = start(words);
+  const next = linesOf(first);
+  await expect
+    .poll(() => post(news, "a").then(() => readFile(cursor, "utf8").catch(() => "")), { timeout: 30_000 })
+    .not.toBe("");
+  first.kill("SIGKILL");
+  await once(first, "exit");
+  expect(await next()).toBe("a");
+  // Whatever was printed is in the file, or comes once more.
+  const reached = JSON.parse(await readFile(cursor, "utf8"))[news];
+  const newest = await post(news, "b\nc");
+  const second = await run([...words, "--until-caught-up", "--json"]);
+  const positions = second.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).position);
+  expect(positions).toEqual(Array.from({ length: newest - reached }, (_, i) => reached + 1 + i));
+  expect((await run([...words, "--until-caught-up"])).out).toBe("");
+});
+
+test("each message can be the input of a command, and one that fails ends it", async () => {
+  const news = unique();
+  await post(news, "a\nb");
+  const command = 'read -r line; echo "$FANOUT_CHANNEL: $line"; [ "$line" != b ] || exit 7';
+  const { code, out, err } = await run(["sub", runtime.url, news, "--last", "2", "--exec", command]);
+  expect([code, out]).toEqual([7, `${news}: a\n${news}: b\n`]);
+  expect(err).toMatch(/has ended with 7/);
+});
+
+test("who stops reading the pipe ends it quietly, as does Ctrl-C", async () => {
+  const news = unique();
+  const child = start(["sub", runtime.url, news]);
+  const ended = once(child, "exit");
+  await expect
+    .poll(() => post(news, "a").then(() => child.stdout.readableLength), { timeout: 30_000 })
+    .toBeGreaterThan(0);
+  child.stdout.destroy();
+  const closing = setInterval(() => void post(news, "b"), 50);
+  onTestFinished(() => clearInterval(closing));
+  expect((await ended)[0]).toBe(0);
+  const other = start(["sub", runtime.url, news]);
+  const interrupted = once(other, "exit");
+  await expect
+    .poll(() => post(news, "a").then(() => other.stdout.readableLength), { timeout: 30_000 })
+    .toBeGreaterThan(0);
+  other.kill("SIGINT");
+  expect((await interrupted)[0]).toBe(0);
+});
+
+test("ping and info ask the server, which the environment may name", async () => {
+  const env = { FANOUT_URL: runtime.url };
+  const pinged = await run(["ping", "--count", "2"], { env });
+  expect([pinged.code, pinged.out]).toEqual([0, expect.stringMatching(/^[\d.]+ ms\n[\d.]+ ms\n$/)]);
+  expect((await run(["info"], { env })).out).toMatch(/^current connections: \d+$/m);
+  expect(JSON.parse((await run(["info", "--json"], { env })).out)).toHaveProperty("uptime");
+  expect((await run(["pub", unique(), "x"], { env })).code).toBe(0);
+});
+
+test("a token that it makes lets one in", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const locked = await startRuntime(file, folder, { settings: { TOKEN_SECRET: SECRET } });
+  onTestFinished(() => locked.kill());
+  const made = await run(["token", "--subscribe", "news", "--announce", "news"], {
+    env: { TOKEN_SECRET: SECRET },
+  });
+  const env = { FANOUT_TOKEN: made.out.trim() };
+  expect(await run(["pub", locked.url, "news", "x"], { env })).toMatchObject({ code: 0 });
+  expect(await run(["pub", locked.url, "art", "x"], { env })).toEqual({
+    code: 4,
+    out: "",
+    err: "fanout: cannot announce: your token does not allow this channel\n",
+  });
+  expect(await run(["sub", locked.url, "news"])).toMatchObject({
+    code: 4,
+    err: expect.stringMatching(/^fanout: A token is needed/),
+  });
+});
+
+describe("its exit code and one line say what was wrong:", () => {
+  test.each<[what: string, code: number, words: string[], why: RegExp]>([
+    ["no address", 2, ["sub", "news"], /^fanout: an address is missing, and FANOUT_URL is not set\n$/],
+    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: a channel is missing\n$/],
+    [
+      "an address of something else",
+      2,
+      ["ping", "ftp://localhost"],
+      /^fanout: 'ftp:\/\/localhost' is no address/,
+    ],
+    ["an unknown command", 2, ["nonsense"], /unknown command/],
+    ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],
+    ["no number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
+    ["a message in several words", 2, ["pub", "ws://localhost", "a", "b", "c"], /put it in quotes/],
+    ["no secret", 2, ["token"], /32 bytes or more/],
+    [
+      "nobody there",
+      6,
+      ["ping", "ws://127.0.0.1:1", "--timeout", "2"],
+      /^fanout: the server cannot be reached\n$/,
+    ],
+  ])("%s: %i", async (_, code, words, why) => {
+    const ended = await run(words);
+    expect(ended).toMatchObject({ code, err: expect.stringMatching(why) });
+  });
+
+  test("messages that are not to be had: 3", async () => {
+    const news = unique();
+    await post(news, "x");
+    const { code, err } = await run(["sub", runtime.url, news, "--since", "5", "--until-caught-up"]);
+    expect([code, err]).toEqual([
+      3,
+      expect.stringMatching(/^fanout: messages of .+ after 5 are not to be had, up to \d+\n$/),
+    ]);
+  });
+});
