@@ -63,6 +63,8 @@ export class Simulation implements Surroundings {
   /** What Workers have announced. */
   readonly posted = new Map<string, Announcement>();
   #posts = 0;
+  /** What was found wrong with what Workers were answered. */
+  #breach: unknown;
   /** What has happened, for a person to read. */
   readonly script: string[] = [];
   readonly met = new Set<Rarity>();
@@ -182,6 +184,7 @@ export class Simulation implements Surroundings {
     for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
     for (const { socket } of this.clients) if (socket.breach) throw socket.breach;
     if (this.objects.broken) throw this.objects.broken;
+    if (this.#breach !== undefined) throw this.#breach;
     if (this.kind.withLateReaders) this.#checkWaiting();
   }
 
@@ -299,9 +302,13 @@ export class Simulation implements Surroundings {
     for (const message of messages) this.posted.set(message, { channel, issued: this.now, placed });
     const place = (answer: Calls["announce"]["answer"]) => {
       isPlaced = "last" in answer;
-      if (!("last" in answer) || answer.last === undefined) return;
-      for (const [i, message] of messages.entries())
-        this.found(channel, answer.last - count + 1 + i, message);
+      if (!("last" in answer) || answer.last === undefined || !this.areCounting) return;
+      const first = answer.last - count + 1;
+      try {
+        for (const [i, message] of messages.entries()) this.found(channel, first + i, message);
+      } catch (breach) {
+        this.#breach = breach;
+      }
     };
     const key = isOnce && this.kind.withHistory ? author : undefined;
     const ask = () => this.objects.askFromWorker(channel, "announce", { lines, count, key });
