@@ -118,7 +118,9 @@ export class Answers implements Answering {
 
   async announce(announcement: Announcement): Promise<Announced> {
     this.#activity.note();
-    return this.#whenStored(this.#router.announceHere(announcement));
+    const answer = await this.#whenStored(this.#router.announceHere(announcement));
+    // Where storage takes nothing and nobody is connected, the position may be given twice: it is told to nobody.
+    return "last" in answer && !this.#reporter.keepsPosition ? { last: undefined } : answer;
   }
 
   /** Whoever is told of a position can count on it: the answer goes out when it is stored. */

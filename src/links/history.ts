@@ -120,6 +120,11 @@ export class History {
     return { after: oldest.after, count: this.#stored - oldest.after, characters: this.#size };
   }
 
+  /** Whether storage has the newest position; else only a socket can keep it through sleep. */
+  get isStored(): boolean {
+    return !this.#hasFailed;
+  }
+
   /** Has the position outlive sleep, where storage would not take it. */
   settle(): void {
     const position = this.#hasFailed ? this.#log.position : undefined;
