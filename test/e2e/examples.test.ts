@@ -4,10 +4,14 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { chromium } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
 import { Listener } from "./listener.ts";
 import { removeFolder, temporaryFolder } from "./runtime.ts";
 import { startServer } from "./server.ts";
+import { find } from "./tools.ts";
+
+const browser = find("chromium", "apt-get install chromium");
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -42,6 +46,30 @@ test("another Worker announces by a function", async () => {
   expect(await visit("/a", "k")).toBe(first);
   expect(await visit("/b")).toBe(first + 1);
 });
+
+test.skipIf(!browser)(
+  "a page without a framework has a chat, and goes on where it was when it is loaded again",
+  async () => {
+    const url = await serve("examples/page/wrangler.toml");
+    const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+    onTestFinished(() => launched.close());
+    const [alice, bob] = [await launched.newPage(), await launched.newPage()];
+    for (const page of [alice, bob]) {
+      await page.goto(url);
+      await page.waitForFunction("document.getElementById('state').textContent === 'connected'");
+    }
+    const lines = (page: typeof alice) => page.locator("#messages li").allTextContents();
+    await alice.fill("input", "<b>hello</b>");
+    await alice.press("input", "Enter");
+    await expect.poll(() => lines(bob), { timeout: 30_000 }).toEqual(["<b>hello</b>"]);
+    await bob.goto("about:blank");
+    await alice.fill("input", "are you there?");
+    await alice.press("input", "Enter");
+    await expect.poll(() => lines(alice), { timeout: 30_000 }).toEqual(["<b>hello</b>", "are you there?"]);
+    await bob.goto(url);
+    await expect.poll(() => lines(bob), { timeout: 30_000 }).toEqual(["are you there?"]);
+  },
+);
 
 test("each of them could be deployed", async () => {
   const bin = join(ROOT, "node_modules", ".bin");
