@@ -1,0 +1,42 @@
+/** Says of a list of messages that should be 1, 2, 3, … what is wrong with it. */
+
+export interface Verdict {
+  /** How many came, and how many should have. */
+  came: number;
+  due: number;
+  lost: number[];
+  repeated: number[];
+  /** Those that came before one with a smaller number. */
+  early: number[];
+  /** What was no number. */
+  strange: string[];
+}
+
+export function judge(lines: string[], due: number): Verdict {
+  const strange = lines.filter((line) => !/^\d+$/.test(line));
+  const numbers = lines.filter((line) => /^\d+$/.test(line)).map(Number);
+  const seen = new Set<number>();
+  const repeated: number[] = [];
+  for (const n of numbers) {
+    if (seen.has(n)) repeated.push(n);
+    seen.add(n);
+  }
+  const all = Array.from({ length: due }, (_, i) => i + 1);
+  const early = numbers.filter((n, i) => n > (numbers[i + 1] ?? n));
+  return { came: numbers.length, due, lost: all.filter((n) => !seen.has(n)), repeated, early, strange };
+}
+
+/** Whether nothing is wrong. */
+export function isFlawless({ lost, repeated, early, strange }: Verdict): boolean {
+  return [lost, repeated, early, strange].every((wrong) => wrong.length === 0);
+}
+
+/** A verdict in a line. */
+export function inWords(what: string, verdict: Verdict): string {
+  const { came, due, lost, repeated, early, strange } = verdict;
+  const wrongs = Object.entries({ lost, repeated, "out of order": early, strange });
+  const said = wrongs.map(
+    ([name, which]) => `${which.length} ${name}${which.length > 0 ? ` (${which.slice(0, 5)}…)` : ""}`,
+  );
+  return `${what}: ${came} of ${due} came; ${said.join(", ")}`;
+}
