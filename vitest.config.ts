@@ -30,6 +30,8 @@ const plays = "test/runtime/plays.test.ts";
 
 export default defineConfig({
   test: {
+    // More than there are cores, of which two are enough: much of what is tested end to end is waiting.
+    maxWorkers: 3,
     coverage: { include: ["src/**/*.ts"], reporter: ["text"] },
     projects: [
       inNode("unit"),
