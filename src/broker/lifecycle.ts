@@ -98,6 +98,8 @@ export class Lifecycle {
   close(connection: Connection, code: number, reason: string, cause: Closed): void {
     if (connection.closed) return;
     this.#counters.note(`closes.${cause}`);
+    // It is sent what is gathered for it: nobody is to know of what a crash could take back.
+    this.#router.store();
     this.#end(connection, () => this.#connections.close(connection, code, reason));
   }
 

@@ -132,6 +132,11 @@ export class Router implements Listeners {
     return { last: keepsHistory ? last : undefined };
   }
 
+  /** Stores what is to be kept of this root's channel, before any of it goes out. */
+  store(): void {
+    this.#downstream.store();
+  }
+
   hear(channel: string, lines: string, count: number, after: number): void {
     this.#recovery.hear(channel, lines, count);
     if (channel === this.#own) this.#downstream.relay(lines, count, after);
