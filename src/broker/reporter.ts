@@ -120,7 +120,8 @@ export class Reporter {
 
   /** Writes what has changed, now and then. */
   save(): void {
-    this.#counters.save();
+    // Who has no connection tells it when all is quiet: a row would have to be deleted then.
+    if (this.#connections.size > 0 || this.#service) this.#counters.save();
   }
 
   /** Has what must not be forgotten outlive this object's time in memory. */

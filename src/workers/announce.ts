@@ -4,13 +4,10 @@ import type { Limits } from "../broker/limits.ts";
 import { wasNotMade } from "../links/world.ts";
 import { parseMessages } from "../protocol/bodies.ts";
 import { noHistory } from "../protocol/refusals.ts";
-import { wayTo } from "./calls.ts";
+import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { POSITION } from "./responses.ts";
-
-/** How many hops deep a call is that a Worker makes. */
-const HOP = 2;
 
 export interface AnnounceOptions {
   /** Under which the messages are announced once, however often that is asked for while history lasts. */
@@ -33,7 +30,7 @@ export async function announce(
 ): Promise<number | undefined> {
   const parsed = parseMessages(channel, messages, key, limits);
   if ("why" in parsed) throw new Denial(400, parsed.why);
-  const asked = wayTo(env, channel).call("announce", { ...parsed, key, expected }, HOP);
+  const asked = wayTo(env, channel).call("announce", { ...parsed, key, expected }, CALLED_BY_WORKER);
   const answer = await asked.catch((error: unknown) => {
     throw new Denial(503, announceFault(error), wasNotMade(error) || key !== undefined ? retryAfter(1) : {});
   });

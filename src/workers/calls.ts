@@ -8,6 +8,9 @@ import type { Env } from "./env.ts";
  */
 const CALL_TIMEOUT = 15_000;
 
+/** How many hops deep a call is that a Worker makes. */
+export const CALLED_BY_WORKER = 2;
+
 /** A way to an object. */
 export function wayTo(env: Env, object: string): Way {
   const stub = env.CHANNEL.getByName(object);

@@ -5,7 +5,7 @@ import { formatMetrics } from "../figures/metrics.ts";
 import type { Calls, Description } from "../links/messages.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { admit } from "./admission.ts";
-import { wayTo } from "./calls.ts";
+import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { channelIn } from "./channel-path.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
@@ -15,9 +15,6 @@ import type { Settings } from "./settings.ts";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
 const METHODS = "GET, HEAD, OPTIONS";
-
-/** How many hops deep a call is that a Worker makes. */
-const HOP = 2;
 
 /** Whether a path is the service's own. */
 export function isOperation(path: string): boolean {
@@ -88,7 +85,7 @@ async function ask<Kind extends keyof Calls>(
   asked: Calls[Kind]["ask"],
 ) {
   try {
-    return await wayTo(env, object).call(kind, asked, HOP);
+    return await wayTo(env, object).call(kind, asked, CALLED_BY_WORKER);
   } catch {
     throw new Denial(503, "the object that knows does not answer; try again later", retryAfter(5));
   }

@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { Client } from "../client.ts";
-import { crash, evictAll, settleQuickly, unique } from "../service.ts";
+import { crash, evictAll, keys, settleQuickly, unique } from "../service.ts";
 
 settleQuickly();
 
@@ -149,4 +149,11 @@ test("pages of other origins may read the answers, and ask before they send what
 test("other methods are told which there are", async () => {
   const response = await exports.default.fetch("http://fanout.test/news", { method: "PUT", body: "a" });
   expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
+});
+
+test("a channel where nobody is keeps nothing of a message but the message", async () => {
+  const news = unique("news");
+  await placed(news, "a");
+  await evictAll();
+  expect(await keys(news)).toEqual(["history:0"]);
 });
