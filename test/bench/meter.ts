@@ -67,6 +67,13 @@ export class Meter {
     return new Map(tallies.map(([name, { requests }]) => [name, requests[kind] ?? 0]));
   }
 
+  /** Ends when the objects know that nobody is connected any more, and have done what comes of it. */
+  async deserted(): Promise<void> {
+    await this.#until((tallies) =>
+      Object.values(tallies).every(({ connections, isAwake }) => connections === 0 && !isAwake),
+    );
+  }
+
   async stop(): Promise<void> {
     await this.#runtime.kill();
     await removeFolder(this.#folder);

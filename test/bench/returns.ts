@@ -172,7 +172,8 @@ export interface Calls {
 }
 
 /**
- * Has all listeners of many channels, two each, lose their connections at once, and come back at once.
+ * Has all listeners of many channels, two each, lose their connections at once, and come back at once when the
+ * objects have noticed: else some would find their links still there.
  * @param powerFails whether that is because everything ends but what is stored
  * @param links that one object feeds at most
  */
@@ -183,6 +184,7 @@ export async function returnOfMany(channels: number, powerFails: boolean, links 
   const before = powerFails ? new Map<string, number>() : await meter.requests("link");
   for (const connection of open) connection.close();
   if (powerFails) await meter.restart();
+  else await meter.deserted();
   const began = performance.now();
   open = await openAll(meter.port, paths);
   const greeted = performance.now() - began;
