@@ -27,8 +27,10 @@ export function nextDelivery(
   { epoch, acknowledged, unknown, unsure: again, lost }: Link,
   log: Log,
   from: string,
+  number: number,
 ): Delivery {
   const messages = lost || unknown ? { lines: "", count: 0 } : log.since(acknowledged, MAX_DELIVERY);
-  const delivery = { channel: channelOf(from), from, epoch, after: acknowledged, ...messages, again, lost };
+  const channel = channelOf(from);
+  const delivery = { channel, from, epoch, number, after: acknowledged, ...messages, again, lost };
   return lost || !unknown ? delivery : { ...delivery, after: log.position ?? 0, where: true };
 }

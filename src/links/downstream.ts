@@ -56,6 +56,8 @@ export class Downstream {
   readonly #links = new Map<string, Link>();
   /** Undefined where this object is a child: a channel's root keeps its history. */
   readonly history: History | undefined;
+  /** Of the newest delivery. These are times, so they rise across the lives of this object. */
+  #newest = 0;
   #busy = false;
   /** What storage has under `order`. */
   #row: OrderRow | undefined;
@@ -306,7 +308,8 @@ export class Downstream {
   async #deliver(link: Link): Promise<true> {
     // A repeated call takes along what has come meanwhile.
     this.store();
-    const delivery = nextDelivery(link, this.log, this.#world.name);
+    this.#newest = Math.max(this.#newest + 1, this.#world.now());
+    const delivery = nextDelivery(link, this.log, this.#world.name, this.#newest);
     try {
       this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
       return true;
@@ -321,6 +324,10 @@ export class Downstream {
     if (answer.gone) {
       this.#end(link, answer.handover);
       this.#events.ended(link.object);
+      return;
+    }
+    if ("newer" in answer) {
+      this.#newest = Math.max(this.#newest, answer.newer);
       return;
     }
     // A link that was cut off while this call was under way has been promised more than it got.

@@ -93,6 +93,11 @@ export interface Delivery {
   /** Name of the object that delivers. */
   from: string;
   epoch: number;
+  /**
+   * Rises from call to call, across the lives of the sender, so that one which it has given up cannot come after a
+   * later one. The version before has none.
+   */
+  number?: number;
   /** The position of the message before the first one here. */
   after: number;
   /** How many messages there are. */
@@ -107,9 +112,13 @@ export interface Delivery {
   where?: boolean;
 }
 
-/** `gone` ends the link: nobody listens there under that epoch. `last` is the newest that has arrived, if asked for. */
+/**
+ * `gone` ends the link: nobody listens there under that epoch. `last` is the newest that has arrived, if asked for.
+ * `newer` is the number that a delivery has to exceed to be taken.
+ */
 export type DeliveryAnswer =
   | { gone: false; last?: number | undefined }
+  | { gone: false; newer: number }
   | { gone: true; handover?: Handover | undefined };
 
 /** Announcements for the root of a channel to give neighbouring positions. */

@@ -39,6 +39,8 @@ interface Link {
   vouched: number | undefined;
   /** The position of the newest message that has arrived; unknown after this object left memory. */
   last: number | undefined;
+  /** The number of the newest delivery since then. */
+  newest: number;
   /** Whether the parent has ever answered that it is linked. */
   linked: boolean;
   /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
@@ -172,6 +174,10 @@ export class Upstream {
   deliver(delivery: Delivery): DeliveryAnswer {
     const link = this.#link(delivery.channel);
     if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery);
+    // One that its sender, or an earlier life of that, has given up: what it knew then says nothing any more.
+    const { number = link.newest + 1 } = delivery;
+    if (number <= link.newest) return { gone: false, newer: link.newest };
+    link.newest = number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
     const heard = !link.linked || this.#listeners.listens(link.channel);
     if (heard && !this.#isMissingSome(link, delivery)) {
@@ -206,7 +212,7 @@ export class Upstream {
 
   #add(channel: string, row: LinkRow, known: Pick<Link, "last" | "linked" | "sure">): Link {
     this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const asked = { channel, ...row, vouched: undefined, doubted: false, asking: undefined };
+    const asked = { channel, ...row, vouched: undefined, newest: 0, doubted: false, asking: undefined };
     const link = { ...asked, ...known, waiting: [] };
     this.#links.set(channel, link);
     return link;

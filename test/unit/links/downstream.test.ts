@@ -72,7 +72,22 @@ test("a failed call is repeated after the same position, and marked", async () =
   first.fail();
   const second = await call();
   expect(first.delivery.again).toBe(false);
-  expect(second.delivery).toEqual({ ...first.delivery, again: true });
+  const number = Number(first.delivery.number) + 1;
+  expect(second.delivery).toEqual({ ...first.delivery, number, again: true });
+  second.answer({ gone: false });
+});
+
+test("a delivery that comes after one with a higher number is sent again with a still higher one", async () => {
+  const { downstream, call } = newsOf();
+  downstream.link({ from: "home", epoch: 1 });
+  downstream.append("a\n", 1);
+  downstream.flush();
+  const first = await call();
+  first.answer({ gone: false, newer: 1_000_000 });
+  await Promise.resolve();
+  downstream.flush();
+  const second = await call();
+  expect(second.delivery).toEqual({ ...first.delivery, number: 1_000_001 });
   second.answer({ gone: false });
 });
 

@@ -62,6 +62,18 @@ test("of a repeated delivery only what is new is handed on", () => {
   expect(heard).toEqual(["2: a\nb\n", "1: c\n"]);
 });
 
+test("a delivery that its sender has given up is not taken after a later one", () => {
+  const { deliver, heard, lost } = awoken(true, [], 40);
+  expect(deliver({ number: 7, count: 0, lines: "", again: true, where: true })).toEqual({
+    gone: false,
+    last: 40,
+  });
+  expect(deliver({ number: 6 })).toEqual({ gone: false, newer: 7 });
+  expect(deliver({ number: 8 })).toEqual({ gone: false });
+  expect(deliver({ number: 7 })).toEqual({ gone: false, newer: 8 });
+  expect({ heard, lost }).toEqual({ heard: ["2: a\nb\n"], lost: [] });
+});
+
 test("a gap ends the link", () => {
   const { deliver, heard, lost } = awoken();
   deliver({});
