@@ -7,7 +7,7 @@ import type { From } from "../protocol/positions.ts";
 import { NO_MESSAGE } from "../protocol/refusals.ts";
 import { backoff } from "./backoff.ts";
 import { Outbox } from "./outbox.ts";
-import { probe, RequestSession } from "./requests.ts";
+import { isLater, probe, RequestSession } from "./requests.ts";
 import { type Address, type Ending, type Hearer, Refused, type Session } from "./session.ts";
 import { SocketSession } from "./socket.ts";
 import { type Gap, type SubscribeOptions, Subscription, tell } from "./subscription.ts";
@@ -253,13 +253,13 @@ export class Fanout {
 
   /** A WebSocket that was never open says nothing of why: a request does. */
   async #askWhy(ending: Ending, address: Address, channel: string): Promise<void> {
-    const denied = await probe(address, channel);
-    if (!denied) {
+    const answer = await probe(address, channel);
+    if (answer) {
+      const { status: code, said: reason, retryAfter } = answer;
+      this.#ended({ code, reason, isFinal: code >= 400 && !isLater(code), retryAfter });
+    } else {
       this.#blocked += 1;
       this.#ended({ ...ending, reason: "WebSockets do not get through" });
-    } else {
-      const isFinal = denied.status >= 400 && denied.status < 500 && denied.status !== 429;
-      this.#ended({ code: denied.status, reason: denied.why, isFinal, retryAfter: denied.retryAfter });
     }
   }
 
@@ -352,6 +352,7 @@ function placeIn({ position, fresh }: Channel): From {
   return position === undefined ? fresh : { since: position };
 }
 
+/** Pages that came without TLS have no `randomUUID`. */
 function newKey(): string {
-  return crypto.randomUUID();
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }

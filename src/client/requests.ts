@@ -2,38 +2,57 @@
 import type { From } from "../protocol/positions.ts";
 import { isTemporary, noHistory, sentenceOf } from "../protocol/refusals.ts";
 import { parseReply } from "../protocol/replies.ts";
-import { type Address, type Hearer, type Place, queryOf, Refused, type Session, urlOf } from "./session.ts";
+import {
+  type Address,
+  type Hearer,
+  OPEN_WITHIN,
+  type Place,
+  queryOf,
+  Refused,
+  type Session,
+  SILENT,
+  urlOf,
+} from "./session.ts";
 
-/** What a server answers that does not grant a request, in its own words. */
-export interface Denied {
+/** How long a stream may be silent, in milliseconds: the server says each 20 seconds that it is there. */
+const QUIET = 30_000;
+
+/** What a server says to a request, in its own words. */
+export interface Answer {
+  /** 0 if there is no server. */
   status: number;
-  why: string;
-  /** In milliseconds. */
-  retryAfter: number | undefined;
+  said: string;
+  /** In milliseconds; 0 where it says nothing. */
+  retryAfter: number;
 }
 
-/** Asks whether a channel could be heard; undefined if it could, and status 0 if there is no server. */
-export async function probe(address: Address, channel: string): Promise<Denied | undefined> {
+/** Asks whether a channel could be heard; undefined if it could. */
+export async function probe(address: Address, channel: string): Promise<Answer | undefined> {
   try {
-    const response = await fetch(urlOf(address, "http", channel, { poll: "" }), {
-      headers: headersOf(address),
-    });
-    return await deniedBy(response);
+    const url = urlOf(address, "http", channel, { poll: "" });
+    const answer = await read(await ask(address, url, {}, AbortSignal.timeout(OPEN_WITHIN)));
+    // Where no history is kept there is nothing to poll, but to hear.
+    return answer.status === 200 || answer.said.startsWith("No history") ? undefined : answer;
   } catch {
-    return { status: 0, why: "the server cannot be reached", retryAfter: undefined };
+    return { status: 0, said: "the server cannot be reached", retryAfter: 0 };
   }
 }
 
-async function deniedBy(response: Response): Promise<Denied | undefined> {
-  const why = await response.text();
-  // Where no history is kept there is nothing to poll, but to hear.
-  if (response.ok || (response.status === 400 && /^No history/.test(why))) return undefined;
-  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
-  return { status: response.status, why: why.trim(), retryAfter: seconds >= 0 ? seconds * 1_000 : undefined };
+function ask({ token }: Address, url: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
+  const headers = new Headers(init.headers);
+  if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
+  return fetch(url, { ...init, headers, signal });
 }
 
-function headersOf({ token }: Address): Record<string, string> {
-  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+async function read(response: Response): Promise<Answer> {
+  const seconds = Number(response.headers.get("Retry-After")) || 0;
+  const said = (await response.text()).trim();
+  return { status: response.status, said, retryAfter: seconds * 1_000 };
+}
+
+/** Whether the same request may be granted a while later. */
+export function isLater(status: number): boolean {
+  return status >= 500 || status === 429;
 }
 
 export class RequestSession implements Session {
@@ -41,27 +60,28 @@ export class RequestSession implements Session {
   readonly #hearer: Hearer;
   readonly #streams = new Map<string, AbortController>();
   readonly #leaving = new AbortController();
+  /** Messages are announced one after another, in the order in which that was asked for. */
+  #announced: Promise<unknown> = Promise.resolve();
+  #isOpen = false;
 
   constructor(address: Address, first: Place | undefined, hearer: Hearer) {
     this.#address = { ...address };
     this.#hearer = hearer;
-    queueMicrotask(() => {
+    this.ping().then(() => {
+      this.#isOpen = true;
       hearer.opened();
       if (first) this.subscribe(first.channel, first.from);
-    });
+    }, this.#lost);
   }
 
   subscribe(channel: string, from: From): void {
     const leaving = new AbortController();
     this.#streams.set(channel, leaving);
-    this.#listen(channel, from, leaving.signal).then(
-      () => this.#end(1006, "the stream has ended"),
-      (error: unknown) => {
-        if (leaving.signal.aborted) return;
-        if (error instanceof Refused) this.#hearer.refused(channel, error.message);
-        else this.#end(1006, String(error));
-      },
-    );
+    this.#listen(channel, from, leaving).catch((error: unknown) => {
+      if (this.#streams.get(channel) !== leaving) return;
+      if (error instanceof Refused) this.#hearer.refused(channel, error.message);
+      else this.#lost(error);
+    });
   }
 
   unsubscribe(channel: string): void {
@@ -69,17 +89,20 @@ export class RequestSession implements Session {
     this.#streams.delete(channel);
   }
 
-  async announce(channel: string, text: string, key: string): Promise<number | undefined> {
-    const post = async (more: Record<string, string>) => {
-      const headers = { ...headersOf(this.#address), "Content-Type": "text/plain", ...more };
-      const init = { method: "POST", body: text, headers, signal: this.#leaving.signal };
-      const response = await fetch(urlOf(this.#address, "http", channel, {}), init);
-      const said = await response.text();
-      return { said: said.trim(), status: response.status };
-    };
-    let { status, said } = await post({ "Idempotency-Key": key });
-    if (said === sentenceOf(noHistory(channel))) ({ status, said } = await post({}));
-    if (status !== 200) throw new Refused(status >= 500 || status === 429 ? `${said} (try again)` : said);
+  announce(channel: string, text: string, key: string): Promise<number | undefined> {
+    const announced = this.#announced.then(() => this.#post(channel, text, key));
+    // Those that come next must not overtake one that may not have arrived.
+    this.#announced = announced.catch((error: unknown) => error instanceof Refused || this.#lost(error));
+    return announced;
+  }
+
+  async #post(channel: string, body: string, key?: string): Promise<number | undefined> {
+    const headers: HeadersInit = { "Content-Type": "text/plain" };
+    if (key !== undefined) headers["Idempotency-Key"] = key;
+    const url = urlOf(this.#address, "http", channel, {});
+    const { status, said } = await read(await this.#ask(url, { method: "POST", body, headers }));
+    if (key !== undefined && said === sentenceOf(noHistory(channel))) return this.#post(channel, body);
+    if (status !== 200) throw new Refused(isLater(status) ? `${said} (try again)` : said);
     const { position } = JSON.parse(said);
     return typeof position === "number" ? position : undefined;
   }
@@ -94,14 +117,17 @@ export class RequestSession implements Session {
   }
 
   async #own(page: string): Promise<string> {
-    const url = urlOf(this.#address, "http", "", {});
-    const response = await fetch(`${url}-/${page}`, {
-      headers: headersOf(this.#address),
-      signal: this.#leaving.signal,
-    });
-    const said = await response.text();
-    if (response.ok) return said;
-    throw new Refused(said.trim());
+    const { status, said } = await read(await this.#ask(`${urlOf(this.#address, "http", "", {})}-/${page}`));
+    if (status !== 200) throw new Refused(said);
+    return said;
+  }
+
+  #ask(
+    url: string,
+    init: RequestInit = {},
+    within: AbortSignal = AbortSignal.timeout(OPEN_WITHIN),
+  ): Promise<Response> {
+    return ask(this.#address, url, init, AbortSignal.any([this.#leaving.signal, within]));
   }
 
   /** What comes next comes with it. */
@@ -110,32 +136,36 @@ export class RequestSession implements Session {
   }
 
   check(): void {
-    this.ping().catch(() => this.#end(1006, "the server does not answer"));
+    this.ping().catch(this.#lost);
   }
 
   close(): void {
     this.#end(1000, "");
   }
 
-  /** @throws Refused, or anything if the stream breaks off */
-  async #listen(channel: string, from: From, signal: AbortSignal): Promise<void> {
-    const url = urlOf(this.#address, "http", channel, queryOf(from));
-    const both = AbortSignal.any([signal, this.#leaving.signal]);
-    const response = await fetch(url, {
-      headers: { ...headersOf(this.#address), Accept: "text/plain" },
-      signal: both,
-    });
-    if (!response.ok || !response.body) {
-      const denied = await deniedBy(response);
-      const why = denied?.why ?? "there is nothing to hear";
-      throw response.status < 500 && response.status !== 429 ? new Refused(why) : new Error(why);
-    }
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-      const lines = (rest + chunk.value).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) this.#take(channel, line);
+  /** @throws Refused, or anything when the stream breaks off or ends */
+  async #listen(channel: string, from: From, leaving: AbortController): Promise<never> {
+    const giveUp = () => leaving.abort(new Error(SILENT));
+    let silence = setTimeout(giveUp, QUIET);
+    try {
+      const url = urlOf(this.#address, "http", channel, queryOf(from));
+      const response = await this.#ask(url, { headers: { Accept: "text/plain" } }, leaving.signal);
+      if (!response.ok || !response.body) {
+        const { status, said } = await read(response);
+        throw isLater(status) ? new Error(said) : new Refused(said);
+      }
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+        clearTimeout(silence);
+        silence = setTimeout(giveUp, QUIET);
+        const lines = (rest + chunk.value).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) this.#take(channel, line);
+      }
+      throw new Error("the stream has ended");
+    } finally {
+      clearTimeout(silence);
     }
   }
 
@@ -150,9 +180,11 @@ export class RequestSession implements Session {
     else if (isTemporary(reply.why)) throw new Error(reply.why);
   }
 
+  readonly #lost = (error: unknown) => this.#end(1006, String(error));
+
   #end(code: number, reason: string): void {
     if (this.#leaving.signal.aborted) return;
     this.#leaving.abort();
-    this.#hearer.ended({ code, reason, isFinal: code === 1000 });
+    this.#hearer.ended({ code: this.#isOpen ? code : 0, reason, isFinal: code === 1000 });
   }
 }

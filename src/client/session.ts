@@ -1,6 +1,11 @@
 /** One stay at a server, by whichever way: a WebSocket (`socket.ts`), or requests (`requests.ts`). */
 import type { From } from "../protocol/positions.ts";
 
+/** How long the server may take to answer at first, in milliseconds: a connection may die in silence. */
+export const OPEN_WITHIN = 10_000;
+/** Why a session ends where it does not. */
+export const SILENT = "the server does not answer";
+
 /** How a session has ended. */
 export interface Ending {
   /** Of the WebSocket, or what would be that; 0 if there never was one. */
@@ -9,7 +14,7 @@ export interface Ending {
   /** Whether to try again would be pointless. */
   isFinal: boolean;
   /** How long the server would have one wait, in milliseconds. */
-  retryAfter?: number | undefined;
+  retryAfter?: number;
 }
 
 /** What a session tells. */
@@ -75,7 +80,8 @@ export function urlOf(
   query: Record<string, string>,
 ): string {
   const address = new URL(url);
-  const base = `${scheme}${/^(wss|https):/.test(url) ? "s" : ""}://${address.host}${address.pathname.replace(/\/$/, "")}`;
-  const search = new URLSearchParams(query).toString();
-  return `${base}/${encodeURIComponent(channel)}${search && `?${search}`}`;
+  address.pathname = `${address.pathname.replace(/\/$/, "")}/${encodeURIComponent(channel)}`;
+  address.protocol = scheme + (/s:$/.test(address.protocol) ? "s" : "");
+  address.search = String(new URLSearchParams(query));
+  return address.href;
 }

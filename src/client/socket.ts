@@ -5,7 +5,17 @@ import { type Command, formatCommand } from "../protocol/commands.ts";
 import type { From } from "../protocol/positions.ts";
 import { isTemporary, noHistory } from "../protocol/refusals.ts";
 import { parseReply, type Reply } from "../protocol/replies.ts";
-import { type Address, type Hearer, type Place, queryOf, Refused, type Session, urlOf } from "./session.ts";
+import {
+  type Address,
+  type Hearer,
+  OPEN_WITHIN,
+  type Place,
+  queryOf,
+  Refused,
+  type Session,
+  SILENT,
+  urlOf,
+} from "./session.ts";
 
 /** How often it is made sure that the server is still there, and how long its answer may take, in milliseconds. */
 const CHECK_EACH = 25_000;
@@ -31,6 +41,7 @@ export class SocketSession implements Session {
   #isOpen = false;
   #isOver = false;
   readonly #checking: ReturnType<typeof setInterval>;
+  /** Set while an answer is due. */
   #giveUp: ReturnType<typeof setTimeout> | undefined;
 
   /** @param first the channel to connect at, if there is one */
@@ -43,6 +54,7 @@ export class SocketSession implements Session {
     this.#socket.onmessage = ({ data }) => this.#read(String(data));
     this.#socket.onclose = ({ code, reason }) => this.#end(code, reason);
     this.#socket.onerror = () => this.#end(this.#isOpen ? 1006 : 0, "");
+    this.#expectWithin(OPEN_WITHIN);
     this.#checking = setInterval(() => this.check(), CHECK_EACH);
   }
 
@@ -88,9 +100,13 @@ export class SocketSession implements Session {
   }
 
   check(): void {
-    if (!this.#isOpen || this.#giveUp !== undefined) return;
-    this.#giveUp = setTimeout(() => this.#end(1006, "the server does not answer"), CHECK_WITHIN);
+    if (this.#giveUp !== undefined) return;
+    this.#expectWithin(CHECK_WITHIN);
     this.#socket.send(KEEPALIVE);
+  }
+
+  #expectWithin(milliseconds: number): void {
+    this.#giveUp = setTimeout(() => this.#end(1006, SILENT), milliseconds);
   }
 
   close(): void {

@@ -1,20 +1,14 @@
 /** When it is worth looking at once whether the server can be reached, in a browser; elsewhere nothing tells. */
 
-const EVENTS: [target: string, event: string][] = [
-  ["window", "online"],
-  ["window", "pageshow"],
-  ["document", "visibilitychange"],
-];
+/** All reach the window. */
+const EVENTS = ["online", "pageshow", "visibilitychange"];
 
 /** Has something called when another network is there, or the page is back; returns what ends that. */
 export function onWaking(look: () => void): () => void {
-  const ends = EVENTS.map(([name, event]) => {
-    const target: unknown = Reflect.get(globalThis, name);
-    if (!(target instanceof EventTarget)) return () => {};
-    target.addEventListener(event, look);
-    return () => target.removeEventListener(event, look);
-  });
+  const { window }: { window?: unknown } = globalThis;
+  if (!(window instanceof EventTarget)) return () => {};
+  for (const event of EVENTS) window.addEventListener(event, look);
   return () => {
-    for (const end of ends) end();
+    for (const event of EVENTS) window.removeEventListener(event, look);
   };
 }

@@ -29,6 +29,8 @@ export interface Outcome {
 
 /** Between faults, in milliseconds, at most. */
 const BETWEEN = 3_000;
+/** How long the server may take to answer the judge, in milliseconds. */
+const ANSWER_WITHIN = 5_000;
 /** How long clients may take to come to where everyone is, in milliseconds, when all is well again. */
 const PATIENCE = 90_000;
 
@@ -65,15 +67,15 @@ export async function tryOut(trial: Trial): Promise<Outcome> {
     // The judge's own way to the server has no faults but the server's.
     await until(
       () => heard.includes("0"),
-      () => post(url(), "judged", "0"),
+      () => post(url, "judged", "0"),
     );
     heard.length = 0;
-    const said = new Follower(url, "said", await post(url(), "said", "0"));
+    const said = new Follower(url, "said", await post(url, "said", "0"));
     const counts = { posted: 0, given: 0 };
     const isOver = { value: false };
     const talking = talk(trial, isOver, async () => {
       announcer.stdin.write(`${++counts.given}\n`);
-      await post(url(), "judged", String(++counts.posted), `judge-${counts.posted}`);
+      await post(url, "judged", String(++counts.posted), `judge-${counts.posted}`);
       await said.look();
     });
     const faults = await fail(trial, network, restart);
@@ -150,11 +152,16 @@ async function fail(
 }
 
 /** Announces until that is answered, once. */
-async function post(url: string, channel: string, text: string, key?: string): Promise<number> {
+async function post(url: () => string, channel: string, text: string, key?: string): Promise<number> {
   const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
   for (;;) {
     try {
-      const response = await fetch(`${url}/${channel}`, { method: "POST", body: text, headers });
+      const response = await fetch(`${url()}/${channel}`, {
+        method: "POST",
+        body: text,
+        headers,
+        signal: AbortSignal.timeout(ANSWER_WITHIN),
+      });
       const [, position] = /"position":(\d+)/.exec(await response.text()) ?? [];
       if (position !== undefined) return Number(position);
     } catch {
@@ -179,7 +186,9 @@ class Follower {
 
   async look(): Promise<void> {
     try {
-      const response = await fetch(`${this.#url()}/${this.#channel}?poll&since=${this.#position}`);
+      const response = await fetch(`${this.#url()}/${this.#channel}?poll&since=${this.#position}`, {
+        signal: AbortSignal.timeout(ANSWER_WITHIN),
+      });
       const lines = (await response.text()).split("\n").filter((line) => line !== "");
       if (!response.ok) return;
       this.lines.push(...lines.map((line) => line.slice(this.#channel.length + 1)));

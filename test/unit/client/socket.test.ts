@@ -109,6 +109,14 @@ test("a server that is not there any more is found out, and one that is costs it
   expect(socket.sent).toHaveLength(2);
 });
 
+test("a connection that dies before it is greeted is given up", async () => {
+  const { endings } = begin();
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(endings).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(endings).toEqual([{ code: 0, reason: "the server does not answer", isFinal: false }]);
+});
+
 test("a limit that was broken is final, a crash is not", () => {
   for (const [code, isFinal] of [
     [1008, true],
