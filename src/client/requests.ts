@@ -97,7 +97,7 @@ export class RequestSession implements Session {
   }
 
   async #post(channel: string, body: string, key?: string): Promise<number | undefined> {
-    const headers: HeadersInit = { "Content-Type": "text/plain" };
+    const headers: Record<string, string> = { "Content-Type": "text/plain" };
     if (key !== undefined) headers["Idempotency-Key"] = key;
     const url = urlOf(this.#address, "http", channel, {});
     const { status, said } = await read(await this.#ask(url, { method: "POST", body, headers }));

@@ -81,7 +81,8 @@ export function urlOf(
 ): string {
   const address = new URL(url);
   address.pathname = `${address.pathname.replace(/\/$/, "")}/${encodeURIComponent(channel)}`;
-  address.protocol = scheme + (/s:$/.test(address.protocol) ? "s" : "");
+  if (/wss|https/.test(address.protocol)) scheme += "s";
+  address.protocol = scheme;
   address.search = String(new URLSearchParams(query));
   return address.href;
 }

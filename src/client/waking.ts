@@ -5,7 +5,7 @@ const EVENTS = ["online", "pageshow", "visibilitychange"];
 
 /** Has something called when another network is there, or the page is back; returns what ends that. */
 export function onWaking(look: () => void): () => void {
-  const { window }: { window?: unknown } = globalThis;
+  const window: unknown = Reflect.get(globalThis, "window");
   if (!(window instanceof EventTarget)) return () => {};
   for (const event of EVENTS) window.addEventListener(event, look);
   return () => {

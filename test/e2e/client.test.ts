@@ -9,9 +9,9 @@ import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type Change, Fanout, type Gap, type Message, type Subscription } from "../../src/client/fanout.ts";
+import { Network } from "../faults/network.ts";
 import { mint, SECRET } from "../runtime/mint.ts";
 import { listening } from "./listening.ts";
-import { type Network, startNetwork } from "./network.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { find } from "./tools.ts";
 
@@ -152,7 +152,7 @@ test("who reads too slowly chooses what becomes of it", async () => {
 });
 
 describe.each<[way: string, start: (target: () => string) => Promise<Way>]>([
-  ["by WebSocket", startNetwork],
+  ["by WebSocket", Network.start],
   ["by requests alone", withoutUpgrades],
 ])("%s", (_, start) => {
   test("it never loses its place, and announces once, whatever breaks", async () => {
@@ -325,7 +325,7 @@ test.skipIf(!browser)("it does the same in a browser, also after the network was
     response.end(request.url === "/fanout.js" ? code : "<!doctype html>");
   });
   onTestFinished(() => void pages.close());
-  const network = await startNetwork(() => runtime.url);
+  const network = await Network.start(() => runtime.url);
   onTestFinished(() => network.stop());
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
@@ -352,7 +352,7 @@ type Way = Pick<Network, "url" | "cut" | "stop">;
 
 /** A network that lets no WebSocket through. */
 async function withoutUpgrades(target: () => string): Promise<Way> {
-  const network = await startNetwork(target);
+  const network = await Network.start(target);
   const server = createNetServer((client) => {
     const { port } = new URL(network.url);
     const far = connect(Number(port), "127.0.0.1");
@@ -372,7 +372,7 @@ async function withoutUpgrades(target: () => string): Promise<Way> {
   const url = await listening(server);
   const stop = async () => {
     server.close();
-    await network.stop();
+    network.stop();
   };
   return { url, cut: () => network.cut(), stop };
 }

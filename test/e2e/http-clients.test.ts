@@ -8,8 +8,8 @@ import { text } from "node:stream/consumers";
 import { EventSource } from "eventsource";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { Network } from "../faults/network.ts";
 import { listening } from "./listening.ts";
-import { type Network, startNetwork } from "./network.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { startServer } from "./server.ts";
 import { find } from "./tools.ts";
@@ -116,7 +116,7 @@ describe.each([
   });
 
   test("EventSource misses and repeats nothing, however often its connection breaks off", async () => {
-    const network = await startNetwork(() => url);
+    const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const [news, art] = [unique(), unique()];
     const source = new EventSource(`${network.url}/${news}?channel=${art}`);
@@ -141,7 +141,7 @@ describe.each([
   });
 
   test.skipIf(!browser)("a browser's own EventSource does so too, from another origin", async () => {
-    const network = await startNetwork(() => url);
+    const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
     onTestFinished(() => launched.close());
@@ -163,7 +163,7 @@ describe.each([
   });
 
   test("what a network holds back for a while comes when it does not any more, once", async () => {
-    const network = await startNetwork(() => url);
+    const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const news = unique();
     const source = new EventSource(`${network.url}/${news}`);

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { EventSource } from "eventsource";
-import { type Network, startNetwork } from "./network.ts";
+import { Network } from "../faults/network.ts";
 import type { Record } from "./soaker.ts";
 
 /** Milliseconds before what failed is tried again, at most. */
@@ -57,7 +57,7 @@ export class HttpSoaker {
     record: Record,
     url: () => string,
   ): Promise<HttpSoaker> {
-    return new HttpSoaker(name, channels, record, await startNetwork(url));
+    return new HttpSoaker(name, channels, record, await Network.start(url));
   }
 
   /** Breaks its connections off. */
@@ -67,7 +67,7 @@ export class HttpSoaker {
 
   async stop(): Promise<void> {
     this.#source.close();
-    await this.#network.stop();
+    this.#network.stop();
   }
 
   /** Ends when a message has been announced, however often that has to be tried. */

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "../e2e/runtime.ts";
 import { judge, type Verdict } from "./judge.ts";
-import { FaultyNetwork } from "./network.ts";
+import { Network } from "./network.ts";
 
 export interface Trial {
   /** Commands for a shell. */
@@ -40,7 +40,7 @@ export async function tryOut(trial: Trial): Promise<Outcome> {
   const file = await bundle(folder);
   let server = await startRuntime(file, folder);
   const url = () => server.url.replace(/^ws/, "http");
-  const network = await FaultyNetwork.start(url);
+  const network = await Network.start(url);
   const children: ChildProcess[] = [];
   const start = (command: string) => {
     const child = spawn("sh", ["-c", command], {
@@ -121,15 +121,12 @@ async function talk({ random }: Trial, isOver: { value: boolean }, say: () => Pr
 }
 
 /** Has things fail for a time; says how many did. */
-async function fail(
-  { seconds, random, onFault }: Trial,
-  network: FaultyNetwork,
-  restart: () => Promise<void>,
-) {
+async function fail({ seconds, random, onFault }: Trial, network: Network, restart: () => Promise<void>) {
   const faults: [what: string, act: () => void | Promise<void>][] = [
     ["connections break off", () => network.cut()],
     ["connections break off", () => network.cut()],
-    ["nothing comes for two seconds", () => network.stall(2_000)],
+    ["nothing comes any more", () => network.hold(true)],
+    ["everything comes again", () => network.hold(false)],
     ["everything takes 200 ms", () => network.delay(200)],
     ["everything is quick", () => network.delay(0)],
     ["everything comes in pieces", () => network.split(true)],
@@ -148,6 +145,7 @@ async function fail(
   }
   network.delay(0);
   network.split(false);
+  network.hold(false);
   return count;
 }
 

@@ -1,5 +1,7 @@
-/** A network between a client and a server in which everything happens that does: it breaks, stalls, dies in silence. */
+/** A network between clients and a server in which everything happens that does: it breaks, stalls, dies in silence. */
+import { once } from "node:events";
 import { createServer, connect as open, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { listening } from "../e2e/listening.ts";
 
 /** One client's connection, and what has become of it. */
@@ -10,30 +12,41 @@ interface Pair {
   isDead: boolean;
 }
 
-export class FaultyNetwork {
+/** Bytes of a piece, where everything comes in pieces. */
+const PIECE = 7;
+
+export class Network {
   readonly #pairs = new Set<Pair>();
   readonly #target: () => string;
   #isSplitting = false;
   #delay = 0;
+  /** While clients get nothing: ends when they do again. */
+  #held: Promise<void> | undefined;
+  #release = () => {};
   #url = "";
-  #stop = () => {};
+  #close = () => {};
 
   private constructor(target: () => string) {
     this.#target = target;
   }
 
   /** @param target the server's URL at that time */
-  static async start(target: () => string): Promise<FaultyNetwork> {
-    const network = new FaultyNetwork(target);
+  static async start(target: () => string): Promise<Network> {
+    const network = new Network(target);
     const server = createServer((client) => network.#connect(client));
     network.#url = await listening(server);
-    network.#stop = () => server.close();
+    network.#close = () => server.close();
     return network;
   }
 
-  /** Where clients find it. */
+  /** Where clients find it: `http://127.0.0.1:` and a port of its own. */
   get url(): string {
     return this.#url;
+  }
+
+  /** How many connections it has. */
+  get connections(): number {
+    return this.#pairs.size;
   }
 
   /** Breaks all connections off. */
@@ -46,15 +59,13 @@ export class FaultyNetwork {
     for (const pair of this.#pairs) pair.isDead = true;
   }
 
-  /** Passes nothing on to clients for a time, in milliseconds. */
-  stall(milliseconds: number): void {
-    for (const { server } of this.#pairs) server.pause();
-    setTimeout(() => {
-      for (const { server } of this.#pairs) server.resume();
-    }, milliseconds);
+  /** Passes nothing on to clients from now on, or all again. */
+  hold(isHolding: boolean): void {
+    this.#release();
+    this.#held = isHolding ? new Promise((resolve) => (this.#release = resolve)) : undefined;
   }
 
-  /** Passes all on a while later, in milliseconds, from now on. */
+  /** Has all take so many milliseconds longer from now on. */
   delay(milliseconds: number): void {
     this.#delay = milliseconds;
   }
@@ -65,46 +76,54 @@ export class FaultyNetwork {
   }
 
   stop(): void {
-    for (const { client, server } of this.#pairs) {
-      client.destroy();
-      server.destroy();
-    }
-    this.#stop();
+    this.#close();
+    this.hold(false);
+    for (const { client } of this.#pairs) client.destroy();
   }
 
   #connect(client: Socket): void {
-    const { port } = new URL(this.#target());
-    const server = open(Number(port), "127.0.0.1");
+    const { hostname, port } = new URL(this.#target());
+    const server = open(Number(port), hostname);
     const pair: Pair = { client, server, isDead: false };
     this.#pairs.add(pair);
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      from.setNoDelay(true);
-      from.on("data", (bytes) => this.#pass(pair, bytes, to));
-      from.on("error", () => {});
-      from.on("close", () => {
-        if (!pair.isDead) to.destroy();
-        if (from === client) {
-          to.destroy();
-          this.#pairs.delete(pair);
-        }
-      });
+    client.once("close", () => {
+      server.destroy();
+      this.#pairs.delete(pair);
+    });
+    for (const socket of [client, server]) socket.setNoDelay(true).on("error", () => {});
+    void this.#pass(pair, client, server);
+    void this.#pass(pair, server, client);
+  }
+
+  /** Passes on what comes from one end, in order, and that it has ended. */
+  async #pass(pair: Pair, from: Socket, to: Socket): Promise<void> {
+    try {
+      for await (const bytes of from) {
+        if (this.#delay > 0) await sleep(this.#delay);
+        if (from === pair.server) await this.#held;
+        if (pair.isDead) return await never();
+        await this.#write(bytes, to);
+      }
+      if (!pair.isDead) to.end();
+    } catch {
+      if (!pair.isDead) to.destroy();
     }
   }
 
-  #pass(pair: Pair, bytes: Buffer, to: Socket): void {
-    const pieces = this.#isSplitting ? piecesOf(bytes) : [bytes];
-    setTimeout(() => {
-      if (!pair.isDead && !to.destroyed) for (const piece of pieces) to.write(piece);
-    }, this.#delay);
+  async #write(bytes: Buffer, to: Socket): Promise<void> {
+    for (const piece of this.#isSplitting ? piecesOf(bytes) : [bytes]) {
+      if (!to.write(piece)) await once(to, "drain");
+    }
   }
 }
 
-/** Bytes in pieces of seven. */
+/** Ends a loop over a socket without ending the socket. */
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
 function piecesOf(bytes: Buffer): Buffer[] {
   const pieces: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += 7) pieces.push(bytes.subarray(at, at + 7));
+  for (let at = 0; at < bytes.length; at += PIECE) pieces.push(bytes.subarray(at, at + PIECE));
   return pieces;
 }
