@@ -2,6 +2,7 @@
 /** The program `fanout`. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { info, ping } from "./ask.ts";
+import { bridgeFrom } from "./bridge.ts";
 import { DONE, Exit, UNREACHABLE, USAGE } from "./exits.ts";
 import { endWithPipe, remark } from "./output.ts";
 import { pub } from "./pub.ts";
@@ -99,6 +100,14 @@ server(program.command("info").argument("[url]", "the server"))
   .description("print the figures of the server")
   .option("--json", "as an object")
   .action((_, options, command: Command) => act(async () => info(split(command.args)[0], options)));
+
+program
+  .command("bridge")
+  .description("let programs in that speak the original protocol over TCP")
+  .addOption(new Option("--to <url>", "the server").env("FANOUT_URL").makeOptionMandatory())
+  .option("--listen <host:port>", "where to listen; port 0 takes any that is free", "127.0.0.1:1986")
+  .addOption(new Option("--token <jwt>", "what lets one in, where a token is needed").env("FANOUT_TOKEN"))
+  .action((options) => act(() => bridgeFrom(options)));
 
 program
   .command("token")

@@ -15,10 +15,14 @@ export interface Server {
 }
 
 /** @throws Exit if that is no address */
+export function checkAddress(url: string): void {
+  if (/^(wss?|https?):\/\/./.test(url) && URL.canParse(url)) return;
+  throw new Exit(USAGE, `'${url}' is no address; one looks like wss://fanout.example.workers.dev`);
+}
+
+/** @throws Exit if that is no address */
 export function serverAt(url: string, { token, timeout }: ServerOptions): Server {
-  if (!/^(wss?|https?):\/\/./.test(url) || !URL.canParse(url)) {
-    throw new Exit(USAGE, `'${url}' is no address; one looks like wss://fanout.example.workers.dev`);
-  }
+  checkAddress(url);
   let change: Change | undefined;
   const onState = (next: Change) => {
     if (next.state !== "connecting") change = next;

@@ -115,8 +115,8 @@ export class Subscription implements AsyncIterable<Message> {
   /** It is over, and who iterates is to know why. */
   fail(error: Error): void {
     this.#error = error;
+    this.become("unsubscribed", error.message);
     this.#leave(this);
-    this.#noticed();
   }
 
   #drop(dropped: Message | undefined): void {

@@ -1,0 +1,69 @@
+/** The original protocol on a TCP port, for a server that is elsewhere. */
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { type Change, Fanout } from "../client/fanout.ts";
+import { BUSY } from "../protocol/replies.ts";
+import { Guest } from "./guest.ts";
+
+export interface BridgeOptions {
+  /** The server. */
+  to: string;
+  token?: string;
+  host: string;
+  /** 0 takes any that is free. */
+  port: number;
+}
+
+/** Guests at one time, those included who have gone while something that they announced is on its way. */
+const MOST_GUESTS = 10_000;
+
+/** After so long without a word the other end of a connection is asked whether it is still there, in milliseconds. */
+const SILENCE = 60_000;
+
+/**
+ * Lets guests in from now on.
+ * @throws Error if the port is not free
+ */
+export async function bridge({ to, token, host, port }: BridgeOptions): Promise<Server> {
+  let guests = 0;
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    socket.on("error", () => {});
+    if (guests >= MOST_GUESTS) {
+      socket.end(BUSY);
+      return;
+    }
+    guests += 1;
+    void receive(socket, to, token).finally(() => {
+      guests -= 1;
+    });
+  });
+  server.listen(port, host);
+  await once(server, "listening");
+  return server;
+}
+
+/** Lets a guest in; ends when it has gone, and all that it had announced has its place. */
+async function receive(socket: Socket, to: string, token: string | undefined): Promise<void> {
+  socket.setEncoding("utf8").setKeepAlive(true, SILENCE);
+  const onState = ({ state, willRetry, reason }: Change) => {
+    if (state === "disconnected" && !willRetry && socket.writable) guest.end(reason);
+  };
+  const fanout = new Fanout(to, token === undefined ? { onState } : { onState, token });
+  const guest = new Guest(socket, fanout);
+  try {
+    await guest.serve();
+    await fanout.close();
+    guest.end();
+  } catch (error) {
+    guest.end(error instanceof Error ? error.message : String(error));
+  }
+  await fanout.close();
+}
+
+/** Where a server listens, as "host:port". */
+export function placeOf(server: Server): string {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("it listens at no port");
+  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `${host}:${address.port}`;
+}

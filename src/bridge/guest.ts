@@ -1,0 +1,155 @@
+/**
+ * One client of the original protocol, over TCP. It has a client of its own at the server, which never loses its place:
+ * of what breaks on the far side the guest notices nothing.
+ */
+import type { Socket } from "node:net";
+import { type Fanout, Refused, type Subscription } from "../client/fanout.ts";
+import { EVERYONE } from "../protocol/channels.ts";
+import { type ClientLine, parseCommand } from "../protocol/commands.ts";
+import { invalid } from "../protocol/invalid.ts";
+import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
+import { linesOf } from "./lines.ts";
+
+/** Characters of one line. What the server takes is less, and it says so itself. */
+const MOST_LINE = 1_000_000;
+const TOO_LONG = invalid(`a line has at most ${MOST_LINE} characters`);
+/** Bytes that may wait for a guest that reads slowly; past them it hears nothing until it has read them. */
+const MOST_WAITING = 1_000_000;
+/** Announcements of a guest that may be on their way; it has to wait with the next one, and who writes to it. */
+const MOST_ANNOUNCING = 500;
+
+export class Guest {
+  readonly #socket: Socket;
+  readonly #fanout: Fanout;
+  /** What it is subscribed to; those that are unsubscribed go on at their positions when it has read what waits. */
+  readonly #heard = new Map<string, Subscription>();
+  readonly #announcing = new Set<Promise<void>>();
+  #isGreeted = false;
+
+  /**
+   * @param socket says what it reads as text, and is not ended when the guest ends its side
+   * @param fanout the guest's own
+   */
+  constructor(socket: Socket, fanout: Fanout) {
+    this.#socket = socket;
+    this.#fanout = fanout;
+    socket.on("drain", () => this.#hearOn());
+    this.#subscribe(EVERYONE);
+  }
+
+  /** Carries out what the guest says, until it ends its side. @throws Error if it breaks off */
+  async serve(): Promise<void> {
+    for await (const line of linesOf(this.#socket, MOST_LINE)) {
+      await this.#carryOut(line === undefined ? TOO_LONG : parseCommand(line));
+    }
+  }
+
+  /** Ends the connection when the guest has read what waits, with a reason if there is one. */
+  end(why?: string): void {
+    if (why !== undefined) this.#write(formatError(why));
+    this.#socket.destroySoon();
+  }
+
+  #write(lines: string): void {
+    if (this.#socket.writable) this.#socket.write(lines);
+  }
+
+  /** Resolves when the next command may be carried out. */
+  async #carryOut(line: ClientLine): Promise<void> {
+    switch (line.kind) {
+      case "subscribe":
+        if (!this.#heard.has(line.channel)) this.#subscribe(line.channel);
+        break;
+      case "unsubscribe":
+        this.#unsubscribe(line.channel);
+        break;
+      case "announce":
+        await this.#announce(line.channel, line.message);
+        break;
+      case "ping":
+        await this.#ask(async () => {
+          await this.#fanout.ping();
+          return formatTime(Date.now());
+        });
+        break;
+      case "info":
+        await this.#ask(async () => inLines(await this.#fanout.info()));
+        break;
+      case "empty":
+        break;
+      default:
+        this.#write(
+          formatError(line.kind === "invalid" ? line.why : `${line.kind} is no command of a bridge`),
+        );
+    }
+  }
+
+  /** Writes what the server answers; asks again when the connection to it has broken off meanwhile. */
+  async #ask(question: () => Promise<string>): Promise<void> {
+    let answer: string | undefined;
+    while (answer === undefined && this.#socket.writable) {
+      answer = await question().catch((error: unknown) =>
+        error instanceof Refused ? formatError(error.message) : undefined,
+      );
+    }
+    if (answer !== undefined) this.#write(answer);
+  }
+
+  async #announce(channel: string, message: string): Promise<void> {
+    const announced = this.#fanout
+      .announce(channel, message)
+      .then(
+        () => {},
+        ({ message: why }: Error) => this.#write(formatError(why)),
+      )
+      .finally(() => this.#announcing.delete(announced));
+    this.#announcing.add(announced);
+    if (this.#announcing.size >= MOST_ANNOUNCING) await Promise.race(this.#announcing);
+  }
+
+  #subscribe(channel: string, since?: number): void {
+    const subscription = this.#fanout.subscribe(channel, {
+      since,
+      onMessage: ({ text }) => this.#hear(formatMessage(channel, text)),
+      onGap: () => this.end(),
+      onState: (state, why) => this.#changed(channel, state, why),
+    });
+    this.#heard.set(channel, subscription);
+  }
+
+  #changed(channel: string, state: Subscription["state"], why: string | undefined): void {
+    if (state === "subscribed" && !this.#isGreeted) {
+      this.#isGreeted = true;
+      this.#write(GREETING);
+    }
+    // Where nothing is kept, nobody knows what is missed now.
+    if (state === "subscribing" && this.#heard.get(channel)?.position === undefined) this.end();
+    if (why === undefined) return;
+    this.#heard.delete(channel);
+    this.#write(formatError(why));
+  }
+
+  #unsubscribe(channel: string): void {
+    this.#heard.get(channel)?.unsubscribe();
+    this.#heard.delete(channel);
+  }
+
+  #hear(line: string): void {
+    this.#write(line);
+    if (this.#socket.writableLength <= MOST_WAITING) return;
+    for (const subscription of this.#heard.values()) subscription.unsubscribe();
+  }
+
+  /** It has read all that waited: what has come meanwhile is kept at the server, or there is a gap. */
+  #hearOn(): void {
+    for (const { channel, state, position } of this.#heard.values()) {
+      if (state !== "unsubscribed") continue;
+      if (position === undefined) this.end();
+      else this.#subscribe(channel, position);
+    }
+  }
+}
+
+function inLines(figures: Map<string, string>): string {
+  return [...figures].map(([key, value]) => formatFigure(key, value)).join("");
+}

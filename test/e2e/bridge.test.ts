@@ -1,0 +1,200 @@
+/** Programs that speak the original protocol, by a bridge, while the far side breaks. */
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { bridge, placeOf } from "../../src/bridge/bridge.ts";
+import { Network } from "../faults/network.ts";
+import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
+import { plays } from "../plays/transcripts.ts";
+import { SECRET } from "../runtime/mint.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { dial, isForTcp, tcpTo } from "./tcp.ts";
+
+let folder: string;
+let file: string;
+let runtime: Runtime;
+let network: Network;
+let place: string;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  file = await bundle(folder);
+  runtime = await startRuntime(file, folder);
+  network = await Network.start(() => runtime.url);
+  const server = await bridge({ to: network.url, host: "127.0.0.1", port: 0 });
+  place = placeOf(server);
+  return async () => {
+    server.close();
+    network.stop();
+    await runtime.kill();
+    await removeFolder(folder);
+  };
+});
+
+async function bridgeTo(to: string): Promise<string> {
+  const server = await bridge({ to, host: "127.0.0.1", port: 0 });
+  onTestFinished(() => void server.close());
+  return placeOf(server);
+}
+
+let names = 0;
+const unique = () => `bridge-${++names}`;
+
+/** A guest that has been greeted, and what reads its next line; undefined at the end. */
+async function enter(at = place) {
+  const socket = await dial(at);
+  onTestFinished(() => void socket.destroy());
+  const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  const read = async (): Promise<string | undefined> => (await lines.next()).value;
+  expect(await read()).toBe("debug!connected...");
+  return { socket, read };
+}
+
+/** Ends when all that a guest has said has taken effect. */
+async function settled({ socket, read }: Awaited<ReturnType<typeof enter>>): Promise<void> {
+  socket.write("ping\n");
+  expect(await read()).toMatch(/^\d{10}$/);
+}
+
+describe("what the original's clients say and read", { timeout: PLAY_TIMEOUT }, () => {
+  const some = plays.filter(isForTcp);
+  test("is in many plays", () => expect(some.length).toBeGreaterThan(5));
+  for (const play of some) test(play.title, () => perform(play, tcpTo(place)));
+});
+
+/** Of a channel, as the server tells its operators. */
+async function listenersOf(channel: string): Promise<number> {
+  const url = runtime.url.replace(/^ws/, "http");
+  const page = await (await fetch(`${url}/-/channels/${channel}`)).text();
+  return Number(/"listeners":(\d+)/.exec(page)?.[1]);
+}
+
+async function post(channel: string, body: string): Promise<void> {
+  const url = runtime.url.replace(/^ws/, "http");
+  expect((await fetch(`${url}/${channel}`, { method: "POST", body })).status).toBe(200);
+}
+
+test("what breaks on the far side is not noticed: nothing is lost, and nothing comes twice", async () => {
+  const chat = unique();
+  const [alice, bob] = [await enter(), await enter()];
+  alice.socket.write(`subscribe ${chat}\n`);
+  await settled(alice);
+  for (let i = 0; i < 60; i++) {
+    bob.socket.write(`announce ${chat} ${i}\n`);
+    if (i % 10 === 3) network.cut();
+    if (i % 10 === 7) expect(await alice.read()).toBe(`${chat}!${(i - 7) / 10}`);
+    if (i !== 30) continue;
+    await runtime.kill();
+    runtime = await startRuntime(file, folder);
+  }
+  for (let i = 6; i < 60; i++) expect(await alice.read()).toBe(`${chat}!${i}`);
+  await settled(alice);
+  await settled(bob);
+});
+
+test("bytes come as they are, however they are cut; what is no UTF-8 is told so", async () => {
+  const chat = unique();
+  const guest = await enter();
+  const text = `subscribe ${chat}\r\nannounce ${chat} größer 🎉 \u0001\nannounce ${chat} x!y  z \r\nping\n`;
+  for (const byte of Buffer.from(text)) guest.socket.write(Buffer.from([byte]));
+  expect(await guest.read()).toBe(`${chat}!größer 🎉 \u0001`);
+  expect(await guest.read()).toBe(`${chat}!x!y  z `);
+  expect(await guest.read()).toMatch(/^\d{10}$/);
+  guest.socket.write(Buffer.concat([Buffer.from(`announce ${chat} a`), Buffer.from([0xff, 0x0a])]));
+  expect(await guest.read()).toBe(`${chat}!a\ufffd`);
+});
+
+test("what is wrong gets one line, and the connection goes on", async () => {
+  const guest = await enter();
+  guest.socket.write("shout\nsubscribe a!b\nannounce debug x\nonce k a b\n\n");
+  expect(await guest.read()).toMatch(/^debug!error unknown command/);
+  expect(await guest.read()).toMatch(/^debug!error cannot subscribe/);
+  expect(await guest.read()).toMatch(/^debug!error cannot announce/);
+  expect(await guest.read()).toBe("debug!error once is no command of a bridge");
+  await settled(guest);
+});
+
+test("a line without an end is not read for ever", async () => {
+  const guest = await enter();
+  guest.socket.write("x".repeat(1_100_000));
+  expect(await guest.read()).toBe("debug!error a line has at most 1000000 characters");
+  guest.socket.write(`${"x".repeat(1_100_000)} is still that line\n`);
+  await settled(guest);
+});
+
+test("who ends its side at once has announced all the same, and the other side ends then", async () => {
+  const chat = unique();
+  const alice = await enter();
+  alice.socket.write(`subscribe ${chat}\n`);
+  await settled(alice);
+  const bob = await dial(place);
+  bob.end(`announce ${chat} by the way\n`);
+  bob.resume();
+  await once(bob, "close");
+  expect(await alice.read()).toBe(`${chat}!by the way`);
+});
+
+test("a program that reads what comes at a time, and takes its first line, gets its answers", async () => {
+  const chat = unique();
+  const socket = await dial(place);
+  onTestFinished(() => void socket.destroy());
+  socket.write(`subscribe ${chat}\n`);
+  const read = async () => {
+    const [bytes] = await once(socket, "data");
+    return String(bytes).split("\n")[0];
+  };
+  expect(await read()).toBe("debug!connected...");
+  socket.write("ping\n");
+  expect(await read()).toMatch(/^\d{10}$/);
+  await post(chat, "changed");
+  expect(await read()).toBe(`${chat}!changed`);
+});
+
+test("who reads slowly makes nobody wait, and misses nothing", async () => {
+  const chat = unique();
+  const [slow, quick] = [await dial(place), await enter()];
+  onTestFinished(() => void slow.destroy());
+  slow.write(`subscribe ${chat}\n`);
+  quick.socket.write(`subscribe ${chat}\n`);
+  await expect.poll(() => listenersOf(chat), { timeout: 30_000 }).toBe(2);
+  const filling = "x".repeat(50_000);
+  let count = 0;
+  const announce = async () => {
+    await post(chat, `${count} ${filling}`);
+    expect(await quick.read()).toBe(`${chat}!${count++} ${filling}`);
+  };
+  await settled(quick);
+  // Until what the bridge keeps for it is full, and what the machine does.
+  while ((await listenersOf(chat)) > 1) await announce();
+  for (let i = 0; i < 4; i++) await announce();
+  const lines = createInterface({ input: slow })[Symbol.asyncIterator]();
+  const read = async () => String((await lines.next()).value);
+  expect(await read()).toBe("debug!connected...");
+  for (let i = 0; i < count; i++) expect(await read()).toBe(`${chat}!${i} ${filling}`);
+});
+
+test("what cannot be had ends the connection, as a crash would", async () => {
+  const other = await temporaryFolder();
+  const server = await startRuntime(file, other, { settings: { HISTORY_SECONDS: "0" } });
+  onTestFinished(async () => {
+    await server.kill();
+    await removeFolder(other);
+  });
+  const guest = await enter(await bridgeTo(server.url));
+  await settled(guest);
+  await server.kill();
+  expect(await guest.read()).toBeUndefined();
+});
+
+test("where nobody is let in the reason is told, and the connection ends", async () => {
+  const other = await temporaryFolder();
+  const server = await startRuntime(file, other, { settings: { TOKEN_SECRET: SECRET } });
+  onTestFinished(async () => {
+    await server.kill();
+    await removeFolder(other);
+  });
+  const guest = await dial(await bridgeTo(server.url));
+  onTestFinished(() => void guest.destroy());
+  expect(await text(guest)).toMatch(/^debug!error .*token/i);
+});
