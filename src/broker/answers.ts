@@ -111,9 +111,10 @@ export class Answers implements Answering {
     const newer = this.#batches.newerThan(batch);
     if (newer !== undefined) return { newer };
     this.#activity.note();
-    const { key, lines } = batch;
-    const last = key === undefined ? this.#router.take(batch) : this.#router.takeOnce(key, lines);
-    return this.#whenStored({ last });
+    const { keys, lines } = batch;
+    return this.#whenStored(
+      keys ? { positions: this.#router.takeEachOnce(keys, lines) } : { last: this.#router.take(batch) },
+    );
   }
 
   async announce(announcement: Announcement): Promise<Announced> {

@@ -5,7 +5,6 @@ import type { Closed, Refused } from "../figures/tally.ts";
 import { QueueFull } from "../links/forwarding.ts";
 import { Unreachable } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
-import type { Command } from "../protocol/commands.ts";
 import type { From } from "../protocol/positions.ts";
 import { NOT_ALLOWED, noHistory } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
@@ -20,7 +19,7 @@ import { Resuming } from "./resuming.ts";
 import type { Router } from "./router.ts";
 import type { Tokens } from "./tokens.ts";
 
-type Once = Extract<Command, { kind: "once" }>;
+type Once = Extract<Step, { kind: "once" }>;
 
 export interface CommandParts {
   world: World;
@@ -101,14 +100,33 @@ export class Commands implements Carrier {
     return this.#parts.router.announce(channel, lines, count)?.catch(failToAnnounce);
   }
 
-  async #announceOnce(connection: Connection, { key, channel, message }: Once): Promise<void> {
-    checkAnnounce(connection.grants, channel);
-    if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError(noHistory(channel), "invalid");
+  /** All at once, so that they go together; the answers come in the order of the commands. */
+  async #announceOnce(connection: Connection, { channel, messages }: Once): Promise<void> {
+    const outcomes = messages.map(({ key, message }) => this.#outcome(connection, key, channel, message));
+    for (const outcome of await Promise.all(outcomes)) {
+      if (typeof outcome === "string") this.tell(connection, outcome);
+      else this.refuse(connection, outcome);
+    }
+  }
+
+  /** What is to be said of one. */
+  async #outcome(
+    { grants }: Connection,
+    key: string,
+    channel: string,
+    message: string,
+  ): Promise<string | CommandError> {
     try {
-      const position = await this.#parts.router.announceOnce(channel, key, formatMessage(channel, message));
-      this.tell(connection, formatOnce(key, position));
+      checkAnnounce(grants, channel);
+      if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError(noHistory(channel), "invalid");
+      const announced = this.#parts.router.announceOnce(channel, key, formatMessage(channel, message));
+      return formatOnce(
+        key,
+        typeof announced === "number" ? announced : await announced.catch(failToAnnounce),
+      );
     } catch (error) {
-      failToAnnounce(error);
+      if (error instanceof CommandError) return error;
+      throw error;
     }
   }
 

@@ -2,15 +2,7 @@
 import type { Counters } from "../figures/counters.ts";
 import type { Downstream } from "../links/downstream.ts";
 import { Forwarding } from "../links/forwarding.ts";
-import type {
-  Announced,
-  Announcement,
-  Batch,
-  Delivery,
-  DeliveryAnswer,
-  Kept,
-  Missing,
-} from "../links/messages.ts";
+import type { Announced, Announcement, Delivery, DeliveryAnswer, Kept, Missing } from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
 import { Recovery } from "../links/recovery.ts";
 import { type Listeners, Unreachable, Upstream } from "../links/upstream.ts";
@@ -84,7 +76,7 @@ export class Router implements Listeners {
   }
 
   /** Gives messages of this root's channel their positions, and passes them on; says the last one's. */
-  take({ lines, count, key }: Pick<Batch, "lines" | "count" | "key">): number {
+  take({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): number {
     const last = this.#downstream.append(lines, count, key);
     this.#publish(this.#own, lines, count);
     return last;
@@ -117,6 +109,12 @@ export class Router implements Listeners {
   /** The same at this root. */
   takeOnce(key: string, line: string): number {
     return this.#downstream.history?.positionOf(key) ?? this.take({ lines: line, count: 1, key });
+  }
+
+  /** The same for several, as lines one after another. */
+  takeEachOnce(keys: string[], lines: string): number[] {
+    const each = lines.split("\n");
+    return keys.map((key, i) => this.takeOnce(key, `${each[i]}\n`));
   }
 
   /** Announces what has not come by a socket, at this root. */

@@ -5,7 +5,7 @@ import type { World } from "./world.ts";
 interface Waiting {
   lines: string;
   count: number;
-  /** Of a message that is to be announced once; it goes alone. */
+  /** Of a message that is to be announced once. */
   key: string | undefined;
   resolve: (last: number) => void;
   reject: (cause: unknown) => void;
@@ -73,41 +73,49 @@ export class Forwarding {
     // One turn of the microtask queue, so that what is announced with the first goes with it.
     await undefined;
     while (queue.waiting.length > 0) {
-      const batch = queue.waiting.splice(0, together(queue.waiting));
-      const lines = batch.map((part) => part.lines).join("");
-      const count = batch.reduce((sum, part) => sum + part.count, 0);
+      const parts = queue.waiting.splice(0, together(queue.waiting));
+      const size = parts.reduce((sum, { lines }) => sum + lines.length, 0);
       try {
-        let position = (await this.#last(channel, lines, count, batch[0]?.key)) - count;
-        for (const part of batch) {
-          position += part.count;
-          part.resolve(position);
-        }
+        const positions = await this.#positions(channel, parts);
+        for (const [i, position] of positions.entries()) parts[i]?.resolve(position);
       } catch (cause) {
-        for (const part of batch) part.reject(cause);
+        for (const part of parts) part.reject(cause);
       }
-      queue.buffered -= lines.length;
-      this.#buffered -= lines.length;
+      queue.buffered -= size;
+      this.#buffered -= size;
     }
     this.#queues.delete(channel);
   }
 
-  /** The position of the last one. Batch numbers are times, so they rise across the lives of this object. */
-  async #last(channel: string, lines: string, count: number, key?: string): Promise<number> {
+  /** The position of the last message of each part. Batch numbers are times, so they rise across the lives of this object. */
+  async #positions(channel: string, parts: Waiting[]): Promise<number[]> {
+    const lines = parts.map((part) => part.lines).join("");
+    const count = parts.reduce((sum, part) => sum + part.count, 0);
+    const keys = parts.flatMap(({ key }) => (key === undefined ? [] : [key]));
     for (;;) {
       this.#newest = Math.max(this.#newest + 1, this.#world.now());
       const batch: Batch = { from: this.#world.name, number: this.#newest, lines, count };
-      if (key !== undefined) batch.key = key;
+      if (keys.length > 0) batch.keys = keys;
       const answer = await this.#world.call(channel, "forward", batch);
-      if ("last" in answer) return answer.last;
+      if ("positions" in answer) return answer.positions;
+      if ("last" in answer) return positionsUpTo(answer.last, parts);
       this.#newest = Math.max(this.#newest, answer.newer);
     }
   }
 }
 
-/** How many of those that wait go together. */
+/** Those of the last message of each part, where all are neighbours. */
+function positionsUpTo(last: number, parts: Waiting[]): number[] {
+  let position = last - parts.reduce((sum, { count }) => sum + count, 0);
+  return parts.map(({ count }) => (position += count));
+}
+
+/** How many of those that wait go together: either all have keys, or none has. */
 function together(waiting: Waiting[]): number {
-  const keyed = waiting.findIndex(({ key }) => key !== undefined);
-  return keyed < 0 ? waiting.length : Math.max(1, keyed);
+  const isKeyed = ({ key }: Waiting) => key !== undefined;
+  const [first] = waiting;
+  const other = first ? waiting.findIndex((part) => isKeyed(part) !== isKeyed(first)) : -1;
+  return other < 0 ? waiting.length : other;
 }
 
 /** Most objects whose newest batch is remembered: enough for all that could have one under way. */

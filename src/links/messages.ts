@@ -130,12 +130,15 @@ export interface Batch {
   count: number;
   /** The messages as lines, one after another. */
   lines: string;
-  /** Set with a single message that is announced only if none has been under this key. */
-  key?: string | undefined;
+  /** Set if each message is announced only if none has been under its key. */
+  keys?: string[] | undefined;
 }
 
-/** Either the position of the last message, or the number that a batch has to exceed to be taken. */
-export type BatchAnswer = { last: number } | { newer: number };
+/**
+ * Either the position of the last message, or of each one if they have keys; or the number that a batch has to exceed
+ * to be taken.
+ */
+export type BatchAnswer = { last: number } | { positions: number[] } | { newer: number };
 
 /** Messages that get neighbouring positions, all or none. */
 export interface Announcement {

@@ -1,6 +1,5 @@
 /** What the server says to a client, in lines, both ways: `format…` makes one, `parseReply` reads any. */
 import { DEBUG, nameFault } from "./channels.ts";
-import { keyFault } from "./keys.ts";
 import { parsePosition } from "./positions.ts";
 
 /** The greeting: sent once, when the connection is ready. */
@@ -96,7 +95,7 @@ function parseOfPositions(said: string): Reply | undefined {
   const [first, second, ...more] = words.map(parsePosition);
   if (first === undefined || more.length > 0) return undefined;
   const isPair = words.length === 2;
-  if (what === "once" && !isPair && !keyFault(name)) return { kind: "once", key: name, position: first };
+  if (what === "once" && !isPair && name !== "") return { kind: "once", key: name, position: first };
   if (nameFault(name)) return undefined;
   if (what === "position" && !isPair) return { kind: "position", channel: name, position: first };
   if (what !== "gap" || second === undefined) return undefined;

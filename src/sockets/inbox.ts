@@ -11,11 +11,14 @@ import { isLongerThan } from "../protocol/text.ts";
 import type { Connection } from "./connections.ts";
 import { take } from "./rate.ts";
 
-/** A command, or announcements in a row on one channel: those are one step, and get neighbouring positions. */
+type Once = Extract<Command, { kind: "once" }>;
+
+/** A command, or announcements in a row on one channel: those are one step. */
 export type Step =
-  | Exclude<Command, { kind: "announce" }>
-  /** Of `count` messages, as lines. */
-  | { kind: "announce"; channel: string; lines: string; count: number };
+  | Exclude<Command, { kind: "announce" | "once" }>
+  /** Of `count` messages, as lines, that get neighbouring positions. */
+  | { kind: "announce"; channel: string; lines: string; count: number }
+  | { kind: "once"; channel: string; messages: Pick<Once, "key" | "message">[] };
 
 /** A command that cannot be carried out; the message says why, for the client to read. */
 export class CommandError extends Error {
@@ -184,8 +187,12 @@ export class Inbox {
     if (line.kind === "empty") return undefined;
     if (line.kind === "invalid") throw new CommandError(line.why, "invalid");
     if (line.kind === "too many") throw new CommandError(line.why, "rate");
-    const step = line.kind === "announce" ? this.#withMore(line.channel, line.message, queue) : line;
-    return this.#carrier.carryOut(connection, step);
+    return this.#carrier.carryOut(connection, this.#stepFrom(line, queue));
+  }
+
+  #stepFrom(line: Command, queue: Queue): Step {
+    if (line.kind === "announce") return this.#withMore(line.channel, line.message, queue);
+    return line.kind === "once" ? this.#withMoreOnce(line, queue) : line;
   }
 
   /** An announcement, and those that follow it on the same channel. */
@@ -200,6 +207,19 @@ export class Inbox {
       count += 1;
     }
     return { kind: "announce", channel, lines, count };
+  }
+
+  /** The same of announcements that each have a key. */
+  #withMoreOnce(first: Once, queue: Queue): Step {
+    const { channel } = first;
+    const messages = [first];
+    for (;;) {
+      const next = this.#peek(queue);
+      if (next?.kind !== "once" || next.channel !== channel) break;
+      queue.next += 1;
+      messages.push(next);
+    }
+    return { kind: "once", channel, messages };
   }
 
   /** The next line, taken out; undefined when none waits. */

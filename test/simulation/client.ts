@@ -236,13 +236,13 @@ export class SimulatedClient {
     return !this.#steps.some((step) => this.#isAbout(step, channel));
   }
 
-  /** Announces a new message under a key of its own. */
-  announceOnce(channel: string): void {
-    const message = `${this.#nextMessage().replace(".", "-once")}.1`;
-    const step = this.#begin("once", channel, [message]);
+  /** Announces new messages, each under a key of its own. */
+  announceOnce(channel: string, count: number): void {
+    const messages = Array.from({ length: count }, () => `${this.#nextMessage().replace(".", "-once")}.1`);
+    const step = this.#begin("once", channel, messages);
     const placed = () => step.done !== undefined && !step.refused;
-    this.announced.set(message, { channel, issued: step.issued, placed });
-    this.#send([{ kind: "once", key: `${channel}:${message}`, channel, message }]);
+    for (const message of messages) this.announced.set(message, { channel, issued: step.issued, placed });
+    this.#send(messages.map((message) => ({ kind: "once", key: `${channel}:${message}`, channel, message })));
   }
 
   /** Announces somebody's message again, under the key that it had. */

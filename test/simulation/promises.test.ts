@@ -93,7 +93,8 @@ function wordsOfPositions(simulation: Simulation, client: SimulatedClient): Acti
     })),
     ...CHANNELS.flatMap((channel) => [
       { label: `${who}: where is ${channel}`, happen: () => client.subscribe(channel, { since: "now" }) },
-      { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel) },
+      { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel, 1) },
+      { label: `${who}: once ${channel}, three`, happen: () => client.announceOnce(channel, 3) },
     ]),
     // Else it may have gone on there already, and has not read that yet.
     ...(client.waits ? [] : [...client.paused]).map(([channel, { position }]) => ({

@@ -26,7 +26,7 @@ const OPTIONAL: {
   link: { ask: { region: true, handover: true, still: true, vouched: true }, answer: { vouched: true } },
   unlink: { ask: { handover: true }, answer: {} },
   deliver: { ask: { number: true, where: true }, answer: { handover: true, last: true } },
-  forward: { ask: { key: true }, answer: {} },
+  forward: { ask: { keys: true }, answer: {} },
   recover: { ask: { since: true }, answer: {} },
   fill: { ask: {}, answer: {} },
   claim: { ask: {}, answer: {} },

@@ -125,7 +125,7 @@ async function comingBack(scene: Scene): Promise<void> {
   const bob = scene.connect("art");
   await scene.quiesce();
   ann.subscribe("news", { since: "now" });
-  ann.announceOnce("news");
+  ann.announceOnce("news", 2);
   await scene.quiesce();
   bob.subscribe("news", { last: 1 });
   await scene.quiesce();

@@ -21,11 +21,11 @@ function forwarding(maxBuffered = 20) {
   });
   const all = new Forwarding(world, maxBuffered);
   /** Notes the position, or what went wrong, under the text itself. */
-  const announce = (lines: string, channel = "news") => {
+  const announce = (lines: string, channel = "news", key?: string) => {
     const note = (outcome: unknown) => {
       outcomes[lines.trim()] = outcome;
     };
-    all.forward(channel, lines, lines.split("\n").length - 1).then(note, note);
+    all.forward(channel, lines, lines.split("\n").length - 1, key).then(note, note);
   };
   const next = async () => {
     await settled();
@@ -49,6 +49,23 @@ test("what is announced in one turn goes out together, and each learns its own l
   answer({ last: 54 });
   await settled();
   expect({ outcomes, calls }).toEqual({ outcomes: { a: 51, "b\nc": 53, d: 54 }, calls: [] });
+});
+
+test("messages with keys go together, and each learns where it is; others wait until they have gone", async () => {
+  const { announce, next, outcomes } = forwarding();
+  announce("a\n", "news", "k1");
+  announce("b\n", "news", "k2");
+  announce("c\n");
+  announce("d\n", "news", "k3");
+  const first = await next();
+  expect(first.batch).toEqual({ from: "home", number: 100, lines: "a\nb\n", count: 2, keys: ["k1", "k2"] });
+  first.answer({ positions: [7, 51] });
+  const second = await next();
+  expect(second.batch).toEqual({ from: "home", number: 101, lines: "c\n", count: 1 });
+  second.answer({ last: 52 });
+  (await next()).answer({ positions: [53] });
+  await settled();
+  expect(outcomes).toEqual({ a: 7, b: 51, c: 52, d: 53 });
 });
 
 test("to each channel one call is under way at a time, and none waits for another channel's", async () => {

@@ -52,6 +52,7 @@ function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => und
 
 function inShort(step: Step): string {
   if (step.kind === "announce") return `${step.count}: ${step.lines.trim().replaceAll("\n", ", ")}`;
+  if (step.kind === "once") return `once ${step.messages.map(({ key, message }) => `${key}: ${message}`)}`;
   return "channel" in step ? `${step.kind} ${step.channel}` : step.kind;
 }
 
@@ -64,10 +65,10 @@ function pending() {
   return { promise, resolve };
 }
 
-test("what is announced once is a step of its own", async () => {
+test("what is announced once in a row on one channel is a step of its own", async () => {
   const { receive, done } = inboxOf();
-  void receive("announce a 1\nonce k a 2\nonce k a 2\nannounce a 3\nkeepalive\nannounce a 4");
-  expect(await done()).toEqual(["1: a!1", "once a", "once a", "1: a!3", "keepalive", "1: a!4"]);
+  void receive("announce a 1\nonce k a 2\nonce l a 3\nonce m b 4\nannounce a 5\nkeepalive\nannounce a 6");
+  expect(await done()).toEqual(["1: a!1", "once k: 2,l: 3", "once m: 4", "1: a!5", "keepalive", "1: a!6"]);
 });
 
 test("announcements in a row on one channel are one step, and no others", async () => {
