@@ -15,7 +15,10 @@ const MOST_LINE = 1_000_000;
 const TOO_LONG = invalid(`a line has at most ${MOST_LINE} characters`);
 /** Bytes that may wait for a guest that reads slowly; past them it hears nothing until it has read them. */
 const MOST_WAITING = 1_000_000;
-/** Announcements of a guest that may be on their way; it has to wait with the next one, and who writes to it. */
+/**
+ * Announcements of a guest that may be on their way; then all are waited for, and who writes waits. So what the server
+ * refuses for the moment is repeated before anything else goes out.
+ */
 const MOST_ANNOUNCING = 500;
 
 export class Guest {
@@ -39,8 +42,12 @@ export class Guest {
 
   /** Carries out what the guest says, until it ends its side. @throws Error if it breaks off */
   async serve(): Promise<void> {
-    for await (const line of linesOf(this.#socket, MOST_LINE)) {
-      await this.#carryOut(line === undefined ? TOO_LONG : parseCommand(line));
+    for await (const lines of linesOf(this.#socket, MOST_LINE)) {
+      for (const line of lines) {
+        const done = this.#carryOut(line === undefined ? TOO_LONG : parseCommand(line));
+        // Without a turn between them, announcements go out together.
+        if (done) await done;
+      }
     }
   }
 
@@ -54,33 +61,31 @@ export class Guest {
     if (this.#socket.writable) this.#socket.write(lines);
   }
 
-  /** Resolves when the next command may be carried out. */
-  async #carryOut(line: ClientLine): Promise<void> {
+  /** A promise resolves when the next command may be carried out. */
+  #carryOut(line: ClientLine): Promise<unknown> | undefined {
     switch (line.kind) {
       case "subscribe":
         if (!this.#heard.has(line.channel)) this.#subscribe(line.channel);
-        break;
+        return undefined;
       case "unsubscribe":
         this.#unsubscribe(line.channel);
-        break;
+        return undefined;
       case "announce":
-        await this.#announce(line.channel, line.message);
-        break;
+        return this.#announce(line.channel, line.message);
       case "ping":
-        await this.#ask(async () => {
+        return this.#ask(async () => {
           await this.#fanout.ping();
           return formatTime(Date.now());
         });
-        break;
       case "info":
-        await this.#ask(async () => inLines(await this.#fanout.info()));
-        break;
+        return this.#ask(async () => inLines(await this.#fanout.info()));
       case "empty":
-        break;
+        return undefined;
       default:
         this.#write(
           formatError(line.kind === "invalid" ? line.why : `${line.kind} is no command of a bridge`),
         );
+        return undefined;
     }
   }
 
@@ -95,7 +100,7 @@ export class Guest {
     if (answer !== undefined) this.#write(answer);
   }
 
-  async #announce(channel: string, message: string): Promise<void> {
+  #announce(channel: string, message: string): Promise<unknown> | undefined {
     const announced = this.#fanout
       .announce(channel, message)
       .then(
@@ -104,7 +109,7 @@ export class Guest {
       )
       .finally(() => this.#announcing.delete(announced));
     this.#announcing.add(announced);
-    if (this.#announcing.size >= MOST_ANNOUNCING) await Promise.race(this.#announcing);
+    return this.#announcing.size < MOST_ANNOUNCING ? undefined : Promise.all(this.#announcing);
   }
 
   #subscribe(channel: string, since?: number): void {

@@ -56,8 +56,7 @@ export class Fanout {
   #session: Session | undefined;
   #isOpen = false;
   #isConnecting = false;
-  #isClosed = false;
-  /** Why it is over. */
+  /** Why it is over, if it is. */
   #over: Error | undefined;
   #failures = 0;
   #blocked = 0;
@@ -116,7 +115,7 @@ export class Fanout {
     if (text.includes("\n")) throw new Error("a message is one line");
     const room = this.#outbox.room();
     if (room) await room;
-    if (this.#isClosed) throw this.#over ?? new Error("the client is closed");
+    if (this.#over) throw this.#over;
     const announced = this.#outbox.announce(channel, text, key);
     this.#connect();
     return announced;
@@ -141,18 +140,17 @@ export class Fanout {
 
   /** Ends when everything that was announced has been answered, and the connection is over. */
   async close(): Promise<void> {
-    if (!this.#isClosed) await this.#outbox.emptied();
-    this.#isClosed = true;
+    if (!this.#over) await this.#outbox.emptied();
+    this.#stop(new Error("the client is closed"));
     this.#sleepOn();
     clearTimeout(this.#retry);
     this.#session?.close();
-    this.#stop(new Error("the client is closed"));
   }
 
   // --- the connection
 
   #connect(): void {
-    if (this.#session || this.#isConnecting || this.#isClosed || this.#retry !== undefined) return;
+    if (this.#session || this.#isConnecting || this.#over || this.#retry !== undefined) return;
     this.#isConnecting = true;
     this.#become({ state: "connecting", code: 0, reason: "", willRetry: true });
     this.#begin()
@@ -164,17 +162,13 @@ export class Fanout {
 
   async #begin(): Promise<void> {
     const address = await this.#address();
-    if (this.#isClosed) return;
+    if (this.#over) return;
     const names = [...this.#channels.keys()];
     const channel = names.find((name) => name !== EVERYONE) ?? names[0];
     const heard = channel === undefined ? undefined : this.#channels.get(channel);
     const first = channel !== undefined && heard ? { channel, from: placeIn(heard) } : undefined;
     const Way = this.#blocked >= BLOCKED_AFTER ? RequestSession : SocketSession;
-    const session: Session = new Way(
-      address,
-      first,
-      this.#hearer(() => session, channel, address),
-    );
+    const session = new Way(address, first, this.#hearer(channel, address));
     this.#session = session;
     if (address.token !== undefined) this.#renewBefore(address.token, session);
   }
@@ -196,13 +190,12 @@ export class Fanout {
     }, wait);
   }
 
-  #hearer(session: () => Session, first: string | undefined, address: Address): Hearer {
-    const isFor = (channel: string) => this.#channels.get(channel);
+  #hearer(first: string | undefined, address: Address): Hearer {
     return {
-      opened: () => this.#openedWith(session(), first),
+      opened: () => this.#openedWith(first),
       located: (channel, position) => this.#located(channel, position),
       message: (channel, text) => {
-        const heard = isFor(channel);
+        const heard = this.#channels.get(channel);
         if (!heard?.isLive) return;
         if (heard.position !== undefined) heard.position += 1;
         const message = { channel, text, position: heard.position };
@@ -217,7 +210,9 @@ export class Fanout {
     };
   }
 
-  #openedWith(session: Session, first: string | undefined): void {
+  #openedWith(first: string | undefined): void {
+    const session = this.#session;
+    if (!session) return;
     this.#isOpen = true;
     this.#failures = this.#blocked = 0;
     this.#become({ state: "connected", code: 0, reason: "", willRetry: true });
@@ -272,13 +267,12 @@ export class Fanout {
       heard.isLive = false;
       for (const subscription of heard.subscriptions) subscription.become("subscribing");
     }
-    if (this.#isClosed) return;
+    if (this.#over) return;
     // With another token it can go on.
     const willRetry =
       !isFinal || (typeof this.#options.token === "function" && reason.startsWith("your token has expired"));
     this.#become({ state: "disconnected", code, reason, willRetry });
     if (!willRetry) {
-      this.#isClosed = true;
       this.#stop(new Refused(reason));
       return;
     }
@@ -301,15 +295,13 @@ export class Fanout {
   #stop(error: Error): void {
     this.#over ??= error;
     this.#outbox.fail(error);
-    const isFinal = error instanceof Refused;
     for (const { subscriptions } of [...this.#channels.values()]) {
       for (const subscription of [...subscriptions]) {
-        if (isFinal) subscription.fail(error);
+        if (error instanceof Refused) subscription.fail(error);
         else this.#leave(subscription);
       }
     }
     this.#become({ ...this.#change, state: "disconnected", willRetry: false });
-    for (const noticed of this.#opening.splice(0)) noticed();
   }
 
   // --- what parts tell of each other
@@ -328,7 +320,7 @@ export class Fanout {
     const isSame = change.state === this.#change.state && change.willRetry === this.#change.willRetry;
     this.#change = change;
     if (!isSame) tell(() => this.#options.onState?.(change));
-    if (change.state === "connected") for (const noticed of this.#opening.splice(0)) noticed();
+    for (const noticed of this.#opening.splice(0)) noticed();
   }
 
   readonly #opening: (() => void)[] = [];
@@ -336,10 +328,11 @@ export class Fanout {
   /** The session, when there is one. */
   async #opened(): Promise<Session> {
     this.#connect();
-    while (!this.#isOpen && !this.#isClosed)
+    while (!this.#isOpen || !this.#session) {
+      if (this.#over) throw this.#over;
       await new Promise<void>((resolve) => this.#opening.push(resolve));
-    if (this.#session && this.#isOpen) return this.#session;
-    throw this.#over ?? new Error("the client is closed");
+    }
+    return this.#session;
   }
 }
 

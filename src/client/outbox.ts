@@ -10,6 +10,8 @@ interface Waiting {
   channel: string;
   text: string;
   key: string;
+  /** By which it is under way. */
+  by: Session | undefined;
   resolve(position: number | undefined): void;
   reject(error: Error): void;
 }
@@ -17,6 +19,8 @@ interface Waiting {
 export class Outbox {
   readonly #waiting = new Set<Waiting>();
   #session: Session | undefined;
+  /** Set while something was refused for the moment: nothing is to overtake it. */
+  #later: ReturnType<typeof setTimeout> | undefined;
   #left: (() => void)[] = [];
 
   /** Ends when there is room for one more; undefined if there is. */
@@ -37,16 +41,22 @@ export class Outbox {
   /** Announces a message, now or when there is a session; see `Session.announce`. */
   announce(channel: string, text: string, key: string): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { channel, text, key, resolve, reject };
+      const waiting: Waiting = { channel, text, key, by: undefined, resolve, reject };
       this.#waiting.add(waiting);
-      if (this.#session) this.#send(waiting, this.#session);
+      if (this.#later === undefined) this.#send(waiting);
     });
   }
 
   /** There is another session, or none. */
   use(session: Session | undefined): void {
     this.#session = session;
-    if (session) for (const waiting of this.#waiting) this.#send(waiting, session);
+    this.#sendAll();
+  }
+
+  #sendAll(): void {
+    clearTimeout(this.#later);
+    this.#later = undefined;
+    for (const waiting of this.#waiting) this.#send(waiting);
   }
 
   /** Nothing more will be sent. */
@@ -54,17 +64,18 @@ export class Outbox {
     for (const waiting of this.#waiting) this.#settle(waiting, () => waiting.reject(error));
   }
 
-  #send(waiting: Waiting, session: Session): void {
-    const { channel, text, key } = waiting;
-    session.announce(channel, text, key).then(
+  #send(waiting: Waiting): void {
+    const session = this.#session;
+    if (!session || waiting.by === session) return;
+    waiting.by = session;
+    session.announce(waiting.channel, waiting.text, waiting.key).then(
       (position) => this.#settle(waiting, () => waiting.resolve(position)),
       (error: unknown) => {
         if (error instanceof Refused && !isTemporary(error.message)) {
           this.#settle(waiting, () => waiting.reject(error));
         } else if (this.#session === session) {
-          setTimeout(() => {
-            if (this.#session === session && this.#waiting.has(waiting)) this.#send(waiting, session);
-          }, backoff(1));
+          waiting.by = undefined;
+          this.#later ??= setTimeout(() => this.#sendAll(), backoff(1));
         }
       },
     );

@@ -81,7 +81,7 @@ export function urlOf(
 ): string {
   const address = new URL(url);
   address.pathname = `${address.pathname.replace(/\/$/, "")}/${encodeURIComponent(channel)}`;
-  if (/wss|https/.test(address.protocol)) scheme += "s";
+  if (/wss:|https:/.test(url)) scheme += "s";
   address.protocol = scheme;
   address.search = String(new URLSearchParams(query));
   return address.href;

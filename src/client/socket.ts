@@ -24,9 +24,14 @@ const CHECK_WITHIN = 8_000;
 /** The server carries out commands one after another, so their answers come in order: what each waits for. */
 interface Asked {
   kind: Reply["kind"];
+  /** That a position is of. */
+  channel: string | undefined;
   answered(reply: Reply): void;
   failed(error: Error): void;
 }
+
+/** Characters that go out in one frame. */
+const MOST_TOGETHER = 100_000;
 
 const NOW: From = { since: "now" };
 
@@ -38,6 +43,8 @@ export class SocketSession implements Session {
   readonly #asked: Asked[] = [];
   #figures = new Map<string, string>();
   #rest = "";
+  /** Commands of this turn: they go out together. */
+  #said = "";
   #isOpen = false;
   #isOver = false;
   readonly #checking: ReturnType<typeof setInterval>;
@@ -115,7 +122,7 @@ export class SocketSession implements Session {
 
   /** The line that says from where on a channel is heard. */
   #expectPlace(channel: string): void {
-    this.#answer("position").then(
+    this.#answer("position", channel).then(
       () => {},
       (error: Error) => {
         if (this.#isOver) return;
@@ -126,13 +133,20 @@ export class SocketSession implements Session {
     );
   }
 
-  #answer(kind: Reply["kind"]): Promise<Reply> {
-    return new Promise((answered, failed) => this.#asked.push({ kind, answered, failed }));
+  #answer(kind: Reply["kind"], channel?: string): Promise<Reply> {
+    return new Promise((answered, failed) => this.#asked.push({ kind, channel, answered, failed }));
   }
 
   #say(command: Command): void {
     if (this.#isOver) throw new Error("the session is over");
-    this.#socket.send(`${formatCommand(command)}\n`);
+    if (this.#said === "") queueMicrotask(() => this.#send());
+    this.#said += `${formatCommand(command)}\n`;
+    if (this.#said.length > MOST_TOGETHER) this.#send();
+  }
+
+  #send(): void {
+    if (this.#said !== "" && !this.#isOver) this.#socket.send(this.#said);
+    this.#said = "";
   }
 
   #read(text: string): void {
@@ -164,9 +178,14 @@ export class SocketSession implements Session {
         this.#asked.shift()?.failed(new Refused(reply.why));
         break;
       default:
-        if (reply.kind === "position") this.#hearer.located(reply.channel, reply.position);
         if (next?.kind === reply.kind) this.#asked.shift()?.answered(reply);
+        if (reply.kind === "position") this.#locate(reply.channel, reply.position);
     }
+  }
+
+  /** Where it has been left and entered again meanwhile, the last answer counts. */
+  #locate(channel: string, position: number): void {
+    if (!this.#asked.some((asked) => asked.channel === channel)) this.#hearer.located(channel, position);
   }
 
   #end(code: number, reason: string): void {

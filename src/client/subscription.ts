@@ -90,7 +90,7 @@ export class Subscription implements AsyncIterable<Message> {
     const { buffer = BUFFER, overflow = "end" } = this.options;
     if (this.#waiting.length > buffer) {
       if (overflow === "end") this.fail(new Error(`more than ${buffer} messages wait to be read`));
-      else this.#drop(this.#waiting.shift());
+      else this.#drop(this.#waiting.shift() ?? message);
     }
     this.#noticed();
   }
@@ -119,10 +119,8 @@ export class Subscription implements AsyncIterable<Message> {
     this.#leave(this);
   }
 
-  #drop(dropped: Message | undefined): void {
-    if (dropped?.position !== undefined) {
-      this.miss({ channel: this.channel, from: dropped.position - 1, to: dropped.position });
-    }
+  #drop({ channel, position }: Message): void {
+    if (position !== undefined) this.miss({ channel, from: position - 1, to: position });
   }
 }
 

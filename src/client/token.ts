@@ -7,9 +7,9 @@ const BEFORE_END = 30_000;
 export function untilRenewal(token: string, now: number): number | undefined {
   try {
     const [, payload = ""] = token.split(".");
-    const claims: unknown = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-    if (typeof claims !== "object" || claims === null || !("exp" in claims)) return undefined;
-    const left = Number(claims.exp) * 1_000 - now;
+    const { exp }: { exp?: unknown } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    if (typeof exp !== "number") return undefined;
+    const left = exp * 1_000 - now;
     return Math.max(0, Math.max(left / 2, left - BEFORE_END));
   } catch {
     return undefined;

@@ -8,7 +8,7 @@ async function read(parts: string[], most: number): Promise<(string | undefined)
     yield* parts;
   }
   const lines: (string | undefined)[] = [];
-  for await (const line of linesOf(come(), most)) lines.push(line);
+  for await (const some of linesOf(come(), most)) lines.push(...some);
   return lines;
 }
 

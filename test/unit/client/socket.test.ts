@@ -72,6 +72,16 @@ test("it connects at a channel, from a position on, and reads lines however they
   ]);
 });
 
+test("of a channel that was left and entered again, only the last place counts", () => {
+  const { session, told, say } = begin();
+  say("debug!connected...\ndebug!position a/b 9\n");
+  session.subscribe("c", { last: 2 });
+  session.unsubscribe("c");
+  session.subscribe("c", { last: 2 });
+  say("debug!position c 5\ndebug!position c 5\n");
+  expect(told).toEqual([["opened"], ["located", "a/b", 9], ["located", "c", 5]]);
+});
+
 test("answers are of what was asked for, in order", async () => {
   const { session, socket, say } = begin();
   say("debug!connected...\ndebug!position a/b 7\n");
@@ -81,7 +91,7 @@ test("answers are of what was asked for, in order", async () => {
   expect(await asked[0]).toBe(4);
   await refused;
   await asked[2];
-  expect(socket.sent).toEqual(["once k1 a x\n", "once k2 a y\n", "ping\n"]);
+  expect(socket.sent).toEqual(["once k1 a x\nonce k2 a y\nping\n"]);
 });
 
 test("where no history is kept it announces plainly", async () => {
@@ -90,7 +100,7 @@ test("where no history is kept it announces plainly", async () => {
   const announced = session.announce("a", "x", "k");
   say("debug!error no history is kept on a\n");
   await vi.advanceTimersByTimeAsync(0);
-  expect(socket.sent).toEqual(["once k a x\n", "announce a x\n", "ping\n"]);
+  expect(socket.sent).toEqual(["once k a x\n", "announce a x\nping\n"]);
   say("1795438800\n");
   expect(await announced).toBeUndefined();
 });
