@@ -1,9 +1,9 @@
 /** `fanout pub`: a message, or a line of standard input each, as fast as they are taken. */
 import { createInterface } from "node:readline";
-import { Refused } from "../client/fanout.ts";
-import { DONE, Exit, REFUSED } from "./exits.ts";
+import { DONE } from "./exits.ts";
 import { remark } from "./output.ts";
-import { type ServerOptions, serverAt } from "./server.ts";
+import { Progress } from "./progress.ts";
+import { refusable, type ServerOptions, serverAt } from "./server.ts";
 
 export interface PubOptions extends ServerOptions {
   key?: string;
@@ -23,18 +23,26 @@ export async function pub(
     if (process.stderr.isTTY) remark(`announced${position === undefined ? "" : ` as ${position}`}`);
   } else {
     await inTime(fanout.ping());
-    const count = await announceAll((text, n) => {
-      // Lines of the same input keep their keys, so that it can be given again.
-      return refusable(fanout.announce(channel, text, key === undefined ? {} : { key: `${key}-${n}` }));
-    });
-    if (process.stderr.isTTY) remark(`${count} messages announced`);
+    const progress = new Progress(process.stderr.isTTY === true && process.stdin.isTTY !== true);
+    try {
+      await announceAll((text, n) => {
+        // Lines of the same input keep their keys, so that it can be given again.
+        return refusable(fanout.announce(channel, text, key === undefined ? {} : { key: `${key}-${n}` }));
+      }, progress);
+    } finally {
+      progress.clear();
+    }
+    if (process.stderr.isTTY) remark(progress.summary);
   }
   await fanout.close();
   return DONE;
 }
 
 /** Announces the lines of standard input; ends when all have their places. */
-async function announceAll(announce: (text: string, n: number) => Promise<unknown>): Promise<number> {
+async function announceAll(
+  announce: (text: string, n: number) => Promise<unknown>,
+  progress: Progress,
+): Promise<void> {
   const failed: unknown[] = [];
   const waiting = new Set<Promise<unknown>>();
   let count = 0;
@@ -42,7 +50,10 @@ async function announceAll(announce: (text: string, n: number) => Promise<unknow
     if (text === "") continue;
     count += 1;
     const announced = announce(text, count)
-      .catch((error: unknown) => failed.push(error))
+      .then(
+        () => progress.advance(),
+        (error: unknown) => failed.push(error),
+      )
       .finally(() => waiting.delete(announced));
     waiting.add(announced);
     // So many may be on their way; the pipe waits, and who writes into it.
@@ -51,15 +62,6 @@ async function announceAll(announce: (text: string, n: number) => Promise<unknow
   }
   await Promise.all(waiting);
   if (failed.length > 0) throw failed[0];
-  return count;
 }
 
 const MOST_WAITING = 500;
-
-async function refusable<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw error instanceof Refused ? new Exit(REFUSED, error.message) : error;
-  }
-}

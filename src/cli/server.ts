@@ -20,12 +20,18 @@ export function checkAddress(url: string): void {
   throw new Exit(USAGE, `'${url}' is no address; one looks like wss://fanout.example.workers.dev`);
 }
 
-/** @throws Exit if that is no address */
-export function serverAt(url: string, { token, timeout }: ServerOptions): Server {
+/**
+ * @param onEnd called when a connection has ended
+ * @throws Exit if that is no address
+ */
+export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd = () => {}): Server {
   checkAddress(url);
   let change: Change | undefined;
   const onState = (next: Change) => {
-    if (next.state !== "connecting") change = next;
+    if (next.state === "connecting") return;
+    // What fails to come back does not end again.
+    if (next.state === "disconnected" && change?.state === "connected") onEnd();
+    change = next;
   };
   const fanout = new Fanout(url, { onState, ...(token === undefined ? {} : { token }) });
   const inTime = async <T>(work: Promise<T>): Promise<T> => {
@@ -34,14 +40,21 @@ export function serverAt(url: string, { token, timeout }: ServerOptions): Server
       timer = setTimeout(() => reject(tooLate(change, timeout)), timeout * 1_000);
     });
     try {
-      return await Promise.race([work, late]);
-    } catch (error) {
-      throw error instanceof Refused ? new Exit(REFUSED, error.message) : error;
+      return await refusable(Promise.race([work, late]));
     } finally {
       clearTimeout(timer);
     }
   };
   return { fanout, inTime };
+}
+
+/** Waits for something that the server may refuse. @throws Exit if it does */
+export async function refusable<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof Refused ? new Exit(REFUSED, error.message) : error;
+  }
 }
 
 function tooLate(change: Change | undefined, timeout: number): Exit {

@@ -5,13 +5,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { SECRET } from "../runtime/mint.ts";
+import { NODE, PROGRAM, run, start } from "./program.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
-
-const PROGRAM = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const NODE = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url));
 
 let file: string;
 let runtime: Runtime;
@@ -28,28 +25,6 @@ beforeAll(async () => {
 
 let names = 0;
 const unique = () => `cli-${++names}`;
-
-function start(words: string[], env: Record<string, string> = {}) {
-  const child = spawn(NODE, [PROGRAM, ...words], {
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { PATH: process.env.PATH, ...env },
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  return child;
-}
-
-/** What a run has written, and how it has ended. */
-async function run(
-  words: string[],
-  { input = "", env = {} }: { input?: string; env?: Record<string, string> } = {},
-) {
-  const child = start(words, env);
-  child.stdin.end(input);
-  const ended = once(child, "exit");
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  const [code] = await ended;
-  return { code, out, err };
-}
 
 /** The next line of a program's output. */
 function linesOf(child: ReturnType<typeof start>): () => Promise<string> {
@@ -74,6 +49,21 @@ test("pub announces a message, or lines of standard input; sub prints them", asy
   expect(raw.out).toBe(`${art}!x\n`);
   const json = await run(["sub", runtime.url, art, "--last", "1", "--count", "1", "--json"]);
   expect(JSON.parse(json.out)).toEqual({ channel: art, text: "x", position: expect.any(Number) });
+});
+
+test("at a terminal pub tells how far it is, in a line that it clears", async () => {
+  const announcing = `seq 3000 | ${NODE} ${PROGRAM} pub ${runtime.url} ${unique()}`;
+  const terminal = spawn("script", ["-qec", announcing, "/dev/null"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void terminal.kill("SIGKILL"));
+  const shown = await text(terminal.stdout);
+  const [before, ...lines] = shown.split("\r\x1b[K");
+  const summary = lines.pop();
+  expect(before).toBe("");
+  expect(lines.length).toBeGreaterThan(0);
+  for (const line of lines) expect(line).toMatch(/^… \d+ messages, \d+ a second$/);
+  expect(summary).toMatch(/^fanout: 3000 messages announced in [\d.]+ s\r\n$/);
 });
 
 test("with a cursor it goes on exactly where it was, however it was ended", async () => {
