@@ -1,6 +1,8 @@
 /** How the program ends: its exit codes are an interface. */
 
 export const DONE = 0;
+/** The server can be reached, and something is wrong with it. */
+export const ILL = 1;
 export const USAGE = 2;
 /** Everything was done, but for messages that were not to be had. */
 export const GAP = 3;

@@ -2,7 +2,9 @@
 /** The program `fanout`. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { info, ping } from "./ask.ts";
+import { bench } from "./bench.ts";
 import { bridgeFrom } from "./bridge.ts";
+import { doctor } from "./doctor.ts";
 import { DONE, Exit, UNREACHABLE, USAGE } from "./exits.ts";
 import { endWithPipe, remark } from "./output.ts";
 import { pub } from "./pub.ts";
@@ -10,8 +12,9 @@ import { sub } from "./sub.ts";
 import { token } from "./token.ts";
 
 const ENDINGS = `
-The exit code is 0 when all was done, 2 for a command that is wrong, 3 if there were messages that are not to be had,
-4 if the server does not allow it, 5 if nothing came in time, and 6 if the server cannot be reached.
+The exit code is 0 when all was done, 1 if the doctor has found something bad, 2 for a command that is wrong, 3 if
+there were messages that are not to be had, 4 if the server does not allow it, 5 if nothing came in time, and 6 if the
+server cannot be reached.
 
 <url> may be left out where FANOUT_URL is set; a token is read from FANOUT_TOKEN.`;
 
@@ -19,6 +22,12 @@ function wholeNumber(word: string): number {
   const number = /^\d+$/.test(word) ? Number(word) : Number.NaN;
   if (Number.isSafeInteger(number)) return number;
   throw new InvalidArgumentError("It is to be a whole number.");
+}
+
+function positiveNumber(word: string): number {
+  const number = wholeNumber(word);
+  if (number > 0) return number;
+  throw new InvalidArgumentError("It is to be 1 or more.");
 }
 
 /** Options of all commands that need a server. */
@@ -100,6 +109,36 @@ server(program.command("info").argument("[url]", "the server"))
   .description("print the figures of the server")
   .option("--json", "as an object")
   .action((_, options, command: Command) => act(async () => info(split(command.args)[0], options)));
+
+const BENCH_EXAMPLE = `
+Whether a thousand connections hear 20 messages a second of 1 kB each, for a minute:
+
+  fanout bench wss://fanout.example.workers.dev --connections 1000 --rate 20 --size 1000 --seconds 60
+
+It ends with 3 if a message was lost, repeated or out of order, or a connection was closed.`;
+
+server(program.command("bench").argument("[url]", "the server"))
+  .description("have many connections hear one channel, and measure what comes, and how soon")
+  .option("--connections <n>", "that listen", positiveNumber, 100)
+  .option("--rate <n>", "messages a second", positiveNumber, 100)
+  .option("--size <bytes>", "of each message", positiveNumber, 100)
+  .option("--seconds <n>", "for so long", positiveNumber, 10)
+  .option("--channel <name>", "the channel, instead of a new one named bench-…")
+  .option("--json", "print an object")
+  .addHelpText("after", BENCH_EXAMPLE)
+  .action((_, options, command: Command) => act(async () => bench(split(command.args)[0], options)));
+
+const DOCTOR_EXAMPLE = `
+After a deployment, with a token where one is needed, which may subscribe to and announce on doctor-*:
+
+  fanout doctor wss://fanout.example.workers.dev
+
+Each line begins with ok, note or bad; what is bad says what to do, and has it end with 1.`;
+
+server(program.command("doctor").argument("[url]", "the server"))
+  .description("try out whether a server does all that it should, in less than a minute")
+  .addHelpText("after", DOCTOR_EXAMPLE)
+  .action((_, options, command: Command) => act(async () => doctor(split(command.args)[0], options)));
 
 program
   .command("bridge")

@@ -1,0 +1,108 @@
+/** `fanout bench`, at servers that lose nothing and that do. */
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { mint, SECRET } from "../runtime/mint.ts";
+import { startFake } from "./fake-server.ts";
+import { Listener } from "./listener.ts";
+import { run, start } from "./program.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+
+let file: string;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  file = await bundle(folder);
+  return () => removeFolder(folder);
+});
+
+async function runtimeWith(settings: Record<string, string> = {}) {
+  const folder = await temporaryFolder();
+  const runtime = await startRuntime(file, folder, { settings });
+  onTestFinished(async () => {
+    await runtime.kill();
+    await removeFolder(folder);
+  });
+  return runtime;
+}
+
+const flawless = { lost: 0, repeated: 0, outOfOrder: 0, closed: 0 };
+
+test("all that is announced comes to every connection, once and in order", async () => {
+  const { url } = await runtimeWith();
+  const words = ["bench", url, "--connections", "20", "--rate", "50", "--seconds", "1"];
+  const { code, out } = await run([...words, "--json"]);
+  const report = JSON.parse(out);
+  expect([code, report]).toEqual([0, expect.objectContaining({ connections: 20, due: 50, ...flawless })]);
+  expect(report.announced).toBeGreaterThan(0);
+  expect(report.delivered).toBe(20 * report.announced);
+  const { median, percentile95, percentile99, largest } = report.latency;
+  const sorted = [median, percentile95, percentile99, largest].sort((a, b) => a - b);
+  expect([median, percentile95, percentile99, largest]).toEqual(sorted);
+  const lines = (await run(words)).out.trimEnd().split("\n");
+  expect(lines.map((line) => line.slice(0, 14).trimEnd())).toEqual([
+    "connections",
+    "announced",
+    "delivered",
+    "latency",
+    "lost",
+    "repeated",
+    "out of order",
+    "closed",
+  ]);
+});
+
+test("it needs no history, and takes a token where one is needed", async () => {
+  const { url } = await runtimeWith({ TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" });
+  const words = ["bench", url, "--connections", "2", "--seconds", "1", "--channel", "mine"];
+  const env = { FANOUT_TOKEN: await mint({ subscribe: ["mine"], announce: ["mine"] }) };
+  expect(await run(words, { env })).toMatchObject({ code: 0, err: "" });
+  expect(await run(words)).toMatchObject({
+    code: 4,
+    out: "",
+    err: expect.stringMatching(/^fanout: A token is needed/),
+  });
+  const mute = { FANOUT_TOKEN: await mint({ subscribe: ["mine"] }) };
+  expect(await run(words, { env: mute })).toMatchObject({
+    code: 4,
+    err: "fanout: cannot announce: your token does not allow this channel\n",
+  });
+});
+
+test("what is lost, repeated or out of order is counted", async () => {
+  const spoil = () => {
+    let held: string[] = [];
+    return (line: string) => {
+      const number = /^mine!(\d+) /.exec(line)?.[1];
+      const before = held;
+      held = number === "10" ? [line] : [];
+      if (number === "5" || number === "10") return [];
+      return number === "7" ? [line, line] : [line, ...before];
+    };
+  };
+  const url = await startFake({ spoil });
+  const words = ["--connections", "2", "--seconds", "1", "--timeout", "1", "--channel", "mine", "--json"];
+  const { code, out } = await run(["bench", url, ...words]);
+  expect([code, JSON.parse(out)]).toEqual([
+    3,
+    expect.objectContaining({ lost: 2, repeated: 2, outOfOrder: 2, closed: 0 }),
+  ]);
+});
+
+test("connections that end meanwhile are counted, and what was not announced", async () => {
+  const runtime = await runtimeWith();
+  const listener = await Listener.connect(`${runtime.url}/mine`);
+  const words = ["--connections", "3", "--seconds", "4", "--timeout", "1", "--channel", "mine", "--json"];
+  const child = start(["bench", runtime.url, ...words]);
+  const [ended, out] = [once(child, "exit"), text(child.stdout)];
+  await listener.line();
+  await runtime.kill();
+  const report = JSON.parse(await out);
+  expect([(await ended)[0], report.closed]).toEqual([3, 4]);
+  expect(report.announced).toBeLessThan(report.due);
+});
+
+test("a message has room for its number and its time", async () => {
+  const { code, err } = await run(["bench", "ws://localhost", "--size", "10"]);
+  expect([code, err]).toEqual([2, "fanout: a message takes 32 bytes or more here\n"]);
+});

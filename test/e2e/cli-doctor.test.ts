@@ -1,0 +1,144 @@
+/** `fanout doctor`, at servers that are well and that are not. */
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { connect, createServer as createTcpServer } from "node:net";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { mint, SECRET } from "../runtime/mint.ts";
+import { startFake } from "./fake-server.ts";
+import { listening } from "./listening.ts";
+import { run } from "./program.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+
+let file: string;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  file = await bundle(folder);
+  return () => removeFolder(folder);
+});
+
+async function runtimeWith(settings: Record<string, string> = {}): Promise<string> {
+  const folder = await temporaryFolder();
+  const runtime = await startRuntime(file, folder, { settings });
+  onTestFinished(async () => {
+    await runtime.kill();
+    await removeFolder(folder);
+  });
+  return runtime.url;
+}
+
+/** What it finds: a grade for each thing that it has looked at, and its lines. */
+async function examine(url: string, env: Record<string, string> = {}, timeout = "10") {
+  const { code, out, err } = await run(["doctor", url, "--timeout", timeout], { env });
+  expect(err).toBe("");
+  const found = [...out.matchAll(/^(ok|note|bad) +([\w-]+): (.+)$/gm)];
+  expect(found.map(([line]) => line).join("\n")).toBe(out.trimEnd());
+  const grades = found.map(([, grade = "", name = ""]): [string, string] => [name, grade]);
+  return { code, grades: Object.fromEntries(grades), says: (name: string) => sayingOf(found, name) };
+}
+
+function sayingOf(found: RegExpMatchArray[], name: string): string | undefined {
+  return found.find(([, , named]) => named === name)?.[3];
+}
+
+const well = {
+  reachable: "ok",
+  itself: "ok",
+  tokens: "ok",
+  WebSockets: "ok",
+  ping: "ok",
+  announce: "ok",
+  barrier: "ok",
+  mistake: "ok",
+  history: "ok",
+  once: "ok",
+  resume: "ok",
+  POST: "ok",
+  events: "ok",
+  latency: "ok",
+  clock: "ok",
+  limits: "ok",
+};
+
+test("a server that is well and open to everybody, which is noted", async () => {
+  const { code, grades, says } = await examine(await runtimeWith());
+  expect([code, grades]).toEqual([0, { ...well, tokens: "note" }]);
+  expect(says("tokens")).toMatch(/anyone may listen and announce; TOKEN_SECRET closes it/);
+});
+
+test("a server that keeps no history", async () => {
+  const { code, grades, says } = await examine(
+    await runtimeWith({ HISTORY_SECONDS: "0", CLIENT_LIMIT: "50" }),
+  );
+  const notes = { tokens: "note", history: "note", once: "note", resume: "note" };
+  expect([code, grades]).toEqual([0, { ...well, ...notes }]);
+  expect(says("history")).toMatch(/HISTORY_SECONDS/);
+  expect(says("limits")).toBe("50 connections at most (CLIENT_LIMIT)");
+});
+
+test("a server that needs a token: with one, without, and with one that does not do", async () => {
+  const url = await runtimeWith({ TOKEN_SECRET: SECRET });
+  const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
+  expect(await examine(url, env)).toMatchObject({ code: 0, grades: well });
+  const { code, grades, says } = await examine(url);
+  expect([code, grades]).toEqual([1, { reachable: "ok", itself: "note", tokens: "bad" }]);
+  expect(says("tokens")).toMatch(/none was given.+'doctor-\*', in --token/);
+  for (const claims of [{ subscribe: ["news"] }, { subscribe: ["doctor-*"] }]) {
+    const other = await examine(url, { FANOUT_TOKEN: await mint(claims) });
+    expect(other.says("tokens")).toMatch(/^cannot \w+: your token does not allow this channel; give one/);
+  }
+  const forged = await examine(url, { FANOUT_TOKEN: await mint({}, `${SECRET}x`) });
+  expect(forged.says("tokens")).toMatch(/^the token is not good/);
+});
+
+test("a server that answers wrongly", async () => {
+  const spoil = () => (line: string) => [/^\d+$/.test(line) ? "pong" : line];
+  // The time never comes, however long one waits, so it need not be long.
+  const pong = await examine(await startFake({ spoil }), {}, "1");
+  expect([pong.code, pong.grades.ping]).toEqual([1, "bad"]);
+  expect(pong.says("ping")).toMatch(/^ping is answered with 'pong' instead of Unix seconds; /);
+});
+
+test("a server that loses somebody's place, and announces twice with the same key", async () => {
+  const { code, grades, says } = await examine(await startFake({ forgets: true }));
+  const good = { WebSockets: "ok", ping: "ok", announce: "ok", barrier: "ok", mistake: "ok", history: "ok" };
+  expect([code, grades]).toEqual([1, expect.objectContaining({ ...good, once: "bad", resume: "bad" })]);
+  expect(says("resume")).toMatch(/^it answers 'debug!position .+' instead of '.+!two', '.+!three'; /);
+});
+
+test("a clock that is wrong", async () => {
+  const spoil = () => (line: string) => [/^\d+$/.test(line) ? String(Number(line) - 60) : line];
+  const { grades, says } = await examine(await startFake({ spoil }));
+  expect(grades).toMatchObject({ ping: "ok", clock: "note" });
+  expect(says("clock")).toMatch(/^it is \d+ s behind this machine's/);
+});
+
+test("what lets no WebSocket through, but requests", async () => {
+  const server = createServer(({ url }, response) => {
+    if (url === "/-/health") response.end("ok\n");
+    else response.end(`{"position":1}\n`);
+  });
+  server.on("upgrade", (_, socket) => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\nno upgrades here\n"));
+  onTestFinished(() => void server.close());
+  const { code, grades, says } = await examine(await listening(server));
+  expect([code, grades]).toMatchObject([1, { WebSockets: "bad", POST: "ok", ping: "note", tokens: "note" }]);
+  expect(says("WebSockets")).toMatch(/the upgrade gets 502 no upgrades here, and requests get through/);
+});
+
+test("nobody there: one line, and 6", async () => {
+  // A port that nobody else is given meanwhile: one end of a connection has it.
+  const server = createTcpServer();
+  const { port } = new URL(await listening(server));
+  const socket = connect(Number(port), "127.0.0.1");
+  onTestFinished(() => {
+    socket.destroy();
+    server.close();
+  });
+  await once(socket, "connect");
+  const { code, out } = await run(["doctor", `ws://127.0.0.1:${socket.localPort}`]);
+  expect(code).toBe(6);
+  expect(out).toMatch(
+    /^bad {2}reachable: it cannot be reached \(.*ECONNREFUSED.*\); look at the address.*\n$/,
+  );
+});
