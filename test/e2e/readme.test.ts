@@ -15,6 +15,7 @@ import { readSettings } from "../../src/workers/settings.ts";
 import { type Line, perform, type Step, TIME } from "../plays/play.ts";
 import { bearer } from "../runtime/mint.ts";
 import { Listener } from "./listener.ts";
+import { run } from "./program.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { wiresTo } from "./wire.ts";
 
@@ -157,6 +158,17 @@ test("what the two terminals at the top show is what happens", async () => {
   expect(cells.filter(({ text }) => text === "< debug!connected...")).toHaveLength(2);
   await perform({ title: "the top of README.md", steps }, wiresTo(url));
 });
+
+test("what the doctor says is what it says of such a server", async () => {
+  const [command = "", ...lines] = block("text", "$ fanout doctor").trimEnd().split("\n");
+  const { out } = await run(at(url, LOCAL, command).split(" ").slice(2));
+  expect(out.trimEnd().split("\n").map(withoutFigures)).toEqual(lines.map(withoutFigures));
+});
+
+/** How many and how soon is another matter each time. */
+function withoutFigures(line: string): string {
+  return line.replace(/\d+(?:\.\d+)?/g, "0");
+}
 
 /** What is read in a terminal; a time is another one each time. */
 function lineIn(cell: string): Line {
