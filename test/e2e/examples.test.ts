@@ -1,13 +1,14 @@
 /** The examples, as somebody runs them. */
 import { execFile } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
+import { Network } from "../faults/network.ts";
 import { Listener } from "./listener.ts";
-import { removeFolder, temporaryFolder } from "./runtime.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { startServer } from "./server.ts";
 import { find } from "./tools.ts";
 
@@ -70,6 +71,89 @@ test.skipIf(!browser)(
     await expect.poll(() => lines(bob), { timeout: 30_000 }).toEqual(["are you there?"]);
   },
 );
+
+test.skipIf(!browser)(
+  "a page with React has a chat, and shows each message once, whatever happens",
+  async () => {
+    const folder = await temporaryFolder();
+    onTestFinished(() => removeFolder(folder));
+    const configuration = "examples/react/wrangler.toml";
+    const file = await bundle(folder, configuration);
+    const options = { configuration, around: await withAssets("examples/react/public") };
+    let runtime = await startRuntime(file, folder, options);
+    onTestFinished(() => runtime.kill());
+    const network = await Network.start(() => runtime.url);
+    onTestFinished(() => network.stop());
+    const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+    onTestFinished(() => launched.close());
+
+    const open = async () => {
+      const page = await launched.newPage();
+      const lines: string[] = [];
+      page.on("websocket", (socket) =>
+        socket.on("framesent", ({ payload }) => void lines.push(...String(payload).trimEnd().split("\n"))),
+      );
+      await page.goto(network.url);
+      const shows = (...texts: string[]) =>
+        expect.poll(() => page.locator("li").allTextContents(), { timeout: 60_000 }).toEqual(texts);
+      const isThere = () =>
+        expect.poll(() => page.getByRole("status").textContent(), { timeout: 60_000 }).toBe("subscribed");
+      const say = async (text: string) => {
+        await page.fill("input", text);
+        await page.press("input", "Enter");
+        await expect.poll(() => page.inputValue("input"), { timeout: 60_000 }).toBe("");
+      };
+      return { page, lines, shows, isThere, say };
+    };
+
+    const [alice, bob] = [await open(), await open()];
+    for (const { isThere } of [alice, bob]) await isThere();
+    await alice.say("<b>hello</b>");
+    await bob.shows("<b>hello</b>");
+    await bob.say("hello yourself");
+    await alice.shows("<b>hello</b>", "hello yourself");
+
+    await runtime.kill();
+    runtime = await startRuntime(file, folder, options);
+    await alice.say("are you still there?");
+    const all = ["<b>hello</b>", "hello yourself", "are you still there?"];
+    for (const { shows } of [alice, bob]) await shows(...all);
+
+    await bob.page.getByRole("button", { name: "Leave" }).click();
+    await expect.poll(() => bob.lines.at(-1), { timeout: 60_000 }).toBe("unsubscribe chat");
+    await alice.say("where have you gone?");
+    await alice.shows(...all, "where have you gone?");
+    await bob.page.getByRole("button", { name: "Come back" }).click();
+    await bob.isThere();
+    await bob.shows(...all, "where have you gone?");
+    await alice.say("welcome back");
+    await bob.shows(...all, "where have you gone?", "welcome back");
+    // StrictMode comes, leaves and comes back, each time.
+    expect(bob.lines.filter((line) => / chat\b/.test(line)).slice(-3)).toEqual([
+      "subscribe chat last 20",
+      "unsubscribe chat",
+      "subscribe chat last 20",
+    ]);
+  },
+);
+
+/** A Worker around one that has a page, as the bare runtime has no assets. */
+async function withAssets(folder: string): Promise<string> {
+  const [page, script] = await Promise.all(
+    ["index.html", "chat.js"].map((name) => readFile(join(ROOT, folder, name), "utf8")),
+  );
+  return `
+    import worker, { Channel } from "./worker.js";
+    export { Channel };
+    const answer = (text, type) => new Response(text, { headers: { "Content-Type": type } });
+    const ASSETS = {
+      fetch: ({ url }) =>
+        url.endsWith("/chat.js")
+          ? answer(${JSON.stringify(script)}, "text/javascript")
+          : answer(${JSON.stringify(page)}, "text/html"),
+    };
+    export default { fetch: (request, env) => worker.fetch(request, { ...env, ASSETS }) };`;
+}
 
 test("each of them could be deployed", async () => {
   const bin = join(ROOT, "node_modules", ".bin");

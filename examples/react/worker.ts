@@ -1,0 +1,12 @@
+/** A page with a chat made with React: Fanout below /live, and what is in public/ beside it. */
+import { type Env as FanoutEnv, mount } from "fanout-edge/worker";
+
+export { Channel } from "fanout-edge/worker";
+
+interface Env extends FanoutEnv {
+  ASSETS: Fetcher;
+}
+
+export default {
+  fetch: (request: Request, env: Env) => mount("/live", request, env) ?? env.ASSETS.fetch(request),
+};

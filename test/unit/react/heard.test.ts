@@ -1,0 +1,107 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type SubscribeOptions, Subscription } from "../../../src/client/subscription.ts";
+import { storeOf } from "../../../src/react/heard.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A client that says on a channel what it is told to. */
+class Client {
+  readonly subscriptions: Subscription[] = [];
+  #position = 100;
+
+  subscribe(channel: string, options: SubscribeOptions): Subscription {
+    const subscription = new Subscription(channel, options, (left) => left.become("unsubscribed"));
+    this.subscriptions.push(subscription);
+    return subscription;
+  }
+
+  say(...texts: string[]): void {
+    for (const text of texts) this.repeat(text, ++this.#position);
+  }
+
+  repeat(text: string, position: number | undefined): void {
+    this.subscriptions.at(-1)?.hear({ channel: "chat", text, position });
+  }
+}
+
+function hear(limit = 100) {
+  const client = new Client();
+  const store = storeOf(client, "chat", 20, limit);
+  const changed = vi.fn();
+  const texts = () => store.read().messages.map(({ text }) => text);
+  return { client, store, changed, texts };
+}
+
+test("a burst is shown once, and only the newest of it", () => {
+  const { client, store, changed, texts } = hear(3);
+  store.subscribe(changed);
+  client.say(...Array.from({ length: 1_000 }, (_, i) => String(i)));
+  expect([texts(), changed.mock.calls.length]).toEqual([[], 0]);
+  vi.runAllTimers();
+  expect([texts(), changed.mock.calls.length]).toEqual([["997", "998", "999"], 1]);
+  client.say("next");
+  vi.runAllTimers();
+  expect([texts(), changed.mock.calls.length]).toEqual([["998", "999", "next"], 2]);
+});
+
+test("what has not changed stays the same object", () => {
+  const { client, store, changed } = hear();
+  store.subscribe(changed);
+  client.say("a");
+  client.subscriptions[0]?.miss({ channel: "chat", from: 1, to: 2 });
+  vi.runAllTimers();
+  const before = store.read();
+  expect(store.read()).toBe(before);
+  client.subscriptions[0]?.become("subscribed");
+  vi.runAllTimers();
+  expect(store.read()).toMatchObject({ state: "subscribed", gaps: [{ from: 1, to: 2 }] });
+  expect(store.read().messages).toBe(before.messages);
+  client.say("b");
+  vi.runAllTimers();
+  expect(store.read().gaps).toBe(before.gaps);
+});
+
+test("gaps are held as messages are, and nothing is where nothing may be", () => {
+  const { client, store, changed } = hear(0);
+  store.subscribe(changed);
+  client.say("a");
+  client.subscriptions[0]?.miss({ channel: "chat", from: 1, to: 2 });
+  vi.runAllTimers();
+  expect(store.read()).toMatchObject({ messages: [], gaps: [] });
+});
+
+test("who leaves is told nothing more, and begins anew when it comes back", () => {
+  const { client, store, changed, texts } = hear();
+  const leave = store.subscribe(changed);
+  client.say("a");
+  vi.runAllTimers();
+  client.say("b");
+  leave();
+  vi.runAllTimers();
+  expect([client.subscriptions[0]?.state, changed.mock.calls.length]).toEqual(["unsubscribed", 1]);
+  store.subscribe(changed);
+  expect(store.read()).toMatchObject({ messages: [], state: "subscribing" });
+  client.say("c");
+  vi.runAllTimers();
+  expect(texts()).toEqual(["c"]);
+});
+
+test("what was kept comes once, though it was asked for twice", () => {
+  const { client, store, changed, texts } = hear();
+  store.subscribe(changed)();
+  store.subscribe(changed);
+  for (const _ of ["for the first one", "for the second one"]) {
+    for (const position of [7, 8]) client.repeat(String(position), position);
+  }
+  vi.runAllTimers();
+  expect(texts()).toEqual(["7", "8"]);
+});
+
+test("where no history is kept, everything that comes is new", () => {
+  const { client, store, changed, texts } = hear();
+  store.subscribe(changed);
+  for (const text of ["a", "a"]) client.repeat(text, undefined);
+  vi.runAllTimers();
+  expect(texts()).toEqual(["a", "a"]);
+});
