@@ -4,7 +4,8 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -130,6 +131,22 @@ async function makeToken(): Promise<string> {
   return stdout.trim();
 }
 
+test("the component with a hook compiles", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  await symlink(fileURLToPath(new URL("node_modules", root)), join(folder, "node_modules"));
+  await writeFile(join(folder, "chat.tsx"), block("tsx", "useChannel"));
+  const settings = fileURLToPath(new URL("examples/react/page/tsconfig.json", root));
+  await writeFile(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: settings, include: ["chat.tsx"] }),
+  );
+  const tsc = join(folder, "node_modules", ".bin", "tsc");
+  await promisify(execFile)(process.execPath, [tsc, "-p", folder]).catch(({ stdout }) => {
+    throw new Error(stdout);
+  });
+});
+
 test("what makes a token makes one that lets in", async () => {
   const options = { headers: bearer(await makeToken()) };
   const client = await Listener.connect(`${locked}/news/today`, options);
@@ -185,7 +202,7 @@ describe("what the documents say to run is there:", async () => {
   test.each(documents)("%s", async (document) => {
     const said = await fileOf(document);
     const names = [...said.matchAll(/\bnpm (?:run )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
-    expect([...Object.keys(scripts), "install"]).toEqual(expect.arrayContaining(names));
+    expect([...Object.keys(scripts), "install", "pack"]).toEqual(expect.arrayContaining(names));
     const projects = [...said.matchAll(/--project[ =](\w+)/g)].map(([, name = ""]) => name);
     expect(configured).toEqual(expect.arrayContaining(projects));
   });
