@@ -1,6 +1,6 @@
 /** The package, as somebody installs it: packed, and used in a project of its own with nothing of this one. */
 import { execFile } from "node:child_process";
-import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -121,6 +121,15 @@ test("it has what is needed to use it, and nothing else", async () => {
     "workers/env.d.ts",
     "workers/mount.d.ts",
   ]);
+});
+
+test("types name what they import by what is there when it runs, as older compilers want it", async () => {
+  const types = join(project, "node_modules", "fanout-edge", "dist", "types");
+  const files = (await readdir(types, { recursive: true })).filter((file) => file.endsWith(".d.ts"));
+  const texts = await Promise.all(files.map((file) => readFile(join(types, file), "utf8")));
+  const imported = [...texts.join("\n").matchAll(/(?:from |import\()"(\.[^"]*)"/g)].map(([, name]) => name);
+  expect(imported.length).toBeGreaterThan(0);
+  for (const name of imported) expect(name).toMatch(/\.js$/);
 });
 
 test("publint and attw find nothing wrong", async () => {
