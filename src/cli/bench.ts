@@ -39,8 +39,6 @@ export async function bench(url: string, options: BenchOptions): Promise<number>
   const serverOf = () => serverAt(url, options, () => counts.closed++);
   const opening = performance.now();
   const announcer = serverOf();
-  // It is connected where the channel is: from elsewhere each message would take a call of its own.
-  announcer.fanout.subscribe(channel);
   await announcer.inTime(announcer.fanout.ping());
   await openAll(connections, () => listen(serverOf(), channel, counts));
   const began = performance.now();

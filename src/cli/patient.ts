@@ -1,7 +1,7 @@
 /** A server that is looked at by `fanout doctor`. */
 import { randomBytes } from "node:crypto";
 import { type Address, urlOf } from "../client/session.ts";
-import { type Server, type ServerOptions, serverAt } from "./server.ts";
+import { checkAddress, type Server, type ServerOptions, serverAt } from "./server.ts";
 import { Wire } from "./wire.ts";
 
 /** Channels that begin so are used. */
@@ -29,8 +29,7 @@ export interface Patient {
 
 /** @throws Exit if that is no address */
 export function patientAt(url: string, options: ServerOptions): Patient {
-  // Here it is made sure that this is an address.
-  serverAt(url, options);
+  checkAddress(url);
   const address: Address = { url, token: options.token };
   const patience = options.timeout * 1_000;
   const ask = (asked: string, init: RequestInit = {}) => {

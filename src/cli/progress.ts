@@ -4,7 +4,6 @@
 const EACH = 100;
 
 /** Has a terminal go back to the beginning of the line, and empty it. */
-
 const CLEAR = "\r\x1b[K";
 
 export class Progress {

@@ -6,6 +6,8 @@ export interface Heard {
   readonly messages: readonly Message[];
   /** Of the subscription. */
   readonly state: SubscriptionState;
+  /** Why the channel cannot be heard. */
+  readonly reason: string | undefined;
   /** The newest, too: what was not to be had. */
   readonly gaps: readonly Gap[];
 }
@@ -17,7 +19,7 @@ export interface Store {
   read(): Heard;
 }
 
-export const NOTHING: Heard = { messages: [], state: "subscribing", gaps: [] };
+export const NOTHING: Heard = { messages: [], state: "subscribing", reason: undefined, gaps: [] };
 
 /** How long is gathered, in milliseconds: about a frame. Frames themselves stand still while a page is hidden. */
 const GATHER = 16;
@@ -34,14 +36,13 @@ export function storeOf(
     // Who comes back begins anew: it may have missed something.
     heard = NOTHING;
     let fresh: Message[] = [];
-    let { gaps, state } = NOTHING;
-    let reached = 0;
+    let { gaps, state, reason } = NOTHING;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const show = () => {
       timer = undefined;
       const messages = fresh.length === 0 ? heard.messages : newest([...heard.messages, ...fresh], limit);
       fresh = [];
-      heard = { messages, state, gaps };
+      heard = { messages, state, reason, gaps };
       changed();
     };
     const showSoon = () => {
@@ -50,10 +51,6 @@ export function storeOf(
     const subscription = fanout.subscribe(channel, {
       last,
       onMessage: (message) => {
-        const { position = reached + 1 } = message;
-        // A subscription that comes right after another one may get what was kept for both.
-        if (position <= reached) return;
-        if (message.position !== undefined) reached = position;
         fresh.push(message);
         showSoon();
       },
@@ -61,8 +58,9 @@ export function storeOf(
         gaps = newest([...gaps, gap], limit);
         showSoon();
       },
-      onState: (next) => {
+      onState: (next, why) => {
         state = next;
+        reason = why;
         showSoon();
       },
     });

@@ -17,11 +17,9 @@ class Client {
   }
 
   say(...texts: string[]): void {
-    for (const text of texts) this.repeat(text, ++this.#position);
-  }
-
-  repeat(text: string, position: number | undefined): void {
-    this.subscriptions.at(-1)?.hear({ channel: "chat", text, position });
+    for (const text of texts) {
+      this.subscriptions.at(-1)?.hear({ channel: "chat", text, position: ++this.#position });
+    }
   }
 }
 
@@ -87,21 +85,13 @@ test("who leaves is told nothing more, and begins anew when it comes back", () =
   expect(texts()).toEqual(["c"]);
 });
 
-test("what was kept comes once, though it was asked for twice", () => {
-  const { client, store, changed, texts } = hear();
-  store.subscribe(changed)();
+test("why a channel cannot be heard is told", () => {
+  const { client, store, changed } = hear();
   store.subscribe(changed);
-  for (const _ of ["for the first one", "for the second one"]) {
-    for (const position of [7, 8]) client.repeat(String(position), position);
-  }
+  client.subscriptions.at(-1)?.fail(new Error("your token does not allow this channel"));
   vi.runAllTimers();
-  expect(texts()).toEqual(["7", "8"]);
-});
-
-test("where no history is kept, everything that comes is new", () => {
-  const { client, store, changed, texts } = hear();
-  store.subscribe(changed);
-  for (const text of ["a", "a"]) client.repeat(text, undefined);
-  vi.runAllTimers();
-  expect(texts()).toEqual(["a", "a"]);
+  expect(store.read()).toMatchObject({
+    state: "unsubscribed",
+    reason: "your token does not allow this channel",
+  });
 });
