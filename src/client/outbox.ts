@@ -75,7 +75,7 @@ export class Outbox {
           this.#settle(waiting, () => waiting.reject(error));
         } else if (this.#session === session) {
           waiting.by = undefined;
-          this.#later ??= setTimeout(() => this.#sendAll(), backoff(1));
+          this.#later ??= setTimeout(() => this.#sendAll(), backoff(0));
         }
       },
     );
