@@ -174,26 +174,44 @@ test("who reads slowly makes nobody wait, and misses nothing", async () => {
   for (let i = 0; i < count; i++) expect(await read()).toBe(`${chat}!${i} ${filling}`);
 });
 
-test("what cannot be had ends the connection, as a crash would", async () => {
+/** A server of its own, with settings. */
+async function another(settings: Record<string, string>): Promise<Runtime> {
   const other = await temporaryFolder();
-  const server = await startRuntime(file, other, { settings: { HISTORY_SECONDS: "0" } });
+  const server = await startRuntime(file, other, { settings });
   onTestFinished(async () => {
     await server.kill();
     await removeFolder(other);
   });
+  return server;
+}
+
+test("where nothing is kept a connection that breaks off ends the guest's, as a crash would", async () => {
+  const server = await another({ HISTORY_SECONDS: "0" });
   const guest = await enter(await bridgeTo(server.url));
   await settled(guest);
   await server.kill();
   expect(await guest.read()).toBeUndefined();
 });
 
+test("so do messages that are not kept any more", async () => {
+  const server = await another({ HISTORY_BYTES: "1000" });
+  // Nobody listens at the other place.
+  let isAway = false;
+  const way = await Network.start(() => (isAway ? "ws://127.0.0.1:1" : server.url));
+  onTestFinished(() => way.stop());
+  const guest = await enter(await bridgeTo(way.url));
+  await settled(guest);
+  isAway = true;
+  way.cut();
+  const body = Array.from({ length: 20 }, () => "x".repeat(100)).join("\n");
+  const response = await fetch(`${server.url.replace(/^ws/, "http")}/all`, { method: "POST", body });
+  expect(response.status).toBe(200);
+  isAway = false;
+  expect(await guest.read()).toBeUndefined();
+});
+
 test("where nobody is let in the reason is told, and the connection ends", async () => {
-  const other = await temporaryFolder();
-  const server = await startRuntime(file, other, { settings: { TOKEN_SECRET: SECRET } });
-  onTestFinished(async () => {
-    await server.kill();
-    await removeFolder(other);
-  });
+  const server = await another({ TOKEN_SECRET: SECRET });
   const guest = await dial(await bridgeTo(server.url));
   onTestFinished(() => void guest.destroy());
   expect(await text(guest)).toMatch(/^debug!error .*token/i);
