@@ -70,8 +70,8 @@ async function listenersOf(channel: string): Promise<number> {
   return Number(/"listeners":(\d+)/.exec(page)?.[1]);
 }
 
-async function post(channel: string, body: string): Promise<void> {
-  const url = runtime.url.replace(/^ws/, "http");
+async function post(channel: string, body: string, server = runtime): Promise<void> {
+  const url = server.url.replace(/^ws/, "http");
   expect((await fetch(`${url}/${channel}`, { method: "POST", body })).status).toBe(200);
 }
 
@@ -203,9 +203,7 @@ test("so do messages that are not kept any more", async () => {
   await settled(guest);
   isAway = true;
   way.cut();
-  const body = Array.from({ length: 20 }, () => "x".repeat(100)).join("\n");
-  const response = await fetch(`${server.url.replace(/^ws/, "http")}/all`, { method: "POST", body });
-  expect(response.status).toBe(200);
+  for (let i = 0; i < 40; i++) await post("all", "x".repeat(100), server);
   isAway = false;
   expect(await guest.read()).toBeUndefined();
 });
