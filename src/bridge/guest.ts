@@ -3,6 +3,7 @@
  * of what breaks on the far side the guest notices nothing.
  */
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { type Fanout, Refused, type Subscription } from "../client/fanout.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand } from "../protocol/commands.ts";
@@ -13,7 +14,7 @@ import { linesOf } from "./lines.ts";
 /** Characters of one line. What the server takes is less, and it says so itself. */
 const MOST_LINE = 1_000_000;
 const TOO_LONG = invalid(`a line has at most ${MOST_LINE} characters`);
-/** Bytes that may wait for a guest that reads slowly; past them it hears nothing until it has read them. */
+/** Bytes that may wait for a guest that reads slowly; past them it hears nothing, and is not read, until it has read them. */
 const MOST_WAITING = 1_000_000;
 /**
  * Announcements of a guest that may be on their way; then all are waited for, and who writes waits. So what the server
@@ -21,9 +22,12 @@ const MOST_WAITING = 1_000_000;
  */
 const MOST_ANNOUNCING = 500;
 
+type GuestSocket = Duplex & Pick<Socket, "destroySoon">;
+type GuestFanout = Pick<Fanout, "subscribe" | "announce" | "ping" | "info">;
+
 export class Guest {
-  readonly #socket: Socket;
-  readonly #fanout: Fanout;
+  readonly #socket: GuestSocket;
+  readonly #fanout: GuestFanout;
   /** What it is subscribed to; those that are unsubscribed go on at their positions when it has read what waits. */
   readonly #heard = new Map<string, Subscription>();
   readonly #announcing = new Set<Promise<void>>();
@@ -33,7 +37,7 @@ export class Guest {
    * @param socket says what it reads as text, and is not ended when the guest ends its side
    * @param fanout the guest's own
    */
-  constructor(socket: Socket, fanout: Fanout) {
+  constructor(socket: GuestSocket, fanout: GuestFanout) {
     this.#socket = socket;
     this.#fanout = fanout;
     socket.on("drain", () => this.#hearOn());
@@ -47,6 +51,7 @@ export class Guest {
         const done = this.#carryOut(line === undefined ? TOO_LONG : parseCommand(line));
         // Without a turn between them, announcements go out together.
         if (done) await done;
+        if (this.#socket.writable && this.#socket.writableLength > MOST_WAITING) await this.#hasRead();
       }
     }
   }
@@ -87,6 +92,13 @@ export class Guest {
         );
         return undefined;
     }
+  }
+
+  /** Ends when the guest has read what waits, or has gone. */
+  #hasRead(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#socket.once("drain", resolve).once("close", resolve);
+    });
   }
 
   /** Writes what the server answers; asks again when the connection to it has broken off meanwhile. */
