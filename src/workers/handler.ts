@@ -5,6 +5,7 @@ import { type From, parseFrom } from "../protocol/positions.ts";
 import { limitAddress } from "./addresses.ts";
 import { admit, checkAnnounce, checkSubscribe } from "./admission.ts";
 import { channelIn } from "./channel-path.ts";
+import { consolePage, wantsConsole } from "./console.ts";
 import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { deniedEvents, listen, wantsEvents } from "./listen.ts";
@@ -65,6 +66,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
     throw new Denial(405, "GET listens and POST announces; there is nothing else", { Allow: METHODS });
   }
   const channel = channelIn(path, "connect");
+  if (wantsConsole(request)) return consolePage(request, path);
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);

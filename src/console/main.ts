@@ -1,0 +1,59 @@
+/** The console: clients side by side on one page, each with a connection of its own. */
+import { find } from "./elements.ts";
+import { Pane, type Place } from "./pane.ts";
+import { formatView, MOST_CLIENTS, readView } from "./view.ts";
+import { installNetworks } from "./wire.ts";
+
+/** The channel of an address that names none. */
+const CHANNEL = "news";
+
+installNetworks();
+
+const { content: prefix } = find(document, "meta[name=prefix]", HTMLMetaElement);
+const first = decodeURIComponent(location.pathname.slice(prefix.length + 1)) || CHANNEL;
+const panes: Pane[] = [];
+/** Kept nowhere else. */
+let token: string | undefined;
+
+const place: Place = {
+  base: location.origin + prefix,
+  token: () => token,
+  changed: () => {
+    for (const pane of panes.filter(({ element }) => !element.isConnected))
+      panes.splice(panes.indexOf(pane), 1);
+    show();
+  },
+};
+
+/** Has the address say what is seen. */
+function show(): void {
+  history.replaceState(null, "", formatView(panes.map(({ channels }) => channels)));
+  addButton.disabled = panes.length >= MOST_CLIENTS;
+}
+
+let names = 0;
+
+function addPane(channels: string[]): void {
+  names += 1;
+  const pane = new Pane(`Client ${names}`, channels, place);
+  find(document, "#panes", HTMLElement).append(pane.element);
+  panes.push(pane);
+}
+
+const addButton = find(document, "#add", HTMLButtonElement);
+addButton.addEventListener("click", () => {
+  addPane(panes[0]?.channels ?? [first]);
+  show();
+});
+
+const tokenForm = find(document, "#token", HTMLFormElement);
+tokenForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = find(tokenForm, "input", HTMLInputElement).value.trim() || undefined;
+  for (const pane of panes) pane.restart();
+});
+
+addEventListener("hashchange", () => location.reload());
+
+for (const channels of readView(location.hash, first)) addPane(channels);
+show();

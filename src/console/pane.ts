@@ -1,0 +1,169 @@
+/** How one client is shown, and what can be done with it. */
+import type { Change, Message } from "../client/fanout.ts";
+import { copy, find, make } from "./elements.ts";
+import { Guest } from "./guest.ts";
+import { List } from "./list.ts";
+import { RawLines } from "./raw-lines.ts";
+
+/** What all panes have in common. */
+export interface Place {
+  /** Where the server is. */
+  base: string;
+  token(): string | undefined;
+  /** Called when other channels are heard, or the pane is taken away. */
+  changed(): void;
+}
+
+/** How long "Away" is, in milliseconds. */
+const AWAY = 10_000;
+
+export class Pane {
+  readonly element = copy("#pane");
+  readonly #place: Place;
+  readonly #messages: List;
+  readonly #raw: RawLines;
+  #guest: Guest;
+
+  /** @param name that it is called by */
+  constructor(name: string, channels: string[], place: Place) {
+    this.#place = place;
+    const log = this.#part(".messages", HTMLElement);
+    const count = this.#part(".count", HTMLElement);
+    this.#messages = new List(log, (all) => {
+      count.textContent = all === 1 ? "1 message" : `${all.toLocaleString()} messages`;
+    });
+    this.#raw = new RawLines(this.#part(".raw", HTMLDetailsElement));
+    this.#name(name);
+    this.#listen();
+    this.#guest = this.#newGuest();
+    for (const channel of channels) this.#guest.subscribe(channel);
+    this.#showChannels();
+  }
+
+  get channels(): string[] {
+    return this.#guest.channels;
+  }
+
+  /** Connects anew, as with another token, and goes on where it was. */
+  restart(): void {
+    const before = this.#guest;
+    this.#guest = this.#newGuest();
+    for (const channel of before.channels) this.#guest.subscribe(channel, before.position(channel));
+    before.close();
+  }
+
+  #newGuest(): Guest {
+    const guest: Guest = new Guest(this.#place.base, this.#place.token(), {
+      state: (change, words) => this.#guest === guest && this.#showState(change, words),
+      message: (message) => this.#messages.add(() => messageRow(message)),
+      gap: ({ channel, from, to }) => {
+        const many = to === undefined ? "messages are" : `${to - from} messages, up to ${to}, are`;
+        this.#note(`gap in ${channel}: after ${from} ${many} not to be had`);
+      },
+      refused: (channel, why) => {
+        if (this.#guest !== guest) return;
+        this.#note(`${channel} is not heard: ${why}`);
+      },
+      account: (words) => {
+        this.#part(".account", HTMLElement).textContent = words;
+      },
+      frame: (direction, frame) => this.#raw.add(direction, frame),
+    });
+    return guest;
+  }
+
+  #part<Kind extends Element>(selector: string, kind: new () => Kind): Kind {
+    return find(this.element, selector, kind);
+  }
+
+  #name(name: string): void {
+    this.element.setAttribute("aria-label", name);
+    this.#part("h2", HTMLElement).textContent = name;
+    this.#part(".messages", HTMLElement).setAttribute("aria-label", `Messages of ${name}`);
+  }
+
+  #listen(): void {
+    const onClick = (selector: string, act: () => void) =>
+      this.#part(selector, HTMLButtonElement).addEventListener("click", act);
+    onClick(".cut", () => this.#guest.cut());
+    onClick(".away", () => this.#guest.leave(AWAY));
+    onClick(".again", () => this.restart());
+    onClick(".remove", () => {
+      this.#guest.close();
+      this.element.remove();
+      this.#place.changed();
+    });
+    this.#onSubmit(".subscribe", (channel) => {
+      this.#guest.subscribe(channel);
+      this.#channelsChanged();
+    });
+    this.#onSubmit(".say", (text) => {
+      const channel = this.#part(".say select", HTMLSelectElement).value;
+      this.#guest
+        .announce(channel, text)
+        .catch((error: Error) => this.#note(`not announced: ${error.message}`));
+    });
+  }
+
+  /** Does something with what is typed into a form's field, and empties that. */
+  #onSubmit(selector: string, act: (text: string) => void): void {
+    const form = this.#part(selector, HTMLFormElement);
+    const field = find(form, "input", HTMLInputElement);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      try {
+        act(field.value);
+        field.value = "";
+      } catch (error) {
+        this.#note(String(error));
+      }
+    });
+  }
+
+  #note(words: string): void {
+    this.#messages.note(() => make("p", "note", words));
+  }
+
+  #showState({ state, willRetry }: Change, words: string): void {
+    this.element.dataset.state = state;
+    this.#part(".state", HTMLElement).textContent = words;
+    this.#part(".again", HTMLElement).hidden = willRetry;
+    this.#part(".cut", HTMLButtonElement).disabled = state !== "connected";
+  }
+
+  #channelsChanged(): void {
+    this.#showChannels();
+    this.#place.changed();
+  }
+
+  #showChannels(): void {
+    const { channels } = this.#guest;
+    this.#part(".channels", HTMLElement).replaceChildren(...channels.map((channel) => this.#chip(channel)));
+    const select = this.#part(".say select", HTMLSelectElement);
+    const chosen = select.value;
+    select.replaceChildren(...channels.map((channel) => new Option(channel, channel)));
+    if (channels.includes(chosen)) select.value = chosen;
+  }
+
+  #chip(channel: string): HTMLElement {
+    const leave = make("button", "leave", "×");
+    leave.setAttribute("aria-label", `Unsubscribe from ${channel}`);
+    leave.addEventListener("click", () => {
+      this.#guest.unsubscribe(channel);
+      this.#channelsChanged();
+    });
+    return make("li", "chip", make("bdi", "", channel), leave);
+  }
+}
+
+function messageRow({ channel, text, position }: Message): HTMLElement {
+  return make(
+    "p",
+    "message",
+    make("span", "position", String(position ?? "–")),
+    " ",
+    make("bdi", "channel", channel),
+    " ",
+    make("bdi", "text", text),
+  );
+}

@@ -1,0 +1,286 @@
+/** The console page, as a browser has it from the server. */
+import { readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { CONSOLE_MODULE, consoleModule } from "../../build-console.ts";
+import { Network } from "../faults/network.ts";
+import { SECRET } from "../runtime/mint.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { find } from "./tools.ts";
+
+const browser = find("chromium", "apt-get install chromium");
+
+let file: string;
+let folder: string;
+let runtime: Runtime;
+/** Where the server is, also when it has been started again. */
+let network: Network;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  file = await bundle(folder);
+  runtime = await startRuntime(file, folder);
+  network = await Network.start(() => runtime.url);
+  return async () => {
+    network.stop();
+    await runtime.kill();
+    await removeFolder(folder);
+  };
+});
+
+let names = 0;
+const unique = () => `console-${++names}`;
+
+/** As Chromium asks for a page that somebody goes to. */
+const NAVIGATION = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8" };
+
+describe("the server", () => {
+  test("gives the page to browsers, at every channel's address, and nothing else may run in it", async () => {
+    for (const path of ["/", "/news", "/a/b", "/caf%C3%A9"]) {
+      const response = await fetch(network.url + path, { headers: NAVIGATION });
+      expect(response.status).toBe(200);
+      expect(response.headers.get("Content-Type")).toBe("text/html; charset=utf-8");
+      const policy = response.headers.get("Content-Security-Policy") ?? "";
+      expect(policy).toMatch(/^default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; /);
+      expect(policy).toContain(`connect-src 'self' ${network.url.replace(/^http/, "ws")};`);
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toMatch(/unsafe|\*/);
+      expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+      expect(response.headers.get("Referrer-Policy")).toBe("no-referrer");
+      expect(response.headers.get("Vary")).toBe("Accept");
+      expect(await response.text()).toMatch(/^<!doctype html>/);
+    }
+  });
+
+  test("refuses what is no channel to them, too", async () => {
+    const response = await fetch(`${network.url}/a!b`, { headers: NAVIGATION });
+    expect([response.status, response.headers.get("Content-Type")]).toEqual([
+      400,
+      "text/plain; charset=utf-8",
+    ]);
+  });
+
+  test("gives others what they ask for", async () => {
+    const welcome = await fetch(network.url, { headers: { Accept: "*/*" } });
+    expect(await welcome.text()).toMatch(/^This is Fanout/);
+    const types = { "*/*": "text/plain; charset=utf-8", "text/event-stream": "text/event-stream" };
+    for (const [accept, type] of Object.entries(types)) {
+      const leaving = new AbortController();
+      const options = { headers: { Accept: accept }, signal: leaving.signal };
+      const response = await fetch(`${network.url}/${unique()}`, options);
+      expect(response.headers.get("Content-Type")).toBe(type);
+      leaving.abort();
+    }
+  });
+
+  test("needs no token for it, and for all else one", async () => {
+    const own = await temporaryFolder();
+    onTestFinished(() => removeFolder(own));
+    const closed = await startRuntime(file, own, { settings: { TOKEN_SECRET: SECRET } });
+    onTestFinished(() => closed.kill());
+    const url = closed.url.replace(/^ws/, "http");
+    const [page, rest] = [await fetch(`${url}/news`, { headers: NAVIGATION }), await fetch(`${url}/news`)];
+    expect([page.status, rest.status]).toEqual([200, 401]);
+    await rest.text();
+    expect(await page.text()).toMatch(/^<!doctype html>/);
+  });
+});
+
+test("it is there below a path of another Worker's, too, and finds its server", async () => {
+  const own = await temporaryFolder();
+  onTestFinished(() => removeFolder(own));
+  const configuration = "examples/mounted/wrangler.toml";
+  const mounted = await startRuntime(await bundle(own, configuration), own, { configuration });
+  onTestFinished(() => mounted.kill());
+  const page = async (path: string) =>
+    (await fetch(mounted.url.replace(/^ws/, "http") + path, { headers: NAVIGATION })).text();
+  for (const path of ["/live", "/live/", "/live/news"]) {
+    expect(await page(path)).toContain('name="prefix" content="/live"');
+  }
+});
+
+test("the page that is served has been made of its sources, and has less than 80 kB compressed", async () => {
+  const built = await readFile(CONSOLE_MODULE, "utf8");
+  expect(built === consoleModule(), "npm run build:console makes it anew").toBe(true);
+  const page = await (await fetch(network.url, { headers: NAVIGATION })).text();
+  expect(gzipSync(page).length).toBeLessThan(80_000);
+});
+
+describe.skipIf(!browser)("in Chromium", () => {
+  let launched: Browser;
+
+  beforeAll(async () => {
+    launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+    return () => launched.close();
+  });
+
+  /** Opens the page; what goes wrong in it, and what it asks of other hosts, fails the test. */
+  async function open(path: string, options = {}): Promise<Page> {
+    const page = await launched.newPage(options);
+    const wrong: string[] = [];
+    page.on("pageerror", (error) => wrong.push(String(error)));
+    page.on("dialog", (dialog) => wrong.push(dialog.message()));
+    page.on("console", (said) => {
+      if (said.text().includes("Content Security Policy")) wrong.push(said.text());
+    });
+    page.on("request", (request) => {
+      const { protocol, host } = new URL(request.url());
+      if (protocol !== "data:" && host !== new URL(network.url).host) wrong.push(request.url());
+    });
+    onTestFinished(async () => {
+      await page.close();
+      expect(wrong).toEqual([]);
+    });
+    await page.goto(network.url + path);
+    return page;
+  }
+
+  const pane = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
+  const texts = (one: Locator) => one.locator(".message .text").allTextContents();
+  const patience = { timeout: 60_000 };
+
+  async function shows(one: Locator, expected: string[]): Promise<void> {
+    await expect.poll(() => texts(one), patience).toEqual(expected);
+  }
+
+  async function becomes(one: Locator, state: string): Promise<void> {
+    await expect.poll(() => one.getAttribute("data-state"), patience).toBe(state);
+  }
+
+  async function accountsFor(one: Locator, words: string): Promise<void> {
+    await expect.poll(() => one.locator(".account").textContent(), patience).toBe(words);
+  }
+
+  async function say(one: Locator, text: string): Promise<void> {
+    await one.getByLabel("Message", { exact: true }).fill(text);
+    await one.getByLabel("Message", { exact: true }).press("Enter");
+  }
+
+  test("two clients stand side by side, and what one announces appears in both", async () => {
+    const page = await open(`/${unique()}`);
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await say(one, "hello");
+    for (const each of [one, two]) await shows(each, ["hello"]);
+    await say(two, "hello yourself");
+    for (const each of [one, two]) await shows(each, ["hello", "hello yourself"]);
+    const positions = await one.locator(".position").allTextContents();
+    expect(Number(positions[1])).toBe(Number(positions[0]) + 1);
+    expect(await one.locator(".count").textContent()).toBe("2 messages");
+  });
+
+  test("a client that is cut comes back, with nothing lost and nothing twice", async () => {
+    const page = await open(`/${unique()}`);
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await say(one, "before");
+    await shows(two, ["before"]);
+    await becomes(two, "connected");
+    await two.getByRole("button", { name: "Cut" }).click();
+    await say(one, "meanwhile");
+    for (const each of [one, two]) await shows(each, ["before", "meanwhile"]);
+    await expect
+      .poll(() => two.locator(".account").textContent(), patience)
+      .toMatch(/^(\d) missed, \1 came back, 0 lost, 0 twice$/);
+  });
+
+  test("a client that was away gets what it missed, counted", async () => {
+    const page = await open(`/${unique()}`);
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await say(one, "before");
+    await shows(two, ["before"]);
+    await two.getByRole("button", { name: "Away for 10 s" }).click();
+    await expect.poll(() => two.locator(".state").textContent(), patience).toContain("away until");
+    const missed = Array.from({ length: 7 }, (_, number) => `missed ${number}`);
+    for (const text of missed) await say(one, text);
+    await shows(one, ["before", ...missed]);
+    expect(await texts(two)).toEqual(["before"]);
+    await accountsFor(two, "7 missed, 7 came back, 0 lost, 0 twice");
+    await shows(two, ["before", ...missed]);
+  });
+
+  test("the view is kept in the address, and so when it is loaded again", async () => {
+    const [here, there] = [unique(), unique()];
+    const page = await open(`/${here}`);
+    const one = pane(page, "Client 1");
+    await one.getByLabel("Another channel").fill(there);
+    await one.getByRole("button", { name: "Subscribe", exact: true }).click();
+    await page.getByRole("button", { name: "Add a client" }).click();
+    await pane(page, "Client 2").getByRole("button", { name: "Remove" }).click();
+    await expect.poll(() => new URL(page.url()).hash, patience).toBe(`#${here},${there};${here},${there}`);
+    await page.reload();
+    await expect.poll(() => page.locator(".pane").count(), patience).toBe(2);
+    const channels = await page.locator(".chip bdi").allTextContents();
+    expect(channels).toEqual([here, there, here, there]);
+    await pane(page, "Client 2").getByLabel("Announce on").selectOption(there);
+    await say(pane(page, "Client 2"), "hello");
+    await shows(pane(page, "Client 1"), ["hello"]);
+    expect(await pane(page, "Client 1").locator(".message .channel").textContent()).toBe(there);
+  });
+
+  test("a server that is killed and started again is found again", async () => {
+    const page = await open(`/${unique()}`);
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await say(one, "before");
+    await shows(two, ["before"]);
+    await runtime.kill();
+    for (const each of [one, two]) await becomes(each, "disconnected");
+    runtime = await startRuntime(file, folder);
+    await say(two, "after");
+    for (const each of [one, two]) await shows(each, ["before", "after"]);
+    for (const each of [one, two]) await becomes(each, "connected");
+  });
+
+  test("messages stay text, whatever is in them", async () => {
+    const channel = unique();
+    const hostile = [
+      "<img src=x onerror=alert(1)>",
+      "</script><script>alert(2)</script>",
+      "\u202egnp.exe\u202c \u2066\u200f",
+      "\u0000\u001b[31m\u0007\u0085",
+      "<svg/onload=alert(3)>&amp;&lt;",
+      "javascript:alert(4)",
+    ];
+    for (const body of hostile) await fetch(`${network.url}/${channel}`, { method: "POST", body });
+    const page = await open(`/${channel}`);
+    await pane(page, "Client 1").locator("summary").click();
+    await shows(pane(page, "Client 1"), hostile);
+    await say(pane(page, "Client 1"), "<b>bold</b>");
+    await shows(pane(page, "Client 2"), [...hostile, "<b>bold</b>"]);
+    expect(await page.locator("img, svg, b, script:not(head script, body > script)").count()).toBe(0);
+  });
+
+  test("a channel's name stays text, too, also in the address", async () => {
+    const channel = `${unique()}<b>&"'`;
+    const page = await open(`/${encodeURIComponent(channel)}`);
+    expect(await page.locator(".chip bdi").allTextContents()).toEqual([channel, channel]);
+    await say(pane(page, "Client 2"), "hello");
+    await shows(pane(page, "Client 1"), ["hello"]);
+    expect(await page.locator("b").count()).toBe(0);
+  });
+
+  test("lines of the protocol are shown where one asks", async () => {
+    const channel = unique();
+    const page = await open(`/${channel}`);
+    const one = pane(page, "Client 1");
+    await one.locator("summary").click();
+    await say(one, "hello");
+    const lines = () => one.locator(".lines p").allTextContents();
+    await expect.poll(lines, patience).toContain(`< ${channel}!hello`);
+    expect(await lines()).toContain("< debug!connected...");
+    expect((await lines()).some((line) => /^> once \S+ \S+ hello$/.test(line))).toBe(true);
+  });
+
+  test("of very many messages the page holds the newest, and counts all", async () => {
+    const channel = unique();
+    const page = await open(`/${channel}`);
+    await becomes(pane(page, "Client 1"), "connected");
+    await say(pane(page, "Client 1"), "first");
+    await shows(pane(page, "Client 1"), ["first"]);
+    const body = Array.from({ length: 2_000 }, (_, number) => `line ${number}`).join("\n");
+    await fetch(`${network.url}/${channel}`, { method: "POST", body });
+    const one = pane(page, "Client 1");
+    await expect.poll(() => one.locator(".count").textContent(), patience).toBe("2,001 messages");
+    expect(await one.locator(".messages > *").count()).toBe(500);
+    expect(await one.locator(".message .text").last().textContent()).toBe("line 1999");
+  });
+});
