@@ -1,5 +1,6 @@
 /** The console page, as a browser has it from the server. */
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -10,6 +11,34 @@ import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } fro
 import { find } from "./tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
+
+const AXE = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
+
+/** Run in the page: pairs of things on it that share some of its area, of which none is part of the other. */
+const OVERLAPPING = `(() => {
+  const all = [...document.querySelectorAll("h1, h2, h3, p, label, input, select, button, ul, li, summary, figure, [role=log]")];
+  const seen = all.filter((one) => one.checkVisibility() && !one.parentElement.closest("[role=log]"));
+  const overlap = (a, b) => {
+    const [one, other] = [a.getBoundingClientRect(), b.getBoundingClientRect()];
+    return Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1
+      && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 1;
+  };
+  return seen.flatMap((a, at) => seen.slice(at + 1)
+    .filter((b) => !a.contains(b) && !b.contains(a) && overlap(a, b))
+    .map((b) => a.outerHTML + " and " + b.outerHTML));
+})()`;
+
+/** Run in the page: what it calls each control that can be used now. */
+const CONTROLS = `[...document.querySelectorAll("input, select, button, summary, [role=log]")]
+  .filter((one) => one.checkVisibility() && !one.disabled)
+  .map((one) => [one.closest("section")?.ariaLabel, one.tagName, one.className].join(" "))`;
+
+/** Run in the page: the same of what has the focus, and whether that is seen. */
+const FOCUSED = `(() => {
+  const one = document.activeElement;
+  const isSeen = getComputedStyle(one).outlineStyle === "solid";
+  return [one.closest("section")?.ariaLabel, one.tagName, one.className, isSeen ? "seen" : "hidden"].join(" ");
+})()`;
 
 let file: string;
 let folder: string;
@@ -282,5 +311,51 @@ describe.skipIf(!browser)("in Chromium", () => {
     await expect.poll(() => one.locator(".count").textContent(), patience).toBe("2,001 messages");
     expect(await one.locator(".messages > *").count()).toBe(500);
     expect(await one.locator(".message .text").last().textContent()).toBe("line 1999");
+  });
+
+  /** Opens a page with all that it can show: messages, long ones too, a gap's note, and lines. */
+  async function openFull(options: object): Promise<Page> {
+    const page = await open(`/${unique()}`, options);
+    const one = pane(page, "Client 1");
+    await one.locator("summary").click();
+    await one.getByLabel("Another channel").fill("a".repeat(100));
+    await one.getByLabel("Another channel").press("Enter");
+    await becomes(one, "connected");
+    await say(one, "hello");
+    await say(one, "long".repeat(100));
+    await shows(one, ["hello", "long".repeat(100)]);
+    return page;
+  }
+
+  test.each([360, 1440])("at %i pixels nothing overlaps, and nothing is beyond the edge", async (width) => {
+    const page = await openFull({ viewport: { width, height: 900 } });
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+    expect(await page.evaluate(OVERLAPPING)).toEqual([]);
+  });
+
+  test.each(["light", "dark"] as const)("axe finds nothing serious, in %s colours", async (colorScheme) => {
+    const page = await openFull({ colorScheme, reducedMotion: "reduce" });
+    await pane(page, "Client 2").getByRole("button", { name: "Away for 10 s" }).click();
+    await expect
+      .poll(() => pane(page, "Client 2").locator(".state").textContent(), patience)
+      .toContain("away");
+    await page.evaluate(await readFile(AXE, "utf8"));
+    const found = await page.evaluate(
+      `axe.run().then(({ violations }) => violations
+        .filter(({ impact }) => impact === "serious" || impact === "critical")
+        .map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html).join(" ")))`,
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("everything can be done with the keyboard, and one sees where it is", async () => {
+    const page = await open(`/${unique()}`);
+    await becomes(pane(page, "Client 1"), "connected");
+    const reached = new Set<unknown>();
+    for (let presses = 0; presses < 40; presses += 1) {
+      await page.keyboard.press("Tab");
+      reached.add(await page.evaluate(FOCUSED));
+    }
+    for (const name of await page.evaluate<string[]>(CONTROLS)) expect(reached).toContain(`${name} seen`);
   });
 });
