@@ -9,7 +9,7 @@ export interface Watcher {
   state(change: Change, words: string): void;
   message(message: Message): void;
   gap(gap: Gap): void;
-  /** A channel is heard no more, for a reason. */
+  /** A channel is not heard, for a reason. */
   refused(channel: string, why: string): void;
   /** What it missed, when that has been counted. */
   account(words: string): void;
@@ -37,6 +37,8 @@ export class Guest {
   readonly #network: Network;
   readonly #fanout: Fanout;
   readonly #subscriptions = new Map<string, Subscription>();
+  /** Where it is in each channel, which is known after a refusal, too. */
+  readonly #positions = new Map<string, number>();
   #absence: Absence | undefined;
   /** Rises with each time that an absence ends, or begins once more. */
   #turn = 0;
@@ -52,27 +54,30 @@ export class Guest {
     this.#fanout = new Fanout(this.#network.address, token === undefined ? { onState } : { onState, token });
   }
 
+  /** Those that it is to hear. */
   get channels(): string[] {
     return [...this.#subscriptions.keys()];
   }
 
   position(channel: string): number | undefined {
-    return this.#fanout.position(channel);
+    return this.#positions.get(channel);
   }
 
   /** @throws Error if that is no channel's name */
   subscribe(channel: string, since?: number): void {
     if (this.#subscriptions.has(channel)) return;
+    if (since !== undefined) this.#positions.set(channel, since);
     const subscription = this.#fanout.subscribe(channel, {
       since,
       last: LAST,
       onMessage: (message) => this.#hear(message),
       onGap: (gap) => this.#watcher.gap(gap),
-      onPosition: () => this.#notice(),
+      onPosition: (position) => {
+        this.#positions.set(channel, position);
+        this.#notice();
+      },
       onState: (state, why) => {
-        if (state !== "unsubscribed" || why === undefined) return;
-        this.#subscriptions.delete(channel);
-        this.#watcher.refused(channel, why);
+        if (state === "unsubscribed" && why !== undefined) this.#watcher.refused(channel, why);
       },
     });
     this.#subscriptions.set(channel, subscription);
@@ -81,6 +86,7 @@ export class Guest {
   unsubscribe(channel: string): void {
     this.#subscriptions.get(channel)?.unsubscribe();
     this.#subscriptions.delete(channel);
+    this.#positions.delete(channel);
   }
 
   /** @throws Error if the server does not take it */
@@ -119,12 +125,7 @@ export class Guest {
   #beginAbsence(): void {
     this.#turn += 1;
     if (this.#absence) return;
-    const since = new Map<string, number>();
-    for (const channel of this.channels) {
-      const position = this.#fanout.position(channel);
-      if (position !== undefined) since.set(channel, position);
-    }
-    if (since.size > 0) this.#absence = { since, messages: [] };
+    if (this.#positions.size > 0) this.#absence = { since: new Map(this.#positions), messages: [] };
   }
 
   /** Counts what was missed, when all of that has come. */
@@ -153,7 +154,7 @@ export class Guest {
   /** Ends when a channel has been heard up to a position, or that takes too long. */
   async #reaches(channel: string, position: number): Promise<void> {
     const end = Date.now() + PATIENCE;
-    while ((this.#fanout.position(channel) ?? Number.POSITIVE_INFINITY) < position && Date.now() < end) {
+    while ((this.#positions.get(channel) ?? Number.POSITIVE_INFINITY) < position && Date.now() < end) {
       await this.#noticed(end - Date.now());
     }
   }

@@ -1,7 +1,9 @@
 /** The console: clients side by side on one page, each with a connection of its own. */
 import { find } from "./elements.ts";
 import { Pane, type Place } from "./pane.ts";
+import { Traffic } from "./traffic.ts";
 import { formatView, MOST_CLIENTS, readView } from "./view.ts";
+import { watch } from "./watch.ts";
 import { installNetworks } from "./wire.ts";
 
 /** The channel of an address that names none. */
@@ -17,6 +19,7 @@ let token: string | undefined;
 
 const place: Place = {
   base: location.origin + prefix,
+  traffic: new Traffic(),
   token: () => token,
   changed: () => {
     for (const pane of panes.filter(({ element }) => !element.isConnected))
@@ -25,8 +28,11 @@ const place: Place = {
   },
 };
 
+const offerToWatch = watch(place);
+
 /** Has the address say what is seen. */
 function show(): void {
+  offerToWatch(panes.flatMap(({ channels }) => channels));
   history.replaceState(null, "", formatView(panes.map(({ channels }) => channels)));
   addButton.disabled = panes.length >= MOST_CLIENTS;
 }
@@ -51,6 +57,7 @@ tokenForm.addEventListener("submit", (event) => {
   event.preventDefault();
   token = find(tokenForm, "input", HTMLInputElement).value.trim() || undefined;
   for (const pane of panes) pane.restart();
+  show();
 });
 
 addEventListener("hashchange", () => location.reload());

@@ -4,11 +4,13 @@ import { copy, find, make } from "./elements.ts";
 import { Guest } from "./guest.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** What all panes have in common. */
 export interface Place {
   /** Where the server is. */
   base: string;
+  traffic: Traffic;
   token(): string | undefined;
   /** Called when other channels are heard, or the pane is taken away. */
   changed(): void;
@@ -52,24 +54,32 @@ export class Pane {
     before.close();
   }
 
+  /** What one tells that another has taken the place of is of no interest. */
   #newGuest(): Guest {
+    const whileThere =
+      <Told extends unknown[]>(show: (...told: Told) => void) =>
+      (...told: Told) => {
+        if (this.#guest === guest) show(...told);
+      };
     const guest: Guest = new Guest(this.#place.base, this.#place.token(), {
-      state: (change, words) => this.#guest === guest && this.#showState(change, words),
-      message: (message) => this.#messages.add(() => messageRow(message)),
-      gap: ({ channel, from, to }) => {
+      state: whileThere((change, words) => this.#showState(change, words)),
+      message: whileThere((message) => this.#showMessage(message)),
+      gap: whileThere(({ channel, from, to }) => {
         const many = to === undefined ? "messages are" : `${to - from} messages, up to ${to}, are`;
         this.#note(`gap in ${channel}: after ${from} ${many} not to be had`);
-      },
-      refused: (channel, why) => {
-        if (this.#guest !== guest) return;
-        this.#note(`${channel} is not heard: ${why}`);
-      },
-      account: (words) => {
+      }),
+      refused: whileThere((channel, why) => this.#note(`${channel} is not heard: ${why}`)),
+      account: whileThere((words) => {
         this.#part(".account", HTMLElement).textContent = words;
-      },
-      frame: (direction, frame) => this.#raw.add(direction, frame),
+      }),
+      frame: whileThere((direction, frame) => this.#raw.add(direction, frame)),
     });
     return guest;
+  }
+
+  #showMessage(message: Message): void {
+    this.#place.traffic.heard(message.channel, message.text);
+    this.#messages.add(() => messageRow(message));
   }
 
   #part<Kind extends Element>(selector: string, kind: new () => Kind): Kind {
@@ -99,6 +109,7 @@ export class Pane {
     });
     this.#onSubmit(".say", (text) => {
       const channel = this.#part(".say select", HTMLSelectElement).value;
+      this.#place.traffic.announced(channel, text);
       this.#guest
         .announce(channel, text)
         .catch((error: Error) => this.#note(`not announced: ${error.message}`));

@@ -6,7 +6,7 @@ import { type Browser, chromium, type Locator, type Page } from "playwright-core
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { CONSOLE_MODULE, consoleModule } from "../../build-console.ts";
 import { Network } from "../faults/network.ts";
-import { SECRET } from "../runtime/mint.ts";
+import { EVERYTHING, mint, SECRET } from "../runtime/mint.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { find } from "./tools.ts";
 
@@ -145,7 +145,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   });
 
   /** Opens the page; what goes wrong in it, and what it asks of other hosts, fails the test. */
-  async function open(path: string, options = {}): Promise<Page> {
+  async function open(path: string, options = {}, url = network.url): Promise<Page> {
     const page = await launched.newPage(options);
     const wrong: string[] = [];
     page.on("pageerror", (error) => wrong.push(String(error)));
@@ -155,13 +155,13 @@ describe.skipIf(!browser)("in Chromium", () => {
     });
     page.on("request", (request) => {
       const { protocol, host } = new URL(request.url());
-      if (protocol !== "data:" && host !== new URL(network.url).host) wrong.push(request.url());
+      if (protocol !== "data:" && host !== new URL(url).host) wrong.push(request.url());
     });
     onTestFinished(async () => {
       await page.close();
       expect(wrong).toEqual([]);
     });
-    await page.goto(network.url + path);
+    await page.goto(url + path);
     return page;
   }
 
@@ -311,6 +311,58 @@ describe.skipIf(!browser)("in Chromium", () => {
     await expect.poll(() => one.locator(".count").textContent(), patience).toBe("2,001 messages");
     expect(await one.locator(".messages > *").count()).toBe(500);
     expect(await one.locator(".message .text").last().textContent()).toBe("line 1999");
+  });
+
+  /** What stands at a place, as long as it takes. */
+  const says = (page: Page, selector: string, words: RegExp) =>
+    expect.poll(() => page.locator(selector).textContent(), patience).toMatch(words);
+
+  test("a load goes on as long as one wants, and the plots and the tree show it", async () => {
+    const page = await open(`/${unique()}`);
+    const one = pane(page, "Client 1");
+    await say(one, "before");
+    await shows(one, ["before"]);
+    await says(page, "#rates .now", /^\d+ in, \d+ out$/);
+    const picture = () => page.evaluate<string>("document.querySelector('#rates canvas').toDataURL()");
+    const before = await picture();
+    await page.getByLabel("Connections").fill("20");
+    await page.getByLabel("Messages a second", { exact: true }).fill("20");
+    await page.getByRole("button", { name: "Start" }).click();
+    await says(page, "#load p", /^20 connected, [1-9]\d* announced, [1-9][\d,]* delivered$/);
+    await says(page, "#rates .now", /^[1-9]\d{2,} in, [1-9]\d* out$/);
+    await says(page, "#latencies .now", /^[\d.]+ ms, at most [\d.]+ ms$/);
+    await says(page, "#tree", /^\S+ 22 listeners, lag \d+$/);
+    expect(await picture()).not.toBe(before);
+    await say(one, "still here");
+    await expect.poll(() => texts(pane(page, "Client 2")), patience).toContain("still here");
+    await page.getByRole("button", { name: "Stop" }).click();
+    await says(page, "#tree", /^\S+ 2 listeners, lag \d+$/);
+  });
+
+  test("a token is pasted, and lets in as far as it goes", async () => {
+    const own = await temporaryFolder();
+    onTestFinished(() => removeFolder(own));
+    const closed = await startRuntime(file, own, { settings: { TOKEN_SECRET: SECRET } });
+    onTestFinished(() => closed.kill());
+    const page = await open("/news", {}, closed.url.replace(/^ws/, "http"));
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await expect.poll(() => one.locator(".state").textContent(), patience).toMatch(/401 A token is needed/);
+    const paste = async (token: string) => {
+      await page.getByLabel("Token").fill(token);
+      await page.getByRole("button", { name: "Use" }).click();
+    };
+    await paste(await mint(EVERYTHING));
+    await say(one, "hello");
+    for (const each of [one, two]) await shows(each, ["hello"]);
+    await says(page, "#tree", /^It takes a token with the claim 'operate'\.$/);
+    await paste(await mint({ ...EVERYTHING, operate: true }));
+    await says(page, "#tree", /^news 2 listeners, lag \d+$/);
+    await say(two, "hello again");
+    for (const each of [one, two]) await shows(each, ["hello", "hello again"]);
+    expect(new URL(page.url()).hash).toBe("#news;news");
+    expect(await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length")).toBe(
+      0,
+    );
   });
 
   /** Opens a page with all that it can show: messages, long ones too, a gap's note, and lines. */

@@ -1,0 +1,84 @@
+/** Two plots of the last two minutes: messages a second, and how long they take. */
+import uPlot from "uplot";
+import { find } from "./elements.ts";
+import type { Second } from "./traffic.ts";
+
+/** Seconds that are seen. */
+const WINDOW = 120;
+const HEIGHT = 160;
+
+/** A line of a plot. */
+interface Line {
+  label: string;
+  isDashed: boolean;
+}
+
+/** Takes the next second's values of its lines. */
+type Plot = (seconds: number, values: (number | null)[]) => void;
+
+function plotIn(element: HTMLElement, lines: Line[]): Plot {
+  const data: (number | null)[][] = [[], ...lines.map(() => [])];
+  const series = lines.map(({ label, isDashed }) => ({
+    label,
+    stroke: () => colour(isDashed ? "--quiet" : "--accent"),
+    width: 2,
+    dash: isDashed ? [4, 4] : [],
+    points: { show: false },
+  }));
+  const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 } };
+  const plot = new uPlot(
+    {
+      width: element.clientWidth,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { y: { range: (_, __, most) => [0, Math.max(most, 1) * 1.1] } },
+      axes: [axis, { ...axis, size: 48 }],
+      series: [{}, ...series],
+    },
+    [[], ...lines.map(() => [])],
+    element,
+  );
+  new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT })).observe(element);
+  return (seconds, values) => {
+    for (const [at, value] of [seconds, ...values].entries()) {
+      data[at]?.push(value);
+      if ((data[at]?.length ?? 0) > WINDOW) data[at]?.shift();
+    }
+    const [times = [], ...rest] = data;
+    plot.setData([times.map(Number), ...rest]);
+  };
+}
+
+/** As the style has it, light or dark. */
+function colour(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name);
+}
+
+/** Shows each second of what goes on. */
+export function showTraffic(): (second: Second) => void {
+  const rates = plotIn(find(document, "#rates .plot", HTMLElement), [
+    { label: "in", isDashed: false },
+    { label: "out", isDashed: true },
+  ]);
+  const latencies = plotIn(find(document, "#latencies .plot", HTMLElement), [
+    { label: "median", isDashed: false },
+    { label: "largest", isDashed: true },
+  ]);
+  const [rate, latency] = [
+    find(document, "#rates .now", HTMLElement),
+    find(document, "#latencies .now", HTMLElement),
+  ];
+  return ({ heard, announced, median, largest }) => {
+    const now = Math.floor(Date.now() / 1_000);
+    rates(now, [heard, announced]);
+    latencies(now, [median, largest]);
+    rate.textContent = `${heard.toLocaleString()} in, ${announced.toLocaleString()} out`;
+    latency.textContent =
+      median === null ? "–" : `${formatted(median)}, at most ${formatted(largest ?? median)}`;
+  };
+}
+
+function formatted(milliseconds: number): string {
+  return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+}

@@ -1,0 +1,64 @@
+/** What is seen below the clients: plots of what goes on, the tree of a channel, and a load to try both with. */
+import { find } from "./elements.ts";
+import { Load } from "./load.ts";
+import type { Place } from "./pane.ts";
+import { showTraffic } from "./plot.ts";
+import { showTree } from "./tree.ts";
+
+/** How often the server is asked for the tree, in seconds: that wakes objects. */
+const TREE_EACH = 5;
+
+/** Begins to watch; what it gives is to be called with the channels that there are to choose from. */
+export function watch(place: Place): (channels: string[]) => void {
+  const select = find(document, "#watched", HTMLSelectElement);
+  const plot = showTraffic();
+  const showLoad = offerLoad(place, () => select.value);
+  const askForTree = () => {
+    if (document.visibilityState === "visible" && select.value !== "") {
+      showTree(place.base, place.token(), select.value).catch(() => {});
+    }
+  };
+  let seconds = 0;
+  setInterval(() => {
+    plot(place.traffic.take());
+    showLoad();
+    seconds += 1;
+    if (seconds % TREE_EACH === 0) askForTree();
+  }, 1_000);
+  select.addEventListener("change", askForTree);
+  return (channels) => {
+    const chosen = select.value;
+    const options = [...new Set(channels)];
+    select.replaceChildren(...options.map((channel) => new Option(channel, channel)));
+    if (options.includes(chosen)) select.value = chosen;
+    askForTree();
+  };
+}
+
+/** Has the form start a load, and stop it; what it gives shows how that goes. */
+function offerLoad(place: Place, channel: () => string): () => void {
+  const form = find(document, "#load", HTMLFormElement);
+  const [connections, rate] = [
+    find(form, "[name=connections]", HTMLInputElement),
+    find(form, "[name=rate]", HTMLInputElement),
+  ];
+  const button = find(form, "button", HTMLButtonElement);
+  const said = find(form, "p", HTMLElement);
+  let load: Load | undefined;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    load?.stop();
+    load = load ? undefined : new Load(place, channel(), connections.valueAsNumber, rate.valueAsNumber);
+    button.textContent = load ? "Stop" : "Start";
+  });
+  return () => {
+    if (!load) return;
+    const { connected, announced, delivered, fault } = load.progress;
+    const figures = [
+      `${connected} connected`,
+      `${announced} announced`,
+      `${delivered.toLocaleString()} delivered`,
+    ];
+    said.textContent = fault === undefined ? figures.join(", ") : `not announced: ${fault}`;
+  };
+}
