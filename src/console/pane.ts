@@ -1,10 +1,10 @@
 /** How one client is shown, and what can be done with it. */
 import type { Change, Message } from "../client/fanout.ts";
 import { copy, find, make } from "./elements.ts";
-import { Guest } from "./guest.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
 import type { Traffic } from "./traffic.ts";
+import { Visitor } from "./visitor.ts";
 
 /** What all panes have in common. */
 export interface Place {
@@ -24,7 +24,7 @@ export class Pane {
   readonly #place: Place;
   readonly #messages: List;
   readonly #raw: RawLines;
-  #guest: Guest;
+  #visitor: Visitor;
 
   /** @param name that it is called by */
   constructor(name: string, channels: string[], place: Place) {
@@ -37,31 +37,31 @@ export class Pane {
     this.#raw = new RawLines(this.#part(".raw", HTMLDetailsElement));
     this.#name(name);
     this.#listen();
-    this.#guest = this.#newGuest();
-    for (const channel of channels) this.#guest.subscribe(channel);
+    this.#visitor = this.#newVisitor();
+    for (const channel of channels) this.#visitor.subscribe(channel);
     this.#showChannels();
   }
 
   get channels(): string[] {
-    return this.#guest.channels;
+    return this.#visitor.channels;
   }
 
   /** Connects anew, as with another token, and goes on where it was. */
   restart(): void {
-    const before = this.#guest;
-    this.#guest = this.#newGuest();
-    for (const channel of before.channels) this.#guest.subscribe(channel, before.position(channel));
+    const before = this.#visitor;
+    this.#visitor = this.#newVisitor();
+    for (const channel of before.channels) this.#visitor.subscribe(channel, before.position(channel));
     before.close();
   }
 
   /** What one tells that another has taken the place of is of no interest. */
-  #newGuest(): Guest {
+  #newVisitor(): Visitor {
     const whileThere =
       <Told extends unknown[]>(show: (...told: Told) => void) =>
       (...told: Told) => {
-        if (this.#guest === guest) show(...told);
+        if (this.#visitor === visitor) show(...told);
       };
-    const guest: Guest = new Guest(this.#place.base, this.#place.token(), {
+    const visitor: Visitor = new Visitor(this.#place.base, this.#place.token(), {
       state: whileThere((change, words) => this.#showState(change, words)),
       message: whileThere((message) => this.#showMessage(message)),
       gap: whileThere(({ channel, from, to }) => {
@@ -74,7 +74,7 @@ export class Pane {
       }),
       frame: whileThere((direction, frame) => this.#raw.add(direction, frame)),
     });
-    return guest;
+    return visitor;
   }
 
   #showMessage(message: Message): void {
@@ -95,22 +95,22 @@ export class Pane {
   #listen(): void {
     const onClick = (selector: string, act: () => void) =>
       this.#part(selector, HTMLButtonElement).addEventListener("click", act);
-    onClick(".cut", () => this.#guest.cut());
-    onClick(".away", () => this.#guest.leave(AWAY));
+    onClick(".cut", () => this.#visitor.cut());
+    onClick(".away", () => this.#visitor.leave(AWAY));
     onClick(".again", () => this.restart());
     onClick(".remove", () => {
-      this.#guest.close();
+      this.#visitor.close();
       this.element.remove();
       this.#place.changed();
     });
     this.#onSubmit(".subscribe", (channel) => {
-      this.#guest.subscribe(channel);
+      this.#visitor.subscribe(channel);
       this.#channelsChanged();
     });
     this.#onSubmit(".say", (text) => {
       const channel = this.#part(".say select", HTMLSelectElement).value;
       this.#place.traffic.announced(channel, text);
-      this.#guest
+      this.#visitor
         .announce(channel, text)
         .catch((error: Error) => this.#note(`not announced: ${error.message}`));
     });
@@ -148,7 +148,7 @@ export class Pane {
   }
 
   #showChannels(): void {
-    const { channels } = this.#guest;
+    const { channels } = this.#visitor;
     this.#part(".channels", HTMLElement).replaceChildren(...channels.map((channel) => this.#chip(channel)));
     const select = this.#part(".say select", HTMLSelectElement);
     const chosen = select.value;
@@ -160,7 +160,7 @@ export class Pane {
     const leave = make("button", "leave", "×");
     leave.setAttribute("aria-label", `Unsubscribe from ${channel}`);
     leave.addEventListener("click", () => {
-      this.#guest.unsubscribe(channel);
+      this.#visitor.unsubscribe(channel);
       this.#channelsChanged();
     });
     return make("li", "chip", make("bdi", "", channel), leave);

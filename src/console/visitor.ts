@@ -30,7 +30,7 @@ const LAST = 20;
 /** How long what was missed may take to come, in milliseconds. */
 const PATIENCE = 15_000;
 
-export class Guest {
+export class Visitor {
   readonly #base: string;
   readonly #token: string | undefined;
   readonly #watcher: Watcher;
