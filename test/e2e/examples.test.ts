@@ -1,12 +1,15 @@
 /** The examples, as somebody runs them. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
 import { Network } from "../faults/network.ts";
+import { SECRET } from "../runtime/mint.ts";
 import { Listener } from "./listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 import { startServer } from "./server.ts";
@@ -46,6 +49,57 @@ test("another Worker announces by a function", async () => {
   expect(first).toBeGreaterThan(0);
   expect(await visit("/a", "k")).toBe(first);
   expect(await visit("/b")).toBe(first + 1);
+});
+
+/** Runs an example that is a server in Node; says where it listens. */
+async function runInNode(example: string, env: Record<string, string>): Promise<string> {
+  const program = join(ROOT, "examples", example, "main.ts");
+  const child = spawn(join(ROOT, "node_modules", ".bin", "node"), [program], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { PATH: process.env.PATH, PORT: "0", ...env },
+  });
+  onTestFinished(() => void child.kill());
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  return String(line).split(" ")[0] ?? "";
+}
+
+test("a backend announces what happens, each once", async () => {
+  const url = await serve("wrangler.toml");
+  const listener = await Listener.connect(`${url.replace("http", "ws")}/orders`);
+  const orders = await runInNode("backend", { FANOUT_URL: url });
+  const order = async (body: string) => {
+    const response = await fetch(orders, { method: "POST", body });
+    return [response.status, (await response.text()).trim()];
+  };
+  const tea = '{"id":7,"what":"tea"}';
+  for (let i = 0; i < 2; i++) expect(await order(tea)).toEqual([202, "it will be made"]);
+  expect(await order("tea")).toEqual([400, 'an order looks like {"id": 7, "what": "tea"}']);
+  expect(await order('{"id":8,"what":"milk"}')).toEqual([202, "it will be made"]);
+  expect(await listener.line()).toBe(`orders!${tea}`);
+  expect(await listener.line()).toBe('orders!{"id":8,"what":"milk"}');
+  listener.close();
+});
+
+test("a server hands out tokens, with which one hears what is for one", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const runtime = await startRuntime(await bundle(folder), folder, { settings: { TOKEN_SECRET: SECRET } });
+  onTestFinished(() => runtime.kill());
+  const tokens = await runInNode("tokens", { TOKEN_SECRET: SECRET });
+  expect((await fetch(tokens)).status).toBe(403);
+  const token = await (await fetch(tokens, { headers: { "X-User": "ann" } })).text();
+  const status = async (channel: string, method: string) => {
+    const init = {
+      method,
+      headers: { Authorization: `Bearer ${token}` },
+      ...(method === "POST" && { body: "hi" }),
+    };
+    return (await fetch(`${runtime.url.replace(/^ws/, "http")}/${channel}`, init)).status;
+  };
+  expect(await status("user%2Fann?poll", "GET")).toBe(200);
+  expect(await status("user%2Fbob?poll", "GET")).toBe(403);
+  expect(await status("lobby", "POST")).toBe(200);
+  expect(await status("news", "POST")).toBe(403);
 });
 
 test.skipIf(!browser)(
@@ -155,20 +209,20 @@ async function withAssets(folder: string): Promise<string> {
     export default { fetch: (request, env) => worker.fetch(request, { ...env, ASSETS }) };`;
 }
 
-test("each of them could be deployed", async () => {
+test.each(["caller", "mounted", "page", "react"])("the Worker of %s could be deployed", async (name) => {
   const bin = join(ROOT, "node_modules", ".bin");
-  const examples = (await readdir(join(ROOT, "examples"), { withFileTypes: true })).filter((it) =>
-    it.isDirectory(),
-  );
-  expect(examples.length).toBeGreaterThan(0);
-  for (const { name } of examples) {
-    const folder = await temporaryFolder();
-    onTestFinished(() => removeFolder(folder));
-    const command = [join(bin, "wrangler"), "deploy", "-c", `examples/${name}/wrangler.toml`, "--dry-run"];
-    const { stdout } = await promisify(execFile)(join(bin, "node"), [...command, "--outdir", folder], {
-      cwd: ROOT,
-      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
-    });
-    expect(stdout).toContain("Total Upload");
-  }
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const command = [join(bin, "wrangler"), "deploy", "-c", `examples/${name}/wrangler.toml`, "--dry-run"];
+  const { stdout } = await promisify(execFile)(join(bin, "node"), [...command, "--outdir", folder], {
+    cwd: ROOT,
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
+  });
+  expect(stdout).toContain("Total Upload");
+});
+
+test("each of them is run here", async () => {
+  const all = await readdir(join(ROOT, "examples"), { withFileTypes: true });
+  const names = all.filter((it) => it.isDirectory()).map(({ name }) => name);
+  expect(names.sort()).toEqual(["backend", "caller", "mounted", "page", "react", "tokens"]);
 });
