@@ -1,6 +1,7 @@
-/** The lines of the protocol, as they come and go, for who wants to see them. */
+/** The lines of the protocol, as they come and go, for who wants to see them, and what each means where one asks. */
 import { find, make } from "./elements.ts";
 import { List } from "./list.ts";
+import { meaningOf } from "./meaning.ts";
 import type { Direction } from "./wire.ts";
 
 const SIGNS = { in: "<", out: ">" };
@@ -14,7 +15,17 @@ export class RawLines {
 
   add(direction: Direction, frame: string): void {
     for (const line of frame.replace(/\n$/, "").split("\n")) {
-      this.#list.add(() => make("p", direction, SIGNS[direction], " ", make("bdi", "", line)));
+      this.#list.add(() => row(direction, line));
     }
   }
+}
+
+/** A line, which opens to what it means. */
+function row(direction: Direction, line: string): HTMLElement {
+  const summary = make("summary", "", `${SIGNS[direction]} `, make("bdi", "", line));
+  const details = make("details", direction, summary);
+  details.addEventListener("toggle", () => details.append(make("p", "meaning", meaningOf(direction, line))), {
+    once: true,
+  });
+  return details;
 }

@@ -271,7 +271,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     ];
     for (const body of hostile) await fetch(`${network.url}/${channel}`, { method: "POST", body });
     const page = await open(`/${channel}`);
-    await pane(page, "Client 1").locator("summary").click();
+    await pane(page, "Client 1").locator(".raw > summary").click();
     await shows(pane(page, "Client 1"), hostile);
     await say(pane(page, "Client 1"), "<b>bold</b>");
     await shows(pane(page, "Client 2"), [...hostile, "<b>bold</b>"]);
@@ -291,12 +291,14 @@ describe.skipIf(!browser)("in Chromium", () => {
     const channel = unique();
     const page = await open(`/${channel}`);
     const one = pane(page, "Client 1");
-    await one.locator("summary").click();
+    await one.locator(".raw > summary").click();
     await say(one, "hello");
-    const lines = () => one.locator(".lines p").allTextContents();
+    const lines = () => one.locator(".lines summary").allTextContents();
     await expect.poll(lines, patience).toContain(`< ${channel}!hello`);
     expect(await lines()).toContain("< debug!connected...");
     expect((await lines()).some((line) => /^> once \S+ \S+ hello$/.test(line))).toBe(true);
+    await one.getByText("debug!connected...").click();
+    await one.getByText("The greeting: the connection is ready, and hears its channel and 'all'.").waitFor();
   });
 
   test("of very many messages the page holds the newest, and counts all", async () => {
@@ -369,7 +371,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   async function openFull(options: object): Promise<Page> {
     const page = await open(`/${unique()}`, options);
     const one = pane(page, "Client 1");
-    await one.locator("summary").click();
+    await one.locator(".raw > summary").click();
     await one.getByLabel("Another channel").fill("a".repeat(100));
     await one.getByLabel("Another channel").press("Enter");
     await becomes(one, "connected");

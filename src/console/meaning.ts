@@ -1,0 +1,67 @@
+/** What the protocol says about a line. */
+import { parseCommand } from "../protocol/commands.ts";
+import { parseReply } from "../protocol/replies.ts";
+import type { Direction } from "./wire.ts";
+
+/** A sentence. */
+export function meaningOf(direction: Direction, line: string): string {
+  return direction === "in" ? meaningOfReply(line) : meaningOfCommand(line);
+}
+
+function meaningOfReply(line: string): string {
+  const reply = parseReply(line);
+  switch (reply.kind) {
+    case "connected":
+      return "The greeting: the connection is ready, and hears its channel and 'all'.";
+    case "busy":
+      return "There is no room for this connection.";
+    case "message":
+      return `A message of the channel '${reply.channel}': the next one after the position that was counted to.`;
+    case "error":
+      return "What was wrong with a command, told to this connection alone.";
+    case "accepted":
+      return "The new token is good, until this time in Unix seconds.";
+    case "time":
+      return "The answer to ping, in Unix seconds: all that was said before has taken effect.";
+    case "figure":
+      return "A figure of the answer to info.";
+    case "alive":
+      return "The answer to keepalive: somebody is there. No object is woken for it.";
+    case "position":
+      return `The channel '${reply.channel}' is heard after this position: each message is one further.`;
+    case "gap":
+      return `Messages of '${reply.channel}' between these positions are not kept any more.`;
+    case "once":
+      return "What was announced under this key has this position.";
+    case "unknown":
+      return "Nothing that this page knows: the server may be newer.";
+  }
+}
+
+function meaningOfCommand(line: string): string {
+  const command = parseCommand(line);
+  switch (command.kind) {
+    case "ping":
+      return "Asks for the time, which comes when all that was said before has taken effect.";
+    case "info":
+      return "Asks for the figures of the server.";
+    case "keepalive":
+      return "Asks whether somebody is there, without waking anybody.";
+    case "subscribe":
+      return command.from
+        ? `Has the channel '${command.channel}' be heard from there on, with what was missed first.`
+        : `Has the channel '${command.channel}' be heard from now on.`;
+    case "unsubscribe":
+      return `Has the channel '${command.channel}' not be heard any more.`;
+    case "announce":
+      return `Announces a message on '${command.channel}'.`;
+    case "once":
+      return `Announces a message on '${command.channel}', once, however often it is said with this key.`;
+    case "token":
+      return "Puts another token in the place of the one that the connection was opened with.";
+    case "invalid":
+      return `No command: ${command.why}.`;
+    case "empty":
+      return "An empty line, which means nothing.";
+  }
+}
