@@ -297,7 +297,8 @@ export class Downstream {
     const isThere = () => this.#links.get(link.object) === link;
     const deliver = () => retry(this.#world, () => this.#deliver(link), isThere);
     const reached = await deliver().catch(() => {
-      if (link.lost) return false;
+      // One that has ended meanwhile has no row any more, and gets none.
+      if (link.lost || !isThere()) return false;
       this.#cutOff(link);
       return deliver().catch(() => false);
     });

@@ -102,6 +102,19 @@ test("a link that stays unreachable is lost, in storage too, and told so when it
   expect(rows.get("downstream:home")).toEqual({ epoch: 1, lost: true });
 });
 
+test("a link that ends while the last attempt to reach it fails leaves nothing in storage", async () => {
+  const { downstream, call, rows } = newsOf();
+  downstream.link({ from: "home", epoch: 1 });
+  downstream.append("a\n", 1);
+  downstream.flush();
+  for (let attempt = 0; attempt < 4; attempt++) (await call()).fail();
+  const last = await call();
+  downstream.unlink({ from: "home", epoch: 1 });
+  last.fail();
+  await new Promise(setImmediate);
+  expect(rows).toEqual(new Map());
+});
+
 test("a link that falls too far behind is lost, and others lose nothing", async () => {
   const { downstream, call, rows } = newsOf(new Map(), 40);
   downstream.link({ from: "slow", epoch: 1 });
