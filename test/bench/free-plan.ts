@@ -1,5 +1,5 @@
 /**
- * What the Workers free plan carries in a day: `node test/bench/free-plan.ts` prints the table of `README.md` from
+ * What the Workers free plan carries in a day: `node test/bench/free-plan.ts` prints the table of `README.md` here from
  * the inputs below.
  */
 import { type Cost, minus, plus, requested, times, written } from "./cost.ts";

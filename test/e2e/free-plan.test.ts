@@ -89,7 +89,7 @@ test.each<keyof Use>(["rows", "requests", "seconds"])(
   },
 );
 
-test("README.md shows what the program prints", async () => {
-  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+test("bench/README.md shows what the program prints", async () => {
+  const readme = await readFile(new URL("../bench/README.md", import.meta.url), "utf8");
   expect(readme).toContain(`\n\n${table(SERVICES, FREE)}\n\n`);
 });

@@ -1,5 +1,5 @@
 /**
- * What README.md shows does what it says: its snippets are run as they are, but for where the server listens.
+ * What is shown to who uses Fanout does what it says: snippets are run as they are, but for where the server listens.
  * And what the other documents name is there.
  */
 import { execFile, spawn } from "node:child_process";
@@ -18,13 +18,18 @@ import { bearer } from "../runtime/mint.ts";
 import { Listener } from "./listener.ts";
 import { run } from "./program.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { find } from "./tools.ts";
 import { wiresTo } from "./wire.ts";
 
 const root = new URL("../../", import.meta.url);
 const readme = await fileOf("README.md");
+/** For who uses it. */
+const GUIDES = ["README.md", ...["auth", "cli", "client", "workers"].map((room) => `src/${room}/README.md`)];
+const guides = (await Promise.all(GUIDES.map(fileOf))).join("\n");
 
 /** Where README.md has its readers find the server on their own machine, and where one is deployed. */
 const LOCAL = "ws://localhost:8787";
+const HTTP = "http://localhost:8787";
 const DEPLOYED = "wss://host";
 
 function fileOf(path: string): Promise<string> {
@@ -33,16 +38,16 @@ function fileOf(path: string): Promise<string> {
 
 /** The one code block of a language that has `mark` in it. */
 function block(language: string, mark: string): string {
-  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
+  const blocks = [...guides.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   const found = blocks.filter(([, named, code]) => named === language && code?.includes(mark));
   const [[, , code = ""] = []] = found;
   expect(found, `blocks of ${language} with '${mark}'`).toHaveLength(1);
   return code;
 }
 
-/** The one match of a pattern with a group in README.md: that group. */
+/** The one match of a pattern with a group in all of it: that group. */
 function only(pattern: RegExp): string {
-  const found = [...readme.matchAll(pattern)];
+  const found = [...guides.matchAll(pattern)];
   expect(found, String(pattern)).toHaveLength(1);
   return found[0]?.[1] ?? "";
 }
@@ -73,13 +78,20 @@ beforeAll(async () => {
   };
 });
 
-/** Runs a snippet for browsers, in a Node that has their WebSocket; gives what it writes to the console. */
-async function* runInBrowser(code: string): AsyncGenerator<string, never> {
-  const child = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "pipe"] });
+const httpUrl = () => url.replace("ws:", "http:");
+
+/** Runs a snippet for browsers, in a Node that has what they have; gives what it writes to the console. */
+function runInBrowser(code: string): AsyncGenerator<string, never> {
+  return linesOf(process.execPath, "--experimental-eventsource", "-e", code);
+}
+
+/** Runs a program; gives the lines that it prints. */
+async function* linesOf(program: string, ...options: string[]): AsyncGenerator<string, never> {
+  const child = spawn(program, options, { stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill());
   const errors = text(child.stderr);
   yield* createInterface({ input: child.stdout });
-  throw new Error(`the snippet has ended: ${await errors}`);
+  throw new Error(`it has ended: ${await errors}`);
 }
 
 test("the snippet for browsers announces, and shows each message that comes", async () => {
@@ -123,13 +135,47 @@ test("the snippet for browsers with a token lets them in", async () => {
   expect(JSON.parse((await shown.next()).value)).toEqual(["fanout", "debug!connected...\n"]);
 });
 
-/** Has a token made as README.md says. */
+/** Has a token made as it is shown. */
 async function makeToken(): Promise<string> {
   const { stdout } = await promisify(execFile)("sh", ["-c", block("sh", "SignJWT")], {
     cwd: fileURLToPath(root),
   });
   return stdout.trim();
 }
+
+test.each([LOCAL, "wss://fanout.example.workers.dev"])(
+  "the snippet with the client library for %s announces, and shows what was kept",
+  async (shown) => {
+    const code = at(url, shown, block("js", `new Fanout("${shown}")`));
+    const library = JSON.stringify(new URL("src/client/fanout.ts", root));
+    const { value } = await runInBrowser(at(library, '"fanout-edge/client"', code)).next();
+    expect(value).toMatch(/^\d{16} hello$/);
+  },
+);
+
+test("the snippet with events shows what is announced on each of its channels", async () => {
+  const shown = runInBrowser(at(httpUrl(), HTTP, block("js", "new EventSource")));
+  expect((await shown.next()).value).toBe("connected...");
+  const next = async (): Promise<string> => {
+    const { value } = await shown.next();
+    return value.startsWith("position ") ? next() : value;
+  };
+  for (const channel of ["news", "sport"]) {
+    await fetch(`${httpUrl()}/${channel}`, { method: "POST", body: channel });
+    expect(await next()).toBe(channel);
+  }
+});
+
+test.skipIf(!find("curl", "apt-get install curl"))("the commands with curl listen and announce", async () => {
+  const [listen = "", announce = ""] = at(httpUrl(), "localhost:8787", block("sh", "curl -N")).split("\n");
+  const heard = linesOf("sh", "-c", `exec ${listen}`);
+  expect((await heard.next()).value).toBe("debug!connected...");
+  await promisify(execFile)("sh", ["-c", announce]);
+  expect((await heard.next()).value).toBe("news!hello");
+  const [, command = "", answer] = /^\$ (.*)\n(.*)\n$/.exec(block("sh", "$ curl")) ?? [];
+  const { stdout } = await promisify(execFile)("sh", ["-c", at(httpUrl(), "localhost:8787", command)]);
+  expect(withoutFigures(stdout.trim())).toBe(withoutFigures(answer ?? ""));
+});
 
 test("the component with a hook compiles", async () => {
   const folder = await temporaryFolder();
@@ -194,7 +240,14 @@ function lineIn(cell: string): Line {
 }
 
 describe("what the documents say to run is there:", async () => {
-  const documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "src/README.md", "test/README.md"];
+  const documents = [
+    ...GUIDES,
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "src/README.md",
+    "test/README.md",
+    "test/bench/README.md",
+  ];
   const { scripts } = JSON.parse(await fileOf("package.json"));
   const configuration = await fileOf("vitest.config.ts");
   const configured = [...configuration.matchAll(/\bin(?:Node|Runtime)\("(\w+)"/g)].map(([, name]) => name);
@@ -207,11 +260,46 @@ describe("what the documents say to run is there:", async () => {
     expect(configured).toEqual(expect.arrayContaining(projects));
   });
 
+  test.each(documents)("where the links of %s lead", async (document) => {
+    const links = (await fileOf(document)).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g);
+    for (const [, path, heading] of links) {
+      const target = path ? new URL(path, new URL(document, root)).href.slice(root.href.length) : document;
+      if (heading) expect(headingsOf(await fileOf(target))).toContain(heading);
+      else expect(await fileOf(target)).not.toBe("");
+    }
+  });
+
   test.each(["README.md", "CONTRIBUTING.md"])("the files that %s names", async (document) => {
     const named = [...(await fileOf(document)).matchAll(/\b(?:src|test)\/[\w./-]*\w\.\w+/g)];
     expect(named.length).toBeGreaterThan(0);
     for (const [path] of named) expect(await fileOf(path)).not.toBe("");
   });
+});
+
+/** The headings of a document, as links name them. */
+function headingsOf(document: string): string[] {
+  return [...document.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^a-z -]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+test("README.md says what each dependency is for", async () => {
+  const { dependencies, devDependencies, peerDependencies } = JSON.parse(await fileOf("package.json"));
+  const [, told = ""] = readme.split("## Development");
+  for (const name of Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies })) {
+    expect(told).toContain(`\`${name.replace(/^@types\/.*/, "@types/…")}\``);
+  }
+});
+
+test("README.md tells of what the free plan carries as bench/README.md does", async () => {
+  const [, told = ""] = /^The Workers free plan(.*?)\. So /ms.exec(readme) ?? [];
+  const table = await fileOf("test/bench/README.md");
+  const numbers = told.match(/\d+,\d{3}(?:,\d{3})?/g) ?? [];
+  expect(numbers).toHaveLength(5);
+  for (const number of numbers) expect(table).toContain(number);
 });
 
 test("CONTRIBUTING.md tells of each reason for which the server closes a connection", async () => {
