@@ -4,6 +4,7 @@ import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
 import type { Traffic } from "./traffic.ts";
+import { carryOut } from "./typed.ts";
 import { Visitor } from "./visitor.ts";
 
 /** What all panes have in common. */
@@ -103,17 +104,30 @@ export class Pane {
       this.element.remove();
       this.#place.changed();
     });
-    this.#onSubmit(".subscribe", (channel) => {
-      this.#visitor.subscribe(channel);
-      this.#channelsChanged();
-    });
-    this.#onSubmit(".say", (text) => {
-      const channel = this.#part(".say select", HTMLSelectElement).value;
-      this.#place.traffic.announced(channel, text);
-      this.#visitor
-        .announce(channel, text)
-        .catch((error: Error) => this.#note(`not announced: ${error.message}`));
-    });
+    this.#onSubmit(".subscribe", (channel) => this.subscribe(channel));
+    this.#onSubmit(".say", (text) => this.announce(this.#part(".say select", HTMLSelectElement).value, text));
+    this.#onSubmit(".type", (line) => carryOut(line, this));
+  }
+
+  subscribe(channel: string, since?: number): void {
+    this.#visitor.subscribe(channel, since);
+    this.#channelsChanged();
+  }
+
+  unsubscribe(channel: string): void {
+    this.#visitor.unsubscribe(channel);
+    this.#channelsChanged();
+  }
+
+  ask(question: "ping" | "info"): void {
+    this.#visitor.ask(question);
+  }
+
+  announce(channel: string, text: string): void {
+    this.#place.traffic.announced(channel, text);
+    this.#visitor
+      .announce(channel, text)
+      .catch((error: Error) => this.#note(`not announced: ${error.message}`));
   }
 
   /** Does something with what is typed into a form's field, and empties that. */
@@ -126,7 +140,7 @@ export class Pane {
         act(field.value);
         field.value = "";
       } catch (error) {
-        this.#note(String(error));
+        this.#note(error instanceof Error ? error.message : String(error));
       }
     });
   }
@@ -159,10 +173,7 @@ export class Pane {
   #chip(channel: string): HTMLElement {
     const leave = make("button", "leave", "×");
     leave.setAttribute("aria-label", `Unsubscribe from ${channel}`);
-    leave.addEventListener("click", () => {
-      this.#visitor.unsubscribe(channel);
-      this.#channelsChanged();
-    });
+    leave.addEventListener("click", () => this.unsubscribe(channel));
     return make("li", "chip", make("bdi", "", channel), leave);
   }
 }

@@ -94,6 +94,11 @@ export class Visitor {
     return this.#fanout.announce(channel, text);
   }
 
+  /** Asks the server something, of which the lines of the protocol show the answer. */
+  ask(question: "ping" | "info"): void {
+    this.#fanout[question]().catch(() => {});
+  }
+
   cut(): void {
     this.#network.cut();
   }

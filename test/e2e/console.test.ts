@@ -301,6 +301,33 @@ describe.skipIf(!browser)("in Chromium", () => {
     await one.getByText("The greeting: the connection is ready, and hears its channel and 'all'.").waitFor();
   });
 
+  test("a line of the protocol can be typed, and a wrong one stays to be mended", async () => {
+    const [channel, other] = [unique(), unique()];
+    const page = await open(`/${channel}`);
+    const one = pane(page, "Client 1");
+    await one.locator(".raw > summary").click();
+    const field = one.getByLabel("A line of the protocol", { exact: true });
+    const type = async (line: string) => {
+      await field.fill(line);
+      await field.press("Enter");
+    };
+    const lines = () => one.locator(".lines summary").allTextContents();
+    await becomes(one, "connected");
+    await type("ping");
+    await expect
+      .poll(async () => (await lines()).some((line) => /^< \d{10}$/.test(line)), patience)
+      .toBe(true);
+    await type(`subscribe ${other}`);
+    await type(`announce ${other} typed`);
+    await shows(one, ["typed"]);
+    expect(await one.locator(".chip bdi").allTextContents()).toEqual([channel, other]);
+    await type(`unsubscribe ${other}`);
+    await expect.poll(lines, patience).toContain(`> unsubscribe ${other}`);
+    await type("shout");
+    await one.locator(".note", { hasText: "unknown command" }).waitFor();
+    expect(await field.inputValue()).toBe("shout");
+  });
+
   test("of very many messages the page holds the newest, and counts all", async () => {
     const channel = unique();
     const page = await open(`/${channel}`);
