@@ -45,8 +45,8 @@ export const itself: Check = {
   async look(patient) {
     const response = await patient.page("info");
     if (response.status === 401) return note("without a good token it tells nothing of itself");
-    patient.figures = response.status === 403 ? await askAsClient(patient) : await figuresIn(response);
-    const figure = (key: string) => patient.figures.get(key) ?? "?";
+    const figures = response.status === 403 ? await askAsClient(patient) : await figuresIn(response);
+    const figure = (key: string) => figures.get(key) ?? "?";
     return ok(
       `${figure("current connections")} connections and ${figure("current channels")} channels now, up for ${figure("uptime")}`,
     );
@@ -130,17 +130,3 @@ async function whyNot({ address, patience }: Patient, channel: string): Promise<
     : "requests get through, so clients can do without";
   return `${upgrade}, and ${fallback}; whatever is in front has to let upgrades through`;
 }
-
-export const limits: Check = {
-  name: "limits",
-  remedy: "see /-/info",
-  async look({ figures }) {
-    const most = figures.get("client-limit");
-    if (most === undefined) return undefined;
-    return ok(
-      most === "0"
-        ? "any number of connections (no CLIENT_LIMIT)"
-        : `${most} connections at most (CLIENT_LIMIT)`,
-    );
-  },
-};

@@ -1,8 +1,9 @@
 /** `fanout doctor`: whether a server does all that it should, a line for each finding. */
-import { itself, limits, reachable, sockets, tokens } from "./access.ts";
+import { itself, reachable, sockets, tokens } from "./access.ts";
 import { events, post } from "./by-requests.ts";
 import { DONE, ILL, UNREACHABLE } from "./exits.ts";
 import { bad, type Check, type Finding, formatFinding, note } from "./findings.ts";
+import { limits, version } from "./in-force.ts";
 import { history, once, resume } from "./keeping.ts";
 import { print } from "./output.ts";
 import { type Patient, patientAt } from "./patient.ts";
@@ -26,6 +27,7 @@ const CHECKS: Check[] = [
   events,
   latency,
   clock,
+  version,
   limits,
 ];
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program `fanout`. */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { VERSION } from "../version.ts";
 import { info, ping } from "./ask.ts";
 import { bench } from "./bench.ts";
 import { bridgeFrom } from "./bridge.ts";
@@ -48,6 +49,7 @@ function split(words: string[]): [url: string, rest: string[]] {
 
 const program = new Command("fanout")
   .description("Publish and subscribe with a Fanout server.")
+  .version(VERSION)
   .addHelpText("after", ENDINGS)
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
 

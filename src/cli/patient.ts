@@ -16,8 +16,6 @@ export interface Patient {
   patience: number;
   /** What it has turned out to have. */
   has: Set<Part>;
-  /** What it says of itself, once that is known. */
-  figures: Map<string, string>;
   /** A server as the client library sees it. */
   server(): Server;
   wire(channel: string, query?: Record<string, string>): Promise<Wire>;
@@ -41,7 +39,6 @@ export function patientAt(url: string, options: ServerOptions): Patient {
     address,
     patience,
     has: new Set(),
-    figures: new Map(),
     server: () => serverAt(url, options),
     wire: (channel, query) => Wire.open(address, patience, channel, query),
     request: (channel, init) => ask(urlOf(address, "http", channel, {}), init),

@@ -4,13 +4,14 @@ import { infoOf } from "../figures/info.ts";
 import { formatMetrics } from "../figures/metrics.ts";
 import type { Calls, Description } from "../links/messages.ts";
 import { EVERYONE } from "../protocol/channels.ts";
+import { VERSION } from "../version.ts";
 import { admit } from "./admission.ts";
 import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { channelIn } from "./channel-path.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { json, text } from "./responses.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, tellSettings } from "./settings.ts";
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
@@ -46,10 +47,13 @@ export async function operate(
 type Page = (env: Env, settings: Settings) => Promise<Response>;
 
 function pageOf(path: string): Page {
+  if (path === "/-/settings") {
+    return async (_, settings) => json(200, { version: VERSION, settings: tellSettings(settings) });
+  }
   if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
   if (path === "/-/metrics") return metrics;
   if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length), "show"));
-  throw new Denial(404, "there are /-/health, /-/info, /-/metrics and /-/channels/<channel>");
+  throw new Denial(404, "there are /-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>");
 }
 
 /** The figures of the service. */

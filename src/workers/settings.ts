@@ -23,6 +23,17 @@ export function readSettings(variables: Variables): Settings {
   };
 }
 
+/** The settings by the names under which they are set, as they could be set again; without what is secret. */
+export function tellSettings({ limits, allowedOrigins }: Settings): Record<string, number | string> {
+  const { mostWaiting: _, historyChannels, ...numbers } = limits;
+  const told: Record<string, number | string> = { HISTORY_CHANNELS: historyChannels.join(" ") };
+  for (const [name, value] of Object.entries(numbers)) {
+    told[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()] = value;
+  }
+  if (allowedOrigins) told.ALLOWED_ORIGINS = allowedOrigins.join(" ");
+  return told;
+}
+
 function origins(variables: Variables, name: string): string[] | undefined {
   const list = text(variables, name);
   return list?.split(/[\s,]+/).map((origin) => {

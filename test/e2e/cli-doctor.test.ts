@@ -58,6 +58,7 @@ const well = {
   events: "ok",
   latency: "ok",
   clock: "ok",
+  version: "ok",
   limits: "ok",
 };
 
@@ -74,13 +75,20 @@ test("a server that keeps no history", async () => {
   const notes = { tokens: "note", history: "note", once: "note", resume: "note" };
   expect([code, grades]).toEqual([0, { ...well, ...notes }]);
   expect(says("history")).toMatch(/HISTORY_SECONDS/);
-  expect(says("limits")).toBe("50 connections at most (CLIENT_LIMIT)");
+  expect(says("limits")).toBe(
+    "50 connections; 10000 lines a second of each, of 65536 bytes; nothing is kept",
+  );
 });
 
 test("a server that needs a token: with one, without, and with one that does not do", async () => {
   const url = await runtimeWith({ TOKEN_SECRET: SECRET });
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
-  expect(await examine(url, env)).toMatchObject({ code: 0, grades: well });
+  expect(await examine(url, env)).toMatchObject({
+    code: 0,
+    grades: { ...well, version: "note", limits: "note" },
+  });
+  const operator = { subscribe: ["doctor-*"], announce: ["doctor-*"], operate: true };
+  expect(await examine(url, { FANOUT_TOKEN: await mint(operator) })).toMatchObject({ code: 0, grades: well });
   const { code, grades, says } = await examine(url);
   expect([code, grades]).toEqual([1, { reachable: "ok", itself: "note", tokens: "bad" }]);
   expect(says("tokens")).toMatch(/none was given.+'doctor-\*', in --token/);

@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { VERSION } from "../../src/version.ts";
 import { readSettings } from "../../src/workers/settings.ts";
 import { type Line, perform, type Step, TIME } from "../plays/play.ts";
 import { bearer } from "../runtime/mint.ts";
@@ -317,6 +318,10 @@ test("CONTRIBUTING.md tells of each reason for which the server closes a connect
     const source = (await fileOf(`src/${path}`)) + (await fileOf("src/protocol/refusals.ts"));
     for (const words of reason.split("…")) expect(source).toContain(words);
   }
+});
+
+test("the version is that of the package", async () => {
+  expect(VERSION).toBe(JSON.parse(await fileOf("package.json")).version);
 });
 
 describe("the table of settings", async () => {

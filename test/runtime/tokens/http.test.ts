@@ -50,7 +50,7 @@ test("what who runs the service sees needs a claim, but for its health", async (
   expect(await ask("/-/health")).toEqual({ status: 200, said: "ok\n" });
   const everything = bearer(await mint(EVERYTHING));
   const operator = bearer(await mint({ operate: true }));
-  for (const path of ["/-/info", "/-/metrics", "/-/channels/news"]) {
+  for (const path of ["/-/settings", "/-/info", "/-/metrics", "/-/channels/news"]) {
     expect(await ask(path)).toMatchObject({ status: 401 });
     expect(await ask(path, { headers: everything })).toEqual({
       status: 403,

@@ -1,7 +1,7 @@
 /** The settings that say who may come in, and what they have to be. */
 import { describe, expect, test } from "vitest";
 import { SettingError } from "../../../src/broker/limits.ts";
-import { readSettings } from "../../../src/workers/settings.ts";
+import { readSettings, tellSettings } from "../../../src/workers/settings.ts";
 import { SECRET } from "../../runtime/mint.ts";
 import { wrongSettings } from "./wrong-settings.ts";
 
@@ -20,6 +20,20 @@ test.each(wrongSettings)("%s cannot be used", (_, settings) => {
   for (const { variables, says } of settings) {
     expect(fault(variables)).toBe(says);
   }
+});
+
+test("what is told of them could be set again, and has nothing that is secret", () => {
+  const variables = {
+    LINES_PER_SECOND: "7",
+    HISTORY_CHANNELS: "news, sport/*",
+    ALLOWED_ORIGINS: "https://a.example,https://b.example",
+  };
+  const settings = readSettings(variables);
+  const told = tellSettings(readSettings({ ...variables, TOKEN_SECRET: SECRET }));
+  expect(readSettings(told)).toEqual(settings);
+  expect(told).toMatchObject({ LINES_PER_SECOND: 7, HISTORY_CHANNELS: "news sport/*" });
+  expect(JSON.stringify(told)).not.toContain(SECRET);
+  expect(readSettings(tellSettings(readSettings({})))).toEqual(readSettings({}));
 });
 
 describe("settings of tokens", () => {
