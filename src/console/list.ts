@@ -1,19 +1,29 @@
-/** A list that grows as fast as anything comes: of all, the page holds the newest, and it is drawn once a frame. */
+/** A list that grows as fast as anything comes: of all, the page holds the newest, and it is drawn once a frame, or less. */
+
+import { make } from "./elements.ts";
 
 /** Rows that the page holds. */
 const MOST = 500;
 
+/** After a drawing of more rows than that there is none for a while, in milliseconds: the page has more to do. */
+const MANY = 100;
+const PAUSE = 250;
+
 export class List {
   /** All that ever were added. */
   count = 0;
-  readonly #element: HTMLElement;
+  readonly #rows = make("div", "rows");
   readonly #drawn: (count: number) => void;
   #waiting: (() => HTMLElement)[] = [];
   #isDue = false;
+  #pause = 0;
 
-  /** @param drawn called after each drawing, with the count of all */
+  /**
+   * @param element whose style keeps it at the end while nobody scrolls: to look where it is would take a layout
+   * @param drawn called after each drawing, with the count of all
+   */
   constructor(element: HTMLElement, drawn: (count: number) => void = () => {}) {
-    this.#element = element;
+    element.append(this.#rows);
     this.#drawn = drawn;
     // So that it can be scrolled by the keyboard.
     element.tabIndex = 0;
@@ -32,17 +42,15 @@ export class List {
     if (this.#waiting.length > 2 * MOST) this.#waiting = this.#waiting.slice(-MOST);
     if (this.#isDue) return;
     this.#isDue = true;
-    requestAnimationFrame(() => this.#draw());
+    setTimeout(() => requestAnimationFrame(() => this.#draw()), this.#pause);
   }
 
   #draw(): void {
     this.#isDue = false;
-    const element = this.#element;
-    const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
     const rows = this.#waiting.splice(0).slice(-MOST);
-    element.append(...rows.map((row) => row()));
-    while (element.childElementCount > MOST) element.firstElementChild?.remove();
-    if (isAtEnd) element.scrollTop = element.scrollHeight;
+    this.#pause = rows.length > MANY ? PAUSE : 0;
+    this.#rows.append(...rows.map((row) => row()));
+    while (this.#rows.childElementCount > MOST) this.#rows.firstElementChild?.remove();
     this.#drawn(this.count);
   }
 }

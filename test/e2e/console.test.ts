@@ -338,7 +338,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await fetch(`${network.url}/${channel}`, { method: "POST", body });
     const one = pane(page, "Client 1");
     await expect.poll(() => one.locator(".count").textContent(), patience).toBe("2,001 messages");
-    expect(await one.locator(".messages > *").count()).toBe(500);
+    expect(await one.locator(".messages .rows > *").count()).toBe(500);
     expect(await one.locator(".message .text").last().textContent()).toBe("line 1999");
   });
 
