@@ -271,7 +271,7 @@ describe("what the documents say to run is there:", async () => {
   });
 
   test.each(["README.md", "CONTRIBUTING.md"])("the files that %s names", async (document) => {
-    const named = [...(await fileOf(document)).matchAll(/\b(?:src|test)\/[\w./-]*\w\.\w+/g)];
+    const named = [...(await fileOf(document)).matchAll(/\b(?:src|test|examples)\/[\w./-]*\w\.\w+/g)];
     expect(named.length).toBeGreaterThan(0);
     for (const [path] of named) expect(await fileOf(path)).not.toBe("");
   });
