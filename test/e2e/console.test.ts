@@ -227,6 +227,30 @@ describe.skipIf(!browser)("in Chromium", () => {
     await shows(two, ["before", ...missed]);
   });
 
+  test("what was missed and is not kept any more is shown as a gap, and counted as lost", async () => {
+    const own = await temporaryFolder();
+    onTestFinished(() => removeFolder(own));
+    const forgetful = await startRuntime(file, own, { settings: { HISTORY_BYTES: "1000" } });
+    onTestFinished(() => forgetful.kill());
+    const base = forgetful.url.replace(/^ws/, "http");
+    const page = await open("/news", {}, base);
+    const one = pane(page, "Client 1");
+    await say(one, "before");
+    await shows(one, ["before"]);
+    await one.getByRole("button", { name: "Away for 10 s" }).click();
+    await expect.poll(() => one.locator(".state").textContent(), patience).toContain("away");
+    for (let i = 0; i < 40; i++) await fetch(`${base}/news`, { method: "POST", body: "x".repeat(100) });
+    await expect.poll(() => one.locator(".account").textContent(), patience).not.toBe("");
+    const [missed, came, lost, twice] =
+      ((await one.locator(".account").textContent()) ?? "").match(/\d+/g) ?? [];
+    expect([missed, twice]).toEqual(["40", "0"]);
+    expect(Number(came) + Number(lost)).toBe(40);
+    expect(Number(lost)).toBeGreaterThan(0);
+    expect(await one.locator(".note").textContent()).toMatch(
+      new RegExp(`^gap in news: after \\d+ ${lost} messages, up to \\d+, are not to be had$`),
+    );
+  });
+
   test("the view is kept in the address, and so when it is loaded again", async () => {
     const [here, there] = [unique(), unique()];
     const page = await open(`/${here}`);
@@ -394,7 +418,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     );
   });
 
-  /** Opens a page with all that it can show: messages, long ones too, a gap's note, and lines. */
+  /** Opens a page with all that it can show: messages, long ones too, and lines. */
   async function openFull(options: object): Promise<Page> {
     const page = await open(`/${unique()}`, options);
     const one = pane(page, "Client 1");
