@@ -6,8 +6,8 @@ import { SECRET } from "./test/runtime/mint.ts";
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 /** Tests that run in Node. */
-function inNode(name: string) {
-  return { test: { ...patience, name, include: [`test/${name}/**/*.test.ts`] } };
+function inNode(name: string, more: { globalSetup?: string } = {}) {
+  return { test: { ...patience, name, include: [`test/${name}/**/*.test.ts`], ...more } };
 }
 
 /** Tests that run inside the runtime, next to a server with settings of its own. */
@@ -44,7 +44,7 @@ export default defineConfig({
       inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
-      inNode("e2e"),
+      inNode("e2e", { globalSetup: "test/e2e/bundled.ts" }),
       inNode("platform"),
     ],
   },

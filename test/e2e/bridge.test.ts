@@ -8,27 +8,22 @@ import { Network } from "../faults/network.ts";
 import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
 import { plays } from "../plays/transcripts.ts";
 import { SECRET } from "../runtime/mint.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serve, serveInTest } from "./serve.ts";
 import { dial, isForTcp, tcpTo } from "./tcp.ts";
 
-let folder: string;
-let file: string;
-let runtime: Runtime;
+let runtime: Served;
 let network: Network;
 let place: string;
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
-  file = await bundle(folder);
-  runtime = await startRuntime(file, folder);
+  runtime = await serve();
   network = await Network.start(() => runtime.url);
   const server = await bridge({ to: network.url, host: "127.0.0.1", port: 0 });
   place = placeOf(server);
   return async () => {
     server.close();
     network.stop();
-    await runtime.kill();
-    await removeFolder(folder);
+    await runtime.end();
   };
 });
 
@@ -85,8 +80,7 @@ test("what breaks on the far side is not noticed: nothing is lost, and nothing c
     if (i % 10 === 3) network.cut();
     if (i % 10 === 7) expect(await alice.read()).toBe(`${chat}!${(i - 7) / 10}`);
     if (i !== 30) continue;
-    await runtime.kill();
-    runtime = await startRuntime(file, folder);
+    await runtime.restart();
   }
   for (let i = 6; i < 60; i++) expect(await alice.read()).toBe(`${chat}!${i}`);
   await settled(alice);
@@ -173,19 +167,8 @@ test("who reads slowly makes nobody wait, and misses nothing", async () => {
   for (let i = 0; i < count; i++) expect(await read()).toBe(`${chat}!${i} ${filling}`);
 });
 
-/** A server of its own, with settings. */
-async function another(settings: Record<string, string>): Promise<Runtime> {
-  const other = await temporaryFolder();
-  const server = await startRuntime(file, other, { settings });
-  onTestFinished(async () => {
-    await server.kill();
-    await removeFolder(other);
-  });
-  return server;
-}
-
 test("where nothing is kept a connection that breaks off ends the guest's, as a crash would", async () => {
-  const server = await another({ HISTORY_SECONDS: "0" });
+  const server = await serveInTest({ settings: { HISTORY_SECONDS: "0" } });
   const guest = await enter(await bridgeTo(server.url));
   await settled(guest);
   await server.kill();
@@ -193,7 +176,7 @@ test("where nothing is kept a connection that breaks off ends the guest's, as a 
 });
 
 test("so do messages that are not kept any more", async () => {
-  const server = await another({ HISTORY_BYTES: "1000" });
+  const server = await serveInTest({ settings: { HISTORY_BYTES: "1000" } });
   // Nobody listens at the other place.
   let isAway = false;
   const way = await Network.start(() => (isAway ? "ws://127.0.0.1:1" : server.url));
@@ -208,7 +191,7 @@ test("so do messages that are not kept any more", async () => {
 });
 
 test("where nobody is let in the reason is told, and the connection ends", async () => {
-  const server = await another({ TOKEN_SECRET: SECRET });
+  const server = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const guest = await dial(await bridgeTo(server.url));
   onTestFinished(() => void guest.destroy());
   expect(await text(guest)).toMatch(/^debug!error .*token/i);

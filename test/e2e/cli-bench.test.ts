@@ -1,35 +1,17 @@
 /** `fanout bench`, at servers that lose nothing and that do. */
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { mint, SECRET } from "../runtime/mint.ts";
 import { startFake } from "./fake-server.ts";
 import { Listener } from "./listener.ts";
 import { run, start } from "./program.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
-
-let file: string;
-
-beforeAll(async () => {
-  const folder = await temporaryFolder();
-  file = await bundle(folder);
-  return () => removeFolder(folder);
-});
-
-async function runtimeWith(settings: Record<string, string> = {}) {
-  const folder = await temporaryFolder();
-  const runtime = await startRuntime(file, folder, { settings });
-  onTestFinished(async () => {
-    await runtime.kill();
-    await removeFolder(folder);
-  });
-  return runtime;
-}
+import { serveInTest } from "./serve.ts";
 
 const flawless = { lost: 0, repeated: 0, outOfOrder: 0, closed: 0 };
 
 test("all that is announced comes to every connection, once and in order", async () => {
-  const { url } = await runtimeWith();
+  const { url } = await serveInTest();
   const words = ["bench", url, "--connections", "20", "--rate", "50", "--seconds", "1"];
   const { code, out } = await run([...words, "--json"]);
   const report = JSON.parse(out);
@@ -53,7 +35,8 @@ test("all that is announced comes to every connection, once and in order", async
 });
 
 test("it needs no history, and takes a token where one is needed", async () => {
-  const { url } = await runtimeWith({ TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" });
+  const settings = { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" };
+  const { url } = await serveInTest({ settings });
   const words = ["bench", url, "--connections", "2", "--seconds", "1", "--channel", "mine"];
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["mine"], announce: ["mine"] }) };
   expect(await run(words, { env })).toMatchObject({ code: 0, err: "" });
@@ -90,7 +73,7 @@ test("what is lost, repeated or out of order is counted", async () => {
 });
 
 test("connections that end meanwhile are counted, and what was not announced", async () => {
-  const runtime = await runtimeWith();
+  const runtime = await serveInTest();
   const listener = await Listener.connect(`${runtime.url}/mine`);
   const words = ["--connections", "3", "--seconds", "4", "--timeout", "1", "--channel", "mine", "--json"];
   const child = start(["bench", runtime.url, ...words]);

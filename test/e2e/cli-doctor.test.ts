@@ -3,29 +3,16 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect, createServer as createTcpServer } from "node:net";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { mint, SECRET } from "../runtime/mint.ts";
 import { startFake } from "./fake-server.ts";
 import { listening } from "./listening.ts";
 import { run } from "./program.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { serveInTest } from "./serve.ts";
 
-let file: string;
-
-beforeAll(async () => {
-  const folder = await temporaryFolder();
-  file = await bundle(folder);
-  return () => removeFolder(folder);
-});
-
-async function runtimeWith(settings: Record<string, string> = {}): Promise<string> {
-  const folder = await temporaryFolder();
-  const runtime = await startRuntime(file, folder, { settings });
-  onTestFinished(async () => {
-    await runtime.kill();
-    await removeFolder(folder);
-  });
-  return runtime.url;
+async function urlWith(settings: Record<string, string> = {}): Promise<string> {
+  const { url } = await serveInTest({ settings });
+  return url;
 }
 
 /** What it finds: a grade for each thing that it has looked at, and its lines. */
@@ -63,15 +50,13 @@ const well = {
 };
 
 test("a server that is well and open to everybody, which is noted", async () => {
-  const { code, grades, says } = await examine(await runtimeWith());
+  const { code, grades, says } = await examine(await urlWith());
   expect([code, grades]).toEqual([0, { ...well, tokens: "note" }]);
   expect(says("tokens")).toMatch(/anyone may listen and announce; TOKEN_SECRET closes it/);
 });
 
 test("a server that keeps no history", async () => {
-  const { code, grades, says } = await examine(
-    await runtimeWith({ HISTORY_SECONDS: "0", CLIENT_LIMIT: "50" }),
-  );
+  const { code, grades, says } = await examine(await urlWith({ HISTORY_SECONDS: "0", CLIENT_LIMIT: "50" }));
   const notes = { tokens: "note", history: "note", once: "note", resume: "note" };
   expect([code, grades]).toEqual([0, { ...well, ...notes }]);
   expect(says("history")).toMatch(/HISTORY_SECONDS/);
@@ -81,7 +66,7 @@ test("a server that keeps no history", async () => {
 });
 
 test("a server that needs a token: with one, without, and with one that does not do", async () => {
-  const url = await runtimeWith({ TOKEN_SECRET: SECRET });
+  const url = await urlWith({ TOKEN_SECRET: SECRET });
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
   expect(await examine(url, env)).toMatchObject({
     code: 0,

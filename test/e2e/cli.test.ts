@@ -8,19 +8,14 @@ import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { SECRET } from "../runtime/mint.ts";
 import { NODE, PROGRAM, run, start } from "./program.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { removeFolder, temporaryFolder } from "./runtime.ts";
+import { type Served, serve, serveInTest } from "./serve.ts";
 
-let file: string;
-let runtime: Runtime;
+let runtime: Served;
 
 beforeAll(async () => {
-  const folder = await temporaryFolder();
-  file = await bundle(folder);
-  runtime = await startRuntime(file, folder);
-  return async () => {
-    await runtime.kill();
-    await removeFolder(folder);
-  };
+  runtime = await serve();
+  return runtime.end;
 });
 
 let names = 0;
@@ -130,10 +125,7 @@ test("ping and info ask the server, which the environment may name", async () =>
 });
 
 test("a token that it makes lets one in", async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const locked = await startRuntime(file, folder, { settings: { TOKEN_SECRET: SECRET } });
-  onTestFinished(() => locked.kill());
+  const locked = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const made = await run(["token", "--subscribe", "news", "--announce", "news"], {
     env: { TOKEN_SECRET: SECRET },
   });

@@ -12,7 +12,7 @@ import { type Change, Fanout, type Gap, type Message, type Subscription } from "
 import { Network } from "../faults/network.ts";
 import { mint, SECRET } from "../runtime/mint.ts";
 import { listening } from "./listening.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serve, serveInTest } from "./serve.ts";
 import { find } from "./tools.ts";
 
 /** Most bytes of the library, compressed. */
@@ -20,17 +20,11 @@ const MOST_BYTES = 6_000;
 
 const browser = find("chromium", "apt-get install chromium");
 
-let file: string;
-let runtime: Runtime;
+let runtime: Served;
 
 beforeAll(async () => {
-  const folder = await temporaryFolder();
-  file = await bundle(folder);
-  runtime = await startRuntime(file, folder);
-  return async () => {
-    await runtime.kill();
-    await removeFolder(folder);
-  };
+  runtime = await serve();
+  return runtime.end;
 });
 
 let names = 0;
@@ -156,10 +150,7 @@ describe.each<[way: string, start: (target: () => string) => Promise<Way>]>([
   ["by requests alone", withoutUpgrades],
 ])("%s", (_, start) => {
   test("it never loses its place, and announces once, whatever breaks", async () => {
-    const folder = await temporaryFolder();
-    onTestFinished(() => removeFolder(folder));
-    let server = await startRuntime(file, folder);
-    onTestFinished(() => server.kill());
+    const server = await serveInTest();
     const network = await start(() => server.url);
     onTestFinished(() => network.stop());
     const [reader, writer] = [fanout(network.url), fanout(network.url)];
@@ -168,9 +159,7 @@ describe.each<[way: string, start: (target: () => string) => Promise<Way>]>([
     const announced: Promise<number | undefined>[] = [];
     const fail = async (i: number) => {
       if (i % 8 === 4) network.cut();
-      if (i !== 20) return;
-      await server.kill();
-      server = await startRuntime(file, folder);
+      if (i === 20) await server.restart();
     };
     for (const [i, text] of texts.entries()) {
       for (const { channel } of heard) announced.push(writer.announce(channel, text));
@@ -199,10 +188,7 @@ async function read(client: Fanout): Promise<{ channel: string; messages: Messag
 }
 
 test("states say what happens, and where it is pointless it is not tried again", async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const locked = await startRuntime(file, folder, { settings: { TOKEN_SECRET: SECRET } });
-  onTestFinished(() => locked.kill());
+  const locked = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const changes: Change[] = [];
   const stranger = fanout(locked.url, { onState: (change: Change) => void changes.push(change) });
   await expect(stranger.announce("chat", "x")).rejects.toThrow(/^A token is needed/);
@@ -225,10 +211,7 @@ test("states say what happens, and where it is pointless it is not tried again",
 });
 
 test("a token is renewed before its end, and nobody notices", async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const locked = await startRuntime(file, folder, { settings: { TOKEN_SECRET: SECRET } });
-  onTestFinished(() => locked.kill());
+  const locked = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   let tokens = 0;
   const changes: Change[] = [];
   const token = () => {
@@ -310,10 +293,7 @@ test("it does the same in a Worker", async () => {
       fetch: (request, ...more) =>
         new URL(request.url).pathname === "/!use" ? use(request.url) : worker.fetch(request, ...more),
     };`;
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const server = await startRuntime(file, folder, { around });
-  onTestFinished(() => server.kill());
+  const server = await serveInTest({ around });
   const response = await fetch(`${server.url.replace(/^ws/, "http")}/!use`);
   expect(JSON.parse(await response.text())).toEqual({ text: "hello", isSame: true });
 });

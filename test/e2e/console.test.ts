@@ -7,7 +7,8 @@ import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { CONSOLE_MODULE, consoleModule } from "../../build-console.ts";
 import { Network } from "../faults/network.ts";
 import { EVERYTHING, mint, SECRET } from "../runtime/mint.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serve, serveInTest } from "./serve.ts";
 import { find } from "./tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
@@ -40,21 +41,16 @@ const FOCUSED = `(() => {
   return [one.closest("section")?.ariaLabel, one.tagName, one.className, isSeen ? "seen" : "hidden"].join(" ");
 })()`;
 
-let file: string;
-let folder: string;
-let runtime: Runtime;
+let runtime: Served;
 /** Where the server is, also when it has been started again. */
 let network: Network;
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
-  file = await bundle(folder);
-  runtime = await startRuntime(file, folder);
+  runtime = await serve();
   network = await Network.start(() => runtime.url);
   return async () => {
     network.stop();
-    await runtime.kill();
-    await removeFolder(folder);
+    await runtime.end();
   };
 });
 
@@ -104,10 +100,7 @@ describe("the server", () => {
   });
 
   test("needs no token for it, and for all else one", async () => {
-    const own = await temporaryFolder();
-    onTestFinished(() => removeFolder(own));
-    const closed = await startRuntime(file, own, { settings: { TOKEN_SECRET: SECRET } });
-    onTestFinished(() => closed.kill());
+    const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const url = closed.url.replace(/^ws/, "http");
     const [page, rest] = [await fetch(`${url}/news`, { headers: NAVIGATION }), await fetch(`${url}/news`)];
     expect([page.status, rest.status]).toEqual([200, 401]);
@@ -228,10 +221,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   });
 
   test("what was missed and is not kept any more is shown as a gap, and counted as lost", async () => {
-    const own = await temporaryFolder();
-    onTestFinished(() => removeFolder(own));
-    const forgetful = await startRuntime(file, own, { settings: { HISTORY_BYTES: "1000" } });
-    onTestFinished(() => forgetful.kill());
+    const forgetful = await serveInTest({ settings: { HISTORY_BYTES: "1000" } });
     const base = forgetful.url.replace(/^ws/, "http");
     const page = await open("/news", {}, base);
     const one = pane(page, "Client 1");
@@ -277,7 +267,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await shows(two, ["before"]);
     await runtime.kill();
     for (const each of [one, two]) await becomes(each, "disconnected");
-    runtime = await startRuntime(file, folder);
+    await runtime.restart();
     await say(two, "after");
     for (const each of [one, two]) await shows(each, ["before", "after"]);
     for (const each of [one, two]) await becomes(each, "connected");
@@ -393,10 +383,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   });
 
   test("a token is pasted, and lets in as far as it goes", async () => {
-    const own = await temporaryFolder();
-    onTestFinished(() => removeFolder(own));
-    const closed = await startRuntime(file, own, { settings: { TOKEN_SECRET: SECRET } });
-    onTestFinished(() => closed.kill());
+    const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const page = await open("/news", {}, closed.url.replace(/^ws/, "http"));
     const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
     await expect.poll(() => one.locator(".state").textContent(), patience).toMatch(/401 A token is needed/);

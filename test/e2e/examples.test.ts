@@ -12,6 +12,7 @@ import { Network } from "../faults/network.ts";
 import { SECRET } from "../runtime/mint.ts";
 import { Listener } from "./listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { serveInTest } from "./serve.ts";
 import { startServer } from "./server.ts";
 import { find } from "./tools.ts";
 
@@ -81,10 +82,7 @@ test("a backend announces what happens, each once", async () => {
 });
 
 test("a server hands out tokens, with which one hears what is for one", async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const runtime = await startRuntime(await bundle(folder), folder, { settings: { TOKEN_SECRET: SECRET } });
-  onTestFinished(() => runtime.kill());
+  const runtime = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const tokens = await runInNode("tokens", { TOKEN_SECRET: SECRET });
   expect((await fetch(tokens)).status).toBe(403);
   const token = await (await fetch(tokens, { headers: { "X-User": "ann" } })).text();

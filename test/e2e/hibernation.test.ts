@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { Listener } from "./listener.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serve } from "./serve.ts";
 
 /**
  * The Worker, saying which objects are brought into memory. Of what the runtime does this is the one
@@ -23,15 +23,13 @@ export class Channel extends Silent {
  */
 const SILENCE = 25_000;
 
-let folder: string;
-let runtime: Runtime;
+let runtime: Served;
 /** The objects that have been brought into memory, and who waits for that. */
 let woken: string[] = [];
 let noticed = () => {};
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
-  runtime = await startRuntime(await bundle(folder), folder, {
+  runtime = await serve({
     around: TELLING,
     onLine: (line) => {
       const [, name] = /woke (\S+)/.exec(line) ?? [];
@@ -39,11 +37,7 @@ beforeAll(async () => {
       noticed();
     },
   });
-});
-
-afterAll(async () => {
-  await runtime.kill();
-  await removeFolder(folder);
+  return runtime.end;
 });
 
 test("after 15 s of silence no object is in memory, and a message wakes those that it concerns", {

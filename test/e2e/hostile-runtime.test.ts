@@ -7,22 +7,18 @@ import { deflateRawSync } from "node:zlib";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Bystander, OWN } from "./bystander.ts";
 import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./raw-client.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serve } from "./serve.ts";
 
 /** The reserved bit that says that a message is compressed. */
 const COMPRESSED = 0x40;
 
-let runtime: Runtime;
+let runtime: Served;
 let bystander: Bystander;
 
 beforeAll(async () => {
-  const folder = await temporaryFolder();
-  runtime = await startRuntime(await bundle(folder), folder);
+  runtime = await serve();
   bystander = await Bystander.connect(runtime);
-  return async () => {
-    await runtime.kill();
-    await removeFolder(folder);
-  };
+  return runtime.end;
 });
 
 // The connections of the attack are still open then.

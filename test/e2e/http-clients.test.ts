@@ -10,7 +10,7 @@ import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Network } from "../faults/network.ts";
 import { listening } from "./listening.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { serve } from "./serve.ts";
 import { startServer } from "./server.ts";
 import { find } from "./tools.ts";
 
@@ -27,13 +27,8 @@ interface Started {
 }
 
 async function startBare(): Promise<Started> {
-  const folder = await temporaryFolder();
-  const runtime = await startRuntime(await bundle(folder), folder);
-  const stop = async () => {
-    await runtime.kill();
-    await removeFolder(folder);
-  };
-  return { url: runtime.url.replace(/^ws/, "http"), stop };
+  const { url, end } = await serve();
+  return { url: url.replace(/^ws/, "http"), stop: end };
 }
 
 /** Announces by POST, and gives what is answered. */

@@ -3,9 +3,10 @@
  * V8 itself, which ends the runtime if it is not enough. `CROWD=9000`, `STALLED=5000` and `LINKS=1000` have more
  * come than the suite has time for.
  */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { connectAll } from "./listener.ts";
-import { bundle, memoryOf, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { memoryOf } from "./runtime.ts";
+import { type Served, serveInTest } from "./serve.ts";
 
 const CROWD = Number(process.env.CROWD ?? 2_000);
 /** Subscriptions of each: as many as one may have, `all` and the channel that it is at included. */
@@ -24,13 +25,8 @@ const LINKS = Number(process.env.LINKS ?? 200);
 const FLOOD = 100;
 
 /** A runtime of its own, in which V8 has as much memory as on the platform. */
-async function start(settings: Record<string, string> = {}): Promise<Runtime> {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const options = { settings, v8Flags: ["--max-old-space-size=128"] };
-  const runtime = await startRuntime(await bundle(folder), folder, options);
-  onTestFinished(runtime.kill);
-  return runtime;
+function start(settings: Record<string, string> = {}): Promise<Served> {
+  return serveInTest({ settings, v8Flags: ["--max-old-space-size=128"] });
 }
 
 test(`${CROWD} connections subscribe to ${EACH} channels each, as far as there is memory`, {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium, type Page } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { removeFolder, temporaryFolder } from "./runtime.ts";
+import { serveInTest } from "./serve.ts";
 import { find } from "./tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
@@ -31,8 +32,7 @@ async function talk(page: Page): Promise<void> {
 test.skipIf(!browser).each(["light", "dark"] as const)("a picture is made, %s", async (colorScheme) => {
   const folder = await temporaryFolder();
   onTestFinished(() => removeFolder(folder));
-  const runtime = await startRuntime(await bundle(folder), folder);
-  onTestFinished(() => runtime.kill());
+  const runtime = await serveInTest();
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
   const page = await launched.newPage({ viewport: { width: 1_200, height: 760 }, colorScheme });

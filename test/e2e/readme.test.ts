@@ -18,7 +18,8 @@ import { type Line, perform, type Step, TIME } from "../plays/play.ts";
 import { bearer } from "../runtime/mint.ts";
 import { Listener } from "./listener.ts";
 import { run } from "./program.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { removeFolder, temporaryFolder } from "./runtime.ts";
+import { serve } from "./serve.ts";
 import { find } from "./tools.ts";
 import { wiresTo } from "./wire.ts";
 
@@ -65,17 +66,13 @@ let secret: string;
 let locked: string;
 
 beforeAll(async () => {
-  const folder = await temporaryFolder();
-  const file = await bundle(folder);
   secret = only(/^npm start -- --var TOKEN_SECRET:(\S+)/gm);
-  const open = await startRuntime(file, folder);
-  const another = await temporaryFolder();
-  const closed = await startRuntime(file, another, { settings: { TOKEN_SECRET: secret } });
+  const open = await serve();
+  const closed = await serve({ settings: { TOKEN_SECRET: secret } });
   url = open.url;
   locked = closed.url;
   return async () => {
-    for (const runtime of [open, closed]) await runtime.kill();
-    for (const each of [folder, another]) await removeFolder(each);
+    for (const server of [open, closed]) await server.end();
   };
 });
 

@@ -2,9 +2,9 @@
  * Power failures, one after another on the same storage: whoever connects after one stays connected.
  * `LIVES=20` makes them more than the suite has time for.
  */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Closing, connectAll, type Listener } from "./listener.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { serveInTest } from "./serve.ts";
 
 const LIVES = Number(process.env.LIVES ?? 3);
 const CHANNELS = 500;
@@ -13,13 +13,10 @@ const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % CHANNELS}`);
 test(`in ${LIVES} lives, each ended in mid-stream, nobody is sent away after connecting`, {
   timeout: LIVES * 300_000,
 }, async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const file = await bundle(folder);
+  const runtime = await serveInTest({ settings: { LINKS_PER_OBJECT: "16" } });
   const endings: Closing[][] = [];
   for (let life = 0; life < LIVES; life++) {
-    const runtime = await startRuntime(file, folder, { settings: { LINKS_PER_OBJECT: "16" } });
-    onTestFinished(runtime.kill);
+    if (life > 0) await runtime.restart();
     const began = performance.now();
     const listeners = await connectAll(runtime.url, paths);
     for (const listener of listeners) listener.say("subscribe all");

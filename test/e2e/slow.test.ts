@@ -4,10 +4,11 @@
  * The others are read by this process, which on a busy machine takes its time, as the server must not forgive:
  * so the publisher never is further ahead of the slowest of them than what may well wait for a good reader.
  */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { hasEnded, Listener } from "./listener.ts";
-import { bundle, memoryOf, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { memoryOf } from "./runtime.ts";
+import { serveInTest } from "./serve.ts";
 
 const LISTENERS = 100;
 /** Megabytes for each listener; many times what may wait for one. */
@@ -57,10 +58,7 @@ class Reader {
 test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is closed, and the others miss nothing`, {
   timeout: 300_000,
 }, async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const runtime = await startRuntime(await bundle(folder), folder);
-  onTestFinished(runtime.kill);
+  const runtime = await serveInTest();
   const connect = () => Listener.connect(`${runtime.url}/flood`);
   const [sleeper, publisher] = [await connect(), await connect()];
   publisher.say("unsubscribe flood");

@@ -12,7 +12,7 @@ import { WebSocketServer } from "ws";
 import { mint, SECRET } from "../runtime/mint.ts";
 import { smoke } from "../smoke/smoke.ts";
 import { Listener } from "./listener.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { serve } from "./serve.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -23,18 +23,14 @@ let locked: string;
 let misled: string;
 
 beforeAll(async () => {
-  const folders = await Promise.all([temporaryFolder(), temporaryFolder(), temporaryFolder()]);
-  const [one, two, three] = folders;
-  const file = await bundle(one);
-  const runtimes = await Promise.all([
-    startRuntime(file, one),
-    startRuntime(file, two, { settings: { TOKEN_SECRET: SECRET } }),
-    startRuntime(file, three, { settings: { CLIENT_LIMIT: "many" } }),
+  const servers = await Promise.all([
+    serve(),
+    serve({ settings: { TOKEN_SECRET: SECRET } }),
+    serve({ settings: { CLIENT_LIMIT: "many" } }),
   ]);
-  [open, locked, misled] = [runtimes[0].url, runtimes[1].url, runtimes[2].url];
+  [open, locked, misled] = [servers[0].url, servers[1].url, servers[2].url];
   return async () => {
-    for (const runtime of runtimes) await runtime.kill();
-    for (const folder of folders) await removeFolder(folder);
+    for (const server of servers) await server.end();
   };
 });
 

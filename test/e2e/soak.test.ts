@@ -5,9 +5,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { HttpSoaker } from "./http-soaker.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serveInTest } from "./serve.ts";
 import { Record, Soaker } from "./soaker.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
@@ -30,7 +30,8 @@ const CRASHING = CHANNELS.flatMap((channel) => [channel, `${channel}!1`, `${chan
 test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
   timeout: (SECONDS + 240) * 1_000,
 }, async () => {
-  const service = await Service.start();
+  const around = await readFile(new URL("aborting-worker.js", import.meta.url), "utf8");
+  const service = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "8", LINKS_PER_OBJECT: "4" }, around });
   const record = new Record();
   const clients = Array.from({ length: CLIENTS }, (_, i) => {
     const channels = Array.from({ length: EACH }, (_, n) => CHANNELS[(i + n) % CHANNELS.length] ?? "");
@@ -62,7 +63,7 @@ test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
     isSilent = false;
     faults += 1;
     if (Math.random() < POWER_FAILS) await service.restart();
-    else if (Math.random() < 0.3) await service.abort(any(CRASHING));
+    else if (Math.random() < 0.3) await abort(service, any(CRASHING));
     else any(all).cut();
   }
   isOver = true;
@@ -86,38 +87,7 @@ function any<T>(all: T[]): T {
   return one;
 }
 
-/** The server, in which objects crash, and which is started again on what is stored. */
-class Service {
-  readonly #start: () => Promise<Runtime>;
-  #runtime: Runtime;
-
-  private constructor(start: () => Promise<Runtime>, runtime: Runtime) {
-    this.#start = start;
-    this.#runtime = runtime;
-  }
-
-  static async start(): Promise<Service> {
-    const folder = await temporaryFolder();
-    onTestFinished(() => removeFolder(folder));
-    const file = await bundle(folder);
-    const around = await readFile(new URL("aborting-worker.js", import.meta.url), "utf8");
-    const settings = { SOCKETS_PER_OBJECT: "8", LINKS_PER_OBJECT: "4" };
-    const start = () => startRuntime(file, folder, { around, settings });
-    const service = new Service(start, await start());
-    onTestFinished(() => service.#runtime.kill());
-    return service;
-  }
-
-  get url(): string {
-    return this.#runtime.url;
-  }
-
-  async abort(object: string): Promise<void> {
-    await fetch(`${this.url.replace(/^ws/, "http")}/!abort/${encodeURIComponent(object)}`);
-  }
-
-  async restart(): Promise<void> {
-    await this.#runtime.kill();
-    this.#runtime = await this.#start();
-  }
+/** Has an object of the server crash. */
+async function abort({ url }: Served, object: string): Promise<void> {
+  await fetch(`${url.replace(/^ws/, "http")}/!abort/${encodeURIComponent(object)}`);
 }

@@ -7,23 +7,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
 import { plays } from "../plays/transcripts.ts";
 import { connectAll, Listener } from "./listener.ts";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
+import { type Served, serve } from "./serve.ts";
 import { wiresTo } from "./wire.ts";
 
 /** By the bound that `src/links/peers.ts` states. */
 const DEEPEST = 7;
 
-let folder: string;
-let file: string;
 let around: string;
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
-  file = await bundle(folder);
   around = await readFile(new URL("strict-worker.js", import.meta.url), "utf8");
 });
-
-afterAll(() => removeFolder(folder));
 
 const servers = {
   "as it comes": {},
@@ -35,7 +29,7 @@ const servers = {
 
 for (const [title, settings] of Object.entries(servers)) {
   describe(title, { timeout: PLAY_TIMEOUT }, () => {
-    let runtime: Runtime;
+    let runtime: Served;
     let depth = 0;
     const broken: string[] = [];
 
@@ -44,11 +38,11 @@ for (const [title, settings] of Object.entries(servers)) {
         depth = Math.max(depth, Number(/depth (\d+)/.exec(line)?.[1] ?? 0));
         if (line.includes("broken: ")) broken.push(line);
       };
-      runtime = await startRuntime(file, await temporaryFolder(), { settings, around, onLine });
+      runtime = await serve({ settings, around, onLine });
     });
 
     afterAll(async () => {
-      await runtime.kill();
+      await runtime.end();
       console.log(`${title}: deepest call ${depth}`);
     });
 

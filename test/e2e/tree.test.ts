@@ -1,18 +1,8 @@
 /** A channel, and `all`, that outgrow their objects: in the runtime itself, with nothing in front of it. */
 import { execFileSync } from "node:child_process";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { connectAll, type Listener } from "./listener.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
-
-let folder: string;
-let file: string;
-
-beforeAll(async () => {
-  folder = await temporaryFolder();
-  file = await bundle(folder);
-});
-
-afterAll(() => removeFolder(folder));
+import { serveInTest } from "./serve.ts";
 
 /** The figures of the service, as `info` tells them. */
 async function info(client: Listener): Promise<Record<string, string>> {
@@ -28,8 +18,7 @@ const CROWD = Math.min(10_000, Math.floor(((FILES || Number.POSITIVE_INFINITY) -
 test(`${CROWD} connections on one channel read a thousand messages of many of them in one order`, {
   timeout: 600_000,
 }, async () => {
-  const runtime = await startRuntime(file, folder, { settings: { SOCKETS_PER_OBJECT: "1000" } });
-  onTestFinished(runtime.kill);
+  const runtime = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "1000" } });
   const listeners = await connectAll(
     runtime.url,
     Array.from({ length: CROWD }, () => "/crowd"),
@@ -53,12 +42,10 @@ test(`${CROWD} connections on one channel read a thousand messages of many of th
 test("500 channels hear `all` once each through objects with 16 links, also after a power failure", {
   timeout: 600_000,
 }, async () => {
-  const storage = await temporaryFolder();
-  const options = { settings: { LINKS_PER_OBJECT: "16" } };
+  const runtime = await serveInTest({ settings: { LINKS_PER_OBJECT: "16" } });
   const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % 500}`);
   for (let life = 0; life < 2; life++) {
-    const runtime = await startRuntime(file, storage, options);
-    onTestFinished(runtime.kill);
+    if (life > 0) await runtime.restart();
     const listeners = await connectAll(runtime.url, paths);
     const [first] = listeners;
     if (!first) throw new Error("nobody is there");
@@ -83,5 +70,4 @@ test("500 channels hear `all` once each through objects with 16 links, also afte
     await runtime.kill();
     await Promise.all(listeners.map(({ closed }) => closed));
   }
-  await removeFolder(storage);
 });

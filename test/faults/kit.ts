@@ -82,7 +82,7 @@ export async function tryOut(trial: Trial): Promise<Outcome> {
     isOver.value = true;
     await talking;
     await until(
-      () => heard.length >= counts.posted && said.lines.length >= counts.given,
+      () => withoutFirst(heard).length >= counts.posted && said.lines.length >= counts.given,
       () => Promise.all([said.look(), sleep(200)]),
     );
     return {
