@@ -2,6 +2,7 @@
  * A mass return: all connections end at once, and come back, with the position that each has counted to, or plainly.
  * `node test/bench/returns.ts` takes some minutes; `npm run bench` has a smaller one.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Meter } from "./meter.ts";
 import { Connection, clientFrame } from "./websocket.ts";
 
@@ -101,27 +102,50 @@ class Reader {
 }
 
 /**
- * Announces numbers, from somewhere else, a hundred a second: as many at one time as have this machine send no more
- * than 20,000 frames a second to the listeners, or it would do nothing else.
+ * Announces numbers, a hundred a second: as many at one time as have this machine send no more than 20,000 frames a
+ * second to the listeners, or it would do nothing else. A machine that is too busy even for that is waited for.
  */
 class Announcer {
   readonly #connection: Connection;
-  readonly #timer: NodeJS.Timeout;
+  /** The number of the newest message that has come back; -1 before the first. */
+  #newest = -1;
+  #rest = "";
+  #onRead = () => {};
+  #isOver = false;
   next = 0;
 
   constructor(port: number, listeners: number) {
-    this.#connection = new Connection(port, "/announcer", "");
-    const milliseconds = Math.max(10, listeners / 20);
-    this.#timer = setInterval(() => this.#announce(milliseconds / 10), milliseconds);
+    this.#connection = new Connection(port, `/${CHANNEL}`, "");
+    this.#connection.onReceive = (bytes, from, to) => {
+      const lines = (this.#rest + bytes.toString("latin1", from, to)).split("\n");
+      this.#rest = lines.pop() ?? "";
+      const [, number] = lines.at(-1)?.split(`${CHANNEL}!`) ?? [];
+      if (number !== undefined) this.#newest = Number(number);
+      this.#onRead();
+    };
+    void this.#announce(Math.max(10, listeners / 20));
   }
 
-  #announce(count: number): void {
-    const lines = Array.from({ length: count }, () => `announce ${CHANNEL} ${this.next++}\n`);
-    this.#connection.write(clientFrame(lines.join("")));
+  async #announce(milliseconds: number): Promise<void> {
+    await this.#connection.opened;
+    while (!this.#isOver) {
+      const lines = Array.from({ length: milliseconds / 10 }, () => `announce ${CHANNEL} ${this.next++}\n`);
+      this.#connection.write(clientFrame(lines.join("")));
+      await Promise.all([sleep(milliseconds), this.#reach(this.next - 1)]);
+    }
+  }
+
+  #reach(number: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRead = () => {
+        if (this.#newest >= number) resolve();
+      };
+      this.#onRead();
+    });
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#isOver = true;
     this.#connection.close();
   }
 }
