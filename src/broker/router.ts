@@ -92,8 +92,9 @@ export class Router implements Listeners {
    * @throws as `announce` does
    */
   announceOnce(channel: string, key: string, line: string): Promise<number> | number {
-    if (this.#isRootOf(channel)) return this.takeOnce(key, line);
-    return this.#announceOnceAfar(channel, key, line);
+    if (!this.#isRootOf(channel)) return this.#announceOnceAfar(channel, key, line);
+    if (this.#downstream.history?.positionOf(key) === undefined) this.#counters.count("announcements");
+    return this.takeOnce(key, line);
   }
 
   async #announceOnceAfar(channel: string, key: string, line: string): Promise<number> {

@@ -30,6 +30,11 @@ export class Cursor {
     return this.#positions.get(channel);
   }
 
+  /** Remembers where a channel is heard from, before anything has come; after that nothing. */
+  async begin(channel: string, position: number): Promise<void> {
+    if (!this.#positions.has(channel)) await this.reach(channel, position);
+  }
+
   async reach(channel: string, position: number): Promise<void> {
     this.#positions.set(channel, position);
     const next = `${this.#file}.new`;

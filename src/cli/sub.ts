@@ -34,9 +34,15 @@ export async function sub(url: string, channels: string[], options: SubOptions):
       `messages of ${channel} after ${from} are not to be had${to === undefined ? "" : `, up to ${to}`}`,
     );
   };
+  // One after another, so that what is written is what the cursor says.
+  let writing = Promise.resolve();
   const subscriptions = channels.map((channel) => {
     const since = cursor?.positionIn(channel) ?? options.since;
-    const subscription = fanout.subscribe(channel, { since, last: options.last, buffer: BUFFER, onGap });
+    const onPosition = (position: number) => {
+      if (cursor && since === undefined) writing = writing.then(() => cursor.begin(channel, position));
+    };
+    const { last } = options;
+    const subscription = fanout.subscribe(channel, { since, last, buffer: BUFFER, onGap, onPosition });
     return { subscription, iterator: subscription[Symbol.asyncIterator]() };
   });
   const write = async (message: Message) => {
@@ -45,8 +51,6 @@ export async function sub(url: string, channels: string[], options: SubOptions):
     else await run(options.exec, message);
     if (message.position !== undefined) await cursor?.reach(message.channel, message.position);
   };
-  // One after another, so that what is written is what the cursor says.
-  let writing = Promise.resolve();
   const reading = subscriptions.map(async ({ subscription, iterator }) => {
     for (let next = await iterator.next(); !next.done && left > 0; next = await iterator.next()) {
       const { value } = next;

@@ -53,6 +53,16 @@ test("what is announced by HTTP, where nobody is connected, is counted too", asy
   await keeper.close();
 });
 
+test("what is announced under a key is counted, wherever, and once at its own channel", async () => {
+  const [here, there] = [unique("here"), unique("there")];
+  const talker = await Client.connect(here);
+  const before = await metric("announcements_total");
+  talker.send(`once a ${here} x\nonce a ${here} x\nonce b ${here} y\nonce a ${there} z`);
+  await talker.ping();
+  await expect.poll(() => metric("announcements_total"), { timeout: 30_000 }).toBe(before + 3);
+  await talker.close();
+});
+
 test("no figure falls, though objects sleep and forget what was worth no row", async () => {
   const [talker, reader] = [await Client.connect(), await Client.connect(unique("home"))];
   reader.send("subscribe slept");
