@@ -35,20 +35,35 @@ export async function keptAfter(
   return { texts: replies.flatMap((reply) => (reply.kind === "message" ? [reply.message] : [])), position };
 }
 
-/** Compares what came of a channel after a position with what the server has. */
-export function accountOf(since: number, kept: Kept, messages: Message[]): Account {
+/**
+ * Compares what came of a channel after a position with what the server has.
+ * @param said what the client itself announced meanwhile
+ */
+export function accountOf(since: number, kept: Kept, messages: Message[], said: { text: string }[]): Account {
   const due = new Map<string, number>();
   for (const text of kept.texts) due.set(text, (due.get(text) ?? 0) + 1);
-  const account = { missed: kept.position - since, came: 0, lost: 0, twice: 0 };
+  const own = placed(said, due);
+  const account = { missed: kept.position - since - own.length, came: 0, lost: 0, twice: 0 };
   for (const { text, position } of messages) {
     if (position === undefined || position > kept.position) continue;
     const left = due.get(text) ?? 0;
-    if (left > 0) account.came += 1;
+    if (left > 0 && own.includes(text)) own.splice(own.indexOf(text), 1);
+    else if (left > 0) account.came += 1;
     else account.twice += 1;
     due.set(text, left - 1);
   }
   account.lost = account.missed - account.came;
   return account;
+}
+
+/** The texts of those that are among what is due. */
+function placed(said: { text: string }[], due: Map<string, number>): string[] {
+  const left = new Map(due);
+  return said.flatMap(({ text }) => {
+    const count = left.get(text) ?? 0;
+    left.set(text, count - 1);
+    return count > 0 ? [text] : [];
+  });
 }
 
 export function sumOf(accounts: Account[]): Account {

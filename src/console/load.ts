@@ -35,6 +35,11 @@ export class Load {
     }, EACH);
   }
 
+  /** How many there are to be. */
+  get size(): number {
+    return this.#clients.length;
+  }
+
   stop(): void {
     clearInterval(this.#timer);
     for (const client of this.#clients) client.close().catch(() => {});

@@ -48,7 +48,8 @@ function addPane(channels: string[]): void {
 
 const addButton = find(document, "#add", HTMLButtonElement);
 addButton.addEventListener("click", () => {
-  addPane(panes[0]?.channels ?? [first]);
+  const { channels = [first] } = panes.find((pane) => pane.channels.length > 0) ?? {};
+  addPane(channels);
   show();
 });
 

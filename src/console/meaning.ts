@@ -49,10 +49,10 @@ function meaningOfCommand(line: string): string {
       return "Asks whether somebody is there, without waking anybody.";
     case "subscribe":
       return command.from
-        ? `Has the channel '${command.channel}' be heard from there on, with what was missed first.`
-        : `Has the channel '${command.channel}' be heard from now on.`;
+        ? `From here on, and with what was missed first, '${command.channel}' is heard.`
+        : `From now on '${command.channel}' is heard.`;
     case "unsubscribe":
-      return `Has the channel '${command.channel}' not be heard any more.`;
+      return `From now on '${command.channel}' is not heard.`;
     case "announce":
       return `Announces a message on '${command.channel}'.`;
     case "once":

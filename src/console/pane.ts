@@ -3,8 +3,8 @@ import type { Change, Message } from "../client/fanout.ts";
 import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
+import { Terminal } from "./terminal.ts";
 import type { Traffic } from "./traffic.ts";
-import { carryOut } from "./typed.ts";
 import { Visitor } from "./visitor.ts";
 
 /** What all panes have in common. */
@@ -25,6 +25,7 @@ export class Pane {
   readonly #place: Place;
   readonly #messages: List;
   readonly #raw: RawLines;
+  readonly #terminal: Terminal;
   #visitor: Visitor;
 
   /** @param name that it is called by */
@@ -36,6 +37,8 @@ export class Pane {
       count.textContent = all === 1 ? "1 message" : `${all.toLocaleString()} messages`;
     });
     this.#raw = new RawLines(this.#part(".raw", HTMLDetailsElement));
+    const typed = new RawLines(this.#part(".terminal", HTMLDetailsElement));
+    this.#terminal = new Terminal(typed, () => this.#connect());
     this.#name(name);
     this.#listen();
     this.#visitor = this.#newVisitor();
@@ -64,7 +67,7 @@ export class Pane {
       };
     const visitor: Visitor = new Visitor(this.#place.base, this.#place.token(), {
       state: whileThere((change, words) => this.#showState(change, words)),
-      message: whileThere((message) => this.#showMessage(message)),
+      message: whileThere((message, isLate) => this.#showMessage(message, isLate)),
       gap: whileThere(({ channel, from, to }) => {
         const many = to === undefined ? "messages are" : `${to - from} messages, up to ${to}, are`;
         this.#note(`gap in ${channel}: after ${from} ${many} not to be had`);
@@ -78,8 +81,8 @@ export class Pane {
     return visitor;
   }
 
-  #showMessage(message: Message): void {
-    this.#place.traffic.heard(message.channel, message.text);
+  #showMessage(message: Message, isLate: boolean): void {
+    this.#place.traffic.heard(message.channel, message.text, isLate);
     this.#messages.add(() => messageRow(message));
   }
 
@@ -101,33 +104,30 @@ export class Pane {
     onClick(".again", () => this.restart());
     onClick(".remove", () => {
       this.#visitor.close();
+      this.#terminal.close();
       this.element.remove();
       this.#place.changed();
     });
-    this.#onSubmit(".subscribe", (channel) => this.subscribe(channel));
-    this.#onSubmit(".say", (text) => this.announce(this.#part(".say select", HTMLSelectElement).value, text));
-    this.#onSubmit(".type", (line) => carryOut(line, this));
+    this.#onSubmit(".subscribe", (channel) => {
+      this.#visitor.subscribe(channel);
+      this.#channelsChanged();
+    });
+    this.#onSubmit(".say", (text) => {
+      const channel = this.#part(".say select", HTMLSelectElement).value;
+      this.#place.traffic.announced(channel, text);
+      this.#visitor
+        .announce(channel, text)
+        .catch((error: Error) => this.#note(`not announced: ${error.message}`));
+    });
+    this.#onSubmit(".type", (line) => this.#terminal.say(line));
   }
 
-  subscribe(channel: string, since?: number): void {
-    this.#visitor.subscribe(channel, since);
-    this.#channelsChanged();
-  }
-
-  unsubscribe(channel: string): void {
-    this.#visitor.unsubscribe(channel);
-    this.#channelsChanged();
-  }
-
-  ask(question: "ping" | "info"): void {
-    this.#visitor.ask(question);
-  }
-
-  announce(channel: string, text: string): void {
-    this.#place.traffic.announced(channel, text);
-    this.#visitor
-      .announce(channel, text)
-      .catch((error: Error) => this.#note(`not announced: ${error.message}`));
+  /** A connection at the first of its channels, of which the client knows nothing. */
+  #connect(): WebSocket {
+    const [channel = ""] = this.channels;
+    const address = `${this.#place.base.replace(/^http/, "ws")}/${encodeURIComponent(channel)}`;
+    const token = this.#place.token();
+    return new WebSocket(address, token === undefined ? [] : ["fanout", token]);
   }
 
   /** Does something with what is typed into a form's field, and empties that. */
@@ -173,7 +173,11 @@ export class Pane {
   #chip(channel: string): HTMLElement {
     const leave = make("button", "leave", "×");
     leave.setAttribute("aria-label", `Unsubscribe from ${channel}`);
-    leave.addEventListener("click", () => this.unsubscribe(channel));
+    leave.addEventListener("click", () => {
+      this.#visitor.unsubscribe(channel);
+      this.#channelsChanged();
+      this.#part(".subscribe input", HTMLInputElement).focus();
+    });
     return make("li", "chip", make("bdi", "", channel), leave);
   }
 }

@@ -7,6 +7,13 @@ import type { Second } from "./traffic.ts";
 const WINDOW = 120;
 const HEIGHT = 160;
 
+const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
+
+/** 10K for 10,000. */
+function shortly(number: number): string {
+  return SHORT.format(number);
+}
+
 /** A line of a plot. */
 interface Line {
   label: string;
@@ -24,16 +31,22 @@ function plotIn(element: HTMLElement, lines: Line[]): Plot {
     width: 2,
     dash: isDashed ? [4, 4] : [],
     points: { show: false },
+    spanGaps: true,
   }));
   const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 } };
+  const times = { ...axis, space: 80, values: "{HH}:{mm}:{ss}" };
+  const numbers = { ...axis, size: 48, values: (_: uPlot, ticks: number[]) => ticks.map(shortly) };
   const plot = new uPlot(
     {
       width: element.clientWidth,
       height: HEIGHT,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, most) => [0, Math.max(most, 1) * 1.1] } },
-      axes: [axis, { ...axis, size: 48 }],
+      scales: {
+        x: { range: (_, __, newest) => [newest - WINDOW, newest] },
+        y: { range: (_, __, most) => [0, Math.max(most, 1) * 1.1] },
+      },
+      axes: [times, numbers],
       series: [{}, ...series],
     },
     [[], ...lines.map(() => [])],

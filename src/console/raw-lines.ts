@@ -13,6 +13,11 @@ export class RawLines {
     this.#list = new List(find(details, ".lines", HTMLElement));
   }
 
+  /** Says something that is no line. */
+  note(words: string): void {
+    this.#list.note(() => make("p", "note", words));
+  }
+
   add(direction: Direction, frame: string): void {
     for (const line of frame.replace(/\n$/, "").split("\n")) {
       this.#list.add(() => row(direction, line));

@@ -29,8 +29,10 @@ export class Traffic {
     }
   }
 
-  heard(channel: string, text: string): void {
+  /** @param isLate whether that tells nothing of how long messages take */
+  heard(channel: string, text: string, isLate = false): void {
     this.#heard += 1;
+    if (isLate) return;
     const time = this.#times.get(`${channel} ${text}`);
     if (time !== undefined) this.#took.push(performance.now() - time);
   }

@@ -7,7 +7,8 @@ import { wordsFor } from "./words.ts";
 /** What a client tells. */
 export interface Watcher {
   state(change: Change, words: string): void;
-  message(message: Message): void;
+  /** @param isLate whether it comes after a time without a connection, and may be of that time */
+  message(message: Message, isLate: boolean): void;
   gap(gap: Gap): void;
   /** A channel is not heard, for a reason. */
   refused(channel: string, why: string): void;
@@ -22,6 +23,8 @@ interface Absence {
   /** Where it was in each channel. */
   since: Map<string, number>;
   messages: Message[];
+  /** What it announced itself meanwhile, which goes out later: it does not miss that. */
+  said: { channel: string; text: string }[];
 }
 
 /** How many of the newest messages come first. */
@@ -91,12 +94,8 @@ export class Visitor {
 
   /** @throws Error if the server does not take it */
   announce(channel: string, text: string): Promise<number | undefined> {
+    this.#absence?.said.push({ channel, text });
     return this.#fanout.announce(channel, text);
-  }
-
-  /** Asks the server something, of which the lines of the protocol show the answer. */
-  ask(question: "ping" | "info"): void {
-    this.#fanout[question]().catch(() => {});
   }
 
   cut(): void {
@@ -124,13 +123,14 @@ export class Visitor {
 
   #hear(message: Message): void {
     this.#absence?.messages.push(message);
-    this.#watcher.message(message);
+    this.#watcher.message(message, this.#absence !== undefined);
   }
 
   #beginAbsence(): void {
     this.#turn += 1;
+    this.#watcher.account("");
     if (this.#absence) return;
-    if (this.#positions.size > 0) this.#absence = { since: new Map(this.#positions), messages: [] };
+    if (this.#positions.size > 0) this.#absence = { since: new Map(this.#positions), messages: [], said: [] };
   }
 
   /** Counts what was missed, when all of that has come. */
@@ -140,11 +140,8 @@ export class Visitor {
     const counted = [...absence.since].map(async ([channel, since]) => {
       const kept = await keptAfter(this.#base, this.#token, channel, since);
       await this.#reaches(channel, kept.position);
-      return accountOf(
-        since,
-        kept,
-        absence.messages.filter((message) => message.channel === channel),
-      );
+      const ofChannel = (one: { channel: string }) => one.channel === channel;
+      return accountOf(since, kept, absence.messages.filter(ofChannel), absence.said.filter(ofChannel));
     });
     const words = await Promise.all(counted).then(
       (accounts) => formatAccount(sumOf(accounts)),

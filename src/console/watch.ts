@@ -50,12 +50,14 @@ function offerLoad(place: Place, channel: () => string): () => void {
     load?.stop();
     load = load ? undefined : new Load(place, channel(), connections.valueAsNumber, rate.valueAsNumber);
     button.textContent = load ? "Stop" : "Start";
+    said.textContent = "";
   });
   return () => {
     if (!load) return;
     const { connected, announced, delivered, fault } = load.progress;
+    const due = connected < load.size ? ` of ${load.size}` : "";
     const figures = [
-      `${connected} connected`,
+      `${connected}${due} connected`,
       `${announced} announced`,
       `${delivered.toLocaleString()} delivered`,
     ];
