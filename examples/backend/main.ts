@@ -1,6 +1,6 @@
 /**
  * A backend in Node that announces what happens: each order that it takes, by a POST that may be repeated.
- * `FANOUT_URL=http://localhost:8787 node examples/backend/main.ts`, then
+ * `FANOUT_URL=http://localhost:8787 npx node examples/backend/main.ts`, then
  * `curl -d '{"id": 7, "what": "tea"}' http://localhost:3000/orders`; who listens to `orders` hears of it.
  */
 import { createServer, type IncomingMessage } from "node:http";

@@ -14,7 +14,7 @@ export default {
       [`somebody came to ${pathname}`],
       key === null ? {} : { key },
     );
-    const { "total announcements": announcements } = await FANOUT.info();
-    return Response.json({ position, announcements });
+    const { "current connections": connections } = await FANOUT.info();
+    return Response.json({ position, connections });
   },
 };

@@ -1,7 +1,7 @@
 /**
  * A server that lets its users in: whoever is logged in there gets a token for an hour, with which they hear what is
- * for all and for them, and speak in the lobby. `TOKEN_SECRET=… node examples/tokens/main.ts`, with the same secret as
- * the Fanout server's, then `curl -H 'X-User: ann' http://localhost:3001/token`.
+ * for all and for them, and speak in the lobby. `TOKEN_SECRET=… npx node examples/tokens/main.ts`, with the same secret
+ * as the Fanout server's, then `curl -H 'X-User: ann' http://localhost:3001/token`.
  */
 import { createServer, type IncomingMessage } from "node:http";
 import { SignJWT } from "jose";

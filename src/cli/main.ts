@@ -53,6 +53,11 @@ const program = new Command("fanout")
   .addHelpText("after", ENDINGS)
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
 
+if (!("WebSocket" in globalThis)) {
+  remark("it takes Node.js 22 or newer");
+  process.exit(USAGE);
+}
+
 /** Carries a command out, and ends with its code. */
 function act(work: () => Promise<number>): Promise<void> {
   return work().then(
