@@ -25,6 +25,8 @@ const place: Place = {
     for (const pane of panes.filter(({ element }) => !element.isConnected))
       panes.splice(panes.indexOf(pane), 1);
     show();
+    // What had the focus may be gone.
+    if (document.activeElement === document.body) addButton.focus();
   },
 };
 

@@ -153,7 +153,6 @@ export class Pane {
     this.element.dataset.state = state;
     this.#part(".state", HTMLElement).textContent = words;
     this.#part(".again", HTMLElement).hidden = willRetry;
-    this.#part(".cut", HTMLButtonElement).disabled = state !== "connected";
   }
 
   #channelsChanged(): void {
