@@ -29,7 +29,9 @@ const PUBLIC_KEY_ALGORITHMS = [
  * @throws TokenError if it is not good; NoKeys if nobody can tell
  */
 export async function readToken(token: string, settings: TokenSettings): Promise<Grants> {
-  if (token.length > MAX_TOKEN_BYTES) throw new TokenError(`it has more than ${MAX_TOKEN_BYTES} bytes`);
+  if (token.length > MAX_TOKEN_BYTES) {
+    throw new TokenError("forbidden", `a token has at most ${MAX_TOKEN_BYTES} bytes`);
+  }
   const { exp = 0, ...claims } = await verified(token, settings);
   return {
     subscribe: namesIn(claims, "subscribe"),
@@ -66,30 +68,33 @@ function keysAt(url: string): JWTVerifyGetKey {
 }
 
 function explained(error: unknown): Error {
-  if (error instanceof errors.JWTExpired) return new TokenError("it has expired");
+  if (error instanceof errors.JWTExpired)
+    return new TokenError("expired", "the token has expired; get a new one");
   if (error instanceof errors.JWTClaimValidationFailed) {
-    const what = error.reason === "missing" ? "is missing" : "is not what it has to be";
-    return new TokenError(`its claim '${error.claim}' ${what}`);
+    const what = error.reason === "missing" ? "is missing" : "isn't what this server requires";
+    return new TokenError("forbidden", `the token's claim '${error.claim}' ${what}`);
   }
   if (error instanceof errors.JOSEAlgNotAllowed) {
-    return new TokenError("its algorithm is not one that is accepted here");
+    return new TokenError("forbidden", "the token's algorithm isn't accepted by this server");
   }
-  if (error instanceof errors.JWSSignatureVerificationFailed) return new TokenError("its signature is wrong");
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return new TokenError("forbidden", "the token's signature is wrong");
+  }
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
-    return new TokenError("it does not name a key that is known here");
+    return new TokenError("forbidden", "the token doesn't name a key that this server knows");
   }
   if (
     error instanceof errors.JWTInvalid ||
     error instanceof errors.JWSInvalid ||
     error instanceof errors.JOSENotSupported
   ) {
-    return new TokenError("it is not a signed JWT");
+    return new TokenError("forbidden", "the token isn't a signed JWT");
   }
-  return new NoKeys("the keys to check tokens with cannot be had now", { cause: error });
+  return new NoKeys("the keys that verify tokens are unavailable", { cause: error });
 }
 
 function namesIn(claims: Record<string, unknown>, claim: "subscribe" | "announce"): string[] {
   const names = claims[claim] ?? [];
   if (isNames(names)) return names;
-  throw new TokenError(`its claim '${claim}' is not a list of channels`);
+  throw new TokenError("forbidden", `the token's claim '${claim}' isn't a list of channels`);
 }

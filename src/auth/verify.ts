@@ -1,14 +1,22 @@
-/** What the heart needs of tokens: that somebody reads them. */
+/** Verifying tokens, as objects need it. */
+import type { ErrorCode } from "../protocol/errors.ts";
 import type { Grants } from "./grants.ts";
 
 /**
- * Reads what a token grants.
- * @throws TokenError if it is not good; NoKeys if nobody can tell
+ * Returns what a token grants.
+ * @throws TokenError if it grants nothing; NoKeys if that can't be told now
  */
 export type Verify = (token: string) => Promise<Grants>;
 
-/** A token that is not good; the message says why, as the end of a sentence about it. */
-export class TokenError extends Error {}
+/** A token that grants nothing; the message is a sentence that says why. */
+export class TokenError extends Error {
+  readonly code: Extract<ErrorCode, "expired" | "forbidden">;
 
-/** The keys to check tokens with are not to be had. */
+  constructor(code: TokenError["code"], why: string) {
+    super(why);
+    this.code = code;
+  }
+}
+
+/** The keys that verify tokens are unavailable; the message is a sentence that says so. */
 export class NoKeys extends Error {}

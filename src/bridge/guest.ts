@@ -6,14 +6,17 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Fanout, Refused, type Subscription } from "../client/fanout.ts";
 import { EVERYONE } from "../protocol/channels.ts";
-import { type ClientLine, parseCommand } from "../protocol/commands.ts";
-import { invalid } from "../protocol/invalid.ts";
+import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
+import type { Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
 import { linesOf } from "./lines.ts";
 
 /** Characters of one line. What the server takes is less, and it says so itself. */
 const MOST_LINE = 1_000_000;
-const TOO_LONG = invalid(`a line has at most ${MOST_LINE} characters`);
+const TOO_LONG: RefusedLine = {
+  kind: "refused",
+  refusal: { code: "limit", command: "line", why: `a line has at most ${MOST_LINE} characters` },
+};
 /** Bytes that may wait for a guest that reads slowly; past them it hears nothing, and is not read, until it has read them. */
 const MOST_WAITING = 1_000_000;
 /**
@@ -58,7 +61,7 @@ export class Guest {
 
   /** Ends the connection when the guest has read what waits, with a reason if there is one. */
   end(why?: string): void {
-    if (why !== undefined) this.#write(formatError(why));
+    if (why !== undefined) this.#write(formatError({ code: "unavailable", command: "connect", why }));
     this.#socket.destroySoon();
   }
 
@@ -78,19 +81,22 @@ export class Guest {
       case "announce":
         return this.#announce(line.channel, line.message);
       case "ping":
-        return this.#ask(async () => {
+        return this.#ask("ping", async () => {
           await this.#fanout.ping();
           return formatTime(Date.now());
         });
       case "info":
-        return this.#ask(async () => inLines(await this.#fanout.info()));
+        return this.#ask("info", async () => inLines(await this.#fanout.info()));
       case "empty":
         return undefined;
-      default:
-        this.#write(
-          formatError(line.kind === "invalid" ? line.why : `${line.kind} is no command of a bridge`),
-        );
+      case "refused":
+        this.#write(formatError(line.refusal));
         return undefined;
+      default: {
+        const why = "the original protocol doesn't have this command";
+        this.#write(formatError({ code: "invalid", command: line.kind, why }));
+        return undefined;
+      }
     }
   }
 
@@ -102,11 +108,11 @@ export class Guest {
   }
 
   /** Writes what the server answers; asks again when the connection to it has broken off meanwhile. */
-  async #ask(question: () => Promise<string>): Promise<void> {
+  async #ask(command: string, question: () => Promise<string>): Promise<void> {
     let answer: string | undefined;
     while (answer === undefined && this.#socket.writable) {
       answer = await question().catch((error: unknown) =>
-        error instanceof Refused ? formatError(error.message) : undefined,
+        error instanceof Refused ? formatError(refusalOf(error, command)) : undefined,
       );
     }
     if (answer !== undefined) this.#write(answer);
@@ -117,7 +123,7 @@ export class Guest {
       .announce(channel, message)
       .then(
         () => {},
-        ({ message: why }: Error) => this.#write(formatError(why)),
+        (error: Error) => this.#write(formatError(refusalOf(error, "announce", channel))),
       )
       .finally(() => this.#announcing.delete(announced));
     this.#announcing.add(announced);
@@ -129,21 +135,21 @@ export class Guest {
       since,
       onMessage: ({ text }) => this.#hear(formatMessage(channel, text)),
       onGap: () => this.end(),
-      onState: (state, why) => this.#changed(channel, state, why),
+      onState: (state, _, error) => this.#changed(channel, state, error),
     });
     this.#heard.set(channel, subscription);
   }
 
-  #changed(channel: string, state: Subscription["state"], why: string | undefined): void {
+  #changed(channel: string, state: Subscription["state"], error: Error | undefined): void {
     if (state === "subscribed" && !this.#isGreeted) {
       this.#isGreeted = true;
       this.#write(GREETING);
     }
     // Where nothing is kept, nobody knows what is missed now.
     if (state === "subscribing" && this.#heard.get(channel)?.position === undefined) this.end();
-    if (why === undefined) return;
+    if (error === undefined) return;
     this.#heard.delete(channel);
-    this.#write(formatError(why));
+    this.#write(formatError(refusalOf(error, "subscribe", channel)));
   }
 
   #unsubscribe(channel: string): void {
@@ -165,6 +171,12 @@ export class Guest {
       else this.#subscribe(channel, position);
     }
   }
+}
+
+/** The refusal that a guest gets for an error of its client. */
+function refusalOf(error: Error, command: string, argument?: string): Refusal {
+  const code = error instanceof Refused ? error.code : "invalid";
+  return { code, command, argument, why: error.message };
 }
 
 function inLines(figures: Map<string, string>): string {

@@ -9,7 +9,6 @@ import { Downstream, type DownstreamEvents } from "../links/downstream.ts";
 import type { Answering, Calls, Load } from "../links/messages.ts";
 import { Peers } from "../links/peers.ts";
 import type { Platform, World } from "../links/world.ts";
-import { POLICY } from "../protocol/close-codes.ts";
 import type { Frame } from "../protocol/frames.ts";
 import type { From } from "../protocol/positions.ts";
 import { type Connection, Connections } from "../sockets/connections.ts";
@@ -239,12 +238,7 @@ export class Broker {
   }
 
   #closeExpired(connection: Connection): void {
-    this.#lifecycle.close(
-      connection,
-      POLICY,
-      "your token has expired; connect again with a new one",
-      "expired",
-    );
+    this.#lifecycle.close(connection, "expired", "your token has expired; connect again with a new one");
   }
 
   /** The last connection has gone. */

@@ -1,12 +1,12 @@
 /** What the commands of clients do. */
-import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
+import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
-import type { Closed, Refused } from "../figures/tally.ts";
-import { QueueFull } from "../links/forwarding.ts";
 import { Unreachable } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
+import type { ClosingCause } from "../protocol/close-codes.ts";
+import type { ErrorCode, Refusal } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
-import { NOT_ALLOWED, noHistory } from "../protocol/refusals.ts";
+import { NO_HISTORY, NOT_GRANTED, NOT_OPERATOR, tooManyChannels } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
@@ -48,7 +48,8 @@ export class Commands implements Carrier {
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
-      this.refuse(connection, error);
+      const { code, message: why } = error;
+      this.refuse(connection, { code, command: "subscribe", argument: channel, why });
     }
   }
 
@@ -56,13 +57,13 @@ export class Commands implements Carrier {
     this.#parts.connections.tell(connection, line);
   }
 
-  refuse(connection: Connection, { message, cause }: CommandError): void {
-    this.#parts.counters.note(`refused.${cause}`);
-    this.tell(connection, formatError(message));
+  refuse(connection: Connection, refusal: Refusal): void {
+    this.#parts.counters.note(`refused.${refusal.code}`);
+    this.tell(connection, formatError(refusal));
   }
 
-  close(connection: Connection, code: number, reason: string, cause: Closed): void {
-    this.#parts.lifecycle.close(connection, code, reason, cause);
+  close(connection: Connection, cause: ClosingCause, why: string): void {
+    this.#parts.lifecycle.close(connection, cause, why);
   }
 
   carryOut(connection: Connection, step: Step): Promise<void> | undefined {
@@ -109,24 +110,24 @@ export class Commands implements Carrier {
     }
   }
 
-  /** What is to be said of one. */
+  /** The reply line to one keyed announcement, or why it's refused. */
   async #outcome(
     { grants }: Connection,
     key: string,
     channel: string,
     message: string,
-  ): Promise<string | CommandError> {
+  ): Promise<string | Refusal> {
     try {
       checkAnnounce(grants, channel);
-      if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError(noHistory(channel), "invalid");
+      if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
       const announced = this.#parts.router.announceOnce(channel, key, formatMessage(channel, message));
       return formatOnce(
         key,
         typeof announced === "number" ? announced : await announced.catch(failToAnnounce),
       );
     } catch (error) {
-      if (error instanceof CommandError) return error;
-      throw error;
+      if (!(error instanceof CommandError)) throw error;
+      return { code: error.code, command: "once", argument: key, why: error.message };
     }
   }
 
@@ -140,18 +141,18 @@ export class Commands implements Carrier {
   }
 
   #checkSubscribe({ grants, channels }: Connection, channel: string): void {
-    const refuse = (why: string, cause: Refused) => {
-      throw new CommandError(`cannot subscribe: ${why}`, cause);
+    const refuse = (code: ErrorCode, why: string) => {
+      throw new CommandError(code, why);
     };
-    if (!maySubscribe(grants, channel)) refuse(NOT_ALLOWED, "token");
+    if (!maySubscribe(grants, channel)) refuse("forbidden", NOT_GRANTED);
     if (channels.has(channel)) return;
     const most = this.#parts.limits.maxChannelsPerConnection;
-    if (channels.size >= most) refuse(`a connection has at most ${most} channels`, "limit");
+    if (channels.size >= most) refuse("limit", tooManyChannels(most));
     if (this.#parts.connections.isFull) {
-      refuse("too many subscriptions are held here; connect again, for others", "budget");
+      refuse("unavailable", "this object has no memory for more subscriptions; connect again");
     }
     if (!fits([...channels, channel], grants)) {
-      refuse("the names of this connection's channels are too long together", "limit");
+      refuse("limit", "the names of this connection's channels are too long together");
     }
   }
 
@@ -160,19 +161,18 @@ export class Commands implements Carrier {
     try {
       while (!router.isLive(channel)) await router.join(channel);
     } catch (error) {
-      const why = error instanceof Unreachable ? error.message : "it failed";
-      throw new CommandError(`cannot subscribe: ${why}; try again`, "unreachable");
+      const why = error instanceof Unreachable ? error.message : "subscribing failed";
+      throw new CommandError("unavailable", `${why}; try again`);
     }
     if (connection.closed) router.leaveIfUnheard(channel);
     else lifecycle.subscribe(connection, channel);
   }
 
+  /** Requires the same claim as the page `/-/info`. */
   async #info(connection: Connection): Promise<void> {
+    if (!mayOperate(connection.grants)) throw new CommandError("forbidden", NOT_OPERATOR);
     const lines = await this.#parts.reporter.info().catch(() => {
-      throw new CommandError(
-        "info is not to be had now: the object that adds it up does not answer",
-        "unreachable",
-      );
+      throw new CommandError("unavailable", "the object that adds up the figures doesn't answer; try again");
     });
     this.tell(connection, lines);
   }
@@ -180,9 +180,10 @@ export class Commands implements Carrier {
 
 function checkAnnounce(grants: Grants | undefined, channel: string): void {
   if (mayAnnounce(grants, channel)) return;
-  throw new CommandError(`cannot announce: ${NOT_ALLOWED}`, "token");
+  throw new CommandError("forbidden", NOT_GRANTED);
 }
 
 function failToAnnounce(error: unknown): never {
-  throw new CommandError(announceFault(error), error instanceof QueueFull ? "budget" : "unreachable");
+  const { code, why } = announceFault(error);
+  throw new CommandError(code, why);
 }

@@ -1,11 +1,13 @@
-/** What went wrong with a call between objects, for who asked for what needed it. */
+/** What the failure of a call between objects means for clients. */
 import { QueueFull } from "../links/forwarding.ts";
 import { CallFailed, wasNotMade } from "../links/world.ts";
+import type { Fault } from "../protocol/errors.ts";
 
-/** Why an announcement failed, given what its call threw; says too whether it may have been carried out. */
-export function announceFault(error: unknown): string {
-  if (error instanceof QueueFull) return `cannot announce: ${error.message}; try again`;
-  if (wasNotMade(error)) return "cannot announce: too much is under way; try again";
+/** Explains to a publisher why the call with its announcement failed, and whether it may have been carried out. */
+export function announceFault(error: unknown): Fault {
+  if (error instanceof QueueFull) return { code: "unavailable", why: `${error.message}; try again` };
+  if (wasNotMade(error)) return { code: "unavailable", why: "too many calls are in flight; try again" };
   const isOverloaded = error instanceof CallFailed && error.why === "overloaded";
-  return `an announcement may be lost: its channel's object ${isOverloaded ? "is overloaded" : "does not answer"}`;
+  const cause = isOverloaded ? "is overloaded" : "doesn't answer";
+  return { code: "uncertain", why: `the announcement may be lost: the channel's object ${cause}` };
 }

@@ -1,11 +1,11 @@
 /** A connection's life: it is let in, greeted, and one day closed or gone. */
 import type { Counters } from "../figures/counters.ts";
-import type { Closed } from "../figures/tally.ts";
 import { channelOf } from "../links/names.ts";
 import { Unreachable } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
 import { EVERYONE } from "../protocol/channels.ts";
-import { TRY_AGAIN } from "../protocol/close-codes.ts";
+import { CLOSINGS, type ClosingCause } from "../protocol/close-codes.ts";
+import { formatReason } from "../protocol/errors.ts";
 import { SERVICE_FULL } from "../protocol/refusals.ts";
 import { BUSY, GREETING } from "../protocol/replies.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
@@ -62,8 +62,8 @@ export class Lifecycle {
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
     } catch (error) {
-      const why = error instanceof Unreachable ? error.message : "it failed";
-      this.close(connection, TRY_AGAIN, `the channel cannot be heard: ${why}; connect again`, "unreachable");
+      const why = error instanceof Unreachable ? error.message : "subscribing to the channel failed";
+      this.close(connection, "unreachable", `${why}; connect again`);
       return;
     }
     if (connection.closed) this.#router.leaveIfUnheard(channel);
@@ -94,19 +94,20 @@ export class Lifecycle {
     this.#router.leaveIfUnheard(channel);
   }
 
-  /** Closes a connection with a WebSocket close code and a reason. */
-  close(connection: Connection, code: number, reason: string, cause: Closed): void {
+  /** Closes a connection, with the close code and the error code of the cause, and a sentence. */
+  close(connection: Connection, cause: ClosingCause, why: string): void {
     if (connection.closed) return;
     this.#counters.note(`closes.${cause}`);
     // It is sent what is gathered for it: nobody is to know of what a crash could take back.
     this.#router.store();
-    this.#end(connection, () => this.#connections.close(connection, code, reason));
+    const { status, code } = CLOSINGS[cause];
+    this.#end(connection, () => this.#connections.close(connection, status, formatReason({ code, why })));
   }
 
   /** Closes all who are subscribed to a channel of which messages are missing. */
   closeSubscribers(channel: string): void {
     for (const connection of this.#connections.subscribersOf(channel)) {
-      this.close(connection, TRY_AGAIN, "messages may be missing; connect again", "lost");
+      this.close(connection, "lost", "messages may be missing; connect again");
     }
   }
 
@@ -115,9 +116,8 @@ export class Lifecycle {
     this.#connections.drop(connection);
     this.close(
       connection,
-      TRY_AGAIN,
-      "messages would be missing: you read too slowly; connect again",
       "slow",
+      "the client reads too slowly, so messages would be missing; connect again",
     );
   }
 
@@ -139,7 +139,7 @@ export class Lifecycle {
     for (const [connection, since] of this.#greeted) {
       if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
       else if (this.#world.now() - since >= GREETING_GRACE) {
-        this.close(connection, TRY_AGAIN, "the greeting was not taken; connect again", "greeting");
+        this.close(connection, "greeting", "the client didn't read the greeting; connect again");
       }
     }
     return this.#greeted.size > 0;
@@ -158,7 +158,7 @@ export class Lifecycle {
     connection.admitted = admitted;
     if (admitted) return;
     this.#connections.tell(connection, BUSY);
-    this.close(connection, TRY_AGAIN, SERVICE_FULL, "busy");
+    this.close(connection, "busy", SERVICE_FULL);
   }
 
   /** Ends what was only there for a connection. */

@@ -5,7 +5,7 @@ import { missedBy } from "../links/recovery.ts";
 import { Unreachable } from "../links/upstream.ts";
 import { CallFailed, type World } from "../links/world.ts";
 import type { From } from "../protocol/positions.ts";
-import { noHistory } from "../protocol/refusals.ts";
+import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import { CommandError } from "../sockets/inbox.ts";
@@ -53,8 +53,8 @@ export class Resuming {
       else await this.#resume(connection, channel, from);
     } catch (error) {
       if (error instanceof CommandError) throw error;
-      const why = error instanceof Unreachable ? error.message : "the channel's object does not answer";
-      throw new CommandError(`cannot subscribe: ${why}; try again`, "unreachable");
+      const why = error instanceof Unreachable ? error.message : "the channel's object doesn't answer";
+      throw new CommandError("unavailable", `${why}; try again`);
     } finally {
       if (connection.closed) this.#router.leaveIfUnheard(channel);
     }
@@ -63,15 +63,15 @@ export class Resuming {
   async #subscribeOnly(connection: Connection, channel: string): Promise<void> {
     while (!this.#router.isLive(channel)) await this.#router.join(channel);
     if (!connection.closed) this.#lifecycle.subscribe(connection, channel);
-    throw new CommandError(noHistory(channel), "invalid");
+    throw new CommandError("no-history", NO_HISTORY);
   }
 
   async #resume(connection: Connection, channel: string, from: From): Promise<void> {
     const isNow = "since" in from && from.since === "now";
     if (connection.channels.has(channel) && !isNow) {
       throw new CommandError(
-        `cannot subscribe: ${channel} is heard already; unsubscribe first, or ask since now`,
         "invalid",
+        "you are subscribed to this channel; unsubscribe first, or use 'since now'",
       );
     }
     // Who has been sent so much is not to have the root asked all the time either.
@@ -124,8 +124,8 @@ export class Resuming {
 
 function tooMuch(): CommandError {
   return new CommandError(
-    `cannot subscribe: more than ${MOST_MISSED} characters of what was missed in a second; try again`,
     "rate",
+    `a connection gets at most ${MOST_MISSED} characters of missed messages per second; try again`,
   );
 }
 

@@ -45,15 +45,12 @@ export class Tokens {
     if (connection.closed) return;
     const heard = [...connection.channels].find((channel) => !maySubscribe(grants, channel));
     if (heard !== undefined) {
-      throw new CommandError(
-        `cannot renew: the token does not allow '${heard}', to which you are subscribed`,
-        "token",
-      );
+      throw new CommandError("forbidden", `the token doesn't grant '${heard}', to which you are subscribed`);
     }
     if (!fits(connection.channels, grants)) {
       throw new CommandError(
-        "cannot renew: the names of this connection's channels and grants are too long together",
         "limit",
+        "the names of this connection's channels and grants are too long together",
       );
     }
     this.#connections.grant(connection, grants);
@@ -62,14 +59,12 @@ export class Tokens {
   }
 
   async #granted(token: string): Promise<Grants> {
-    if (!this.#verify) throw new CommandError("no token is needed here", "invalid");
+    if (!this.#verify) throw new CommandError("invalid", "this server needs no tokens");
     try {
       return await this.#verify(token);
     } catch (error) {
-      if (error instanceof TokenError)
-        throw new CommandError(`the token is not good: ${error.message}`, "token");
-      if (error instanceof NoKeys)
-        throw new CommandError(`cannot check the token: ${error.message}; try again`, "unreachable");
+      if (error instanceof TokenError) throw new CommandError(error.code, error.message);
+      if (error instanceof NoKeys) throw new CommandError("unavailable", `${error.message}; try again`);
       throw error;
     }
   }

@@ -1,6 +1,5 @@
 /** Whether a server keeps messages for who was away, and knows what was announced before. */
 import { randomUUID } from "node:crypto";
-import { noHistory } from "../protocol/refusals.ts";
 import { parseReply } from "../protocol/replies.ts";
 import { type Check, expectLines, note, ok } from "./findings.ts";
 import { newChannel } from "./patient.ts";
@@ -18,7 +17,7 @@ export const history: Check = {
       const channel = newChannel();
       const [answer = "", ...more] = await wire.answersTo(`subscribe ${channel} since now`);
       const reply = parseReply(answer);
-      if (reply.kind === "error" && reply.why === noHistory(channel)) {
+      if (reply.kind === "error" && reply.code === "no-history") {
         return note(
           "none is kept, so who was away misses what came; HISTORY_SECONDS and HISTORY_CHANNELS keep it",
         );

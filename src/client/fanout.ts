@@ -3,6 +3,7 @@
  * told as a gap.
  */
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
+import { parseReason } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
 import { NO_MESSAGE } from "../protocol/refusals.ts";
 import { backoff } from "./backoff.ts";
@@ -202,7 +203,7 @@ export class Fanout {
         for (const subscription of [...heard.subscriptions]) subscription.hear(message);
       },
       gap: (channel, from, to) => this.#miss({ channel, from, to }),
-      refused: (channel, why) => this.#refuse(channel, new Refused(why)),
+      refused: (channel, error) => this.#refuse(channel, error),
       ended: (ending) => {
         if (ending.code === 0) this.#askWhy(ending, address, first ?? EVERYONE);
         else this.#ended(ending);
@@ -250,8 +251,13 @@ export class Fanout {
   async #askWhy(ending: Ending, address: Address, channel: string): Promise<void> {
     const answer = await probe(address, channel);
     if (answer) {
-      const { status: code, said: reason, retryAfter } = answer;
-      this.#ended({ code, reason, isFinal: code >= 400 && !isLater(code), retryAfter });
+      const { status, code, said: reason, retryAfter } = answer;
+      this.#ended({
+        code: status,
+        reason: `${code}: ${reason}`,
+        isFinal: status >= 400 && !isLater(status),
+        retryAfter,
+      });
     } else {
       this.#blocked += 1;
       this.#ended({ ...ending, reason: "WebSockets do not get through" });
@@ -270,10 +276,11 @@ export class Fanout {
     if (this.#over) return;
     // With another token it can go on.
     const willRetry =
-      !isFinal || (typeof this.#options.token === "function" && reason.startsWith("your token has expired"));
+      !isFinal || (typeof this.#options.token === "function" && reason.startsWith("expired: "));
     this.#become({ state: "disconnected", code, reason, willRetry });
     if (!willRetry) {
-      this.#stop(new Refused(reason));
+      const { code: error, why } = parseReason(reason) ?? { code: "unavailable", why: reason };
+      this.#stop(new Refused(error, why));
       return;
     }
     this.#retry = setTimeout(() => this.#again(), Math.max(retryAfter, backoff(this.#failures++)));

@@ -1,5 +1,5 @@
 /** What is announced and not answered yet: it goes out again, under the same key, until it is. */
-import { isTemporary } from "../protocol/refusals.ts";
+import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
 import { Refused, type Session } from "./session.ts";
 
@@ -71,7 +71,7 @@ export class Outbox {
     session.announce(waiting.channel, waiting.text, waiting.key).then(
       (position) => this.#settle(waiting, () => waiting.resolve(position)),
       (error: unknown) => {
-        if (error instanceof Refused && !isTemporary(error.message)) {
+        if (error instanceof Refused && !isTemporary(error.code) && error.code !== "uncertain") {
           this.#settle(waiting, () => waiting.reject(error));
         } else if (this.#session === session) {
           waiting.by = undefined;

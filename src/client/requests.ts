@@ -1,6 +1,6 @@
 /** A session of requests alone, where WebSockets do not get through: a stream for each channel, and POST. */
+import { type ErrorCode, isErrorCode, isTemporary } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
-import { isTemporary, noHistory, sentenceOf } from "../protocol/refusals.ts";
 import { parseReply } from "../protocol/replies.ts";
 import {
   type Address,
@@ -21,6 +21,8 @@ const QUIET = 30_000;
 export interface Answer {
   /** 0 if there is no server. */
   status: number;
+  /** The server's error code; "unavailable" where there is none. */
+  code: ErrorCode;
   said: string;
   /** In milliseconds; 0 where it says nothing. */
   retryAfter: number;
@@ -31,10 +33,10 @@ export async function probe(address: Address, channel: string): Promise<Answer |
   try {
     const url = urlOf(address, "http", channel, { poll: "" });
     const answer = await read(await ask(address, url, {}, AbortSignal.timeout(OPEN_WITHIN)));
-    // Where no history is kept there is nothing to poll, but to hear.
-    return answer.status === 200 || answer.said.startsWith("No history") ? undefined : answer;
+    // A channel without history can't be polled, but it can be subscribed to.
+    return answer.status === 200 || answer.code === "no-history" ? undefined : answer;
   } catch {
-    return { status: 0, said: "the server cannot be reached", retryAfter: 0 };
+    return { status: 0, code: "unavailable", said: "the server can't be reached", retryAfter: 0 };
   }
 }
 
@@ -47,7 +49,13 @@ function ask({ token }: Address, url: string, init: RequestInit, signal: AbortSi
 async function read(response: Response): Promise<Answer> {
   const seconds = Number(response.headers.get("Retry-After")) || 0;
   const said = (await response.text()).trim();
-  return { status: response.status, said, retryAfter: seconds * 1_000 };
+  const code = response.headers.get("Fanout-Error") ?? "";
+  return {
+    status: response.status,
+    code: isErrorCode(code) ? code : "unavailable",
+    said,
+    retryAfter: seconds * 1_000,
+  };
 }
 
 /** Whether the same request may be granted a while later. */
@@ -79,7 +87,7 @@ export class RequestSession implements Session {
     this.#streams.set(channel, leaving);
     this.#listen(channel, from, leaving).catch((error: unknown) => {
       if (this.#streams.get(channel) !== leaving) return;
-      if (error instanceof Refused) this.#hearer.refused(channel, error.message);
+      if (error instanceof Refused) this.#hearer.refused(channel, error);
       else this.#lost(error);
     });
   }
@@ -100,9 +108,9 @@ export class RequestSession implements Session {
     const headers: Record<string, string> = { "Content-Type": "text/plain" };
     if (key !== undefined) headers["Idempotency-Key"] = key;
     const url = urlOf(this.#address, "http", channel, {});
-    const { status, said } = await read(await this.#ask(url, { method: "POST", body, headers }));
-    if (key !== undefined && said === sentenceOf(noHistory(channel))) return this.#post(channel, body);
-    if (status !== 200) throw new Refused(isLater(status) ? `${said} (try again)` : said);
+    const { status, code, said } = await read(await this.#ask(url, { method: "POST", body, headers }));
+    if (key !== undefined && code === "no-history") return this.#post(channel, body);
+    if (status !== 200) throw new Refused(code, said);
     const { position } = JSON.parse(said);
     return typeof position === "number" ? position : undefined;
   }
@@ -117,8 +125,10 @@ export class RequestSession implements Session {
   }
 
   async #own(page: string): Promise<string> {
-    const { status, said } = await read(await this.#ask(`${urlOf(this.#address, "http", "", {})}-/${page}`));
-    if (status !== 200) throw new Refused(said);
+    const { status, code, said } = await read(
+      await this.#ask(`${urlOf(this.#address, "http", "", {})}-/${page}`),
+    );
+    if (status !== 200) throw new Refused(code, said);
     return said;
   }
 
@@ -151,8 +161,8 @@ export class RequestSession implements Session {
       const url = urlOf(this.#address, "http", channel, queryOf(from));
       const response = await this.#ask(url, { headers: { Accept: "text/plain" } }, leaving.signal);
       if (!response.ok || !response.body) {
-        const { status, said } = await read(response);
-        throw isLater(status) ? new Error(said) : new Refused(said);
+        const { status, code, said } = await read(response);
+        throw isLater(status) ? new Error(said) : new Refused(code, said);
       }
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
@@ -176,8 +186,8 @@ export class RequestSession implements Session {
     if (reply.kind === "position") this.#hearer.located(channel, reply.position);
     if (reply.kind === "gap") this.#hearer.gap(channel, reply.from, reply.to);
     if (reply.kind !== "error") return;
-    if (reply.why === noHistory(channel)) this.#hearer.located(channel, undefined);
-    else if (isTemporary(reply.why)) throw new Error(reply.why);
+    if (reply.code === "no-history") this.#hearer.located(channel, undefined);
+    else if (isTemporary(reply.code)) throw new Error(reply.why);
   }
 
   readonly #lost = (error: unknown) => this.#end(1006, String(error));

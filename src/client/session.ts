@@ -1,4 +1,5 @@
 /** One stay at a server, by whichever way: a WebSocket (`socket.ts`), or requests (`requests.ts`). */
+import type { ErrorCode } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
 
 /** How long the server may take to answer at first, in milliseconds: a connection may die in silence. */
@@ -25,8 +26,8 @@ export interface Hearer {
   located(channel: string, position: number | undefined): void;
   message(channel: string, text: string): void;
   gap(channel: string, from: number, to: number): void;
-  /** A channel cannot be heard. */
-  refused(channel: string, why: string): void;
+  /** A subscription was refused. */
+  refused(channel: string, error: Refused): void;
   /** It is over, and tells nothing more. */
   ended(ending: Ending): void;
 }
@@ -51,8 +52,15 @@ export interface Session {
   close(): void;
 }
 
-/** What the server does not do; the message is its own. */
-export class Refused extends Error {}
+/** The server refused something; the message is the server's sentence. */
+export class Refused extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, why: string) {
+    super(why);
+    this.code = code;
+  }
+}
 
 /** Where a server is, and with what one comes. */
 export interface Address {

@@ -2,8 +2,8 @@
 import { EVERYONE } from "../protocol/channels.ts";
 import { POLICY } from "../protocol/close-codes.ts";
 import { type Command, formatCommand } from "../protocol/commands.ts";
+import { isTemporary, type Refusal } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
-import { isTemporary, noHistory } from "../protocol/refusals.ts";
 import { parseReply, type Reply } from "../protocol/replies.ts";
 import {
   type Address,
@@ -21,11 +21,11 @@ import {
 const CHECK_EACH = 25_000;
 const CHECK_WITHIN = 8_000;
 
-/** The server carries out commands one after another, so their answers come in order: what each waits for. */
+/** A command whose reply is pending. Replies and errors find it by the command and its argument. */
 interface Asked {
-  kind: Reply["kind"];
-  /** That a position is of. */
-  channel: string | undefined;
+  command: Command["kind"];
+  /** The channel, or the key of `once`. */
+  argument: string | undefined;
   answered(reply: Reply): void;
   failed(error: Error): void;
 }
@@ -79,19 +79,20 @@ export class SocketSession implements Session {
   async announce(channel: string, text: string, key: string): Promise<number | undefined> {
     try {
       this.#say({ kind: "once", key, channel, message: text });
-      const reply = await this.#answer("once");
+      const reply = await this.#answer("once", key);
       return reply.kind === "once" ? reply.position : undefined;
     } catch (error) {
-      if (!(error instanceof Refused) || error.message !== noHistory(channel)) throw error;
+      if (!(error instanceof Refused) || error.code !== "no-history") throw error;
       this.#say({ kind: "announce", channel, message: text });
-      await this.ping();
+      const refused = this.#answer("announce", channel);
+      await Promise.race([refused, this.ping().finally(() => this.#forget("announce", channel))]);
       return undefined;
     }
   }
 
   async ping(): Promise<void> {
     this.#say({ kind: "ping" });
-    await this.#answer("time");
+    await this.#answer("ping");
   }
 
   async info(): Promise<Map<string, string>> {
@@ -103,7 +104,7 @@ export class SocketSession implements Session {
 
   renew(token: string): void {
     this.#say({ kind: "token", token });
-    this.#answer("accepted").catch(() => {});
+    this.#answer("token").catch(() => {});
   }
 
   check(): void {
@@ -122,19 +123,25 @@ export class SocketSession implements Session {
 
   /** The line that says from where on a channel is heard. */
   #expectPlace(channel: string): void {
-    this.#answer("position", channel).then(
+    this.#answer("subscribe", channel).then(
       () => {},
       (error: Error) => {
-        if (this.#isOver) return;
-        if (error.message === noHistory(channel)) this.#hearer.located(channel, undefined);
-        else if (isTemporary(error.message)) this.#end(1013, error.message);
-        else this.#hearer.refused(channel, error.message);
+        if (this.#isOver || !(error instanceof Refused)) return;
+        if (error.code === "no-history") this.#hearer.located(channel, undefined);
+        else if (isTemporary(error.code)) this.#end(1013, error.message);
+        else this.#hearer.refused(channel, error);
       },
     );
   }
 
-  #answer(kind: Reply["kind"], channel?: string): Promise<Reply> {
-    return new Promise((answered, failed) => this.#asked.push({ kind, channel, answered, failed }));
+  #answer(command: Command["kind"], argument?: string): Promise<Reply> {
+    return new Promise((answered, failed) => this.#asked.push({ command, argument, answered, failed }));
+  }
+
+  /** Takes out the oldest pending command of this kind; undefined if there is none. */
+  #forget(command: string, argument?: string): Asked | undefined {
+    const at = this.#asked.findIndex((asked) => asked.command === command && asked.argument === argument);
+    return at < 0 ? undefined : this.#asked.splice(at, 1)[0];
   }
 
   #say(command: Command): void {
@@ -159,7 +166,6 @@ export class SocketSession implements Session {
   }
 
   #take(reply: Reply): void {
-    const [next] = this.#asked;
     switch (reply.kind) {
       case "connected":
         this.#isOpen = true;
@@ -175,17 +181,33 @@ export class SocketSession implements Session {
         this.#figures.set(reply.key, reply.value);
         break;
       case "error":
-        this.#asked.shift()?.failed(new Refused(reply.why));
+        this.#refuse(reply);
         break;
-      default:
-        if (next?.kind === reply.kind) this.#asked.shift()?.answered(reply);
-        if (reply.kind === "position") this.#locate(reply.channel, reply.position);
+      case "time":
+        this.#forget("ping")?.answered(reply);
+        break;
+      case "accepted":
+        this.#forget("token")?.answered(reply);
+        break;
+      case "once":
+        this.#forget("once", reply.key)?.answered(reply);
+        break;
+      case "position":
+        this.#forget("subscribe", reply.channel)?.answered(reply);
+        this.#locate(reply.channel, reply.position);
     }
+  }
+
+  #refuse({ code, command, argument, why }: Refusal): void {
+    this.#forget(command, argument)?.failed(new Refused(code, why));
   }
 
   /** Where it has been left and entered again meanwhile, the last answer counts. */
   #locate(channel: string, position: number): void {
-    if (!this.#asked.some((asked) => asked.channel === channel)) this.#hearer.located(channel, position);
+    const isPending = this.#asked.some(
+      ({ command, argument }) => command === "subscribe" && argument === channel,
+    );
+    if (!isPending) this.#hearer.located(channel, position);
   }
 
   #end(code: number, reason: string): void {

@@ -27,7 +27,7 @@ export interface SubscribeOptions {
   /** Called with each position that is reached, so that it can be kept. */
   onPosition?(position: number): void;
   /** Called with a reason where it cannot be subscribed to. */
-  onState?(state: SubscriptionState, reason?: string): void;
+  onState?(state: SubscriptionState, reason?: string, error?: Error): void;
   /** Messages that may wait for who iterates; 1,000 if nothing is said. */
   buffer?: number;
   /** What becomes of one more: the iteration ends with an error, or the oldest go, which is a gap. */
@@ -105,17 +105,17 @@ export class Subscription implements AsyncIterable<Message> {
     tell(() => this.options.onGap?.(gap));
   }
 
-  become(state: SubscriptionState, reason?: string): void {
+  become(state: SubscriptionState, error?: Error): void {
     if (state === this.state) return;
     this.state = state;
-    tell(() => this.options.onState?.(state, reason));
+    tell(() => this.options.onState?.(state, error?.message, error));
     this.#noticed();
   }
 
   /** It is over, and who iterates is to know why. */
   fail(error: Error): void {
     this.#error = error;
-    this.become("unsubscribed", error.message);
+    this.become("unsubscribed", error);
     this.#leave(this);
   }
 

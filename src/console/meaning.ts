@@ -18,7 +18,7 @@ function meaningOfReply(line: string): string {
     case "message":
       return `A message of the channel '${reply.channel}': the next one after the position that was counted to.`;
     case "error":
-      return "What was wrong with a command, told to this connection alone.";
+      return "A command was refused: an error code, the command, and why. Only this connection gets it.";
     case "accepted":
       return "The new token is good, until this time in Unix seconds.";
     case "time":
@@ -59,8 +59,8 @@ function meaningOfCommand(line: string): string {
       return `Announces a message on '${command.channel}', once, however often it is said with this key.`;
     case "token":
       return "Puts another token in the place of the one that the connection was opened with.";
-    case "invalid":
-      return `No command: ${command.why}.`;
+    case "refused":
+      return `The server refuses this line: ${command.refusal.why}.`;
     case "empty":
       return "An empty line, which means nothing.";
   }

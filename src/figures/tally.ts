@@ -3,26 +3,14 @@
  * that a client says makes more of them.
  */
 import type { Calls, Tally } from "../links/messages.ts";
+import { CLOSINGS, type ClosingCause, isClosingCause } from "../protocol/close-codes.ts";
+import { ERROR_CODES, type ErrorCode } from "../protocol/errors.ts";
 
-/** Why a connection ended. CONTRIBUTING.md says more. */
-export const CLOSED = [
-  "client",
-  "lost",
-  "slow",
-  "unreachable",
-  "greeting",
-  "busy",
-  "expired",
-  "waiting",
-  "rate",
-  "frame",
-] as const;
+/** Why connections ended: their clients closed them, or the server did for one of its causes. */
+export const CLOSED = ["client", ...Object.keys(CLOSINGS).filter(isClosingCause)] as const;
 
-/** Why a command was refused: it was wrong, or more than a limit, a token, memory or another object allows. */
-export const REFUSED = ["invalid", "rate", "limit", "token", "budget", "unreachable"] as const;
-
-export type Closed = (typeof CLOSED)[number];
-export type Refused = (typeof REFUSED)[number];
+/** Why commands were refused. */
+export const REFUSED = ERROR_CODES;
 
 /** Every call between objects. */
 export const CALLS: readonly (keyof Calls)[] = [
@@ -42,8 +30,8 @@ export const CALLS: readonly (keyof Calls)[] = [
 ];
 
 export type Name =
-  | `closes.${Closed}`
-  | `refused.${Refused}`
+  | `closes.${"client" | ClosingCause}`
+  | `refused.${ErrorCode}`
   | `resumes.${"complete" | "gap"}`
   | `${"calls" | "failures"}.${keyof Calls}`
   /** Rows written, and deleted, as far as the platform counts them. */
@@ -51,14 +39,15 @@ export type Name =
   /** Milliseconds for which something kept an object in memory. */
   | "awake";
 
-/** What an operator looks for in a log. */
+/** Refusals that operators look for in a log; clients cause all others by themselves. */
+const LOGGED_REFUSALS: readonly ErrorCode[] = ["limit", "rate", "unavailable", "uncertain"];
+
+/** Events that are logged. */
 export const LOGGED: ReadonlySet<Name> = new Set<Name>([
   ...CLOSED.filter((cause) => cause !== "client" && cause !== "expired").map(
     (cause): Name => `closes.${cause}`,
   ),
-  ...REFUSED.filter((cause) => cause !== "invalid" && cause !== "token").map(
-    (cause): Name => `refused.${cause}`,
-  ),
+  ...LOGGED_REFUSALS.map((code): Name => `refused.${code}`),
   ...CALLS.map((kind): Name => `failures.${kind}`),
   "resumes.gap",
 ]);

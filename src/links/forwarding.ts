@@ -52,10 +52,10 @@ export class Forwarding {
   forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
     const queue = this.#queues.get(channel) ?? this.#open(channel);
     if (queue.buffered > 0 && queue.buffered + lines.length > this.#maxBuffered) {
-      return Promise.reject(new QueueFull("too many announcements are waiting for it"));
+      return Promise.reject(new QueueFull("too many announcements are pending for this channel"));
     }
     if (this.#buffered > 0 && this.#buffered + lines.length > MOST_BUFFERED) {
-      return Promise.reject(new QueueFull("too many announcements are waiting for other channels"));
+      return Promise.reject(new QueueFull("too many announcements are pending for other channels"));
     }
     queue.buffered += lines.length;
     this.#buffered += lines.length;

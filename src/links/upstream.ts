@@ -247,8 +247,8 @@ export class Upstream {
       if (!link.linked) this.#drop(link);
       const why =
         cause instanceof StorageFull
-          ? "this server's storage is full"
-          : "the channel's object does not answer";
+          ? "the server's storage takes no more rows"
+          : "the channel's object doesn't answer";
       throw new Unreachable(why, { cause });
     } finally {
       link.asking = undefined;

@@ -1,18 +1,18 @@
-/** Messages that come or go without a connection of their own: one a line. */
+/** Messages that are announced without a connection, one per line. */
 import { channelFault } from "./channels.ts";
-import { type Invalid, invalid } from "./invalid.ts";
+import type { Fault } from "./errors.ts";
 import { keyFault } from "./keys.ts";
-import { lineTooLong, NO_MESSAGE } from "./refusals.ts";
+import { lineTooLong } from "./refusals.ts";
 import { formatMessage } from "./replies.ts";
 import { isLongerThan } from "./text.ts";
 
-/** Messages for one channel, as lines that its subscribers read. */
+/** Messages of one channel, as the lines that its subscribers get. */
 export interface Messages {
   lines: string;
   count: number;
 }
 
-/** The messages of a body; a line may end as on Windows. */
+/** Splits a body into messages; lines end in "\n" or "\r\n". */
 export function linesOfBody(body: string): string[] {
   const lines = body.split(/\r?\n/);
   if (lines.at(-1) === "") lines.pop();
@@ -20,34 +20,34 @@ export function linesOfBody(body: string): string[] {
 }
 
 /**
- * Reads messages that are to be announced together.
- * @param key under which they are announced once
+ * Parses messages that are announced together, all or none.
+ * @param key of the announcement, if it has one
  */
 export function parseMessages(
   channel: string,
   messages: string[],
   key: string | undefined,
   { maxLineBytes, linesPerSecond }: { maxLineBytes: number; linesPerSecond: number },
-): Messages | Invalid {
-  const what = key === undefined ? "announce" : "announce once";
-  const fault =
-    channelFault(channel) ??
-    (key === undefined ? undefined : keyFault(key)) ??
-    (messages.length === 0 ? NO_MESSAGE : undefined) ??
-    (messages.length > linesPerSecond ? `at most ${linesPerSecond} messages go together` : undefined) ??
-    firstFault(messages, maxLineBytes);
-  if (fault) return invalid(`cannot ${what}: ${fault}`);
-  return {
-    lines: messages.map((message) => formatMessage(channel, message)).join(""),
-    count: messages.length,
-  };
+): Messages | Fault {
+  const bad = channelFault(channel) ?? (key === undefined ? undefined : keyFault(key));
+  if (bad !== undefined) return { code: "invalid", why: bad };
+  if (messages.length === 0) return { code: "invalid", why: "a message is missing" };
+  if (messages.length > linesPerSecond) {
+    return { code: "limit", why: `at most ${linesPerSecond} messages are announced together` };
+  }
+  return (
+    firstFault(messages, maxLineBytes) ?? {
+      lines: messages.map((message) => formatMessage(channel, message)).join(""),
+      count: messages.length,
+    }
+  );
 }
 
-function firstFault(messages: string[], maxLineBytes: number): string | undefined {
+function firstFault(messages: string[], maxLineBytes: number): Fault | undefined {
   for (const [i, message] of messages.entries()) {
-    if (message === "") return `line ${i + 1} is empty, and a message is not`;
-    if (message.includes("\n")) return "a message is one line";
-    if (isLongerThan(message, maxLineBytes)) return lineTooLong(maxLineBytes);
+    if (message === "") return { code: "invalid", why: `line ${i + 1} is empty, and a message isn't` };
+    if (message.includes("\n")) return { code: "invalid", why: "a message is one line" };
+    if (isLongerThan(message, maxLineBytes)) return { code: "limit", why: lineTooLong(maxLineBytes) };
   }
   return undefined;
 }

@@ -1,12 +1,39 @@
-/** WebSocket close codes that the server chooses, https://www.rfc-editor.org/rfc/rfc6455#section-7.4 */
+/** WebSocket close codes, https://www.rfc-editor.org/rfc/rfc6455#section-7.4, and what the server closes for. */
+import type { ErrorCode } from "./errors.ts";
 
-/** To a client whose stream would have a hole, or for whom there is no room: come back, and subscribe again. */
+/** Asks the client to connect again: its stream would have a hole, or the service is full. */
 export const TRY_AGAIN = 1013;
-/** To a client that broke a limit. */
+/** Tells the client that it broke a limit, or that its access ended. */
 export const POLICY = 1008;
-/** To a client whose frame is too long. */
+/** Tells the client that its frame is too long. */
 export const TOO_BIG = 1009;
-/** To a client that closed with a code that there is not. */
+/** Answers a close frame with an undefined code. */
 export const PROTOCOL_ERROR = 1002;
-/** A close frame without a code is told as this one, which is not for sending. */
+/** What the runtime reports for a close frame without a code; it can't be sent. */
 export const NO_CODE = 1005;
+
+interface Closing {
+  /** The close code. */
+  status: number;
+  /** The code at the beginning of the close reason. */
+  code: ErrorCode;
+}
+
+/** Why the server closes connections, by the names that metrics use. */
+export const CLOSINGS = {
+  lost: { status: TRY_AGAIN, code: "unavailable" },
+  slow: { status: TRY_AGAIN, code: "unavailable" },
+  unreachable: { status: TRY_AGAIN, code: "unavailable" },
+  greeting: { status: TRY_AGAIN, code: "unavailable" },
+  busy: { status: TRY_AGAIN, code: "unavailable" },
+  expired: { status: POLICY, code: "expired" },
+  waiting: { status: POLICY, code: "limit" },
+  rate: { status: POLICY, code: "rate" },
+  frame: { status: TOO_BIG, code: "limit" },
+} as const satisfies Record<string, Closing>;
+
+export type ClosingCause = keyof typeof CLOSINGS;
+
+export function isClosingCause(word: string): word is ClosingCause {
+  return Object.hasOwn(CLOSINGS, word);
+}

@@ -1,5 +1,6 @@
-/** What a client may say, one line each; lines are seen here without the "\n" at their end. */
+/** Commands that clients send, one per line; lines come here without the "\n" at their end. */
 import { channelFault, nameFault } from "./channels.ts";
+import type { Refusal } from "./errors.ts";
 import { type Invalid, invalid } from "./invalid.ts";
 import { keyFault } from "./keys.ts";
 import { type From, formatFrom, parseFromWords } from "./positions.ts";
@@ -12,7 +13,7 @@ export type Command =
   | { kind: "subscribe"; channel: string; from?: From }
   | { kind: "unsubscribe"; channel: string }
   | Announcement
-  /** An announcement that takes place once, however often it is made with this key. */
+  /** Announces the message unless its key has announced one while history lasts. */
   | { kind: "once"; key: string; channel: string; message: string }
   | { kind: "token"; token: string };
 
@@ -22,12 +23,46 @@ interface Announcement {
   message: string;
 }
 
-/** What a line from a client is; empty ones are ignored. */
-export type ClientLine = Command | Invalid | { kind: "empty" };
+/** A line that isn't carried out. */
+export interface RefusedLine {
+  kind: "refused";
+  refusal: Refusal;
+}
 
-/** Reads one line from a client. Never throws. */
+/** A parsed line; empty lines are ignored. */
+export type ClientLine = Command | RefusedLine | { kind: "empty" };
+
+/** Parses one line from a client. Never throws. */
 export function parseCommand(line: string): ClientLine {
-  if (line.startsWith("announce ")) return parseAnnounce(line, "announce ".length, "announce");
+  const parsed = parse(line);
+  return parsed.kind === "invalid" ? refuseLine(line, "invalid", parsed.why) : parsed;
+}
+
+/** Refuses a line, naming the command and the argument that it begins with, as far as they can be told. */
+export function refuseLine(line: string, code: Refusal["code"], why: string): RefusedLine {
+  return { kind: "refused", refusal: { ...headOf(line), code, why } };
+}
+
+/** Characters of a line that are searched for its command and argument. */
+const HEAD = 600;
+
+/** Commands whose errors name the word after them: a channel, or a key. */
+const WITH_ARGUMENT = ["subscribe", "unsubscribe", "announce", "once"];
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an error line repeats no control characters
+const REPEATABLE = /^[^\u0000-\u0020\u007f-\u009f]{1,255}$/;
+
+/** The command that a line begins with, and its argument unless an error line can't repeat it. */
+function headOf(line: string): Pick<Refusal, "command" | "argument"> {
+  const head = line.slice(0, HEAD);
+  const isVerbatim = head.startsWith("announce ") || head.startsWith("once ");
+  const [verb = "", word = ""] = head.replace(/\r$/, "").split(isVerbatim ? " " : / +/, 2);
+  const command = /^[a-z]{1,16}$/.test(verb) ? verb : "line";
+  return WITH_ARGUMENT.includes(command) && REPEATABLE.test(word) ? { command, argument: word } : { command };
+}
+
+function parse(line: string): Command | Invalid | { kind: "empty" } {
+  if (line.startsWith("announce ")) return parseAnnounce(line, "announce ".length);
   if (line.startsWith("once ")) return parseOnce(line);
   const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
   if (bare === "") return { kind: "empty" };
@@ -38,8 +73,9 @@ export function parseCommand(line: string): ClientLine {
   if (verb === "token") return word === "" ? invalid("a token is missing") : { kind: "token", token: word };
   if (verb === "announce") return invalid("announce takes a channel and a message");
   if (verb === "once") return invalid("once takes a key, a channel and a message");
+  if (verb === "ping" || verb === "info" || verb === "keepalive") return invalid(`${verb} takes no argument`);
   return invalid(
-    "unknown command; there are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, once <key> <channel> <message>, token <jwt>, keepalive",
+    "unknown command; the commands are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, once <key> <channel> <message>, token <jwt>, keepalive",
   );
 }
 
@@ -67,39 +103,34 @@ function formatSubscribe(channel: string, from: From | undefined): string {
   return from ? `subscribe ${channel} ${formatFrom(from)}` : `subscribe ${channel}`;
 }
 
-/** Words after the channel that say nothing of where to begin mean nothing. */
-function parseSubscribe(channel: string, [how = "", word = ""]: string[]): ClientLine {
+/** Other words after the channel than those of a position are ignored, as the original server does. */
+function parseSubscribe(channel: string, [how = "", word = ""]: string[]): Command | Invalid {
   const fault = channelFault(channel);
-  if (fault) return invalid(`cannot subscribe: ${fault}`);
+  if (fault) return invalid(fault);
   const from = parseFromWords(how, word);
   if (!from) return { kind: "subscribe", channel };
-  return "why" in from ? invalid(`cannot subscribe: ${from.why}`) : { kind: "subscribe", channel, from };
+  return "why" in from ? from : { kind: "subscribe", channel, from };
 }
 
-function parseUnsubscribe(channel: string): ClientLine {
+function parseUnsubscribe(channel: string): Command | Invalid {
   const fault = nameFault(channel);
-  return fault ? invalid(`cannot unsubscribe: ${fault}`) : { kind: "unsubscribe", channel };
+  return fault ? invalid(fault) : { kind: "unsubscribe", channel };
 }
 
-/**
- * Reads a channel and a message.
- * @param from where in the line they begin
- * @param what is being done, for who reads that it cannot be
- */
-function parseAnnounce(line: string, from: number, what: string): Announcement | Invalid {
+/** Parses a channel and a message, which begin at `from` in the line. */
+function parseAnnounce(line: string, from: number): Announcement | Invalid {
   const space = line.indexOf(" ", from);
   const channel = space < 0 ? line.slice(from) : line.slice(from, space);
   const fault = channelFault(channel);
-  if (fault) return invalid(`cannot ${what}: ${fault}`);
+  if (fault) return invalid(fault);
   const message = space < 0 ? "" : line.slice(space + 1);
-  if (message === "") return invalid(`cannot ${what}: ${NO_MESSAGE}`);
-  return { kind: "announce", channel, message };
+  return message === "" ? invalid(NO_MESSAGE) : { kind: "announce", channel, message };
 }
 
-function parseOnce(line: string): ClientLine {
+function parseOnce(line: string): Command | Invalid {
   const [, key = ""] = line.split(" ", 2);
   const fault = keyFault(key);
-  if (fault) return invalid(`cannot announce once: ${fault}`);
-  const read = parseAnnounce(line, `once ${key} `.length, "announce once");
-  return read.kind === "announce" ? { ...read, kind: "once", key } : read;
+  if (fault) return invalid(fault);
+  const parsed = parseAnnounce(line, `once ${key} `.length);
+  return parsed.kind === "announce" ? { ...parsed, kind: "once", key } : parsed;
 }

@@ -1,4 +1,4 @@
-/** What cannot be read, and why, for its sender to read. */
+/** Text that doesn't follow the grammar, and why, for the client that sent it. */
 export interface Invalid {
   kind: "invalid";
   why: string;

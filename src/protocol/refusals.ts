@@ -1,27 +1,20 @@
-/** Why something is refused, in words that are the same on every way in. Each is the end or the middle of a sentence. */
+/** Sentences for refusals that several entry points share, so that each says the same. */
 
 export const NO_MESSAGE = "a message is missing after the channel";
-export const NOT_ALLOWED = "your token does not allow this channel";
-export const SERVICE_FULL = "the service has as many connections as it may; try again later";
-
-export function noHistory(channel: string): string {
-  return `no history is kept on ${channel}`;
-}
+export const NOT_GRANTED = "your token doesn't grant this channel";
+export const NOT_OPERATOR = "your token lacks the claim 'operate'";
+export const SERVICE_FULL = "the service has reached its connection limit; connect again later";
+export const NO_HISTORY = "this channel retains no messages";
+export const KEY_CONFLICT = "this key was used for another message on this channel";
 
 export function lineTooLong(maxBytes: number): string {
   return `a line has at most ${maxBytes} bytes`;
 }
 
 export function tooManyLines(perSecond: number): string {
-  return `more than ${perSecond} lines a second`;
+  return `at most ${perSecond} lines per second are carried out; send this again later`;
 }
 
-/** Whether what was refused may be granted when it is asked for again, a little later. */
-export function isTemporary(why: string): boolean {
-  return /try again|may be lost|lines a second|in a second/.test(why);
-}
-
-/** A refusal as a sentence of its own, for who reads more than one line of a protocol. */
-export function sentenceOf(why: string): string {
-  return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
+export function tooManyChannels(most: number): string {
+  return `a connection has at most ${most} channels`;
 }

@@ -1,5 +1,6 @@
 /** What the server says to a client, in lines, both ways: `format…` makes one, `parseReply` reads any. */
 import { DEBUG, nameFault } from "./channels.ts";
+import { formatRefusal, parseRefusal, type Refusal } from "./errors.ts";
 import { parsePosition } from "./positions.ts";
 
 /** The greeting: sent once, when the connection is ready. */
@@ -16,9 +17,9 @@ export function formatMessage(channel: string, message: string): string {
   return `${channel}!${message}\n`;
 }
 
-/** The line that tells one connection what was wrong with a command of its own. */
-export function formatError(why: string): string {
-  return `${DEBUG}!error ${why}\n`;
+/** The line that tells one connection which of its commands was refused, and why. */
+export function formatError(refusal: Refusal): string {
+  return `${DEBUG}!error ${formatRefusal(refusal)}\n`;
 }
 
 /** The line that tells one connection that its token is good, and until when, in milliseconds. */
@@ -55,7 +56,7 @@ export type Reply =
   | { kind: "connected" }
   | { kind: "busy" }
   | { kind: "message"; channel: string; message: string }
-  | { kind: "error"; why: string }
+  | ({ kind: "error" } & Refusal)
   /** In Unix seconds. */
   | { kind: "accepted"; until: number }
   /** In Unix seconds. */
@@ -83,7 +84,8 @@ function parseDebug(line: string, said: string): Reply {
   if (said === "connected...") return { kind: "connected" };
   if (said === "busy") return { kind: "busy" };
   if (said === "alive") return { kind: "alive" };
-  if (said.startsWith("error ")) return { kind: "error", why: said.slice("error ".length) };
+  const refusal = said.startsWith("error ") ? parseRefusal(said.slice("error ".length)) : undefined;
+  if (refusal) return { kind: "error", ...refusal };
   const [, until] = /^token accepted until (\d+)$/.exec(said) ?? [];
   if (until !== undefined) return { kind: "accepted", until: Number(until) };
   return parseOfPositions(said) ?? { kind: "unknown", line };

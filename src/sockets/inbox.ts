@@ -1,10 +1,9 @@
 /** What clients send: frames, lines, and commands, those of one connection strictly one after another. */
 import { assert } from "../assert.ts";
-import type { Closed, Refused } from "../figures/tally.ts";
-import { POLICY, TOO_BIG } from "../protocol/close-codes.ts";
-import { type ClientLine, type Command, parseCommand } from "../protocol/commands.ts";
+import type { ClosingCause } from "../protocol/close-codes.ts";
+import { type ClientLine, type Command, parseCommand, refuseLine } from "../protocol/commands.ts";
+import type { ErrorCode, Refusal } from "../protocol/errors.ts";
 import { countLines, type Frame, isTooBig, linesOf, sizeOf } from "../protocol/frames.ts";
-import { invalid } from "../protocol/invalid.ts";
 import { lineTooLong, tooManyLines } from "../protocol/refusals.ts";
 import { formatMessage } from "../protocol/replies.ts";
 import { isLongerThan } from "../protocol/text.ts";
@@ -20,35 +19,34 @@ export type Step =
   | { kind: "announce"; channel: string; lines: string; count: number }
   | { kind: "once"; channel: string; messages: Pick<Once, "key" | "message">[] };
 
-/** A command that cannot be carried out; the message says why, for the client to read. */
+/** A command that can't be carried out; the message tells the client why. */
 export class CommandError extends Error {
-  override readonly cause: Refused;
+  readonly code: ErrorCode;
 
-  /** @param cause of which kind that is */
-  constructor(why: string, cause: Refused) {
+  constructor(code: ErrorCode, why: string) {
     super(why);
-    this.cause = cause;
+    this.code = code;
   }
 }
 
-/** A line that is one too many in a second. */
-interface TooMany {
-  kind: "too many";
-  why: string;
-}
-
-/** What becomes of what clients send. */
+/** Carries out what clients send. */
 export interface Carrier {
   /**
-   * Carries a step out. A promise resolves when it has taken effect everywhere.
-   * @throws CommandError if it cannot be
+   * Carries out a step. A promise resolves when the step has taken effect everywhere.
+   * @throws CommandError if that can't be done
    */
   carryOut(connection: Connection, step: Step): Promise<void> | undefined;
-  /** Tells a client that a command was not carried out. */
-  refuse(connection: Connection, error: CommandError): void;
-  /** Closes a connection that broke a limit, with a WebSocket close code. */
-  close(connection: Connection, code: number, reason: string, cause: Closed): void;
+  /** Tells a client that a command was refused. */
+  refuse(connection: Connection, refusal: Refusal): void;
+  /** Closes a connection that broke a limit. */
+  close(connection: Connection, cause: ClosingCause, why: string): void;
 }
+
+const NOT_UTF8: Refusal = {
+  code: "invalid",
+  command: "frame",
+  why: "a frame is UTF-8; no line of this one was carried out",
+};
 
 /** Bytes that may wait of all connections of an object together: an eighth of its 128 MB. */
 const MOST_WAITING = 16_000_000;
@@ -132,7 +130,7 @@ export class Inbox {
 
   #closeForWaiting(connection: Connection): void {
     this.#drop(this.#queues.get(connection));
-    this.#carrier.close(connection, POLICY, "too many commands are waiting to be carried out", "waiting");
+    this.#carrier.close(connection, "waiting", "too many commands are pending");
   }
 
   /** Forgets what waits in a queue. */
@@ -147,7 +145,7 @@ export class Inbox {
   #allowed(connection: Connection, frame: Frame): number | undefined {
     const { maxBufferedBytes, linesPerSecond } = this.#limits;
     if (isTooBig(frame, maxBufferedBytes)) {
-      this.#carrier.close(connection, TOO_BIG, `a frame has at most ${maxBufferedBytes} bytes`, "frame");
+      this.#carrier.close(connection, "frame", `a frame has at most ${maxBufferedBytes} bytes`);
       return undefined;
     }
     const lines = countLines(frame);
@@ -155,7 +153,7 @@ export class Inbox {
     const allowed = take(connection.lines, lines, linesPerSecond, now);
     const tooMany = lines - allowed;
     if (take(connection.excess, tooMany, linesPerSecond, now) === tooMany) return allowed;
-    this.#carrier.close(connection, POLICY, `far more than ${linesPerSecond} lines a second`, "rate");
+    this.#carrier.close(connection, "rate", `far more than ${linesPerSecond} lines per second`);
     return undefined;
   }
 
@@ -169,12 +167,10 @@ export class Inbox {
     try {
       if (begun) await begun;
       for (let line = this.#take(queue); line && !connection.closed; line = this.#take(queue)) {
-        try {
-          const done = this.#carryOut(connection, line, queue);
+        if (line.kind === "refused") this.#carrier.refuse(connection, line.refusal);
+        else if (line.kind !== "empty") {
+          const done = this.#carryOut(connection, this.#stepFrom(line, queue));
           if (done) await done;
-        } catch (error) {
-          if (!(error instanceof CommandError)) throw error;
-          this.#carrier.refuse(connection, error);
         }
       }
     } finally {
@@ -183,11 +179,25 @@ export class Inbox {
     }
   }
 
-  #carryOut(connection: Connection, line: ClientLine | TooMany, queue: Queue): Promise<void> | undefined {
-    if (line.kind === "empty") return undefined;
-    if (line.kind === "invalid") throw new CommandError(line.why, "invalid");
-    if (line.kind === "too many") throw new CommandError(line.why, "rate");
-    return this.#carrier.carryOut(connection, this.#stepFrom(line, queue));
+  #carryOut(connection: Connection, step: Step): Promise<void> | undefined {
+    const refuse = (error: unknown) => this.#refuse(connection, step, error);
+    try {
+      return this.#carrier.carryOut(connection, step)?.catch(refuse);
+    } catch (error) {
+      refuse(error);
+      return undefined;
+    }
+  }
+
+  /** Refuses each command of a step. @throws what isn't a CommandError */
+  #refuse(connection: Connection, step: Step, error: unknown): void {
+    if (!(error instanceof CommandError)) throw error;
+    const { code, message: why } = error;
+    const argument = step.kind !== "once" && "channel" in step ? step.channel : undefined;
+    const refusal = { code, command: step.kind, argument, why };
+    for (let n = step.kind === "announce" ? step.count : 1; n > 0; n--) {
+      this.#carrier.refuse(connection, refusal);
+    }
   }
 
   #stepFrom(line: Command, queue: Queue): Step {
@@ -223,13 +233,13 @@ export class Inbox {
   }
 
   /** The next line, taken out; undefined when none waits. */
-  #take(queue: Queue): ClientLine | TooMany | undefined {
+  #take(queue: Queue): ClientLine | undefined {
     const line = this.#peek(queue);
     queue.next += 1;
     return line;
   }
 
-  #peek(queue: Queue): ClientLine | TooMany | undefined {
+  #peek(queue: Queue): ClientLine | undefined {
     while (queue.next >= queue.lines.length) {
       const waiting = queue.frames.shift();
       if (!waiting) return undefined;
@@ -242,12 +252,12 @@ export class Inbox {
     return this.#read(queue.lines[queue.next], queue.next < queue.allowed);
   }
 
-  #read(line: string | undefined, allowed: boolean): ClientLine | TooMany {
+  #read(line: string | undefined, allowed: boolean): ClientLine {
     const { maxLineBytes, linesPerSecond } = this.#limits;
     if (line === "") return { kind: "empty" };
-    if (!allowed) return { kind: "too many", why: `${tooManyLines(linesPerSecond)}; this one was ignored` };
-    if (line === undefined) return invalid("a frame was not UTF-8; nothing in it was carried out");
-    if (!isLongerThan(line, maxLineBytes)) return parseCommand(line);
-    return invalid(`${lineTooLong(maxLineBytes)}; a longer one was ignored`);
+    if (line === undefined) return { kind: "refused", refusal: NOT_UTF8 };
+    if (!allowed) return refuseLine(line, "rate", tooManyLines(linesPerSecond));
+    if (isLongerThan(line, maxLineBytes)) return refuseLine(line, "limit", lineTooLong(maxLineBytes));
+    return parseCommand(line);
   }
 }

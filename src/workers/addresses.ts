@@ -26,7 +26,7 @@ export function limitAddress(request: Request, lines: number, linesPerSecond: nu
   buckets.set(address, bucket);
   if (take(bucket, lines, linesPerSecond, Date.now()) === lines) return;
   journal.note("refused.rate");
-  throw new Denial(429, `${tooManyLines(linesPerSecond)}; this request was ignored`, retryAfter(1));
+  throw new Denial(429, "rate", tooManyLines(linesPerSecond), retryAfter(1));
 }
 
 /** The address, of which the platform tells; of IPv6 the part that is somebody's network. */

@@ -2,14 +2,14 @@
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import { readToken } from "../auth/tokens.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
-import { NOT_ALLOWED } from "../protocol/refusals.ts";
+import { NOT_GRANTED } from "../protocol/refusals.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Settings } from "./settings.ts";
 
 /** The WebSocket subprotocol to offer beside a token; it is the one chosen. */
 export const SUBPROTOCOL = "fanout";
 
-const NO_TOKEN = `a token is needed, in 'Authorization: Bearer <token>', in the WebSocket subprotocols '${SUBPROTOCOL}, <token>', or in '?token=<token>'`;
+const NO_TOKEN = `a token is missing; send it as 'Authorization: Bearer <token>', as the WebSocket subprotocols '${SUBPROTOCOL}, <token>', or as '?token=<token>'`;
 
 /**
  * Lets a request in.
@@ -19,25 +19,24 @@ const NO_TOKEN = `a token is needed, in 'Authorization: Bearer <token>', in the 
 export async function admit(request: Request, { tokens }: Settings): Promise<Grants | undefined> {
   if (!tokens) return undefined;
   const token = tokenOf(request);
-  if (token === undefined) throw new Denial(401, NO_TOKEN);
+  if (token === undefined) throw new Denial(401, "forbidden", NO_TOKEN);
   try {
     return await readToken(token, tokens);
   } catch (error) {
-    if (error instanceof TokenError) throw new Denial(401, `the token is not good: ${error.message}`);
-    if (error instanceof NoKeys)
-      throw new Denial(503, `cannot check the token: ${error.message}`, retryAfter(30));
+    if (error instanceof TokenError) throw new Denial(401, error.code, error.message);
+    if (error instanceof NoKeys) throw new Denial(503, "unavailable", error.message, retryAfter(30));
     throw error;
   }
 }
 
 /** @throws Denial if `grants` do not allow to subscribe to `channel` */
 export function checkSubscribe(grants: Grants | undefined, channel: string): void {
-  if (!maySubscribe(grants, channel)) throw new Denial(403, `cannot subscribe: ${NOT_ALLOWED}`);
+  if (!maySubscribe(grants, channel)) throw new Denial(403, "forbidden", NOT_GRANTED);
 }
 
 /** @throws Denial if `grants` do not allow to announce on `channel` */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
-  if (!mayAnnounce(grants, channel)) throw new Denial(403, `cannot announce: ${NOT_ALLOWED}`);
+  if (!mayAnnounce(grants, channel)) throw new Denial(403, "forbidden", NOT_GRANTED);
 }
 
 /** The WebSocket subprotocol that a client offers, if it is the server's; a browser then insists on its choice. */

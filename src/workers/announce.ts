@@ -3,7 +3,7 @@ import { announceFault } from "../broker/faults.ts";
 import type { Limits } from "../broker/limits.ts";
 import { wasNotMade } from "../links/world.ts";
 import { parseMessages } from "../protocol/bodies.ts";
-import { noHistory } from "../protocol/refusals.ts";
+import { NO_HISTORY } from "../protocol/refusals.ts";
 import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
@@ -29,13 +29,15 @@ export async function announce(
   limits: Limits,
 ): Promise<number | undefined> {
   const parsed = parseMessages(channel, messages, key, limits);
-  if ("why" in parsed) throw new Denial(400, parsed.why);
+  if ("why" in parsed) throw new Denial(400, parsed.code, parsed.why);
   const asked = wayTo(env, channel).call("announce", { ...parsed, key, expected }, CALLED_BY_WORKER);
   const answer = await asked.catch((error: unknown) => {
-    throw new Denial(503, announceFault(error), wasNotMade(error) || key !== undefined ? retryAfter(1) : {});
+    const { code, why } = announceFault(error);
+    const isRepeatable = wasNotMade(error) || key !== undefined;
+    throw new Denial(503, code, why, isRepeatable ? retryAfter(1) : {});
   });
-  if ("none" in answer) throw new Denial(400, noHistory(channel));
+  if ("none" in answer) throw new Denial(400, "no-history", NO_HISTORY);
   if ("last" in answer) return answer.last;
-  const why = `cannot announce: the newest position of ${channel} is ${answer.newest}`;
-  throw new Denial(412, why, { [POSITION]: String(answer.newest) });
+  const why = `the newest position is ${answer.newest}`;
+  throw new Denial(412, "conflict", why, { [POSITION]: String(answer.newest) });
 }

@@ -4,13 +4,12 @@ import { Denial } from "./denial.ts";
 
 /**
  * Reads a path: what follows its first slash, percent-encoded; nothing is everyone's channel.
- * @param what is to be done with it, for who reads that it cannot be
  * @throws Denial if it names none
  */
-export function channelIn(path: string, what: string): string {
+export function channelIn(path: string): string {
   const channel = decoded(path.slice(1));
-  const fault = channel === undefined ? "the path is not percent-encoded UTF-8" : channelFault(channel);
-  if (channel === undefined || fault) throw new Denial(400, `cannot ${what}: ${fault}`);
+  const fault = channel === undefined ? "the path isn't percent-encoded UTF-8" : channelFault(channel);
+  if (channel === undefined || fault) throw new Denial(400, "invalid", `${fault}`);
   return channel;
 }
 

@@ -1,21 +1,22 @@
-/** A request that is not granted. */
+/** A request that is refused. */
+import type { ErrorCode } from "../protocol/errors.ts";
 
+/** The message is a sentence without its capital and its full stop: what is wrong, then what would be right. */
 export class Denial extends Error {
+  /** Of HTTP. */
   readonly status: number;
+  readonly code: ErrorCode;
   readonly headers: Record<string, string>;
 
-  /**
-   * @param status of HTTP
-   * @param why in words that make a sentence, without its capital and its full stop
-   */
-  constructor(status: number, why: string, headers: Record<string, string> = {}) {
+  constructor(status: number, code: ErrorCode, why: string, headers: Record<string, string> = {}) {
     super(why);
     this.status = status;
+    this.code = code;
     this.headers = headers;
   }
 }
 
-/** The header that says in how many seconds it may be tried again. */
+/** The header that says in how many seconds to try again. */
 export function retryAfter(seconds: number): Record<string, string> {
   return { "Retry-After": String(seconds) };
 }

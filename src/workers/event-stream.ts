@@ -4,9 +4,9 @@
  */
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatCommand } from "../protocol/commands.ts";
+import { type Fault, isTemporary } from "../protocol/errors.ts";
 import { formatEvent, formatId, type Positions } from "../protocol/events.ts";
 import type { From } from "../protocol/positions.ts";
-import { noHistory } from "../protocol/refusals.ts";
 import { parseReply } from "../protocol/replies.ts";
 
 /** Where the stream is in one channel. */
@@ -32,8 +32,8 @@ export class EventStream {
   readonly #isResumed: boolean;
   /** Whether all that was missed has come. */
   #isComplete = true;
-  /** Why the stream cannot go on; undefined while it can. */
-  fault: string | undefined;
+  /** Why the stream can't go on; undefined while it can. */
+  fault: Fault | undefined;
 
   /**
    * @param channels of which the first is the one that the connection is for
@@ -113,7 +113,7 @@ export class EventStream {
     const reply = parseReply(line);
     if (reply.kind === "position") this.#locate(reply.channel, reply.position);
     if (reply.kind === "gap") this.#isComplete = false;
-    if (reply.kind === "error") this.#refuse(reply.why);
+    if (reply.kind === "error" && reply.command === "subscribe") this.#refuse(reply.argument, reply);
     return this.say(said);
   }
 
@@ -124,18 +124,18 @@ export class EventStream {
     this.#answered(place);
   }
 
-  /** What was asked for first could not be had. */
-  #refuse(why: string): void {
-    const [place] = this.#asked;
+  /** Handles the refusal of a subscription. */
+  #refuse(channel: string | undefined, fault: Fault): void {
+    const place = this.#asked.find((asked) => asked.channel === channel);
     if (!place) return;
-    if (why === noHistory(place.channel)) {
+    if (fault.code === "no-history") {
       place.position = undefined;
       this.#isComplete = false;
       this.#answered(place);
-    } else if (place.channel === EVERYONE) {
-      this.#asked.shift();
+    } else if (place.channel === EVERYONE && isTemporary(fault.code)) {
+      this.#asked.splice(this.#asked.indexOf(place), 1);
       this.#refused.push(place);
-    } else this.fault = why;
+    } else this.fault = fault;
   }
 
   #answered(place: Place): void {

@@ -13,7 +13,7 @@ import { isOperation, operate } from "./operations.ts";
 import { checkOrigin, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
 import { publish } from "./publish.ts";
-import { denied, text } from "./responses.ts";
+import { denied, ERROR, text } from "./responses.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
@@ -50,7 +50,7 @@ export async function handle(
     return shareWithOrigin(request, response, settings);
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
-    return text(500, `This server's settings are wrong: ${error.message}.\n`);
+    return text(500, `This server's settings are wrong: ${error.message}.\n`, { [ERROR]: "unavailable" });
   }
 }
 
@@ -59,13 +59,15 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (request.method === "OPTIONS") return preflight(METHODS);
   if (isOperation(path)) return operate(request, env, path, settings);
   if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
-    return connect(request, env, channelIn(path, "connect"), settings);
+    return connect(request, env, channelIn(path), settings);
   }
-  if (request.method === "POST") return announce(request, env, channelIn(path, "announce"), settings);
+  if (request.method === "POST") return announce(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new Denial(405, "GET listens and POST announces; there is nothing else", { Allow: METHODS });
+    throw new Denial(405, "invalid", "GET subscribes and POST announces; other methods have no meaning", {
+      Allow: METHODS,
+    });
   }
-  const channel = channelIn(path, "connect");
+  const channel = channelIn(path);
   if (wantsConsole(request)) return consolePage(request, path);
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
@@ -101,6 +103,6 @@ function wantsPage(request: Request, path: string): boolean {
 function fromIn(request: Request): From | undefined {
   const { searchParams } = new URL(request.url);
   const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
-  if (from && "why" in from) throw new Denial(400, `cannot connect: ${from.why}`);
+  if (from && "why" in from) throw new Denial(400, "invalid", from.why);
   return from;
 }

@@ -3,16 +3,17 @@ import type { Grants } from "../auth/grants.ts";
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatCommand } from "../protocol/commands.ts";
+import { type Fault, formatReason, formatRefusal, parseReason, type Refusal } from "../protocol/errors.ts";
 import { COMMENT, formatRetry, type Positions, parseId } from "../protocol/events.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
-import { noHistory, SERVICE_FULL } from "../protocol/refusals.ts";
+import { tooManyChannels } from "../protocol/refusals.ts";
 import { ALIVE, formatError, GREETING, parseReply } from "../protocol/replies.ts";
 import { checkSubscribe } from "./admission.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { EventStream } from "./event-stream.ts";
-import { placeConnection } from "./placement.ts";
-import { POSITION } from "./responses.ts";
+import { placeConnection, unanswered } from "./placement.ts";
+import { ERROR, POSITION } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 import { Tap } from "./tap.ts";
 
@@ -55,8 +56,7 @@ export async function listen(
     : undefined;
   const from = events ? events.from : (wanted.from ?? (isPoll ? { since: "now" } : undefined));
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
-  if (!webSocket)
-    throw new Denial(503, "the channel's object does not answer; try again later", retryAfter(5));
+  if (!webSocket) throw unanswered();
   if (isPoll) return poll(request, wanted, webSocket);
   return stream(request, webSocket, events ? eventsOf(events) : linesOf(wanted));
 }
@@ -64,14 +64,14 @@ export async function listen(
 function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
   const { searchParams } = new URL(request.url);
   const channels = [...new Set([channel, ...searchParams.getAll("channel")])];
-  const refuse = (why: string) => new Denial(400, `cannot connect: ${why}`);
+  const refuse = (why: string) => new Denial(400, "invalid", why);
   for (const named of channels) {
     const fault = channelFault(named);
     if (fault) throw refuse(fault);
     checkSubscribe(grants, named);
   }
   const most = settings.limits.maxChannelsPerConnection;
-  if (channels.length >= most) throw refuse(`a connection has at most ${most} channels`);
+  if (channels.length >= most) throw new Denial(400, "limit", tooManyChannels(most));
   const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
   if (from && "why" in from) throw refuse(from.why);
   const isNumber = from && "since" in from && from.since !== "now";
@@ -88,7 +88,7 @@ function resumedIn(request: Request, channels: number): Positions | undefined {
   if (id === "" || !wantsEvents(request)) return undefined;
   const positions = parseId(id, channels);
   if (positions) return positions;
-  throw new Denial(400, "cannot connect: 'Last-Event-ID' is not an id of a stream of these channels");
+  throw new Denial(400, "invalid", "'Last-Event-ID' isn't an id of a stream of these channels");
 }
 
 // --- streams
@@ -105,10 +105,10 @@ interface Dialect {
   tick: string;
   /** What is said to the object then. */
   again(): string;
-  /** What is written of an error. */
-  say(why: string): string;
-  /** Why the stream cannot go on, if it cannot. */
-  fault(): string | undefined;
+  /** Formats an error that ends the stream. */
+  say(refusal: Refusal): string;
+  /** Why the stream can't go on, if it can't. */
+  fault(): Fault | undefined;
 }
 
 /** The lines that a WebSocket would bring. */
@@ -133,7 +133,7 @@ function eventsOf(events: EventStream): Dialect {
     read: (lines) => events.read(lines),
     tick: COMMENT,
     again: () => events.again(),
-    say: (why) => events.say(`error ${why}`),
+    say: (refusal) => events.say(`error ${formatRefusal(refusal)}`),
     fault: () => events.fault,
   };
 }
@@ -170,9 +170,10 @@ async function* written(tap: Tap, dialect: Dialect, greeting: string): AsyncGene
       yield dialect.tick;
     }
     const fault = dialect.fault();
-    if (fault !== undefined) tap.end({ code: TRY_AGAIN, reason: fault });
+    if (fault) tap.end({ code: TRY_AGAIN, reason: formatReason(fault) });
   }
-  if (tap.ending.reason !== "") yield dialect.say(tap.ending.reason);
+  const fault = parseReason(tap.ending.reason);
+  if (fault) yield dialect.say({ ...fault, command: "connect" });
 }
 
 /** A client that has gone is told by the request alone. */
@@ -186,7 +187,13 @@ function tapOf(request: Request, socket: WebSocket): Tap {
 async function greetingOf(tap: Tap): Promise<string> {
   const first = await tap.take();
   if (first.startsWith(GREETING)) return first;
-  throw new Denial(503, tap.ending?.reason || SERVICE_FULL, retryAfter(5));
+  throw denialOf(tap);
+}
+
+/** The denial that says why a connection has ended. */
+function denialOf({ ending }: Tap): Denial {
+  const fault = parseReason(ending?.reason ?? "");
+  return fault ? new Denial(503, fault.code, fault.why, retryAfter(5)) : unanswered();
 }
 
 // --- polling
@@ -198,14 +205,14 @@ async function poll(request: Request, { channels: [channel = EVERYONE] }: Wanted
   tap.say("ping\n");
   while (!ANSWERED.test(lines)) {
     const more = await tap.take();
-    if (more === "")
-      throw new Denial(503, tap.ending?.reason || "the channel's object does not answer", retryAfter(5));
+    if (more === "") throw denialOf(tap);
     lines += more;
   }
   tap.end();
   const missed = missedIn(lines, channel);
-  if (missed.fault === noHistory(channel)) throw new Denial(400, missed.fault);
-  if (missed.fault !== undefined) throw new Denial(503, missed.fault, retryAfter(1));
+  const { fault } = missed;
+  if (fault?.code === "no-history") throw new Denial(400, fault.code, fault.why);
+  if (fault) throw new Denial(503, fault.code, fault.why, retryAfter(1));
   const position = missed.position === undefined ? {} : { [POSITION]: String(missed.position) };
   return new Response(missed.lines, { headers: { ...headersOf(request), ...position } });
 }
@@ -215,14 +222,14 @@ const ANSWERED = /(^|\n)\d+\n$/;
 
 /** A channel's messages among the lines, gaps between them, and the position of the last one. */
 function missedIn(lines: string, channel: string) {
-  const missed: { lines: string; position: number | undefined; fault: string | undefined } = {
+  const missed: { lines: string; position: number | undefined; fault: Fault | undefined } = {
     lines: "",
     position: undefined,
     fault: undefined,
   };
   for (const line of lines.split("\n")) {
     const reply = parseReply(line);
-    if (reply.kind === "error") missed.fault = reply.why;
+    if (reply.kind === "error") missed.fault = reply;
     if (reply.kind === "position") missed.position = reply.position;
     const isMessage = reply.kind === "message" && reply.channel === channel && missed.position !== undefined;
     if (isMessage) missed.position = (missed.position ?? 0) + 1;
@@ -249,13 +256,14 @@ function headersOf(request: Request): Record<string, string> {
  * How a denial is told to who asks for events: a browser never comes back after an answer that is not one, so
  * where waiting helps it gets one, and where its access has ended it is told that this was all.
  */
-export function deniedEvents(request: Request, { status, message }: Denial): Response | undefined {
+export function deniedEvents(request: Request, { status, code, message }: Denial): Response | undefined {
   if (!wantsEvents(request) || request.method !== "GET") return undefined;
   if ((status === 401 || status === 403) && request.headers.has("Last-Event-ID")) {
     return new Response(null, { status: 204 });
   }
   if (status !== 503 && status !== 429) return undefined;
   const retry = formatRetry(5 * RETRY * (1 + 2 * Math.random()));
-  const said = `${retry}event: debug\ndata: error ${message}\n\n`;
-  return new Response(said, { headers: headersOf(request) });
+  const error = formatRefusal({ code, command: "connect", why: message });
+  const headers = { ...headersOf(request), [ERROR]: code };
+  return new Response(`${retry}event: debug\ndata: error ${error}\n\n`, { headers });
 }

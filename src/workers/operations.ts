@@ -4,6 +4,7 @@ import { infoOf } from "../figures/info.ts";
 import { formatMetrics } from "../figures/metrics.ts";
 import type { Calls, Description } from "../links/messages.ts";
 import { EVERYONE } from "../protocol/channels.ts";
+import { NOT_OPERATOR } from "../protocol/refusals.ts";
 import { VERSION } from "../version.ts";
 import { admit } from "./admission.ts";
 import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
@@ -16,6 +17,7 @@ import { type Settings, tellSettings } from "./settings.ts";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
 const METHODS = "GET, HEAD, OPTIONS";
+const PAGES = "/-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
 
 /** Whether a path is the service's own. */
 export function isOperation(path: string): boolean {
@@ -33,13 +35,13 @@ export async function operate(
   settings: Settings,
 ): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new Denial(405, "there is nothing here but to GET", { Allow: METHODS });
+    throw new Denial(405, "invalid", "only GET is allowed here", { Allow: METHODS });
   }
   // It tells nothing, so it needs no token.
   if (path === "/-/health") return text(200, "ok\n");
   const page = pageOf(path);
   if (!mayOperate(await admit(request, settings))) {
-    throw new Denial(403, "your token does not allow this: it lacks the claim 'operate'");
+    throw new Denial(403, "forbidden", NOT_OPERATOR);
   }
   return page(env, settings);
 }
@@ -52,8 +54,8 @@ function pageOf(path: string): Page {
   }
   if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
   if (path === "/-/metrics") return metrics;
-  if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length), "show"));
-  throw new Denial(404, "there are /-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>");
+  if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length)));
+  throw new Denial(404, "invalid", `the pages are ${PAGES}`);
 }
 
 /** The figures of the service. */
@@ -91,6 +93,11 @@ async function ask<Kind extends keyof Calls>(
   try {
     return await wayTo(env, object).call(kind, asked, CALLED_BY_WORKER);
   } catch {
-    throw new Denial(503, "the object that knows does not answer; try again later", retryAfter(5));
+    throw new Denial(
+      503,
+      "unavailable",
+      "the object that knows doesn't answer; try again later",
+      retryAfter(5),
+    );
   }
 }

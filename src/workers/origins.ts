@@ -1,13 +1,13 @@
 /** Pages of which origins may use this server, and what browsers have to be told for that. */
 import { Denial } from "./denial.ts";
-import { POSITION } from "./responses.ts";
+import { ERROR, POSITION } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 
 /** How long a browser may remember what it may do, in seconds: a day. */
 const REMEMBERED_FOR = 86_400;
 
 const ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Position, Last-Event-ID";
-const EXPOSED_HEADERS = `${POSITION}, Retry-After`;
+const EXPOSED_HEADERS = `${ERROR}, ${POSITION}, Retry-After`;
 
 /**
  * Browsers say from which site a page comes; other clients say nothing, or what they like.
@@ -16,7 +16,7 @@ const EXPOSED_HEADERS = `${POSITION}, Retry-After`;
 export function checkOrigin(request: Request, { allowedOrigins }: Settings): void {
   const origin = request.headers.get("Origin");
   if (origin === null || allowedOrigins === undefined || allowedOrigins.includes(origin)) return;
-  throw new Denial(403, "pages of this origin may not connect");
+  throw new Denial(403, "forbidden", "this server doesn't allow pages of this origin");
 }
 
 /** The answer to a browser, or to anybody, that asks what may be done with an address. */

@@ -47,7 +47,7 @@ export async function placeConnection(
       remember(channel, object);
     }
   }
-  throw new Denial(503, "every object of this channel is full; try again", retryAfter(5));
+  throw new Denial(503, "unavailable", "every object of this channel is full; try again", retryAfter(5));
 }
 
 /** A child is made near its first client; a root is where the platform puts it. */
@@ -59,8 +59,18 @@ async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Response
     return await stub.fetch("http://object/", { headers: formatUpgrade(upgrade) });
   } catch {
     // What may be repeated the runtime has repeated already, and what went wrong it has logged.
-    throw new Denial(503, "the channel's object does not answer; try again later", retryAfter(5));
+    throw unanswered();
   }
+}
+
+/** The denial where a channel's object doesn't answer. */
+export function unanswered(): Denial {
+  return new Denial(
+    503,
+    "unavailable",
+    "the channel's object doesn't answer; try again later",
+    retryAfter(5),
+  );
 }
 
 function recall(channel: string): string {

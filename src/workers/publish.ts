@@ -34,14 +34,14 @@ export async function publish(
 /** Whatever a body is called, it is lines of UTF-8; only what certainly is something else is refused. */
 function checkType({ headers }: Request): void {
   const refuse = (why: string) => {
-    throw new Denial(415, `cannot announce: ${why}`);
+    throw new Denial(415, "invalid", why);
   };
   const type = headers.get("Content-Type") ?? "";
   const [, charset = "utf-8"] = /charset="?([^\s;"]+)/i.exec(type) ?? [];
-  if (/^multipart\//i.test(type)) refuse("the body is to be lines of text, not parts of a form");
-  if (!/^(utf-?8|us-ascii)$/i.test(charset)) refuse("the body is to be UTF-8");
+  if (/^multipart\//i.test(type)) refuse("a body is lines of text, not parts of a form");
+  if (!/^(utf-?8|us-ascii)$/i.test(charset)) refuse("a body is UTF-8");
   const encoding = headers.get("Content-Encoding") ?? "identity";
-  if (encoding !== "identity") refuse("the body is not to be compressed");
+  if (encoding !== "identity") refuse("a body isn't compressed");
 }
 
 /** Some put a key in quotes, as https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ has it. */
@@ -53,7 +53,7 @@ function expectedIn({ headers }: Request): number | undefined {
   const word = headers.get("If-Position");
   const position = word === null ? undefined : parsePosition(word);
   if (word === null || position !== undefined) return position;
-  throw new Denial(400, "cannot announce: 'If-Position' takes a position, a whole number");
+  throw new Denial(400, "invalid", "'If-Position' takes a position, a whole number");
 }
 
 async function bodyOf(request: Request): Promise<string> {
@@ -61,12 +61,12 @@ async function bodyOf(request: Request): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new Denial(400, "cannot announce: the body was not UTF-8");
+    throw new Denial(400, "invalid", "a body is UTF-8, and this one isn't");
   }
 }
 
 async function bytesOf({ body, headers }: Request): Promise<Uint8Array> {
-  const tooBig = () => new Denial(413, `cannot announce: a body has at most ${MOST_BODY} bytes`);
+  const tooBig = () => new Denial(413, "limit", `a body has at most ${MOST_BODY} bytes`);
   if (Number(headers.get("Content-Length")) > MOST_BODY) throw tooBig();
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -1,9 +1,11 @@
 /** Answers to requests. */
-import { sentenceOf } from "../protocol/refusals.ts";
+import { sentenceOf } from "../protocol/errors.ts";
 import type { Denial } from "./denial.ts";
 
-/** The newest position that an answer tells of. */
+/** The response header with the newest position that a response is about. */
 export const POSITION = "Fanout-Position";
+/** The response header with the error code of a refusal. */
+export const ERROR = "Fanout-Error";
 
 const COMMON = { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
 
@@ -17,8 +19,8 @@ export function json(status: number, value: unknown, more: Record<string, string
   return new Response(`${JSON.stringify(value)}\n`, { status, headers });
 }
 
-/** The answer that says why a request is not granted. */
-export function denied({ status, message, headers }: Denial): Response {
+/** The response that says why a request is refused: its code in a header, a sentence as the body. */
+export function denied({ status, code, message, headers }: Denial): Response {
   const challenge = status === 401 ? { "WWW-Authenticate": "Bearer" } : {};
-  return text(status, `${sentenceOf(message)}\n`, { ...challenge, ...headers });
+  return text(status, `${sentenceOf(message)}\n`, { [ERROR]: code, ...challenge, ...headers });
 }
