@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bridge, placeOf } from "../../src/bridge/bridge.ts";
 import { Network } from "../faults/network.ts";
-import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
+import { perform } from "../plays/play.ts";
 import { plays } from "../plays/transcripts.ts";
 import { SECRET } from "../runtime/mint.ts";
 import { type Served, serve, serveInTest } from "./serve.ts";
@@ -52,7 +52,7 @@ async function settled({ socket, read }: Awaited<ReturnType<typeof enter>>): Pro
   expect(await read()).toMatch(/^\d{10}$/);
 }
 
-describe("what the original's clients say and read", { timeout: PLAY_TIMEOUT }, () => {
+describe("what the original's clients say and read", () => {
   const some = plays.filter(isForTcp);
   test("is in many plays", () => expect(some.length).toBeGreaterThan(5));
   for (const play of some) test(play.title, () => perform(play, tcpTo(place)));

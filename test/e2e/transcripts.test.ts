@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { PLAY_TIMEOUT, perform } from "../plays/play.ts";
+import { perform } from "../plays/play.ts";
 import { plays } from "../plays/transcripts.ts";
 import { eventsOf, isForHttp } from "./http-wire.ts";
 import { type Server, startServer } from "./server.ts";
@@ -12,11 +12,11 @@ beforeAll(async () => {
   return server.stop;
 });
 
-describe("through wrangler dev", { timeout: PLAY_TIMEOUT }, () => {
+describe("through wrangler dev", () => {
   for (const play of plays) test(play.title, () => perform(play, wiresTo(server.url)));
 });
 
-describe("by events and POST, through wrangler dev", { timeout: PLAY_TIMEOUT }, () => {
+describe("by events and POST, through wrangler dev", () => {
   const some = plays.filter(isForHttp);
   test("there are some for that", () => expect(some.length).toBeGreaterThan(5));
   for (const play of some) test(play.title, () => perform(play, eventsOf(server.url)));

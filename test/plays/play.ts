@@ -92,9 +92,6 @@ function shortened(line: string): string {
 /** How many milliseconds a line may take; only a test that is about to fail ever waits this long. */
 const PATIENCE = 30_000;
 
-/** Time enough for a play in which one line never comes. */
-export const PLAY_TIMEOUT = 2 * PATIENCE;
-
 const GREETING = "debug!connected...";
 
 /**

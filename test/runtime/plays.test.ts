@@ -1,6 +1,6 @@
 import { exports } from "cloudflare:workers";
 import { describe, test } from "vitest";
-import { type Connect, PLAY_TIMEOUT, perform } from "../plays/play.ts";
+import { type Connect, perform } from "../plays/play.ts";
 import { plays } from "../plays/transcripts.ts";
 
 const connect: Connect = async (path, ear) => {
@@ -24,6 +24,6 @@ const connect: Connect = async (path, ear) => {
   };
 };
 
-describe("in the runtime", { timeout: PLAY_TIMEOUT }, () => {
+describe("in the runtime", () => {
   for (const play of plays) test(play.title, () => perform(play, connect));
 });
