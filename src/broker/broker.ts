@@ -214,11 +214,14 @@ export class Broker {
     this.#activity.note();
   }
 
-  /** Answers a call from another object; which hop it is an older version does not say. */
+  /**
+   * Answers a call from another object.
+   * @param hop how many hops deep this object is then
+   */
   called<Kind extends keyof Calls>(
     kind: Kind,
     ask: Calls[Kind]["ask"],
-    hop?: number,
+    hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#peers.answer(hop, () => carryOut(this.#answers, kind, ask));
   }

@@ -3,7 +3,7 @@ import type { Counters } from "../figures/counters.ts";
 import type { Kept, Missing } from "../links/messages.ts";
 import { missedBy } from "../links/recovery.ts";
 import { Unreachable } from "../links/upstream.ts";
-import { CallFailed, type World } from "../links/world.ts";
+import type { World } from "../links/world.ts";
 import type { From } from "../protocol/positions.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
@@ -92,16 +92,10 @@ export class Resuming {
       hasHistory: true,
       refusal: undefined,
     };
-    try {
-      await this.#router.recover(channel, wanted, (kept) => {
-        if ("none" in kept) outcome.hasHistory = false;
-        else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
-      });
-    } catch (error) {
-      // The version before keeps no history, and does not know the question.
-      if (!(error instanceof CallFailed) || error.why !== "thrown") throw error;
-      return false;
-    }
+    await this.#router.recover(channel, wanted, (kept) => {
+      if ("none" in kept) outcome.hasHistory = false;
+      else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
+    });
     if (outcome.refusal) throw outcome.refusal;
     return outcome.hasHistory;
   }

@@ -31,6 +31,7 @@ export function nextDelivery(
 ): Delivery {
   const messages = lost || unknown ? { lines: "", count: 0 } : log.since(acknowledged, MAX_DELIVERY);
   const channel = channelOf(from);
-  const delivery = { channel, from, epoch, number, after: acknowledged, ...messages, again, lost };
-  return lost || !unknown ? delivery : { ...delivery, after: log.position ?? 0, where: true };
+  const where = unknown && !lost;
+  const after = where ? (log.position ?? 0) : acknowledged;
+  return { channel, from, epoch, number, after, ...messages, again, lost, where };
 }

@@ -25,7 +25,7 @@ export interface OrderRow {
    */
   alarm: number | undefined;
   /** Whether history is kept, so that it tells what came after this, whatever the alarm says. */
-  kept?: boolean | undefined;
+  kept: boolean;
 }
 
 export function isLinkRow(row: unknown): row is LinkRow {
@@ -33,23 +33,20 @@ export function isLinkRow(row: unknown): row is LinkRow {
 }
 
 export function isOrderRow(row: unknown): row is OrderRow {
-  if (!isRecord(row) || typeof row.busy !== "boolean") return false;
+  if (!isRecord(row) || typeof row.busy !== "boolean" || typeof row.kept !== "boolean") return false;
   const { position, alarm } = row;
   return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
 }
 
-/**
- * What is to be known now. Where history is kept, that tells what is under way; a version that keeps none, after a
- * rollback, has to take it that something is.
- */
+/** What is to be known now. Where history is kept, that tells what is under way. */
 export function orderRow(
   position: number | undefined,
   busy: boolean,
   keepsHistory: boolean,
   { alarmTime }: Pick<World, "alarmTime">,
 ): OrderRow {
-  if (keepsHistory) return { position, busy: true, alarm: undefined, kept: true };
-  return { position, busy, alarm: alarmTime() };
+  if (keepsHistory) return { position, busy: false, alarm: undefined, kept: true };
+  return { position, busy, alarm: alarmTime(), kept: false };
 }
 
 /** Whether a row says what another one would; no alarm says nothing. */

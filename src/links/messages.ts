@@ -95,9 +95,9 @@ export interface Delivery {
   epoch: number;
   /**
    * Rises from call to call, across the lives of the sender, so that one which it has given up cannot come after a
-   * later one. The version before has none.
+   * later one.
    */
-  number?: number;
+  number: number;
   /** The position of the message before the first one here. */
   after: number;
   /** How many messages there are. */
@@ -109,7 +109,7 @@ export interface Delivery {
   /** Set when messages have been lost on this link; then it carries none and ends the link. */
   lost: boolean;
   /** Set to ask how far the far end is, after a crash of this one; then it carries none. */
-  where?: boolean;
+  where: boolean;
 }
 
 /**

@@ -19,7 +19,7 @@ import { CallFailed, type Platform, type Way, wasNotMade } from "./world.ts";
  */
 export const DEEPEST_FRESH = 6;
 
-/** The hop of an event of which that is not known, as an older version calls without saying it. */
+/** Taken for the hop of an event while that is not known: too deep to open ways from. */
 const UNKNOWN = 16;
 
 /**
@@ -133,7 +133,7 @@ export class Peers {
   }
 
   /** Answers a call from another object. */
-  async answer<T>(hop = UNKNOWN, act: () => T | Promise<T>): Promise<T> {
+  async answer<T>(hop: number, act: () => T | Promise<T>): Promise<T> {
     this.arrived(hop);
     this.#count(hop, 1);
     try {

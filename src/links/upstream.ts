@@ -175,9 +175,8 @@ export class Upstream {
     const link = this.#link(delivery.channel);
     if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery);
     // One that its sender, or an earlier life of that, has given up: what it knew then says nothing any more.
-    const { number = link.newest + 1 } = delivery;
-    if (number <= link.newest) return { gone: false, newer: link.newest };
-    link.newest = number;
+    if (delivery.number <= link.newest) return { gone: false, newer: link.newest };
+    link.newest = delivery.number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
     const heard = !link.linked || this.#listeners.listens(link.channel);
     if (heard && !this.#isMissingSome(link, delivery)) {

@@ -97,11 +97,14 @@ export class Channel extends DurableObject<Env> implements Callable {
     broker.alarmed();
   }
 
-  /** A call from another object; one of an older version does not say which hop it is. */
+  /**
+   * Answers a call from another object, or from a Worker.
+   * @param hop how many hops deep this object is then
+   */
   call<Kind extends keyof Calls>(
     kind: Kind,
     ask: Calls[Kind]["ask"],
-    hop?: number,
+    hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#broker.called(kind, ask, hop);
   }

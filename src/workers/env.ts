@@ -10,6 +10,6 @@ export interface Callable extends Rpc.DurableObjectBranded {
   call<Kind extends keyof Calls>(
     kind: Kind,
     ask: Calls[Kind]["ask"],
-    hop?: number,
+    hop: number,
   ): Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
 }

@@ -1,19 +1,16 @@
-/** Calls between simulated objects: how deep they are, which versions they are between, and what comes of them. */
+/** Calls between simulated objects: how deep they are, and what comes of them. */
 import type { Calls } from "../../src/links/messages.ts";
 import { parentOf } from "../../src/links/names.ts";
 import type { Way } from "../../src/links/world.ts";
 import { type Life, leave, properties, type Rules, type SimulatedObject } from "./life.ts";
 import { Network } from "./network.ts";
 import { Broken } from "./rules.ts";
-import { BEFORE, errorFor, TODAY, type Version } from "./versions.ts";
 
 /** A call on its way from one object to another one. */
 interface Call<Kind extends keyof Calls> {
   to: string;
-  /** How deep it is. */
-  hop: number;
   /** How deep its caller says that it is. */
-  told: number | undefined;
+  told: number;
   kind: Kind;
   ask: Calls[Kind]["ask"];
 }
@@ -25,8 +22,6 @@ export interface Ends {
   alive(object: SimulatedObject): Life;
   /** Whether an object lets nothing come in for now. */
   isHolding(name: string): boolean;
-  /** What is kept or said, as whoever reads it finds it. */
-  onItsWay<T>(value: T): T;
   /** A rule of the platform is broken. */
   breaks(rule: Broken): void;
 }
@@ -48,36 +43,30 @@ export class Calling {
     let depth: number | undefined;
     let { crashes } = this.#ends.of(to);
     return {
-      call: async (kind, ask, known?: number) => {
-        // An older version may not say which hop it is.
-        const hop = life.version === BEFORE && this.#rules.choose(4) === 1 ? undefined : known;
-        try {
-          if (depth === undefined) life.depth.open(to);
-          if (depth === undefined) crashes = this.#ends.of(to).crashes;
-          else if (crashes !== this.#ends.of(to).crashes) throw new Error("the far object has crashed");
-          depth ??= life.depth.now;
-          if (hop !== undefined && hop > 5) this.#rules.meet("a deep call");
-          this.#checkDepth(life, depth, hop);
-          return await this.#call(object, life, { to, told: hop, hop: depth + 1, kind, ask });
-        } catch (error) {
-          throw errorFor(life.version, error);
-        }
+      call: async (kind, ask, told) => {
+        if (depth === undefined) life.depth.open(to);
+        if (depth === undefined) crashes = this.#ends.of(to).crashes;
+        else if (crashes !== this.#ends.of(to).crashes) throw new Error("the far object has crashed");
+        depth ??= life.depth.now;
+        if (told > 5) this.#rules.meet("a deep call");
+        this.#checkDepth(life, depth, told);
+        return await this.#call(object, life, { to, told, kind, ask });
       },
     };
   }
 
   /** A call from a Worker, which is as deep as an upgrade that one hands on. */
   callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
-    const asked = { to, told: 2, hop: 2, kind, ask: this.#ends.onItsWay(ask) };
+    const asked = { to, told: 2, kind, ask: structuredClone(ask) };
     return this.network.call<Calls[Kind]["answer"]>(
       `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,
       { from: "a Worker", to, isNested: false },
-      () => this.#answer(TODAY, asked),
+      () => this.#answer(asked),
       () => false,
     );
   }
 
-  #checkDepth({ depth }: Life, deep: number, told: number | undefined): void {
+  #checkDepth({ depth }: Life, deep: number, told: number): void {
     try {
       depth.call(deep, told);
     } catch (error) {
@@ -92,13 +81,13 @@ export class Calling {
     call: Call<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     const { to, kind, ask } = call;
-    const asked = { ...call, ask: this.#ends.onItsWay(ask) };
+    const asked = { ...call, ask: structuredClone(ask) };
     const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
     await new Promise<void>((resolve) => leave(life, resolve));
     const answer = await this.network.call<Calls[Kind]["answer"]>(
       label,
       { from: from.name, to, isNested: kind === "link" },
-      () => this.#answer(life.version, asked),
+      () => this.#answer(asked),
       () => life.over,
     );
     const { after } = properties(answer);
@@ -111,16 +100,16 @@ export class Calling {
     return answer;
   }
 
-  async #answer<Kind extends keyof Calls>(
-    asker: Version,
-    { to, told, hop, kind, ask }: Call<Kind>,
-  ): Promise<Calls[Kind]["answer"]> {
+  async #answer<Kind extends keyof Calls>({
+    to,
+    told,
+    kind,
+    ask,
+  }: Call<Kind>): Promise<Calls[Kind]["answer"]> {
     const life = this.#ends.alive(this.#ends.of(to));
-    if (life.version !== asker) this.#rules.meet("a call between versions");
-    // Who was told less than is true is not to blame.
-    const answered = life.depth.beginToAnswer(told ?? hop);
+    const answered = life.depth.beginToAnswer(told);
     try {
-      return this.#ends.onItsWay(await life.broker.called(kind, ask, told));
+      return structuredClone(await life.broker.called(kind, ask, told));
     } finally {
       answered();
       await new Promise<void>((resolve) => leave(life, resolve));

@@ -1,10 +1,9 @@
 /** What only shows from outside, when a run is over. */
 import { channelOf } from "../../src/links/names.ts";
 import { type Announcement, Breach, type SimulatedClient } from "./client.ts";
-import { isBusy, properties, type SimulatedObject } from "./life.ts";
+import { isBusy, type SimulatedObject } from "./life.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import type { Simulation } from "./simulation.ts";
-import { BEFORE } from "./versions.ts";
 
 /** Checks that nothing is missing, and that all read in one order. */
 export function checkTogether({ clients, posted }: Simulation): void {
@@ -82,14 +81,7 @@ export function checkLeftovers(simulation: Simulation): void {
   }
 }
 
-function checkDownstream(
-  simulation: Simulation,
-  { name: from, version }: SimulatedObject,
-  to: string,
-  row: unknown,
-) {
-  // The version before may leave the row of a link that ended while it was given up; its next life finds out.
-  if (version === BEFORE && properties(row).lost === true) return;
+function checkDownstream(simulation: Simulation, { name: from }: SimulatedObject, to: string, row: unknown) {
   const other = simulation.objects.of(to).rows.get(`upstream:${channelOf(from)}`);
   if (!isUpstream(other) || other.parent !== from || !isOfEpoch(row, other.epoch)) {
     throw new Breach(`${from} keeps a link to ${to} that ${to} does not`);

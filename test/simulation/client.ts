@@ -42,9 +42,6 @@ export const RARITIES = [
   "a call made anew",
   "a deep call",
   "a row not taken",
-  "an update",
-  "a rollback",
-  "a call between versions",
   "nothing let in",
   "a position told again",
   "announced before",
@@ -102,8 +99,6 @@ export class SimulatedSocket implements Socket {
   breach: unknown;
   /** Has what is sent leave when its object lets it. */
   leave = (act: () => void) => act();
-  /** What becomes of an attachment. */
-  kept = (attachment: unknown): unknown => structuredClone(attachment);
 
   /** @param isLate whether the client takes what is sent some time, not at once */
   constructor(client: SimulatedClient, isLate: boolean) {
@@ -145,7 +140,7 @@ export class SimulatedSocket implements Socket {
   }
 
   serializeAttachment(attachment: unknown): void {
-    this.#attachment = this.kept(attachment);
+    this.#attachment = structuredClone(attachment);
   }
 
   deserializeAttachment(): unknown {

@@ -6,11 +6,9 @@ import type { Calls } from "../../src/links/messages.ts";
 import { isRecord } from "../../src/links/rows.ts";
 import type { Rarity, SimulatedSocket } from "./client.ts";
 import type { Depth } from "./rules.ts";
-import type { Version } from "./versions.ts";
 
 /** One life of an object: from its waking to its crash or sleep. */
 export interface Life {
-  version: Version;
   broker: Broker;
   /** Timers, calls and other work that keep it in memory. */
   work: number;
@@ -34,8 +32,6 @@ export class SimulatedObject {
   alarm: number | undefined;
   /** How often it has crashed: ways to it that were used before are spent. */
   crashes = 0;
-  /** What its last life was. */
-  version: Version | undefined;
   /** The epoch of its newest link to each object that it has been told of. */
   readonly linked = new Map<string, number>();
 
@@ -90,10 +86,6 @@ export interface Rules {
   overheard(call: Overheard): void;
   /** Whether storage takes another row. */
   takesRow(): boolean;
-  /** Whether each life of an object may be one of the version before. */
-  isMixed: boolean;
-  /** Whether all that is kept and said has properties that no version here knows. */
-  isWidened: boolean;
 }
 
 /** Has something leave an object: at once, or when what that has written is durable. */

@@ -1,7 +1,6 @@
 /** The objects of a simulated service: their lives, and the world that each lives in. */
 
-import type { Verify } from "../../src/auth/verify.ts";
-import type { Broker } from "../../src/broker/broker.ts";
+import { Broker } from "../../src/broker/broker.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import type { Platform } from "../../src/links/world.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
@@ -12,7 +11,6 @@ import type { Action, Network } from "./network.ts";
 import { kindOfRow, ROW_KINDS } from "./rows.ts";
 import { Broken, Depth } from "./rules.ts";
 import { storeOf } from "./store.ts";
-import { BEFORE, errorFor, TODAY, type Version, widened } from "./versions.ts";
 
 export class Objects {
   readonly #calling: Calling;
@@ -29,7 +27,6 @@ export class Objects {
       of: (name) => this.of(name),
       alive: (object) => this.#alive(object),
       isHolding: (name) => this.isHolding(name),
-      onItsWay: (value) => this.#onItsWay(value),
       breaks: (rule) => {
         this.broken ??= rule;
       },
@@ -103,14 +100,12 @@ export class Objects {
 
   #alive(object: SimulatedObject): Life {
     if (object.life) return object.life;
-    const { now, isDenied, limits, isStrict } = this.#rules;
-    const version = this.#versionOf(object);
+    const { now, isDenied, limits, isStrict, verify } = this.#rules;
     const life: Life = {
-      version,
-      broker: Object.create(version.Broker.prototype),
+      broker: Object.create(Broker.prototype),
       work: 0,
       over: false,
-      depth: new Depth(now, isDenied, version === TODAY),
+      depth: new Depth(now, isDenied),
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
       held: undefined,
@@ -122,33 +117,12 @@ export class Objects {
       acceptWebSocket: (socket: Socket) => {
         if (!(socket instanceof SimulatedSocket)) return;
         socket.leave = (act) => leave(life, act);
-        socket.kept = (attachment) => this.#onItsWay(attachment);
         object.sockets.push(socket);
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    // Limits that there are no more.
-    const all = { ...version.readLimits({}), ...limits };
-    life.broker = new version.Broker(this.#platformOf(object, life), sockets, all, this.#verifyFor(version));
+    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, verify);
     return life;
-  }
-
-  #versionOf(object: SimulatedObject): Version {
-    const version = this.#rules.isMixed && this.#rules.choose(2) === 1 ? BEFORE : TODAY;
-    if (object.version === BEFORE && version === TODAY) this.#rules.meet("an update");
-    if (object.version === TODAY && version === BEFORE) this.#rules.meet("a rollback");
-    object.version = version;
-    return version;
-  }
-
-  #verifyFor(version: Version): Verify | undefined {
-    const { verify } = this.#rules;
-    return verify && ((token) => verify(token).catch((error) => Promise.reject(errorFor(version, error))));
-  }
-
-  /** What is kept or said, as whoever reads it finds it. */
-  #onItsWay<T>(value: T): T {
-    return this.#rules.isWidened ? widened(value) : structuredClone(value);
   }
 
   /** Something has been written: what leaves the object from now on waits until that is durable. */
@@ -190,7 +164,7 @@ export class Objects {
     const put = (key: string, value: unknown) => {
       if (!ROW_KINDS.includes(kindOfRow(key)))
         this.broken ??= new Broken(`'${key}' is of no known kind of rows`);
-      return store.put(key, this.#onItsWay(value));
+      return store.put(key, value);
     };
     return {
       log: () => {},

@@ -29,8 +29,6 @@ const calm: Kind = {
   withHistory: false,
   isStrict: false,
   withFullStorage: false,
-  isMixed: false,
-  isWidened: false,
 };
 
 /** What has been met in all runs. */
@@ -181,9 +179,9 @@ function checkEnding({ name, ending }: SimulatedClient, kind: Kind): void {
   throw new Breach(`${name} was closed with ${code} ${reason}`);
 }
 
-/** Whether messages may be missing. The version before does not know where links are that history was kept for. */
-function mayLose({ withFaults, withFullStorage, isMixed, withHistory }: Kind): boolean {
-  return withFaults || withFullStorage || (isMixed && withHistory);
+/** Whether messages may be missing. */
+function mayLose({ withFaults, withFullStorage }: Kind): boolean {
+  return withFaults || withFullStorage;
 }
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 300, size: "max" });
@@ -240,12 +238,6 @@ test("when storage takes no more rows, messages flow on, and nobody misses any i
   await tryOut(1_500, fc.record({ ...constants(calm), withFullStorage: fc.constant(true) }));
 });
 
-test("while a deploy or a rollback mixes versions, every promise holds", { timeout }, async () => {
-  const mixed = { isMixed: fc.constant(true), isWidened: fc.boolean(), withFaults: fc.boolean() };
-  const kinds = { clientLimit: fc.constantFrom(0, 0, 6), withTokens: fc.boolean() };
-  await tryOut(1_000, fc.record({ ...constants(calm), ...mixed, ...kinds }));
-});
-
 /** What a kind says, on a platform that is strict or not. */
 function constants(kind: Kind) {
   return {
@@ -257,8 +249,6 @@ function constants(kind: Kind) {
     withHistory: fc.boolean(),
     isStrict: fc.boolean(),
     withFullStorage: fc.constant(kind.withFullStorage),
-    isMixed: fc.constant(kind.isMixed),
-    isWidened: fc.constant(kind.isWidened),
   };
 }
 

@@ -19,7 +19,6 @@ export class Broken extends Error {}
 export class Depth {
   readonly #now: () => number;
   readonly #isDenied: () => boolean;
-  readonly #isToday: boolean;
   #newest = 0;
   /** When it came; until something else happens it is what counts. */
   #came = -1;
@@ -28,14 +27,10 @@ export class Depth {
   /** By object: how often in a row a way to it might not be opened. */
   readonly #denied = new Map<string, number>();
 
-  /**
-   * @param isDenied whether the next way may not be opened, as there are too many by now
-   * @param isToday whether the object is of today's version: one before is not to blame for what it did not know
-   */
-  constructor(now: () => number, isDenied: () => boolean, isToday: boolean) {
+  /** @param isDenied whether the next way may not be opened, as there are too many by now */
+  constructor(now: () => number, isDenied: () => boolean) {
     this.#now = now;
     this.#isDenied = isDenied;
-    this.#isToday = isToday;
   }
 
   /** An event has come. */
@@ -70,15 +65,10 @@ export class Depth {
   /**
    * Notes a call by a way that is `depth` deep.
    * @param told which hop the caller says it is
-   * @throws Broken for a rule that is broken; CallFailed if the platform would not make the call
+   * @throws Broken for a rule that is broken
    */
-  call(depth: number, told: number | undefined): void {
+  call(depth: number, told: number): void {
     this.#calls += 1;
-    if (!this.#isToday) {
-      if (depth >= DEEPEST || this.#calls > CALLS_PER_EVENT) throw new CallFailed("not made", "by a rule");
-      return;
-    }
-    if (told === undefined) throw new Broken("a call does not say how deep it is");
     if (depth >= DEEPEST) throw new Broken("a call is too deep");
     if (told < depth + 1) throw new Broken(`a call of ${depth + 1} hops is taken to have ${told}`);
     if (depth > DEEPEST_FRESH) throw new Broken(`a call has ${depth + 1} hops`);

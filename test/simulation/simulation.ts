@@ -51,10 +51,6 @@ export interface Kind {
   isStrict: boolean;
   /** Whether storage takes only so many rows, until everything comes to rest. */
   withFullStorage: boolean;
-  /** Whether some objects are of the version before, in some of their lives. */
-  isMixed: boolean;
-  /** Whether all that is kept and said has properties that no version here knows. */
-  isWidened: boolean;
 }
 
 export class Simulation implements Surroundings {
@@ -104,8 +100,6 @@ export class Simulation implements Surroundings {
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
       isStrict: kind.isStrict,
-      isMixed: kind.isMixed,
-      isWidened: kind.isWidened,
       // What is not made goes again by an alarm, which full storage does not take.
       isDenied: () => kind.isStrict && !kind.withFullStorage && choose(4) === 0,
       overheard: (call) => this.overheard(call),
@@ -125,11 +119,11 @@ export class Simulation implements Surroundings {
 
   /** Whether clients count. */
   get areCounting(): boolean {
-    return this.kind.withHistory && !this.kind.isMixed;
+    return this.kind.withHistory;
   }
 
   get mayForget(): boolean {
-    return this.forgetsKeys || this.kind.isMixed || this.kind.withTinyBuffers;
+    return this.forgetsKeys || this.kind.withTinyBuffers;
   }
 
   /** Whether what was announced under a key may be announced again. */
@@ -431,8 +425,6 @@ export class Simulation implements Surroundings {
     if (connected <= at || this.kind.withTinyBuffers || this.kind.withFullStorage) return false;
     // What is read now was said on the strength of links that may not be these any more.
     if (this.kind.withLateReaders) return false;
-    // The version before does not know where links are that history was kept for.
-    if (this.kind.isMixed && this.kind.withHistory) return false;
     if (!survivors.has(home)) return true;
     const { rows } = this.objects.of(home);
     const links = channels

@@ -1,8 +1,8 @@
-/** Makes one file of what is kept of a version. */
+/** Makes one file of what a later version is tested against. */
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const HEADER = "// The version before, kept by test/versions/keep.ts. Not to be changed by hand.";
+const HEADER = "// A released version, written by test/versions/keep.ts. Not to be changed by hand.";
 
 /** Today's `heart.ts` with all that it imports, as JavaScript that imports nothing. */
 export async function bundleHeart(): Promise<string> {

@@ -1,4 +1,4 @@
-/** What is kept of a version: one object of it, and the errors that it knows by their class. */
+/** What a later version is tested against: one object, and the errors that it knows by their class. */
 export { TokenError } from "../../src/auth/verify.ts";
 export { Broker } from "../../src/broker/broker.ts";
 export { readLimits } from "../../src/broker/limits.ts";

@@ -1,6 +1,6 @@
 /**
- * Keeps today's version as the one before, with what it writes and says: to be run when a version is released, and
- * at no other time.
+ * Writes the version that is being released, and what it stores and sends, for later versions to be tested against.
+ * Run it when a version is released, and at no other time.
  */
 import { writeFile } from "node:fs/promises";
 import { bundleHeart } from "./bundle.ts";

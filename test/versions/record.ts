@@ -1,4 +1,4 @@
-/** Records what today's version writes and says: to be run when that has changed on purpose. */
+/** Writes what objects store and send, with a line for each shape: to read, or to compare with an earlier run. */
 import { writeFile } from "node:fs/promises";
 import { formatRecording } from "./recording.ts";
 import { record } from "./scenes.ts";

@@ -1,4 +1,4 @@
-/** What one version writes and says, recorded so that others can be asked whether they understand it. */
+/** What a version stores and sends, recorded so that objects can be asked whether they understand it. */
 import { isRecord } from "../../src/links/rows.ts";
 import type { Overheard, SimulatedObject } from "../simulation/life.ts";
 import { kindOfRow } from "../simulation/rows.ts";
@@ -85,6 +85,19 @@ function restore(value: unknown): void {
     if (part === null) value[name] = undefined;
     else restore(part);
   }
+}
+
+/** A copy in which each object has one property more, as what a later version stores or sends may have. */
+export function widened<T>(value: T): T {
+  const copy = structuredClone(value);
+  widen(copy);
+  return copy;
+}
+
+function widen(value: unknown): void {
+  if (!isRecord(value)) return;
+  for (const part of Object.values(value)) widen(part);
+  if (!Array.isArray(value)) value.fromLater = 7;
 }
 
 /** A copy in which what is undefined is not there at all. */

@@ -13,8 +13,6 @@ const open: Kind = {
   withHistory: false,
   isStrict: false,
   withFullStorage: false,
-  isMixed: false,
-  isWidened: false,
 };
 
 /** A service in which each object holds one socket and feeds one link. */

@@ -15,6 +15,6 @@ function root(takes: boolean): Broker {
 
 test("it is told the position, but where sleep may take that back", async () => {
   const announcement = { lines: "news!a\nnews!b\n", count: 2 };
-  expect(await root(true).called("announce", announcement)).toEqual({ last: 100_002 });
-  expect(await root(false).called("announce", announcement)).toEqual({ last: undefined });
+  expect(await root(true).called("announce", announcement, 2)).toEqual({ last: 100_002 });
+  expect(await root(false).called("announce", announcement, 2)).toEqual({ last: undefined });
 });

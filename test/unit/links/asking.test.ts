@@ -58,9 +58,12 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
 
 const handover: Handover = { period: 7, totals: noTotals(), peak: 0 };
 
+let deliveries = 0;
+
 function deliveryOf(changes: Partial<Delivery> = {}): Delivery {
+  deliveries += 1;
   const delivery = { channel: "news", from: "news", epoch: 100, after: 40, count: 1, lines: "a\n" };
-  return { ...delivery, again: false, lost: false, ...changes };
+  return { ...delivery, number: deliveries, again: false, lost: false, where: false, ...changes };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */

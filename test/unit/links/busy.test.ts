@@ -68,7 +68,7 @@ test("that something is under way is said once, before anything is sent, by anot
   downstream.append("a\n", 1);
   downstream.append("b\n", 1);
   expect({ told, calls }).toEqual({ told: ["busy"], calls: [] });
-  expect(rows.get("order")).toEqual({ position, busy: false, alarm: undefined });
+  expect(rows.get("order")).toEqual({ position, busy: false, alarm: undefined, kept: false });
   expect(alarm.time).toBe(1);
 });
 
@@ -85,7 +85,7 @@ test("nothing is settled before every link has everything, and then the position
   expect(downstream.settle()).toBe(true);
   expect(downstream.log.size).toBe(0);
   expect({ row: rows.get("order"), isBusy: downstream.isBusy }).toEqual({
-    row: { position: last, busy: false, alarm: 1 },
+    row: { position: last, busy: false, alarm: 1, kept: false },
     isBusy: false,
   });
   downstream.append("b\n", 1);

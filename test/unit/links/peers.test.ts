@@ -87,14 +87,6 @@ test("after a while, what counts is the deepest event of late, or one not answer
   expect(made.map(({ hop }) => hop)).toEqual([6, 6]);
 });
 
-test("a call of an older version, which does not say how deep it is, opens nothing", async () => {
-  const { peers, world, made, call } = peersOf();
-  void peers.answer(undefined, () => undefined);
-  void call("other");
-  await settled();
-  expect([made.length, world.begunAnew]).toEqual([0, 1]);
-});
-
 test("where storage takes no alarm, a call that would need one fails", async () => {
   const { peers, world, call } = peersOf();
   world.comes = false;

@@ -27,16 +27,19 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number) 
     lose: (channel: string) => void lost.push(channel),
   };
   const upstream = new Upstream(world, new Log(position), listeners, () => undefined, hasSlept);
+  let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
       channel: "news",
       from: "news",
       epoch: 7,
+      number: ++number,
       after: 40,
       count: 2,
       lines: "a\nb\n",
       again: false,
       lost: false,
+      where: false,
       ...delivery,
     });
   return { upstream, deliver, heard, lost, rows, asked };
