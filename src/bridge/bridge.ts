@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { type Change, Fanout } from "../client/fanout.ts";
+import { faultIn } from "../protocol/errors.ts";
 import { BUSY } from "../protocol/replies.ts";
 import { Guest } from "./guest.ts";
 
@@ -46,7 +47,7 @@ export async function bridge({ to, token, host, port }: BridgeOptions): Promise<
 async function receive(socket: Socket, to: string, token: string | undefined): Promise<void> {
   socket.setEncoding("utf8").setKeepAlive(true, SILENCE);
   const onState = ({ state, willRetry, reason }: Change) => {
-    if (state === "disconnected" && !willRetry && socket.writable) guest.end(reason);
+    if (state === "disconnected" && !willRetry && socket.writable) guest.end(faultIn(reason));
   };
   const fanout = new Fanout(to, token === undefined ? { onState } : { onState, token });
   const guest = new Guest(socket, fanout);
@@ -55,7 +56,7 @@ async function receive(socket: Socket, to: string, token: string | undefined): P
     await fanout.close();
     guest.end();
   } catch (error) {
-    guest.end(error instanceof Error ? error.message : String(error));
+    guest.end({ code: "unavailable", why: error instanceof Error ? error.message : String(error) });
   }
   await fanout.close();
 }

@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import { type Fanout, Refused, type Subscription } from "../client/fanout.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
-import type { Refusal } from "../protocol/errors.ts";
+import type { Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
 import { linesOf } from "./lines.ts";
 
@@ -60,8 +60,8 @@ export class Guest {
   }
 
   /** Ends the connection when the guest has read what waits, with a reason if there is one. */
-  end(why?: string): void {
-    if (why !== undefined) this.#write(formatError({ code: "unavailable", command: "connect", why }));
+  end(fault?: Fault): void {
+    if (fault) this.#write(formatError({ ...fault, command: "connect" }));
     this.#socket.destroySoon();
   }
 
@@ -94,7 +94,8 @@ export class Guest {
         return undefined;
       default: {
         const why = "the original protocol doesn't have this command";
-        this.#write(formatError({ code: "invalid", command: line.kind, why }));
+        const argument = line.kind === "once" ? line.key : undefined;
+        this.#write(formatError({ code: "invalid", command: line.kind, argument, why }));
         return undefined;
       }
     }

@@ -1,5 +1,6 @@
 /** Whether a server is there, what it says of itself, and who may come in. */
 import { probe } from "../client/requests.ts";
+import { clauseOf } from "../protocol/errors.ts";
 import { bad, type Check, note, ok } from "./findings.ts";
 import { CHANNELS, newChannel, type Patient } from "./patient.ts";
 import { askToUpgrade } from "./upgrade.ts";
@@ -84,18 +85,13 @@ export const tokens: Check = {
       return bad(`one is needed, and none was given, so there is nothing more to see; ${GIVE_A_TOKEN}`);
     }
     const listening = await askToUpgrade(address, channel, patience);
-    if (isRefusal(listening.status)) return bad(`${clause(listening.said)}; ${GIVE_A_TOKEN}`);
+    if (isRefusal(listening.status)) return bad(`${clauseOf(listening.said)}; ${GIVE_A_TOKEN}`);
     const announcing = await request(channel, { method: "POST", body: "may I?" });
     const said = (await announcing.text()).trim();
-    if (isRefusal(announcing.status)) return bad(`${clause(said)}; ${GIVE_A_TOKEN}`);
+    if (isRefusal(announcing.status)) return bad(`${clauseOf(said)}; ${GIVE_A_TOKEN}`);
     return ok("one is needed (401 without), and this one may do what is tried here");
   },
 };
-
-/** What the server says in a sentence, as a part of one. */
-function clause(sentence: string): string {
-  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
-}
 
 function isRefusal(status: number): boolean {
   return status === 401 || status === 403;
@@ -123,10 +119,10 @@ async function whyNot({ address, patience }: Patient, channel: string): Promise<
   const answer = await askToUpgrade(address, channel, patience).catch(() => undefined);
   const refused = await probe(address, channel);
   const upgrade = answer
-    ? `the upgrade gets ${answer.status} ${clause(answer.said)}`.trim()
+    ? `the upgrade gets ${answer.status} ${clauseOf(answer.said)}`.trim()
     : "the upgrade gets no answer";
   const fallback = refused
-    ? `requests get ${refused.status} ${clause(refused.said)}`
+    ? `requests get ${refused.status} ${clauseOf(refused.said)}`
     : "requests get through, so clients can do without";
   return `${upgrade}, and ${fallback}; whatever is in front has to let upgrades through`;
 }

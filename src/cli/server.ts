@@ -1,5 +1,6 @@
 /** The server that a command is about. */
 import { type Change, Fanout, Refused } from "../client/fanout.ts";
+import { faultIn } from "../protocol/errors.ts";
 import { Exit, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
 
 export interface ServerOptions {
@@ -59,5 +60,5 @@ export async function refusable<T>(work: Promise<T>): Promise<T> {
 
 function tooLate(change: Change | undefined, timeout: number): Exit {
   if (change?.state === "connected") return new Exit(TIMED_OUT, `nothing came in ${timeout} s`);
-  return new Exit(UNREACHABLE, change?.reason || "the server cannot be reached");
+  return new Exit(UNREACHABLE, change?.reason ? faultIn(change.reason).why : "the server can't be reached");
 }

@@ -3,7 +3,8 @@
  * told as a gap.
  */
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
-import { parseReason } from "../protocol/errors.ts";
+import { clauseOf, faultIn } from "../protocol/errors.ts";
+import { keyFault } from "../protocol/keys.ts";
 import type { From } from "../protocol/positions.ts";
 import { NO_MESSAGE } from "../protocol/refusals.ts";
 import { backoff } from "./backoff.ts";
@@ -38,6 +39,9 @@ export interface FanoutOptions {
 
 /** Failures of WebSockets in a row, where requests get through, after which it does without. */
 const BLOCKED_AFTER = 2;
+
+/** Codes of errors that another token can mend. */
+const NEEDS_TOKEN: readonly string[] = ["expired", "revoked"];
 
 /** Where the client is in one channel, for all who are subscribed to it. */
 interface Channel {
@@ -111,7 +115,7 @@ export class Fanout {
     text: string,
     { key = newKey() }: { key?: string } = {},
   ): Promise<number | undefined> {
-    const fault = channelFault(channel) ?? (text === "" ? NO_MESSAGE : undefined);
+    const fault = channelFault(channel) ?? keyFault(key) ?? (text === "" ? NO_MESSAGE : undefined);
     if (fault !== undefined) throw new Error(fault);
     if (text.includes("\n")) throw new Error("a message is one line");
     const room = this.#outbox.room();
@@ -251,13 +255,9 @@ export class Fanout {
   async #askWhy(ending: Ending, address: Address, channel: string): Promise<void> {
     const answer = await probe(address, channel);
     if (answer) {
-      const { status, code, said: reason, retryAfter } = answer;
-      this.#ended({
-        code: status,
-        reason: `${code}: ${reason}`,
-        isFinal: status >= 400 && !isLater(status),
-        retryAfter,
-      });
+      const { status, code, said, retryAfter } = answer;
+      const isFinal = status >= 400 && !isLater(status);
+      this.#ended({ code: status, reason: `${code}: ${clauseOf(said)}`, isFinal, retryAfter });
     } else {
       this.#blocked += 1;
       this.#ended({ ...ending, reason: "WebSockets do not get through" });
@@ -274,13 +274,12 @@ export class Fanout {
       for (const subscription of heard.subscriptions) subscription.become("subscribing");
     }
     if (this.#over) return;
-    // With another token it can go on.
-    const willRetry =
-      !isFinal || (typeof this.#options.token === "function" && reason.startsWith("expired: "));
+    const fault = faultIn(reason);
+    const hasNewToken = typeof this.#options.token === "function" && NEEDS_TOKEN.includes(fault.code);
+    const willRetry = !isFinal || hasNewToken;
     this.#become({ state: "disconnected", code, reason, willRetry });
     if (!willRetry) {
-      const { code: error, why } = parseReason(reason) ?? { code: "unavailable", why: reason };
-      this.#stop(new Refused(error, why));
+      this.#stop(new Refused(fault.code, fault.why));
       return;
     }
     this.#retry = setTimeout(() => this.#again(), Math.max(retryAfter, backoff(this.#failures++)));

@@ -1,5 +1,5 @@
 /** A session of requests alone, where WebSockets do not get through: a stream for each channel, and POST. */
-import { type ErrorCode, isErrorCode, isTemporary } from "../protocol/errors.ts";
+import { clauseOf, type ErrorCode, isErrorCode, isTemporary } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
 import { parseReply } from "../protocol/replies.ts";
 import {
@@ -21,7 +21,7 @@ const QUIET = 30_000;
 export interface Answer {
   /** 0 if there is no server. */
   status: number;
-  /** The server's error code; "unavailable" where there is none. */
+  /** The server's error code; guessed from the status where the response has none, as one of a proxy. */
   code: ErrorCode;
   said: string;
   /** In milliseconds; 0 where it says nothing. */
@@ -52,7 +52,7 @@ async function read(response: Response): Promise<Answer> {
   const code = response.headers.get("Fanout-Error") ?? "";
   return {
     status: response.status,
-    code: isErrorCode(code) ? code : "unavailable",
+    code: isErrorCode(code) ? code : isLater(response.status) ? "unavailable" : "invalid",
     said,
     retryAfter: seconds * 1_000,
   };
@@ -110,7 +110,7 @@ export class RequestSession implements Session {
     const url = urlOf(this.#address, "http", channel, {});
     const { status, code, said } = await read(await this.#ask(url, { method: "POST", body, headers }));
     if (key !== undefined && code === "no-history") return this.#post(channel, body);
-    if (status !== 200) throw new Refused(code, said);
+    if (status !== 200) throw new Refused(code, clauseOf(said));
     const { position } = JSON.parse(said);
     return typeof position === "number" ? position : undefined;
   }
@@ -128,7 +128,7 @@ export class RequestSession implements Session {
     const { status, code, said } = await read(
       await this.#ask(`${urlOf(this.#address, "http", "", {})}-/${page}`),
     );
-    if (status !== 200) throw new Refused(code, said);
+    if (status !== 200) throw new Refused(code, clauseOf(said));
     return said;
   }
 
@@ -162,7 +162,7 @@ export class RequestSession implements Session {
       const response = await this.#ask(url, { headers: { Accept: "text/plain" } }, leaving.signal);
       if (!response.ok || !response.body) {
         const { status, code, said } = await read(response);
-        throw isLater(status) ? new Error(said) : new Refused(code, said);
+        throw isLater(status) ? new Error(said) : new Refused(code, clauseOf(said));
       }
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";

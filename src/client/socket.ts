@@ -1,8 +1,8 @@
 /** A session over a WebSocket. */
 import { EVERYONE } from "../protocol/channels.ts";
-import { POLICY } from "../protocol/close-codes.ts";
+import { POLICY, TRY_AGAIN } from "../protocol/close-codes.ts";
 import { type Command, formatCommand } from "../protocol/commands.ts";
-import { isTemporary, type Refusal } from "../protocol/errors.ts";
+import { formatReason, isTemporary, type Refusal } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
 import { parseReply, type Reply } from "../protocol/replies.ts";
 import {
@@ -83,9 +83,7 @@ export class SocketSession implements Session {
       return reply.kind === "once" ? reply.position : undefined;
     } catch (error) {
       if (!(error instanceof Refused) || error.code !== "no-history") throw error;
-      this.#say({ kind: "announce", channel, message: text });
-      const refused = this.#answer("announce", channel);
-      await Promise.race([refused, this.ping().finally(() => this.#forget("announce", channel))]);
+      await this.#confirm({ kind: "announce", channel, message: text }, channel);
       return undefined;
     }
   }
@@ -97,9 +95,27 @@ export class SocketSession implements Session {
 
   async info(): Promise<Map<string, string>> {
     this.#figures = new Map();
-    this.#say({ kind: "info" });
-    await this.ping();
+    await this.#confirm({ kind: "info" });
     return this.#figures;
+  }
+
+  /**
+   * Sends a command whose success no reply names. A ping after it shows that it was carried out; so does the refusal of
+   * that ping, because replies come in the order of the commands.
+   * @throws Refused if the command is refused
+   */
+  async #confirm(command: Command, argument?: string): Promise<void> {
+    this.#say(command);
+    const refused = this.#answer(command.kind, argument);
+    const asked = this.#asked.at(-1);
+    const carriedOut = this.ping().catch((error: unknown) => {
+      if (!(error instanceof Refused)) throw error;
+    });
+    try {
+      await Promise.race([refused, carriedOut]);
+    } finally {
+      if (asked && this.#asked.includes(asked)) this.#asked.splice(this.#asked.indexOf(asked), 1);
+    }
   }
 
   renew(token: string): void {
@@ -128,7 +144,8 @@ export class SocketSession implements Session {
       (error: Error) => {
         if (this.#isOver || !(error instanceof Refused)) return;
         if (error.code === "no-history") this.#hearer.located(channel, undefined);
-        else if (isTemporary(error.code)) this.#end(1013, error.message);
+        else if (isTemporary(error.code))
+          this.#end(TRY_AGAIN, formatReason({ code: error.code, why: error.message }));
         else this.#hearer.refused(channel, error);
       },
     );

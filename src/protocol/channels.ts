@@ -23,7 +23,7 @@ export function nameFault(name: string): string | undefined {
 
 /** The same for a channel that is to be subscribed to or announced on, which `debug` cannot be. */
 export function channelFault(name: string): string | undefined {
-  if (name === DEBUG) return `'${DEBUG}' is the server's own voice, not a channel`;
+  if (name === DEBUG) return `'${DEBUG}' is reserved for the server; use another channel`;
   return nameFault(name);
 }
 

@@ -43,22 +43,21 @@ export function refuseLine(line: string, code: Refusal["code"], why: string): Re
   return { kind: "refused", refusal: { ...headOf(line), code, why } };
 }
 
-/** Characters of a line that are searched for its command and argument. */
-const HEAD = 600;
+/** A word that an error line repeats: a channel or a key has no control characters, and at most 255 bytes. */
+const WORD = String.raw`[^ \p{Cc}\p{Cs}]{1,255}`;
 
-/** Commands whose errors name the word after them: a channel, or a key. */
-const WITH_ARGUMENT = ["subscribe", "unsubscribe", "announce", "once"];
+// `announce` and `once` take exactly one space before the word, and a "\r" at the end of their line belongs to it.
+const VERBATIM = new RegExp(`^(announce|once) (${WORD})(?: |$)`, "u");
+const SPACED = new RegExp(`^(subscribe|unsubscribe) +(${WORD})(?: |\\r?$)`, "u");
+const NAME = /^([a-z]{1,16})(?: |\r?$)/;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: an error line repeats no control characters
-const REPEATABLE = /^[^\u0000-\u0020\u007f-\u009f]{1,255}$/;
-
-/** The command that a line begins with, and its argument unless an error line can't repeat it. */
+/**
+ * The command that a line begins with, or "line" if that isn't a plain word; and its channel or key. Of other commands no
+ * word is repeated, because it may be a token.
+ */
 function headOf(line: string): Pick<Refusal, "command" | "argument"> {
-  const head = line.slice(0, HEAD);
-  const isVerbatim = head.startsWith("announce ") || head.startsWith("once ");
-  const [verb = "", word = ""] = head.replace(/\r$/, "").split(isVerbatim ? " " : / +/, 2);
-  const command = /^[a-z]{1,16}$/.test(verb) ? verb : "line";
-  return WITH_ARGUMENT.includes(command) && REPEATABLE.test(word) ? { command, argument: word } : { command };
+  const [, command = "line", argument] = VERBATIM.exec(line) ?? SPACED.exec(line) ?? NAME.exec(line) ?? [];
+  return argument === undefined ? { command } : { command, argument };
 }
 
 function parse(line: string): Command | Invalid | { kind: "empty" } {

@@ -1,5 +1,5 @@
 /** Errors as clients get them: a code for programs, and a sentence for people. */
-import { utf8Length } from "./text.ts";
+import { isLongerThan } from "./text.ts";
 
 /**
  * Every error code. `rate` and `unavailable` invite a retry; `uncertain` means that the command may have been carried
@@ -49,11 +49,15 @@ export function formatRefusal({ code, command, argument, why }: Refusal): string
   return `${code} ${command}${argument === undefined ? "" : ` ${argument}`}: ${why}`;
 }
 
-/** Parses what `formatRefusal` makes; returns undefined for anything else. */
+/**
+ * Parses what `formatRefusal` makes; returns undefined for anything else. A code that this version doesn't know counts
+ * as "invalid", so that nothing waits for a reply to the command, or repeats it.
+ */
 export function parseRefusal(text: string): Refusal | undefined {
-  const [, code = "", command = "", argument, why = ""] =
-    /^([a-z-]+) ([a-z]+)(?: (\S+))?: (.*)$/s.exec(text) ?? [];
-  return isErrorCode(code) ? { code, command, argument, why } : undefined;
+  const [, word, command, argument, why] = /^([a-z-]+) ([a-z]+)(?: ([^ ]+))?: (.*)$/s.exec(text) ?? [];
+  if (word === undefined || command === undefined || why === undefined) return undefined;
+  const code = isErrorCode(word) ? word : "invalid";
+  return argument === undefined ? { code, command, why } : { code, command, argument, why };
 }
 
 /** Longest reason of a close frame, in bytes, https://www.rfc-editor.org/rfc/rfc6455#section-5.5 */
@@ -61,18 +65,32 @@ const MAX_REASON_BYTES = 123;
 
 /** Formats the reason of a close frame as `<code>: <sentence>`, cut to the length that frames allow. */
 export function formatReason({ code, why }: Fault): string {
-  let reason = `${code}: ${why}`;
-  while (utf8Length(reason) > MAX_REASON_BYTES) reason = reason.slice(0, -1);
+  let reason = `${code}: `;
+  // Iterating keeps surrogate pairs together.
+  for (const character of why) {
+    if (isLongerThan(reason + character, MAX_REASON_BYTES)) break;
+    reason += character;
+  }
   return reason;
 }
 
-/** Parses the reason of a close frame; returns undefined if it names no code. */
+/** Parses the reason of a close frame; returns undefined if it doesn't begin with a code. */
 export function parseReason(reason: string): Fault | undefined {
   const [, code = "", why = ""] = /^([a-z-]+): (.*)$/s.exec(reason) ?? [];
   return isErrorCode(code) ? { code, why } : undefined;
 }
 
+/** The same; a reason without a code, which isn't the server's own, counts as "unavailable". */
+export function faultIn(reason: string): Fault {
+  return parseReason(reason) ?? { code: "unavailable", why: reason };
+}
+
 /** Formats the sentence of an error for readers of whole sentences: with a capital and a full stop. */
 export function sentenceOf(why: string): string {
   return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
+}
+
+/** The inverse of `sentenceOf`. */
+export function clauseOf(sentence: string): string {
+  return `${sentence.charAt(0).toLowerCase()}${sentence.slice(1).replace(/\.$/, "")}`;
 }

@@ -193,10 +193,8 @@ export class Inbox {
   #refuse(connection: Connection, step: Step, error: unknown): void {
     if (!(error instanceof CommandError)) throw error;
     const { code, message: why } = error;
-    const argument = step.kind !== "once" && "channel" in step ? step.channel : undefined;
-    const refusal = { code, command: step.kind, argument, why };
-    for (let n = step.kind === "announce" ? step.count : 1; n > 0; n--) {
-      this.#carrier.refuse(connection, refusal);
+    for (const argument of argumentsOf(step)) {
+      this.#carrier.refuse(connection, { code, command: step.kind, argument, why });
     }
   }
 
@@ -260,4 +258,11 @@ export class Inbox {
     if (isLongerThan(line, maxLineBytes)) return refuseLine(line, "limit", lineTooLong(maxLineBytes));
     return parseCommand(line);
   }
+}
+
+/** The channel or key of each command of a step; undefined for one that has neither. */
+function argumentsOf(step: Step): (string | undefined)[] {
+  if (step.kind === "once") return step.messages.map(({ key }) => key);
+  if (step.kind === "announce") return Array.from({ length: step.count }, () => step.channel);
+  return ["channel" in step ? step.channel : undefined];
 }

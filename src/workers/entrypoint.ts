@@ -10,7 +10,8 @@ export class Fanout extends WorkerEntrypoint<Env> {
    * Announces a message, or several next to each other, all or none. No token is needed: who is bound to this may.
    * @param options `key`: announces only if nothing has been under this key on the channel while history lasts
    * @returns the position of the last one, when it has its place and is stored; null where no history is kept
-   * @throws Error with a sentence, as for a command: it says whether messages may have been announced
+   * @throws Error with a sentence, and with an error code as its property `code`, as for a command: "uncertain" means
+   * that the messages may have been announced
    */
   async announce(
     channel: string,

@@ -3,7 +3,14 @@ import type { Grants } from "../auth/grants.ts";
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatCommand } from "../protocol/commands.ts";
-import { type Fault, formatReason, formatRefusal, parseReason, type Refusal } from "../protocol/errors.ts";
+import {
+  type Fault,
+  formatReason,
+  formatRefusal,
+  isTemporary,
+  parseReason,
+  type Refusal,
+} from "../protocol/errors.ts";
 import { COMMENT, formatRetry, type Positions, parseId } from "../protocol/events.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
 import { tooManyChannels } from "../protocol/refusals.ts";
@@ -190,10 +197,12 @@ async function greetingOf(tap: Tap): Promise<string> {
   throw denialOf(tap);
 }
 
-/** The denial that says why a connection has ended. */
+/** The denial that says why a connection has ended: its access did, or it may be tried again. */
 function denialOf({ ending }: Tap): Denial {
   const fault = parseReason(ending?.reason ?? "");
-  return fault ? new Denial(503, fault.code, fault.why, retryAfter(5)) : unanswered();
+  if (!fault) return unanswered();
+  const { code, why } = fault;
+  return isTemporary(code) ? new Denial(503, code, why, retryAfter(5)) : new Denial(401, code, why);
 }
 
 // --- polling
@@ -259,7 +268,7 @@ function headersOf(request: Request): Record<string, string> {
 export function deniedEvents(request: Request, { status, code, message }: Denial): Response | undefined {
   if (!wantsEvents(request) || request.method !== "GET") return undefined;
   if ((status === 401 || status === 403) && request.headers.has("Last-Event-ID")) {
-    return new Response(null, { status: 204 });
+    return new Response(null, { status: 204, headers: { [ERROR]: code } });
   }
   if (status !== 503 && status !== 429) return undefined;
   const retry = formatRetry(5 * RETRY * (1 + 2 * Math.random()));

@@ -102,17 +102,19 @@ test("bytes come as they are, however they are cut; what is no UTF-8 is told so"
 test("what is wrong gets one line, and the connection goes on", async () => {
   const guest = await enter();
   guest.socket.write("shout\nsubscribe a!b\nannounce debug x\nonce k a b\n\n");
-  expect(await guest.read()).toMatch(/^debug!error unknown command/);
-  expect(await guest.read()).toMatch(/^debug!error cannot subscribe/);
-  expect(await guest.read()).toMatch(/^debug!error cannot announce/);
-  expect(await guest.read()).toBe("debug!error once is no command of a bridge");
+  expect(await guest.read()).toMatch(/^debug!error invalid shout: unknown command/);
+  expect(await guest.read()).toMatch(/^debug!error invalid subscribe a!b: /);
+  expect(await guest.read()).toMatch(/^debug!error invalid announce debug: /);
+  expect(await guest.read()).toBe(
+    "debug!error invalid once a: the original protocol doesn't have this command",
+  );
   await settled(guest);
 });
 
 test("a line without an end is not read for ever", async () => {
   const guest = await enter();
   guest.socket.write("x".repeat(1_100_000));
-  expect(await guest.read()).toBe("debug!error a line has at most 1000000 characters");
+  expect(await guest.read()).toBe("debug!error limit line: a line has at most 1000000 characters");
   guest.socket.write(`${"x".repeat(1_100_000)} is still that line\n`);
   await settled(guest);
 });
@@ -194,5 +196,9 @@ test("where nobody is let in the reason is told, and the connection ends", async
   const server = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const guest = await dial(await bridgeTo(server.url));
   onTestFinished(() => void guest.destroy());
-  expect(await text(guest)).toMatch(/^debug!error .*token/i);
+  expect((await text(guest)).split("\n")).toEqual([
+    expect.stringMatching(/^debug!error forbidden subscribe all: a token is missing/),
+    expect.stringMatching(/^debug!error forbidden connect: a token is missing/),
+    "",
+  ]);
 });

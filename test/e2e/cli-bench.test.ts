@@ -43,12 +43,12 @@ test("it needs no history, and takes a token where one is needed", async () => {
   expect(await run(words)).toMatchObject({
     code: 4,
     out: "",
-    err: expect.stringMatching(/^fanout: A token is needed/),
+    err: expect.stringMatching(/^fanout: a token is missing; send it as/),
   });
   const mute = { FANOUT_TOKEN: await mint({ subscribe: ["mine"] }) };
   expect(await run(words, { env: mute })).toMatchObject({
     code: 4,
-    err: "fanout: cannot announce: your token does not allow this channel\n",
+    err: "fanout: your token doesn't grant this channel\n",
   });
 });
 

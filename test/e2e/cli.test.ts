@@ -134,11 +134,11 @@ test("a token that it makes lets one in", async () => {
   expect(await run(["pub", locked.url, "art", "x"], { env })).toEqual({
     code: 4,
     out: "",
-    err: "fanout: cannot announce: your token does not allow this channel\n",
+    err: "fanout: your token doesn't grant this channel\n",
   });
   expect(await run(["sub", locked.url, "news"])).toMatchObject({
     code: 4,
-    err: expect.stringMatching(/^fanout: A token is needed/),
+    err: expect.stringMatching(/^fanout: a token is missing; send it as/),
   });
 });
 
@@ -161,7 +161,7 @@ describe("its exit code and one line say what was wrong:", () => {
       "nobody there",
       6,
       ["ping", "ws://127.0.0.1:1", "--timeout", "2"],
-      /^fanout: the server cannot be reached\n$/,
+      /^fanout: the server can't be reached\n$/,
     ],
   ])("%s: %i", async (_, code, words, why) => {
     const ended = await run(words);

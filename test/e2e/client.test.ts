@@ -191,23 +191,34 @@ test("states say what happens, and where it is pointless it is not tried again",
   const locked = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const changes: Change[] = [];
   const stranger = fanout(locked.url, { onState: (change: Change) => void changes.push(change) });
-  await expect(stranger.announce("chat", "x")).rejects.toThrow(/^A token is needed/);
+  await expect(stranger.announce("chat", "x")).rejects.toMatchObject({
+    code: "forbidden",
+    message: expect.stringMatching(/^a token is missing; send it as/),
+  });
   expect(changes).toMatchObject([
     { state: "connecting", willRetry: true },
     {
       state: "disconnected",
       code: 401,
       willRetry: false,
-      reason: expect.stringMatching(/^A token is needed/),
+      reason: expect.stringMatching(/^forbidden: a token is missing; send it as/),
     },
   ]);
   const token = await mint({ subscribe: ["chat"], announce: ["chat"] });
   const member = fanout(locked.url, { token: async () => token });
   expect(await member.announce("chat", "x")).toBeGreaterThan(0);
-  await expect(member.announce("news", "x")).rejects.toThrow(
-    "cannot announce: your token does not allow this channel",
-  );
-  await expect(take(member.subscribe("news"), 1)).rejects.toThrow("your token does not allow this channel");
+  await expect(member.announce("news", "x")).rejects.toMatchObject({
+    code: "forbidden",
+    message: "your token doesn't grant this channel",
+  });
+  await expect(take(member.subscribe("news"), 1)).rejects.toMatchObject({
+    code: "forbidden",
+    message: "your token doesn't grant this channel",
+  });
+  await expect(member.info()).rejects.toMatchObject({
+    code: "forbidden",
+    message: "your token lacks the claim 'operate'",
+  });
 });
 
 test("a token is renewed before its end, and nobody notices", async () => {
@@ -236,12 +247,14 @@ test("it closes when all is said", async () => {
   await expect(client.announce(chat, "d")).rejects.toThrow("the client is closed");
 });
 
-test("what is no message or no channel is refused before it is sent", async () => {
+test("what is no message, no key or no channel is refused before it is sent", async () => {
   const client = fanout();
   await expect(client.announce("a!b", "x")).rejects.toThrow("a channel name has no '!'");
   await expect(client.announce("a", "")).rejects.toThrow("a message is missing");
   await expect(client.announce("a", "x\ny")).rejects.toThrow("a message is one line");
-  expect(() => client.subscribe("debug")).toThrow("the server's own voice");
+  await expect(client.announce("a", "x", { key: "" })).rejects.toThrow("a key is missing");
+  await expect(client.announce("a", "x", { key: "k b" })).rejects.toThrow("a key has no space");
+  expect(() => client.subscribe("debug")).toThrow("'debug' is reserved for the server");
 });
 
 /** The library as a browser gets it. */

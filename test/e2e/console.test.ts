@@ -337,10 +337,12 @@ describe.skipIf(!browser)("in Chromium", () => {
     await type(`subscribe ${other} since now`);
     await answers(new RegExp(`^< debug!position ${other} \\d+$`));
     await type("shout");
-    await answers(/^< debug!error unknown command/);
+    await answers(/^< debug!error invalid shout: unknown command/);
     expect(await one.locator(".chip bdi").allTextContents()).toEqual([channel]);
     await one.locator(".terminal summary", { hasText: "< debug!error" }).click();
-    await one.getByText("What was wrong with a command, told to this connection alone.").waitFor();
+    await one
+      .getByText("A command was refused: an error code, the command, and why. Only this connection gets it.")
+      .waitFor();
   });
 
   test("of very many messages the page holds the newest, and counts all", async () => {
@@ -387,7 +389,9 @@ describe.skipIf(!browser)("in Chromium", () => {
     const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const page = await open("/news", {}, closed.url.replace(/^ws/, "http"));
     const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
-    await expect.poll(() => one.locator(".state").textContent(), patience).toMatch(/401 A token is needed/);
+    await expect
+      .poll(() => one.locator(".state").textContent(), patience)
+      .toMatch(/401 forbidden: a token is missing/);
     const paste = async (token: string) => {
       await page.getByLabel("Token").fill(token);
       await page.getByRole("button", { name: "Use" }).click();

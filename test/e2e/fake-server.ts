@@ -48,7 +48,7 @@ export async function startFake({
       } else if (command === "announce") publish(channelOf(first), first, words.slice(1).join(" "));
       else if (command === "once") {
         say(`debug!once ${first} ${publish(channelOf(second), second, words.slice(2).join(" "))}`);
-      } else if (command !== "unsubscribe") say("debug!error there is no such command");
+      } else if (command !== "unsubscribe") say(`debug!error invalid ${command}: unknown command`);
     };
     socket.on("message", (data) => data.toString().split("\n").filter(Boolean).forEach(obey));
     socket.on("close", () => {

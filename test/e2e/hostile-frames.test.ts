@@ -51,7 +51,7 @@ describe("bytes that are not UTF-8 are refused in binary frames, and replaced in
   ])("%s", async (_, bytes) => {
     const client = await RawClient.upgrade(server, "echo");
     const command = "announce echo x\n";
-    const refusal = "debug!error a frame was not UTF-8; nothing in it was carried out";
+    const refusal = "debug!error invalid frame: a frame is UTF-8; no line of this one was carried out";
     for (let at = 0; at <= command.length; at++) {
       const parts = [command.slice(0, at), bytes, command.slice(at)];
       const broken = Buffer.concat(parts.map(bytesOf));
@@ -72,14 +72,18 @@ describe("control characters", () => {
   test("make no command", async () => {
     const client = await RawClient.upgrade(server);
     for (const character of characters) client.send(frame(TEXT, `pi${character}ng`));
-    const refusals = characters.map(() => expect.stringMatching(/^debug!error unknown command/));
+    const refusals = characters.map(() =>
+      expect.stringMatching(/^debug!error invalid (line|pi): unknown command/),
+    );
     expect(await client.outcome()).toEqual(refusals);
   });
 
   test.each(["subscribe", "unsubscribe", "announce"])("make no name to %s", async (verb) => {
     const client = await RawClient.upgrade(server);
     for (const character of characters) client.send(frame(TEXT, `${verb} a${character}b x`));
-    const refusals = characters.map(() => expect.stringMatching(/^debug!error cannot .* control character$/));
+    const refusals = characters.map(
+      () => `debug!error invalid ${verb}: a channel name has no '!', space or control character`,
+    );
     expect(await client.outcome()).toEqual(refusals);
   });
 
@@ -106,23 +110,34 @@ describe("what others would take for more than text is passed on as it is, and l
     client.send(frame(TEXT, `subscribe ${name}\nannounce ${name} ${message}`));
     expect(await client.outcome()).toEqual([`${name}!${message}`]);
     client.send(frame(TEXT, `unsubscribe ${name}\nannounce ${name} ${message}\n${name} ${message}`));
-    expect(await client.outcome()).toEqual([expect.stringMatching(/^debug!error unknown command/)]);
+    expect(await client.outcome()).toEqual([
+      expect.stringMatching(/^debug!error invalid (line|constructor): unknown command/),
+    ]);
     expect(server.output()).not.toMatch(/marker/);
   });
 });
 
 describe("what comes of", () => {
   const scraps = "x".repeat(100_000);
-  const tooLong = expect.stringMatching(/^debug!error a line has at most 65536 bytes/);
-  const unknown = expect.stringMatching(/^debug!error unknown command/);
+  const tooLong = (head: string) => `debug!error limit ${head}: a line has at most 65536 bytes`;
+  const unknown = (command: string) =>
+    expect.stringMatching(new RegExp(`^debug!error invalid ${command}: unknown command`));
   const unfinished = frame(TEXT, "oo", { final: false });
   const nothing = Buffer.concat(scraps.split("").map(() => frame(CONTINUATION, "", { final: false })));
 
   test.each<[string, () => Bytes, unknown[]]>([
-    ["a line that is too long", () => frame(TEXT, "x".repeat(65_537)), [tooLong]],
-    ["a message that is too long", () => frame(BINARY, `announce echo ${scraps}\nx`), [tooLong, unknown]],
-    ["a line in 100,000 frames", () => fragments(TEXT, scraps), [tooLong]],
-    ["100,000 empty frames", () => [...unfinished, ...nothing, ...frame(CONTINUATION, "ps")], [unknown]],
+    ["a line that is too long", () => frame(TEXT, "x".repeat(65_537)), [tooLong("line")]],
+    [
+      "a message that is too long",
+      () => frame(BINARY, `announce echo ${scraps}\nx`),
+      [tooLong("announce echo"), unknown("x")],
+    ],
+    ["a line in 100,000 frames", () => fragments(TEXT, scraps), [tooLong("line")]],
+    [
+      "100,000 empty frames",
+      () => [...unfinished, ...nothing, ...frame(CONTINUATION, "ps")],
+      [unknown("oops")],
+    ],
     ["2,000,000 empty lines", () => frame(TEXT, "\n".repeat(2_000_000)), ["closed 1008"]],
     ["30 MB", () => frame(TEXT, Buffer.alloc(BIG, "x")), ["closed 1009"]],
     ["30 MB of line ends", () => frame(BINARY, Buffer.alloc(BIG, "\n")), ["closed 1009"]],
@@ -137,8 +152,8 @@ describe("what comes of", () => {
     ["the second reserved bit", () => frame(TEXT, "oops", { reserved: 0x20 }), ["closed 1002"]],
     ["the third reserved bit", () => frame(PING, "?", { reserved: 0x10 }), ["closed 1002"]],
     // What follows the runtime need not take, but does.
-    ["a frame without a mask", () => frame(TEXT, "oops", { masked: false }), [unknown]],
-    ["a short length written long", () => frame(TEXT, "oops", { claimed: 4n }), [unknown]],
+    ["a frame without a mask", () => frame(TEXT, "oops", { masked: false }), [unknown("oops")]],
+    ["a short length written long", () => frame(TEXT, "oops", { claimed: 4n }), [unknown("oops")]],
     ["a ping of 126 bytes", () => frame(PING, "?".repeat(126)), [`pong ${"?".repeat(126)}`]],
   ])("%s", async (_, bytes, expected) => {
     const client = await RawClient.upgrade(server);

@@ -102,8 +102,10 @@ class Listener {
       method: "POST",
       body: message,
     });
-    if (!response.ok) this.#ear.frame(`debug!error ${await response.text()}`);
-    await response.arrayBuffer();
+    const said = await response.text();
+    if (response.ok) return;
+    const code = response.headers.get("Fanout-Error");
+    this.#ear.frame(`debug!error ${code} announce ${channel}: ${said}`);
   }
 
   /** An end of a line within a message was a carriage return. */

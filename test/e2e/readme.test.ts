@@ -12,6 +12,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { CLOSINGS, isClosingCause } from "../../src/protocol/close-codes.ts";
+import { ERROR_CODES, parseReason } from "../../src/protocol/errors.ts";
 import { VERSION } from "../../src/version.ts";
 import { readSettings } from "../../src/workers/settings.ts";
 import { type Line, perform, type Step, TIME } from "../plays/play.ts";
@@ -300,21 +302,40 @@ test("README.md tells of what the free plan carries as bench/README.md does", as
   for (const number of numbers) expect(table).toContain(number);
 });
 
-test("CONTRIBUTING.md tells of each reason for which the server closes a connection", async () => {
+test("CONTRIBUTING.md tells of each cause for which the server closes a connection", async () => {
   const sources = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
     /\.ts$/.test(path),
   );
-  const closing = /\.close\(\s*\w+,\s*(?:TRY_AGAIN|POLICY|TOO_BIG),/g;
   const closings: string[] = [];
   for (const path of sources) {
-    for (const _ of (await fileOf(`src/${path}`)).matchAll(closing)) closings.push(path);
+    for (const [, cause = ""] of (await fileOf(`src/${path}`)).matchAll(/\.close\(\s*\w+,\s*"(\w+)",/g)) {
+      closings.push(`${cause} ${path}`);
+    }
   }
-  const rows = [...(await fileOf("CONTRIBUTING.md")).matchAll(/^\| 10\d\d (.+?) \| `(.+?)` \|/gm)];
-  expect(rows.map(([, , path]) => path).sort()).toEqual(closings.sort());
-  for (const [, reason = "", path] of rows) {
+  const table = (await fileOf("CONTRIBUTING.md")).matchAll(/^\| (10\d\d) (.+?) \| `(.+?)` \| `(.+?)` \|/gm);
+  const rows = [...table].map(([, status, reason = "", cause = "", path = ""]) => ({
+    status,
+    reason,
+    cause,
+    path,
+  }));
+  expect(rows.map(({ cause, path }) => `${cause} ${path}`).sort()).toEqual(closings.sort());
+  expect(rows.map(({ cause }) => cause).sort()).toEqual(Object.keys(CLOSINGS).sort());
+  for (const { status, reason, cause, path } of rows) {
+    const closing = isClosingCause(cause) ? CLOSINGS[cause] : undefined;
+    const fault = parseReason(reason);
+    expect([Number(status), fault?.code]).toEqual([closing?.status, closing?.code]);
     const source = (await fileOf(`src/${path}`)) + (await fileOf("src/protocol/refusals.ts"));
-    for (const words of reason.split("…")) expect(source).toContain(words);
+    for (const words of fault?.why.split("…") ?? []) expect(source).toContain(words);
   }
+});
+
+test("README.md tells of every error code", () => {
+  const [, table = ""] = /^\| code \| meaning \|.*?\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+  const codes = [...table.matchAll(/^\| (`.+?`) \|/gm)].flatMap(
+    ([, named = ""]) => named.match(/[a-z-]+/g) ?? [],
+  );
+  expect(codes).toEqual([...ERROR_CODES]);
 });
 
 test("the version is that of the package", async () => {

@@ -82,7 +82,7 @@ test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is clo
   sleeper.socket.on("message", () => sleeper.say("ping"));
   sleeper.socket.resume();
   await expect(sleeper.ping().then((before) => `${before.length} lines`)).rejects.toThrow(
-    "closed (1013 messages would be missing: you read too slowly; connect again)",
+    "closed (1013 unavailable: the client reads too slowly, so messages would be missing; connect again)",
   );
   for (const { socket } of listeners) expect(socket.readyState).toBe(WebSocket.OPEN);
 });

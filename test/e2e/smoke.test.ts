@@ -121,7 +121,7 @@ describe("what is wrong is said in a line:", () => {
   });
 
   test("a token is needed", async () => {
-    const line = `^${locked} refuses the connection \\(401\\)\\. A token is needed, .+ on 'smoke-test/\\*'\\.\\n$`;
+    const line = `^${locked} refuses the connection \\(401\\)\\. A token is missing; .+ on 'smoke-test/\\*'\\.\\n$`;
     expect(await run(locked)).toEqual(complains(line));
   });
 
@@ -129,15 +129,13 @@ describe("what is wrong is said in a line:", () => {
     const refused = (why: string) =>
       complains(`^${locked} refuses the connection ${why}.+'smoke-test/\\*'\\.\\n$`);
     const forged = await mint({ subscribe: ["*"], announce: ["*"] }, `${SECRET}x`);
-    expect(await run(locked, forged)).toEqual(
-      refused("\\(401\\)\\. The token is not good: its signature is wrong\\."),
-    );
+    expect(await run(locked, forged)).toEqual(refused("\\(401\\)\\. The token's signature is wrong\\."));
     const elsewhere = await mint({ subscribe: ["news"], announce: ["*"] });
     expect(await run(locked, elsewhere)).toEqual(
-      refused("\\(403\\)\\. Cannot subscribe: your token does not allow this channel\\."),
+      refused("\\(403\\)\\. Your token doesn't grant this channel\\."),
     );
     const silent = await mint({ subscribe: ["*"], announce: ["news"] });
-    const line = `^${locked} does not answer as Fanout does: .+ reads: debug!error .+\\n$`;
+    const line = `^${locked} does not answer as Fanout does: .+ reads: debug!error forbidden announce smoke-test/.+\\n$`;
     expect(await run(locked, silent)).toEqual(complains(line));
   });
 

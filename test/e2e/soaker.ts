@@ -3,6 +3,7 @@
  * has ended, and announces each of its messages again, under the same key, until it has been answered.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { isTemporary, type Refusal } from "../../src/protocol/errors.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
 import { Listener } from "./listener.ts";
 
@@ -164,7 +165,7 @@ export class Soaker {
     else if (reply.kind === "position") this.#locate(reply.channel, reply.position);
     else if (reply.kind === "gap") this.#missed(line, reply.channel);
     else if (reply.kind === "once") this.#answered(reply.key, reply.position);
-    else if (reply.kind === "error") void this.#again(line);
+    else if (reply.kind === "error") void this.#again(line, reply);
     else this.#record.faults.push(`${this.#name} read '${line}'`);
   }
 
@@ -206,12 +207,12 @@ export class Soaker {
   }
 
   /** Something failed, and what may be tried again is. */
-  async #again(line: string): Promise<void> {
+  async #again(line: string, { code, command }: Refusal): Promise<void> {
     const listener = this.#listener;
     await sleep(Math.random() * PAUSE);
     if (this.#listener !== listener) return;
-    if (!line.startsWith("debug!error cannot subscribe")) this.#sayAgain();
-    else if (line.includes("is heard already")) this.#record.faults.push(line);
+    if (!isTemporary(code) && code !== "uncertain") this.#record.faults.push(line);
+    else if (command === "once") this.#sayAgain();
     else for (const [channel, { isLive }] of this.#places) if (!isLive) this.#resume(channel);
   }
 }

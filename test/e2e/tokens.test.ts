@@ -78,19 +78,19 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
     handedOut.push(forged);
     expect(await refused(handing("/", forged))).toEqual({
       status: 401,
-      said: "The token is not good: its signature is wrong.\n",
+      said: "The token's signature is wrong.\n",
     });
     const elsewhere = handing("/news", await issue({ subscribe: ["sport"] }));
     expect(await refused(elsewhere)).toEqual({
       status: 403,
-      said: "Cannot subscribe: your token does not allow this channel.\n",
+      said: "Your token doesn't grant this channel.\n",
     });
   });
 });
 
 test("without a token nobody comes in, with a connection or without", async () => {
   const { status, said } = await refused({ path: "/" });
-  expect([status, said]).toEqual([401, expect.stringMatching(/^A token is needed/)]);
+  expect([status, said]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
   const response = await fetch(server.url);
   expect([response.status, await response.text()]).toEqual([401, said]);
   expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
@@ -100,7 +100,7 @@ test("connections of one channel are closed when their tokens expire, in each ob
   const path = "/expiring";
   const { until, brief } = await connectBriefly(path);
   const stays = await connect({ path, options: { headers: bearer(await issue()) } });
-  const reason = "your token has expired; connect again with a new one";
+  const reason = "expired: your token has expired; connect again with a new one";
   for (const { closed } of brief) expect(await closed).toEqual({ code: 1008, reason });
   // Not sooner than they may be.
   expect(Date.now()).toBeGreaterThanOrEqual(until);
@@ -154,7 +154,7 @@ test("public keys are fetched when they are to be had, and once for connections 
   const handing = { path: "/news", options: { protocols: ["fanout", token] } };
   expect(await refused(handing, locked)).toEqual({
     status: 503,
-    said: "Cannot check the token: the keys to check tokens with cannot be had now.\n",
+    said: "The keys that verify tokens are unavailable.\n",
   });
   status = 200;
   asked = 0;

@@ -89,7 +89,11 @@ export const channels: Play[] = [
       alice.reads(`${LONGEST}!hi`, `${LONGEST_ACCENTED}!hi`),
       bob.reads(`${LONGEST_ACCENTED}!hi`),
       alice.sends(`subscribe ${LONGEST}n`, `announce ${LONGEST_ACCENTED}n hi`, `unsubscribe ${LONGEST}n`),
-      alice.reads(error(/255/), error(/255/), error(/255/)),
+      alice.reads(
+        error("invalid subscribe", /255/),
+        error(`invalid announce ${LONGEST_ACCENTED}n`, /255/),
+        error("invalid unsubscribe", /255/),
+      ),
     ],
   },
   {
@@ -177,7 +181,7 @@ export const channels: Play[] = [
       alice.sends("announce z 7", "announce x 8", "ping", "announce z 9", "unsubscribe z", "announce z -"),
       alice.reads("z!7", "x!8", TIME, "z!9"),
       alice.sends("announce y 10", "announce all 11", "nonsense", "announce y 12", "announce x 13"),
-      alice.reads("y!10", "all!11", error(/unknown/), "y!12", "x!13"),
+      alice.reads("y!10", "all!11", error("invalid nonsense", /unknown command/), "y!12", "x!13"),
     ],
   },
   {

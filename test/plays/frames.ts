@@ -14,7 +14,7 @@ export const frames: Play[] = [
       alice.sends("announce x 1\nannounce x 2\n", "announce x 3", "announce x 4\nannounce x 5"),
       alice.reads("x!1", "x!2", "x!3", "x!4", "x!5"),
       alice.sends("announce x ha", "lf"),
-      alice.reads("x!ha", error(/unknown command/)),
+      alice.reads("x!ha", error("invalid lf", /unknown command/)),
     ],
   },
   {
@@ -62,7 +62,7 @@ export const frames: Play[] = [
       alice.reads("é!naïve 😀", "x!\ufeffhi\r", TIME, "x!ok"),
       // A byte order mark is not dropped from either kind of frame.
       alice.sends("\ufeffping", utf8("\ufeffping")),
-      alice.reads(error(/unknown command/), error(/unknown command/)),
+      alice.reads(error("invalid line", /unknown command/), error("invalid line", /unknown command/)),
     ],
   },
   {
@@ -70,16 +70,16 @@ export const frames: Play[] = [
     steps: [
       alice.connects("/x"),
       alice.sends(bytes(0xff, 0xfe, 0x0a, 0x00, 0x0a, 0x80), utf8("announce x hi")),
-      alice.reads(error(/UTF-8/), "x!hi"),
+      alice.reads(error("invalid frame", /UTF-8/), "x!hi"),
       // What was wrong is said when its turn comes.
       alice.sends("subscribe y\nannounce y 1\nannounce x 2", bytes(0xff), "announce y 3"),
-      alice.reads("y!1", "x!2", error(/UTF-8/), "y!3"),
+      alice.reads("y!1", "x!2", error("invalid frame", /UTF-8/), "y!3"),
       // A letter cut in two by the end of its frame.
       alice.sends("announce x 1", utf8("announce x é").slice(0, -1), bytes(0xa9), "announce x 2"),
-      alice.reads("x!1", error(/UTF-8/), error(/UTF-8/), "x!2"),
+      alice.reads("x!1", error("invalid frame", /UTF-8/), error("invalid frame", /UTF-8/), "x!2"),
       // Nothing of such a frame is carried out, not even what could be read.
       alice.sends(new Uint8Array([...utf8("announce x 3\n"), 0xc3, 0x28]), "announce x 4"),
-      alice.reads(error(/UTF-8/), "x!4"),
+      alice.reads(error("invalid frame", /UTF-8/), "x!4"),
     ],
   },
   {
@@ -103,11 +103,11 @@ export const frames: Play[] = [
       alice.sends(`announce x ${LONGEST_MESSAGE}`, `announce x ${LONGEST_ACCENTED_MESSAGE}`),
       alice.reads(`x!${LONGEST_MESSAGE}`, `x!${LONGEST_ACCENTED_MESSAGE}`),
       alice.sends(`announce x 1\nannounce x ${LONGEST_MESSAGE}m\nannounce x 2`),
-      alice.reads("x!1", error(/65536 bytes/), "x!2"),
+      alice.reads("x!1", error("limit announce x", /65536 bytes/), "x!2"),
       alice.sends(`announce x 3\nannounce x ${LONGEST_ACCENTED_MESSAGE}m`, "announce x 4"),
-      alice.reads("x!3", error(/65536 bytes/), "x!4"),
+      alice.reads("x!3", error("limit announce x", /65536 bytes/), "x!4"),
       alice.sends("n".repeat(200_000), utf8("n".repeat(200_000)), "announce x 5"),
-      alice.reads(error(/65536 bytes/), error(/65536 bytes/), "x!5"),
+      alice.reads(error("limit line", /65536 bytes/), error("limit line", /65536 bytes/), "x!5"),
     ],
   },
 ];

@@ -38,9 +38,13 @@ export interface Play {
 /** The answer to `ping`. */
 export const TIME = /^\d{10}$/;
 
-/** A `debug!error` that says something like `what`. */
-export function error(what: RegExp): Line {
-  return new RegExp(`^debug!error .*${what.source}`);
+/**
+ * A `debug!error` for one command.
+ * @param head the error's code, the command, and its argument if it has one
+ * @param what what the sentence says
+ */
+export function error(head: string, what: RegExp): Line {
+  return new RegExp(`^debug!error ${head}: .*${what.source}`);
 }
 
 /** Someone who appears in plays. */

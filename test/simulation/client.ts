@@ -1,7 +1,9 @@
 /** A client of the simulated service, which checks what it reads against the promises at once. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
+import { formatReason, formatRefusal, parseReason, type Refusal } from "../../src/protocol/errors.ts";
 import type { From } from "../../src/protocol/positions.ts";
+import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 
@@ -69,7 +71,8 @@ interface Step {
   messages: string[];
   issued: number;
   done: number | undefined;
-  refused: boolean;
+  /** Errors that name one of its commands. */
+  refusals: number;
   /** The position from which on a subscription is to begin. */
   since: number | undefined;
 }
@@ -148,11 +151,14 @@ export class SimulatedSocket implements Socket {
   }
 }
 
-/** Whether a connection was closed for not taking what was sent to it. */
+/** Whether a connection was closed because its client read too slowly. */
 export function isTooLate(reason: string): boolean {
-  return (
-    reason.startsWith("messages would be missing: you read") || reason.startsWith("the greeting was not")
-  );
+  return /^unavailable: the client (reads too slowly|didn't read the greeting)/.test(reason);
+}
+
+/** Whether a connection was closed because the service was full. */
+export function isBusy(reason: string): boolean {
+  return reason === formatReason({ code: "unavailable", why: SERVICE_FULL });
 }
 
 function positionIn(from: From | undefined): number | undefined {
@@ -216,7 +222,7 @@ export class SimulatedClient {
   announce(channel: string, count = 1): void {
     const messages = Array.from({ length: count }, () => this.#nextMessage());
     const step = this.#begin("announce", channel, messages);
-    const placed = () => step.done !== undefined && !step.refused;
+    const placed = () => step.done !== undefined && step.refusals === 0;
     for (const message of messages) this.announced.set(message, { channel, issued: step.issued, placed });
     this.#send(messages.map((message) => ({ kind: "announce", channel, message })));
   }
@@ -235,7 +241,7 @@ export class SimulatedClient {
   announceOnce(channel: string, count: number): void {
     const messages = Array.from({ length: count }, () => `${this.#nextMessage().replace(".", "-once")}.1`);
     const step = this.#begin("once", channel, messages);
-    const placed = () => step.done !== undefined && !step.refused;
+    const placed = () => step.done !== undefined && step.refusals === 0;
     for (const message of messages) this.announced.set(message, { channel, issued: step.issued, placed });
     this.#send(messages.map((message) => ({ kind: "once", key: `${channel}:${message}`, channel, message })));
   }
@@ -296,14 +302,14 @@ export class SimulatedClient {
   /** The server has closed this connection: it must not if nothing has failed since that was opened. */
   sentAway(code: number, reason: string): void {
     this.ended(code, reason);
-    if (reason.startsWith("your token")) {
+    if (parseReason(reason)?.code === "expired") {
       this.#surroundings.meet("a token expired");
       if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
       return;
     }
     if (this.#surroundings.areLate && isTooLate(reason)) return;
     // The answer to a claim may come late; a connection is greeted without it after a while.
-    if (reason.startsWith("the service has as many")) return;
+    if (isBusy(reason)) return;
     if (!this.#isGreeted || this.isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
     throw new Breach(
       `${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`,
@@ -313,7 +319,7 @@ export class SimulatedClient {
   /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */
   subscribedSince(channel: string): number | undefined {
     if (!this.open) return undefined;
-    const last = this.#steps.findLast((step) => this.#isAbout(step, channel) && !step.refused);
+    const last = this.#steps.findLast((step) => this.#isAbout(step, channel) && step.refusals === 0);
     if (last?.done === undefined || last.verb === "unsubscribe") return undefined;
     if (channel === EVERYONE && last.verb === "greeting" && this.channel !== EVERYONE) {
       return this.hearsEveryoneSince;
@@ -329,7 +335,7 @@ export class SimulatedClient {
       messages,
       issued,
       done: undefined,
-      refused: false,
+      refusals: 0,
       since: undefined,
     };
     this.#steps.push(step);
@@ -369,7 +375,7 @@ export class SimulatedClient {
         this.#hear(reply.channel, reply.message);
         break;
       case "error":
-        if (step) step.refused = true;
+        this.#refused(reply, step);
         break;
       case "position":
         this.#located(reply.channel, reply.position, step);
@@ -393,6 +399,16 @@ export class SimulatedClient {
     }
   }
 
+  /** An error names one of the pending step's commands, or what the address asked for. */
+  #refused(refusal: Refusal, step: Step | undefined): void {
+    const { command, argument } = refusal;
+    const isOwn = step?.verb === command && argument === argumentOf(step, argument);
+    if (isOwn) step.refusals += 1;
+    else if (command !== "subscribe" || argument !== this.channel) {
+      throw new Breach(`${this.name} got an error for what it didn't ask: ${formatRefusal(refusal)}`);
+    }
+  }
+
   #greeted(step: Step | undefined): void {
     if (step?.verb !== "greeting") throw new Breach(`${this.name} was greeted twice`);
     step.done = this.#surroundings.now;
@@ -403,6 +419,9 @@ export class SimulatedClient {
   #answered(step: Step | undefined): void {
     if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
     step.done = this.#surroundings.now;
+    if (step.verb === "announce" && step.refusals % step.messages.length !== 0) {
+      throw new Breach(`${this.name} got ${step.refusals} errors for ${step.messages.length} announcements`);
+    }
     const counted = this.counting.get(step.channel);
     if (step.verb === "unsubscribe" && counted) {
       this.paused.set(step.channel, counted);
@@ -416,7 +435,7 @@ export class SimulatedClient {
     const since = this.subscribedSince(step.channel);
     if (
       !["announce", "once"].includes(step.verb) ||
-      step.refused ||
+      step.refusals > 0 ||
       since === undefined ||
       since > step.issued
     )
@@ -438,7 +457,7 @@ export class SimulatedClient {
       throw new Breach(`${this.name} read ${message} after ${before}`);
     }
     const last = this.#steps.findLast(
-      (step) => this.#isAbout(step, channel) && (!step.refused || !step.done),
+      (step) => this.#isAbout(step, channel) && (step.refusals === 0 || !step.done),
     );
     if (!last || (last.verb === "unsubscribe" && last.done !== undefined)) {
       throw new Breach(`${this.name} read ${message} on ${channel} without a subscription`);
@@ -477,4 +496,10 @@ export class SimulatedClient {
     counted.messages.add(message);
     this.#surroundings.found(channel, counted.position, message);
   }
+}
+
+/** The argument that errors for a step's commands name: its channel, or one of its keys. */
+function argumentOf({ verb, channel }: Step, named: string | undefined): string | undefined {
+  if (verb === "info" || verb === "token") return undefined;
+  return verb === "once" && named?.startsWith(`${channel}:`) ? named : channel;
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
+import { parseReason } from "../../src/protocol/errors.ts";
 import { checkAlive, checkCount, checkLeftovers, checkTogether } from "./checks.ts";
-import { Breach, isTooLate, RARITIES, type Rarity, type SimulatedClient } from "./client.ts";
+import { Breach, isBusy, isTooLate, RARITIES, type Rarity, type SimulatedClient } from "./client.ts";
 import type { Action } from "./network.ts";
 import { type Kind, Simulation } from "./simulation.ts";
 
@@ -171,11 +172,12 @@ function checkEnding({ name, ending }: SimulatedClient, kind: Kind): void {
   if (!ending || ending.code === 1005) return;
   const { code, reason } = ending;
   if (kind.withFaults && code === 1006) return;
-  if (mayLose(kind) && code === 1013 && reason !== "") return;
-  if (kind.clientLimit > 0 && code === 1013 && reason.startsWith("the service has as many")) return;
-  if (kind.withTokens && code === 1008 && reason.startsWith("your token has expired")) return;
+  const fault = parseReason(reason)?.code;
+  if (mayLose(kind) && code === 1013 && fault === "unavailable") return;
+  if (kind.clientLimit > 0 && code === 1013 && isBusy(reason)) return;
+  if (kind.withTokens && code === 1008 && fault === "expired") return;
   if (kind.withLateReaders && code === 1013 && isTooLate(reason)) return;
-  if (kind.withTinyBuffers && [1008, 1013].includes(code) && reason !== "") return;
+  if (kind.withTinyBuffers && [1008, 1013].includes(code) && fault !== undefined) return;
   throw new Breach(`${name} was closed with ${code} ${reason}`);
 }
 

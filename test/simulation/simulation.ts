@@ -444,4 +444,6 @@ function grantsIn(token: string) {
 }
 
 const verifyToken: Verify = (token) =>
-  token === "forged" ? Promise.reject(new TokenError("it is forged")) : Promise.resolve(grantsIn(token));
+  token === "forged"
+    ? Promise.reject(new TokenError("forbidden", "the token is forged"))
+    : Promise.resolve(grantsIn(token));

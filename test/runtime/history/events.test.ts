@@ -1,6 +1,7 @@
 /** Listening by HTTP: lines and events, and coming back. */
 import { exports } from "cloudflare:workers";
 import { expect, onTestFinished, test } from "vitest";
+import { sentenceOf } from "../../../src/protocol/errors.ts";
 import { Client } from "../client.ts";
 import { evictAll, settleQuickly, unique } from "../service.ts";
 
@@ -166,13 +167,13 @@ test.each([
     "two numbers for three channels",
     "/news?channel=art",
     { "Last-Event-ID": "1.2" },
-    "'Last-Event-ID' is not an id of a stream of these channels",
+    "'Last-Event-ID' isn't an id of a stream of these channels",
   ],
   [
     "what is no id",
     "/news",
     { "Last-Event-ID": "x" },
-    "'Last-Event-ID' is not an id of a stream of these channels",
+    "'Last-Event-ID' isn't an id of a stream of these channels",
   ],
   [
     "a channel that is none",
@@ -190,7 +191,8 @@ test.each([
   const response = await exports.default.fetch(`http://fanout.test${path}`, {
     headers: { ...EVENTS, ...headers },
   });
-  expect([response.status, await response.text()]).toEqual([400, `Cannot connect: ${why}.\n`]);
+  expect([response.status, await response.text()]).toEqual([400, `${sentenceOf(why)}\n`]);
+  expect(response.headers.get("Fanout-Error")).toBe("invalid");
 });
 
 test("HEAD tells the same headers, and opens nothing", async () => {

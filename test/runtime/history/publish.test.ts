@@ -51,50 +51,52 @@ describe("a body", () => {
     );
   });
 
-  test.each<[what: string, status: number, body: BodyInit, headers: Record<string, string>, why: string]>([
-    ["nothing", 400, "", {}, "Cannot announce: a message is missing after the channel."],
-    ["an empty line", 400, "a\n\nb", {}, "Cannot announce: line 2 is empty, and a message is not."],
-    ["only an end of a line", 400, "\r\n", {}, "Cannot announce: line 1 is empty, and a message is not."],
-    ["what is not UTF-8", 400, Uint8Array.of(0xff), {}, "Cannot announce: the body was not UTF-8."],
-    ["a long line", 400, `a\n${"x".repeat(65_537)}`, {}, "Cannot announce: a line has at most 65536 bytes."],
-    ["10,001 lines", 400, "a\n".repeat(10_001), {}, "Cannot announce: at most 10000 messages go together."],
-    ["a megabyte", 413, "x".repeat(1_000_001), {}, "Cannot announce: a body has at most 1000000 bytes."],
+  const utf16 = { "Content-Type": "text/plain; charset=utf-16" };
+
+  test.each<
+    [what: string, status: number, code: string, body: BodyInit, headers: Record<string, string>, why: string]
+  >([
+    ["nothing", 400, "invalid", "", {}, "A message is missing."],
+    ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty, and a message isn't."],
+    ["only an end of a line", 400, "invalid", "\r\n", {}, "Line 1 is empty, and a message isn't."],
+    ["what is not UTF-8", 400, "invalid", Uint8Array.of(0xff), {}, "A body is UTF-8, and this one isn't."],
+    ["a long line", 400, "limit", `a\n${"x".repeat(65_537)}`, {}, "A line has at most 65536 bytes."],
     [
-      "a form",
-      415,
-      new FormData(),
+      "10,001 lines",
+      400,
+      "limit",
+      "a\n".repeat(10_001),
       {},
-      "Cannot announce: the body is to be lines of text, not parts of a form.",
+      "At most 10000 messages are announced together.",
     ],
-    [
-      "UTF-16",
-      415,
-      "a",
-      { "Content-Type": "text/plain; charset=utf-16" },
-      "Cannot announce: the body is to be UTF-8.",
-    ],
-    ["gzip", 415, "a", { "Content-Encoding": "gzip" }, "Cannot announce: the body is not to be compressed."],
+    ["a megabyte", 413, "limit", "x".repeat(1_000_001), {}, "A body has at most 1000000 bytes."],
+    ["a form", 415, "invalid", new FormData(), {}, "A body is lines of text, not parts of a form."],
+    ["UTF-16", 415, "invalid", "a", utf16, "A body is UTF-8."],
+    ["gzip", 415, "invalid", "a", { "Content-Encoding": "gzip" }, "A body isn't compressed."],
     [
       "a bad key",
       400,
+      "invalid",
       "a",
       { "Idempotency-Key": "a b" },
-      "Cannot announce once: a key has no space or control character.",
+      "A key has no space or control character.",
     ],
     [
       "no position",
       400,
+      "invalid",
       "a",
       { "If-Position": "x" },
-      "Cannot announce: 'If-Position' takes a position, a whole number.",
+      "'If-Position' takes a position, a whole number.",
     ],
   ])(
-    "of %s is refused with %i and a sentence, and nothing is announced",
-    async (_, status, body, headers, why) => {
+    "of %s is refused with %i, a code and a sentence, and nothing is announced",
+    async (_, status, code, body, headers, why) => {
       const news = unique("news");
       const reader = await Client.connect(news);
       const refused = await post(news, body, headers);
       expect([refused.status, refused.said]).toEqual([status, `${why}\n`]);
+      expect(refused.headers.get("Fanout-Error")).toBe(code);
       expect(await reader.ping()).toEqual([]);
     },
   );
@@ -118,7 +120,7 @@ test("announced again under the same key, also after a crash, it is announced on
   while (!answers.includes(`debug!once k ${first}`)) {
     reader.send(`once k ${news} a`);
     answers = await reader.ping();
-    for (const line of answers) expect(line).toMatch(/^debug!(once|error an announcement may be lost)/);
+    for (const line of answers) expect(line).toMatch(/^debug!(once|error uncertain once) k/);
   }
 });
 
@@ -131,12 +133,14 @@ test("announced only after the position that is expected, two that expect the sa
   expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
   const refused = both.find(({ status }) => status === 412);
   expect(refused?.headers.get("Fanout-Position")).toBe(String(first + 1));
-  expect(refused?.said).toBe(`Cannot announce: the newest position of ${news} is ${first + 1}.\n`);
+  expect(refused?.said).toBe(`The newest position is ${first + 1}.\n`);
+  expect(refused?.headers.get("Fanout-Error")).toBe("conflict");
 });
 
 test("pages of other origins may read the answers, and ask before they send what is not simple", async () => {
   const { headers } = await post(unique("news"), "a", { Origin: "https://example.com" });
   expect(headers.get("Access-Control-Allow-Origin")).toBe("*");
+  expect(headers.get("Access-Control-Expose-Headers")).toContain("Fanout-Error");
   const preflight = await exports.default.fetch("http://fanout.test/news", {
     method: "OPTIONS",
     headers: { Origin: "https://example.com", "Access-Control-Request-Method": "POST" },
@@ -149,6 +153,7 @@ test("pages of other origins may read the answers, and ask before they send what
 test("other methods are told which there are", async () => {
   const response = await exports.default.fetch("http://fanout.test/news", { method: "PUT", body: "a" });
   expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
+  expect(response.headers.get("Fanout-Error")).toBe("invalid");
 });
 
 test("a channel where nobody is keeps nothing of a message but the message", async () => {

@@ -1,107 +1,246 @@
-/** The same cause reads the same, by whichever way it comes in. */
+/** Each cause has the same code and the same sentence, whichever way a client comes. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { sentenceOf } from "../../../src/protocol/refusals.ts";
+import { sentenceOf } from "../../../src/protocol/errors.ts";
 import { Client } from "../client.ts";
-import { settleQuickly, unique } from "../service.ts";
+import { failure, intercept, settleQuickly, unique } from "../service.ts";
 
 settleQuickly();
 
-/** How a cause shows: each gives the words that a client reads. */
-const ways = {
-  command: async (line: string) => {
-    const client = await Client.connect(unique("home"));
-    client.send(line);
-    const [said = ""] = await client.ping();
-    return said.replace(/^debug!error /, "").replace(/; a longer one was ignored$/, "");
-  },
-  request: async (path: string, method = "GET", body: string | null = null, headers = {}) => {
-    const response = await exports.default.fetch(`http://fanout.test${path}`, { method, body, headers });
-    return response.text();
-  },
-  upgrade: (path: string) => ways.request(path, "GET", null, { Upgrade: "websocket" }),
-  binding: (channel: string, messages: string | string[], key?: string) =>
-    exports.Fanout.announce(channel, messages, key === undefined ? {} : { key }).then(
-      () => "",
-      (error: unknown) => (error instanceof Error ? error.message : ""),
-    ),
-};
+/** What a response says of a refusal: its status, its code, its sentence, and when to try again. */
+async function request(path: string, init: RequestInit = {}) {
+  const response = await exports.default.fetch(`http://fanout.test${path}`, init);
+  const { headers, status } = response;
+  const [code, retryAfter] = [headers.get("Fanout-Error"), headers.get("Retry-After")];
+  return { status, code, said: await response.text(), retryAfter };
+}
 
-const LONG = "x".repeat(65_537);
+function post(channel: string, body: string, headers: Record<string, string> = {}) {
+  return request(`/${encodeURIComponent(channel)}`, { method: "POST", body, headers });
+}
+
+/** The line that a command is answered with. */
+async function command(line: string): Promise<string | undefined> {
+  const client = await Client.connect(unique("home"));
+  client.send(line);
+  const [said] = await client.ping();
+  return said;
+}
+
+/** What another Worker catches: exceptions cross a service binding with their own properties. */
+async function caught(channel: string, messages: string | string[], key?: string): Promise<unknown> {
+  const options = key === undefined ? {} : { key };
+  const error = await exports.Fanout.announce(channel, messages, options).catch((thrown: unknown) => thrown);
+  if (!(error instanceof Error)) throw new Error("it was announced");
+  return [Reflect.get(error, "code"), error.message];
+}
+
+const K65 = "k".repeat(65);
 
 describe("announcing", () => {
-  test.each<[cause: string, why: string, line: string, channel: string, message: string, key?: string]>([
-    ["no message", "a message is missing after the channel", "announce news", "news", ""],
+  test.each<[code: string, why: string, head: string, line: string, channel: string, key?: string]>([
     [
-      "a channel that is none",
+      "invalid",
       "a channel name has no '!', space or control character",
+      "announce a!b",
       "announce a!b c",
       "a!b",
-      "c",
     ],
     [
-      "the server's own",
-      "'debug' is the server's own voice, not a channel",
+      "invalid",
+      "'debug' is reserved for the server; use another channel",
+      "announce debug",
       "announce debug c",
       "debug",
-      "c",
     ],
-    [
-      "a long key",
-      "a key has at most 64 bytes",
-      `once ${"k".repeat(65)} news c`,
-      "news",
-      "c",
-      "k".repeat(65),
-    ],
-  ])("%s", async (_, why, line, channel, message, key) => {
-    const whole = `cannot announce${key === undefined ? "" : " once"}: ${why}`;
-    expect(await ways.command(line)).toBe(whole);
+    ["invalid", "a key has at most 64 bytes", `once ${K65}`, `once ${K65} news c`, "news", K65],
+  ])("is %s: %s", async (code, why, head, line, channel, key) => {
+    expect(await command(line)).toBe(`debug!error ${code} ${head}: ${why}`);
     const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
-    expect(await ways.request(`/${encodeURIComponent(channel)}`, "POST", message, headers)).toBe(
-      `${sentenceOf(whole)}\n`,
-    );
-    expect(await ways.binding(channel, message === "" ? [] : message, key)).toBe(whole);
+    expect(await post(channel, "c", headers)).toEqual({
+      status: 400,
+      code,
+      said: `${sentenceOf(why)}\n`,
+      retryAfter: null,
+    });
+    expect(await caught(channel, "c", key)).toEqual([code, why]);
   });
 
-  test("a long line", async () => {
+  test("takes a message", async () => {
+    const why = "a message is missing";
+    expect(await command("announce news")).toBe(
+      `debug!error invalid announce news: ${why} after the channel`,
+    );
+    expect(await post("news", "")).toMatchObject({
+      status: 400,
+      code: "invalid",
+      said: `${sentenceOf(why)}\n`,
+    });
+    expect(await caught("news", [])).toEqual(["invalid", why]);
+    expect(await caught("news", "two\nlines")).toEqual(["invalid", "a message is one line"]);
+  });
+
+  test("is limited in the length of a line", async () => {
     const why = "a line has at most 65536 bytes";
-    expect(await ways.command(`announce news ${LONG}`)).toBe(why);
-    expect(await ways.request("/news", "POST", LONG)).toContain(why);
-    expect(await ways.binding("news", LONG)).toContain(why);
+    const long = "x".repeat(65_537);
+    expect(await command(`announce news ${long}`)).toBe(`debug!error limit announce news: ${why}`);
+    expect(await command(`once k news ${long}`)).toBe(`debug!error limit once k: ${why}`);
+    expect(await post("news", long)).toMatchObject({
+      status: 400,
+      code: "limit",
+      said: `${sentenceOf(why)}\n`,
+    });
+    expect(await caught("news", long)).toEqual(["limit", why]);
+  });
+
+  test.each([
+    [
+      "uncertain",
+      "the announcement may be lost: the channel's object doesn't answer",
+      () => failure("retryable"),
+      null,
+    ],
+    [
+      "uncertain",
+      "the announcement may be lost: the channel's object is overloaded",
+      () => failure("overloaded"),
+      null,
+    ],
+    [
+      "unavailable",
+      "too many calls are in flight; try again",
+      () => new Error("Subrequest depth limit exceeded."),
+      "1",
+    ],
+  ])("is %s, one error for each command: %s", async (code, why, fault, retryAfter) => {
+    const news = unique("news");
+    for (const call of ["forward", "announce"] as const) {
+      intercept(news, call, () => {
+        throw fault();
+      });
+    }
+    const client = await Client.connect(unique("home"));
+    client.send(`announce ${news} a\nannounce ${news} b\nonce k ${news} c\nonce l ${news} d`);
+    expect(await client.ping()).toEqual(
+      [`announce ${news}`, `announce ${news}`, "once k", "once l"].map(
+        (head) => `debug!error ${code} ${head}: ${why}`,
+      ),
+    );
+    const said = `${sentenceOf(why)}\n`;
+    expect(await post(news, "a")).toEqual({ status: 503, code, said, retryAfter });
+    // With a key it may be repeated.
+    expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual({
+      status: 503,
+      code,
+      said,
+      retryAfter: "1",
+    });
+    expect(await caught(news, "a")).toEqual([code, why]);
+  });
+
+  test("after another position than the newest is a conflict", async () => {
+    const news = unique("news");
+    const { said } = await post(news, "a");
+    const position = Number(/"position":(\d+)/.exec(said)?.[1]);
+    expect(await post(news, "b", { "If-Position": "7" })).toMatchObject({
+      status: 412,
+      code: "conflict",
+      said: `The newest position is ${position}.\n`,
+    });
   });
 });
 
-describe("listening", () => {
+describe("subscribing", () => {
+  const upgrade = { Upgrade: "websocket" };
+  const events = { Accept: "text/event-stream" };
+  const n256 = "n".repeat(256);
+
   test.each([
+    ["a channel name has no '!', space or control character", "subscribe a!b", "subscribe a!b", "/a!b"],
+    ["a channel name has at most 255 bytes", "subscribe", `subscribe ${n256}`, `/${n256}`],
     [
-      "a channel that is none",
-      "a channel name has no '!', space or control character",
-      "subscribe a!b",
-      "/a!b",
-    ],
-    [
-      "a channel without an end",
-      "a channel name has at most 255 bytes",
-      `subscribe ${"n".repeat(256)}`,
-      `/${"n".repeat(256)}`,
-    ],
-    [
-      "no position",
       "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'",
+      "subscribe news",
       "subscribe news since x",
       "/news?since=x",
     ],
     [
-      "no number",
       "'last' takes how many messages, a whole number from 1 to 9007199254740991",
+      "subscribe news",
       "subscribe news last 0",
       "/news?last=0",
     ],
-  ])("%s", async (_, why, line, path) => {
-    expect(await ways.command(line)).toBe(`cannot subscribe: ${why}`);
-    for (const way of [ways.request, ways.upgrade]) {
-      expect(await way(path)).toBe(`${sentenceOf(`cannot connect: ${why}`)}\n`);
+  ])("is invalid: %s", async (why, head, line, path) => {
+    expect(await command(line)).toBe(`debug!error invalid ${head}: ${why}`);
+    for (const headers of [{}, upgrade, events]) {
+      const refused = { status: 400, code: "invalid", said: `${sentenceOf(why)}\n`, retryAfter: null };
+      expect(await request(path, { headers })).toEqual(refused);
     }
   });
+
+  test("is limited in the number of channels", async () => {
+    const many = Array.from({ length: 256 }, (_, i) => `channel=${i}`).join("&");
+    const said = "A connection has at most 256 channels.\n";
+    for (const headers of [{}, events]) {
+      expect(await request(`/news?${many}`, { headers })).toMatchObject({ status: 400, code: "limit", said });
+    }
+  });
+
+  test("is unavailable where the channel's object doesn't answer, which browsers learn from an event", async () => {
+    const room = unique("room");
+    intercept(room, "fetch", () => {
+      throw failure("overloaded");
+    });
+    const why = "the channel's object doesn't answer; try again later";
+    for (const headers of [{}, upgrade]) {
+      const refused = { status: 503, code: "unavailable", said: `${sentenceOf(why)}\n`, retryAfter: "5" };
+      expect(await request(`/${room}`, { headers })).toEqual(refused);
+    }
+    const { status, code, said } = await request(`/${room}`, { headers: events });
+    expect([status, code]).toEqual([200, "unavailable"]);
+    expect(said).toMatch(/^retry: \d+\n/);
+    expect(said).toContain(`event: debug\ndata: error unavailable connect: ${why}\n\n`);
+  });
+
+  test("is refused in the stream itself where only one of its channels is unavailable", async () => {
+    const [news, art] = [unique("news"), unique("art")];
+    for (const call of ["link", "recover"] as const) {
+      intercept(art, call, () => {
+        throw new Error("our own code threw, as a test had it");
+      });
+    }
+    const why = "the channel's object doesn't answer; try again";
+    const { said } = await request(`/${news}?channel=${art}`, { headers: events });
+    expect(said).toContain(`data: error unavailable subscribe ${art}: ${why}\n`);
+    expect(said.trim().split("\n").at(-1)).toBe(`data: error unavailable connect: ${why}`);
+  });
+});
+
+test("requests faster than an address may send are too many, for a second", async () => {
+  const headers = { "CF-Connecting-IP": "192.0.2.7" };
+  const lines = "x\n".repeat(10_000);
+  await post(unique("news"), lines, headers);
+  const said = "At most 10000 lines per second are carried out; send this again later.\n";
+  const refused = { status: 429, code: "rate", said, retryAfter: "1" };
+  expect(await post(unique("news"), lines, headers)).toEqual(refused);
+});
+
+test("other methods and other pages of the service are invalid", async () => {
+  expect(await request("/-/nothing")).toMatchObject({ status: 404, code: "invalid" });
+  expect(await request("/-/health", { method: "POST" })).toMatchObject({
+    status: 405,
+    code: "invalid",
+    said: "Only GET is allowed here.\n",
+  });
+  expect(await request("/news", { method: "DELETE" })).toMatchObject({ status: 405, code: "invalid" });
+  expect(await request("/%ff")).toMatchObject({ status: 400, code: "invalid" });
+});
+
+test("a command that can't be told apart is refused as a line, and one that can by its name", async () => {
+  const client = await Client.connect(unique("home"));
+  client.send("?\nnonsense a b\nping x\ntoken\nsubscribe\nonce k\nunsubscribe a!b");
+  client.send(Uint8Array.of(0xff));
+  const heads = ["line", "nonsense", "ping", "token", "subscribe", "once k", "unsubscribe a!b", "frame"];
+  const said = await client.ping();
+  expect(said.map((line) => line.split(": ")[0])).toEqual(heads.map((head) => `debug!error invalid ${head}`));
 });

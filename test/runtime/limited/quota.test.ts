@@ -24,7 +24,7 @@ async function expectBusy(channel: string): Promise<void> {
   expect(await client.line()).toBe("debug!busy");
   expect(await client.closed).toEqual({
     code: 1013,
-    reason: "the service has as many connections as it may; try again later",
+    reason: "unavailable: the service has reached its connection limit; connect again later",
   });
 }
 

@@ -36,26 +36,15 @@ const bug = () => new Error("our own code threw, as a test had it");
 
 describe("an announcement", () => {
   test.each([
-    [
-      "that an overloaded object refuses",
-      overload,
-      "debug!error an announcement may be lost: its channel's object is overloaded",
-    ],
-    [
-      "that the network loses",
-      network,
-      "debug!error an announcement may be lost: its channel's object does not answer",
-    ],
-    [
-      "that fails by our own fault",
-      bug,
-      "debug!error an announcement may be lost: its channel's object does not answer",
-    ],
+    ["that an overloaded object refuses", overload, "is overloaded"],
+    ["that the network loses", network, "doesn't answer"],
+    ["that fails by our own fault", bug, "doesn't answer"],
   ])("%s is not repeated, and its publisher is told", async (_, error, told) => {
     const { room, local, far, lobby } = cast();
     const calls = fail(room, "forward", error());
     lobby.send(`announce ${room} lost`);
-    expect(await lobby.ping()).toEqual([told]);
+    const why = `the announcement may be lost: the channel's object ${told}`;
+    expect(await lobby.ping()).toEqual([`debug!error uncertain announce ${room}: ${why}`]);
     expect(calls()).toBe(1);
     // Its next one is placed, and nothing else was.
     await say(lobby, room, local, far);
@@ -75,7 +64,7 @@ describe("a subscription", () => {
     const [local, far] = await Promise.all([Client.connect(room), Client.connect(unique("home"))]);
     const calls = fail(room, "link", ...failures);
     far.send(`subscribe ${room}`);
-    const refusal = "debug!error cannot subscribe: the channel's object does not answer; try again";
+    const refusal = `debug!error unavailable subscribe ${room}: the channel's object doesn't answer; try again`;
     expect(await far.ping()).toEqual(had ? [] : [refusal]);
     expect(calls()).toBe(tried);
     await sendAll([far], `subscribe ${room}`);
@@ -89,7 +78,9 @@ test("a connection at an object that does not answer is refused with a sentence"
   const upgrade = { headers: { Upgrade: "websocket" } };
   const response = await exports.default.fetch(`http://fanout.test/${room}`, upgrade);
   expect(response.status).toBe(503);
-  expect(await response.text()).toBe("The channel's object does not answer; try again later.\n");
+  expect(await response.text()).toBe("The channel's object doesn't answer; try again later.\n");
+  expect(response.headers.get("Fanout-Error")).toBe("unavailable");
+  expect(response.headers.get("Retry-After")).toBe("5");
   expect(calls()).toBe(1);
   const client = await Client.connect(room);
   await say(client, room, client);
@@ -99,7 +90,10 @@ test("a home that is overloaded is asked once more, then closed for; others are 
   const { room, home, local, far, idle } = cast();
   const calls = fail(home, "deliver", overload(), overload());
   await say(local, room, local);
-  expect(await far.closed).toEqual({ code: 1013, reason: "messages may be missing; connect again" });
+  expect(await far.closed).toEqual({
+    code: 1013,
+    reason: "unavailable: messages may be missing; connect again",
+  });
   // The third one says that messages are lost.
   expect(calls()).toBe(3);
   await sendAll([idle], `subscribe ${room}`);
@@ -149,7 +143,7 @@ describe("a call that fails once", () => {
     const replies = await far.ping();
     far.send(`announce ${room} next`);
     replies.push(...(await far.until(`${room}!next`)));
-    const isError = (line: string) => line.startsWith("debug!error an announcement may be lost");
+    const isError = (line: string) => line.startsWith(`debug!error uncertain announce ${room}: `);
     expect(replies.filter(isError)).toHaveLength(1);
     const messages = placed.map((message) => `${room}!${message}`);
     expect(replies.filter((line) => !isError(line))).toEqual(messages);

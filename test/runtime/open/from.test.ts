@@ -2,6 +2,7 @@
 import { exports } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { sentenceOf } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import worker from "../../../src/worker.ts";
 import { formatElsewhere, formatUpgrade, parseUpgrade } from "../../../src/workers/upgrade.ts";
@@ -80,6 +81,6 @@ test.each<[query: string, why: string]>([
 ])("an address with %s is refused, before any object hears of it", async (query, why) => {
   for (const headers of [{}, upgrade]) {
     const { status, said, asked } = await ask(`/${unique("room")}${query}`, headers);
-    expect([status, said, asked]).toEqual([400, `Cannot connect: ${why}.\n`, []]);
+    expect([status, said, asked]).toEqual([400, `${sentenceOf(why)}\n`, []]);
   }
 });

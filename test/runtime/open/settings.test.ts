@@ -14,7 +14,10 @@ settleQuickly();
 async function status(variables: Record<string, unknown>, headers: Record<string, string>): Promise<number> {
   const request = new Request("http://fanout.test/", { headers });
   const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
-  if (response.status === 403) expect(await response.text()).toBe("Pages of this origin may not connect.\n");
+  if (response.status === 403) {
+    expect(await response.text()).toBe("This server doesn't allow pages of this origin.\n");
+    expect(response.headers.get("Fanout-Error")).toBe("forbidden");
+  }
   return response.status;
 }
 
@@ -26,6 +29,7 @@ describe("settings that are wrong", () => {
       const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
       expect(response.status).toBe(500);
       expect(await response.text()).toBe(`This server's settings are wrong: ${says}.\n`);
+      expect(response.headers.get("Fanout-Error")).toBe("unavailable");
     }
   });
 });
@@ -81,10 +85,10 @@ describe("an open server", () => {
   test("needs no token, and says so", async () => {
     const client = await Client.connect(unique("home"));
     client.send(`token x\ntoken ${await mint()}\ntoken\ntoken  \r\nping`);
-    const notNeeded = "debug!error no token is needed here";
+    const notNeeded = "debug!error invalid token: this server needs no tokens";
     expect(await client.untilTime()).toEqual([
       ...[notNeeded, notNeeded],
-      ...["debug!error a token is missing", "debug!error a token is missing"],
+      ...["debug!error invalid token: a token is missing", "debug!error invalid token: a token is missing"],
     ]);
     await client.close();
   });

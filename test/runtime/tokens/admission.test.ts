@@ -21,6 +21,7 @@ const untouchable = new Proxy(exports.Channel, {
 
 interface Answer {
   status: number;
+  code: string | null;
   said: string;
 }
 
@@ -36,7 +37,8 @@ async function answer(
       const request = new Request(`http://fanout.test${path}`, { headers: { ...headers, ...more } });
       const response = await worker.fetch(request, env);
       expect(response.headers.get("WWW-Authenticate")).toBe(response.status === 401 ? "Bearer" : null);
-      return { status: response.status, said: await response.text() };
+      const code = response.headers.get("Fanout-Error");
+      return { status: response.status, code, said: await response.text() };
     }),
   );
   if (!plain || !upgrade) throw new Error("there is no answer");
@@ -49,9 +51,9 @@ async function answer(
 
 /** Shows that no token is seen in a request. */
 async function expectNoToken(path: string, headers: Record<string, string> = {}): Promise<void> {
-  const { status, said } = await answer(path, headers);
-  expect(status).toBe(401);
-  expect(said).toMatch(/^A token is needed/);
+  const { status, code, said } = await answer(path, headers);
+  expect([status, code]).toEqual([401, "forbidden"]);
+  expect(said).toMatch(/^A token is missing; send it as/);
   for (const way of ["Authorization: Bearer", "fanout, <token>", "?token="]) expect(said).toContain(way);
 }
 
@@ -126,16 +128,28 @@ describe("a token", () => {
   });
 
   test("that is not good is told why", async () => {
-    const bad: [token: string, why: string][] = [
-      [await mint({ exp: seconds() - 60 }), "it has expired"],
-      [await mint({ nbf: seconds() + 60 }), "its claim 'nbf' is not what it has to be"],
-      [await mint(EVERYTHING, "another secret of more than 32 bytes"), "its signature is wrong"],
-      [await mint({ subscribe: "news" }), "its claim 'subscribe' is not a list of channels"],
-      ["x".repeat(MAX_TOKEN_BYTES + 1), `it has more than ${MAX_TOKEN_BYTES} bytes`],
-      ["nonsense", "it is not a signed JWT"],
+    const bad: [token: string, code: string, why: string][] = [
+      [await mint({ exp: seconds() - 60 }), "expired", "The token has expired; get a new one"],
+      [
+        await mint({ nbf: seconds() + 60 }),
+        "forbidden",
+        "The token's claim 'nbf' isn't what this server requires",
+      ],
+      [
+        await mint(EVERYTHING, "another secret of more than 32 bytes"),
+        "forbidden",
+        "The token's signature is wrong",
+      ],
+      [
+        await mint({ subscribe: "news" }),
+        "forbidden",
+        "The token's claim 'subscribe' isn't a list of channels",
+      ],
+      ["x".repeat(MAX_TOKEN_BYTES + 1), "forbidden", `A token has at most ${MAX_TOKEN_BYTES} bytes`],
+      ["nonsense", "forbidden", "The token isn't a signed JWT"],
     ];
-    for (const [token, why] of bad) {
-      const expected = { status: 401, said: `The token is not good: ${why}.\n` };
+    for (const [token, code, why] of bad) {
+      const expected = { status: 401, code, said: `${why}.\n` };
       expect(await answer("/", bearer(token))).toEqual(expected);
       expect(await answer("/", protocols(`fanout, ${token}`))).toEqual(expected);
       expect(await answer(`/?token=${token}`)).toEqual(expected);
@@ -153,9 +167,13 @@ describe("a token", () => {
 
   test("that does not allow the channel in the path does not let in there", async () => {
     const headers = bearer(await mint({ subscribe: ["news/*", "caf\u00e9"], announce: ["*"] }));
-    const refusal = { status: 403, said: "Cannot subscribe: your token does not allow this channel.\n" };
+    const refusal = {
+      status: 403,
+      code: "forbidden",
+      said: "Your token doesn't grant this channel.\n",
+    };
     for (const path of ["/news", "/sport", "/News/x", "/news%2", "/cafe", "/*", "/%61ll/"]) {
-      const expected = path === "/news%2" ? { status: 400 } : refusal;
+      const expected = path === "/news%2" ? { status: 400, code: "invalid" } : refusal;
       expect(await answer(path, headers)).toMatchObject(expected);
     }
     for (const path of ["/", "/all", "/%61ll", "/news/today", "/news%2Ftoday", "/caf%C3%A9"]) {
@@ -185,7 +203,8 @@ describe("public keys", () => {
     const header = btoa(JSON.stringify({ alg: "RS256" })).replaceAll("=", "");
     expect(await answer("/", bearer(`${header}.e30.AAAA`), { TOKEN_JWKS_URL: url })).toEqual({
       status: 503,
-      said: "Cannot check the token: the keys to check tokens with cannot be had now.\n",
+      code: "unavailable",
+      said: "The keys that verify tokens are unavailable.\n",
     });
     expect(fetched).toHaveBeenCalled();
     expect(await answer("/", bearer(await mint()), { TOKEN_JWKS_URL: url })).toMatchObject({ status: 401 });
@@ -242,8 +261,8 @@ describe("what an object is told", () => {
     const client = await Client.connect("news", { ...forged, ...bearer(await mint(narrow)) });
     client.send("subscribe sport\nannounce news x");
     expect(await client.ping()).toEqual([
-      "debug!error cannot subscribe: your token does not allow this channel",
-      "debug!error cannot announce: your token does not allow this channel",
+      "debug!error forbidden subscribe sport: your token doesn't grant this channel",
+      "debug!error forbidden announce news: your token doesn't grant this channel",
     ]);
     await client.close();
     expect(await answer("/", forged)).toMatchObject({ status: 401 });

@@ -6,25 +6,28 @@ import { settleQuickly, unique } from "../service.ts";
 
 settleQuickly();
 
-async function ask(path: string, init: RequestInit = {}): Promise<{ status: number; said: string }> {
+async function ask(path: string, init: RequestInit = {}) {
   const response = await exports.default.fetch(`http://fanout.test${path}`, init);
-  return { status: response.status, said: await response.text() };
+  const code = response.headers.get("Fanout-Error");
+  return { status: response.status, code, said: await response.text() };
 }
 
 test("who may not announce, or not listen, is told in the words that a command would be answered with", async () => {
   const headers = bearer(await mint({ subscribe: ["a"], announce: ["b"] }));
   expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual({
     status: 403,
-    said: "Cannot announce: your token does not allow this channel.\n",
+    code: "forbidden",
+    said: "Your token doesn't grant this channel.\n",
   });
   for (const path of ["/b", "/a?channel=b", "/b?poll"]) {
     expect(await ask(path, { headers })).toEqual({
       status: 403,
-      said: "Cannot subscribe: your token does not allow this channel.\n",
+      code: "forbidden",
+      said: "Your token doesn't grant this channel.\n",
     });
   }
-  expect(await ask("/b", { method: "POST", body: "x", headers })).toMatchObject({ status: 200 });
-  expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401 });
+  expect(await ask("/b", { method: "POST", body: "x", headers })).toMatchObject({ status: 200, code: null });
+  expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401, code: "forbidden" });
 });
 
 test("an EventSource whose access has ended is told that this was all; one that never had any, why", async () => {
@@ -32,9 +35,10 @@ test("an EventSource whose access has ended is told that this was all; one that 
   const events = { Accept: "text/event-stream" };
   expect(await ask("/a", { headers: { ...events, ...old, "Last-Event-ID": "1.1" } })).toEqual({
     status: 204,
+    code: "expired",
     said: "",
   });
-  expect(await ask("/a", { headers: { ...events, ...old } })).toMatchObject({ status: 401 });
+  expect(await ask("/a", { headers: { ...events, ...old } })).toMatchObject({ status: 401, code: "expired" });
 });
 
 test("a stream ends with its token, and says so", async () => {
@@ -42,19 +46,28 @@ test("a stream ends with its token, and says so", async () => {
   const { status, said } = await ask(`/${unique("news")}`, { headers: token });
   expect(status).toBe(200);
   expect(said.trim().split("\n").at(-1)).toBe(
-    "debug!error your token has expired; connect again with a new one",
+    "debug!error expired connect: your token has expired; connect again with a new one",
+  );
+});
+
+test("an event stream says in an event that its token has expired", async () => {
+  const token = bearer(await mint({ ...EVERYTHING, exp: seconds() - 4 }));
+  const { said } = await ask(`/${unique("news")}`, { headers: { ...token, Accept: "text/event-stream" } });
+  expect(said.trim().split("\n").at(-1)).toBe(
+    "data: error expired connect: your token has expired; connect again with a new one",
   );
 });
 
 test("what who runs the service sees needs a claim, but for its health", async () => {
-  expect(await ask("/-/health")).toEqual({ status: 200, said: "ok\n" });
+  expect(await ask("/-/health")).toEqual({ status: 200, code: null, said: "ok\n" });
   const everything = bearer(await mint(EVERYTHING));
   const operator = bearer(await mint({ operate: true }));
   for (const path of ["/-/settings", "/-/info", "/-/metrics", "/-/channels/news"]) {
-    expect(await ask(path)).toMatchObject({ status: 401 });
+    expect(await ask(path)).toMatchObject({ status: 401, code: "forbidden" });
     expect(await ask(path, { headers: everything })).toEqual({
       status: 403,
-      said: "Your token does not allow this: it lacks the claim 'operate'.\n",
+      code: "forbidden",
+      said: "Your token lacks the claim 'operate'.\n",
     });
     expect(await ask(path, { headers: operator })).toMatchObject({ status: 200 });
   }

@@ -12,8 +12,11 @@ import { evict, evictAll, keys, settleQuickly, unique } from "../service.ts";
 
 settleQuickly();
 
-const noSubscription = "debug!error cannot subscribe: your token does not allow this channel";
-const noAnnouncement = "debug!error cannot announce: your token does not allow this channel";
+/** The refusals of commands on a channel that the token doesn't grant. */
+const noSubscription = (channel: string) =>
+  `debug!error forbidden subscribe ${channel}: your token doesn't grant this channel`;
+const noAnnouncement = (channel: string) =>
+  `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
 
 async function connect(channel: string, claims: Record<string, unknown>): Promise<Client> {
   return Client.connect(channel, await granting(claims));
@@ -42,13 +45,13 @@ describe("each command", () => {
       ].join("\n"),
     );
     expect(await client.untilTime()).toEqual([
-      noSubscription,
+      noSubscription("sport"),
       "news/today!1",
       "news/today!2",
-      ...[noAnnouncement, noAnnouncement],
+      ...[noAnnouncement("news/old"), noAnnouncement("sport")],
       `${room}!5`,
-      noSubscription,
-      noAnnouncement,
+      noSubscription("news"),
+      noAnnouncement("all"),
     ]);
     const heard = ["news/today!1", "news/today!2", `${room}!5`];
     expect((await neighbour.lines(3)).sort()).toEqual(heard.sort());
@@ -62,21 +65,21 @@ describe("each command", () => {
     const [home, elsewhere] = [unique("home"), unique("elsewhere")];
     const client = await connect(home, { subscribe: [home] });
     client.send(`subscribe ${elsewhere}\nannounce ${elsewhere} 1`);
-    expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+    expect(await client.ping()).toEqual([noSubscription(elsewhere), noAnnouncement(elsewhere)]);
     await evict(home);
     expect(await keys(home, "upstream:")).toEqual(["upstream:all"]);
     expect(await keys(elsewhere)).toEqual([]);
   });
 
-  test("but to subscribe and to announce needs no grant", async () => {
+  test("but to subscribe, to announce and to ask for the figures needs no grant", async () => {
     const client = await connect("", {});
     await sendAll([client], "unsubscribe all\nunsubscribe news");
-    client.send("info");
-    expect((await client.ping()).length).toBeGreaterThan(10);
+    client.send("keepalive\nping");
+    expect(await client.untilTime()).toEqual(["debug!alive"]);
     client.send("subscribe debug\nsubscribe a!b\nannounce news\nnonsense");
     const faults = await client.ping();
     expect(faults).toHaveLength(4);
-    for (const fault of faults) expect(fault).not.toContain("token does not allow");
+    for (const fault of faults) expect(fault).toMatch(/^debug!error invalid /);
   });
 });
 
@@ -99,7 +102,7 @@ describe("'all'", () => {
       for (const channel of ["", home]) {
         const client = await connect(channel, { subscribe: [home], announce });
         client.send("announce all 1");
-        expect(await client.ping()).toEqual([noAnnouncement]);
+        expect(await client.ping()).toEqual([noAnnouncement("all")]);
         await client.close();
       }
     }
@@ -123,12 +126,12 @@ describe("grants hold", () => {
     for (let round = 0; round < 3; round++) {
       await sleep(home);
       narrow.send(`subscribe ${room}\nannounce ${room} 1\nannounce ${home} 1`);
-      expect(await narrow.ping()).toEqual([noSubscription, noAnnouncement, noAnnouncement]);
+      expect(await narrow.ping()).toEqual([noSubscription(room), noAnnouncement(room), noAnnouncement(home)]);
       await sleep(home);
       // What wakes the home is a message.
       await say(local, room, local, wide);
       narrow.send(`announce ${room}/out 1`);
-      expect(await narrow.ping()).toEqual([noAnnouncement]);
+      expect(await narrow.ping()).toEqual([noAnnouncement(`${room}/out`)]);
       await sleep(home);
       await sendAll([narrow], `subscribe ${room}/in`);
       await sleep(home);
@@ -148,12 +151,14 @@ describe("grants hold", () => {
     );
     const everyone = own.map((name) => `subscribe ${name}`).join("\n");
     for (const client of clients) client.send(everyone);
-    const refusals = own.slice(1).map(() => noSubscription);
-    for (const client of clients) expect(await client.ping()).toEqual(refusals);
+    for (const [i, client] of clients.entries()) {
+      expect(await client.ping()).toEqual(own.toSpliced(i, 1).map(noSubscription));
+    }
     await evictAll();
     for (const [i, client] of clients.entries()) {
       client.send(own.map((name) => `announce ${name} ${i}`).join("\n"));
-      expect((await client.ping()).sort()).toEqual([...refusals.map(() => noAnnouncement), `${own[i]}!${i}`]);
+      const refusals = own.toSpliced(i, 1).map(noAnnouncement);
+      expect((await client.ping()).sort()).toEqual([...refusals, `${own[i]}!${i}`]);
     }
     await expectNoMore(...clients);
   });
@@ -200,15 +205,17 @@ describe("a token as long as may be", () => {
     client.send(commands);
     renewed.send(commands);
     const refusals = await client.ping();
-    const tooLong = /^debug!error cannot subscribe: the names of .* are too long together$/;
-    expect(new Set(refusals)).toEqual(new Set([expect.stringMatching(tooLong)]));
+    const tooLong = "the names of this connection's channels are too long together";
+    expect(refusals).toEqual(
+      channels.slice(-refusals.length).map((channel) => `debug!error limit subscribe ${channel}: ${tooLong}`),
+    );
     const fewer = await renewed.ping();
     expect(fewer.length).toBeLessThan(refusals.length);
 
     // With as many subscriptions as fit beside a small token, a large one does not any more.
     renewed.send(`token ${token}`);
     expect(await renewed.ping()).toEqual([
-      "debug!error cannot renew: the names of this connection's channels and grants are too long together",
+      "debug!error limit token: the names of this connection's channels and grants are too long together",
     ]);
     renewed.send(channels.map((channel) => `announce ${channel} 1`).join("\n"));
     const heard = channels.map((channel) => `${channel}!1`);
@@ -253,6 +260,22 @@ describe("a token as long as may be", () => {
     });
     await fc.assert(attempt, { numRuns: 60, endOnFailure: true });
   });
+});
+
+test("info needs what the page of the figures needs", async () => {
+  const home = unique("home");
+  const [client, operator] = [
+    await connect(home, EVERYTHING),
+    await connect(home, { ...EVERYTHING, operate: true }),
+  ];
+  client.send("info\ninfo");
+  const refusal = "debug!error forbidden info: your token lacks the claim 'operate'";
+  expect(await client.ping()).toEqual([refusal, refusal]);
+  operator.send("info");
+  expect((await operator.ping()).length).toBeGreaterThan(10);
+  client.send(`token ${await mint({ ...EVERYTHING, operate: true })}\ninfo`);
+  expect((await client.ping()).length).toBeGreaterThan(10);
+  await Promise.all([client.close(), operator.close()]);
 });
 
 test("a refusal tells neither the token nor the secret", async () => {

@@ -11,8 +11,11 @@ import { alarmOf, evict, object, settleQuickly, unique } from "../service.ts";
 settleQuickly();
 stopClock();
 
-const noSubscription = "debug!error cannot subscribe: your token does not allow this channel";
-const noAnnouncement = "debug!error cannot announce: your token does not allow this channel";
+/** The refusals of commands on a channel that the token doesn't grant. */
+const noSubscription = (channel: string) =>
+  `debug!error forbidden subscribe ${channel}: your token doesn't grant this channel`;
+const noAnnouncement = (channel: string) =>
+  `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
 
 /** What is told of a token that is good, and ends so many seconds from now. */
 function accepted(left: number): string {
@@ -36,13 +39,13 @@ describe("what a new token grants", () => {
     const neighbour = await connect(home, EVERYTHING);
     await sendAll([neighbour], `subscribe ${more}\nsubscribe ${less}`);
     client.send(`subscribe ${more}\nannounce ${more} 1`);
-    expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+    expect(await client.ping()).toEqual([noSubscription(more), noAnnouncement(more)]);
 
     const claims = { subscribe: [home, more], announce: [more] };
     expect(await renew(client, claims)).toEqual([accepted(3_600)]);
     for (let i = 0; i < 2; i++) {
       client.send(`subscribe ${less}\nannounce ${less} 1`);
-      expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+      expect(await client.ping()).toEqual([noSubscription(less), noAnnouncement(less)]);
       await sendAll([client], `subscribe ${more}`);
       await say(client, more, client, neighbour);
       await evict(home);
@@ -50,7 +53,7 @@ describe("what a new token grants", () => {
     await sendAll([client], `unsubscribe ${more}`);
     expect(await renew(client, { subscribe: [home] })).toEqual([accepted(3_600)]);
     client.send(`subscribe ${more}\nannounce ${more} 1\nannounce ${home} 1`);
-    expect(await client.ping()).toEqual([noSubscription, noAnnouncement, noAnnouncement]);
+    expect(await client.ping()).toEqual([noSubscription(more), noAnnouncement(more), noAnnouncement(home)]);
     await expectNoMore(client, neighbour);
   });
 
@@ -62,8 +65,8 @@ describe("what a new token grants", () => {
     client.send(`announce ${home} 1\ntoken ${wide}\nannounce ${home} 2\ntoken ${narrow}\nannounce ${home} 3`);
     const replies = await client.ping();
     expect(replies).toEqual([
-      ...[noAnnouncement, accepted(3_600), `${home}!2`],
-      ...[accepted(3_600), noAnnouncement],
+      ...[noAnnouncement(home), accepted(3_600), `${home}!2`],
+      ...[accepted(3_600), noAnnouncement(home)],
     ]);
   });
 
@@ -82,7 +85,7 @@ describe("what a new token grants", () => {
     ];
     expect(await renew(one, { subscribe: [home], announce: [home] })).toEqual([accepted(3_600)]);
     other.send(`announce ${home} 1`);
-    expect(await other.ping()).toEqual([noAnnouncement]);
+    expect(await other.ping()).toEqual([noAnnouncement(home)]);
     await say(one, home, one, other);
   });
 });
@@ -92,7 +95,7 @@ describe("a new token is refused, and the old one stays,", () => {
   async function expectUnchanged(client: Client, home: string): Promise<void> {
     const other = unique("other");
     client.send(`subscribe ${other}\nannounce ${home}/more 1`);
-    expect(await client.ping()).toEqual([noSubscription, noAnnouncement]);
+    expect(await client.ping()).toEqual([noSubscription(other), noAnnouncement(`${home}/more`)]);
     await say(client, home, client);
     await evict(home);
     await say(client, home, client);
@@ -107,7 +110,7 @@ describe("a new token is refused, and the old one stays,", () => {
     const client = await connect(home, { subscribe: [home, `${room}*`], announce: [home] });
     await sendAll([client], `subscribe ${room}1\nsubscribe ${room}2`);
     const because = (channel: string) =>
-      `debug!error cannot renew: the token does not allow '${channel}', to which you are subscribed`;
+      `debug!error forbidden token: the token doesn't grant '${channel}', to which you are subscribed`;
     expect(await renew(client, { subscribe: [`${room}*`] })).toEqual([because(home)]);
     expect(await renew(client, { subscribe: [home, `${room}1`], announce: ["*"] })).toEqual([
       because(`${room}2`),
@@ -120,7 +123,9 @@ describe("a new token is refused, and the old one stays,", () => {
     const client = await connect(home, { subscribe: ["*"] });
     await sendAll([client], `subscribe ${room}`);
     const claims = { subscribe: [home] };
-    expect(await renew(client, claims)).toEqual([expect.stringMatching(/^debug!error cannot renew/)]);
+    expect(await renew(client, claims)).toEqual([
+      expect.stringMatching(/^debug!error forbidden token: the token doesn't grant/),
+    ]);
     await sendAll([client], `unsubscribe ${room}\nunsubscribe all`);
     expect(await renew(client, claims)).toEqual([accepted(3_600)]);
     await sendAll([client], "subscribe all");
@@ -130,26 +135,38 @@ describe("a new token is refused, and the old one stays,", () => {
     const home = unique("home");
     const client = await connect(home, { subscribe: [home], announce: [home] });
     const bad: [token: string, why: string][] = [
-      [await mint({ ...EVERYTHING, exp: seconds() - 5 }), "it has expired"],
-      [await mint({ ...EVERYTHING, nbf: seconds() + 6 }), "its claim 'nbf' is not what it has to be"],
-      [await mint({ ...EVERYTHING, exp: undefined }), "its claim 'exp' is missing"],
-      [await mint(EVERYTHING, "another secret of more than 32 bytes"), "its signature is wrong"],
-      [await mint({ subscribe: "*" }), "its claim 'subscribe' is not a list of channels"],
-      ["x".repeat(MAX_TOKEN_BYTES + 1), `it has more than ${MAX_TOKEN_BYTES} bytes`],
-      ["nonsense", "it is not a signed JWT"],
+      [
+        await mint({ ...EVERYTHING, exp: seconds() - 5 }),
+        "expired token: the token has expired; get a new one",
+      ],
+      [
+        await mint({ ...EVERYTHING, nbf: seconds() + 6 }),
+        "forbidden token: the token's claim 'nbf' isn't what this server requires",
+      ],
+      [await mint({ ...EVERYTHING, exp: undefined }), "forbidden token: the token's claim 'exp' is missing"],
+      [
+        await mint(EVERYTHING, "another secret of more than 32 bytes"),
+        "forbidden token: the token's signature is wrong",
+      ],
+      [
+        await mint({ subscribe: "*" }),
+        "forbidden token: the token's claim 'subscribe' isn't a list of channels",
+      ],
+      ["x".repeat(MAX_TOKEN_BYTES + 1), `forbidden token: a token has at most ${MAX_TOKEN_BYTES} bytes`],
+      ["nonsense", "forbidden token: the token isn't a signed JWT"],
     ];
     for (const [token, why] of bad) {
       client.send(`token ${token}`);
-      expect(await client.ping()).toEqual([`debug!error the token is not good: ${why}`]);
+      expect(await client.ping()).toEqual([`debug!error ${why}`]);
     }
     client.send(`token\ntoken \ntoken  \r\ntoken ${"x".repeat(100_000)}`);
     expect(await client.ping()).toEqual([
       ...[
-        "debug!error a token is missing",
-        "debug!error a token is missing",
-        "debug!error a token is missing",
+        "debug!error invalid token: a token is missing",
+        "debug!error invalid token: a token is missing",
+        "debug!error invalid token: a token is missing",
       ],
-      expect.stringMatching(/^debug!error a line has at most/),
+      expect.stringMatching(/^debug!error limit token: a line has at most/),
     ]);
     await expectUnchanged(client, home);
   });
@@ -159,7 +176,7 @@ describe("a new token is refused, and the old one stays,", () => {
     const client = await connect(home, { subscribe: [home] });
     pass(65);
     client.send(`token ${await mint({ subscribe: [home] })}`);
-    expect(await client.closed).toMatchObject({ code: 1008, reason: expect.stringMatching(/expired/) });
+    expect(await client.closed).toMatchObject({ code: 1008, reason: expect.stringMatching(/^expired: /) });
   });
 });
 

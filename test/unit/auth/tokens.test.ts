@@ -21,15 +21,15 @@ beforeAll(() => {
   now = seconds();
 });
 
-/** Why a token is not good. */
+/** Returns the code and the sentence of the error that a token gets. */
 async function fault(token: string, checked = settings): Promise<string> {
   const outcome = await readToken(token, checked).catch((error: unknown) => error);
   if (!(outcome instanceof TokenError)) throw new Error(`taken, or failed: ${JSON.stringify(outcome)}`);
-  // It is the end of a sentence, and tells nothing that is not to be seen.
-  expect(outcome.message).toMatch(/^it[ s].*[^.]$/);
+  // It is a sentence without its capital and its full stop, and contains no secret.
+  expect(outcome.message).toMatch(/^(the|a) token.*[^.]$/);
   expect(outcome.message).not.toContain(SECRET);
   if (token.length > 10) expect(outcome.message).not.toContain(token);
-  return outcome.message;
+  return `${outcome.code}: ${outcome.message}`;
 }
 
 /** A part of a JWT as it is sent. */
@@ -111,23 +111,31 @@ describe("time", () => {
       expect(until).toBe((now - late + 5) * 1000);
     }
     for (const late of [5, 6, 3_600, now, 2 * now]) {
-      expect(await fault(await mint({ exp: now - late }))).toBe("it has expired");
+      expect(await fault(await mint({ exp: now - late }))).toBe(
+        "expired: the token has expired; get a new one",
+      );
     }
   });
 
   test("may differ by 5 seconds where a token begins", async () => {
     for (const early of [-3_600, 0, 4, 5]) await readToken(await mint({ nbf: now + early }), settings);
     for (const early of [6, 3_600]) {
-      expect(await fault(await mint({ nbf: now + early }))).toMatch(/'nbf' is not what it has to be/);
+      expect(await fault(await mint({ nbf: now + early }))).toBe(
+        "forbidden: the token's claim 'nbf' isn't what this server requires",
+      );
     }
   });
 
   test("has to be there as a number", async () => {
-    expect(await fault(await mint({ exp: undefined }))).toBe("its claim 'exp' is missing");
+    expect(await fault(await mint({ exp: undefined }))).toBe("forbidden: the token's claim 'exp' is missing");
     for (const exp of [null, String(now + 60), [now + 60], {}, true]) {
-      expect(await fault(await mint({ exp }))).toMatch(/'exp' is not what it has to be/);
+      expect(await fault(await mint({ exp }))).toBe(
+        "forbidden: the token's claim 'exp' isn't what this server requires",
+      );
     }
-    expect(await fault(await mint({ nbf: "now" }))).toMatch(/'nbf' is not what it has to be/);
+    expect(await fault(await mint({ nbf: "now" }))).toBe(
+      "forbidden: the token's claim 'nbf' isn't what this server requires",
+    );
   });
 });
 
@@ -136,15 +144,17 @@ test("an audience has to be that of the settings, if they name one", async () =>
   for (const aud of ["fanout", ["fanout"], ["other", "fanout"]]) {
     await readToken(await mint({ aud }), particular);
   }
-  expect(await fault(await mint(), particular)).toBe("its claim 'aud' is missing");
+  expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'aud' is missing");
   for (const aud of ["other", "", "Fanout", "fanout ", [], ["other"], null, 1, { fanout: true }]) {
-    expect(await fault(await mint({ aud }), particular)).toMatch(/'aud' is not what it has to be/);
+    expect(await fault(await mint({ aud }), particular)).toBe(
+      "forbidden: the token's claim 'aud' isn't what this server requires",
+    );
     if (typeof aud === "string") await readToken(await mint({ aud }), settings);
   }
 });
 
 describe("a signature", () => {
-  const notAccepted = "its algorithm is not one that is accepted here";
+  const notAccepted = "forbidden: the token's algorithm isn't accepted by this server";
 
   test("has to be there", async () => {
     const unsigned = new UnsecuredJWT(EVERYTHING).setExpirationTime("1h").encode();
@@ -154,17 +164,19 @@ describe("a signature", () => {
       expect(await fault(`${part({ alg })}.${claims}.`)).toBe(notAccepted);
       expect(await fault(`${part({ alg })}.${claims}.${signature}`)).toBe(notAccepted);
     }
-    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe("its signature is wrong");
-    expect(await fault(`${part({})}.${claims}.${signature}`)).toBe("it is not a signed JWT");
+    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe(
+      "forbidden: the token's signature is wrong",
+    );
+    expect(await fault(`${part({})}.${claims}.${signature}`)).toBe("forbidden: the token isn't a signed JWT");
   });
 
   test("has to be made with the secret", async () => {
     for (const secret of [`${SECRET}x`, SECRET.slice(1), SECRET.toUpperCase(), "x".repeat(32)]) {
-      expect(await fault(await mint(EVERYTHING, secret))).toBe("its signature is wrong");
+      expect(await fault(await mint(EVERYTHING, secret))).toBe("forbidden: the token's signature is wrong");
     }
     const [header, , signature] = (await mint()).split(".");
     const [, claims] = (await mint(EVERYTHING)).split(".");
-    expect(await fault(`${header}.${claims}.${signature}`)).toBe("its signature is wrong");
+    expect(await fault(`${header}.${claims}.${signature}`)).toBe("forbidden: the token's signature is wrong");
   });
 
   test("has to be HS256", async () => {
@@ -182,7 +194,7 @@ describe("a signature", () => {
 });
 
 describe("what is not a signed JWT", () => {
-  const notJwt = "it is not a signed JWT";
+  const notJwt = "forbidden: the token isn't a signed JWT";
 
   test("by its header is told so", async () => {
     const claims = part({ ...EVERYTHING, exp: now + 60 });
@@ -250,7 +262,7 @@ describe("a length", () => {
   });
 
   test("may not be more, whatever is in it", async () => {
-    const tooLong = `it has more than ${MAX_TOKEN_BYTES} bytes`;
+    const tooLong = `forbidden: a token has at most ${MAX_TOKEN_BYTES} bytes`;
     expect(await fault(await long(MAX_TOKEN_BYTES + 1))).toBe(tooLong);
     expect(await fault(await long(1_000_000))).toBe(tooLong);
     for (const character of ["x", ".", "\u{1f600}", "\u0000"]) {
@@ -278,7 +290,7 @@ describe("channels", () => {
   test.each(["subscribe", "announce"])("in '%s' have to be a list of text", async (claim) => {
     for (const value of wrong) {
       expect(await fault(await mint({ ...EVERYTHING, [claim]: value }))).toBe(
-        `its claim '${claim}' is not a list of channels`,
+        `forbidden: the token's claim '${claim}' isn't a list of channels`,
       );
     }
     const channels = fc.anything({ withNullPrototype: false }).filter((value) => {
@@ -308,8 +320,12 @@ describe("channels", () => {
         until: (exp + 5) * 1000,
       });
     }
-    expect(await fault(await mint(`{"__proto__":{"exp":${exp}}}`))).toBe("its claim 'exp' is missing");
-    expect(await fault(await mint(`{"exp":${exp},"exp":1}`))).toBe("it has expired");
+    expect(await fault(await mint(`{"__proto__":{"exp":${exp}}}`))).toBe(
+      "forbidden: the token's claim 'exp' is missing",
+    );
+    expect(await fault(await mint(`{"exp":${exp},"exp":1}`))).toBe(
+      "expired: the token has expired; get a new one",
+    );
     expect({}).not.toHaveProperty("subscribe");
   });
 });

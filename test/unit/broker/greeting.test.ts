@@ -67,7 +67,7 @@ test("who has not taken the greeting after ten seconds is gone, and until then t
   for (let second = 1; second < 10; second++) expect(await pass()).toBe(true);
   expect(socket.ended).toBeUndefined();
   await pass();
-  expect(socket.ended).toEqual([1013, "the greeting was not taken; connect again"]);
+  expect(socket.ended).toEqual([1013, "unavailable: the client didn't read the greeting; connect again"]);
   await pass();
   expect(await pass()).toBe(false);
 });

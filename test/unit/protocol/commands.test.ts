@@ -6,10 +6,28 @@ import {
   type Command,
   formatCommand,
   parseCommand,
+  refuseLine,
 } from "../../../src/protocol/commands.ts";
+import { formatRefusal, parseRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { keyFault } from "../../../src/protocol/keys.ts";
 import { type From, formatFrom } from "../../../src/protocol/positions.ts";
 import { anyFrom, anyLine, anyMessage, anyName, goodKey, goodName, isName } from "./texts.ts";
+
+/** Checks a refusal of `line`: it becomes one line, and repeats no more than the line's first two words. */
+function checkRefusal(line: string, refusal: Refusal): void {
+  const { command, argument, why } = refusal;
+  expect(why).toMatch(/^[^\n]+$/);
+  expect(parseRefusal(formatRefusal(refusal))).toEqual(refusal);
+  const [verb, word] = line.replace(/\r$/, "").split(" ").filter(Boolean);
+  expect([verb, "line"]).toContain(command);
+  expect(command).toMatch(/^[a-z]{1,16}$/);
+  if (argument === undefined) return;
+  expect(argument).toBe(word);
+  expect(["subscribe", "unsubscribe", "announce", "once"]).toContain(command);
+  expect(argument.isWellFormed()).toBe(true);
+  expect(argument).not.toMatch(/[\p{Cc} ]/u);
+  expect([...argument].length).toBeLessThanOrEqual(255);
+}
 
 /** What must hold of a command whatever line it came from. */
 function checkCommand(line: string, command: ClientLine): void {
@@ -51,9 +69,8 @@ function checkCommand(line: string, command: ClientLine): void {
         command.token,
       ]);
       break;
-    case "invalid":
-      // It goes out as a line of its own.
-      expect(command.why).toMatch(/^[^\n]+$/);
+    case "refused":
+      checkRefusal(line, command.refusal);
       break;
     default:
       expect.unreachable(`no such command: ${JSON.stringify(command)}`);
@@ -120,7 +137,14 @@ describe("reading lines", () => {
     );
   });
 
-  const invalid = (why: RegExp) => ({ kind: "invalid", why: expect.stringMatching(why) });
+  /** A refusal of the command and argument in `head`. */
+  const invalid = (head: string, why: RegExp) => {
+    const [command, argument] = head.split(" ");
+    return {
+      kind: "refused",
+      refusal: { code: "invalid", command, argument, why: expect.stringMatching(why) },
+    };
+  };
   const subscribe = (channel: string) => ({ kind: "subscribe", channel });
   const once = (key: string, channel: string, message: string) => ({ kind: "once", key, channel, message });
   const subscribeFrom = (channel: string, from: From) => ({ kind: "subscribe", channel, from });
@@ -130,26 +154,26 @@ describe("reading lines", () => {
   test.each<[line: string, command: object]>([
     ["ping", { kind: "ping" }],
     ["ping\r", { kind: "ping" }],
-    ["ping\r\r", invalid(/unknown/)],
-    ["ping ", invalid(/unknown/)],
-    [" ping", invalid(/unknown/)],
-    ["PING", invalid(/unknown/)],
+    ["ping\r\r", invalid("line", /unknown/)],
+    ["ping ", invalid("ping", /takes no argument/)],
+    [" ping", invalid("line", /unknown/)],
+    ["PING", invalid("line", /unknown/)],
     ["info", { kind: "info" }],
     ["info\r", { kind: "info" }],
-    ["Info", invalid(/unknown/)],
+    ["Info", invalid("line", /unknown/)],
     ["keepalive", { kind: "keepalive" }],
     ["keepalive\r", { kind: "keepalive" }],
-    ["keepalive ", invalid(/unknown/)],
-    ["keepalives", invalid(/unknown/)],
+    ["keepalive ", invalid("keepalive", /takes no argument/)],
+    ["keepalives", invalid("keepalives", /unknown/)],
 
     ["", { kind: "empty" }],
     ["\r", { kind: "empty" }],
-    [" ", invalid(/unknown/)],
-    ["\r\r", invalid(/unknown/)],
-    ["hello", invalid(/unknown/)],
-    ["\ufeffping", invalid(/unknown/)],
-    ["__proto__", invalid(/unknown/)],
-    ["constructor x", invalid(/unknown/)],
+    [" ", invalid("line", /unknown/)],
+    ["\r\r", invalid("line", /unknown/)],
+    ["hello", invalid("hello", /unknown/)],
+    ["\ufeffping", invalid("line", /unknown/)],
+    ["__proto__", invalid("line", /unknown/)],
+    ["constructor x", invalid("constructor", /unknown/)],
 
     ["subscribe x", subscribe("x")],
     ["subscribe x\r", subscribe("x")],
@@ -166,18 +190,18 @@ describe("reading lines", () => {
     ["subscribe constructor", subscribe("constructor")],
     ["subscribe toString", subscribe("toString")],
     [`subscribe ${longest}`, subscribe(longest)],
-    [`subscribe ${longest}n`, invalid(/255/)],
-    ["subscribe", invalid(/missing/)],
-    ["subscribe\r", invalid(/missing/)],
-    ["subscribe ", invalid(/missing/)],
-    ["subscribe   \r", invalid(/missing/)],
-    ["subscribe debug", invalid(/debug/)],
-    ["subscribe a!b", invalid(/'!'/)],
-    ["subscribe x\r y", invalid(/control/)],
-    ["subscribe\tx", invalid(/unknown/)],
-    ["subscribe x\ty", invalid(/control/)],
-    ["SUBSCRIBE x", invalid(/unknown/)],
-    ["subscribed x", invalid(/unknown/)],
+    [`subscribe ${longest}n`, invalid("subscribe", /255/)],
+    ["subscribe", invalid("subscribe", /missing/)],
+    ["subscribe\r", invalid("subscribe", /missing/)],
+    ["subscribe ", invalid("subscribe", /missing/)],
+    ["subscribe   \r", invalid("subscribe", /missing/)],
+    ["subscribe debug", invalid("subscribe debug", /debug/)],
+    ["subscribe a!b", invalid("subscribe a!b", /'!'/)],
+    ["subscribe x\r y", invalid("subscribe", /control/)],
+    ["subscribe\tx", invalid("line", /unknown/)],
+    ["subscribe x\ty", invalid("subscribe", /control/)],
+    ["SUBSCRIBE x", invalid("line", /unknown/)],
+    ["subscribed x", invalid("subscribed", /unknown/)],
 
     ["subscribe x since 0", subscribeFrom("x", { since: 0 })],
     ["subscribe x since 9007199254740991", subscribeFrom("x", { since: Number.MAX_SAFE_INTEGER })],
@@ -192,33 +216,33 @@ describe("reading lines", () => {
     ["subscribe x sincerely", subscribe("x")],
     ["subscribe x lasting 1", subscribe("x")],
     ["subscribe x Since 1", subscribe("x")],
-    ["subscribe x since", invalid(/^cannot subscribe: 'since' takes .*'now'$/)],
-    ["subscribe x since \r", invalid(/'since' takes/)],
-    ["subscribe x since -1", invalid(/'since' takes/)],
-    ["subscribe x since 9007199254740992", invalid(/'since' takes/)],
-    ["subscribe x since then", invalid(/'since' takes/)],
-    ["subscribe x last", invalid(/^cannot subscribe: 'last' takes/)],
-    ["subscribe x last 0", invalid(/'last' takes/)],
-    ["subscribe x last now", invalid(/'last' takes/)],
-    ["subscribe debug since 1", invalid(/debug/)],
-    ["subscribe a!b last x", invalid(/'!'/)],
+    ["subscribe x since", invalid("subscribe x", /^'since' takes .*'now'$/)],
+    ["subscribe x since \r", invalid("subscribe x", /'since' takes/)],
+    ["subscribe x since -1", invalid("subscribe x", /'since' takes/)],
+    ["subscribe x since 9007199254740992", invalid("subscribe x", /'since' takes/)],
+    ["subscribe x since then", invalid("subscribe x", /'since' takes/)],
+    ["subscribe x last", invalid("subscribe x", /^'last' takes/)],
+    ["subscribe x last 0", invalid("subscribe x", /'last' takes/)],
+    ["subscribe x last now", invalid("subscribe x", /'last' takes/)],
+    ["subscribe debug since 1", invalid("subscribe debug", /debug/)],
+    ["subscribe a!b last x", invalid("subscribe a!b", /'!'/)],
 
     ["unsubscribe x since", { kind: "unsubscribe", channel: "x" }],
     ["unsubscribe x", { kind: "unsubscribe", channel: "x" }],
     ["unsubscribe   x y\r", { kind: "unsubscribe", channel: "x" }],
     ["unsubscribe __proto__", { kind: "unsubscribe", channel: "__proto__" }],
     ["unsubscribe debug", { kind: "unsubscribe", channel: "debug" }],
-    ["unsubscribe", invalid(/missing/)],
-    ["unsubscribe a!b", invalid(/'!'/)],
+    ["unsubscribe", invalid("unsubscribe", /missing/)],
+    ["unsubscribe a!b", invalid("unsubscribe a!b", /'!'/)],
 
     ["token x", { kind: "token", token: "x" }],
     ["token   x.y-z_ and more\r", { kind: "token", token: "x.y-z_" }],
     ["token x\r", { kind: "token", token: "x" }],
-    ["token", invalid(/token is missing/)],
-    ["token ", invalid(/token is missing/)],
-    ["token  \r", invalid(/token is missing/)],
-    ["Token x", invalid(/unknown/)],
-    ["tokens x", invalid(/unknown/)],
+    ["token", invalid("token", /token is missing/)],
+    ["token ", invalid("token", /token is missing/)],
+    ["token  \r", invalid("token", /token is missing/)],
+    ["Token x", invalid("line", /unknown/)],
+    ["tokens x", invalid("tokens", /unknown/)],
 
     ["announce x hi", announce("x", "hi")],
     ["announce x  hi", announce("x", " hi")],
@@ -233,38 +257,102 @@ describe("reading lines", () => {
     ["announce __proto__ hi", announce("__proto__", "hi")],
     ["announce constructor hi", announce("constructor", "hi")],
     ["announce toString hi", announce("toString", "hi")],
-    ["announce x", invalid(/message is missing/)],
-    ["announce x ", invalid(/message is missing/)],
-    ["announce x\r", invalid(/control/)],
-    ["announce", invalid(/takes/)],
-    ["announce\r", invalid(/takes/)],
-    ["announce ", invalid(/name is missing/)],
-    ["announce  x hi", invalid(/name is missing/)],
-    ["announce debug hi", invalid(/debug/)],
-    ["announce a!b hi", invalid(/'!'/)],
-    ["announce x\r hi", invalid(/control/)],
+    ["announce x", invalid("announce x", /message is missing/)],
+    ["announce x ", invalid("announce x", /message is missing/)],
+    ["announce x\r", invalid("announce", /control/)],
+    ["announce", invalid("announce", /takes/)],
+    ["announce\r", invalid("announce", /takes/)],
+    ["announce ", invalid("announce", /name is missing/)],
+    ["announce  x hi", invalid("announce", /name is missing/)],
+    ["announce debug hi", invalid("announce debug", /debug/)],
+    ["announce a!b hi", invalid("announce a!b", /'!'/)],
+    ["announce x\r hi", invalid("announce", /control/)],
     ["once k x hi", once("k", "x", "hi")],
     ["once k x  hi \r", once("k", "x", " hi \r")],
     ["once k! all !", once("k!", "all", "!")],
     ["once once once once", once("once", "once", "once")],
     [`once ${"k".repeat(64)} x hi`, once("k".repeat(64), "x", "hi")],
-    [`once ${"k".repeat(65)} x hi`, invalid(/^cannot announce once: .*64/)],
-    ["once k\tl x hi", invalid(/control/)],
-    ["once", invalid(/takes/)],
-    ["once\r", invalid(/takes/)],
-    ["once ", invalid(/key is missing/)],
-    ["once  x hi", invalid(/key is missing/)],
-    ["once k", invalid(/^cannot announce once: .*name is missing/)],
-    ["once k ", invalid(/name is missing/)],
-    ["once k  x hi", invalid(/name is missing/)],
-    ["once k x", invalid(/message is missing/)],
-    ["once k x ", invalid(/message is missing/)],
-    ["once k x\r", invalid(/control/)],
-    ["once k debug hi", invalid(/debug/)],
-    ["Once k x hi", invalid(/unknown.* once <key> <channel> <message>,.* keepalive/)],
-    ["ANNOUNCE x hi", invalid(/unknown/)],
+    [
+      `once ${"k".repeat(65)} x hi`,
+      invalid("once kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", /^.*64/),
+    ],
+    ["once k\tl x hi", invalid("once", /control/)],
+    ["once", invalid("once", /takes/)],
+    ["once\r", invalid("once", /takes/)],
+    ["once ", invalid("once", /key is missing/)],
+    ["once  x hi", invalid("once", /key is missing/)],
+    ["once k", invalid("once k", /^.*name is missing/)],
+    ["once k ", invalid("once k", /name is missing/)],
+    ["once k  x hi", invalid("once k", /name is missing/)],
+    ["once k x", invalid("once k", /message is missing/)],
+    ["once k x ", invalid("once k", /message is missing/)],
+    ["once k x\r", invalid("once k", /control/)],
+    ["once k debug hi", invalid("once k", /debug/)],
+    ["Once k x hi", invalid("line", /unknown.* once <key> <channel> <message>,.* keepalive/)],
+    ["ANNOUNCE x hi", invalid("line", /unknown/)],
   ])("%j", (line, command) => {
     expect(parseCommand(line)).toEqual(command);
+  });
+});
+
+describe("refusing lines", () => {
+  const beginning = fc.constantFrom(
+    ...["announce ", "announce  ", "once ", "once k ", "subscribe ", "subscribe   ", "unsubscribe "],
+    ...["token ", "tokens ", "ping ", "info\r", "", " ", "Announce "],
+  );
+  const rest = fc.oneof(
+    anyLine,
+    fc.stringMatching(/^[a-z\u{1f600} :!]{0,600}$/u),
+    fc.string({ unit: fc.constantFrom("\ud83d", "\ude00", "x", " ", "\r", "\u0085", "\u00a0", "\u3000") }),
+  );
+
+  test("names the command and its argument, and repeats nothing else", () => {
+    fc.assert(
+      fc.property(beginning, rest, (start, more) => {
+        const line = start + more;
+        const { refusal } = refuseLine(line, "rate", "too fast");
+        checkRefusal(line, refusal);
+        expect(refusal).toMatchObject({ code: "rate", why: "too fast" });
+      }),
+    );
+  });
+
+  const x255 = "x".repeat(255);
+
+  test.each([
+    ["announce x hi", "announce x"],
+    ["announce  x hi", "announce"],
+    ["announce x\r", "announce"],
+    ["announce", "announce"],
+    ["announce a!b hi", "announce a!b"],
+    ["announce a:b: hi", "announce a:b:"],
+    ["once k x hi", "once k"],
+    ["once  k x", "once"],
+    ["subscribe   x since 7\r", "subscribe x"],
+    ["subscribe x\r", "subscribe x"],
+    ["subscribe x\r y", "subscribe"],
+    ["unsubscribe x", "unsubscribe x"],
+    [`subscribe ${x255}`, `subscribe ${x255}`],
+    [`subscribe ${x255}x`, "subscribe"],
+    [`subscribe${" ".repeat(1_000)}x`, "subscribe x"],
+    [`announce ${x255}x hi`, "announce"],
+    ["announce \ud83d hi", "announce"],
+    ["announce \u{1f600} hi", "announce \u{1f600}"],
+    ["announce a\u0085b hi", "announce"],
+    ["announce a\u00a0b hi", "announce a\u00a0b"],
+    ["token secret", "token"],
+    ["token", "token"],
+    ["secret.of.mine", "line"],
+    ["ping\r", "ping"],
+    ["ping\r\r", "line"],
+    ["abcdefghijklmnop", "abcdefghijklmnop"],
+    ["abcdefghijklmnopq", "line"],
+    ["", "line"],
+    [" ping", "line"],
+  ])("%j is refused as %j", (line, head) => {
+    const [command = "", argument] = head.split(" ");
+    const refusal = { code: "rate", command, ...(argument === undefined ? {} : { argument }), why: "w" };
+    expect(refuseLine(line, "rate", "w").refusal).toStrictEqual(refusal);
   });
 });
 

@@ -1,6 +1,7 @@
 /** What the server says, and that it is read as what was meant. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Refusal } from "../../../src/protocol/errors.ts";
 import {
   ALIVE,
   BUSY,
@@ -31,7 +32,12 @@ test("a message's line divides at its first '!' into channel and message", () =>
 test("the greeting, errors and times are what clients look for", () => {
   expect(GREETING).toBe("debug!connected...\n");
   expect(BUSY).toBe("debug!busy\n");
-  expect(formatError("no such thing")).toBe("debug!error no such thing\n");
+  expect(formatError({ code: "invalid", command: "line", why: "unknown command" })).toBe(
+    "debug!error invalid line: unknown command\n",
+  );
+  expect(formatError({ code: "forbidden", command: "subscribe", argument: "news", why: "no" })).toBe(
+    "debug!error forbidden subscribe news: no\n",
+  );
   expect(formatAccepted(1_795_438_800_999)).toBe("debug!token accepted until 1795438800\n");
   expect(formatTime(1_795_438_800_999)).toBe("1795438800\n");
   expect(ALIVE).toBe("debug!alive\n");
@@ -66,7 +72,8 @@ describe("reading", () => {
     fc.assert(
       fc.property(why, time, (text, milliseconds) => {
         const seconds = Math.floor(milliseconds / 1000);
-        expect(read(formatError(text))).toEqual({ kind: "error", why: text });
+        const refusal: Refusal = { code: "limit", command: "info", why: text };
+        expect(read(formatError(refusal))).toEqual({ kind: "error", ...refusal });
         expect(read(formatAccepted(milliseconds))).toEqual({ kind: "accepted", until: seconds });
         expect(read(formatTime(milliseconds))).toEqual({ kind: "time", seconds });
       }),
@@ -107,8 +114,7 @@ describe("reading", () => {
     for (const line of [
       ...almost.map((said) => `debug!${said}`),
       "debug!token accepted until dawn",
-      "debug!hello",
-      "debug!",
+      ...["debug!hello", "debug!", "debug!error", "debug!error no such thing"],
       "hello",
       "-1",
       "1.5",

@@ -1,5 +1,7 @@
 /** What one connection sends: taken apart into steps, which are carried out one after another. */
 import { expect, test } from "vitest";
+import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
+import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { Connections } from "../../../src/sockets/connections.ts";
 import { CommandError, Inbox, type InboxLimits, type Step } from "../../../src/sockets/inbox.ts";
 import type { Socket } from "../../../src/sockets/socket.ts";
@@ -34,9 +36,9 @@ function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => und
       return carryOut(step);
     },
     tell: (_: unknown, line: string) => void said.push(line.trim()),
-    refuse: (_: unknown, { message }: CommandError) => void said.push(`debug!error ${message}`),
-    close: (_: unknown, code: number) => {
-      said.push(`closed ${code}`);
+    refuse: (_: unknown, refusal: Refusal) => void said.push(formatRefusal(refusal)),
+    close: (_: unknown, cause: ClosingCause, why: string) => {
+      said.push(`closed for ${cause}: ${why}`);
       connection.closed = true;
     },
   };
@@ -103,20 +105,37 @@ test("nothing is carried out before the connection has begun, nor once it is clo
 
 test("what is no command, or cannot be carried out, is told, and the next line is not concerned", async () => {
   const { receive, done } = inboxOf((step) => {
-    if (step.kind === "subscribe") throw new CommandError("not today", "limit");
-    return step.kind === "unsubscribe" ? Promise.reject(new CommandError("nor later", "limit")) : undefined;
+    if (step.kind === "subscribe") throw new CommandError("limit", "not today");
+    return step.kind === "unsubscribe"
+      ? Promise.reject(new CommandError("uncertain", "nor later"))
+      : undefined;
   });
   void receive(`nonsense\n${"x".repeat(301)}\nsubscribe a\nunsubscribe a\nping`);
   void receive(new Uint8Array([0x70, 0xff, 0x0a, 0x70]).buffer);
   expect(await done()).toEqual([
-    expect.stringMatching(/^debug!error unknown command/),
-    expect.stringMatching(/^debug!error a line has at most 300 bytes/),
+    expect.stringMatching(/^invalid nonsense: unknown command/),
+    "limit line: a line has at most 300 bytes",
     "subscribe a",
-    "debug!error not today",
+    "limit subscribe a: not today",
     "unsubscribe a",
-    "debug!error nor later",
+    "uncertain unsubscribe a: nor later",
     "ping",
-    expect.stringMatching(/^debug!error a frame was not UTF-8/),
+    "invalid frame: a frame is UTF-8; no line of this one was carried out",
+  ]);
+});
+
+test("each command of a step that fails is refused by itself", async () => {
+  const { receive, done } = inboxOf((step) => {
+    const fails = new CommandError("uncertain", "it may be lost");
+    if (step.kind === "once") throw fails;
+    return step.kind === "ping" ? undefined : Promise.reject(fails);
+  });
+  void receive("announce a 1\nannounce a 2\nannounce b 3\nonce k a 4\nonce l a 5\ninfo\nping");
+  expect(await done()).toEqual([
+    ...["2: a!1, a!2", "uncertain announce a: it may be lost", "uncertain announce a: it may be lost"],
+    ...["1: b!3", "uncertain announce b: it may be lost"],
+    ...["once k: 4,l: 5", "uncertain once k: it may be lost", "uncertain once l: it may be lost"],
+    ...["info", "uncertain info: it may be lost", "ping"],
   ]);
 });
 
@@ -143,23 +162,24 @@ test("as much may wait as there is room for, each frame with 101 bytes more than
   for (let i = 0; i < 4; i++) void receive(line(149));
   expect(await done()).toEqual([]);
   void receive("");
-  expect(await done()).toEqual(["closed 1008"]);
+  expect(await done()).toEqual(["closed for waiting: too many commands are pending"]);
 });
 
 test("a frame that is too big closes the connection, one that is just not does not", async () => {
   const { receive, done } = inboxOf();
   void receive(`announce a ${"x".repeat(200)}\n${"x".repeat(1_000 - 212)}`);
-  expect(await done()).toEqual([`1: a!${"x".repeat(200)}`, expect.stringMatching(/at most 300 bytes/)]);
+  expect(await done()).toEqual([`1: a!${"x".repeat(200)}`, "limit line: a line has at most 300 bytes"]);
   void receive("é".repeat(501));
-  expect(await done()).toEqual(["closed 1009"]);
+  expect(await done()).toEqual(["closed for frame: a frame has at most 1000 bytes"]);
 });
 
 test("lines beyond those of a second are refused, and far more close the connection", async () => {
   const { receive, done, clock } = inboxOf();
   const lines = (count: number) => Array.from({ length: count }, () => "ping").join("\n");
+  const tooMany = "rate ping: at most 100 lines per second are carried out; send this again later";
   const counted = async () => {
     const all = await done();
-    return [all.filter((line) => line === "ping").length, all.filter((line) => /ignored/.test(line)).length];
+    return [all.filter((line) => line === "ping").length, all.filter((line) => line === tooMany).length];
   };
   void receive(lines(150));
   expect(await counted()).toEqual([100, 50]);
@@ -167,7 +187,7 @@ test("lines beyond those of a second are refused, and far more close the connect
   void receive(lines(150));
   expect(await counted()).toEqual([50, 100]);
   void receive(lines(1));
-  expect(await done()).toEqual(["closed 1008"]);
+  expect(await done()).toEqual(["closed for rate: far more than 100 lines per second"]);
 });
 
 test("when too much waits of all connections together, the one of which most waits is closed", async () => {

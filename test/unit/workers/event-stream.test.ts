@@ -75,7 +75,7 @@ test("a stream that comes back says when all that was missed has come, and wheth
 
 test("where `all` cannot be had it is asked for again, from where it was; without another channel there is no stream", () => {
   const stream = new EventStream(["news", "all"], [7, 3]);
-  stream.read("debug!position news 7\ndebug!error cannot subscribe: it failed; try again\n");
+  stream.read("debug!position news 7\ndebug!error unavailable subscribe all: it failed; try again\n");
   expect(inShort(stream.read("1\nnews!a\nall!nobody asked for this\n"))).toEqual(["news [8.3] a"]);
   expect(stream.fault).toBeUndefined();
   expect(stream.again()).toBe("unsubscribe all\nsubscribe all since 3\nping\n");
@@ -86,13 +86,15 @@ test("where `all` cannot be had it is asked for again, from where it was; withou
     "debug [8.4] resumed complete",
   ]);
   const other = new EventStream(["news", "all"], [7, 3]);
-  other.read("debug!error cannot subscribe: it failed; try again\n");
-  expect(other.fault).toBe("cannot subscribe: it failed; try again");
+  other.read("debug!error unavailable subscribe news: it failed; try again\n");
+  expect(other.fault).toMatchObject({ code: "unavailable", why: "it failed; try again" });
 });
 
 test("where nothing is kept, or an old version answers, messages come without a position", () => {
   const stream = new EventStream(["news", "all"], undefined);
-  stream.read("debug!error no history is kept on news\ndebug!position all 3\n");
+  stream.read(
+    "debug!error no-history subscribe news: this channel retains no messages\ndebug!position all 3\n",
+  );
   expect(inShort(stream.read("news!a\n"))).toEqual(["news [-.3] a"]);
   const old = new EventStream(["news", "all"], undefined);
   expect(inShort(old.read("debug!connected...\nnews!early\n1\nnews!a\n"))).toEqual([
