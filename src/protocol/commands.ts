@@ -43,12 +43,10 @@ export function refuseLine(line: string, code: Refusal["code"], why: string): Re
   return { kind: "refused", refusal: { ...headOf(line), code, why } };
 }
 
-/** A word that an error line repeats: a channel or a key has no control characters, and at most 255 bytes. */
-const WORD = String.raw`[^ \p{Cc}\p{Cs}]{1,255}`;
-
-// `announce` and `once` take exactly one space before the word, and a "\r" at the end of their line belongs to it.
-const VERBATIM = new RegExp(`^(announce|once) (${WORD})(?: |$)`, "u");
-const SPACED = new RegExp(`^(subscribe|unsubscribe) +(${WORD})(?: |\\r?$)`, "u");
+// An error line repeats a channel or a key: it has no control characters, and at most 255 bytes. `announce` and `once`
+// take exactly one space before that word, and a "\r" at the end of their line belongs to it.
+const VERBATIM = /^(announce|once) ([^ \p{Cc}\p{Cs}]{1,255})(?: |$)/u;
+const SPACED = /^(subscribe|unsubscribe) +([^ \p{Cc}\p{Cs}]{1,255})(?: |\r?$)/u;
 const NAME = /^([a-z]{1,16})(?: |\r?$)/;
 
 /**

@@ -70,7 +70,7 @@ test("a server that needs a token: with one, without, and with one that does not
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
   expect(await examine(url, env)).toMatchObject({
     code: 0,
-    grades: { ...well, version: "note", limits: "note" },
+    grades: { ...well, itself: "note", version: "note", limits: "note" },
   });
   const operator = { subscribe: ["doctor-*"], announce: ["doctor-*"], operate: true };
   expect(await examine(url, { FANOUT_TOKEN: await mint(operator) })).toMatchObject({ code: 0, grades: well });
