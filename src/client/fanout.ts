@@ -16,6 +16,7 @@ import { type Gap, type SubscribeOptions, Subscription, tell } from "./subscript
 import { untilRenewal } from "./token.ts";
 import { onWaking } from "./waking.ts";
 
+export type { ErrorCode } from "../protocol/errors.ts";
 export { Refused } from "./session.ts";
 export type { Gap, Message, SubscribeOptions, Subscription, SubscriptionState } from "./subscription.ts";
 

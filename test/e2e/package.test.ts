@@ -112,6 +112,7 @@ test("it has what is needed to use it, and nothing else", async () => {
     "client/session.d.ts",
     "client/subscription.d.ts",
     "links/messages.d.ts",
+    "protocol/errors.d.ts",
     "protocol/invalid.d.ts",
     "protocol/positions.d.ts",
     "react/heard.d.ts",
