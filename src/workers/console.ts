@@ -1,9 +1,10 @@
 /** The page for people: what a browser shows that is pointed at this server. */
 import { PAGE, SCRIPT, STYLE } from "./console-built.ts";
+import { accepts, favourite } from "./headers.ts";
 
 /** Whether somebody has gone there with a browser: that wants a page before all else. */
-export function wantsConsole({ headers }: Request): boolean {
-  return headers.get("Accept")?.trimStart().startsWith("text/html") === true;
+export function wantsConsole(request: Request): boolean {
+  return favourite(request) === "text/html" && accepts(request, "text/html");
 }
 
 /**

@@ -8,6 +8,7 @@ import { channelIn } from "./channel-path.ts";
 import { consolePage, wantsConsole } from "./console.ts";
 import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
+import { accepts, wordsOf } from "./headers.ts";
 import { deniedEvents, listen, wantsEvents } from "./listen.ts";
 import { isOperation, operate } from "./operations.ts";
 import { checkOrigin, preflight, shareWithOrigin } from "./origins.ts";
@@ -58,9 +59,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   checkOrigin(request, settings);
   if (request.method === "OPTIONS") return preflight(METHODS);
   if (isOperation(path)) return operate(request, env, path, settings);
-  if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
-    return connect(request, env, channelIn(path), settings);
-  }
+  if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return announce(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new Denial(405, "invalid", "GET subscribes and POST announces; other methods have no meaning", {
@@ -88,13 +87,25 @@ async function announce(request: Request, env: Env, channel: string, settings: S
   return publish(request, env, channel, settings.limits);
 }
 
+/**
+ * Returns whether a client asks for a WebSocket.
+ * @throws Denial if it offers other protocols besides: the runtime can't choose among several
+ */
+function wantsUpgrade(request: Request): boolean {
+  const protocols = wordsOf(request, "Upgrade").map((word) => word.split("/")[0]);
+  if (request.method !== "GET" || !protocols.includes("websocket")) return false;
+  if (protocols.length === 1 && /^websocket$/i.test(request.headers.get("Upgrade") ?? "")) return true;
+  const why = "several protocols are offered; send 'Upgrade: websocket' alone";
+  throw new Denial(426, "invalid", why, { Upgrade: "websocket" });
+}
+
 /** What an address says only to listen. */
 const LISTENING = ["since", "last", "poll", "channel"];
 
 /** Whether somebody looks at this server, rather than listens: a person, or who asks for no channel. */
 function wantsPage(request: Request, path: string): boolean {
   if (wantsEvents(request)) return false;
-  const isPerson = request.headers.get("Accept")?.includes("text/html") === true;
+  const isPerson = accepts(request, "text/html");
   const { searchParams } = new URL(request.url);
   return isPerson || (path === "/" && !LISTENING.some((name) => searchParams.has(name)));
 }

@@ -19,6 +19,8 @@ import { checkSubscribe } from "./admission.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { EventStream } from "./event-stream.ts";
+import { accepts } from "./headers.ts";
+import { lastEventId } from "./last-event-id.ts";
 import { placeConnection, unanswered } from "./placement.ts";
 import { ERROR, POSITION } from "./responses.ts";
 import type { Settings } from "./settings.ts";
@@ -39,8 +41,8 @@ interface Wanted {
 }
 
 /** Whether a client asks for server-sent events. */
-export function wantsEvents({ headers }: Request): boolean {
-  return headers.get("Accept")?.includes("text/event-stream") === true;
+export function wantsEvents(request: Request): boolean {
+  return accepts(request, "text/event-stream");
 }
 
 /**
@@ -91,8 +93,8 @@ function wantedIn(request: Request, channel: string, grants: Grants | undefined,
 
 /** Where an earlier stream of as many channels was. */
 function resumedIn(request: Request, channels: number): Positions | undefined {
-  const id = request.headers.get("Last-Event-ID") ?? "";
-  if (id === "" || !wantsEvents(request)) return undefined;
+  const id = lastEventId(request);
+  if (id === undefined || !wantsEvents(request)) return undefined;
   const positions = parseId(id, channels);
   if (positions) return positions;
   throw new Denial(400, "invalid", "'Last-Event-ID' isn't an id of a stream of these channels");
@@ -267,7 +269,7 @@ function headersOf(request: Request): Record<string, string> {
  */
 export function deniedEvents(request: Request, { status, code, message }: Denial): Response | undefined {
   if (!wantsEvents(request) || request.method !== "GET") return undefined;
-  if ((status === 401 || status === 403) && request.headers.has("Last-Event-ID")) {
+  if ((status === 401 || status === 403) && lastEventId(request) !== undefined) {
     return new Response(null, { status: 204, headers: { [ERROR]: code } });
   }
   if (status !== 503 && status !== 429) return undefined;

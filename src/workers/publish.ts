@@ -6,10 +6,14 @@ import { limitAddress } from "./addresses.ts";
 import { announce } from "./announce.ts";
 import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
+import { typeOf, wordsOf } from "./headers.ts";
 import { json, POSITION } from "./responses.ts";
 
 /** Bytes of a body: what goes down a link at one time. */
 const MOST_BODY = 1_000_000;
+
+/** Names of UTF-8, and of ASCII, which is a part of it. */
+const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
 
 /**
  * Announces what a request brings.
@@ -32,16 +36,15 @@ export async function publish(
 }
 
 /** Whatever a body is called, it is lines of UTF-8; only what certainly is something else is refused. */
-function checkType({ headers }: Request): void {
+function checkType(request: Request): void {
   const refuse = (why: string) => {
     throw new Denial(415, "invalid", why);
   };
-  const type = headers.get("Content-Type") ?? "";
-  const [, charset = "utf-8"] = /charset="?([^\s;"]+)/i.exec(type) ?? [];
-  if (/^multipart\//i.test(type)) refuse("a body is lines of text, not parts of a form");
-  if (!/^(utf-?8|us-ascii)$/i.test(charset)) refuse("a body is UTF-8");
-  const encoding = headers.get("Content-Encoding") ?? "identity";
-  if (encoding !== "identity") refuse("a body isn't compressed");
+  const { type, charset } = typeOf(request);
+  if (type.startsWith("multipart/")) refuse("a body is lines of text, not parts of a form");
+  if (charset && !CHARSETS.includes(charset)) refuse("a body is UTF-8");
+  const isCompressed = wordsOf(request, "Content-Encoding").some((coding) => coding !== "identity");
+  if (isCompressed) refuse("a body isn't compressed");
 }
 
 /** Some put a key in quotes, as https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ has it. */

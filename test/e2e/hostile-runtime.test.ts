@@ -41,6 +41,21 @@ describe("compression is not agreed on, and closes the connection", () => {
   });
 });
 
+test("an upgrade to one of several protocols, among which the runtime can't choose, is refused with the one to ask for", async () => {
+  for (const offered of ["websocket, h2c", "h2c, WebSocket", "websocket/13"]) {
+    const client = await RawClient.connect(runtime);
+    const headers = HANDSHAKE.map((header) =>
+      header.startsWith("Upgrade:") ? `Upgrade: ${offered}` : header,
+    );
+    client.send(request("/a", headers));
+    const { status, body } = await client.answer();
+    expect([status, body]).toEqual([
+      426,
+      "Several protocols are offered; send 'Upgrade: websocket' alone.\n",
+    ]);
+  }
+});
+
 /** A name at random, of few, as an object for each of 3,000 would take a minute to make; often the bystander's. */
 const anyName = () => (randomInt(4) === 0 ? OWN : `room${randomInt(100)}`);
 

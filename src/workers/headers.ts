@@ -1,0 +1,73 @@
+/** Request headers as HTTP defines them: lists of words with parameters, in any case and with optional quotes. */
+
+/** A word of a list, in lower case, with its parameters. */
+interface Item {
+  word: string;
+  parameters: Map<string, string>;
+}
+
+/** Returns whether a client accepts a media type by its name: wildcards don't count, and `q=0` refuses. */
+export function accepts({ headers }: Request, type: string): boolean {
+  return itemsOf(headers, "Accept").some((item) => item.word === type && weightOf(item) > 0);
+}
+
+/** Returns the media type with the greatest weight in `Accept`, or the first one of several. */
+export function favourite({ headers }: Request): string | undefined {
+  const [first, ...others] = itemsOf(headers, "Accept");
+  if (!first) return undefined;
+  return others.reduce((best, item) => (weightOf(item) > weightOf(best) ? item : best), first).word;
+}
+
+/** Returns the words of a header that is a list of them, in lower case. */
+export function wordsOf({ headers }: Request, header: string): string[] {
+  return itemsOf(headers, header).map(({ word }) => word);
+}
+
+/** Returns the media type of a body and its `charset`, both in lower case. */
+export function typeOf({ headers }: Request): { type: string; charset: string | undefined } {
+  const [item] = itemsOf(headers, "Content-Type");
+  return { type: item?.word ?? "", charset: item?.parameters.get("charset")?.toLowerCase() };
+}
+
+function weightOf({ parameters }: Item): number {
+  const weight = Number(parameters.get("q") ?? 1);
+  return Number.isNaN(weight) ? 0 : weight;
+}
+
+function itemsOf(headers: Headers, header: string): Item[] {
+  const listed = split(headers.get(header) ?? "", ",").map((text) => text.trim());
+  return listed.filter((text) => text !== "").map(parseItem);
+}
+
+function parseItem(text: string): Item {
+  const [word = "", ...pairs] = split(text, ";");
+  const parameters = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    const name = pair.slice(0, Math.max(0, at)).trim().toLowerCase();
+    if (name !== "" && !parameters.has(name)) parameters.set(name, unquoted(pair.slice(at + 1).trim()));
+  }
+  return { word: word.trim().toLowerCase(), parameters };
+}
+
+/** Splits a text, but not within its quoted strings; in time linear in its length, as anyone may send it. */
+function split(text: string, separator: string): string[] {
+  const parts: string[] = [];
+  let begin = 0;
+  let isQuoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') isQuoted = !isQuoted;
+    else if (isQuoted && character === "\\") i += 1;
+    else if (!isQuoted && character === separator) {
+      parts.push(text.slice(begin, i));
+      begin = i + 1;
+    }
+  }
+  parts.push(text.slice(begin));
+  return parts;
+}
+
+function unquoted(text: string): string {
+  return text.startsWith('"') ? text.replace(/^"|"$/g, "").replace(/\\(.)/g, "$1") : text;
+}
