@@ -1,36 +1,57 @@
-/**
- * How much comes from one network address by requests, as far as this Worker can know: there are many of it, and each
- * counts for itself. (A connection's commands its object counts.)
- */
-import { Journal } from "../broker/journal.ts";
-import { tooManyLines } from "../protocol/refusals.ts";
-import { type Bucket, newBucket, take } from "../sockets/rate.ts";
-import { Denial, retryAfter } from "./denial.ts";
-
-/** Most addresses that a Worker remembers. */
-const MOST_REMEMBERED = 10_000;
-
-const journal = new Journal({ log: (event) => console.warn(JSON.stringify(event)), now: Date.now });
-
-const buckets = new Map<string, Bucket>();
+/** Network addresses of clients, as the platform reports them. */
 
 /**
- * Takes a request's lines from what its address may send in a second.
- * @throws Denial if that is more
+ * Returns the network of an address: an IPv4 address as it is, and the first 64 bits of an IPv6 address, because a
+ * client that has one address of a network has all of them. An IPv4 address in IPv6 notation is the IPv4 address.
  */
-export function limitAddress(request: Request, lines: number, linesPerSecond: number): void {
-  const address = addressOf(request);
-  if (address === undefined) return;
-  const bucket = buckets.get(address) ?? newBucket();
-  if (!buckets.has(address) && buckets.size >= MOST_REMEMBERED) buckets.clear();
-  buckets.set(address, bucket);
-  if (take(bucket, lines, linesPerSecond, Date.now()) === lines) return;
-  journal.note("refused.rate");
-  throw new Denial(429, "rate", tooManyLines(linesPerSecond), retryAfter(1));
+export function networkOf(address: string): string {
+  const [bare = ""] = address.trim().toLowerCase().split("%");
+  const groups = groupsOf(bare);
+  if (!groups) return bare.slice(0, MOST_TEXT);
+  return embedded(groups) ?? `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** The address, of which the platform tells; of IPv6 the part that is somebody's network. */
-function addressOf({ headers }: Request): string | undefined {
-  const address = headers.get("CF-Connecting-IP") ?? undefined;
-  return address?.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
+/** Most characters of anything but an IPv6 address: an IPv4 address has 15. */
+const MOST_TEXT = 64;
+
+const IPV4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
+
+/** Returns the eight groups of an IPv6 address, without leading zeros; undefined if it isn't one. */
+function groupsOf(address: string): string[] | undefined {
+  if (!address.includes(":")) return undefined;
+  const [head = "", tail, ...more] = address.split("::");
+  if (more.length > 0) return undefined;
+  const before = parseGroups(head);
+  const after = parseGroups(tail ?? "");
+  if (!before || !after) return undefined;
+  const missing = 8 - before.length - after.length;
+  if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
+  return [...before, ...Array<string>(missing).fill("0"), ...after];
+}
+
+/** Parses groups between colons, of which the last may be an IPv4 address; undefined if one is invalid. */
+function parseGroups(text: string): string[] | undefined {
+  if (text === "") return [];
+  const words = text.split(":");
+  const last = words.at(-1) ?? "";
+  const bytes = IPV4.exec(last)?.slice(1).map(Number);
+  if (bytes) {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes;
+    words.splice(-1, 1, (a * 256 + b).toString(16), (c * 256 + d).toString(16));
+  }
+  if (!words.every((word) => /^[0-9a-f]{1,4}$/.test(word))) return undefined;
+  return words.map((word) => Number.parseInt(word, 16).toString(16));
+}
+
+/** Returns the IPv4 address of `::ffff:1.2.3.4`, and of the deprecated `::1.2.3.4`; undefined for all others. */
+function embedded(groups: string[]): string | undefined {
+  const [high = "0", low = "0"] = groups.slice(6);
+  const isZero = groups.slice(0, 5).every((group) => group === "0");
+  const isMapped = groups[5] === "ffff" || (groups[5] === "0" && high !== "0");
+  if (!isZero || !isMapped) return undefined;
+  const bytes = [high, low].flatMap((group) => {
+    const number = Number.parseInt(group, 16);
+    return [number >> 8, number & 255];
+  });
+  return bytes.join(".");
 }

@@ -2,9 +2,9 @@
 import { SettingError } from "../broker/limits.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
-import { limitAddress } from "./addresses.ts";
 import { admit, checkAnnounce, checkSubscribe } from "./admission.ts";
 import { channelIn } from "./channel-path.ts";
+import { chargeAddress, OBJECT } from "./charges.ts";
 import { consolePage, wantsConsole } from "./console.ts";
 import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
@@ -71,7 +71,6 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);
-  limitAddress(request, 1, settings.limits.linesPerSecond);
   return listen(request, env, channel, grants, settings);
 }
 
@@ -79,6 +78,7 @@ async function connect(request: Request, env: Env, channel: string, settings: Se
   const from = fromIn(request);
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
+  chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
   return placeConnection(env, channel, request, grants, from);
 }
 

@@ -16,6 +16,7 @@ import { type From, parseFrom } from "../protocol/positions.ts";
 import { tooManyChannels } from "../protocol/refusals.ts";
 import { ALIVE, formatError, GREETING, parseReply } from "../protocol/replies.ts";
 import { checkSubscribe } from "./admission.ts";
+import { chargeAddress, OBJECT } from "./charges.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { EventStream } from "./event-stream.ts";
@@ -60,6 +61,7 @@ export async function listen(
   const wanted = wantedIn(request, channel, grants, settings);
   const isPoll = new URL(request.url).searchParams.has("poll") && !wantsEvents(request);
   if (request.method === "HEAD") return new Response(null, { headers: headersOf(request) });
+  chargeAddress(request, OBJECT * wanted.channels.length, settings.limits.linesPerSecond);
   const events = wantsEvents(request)
     ? new EventStream(wanted.channels, wanted.resumed, wanted.from)
     : undefined;

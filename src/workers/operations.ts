@@ -9,6 +9,7 @@ import { VERSION } from "../version.ts";
 import { admit } from "./admission.ts";
 import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { channelIn } from "./channel-path.ts";
+import { chargeAddress, OBJECT } from "./charges.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { json, text } from "./responses.ts";
@@ -43,19 +44,22 @@ export async function operate(
   if (!mayOperate(await admit(request, settings))) {
     throw new Denial(403, "forbidden", NOT_OPERATOR);
   }
+  if (page !== settingsPage) chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
   return page(env, settings);
 }
 
 type Page = (env: Env, settings: Settings) => Promise<Response>;
 
 function pageOf(path: string): Page {
-  if (path === "/-/settings") {
-    return async (_, settings) => json(200, { version: VERSION, settings: tellSettings(settings) });
-  }
+  if (path === "/-/settings") return settingsPage;
   if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
   if (path === "/-/metrics") return metrics;
   if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length)));
   throw new Denial(404, "invalid", `the pages are ${PAGES}`);
+}
+
+async function settingsPage(_: Env, settings: Settings): Promise<Response> {
+  return json(200, { version: VERSION, settings: tellSettings(settings) });
 }
 
 /** The figures of the service. */

@@ -2,8 +2,8 @@
 import type { Limits } from "../broker/limits.ts";
 import { linesOfBody } from "../protocol/bodies.ts";
 import { parsePosition } from "../protocol/positions.ts";
-import { limitAddress } from "./addresses.ts";
 import { announce } from "./announce.ts";
+import { chargeAddress, MESSAGE, OBJECT } from "./charges.ts";
 import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { typeOf, wordsOf } from "./headers.ts";
@@ -28,8 +28,9 @@ export async function publish(
   checkType(request);
   const key = keyIn(request);
   const expected = expectedIn(request);
+  chargeAddress(request, OBJECT, limits.linesPerSecond);
   const messages = linesOfBody(await bodyOf(request));
-  limitAddress(request, Math.max(1, messages.length), limits.linesPerSecond);
+  chargeAddress(request, MESSAGE * messages.length, limits.linesPerSecond);
   const position = await announce(env, channel, messages, { key, expected }, limits);
   const headers = position === undefined ? {} : { [POSITION]: String(position) };
   return json(200, { channel, position: position ?? null, count: messages.length }, headers);
