@@ -12,9 +12,12 @@ export interface Messages {
   count: number;
 }
 
-/** Splits a body into messages; lines end in "\n" or "\r\n". */
-export function linesOfBody(body: string): string[] {
-  const lines = body.split(/\r?\n/);
+/**
+ * Splits a body into messages; lines end in "\n" or "\r\n".
+ * @param most lines that the body may have: of those after them at most two are returned
+ */
+export function linesOfBody(body: string, most: number): string[] {
+  const lines = body.split(/\r?\n/, most + 2);
   if (lines.at(-1) === "") lines.pop();
   return lines;
 }

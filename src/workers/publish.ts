@@ -3,14 +3,12 @@ import type { Limits } from "../broker/limits.ts";
 import { linesOfBody } from "../protocol/bodies.ts";
 import { parsePosition } from "../protocol/positions.ts";
 import { announce } from "./announce.ts";
+import { withBody } from "./bodies.ts";
 import { chargeAddress, MESSAGE, OBJECT } from "./charges.ts";
 import { Denial } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { typeOf, wordsOf } from "./headers.ts";
 import { json, POSITION } from "./responses.ts";
-
-/** Bytes of a body: what goes down a link at one time. */
-const MOST_BODY = 1_000_000;
 
 /** Names of UTF-8, and of ASCII, which is a part of it. */
 const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
@@ -29,11 +27,13 @@ export async function publish(
   const key = keyIn(request);
   const expected = expectedIn(request);
   chargeAddress(request, OBJECT, limits.linesPerSecond);
-  const messages = linesOfBody(await bodyOf(request));
-  chargeAddress(request, MESSAGE * messages.length, limits.linesPerSecond);
-  const position = await announce(env, channel, messages, { key, expected }, limits);
-  const headers = position === undefined ? {} : { [POSITION]: String(position) };
-  return json(200, { channel, position: position ?? null, count: messages.length }, headers);
+  return withBody(request, async (body) => {
+    const messages = linesOfBody(decoded(body), limits.linesPerSecond);
+    chargeAddress(request, MESSAGE * messages.length, limits.linesPerSecond);
+    const position = await announce(env, channel, messages, { key, expected }, limits);
+    const headers = position === undefined ? {} : { [POSITION]: String(position) };
+    return json(200, { channel, position: position ?? null, count: messages.length }, headers);
+  });
 }
 
 /** Whatever a body is called, it is lines of UTF-8; only what certainly is something else is refused. */
@@ -60,25 +60,11 @@ function expectedIn({ headers }: Request): number | undefined {
   throw new Denial(400, "invalid", "'If-Position' takes a position, a whole number");
 }
 
-async function bodyOf(request: Request): Promise<string> {
-  const bytes = await bytesOf(request);
+/** @throws Denial if it isn't UTF-8 */
+function decoded(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new Denial(400, "invalid", "a body is UTF-8, and this one isn't");
   }
-}
-
-async function bytesOf({ body, headers }: Request): Promise<Uint8Array> {
-  const tooBig = () => new Denial(413, "limit", `a body has at most ${MOST_BODY} bytes`);
-  if (Number(headers.get("Content-Length")) > MOST_BODY) throw tooBig();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength;
-    if (size > MOST_BODY) throw tooBig();
-    chunks.push(chunk);
-  }
-  const [only] = chunks;
-  return only && chunks.length === 1 ? only : new Uint8Array(await new Blob(chunks).arrayBuffer());
 }

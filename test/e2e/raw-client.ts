@@ -158,11 +158,10 @@ export class RawClient {
 
   /** The answer to a request that has been sent. */
   async answer(): Promise<Answer> {
-    let end = -1;
-    while (end < 0) {
+    let end = this.#received.indexOf(HEADERS_END);
+    for (; end < 0; end = this.#received.indexOf(HEADERS_END)) {
       if (this.#ended) throw new Error(`ended after '${this.#received}'`);
-      end = this.#received.indexOf(HEADERS_END);
-      if (end < 0) await this.#more();
+      await this.#more();
     }
     const head = (await this.#take(end + HEADERS_END.length)).toString("latin1");
     const length = /^content-length: (\d+)/im.exec(head)?.[1] ?? 0;

@@ -12,10 +12,25 @@ test("a body is its lines, however they end", () => {
       fc.constantFrom("\n", "\r\n"),
       fc.boolean(),
       (messages, end, ended) => {
-        expect(linesOfBody(messages.join(end) + (ended ? end : ""))).toEqual(messages);
+        expect(linesOfBody(messages.join(end) + (ended ? end : ""), messages.length)).toEqual(messages);
       },
     ),
   );
+});
+
+test("a body with more lines than it may have is never taken for one with fewer", () => {
+  const lines = fc.array(fc.constantFrom("a", ""), { maxLength: 12 });
+  fc.assert(
+    fc.property(lines, fc.integer({ min: 1, max: 6 }), (parts, most) => {
+      const body = parts.join("\n");
+      const all = linesOfBody(body, Number.MAX_SAFE_INTEGER - 2);
+      const some = linesOfBody(body, most);
+      expect(some.length).toBeLessThanOrEqual(most + 2);
+      if (all.length <= most) expect(some).toEqual(all);
+      else expect(some.length).toBeGreaterThan(most);
+    }),
+  );
+  expect(linesOfBody("\n".repeat(1_000_000), 10)).toHaveLength(11);
 });
 
 test("messages are lines that subscribers read, all or none", () => {

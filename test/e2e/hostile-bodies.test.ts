@@ -1,0 +1,118 @@
+/**
+ * Bodies as slow, as long and in as small pieces as no client should send them, to the bare runtime. A bystander must
+ * not notice any of it.
+ */
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { Bystander } from "./bystander.ts";
+import { type Answer, type Bytes, bytesOf, RawClient, request } from "./raw-client.ts";
+import { memoryOf } from "./runtime.ts";
+import { type Served, serve } from "./serve.ts";
+
+let runtime: Served;
+let bystander: Bystander;
+
+beforeAll(async () => {
+  runtime = await serve();
+  bystander = await Bystander.connect(runtime);
+  return runtime.end;
+});
+
+// The connections of the attack are still open then.
+afterEach(() => bystander.hearsMore());
+
+const CHUNKED = "Transfer-Encoding: chunked";
+
+function chunk(text: string): Buffer {
+  return Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`);
+}
+
+/**
+ * Begins a POST, with a part of its body. All of it is written at once: a client that writes on after a refusal learns
+ * that the connection is closed, and nothing else.
+ */
+async function begin(headers: string[], ...parts: Bytes[]): Promise<RawClient> {
+  const client = await RawClient.connect(runtime);
+  client.send(Buffer.concat([request("/posted", headers, "POST"), ...parts.map(bytesOf)]));
+  return client;
+}
+
+/** The answer to a POST. */
+async function post(headers: string[], ...parts: Bytes[]): Promise<Answer> {
+  return (await begin(headers, ...parts)).answer();
+}
+
+test("200,000 chunks of one byte are one message's worth of memory", async () => {
+  const pieces = chunk("x").toString().repeat(1_000);
+  const before = await memoryOf(runtime.pid);
+  const answer = await post([CHUNKED], ...Array<string>(60).fill(pieces), "0\r\n\r\n");
+  expect(answer).toMatchObject({ status: 200, body: expect.stringContaining('"count":1') });
+  // Longer than a line may be: it is read to its end all the same.
+  const long = await post([CHUNKED], ...Array<string>(200).fill(pieces), "0\r\n\r\n");
+  expect(long).toMatchObject({ status: 400, head: expect.stringMatching(/^fanout-error: limit\r$/im) });
+  // At 4 kB for each chunk it would be 800 MB; the runtime itself takes some.
+  expect((await memoryOf(runtime.pid)) - before).toBeLessThan(60_000);
+});
+
+test.each<[what: string, headers: string[], parts: Bytes[]]>([
+  ["with its length", ["Content-Length: 1000001"], ["x"]],
+  ["in a chunk", [CHUNKED], [chunk("x".repeat(1_000_001))]],
+  ["in many chunks", [CHUNKED], Array<Bytes>(101).fill(chunk("x".repeat(9_901)))],
+])("a body that is too long, %s, is refused", async (_, headers, parts) => {
+  expect(await post(headers, ...parts)).toMatchObject({
+    status: 413,
+    head: expect.stringMatching(/^fanout-error: limit\r$/im),
+    body: "A body has at most 1000000 bytes.\n",
+  });
+});
+
+test("a body of a million bytes is announced, however it is cut", async () => {
+  const lines = Array.from({ length: 16 }, (_, i) => `${i}`.padEnd(62_499, "x"));
+  const body = `${lines.join("\n")}\n`;
+  expect(body).toHaveLength(1_000_000);
+  const whole = await post([`Content-Length: ${body.length}`], body);
+  expect(whole).toMatchObject({ status: 200, body: expect.stringContaining('"count":16') });
+  const pieces = Array.from({ length: 101 }, (_, i) => body.slice(i * 9_999, (i + 1) * 9_999));
+  const cut = await post([CHUNKED], ...pieces.map(chunk), "0\r\n\r\n");
+  expect(cut).toMatchObject({ status: 200, body: expect.stringContaining('"count":16') });
+});
+
+/** What is announced while or after bodies are refused. */
+async function expectTaken(): Promise<void> {
+  const line = "y".repeat(60_000);
+  expect(await post([`Content-Length: ${line.length}`], line)).toMatchObject({ status: 200 });
+}
+
+test("150 bodies that never end are refused: those for which there is no room at once, the others in ten seconds", async () => {
+  const before = await memoryOf(runtime.pid);
+  const crowd = Array.from({ length: 150 }, () => begin(["Content-Length: 1000000"], "x".repeat(900_000)));
+  const clients = await Promise.all(crowd);
+  // One that comes a byte a second has no more time.
+  const slow = await begin([CHUNKED], chunk("x"));
+  const dripping = setInterval(() => slow.send(chunk("x")), 1_000);
+  const answers = await Promise.all(clients.map(answerOf));
+  expect((await memoryOf(runtime.pid)) - before).toBeLessThan(150_000);
+  const waited = answers.filter((answer) => answer?.status === 408);
+  expect(waited.length).toBeGreaterThan(0);
+  expect(waited.length).toBeLessThanOrEqual(16);
+  for (const answer of answers) {
+    if (!answer) continue;
+    expect([408, 503]).toContain(answer.status);
+    expect(answer.head).toMatch(/^fanout-error: unavailable\r$/im);
+  }
+  expect(await slow.answer().finally(() => clearInterval(dripping))).toMatchObject({ status: 408 });
+  await expectTaken();
+});
+
+/** The answer, when the connection has ended; undefined if that came while its client was still writing. */
+async function answerOf(client: RawClient): Promise<Answer | undefined> {
+  await client.ended();
+  return client.answer().catch(() => undefined);
+}
+
+test("bodies that break off take nothing with them", async () => {
+  for (let i = 0; i < 40; i++) {
+    const client = await begin(["Content-Length: 1000000"], "x".repeat(900_000));
+    client.reset();
+  }
+  await expectTaken();
+});

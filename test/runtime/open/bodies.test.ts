@@ -1,0 +1,172 @@
+/** How long a body may take, and how much memory all may have together, where that is made by another Worker. */
+import { beforeEach, describe, expect, test, vi } from "vitest";
+
+const SECOND = 1_000;
+
+let withBody: typeof import("../../../src/workers/bodies.ts")["withBody"];
+
+/** Each test has a Worker of its own. */
+beforeEach(async () => {
+  vi.resetModules();
+  vi.useFakeTimers({ now: Date.UTC(2026, 10, 27), toFake: ["setTimeout", "clearTimeout", "Date"] });
+  ({ withBody } = await import("../../../src/workers/bodies.ts"));
+  return () => vi.useRealTimers();
+});
+
+/** A body that comes as its test says. */
+class Sending {
+  isCancelled = false;
+  readonly request: Request;
+  #sink: ReadableStreamDefaultController<Uint8Array> | undefined;
+
+  constructor(headers: Record<string, string> = {}) {
+    const body = new ReadableStream<Uint8Array>({
+      start: (sink) => {
+        this.#sink = sink;
+      },
+      cancel: () => {
+        this.isCancelled = true;
+      },
+    });
+    this.request = new Request("http://fanout.test/", { method: "POST", body, headers });
+  }
+
+  send(bytes: number, of = "x"): void {
+    this.#sink?.enqueue(new TextEncoder().encode(of.repeat(bytes)));
+  }
+
+  end(): void {
+    this.#sink?.close();
+  }
+
+  breakOff(): void {
+    this.#sink?.error(new Error("the connection was lost"));
+  }
+}
+
+/** What becomes of a body: its text, or the status of its refusal. */
+function outcome({ request }: Sending, use = async (body: Uint8Array) => new TextDecoder().decode(body)) {
+  return withBody(request, use).catch((error: unknown) => {
+    if (error instanceof Error && "status" in error) return error.status;
+    throw error;
+  });
+}
+
+/** Ends when what has been sent is read. */
+async function read(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(1);
+  for (let turn = 0; turn < 100; turn++) await undefined;
+}
+
+test("a body is what its pieces are, in their order, however large they are", async () => {
+  const body = new Sending();
+  const text = outcome(body);
+  const sizes = [1, 0, 4_095, 4_096, 16_384, 100_000, 1, 700_000];
+  for (const [i, size] of sizes.entries()) body.send(size, String(i));
+  body.end();
+  expect(await text).toBe(sizes.map((size, i) => String(i).repeat(size)).join(""));
+  expect(await outcome(await emptied())).toBe("");
+});
+
+async function emptied(): Promise<Sending> {
+  const body = new Sending();
+  body.end();
+  return body;
+}
+
+describe("a body is refused, and not read on, that", () => {
+  test.each([
+    ["claims to be too long", { "Content-Length": "1000001" }, 1],
+    ["is too long", {}, 1_000_001],
+  ])("%s", async (_, headers, size) => {
+    const body = new Sending(headers);
+    body.send(size);
+    expect(await outcome(body)).toBe(413);
+    expect(body.isCancelled).toBe(true);
+  });
+
+  test("stops for ten seconds", async () => {
+    const body = new Sending();
+    const status = outcome(body);
+    body.send(1);
+    await read();
+    await vi.advanceTimersByTimeAsync(10 * SECOND);
+    expect(await status).toBe(408);
+    expect(body.isCancelled).toBe(true);
+  });
+
+  test("takes more than thirty seconds", async () => {
+    const body = new Sending();
+    const status = outcome(body);
+    let isOver = false;
+    void status.finally(() => {
+      isOver = true;
+    });
+    let passed = 0;
+    for (; !isOver; passed += 5) {
+      body.send(5_000);
+      await read();
+      await vi.advanceTimersByTimeAsync(5 * SECOND);
+      await read();
+    }
+    expect([await status, passed]).toEqual([408, 30]);
+  });
+
+  test("breaks off", async () => {
+    const body = new Sending();
+    const status = outcome(body);
+    body.send(1);
+    await read();
+    body.breakOff();
+    expect(await status).toBe(400);
+  });
+
+  test("is one too many beside others, until one of those is done", async () => {
+    let done = () => {};
+    const held = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const others = Array.from({ length: 15 }, async () => {
+      const body = new Sending();
+      const used = outcome(body, () => held.then(() => "used"));
+      body.send(1_000_000);
+      body.end();
+      return used;
+    });
+    await read();
+    const tooMany = new Sending();
+    const status = outcome(tooMany);
+    for (let i = 0; i < 16; i++) tooMany.send(62_500);
+    expect(await status).toBe(503);
+    expect(tooMany.isCancelled).toBe(true);
+    done();
+    expect(await Promise.all(others)).toEqual(Array(15).fill("used"));
+    const later = new Sending();
+    const text = outcome(later);
+    later.send(1_000_000);
+    later.end();
+    expect(await text).toHaveLength(1_000_000);
+  });
+});
+
+test("bodies of requests that the platform has cancelled count for a minute, not for ever", async () => {
+  for (let i = 0; i < 16; i++) {
+    const body = new Sending();
+    // Nothing of it goes on: neither its end nor its timers.
+    void outcome(body, () => new Promise(() => {}));
+    body.send(1_000_000);
+    body.end();
+  }
+  await read();
+  const status = outcome(full());
+  expect(await status).toBe(503);
+  await vi.advanceTimersByTimeAsync(61 * SECOND);
+  expect(await outcome(full())).toHaveLength(1_000_000);
+});
+
+function full(): Sending {
+  const body = new Sending();
+  body.send(1_000_000);
+  body.end();
+  return body;
+}
