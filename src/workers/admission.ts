@@ -44,7 +44,8 @@ export function subprotocolOf(request: Request): string | undefined {
   return subprotocolsOf(request).find((name) => name === SUBPROTOCOL);
 }
 
-function tokenOf(request: Request): string | undefined {
+/** Returns the token that a request brings, in whatever way. */
+export function tokenOf(request: Request): string | undefined {
   const [, bearer] = /^Bearer +(\S+)$/i.exec(request.headers.get("Authorization") ?? "") ?? [];
   if (bearer !== undefined) return bearer;
   if (subprotocolOf(request) !== undefined) {

@@ -1,6 +1,6 @@
 /** Announcing from a Worker, for whoever asked it to: at the root of the channel, without a connection. */
 import { announceFault } from "../broker/faults.ts";
-import type { Limits } from "../broker/limits.ts";
+import { type Limits, SettingError } from "../broker/limits.ts";
 import { wasNotMade } from "../links/world.ts";
 import { parseMessages } from "../protocol/bodies.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
@@ -19,7 +19,7 @@ export interface AnnounceOptions {
 /**
  * Announces messages next to each other, all or none.
  * @returns the position of the last one; undefined where no history is kept
- * @throws Denial if that was not done, or nobody knows
+ * @throws Denial if that was not done, or nobody knows; SettingError if the deployment is at fault
  */
 export async function announce(
   env: Env,
@@ -32,6 +32,7 @@ export async function announce(
   if ("why" in parsed) throw new Denial(400, parsed.code, parsed.why);
   const asked = wayTo(env, channel).call("announce", { ...parsed, key, expected }, CALLED_BY_WORKER);
   const answer = await asked.catch((error: unknown) => {
+    if (error instanceof SettingError) throw error;
     const { code, why } = announceFault(error);
     const isRepeatable = wasNotMade(error) || key !== undefined;
     throw new Denial(503, code, why, isRepeatable ? retryAfter(1) : {});

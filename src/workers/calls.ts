@@ -1,5 +1,6 @@
 /** Calls to an object, from another one or from the Worker. */
 import { CallFailed, type Way } from "../links/world.ts";
+import { deploymentFault } from "./deployment.ts";
 import type { Env } from "./env.ts";
 
 /**
@@ -54,6 +55,8 @@ const NOT_MADE = /subrequest depth limit|too many subrequests|generating too muc
  * want of memory too, says that it is overloaded, but answers the next call.
  */
 function failureOf(error: unknown): unknown {
+  const fault = deploymentFault(error);
+  if (fault) return fault;
   const says = (what: string) => error instanceof Error && Reflect.get(error, what) === true;
   if (error instanceof Error && NOT_MADE.test(error.message)) return new CallFailed("not made", error);
   if (says("durableObjectReset")) return error;

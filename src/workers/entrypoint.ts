@@ -1,7 +1,9 @@
 /** What other Workers of the same account may call, by a service binding with `entrypoint = "Fanout"`. */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { SettingError } from "../broker/limits.ts";
 import { announce } from "./announce.ts";
-import type { Env } from "./env.ts";
+import { Denial } from "./denial.ts";
+import { type Env, readBindings } from "./env.ts";
 import { info } from "./operations.ts";
 import { readSettings } from "./settings.ts";
 
@@ -18,12 +20,25 @@ export class Fanout extends WorkerEntrypoint<Env> {
     messages: string | string[],
     { key }: { key?: string } = {},
   ): Promise<number | null> {
-    const { limits } = readSettings({ ...this.env });
-    return (await announce(this.env, channel, [messages].flat(), { key }, limits)) ?? null;
+    return explained(async () => {
+      const { limits } = readSettings({ ...this.env });
+      const env = readBindings(this.env);
+      return (await announce(env, channel, [messages].flat(), { key }, limits)) ?? null;
+    });
   }
 
   /** The figures of the service, by the names that `info` gives them; `uptime` in seconds. */
   async info(): Promise<Record<string, number>> {
-    return info(this.env, readSettings({ ...this.env }).limits.clientLimit);
+    return explained(() => info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit));
+  }
+}
+
+/** Has an error in the settings read the same as by HTTP. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof SettingError)) throw error;
+    throw new Denial(500, "unavailable", `this server's settings are wrong: ${error.message}`);
   }
 }

@@ -1,5 +1,4 @@
 /** Where a request goes. */
-import { SettingError } from "../broker/limits.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
 import { admit, checkAnnounce, checkSubscribe } from "./admission.ts";
@@ -7,14 +6,15 @@ import { channelIn } from "./channel-path.ts";
 import { chargeAddress, OBJECT } from "./charges.ts";
 import { consolePage, wantsConsole } from "./console.ts";
 import { Denial } from "./denial.ts";
-import type { Env } from "./env.ts";
+import { type Env, readBindings } from "./env.ts";
+import { failed } from "./failures.ts";
 import { accepts, wordsOf } from "./headers.ts";
-import { deniedEvents, listen, wantsEvents } from "./listen.ts";
+import { listen, wantsEvents } from "./listen.ts";
 import { isOperation, operate } from "./operations.ts";
-import { checkOrigin, preflight, shareWithOrigin } from "./origins.ts";
+import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
 import { publish } from "./publish.ts";
-import { denied, ERROR, text } from "./responses.ts";
+import { text } from "./responses.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
@@ -31,33 +31,39 @@ Without one, GET /<channel> listens, and POST /<channel> announces:
   curl -d 'hello' <this address>/news
 `;
 
-const METHODS = "GET, HEAD, POST, OPTIONS";
+/** A server inside another Worker. */
+export interface Mounted {
+  /** The part of the request's path that is this server's own. */
+  path: string;
+}
 
 /**
- * Answers a request; an upgrade is answered by the channel's object.
- * @param path what of the request's path is this server's own, where it is only a part of a Worker
+ * Answers a request; the channel's object answers an upgrade. It never throws: every failure has a response that pages
+ * may read.
+ * @param env the Worker's bindings and settings
+ * @param mounted undefined if the whole Worker is this server
  */
-export async function handle(
-  request: Request,
-  env: Env,
-  path = new URL(request.url).pathname,
-): Promise<Response> {
-  try {
-    const settings = readSettings({ ...env });
-    const response = await answer(request, env, path, settings).catch((error: unknown) => {
-      if (!(error instanceof Denial)) throw error;
-      return deniedEvents(request, error) ?? denied(error);
-    });
-    return shareWithOrigin(request, response, settings);
-  } catch (error) {
-    if (!(error instanceof SettingError)) throw error;
-    return text(500, `This server's settings are wrong: ${error.message}.\n`, { [ERROR]: "unavailable" });
-  }
+export async function handle(request: Request, env: object, mounted?: Mounted): Promise<Response> {
+  let allowedOrigins: readonly string[] | undefined;
+  const answered = async () => {
+    const { pathname, origin } = addressOf(request);
+    const settings = readSettings({ ...env }, mounted && [origin]);
+    allowedOrigins = settings.allowedOrigins;
+    return answer(request, readBindings(env), mounted?.path ?? pathname, settings);
+  };
+  const response = await answered().catch((error: unknown) => failed(request, error));
+  return shareWithOrigin(request, response, allowedOrigins);
+}
+
+/** @throws Denial if the client's `Host` makes no address */
+function addressOf({ url }: Request): URL {
+  if (URL.canParse(url)) return new URL(url);
+  throw new Denial(400, "invalid", "the address isn't a URL; send a valid 'Host'");
 }
 
 async function answer(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
   checkOrigin(request, settings);
-  if (request.method === "OPTIONS") return preflight(METHODS);
+  if (request.method === "OPTIONS") return preflight(request);
   if (isOperation(path)) return operate(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return announce(request, env, channelIn(path), settings);

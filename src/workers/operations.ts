@@ -1,5 +1,6 @@
 /** What who runs the service asks for: paths that begin with `/-/`. */
 import { mayOperate } from "../auth/grants.ts";
+import { SettingError } from "../broker/limits.ts";
 import { infoOf } from "../figures/info.ts";
 import { formatMetrics } from "../figures/metrics.ts";
 import type { Calls, Description } from "../links/messages.ts";
@@ -11,6 +12,7 @@ import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { channelIn } from "./channel-path.ts";
 import { chargeAddress, OBJECT } from "./charges.ts";
 import { Denial, retryAfter } from "./denial.ts";
+import { checkObjects } from "./deployment.ts";
 import type { Env } from "./env.ts";
 import { json, text } from "./responses.ts";
 import { type Settings, tellSettings } from "./settings.ts";
@@ -39,7 +41,7 @@ export async function operate(
     throw new Denial(405, "invalid", "only GET is allowed here", { Allow: METHODS });
   }
   // It tells nothing, so it needs no token.
-  if (path === "/-/health") return text(200, "ok\n");
+  if (path === "/-/health") return health(env);
   const page = pageOf(path);
   if (!mayOperate(await admit(request, settings))) {
     throw new Denial(403, "forbidden", NOT_OPERATOR);
@@ -56,6 +58,15 @@ function pageOf(path: string): Page {
   if (path === "/-/metrics") return metrics;
   if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length)));
   throw new Denial(404, "invalid", `the pages are ${PAGES}`);
+}
+
+/** @throws SettingError if there are no objects */
+async function health(env: Env): Promise<Response> {
+  // An object that is asked of another one's channel asks nobody else.
+  const call = (object: string) =>
+    wayTo(env, object).call("describe", { channel: `${object}!` }, CALLED_BY_WORKER);
+  await checkObjects(env, call);
+  return text(200, "ok\n");
 }
 
 async function settingsPage(_: Env, settings: Settings): Promise<Response> {
@@ -96,7 +107,8 @@ async function ask<Kind extends keyof Calls>(
 ) {
   try {
     return await wayTo(env, object).call(kind, asked, CALLED_BY_WORKER);
-  } catch {
+  } catch (error) {
+    if (error instanceof SettingError) throw error;
     throw new Denial(
       503,
       "unavailable",

@@ -4,6 +4,7 @@ import { parentOf } from "../links/names.ts";
 import type { From } from "../protocol/positions.ts";
 import { subprotocolOf } from "./admission.ts";
 import { Denial, retryAfter } from "./denial.ts";
+import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
 import { formatUpgrade, parseElsewhere, type Upgrade } from "./upgrade.ts";
 
@@ -20,7 +21,7 @@ const remembered = new Map<string, { child: string; until: number }>();
 /**
  * Connects a client in the channel's root, or, if that is full, in the child that the root names.
  * @returns the object's answer to the upgrade
- * @throws Denial if no object takes it
+ * @throws Denial if no object takes it; SettingError if the deployment is at fault
  */
 export async function placeConnection(
   env: Env,
@@ -35,7 +36,7 @@ export async function placeConnection(
   for (let asked = 0; asked < MOST_ASKED; asked++) {
     const answer = await ask(env, object, upgrade);
     const elsewhere = parseElsewhere(answer);
-    if (elsewhere === undefined) return answer;
+    if (elsewhere === undefined) return taken(answer);
     upgrade.below = elsewhere.below;
     if (elsewhere.object === "") {
       upgrade.full = object;
@@ -50,6 +51,15 @@ export async function placeConnection(
   throw new Denial(503, "unavailable", "every object of this channel is full; try again", retryAfter(5));
 }
 
+/**
+ * Returns an object's answer, which has the client's end of a connection.
+ * @throws SettingError if it isn't an object of this server
+ */
+function taken(answer: Response): Response {
+  if (answer.webSocket) return answer;
+  throw otherClass();
+}
+
 /** A child is made near its first client; a root is where the platform puts it. */
 async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Response> {
   const { region } = upgrade;
@@ -57,9 +67,9 @@ async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Response
   try {
     const stub = env.CHANNEL.getByName(object, hint);
     return await stub.fetch("http://object/", { headers: formatUpgrade(upgrade) });
-  } catch {
+  } catch (error) {
     // What may be repeated the runtime has repeated already, and what went wrong it has logged.
-    throw unanswered();
+    throw deploymentFault(error) ?? unanswered();
   }
 }
 

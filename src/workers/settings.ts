@@ -13,12 +13,13 @@ export interface Settings {
 
 /**
  * Reads the settings.
+ * @param ownOrigins origins of pages that may always connect, and alone where ALLOWED_ORIGINS isn't set
  * @throws SettingError naming the first variable that is out of range
  */
-export function readSettings(variables: Variables): Settings {
+export function readSettings(variables: Variables, ownOrigins?: string[]): Settings {
   return {
     limits: readLimits(variables),
-    allowedOrigins: origins(variables, "ALLOWED_ORIGINS"),
+    allowedOrigins: origins(variables, ownOrigins),
     tokens: tokens(variables),
   };
 }
@@ -34,18 +35,33 @@ export function tellSettings({ limits, allowedOrigins }: Settings): Record<strin
   return told;
 }
 
-function origins(variables: Variables, name: string): string[] | undefined {
-  const list = text(variables, name);
-  return list?.split(/[\s,]+/).map((origin) => {
-    if (isOrigin(origin)) return origin;
+/** @param fallback origins that may connect if none are set, and in addition to those that are */
+function origins(variables: Variables, fallback: string[] | undefined): string[] | undefined {
+  const list = text(variables, "ALLOWED_ORIGINS")?.split(/[\s,]+/);
+  if (!list) return fallback;
+  if (list.length === 1 && list[0] === "*") return undefined;
+  for (const origin of list) {
+    if (isOrigin(origin)) continue;
     throw new SettingError(
-      `${name} must be origins like 'https://example.com', separated by commas, not '${origin}'`,
+      `ALLOWED_ORIGINS must be '*', or origins like 'https://example.com' and 'app://localhost', without a path, separated by commas, not '${origin}'`,
     );
-  });
+  }
+  return [...new Set([...list, ...(fallback ?? [])])];
 }
 
+/** Origins of apps and extensions: they have schemes of their own, and some have capital letters. */
+const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*'",]*$/;
+
+/** Schemes that no page has. */
+const NO_PAGES = ["ws:", "wss:", "ftp:"];
+
+/** Sandboxed pages, and many others, have the origin `null`; operators may insist on those. */
 function isOrigin(text: string): boolean {
-  return URL.canParse(text) && new URL(text).origin === text && !text.includes("*");
+  if (text === "null") return true;
+  if (!URL.canParse(text) || text.includes("*")) return false;
+  const { origin, protocol } = new URL(text);
+  if (NO_PAGES.includes(protocol)) return false;
+  return protocol === "http:" || protocol === "https:" ? origin === text : APP_ORIGIN.test(text);
 }
 
 /** RFC 7518, section 3.2: a key for HS256 has at least the size of what it makes. */

@@ -7,7 +7,7 @@ import { deflateRawSync } from "node:zlib";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Bystander, OWN } from "./bystander.ts";
 import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./raw-client.ts";
-import { type Served, serve } from "./serve.ts";
+import { type Served, serve, serveInTest } from "./serve.ts";
 
 /** The reserved bit that says that a message is compressed. */
 const COMPRESSED = 0x40;
@@ -39,6 +39,28 @@ describe("compression is not agreed on, and closes the connection", () => {
     client.send(bytes);
     expect(await client.outcome()).toEqual(["closed 1002"]);
   });
+});
+
+test("a host that makes no address is refused", async () => {
+  for (const host of ["[", "%%", "a b", "a:99999", "[::1"]) {
+    const client = await RawClient.connect(runtime);
+    client.send(Buffer.from(`GET /news HTTP/1.1\r\nHost: ${host}\r\nOrigin: https://page.test\r\n\r\n`));
+    const { status, head, body } = await client.answer();
+    expect([host, status, body]).toEqual([host, 400, "The address isn't a URL; send a valid 'Host'.\n"]);
+    expect(head).toMatch(/^fanout-error: invalid\r$/im);
+    expect(head).toMatch(/^access-control-allow-origin: \*\r$/im);
+  }
+});
+
+test("an origin that no browser sends isn't sent back", async () => {
+  const { url } = await serveInTest({ settings: { ALLOWED_ORIGINS: "https://page.test" } });
+  for (const origin of ["\xff\xfe", "\xc3\xa9", "a b", "x".repeat(50_000), "\x01"]) {
+    const client = await RawClient.connect({ url });
+    client.send(Buffer.from(`GET /news HTTP/1.1\r\nHost: x\r\nOrigin: ${origin}\r\n\r\n`, "latin1"));
+    const { status, head } = await client.answer();
+    expect(status).toBe(403);
+    expect(head).not.toMatch(/access-control-allow-origin/i);
+  }
 });
 
 test("an upgrade to one of several protocols, among which the runtime can't choose, is refused with the one to ask for", async () => {

@@ -41,7 +41,7 @@ describe("a path that names no channel is refused, and told why", () => {
     const response = await fetch(server.url + path);
     const said = await response.text();
     expect(response.status).toBe(400);
-    expect(said).toMatch(/^[A-Z].*\.\n$/);
+    expect(said).toMatch(/^[A-Z'].*\.\n$/);
     expect(said).toMatch(why);
     expect(await refusal(server.url + path)).toEqual({ status: 400, said });
   });

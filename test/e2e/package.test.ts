@@ -21,6 +21,9 @@ const REACT_18 = ["react@18.3.1", "react-dom@18.3.1", "@types/react@18.3.8"];
 
 const browser = find("chromium", "apt-get install chromium");
 
+/** Compilers that Workers' projects have: this project's own is newer. */
+const COMPILERS = ["5.7", "5.8", "5.9"];
+
 /** The project that it is installed in, and what was installed. */
 let project: string;
 let tarball: string;
@@ -36,12 +39,15 @@ beforeAll(async () => {
   await mkdir(project);
   await write("package.json", '{ "private": true, "type": "module" }');
   const quietly = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
-  await run("npm", ["install", ...quietly, tarball, ...REACT_18]);
+  const compilers = COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`);
+  await run("npm", ["install", ...quietly, tarball, ...REACT_18, ...compilers]);
   // A Worker's project has the types of its platform; this is faster than to install them again.
   await mkdir(join(project, "node_modules", "@cloudflare"), { recursive: true });
   const types = join("node_modules", "@cloudflare", "workers-types");
   await symlink(join(ROOT, types), join(project, types));
-  runtime = await startRuntime(await bundled("worker.js", WORKER), folder);
+  // Pages of other origins use it.
+  const settings = { ALLOWED_ORIGINS: "*" };
+  runtime = await startRuntime(await bundled("worker.js", WORKER), folder, { settings });
   return async () => {
     await runtime.kill();
     await removeFolder(folder);
@@ -199,6 +205,41 @@ test.each([
     });
   }
 });
+
+/** A site whose environment has the types that `wrangler types` generates: with the class of its objects, or without. */
+const SITE = `
+import { mount } from "fanout-edge/worker";
+export { Channel, Fanout } from "fanout-edge/worker";
+interface Typed { CHANNEL: DurableObjectNamespace<import("./generated").Channel>; LINES_PER_SECOND: "100" }
+interface Untyped { CHANNEL: DurableObjectNamespace; DATABASE: D1Database }
+export const typed: ExportedHandler<Typed> = { fetch: (request, env) => mount("/live", request, env) ?? new Response("") };
+export const untyped: ExportedHandler<Untyped> = { fetch: (request, env) => mount("/live", request, env) ?? new Response("") };
+// @ts-expect-error the objects are missing
+export const wrong = (request: Request) => mount("/live", request, { CHANNELS: 1 });`;
+
+test.each(COMPILERS)(
+  "a site mounts the server with the types that Wrangler generates, by TypeScript %s",
+  async (version) => {
+    await write("generated.ts", SITE);
+    const types = ["@cloudflare/workers-types"];
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      module: "esnext",
+      moduleResolution: "bundler",
+      types,
+    };
+    const settings = {
+      compilerOptions: { ...compilerOptions, lib: ["es2024"], target: "es2024" },
+      files: ["generated.ts"],
+    };
+    const compiler = join(project, "node_modules", `typescript-${version}`, "bin", "tsc");
+    const configuration = await write("generated.json", JSON.stringify(settings));
+    await run("node", [compiler, "-p", configuration]).catch(({ stdout }) => {
+      throw new Error(stdout);
+    });
+  },
+);
 
 /** A component that shows a channel, and can be told from outside which one. */
 const PAGE = `

@@ -33,6 +33,8 @@ export interface RuntimeOptions {
   flags?: string[];
   /** What V8 is told, as on its command line. */
   v8Flags?: string[];
+  /** What is wrong with the deployment: the Worker has no binding to its objects, or those have no SQLite storage. */
+  lacks?: "binding" | "sqlite";
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -133,6 +135,8 @@ async function configure(file: string, folder: string, options: RuntimeOptions):
   const bindings = Object.entries({ ...variables, ...options.settings }).map(
     ([name, value]) => `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`,
   );
+  const namespace = `(name = ${JSON.stringify(binding)}, durableObjectNamespace = ${JSON.stringify(className)})`;
+  const objects = options.lacks === "binding" ? [] : [namespace];
   const path = join(folder, "config.capnp");
   await writeFile(
     path,
@@ -154,11 +158,10 @@ const fanout :Workerd.Worker = (
   compatibilityDate = ${JSON.stringify(date)},
   compatibilityFlags = ${JSON.stringify([...flags, ...(options.flags ?? [])])},
   bindings = [
-    (name = ${JSON.stringify(binding)}, durableObjectNamespace = ${JSON.stringify(className)}),
-    ${bindings.join(",\n    ")}
+    ${[...objects, ...bindings].join(",\n    ")}
   ],
   durableObjectNamespaces = [
-    (className = ${JSON.stringify(className)}, uniqueKey = "fanout", enableSql = true),
+    (className = ${JSON.stringify(className)}, uniqueKey = "fanout", enableSql = ${options.lacks !== "sqlite"}),
   ],
   durableObjectStorage = (localDisk = "storage"),
 );

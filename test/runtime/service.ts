@@ -1,6 +1,6 @@
 /** What tests do to the objects of the service behind its clients' backs. */
 import { evictAllDurableObjects, evictDurableObject, reset, runInDurableObject } from "cloudflare:test";
-import { exports } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { afterAll, beforeAll, expect, onTestFinished, vi } from "vitest";
 import type { Calls } from "../../src/links/messages.ts";
 import { Channel } from "../../src/workers/channel.ts";
@@ -8,6 +8,17 @@ import { Channel } from "../../src/workers/channel.ts";
 /** A stub of the object named `name`; a new one each time, as one whose object has crashed is spent. */
 export function object(name: string): DurableObjectStub<Channel> {
   return exports.Channel.getByName(name);
+}
+
+/** Changes settings until the test ends: for the Worker at once, for each object from its next life on. */
+export function configure(settings: Record<string, string>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    const before: unknown = Reflect.get(env, name);
+    Reflect.set(env, name, value);
+    onTestFinished(() => {
+      Reflect.set(env, name, before);
+    });
+  }
 }
 
 let names = 0;

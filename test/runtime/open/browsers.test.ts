@@ -1,11 +1,14 @@
 /** What browsers, and pages and apps in them, may ask of the server, and what they get to read. */
 import { exports } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import worker from "../../../src/worker.ts";
-import { SECRET } from "../mint.ts";
+import { mount } from "../../../src/workers/mount.ts";
+import { mint, SECRET } from "../mint.ts";
 import { settleQuickly, unique } from "../service.ts";
 
 settleQuickly();
+
+const PAGE = "https://page.test";
 
 function ask(
   path: string,
@@ -15,6 +18,162 @@ function ask(
   const env = { CHANNEL: exports.Channel, ...variables };
   return worker.fetch(new Request(`http://fanout.test${path}`, init), env);
 }
+
+/** What a page of an origin may read of an answer. */
+function shared({ headers }: Response): string | null {
+  return headers.get("Access-Control-Allow-Origin");
+}
+
+describe("a preflight", () => {
+  function preflight(asked: string | undefined): Promise<Response> {
+    const headers: Record<string, string> = { Origin: PAGE, "Access-Control-Request-Method": "GET" };
+    if (asked !== undefined) headers["Access-Control-Request-Headers"] = asked;
+    return ask("/news", { method: "OPTIONS", headers });
+  }
+
+  test.each([
+    "cache-control,last-event-id",
+    "traceparent, tracestate, baggage, sentry-trace, x-b3-traceid",
+    "authorization",
+    "X-Requested-With",
+  ])("allows a page the headers that it asks for: %s", async (asked) => {
+    const response = await preflight(asked);
+    expect([response.status, shared(response)]).toEqual([204, "*"]);
+    const allowed = response.headers.get("Access-Control-Allow-Headers")?.split(", ");
+    expect(allowed).toEqual(asked.split(",").map((name) => name.trim()));
+    expect(response.headers.get("Vary")).toContain("Access-Control-Request-Headers");
+  });
+
+  test("allows what the server reads if it doesn't ask, or asks for what is no header", async () => {
+    for (const asked of [undefined, "", " , ", "a b", "a:b", "x".repeat(101)]) {
+      const { headers } = await preflight(asked);
+      expect(headers.get("Access-Control-Allow-Headers")).toContain("Idempotency-Key");
+    }
+    const many = Array.from({ length: 1_000 }, (_, i) => `x-${i}`).join(",");
+    const { headers } = await preflight(`${many}, more`);
+    expect(headers.get("Access-Control-Allow-Headers")?.split(", ")).toHaveLength(100);
+  });
+
+  test("is answered even where the settings are wrong, so that pages may read what is wrong", async () => {
+    const headers = { Origin: PAGE, "Access-Control-Request-Headers": "authorization" };
+    const response = await ask("/news", { method: "OPTIONS", headers }, { LINES_PER_SECOND: "x" });
+    expect([response.status, shared(response)]).toEqual([204, "*"]);
+  });
+});
+
+describe("pages may read why they are refused:", () => {
+  test.each<
+    [what: string, status: number, path: string, init: RequestInit, variables: Record<string, unknown>]
+  >([
+    ["no channel", 400, "/c!1", {}, {}],
+    ["no token", 401, "/news", {}, { TOKEN_SECRET: SECRET }],
+    ["another method", 405, "/news", { method: "PUT" }, {}],
+    ["no page", 404, "/-/nothing", {}, {}],
+    ["wrong settings", 500, "/news", {}, { LINES_PER_SECOND: "x" }],
+    ["no binding", 500, "/news", { method: "POST", body: "x" }, { CHANNEL: undefined }],
+    ["another origin", 403, "/news", {}, { ALLOWED_ORIGINS: "https://other.test" }],
+  ])("%s (%i)", async (_, status, path, init, variables) => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    const response = await ask(path, { ...init, headers: { Origin: PAGE } }, variables);
+    vi.restoreAllMocks();
+    expect(response.status).toBe(status);
+    expect([PAGE, "*"]).toContain(shared(response));
+    expect(response.headers.get("Access-Control-Expose-Headers")).toContain("Fanout-Error");
+    expect(response.headers.get("Fanout-Error")).toMatch(/^[a-z-]+$/);
+    expect(await response.text()).toMatch(/^[A-Z].*\.\n$/);
+  });
+
+  test("an error that nobody expects, of which the log says more, but no token", async () => {
+    const lines: string[] = [];
+    vi.spyOn(console, "warn").mockImplementation((line) => lines.push(String(line)));
+    const token = await mint();
+    const broken = Object.defineProperty({ CHANNEL: exports.Channel }, "BROKEN", {
+      enumerable: true,
+      get: () => {
+        throw new Error(`something about ${token}`);
+      },
+    });
+    for (const [method, code] of [
+      ["GET", "unavailable"],
+      ["POST", "uncertain"],
+    ] as const) {
+      const init = { method, headers: { Origin: PAGE } };
+      const response = await worker.fetch(
+        new Request(`http://fanout.test/news?token=${token}`, init),
+        broken,
+      );
+      expect([response.status, shared(response)]).toEqual([500, "*"]);
+      expect(response.headers.get("Fanout-Error")).toBe(code);
+      expect(await response.text()).toMatch(/^An unexpected error occurred/);
+    }
+    vi.restoreAllMocks();
+    const logged = lines.filter((line) => line.includes("failures.request"));
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("something about <token>");
+    expect(logged[0]).not.toContain(token);
+  });
+});
+
+describe("origins", () => {
+  const origins = [
+    ...["https://page.test", "http://localhost:5173", "http://tauri.localhost", "null", "file://"],
+    ...["tauri://localhost", "capacitor://localhost", "ionic://localhost", "app://.", "app://obsidian.md"],
+    ...["chrome-extension://abcdefghijklmnopabcdefghijklmnop", "vscode-webview://0abc"],
+    "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+    "safari-web-extension://4F2B9F3C-1B2C-4E5D-9F0A-0123456789AB",
+  ];
+
+  test.each(origins)("of pages, apps and extensions may be listed: %s", async (origin) => {
+    for (const ALLOWED_ORIGINS of [origin, `https://other.test, ${origin}`]) {
+      const allowed = await ask("/", { headers: { Origin: origin } }, { ALLOWED_ORIGINS });
+      expect([allowed.status, shared(allowed)]).toEqual([200, origin]);
+      const denied = await ask("/", { headers: { Origin: "https://evil.test" } }, { ALLOWED_ORIGINS });
+      expect(denied.status).toBe(403);
+    }
+  });
+
+  test("may all be allowed, by '*'", async () => {
+    const response = await ask("/", { headers: { Origin: PAGE } }, { ALLOWED_ORIGINS: "*" });
+    expect([response.status, shared(response)]).toEqual([200, "*"]);
+  });
+});
+
+describe("a server inside another Worker", () => {
+  async function visit(
+    origin: string | undefined,
+    variables: Record<string, string> = {},
+  ): Promise<Response> {
+    const headers: Record<string, string> = origin === undefined ? {} : { Origin: origin };
+    const request = new Request("https://site.test/live/", { headers });
+    const response = await mount("/live", request, { CHANNEL: exports.Channel, ...variables });
+    if (!response) throw new Error("it is below the prefix");
+    return response;
+  }
+
+  test("lets in pages of its own origin alone, and clients that name none", async () => {
+    for (const origin of [undefined, "https://site.test"]) expect((await visit(origin)).status).toBe(200);
+    expect(shared(await visit("https://site.test"))).toBe("https://site.test");
+    for (const origin of ["http://site.test", "https://site.test:8443", "https://a.site.test", "null", ""])
+      expect([origin, (await visit(origin)).status]).toEqual([origin, 403]);
+  });
+
+  test("lets in those that are listed, besides, or all", async () => {
+    const listed = { ALLOWED_ORIGINS: PAGE };
+    for (const origin of [PAGE, "https://site.test"]) expect((await visit(origin, listed)).status).toBe(200);
+    expect((await visit("https://evil.test", listed)).status).toBe(403);
+    expect((await visit("https://evil.test", { ALLOWED_ORIGINS: "*" })).status).toBe(200);
+  });
+
+  test("says so if nothing could ever be below its prefix", () => {
+    const env = { CHANNEL: exports.Channel };
+    const request = new Request("https://site.test/live/news");
+    for (const prefix of ["live", "/live/", "/", "/live?x", "//"]) {
+      expect(() => mount(prefix, request, env)).toThrow("a prefix is like '/live'");
+    }
+    expect(mount("/other", request, env)).toBeUndefined();
+    expect(mount("/live/new", request, env)).toBeUndefined();
+  });
+});
 
 describe("headers are compared as HTTP defines them:", () => {
   test("what a client accepts", async () => {

@@ -6,7 +6,7 @@ import { wrongSettings } from "../../unit/workers/wrong-settings.ts";
 import { sendAll } from "../cast.ts";
 import { Client } from "../client.ts";
 import { bearer, mint, SECRET } from "../mint.ts";
-import { settleQuickly, unique } from "../service.ts";
+import { configure, settleQuickly, unique } from "../service.ts";
 
 settleQuickly();
 
@@ -15,7 +15,9 @@ async function status(variables: Record<string, unknown>, headers: Record<string
   const request = new Request("http://fanout.test/", { headers });
   const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
   if (response.status === 403) {
-    expect(await response.text()).toBe("This server doesn't allow pages of this origin.\n");
+    expect(await response.text()).toBe(
+      "This server doesn't allow pages of this origin; its setting ALLOWED_ORIGINS has to name it.\n",
+    );
     expect(response.headers.get("Fanout-Error")).toBe("forbidden");
   }
   return response.status;
@@ -32,6 +34,22 @@ describe("settings that are wrong", () => {
       expect(response.headers.get("Fanout-Error")).toBe("unavailable");
     }
   });
+});
+
+test("settings that are wrong are named to other Workers, too", async () => {
+  configure({ LINES_PER_SECOND: "x" });
+  const expected = {
+    code: "unavailable",
+    message: expect.stringMatching(/^this server's settings are wrong: LINES_PER_SECOND must be/),
+  };
+  const asked = [exports.Fanout.announce(unique("news"), "x"), exports.Fanout.info()];
+  for (const answer of asked) {
+    const error = await answer.then(
+      () => undefined,
+      (cause: unknown) => cause,
+    );
+    expect(error).toMatchObject(expected);
+  }
 });
 
 describe("allowed origins", () => {

@@ -31,6 +31,21 @@ test("clients that leave are noticed, and nothing is compressed", () => {
   expect(named("compatibility_flags").sort()).toEqual(flags);
 });
 
+test("a Worker around this one is told to configure all that this one does", async () => {
+  const [, told = ""] =
+    /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/workers/README.md")) ?? [];
+  const [shared = ""] = configuration.split("# Limits; README.md");
+  const own = ["name = ", "main = ", "[dev]", "port = "];
+  const needed = shared.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
+  lines.push('name = "CHANNEL"');
+  expect(lines.length).toBeGreaterThan(10);
+  for (const text of [told, await fileOf("examples/mounted/wrangler.toml")]) {
+    const configured = text.split("\n").map((line) => line.replace(/ #.*/, ""));
+    for (const line of lines) expect(configured).toContain(line);
+  }
+});
+
 test("the example of secrets sets nothing, and names what can be set", async () => {
   const lines = (await fileOf(".dev.vars.example")).split("\n");
   expect(lines.filter((line) => line !== "" && !line.startsWith("#"))).toEqual([]);

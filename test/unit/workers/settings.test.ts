@@ -36,6 +36,28 @@ test("what is told of them could be set again, and has nothing that is secret", 
   expect(readSettings(tellSettings(readSettings({})))).toEqual(readSettings({}));
 });
 
+describe("origins that may connect", () => {
+  const own = ["https://site.example"];
+  const origins = (list: string | undefined, always?: string[]) =>
+    readSettings({ ALLOWED_ORIGINS: list }, always).allowedOrigins;
+
+  test("are any, or those of the site around the server", () => {
+    for (const none of [undefined, ""]) {
+      expect(origins(none)).toBeUndefined();
+      expect(origins(none, own)).toEqual(own);
+    }
+    expect(origins("*")).toBeUndefined();
+    expect(origins("*", own)).toBeUndefined();
+  });
+
+  test("are those that are listed, besides those of the site", () => {
+    const listed = ["https://a.example", "tauri://localhost", "null"];
+    expect(origins(listed.join(" ,\n"))).toEqual(listed);
+    expect(origins(listed.join(","), own)).toEqual([...listed, ...own]);
+    expect(origins(own[0], own)).toEqual(own);
+  });
+});
+
 describe("settings of tokens", () => {
   const keys = "https://example.com/jwks.json";
 

@@ -12,7 +12,8 @@ const KEYS = "https://example.com/jwks.json";
 
 /** Sentences that name what is wrong in a list of origins. */
 function wrongOrigins(origins: string[], listOf = (origin: string) => origin): Wrong[] {
-  const start = "ALLOWED_ORIGINS must be origins like 'https://example.com', separated by commas, not";
+  const start =
+    "ALLOWED_ORIGINS must be '*', or origins like 'https://example.com' and 'app://localhost', without a path, separated by commas, not";
   return origins.map((origin) => ({
     variables: { ALLOWED_ORIGINS: listOf(origin) },
     says: `${start} '${origin}'`,
@@ -83,7 +84,9 @@ export const wrongSettings: [what: string, settings: Wrong[]][] = [
     wrongOrigins(
       [
         ...["https://example.com/", "https://Example.com", "https://example.com:443"],
-        ...["https://example.com/path", "example.com", "*", "null", "file:///page", "'https://example.com'"],
+        ...["https://example.com/path", "example.com", "*", "file:///page", "'https://example.com'"],
+        ...["wss://example.com", "ws://localhost", "ftp://example.com", "data:x", "tauri://localhost/"],
+        ...["app://a@b", "app:x", "null/", "NULL"],
       ],
       (origin) => `https://good.example, ${origin}`,
     ),

@@ -1,0 +1,64 @@
+/** What a wrong deployment says: on every path what is missing, and never that it passes. */
+import { describe, expect, test } from "vitest";
+import { type Refusal, refusal } from "./listener.ts";
+import { type Served, serveInTest } from "./serve.ts";
+
+/** A class of objects that isn't this server's. */
+const OTHER_CLASS = `import { DurableObject } from "cloudflare:workers";
+export { default } from "./worker.js";
+export class Channel extends DurableObject { async fetch() { return new Response("hello"); } }`;
+
+const faults: [what: string, options: Parameters<typeof serveInTest>[0], says: RegExp][] = [
+  ["no binding to its objects", { lacks: "binding" }, /the binding CHANNEL is missing/],
+  [
+    "another kind of binding",
+    { lacks: "binding", settings: { CHANNEL: "text" } },
+    /the binding CHANNEL isn't a Durable Object namespace/,
+  ],
+  ["objects of another class", { around: OTHER_CLASS }, /the binding CHANNEL leads to another class/],
+  ["a class without a migration", { lacks: "sqlite" }, /'Channel' has no SQLite storage.*\[\[migrations\]\]/],
+];
+
+/** Ways to ask a server for something. */
+const ways: Record<string, (server: Served) => Promise<Refusal>> = {
+  "its health": (server) => ask(server, "/-/health"),
+  "its figures": (server) => ask(server, "/-/info"),
+  "its metrics": (server) => ask(server, "/-/metrics"),
+  "a channel's tree": (server) => ask(server, "/-/channels/news"),
+  "a stream": (server) => ask(server, "/news"),
+  events: (server) => ask(server, "/news", { headers: { Accept: "text/event-stream" } }),
+  "missed messages": (server) => ask(server, "/news?poll"),
+  "an announcement": (server) => ask(server, "/news", { method: "POST", body: "hello" }),
+  "a connection": (server) => refusal(`${server.url}/news`),
+};
+
+async function ask({ url }: Served, path: string, init: RequestInit = {}) {
+  const response = await fetch(url.replace("ws:", "http:") + path, init);
+  expect(response.headers.get("Fanout-Error")).toBe("unavailable");
+  expect(response.headers.get("Retry-After")).toBeNull();
+  return { status: response.status, said: await response.text() };
+}
+
+describe.each(faults)("a server with %s", (_, options, says) => {
+  test("says so to everyone who asks for something, and in its log", async () => {
+    const logged: string[] = [];
+    const server = await serveInTest({ ...options, onLine: (line) => logged.push(line) });
+    for (const [what, way] of Object.entries(ways)) {
+      const { status, said } = await way(server);
+      expect([what, status]).toEqual([what, 500]);
+      expect(said).toMatch(/^This server's settings are wrong: [^\n]*\.\n$/);
+      expect(said).toMatch(says);
+      expect(said).not.toMatch(/later|again/);
+    }
+    expect(logged.filter((line) => line.includes("failures.settings")).length).toBe(1);
+  });
+});
+
+test("a server whose objects are busy is in good health", async () => {
+  const around = `export { default, Channel as Busy } from "./worker.js";
+import { Channel as Right } from "./worker.js";
+export class Channel extends Right { call() { throw Object.assign(new Error("busy"), { overloaded: true }); } }`;
+  const { url } = await serveInTest({ around });
+  const response = await fetch(`${url.replace("ws:", "http:")}/-/health`);
+  expect([response.status, await response.text()]).toEqual([200, "ok\n"]);
+});
