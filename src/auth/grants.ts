@@ -10,6 +10,32 @@ export interface Grants {
   until: number;
   /** Whether the bearer may see what only who runs the service needs to know. */
   operate?: boolean;
+  /** The token's subject; undefined if it has none. */
+  sub?: string;
+  /** The fingerprint of the key that verified the token. */
+  key: string;
+}
+
+/** Longest subject of a token, in bytes. */
+export const MAX_SUBJECT_BYTES = 255;
+
+/**
+ * Why a connection can't be admitted, or stay: it has no grants, though tokens are required; the key of its token isn't
+ * valid any more; or it has grants, though no tokens are required, so that it couldn't be renewed.
+ */
+export type GrantsFault = "missing" | "outdated" | "needless";
+
+/**
+ * Compares grants with the keys that are valid now, which change when an operator rotates a secret.
+ * @param keys fingerprints; undefined on a server without tokens
+ */
+export function grantsFault(
+  grants: Grants | undefined,
+  keys: ReadonlySet<string> | undefined,
+): GrantsFault | undefined {
+  if (!keys) return grants ? "needless" : undefined;
+  if (!grants) return "missing";
+  return keys.has(grants.key) ? undefined : "outdated";
 }
 
 /** Whether `grants` allow to subscribe to `channel`; `all` is heard by every connection. */
@@ -38,9 +64,17 @@ export function isNames(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((name) => typeof name === "string");
 }
 
-/** Whether `value` is what grants are. */
+/** Whether `value` is grants, in each of its properties. */
 export function isGrants(value: unknown): value is Grants {
   if (typeof value !== "object" || value === null) return false;
-  if (!("subscribe" in value && "announce" in value && "until" in value)) return false;
-  return isNames(value.subscribe) && isNames(value.announce) && typeof value.until === "number";
+  const { subscribe, announce, until, operate, sub, key }: { [name in keyof Grants]?: unknown } = value;
+  const isOptional = (property: unknown, type: string) => property === undefined || typeof property === type;
+  return (
+    isNames(subscribe) &&
+    isNames(announce) &&
+    Number.isFinite(until) &&
+    typeof key === "string" &&
+    isOptional(operate, "boolean") &&
+    isOptional(sub, "string")
+  );
 }

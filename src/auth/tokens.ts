@@ -1,18 +1,35 @@
 /** Tokens: JWTs that say what their bearer may do. */
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { type Grants, isNames } from "./grants.ts";
+import { base64url, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { utf8Length } from "../protocol/text.ts";
+import { type Grants, isNames, MAX_SUBJECT_BYTES } from "./grants.ts";
 import { NoKeys, TokenError } from "./verify.ts";
 
-/** How tokens are checked: with a secret shared with who makes them, or with their public keys. */
-export type TokenSettings = ({ secret: string } | { keys: string }) & {
-  /** What a token's `aud` has to be; undefined if that is not looked at. */
+/** The key that verifies tokens: a secret shared with their issuer, or the issuer's public keys. */
+type KeySettings =
+  | {
+      secret: string;
+      /** The secret before that one, whose tokens are still valid. */
+      previous?: string | undefined;
+    }
+  | {
+      /** The URL of the issuer's key set. */
+      keys: string;
+    };
+
+export type TokenSettings = KeySettings & {
+  /** What a token's `aud` has to be; undefined if any will do. */
   audience: string | undefined;
+  /** What a token's `iss` has to be; undefined if any will do. */
+  issuer?: string | undefined;
 };
+
+/** Returns the key set at a URL. */
+export type KeysAt = (url: string) => JWTVerifyGetKey;
 
 /** Longest token. What it grants has to fit into what outlives hibernation, with room to spare. */
 export const MAX_TOKEN_BYTES = 4_096;
 
-/** How far the clock of who makes tokens may be off, in seconds. */
+/** Tolerated clock skew of the token issuer, in seconds. */
 const CLOCK_TOLERANCE = 5;
 
 /** The end of what never ends: alarms of the runtime reach no further than 2189. */
@@ -24,55 +41,92 @@ const PUBLIC_KEY_ALGORITHMS = [
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ];
 
+/** Bytes of a fingerprint: enough that no two keys of a server share one by chance. */
+const FINGERPRINT_BYTES = 9;
+
 /**
  * Reads what `token` grants.
- * @throws TokenError if it is not good; NoKeys if nobody can tell
+ * @param keysAt not needed where tokens are verified with a secret
+ * @throws TokenError if it isn't valid; NoKeys if that can't be told now
  */
-export async function readToken(token: string, settings: TokenSettings): Promise<Grants> {
+export async function readToken(token: string, settings: TokenSettings, keysAt = noKeysAt): Promise<Grants> {
   if (token.length > MAX_TOKEN_BYTES) {
     throw new TokenError("forbidden", `a token has at most ${MAX_TOKEN_BYTES} bytes`);
   }
-  const { exp = 0, ...claims } = await verified(token, settings);
+  const { payload, key } = await verified(token, settings, keysAt).catch((error) => {
+    throw explained(error);
+  });
+  const { exp = 0, ...claims } = payload;
+  const sub = subjectIn(claims);
   return {
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
     until: Math.min((exp + CLOCK_TOLERANCE) * 1000, FOR_EVER),
     ...(claims.operate === true ? { operate: true } : {}),
+    ...(sub === undefined ? {} : { sub }),
+    key,
   };
 }
 
-async function verified(token: string, settings: TokenSettings): Promise<JWTPayload> {
+const noKeysAt: KeysAt = (url) => () => {
+  throw new NoKeys(`nothing fetches the keys at ${url}`);
+};
+
+/**
+ * Returns the fingerprints of the keys whose tokens are valid, the current one first. They change with every setting
+ * that decides whether a token is valid.
+ */
+export async function fingerprintsOf(settings: TokenSettings): Promise<[string, ...string[]]> {
+  if (!("secret" in settings)) return [await fingerprint(settings.keys, settings)];
+  const { secret, previous } = settings;
+  const current = await fingerprint(secret, settings);
+  return previous === undefined ? [current] : [current, await fingerprint(previous, settings)];
+}
+
+async function fingerprint(key: string, { audience, issuer }: TokenSettings): Promise<string> {
+  const text = JSON.stringify([key, audience ?? null, issuer ?? null]);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return base64url.encode(new Uint8Array(digest, 0, FINGERPRINT_BYTES));
+}
+
+interface Verified {
+  payload: JWTPayload;
+  /** The fingerprint of the key that its signature was verified with. */
+  key: string;
+}
+
+async function verified(token: string, settings: TokenSettings, keysAt: KeysAt): Promise<Verified> {
+  const { audience, issuer } = settings;
   const common = {
     clockTolerance: CLOCK_TOLERANCE,
     requiredClaims: ["exp"],
-    ...(settings.audience === undefined ? {} : { audience: settings.audience }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(issuer === undefined ? {} : { issuer }),
   };
-  try {
-    if ("secret" in settings) {
-      const key = new TextEncoder().encode(settings.secret);
-      return (await jwtVerify(token, key, { ...common, algorithms: ["HS256"] })).payload;
-    }
+  const [current, previous = current] = await fingerprintsOf(settings);
+  if ("keys" in settings) {
     const options = { ...common, algorithms: PUBLIC_KEY_ALGORITHMS };
-    return (await jwtVerify(token, keysAt(settings.keys), options)).payload;
+    return { ...(await jwtVerify(token, keysAt(settings.keys), options)), key: current };
+  }
+  const options = { ...common, algorithms: ["HS256"] };
+  const check = (secret: string) => jwtVerify(token, new TextEncoder().encode(secret), options);
+  try {
+    return { ...(await check(settings.secret)), key: current };
   } catch (error) {
-    throw explained(error);
+    const isOther = error instanceof errors.JWSSignatureVerificationFailed;
+    if (!isOther || settings.previous === undefined) throw error;
+    return { ...(await check(settings.previous)), key: previous };
   }
 }
 
-/** A key set, which is fetched when it is needed, and again when a token names a key that it lacks. */
-let keySet: { url: string; keys: JWTVerifyGetKey } | undefined;
-
-function keysAt(url: string): JWTVerifyGetKey {
-  if (keySet?.url !== url) keySet = { url, keys: createRemoteJWKSet(new URL(url)) };
-  return keySet.keys;
-}
-
-function explained(error: unknown): Error {
-  if (error instanceof errors.JWTExpired)
-    return new TokenError("expired", "the token has expired; get a new one");
+function explained(error: unknown): unknown {
+  if (error instanceof NoKeys) return error;
+  if (error instanceof errors.JWTExpired) {
+    return new TokenError("expired", "the token has expired; get a new one", error.payload.sub);
+  }
   if (error instanceof errors.JWTClaimValidationFailed) {
     const what = error.reason === "missing" ? "is missing" : "isn't what this server requires";
-    return new TokenError("forbidden", `the token's claim '${error.claim}' ${what}`);
+    return new TokenError("forbidden", `the token's claim '${error.claim}' ${what}`, error.payload.sub);
   }
   if (error instanceof errors.JOSEAlgNotAllowed) {
     return new TokenError("forbidden", "the token's algorithm isn't accepted by this server");
@@ -90,11 +144,18 @@ function explained(error: unknown): Error {
   ) {
     return new TokenError("forbidden", "the token isn't a signed JWT");
   }
-  return new NoKeys("the keys that verify tokens are unavailable", { cause: error });
+  return new NoKeys("the keys that verify tokens can't be used", undefined, { cause: error });
 }
 
-function namesIn(claims: Record<string, unknown>, claim: "subscribe" | "announce"): string[] {
+function namesIn(claims: JWTPayload, claim: "subscribe" | "announce"): string[] {
   const names = claims[claim] ?? [];
   if (isNames(names)) return names;
   throw new TokenError("forbidden", `the token's claim '${claim}' isn't a list of channels`);
+}
+
+/** Returns the token's subject; undefined if it has none. */
+function subjectIn(claims: JWTPayload): string | undefined {
+  const sub: unknown = claims.sub ?? undefined;
+  if (sub === undefined || (typeof sub === "string" && utf8Length(sub) <= MAX_SUBJECT_BYTES)) return sub;
+  throw new TokenError("forbidden", `the token's claim 'sub' is text of at most ${MAX_SUBJECT_BYTES} bytes`);
 }

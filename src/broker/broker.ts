@@ -3,7 +3,7 @@
  * all from the moment it is brought into memory; nothing wakes later.
  */
 import type { Grants } from "../auth/grants.ts";
-import type { Verify } from "../auth/verify.ts";
+import type { Guard } from "../auth/verify.ts";
 import { Counters } from "../figures/counters.ts";
 import { Downstream, type DownstreamEvents } from "../links/downstream.ts";
 import type { Answering, Calls, Load } from "../links/messages.ts";
@@ -60,9 +60,9 @@ export class Broker {
 
   /**
    * Takes up where an earlier life of this object ended.
-   * @param verify undefined on a server without tokens
+   * @param guard undefined on a server without tokens
    */
-  constructor(bare: Platform, sockets: Sockets, limits: Limits, verify: Verify | undefined) {
+  constructor(bare: Platform, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
     const { maxBufferedBytes, clientLimit } = limits;
     const journal = new Journal(bare);
     const platform = countingRows(bare, () => this.#counters.note("rows"));
@@ -96,7 +96,7 @@ export class Broker {
     }
     const emptied = () => this.#emptied();
     this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
-    this.#tokens = new Tokens(world, connections, this.#alarm, verify);
+    this.#tokens = new Tokens(world, connections, this.#alarm, guard);
     const downstream = this.#downstream;
     this.#reporter = new Reporter(world, this.#peers, connections, downstream, counters, clientLimit);
     this.#commands = this.#newCommands(limits);
@@ -147,6 +147,10 @@ export class Broker {
   #takeUp(): void {
     for (const object of this.#downstream.objects) if (this.#room.isChild(object)) this.#room.add(object, "");
     if (this.#downstream.isBusy) this.#flush.soon();
+    for (const { connection, fault } of this.#tokens.outdated) {
+      this.#lifecycle.closeOutdated(connection, fault);
+      this.#activity.note();
+    }
   }
 
   // --- events of this object's own sockets

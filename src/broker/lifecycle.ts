@@ -1,4 +1,5 @@
 /** A connection's life: it is let in, greeted, and one day closed or gone. */
+import type { GrantsFault } from "../auth/grants.ts";
 import type { Counters } from "../figures/counters.ts";
 import { channelOf } from "../links/names.ts";
 import { Unreachable } from "../links/upstream.ts";
@@ -119,6 +120,18 @@ export class Lifecycle {
       "slow",
       "the client reads too slowly, so messages would be missing; connect again",
     );
+  }
+
+  /** Closes a connection whose grants don't fit the server's settings. */
+  closeOutdated(connection: Connection, fault: GrantsFault): void {
+    if (fault === "outdated") {
+      const why = "your token's key isn't valid any more; connect again with a new token";
+      this.close(connection, "outdated", why);
+    } else if (fault === "missing") {
+      this.close(connection, "unauthorized", "this server requires a token now; connect again with one");
+    } else {
+      this.close(connection, "settings", "this server requires no tokens any more; connect again");
+    }
   }
 
   /** A socket has closed by itself. */

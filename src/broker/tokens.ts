@@ -1,6 +1,6 @@
 /** What connections may do by their tokens: until when, and a new token in place of an old one. */
-import { type Grants, hasEnded, maySubscribe } from "../auth/grants.ts";
-import { NoKeys, TokenError, type Verify } from "../auth/verify.ts";
+import { type Grants, type GrantsFault, grantsFault, hasEnded, maySubscribe } from "../auth/grants.ts";
+import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
 import type { World } from "../links/world.ts";
 import { formatAccepted } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
@@ -12,14 +12,22 @@ export class Tokens {
   readonly #world: World;
   readonly #connections: Connections;
   readonly #alarm: Alarm;
-  readonly #verify: Verify | undefined;
+  readonly #guard: Guard | undefined;
 
-  /** @param verify undefined on a server without tokens */
-  constructor(world: World, connections: Connections, alarm: Alarm, verify: Verify | undefined) {
+  /** @param guard undefined on a server without tokens */
+  constructor(world: World, connections: Connections, alarm: Alarm, guard: Guard | undefined) {
     this.#world = world;
     this.#connections = connections;
     this.#alarm = alarm;
-    this.#verify = verify;
+    this.#guard = guard;
+  }
+
+  /** The connections whose grants don't fit the current settings: an earlier life of this object admitted them. */
+  get outdated(): { connection: Connection; fault: GrantsFault }[] {
+    return [...this.#connections].flatMap((connection) => {
+      const fault = grantsFault(connection.grants, this.#guard?.keys);
+      return fault ? [{ connection, fault }] : [];
+    });
   }
 
   /** A connection has these grants now: the alarm is to go off when the first of all end. */
@@ -59,9 +67,9 @@ export class Tokens {
   }
 
   async #granted(token: string): Promise<Grants> {
-    if (!this.#verify) throw new CommandError("invalid", "this server needs no tokens");
+    if (!this.#guard) throw new CommandError("invalid", "this server needs no tokens");
     try {
-      return await this.#verify(token);
+      return await this.#guard.verify(token);
     } catch (error) {
       if (error instanceof TokenError) throw new CommandError(error.code, error.message);
       if (error instanceof NoKeys) throw new CommandError("unavailable", `${error.message}; try again`);

@@ -40,7 +40,7 @@ export type Name =
   | "awake";
 
 /** Refusals that operators look for in a log; clients cause all others by themselves. */
-const LOGGED_REFUSALS: readonly ErrorCode[] = ["limit", "rate", "unavailable", "uncertain"];
+const LOGGED_REFUSALS: readonly ErrorCode[] = ["forbidden", "limit", "rate", "unavailable", "uncertain"];
 
 /** Events that are logged. */
 export const LOGGED: ReadonlySet<Name> = new Set<Name>([

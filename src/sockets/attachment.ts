@@ -27,6 +27,7 @@ export function fits(channels: Iterable<string>, grants: Grants | undefined): bo
   for (const name of channels) bytes += bytesOf(name);
   for (const name of grants?.subscribe ?? []) bytes += bytesOf(name);
   for (const name of grants?.announce ?? []) bytes += bytesOf(name);
+  if (grants?.sub !== undefined) bytes += bytesOf(grants.sub);
   return bytes <= MAX_BYTES;
 }
 

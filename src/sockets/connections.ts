@@ -1,6 +1,8 @@
 /** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
+import { TRY_AGAIN } from "../protocol/close-codes.ts";
+import { formatReason } from "../protocol/errors.ts";
 import { framesOf } from "../protocol/frames.ts";
 import { type Attachment, isAttachment } from "./attachment.ts";
 import { type Backlog, Outbox } from "./outbox.ts";
@@ -78,7 +80,10 @@ export class Connections {
     this.#onGathered = onGathered;
     for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
-      if (!isAttachment(attached)) continue;
+      if (!isAttachment(attached)) {
+        if (attached) closeUnreadable(socket);
+        continue;
+      }
       const connection = this.#add(socket, attached.grants);
       connection.admitted = true;
       if (attached.kept) this.#kept = { value: attached.kept, by: connection };
@@ -382,6 +387,15 @@ export class Connections {
     if (this.#kept?.by === connection) attachment.kept = this.#kept.value;
     socket.serializeAttachment(attachment);
   }
+}
+
+/** Closes a socket whose attachment can't be read, as its grants are unknown. */
+function closeUnreadable(socket: Socket): void {
+  socket.serializeAttachment(null);
+  socket.close(
+    TRY_AGAIN,
+    formatReason({ code: "unavailable", why: "its state can't be read; connect again" }),
+  );
 }
 
 /** Bytes that one more subscription to a channel takes, where there are so many. */

@@ -1,10 +1,10 @@
 /** Who may come in: the token of a request, before any object hears of it. */
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
-import { readToken } from "../auth/tokens.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
 import { NOT_GRANTED } from "../protocol/refusals.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Settings } from "./settings.ts";
+import { verify } from "./verification.ts";
 
 /** The WebSocket subprotocol to offer beside a token; it is the one chosen. */
 export const SUBPROTOCOL = "fanout";
@@ -21,22 +21,27 @@ export async function admit(request: Request, { tokens }: Settings): Promise<Gra
   const token = tokenOf(request);
   if (token === undefined) throw new Denial(401, "forbidden", NO_TOKEN);
   try {
-    return await readToken(token, tokens);
+    return await verify(token, tokens);
   } catch (error) {
-    if (error instanceof TokenError) throw new Denial(401, error.code, error.message);
-    if (error instanceof NoKeys) throw new Denial(503, "unavailable", error.message, retryAfter(30));
+    if (error instanceof TokenError) throw new Denial(401, error.code, error.message, {}, error.sub);
+    if (error instanceof NoKeys)
+      throw new Denial(503, "unavailable", error.message, retryAfter(error.seconds));
     throw error;
   }
 }
 
 /** @throws Denial if `grants` do not allow to subscribe to `channel` */
 export function checkSubscribe(grants: Grants | undefined, channel: string): void {
-  if (!maySubscribe(grants, channel)) throw new Denial(403, "forbidden", NOT_GRANTED);
+  if (!maySubscribe(grants, channel)) throw notGranted(grants);
 }
 
 /** @throws Denial if `grants` do not allow to announce on `channel` */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
-  if (!mayAnnounce(grants, channel)) throw new Denial(403, "forbidden", NOT_GRANTED);
+  if (!mayAnnounce(grants, channel)) throw notGranted(grants);
+}
+
+function notGranted(grants: Grants | undefined): Denial {
+  return new Denial(403, "forbidden", NOT_GRANTED, {}, grants?.sub);
 }
 
 /** The WebSocket subprotocol that a client offers, if it is the server's; a browser then insists on its choice. */

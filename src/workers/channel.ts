@@ -6,23 +6,33 @@
  * This file hands the runtime's events on to `broker/broker.ts`, which does the work.
  */
 import { DurableObject } from "cloudflare:workers";
-import { readToken } from "../auth/tokens.ts";
+import { grantsFault } from "../auth/grants.ts";
 import { Broker } from "../broker/broker.ts";
+import { SettingError } from "../broker/limits.ts";
 import type { Calls } from "../links/messages.ts";
-import { NO_CODE, PROTOCOL_ERROR } from "../protocol/close-codes.ts";
+import { NO_CODE, PROTOCOL_ERROR, TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatCommand } from "../protocol/commands.ts";
+import { formatReason } from "../protocol/errors.ts";
 import { ALIVE } from "../protocol/replies.ts";
+import { type Configuration, configure } from "./configuration.ts";
+import { WRONG_SETTINGS } from "./deployment.ts";
 import type { Callable, Env } from "./env.ts";
-import { readSettings } from "./settings.ts";
-import { formatElsewhere, formatTaken, parseUpgrade } from "./upgrade.ts";
+import { formatElsewhere, formatRefused, formatTaken, parseUpgrade } from "./upgrade.ts";
 import { platformOf, type Runtime } from "./world.ts";
 
 /** What the runtime itself answers, also for an object that sleeps, and does not wake it for. */
 const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
 
+/** How long an object whose settings are wrong puts its alarm off, in milliseconds. */
+const LOOKS_AGAIN_AFTER = 60_000;
+
+const REFUSED = "the settings of the server are changing; connect again";
+
 export class Channel extends DurableObject<Env> implements Callable {
   /** The sockets that hibernated with this object. */
   readonly #slept: WebSocket[];
+  /** The configuration, or what is wrong with it; undefined until it is read. */
+  #configuration: Configuration | SettingError | undefined;
   /** Undefined until the first event of this life. */
   #alive: { broker: Broker; runtime: Runtime } | undefined;
   /** When the alarm that an earlier life has set is to go off; it tells whether that life crashed. */
@@ -33,6 +43,7 @@ export class Channel extends DurableObject<Env> implements Callable {
     this.#slept = context.getWebSockets();
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(KEEPALIVE, ALIVE));
     void context.blockConcurrencyWhile(async () => {
+      this.#configuration = await configure(env, context.storage);
       this.#alarmTime = (await context.storage.getAlarm()) ?? undefined;
     });
   }
@@ -41,22 +52,48 @@ export class Channel extends DurableObject<Env> implements Callable {
     return this.#wake().broker;
   }
 
+  /** @throws Error that the Worker understands as a SettingError */
+  get #configured(): Configuration {
+    const configuration = this.#configuration;
+    if (configuration && !(configuration instanceof SettingError)) return configuration;
+    this.#closeAll();
+    throw new Error(this.#fault);
+  }
+
+  /** What is wrong with the configuration; undefined if nothing is. */
+  get #fault(): string | undefined {
+    const configuration = this.#configuration;
+    return configuration instanceof SettingError ? `${WRONG_SETTINGS}${configuration.message}` : undefined;
+  }
+
+  /** Closes all connections: nothing reaches them while the configuration is wrong. */
+  #closeAll(): void {
+    const reason = formatReason({ code: "unavailable", why: `${this.#fault}` });
+    for (const socket of this.#slept.splice(0)) {
+      socket.serializeAttachment(null);
+      socket.close(TRY_AGAIN, reason);
+    }
+  }
+
   #wake() {
     if (this.#alive) return this.#alive;
-    const { limits, tokens } = readSettings({ ...this.env });
-    const verify = tokens && ((token: string) => readToken(token, tokens));
-    const runtime = platformOf(this.ctx, this.env, this.#alarmTime);
+    const { limits, guard, bindings } = this.#configured;
+    const runtime = platformOf(this.ctx, bindings, this.#alarmTime);
     const sockets = {
       acceptWebSocket: (socket: WebSocket) => this.ctx.acceptWebSocket(socket),
       getWebSockets: () => this.#slept,
     };
-    this.#alive = { runtime, broker: new Broker(runtime, sockets, limits, verify) };
+    this.#alive = { runtime, broker: new Broker(runtime, sockets, limits, guard) };
     return this.#alive;
   }
 
   /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
   override fetch(request: Request): Response {
     const { region, full, below, grants, from, subprotocol } = parseUpgrade(request.headers);
+    // During a deploy, the Worker and the object may have different settings. The client gets in when both agree.
+    if (grantsFault(grants, this.#configured.guard?.keys)) {
+      return formatRefused({ code: "unavailable", why: REFUSED });
+    }
     const elsewhere = this.#broker.placeFor(region, full, below);
     if (elsewhere !== undefined) return formatElsewhere(elsewhere);
     const { 0: client, 1: server } = new WebSocketPair();
@@ -65,7 +102,8 @@ export class Channel extends DurableObject<Env> implements Callable {
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
-    this.#broker.received(socket, frame);
+    if (this.#fault === undefined) this.#broker.received(socket, frame);
+    else this.#closeAll();
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -85,12 +123,18 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   /** One that has just been closed is among those that slept no more, but still has what was kept with it. */
   #closed(socket: WebSocket): void {
+    if (this.#fault !== undefined) return;
     if (!this.#alive && !this.#slept.includes(socket)) this.#slept.push(socket);
     this.#broker.closed(socket);
   }
 
   /** What it was set for is not known from storage any more. */
-  override alarm(info?: AlarmInvocationInfo): void {
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    // Its work remains to be done when the settings are corrected.
+    if (this.#fault !== undefined) {
+      this.#closeAll();
+      return this.ctx.storage.setAlarm(Date.now() + LOOKS_AGAIN_AFTER);
+    }
     this.#alarmTime = info?.scheduledTime ?? this.#alarmTime;
     const { broker, runtime } = this.#wake();
     runtime.forgetAlarm();

@@ -7,12 +7,21 @@ export class Denial extends Error {
   readonly status: number;
   readonly code: ErrorCode;
   readonly headers: Record<string, string>;
+  /** The subject of the client's token, for the log. */
+  readonly sub: string | undefined;
 
-  constructor(status: number, code: ErrorCode, why: string, headers: Record<string, string> = {}) {
+  constructor(
+    status: number,
+    code: ErrorCode,
+    why: string,
+    headers: Record<string, string> = {},
+    sub: string | undefined = undefined,
+  ) {
     super(why);
     this.status = status;
     this.code = code;
     this.headers = headers;
+    this.sub = sub;
   }
 }
 

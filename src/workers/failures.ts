@@ -31,8 +31,8 @@ function withoutToken(request: Request, error: unknown): string {
 }
 
 function refused(request: Request, denial: Denial): Response {
-  const { status, code, message } = denial;
-  if (status === 401 || status === 403) log(`refused.${status}`, { code, why: message });
+  const { status, code, message, sub } = denial;
+  if (status === 401 || status === 403) log(`refused.${status}`, { code, why: message, sub });
   return deniedEvents(request, denial) ?? denied(denial);
 }
 

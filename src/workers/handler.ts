@@ -15,7 +15,7 @@ import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
 import { publish } from "./publish.ts";
 import { text } from "./responses.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import { checkSecret, readSettings, type Settings } from "./settings.ts";
 
 const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
 
@@ -49,6 +49,7 @@ export async function handle(request: Request, env: object, mounted?: Mounted): 
     const { pathname, origin } = addressOf(request);
     const settings = readSettings({ ...env }, mounted && [origin]);
     allowedOrigins = settings.allowedOrigins;
+    checkSecret(settings, request);
     return answer(request, readBindings(env), mounted?.path ?? pathname, settings);
   };
   const response = await answered().catch((error: unknown) => failed(request, error));

@@ -1,7 +1,7 @@
 /** The Worker's own log: lines of JSON, without tokens, messages and queries. */
 
 /** Kinds of events: few, so that clients can't add any. */
-export type WorkerEvent = `refused.${"401" | "403" | "429"}` | `failures.${"request" | "settings"}`;
+export type WorkerEvent = `refused.${"401" | "403" | "429"}` | `failures.${"keys" | "request" | "settings"}`;
 
 /** Least time between two lines of the same kind, in milliseconds. */
 const INTERVAL = 10_000;

@@ -43,9 +43,8 @@ export async function operate(
   // It tells nothing, so it needs no token.
   if (path === "/-/health") return health(env);
   const page = pageOf(path);
-  if (!mayOperate(await admit(request, settings))) {
-    throw new Denial(403, "forbidden", NOT_OPERATOR);
-  }
+  const grants = await admit(request, settings);
+  if (!mayOperate(grants)) throw new Denial(403, "forbidden", NOT_OPERATOR, {}, grants?.sub);
   if (page !== settingsPage) chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
   return page(env, settings);
 }

@@ -6,7 +6,7 @@ import { subprotocolOf } from "./admission.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
-import { formatUpgrade, parseElsewhere, type Upgrade } from "./upgrade.ts";
+import { formatUpgrade, parseElsewhere, parseRefused, type Upgrade } from "./upgrade.ts";
 
 /** How long a Worker sends a channel's connections straight to the child it was told last, in milliseconds. */
 const REMEMBERED_FOR = 10_000;
@@ -52,12 +52,14 @@ export async function placeConnection(
 }
 
 /**
- * Returns an object's answer, which has the client's end of a connection.
- * @throws SettingError if it isn't an object of this server
+ * Returns an object's answer that has the client's end of a connection.
+ * @throws Denial if the object refuses the connection; SettingError if it isn't an object of this server
  */
 function taken(answer: Response): Response {
   if (answer.webSocket) return answer;
-  throw otherClass();
+  const fault = parseRefused(answer);
+  if (!fault) throw otherClass();
+  throw new Denial(503, fault.code, fault.why, retryAfter(5));
 }
 
 /** A child is made near its first client; a root is where the platform puts it. */

@@ -67,23 +67,42 @@ function isOrigin(text: string): boolean {
 /** RFC 7518, section 3.2: a key for HS256 has at least the size of what it makes. */
 const LEAST_SECRET = 32;
 
+/** Settings of tokens that have no meaning without a key. */
+const NEED_KEYS = ["TOKEN_AUDIENCE", "TOKEN_ISSUER", "TOKEN_SECRET_PREVIOUS"];
+
 function tokens(variables: Variables): TokenSettings | undefined {
-  const secret = text(variables, "TOKEN_SECRET");
+  const secret = secretIn(variables, "TOKEN_SECRET");
   const keys = text(variables, "TOKEN_JWKS_URL");
+  const previous = secretIn(variables, "TOKEN_SECRET_PREVIOUS");
   const audience = text(variables, "TOKEN_AUDIENCE");
+  const issuer = text(variables, "TOKEN_ISSUER");
   if (secret !== undefined && keys !== undefined) {
     throw new SettingError("only one of TOKEN_SECRET and TOKEN_JWKS_URL may be set");
   }
-  if (secret !== undefined) {
-    if (utf8Length(secret) >= LEAST_SECRET) return { secret, audience };
-    throw new SettingError(`TOKEN_SECRET must have at least ${LEAST_SECRET} bytes, chosen at random`);
-  }
-  if (keys !== undefined) {
-    if (isSafeUrl(keys)) return { keys, audience };
+  if (secret !== undefined) return { secret, previous, audience, issuer };
+  if (keys !== undefined) return { keys: keyUrl(keys, audience, previous), audience, issuer };
+  const alone = NEED_KEYS.find((name) => text(variables, name) !== undefined);
+  if (alone === undefined) return undefined;
+  const needed = alone === "TOKEN_SECRET_PREVIOUS" ? "TOKEN_SECRET" : "TOKEN_SECRET or TOKEN_JWKS_URL";
+  throw new SettingError(`${alone} needs ${needed}`);
+}
+
+function secretIn(variables: Variables, name: string): string | undefined {
+  const secret = text(variables, name);
+  if (secret === undefined || utf8Length(secret) >= LEAST_SECRET) return secret;
+  throw new SettingError(`${name} must have at least ${LEAST_SECRET} bytes, chosen at random`);
+}
+
+/** An issuer signs tokens for other services, too: without an audience, those would be valid here. */
+function keyUrl(url: string, audience: string | undefined, previous: string | undefined): string {
+  if (!isSafeUrl(url)) {
     throw new SettingError("TOKEN_JWKS_URL must be a URL that begins with https://, without a password");
   }
-  if (audience === undefined) return undefined;
-  throw new SettingError("TOKEN_AUDIENCE needs TOKEN_SECRET or TOKEN_JWKS_URL");
+  if (previous !== undefined) throw new SettingError("TOKEN_SECRET_PREVIOUS needs TOKEN_SECRET");
+  if (audience !== undefined) return url;
+  throw new SettingError(
+    "TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name",
+  );
 }
 
 /** Keys that come over a network in the clear could be anyone's. */
@@ -91,5 +110,26 @@ function isSafeUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname, username, password } = new URL(url);
   if (username !== "" || password !== "") return false;
-  return protocol === "https:" || (protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname));
+  return protocol === "https:" || (protocol === "http:" && LOCAL_HOSTS.includes(hostname));
 }
+
+/** Names of this machine in URLs. */
+const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+
+/** The secret of the README's examples. */
+const EXAMPLE_SECRET = "an-example-with-more-than-32-bytes";
+
+/**
+ * Checks that the secret isn't the one of the README, unless the client is on this machine.
+ * @throws SettingError if everyone can sign tokens
+ */
+export function checkSecret({ tokens }: Settings, { url, headers }: Request): void {
+  if (!tokens || !("secret" in tokens)) return;
+  if (![tokens.secret, tokens.previous].includes(EXAMPLE_SECRET)) return;
+  const address = headers.get("CF-Connecting-IP") ?? "::1";
+  if (LOCAL_HOSTS.includes(new URL(url).hostname) && LOCAL_ADDRESSES.includes(address)) return;
+  throw new SettingError("TOKEN_SECRET is the README's example, which everyone knows; choose one at random");
+}
+
+/** Addresses of clients on this machine. */
+const LOCAL_ADDRESSES = ["127.0.0.1", "::1", "::ffff:127.0.0.1"];

@@ -5,6 +5,7 @@
  */
 import { type Grants, isGrants } from "../auth/grants.ts";
 import type { Place } from "../broker/room.ts";
+import { type Fault, formatReason, parseReason } from "../protocol/errors.ts";
 import { type From, formatFrom, parseFromWords } from "../protocol/positions.ts";
 
 /** A connection for an object to take. */
@@ -34,6 +35,9 @@ const FROM = "Fanout-From";
 const SUBPROTOCOL = "Sec-WebSocket-Protocol";
 /** From an object without room: the child to go to, or empty from a child, whose parent is to be asked. */
 const PLACE = "Fanout-Place";
+
+/** From an object that refuses the connection: why, as a close frame would say it. */
+const REFUSED = "Fanout-Refused";
 
 export function formatUpgrade({ region, full, below, grants, from, subprotocol }: Upgrade): Headers {
   const headers = new Headers({ Upgrade: "websocket", [REGION]: region, [FULL]: encodeURIComponent(full) });
@@ -88,4 +92,15 @@ export function parseElsewhere({ headers }: Response): Place | undefined {
 export function formatTaken(client: WebSocket, subprotocol: string | undefined): Response {
   const headers = subprotocol === undefined ? {} : { [SUBPROTOCOL]: subprotocol };
   return new Response(null, { status: 101, webSocket: client, headers });
+}
+
+/** The answer to an upgrade that this object refuses. */
+export function formatRefused(fault: Fault): Response {
+  return new Response(null, { status: 503, headers: { [REFUSED]: encodeURIComponent(formatReason(fault)) } });
+}
+
+/** The fault for which an object has refused an upgrade; undefined if it hasn't. */
+export function parseRefused({ headers }: Response): Fault | undefined {
+  const reason = headers.get(REFUSED);
+  return reason === null ? undefined : parseReason(decodeURIComponent(reason));
 }

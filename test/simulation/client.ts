@@ -6,6 +6,7 @@ import type { From } from "../../src/protocol/positions.ts";
 import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** What a client needs of the service that it is connected to. */
 export interface Surroundings {
@@ -21,6 +22,8 @@ export interface Surroundings {
   found(channel: string, position: number, message: string): void;
   /** A client has been told the position of what was announced under a key. */
   answeredOnce(key: string, position: number): void;
+  /** What tokens are made with. */
+  readonly secrets: Secrets;
   /** Whether there may be gaps. */
   readonly mayForget: boolean;
   /** Counts something rare. */
@@ -41,6 +44,8 @@ export const RARITIES = [
   "a mixed flush",
   "a token renewed",
   "a token expired",
+  "a token outdated",
+  "an upgrade refused",
   "a call made anew",
   "a deep call",
   "a row not taken",
@@ -192,6 +197,8 @@ export class SimulatedClient {
   isConcerned = false;
   #isGreeted = false;
   #messages = 0;
+  /** How often the secret of tokens had been rotated when this client came. */
+  readonly #rotations: number;
 
   /** @param since the position from which on it wants to hear the channel */
   constructor(surroundings: Surroundings, name: string, channel: string, since?: number) {
@@ -199,6 +206,7 @@ export class SimulatedClient {
     this.name = name;
     this.channel = channel;
     this.connected = surroundings.now;
+    this.#rotations = surroundings.secrets.rotations;
     this.socket = new SimulatedSocket(this, surroundings.areLate);
     this.#begin("greeting", channel).since = since;
   }
@@ -302,6 +310,12 @@ export class SimulatedClient {
   /** The server has closed this connection: it must not if nothing has failed since that was opened. */
   sentAway(code: number, reason: string): void {
     this.ended(code, reason);
+    if (reason.startsWith("expired: your token's key")) {
+      this.#surroundings.meet("a token outdated");
+      if (this.#surroundings.secrets.rotations === this.#rotations)
+        throw new Breach(`the token of ${this.name} was as good as when it came`);
+      return;
+    }
     if (parseReason(reason)?.code === "expired") {
       this.#surroundings.meet("a token expired");
       if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);

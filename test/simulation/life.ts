@@ -1,5 +1,5 @@
 /** A simulated object: what it keeps, and its lives. */
-import type { Verify } from "../../src/auth/verify.ts";
+import type { Guard } from "../../src/auth/verify.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import type { Limits } from "../../src/broker/limits.ts";
 import type { Calls } from "../../src/links/messages.ts";
@@ -21,6 +21,7 @@ export interface Life {
   held: (() => void)[] | undefined;
   /** Whether it lets nothing come in for now. */
   isHolding: boolean;
+  guard: Guard | undefined;
 }
 
 export class SimulatedObject {
@@ -74,7 +75,8 @@ export interface Rules {
   /** Picks one of `among` things: a number from 0 to `among - 1`. */
   choose(among: number): number;
   limits: Limits;
-  verify: Verify | undefined;
+  /** What a life that begins now checks tokens with; undefined where none are needed. */
+  guard(): Guard | undefined;
   meet(rarity: Rarity): void;
   /** Whether calls fail and objects crash. */
   withFaults: boolean;

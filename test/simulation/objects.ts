@@ -1,8 +1,10 @@
 /** The objects of a simulated service: their lives, and the world that each lives in. */
 
+import { type Grants, grantsFault } from "../../src/auth/grants.ts";
 import { Broker } from "../../src/broker/broker.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import type { Platform } from "../../src/links/world.ts";
+import { isAttachment } from "../../src/sockets/attachment.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { Calling } from "./calling.ts";
 import { SimulatedSocket } from "./client.ts";
@@ -71,6 +73,20 @@ export class Objects {
     return broker;
   }
 
+  /** Whether an object would let in who has these grants, as its Worker asks it to. */
+  admits(name: string, grants: Grants | undefined): boolean {
+    return grantsFault(grants, this.#alive(this.of(name)).guard?.keys) === undefined;
+  }
+
+  /** The object's connections that have grants of a key that it doesn't take. */
+  outdated({ life, sockets }: SimulatedObject): SimulatedSocket[] {
+    if (!life) return [];
+    return sockets.filter((socket) => {
+      const attachment = socket.deserializeAttachment();
+      return socket.open && isAttachment(attachment) && grantsFault(attachment.grants, life.guard?.keys);
+    });
+  }
+
   /** An object's alarm goes off. */
   ring(object: SimulatedObject): void {
     if (object.alarm !== undefined && object.alarm <= this.#rules.now()) this.#rules.meet("a call made anew");
@@ -100,7 +116,7 @@ export class Objects {
 
   #alive(object: SimulatedObject): Life {
     if (object.life) return object.life;
-    const { now, isDenied, limits, isStrict, verify } = this.#rules;
+    const { now, isDenied, limits, isStrict, guard } = this.#rules;
     const life: Life = {
       broker: Object.create(Broker.prototype),
       work: 0,
@@ -110,6 +126,7 @@ export class Objects {
       alarm: object.alarm,
       held: undefined,
       isHolding: false,
+      guard: guard(),
     };
     object.life = life;
     for (const socket of object.sockets) socket.leave = (act) => leave(life, act);
@@ -121,7 +138,7 @@ export class Objects {
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, verify);
+    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, life.guard);
     return life;
   }
 

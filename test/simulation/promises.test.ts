@@ -55,6 +55,7 @@ function wishes(simulation: Simulation): Action[] {
   ]);
   return [
     ...posts,
+    ...(simulation.kind.withTokens ? rotations(simulation) : []),
     ...(open.length < MOST_CLIENTS ? [...connects, ...returns, ...returns] : []),
     ...open.flatMap((client) => [
       ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
@@ -114,6 +115,13 @@ function renewals(simulation: Simulation, client: SimulatedClient): Action[] {
   ];
 }
 
+function rotations({ secrets }: Simulation): Action[] {
+  return [
+    { label: "the secret is rotated", happen: () => secrets.rotate(true) },
+    { label: "the secret is rotated, and the one before is forgotten", happen: () => secrets.rotate(false) },
+  ];
+}
+
 /** Begins with clients in trees that have grown already. */
 async function settleIn(simulation: Simulation): Promise<void> {
   const clients = [...HOMES, ...HOMES].map((home) => simulation.connect(home));
@@ -125,6 +133,8 @@ async function settleIn(simulation: Simulation): Promise<void> {
 /** Comes to rest, has every channel used once more, and comes to rest again: nothing may be left over. */
 async function useEverything(simulation: Simulation): Promise<void> {
   await simulation.quiesce();
+  // Else some may not know the secret of today, and let nobody in.
+  if (simulation.kind.withTokens) simulation.wakeAnew();
   simulation.noteWhoHearsEveryone();
   for (const home of CHANNELS) {
     const open = simulation.clients.filter((client) => client.open);

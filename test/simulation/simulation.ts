@@ -6,7 +6,6 @@
  * The objects are the real ones (`src/broker/broker.ts`). All that is not decided by them (time, chance,
  * calls, storage, what tokens grant) comes from here, and so from the choices alone.
  */
-import { TokenError, type Verify } from "../../src/auth/verify.ts";
 import { readLimits } from "../../src/broker/limits.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import { parentOf } from "../../src/links/names.ts";
@@ -15,6 +14,7 @@ import { isBusy, type Overheard } from "./life.ts";
 import type { Action } from "./network.ts";
 import { Objects } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
+import { grantsIn, Secrets } from "./secrets.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */
 const MICROTASKS = 100;
@@ -56,6 +56,7 @@ export interface Kind {
 export class Simulation implements Surroundings {
   readonly objects: Objects;
   readonly clients: SimulatedClient[] = [];
+  readonly secrets = new Secrets();
   /** What Workers have announced. */
   readonly posted = new Map<string, Announcement>();
   #posts = 0;
@@ -96,7 +97,7 @@ export class Simulation implements Surroundings {
       now: () => this.now,
       choose,
       limits: { ...readLimits({}), ...few, ...little, ...late, ...history, clientLimit: kind.clientLimit },
-      verify: kind.withTokens ? verifyToken : undefined,
+      guard: () => (kind.withTokens ? this.secrets.guard() : undefined),
       meet: (rarity) => this.meet(rarity),
       withFaults: kind.withFaults,
       isStrict: kind.isStrict,
@@ -180,6 +181,16 @@ export class Simulation implements Surroundings {
     if (this.objects.broken) throw this.objects.broken;
     if (this.#breach !== undefined) throw this.#breach;
     if (this.kind.withLateReaders) this.#checkWaiting();
+    if (this.kind.withTokens) this.#checkGrants();
+  }
+
+  /** Who came with a token of a key that isn't valid any more is closed when the object wakes. */
+  #checkGrants(): void {
+    for (const object of this.objects) {
+      const [outdated] = this.objects.outdated(object);
+      if (outdated)
+        throw new Breach(`${outdated.client.name} stays at ${object.name} with an outdated token`);
+    }
   }
 
   /** What waits for all clients of an object has a bound, those included that it has closed. */
@@ -337,6 +348,12 @@ export class Simulation implements Surroundings {
     const grants = token === undefined ? undefined : grantsIn(token);
     if (grants) client.until = grants.until;
     const { home, socket } = client;
+    if (!this.objects.admits(home, grants)) {
+      this.meet("an upgrade refused");
+      socket.open = false;
+      client.ended(1005, "");
+      return client;
+    }
     const from = since === undefined ? undefined : { since };
     this.#come(home, () => this.objects.event(home, 2).opened(socket, region, grants, from));
     return client;
@@ -355,10 +372,15 @@ export class Simulation implements Surroundings {
     }
   }
 
-  /** A token that ends soon, or long after everything: all that it says is when, in milliseconds. */
+  /** A token that ends soon, or long after everything. */
   token(): string {
     const soon = Math.ceil(this.now / 1000) + this.#choose(2);
-    return String(1000 * (this.#choose(2) ? soon : 1_000_000));
+    return this.secrets.tokenUntil(1000 * (this.#choose(2) ? soon : 1_000_000));
+  }
+
+  /** Has every object begin another life, with the settings of now. Nothing may be under way. */
+  wakeAnew(): void {
+    for (const object of this.objects) this.objects.end(object);
   }
 
   get areLate(): boolean {
@@ -438,12 +460,3 @@ export class Simulation implements Surroundings {
     for (const { name } of this.objects) void this.objects.event(name, 1).called("recount", undefined, 1);
   }
 }
-
-function grantsIn(token: string) {
-  return { subscribe: ["*"], announce: ["*", "all"], until: Number(token) };
-}
-
-const verifyToken: Verify = (token) =>
-  token === "forged"
-    ? Promise.reject(new TokenError("forbidden", "the token is forged"))
-    : Promise.resolve(grantsIn(token));

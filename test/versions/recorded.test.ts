@@ -1,7 +1,9 @@
 import { beforeAll, expect, test } from "vitest";
+import type { Guard } from "../../src/auth/verify.ts";
 import { Broker } from "../../src/broker/broker.ts";
 import { readLimits } from "../../src/broker/limits.ts";
 import type { Calls } from "../../src/links/messages.ts";
+import { isAttachment } from "../../src/sockets/attachment.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { properties } from "../simulation/life.ts";
 import { kindOfRow, ROW_KINDS } from "../simulation/rows.ts";
@@ -108,8 +110,18 @@ function wake({ name, alarm, rows, attachments }: Kept, others: Others): Broker 
     },
   };
   const service = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const broker = new Broker(alarmed, service, { ...readLimits({}), clientLimit: 100 }, undefined);
+  const limits = { ...readLimits({}), clientLimit: 100 };
+  const broker = new Broker(alarmed, service, limits, guardOf(attachments));
   return broker;
+}
+
+/** What takes the tokens that connections came with; undefined where those came without. */
+function guardOf(attachments: unknown[]): Guard | undefined {
+  const keys = attachments.flatMap((attachment) =>
+    isAttachment(attachment) && attachment.grants ? [attachment.grants.key] : [],
+  );
+  const verify = () => Promise.reject(new Error("there are no other tokens"));
+  return keys.length === 0 ? undefined : { keys: new Set(keys), verify };
 }
 
 test("every kind of row is recorded, and each shape of an attachment", () => {

@@ -3,7 +3,7 @@ import { exports } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { isGrants } from "../../../src/auth/grants.ts";
-import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
+import { fingerprintsOf, MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
 import worker from "../../../src/worker.ts";
 import { Client } from "../client.ts";
 import { bearer, EVERYTHING, mint, SECRET, seconds } from "../mint.ts";
@@ -201,13 +201,14 @@ describe("public keys", () => {
     const url = "https://keys.test/admission.json";
     const fetched = vi.spyOn(globalThis, "fetch").mockRejectedValue(new Error("a secret of the network's"));
     const header = btoa(JSON.stringify({ alg: "RS256" })).replaceAll("=", "");
-    expect(await answer("/", bearer(`${header}.e30.AAAA`), { TOKEN_JWKS_URL: url })).toEqual({
+    const settings = { TOKEN_JWKS_URL: url, TOKEN_AUDIENCE: "fanout" };
+    expect(await answer("/", bearer(`${header}.e30.AAAA`), settings)).toEqual({
       status: 503,
       code: "unavailable",
       said: "The keys that verify tokens are unavailable.\n",
     });
     expect(fetched).toHaveBeenCalled();
-    expect(await answer("/", bearer(await mint()), { TOKEN_JWKS_URL: url })).toMatchObject({ status: 401 });
+    expect(await answer("/", bearer(await mint()), settings)).toMatchObject({ status: 401 });
   });
 });
 
@@ -229,7 +230,9 @@ describe("what an object is told", () => {
         fetch: (input: string, init: RequestInit) => {
           asked = input;
           told = new Headers(init.headers);
-          return new Response("taken");
+          const { 0: client, 1: server } = new WebSocketPair();
+          server.accept();
+          return new Response(null, { status: 101, webSocket: client });
         },
       }),
     });
@@ -243,7 +246,7 @@ describe("what an object is told", () => {
     };
     const request = new Request(`http://fanout.test/news?token=${token}`, { headers });
     const response = await worker.fetch(request, { CHANNEL: recording, ...locked });
-    expect(await response.text()).toBe("taken");
+    expect(response.status).toBe(101);
     expect(asked).toBe("http://object/");
     const { "fanout-grants": grants = "", ...others } = Object.fromEntries(told ?? []);
     expect(others).toEqual({
@@ -253,7 +256,8 @@ describe("what an object is told", () => {
       "fanout-full": "",
     });
     const granted: unknown = JSON.parse(decodeURIComponent(grants));
-    expect(granted).toEqual({ ...narrow, until: expect.any(Number) });
+    const [key] = await fingerprintsOf({ secret: SECRET, audience: undefined });
+    expect(granted).toEqual({ ...narrow, until: expect.any(Number), key });
     expect(isGrants(granted)).toBe(true);
   });
 

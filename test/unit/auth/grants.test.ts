@@ -1,7 +1,14 @@
 /** What grants allow: names, beginnings of names, and `all`, which is a case of its own. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Grants, hasEnded, isGrants, mayAnnounce, maySubscribe } from "../../../src/auth/grants.ts";
+import {
+  type Grants,
+  grantsFault,
+  hasEnded,
+  isGrants,
+  mayAnnounce,
+  maySubscribe,
+} from "../../../src/auth/grants.ts";
 import { channelFault } from "../../../src/protocol/channels.ts";
 
 /** Few letters, so that names often begin like patterns. */
@@ -13,7 +20,7 @@ const channel = name.filter((candidate) => candidate !== "all");
 const patterns = fc.array(fc.oneof(text, name, fc.constantFrom("all", "al*", "a*", "*")), { maxLength: 4 });
 
 function grants(subscribe: string[], announce: string[] = []): Grants {
-  return { subscribe, announce, until: 0 };
+  return { subscribe, announce, until: 0, key: "key" };
 }
 
 const mays = [
@@ -121,12 +128,27 @@ test("grants end at the millisecond that they name; none never end", () => {
   expect(hasEnded(undefined, Number.MAX_SAFE_INTEGER)).toBe(false);
 });
 
+test("grants are let in with one of the keys that are valid, and no grants only where none are required", () => {
+  const keys = new Set(["key", "previous"]);
+  expect(grantsFault(undefined, undefined)).toBeUndefined();
+  for (const key of keys) expect(grantsFault({ ...grants([]), key }, keys)).toBeUndefined();
+  expect(grantsFault({ ...grants([]), key: "other" }, keys)).toBe("outdated");
+  expect(grantsFault(undefined, keys)).toBe("missing");
+  expect(grantsFault(grants([]), undefined)).toBe("needless");
+});
+
 describe("isGrants", () => {
-  const good = fc.record({
-    subscribe: fc.array(fc.string()),
-    announce: fc.array(fc.string()),
-    until: fc.nat(),
-  });
+  const good = fc.record(
+    {
+      subscribe: fc.array(fc.string()),
+      announce: fc.array(fc.string()),
+      until: fc.nat(),
+      key: fc.string(),
+      operate: fc.boolean(),
+      sub: fc.string(),
+    },
+    { requiredKeys: ["subscribe", "announce", "until", "key"] },
+  );
 
   test("takes what grants are, also when it has been JSON or cloned", () => {
     fc.assert(
@@ -148,14 +170,27 @@ describe("isGrants", () => {
       fc.record({ key: fc.constantFrom("subscribe", "announce"), value: notNames }),
       fc.record({
         key: fc.constant("until"),
-        value: fc.anything().filter((value) => typeof value !== "number"),
+        value: fc.anything().filter((value) => !Number.isFinite(value)),
       }),
+      fc.record({ key: fc.constant("key"), value: notText }),
     );
     fc.assert(
       fc.property(good, wrong, (value, { key, value: other }) => {
         expect(isGrants({ ...value, [key]: other })).toBe(false);
         const { [key]: _, ...less } = { ...value };
         expect(isGrants(less)).toBe(false);
+      }),
+    );
+    const optional = fc.oneof(
+      fc.record({ key: fc.constant("sub"), value: notText }),
+      fc.record({
+        key: fc.constant("operate"),
+        value: fc.anything().filter((it) => typeof it !== "boolean"),
+      }),
+    );
+    fc.assert(
+      fc.property(good, optional, (value, { key, value: other }) => {
+        expect(isGrants({ ...value, [key]: other })).toBe(other === undefined);
       }),
     );
     fc.assert(

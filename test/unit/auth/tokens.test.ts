@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { CompactEncrypt, generateKeyPair, UnsecuredJWT } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 import { isGrants } from "../../../src/auth/grants.ts";
-import { MAX_TOKEN_BYTES, readToken, type TokenSettings } from "../../../src/auth/tokens.ts";
+import { fingerprintsOf, MAX_TOKEN_BYTES, readToken, type TokenSettings } from "../../../src/auth/tokens.ts";
 import { TokenError } from "../../../src/auth/verify.ts";
 import { stopClock } from "../../runtime/clock.ts";
 import { EVERYTHING, mint, SECRET, seconds, sign } from "../../runtime/mint.ts";
@@ -16,9 +16,12 @@ const key = new TextEncoder().encode(SECRET);
 
 /** Time stands still, so that tests can say what is one second too early. */
 let now: number;
+/** The fingerprint of the secret. */
+let current: string;
 
-beforeAll(() => {
+beforeAll(async () => {
   now = seconds();
+  [current] = await fingerprintsOf(settings);
 });
 
 /** Returns the code and the sentence of the error that a token gets. */
@@ -63,11 +66,13 @@ describe("a good token", () => {
       subscribe,
       announce,
       until: (now + 60 + 5) * 1000,
+      sub: "me",
+      key: current,
     });
   });
 
   test("grants nothing by claims that it does not have, or that are null", async () => {
-    const nothing = { subscribe: [], announce: [], until: (now + 3_605) * 1000 };
+    const nothing = { subscribe: [], announce: [], until: (now + 3_605) * 1000, key: current };
     expect(await readToken(await mint(), settings)).toEqual(nothing);
     expect(await readToken(await mint({ subscribe: null, announce: null }), settings)).toEqual(nothing);
     expect(await readToken(await mint({ Subscribe: ["a"], channels: ["a"] }), settings)).toEqual(nothing);
@@ -151,6 +156,76 @@ test("an audience has to be that of the settings, if they name one", async () =>
     );
     if (typeof aud === "string") await readToken(await mint({ aud }), settings);
   }
+});
+
+test("an issuer has to be that of the settings, if they name one", async () => {
+  const particular = { ...settings, issuer: "https://issuer.example" };
+  await readToken(await mint({ iss: "https://issuer.example" }), particular);
+  expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'iss' is missing");
+  for (const iss of ["https://issuer.example/", "other", "", null, 1, ["https://issuer.example"]]) {
+    expect(await fault(await mint({ iss }), particular)).toBe(
+      "forbidden: the token's claim 'iss' isn't what this server requires",
+    );
+    await readToken(await mint({ iss }), settings);
+  }
+});
+
+describe("a subject", () => {
+  test("is text of at most 255 bytes, or none", async () => {
+    for (const sub of ["", "me", "x".repeat(255), "\u00e9".repeat(127)]) {
+      expect((await readToken(await mint({ sub }), settings)).sub).toBe(sub);
+    }
+    for (const sub of [undefined, null]) {
+      expect(await readToken(await mint({ sub }), settings)).not.toHaveProperty("sub");
+    }
+    for (const sub of [1, true, ["me"], {}, "x".repeat(256), "\u00e9".repeat(128)]) {
+      expect(await fault(await mint({ sub }))).toBe(
+        "forbidden: the token's claim 'sub' is text of at most 255 bytes",
+      );
+    }
+  });
+
+  test("is told of refused tokens whose signature is right, and of no others", async () => {
+    const refused = (token: Promise<string>, checked = settings) =>
+      token.then((text) => readToken(text, checked)).catch((error: unknown) => error);
+    expect(await refused(mint({ sub: "me", exp: now - 60 }))).toMatchObject({ code: "expired", sub: "me" });
+    expect(await refused(mint({ sub: "me" }), { ...settings, audience: "fanout" })).toMatchObject({
+      sub: "me",
+    });
+    expect(await refused(mint({ sub: "me" }, `${SECRET}, another`))).toMatchObject({ sub: undefined });
+  });
+});
+
+describe("a rotated secret", () => {
+  const next = "the next secret of the tests, of more than 32 bytes";
+  const rotated: TokenSettings = { secret: next, previous: SECRET, audience: undefined };
+
+  test("and the one before it are both good, and told apart", async () => {
+    const [newer, older] = await fingerprintsOf(rotated);
+    expect((await readToken(await mint(EVERYTHING, next), rotated)).key).toBe(newer);
+    expect((await readToken(await mint(EVERYTHING, SECRET), rotated)).key).toBe(older);
+    expect(older).toBe(current);
+    expect(await fault(await mint(EVERYTHING, `${SECRET}, another`), rotated)).toBe(
+      "forbidden: the token's signature is wrong",
+    );
+    expect(await fault(await mint({ exp: now - 60 }, SECRET), rotated)).toMatch(/^expired/);
+  });
+
+  test("has a fingerprint that changes with all that makes tokens good, and tells nothing of it", async () => {
+    const different: TokenSettings[] = [
+      settings,
+      { ...settings, secret: next },
+      { ...settings, audience: "fanout" },
+      { ...settings, issuer: "fanout" },
+      { ...settings, audience: "fanout", issuer: "fanout" },
+      { keys: "https://issuer.example/keys", audience: "fanout" },
+      { keys: "https://issuer.example/keys", audience: "other" },
+      { keys: "https://issuer.example/keys", audience: "fanout", issuer: "issuer" },
+    ];
+    const fingerprints = await Promise.all(different.map(async (each) => (await fingerprintsOf(each))[0]));
+    expect(new Set(fingerprints).size).toBe(different.length);
+    for (const fingerprint of fingerprints) expect(fingerprint).toMatch(/^[\w-]{12}$/);
+  });
 });
 
 describe("a signature", () => {
@@ -250,7 +325,7 @@ describe("a length", () => {
   /** A good token of so many bytes. */
   async function long(bytes: number): Promise<string> {
     for (let length = Math.floor((bytes - 110) * 0.75); ; length++) {
-      const token = await mint({ exp: now + 60, sub: "x".repeat(length) });
+      const token = await mint({ exp: now + 60, jti: "x".repeat(length) });
       if (token.length >= bytes) return token;
     }
   }
@@ -318,6 +393,7 @@ describe("channels", () => {
         subscribe: [],
         announce: [],
         until: (exp + 5) * 1000,
+        key: current,
       });
     }
     expect(await fault(await mint(`{"__proto__":{"exp":${exp}}}`))).toBe(

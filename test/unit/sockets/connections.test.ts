@@ -35,7 +35,7 @@ class Kept implements Socket {
   }
 }
 
-const grants = { subscribe: ["*"], announce: [], until: 1_000 };
+const grants = { subscribe: ["*"], announce: [], until: 1_000, key: "key" };
 
 /** The connections of an object that wakes with `sockets`. */
 function woken(...sockets: Kept[]) {

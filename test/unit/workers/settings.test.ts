@@ -1,7 +1,7 @@
 /** The settings that say who may come in, and what they have to be. */
 import { describe, expect, test } from "vitest";
 import { SettingError } from "../../../src/broker/limits.ts";
-import { readSettings, tellSettings } from "../../../src/workers/settings.ts";
+import { checkSecret, readSettings, tellSettings } from "../../../src/workers/settings.ts";
 import { SECRET } from "../../runtime/mint.ts";
 import { wrongSettings } from "./wrong-settings.ts";
 
@@ -61,12 +61,52 @@ describe("origins that may connect", () => {
 describe("settings of tokens", () => {
   const keys = "https://example.com/jwks.json";
 
-  test("are a secret or where public keys are, with an audience or without", () => {
+  test("are a secret, with an audience and an issuer or without, or where public keys are, with an audience", () => {
     for (const audience of [undefined, "fanout"]) {
-      const more = audience === undefined ? {} : { TOKEN_AUDIENCE: audience };
-      expect(readSettings({ TOKEN_SECRET: SECRET, ...more }).tokens).toEqual({ secret: SECRET, audience });
-      expect(readSettings({ TOKEN_JWKS_URL: keys, ...more }).tokens).toEqual({ keys, audience });
+      for (const issuer of [undefined, "https://issuer.example"]) {
+        const more = { TOKEN_AUDIENCE: audience, TOKEN_ISSUER: issuer };
+        const { tokens } = readSettings({ TOKEN_SECRET: SECRET, ...more });
+        expect(tokens).toEqual({ secret: SECRET, audience, issuer });
+        if (audience === undefined) continue;
+        expect(readSettings({ TOKEN_JWKS_URL: keys, ...more }).tokens).toEqual({ keys, audience, issuer });
+      }
     }
+  });
+
+  test("may have the secret before, which may still be the same", () => {
+    for (const previous of [SECRET, `${SECRET}, another`]) {
+      const { tokens } = readSettings({ TOKEN_SECRET: SECRET, TOKEN_SECRET_PREVIOUS: previous });
+      expect(tokens).toEqual({ secret: SECRET, previous });
+    }
+  });
+
+  test("may be those of the README on this machine alone", () => {
+    const example = "an-example-with-more-than-32-bytes";
+    const from = (url: string, address?: string) =>
+      new Request(url, address === undefined ? {} : { headers: { "CF-Connecting-IP": address } });
+    const here = ["http://localhost:8787/", "http://127.0.0.1/news", "http://[::1]:8787/"];
+    const there = [
+      "https://fanout.example/",
+      "http://192.0.2.1:8787/",
+      "http://localhost.example/",
+      "http://a.localhost/",
+    ];
+    for (const variables of [
+      { TOKEN_SECRET: example },
+      { TOKEN_SECRET: SECRET, TOKEN_SECRET_PREVIOUS: example },
+    ]) {
+      const settings = readSettings(variables);
+      const refuses = (request: Request) =>
+        expect(() => checkSecret(settings, request)).toThrow("TOKEN_SECRET is the README's example");
+      for (const url of here) {
+        checkSecret(settings, from(url));
+        checkSecret(settings, from(url, "127.0.0.1"));
+        refuses(from(url, "192.0.2.1"));
+      }
+      for (const url of there) refuses(from(url));
+    }
+    for (const url of there) checkSecret(readSettings({ TOKEN_SECRET: SECRET }), from(url));
+    for (const url of there) checkSecret(readSettings({}), from(url));
   });
 
   test("may be empty, which is none", () => {
@@ -85,7 +125,8 @@ describe("settings of tokens", () => {
   test("have keys at a URL that nobody on the way can change", () => {
     const local = ["http://localhost/keys", "http://localhost:8080/keys", "http://127.0.0.1:1/"];
     for (const url of [keys, "https://example.com", ...local]) {
-      expect(readSettings({ TOKEN_JWKS_URL: url }).tokens).toEqual({ keys: url });
+      const { tokens } = readSettings({ TOKEN_JWKS_URL: url, TOKEN_AUDIENCE: "fanout" });
+      expect(tokens).toEqual({ keys: url, audience: "fanout" });
     }
   });
 });

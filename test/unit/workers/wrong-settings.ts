@@ -29,7 +29,10 @@ function wrongChannels(...patterns: string[]): Wrong[] {
   }));
 }
 
-const texts = ["TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_AUDIENCE", "ALLOWED_ORIGINS", "HISTORY_CHANNELS"];
+const texts = [
+  ...["TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS", "TOKEN_JWKS_URL", "TOKEN_AUDIENCE", "TOKEN_ISSUER"],
+  ...["ALLOWED_ORIGINS", "HISTORY_CHANNELS"],
+];
 
 const notText: Wrong[] = texts.flatMap((name) =>
   [0, 1, true, false, null, {}, [], ["*"]].map((value) => ({
@@ -38,10 +41,16 @@ const notText: Wrong[] = texts.flatMap((name) =>
   })),
 );
 
-const shortSecrets: Wrong[] = ["s", "s".repeat(31), "\u00e9".repeat(15), " "].map((secret) => ({
-  variables: { TOKEN_SECRET: secret },
-  says: "TOKEN_SECRET must have at least 32 bytes, chosen at random",
-}));
+const shortSecrets: Wrong[] = ["s", "s".repeat(31), "\u00e9".repeat(15), " "].flatMap((secret) => [
+  {
+    variables: { TOKEN_SECRET: secret },
+    says: "TOKEN_SECRET must have at least 32 bytes, chosen at random",
+  },
+  {
+    variables: { TOKEN_SECRET: SECRET, TOKEN_SECRET_PREVIOUS: secret },
+    says: "TOKEN_SECRET_PREVIOUS must have at least 32 bytes, chosen at random",
+  },
+]);
 
 const unsafeKeys: Wrong[] = [
   ...["http://localhost.example.com/", "http://localhost@example.com/", "http://127.0.0.1.nip.io/"],
@@ -57,9 +66,22 @@ const tooMany: Wrong[] = ranges.map(({ name, least, most }) => ({
   says: `${name} must be a whole number from ${least} to ${most}, not '${most + 1}'`,
 }));
 
-const audienceAlone: Wrong[] = [
+const withoutKey: Wrong[] = [
   { variables: { TOKEN_AUDIENCE: "fanout" }, says: "TOKEN_AUDIENCE needs TOKEN_SECRET or TOKEN_JWKS_URL" },
+  { variables: { TOKEN_ISSUER: "issuer" }, says: "TOKEN_ISSUER needs TOKEN_SECRET or TOKEN_JWKS_URL" },
+  { variables: { TOKEN_SECRET_PREVIOUS: SECRET }, says: "TOKEN_SECRET_PREVIOUS needs TOKEN_SECRET" },
+  {
+    variables: { TOKEN_JWKS_URL: KEYS, TOKEN_AUDIENCE: "fanout", TOKEN_SECRET_PREVIOUS: SECRET },
+    says: "TOKEN_SECRET_PREVIOUS needs TOKEN_SECRET",
+  },
 ];
+
+const withoutAudience: Wrong[] = [{}, { TOKEN_AUDIENCE: "" }, { TOKEN_ISSUER: "issuer" }].map(
+  (variables) => ({
+    variables: { TOKEN_JWKS_URL: KEYS, ...variables },
+    says: "TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name",
+  }),
+);
 
 /** The secret is good, and not to be told. */
 const besideSecret: Wrong[] = [
@@ -74,7 +96,8 @@ const besideSecret: Wrong[] = [
 
 /** By what is wrong with them. */
 export const wrongSettings: [what: string, settings: Wrong[]][] = [
-  ["an audience alone", audienceAlone],
+  ["what tokens claim without a key to verify them", withoutKey],
+  ["keys of an issuer whose tokens may be for anyone", withoutAudience],
   ["a secret of less than 32 bytes", shortSecrets],
   ["keys at a URL that somebody on the way can change", unsafeKeys],
   ["what is not text where text has to be", notText],

@@ -1,0 +1,38 @@
+/** Verifying tokens with what the platform offers. The Worker does it for requests, and objects for the command `token`. */
+import { waitUntil } from "cloudflare:workers";
+import type { Grants } from "../auth/grants.ts";
+import { KeySet } from "../auth/key-set.ts";
+import { fingerprintsOf, readToken, type TokenSettings } from "../auth/tokens.ts";
+import type { Guard } from "../auth/verify.ts";
+import { log } from "./log.ts";
+
+/** Key sets by their URLs, which only settings name. */
+const keySets = new Map<string, KeySet>();
+
+/**
+ * Returns what a token grants.
+ * @throws TokenError if it grants nothing; NoKeys if that can't be told now
+ */
+export function verify(token: string, settings: TokenSettings): Promise<Grants> {
+  return readToken(token, settings, (url) => keySetAt(url).find);
+}
+
+/** Returns the guard of an object. */
+export async function guardOf(settings: TokenSettings): Promise<Guard> {
+  const keys = new Set(await fingerprintsOf(settings));
+  return { keys, verify: (token) => verify(token, settings) };
+}
+
+function keySetAt(url: string): KeySet {
+  const known = keySets.get(url);
+  if (known) return known;
+  const keySet = new KeySet(url, {
+    fetch: (address, init) => fetch(address, init),
+    now: Date.now,
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    keep: waitUntil,
+    failed: (why) => log("failures.keys", { why }),
+  });
+  keySets.set(url, keySet);
+  return keySet;
+}

@@ -1,0 +1,75 @@
+/** What the Worker logs of those whom it refuses: whose token it was, and never the token. */
+import { exports } from "cloudflare:workers";
+import { expect, test, vi } from "vitest";
+import { bearer, EVERYTHING, mint, seconds } from "../mint.ts";
+import { settleQuickly } from "../service.ts";
+
+settleQuickly();
+
+test("refusals are logged with the subject of a token whose signature is right, once in ten seconds of each kind", async () => {
+  const lines: string[] = [];
+  vi.spyOn(console, "warn").mockImplementation((line) => lines.push(String(line)));
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const pass = () => vi.setSystemTime(Date.now() + 10_000);
+  const tokens = {
+    narrow: await mint({ sub: "ann", subscribe: ["a"] }),
+    expired: await mint({ ...EVERYTHING, sub: "bob", exp: seconds() - 60 }),
+    early: await mint({ ...EVERYTHING, sub: "cid", nbf: seconds() + 3_600 }),
+    forged: await mint({ ...EVERYTHING, sub: "eve" }, "another secret of more than 32 bytes"),
+    nameless: await mint({ subscribe: ["a"] }),
+  };
+  const ask = (path: string, token?: string, init: RequestInit = {}) =>
+    exports.default.fetch(`http://fanout.test${path}`, { ...init, headers: token ? bearer(token) : {} });
+  const logged = async (...asked: Promise<Response>[]) => {
+    await Promise.all(asked);
+    pass();
+    return lines.splice(0).map((line): unknown => JSON.parse(line));
+  };
+
+  const narrow = { code: "forbidden", why: "your token doesn't grant this channel", sub: "ann" };
+  expect(await logged(ask("/b", tokens.narrow), ask("/b", tokens.narrow))).toEqual([
+    { event: "refused.403", times: 1, ...narrow },
+  ]);
+  expect(await logged(ask("/b", tokens.narrow, { method: "POST", body: "x" }))).toEqual([
+    { event: "refused.403", times: 2, ...narrow },
+  ]);
+  expect(await logged(ask("/-/info", tokens.narrow))).toEqual([
+    {
+      event: "refused.403",
+      times: 1,
+      code: "forbidden",
+      why: "your token lacks the claim 'operate'",
+      sub: "ann",
+    },
+  ]);
+  expect(await logged(ask("/a?channel=b", tokens.nameless))).toEqual([
+    { event: "refused.403", times: 1, code: "forbidden", why: narrow.why },
+  ]);
+  expect(await logged(ask("/a", tokens.expired))).toEqual([
+    {
+      event: "refused.401",
+      times: 1,
+      code: "expired",
+      why: "the token has expired; get a new one",
+      sub: "bob",
+    },
+  ]);
+  expect(await logged(ask("/a", tokens.early))).toMatchObject([{ event: "refused.401", sub: "cid" }]);
+  // Anyone may say anything in a token that they forge.
+  const [forged] = await logged(ask("/a", tokens.forged));
+  expect(forged).toMatchObject({ event: "refused.401", why: "the token's signature is wrong" });
+  expect(forged).not.toHaveProperty("sub");
+  expect(await logged(ask("/a"))).toMatchObject([
+    { event: "refused.401", why: expect.stringMatching(/^a token is missing/) },
+  ]);
+
+  const all: Promise<Response>[] = [];
+  for (const token of Object.values(tokens)) {
+    all.push(ask(`/b?token=${token}`), ask("/b", token));
+    pass();
+  }
+  await Promise.all(all);
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  for (const line of lines) for (const token of Object.values(tokens)) expect(line).not.toContain(token);
+});

@@ -1,0 +1,42 @@
+/** The secrets that tokens of a simulated service are made with, as an operator rotates them. */
+import type { Grants } from "../../src/auth/grants.ts";
+import { type Guard, TokenError } from "../../src/auth/verify.ts";
+
+export class Secrets {
+  #newest = 1;
+  #keys: ReadonlySet<string> = new Set(["1"]);
+
+  /** How often they have been rotated. */
+  get rotations(): number {
+    return this.#newest - 1;
+  }
+
+  /** @param isKept whether tokens that were made with the secret before stay valid */
+  rotate(isKept: boolean): void {
+    const previous = isKept ? [String(this.#newest)] : [];
+    this.#newest += 1;
+    this.#keys = new Set([...previous, String(this.#newest)]);
+  }
+
+  /** A token of today that ends at a time, in milliseconds. */
+  tokenUntil(until: number): string {
+    return `${this.#newest}.${until}`;
+  }
+
+  /** What an object that wakes now checks tokens with, until it sleeps. */
+  guard(): Guard {
+    const keys = this.#keys;
+    const verify = async (token: string) => {
+      const grants = grantsIn(token);
+      if (keys.has(grants.key)) return grants;
+      throw new TokenError("forbidden", "the token is forged");
+    };
+    return { keys, verify };
+  }
+}
+
+/** What a token grants: all that it says is with which secret it was made, and when it ends. */
+export function grantsIn(token: string): Grants {
+  const [key = "", until] = token.split(".");
+  return { subscribe: ["*"], announce: ["*", "all"], until: Number(until), key };
+}

@@ -1,0 +1,254 @@
+/** When an issuer's public keys are fetched, and what becomes of tokens when they can't be. */
+import { errors, exportJWK, generateKeyPair, type JWK } from "jose";
+import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { KeySet } from "../../../src/auth/key-set.ts";
+import { NoKeys } from "../../../src/auth/verify.ts";
+
+const URL_OF_KEYS = "https://issuer.test/jwks.json";
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+let first: JWK;
+let second: JWK;
+
+beforeAll(async () => {
+  [first, second] = await Promise.all([keyNamed("first"), keyNamed("second")]);
+});
+
+async function keyNamed(kid: string): Promise<JWK> {
+  const { publicKey } = await generateKeyPair("ES256", { extractable: true });
+  return { ...(await exportJWK(publicKey)), alg: "ES256", kid };
+}
+
+/** An issuer, and what becomes of asking it. */
+interface Issuer {
+  asked: number;
+  answer: () => Response | Promise<Response>;
+  /** Why it couldn't be asked. */
+  faults: string[];
+  /** Whether the timers of requests never go off. */
+  isCancelled: boolean;
+  /** Work that goes on when the request that began it is over. */
+  kept: number;
+}
+
+let issuer: Issuer;
+let keys: KeySet;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 10, 27) });
+  issuer = {
+    asked: 0,
+    answer: () => Response.json({ keys: [first] }),
+    faults: [],
+    isCancelled: false,
+    kept: 0,
+  };
+  keys = new KeySet(URL_OF_KEYS, {
+    fetch: async (url) => {
+      expect(url).toBe(URL_OF_KEYS);
+      issuer.asked += 1;
+      return issuer.answer();
+    },
+    now: Date.now,
+    sleep: (milliseconds) => {
+      const { isCancelled } = issuer;
+      return new Promise((resolve) => setTimeout(() => isCancelled || resolve(), milliseconds));
+    },
+    keep: () => {
+      issuer.kept += 1;
+    },
+    failed: (why) => issuer.faults.push(why),
+  });
+  return () => vi.useRealTimers();
+});
+
+/** What becomes of a token that names a key. */
+type Outcome = "found" | "unknown" | `in ${number} s`;
+
+async function find(kid: string): Promise<Outcome> {
+  try {
+    await keys.find({ alg: "ES256", kid }, { payload: "", signature: "" });
+    return "found";
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey) return "unknown";
+    if (error instanceof NoKeys) return `in ${error.seconds} s`;
+    throw error;
+  }
+}
+
+/** The same for many at once, as time passes until all are told. */
+async function findAll(...kids: string[]): Promise<Outcome[]> {
+  const outcomes = Promise.all(kids.map(find));
+  await vi.advanceTimersByTimeAsync(10 * SECOND);
+  return outcomes;
+}
+
+describe("keys are fetched once", () => {
+  test("for 100 tokens at once, good or junk", async () => {
+    let answer = (_: Response) => {};
+    issuer.answer = () => new Promise((resolve) => (answer = resolve));
+    const tokens = Promise.all(Array.from({ length: 100 }, (_, i) => find(i % 2 ? "first" : `junk ${i}`)));
+    await vi.advanceTimersByTimeAsync(100);
+    answer(Response.json({ keys: [first] }));
+    await vi.advanceTimersByTimeAsync(100);
+    const outcomes = await tokens;
+    expect(outcomes.filter((outcome) => outcome === "found")).toHaveLength(50);
+    expect(issuer.asked).toBe(1);
+    expect(issuer.kept).toBe(1);
+  });
+
+  test("in ten minutes, and then while the ones that there are serve", async () => {
+    expect(await find("first")).toBe("found");
+    await vi.advanceTimersByTimeAsync(10 * MINUTE - 1);
+    expect(await find("first")).toBe("found");
+    expect(issuer.asked).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    issuer.answer = () => new Promise(() => {});
+    expect(await find("first")).toBe("found");
+    expect([issuer.asked, issuer.kept]).toEqual([2, 2]);
+  });
+
+  test("before a token is taken that nobody had in twenty minutes, as its key may be withdrawn", async () => {
+    expect(await find("first")).toBe("found");
+    issuer.answer = () => Response.json({ keys: [second] });
+    await vi.advanceTimersByTimeAsync(20 * MINUTE);
+    expect(await find("first")).toBe("unknown");
+    expect(await find("second")).toBe("found");
+    expect(issuer.asked).toBe(2);
+  });
+});
+
+describe("a token that names an unknown key", () => {
+  test("waits for the cool-down, rather than being refused, and is good then if the key has come", async () => {
+    expect(await find("first")).toBe("found");
+    issuer.answer = () => Response.json({ keys: [first, second] });
+    await vi.advanceTimersByTimeAsync(9 * SECOND);
+    expect(await find("second")).toBe("in 21 s");
+    await vi.advanceTimersByTimeAsync(21 * SECOND - 1);
+    expect(await find("second")).toBe("in 1 s");
+    expect(issuer.asked).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await find("second")).toBe("found");
+    expect(issuer.asked).toBe(2);
+  });
+
+  test("is refused if the issuer has just been asked for it", async () => {
+    expect(await find("junk")).toBe("unknown");
+    await vi.advanceTimersByTimeAsync(1);
+    // What has just been fetched is older than this question.
+    expect(await find("junk")).toBe("in 30 s");
+    await vi.advanceTimersByTimeAsync(30 * SECOND);
+    expect(await find("junk")).toBe("unknown");
+    expect(issuer.asked).toBe(2);
+  });
+
+  test("isn't refused by keys that were asked for before it came", async () => {
+    let answer = (_: Response) => {};
+    issuer.answer = () => new Promise((resolve) => (answer = resolve));
+    const one = find("second");
+    await vi.advanceTimersByTimeAsync(SECOND);
+    const other = find("second");
+    answer(Response.json({ keys: [first] }));
+    await vi.advanceTimersByTimeAsync(SECOND);
+    expect([await one, await other]).toEqual(["unknown", "in 29 s"]);
+  });
+});
+
+describe("an issuer that", () => {
+  const html = () => new Response("<html>busy</html>", { headers: { "Content-Type": "text/html" } });
+  const failures: [what: string, answer: Issuer["answer"], why: RegExp][] = [
+    ["says that it is too much", () => new Response("no", { status: 429 }), /status 429/],
+    ["fails", () => new Response("no", { status: 500 }), /status 500/],
+    [
+      "sends elsewhere",
+      () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } }),
+      /status 302/,
+    ],
+    ["answers with a page", html, /JSON/],
+    ["answers with nothing", () => new Response(""), /JSON/],
+    ["answers with other JSON", () => Response.json([first]), /no keys/],
+    ["answers with null", () => Response.json(null), /no keys/],
+    ["answers with no keys", () => Response.json({ keys: [] }), /no keys/],
+    ["answers with keys that are none", () => Response.json({ keys: ["a", 1, null, {}, []] }), /no keys/],
+    ["answers with too much", () => new Response(" ".repeat(262_145)), /more than 262144 bytes/],
+    ["can't be reached", () => Promise.reject(new TypeError("Network connection lost.")), /lost/],
+    ["doesn't answer", () => new Promise(() => {}), /within 5 seconds/],
+    [
+      "stalls in its answer",
+      () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })),
+      /within 5 seconds/,
+    ],
+  ];
+
+  test.each(failures)("%s is asked every 30 seconds at most, and its tokens wait", async (_, answer, why) => {
+    const { answer: good } = issuer;
+    issuer.answer = answer;
+    const outcomes = await findAll(...Array<string>(100).fill("first"));
+    for (const outcome of outcomes) expect(outcome).toMatch(/^in (30|2\d) s$/);
+    await vi.advanceTimersByTimeAsync(5 * SECOND);
+    expect(await findAll("first", "junk")).toEqual(["in 15 s", "in 15 s"]);
+    expect(issuer.asked).toBe(1);
+    expect(issuer.faults[0]).toMatch(why);
+    issuer.answer = good;
+    await vi.advanceTimersByTimeAsync(5 * SECOND);
+    expect(await find("first")).toBe("found");
+  });
+
+  test.each(failures)("%s leaves the keys good for six hours that it had", async (_, answer) => {
+    expect(await find("first")).toBe("found");
+    issuer.answer = answer;
+    await vi.advanceTimersByTimeAsync(25 * MINUTE);
+    // The first one waits to see whether it is withdrawn.
+    expect(await findAll("first", "first")).toEqual(["found", "found"]);
+    for (let passed = 0; passed < 5 * HOUR; passed += HOUR) {
+      const { asked } = issuer;
+      expect(await find("first")).toBe("found");
+      expect(await find("first")).toBe("found");
+      expect(issuer.asked).toBeLessThanOrEqual(asked + 1);
+      await vi.advanceTimersByTimeAsync(HOUR);
+    }
+    await vi.advanceTimersByTimeAsync(HOUR);
+    expect(await findAll("first")).toEqual([expect.stringMatching(/^in \d+ s$/)]);
+  });
+
+  test.each([
+    ["120", 120],
+    ["10", 30],
+    ["86400", 300],
+    ["Fri, 27 Nov 2026 00:02:00 GMT", 120],
+    ["Thu, 26 Nov 2026 00:02:00 GMT", 30],
+    ["soon", 30],
+    ["-5", 30],
+  ])("says 'Retry-After: %s' is asked again in %i seconds", async (wait, seconds) => {
+    const { answer: good } = issuer;
+    issuer.answer = () => new Response("no", { status: 429, headers: { "Retry-After": wait } });
+    expect(await find("first")).toBe(`in ${seconds} s`);
+    issuer.answer = good;
+    await vi.advanceTimersByTimeAsync(seconds * SECOND - 1);
+    expect(await find("first")).toBe("in 1 s");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await find("first")).toBe("found");
+  });
+});
+
+test("an attempt of a request that the platform has cancelled isn't waited for long, nor held against others", async () => {
+  const { answer: good } = issuer;
+  issuer.answer = () => new Promise(() => {});
+  issuer.isCancelled = true;
+  void find("first");
+  await vi.advanceTimersByTimeAsync(SECOND);
+  issuer.isCancelled = false;
+  issuer.answer = good;
+  expect(await findAll("first", "first", "first")).toEqual(["found", "found", "found"]);
+  expect(issuer.asked).toBe(2);
+});
+
+test("one key that can't be used leaves the others good", async () => {
+  issuer.answer = () =>
+    Response.json({ keys: [{ ...second, x: "AA" }, "nonsense", { kid: "no type" }, first] });
+  expect(await find("first")).toBe("found");
+  await expect(find("second")).rejects.toThrow();
+  expect(issuer.asked).toBe(1);
+});
