@@ -54,6 +54,11 @@ export function mayOperate(grants: Grants | undefined): boolean {
   return !grants || grants.operate === true;
 }
 
+/** Whether `grants` allow to see the names of all channels; on an open server, no client may. */
+export function maySeeNames(grants: Grants | undefined): boolean {
+  return grants?.operate === true;
+}
+
 /** Whether `grants` have ended at `now`. */
 export function hasEnded(grants: Grants | undefined, now: number): boolean {
   return grants !== undefined && grants.until <= now;

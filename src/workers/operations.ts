@@ -1,9 +1,10 @@
 /** What who runs the service asks for: paths that begin with `/-/`. */
-import { mayOperate } from "../auth/grants.ts";
+import { mayOperate, maySeeNames } from "../auth/grants.ts";
 import { SettingError } from "../broker/limits.ts";
 import { infoOf } from "../figures/info.ts";
 import { formatMetrics } from "../figures/metrics.ts";
 import type { Calls, Description } from "../links/messages.ts";
+import { channelOf } from "../links/names.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { NOT_OPERATOR } from "../protocol/refusals.ts";
 import { VERSION } from "../version.ts";
@@ -46,10 +47,11 @@ export async function operate(
   const grants = await admit(request, settings);
   if (!mayOperate(grants)) throw new Denial(403, "forbidden", NOT_OPERATOR, {}, grants?.sub);
   if (page !== settingsPage) chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
-  return page(env, settings);
+  return page(env, settings, maySeeNames(grants));
 }
 
-type Page = (env: Env, settings: Settings) => Promise<Response>;
+/** @param withNames whether the client may see names of channels that it doesn't name itself */
+type Page = (env: Env, settings: Settings, withNames: boolean) => Promise<Response>;
 
 function pageOf(path: string): Page {
   if (path === "/-/settings") return settingsPage;
@@ -68,8 +70,10 @@ async function health(env: Env): Promise<Response> {
   return text(200, "ok\n");
 }
 
-async function settingsPage(_: Env, settings: Settings): Promise<Response> {
-  return json(200, { version: VERSION, settings: tellSettings(settings) });
+async function settingsPage(_: Env, settings: Settings, withNames: boolean): Promise<Response> {
+  const { HISTORY_CHANNELS, ...others } = tellSettings(settings);
+  const isPublic = withNames || HISTORY_CHANNELS === "*";
+  return json(200, { version: VERSION, settings: isPublic ? { HISTORY_CHANNELS, ...others } : others });
 }
 
 /** The figures of the service. */
@@ -83,7 +87,23 @@ async function metrics(env: Env): Promise<Response> {
 }
 
 function channelPage(channel: string): Page {
-  return async (env) => json(200, treeOf(channel, await ask(env, channel, "describe", { channel })));
+  return async (env, _, withNames) => {
+    const tree = await ask(env, channel, "describe", { channel });
+    return json(200, treeOf(channel, withNames ? tree : withoutNames(channel, tree)));
+  };
+}
+
+/** Objects are named like the channels of the clients that they hold: those of other channels get numbers instead. */
+function withoutNames(channel: string, { objects, ...tree }: Description): Description {
+  const numbers = new Map(objects.map(({ object }, i) => [object, `object ${i + 1}`]));
+  const told = (object: string) =>
+    channelOf(object) === channel ? object : (numbers.get(object) ?? "another object");
+  const anonymous = objects.map(({ object, parent, ...figures }) => ({
+    ...figures,
+    object: told(object),
+    ...(parent === undefined ? {} : { parent: told(parent) }),
+  }));
+  return { ...tree, objects: anonymous };
 }
 
 /** A channel's tree, with how many messages each object has yet to get. */

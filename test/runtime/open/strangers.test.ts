@@ -1,10 +1,123 @@
-/** How much strangers may have an open server do. */
+/** What strangers may see of an open server, and how much they may have it do. */
 import { exports } from "cloudflare:workers";
+import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import worker from "../../../src/worker.ts";
+import { sendAll } from "../cast.ts";
+import { Client } from "../client.ts";
 import { keys, settleQuickly, startAfresh, unique } from "../service.ts";
 
 settleQuickly();
+
+describe("names of channels", () => {
+  /** What a page of the service says. */
+  async function page(path: string, variables: Record<string, string> = {}): Promise<string> {
+    const request = new Request(`http://fanout.test${path}`);
+    const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
+    return response.text();
+  }
+
+  test("are told by no page, but for the one that is asked for", async () => {
+    const [news, secret] = [unique("news"), unique("secret")];
+    const subscriber = await Client.connect(secret);
+    await sendAll([subscriber], `subscribe ${news}`);
+    for (const path of [`/-/channels/${news}`, "/-/channels/all", "/-/info", "/-/metrics", "/-/settings"]) {
+      expect(await page(path)).not.toContain(secret);
+    }
+    const { objects, listeners } = JSON.parse(await page(`/-/channels/${news}`));
+    expect(listeners).toBe(1);
+    expect(objects).toEqual([
+      { object: news, parent: null, listeners: 0, lag: 0 },
+      { object: "object 2", parent: news, listeners: 1, lag: 0 },
+    ]);
+    expect(JSON.parse(await page(`/-/channels/${secret}`)).objects).toMatchObject([{ object: secret }]);
+    await subscriber.close();
+  });
+
+  test("are told by no setting", async () => {
+    const told = JSON.parse(await page("/-/settings", { HISTORY_CHANNELS: "secret, news/*" }));
+    expect(told.settings).toMatchObject({ LINES_PER_SECOND: 10_000 });
+    expect(told.settings).not.toHaveProperty("HISTORY_CHANNELS");
+    expect(JSON.parse(await page("/-/settings")).settings).toMatchObject({ HISTORY_CHANNELS: "*" });
+  });
+});
+
+describe("whatever a request is made of,", () => {
+  const junk = fc.oneof(
+    fc.string(),
+    fc.constantFrom(
+      "",
+      '"',
+      '",',
+      ";q=0",
+      "*",
+      "null",
+      "-1",
+      "1e999",
+      "9007199254740993",
+      "%00",
+      "%",
+      "__proto__",
+    ),
+    fc
+      .array(fc.constantFrom('"', "\\", ",", ";", "=", " ", "text/html", "text/event-stream", "q", "0"))
+      .map((all) => all.join("")),
+  );
+  const header = junk.map((text) => text.replace(/[^\x20-\x7e]/g, "?"));
+  const names = [
+    ...[
+      "Accept",
+      "Authorization",
+      "Content-Type",
+      "Content-Encoding",
+      "Idempotency-Key",
+      "If-Position",
+      "Origin",
+    ],
+    ...[
+      "Last-Event-ID",
+      "Upgrade",
+      "Sec-WebSocket-Protocol",
+      "CF-Connecting-IP",
+      "Access-Control-Request-Headers",
+    ],
+    ...["Fanout-Grants", "Fanout-From", "Fanout-Full", "Fanout-Region", "Fanout-Place", "Fanout-Refused"],
+  ];
+  const fuzzed = fc.record({
+    method: fc.constantFrom("GET", "HEAD", "POST", "OPTIONS", "PUT"),
+    path: fc.oneof(
+      fc.constantFrom("/", "/news", "/-/health", "/-/settings", "/-/info", "/-/channels/news"),
+      junk.map((text) => `/${encodeURIComponent(text)}`),
+    ),
+    headers: fc.dictionary(fc.constantFrom(...names), header, { maxKeys: 4 }),
+    query: fc.array(
+      fc.tuple(fc.constantFrom("since", "last", "poll", "channel", "token", "lastEventId"), junk),
+      { maxLength: 4 },
+    ),
+    body: junk,
+  });
+
+  test("it has an answer, and one sentence if it is refused", async () => {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    await fc.assert(
+      fc.asyncProperty(fuzzed, async ({ method, path, headers, query, body }) => {
+        const init = { method, headers, ...(method === "POST" || method === "PUT" ? { body } : {}) };
+        const request = new Request(`http://fanout.test${path}?${new URLSearchParams(query)}`, init);
+        const response = await worker.fetch(request, { CHANNEL: exports.Channel });
+        response.webSocket?.accept();
+        response.webSocket?.close();
+        if (response.status < 400) return response.body?.cancel();
+        expect(response.status).toBeLessThan(500);
+        expect(response.headers.get("Fanout-Error")).toMatch(/^[a-z-]+$/);
+        if (method !== "HEAD") expect(await response.text()).toMatch(/^['A-Z][^\n]*\.\n$/);
+        return undefined;
+      }),
+      { numRuns: 500 },
+    );
+    expect(warned.mock.calls.filter(([line]) => String(line).includes("failures."))).toEqual([]);
+    warned.mockRestore();
+  });
+});
 
 describe("an address is charged", () => {
   let addresses = 0;

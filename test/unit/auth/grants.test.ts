@@ -7,6 +7,7 @@ import {
   hasEnded,
   isGrants,
   mayAnnounce,
+  maySeeNames,
   maySubscribe,
 } from "../../../src/auth/grants.ts";
 import { channelFault } from "../../../src/protocol/channels.ts";
@@ -135,6 +136,12 @@ test("grants are let in with one of the keys that are valid, and no grants only 
   expect(grantsFault({ ...grants([]), key: "other" }, keys)).toBe("outdated");
   expect(grantsFault(undefined, keys)).toBe("missing");
   expect(grantsFault(grants([]), undefined)).toBe("needless");
+});
+
+test("names are for operators alone: on an open server there are none", () => {
+  expect(maySeeNames({ ...grants(["*"], ["*"]), operate: true })).toBe(true);
+  expect(maySeeNames(grants(["*"], ["*"]))).toBe(false);
+  expect(maySeeNames(undefined)).toBe(false);
 });
 
 describe("isGrants", () => {
