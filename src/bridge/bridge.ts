@@ -9,7 +9,7 @@ import { Guest } from "./guest.ts";
 export interface BridgeOptions {
   /** The server. */
   to: string;
-  token?: string;
+  token?: string | undefined;
   host: string;
   /** 0 takes any that is free. */
   port: number;
@@ -46,14 +46,14 @@ export async function bridge({ to, token, host, port }: BridgeOptions): Promise<
 /** Lets a guest in; ends when it has gone, and all that it had announced has its place. */
 async function receive(socket: Socket, to: string, token: string | undefined): Promise<void> {
   socket.setEncoding("utf8").setKeepAlive(true, SILENCE);
-  const onState = ({ state, willRetry, reason }: Change) => {
-    if (state === "disconnected" && !willRetry && socket.writable) guest.end(faultIn(reason));
+  const onState = ({ state, reason }: Change) => {
+    if (state === "failed" && socket.writable) guest.end(faultIn(reason));
   };
-  const fanout = new Fanout(to, token === undefined ? { onState } : { onState, token });
+  const fanout = new Fanout(to, { onState, token });
   const guest = new Guest(socket, fanout);
   try {
     await guest.serve();
-    await fanout.close();
+    await fanout.close({ within: Number.POSITIVE_INFINITY });
     guest.end();
   } catch (error) {
     guest.end({ code: "unavailable", why: error instanceof Error ? error.message : String(error) });

@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Fanout, Refused, type Subscription } from "../client/fanout.ts";
+import { type Fanout, Refused, type Subscribable, type Subscription } from "../client/fanout.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
 import type { Fault, Refusal } from "../protocol/errors.ts";
@@ -26,7 +26,9 @@ const MOST_WAITING = 1_000_000;
 const MOST_ANNOUNCING = 500;
 
 type GuestSocket = Duplex & Pick<Socket, "destroySoon">;
-type GuestFanout = Pick<Fanout, "subscribe" | "announce" | "ping" | "info">;
+interface GuestFanout extends Subscribable, Pick<Fanout, "ping" | "info"> {
+  announce(channel: string, text: string): Promise<number | undefined>;
+}
 
 export class Guest {
   readonly #socket: GuestSocket;
@@ -73,11 +75,11 @@ export class Guest {
   #carryOut(line: ClientLine): Promise<unknown> | undefined {
     switch (line.kind) {
       case "subscribe":
-        if (!this.#heard.has(line.channel)) this.#subscribe(line.channel);
-        return undefined;
+        return this.#afterAnnouncing(() => {
+          if (!this.#heard.has(line.channel)) this.#subscribe(line.channel);
+        });
       case "unsubscribe":
-        this.#unsubscribe(line.channel);
-        return undefined;
+        return this.#afterAnnouncing(() => this.#unsubscribe(line.channel));
       case "announce":
         return this.#announce(line.channel, line.message);
       case "ping":
@@ -99,6 +101,13 @@ export class Guest {
         return undefined;
       }
     }
+  }
+
+  /** Acts when earlier announcements have taken place, as commands take effect in their order. */
+  #afterAnnouncing(act: () => void): Promise<void> | undefined {
+    if (this.#announcing.size > 0) return Promise.all(this.#announcing).then(act);
+    act();
+    return undefined;
   }
 
   /** Ends when the guest has read what waits, or has gone. */

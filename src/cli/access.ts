@@ -1,5 +1,7 @@
 /** Whether a server is there, what it says of itself, and who may come in. */
-import { probe } from "../client/requests.ts";
+import { parseAddress } from "../client/address.ts";
+import { probe } from "../client/http.ts";
+import { worldOf } from "../client/world.ts";
 import { clauseOf } from "../protocol/errors.ts";
 import { bad, type Check, note, ok } from "./findings.ts";
 import { CHANNELS, newChannel, type Patient } from "./patient.ts";
@@ -108,7 +110,7 @@ export const sockets: Check = {
 /** What HTTP tells of a WebSocket that does not open. */
 async function whyNot({ address, patience }: Patient, channel: string): Promise<string> {
   const answer = await askToUpgrade(address, channel, patience).catch(() => undefined);
-  const refused = await probe(address, channel);
+  const refused = await probe(worldOf({}), parseAddress(address.url), address.token, channel);
   const upgrade = answer
     ? `the upgrade gets ${answer.status} ${clauseOf(answer.said)}`.trim()
     : "the upgrade gets no answer";

@@ -14,7 +14,7 @@ export interface BridgeCommand {
 export async function bridgeFrom({ to, listen, token }: BridgeCommand): Promise<number> {
   checkAddress(to);
   const { host, port } = placeIn(listen);
-  const options = { to, host, port, ...(token === undefined ? {} : { token }) };
+  const options = { to, host, port, token };
   const server = await bridge(options).catch((error: Error) => {
     throw new Exit(USAGE, `it cannot listen at ${listen}: ${error.message}`);
   });

@@ -1,6 +1,6 @@
 /** A server that is looked at by `fanout doctor`. */
 import { randomBytes } from "node:crypto";
-import { type Address, urlOf } from "../client/session.ts";
+import { type Address, urlOf } from "./address.ts";
 import { checkAddress, type Server, type ServerOptions, serverAt } from "./server.ts";
 import { Wire } from "./wire.ts";
 

@@ -18,8 +18,7 @@ export async function pub(
 ): Promise<number> {
   const { fanout, inTime } = serverAt(url, options);
   if (message !== undefined) {
-    const keyed = key === undefined ? {} : { key };
-    const position = await inTime(refusable(fanout.announce(channel, message, keyed)));
+    const position = await inTime(refusable(fanout.announce(channel, message, { key })));
     if (process.stderr.isTTY) remark(`announced${position === undefined ? "" : ` as ${position}`}`);
   } else {
     await inTime(fanout.ping());
@@ -27,7 +26,7 @@ export async function pub(
     try {
       await announceAll((text, n) => {
         // Lines of the same input keep their keys, so that it can be given again.
-        return refusable(fanout.announce(channel, text, key === undefined ? {} : { key: `${key}-${n}` }));
+        return refusable(fanout.announce(channel, text, { key: key && `${key}-${n}` }));
       }, progress);
     } finally {
       progress.clear();

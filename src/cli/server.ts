@@ -1,10 +1,11 @@
 /** The server that a command is about. */
+import { parseAddress } from "../client/address.ts";
 import { type Change, Fanout, Refused } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { Exit, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
 
 export interface ServerOptions {
-  token?: string;
+  token?: string | undefined;
   /** Seconds to wait for the server. */
   timeout: number;
 }
@@ -17,8 +18,11 @@ export interface Server {
 
 /** @throws Exit if that is no address */
 export function checkAddress(url: string): void {
-  if (/^(wss?|https?):\/\/./.test(url) && URL.canParse(url)) return;
-  throw new Exit(USAGE, `'${url}' is no address; one looks like wss://fanout.example.workers.dev`);
+  try {
+    parseAddress(url);
+  } catch (error) {
+    throw new Exit(USAGE, error instanceof Error ? error.message : String(error));
+  }
 }
 
 /**
@@ -31,10 +35,10 @@ export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd =
   const onState = (next: Change) => {
     if (next.state === "connecting") return;
     // What fails to come back does not end again.
-    if (next.state === "disconnected" && change?.state === "connected") onEnd();
+    if (next.state !== "connected" && change?.state === "connected") onEnd();
     change = next;
   };
-  const fanout = new Fanout(url, { onState, ...(token === undefined ? {} : { token }) });
+  const fanout = new Fanout(url, { onState, token });
   const inTime = async <T>(work: Promise<T>): Promise<T> => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {

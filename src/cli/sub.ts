@@ -30,9 +30,8 @@ export async function sub(url: string, channels: string[], options: SubOptions):
   let left = options.count ?? Number.POSITIVE_INFINITY;
   const onGap = ({ channel, from, to }: Gap) => {
     code = GAP;
-    remark(
-      `messages of ${channel} after ${from} are not to be had${to === undefined ? "" : `, up to ${to}`}`,
-    );
+    const after = from === undefined ? "" : ` after ${from}`;
+    remark(`messages of ${channel}${after} are not to be had${to === undefined ? "" : `, up to ${to}`}`);
   };
   // One after another, so that what is written is what the cursor says.
   let writing = Promise.resolve();
@@ -84,7 +83,7 @@ async function inEndlessTime(work: Promise<unknown>): Promise<void> {
 }
 
 function formatOf({ json, raw }: SubOptions, areSeveral: boolean): (message: Message) => string {
-  if (json) return (message) => JSON.stringify(message);
+  if (json) return ({ channel, text, position }) => JSON.stringify({ channel, text, position });
   if (raw) return ({ channel, text }) => `${channel}!${text}`;
   return ({ channel, text }) => (areSeveral ? `${channel} ${text}` : text);
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request as requestPlainly } from "node:http";
 import { request as requestWithTls } from "node:https";
 import { text } from "node:stream/consumers";
-import { type Address, urlOf } from "../client/session.ts";
+import { type Address, urlOf } from "./address.ts";
 
 export interface UpgradeAnswer {
   /** Of HTTP; 101 if it is granted. */

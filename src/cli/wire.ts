@@ -1,7 +1,8 @@
 /** A WebSocket as it is, for who wants to see the lines themselves. */
-import { type Address, urlOf } from "../client/session.ts";
+
 import { EVERYONE } from "../protocol/channels.ts";
 import { parseReply } from "../protocol/replies.ts";
+import { type Address, urlOf } from "./address.ts";
 
 export class Wire {
   readonly #socket: WebSocket;

@@ -1,200 +1,233 @@
-/** A session of requests alone, where WebSockets do not get through: a stream for each channel, and POST. */
-import { clauseOf, type ErrorCode, isErrorCode, isTemporary } from "../protocol/errors.ts";
-import type { From } from "../protocol/positions.ts";
-import { parseReply } from "../protocol/replies.ts";
+/** Speaks the line protocol by plain requests, where WebSockets don't get through: a stream per channel, and POST. */
+import { type ErrorCode, isTemporary, parseRefusal } from "../protocol/errors.ts";
 import {
-  type Address,
-  type Hearer,
-  OPEN_WITHIN,
-  type Place,
-  queryOf,
-  Refused,
-  type Session,
-  SILENT,
-  urlOf,
-} from "./session.ts";
+  ALIVE,
+  formatAccepted,
+  formatError,
+  formatFigure,
+  formatOnce,
+  formatTime,
+  GREETING,
+} from "../protocol/replies.ts";
+import { fitsPath, urlOf } from "./address.ts";
+import { isFine, type RequestParts, read, refusalIn, send } from "./http.ts";
+import { SILENT } from "./patience.ts";
+import type { WebSocketLike } from "./types.ts";
+import type { Cancel, World } from "./world.ts";
 
-/** How long a stream may be silent, in milliseconds: the server says each 20 seconds that it is there. */
+/** How long a stream may be silent, in milliseconds: the server sends a line every 20 seconds. */
 const QUIET = 30_000;
 
-/** What a server says to a request, in its own words. */
-export interface Answer {
-  /** 0 if there is no server. */
-  status: number;
-  /** The server's error code; guessed from the status where the response has none, as one of a proxy. */
-  code: ErrorCode;
-  said: string;
-  /** In milliseconds; 0 where it says nothing. */
-  retryAfter: number;
+/** Characters of a line that has no end. */
+const MOST_REST = 16_000_000;
+
+const NO_PATH = "this channel needs a WebSocket, as no path can name it";
+const NOT_OURS = "something else answers than a Fanout server";
+
+interface Stream {
+  abort: AbortController;
+  /** Whether the subscription took effect. */
+  isAnswered: boolean;
+  cancelWaiting: Cancel;
 }
 
-/** Asks whether a channel could be heard; undefined if it could. */
-export async function probe(address: Address, channel: string): Promise<Answer | undefined> {
-  try {
-    const url = urlOf(address, "http", channel, { poll: "" });
-    const answer = await read(await ask(address, url, {}, AbortSignal.timeout(OPEN_WITHIN)));
-    // A channel without history can't be polled, but it can be subscribed to.
-    return answer.status === 200 || answer.code === "no-history" ? undefined : answer;
-  } catch {
-    return { status: 0, code: "unavailable", said: "the server can't be reached", retryAfter: 0 };
-  }
-}
+export class RequestSocket implements WebSocketLike {
+  onmessage: WebSocketLike["onmessage"] = null;
+  onclose: WebSocketLike["onclose"] = null;
+  onerror: WebSocketLike["onerror"] = null;
+  readonly #world: World;
+  readonly #base: string;
+  #token: string | undefined;
+  readonly #streams = new Map<string, Stream>();
+  readonly #abort = new AbortController();
+  /** Announcements and questions are carried out one after the other. */
+  #queue = Promise.resolve();
 
-function ask({ token }: Address, url: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
-  const headers = new Headers(init.headers);
-  if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
-  return fetch(url, { ...init, headers, signal });
-}
-
-async function read(response: Response): Promise<Answer> {
-  const seconds = Number(response.headers.get("Retry-After")) || 0;
-  const said = (await response.text()).trim();
-  const code = response.headers.get("Fanout-Error") ?? "";
-  return {
-    status: response.status,
-    code: isErrorCode(code) ? code : isLater(response.status) ? "unavailable" : "invalid",
-    said,
-    retryAfter: seconds * 1_000,
-  };
-}
-
-/** Whether the same request may be granted a while later. */
-export function isLater(status: number): boolean {
-  return status >= 500 || status === 429;
-}
-
-export class RequestSession implements Session {
-  readonly #address: Address;
-  readonly #hearer: Hearer;
-  readonly #streams = new Map<string, AbortController>();
-  readonly #leaving = new AbortController();
-  /** Messages are announced one after another, in the order in which that was asked for. */
-  #announced: Promise<unknown> = Promise.resolve();
-  #isOpen = false;
-
-  constructor(address: Address, first: Place | undefined, hearer: Hearer) {
-    this.#address = { ...address };
-    this.#hearer = hearer;
-    this.ping().then(() => {
-      this.#isOpen = true;
-      hearer.opened();
-      if (first) this.subscribe(first.channel, first.from);
-    }, this.#lost);
-  }
-
-  subscribe(channel: string, from: From): void {
-    const leaving = new AbortController();
-    this.#streams.set(channel, leaving);
-    this.#listen(channel, from, leaving).catch((error: unknown) => {
-      if (this.#streams.get(channel) !== leaving) return;
-      if (error instanceof Refused) this.#hearer.refused(channel, error);
-      else this.#lost(error);
+  /** @param first the command that subscribes to the channel to which a WebSocket would connect */
+  constructor(world: World, base: string, token: string | undefined, first: string | undefined) {
+    this.#world = world;
+    this.#base = base;
+    this.#token = token;
+    this.#run(async () => {
+      await this.#checkHealth("");
+      // Whatever the greeting leads to comes after it.
+      if (first !== undefined) this.#carryOut(first);
+      this.#say(GREETING);
     });
   }
 
-  unsubscribe(channel: string): void {
-    this.#streams.get(channel)?.abort();
-    this.#streams.delete(channel);
-  }
-
-  announce(channel: string, text: string, key: string): Promise<number | undefined> {
-    const announced = this.#announced.then(() => this.#post(channel, text, key));
-    // Those that come next must not overtake one that may not have arrived.
-    this.#announced = announced.catch((error: unknown) => error instanceof Refused || this.#lost(error));
-    return announced;
-  }
-
-  async #post(channel: string, body: string, key?: string): Promise<number | undefined> {
-    const headers: Record<string, string> = { "Content-Type": "text/plain" };
-    if (key !== undefined) headers["Idempotency-Key"] = key;
-    const url = urlOf(this.#address, "http", channel, {});
-    const { status, code, said } = await read(await this.#ask(url, { method: "POST", body, headers }));
-    if (key !== undefined && code === "no-history") return this.#post(channel, body);
-    if (status !== 200) throw new Refused(code, clauseOf(said));
-    const { position } = JSON.parse(said);
-    return typeof position === "number" ? position : undefined;
-  }
-
-  async ping(): Promise<void> {
-    await this.#own("health");
-  }
-
-  async info(): Promise<Map<string, string>> {
-    const figures: [string, unknown][] = Object.entries(JSON.parse(await this.#own("info")));
-    return new Map(figures.map(([key, value]) => [key, String(value)]));
-  }
-
-  async #own(page: string): Promise<string> {
-    const { status, code, said } = await read(
-      await this.#ask(`${urlOf(this.#address, "http", "", {})}-/${page}`),
-    );
-    if (status !== 200) throw new Refused(code, clauseOf(said));
-    return said;
-  }
-
-  #ask(
-    url: string,
-    init: RequestInit = {},
-    within: AbortSignal = AbortSignal.timeout(OPEN_WITHIN),
-  ): Promise<Response> {
-    return ask(this.#address, url, init, AbortSignal.any([this.#leaving.signal, within]));
-  }
-
-  /** What comes next comes with it. */
-  renew(token: string): void {
-    this.#address.token = token;
-  }
-
-  check(): void {
-    this.ping().catch(this.#lost);
+  send(frame: string): void {
+    for (const line of frame.slice(0, -1).split("\n")) this.#carryOut(line);
   }
 
   close(): void {
-    this.#end(1000, "");
+    this.#abort.abort();
+    for (const channel of [...this.#streams.keys()]) this.#leave(channel);
   }
 
-  /** @throws Refused, or anything when the stream breaks off or ends */
-  async #listen(channel: string, from: From, leaving: AbortController): Promise<never> {
-    const giveUp = () => leaving.abort(new Error(SILENT));
-    let silence = setTimeout(giveUp, QUIET);
-    try {
-      const url = urlOf(this.#address, "http", channel, queryOf(from));
-      const response = await this.#ask(url, { headers: { Accept: "text/plain" } }, leaving.signal);
-      if (!response.ok || !response.body) {
-        const { status, code, said } = await read(response);
-        throw isLater(status) ? new Error(said) : new Refused(code, clauseOf(said));
-      }
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
-      for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-        clearTimeout(silence);
-        silence = setTimeout(giveUp, QUIET);
-        const lines = (rest + chunk.value).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) this.#take(channel, line);
-      }
-      throw new Error("the stream has ended");
-    } finally {
-      clearTimeout(silence);
+  get #isOver(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  #end(reason: string): void {
+    if (this.#isOver) return;
+    this.close();
+    this.onclose?.({ code: 1006, reason });
+  }
+
+  #say(data: string): void {
+    if (!this.#isOver) this.onmessage?.({ data });
+  }
+
+  #refuse(command: string, argument: string | undefined, code: ErrorCode, why: string): void {
+    this.#say(formatError({ code, command, argument, why }));
+  }
+
+  /** A request without a response ends the connection. */
+  #run(act: () => Promise<void>): Promise<void> {
+    return act().catch((error: unknown) => this.#end(messageOf(error)));
+  }
+
+  #carryOut(line: string): void {
+    const [, verb = "", word = "", rest = ""] = /^(\w+) ?([^ ]*) ?(.*)$/s.exec(line) ?? [];
+    if (verb === "subscribe") this.#subscribe(word, rest.replace(" ", "="));
+    else if (verb === "unsubscribe") this.#leave(word);
+    else if (verb === "keepalive") this.#run(() => this.#checkHealth(ALIVE));
+    else if (verb === "token") {
+      this.#token = word;
+      this.#say(formatAccepted(0));
+    } else this.#queue = this.#queue.then(() => this.#run(() => this.#ask(verb, word, rest)));
+  }
+
+  #ask(verb: string, word: string, rest: string): Promise<void> {
+    if (verb === "ping") return this.#checkHealth(formatTime(0));
+    if (verb === "info") return this.#sayFigures();
+    if (verb === "announce") return this.#post(verb, word, word, rest);
+    const space = rest.indexOf(" ");
+    return this.#post(verb, word, rest.slice(0, space), rest.slice(space + 1), word);
+  }
+
+  async #request(url: string, parts?: RequestParts) {
+    const { signal } = this.#abort;
+    signal.throwIfAborted();
+    const answer = await read(await send(this.#world, this.#token, url, parts, signal));
+    // The connection after this one has another token.
+    if (answer.status === 401) throw new Error(answer.said);
+    return answer;
+  }
+
+  async #checkHealth(reply: string): Promise<void> {
+    const { said } = await this.#request(`${this.#base}/-/health`);
+    if (said !== "ok") throw new Error(NOT_OURS);
+    this.#say(reply);
+  }
+
+  async #sayFigures(): Promise<void> {
+    const answer = await this.#request(`${this.#base}/-/info`);
+    if (!isFine(answer)) {
+      const { code, message } = refusalIn(answer);
+      this.#refuse("info", undefined, code, message);
+      return;
+    }
+    const figures: [string, string][] = Object.entries(JSON.parse(answer.said));
+    this.#say(figures.map(([key, value]) => formatFigure(key, value)).join(""));
+  }
+
+  /** @param key undefined where the channel retains no messages */
+  async #post(command: string, argument: string, channel: string, body: string, key?: string): Promise<void> {
+    const refuse = (code: ErrorCode, why: string) => this.#refuse(command, argument, code, why);
+    if (!fitsPath(channel)) return refuse("invalid", NO_PATH);
+    // A key may have characters that a header may not.
+    if (key && !/^[!-~]+$/.test(key)) return refuse("invalid", "over plain requests a key is ASCII");
+    const headers: Record<string, string> = { "Content-Type": "text/plain; charset=utf-8" };
+    if (key) headers["Idempotency-Key"] = key;
+    const answer = await this.#request(urlOf(this.#base, channel), { method: "POST", body, headers });
+    const position = isFine(answer) ? positionIn(answer.said) : undefined;
+    if (!isFine(answer)) {
+      const { code, message } = refusalIn(answer);
+      refuse(code, message);
+    } else if (position === undefined || (key && position === null)) refuse("unavailable", NOT_OURS);
+    else if (key && position !== null) this.#say(formatOnce(key, position));
+  }
+
+  // --- streams
+
+  #subscribe(channel: string, query: string): void {
+    this.#leave(channel);
+    if (!fitsPath(channel)) {
+      this.#refuse("subscribe", channel, "invalid", NO_PATH);
+      return;
+    }
+    const stream: Stream = { abort: new AbortController(), isAnswered: false, cancelWaiting: () => {} };
+    this.#streams.set(channel, stream);
+    this.#listen(stream, channel, query).catch((error) => this.#lose(stream, channel, messageOf(error)));
+  }
+
+  #leave(channel: string): void {
+    const stream = this.#streams.get(channel);
+    if (!stream) return;
+    this.#streams.delete(channel);
+    stream.cancelWaiting();
+    stream.abort.abort();
+    if (!stream.isAnswered) this.#refuse("subscribe", channel, "unavailable", "the stream was left");
+  }
+
+  /** A stream that breaks off is begun again by who gets the error. */
+  #lose(stream: Stream, channel: string, why: string, code: ErrorCode = "unavailable"): void {
+    if (this.#streams.get(channel) !== stream) return;
+    stream.isAnswered = true;
+    this.#leave(channel);
+    this.#refuse("subscribe", channel, code, why);
+  }
+
+  async #listen(stream: Stream, channel: string, query: string): Promise<void> {
+    const url = `${urlOf(this.#base, channel)}?${query}`;
+    const { signal } = stream.abort;
+    const parts = { headers: { Accept: "text/plain" } };
+    const response = await send(this.#world, this.#token, url, parts, signal);
+    if (!isFine(response)) {
+      const answer = await read(response);
+      if (answer.status === 401 && !signal.aborted) return this.#end(answer.said);
+      const { code, message } = refusalIn(answer);
+      return this.#lose(stream, channel, message, code);
+    }
+    if (!response.body) throw new Error("this `fetch` can't stream the body of a response");
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    let rest = "";
+    while (!signal.aborted) {
+      stream.cancelWaiting = this.#world.later(QUIET, () => this.#lose(stream, channel, SILENT));
+      const { done, value } = await reader.read();
+      stream.cancelWaiting();
+      if (done || rest.length > MOST_REST) throw new Error("the stream ended");
+      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (!signal.aborted) this.#take(stream, channel, line);
     }
   }
 
-  #take(channel: string, line: string): void {
-    if (this.#leaving.signal.aborted) return;
-    const reply = parseReply(line);
-    if (reply.kind === "message" && reply.channel === channel) this.#hearer.message(channel, reply.message);
-    if (reply.kind === "position") this.#hearer.located(channel, reply.position);
-    if (reply.kind === "gap") this.#hearer.gap(channel, reply.from, reply.to);
-    if (reply.kind !== "error") return;
-    if (reply.code === "no-history") this.#hearer.located(channel, undefined);
-    else if (isTemporary(reply.code)) throw new Error(reply.why);
+  #take(stream: Stream, channel: string, line: string): void {
+    const refusal = line.startsWith("debug!error ") ? parseRefusal(line.slice(12)) : undefined;
+    const isOwn = refusal?.command === "subscribe" && !isTemporary(refusal.code);
+    if (refusal && refusal.code !== "no-history") {
+      this.#lose(stream, channel, refusal.why, isOwn ? refusal.code : "unavailable");
+    } else if (refusal || line.startsWith(`debug!position ${channel} `)) {
+      stream.isAnswered = true;
+      this.#say(`${line}\n`);
+    } else if (line.startsWith(`${channel}!`)) this.#say(`${line}\n`);
   }
+}
 
-  readonly #lost = (error: unknown) => this.#end(1006, String(error));
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
-  #end(code: number, reason: string): void {
-    if (this.#leaving.signal.aborted) return;
-    this.#leaving.abort();
-    this.#hearer.ended({ code: this.#isOpen ? code : 0, reason, isFinal: code === 1000 });
+/** The position in a response: null where the channel retains no messages, undefined if something else responds. */
+function positionIn(said: string): number | null | undefined {
+  try {
+    const { position } = JSON.parse(said);
+    return position === null || Number.isSafeInteger(position) ? position : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -42,7 +42,7 @@ export class Load {
 
   stop(): void {
     clearInterval(this.#timer);
-    for (const client of this.#clients) client.close().catch(() => {});
+    for (const client of this.#clients) client.close({ within: 0 });
   }
 
   #newClient(base: string, token: string | undefined): Fanout {
@@ -52,7 +52,7 @@ export class Load {
       isConnected = !isConnected;
       this.progress.connected += isConnected ? 1 : -1;
     };
-    const client = new Fanout(base, token === undefined ? { onState } : { onState, token });
+    const client = new Fanout(base, { onState, token });
     client.subscribe(this.#channel, {
       onMessage: ({ channel, text }) => {
         this.progress.delivered += 1;

@@ -4,12 +4,9 @@ import { Pane, type Place } from "./pane.ts";
 import { Traffic } from "./traffic.ts";
 import { formatView, MOST_CLIENTS, readView } from "./view.ts";
 import { watch } from "./watch.ts";
-import { installNetworks } from "./wire.ts";
 
 /** The channel of an address that names none. */
 const CHANNEL = "news";
-
-installNetworks();
 
 const { content: prefix } = find(document, "meta[name=prefix]", HTMLMetaElement);
 const first = decodeURIComponent(location.pathname.slice(prefix.length + 1)) || CHANNEL;

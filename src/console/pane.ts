@@ -69,8 +69,9 @@ export class Pane {
       state: whileThere((change, words) => this.#showState(change, words)),
       message: whileThere((message, isLate) => this.#showMessage(message, isLate)),
       gap: whileThere(({ channel, from, to }) => {
-        const many = to === undefined ? "messages are" : `${to - from} messages, up to ${to}, are`;
-        this.#note(`gap in ${channel}: after ${from} ${many} not to be had`);
+        const isKnown = from !== undefined && to !== undefined;
+        const many = isKnown ? `${to - from} messages, up to ${to}, are` : "messages are";
+        this.#note(`gap in ${channel}: after ${from ?? "a while"} ${many} not to be had`);
       }),
       refused: whileThere((channel, why) => this.#note(`${channel} is not heard: ${why}`)),
       account: whileThere((words) => {

@@ -52,9 +52,10 @@ export class Visitor {
     this.#base = base;
     this.#token = token;
     this.#watcher = watcher;
-    this.#network = new Network(base, (direction, frame) => watcher.frame(direction, frame));
+    this.#network = new Network((direction, frame) => watcher.frame(direction, frame));
     const onState = (change: Change) => this.#became(change);
-    this.#fanout = new Fanout(this.#network.address, token === undefined ? { onState } : { onState, token });
+    const { WebSocket, fetch } = this.#network;
+    this.#fanout = new Fanout(base, { onState, token, WebSocket, fetch });
   }
 
   /** Those that it is to hear. */
@@ -109,13 +110,12 @@ export class Visitor {
 
   close(): void {
     this.#turn += 1;
-    // It ends when all is answered, which may be never.
-    this.#fanout.close().catch(() => {});
+    this.#fanout.close({ within: 0 });
     this.#network.cut();
   }
 
   #became(change: Change): void {
-    if (change.state === "disconnected") this.#beginAbsence();
+    if (change.state !== "connecting" && change.state !== "connected") this.#beginAbsence();
     if (!this.#network.isAway) this.#until = undefined;
     this.#watcher.state(change, wordsFor(change, this.#until));
     if (change.state === "connected" && this.#absence) this.#endAbsence(this.#absence);

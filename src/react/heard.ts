@@ -1,5 +1,5 @@
 /** What a component has heard of a channel while it is there: gathered, so that a burst is rendered once. */
-import type { Fanout, Gap, Message, SubscriptionState } from "../client/fanout.ts";
+import type { Gap, Message, Subscribable, SubscriptionState } from "../client/fanout.ts";
 
 export interface Heard {
   /** The newest, the oldest of them first. */
@@ -26,7 +26,7 @@ const GATHER = 16;
 
 /** @param limit so many messages are held, and so many gaps */
 export function storeOf(
-  fanout: Pick<Fanout, "subscribe">,
+  fanout: Subscribable,
   channel: string,
   last: number | undefined,
   limit: number,

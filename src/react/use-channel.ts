@@ -1,6 +1,6 @@
 /** Channels in function components of React. */
 import { useMemo, useSyncExternalStore } from "react";
-import type { Fanout } from "../client/fanout.ts";
+import type { Subscribable } from "../client/fanout.ts";
 import { type Heard, NOTHING, storeOf } from "./heard.ts";
 
 export type { Heard } from "./heard.ts";
@@ -20,7 +20,7 @@ const LIMIT = 100;
  * @throws Error, for an error boundary, if that is no channel's name
  */
 export function useChannel(
-  fanout: Fanout,
+  fanout: Subscribable,
   channel: string,
   { last, limit = LIMIT }: ChannelOptions = {},
 ): Heard {

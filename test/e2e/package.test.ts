@@ -114,13 +114,12 @@ test("it has what is needed to use it, and nothing else", async () => {
     ].map((file) => `package/${file}`),
   );
   expect(types.map((file) => file.slice("package/dist/types/".length)).sort()).toEqual([
+    "client/codec.d.ts",
+    "client/errors.d.ts",
     "client/fanout.d.ts",
-    "client/session.d.ts",
-    "client/subscription.d.ts",
+    "client/types.d.ts",
     "links/messages.d.ts",
     "protocol/errors.d.ts",
-    "protocol/invalid.d.ts",
-    "protocol/positions.d.ts",
     "react/heard.d.ts",
     "react/use-channel.d.ts",
     "workers/channel.d.ts",

@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { Guest } from "../../../src/bridge/guest.ts";
-import { Subscription } from "../../../src/client/subscription.ts";
+import type { Subscription } from "../../../src/client/fanout.ts";
 
 /** A guest's socket: what is written into it is read when the test says so. */
 class Stalled extends Duplex {
@@ -32,9 +32,21 @@ class Stalled extends Duplex {
   }
 }
 
+/** A subscription of which nothing is ever heard. */
+const silent = (channel: string): Subscription => ({
+  channel,
+  state: "subscribing",
+  position: undefined,
+  on: () => () => {},
+  unsubscribe: () => {},
+  [Symbol.asyncIterator]: () => {
+    throw new Error("a guest has callbacks");
+  },
+});
+
 /** A server at which nothing happens. */
 const still = {
-  subscribe: (channel: string) => new Subscription(channel, {}, () => {}),
+  subscribe: silent,
   announce: async () => undefined,
   ping: async () => 0,
   info: async () => new Map<string, string>(),

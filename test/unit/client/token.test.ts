@@ -1,15 +1,137 @@
-import { expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { untilRenewal } from "../../../src/client/token.ts";
+import { connectTo, FakeSocket, greet, settle, standStill, tokenOf } from "./fakes.ts";
 
-const tokenOf = (claims: unknown) => `x.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.y`;
+beforeEach(standStill);
+
+const HOUR = 3_600_000;
 
 test("a token is renewed half a minute before its end, or at half of what is left", () => {
   expect(untilRenewal(tokenOf({ exp: 1_000 }), 0)).toBe(970_000);
   expect(untilRenewal(tokenOf({ exp: 20 }), 0)).toBe(10_000);
-  expect(untilRenewal(tokenOf({ exp: 20, sub: "ü?>" }), 30_000)).toBe(0);
+  expect(untilRenewal(tokenOf({ exp: 20, sub: "ü?>" }), 0)).toBe(10_000);
 });
 
-test("what does not say when it ends is not", () => {
-  for (const token of ["", "x", "a.b.c", tokenOf({}), tokenOf(null)])
+test("tokens that don't say when they end aren't renewed", () => {
+  for (const token of ["", "x", "a.b.c", tokenOf({}), tokenOf(null), tokenOf([]), tokenOf({ exp: "1" })])
     expect(untilRenewal(token, 0)).toBeUndefined();
+});
+
+test("however far a clock is off, a renewal is neither at once nor beyond a day", () => {
+  for (const date of [-1e15, -20_000 * HOUR, -HOUR, 0, HOUR, 20_000 * HOUR, 1e15]) {
+    for (const claims of [
+      { exp: 2e9 },
+      { exp: 100 },
+      { exp: 100, iat: 50 },
+      { exp: 1, iat: 5 },
+      { exp: -1e12 },
+    ]) {
+      const wait = untilRenewal(tokenOf(claims), date);
+      expect(wait).toBeGreaterThanOrEqual(2_000);
+      expect(wait).toBeLessThanOrEqual(24 * HOUR);
+    }
+  }
+  // An hour from the server's point of view.
+  expect(untilRenewal(tokenOf({ exp: 3_600, iat: 0 }), 5 * HOUR)).toBe(HOUR - 30_000);
+  expect(untilRenewal(tokenOf({ exp: 3_600, iat: 0 }), -5 * HOUR)).toBe(HOUR - 30_000);
+});
+
+test("a token of a year doesn't overflow the timer", async () => {
+  const token = vi.fn(() => tokenOf({ exp: 1_700_000_000 + 365 * 86_400 }));
+  const { client } = connectTo({ token });
+  client.subscribe("a");
+  await greet("debug!position a 7");
+  await settle();
+  expect(token).toHaveBeenCalledTimes(1);
+});
+
+test("a renewal goes out on an open session only, and a refused one isn't repeated at once", async () => {
+  const token = vi.fn(() => tokenOf({ exp: 1_700_000_000 + 60 }));
+  const { client } = connectTo({ token });
+  client.subscribe("a");
+  const socket = await greet("debug!position a 7");
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(socket.lines.filter((line) => line.startsWith("token "))).toHaveLength(1);
+  socket.say("debug!error forbidden token: the token doesn't grant 'a'");
+  await vi.advanceTimersByTimeAsync(1_900);
+  expect(token).toHaveBeenCalledTimes(2);
+  client.disconnect();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(token).toHaveBeenCalledTimes(2);
+});
+
+/** A server that refuses tokens. */
+const refusing = (code: string) => () => ({ status: 401, code, said: `The token is ${code}.` });
+
+async function refuse(times: number): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    await settle();
+    FakeSocket.newest.end(1006);
+    await vi.advanceTimersByTimeAsync(20_000);
+  }
+}
+
+test("a fresh token is tried before a 401 is final, and an expired one never is", async () => {
+  const token = vi.fn(() => "x.y.z");
+  const { client, states } = connectTo({ token }, refusing("expired"));
+  client.subscribe("a");
+  await refuse(10);
+  expect(states()).not.toContain("failed");
+  expect(token.mock.calls.length).toBeGreaterThan(9);
+  while (client.state !== "connecting") await vi.advanceTimersByTimeAsync(500);
+  await greet("debug!position a 7");
+  expect(client.state).toBe("connected");
+});
+
+test("a token that stays forged is final in the end, with the reason for everything", async () => {
+  const { client, changes } = connectTo({ token: () => "x.y.z" }, refusing("invalid"));
+  const reasons: unknown[] = [];
+  client.subscribe("a", { onState: (state, reason) => void reasons.push([state, reason]) });
+  const announced = expect(client.announce("a", "x")).rejects.toMatchObject({ code: "invalid" });
+  await refuse(8);
+  await announced;
+  expect(changes.at(-1)).toMatchObject({ state: "failed", code: 401, willRetry: false });
+  expect(reasons).toEqual([["unsubscribed", "the token is invalid"]]);
+});
+
+test("a fixed token is final at once; later calls fail at once, with the reason, until connect()", async () => {
+  const { client, states } = connectTo({ token: "x.y.z" }, refusing("expired"));
+  client.subscribe("a");
+  await refuse(1);
+  expect(client.state).toBe("failed");
+  const late = client.subscribe("b");
+  await expect(late[Symbol.asyncIterator]().next()).rejects.toThrow("the token is expired");
+  await expect(client.announce("b", "x")).rejects.toMatchObject({ name: "Refused", code: "expired" });
+  await expect(client.ping()).rejects.toThrow("the token is expired");
+  client.connect();
+  await greet();
+  expect(states().slice(-2)).toEqual(["connecting", "connected"]);
+});
+
+test.each([
+  [
+    "throws",
+    () => {
+      throw new Error("no session");
+    },
+    "no session",
+  ],
+  ["rejects", () => Promise.reject(new Error("no session")), "no session"],
+  [
+    "returns null",
+    () => Reflect.get({}, "missing") ?? null,
+    "the token is null; it takes a JWT, or a function that returns one",
+  ],
+  ["returns a token with a space", () => "a b", "characters that no token has"],
+  ["never returns", () => new Promise<string>(() => {}), "didn't return within 20 s"],
+])("a function that %s is asked again later, and the reason is reported", async (_, token, why) => {
+  const asked = vi.fn(token);
+  const { client, changes } = connectTo({ token: asked });
+  client.subscribe("a");
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(changes[1]).toMatchObject({ state: "disconnected", willRetry: true });
+  expect(changes[1]?.reason).toContain(why);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked.mock.calls.length).toBeGreaterThan(1);
+  expect(asked.mock.calls.length).toBeLessThan(30);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type SubscribeOptions, Subscription } from "../../../src/client/subscription.ts";
+import type { SubscribeOptions, Subscription, SubscriptionState } from "../../../src/client/fanout.ts";
 import { storeOf } from "../../../src/react/heard.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -7,18 +7,32 @@ afterEach(() => void vi.useRealTimers());
 
 /** A client that says on a channel what it is told to. */
 class Client {
-  readonly subscriptions: Subscription[] = [];
+  readonly subscriptions: { options: SubscribeOptions; state: SubscriptionState }[] = [];
   #position = 100;
 
-  subscribe(channel: string, options: SubscribeOptions): Subscription {
-    const subscription = new Subscription(channel, options, (left) => left.become("unsubscribed"));
-    this.subscriptions.push(subscription);
-    return subscription;
+  subscribe(channel: string, options: SubscribeOptions = {}): Subscription {
+    const own: { options: SubscribeOptions; state: SubscriptionState } = { options, state: "subscribing" };
+    this.subscriptions.push(own);
+    return {
+      channel,
+      get state() {
+        return own.state;
+      },
+      position: undefined,
+      on: () => () => {},
+      unsubscribe: () => {
+        own.state = "unsubscribed";
+      },
+      [Symbol.asyncIterator]: () => {
+        throw new Error("a hook has callbacks");
+      },
+    };
   }
 
   say(...texts: string[]): void {
     for (const text of texts) {
-      this.subscriptions.at(-1)?.hear({ channel: "chat", text, position: ++this.#position });
+      const message = { channel: "chat", text, data: text, position: ++this.#position };
+      this.subscriptions.at(-1)?.options.onMessage?.(message);
     }
   }
 }
@@ -47,11 +61,11 @@ test("what has not changed stays the same object", () => {
   const { client, store, changed } = hear();
   store.subscribe(changed);
   client.say("a");
-  client.subscriptions[0]?.miss({ channel: "chat", from: 1, to: 2 });
+  client.subscriptions[0]?.options.onGap?.({ channel: "chat", from: 1, to: 2 });
   vi.runAllTimers();
   const before = store.read();
   expect(store.read()).toBe(before);
-  client.subscriptions[0]?.become("subscribed");
+  client.subscriptions[0]?.options.onState?.("subscribed");
   vi.runAllTimers();
   expect(store.read()).toMatchObject({ state: "subscribed", gaps: [{ from: 1, to: 2 }] });
   expect(store.read().messages).toBe(before.messages);
@@ -64,7 +78,7 @@ test("gaps are held as messages are, and nothing is where nothing may be", () =>
   const { client, store, changed } = hear(0);
   store.subscribe(changed);
   client.say("a");
-  client.subscriptions[0]?.miss({ channel: "chat", from: 1, to: 2 });
+  client.subscriptions[0]?.options.onGap?.({ channel: "chat", from: 1, to: 2 });
   vi.runAllTimers();
   expect(store.read()).toMatchObject({ messages: [], gaps: [] });
 });
@@ -88,10 +102,10 @@ test("who leaves is told nothing more, and begins anew when it comes back", () =
 test("why a channel cannot be heard is told", () => {
   const { client, store, changed } = hear();
   store.subscribe(changed);
-  client.subscriptions.at(-1)?.fail(new Error("your token does not allow this channel"));
+  client.subscriptions.at(-1)?.options.onState?.("unsubscribed", "your token doesn't grant this channel");
   vi.runAllTimers();
   expect(store.read()).toMatchObject({
     state: "unsubscribed",
-    reason: "your token does not allow this channel",
+    reason: "your token doesn't grant this channel",
   });
 });

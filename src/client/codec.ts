@@ -1,0 +1,36 @@
+/** Messages that are more than a line of text. */
+import type { Codec, StandardSchema } from "./types.ts";
+
+/**
+ * Makes a codec that sends data as JSON: objects, and text of several lines.
+ * @param schema of zod, valibot, arktype or any other library of https://standardschema.dev; it has to accept what is
+ *   announced and what is received
+ */
+export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
+  const parse = (text: string): T => {
+    const value: T = JSON.parse(text);
+    return schema ? validated(schema, value) : value;
+  };
+  return {
+    encode: (data) => {
+      const text: string | undefined = JSON.stringify(data);
+      if (text === undefined)
+        throw new TypeError(`${typeof data} has no JSON; announce an object, text or a number`);
+      // What subscribers will parse has to be valid; that may differ from `data`, as with dates.
+      if (schema) parse(text);
+      return text;
+    },
+    decode: parse,
+  };
+}
+
+function validated<T>(schema: StandardSchema<T>, value: unknown): T {
+  const result = schema["~standard"].validate(value);
+  if ("then" in result) throw new TypeError("this schema validates asynchronously; use one that doesn't");
+  if (!result.issues) return result.value;
+  const issues = result.issues.map(({ message, path = [] }) => {
+    const keys = path.map((part) => (typeof part === "object" ? String(part.key) : String(part)));
+    return keys.length > 0 ? `${keys.join(".")}: ${message}` : message;
+  });
+  throw new TypeError(`the message doesn't match its schema: ${issues.join("; ")}`);
+}

@@ -1,0 +1,332 @@
+/** A network between one client and the server: it delays, cuts, stalls and refuses as choices say. */
+
+import type { FetchLike, ResponseLike, WebSocketConstructor } from "../../../src/client/types.ts";
+import { parseFrom } from "../../../src/protocol/positions.ts";
+import { FLEETING, SECRET, type Server, Session } from "./server.ts";
+import { Breach, type Pending, type Surroundings } from "./surroundings.ts";
+
+/** What ends connections in the wild: servers, proxies, networks. */
+const CLOSINGS: [code: number, reason: string][] = [
+  [1000, ""],
+  [1001, ""],
+  [1006, ""],
+  [1006, ""],
+  [1008, ""],
+  [1008, "limit: too many commands are pending"],
+  [1009, ""],
+  [1011, "unexpected condition"],
+  [1012, ""],
+  [1013, "unavailable: messages may be missing"],
+  [4999, "whatever"],
+];
+
+export class Network {
+  readonly #around: Surroundings;
+  readonly #server: Server;
+  /** Whether anything may go wrong. */
+  withFaults = true;
+  /** Whether WebSockets are blocked by something in between. */
+  isBlocked = false;
+  /** Open connections and streams; each can be broken. */
+  readonly #breaks = new Set<(ending: [code: number, reason: string]) => void>();
+  /** When connections were attempted. */
+  readonly attempts: number[] = [];
+  isClosed = false;
+
+  constructor(around: Surroundings, server: Server) {
+    this.#around = around;
+    this.#server = server;
+  }
+
+  /** What can go wrong by itself. */
+  faults(): Pending[] {
+    return [...this.#breaks].map((cut) => ({
+      label: "a connection breaks",
+      happen: () => {
+        const ending = CLOSINGS[this.#around.choose(CLOSINGS.length)];
+        if (ending) cut(ending);
+      },
+    }));
+  }
+
+  #chance(among: number): boolean {
+    return this.withFaults && this.#around.choose(among) === 1;
+  }
+
+  #attempt(): void {
+    if (this.isClosed) throw new Breach("a closed client connects");
+    this.attempts.push(this.#around.now);
+  }
+
+  // --- WebSockets
+
+  get WebSocket(): WebSocketConstructor {
+    const connect = (url: string, protocols: string[], socket: FakeSocket) =>
+      this.#connect(url, protocols, socket);
+    return class extends FakeSocket {
+      constructor(url: string, protocols: string[]) {
+        super();
+        connect(url, protocols, this);
+      }
+    };
+  }
+
+  #connect(url: string, [, token]: string[], socket: FakeSocket) {
+    this.#attempt();
+    const around = this.#around;
+    const { pathname, searchParams } = new URL(url);
+    const channel = decodeURIComponent(pathname.slice(1)) || "all";
+    const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
+    if (from && "why" in from) throw new Breach(`the client connects at ${url}`);
+    const up: Pending[] = [];
+    const down: Pending[] = [];
+    const wires = { up, down };
+    let isStalled = this.#chance(10);
+    const end = (code: number, reason: string) => {
+      this.#breaks.delete(breaks);
+      if (!socket.isOver)
+        around.enqueue(wires.down, {
+          label: `closed ${code} ${reason}`,
+          happen: () => socket.end(code, reason),
+        });
+    };
+    const session = new Session((lines) => this.#deliver(socket, wires.down, lines), end, around.now);
+    const cut = ([code, reason]: [code: number, reason: string]) => {
+      session.isOver = true;
+      this.#server.sessions.delete(session);
+      wires.up.length = 0;
+      // What was on its way arrives, or some of it.
+      wires.down.length = Math.min(wires.down.length, around.choose(4));
+      end(code, reason);
+    };
+    const stall = () => {
+      cut([1006, ""]);
+      wires.down.pop();
+      isStalled = true;
+    };
+    const breaks = (ending: [code: number, reason: string]) =>
+      around.choose(4) === 0 ? stall() : cut(ending);
+    this.#breaks.add(breaks);
+    socket.sending = (frame) => {
+      if (!isStalled)
+        around.enqueue(wires.up, { label: `> ${frame}`, happen: () => this.#server.receive(session, frame) });
+    };
+    socket.closing = () => {
+      this.#breaks.delete(breaks);
+      wires.up.length = wires.down.length = 0;
+      session.isOver = true;
+      this.#server.sessions.delete(session);
+    };
+    if (isStalled) return;
+    const isRefused = this.isBlocked || this.#chance(6) || this.#server.fault(token) || channel === SECRET;
+    if (isRefused) return end(1006, "");
+    around.enqueue(wires.up, {
+      label: `connects at ${channel}`,
+      happen: () => {
+        this.#server.begin(session, token);
+        session.say("debug!connected...\n");
+        if (from) this.#resume(session, channel, from);
+        else session.channels.add(channel);
+      },
+    });
+  }
+
+  #resume(session: Session, channel: string, from: { since: number | "now" } | { last: number }): void {
+    // The address of `all` names a position; the connection is subscribed to it anyway.
+    session.channels.delete(channel);
+    this.#server.resume(session, channel, from, (code, why) =>
+      session.say(`debug!error ${code} subscribe ${channel}: ${why}\n`),
+    );
+  }
+
+  /** Lines reach the client in frames that begin and end anywhere. */
+  #deliver(socket: Pick<FakeSocket, "receive">, down: Pending[], lines: string): void {
+    for (let rest = lines; rest !== ""; ) {
+      const at = Math.max(1, rest.length - Math.max(0, this.#around.choose(2 * rest.length) - rest.length));
+      const frame = rest.slice(0, at);
+      rest = rest.slice(at);
+      this.#around.enqueue(down, { label: `< ${frame}`, happen: () => socket.receive(frame) });
+    }
+  }
+
+  // --- requests
+
+  readonly fetch: FetchLike = (url, init) => {
+    const around = this.#around;
+    if (this.isClosed) throw new Breach(`a closed client requests ${url}`);
+    const { pathname, searchParams } = new URL(url);
+    const isStream = init.method === "GET" && !pathname.startsWith("/-/") && !searchParams.has("poll");
+    return new Promise((resolve, reject) => {
+      const wire: Pending[] = [];
+      init.signal.addEventListener("abort", () => {
+        wire.length = 0;
+        reject(new Error("aborted"));
+      });
+      if (this.#chance(12)) return;
+      const isLost = this.#chance(8);
+      const answer = () => {
+        if (isLost && around.choose(2) === 0) return reject(new TypeError("fetch failed"));
+        const response = isStream ? this.#stream(url, init) : this.#respond(pathname, init);
+        // It may be carried out without an answer.
+        if (isLost) reject(new TypeError("fetch failed"));
+        else resolve(response);
+      };
+      around.enqueue(wire, { label: `${init.method} ${url}`, happen: answer });
+    });
+  };
+
+  #respond(pathname: string, { method, headers, body = "" }: Parameters<FetchLike>[1]): ResponseLike {
+    const broken = this.#breakdown();
+    if (broken) return broken;
+    if (pathname === "/-/health") return respond(200, undefined, "ok\n");
+    const fault = this.#server.fault(headers.Authorization?.slice("Bearer ".length));
+    if (fault) return respond(fault.status, fault.code, fault.why);
+    if (pathname === "/-/info") return respond(200, undefined, '{"channels": 3}');
+    const channel = decodeURIComponent(pathname.slice(1));
+    if (channel === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
+    if (method === "GET") return respond(200, undefined, "");
+    const key = headers["Idempotency-Key"];
+    if (channel === FLEETING && key !== undefined)
+      return respond(400, "no-history", "this channel retains no messages");
+    if (body.length > this.#server.settings.maxLineBytes) return respond(400, "limit", "a line is too long");
+    if (this.#chance(8)) return respond(429, "rate", "too fast", { "Retry-After": "1" });
+    const position = this.#server.announce(channel, body, key);
+    if (position === "conflict") return respond(409, "conflict", "this key was used for another message");
+    return respond(
+      200,
+      undefined,
+      JSON.stringify({ channel, position: channel === FLEETING ? null : position, count: 1 }),
+    );
+  }
+
+  /** What a server that is overloaded, or something in between, responds at random. */
+  #breakdown(): ResponseLike | undefined {
+    if (this.#chance(10))
+      return respond(503, "unavailable", "not now", this.#around.choose(2) ? { "Retry-After": "2" } : {});
+    if (this.#chance(20)) return respond(404, undefined, "<html>a page of something in between</html>");
+    if (this.#chance(20)) return respond(200, undefined, "<html>log in to this network</html>");
+    return undefined;
+  }
+
+  #stream(url: string, init: Parameters<FetchLike>[1]): ResponseLike {
+    const { pathname, searchParams } = new URL(url);
+    const channel = decodeURIComponent(pathname.slice(1));
+    const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
+    if (!from || "why" in from) throw new Breach(`the client listens at ${url}`);
+    const refusal = this.#respond("/-/info", { ...init });
+    if (refusal.status !== 200) return refusal;
+    if (channel === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
+    const body = new Body();
+    const down: Pending[] = [];
+    const end = () => {
+      this.#breaks.delete(cut);
+      this.#around.enqueue(down, { label: "the stream ends", happen: () => body.end() });
+    };
+    const say = (lines: string) => this.#deliver({ receive: (frame) => body.push(frame) }, down, lines);
+    const session = new Session(say, end, this.#around.now);
+    const cut = () => {
+      session.isOver = true;
+      this.#server.sessions.delete(session);
+      down.length = Math.min(down.length, this.#around.choose(4));
+      end();
+    };
+    session.isStream = true;
+    this.#breaks.add(cut);
+    init.signal.addEventListener("abort", () => {
+      this.#breaks.delete(cut);
+      down.length = 0;
+      session.isOver = true;
+      this.#server.sessions.delete(session);
+      body.end();
+    });
+    this.#server.begin(session, init.headers.Authorization?.slice("Bearer ".length));
+    session.say("debug!connected...\n");
+    this.#resume(session, channel, from);
+    return { ...respond(200, undefined, ""), body };
+  }
+
+  /** Streams say every 20 seconds that they are alive. */
+  tick(): void {
+    for (const session of this.#server.sessions) if (session.isStream) session.say("debug!alive\n");
+  }
+}
+
+function respond(
+  status: number,
+  code: string | undefined,
+  said: string,
+  more: Record<string, string> = {},
+): ResponseLike {
+  const headers: Record<string, string> = {
+    ...more,
+    ...(code === undefined ? {} : { "Fanout-Error": code }),
+  };
+  return {
+    status,
+    headers: { get: (name) => headers[name] ?? null },
+    body: null,
+    text: () => Promise.resolve(said),
+  };
+}
+
+/** A WebSocket whose other end the network is. */
+class FakeSocket {
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
+  sending: (frame: string) => void = () => {};
+  closing: () => void = () => {};
+  isOver = false;
+
+  send(frame: string): void {
+    if (this.isOver) throw new Error("the connection belongs to another request");
+    this.sending(frame);
+  }
+
+  close(): void {
+    this.isOver = true;
+    this.closing();
+  }
+
+  receive(data: string): void {
+    if (!this.isOver) this.onmessage?.({ data });
+  }
+
+  end(code: number, reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    if (code === 1006) this.onerror?.({});
+    this.onclose?.({ code, reason });
+  }
+}
+
+/** The body of a response, as it is read. */
+class Body {
+  readonly #chunks: Uint8Array[] = [];
+  #isOver = false;
+  #noticed = () => {};
+
+  push(text: string): void {
+    this.#chunks.push(new TextEncoder().encode(text));
+    this.#noticed();
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#noticed();
+  }
+
+  getReader() {
+    return {
+      read: async (): Promise<{ done: boolean; value?: Uint8Array | undefined }> => {
+        while (this.#chunks.length === 0 && !this.#isOver) {
+          await new Promise<void>((resolve) => {
+            this.#noticed = resolve;
+          });
+        }
+        const value = this.#chunks.shift();
+        return { done: value === undefined, value };
+      },
+    };
+  }
+}

@@ -1,0 +1,136 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import type { Gap, SubscribeOptions } from "../../../src/client/fanout.ts";
+import { connectTo, FakeSocket, greet, settle, standStill } from "./fakes.ts";
+
+beforeEach(standStill);
+
+/** Notes what a subscription gets. */
+function noted(options: SubscribeOptions = {}) {
+  const got: unknown[] = [];
+  const all: SubscribeOptions = {
+    ...options,
+    onMessage: ({ text, position }) => void got.push(`${text} ${position}`),
+    onGap: ({ from, to }: Gap) => void got.push([from, to]),
+  };
+  return { got, options: all };
+}
+
+test.each([
+  ["since: 100 and then since: 200", { since: 100 }, { since: 200 }, "subscribe a since 200"],
+  ["last: 1 and then last: 3", { last: 1 }, { last: 3 }, "subscribe a last 3"],
+  ["since: 100 and then nothing", { since: 100 }, {}, "subscribe a since now"],
+])("resubscribing with %s while connecting counts", async (_, first, second, line) => {
+  const { client } = connectTo();
+  client.subscribe("a", first).unsubscribe();
+  const early = client.subscribe("a", first);
+  await settle();
+  early.unsubscribe();
+  client.subscribe("a", second);
+  expect((await greet()).lines).toContain(line);
+});
+
+test("subscribing as soon as the state is connected subscribes once", async () => {
+  const { client } = connectTo({
+    onState: ({ state }) => {
+      if (state === "connected") client.subscribe("b");
+    },
+  });
+  client.subscribe("a");
+  const socket = await greet("debug!position a 7");
+  expect(socket.lines.filter((line) => line.startsWith("subscribe b"))).toEqual(["subscribe b since now"]);
+});
+
+test("each subscription of a channel begins where it wants, and gets everything once", async () => {
+  const { client } = connectTo();
+  const first = noted();
+  client.subscribe("a", first.options);
+  const socket = await greet("debug!position a 100", "a!101");
+  const last = noted({ last: 3 });
+  const since = noted({ since: 97 });
+  client.subscribe("a", last.options);
+  await settle();
+  client.subscribe("a", since.options);
+  await settle();
+  expect(socket.lines.slice(-4)).toEqual([
+    "unsubscribe a",
+    "subscribe a since 98",
+    "unsubscribe a",
+    "subscribe a since 97",
+  ]);
+  // The answer to the first question doesn't count any more.
+  socket.say("debug!position a 98", "a!99", "debug!position a 97", "a!98", "a!99", "a!100", "a!101", "a!102");
+  expect(first.got).toEqual(["101 101", "102 102"]);
+  expect(last.got).toEqual(["99 99", "100 100", "101 101", "102 102"]);
+  expect(since.got).toEqual(["98 98", "99 99", "100 100", "101 101", "102 102"]);
+});
+
+test("fewer messages than `last` wants are no gap, and a gap is told to those that it is one for", async () => {
+  const { client } = connectTo();
+  const [first, last, since] = [noted(), noted({ last: 50 }), noted({ since: 10 })];
+  client.subscribe("a", first.options);
+  const socket = await greet("debug!position a 100");
+  client.subscribe("a", last.options);
+  client.subscribe("a", since.options);
+  socket.say("debug!gap a 10 90", "debug!position a 90");
+  await settle();
+  socket.say("debug!gap a 10 90", "debug!position a 90", "a!91");
+  expect([first.got, last.got, since.got]).toEqual([[], ["91 91"], [[10, 90], "91 91"]]);
+});
+
+test("a server that has lost its place is a gap, whether it says so or not", async () => {
+  const { client } = connectTo();
+  const { got, options } = noted({ since: 100 });
+  client.subscribe("a", options);
+  const socket = await greet("debug!position a 100", "a!x");
+  socket.say("debug!position a 500", "a!y");
+  socket.end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  await greet("debug!gap a 501 3", "debug!position a 3", "a!z");
+  expect(got).toEqual(["x 101", [101, 500], "y 501", [501, 3], "z 4"]);
+});
+
+test("where nothing is retained, a lost connection is a gap", async () => {
+  const { client } = connectTo();
+  const { got, options } = noted();
+  client.subscribe("a", options);
+  const socket = await greet("debug!error no-history subscribe a: this channel retains no messages", "a!x");
+  socket.end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  await greet("debug!error no-history subscribe a: this channel retains no messages", "a!y");
+  expect(got).toEqual(["x undefined", [undefined, undefined], "y undefined"]);
+});
+
+test("what is refused for the moment is asked for again; what is refused ends that channel alone", async () => {
+  const { client } = connectTo();
+  const [busy, secret, fine] = ["busy", "secret", "fine"].map((channel) => client.subscribe(channel));
+  const socket = await greet("debug!error unavailable subscribe busy: not now");
+  socket.say(
+    "debug!error forbidden subscribe secret: your token doesn't grant this channel",
+    "debug!position fine 7",
+  );
+  expect([busy?.state, secret?.state, fine?.state]).toEqual(["subscribing", "unsubscribed", "subscribed"]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(socket.lines.at(-1)).toBe("subscribe busy since now");
+  socket.say("debug!position busy 3");
+  expect([busy?.state, FakeSocket.made.length]).toEqual(["subscribed", 1]);
+});
+
+test("listeners that throw disturb nobody", async () => {
+  const uncaught = vi.fn();
+  const before = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", uncaught);
+  const { client } = connectTo();
+  const { got, options } = noted();
+  client.subscribe("a", {
+    onMessage: () => {
+      throw new Error("a fault of the program");
+    },
+  });
+  client.subscribe("a", options);
+  await greet("debug!position a 7", "a!x", "a!y");
+  await vi.waitFor(() => expect(uncaught).toHaveBeenCalledTimes(2));
+  process.removeAllListeners("uncaughtException");
+  for (const listener of before) process.on("uncaughtException", listener);
+  expect(got).toEqual(["x 8", "y 9"]);
+});

@@ -1,0 +1,332 @@
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { connectTo, FakeSocket, greet, requests, settle, standStill } from "./fakes.ts";
+
+beforeEach(standStill);
+
+test("a client connects at a channel, with what it has of it, and reads lines however they are cut", async () => {
+  const { client } = connectTo({ token: "t" }, undefined, "https://example.com/live/");
+  const heard: string[] = [];
+  const onMessage = ({ text, position }: { text: string; position: number | undefined }) =>
+    void heard.push(`${text} ${position}`);
+  client.subscribe("a/b", { since: 7, onMessage });
+  await settle();
+  const socket = FakeSocket.newest;
+  expect([socket.url, socket.protocols]).toEqual(["wss://example.com/live/a%2Fb?since=7", ["fanout", "t"]]);
+  for (const data of [
+    "debug!connec",
+    "ted...\ndebug!gap a/b 7 9\ndebug!position a/b 9\na/b!x!y\na",
+    "ll!z\n",
+  ]) {
+    socket.onmessage?.({ data });
+  }
+  expect(heard).toEqual(["x!y 10"]);
+});
+
+test("a client that only announces connects at that channel", async () => {
+  const { client } = connectTo();
+  const announced = client.announce("orders", "x", { key: "k" });
+  const socket = await greet();
+  expect([socket.url, socket.lines]).toEqual([
+    "wss://host/orders",
+    ["unsubscribe all", "unsubscribe orders", "once k orders x"],
+  ]);
+  socket.say("debug!once k 8");
+  expect(await announced).toBe(8);
+});
+
+test.each([1000, 1001, 1005, 1006, 1008, 1009, 1011, 1012, 1013, 3000, 4999])(
+  "whoever closes with %i, the client comes back",
+  async (code) => {
+    const { client, states } = connectTo();
+    client.subscribe("a", { since: 7 });
+    const socket = await greet("debug!position a 7", "a!x");
+    socket.end(code, "");
+    expect(client.state).toBe("disconnected");
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(FakeSocket.newest.url).toBe("wss://host/a?since=8");
+    expect(states()).not.toContain("failed");
+  },
+);
+
+test("1008 for the rate rejects nothing: the client waits, and announces again, with fewer lines at a time", async () => {
+  const { client } = connectTo();
+  const announced = Array.from({ length: 5_000 }, (_, i) => client.announce("a", "x", { key: String(i) }));
+  const settled = Promise.all(announced);
+  const socket = await greet();
+  socket.end(1008, "rate: far more than 100 lines per second");
+  await vi.advanceTimersByTimeAsync(1_000);
+  const next = await greet();
+  for (let replied = 0; replied < 5_000; ) {
+    const lines = next.lines.filter((line) => line.startsWith("once ")).slice(replied);
+    for (const line of lines) next.say(`debug!once ${line.split(" ")[1]} ${replied++}`);
+    await vi.advanceTimersByTimeAsync(100);
+  }
+  expect((await settled).at(-1)).toBe(4_999);
+});
+
+test("a server that greets and closes is left alone longer and longer", async () => {
+  const { client } = connectTo();
+  client.subscribe("a");
+  for (let second = 0; second < 60; second++) {
+    await settle();
+    if (client.state === "connecting") {
+      await greet();
+      FakeSocket.newest.end(1013, "unavailable: not now");
+    }
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  expect(FakeSocket.made.length).toBeLessThan(16);
+  expect(FakeSocket.made.length).toBeGreaterThan(3);
+});
+
+test("after a connection that lasted, the next one comes soon", async () => {
+  const { client } = connectTo();
+  client.subscribe("a");
+  for (let i = 1; i < 10; i++) {
+    const socket = await greet("debug!position a 7");
+    await vi.advanceTimersByTimeAsync(10_000);
+    socket.end(1001);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(FakeSocket.made).toHaveLength(i + 1);
+  }
+});
+
+test("a 403 on one channel ends that one, and the others go on elsewhere", async () => {
+  const respond = (_: string, url: string) =>
+    url.includes("/secret")
+      ? { status: 403, code: "forbidden", said: "Your token doesn't grant this channel." }
+      : { status: 200 };
+  const { client } = connectTo({}, respond);
+  const secret = client.subscribe("secret");
+  const other = client.subscribe("b");
+  const announced = client.announce("b", "x", { key: "k" });
+  await settle();
+  FakeSocket.newest.end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  await expect(secret[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "forbidden" });
+  const socket = await greet("debug!position b 7");
+  socket.say("debug!once k 8");
+  expect([socket.url, other.state, await announced]).toEqual(["wss://host/b?since=now", "subscribed", 8]);
+});
+
+test("a client that may announce but not subscribe connects elsewhere", async () => {
+  const respond = (_: string, url: string) =>
+    url.includes("/drop")
+      ? { status: 403, code: "forbidden", said: "Your token doesn't grant this channel." }
+      : { status: 200 };
+  const { client } = connectTo({}, respond);
+  const announced = client.announce("drop", "x", { key: "k" });
+  await settle();
+  FakeSocket.newest.end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  const socket = await greet();
+  socket.say("debug!once k 8");
+  expect([socket.url, await announced]).toEqual(["wss://host/", 8]);
+});
+
+test("a refusal of the page is final", async () => {
+  const { client, changes } = connectTo({}, () => ({
+    status: 403,
+    code: "forbidden",
+    said: "Not this origin.",
+  }));
+  client.connect();
+  await settle();
+  FakeSocket.newest.end(1006);
+  await settle();
+  expect(changes.at(-1)).toMatchObject({ state: "failed", code: 403, reason: "forbidden: not this origin" });
+});
+
+test.each([401, 403, 404, 500, 502])("a %i of something in between is not final", async (status) => {
+  const { client, states } = connectTo({ token: "t" }, () => ({ status, said: "<html>" }));
+  client.subscribe("a");
+  await settle();
+  FakeSocket.newest.end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(FakeSocket.made).toHaveLength(2);
+  expect(states()).not.toContain("failed");
+});
+
+test("the server may have clients wait, but not for ever", async () => {
+  const { client } = connectTo({}, () => ({ status: 503, code: "unavailable", retryAfter: "30" }));
+  client.subscribe("a");
+  await settle();
+  FakeSocket.newest.end(1006);
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(FakeSocket.made).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(FakeSocket.made).toHaveLength(2);
+  const { client: other } = connectTo({}, () => ({ status: 503, retryAfter: "1e300" }));
+  other.subscribe("a");
+  await settle();
+  FakeSocket.newest.end(1006);
+  const before = FakeSocket.made.length;
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect(FakeSocket.made.length).toBeGreaterThan(before);
+});
+
+test("where requests get through and WebSockets don't, it does without", async () => {
+  const { client } = connectTo({}, () => ({ status: 200, said: "ok" }));
+  client.connect();
+  for (let i = 0; i < 2; i++) {
+    await settle();
+    FakeSocket.newest.end(1006);
+    await vi.advanceTimersByTimeAsync(2_000);
+  }
+  expect([FakeSocket.made.length, client.state, requests.at(-1)]).toEqual([
+    2,
+    "connected",
+    "GET https://host/-/health",
+  ]);
+});
+
+describe("a server that doesn't answer", () => {
+  test("is found out by a keepalive, which costs a server that does nothing", async () => {
+    const { client } = connectTo();
+    client.subscribe("a");
+    const socket = await greet("debug!position a 7");
+    const before = socket.sent.length;
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(socket.sent.slice(before)).toEqual(["keepalive\n"]);
+    socket.say("debug!alive");
+    await vi.advanceTimersByTimeAsync(24_999);
+    expect(client.state).toBe("connected");
+    await vi.advanceTimersByTimeAsync(1 + 8_000);
+    expect(client.state).toBe("disconnected");
+  });
+
+  test("before the greeting is given up, without a crash of the package `ws`", async () => {
+    const { client } = connectTo();
+    client.subscribe("a");
+    await settle();
+    const socket = FakeSocket.newest;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(socket.isClosed).toBe(true);
+    // It reports an error after it was closed, which ends the process if nothing handles it.
+    expect(socket.onerror).toBeTypeOf("function");
+    socket.onerror?.(new Error("closed before the connection was established"));
+  });
+
+  test("to one command only is left after a minute, and the command repeated", async () => {
+    const { client } = connectTo();
+    client.announce("a", "x", { key: "k" }).catch(() => {});
+    const socket = await greet();
+    for (let i = 0; i < 3; i++) {
+      await vi.advanceTimersByTimeAsync(25_000);
+      socket.say("debug!alive");
+    }
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect((await greet()).lines).toContain("once k a x");
+    expect(FakeSocket.made).toHaveLength(2);
+  });
+});
+
+test("a send that throws ends the session", async () => {
+  const { client } = connectTo();
+  client.subscribe("a");
+  const socket = await greet("debug!position a 7");
+  socket.send = () => {
+    throw new Error("Cannot perform I/O on behalf of a different request");
+  };
+  client.announce("a", "x", { key: "k" }).catch(() => {});
+  await settle();
+  expect(client.state).toBe("disconnected");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect((await greet()).lines).toContain("once k a x");
+});
+
+describe("wake-ups", () => {
+  let target = new EventTarget();
+  const wake = (event: string) => target.dispatchEvent(new Event(event));
+  beforeEach(() => {
+    target = new EventTarget();
+    for (const name of ["addEventListener", "removeEventListener"] as const) {
+      vi.stubGlobal(name, target[name].bind(target));
+    }
+    vi.stubGlobal("document", { hidden: false });
+    return () => vi.unstubAllGlobals();
+  });
+
+  test("end a wait, and restart an attempt that hangs; flapping networks cause no flood", async () => {
+    const { client } = connectTo();
+    client.subscribe("a");
+    await settle();
+    await vi.advanceTimersByTimeAsync(3_000);
+    wake("online");
+    await settle();
+    expect(FakeSocket.made).toHaveLength(2);
+    for (let i = 0; i < 1_000; i++) {
+      wake("online");
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    expect(FakeSocket.made).toHaveLength(2);
+  });
+
+  test("check an open session; hiding the page doesn't", async () => {
+    const { client } = connectTo();
+    client.subscribe("a");
+    const socket = await greet("debug!position a 7");
+    const before = socket.sent.length;
+    vi.stubGlobal("document", { hidden: true });
+    wake("visibilitychange");
+    expect(socket.sent.length).toBe(before);
+    vi.stubGlobal("document", { hidden: false });
+    wake("visibilitychange");
+    wake("pageshow");
+    expect(socket.sent.slice(before)).toEqual(["keepalive\n"]);
+  });
+});
+
+test("a client without anything to do disconnects after a minute, and connects again when there is something", async () => {
+  const { client, states } = connectTo();
+  const heard = client.subscribe("a");
+  const socket = await greet("debug!position a 7");
+  heard.unsubscribe();
+  await vi.advanceTimersByTimeAsync(26_000);
+  socket.say("debug!alive");
+  await vi.advanceTimersByTimeAsync(26_000);
+  socket.say("debug!alive");
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect([client.state, socket.isClosed, vi.getTimerCount()]).toEqual(["disconnected", true, 0]);
+  client.subscribe("a");
+  await greet("debug!position a 7");
+  expect(states()).toEqual(["connecting", "connected", "disconnected", "connecting", "connected"]);
+});
+
+test("disconnect() keeps positions and announcements until connect()", async () => {
+  const { client } = connectTo();
+  const heard = client.subscribe("a", { since: 7 });
+  const socket = await greet("debug!position a 7", "a!x");
+  client.disconnect();
+  const announced = client.announce("a", "y", { key: "k" });
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect([socket.isClosed, FakeSocket.made.length, heard.state]).toEqual([true, 1, "subscribing"]);
+  client.connect();
+  const next = await greet("debug!position a 8", "a!y");
+  next.say("debug!once k 9");
+  expect([next.url, await announced, heard.position]).toEqual(["wss://host/a?since=8", 9, 9]);
+});
+
+test("listeners may be many, and throw; each can be removed", async () => {
+  const thrown: unknown[] = [];
+  const { client } = connectTo();
+  const off = client.on("state", () => thrown.push("called"));
+  const seen: string[] = [];
+  client.on("state", ({ state }) => void seen.push(state));
+  client.connect();
+  await settle();
+  off();
+  await greet();
+  expect([thrown, seen]).toEqual([["called"], ["connecting", "connected"]]);
+  expect(() => Reflect.apply(client.on, undefined, ["message", () => {}])).toThrow('the event "state" only');
+});
+
+test("debug shows what happens, without tokens", async () => {
+  const events: string[] = [];
+  const { client } = connectTo({ token: () => "a.b.c", debug: (event) => void events.push(event) });
+  client.subscribe("a");
+  await greet("debug!position a 7");
+  expect(events.join("\n")).toContain("connecting to wss://host/a?since=now");
+  expect(events.join("\n")).toContain("< debug!connected...");
+  expect(events.join("\n")).not.toContain("a.b.c");
+});

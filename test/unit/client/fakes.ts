@@ -1,0 +1,118 @@
+/** A network that a test answers for, and clients that use it. */
+import { onTestFinished, vi } from "vitest";
+import { type Change, Fanout, type FanoutOptions } from "../../../src/client/fanout.ts";
+
+/** A WebSocket whose server is the test. */
+export class FakeSocket {
+  static made: FakeSocket[] = [];
+  readonly sent: string[] = [];
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
+  isClosed = false;
+  readonly url: string;
+  readonly protocols: string[];
+
+  constructor(url: string, protocols: string[]) {
+    this.url = url;
+    this.protocols = protocols;
+    FakeSocket.made.push(this);
+  }
+
+  static get newest(): FakeSocket {
+    const newest = FakeSocket.made.at(-1);
+    if (!newest) throw new Error("there is no connection");
+    return newest;
+  }
+
+  send(frame: string): void {
+    this.sent.push(frame);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  say(...lines: string[]): void {
+    this.onmessage?.({ data: lines.map((line) => `${line}\n`).join("") });
+  }
+
+  end(code: number, reason = ""): void {
+    this.onclose?.({ code, reason });
+  }
+
+  /** All lines that were sent. */
+  get lines(): string[] {
+    return this.sent.join("").trimEnd().split("\n");
+  }
+}
+
+export interface FakeResponse {
+  status: number;
+  code?: string;
+  said?: string;
+  retryAfter?: string;
+}
+
+/** Has timers stand still until the test advances them, and forgets earlier connections. */
+export function standStill(): void {
+  vi.useFakeTimers({ now: 1_700_000_000_000 });
+  FakeSocket.made = [];
+}
+
+/** Requests that clients made: their methods and addresses. */
+export const requests: string[] = [];
+
+/** Lets everything run that waits for no timer. */
+export const settle = () => vi.advanceTimersByTimeAsync(0);
+
+/**
+ * Makes a client whose network is fake.
+ * @param respond answers requests; without it they never get an answer
+ */
+export function connectTo(
+  options: Omit<FanoutOptions, "codec"> = {},
+  respond?: (method: string, url: string) => FakeResponse,
+  address = "wss://host",
+) {
+  requests.length = 0;
+  const changes: Change[] = [];
+  const client = new Fanout(address, {
+    WebSocket: FakeSocket,
+    fetch: (url, { method, signal }) => {
+      requests.push(`${method} ${url}`);
+      const response = respond?.(method, url);
+      return new Promise((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("aborted")));
+        if (response) resolve(responseOf(response));
+      });
+    },
+    onState: (change) => void changes.push(change),
+    ...options,
+  });
+  onTestFinished(() => client.close({ within: 0 }));
+  return { client, changes, states: () => changes.map(({ state }) => state) };
+}
+
+function responseOf({ status, code, said = "", retryAfter }: FakeResponse) {
+  const headers: Record<string, string | undefined> = { "Fanout-Error": code, "Retry-After": retryAfter };
+  return {
+    status,
+    headers: { get: (name: string) => headers[name] ?? null },
+    body: null,
+    text: async () => said,
+  };
+}
+
+/** Greets the newest connection. */
+export async function greet(...lines: string[]): Promise<FakeSocket> {
+  await settle();
+  FakeSocket.newest.say("debug!connected...", ...lines);
+  await settle();
+  return FakeSocket.newest;
+}
+
+/** A token with such claims. */
+export function tokenOf(claims: unknown): string {
+  return `x.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.y`;
+}

@@ -1,0 +1,243 @@
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { parseAddress, urlOf, webSocketUrl } from "../../../src/client/address.ts";
+import { Fanout, json, Refused } from "../../../src/client/fanout.ts";
+import { connectTo, FakeSocket, greet, settle, standStill } from "./fakes.ts";
+
+beforeEach(standStill);
+
+test.each([
+  [{ key: "order 17" }, "a key has no space or control character"],
+  [{ key: "a\nannounce b c" }, "a key has no space or control character"],
+  [{ key: "" }, "a key is missing"],
+  [{ key: null }, "the option `key` is null"],
+  [{ key: 17 }, "the option `key` is 17"],
+  [{ key: "\ud800" }, "half of a surrogate pair"],
+  [{ timeout: Number.NaN }, "the option `timeout` is NaN"],
+  [{ timeout: -1 }, "takes milliseconds"],
+  [{ signal: "stop" }, "takes an AbortSignal"],
+  [null, "the argument `options` is null; it takes an object"],
+])("announce refuses the options %j at once, and sends nothing", async (options, why) => {
+  const { client } = connectTo();
+  await expect(Reflect.apply(client.announce, undefined, ["orders", "hi", options])).rejects.toThrow(why);
+  expect(FakeSocket.made).toEqual([]);
+});
+
+test.each([
+  ["a\ud800", "half of a surrogate pair"],
+  ["", "a channel name is missing"],
+  ["a b", "a channel name has no"],
+  ["a\nb", "a channel name has no"],
+  ["debug", "'debug' is reserved for the server"],
+  ["x".repeat(256), "at most 255 bytes"],
+  [null, "the channel is null"],
+  [undefined, "the channel is undefined"],
+  [{}, "the channel is object"],
+])("the channel %j is refused at once", async (channel, why) => {
+  const { client } = connectTo();
+  await expect(Reflect.apply(client.announce, undefined, [channel, "hi"])).rejects.toThrow(why);
+  expect(() => Reflect.apply(client.subscribe, undefined, [channel])).toThrow(why);
+  expect(FakeSocket.made).toEqual([]);
+});
+
+test.each([
+  ["", "a message is missing"],
+  ["a\nb", "use a codec, such as `json()`"],
+  ["\udc00", "half of a surrogate pair"],
+  [{ a: 1 }, "use a codec, such as `json()`"],
+  [undefined, "use a codec, such as `json()`"],
+  ["x".repeat(1_000_001), "at most 1000000 bytes"],
+])("the message %.20j is refused at once", async (text, why) => {
+  const { client } = connectTo();
+  await expect(Reflect.apply(client.announce, undefined, ["a", text])).rejects.toThrow(why);
+});
+
+test.each([
+  [
+    { since: null },
+    "the option `since` is null; it takes a position, a whole number from 0 up; stored values need",
+  ],
+  [{ since: "17" }, "stored values need `Number(…)`"],
+  [{ since: -1 }, "a whole number from 0 up"],
+  [{ since: 1.5 }, "a whole number from 0 up"],
+  [{ since: 1e300 }, "a whole number from 0 up"],
+  [{ last: 0 }, "a whole number from 1 up"],
+  [{ last: Number.NaN }, "a whole number from 1 up"],
+  [{ buffer: 0 }, "a whole number from 1 up"],
+  [{ overflow: "newest" }, 'takes "end" or "oldest"'],
+  [{ onMessage: "alert" }, "the option `onMessage` is"],
+  [{ codec: {} }, "an object with `encode` and `decode`"],
+  [null, "the argument `options` is null; it takes an object"],
+])("subscribe refuses the options %j at once", (options, why) => {
+  const { client } = connectTo();
+  expect(() => Reflect.apply(client.subscribe, undefined, ["a", options])).toThrow(why);
+});
+
+test.each([
+  [
+    undefined,
+    "the address undefined names no server, as if an environment variable were missing; one looks like wss://",
+  ],
+  [null, "the address null names no server"],
+  ["", "as if an environment variable were missing"],
+  ["/live", "there is no page to be relative to"],
+  ["localhost:8787", "has no scheme of a server; one looks like wss://"],
+  ["host", "can't be parsed"],
+  ["ftp://host", "has no scheme"],
+  ["wss://host?token=x", "more than a host and a path"],
+  ["wss://host#x", "more than a host and a path"],
+  ["wss://ann:secret@host", "more than a host and a path"],
+  ["wss://", "can't be parsed"],
+])("the address %j is refused by the constructor", (address, why) => {
+  expect(() => Reflect.construct(Fanout, [address])).toThrow(why);
+});
+
+test.each([
+  ["WSS://host", "wss://host/a%2Fb"],
+  ["https://host/", "wss://host/a%2Fb"],
+  ["ws://host:8787/live/", "ws://host:8787/live/a%2Fb"],
+  ["HTTP://host", "ws://host/a%2Fb"],
+])("the address %s keeps its scheme and path", (address, url) => {
+  expect(webSocketUrl(urlOf(parseAddress(address), "a/b"))).toBe(url);
+});
+
+test("an address may be relative to the page, and a URL", () => {
+  expect(parseAddress("/live", "https://app.example.com/chat?x#y")).toBe("https://app.example.com/live");
+  expect(parseAddress(new URL("wss://host/live"))).toBe("https://host/live");
+});
+
+test("channels that no path can name are subscribed to by commands", async () => {
+  for (const channel of [".", ".."]) {
+    const { client } = connectTo();
+    const heard = client.subscribe(channel);
+    const socket = await greet();
+    expect([socket.url, socket.lines.at(-1)]).toEqual(["wss://host/", `subscribe ${channel} since now`]);
+    socket.say(`debug!position ${channel} 7`);
+    expect(heard.state).toBe("subscribed");
+  }
+});
+
+describe("surroundings", () => {
+  test("without a WebSocket it uses requests at once", async () => {
+    vi.stubGlobal("WebSocket", undefined);
+    const asked: string[] = [];
+    const client = new Fanout("https://host", {
+      fetch: (url) => {
+        asked.push(url);
+        return new Promise(() => {});
+      },
+    });
+    client.connect();
+    await settle();
+    expect(asked).toEqual(["https://host/-/health"]);
+    await client.close();
+    vi.unstubAllGlobals();
+  });
+
+  test("what is thrown while a connection is opened is final", async () => {
+    class Forbidding extends FakeSocket {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
+        throw new Error("an insecure connection from a secure page");
+      }
+    }
+    const { client, changes } = connectTo({ WebSocket: Forbidding });
+    const announced = client.announce("a", "x");
+    await expect(announced).rejects.toThrow("an insecure connection from a secure page");
+    expect(changes.at(-1)).toMatchObject({ state: "failed", willRetry: false });
+    expect(FakeSocket.made).toHaveLength(1);
+  });
+
+  test("a proxy around a client and a subscription does what they do", async () => {
+    const deep = <T extends object>(target: T): T =>
+      new Proxy(target, {
+        get: (of, name, receiver) => {
+          const value: unknown = Reflect.get(of, name, receiver);
+          return typeof value === "object" && value !== null ? deep(value) : value;
+        },
+      });
+    const { client } = connectTo();
+    const proxy = deep(client);
+    const heard = deep(proxy.subscribe("a"));
+    await greet("debug!position a 7", "a!x");
+    expect([proxy.state, heard.state, heard.position, proxy.position("a")]).toEqual([
+      "connected",
+      "subscribed",
+      8,
+      8,
+    ]);
+    for await (const { text } of heard) {
+      expect(text).toBe("x");
+      break;
+    }
+    expect(heard.state).toBe("unsubscribed");
+  });
+
+  test("errors have a name and a code", () => {
+    const error = new Refused("rate", "too fast");
+    expect([error.name, String(error), error.code]).toEqual(["Refused", "Refused: too fast", "rate"]);
+  });
+
+  test("tokens that can't be sent are refused by the constructor", () => {
+    for (const token of ["", "a b", "a\nb", "é", null, 17]) {
+      expect(() => Reflect.construct(Fanout, ["wss://host", { token }]), String(token)).toThrow("the token");
+    }
+  });
+});
+
+describe("a codec", () => {
+  const schema = (
+    validate: (value: unknown) => { value: number } | { issues: { message: string; path?: string[] }[] },
+  ) => ({
+    "~standard": { version: 1, vendor: "test", validate },
+  });
+
+  test("sends objects and text of several lines", async () => {
+    const { client } = connectTo();
+    const heard: unknown[] = [];
+    const codec = json<unknown>();
+    client.subscribe("a", { codec, onMessage: ({ data }) => void heard.push(data) });
+    const socket = await greet("debug!position a 7", 'a!{"x":"1\\n2"}', 'a!"\\ud800"');
+    expect(heard).toEqual([{ x: "1\n2" }, "\ud800"]);
+    client.announce("a", { x: "1\n2" }, { codec, key: "k" }).catch(() => {});
+    await settle();
+    expect(socket.lines.at(-1)).toBe('once k a {"x":"1\\n2"}');
+    await expect(client.announce("a", undefined, { codec })).rejects.toThrow("has no JSON");
+  });
+
+  test("validates what is announced and received; a message that doesn't match is skipped", async () => {
+    const codec = json(
+      schema((value) =>
+        typeof value === "number" ? { value } : { issues: [{ message: "no number", path: ["n"] }] },
+      ),
+    );
+    const { client } = connectTo();
+    const heard: [number, number | undefined][] = [];
+    const invalid: unknown[] = [];
+    const subscription = client.subscribe("a", {
+      codec,
+      onMessage: ({ data, position }) => void heard.push([data, position]),
+      onInvalid: ({ error, position }) => void invalid.push([error.message, position]),
+    });
+    await greet("debug!position a 7", "a!1", "a!two", 'a!"three"', "a!4");
+    expect(heard).toEqual([
+      [1, 8],
+      [4, 11],
+    ]);
+    expect(invalid).toEqual([
+      [expect.stringContaining("JSON"), 9],
+      ["the message doesn't match its schema: n: no number", 10],
+    ]);
+    expect([subscription.state, subscription.position]).toEqual(["subscribed", 11]);
+    await expect(Reflect.apply(client.announce, undefined, ["a", "x", { codec }])).rejects.toThrow(
+      "no number",
+    );
+  });
+
+  test("of a client is for all channels", async () => {
+    const client = new Fanout("wss://host", { WebSocket: FakeSocket, codec: json<{ n: number }>() });
+    const first = client.subscribe("a")[Symbol.asyncIterator]().next();
+    await greet("debug!position a 7", 'a!{"n":1}');
+    expect((await first).value).toEqual({ channel: "a", text: '{"n":1}', data: { n: 1 }, position: 8 });
+    await client.close();
+  });
+});
