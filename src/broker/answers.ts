@@ -24,6 +24,7 @@ import type {
   UnlinkRequest,
 } from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
+import type { Peers } from "../links/peers.ts";
 import type { World } from "../links/world.ts";
 import type { Activity } from "./activity.ts";
 import type { ClientLimit } from "./client-limit.ts";
@@ -35,6 +36,7 @@ import type { Tree } from "./tree.ts";
 
 interface AnswerParts {
   world: World;
+  peers: Pick<Peers, "forget">;
   activity: Activity;
   downstream: Downstream;
   router: Router;
@@ -50,6 +52,7 @@ interface AnswerParts {
 
 export class Answers implements Answering {
   readonly #world: World;
+  readonly #peers: Pick<Peers, "forget">;
   readonly #activity: Activity;
   readonly #downstream: Downstream;
   readonly #router: Router;
@@ -63,6 +66,7 @@ export class Answers implements Answering {
 
   constructor(parts: AnswerParts) {
     this.#world = parts.world;
+    this.#peers = parts.peers;
     this.#activity = parts.activity;
     this.#downstream = parts.downstream;
     this.#router = parts.router;
@@ -77,6 +81,8 @@ export class Answers implements Answering {
   async link(request: LinkRequest): Promise<LinkAnswer> {
     this.#activity.note();
     const { from, region = "", still, vouched } = request;
+    // An object that has crashed asks anew. What is delivered to it must not fail: it could not tell what it missed.
+    if (!still) this.#peers.forget(from);
     if (!this.#router.isVouchedFor(vouched)) {
       const channel = channelOf(this.#world.name);
       this.#router.doubtOwn();

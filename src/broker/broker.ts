@@ -108,6 +108,7 @@ export class Broker {
   #newAnswers(): Answers {
     return new Answers({
       world: this.#world,
+      peers: this.#peers,
       activity: this.#activity,
       downstream: this.#downstream,
       router: this.#router,
@@ -135,7 +136,7 @@ export class Broker {
 
   #linkEvents(): DownstreamEvents {
     return {
-      busy: () => this.#alarm.mark(),
+      busy: () => this.#busy(),
       keeps: (until) => this.#alarm.goOffBy(until),
       due: () => this.#flush.soon(),
       handover: (handover) => this.#reporter.takeOver(handover),
@@ -167,7 +168,7 @@ export class Broker {
     const connection = this.#connections.accept(socket, grants);
     if (grants) this.#tokens.watch(grants);
     const resume = from && ((channel: string) => this.#commands.resume(connection, channel, from));
-    this.#world.keep(this.#inbox.begin(connection, this.#lifecycle.greet(connection, resume)));
+    this.#keep(this.#inbox.begin(connection, this.#lifecycle.greet(connection, resume)));
     this.#room.tellParent("sockets");
   }
 
@@ -248,14 +249,21 @@ export class Broker {
     this.#lifecycle.close(connection, "expired", "your token has expired; connect again with a new one");
   }
 
+  /** Something has to be delivered: that this is over is to be written, however long it takes. */
+  #busy(): void {
+    this.#alarm.mark();
+    this.#activity.note();
+  }
+
   /** The last connection has gone. */
   #emptied(): void {
     this.#alarm.expireAt(Number.POSITIVE_INFINITY);
     this.#reporter.emptied();
   }
 
+  /** Commands that have to wait may be carried out long after their event: what they change is settled then, too. */
   #keep(work: Promise<void> | undefined): void {
-    if (work) this.#world.keep(work);
+    if (work) this.#world.keep(work.finally(() => this.#activity.note()));
   }
 
   // --- what is done after an event

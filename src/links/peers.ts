@@ -132,6 +132,11 @@ export class Peers {
     for (const { make } of this.#deferred.splice(0)) make();
   }
 
+  /** Has the next call to an object go by a new way, as that may have crashed: the way that there is would fail once. */
+  forget(object: string): void {
+    this.#ways.delete(object);
+  }
+
   /** Answers a call from another object. */
   async answer<T>(hop: number, act: () => T | Promise<T>): Promise<T> {
     this.arrived(hop);

@@ -32,8 +32,13 @@ export class Calling {
   readonly #ends: Ends;
 
   constructor(rules: Rules, ends: Ends) {
-    const mostUnderWay = rules.isStrict ? 1 + rules.choose(6) : Number.POSITIVE_INFINITY;
-    this.network = new Network(mostUnderWay, (name) => ends.isHolding(name));
+    this.network = new Network({
+      now: () => rules.now(),
+      meet: (rarity) => rules.meet(rarity),
+      mostUnderWay: rules.isStrict ? 1 + rules.choose(6) : Number.POSITIVE_INFINITY,
+      isHolding: (name) => ends.isHolding(name),
+      timesOut: rules.withFaults,
+    });
     this.#rules = rules;
     this.#ends = ends;
   }

@@ -1,204 +1,67 @@
-/** A client of the simulated service, which checks what it reads against the promises at once. */
+/** A client of the simulated service: what it sends, and what it makes of the answers. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
-import { formatReason, formatRefusal, parseReason, type Refusal } from "../../src/protocol/errors.ts";
+import { parseReason } from "../../src/protocol/errors.ts";
 import type { From } from "../../src/protocol/positions.ts";
 import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
-import type { Socket } from "../../src/sockets/socket.ts";
+import { Breach } from "./breach.ts";
+import { Conversation, type Step } from "./conversation.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Rarity } from "./rarities.ts";
+import { Reading } from "./reading.ts";
 import type { Secrets } from "./secrets.ts";
+import { isTooLate, type Reader, SimulatedSocket } from "./socket.ts";
 
 /** What a client needs of the service that it is connected to. */
 export interface Surroundings {
-  /** What has happened so far, counted; serves as the clock. */
+  /** The time, in milliseconds. */
   readonly now: number;
+  readonly ledger: Ledger;
+  /** What tokens are made with. */
+  readonly secrets: Secrets;
   /** A frame from a client arrives at its object. */
   arrive(client: SimulatedClient, frame: string): void;
   /** Whether the root of `all` and the object `home` both know of a link between them. */
   isLinkedToEveryone(home: string): boolean;
   /** Whether no fault has anything to do with a client, and with these channels that it was let in to. */
   isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
-  /** A client has read a message that has a position, as it counts. */
-  found(channel: string, position: number, message: string): void;
-  /** A client has been told the position of what was announced under a key. */
-  answeredOnce(key: string, position: number): void;
-  /** What tokens are made with. */
-  readonly secrets: Secrets;
-  /** Whether there may be gaps. */
-  readonly mayForget: boolean;
+  /** Whether an answer to `ping` comes after what was announced before. */
+  readonly isBarrier: boolean;
   /** Counts something rare. */
   meet(rarity: Rarity): void;
   /** Whether clients take what is sent to them some time, not at once. */
   readonly areLate: boolean;
 }
 
-/** What only a long simulation meets, and is there for. */
-export const RARITIES = [
-  "a link cut off",
-  "newer",
-  "instead",
-  "not linked any more",
-  "gone while unsure",
-  "a loss relayed",
-  "a claim refused",
-  "a mixed flush",
-  "a token renewed",
-  "a token expired",
-  "a token outdated",
-  "an upgrade refused",
-  "a call made anew",
-  "a deep call",
-  "a row not taken",
-  "nothing let in",
-  "a position told again",
-  "announced before",
-] as const;
-
-export type Rarity = (typeof RARITIES)[number];
-
-/** A breach of a promise. */
-export class Breach extends Error {}
-
-/** What a client knows of a channel in which it counts, over all its connections. */
-export interface Counting {
-  /** Of the newest message that it has. */
-  position: number;
-  /** When it began to count. */
-  since: number;
-  messages: Set<string>;
-}
-
-/** One command of a client, with the ping that tells when it has taken effect. */
-interface Step {
-  verb: "greeting" | Command["kind"];
-  channel: string;
-  /** Messages announced. */
-  messages: string[];
-  issued: number;
-  done: number | undefined;
-  /** Errors that name one of its commands. */
-  refusals: number;
-  /** The position from which on a subscription is to begin. */
-  since: number | undefined;
-}
-
-export interface Announcement {
-  channel: string;
-  issued: number;
-  /** Certainly in the order: the announcer's next ping was answered, and no error came. */
-  placed: () => boolean;
-}
-
-/** Something on its way to a client. */
-interface Unread {
-  bytes: number;
-  take: () => void;
-}
-
-/** The server's end of a client's connection. */
-export class SimulatedSocket implements Socket {
-  readonly client: SimulatedClient;
-  /** What its client has not taken yet, if it does so late. */
-  readonly unread: Unread[] = [];
-  readonly #isLate: boolean;
-  #attachment: unknown;
-  open = true;
-  /** What its client found wrong, if anything. */
-  breach: unknown;
-  /** Has what is sent leave when its object lets it. */
-  leave = (act: () => void) => act();
-
-  /** @param isLate whether the client takes what is sent some time, not at once */
-  constructor(client: SimulatedClient, isLate: boolean) {
-    this.client = client;
-    this.#isLate = isLate;
-  }
-
-  get bufferedAmount(): number {
-    return this.unread.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  send(text: string): void {
-    if (!this.open) throw new Error("sent on a closed socket");
-    // What it rests on may be another link when it is read.
-    if (!this.client.restsOnNew) this.client.isConcerned = true;
-    this.#reach(text.length, () => this.client.read(text));
-  }
-
-  close(code: number, reason: string): void {
-    if (this.open) this.#reach(0, () => this.client.sentAway(code, reason));
-    this.open = false;
-  }
-
-  #reach(bytes: number, act: () => void): void {
-    const take = () => this.#check(act);
-    this.leave(() => {
-      if (this.#isLate) this.unread.push({ bytes, take });
-      else take();
-    });
-  }
-
-  /** The objects take what a socket throws for a connection that has gone. */
-  #check(act: () => void): void {
-    try {
-      act();
-    } catch (breach) {
-      this.breach ??= breach;
-    }
-  }
-
-  serializeAttachment(attachment: unknown): void {
-    this.#attachment = structuredClone(attachment);
-  }
-
-  deserializeAttachment(): unknown {
-    return this.#attachment;
-  }
-}
-
-/** Whether a connection was closed because its client read too slowly. */
-export function isTooLate(reason: string): boolean {
-  return /^unavailable: the client (reads too slowly|didn't read the greeting)/.test(reason);
-}
-
-/** Whether a connection was closed because the service was full. */
-export function isBusy(reason: string): boolean {
-  return reason === formatReason({ code: "unavailable", why: SERVICE_FULL });
-}
-
 function positionIn(from: From | undefined): number | undefined {
   return from && "since" in from && from.since !== "now" ? from.since : undefined;
 }
 
-export class SimulatedClient {
+export class SimulatedClient implements Reader {
   readonly name: string;
   /** The channel that it connected at. */
   readonly channel: string;
   readonly socket: SimulatedSocket;
+  readonly reading: Reading;
   /** When it connected. */
   readonly connected: number;
   /** The object that it is connected to. */
   home = "";
-  /** Messages read, by channel. */
-  readonly heard = new Map<string, string[]>();
-  readonly announced = new Map<string, Announcement>();
   /** Set once the connection has ended. */
   ending: { code: number; reason: string } | undefined;
   /** When this client could first be sure to hear `all`. */
   hearsEveryoneSince: number | undefined;
-  /** The channels in which it counts, and those in which it has stopped. */
-  readonly counting = new Map<string, Counting>();
-  readonly paused = new Map<string, Counting>();
   /** When its token ends. */
   until = Number.POSITIVE_INFINITY;
   readonly #surroundings: Surroundings;
-  readonly #steps: Step[] = [];
+  readonly #conversation: Conversation;
   /** Whether something that it was told rests on what was not made sure of after the last fault. */
-  isConcerned = false;
+  #isConcerned = false;
   #isGreeted = false;
-  #messages = 0;
   /** How often the secret of tokens had been rotated when this client came. */
   readonly #rotations: number;
+  #messages = 0;
 
   /** @param since the position from which on it wants to hear the channel */
   constructor(surroundings: Surroundings, name: string, channel: string, since?: number) {
@@ -207,92 +70,118 @@ export class SimulatedClient {
     this.channel = channel;
     this.connected = surroundings.now;
     this.#rotations = surroundings.secrets.rotations;
-    this.socket = new SimulatedSocket(this, surroundings.areLate);
-    this.#begin("greeting", channel).since = since;
+    this.#conversation = new Conversation(name, channel, since, () => surroundings.now);
+    this.reading = new Reading(name, surroundings);
+    this.socket = new SimulatedSocket(this, surroundings.areLate, (rarity) => surroundings.meet(rarity));
   }
 
   get open(): boolean {
     return this.ending === undefined;
   }
 
-  /** Whether all channels that it may be let in to now rest on what was made sure of after the last fault. */
-  get restsOnNew(): boolean {
-    const subscribed = this.#steps.filter(({ verb }) => verb === "subscribe").map(({ channel }) => channel);
-    return this.#surroundings.isUnconcerned(this, [this.channel, EVERYONE, ...subscribed]);
-  }
-
   /** Whether the answer to something that it said has not come. */
   get waits(): boolean {
-    return this.#steps.some(({ done }) => done === undefined);
+    return this.#conversation.next !== undefined;
   }
+
+  // --- what it sends
 
   /** Announces several messages in a row. */
   announce(channel: string, count = 1): void {
     const messages = Array.from({ length: count }, () => this.#nextMessage());
-    const step = this.#begin("announce", channel, messages);
-    const placed = () => step.done !== undefined && step.refusals === 0;
-    for (const message of messages) this.announced.set(message, { channel, issued: step.issued, placed });
+    this.#noteAnnouncements(this.#conversation.begin("announce", channel, messages));
     this.#send(messages.map((message) => ({ kind: "announce", channel, message })));
-  }
-
-  subscribe(channel: string, from?: From): void {
-    this.#begin("subscribe", channel).since = positionIn(from);
-    this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
-  }
-
-  /** Whether this client has never had to do with a channel. */
-  isNewTo(channel: string): boolean {
-    return !this.#steps.some((step) => this.#isAbout(step, channel));
   }
 
   /** Announces new messages, each under a key of its own. */
   announceOnce(channel: string, count: number): void {
     const messages = Array.from({ length: count }, () => `${this.#nextMessage().replace(".", "-once")}.1`);
-    const step = this.#begin("once", channel, messages);
-    const placed = () => step.done !== undefined && step.refusals === 0;
-    for (const message of messages) this.announced.set(message, { channel, issued: step.issued, placed });
+    this.#noteAnnouncements(this.#conversation.begin("once", channel, messages));
     this.#send(messages.map((message) => ({ kind: "once", key: `${channel}:${message}`, channel, message })));
   }
 
   /** Announces somebody's message again, under the key that it had. */
   announceAgain(channel: string, message: string): void {
-    this.#begin("once", channel);
+    this.#conversation.begin("once", channel);
     this.#send([{ kind: "once", key: `${channel}:${message}`, channel, message }]);
   }
 
-  /** Comes back after an earlier connection, to go on counting. */
-  comeBack(earlier: SimulatedClient): void {
-    for (const [channel, counting] of [...earlier.paused, ...earlier.counting]) {
-      this.paused.set(channel, { ...counting, messages: new Set(counting.messages) });
-    }
-  }
-
-  /** Asks for what it has missed of the channels that it has heard before, but for its own one. */
-  catchUp(): void {
-    for (const [channel, { position }] of this.paused) {
-      if (channel === this.channel) continue;
-      if (channel === EVERYONE) this.unsubscribe(channel);
-      this.subscribe(channel, { since: position });
-    }
+  subscribe(channel: string, from?: From): void {
+    this.#conversation.begin("subscribe", channel).since = positionIn(from);
+    this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
   }
 
   unsubscribe(channel: string): void {
-    this.#begin("unsubscribe", channel);
+    this.#conversation.begin("unsubscribe", channel);
     this.#send([{ kind: "unsubscribe", channel }]);
   }
 
   info(): void {
-    this.#begin("info");
+    this.#conversation.begin("info");
     this.#send([{ kind: "info" }]);
   }
 
   /** Hands in another token. */
   renew(token: string): void {
-    this.#begin("token");
+    this.#conversation.begin("token");
     this.#send([{ kind: "token", token }]);
   }
 
-  /** Takes a frame from the server. */
+  /** Asks for what it has missed of the channels that it has heard before, but for its own one. */
+  catchUp(): void {
+    const { paused } = this.reading;
+    // Before any message of `all` comes, which would come again.
+    if (paused.has(EVERYONE) && this.channel !== EVERYONE) this.unsubscribe(EVERYONE);
+    for (const [channel, { position }] of paused) {
+      if (channel !== this.channel) this.subscribe(channel, { since: position });
+    }
+  }
+
+  #nextMessage(): string {
+    this.#messages += 1;
+    return `${this.name}.${this.#messages}`;
+  }
+
+  #noteAnnouncements(step: Step): void {
+    const { channel, issued } = step;
+    const placed = () => (step.refused ? undefined : step.done);
+    const isKeyed = step.verb === "once";
+    for (const message of step.messages) {
+      this.#surroundings.ledger.announce(message, { channel, issued, isKeyed, placed });
+    }
+  }
+
+  /** In one frame, with a ping behind it. */
+  #send(commands: Command[]): void {
+    const lines = [...commands, { kind: "ping" } as const].map(formatCommand);
+    this.#surroundings.arrive(this, lines.join("\n"));
+  }
+
+  // --- what it is subscribed to
+
+  /** Whether this client has never had to do with a channel. */
+  isNewTo(channel: string): boolean {
+    return this.#conversation.isNewTo(channel);
+  }
+
+  /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */
+  subscribedSince(channel: string): number | undefined {
+    if (!this.open) return undefined;
+    const subscription = this.#conversation.subscription(channel);
+    if (subscription?.verb === "greeting" && channel === EVERYONE && this.channel !== EVERYONE) {
+      return this.hearsEveryoneSince;
+    }
+    return subscription?.done;
+  }
+
+  // --- what it reads
+
+  sent(): void {
+    // What it rests on may be another link when it is read.
+    const { channels } = this.#conversation;
+    if (!this.#surroundings.isUnconcerned(this, channels)) this.#isConcerned = true;
+  }
+
   read(frame: string): void {
     if (!frame.endsWith("\n")) throw new Breach(`${this.name} got a frame that does not end a line`);
     const lines = frame.slice(0, -1).split("\n");
@@ -305,6 +194,7 @@ export class SimulatedClient {
   /** The connection has ended, by whatever. */
   ended(code: number, reason: string): void {
     this.ending ??= { code, reason };
+    this.reading.end();
   }
 
   /** The server has closed this connection: it must not if nothing has failed since that was opened. */
@@ -316,64 +206,23 @@ export class SimulatedClient {
         throw new Breach(`the token of ${this.name} was as good as when it came`);
       return;
     }
-    if (parseReason(reason)?.code === "expired") {
+    const fault = parseReason(reason);
+    if (fault?.code === "expired") {
       this.#surroundings.meet("a token expired");
       if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
       return;
     }
     if (this.#surroundings.areLate && isTooLate(reason)) return;
     // The answer to a claim may come late; a connection is greeted without it after a while.
-    if (isBusy(reason)) return;
-    if (!this.#isGreeted || this.isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
+    if (fault?.why === SERVICE_FULL) return;
+    if (!this.#isGreeted || this.#isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
     throw new Breach(
       `${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`,
     );
   }
 
-  /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */
-  subscribedSince(channel: string): number | undefined {
-    if (!this.open) return undefined;
-    const last = this.#steps.findLast((step) => this.#isAbout(step, channel) && step.refusals === 0);
-    if (last?.done === undefined || last.verb === "unsubscribe") return undefined;
-    if (channel === EVERYONE && last.verb === "greeting" && this.channel !== EVERYONE) {
-      return this.hearsEveryoneSince;
-    }
-    return last.done;
-  }
-
-  #begin(verb: Step["verb"], channel = "", messages: string[] = []): Step {
-    const { now: issued } = this.#surroundings;
-    const step: Step = {
-      verb,
-      channel,
-      messages,
-      issued,
-      done: undefined,
-      refusals: 0,
-      since: undefined,
-    };
-    this.#steps.push(step);
-    return step;
-  }
-
-  /** In one frame, with a ping behind it. */
-  #send(commands: Command[]): void {
-    const lines = [...commands, { kind: "ping" } as const].map(formatCommand);
-    this.#surroundings.arrive(this, lines.join("\n"));
-  }
-
-  #isAbout({ verb, channel }: Step, about: string): boolean {
-    if (verb === "greeting") return about === channel || about === EVERYONE;
-    return (verb === "subscribe" || verb === "unsubscribe") && channel === about;
-  }
-
-  #nextMessage(): string {
-    this.#messages += 1;
-    return `${this.name}.${this.#messages}`;
-  }
-
   #readLine(line: string): void {
-    const step = this.#steps.find(({ done }) => done === undefined);
+    const step = this.#conversation.next;
     const reply = parseReply(line);
     if (step?.verb === "greeting" && reply.kind !== "connected" && reply.kind !== "busy") {
       throw new Breach(`${this.name} read '${line}' before its greeting`);
@@ -389,37 +238,24 @@ export class SimulatedClient {
         this.#hear(reply.channel, reply.message);
         break;
       case "error":
-        this.#refused(reply, step);
+        this.#conversation.refuse(reply);
         break;
       case "position":
-        this.#located(reply.channel, reply.position, step);
+        this.#locate(reply.channel, reply.position);
         break;
       case "gap":
-        this.#missed(reply.channel, reply.from, reply.to);
+        this.reading.miss(reply.channel, reply.from, reply.to);
         break;
       case "once":
-        this.#surroundings.answeredOnce(reply.key, reply.position);
+        if (this.#surroundings.ledger.answeredOnce(reply.key, reply.position))
+          this.#surroundings.meet("announced before");
         break;
       case "accepted":
         this.#surroundings.meet("a token renewed");
         this.until = reply.until * 1000;
         break;
-      case "busy":
-      case "figure":
-      case "alive":
-        break;
       case "unknown":
         throw new Breach(`${this.name} read '${line}'`);
-    }
-  }
-
-  /** An error names one of the pending step's commands, or what the address asked for. */
-  #refused(refusal: Refusal, step: Step | undefined): void {
-    const { command, argument } = refusal;
-    const isOwn = step?.verb === command && argument === argumentOf(step, argument);
-    if (isOwn) step.refusals += 1;
-    else if (command !== "subscribe" || argument !== this.channel) {
-      throw new Breach(`${this.name} got an error for what it didn't ask: ${formatRefusal(refusal)}`);
     }
   }
 
@@ -433,87 +269,32 @@ export class SimulatedClient {
   #answered(step: Step | undefined): void {
     if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
     step.done = this.#surroundings.now;
-    if (step.verb === "announce" && step.refusals % step.messages.length !== 0) {
-      throw new Breach(`${this.name} got ${step.refusals} errors for ${step.messages.length} announcements`);
-    }
-    const counted = this.counting.get(step.channel);
-    if (step.verb === "unsubscribe" && counted) {
-      this.paused.set(step.channel, counted);
-      this.counting.delete(step.channel);
-    }
+    if (step.verb === "unsubscribe" && !step.refused) this.reading.pause(step.channel, step.issued);
     this.#checkOwn(step);
   }
 
   /** What a client announces where it listens has arrived before the answer to its next ping. */
-  #checkOwn(step: Step): void {
-    const since = this.subscribedSince(step.channel);
-    if (
-      !["announce", "once"].includes(step.verb) ||
-      step.refusals > 0 ||
-      since === undefined ||
-      since > step.issued
-    )
-      return;
-    const heard = this.heard.get(step.channel) ?? [];
-    for (const message of step.messages) {
+  #checkOwn({ verb, channel, refused, issued, messages }: Step): void {
+    if ((verb !== "announce" && verb !== "once") || refused || !this.#surroundings.isBarrier) return;
+    const since = this.subscribedSince(channel);
+    if (since === undefined || since > issued) return;
+    const heard = this.reading.heard.get(channel) ?? [];
+    for (const message of messages) {
       if (!heard.includes(message))
         throw new Breach(`${this.name} was answered before it read its own ${message}`);
     }
   }
 
   #hear(channel: string, message: string): void {
-    const heard = this.heard.get(channel) ?? [];
-    this.heard.set(channel, heard);
-    if (heard.includes(message)) throw new Breach(`${this.name} read ${message} twice`);
-    const [author = ""] = message.split(".");
-    const before = heard.findLast((other) => other.startsWith(`${author}.`));
-    if (before && Number(before.split(".")[1]) > Number(message.split(".")[1])) {
-      throw new Breach(`${this.name} read ${message} after ${before}`);
-    }
-    const last = this.#steps.findLast(
-      (step) => this.#isAbout(step, channel) && (step.refusals === 0 || !step.done),
-    );
-    if (!last || (last.verb === "unsubscribe" && last.done !== undefined)) {
-      throw new Breach(`${this.name} read ${message} on ${channel} without a subscription`);
-    }
-    heard.push(message);
-    this.#count(channel, message);
+    const reason = this.#conversation.reasonFor(channel);
+    if (!reason) throw new Breach(`${this.name} read ${message} on ${channel} without a subscription`);
+    this.reading.hear(channel, message, reason.issued);
   }
 
-  /** A position holds where it comes: it is what has been counted, or where counting begins. */
-  #located(channel: string, position: number, step: Step | undefined): void {
-    const since = step?.channel === channel ? step.since : undefined;
-    const counted =
-      this.counting.get(channel) ?? (since === undefined ? undefined : this.paused.get(channel));
-    this.paused.delete(channel);
-    const began = { position, since: this.#surroundings.now, messages: new Set<string>() };
-    this.counting.set(channel, counted ?? began);
-    if (!counted) return;
-    if (counted.position !== position) {
-      throw new Breach(`${this.name} is at ${counted.position} of ${channel}, and is told ${position}`);
-    }
-    this.#surroundings.meet("a position told again");
+  #locate(channel: string, position: number): void {
+    const answered = this.#conversation.located(channel);
+    const { issued } = answered ?? { issued: this.#surroundings.now };
+    const since = answered?.channel === channel ? answered.since : undefined;
+    this.reading.locate(channel, position, issued, since);
   }
-
-  #missed(channel: string, from: number, to: number): void {
-    this.counting.delete(channel);
-    this.paused.delete(channel);
-    if (this.#surroundings.mayForget) return;
-    throw new Breach(`${this.name} is told of a gap of ${channel}, from ${from} to ${to}`);
-  }
-
-  #count(channel: string, message: string): void {
-    const counted = this.counting.get(channel);
-    if (!counted) return;
-    counted.position += 1;
-    if (counted.messages.has(message)) throw new Breach(`${this.name} counted ${message} twice`);
-    counted.messages.add(message);
-    this.#surroundings.found(channel, counted.position, message);
-  }
-}
-
-/** The argument that errors for a step's commands name: its channel, or one of its keys. */
-function argumentOf({ verb, channel }: Step, named: string | undefined): string | undefined {
-  if (verb === "info" || verb === "token") return undefined;
-  return verb === "once" && named?.startsWith(`${channel}:`) ? named : channel;
 }

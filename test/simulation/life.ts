@@ -4,8 +4,9 @@ import type { Broker } from "../../src/broker/broker.ts";
 import type { Limits } from "../../src/broker/limits.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import { isRecord } from "../../src/links/rows.ts";
-import type { Rarity, SimulatedSocket } from "./client.ts";
+import type { Rarity } from "./rarities.ts";
 import type { Depth } from "./rules.ts";
+import type { SimulatedSocket } from "./socket.ts";
 
 /** One life of an object: from its waking to its crash or sleep. */
 export interface Life {
@@ -13,6 +14,8 @@ export interface Life {
   /** Timers, calls and other work that keep it in memory. */
   work: number;
   over: boolean;
+  /** Its own clock, in milliseconds. */
+  now: () => number;
   depth: Depth;
   /** Its storage as it sees it itself; what is not durable yet dies with it. */
   rows: Map<string, unknown>;
@@ -30,7 +33,10 @@ export class SimulatedObject {
   rows = new Map<string, unknown>();
   sockets: SimulatedSocket[] = [];
   life: Life | undefined;
+  /** When its alarm is to go off, by its own clock, in milliseconds. */
   alarm: number | undefined;
+  /** By how much its clock is ahead, in milliseconds, in its newest life. */
+  skew = 0;
   /** How often it has crashed: ways to it that were used before are spent. */
   crashes = 0;
   /** The epoch of its newest link to each object that it has been told of. */
@@ -74,6 +80,8 @@ export interface Rules {
   now(): number;
   /** Picks one of `among` things: a number from 0 to `among - 1`. */
   choose(among: number): number;
+  /** Says by how much an object's clock is ahead in its next life, in milliseconds. */
+  skew(): number;
   limits: Limits;
   /** What a life that begins now checks tokens with; undefined where none are needed. */
   guard(): Guard | undefined;

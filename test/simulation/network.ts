@@ -4,12 +4,31 @@
  */
 
 import { CallFailed } from "../../src/links/world.ts";
+import { Outages } from "./outages.ts";
+import type { Rarity } from "./rarities.ts";
+
+/** After so long a call has failed, in milliseconds, as in `src/workers/calls.ts`. */
+const CALL_TIMEOUT = 15_000;
 
 /** Something that can happen next. */
 export interface Action {
   label: string;
   happen: () => void;
   isFault?: boolean;
+  /** When it is due, in milliseconds; it may be late, but not early: the time is this then. */
+  at?: number;
+}
+
+/** What a network needs of its surroundings. */
+export interface Around {
+  now(): number;
+  meet(rarity: Rarity): void;
+  /** Calls of one object that are under way at one time; more wait. */
+  mostUnderWay: number;
+  /** Whether an object lets nothing come in for now. */
+  isHolding(object: string): boolean;
+  /** Whether calls that take too long fail. */
+  timesOut: boolean;
 }
 
 interface Call {
@@ -23,21 +42,19 @@ interface Call {
   /** Tells the caller the outcome, once there is one. */
   settle: (() => void) | undefined;
   fail: (cause?: unknown) => void;
+  /** When it was made, in milliseconds. */
+  since: number;
   state: "sent" | "done" | "failed";
 }
 
 export class Network {
-  readonly #mostUnderWay: number;
-  readonly #isHolding: (object: string) => boolean;
+  readonly #around: Around;
+  readonly outages: Outages;
   #calls: Call[] = [];
 
-  /**
-   * @param mostUnderWay calls of one object that are under way at one time; more wait
-   * @param isHolding whether an object lets nothing come in for now
-   */
-  constructor(mostUnderWay: number, isHolding: (object: string) => boolean) {
-    this.#mostUnderWay = mostUnderWay;
-    this.#isHolding = isHolding;
+  constructor(around: Around) {
+    this.#around = around;
+    this.outages = new Outages(() => around.now());
   }
 
   /**
@@ -54,7 +71,9 @@ export class Network {
       const fail = (cause: unknown = new Error("the network failed")) => {
         if (!isOver()) reject(cause);
       };
-      const call: Call = { label, from, to, isNested, state: "sent", settle: undefined, fail, run: () => {} };
+      const since = this.#around.now();
+      const made = { label, from, to, isNested, since, fail };
+      const call: Call = { ...made, state: "sent", settle: undefined, run: () => {} };
       call.run = () => {
         const answer = (value: T) => {
           call.settle = () => {
@@ -77,14 +96,26 @@ export class Network {
       if (!call.isNested) {
         const before = underWay.get(call.from) ?? 0;
         underWay.set(call.from, before + 1);
-        if (before >= this.#mostUnderWay) return [];
+        if (before >= this.#around.mostUnderWay) return [];
       }
-      if (call.state !== "done" && this.#isHolding(call.to)) return [];
-      if (call.state !== "done") return [{ label: call.label, happen: () => this.#carryOut(call) }];
-      const { settle } = call;
-      if (!settle) return [];
-      return [{ label: `answer to ${call.label}`, happen: () => this.#take(call, settle) }];
+      return this.#next(call);
     });
+  }
+
+  /** What becomes of a call next. */
+  #next(call: Call): Action[] {
+    const { label, state, settle } = call;
+    if (state !== "failed" && this.#around.timesOut && this.#around.now() >= call.since + CALL_TIMEOUT) {
+      return [{ label: `timed out: ${label}`, happen: () => this.#timeOut(call), isFault: true }];
+    }
+    if (state === "sent" && this.outages.isCut(call.from, call.to)) {
+      const fail = () => this.#take(call, () => call.fail());
+      return [{ label: `unreachable: ${label}`, happen: fail, isFault: true }];
+    }
+    if (state !== "done" && this.#around.isHolding(call.to)) return [];
+    if (state !== "done") return [{ label, happen: () => this.#carryOut(call) }];
+    if (!settle) return [];
+    return [{ label: `answer to ${label}`, happen: () => this.#take(call, settle) }];
   }
 
   /** What can go wrong. */
@@ -92,14 +123,14 @@ export class Network {
     return this.#calls.flatMap((call): Action[] => {
       if (call.state === "failed") return [];
       const lose = () => this.#take(call, () => call.fail());
-      const giveUp = () => {
-        call.state = "failed";
-        call.fail();
-      };
       const lost = { label: `lost: ${call.label}`, happen: lose, isFault: true };
       const overload = () => this.#take(call, () => call.fail(new CallFailed("overloaded", "by chance")));
       const overloaded = { label: `overloaded: ${call.label}`, happen: overload, isFault: true };
-      const late = { label: `failed, carried out later: ${call.label}`, happen: giveUp, isFault: true };
+      const late = {
+        label: `failed, carried out later: ${call.label}`,
+        happen: () => this.#giveUp(call),
+        isFault: true,
+      };
       return call.state === "sent" ? [lost, late, overloaded] : [lost];
     });
   }
@@ -124,6 +155,18 @@ export class Network {
     call.run();
     if (call.state === "failed") this.#remove(call);
     else call.state = "done";
+  }
+
+  #timeOut(call: Call): void {
+    this.#around.meet("a call timed out");
+    if (call.state === "sent") this.#giveUp(call);
+    else this.#take(call, () => call.fail());
+  }
+
+  /** Its caller waits no longer, but it may still be carried out. */
+  #giveUp(call: Call): void {
+    call.state = "failed";
+    call.fail();
   }
 
   #take(call: Call, act: () => void): void {

@@ -7,11 +7,11 @@ import type { Platform } from "../../src/links/world.ts";
 import { isAttachment } from "../../src/sockets/attachment.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { Calling } from "./calling.ts";
-import { SimulatedSocket } from "./client.ts";
 import { type Life, leave, type Rules, SimulatedObject } from "./life.ts";
 import type { Action, Network } from "./network.ts";
 import { kindOfRow, ROW_KINDS } from "./rows.ts";
 import { Broken, Depth } from "./rules.ts";
+import { SimulatedSocket } from "./socket.ts";
 import { storeOf } from "./store.ts";
 
 export class Objects {
@@ -89,8 +89,8 @@ export class Objects {
 
   /** An object's alarm goes off. */
   ring(object: SimulatedObject): void {
-    if (object.alarm !== undefined && object.alarm <= this.#rules.now()) this.#rules.meet("a call made anew");
     const life = this.#alive(object);
+    if (life.alarm !== undefined && life.alarm <= life.now()) this.#rules.meet("a call made anew");
     life.alarm = undefined;
     this.#wrote(object, life);
     this.event(object.name, 1).alarmed();
@@ -107,20 +107,20 @@ export class Objects {
     this.end(object);
     object.crashes += 1;
     this.network.crash(object.name);
-    for (const socket of object.sockets) {
-      if (socket.client.open) socket.client.ended(1006, "");
-      socket.open = false;
-    }
+    for (const socket of object.sockets) socket.breakOff();
     object.sockets = [];
   }
 
   #alive(object: SimulatedObject): Life {
     if (object.life) return object.life;
-    const { now, isDenied, limits, isStrict, guard } = this.#rules;
+    const { isDenied, limits, isStrict, guard } = this.#rules;
+    const now = () => this.#rules.now();
+    object.skew = this.#rules.skew();
     const life: Life = {
       broker: Object.create(Broker.prototype),
       work: 0,
       over: false,
+      now: () => now() + object.skew,
       depth: new Depth(now, isDenied),
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
@@ -147,7 +147,7 @@ export class Objects {
     if (!this.#rules.isStrict) object.alarm = life.alarm;
     else if (!life.held) {
       life.held = [];
-      this.#later(life, `${object.name} commits`, () => {
+      this.#later(life, `${object.name} commits`, 0, () => {
         object.rows = new Map(life.rows);
         object.alarm = life.alarm;
         const held = life.held ?? [];
@@ -157,27 +157,32 @@ export class Objects {
     }
   }
 
-  /** Has something happen some time, if the object lives by then. */
-  #later(life: Life, label: string, act: () => void): void {
+  /** Has something happen in a while, if the object lives by then. */
+  #later(life: Life, label: string, milliseconds: number, act: () => void): void {
     life.work += 1;
     const happen = () => {
       if (life.over) return;
       life.work -= 1;
       act();
     };
-    this.timers.push({ label, happen });
+    this.timers.push({ label, happen, at: this.#rules.now() + milliseconds });
   }
 
   #platformOf(object: SimulatedObject, life: Life): Platform {
     const after = (milliseconds: number, act: () => void) =>
-      this.#later(life, `${object.name} after ${milliseconds} ms`, act);
+      this.#later(life, `${object.name} after ${milliseconds} ms`, milliseconds, act);
     const durable = () => new Promise<void>((resolve) => leave(life, resolve));
     const takes = () => {
       const isTaken = this.#rules.takesRow();
       if (isTaken) this.#wrote(object, life);
       return isTaken;
     };
-    const store = storeOf(life.rows, takes);
+    const released = () => {
+      this.#rules.meet("storage given back");
+      life.alarm = undefined;
+      this.#wrote(object, life);
+    };
+    const store = storeOf(life.rows, takes, released);
     const put = (key: string, value: unknown) => {
       if (!ROW_KINDS.includes(kindOfRow(key)))
         this.broken ??= new Broken(`'${key}' is of no known kind of rows`);
@@ -188,7 +193,7 @@ export class Objects {
       name: object.name,
       store: { ...store, put, sync: durable },
       open: (name) => this.#calling.open(object, life, name),
-      now: () => this.#rules.now(),
+      now: life.now,
       random: () => this.#rules.choose(64) / 64,
       after,
       turn: () => new Promise((resolve) => after(0, () => leave(life, resolve))),

@@ -18,9 +18,9 @@ export class Secrets {
     this.#keys = new Set([...previous, String(this.#newest)]);
   }
 
-  /** A token of today that ends at a time, in milliseconds. */
-  tokenUntil(until: number): string {
-    return `${this.#newest}.${until}`;
+  /** A token of today that ends at a time, in milliseconds, and may grant very much. */
+  tokenUntil(until: number, isLong: boolean): string {
+    return `${this.#newest}.${until}${isLong ? ".long" : ""}`;
   }
 
   /** What an object that wakes now checks tokens with, until it sleeps. */
@@ -35,8 +35,12 @@ export class Secrets {
   }
 }
 
-/** What a token grants: all that it says is with which secret it was made, and when it ends. */
+/** Names that fill an attachment nearly: 15,000 bytes are allowed for names, of which channels need some. */
+const LONG = Array.from({ length: 60 }, (_, i) => `${i}`.padEnd(239, "x"));
+
+/** What a token grants: all that it says is with which secret it was made, when it ends, and whether that is much. */
 export function grantsIn(token: string): Grants {
-  const [key = "", until] = token.split(".");
-  return { subscribe: ["*"], announce: ["*", "all"], until: Number(until), key };
+  const [key = "", until, long] = token.split(".");
+  const subscribe = ["*", ...(long ? LONG : [])];
+  return { subscribe, announce: ["*", "all"], until: Number(until), key };
 }

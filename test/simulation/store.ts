@@ -1,25 +1,35 @@
 /** Storage made of a map, whose values are copied as real storage does. */
 import type { Store } from "../../src/links/world.ts";
 
-/** @param takes asked before each change whether it is taken */
-export function storeOf(rows: Map<string, unknown>, takes = () => true): Store {
+/**
+ * @param takes asked before each change whether it is taken
+ * @param released told when everything has been given back, the alarm too
+ */
+export function storeOf(
+  rows: Map<string, unknown>,
+  takes: () => boolean = () => true,
+  released: () => void = () => {},
+): Store {
+  let hasChanged = false;
+  const change = (act: () => void) => {
+    const isTaken = takes();
+    if (isTaken) act();
+    hasChanged ||= isTaken;
+    return isTaken;
+  };
   return {
     get: (key) => structuredClone(rows.get(key)),
-    put: (key, value) => {
-      const isTaken = takes();
-      if (isTaken) rows.set(key, structuredClone(value));
-      return isTaken;
-    },
-    delete: (key) => {
-      const isTaken = takes();
-      if (isTaken) rows.delete(key);
-      return isTaken;
-    },
+    put: (key, value) => change(() => rows.set(key, structuredClone(value))),
+    delete: (key) => change(() => rows.delete(key)),
     list: (prefix): [string, unknown][] =>
       [...rows]
         .filter(([key]) => key.startsWith(prefix))
         .map(([key, value]) => [key, structuredClone(value)]),
     sync: () => Promise.resolve(),
-    release: () => {},
+    release: () => {
+      if (!hasChanged || rows.size > 0) return;
+      hasChanged = false;
+      released();
+    },
   };
 }

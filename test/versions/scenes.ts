@@ -1,28 +1,21 @@
 /** Scenes in which objects write and say everything that they ever do. */
 import type { Calls } from "../../src/links/messages.ts";
+import { Course } from "../simulation/course.ts";
+import { CALM, type Kind } from "../simulation/kind.ts";
 import type { Action } from "../simulation/network.ts";
-import { type Kind, Simulation } from "../simulation/simulation.ts";
+import { Simulation } from "../simulation/simulation.ts";
 import { Recorder, type Recording } from "./recording.ts";
 
-const open: Kind = {
-  withFaults: true,
-  clientLimit: 0,
-  withTokens: false,
-  withTinyBuffers: false,
-  withLateReaders: false,
-  withHistory: false,
-  isStrict: false,
-  withFullStorage: false,
-};
+const open: Kind = { ...CALM, withFaults: true };
 
 /** A service in which each object holds one socket and feeds one link. */
 class Scene extends Simulation {
   readonly #recorder: Recorder;
+  readonly #course = new Course(this, () => 0);
 
   constructor(recorder: Recorder, kind: Kind) {
     super(() => 0, kind);
     this.#recorder = recorder;
-    this.now = 1_000_000;
     this.overheard = (call) => recorder.hear(call);
   }
 
@@ -34,12 +27,17 @@ class Scene extends Simulation {
     for (const object of this.objects) this.#recorder.look(object);
   }
 
+  /** Lets everything come to rest. */
+  quiesce(): Promise<void> {
+    return this.#course.quiesce();
+  }
+
   /** Goes on until a fault of this name can happen, and has it happen. */
   async fail(label: string): Promise<void> {
     for (;;) {
       const fault = this.objects.network.faults().find((fault) => fault.label.startsWith(label));
       if (fault) return await this.perform(fault);
-      const [next] = this.pending();
+      const [next] = this.#course.pending();
       if (!next) throw new Error(`it never comes to this: ${label}`);
       await this.perform(next);
     }
@@ -130,7 +128,7 @@ async function comingBack(scene: Scene): Promise<void> {
   bob.unsubscribe("news");
   bob.announce("news");
   await scene.quiesce();
-  bob.subscribe("news", { since: bob.paused.get("news")?.position ?? 0 });
+  bob.subscribe("news", { since: bob.reading.paused.get("news")?.position ?? 0 });
   await scene.quiesce();
   ann.announce("news");
   await scene.fail("failed, carried out later: news -> sport: deliver");

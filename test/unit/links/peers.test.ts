@@ -108,6 +108,17 @@ test("a way by which a call failed is not used again, unless the far object has 
   expect(opened).toHaveLength(3);
 });
 
+test("the next call to an object that may have crashed goes by a new way", async () => {
+  const { peers, opened, made, call } = peersOf();
+  peers.arrived(1);
+  void call("other");
+  made[0]?.answer();
+  await settled();
+  peers.forget("other");
+  void call("other");
+  expect(opened).toHaveLength(2);
+});
+
 test("where the platform would not open a better way, the one before serves", async () => {
   const { peers, opened, made, call } = peersOf();
   peers.arrived(4);
