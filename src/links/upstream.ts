@@ -313,7 +313,9 @@ export class Upstream {
   /** Ends the link of a delivery. With totals to hand over it says so once more, to be sure of them. */
   #gone({ channel, from: parent, epoch }: Delivery): DeliveryAnswer {
     const handover = this.#handover(channel, epoch);
-    if (handover) this.#world.keep(this.#unlink({ channel, parent, epoch, asking: undefined }));
+    // Where another link has been asked for, they go with that one.
+    const isOver = !this.#links.has(channel);
+    if (handover && isOver) this.#world.keep(this.#unlink({ channel, parent, epoch, asking: undefined }));
     return { gone: true, handover };
   }
 

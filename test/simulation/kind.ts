@@ -10,7 +10,7 @@ export interface Kind {
   passesTime: boolean;
   /** Whether no channel is used once more at the end: all comes to rest by alarms and timers alone. */
   endsInSilence: boolean;
-  /** Whether each object's clock is off, by another amount in each of its lives. */
+  /** Whether each object's clock is off, by up to a minute. */
   withSkew: boolean;
   /** Connections of the whole service; 0 has nobody count them. */
   clientLimit: number;

@@ -35,15 +35,16 @@ export class SimulatedObject {
   life: Life | undefined;
   /** When its alarm is to go off, by its own clock, in milliseconds. */
   alarm: number | undefined;
-  /** By how much its clock is ahead, in milliseconds, in its newest life. */
-  skew = 0;
+  /** By how much its clock is ahead, in milliseconds. */
+  readonly skew: number;
   /** How often it has crashed: ways to it that were used before are spent. */
   crashes = 0;
   /** The epoch of its newest link to each object that it has been told of. */
   readonly linked = new Map<string, number>();
 
-  constructor(name: string) {
+  constructor(name: string, skew: number) {
     this.name = name;
+    this.skew = skew;
   }
 }
 
@@ -80,7 +81,7 @@ export interface Rules {
   now(): number;
   /** Picks one of `among` things: a number from 0 to `among - 1`. */
   choose(among: number): number;
-  /** Says by how much an object's clock is ahead in its next life, in milliseconds. */
+  /** Says by how much a new object's clock is ahead, in milliseconds. */
   skew(): number;
   limits: Limits;
   /** What a life that begins now checks tokens with; undefined where none are needed. */

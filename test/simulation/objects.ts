@@ -51,7 +51,7 @@ export class Objects {
   of(name: string): SimulatedObject {
     const known = this.#byName.get(name);
     if (known) return known;
-    const object = new SimulatedObject(name);
+    const object = new SimulatedObject(name, this.#rules.skew());
     this.#byName.set(name, object);
     return object;
   }
@@ -115,7 +115,6 @@ export class Objects {
     if (object.life) return object.life;
     const { isDenied, limits, isStrict, guard } = this.#rules;
     const now = () => this.#rules.now();
-    object.skew = this.#rules.skew();
     const life: Life = {
       broker: Object.create(Broker.prototype),
       work: 0,

@@ -29,7 +29,7 @@ const STEP = 10;
 const START = 1_000_000;
 
 /** By how much clocks are ahead, in milliseconds, where they are off. */
-const SKEWS = [0, 0, 1_500, -1_500, 60_000, -60_000];
+const SKEWS = [0, 1_500, -1_500, 60_000, -60_000];
 
 export class Simulation implements Surroundings {
   readonly kind: Kind;
@@ -67,7 +67,7 @@ export class Simulation implements Surroundings {
         milliseconds: limits.historySeconds * 1000,
         began: this.now,
         characters: kind.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
-        mayForget: withFullStorage || withTinyBuffers || withSkew,
+        mayForget: withFullStorage || withTinyBuffers,
         mayForgetPositions: withFullStorage && withFaults && !CHECKS_POSITIONS_IN_FULL_STORAGE,
         lateness: withFaults ? 100_000 : 10_000,
       },
@@ -207,10 +207,7 @@ export class Simulation implements Surroundings {
   }
 
   get isBarrier(): boolean {
-    const { withFullStorage, withHistory, withFaults, withSkew } = this.kind;
-    // What a root forgets when it crashes it makes up for by its clock.
-    if (withSkew && withFaults && !withHistory) return false;
-    return CHECKS_POSITIONS_IN_FULL_STORAGE || !withFullStorage;
+    return CHECKS_POSITIONS_IN_FULL_STORAGE || !this.kind.withFullStorage;
   }
 
   get areLate(): boolean {
@@ -255,9 +252,7 @@ export class Simulation implements Surroundings {
     if (Number.isFinite(this.rowsLeft)) return false;
     const { rows, linked } = this.objects.of(home);
     const row = rows.get("upstream:all");
-    if (!isUpstream(row)) return false;
-    // Where clocks go back, a newer epoch may be less.
-    if (row.epoch !== linked.get(row.parent) && !this.kind.withSkew) return false;
+    if (!isUpstream(row) || row.epoch !== linked.get(row.parent)) return false;
     if (!isOfEpoch(this.objects.of(row.parent).rows.get(`downstream:${home}`), row.epoch)) return false;
     return row.parent === "all" || this.isLinkedToEveryone(row.parent);
   }
@@ -280,13 +275,12 @@ export class Simulation implements Surroundings {
     // What is read now was said on the strength of links that may not be these any more.
     if (this.kind.withLateReaders) return false;
     if (!survivors.has(home)) return true;
-    // Epochs are times, by the clock of the object.
-    if (this.kind.withSkew) return false;
-    const { rows } = this.objects.of(home);
+    const { rows, skew } = this.objects.of(home);
     const links = channels
       .filter((channel) => channel !== home)
       .map((channel) => rows.get(`upstream:${channel}`));
-    return links.every((link) => isUpstream(link) && link.epoch > at);
+    // Epochs are times, by the clock of the object.
+    return links.every((link) => isUpstream(link) && link.epoch - skew > at);
   }
 
   /** Has every object claim anew what it holds. */
