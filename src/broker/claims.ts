@@ -80,6 +80,8 @@ export class Claims {
     this.#newest = Math.max(this.#newest + 1, this.#world.now());
     const asking = this.#waiting.length;
     const claim = { from: this.#world.name, number: this.#newest, held: this.#held, wanted: asking };
+    // Until it is answered nobody knows what the root of `all` has been told.
+    this.#told = Number.NaN;
     const granted = await this.#events.claim(claim);
     this.#told = claim.held + granted;
     if (this.#told === 0) this.#world.store.delete(TOLD);

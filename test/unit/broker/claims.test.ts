@@ -103,3 +103,15 @@ test("an object that wakes claims only if what it has is not what it has told", 
   expect(crashed.asked).toEqual([{ from: "home", number: 100, held: 0, wanted: 0 }]);
   expect(crashed.rows.size).toBe(0);
 });
+
+test("a claim that fails may have been carried out: what was told before does not count any more", async () => {
+  const { claims, admit, answers, asked } = claimsOf(0, new Map([["told", 1]]));
+  answers.push(...Array<"fails">(5).fill("fails"));
+  admit(1);
+  await settled();
+  expect(claims.isKnown).toBe(false);
+  claims.recount();
+  await settled();
+  expect(asked.at(-1)).toMatchObject({ held: 1, wanted: 0 });
+  expect(claims.isKnown).toBe(true);
+});
