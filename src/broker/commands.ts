@@ -41,14 +41,21 @@ export class Commands implements Carrier {
     this.#resuming = new Resuming(parts);
   }
 
-  /** Subscribes to what an address asks for, from there on, or else as if it did not say from where. */
+  /**
+   * Subscribes to what an address asks for, from there on, or else as if it did not say from where. If the channel does
+   * not reach this object any more, closes the connection: it would stay open and get nothing.
+   */
   async resume(connection: Connection, channel: string, from: From): Promise<void> {
     try {
       await this.#resuming.subscribe(connection, channel, from);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
+      if (!this.#parts.router.isLive(channel)) {
+        this.close(connection, "unreachable", "the channel can't be reached now; connect again");
+        return;
+      }
       const { code, message: why } = error;
+      if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
       this.refuse(connection, { code, command: "subscribe", argument: channel, why });
     }
   }
@@ -134,10 +141,18 @@ export class Commands implements Carrier {
   #subscribe(connection: Connection, channel: string, from: From | undefined): Promise<void> | undefined {
     // Subscribed and not live is what `all` can be, while its object does not answer.
     this.#checkSubscribe(connection, channel);
-    if (from) return this.#resuming.subscribe(connection, channel, from);
+    if (from) return this.#subscribeFrom(connection, channel, from);
     if (!this.#parts.router.isLive(channel)) return this.#joinAndSubscribe(connection, channel);
     this.#parts.lifecycle.subscribe(connection, channel);
     return undefined;
+  }
+
+  async #subscribeFrom(connection: Connection, channel: string, from: From): Promise<void> {
+    try {
+      await this.#resuming.subscribe(connection, channel, from);
+    } finally {
+      if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnheard(channel);
+    }
   }
 
   #checkSubscribe({ grants, channels }: Connection, channel: string): void {

@@ -62,13 +62,12 @@ export class Lifecycle {
     const channel = channelOf(this.#world.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
+      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      else await this.#welcome(connection, channel, resume);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "subscribing to the channel failed";
       this.close(connection, "unreachable", `${why}; connect again`);
-      return;
     }
-    if (connection.closed) this.#router.leaveIfUnheard(channel);
-    else await this.#welcome(connection, channel, resume);
   }
 
   async #welcome(connection: Connection, channel: string, resume?: (channel: string) => Promise<void>) {
