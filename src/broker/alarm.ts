@@ -4,13 +4,15 @@
  */
 import type { World } from "../links/world.ts";
 
-/** How soon this object looks again after something was left unfinished, in milliseconds. */
+/** How soon this object looks again after something was begun that a crash would leave unfinished, in milliseconds. */
 const LOOK_AGAIN = 10_000;
 
 export class Alarm {
   readonly #world: World;
   readonly #rest: () => number | undefined;
   #expiry: number;
+  /** The earliest time for which storage did not take it; infinite if it took all. */
+  #refused = Number.POSITIVE_INFINITY;
 
   /**
    * @param expiry when the first grants end, for which an earlier life of this object has set its alarm
@@ -27,17 +29,13 @@ export class Alarm {
     return this.#expiry;
   }
 
-  /** Something is unfinished, and to be looked at again even if this object crashes and nobody calls. */
-  watch(): void {
-    void this.#ensure(this.#world.now() + LOOK_AGAIN);
-  }
-
-  /** The same, and it has to show by the alarm that something is under way. */
+  /** Something is under way, which has to show by the alarm, and is to be looked at again if this object crashes. */
   mark(): void {
+    const now = this.#world.now();
     const set = this.#world.alarmTime();
     const saysNothing = set !== undefined && set === this.#rest();
-    if (saysNothing) void this.#world.alarm(Math.min(set - 1, this.#world.now() + LOOK_AGAIN));
-    else this.watch();
+    if (saysNothing) void this.#set(Math.min(set - 1, now + LOOK_AGAIN));
+    else void this.goOffBy(now + LOOK_AGAIN);
   }
 
   /** It is to go off at once; says whether it will. */
@@ -45,21 +43,35 @@ export class Alarm {
     return this.#ensure(this.#world.now());
   }
 
-  /** Something in storage is over at a time, in milliseconds since 1970. */
-  goOffBy(time: number): void {
-    void this.#ensure(time);
+  /**
+   * It is to go off by a time, in milliseconds since 1970; not at all if that is infinite.
+   * @returns whether it will, and for what storage did not take before, too
+   */
+  async goOffBy(time: number): Promise<boolean> {
+    const first = Math.min(time, this.#refused);
+    return Number.isFinite(first) ? this.#ensure(first) : true;
   }
 
   /** The first grants end at a time. */
   expireAt(time: number): void {
     this.#expiry = time;
-    if (Number.isFinite(time)) void this.#ensure(time);
+    void this.goOffBy(time);
   }
 
   /** It goes off at a time or before; if it has to be set for that, never so that it says nothing. */
   async #ensure(time: number): Promise<boolean> {
     const set = this.#world.alarmTime();
-    if (set !== undefined && set <= time) return true;
-    return this.#world.alarm(time === this.#rest() ? time - 1 : time);
+    if (set !== undefined && set <= time) {
+      this.#refused = Number.POSITIVE_INFINITY;
+      return true;
+    }
+    return this.#set(time === this.#rest() ? time - 1 : time);
+  }
+
+  async #set(time: number): Promise<boolean> {
+    const isTaken = await this.#world.alarm(time);
+    if (!isTaken) this.#refused = Math.min(this.#refused, time);
+    else if (time <= this.#refused) this.#refused = Number.POSITIVE_INFINITY;
+    return isTaken;
   }
 }

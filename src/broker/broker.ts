@@ -25,6 +25,7 @@ import { Flush } from "./flush.ts";
 import { Journal } from "./journal.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { keepsHistory, type Limits } from "./limits.ts";
+import { Outage } from "./outage.ts";
 import { Reporter } from "./reporter.ts";
 import { type Place, Room } from "./room.ts";
 import { Router } from "./router.ts";
@@ -55,6 +56,7 @@ export class Broker {
   readonly #answers: Answers;
   readonly #activity: Activity;
   readonly #alarm: Alarm;
+  readonly #outage: Outage;
   readonly #flush: Flush;
   readonly #drain: Drain;
 
@@ -72,7 +74,7 @@ export class Broker {
       (what, kind) => this.#counters.note(`${what}.${kind}`),
     );
     const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
-    const unfinished = () => this.#unfinished();
+    const apart = () => this.#apart();
     this.#world = world;
     this.#maxGathered = maxBufferedBytes / 4;
     this.#activity = new Activity(world, {
@@ -84,15 +86,17 @@ export class Broker {
     const counters = new Counters(world, connections, (name) => journal.note(name));
     this.#counters = counters;
     this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
+    this.#outage = new Outage(connections, world);
     this.#drain = new Drain(world, connections, (connection) => this.#lifecycle.closeSlow(connection));
     this.#flush = new Flush(world, this.#activity, connections, this.#drain, () => this.#send());
     const history = keepsHistory(limits, world.name) ? limits : { ...limits, historySeconds: 0 };
     this.#downstream = new Downstream(world, maxBufferedBytes, history, this.#linkEvents(), connections);
     this.#room = new Room(world, limits, (load) => this.#count(load));
-    const events = { lost: (channel: string) => this.#lifecycle.closeSubscribers(channel), unfinished };
+    const lost = (channel: string) => this.#lifecycle.closeSubscribers(channel);
+    const events = { lost, apart, left: () => this.#unfinished(), awaited: () => this.#activity.note() };
     this.#router = new Router(world, connections, this.#downstream, counters, maxBufferedBytes, events);
     if (clientLimit > 0) {
-      this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, unfinished);
+      this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, apart);
     }
     const emptied = () => this.#emptied();
     this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
@@ -137,8 +141,9 @@ export class Broker {
   #linkEvents(): DownstreamEvents {
     return {
       busy: () => this.#busy(),
-      keeps: (until) => this.#alarm.goOffBy(until),
+      keeps: (until) => void this.#alarm.goOffBy(until),
       due: () => this.#flush.soon(),
+      lost: () => void this.#alarm.goOffBy(this.#downstream.retellAt),
       handover: (handover) => this.#reporter.takeOver(handover),
       ended: (object) => this.#linkEnded(object),
     };
@@ -152,6 +157,7 @@ export class Broker {
       this.#lifecycle.closeOutdated(connection, fault);
       this.#activity.note();
     }
+    void this.#alarm.goOffBy(this.#downstream.retellAt);
   }
 
   // --- events of this object's own sockets
@@ -193,8 +199,9 @@ export class Broker {
    */
   alarmed(): void {
     this.#peers.arrived(FRESH);
-    const joined = this.#router.joinEveryone();
-    if (this.#limit?.isKnown === false) this.#limit.recount();
+    // What is not done now, or by a life that crashes before it is, is done when it goes off again.
+    void this.#alarm.goOffBy(this.#dueAt());
+    const joined = this.#outage.isOver ? this.#askAll() : undefined;
     const expired = this.#tokens.expired;
     for (const connection of expired) this.#closeExpired(connection);
     this.#alarm.expireAt(firstExpiry(this.#connections));
@@ -203,6 +210,8 @@ export class Broker {
       this.#alarm.mark();
       this.#flush.soon();
     }
+    this.#downstream.retell();
+    this.#router.retry();
     // Often there is nothing to do: it is not set back each time that nothing is unfinished any more.
     if (
       joined ||
@@ -211,6 +220,12 @@ export class Broker {
       this.#world.alarmTime() !== undefined
     )
       this.#activity.note();
+  }
+
+  /** Asks the root of `all` what there is to ask; undefined if it has been joined. */
+  #askAll(): Promise<void> | undefined {
+    if (this.#limit?.isKnown === false) this.#limit.recount();
+    return this.#router.joinEveryone();
   }
 
   /** An event has come that is so many hops deep. */
@@ -292,29 +307,58 @@ export class Broker {
     if (this.#connections.gathered > this.#maxGathered) this.#sendToSockets();
   }
 
+  /** The root of `all` does not answer. */
+  #apart(): void {
+    this.#outage.goOn();
+    this.#unfinished();
+  }
+
   /** What is left to do has an alarm, which has to be known of when this object leaves memory. */
   #unfinished(): void {
-    this.#alarm.watch();
+    void this.#alarm.goOffBy(this.#dueAt());
     this.#activity.note();
+  }
+
+  /** When something is due next that this object has to do, in memory or not; infinite if nothing is. */
+  #dueAt(): number {
+    if (this.#router.hearsEveryone && this.#limit?.isKnown !== false) this.#outage.end();
+    else this.#outage.begin();
+    return Math.min(
+      this.#alarm.expiry,
+      this.#outage.askAgainAt,
+      this.#downstream.retellAt,
+      this.#router.dueAt,
+      this.#peers.areWaiting ? this.#world.now() : Number.POSITIVE_INFINITY,
+    );
+  }
+
+  /** Without an alarm, only this object itself can tell that messages are missing: it stays in memory until it has. */
+  #stayUnless(goesOff: boolean): void {
+    if (!goesOff && Number.isFinite(this.#downstream.retellAt)) this.#activity.note();
   }
 
   #passed(milliseconds: number): boolean {
     this.#counters.note("awake", milliseconds);
     this.#reporter.save();
-    return this.#lifecycle.closeUnreached();
+    const isAwaited = this.#router.loseLate();
+    return this.#lifecycle.closeUnreached() || isAwaited;
   }
 
   #settle(): void {
-    if (!this.#router.hearsEveryone) this.#alarm.watch();
+    // Before it is written for when the alarm is set.
+    const dueAt = this.#dueAt();
+    void this.#alarm.goOffBy(dueAt).then((goesOff) => this.#stayUnless(goesOff));
     if (!this.#downstream.settle()) {
       this.#downstream.flush();
       this.#activity.note();
     }
     this.#downstream.release(this.#connections.size > 0);
     this.#downstream.history?.settle();
+    this.#router.settle();
     // By now it is known what has been written.
     this.#reporter.settle();
-    this.#world.store.release();
+    // The alarm goes with it.
+    if (!Number.isFinite(dueAt)) this.#world.store.release();
     // Nothing else would keep this object in memory until it is written.
     this.#world.keep(this.#world.store.sync());
   }

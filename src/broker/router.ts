@@ -16,8 +16,12 @@ const MOST_TRIES = 10;
 export interface RouterEvents {
   /** Messages of `channel` are missing: nobody who is subscribed to it here may go on. */
   lost(channel: string): void;
-  /** `all` cannot be heard now, and is to be joined later. */
-  unfinished(): void;
+  /** `all` can't be joined now, and is to be joined later. */
+  apart(): void;
+  /** A message is waited for: `loseLate` is to be called now and then. */
+  awaited(): void;
+  /** A link to another object has ended; if that could not be told, `retry` is to be called at `dueAt`. */
+  left(): void;
 }
 
 export class Router implements Listeners {
@@ -49,10 +53,12 @@ export class Router implements Listeners {
     this.#own = channelOf(world.name);
     // Totals are handed over with the link to `all`. Sockets outlive sleep, and nothing else.
     const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
-    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections.size > 0);
+    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections.size > 0, connections);
     this.#forwarding = new Forwarding(world, maxBuffered);
     this.#recovery = new Recovery(world);
     this.#upstream.leaveUnheard();
+    // Storage may not have taken it that they are lost.
+    if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) downstream.loseAll();
   }
 
   // --- the way of a message
@@ -154,6 +160,19 @@ export class Router implements Listeners {
     if (channel === EVERYONE) this.joinEveryone();
   }
 
+  ended(): void {
+    this.#events.left();
+  }
+
+  awaited(): void {
+    this.#events.awaited();
+  }
+
+  /** Ends links by which a message is too late; says whether others are waited for. */
+  loseLate(): boolean {
+    return this.#upstream.loseLate();
+  }
+
   // --- what was missed
 
   /**
@@ -168,9 +187,10 @@ export class Router implements Listeners {
 
   async #recoverAfar(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
     const position = () => this.positionOf(channel);
+    const reached = (position: number) => this.#upstream.reached(channel, position);
     for (let tries = 0; tries < MOST_TRIES; ) {
       if (position() === undefined) await this.locate(channel);
-      else if (await this.#recovery.recover(channel, position, wanted, take)) return;
+      else if (await this.#recovery.recover(channel, { position, reached }, wanted, take)) return;
       else tries += 1;
     }
     throw new Unreachable("too much is announced meanwhile");
@@ -241,9 +261,24 @@ export class Router implements Listeners {
   /** Links this object to `all` if its sockets need that; undefined if they do not. Never rejects. */
   joinEveryone(): Promise<void> | undefined {
     if (this.hearsEveryone) return undefined;
-    const joined = this.#upstream.join(EVERYONE).catch(() => this.#events.unfinished());
+    const joined = this.#upstream.join(EVERYONE).catch(() => this.#events.apart());
     this.#world.keep(joined);
     return joined;
+  }
+
+  /** Tells other objects again that links have ended, which could not be told. */
+  retry(): void {
+    this.#upstream.retry();
+  }
+
+  /** When to call `retry`, in milliseconds since 1970; infinite if there is no need. */
+  get dueAt(): number {
+    return this.#upstream.dueAt;
+  }
+
+  /** Has what storage could not be told outlive sleep. */
+  settle(): void {
+    this.#upstream.settle();
   }
 
   /** Notes where this object's connections come from, unless that is known. */

@@ -1,34 +1,98 @@
 /** One link at its delivering end, and what goes down it at a time. */
+import type { LinkRow } from "./downstream-rows.ts";
 import type { Log } from "./log.ts";
 import type { Delivery } from "./messages.ts";
 import { channelOf } from "./names.ts";
+import { firstTry, isDue, type Undone } from "./retry.ts";
 
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
 
-export interface Link {
+export class Link {
   readonly object: string;
   readonly epoch: number;
   /** Everything up to this position has arrived. */
   acknowledged: number;
   /** How far it is has to be asked first. */
-  unknown: boolean;
+  unknown = false;
   /** A call failed since then, so some of what follows may have arrived too. */
-  unsure: boolean;
-  /** Messages were dropped; all that is left to send is this fact. */
-  lost: boolean;
+  unsure = false;
+  /** Set if messages were dropped: all that is left to send is this fact. */
+  loss: Undone | undefined;
   /** Storage would not take that; until it is told, this object must not leave memory. */
-  unwritten: boolean;
-  sending: boolean;
+  unwritten = false;
+  sending = false;
+
+  /**
+   * A link that is new, or of an earlier life.
+   * @param lostAt when it was lost, in milliseconds since 1970: that is told when the alarm goes off
+   */
+  constructor(object: string, { epoch, lostAt }: LinkRow, acknowledged: number) {
+    this.object = object;
+    this.epoch = epoch;
+    this.acknowledged = acknowledged;
+    if (lostAt !== undefined) this.loss = { since: lostAt, next: undefined };
+  }
+
+  /** After a crash in the middle of deliveries it has to say itself how far it is; the log has what it misses. */
+  doubt(log: Log): void {
+    this.acknowledged = log.start ?? 0;
+    this.unknown = true;
+    this.unsure = true;
+  }
+
+  /** Notes that it is lost; returns what storage is to remember of it. */
+  lose(now: number): LinkRow {
+    this.loss = { since: this.loss?.since ?? now, next: now };
+    return { epoch: this.epoch, lostAt: this.loss.since };
+  }
+
+  /** Whether there is something to send. */
+  owes(log: Log): boolean {
+    return this.loss !== undefined || this.unknown || this.acknowledged < (log.position ?? 0);
+  }
+
+  /** Whether the log does not have all that it lacks. */
+  lacksMoreThan(log: Log): boolean {
+    return !this.loss && !this.unknown && this.acknowledged < (log.start ?? 0);
+  }
+
+  /** Whether to send it now: what could not be told for a while is not tried all the time. */
+  maySend(now: number): boolean {
+    if (this.sending) return false;
+    return !this.loss || (this.loss.next !== undefined && this.loss.next <= now);
+  }
+}
+
+/** What every link has, but for those that are lost. */
+export function slowest(links: Iterable<Link>, log: Log): number {
+  let slowest = log.position ?? 0;
+  for (const { loss, acknowledged } of links) if (!loss) slowest = Math.min(slowest, acknowledged);
+  return slowest;
+}
+
+/** When to tell lost links so again, in milliseconds since 1970; infinite if none is lost. */
+export function retellAt(links: Iterable<Link>, now: number): number {
+  return firstTry(lossesOf(links), now);
+}
+
+/** Has lost links be told so now, if it is time to. */
+export function retell(links: Iterable<Link>, now: number): void {
+  for (const loss of lossesOf(links)) if (isDue(loss, now)) loss.next = now;
+}
+
+function lossesOf(links: Iterable<Link>): Undone[] {
+  return [...links].flatMap(({ loss }) => loss ?? []);
 }
 
 /** What a link is behind by, or what is to be asked or said before that. */
 export function nextDelivery(
-  { epoch, acknowledged, unknown, unsure: again, lost }: Link,
+  { epoch, acknowledged, unknown, unsure: again, loss }: Link,
   log: Log,
   from: string,
   number: number,
 ): Delivery {
+  const lost = loss !== undefined;
   const messages = lost || unknown ? { lines: "", count: 0 } : log.since(acknowledged, MAX_DELIVERY);
   const channel = channelOf(from);
   const where = unknown && !lost;

@@ -9,7 +9,8 @@ export const ORDER = "order";
 /** What storage remembers of a link, under `downstream:<object>`. */
 export interface LinkRow {
   epoch: number;
-  lost: boolean;
+  /** When it was lost, in milliseconds since 1970; undefined if it is not. */
+  lostAt: number | undefined;
 }
 
 /** What storage remembers of the order, under `order`, while there are links. */
@@ -29,7 +30,7 @@ export interface OrderRow {
 }
 
 export function isLinkRow(row: unknown): row is LinkRow {
-  return isRecord(row) && isNumber(row.epoch) && typeof row.lost === "boolean";
+  return isRecord(row) && isNumber(row.epoch) && (row.lostAt === undefined || isNumber(row.lostAt));
 }
 
 export function isOrderRow(row: unknown): row is OrderRow {

@@ -1,6 +1,6 @@
 /** The delivering end of links: the objects that hear a channel through this one. */
 import { assert } from "../assert.ts";
-import { type Link, nextDelivery } from "./delivery.ts";
+import { Link, nextDelivery, retell, retellAt, slowest } from "./delivery.ts";
 import {
   firstPosition,
   isLinkRow,
@@ -22,10 +22,11 @@ import type {
   LinkAnswer,
   LinkRequest,
   Missing,
+  Still,
   UnlinkRequest,
 } from "./messages.ts";
 import { parentOf } from "./names.ts";
-import { retry } from "./retry.ts";
+import { putOff, retry } from "./retry.ts";
 import { rowOf } from "./rows.ts";
 import { type Keeper, type World, wasNotMade } from "./world.ts";
 
@@ -37,6 +38,8 @@ export interface DownstreamEvents {
   keeps(until: number): void;
   /** There is more to send: a flush is due. */
   due(): void;
+  /** A link is lost, and is to be told so again at `retellAt`, whether this object is in memory by then or not. */
+  lost(): void;
   /** A link has ended under which this was counted, to be kept this once. */
   handover(handover: Handover): void;
   /** A link has ended. */
@@ -81,13 +84,14 @@ export class Downstream {
     this.log = new Log(undefined);
     if (parentOf(world.name) === undefined) this.history = new History(world, this.log, history, keeper);
     this.#row = rowOf(world.store.get(ORDER), isOrderRow);
-    const isInDoubt = this.#takeUpOrder(this.#row);
+    // Storage may have taken a link, and then no more.
+    const isInDoubt = this.#takeUpOrder(this.#row) || !this.#row || this.log.position === undefined;
     for (const [key, value] of world.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
-      const link = this.#add(key.slice(LINK.length), row.epoch, row.lost);
-      if (isInDoubt) this.#cutOff(link);
-      else if (this.#busy) this.#doubt(link);
+      const link = this.#add(key.slice(LINK.length), row);
+      if (isInDoubt) this.#noteLoss(link);
+      else if (this.#busy) link.doubt(this.log);
     }
   }
 
@@ -135,7 +139,7 @@ export class Downstream {
   /** The same of a link that `object` may count on. */
   vouchFor(object: string): number | undefined {
     const link = this.#links.get(object);
-    return link?.lost ? undefined : link?.epoch;
+    return link?.loss || link?.unknown ? undefined : link?.epoch;
   }
 
   /** The position up to which `object` is known to have everything; undefined if it is not linked. */
@@ -213,7 +217,7 @@ export class Downstream {
 
   /** Messages are missing from here on, for every link there is. */
   loseAll(): void {
-    for (const link of this.#links.values()) if (!link.lost) this.#cutOff(link);
+    for (const link of this.#links.values()) if (!link.loss) this.#cutOff(link);
     this.log.lose();
     this.#writeOrder();
     this.flush();
@@ -222,9 +226,21 @@ export class Downstream {
   /** Starts to send what each link is behind by. Returns at once. */
   flush(): void {
     this.store();
+    const now = this.#world.now();
     for (const link of this.#links.values()) {
-      if (!link.sending && this.#owes(link)) this.#world.keep(this.#send(link));
+      if (link.owes(this.log) && link.maySend(now)) this.#world.keep(this.#send(link));
     }
+  }
+
+  /** When to call `retell`, in milliseconds since 1970; infinite if no link is lost. */
+  get retellAt(): number {
+    return retellAt(this.#links.values(), this.#world.now());
+  }
+
+  /** Tells links that they are lost, if it is time to: objects that could not be reached may be there again. */
+  retell(): void {
+    retell(this.#links.values(), this.#world.now());
+    this.flush();
   }
 
   /**
@@ -234,20 +250,27 @@ export class Downstream {
   link({ from, epoch, handover, still }: LinkRequest): LinkAnswer {
     const known = this.#links.get(from);
     if (known && known.epoch > epoch) return { newer: known.epoch };
-    if (known?.epoch === epoch) {
-      // Neither side can know what of the failed call has arrived.
-      if (still && still.last === undefined && known.unsure) this.#cutOff(known);
-      return known.lost ? { newer: epoch } : { after: known.acknowledged };
-    }
+    if (known?.epoch === epoch) return this.#answerAgain(known, still);
     if (still) return { newer: epoch };
     if (known) this.#end(known, handover);
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
-    const row: LinkRow = { epoch, lost: false };
+    const row: LinkRow = { epoch, lostAt: undefined };
     if (!this.#world.store.put(LINK + from, row)) throw new Error("storage takes no more links");
-    this.#add(from, epoch, false);
-    if (this.#row) this.store();
-    else this.#writeOrder();
+    this.#add(from, row);
+    if (this.#row?.position === undefined) this.#writeOrder();
+    else this.store();
     return { after: this.log.position };
+  }
+
+  /** Answers the object of a link that asks for it once more, or whether it still counts. */
+  #answerAgain(link: Link, still: Still | undefined): LinkAnswer {
+    // Neither side can know what of the failed call has arrived.
+    if (still && still.last === undefined && link.unsure) this.#cutOff(link);
+    else if (still?.last !== undefined && link.unknown) this.#found(link, still.last);
+    if (!link.loss) return { after: link.acknowledged };
+    // The answer may not arrive.
+    this.#events.due();
+    return { newer: link.epoch };
   }
 
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
@@ -265,30 +288,17 @@ export class Downstream {
   settle(): boolean {
     for (const link of this.#links.values()) {
       if (link.unwritten) this.#cutOff(link);
-      if (link.sending || link.unwritten || (this.#owes(link) && !link.lost)) return false;
+      if (link.sending || link.unwritten || (link.owes(this.log) && !link.loss)) return false;
     }
     this.#busy = false;
     this.#writeOrder();
     return true;
   }
 
-  #add(object: string, epoch: number, lost: boolean): Link {
-    const acknowledged = this.log.position ?? 0;
-    const doubts = { unknown: false, unsure: false, lost, unwritten: false };
-    const link = { object, epoch, acknowledged, ...doubts, sending: false };
+  #add(object: string, row: LinkRow): Link {
+    const link = new Link(object, row, this.log.position ?? 0);
     this.#links.set(object, link);
     return link;
-  }
-
-  /** After a crash in the middle of deliveries it has to say itself how far it is; the log has what it misses. */
-  #doubt(link: Link): void {
-    link.acknowledged = this.log.start ?? 0;
-    link.unknown = true;
-    link.unsure = true;
-  }
-
-  #owes(link: Link): boolean {
-    return link.lost || link.unknown || link.acknowledged < (this.log.position ?? 0);
   }
 
   /** Sends once, however often that has to be tried; what has come meanwhile goes with the next flush. */
@@ -298,17 +308,19 @@ export class Downstream {
     const deliver = () => retry(this.#world, () => this.#deliver(link), isThere);
     const reached = await deliver().catch(() => {
       // One that has ended meanwhile has no row any more, and gets none.
-      if (link.lost || !isThere()) return false;
+      if (link.loss || !isThere()) return false;
       this.#cutOff(link);
       return deliver().catch(() => false);
     });
     link.sending = false;
-    if (reached && isThere() && this.#owes(link)) this.#events.due();
+    if (!reached && link.loss) putOff(link.loss, this.#world.now());
+    if (reached && isThere() && link.owes(this.log)) this.#events.due();
   }
 
   async #deliver(link: Link): Promise<true> {
     // A repeated call takes along what has come meanwhile.
     this.store();
+    if (link.lacksMoreThan(this.log)) this.#cutOff(link);
     this.#newest = Math.max(this.#newest + 1, this.#world.now());
     const delivery = nextDelivery(link, this.log, this.#world.name, this.#newest);
     try {
@@ -332,27 +344,24 @@ export class Downstream {
       return;
     }
     // A link that was cut off while this call was under way has been promised more than it got.
-    if (link.lost) return;
+    if (link.loss) return;
     link.unsure = false;
-    link.acknowledged = answer.last ?? delivery.after + delivery.count;
-    if (link.unknown) this.#found(link);
-    if (!this.#owes(link)) this.log.trim(this.#slowest());
+    const last = answer.last ?? delivery.after + delivery.count;
+    if (link.unknown) this.#found(link, last);
+    else link.acknowledged = last;
+    if (!link.owes(this.log)) this.log.trim(this.#slowest());
   }
 
   /** It has said how far it is: the log has what it misses, or it is lost. */
-  #found(link: Link): void {
+  #found(link: Link, last: number): void {
     link.unknown = false;
+    link.acknowledged = last;
     const { start = 0, position = 0 } = this.log;
     if (link.acknowledged < start || link.acknowledged > position) this.#cutOff(link);
   }
 
-  /** What every link has, but for those that are lost. */
   #slowest(): number {
-    let slowest = this.log.position ?? 0;
-    for (const { lost, acknowledged } of this.#links.values()) {
-      if (!lost) slowest = Math.min(slowest, acknowledged);
-    }
-    return slowest;
+    return slowest(this.#links.values(), this.log);
   }
 
   /** Drops what every link has; if that is not enough, cuts off the links that are furthest behind. */
@@ -361,13 +370,17 @@ export class Downstream {
     if (this.log.size <= this.#maxBuffered) return;
     const kept = this.log.trimTo(this.#maxBuffered / 2) ?? last;
     for (const link of this.#links.values()) {
-      if (!link.lost && link.acknowledged < kept) this.#cutOff(link);
+      if (!link.loss && link.acknowledged < kept) this.#cutOff(link);
     }
   }
 
   #cutOff(link: Link): void {
-    link.lost = true;
-    const row: LinkRow = { epoch: link.epoch, lost: true };
+    this.#noteLoss(link);
+    this.#events.lost();
+  }
+
+  #noteLoss(link: Link): void {
+    const row = link.lose(this.#world.now());
     link.unwritten = !this.#world.store.put(LINK + link.object, row);
   }
 

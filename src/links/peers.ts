@@ -137,6 +137,11 @@ export class Peers {
     this.#ways.delete(object);
   }
 
+  /** Whether calls wait for the alarm to go off. */
+  get areWaiting(): boolean {
+    return this.#deferred.length > 0;
+  }
+
   /** Answers a call from another object. */
   async answer<T>(hop: number, act: () => T | Promise<T>): Promise<T> {
     this.arrived(hop);

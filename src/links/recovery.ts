@@ -15,13 +15,17 @@ const MOST_MEANWHILE = 4_000_000;
 /** What a root has, where it keeps any. */
 type Some = Exclude<Kept, { none: true }>;
 
+/** Where an object is in a channel. */
+interface Whereabouts {
+  position: () => number | undefined;
+  reached: (position: number) => Promise<void> | undefined;
+}
+
 /** Recoveries of one channel that are under way. */
 interface Tail {
   /** What has arrived since the first of them began. */
   readonly log: Log;
   users: number;
-  /** Those who wait for more to arrive. */
-  waiting: (() => void)[];
   /** Whether this object has lost its place in the channel since. */
   isBroken: boolean;
   /** What those want who have not been asked for yet. */
@@ -50,7 +54,6 @@ export class Recovery {
     if (!tail) return;
     tail.log.append(lines, count);
     if (tail.log.size > MOST_MEANWHILE) this.lose(channel);
-    release(tail);
   }
 
   /** This object does not know any more where in a channel it is. */
@@ -59,18 +62,18 @@ export class Recovery {
     if (!tail) return;
     tail.isBroken = true;
     this.#tails.delete(channel);
-    release(tail);
   }
 
   /**
    * Hands over what was missed of a channel, up to where this object is in it at that moment.
-   * @param position tells that of the newest message of it that has arrived here; undefined without a link to it
+   * @param link tells the position of the newest message of it that has arrived here, undefined without a link to it;
+   * and when one has been reached, undefined if it has been, or there is no link
    * @returns whether that was done; else this object has lost its place meanwhile
    * @throws anything if the root does not answer
    */
   async recover(
     channel: string,
-    position: () => number | undefined,
+    { position, reached }: Whereabouts,
     wanted: Missing,
     take: (kept: Kept) => void,
   ): Promise<boolean> {
@@ -78,7 +81,8 @@ export class Recovery {
     tail.users += 1;
     try {
       const kept = await this.#ask(channel, tail, wanted);
-      if (!("none" in kept)) await reach(tail, Math.min(wanted.since ?? 0, kept.after + kept.count));
+      // One of its connections may have been further, by another object.
+      if (!("none" in kept)) await reached(Math.min(wanted.since ?? 0, kept.after + kept.count));
       if (tail.isBroken || tail.log.position !== position()) return false;
       take("none" in kept ? kept : join(kept, tail.log));
       return true;
@@ -96,7 +100,7 @@ export class Recovery {
     const wanted = { since: undefined, last: 0 };
     const log = new Log(position);
     const asking = { wanted, next: undefined, current: undefined };
-    const tail: Tail = { log, users: 0, waiting: [], isBroken: false, ...asking };
+    const tail: Tail = { log, users: 0, isBroken: false, ...asking };
     this.#tails.set(channel, tail);
     return tail;
   }
@@ -120,17 +124,6 @@ export class Recovery {
     const ask = () => this.#world.call(channel, "recover", wanted);
     return (await retry(this.#world, ask, () => !tail.isBroken)) ?? { none: true };
   }
-}
-
-/** Ends when an object has come as far as one of its connections was, by another object; or never will. */
-async function reach(tail: Tail, position: number): Promise<void> {
-  while (!tail.isBroken && (tail.log.position ?? 0) < position) {
-    await new Promise<void>((arrived) => tail.waiting.push(arrived));
-  }
-}
-
-function release(tail: Tail): void {
-  for (const arrived of tail.waiting.splice(0)) arrived();
 }
 
 /** What the root has told, up to where this object is: less of it, or more. */

@@ -1,11 +1,13 @@
 /** The receiving end of links: the channels that this object hears on behalf of its own listeners. */
 import { dropLines } from "../protocol/frames.ts";
+import { Arrivals } from "./arrivals.ts";
+import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./endings.ts";
 import type { Log } from "./log.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "./messages.ts";
 import { channelOf, parentOf } from "./names.ts";
 import { retry } from "./retry.ts";
-import { isNumber, isRecord, rowOf } from "./rows.ts";
-import type { World } from "./world.ts";
+import { rowOf } from "./rows.ts";
+import type { Keeper, World } from "./world.ts";
 
 /** Whom links are for. */
 export interface Listeners {
@@ -15,6 +17,10 @@ export interface Listeners {
   hear(channel: string, lines: string, count: number, after: number): void;
   /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
   lose(channel: string): void;
+  /** Someone waits for a message to arrive: `loseLate` is to be called now and then. */
+  awaited(): void;
+  /** A link has ended, or its parent could not be told so: then `retry` is to be called at `dueAt`. */
+  ended(): void;
 }
 
 /** What is counted while a link is there, and handed over when it ends. */
@@ -43,29 +49,15 @@ interface Link {
   newest: number;
   /** Whether the parent has ever answered that it is linked. */
   linked: boolean;
+  /** Whether storage has a row of it. */
+  hasRow: boolean;
   /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
   sure: boolean;
   /** Whether that has been called into question since the parent was last asked. */
   doubted: boolean;
   /** Settles when the parent has answered; undefined once it has. */
   asking: Promise<void> | undefined;
-  /** Those who wait for a position to be reached. */
-  waiting: { position: number; reached: () => void }[];
 }
-
-type Ended = Pick<Link, "channel" | "parent" | "epoch" | "asking">;
-
-/** What storage has of each link asked for, under `upstream:<channel>`. */
-interface LinkRow {
-  parent: string;
-  epoch: number;
-}
-
-function isLinkRow(row: unknown): row is LinkRow {
-  return isRecord(row) && typeof row.parent === "string" && isNumber(row.epoch);
-}
-
-const LINK = "upstream:";
 
 /** Channels of which it is known by which child this object heard them last. */
 const MOST_FORMER = 1_000;
@@ -74,7 +66,7 @@ const MOST_FORMER = 1_000;
 export class Unreachable extends Error {}
 
 /** What goes to storage is not taken there: the platform takes only so many rows a day. */
-class StorageFull extends Error {}
+class StorageFull extends Unreachable {}
 
 export class Upstream {
   readonly #world: World;
@@ -83,8 +75,8 @@ export class Upstream {
   readonly #accounts: (channel: string) => Accounts | undefined;
   readonly #hasSlept: boolean;
   readonly #links = new Map<string, Link>();
-  /** Channels whose link has ended, though storage still has its row. */
-  readonly #stale = new Set<string>();
+  readonly #endings: Endings;
+  readonly #arrivals: Arrivals;
   /**
    * The children by which channels were heard that have been left. When all of a channel's listeners come back at
    * one time, as after a deploy, their objects ask these, and not each of them the root.
@@ -98,6 +90,7 @@ export class Upstream {
    * @param log of this object's own channel; a child learns its position with its link
    * @param accounts what is counted under the link to a channel, if anything is
    * @param hasSlept whether this object is sure to have slept, rather than crashed
+   * @param keeper keeps what storage would not take while this object sleeps
    */
   constructor(
     world: World,
@@ -105,12 +98,22 @@ export class Upstream {
     listeners: Listeners,
     accounts: (channel: string) => Accounts | undefined,
     hasSlept: boolean,
+    keeper: Keeper,
   ) {
     this.#world = world;
     this.#log = log;
     this.#listeners = listeners;
     this.#accounts = accounts;
-    this.#hasSlept = hasSlept;
+    this.#arrivals = new Arrivals(world);
+    this.#hasSlept = hasSlept && !areRowsDoubtful(keeper);
+    const tell = (ending: Ending) => this.#unlink(ending);
+    const isWanted = (channel: string) => listeners.listens(channel);
+    this.#endings = new Endings(world, keeper, tell, isWanted, () => listeners.ended());
+  }
+
+  /** Whether this object has asked for a link to `channel`, and has not ended it. */
+  has(channel: string): boolean {
+    return this.#link(channel) !== undefined;
   }
 
   /** Whether messages of `channel` arrive here, and others may rely on that. */
@@ -156,18 +159,41 @@ export class Upstream {
   leave(channel: string): void {
     const link = this.#link(channel);
     if (!link) return;
-    this.#drop(link);
-    if (this.#former.size >= MOST_FORMER) this.#former.clear();
-    if (link.parent !== channel) this.#former.set(channel, link.parent);
-    this.#world.keep(this.#unlink(link));
+    this.#remove(link);
+    this.#noteFormer(link);
+    this.#endings.begin(link);
   }
 
-  /** Leaves every channel that nobody here listens to: links that a crash left behind. */
+  #noteFormer({ channel, parent }: Pick<Link, "channel" | "parent">): void {
+    if (this.#former.size >= MOST_FORMER) this.#former.clear();
+    if (parent !== channel) this.#former.set(channel, parent);
+  }
+
+  /** Leaves every channel that nobody here listens to: links that a crash left behind, or whose parent was not told. */
   leaveUnheard(): void {
-    for (const [key] of [...this.#world.store.list(LINK)]) {
+    for (const [key, value] of [...this.#world.store.list(LINK)]) {
       const channel = key.slice(LINK.length);
-      if (!this.#listeners.listens(channel)) this.leave(channel);
+      const row = rowOf(value, isLinkRow);
+      if (!row || (row.left === undefined && this.#listeners.listens(channel))) continue;
+      this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
+      this.#noteFormer({ channel, ...row });
+      this.#endings.begin({ channel, ...row, asking: undefined }, true, row.left);
     }
+  }
+
+  /** Tells parents again that links have ended which could not be told. */
+  retry(): void {
+    this.#endings.retry();
+  }
+
+  /** When to call `retry`, in milliseconds since 1970; infinite if there is no need. */
+  get dueAt(): number {
+    return this.#endings.dueAt;
+  }
+
+  /** Has what storage could not be told outlive sleep. */
+  settle(): void {
+    this.#endings.settle();
   }
 
   /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
@@ -183,8 +209,8 @@ export class Upstream {
       this.#take(link, delivery);
       return { gone: false };
     }
-    if (heard) this.#lose(link);
-    else this.#drop(link);
+    this.#drop(link);
+    if (heard) this.#listeners.lose(link.channel);
     return this.#gone(delivery);
   }
 
@@ -193,26 +219,49 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link?.linked) return undefined;
     if (link.last !== undefined && link.last >= position) return undefined;
-    return new Promise((reached) => link.waiting.push({ position, reached }));
+    this.#listeners.awaited();
+    return this.#arrivals.wait(channel, position);
+  }
+
+  /** Ends links by which a message is too late: messages are missing. Says whether others are waited for. */
+  loseLate(): boolean {
+    if (!this.#arrivals.areAwaited) return false;
+    for (const channel of this.#arrivals.late) {
+      this.leave(channel);
+      this.#listeners.lose(channel);
+    }
+    return this.#arrivals.areAwaited;
   }
 
   #link(channel: string): Link | undefined {
     const known = this.#links.get(channel);
-    if (known || this.#stale.has(channel)) return known;
+    if (known || this.#endings.has(channel)) return known;
     const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
-    return this.#add(channel, row, { last, linked: true, sure: this.#hasSlept });
+    return this.#add(channel, row, { last, linked: true, hasRow: true, sure: this.#hasSlept });
   }
 
   #isOwn(channel: string): boolean {
     return channel === channelOf(this.#world.name);
   }
 
-  #add(channel: string, row: LinkRow, known: Pick<Link, "last" | "linked" | "sure">): Link {
-    this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const asked = { channel, ...row, vouched: undefined, newest: 0, doubted: false, asking: undefined };
-    const link = { ...asked, ...known, waiting: [] };
+  #add(
+    channel: string,
+    { parent, epoch }: LinkRow,
+    known: Pick<Link, "last" | "linked" | "hasRow" | "sure">,
+  ): Link {
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
+    const asked = {
+      channel,
+      parent,
+      epoch,
+      vouched: undefined,
+      newest: 0,
+      doubted: false,
+      asking: undefined,
+    };
+    const link = { ...asked, ...known };
     this.#links.set(channel, link);
     return link;
   }
@@ -230,7 +279,8 @@ export class Upstream {
     this.#former.delete(channel);
     const epoch = this.#nextEpoch();
     this.#ended(channel, epoch - 1);
-    return this.#add(channel, { parent, epoch }, { last: undefined, linked: false, sure: false });
+    const known = { last: undefined, linked: false, hasRow: false, sure: false };
+    return this.#add(channel, { parent, epoch }, known);
   }
 
   async #untilSure(link: Link): Promise<void> {
@@ -243,23 +293,31 @@ export class Upstream {
     } catch (cause) {
       // Dropped meanwhile: whoever still waits asks anew.
       if (!isOpen()) return;
-      if (!link.linked) this.#drop(link);
-      const why =
-        cause instanceof StorageFull
-          ? "the server's storage takes no more rows"
-          : "the channel's object doesn't answer";
-      throw new Unreachable(why, { cause });
+      if (!link.linked) this.#giveUp(link, cause);
+      if (cause instanceof Unreachable) throw cause;
+      throw new Unreachable("the channel's object doesn't answer", { cause });
     } finally {
       link.asking = undefined;
     }
   }
 
   /** Notes which link is asked for, so that after a crash it is known what to end. */
-  #write({ channel, parent, epoch, linked }: Link): void {
+  #write(link: Link): void {
+    const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
-    if (linked) return;
-    if (!this.#world.store.put(LINK + channel, row)) throw new StorageFull();
-    this.#stale.delete(channel);
+    if (link.linked) return;
+    if (!this.#world.store.put(LINK + channel, row)) {
+      throw new StorageFull("the server's storage takes no more rows");
+    }
+    link.hasRow = true;
+    this.#endings.replace(channel);
+  }
+
+  /** A link could not be had. If its parent did not answer, it may have it: that is to be told. */
+  #giveUp(link: Link, cause: unknown): void {
+    this.#remove(link);
+    if (!(cause instanceof StorageFull)) this.#endings.postpone({ ...link, asking: undefined });
+    else if (link.hasRow) this.#endings.finish(link);
   }
 
   /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
@@ -294,20 +352,10 @@ export class Upstream {
     link.sure = !link.doubted;
   }
 
-  async #unlink({ channel, parent, epoch, asking }: Ended): Promise<void> {
-    // An unlink that overtook its link would leave that one behind.
-    await asking?.catch(() => {});
+  async #unlink({ channel, parent, epoch }: Ending): Promise<void> {
     const handover = this.#handover(channel, epoch);
-    const ask = { from: this.#world.name, epoch, handover };
-    try {
-      await retry(this.#world, () => this.#world.call(parent, "unlink", ask));
-    } catch {
-      // The parent learns it from the answer to its next delivery.
-      return;
-    }
+    await this.#world.call(parent, "unlink", { from: this.#world.name, epoch, handover });
     if (handover) this.#accounts(channel)?.handedOver(handover);
-    // Nothing else may keep this object in memory until that is written.
-    await this.#world.store.sync();
   }
 
   /** Ends the link of a delivery. With totals to hand over it says so once more, to be sure of them. */
@@ -315,7 +363,7 @@ export class Upstream {
     const handover = this.#handover(channel, epoch);
     // Where another link has been asked for, they go with that one.
     const isOver = !this.#links.has(channel);
-    if (handover && isOver) this.#world.keep(this.#unlink({ channel, parent, epoch, asking: undefined }));
+    if (handover && isOver) this.#endings.begin({ channel, parent, epoch, asking: undefined }, false);
     return { gone: true, handover };
   }
 
@@ -336,10 +384,15 @@ export class Upstream {
     this.#listeners.lose(link.channel);
   }
 
+  /** Ends a link of which the parent knows, or will know by an answer, that it has ended. */
   #drop(link: Link): void {
+    this.#remove(link);
+    this.#endings.finish(link);
+  }
+
+  #remove(link: Link): void {
     this.#links.delete(link.channel);
-    if (!this.#world.store.delete(LINK + link.channel)) this.#stale.add(link.channel);
-    for (const { reached } of link.waiting) reached();
+    this.#arrivals.giveUp(link.channel);
   }
 
   /**
@@ -359,12 +412,6 @@ export class Upstream {
       this.#listeners.hear(channel, dropLines(lines, known), count - known, after + known);
     }
     link.last = Math.max(link.last ?? 0, after + count);
-    this.#releaseWaiting(link, link.last);
-  }
-
-  #releaseWaiting(link: Link, last: number): void {
-    if (link.waiting.length === 0) return;
-    for (const { position, reached } of link.waiting) if (position <= last) reached();
-    link.waiting = link.waiting.filter(({ position }) => position > last);
+    this.#arrivals.reach(channel, link.last);
   }
 }

@@ -11,7 +11,10 @@ export interface Store {
   list(prefix: string): Iterable<[key: string, value: unknown]>;
   /** Resolves when all that was put and deleted is durable. */
   sync(): Promise<void>;
-  /** Gives the storage back if it has become empty, so that a channel costs nothing once it is over. */
+  /**
+   * Gives the storage back if it has become empty, so that a channel costs nothing once it is over. That deletes the
+   * alarm too: nothing may be due.
+   */
   release(): void;
 }
 

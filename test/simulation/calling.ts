@@ -46,13 +46,13 @@ export class Calling {
   /** A way to another object; as deep as this one is when that is first used. */
   open(object: SimulatedObject, life: Life, to: string): Way {
     let depth: number | undefined;
-    let { crashes } = this.#ends.of(to);
+    let crashes: number | undefined;
     return {
       call: async (kind, ask, told) => {
-        if (depth === undefined) life.depth.open(to);
-        if (depth === undefined) crashes = this.#ends.of(to).crashes;
-        else if (crashes !== this.#ends.of(to).crashes) throw new Error("the far object has crashed");
         depth ??= life.depth.now;
+        if (crashes === undefined) life.depth.open(to);
+        crashes ??= this.#ends.of(to).crashes;
+        if (crashes !== this.#ends.of(to).crashes) throw new Error("the far object has crashed");
         if (told > 5) this.#rules.meet("a deep call");
         this.#checkDepth(life, depth, told);
         return await this.#call(object, life, { to, told, kind, ask });

@@ -3,7 +3,6 @@ import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
 import { parseReason } from "../../src/protocol/errors.ts";
 import type { From } from "../../src/protocol/positions.ts";
-import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
 import { Breach } from "./breach.ts";
 import { Conversation, type Step } from "./conversation.ts";
@@ -11,7 +10,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Rarity } from "./rarities.ts";
 import { Reading } from "./reading.ts";
 import type { Secrets } from "./secrets.ts";
-import { isTooLate, type Reader, SimulatedSocket } from "./socket.ts";
+import { isBusy, isTooLate, type Reader, SimulatedSocket } from "./socket.ts";
 
 /** What a client needs of the service that it is connected to. */
 export interface Surroundings {
@@ -79,9 +78,10 @@ export class SimulatedClient implements Reader {
     return this.ending === undefined;
   }
 
-  /** Whether the answer to something that it said has not come. */
-  get waits(): boolean {
-    return this.#conversation.next !== undefined;
+  /** What it has asked for, and has no answer to. */
+  get waitsFor(): string | undefined {
+    const { verb, channel } = this.#conversation.next ?? {};
+    return verb && `${verb} ${channel}`;
   }
 
   // --- what it sends
@@ -107,6 +107,8 @@ export class SimulatedClient implements Reader {
   }
 
   subscribe(channel: string, from?: From): void {
+    // What is read without a position would come again from the one before.
+    if (!from) this.reading.paused.delete(channel);
     this.#conversation.begin("subscribe", channel).since = positionIn(from);
     this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
   }
@@ -114,6 +116,11 @@ export class SimulatedClient implements Reader {
   unsubscribe(channel: string): void {
     this.#conversation.begin("unsubscribe", channel);
     this.#send([{ kind: "unsubscribe", channel }]);
+  }
+
+  ping(): void {
+    this.#conversation.begin("ping");
+    this.#send([]);
   }
 
   info(): void {
@@ -144,7 +151,7 @@ export class SimulatedClient implements Reader {
 
   #noteAnnouncements(step: Step): void {
     const { channel, issued } = step;
-    const placed = () => (step.refused ? undefined : step.done);
+    const placed = () => (step.refusals > 0 ? undefined : step.done);
     const isKeyed = step.verb === "once";
     for (const message of step.messages) {
       this.#surroundings.ledger.announce(message, { channel, issued, isKeyed, placed });
@@ -206,15 +213,14 @@ export class SimulatedClient implements Reader {
         throw new Breach(`the token of ${this.name} was as good as when it came`);
       return;
     }
-    const fault = parseReason(reason);
-    if (fault?.code === "expired") {
+    if (parseReason(reason)?.code === "expired") {
       this.#surroundings.meet("a token expired");
       if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
       return;
     }
     if (this.#surroundings.areLate && isTooLate(reason)) return;
     // The answer to a claim may come late; a connection is greeted without it after a while.
-    if (fault?.why === SERVICE_FULL) return;
+    if (isBusy(reason)) return;
     if (!this.#isGreeted || this.#isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
     throw new Breach(
       `${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`,
@@ -232,7 +238,7 @@ export class SimulatedClient implements Reader {
         this.#greeted(step);
         break;
       case "time":
-        this.#answered(step);
+        this.#answered();
         break;
       case "message":
         this.#hear(reply.channel, reply.message);
@@ -266,16 +272,15 @@ export class SimulatedClient implements Reader {
     if (this.#surroundings.isLinkedToEveryone(this.home)) this.hearsEveryoneSince = step.done;
   }
 
-  #answered(step: Step | undefined): void {
-    if (!step) throw new Breach(`${this.name} got an answer to a ping it did not send`);
-    step.done = this.#surroundings.now;
-    if (step.verb === "unsubscribe" && !step.refused) this.reading.pause(step.channel, step.issued);
+  #answered(): void {
+    const step = this.#conversation.answer();
+    if (step.verb === "unsubscribe" && step.refusals === 0) this.reading.pause(step.channel, step.issued);
     this.#checkOwn(step);
   }
 
   /** What a client announces where it listens has arrived before the answer to its next ping. */
-  #checkOwn({ verb, channel, refused, issued, messages }: Step): void {
-    if ((verb !== "announce" && verb !== "once") || refused || !this.#surroundings.isBarrier) return;
+  #checkOwn({ verb, channel, refusals, issued, messages }: Step): void {
+    if ((verb !== "announce" && verb !== "once") || refusals > 0 || !this.#surroundings.isBarrier) return;
     const since = this.subscribedSince(channel);
     if (since === undefined || since > issued) return;
     const heard = this.reading.heard.get(channel) ?? [];

@@ -12,7 +12,8 @@ export interface Step {
   messages: string[];
   issued: number;
   done: number | undefined;
-  refused: boolean;
+  /** Errors that name one of its commands. */
+  refusals: number;
   /** The position from which on a subscription is to begin. */
   since: number | undefined;
 }
@@ -36,7 +37,7 @@ export class Conversation {
 
   begin(verb: Step["verb"], channel = "", messages: string[] = []): Step {
     const issued = this.#now();
-    const step = { verb, channel, messages, issued, done: undefined, refused: false, since: undefined };
+    const step = { verb, channel, messages, issued, done: undefined, refusals: 0, since: undefined };
     this.#steps.push(step);
     return step;
   }
@@ -59,13 +60,15 @@ export class Conversation {
 
   /** The subscription to `channel` that still stands, and has taken effect. */
   subscription(channel: string): Step | undefined {
-    const last = this.#steps.findLast((step) => isAbout(step, channel) && !step.refused);
+    const last = this.#steps.findLast((step) => isAbout(step, channel) && step.refusals === 0);
     return last?.done === undefined || last.verb === "unsubscribe" ? undefined : last;
   }
 
   /** The command on the strength of which messages of `channel` may come. */
   reasonFor(channel: string): Step | undefined {
-    const last = this.#steps.findLast((step) => isAbout(step, channel) && (!step.refused || !step.done));
+    const last = this.#steps.findLast(
+      (step) => isAbout(step, channel) && (step.refusals === 0 || !step.done),
+    );
     return last?.verb === "unsubscribe" && last.done !== undefined ? undefined : last;
   }
 
@@ -84,14 +87,29 @@ export class Conversation {
       this.#isResuming = false;
       return;
     }
-    const isMeant = ({ done, verb, channel }: Step) =>
-      done === undefined &&
-      verb === command &&
-      (command === "once" ? argument.startsWith(`${channel}:`) : argument === channel);
-    const step = this.#steps.find(isMeant);
-    if (!step) throw new Breach(`${this.#name} was refused ${command} ${argument}, which it did not send`);
-    step.refused = true;
+    const step = this.next;
+    if (step?.verb !== command || !isArgument(argument, step)) {
+      throw new Breach(`${this.#name} was refused ${command} ${argument}, which it does not wait for`);
+    }
+    step.refusals += 1;
   }
+
+  /** The answer to the ping behind a command has come: by now it has taken effect, or was refused. */
+  answer(): Step {
+    const step = this.next;
+    if (!step) throw new Breach(`${this.#name} got an answer to a ping it did not send`);
+    step.done = this.#now();
+    if (step.verb === "announce" && step.refusals % step.messages.length !== 0) {
+      throw new Breach(`${this.#name} got ${step.refusals} errors for ${step.messages.length} announcements`);
+    }
+    return step;
+  }
+}
+
+/** Whether an error for a step's commands may name this argument: its channel, or one of its keys. */
+function isArgument(argument: string, { verb, channel }: Step): boolean {
+  if (verb === "info" || verb === "token") return argument === "";
+  return verb === "once" ? argument.startsWith(`${channel}:`) : argument === channel;
 }
 
 function isAbout({ verb, channel }: Step, about: string): boolean {

@@ -16,7 +16,7 @@ export const CHECKS_RETENTION = false;
 export const CHECKS_POSITIONS_IN_FULL_STORAGE = false;
 
 /** Where storage took no rows and objects crashed, no client waits for an answer for ever, or misses `all`. */
-export const CHECKS_HEALING_IN_FULL_STORAGE = false;
+export const CHECKS_HEALING_IN_FULL_STORAGE = true;
 
 /** An attachment never exceeds what the runtime takes. */
 export const CHECKS_ATTACHMENTS = false;

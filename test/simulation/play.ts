@@ -1,5 +1,5 @@
 /** Plays a simulated service out, and checks all that can be checked of any. */
-import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
+import { parseReason } from "../../src/protocol/errors.ts";
 import { Breach } from "./breach.ts";
 import { checkAlive, checkCount, checkLeftovers, checkLinks, checkTogether } from "./checks.ts";
 import type { SimulatedClient } from "./client.ts";
@@ -7,7 +7,7 @@ import { Course } from "./course.ts";
 import type { Kind } from "./kind.ts";
 import type { Rarity } from "./rarities.ts";
 import { Simulation } from "./simulation.ts";
-import { isTooLate } from "./socket.ts";
+import { isBusy, isTooLate } from "./socket.ts";
 import { CHANNELS, HOMES, wishes } from "./wishes.ts";
 
 /**
@@ -28,6 +28,7 @@ export async function play(choices: number[], kind: Kind): Promise<Set<Rarity>> 
     if (choose(2) === 1) simulation.objects.network.outages.end();
     while (i < choices.length) await course.step(wishes(simulation), false);
     simulation.rowsLeft = Number.POSITIVE_INFINITY;
+    if (kind.withFullStorage) pingAll(simulation);
     if (kind.endsInSilence) await course.silence();
     else await useEverything(simulation, course);
     await checkAll(simulation, course);
@@ -45,9 +46,16 @@ async function settleIn(simulation: Simulation, course: Course): Promise<void> {
   await course.quiesce();
 }
 
+/** An object that could store nothing, not even when to look again, does so when it is used next. */
+function pingAll({ clients }: Simulation): void {
+  for (const client of clients) if (client.open) client.ping();
+}
+
 /** Comes to rest, has every channel used once more, and comes to rest again: nothing may be left over. */
 async function useEverything(simulation: Simulation, course: Course): Promise<void> {
   simulation.objects.network.outages.end();
+  // What could not be done for an hour is tried again within ten minutes.
+  if (simulation.kind.withOutages || simulation.kind.withFullStorage) await course.pass(660_000);
   await course.quiesce();
   // Else some may not know the secret of today, and let nobody in.
   if (simulation.kind.withTokens) simulation.wakeAnew();
@@ -87,10 +95,11 @@ function checkEnding({ name, ending }: SimulatedClient, kind: Kind): void {
   if (!ending || ending.code === 1005) return;
   const { code, reason } = ending;
   if (kind.withFaults && code === 1006) return;
-  if ((kind.withFaults || kind.withFullStorage) && code === 1013 && reason !== "") return;
-  if (kind.clientLimit > 0 && code === 1013 && reason.endsWith(SERVICE_FULL)) return;
-  if (kind.withTokens && code === 1008 && reason.startsWith("expired: ")) return;
+  const fault = parseReason(reason)?.code;
+  if ((kind.withFaults || kind.withFullStorage) && code === 1013 && fault === "unavailable") return;
+  if (kind.clientLimit > 0 && code === 1013 && isBusy(reason)) return;
+  if (kind.withTokens && code === 1008 && fault === "expired") return;
   if (kind.withLateReaders && code === 1013 && isTooLate(reason)) return;
-  if (kind.withTinyBuffers && [1008, 1013].includes(code) && reason !== "") return;
+  if (kind.withTinyBuffers && [1008, 1013].includes(code) && fault !== undefined) return;
   throw new Breach(`${name} was closed with ${code} ${reason}`);
 }

@@ -46,7 +46,7 @@ function kindOf(kinds: Kinds): fc.Arbitrary<Kind> {
     withLittleHistory: rarely,
     isStrict: fc.boolean(),
     passesTime: fc.boolean(),
-    endsInSilence: fc.constant(false),
+    endsInSilence: fc.boolean(),
   };
   const some = fc.record({ ...drawn, ...kinds });
   return some.map((kind) => ({ ...CALM, ...kind }));
@@ -57,7 +57,7 @@ const always = fc.constant(true);
 const rarely = fc.constantFrom(false, false, false, true);
 
 test("links keep the promises, whatever the network and the objects do", { timeout }, async () => {
-  await tryOut(2_000, { withFaults: always, withOutages: fc.constant(false), withSkew: rarely });
+  await tryOut(2_000, { withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
 });
 
 test("without failures nobody is closed, whenever objects hibernate", { timeout }, async () => {
@@ -68,7 +68,7 @@ test("where connections are counted, the count is true in the end, and few are e
   timeout,
 }, async () => {
   const clientLimit = fc.constantFrom(3, 6, 1_000);
-  await tryOut(1_000, { clientLimit, withFaults: fc.boolean() });
+  await tryOut(1_000, { clientLimit, withFaults: fc.boolean(), withOutages: rarely });
 });
 
 test("with tokens, connections end with theirs, and none before", { timeout }, async () => {

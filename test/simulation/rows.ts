@@ -1,7 +1,7 @@
 /** What objects keep in their storage, as far as a simulation looks at it. */
 
-/** Whether a row is that of a link asked for. */
-export function isUpstream(row: unknown): row is { parent: string; epoch: number } {
+/** Whether a row is that of a link asked for; with `left` it has ended, and its parent could not be told. */
+export function isUpstream(row: unknown): row is { parent: string; epoch: number; left?: number } {
   return typeof row === "object" && row !== null && "parent" in row && "epoch" in row;
 }
 

@@ -102,7 +102,7 @@ export class Simulation implements Surroundings {
   /** Has one thing happen, and all that follows from it at once. */
   async perform({ label, happen, isFault, at = 0 }: Action): Promise<void> {
     this.now = Math.max(this.now + STEP, at);
-    this.script.push(label);
+    this.script.push(`${(this.now / 1000).toFixed(2)} s: ${label}`);
     happen();
     if (isFault) this.#noteFault();
     for (let turn = 0; turn < MICROTASKS; turn++) await undefined;

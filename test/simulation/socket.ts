@@ -1,6 +1,7 @@
 /** The server's end of a simulated client's connection. */
 import { serialize } from "node:v8";
-import { parseReason } from "../../src/protocol/errors.ts";
+import { formatReason } from "../../src/protocol/errors.ts";
+import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
 import { CHECKS_ATTACHMENTS } from "./pending.ts";
 import type { Rarity } from "./rarities.ts";
@@ -102,8 +103,12 @@ export class SimulatedSocket implements Socket {
   }
 }
 
-/** Whether a connection was closed because its client didn't take what was sent to it. */
+/** Whether a connection was closed because its client read too slowly. */
 export function isTooLate(reason: string): boolean {
-  const { why = "" } = parseReason(reason) ?? {};
-  return why.startsWith("the client reads too slowly") || why.startsWith("the client didn't read");
+  return /^unavailable: the client (reads too slowly|didn't read the greeting)/.test(reason);
+}
+
+/** Whether a connection was closed because the service was full. */
+export function isBusy(reason: string): boolean {
+  return reason === formatReason({ code: "unavailable", why: SERVICE_FULL });
 }

@@ -78,7 +78,7 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
       { label: `${who}: once ${channel}, three`, happen: () => client.announceOnce(channel, 3) },
     ]),
     // Else it may have gone on there already, and has not read that yet.
-    ...(client.waits ? [] : [...client.reading.paused]).map(([channel, { position }]) => ({
+    ...(client.waitsFor ? [] : [...client.reading.paused]).map(([channel, { position }]) => ({
       label: `${who}: subscribe ${channel} since ${position}`,
       happen: () => client.subscribe(channel, { since: position }),
     })),

@@ -92,7 +92,7 @@ describe("a root that was in the middle of deliveries", () => {
     await sendAll([again, idle], `subscribe ${room}`);
     await say(idle, room, again, idle);
     expect(await rows(room, `downstream:${home}`)).toEqual([
-      [`downstream:${home}`, expect.objectContaining({ lost: false })],
+      [`downstream:${home}`, expect.objectContaining({ lostAt: undefined })],
     ]);
     await expectNoMore(idle, again);
   });

@@ -3,21 +3,30 @@ import { expect, test } from "vitest";
 import { Alarm } from "../../../src/broker/alarm.ts";
 import { stillWorld } from "../links/world.ts";
 
+interface State {
+  now: number;
+  time: number | undefined;
+  rest: number | undefined;
+  sets: number;
+  takes: boolean;
+}
+
 /** An alarm, the time that it is set for last, and how often it was set. */
 function alarmOf(expiry = Number.POSITIVE_INFINITY) {
-  const state: { now: number; time: number | undefined; rest: number | undefined; sets: number } = {
+  const state: State = {
     now: 1_000,
     rest: undefined,
     time: Number.isFinite(expiry) ? expiry : undefined,
     sets: 0,
+    takes: true,
   };
   const world = {
     ...stillWorld("news", new Map()),
     now: () => state.now,
     alarm: (time: number) => {
-      state.time = time;
+      if (state.takes) state.time = time;
       state.sets += 1;
-      return Promise.resolve(true);
+      return Promise.resolve(state.takes);
     },
     alarmTime: () => state.time,
   };
@@ -26,18 +35,18 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
 
 test("what is unfinished is looked at again after ten seconds, however often that is said", () => {
   const { alarm, state } = alarmOf();
-  alarm.watch();
+  alarm.mark();
   state.now += 9_000;
-  alarm.watch();
+  alarm.mark();
   expect(state).toMatchObject({ time: 11_000, sets: 1 });
   state.time = undefined;
-  alarm.watch();
+  alarm.mark();
   expect(state).toMatchObject({ time: 20_000, sets: 2 });
 });
 
 test("what is under way shows by an alarm for another time than when nothing was", () => {
   const { alarm, state } = alarmOf();
-  alarm.watch();
+  alarm.mark();
   state.rest = state.time;
   alarm.mark();
   expect(state).toMatchObject({ time: 10_999, sets: 2 });
@@ -52,16 +61,29 @@ test("what is under way shows by an alarm for another time than when nothing was
 test("it goes off for what comes first, and is never put off", () => {
   const { alarm, state } = alarmOf(50_000);
   expect(alarm.expiry).toBe(50_000);
-  alarm.watch();
+  alarm.mark();
   expect(state.time).toBe(11_000);
   alarm.expireAt(20_000);
   expect([state.time, alarm.expiry]).toEqual([11_000, 20_000]);
   alarm.expireAt(5_000);
-  alarm.watch();
+  alarm.mark();
   expect(state.time).toBe(5_000);
   void alarm.beginAnew();
   void alarm.beginAnew();
   expect(state.time).toBe(1_000);
   alarm.expireAt(Number.POSITIVE_INFINITY);
   expect(state).toMatchObject({ time: 1_000, sets: 3 });
+});
+
+test("what storage did not take is set with whatever comes next", async () => {
+  const { alarm, state } = alarmOf();
+  state.takes = false;
+  expect(await alarm.goOffBy(5_000)).toBe(false);
+  expect(await alarm.goOffBy(Number.POSITIVE_INFINITY)).toBe(false);
+  state.takes = true;
+  expect(await alarm.goOffBy(9_000)).toBe(true);
+  expect(state.time).toBe(5_000);
+  state.time = undefined;
+  expect(await alarm.goOffBy(Number.POSITIVE_INFINITY)).toBe(true);
+  expect(state.time).toBeUndefined();
 });

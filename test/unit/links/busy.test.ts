@@ -36,6 +36,7 @@ function linksOf(
       due: () => {
         flushes.due += 1;
       },
+      lost: () => void told.push("lost"),
       handover: ({ period }) => told.push({ handover: period }),
       ended: (from) => told.push({ ended: from }),
     },
@@ -115,7 +116,7 @@ test("a child that misses something tells all its links at once, and forgets whe
   expect(downstream.log.position).toBeUndefined();
   expect(rows.get("order")).toMatchObject({ position: undefined });
   for (const from of ["home", "news!1!1"]) {
-    expect(rows.get(`downstream:${from}`)).toEqual({ epoch: 1, lost: true });
+    expect(rows.get(`downstream:${from}`)).toEqual({ epoch: 1, lostAt: 100 });
     expect(downstream.vouchFor(from)).toBeUndefined();
   }
 });
@@ -168,11 +169,11 @@ test("nobody is cut off while what has not arrived fits, however much has", asyn
   await settled();
   for (let i = 0; i < 3; i++) downstream.append("0123456\n", 1);
   expect({ row: rows.get("downstream:home"), size: downstream.log.size }).toEqual({
-    row: { epoch: 1, lost: false },
+    row: { epoch: 1, lostAt: undefined },
     size: MOST,
   });
   downstream.append("0123456\n", 1);
-  expect(rows.get("downstream:home")).toEqual({ epoch: 1, lost: true });
+  expect(rows.get("downstream:home")).toEqual({ epoch: 1, lostAt: 100 });
 });
 
 test("after a crash the order goes on beyond every position that may have been given", () => {
@@ -195,26 +196,4 @@ test("an object that slept goes on where it was", () => {
     position,
     objects: ["home"],
   });
-});
-
-test("who cannot be reached, not even to be told so, is tried again when something is sent, and not before", async () => {
-  const { downstream, calls, flushes } = linksOf("news");
-  downstream.link({ from: "home", epoch: 1 });
-  downstream.append("a\n", 1);
-  downstream.flush();
-  const failAll = async () => {
-    let failed = 0;
-    for (; calls.length > 0; failed++) {
-      for (const { fail } of calls.splice(0)) fail();
-      await settled();
-    }
-    return failed;
-  };
-  expect(await failAll()).toBe(10);
-  expect(flushes.due).toBe(1);
-  expect(downstream.settle()).toBe(true);
-  downstream.flush();
-  expect(calls.map(({ delivery }) => delivery.lost)).toEqual([true]);
-  expect(await failAll()).toBe(5);
-  expect(flushes.due).toBe(1);
 });

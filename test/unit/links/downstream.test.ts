@@ -26,7 +26,14 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   const busy = () => {
     alarm.time = (downstream.rest ?? 0) + 1;
   };
-  const events = { busy, keeps: ignore, due: () => downstream.flush(), handover: ignore, ended: ignore };
+  const events = {
+    busy,
+    keeps: ignore,
+    due: () => downstream.flush(),
+    lost: ignore,
+    handover: ignore,
+    ended: ignore,
+  };
   const downstream = new Downstream(
     world,
     maxBuffered,
@@ -99,7 +106,7 @@ test("a link that stays unreachable is lost, in storage too, and told so when it
   for (let attempt = 0; attempt < 5; attempt++) (await call()).fail();
   const notice = await call();
   expect(notice.delivery).toMatchObject({ lost: true, count: 0, lines: "" });
-  expect(rows.get("downstream:home")).toEqual({ epoch: 1, lost: true });
+  expect(rows.get("downstream:home")).toEqual({ epoch: 1, lostAt: 100 });
 });
 
 test("a link that ends while the last attempt to reach it fails leaves nothing in storage", async () => {
@@ -132,8 +139,8 @@ test("a link that falls too far behind is lost, and others lose nothing", async 
     quick.answer({ gone: false });
     placeAndFlush();
   }
-  expect(rows.get("downstream:slow")).toEqual({ epoch: 1, lost: true });
-  expect(rows.get("downstream:quick")).toEqual({ epoch: 1, lost: false });
+  expect(rows.get("downstream:slow")).toEqual({ epoch: 1, lostAt: 100 });
+  expect(rows.get("downstream:quick")).toEqual({ epoch: 1, lostAt: undefined });
   slow.answer({ gone: false });
   for (const next of [await call(), await call()]) {
     expect(next.delivery.lost).toBe(next.object === "slow");
@@ -176,6 +183,26 @@ test("who asks that and does not know what has arrived is not linked any more if
   await call();
   expect(downstream.link({ from: "home", epoch: 1, still: { last: after } })).toEqual({ after });
   expect(downstream.link({ from: "home", epoch: 1, still: { last: undefined } })).toEqual({ newer: 1 });
+});
+
+test("an object that asks for its link says how far it is, if its parent has forgotten that in a crash", async () => {
+  const { rows, alarm } = newsOf();
+  for (const [last, isThere] of [
+    [11, true],
+    [10, true],
+    [9, false],
+    [undefined, false],
+  ] as const) {
+    const stored = new Map<string, unknown>(rows)
+      .set("downstream:home", { epoch: 1, lostAt: undefined })
+      .set("order", { position: 10, busy: false, alarm: undefined, kept: true })
+      .set("history:0", { after: 10, count: 1, lines: "news!a\n", at: 100, keys: [] });
+    const { downstream } = newsOf(stored, undefined, alarm);
+    expect(downstream.vouchFor("home")).toBeUndefined();
+    const answer = downstream.link({ from: "home", epoch: 1, still: { last } });
+    expect(answer).toEqual(isThere ? { after: last } : { newer: 1 });
+    expect(downstream.vouchFor("home")).toBe(isThere ? 1 : undefined);
+  }
 });
 
 function linked(downstream: Downstream, epoch: number): { after: number } {

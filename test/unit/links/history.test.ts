@@ -20,7 +20,7 @@ function rootOf(rows = new Map<string, unknown>(), limits: Partial<HistoryLimits
   const world = { ...stillWorld("news", rows, others), store, now: () => state.now };
   const ignore = () => {};
   const keeps = (time: number) => void until.push(time);
-  const events = { busy: ignore, keeps, due: ignore, handover: ignore, ended: ignore };
+  const events = { busy: ignore, keeps, due: ignore, lost: ignore, handover: ignore, ended: ignore };
   const root = new Downstream(
     world,
     100_000,

@@ -1,5 +1,6 @@
 /** What was missed of a channel of another object: asked for together, and joined to what arrives meanwhile. */
 import { describe, expect, test } from "vitest";
+import { Arrivals } from "../../../src/links/arrivals.ts";
 import type { Kept, Missing } from "../../../src/links/messages.ts";
 import { missedBy, Recovery } from "../../../src/links/recovery.ts";
 import { stillWorld } from "./world.ts";
@@ -12,18 +13,23 @@ function recovering() {
   const recovery = new Recovery(stillWorld("home", new Map(), { recover }));
   const taken: Kept[] = [];
   const place: { position: number | undefined } = { position: 10 };
-  const ask = (wanted: Missing) =>
-    recovery.recover(
-      "news",
-      () => place.position,
-      wanted,
-      (kept) => taken.push(kept),
-    );
+  const arrivals = new Arrivals({ now: () => 0 });
+  const whereabouts = {
+    position: () => place.position,
+    reached: (position: number) =>
+      position > (place.position ?? position) ? arrivals.wait("news", position) : undefined,
+  };
+  const ask = (wanted: Missing) => recovery.recover("news", whereabouts, wanted, (kept) => taken.push(kept));
   const hear = (lines: string, count: number) => {
     recovery.hear("news", lines, count);
     place.position = (place.position ?? 0) + count;
+    arrivals.reach("news", place.position);
   };
-  return { recovery, asked, taken, ask, hear, place };
+  const lose = () => {
+    recovery.lose("news");
+    arrivals.giveUp("news");
+  };
+  return { recovery, asked, taken, ask, hear, lose, place };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */
@@ -96,12 +102,12 @@ test("who was further already, by another object, waits until this one has come 
 });
 
 test("who waits for that does not when the place is lost, or when there is no such position", async () => {
-  const { recovery, asked, taken, ask } = recovering();
+  const { lose, asked, taken, ask } = recovering();
   const asking = ask(since(12));
   await settled();
   asked[0]?.answer(messagesAfter(12, 3));
   await settled();
-  recovery.lose("news");
+  lose();
   expect(await asking).toBe(false);
   const another = ask(since(12));
   await settled();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Log } from "../../../src/links/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/links/messages.ts";
 import { Upstream } from "../../../src/links/upstream.ts";
-import { stillWorld } from "./world.ts";
+import { noKeeper, stillWorld } from "./world.ts";
 
 /**
  * An object that woke with a link to `news` of epoch 7, and one listener.
@@ -25,8 +25,10 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number) 
     listens: () => true,
     hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
     lose: (channel: string) => void lost.push(channel),
+    awaited: () => {},
+    ended: () => {},
   };
-  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, hasSlept);
+  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, hasSlept, noKeeper);
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -134,10 +136,34 @@ test("who comes back to a channel asks the child that it left, and the root if t
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
   const world = stillWorld("news", rows, { link });
-  const listeners = { listens: () => false, hear: () => {}, lose: () => {} };
-  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, false);
+  const listeners = {
+    listens: () => false,
+    hear: () => {},
+    lose: () => {},
+    awaited: () => {},
+    ended: () => {},
+  };
+  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, false, noKeeper);
   upstream.leaveUnheard();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
   expect([...new Set(asked)]).toEqual(["all!7", "all"]);
+});
+
+test("a link by which a message does not arrive is lost, and its parent is told so", async () => {
+  const lost: string[] = [];
+  const unlinked: string[] = [];
+  const clock = { now: 100 };
+  const unlink = async (object: string) => void unlinked.push(object);
+  const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
+  const world = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
+  const lose = (channel: string) => void lost.push(channel);
+  const listeners = { listens: () => true, hear: () => {}, lose, awaited: () => {}, ended: () => {} };
+  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, true, noKeeper);
+  const reached = upstream.reached("news", 41);
+  expect(upstream.loseLate()).toBe(true);
+  clock.now += 100_000;
+  expect(upstream.loseLate()).toBe(false);
+  await reached;
+  expect({ lost, unlinked }).toEqual({ lost: ["news"], unlinked: ["news"] });
 });
