@@ -118,23 +118,25 @@ export class Answers implements Answering {
     if (newer !== undefined) return { newer };
     this.#activity.note();
     const { keys, lines } = batch;
-    return this.#whenStored(
-      keys ? { positions: this.#router.takeEachOnce(keys, lines) } : { last: this.#router.take(batch) },
-    );
+    const { position: before = 0 } = this.#downstream.log;
+    if (keys) {
+      const each = this.#router.takeEachOnce(keys, lines);
+      return this.#whenStored(() => ({ before, positions: each.map((placed) => placed?.last) }));
+    }
+    const placed = this.#router.take(batch);
+    return this.#whenStored(() => ({ before, last: placed.last }));
   }
 
   async announce(announcement: Announcement): Promise<Announced> {
     this.#activity.note();
-    const answer = await this.#whenStored(this.#router.announceHere(announcement));
-    // Where storage takes nothing and nobody is connected, the position may be given twice: it is told to nobody.
-    return "last" in answer && !this.#reporter.keepsPosition ? { last: undefined } : answer;
+    return this.#whenStored(this.#router.announceHere(announcement));
   }
 
-  /** Whoever is told of a position can count on it: the answer goes out when it is stored. */
-  async #whenStored<T>(answer: T): Promise<T> {
+  /** Positions are final when they are stored. */
+  async #whenStored<T>(answer: () => T): Promise<T> {
     this.#sendIfMuch();
     if (this.#downstream.keepsHistory) await this.#flush.done;
-    return answer;
+    return answer();
   }
 
   /** Changes nothing, so it does not keep this object in memory for longer than it takes. */

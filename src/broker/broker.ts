@@ -135,6 +135,7 @@ export class Broker {
       lifecycle: this.#lifecycle,
       tokens: this.#tokens,
       reporter: this.#reporter,
+      stored: () => this.#flush.done,
     });
   }
 
@@ -142,6 +143,10 @@ export class Broker {
     return {
       busy: () => this.#busy(),
       keeps: (until) => void this.#alarm.goOffBy(until),
+      renumbered: (position, count) => {
+        this.#downstream.owe();
+        this.#router.renumberHere(this.#world.name, position, count);
+      },
       due: () => this.#flush.soon(),
       lost: () => void this.#alarm.goOffBy(this.#downstream.retellAt),
       handover: (handover) => this.#reporter.takeOver(handover),
@@ -158,6 +163,7 @@ export class Broker {
       this.#activity.note();
     }
     void this.#alarm.goOffBy(this.#downstream.retellAt);
+    if (this.#router.hasCrashed) this.#downstream.history?.keepPosition();
   }
 
   // --- events of this object's own sockets
@@ -205,7 +211,7 @@ export class Broker {
     const expired = this.#tokens.expired;
     for (const connection of expired) this.#closeExpired(connection);
     this.#alarm.expireAt(firstExpiry(this.#connections));
-    this.#downstream.expire(this.#connections.size > 0);
+    this.#downstream.expire(this.#isCounted);
     if (this.#downstream.isBusy) {
       this.#alarm.mark();
       this.#flush.soon();
@@ -257,6 +263,7 @@ export class Broker {
   #linkEnded(object: string): void {
     if (this.#room.isChild(object)) this.#room.remove(object);
     this.#router.leaveIfUnheard();
+    if (this.#downstream.size === 0) this.#downstream.history?.keepPosition();
     this.#room.tellParent("links");
   }
 
@@ -279,6 +286,11 @@ export class Broker {
   /** Commands that have to wait may be carried out long after their event: what they change is settled then, too. */
   #keep(work: Promise<void> | undefined): void {
     if (work) this.#world.keep(work.finally(() => this.#activity.note()));
+  }
+
+  /** Whether clients, here or at linked objects, count on from the newest position. */
+  get #isCounted(): boolean {
+    return this.#downstream.size > 0 || this.#router.isCounted;
   }
 
   // --- what is done after an event
@@ -348,12 +360,10 @@ export class Broker {
     // Before it is written for when the alarm is set.
     const dueAt = this.#dueAt();
     void this.#alarm.goOffBy(dueAt).then((goesOff) => this.#stayUnless(goesOff));
-    if (!this.#downstream.settle()) {
+    if (!this.#downstream.settle(this.#isCounted)) {
       this.#downstream.flush();
       this.#activity.note();
     }
-    this.#downstream.release(this.#connections.size > 0);
-    this.#downstream.history?.settle();
     this.#router.settle();
     // By now it is known what has been written.
     this.#reporter.settle();

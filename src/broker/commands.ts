@@ -5,8 +5,16 @@ import { Unreachable } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { ErrorCode, Refusal } from "../protocol/errors.ts";
+import { mayBeKnownAgain } from "../protocol/keys.ts";
 import type { From } from "../protocol/positions.ts";
-import { NO_HISTORY, NOT_GRANTED, NOT_OPERATOR, tooManyChannels } from "../protocol/refusals.ts";
+import {
+  KEY_CONFLICT,
+  keyedTooLong,
+  NO_HISTORY,
+  NOT_GRANTED,
+  NOT_OPERATOR,
+  tooManyChannels,
+} from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
@@ -30,6 +38,8 @@ export interface CommandParts {
   reporter: Reporter;
   counters: Counters;
   limits: Limits;
+  /** Resolves when all that was announced at this object is stored. */
+  stored(): Promise<void>;
 }
 
 export class Commands implements Carrier {
@@ -115,6 +125,8 @@ export class Commands implements Carrier {
       if (typeof outcome === "string") this.tell(connection, outcome);
       else this.refuse(connection, outcome);
     }
+    // A subscriber that knows the position of one message knows those of all that follow.
+    if (connection.channels.has(channel)) this.#parts.connections.count(connection, channel);
   }
 
   /** The reply line to one keyed announcement, or why it's refused. */
@@ -127,15 +139,21 @@ export class Commands implements Carrier {
     try {
       checkAnnounce(grants, channel);
       if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
-      const announced = this.#parts.router.announceOnce(channel, key, formatMessage(channel, message));
-      return formatOnce(
-        key,
-        typeof announced === "number" ? announced : await announced.catch(failToAnnounce),
-      );
+      return formatOnce(key, await this.#positionOf(key, channel, formatMessage(channel, message)));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       return { code: error.code, command: "once", argument: key, why: error.message };
     }
+  }
+
+  async #positionOf(key: string, channel: string, line: string): Promise<number> {
+    const most = this.#parts.limits.historyBytes;
+    if (!mayBeKnownAgain(key, line, most)) throw new CommandError("limit", keyedTooLong(most));
+    const announced = this.#parts.router.announceOnce(channel, key, line);
+    if (announced === undefined) throw new CommandError("conflict", KEY_CONFLICT);
+    if (announced instanceof Promise) return announced.catch(failToAnnounce);
+    await this.#parts.stored();
+    return announced.last;
   }
 
   #subscribe(connection: Connection, channel: string, from: From | undefined): Promise<void> | undefined {

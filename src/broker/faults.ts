@@ -1,10 +1,12 @@
 /** What the failure of a call between objects means for clients. */
-import { QueueFull } from "../links/forwarding.ts";
+import { KeyConflict, QueueFull } from "../links/forwarding.ts";
 import { CallFailed, wasNotMade } from "../links/world.ts";
 import type { Fault } from "../protocol/errors.ts";
+import { KEY_CONFLICT } from "../protocol/refusals.ts";
 
 /** Explains to a publisher why the call with its announcement failed, and whether it may have been carried out. */
 export function announceFault(error: unknown): Fault {
+  if (error instanceof KeyConflict) return { code: "conflict", why: KEY_CONFLICT };
   if (error instanceof QueueFull) return { code: "unavailable", why: `${error.message}; try again` };
   if (wasNotMade(error)) return { code: "unavailable", why: "too many calls are in flight; try again" };
   const isOverloaded = error instanceof CallFailed && error.why === "overloaded";

@@ -79,16 +79,23 @@ export class Lifecycle {
     await resume?.(channel);
   }
 
-  /** Subscribes a connection to a channel that reaches this object, unless it is subscribed already. */
-  subscribe(connection: Connection, channel: string): void {
-    if (connection.channels.has(channel)) return;
-    this.#connections.subscribe(connection, channel);
+  /**
+   * Subscribes a connection to a channel that reaches this object, unless it is subscribed already.
+   * @param isCounted whether its client was told from which position it is subscribed
+   */
+  subscribe(connection: Connection, channel: string, isCounted = false): void {
+    if (connection.channels.has(channel)) {
+      if (isCounted) this.#connections.count(connection, channel);
+      return;
+    }
+    this.#connections.subscribe(connection, channel, isCounted);
     this.#counters.count("subscribes");
   }
 
   /** Ends a subscription, if there is one. */
   unsubscribe(connection: Connection, channel: string): void {
     if (!connection.channels.has(channel)) return;
+    if (connection.counted.has(channel)) this.#router.keepPosition(channel);
     this.#connections.unsubscribe(connection, channel);
     this.#counters.count("unsubscribes");
     this.#router.leaveIfUnheard(channel);
@@ -176,6 +183,7 @@ export class Lifecycle {
   /** Ends what was only there for a connection. */
   #end(connection: Connection, end: () => void): void {
     const channels = [...connection.channels];
+    for (const channel of connection.counted) this.#router.keepPosition(channel);
     end();
     this.#counters.count("unsubscribes", channels.length);
     for (const channel of channels) this.#router.leaveIfUnheard(channel);

@@ -96,11 +96,6 @@ export class Reporter {
     else this.#service?.takeOver(handover, this.#downstream.size + this.#connections.size);
   }
 
-  /** Whether the newest position of this root outlives sleep. */
-  get keepsPosition(): boolean {
-    return this.#connections.size > 0 || this.#downstream.history?.isStored !== false;
-  }
-
   /** At the root of `all`: takes over what an object has counted that is not linked to it. */
   tally(totals: Totals): void {
     if (this.#service) this.#counters.add(totals);

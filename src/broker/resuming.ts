@@ -111,7 +111,7 @@ export class Resuming {
     this.#connections.tell(connection, formatPosition(channel, after));
     this.#connections.tell(connection, lines);
     this.#counters.count("messages", count);
-    this.#lifecycle.subscribe(connection, channel);
+    this.#lifecycle.subscribe(connection, channel, true);
     return undefined;
   }
 }

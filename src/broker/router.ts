@@ -2,13 +2,15 @@
 import type { Counters } from "../figures/counters.ts";
 import type { Downstream } from "../links/downstream.ts";
 import { Forwarding } from "../links/forwarding.ts";
+import type { Placed } from "../links/log.ts";
 import type { Announced, Announcement, Delivery, DeliveryAnswer, Kept, Missing } from "../links/messages.ts";
 import { channelOf } from "../links/names.ts";
 import { Recovery } from "../links/recovery.ts";
 import { type Listeners, Unreachable, Upstream } from "../links/upstream.ts";
 import type { World } from "../links/world.ts";
 import { EVERYONE } from "../protocol/channels.ts";
-import type { Connections } from "../sockets/connections.ts";
+import { formatPosition } from "../protocol/replies.ts";
+import type { Connection, Connections } from "../sockets/connections.ts";
 
 /** How often a recovery begins anew where its object loses its place in the channel meanwhile. */
 const MOST_TRIES = 10;
@@ -35,6 +37,8 @@ export class Router implements Listeners {
   readonly #recovery: Recovery;
   /** The channel whose root this object is, or a child of it. */
   readonly #own: string;
+  /** Whether an earlier life of this object crashed while it had connections. */
+  readonly hasCrashed: boolean;
 
   /** @param maxBuffered characters that may wait for one other channel's object */
   constructor(
@@ -53,10 +57,10 @@ export class Router implements Listeners {
     this.#own = channelOf(world.name);
     // Totals are handed over with the link to `all`. Sockets outlive sleep, and nothing else.
     const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
-    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections.size > 0, connections);
-    this.#forwarding = new Forwarding(world, maxBuffered);
+    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections);
+    this.#forwarding = new Forwarding(world, maxBuffered, this.#upstream);
     this.#recovery = new Recovery(world);
-    this.#upstream.leaveUnheard();
+    this.hasCrashed = this.#upstream.leaveUnheard() && !connections.hasSlept;
     // Storage may not have taken it that they are lost.
     if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) downstream.loseAll();
   }
@@ -81,11 +85,11 @@ export class Router implements Listeners {
     await this.#upstream.reached(channel, last);
   }
 
-  /** Gives messages of this root's channel their positions, and passes them on; says the last one's. */
-  take({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): number {
-    const last = this.#downstream.append(lines, count, key);
+  /** Gives messages of this root's channel their positions, and passes them on. */
+  take({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed {
+    const placed = this.#downstream.append(lines, count, key);
     this.#publish(this.#own, lines, count);
-    return last;
+    return placed;
   }
 
   /** Takes what another object passes on. */
@@ -94,13 +98,14 @@ export class Router implements Listeners {
   }
 
   /**
-   * Announces a message, formatted as a line, unless one was under the same key; says its position, or that one's.
-   * @throws as `announce` does
+   * Announces a message, formatted as a line, unless it was announced under the same key.
+   * @returns at its root, where it was placed first, or undefined if the key was used for another message; elsewhere a
+   *   promise of its position, which rejects with KeyConflict, or as `announce` does
    */
-  announceOnce(channel: string, key: string, line: string): Promise<number> | number {
+  announceOnce(channel: string, key: string, line: string): Promise<number> | Placed | undefined {
     if (!this.#isRootOf(channel)) return this.#announceOnceAfar(channel, key, line);
-    if (this.#downstream.history?.positionOf(key) === undefined) this.#counters.count("announcements");
-    return this.takeOnce(key, line);
+    if (this.#downstream.history?.announcedUnder(key) === undefined) this.#counters.count("announcements");
+    return this.#takeOnce({ lines: line, count: 1, key });
   }
 
   async #announceOnceAfar(channel: string, key: string, line: string): Promise<number> {
@@ -113,28 +118,33 @@ export class Router implements Listeners {
     return position;
   }
 
-  /** The same at this root. */
-  takeOnce(key: string, line: string): number {
-    return this.#downstream.history?.positionOf(key) ?? this.take({ lines: line, count: 1, key });
+  /** Announces messages at this root unless they were under their key; undefined if others were. */
+  #takeOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed | undefined {
+    const known = key === undefined ? undefined : this.#downstream.history?.announcedUnder(key);
+    if (!known) return this.take({ lines, count, key });
+    return known.lines === lines ? known : undefined;
   }
 
-  /** The same for several, as lines one after another. */
-  takeEachOnce(keys: string[], lines: string): number[] {
+  /** The same for several messages with a key each, as lines one after another. */
+  takeEachOnce(keys: string[], lines: string): (Placed | undefined)[] {
     const each = lines.split("\n");
-    return keys.map((key, i) => this.takeOnce(key, `${each[i]}\n`));
+    return keys.map((key, i) => this.#takeOnce({ lines: `${each[i]}\n`, count: 1, key }));
   }
 
-  /** Announces what has not come by a socket, at this root. */
-  announceHere({ lines, count, key, expected }: Announcement): Announced {
+  /**
+   * Announces what has not come by a socket, at this root.
+   * @returns the answer, which is final when the messages are stored
+   */
+  announceHere({ lines, count, key, expected }: Announcement): () => Announced {
     const { keepsHistory, history } = this.#downstream;
-    if (!keepsHistory && (key !== undefined || expected !== undefined)) return { none: true };
-    const known = key === undefined ? undefined : history?.positionOf(key);
-    if (known !== undefined) return { last: known };
-    const newest = expected === undefined ? undefined : this.#downstream.locate();
-    if (newest !== undefined && newest !== expected) return { newest };
-    this.#counters.count("announcements", count);
-    const last = this.take({ lines, count, key });
-    return { last: keepsHistory ? last : undefined };
+    if (!keepsHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
+    const isNew = key === undefined || history?.announcedUnder(key) === undefined;
+    const newest = expected === undefined || !isNew ? undefined : this.#downstream.locate();
+    if (newest !== undefined && newest !== expected) return () => ({ newest });
+    if (isNew) this.#counters.count("announcements", count);
+    const placed = this.#takeOnce({ lines, count, key });
+    if (!placed) return () => ({ conflict: true });
+    return () => ({ last: keepsHistory ? placed.last : undefined });
   }
 
   /** Stores what is to be kept of this root's channel, before any of it goes out. */
@@ -151,6 +161,24 @@ export class Router implements Listeners {
   #publish(channel: string, lines: string, count: number): void {
     this.#connections.publish(channel, lines);
     this.#counters.count("messages", count * this.#connections.subscribers(channel));
+  }
+
+  renumber(channel: string, position: number): void {
+    // What is under way begins anew, under these numbers.
+    this.#recovery.lose(channel);
+    if (channel === this.#own) this.#downstream.renumber(position);
+    this.renumberHere(channel, position, 0);
+  }
+
+  /**
+   * Tells connections that count on in a channel its new position: before the newest `count` messages of it, which were
+   * gathered for them and not sent.
+   */
+  renumberHere(channel: string, position: number, count: number): void {
+    const line = formatPosition(channel, position);
+    for (const connection of this.#countingIn(channel)) {
+      this.#connections.insert(connection, line, `${channel}!`, count);
+    }
   }
 
   lose(channel: string): void {
@@ -210,6 +238,20 @@ export class Router implements Listeners {
     // After sleep it is not known: the parent knows.
     if (this.#upstream.isLinked(channel)) this.#upstream.doubt(channel);
     return this.#upstream.join(channel);
+  }
+
+  /** Has a channel's position be there for a connection that counted on from it and has left. */
+  keepPosition(channel: string): void {
+    if (this.#isRootOf(channel)) this.#downstream.history?.keepPosition();
+  }
+
+  /** Whether connections here count on from this object's own position. The root of `all` never forgets its own. */
+  get isCounted(): boolean {
+    return this.#own === EVERYONE || this.#countingIn(this.#own).length > 0;
+  }
+
+  #countingIn(channel: string): Connection[] {
+    return this.#connections.subscribersOf(channel).filter(({ counted }) => counted.has(channel));
   }
 
   // --- which channels reach this object

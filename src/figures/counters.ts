@@ -66,7 +66,7 @@ export class Counters implements Accounts {
     this.#keeper = keeper;
     this.#now = now;
     const row = rowOf(store.get(COUNTED), isCountedRow);
-    const kept = isCountedRow(keeper.kept) ? keeper.kept : undefined;
+    const kept = isCountedRow(keeper.kept) ? countedIn(keeper.kept) : undefined;
     const nothing = { revision: 0, period: undefined, totals: noTotals(), peak: 0, handover: undefined };
     this.#changed = kept !== undefined && kept.revision > (row?.revision ?? 0);
     this.#counted = (this.#changed ? kept : row) ?? nothing;
@@ -193,6 +193,11 @@ export class Counters implements Accounts {
     else this.#store.put(COUNTED, this.#counted);
     this.#noteKept();
   }
+}
+
+/** Takes out what is counted: others keep something in the same place, and change it by themselves. */
+function countedIn({ revision, saved, period, totals, peak, handover }: CountedRow): CountedRow {
+  return { revision, saved, period, totals, peak, handover };
 }
 
 function callsIn({ others = {} }: Totals): number {

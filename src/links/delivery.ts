@@ -41,6 +41,13 @@ export class Link {
     this.unsure = true;
   }
 
+  /** It has said how far it is; returns whether the log has all that it misses. */
+  found(last: number, { start = 0, position = 0 }: Log): boolean {
+    this.unknown = false;
+    this.acknowledged = last;
+    return last >= start && last <= position;
+  }
+
   /** Notes that it is lost; returns what storage is to remember of it. */
   lose(now: number): LinkRow {
     this.loss = { since: this.loss?.since ?? now, next: now };
@@ -93,9 +100,12 @@ export function nextDelivery(
   number: number,
 ): Delivery {
   const lost = loss !== undefined;
-  const messages = lost || unknown ? { lines: "", count: 0 } : log.since(acknowledged, MAX_DELIVERY);
   const channel = channelOf(from);
   const where = unknown && !lost;
-  const after = where ? (log.position ?? 0) : acknowledged;
-  return { channel, from, epoch, number, after, ...messages, again, lost, where };
+  const call = { channel, from, epoch, number, again, lost, where };
+  if (lost || unknown)
+    return { ...call, after: where ? (log.position ?? 0) : acknowledged, lines: "", count: 0 };
+  const messages = log.since(acknowledged, MAX_DELIVERY);
+  const follows = messages.after === acknowledged ? undefined : acknowledged;
+  return { ...call, ...messages, follows };
 }

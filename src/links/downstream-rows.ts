@@ -1,5 +1,6 @@
 /** What storage remembers of the links that an object feeds. */
 import { parentOf } from "./names.ts";
+import type { Place } from "./place.ts";
 import { isNumber, isRecord } from "./rows.ts";
 import type { World } from "./world.ts";
 
@@ -50,6 +51,41 @@ export function orderRow(
   return { position, busy, alarm: alarmTime(), kept: false };
 }
 
+/** Where an object goes on that woke. */
+interface Resumed {
+  /** Undefined while a child has to learn it from its parent. */
+  position: number | undefined;
+  /** Whether links may not have everything, and the log has what they miss. */
+  isBehind: boolean;
+  /** Whether an earlier life ended in the middle of deliveries, and nobody can tell what has arrived. */
+  isInDoubt: boolean;
+}
+
+/**
+ * Works out where an object goes on.
+ * @param row what storage has of the order
+ * @param stored the newest position that its history has
+ */
+export function resumed(
+  row: OrderRow | undefined,
+  stored: number | undefined,
+  place: Place,
+  world: World,
+): Resumed {
+  if (place.position !== undefined) {
+    const position = Math.max(place.position, row?.position ?? 0, stored ?? 0);
+    return { position, isBehind: false, isInDoubt: false };
+  }
+  if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {
+    return { position: stored, isBehind: stored !== row.position, isInDoubt: false };
+  }
+  const alarm = world.alarmTime();
+  const wasBusy = row !== undefined && (row.busy || (alarm !== undefined && alarm !== row.alarm));
+  const isInDoubt = wasBusy && !row.kept;
+  const position = isInDoubt ? undefined : (row?.position ?? stored);
+  return { position: position ?? firstPosition(world), isBehind: false, isInDoubt };
+}
+
 /** Whether a row says what another one would; no alarm says nothing. */
 export function isSame(row: OrderRow, other: OrderRow): boolean {
   if (row.position !== other.position || row.busy !== other.busy || row.kept !== other.kept) return false;
@@ -61,6 +97,6 @@ export function isSame(row: OrderRow, other: OrderRow): boolean {
  * thousands are further than that, unless a channel has had over a million messages a second for all of
  * its life. A child learns its position from its parent.
  */
-export function firstPosition({ name, now }: World): number | undefined {
+function firstPosition({ name, now }: World): number | undefined {
   return parentOf(name) === undefined ? now() * 1000 : undefined;
 }

@@ -2,7 +2,6 @@
 import { assert } from "../assert.ts";
 import { Link, nextDelivery, retell, retellAt, slowest } from "./delivery.ts";
 import {
-  firstPosition,
   isLinkRow,
   isOrderRow,
   isSame,
@@ -11,9 +10,10 @@ import {
   ORDER,
   type OrderRow,
   orderRow,
+  resumed,
 } from "./downstream-rows.ts";
-import { History, type HistoryLimits } from "./history.ts";
-import { Log } from "./log.ts";
+import { History, type HistoryEvents } from "./history.ts";
+import { Log, type Placed } from "./log.ts";
 import type {
   Delivery,
   DeliveryAnswer,
@@ -26,16 +26,16 @@ import type {
   UnlinkRequest,
 } from "./messages.ts";
 import { parentOf } from "./names.ts";
+import { Place } from "./place.ts";
+import type { HistoryLimits } from "./retained.ts";
 import { putOff, retry } from "./retry.ts";
 import { rowOf } from "./rows.ts";
 import { type Keeper, type World, wasNotMade } from "./world.ts";
 
 /** What the owner of links is told. */
-export interface DownstreamEvents {
+export interface DownstreamEvents extends HistoryEvents {
   /** Something has to be delivered: the alarm has to be set, for another time than `rest`, before that is. */
   busy(): void;
-  /** What is kept in storage is over at a time, in milliseconds since 1970. */
-  keeps(until: number): void;
   /** There is more to send: a flush is due. */
   due(): void;
   /** A link is lost, and is to be told so again at `retellAt`, whether this object is in memory by then or not. */
@@ -57,6 +57,7 @@ export class Downstream {
   readonly #maxBuffered: number;
   readonly #events: DownstreamEvents;
   readonly #links = new Map<string, Link>();
+  readonly #place: Place;
   /** Undefined where this object is a child: a channel's root keeps its history. */
   readonly history: History | undefined;
   /** Of the newest delivery. These are times, so they rise across the lives of this object. */
@@ -82,33 +83,31 @@ export class Downstream {
     this.#maxBuffered = maxBuffered;
     this.#events = events;
     this.log = new Log(undefined);
-    if (parentOf(world.name) === undefined) this.history = new History(world, this.log, history, keeper);
+    this.#place = new Place(keeper);
+    if (this.#isRoot) this.history = new History(world, this.log, history, keeper.hasSlept, events);
     this.#row = rowOf(world.store.get(ORDER), isOrderRow);
+    const { position, isBehind, isInDoubt } = resumed(this.#row, this.log.position, this.#place, world);
+    this.#begin(position);
+    this.#busy = isBehind || isInDoubt;
     // Storage may have taken a link, and then no more.
-    const isInDoubt = this.#takeUpOrder(this.#row) || !this.#row || this.log.position === undefined;
+    const isUnknown = position === undefined || !(this.#row || this.#place.position !== undefined);
     for (const [key, value] of world.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
-      if (isInDoubt) this.#noteLoss(link);
+      if (isInDoubt || isUnknown) this.#noteLoss(link);
       else if (this.#busy) link.doubt(this.log);
     }
   }
 
-  /** Goes on where an earlier life was; says whether nobody can tell what has arrived by then. */
-  #takeUpOrder(row: OrderRow | undefined): boolean {
-    const stored = this.log.position;
-    if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {
-      this.#busy = stored !== row.position;
-      return false;
-    }
-    const alarm = this.#world.alarmTime();
-    const wasBusy = row !== undefined && (row.busy || (alarm !== undefined && alarm !== row.alarm));
-    const isInDoubt = wasBusy && !row.kept;
-    const position = (isInDoubt ? undefined : (row?.position ?? stored)) ?? firstPosition(this.#world);
-    if (position !== undefined && position !== stored) (this.history ?? this.log).begin(position);
-    this.#busy = isInDoubt;
-    return isInDoubt;
+  get #isRoot(): boolean {
+    return parentOf(this.#world.name) === undefined;
+  }
+
+  #begin(position: number | undefined): void {
+    if (position === undefined || position === this.log.position) return;
+    if (this.history) this.history.begin(position, position === this.#place.position);
+    else this.log.begin(position);
   }
 
   /** Whether a crash now would leave links in doubt. */
@@ -147,16 +146,28 @@ export class Downstream {
     return this.#links.get(object)?.acknowledged;
   }
 
-  /** Gives messages the next positions in the order, and says the last one's; `flush` sends them on. */
-  append(lines: string, count: number, key?: string): number {
-    if (this.#links.size === 0 && !this.keepsHistory) return this.log.skip(count);
+  /** Gives messages the next positions in the order; `flush` sends them on. */
+  append(lines: string, count: number, key?: string): Placed {
+    if (this.#links.size === 0 && !this.keepsHistory) return this.log.skip(lines, count);
+    this.owe();
+    const placed = this.log.append(lines, count, key);
+    this.history?.note(placed);
+    if (this.log.size > this.#maxBuffered) this.#shorten(placed.last);
+    return placed;
+  }
+
+  /** Links are to be told something. */
+  owe(): void {
     if (!this.#busy && this.#links.size > 0) this.#events.busy();
     this.#busy = this.#links.size > 0;
     this.#events.due();
-    const last = this.log.append(lines, count);
-    if (key !== undefined) this.history?.note(key);
-    if (this.log.size > this.#maxBuffered) this.#shorten(last);
-    return last;
+  }
+
+  /** Goes on under the numbers that a parent has given, where its own root did. */
+  renumber(position: number): void {
+    if (this.log.position === undefined) this.log.begin(position);
+    else this.log.renumber(this.log.position, position);
+    this.owe();
   }
 
   /** Whether this object keeps what is announced for a while. */
@@ -170,42 +181,27 @@ export class Downstream {
     return this.log.position;
   }
 
-  /** What is kept of what was missed. */
-  recover({ since, last }: Missing): Kept {
+  /** Returns the retained messages after a position, or the newest of them. */
+  recover(missing: Missing): Kept {
     this.store(true);
-    this.history?.forgetOld();
-    this.log.trim(this.#slowest());
-    const { position, start } = this.log;
-    if (!this.keepsHistory || position === undefined || start === undefined) return { none: true };
-    const after = Math.max(start, Math.min(since ?? position, position - last));
-    return { after, ...this.log.since(after, Number.POSITIVE_INFINITY) };
+    return this.history?.recover(missing) ?? { none: true };
   }
 
   /**
-   * Stores what is to be kept and is not stored yet. The platform holds back what goes out until it is.
-   * @param tellsPosition whether the position goes out, even if there is no message
+   * Stores what is to be retained and isn't stored yet. The platform holds back output until it is.
+   * @param tellsPosition whether the newest position is told, even if there is no message
    */
   store(tellsPosition = false): void {
-    const until = this.history?.store(tellsPosition);
-    if (until === undefined) return;
-    this.log.trim(this.#slowest());
-    this.#events.keeps(until);
+    if (this.history?.store(tellsPosition)) this.log.trim(this.#slowest());
   }
 
   /**
-   * Drops what has been kept long enough.
-   * @param hasSockets whether this object has connections, which may count on positions going on
+   * Drops what has been retained for long enough.
+   * @param isCounted whether clients count on from the newest position
    */
-  expire(hasSockets: boolean): void {
-    const until = this.history?.expire(hasSockets || this.#links.size > 0);
+  expire(isCounted: boolean): void {
+    this.history?.expire(isCounted);
     this.log.trim(this.#slowest());
-    if (until !== undefined) this.#events.keeps(until);
-  }
-
-  /** Nobody may hear this channel any more: who comes back in time is to find its position all the same. */
-  release(hasSockets: boolean): void {
-    const until = this.history?.release(hasSockets || this.#links.size > 0);
-    if (until !== undefined) this.#events.keeps(until);
   }
 
   /** Takes over messages that a parent has sent, with the positions that they have. */
@@ -253,24 +249,31 @@ export class Downstream {
     if (known?.epoch === epoch) return this.#answerAgain(known, still);
     if (still) return { newer: epoch };
     if (known) this.#end(known, handover);
+    this.store();
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
     const row: LinkRow = { epoch, lostAt: undefined };
     if (!this.#world.store.put(LINK + from, row)) throw new Error("storage takes no more links");
     this.#add(from, row);
     if (this.#row?.position === undefined) this.#writeOrder();
-    else this.store();
     return { after: this.log.position };
   }
 
   /** Answers the object of a link that asks for it once more, or whether it still counts. */
   #answerAgain(link: Link, still: Still | undefined): LinkAnswer {
-    // Neither side can know what of the failed call has arrived.
-    if (still && still.last === undefined && link.unsure) this.#cutOff(link);
-    else if (still?.last !== undefined && link.unknown) this.#found(link, still.last);
+    if (still) this.#compare(link, still);
     if (!link.loss) return { after: link.acknowledged };
     // The answer may not arrive.
     this.#events.due();
     return { newer: link.epoch };
+  }
+
+  /** The far end of a link says what it knows of it, and wants to be sure of it. */
+  #compare(link: Link, { last }: Still): void {
+    if (link.loss) return;
+    // Neither side can know what of the failed call has arrived.
+    if (last === undefined && link.unsure) this.#cutOff(link);
+    if (last === undefined) return;
+    if (link.unknown ? !link.found(last, this.log) : last > (this.log.position ?? 0)) this.#cutOff(link);
   }
 
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
@@ -283,16 +286,22 @@ export class Downstream {
 
   /**
    * Notes in storage that every link has everything, if that is so.
+   * @param isCounted whether clients count on from the newest position
    * @returns whether it is, so that nothing would be lost if this object left memory
    */
-  settle(): boolean {
+  settle(isCounted: boolean): boolean {
     for (const link of this.#links.values()) {
       if (link.unwritten) this.#cutOff(link);
       if (link.sending || link.unwritten || (link.owes(this.log) && !link.loss)) return false;
     }
     this.#busy = false;
+    this.history?.settle(isCounted);
     this.#writeOrder();
-    return true;
+    const { position } = this.log;
+    const isInOrder = this.#links.size === 0 || this.#row?.position === position;
+    const isStored = isInOrder && this.history?.isStored !== false;
+    // A child that went on from an old row would deliver messages again.
+    return this.#place.keep(isStored ? undefined : position) || this.#isRoot;
   }
 
   #add(object: string, row: LinkRow): Link {
@@ -347,17 +356,9 @@ export class Downstream {
     if (link.loss) return;
     link.unsure = false;
     const last = answer.last ?? delivery.after + delivery.count;
-    if (link.unknown) this.#found(link, last);
-    else link.acknowledged = last;
+    if (!link.unknown) link.acknowledged = last;
+    else if (!link.found(last, this.log)) this.#cutOff(link);
     if (!link.owes(this.log)) this.log.trim(this.#slowest());
-  }
-
-  /** It has said how far it is: the log has what it misses, or it is lost. */
-  #found(link: Link, last: number): void {
-    link.unknown = false;
-    link.acknowledged = last;
-    const { start = 0, position = 0 } = this.log;
-    if (link.acknowledged < start || link.acknowledged > position) this.#cutOff(link);
   }
 
   #slowest(): number {

@@ -17,11 +17,22 @@ interface Queue {
   buffered: number;
 }
 
+/** The other way: how far the messages are that have arrived. */
+interface Arrivals {
+  /** The position of the newest message of a channel that has arrived; undefined if that is not known. */
+  arrived(channel: string): number | undefined;
+  /** The root of a channel has forgotten positions of messages that have arrived. */
+  regressed(channel: string): void;
+}
+
 /** Characters that may wait for all other channels' objects together. */
 const MOST_BUFFERED = 8_000_000;
 
 /** More announcements wait for one channel's object than this object will hold. */
 export class QueueFull extends Error {}
+
+/** A key was used for another message; nothing was announced. */
+export class KeyConflict extends Error {}
 
 /**
  * Gathers announcements for other channels: one call at a time is under way to each root, and what
@@ -30,6 +41,7 @@ export class QueueFull extends Error {}
 export class Forwarding {
   readonly #world: World;
   readonly #maxBuffered: number;
+  readonly #arrivals: Arrivals;
   /** Of the channels to which something is on its way. */
   readonly #queues = new Map<string, Queue>();
   /** Characters of what waits or is under way, to whichever channel. */
@@ -37,8 +49,9 @@ export class Forwarding {
   #newest = 0;
 
   /** @param maxBuffered characters that may wait for one channel's object */
-  constructor(world: World, maxBuffered: number) {
+  constructor(world: World, maxBuffered: number, arrivals: Arrivals) {
     this.#world = world;
+    this.#arrivals = arrivals;
     this.#maxBuffered = maxBuffered;
   }
 
@@ -47,7 +60,7 @@ export class Forwarding {
    * A call that failed is not repeated, as nobody knows whether it was carried out.
    * @param key under which the one message there is is announced once
    * @returns the position of the last one
-   * @throws QueueFull if none was sent; anything else if they may or may not have got positions
+   * @throws QueueFull or KeyConflict if none was announced; anything else if they may or may not have got positions
    */
   forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
     const queue = this.#queues.get(channel) ?? this.#open(channel);
@@ -77,7 +90,10 @@ export class Forwarding {
       const size = parts.reduce((sum, { lines }) => sum + lines.length, 0);
       try {
         const positions = await this.#positions(channel, parts);
-        for (const [i, position] of positions.entries()) parts[i]?.resolve(position);
+        for (const [i, position] of positions.entries()) {
+          if (position === undefined) parts[i]?.reject(new KeyConflict());
+          else parts[i]?.resolve(position);
+        }
       } catch (cause) {
         for (const part of parts) part.reject(cause);
       }
@@ -87,8 +103,11 @@ export class Forwarding {
     this.#queues.delete(channel);
   }
 
-  /** The position of the last message of each part. Batch numbers are times, so they rise across the lives of this object. */
-  async #positions(channel: string, parts: Waiting[]): Promise<number[]> {
+  /**
+   * Returns the position of the last message of each part; undefined where its key was used for another message. Batch
+   * numbers are times, so they rise across the lives of this object.
+   */
+  async #positions(channel: string, parts: Waiting[]): Promise<(number | undefined)[]> {
     const lines = parts.map((part) => part.lines).join("");
     const count = parts.reduce((sum, part) => sum + part.count, 0);
     const keys = parts.flatMap(({ key }) => (key === undefined ? [] : [key]));
@@ -96,10 +115,15 @@ export class Forwarding {
       this.#newest = Math.max(this.#newest + 1, this.#world.now());
       const batch: Batch = { from: this.#world.name, number: this.#newest, lines, count };
       if (keys.length > 0) batch.keys = keys;
+      const arrived = this.#arrivals.arrived(channel) ?? 0;
       const answer = await this.#world.call(channel, "forward", batch);
-      if ("positions" in answer) return answer.positions;
-      if ("last" in answer) return positionsUpTo(answer.last, parts);
-      this.#newest = Math.max(this.#newest, answer.newer);
+      if ("newer" in answer) {
+        this.#newest = Math.max(this.#newest, answer.newer);
+        continue;
+      }
+      // Else the positions would seem to have arrived already.
+      if (answer.before < arrived) this.#arrivals.regressed(channel);
+      return "positions" in answer ? answer.positions : positionsUpTo(answer.last, parts);
     }
   }
 }

@@ -1,325 +1,380 @@
 /**
- * What a root keeps of its channel for a while, so that who was away misses nothing: the newest messages of its
- * log, in storage. Each time that something goes out, what has come since is stored first, as one segment, and
- * the platform holds back what goes out until that is durable: nobody ever knows of a message that a crash could
- * take back.
+ * Retains a root's newest messages in storage for a while, so that clients that were away miss nothing. New messages
+ * are stored as one batch before anything goes out, and the platform holds back output until that write is durable:
+ * so no client ever knows of a message or a position that a crash could take back.
+ *
+ * A position is retained for at least the retention time after it was told last. The row that tells it stays for twice
+ * that time, and is written anew if the position is told in the second half of it. So a lone message takes one row,
+ * and so do any number of questions soon after it.
+ *
+ * Where storage refuses new messages, they flow on under numbers far beyond those that storage knows of. The next life
+ * goes on from storage, so no position is ever given twice.
  */
-import { assert } from "../assert.ts";
-import { dropLines } from "../protocol/frames.ts";
-import type { Log } from "./log.ts";
-import { isNumber, isRecord, rowOf } from "./rows.ts";
-import type { Keeper, World } from "./world.ts";
+import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
+import type { Log, Messages, Placed } from "./log.ts";
+import type { Missing } from "./messages.ts";
+import { AGED, type Batch, batchOf, type HistoryLimits, Retained } from "./retained.ts";
+import { rowOf } from "./rows.ts";
+import type { World } from "./world.ts";
 
-export interface HistoryLimits {
-  /** How long messages are kept, in seconds; 0 keeps none. */
-  historySeconds: number;
-  /** Characters of one channel that are kept. */
-  historyBytes: number;
-}
-
-/** A segment, in storage under `history:<slot>`; slots of old ones are used again, as deleting costs a row too. */
-interface SegmentRow {
-  /** The position of the message before the first one. */
-  after: number;
-  count: number;
-  lines: string;
-  /** When it was stored, in milliseconds since 1970. */
-  at: number;
-  /** Keys under which messages of it were announced once, and their positions. */
-  keys: [key: string, position: number][];
-}
-
-/** What memory has of a segment; its messages are in the log. */
-interface Segment {
+/** The row that tells the newest position. */
+interface Teller {
   slot: number;
-  after: number;
-  /** When its oldest message was stored, and its newest one. */
-  since: number;
+  /** When it was written, in milliseconds since 1970. */
   at: number;
-  size: number;
-  keys: string[];
+  hasMessages: boolean;
 }
 
-function isSegmentRow(row: unknown): row is SegmentRow {
-  if (!isRecord(row) || !isNumber(row.after) || !isNumber(row.count) || !isNumber(row.at)) return false;
-  return typeof row.lines === "string" && Array.isArray(row.keys) && row.keys.every(isKey);
+/** A row that nothing needs, to be written over or deleted. */
+interface FreeRow {
+  slot: number;
+  /** When it was written, in milliseconds since 1970. */
+  at: number;
 }
 
-function isKey(value: unknown): value is [string, number] {
-  return Array.isArray(value) && typeof value[0] === "string" && isNumber(value[1]);
+/** How far new numbers are beyond others, at least: a later life would need as many messages to reach them. */
+const STRIDE = 1_000_000;
+
+/** What the owner of a history is told. */
+export interface HistoryEvents {
+  /** Rows are to be looked at again at a time, in milliseconds since 1970. */
+  keeps(until: number): void;
+  /** The newest `count` messages, which haven't been sent, have other positions: the ones after `position`. */
+  renumbered(position: number, count: number): void;
 }
-
-const SEGMENT = "history:";
-
-/** Characters that a key takes besides its own. */
-const KEY_OVERHEAD = 16;
-
-/**
- * A segment is written again with what comes next, in the same row, until it has so many characters or is as old as
- * that part of the time for which messages are kept: so there are few rows to delete.
- */
-const FULL = 4_096;
-const AGED = 1 / 8;
 
 export class History {
   readonly #world: World;
   readonly #log: Log;
   readonly #limits: HistoryLimits;
-  readonly #keeper: Keeper;
-  /** Oldest first, each after the one before. */
-  #segments: Segment[] = [];
-  /** Slots of storage whose segment is old, and the first one that was never used. */
-  #free: number[] = [];
+  readonly #events: HistoryEvents;
+  readonly #retained: Retained;
+  #free: FreeRow[] = [];
   #nextSlot = 0;
-  /** Positions by key: of what is kept, or is to be stored. */
-  readonly #once = new Map<string, number>();
-  #newKeys: string[] = [];
-  /** The position up to which the log is stored, and whether anything in storage tells that. */
+  #teller: Teller | undefined;
+  /** The position up to which messages were stored, or refused by storage. */
   #stored = 0;
-  #isTold = false;
-  /** Whether storage did not take the newest. */
-  #hasFailed = false;
-  #size = 0;
+  /** Whether storage has refused the newest position. */
+  #isRefused = false;
+  /** Whether positions are beyond all that a later life could give. */
+  #isAhead = false;
+  /** Whether an earlier life may have given positions that storage refused. */
+  #isDoubtful: boolean;
 
-  /** Takes up what an earlier life has stored: the log goes on after it. */
-  constructor(world: World, log: Log, limits: HistoryLimits, keeper: Keeper) {
+  /**
+   * Takes up what earlier lives have stored: the log goes on after it.
+   * @param hasSlept whether this object is sure to have slept before, rather than crashed
+   */
+  constructor(world: World, log: Log, limits: HistoryLimits, hasSlept: boolean, events: HistoryEvents) {
     this.#world = world;
-    this.#keeper = keeper;
     this.#log = log;
     this.#limits = limits;
-    const rows: { slot: number; row: SegmentRow }[] = [];
-    for (const [key, value] of world.store.list(SEGMENT)) {
-      const row = rowOf(value, isSegmentRow);
-      if (row) rows.push({ slot: Number(key.slice(SEGMENT.length)), row });
-    }
-    rows.sort((a, b) => a.row.after - b.row.after || a.row.count - b.row.count);
-    for (const { slot, row } of rows) this.#takeUp(slot, row);
-    const reached = positionIn(keeper);
-    if (reached !== undefined && reached > (log.position ?? 0)) {
-      this.begin(reached);
-      this.#hasFailed = true;
-    }
+    this.#events = events;
+    this.#retained = new Retained(log, limits, world.now, (slot, at) => {
+      if (slot !== this.#teller?.slot) this.#free.push({ slot, at });
+    });
+    this.#isDoubtful = !hasSlept;
+    for (const { slot, row } of rowsIn(world)) this.#takeUp(slot, row);
     this.forgetOld();
   }
 
-  /** Whether anything is kept. */
+  /** Whether anything is retained. */
   get isOn(): boolean {
     return this.#limits.historySeconds > 0;
   }
 
-  /** Characters of messages and keys that are kept. */
+  /** Characters of messages and keys that are retained. */
   get size(): number {
-    return this.#size;
+    return this.#retained.size;
   }
 
-  /** The messages that are kept: after which position, how many, and how long; undefined where none are. */
+  /** The position after which all messages are retained. */
+  get start(): number {
+    return this.#retained.start ?? this.#stored;
+  }
+
+  /** The retained messages: after which position, how many, and how long; undefined if there are none. */
   get kept(): { after: number; count: number; characters: number } | undefined {
     this.forgetOld();
-    const [oldest] = this.#segments;
-    if (!this.isOn || !oldest) return undefined;
-    return { after: oldest.after, count: this.#stored - oldest.after, characters: this.#size };
+    if (this.#retained.isEmpty) return undefined;
+    return { after: this.start, count: this.#stored - this.start, characters: this.size };
   }
 
-  /** Whether storage has the newest position; else only a socket can keep it through sleep. */
-  get isStored(): boolean {
-    return !this.#hasFailed;
+  /** How long messages are retained, in milliseconds. */
+  get #retention(): number {
+    return this.#limits.historySeconds * 1000;
   }
 
-  /** Has the position outlive sleep, where storage would not take it. */
-  settle(): void {
-    const position = this.#hasFailed ? this.#log.position : undefined;
-    if (position !== positionIn(this.#keeper)) this.#keeper.keep({ position });
-  }
-
-  /** Goes on after a position that an earlier life has told storage otherwise; what is kept ends before it. */
-  begin(position: number): void {
-    this.#forget(this.#segments.length);
+  /**
+   * Goes on after a position; nothing from before it is retained.
+   * @param isRefused whether storage has refused it
+   */
+  begin(position: number, isRefused = false): void {
+    this.#retained.forgetAll();
     this.#log.begin(position);
-    this.#stored = position;
-    this.#isTold = false;
-    this.#keepLog();
+    this.#goOnAfter(position);
+    this.#isRefused = this.#isAhead = isRefused;
   }
 
-  /** The position that a message announced under this key has; undefined if none is known. */
-  positionOf(key: string): number | undefined {
-    this.forgetOld();
-    return this.#once.get(key);
+  /** Whether storage has the newest position, or would if there was a reason. */
+  get isStored(): boolean {
+    return !this.#isRefused;
   }
 
-  /** The newest message was announced under a key. */
-  note(key: string): void {
-    assert(this.#log.position !== undefined, "what has a key has a position");
-    this.#once.set(key, this.#log.position);
-    this.#newKeys.push(key);
+  /** Returns what was announced under a key; undefined if nothing is known to be. */
+  announcedUnder(key: string): Placed | undefined {
+    return this.#retained.announcedUnder(key);
   }
+
+  /** Notes the key of what was appended to the log, if it has one. */
+  note(placed: Placed): void {
+    this.#retained.note(placed);
+  }
+
+  // --- what is stored
 
   /**
-   * Stores what the log has and storage has not; to be called before anything that tells of it goes out.
-   * @param tellsPosition whether the position goes out, which has to go on from there even if there is no message
-   * @returns when that is over, in milliseconds since 1970; undefined if nothing was stored
+   * Stores the messages that aren't stored yet; to be called before anything that tells of them goes out.
+   * @param tellsPosition whether the newest position is told, so that it is to be retained from now on
+   * @returns whether there was something to store
    */
-  store(tellsPosition: boolean): number | undefined {
+  store(tellsPosition: boolean): boolean {
+    if (!this.isOn) return false;
+    if (this.#log.position !== this.#stored) this.#storeMessages();
+    else if (tellsPosition && !this.#isLongTold) this.#storePosition();
+    else return false;
+    this.#lookLater();
+    return true;
+  }
+
+  /** A client that counted on from the newest position has left, or may have: its position is to be retained for it. */
+  keepPosition(): void {
+    if (!this.#teller) return;
+    this.store(true);
+    this.#lookLater();
+  }
+
+  /** Has the rows looked at when the newest one may be over, if there are any. */
+  #lookLater(): void {
+    if (!this.#teller) return;
+    const now = this.#world.now();
+    // With this slack the alarm of a first message does for those that follow it soon.
+    const slack = AGED * this.#retention;
+    this.#events.keeps(Math.max(Math.min(this.#teller.at, now) + 2 * this.#retention, now) + slack);
+  }
+
+  /** Whether the row that tells the position stays for the whole retention time from now on. */
+  get #isLongTold(): boolean {
+    return this.#teller !== undefined && this.#retained.isWithin(this.#teller.at);
+  }
+
+  #storeMessages(): void {
     const position = this.#log.position ?? 0;
-    if (!this.isOn || (position === this.#stored && (this.#isTold || !tellsPosition))) return undefined;
-    const reopened = this.#reopen();
-    const row = this.#newRow(position);
-    const size = sizeOf(row);
-    if (row.after === this.#stored) this.forgetOld(size);
-    else this.#forget(this.#segments.length);
+    const messages = this.#log.after(this.#stored);
+    const batch = batchOf(messages, position, this.#world.now(), this.#limits.historyBytes);
+    if (batch.after === this.#stored) this.#retained.forgetOld(batch.size);
+    else this.#forgetAllBut(batch);
+    if (batch.count > 0) this.#storeBatch(batch, position);
+    else this.#storePosition();
+  }
+
+  #storeBatch(batch: Batch, position: number): void {
+    const { open } = this.#retained;
+    const slot = open?.slot ?? this.#slot;
+    if (this.#put(slot, this.#rowOf(open?.batches ?? [], batch))) {
+      this.#retained.add(slot, batch);
+      this.#hasStored(position, { slot, at: batch.at, hasMessages: true });
+    } else this.#refuse();
+  }
+
+  /** Some messages before those of a batch are not retained. */
+  #forgetAllBut({ keyed }: Batch): void {
+    this.#retained.forgetAll();
+    for (const placed of keyed) this.#retained.note(placed);
+  }
+
+  /** The row of some batches and one more, of which the newest message is the newest one in the log. */
+  #rowOf(batches: readonly Batch[], newest: Batch): SegmentRow {
+    const { after } = batches[0] ?? newest;
+    const { lines } = this.#log.since(after, Number.POSITIVE_INFINITY);
+    const row: SegmentRow = { after, counts: [], times: [], lines, keys: [] };
+    for (const batch of batches) addBatch(row, batch);
+    addBatch(row, newest);
+    return row;
+  }
+
+  /** Stores the newest position alone. */
+  #storePosition(): void {
+    const position = this.#log.position ?? 0;
+    const at = this.#world.now();
+    const slot = this.#slot;
+    if (this.#put(slot, { after: position, counts: [0], times: [at], lines: "", keys: [] })) {
+      this.#hasStored(position, { slot, at, hasMessages: false });
+    } else if (position === this.#stored) this.#isRefused = true;
+    else this.#refuse();
+  }
+
+  /** The slot of a new row. The row that tells the position is written over when its messages are over. */
+  get #slot(): number {
+    return (this.#retained.isEmpty ? this.#teller?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
+  }
+
+  #put(slot: number, row: SegmentRow): boolean {
+    return this.#world.store.put(SEGMENT + slot, row);
+  }
+
+  #hasStored(position: number, teller: Teller): void {
     this.#stored = position;
-    const slot = reopened?.slot ?? this.#free.pop() ?? this.#nextSlot++;
-    const isStored = this.#world.store.put(SEGMENT + slot, row);
-    this.#isTold = isStored;
-    this.#hasFailed = !isStored;
-    this.#add(slot, row, reopened?.since ?? row.at);
-    // What was kept before does not reach up to what comes.
-    if (!isStored) this.#forget(this.#segments.length);
+    this.#isRefused = this.#isAhead = false;
+    this.#nextSlot = Math.max(this.#nextSlot, teller.slot + 1);
+    if (this.#free[0]?.slot === teller.slot) this.#free.shift();
+    this.#tellBy(teller);
     this.#keepLog();
-    return isStored ? row.at + this.#limits.historySeconds * 1000 : undefined;
   }
 
-  /** Takes off the newest segment, to be written again with what comes next, if it has room. */
-  #reopen(): Segment | undefined {
-    const newest = this.#segments.at(-1);
-    const isAged = newest && this.#world.now() - newest.since >= AGED * this.#limits.historySeconds * 1000;
-    if (!newest || isAged || newest.size >= FULL) return undefined;
-    this.#segments.pop();
-    this.#size -= newest.size;
-    this.#newKeys.unshift(...newest.keys);
-    this.#stored = newest.after;
-    return newest;
+  #tellBy(teller: Teller | undefined): void {
+    const before = this.#teller;
+    this.#teller = teller;
+    if (before && before.slot !== teller?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
   }
 
-  /** The newest messages since the last segment, as many as may be kept. */
-  #newRow(position: number): SegmentRow {
-    const { lines, count } = this.#log.since(this.#stored, Number.POSITIVE_INFINITY);
-    const keys = this.#takeKeys().map((key): [string, number] => [key, this.#once.get(key) ?? position]);
-    const dropped = linesBeyond(lines, this.#limits.historyBytes);
-    const row = { after: position - count + dropped, count: count - dropped, at: this.#world.now(), keys };
-    return { ...row, lines: dropLines(lines, dropped) };
+  // --- what storage refuses
+
+  /** Storage has refused the newest messages: they aren't retained, and get numbers that no later life gives. */
+  #refuse(): void {
+    const last = this.#log.position ?? 0;
+    this.#isRefused = true;
+    this.#retained.forgetAll();
+    if (!this.#isAhead) {
+      // By chance, as the clocks of two lives may differ.
+      const stride = Math.floor(STRIDE * (1 + this.#world.random()));
+      const base = Math.max(this.#world.now() * 1000, last) + stride;
+      this.#isAhead = true;
+      this.#log.renumber(this.#stored, base);
+      this.#events.renumbered(base, last - this.#stored);
+    }
+    this.#goOnAfter(this.#log.position ?? 0);
   }
 
-  /** The newest keys since the last segment, as many as may be kept. */
-  #takeKeys(): string[] {
-    const keys = this.#newKeys;
-    this.#newKeys = [];
-    let left = this.#limits.historyBytes;
-    const tooOld = keys.findLastIndex((key) => {
-      left -= key.length + KEY_OVERHEAD;
-      return left < 0;
-    });
-    for (const key of keys.splice(0, tooOld + 1)) this.#once.delete(key);
-    return keys;
+  /** Goes on after a position that no row tells; nothing from before it is retained. */
+  #goOnAfter(position: number): void {
+    this.#stored = position;
+    this.#tellBy(undefined);
+    this.#keepLog();
   }
 
   /**
-   * Drops what is over from memory; from storage too if all is, or all but what tells the position.
-   * @param isHeard whether anybody counts on the positions going on
-   * @returns when the newest segment is over, in milliseconds since 1970; undefined if all is
+   * Makes sure that storage takes rows before a client is told that it has missed nothing. Where it doesn't, an earlier
+   * life may have announced messages that it could not store: then nothing from before now is retained.
    */
-  expire(isHeard: boolean): number | undefined {
+  #prove(): void {
+    if (!this.#isDoubtful || this.#world.store.hasTaken()) return;
+    this.#isDoubtful = false;
     this.forgetOld();
-    const newest = this.#segments.at(-1);
-    if (newest) return newest.at + this.#limits.historySeconds * 1000;
-    this.#clear(isHeard);
-    return undefined;
+    const { newest } = this.#retained;
+    const batch = newest?.batches.at(-1);
+    if (!newest || !batch) this.#storePosition();
+    else if (this.#put(newest.slot, this.#rowOf(newest.batches.slice(0, -1), batch))) return;
+    if (newest || this.#isRefused) this.#refuse();
   }
 
   /**
-   * Where only the position is told, and nobody hears the channel any more, keeps it for those who come back as long
-   * as messages.
-   * @returns when it is over, in milliseconds since 1970; undefined if nothing was stored
+   * Stores a position that storage has refused, if it takes rows again.
+   * @param isCounted whether clients count on from the newest position: then no row is over
    */
-  release(isHeard: boolean): number | undefined {
-    if (isHeard || !this.#isTold || this.#segments.length > 0) return undefined;
-    this.#isTold = false;
-    return this.store(true);
+  settle(isCounted: boolean): void {
+    if (this.#isRefused) this.store(true);
+    if (!isCounted) this.#lookLater();
   }
 
-  #clear(isHeard: boolean): void {
-    const after = this.#log.position;
-    const slots = this.#free.sort((a, b) => a - b);
-    if (isHeard && after !== undefined) {
-      // With one left, that is what tells it already, or storage takes nothing.
-      if (slots.length < 2) return;
-      const marker: SegmentRow = { after, count: 0, lines: "", at: 0, keys: [] };
-      if (!this.#world.store.put(SEGMENT + slots[0], marker)) return;
-      this.#delete(slots.slice(1));
-      this.#free.push(...slots.slice(0, 1));
-    } else {
-      this.#isTold = false;
-      this.#delete(slots);
-    }
+  // --- what is read
+
+  /** Returns the retained messages after a position, or the newest of them; undefined if nothing is retained. */
+  recover({ since, last }: Missing): Messages | undefined {
+    if (!this.isOn) return undefined;
+    if (since !== undefined) this.#prove();
+    this.forgetOld();
+    const position = this.#log.position ?? 0;
+    const after = Math.max(this.start, Math.min(since ?? position, position - last));
+    return this.#log.since(after, Number.POSITIVE_INFINITY);
   }
 
-  #delete(slots: number[]): void {
-    this.#free = slots.filter((slot) => !this.#world.store.delete(SEGMENT + slot));
-  }
+  // --- what is over
 
-  /** A segment of an earlier life; those before it are old if they do not reach up to it. */
-  #takeUp(slot: number, row: SegmentRow): void {
-    if (this.#log.position !== row.after) this.begin(row.after);
-    if (row.count > 0) this.#log.append(row.lines, row.count);
-    this.#stored = row.after + row.count;
-    this.#isTold = true;
-    this.#nextSlot = Math.max(this.#nextSlot, slot + 1);
-    this.#add(slot, row, row.at);
-    for (const [key, position] of row.keys) this.#once.set(key, position);
-  }
-
-  #add(slot: number, row: SegmentRow, since: number): void {
-    const { after, at, keys } = row;
-    const size = sizeOf(row);
-    this.#segments.push({ slot, after, since, at, size, keys: keys.map(([key]) => key) });
-    this.#size += size;
-  }
-
-  /**
-   * Forgets segments that are over, and the oldest until there is room for `size` more characters. The newest one
-   * may by itself be more than that: by its keys.
-   */
-  forgetOld(size = 0): void {
-    const { historySeconds, historyBytes } = this.#limits;
-    const since = this.#world.now() - historySeconds * 1000;
-    let left = this.#size + size;
-    let old = 0;
-    for (const segment of this.#segments) {
-      const hasRoom = left <= historyBytes || left === segment.size;
-      if (segment.at > since && hasRoom) break;
-      left -= segment.size;
-      old += 1;
-    }
-    this.#forget(old);
-  }
-
-  #forget(count: number): void {
-    if (count === 0) return;
-    for (const { slot, size, keys } of this.#segments.splice(0, count)) {
-      this.#free.push(slot);
-      this.#size -= size;
-      for (const key of keys) this.#once.delete(key);
-    }
+  /** Forgets what is over; it is not read from storage either, even where its row is still there. */
+  forgetOld(): void {
+    this.#retained.forgetOld();
     this.#keepLog();
   }
 
-  /** Links may need more of the log than this; who looks for what was missed does not. */
+  /**
+   * Drops rows that are over from storage.
+   * @param isCounted whether clients count on from the newest position: then the row that tells it stays
+   */
+  expire(isCounted: boolean): void {
+    this.forgetOld();
+    this.#free = this.#free.filter((row) => this.#isReusedSoon(row) || !this.#delete(row.slot));
+    const isSettled = this.#retained.isEmpty && this.#log.position === this.#stored;
+    if (this.#teller && isSettled) this.#expireTeller(this.#teller, isCounted);
+    if (!isCounted || this.#teller?.hasMessages) this.#lookLater();
+  }
+
+  /** While messages come, a row that has just become free is soon written over, which saves deleting it. */
+  #isReusedSoon({ at }: FreeRow): boolean {
+    const age = this.#world.now() - at;
+    return !this.#retained.isEmpty && age >= 0 && age < (1 + AGED) * this.#retention;
+  }
+
+  #expireTeller({ slot, at, hasMessages }: Teller, isCounted: boolean): void {
+    const now = this.#world.now();
+    if (!isCounted && now >= at + 2 * this.#retention) {
+      if (this.#delete(slot)) this.#teller = undefined;
+    } else if ((isCounted && hasMessages) || at > now) this.#storePosition();
+  }
+
+  #delete(slot: number): boolean {
+    return this.#world.store.delete(SEGMENT + slot);
+  }
+
+  /** Links may need more of the log than what is retained. */
   #keepLog(): void {
-    if (this.isOn) this.#log.keep(this.#segments[0]?.after ?? this.#stored);
+    if (this.isOn) this.#log.keep(this.start);
+  }
+
+  /** Takes up a row of an earlier life. If it doesn't go on from those before it, they are not retained. */
+  #takeUp(slot: number, row: SegmentRow): void {
+    this.#nextSlot = Math.max(this.#nextSlot, slot + 1);
+    if (this.#log.position !== row.after) this.begin(row.after);
+    const pieces = piecesOf(row);
+    for (const [i, at] of row.times.entries()) {
+      const placed = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
+      for (const one of placed) this.#retained.note(one);
+      const batch = batchOf(placed, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
+      if (batch.count > 0) this.#retained.add(slot, batch);
+    }
+    this.#stored = this.#log.position ?? 0;
+    const at = Math.max(...row.times);
+    this.#tellBy({ slot, at, hasMessages: row.lines !== "" });
   }
 }
 
-/** The position that has outlived sleep, where storage had not taken it. */
-function positionIn({ kept }: Keeper): number | undefined {
-  return kept && "position" in kept && isNumber(kept.position) ? kept.position : undefined;
+/** The rows of earlier lives, in the order of their positions. */
+function rowsIn({ store }: World): { slot: number; row: SegmentRow }[] {
+  const rows: { slot: number; row: SegmentRow }[] = [];
+  for (const [key, value] of store.list(SEGMENT)) {
+    const row = rowOf(value, isSegmentRow);
+    if (row) rows.push({ slot: Number(key.slice(SEGMENT.length)), row });
+  }
+  return rows.sort((a, b) => lastOf(a.row) - lastOf(b.row) || a.row.after - b.row.after);
 }
 
-function sizeOf({ lines, keys }: SegmentRow): number {
-  return keys.reduce((sum, [key]) => sum + key.length + KEY_OVERHEAD, lines.length);
+/** The position of the newest message of a row. */
+function lastOf({ after, counts }: SegmentRow): number {
+  return counts.reduce((last, count) => last + count, after);
 }
 
-/** How many lines, from the first, are more than `most` characters allow. */
-function linesBeyond(lines: string, most: number): number {
-  let dropped = 0;
-  for (let from = 0; lines.length - from > most; dropped++) from = lines.indexOf("\n", from) + 1;
-  return dropped;
+function addBatch({ counts, times, keys }: SegmentRow, { count, at, keyed }: Batch): void {
+  counts.push(count);
+  times.push(at);
+  for (const { key = "", last, count } of keyed) keys.push([key, last, count]);
 }

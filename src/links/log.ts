@@ -1,120 +1,162 @@
-/** One channel's order, as an object knows it, and the newest messages of it. */
+/** One channel's order, as an object knows it, and the newest messages in it. */
 import { assert } from "../assert.ts";
 import { dropLines } from "../protocol/frames.ts";
 
-/** Some messages with neighbouring positions, as lines. */
-interface Entry {
-  last: number;
-  count: number;
-  lines: string;
+/** Messages that were announced together; they have neighbouring positions. */
+export interface Placed {
+  /** The position of the last one. It is final once the messages are stored: see `Log.renumber`. */
+  readonly last: number;
+  readonly count: number;
+  readonly lines: string;
+  /** The key under which they were announced, if they have one. */
+  readonly key: string | undefined;
 }
 
-/** Messages, and how many they are, as lines. */
+interface Entry extends Placed {
+  last: number;
+}
+
+/** Messages after a position, as lines. */
 export interface Messages {
+  after: number;
   count: number;
   lines: string;
 }
 
 export class Log {
-  #entries: Entry[] = [];
+  /** Those before `#first` were dropped: their places go when they are as many as the others. */
+  #entries: (Entry | undefined)[] = [];
+  #first = 0;
   #size = 0;
   #position: number | undefined;
-  /** Messages after this position are kept, even if no link needs them any more. */
+  #start: number | undefined;
+  /** Messages after this position are retained, even if no link needs them. */
   #kept = Number.POSITIVE_INFINITY;
 
   /** @param position of the newest message; undefined if this object has yet to learn it */
   constructor(position: number | undefined) {
-    this.#position = position;
+    this.#position = this.#start = position;
   }
 
-  /** The newest message's; undefined while this object does not know where in the order it is. */
+  /** The newest message's; undefined while this object doesn't know its place in the order. */
   get position(): number | undefined {
     return this.#position;
   }
 
-  /** The position after which all messages are kept. */
+  /** The position after which the log has all messages. */
   get start(): number | undefined {
-    const [oldest] = this.#entries;
-    return oldest ? oldest.last - oldest.count : this.#position;
+    return this.#start;
   }
 
-  /** Characters that are kept. */
+  /** Characters of messages in the log. */
   get size(): number {
     return this.#size;
   }
 
-  /** Gives messages the next positions, and keeps them; says the last one's. */
-  append(lines: string, count: number): number {
-    const last = this.skip(count);
-    this.#entries.push({ last, count, lines });
+  /** Gives messages the next positions and adds them. */
+  append(lines: string, count: number, key?: string): Placed {
+    assert(this.#position !== undefined, "positions follow a known one");
+    const entry: Entry = { last: this.#position + count, count, lines, key };
+    this.#position = entry.last;
+    this.#entries.push(entry);
     this.#size += lines.length;
-    return last;
+    return entry;
   }
 
-  /** The same, but keeps nothing. */
-  skip(count: number): number {
-    assert(this.#position !== undefined, "who gives positions knows the one before");
-    this.#position += count;
-    return this.#position;
+  /** Gives messages the next positions without adding them. */
+  skip(lines: string, count: number): Placed {
+    assert(this.#position !== undefined, "positions follow a known one");
+    if (this.#size > 0) this.#clear();
+    this.#position = this.#start = this.#position + count;
+    return { last: this.#position, count, lines, key: undefined };
   }
 
-  /** The messages after a position, at most `most` characters of them, but not nothing where there is something. */
+  /**
+   * Returns the messages after a position, at most `most` characters of them but at least one entry. Where the log was
+   * renumbered, only messages on one side of that are returned, and `after` is the number that the position has there.
+   */
   since(position: number, most: number): Messages {
-    const start = this.#entries.findLastIndex((entry) => entry.last <= position) + 1;
+    const start = this.#firstAfter(position);
+    const first = this.#entries[start];
+    const after = Math.max(position, first ? first.last - first.count : (this.#position ?? position));
+    let end = after;
     let lines = "";
-    let count = 0;
     for (let i = start; i < this.#entries.length; i++) {
       const entry = this.#entries[i];
-      if (!entry || (count > 0 && lines.length + entry.lines.length > most)) break;
-      const known = Math.max(0, position - (entry.last - entry.count));
-      lines += dropLines(entry.lines, known);
-      count += entry.count - known;
+      if (!entry || entry.last - entry.count > end) break;
+      if (end > after && lines.length + entry.lines.length > most) break;
+      lines += dropLines(entry.lines, end - (entry.last - entry.count));
+      end = entry.last;
     }
-    return { lines, count };
+    return { after, count: end - after, lines };
   }
 
-  /** Has messages after a position kept, whatever `trim` says. */
+  /** Returns what was appended after a position. */
+  after(position: number): readonly Placed[] {
+    return this.#entriesAfter(position);
+  }
+
+  #entriesAfter(position: number): Entry[] {
+    return this.#entries.slice(this.#firstAfter(position)).filter((entry) => entry !== undefined);
+  }
+
+  #firstAfter(position: number): number {
+    return this.#entries.findLastIndex((entry) => !entry || entry.last <= position) + 1;
+  }
+
+  /** Gives the messages after a position other positions: the ones after `base`. */
+  renumber(position: number, base: number): void {
+    assert(this.#position !== undefined && base >= this.#position, "positions rise");
+    const shift = base - position;
+    for (const entry of this.#entriesAfter(position)) entry.last += shift;
+    this.#position += shift;
+  }
+
+  /** Retains messages after a position, whatever `trim` says. */
   keep(position: number): void {
     this.#kept = position;
   }
 
-  /** Drops the messages up to a position, but for those to be kept. */
+  /** Drops the messages up to a position, but for those that are retained. */
   trim(position: number): void {
     const to = Math.min(position, this.#kept);
     this.#dropUntil((entry) => entry.last > to);
   }
 
-  /** Drops the oldest messages until at most `size` characters are kept; says after which position they are. */
+  /** Drops the oldest messages until at most `size` characters are left; returns the position after which they are. */
   trimTo(size: number): number | undefined {
     this.#dropUntil(() => this.#size <= size);
     return this.start;
   }
 
-  /** Goes on after a position, where this object has been told that it is. */
+  /** Goes on after a position that this object has been told. */
   begin(position: number): void {
-    this.clear();
-    this.#position = position;
+    this.#clear();
+    this.#position = this.#start = position;
   }
 
-  /** Forgets where in the order this object is. */
+  /** Forgets this object's place in the order. */
   lose(): void {
-    this.clear();
-    this.#position = undefined;
+    this.#clear();
+    this.#position = this.#start = undefined;
   }
 
-  /** Drops every message. */
-  clear(): void {
+  #clear(): void {
     this.#entries = [];
+    this.#first = 0;
     this.#size = 0;
   }
 
   #dropUntil(enough: (entry: Entry) => boolean): void {
-    let dropped = 0;
-    for (const entry of this.#entries) {
-      if (enough(entry)) break;
-      this.#size -= entry.lines.length;
-      dropped += 1;
+    for (; ; this.#first++) {
+      const oldest = this.#entries[this.#first];
+      if (!oldest || enough(oldest)) break;
+      this.#size -= oldest.lines.length;
+      this.#start = oldest.last;
+      this.#entries[this.#first] = undefined;
     }
-    if (dropped > 0) this.#entries = this.#entries.slice(dropped);
+    if (this.#first === 0 || this.#first * 2 < this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#first);
+    this.#first = 0;
   }
 }

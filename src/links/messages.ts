@@ -100,6 +100,8 @@ export interface Delivery {
   number: number;
   /** The position of the message before the first one here. */
   after: number;
+  /** Set where the root has given new numbers: the position that `after` takes the place of. Nothing is in between. */
+  follows?: number | undefined;
   /** How many messages there are. */
   count: number;
   /** The messages as lines, one after another. */
@@ -135,10 +137,13 @@ export interface Batch {
 }
 
 /**
- * Either the position of the last message, or of each one if they have keys; or the number that a batch has to exceed
- * to be taken.
+ * The newest position before the batch, and that of the last message, or of each one if they have keys: undefined where
+ * the key was used for another message. Or the number that a batch has to exceed to be taken.
  */
-export type BatchAnswer = { last: number } | { positions: number[] } | { newer: number };
+export type BatchAnswer =
+  | { before: number; last: number }
+  | { before: number; positions: (number | undefined)[] }
+  | { newer: number };
 
 /** Messages that get neighbouring positions, all or none. */
 export interface Announcement {
@@ -153,9 +158,13 @@ export interface Announcement {
 
 /**
  * The position of the last message, which is undefined where no history is kept; the newest one, if another was
- * expected; or that no history is kept, where that is needed.
+ * expected; that the key was used for other messages; or that no history is kept, where that is needed.
  */
-export type Announced = { last: number | undefined } | { newest: number } | { none: true };
+export type Announced =
+  | { last: number | undefined }
+  | { newest: number }
+  | { conflict: true }
+  | { none: true };
 
 /** What connections have missed, those of one object together. */
 export interface Missing {

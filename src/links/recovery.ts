@@ -135,7 +135,7 @@ function join(kept: Some, arrived: Log): Some {
     const count = position - kept.after;
     return { after: kept.after, count, lines: firstLines(kept.lines, count) };
   }
-  if (end < start) return { after: start, ...arrived.since(start, Number.POSITIVE_INFINITY) };
+  if (end < start) return arrived.since(start, Number.POSITIVE_INFINITY);
   const more = arrived.since(end, Number.POSITIVE_INFINITY);
   return { after: kept.after, count: kept.count + more.count, lines: kept.lines + more.lines };
 }

@@ -2,9 +2,11 @@
 import { dropLines } from "../protocol/frames.ts";
 import { Arrivals } from "./arrivals.ts";
 import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./endings.ts";
+import { Floors } from "./floors.ts";
 import type { Log } from "./log.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "./messages.ts";
 import { channelOf, parentOf } from "./names.ts";
+import { isMissingSome, type Known, type Link, linkOf } from "./receiving.ts";
 import { retry } from "./retry.ts";
 import { rowOf } from "./rows.ts";
 import type { Keeper, World } from "./world.ts";
@@ -15,6 +17,8 @@ export interface Listeners {
   listens(channel: string): boolean;
   /** Hands messages of `channel`, as lines, to those who listen; they come `after` a position. */
   hear(channel: string, lines: string, count: number, after: number): void;
+  /** The next message of `channel` is the one after `position`: its root has given new numbers. */
+  renumber(channel: string, position: number): void;
   /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
   lose(channel: string): void;
   /** Someone waits for a message to arrive: `loseLate` is to be called now and then. */
@@ -35,30 +39,6 @@ export interface Accounts {
   handedOver(handover: Handover): void;
 }
 
-/** A link that this object has asked for. */
-interface Link {
-  readonly channel: string;
-  /** The object that delivers: the channel's root, or a child of it. */
-  parent: string;
-  epoch: number;
-  /** What the parent's own parent, which named it, vouched for. */
-  vouched: number | undefined;
-  /** The position of the newest message that has arrived; unknown after this object left memory. */
-  last: number | undefined;
-  /** The number of the newest delivery since then. */
-  newest: number;
-  /** Whether the parent has ever answered that it is linked. */
-  linked: boolean;
-  /** Whether storage has a row of it. */
-  hasRow: boolean;
-  /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
-  sure: boolean;
-  /** Whether that has been called into question since the parent was last asked. */
-  doubted: boolean;
-  /** Settles when the parent has answered; undefined once it has. */
-  asking: Promise<void> | undefined;
-}
-
 /** Channels of which it is known by which child this object heard them last. */
 const MOST_FORMER = 1_000;
 
@@ -74,6 +54,7 @@ export class Upstream {
   readonly #listeners: Listeners;
   readonly #accounts: (channel: string) => Accounts | undefined;
   readonly #hasSlept: boolean;
+  readonly #floors: Floors;
   readonly #links = new Map<string, Link>();
   readonly #endings: Endings;
   readonly #arrivals: Arrivals;
@@ -89,23 +70,22 @@ export class Upstream {
   /**
    * @param log of this object's own channel; a child learns its position with its link
    * @param accounts what is counted under the link to a channel, if anything is
-   * @param hasSlept whether this object is sure to have slept, rather than crashed
-   * @param keeper keeps what storage would not take while this object sleeps
+   * @param keeper keeps, while this object sleeps, what storage can't tell
    */
   constructor(
     world: World,
     log: Log,
     listeners: Listeners,
     accounts: (channel: string) => Accounts | undefined,
-    hasSlept: boolean,
     keeper: Keeper,
   ) {
     this.#world = world;
     this.#log = log;
     this.#listeners = listeners;
     this.#accounts = accounts;
+    this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
     this.#arrivals = new Arrivals(world);
-    this.#hasSlept = hasSlept && !areRowsDoubtful(keeper);
+    this.#floors = new Floors(keeper);
     const tell = (ending: Ending) => this.#unlink(ending);
     const isWanted = (channel: string) => listeners.listens(channel);
     this.#endings = new Endings(world, keeper, tell, isWanted, () => listeners.ended());
@@ -169,8 +149,12 @@ export class Upstream {
     if (parent !== channel) this.#former.set(channel, parent);
   }
 
-  /** Leaves every channel that nobody here listens to: links that a crash left behind, or whose parent was not told. */
-  leaveUnheard(): void {
+  /**
+   * Leaves every channel that has no listeners here: links that a crash left behind, or whose parent was not told.
+   * @returns whether there was any of the first
+   */
+  leaveUnheard(): boolean {
+    let hasLeft = false;
     for (const [key, value] of [...this.#world.store.list(LINK)]) {
       const channel = key.slice(LINK.length);
       const row = rowOf(value, isLinkRow);
@@ -178,7 +162,9 @@ export class Upstream {
       this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
       this.#noteFormer({ channel, ...row });
       this.#endings.begin({ channel, ...row, asking: undefined }, true, row.left);
+      hasLeft ||= row.left === undefined;
     }
+    return hasLeft;
   }
 
   /** Tells parents again that links have ended which could not be told. */
@@ -205,13 +191,25 @@ export class Upstream {
     link.newest = delivery.number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
     const heard = !link.linked || this.#listeners.listens(link.channel);
-    if (heard && !this.#isMissingSome(link, delivery)) {
+    if (heard && !isMissingSome(link, delivery, this.#floors)) {
       this.#take(link, delivery);
       return { gone: false };
     }
     this.#drop(link);
     if (heard) this.#listeners.lose(link.channel);
     return this.#gone(delivery);
+  }
+
+  /** The root of a channel has forgotten positions that messages here have: some may be missing. */
+  regressed(channel: string): void {
+    if (!this.#link(channel)) return;
+    this.leave(channel);
+    this.#listeners.lose(channel);
+  }
+
+  /** The position of the newest message that has arrived, whether or not the link is still there. */
+  arrived(channel: string): number | undefined {
+    return this.#link(channel)?.last;
   }
 
   /** Resolves when a message has been handed on here, or never will be; undefined if that is so already. */
@@ -239,29 +237,22 @@ export class Upstream {
     const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
-    return this.#add(channel, row, { last, linked: true, hasRow: true, sure: this.#hasSlept });
+    const linked = { linked: true, hasRow: true };
+    if (last === undefined || !this.#floors.isBeyond(channel, last)) {
+      return this.#add(channel, row, { ...linked, last, sure: this.#hasSlept });
+    }
+    // Storage has refused the position of this child: its parent is to tell it.
+    this.#log.lose();
+    return this.#add(channel, row, { ...linked, last: undefined, sure: false });
   }
 
   #isOwn(channel: string): boolean {
     return channel === channelOf(this.#world.name);
   }
 
-  #add(
-    channel: string,
-    { parent, epoch }: LinkRow,
-    known: Pick<Link, "last" | "linked" | "hasRow" | "sure">,
-  ): Link {
-    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
-    const asked = {
-      channel,
-      parent,
-      epoch,
-      vouched: undefined,
-      newest: 0,
-      doubted: false,
-      asking: undefined,
-    };
-    const link = { ...asked, ...known };
+  #add(channel: string, row: LinkRow, known: Known): Link {
+    this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
+    const link = linkOf(channel, row, known);
     this.#links.set(channel, link);
     return link;
   }
@@ -336,7 +327,8 @@ export class Upstream {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      this.#linked(link, answer.after);
+      if (linked && this.#floors.isBeyond(channel, answer.after)) this.regressed(channel);
+      else this.#linked(link, answer.after);
     } else if (linked) {
       this.#lose(link);
     } else {
@@ -393,20 +385,15 @@ export class Upstream {
   #remove(link: Link): void {
     this.#links.delete(link.channel);
     this.#arrivals.giveUp(link.channel);
+    this.#floors.forget(link.channel);
   }
 
-  /**
-   * True if a message before those in `delivery` never came, or nobody can know: after this object
-   * left memory it trusts the sender's word on what it has, but not about a call that may have been
-   * carried out while it still was in memory. What has come before comes again only from a sender that does
-   * not know whether it has; else that has lost its place.
-   */
-  #isMissingSome({ last }: Link, { after, again, lost }: Delivery): boolean {
-    if (lost || last === undefined) return lost || again;
-    return after > last || (after < last && !again);
-  }
-
-  #take(link: Link, { channel, after, count, lines }: Delivery): void {
+  #take(link: Link, { channel, after, follows, count, lines }: Delivery): void {
+    if (follows !== undefined && (link.last ?? follows) === follows) {
+      this.#listeners.renumber(channel, after);
+      this.#floors.raise(channel, after);
+      link.last = after;
+    }
     const known = link.last === undefined ? 0 : Math.min(link.last - after, count);
     if (known < count) {
       this.#listeners.hear(channel, dropLines(lines, known), count - known, after + known);

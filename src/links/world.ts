@@ -9,6 +9,8 @@ export interface Store {
   /** Says whether that was taken. */
   delete(key: string): boolean;
   list(prefix: string): Iterable<[key: string, value: unknown]>;
+  /** Whether it has taken a change in this life of the object. */
+  hasTaken(): boolean;
   /** Resolves when all that was put and deleted is durable. */
   sync(): Promise<void>;
   /**
@@ -99,6 +101,8 @@ export function wasNotMade(error: unknown): boolean {
 
 /** A place that outlives sleep but not a crash, and costs no row. */
 export interface Keeper {
+  /** Whether there was such a place when this life began: then the object has slept, and not crashed. */
+  readonly hasSlept: boolean;
   /** What was kept by an earlier life. */
   readonly kept: object | undefined;
   /** Keeps some properties in place of what they were before; says whether it could. */

@@ -1,8 +1,8 @@
 /** Messages that are announced without a connection, one per line. */
 import { channelFault } from "./channels.ts";
 import type { Fault } from "./errors.ts";
-import { keyFault } from "./keys.ts";
-import { lineTooLong } from "./refusals.ts";
+import { keyFault, mayBeKnownAgain } from "./keys.ts";
+import { keyedTooLong, lineTooLong } from "./refusals.ts";
 import { formatMessage } from "./replies.ts";
 import { isLongerThan } from "./text.ts";
 
@@ -10,6 +10,14 @@ import { isLongerThan } from "./text.ts";
 export interface Messages {
   lines: string;
   count: number;
+}
+
+export interface BodyLimits {
+  maxLineBytes: number;
+  /** The most messages that are announced together. */
+  linesPerSecond: number;
+  /** Characters of one channel that are retained. */
+  historyBytes: number;
 }
 
 /**
@@ -30,7 +38,7 @@ export function parseMessages(
   channel: string,
   messages: string[],
   key: string | undefined,
-  { maxLineBytes, linesPerSecond }: { maxLineBytes: number; linesPerSecond: number },
+  { maxLineBytes, linesPerSecond, historyBytes }: BodyLimits,
 ): Messages | Fault {
   const bad = channelFault(channel) ?? (key === undefined ? undefined : keyFault(key));
   if (bad !== undefined) return { code: "invalid", why: bad };
@@ -38,12 +46,13 @@ export function parseMessages(
   if (messages.length > linesPerSecond) {
     return { code: "limit", why: `at most ${linesPerSecond} messages are announced together` };
   }
-  return (
-    firstFault(messages, maxLineBytes) ?? {
-      lines: messages.map((message) => formatMessage(channel, message)).join(""),
-      count: messages.length,
-    }
-  );
+  const fault = firstFault(messages, maxLineBytes);
+  if (fault) return fault;
+  const lines = messages.map((message) => formatMessage(channel, message)).join("");
+  if (key !== undefined && !mayBeKnownAgain(key, lines, historyBytes)) {
+    return { code: "limit", why: keyedTooLong(historyBytes) };
+  }
+  return { lines, count: messages.length };
 }
 
 function firstFault(messages: string[], maxLineBytes: number): Fault | undefined {

@@ -71,7 +71,21 @@ export function firstLines(lines: string, n: number): string {
 
 /** `lines` without the first `n` of them. */
 export function dropLines(lines: string, n: number): string {
-  let from = 0;
-  for (let i = 0; i < n; i++) from = lines.indexOf("\n", from) + 1;
-  return lines.slice(from);
+  return lines.slice(skipLines(lines, n));
+}
+
+/** Inserts a line before the newest `count` of the lines that begin with `start`. */
+export function insertLine(lines: string, line: string, start: string, count: number): string {
+  const text = `\n${lines}`;
+  let at = lines.length;
+  for (let left = count; left > 0 && at > 0; left--) at = text.lastIndexOf(`\n${start}`, at - 1);
+  const before = lines.slice(0, Math.max(0, at));
+  return before + line + lines.slice(before.length);
+}
+
+/** Returns where the line begins that comes `n` lines after the one that begins at `from`. */
+export function skipLines(lines: string, n: number, from = 0): number {
+  let at = from;
+  for (let i = 0; i < n; i++) at = lines.indexOf("\n", at) + 1;
+  return at;
 }

@@ -7,6 +7,11 @@ export const SERVICE_FULL = "the service has reached its connection limit; conne
 export const NO_HISTORY = "this channel retains no messages";
 export const KEY_CONFLICT = "this key was used for another message on this channel";
 
+/** @param most characters of one channel that are retained */
+export function keyedTooLong(most: number): string {
+  return `messages with a key have at most ${most} characters together, as they are retained to be known again`;
+}
+
 export function lineTooLong(maxBytes: number): string {
   return `a line has at most ${maxBytes} bytes`;
 }

@@ -1,11 +1,9 @@
 /** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
-import { TRY_AGAIN } from "../protocol/close-codes.ts";
-import { formatReason } from "../protocol/errors.ts";
-import { framesOf } from "../protocol/frames.ts";
-import { type Attachment, isAttachment } from "./attachment.ts";
-import { type Backlog, Outbox } from "./outbox.ts";
+import { framesOf, insertLine } from "../protocol/frames.ts";
+import { attachmentOf, closeUnreadable, isAttachment } from "./attachment.ts";
+import { type Backlog, Outbox, type WaitingLimits } from "./outbox.ts";
 import { type Bucket, newBucket } from "./rate.ts";
 import type { Socket, Sockets } from "./socket.ts";
 
@@ -15,17 +13,11 @@ const MOST_SUBSCRIBED = 32_000_000;
 const SUBSCRIPTION = 100;
 const FIRST_SUBSCRIPTION = 400;
 
-/** Bytes that may wait for clients. */
-export interface WaitingLimits {
-  /** For one of them, before it counts as too slow. */
-  maxBufferedBytes: number;
-  /** For all of an object together. */
-  mostWaiting: number;
-}
-
 export interface Connection {
   readonly socket: Socket;
   readonly channels: Set<string>;
+  /** Those in which its client counts on from a position that it was told. */
+  readonly counted: Set<string>;
   /** What its token allows; undefined on a server without tokens. */
   grants: Grants | undefined;
   /** Lines gathered for the next frame. */
@@ -68,6 +60,8 @@ export class Connections {
   readonly #waiting: Backlog = { bytes: 0 };
   readonly #leftWaiting: Backlog = { bytes: 0 };
   readonly #left = new Map<Socket, Outbox>();
+  /** Whether sockets hibernated with this object. */
+  readonly hasSlept: boolean;
 
   /**
    * Takes up the sockets that hibernated with this object.
@@ -88,7 +82,9 @@ export class Connections {
       connection.admitted = true;
       if (attached.kept) this.#kept = { value: attached.kept, by: connection };
       for (const channel of attached.channels) this.#index(connection, channel);
+      for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
     }
+    this.hasSlept = this.#bySocket.size > 0;
   }
 
   /** How many connections there are. */
@@ -167,11 +163,25 @@ export class Connections {
     this.#attach(connection);
   }
 
-  subscribe(connection: Connection, channel: string): void {
+  /** @param isCounted whether its client was told from which position it is subscribed */
+  subscribe(connection: Connection, channel: string, isCounted = false): void {
     assert(!connection.channels.has(channel), "nobody is subscribed twice");
     this.#endRun();
-    this.#index(connection, channel);
+    this.#index(connection, channel, isCounted);
     this.#attach(connection);
+  }
+
+  /** Notes that a subscriber has been told its position in a channel. */
+  count(connection: Connection, channel: string): void {
+    if (connection.counted.has(channel)) return;
+    connection.counted.add(channel);
+    this.#attach(connection);
+  }
+
+  /** Gathers a line for one connection, before the newest `count` of its gathered lines that begin with `start`. */
+  insert(connection: Connection, line: string, start: string, count: number): void {
+    this.tell(connection, line);
+    connection.gathered = insertLine(connection.gathered.slice(0, -line.length), line, start, count);
   }
 
   unsubscribe(connection: Connection, channel: string): void {
@@ -351,6 +361,7 @@ export class Connections {
       socket,
       grants,
       channels: new Set<string>(),
+      counted: new Set<string>(),
       gathered: "",
       outbox: new Outbox(socket, this.#now, this.#waiting),
       lines: newBucket(),
@@ -363,11 +374,12 @@ export class Connections {
     return connection;
   }
 
-  #index(connection: Connection, channel: string): void {
+  #index(connection: Connection, channel: string, isCounted = false): void {
     const subscribers = this.#byChannel.get(channel) ?? new Set();
     if (subscribers.size === 0) this.#byChannel.set(channel, subscribers);
     this.#subscribed += memoryOf(channel, subscribers.size);
     connection.channels.add(channel);
+    if (isCounted) connection.counted.add(channel);
     this.#subscriptions += 1;
     subscribers.add(connection);
   }
@@ -375,6 +387,7 @@ export class Connections {
   #unindex(connection: Connection, channel: string): void {
     const subscribers = this.#byChannel.get(channel);
     connection.channels.delete(channel);
+    connection.counted.delete(channel);
     this.#subscriptions -= 1;
     subscribers?.delete(connection);
     this.#subscribed -= memoryOf(channel, subscribers?.size ?? 0);
@@ -382,20 +395,9 @@ export class Connections {
   }
 
   #attach(connection: Connection): void {
-    const { socket, channels, grants } = connection;
-    const attachment: Attachment = { channels: [...channels], ...(grants && { grants }) };
-    if (this.#kept?.by === connection) attachment.kept = this.#kept.value;
-    socket.serializeAttachment(attachment);
+    const { value, by } = this.#kept ?? {};
+    connection.socket.serializeAttachment(attachmentOf(connection, by === connection ? value : undefined));
   }
-}
-
-/** Closes a socket whose attachment can't be read, as its grants are unknown. */
-function closeUnreadable(socket: Socket): void {
-  socket.serializeAttachment(null);
-  socket.close(
-    TRY_AGAIN,
-    formatReason({ code: "unavailable", why: "its state can't be read; connect again" }),
-  );
 }
 
 /** Bytes that one more subscription to a channel takes, where there are so many. */

@@ -10,6 +10,14 @@ const FRAME_OVERHEAD = 1_300;
  */
 const READ = 400_000;
 
+/** Bytes that may wait for clients. */
+export interface WaitingLimits {
+  /** For one of them, before it counts as too slow. */
+  maxBufferedBytes: number;
+  /** For all of an object together. */
+  mostWaiting: number;
+}
+
 /** Bytes that wait for several clients together: at most so many, as nobody tells when some are taken. */
 export interface Backlog {
   bytes: number;

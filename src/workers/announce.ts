@@ -3,7 +3,7 @@ import { announceFault } from "../broker/faults.ts";
 import { type Limits, SettingError } from "../broker/limits.ts";
 import { wasNotMade } from "../links/world.ts";
 import { parseMessages } from "../protocol/bodies.ts";
-import { NO_HISTORY } from "../protocol/refusals.ts";
+import { KEY_CONFLICT, NO_HISTORY } from "../protocol/refusals.ts";
 import { CALLED_BY_WORKER, wayTo } from "./calls.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
@@ -37,6 +37,7 @@ export async function announce(
     const isRepeatable = wasNotMade(error) || key !== undefined;
     throw new Denial(503, code, why, isRepeatable ? retryAfter(1) : {});
   });
+  if ("conflict" in answer) throw new Denial(409, "conflict", KEY_CONFLICT);
   if ("none" in answer) throw new Denial(400, "no-history", NO_HISTORY);
   if ("last" in answer) return answer.last;
   const why = `the newest position is ${answer.newest}`;

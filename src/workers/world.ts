@@ -66,10 +66,11 @@ function alarmOf({ storage }: DurableObjectState, set: number | undefined) {
 function storeOf(storage: DurableObjectStorage, emptied: () => void): Store {
   const { kv } = storage;
   let changed = false;
+  let hasTaken = false;
   const write = (act: () => void) => {
     try {
       act();
-      changed = true;
+      changed = hasTaken = true;
       return true;
     } catch (error) {
       console.error("storage takes nothing:", error);
@@ -81,6 +82,7 @@ function storeOf(storage: DurableObjectStorage, emptied: () => void): Store {
     put: (key, value) => write(() => kv.put(key, value)),
     delete: (key) => write(() => kv.delete(key)),
     list: (prefix) => kv.list({ prefix }),
+    hasTaken: () => hasTaken,
     sync: () => storage.sync(),
     release: () => {
       if (!changed) return;

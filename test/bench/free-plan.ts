@@ -55,22 +55,22 @@ export const COSTS: Costs = {
     seconds: 331,
   },
   "a lone message to 10 listeners, no links, kept": {
-    rows: { alarm: 1, history: 1 },
+    rows: { alarm: 1, history: 2 },
     requests: { alarm: 1, message: 1 },
     seconds: 2,
   },
   "the same from another object, kept": {
-    rows: { alarm: 1, history: 1 },
+    rows: { alarm: 1, history: 2 },
     requests: { alarm: 1, forward: 1, message: 1 },
     seconds: 3,
   },
   "a lone message, 1 link, kept": {
-    rows: { alarm: 2, history: 1, order: 1 },
+    rows: { alarm: 2, history: 2, order: 1 },
     requests: { alarm: 2, deliver: 1, message: 1 },
     seconds: 3,
   },
   "a lone message, 10 links, kept": {
-    rows: { alarm: 2, history: 1, order: 1 },
+    rows: { alarm: 2, history: 2, order: 1 },
     requests: { alarm: 2, deliver: 10, message: 1 },
     seconds: 12,
   },
@@ -108,8 +108,11 @@ export interface Service {
 
 const DAY = 24 * 3600;
 
-/** Seconds for which messages are kept if nothing is set: an alarm that comes of that is not set more often. */
-const KEPT = 120;
+/**
+ * Seconds after which the rows of messages are looked at, if nothing is set: the alarm for that is not set more often,
+ * and the text of the newest message leaves storage then if it is over.
+ */
+const LOOKED_AT = 2.125 * 120;
 /** Seconds after which an object with links looks again whether they have what it has stored. */
 const LOOKS_AGAIN = 10;
 
@@ -121,16 +124,18 @@ const LOOKS_AGAIN = 10;
  */
 export function messages(costs: Costs, listeners: number, links: 0 | 10, isKept = true): Service {
   const kind = links === 0 ? "a lone message to 10 listeners, no links" : "a lone message, 10 links";
-  const [each, alarm] = withoutAlarms(isKept ? costs[`${kind}, kept`] : costs[kind]);
-  const every = isKept ? (links === 0 ? KEPT : LOOKS_AGAIN) : 0;
+  const [each, alarm] = withoutAlarms(isKept ? minus(costs[`${kind}, kept`], DROPPED) : costs[kind]);
+  const every = isKept ? (links === 0 ? LOOKED_AT : LOOKS_AGAIN) : 0;
   const objects = links + 1;
   const where = links === 0 ? "connected there" : `connected to ${links} others`;
   const base = used(attendance(costs, listeners, links));
   return {
     title: `messages on a channel with ${whole(listeners)} listeners ${where}${isKept ? "" : FORGETFUL}`,
     use: (count) => {
+      const alarms = every === 0 ? count : Math.min(count, DAY / every);
+      const dropped = isKept ? Math.min(count, DAY / LOOKED_AT) : 0;
       const { rows, requests, seconds } = used(
-        plus(times(count, each), times(every === 0 ? count : Math.min(count, DAY / every), alarm)),
+        plus(times(count, each), times(alarms, alarm), times(dropped, DROPPED)),
       );
       return {
         // Figures are written once a minute by each object.
@@ -141,6 +146,9 @@ export function messages(costs: Costs, listeners: number, links: 0 | 10, isKept 
     },
   };
 }
+
+/** That the text of a message leaves storage. */
+const DROPPED: Cost = { rows: { history: 1 }, requests: {}, seconds: 0 };
 
 const FORGETFUL = ", with `HISTORY_SECONDS = 0`";
 

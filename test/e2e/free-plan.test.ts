@@ -50,11 +50,13 @@ describe("messages", () => {
   });
 });
 
-test("messages that are kept have an alarm go off at most once while they are", () => {
-  const kept = { rows: { alarm: 1, history: 1 }, requests: { alarm: 1, message: 20 }, seconds: 0 };
+test("messages that are kept have an alarm go off once in 2.125 times as long, and the last one's text dropped", () => {
+  const kept = { rows: { alarm: 1, history: 2 }, requests: { alarm: 1, message: 20 }, seconds: 0 };
   const service = messages(only({ "a lone message to 10 listeners, no links, kept": kept }), 10, 0);
-  expect(service.use(10)).toMatchObject({ rows: 30, requests: 20 });
-  expect(service.use(DAY)).toMatchObject({ rows: DAY + DAY / 120 + DAY / 60, requests: DAY + DAY / 120 });
+  expect(service.use(10)).toMatchObject({ rows: 40, requests: 20 });
+  const { rows, requests } = service.use(DAY);
+  expect(rows).toBeCloseTo(DAY + 2 * (DAY / 255) + DAY / 60);
+  expect(requests).toBeCloseTo(DAY + DAY / 255);
 });
 
 test("each listener comes and goes once", () => {

@@ -4,21 +4,17 @@ import { Breach } from "./breach.ts";
 import type { SimulatedClient } from "./client.ts";
 import { isBusy, properties, type SimulatedObject } from "./life.ts";
 import type { Objects } from "./objects.ts";
-import { CHECKS_HEALING_IN_FULL_STORAGE, CHECKS_POSITIONS_IN_FULL_STORAGE } from "./pending.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import type { Simulation } from "./simulation.ts";
 import { CHANNELS } from "./wishes.ts";
 
 /** Checks that nothing is missing, and that all read in one order. */
 export function checkTogether(simulation: Simulation): void {
-  const { clients, kind } = simulation;
-  // A root that crashes in a delivery, and could write nothing about it, does not know who lacks the message.
-  const mayLose = kind.withFullStorage && kind.withFaults;
+  const { clients, mayLose } = simulation;
   for (const client of mayLose ? [] : clients) {
     checkComplete(simulation, client);
     checkCounted(simulation, client);
   }
-  if (mayLose && !CHECKS_POSITIONS_IN_FULL_STORAGE) return;
   const channels = new Set(clients.flatMap(({ reading }) => [...reading.heard.keys()]));
   for (const channel of channels) {
     const readings = clients.map(({ name, reading }) => ({ name, heard: reading.heard.get(channel) ?? [] }));
@@ -70,8 +66,6 @@ function checkSameOrder({ ledger }: Simulation, channel: string, one: HeardBy, o
 
 /** Checks that no client waits for an answer, and that each hears `all`. */
 export function checkAlive(simulation: Simulation): void {
-  const { withFullStorage, withFaults } = simulation.kind;
-  if (withFullStorage && withFaults && !CHECKS_HEALING_IN_FULL_STORAGE) return;
   for (const client of simulation.clients) {
     if (!client.open) continue;
     const { name, waitsFor } = client;

@@ -25,8 +25,8 @@ export interface Surroundings {
   isLinkedToEveryone(home: string): boolean;
   /** Whether no fault has anything to do with a client, and with these channels that it was let in to. */
   isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
-  /** Whether an answer to `ping` comes after what was announced before. */
-  readonly isBarrier: boolean;
+  /** Whether messages may be missing of which nobody is told. */
+  readonly mayLose: boolean;
   /** Counts something rare. */
   meet(rarity: Rarity): void;
   /** Whether clients take what is sent to them some time, not at once. */
@@ -280,7 +280,7 @@ export class SimulatedClient implements Reader {
 
   /** What a client announces where it listens has arrived before the answer to its next ping. */
   #checkOwn({ verb, channel, refusals, issued, messages }: Step): void {
-    if ((verb !== "announce" && verb !== "once") || refusals > 0 || !this.#surroundings.isBarrier) return;
+    if ((verb !== "announce" && verb !== "once") || refusals > 0 || this.#surroundings.mayLose) return;
     const since = this.subscribedSince(channel);
     if (since === undefined || since > issued) return;
     const heard = this.reading.heard.get(channel) ?? [];

@@ -1,6 +1,5 @@
 /** All that is known of messages from outside: when they were announced, and which positions they have. */
 import { Breach } from "./breach.ts";
-import { CHECKS_GAPS, CHECKS_RETENTION } from "./pending.ts";
 
 export interface Announcement {
   channel: string;
@@ -28,14 +27,12 @@ export interface Counting {
 export interface Retention {
   /** For how long messages are retained, in milliseconds. */
   milliseconds: number;
-  /** When the run began. */
-  began: number;
   /** How many characters of a channel are, at least; infinite if that is more than any run announces. */
   characters: number;
   /** Whether messages may be forgotten for other reasons. */
   mayForget: boolean;
-  /** Whether positions may be given again. */
-  mayForgetPositions: boolean;
+  /** Whether messages may get other numbers than the next ones, where storage refuses rows. */
+  mayRenumber: boolean;
   /** How late a message may arrive that was announced while a client was subscribed, in milliseconds. */
   lateness: number;
 }
@@ -60,7 +57,7 @@ export class Ledger {
 
   /** A client has read a message that has a position, as it counts. */
   found(channel: string, position: number, message: string): void {
-    if (!this.#retention.mayForgetPositions) this.#note(`${channel} ${position}`, message);
+    this.#note(`${channel} ${position}`, message);
     this.#noteOfMessage(message, `${channel}:${message}`, position);
   }
 
@@ -88,15 +85,15 @@ export class Ledger {
     return mayForget || Number.isFinite(characters);
   }
 
-  /** Checks a position that a client is told, which has counted. */
-  checkPosition(counted: number, told: number, what: string): void {
-    if (counted !== told && !this.#retention.mayForgetPositions)
-      throw new Breach(`${what}, and is told ${told}`);
+  /** Checks a position that a client is told, which has counted; says whether it goes on from another one. */
+  checkPosition(counted: number, told: number, what: string): boolean {
+    if (counted === told) return false;
+    if (told > counted && this.#retention.mayRenumber) return true;
+    throw new Breach(`${what}, and is told ${told}`);
   }
 
-  /** Whether a message may be read twice: because it was announced again, or because its position is given again. */
+  /** Whether a message may be read twice, because it was announced again. */
   mayRepeat(message: string): boolean {
-    if (this.#retention.mayForgetPositions) return true;
     const { issued = 0, isKeyed = true } = this.announced.get(message) ?? {};
     if (!isKeyed || this.#forgetsKeys) return isKeyed;
     return this.#now() - issued >= this.#retention.milliseconds;
@@ -112,9 +109,9 @@ export class Ledger {
    * @param counted what it knew when it was subscribed last
    */
   checkGap(channel: string, counted: Counting, gap: string): void {
-    const { milliseconds, mayForget, began } = this.#retention;
+    const { milliseconds, mayForget } = this.#retention;
     const now = this.#now();
-    if (mayForget || (!CHECKS_GAPS && now - began >= milliseconds)) return;
+    if (mayForget) return;
     const forgotten = now - milliseconds;
     if (counted.left !== undefined && counted.left <= forgotten) return;
     const unread = [...this.announced].filter(
@@ -129,10 +126,9 @@ export class Ledger {
   /** Checks a message that a client gets because it asked for missed ones at some time. */
   checkRetained(message: string, asked: number): void {
     const placed = this.announced.get(message)?.placed();
-    if (!CHECKS_RETENTION || placed === undefined) return;
-    // A segment of messages is as old as its newest one: by an eighth of the retention time.
+    if (placed === undefined) return;
     const age = asked - placed;
-    if (age <= this.#retention.milliseconds * 1.125 + this.#retention.lateness) return;
+    if (age <= this.#retention.milliseconds + this.#retention.lateness) return;
     throw new Breach(`${message} was readable ${age} ms after it was announced`);
   }
 }

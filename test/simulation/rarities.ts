@@ -17,6 +17,7 @@ export const RARITIES = [
   "a row not taken",
   "nothing let in",
   "a position told again",
+  "new positions",
   "announced before",
   "a call timed out",
   "an outage of an hour",

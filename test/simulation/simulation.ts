@@ -13,7 +13,6 @@ import { Ledger } from "./ledger.ts";
 import type { Overheard } from "./life.ts";
 import type { Action } from "./network.ts";
 import { Objects } from "./objects.ts";
-import { CHECKS_POSITIONS_IN_FULL_STORAGE } from "./pending.ts";
 import type { Rarity } from "./rarities.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import { grantsIn, Secrets } from "./secrets.ts";
@@ -65,10 +64,9 @@ export class Simulation implements Surroundings {
     this.ledger = new Ledger(
       {
         milliseconds: limits.historySeconds * 1000,
-        began: this.now,
         characters: kind.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
         mayForget: withFullStorage || withTinyBuffers,
-        mayForgetPositions: withFullStorage && withFaults && !CHECKS_POSITIONS_IN_FULL_STORAGE,
+        mayRenumber: withFullStorage,
         lateness: withFaults ? 100_000 : 10_000,
       },
       () => this.now,
@@ -206,8 +204,9 @@ export class Simulation implements Surroundings {
     for (const object of this.objects) this.objects.end(object);
   }
 
-  get isBarrier(): boolean {
-    return CHECKS_POSITIONS_IN_FULL_STORAGE || !this.kind.withFullStorage;
+  /** A root that crashes in a delivery, and could write nothing about it, does not know who lacks the message. */
+  get mayLose(): boolean {
+    return this.kind.withFullStorage && this.kind.withFaults;
   }
 
   get areLate(): boolean {

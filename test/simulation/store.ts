@@ -11,10 +11,12 @@ export function storeOf(
   released: () => void = () => {},
 ): Store {
   let hasChanged = false;
+  let hasTaken = false;
   const change = (act: () => void) => {
     const isTaken = takes();
     if (isTaken) act();
     hasChanged ||= isTaken;
+    hasTaken ||= isTaken;
     return isTaken;
   };
   return {
@@ -25,6 +27,7 @@ export function storeOf(
       [...rows]
         .filter(([key]) => key.startsWith(prefix))
         .map(([key, value]) => [key, structuredClone(value)]),
+    hasTaken: () => hasTaken,
     sync: () => Promise.resolve(),
     release: () => {
       if (!hasChanged || rows.size > 0) return;

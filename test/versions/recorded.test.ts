@@ -34,7 +34,7 @@ const OPTIONAL: {
 } = {
   link: { ask: { region: true, handover: true, still: true, vouched: true }, answer: { vouched: true } },
   unlink: { ask: { handover: true }, answer: {} },
-  deliver: { ask: {}, answer: { handover: true, last: true } },
+  deliver: { ask: { follows: true }, answer: { handover: true, last: true } },
   forward: { ask: { keys: true }, answer: {} },
   recover: { ask: { since: true }, answer: {} },
   fill: { ask: {}, answer: {} },
@@ -129,7 +129,7 @@ test("every kind of row is recorded, and each shape of an attachment", () => {
   const kinds = objects.flatMap(({ rows }) => Object.keys(rows).map(kindOfRow));
   expect([...new Set(kinds)].sort()).toEqual([...ROW_KINDS].sort());
   const attached = objects.flatMap(shapesKept).filter((shape) => shape.startsWith("attachment"));
-  for (const optional of ["grants: {", "kept: {"]) {
+  for (const optional of ["counted: ", "grants: {", "kept: {"]) {
     expect(attached.some((shape) => shape.includes(optional))).toBe(true);
     expect(attached.some((shape) => !shape.includes(optional))).toBe(true);
   }

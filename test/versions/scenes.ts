@@ -78,6 +78,7 @@ const SCENES: { kind: Kind; play: (scene: Scene) => Promise<void> }[] = [
   { kind: open, play: oldNumbers },
   { kind: { ...open, withHistory: true }, play: comingBack },
   { kind: { ...open, withHistory: true }, play: withoutConnections },
+  { kind: { ...open, withHistory: true, withFullStorage: true }, play: fullStorage },
   { kind: { ...open, clientLimit: 2 }, play: counting },
   { kind: { ...open, withTokens: true }, play: tokens },
 ];
@@ -153,6 +154,20 @@ async function withoutConnections(scene: Scene): Promise<void> {
   await scene.ask("sport", "announce", { lines: "sport!c\n", count: 1, expected: 1 });
   await scene.ask("sport", "describe", { channel: "sport" });
   scene.disconnect(ann);
+  await scene.quiesce();
+}
+
+/** Storage takes no more rows: the root gives new numbers, and says so. */
+async function fullStorage(scene: Scene): Promise<void> {
+  const ann = scene.connect("news");
+  const bob = scene.connect("sport");
+  await scene.quiesce();
+  bob.subscribe("news", { since: "now" });
+  await scene.quiesce();
+  ann.announce("news");
+  await scene.quiesce();
+  scene.rowsLeft = 0;
+  ann.announce("news");
   await scene.quiesce();
 }
 

@@ -138,6 +138,32 @@ describe("announcing", () => {
     expect(await caught(news, "a")).toEqual([code, why]);
   });
 
+  test("another message under a key is a conflict", async () => {
+    const news = unique("news");
+    const why = "this key was used for another message on this channel";
+    const said = `${sentenceOf(why)}\n`;
+    const first = await post(news, "a", { "Idempotency-Key": "k" });
+    expect(await command(`once k ${news} b`)).toBe(`debug!error conflict once k: ${why}`);
+    for (const other of ["b", "a\nb", "A"]) {
+      const conflict = { status: 409, code: "conflict", said, retryAfter: null };
+      expect(await post(news, other, { "Idempotency-Key": "k" })).toEqual(conflict);
+    }
+    expect(await caught(news, ["a", "a"], "k")).toEqual(["conflict", why]);
+    expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(first);
+  });
+
+  test("with a key is limited to what is retained", async () => {
+    const news = unique("news");
+    const why =
+      "messages with a key have at most 262144 characters together, as they are retained to be known again";
+    const [half, rest] = ["x".repeat(60_000), "x".repeat(22_200)];
+    const body = [half, half, half, half, rest].join("\n");
+    const limit = { status: 400, code: "limit", said: `${sentenceOf(why)}\n`, retryAfter: null };
+    expect(await post(news, body, { "Idempotency-Key": "k" })).toEqual(limit);
+    expect(await caught(news, body.split("\n"), "k")).toEqual(["limit", why]);
+    expect((await post(news, body)).status).toBe(200);
+  });
+
   test("after another position than the newest is a conflict", async () => {
     const news = unique("news");
     const { said } = await post(news, "a");

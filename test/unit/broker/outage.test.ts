@@ -6,6 +6,7 @@ import type { Keeper } from "../../../src/links/world.ts";
 function newKeeper(): Keeper {
   let kept: object | undefined;
   return {
+    hasSlept: false,
     get kept() {
       return kept;
     },

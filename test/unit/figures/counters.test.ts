@@ -8,6 +8,7 @@ import { storeOf } from "../../simulation/store.ts";
 function counters(rows = new Map<string, unknown>(), socket?: { kept: object | undefined }) {
   const time = { now: 0 };
   const keeper = {
+    hasSlept: socket !== undefined,
     kept: structuredClone(socket?.kept),
     keep: (value: object) => {
       if (socket) socket.kept = structuredClone(value);
@@ -30,6 +31,19 @@ test("what is counted outlives sleep, written where there is no socket to keep i
     handover: undefined,
     peak: 2,
   });
+});
+
+test("what others keep with the same socket is left to them", () => {
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const { counters: first } = counters(new Map(), socket);
+  first.count("pings");
+  first.settle();
+  socket.kept = { ...socket.kept, position: 7 };
+  const { counters: second } = counters(new Map(), socket);
+  second.count("pings");
+  second.settle();
+  expect(socket.kept).not.toHaveProperty("position");
+  expect(socket.kept).toMatchObject({ totals: { pings: 2 } });
 });
 
 test("with a socket to keep it, what is counted is written each minute at most, however often it sleeps", () => {

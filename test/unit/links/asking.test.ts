@@ -41,6 +41,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     listens: () => state.listens,
     hear: (_: string, lines: string, count: number, after: number) =>
       void told.push(`${after}+${count} ${lines.trim()}`),
+    renumber: () => {},
     lose: () => void told.push("lost"),
     awaited: () => {},
     ended: () => {},
@@ -54,7 +55,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     handedOver: ({ period }: Handover) => void told.push(`handed over ${period}`),
   };
   const log = new Log(name === "home" ? 0 : undefined);
-  const upstream = new Upstream(world, log, listeners, () => accounts, false, noKeeper);
+  const upstream = new Upstream(world, log, listeners, () => accounts, noKeeper);
   return { upstream, log, asked, unlinked, told, state, rows };
 }
 

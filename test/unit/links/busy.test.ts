@@ -33,6 +33,7 @@ function linksOf(
         alarm.time = (downstream.rest ?? 0) + 1;
       },
       keeps: () => {},
+      renumbered: () => {},
       due: () => {
         flushes.due += 1;
       },
@@ -56,9 +57,9 @@ async function settled(): Promise<void> {
 test("whoever has no links keeps and writes nothing, and owes nothing", () => {
   const { downstream, rows, told } = linksOf("news");
   const before = downstream.log.position ?? 0;
-  expect(downstream.append("a\nb\n", 2)).toBe(before + 2);
+  expect(downstream.append("a\nb\n", 2).last).toBe(before + 2);
   expect({ rows: rows.size, size: downstream.log.size, told }).toEqual({ rows: 0, size: 0, told: [] });
-  expect(downstream.settle()).toBe(true);
+  expect(downstream.settle(false)).toBe(true);
   expect(rows.size).toBe(0);
 });
 
@@ -76,14 +77,14 @@ test("that something is under way is said once, before anything is sent, by anot
 test("nothing is settled before every link has everything, and then the position is written", async () => {
   const { downstream, rows, calls, told, alarm } = linksOf("news");
   downstream.link({ from: "home", epoch: 1 });
-  const last = downstream.append("a\n", 1);
+  const { last } = downstream.append("a\n", 1);
   // Owed, though nothing is under way; then under way.
-  expect(downstream.settle()).toBe(false);
+  expect(downstream.settle(false)).toBe(false);
   downstream.flush();
-  expect(downstream.settle()).toBe(false);
+  expect(downstream.settle(false)).toBe(false);
   calls[0]?.answer(taken);
   await settled();
-  expect(downstream.settle()).toBe(true);
+  expect(downstream.settle(false)).toBe(true);
   expect(downstream.log.size).toBe(0);
   expect({ row: rows.get("order"), isBusy: downstream.isBusy }).toEqual({
     row: { position: last, busy: false, alarm: 1, kept: false },
@@ -99,11 +100,11 @@ test("a link that is lost holds up nothing but the call that tells it so", async
   downstream.append("a\n", 1);
   downstream.loseAll();
   expect(calls.map(({ delivery }) => delivery)).toMatchObject([{ lost: true, count: 0, lines: "" }]);
-  expect(downstream.settle()).toBe(false);
+  expect(downstream.settle(false)).toBe(false);
   calls[0]?.answer({ gone: true });
   await settled();
   expect([...downstream.objects]).toEqual([]);
-  expect(downstream.settle()).toBe(true);
+  expect(downstream.settle(false)).toBe(true);
 });
 
 test("a child that misses something tells all its links at once, and forgets where it was", () => {
@@ -180,7 +181,7 @@ test("after a crash the order goes on beyond every position that may have been g
   const { downstream, rows, alarm } = linksOf("news");
   downstream.link({ from: "home", epoch: 1 });
   // A million messages a second, for a tenth of one.
-  const last = downstream.append("a\n", 100_000);
+  const { last } = downstream.append("a\n", 100_000);
   expect(linksOf("news", new Map(rows), 200, alarm).downstream.log.position).toBeGreaterThanOrEqual(last);
   // A child is told where it is.
   const child = linksOf("news!1");

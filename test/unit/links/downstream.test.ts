@@ -29,6 +29,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   const events = {
     busy,
     keeps: ignore,
+    renumbered: ignore,
     due: () => downstream.flush(),
     lost: ignore,
     handover: ignore,
@@ -196,7 +197,7 @@ test("an object that asks for its link says how far it is, if its parent has for
     const stored = new Map<string, unknown>(rows)
       .set("downstream:home", { epoch: 1, lostAt: undefined })
       .set("order", { position: 10, busy: false, alarm: undefined, kept: true })
-      .set("history:0", { after: 10, count: 1, lines: "news!a\n", at: 100, keys: [] });
+      .set("history:0", { after: 10, counts: [1], lines: "news!a\n", times: [100], keys: [] });
     const { downstream } = newsOf(stored, undefined, alarm);
     expect(downstream.vouchFor("home")).toBeUndefined();
     const answer = downstream.link({ from: "home", epoch: 1, still: { last } });

@@ -6,8 +6,10 @@ import type { Keeper } from "../../../src/links/world.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { noKeeper, stillWorld } from "./world.ts";
 
+const asleep: Keeper = { ...noKeeper, hasSlept: true };
+
 /** An object with no listeners but those that the test names, and what it has told other objects. */
-function objectOf(rows: Map<string, unknown>, keeper: Keeper = noKeeper) {
+function objectOf(rows: Map<string, unknown>, keeper = asleep) {
   const state = { isReachable: true, takes: true, now: 1_000_000, listens: "", ended: 0 };
   const unlinked: [parent: string, epoch: number][] = [];
   const unlink = async (parent: string, { epoch }: { epoch: number }) => {
@@ -21,13 +23,14 @@ function objectOf(rows: Map<string, unknown>, keeper: Keeper = noKeeper) {
   const listeners = {
     listens: (channel: string) => channel === state.listens,
     hear: () => {},
+    renumber: () => {},
     lose: () => {},
     awaited: () => {},
     ended: () => {
       state.ended += 1;
     },
   };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, true, keeper);
+  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
   return { upstream, state, unlinked };
 }
 
@@ -89,6 +92,7 @@ test("what storage would not delete is not taken for a link after sleep", async 
   const rows = linked();
   let kept: object | undefined;
   const keeper: Keeper = {
+    hasSlept: true,
     get kept() {
       return kept;
     },

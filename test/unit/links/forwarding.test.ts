@@ -1,6 +1,6 @@
 /** Announcements on their way to the root of another channel. */
 import { expect, test } from "vitest";
-import { BatchNumbers, Forwarding, QueueFull } from "../../../src/links/forwarding.ts";
+import { BatchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/links/forwarding.ts";
 import type { Batch, BatchAnswer } from "../../../src/links/messages.ts";
 import { stillWorld } from "./world.ts";
 
@@ -13,13 +13,20 @@ interface Call {
 
 /** Announcements of the object `home`, in calls that the test answers. */
 function forwarding(maxBuffered = 20) {
+  const arrived: { position: number | undefined; regressed: string[] } = {
+    position: undefined,
+    regressed: [],
+  };
   const calls: Call[] = [];
   const outcomes: Record<string, unknown> = {};
   const world = stillWorld("home", new Map(), {
     forward: (channel, batch) =>
       new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
   });
-  const all = new Forwarding(world, maxBuffered);
+  const all = new Forwarding(world, maxBuffered, {
+    arrived: () => arrived.position,
+    regressed: (channel) => void arrived.regressed.push(channel),
+  });
   /** Notes the position, or what went wrong, under the text itself. */
   const announce = (lines: string, channel = "news", key?: string) => {
     const note = (outcome: unknown) => {
@@ -33,7 +40,7 @@ function forwarding(maxBuffered = 20) {
     if (!call) throw new Error("no call");
     return call;
   };
-  return { announce, next, calls, outcomes };
+  return { announce, next, calls, outcomes, arrived };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */
@@ -46,9 +53,17 @@ test("what is announced in one turn goes out together, and each learns its own l
   for (const lines of ["a\n", "b\nc\n", "d\n"]) announce(lines);
   const { batch, answer } = await next();
   expect(batch).toEqual({ from: "home", number: 100, lines: "a\nb\nc\nd\n", count: 4 });
-  answer({ last: 54 });
+  answer({ before: 0, last: 54 });
   await settled();
   expect({ outcomes, calls }).toEqual({ outcomes: { a: 51, "b\nc": 53, d: 54 }, calls: [] });
+});
+
+test("a message whose key was used for another one is refused, and those around it are announced", async () => {
+  const { announce, next, outcomes } = forwarding();
+  for (const [i, line] of ["a\n", "b\n", "c\n"].entries()) announce(line, "news", `k${i}`);
+  (await next()).answer({ before: 6, positions: [7, undefined, 8] });
+  await settled();
+  expect(outcomes).toEqual({ a: 7, b: expect.any(KeyConflict), c: 8 });
 });
 
 test("messages with keys go together, and each learns where it is; others wait until they have gone", async () => {
@@ -59,13 +74,31 @@ test("messages with keys go together, and each learns where it is; others wait u
   announce("d\n", "news", "k3");
   const first = await next();
   expect(first.batch).toEqual({ from: "home", number: 100, lines: "a\nb\n", count: 2, keys: ["k1", "k2"] });
-  first.answer({ positions: [7, 51] });
+  first.answer({ before: 50, positions: [7, 51] });
   const second = await next();
   expect(second.batch).toEqual({ from: "home", number: 101, lines: "c\n", count: 1 });
-  second.answer({ last: 52 });
-  (await next()).answer({ positions: [53] });
+  second.answer({ before: 0, last: 52 });
+  (await next()).answer({ before: 52, positions: [53] });
   await settled();
   expect(outcomes).toEqual({ a: 7, b: 51, c: 52, d: 53 });
+});
+
+test("a root whose newest position is before what had arrived here has forgotten some", async () => {
+  const { announce, next, arrived } = forwarding();
+  arrived.position = 50;
+  announce("a\n");
+  const first = await next();
+  // What arrives while it is asked says nothing of that.
+  arrived.position = 60;
+  first.answer({ before: 50, last: 51 });
+  announce("b\n", "news", "k");
+  (await next()).answer({ before: 60, positions: [7] });
+  announce("c\n", "news", "k");
+  const last = await next();
+  expect(arrived.regressed).toEqual([]);
+  last.answer({ before: 59, positions: [60] });
+  await settled();
+  expect(arrived.regressed).toEqual(["news"]);
 });
 
 test("to each channel one call is under way at a time, and none waits for another channel's", async () => {
@@ -78,7 +111,7 @@ test("to each channel one call is under way at a time, and none waits for anothe
   announce("c\n");
   await settled();
   expect(calls).toEqual([]);
-  first.answer({ last: 51 });
+  first.answer({ before: 0, last: 51 });
   const second = await next();
   expect(second).toMatchObject({ channel: "news", batch: { lines: "b\nc\n", count: 2 } });
   expect(second.batch.number).toBeGreaterThan(first.batch.number);
@@ -94,7 +127,7 @@ test("a call that failed is not repeated: all that was in it may be lost, and no
   failing.fail(cause);
   const { batch, answer } = await next();
   expect({ outcomes, lines: batch.lines }).toEqual({ outcomes: { a: cause, b: cause }, lines: "c\n" });
-  answer({ last: 60 });
+  answer({ before: 0, last: 60 });
   await settled();
   expect(outcomes).toEqual({ a: cause, b: cause, c: 60 });
 });
@@ -105,7 +138,7 @@ test("a batch that was not new enough goes again, with a number that is", async 
   (await next()).answer({ newer: 5_000 });
   const again = await next();
   expect(again.batch).toMatchObject({ number: 5_001, lines: "a\n" });
-  again.answer({ last: 51 });
+  again.answer({ before: 0, last: 51 });
   await settled();
   expect(outcomes).toEqual({ a: 51 });
   announce("b\n");
@@ -124,7 +157,7 @@ test("no more waits than there is room for, but for a single one, and answers ma
   announce("b\n");
   await settled();
   expect(outcomes).toMatchObject({ b: expect.any(QueueFull) });
-  first.answer({ last: 51 });
+  first.answer({ before: 0, last: 51 });
   await settled();
   for (const lines of ["0123456789\n", "01234567\n", "c\n"]) announce(lines);
   expect((await next()).batch.lines).toBe("0123456789\n01234567\n");
@@ -159,10 +192,10 @@ test("what waits for all channels together has a limit, and room again when some
   announce("c\n", "channel2");
   await settled();
   expect(outcomes.c).toBeInstanceOf(QueueFull);
-  (await next()).answer({ last: 1 });
+  (await next()).answer({ before: 0, last: 1 });
   await settled();
   announce("d\n", "channel2");
-  for (let i = 0; i < 2; i++) (await next()).answer({ last: 7 });
+  for (let i = 0; i < 2; i++) (await next()).answer({ before: 0, last: 7 });
   await settled();
   expect(outcomes.d).toBe(7);
 });

@@ -4,17 +4,18 @@ import { Log } from "../../../src/links/log.ts";
 
 test("positions go on from the one before, whether messages are kept or not", () => {
   const log = new Log(7);
-  expect(log.append("a\nb\n", 2)).toBe(9);
-  expect(log.skip(3)).toBe(12);
-  expect(log.append("c\n", 1)).toBe(13);
+  expect(log.append("a\nb\n", 2).last).toBe(9);
+  expect(log.skip("x\ny\nz\n", 3).last).toBe(12);
+  expect(log.append("c\n", 1).last).toBe(13);
   expect(log.position).toBe(13);
 });
 
 test("nobody gives positions who does not know the one before", () => {
   const log = new Log(undefined);
-  expect(() => log.append("a\n", 1)).toThrow(/knows the one before/);
+  expect(() => log.append("a\n", 1)).toThrow(/follow a known one/);
+  expect(() => log.skip("a\n", 1)).toThrow(/follow a known one/);
   log.begin(40);
-  expect(log.append("a\n", 1)).toBe(41);
+  expect(log.append("a\n", 1).last).toBe(41);
   log.lose();
   expect([log.position, log.size]).toEqual([undefined, 0]);
 });
@@ -27,7 +28,7 @@ test("after each end of a batch comes exactly what was appended after it, in pie
     fc.property(batches, fc.nat(20), fc.integer({ min: 1, max: 40 }), (sizes, read, most) => {
       const log = new Log(100);
       const lines = sizes.map((count, i) => `${i};\n`.repeat(count));
-      const ends = sizes.map((count, i) => log.append(lines[i] ?? "", count));
+      const ends = sizes.map((count, i) => log.append(lines[i] ?? "", count).last);
       const from = Math.min(read, sizes.length - 1);
       let position = ends[from] ?? 0;
       let text = "";
@@ -62,4 +63,25 @@ test("what is trimmed is gone, and what comes after it stays", () => {
       expect(log.size).toBe(0);
     }),
   );
+});
+
+test("where the log was renumbered, each side comes by itself, and what was placed has its new position", () => {
+  const log = new Log(10);
+  const before = log.append("a\nb\n", 2);
+  const [c, d] = [log.append("c\n", 1), log.append("d\ne\n", 2)];
+  log.renumber(12, 1_000);
+  expect([before.last, c.last, d.last, log.position]).toEqual([12, 1_001, 1_003, 1_003]);
+  expect(log.since(11, 100)).toEqual({ after: 11, count: 1, lines: "b\n" });
+  expect(log.since(12, 100)).toEqual({ after: 1_000, count: 3, lines: "c\nd\ne\n" });
+  expect(log.since(1_002, 100)).toEqual({ after: 1_002, count: 1, lines: "e\n" });
+  expect(log.after(12)).toEqual([c, d]);
+  log.trim(12);
+  expect([log.start, log.since(12, 100).after]).toEqual([12, 1_000]);
+  expect(() => log.renumber(12, 1_002)).toThrow(/positions rise/);
+});
+
+test("where nothing has come since the log was renumbered, that is to be told", () => {
+  const log = new Log(10);
+  log.renumber(10, 1_000);
+  expect(log.since(10, 100)).toEqual({ after: 1_000, count: 0, lines: "" });
 });

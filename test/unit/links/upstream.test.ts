@@ -9,8 +9,9 @@ import { noKeeper, stillWorld } from "./world.ts";
  * @param hasSlept whether it can be sure that it did not crash
  * @param answers what the root of `news` says to its requests, in turn
  * @param position the newest message's, if it remembers that
+ * @param kept what was kept with its socket
  */
-function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number) {
+function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, kept?: object) {
   const asked: LinkRequest[] = [];
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
   const heard: string[] = [];
@@ -24,11 +25,17 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number) 
   const listeners = {
     listens: () => true,
     hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
+    renumber: (_: string, position: number) => void heard.push(`after ${position}`),
     lose: (channel: string) => void lost.push(channel),
     awaited: () => {},
     ended: () => {},
   };
-  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, hasSlept, noKeeper);
+  const keeper = { ...noKeeper, hasSlept, kept };
+  const keep = (some: object) => {
+    Object.assign(keeper, { kept: some });
+    return true;
+  };
+  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, { ...keeper, keep });
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -44,7 +51,7 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number) 
       where: false,
       ...delivery,
     });
-  return { upstream, deliver, heard, lost, rows, asked };
+  return { upstream, deliver, heard, lost, rows, asked, keeper };
 }
 
 test("a delivery is taken at its sender's word when nothing is remembered", () => {
@@ -77,6 +84,50 @@ test("a delivery that its sender has given up is not taken after a later one", (
   expect(deliver({ number: 8 })).toEqual({ gone: false });
   expect(deliver({ number: 7 })).toEqual({ gone: false, newer: 8 });
   expect({ heard, lost }).toEqual({ heard: ["2: a\nb\n"], lost: [] });
+});
+
+test.each([
+  ["that remembers where it is", 40],
+  ["that has slept", undefined],
+])("an object %s goes on under the numbers that its parent has given", (_, position) => {
+  const { deliver, heard, lost } = awoken(true, [], position);
+  expect(deliver({ after: 900, follows: 40 })).toEqual({ gone: false });
+  expect(deliver({ after: 902, count: 1, lines: "c\n" })).toEqual({ gone: false });
+  expect({ heard, lost }).toEqual({ heard: ["after 900", "2: a\nb\n", "1: c\n"], lost: [] });
+});
+
+test("new numbers are told once, however often that is delivered, and before there are messages", () => {
+  const { deliver, heard, lost } = awoken(true, [], 40);
+  const none = { count: 0, lines: "" };
+  expect(deliver({ after: 900, follows: 40, ...none })).toEqual({ gone: false });
+  expect(deliver({ after: 900, follows: 40, again: true })).toEqual({ gone: false });
+  expect(deliver({ after: 900, follows: 40, again: true })).toEqual({ gone: false });
+  expect({ heard, lost }).toEqual({ heard: ["after 900", "2: a\nb\n"], lost: [] });
+});
+
+test("new numbers that follow another position than the newest end the link", () => {
+  const { deliver, heard, lost } = awoken(true, [], 39);
+  expect(deliver({ after: 900, follows: 40 })).toEqual({ gone: true });
+  expect({ heard, lost }).toEqual({ heard: [], lost: ["news"] });
+});
+
+test("a parent that has forgotten numbers is noticed also by an object that has slept since", async () => {
+  const { deliver, keeper } = awoken();
+  deliver({ after: 900, follows: 40 });
+  expect(keeper.kept).toEqual({ floors: { news: 900 } });
+  const woken = () => awoken(true, [{ after: 42 }], undefined, keeper.kept);
+  const good = woken();
+  expect(good.deliver({ after: 902 })).toEqual({ gone: false });
+  for (const forgotten of [{ after: 42 }, { after: 2_000, follows: 42 }]) {
+    const { deliver, lost, keeper } = woken();
+    expect(deliver(forgotten)).toEqual({ gone: true });
+    expect([lost, keeper.kept]).toEqual([["news"], { floors: undefined }]);
+  }
+  // So it is when the parent is asked.
+  const { upstream, lost } = woken();
+  upstream.doubt("news");
+  await upstream.join("news");
+  expect([lost, upstream.isLinked("news")]).toEqual([["news"], false]);
 });
 
 test("a gap ends the link", () => {
@@ -139,11 +190,12 @@ test("who comes back to a channel asks the child that it left, and the root if t
   const listeners = {
     listens: () => false,
     hear: () => {},
+    renumber: () => {},
     lose: () => {},
     awaited: () => {},
     ended: () => {},
   };
-  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, false, noKeeper);
+  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, noKeeper);
   upstream.leaveUnheard();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
@@ -158,8 +210,17 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
   const world = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
   const lose = (channel: string) => void lost.push(channel);
-  const listeners = { listens: () => true, hear: () => {}, lose, awaited: () => {}, ended: () => {} };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, true, noKeeper);
+  const ignore = () => {};
+  const listeners = {
+    listens: () => true,
+    hear: ignore,
+    renumber: ignore,
+    lose,
+    awaited: ignore,
+    ended: ignore,
+  };
+  const keeper = { ...noKeeper, hasSlept: true };
+  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
   const reached = upstream.reached("news", 41);
   expect(upstream.loseLate()).toBe(true);
   clock.now += 100_000;

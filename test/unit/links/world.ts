@@ -44,4 +44,4 @@ export function stillWorld(
 }
 
 /** Where an object has no sockets, nothing outlives sleep but what is stored. */
-export const noKeeper: Keeper = { kept: undefined, keep: () => false };
+export const noKeeper: Keeper = { hasSlept: false, kept: undefined, keep: () => false };

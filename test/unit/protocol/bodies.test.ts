@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { linesOfBody, parseMessages } from "../../../src/protocol/bodies.ts";
 
-const LIMITS = { maxLineBytes: 300, linesPerSecond: 5 };
+const LIMITS = { maxLineBytes: 300, linesPerSecond: 5, historyBytes: 400 };
 
 test("a body is its lines, however they end", () => {
   const anyMessage = fc.string({ minLength: 1 }).filter((text) => !/[\r\n]/.test(text));
@@ -41,4 +41,13 @@ test("messages are lines that subscribers read, all or none", () => {
   for (const messages of [[], [""], ["a", ""], ["a\nb"], ["x".repeat(301)], Array(6).fill("a")]) {
     expect(parseMessages("news", messages, undefined, LIMITS)).toHaveProperty("why");
   }
+});
+
+test("what has a key is no longer than what is retained: by its whole text it is known again", () => {
+  const messages = ["x".repeat(200), "x".repeat(160)];
+  const ofKey = (key: string | undefined) => parseMessages("news", messages, key, LIMITS);
+  expect(ofKey(undefined)).toHaveProperty("count", 2);
+  // 372 characters as lines, and 16 more besides the key's own.
+  expect(ofKey("k".repeat(12))).toHaveProperty("count", 2);
+  expect(ofKey("k".repeat(13))).toMatchObject({ code: "limit" });
 });

@@ -90,6 +90,17 @@ test("where `all` cannot be had it is asked for again, from where it was; withou
   expect(other.fault).toMatchObject({ code: "unavailable", why: "it failed; try again" });
 });
 
+test("a position that the server tells unasked is that of the next event", () => {
+  const stream = new EventStream(["news", "all"], undefined);
+  stream.read("debug!connected...\ndebug!position news 7\ndebug!position all 3\n1\n");
+  expect(inShort(stream.read("news!a\ndebug!position news 900\nnews!b\nall!c\n"))).toEqual([
+    "news [8.3] a",
+    "debug [900.3] position news 900",
+    "news [901.3] b",
+    "all [901.4] c",
+  ]);
+});
+
 test("where nothing is kept, or an old version answers, messages come without a position", () => {
   const stream = new EventStream(["news", "all"], undefined);
   stream.read(
