@@ -21,8 +21,31 @@ export function parseId(id: string, channels: number): Positions | undefined {
 
 /** One event. What is no end of a line in the protocol, `\r`, is one here, and is read as `\n`. */
 export function formatEvent(event: string, data: string, id: string): string {
-  const lines = data.includes("\r") ? data.split("\r").join("\ndata: ") : data;
-  return `event: ${event}\nid: ${id}\ndata: ${lines}\n\n`;
+  return `event: ${event}\nid: ${id}\ndata: ${formatData(data)}\n\n`;
+}
+
+/** The text of an event up to one of the positions in its id, and from there to its data. */
+export function aroundPosition(
+  event: string,
+  positions: Positions,
+  at: number,
+): [head: string, tail: string] {
+  const before = positions.slice(0, at).map((position) => `${position ?? UNKNOWN}.`);
+  const after = positions.slice(at + 1).map((position) => `.${position ?? UNKNOWN}`);
+  return [`event: ${event}\nid: ${before.join("")}`, `${after.join("")}\ndata: `];
+}
+
+/** One event, of the text around its position. */
+export function formatEventAround(
+  [head, tail]: [string, string],
+  position: number | undefined,
+  data: string,
+): string {
+  return `${head}${position ?? UNKNOWN}${tail}${formatData(data)}\n\n`;
+}
+
+function formatData(data: string): string {
+  return data.includes("\r") ? data.replaceAll("\r", "\ndata: ") : data;
 }
 
 /** What keeps a stream alive, and is no event. */

@@ -1,5 +1,5 @@
 /** A request that is refused. */
-import type { ErrorCode } from "../protocol/errors.ts";
+import { type ErrorCode, type Fault, isTemporary } from "../protocol/errors.ts";
 
 /** The message is a sentence without its capital and its full stop: what is wrong, then what would be right. */
 export class Denial extends Error {
@@ -28,4 +28,13 @@ export class Denial extends Error {
 /** The header that says in how many seconds to try again. */
 export function retryAfter(seconds: number): Record<string, string> {
   return { "Retry-After": String(seconds) };
+}
+
+/** The status of codes that don't invite a retry, where it isn't 400. */
+const STATUS: Partial<Record<ErrorCode, number>> = { forbidden: 403, expired: 401, revoked: 401 };
+
+/** The denial of what an object has refused. */
+export function denialOf({ code, why }: Fault): Denial {
+  if (isTemporary(code)) return new Denial(503, code, why, retryAfter(5));
+  return new Denial(STATUS[code] ?? 400, code, why);
 }

@@ -86,7 +86,8 @@ async function connect(request: Request, env: Env, channel: string, settings: Se
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
-  return placeConnection(env, channel, request, grants, from);
+  const { response } = await placeConnection(env, channel, request, grants, from);
+  return response;
 }
 
 async function announce(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {

@@ -1,37 +1,30 @@
 /** Listening by HTTP: a stream of lines, or of server-sent events, or what was missed. */
 import type { Grants } from "../auth/grants.ts";
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
-import { TRY_AGAIN } from "../protocol/close-codes.ts";
-import { formatCommand } from "../protocol/commands.ts";
-import {
-  type Fault,
-  formatReason,
-  formatRefusal,
-  isTemporary,
-  parseReason,
-  type Refusal,
-} from "../protocol/errors.ts";
-import { COMMENT, formatRetry, type Positions, parseId } from "../protocol/events.ts";
+import { formatRefusal } from "../protocol/errors.ts";
+import { formatRetry, type Positions, parseId } from "../protocol/events.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
 import { tooManyChannels } from "../protocol/refusals.ts";
-import { ALIVE, formatError, GREETING, parseReply } from "../protocol/replies.ts";
+import { type Backlog, Budget } from "../streams/backlog.ts";
+import { EventStream, RETRY } from "../streams/event-stream.ts";
+import { LineStream } from "../streams/lines.ts";
+import { poll } from "../streams/poll.ts";
+import { type Dialect, Stream } from "../streams/stream.ts";
+import { Tap } from "../streams/tap.ts";
 import { checkSubscribe } from "./admission.ts";
 import { chargeAddress, OBJECT } from "./charges.ts";
-import { Denial, retryAfter } from "./denial.ts";
+import { CLOCK } from "./clock.ts";
+import { Denial, denialOf } from "./denial.ts";
 import type { Env } from "./env.ts";
-import { EventStream } from "./event-stream.ts";
 import { accepts } from "./headers.ts";
 import { lastEventId } from "./last-event-id.ts";
-import { placeConnection, unanswered } from "./placement.ts";
+import { placeConnection } from "./placement.ts";
 import { ERROR, POSITION } from "./responses.ts";
 import type { Settings } from "./settings.ts";
-import { Tap } from "./tap.ts";
+import { wireOf } from "./wire.ts";
 
-/** How often a stream says that it is alive, in milliseconds; networks end those that say nothing for a minute. */
-const ALIVE_EACH = 20_000;
-
-/** How long clients of a stream that has ended wait before they come back, in milliseconds: from one to three times this. */
-const RETRY = 1_000;
+/** Characters pending for one reader: what an object sends at once of missed messages, and for all a quarter of 128 MB. */
+const budget = new Budget({ forOne: 5_000_000, forAll: 32_000_000 });
 
 /** What a client asks to hear. */
 interface Wanted {
@@ -61,15 +54,16 @@ export async function listen(
   const wanted = wantedIn(request, channel, grants, settings);
   const isPoll = new URL(request.url).searchParams.has("poll") && !wantsEvents(request);
   if (request.method === "HEAD") return new Response(null, { headers: headersOf(request) });
-  chargeAddress(request, OBJECT * wanted.channels.length, settings.limits.linesPerSecond);
-  const events = wantsEvents(request)
-    ? new EventStream(wanted.channels, wanted.resumed, wanted.from)
-    : undefined;
-  const from = events ? events.from : (wanted.from ?? (isPoll ? { since: "now" } : undefined));
+  const { linesPerSecond } = settings.limits;
+  chargeAddress(request, OBJECT * wanted.channels.length, linesPerSecond);
+  const dialect = wantsEvents(request)
+    ? new EventStream(wanted.channels, wanted.resumed, wanted.from, CLOCK, linesPerSecond)
+    : new LineStream(wanted.channels, wanted.from, CLOCK, linesPerSecond);
+  const from = isPoll ? (wanted.from ?? { since: "now" }) : dialect.from;
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
-  if (!webSocket) throw unanswered();
-  if (isPoll) return poll(request, wanted, webSocket);
-  return stream(request, webSocket, events ? eventsOf(events) : linesOf(wanted));
+  const tap = new Tap(wireOf(webSocket), CLOCK, budget);
+  whenGone(request, () => tap.drop());
+  return isPoll ? answerPoll(request, channel, tap) : stream(request, tap, dialect);
 }
 
 function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
@@ -102,153 +96,58 @@ function resumedIn(request: Request, channels: number): Positions | undefined {
   throw new Denial(400, "invalid", "'Last-Event-ID' isn't an id of a stream of these channels");
 }
 
-// --- streams
+// --- answers
 
-/** How a stream is written. */
-interface Dialect {
-  /** What is written before all else. */
-  begin: string;
-  /** What is said to the object when it has greeted. */
-  commands: string;
-  /** What is written of some lines of the object's. */
-  read(lines: string): string;
-  /** What is written when nothing has been for a while. */
-  tick: string;
-  /** What is said to the object then. */
-  again(): string;
-  /** Formats an error that ends the stream. */
-  say(refusal: Refusal): string;
-  /** Why the stream can't go on, if it can't. */
-  fault(): Fault | undefined;
-}
-
-/** The lines that a WebSocket would bring. */
-function linesOf({ channels, from }: Wanted): Dialect {
-  const last = from && "last" in from ? { from } : {};
-  const commands = channels.slice(1).map((channel) => formatCommand({ kind: "subscribe", channel, ...last }));
-  return {
-    begin: "",
-    commands: commands.map((command) => `${command}\n`).join(""),
-    read: (lines) => lines,
-    tick: ALIVE,
-    again: () => "",
-    say: formatError,
-    fault: () => undefined,
-  };
-}
-
-function eventsOf(events: EventStream): Dialect {
-  return {
-    begin: formatRetry(RETRY * (1 + 2 * Math.random())),
-    commands: events.commands,
-    read: (lines) => events.read(lines),
-    tick: COMMENT,
-    again: () => events.again(),
-    say: (refusal) => events.say(`error ${formatRefusal(refusal)}`),
-    fault: () => events.fault,
-  };
-}
-
-async function stream(request: Request, socket: WebSocket, dialect: Dialect): Promise<Response> {
-  const tap = tapOf(request, socket);
-  const chunks = written(tap, dialect, await greetingOf(tap));
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    for (;;) {
-      const { done, value } = await chunks.next();
-      if (done) return controller.close();
-      if (value !== "") return controller.enqueue(encoder.encode(value));
-    }
-  };
-  const start = (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    tap.onSlow = () => controller.error(new Error("the reader was too slow"));
-  };
-  const body = new ReadableStream<Uint8Array>({ start, pull }, { highWaterMark: 0 });
+async function stream(request: Request, tap: Tap, dialect: Dialect): Promise<Response> {
+  const stream = await Stream.open(tap, dialect, CLOCK);
+  if ("code" in stream) throw denialOf(stream);
+  const body = bodyOf(
+    () => stream.next(),
+    () => tap.drop(),
+  );
   return new Response(body, { headers: headersOf(request) });
+}
+
+async function answerPoll(request: Request, channel: string, tap: Tap): Promise<Response> {
+  const polled = await poll(tap, channel, CLOCK, budget);
+  if ("code" in polled) throw denialOf(polled);
+  const { lines, position } = polled;
+  whenGone(request, () => lines.drop());
+  return new Response(bodyOfPoll(lines), {
+    headers: { ...headersOf(request), [POSITION]: String(position) },
+  });
+}
+
+/** Most answers are one piece; what a client is slow to read of longer ones stays within the budget. */
+function bodyOfPoll(lines: Backlog): BodyInit {
+  const first = lines.take(CLOCK.now());
+  if (lines.size === 0) return first;
+  let next = first;
+  const nextPiece = async () => {
+    const piece = next;
+    next = lines.take(CLOCK.now());
+    if (lines.isShed) throw new Error("the reader was too slow");
+    return piece === "" ? undefined : piece;
+  };
+  return bodyOf(nextPiece, () => lines.drop());
 }
 
 const encoder = new TextEncoder();
 
-/** What is written, as it comes; what comes while the reader takes its time goes together. */
-async function* written(tap: Tap, dialect: Dialect, greeting: string): AsyncGenerator<string, void> {
-  tap.say(dialect.commands);
-  yield dialect.begin + dialect.read(greeting);
-  for (;;) {
-    const lines = await tap.take(ALIVE_EACH);
-    if (lines !== "") yield dialect.read(lines);
-    else if (tap.ending) break;
-    else {
-      tap.say(dialect.again());
-      yield dialect.tick;
-    }
-    const fault = dialect.fault();
-    if (fault) tap.end({ code: TRY_AGAIN, reason: formatReason(fault) });
-  }
-  const fault = parseReason(tap.ending.reason);
-  if (fault) yield dialect.say({ ...fault, command: "connect" });
-}
-
-/** A client that has gone is told by the request alone. */
-function tapOf(request: Request, socket: WebSocket): Tap {
-  const tap = new Tap(socket);
-  request.signal.addEventListener("abort", () => tap.drop());
-  return tap;
-}
-
-/** @throws Denial if the object does not let the connection in */
-async function greetingOf(tap: Tap): Promise<string> {
-  const first = await tap.take();
-  if (first.startsWith(GREETING)) return first;
-  throw denialOf(tap);
-}
-
-/** The denial that says why a connection has ended: its access did, or it may be tried again. */
-function denialOf({ ending }: Tap): Denial {
-  const fault = parseReason(ending?.reason ?? "");
-  if (!fault) return unanswered();
-  const { code, why } = fault;
-  return isTemporary(code) ? new Denial(503, code, why, retryAfter(5)) : new Denial(401, code, why);
-}
-
-// --- polling
-
-/** What was missed, and where that ends. */
-async function poll(request: Request, { channels: [channel = EVERYONE] }: Wanted, socket: WebSocket) {
-  const tap = tapOf(request, socket);
-  let lines = await greetingOf(tap);
-  tap.say("ping\n");
-  while (!ANSWERED.test(lines)) {
-    const more = await tap.take();
-    if (more === "") throw denialOf(tap);
-    lines += more;
-  }
-  tap.end();
-  const missed = missedIn(lines, channel);
-  const { fault } = missed;
-  if (fault?.code === "no-history") throw new Denial(400, fault.code, fault.why);
-  if (fault) throw new Denial(503, fault.code, fault.why, retryAfter(1));
-  const position = missed.position === undefined ? {} : { [POSITION]: String(missed.position) };
-  return new Response(missed.lines, { headers: { ...headersOf(request), ...position } });
-}
-
-/** The answer to `ping`, which is the last line. */
-const ANSWERED = /(^|\n)\d+\n$/;
-
-/** A channel's messages among the lines, gaps between them, and the position of the last one. */
-function missedIn(lines: string, channel: string) {
-  const missed: { lines: string; position: number | undefined; fault: Fault | undefined } = {
-    lines: "",
-    position: undefined,
-    fault: undefined,
+/** A body that is made while it is read. */
+function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): ReadableStream<Uint8Array> {
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const text = await next();
+    if (text === undefined) controller.close();
+    else controller.enqueue(encoder.encode(text));
   };
-  for (const line of lines.split("\n")) {
-    const reply = parseReply(line);
-    if (reply.kind === "error") missed.fault = reply;
-    if (reply.kind === "position") missed.position = reply.position;
-    const isMessage = reply.kind === "message" && reply.channel === channel && missed.position !== undefined;
-    if (isMessage) missed.position = (missed.position ?? 0) + 1;
-    if (isMessage || reply.kind === "gap") missed.lines += `${line}\n`;
-  }
-  return missed;
+  return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
+}
+
+/** The runtime tells of a client that has gone by the request alone. */
+function whenGone({ signal }: Request, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act);
 }
 
 // --- what goes with an answer

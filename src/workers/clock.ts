@@ -1,0 +1,11 @@
+/** The clock, the timers and the chance of this Worker. */
+import type { Clock } from "../streams/clock.ts";
+
+export const CLOCK: Clock = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  after: (milliseconds, act) => {
+    const timer = setTimeout(act, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,165 @@
+/** Checks that a stream of events has every message once, and that its ids say where it is. */
+import { formatId, type Positions } from "../../../src/protocol/events.ts";
+import { type From, parsePosition } from "../../../src/protocol/positions.ts";
+import { hold } from "./breach.ts";
+import type { Judge } from "./reader.ts";
+import type { Truth } from "./truth.ts";
+
+interface Event {
+  event: string;
+  data: string;
+  id: string;
+}
+
+export class EventsJudge implements Judge {
+  readonly #truth: Truth;
+  readonly channels: string[];
+  readonly from: From | undefined;
+  /** Where the first channel begins while no position is known, if that is a position. */
+  #begins: number | undefined;
+  readonly #isResumed: boolean;
+  /** Where the stream is in each channel: after the event that was read last. */
+  readonly at: Positions;
+  /** Channels that the object has refused for good. */
+  readonly refused = new Set<string>();
+  /** Channels that the object has refused to leave. */
+  readonly #kept = new Set<string>();
+  /** Channels that the object has refused for the moment. */
+  readonly postponed = new Set<string>();
+  /** Why the stream ended; undefined if it gave no reason. */
+  reason: string | undefined;
+  /** Channels of which the stream has begun. */
+  readonly live = new Set<string>();
+  /** Every id that was read. */
+  readonly ids: string[] = [];
+  /** Gaps that no position has followed yet. */
+  readonly #gaps = new Map<string, { from: number; to: number }>();
+  /** The text of the last message of each channel without history. */
+  readonly last = new Map<string, string>();
+  #isComplete: boolean;
+  resumed: string | undefined;
+  #rest = "";
+
+  /**
+   * @param resumed where an earlier stream was
+   * @param from where channels begin whose position isn't known
+   */
+  constructor(truth: Truth, channels: string[], resumed: Positions | undefined, from: From | undefined) {
+    this.#truth = truth;
+    this.channels = channels;
+    this.from = from;
+    this.#isResumed = resumed !== undefined;
+    this.#begins = from && "since" in from && from.since !== "now" ? from.since : undefined;
+    const isKnown = (i: number) => resumed?.[i] !== undefined || (i === 0 && this.#begins !== undefined);
+    this.#isComplete = channels.every((_, i) => isKnown(i));
+    this.at = resumed ? [...resumed] : channels.map(() => undefined);
+  }
+
+  read(text: string): void {
+    hold(text.endsWith("\n\n"), () => `a piece ends within an event: ${JSON.stringify(text.slice(-40))}`);
+    const blocks = (this.#rest + text).split("\n\n");
+    this.#rest = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const event = parse(block);
+      if (event) this.#take(event);
+    }
+  }
+
+  /** Streams may end anywhere: their ids say where. */
+  ended(): void {}
+
+  #take({ event, data, id }: Event): void {
+    if (event === "debug") this.#readDebug(data);
+    else this.#readMessage(event, data);
+    const at = formatId(this.at);
+    hold(at === id, () => `after '${event} ${data}' the id is ${id}, and the stream is at ${at}`);
+    this.ids.push(id);
+  }
+
+  #readMessage(channel: string, data: string): void {
+    const i = this.channels.indexOf(channel);
+    hold(i >= 0, () => `an event of ${channel}, which nobody asked for`);
+    hold(this.live.has(channel), () => `an event of ${channel} before its position`);
+    const before = this.at[i];
+    if (before === undefined) this.#readWithoutPosition(channel, data);
+    else {
+      const text = this.#truth.at(channel, before + 1)?.replaceAll("\r", "\n");
+      hold(text === data, () => `after ${before} of ${channel} comes '${text}', not '${data}'`);
+      this.at[i] = before + 1;
+    }
+  }
+
+  #readWithoutPosition(channel: string, data: string): void {
+    const position = this.#truth.find(channel, data.replaceAll("\n", "\r"));
+    hold(position !== undefined, () => `${data} was never announced on ${channel}`);
+    const last = this.last.get(channel);
+    const before = last === undefined ? position - 1 : this.#truth.find(channel, last);
+    hold(position === (before ?? 0) + 1, () => `${channel} goes from ${before} to ${position}`);
+    this.last.set(channel, data.replaceAll("\n", "\r"));
+  }
+
+  #readDebug(data: string): void {
+    const [what = "", channel = "", ...words] = data.split(" ");
+    const i = this.channels.indexOf(channel);
+    const [first, second] = words.map(parsePosition);
+    if (what === "gap" && i >= 0 && first !== undefined && second !== undefined) {
+      this.#gaps.set(channel, { from: first, to: second });
+      this.#isComplete = false;
+    }
+    if (what === "position" && i >= 0 && first !== undefined) this.#readPosition(channel, i, first);
+    if (what === "error") this.#readError(data);
+    if (what === "resumed") this.#readResumed(channel);
+  }
+
+  #readPosition(channel: string, i: number, position: number): void {
+    const before = this.at[i] ?? (i === 0 ? this.#begins : undefined);
+    const gap = this.#gaps.get(channel);
+    this.#gaps.delete(channel);
+    const isAfterGap = gap !== undefined && gap.to === position && gap.from === (before ?? gap.from);
+    const isHere = before === undefined || before === position;
+    hold(!this.refused.has(channel), () => `${channel} was refused, and has a position`);
+    hold(isHere || isAfterGap, () => `${channel} jumps from ${before} to ${position} without a gap`);
+    this.live.add(channel);
+    this.at[i] = position;
+  }
+
+  /** `error <code> <command> <channel>: <sentence>` */
+  #readError(data: string): void {
+    const [, code = "", command, channel = ""] = /^error (\S+) (\S+)(?: (\S+))?: ./.exec(data) ?? [];
+    const i = this.channels.indexOf(channel);
+    if (command === "connect") this.reason = code;
+    // A channel that can't be left can't be asked for either.
+    if (command === "unsubscribe") this.#kept.add(channel);
+    else if (this.#kept.delete(channel)) return;
+    // Else the object has told a position before, and that goes on being true.
+    const isMet = (command === "subscribe" || command === "unsubscribe") && i >= 0 && !this.live.has(channel);
+    if (!isMet) return;
+    if (code === "no-history") {
+      this.live.add(channel);
+      this.at[i] = undefined;
+      if (i === 0) this.#begins = undefined;
+      this.#isComplete = false;
+    } else (code === "rate" || code === "unavailable" ? this.postponed : this.refused).add(channel);
+  }
+
+  #readResumed(what: string): void {
+    hold(this.#isResumed && this.resumed === undefined, () => `'resumed ${what}' comes twice, or unasked`);
+    this.resumed = what;
+    const isAll = this.channels.every((channel) => this.live.has(channel));
+    hold(what === "gap" || (this.#isComplete && isAll), () => "'resumed complete' with a gap");
+    hold(isAll || this.refused.size > 0, () => "'resumed' before all channels have begun");
+  }
+}
+
+/** One event; undefined for comments and `retry`. */
+function parse(block: string): Event | undefined {
+  const fields = new Map<string, string[]>();
+  for (const line of block.split("\n")) {
+    const [, name, value] = /^(\w+): (.*)$/.exec(line) ?? [];
+    if (name !== undefined && value !== undefined) fields.set(name, [...(fields.get(name) ?? []), value]);
+  }
+  const [event, ...others] = fields.get("event") ?? [];
+  if (event === undefined) return undefined;
+  hold(others.length === 0 && fields.get("id")?.length === 1, () => `an event has a field twice: ${block}`);
+  return { event, data: fields.get("data")?.join("\n") ?? "", id: fields.get("id")?.[0] ?? "" };
+}

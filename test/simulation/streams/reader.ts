@@ -1,0 +1,119 @@
+/** A client that reads a stream: late, or for a while, or up to its end. */
+import type { Fault } from "../../../src/protocol/errors.ts";
+import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
+import type { Clock } from "../../../src/streams/clock.ts";
+import { type Dialect, Stream } from "../../../src/streams/stream.ts";
+import { Tap } from "../../../src/streams/tap.ts";
+import { hold } from "./breach.ts";
+import { PATIENCE, type Served } from "./served.ts";
+
+/** What checks the text that a reader gets. */
+export interface Judge {
+  /** @throws Breach if that is not what it has to be */
+  read(text: string): void;
+  /** The stream has come to its end. Throws like `read`. */
+  ended(): void;
+}
+
+/** Whether so little may be pending that anything may be cut off. */
+export function isTight({ limits }: Budget): boolean {
+  return limits.forAll < 100_000;
+}
+
+export class Reader {
+  readonly name: string;
+  readonly served: Served;
+  readonly judge: Judge;
+  readonly #clock: Clock;
+  readonly #tap: Tap;
+  #stream: Stream | undefined;
+  #isReading = false;
+  /** How it is over, if it is. */
+  over: "denied" | "ended" | "broken off" | "left" | undefined;
+  denial: Fault | undefined;
+  /** Whether it will never read again, and nobody is told. */
+  hasVanished = false;
+  #askedAt: number;
+  /** Whether it has read nothing for so long that it may be cut off. */
+  #wasLate = false;
+  readonly #isTight: boolean;
+  /** What it found wrong. */
+  breach: unknown;
+
+  constructor(
+    name: string,
+    served: Served,
+    dialect: Dialect,
+    judge: Judge,
+    { clock, budget }: { clock: Clock; budget: Budget },
+  ) {
+    this.name = name;
+    this.served = served;
+    this.judge = judge;
+    this.#clock = clock;
+    this.#askedAt = clock.now();
+    this.#isTight = isTight(budget);
+    this.#tap = new Tap(served.open, clock, budget);
+    this.#note(this.#open(dialect));
+  }
+
+  get mayRead(): boolean {
+    return this.#stream !== undefined && !this.#isReading && !this.over && !this.hasVanished;
+  }
+
+  /** Since when it has been waiting for the next piece, in milliseconds since 1970; undefined if it isn't. */
+  get waitingSince(): number | undefined {
+    return this.#isReading && !this.over && !this.hasVanished ? this.#askedAt : undefined;
+  }
+
+  /** Asks for the next piece. */
+  read(): void {
+    this.#note(this.#read());
+  }
+
+  /** Goes, as the runtime is told. */
+  leave(): void {
+    this.over ??= "left";
+    this.#tap.drop();
+  }
+
+  async #open(dialect: Dialect): Promise<void> {
+    const { served } = this;
+    const stream = await Stream.open(this.#tap, dialect, this.#clock);
+    if (stream instanceof Stream) this.#stream = stream;
+    else {
+      this.over ??= "denied";
+      this.denial = stream;
+      hold(stream.why !== "", () => "a denial has no sentence");
+      const mayFail = this.over === "left" || this.#isTight || served.hasFailed || served.age >= PATIENCE;
+      hold(mayFail, () => `it is denied without a cause: ${stream.why}`);
+    }
+  }
+
+  async #read(): Promise<void> {
+    if (this.#clock.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
+    this.#isReading = true;
+    this.#askedAt = this.#clock.now();
+    const text = await this.#stream?.next().catch((error: unknown) => {
+      if (!String(error).includes("too slow")) throw error;
+      this.over ??= "broken off";
+      hold(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
+    });
+    this.#isReading = false;
+    if (this.over) return;
+    hold(text !== "", () => "a piece is empty");
+    if (text === undefined) {
+      this.over = "ended";
+      hold(this.served.hasFailed, () => "it ends without a cause");
+    }
+    if (this.served.hasLied) return;
+    if (text === undefined) this.judge.ended();
+    else this.judge.read(text);
+  }
+
+  #note(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.breach ??= error;
+    });
+  }
+}

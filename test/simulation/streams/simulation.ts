@@ -1,0 +1,289 @@
+/**
+ * A Worker's streams and polls, without time and without a network: what objects send, what of that arrives, when
+ * clients read, and when timers go off is chosen. Truth is what has been announced.
+ */
+import { ERROR_CODES } from "../../../src/protocol/errors.ts";
+import { parseId } from "../../../src/protocol/events.ts";
+import type { From } from "../../../src/protocol/positions.ts";
+import { formatGap, formatPosition } from "../../../src/protocol/replies.ts";
+import { Budget } from "../../../src/streams/backlog.ts";
+import { EventStream } from "../../../src/streams/event-stream.ts";
+import { LineStream } from "../../../src/streams/lines.ts";
+import { Breach, hold } from "./breach.ts";
+import { EventsJudge } from "./events-judge.ts";
+import { LinesJudge } from "./lines-judge.ts";
+import { Poller } from "./poller.ts";
+import { type Judge, Reader } from "./reader.ts";
+import { LIES, Served } from "./served.ts";
+import { Time } from "./time.ts";
+import { Truth } from "./truth.ts";
+
+/** Turns of the microtask queue that any chain of promises in a stream needs at most. */
+const MICROTASKS = 40;
+
+/** Lines a second of one connection. */
+const LINES_PER_SECOND = 10;
+
+export interface Kind {
+  /** Whether objects refuse commands and connections. */
+  refuses: boolean;
+  /** Whether objects close connections, crash, or vanish without a word. */
+  fails: boolean;
+  /** Whether objects send what they never should. */
+  lies: boolean;
+  /** Whether so little may be pending that readers are cut off. */
+  isTight: boolean;
+  /** Whether the channel `b` retains nothing. */
+  isForgetful: boolean;
+}
+
+/** Something that may happen next. */
+export interface Action {
+  label: string;
+  happen: () => void;
+}
+
+export class Simulation {
+  readonly kind: Kind;
+  readonly choose: (among: number) => number;
+  readonly time: Time;
+  readonly budget: Budget;
+  readonly truth: Truth;
+  readonly readers: Reader[] = [];
+  readonly pollers: Poller[] = [];
+  readonly script: string[] = [];
+  /** Channels that somebody uses. */
+  readonly used = new Set<string>();
+  #names = 0;
+
+  constructor(choose: (among: number) => number, kind: Kind) {
+    this.kind = kind;
+    this.choose = choose;
+    this.time = new Time(choose);
+    this.budget = new Budget(kind.isTight ? { forOne: 600, forAll: 1_000 } : { forOne: 1e6, forAll: 1e7 });
+    this.truth = new Truth([
+      { name: "all", hasHistory: true },
+      { name: "a", hasHistory: true },
+      { name: "b", hasHistory: !kind.isForgetful },
+      ...["c", "d", "e", "f", "g"].map((name) => ({ name, hasHistory: true })),
+    ]);
+  }
+
+  /** Has one of some things happen. */
+  async step(actions: Action[]): Promise<void> {
+    const action = actions[this.choose(actions.length)];
+    if (!action) return;
+    this.script.push(`${this.time.now() % 10_000_000}: ${action.label}`);
+    action.happen();
+    await this.settle();
+  }
+
+  async settle(): Promise<void> {
+    for (let i = 0; i < MICROTASKS; i++) await Promise.resolve();
+    for (const { breach, name } of [...this.readers, ...this.pollers]) {
+      if (breach) throw new Error(`${name}: ${breach}`, { cause: breach });
+    }
+    for (const { name, over, served } of this.pollers) {
+      hold(
+        over !== undefined || served.hasLied || served.answered === undefined,
+        () => `${name} goes on after its answer`,
+      );
+    }
+    const open = [...this.readers, ...this.pollers].filter(({ over }) => !over).length;
+    hold(this.time.timers <= open, () => `${this.time.timers} timers for ${open} clients`);
+    hold(this.budget.size <= this.budget.limits.forAll, () => `${this.budget.size} characters are pending`);
+  }
+
+  /** Connections that an object goes on with. */
+  get open(): Served[] {
+    return [...this.readers, ...this.pollers].map(({ served }) => served).filter(({ isOpen }) => isOpen);
+  }
+
+  announce(channel: string): void {
+    const line = this.truth.announce(channel);
+    for (const served of this.open) served.announced(channel, line);
+  }
+
+  /** Opens a stream of events; resumes one after an id if that is given. */
+  openEvents(channels: string[], from: From | undefined, id?: string): Reader {
+    const resumed = id === undefined ? undefined : parseId(id, channels.length);
+    if (id !== undefined && !resumed) throw new Breach(`${id} is no id of ${channels}`);
+    const dialect = new EventStream(channels, resumed, from, this.time, LINES_PER_SECOND);
+    const judge = new EventsJudge(this.truth, channels, resumed, from);
+    return this.#read("events", dialect, this.#serve(channels, dialect.from), judge);
+  }
+
+  openLines(channels: string[], from: From | undefined): Reader {
+    const dialect = new LineStream(channels, from, this.time, LINES_PER_SECOND);
+    const served = this.#serve(channels, from);
+    return this.#read("lines", dialect, served, new LinesJudge(served));
+  }
+
+  poll(channel: string, from: From): Poller {
+    const served = this.#serve([channel], from);
+    const poller = new Poller(this.#name("poll"), served, this.truth, from, this.#parts);
+    this.pollers.push(poller);
+    return poller;
+  }
+
+  #read(kind: string, dialect: EventStream | LineStream, served: Served, judge: Judge): Reader {
+    const reader = new Reader(this.#name(kind), served, dialect, judge, this.#parts);
+    this.readers.push(reader);
+    return reader;
+  }
+
+  #serve(channels: string[], from: From | undefined): Served {
+    for (const channel of channels) this.used.add(channel);
+    const [channel = ""] = channels;
+    return new Served(this.truth, channel, from, LINES_PER_SECOND, () => this.time.now());
+  }
+
+  get #parts() {
+    return { clock: this.time, budget: this.budget };
+  }
+
+  #name(kind: string): string {
+    this.#names += 1;
+    return `${kind} ${this.#names}`;
+  }
+
+  // --- what may happen
+
+  /** What objects do that work. */
+  duties(): Action[] {
+    return this.#connections.flatMap(({ name, served }): Action[] => {
+      const { pending } = served;
+      const arrive = (characters: number) => ({
+        label: `${characters} characters arrive for ${name}`,
+        happen: () => served.deliver(characters),
+      });
+      const isDue = pending > 0 && !served.hasVanished && !served.isLeft;
+      return [
+        ...(isDue ? [arrive(pending), arrive(1 + this.choose(pending))] : []),
+        ...(served.isOpen && !served.isGreeted
+          ? [{ label: `${name} is greeted`, happen: () => served.greet() }]
+          : []),
+        ...(served.isOpen && served.isGreeted && served.hasCommands
+          ? [{ label: `a command of ${name} is carried out`, happen: () => served.carryOut() }]
+          : []),
+        ...(served.isClosing && pending === 0
+          ? [{ label: `the end of ${name} arrives`, happen: () => served.deliverEnd() }]
+          : []),
+      ];
+    });
+  }
+
+  /** What objects do that don't. */
+  mischief(): Action[] {
+    return this.#connections.flatMap(({ name, served }): Action[] => {
+      if (!served.isOpen) return [];
+      return [
+        ...(this.kind.refuses ? this.#refusals(name, served) : []),
+        ...(this.kind.fails ? this.#failures(name, served) : []),
+        ...(this.kind.lies
+          ? LIES.map((lie) => ({
+              label: `${name} is told ${JSON.stringify(lie.slice(0, 50))}`,
+              happen: () => {
+                served.hasLied = true;
+                served.say(lie);
+              },
+            }))
+          : []),
+        ...(served.isGreeted ? this.#positions(name, served) : []),
+      ];
+    });
+  }
+
+  #refusals(name: string, served: Served): Action[] {
+    const odd = ["unavailable", "unavailable", "rate", "unknown", "unknown", "silently", "silently"] as const;
+    const codes = [...ERROR_CODES, ...odd];
+    const code = codes[this.choose(codes.length)] ?? "unavailable";
+    if (!served.isGreeted) {
+      const own = code === "unknown" || code === "silently" ? "unavailable" : code;
+      return [
+        { label: `${name} is turned away`, happen: () => served.turnAway() },
+        { label: `${name} is greeted, its channel refused: ${own}`, happen: () => served.greet(own) },
+      ];
+    }
+    if (!served.hasCommands) return [];
+    return [{ label: `a command of ${name} is refused: ${code}`, happen: () => served.carryOut(code) }];
+  }
+
+  #failures(name: string, served: Served): Action[] {
+    const reasons = ["", "unavailable: lost; connect again", "expired: your token has expired", "odd"];
+    const reason = reasons[this.choose(reasons.length)] ?? "";
+    const code = [1006, 1013, 1008, 1000, 4_321][this.choose(5)] ?? 1006;
+    return [
+      { label: `${name} is closed: ${code} ${reason}`, happen: () => served.close(code, reason) },
+      { label: `the object of ${name} crashes`, happen: () => served.close(1006, "", true) },
+      {
+        label: `the object of ${name} vanishes`,
+        happen: () => {
+          served.hasVanished = true;
+        },
+      },
+    ];
+  }
+
+  /** An object may say at any time where the next message is, and that some are not to be had. */
+  #positions(name: string, served: Served): Action[] {
+    return this.truth.channels
+      .filter((channel) => this.truth.hasHistory(channel) && served.isSubscribed(channel))
+      .map((channel) => ({
+        label: `${name} is told where ${channel} is`,
+        happen: () => served.say(formatPosition(channel, this.truth.newest(channel))),
+      }));
+  }
+
+  /** A gap in what an object sends, of which it tells. */
+  skip(channel: string): void {
+    const from = this.truth.newest(channel);
+    this.truth.announce(channel);
+    const to = this.truth.newest(channel);
+    for (const other of this.open) {
+      if (other.isSubscribed(channel)) other.say(formatGap(channel, from, to) + formatPosition(channel, to));
+    }
+  }
+
+  get #connections() {
+    return [...this.readers, ...this.pollers];
+  }
+
+  /** What clients do that are there. */
+  reading(): Action[] {
+    return this.readers
+      .filter(({ mayRead }) => mayRead)
+      .map((reader) => ({ label: `${reader.name} reads`, happen: () => reader.read() }));
+  }
+
+  leaving(): Action[] {
+    const readers = this.readers.filter(({ over, hasVanished }) => !over && !hasVanished);
+    return [
+      ...readers.flatMap((reader) => [
+        { label: `${reader.name} leaves`, happen: () => reader.leave() },
+        {
+          label: `${reader.name} vanishes`,
+          happen: () => {
+            reader.hasVanished = true;
+          },
+        },
+      ]),
+      ...this.pollers
+        .filter(({ over }) => !over)
+        .map((poller) => ({ label: `${poller.name} leaves`, happen: () => poller.leave() })),
+    ];
+  }
+
+  timing(): Action[] {
+    const { next } = this.time;
+    const timer = next ? [{ label: "a timer goes off", happen: next.fire }] : [];
+    const second = { label: "a second passes", happen: () => this.time.pass(1_000) };
+    return [
+      ...timer,
+      ...timer,
+      second,
+      second,
+      { label: "a minute passes", happen: () => this.time.pass(60_000) },
+    ];
+  }
+}

@@ -1,0 +1,55 @@
+/** Time that passes when that is chosen, and timers that go off then. */
+import type { Clock } from "../../../src/streams/clock.ts";
+
+interface Waiting {
+  at: number;
+  act: () => void;
+}
+
+export class Time implements Clock {
+  readonly #choose: (among: number) => number;
+  readonly #timers = new Set<Waiting>();
+  #now = 1_795_438_800_000;
+
+  constructor(choose: (among: number) => number) {
+    this.#choose = choose;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  random(): number {
+    return this.#choose(1_000) / 1_000;
+  }
+
+  after(milliseconds: number, act: () => void): () => void {
+    const timer = { at: this.#now + milliseconds, act };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Timers that are set. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Has time pass, during which timers may be late. */
+  pass(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
+  /** The timer that is to go off next; undefined if there is none. */
+  get next(): { at: number; fire: () => void } | undefined {
+    let next: Waiting | undefined;
+    for (const timer of this.#timers) if (timer.at < (next?.at ?? Number.POSITIVE_INFINITY)) next = timer;
+    if (!next) return undefined;
+    const timer = next;
+    const fire = () => {
+      this.#timers.delete(timer);
+      this.#now = Math.max(this.#now, timer.at);
+      timer.act();
+    };
+    return { at: timer.at, fire };
+  }
+}
