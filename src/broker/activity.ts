@@ -19,6 +19,8 @@ export class Activity {
   readonly #world: World;
   readonly #events: ActivityEvents;
   #count = 0;
+  /** Events, and other work that must be settled. */
+  #changes = 0;
   /** When the last event was, in milliseconds since 1970. */
   #last = 0;
   #settling = false;
@@ -36,6 +38,12 @@ export class Activity {
   /** Notes an event. What must not be forgotten is written in a while; until then this object stays. */
   note(): void {
     this.#count += 1;
+    this.settleLater();
+  }
+
+  /** Has the object settle a second from now, though no event has come: work of an earlier one has changed something. */
+  settleLater(): void {
+    this.#changes += 1;
     this.#last = this.#world.now();
     if (this.#settling) return;
     this.#settling = true;
@@ -43,11 +51,11 @@ export class Activity {
   }
 
   #wait(milliseconds: number): void {
-    const before = this.#count;
+    const before = this.#changes;
     const since = this.#world.now();
     this.#world.after(milliseconds, () => {
       const stays = this.#events.passed(this.#world.now() - since);
-      if (stays || before !== this.#count) {
+      if (stays || before !== this.#changes) {
         const quiet = this.#world.now() - this.#last;
         this.#wait(stays ? SETTLE_AFTER : Math.max(1, SETTLE_AFTER - quiet));
         return;

@@ -14,6 +14,7 @@ import type {
   Described,
   Description,
   Figures,
+  FiguresRequest,
   Filling,
   Kept,
   LinkAnswer,
@@ -159,8 +160,8 @@ export class Answers implements Answering {
   }
 
   /** Changes nothing, so it does not keep this object in memory for longer than it takes. */
-  figures(): Promise<Figures> {
-    return this.#reporter.figures();
+  figures(request: FiguresRequest): Promise<Figures> {
+    return this.#reporter.figures(request);
   }
 
   serviceFigures(): Promise<ServiceFigures> {

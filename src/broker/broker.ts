@@ -25,7 +25,8 @@ import { Flush } from "./flush.ts";
 import { Journal } from "./journal.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { keepsHistory, type Limits } from "./limits.ts";
-import { Outage } from "./outage.ts";
+import { Obligations } from "./obligations.ts";
+import { Pace } from "./pace.ts";
 import { Reporter } from "./reporter.ts";
 import { type Place, Room } from "./room.ts";
 import { Router } from "./router.ts";
@@ -40,7 +41,6 @@ const UPGRADE = 2;
 export class Broker {
   readonly #world: World;
   readonly #peers: Peers;
-  readonly #maxGathered: number;
   readonly #connections: Connections;
   readonly #counters: Counters;
   readonly #downstream: Downstream;
@@ -56,9 +56,10 @@ export class Broker {
   readonly #answers: Answers;
   readonly #activity: Activity;
   readonly #alarm: Alarm;
-  readonly #outage: Outage;
+  readonly #obligations: Obligations;
   readonly #flush: Flush;
   readonly #drain: Drain;
+  readonly #pace: Pace;
 
   /**
    * Takes up where an earlier life of this object ended.
@@ -67,46 +68,85 @@ export class Broker {
   constructor(bare: Platform, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
     const { maxBufferedBytes, clientLimit } = limits;
     const journal = new Journal(bare);
-    const platform = countingRows(bare, () => this.#counters.note("rows"));
-    this.#peers = new Peers(
-      platform,
-      () => this.#alarm.beginAnew(),
-      (what, kind) => this.#counters.note(`${what}.${kind}`),
-    );
+    const platform = countingRows(bare, (isTaken) => this.#counters.note(isTaken ? "rows" : "rows.refused"));
+    this.#peers = this.#newPeers(platform);
     const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
-    const apart = () => this.#apart();
+    const apart = () => this.#obligations.apart();
     this.#world = world;
-    this.#maxGathered = maxBufferedBytes / 4;
     this.#activity = new Activity(world, {
       passed: (time) => this.#passed(time),
       settle: () => this.#settle(),
     });
-    const connections = new Connections(sockets, limits, world.now, () => this.#flush.soon());
+    const connections = this.#newConnections(sockets, limits);
     this.#connections = connections;
     const counters = new Counters(world, connections, (name) => journal.note(name));
     this.#counters = counters;
     this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
-    this.#outage = new Outage(connections, world);
-    this.#drain = new Drain(world, connections, (connection) => this.#lifecycle.closeSlow(connection));
-    this.#flush = new Flush(world, this.#activity, connections, this.#drain, () => this.#send());
+    this.#drain = this.#newDrain();
+    const room = () => (connections.areHeld ? this.#flush.done : undefined);
+    this.#pace = new Pace(world, limits.mostWork, room);
+    this.#flush = new Flush(world, this.#activity, connections, this.#drain, this.#pace, () => this.#send());
     const history = keepsHistory(limits, world.name) ? limits : { ...limits, historySeconds: 0 };
     this.#downstream = new Downstream(world, maxBufferedBytes, history, this.#linkEvents(), connections);
     this.#room = new Room(world, limits, (load) => this.#count(load));
     const lost = (channel: string) => this.#lifecycle.closeSubscribers(channel);
-    const events = { lost, apart, left: () => this.#unfinished(), awaited: () => this.#activity.note() };
+    const left = () => this.#obligations.unfinished();
+    const events = { lost, apart, left, awaited: () => this.#activity.note() };
     this.#router = new Router(world, connections, this.#downstream, counters, maxBufferedBytes, events);
     if (clientLimit > 0) {
       this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, apart);
     }
     const emptied = () => this.#emptied();
     this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
-    this.#tokens = new Tokens(world, connections, this.#alarm, guard);
+    this.#tokens = new Tokens(world, connections, this.#alarm, guard, (connection) =>
+      this.#lifecycle.closeEnded(connection),
+    );
     const downstream = this.#downstream;
     this.#reporter = new Reporter(world, this.#peers, connections, downstream, counters, clientLimit);
+    this.#obligations = this.#newObligations();
     this.#commands = this.#newCommands(limits);
     this.#answers = this.#newAnswers();
-    this.#inbox = new Inbox(this.#commands, limits, world.now);
+    this.#inbox = new Inbox(this.#commands, limits, world.now, (...step) => this.#between(...step));
     this.#takeUp();
+  }
+
+  #newPeers(platform: Platform): Peers {
+    return new Peers(
+      platform,
+      () => this.#alarm.beginAnew(),
+      (what, kind) => this.#counters.note(`${what}.${kind}`),
+      () => this.#downstream.size,
+    );
+  }
+
+  #newConnections(sockets: Sockets, limits: Limits): Connections {
+    return new Connections(sockets, limits, this.#world.now, {
+      due: () => this.#flush.soon(),
+      unkept: (connection) => this.#lifecycle.closeUnkept(connection),
+    });
+  }
+
+  #newDrain(): Drain {
+    return new Drain(this.#world, this.#connections, {
+      close: (connection) => this.#lifecycle.closeSlow(connection),
+      flush: () => {
+        this.#closeEnded();
+        this.#downstream.store();
+        this.#connections.flush();
+      },
+    });
+  }
+
+  #newObligations(): Obligations {
+    return new Obligations(this.#connections, {
+      world: this.#world,
+      peers: this.#peers,
+      activity: this.#activity,
+      alarm: this.#alarm,
+      downstream: this.#downstream,
+      router: this.#router,
+      limit: this.#limit,
+    });
   }
 
   #newAnswers(): Answers {
@@ -187,9 +227,7 @@ export class Broker {
   received(socket: Socket, frame: Frame): void {
     this.#event(FRESH);
     const connection = this.#connections.of(socket);
-    if (!connection) return;
-    if (this.#tokens.hasExpired(connection)) this.#closeExpired(connection);
-    else this.#keep(this.#inbox.receive(connection, frame));
+    if (connection) this.#keep(this.#inbox.receive(connection, frame));
     this.#sendIfMuch();
   }
 
@@ -206,12 +244,11 @@ export class Broker {
   alarmed(): void {
     this.#peers.arrived(FRESH);
     // What is not done now, or by a life that crashes before it is, is done when it goes off again.
-    void this.#alarm.goOffBy(this.#dueAt());
-    const joined = this.#outage.isOver ? this.#askAll() : undefined;
-    const expired = this.#tokens.expired;
-    for (const connection of expired) this.#closeExpired(connection);
+    this.#obligations.set();
+    const joined = this.#obligations.askAll();
+    this.#closeEnded();
     this.#alarm.expireAt(firstExpiry(this.#connections));
-    this.#downstream.expire(this.#isCounted);
+    this.#downstream.expire(this.#router.isCounted);
     if (this.#downstream.isBusy) {
       this.#alarm.mark();
       this.#flush.soon();
@@ -219,25 +256,17 @@ export class Broker {
     this.#downstream.retell();
     this.#router.retry();
     // Often there is nothing to do: it is not set back each time that nothing is unfinished any more.
-    if (
-      joined ||
-      this.#downstream.keepsHistory ||
-      expired.length > 0 ||
-      this.#world.alarmTime() !== undefined
-    )
+    if (joined || this.#downstream.keepsHistory || this.#world.alarmTime() !== undefined) {
       this.#activity.note();
-  }
-
-  /** Asks the root of `all` what there is to ask; undefined if it has been joined. */
-  #askAll(): Promise<void> | undefined {
-    if (this.#limit?.isKnown === false) this.#limit.recount();
-    return this.#router.joinEveryone();
+    }
   }
 
   /** An event has come that is so many hops deep. */
   #event(hop: number): void {
     this.#peers.arrived(hop);
     this.#activity.note();
+    this.#pace.begin();
+    this.#closeEnded();
   }
 
   /**
@@ -249,7 +278,10 @@ export class Broker {
     ask: Calls[Kind]["ask"],
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
-    return this.#peers.answer(hop, () => carryOut(this.#answers, kind, ask));
+    return this.#peers.answer(hop, () => {
+      this.#closeEnded();
+      return carryOut(this.#answers, kind, ask);
+    });
   }
 
   // --- what parts tell of each other
@@ -267,14 +299,15 @@ export class Broker {
     this.#room.tellParent("links");
   }
 
-  #closeExpired(connection: Connection): void {
-    this.#lifecycle.close(connection, "expired", "your token has expired; connect again with a new one");
+  /** Closes the connections whose grants have ended: the alarm may be late, and storage may not have taken it. */
+  #closeEnded(): void {
+    if (this.#tokens.closeEnded()) this.#activity.note();
   }
 
   /** Something has to be delivered: that this is over is to be written, however long it takes. */
   #busy(): void {
     this.#alarm.mark();
-    this.#activity.note();
+    this.#activity.settleLater();
   }
 
   /** The last connection has gone. */
@@ -285,68 +318,28 @@ export class Broker {
 
   /** Commands that have to wait may be carried out long after their event: what they change is settled then, too. */
   #keep(work: Promise<void> | undefined): void {
-    if (work) this.#world.keep(work.finally(() => this.#activity.note()));
-  }
-
-  /** Whether clients, here or at linked objects, count on from the newest position. */
-  get #isCounted(): boolean {
-    return this.#downstream.size > 0 || this.#router.isCounted;
+    if (work) this.#world.keep(work.finally(() => this.#activity.settleLater()));
   }
 
   // --- what is done after an event
 
   /** Sends what has been gathered, and closes who does not take it: nobody else is to wait or pay for that. */
   #send(): boolean {
-    const isAll = this.#sendToSockets();
+    const isAll = this.#drain.flush();
     this.#downstream.flush();
     return isAll;
   }
 
-  /** Says whether there was room for all; else nothing more comes in until there is. */
-  #sendToSockets(): boolean {
-    this.#downstream.store();
-    for (const connection of this.#connections.flush()) this.#lifecycle.closeSlow(connection);
-    const isAll = this.#connections.due === 0;
-    if (!isAll) void this.#drain.makeRoom();
-    return isAll;
-  }
-
-  /**
-   * What has been gathered for sockets must not become much of what may wait for one of them, or a
-   * flood would look like slow readers. Sending it takes time, which slows the flood down.
-   */
+  /** Flushes early if much is gathered. Sending it takes time, which slows a flood down. */
   #sendIfMuch(): void {
-    if (this.#connections.gathered > this.#maxGathered) this.#sendToSockets();
+    if (this.#connections.isMuch) this.#drain.flush();
   }
 
-  /** The root of `all` does not answer. */
-  #apart(): void {
-    this.#outage.goOn();
-    this.#unfinished();
-  }
-
-  /** What is left to do has an alarm, which has to be known of when this object leaves memory. */
-  #unfinished(): void {
-    void this.#alarm.goOffBy(this.#dueAt());
-    this.#activity.note();
-  }
-
-  /** When something is due next that this object has to do, in memory or not; infinite if nothing is. */
-  #dueAt(): number {
-    if (this.#router.hearsEveryone && this.#limit?.isKnown !== false) this.#outage.end();
-    else this.#outage.begin();
-    return Math.min(
-      this.#alarm.expiry,
-      this.#outage.askAgainAt,
-      this.#downstream.retellAt,
-      this.#router.dueAt,
-      this.#peers.areWaiting ? this.#world.now() : Number.POSITIVE_INFINITY,
-    );
-  }
-
-  /** Without an alarm, only this object itself can tell that messages are missing: it stays in memory until it has. */
-  #stayUnless(goesOff: boolean): void {
-    if (!goesOff && Number.isFinite(this.#downstream.retellAt)) this.#activity.note();
+  /** Between two steps of a connection. */
+  #between(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
+    if (this.#tokens.hasEnded(connection)) this.#closeEnded();
+    this.#sendIfMuch();
+    return this.#pace.after(work, needsRoom);
   }
 
   #passed(milliseconds: number): boolean {
@@ -358,9 +351,8 @@ export class Broker {
 
   #settle(): void {
     // Before it is written for when the alarm is set.
-    const dueAt = this.#dueAt();
-    void this.#alarm.goOffBy(dueAt).then((goesOff) => this.#stayUnless(goesOff));
-    if (!this.#downstream.settle(this.#isCounted)) {
+    const dueAt = this.#obligations.set();
+    if (!this.#downstream.settle(this.#router.isCounted)) {
       this.#downstream.flush();
       this.#activity.note();
     }

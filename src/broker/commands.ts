@@ -16,7 +16,6 @@ import {
   tooManyChannels,
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
-import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import { type Carrier, CommandError, type Step } from "../sockets/inbox.ts";
 import { announceFault } from "./faults.ts";
@@ -77,6 +76,10 @@ export class Commands implements Carrier {
   refuse(connection: Connection, refusal: Refusal): void {
     this.#parts.counters.note(`refused.${refusal.code}`);
     this.tell(connection, formatError(refusal));
+  }
+
+  portionOf(channel: string): number {
+    return this.#parts.connections.portionOf(channel);
   }
 
   close(connection: Connection, cause: ClosingCause, why: string): void {
@@ -173,7 +176,8 @@ export class Commands implements Carrier {
     }
   }
 
-  #checkSubscribe({ grants, channels }: Connection, channel: string): void {
+  #checkSubscribe(connection: Connection, channel: string): void {
+    const { grants, channels } = connection;
     const refuse = (code: ErrorCode, why: string) => {
       throw new CommandError(code, why);
     };
@@ -184,7 +188,7 @@ export class Commands implements Carrier {
     if (this.#parts.connections.isFull) {
       refuse("unavailable", "this object has no memory for more subscriptions; connect again");
     }
-    if (!fits([...channels, channel], grants)) {
+    if (!this.#parts.connections.canSubscribe(connection, channel)) {
       refuse("limit", "the names of this connection's channels are too long together");
     }
   }

@@ -3,11 +3,14 @@ import type { World } from "../links/world.ts";
 import type { Connections } from "../sockets/connections.ts";
 import type { Activity } from "./activity.ts";
 import type { Drain } from "./drain.ts";
+import type { Pace } from "./pace.ts";
 
 /** Turns without an event after which none is taken to be waiting. */
 const QUIET_TURNS = 2;
 /** Most turns of the event loop for which gathered lines wait. */
 const MAX_TURNS = 64;
+/** Sockets that take so long to send to, some milliseconds, that others are let in before more is sent. */
+const MANY = 250;
 
 export class Flush {
   readonly #world: World;
@@ -15,12 +18,23 @@ export class Flush {
   readonly #connections: Connections;
   readonly #send: () => boolean;
   readonly #drain: Drain;
+  readonly #pace: Pace;
   #flushing = false;
   #done = Promise.resolve();
+  /** Settles when others could come in since many sockets were sent to. */
+  #rest: Promise<void> | undefined;
 
   /** @param send sends what has been gathered, and says whether there was room for all */
-  constructor(world: World, activity: Activity, connections: Connections, drain: Drain, send: () => boolean) {
+  constructor(
+    world: World,
+    activity: Activity,
+    connections: Connections,
+    drain: Drain,
+    pace: Pace,
+    send: () => boolean,
+  ) {
     this.#world = world;
+    this.#pace = pace;
     this.#activity = activity;
     this.#connections = connections;
     this.#send = send;
@@ -43,18 +57,14 @@ export class Flush {
   /** Whatever happens to the turns, what has been gathered goes out, and the next flush can begin. */
   async #whenQuiet(): Promise<void> {
     try {
+      await this.#rest;
       await this.#takeIn();
     } finally {
+      const areMany = this.#connections.due >= MANY;
       this.#flushing = false;
-      if (!this.#send()) await this.#again();
+      while (!this.#send()) await this.#drain.makeRoom();
+      if (areMany) this.#rest = this.#pace.letIn();
     }
-  }
-
-  /** Sends the rest, when there is room. */
-  async #again(): Promise<void> {
-    await this.#drain.makeRoom();
-    this.soon();
-    await this.#done;
   }
 
   /**
@@ -71,7 +81,7 @@ export class Flush {
       quiet = seen === this.#activity.count ? quiet + 1 : 0;
       seen = this.#activity.count;
     }
-    if (quiet < QUIET_TURNS) await this.#world.sleep(0);
+    if (quiet < QUIET_TURNS) await this.#pace.letIn();
   }
 
   get #mostTurns(): number {

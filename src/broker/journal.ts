@@ -6,11 +6,11 @@ import type { Platform } from "../links/world.ts";
 const LOGGED_EACH = 10_000;
 
 export class Journal {
-  readonly #platform: Pick<Platform, "log" | "now">;
+  readonly #platform: Pick<Platform, "log" | "now" | "refusal">;
   /** Of what has happened: when it was logged last, and how often it has happened since. */
   readonly #noted = new Map<Name, { at: number; times: number }>();
 
-  constructor(platform: Pick<Platform, "log" | "now">) {
+  constructor(platform: Pick<Platform, "log" | "now" | "refusal">) {
     this.#platform = platform;
   }
 
@@ -20,7 +20,12 @@ export class Journal {
     const now = this.#platform.now();
     const { at, times } = this.#noted.get(event) ?? { at: Number.NEGATIVE_INFINITY, times: 0 };
     const isDue = now - at >= LOGGED_EACH;
-    if (isDue) this.#platform.log({ event, times: times + 1 });
+    if (isDue) this.#log(event, times + 1);
     this.#noted.set(event, isDue ? { at: now, times: 0 } : { at, times: times + 1 });
+  }
+
+  #log(event: Name, times: number): void {
+    const cause = event === "rows.refused" ? this.#platform.refusal?.() : undefined;
+    this.#platform.log({ event, times, ...(cause !== undefined && { cause }) });
   }
 }

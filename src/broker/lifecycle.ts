@@ -12,6 +12,7 @@ import { BUSY, GREETING } from "../protocol/replies.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import type { Socket } from "../sockets/socket.ts";
 import type { ClientLimit } from "./client-limit.ts";
+import { whenTaken } from "./commits.ts";
 import type { Router } from "./router.ts";
 
 /** How long a connection's greeting waits for the root of `all`, in milliseconds. */
@@ -140,6 +141,17 @@ export class Lifecycle {
     }
   }
 
+  /** Closes a connection whose grants have ended. What is gathered for it may have been announced after that. */
+  closeEnded(connection: Connection): void {
+    this.#connections.drop(connection);
+    this.close(connection, "expired", "your token has expired; connect again with a new one");
+  }
+
+  /** Closes a connection that couldn't outlive hibernation, and would miss all that comes after it. */
+  closeUnkept(connection: Connection): void {
+    this.close(connection, "lost", "the server can't keep this connection's subscriptions; connect again");
+  }
+
   /** A socket has closed by itself. */
   gone(socket: Socket): void {
     const connection = this.#connections.of(socket);
@@ -155,13 +167,22 @@ export class Lifecycle {
    * @returns whether there are some of which that is not known yet
    */
   closeUnreached(): boolean {
+    const due: Connection[] = [];
     for (const [connection, since] of this.#greeted) {
       if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
-      else if (this.#world.now() - since >= GREETING_GRACE) {
-        this.close(connection, "greeting", "the client didn't read the greeting; connect again");
-      }
+      else if (this.#world.now() - since >= GREETING_GRACE) due.push(connection);
     }
+    if (due.length > 0) this.#world.keep(this.#closeUntaken(due));
     return this.#greeted.size > 0;
+  }
+
+  /** Not before what a commit holds back has gone out. */
+  async #closeUntaken(greeted: Connection[]): Promise<void> {
+    const untaken = () => greeted.filter(({ outbox }) => !outbox.hasTaken);
+    await whenTaken(this.#world, () => untaken().length === 0);
+    for (const connection of untaken()) {
+      this.close(connection, "greeting", "the client didn't read the greeting; connect again");
+    }
   }
 
   /** Waits for the root of `all`, but not so long that the service fails with it. */

@@ -1,11 +1,12 @@
 /** What this object says of itself and, at the root of `all`, of the whole service. */
 import type { Counters } from "../figures/counters.ts";
+import { hashesOf } from "../figures/distinct.ts";
 import { formatInfo } from "../figures/info.ts";
 import { Polling } from "../figures/polling.ts";
 import { Service } from "../figures/service.ts";
 import { sumOfFigures } from "../figures/totals.ts";
 import type { Downstream } from "../links/downstream.ts";
-import type { Figures, Handover, ServiceFigures, Totals } from "../links/messages.ts";
+import type { Figures, FiguresRequest, Handover, ServiceFigures, Totals } from "../links/messages.ts";
 import { channelOf, parentOf } from "../links/names.ts";
 import type { Peers } from "../links/peers.ts";
 import type { World } from "../links/world.ts";
@@ -22,6 +23,8 @@ export class Reporter {
   readonly #polling: Polling<ServiceFigures>;
   /** At the root of `all`. */
   readonly #service: Service | undefined;
+  /** What names of channels are hashed with, for as long as this object is in memory. */
+  #seed: number | undefined;
 
   constructor(
     world: World,
@@ -57,32 +60,33 @@ export class Reporter {
 
   async #poll(): Promise<ServiceFigures> {
     if (!this.#service) throw new Error("only the root of `all` knows the figures of the service");
-    return this.#service.figures(await this.figures());
+    this.#seed ??= Math.floor(this.#world.random() * 2 ** 32);
+    return this.#service.figures(await this.figures({ seed: this.#seed }));
   }
 
   /** Of this object, and in the tree of `all` of those linked to it. */
-  async figures(): Promise<Figures> {
-    if (channelOf(this.#world.name) !== EVERYONE) return this.#own();
+  async figures(request: FiguresRequest): Promise<Figures> {
+    if (channelOf(this.#world.name) !== EVERYONE) return this.#own(request);
     const objects = [...this.#downstream.objects];
     const asked = objects.map(async (object) => {
       const epoch = this.#downstream.epochOf(object);
-      return { object, epoch, figures: await this.#world.call(object, "figures", undefined) };
+      return { object, epoch, figures: await this.#world.call(object, "figures", request) };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     // What has ended its link since it was asked has handed its totals over.
     const linked = answered.filter(({ object, epoch }) => epoch === this.#downstream.epochOf(object));
-    return sumOfFigures(this.#own(), linked, objects.length - answered.length);
+    return sumOfFigures(this.#own(request), linked, objects.length - answered.length);
   }
 
-  #own(): Figures {
+  #own({ seed }: FiguresRequest): Figures {
     const { size, subscriptions, channels } = this.#connections;
     return {
       ...this.#counters.figures(size),
       connections: size,
       subscriptions,
       requested: subscriptions - this.#connections.subscribers(EVERYONE),
-      channels: [...channels],
+      channels: hashesOf(channels, seed),
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
       deepest: this.#peers.deepest,

@@ -245,9 +245,12 @@ export class Router implements Listeners {
     if (this.#isRootOf(channel)) this.#downstream.history?.keepPosition();
   }
 
-  /** Whether connections here count on from this object's own position. The root of `all` never forgets its own. */
+  /**
+   * Whether clients, here or at linked objects, count on from this object's own position. The root of `all` never
+   * forgets its own.
+   */
   get isCounted(): boolean {
-    return this.#own === EVERYONE || this.#countingIn(this.#own).length > 0;
+    return this.#own === EVERYONE || this.#downstream.size > 0 || this.#countingIn(this.#own).length > 0;
   }
 
   #countingIn(channel: string): Connection[] {

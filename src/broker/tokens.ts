@@ -3,23 +3,37 @@ import { type Grants, type GrantsFault, grantsFault, hasEnded, maySubscribe } fr
 import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
 import type { World } from "../links/world.ts";
 import { formatAccepted } from "../protocol/replies.ts";
-import { fits } from "../sockets/attachment.ts";
 import type { Connection, Connections } from "../sockets/connections.ts";
 import { CommandError } from "../sockets/inbox.ts";
+import { take } from "../sockets/rate.ts";
 import type { Alarm } from "./alarm.ts";
+
+/** Tokens of one connection that are checked per second; a check costs as much as a hundred other lines. */
+const MOST_TOKENS = 10;
 
 export class Tokens {
   readonly #world: World;
   readonly #connections: Connections;
   readonly #alarm: Alarm;
   readonly #guard: Guard | undefined;
+  readonly #close: (connection: Connection) => void;
 
-  /** @param guard undefined on a server without tokens */
-  constructor(world: World, connections: Connections, alarm: Alarm, guard: Guard | undefined) {
+  /**
+   * @param guard undefined on a server without tokens
+   * @param close closes a connection whose grants have ended
+   */
+  constructor(
+    world: World,
+    connections: Connections,
+    alarm: Alarm,
+    guard: Guard | undefined,
+    close: (connection: Connection) => void,
+  ) {
     this.#world = world;
     this.#connections = connections;
     this.#alarm = alarm;
     this.#guard = guard;
+    this.#close = close;
   }
 
   /** The connections whose grants don't fit the current settings: an earlier life of this object admitted them. */
@@ -35,13 +49,20 @@ export class Tokens {
     if (until < this.#alarm.expiry) this.#alarm.expireAt(until);
   }
 
-  hasExpired({ grants }: Connection): boolean {
+  hasEnded({ grants }: Connection): boolean {
     return hasEnded(grants, this.#world.now());
   }
 
-  /** The connections whose grants have ended. */
-  get expired(): Connection[] {
-    return [...this.#connections].filter((connection) => this.hasExpired(connection));
+  /**
+   * Closes the connections whose grants have ended. As long as none can have, that only takes a look at the clock.
+   * @returns whether there were any
+   */
+  closeEnded(): boolean {
+    if (this.#world.now() < this.#alarm.expiry) return false;
+    const ended = [...this.#connections].filter((connection) => this.hasEnded(connection));
+    for (const connection of ended) this.#close(connection);
+    this.#alarm.expireAt(firstExpiry(this.#connections));
+    return ended.length > 0;
   }
 
   /**
@@ -49,13 +70,16 @@ export class Tokens {
    * @throws CommandError if the token is not good, or not enough
    */
   async renew(connection: Connection, token: string): Promise<void> {
+    if (take(connection.tokens, 1, MOST_TOKENS, this.#world.now()) === 0) {
+      throw new CommandError("rate", `more than ${MOST_TOKENS} tokens per second`);
+    }
     const grants = await this.#granted(token);
     if (connection.closed) return;
     const heard = [...connection.channels].find((channel) => !maySubscribe(grants, channel));
     if (heard !== undefined) {
       throw new CommandError("forbidden", `the token doesn't grant '${heard}', to which you are subscribed`);
     }
-    if (!fits(connection.channels, grants)) {
+    if (!this.#connections.canGrant(connection, grants)) {
       throw new CommandError(
         "limit",
         "the names of this connection's channels and grants are too long together",

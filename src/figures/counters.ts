@@ -6,7 +6,7 @@ import type { Figures, Handover, Tally, Totals } from "../links/messages.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Accounts } from "../links/upstream.ts";
 import type { Keeper, Store, World } from "../links/world.ts";
-import type { Name } from "./tally.ts";
+import { isTally, type Name } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** What is remembered, in storage under `counted` or elsewhere: where it is newest. */
@@ -66,7 +66,7 @@ export class Counters implements Accounts {
     this.#keeper = keeper;
     this.#now = now;
     const row = rowOf(store.get(COUNTED), isCountedRow);
-    const kept = isCountedRow(keeper.kept) ? countedIn(keeper.kept) : undefined;
+    const kept = keptIn(keeper);
     const nothing = { revision: 0, period: undefined, totals: noTotals(), peak: 0, handover: undefined };
     this.#changed = kept !== undefined && kept.revision > (row?.revision ?? 0);
     this.#counted = (this.#changed ? kept : row) ?? nothing;
@@ -173,8 +173,10 @@ export class Counters implements Accounts {
     this.save();
     if (!this.#changed && !this.#noted) return;
     this.#counted.revision += 1;
-    if (this.#keeper.keep(this.#counted)) this.#noteKept();
-    else if (this.#changed) this.#write();
+    const { counted, others } = apart(this.#counted);
+    if (!this.#keeper.keep({ counted })) {
+      if (this.#changed) this.#write();
+    } else if (this.#keeper.keep({ others })) this.#noteKept();
   }
 
   #noteKept(): void {
@@ -195,9 +197,37 @@ export class Counters implements Accounts {
   }
 }
 
-/** Takes out what is counted: others keep something in the same place, and change it by themselves. */
-function countedIn({ revision, saved, period, totals, peak, handover }: CountedRow): CountedRow {
-  return { revision, saved, period, totals, peak, handover };
+/** What only who runs the service wants to know, of the totals of a row. */
+interface Others {
+  own?: Tally | undefined;
+  handedOver?: Tally | undefined;
+}
+
+/** What a keeper may have less room for, apart from the rest. */
+function apart(row: CountedRow): { counted: CountedRow; others: Others } {
+  const { totals, handover } = row;
+  const others = { own: totals.others, handedOver: handover?.totals.others };
+  return { counted: withOthers(row, {}), others };
+}
+
+function withOthers(row: CountedRow, { own, handedOver }: Others): CountedRow {
+  const { totals, handover } = row;
+  return {
+    ...row,
+    totals: { ...totals, others: own },
+    handover: handover && { ...handover, totals: { ...handover.totals, others: handedOver } },
+  };
+}
+
+/** What an earlier life has had kept. */
+function keptIn({ kept }: Keeper): CountedRow | undefined {
+  if (!isRecord(kept) || !isCountedRow(kept.counted)) return undefined;
+  return withOthers(kept.counted, isOthers(kept.others) ? kept.others : {});
+}
+
+function isOthers(value: unknown): value is Others {
+  if (!isRecord(value)) return false;
+  return [value.own, value.handedOver].every((tally) => tally === undefined || isTally(tally));
 }
 
 function callsIn({ others = {} }: Totals): number {

@@ -1,7 +1,7 @@
 /** How often many objects are asked for what they know, as anyone may want to know at any time. */
 
-/** Objects that are asked whenever somebody wants to know. */
-const ALWAYS_ASKED = 100;
+/** Objects that are asked whenever somebody wants to know: each is a call, and may have to be woken. */
+const ALWAYS_ASKED = 10;
 /** Of more objects, what they said is told again for so long, in milliseconds for each of them. */
 const TOLD_FOR = 10;
 

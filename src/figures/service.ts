@@ -5,6 +5,7 @@
 import type { Figures, Handover, ServiceFigures, Totals } from "../links/messages.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
 import type { Store } from "../links/world.ts";
+import { countByHashes } from "./distinct.ts";
 import { isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** What storage remembers, under `service`. */
@@ -56,7 +57,7 @@ export class Service {
       since,
       peak,
       totals: sumOf(totals, linked.totals),
-      channels: linked.channels.length,
+      channels: countByHashes(linked.channels),
     };
   }
 

@@ -36,6 +36,8 @@ export type Name =
   | `${"calls" | "failures"}.${keyof Calls}`
   /** Rows written, and deleted, as far as the platform counts them. */
   | "rows"
+  /** Rows and alarms that storage did not take. */
+  | "rows.refused"
   /** Milliseconds for which something kept an object in memory. */
   | "awake";
 
@@ -50,6 +52,7 @@ export const LOGGED: ReadonlySet<Name> = new Set<Name>([
   ...LOGGED_REFUSALS.map((code): Name => `refused.${code}`),
   ...CALLS.map((kind): Name => `failures.${kind}`),
   "resumes.gap",
+  "rows.refused",
 ]);
 
 export function isTally(value: unknown): value is Tally {

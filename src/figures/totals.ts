@@ -1,6 +1,7 @@
 /** Arithmetic of what objects say of themselves. */
 import type { Figures, Totals } from "../links/messages.ts";
 import { isNumber, isRecord } from "../links/rows.ts";
+import { joinHashes } from "./distinct.ts";
 import { isTally, sumOfTallies } from "./tally.ts";
 
 /** Totals of nothing. */
@@ -50,7 +51,6 @@ export interface Answer {
 /** What linked objects say of themselves, together with what an object says of itself. */
 export function sumOfFigures(own: Figures, answers: Answer[], unreachable: number): Figures {
   const all = { ...own, unreachable: own.unreachable + unreachable };
-  const channels = new Set(own.channels);
   for (const { epoch, figures } of answers) {
     all.totals = sumOf(all.totals, figures.totals);
     // What is handed over by a link that is still on record has not been taken over yet.
@@ -64,7 +64,7 @@ export function sumOfFigures(own: Figures, answers: Answer[], unreachable: numbe
     all.unreachable += figures.unreachable;
     all.deepest = Math.max(all.deepest ?? 0, figures.deepest ?? 0);
     all.kept = (all.kept ?? 0) + (figures.kept ?? 0);
-    for (const channel of figures.channels) channels.add(channel);
+    all.channels = joinHashes(all.channels, figures.channels);
   }
-  return { ...all, channels: [...channels] };
+  return all;
 }

@@ -8,6 +8,18 @@ import { firstTry, isDue, type Undone } from "./retry.ts";
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
 
+/** Most characters in the deliveries of one object that are under way: a sixteenth of its 128 MB. */
+const MOST_DELIVERED = 8_000_000;
+
+/**
+ * Returns how many characters of messages a delivery may have, but for its last message. Each link has its own share,
+ * so that no delivery has to wait for another link's.
+ * @param links that the object has
+ */
+export function shareOf(links: number): number {
+  return Math.min(MAX_DELIVERY, Math.floor(MOST_DELIVERED / Math.max(1, links)));
+}
+
 export class Link {
   readonly object: string;
   readonly epoch: number;
@@ -92,12 +104,16 @@ function lossesOf(links: Iterable<Link>): Undone[] {
   return [...links].flatMap(({ loss }) => loss ?? []);
 }
 
-/** What a link is behind by, or what is to be asked or said before that. */
+/**
+ * What a link is behind by, or what is to be asked or said before that.
+ * @param most characters of messages in it
+ */
 export function nextDelivery(
   { epoch, acknowledged, unknown, unsure: again, loss }: Link,
   log: Log,
   from: string,
   number: number,
+  most: number,
 ): Delivery {
   const lost = loss !== undefined;
   const channel = channelOf(from);
@@ -105,7 +121,7 @@ export function nextDelivery(
   const call = { channel, from, epoch, number, again, lost, where };
   if (lost || unknown)
     return { ...call, after: where ? (log.position ?? 0) : acknowledged, lines: "", count: 0 };
-  const messages = log.since(acknowledged, MAX_DELIVERY);
+  const messages = log.since(acknowledged, most);
   const follows = messages.after === acknowledged ? undefined : acknowledged;
   return { ...call, ...messages, follows };
 }

@@ -1,6 +1,6 @@
 /** The delivering end of links: the objects that hear a channel through this one. */
 import { assert } from "../assert.ts";
-import { Link, nextDelivery, retell, retellAt, slowest } from "./delivery.ts";
+import { Link, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -331,7 +331,7 @@ export class Downstream {
     this.store();
     if (link.lacksMoreThan(this.log)) this.#cutOff(link);
     this.#newest = Math.max(this.#newest + 1, this.#world.now());
-    const delivery = nextDelivery(link, this.log, this.#world.name, this.#newest);
+    const delivery = nextDelivery(link, this.log, this.#world.name, this.#newest, shareOf(this.#links.size));
     try {
       this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
       return true;

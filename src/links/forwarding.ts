@@ -26,7 +26,10 @@ interface Arrivals {
 }
 
 /** Characters that may wait for all other channels' objects together. */
-const MOST_BUFFERED = 8_000_000;
+const MOST_BUFFERED = 9_000_000;
+
+/** Most characters in one call, but for its last announcement. */
+const MOST_IN_CALL = 1_000_000;
 
 /** More announcements wait for one channel's object than this object will hold. */
 export class QueueFull extends Error {}
@@ -64,10 +67,12 @@ export class Forwarding {
    */
   forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
     const queue = this.#queues.get(channel) ?? this.#open(channel);
-    if (queue.buffered > 0 && queue.buffered + lines.length > this.#maxBuffered) {
+    // One channel takes half of what the others leave, so that those find room if its object doesn't answer.
+    const free = MOST_BUFFERED - this.#buffered;
+    if (queue.buffered > 0 && queue.buffered + lines.length > Math.min(this.#maxBuffered, free)) {
       return Promise.reject(new QueueFull("too many announcements are pending for this channel"));
     }
-    if (this.#buffered > 0 && this.#buffered + lines.length > MOST_BUFFERED) {
+    if (this.#buffered > 0 && lines.length > free) {
       return Promise.reject(new QueueFull("too many announcements are pending for other channels"));
     }
     queue.buffered += lines.length;
@@ -134,11 +139,17 @@ function positionsUpTo(last: number, parts: Waiting[]): number[] {
   return parts.map(({ count }) => (position += count));
 }
 
-/** How many of those that wait go together: either all have keys, or none has. */
+/** How many of those that wait go together: either all have keys, or none has, and they are not too much for a call. */
 function together(waiting: Waiting[]): number {
   const isKeyed = ({ key }: Waiting) => key !== undefined;
   const [first] = waiting;
-  const other = first ? waiting.findIndex((part) => isKeyed(part) !== isKeyed(first)) : -1;
+  let characters = 0;
+  const other = waiting.findIndex((part) => {
+    const isOther = first !== undefined && isKeyed(part) !== isKeyed(first);
+    const isTooMuch = characters > MOST_IN_CALL;
+    characters += part.lines.length;
+    return isOther || isTooMuch;
+  });
   return other < 0 ? waiting.length : other;
 }
 

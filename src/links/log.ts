@@ -1,6 +1,6 @@
 /** One channel's order, as an object knows it, and the newest messages in it. */
 import { assert } from "../assert.ts";
-import { dropLines } from "../protocol/frames.ts";
+import { countEnds, dropLines, firstLines, linesWithin } from "../protocol/frames.ts";
 
 /** Messages that were announced together; they have neighbouring positions. */
 export interface Placed {
@@ -72,7 +72,7 @@ export class Log {
   }
 
   /**
-   * Returns the messages after a position, at most `most` characters of them but at least one entry. Where the log was
+   * Returns the messages after a position, at most `most` characters of them but at least one message. Where the log was
    * renumbered, only messages on one side of that are returned, and `after` is the number that the position has there.
    */
   since(position: number, most: number): Messages {
@@ -84,8 +84,14 @@ export class Log {
     for (let i = start; i < this.#entries.length; i++) {
       const entry = this.#entries[i];
       if (!entry || entry.last - entry.count > end) break;
-      if (end > after && lines.length + entry.lines.length > most) break;
-      lines += dropLines(entry.lines, end - (entry.last - entry.count));
+      const more = dropLines(entry.lines, end - (entry.last - entry.count));
+      if (lines.length + more.length > most) {
+        const part = linesWithin(more, most - lines.length) || (end === after ? firstLines(more, 1) : "");
+        lines += part;
+        end += countEnds(part);
+        break;
+      }
+      lines += more;
       end = entry.last;
     }
     return { after, count: end - after, lines };

@@ -37,7 +37,7 @@ export interface Calls {
   /** Asks an object to claim anew, if what it has claimed is not true any more. */
   recount: { ask: undefined; answer: undefined };
   /** Asks what the object says of itself, and in the tree of `all` of those linked to it. */
-  figures: { ask: undefined; answer: Figures };
+  figures: { ask: FiguresRequest; answer: Figures };
   /** Asks what the whole service says of itself; only the root of `all` can tell. */
   serviceFigures: { ask: undefined; answer: ServiceFigures };
   /** Hands over, to the root of `all`, what an object has counted that is not linked to it. */
@@ -226,6 +226,12 @@ export interface Handover {
   peak: number;
 }
 
+/** Asks for figures. */
+export interface FiguresRequest {
+  /** What names of channels are hashed with. */
+  seed: number;
+}
+
 /** What one object says of itself, or with those below it in the tree of `all`. */
 export interface Figures {
   totals: Totals;
@@ -236,8 +242,8 @@ export interface Figures {
   subscriptions: number;
   /** Subscriptions other than to `all`. */
   requested: number;
-  /** Names of the channels subscribed to. */
-  channels: string[];
+  /** The smallest hashes of the names of channels subscribed to, see `figures/distinct.ts`. */
+  channels: number[];
   /** Objects that hold connections. */
   objects: number;
   /** Objects that did not answer; nothing of theirs is counted. */

@@ -10,6 +10,8 @@
  * however long, and however many objects. Where everything is deeper, the object has its alarm go off: that
  * begins anew. To know its depth, each call says which hop it is.
  */
+import { CallsUnderWay, type UnderWay } from "./calls-under-way.ts";
+import { shareOf } from "./delivery.ts";
 import type { Calls } from "./messages.ts";
 import { CallFailed, type Platform, type Way, wasNotMade } from "./world.ts";
 
@@ -27,12 +29,6 @@ const UNKNOWN = 16;
  * https://developers.cloudflare.com/workers/platform/limits/#subrequests
  */
 const CALLS_PER_EVENT = 900;
-
-/** Calls under way at one time: all that one object's links may need, so that none waits for the other. */
-const MOST_UNDER_WAY = 200;
-
-/** Characters of messages in calls under way at one time: some eighth of an object's 128 MB. */
-const MOST_CHARACTERS = 16_000_000;
 
 /** Ways that are kept. Each takes 32 KiB of the 128 MB, by what the runtime itself reckons. */
 const MOST_WAYS = 500;
@@ -70,11 +66,6 @@ interface Deferred {
   fail: (cause: unknown) => void;
 }
 
-interface Waiting {
-  size: number;
-  go: () => void;
-}
-
 export class Peers {
   readonly #open: Platform["open"];
   readonly #beginAnew: () => Promise<boolean>;
@@ -95,9 +86,8 @@ export class Peers {
   readonly #unanswered: number[] = new Array(UNKNOWN + 1).fill(0);
   /** Calls made since the newest event. */
   #made = 0;
-  #underWay = 0;
-  #characters = 0;
-  #queue: Waiting[] = [];
+  readonly #underWay: CallsUnderWay;
+  readonly #links: () => number;
   /** Calls that wait for an event from which they may be made. */
   readonly #deferred: Deferred[] = [];
 
@@ -105,13 +95,17 @@ export class Peers {
    * @param platform opens ways to objects, which are as deep as the event in which they are first used
    * @param beginAnew has an event come soon that is not deep; says whether one will
    * @param onCall told of each call that is made, and of each that fails
+   * @param links returns how many links this object delivers to
    */
   constructor(
     { open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">,
     beginAnew: () => Promise<boolean>,
     onCall: (what: "calls" | "failures", kind: keyof Calls) => void = () => {},
+    links: () => number = () => 0,
   ) {
     this.#onCall = onCall;
+    this.#links = links;
+    this.#underWay = new CallsUnderWay({ now, sleep });
     this.#open = open;
     this.#now = now;
     this.#sleep = sleep;
@@ -155,7 +149,8 @@ export class Peers {
 
   /**
    * Calls another object; waits where too many calls are under way. A request for a link does not: who is asked for
-   * one may have to ask for one first, and objects that waited for each other would wait for ever.
+   * one may have to ask for one first, and objects that waited for each other would wait for ever. Nor does a delivery
+   * within its link's share.
    * @throws CallFailed if the cause is known; else anything
    */
   async call<Kind extends keyof Calls>(
@@ -163,14 +158,26 @@ export class Peers {
     kind: Kind,
     ask: Calls[Kind]["ask"],
   ): Promise<Calls[Kind]["answer"]> {
-    if (kind === "link") return this.#untilMade(object, kind, ask);
     const size = sizeOf(ask);
-    if (this.#queue.length === 0 && this.#hasRoom(size)) this.#begin(size);
-    else await new Promise<void>((go) => this.#queue.push({ size, go }));
+    if (kind === "link" || (kind === "deliver" && size <= shareOf(this.#links()))) {
+      return this.#untilMade(object, kind, ask);
+    }
+    const begun = this.#underWay.begin(object, size);
+    const call = begun instanceof Promise ? await begun : begun;
+    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.givenUp));
+  }
+
+  async #untilEnded<T>(call: UnderWay, make: () => Promise<T>): Promise<T> {
+    let isAnswered = false;
     try {
-      return await this.#untilMade(object, kind, ask);
+      const answer = await make();
+      isAnswered = true;
+      return answer;
+    } catch (error) {
+      isAnswered = error instanceof CallFailed;
+      throw error;
     } finally {
-      this.#end(size);
+      this.#underWay.end(call, isAnswered);
     }
   }
 
@@ -179,10 +186,11 @@ export class Peers {
     object: string,
     kind: Kind,
     ask: Calls[Kind]["ask"],
+    givenUp?: Promise<void>,
   ): Promise<Calls[Kind]["answer"]> {
     for (let remade = 0; ; remade++) {
       try {
-        return await this.#make(object, kind, ask);
+        return await this.#make(object, kind, ask, givenUp);
       } catch (error) {
         if (!wasNotMade(error) || remade === MOST_REMADE) throw error;
         await this.#sleep(backoff(remade));
@@ -195,11 +203,12 @@ export class Peers {
     object: string,
     kind: Kind,
     ask: Calls[Kind]["ask"],
+    givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     const kept = this.#made < CALLS_PER_EVENT ? this.#wayTo(object, kind) : undefined;
-    if (kept) return this.#use(object, kept, kind, ask);
+    if (kept) return this.#use(object, kept, kind, ask, givenUp);
     return new Promise((resolve, reject) => {
-      const make = () => this.#make(object, kind, ask).then(resolve, reject);
+      const make = () => this.#make(object, kind, ask, givenUp).then(resolve, reject);
       this.#deferred.push({ make, fail: reject });
       void this.#beginAnew().then((comes) => {
         if (!comes) this.#failDeferred();
@@ -217,12 +226,13 @@ export class Peers {
     kept: Kept,
     kind: Kind,
     ask: Calls[Kind]["ask"],
+    givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
     this.#onCall("calls", kind);
     kept.underWay += 1;
     try {
-      const answer = await kept.way.call(kind, ask, kept.depth + 1);
+      const answer = await kept.way.call(kind, ask, kept.depth + 1, givenUp);
       kept.answered = this.#now();
       kept.replaces = undefined;
       return answer;
@@ -288,26 +298,6 @@ export class Peers {
   #count(hop: number, events: number): void {
     const known = Math.min(hop, UNKNOWN);
     this.#unanswered[known] = (this.#unanswered[known] ?? 0) + events;
-  }
-
-  #hasRoom(size: number): boolean {
-    if (this.#underWay === 0) return true;
-    return this.#underWay < MOST_UNDER_WAY && this.#characters + size <= MOST_CHARACTERS;
-  }
-
-  #begin(size: number): void {
-    this.#underWay += 1;
-    this.#characters += size;
-  }
-
-  #end(size: number): void {
-    this.#underWay -= 1;
-    this.#characters -= size;
-    for (let [next] = this.#queue; next && this.#hasRoom(next.size); [next] = this.#queue) {
-      this.#queue.shift();
-      this.#begin(next.size);
-      next.go();
-    }
   }
 }
 

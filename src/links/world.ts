@@ -57,10 +57,20 @@ export interface World {
   alarmTime(): number | undefined;
 }
 
+/** A line of the log. */
+export interface LogEvent {
+  event: string;
+  /** How often it has happened since the line before. */
+  times: number;
+  cause?: string;
+}
+
 /** What a world is made of: ways to other objects, of which `peers.ts` makes calls. */
 export interface Platform extends Omit<World, "call"> {
   /** Notes something for who runs the service; it says nothing of messages or tokens. */
-  log(event: { event: string; times: number }): void;
+  log(event: LogEvent): void;
+  /** Returns why storage did not take the row or alarm that it refused last. */
+  refusal?(): string | undefined;
   /** Opens a way to another object. It stays good until a call by it fails. */
   open(object: string): Way;
 }
@@ -69,12 +79,14 @@ export interface Way {
   /**
    * Makes a call.
    * @param hop how many hops deep the far object is then
+   * @param givenUp resolves when nothing waits for the answer any more: the call fails then
    * @throws CallFailed if the cause is known; else anything
    */
   call<Kind extends keyof Calls>(
     kind: Kind,
     ask: Calls[Kind]["ask"],
     hop: number,
+    givenUp?: Promise<void>,
   ): Promise<Calls[Kind]["answer"]>;
 }
 

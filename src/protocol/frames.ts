@@ -16,6 +16,11 @@ export function sizeOf(frame: Frame): number {
   return 1 + (typeof frame === "string" ? utf8Length(frame) : frame.byteLength);
 }
 
+/** The length of a frame in characters or bytes, whichever it consists of. */
+export function lengthOf(frame: Frame): number {
+  return typeof frame === "string" ? frame.length : frame.byteLength;
+}
+
 /** Whether a frame has more than `limit` bytes. */
 export function isTooBig(frame: Frame, limit: number): boolean {
   return typeof frame === "string" ? isLongerThan(frame, limit) : frame.byteLength > limit;
@@ -23,25 +28,25 @@ export function isTooBig(frame: Frame, limit: number): boolean {
 
 /** How many lines a frame has; an empty one counts as one, as it costs as much. */
 export function countLines(frame: Frame): number {
-  if (typeof frame === "string") return countEnds(frame.length, (from) => frame.indexOf("\n", from));
+  if (typeof frame === "string") return countFrom(frame.length, (from) => frame.indexOf("\n", from));
   const bytes = new Uint8Array(frame);
-  return countEnds(bytes.length, (from) => bytes.indexOf(LINE_END, from));
+  return countFrom(bytes.length, (from) => bytes.indexOf(LINE_END, from));
 }
 
 /** The end of a frame also ends its last line. */
-function countEnds(length: number, endFrom: (from: number) => number): number {
+function countFrom(length: number, endFrom: (from: number) => number): number {
   let lines = 1;
   for (let end = endFrom(0); end >= 0 && end < length - 1; end = endFrom(end + 1)) lines += 1;
   return lines;
 }
 
-/** The lines of a frame; a single undefined one if it is not UTF-8. */
-export function linesOf(frame: Frame): (string | undefined)[] {
-  if (typeof frame === "string") return frame.split("\n");
+/** The text of a frame; undefined if it is not UTF-8. */
+export function textOf(frame: Frame): string | undefined {
+  if (typeof frame === "string") return frame;
   try {
-    return decoder.decode(frame).split("\n");
+    return decoder.decode(frame);
   } catch {
-    return [undefined];
+    return undefined;
   }
 }
 
@@ -62,6 +67,19 @@ function endOfFrame(text: string, from: number): number {
   if (text.length - from <= MAX_FRAME) return text.length;
   const end = text.lastIndexOf("\n", from + MAX_FRAME - 1);
   return (end > from ? end : text.indexOf("\n", from)) + 1;
+}
+
+/** How many lines end in `text`. */
+export function countEnds(text: string): number {
+  let ends = 0;
+  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) ends += 1;
+  return ends;
+}
+
+/** The first of `lines`, as many as have at most `most` characters together. */
+export function linesWithin(lines: string, most: number): string {
+  if (lines.length <= most) return lines;
+  return most <= 0 ? "" : lines.slice(0, lines.lastIndexOf("\n", most - 1) + 1);
 }
 
 /** The first `n` of `lines`. */

@@ -1,15 +1,16 @@
-/** What outlives hibernation, as a socket's attachment. A socket that we have closed has none. */
+/** What outlives hibernation, as a socket's attachment. A socket that the server has closed has none. */
 import { type Grants, isGrants, isNames } from "../auth/grants.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
 import { isLongerThan } from "../protocol/text.ts";
 import type { Socket } from "./socket.ts";
 
-/**
- * Bytes that the names in an attachment may take. The runtime allows 16,384 in all,
- * https://developers.cloudflare.com/durable-objects/best-practices/websockets/
- */
-const MAX_BYTES = 15_000;
+/** Size that the runtime allows, https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
+const MOST_BYTES = 16_384;
+/** What an attachment takes besides what is counted: its own structure. */
+const STRUCTURE = 200;
+/** Bytes that a connection's own part may take: the names of its channels, and its grants. */
+const MOST_OWN_BYTES = 15_000;
 
 export interface Attachment {
   /** Subscriptions of which the client counts no positions. */
@@ -17,25 +18,28 @@ export interface Attachment {
   /** Those of which it does. */
   counted?: string[];
   grants?: Grants | undefined;
-  /** With one of an object's sockets: what is kept for that object, of a few hundred bytes. */
+  /** State of the whole object, persisted with one of its sockets. */
   kept?: object;
 }
 
-/** Returns what outlives hibernation of a connection, and what is kept with it for its object. */
-export function attachmentOf(
-  { channels, counted, grants }: { channels: Set<string>; counted: Set<string>; grants: Grants | undefined },
-  kept: object | undefined,
-): Attachment {
+/** A connection as far as its attachment has it. */
+interface Attached {
+  readonly channels: ReadonlySet<string>;
+  readonly counted: ReadonlySet<string>;
+  readonly grants: Grants | undefined;
+}
+
+/** Returns what outlives hibernation of a connection. */
+export function attachmentOf({ channels, counted, grants }: Attached): Attachment {
   const attachment: Attachment = { channels: [...channels].filter((channel) => !counted.has(channel)) };
   if (counted.size > 0) attachment.counted = [...counted];
   if (grants) attachment.grants = grants;
-  if (kept) attachment.kept = kept;
   return attachment;
 }
 
 export function isAttachment(value: unknown): value is Attachment {
   if (typeof value !== "object" || value === null || !("channels" in value)) return false;
-  if ("kept" in value && typeof value.kept !== "object") return false;
+  if ("kept" in value && (typeof value.kept !== "object" || value.kept === null)) return false;
   if ("counted" in value && !isNames(value.counted)) return false;
   return isNames(value.channels) && (!("grants" in value) || isGrants(value.grants));
 }
@@ -49,17 +53,22 @@ export function closeUnreadable(socket: Socket): void {
   );
 }
 
-/** Whether these subscriptions and grants fit into one attachment. */
-export function fits(channels: Iterable<string>, grants: Grants | undefined): boolean {
-  let bytes = 0;
-  for (const name of channels) bytes += bytesOf(name);
-  for (const name of grants?.subscribe ?? []) bytes += bytesOf(name);
-  for (const name of grants?.announce ?? []) bytes += bytesOf(name);
-  if (grants?.sub !== undefined) bytes += bytesOf(grants.sub);
-  return bytes <= MAX_BYTES;
+/** Whether a connection's own part of `bytes`, as `sizeOf` counts them, fits into its attachment. */
+export function fitsItself(bytes: number): boolean {
+  return bytes <= MOST_OWN_BYTES;
 }
 
-/** Bytes that one name takes: V8 writes Latin-1 as it is and all else as UTF-16. */
-function bytesOf(name: string): number {
-  return 8 + name.length * (isLongerThan(name, name.length) ? 2 : 1);
+/** Whether `kept` fits beside a connection's own part of `bytes`. */
+export function fitsBeside(bytes: number, kept: object): boolean {
+  return STRUCTURE + bytes + sizeOf(kept) <= MOST_BYTES;
+}
+
+/** Returns how many bytes plain data takes at most as V8 serializes it: a tag, a length and what it's made of. */
+export function sizeOf(value: unknown): number {
+  if (typeof value === "string") return 8 + value.length * (isLongerThan(value, value.length) ? 2 : 1);
+  if (typeof value !== "object" || value === null) return 9;
+  let bytes = 16;
+  for (const [key, part] of Object.entries(value))
+    bytes += (Array.isArray(value) ? 0 : sizeOf(key)) + sizeOf(part);
+  return bytes;
 }

@@ -2,16 +2,26 @@
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
-import { attachmentOf, closeUnreadable, isAttachment } from "./attachment.ts";
-import { type Backlog, Outbox, type WaitingLimits } from "./outbox.ts";
+import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
+import { Attachments } from "./attachments.ts";
+import { Gathering } from "./gathering.ts";
+import type { Outbox } from "./outbox.ts";
 import { type Bucket, newBucket } from "./rate.ts";
 import type { Socket, Sockets } from "./socket.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { Waiting, type WaitingLimits } from "./waiting.ts";
 
-/** Bytes that all subscriptions of an object together may take: a quarter of its 128 MB. */
-const MOST_SUBSCRIBED = 32_000_000;
-/** Bytes that a subscription takes besides its name in the attachment, and the first one to a channel besides that. */
-const SUBSCRIPTION = 100;
-const FIRST_SUBSCRIPTION = 400;
+/** Characters that are worth a frame of their own: to send them takes about as long as to send any frame. */
+const WORTH_A_FRAME = 16_384;
+/** Characters that are handed on at a time at most: a quarter of the least that may wait for one client. */
+const MOST_AT_ONCE = 250_000;
+
+export interface ConnectionEvents {
+  /** A flush is due: something has been gathered, or an attachment has to be written. */
+  due(): void;
+  /** The runtime doesn't take a connection's attachment, so the connection can't outlive hibernation. */
+  unkept(connection: Connection): void;
+}
 
 export interface Connection {
   readonly socket: Socket;
@@ -20,6 +30,8 @@ export interface Connection {
   readonly counted: Set<string>;
   /** What its token allows; undefined on a server without tokens. */
   grants: Grants | undefined;
+  /** Bytes that its channels and grants take in its attachment. */
+  size: number;
   /** Lines gathered for the next frame. */
   gathered: string;
   readonly outbox: Outbox;
@@ -29,6 +41,8 @@ export interface Connection {
   readonly excess: Bucket;
   /** Characters of what it has missed that it may be sent. */
   readonly missed: Bucket;
+  /** Tokens that it may hand in. */
+  readonly tokens: Bucket;
   /** Whether it has been let in, where the number of connections is limited. */
   admitted: boolean;
   closed: boolean;
@@ -40,38 +54,32 @@ export interface Connection {
  */
 export class Connections {
   readonly #sockets: Sockets;
-  readonly #now: () => number;
-  readonly #onGathered: () => void;
+  readonly #events: ConnectionEvents;
   readonly #limits: WaitingLimits;
   readonly #bySocket = new Map<Socket, Connection>();
-  readonly #byChannel = new Map<string, Set<Connection>>();
+  readonly #subscriptions = new Subscriptions<Connection>();
+  readonly #attachments: Attachments<Connection>;
+  /** Lines of channels, not yet handed to each subscriber. */
+  readonly #gathering = new Gathering<Connection>();
+  /** Connections that lines were gathered for one by one. */
   #unflushed = new Set<Connection>();
-  /** Whether some of those are still due since the last flush, for want of room. */
-  #areHeld = false;
-  /** Lines of one channel in a row, not yet handed to each of its subscribers. */
-  #run: { channel: string; lines: string } | undefined;
-  /** What is kept for this object with one of its sockets. */
-  #kept: { value: object; by: Connection } | undefined;
-  #subscriptions = 0;
-  /** Bytes that they take. */
-  #subscribed = 0;
-  #gathered = 0;
-  /** What waits for the clients of these connections, and of those that were closed: those may never take it. */
-  readonly #waiting: Backlog = { bytes: 0 };
-  readonly #leftWaiting: Backlog = { bytes: 0 };
-  readonly #left = new Map<Socket, Outbox>();
+  /** Those of them that something has been due to since an earlier flush, for want of room. */
+  #held: ReadonlySet<Connection> = new Set();
+  /** Characters gathered for single connections since the last flush. */
+  #gatheredApart = 0;
+  /** Characters to be sent with the next flush, to all connections together. */
+  #outgoing = 0;
+  readonly waiting: Waiting;
   /** Whether sockets hibernated with this object. */
   readonly hasSlept: boolean;
 
-  /**
-   * Takes up the sockets that hibernated with this object.
-   * @param onGathered called when something has been gathered, so that a flush is due
-   */
-  constructor(sockets: Sockets, limits: WaitingLimits, now: () => number, onGathered: () => void) {
+  /** Takes up the sockets that hibernated with this object. */
+  constructor(sockets: Sockets, limits: WaitingLimits, now: () => number, events: ConnectionEvents) {
     this.#sockets = sockets;
-    this.#now = now;
     this.#limits = limits;
-    this.#onGathered = onGathered;
+    this.waiting = new Waiting(limits, now);
+    this.#events = events;
+    this.#attachments = new Attachments(this, (connection) => events.unkept(connection));
     for (const socket of sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
       if (!isAttachment(attached)) {
@@ -80,7 +88,7 @@ export class Connections {
       }
       const connection = this.#add(socket, attached.grants);
       connection.admitted = true;
-      if (attached.kept) this.#kept = { value: attached.kept, by: connection };
+      this.#attachments.takeUp(connection, attached);
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
     }
@@ -97,34 +105,32 @@ export class Connections {
   }
 
   get subscriptions(): number {
-    return this.#subscriptions;
+    return this.#subscriptions.count;
   }
 
   /** Whether one more subscription is one too many for this object's memory. */
   get isFull(): boolean {
-    return this.#subscribed > MOST_SUBSCRIBED;
+    return this.#subscriptions.areFull;
   }
 
   /** Whether memory may not do for many more connections, so that new ones had better go elsewhere. */
   get isCrowded(): boolean {
-    return (
-      this.#subscribed > MOST_SUBSCRIBED * 0.75 || this.#leftWaiting.bytes > this.#limits.mostWaiting / 2
-    );
+    return this.#subscriptions.areMany || this.waiting.isCrowded;
   }
 
   /** The channels that have subscribers here. */
   get channels(): Iterable<string> {
-    return this.#byChannel.keys();
+    return this.#subscriptions.channels;
   }
 
   /** How many are subscribed to `channel` here. */
   subscribers(channel: string): number {
-    return this.#byChannel.get(channel)?.size ?? 0;
+    return this.#subscriptions.of(channel).size;
   }
 
   /** Those subscribed to `channel`, as they are now. */
   subscribersOf(channel: string): Connection[] {
-    return [...(this.#byChannel.get(channel) ?? [])];
+    return [...this.#subscriptions.of(channel)];
   }
 
   /** The connection of a socket; undefined once it has been removed. */
@@ -134,48 +140,56 @@ export class Connections {
 
   /** What an earlier life of this object has kept, if its socket is still there. */
   get kept(): object | undefined {
-    return this.#kept?.value;
+    return this.#attachments.kept;
   }
 
   /**
    * Keeps some properties for this object with one of its sockets, so that they outlive sleep; says whether there is
-   * one.
+   * one with room for them.
    */
   keep(some: object): boolean {
-    const [first] = this;
-    const by = this.#kept && !this.#kept.by.closed ? this.#kept.by : first;
-    this.#kept = by && { value: { ...this.#kept?.value, ...some }, by };
-    if (by) this.#attach(by);
-    return by !== undefined;
+    return this.#attachments.keep(some);
   }
 
   /** Takes a new socket in, subscribed to nothing yet. */
   accept(socket: Socket, grants: Grants | undefined): Connection {
     this.#sockets.acceptWebSocket(socket);
     const connection = this.#add(socket, grants);
-    this.#attach(connection);
+    this.#attachments.change(connection);
+    this.#attachments.write();
     return connection;
+  }
+
+  /** Whether one more channel fits into what a connection keeps through hibernation. */
+  canSubscribe({ size }: Connection, channel: string): boolean {
+    return fitsItself(size + sizeOf(channel));
+  }
+
+  /** Whether other grants fit into that, beside the connection's channels. */
+  canGrant({ size, grants }: Connection, others: Grants): boolean {
+    return fitsItself(size - sizeOf(grants) + sizeOf(others));
   }
 
   /** Gives `connection` other grants than it had. */
   grant(connection: Connection, grants: Grants): void {
+    connection.size += sizeOf(grants) - sizeOf(connection.grants);
     connection.grants = grants;
-    this.#attach(connection);
+    this.#change(connection);
   }
 
   /** @param isCounted whether its client was told from which position it is subscribed */
   subscribe(connection: Connection, channel: string, isCounted = false): void {
     assert(!connection.channels.has(channel), "nobody is subscribed twice");
-    this.#endRun();
+    this.#take(connection);
     this.#index(connection, channel, isCounted);
-    this.#attach(connection);
+    this.#change(connection);
   }
 
   /** Notes that a subscriber has been told its position in a channel. */
   count(connection: Connection, channel: string): void {
     if (connection.counted.has(channel)) return;
     connection.counted.add(channel);
-    this.#attach(connection);
+    this.#change(connection);
   }
 
   /** Gathers a line for one connection, before the newest `count` of its gathered lines that begin with `start`. */
@@ -186,34 +200,33 @@ export class Connections {
 
   unsubscribe(connection: Connection, channel: string): void {
     assert(connection.channels.has(channel), "who is unsubscribed was subscribed");
-    this.#endRun();
+    this.#take(connection);
     this.#unindex(connection, channel);
-    this.#attach(connection);
+    this.#change(connection);
   }
 
   /** Forgets `connection` and its subscriptions. */
   remove(connection: Connection): void {
-    this.#endRun();
     for (const channel of connection.channels) this.#unindex(connection, channel);
     connection.closed = true;
-    connection.outbox.moveTo(undefined);
+    this.waiting.remove(connection.outbox);
     this.#bySocket.delete(connection.socket);
     this.#unflushed.delete(connection);
+    this.#gathering.forget(connection);
+    this.#attachments.forget(connection);
   }
 
   /** A socket that was closed from this side has gone: nothing waits for its client any more. */
   forget(socket: Socket): void {
-    this.#left.get(socket)?.moveTo(undefined);
-    this.#left.delete(socket);
+    this.waiting.forget(socket);
   }
 
   /** Sends what is gathered for `connection`, then closes it and forgets it. */
   close(connection: Connection, code: number, reason: string): void {
-    this.#endRun();
+    this.#take(connection);
     this.#send(connection);
     this.remove(connection);
-    connection.outbox.moveTo(this.#leftWaiting);
-    this.#left.set(connection.socket, connection.outbox);
+    this.waiting.leave(connection.socket, connection.outbox);
     connection.socket.serializeAttachment(null);
     try {
       connection.socket.close(code, reason);
@@ -224,7 +237,7 @@ export class Connections {
 
   /** Forgets what is gathered for `connection`. */
   drop(connection: Connection): void {
-    this.#endRun();
+    this.#gathering.take(connection);
     this.#unflushed.delete(connection);
     connection.gathered = "";
   }
@@ -232,105 +245,115 @@ export class Connections {
   /** Gathers a line for one connection. */
   tell(connection: Connection, line: string): void {
     if (connection.closed) return;
-    this.#gathered += line.length;
-    this.#endRun();
+    this.#take(connection);
     this.#gather(connection, line);
-    this.#onGathered();
+    this.#events.due();
   }
 
   /** Gathers lines for everyone subscribed to `channel`. */
   publish(channel: string, lines: string): void {
-    if (!this.#byChannel.has(channel)) return;
-    this.#gathered += lines.length;
-    if (this.#run?.channel === channel) {
-      this.#run.lines += lines;
-      return;
-    }
-    this.#endRun();
-    this.#run = { channel, lines };
-    this.#onGathered();
+    const subscribers = this.subscribers(channel);
+    if (subscribers === 0) return;
+    this.#outgoing += lines.length * subscribers;
+    this.#gathering.publish(channel, lines);
+    this.#events.due();
   }
 
-  /** Characters gathered since the last flush, however many they are for. */
+  /** Characters of messages that go out together best: more of them would fill what may wait for all. */
+  portionOf(channel: string): number {
+    const fitting = this.#limits.mostWaiting / 2 / Math.max(1, this.subscribers(channel));
+    return Math.min(MOST_AT_ONCE, Math.max(WORTH_A_FRAME, fitting));
+  }
+
+  /** Memory of what has been gathered since the last flush, in characters: lines of channels count once. */
   get gathered(): number {
-    return this.#gathered;
-  }
-
-  /** How many sockets something has been gathered for. */
-  get due(): number {
-    return this.#unflushed.size + (this.#run ? this.subscribers(this.#run.channel) : 0);
+    return this.#gathering.size + this.#gatheredApart;
   }
 
   /**
-   * Sends what has been gathered, as far as there is room; the rest is due still.
-   * @returns those to whom nothing was sent, as they have not taken what was sent to them earlier
+   * Whether a flush is better not put off: what has been gathered would become much of what may wait for one client,
+   * and a flood would look like slow consumers; or it would fill what may wait for all.
    */
-  flush(): Connection[] {
-    const slow: Connection[] = [];
-    this.#gathered = 0;
-    if (this.#run && this.#unflushed.size === 0) this.#flushRun(this.#run, slow);
-    this.#endRun();
-    const held: Connection[] = [];
-    for (const connection of this.#inTurn()) {
-      if (this.#isSlow(connection)) slow.push(connection);
-      else if (this.#hasRoom) this.#send(connection);
-      else held.push(connection);
+  get isMuch(): boolean {
+    if (this.gathered > this.#limits.maxBufferedBytes / 4) return true;
+    return this.#outgoing > this.#limits.mostWaiting / 2 && this.gathered > WORTH_A_FRAME;
+  }
+
+  /** How many sockets something has been gathered for, at most. */
+  get due(): number {
+    let due = this.#unflushed.size;
+    for (const channel of this.#gathering.channels) due += this.subscribers(channel);
+    return due;
+  }
+
+  /** Whether something is due that there was no room for. */
+  get areHeld(): boolean {
+    return this.#held.size > 0;
+  }
+
+  /**
+   * Sends what has been gathered, as far as there is room; the rest is due still. Connections that were held up before
+   * come last, those first that least is due to: the others have taken what there was.
+   */
+  flush(): void {
+    this.#attachments.write();
+    for (const connection of this.#unflushed) this.#take(connection);
+    for (const connection of this.#gathering.takers) this.#take(connection);
+    this.#gatheredApart = this.#outgoing = 0;
+    const apart = [...this.#unflushed];
+    const held = apart.filter((connection) => this.#held.has(connection));
+    this.#unflushed = new Set();
+    for (const connection of apart) if (!this.#held.has(connection)) this.#sendOrHold(connection);
+    for (const { readers, lines } of this.#gathering.end((channel) => this.#subscriptions.of(channel))) {
+      this.#sendShared(readers, lines);
     }
-    this.#unflushed = new Set(held);
-    this.#areHeld = held.length > 0;
-    return slow;
+    held.sort((a, b) => a.gathered.length - b.gathered.length);
+    for (const connection of held) this.#sendOrHold(connection);
+    this.#held = new Set(this.#unflushed);
   }
 
-  /** Where some were held up, those come first who were not: they have taken what there was. */
-  #inTurn(): Iterable<Connection> {
-    if (!this.#areHeld) return this.#unflushed;
-    return [...this.#unflushed].sort((a, b) => a.gathered.length - b.gathered.length);
+  #sendOrHold(connection: Connection): void {
+    if (this.#maySend(connection)) this.#send(connection);
+    else this.#unflushed.add(connection);
   }
 
-  /** The common case, and the quickest: everyone who is due gets the same. */
-  #flushRun({ channel, lines }: { channel: string; lines: string }, slow: Connection[]): void {
-    this.#run = undefined;
+  #sendShared(connections: Iterable<Connection>, lines: string): void {
     const frames = framesOf(lines);
-    for (const connection of this.#byChannel.get(channel) ?? []) {
-      if (this.#isSlow(connection)) slow.push(connection);
-      else if (this.#hasRoom) connection.outbox.send(frames);
-      else this.#gather(connection, lines);
+    for (const connection of connections) {
+      if (this.#maySend(connection)) this.waiting.send(connection.outbox, frames);
+      else {
+        connection.gathered = lines;
+        this.#unflushed.add(connection);
+      }
     }
   }
 
-  /** Before anything else is gathered or anyone comes or goes, a run must have reached its readers. */
-  #endRun(): void {
-    if (!this.#run) return;
-    const { channel, lines } = this.#run;
-    this.#run = undefined;
-    for (const connection of this.#byChannel.get(channel) ?? []) this.#gather(connection, lines);
+  /** Moves what `connection` is due of its channels to what is gathered for it alone. */
+  #take(connection: Connection): void {
+    const lines = this.#gathering.take(connection);
+    if (lines !== "") this.#gather(connection, lines);
   }
 
   #gather(connection: Connection, lines: string): void {
     if (connection.gathered === "") this.#unflushed.add(connection);
     connection.gathered += lines;
+    this.#gatheredApart += lines.length;
+    this.#outgoing += lines.length;
   }
 
-  /** Whether too much of what was sent to `connection` earlier still waits for its client to take it. */
-  #isSlow({ outbox }: Connection): boolean {
-    return outbox.weight > this.#limits.maxBufferedBytes;
+  #maySend({ outbox }: Connection): boolean {
+    return !this.waiting.isSlow(outbox) && this.waiting.hasRoom(this.size);
   }
 
-  /** Bytes that may wait for all. What waits for those who were closed leaves less, but never nothing. */
-  get #mostWaiting(): number {
-    const { mostWaiting } = this.#limits;
-    return Math.max(mostWaiting - this.#leftWaiting.bytes, mostWaiting / 4);
-  }
-
-  get #hasRoom(): boolean {
-    return this.#waiting.bytes <= this.#mostWaiting;
+  /** The connections that something is due to, but have not taken what was sent to them earlier. */
+  get slow(): Connection[] {
+    return [...this.#unflushed].filter(({ outbox }) => this.waiting.isSlow(outbox));
   }
 
   /** Whether at most half of what may wait for all still does. */
   hasDrained(): boolean {
     for (const { outbox } of this) void outbox.weight;
-    for (const outbox of this.#left.values()) void outbox.weight;
-    return this.#waiting.bytes <= this.#mostWaiting / 2;
+    return this.waiting.hasDrained(this.size);
   }
 
   /**
@@ -340,10 +363,10 @@ export class Connections {
   get tooSlow(): Connection[] {
     const weighed = [...this].map((connection) => ({ connection, weight: connection.outbox.weight }));
     weighed.sort((a, b) => b.weight - a.weight);
-    const tooSlow = new Set(this.#leftWaiting.bytes < this.#limits.mostWaiting ? [] : this.#unflushed);
-    let left = this.#waiting.bytes;
+    const tooSlow = new Set(this.waiting.isFull ? this.#unflushed : []);
+    let left = this.waiting.bytes;
     for (const { connection, weight } of weighed) {
-      if (left <= this.#mostWaiting / 2) break;
+      if (left <= this.waiting.mostFor(this.size) / 2) break;
       tooSlow.add(connection);
       left -= weight;
     }
@@ -353,7 +376,7 @@ export class Connections {
   #send(connection: Connection): void {
     const frames = framesOf(connection.gathered);
     connection.gathered = "";
-    connection.outbox.send(frames);
+    this.waiting.send(connection.outbox, frames);
   }
 
   #add(socket: Socket, grants: Grants | undefined): Connection {
@@ -362,11 +385,13 @@ export class Connections {
       grants,
       channels: new Set<string>(),
       counted: new Set<string>(),
+      size: sizeOf(grants),
       gathered: "",
-      outbox: new Outbox(socket, this.#now, this.#waiting),
+      outbox: this.waiting.newOutbox(socket),
       lines: newBucket(),
       excess: newBucket(),
       missed: newBucket(),
+      tokens: newBucket(),
       admitted: false,
       closed: false,
     };
@@ -375,32 +400,20 @@ export class Connections {
   }
 
   #index(connection: Connection, channel: string, isCounted = false): void {
-    const subscribers = this.#byChannel.get(channel) ?? new Set();
-    if (subscribers.size === 0) this.#byChannel.set(channel, subscribers);
-    this.#subscribed += memoryOf(channel, subscribers.size);
-    connection.channels.add(channel);
+    connection.size += sizeOf(channel);
     if (isCounted) connection.counted.add(channel);
-    this.#subscriptions += 1;
-    subscribers.add(connection);
+    this.#subscriptions.add(connection, channel);
   }
 
   #unindex(connection: Connection, channel: string): void {
-    const subscribers = this.#byChannel.get(channel);
-    connection.channels.delete(channel);
+    connection.size -= sizeOf(channel);
     connection.counted.delete(channel);
-    this.#subscriptions -= 1;
-    subscribers?.delete(connection);
-    this.#subscribed -= memoryOf(channel, subscribers?.size ?? 0);
-    if (subscribers?.size === 0) this.#byChannel.delete(channel);
+    this.#subscriptions.remove(connection, channel);
   }
 
-  #attach(connection: Connection): void {
-    const { value, by } = this.#kept ?? {};
-    connection.socket.serializeAttachment(attachmentOf(connection, by === connection ? value : undefined));
+  /** A connection's attachment is to be written, before its client is told of anything. */
+  #change(connection: Connection): void {
+    this.#attachments.change(connection);
+    this.#events.due();
   }
-}
-
-/** Bytes that one more subscription to a channel takes, where there are so many. */
-function memoryOf(channel: string, others: number): number {
-  return SUBSCRIPTION + channel.length + (others === 0 ? FIRST_SUBSCRIPTION + channel.length : 0);
 }

@@ -3,7 +3,7 @@ import { assert } from "../assert.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import { type ClientLine, type Command, parseCommand, refuseLine } from "../protocol/commands.ts";
 import type { ErrorCode, Refusal } from "../protocol/errors.ts";
-import { countLines, type Frame, isTooBig, linesOf, sizeOf } from "../protocol/frames.ts";
+import { countLines, type Frame, isTooBig, lengthOf, sizeOf, textOf } from "../protocol/frames.ts";
 import { lineTooLong, tooManyLines } from "../protocol/refusals.ts";
 import { formatMessage } from "../protocol/replies.ts";
 import { isLongerThan } from "../protocol/text.ts";
@@ -36,6 +36,8 @@ export interface Carrier {
    * @throws CommandError if that can't be done
    */
   carryOut(connection: Connection, step: Step): Promise<void> | undefined;
+  /** Returns how many characters of messages one step should have at most, but for its last message. */
+  portionOf(channel: string): number;
   /** Tells a client that a command was refused. */
   refuse(connection: Connection, refusal: Refusal): void;
   /** Closes a connection that broke a limit. */
@@ -48,11 +50,25 @@ const NOT_UTF8: Refusal = {
   why: "a frame is UTF-8; no line of this one was carried out",
 };
 
-/** Bytes that may wait of all connections of an object together: an eighth of its 128 MB. */
+/** Bytes of frames that wait or are being carried out, of all connections of an object: an eighth of its 128 MB. */
 const MOST_WAITING = 16_000_000;
 
-/** Bytes that a frame takes that waits, besides its own. */
-const WAITING_OVERHEAD = 100;
+/** Announcements that each have a key, in one step: each is looked up and answered by itself. */
+const MOST_ONCE = 500;
+
+/**
+ * Bytes of a frame that may have to wait in the middle for what it has announced to be sent. Of smaller ones, one comes
+ * in whenever one has been carried out, so none pile up.
+ */
+const LARGE = 1_000_000;
+
+/** Bytes that a frame takes besides its own. */
+const FRAME_OVERHEAD = 100;
+
+/** Work that a line causes, in microseconds or so, characters that cause as much, and a step that others have to answer. */
+const LINE = 1;
+const CHARACTERS = 100;
+const ANSWER = 1_000;
 
 export interface InboxLimits {
   /** Longest line, in bytes, its end not counted. */
@@ -62,6 +78,14 @@ export interface InboxLimits {
   /** Lines that are carried out in a second, and in one burst; as many more get an error. */
   linesPerSecond: number;
 }
+
+/**
+ * Called between two steps of a connection.
+ * @param work that the step before caused, in microseconds or so
+ * @param needsRoom whether the next step had better wait until all that was announced before has been sent
+ * @returns what resolves when the next step may be carried out; undefined if that's now
+ */
+export type Pause = (connection: Connection, work: number, needsRoom: boolean) => Promise<void> | undefined;
 
 /** A frame that waits. */
 interface Waiting {
@@ -77,26 +101,36 @@ interface Queue {
   /** The frames not yet begun. */
   frames: Waiting[];
   /** Their size together. */
-  size: number;
-  /** The lines of the frame that is being carried out; undefined if it was not UTF-8. */
-  lines: (string | undefined)[];
-  allowed: number;
+  waiting: number;
+  /** The frame that is being carried out; undefined if it was not UTF-8. */
+  text: string | undefined;
+  /** Where in it the next line begins; behind its end if there is none. */
   next: number;
+  /** How many more of its lines are to be carried out. */
+  allowed: number;
+  /** Its size. */
+  begun: number;
+  /** Work caused since the last pause. */
+  work: number;
+  /** Whether the next step waits for nothing but a pause, which is not this client's fault. */
+  isPaused: boolean;
 }
 
 export class Inbox {
   readonly #carrier: Carrier;
   readonly #limits: InboxLimits;
   readonly #now: () => number;
+  readonly #pause: Pause;
   /** Of the connections whose commands are being carried out. */
   readonly #queues = new Map<Connection, Queue>();
-  /** Bytes that wait of all connections. */
-  #waiting = 0;
+  /** Bytes that wait or are being carried out, of all connections. */
+  #held = 0;
 
-  constructor(carrier: Carrier, limits: InboxLimits, now: () => number) {
+  constructor(carrier: Carrier, limits: InboxLimits, now: () => number, pause: Pause) {
     this.#carrier = carrier;
     this.#limits = limits;
     this.#now = now;
+    this.#pause = pause;
   }
 
   /** Has everything that `connection` sends wait until `begun` has settled. */
@@ -109,23 +143,38 @@ export class Inbox {
     const allowed = this.#allowed(connection, frame);
     if (allowed === undefined) return undefined;
     const queue = this.#queues.get(connection);
-    if (!queue) return this.#run(connection, undefined, [{ frame, allowed, size: 0 }]);
-    const size = sizeOf(frame) + WAITING_OVERHEAD;
-    if (queue.size + size > this.#limits.maxBufferedBytes) this.#closeForWaiting(connection);
-    else {
-      queue.frames.push({ frame, allowed, size });
-      queue.size += size;
-      this.#waiting += size;
-    }
-    while (this.#waiting > MOST_WAITING) this.#closeForWaiting(this.#longest());
-    return undefined;
+    const done = queue
+      ? this.#wait(connection, queue, frame, allowed)
+      : this.#begin(connection, frame, allowed);
+    while (this.#held > MOST_WAITING) this.#closeForWaiting(this.#longest());
+    return done;
   }
 
-  /** The connection of which most waits. */
+  #begin(connection: Connection, frame: Frame, allowed: number): Promise<void> {
+    const size = lengthOf(frame) + FRAME_OVERHEAD;
+    this.#held += size;
+    return this.#run(connection, undefined, [{ frame, allowed, size }]);
+  }
+
+  #wait(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
+    const size = sizeOf(frame) + FRAME_OVERHEAD;
+    if (queue.waiting + size > this.#limits.maxBufferedBytes && !queue.isPaused) {
+      this.#closeForWaiting(connection);
+      return;
+    }
+    queue.frames.push({ frame, allowed, size });
+    queue.waiting += size;
+    this.#held += size;
+  }
+
+  /** The connection that holds most. */
   #longest(): Connection {
     const [first, ...others] = this.#queues;
     assert(first !== undefined, "what waits does so in a queue");
-    return others.reduce((longest, other) => (other[1].size > longest[1].size ? other : longest), first)[0];
+    return others.reduce(
+      (longest, other) => (heldBy(other[1]) > heldBy(longest[1]) ? other : longest),
+      first,
+    )[0];
   }
 
   #closeForWaiting(connection: Connection): void {
@@ -133,12 +182,14 @@ export class Inbox {
     this.#carrier.close(connection, "waiting", "too many commands are pending");
   }
 
-  /** Forgets what waits in a queue. */
+  /** Forgets what waits in a queue, and the rest of what is being carried out. */
   #drop(queue: Queue | undefined): void {
     if (!queue) return;
-    this.#waiting -= queue.size;
+    this.#held -= heldBy(queue);
     queue.frames = [];
-    queue.size = 0;
+    queue.text = "";
+    queue.next = 1;
+    queue.waiting = queue.begun = 0;
   }
 
   /** How many lines of a frame are to be carried out; undefined if the connection had to be closed. */
@@ -162,21 +213,42 @@ export class Inbox {
     begun: Promise<void> | undefined,
     frames: Waiting[] = [],
   ): Promise<void> {
-    const queue: Queue = { frames, size: 0, lines: [], allowed: 0, next: 0 };
+    const [{ size: waiting } = { size: 0 }] = frames;
+    const queue: Queue = {
+      frames,
+      waiting,
+      text: "",
+      next: 1,
+      allowed: 0,
+      begun: 0,
+      work: 0,
+      isPaused: false,
+    };
     this.#queues.set(connection, queue);
     try {
       if (begun) await begun;
       for (let line = this.#take(queue); line && !connection.closed; line = this.#take(queue)) {
-        if (line.kind === "refused") this.#carrier.refuse(connection, line.refusal);
-        else if (line.kind !== "empty") {
-          const done = this.#carryOut(connection, this.#stepFrom(line, queue));
-          if (done) await done;
+        const done = this.#carryOutLine(connection, line, queue);
+        if (done) {
+          await done;
+          queue.work += ANSWER;
         }
+        const pause = this.#pause(connection, queue.work, queue.begun > LARGE || isOver(queue));
+        queue.work = 0;
+        queue.isPaused = pause !== undefined;
+        if (pause) await pause;
+        queue.isPaused = false;
       }
     } finally {
       this.#drop(queue);
       this.#queues.delete(connection);
     }
+  }
+
+  #carryOutLine(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
+    if (line.kind === "refused") this.#carrier.refuse(connection, line.refusal);
+    else if (line.kind !== "empty") return this.#carryOut(connection, this.#stepFrom(line, queue));
+    return undefined;
   }
 
   #carryOut(connection: Connection, step: Step): Promise<void> | undefined {
@@ -203,14 +275,15 @@ export class Inbox {
     return line.kind === "once" ? this.#withMoreOnce(line, queue) : line;
   }
 
-  /** An announcement, and those that follow it on the same channel. */
+  /** An announcement, and those that follow it on the same channel, while they aren't too much for one step. */
   #withMore(channel: string, message: string, queue: Queue): Step {
     let lines = formatMessage(channel, message);
     let count = 1;
-    for (;;) {
+    const most = this.#carrier.portionOf(channel);
+    while (lines.length < most) {
       const next = this.#peek(queue);
       if (next?.kind !== "announce" || next.channel !== channel) break;
-      queue.next += 1;
+      this.#advance(queue);
       lines += formatMessage(channel, next.message);
       count += 1;
     }
@@ -221,11 +294,13 @@ export class Inbox {
   #withMoreOnce(first: Once, queue: Queue): Step {
     const { channel } = first;
     const messages = [first];
-    for (;;) {
+    const most = this.#carrier.portionOf(channel);
+    for (let length = 0; length < most && messages.length < MOST_ONCE; ) {
       const next = this.#peek(queue);
       if (next?.kind !== "once" || next.channel !== channel) break;
-      queue.next += 1;
+      this.#advance(queue);
       messages.push(next);
+      length += next.message.length;
     }
     return { kind: "once", channel, messages };
   }
@@ -233,27 +308,37 @@ export class Inbox {
   /** The next line, taken out; undefined when none waits. */
   #take(queue: Queue): ClientLine | undefined {
     const line = this.#peek(queue);
-    queue.next += 1;
+    if (line) this.#advance(queue);
     return line;
   }
 
   #peek(queue: Queue): ClientLine | undefined {
-    while (queue.next >= queue.lines.length) {
+    while (isOver(queue)) {
       const waiting = queue.frames.shift();
+      this.#held -= queue.begun;
+      queue.begun = 0;
       if (!waiting) return undefined;
-      queue.size -= waiting.size;
-      this.#waiting -= waiting.size;
-      queue.lines = linesOf(waiting.frame);
+      queue.begun = waiting.size;
+      queue.waiting -= waiting.size;
+      queue.text = textOf(waiting.frame);
       queue.allowed = waiting.allowed;
       queue.next = 0;
     }
-    return this.#read(queue.lines[queue.next], queue.next < queue.allowed);
+    if (queue.text === undefined) return { kind: "refused", refusal: NOT_UTF8 };
+    return this.#read(queue.text.slice(queue.next, endOf(queue)), queue.allowed > 0);
   }
 
-  #read(line: string | undefined, allowed: boolean): ClientLine {
+  /** Goes on to the line after the next one. */
+  #advance(queue: Queue): void {
+    const end = endOf(queue);
+    queue.work += LINE + (end - queue.next) / CHARACTERS;
+    queue.next = end + 1;
+    queue.allowed -= 1;
+  }
+
+  #read(line: string, allowed: boolean): ClientLine {
     const { maxLineBytes, linesPerSecond } = this.#limits;
     if (line === "") return { kind: "empty" };
-    if (line === undefined) return { kind: "refused", refusal: NOT_UTF8 };
     if (!allowed) return refuseLine(line, "rate", tooManyLines(linesPerSecond));
     if (isLongerThan(line, maxLineBytes)) return refuseLine(line, "limit", lineTooLong(maxLineBytes));
     return parseCommand(line);
@@ -265,4 +350,20 @@ function argumentsOf(step: Step): (string | undefined)[] {
   if (step.kind === "once") return step.messages.map(({ key }) => key);
   if (step.kind === "announce") return Array.from({ length: step.count }, () => step.channel);
   return ["channel" in step ? step.channel : undefined];
+}
+
+/** Where the next line of a frame ends. */
+function endOf({ text = "", next }: Queue): number {
+  const end = text.indexOf("\n", next);
+  return end < 0 ? text.length : end;
+}
+
+/** Whether all lines of the frame have been taken out. */
+function isOver({ text = "", next }: Queue): boolean {
+  return next > text.length;
+}
+
+/** Bytes that a queue counts for. */
+function heldBy({ waiting, begun }: Queue): number {
+  return waiting + begun;
 }

@@ -16,9 +16,9 @@ export const CALLED_BY_WORKER = 2;
 export function wayTo(env: Env, object: string): Way {
   const stub = env.CHANNEL.getByName(object);
   return {
-    call: async (kind, ask, hop) => {
+    call: async (kind, ask, hop, givenUp) => {
       const answer = stub.call(kind, ask, hop);
-      return inTime((async () => answer)(), () => dispose(answer));
+      return inTime((async () => answer)(), () => dispose(answer), givenUp);
     },
   };
 }
@@ -33,13 +33,16 @@ function dispose(value: unknown): void {
 /**
  * What comes of a call to another object, or a failure if nothing does in time. The call may still be carried
  * out after that, but is given up, so that waiting for it does not keep this object in memory.
+ * @param givenUp resolves when that time is over early
  */
-function inTime<T>(answer: Promise<T>, giveUp: () => void): Promise<T> {
+function inTime<T>(answer: Promise<T>, giveUp: () => void, givenUp?: Promise<void>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
+    const end = () => {
       reject(new Error("no answer in time"));
       giveUp();
-    }, CALL_TIMEOUT);
+    };
+    const timer = setTimeout(end, CALL_TIMEOUT);
+    void givenUp?.then(end);
     answer.then(resolve, (error: unknown) => reject(failureOf(error))).finally(() => clearTimeout(timer));
   });
 }

@@ -15,11 +15,16 @@ export interface Runtime extends Platform {
 export function platformOf(context: DurableObjectState, env: Env, alarmTime: number | undefined): Runtime {
   const { name } = context.id;
   if (name === undefined) throw new Error("a channel's object is only ever reached by its name");
-  const alarm = alarmOf(context, alarmTime);
+  let refusal: string | undefined;
+  const onRefusal = (error: unknown) => {
+    refusal = String(error);
+  };
+  const alarm = alarmOf(context, alarmTime, onRefusal);
   return {
     ...alarm,
     name,
-    store: storeOf(context.storage, alarm.forgetAlarm),
+    refusal: () => refusal,
+    store: storeOf(context.storage, alarm.forgetAlarm, onRefusal),
     open: (object) => wayTo(env, object),
     log: (event) => console.warn(JSON.stringify({ ...event, object: name })),
     now: Date.now,
@@ -39,8 +44,15 @@ export function platformOf(context: DurableObjectState, env: Env, alarmTime: num
   };
 }
 
-/** @param set when the alarm that an earlier life has set is to go off */
-function alarmOf({ storage }: DurableObjectState, set: number | undefined) {
+/**
+ * @param set when the alarm that an earlier life has set is to go off
+ * @param onRefusal told why storage doesn't take an alarm
+ */
+function alarmOf(
+  { storage }: DurableObjectState,
+  set: number | undefined,
+  onRefusal: (error: unknown) => void,
+) {
   let time = set;
   return {
     alarmTime: () => time,
@@ -52,7 +64,7 @@ function alarmOf({ storage }: DurableObjectState, set: number | undefined) {
         return true;
       } catch (error) {
         if (time === next) time = before;
-        console.error("storage takes no alarm:", error);
+        onRefusal(error);
         return false;
       }
     },
@@ -62,8 +74,15 @@ function alarmOf({ storage }: DurableObjectState, set: number | undefined) {
   };
 }
 
-/** @param emptied called when everything has been deleted, the alarm with it */
-function storeOf(storage: DurableObjectStorage, emptied: () => void): Store {
+/**
+ * @param emptied called when everything has been deleted, the alarm with it
+ * @param onRefusal told why storage doesn't take a row
+ */
+function storeOf(
+  storage: DurableObjectStorage,
+  emptied: () => void,
+  onRefusal: (error: unknown) => void,
+): Store {
   const { kv } = storage;
   let changed = false;
   let hasTaken = false;
@@ -73,7 +92,7 @@ function storeOf(storage: DurableObjectStorage, emptied: () => void): Store {
       changed = hasTaken = true;
       return true;
     } catch (error) {
-      console.error("storage takes nothing:", error);
+      onRefusal(error);
       return false;
     }
   };

@@ -4,7 +4,7 @@
  * come than the suite has time for.
  */
 import { expect, test } from "vitest";
-import { connectAll } from "./listener.ts";
+import { connectAll, type Listener } from "./listener.ts";
 import { memoryOf } from "./runtime.ts";
 import { type Served, serveInTest } from "./serve.ts";
 
@@ -18,6 +18,11 @@ const STALLED = Number(process.env.STALLED ?? 500);
 const MEGABYTES = 4;
 /** Most of the runtime's memory that what waits may take, in KiB: less than a tenth of what nobody reads. */
 const BOUND = 250_000;
+
+/** Clients that each have a frame of 4 MB carried out at one time. */
+const BUSY = 60;
+/** Most of the runtime's memory that these may take, in KiB: half of what they send, and what is closed goes later. */
+const BUSY_BOUND = 150_000;
 
 /** Objects that are linked to one. */
 const LINKS = Number(process.env.LINKS ?? 200);
@@ -131,3 +136,53 @@ test(`${LINKS} links that are behind at once leave the runtime memory enough`, {
   publisher.say("announce flood after");
   for (let line = ""; line !== "flood!after"; line = await publisher.line());
 });
+
+/** A Worker whose object `hung` answers nothing but links. */
+const HUNG = `
+import worker, { Channel as Real } from "./worker.js";
+export default worker;
+export class Channel extends Real {
+  #name;
+  constructor(context, env) {
+    super(context, env);
+    this.#name = context.id.name;
+  }
+  call(kind, ...rest) {
+    return this.#name === "hung" && kind === "forward" ? new Promise(() => {}) : super.call(kind, ...rest);
+  }
+}
+`;
+
+test(`${BUSY} clients whose frames of 4 MB wait in the middle for another object take memory for few`, {
+  timeout: 600_000,
+}, async () => {
+  const runtime = await serveInTest({ v8Flags: ["--max-old-space-size=128"], around: HUNG });
+  const paths = Array.from({ length: BUSY }, () => "/busy");
+  const [bystander, ...busy] = await connectAll(runtime.url, ["/busy", ...paths]);
+  if (!bystander) throw new Error("one is connected before the others");
+  const before = await memoryOf(runtime.pid);
+  const frame = `announce hung x\n${"x".repeat(4_000_000)}`;
+  for (const client of busy) client.say(frame);
+  // All have come when the last one has been answered, or closed.
+  const ends = busy.map(async (client) => (await client.closed).reason);
+  expect(await bystander.ping()).toEqual([]);
+  const most = await untilClosed(busy, BUSY - 5, () => memoryOf(runtime.pid));
+  console.log(`memory of the runtime: ${before} KiB before, at most ${most} KiB`);
+  expect(most - before).toBeLessThan(BUSY_BOUND);
+  for (const client of busy.filter(({ closing }) => !closing)) client.close();
+  expect(new Set(await Promise.all(ends))).toContain("limit: too many commands are pending");
+});
+
+/** Waits until so many are closed; returns the most that was measured meanwhile. */
+async function untilClosed(
+  clients: Listener[],
+  count: number,
+  measure: () => Promise<number>,
+): Promise<number> {
+  let most = 0;
+  while (clients.filter(({ closing }) => closing).length < count) {
+    most = Math.max(most, await measure());
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return most;
+}

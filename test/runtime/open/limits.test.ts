@@ -1,11 +1,10 @@
 /** What a client may not exceed, what it is told if it does, and that nobody else suffers from it. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { readLimits } from "../../../src/broker/limits.ts";
 import { noTotals } from "../../../src/figures/totals.ts";
 import { MAX_NAME_BYTES } from "../../../src/protocol/channels.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { fits } from "../../../src/sockets/attachment.ts";
 import { Connections } from "../../../src/sockets/connections.ts";
 import { expectNoMore, say, sendAll } from "../cast.ts";
 import { Client } from "../client.ts";
@@ -189,11 +188,12 @@ describe("channels of one connection", () => {
     const name = text.filter((candidate) => utf8Length(candidate) <= MAX_NAME_BYTES);
     const names = fc.uniqueArray(name, { minLength: 20, maxLength: 150, size: "max" });
 
+    const unkept = vi.fn();
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
       { maxBufferedBytes, mostWaiting: maxBufferedBytes },
       () => 0,
-      () => {},
+      { due: () => {}, unkept },
     );
     const { 1: socket } = new WebSocketPair();
     const n = Number.MAX_SAFE_INTEGER;
@@ -205,14 +205,15 @@ describe("channels of one connection", () => {
       fc.property(names, (wanted) => {
         const connection = connections.accept(socket, undefined);
         for (const channel of wanted) {
-          // This throws if the names are too long for the runtime.
-          if (fits([...connection.channels, channel], undefined)) connections.subscribe(connection, channel);
+          if (connections.canSubscribe(connection, channel)) connections.subscribe(connection, channel);
           else refused += 1;
         }
+        connections.flush();
         // One socket keeps the object's figures besides, with numbers as long as there are.
-        connections.keep(counted);
-        const attached = { channels: [...connection.channels], kept: counted };
+        expect(connections.keep({ counted, position: n })).toBe(true);
+        const attached = { channels: [...connection.channels], kept: { counted, position: n } };
         expect(socket.deserializeAttachment()).toEqual(attached);
+        expect(unkept).not.toHaveBeenCalled();
         connections.remove(connection);
       }),
       // To find the least failing example of names so long would take minutes.

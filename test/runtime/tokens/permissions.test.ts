@@ -1,9 +1,8 @@
 /** What a connection may do by its token: in each command, and as long as the connection lives. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { fits } from "../../../src/sockets/attachment.ts";
 import { Connections } from "../../../src/sockets/connections.ts";
 import { expectNoMore, say, sendAll } from "../cast.ts";
 import { Client } from "../client.ts";
@@ -238,11 +237,12 @@ describe("a token as long as may be", () => {
         return room >= 0;
       });
     });
+    const unkept = vi.fn();
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
       { maxBufferedBytes: 1_000, mostWaiting: 8_000 },
       () => 0,
-      () => {},
+      { due: () => {}, unkept },
     );
     const { 1: socket } = new WebSocketPair();
     const attempt = fc.asyncProperty(names, names, async (subscribe, announce) => {
@@ -252,9 +252,11 @@ describe("a token as long as may be", () => {
       // This throws if the names are too long for the runtime.
       const connection = connections.accept(socket, grants);
       for (const channel of ["all", `${"x".repeat(252)}\u6f22`]) {
-        expect(fits([...connection.channels, channel], grants)).toBe(true);
+        expect(connections.canSubscribe(connection, channel)).toBe(true);
         connections.subscribe(connection, channel);
       }
+      connections.flush();
+      expect(unkept).not.toHaveBeenCalled();
       expect(socket.deserializeAttachment()).toEqual({ channels: [...connection.channels], grants });
       connections.remove(connection);
     });

@@ -17,3 +17,15 @@ test("what is looked for is logged each ten seconds at most, with how often it h
   journal.note("closes.slow");
   expect(logged).toEqual([{ event: "closes.slow", times: 5 }]);
 });
+
+test("why storage takes no rows is logged with how many it didn't take", () => {
+  const logged: unknown[] = [];
+  const refusal = () => "Error: exceeded allowed rows";
+  const journal = new Journal({ log: (event) => void logged.push(event), now: () => 0, refusal });
+  for (let i = 0; i < 1_000; i++) journal.note("rows.refused");
+  journal.note("closes.slow");
+  expect(logged).toEqual([
+    { event: "rows.refused", times: 1, cause: "Error: exceeded allowed rows" },
+    { event: "closes.slow", times: 1 },
+  ]);
+});

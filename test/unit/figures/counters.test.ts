@@ -1,17 +1,26 @@
 import { expect, test } from "vitest";
 import { Counters } from "../../../src/figures/counters.ts";
+import { hashesOf } from "../../../src/figures/distinct.ts";
 import { Service } from "../../../src/figures/service.ts";
 import { noTotals } from "../../../src/figures/totals.ts";
 import { storeOf } from "../../simulation/store.ts";
 
-/** Counters of an object, with a socket to keep them or none, and time that the test sets. */
-function counters(rows = new Map<string, unknown>(), socket?: { kept: object | undefined }) {
+/**
+ * Counters of an object, with a socket to keep them or none, and time that the test sets.
+ * @param tooLarge what the socket has no room for
+ */
+function counters(
+  rows = new Map<string, unknown>(),
+  socket?: { kept: object | undefined },
+  tooLarge: string[] = [],
+) {
   const time = { now: 0 };
   const keeper = {
     hasSlept: socket !== undefined,
     kept: structuredClone(socket?.kept),
     keep: (value: object) => {
-      if (socket) socket.kept = structuredClone(value);
+      if (Object.keys(value).some((key) => tooLarge.includes(key))) return false;
+      if (socket) socket.kept = structuredClone({ ...socket.kept, ...value });
       return socket !== undefined;
     },
   };
@@ -42,8 +51,8 @@ test("what others keep with the same socket is left to them", () => {
   const { counters: second } = counters(new Map(), socket);
   second.count("pings");
   second.settle();
-  expect(socket.kept).not.toHaveProperty("position");
-  expect(socket.kept).toMatchObject({ totals: { pings: 2 } });
+  expect(socket.kept).toMatchObject({ position: 7, counted: { totals: { pings: 2 } } });
+  expect(socket.kept).not.toHaveProperty("counted.position");
 });
 
 test("with a socket to keep it, what is counted is written each minute at most, however often it sleeps", () => {
@@ -103,7 +112,7 @@ test("the root of `all` adds what is handed over to what is there", () => {
   const linked = {
     ...{ connections: 2, peak: 6, subscriptions: 2, requested: 1, objects: 1, unreachable: 0 },
     totals: { ...noTotals(), pings: 1 },
-    channels: ["all", "news"],
+    channels: hashesOf(["all", "news"], 1),
     handover: undefined,
   };
   // The most at one time is an estimate: a peak, beside those who were there then.
@@ -124,6 +133,23 @@ test("what only who runs the service wants to know is kept where that costs no r
   first.note("calls.deliver", 3);
   first.settle();
   expect(counters(new Map(), socket).counters.figures(1).totals.others).toEqual({ "calls.deliver": 3 });
+});
+
+test("what only who runs the service wants to know is forgotten first, where there is too little room", () => {
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const rows = new Map<string, unknown>();
+  const { counters: first } = counters(rows, socket, ["others"]);
+  first.count("pings");
+  first.note("calls.deliver", 3);
+  first.settle();
+  // What may be forgotten is not told.
+  expect(first.figures(0).totals.others).toBeUndefined();
+  rows.clear();
+  expect(counters(rows, socket).counters.figures(0).totals).toMatchObject({ pings: 1 });
+  const { counters: second } = counters(rows, socket, ["others", "counted"]);
+  second.count("pings");
+  second.settle();
+  expect(counters(rows).counters.figures(0).totals).toMatchObject({ pings: 2 });
 });
 
 test("what no link will hand over is told if it is worth a call, and then counted no more", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { hashesOf } from "../../../src/figures/distinct.ts";
 import { noTotals, sumOf, sumOfFigures } from "../../../src/figures/totals.ts";
 import type { Figures, Handover, Totals } from "../../../src/links/messages.ts";
 
@@ -20,7 +21,7 @@ function times(n: number): Totals {
 /** What an object says of itself that has `n` of everything. */
 function figures(n: number, channels: string[], handover?: Handover): Figures {
   const sizes = { connections: n, peak: n, subscriptions: n, requested: n, objects: n, unreachable: n };
-  return { ...sizes, totals: times(n), channels, handover };
+  return { ...sizes, totals: times(n), channels: hashesOf(channels, 1), handover };
 }
 
 test("totals are added one by one", () => {

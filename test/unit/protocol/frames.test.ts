@@ -7,8 +7,9 @@ import {
   type Frame,
   framesOf,
   isTooBig,
-  linesOf,
+  lengthOf,
   sizeOf,
+  textOf,
 } from "../../../src/protocol/frames.ts";
 import { bytesOf } from "./texts.ts";
 
@@ -21,12 +22,12 @@ const line = fc.oneof(fc.string(), fc.constantFrom("", "\r", "é", "\ufeff", "\u
 const text = fc.array(line, { maxLength: 20 }).map((lines) => lines.join("\n"));
 
 describe("a frame from a client", () => {
-  test("has the same lines and the same size, as text and as bytes", () => {
+  test("has the same text and the same size, as text and as bytes", () => {
     fc.assert(
       fc.property(text, fc.nat(40), (sent, limit) => {
         const bytes = asBytes(sent);
-        expect(linesOf(sent)).toEqual(sent.split("\n"));
-        expect(linesOf(bytes)).toEqual(sent.split("\n"));
+        expect([textOf(sent), textOf(bytes)]).toEqual([sent, sent]);
+        expect([lengthOf(sent), lengthOf(bytes)]).toEqual([sent.length, bytesOf(sent)]);
         for (const frame of [sent, bytes] satisfies Frame[]) {
           expect(sizeOf(frame)).toBe(1 + bytesOf(sent));
           expect(isTooBig(frame, limit)).toBe(bytesOf(sent) > limit);
@@ -44,9 +45,9 @@ describe("a frame from a client", () => {
     );
   });
 
-  test("that is not UTF-8 has no lines to read", () => {
+  test("that is not UTF-8 has no text", () => {
     for (const bytes of [[0xff], [0x70, 0xc3], [0xed, 0xa0, 0x80], [0x0a, 0xc0, 0x80]]) {
-      expect(linesOf(new Uint8Array(bytes).buffer)).toEqual([undefined]);
+      expect(textOf(new Uint8Array(bytes).buffer)).toBeUndefined();
     }
   });
 });

@@ -1,9 +1,10 @@
 /** What one connection sends: taken apart into steps, which are carried out one after another. */
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
 import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { Connections } from "../../../src/sockets/connections.ts";
-import { CommandError, Inbox, type InboxLimits, type Step } from "../../../src/sockets/inbox.ts";
+import { CommandError, Inbox, type InboxLimits, type Pause, type Step } from "../../../src/sockets/inbox.ts";
 import type { Socket } from "../../../src/sockets/socket.ts";
 
 const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
@@ -20,13 +21,16 @@ const socket: Socket = {
  * One connection's inbox.
  * @param carryOut what becomes of each step; nothing keeps the next one waiting by default
  */
-function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => undefined) {
+function inboxOf(
+  carryOut: (step: Step) => Promise<void> | undefined = () => undefined,
+  pause: Pause = () => undefined,
+) {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connection = new Connections(
     sockets,
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    () => {},
+    { due: () => {}, unkept: () => {} },
   ).accept(socket, undefined);
   const said: string[] = [];
   const clock = { now: 1_000_000 };
@@ -35,6 +39,7 @@ function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => und
       said.push(inShort(step));
       return carryOut(step);
     },
+    portionOf: () => 100_000,
     tell: (_: unknown, line: string) => void said.push(line.trim()),
     refuse: (_: unknown, refusal: Refusal) => void said.push(formatRefusal(refusal)),
     close: (_: unknown, cause: ClosingCause, why: string) => {
@@ -42,7 +47,7 @@ function inboxOf(carryOut: (step: Step) => Promise<void> | undefined = () => und
       connection.closed = true;
     },
   };
-  const inbox = new Inbox(carrier, LIMITS, () => clock.now);
+  const inbox = new Inbox(carrier, LIMITS, () => clock.now, pause);
   const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
   /** What has been done since it was asked last. */
   const done = async () => {
@@ -190,24 +195,37 @@ test("lines beyond those of a second are refused, and far more close the connect
   expect(await done()).toEqual(["closed for rate: far more than 100 lines per second"]);
 });
 
-test("when too much waits of all connections together, the one of which most waits is closed", async () => {
+/** An inbox of connections whose commands never end, and those of them that it has closed. */
+function crowded() {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(
     sockets,
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    () => {},
+    { due: () => {}, unkept: () => {} },
   );
   const closed: unknown[] = [];
   const carrier = {
     carryOut: () => pending().promise,
+    portionOf: () => 100_000,
     tell: () => {},
     refuse: () => {},
     close: (connection: unknown) => void closed.push(connection),
   };
-  const inbox = new Inbox(carrier, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
+  const inbox = new Inbox(
+    carrier,
+    { ...LIMITS, maxBufferedBytes: 4_000_000 },
+    () => 1_000_000,
+    () => undefined,
+  );
+  const connect = () => connections.accept({ ...socket }, undefined);
+  return { inbox, closed, connect };
+}
+
+test("when too much waits of all connections together, the one of which most waits is closed", () => {
+  const { inbox, closed, connect } = crowded();
   const talk = (size: number) => {
-    const connection = connections.accept({ ...socket }, undefined);
+    const connection = connect();
     for (const frame of ["ping", "x".repeat(size)]) void inbox.receive(connection, frame);
     return connection;
   };
@@ -220,4 +238,53 @@ test("when too much waits of all connections together, the one of which most wai
   expect(closed).toEqual([longest]);
   talk(2_000_000);
   expect(closed).toEqual([longest, others[0]]);
+});
+
+test("frames that are being carried out count too, until they have been", async () => {
+  const { inbox, closed, connect } = crowded();
+  const frame = `ping\n${"x".repeat(4_000_000)}`;
+  const senders = [3_000_000, 3_900_000, 3_800_000, 3_700_000].map((size) => {
+    const connection = connect();
+    void inbox.receive(connection, frame.slice(0, size));
+    return connection;
+  });
+  expect(closed).toEqual([]);
+  void inbox.receive(connect(), frame.slice(0, 2_000_000));
+  expect(closed).toEqual([senders[1]]);
+  // What the closed one held is free again.
+  void inbox.receive(connect(), frame.slice(0, 3_000_000));
+  expect(closed).toEqual([senders[1]]);
+});
+
+test("the lines of a frame are as those of its parts between line ends, empty ones too", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom("", "ping", "keepalive", "x"), { maxLength: 12 }),
+      async (lines) => {
+        const { receive, done } = inboxOf();
+        void receive(lines.join("\n"));
+        void receive("info");
+        const short = (await done()).map((said) => (said.startsWith("invalid x") ? "x" : said));
+        expect(short).toEqual([...lines.filter((line) => line !== ""), "info"]);
+      },
+    ),
+  );
+});
+
+test("between steps it waits as long as it is told to, and as much as comes meanwhile has to wait", async () => {
+  const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
+  const pause: Pause = (_, work, needsRoom) => {
+    const { promise, resolve: end } = pending();
+    pauses.push({ work, needsRoom, end });
+    return promise;
+  };
+  const { receive, done } = inboxOf(undefined, pause);
+  void receive(`announce a ${"x".repeat(189)}\nping`);
+  // Nobody is closed for what comes while the object itself has it wait.
+  for (let i = 0; i < 5; i++) void receive("x".repeat(290));
+  expect(await done()).toEqual([expect.stringMatching(/^1: a!x/)]);
+  expect(pauses).toMatchObject([{ work: 3, needsRoom: false }]);
+  pauses[0]?.end();
+  expect(await done()).toEqual(["ping"]);
+  expect(pauses[1]).toMatchObject({ needsRoom: true });
 });
