@@ -243,11 +243,11 @@ export class Broker {
    */
   alarmed(): void {
     this.#peers.arrived(FRESH);
+    this.#closeEnded();
+    this.#alarm.expireAt(firstExpiry(this.#connections));
     // What is not done now, or by a life that crashes before it is, is done when it goes off again.
     this.#obligations.set();
     const joined = this.#obligations.askAll();
-    this.#closeEnded();
-    this.#alarm.expireAt(firstExpiry(this.#connections));
     this.#downstream.expire(this.#router.isCounted);
     if (this.#downstream.isBusy) {
       this.#alarm.mark();

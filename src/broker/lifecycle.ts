@@ -149,7 +149,7 @@ export class Lifecycle {
 
   /** Closes a connection that couldn't outlive hibernation, and would miss all that comes after it. */
   closeUnkept(connection: Connection): void {
-    this.close(connection, "lost", "the server can't keep this connection's subscriptions; connect again");
+    this.close(connection, "unkept", "the server can't keep this connection's subscriptions; connect again");
   }
 
   /** A socket has closed by itself. */

@@ -112,8 +112,7 @@ export class Router implements Listeners {
     const position = await this.#forwarding.forward(channel, line, 1, key);
     this.#counters.count("announcements");
     // One that was announced long ago does not arrive any more.
-    if (this.#upstream.isLinked(channel) && this.positionOf(channel) === undefined)
-      await this.locate(channel);
+    if (this.#upstream.isUnlocated(channel)) await this.locate(channel);
     await this.#upstream.reached(channel, position);
     return position;
   }

@@ -123,10 +123,14 @@ export class Endings {
     );
   }
 
-  /** Deletes rows again that storage would not delete; has it outlive sleep that there are such rows. */
-  settle(): void {
+  /**
+   * Deletes rows again that storage would not delete; has it outlive sleep that there are such rows.
+   * @param isUnsure whether storage has rows of links that this object could not make sure of
+   */
+  settle(isUnsure: boolean): void {
     for (const pending of [...this.#pending.values()]) if (pending.isKnown) this.#forget(pending);
-    const areDoubtful = [...this.#pending.values()].some(({ hasRow, isNoted }) => hasRow && !isNoted);
+    const isDoubtful = ({ hasRow, isNoted }: Pending) => hasRow && !isNoted;
+    const areDoubtful = isUnsure || [...this.#pending.values()].some(isDoubtful);
     if (areDoubtful !== areRowsDoubtful(this.#keeper)) this.#keeper.keep({ areRowsDoubtful: areDoubtful });
   }
 
@@ -184,7 +188,7 @@ export class Endings {
   }
 }
 
-/** Whether storage has rows of links that have ended, which an object that has slept can't tell from others. */
+/** Whether storage has rows of links that may have ended, which an object that has slept can't tell from others. */
 export function areRowsDoubtful({ kept }: Keeper): boolean {
   return kept !== undefined && "areRowsDoubtful" in kept && kept.areRowsDoubtful === true;
 }

@@ -179,7 +179,7 @@ export class Upstream {
 
   /** Has what storage could not be told outlive sleep. */
   settle(): void {
-    this.#endings.settle();
+    this.#endings.settle([...this.#links.values()].some(({ hasRow, sure }) => hasRow && !sure));
   }
 
   /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
@@ -202,9 +202,18 @@ export class Upstream {
 
   /** The root of a channel has forgotten positions that messages here have: some may be missing. */
   regressed(channel: string): void {
-    if (!this.#link(channel)) return;
+    if (this.#link(channel)) this.#leaveAtLoss(channel);
+  }
+
+  #leaveAtLoss(channel: string): void {
     this.leave(channel);
     this.#listeners.lose(channel);
+  }
+
+  /** Whether this object is linked to `channel`, but has yet to be told where it is there. */
+  isUnlocated(channel: string): boolean {
+    const link = this.#link(channel);
+    return link?.linked === true && link.last === undefined;
   }
 
   /** The position of the newest message that has arrived, whether or not the link is still there. */
@@ -215,8 +224,7 @@ export class Upstream {
   /** Resolves when a message has been handed on here, or never will be; undefined if that is so already. */
   reached(channel: string, position: number): Promise<void> | undefined {
     const link = this.#link(channel);
-    if (!link?.linked) return undefined;
-    if (link.last !== undefined && link.last >= position) return undefined;
+    if (!link?.linked || (link.last ?? -1) >= position) return undefined;
     this.#listeners.awaited();
     return this.#arrivals.wait(channel, position);
   }
@@ -224,10 +232,7 @@ export class Upstream {
   /** Ends links by which a message is too late: messages are missing. Says whether others are waited for. */
   loseLate(): boolean {
     if (!this.#arrivals.areAwaited) return false;
-    for (const channel of this.#arrivals.late) {
-      this.leave(channel);
-      this.#listeners.lose(channel);
-    }
+    for (const channel of this.#arrivals.late) this.#leaveAtLoss(channel);
     return this.#arrivals.areAwaited;
   }
 
@@ -342,6 +347,7 @@ export class Upstream {
     link.last ??= after;
     link.linked = true;
     link.sure = !link.doubted;
+    this.#arrivals.reach(link.channel, link.last);
   }
 
   async #unlink({ channel, parent, epoch }: Ending): Promise<void> {

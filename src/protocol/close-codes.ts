@@ -24,6 +24,7 @@ export const CLOSINGS = {
   lost: { status: TRY_AGAIN, code: "unavailable" },
   slow: { status: TRY_AGAIN, code: "unavailable" },
   unreachable: { status: TRY_AGAIN, code: "unavailable" },
+  unkept: { status: TRY_AGAIN, code: "unavailable" },
   greeting: { status: TRY_AGAIN, code: "unavailable" },
   busy: { status: TRY_AGAIN, code: "unavailable" },
   expired: { status: POLICY, code: "expired" },

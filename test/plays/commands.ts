@@ -205,13 +205,15 @@ export const commands: Play[] = [
       bob.sends("unsubscribe all"),
       alice.sends("announce all 1"),
       alice.reads("all!1"),
-      // What carol has read has passed bob, who shares her object.
       carol.reads("all!1"),
-      bob.sends("subscribe all"),
-      alice.sends("announce all 2"),
+      // What he announces there comes after that, and passes his object before he joins it again.
+      bob.sends("announce all 2", "subscribe all"),
       alice.reads("all!2"),
       carol.reads("all!2"),
-      bob.reads("all!2"),
+      alice.sends("announce all 3"),
+      alice.reads("all!3"),
+      carol.reads("all!3"),
+      bob.reads("all!3"),
     ],
   },
   {

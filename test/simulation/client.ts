@@ -9,7 +9,7 @@ import { Conversation, type Step } from "./conversation.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Rarity } from "./rarities.ts";
 import { Reading } from "./reading.ts";
-import type { Secrets } from "./secrets.ts";
+import { grantsIn, type Secrets } from "./secrets.ts";
 import { isBusy, isTooLate, type Reader, SimulatedSocket } from "./socket.ts";
 
 /** What a client needs of the service that it is connected to. */
@@ -53,6 +53,8 @@ export class SimulatedClient implements Reader {
   hearsEveryoneSince: number | undefined;
   /** When its token ends. */
   until = Number.POSITIVE_INFINITY;
+  /** When the tokens end that it has handed in, and has no reply to: closed by one, it may not get that. */
+  readonly #offered: number[] = [];
   readonly #surroundings: Surroundings;
   readonly #conversation: Conversation;
   /** Whether something that it was told rests on what was not made sure of after the last fault. */
@@ -131,6 +133,7 @@ export class SimulatedClient implements Reader {
   /** Hands in another token. */
   renew(token: string): void {
     this.#conversation.begin("token");
+    this.#offered.push(grantsIn(token).until);
     this.#send([{ kind: "token", token }]);
   }
 
@@ -215,7 +218,8 @@ export class SimulatedClient implements Reader {
     }
     if (parseReason(reason)?.code === "expired") {
       this.#surroundings.meet("a token expired");
-      if (this.#surroundings.now < this.until) throw new Breach(`the token of ${this.name} had not expired`);
+      if (this.#surroundings.now < Math.min(this.until, ...this.#offered))
+        throw new Breach(`the token of ${this.name} had not expired`);
       return;
     }
     if (this.#surroundings.areLate && isTooLate(reason)) return;
@@ -244,6 +248,7 @@ export class SimulatedClient implements Reader {
         this.#hear(reply.channel, reply.message);
         break;
       case "error":
+        if (reply.command === "token") this.#offered.shift();
         this.#conversation.refuse(reply);
         break;
       case "position":
@@ -258,6 +263,7 @@ export class SimulatedClient implements Reader {
         break;
       case "accepted":
         this.#surroundings.meet("a token renewed");
+        this.#offered.shift();
         this.until = reply.until * 1000;
         break;
       case "unknown":

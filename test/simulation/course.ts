@@ -129,14 +129,15 @@ export class Course {
   }
 
   #timers(): Action[] {
-    const { timers } = this.#simulation.objects;
-    return timers.map((timer) => ({
+    const { timers, network } = this.#simulation.objects;
+    const own = timers.map((timer) => ({
       ...timer,
       happen: () => {
         timers.splice(timers.indexOf(timer), 1);
         timer.happen();
       },
     }));
+    return [...own, ...network.timeouts()];
   }
 
   /** The alarms that are due by a time. */

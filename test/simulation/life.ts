@@ -2,6 +2,7 @@
 import type { Guard } from "../../src/auth/verify.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import type { Limits } from "../../src/broker/limits.ts";
+import { isSegmentRow } from "../../src/links/history-rows.ts";
 import type { Calls } from "../../src/links/messages.ts";
 import { isRecord } from "../../src/links/rows.ts";
 import type { Rarity } from "./rarities.ts";
@@ -61,8 +62,8 @@ export function isBusy({ rows, alarm }: SimulatedObject): boolean {
 function newestKept(rows: Map<string, unknown>): number {
   let newest = 0;
   for (const [key, row] of rows) {
-    const { after, count } = properties(row);
-    if (key.startsWith("history:")) newest = Math.max(newest, Number(after) + Number(count));
+    if (!key.startsWith("history:") || !isSegmentRow(row)) continue;
+    newest = Math.max(newest, row.after + row.counts.reduce((sum, count) => sum + count));
   }
   return newest;
 }

@@ -45,6 +45,8 @@ interface Call {
   /** When it was made, in milliseconds. */
   since: number;
   state: "sent" | "done" | "failed";
+  /** Whether the far object does nothing with it until its time is over. */
+  isStalled: boolean;
 }
 
 export class Network {
@@ -73,7 +75,7 @@ export class Network {
       };
       const since = this.#around.now();
       const made = { label, from, to, isNested, since, fail };
-      const call: Call = { ...made, state: "sent", settle: undefined, run: () => {} };
+      const call: Call = { ...made, state: "sent", isStalled: false, settle: undefined, run: () => {} };
       call.run = () => {
         const answer = (value: T) => {
           call.settle = () => {
@@ -106,8 +108,9 @@ export class Network {
   #next(call: Call): Action[] {
     const { label, state, settle } = call;
     if (state !== "failed" && this.#around.timesOut && this.#around.now() >= call.since + CALL_TIMEOUT) {
-      return [{ label: `timed out: ${label}`, happen: () => this.#timeOut(call), isFault: true }];
+      return [this.#timeout(call)];
     }
+    if (call.isStalled && state === "sent") return [];
     if (state === "sent" && this.outages.isCut(call.from, call.to)) {
       const fail = () => this.#take(call, () => call.fail());
       return [{ label: `unreachable: ${label}`, happen: fail, isFault: true }];
@@ -116,6 +119,16 @@ export class Network {
     if (state !== "done") return [{ label, happen: () => this.#carryOut(call) }];
     if (!settle) return [];
     return [{ label: `answer to ${label}`, happen: () => this.#take(call, settle) }];
+  }
+
+  /** When the time of stalled calls is over. */
+  timeouts(): Action[] {
+    const stalled = this.#calls.filter(({ isStalled, state }) => isStalled && state === "sent");
+    return stalled.map((call) => ({ ...this.#timeout(call), at: call.since + CALL_TIMEOUT }));
+  }
+
+  #timeout(call: Call): Action {
+    return { label: `timed out: ${call.label}`, happen: () => this.#timeOut(call), isFault: true };
   }
 
   /** What can go wrong. */
@@ -131,7 +144,11 @@ export class Network {
         happen: () => this.#giveUp(call),
         isFault: true,
       };
-      return call.state === "sent" ? [lost, late, overloaded] : [lost];
+      const stall = () => {
+        call.isStalled = true;
+      };
+      const stalled = { label: `stalled: ${call.label}`, happen: stall, isFault: true };
+      return call.state === "sent" ? [lost, late, overloaded, stalled] : [lost];
     });
   }
 

@@ -3,7 +3,6 @@ import { serialize } from "node:v8";
 import { formatReason } from "../../src/protocol/errors.ts";
 import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import type { Socket } from "../../src/sockets/socket.ts";
-import { CHECKS_ATTACHMENTS } from "./pending.ts";
 import type { Rarity } from "./rarities.ts";
 
 /** Bytes that the runtime takes as an attachment. */
@@ -94,7 +93,7 @@ export class SimulatedSocket implements Socket {
   serializeAttachment(attachment: unknown): void {
     const bytes = serialize(attachment).byteLength;
     if (bytes >= 15_000) this.#meet("an attachment of 15,000 bytes");
-    if (bytes > MOST_ATTACHED && CHECKS_ATTACHMENTS) throw new Error(`an attachment has ${bytes} bytes`);
+    if (bytes > MOST_ATTACHED) throw new Error(`an attachment has ${bytes} bytes`);
     this.#attachment = structuredClone(attachment);
   }
 

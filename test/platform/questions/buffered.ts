@@ -30,6 +30,11 @@ export const buffered: Question = {
         assumed: "0",
         seen: await ofOneWhoReads(platform),
       },
+      {
+        question: "of frames that a commit holds back",
+        assumed: "it may count them, so nobody is judged before the commit",
+        seen: await ofHeldFrames(platform),
+      },
     ];
   },
 };
@@ -60,6 +65,15 @@ async function ofOneWhoReads(platform: Platform): Promise<string> {
   const facts = await platform.ask(object, "buffered");
   listener.close();
   return facts.waiting === undefined ? ABSENT : String(facts.waiting);
+}
+
+async function ofHeldFrames(platform: Platform): Promise<string> {
+  const object = platform.newObject();
+  const listener = await platform.connect(object);
+  const facts = await platform.ask(object, "held");
+  listener.close();
+  if (facts.before === undefined) return ABSENT;
+  return `${inMebibytes(facts, "before")} of ${inMebibytes(facts, "sent")} before, ${inMebibytes(facts, "after")} after it`;
 }
 
 function inMebibytes(facts: Facts, name: string): string {

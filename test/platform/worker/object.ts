@@ -9,7 +9,7 @@ import { Kept } from "./kept.ts";
 import { Later } from "./later.ts";
 import { line } from "./line.ts";
 import type { Askable, Env, Experiment, Self } from "./self.ts";
-import { buffered, flood, tell } from "./sockets.ts";
+import { buffered, flood, held, tell } from "./sockets.ts";
 import { syncs } from "./storage.ts";
 
 export class Probe extends DurableObject<Env> implements Askable {
@@ -83,6 +83,7 @@ function experimentsOf(self: Self, alarms: Alarms, told: Facts): Map<string, Exp
     ["queue", (ask) => calls.queue(ask)],
     ["syncs", (ask) => syncs(self, ask)],
     ["flood", (ask) => flood(self, ask)],
+    ["held", () => held(self)],
     ["buffered", () => buffered(self)],
     ["tell", (ask) => tell(self, ask)],
     ["line at alarm", (ask) => alarms.lineAtAlarm(ask)],

@@ -31,6 +31,22 @@ export async function flood(self: Self, ask: Facts): Promise<Facts> {
   return later === undefined ? { sent } : { sent, most, later };
 }
 
+/**
+ * Writes a row, and sends frames that the commit of it holds back; answers with how many bytes were `sent`, and what
+ * `bufferedAmount` was `before` and `after` the commit, if it is there at all.
+ */
+export async function held(self: Self): Promise<Facts> {
+  const socket = onlySocket(self);
+  const { storage } = self.context;
+  storage.kv.put("held", Date.now());
+  for (let frame = 0; frame < FRAMES; frame++) socket.send(FRAME);
+  const sent = FRAMES * FRAME.length;
+  const before = waiting(socket);
+  await storage.sync();
+  const after = waiting(socket);
+  return before === undefined || after === undefined ? { sent } : { sent, before, after };
+}
+
 /** How many bytes wait for the one client, as `waiting`, if that can be seen. */
 export function buffered(self: Self): Facts {
   const bytes = waiting(onlySocket(self));

@@ -1,78 +1,16 @@
 /** Listening by HTTP: lines and events, and coming back. */
 import { exports } from "cloudflare:workers";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
 import { Client } from "../client.ts";
 import { evictAll, settleQuickly, unique } from "../service.ts";
+import { EVENTS, StreamReader } from "../stream-reader.ts";
 
 settleQuickly();
 
-/** A stream that is being read. */
-class Reader {
-  readonly response: Response;
-  readonly #leave: AbortController;
-  readonly #reader: ReadableStreamDefaultReader<string> | undefined;
-  #rest = "";
-
-  private constructor(response: Response, leave: AbortController) {
-    this.response = response;
-    this.#leave = leave;
-    this.#reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  static async open(path: string, headers: Record<string, string> = {}): Promise<Reader> {
-    const leave = new AbortController();
-    onTestFinished(() => leave.abort());
-    const response = await exports.default.fetch(`http://fanout.test${path}`, {
-      headers,
-      signal: leave.signal,
-    });
-    return new Reader(response, leave);
-  }
-
-  /** Up to the next `end`, without it; undefined at the end of the stream. */
-  async upTo(end: string): Promise<string | undefined> {
-    while (!this.#rest.includes(end)) {
-      const { done, value } = (await this.#reader?.read()) ?? { done: true };
-      if (done) return undefined;
-      this.#rest += value;
-    }
-    const [next = "", ...others] = this.#rest.split(end);
-    this.#rest = others.join(end);
-    return next;
-  }
-
-  /** The next event but for those of the server's own: what it is, its data, and its id. */
-  async event(
-    isWanted = (event: string) => event !== "debug",
-  ): Promise<{ event: string; data: string; id: string }> {
-    for (;;) {
-      const block = await this.upTo("\n\n");
-      if (block === undefined) throw new Error("the stream has ended");
-      const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1] ?? "";
-      const event = field("event");
-      if (event !== "" && isWanted(event)) return { event, data: field("data"), id: field("id") };
-    }
-  }
-
-  /** The next event of the server's own that says something. */
-  async said(what: RegExp): Promise<string> {
-    for (;;) {
-      const { data } = await this.event((event) => event === "debug");
-      if (what.test(data)) return data;
-    }
-  }
-
-  leave(): void {
-    this.#leave.abort();
-  }
-}
-
-const EVENTS = { Accept: "text/event-stream" };
-
 test("lines are what a WebSocket would bring", async () => {
   const news = unique("news");
-  const [talker, reader] = [await Client.connect(), await Reader.open(`/${news}`)];
+  const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`)];
   expect(await reader.upTo("\n")).toBe("debug!connected...");
   talker.send(`announce ${news} a\nannounce ${news} b`);
   expect([await reader.upTo("\n"), await reader.upTo("\n")]).toEqual([`${news}!a`, `${news}!b`]);
@@ -104,7 +42,7 @@ test("events bring back exactly what was missed on every channel, though all obj
   const [news, art] = [unique("news"), unique("art")];
   const talker = await Client.connect();
   const path = `/${news}?channel=${art}`;
-  const reader = await Reader.open(path, EVENTS);
+  const reader = await StreamReader.open(path, EVENTS);
   await reader.said(/^position all/);
   const say = async (...lines: string[]) => {
     talker.send(lines.join("\n"));
@@ -119,7 +57,7 @@ test("events bring back exactly what was missed on every channel, though all obj
   reader.leave();
   await say(`announce ${news} 4`, `announce ${art} 5`);
   await evictAll();
-  const back = await Reader.open(path, { ...EVENTS, "Last-Event-ID": events[0]?.id ?? "" });
+  const back = await StreamReader.open(path, { ...EVENTS, "Last-Event-ID": events[0]?.id ?? "" });
   const missed = [];
   for (let i = 0; i < 4; i++) missed.push(await back.event());
   const before = events.slice(1).map(({ event, data }) => `${event} ${data}`);
@@ -133,14 +71,14 @@ test("events bring back exactly what was missed on every channel, though all obj
 
 test("what cannot be had is an event too", async () => {
   const news = unique("news");
-  const reader = await Reader.open(`/${news}`, { ...EVENTS, "Last-Event-ID": "5.-" });
+  const reader = await StreamReader.open(`/${news}`, { ...EVENTS, "Last-Event-ID": "5.-" });
   expect(await reader.said(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
   expect(await reader.said(/^resumed/)).toBe("resumed gap");
 });
 
 test("a message with a carriage return stays one event, and adds no field", async () => {
   const news = unique("news");
-  const [talker, reader] = [await Client.connect(), await Reader.open(`/${news}`, EVENTS)];
+  const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`, EVENTS)];
   await reader.said(/^position all/);
   talker.send(`announce ${news} a\rid: 7\revent: x`);
   expect(await reader.upTo("event: news")).not.toContain("id: 7");
@@ -149,7 +87,7 @@ test("a message with a carriage return stays one event, and adds no field", asyn
 
 test("a client that leaves is noticed, and what it heard is over", async () => {
   const news = unique("news");
-  const reader = await Reader.open(`/${news}`);
+  const reader = await StreamReader.open(`/${news}`);
   await reader.upTo("\n");
   const talker = await Client.connect();
   const listeners = async () => {

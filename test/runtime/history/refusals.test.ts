@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
 import { Client } from "../client.ts";
 import { failure, intercept, settleQuickly, unique } from "../service.ts";
+import { EVENTS, StreamReader } from "../stream-reader.ts";
 
 settleQuickly();
 
@@ -178,7 +179,6 @@ describe("announcing", () => {
 
 describe("subscribing", () => {
   const upgrade = { Upgrade: "websocket" };
-  const events = { Accept: "text/event-stream" };
   const n256 = "n".repeat(256);
 
   test.each([
@@ -198,7 +198,7 @@ describe("subscribing", () => {
     ],
   ])("is invalid: %s", async (why, head, line, path) => {
     expect(await command(line)).toBe(`debug!error invalid ${head}: ${why}`);
-    for (const headers of [{}, upgrade, events]) {
+    for (const headers of [{}, upgrade, EVENTS]) {
       const refused = { status: 400, code: "invalid", said: `${sentenceOf(why)}\n`, retryAfter: null };
       expect(await request(path, { headers })).toEqual(refused);
     }
@@ -207,7 +207,7 @@ describe("subscribing", () => {
   test("is limited in the number of channels", async () => {
     const many = Array.from({ length: 256 }, (_, i) => `channel=${i}`).join("&");
     const said = "A connection has at most 256 channels.\n";
-    for (const headers of [{}, events]) {
+    for (const headers of [{}, EVENTS]) {
       expect(await request(`/news?${many}`, { headers })).toMatchObject({ status: 400, code: "limit", said });
     }
   });
@@ -222,7 +222,7 @@ describe("subscribing", () => {
       const refused = { status: 503, code: "unavailable", said: `${sentenceOf(why)}\n`, retryAfter: "5" };
       expect(await request(`/${room}`, { headers })).toEqual(refused);
     }
-    const { status, code, said } = await request(`/${room}`, { headers: events });
+    const { status, code, said } = await request(`/${room}`, { headers: EVENTS });
     expect([status, code]).toEqual([200, "unavailable"]);
     expect(said).toMatch(/^retry: \d+\n/);
     expect(said).toContain(`event: debug\ndata: error unavailable connect: ${why}\n\n`);
@@ -236,9 +236,11 @@ describe("subscribing", () => {
       });
     }
     const why = "the channel's object doesn't answer; try again";
-    const { said } = await request(`/${news}?channel=${art}`, { headers: events });
-    expect(said).toContain(`data: error unavailable subscribe ${art}: ${why}\n`);
-    expect(said.trim().split("\n").at(-1)).toBe(`data: error unavailable connect: ${why}`);
+    const reader = await StreamReader.open(`/${news}?channel=${art}`, EVENTS);
+    expect(await reader.said(/^error/)).toBe(`error unavailable subscribe ${art}: ${why}`);
+    const talker = await Client.connect(news);
+    talker.send(`announce ${news} the other channel goes on`);
+    expect((await reader.event()).data).toBe("the other channel goes on");
   });
 });
 

@@ -88,10 +88,10 @@ test("another link to the channel takes the place of one whose parent could not 
   expect(rows.get("upstream:news")).toEqual({ parent: "news!1", epoch: 1_000_000 });
 });
 
-test("what storage would not delete is not taken for a link after sleep", async () => {
-  const rows = linked();
+/** Keeps what it is told to, as a socket would. */
+function newKeeper(): Keeper {
   let kept: object | undefined;
-  const keeper: Keeper = {
+  return {
     hasSlept: true,
     get kept() {
       return kept;
@@ -101,6 +101,37 @@ test("what storage would not delete is not taken for a link after sleep", async 
       return true;
     },
   };
+}
+
+test("a link that an object could not make sure of is in doubt after sleep too", async () => {
+  const keeper = newKeeper();
+  const { upstream } = objectOf(linked(), keeper);
+  expect(upstream.isLinked("news")).toBe(true);
+  upstream.doubt("news");
+  upstream.settle();
+  expect(objectOf(linked(), keeper).upstream.isLinked("news")).toBe(false);
+  await upstream.join("news");
+  upstream.settle();
+  expect(objectOf(linked(), keeper).upstream.isLinked("news")).toBe(true);
+});
+
+test("a message that arrived before sleep is not waited for once the parent says so", async () => {
+  const { upstream, state } = objectOf(linked());
+  state.listens = "news";
+  expect(upstream.isUnlocated("news")).toBe(true);
+  let isOver = false;
+  void upstream.reached("news", 0)?.then(() => {
+    isOver = true;
+  });
+  upstream.doubt("news");
+  await upstream.join("news");
+  await settled();
+  expect([isOver, upstream.isUnlocated("news")]).toEqual([true, false]);
+});
+
+test("what storage would not delete is not taken for a link after sleep", async () => {
+  const rows = linked();
+  const keeper = newKeeper();
   const { upstream, state } = objectOf(rows, keeper);
   expect(upstream.isLinked("news")).toBe(true);
   state.takes = false;

@@ -1,0 +1,66 @@
+import { exports } from "cloudflare:workers";
+import { onTestFinished } from "vitest";
+
+/** Has a request answered with server-sent events. */
+export const EVENTS = { Accept: "text/event-stream" };
+
+/** A stream that is being read. */
+export class StreamReader {
+  readonly response: Response;
+  readonly #leave: AbortController;
+  readonly #reader: ReadableStreamDefaultReader<string> | undefined;
+  #rest = "";
+
+  private constructor(response: Response, leave: AbortController) {
+    this.response = response;
+    this.#leave = leave;
+    this.#reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  static async open(path: string, headers: Record<string, string> = {}): Promise<StreamReader> {
+    const leave = new AbortController();
+    onTestFinished(() => leave.abort());
+    const response = await exports.default.fetch(`http://fanout.test${path}`, {
+      headers,
+      signal: leave.signal,
+    });
+    return new StreamReader(response, leave);
+  }
+
+  /** Up to the next `end`, without it; undefined at the end of the stream. */
+  async upTo(end: string): Promise<string | undefined> {
+    while (!this.#rest.includes(end)) {
+      const { done, value } = (await this.#reader?.read()) ?? { done: true };
+      if (done) return undefined;
+      this.#rest += value;
+    }
+    const [next = "", ...others] = this.#rest.split(end);
+    this.#rest = others.join(end);
+    return next;
+  }
+
+  /** The next event but for those of the server's own: what it is, its data, and its id. */
+  async event(
+    isWanted = (event: string) => event !== "debug",
+  ): Promise<{ event: string; data: string; id: string }> {
+    for (;;) {
+      const block = await this.upTo("\n\n");
+      if (block === undefined) throw new Error("the stream has ended");
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1] ?? "";
+      const event = field("event");
+      if (event !== "" && isWanted(event)) return { event, data: field("data"), id: field("id") };
+    }
+  }
+
+  /** The next event of the server's own that says something. */
+  async said(what: RegExp): Promise<string> {
+    for (;;) {
+      const { data } = await this.event((event) => event === "debug");
+      if (what.test(data)) return data;
+    }
+  }
+
+  leave(): void {
+    this.#leave.abort();
+  }
+}
