@@ -80,7 +80,7 @@ export class Peers {
   deepest = 0;
   /** While an event is taken in, nothing else counts. */
   #isTakingIn = false;
-  /** The deepest event since a time, and of about as long before that. */
+  /** The deepest event that came or was answered since a time, and in about as long before that. */
   #recent = { since: 0, deepest: 0, before: 0 };
   /** Of each hop, how many events have not been answered yet. */
   readonly #unanswered: number[] = new Array(UNKNOWN + 1).fill(0);
@@ -116,8 +116,7 @@ export class Peers {
   arrived(hop: number): void {
     this.#newest = hop;
     if (hop < UNKNOWN) this.deepest = Math.max(this.deepest, hop);
-    this.#turnOver();
-    this.#recent.deepest = Math.max(this.#recent.deepest, hop);
+    this.#noteRecent(hop);
     this.#made = 0;
     this.#isTakingIn = true;
     void Promise.resolve().then(() => {
@@ -144,6 +143,8 @@ export class Peers {
       return await act();
     } finally {
       this.#count(hop, -1);
+      // The runtime has yet to send the answer: until then this event counts there.
+      this.#noteRecent(hop);
     }
   }
 
@@ -285,6 +286,11 @@ export class Peers {
     this.#turnOver();
     const unanswered = this.#unanswered.findLastIndex((events) => events > 0);
     return Math.max(this.#newest, this.#recent.deepest, this.#recent.before, unanswered);
+  }
+
+  #noteRecent(hop: number): void {
+    this.#turnOver();
+    this.#recent.deepest = Math.max(this.#recent.deepest, hop);
   }
 
   /** Forgets what was too long ago to count. */

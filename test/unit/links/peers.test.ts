@@ -109,6 +109,23 @@ test("after a while, what counts is the deepest event of late, or one not answer
   expect(made.map(({ hop }) => hop)).toEqual([6, 6]);
 });
 
+test("an event counts for a second after it was answered, as its answer may not have left yet", async () => {
+  const { peers, world, made, call } = peersOf();
+  let finish = () => {};
+  const answered = peers.answer(5, () => new Promise<void>((resolve) => (finish = resolve)));
+  world.time = 10_000;
+  peers.arrived(1);
+  await settled();
+  finish();
+  await answered;
+  void call("one");
+  world.time = 13_000;
+  peers.arrived(1);
+  await settled();
+  void call("two");
+  expect(made.map(({ hop }) => hop)).toEqual([6, 2]);
+});
+
 test("where storage takes no alarm, a call that would need one fails", async () => {
   const { peers, world, call } = peersOf();
   world.comes = false;
