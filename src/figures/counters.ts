@@ -3,8 +3,8 @@
  * totals over to the root of `all`.
  */
 import type { Figures, Handover, Tally, Totals } from "../links/messages.ts";
+import type { Accounts } from "../links/receiving.ts";
 import { isNumber, isRecord, rowOf } from "../links/rows.ts";
-import type { Accounts } from "../links/upstream.ts";
 import type { Keeper, Store, World } from "../links/world.ts";
 import { isTally, type Name } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";

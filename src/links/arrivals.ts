@@ -5,7 +5,7 @@ import type { World } from "./world.ts";
  * How long that may take, in milliseconds. The object that delivers has tried again often enough by then, and has said
  * that messages are missing; unless it does not know that it is to deliver here.
  */
-const LATE = 100_000;
+export const LATE = 100_000;
 
 interface Waiting {
   position: number;

@@ -3,10 +3,11 @@ import { dropLines } from "../protocol/frames.ts";
 import { Arrivals } from "./arrivals.ts";
 import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./endings.ts";
 import { Floors } from "./floors.ts";
+import { Former } from "./former.ts";
 import type { Log } from "./log.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "./messages.ts";
 import { channelOf, parentOf } from "./names.ts";
-import { isMissingSome, type Known, type Link, linkOf } from "./receiving.ts";
+import { type Accounts, isMissingSome, type Known, type Link, linkOf } from "./receiving.ts";
 import { retry } from "./retry.ts";
 import { rowOf } from "./rows.ts";
 import type { Keeper, World } from "./world.ts";
@@ -27,21 +28,6 @@ export interface Listeners {
   ended(): void;
 }
 
-/** What is counted while a link is there, and handed over when it ends. */
-export interface Accounts {
-  /** From now on things count under the link with this epoch. */
-  begin(epoch: number): void;
-  /** Every link asked for up to `epoch` has ended. */
-  end(epoch: number): void;
-  /** What the far side has to take over, until it is known to have it. */
-  readonly handover: Handover | undefined;
-  /** The far side has it. */
-  handedOver(handover: Handover): void;
-}
-
-/** Channels of which it is known by which child this object heard them last. */
-const MOST_FORMER = 1_000;
-
 /** A link that could not be had; the message says why. */
 export class Unreachable extends Error {}
 
@@ -58,11 +44,7 @@ export class Upstream {
   readonly #links = new Map<string, Link>();
   readonly #endings: Endings;
   readonly #arrivals: Arrivals;
-  /**
-   * The children by which channels were heard that have been left. When all of a channel's listeners come back at
-   * one time, as after a deploy, their objects ask these, and not each of them the root.
-   */
-  readonly #former = new Map<string, string>();
+  readonly #former: Former;
   #newestEpoch = 0;
   /** Where the connections of this object come from; a child tells its parent. */
   region = "";
@@ -85,6 +67,7 @@ export class Upstream {
     this.#accounts = accounts;
     this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
     this.#arrivals = new Arrivals(world);
+    this.#former = new Former(world);
     this.#floors = new Floors(keeper);
     const tell = (ending: Ending) => this.#unlink(ending);
     const isWanted = (channel: string) => listeners.listens(channel);
@@ -140,13 +123,8 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link) return;
     this.#remove(link);
-    this.#noteFormer(link);
+    this.#former.note(link);
     this.#endings.begin(link);
-  }
-
-  #noteFormer({ channel, parent }: Pick<Link, "channel" | "parent">): void {
-    if (this.#former.size >= MOST_FORMER) this.#former.clear();
-    if (parent !== channel) this.#former.set(channel, parent);
   }
 
   /**
@@ -160,7 +138,7 @@ export class Upstream {
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#listeners.listens(channel))) continue;
       this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-      this.#noteFormer({ channel, ...row });
+      this.#former.note({ channel, ...row, last: undefined });
       this.#endings.begin({ channel, ...row, asking: undefined }, true, row.left);
       hasLeft ||= row.left === undefined;
     }
@@ -190,7 +168,7 @@ export class Upstream {
     if (delivery.number <= link.newest) return { gone: false, newer: link.newest };
     link.newest = delivery.number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
-    const heard = !link.linked || this.#listeners.listens(link.channel);
+    const heard = link.asking !== undefined || this.#listeners.listens(link.channel);
     if (heard && !isMissingSome(link, delivery, this.#floors)) {
       this.#take(link, delivery);
       return { gone: false };
@@ -202,12 +180,7 @@ export class Upstream {
 
   /** The root of a channel has forgotten positions that messages here have: some may be missing. */
   regressed(channel: string): void {
-    if (this.#link(channel)) this.#leaveAtLoss(channel);
-  }
-
-  #leaveAtLoss(channel: string): void {
-    this.leave(channel);
-    this.#listeners.lose(channel);
+    if (this.#link(channel)) this.#abandon(channel);
   }
 
   /** Whether this object is linked to `channel`, but has yet to be told where it is there. */
@@ -232,8 +205,15 @@ export class Upstream {
   /** Ends links by which a message is too late: messages are missing. Says whether others are waited for. */
   loseLate(): boolean {
     if (!this.#arrivals.areAwaited) return false;
-    for (const channel of this.#arrivals.late) this.#leaveAtLoss(channel);
+    for (const channel of this.#arrivals.late) this.#abandon(channel);
     return this.#arrivals.areAwaited;
+  }
+
+  /** Ends a link by which messages will not arrive that have their positions. */
+  #abandon(channel: string): void {
+    this.leave(channel);
+    this.#former.forgetPosition(channel);
+    this.#listeners.lose(channel);
   }
 
   #link(channel: string): Link | undefined {
@@ -270,9 +250,7 @@ export class Upstream {
 
   #ask(channel: string): Link {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#world.name)) || this.#former.get(channel) || channel;
-    // If it does not answer, the root is to name another one.
-    this.#former.delete(channel);
+      (this.#isOwn(channel) && parentOf(this.#world.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
     this.#ended(channel, epoch - 1);
     const known = { last: undefined, linked: false, hasRow: false, sure: false };
@@ -285,6 +263,8 @@ export class Upstream {
       while (isOpen()) {
         this.#write(link);
         await retry(this.#world, () => this.#request(link), isOpen);
+        if (isOpen() && this.#isBehind(link))
+          await this.reached(link.channel, this.#former.positionIn(link.channel));
       }
     } catch (cause) {
       // Dropped meanwhile: whoever still waits asks anew.
@@ -346,8 +326,13 @@ export class Upstream {
     if (this.#isOwn(link.channel) && this.#log.position === undefined) this.#log.begin(after);
     link.last ??= after;
     link.linked = true;
-    link.sure = !link.doubted;
+    link.sure = !link.doubted && !this.#isBehind(link);
     this.#arrivals.reach(link.channel, link.last);
+  }
+
+  /** Whether this object was further in a channel before it left that, by another parent. A root is never behind. */
+  #isBehind({ channel, parent, linked, last = 0 }: Link): boolean {
+    return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.positionIn(channel);
   }
 
   async #unlink({ channel, parent, epoch }: Ending): Promise<void> {

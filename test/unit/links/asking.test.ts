@@ -248,6 +248,31 @@ test("the end of a link is not said before its request was answered", async () =
   expect(upstream.isLinked("news")).toBe(false);
 });
 
+test("who comes back to a channel by a child that is not as far waits until that is", async () => {
+  const behind = [{ instead: "news!1" }, { after: 40 }];
+  const { upstream, asked, told, state } = objectOf([{ after: 40 }, ...behind, ...behind, { after: 41 }]);
+  await upstream.join("news");
+  upstream.deliver(deliveryOf());
+  upstream.leave("news");
+  // Left again meanwhile, it is as far behind as before.
+  void upstream.join("news");
+  await settled();
+  upstream.leave("news");
+  const joining = upstream.join("news");
+  await settled();
+  expect({ linked: upstream.isLinked("news"), told: told.includes("40+1 a") }).toEqual({
+    linked: false,
+    told: true,
+  });
+  state.listens = false;
+  told.length = 0;
+  const epoch = asked.at(-1)?.[1].epoch ?? 0;
+  expect(upstream.deliver(deliveryOf({ from: "news!1", epoch }))).toEqual({ gone: false });
+  await joining;
+  expect(upstream.isLinked("news")).toBe(true);
+  expect(asked.at(-1)).toMatchObject(["news!1", { still: { last: 41 } }]);
+});
+
 test("what a crash left behind is left, but for what somebody listens to", async () => {
   const rows = new Map([["upstream:news", { parent: "news!3", epoch: 7 }]]);
   const { upstream, unlinked, state } = objectOf([], "home", rows);
