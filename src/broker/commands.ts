@@ -51,18 +51,15 @@ export class Commands implements Carrier {
   }
 
   /**
-   * Subscribes to what an address asks for, from there on, or else as if it did not say from where. If the channel does
-   * not reach this object any more, closes the connection: it would stay open and get nothing.
+   * Subscribes to what an address asks for, from there on, or else as if it did not say from where.
+   * @throws Unreachable if the channel does not reach this object any more: the connection would stay open, and get nothing
    */
   async resume(connection: Connection, channel: string, from: From): Promise<void> {
     try {
       await this.#resuming.subscribe(connection, channel, from);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      if (!this.#parts.router.isLive(channel)) {
-        this.close(connection, "unreachable", "the channel can't be reached now; connect again");
-        return;
-      }
+      if (!this.#parts.router.isLive(channel)) throw new Unreachable("the channel can't be reached now");
       const { code, message: why } = error;
       if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
       this.refuse(connection, { code, command: "subscribe", argument: channel, why });

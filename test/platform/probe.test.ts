@@ -57,6 +57,7 @@ test("each question is answered, as far as it can be here", async () => {
   expect(seenIn(answers, 4)).toEqual({
     "while the client does not read": expect.stringMatching(/, [1-9][\d.]* MiB a second later$/),
     "when the client has read all": "0",
+    "of frames that a commit holds back": expect.stringMatching(/^1\.0 MiB of 1\.0 MiB before, /),
   });
   expect(seenIn(answers, 7)).toEqual({
     "after 15 s of silence": "built anew",

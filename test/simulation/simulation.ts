@@ -169,15 +169,19 @@ export class Simulation implements Surroundings {
     const grants = this.kind.withTokens ? grantsIn(this.token()) : undefined;
     if (grants) client.until = grants.until;
     const { home, socket } = client;
-    if (!this.objects.admits(home, grants)) {
-      this.meet("an upgrade refused");
-      socket.open = false;
-      client.ended(1005, "");
-      return client;
-    }
     const from = since === undefined ? undefined : { since };
-    this.#come(home, () => this.objects.event(home, 2).opened(socket, region, grants, from));
+    this.#come(home, () => {
+      if (!this.objects.admits(home, grants)) this.#refuse(client);
+      else this.objects.event(home, 2).opened(socket, region, grants, from);
+    });
     return client;
+  }
+
+  /** An upgrade is refused. */
+  #refuse(client: SimulatedClient): void {
+    this.meet("an upgrade refused");
+    client.socket.open = false;
+    client.ended(1005, "");
   }
 
   /** The object of a channel's tree in which there is room, as the Worker finds it. */
