@@ -81,7 +81,7 @@ export class Flush {
       quiet = seen === this.#activity.count ? quiet + 1 : 0;
       seen = this.#activity.count;
     }
-    if (quiet < QUIET_TURNS) await this.#pace.letIn();
+    if (quiet < QUIET_TURNS) await this.#world.sleep(0);
   }
 
   get #mostTurns(): number {
