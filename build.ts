@@ -1,48 +1,82 @@
-/** Writes what is published into dist/: a module for each way in, and the types of its sources. */
+/**
+ * Writes `dist/`, which is what the package publishes: the client and the hook as ES modules and as CommonJS, each with
+ * types; the server and the program as ES modules; the client for pages without a bundler.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { buildSync } from "esbuild";
+import { type BuildOptions, buildSync } from "esbuild";
 
 const ROOT = import.meta.dirname;
+const SRC = join(ROOT, "src");
 const DIST = join(ROOT, "dist");
 
-const shared = { bundle: true, packages: "external", format: "esm", target: "es2022", outdir: DIST } as const;
+/** Sources of what the package exports, below `src/`. */
+const CLIENT = { client: "client/fanout.ts", react: "react/use-channel.ts" };
+const SERVER = { worker: "workers/mount.ts" };
 
-/** A page without a bundler loads the client as it is. */
-function writeModules(): void {
-  const client = { client: "src/client/fanout.ts", react: "src/react/use-channel.ts" };
-  buildSync({ ...shared, absWorkingDir: ROOT, entryPoints: client, minify: true });
-  const server = { worker: "src/workers/mount.ts", cli: "src/cli/main.ts" };
-  buildSync({ ...shared, absWorkingDir: ROOT, entryPoints: server, platform: "node" });
+function bundle(options: BuildOptions): void {
+  buildSync({
+    absWorkingDir: SRC,
+    bundle: true,
+    packages: "external",
+    target: "es2022",
+    outdir: DIST,
+    ...options,
+  });
 }
 
-/** Types of a source, and of all that they need, for readers that look for `.js` in what is imported. */
-function writeTypes(declared: string, source: string, written = new Set<string>()): void {
-  const path = source.replace(/\.ts$/, ".d.ts");
-  if (written.has(path)) return;
-  written.add(path);
-  const text = readFileSync(join(declared, path), "utf8");
-  const target = join(DIST, "types", path);
+function writeModules(): void {
+  for (const [name, source] of Object.entries(CLIENT)) {
+    // Frameworks that render on servers look for the directive, before any other one.
+    const banner = name === "react" ? { js: '"use client";' } : {};
+    const module = { entryPoints: { [name]: source }, banner, sourcemap: true } as const;
+    bundle({ ...module, format: "esm" });
+    bundle({ ...module, format: "cjs", outExtension: { ".js": ".cjs" } });
+  }
+  const server = { platform: "node", format: "esm" } as const;
+  bundle({ ...server, entryPoints: { ...SERVER, cli: "cli/main.ts" } });
+}
+
+/** Pages load one of these: a module, or a script that defines the global `fanoutEdge`, also in pages opened from a file. */
+function writePageScripts(): void {
+  const page = { minify: true, sourcemap: true } as const;
+  bundle({ ...page, entryPoints: { "page/fanout": CLIENT.client }, format: "esm" });
+  bundle({
+    ...page,
+    entryPoints: { "page/fanout.global": CLIENT.client },
+    format: "iife",
+    globalName: "fanoutEdge",
+  });
+}
+
+/** The endings of a module and of its types. */
+interface Format {
+  module: string;
+  types: string;
+}
+
+const ESM: Format = { module: ".js", types: ".d.ts" };
+const CJS: Format = { module: ".cjs", types: ".d.cts" };
+
+/** Writes the types of a source, and of everything that they import, for modules of one format. */
+function writeTypes(declared: string, source: string, format: Format, written = new Set<string>()): void {
+  if (written.has(source)) return;
+  written.add(source);
+  const text = readFileSync(join(declared, source.replace(/\.ts$/, ".d.ts")), "utf8");
+  const target = join(DIST, "types", source.replace(/\.ts$/, format.types));
   mkdirSync(dirname(target), { recursive: true });
-  writeFileSync(target, text.replace(/(from "\.[^"]*|import\("\.[^"]*)\.ts"/g, '$1.js"'));
+  writeFileSync(target, text.replace(/(from "\.[^"]*|import\("\.[^"]*)\.ts"/g, `$1${format.module}"`));
   for (const [, imported = ""] of text.matchAll(/(?:from |import\()"(\.[^"]*)"/g)) {
-    writeTypes(declared, join(dirname(path), imported), written);
+    writeTypes(declared, join(dirname(source), imported), format, written);
   }
 }
 
-/** Has the compiler declare all that a project has. */
+/** Has the compiler declare everything in a project. */
 function declare(project: string, folder: string): void {
   const tsc = join(ROOT, "node_modules", ".bin", "tsc");
-  const options = [
-    "--noEmit",
-    "false",
-    "--emitDeclarationOnly",
-    "--declaration",
-    "--rootDir",
-    join(ROOT, "src"),
-  ];
+  const options = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--rootDir", SRC];
   execFileSync(process.execPath, [tsc, "-p", join(ROOT, project), ...options, "--outDir", folder], {
     stdio: "inherit",
   });
@@ -50,8 +84,11 @@ function declare(project: string, folder: string): void {
 
 rmSync(DIST, { recursive: true, force: true });
 writeModules();
+writePageScripts();
 const declared = mkdtempSync(join(tmpdir(), "fanout-types-"));
 for (const project of ["src/tsconfig.client.json", "src/tsconfig.json"]) declare(project, declared);
-for (const source of ["client/fanout.ts", "react/use-channel.ts", "workers/mount.ts"])
-  writeTypes(declared, source);
+for (const source of Object.values(CLIENT)) {
+  for (const format of [ESM, CJS]) writeTypes(declared, source, format);
+}
+writeTypes(declared, SERVER.worker, ESM);
 rmSync(declared, { recursive: true });

@@ -1,4 +1,4 @@
-/** Another Worker of the same account, which announces without HTTP: for each request, that there was one. */
+/** Another Worker of the same account: announces each request that it gets, by a function instead of HTTP. */
 import type { Fanout } from "fanout-edge/worker";
 
 interface Env {
@@ -8,12 +8,8 @@ interface Env {
 export default {
   async fetch(request: Request, { FANOUT }: Env): Promise<Response> {
     const { pathname } = new URL(request.url);
-    const key = request.headers.get("Idempotency-Key");
-    const position = await FANOUT.announce(
-      "visits",
-      [`somebody came to ${pathname}`],
-      key === null ? {} : { key },
-    );
+    const key = request.headers.get("Idempotency-Key") ?? undefined;
+    const position = await FANOUT.announce("visits", `a visit to ${pathname}`, { key });
     const { "current connections": connections } = await FANOUT.info();
     return Response.json({ position, connections });
   },

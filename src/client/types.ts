@@ -178,19 +178,20 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
    * Subscribes to a channel. If the client has failed or is closed, the subscription ends at once, with the reason.
    * @throws Error if an option or the channel is wrong
    */
-  subscribe(channel: string, options?: SubscribeOptions<Data>): Subscription<Data>;
   subscribe<T>(channel: string, options: SubscribeOptions<T> & { codec: Codec<T> }): Subscription<T>;
+  // The overload from which compilers infer `Data` is the last one.
+  subscribe(channel: string, options?: SubscribeOptions<Data>): Subscription<Data>;
   /**
    * Announces a message, and repeats that under its key until the server replies.
    * @returns its position; undefined where the channel retains no messages
    * @throws Refused if the server refuses it, or it can't be known whether it was announced; Error if an input is wrong
    */
-  announce(channel: string, data: Data, options?: AnnounceOptions): Promise<number | undefined>;
   announce<T>(
     channel: string,
     data: T,
     options: AnnounceOptions & { codec: Codec<T> },
   ): Promise<number | undefined>;
+  announce(channel: string, data: Data, options?: AnnounceOptions): Promise<number | undefined>;
   /** Resolves when all earlier calls have taken effect, to the duration of a round trip in milliseconds. */
   ping(options?: RequestOptions): Promise<number>;
   /** Returns the server's figures. */

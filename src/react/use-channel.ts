@@ -1,29 +1,93 @@
 /** Channels in function components of React. */
-import { useMemo, useSyncExternalStore } from "react";
-import type { Subscribable } from "../client/fanout.ts";
-import { type Heard, NOTHING, storeOf } from "./heard.ts";
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import type { AnnounceOptions, Codec, SubscribeOptions, Subscription } from "../client/fanout.ts";
+import { DISABLED_STORE, storeOf, type View } from "./view.ts";
 
-export type { Heard } from "./heard.ts";
-
-export interface ChannelOptions {
-  /** So many of the newest messages come first, unless the client hears the channel already. */
-  last?: number | undefined;
-  /** Messages that are held, the newest; 100 if nothing is said. */
+export interface ChannelOptions<Data = string>
+  extends Pick<SubscribeOptions<Data>, "since" | "last" | "codec" | "onMessage" | "onInvalid"> {
+  /** Subscribes only while this is true, which it is by default. */
+  enabled?: boolean | undefined;
+  /** Most messages, and most gaps, that are held: the newest 100, or `last` if that is more. */
   limit?: number | undefined;
+}
+
+/** What a component gets of a channel. */
+export interface ChannelView<Data = string> extends View<Data> {
+  /** Announces on the channel, as the client's `announce` does; the same function while client and channel are. */
+  announce(data: Data, options?: AnnounceOptions): Promise<number | undefined>;
+}
+
+type AndCodec<Options, Data> = Options & { codec: Codec<Data> };
+
+/** What the hook uses of a client; a test can pass in a fake. */
+export interface ChannelClient<Data = string> {
+  subscribe(channel: string, options: SubscribeOptions<Data>): Subscription<Data>;
+  announce(channel: string, data: Data, options: AnnounceOptions): Promise<number | undefined>;
+}
+
+/** What the hook uses of a client where it has a codec of its own. */
+export interface CodecClient<Data> {
+  subscribe(channel: string, options: AndCodec<SubscribeOptions<Data>, Data>): Subscription<Data>;
+  announce(
+    channel: string,
+    data: Data,
+    options: AndCodec<AnnounceOptions, Data>,
+  ): Promise<number | undefined>;
 }
 
 const LIMIT = 100;
 
 /**
- * What comes on a channel from when the component is there, and until it is not. Another client, channel or option
- * begins anew.
- * @throws Error, for an error boundary, if that is no channel's name
+ * Subscribes to a channel from when the component is mounted until it is unmounted. Another client, channel, `last`,
+ * `limit` or `enabled` begins anew; `since` and `codec` are read when it subscribes, so they may differ in each render,
+ * as the callbacks may.
+ * @throws Error, for an error boundary, if the channel or an option is wrong
  */
-export function useChannel(
-  fanout: Subscribable,
+export function useChannel<Data>(
+  fanout: CodecClient<NoInfer<Data>>,
   channel: string,
-  { last, limit = LIMIT }: ChannelOptions = {},
-): Heard {
-  const store = useMemo(() => storeOf(fanout, channel, last, limit), [fanout, channel, last, limit]);
-  return useSyncExternalStore(store.subscribe, store.read, () => NOTHING);
+  options: AndCodec<ChannelOptions<Data>, Data>,
+): ChannelView<Data>;
+export function useChannel<Data = string>(
+  fanout: ChannelClient<Data>,
+  channel: string,
+  options?: ChannelOptions<Data> & { codec?: undefined },
+): ChannelView<Data>;
+export function useChannel<Data>(
+  fanout: ChannelClient<Data>,
+  channel: string,
+  options: ChannelOptions<Data> = {},
+): ChannelView<Data> {
+  const { last, limit = Math.max(LIMIT, last ?? 0), enabled = true } = options;
+  const latest = useRef(options);
+  // This effect comes before the one that subscribes.
+  useEffect(() => {
+    latest.current = options;
+  });
+  const store = useMemo(() => {
+    if (!enabled) return DISABLED_STORE;
+    return storeOf<Data>(({ onMessage, ...listeners }) => {
+      const { since, codec } = latest.current;
+      return fanout.subscribe(channel, {
+        ...listeners,
+        since,
+        last,
+        codec,
+        onMessage: (message) => {
+          onMessage?.(message);
+          latest.current.onMessage?.(message);
+        },
+        onInvalid: (invalid) => latest.current.onInvalid?.(invalid),
+      });
+    }, limit);
+  }, [fanout, channel, last, limit, enabled]);
+  const view = useSyncExternalStore<View<Data>>(store.subscribe, store.read, () => store.first);
+  const announce = useCallback(
+    (data: Data, options: AnnounceOptions = {}) => {
+      const { codec } = latest.current;
+      return fanout.announce(channel, data, { ...options, ...(codec && { codec }) });
+    },
+    [fanout, channel],
+  );
+  return useMemo(() => ({ ...view, announce }), [view, announce]);
 }

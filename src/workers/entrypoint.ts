@@ -18,7 +18,7 @@ export class Fanout extends WorkerEntrypoint<Env> {
   async announce(
     channel: string,
     messages: string | string[],
-    { key }: { key?: string } = {},
+    { key }: { key?: string | undefined } = {},
   ): Promise<number | null> {
     return explained(async () => {
       const { limits } = readSettings({ ...this.env });

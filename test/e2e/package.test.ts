@@ -1,12 +1,12 @@
 /** The package, as somebody installs it: packed, and used in a project of its own with nothing of this one. */
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { chromium } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { listening } from "./listening.ts";
 import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
@@ -21,12 +21,17 @@ const REACT_18 = ["react@18.3.1", "react-dom@18.3.1", "@types/react@18.3.8"];
 
 const browser = find("chromium", "apt-get install chromium");
 
-/** Compilers that Workers' projects have: this project's own is newer. */
+/** Compilers that other projects have: this project's own is newer. */
 const COMPILERS = ["5.7", "5.8", "5.9"];
+
+/** The oldest Node that `engines` names. */
+const OLDEST_NODE = "20.0.0";
 
 /** The project that it is installed in, and what was installed. */
 let project: string;
 let tarball: string;
+/** The oldest Node. */
+let oldest: string;
 /** Serves the Worker of that project. */
 let runtime: Runtime;
 
@@ -36,15 +41,18 @@ beforeAll(async () => {
   const [name = ""] = await readdir(folder);
   tarball = join(folder, name);
   project = join(folder, "project");
-  await mkdir(project);
-  await write("package.json", '{ "private": true, "type": "module" }');
-  const quietly = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
   const compilers = COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`);
-  await run("npm", ["install", ...quietly, tarball, ...REACT_18, ...compilers]);
+  await install(project, tarball, ...REACT_18, ...compilers);
+  // Beside the project, where it doesn't become the project's own.
+  const beside = join(folder, "oldest");
+  await install(beside, `node@${OLDEST_NODE}`);
+  oldest = join(beside, "node_modules", ".bin", "node");
   // A Worker's project has the types of its platform; this is faster than to install them again.
   await mkdir(join(project, "node_modules", "@cloudflare"), { recursive: true });
-  const types = join("node_modules", "@cloudflare", "workers-types");
-  await symlink(join(ROOT, types), join(project, types));
+  for (const name of ["@cloudflare/workers-types", "@types/node", "@types/ws", "undici-types"]) {
+    const types = join("node_modules", name);
+    await symlink(join(ROOT, types), join(project, types));
+  }
   // Pages of other origins use it.
   const settings = { ALLOWED_ORIGINS: "*" };
   runtime = await startRuntime(await bundled("worker.js", WORKER), folder, { settings });
@@ -53,6 +61,14 @@ beforeAll(async () => {
     await removeFolder(folder);
   };
 });
+
+/** Makes a project, and installs packages there. */
+async function install(folder: string, ...packages: string[]): Promise<void> {
+  await mkdir(folder);
+  await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
+  const quietly = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
+  await run("npm", ["install", ...quietly, ...packages], folder);
+}
 
 /** Runs a program to its end; answers with what it has written. @throws Error with that if it fails */
 async function run(program: string, words: string[], cwd = project): Promise<string> {
@@ -105,53 +121,100 @@ test("it has what is needed to use it, and nothing else", async () => {
       "LICENSE",
       "README.md",
       "dist/cli.js",
+      "dist/client.cjs",
+      "dist/client.cjs.map",
       "dist/client.js",
+      "dist/client.js.map",
+      "dist/page/fanout.global.js",
+      "dist/page/fanout.global.js.map",
+      "dist/page/fanout.js",
+      "dist/page/fanout.js.map",
+      "dist/react.cjs",
+      "dist/react.cjs.map",
       "dist/react.js",
+      "dist/react.js.map",
       "dist/worker.js",
       "examples/mounted/worker.ts",
       "examples/mounted/wrangler.toml",
       "package.json",
     ].map((file) => `package/${file}`),
   );
-  expect(types.map((file) => file.slice("package/dist/types/".length)).sort()).toEqual([
-    "client/codec.d.ts",
-    "client/errors.d.ts",
-    "client/fanout.d.ts",
-    "client/types.d.ts",
-    "links/messages.d.ts",
-    "protocol/errors.d.ts",
-    "react/heard.d.ts",
-    "react/use-channel.d.ts",
-    "workers/channel.d.ts",
-    "workers/entrypoint.d.ts",
-    "workers/env.d.ts",
-    "workers/mount.d.ts",
-  ]);
+  const both = ["client/codec", "client/errors", "client/fanout", "client/types", "protocol/errors"];
+  both.push("react/use-channel", "react/view");
+  const esm = ["links/messages", "workers/channel", "workers/entrypoint", "workers/env", "workers/mount"];
+  expect(types.map((file) => file.slice("package/dist/types/".length)).sort()).toEqual(
+    [...both.map((name) => `${name}.d.cts`), ...[...both, ...esm].map((name) => `${name}.d.ts`)].sort(),
+  );
 });
 
-test("types name what they import by what is there when it runs, as older compilers want it", async () => {
+test("types import the modules of their own format", async () => {
   const types = join(project, "node_modules", "fanout-edge", "dist", "types");
-  const files = (await readdir(types, { recursive: true })).filter((file) => file.endsWith(".d.ts"));
-  const texts = await Promise.all(files.map((file) => readFile(join(types, file), "utf8")));
-  const imported = [...texts.join("\n").matchAll(/(?:from |import\()"(\.[^"]*)"/g)].map(([, name]) => name);
-  expect(imported.length).toBeGreaterThan(0);
-  for (const name of imported) expect(name).toMatch(/\.js$/);
+  const files = await readdir(types, { recursive: true });
+  for (const [types_, module] of [
+    [".d.ts", ".js"],
+    [".d.cts", ".cjs"],
+  ] as const) {
+    const own = files.filter((file) => file.endsWith(types_));
+    const texts = await Promise.all(own.map((file) => readFile(join(types, file), "utf8")));
+    const imported = [...texts.join("\n").matchAll(/(?:from |import\()"(\.[^"]*)"/g)].map(([, name]) => name);
+    expect(imported.length).toBeGreaterThan(0);
+    for (const name of imported) expect(name?.endsWith(module), name).toBe(true);
+  }
 });
 
 test("publint and attw find nothing wrong", async () => {
   await run("publint", [tarball, "--strict"]);
-  await run("attw", [tarball, "--profile", "esm-only"]);
+  // All resolutions but one: Workers are ES modules.
+  await run("attw", [tarball, "--exclude-entrypoints", "worker"]);
+  await run("attw", [tarball, "--entrypoints", "worker", "--profile", "esm-only"]);
 });
 
-test("Node imports the client", async () => {
-  const script = `
-    import { Fanout } from "fanout-edge/client";
-    const fanout = new Fanout(${JSON.stringify(live())});
-    const first = fanout.subscribe("from-node")[Symbol.asyncIterator]().next();
-    await fanout.announce("from-node", "hello");
-    console.log((await first).value.text);
-    await fanout.close();`;
-  expect(await run("node", [await write("script.js", script)])).toBe("hello\n");
+/** A script that announces, and prints what it receives. */
+const script = (channel: string) => `
+  const fanout = new Fanout(${JSON.stringify(live())});
+  const channel = ${JSON.stringify(channel)};
+  fanout.subscribe(channel, {
+    last: 1,
+    onMessage: async ({ text }) => {
+      console.log(text, new Refused("limit", "").name);
+      await fanout.close();
+    },
+  });
+  fanout.announce(channel, "hello");`;
+
+test.each([
+  ["imports", "script.mjs", 'import { Fanout, Refused } from "fanout-edge/client";'],
+  ["requires", "script.cjs", 'const { Fanout, Refused } = require("fanout-edge/client");'],
+])("Node %s the client: this one, and the oldest, which has no WebSocket", async (_, name, line) => {
+  for (const node of ["node", oldest])
+    expect(await run(node, [await write(name, line + script(unique()))])).toBe("hello Refused\n");
+});
+
+test("source maps lead to the sources", async () => {
+  const file = await write("fails.cjs", 'new (require("fanout-edge/client").Fanout)("");');
+  const failure = await run("node", ["--enable-source-maps", file]).catch(({ stderr }) => stderr);
+  expect(failure).toMatch(/TypeError: the address "" names no server/);
+  expect(failure).toMatch(/src\/client\/address\.ts:\d+/);
+});
+
+test("an import that isn't used leaves nothing in a bundle", async () => {
+  const source =
+    'import { Fanout } from "fanout-edge/client"; import { useChannel } from "fanout-edge/react";';
+  const { size } = await stat(await bundled("unused.js", source));
+  expect(size).toBeLessThan(50);
+});
+
+test("the hook is marked as client code, first of all", async () => {
+  for (const name of ["react.js", "react.cjs"]) {
+    const text = await readFile(join(project, "node_modules", "fanout-edge", "dist", name), "utf8");
+    expect(text.startsWith('"use client";\n')).toBe(true);
+  }
+});
+
+test("a project with an older React may have the client", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  await install(join(folder, "older"), "--package-lock-only", tarball, "react@17.0.2");
 });
 
 test("a Worker imports the client, and mounts the server", async () => {
@@ -168,16 +231,41 @@ test("the program is there, and publishes and subscribes", async () => {
   expect(await run(program, ["sub", live(), news, "--last", "1", "--count", "1"])).toBe("hello world\n");
 });
 
-/** What a program in TypeScript says, and the libraries that it is checked with. */
+/** Programs in TypeScript, and the libraries with which they are checked. */
 const PROGRAMS = {
   page: {
     source: `
-import { Fanout, type Message } from "fanout-edge/client";
-import { useChannel } from "fanout-edge/react";
-export const useChat = (): readonly Message[] => useChannel(new Fanout("wss://host"), "chat", { last: 20 }).messages;
+import type { AnnounceOptions, CloseOptions, FanoutOptions, RequestOptions, SubscribeOptions } from "fanout-edge/client";
+import type { ChannelOptions } from "fanout-edge/react";
+import { Fanout, json, type Message } from "fanout-edge/client";
+import { type ChannelClient, useChannel } from "fanout-edge/react";
+const fanout = new Fanout("wss://host");
+export const useChat = (): readonly Message[] => useChannel(fanout, "chat", { last: 20 }).messages;
+export const fake: ChannelClient = fanout;
+interface Order { id: number }
+const order = json<Order>();
+export const useOrders = (): number[] => useChannel(fanout, "orders", { codec: order }).messages.map(({ data }) => data.id);
+const orders = new Fanout("wss://host", { codec: order });
+export const useThem = () => useChannel(orders, "orders", { onMessage: ({ data }) => data.id }).announce({ id: 1 });
+fanout.subscribe("orders", { codec: order, onMessage: ({ data }) => data.id });
 // @ts-expect-error a channel is a word
-new Fanout("wss://host").announce(1, "hello");`,
+fanout.announce(1, "hello");
+// @ts-expect-error an order has an id
+orders.announce("orders", "hello");
+/** Options that may be missing, but not undefined. */
+type Rejecting<T> = { [K in keyof T]-?: undefined extends Required<T>[K] ? never : K }[keyof T];
+type All = FanoutOptions & SubscribeOptions & AnnounceOptions & RequestOptions & CloseOptions & ChannelOptions;
+export const none: [Rejecting<All>] extends [never] ? true : false = true;
+export const one: Rejecting<{ a?: string; b?: string | undefined }> = "a";`,
     libraries: { lib: ["es2022", "dom", "dom.iterable"], types: [] },
+  },
+  server: {
+    source: `
+import { Fanout, type WebSocketConstructor } from "fanout-edge/client";
+import { WebSocket } from "ws";
+export const fanout = new Fanout("wss://host", { WebSocket, fetch });
+export const native: WebSocketConstructor = globalThis.WebSocket;`,
+    libraries: { lib: ["es2022"], types: ["node"], skipLibCheck: true },
   },
   site: {
     source: `
@@ -190,19 +278,58 @@ export const wrong = (request: Request, env: Env) => mount(1, request, env);`,
   },
 };
 
+/** Compiles a program that imports the package. @throws Error with what the compiler says */
+async function compile(compiler: string, name: string, source: string, options: object): Promise<void> {
+  // Without skipLibCheck: what the package declares is checked, too.
+  const strict = { strict: true, exactOptionalPropertyTypes: true, target: "es2022", noEmit: true };
+  const compilerOptions = { ...strict, ...options };
+  await write(name, source);
+  const settings = await write("tsconfig.json", JSON.stringify({ compilerOptions, files: [name] }));
+  await run("node", [compiler, "-p", settings]).catch(({ stdout }) => {
+    throw new Error(stdout);
+  });
+}
+
+const compilerOf = (version: string) => join(project, "node_modules", `typescript-${version}`, "bin", "tsc");
+
+/** This project's compiler, and the oldest one, which knows how modules were found before `exports`. */
+const NEWEST = () => join(BIN, "tsc");
+const OLDEST = () => compilerOf("5.7");
+
 test.each([
-  ["nodenext", "nodenext"],
-  ["bundler", "esnext"],
-])("types are found where moduleResolution is %s", async (moduleResolution, module) => {
-  for (const [name, { source, libraries }] of Object.entries(PROGRAMS)) {
-    await write(`${name}.ts`, source);
-    // Without skipLibCheck: what the package declares is checked, too.
-    const compilerOptions = { strict: true, noEmit: true, module, moduleResolution, ...libraries };
-    const settings = JSON.stringify({ compilerOptions, files: [`${name}.ts`] });
-    await run("tsc", ["-p", await write(`${name}.json`, settings)]).catch(({ stdout }) => {
-      throw new Error(stdout);
-    });
-  }
+  ["nodenext", "nodenext", "ts", NEWEST],
+  ["bundler", "esnext", "ts", NEWEST],
+  ["nodenext", "nodenext", "cts", NEWEST],
+  ["node16", "node16", "ts", OLDEST],
+  ["node16", "node16", "cts", OLDEST],
+  ["bundler", "esnext", "ts", OLDEST],
+  ["node", "commonjs", "ts", OLDEST],
+])("types are found where moduleResolution is %s, module %s, the file .%s", async (...given) => {
+  const [moduleResolution, module, ending, compiler] = given;
+  const { source, libraries } = PROGRAMS.page;
+  await compile(compiler(), `page.${ending}`, source, { module, moduleResolution, ...libraries });
+});
+
+test.each(["site", "server"] as const)("the program %s compiles", async (name) => {
+  const { source, libraries } = PROGRAMS[name];
+  const options = { module: "nodenext", moduleResolution: "nodenext", ...libraries };
+  await compile(NEWEST(), `${name}.ts`, source, options);
+});
+
+test("a program that TypeScript compiles to CommonJS runs, on the oldest Node", async () => {
+  const source = `import { Fanout, Refused } from "fanout-edge/client";${script(unique())}`;
+  const libraries = {
+    lib: ["es2022"],
+    types: ["node"],
+    skipLibCheck: true,
+    noEmit: false,
+    outDir: "compiled",
+  };
+  const options = { module: "commonjs", moduleResolution: "node", ...libraries };
+  await compile(OLDEST(), "compiled.ts", source, options);
+  await mkdir(join(project, "compiled"), { recursive: true });
+  await write("compiled/package.json", '{ "type": "commonjs" }');
+  expect(await run(oldest, [join(project, "compiled", "compiled.js")])).toBe("hello Refused\n");
 });
 
 /** A site whose environment has the types that `wrangler types` generates: with the class of its objects, or without. */
@@ -219,24 +346,9 @@ export const wrong = (request: Request) => mount("/live", request, { CHANNELS: 1
 test.each(COMPILERS)(
   "a site mounts the server with the types that Wrangler generates, by TypeScript %s",
   async (version) => {
-    await write("generated.ts", SITE);
-    const types = ["@cloudflare/workers-types"];
-    const compilerOptions = {
-      strict: true,
-      noEmit: true,
-      module: "esnext",
-      moduleResolution: "bundler",
-      types,
-    };
-    const settings = {
-      compilerOptions: { ...compilerOptions, lib: ["es2024"], target: "es2024" },
-      files: ["generated.ts"],
-    };
-    const compiler = join(project, "node_modules", `typescript-${version}`, "bin", "tsc");
-    const configuration = await write("generated.json", JSON.stringify(settings));
-    await run("node", [compiler, "-p", configuration]).catch(({ stdout }) => {
-      throw new Error(stdout);
-    });
+    const libraries = { types: ["@cloudflare/workers-types"], lib: ["es2024"], target: "es2024" };
+    const options = { module: "esnext", moduleResolution: "bundler", ...libraries };
+    await compile(compilerOf(version), "generated.ts", SITE, options);
   },
 );
 
@@ -256,23 +368,53 @@ function Shown() {
 }
 createRoot(document.body).render(createElement(StrictMode, null, createElement(Shown)));`;
 
-test.skipIf(!browser)("a page with React 18 shows one channel, and then another one", async () => {
-  const file = await bundled("page.js", PAGE);
+/** Opens a page in a browser of its own; what it writes to the console is the list. */
+async function open(): Promise<{ page: Page; written: string[] }> {
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
   const page = await launched.newPage();
-  const pages = createServer((_, response) => {
-    response.setHeader("Content-Type", "text/html");
-    response.end("<!doctype html><body>");
+  const written: string[] = [];
+  page.on("console", (line) => void written.push(line.text()));
+  return { page, written };
+}
+
+/** Serves the same page at every address but those of the package's own files. */
+async function serve(html: string): Promise<string> {
+  const server = createServer(async ({ url = "" }, response) => {
+    const isScript = url.endsWith(".js");
+    response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html");
+    response.end(isScript ? await readFile(join(project, "node_modules", "fanout-edge", url)) : html);
   });
-  onTestFinished(() => void pages.close());
+  onTestFinished(() => void server.close());
+  return listening(server);
+}
+
+test.skipIf(!browser)("a page without a bundler loads one file, as a module", async () => {
+  const { page, written } = await open();
+  const code = `import { Fanout, Refused } from "/dist/page/fanout.js";${script(unique())}`;
+  await page.goto(await serve(`<!doctype html><script type="module">${code}</script>`));
+  await expect.poll(() => written, { timeout: 60_000 }).toContain("hello Refused");
+});
+
+test.skipIf(!browser)("a page that is opened from a file loads one as a script", async () => {
+  const { page, written } = await open();
+  const code = `const { Fanout, Refused } = fanoutEdge;${script(unique())}`;
+  const file = "node_modules/fanout-edge/dist/page/fanout.global.js";
+  const html = `<!doctype html><script src="${file}"></script><script>${code}</script>`;
+  await page.goto(pathToFileURL(await write("page.html", html)).href);
+  await expect.poll(() => written, { timeout: 60_000 }).toContain("hello Refused");
+});
+
+test.skipIf(!browser)("a page with React 18 shows one channel, and then another one", async () => {
+  const file = await bundled("page.js", PAGE);
+  const { page } = await open();
   const shows = (text: string) =>
     page.waitForFunction(`document.body.textContent === "18.3.1 ${text}"`, undefined, { timeout: 60_000 });
   const hear = (channel: string) => page.evaluate(`window.hear("${channel}")`);
   const announce = (channel: string, body: string) =>
     fetch(`${live().replace(/^ws/, "http")}/${channel}`, { method: "POST", body });
   await announce("one", "a\nb");
-  await page.goto(`${await listening(pages)}?server=${encodeURIComponent(live())}`);
+  await page.goto(`${await serve("<!doctype html><body>")}?server=${encodeURIComponent(live())}`);
   await page.addScriptTag({ path: file, type: "module" });
   await shows("one subscribed a b");
   await announce("one", "c");

@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { SubscribeOptions, Subscription, SubscriptionState } from "../../../src/client/fanout.ts";
-import { storeOf } from "../../../src/react/heard.ts";
+import {
+  Refused,
+  type SubscribeOptions,
+  type Subscription,
+  type SubscriptionState,
+} from "../../../src/client/fanout.ts";
+import { storeOf } from "../../../src/react/view.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -39,13 +44,13 @@ class Client {
 
 function hear(limit = 100) {
   const client = new Client();
-  const store = storeOf(client, "chat", 20, limit);
+  const store = storeOf<string>((listeners) => client.subscribe("chat", listeners), limit);
   const changed = vi.fn();
   const texts = () => store.read().messages.map(({ text }) => text);
   return { client, store, changed, texts };
 }
 
-test("a burst is shown once, and only the newest of it", () => {
+test("a burst is shown once, the newest of it", () => {
   const { client, store, changed, texts } = hear(3);
   store.subscribe(changed);
   client.say(...Array.from({ length: 1_000 }, (_, i) => String(i)));
@@ -57,7 +62,7 @@ test("a burst is shown once, and only the newest of it", () => {
   expect([texts(), changed.mock.calls.length]).toEqual([["998", "999", "next"], 2]);
 });
 
-test("what has not changed stays the same object", () => {
+test("unchanged parts stay the same objects", () => {
   const { client, store, changed } = hear();
   store.subscribe(changed);
   client.say("a");
@@ -74,7 +79,7 @@ test("what has not changed stays the same object", () => {
   expect(store.read().gaps).toBe(before.gaps);
 });
 
-test("gaps are held as messages are, and nothing is where nothing may be", () => {
+test("the limit holds for gaps, too, and may be 0", () => {
   const { client, store, changed } = hear(0);
   store.subscribe(changed);
   client.say("a");
@@ -83,7 +88,7 @@ test("gaps are held as messages are, and nothing is where nothing may be", () =>
   expect(store.read()).toMatchObject({ messages: [], gaps: [] });
 });
 
-test("who leaves is told nothing more, and begins anew when it comes back", () => {
+test("after it unsubscribes nothing changes, and it begins anew", () => {
   const { client, store, changed, texts } = hear();
   const leave = store.subscribe(changed);
   client.say("a");
@@ -99,13 +104,11 @@ test("who leaves is told nothing more, and begins anew when it comes back", () =
   expect(texts()).toEqual(["c"]);
 });
 
-test("why a channel cannot be heard is told", () => {
+test("why a subscription failed is shown", () => {
+  const error = new Refused("forbidden", "your token doesn't grant this channel");
   const { client, store, changed } = hear();
   store.subscribe(changed);
-  client.subscriptions.at(-1)?.options.onState?.("unsubscribed", "your token doesn't grant this channel");
+  client.subscriptions.at(-1)?.options.onState?.("unsubscribed", error.message, error);
   vi.runAllTimers();
-  expect(store.read()).toMatchObject({
-    state: "unsubscribed",
-    reason: "your token doesn't grant this channel",
-  });
+  expect(store.read()).toMatchObject({ state: "unsubscribed", error });
 });
