@@ -1,22 +1,23 @@
 /**
- * A server that lets its users in: whoever is logged in there gets a token for an hour, with which they hear what is
- * for all and for them, and speak in the lobby. `TOKEN_SECRET=… npx node examples/tokens/main.ts`, with the same secret
- * as the Fanout server's, then `curl -H 'X-User: ann' http://localhost:3001/token`.
+ * A server that gives its users tokens for an hour: each may subscribe to `news`, `lobby` and a channel of their own, and
+ * announce on `lobby`. `TOKEN_SECRET=… npx node examples/tokens/main.ts`, with the secret of the Fanout server, then
+ * `curl -H 'X-User: ann' http://localhost:3001/token`. A page whose site serves this path passes it to the client:
+ * `new Fanout(url, { token: async () => (await fetch("/token")).text() })`.
  */
 import { createServer, type IncomingMessage } from "node:http";
 import { SignJWT } from "jose";
 
 const { TOKEN_SECRET = "", PORT = "3001" } = process.env;
 const secret = new TextEncoder().encode(TOKEN_SECRET);
-if (secret.length < 32) throw new Error("TOKEN_SECRET has to be there, with 32 bytes or more");
+if (secret.length < 32) throw new Error("TOKEN_SECRET is missing or too short; it needs 32 bytes");
 
-/** Who asks. Here everybody is who they say: a real server looks into its sessions. */
+/** Returns the user who sent a request. A real server looks into its sessions; this one believes a header. */
 function userOf(request: IncomingMessage): string | undefined {
   const { "x-user": user } = request.headers;
   return typeof user === "string" && /^\w{1,64}$/.test(user) ? user : undefined;
 }
 
-/** What a user may do, signed. */
+/** Signs what a user may do. */
 function tokenFor(user: string): Promise<string> {
   const grants = { subscribe: ["news", "lobby", `user/${user}`], announce: ["lobby"] };
   return new SignJWT(grants)

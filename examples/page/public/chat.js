@@ -1,30 +1,48 @@
-// Without a framework: messages are text in a list, and a reload goes on where the page was.
+// A chat without a framework. After a reload it shows what it showed before, and then the missed messages.
 import { Fanout } from "./fanout.js";
 
-const [state, messages, say] = ["state", "messages", "say"].map((id) => document.getElementById(id));
+const [state, list, form] = ["state", "messages", "say"].map((id) => document.getElementById(id));
+
+/** The newest messages that were shown, and the position of the last one. */
+const shown = JSON.parse(sessionStorage.getItem("chat")) ?? { texts: [], position: undefined };
 
 function show(text) {
   const line = document.createElement("li");
   line.textContent = text;
-  messages.append(line);
+  list.append(line);
 }
 
-const fanout = new Fanout(new URL("live", location.href).href, {
+function store(text, position) {
+  shown.texts = [...shown.texts, text].slice(-100);
+  shown.position = position;
+  sessionStorage.setItem("chat", JSON.stringify(shown));
+}
+
+const fanout = new Fanout("live", {
   onState: (change) => {
     state.textContent = change.state;
   },
 });
 
-fanout.subscribe("chat", {
-  since: Number(sessionStorage.getItem("chat")) || undefined,
-  last: 20,
-  onMessage: ({ text }) => show(text),
-  onGap: () => show("(some messages are not to be had)"),
-  onPosition: (position) => sessionStorage.setItem("chat", position),
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { text } = form.elements;
+  fanout.announce("chat", text.value).catch((error) => show(`(not sent: ${error.message})`));
+  text.value = "";
 });
 
-say.addEventListener("submit", (event) => {
-  event.preventDefault();
-  fanout.announce("chat", say.elements.text.value).catch(({ message }) => show(`(not sent: ${message})`));
-  say.reset();
+for (const text of shown.texts) show(text);
+const chat = fanout.subscribe("chat", {
+  since: shown.position,
+  last: 20,
+  onGap: () => show("(messages are missing here)"),
 });
+try {
+  for await (const { text, position } of chat) {
+    show(text);
+    // Last of all: after a crash in between, a message comes again rather than never.
+    store(text, position);
+  }
+} catch (error) {
+  show(`(the chat has ended: ${error.message})`);
+}

@@ -1,31 +1,32 @@
-/** A chat: what has been said while somebody is in the room, and a line to say something. */
+/** A chat: the newest messages while the room is open, and a line to announce another one. */
 import { Fanout } from "fanout-edge/client";
 import { useChannel } from "fanout-edge/react";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-/** One client for all components, whichever are there. */
-const fanout = new Fanout(new URL("live", location.href).href);
+/** One client for all components: it has one connection. */
+const fanout = new Fanout("live");
 
-function Messages({ channel }: { channel: string }) {
-  const { messages, state, gaps } = useChannel(fanout, channel, { last: 20 });
+function Room({ channel }: { channel: string }) {
+  const { messages, gaps, state, error, announce } = useChannel(fanout, channel, { last: 20 });
   return (
     <>
-      <p role="status">{state}</p>
-      {gaps.length > 0 && <p>(some messages are not to be had)</p>}
+      <p role="status">{error ? `${state}: ${error.message}` : state}</p>
+      {gaps.length > 0 && <p>(some messages are missing)</p>}
       <ol aria-live="polite">
         {messages.map(({ text, position }, i) => (
           <li key={position ?? i}>{text}</li>
         ))}
       </ol>
+      <Say announce={announce} />
     </>
   );
 }
 
-function Say({ channel }: { channel: string }) {
+function Say({ announce }: { announce: (text: string) => Promise<unknown> }) {
   const [failure, setFailure] = useState("");
   const say = (form: FormData) => {
-    fanout.announce(channel, String(form.get("text"))).then(
+    announce(String(form.get("text"))).then(
       () => setFailure(""),
       (error: Error) => setFailure(`(not sent: ${error.message})`),
     );
@@ -40,14 +41,13 @@ function Say({ channel }: { channel: string }) {
 }
 
 function Chat() {
-  const [isThere, setThere] = useState(true);
+  const [isOpen, setOpen] = useState(true);
   return (
     <>
-      <button type="button" onClick={() => setThere(!isThere)}>
-        {isThere ? "Leave" : "Come back"}
+      <button type="button" onClick={() => setOpen(!isOpen)}>
+        {isOpen ? "Leave" : "Come back"}
       </button>
-      {isThere && <Messages channel="chat" />}
-      <Say channel="chat" />
+      {isOpen && <Room channel="chat" />}
     </>
   );
 }
