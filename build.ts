@@ -32,7 +32,8 @@ function writeModules(): void {
     // Frameworks that render on servers look for the directive, before any other one.
     const banner = name === "react" ? { js: '"use client";' } : {};
     const module = { entryPoints: { [name]: source }, banner, sourcemap: true } as const;
-    bundle({ ...module, format: "esm" });
+    // Dynamic imports become separate files.
+    bundle({ ...module, format: "esm", splitting: true, chunkNames: "[name]" });
     bundle({ ...module, format: "cjs", outExtension: { ".js": ".cjs" } });
   }
   const server = { platform: "node", format: "esm" } as const;

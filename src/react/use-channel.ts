@@ -11,7 +11,7 @@ export interface ChannelOptions<Data = string>
   limit?: number | undefined;
 }
 
-/** What a component gets of a channel. */
+/** A channel, as a component gets it. */
 export interface ChannelView<Data = string> extends View<Data> {
   /** Announces on the channel, as the client's `announce` does; the same function while client and channel are. */
   announce(data: Data, options?: AnnounceOptions): Promise<number | undefined>;
@@ -19,13 +19,13 @@ export interface ChannelView<Data = string> extends View<Data> {
 
 type AndCodec<Options, Data> = Options & { codec: Codec<Data> };
 
-/** What the hook uses of a client; a test can pass in a fake. */
+/** The part of a client that the hook uses; tests can pass in a fake. */
 export interface ChannelClient<Data = string> {
   subscribe(channel: string, options: SubscribeOptions<Data>): Subscription<Data>;
   announce(channel: string, data: Data, options: AnnounceOptions): Promise<number | undefined>;
 }
 
-/** What the hook uses of a client where it has a codec of its own. */
+/** The part of a client that the hook uses together with its own codec. */
 export interface CodecClient<Data> {
   subscribe(channel: string, options: AndCodec<SubscribeOptions<Data>, Data>): Subscription<Data>;
   announce(

@@ -153,6 +153,27 @@ test.each([LOCAL, "wss://fanout.example.workers.dev"])(
   },
 );
 
+test("the snippet that resumes after a reload processes the missed messages, and stores where it is", async () => {
+  const post = async (body: string) => {
+    const response = await fetch(`${httpUrl()}/orders`, { method: "POST", body });
+    return Number(response.headers.get("Fanout-Position"));
+  };
+  const position = await post("1");
+  for (const text of ["2", "3"]) await post(text);
+  const code = `
+    import { Fanout } from ${JSON.stringify(new URL("src/client/fanout.ts", root))};
+    const fanout = new Fanout(${JSON.stringify(url)});
+    const process = async (text) => console.log("process", text);
+    const localStorage = {
+      getItem: () => "${position}",
+      setItem: (key, value) => console.log("store", key, value - ${position}),
+    };
+    ${block("js", "localStorage")}`;
+  const shown = runInBrowser(code);
+  for (const line of ["process 2", "store orders 1", "process 3", "store orders 2"])
+    expect((await shown.next()).value).toBe(line);
+});
+
 test("the snippet with events shows what is announced on each of its channels", async () => {
   const shown = runInBrowser(at(httpUrl(), HTTP, block("js", "new EventSource")));
   expect((await shown.next()).value).toBe("connected...");
