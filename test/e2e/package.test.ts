@@ -49,7 +49,7 @@ beforeAll(async () => {
   oldest = join(beside, "node_modules", ".bin", "node");
   // A Worker's project has the types of its platform; this is faster than to install them again.
   await mkdir(join(project, "node_modules", "@cloudflare"), { recursive: true });
-  for (const name of ["@cloudflare/workers-types", "@types/node", "@types/ws", "undici-types"]) {
+  for (const name of ["@cloudflare/workers-types", "@types/node", "@types/ws", "undici-types", "ws"]) {
     const types = join("node_modules", name);
     await symlink(join(ROOT, types), join(project, types));
   }
@@ -188,6 +188,100 @@ test.each([
 ])("Node %s the client: this one, and the oldest, which has no WebSocket", async (_, name, line) => {
   for (const node of ["node", oldest])
     expect(await run(node, [await write(name, line + script(unique()))])).toBe("hello Refused\n");
+});
+
+/** Globals of React Native: its URLs can't be taken apart, and its window has no events. */
+const REACT_NATIVE = `
+const URL = class {
+  constructor(href) { if (!/^\\w+:/.test(href)) throw new Error("not an address"); this.href = href; }
+};
+const globals = { WebSocket, URL, console, setTimeout, clearTimeout, queueMicrotask, performance, AbortController };
+globals.window = globals;
+const client = require("fs").readFileSync(require.resolve("fanout-edge/client"), "utf8");
+const scope = "const module = {}; (() => {" + client + "})(); const { Fanout, Refused } = module.exports;";
+require("vm").runInNewContext(scope + program, globals);`;
+
+test("React Native has enough for it", async () => {
+  const program = `const program = ${JSON.stringify(script(unique()))};`;
+  expect(await run("node", [await write("native.cjs", program + REACT_NATIVE)])).toBe("hello Refused\n");
+});
+
+test("the package ws may be the global WebSocket; to close while it connects does no harm", async () => {
+  const program = () => `globalThis.WebSocket = require("ws");
+    const { Fanout, Refused } = require("fanout-edge/client");
+    const silent = require("net").createServer().listen(0, "127.0.0.1", () => {
+      const client = new Fanout("ws://127.0.0.1:" + silent.address().port);
+      client.connect();
+      silent.once("connection", async (socket) => {
+        await client.close();
+        socket.once("close", () => silent.close()).resume();
+      });
+    });
+    silent.once("close", () => { ${script(unique())} });`;
+  for (const node of ["node", oldest])
+    expect(await run(node, [await write("ws.cjs", program())])).toBe("hello Refused\n");
+});
+
+/** Kinds of project that take long to install; each ends with an error unless it receives its own message. */
+const CONSUMERS = {
+  Jest: {
+    packages: ["jest@30"],
+    files: {
+      "package.json": '{ "private": true }',
+      "it.test.js": `const { Fanout } = require("fanout-edge/client");
+        test("it receives", async () => expect(await receive(Fanout)).toBe("hello"));`,
+    },
+    commands: ["jest"],
+  },
+  Vite: {
+    packages: ["vite@8"],
+    files: {
+      "it.js": 'import { Fanout } from "fanout-edge/client"; receive(Fanout).then(console.log);',
+      "vite.config.js":
+        'export default { build: { lib: { entry: "it.js", formats: ["es"], fileName: "out" } } };',
+    },
+    commands: ["vite build", "node dist/out.js"],
+  },
+  webpack: {
+    packages: ["webpack@5", "webpack-cli@6"],
+    files: { "it.js": 'import { Fanout } from "fanout-edge/client"; receive(Fanout).then(console.log);' },
+    commands: ["webpack --mode production --entry ./it.js -o .", "node main.js"],
+  },
+  Vue: {
+    packages: ["vue@3"],
+    files: {
+      "it.js": `import { Fanout } from "fanout-edge/client"; import { ref } from "vue";
+        receive(class { constructor(url) { return ref(new Fanout(url)).value; } });`,
+    },
+    commands: ["node it.js"],
+  },
+};
+
+/** Announces, and returns what it receives then. */
+const RECEIVE = `
+async function receive(Fanout) {
+  const fanout = new Fanout(URL_OF_SERVER);
+  const messages = fanout.subscribe("CHANNEL", { last: 1 });
+  await fanout.announce("CHANNEL", "hello");
+  for await (const { text } of messages) {
+    await fanout.close();
+    return text;
+  }
+}`;
+
+test.runIf(process.env.CONSUMERS).each(Object.entries(CONSUMERS))("%s uses it", async (_, consumer) => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const own = join(folder, "own");
+  await install(own, tarball, ...consumer.packages);
+  const receive = RECEIVE.replaceAll("CHANNEL", unique()).replace("URL_OF_SERVER", JSON.stringify(live()));
+  for (const [name, text] of Object.entries(consumer.files))
+    await writeFile(join(own, name), name.startsWith("it.") ? text + receive : text);
+  const bin = join(own, "node_modules", ".bin");
+  for (const command of consumer.commands) {
+    const [program = "", ...words] = command.split(" ");
+    await run(program === "node" ? program : join(bin, program), words, own);
+  }
 });
 
 test("source maps lead to the sources", async () => {
