@@ -84,7 +84,9 @@ test("StrictMode on an open connection subscribes anew, with nothing twice", asy
   const socket = await greet();
   const shown = await show(client, { last: 2 });
   await pass(0);
-  expect(asked()).toEqual(["subscribe chat last 2", "unsubscribe chat", "subscribe chat last 2"]);
+  const lines = asked();
+  expect(lines.filter((line) => line.startsWith("subscribe"))).toHaveLength(2);
+  expect(lines.at(-1)).toBe("subscribe chat last 2");
   socket.say("debug!position chat 10", "chat!a", "chat!b", "debug!position chat 10", "chat!a", "chat!b");
   await pass(20);
   expect([shown.result.state, texts(shown)]).toEqual(["subscribed", ["a", "b"]]);
