@@ -160,7 +160,7 @@ export interface FanoutOptions<T = string> {
   fetch?: FetchLike | undefined;
 }
 
-/** What a component needs that shows a channel; a fake is easily made. */
+/** The part of a client that subscribes; tests can pass in a fake. */
 export interface Subscribable<Data = string> {
   /**
    * Subscribes to a channel.

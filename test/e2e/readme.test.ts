@@ -198,16 +198,44 @@ test.skipIf(!find("curl", "apt-get install curl"))("the commands with curl liste
   expect(withoutFigures(stdout.trim())).toBe(withoutFigures(answer ?? ""));
 });
 
-test("the component with a hook compiles", async () => {
+/** What snippets of the client's guide take for granted. */
+const GIVEN = `
+import { Fanout } from "fanout-edge/client";
+declare global {
+  const fanout: Fanout, text: string, id: number;
+  function process(text: string): Promise<void>;
+  function retryLater(): void;
+}`;
+
+/** A library of schemas. */
+const ZOD = `
+import type { StandardSchema } from "fanout-edge/client";
+export declare const z: { number(): number; string(): string; object<T>(shape: T): StandardSchema<T> };`;
+
+test("the snippets of the client library compile", async () => {
   const folder = await temporaryFolder();
   onTestFinished(() => removeFolder(folder));
   await symlink(fileURLToPath(new URL("node_modules", root)), join(folder, "node_modules"));
-  await writeFile(join(folder, "chat.tsx"), block("tsx", "useChannel"));
+  const guide = await fileOf("src/client/README.md");
+  const snippets = [...guide.matchAll(/^```(?:js|(tsx?))\n(.*?)^```$/gms)];
+  expect(snippets.length).toBeGreaterThan(5);
+  const files = snippets.map(([, ending = "ts"], i) => `${i}.${ending}`);
+  const names = /import \{.*\bFanout\b/;
+  for (const [i, [, , code = ""]] of snippets.entries()) {
+    const imports = names.test(code) ? "" : 'import { Fanout } from "fanout-edge/client";\n';
+    await writeFile(join(folder, files[i] ?? ""), imports + code.replace('"zod"', '"./zod.ts"'));
+  }
+  await writeFile(join(folder, "zod.ts"), ZOD);
+  await writeFile(join(folder, "given.ts"), GIVEN);
   const settings = fileURLToPath(new URL("examples/react/page/tsconfig.json", root));
-  await writeFile(
-    join(folder, "tsconfig.json"),
-    JSON.stringify({ extends: settings, include: ["chat.tsx"] }),
-  );
+  // Snippets are JavaScript, which has no types of parameters and errors.
+  const compilerOptions = {
+    noImplicitAny: false,
+    useUnknownInCatchVariables: false,
+    moduleDetection: "force",
+  };
+  const configuration = { extends: settings, compilerOptions, include: ["given.ts", ...files] };
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify(configuration));
   const tsc = join(folder, "node_modules", ".bin", "tsc");
   await promisify(execFile)(process.execPath, [tsc, "-p", folder]).catch(({ stdout }) => {
     throw new Error(stdout);
