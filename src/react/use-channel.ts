@@ -1,7 +1,7 @@
 /** Channels in function components of React. */
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import type { AnnounceOptions, Codec, SubscribeOptions, Subscription } from "../client/fanout.ts";
-import { DISABLED_STORE, storeOf, type View } from "./view.ts";
+import type { AnnounceOptions, Codec, SubscribeOptions } from "../client/fanout.ts";
+import { DISABLED_STORE, type Subscribed, storeOf, type View } from "./view.ts";
 
 export interface ChannelOptions<Data = string>
   extends Pick<SubscribeOptions<Data>, "since" | "last" | "codec" | "onMessage" | "onInvalid"> {
@@ -14,20 +14,20 @@ export interface ChannelOptions<Data = string>
 /** A channel, as a component gets it. */
 export interface ChannelView<Data = string> extends View<Data> {
   /** Announces on the channel, as the client's `announce` does; the same function while client and channel are. */
-  announce(data: Data, options?: AnnounceOptions): Promise<number | undefined>;
+  readonly announce: (data: Data, options?: AnnounceOptions) => Promise<number | undefined>;
 }
 
 type AndCodec<Options, Data> = Options & { codec: Codec<Data> };
 
 /** The part of a client that the hook uses; tests can pass in a fake. */
 export interface ChannelClient<Data = string> {
-  subscribe(channel: string, options: SubscribeOptions<Data>): Subscription<Data>;
+  subscribe(channel: string, options: SubscribeOptions<Data>): Subscribed;
   announce(channel: string, data: Data, options: AnnounceOptions): Promise<number | undefined>;
 }
 
 /** The part of a client that the hook uses together with its own codec. */
 export interface CodecClient<Data> {
-  subscribe(channel: string, options: AndCodec<SubscribeOptions<Data>, Data>): Subscription<Data>;
+  subscribe(channel: string, options: AndCodec<SubscribeOptions<Data>, Data>): Subscribed;
   announce(
     channel: string,
     data: Data,

@@ -1,5 +1,5 @@
 /** What a component shows of a channel: gathered, so that a burst of messages renders once. */
-import type { Gap, Message, SubscribeOptions, Subscription, SubscriptionState } from "../client/fanout.ts";
+import type { Gap, Message, SubscribeOptions, SubscriptionState } from "../client/fanout.ts";
 
 export interface View<Data> {
   /** The newest messages, the oldest of them first. */
@@ -10,6 +10,11 @@ export interface View<Data> {
   readonly state: SubscriptionState;
   /** Why the subscription ended, if it failed. */
   readonly error: Error | undefined;
+}
+
+/** The part of a subscription that the hook uses. */
+export interface Subscribed {
+  unsubscribe(): void;
 }
 
 /** A source of views, as `useSyncExternalStore` takes it. */
@@ -39,7 +44,7 @@ const GATHER = 16;
  * @param limit most messages, and most gaps, of a view
  */
 export function storeOf<Data>(
-  subscribe: (listeners: SubscribeOptions<Data>) => Subscription<Data>,
+  subscribe: (listeners: SubscribeOptions<Data>) => Subscribed,
   limit: number,
 ): Store<Data> {
   let view: View<Data> = NOTHING;

@@ -29,15 +29,8 @@ function fakeClient(...retained: string[]) {
       for (const [i, text] of retained.entries())
         options.onMessage?.({ channel, text, data: text, position: i + 1 });
       return {
-        channel,
-        state: "subscribed",
-        position: retained.length,
-        on: () => () => {},
         unsubscribe: () => {
           open = open.filter((other) => other !== options);
-        },
-        [Symbol.asyncIterator]: () => {
-          throw new Error("the hook uses listeners");
         },
       };
     },
