@@ -115,7 +115,7 @@ async function whyNot({ address, patience }: Patient, channel: string): Promise<
     ? `the upgrade gets ${answer.status} ${clauseOf(answer.said)}`.trim()
     : "the upgrade gets no answer";
   const fallback = refused
-    ? `requests get ${refused.status} ${clauseOf(refused.said)}`
+    ? `requests get ${refused.status} ${refused.why}`
     : "requests get through, so clients can do without";
   return `${upgrade}, and ${fallback}; whatever is in front has to let upgrades through`;
 }

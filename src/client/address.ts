@@ -1,7 +1,10 @@
 /** Addresses of servers, and of channels there. */
-import { EVERYONE } from "../protocol/channels.ts";
-import { type From, formatFrom } from "../protocol/positions.ts";
-import { shown } from "./inputs.ts";
+import { demand } from "./inputs.ts";
+
+/** From where on the server sends a channel, in its own words: `since 17`, `since now` or `last 20`. */
+export type From = `${"since" | "last"} ${number}` | typeof NOW;
+
+export const NOW = "since now";
 
 /** Where a server is: an `http:` or `https:` address without a slash at its end. */
 export type Base = string;
@@ -9,29 +12,23 @@ export type Base = string;
 /**
  * Parses the address of a server.
  * @param page the address of the page, to which an address may be relative
- * @throws Error if a client couldn't connect there
+ * @throws TypeError if a client couldn't connect there
  */
 export function parseAddress(address: unknown, page?: string): Base {
-  const text = address instanceof URL ? address.href : address;
-  const refuse = (why: string): never => {
-    throw new TypeError(`the address ${shown(text)} ${why}; one looks like wss://fanout.example.workers.dev`);
-  };
-  if (typeof text !== "string" || text === "")
-    return refuse("names no server, as if an environment variable were missing");
-  const href = hrefOf(text, page) ?? refuse("can't be parsed, and there is no page to be relative to");
+  const isGiven = address instanceof URL || (typeof address === "string" && address !== "");
   // Parts of a URL can't be read everywhere; React Native has only the whole.
-  const [, scheme = "", rest = ""] =
-    /^(?:ws|http)(s?):\/\/(.+)$/.exec(href) ?? refuse("has no scheme of a server");
-  if (/[?#@]/.test(rest)) refuse("has more than a host and a path");
-  return `http${scheme}://${rest.replace(/\/+$/, "")}`;
+  const [, scheme = "", rest] =
+    /^(?:ws|http)(s?):\/\/([^?#@]+?)\/*$/.exec(isGiven ? hrefOf(address, page) : "") ?? [];
+  const what = "a server's host, with a path at most, such as wss://fanout.example.workers.dev";
+  demand(rest !== undefined, "the address", isGiven ? String(address) : address, what);
+  return `http${scheme}://${rest}`;
 }
 
-function hrefOf(text: string, page: string | undefined): string | undefined {
+function hrefOf(address: string | URL, page: string | undefined): string {
   try {
-    return new URL(text).href;
+    return new URL(address, page).href;
   } catch {
-    // Pages that were opened from a file have nothing that an address could be relative to.
-    return page?.startsWith("http") ? new URL(text, page).href : undefined;
+    return "";
   }
 }
 
@@ -42,15 +39,10 @@ export function fitsPath(channel: string): boolean {
 
 /** The address of a channel, as `http:` or `https:`. */
 export function urlOf(base: Base, channel: string, from?: From): string {
-  return `${base}/${encodeURIComponent(channel)}${from ? `?${formatFrom(from).replace(" ", "=")}` : ""}`;
+  return `${base}/${encodeURIComponent(channel)}${from ? `?${from.replace(" ", "=")}` : ""}`;
 }
 
 /** The same address for a WebSocket. */
 export function webSocketUrl(url: string): string {
   return url.replace(/^http/, "ws");
-}
-
-/** The address at which a request asks whether a channel, or the server, lets a client in. */
-export function pollOf(base: Base, channel = EVERYONE): string {
-  return `${urlOf(base, channel)}?poll=`;
 }

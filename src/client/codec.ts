@@ -29,8 +29,8 @@ function validated<T>(schema: StandardSchema<T>, value: unknown): T {
   if ("then" in result) throw new TypeError("this schema validates asynchronously; use one that doesn't");
   if (!result.issues) return result.value;
   const issues = result.issues.map(({ message, path = [] }) => {
-    const keys = path.map((part) => (typeof part === "object" ? String(part.key) : String(part)));
-    return keys.length > 0 ? `${keys.join(".")}: ${message}` : message;
+    const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
+    return [...keys, message].join(": ");
   });
   throw new TypeError(`the message doesn't match its schema: ${issues.join("; ")}`);
 }

@@ -6,23 +6,26 @@
  *                      │            probing (why?) ◄────────────┤ ended
  *                      └──── waiting ◄─────┴────────────────────┘
  *
- * `stop` leads back to idle from everywhere, and so does a refusal of the whole client.
+ * `stop` leads back to idle from everywhere, and so does a refusal of the whole client. What is under way in a phase
+ * ends with the signal of its attempt.
  */
 import { TOO_BIG } from "../protocol/close-codes.ts";
-import { clauseOf, isTemporary, parseReason } from "../protocol/errors.ts";
+import { type ErrorCode, isTemporary, parseReason } from "../protocol/errors.ts";
+import { type Base, type From, urlOf, webSocketUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
 import { Refused } from "./errors.ts";
-import { type Answer, type Leaving, probe } from "./http.ts";
-import type { SendLimits } from "./limits.ts";
-import { Transport } from "./socket.ts";
-import { type Tokens, untilRenewal } from "./token.ts";
-import type { Ending, Home, TransportEvents, TransportParts } from "./transport.ts";
-import type { Change } from "./types.ts";
-import { judgeAnswer, judgeClosing } from "./verdict.ts";
+import { type Answer, probe, read, send } from "./http.ts";
+import type { Pace } from "./pace.ts";
+import { after, inTime } from "./timing.ts";
+import { checkToken, getToken, untilRenewal } from "./token.ts";
+import { NO_CLOSE_FRAME, Transport, type TransportEvents } from "./transport.ts";
+import type { FanoutOptions, FetchInit, State, WebSocketLike } from "./types.ts";
 import type { Cancel, World } from "./world.ts";
 
 /** How long a connection has to last until earlier failures are forgotten, in milliseconds. */
 const MIN_UPTIME = 10_000;
+/** Refusals of new tokens in a row after which there is no hope; clocks that differ a little pass by then. */
+const MOST_REFUSALS = 6;
 /** Failures of WebSockets in a row, where requests get through, after which the client does without. */
 const BLOCKED_AFTER = 2;
 /** How long it does without, in milliseconds. */
@@ -34,14 +37,19 @@ const BETWEEN_WAKES = 1_000;
 /** Time until a renewal that failed is tried again, in milliseconds. */
 const RENEW_AGAIN = 10_000;
 
-type Phase =
-  | { is: "idle" }
-  | { is: "starting" | "probing" }
-  | { is: "opening"; transport: Transport }
-  | { is: "open"; since: number; transport: Transport }
-  | { is: "waiting"; cancel: Cancel; isAsked: boolean };
+type Phase = "idle" | "starting" | "opening" | "open" | "probing" | "waiting";
 
-/** What a connection reports, besides what its transports do. */
+/** Where to connect: at a channel, to which the connection is then subscribed, or at the server itself. */
+export interface Home {
+  readonly channel?: string | undefined;
+  /** From where on the channel is subscribed to; undefined if the client isn't subscribed to it. */
+  readonly from?: From | undefined;
+}
+
+/** Most announcements of one channel in one batch; requests can't be repeated in order if there are several. */
+const MOST_IN_BATCH = 1_000;
+
+/** What a connection reports. */
 export interface ConnectionEvents extends Omit<TransportEvents, "opened" | "ended"> {
   /** Returns where to connect. */
   home(): Home;
@@ -50,235 +58,231 @@ export interface ConnectionEvents extends Omit<TransportEvents, "opened" | "ende
   lost(isTooBig: boolean): void;
   /** The client may not connect at this channel. */
   homeRefused(channel: string, error: Refused): void;
-  changed(change: Change): void;
+  /** @param code a close code, or the status of a response */
+  changed(state: State, reason?: string, code?: number): void;
   /** The server refuses the client, and would do so again. */
   failed(error: Refused, code: number): void;
 }
 
-export interface ConnectionParts {
-  world: World;
-  base: string;
-  tokens: Tokens;
-  limits: SendLimits;
-  events: ConnectionEvents;
-  debug: TransportParts["debug"];
-}
+/** Why an attempt, or a connection, ended; `status` is that of a response, or the close code. */
+type Refusal = Pick<Answer, "status" | "code" | "why"> & Partial<Answer>;
 
 export class Connection {
-  readonly #parts: ConnectionParts;
-  #phase: Phase = { is: "idle" };
-  /** Rises when what is under way doesn't count any more. */
-  #turn = 0;
-  readonly #leaving: Leaving = new Set();
+  readonly #world: World;
+  readonly #base: Base;
+  readonly #source: FanoutOptions["token"];
+  readonly #pace: Pace;
+  readonly #events: ConnectionEvents;
+  #phase: Phase = "idle";
+  /** Of the newest attempt: ends what is under way. */
+  #attempt = new AbortController();
+  #token: string | undefined;
+  /** Where the newest attempt connects; undefined if it does without a WebSocket. */
+  #home: Home | undefined;
+  #transport: Transport | undefined;
+  #beganAt = Number.NEGATIVE_INFINITY;
+  #openedAt = 0;
   #failures = 0;
   #refusals = 0;
   #blocked = 0;
   #blockedUntil = Number.NEGATIVE_INFINITY;
-  /** What the newest attempt uses. */
-  #uses: "socket" | "requests" = "socket";
-  #lastBegin = Number.NEGATIVE_INFINITY;
-  #cancelRenewal: Cancel = () => {};
-  #cancelWaking: Cancel | undefined;
+  /** Whether the server asked for the pause before the next attempt. */
+  #isAsked = false;
+  #cancelWaking: Cancel = () => {};
 
-  constructor(parts: ConnectionParts) {
-    this.#parts = parts;
+  /** @throws Error if there can't be a token */
+  constructor(
+    world: World,
+    base: Base,
+    source: FanoutOptions["token"],
+    pace: Pace,
+    events: ConnectionEvents,
+  ) {
+    if (source !== undefined && typeof source !== "function") checkToken(source);
+    this.#world = world;
+    this.#base = base;
+    this.#source = source;
+    this.#pace = pace;
+    this.#events = events;
   }
 
   /** Connects, unless it does already. */
   start(): void {
-    if (this.#phase.is !== "idle") return;
-    this.#cancelWaking ??= this.#parts.world.onWaking(() => this.#wake());
+    if (this.#phase !== "idle") return;
+    this.#cancelWaking = this.#world.onWaking(() => this.#wake());
     this.#begin();
   }
 
   /** Ends whatever is under way. */
   stop(): void {
-    this.#abandon();
-    this.#phase = { is: "idle" };
-    this.#cancelWaking?.();
-    this.#cancelWaking = undefined;
+    this.#enter("idle");
+    this.#cancelWaking();
     this.#failures = this.#refusals = 0;
   }
 
-  /** Ends what is under way, without a report of it. */
-  #abandon(): void {
-    this.#turn += 1;
-    this.#cancelRenewal();
-    const phase = this.#phase;
-    if ("transport" in phase) phase.transport.close();
-    if (phase.is === "waiting") phase.cancel();
-    for (const fail of [...this.#leaving]) fail(new Error("the attempt was given up"));
+  /** Ends what is under way, without a report of it; returns the signal that ends the next phase. */
+  #enter(phase: Phase): AbortSignal {
+    this.#attempt.abort();
+    this.#attempt = new AbortController();
+    this.#phase = phase;
+    return this.#attempt.signal;
   }
 
   // --- attempts
 
-  #begin(): void {
-    const { world, events, tokens } = this.#parts;
-    this.#abandon();
-    const turn = this.#turn;
-    this.#lastBegin = world.now();
-    this.#phase = { is: "starting" };
-    events.changed({ state: "connecting", code: 0, reason: "", willRetry: true });
-    if (turn !== this.#turn) return;
-    tokens.get(this.#leaving).then(
-      (token) => {
-        if (turn === this.#turn) this.#open(token);
-      },
-      (error: unknown) => {
-        if (turn === this.#turn) this.#retry(0, error instanceof Error ? error.message : String(error));
-      },
-    );
+  async #begin(): Promise<void> {
+    const world = this.#world;
+    const signal = this.#enter("starting");
+    this.#beganAt = world.now();
+    this.#isAsked = false;
+    this.#events.changed("connecting");
+    try {
+      const token = await getToken(world, this.#source, signal);
+      const { WebSocket } = world;
+      if (WebSocket && world.now() >= this.#blockedUntil) {
+        const protocols = token === undefined ? [] : ["fanout", token];
+        const home = signal.aborted ? undefined : this.#events.home();
+        this.#open(signal, token, home, (url) => new WebSocket(url, protocols));
+      } else {
+        const { RequestSocket } = await inTime(world, signal, world.loadRequests);
+        const parts = {
+          base: this.#base,
+          later: world.later,
+          read,
+          send: (own: string | undefined, url: string, init: FetchInit) => send(world, own, url, init),
+        };
+        this.#open(signal, token, undefined, () => new RequestSocket(token, parts));
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#retry(0, error instanceof Error ? error.message : String(error));
+    }
   }
 
-  #open(token: string | undefined): void {
-    const { world, base, limits, events, debug } = this.#parts;
-    const home = events.home();
-    const { WebSocket } = world;
-    const isBlocked = world.now() < this.#blockedUntil;
-    this.#uses = WebSocket && !isBlocked ? "socket" : "requests";
-    const opened = () => this.#opened(home, token);
-    const ended = (ending: Ending) => this.#ended(ending, home, token);
-    const { located, message, refused } = events;
-    const reported = { located, message, refused, opened, ended };
-    const parts = { world, base, token, home, limits, debug, events: reported };
+  /** @param home undefined if the socket stands for requests */
+  #open(
+    signal: AbortSignal,
+    token: string | undefined,
+    home: Home | undefined,
+    socketAt: (url: string) => WebSocketLike,
+  ): void {
+    if (signal.aborted) return;
+    this.#token = token;
+    this.#home = home;
+    const opened = () => this.#opened(signal);
+    const ended = (code: number, reason: string) => this.#ended(code, reason);
+    const { channel, from } = home ?? {};
+    const url = webSocketUrl(channel === undefined ? `${this.#base}/` : urlOf(this.#base, channel, from));
+    this.#events.debug(`connecting to ${url}${home ? "" : " by requests"}`);
     try {
-      const transport = new Transport(isBlocked ? undefined : WebSocket, parts);
-      this.#phase = { is: "opening", transport };
+      const socket = socketAt(url);
+      const events = { ...this.#events, opened, ended };
+      const most = home ? MOST_IN_BATCH : 1;
+      this.#transport = new Transport(socket, most, this.#world, this.#pace, signal, events);
+      this.#phase = "opening";
     } catch (error) {
       // Whatever is wrong with the address or the page stays so.
       this.#fail(new Refused("invalid", `the connection can't be opened: ${error}`), 0);
     }
   }
 
-  #opened(home: Home, token: string | undefined): void {
-    const { world, events } = this.#parts;
-    const phase = this.#phase;
-    if (phase.is !== "opening") return;
-    const { transport } = phase;
-    this.#phase = { is: "open", since: world.now(), transport };
-    // Requests are let through without a token until they need one.
-    if (this.#uses === "socket") this.#refusals = this.#blocked = 0;
-    if (token !== undefined) this.#renewBefore(token, transport);
-    events.opened(transport, home);
-    if (!this.#isOpen(transport)) return;
-    events.changed({ state: "connected", code: 0, reason: "", willRetry: true });
+  #opened(signal: AbortSignal): void {
+    if (!this.#transport) return;
+    this.#phase = "open";
+    this.#openedAt = this.#world.now();
+    this.#blocked = 0;
+    if (this.#token !== undefined) this.#renewIn(this.#untilRenewal(this.#token), signal);
+    this.#events.opened(this.#transport, this.#home ?? {});
+    if (!signal.aborted) this.#events.changed("connected");
   }
 
-  #isOpen(transport: Transport): boolean {
-    return this.#phase.is === "open" && this.#phase.transport === transport;
+  #untilRenewal(token: string): number | undefined {
+    return this.#isRenewable ? untilRenewal(token, this.#world.date()) : undefined;
   }
 
-  #renewBefore(token: string, transport: Transport): void {
-    const { world, tokens } = this.#parts;
-    const wait = tokens.areRenewable ? untilRenewal(token, world.date()) : undefined;
-    if (wait !== undefined) this.#cancelRenewal = world.later(wait, () => this.#renew(transport));
+  /** Whether another token may be better. */
+  get #isRenewable(): boolean {
+    return typeof this.#source === "function";
   }
 
-  #renew(transport: Transport): void {
-    const { world, tokens } = this.#parts;
-    const renewed = async () => {
-      const token = await tokens.get(this.#leaving);
-      if (token === undefined || !this.#isOpen(transport)) return;
-      // What is refused isn't better when it is sent again; the token before is good until its end.
-      await transport.renew(token).catch((error: unknown) => {
-        if (!(error instanceof Refused) || isTemporary(error.code)) throw error;
+  #renewIn(milliseconds: number | undefined, signal: AbortSignal): void {
+    if (milliseconds === undefined) return;
+    after(this.#world, milliseconds, signal, async () => {
+      const token = await getToken(this.#world, this.#source, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      if (token === undefined) return this.#renewIn(RENEW_AGAIN, signal);
+      this.#transport?.ask("token", ` ${token}`, (outcome) => {
+        // What is refused isn't better when it is sent again; the token before is good until its end.
+        const isHeld = outcome instanceof Refused && isTemporary(outcome.code);
+        this.#renewIn(isHeld ? RENEW_AGAIN : this.#untilRenewal(token), signal);
       });
-      if (this.#isOpen(transport)) this.#renewBefore(token, transport);
-    };
-    renewed().catch(() => {
-      if (this.#isOpen(transport))
-        this.#cancelRenewal = world.later(RENEW_AGAIN, () => this.#renew(transport));
     });
   }
 
   // --- the end of an attempt
 
-  #ended(ending: Ending, home: Home, token: string | undefined): void {
-    const { world, events } = this.#parts;
-    const phase = this.#phase;
-    this.#abandon();
-    if (phase.is === "open" && world.now() - phase.since >= MIN_UPTIME) this.#failures = this.#refusals = 0;
-    const turn = this.#turn;
-    this.#phase = { is: "probing" };
-    if (phase.is === "open") events.lost(ending.code === TOO_BIG);
-    if (turn !== this.#turn) return;
-    if (ending.code !== 0 && this.#uses === "socket") this.#judgeClosing(ending);
-    else this.#askWhy(home, token, ending);
+  #ended(status: number, reason: string): void {
+    const wasOpen = this.#phase === "open";
+    if (wasOpen && this.#world.now() - this.#openedAt >= MIN_UPTIME) this.#failures = this.#refusals = 0;
+    const signal = this.#enter("probing");
+    const { code, why } = parseReason(reason) ?? { code: undefined, why: reason };
+    if (wasOpen) this.#events.lost(status === TOO_BIG || code === "limit");
+    if (signal.aborted) return;
+    if (wasOpen || !this.#home || status !== NO_CLOSE_FRAME) this.#judge({ status, code, why });
+    else this.#askWhy(signal, this.#home.channel);
   }
 
-  /** A WebSocket that doesn't open, and a request that a page sends, don't say why; a request to poll does. */
-  #askWhy(home: Home, token: string | undefined, { reason }: Ending): void {
-    const { world, base } = this.#parts;
-    const turn = this.#turn;
-    probe(world, base, token, home.channel, this.#leaving).then((answer) => {
-      if (turn !== this.#turn) return;
-      // Requests have told each channel and announcement why it is refused.
-      if (this.#uses === "requests" && answer?.status !== 401) {
-        this.#retry(0, reason);
-        return;
-      }
-      if (answer) {
-        this.#judge(answer, home.channel);
-        return;
-      }
-      this.#blocked += 1;
-      if (this.#blocked >= BLOCKED_AFTER) this.#blockedUntil = world.now() + BLOCKED_FOR;
-      this.#retry(0, "WebSockets don't get through");
-    });
+  /** A WebSocket that doesn't open doesn't say why; a request does. */
+  async #askWhy(signal: AbortSignal, channel: string | undefined): Promise<void> {
+    const answer = await probe(this.#world, this.#base, this.#token, channel, signal);
+    if (signal.aborted) return;
+    if (answer) return this.#judge(answer, channel);
+    this.#blocked += 1;
+    if (this.#blocked >= BLOCKED_AFTER) this.#blockedUntil = this.#world.now() + BLOCKED_FOR;
+    this.#retry(0, "WebSockets don't get through");
   }
 
-  #judgeClosing({ code, reason }: Ending): void {
-    const { limits, tokens } = this.#parts;
-    const fault = parseReason(reason);
-    if (fault?.code === "rate") limits.slowDown();
-    if (fault?.code === "limit") limits.inFlight = Math.max(1, Math.floor(limits.inFlight / 2));
-    const error = judgeClosing(fault, tokens.areRenewable);
-    if (error) this.#fail(error, code);
-    else this.#retry(code, reason);
-  }
-
-  #judge(answer: Answer, channel: string | undefined): void {
-    const { events, tokens, limits } = this.#parts;
-    const { status, code, said, retryAfter } = answer;
-    if (code === "rate") limits.slowDown();
-    if (status === 401) this.#refusals += 1;
-    const error = judgeAnswer(answer, tokens.areRenewable, this.#refusals);
-    if (error && (status === 401 || channel === undefined)) {
-      this.#fail(error, status);
-      return;
+  /**
+   * Connects again, unless the server would refuse that, too.
+   * @param channel the channel at which the client was to connect
+   */
+  #judge({ status, code, why, retryAfter }: Refusal, channel?: string): void {
+    if (code === "rate") this.#pace.slowDown();
+    const isToken = status === 401 || code === "expired" || code === "revoked";
+    if (isToken) this.#refusals += 1;
+    const isFinal = isToken ? this.#isHopeless(code) : status >= 400 && status < 500;
+    const attempt = this.#attempt;
+    // Something between client and server may say anything, for a while.
+    if (code && isFinal && !isTemporary(code)) {
+      const error = new Refused(code, why);
+      if (isToken || channel === undefined) this.#fail(error, status);
+      // Elsewhere it may connect.
+      else this.#events.homeRefused(channel, error);
     }
-    const turn = this.#turn;
-    // Elsewhere it may connect.
-    if (error && channel !== undefined) events.homeRefused(channel, error);
-    if (turn === this.#turn) this.#retry(status, code ? `${code}: ${clauseOf(said)}` : said, retryAfter);
+    if (attempt === this.#attempt) this.#retry(status, code ? `${code}: ${why}` : why, retryAfter);
+  }
+
+  /** Whether no other token will do. */
+  #isHopeless(code: ErrorCode | undefined): boolean {
+    return !this.#isRenewable || (code !== "expired" && this.#refusals >= MOST_REFUSALS);
   }
 
   #fail(error: Refused, code: number): void {
     this.stop();
-    this.#parts.events.failed(error, code);
+    this.#events.failed(error, code);
   }
 
   #retry(code: number, reason: string, retryAfter = 0): void {
-    const { world, events } = this.#parts;
-    const wait = backoff(world, this.#failures, retryAfter);
+    const signal = this.#enter("waiting");
+    this.#isAsked = retryAfter > 0;
+    after(this.#world, backoff(this.#world, this.#failures, retryAfter), signal, () => this.#begin());
     this.#failures += 1;
-    const cancel = world.later(wait, () => this.#begin());
-    this.#phase = { is: "waiting", cancel, isAsked: retryAfter > 0 };
-    events.changed({ state: "disconnected", code, reason: cut(reason), willRetry: true });
+    this.#events.changed("disconnected", reason, code);
   }
 
   /** The machine was asleep, the page hidden, or there is another network. */
   #wake(): void {
-    const phase = this.#phase;
-    const now = this.#parts.world.now();
-    if (phase.is === "open") phase.transport.check();
-    else if (phase.is === "waiting") {
-      if (!phase.isAsked && now - this.#lastBegin >= BETWEEN_WAKES) this.#begin();
-    } else if (phase.is !== "idle" && now - this.#lastBegin >= HANGING) this.#begin();
+    const wait = this.#phase === "waiting" ? BETWEEN_WAKES : HANGING;
+    if (this.#phase === "open") this.#transport?.check();
+    else if (!this.#isAsked && this.#world.now() - this.#beganAt >= wait) this.#begin();
   }
-}
-
-/** A reason may be a page of HTML. */
-function cut(reason: string): string {
-  return reason.length > 300 ? `${reason.slice(0, 300)}…` : reason;
 }

@@ -3,10 +3,7 @@
  * breaks; messages that can't be had are reported as gaps.
  */
 import { Client } from "./client.ts";
-import { faceOf } from "./face.ts";
-import { checkOptions } from "./inputs.ts";
 import type { Codec, Fanout as FanoutClient, FanoutOptions } from "./types.ts";
-import { worldOf } from "./world.ts";
 
 export type { ErrorCode } from "../protocol/errors.ts";
 export { json } from "./codec.ts";
@@ -17,6 +14,7 @@ export type {
   CloseOptions,
   Codec,
   FanoutOptions,
+  FetchInit,
   FetchLike,
   Gap,
   InvalidMessage,
@@ -48,23 +46,4 @@ export interface FanoutConstructor {
   new <T>(address: string | URL, options: FanoutOptions<T> & { codec: Codec<T> }): Fanout<T>;
 }
 
-class Facade<Data> implements FanoutClient<Data> {
-  declare readonly state: FanoutClient<Data>["state"];
-  declare readonly on: FanoutClient<Data>["on"];
-  declare readonly subscribe: FanoutClient<Data>["subscribe"];
-  declare readonly announce: FanoutClient<Data>["announce"];
-  declare readonly ping: FanoutClient<Data>["ping"];
-  declare readonly info: FanoutClient<Data>["info"];
-  declare readonly position: FanoutClient<Data>["position"];
-  declare readonly connect: FanoutClient<Data>["connect"];
-  declare readonly disconnect: FanoutClient<Data>["disconnect"];
-  declare readonly close: FanoutClient<Data>["close"];
-
-  constructor(address: string | URL, options: FanoutOptions<Data> = {}) {
-    checkOptions(options);
-    const face = faceOf(new Client(worldOf(options), address, options), options.codec);
-    Object.defineProperties(this, Object.getOwnPropertyDescriptors(face));
-  }
-}
-
-export const Fanout: FanoutConstructor = Facade;
+export const Fanout: FanoutConstructor = Client;

@@ -1,92 +1,46 @@
-/** Requests to a server that can't hang, whatever the network or an injected `fetch` does. */
+/** Requests to a server, and what it responds. */
+import { EVERYONE } from "../protocol/channels.ts";
 import { clauseOf, type ErrorCode, isErrorCode } from "../protocol/errors.ts";
-import { pollOf } from "./address.ts";
-import { Refused } from "./errors.ts";
-import { OPEN_WITHIN, SILENT } from "./patience.ts";
-import type { ResponseLike } from "./types.ts";
+import { type Base, urlOf } from "./address.ts";
+import { inTime } from "./timing.ts";
+import type { FetchInit, ResponseLike } from "./types.ts";
 import type { World } from "./world.ts";
 
-/** A response, in the server's own words. */
+/** A response. */
 export interface Answer {
   /** 0 if there was none. */
   status: number;
   /** The server's error code; undefined if it succeeded, or something else answered. */
   code: ErrorCode | undefined;
+  /** The body. */
   said: string;
+  /** What is wrong, if it is a refusal. */
+  why: string;
   /** Milliseconds for which the server asked; 0 if it didn't. */
   retryAfter: number;
 }
 
-export interface RequestParts {
-  method?: string;
-  headers?: Record<string, string>;
-  body?: string;
-}
-
-/** Requests in progress; each of them fails when it is called. */
-export type Leaving = Set<(error: Error) => void>;
-
-/** Does something that may take so many milliseconds, unless `leaving` ends it before. */
-export function limited<T>(
-  world: World,
-  milliseconds: number,
-  leaving: Leaving,
-  act: (signal: AbortSignal) => Promise<T>,
-  why = SILENT,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const controller = new AbortController();
-    const fail = (error: Error) => {
-      end();
-      reject(error);
-      controller.abort(error);
-    };
-    const cancel = world.later(milliseconds, () => fail(new Error(why)));
-    const end = () => {
-      cancel();
-      leaving.delete(fail);
-    };
-    leaving.add(fail);
-    act(controller.signal).then(resolve, reject).finally(end);
-  });
-}
-
 /** Sends a request. @throws what `fetch` throws */
 export async function send(
-  world: World,
+  { fetch }: Pick<World, "fetch">,
   token: string | undefined,
   url: string,
-  { method = "GET", headers = {}, body }: RequestParts = {},
-  signal: AbortSignal,
+  init: FetchInit,
 ): Promise<ResponseLike> {
-  if (!world.fetch) throw new Error("this runtime has no `fetch`; pass one in");
-  const authorization: Record<string, string> =
-    token === undefined ? {} : { Authorization: `Bearer ${token}` };
-  const content = body === undefined ? {} : { body };
-  return world.fetch(url, { method, headers: { ...headers, ...authorization }, ...content, signal });
+  if (!fetch) throw new Error("this runtime has no `fetch`; pass one in");
+  if (token !== undefined) init.headers.Authorization = `Bearer ${token}`;
+  return fetch(url, init);
 }
 
 /** Reads a response to its end. */
 export async function read(response: ResponseLike): Promise<Answer> {
   const { status, headers } = response;
   const word = headers.get("Fanout-Error") ?? "";
-  const seconds = Number(headers.get("Retry-After"));
   const said = (await response.text()).trim();
-  const code = isErrorCode(word) ? word : undefined;
-  return { status, code, said, retryAfter: seconds > 0 ? seconds * 1_000 : 0 };
-}
-
-/** Whether a request succeeded. */
-export function isFine({ status }: Pick<Answer, "status">): boolean {
-  return status >= 200 && status < 300;
-}
-
-/** What a response refuses. What isn't the server's own word may be another one next time. */
-export function refusalIn({ status, code, said }: Answer): Refused {
-  const temporary = status === 429 ? "rate" : "unavailable";
   // A page of something in between has lines.
-  const why = /^.{1,200}$/.test(said) ? clauseOf(said) : `the response has the status ${status}`;
-  return new Refused(code ?? (status === 413 ? "limit" : temporary), why);
+  const why = /^.{1,300}$/.test(said) ? clauseOf(said) : `the response has the status ${status}`;
+  const retryAfter = Math.max(0, Number(headers.get("Retry-After")) * 1_000 || 0);
+  return { status, code: isErrorCode(word) ? word : undefined, said, why, retryAfter };
 }
 
 /**
@@ -95,19 +49,19 @@ export function refusalIn({ status, code, said }: Answer): Refused {
  */
 export async function probe(
   world: World,
-  base: string,
+  base: Base,
   token: string | undefined,
-  channel: string | undefined,
-  leaving: Leaving = new Set(),
+  channel = EVERYONE,
+  signal?: AbortSignal,
 ): Promise<Answer | undefined> {
   try {
-    const url = pollOf(base, channel);
-    const answer = await limited(world, OPEN_WITHIN, leaving, async (signal) =>
-      read(await send(world, token, url, undefined, signal)),
-    );
+    const answer = await inTime(world, signal, async (own) => {
+      const init = { method: "GET", headers: {}, signal: own };
+      return read(await send(world, token, `${urlOf(base, channel)}?poll=`, init));
+    });
     // A channel without history can't be polled, but it can be subscribed to.
     return answer.status === 200 || answer.code === "no-history" ? undefined : answer;
   } catch {
-    return { status: 0, code: undefined, said: "the server can't be reached", retryAfter: 0 };
+    return { status: 0, code: undefined, said: "", why: "the server can't be reached", retryAfter: 0 };
   }
 }

@@ -1,109 +1,85 @@
 /** Checks of everything that programs pass in: once, at once, with a sentence that says what would be right. */
-import { channelFault } from "../protocol/channels.ts";
-import { keyFault } from "../protocol/keys.ts";
-import { isLongerThan } from "../protocol/text.ts";
-import { Refused } from "./errors.ts";
-
-/** Most bytes of a message: no server can be set to take longer lines. */
-const MOST_BYTES = 1_000_000;
-
-/** Formats a value for an error, in one short line. */
-export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
-  return Object(value) === value ? typeof value : String(value);
-}
 
 /** @throws TypeError unless a value is fine */
 export function demand(isFine: boolean, name: string, value: unknown, what: string): asserts isFine {
-  if (!isFine) throw new TypeError(`${name} is ${shown(value)}; it takes ${what}`);
+  if (isFine) return;
+  const text = typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
+  throw new TypeError(`${name} is ${Object(value) === value ? typeof value : text}; it takes ${what}`);
 }
 
-function demandText(value: unknown, name: string, hint = ""): asserts value is string {
-  demand(typeof value === "string", name, value, `text${hint}`);
-  if (/\p{Surrogate}/u.test(String(value))) {
-    throw new TypeError(`${name} has half of a surrogate pair; it takes well-formed text`);
-  }
+/**
+ * Checks text.
+ * @param forbidden what it may not have, besides halves of surrogate pairs
+ * @param most bytes of UTF-8
+ */
+function checkText(value: unknown, name: string, forbidden: RegExp, most: number, what: string): string {
+  const isText = typeof value === "string" && value !== "" && !forbidden.test(value);
+  const bytes = () => encodeURIComponent(String(value)).replace(/%../g, "-").length;
+  demand(
+    isText && (value.length * 3 <= most || bytes() <= most),
+    name,
+    value,
+    `1 to ${most} bytes of ${what}`,
+  );
+  return value;
 }
 
-function demandFault(fault: string | undefined): void {
-  if (fault !== undefined) throw new TypeError(fault);
-}
-
-/** @throws Error if `channel` can't be subscribed to or announced on */
+/** @throws TypeError if `channel` can't be subscribed to or announced on */
 export function checkChannel(channel: unknown): string {
-  demandText(channel, "the channel");
-  demandFault(channelFault(channel));
-  return channel;
+  const what = "text without spaces, '!' and control characters, other than `debug`";
+  return checkText(channel, "the channel", /^debug$|[ !\p{Cc}\p{Cs}]/u, 255, what);
 }
 
-/** @throws Error if `text` can't be a message */
-export function checkText(text: unknown): string {
-  const hint = "; for anything else use a codec, such as `json()`";
-  demandText(text, "the message", hint);
-  demandFault(text === "" ? "a message is missing; it has at least one character" : undefined);
-  demandFault(text.includes("\n") ? `a message is one line of text${hint}` : undefined);
-  if (isLongerThan(text, MOST_BYTES)) throw new Refused("limit", `a message has at most ${MOST_BYTES} bytes`);
-  return text;
-}
-
-/** @throws Error if `key` can't be the key of an announcement */
+/** @throws TypeError if `key` can't be the key of an announcement */
 export function checkKey(key: unknown): string {
-  demandText(key, "the option `key`");
-  demandFault(keyFault(key));
-  return key;
+  const what = "text without spaces and control characters";
+  return checkText(key, "the option `key`", /[ \p{Cc}\p{Cs}]/u, 64, what);
 }
 
-interface Check {
-  isFine(value: unknown): boolean;
-  /** What the option takes. */
-  what: string;
+/** @throws TypeError if `message` can't be announced; no server can be set to take longer lines */
+export function checkMessage(message: unknown): string {
+  const what = "text on one line; for anything else use a codec, such as `json()`";
+  return checkText(message, "the message", /[\n\p{Cs}]/u, 1_000_000, what);
 }
+
+/** @throws TypeError if `value` is no function */
+export function checkFunction(value: unknown, name: string): void {
+  demand(typeof value === "function", name, value, "a function");
+}
+
+type Check = [isFine: (value: unknown) => boolean, what: string];
 
 const has = (value: unknown, name: string) => Object(value) === value && name in Object(value);
-const whole = (least: number, what: string): Check => ({
-  isFine: (value) => Number.isSafeInteger(value) && Number(value) >= least,
-  what: `${what}, a whole number from ${least} up; stored values need \`Number(…)\``,
-});
-const call: Check = { isFine: (value) => typeof value === "function", what: "a function" };
-const time: Check = {
-  isFine: (value) => typeof value === "number" && value >= 0,
-  what: "milliseconds, from 0 up",
+const whole = (least: number, what: string): Check => [
+  (value) => Number.isSafeInteger(value) && Number(value) >= least,
+  `${what}, a whole number from ${least} up; stored values need \`Number(…)\``,
+];
+const COUNT = whole(1, "a number of messages");
+const TIME: Check = [(value) => typeof value === "number" && value >= 0, "milliseconds, from 0 up"];
+
+/** Options of all calls, by their names; besides these there are functions. */
+const CHECKS: Record<string, Check> = {
+  since: whole(0, "a position"),
+  last: COUNT,
+  buffer: COUNT,
+  timeout: TIME,
+  within: TIME,
+  signal: [(value) => has(value, "aborted"), "an AbortSignal"],
+  codec: [
+    (value) => has(value, "encode") && has(value, "decode"),
+    "an object with `encode` and `decode`, such as `json()`",
+  ],
+  overflow: [(value) => value === "end" || value === "oldest", '"end" or "oldest"'],
 };
 
-/** Options of all calls, by their names. */
-const CHECKS = new Map<string, Check>([
-  ["since", whole(0, "a position")],
-  ["last", whole(1, "a number of messages")],
-  ["buffer", whole(1, "a number of messages")],
-  ["timeout", time],
-  ["within", time],
-  ["signal", { isFine: (value) => has(value, "aborted"), what: "an AbortSignal" }],
-  [
-    "codec",
-    {
-      isFine: (value) => has(value, "encode") && has(value, "decode"),
-      what: "an object with `encode` and `decode`, such as `json()`",
-    },
-  ],
-  ["overflow", { isFine: (value) => value === "end" || value === "oldest", what: '"end" or "oldest"' }],
-  ...["onMessage", "onGap", "onPosition", "onState", "onInvalid", "debug"].map((name): [string, Check] => [
-    name,
-    call,
-  ]),
-]);
-
-/** @throws Error naming the first option that is wrong */
+/** @throws TypeError naming the first option that is wrong */
 export function checkOptions(options: object): void {
   demand(Object(options) === options, "the argument `options`", options, "an object");
-  for (const name in options) {
-    const check = CHECKS.get(name);
-    const value: unknown = Reflect.get(options, name);
-    if (check && value !== undefined)
-      demand(check.isFine(value), `the option \`${name}\``, value, check.what);
+  for (const [key, value] of Object.entries(options)) {
+    const name = `the option \`${key}\``;
+    const [isFine, what] = CHECKS[key] ?? [];
+    if (value === undefined) continue;
+    if (isFine && what) demand(isFine(value), name, value, what);
+    else if (/^on[A-Z]|^debug$/.test(key)) checkFunction(value, name);
   }
-}
-
-/** @throws Error if `listener` is no function */
-export function checkListener(listener: unknown): void {
-  demand(call.isFine(listener), "the listener", listener, call.what);
 }

@@ -1,21 +1,22 @@
 /** An iterator over what is pushed into it. Nothing that a program does with it can hang. */
 
-interface Waiting<T> {
-  resolve(result: IteratorResult<T, undefined>): void;
-  reject(error: Error): void;
+type Result<T> = IteratorResult<T, undefined>;
+
+interface Node<T> {
+  item?: T;
+  next?: Node<T>;
 }
 
-/** Items that were taken out before the queue is copied. */
-const COMPACT = 1_000;
-
 export class Feed<T extends object> implements AsyncIterableIterator<T> {
-  /** Called once, when a program leaves its loop. */
+  /** Called when a program leaves its loop. */
   readonly #left: () => void;
-  #queue: T[] = [];
-  /** Where in the queue the next item is. */
-  #next = 0;
+  /** A list, whose first node holds nothing that is pending. */
+  #first: Node<T> = {};
+  #last = this.#first;
+  /** Items that are pending. */
+  size = 0;
   /** Calls of `next` that are ahead of what was pushed. */
-  readonly #waiting: Waiting<T>[] = [];
+  readonly #waiting: [resolve: (result: Result<T>) => void, reject: (error: Error) => void][] = [];
   #isOver = false;
   #error: Error | undefined;
 
@@ -23,31 +24,21 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     this.#left = left;
   }
 
-  /** Items that are pending. */
-  get size(): number {
-    return this.#queue.length - this.#next;
-  }
-
   push(item: T): void {
-    if (this.#isOver) return;
-    const waiting = this.#waiting.shift();
-    if (waiting) waiting.resolve({ done: false, value: item });
-    else this.#queue.push(item);
+    const [resolve] = this.#waiting.shift() ?? [];
+    if (resolve) resolve({ done: false, value: item });
+    else {
+      this.#last = this.#last.next = { item };
+      this.size += 1;
+    }
   }
 
   /** Takes out the oldest pending item. */
   shift(): T | undefined {
-    const item = this.#queue[this.#next];
-    if (this.size === 0) return undefined;
-    this.#next += 1;
-    if (this.#next === this.#queue.length) {
-      this.#queue = [];
-      this.#next = 0;
-    } else if (this.#next === COMPACT) {
-      this.#queue = this.#queue.slice(COMPACT);
-      this.#next = 0;
-    }
-    return item;
+    if (!this.#first.next) return undefined;
+    this.#first = this.#first.next;
+    this.size -= 1;
+    return this.#first.item;
   }
 
   /** Ends it when the pending items are read: with an error, if there is one. */
@@ -55,34 +46,28 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#error = error;
-    const [first, ...others] = this.#waiting.splice(0);
-    if (first && error) {
-      this.#error = undefined;
-      first.reject(error);
-    } else first?.resolve(DONE);
-    for (const { resolve } of others) resolve(DONE);
+    for (const settle of this.#waiting) this.next().then(...settle);
   }
 
-  next(): Promise<IteratorResult<T, undefined>> {
+  next(): Promise<Result<T>> {
     const value = this.shift();
     if (value !== undefined) return Promise.resolve({ done: false, value });
+    if (!this.#isOver) return new Promise((...settle) => this.#waiting.push(settle));
     const error = this.#error;
     this.#error = undefined;
-    if (error) return Promise.reject(error);
-    if (this.#isOver) return Promise.resolve(DONE);
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return error ? Promise.reject(error) : Promise.resolve({ done: true, value: undefined });
   }
 
-  return(): Promise<IteratorResult<T, undefined>> {
-    this.#queue = [];
-    this.#next = 0;
+  return(): Promise<Result<T>> {
+    this.#last = this.#first = {};
+    this.size = 0;
     this.end();
     this.#error = undefined;
     this.#left();
-    return Promise.resolve(DONE);
+    return this.next();
   }
 
-  async throw(error: unknown): Promise<IteratorResult<T, undefined>> {
+  async throw(error: unknown): Promise<Result<T>> {
     await this.return();
     throw error;
   }
@@ -91,5 +76,3 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     return this;
   }
 }
-
-const DONE: IteratorResult<never, undefined> = { done: true, value: undefined };

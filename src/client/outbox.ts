@@ -5,23 +5,29 @@
 import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
 import { Refused } from "./errors.ts";
-import type { SendLimits } from "./limits.ts";
-import type { Transport } from "./socket.ts";
-import type { Outcome, Outgoing } from "./transport.ts";
+import type { Pace } from "./pace.ts";
+import { limited } from "./timing.ts";
+import type { Outcome, Transport } from "./transport.ts";
+import type { AnnounceOptions } from "./types.ts";
 import type { Cancel, World } from "./world.ts";
 
-/** Most announcements and bytes that may be pending; further ones are refused. */
+/** Most announcements that may be pending; further ones are refused. */
 const MOST_PENDING = 20_000;
-const MOST_BYTES = 64_000_000;
 
-export interface Pending extends Outgoing {
-  /** Bytes that it takes in a frame, about. */
+/** Characters of a line besides its message, channel and key. */
+const LINE_OVERHEAD = 10;
+
+/** Most batches in flight at a time, if they are full. */
+const MOST_BATCHES = 4;
+
+interface Pending {
+  readonly channel: string;
+  readonly text: string;
+  readonly key: string;
+  /** Characters that it takes in a frame. */
   readonly size: number;
-  /** Whether the server has yet to reply to it. */
-  isInFlight: boolean;
   /** Whether an earlier attempt may have been carried out. */
   isUnsure: boolean;
-  isSettled: boolean;
   /** Later ones have greater numbers. */
   readonly sequence: number;
   resolve(position: number | undefined): void;
@@ -30,12 +36,13 @@ export interface Pending extends Outgoing {
 
 /** The announcements of one channel, in order. */
 interface Lane {
-  readonly channel: string;
-  queue: Pending[];
-  /** Announcements in flight. */
-  batch: Set<Pending>;
-  /** Set when something of that batch has to be announced again. */
-  retry: "at once, without keys" | "later" | undefined;
+  readonly queue: Set<Pending>;
+  /** How many of them are in flight. */
+  flying: number;
+  /** Whether these were announced without keys. */
+  isPlain: boolean;
+  /** Whether the server has refused one of these for the moment. */
+  isHeld: boolean;
   failures: number;
   /** Set while it pauses. */
   cancelPause: Cancel | undefined;
@@ -43,235 +50,238 @@ interface Lane {
 
 export class Outbox {
   readonly #world: World;
-  readonly #limits: SendLimits;
-  readonly #announced: (one: Pending, position: number | undefined) => void;
+  readonly #pace: Pace;
   readonly #noticed: () => void;
+  readonly #pending = new Set<Pending>();
   readonly #lanes = new Map<string, Lane>();
-  #transport: Transport | undefined;
-  /** Keys of announcements in flight, as replies name no more than that. */
-  readonly #keys = new Set<string>();
+  readonly #flying = new Set<Pending>();
+  /** The characters of those in flight. */
+  #load = 0;
   /** Channels that retain nothing, as this connection has found out: their announcements have no keys. */
   readonly #plain = new Set<string>();
-  /** In flight: their bytes. */
-  #bytes = 0;
-  #size = 0;
-  #pendingBytes = 0;
+  #link: Transport | undefined;
   #isScheduled = false;
+  #cancelWait: Cancel = () => {};
+  /** The number of the newest announcement. */
+  sequence = 0;
 
-  /**
-   * @param announced called for each announcement that took place
-   * @param noticed called when one is not pending any more
-   */
-  constructor(
-    world: World,
-    limits: SendLimits,
-    announced: (one: Pending, position: number | undefined) => void,
-    noticed: () => void,
-  ) {
+  /** @param noticed called when announcements aren't pending any more */
+  constructor(world: World, pace: Pace, noticed: () => void) {
     this.#world = world;
-    this.#limits = limits;
-    this.#announced = announced;
+    this.#pace = pace;
     this.#noticed = noticed;
   }
 
   /** How many are pending. */
   get size(): number {
-    return this.#size;
+    return this.#pending.size;
   }
 
-  /** A channel with pending announcements. */
-  get channel(): string | undefined {
-    for (const channel of this.#lanes.keys()) return channel;
-    return undefined;
+  /** The oldest pending announcement. */
+  get oldest(): Pending | undefined {
+    const [oldest] = this.#pending;
+    return oldest;
   }
 
-  /** @throws Refused if too many are pending */
-  add(pending: Pending): void {
-    if (this.#size >= MOST_PENDING || this.#pendingBytes + pending.size > MOST_BYTES) {
-      throw new Refused(
-        "limit",
-        `${this.#size} announcements are pending; wait until earlier ones are settled`,
-      );
-    }
-    this.#size += 1;
-    this.#pendingBytes += pending.size;
-    const { channel } = pending;
-    const lane = this.#lanes.get(channel) ?? {
-      channel,
-      queue: [],
-      batch: new Set(),
-      retry: undefined,
+  /**
+   * Announces a message.
+   * @returns its position; undefined where the channel retains no messages
+   * @throws Refused if the server refuses it, too many are pending, or time is over
+   */
+  announce(
+    message: Pick<Pending, "channel" | "text" | "key">,
+    options: AnnounceOptions,
+  ): Promise<number | undefined> {
+    const { channel, text, key } = message;
+    return limited(this.#world, options, (resolve, reject) => {
+      this.sequence += 1;
+      const size = text.length + channel.length + key.length + LINE_OVERHEAD;
+      const one = { ...message, size, isUnsure: false, sequence: this.sequence, resolve, reject };
+      if (this.size < MOST_PENDING) this.#add(one);
+      else reject(new Refused("limit", `${MOST_PENDING} announcements are pending; wait for earlier ones`));
+      return () => {
+        const code = this.#mayBeAnnounced(one) ? "uncertain" : "unavailable";
+        this.#drop(one);
+        this.#noticed();
+        return new Refused(code, `the server didn't reply within ${options.timeout} ms`);
+      };
+    });
+  }
+
+  #add(one: Pending): void {
+    this.#pending.add(one);
+    const lane = this.#lanes.get(one.channel) ?? {
+      queue: new Set(),
+      flying: 0,
+      isPlain: false,
+      isHeld: false,
       failures: 0,
       cancelPause: undefined,
     };
-    this.#lanes.set(channel, lane);
-    lane.queue.push(pending);
+    this.#lanes.set(one.channel, lane);
+    lane.queue.add(one);
     this.#schedule();
   }
 
-  /** Forgets an announcement that its caller has given up. */
-  drop(pending: Pending): void {
-    this.#settle(pending, () => {});
+  /** Forgets an announcement; returns whether it was pending. */
+  #drop(one: Pending): boolean {
+    const lane = this.#lanes.get(one.channel);
+    lane?.queue.delete(one);
+    this.#settle(one.channel, lane);
+    return this.#pending.delete(one);
   }
 
-  /** The sequence number of the oldest pending announcement; infinite if there is none. */
-  get oldest(): number {
-    let oldest = Number.POSITIVE_INFINITY;
-    for (const { queue } of this.#lanes.values()) oldest = Math.min(oldest, queue[0]?.sequence ?? oldest);
-    return oldest;
+  /** Forgets a lane that is empty; has it pause if the server has replied to a batch, and wants some of that later. */
+  #settle(channel: string, lane: Lane | undefined): void {
+    if (!lane || lane.flying > 0) return;
+    if (lane.queue.size === 0) {
+      lane.cancelPause?.();
+      this.#lanes.delete(channel);
+    } else if (lane.isHeld) this.#pause(lane);
+  }
+
+  /** Whether an announcement may have been carried out. */
+  #mayBeAnnounced(one: Pending): boolean {
+    return one.isUnsure || this.#flying.has(one);
   }
 
   /** Rejects everything. */
   fail(error: Error): void {
-    const lanes = [...this.#lanes.values()];
-    this.#lanes.clear();
-    this.#size = this.#pendingBytes = 0;
-    for (const { cancelPause, queue } of lanes) {
-      cancelPause?.();
-      for (const pending of queue) {
-        pending.isSettled = true;
-        pending.reject(mayBeAnnounced(pending) ? unsure(error) : error);
-      }
-    }
-    this.#noticed();
+    for (const one of this.#pending) this.#reject(one, error);
+  }
+
+  #reject(one: Pending, error: Error, isUnsure = this.#mayBeAnnounced(one)): void {
+    if (!this.#drop(one)) return;
+    const why = `${error.message}; the message may have been announced`;
+    one.reject(isUnsure ? new Refused("uncertain", why) : error);
   }
 
   /**
    * There is a connection, or none any more.
    * @param isTooBig whether the last one ended as something was too big
    */
-  use(transport: Transport | undefined, isTooBig = false): void {
-    const culprit = isTooBig ? this.#findTooBig() : undefined;
-    this.#transport = transport;
-    this.#keys.clear();
-    this.#bytes = 0;
-    for (const lane of [...this.#lanes.values()]) this.#interrupt(lane);
-    this.#plain.clear();
-    if (culprit) {
-      const why = `a message of ${culprit.size} bytes is more than the server takes`;
-      this.#settle(culprit, () => culprit.reject(new Refused("limit", why)));
+  use(link: Transport | undefined, isTooBig = false): void {
+    const [...lost] = this.#flying;
+    this.#cancelWait();
+    this.#flying.clear();
+    this.#load = 0;
+    this.#link = link;
+    if (isTooBig) this.#shrink(lost);
+    for (const [channel, lane] of this.#lanes) {
+      lane.flying = 0;
+      lane.isHeld = false;
+      lane.cancelPause?.();
+      lane.cancelPause = undefined;
+      this.#settle(channel, lane);
     }
+    for (const one of lost) {
+      one.isUnsure = true;
+      // Without a key it can't be announced again.
+      if (this.#plain.has(one.channel)) this.#reject(one, new Error("the connection ended"));
+    }
+    this.#plain.clear();
     this.#schedule();
   }
 
-  /** Sends smaller frames; if there was but one announcement in a frame, that one was too big. */
-  #findTooBig(): Pending | undefined {
-    let largest: Pending | undefined;
-    for (const { batch } of this.#lanes.values()) {
-      for (const one of batch) if (one.size > (largest?.size ?? 0)) largest = one;
-    }
-    if (largest && largest.size > this.#limits.frame) return largest;
-    this.#limits.frame = Math.max(1, Math.floor(this.#limits.frame / 2));
-    return undefined;
-  }
-
-  /** The batch in flight is over: without keys it can't be announced again. */
-  #interrupt(lane: Lane): void {
-    const isPlain = this.#plain.has(lane.channel);
-    const error = unsure(new Error("the connection ended"));
-    lane.cancelPause?.();
-    lane.cancelPause = undefined;
-    const batch = [...lane.batch];
-    lane.batch.clear();
-    for (const one of batch) {
-      one.isUnsure = true;
-      one.isInFlight = false;
-      if (isPlain) this.#settle(one, () => one.reject(error));
-    }
-    if (lane.queue.length === 0) this.#lanes.delete(lane.channel);
+  /** Sends less at a time, unless one message was too big by itself. */
+  #shrink(lost: Pending[]): void {
+    const [largest] = lost.sort((one, other) => other.size - one.size);
+    if (largest && largest.size > this.#pace.size) {
+      const why = `a message of ${largest.size} characters is more than the server takes`;
+      this.#reject(largest, new Refused("limit", why), false);
+    } else this.#pace.shrink();
   }
 
   // --- sending
 
   #schedule(): void {
-    if (this.#isScheduled || !this.#transport) return;
+    if (this.#isScheduled) return;
     this.#isScheduled = true;
     // Announcements of one turn go out together.
-    queueMicrotask(() => this.flush());
+    queueMicrotask(() => this.#flush());
   }
 
-  /** Sends what may be sent, before other commands that come after it. */
-  flush(): void {
-    if (!this.#isScheduled) return;
+  #flush(): void {
+    const link = this.#link;
     this.#isScheduled = false;
-    if (this.#transport) this.#sendAll(this.#transport);
-  }
-
-  #sendAll(transport: Transport): void {
-    for (const lane of [...this.#lanes.values()]) {
-      if (lane.batch.size > 0 || lane.cancelPause) continue;
-      const batch = this.#nextBatch(lane, transport);
-      if (batch.length > 0) this.#send(lane, batch, transport);
+    this.#cancelWait();
+    for (const [channel, lane] of [...this.#lanes]) {
+      if (!link || lane.flying > 0 || lane.cancelPause) continue;
+      const { wait } = this.#pace;
+      if (wait > 0) {
+        this.#cancelWait = this.#world.later(wait, () => this.#schedule());
+        return;
+      }
+      this.#send(channel, lane, link);
     }
   }
 
-  /** The oldest announcements of a channel, as many as may be in flight. */
-  #nextBatch({ queue }: Lane, { batch: most }: Transport): Pending[] {
-    const { frame, inFlight, burst } = this.#limits;
+  /** Sends the oldest announcements of a channel, as many as may be in flight. */
+  #send(channel: string, lane: Lane, link: Transport): void {
     const batch: Pending[] = [];
-    let bytes = 0;
-    const room = Math.min(most, burst, 4 * most - this.#keys.size);
-    for (const one of queue) {
-      const isAlone = batch.length === 0 && this.#bytes === 0;
-      const fits = bytes + one.size <= frame || batch.length === 0;
-      const isWithin = this.#bytes + bytes + one.size <= inFlight || isAlone;
-      if (batch.length >= room || !fits || !isWithin || this.#keys.has(one.key)) break;
-      this.#keys.add(one.key);
+    const errors: Refused[] = [];
+    let lines = "";
+    const isPlain = this.#plain.has(channel);
+    const room = Math.floor(Math.min(link.most, this.#pace.room));
+    lane.isPlain = isPlain;
+    for (const one of lane.queue) {
+      const { key, text, size } = one;
+      const name = isPlain ? `announce ${channel}` : `once ${key}`;
+      const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
+      const isMany = batch.length >= room || this.#flying.size >= MOST_BATCHES * link.most;
+      // Replies name no more than the key.
+      if (isFull || isMany || (!isPlain && link.isAsked(name))) break;
       batch.push(one);
-      bytes += one.size;
+      this.#flying.add(one);
+      this.#load += size;
+      lane.flying += 1;
+      lines += isPlain ? `${name} ${text}\n` : `${name} ${channel} ${text}\n`;
+      link.expect(name, (outcome) => {
+        if (!isPlain) this.#landed(lane, one, outcome);
+        else if (outcome instanceof Refused) errors.push(outcome);
+      });
     }
-    return batch;
-  }
-
-  #send(lane: Lane, batch: Pending[], transport: Transport): void {
+    if (batch.length === 0) return;
+    link.write(lines, batch.length);
     // Channels take turns.
-    this.#lanes.delete(lane.channel);
-    this.#lanes.set(lane.channel, lane);
-    lane.retry = undefined;
-    for (const one of batch) {
-      lane.batch.add(one);
-      one.isInFlight = true;
-      this.#bytes += one.size;
-    }
-    transport.announce(batch, this.#plain.has(lane.channel), (one, outcome) => {
-      if (this.#transport === transport) this.#answered(lane, one, outcome);
+    this.#lanes.delete(channel);
+    this.#lanes.set(channel, lane);
+    if (!isPlain) return;
+    // Only errors are replies; a barrier shows that there are no more of them.
+    link.ask("ping", "", () => {
+      link.forget(`announce ${channel}`);
+      // The server refuses all announcements of a frame, or the last ones.
+      const accepted = batch.length - errors.length;
+      for (const [i, one] of batch.entries()) this.#landed(lane, one, errors[i - accepted]);
     });
   }
 
-  #answered(lane: Lane, one: Pending, outcome: Outcome): void {
-    this.#keys.delete(one.key);
-    this.#bytes -= one.size;
-    one.isInFlight = false;
-    lane.batch.delete(one);
-    if ("position" in outcome) {
+  #landed(lane: Lane, one: Pending, outcome: Outcome): void {
+    this.#flying.delete(one);
+    this.#load -= one.size;
+    lane.flying -= 1;
+    if (outcome instanceof Refused) this.#refused(lane, one, outcome);
+    else if (this.#drop(one)) {
       lane.failures = 0;
-      this.#settle(one, () => {
-        this.#announced(one, outcome.position);
-        one.resolve(outcome.position);
-      });
-    } else this.#refused(lane, one, outcome.error);
-    if (lane.batch.size === 0) this.#finish(lane);
+      one.resolve(outcome);
+    }
+    this.#settle(one.channel, lane);
     this.#schedule();
+    this.#noticed();
   }
 
   #refused(lane: Lane, one: Pending, error: Refused): void {
     const { code } = error;
-    const isPlain = this.#plain.has(lane.channel);
-    if (code === "no-history" && !isPlain) lane.retry ??= "at once, without keys";
-    else if (isTemporary(code) || (code === "uncertain" && !isPlain)) lane.retry = "later";
-    // Requests can't announce all that an earlier WebSocket can.
-    else this.#settle(one, () => one.reject(one.isUnsure && code === "invalid" ? unsure(error) : error));
-    one.isUnsure ||= code === "uncertain";
-  }
-
-  /** The server has replied to all of a batch. */
-  #finish(lane: Lane): void {
-    if (lane.queue.length === 0) this.#lanes.delete(lane.channel);
-    else if (lane.retry === "later") this.#pause(lane);
-    else if (lane.retry) this.#plain.add(lane.channel);
+    if (code === "no-history" && !lane.isPlain) this.#plain.add(one.channel);
+    else if (isTemporary(code) || (code === "uncertain" && !lane.isPlain)) {
+      lane.isHeld = true;
+      one.isUnsure ||= code === "uncertain";
+      // Requests can't announce everything that an earlier WebSocket can.
+    } else this.#reject(one, error, one.isUnsure && code === "invalid");
   }
 
   #pause(lane: Lane): void {
+    lane.isHeld = false;
     const wait = backoff(this.#world, lane.failures);
     lane.failures += 1;
     lane.cancelPause = this.#world.later(wait, () => {
@@ -279,29 +289,4 @@ export class Outbox {
       this.#schedule();
     });
   }
-
-  #settle(one: Pending, settle: () => void): void {
-    const lane = this.#lanes.get(one.channel);
-    if (!lane || one.isSettled) return;
-    one.isSettled = true;
-    lane.queue.splice(lane.queue.indexOf(one), 1);
-    this.#size -= 1;
-    this.#pendingBytes -= one.size;
-    if (lane.queue.length + lane.batch.size === 0) {
-      lane.cancelPause?.();
-      this.#lanes.delete(lane.channel);
-    }
-    settle();
-    this.#noticed();
-  }
-}
-
-/** Whether an announcement may have been carried out. */
-export function mayBeAnnounced({ isInFlight, isUnsure }: Pending): boolean {
-  return isInFlight || isUnsure;
-}
-
-/** The same error, where an earlier attempt may have succeeded. */
-function unsure({ message }: Error): Refused {
-  return new Refused("uncertain", `${message}; the message may have been announced`);
 }

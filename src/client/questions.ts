@@ -1,39 +1,27 @@
-/** `ping` and `info`: they are asked when all that came before them has taken effect, and by each connection anew. */
-import type { Channel } from "./channel.ts";
+/** `ping` and `info`: asked when everything before has taken effect, and of each connection anew. */
 import { Refused } from "./errors.ts";
-import { checkOptions } from "./inputs.ts";
-import type { Transport } from "./socket.ts";
-import { limitTime } from "./timing.ts";
+import { limited } from "./timing.ts";
+import type { Transport } from "./transport.ts";
 import type { RequestOptions } from "./types.ts";
 import type { World } from "./world.ts";
 
 interface Question {
-  /** Announcements up to this one are waited for. */
+  /** The newest announcement before it. */
   readonly sequence: number;
-  /** Channels that have to be live, up to a position; undefined while announcements are pending. */
-  channels: [Channel, position: number][] | undefined;
   isAsked: boolean;
-  ask(transport: Transport): Promise<void>;
-  reject(error: unknown): void;
-}
-
-/** What questions wait for. */
-export interface Earlier {
-  /** The sequence number of the oldest pending announcement. */
-  oldest(): number;
-  /** Channels with subscriptions. */
-  channels(): Iterable<Channel>;
+  ask(link: Transport): void;
+  reject(error: Error): void;
 }
 
 export class Questions {
   readonly #world: World;
-  readonly #earlier: Earlier;
+  readonly #changed: () => void;
   readonly #pending = new Set<Question>();
-  #transport: Transport | undefined;
 
-  constructor(world: World, earlier: Earlier) {
+  /** @param changed called when there are more or fewer of them */
+  constructor(world: World, changed: () => void) {
     this.#world = world;
-    this.#earlier = earlier;
+    this.#changed = changed;
   }
 
   get size(): number {
@@ -42,63 +30,49 @@ export class Questions {
 
   /**
    * Asks for something.
-   * @param sequence of the newest announcement
-   * @throws Refused if the server refuses or time is over, Error if an option is wrong
+   * @param sequence the number of the newest announcement
+   * @throws Refused if the server refuses, or time is over
    */
-  ask<T>(sequence: number, options: RequestOptions, act: (transport: Transport) => Promise<T>): Promise<T> {
-    checkOptions(options);
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-    return new Promise<T>((resolve, reject) => {
-      const settle = (settled: () => void) => {
-        if (!this.#pending.delete(question)) return;
-        cancel();
-        settled();
+  ask<T>(
+    sequence: number,
+    options: RequestOptions,
+    act: (link: Transport, done: (outcome: T | Refused) => void) => void,
+  ): Promise<T> {
+    return limited<T>(this.#world, options, (resolve, reject) => {
+      const leave = () => {
+        this.#pending.delete(question);
+        this.#changed();
+        return new Refused("unavailable", `the server didn't answer within ${options.timeout} ms`);
       };
-      const question: Question = {
-        sequence,
-        channels: undefined,
-        isAsked: false,
-        ask: async (transport) => {
-          const answer = await act(transport);
-          settle(() => resolve(answer));
-        },
-        reject: (error) => settle(() => reject(error)),
-      };
-      const late = () => new Refused("unavailable", `the server didn't answer within ${options.timeout} ms`);
-      const cancel = limitTime(this.#world, options, late, question.reject);
+      const ask = (link: Transport) =>
+        act(link, (outcome) => {
+          if (outcome instanceof Refused) reject(outcome);
+          else resolve(outcome);
+          leave();
+        });
+      const question: Question = { sequence, isAsked: false, ask, reject };
       this.#pending.add(question);
-      this.look();
+      this.#changed();
+      return leave;
     });
   }
 
-  /** There is another connection, or none. */
-  use(transport: Transport | undefined): void {
-    this.#transport = transport;
-    for (const question of this.#pending) question.isAsked = false;
-    this.look();
-  }
-
-  /** Asks whatever may be asked by now. */
-  look(): void {
-    for (const question of this.#pending) this.#lookAt(question);
-  }
-
-  #lookAt(question: Question): void {
-    if (question.isAsked || !this.#transport) return;
-    if (!question.channels) {
-      if (this.#earlier.oldest() <= question.sequence) return;
-      question.channels = [...this.#earlier.channels()].map((channel) => [channel, channel.due]);
+  /** Asks a connection everything that comes before an announcement. */
+  look(link: Transport, sequence: number): void {
+    for (const question of this.#pending) {
+      if (question.isAsked || question.sequence >= sequence) continue;
+      question.isAsked = true;
+      question.ask(link);
     }
-    question.channels = question.channels.filter(([channel, position]) => !channel.hasReached(position));
-    if (question.channels.length > 0) return;
-    question.isAsked = true;
-    question.ask(this.#transport).catch((error: unknown) => {
-      // When a connection has ended, the next one is asked.
-      if (error instanceof Refused) question.reject(error);
-    });
+  }
+
+  /** The connection has ended. */
+  reset(): void {
+    for (const question of this.#pending) question.isAsked = false;
   }
 
   fail(error: Error): void {
-    for (const question of [...this.#pending]) question.reject(error);
+    for (const { reject } of this.#pending) reject(error);
+    this.#pending.clear();
   }
 }

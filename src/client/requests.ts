@@ -1,19 +1,8 @@
-/** Speaks the line protocol by plain requests, where WebSockets don't get through: a stream per channel, and POST. */
-import { type ErrorCode, isTemporary, parseRefusal } from "../protocol/errors.ts";
-import {
-  ALIVE,
-  formatAccepted,
-  formatError,
-  formatFigure,
-  formatOnce,
-  formatTime,
-  GREETING,
-} from "../protocol/replies.ts";
-import { fitsPath, urlOf } from "./address.ts";
-import { isFine, type RequestParts, read, refusalIn, send } from "./http.ts";
-import { SILENT } from "./patience.ts";
-import type { WebSocketLike } from "./types.ts";
-import type { Cancel, World } from "./world.ts";
+/**
+ * Speaks the line protocol by plain requests, where WebSockets don't get through: a stream per channel, and POST. This
+ * part of the client is loaded only then; so it imports nothing, and gets what it shares with the rest.
+ */
+import type { FetchInit, ResponseLike, WebSocketLike } from "./types.ts";
 
 /** How long a stream may be silent, in milliseconds: the server sends a line every 20 seconds. */
 const QUIET = 30_000;
@@ -21,39 +10,74 @@ const QUIET = 30_000;
 /** Characters of a line that has no end. */
 const MOST_REST = 16_000_000;
 
+/** The code of a connection that ended without a close frame. */
+const NO_CLOSE_FRAME = 1006;
+
+/** Longest pause that the server may ask for, in milliseconds: the client gives up commands that take longer. */
+const MOST_PAUSE = 45_000;
+
 const NO_PATH = "this channel needs a WebSocket, as no path can name it";
 const NOT_OURS = "something else answers than a Fanout server";
+const SILENT = "the server doesn't answer";
+
+/** A response: see `http.ts`. */
+interface Answer {
+  status: number;
+  code: string | undefined;
+  said: string;
+  why: string;
+  retryAfter: number;
+}
+
+/** What the rest of the client does for this part. */
+export interface Shared {
+  readonly base: string;
+  /** Calls `act` after so many milliseconds; returns a function that cancels that. */
+  later(milliseconds: number, act: () => void): () => void;
+  /** Sends a request with a token. @throws what `fetch` throws */
+  send(token: string | undefined, url: string, init: FetchInit): Promise<ResponseLike>;
+  /** Reads a response to its end. */
+  read(response: ResponseLike): Promise<Answer>;
+}
 
 interface Stream {
   abort: AbortController;
   /** Whether the subscription took effect. */
   isAnswered: boolean;
-  cancelWaiting: Cancel;
+  /** Of the newest message, where the channel retains messages. */
+  position: number;
+  cancelWaiting(): void;
+}
+
+/** An answer of the server that ends the connection. */
+class Ending extends Error {
+  readonly status: number;
+
+  constructor({ status, code, why }: Answer) {
+    super(code ? `${code}: ${why}` : why);
+    this.status = status;
+  }
 }
 
 export class RequestSocket implements WebSocketLike {
   onmessage: WebSocketLike["onmessage"] = null;
   onclose: WebSocketLike["onclose"] = null;
   onerror: WebSocketLike["onerror"] = null;
-  readonly #world: World;
-  readonly #base: string;
+  readonly #shared: Shared;
   #token: string | undefined;
   readonly #streams = new Map<string, Stream>();
   readonly #abort = new AbortController();
   /** Announcements and questions are carried out one after the other. */
   #queue = Promise.resolve();
+  /** The positions of this connection's newest announcements. */
+  readonly #due = new Map<string, number>();
+  /** Called when the streams have reached these. */
+  #reached: (() => void)[] = [];
 
-  /** @param first the command that subscribes to the channel to which a WebSocket would connect */
-  constructor(world: World, base: string, token: string | undefined, first: string | undefined) {
-    this.#world = world;
-    this.#base = base;
+  constructor(token: string | undefined, shared: Shared) {
     this.#token = token;
-    this.#run(async () => {
-      await this.#checkHealth("");
-      // Whatever the greeting leads to comes after it.
-      if (first !== undefined) this.#carryOut(first);
-      this.#say(GREETING);
-    });
+    this.#shared = shared;
+    this.#run(() => this.#checkHealth("debug!connected..."));
   }
 
   send(frame: string): void {
@@ -65,89 +89,118 @@ export class RequestSocket implements WebSocketLike {
     for (const channel of [...this.#streams.keys()]) this.#leave(channel);
   }
 
-  get #isOver(): boolean {
-    return this.#abort.signal.aborted;
-  }
-
-  #end(reason: string): void {
-    if (this.#isOver) return;
+  #end(error: unknown): void {
+    if (this.#abort.signal.aborted) return;
     this.close();
-    this.onclose?.({ code: 1006, reason });
+    const code = error instanceof Ending ? error.status : NO_CLOSE_FRAME;
+    this.onclose?.({ code, reason: messageOf(error) });
   }
 
-  #say(data: string): void {
-    if (!this.#isOver) this.onmessage?.({ data });
+  #say(line: string): void {
+    if (!this.#abort.signal.aborted) this.onmessage?.({ data: `${line}\n` });
   }
 
-  #refuse(command: string, argument: string | undefined, code: ErrorCode, why: string): void {
-    this.#say(formatError({ code, command, argument, why }));
+  #refuse(command: string, code: string, why: string): void {
+    this.#say(`debug!error ${code} ${command}: ${why}`);
+  }
+
+  #refuseFor(command: string, { status, code, why }: Answer): void {
+    const temporary = status === 429 ? "rate" : "unavailable";
+    // What isn't the server's own word may be another one next time.
+    this.#refuse(command, code ?? (status === 413 ? "limit" : temporary), why);
   }
 
   /** A request without a response ends the connection. */
   #run(act: () => Promise<void>): Promise<void> {
-    return act().catch((error: unknown) => this.#end(messageOf(error)));
+    return act().catch((error: unknown) => this.#end(error));
   }
 
   #carryOut(line: string): void {
     const [, verb = "", word = "", rest = ""] = /^(\w+) ?([^ ]*) ?(.*)$/s.exec(line) ?? [];
     if (verb === "subscribe") this.#subscribe(word, rest.replace(" ", "="));
     else if (verb === "unsubscribe") this.#leave(word);
-    else if (verb === "keepalive") this.#run(() => this.#checkHealth(ALIVE));
+    else if (verb === "keepalive") this.#run(() => this.#checkHealth("debug!alive"));
     else if (verb === "token") {
       this.#token = word;
-      this.#say(formatAccepted(0));
+      this.#say("debug!token accepted until 0");
     } else this.#queue = this.#queue.then(() => this.#run(() => this.#ask(verb, word, rest)));
   }
 
   #ask(verb: string, word: string, rest: string): Promise<void> {
-    if (verb === "ping") return this.#checkHealth(formatTime(0));
+    if (verb === "ping") return this.#ping();
     if (verb === "info") return this.#sayFigures();
-    if (verb === "announce") return this.#post(verb, word, word, rest);
+    if (verb === "announce") return this.#post(`announce ${word}`, word, rest);
     const space = rest.indexOf(" ");
-    return this.#post(verb, word, rest.slice(0, space), rest.slice(space + 1), word);
+    return this.#post(`once ${word}`, rest.slice(0, space), rest.slice(space + 1), word);
   }
 
-  async #request(url: string, parts?: RequestParts) {
+  async #request(path: string, init: Omit<FetchInit, "signal"> = { method: "GET", headers: {} }) {
     const { signal } = this.#abort;
     signal.throwIfAborted();
-    const answer = await read(await send(this.#world, this.#token, url, parts, signal));
+    const response = await this.#shared.send(this.#token, `${this.#shared.base}/${path}`, {
+      ...init,
+      signal,
+    });
+    const answer = await this.#shared.read(response);
     // The connection after this one has another token.
-    if (answer.status === 401) throw new Error(answer.said);
+    if (answer.status === 401) throw new Ending(answer);
     return answer;
   }
 
   async #checkHealth(reply: string): Promise<void> {
-    const { said } = await this.#request(`${this.#base}/-/health`);
+    const { said } = await this.#request("-/health");
     if (said !== "ok") throw new Error(NOT_OURS);
     this.#say(reply);
   }
 
+  /** A barrier also for what the streams bring. */
+  async #ping(): Promise<void> {
+    await this.#request("-/health");
+    await new Promise<void>((resolve) => {
+      this.#reached.push(resolve);
+      this.#look();
+    });
+    await this.#checkHealth("0");
+  }
+
+  #look(): void {
+    for (const [channel, { position }] of this.#streams)
+      if (position < (this.#due.get(channel) ?? position)) return;
+    for (const reached of this.#reached.splice(0)) reached();
+  }
+
   async #sayFigures(): Promise<void> {
-    const answer = await this.#request(`${this.#base}/-/info`);
-    if (!isFine(answer)) {
-      const { code, message } = refusalIn(answer);
-      this.#refuse("info", undefined, code, message);
-      return;
-    }
-    const figures: [string, string][] = Object.entries(JSON.parse(answer.said));
-    this.#say(figures.map(([key, value]) => formatFigure(key, value)).join(""));
+    const answer = await this.#request("-/info");
+    if (!isFine(answer)) return this.#refuseFor("info", answer);
+    for (const [key, value] of Object.entries(JSON.parse(answer.said))) this.#say(`${key}: ${value}`);
   }
 
   /** @param key undefined where the channel retains no messages */
-  async #post(command: string, argument: string, channel: string, body: string, key?: string): Promise<void> {
-    const refuse = (code: ErrorCode, why: string) => this.#refuse(command, argument, code, why);
-    if (!fitsPath(channel)) return refuse("invalid", NO_PATH);
+  async #post(command: string, channel: string, body: string, key?: string): Promise<void> {
+    if (!fitsPath(channel)) return this.#refuse(command, "invalid", NO_PATH);
     // A key may have characters that a header may not.
-    if (key && !/^[!-~]+$/.test(key)) return refuse("invalid", "over plain requests a key is ASCII");
+    if (key && !/^[!-~]+$/.test(key))
+      return this.#refuse(command, "invalid", "over plain requests a key is ASCII");
     const headers: Record<string, string> = { "Content-Type": "text/plain; charset=utf-8" };
     if (key) headers["Idempotency-Key"] = key;
-    const answer = await this.#request(urlOf(this.#base, channel), { method: "POST", body, headers });
-    const position = isFine(answer) ? positionIn(answer.said) : undefined;
-    if (!isFine(answer)) {
-      const { code, message } = refusalIn(answer);
-      refuse(code, message);
-    } else if (position === undefined || (key && position === null)) refuse("unavailable", NOT_OURS);
-    else if (key && position !== null) this.#say(formatOnce(key, position));
+    const answer = await this.#request(encodeURIComponent(channel), { method: "POST", body, headers });
+    const position = positionIn(answer.said);
+    if (answer.retryAfter > 0) await this.#pause(answer.retryAfter);
+    if (!isFine(answer)) this.#refuseFor(command, answer);
+    else if (position === undefined || (key && position === null))
+      this.#refuse(command, "unavailable", NOT_OURS);
+    else if (key && position !== null) {
+      this.#due.set(channel, position);
+      this.#say(`debug!once ${key} ${position}`);
+    }
+  }
+
+  /** The server wants nothing more for so many milliseconds. */
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#shared.later(Math.min(milliseconds, MOST_PAUSE), resolve);
+      this.#abort.signal.addEventListener("abort", cancel);
+    });
   }
 
   // --- streams
@@ -155,12 +208,20 @@ export class RequestSocket implements WebSocketLike {
   #subscribe(channel: string, query: string): void {
     this.#leave(channel);
     if (!fitsPath(channel)) {
-      this.#refuse("subscribe", channel, "invalid", NO_PATH);
+      this.#refuse(`subscribe ${channel}`, "invalid", NO_PATH);
       return;
     }
-    const stream: Stream = { abort: new AbortController(), isAnswered: false, cancelWaiting: () => {} };
+    const abort = new AbortController();
+    const stream: Stream = {
+      abort,
+      isAnswered: false,
+      position: Number.POSITIVE_INFINITY,
+      cancelWaiting: () => {},
+    };
     this.#streams.set(channel, stream);
-    this.#listen(stream, channel, query).catch((error) => this.#lose(stream, channel, messageOf(error)));
+    this.#listen(stream, channel, query).catch((error) =>
+      this.#lose(stream, channel, "unavailable", messageOf(error)),
+    );
   }
 
   #leave(channel: string): void {
@@ -169,57 +230,75 @@ export class RequestSocket implements WebSocketLike {
     this.#streams.delete(channel);
     stream.cancelWaiting();
     stream.abort.abort();
-    if (!stream.isAnswered) this.#refuse("subscribe", channel, "unavailable", "the stream was left");
+    if (!stream.isAnswered) this.#refuse(`subscribe ${channel}`, "unavailable", "the stream was left");
+    this.#look();
   }
 
-  /** A stream that breaks off is begun again by who gets the error. */
-  #lose(stream: Stream, channel: string, why: string, code: ErrorCode = "unavailable"): void {
+  /** A stream that breaks off is begun again by the channel that gets the error. */
+  #lose(stream: Stream, channel: string, code: string, why: string): void {
     if (this.#streams.get(channel) !== stream) return;
     stream.isAnswered = true;
     this.#leave(channel);
-    this.#refuse("subscribe", channel, code, why);
+    this.#refuse(`subscribe ${channel}`, code, why);
   }
 
   async #listen(stream: Stream, channel: string, query: string): Promise<void> {
-    const url = `${urlOf(this.#base, channel)}?${query}`;
+    const url = `${this.#shared.base}/${encodeURIComponent(channel)}?${query}`;
     const { signal } = stream.abort;
-    const parts = { headers: { Accept: "text/plain" } };
-    const response = await send(this.#world, this.#token, url, parts, signal);
+    const headers = { Accept: "text/plain" };
+    const response = await this.#shared.send(this.#token, url, { method: "GET", headers, signal });
     if (!isFine(response)) {
-      const answer = await read(response);
-      if (answer.status === 401 && !signal.aborted) return this.#end(answer.said);
-      const { code, message } = refusalIn(answer);
-      return this.#lose(stream, channel, message, code);
+      const answer = await this.#shared.read(response);
+      if (signal.aborted) return;
+      if (answer.status === 401) return this.#end(new Ending(answer));
+      stream.isAnswered = true;
+      this.#leave(channel);
+      return this.#refuseFor(`subscribe ${channel}`, answer);
     }
     if (!response.body) throw new Error("this `fetch` can't stream the body of a response");
     const reader = response.body.getReader();
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    let rest = "";
-    while (!signal.aborted) {
-      stream.cancelWaiting = this.#world.later(QUIET, () => this.#lose(stream, channel, SILENT));
+    for (let rest = ""; !signal.aborted; ) {
+      const giveUp = () => this.#lose(stream, channel, "unavailable", SILENT);
+      stream.cancelWaiting = this.#shared.later(QUIET, giveUp);
       const { done, value } = await reader.read();
       stream.cancelWaiting();
       if (done || rest.length > MOST_REST) throw new Error("the stream ended");
       const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) if (!signal.aborted) this.#take(stream, channel, line);
+      for (const line of lines) this.#take(stream, channel, line);
     }
   }
 
   #take(stream: Stream, channel: string, line: string): void {
-    const refusal = line.startsWith("debug!error ") ? parseRefusal(line.slice(12)) : undefined;
-    const isOwn = refusal?.command === "subscribe" && !isTemporary(refusal.code);
-    if (refusal && refusal.code !== "no-history") {
-      this.#lose(stream, channel, refusal.why, isOwn ? refusal.code : "unavailable");
-    } else if (refusal || line.startsWith(`debug!position ${channel} `)) {
+    if (stream.abort.signal.aborted) return;
+    const [, code = "", isOwn, why = ""] =
+      /^debug!error ([a-z-]+) (subscribe )?[^:]*: (.*)$/s.exec(line) ?? [];
+    if (code !== "" && code !== "no-history") {
+      this.#lose(stream, channel, isOwn ? code : "unavailable", why);
+    } else if (code !== "" || line.startsWith(`debug!position ${channel} `)) {
       stream.isAnswered = true;
-      this.#say(`${line}\n`);
-    } else if (line.startsWith(`${channel}!`)) this.#say(`${line}\n`);
+      if (code === "") stream.position = Number(line.split(" ")[2]);
+      this.#say(line);
+    } else if (line.startsWith(`${channel}!`)) {
+      stream.position += 1;
+      this.#say(line);
+    }
+    this.#look();
   }
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function isFine({ status }: Pick<Answer, "status">): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** Clients and proxies resolve `.` and `..`. */
+function fitsPath(channel: string): boolean {
+  return channel !== "." && channel !== "..";
 }
 
 /** The position in a response: null where the channel retains no messages, undefined if something else responds. */

@@ -1,33 +1,59 @@
-/** Time limits of what a program asks for. */
+/** Promises and timers that are given up. */
 import type { RequestOptions } from "./types.ts";
 import type { Cancel, World } from "./world.ts";
 
+/** Time for whatever a connection needs besides a `WebSocket`, in milliseconds. */
+const PATIENCE = 20_000;
+
+export const SILENT = "the server doesn't answer";
+
 /**
- * Gives something up when its time is over or its signal aborted.
- * @param giveUp gets the reason of the signal, or what `late` returns
- * @returns what has to be called when it is done
+ * Makes a promise that is rejected when its time is over, or its signal is aborted.
+ * @param begin settles the promise some time later; returns a function that gives it up, and returns the error of a promise
+ *   whose time is over
  */
-export function limitTime(
+export function limited<T>(
   world: World,
-  { timeout, signal }: RequestOptions,
-  late: () => Error,
-  giveUp: (reason: unknown) => void,
-): Cancel {
-  const abort = () => {
-    end();
-    giveUp(signal?.reason);
-  };
-  const isLimited = timeout !== undefined && timeout !== Number.POSITIVE_INFINITY;
-  const cancel = isLimited
-    ? world.later(timeout, () => {
-        end();
-        giveUp(late());
-      })
-    : () => {};
-  const end = () => {
-    cancel();
-    signal?.removeEventListener("abort", abort);
-  };
-  signal?.addEventListener("abort", abort);
-  return end;
+  { timeout = Number.POSITIVE_INFINITY, signal }: RequestOptions,
+  begin: (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => Error,
+): Promise<T> {
+  let end: Cancel = () => {};
+  const promise = new Promise<T>((resolve, reject) => {
+    if (signal?.aborted) throw signal.reason;
+    const giveUp = begin(resolve, reject);
+    const abort = () => {
+      giveUp();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", abort);
+    const isLimited = timeout !== Number.POSITIVE_INFINITY;
+    const cancel = isLimited ? world.later(timeout, () => reject(giveUp())) : end;
+    end = () => {
+      cancel();
+      signal?.removeEventListener("abort", abort);
+    };
+  });
+  return promise.finally(() => end());
+}
+
+/** Does something that can't hang, whatever the network or a function of the program does. */
+export function inTime<T>(
+  world: World,
+  signal: AbortSignal | undefined,
+  act: (signal: AbortSignal) => Promise<T>,
+  why = SILENT,
+): Promise<T> {
+  return limited(world, { timeout: PATIENCE, signal }, (resolve, reject) => {
+    const controller = new AbortController();
+    act(controller.signal).then(resolve, reject);
+    return () => {
+      controller.abort();
+      return new Error(why);
+    };
+  });
+}
+
+/** Calls `act` after so many milliseconds, unless the signal is aborted before. */
+export function after(world: World, milliseconds: number, signal: AbortSignal, act: () => void): void {
+  signal.addEventListener("abort", world.later(milliseconds, act));
 }

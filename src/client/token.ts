@@ -1,6 +1,6 @@
 /** Tokens: where they come from, and when they are renewed. */
-import { type Leaving, limited } from "./http.ts";
-import { shown } from "./inputs.ts";
+import { demand } from "./inputs.ts";
+import { inTime } from "./timing.ts";
 import type { FanoutOptions } from "./types.ts";
 import type { World } from "./world.ts";
 
@@ -14,45 +14,28 @@ const MOST = 86_400_000;
 /** Time until a renewal, in milliseconds, if the clock can't be right and the token doesn't say how long it lives. */
 const UNKNOWN = 60_000;
 
-/** How long a function may take to get a token, in milliseconds. */
-const PATIENCE = 20_000;
-
 /** @throws Error if that can't be sent as a token */
-function checkToken(token: unknown): string {
+export function checkToken(token: unknown): string {
   // These are the characters of a subprotocol.
-  if (typeof token === "string" && /^[\w.~!#$%&'*+^`|-]+$/.test(token)) return token;
-  const fault =
-    typeof token === "string" ? "is empty or has characters that no token has" : `is ${shown(token)}`;
-  throw new TypeError(`the token ${fault}; it takes a JWT, or a function that returns one`);
+  const isToken = typeof token === "string" && /^[\w.~!#$%&'*+^`|-]+$/.test(token);
+  // A token is a secret, also one with a line end.
+  const value = typeof token === "string" ? "…" : token;
+  demand(isToken, "the token", value, "the characters of a JWT, or a function that returns one");
+  return token;
 }
 
-export class Tokens {
-  readonly #world: World;
-  readonly #source: FanoutOptions["token"];
-
-  /** @throws Error if there can't be a token */
-  constructor(world: World, source: FanoutOptions["token"]) {
-    if (source !== undefined && typeof source !== "function") checkToken(source);
-    this.#world = world;
-    this.#source = source;
-  }
-
-  /** Whether another token may be better. */
-  get areRenewable(): boolean {
-    return typeof this.#source === "function";
-  }
-
-  /**
-   * Gets a token; undefined if the client has none.
-   * @param leaving fails it before the function returns
-   * @throws what the function throws, or Error if it takes too long or returns no token
-   */
-  async get(leaving: Leaving): Promise<string | undefined> {
-    const source = this.#source;
-    if (typeof source !== "function") return source;
-    const late = `the function \`token\` didn't return within ${PATIENCE / 1_000} s`;
-    return checkToken(await limited(this.#world, PATIENCE, leaving, async () => source(), late));
-  }
+/**
+ * Gets a token; undefined if the client has none.
+ * @throws what the function throws, or Error if it takes too long or returns no token
+ */
+export async function getToken(
+  world: World,
+  source: FanoutOptions["token"],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (typeof source !== "function") return source;
+  const late = "the function `token` didn't return within 20 s";
+  return checkToken(await inTime(world, signal, async () => source(), late));
 }
 
 /**
@@ -61,30 +44,23 @@ export class Tokens {
  * @param date milliseconds since 1970, by a clock that may be wrong
  */
 export function untilRenewal(token: string, date: number): number | undefined {
-  const { exp, iat } = claimsIn(token);
+  const [exp, iat] = claimsIn(token);
   if (exp === undefined) return undefined;
   const lifetime = iat === undefined || iat >= exp ? undefined : (exp - iat) * 1_000;
   let left = exp * 1_000 - date;
   // A server that has just taken it knows better.
   if (left <= 0 || left > (lifetime ?? left)) left = lifetime ?? UNKNOWN;
-  const wait = Math.max(left / 2, left - BEFORE_END);
   const least = Math.max(LEAST, Math.min(BEFORE_END, (lifetime ?? 0) / 4));
-  return Math.min(MOST, Math.max(least, wait));
+  return Math.min(MOST, Math.max(least, left / 2, left - BEFORE_END));
 }
 
-/** The claims that say when a token ends and was issued, in Unix seconds. */
-function claimsIn(token: string): { exp?: number | undefined; iat?: number | undefined } {
+/** When a token ends and was issued, in Unix seconds. */
+function claimsIn(token: string): (number | undefined)[] {
   try {
     const [, payload = ""] = token.split(".");
-    const claims: unknown = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-    if (typeof claims !== "object" || claims === null) return {};
-    const { exp, iat } = { exp: undefined, iat: undefined, ...claims };
-    return { exp: numberIn(exp), iat: numberIn(iat) };
+    const { exp, iat } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    return [exp, iat].map((claim: unknown) => (typeof claim === "number" ? claim : undefined));
   } catch {
-    return {};
+    return [];
   }
-}
-
-function numberIn(value: unknown): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }

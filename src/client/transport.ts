@@ -1,50 +1,290 @@
-/** What a connection to a server needs and reports. */
-import type { From } from "../protocol/positions.ts";
-import type { Refused } from "./errors.ts";
-import type { SendLimits } from "./limits.ts";
-import type { World } from "./world.ts";
+/** One connection to the server: sends commands, and matches replies to them by command and argument. */
+import { DEBUG, EVERYONE } from "../protocol/channels.ts";
+import { isTemporary, parseRefusal, type Refusal } from "../protocol/errors.ts";
+import { type From, NOW } from "./address.ts";
+import { Refused } from "./errors.ts";
+import type { Pace } from "./pace.ts";
+import { after, SILENT } from "./timing.ts";
+import type { WebSocketLike } from "./types.ts";
+import type { Cancel, World } from "./world.ts";
 
-/** How a connection ended. */
-export interface Ending {
-  /** The close code of a connection that was accepted; 0 if it never was. */
-  code: number;
-  reason: string;
-}
+/** Time for the server to accept a connection, in milliseconds. */
+const OPEN_WITHIN = 10_000;
 
-/** Where to connect: at a channel, to which the connection is then subscribed, or at the server itself. */
-export interface Home {
-  channel: string | undefined;
-  /** From where on the channel is subscribed; undefined if the client isn't subscribed to it. */
-  from: From | undefined;
-}
+/** How often the client makes sure that the server still answers, and how long that may take, in milliseconds. */
+const CHECK_EACH = 25_000;
+const CHECK_WITHIN = 8_000;
 
-/** What a transport reports. It reports nothing more when it was closed, or has ended. */
+/** Time for the server to reply to a command, in milliseconds: it retries its own calls for some time. */
+const REPLY_WITHIN = 60_000;
+
+/** Time until a command is repeated that nothing else repeats, in milliseconds. */
+const REPEAT_AFTER = 1_000;
+
+/** Characters of a line that has no end; the server sends lines of a megabyte at most. */
+const MOST_REST = 16_000_000;
+
+/** The code of a connection that ended without a close frame. */
+export const NO_CLOSE_FRAME = 1006;
+
+/** What the server replies to a command: a position, if it has one to tell, or why it didn't carry the command out. */
+export type Outcome = number | undefined | Refused;
+
 export interface TransportEvents {
+  debug(event: string): void;
   opened(): void;
-  /** A subscription took effect after this position; undefined where the channel retains no messages. */
-  located(channel: string, position: number | undefined): void;
   message(channel: string, text: string): void;
-  refused(channel: string, error: Refused): void;
-  ended(ending: Ending): void;
+  /** A subscription goes on after a position, or is refused. */
+  located(channel: string, outcome: Outcome): void;
+  /** @param code the close code */
+  ended(code: number, reason: string): void;
 }
 
-/** One announcement as a transport sends it. */
-export interface Outgoing {
-  readonly channel: string;
-  readonly text: string;
-  readonly key: string;
+interface Asked {
+  /** When it was sent, by the client's clock. */
+  at: number;
+  done(outcome: Outcome): void;
 }
 
-export type Outcome = { position: number | undefined } | { error: Refused };
+export class Transport {
+  /** Most announcements of one channel at a time. */
+  readonly most: number;
+  readonly #socket: WebSocketLike;
+  readonly #world: World;
+  readonly #pace: Pace;
+  readonly #events: TransportEvents;
+  readonly #signal: AbortSignal;
+  /** Frames of this turn. */
+  readonly #frames: string[] = [];
+  /** Commands whose replies are pending, by command and argument. */
+  readonly #asked = new Map<string, Asked[]>();
+  /** Channels to which this connection was ever subscribed, and whether it is, or soon will be. */
+  readonly #entered = new Map([[EVERYONE, true]]);
+  readonly #figures = new Map<string, string>();
+  #state: "opening" | "open" | "over" = "opening";
+  #rest = "";
+  /** Whether the server has to show that it still answers. */
+  #isDoubted = false;
+  #cancel: Cancel;
 
-/** What a connection needs. */
-export interface TransportParts {
-  world: World;
-  base: string;
-  token: string | undefined;
-  home: Home;
-  limits: SendLimits;
-  events: TransportEvents;
-  /** Undefined unless somebody debugs. */
-  debug: ((event: string) => void) | undefined;
+  /** @param signal closes the connection, without a report of that */
+  constructor(
+    socket: WebSocketLike,
+    most: number,
+    world: World,
+    pace: Pace,
+    signal: AbortSignal,
+    events: TransportEvents,
+  ) {
+    this.#socket = socket;
+    this.most = most;
+    this.#world = world;
+    this.#pace = pace;
+    this.#signal = signal;
+    this.#events = events;
+    socket.onmessage = ({ data }) => this.#read(String(data));
+    socket.onclose = ({ code, reason }) => this.#end(code, reason);
+    // This handler stays: the package `ws` ends the process for an error without one, also after `close`.
+    socket.onerror = () => this.#end(NO_CLOSE_FRAME, "");
+    this.#cancel = world.later(OPEN_WITHIN, () => this.#giveUp());
+    signal.addEventListener("abort", () => this.#close());
+  }
+
+  // --- commands
+
+  /**
+   * Sends a command. If the connection ends before the reply, there is none.
+   * @param name the command and its argument, by which replies name it
+   * @param rest of its line
+   */
+  ask(name: string, rest: string, done: (outcome: Outcome) => void): void {
+    this.write(`${name}${rest}\n`);
+    this.expect(name, done);
+  }
+
+  /** Sends lines in one frame, with other lines of this turn where they fit. */
+  write(text: string, lines = 1): void {
+    const last = this.#frames.pop();
+    this.#pace.pay(lines);
+    if (last === undefined) queueMicrotask(() => this.#flush());
+    if (last === undefined || last.length + text.length <= this.#pace.size)
+      this.#frames.push((last ?? "") + text);
+    else this.#frames.push(last, text);
+  }
+
+  #flush(): void {
+    for (const frame of this.#frames.splice(0)) this.#send(frame);
+  }
+
+  /** Has `done` called with the reply to a command that is sent. */
+  expect(name: string, done: (outcome: Outcome) => void): void {
+    const asked = { at: this.#world.now(), done };
+    const before = this.#asked.get(name);
+    if (before) before.push(asked);
+    else this.#asked.set(name, [asked]);
+  }
+
+  /** Whether the reply to a command is pending. */
+  isAsked(name: string): boolean {
+    return this.#asked.has(name);
+  }
+
+  /** Forgets commands that have taken effect without a reply. */
+  forget(name: string): void {
+    this.#asked.delete(name);
+  }
+
+  /** Subscribes to a channel, instead of an earlier subscription to it; `located` follows. */
+  subscribe(channel: string, from: From): void {
+    const line = `subscribe ${channel} ${from}\n`;
+    // The server takes other positions only from a connection that isn't subscribed.
+    if (from !== NOW && this.#entered.has(channel)) this.write(`unsubscribe ${channel}\n${line}`, 2);
+    else this.write(line);
+    this.enter(channel, true);
+  }
+
+  /**
+   * The connection is subscribed to a channel, or soon will be.
+   * @param isAsked whether `located` follows
+   */
+  enter(channel: string, isAsked: boolean): void {
+    this.#entered.set(channel, true);
+    if (isAsked) this.expect(`subscribe ${channel}`, () => {});
+  }
+
+  unsubscribe(channel: string): void {
+    this.#entered.set(channel, false);
+    this.write(`unsubscribe ${channel}\n`);
+  }
+
+  /** Asks for the server's figures. */
+  info(done: (outcome: Map<string, string> | Refused) => void): void {
+    this.ask("info", "", (outcome) => {
+      if (outcome instanceof Refused) done(outcome);
+    });
+    // The only reply to `info` itself is a refusal.
+    this.ask("ping", "", () => {
+      this.forget("info");
+      done(new Map(this.#figures));
+    });
+  }
+
+  /** Finds out within seconds whether the server still answers; the connection ends if it doesn't. */
+  check(): void {
+    const oldest = this.#world.now() - REPLY_WITHIN;
+    for (const [first] of this.#asked.values()) if (first && first.at < oldest) this.#giveUp();
+    if (this.#isDoubted || this.#state === "over") return;
+    this.#isDoubted = true;
+    this.#wait(CHECK_WITHIN, () => this.#giveUp());
+    // Alone in its frame the server answers it without waking up.
+    this.#send("keepalive\n");
+  }
+
+  #wait(milliseconds: number, act: () => void): void {
+    this.#cancel();
+    this.#cancel = this.#world.later(milliseconds, act);
+  }
+
+  #send(frame: string): void {
+    if (this.#state === "over") return;
+    this.#events.debug(`> ${frame.replace(/^token .*/gm, "token …").trimEnd()}`);
+    try {
+      this.#socket.send(frame);
+    } catch (error) {
+      // A Worker may not use a connection of another request.
+      this.#end(NO_CLOSE_FRAME, String(error));
+    }
+  }
+
+  // --- replies
+
+  #read(data: string): void {
+    if (this.#state === "over") return;
+    this.#events.debug(`< ${data.trimEnd()}`);
+    if (this.#isDoubted) this.#trust();
+    const lines = (this.#rest + data).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) this.#receive(line);
+    if (this.#rest.length > MOST_REST) this.#giveUp();
+  }
+
+  #trust(): void {
+    this.#isDoubted = false;
+    this.#wait(CHECK_EACH, () => this.check());
+  }
+
+  #receive(line: string): void {
+    if (this.#state === "open") {
+      const [, channel, text = ""] = /^([^ !]+)!(.*)$/s.exec(line) ?? [];
+      if (channel === DEBUG) this.#receiveDebug(text);
+      else if (channel !== undefined) this.#events.message(channel, text);
+      else if (/^\d+$/.test(line)) this.#settle("ping", undefined);
+      else {
+        const [, figure, value = ""] = /^([^:]+): (.*)$/s.exec(line) ?? [];
+        if (figure !== undefined) this.#figures.set(figure, value);
+      }
+    } else if (line === `${DEBUG}!connected...` && this.#state === "opening") {
+      this.#state = "open";
+      this.#trust();
+      this.#events.opened();
+    }
+  }
+
+  #receiveDebug(text: string): void {
+    const [kind, name = "", number] = text.split(" ");
+    if (kind === "error") this.#refuse(parseRefusal(text.slice(6)));
+    else if (kind === "once") this.#settle(`once ${name}`, Number(number));
+    else if (kind === "position") this.#locate(name, Number(number));
+    else if (kind === "token") this.#settle("token", undefined);
+  }
+
+  /** Settles the oldest command of a name. */
+  #settle(name: string, outcome: Outcome): void {
+    const asked = this.#asked.get(name);
+    const first = asked?.shift();
+    if (!asked?.length) this.#asked.delete(name);
+    first?.done(outcome);
+  }
+
+  /** The newest of several subscriptions of a channel counts. Without one the stream goes on there, for whatever reason. */
+  #locate(channel: string, outcome: Outcome): void {
+    const name = `subscribe ${channel}`;
+    this.#settle(name, outcome);
+    if (!this.#asked.has(name) && this.#entered.get(channel)) this.#events.located(channel, outcome);
+  }
+
+  #refuse(refusal: Refusal | undefined): void {
+    if (!refusal) return;
+    const { code, command, argument, why } = refusal;
+    const name = argument === undefined ? command : `${command} ${argument}`;
+    const isLeft = command === "unsubscribe" && !this.#entered.get(argument ?? "");
+    const isRepeated = isTemporary(code) && (command === "ping" || isLeft);
+    if (code === "rate") this.#pace.slowDown();
+    if (isRepeated) after(this.#world, REPEAT_AFTER, this.#signal, () => this.write(`${name}\n`));
+    else if (command === "subscribe" && argument !== undefined)
+      this.#locate(argument, new Refused(code, why));
+    else this.#settle(name, new Refused(code, why));
+  }
+
+  // --- the end
+
+  #giveUp(): void {
+    this.#end(NO_CLOSE_FRAME, SILENT);
+  }
+
+  #close(): void {
+    this.#state = "over";
+    this.#cancel();
+    try {
+      this.#socket.close();
+    } catch {
+      // It may not be open yet, or belong to another request.
+    }
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#state === "over") return;
+    this.#close();
+    this.#events.ended(code, reason);
+  }
 }

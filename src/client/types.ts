@@ -85,7 +85,7 @@ export interface SubscribeOptions<T = string> {
   onInvalid?: ((invalid: InvalidMessage) => void) | undefined;
   /** Unsubscribes when it is aborted; loops over the subscription then end. */
   signal?: AbortSignal | undefined;
-  /** Messages that may be pending in one iterator; 1,000, or twice `last` if that is more. */
+  /** Messages that may be pending in one iterator, or before there is one; 1,000, or twice `last` if that is more. */
   buffer?: number | undefined;
   /** What happens to one more: the subscription ends with an error, or the oldest are dropped, which is a gap. */
   overflow?: "end" | "oldest" | undefined;
@@ -222,11 +222,16 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
+/** What the client passes to `fetch`. */
+export interface FetchInit {
+  method: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+}
+
 /** What the client uses of `fetch`. */
-export type FetchLike = (
-  url: string,
-  init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
-) => Promise<ResponseLike>;
+export type FetchLike = (url: string, init: FetchInit) => Promise<ResponseLike>;
 
 export interface ResponseLike {
   readonly status: number;

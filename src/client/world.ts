@@ -1,4 +1,5 @@
 /** What a client needs of its surroundings: time, chance and the network. A simulation passes in its own. */
+import type { RequestSocket } from "./requests.ts";
 import type { FetchLike, WebSocketConstructor } from "./types.ts";
 
 export interface World {
@@ -14,6 +15,8 @@ export interface World {
   later(milliseconds: number, act: () => void): Cancel;
   /** Calls `look` when the network or the page is back; returns a function that ends that. */
   onWaking(look: () => void): Cancel;
+  /** Loads the part of the client that does without a `WebSocket`. @throws Error if it can't be loaded */
+  loadRequests(): Promise<{ RequestSocket: typeof RequestSocket }>;
   readonly WebSocket: WebSocketConstructor | undefined;
   readonly fetch: FetchLike | undefined;
   /** The address of the page, if there is one. */
@@ -43,14 +46,15 @@ export function worldOf(given: {
 }): World {
   return {
     now: () => performance.now(),
-    date: () => Date.now(),
-    random: () => Math.random(),
+    date: Date.now,
+    random: Math.random,
     newKey,
     later: (milliseconds, act) => {
       const timer = setTimeout(act, Math.min(milliseconds, LONGEST));
       return () => clearTimeout(timer);
     },
     onWaking,
+    loadRequests: () => import("./requests.ts"),
     // Node 20 has none.
     WebSocket: given.WebSocket ?? globalThis.WebSocket,
     // Browsers refuse a `fetch` that is called as a method of something else.
@@ -61,9 +65,8 @@ export function worldOf(given: {
 
 /** Pages without TLS have no `randomUUID`, and React Native has no `crypto`. */
 function newKey(): string {
-  const numbers = new Uint32Array(4);
-  if (globalThis.crypto) crypto.getRandomValues(numbers);
-  else for (const i of numbers.keys()) numbers[i] = Math.random() * 2 ** 32;
+  const numbers = Uint32Array.from([1, 2, 3, 4], () => Math.random() * 2 ** 32);
+  globalThis.crypto?.getRandomValues(numbers);
   return numbers.join("-");
 }
 

@@ -54,10 +54,11 @@ export function formatRefusal({ code, command, argument, why }: Refusal): string
  * as "invalid", so that nothing waits for a reply to the command, or repeats it.
  */
 export function parseRefusal(text: string): Refusal | undefined {
-  const [, word, command, argument, why] = /^([a-z-]+) ([a-z]+)(?: ([^ ]+))?: (.*)$/s.exec(text) ?? [];
-  if (word === undefined || command === undefined || why === undefined) return undefined;
-  const code = isErrorCode(word) ? word : "invalid";
-  return argument === undefined ? { code, command, why } : { code, command, argument, why };
+  const [, word = "", command = "", argument, why] =
+    /^([a-z-]+) ([a-z]+)(?: ([^ ]+))?: (.*)$/s.exec(text) ?? [];
+  return why === undefined
+    ? undefined
+    : { code: isErrorCode(word) ? word : "invalid", command, argument, why };
 }
 
 /** Longest reason of a close frame, in bytes, https://www.rfc-editor.org/rfc/rfc6455#section-5.5 */

@@ -1,7 +1,6 @@
 /** A program that uses a client in every way, and checks what the client promises. */
 import { Client } from "../../../src/client/client.ts";
 import { Refused } from "../../../src/client/errors.ts";
-import { faceOf } from "../../../src/client/face.ts";
 import type { AnnounceOptions, Fanout, FanoutOptions, Message, State } from "../../../src/client/types.ts";
 import type { World } from "../../../src/client/world.ts";
 import { Reader } from "./reader.ts";
@@ -45,7 +44,7 @@ export class Program {
       // Programs subscribe whenever they like.
       if (state === "connected" && around.choose(4) === 1) this.subscribe("a", {});
     };
-    this.client = faceOf(new Client(world, "wss://host", { ...options, onState }), undefined);
+    this.client = new Client("wss://host", { ...options, onState }, world);
   }
 
   /** What the program may do next. */

@@ -1,4 +1,5 @@
 /** Time, timers and everything else that is pending around a simulated client: choices pick what happens next. */
+import { RequestSocket } from "../../../src/client/requests.ts";
 import type { FetchLike, WebSocketConstructor } from "../../../src/client/types.ts";
 import type { World } from "../../../src/client/world.ts";
 
@@ -52,6 +53,7 @@ export class Surroundings {
         this.looks.add(look);
         return () => this.looks.delete(look);
       },
+      loadRequests: async () => ({ RequestSocket }),
       WebSocket,
       fetch,
       location: undefined,

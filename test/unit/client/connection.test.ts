@@ -173,6 +173,7 @@ test("where requests get through and WebSockets don't, it does without", async (
     FakeSocket.newest.end(1006);
     await vi.advanceTimersByTimeAsync(2_000);
   }
+  await vi.dynamicImportSettled();
   expect([FakeSocket.made.length, client.state, requests.at(-1)]).toEqual([
     2,
     "connected",
@@ -318,7 +319,9 @@ test("listeners may be many, and throw; each can be removed", async () => {
   off();
   await greet();
   expect([thrown, seen]).toEqual([["called"], ["connecting", "connected"]]);
-  expect(() => Reflect.apply(client.on, undefined, ["message", () => {}])).toThrow('the event "state" only');
+  expect(() => Reflect.apply(client.on, undefined, ["message", () => {}])).toThrow(
+    'the event is "message"; it takes state',
+  );
 });
 
 test("debug shows what happens, without tokens", async () => {

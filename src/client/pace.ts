@@ -1,0 +1,55 @@
+/** How much a client sends at a time: the server's defaults to begin with, and less where the server objects. */
+import type { World } from "./world.ts";
+
+/** Lines per second: somewhat less than the default of LINES_PER_SECOND, as connections end at twice that. */
+const MOST_LINES = 8_000;
+
+/** Lines that raise a reduced rate by one. */
+const LINES_TO_RECOVER = 20;
+
+/** Characters that every server takes. */
+const LEAST_SIZE = 1_000;
+
+export class Pace {
+  readonly #now: () => number;
+  /**
+   * Most characters of a frame, and of all announcements in flight, unless one is longer: of three bytes each they are less
+   * than the least MAX_BUFFERED_BYTES, 1,000,000.
+   */
+  size = 256_000;
+  /** Lines per second, and in one burst. */
+  #rate = MOST_LINES;
+  /** The time at which the lines so far are paid for, if one is paid for after the other. */
+  #paid = Number.NEGATIVE_INFINITY;
+
+  constructor({ now }: Pick<World, "now">) {
+    this.#now = now;
+  }
+
+  /** How many lines may be sent now; less than one if none may. */
+  get room(): number {
+    return (Math.min(1_000, this.#now() - this.#paid) * this.#rate) / 1_000;
+  }
+
+  /** Milliseconds until a line may be sent. */
+  get wait(): number {
+    return Math.max(0, Math.ceil(((1 - this.room) * 1_000) / this.#rate));
+  }
+
+  /** Counts lines that are sent. */
+  pay(lines: number): void {
+    this.#paid = Math.max(this.#paid, this.#now() - 1_000) + (lines * 1_000) / this.#rate;
+    this.#rate = Math.min(MOST_LINES, this.#rate + lines / LINES_TO_RECOVER);
+  }
+
+  /** The server objects to the rate. It counts by the second, so it has room after one. */
+  slowDown(): void {
+    this.#rate = Math.max(1, this.#rate / 2);
+    this.#paid = this.#now();
+  }
+
+  /** The server objects to the size of frames, or of everything that is pending. */
+  shrink(): void {
+    this.size = Math.max(LEAST_SIZE, this.size / 2);
+  }
+}
