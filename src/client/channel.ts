@@ -7,8 +7,9 @@ import { isTemporary } from "../protocol/errors.ts";
 import { type From, NOW } from "./address.ts";
 import { backoff } from "./backoff.ts";
 import { Refused } from "./errors.ts";
+import { after } from "./timing.ts";
 import type { Outcome, Transport } from "./transport.ts";
-import type { Cancel, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** A subscription, as its channel sees it. */
 export interface Member {
@@ -42,7 +43,6 @@ export class Channel {
   /** The position of the stream; undefined unless it is live, and where nothing is retained. */
   #cursor: number | undefined;
   #failures = 0;
-  #cancelRetry: Cancel = () => {};
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -101,7 +101,6 @@ export class Channel {
 
   /** The connection has ended. */
   end(): void {
-    this.#cancelRetry();
     this.#state = "offline";
     this.#cursor = undefined;
     for (const member of this.members) member.become("subscribing");
@@ -113,7 +112,6 @@ export class Channel {
   }
 
   #ask(from = this.ask()): void {
-    this.#cancelRetry();
     this.#state = "asked";
     this.#cursor = undefined;
     this.#asked = from;
@@ -143,7 +141,6 @@ export class Channel {
   /** The stream goes on after a position, or is refused. */
   located(outcome: Outcome): void {
     if (this.#state === "offline") return;
-    this.#cancelRetry();
     if (!(outcome instanceof Refused)) this.#goOn(outcome);
     else if (outcome.code === "no-history") this.#goOn(undefined);
     else if (isTemporary(outcome.code) || outcome.code === "uncertain") this.#hold();
@@ -151,11 +148,14 @@ export class Channel {
   }
 
   #hold(): void {
+    const link = this.#link;
+    if (!link) return;
     this.#state = "held";
     this.#cursor = undefined;
-    const wait = backoff(this.#world, this.#failures);
+    after(this.#world, backoff(this.#world, this.#failures), link.signal, () => {
+      if (this.#state === "held") this.#ask();
+    });
     this.#failures += 1;
-    this.#cancelRetry = this.#world.later(wait, () => this.#ask());
   }
 
   /** @param position undefined where nothing is retained */

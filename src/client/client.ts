@@ -263,7 +263,6 @@ export class Client<Data> implements Fanout<Data> {
   #lost(isTooBig: boolean): void {
     this.#transport = undefined;
     this.#outbox.use(undefined, isTooBig);
-    this.#questions.reset();
     for (const channel of this.#channels.values()) channel.end();
   }
 

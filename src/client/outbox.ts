@@ -6,10 +6,10 @@ import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
 import { Refused } from "./errors.ts";
 import type { Pace } from "./pace.ts";
-import { limited } from "./timing.ts";
+import { after, limited } from "./timing.ts";
 import type { Outcome, Transport } from "./transport.ts";
 import type { AnnounceOptions } from "./types.ts";
-import type { Cancel, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** Most announcements that may be pending; further ones are refused. */
 const MOST_PENDING = 20_000;
@@ -34,18 +34,17 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** The announcements of one channel, in order. */
+/** The announcements of one channel, in order, and how one connection gets on with them. */
 interface Lane {
   readonly queue: Set<Pending>;
-  /** How many of them are in flight. */
+  /** How many announcements are in flight. */
   flying: number;
   /** Whether these were announced without keys. */
   isPlain: boolean;
   /** Whether the server has refused one of these for the moment. */
   isHeld: boolean;
+  isPaused: boolean;
   failures: number;
-  /** Set while it pauses. */
-  cancelPause: Cancel | undefined;
 }
 
 export class Outbox {
@@ -61,7 +60,6 @@ export class Outbox {
   readonly #plain = new Set<string>();
   #link: Transport | undefined;
   #isScheduled = false;
-  #cancelWait: Cancel = () => {};
   /** The number of the newest announcement. */
   sequence = 0;
 
@@ -110,34 +108,27 @@ export class Outbox {
 
   #add(one: Pending): void {
     this.#pending.add(one);
+    this.#enqueue(one);
+    this.#schedule();
+  }
+
+  #enqueue(one: Pending): void {
     const lane = this.#lanes.get(one.channel) ?? {
       queue: new Set(),
       flying: 0,
       isPlain: false,
       isHeld: false,
+      isPaused: false,
       failures: 0,
-      cancelPause: undefined,
     };
     this.#lanes.set(one.channel, lane);
     lane.queue.add(one);
-    this.#schedule();
   }
 
   /** Forgets an announcement; returns whether it was pending. */
   #drop(one: Pending): boolean {
-    const lane = this.#lanes.get(one.channel);
-    lane?.queue.delete(one);
-    this.#settle(one.channel, lane);
+    this.#lanes.get(one.channel)?.queue.delete(one);
     return this.#pending.delete(one);
-  }
-
-  /** Forgets a lane that is empty; has it pause if the server has replied to a batch, and wants some of that later. */
-  #settle(channel: string, lane: Lane | undefined): void {
-    if (!lane || lane.flying > 0) return;
-    if (lane.queue.size === 0) {
-      lane.cancelPause?.();
-      this.#lanes.delete(channel);
-    } else if (lane.isHeld) this.#pause(lane);
   }
 
   /** Whether an announcement may have been carried out. */
@@ -161,25 +152,19 @@ export class Outbox {
    * @param isTooBig whether the last one ended as something was too big
    */
   use(link: Transport | undefined, isTooBig = false): void {
-    const [...lost] = this.#flying;
-    this.#cancelWait();
+    const lost = [...this.#flying];
+    this.#link = link;
     this.#flying.clear();
     this.#load = 0;
-    this.#link = link;
     if (isTooBig) this.#shrink(lost);
-    for (const [channel, lane] of this.#lanes) {
-      lane.flying = 0;
-      lane.isHeld = false;
-      lane.cancelPause?.();
-      lane.cancelPause = undefined;
-      this.#settle(channel, lane);
-    }
     for (const one of lost) {
       one.isUnsure = true;
       // Without a key it can't be announced again.
       if (this.#plain.has(one.channel)) this.#reject(one, new Error("the connection ended"));
     }
     this.#plain.clear();
+    this.#lanes.clear();
+    for (const one of this.#pending) this.#enqueue(one);
     this.#schedule();
   }
 
@@ -204,15 +189,11 @@ export class Outbox {
   #flush(): void {
     const link = this.#link;
     this.#isScheduled = false;
-    this.#cancelWait();
     for (const [channel, lane] of [...this.#lanes]) {
-      if (!link || lane.flying > 0 || lane.cancelPause) continue;
-      const { wait } = this.#pace;
-      if (wait > 0) {
-        this.#cancelWait = this.#world.later(wait, () => this.#schedule());
-        return;
-      }
-      this.#send(channel, lane, link);
+      if (!link || lane.flying > 0 || lane.isPaused) continue;
+      if (lane.queue.size === 0) this.#lanes.delete(channel);
+      else if (lane.isHeld) this.#pause(lane, link);
+      else this.#send(channel, lane, link);
     }
   }
 
@@ -222,13 +203,14 @@ export class Outbox {
     const errors: Refused[] = [];
     let lines = "";
     const isPlain = this.#plain.has(channel);
-    const room = Math.floor(Math.min(link.most, this.#pace.room));
     lane.isPlain = isPlain;
     for (const one of lane.queue) {
       const { key, text, size } = one;
       const name = isPlain ? `announce ${channel}` : `once ${key}`;
       const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
-      const isMany = batch.length >= room || this.#flying.size >= MOST_BATCHES * link.most;
+      const isMany =
+        batch.length >= Math.min(link.most, this.#pace.lines) ||
+        this.#flying.size >= MOST_BATCHES * link.most;
       // Replies name no more than the key.
       if (isFull || isMany || (!isPlain && link.isAsked(name))) break;
       batch.push(one);
@@ -265,7 +247,6 @@ export class Outbox {
       lane.failures = 0;
       one.resolve(outcome);
     }
-    this.#settle(one.channel, lane);
     this.#schedule();
     this.#noticed();
   }
@@ -280,13 +261,13 @@ export class Outbox {
     } else this.#reject(one, error, one.isUnsure && code === "invalid");
   }
 
-  #pause(lane: Lane): void {
+  #pause(lane: Lane, link: Transport): void {
     lane.isHeld = false;
-    const wait = backoff(this.#world, lane.failures);
-    lane.failures += 1;
-    lane.cancelPause = this.#world.later(wait, () => {
-      lane.cancelPause = undefined;
+    lane.isPaused = true;
+    after(this.#world, backoff(this.#world, lane.failures), link.signal, () => {
+      lane.isPaused = false;
       this.#schedule();
     });
+    lane.failures += 1;
   }
 }

@@ -17,8 +17,8 @@ export class Pace {
    * than the least MAX_BUFFERED_BYTES, 1,000,000.
    */
   size = 256_000;
-  /** Lines per second, and in one burst. */
-  #rate = MOST_LINES;
+  /** Most lines per second, and in one burst. */
+  lines = MOST_LINES;
   /** The time at which the lines so far are paid for, if one is paid for after the other. */
   #paid = Number.NEGATIVE_INFINITY;
 
@@ -26,25 +26,19 @@ export class Pace {
     this.#now = now;
   }
 
-  /** How many lines may be sent now; less than one if none may. */
-  get room(): number {
-    return (Math.min(1_000, this.#now() - this.#paid) * this.#rate) / 1_000;
-  }
-
-  /** Milliseconds until a line may be sent. */
-  get wait(): number {
-    return Math.max(0, Math.ceil(((1 - this.room) * 1_000) / this.#rate));
-  }
-
-  /** Counts lines that are sent. */
-  pay(lines: number): void {
-    this.#paid = Math.max(this.#paid, this.#now() - 1_000) + (lines * 1_000) / this.#rate;
-    this.#rate = Math.min(MOST_LINES, this.#rate + lines / LINES_TO_RECOVER);
+  /** Milliseconds until so many lines may be sent; takes them if that is 0. */
+  waitFor(lines: number): number {
+    const now = this.#now();
+    const paid = Math.max(this.#paid, now - 1_000) + Math.min(1_000, (lines * 1_000) / this.lines);
+    if (paid > now) return Math.ceil(paid - now);
+    this.#paid = paid;
+    this.lines = Math.min(MOST_LINES, this.lines + lines / LINES_TO_RECOVER);
+    return 0;
   }
 
   /** The server objects to the rate. It counts by the second, so it has room after one. */
   slowDown(): void {
-    this.#rate = Math.max(1, this.#rate / 2);
+    this.lines = Math.max(1, this.lines / 2);
     this.#paid = this.#now();
   }
 

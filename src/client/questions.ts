@@ -8,7 +8,8 @@ import type { World } from "./world.ts";
 interface Question {
   /** The newest announcement before it. */
   readonly sequence: number;
-  isAsked: boolean;
+  /** The connection that was asked. */
+  link: Transport | undefined;
   ask(link: Transport): void;
   reject(error: Error): void;
 }
@@ -50,7 +51,7 @@ export class Questions {
           else resolve(outcome);
           leave();
         });
-      const question: Question = { sequence, isAsked: false, ask, reject };
+      const question: Question = { sequence, link: undefined, ask, reject };
       this.#pending.add(question);
       this.#changed();
       return leave;
@@ -60,15 +61,10 @@ export class Questions {
   /** Asks a connection everything that comes before an announcement. */
   look(link: Transport, sequence: number): void {
     for (const question of this.#pending) {
-      if (question.isAsked || question.sequence >= sequence) continue;
-      question.isAsked = true;
+      if (question.link === link || question.sequence >= sequence) continue;
+      question.link = link;
       question.ask(link);
     }
-  }
-
-  /** The connection has ended. */
-  reset(): void {
-    for (const question of this.#pending) question.isAsked = false;
   }
 
   fail(error: Error): void {

@@ -18,9 +18,6 @@ const CHECK_WITHIN = 8_000;
 /** Time for the server to reply to a command, in milliseconds: it retries its own calls for some time. */
 const REPLY_WITHIN = 60_000;
 
-/** Time until a command is repeated that nothing else repeats, in milliseconds. */
-const REPEAT_AFTER = 1_000;
-
 /** Characters of a line that has no end; the server sends lines of a megabyte at most. */
 const MOST_REST = 16_000_000;
 
@@ -53,9 +50,10 @@ export class Transport {
   readonly #world: World;
   readonly #pace: Pace;
   readonly #events: TransportEvents;
-  readonly #signal: AbortSignal;
-  /** Frames of this turn. */
-  readonly #frames: string[] = [];
+  /** Is aborted when the connection has ended. */
+  readonly signal: AbortSignal;
+  /** Frames that wait for the end of this turn, or for the rate. */
+  readonly #frames: { text: string; lines: number }[] = [];
   /** Commands whose replies are pending, by command and argument. */
   readonly #asked = new Map<string, Asked[]>();
   /** Channels to which this connection was ever subscribed, and whether it is, or soon will be. */
@@ -67,7 +65,7 @@ export class Transport {
   #isDoubted = false;
   #cancel: Cancel;
 
-  /** @param signal closes the connection, without a report of that */
+  /** @param signal closes the connection, without a report of that; is to be aborted when it has ended */
   constructor(
     socket: WebSocketLike,
     most: number,
@@ -80,7 +78,7 @@ export class Transport {
     this.most = most;
     this.#world = world;
     this.#pace = pace;
-    this.#signal = signal;
+    this.signal = signal;
     this.#events = events;
     socket.onmessage = ({ data }) => this.#read(String(data));
     socket.onclose = ({ code, reason }) => this.#end(code, reason);
@@ -102,18 +100,26 @@ export class Transport {
     this.expect(name, done);
   }
 
-  /** Sends lines in one frame, with other lines of this turn where they fit. */
+  /** Sends lines in one frame, with others that wait where they fit. */
   write(text: string, lines = 1): void {
-    const last = this.#frames.pop();
-    this.#pace.pay(lines);
-    if (last === undefined) queueMicrotask(() => this.#flush());
-    if (last === undefined || last.length + text.length <= this.#pace.size)
-      this.#frames.push((last ?? "") + text);
-    else this.#frames.push(last, text);
+    const last = this.#frames.at(-1);
+    const { size, lines: most } = this.#pace;
+    if (last && last.text.length + text.length <= size && last.lines + lines <= most) {
+      last.text += text;
+      last.lines += lines;
+    } else if (this.#frames.push({ text, lines }) === 1) queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
-    for (const frame of this.#frames.splice(0)) this.#send(frame);
+    for (let [frame] = this.#frames; frame; [frame] = this.#frames) {
+      const wait = this.#pace.waitFor(frame.lines);
+      if (wait > 0) {
+        after(this.#world, wait, this.signal, () => this.#flush());
+        return;
+      }
+      this.#frames.shift();
+      this.#send(frame.text);
+    }
   }
 
   /** Has `done` called with the reply to a command that is sent. */
@@ -259,8 +265,8 @@ export class Transport {
     const name = argument === undefined ? command : `${command} ${argument}`;
     const isLeft = command === "unsubscribe" && !this.#entered.get(argument ?? "");
     const isRepeated = isTemporary(code) && (command === "ping" || isLeft);
-    if (code === "rate") this.#pace.slowDown();
-    if (isRepeated) after(this.#world, REPEAT_AFTER, this.#signal, () => this.write(`${name}\n`));
+    if (code === "rate" || isRepeated) this.#pace.slowDown();
+    if (isRepeated) this.write(`${name}\n`);
     else if (command === "subscribe" && argument !== undefined)
       this.#locate(argument, new Refused(code, why));
     else this.#settle(name, new Refused(code, why));
