@@ -123,16 +123,10 @@ export class Channel {
    * @param end the channel's; the stream may be behind it
    */
   #join(member: Member, end: number | undefined): void {
-    const cursor = this.#cursor;
-    if (end === undefined || cursor === undefined) {
-      this.#locate(member, undefined, undefined);
-      live(member);
-      return;
-    }
-    if (member.position === undefined) this.#locate(member, end, undefined);
-    const { position = end } = member;
-    if (position > end) this.#ask(NOW);
-    else if (position < cursor) this.#ask(`since ${position}`);
+    if (member.position === undefined || end === undefined) locate(member, end, true);
+    const { position = 0 } = member;
+    if (position > (end ?? 0)) this.#ask(NOW);
+    else if (position < (this.#cursor ?? 0)) this.#ask(`since ${position}`);
     else live(member);
   }
 
@@ -163,9 +157,10 @@ export class Channel {
     this.#failures = 0;
     const before = this.#state;
     const asked = this.#asked;
-    const isEnd = before !== "live" && asked === NOW;
-    const start = before === "live" ? this.#cursor : Number(asked.split(" ")[1]);
-    for (const member of this.members) this.#locate(member, position, isEnd ? undefined : start);
+    const start = before === "live" ? this.#cursor : Number(asked.replace("since ", ""));
+    // The server may also have less than anyone believed.
+    const isEnd = (before !== "live" && asked === NOW) || (position ?? 0) < (start ?? 0);
+    for (const member of this.members) locate(member, position, isEnd);
     // A listener may have changed what is wanted, or ended the connection.
     if (this.#state !== before || this.#asked !== asked) return;
     const earliest = Math.min(
@@ -178,24 +173,6 @@ export class Channel {
     this.#state = "live";
     this.#cursor = position;
     for (const member of this.members) if (this.isLive) live(member);
-  }
-
-  /** @param floor from where on the server was asked to send, if not from the channel's end, which `position` then is */
-  #locate(member: Member, position: number | undefined, floor: number | undefined): void {
-    const { position: own, last, isFresh } = member;
-    const isEnd = floor === undefined;
-    if (position !== undefined && own === undefined) {
-      if (!isFresh) member.miss(undefined, position);
-      member.isFresh = isEnd && last > 0;
-      member.locate(isEnd ? Math.max(0, position - last) : position);
-      return;
-    }
-    // The server has retained less than the member needs, or has less than anyone believed.
-    const lacks = position === undefined || own === undefined || (own < position && !isEnd);
-    const isBeyond = !lacks && own > position && (isEnd || position < floor);
-    if (!lacks && !isBeyond) return;
-    if (!isFresh) member.miss(own, position);
-    member.locate(position);
   }
 
   message(text: string): void {
@@ -216,6 +193,21 @@ export class Channel {
 function wishOf({ position, last }: Member): From {
   if (position !== undefined) return `since ${position}`;
   return last > 0 ? `last ${last}` : NOW;
+}
+
+/**
+ * Takes a member to where it goes on, with a gap if it lacks messages.
+ * @param position undefined where nothing is retained
+ * @param isEnd whether that is the channel's end, from which members begin; else it is where the stream begins
+ */
+function locate(member: Member, position: number | undefined, isEnd: boolean): void {
+  const { position: own, last } = member;
+  const lacks = own === undefined || position === undefined || (isEnd ? own > position : own < position);
+  if (!lacks) return;
+  if (!member.isFresh) member.miss(own, position);
+  const begins = isEnd && own === undefined && position !== undefined;
+  member.isFresh = begins && last > 0;
+  member.locate(begins ? Math.max(0, position - last) : position);
 }
 
 function live(member: Member): void {

@@ -2,7 +2,7 @@
 import { EVERYONE } from "../protocol/channels.ts";
 import { fitsPath, parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
-import { Connection, type Home } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { Refused } from "./errors.ts";
 import { checkChannel, checkFunction, checkKey, checkMessage, checkOptions, demand } from "./inputs.ts";
 import { add, type Listeners, tell } from "./listeners.ts";
@@ -11,7 +11,7 @@ import { Pace } from "./pace.ts";
 import { Questions } from "./questions.ts";
 import { Subscriber } from "./subscription.ts";
 import { limited } from "./timing.ts";
-import type { Transport } from "./transport.ts";
+import type { Home, Transport } from "./transport.ts";
 import type {
   AnnounceOptions,
   Change,
@@ -73,9 +73,7 @@ export class Client<Data> implements Fanout<Data> {
   constructor(address: string | URL, options: FanoutOptions<Data> = {}, world?: World) {
     checkOptions(options);
     this.#world = world ?? worldOf(options);
-    const { WebSocket, fetch, location } = this.#world;
-    const base = parseAddress(address, location);
-    demand(!!(WebSocket || fetch), "`WebSocket`", WebSocket, "a class, or `fetch` does; pass one in");
+    const base = parseAddress(address, this.#world.location);
     this.#codec = options.codec;
     add(this.#listeners, options.onState);
     const debug: Listeners<string> = new Set();
@@ -86,7 +84,7 @@ export class Client<Data> implements Fanout<Data> {
     this.#connection = new Connection(this.#world, base, options.token, pace, {
       debug: (event) => tell(debug, event),
       home: () => this.#home(),
-      opened: (transport, home) => this.#opened(transport, home),
+      opened: (transport) => this.#opened(transport),
       lost: (isTooBig) => this.#lost(isTooBig),
       message: (channel, text) => this.#channels.get(channel)?.message(text),
       located: (channel, outcome) => {
@@ -152,7 +150,7 @@ export class Client<Data> implements Fanout<Data> {
   readonly position = (channel: string): number | undefined => this.#channels.get(channel)?.position;
 
   readonly connect = (): void => {
-    if (this.#isClosing) throw new Refused("unavailable", "the client is closed; make a new one");
+    if (this.#isClosing) throw this.#ending;
     this.#ending = undefined;
     this.#isPaused = false;
     this.#connection.start();
@@ -170,7 +168,7 @@ export class Client<Data> implements Fanout<Data> {
     checkOptions(options);
     const { within: timeout = CLOSE_WITHIN } = options;
     this.#isClosing = true;
-    this.#ending ??= new Refused("unavailable", "the client is closed");
+    this.#ending ??= new Refused("unavailable", "the client is closed; make a new one");
     if (timeout > 0 && this.#outbox.size > 0) {
       const emptied = limited<void>(this.#world, { timeout }, (resolve) => {
         this.#emptied.add(() => resolve());
@@ -250,12 +248,10 @@ export class Client<Data> implements Fanout<Data> {
     return { channel, from: this.#channels.get(channel ?? "")?.ask() };
   }
 
-  #opened(transport: Transport, { channel: home, from }: Home): void {
+  #opened(transport: Transport): void {
     this.#transport = transport;
-    if (home !== undefined) transport.enter(home, from !== undefined);
-    for (const name of new Set([EVERYONE, home]))
-      if (name !== undefined && !this.#channels.has(name)) transport.unsubscribe(name);
-    for (const [name, channel] of this.#channels) channel.begin(transport, name === home);
+    transport.leaveAllBut(this.#channels);
+    for (const [name, channel] of this.#channels) channel.begin(transport, name === transport.home?.channel);
     this.#outbox.use(transport);
     this.#look();
   }

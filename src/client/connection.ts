@@ -11,15 +11,15 @@
  */
 import { TOO_BIG } from "../protocol/close-codes.ts";
 import { type ErrorCode, isTemporary, parseReason } from "../protocol/errors.ts";
-import { type Base, type From, urlOf, webSocketUrl } from "./address.ts";
+import { type Base, urlOf, webSocketUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
 import { Refused } from "./errors.ts";
-import { type Answer, probe, read, send } from "./http.ts";
+import { type Answer, probe, read } from "./http.ts";
 import type { Pace } from "./pace.ts";
 import { after, inTime } from "./timing.ts";
 import { checkToken, getToken, untilRenewal } from "./token.ts";
-import { NO_CLOSE_FRAME, Transport, type TransportEvents } from "./transport.ts";
-import type { FanoutOptions, FetchInit, State, WebSocketLike } from "./types.ts";
+import { type Home, NO_CLOSE_FRAME, Transport, type TransportEvents } from "./transport.ts";
+import type { FanoutOptions, State, WebSocketLike } from "./types.ts";
 import type { Cancel, World } from "./world.ts";
 
 /** How long a connection has to last until earlier failures are forgotten, in milliseconds. */
@@ -39,21 +39,11 @@ const RENEW_AGAIN = 10_000;
 
 type Phase = "idle" | "starting" | "opening" | "open" | "probing" | "waiting";
 
-/** Where to connect: at a channel, to which the connection is then subscribed, or at the server itself. */
-export interface Home {
-  readonly channel?: string | undefined;
-  /** From where on the channel is subscribed to; undefined if the client isn't subscribed to it. */
-  readonly from?: From | undefined;
-}
-
-/** Most announcements of one channel in one batch; requests can't be repeated in order if there are several. */
-const MOST_IN_BATCH = 1_000;
-
 /** What a connection reports. */
 export interface ConnectionEvents extends Omit<TransportEvents, "opened" | "ended"> {
   /** Returns where to connect. */
   home(): Home;
-  opened(transport: Transport, home: Home): void;
+  opened(transport: Transport): void;
   /** @param isTooBig whether something was larger than the server takes */
   lost(isTooBig: boolean): void;
   /** The client may not connect at this channel. */
@@ -77,8 +67,6 @@ export class Connection {
   /** Of the newest attempt: ends what is under way. */
   #attempt = new AbortController();
   #token: string | undefined;
-  /** Where the newest attempt connects; undefined if it does without a WebSocket. */
-  #home: Home | undefined;
   #transport: Transport | undefined;
   #beganAt = Number.NEGATIVE_INFINITY;
   #openedAt = 0;
@@ -138,18 +126,18 @@ export class Connection {
     this.#events.changed("connecting");
     try {
       const token = await getToken(world, this.#source, signal);
+      if (signal.aborted) return;
       const { WebSocket } = world;
       if (WebSocket && world.now() >= this.#blockedUntil) {
         const protocols = token === undefined ? [] : ["fanout", token];
-        const home = signal.aborted ? undefined : this.#events.home();
-        this.#open(signal, token, home, (url) => new WebSocket(url, protocols));
+        this.#open(signal, token, this.#events.home(), (url) => new WebSocket(url, protocols));
       } else {
         const { RequestSocket } = await inTime(world, signal, world.loadRequests);
         const parts = {
           base: this.#base,
           later: world.later,
           read,
-          send: (own: string | undefined, url: string, init: FetchInit) => send(world, own, url, init),
+          fetch: world.fetch,
         };
         this.#open(signal, token, undefined, () => new RequestSocket(token, parts));
       }
@@ -167,17 +155,14 @@ export class Connection {
   ): void {
     if (signal.aborted) return;
     this.#token = token;
-    this.#home = home;
     const opened = () => this.#opened(signal);
     const ended = (code: number, reason: string) => this.#ended(code, reason);
     const { channel, from } = home ?? {};
     const url = webSocketUrl(channel === undefined ? `${this.#base}/` : urlOf(this.#base, channel, from));
     this.#events.debug(`connecting to ${url}${home ? "" : " by requests"}`);
     try {
-      const socket = socketAt(url);
       const events = { ...this.#events, opened, ended };
-      const most = home ? MOST_IN_BATCH : 1;
-      this.#transport = new Transport(socket, most, this.#world, this.#pace, signal, events);
+      this.#transport = new Transport(socketAt(url), home, this.#world, this.#pace, signal, events);
       this.#phase = "opening";
     } catch (error) {
       // Whatever is wrong with the address or the page stays so.
@@ -191,7 +176,7 @@ export class Connection {
     this.#openedAt = this.#world.now();
     this.#blocked = 0;
     if (this.#token !== undefined) this.#renewIn(this.#untilRenewal(this.#token), signal);
-    this.#events.opened(this.#transport, this.#home ?? {});
+    this.#events.opened(this.#transport);
     if (!signal.aborted) this.#events.changed("connected");
   }
 
@@ -227,8 +212,9 @@ export class Connection {
     const { code, why } = parseReason(reason) ?? { code: undefined, why: reason };
     if (wasOpen) this.#events.lost(status === TOO_BIG || code === "limit");
     if (signal.aborted) return;
-    if (wasOpen || !this.#home || status !== NO_CLOSE_FRAME) this.#judge({ status, code, why });
-    else this.#askWhy(signal, this.#home.channel);
+    const home = this.#transport?.home;
+    if (wasOpen || !home || status !== NO_CLOSE_FRAME) this.#judge({ status, code, why });
+    else this.#askWhy(signal, home.channel);
   }
 
   /** A WebSocket that doesn't open doesn't say why; a request does. */

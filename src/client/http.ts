@@ -3,7 +3,7 @@ import { EVERYONE } from "../protocol/channels.ts";
 import { clauseOf, type ErrorCode, isErrorCode } from "../protocol/errors.ts";
 import { type Base, urlOf } from "./address.ts";
 import { inTime } from "./timing.ts";
-import type { FetchInit, ResponseLike } from "./types.ts";
+import type { ResponseLike } from "./types.ts";
 import type { World } from "./world.ts";
 
 /** A response. */
@@ -18,18 +18,6 @@ export interface Answer {
   why: string;
   /** Milliseconds for which the server asked; 0 if it didn't. */
   retryAfter: number;
-}
-
-/** Sends a request. @throws what `fetch` throws */
-export async function send(
-  { fetch }: Pick<World, "fetch">,
-  token: string | undefined,
-  url: string,
-  init: FetchInit,
-): Promise<ResponseLike> {
-  if (!fetch) throw new Error("this runtime has no `fetch`; pass one in");
-  if (token !== undefined) init.headers.Authorization = `Bearer ${token}`;
-  return fetch(url, init);
 }
 
 /** Reads a response to its end. */
@@ -56,8 +44,11 @@ export async function probe(
 ): Promise<Answer | undefined> {
   try {
     const answer = await inTime(world, signal, async (own) => {
-      const init = { method: "GET", headers: {}, signal: own };
-      return read(await send(world, token, `${urlOf(base, channel)}?poll=`, init));
+      const headers: Record<string, string> = {};
+      if (token !== undefined) headers.Authorization = `Bearer ${token}`;
+      return read(
+        await world.fetch(`${urlOf(base, channel)}?poll=`, { method: "GET", headers, signal: own }),
+      );
     });
     // A channel without history can't be polled, but it can be subscribed to.
     return answer.status === 200 || answer.code === "no-history" ? undefined : answer;

@@ -2,7 +2,7 @@
  * Speaks the line protocol by plain requests, where WebSockets don't get through: a stream per channel, and POST. This
  * part of the client is loaded only then; so it imports nothing, and gets what it shares with the rest.
  */
-import type { FetchInit, ResponseLike, WebSocketLike } from "./types.ts";
+import type { FetchInit, FetchLike, ResponseLike, WebSocketLike } from "./types.ts";
 
 /** How long a stream may be silent, in milliseconds: the server sends a line every 20 seconds. */
 const QUIET = 30_000;
@@ -34,8 +34,7 @@ export interface Shared {
   readonly base: string;
   /** Calls `act` after so many milliseconds; returns a function that cancels that. */
   later(milliseconds: number, act: () => void): () => void;
-  /** Sends a request with a token. @throws what `fetch` throws */
-  send(token: string | undefined, url: string, init: FetchInit): Promise<ResponseLike>;
+  readonly fetch: FetchLike;
   /** Reads a response to its end. */
   read(response: ResponseLike): Promise<Answer>;
 }
@@ -137,14 +136,18 @@ export class RequestSocket implements WebSocketLike {
   async #request(path: string, init: Omit<FetchInit, "signal"> = { method: "GET", headers: {} }) {
     const { signal } = this.#abort;
     signal.throwIfAborted();
-    const response = await this.#shared.send(this.#token, `${this.#shared.base}/${path}`, {
-      ...init,
-      signal,
-    });
+    const response = await this.#fetch(path, { ...init, signal });
     const answer = await this.#shared.read(response);
     // The connection after this one has another token.
     if (answer.status === 401) throw new Ending(answer);
     return answer;
+  }
+
+  #fetch(path: string, { headers, ...init }: FetchInit): Promise<ResponseLike> {
+    const authorization: Record<string, string> =
+      this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` };
+    const { base, fetch } = this.#shared;
+    return fetch(`${base}/${path}`, { ...init, headers: { ...headers, ...authorization } });
   }
 
   async #checkHealth(reply: string): Promise<void> {
@@ -243,10 +246,13 @@ export class RequestSocket implements WebSocketLike {
   }
 
   async #listen(stream: Stream, channel: string, query: string): Promise<void> {
-    const url = `${this.#shared.base}/${encodeURIComponent(channel)}?${query}`;
     const { signal } = stream.abort;
     const headers = { Accept: "text/plain" };
-    const response = await this.#shared.send(this.#token, url, { method: "GET", headers, signal });
+    const response = await this.#fetch(`${encodeURIComponent(channel)}?${query}`, {
+      method: "GET",
+      headers,
+      signal,
+    });
     if (!isFine(response)) {
       const answer = await this.#shared.read(response);
       if (signal.aborted) return;

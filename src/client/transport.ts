@@ -21,8 +21,18 @@ const REPLY_WITHIN = 60_000;
 /** Characters of a line that has no end; the server sends lines of a megabyte at most. */
 const MOST_REST = 16_000_000;
 
+/** Most announcements of one channel at a time, where there is a WebSocket. */
+const MOST_IN_BATCH = 1_000;
+
 /** The code of a connection that ended without a close frame. */
 export const NO_CLOSE_FRAME = 1006;
+
+/** Where to connect: at a channel, to which the connection is then subscribed, or at the server itself. */
+export interface Home {
+  readonly channel?: string | undefined;
+  /** From where on the channel is subscribed to; undefined if the client isn't subscribed to it. */
+  readonly from?: From | undefined;
+}
 
 /** What the server replies to a command: a position, if it has one to tell, or why it didn't carry the command out. */
 export type Outcome = number | undefined | Refused;
@@ -44,7 +54,9 @@ interface Asked {
 }
 
 export class Transport {
-  /** Most announcements of one channel at a time. */
+  /** Undefined if the socket stands for requests. */
+  readonly home: Home | undefined;
+  /** Most announcements of one channel at a time: requests can't be repeated in order if there are several. */
   readonly most: number;
   readonly #socket: WebSocketLike;
   readonly #world: World;
@@ -68,14 +80,15 @@ export class Transport {
   /** @param signal closes the connection, without a report of that; is to be aborted when it has ended */
   constructor(
     socket: WebSocketLike,
-    most: number,
+    home: Home | undefined,
     world: World,
     pace: Pace,
     signal: AbortSignal,
     events: TransportEvents,
   ) {
     this.#socket = socket;
-    this.most = most;
+    this.home = home;
+    this.most = home ? MOST_IN_BATCH : 1;
     this.#world = world;
     this.#pace = pace;
     this.signal = signal;
@@ -86,6 +99,9 @@ export class Transport {
     socket.onerror = () => this.#end(NO_CLOSE_FRAME, "");
     this.#cancel = world.later(OPEN_WITHIN, () => this.#giveUp());
     signal.addEventListener("abort", () => this.#close());
+    const { channel, from } = home ?? {};
+    if (channel !== undefined) this.#entered.set(channel, true);
+    if (channel !== undefined && from) this.#enter(channel);
   }
 
   // --- commands
@@ -146,16 +162,17 @@ export class Transport {
     // The server takes other positions only from a connection that isn't subscribed.
     if (from !== NOW && this.#entered.has(channel)) this.write(`unsubscribe ${channel}\n${line}`, 2);
     else this.write(line);
-    this.enter(channel, true);
+    this.#enter(channel);
   }
 
-  /**
-   * The connection is subscribed to a channel, or soon will be.
-   * @param isAsked whether `located` follows
-   */
-  enter(channel: string, isAsked: boolean): void {
+  #enter(channel: string): void {
     this.#entered.set(channel, true);
-    if (isAsked) this.expect(`subscribe ${channel}`, () => {});
+    this.expect(`subscribe ${channel}`, () => {});
+  }
+
+  /** Leaves channels to which the server has subscribed the connection by itself. */
+  leaveAllBut(channels: { has(channel: string): boolean }): void {
+    for (const channel of this.#entered.keys()) if (!channels.has(channel)) this.unsubscribe(channel);
   }
 
   unsubscribe(channel: string): void {

@@ -18,7 +18,7 @@ export interface World {
   /** Loads the part of the client that does without a `WebSocket`. @throws Error if it can't be loaded */
   loadRequests(): Promise<{ RequestSocket: typeof RequestSocket }>;
   readonly WebSocket: WebSocketConstructor | undefined;
-  readonly fetch: FetchLike | undefined;
+  readonly fetch: FetchLike;
   /** The address of the page, if there is one. */
   readonly location: string | undefined;
 }
@@ -58,7 +58,7 @@ export function worldOf(given: {
     // Node 20 has none.
     WebSocket: given.WebSocket ?? globalThis.WebSocket,
     // Browsers refuse a `fetch` that is called as a method of something else.
-    fetch: given.fetch ?? globalThis.fetch?.bind(globalThis),
+    fetch: given.fetch ?? ((url, init) => fetch(url, init)),
     location: page.location?.href,
   };
 }
