@@ -20,7 +20,7 @@ import { after, inTime } from "./timing.ts";
 import { checkToken, getToken, untilRenewal } from "./token.ts";
 import { type Home, NO_CLOSE_FRAME, Transport, type TransportEvents } from "./transport.ts";
 import type { FanoutOptions, State, WebSocketLike } from "./types.ts";
-import type { Cancel, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** How long a connection has to last until earlier failures are forgotten, in milliseconds. */
 const MIN_UPTIME = 10_000;
@@ -68,15 +68,14 @@ export class Connection {
   #attempt = new AbortController();
   #token: string | undefined;
   #transport: Transport | undefined;
-  #beganAt = Number.NEGATIVE_INFINITY;
+  #beganAt = 0;
   #openedAt = 0;
   #failures = 0;
   #refusals = 0;
   #blocked = 0;
-  #blockedUntil = Number.NEGATIVE_INFINITY;
+  #blockedUntil = 0;
   /** Whether the server asked for the pause before the next attempt. */
   #isAsked = false;
-  #cancelWaking: Cancel = () => {};
 
   /** @throws Error if there can't be a token */
   constructor(
@@ -96,15 +95,12 @@ export class Connection {
 
   /** Connects, unless it does already. */
   start(): void {
-    if (this.#phase !== "idle") return;
-    this.#cancelWaking = this.#world.onWaking(() => this.#wake());
-    this.#begin();
+    if (this.#phase === "idle") this.#begin();
   }
 
   /** Ends whatever is under way. */
   stop(): void {
     this.#enter("idle");
-    this.#cancelWaking();
     this.#failures = this.#refusals = 0;
   }
 
@@ -113,7 +109,13 @@ export class Connection {
     this.#attempt.abort();
     this.#attempt = new AbortController();
     this.#phase = phase;
-    return this.#attempt.signal;
+    const { signal } = this.#attempt;
+    if (phase !== "idle")
+      signal.addEventListener(
+        "abort",
+        this.#world.onWaking(() => this.#wake()),
+      );
+    return signal;
   }
 
   // --- attempts

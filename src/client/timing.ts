@@ -14,7 +14,7 @@ export const SILENT = "the server doesn't answer";
  */
 export function limited<T>(
   world: World,
-  { timeout = Number.POSITIVE_INFINITY, signal }: RequestOptions,
+  { timeout, signal }: RequestOptions,
   begin: (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => Error,
 ): Promise<T> {
   let end: Cancel = () => {};
@@ -26,8 +26,7 @@ export function limited<T>(
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort);
-    const isLimited = timeout !== Number.POSITIVE_INFINITY;
-    const cancel = isLimited ? world.later(timeout, () => reject(giveUp())) : end;
+    const cancel = timeout === undefined ? end : world.later(timeout, () => reject(giveUp()));
     end = () => {
       cancel();
       signal?.removeEventListener("abort", abort);

@@ -1,6 +1,6 @@
 /** One connection to the server: sends commands, and matches replies to them by command and argument. */
 import { DEBUG, EVERYONE } from "../protocol/channels.ts";
-import { isTemporary, parseRefusal, type Refusal } from "../protocol/errors.ts";
+import { isErrorCode, isTemporary } from "../protocol/errors.ts";
 import { type From, NOW } from "./address.ts";
 import { Refused } from "./errors.ts";
 import type { Pace } from "./pace.ts";
@@ -255,7 +255,7 @@ export class Transport {
 
   #receiveDebug(text: string): void {
     const [kind, name = "", number] = text.split(" ");
-    if (kind === "error") this.#refuse(parseRefusal(text.slice(6)));
+    if (kind === "error") this.#refuse(text);
     else if (kind === "once") this.#settle(`once ${name}`, Number(number));
     else if (kind === "position") this.#locate(name, Number(number));
     else if (kind === "token") this.#settle("token", undefined);
@@ -276,17 +276,17 @@ export class Transport {
     if (!this.#asked.has(name) && this.#entered.get(channel)) this.#events.located(channel, outcome);
   }
 
-  #refuse(refusal: Refusal | undefined): void {
-    if (!refusal) return;
-    const { code, command, argument, why } = refusal;
-    const name = argument === undefined ? command : `${command} ${argument}`;
-    const isLeft = command === "unsubscribe" && !this.#entered.get(argument ?? "");
-    const isRepeated = isTemporary(code) && (command === "ping" || isLeft);
-    if (code === "rate" || isRepeated) this.#pace.slowDown();
+  #refuse(text: string): void {
+    const [, word = "", name = "", why = ""] =
+      /^error ([a-z-]+) ([a-z]+(?: [^ ]+)?): (.*)$/s.exec(text) ?? [];
+    const error = new Refused(isErrorCode(word) ? word : "invalid", why);
+    const [command, channel = ""] = name.split(" ");
+    const isLeft = command === "unsubscribe" && !this.#entered.get(channel);
+    const isRepeated = isTemporary(error.code) && (name === "ping" || isLeft);
+    if (word === "rate" || isRepeated) this.#pace.slowDown();
     if (isRepeated) this.write(`${name}\n`);
-    else if (command === "subscribe" && argument !== undefined)
-      this.#locate(argument, new Refused(code, why));
-    else this.#settle(name, new Refused(code, why));
+    else if (command === "subscribe") this.#locate(channel, error);
+    else this.#settle(name, error);
   }
 
   // --- the end
