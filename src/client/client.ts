@@ -2,7 +2,7 @@
 import { EVERYONE } from "../protocol/channels.ts";
 import { fitsPath, parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type User } from "./connection.ts";
 import { Refused } from "./errors.ts";
 import { checkChannel, checkFunction, checkKey, checkMessage, checkOptions, demand } from "./inputs.ts";
 import { add, type Listeners, tell } from "./listeners.ts";
@@ -11,7 +11,7 @@ import { Pace } from "./pace.ts";
 import { Questions } from "./questions.ts";
 import { Subscriber } from "./subscription.ts";
 import { limited } from "./timing.ts";
-import type { Home, Transport } from "./transport.ts";
+import type { Home, Outcome, Transport } from "./transport.ts";
 import type {
   AnnounceOptions,
   Change,
@@ -47,7 +47,7 @@ function codecOf(own: Codec<unknown> | undefined, common = TEXT): Codec<unknown>
 }
 
 /** Programs use no private members of it, so it can be wrapped in a proxy, as Vue does. */
-export class Client<Data> implements Fanout<Data> {
+export class Client<Data> implements Fanout<Data>, User {
   state: State = "disconnected";
   readonly #world: World;
   readonly #codec: Codec<Data> | undefined;
@@ -56,6 +56,7 @@ export class Client<Data> implements Fanout<Data> {
   readonly #questions: Questions;
   readonly #connection: Connection;
   readonly #listeners: Listeners<Change> = new Set();
+  readonly #debuggers: Listeners<string> = new Set();
   #change: Change = { state: this.state, code: 0, reason: "", willRetry: true };
   #transport: Transport | undefined;
   /** Why the client takes nothing more: it has failed, or was closed. */
@@ -76,28 +77,11 @@ export class Client<Data> implements Fanout<Data> {
     const base = parseAddress(address, this.#world.location);
     this.#codec = options.codec;
     add(this.#listeners, options.onState);
-    const debug: Listeners<string> = new Set();
-    add(debug, options.debug);
+    add(this.#debuggers, options.debug);
     const pace = new Pace(this.#world);
     this.#outbox = new Outbox(this.#world, pace, () => this.#look());
     this.#questions = new Questions(this.#world, () => this.#look());
-    this.#connection = new Connection(this.#world, base, options.token, pace, {
-      debug: (event) => tell(debug, event),
-      home: () => this.#home(),
-      opened: (transport) => this.#opened(transport),
-      lost: (isTooBig) => this.#lost(isTooBig),
-      message: (channel, text) => this.#channels.get(channel)?.message(text),
-      located: (channel, outcome) => {
-        this.#channels.get(channel)?.located(outcome);
-        this.#look();
-      },
-      homeRefused: (channel, error) => {
-        this.#refusedHomes.add(channel);
-        this.#channels.get(channel)?.fail(error);
-      },
-      changed: (state, reason, code) => this.#become(state, reason, code),
-      failed: (error, code) => this.#fail(error, code),
-    });
+    this.#connection = new Connection(this.#world, base, options.token, pace, this);
   }
 
   // --- for programs
@@ -161,7 +145,7 @@ export class Client<Data> implements Fanout<Data> {
     if (this.#ending) return;
     this.#isPaused = true;
     this.#release();
-    this.#become("disconnected", "disconnect() was called", 0, false);
+    this.changed("disconnected", "disconnect() was called", 0, false);
   };
 
   readonly close = async (options: CloseOptions = {}): Promise<void> => {
@@ -178,7 +162,7 @@ export class Client<Data> implements Fanout<Data> {
     }
     if (this.state === "closed") return;
     this.#end(this.#ending, undefined);
-    this.#become("closed", "", 0, false);
+    this.changed("closed", "", 0, false);
   };
 
   // --- channels, announcements and questions
@@ -226,29 +210,35 @@ export class Client<Data> implements Fanout<Data> {
     else this.#cancelIdle = this.#world.later(IDLE, () => this.#rest());
   }
 
-  // --- the connection
+  // --- for the connection
 
-  /** Nothing needs the connection. */
-  #rest(): void {
-    this.#release();
-    this.#become("disconnected", "the connection was idle");
+  debug(event: string): void {
+    tell(this.#debuggers, event);
   }
 
-  #release(): void {
-    this.#cancelIdle();
-    this.#connection.stop();
-    this.#lost(false);
+  message(channel: string, text: string): void {
+    this.#channels.get(channel)?.message(text);
   }
 
-  /** Where to connect: at a channel of a subscription, or of an announcement. */
-  #home(): Home {
+  located(channel: string, outcome: Outcome): void {
+    this.#channels.get(channel)?.located(outcome);
+    this.#look();
+  }
+
+  /** Returns a channel of a subscription, or of an announcement. */
+  home(): Home {
     const channel = [...this.#channels.keys(), this.#outbox.oldest?.channel].find(
       (name) => name !== EVERYONE && name && fitsPath(name) && !this.#refusedHomes.has(name),
     );
     return { channel, from: this.#channels.get(channel ?? "")?.ask() };
   }
 
-  #opened(transport: Transport): void {
+  homeRefused(channel: string, error: Refused): void {
+    this.#refusedHomes.add(channel);
+    this.#channels.get(channel)?.fail(error);
+  }
+
+  opened(transport: Transport): void {
     this.#transport = transport;
     transport.leaveAllBut(this.#channels);
     for (const [name, channel] of this.#channels) channel.begin(transport, name === transport.home?.channel);
@@ -256,18 +246,39 @@ export class Client<Data> implements Fanout<Data> {
     this.#look();
   }
 
-  #lost(isTooBig: boolean): void {
+  lost(isTooBig: boolean): void {
     this.#transport = undefined;
     this.#outbox.use(undefined, isTooBig);
     for (const channel of this.#channels.values()) channel.end();
   }
 
-  /** The server refuses this client. */
-  #fail(error: Refused, code: number): void {
+  changed(state: State, reason = "", code = 0, willRetry = true): void {
+    const before = this.#change;
+    this.#change = { state, code, reason, willRetry };
+    this.state = state;
+    const isSame = before.state === state && before.willRetry === willRetry && before.code === code;
+    if (!isSame) tell(this.#listeners, this.#change);
+  }
+
+  failed(error: Refused, code: number): void {
     this.#ending = error;
-    this.#become("failed", `${error.code}: ${error.message}`, code, false);
+    this.changed("failed", `${error.code}: ${error.message}`, code, false);
     // A listener may have started over.
     if (this.#ending === error) this.#end(error, error);
+  }
+
+  // --- the end
+
+  /** Nothing needs the connection. */
+  #rest(): void {
+    this.#release();
+    this.changed("disconnected", "the connection was idle");
+  }
+
+  #release(): void {
+    this.#cancelIdle();
+    this.#connection.stop();
+    this.lost(false);
   }
 
   /**
@@ -279,13 +290,5 @@ export class Client<Data> implements Fanout<Data> {
     this.#outbox.fail(ending);
     this.#questions.fail(ending);
     for (const channel of this.#channels.values()) channel.fail(failure);
-  }
-
-  #become(state: State, reason = "", code = 0, willRetry = true): void {
-    const before = this.#change;
-    this.#change = { state, code, reason, willRetry };
-    this.state = state;
-    const isSame = before.state === state && before.willRetry === willRetry && before.code === code;
-    if (!isSame) tell(this.#listeners, this.#change);
   }
 }

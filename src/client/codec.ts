@@ -13,9 +13,7 @@ export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
   };
   return {
     encode: (data) => {
-      const text: string | undefined = JSON.stringify(data);
-      if (text === undefined)
-        throw new TypeError(`${typeof data} has no JSON; announce an object, text or a number`);
+      const text = JSON.stringify(data);
       // What subscribers will parse has to be valid; that may differ from `data`, as with dates.
       if (schema) parse(text);
       return text;
@@ -26,7 +24,7 @@ export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
 
 function validated<T>(schema: StandardSchema<T>, value: unknown): T {
   const result = schema["~standard"].validate(value);
-  if ("then" in result) throw new TypeError("this schema validates asynchronously; use one that doesn't");
+  if ("then" in result) throw new TypeError("the schema is asynchronous; `json()` takes a synchronous one");
   if (!result.issues) return result.value;
   const issues = result.issues.map(({ message, path = [] }) => {
     const keys = path.map((part) => String(typeof part === "object" ? part.key : part));

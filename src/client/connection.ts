@@ -18,7 +18,7 @@ import { type Answer, probe, read } from "./http.ts";
 import type { Pace } from "./pace.ts";
 import { after, inTime } from "./timing.ts";
 import { checkToken, getToken, untilRenewal } from "./token.ts";
-import { type Home, NO_CLOSE_FRAME, Transport, type TransportEvents } from "./transport.ts";
+import { type Home, NO_CLOSE_FRAME, type Opener, type Receiver, Transport } from "./transport.ts";
 import type { FanoutOptions, State, WebSocketLike } from "./types.ts";
 import type { World } from "./world.ts";
 
@@ -39,8 +39,8 @@ const RENEW_AGAIN = 10_000;
 
 type Phase = "idle" | "starting" | "opening" | "open" | "probing" | "waiting";
 
-/** What a connection reports. */
-export interface ConnectionEvents extends Omit<TransportEvents, "opened" | "ended"> {
+/** What a connection reports to. */
+export interface User extends Receiver {
   /** Returns where to connect. */
   home(): Home;
   opened(transport: Transport): void;
@@ -57,12 +57,12 @@ export interface ConnectionEvents extends Omit<TransportEvents, "opened" | "ende
 /** Why an attempt, or a connection, ended; `status` is that of a response, or the close code. */
 type Refusal = Pick<Answer, "status" | "code" | "why"> & Partial<Answer>;
 
-export class Connection {
+export class Connection implements Opener {
   readonly #world: World;
   readonly #base: Base;
   readonly #source: FanoutOptions["token"];
   readonly #pace: Pace;
-  readonly #events: ConnectionEvents;
+  readonly #user: User;
   #phase: Phase = "idle";
   /** Of the newest attempt: ends what is under way. */
   #attempt = new AbortController();
@@ -78,19 +78,13 @@ export class Connection {
   #isAsked = false;
 
   /** @throws Error if there can't be a token */
-  constructor(
-    world: World,
-    base: Base,
-    source: FanoutOptions["token"],
-    pace: Pace,
-    events: ConnectionEvents,
-  ) {
+  constructor(world: World, base: Base, source: FanoutOptions["token"], pace: Pace, user: User) {
     if (source !== undefined && typeof source !== "function") checkToken(source);
     this.#world = world;
     this.#base = base;
     this.#source = source;
     this.#pace = pace;
-    this.#events = events;
+    this.#user = user;
   }
 
   /** Connects, unless it does already. */
@@ -125,14 +119,14 @@ export class Connection {
     const signal = this.#enter("starting");
     this.#beganAt = world.now();
     this.#isAsked = false;
-    this.#events.changed("connecting");
+    this.#user.changed("connecting");
     try {
       const token = await getToken(world, this.#source, signal);
       if (signal.aborted) return;
       const { WebSocket } = world;
       if (WebSocket && world.now() >= this.#blockedUntil) {
         const protocols = token === undefined ? [] : ["fanout", token];
-        this.#open(signal, token, this.#events.home(), (url) => new WebSocket(url, protocols));
+        this.#open(signal, token, this.#user.home(), (url) => new WebSocket(url, protocols));
       } else {
         const { RequestSocket } = await inTime(world, signal, world.loadRequests);
         const parts = {
@@ -157,14 +151,12 @@ export class Connection {
   ): void {
     if (signal.aborted) return;
     this.#token = token;
-    const opened = () => this.#opened(signal);
-    const ended = (code: number, reason: string) => this.#ended(code, reason);
     const { channel, from } = home ?? {};
     const url = webSocketUrl(channel === undefined ? `${this.#base}/` : urlOf(this.#base, channel, from));
-    this.#events.debug(`connecting to ${url}${home ? "" : " by requests"}`);
+    this.#user.debug(`connecting to ${url}${home ? "" : " by requests"}`);
     try {
-      const events = { ...this.#events, opened, ended };
-      this.#transport = new Transport(socketAt(url), home, this.#world, this.#pace, signal, events);
+      const socket = socketAt(url);
+      this.#transport = new Transport(socket, home, this.#world, this.#pace, signal, this, this.#user);
       this.#phase = "opening";
     } catch (error) {
       // Whatever is wrong with the address or the page stays so.
@@ -172,14 +164,14 @@ export class Connection {
     }
   }
 
-  #opened(signal: AbortSignal): void {
-    if (!this.#transport) return;
+  opened(transport: Transport): void {
+    const { signal } = this.#attempt;
     this.#phase = "open";
     this.#openedAt = this.#world.now();
     this.#blocked = 0;
     if (this.#token !== undefined) this.#renewIn(this.#untilRenewal(this.#token), signal);
-    this.#events.opened(this.#transport);
-    if (!signal.aborted) this.#events.changed("connected");
+    this.#user.opened(transport);
+    if (!signal.aborted) this.#user.changed("connected");
   }
 
   #untilRenewal(token: string): number | undefined {
@@ -207,12 +199,12 @@ export class Connection {
 
   // --- the end of an attempt
 
-  #ended(status: number, reason: string): void {
+  ended(status: number, reason: string): void {
     const wasOpen = this.#phase === "open";
     if (wasOpen && this.#world.now() - this.#openedAt >= MIN_UPTIME) this.#failures = this.#refusals = 0;
     const signal = this.#enter("probing");
     const { code, why } = parseReason(reason) ?? { code: undefined, why: reason };
-    if (wasOpen) this.#events.lost(status === TOO_BIG || code === "limit");
+    if (wasOpen) this.#user.lost(status === TOO_BIG || code === "limit");
     if (signal.aborted) return;
     const home = this.#transport?.home;
     if (wasOpen || !home || status !== NO_CLOSE_FRAME) this.#judge({ status, code, why });
@@ -244,7 +236,7 @@ export class Connection {
       const error = new Refused(code, why);
       if (isToken || channel === undefined) this.#fail(error, status);
       // Elsewhere it may connect.
-      else this.#events.homeRefused(channel, error);
+      else this.#user.homeRefused(channel, error);
     }
     if (attempt === this.#attempt) this.#retry(status, code ? `${code}: ${why}` : why, retryAfter);
   }
@@ -256,7 +248,7 @@ export class Connection {
 
   #fail(error: Refused, code: number): void {
     this.stop();
-    this.#events.failed(error, code);
+    this.#user.failed(error, code);
   }
 
   #retry(code: number, reason: string, retryAfter = 0): void {
@@ -264,7 +256,7 @@ export class Connection {
     this.#isAsked = retryAfter > 0;
     after(this.#world, backoff(this.#world, this.#failures, retryAfter), signal, () => this.#begin());
     this.#failures += 1;
-    this.#events.changed("disconnected", reason, code);
+    this.#user.changed("disconnected", reason, code);
   }
 
   /** The machine was asleep, the page hidden, or there is another network. */

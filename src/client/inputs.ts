@@ -49,26 +49,25 @@ export function checkFunction(value: unknown, name: string): void {
 
 type Check = [isFine: (value: unknown) => boolean, what: string];
 
-const has = (value: unknown, name: string) => Object(value) === value && name in Object(value);
-const whole = (least: number, what: string): Check => [
+const whole = (least: number): Check => [
   (value) => Number.isSafeInteger(value) && Number(value) >= least,
-  `${what}, a whole number from ${least} up; stored values need \`Number(…)\``,
+  `a whole number from ${least} up; stored values need \`Number(…)\``,
 ];
-const COUNT = whole(1, "a number of messages");
-const TIME: Check = [(value) => typeof value === "number" && value >= 0, "milliseconds, from 0 up"];
+const time: Check = [(value) => typeof value === "number" && value >= 0, "milliseconds, from 0 up"];
+const having = (name: string, what: string): Check => [
+  (value) => Object(value) === value && name in Object(value),
+  what,
+];
 
 /** Options of all calls, by their names; besides these there are functions. */
 const CHECKS: Record<string, Check> = {
-  since: whole(0, "a position"),
-  last: COUNT,
-  buffer: COUNT,
-  timeout: TIME,
-  within: TIME,
-  signal: [(value) => has(value, "aborted"), "an AbortSignal"],
-  codec: [
-    (value) => has(value, "encode") && has(value, "decode"),
-    "an object with `encode` and `decode`, such as `json()`",
-  ],
+  since: whole(0),
+  last: whole(1),
+  buffer: whole(1),
+  timeout: time,
+  within: time,
+  signal: having("aborted", "an AbortSignal"),
+  codec: having("decode", "a codec, such as `json()`"),
   overflow: [(value) => value === "end" || value === "oldest", '"end" or "oldest"'],
 };
 

@@ -67,11 +67,6 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     return this.next();
   }
 
-  async throw(error: unknown): Promise<Result<T>> {
-    await this.return();
-    throw error;
-  }
-
   [Symbol.asyncIterator](): this {
     return this;
   }

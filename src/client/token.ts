@@ -16,11 +16,11 @@ const UNKNOWN = 60_000;
 
 /** @throws Error if that can't be sent as a token */
 export function checkToken(token: unknown): string {
-  // These are the characters of a subprotocol.
-  const isToken = typeof token === "string" && /^[\w.~!#$%&'*+^`|-]+$/.test(token);
+  // A WebSocket sends it as a subprotocol.
+  const isToken = typeof token === "string" && /^[\w.-]+$/.test(token);
   // A token is a secret, also one with a line end.
   const value = typeof token === "string" ? "…" : token;
-  demand(isToken, "the token", value, "the characters of a JWT, or a function that returns one");
+  demand(isToken, "the token", value, "a JWT, or a function that returns one");
   return token;
 }
 
@@ -44,9 +44,9 @@ export async function getToken(
  * @param date milliseconds since 1970, by a clock that may be wrong
  */
 export function untilRenewal(token: string, date: number): number | undefined {
-  const [exp, iat] = claimsIn(token);
-  if (exp === undefined) return undefined;
-  const lifetime = iat === undefined || iat >= exp ? undefined : (exp - iat) * 1_000;
+  const { exp, iat } = claimsIn(token);
+  if (typeof exp !== "number") return undefined;
+  const lifetime = typeof iat === "number" && iat < exp ? (exp - iat) * 1_000 : undefined;
   let left = exp * 1_000 - date;
   // A server that has just taken it knows better.
   if (left <= 0 || left > (lifetime ?? left)) left = lifetime ?? UNKNOWN;
@@ -55,12 +55,11 @@ export function untilRenewal(token: string, date: number): number | undefined {
 }
 
 /** When a token ends and was issued, in Unix seconds. */
-function claimsIn(token: string): (number | undefined)[] {
+function claimsIn(token: string): { exp?: unknown; iat?: unknown } {
   try {
-    const [, payload = ""] = token.split(".");
-    const { exp, iat } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-    return [exp, iat].map((claim: unknown) => (typeof claim === "number" ? claim : undefined));
+    const [, payload = ""] = token.replaceAll("-", "+").replaceAll("_", "/").split(".");
+    return Object(JSON.parse(atob(payload)));
   } catch {
-    return [];
+    return {};
   }
 }

@@ -37,14 +37,19 @@ export interface Home {
 /** What the server replies to a command: a position, if it has one to tell, or why it didn't carry the command out. */
 export type Outcome = number | undefined | Refused;
 
-export interface TransportEvents {
+/** What a connection's own events are reported to. */
+export interface Opener {
+  opened(transport: Transport): void;
+  /** @param code the close code */
+  ended(code: number, reason: string): void;
+}
+
+/** What gets the lines of a connection. */
+export interface Receiver {
   debug(event: string): void;
-  opened(): void;
   message(channel: string, text: string): void;
   /** A subscription goes on after a position, or is refused. */
   located(channel: string, outcome: Outcome): void;
-  /** @param code the close code */
-  ended(code: number, reason: string): void;
 }
 
 interface Asked {
@@ -61,7 +66,8 @@ export class Transport {
   readonly #socket: WebSocketLike;
   readonly #world: World;
   readonly #pace: Pace;
-  readonly #events: TransportEvents;
+  readonly #opener: Opener;
+  readonly #receiver: Receiver;
   /** Is aborted when the connection has ended. */
   readonly signal: AbortSignal;
   /** Frames that wait for the end of this turn, or for the rate. */
@@ -84,7 +90,8 @@ export class Transport {
     world: World,
     pace: Pace,
     signal: AbortSignal,
-    events: TransportEvents,
+    opener: Opener,
+    receiver: Receiver,
   ) {
     this.#socket = socket;
     this.home = home;
@@ -92,7 +99,8 @@ export class Transport {
     this.#world = world;
     this.#pace = pace;
     this.signal = signal;
-    this.#events = events;
+    this.#opener = opener;
+    this.#receiver = receiver;
     socket.onmessage = ({ data }) => this.#read(String(data));
     socket.onclose = ({ code, reason }) => this.#end(code, reason);
     // This handler stays: the package `ws` ends the process for an error without one, also after `close`.
@@ -210,7 +218,7 @@ export class Transport {
 
   #send(frame: string): void {
     if (this.#state === "over") return;
-    this.#events.debug(`> ${frame.replace(/^token .*/gm, "token …").trimEnd()}`);
+    this.#receiver.debug(`> ${frame.replace(/^token .*/gm, "token …").trimEnd()}`);
     try {
       this.#socket.send(frame);
     } catch (error) {
@@ -223,7 +231,7 @@ export class Transport {
 
   #read(data: string): void {
     if (this.#state === "over") return;
-    this.#events.debug(`< ${data.trimEnd()}`);
+    this.#receiver.debug(`< ${data.trimEnd()}`);
     if (this.#isDoubted) this.#trust();
     const lines = (this.#rest + data).split("\n");
     this.#rest = lines.pop() ?? "";
@@ -240,7 +248,7 @@ export class Transport {
     if (this.#state === "open") {
       const [, channel, text = ""] = /^([^ !]+)!(.*)$/s.exec(line) ?? [];
       if (channel === DEBUG) this.#receiveDebug(text);
-      else if (channel !== undefined) this.#events.message(channel, text);
+      else if (channel !== undefined) this.#receiver.message(channel, text);
       else if (/^\d+$/.test(line)) this.#settle("ping", undefined);
       else {
         const [, figure, value = ""] = /^([^:]+): (.*)$/s.exec(line) ?? [];
@@ -249,7 +257,7 @@ export class Transport {
     } else if (line === `${DEBUG}!connected...` && this.#state === "opening") {
       this.#state = "open";
       this.#trust();
-      this.#events.opened();
+      this.#opener.opened(this);
     }
   }
 
@@ -273,7 +281,7 @@ export class Transport {
   #locate(channel: string, outcome: Outcome): void {
     const name = `subscribe ${channel}`;
     this.#settle(name, outcome);
-    if (!this.#asked.has(name) && this.#entered.get(channel)) this.#events.located(channel, outcome);
+    if (!this.#asked.has(name) && this.#entered.get(channel)) this.#receiver.located(channel, outcome);
   }
 
   #refuse(text: string): void {
@@ -308,6 +316,6 @@ export class Transport {
   #end(code: number, reason: string): void {
     if (this.#state === "over") return;
     this.#close();
-    this.#events.ended(code, reason);
+    this.#opener.ended(code, reason);
   }
 }

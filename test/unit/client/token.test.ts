@@ -120,9 +120,9 @@ test.each([
   [
     "returns null",
     () => Reflect.get({}, "missing") ?? null,
-    "the token is null; it takes the characters of a JWT, or a function that returns one",
+    "the token is null; it takes a JWT, or a function that returns one",
   ],
-  ["returns a token with a space", () => "a b", 'the token is "…"; it takes the characters of a JWT'],
+  ["returns a token with a space", () => "a b", 'the token is "…"; it takes a JWT'],
   ["never returns", () => new Promise<string>(() => {}), "didn't return within 20 s"],
 ])("a function that %s is asked again later, and the reason is reported", async (_, token, why) => {
   const asked = vi.fn(token);
