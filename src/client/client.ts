@@ -156,7 +156,7 @@ export class Client<Data> implements Fanout<Data>, User {
     if (timeout > 0 && this.#outbox.size > 0) {
       const emptied = limited<void>(this.#world, { timeout }, (resolve) => {
         this.#emptied.add(() => resolve());
-        return () => new Error("time is over");
+        return () => new Error();
       });
       await emptied.catch(() => {});
     }

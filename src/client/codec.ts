@@ -24,11 +24,11 @@ export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
 
 function validated<T>(schema: StandardSchema<T>, value: unknown): T {
   const result = schema["~standard"].validate(value);
-  if ("then" in result) throw new TypeError("the schema is asynchronous; `json()` takes a synchronous one");
-  if (!result.issues) return result.value;
-  const issues = result.issues.map(({ message, path = [] }) => {
+  if ("value" in result) return result.value;
+  const { issues = [{ message: "the schema is asynchronous" }] } = "issues" in result ? result : {};
+  const why = issues.map(({ message, path = [] }) => {
     const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
     return [...keys, message].join(": ");
   });
-  throw new TypeError(`the message doesn't match its schema: ${issues.join("; ")}`);
+  throw new TypeError(`the message doesn't match its schema: ${why.join("; ")}`);
 }

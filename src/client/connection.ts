@@ -104,11 +104,7 @@ export class Connection implements Opener {
     this.#attempt = new AbortController();
     this.#phase = phase;
     const { signal } = this.#attempt;
-    if (phase !== "idle")
-      signal.addEventListener(
-        "abort",
-        this.#world.onWaking(() => this.#wake()),
-      );
+    if (phase !== "idle") this.#world.onWaking(() => this.#wake(), signal);
     return signal;
   }
 

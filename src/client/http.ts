@@ -27,7 +27,7 @@ export async function read(response: ResponseLike): Promise<Answer> {
   const said = (await response.text()).trim();
   // A page of something in between has lines.
   const why = /^.{1,300}$/.test(said) ? clauseOf(said) : `the response has the status ${status}`;
-  const retryAfter = Math.max(0, Number(headers.get("Retry-After")) * 1_000 || 0);
+  const retryAfter = Number(headers.get("Retry-After")) * 1_000 || 0;
   return { status, code: isErrorCode(word) ? word : undefined, said, why, retryAfter };
 }
 

@@ -17,9 +17,6 @@ const MOST_PENDING = 20_000;
 /** Characters of a line besides its message, channel and key. */
 const LINE_OVERHEAD = 10;
 
-/** Most batches in flight at a time, if they are full. */
-const MOST_BATCHES = 4;
-
 interface Pending {
   readonly channel: string;
   readonly text: string;
@@ -208,9 +205,7 @@ export class Outbox {
       const { key, text, size } = one;
       const name = isPlain ? `announce ${channel}` : `once ${key}`;
       const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
-      const isMany =
-        batch.length >= Math.min(link.most, this.#pace.lines) ||
-        this.#flying.size >= MOST_BATCHES * link.most;
+      const isMany = batch.length >= Math.min(link.most, this.#pace.lines);
       // Replies name no more than the key.
       if (isFull || isMany || (!isPlain && link.isAsked(name))) break;
       batch.push(one);

@@ -84,8 +84,10 @@ export class Subscriber<T> implements Member, Subscription<T> {
     checkFunction(listener, "the listener");
     const listeners = this.#listeners[kind];
     demand(listeners !== undefined, "the event", kind, Object.keys(this.#listeners).join(", "));
-    if (kind === "message" && this.#early) this.#feeds.delete(this.#early);
-    if (kind === "message") this.#early = undefined;
+    if (kind === "message" && this.#early) {
+      this.#feeds.delete(this.#early);
+      this.#early = undefined;
+    }
     return add(listeners, listener);
   };
 
@@ -163,8 +165,9 @@ export class Subscriber<T> implements Member, Subscription<T> {
       this.miss(first && first - 1, last);
       return;
     }
-    const why = `more than ${this.#most} messages are pending: read faster, or subscribe with a larger \`buffer\``;
-    this.end(new Error(why));
+    this.end(
+      new Error(`more than ${this.#most} messages are pending; read faster, or give a larger \`buffer\``),
+    );
   }
 
   #newFeed(): Feed<Message<T>> {

@@ -54,5 +54,10 @@ export function inTime<T>(
 
 /** Calls `act` after so many milliseconds, unless the signal is aborted before. */
 export function after(world: World, milliseconds: number, signal: AbortSignal, act: () => void): void {
-  signal.addEventListener("abort", world.later(milliseconds, act));
+  if (signal.aborted) return;
+  const cancel = world.later(milliseconds, () => {
+    signal.removeEventListener("abort", cancel);
+    act();
+  });
+  signal.addEventListener("abort", cancel);
 }

@@ -46,11 +46,12 @@ export async function getToken(
 export function untilRenewal(token: string, date: number): number | undefined {
   const { exp, iat } = claimsIn(token);
   if (typeof exp !== "number") return undefined;
-  const lifetime = typeof iat === "number" && iat < exp ? (exp - iat) * 1_000 : undefined;
+  // No number if the token doesn't say when it was issued.
+  const lifetime = (exp - Number(iat)) * 1_000;
   let left = exp * 1_000 - date;
   // A server that has just taken it knows better.
-  if (left <= 0 || left > (lifetime ?? left)) left = lifetime ?? UNKNOWN;
-  const least = Math.max(LEAST, Math.min(BEFORE_END, (lifetime ?? 0) / 4));
+  if (left <= 0 || left > lifetime) left = lifetime > 0 ? lifetime : UNKNOWN;
+  const least = Math.max(LEAST, Math.min(BEFORE_END, lifetime / 4 || 0));
   return Math.min(MOST, Math.max(least, left / 2, left - BEFORE_END));
 }
 

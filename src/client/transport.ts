@@ -251,8 +251,8 @@ export class Transport {
       else if (channel !== undefined) this.#receiver.message(channel, text);
       else if (/^\d+$/.test(line)) this.#settle("ping", undefined);
       else {
-        const [, figure, value = ""] = /^([^:]+): (.*)$/s.exec(line) ?? [];
-        if (figure !== undefined) this.#figures.set(figure, value);
+        const [figure = "", value] = line.split(": ");
+        if (value !== undefined) this.#figures.set(figure, value);
       }
     } else if (line === `${DEBUG}!connected...` && this.#state === "opening") {
       this.#state = "open";

@@ -13,8 +13,8 @@ export interface World {
   newKey(): string;
   /** Calls `act` once after so many milliseconds; returns a function that cancels that. */
   later(milliseconds: number, act: () => void): Cancel;
-  /** Calls `look` when the network or the page is back; returns a function that ends that. */
-  onWaking(look: () => void): Cancel;
+  /** Calls `look` when the network or the page is back, until the signal is aborted. */
+  onWaking(look: () => void, signal: AbortSignal): void;
   /** Loads the part of the client that does without a `WebSocket`. @throws Error if it can't be loaded */
   loadRequests(): Promise<{ RequestSocket: typeof RequestSocket }>;
   readonly WebSocket: WebSocketConstructor | undefined;
@@ -30,8 +30,7 @@ interface Page {
   setTimeout: unknown;
   location?: { href: string };
   document?: { hidden: boolean };
-  addEventListener?(event: string, listener: () => void): void;
-  removeEventListener?(event: string, listener: () => void): void;
+  addEventListener?(event: string, listener: () => void, options: { signal: AbortSignal }): void;
 }
 
 const page: Page = globalThis;
@@ -65,20 +64,15 @@ export function worldOf(given: {
 
 /** Pages without TLS have no `randomUUID`, and React Native has no `crypto`. */
 function newKey(): string {
-  const numbers = Uint32Array.from([1, 2, 3, 4], () => Math.random() * 2 ** 32);
-  globalThis.crypto?.getRandomValues(numbers);
-  return numbers.join("-");
+  return globalThis.crypto?.randomUUID?.() ?? `${Math.random()}-${Math.random()}`;
 }
 
 /** Browsers and workers announce these; other runtimes never do. */
 const EVENTS = ["online", "pageshow", "visibilitychange"];
 
-function onWaking(look: () => void): Cancel {
+function onWaking(look: () => void, signal: AbortSignal): void {
   const wake = () => {
     if (!page.document?.hidden) look();
   };
-  for (const event of EVENTS) page.addEventListener?.(event, wake);
-  return () => {
-    for (const event of EVENTS) page.removeEventListener?.(event, wake);
-  };
+  for (const event of EVENTS) page.addEventListener?.(event, wake, { signal });
 }

@@ -34,7 +34,7 @@ export class Surroundings {
     this.choose = choose;
   }
 
-  world(WebSocket: WebSocketConstructor | undefined, fetch: FetchLike | undefined): World {
+  world(WebSocket: WebSocketConstructor | undefined, fetch: FetchLike): World {
     return {
       now: () => this.now,
       date: () => this.date + this.skew,
@@ -49,9 +49,9 @@ export class Surroundings {
         this.timers.add(timer);
         return () => this.timers.delete(timer);
       },
-      onWaking: (look) => {
+      onWaking: (look, signal) => {
         this.looks.add(look);
-        return () => this.looks.delete(look);
+        signal.addEventListener("abort", () => this.looks.delete(look));
       },
       loadRequests: async () => ({ RequestSocket }),
       WebSocket,
