@@ -163,9 +163,7 @@ export class Channel {
     for (const member of this.members) locate(member, position, isEnd);
     // A listener may have changed what is wanted, or ended the connection.
     if (this.#state !== before || this.#asked !== asked) return;
-    const earliest = Math.min(
-      ...[...this.members].map((member) => member.position ?? Number.POSITIVE_INFINITY),
-    );
+    const earliest = Math.min(...[...this.members].flatMap((member) => member.position ?? []));
     if (position !== undefined && earliest < position) {
       this.#ask(`since ${earliest}`);
       return;

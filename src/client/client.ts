@@ -202,7 +202,7 @@ export class Client<Data> implements Fanout<Data>, User {
     const { oldest } = this.#outbox;
     const areLive = () => [...this.#channels.values()].every(({ isLive }) => isLive);
     if (this.#questions.size > 0 && this.#transport && areLive())
-      this.#questions.look(this.#transport, oldest?.sequence ?? Number.POSITIVE_INFINITY);
+      this.#questions.look(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
     if (!oldest) for (const emptied of this.#emptied) emptied();
     this.#cancelIdle();
     if (this.#isPaused || (this.#ending && !oldest)) return;

@@ -156,7 +156,7 @@ export class Connection implements Opener {
       this.#phase = "opening";
     } catch (error) {
       // Whatever is wrong with the address or the page stays so.
-      this.#fail(new Refused("invalid", `the connection can't be opened: ${error}`), 0);
+      this.#fail(new Refused("invalid", String(error)), 0);
     }
   }
 

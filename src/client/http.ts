@@ -44,8 +44,7 @@ export async function probe(
 ): Promise<Answer | undefined> {
   try {
     const answer = await inTime(world, signal, async (own) => {
-      const headers: Record<string, string> = {};
-      if (token !== undefined) headers.Authorization = `Bearer ${token}`;
+      const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
       return read(
         await world.fetch(`${urlOf(base, channel)}?poll=`, { method: "GET", headers, signal: own }),
       );

@@ -47,38 +47,20 @@ export function checkFunction(value: unknown, name: string): void {
   demand(typeof value === "function", name, value, "a function");
 }
 
-type Check = [isFine: (value: unknown) => boolean, what: string];
-
-const whole = (least: number): Check => [
-  (value) => Number.isSafeInteger(value) && Number(value) >= least,
-  `a whole number from ${least} up; stored values need \`Number(…)\``,
-];
-const time: Check = [(value) => typeof value === "number" && value >= 0, "milliseconds, from 0 up"];
-const having = (name: string, what: string): Check => [
-  (value) => Object(value) === value && name in Object(value),
-  what,
-];
-
-/** Options of all calls, by their names; besides these there are functions. */
-const CHECKS: Record<string, Check> = {
-  since: whole(0),
-  last: whole(1),
-  buffer: whole(1),
-  timeout: time,
-  within: time,
-  signal: having("aborted", "an AbortSignal"),
-  codec: having("decode", "a codec, such as `json()`"),
-  overflow: [(value) => value === "end" || value === "oldest", '"end" or "oldest"'],
-};
+/** Options that take whole numbers, with the least one. */
+const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1 };
 
 /** @throws TypeError naming the first option that is wrong */
 export function checkOptions(options: object): void {
   demand(Object(options) === options, "the argument `options`", options, "an object");
   for (const [key, value] of Object.entries(options)) {
     const name = `the option \`${key}\``;
-    const [isFine, what] = CHECKS[key] ?? [];
+    const least = WHOLE[key];
     if (value === undefined) continue;
-    if (isFine && what) demand(isFine(value), name, value, what);
-    else if (/^on[A-Z]|^debug$/.test(key)) checkFunction(value, name);
+    if (/^on[A-Z]|^debug$/.test(key)) checkFunction(value, name);
+    if (/^timeout$|^within$/.test(key)) demand(value >= 0, name, value, "milliseconds, from 0 up");
+    if (least === undefined) continue;
+    const what = `a whole number from ${least} up; stored values need \`Number(…)\``;
+    demand(Number.isSafeInteger(value) && value >= least, name, value, what);
   }
 }

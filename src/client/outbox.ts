@@ -205,8 +205,8 @@ export class Outbox {
       const { key, text, size } = one;
       const name = isPlain ? `announce ${channel}` : `once ${key}`;
       const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
-      const isMany = batch.length >= Math.min(link.most, this.#pace.lines);
-      // Replies name no more than the key.
+      const isMany = batch.length >= (link.home ? this.#pace.lines : 1);
+      // Requests can't be repeated in order if there are several. Replies name no more than the key.
       if (isFull || isMany || (!isPlain && link.isAsked(name))) break;
       batch.push(one);
       this.#flying.add(one);

@@ -43,7 +43,7 @@ export class Questions {
       const leave = () => {
         this.#pending.delete(question);
         this.#changed();
-        return new Refused("unavailable", `the server didn't answer within ${options.timeout} ms`);
+        return new Refused("unavailable", `the server didn't reply within ${options.timeout} ms`);
       };
       const ask = (link: Transport) =>
         act(link, (outcome) => {

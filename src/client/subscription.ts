@@ -29,7 +29,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
   readonly #codec: Codec<T>;
   readonly #leave: () => void;
   readonly #most: number;
-  readonly #dropsOldest: boolean;
+  readonly #options: SubscribeOptions<T>;
   readonly #listeners: Sets<T> = {
     message: new Set(),
     gap: new Set(),
@@ -42,7 +42,6 @@ export class Subscriber<T> implements Member, Subscription<T> {
   #early: Feed<Message<T>> | undefined;
   #error: Error | undefined;
   #isCheckDue = false;
-  readonly #forget: () => void;
 
   /** @param leave takes it out of its channel */
   constructor(
@@ -61,7 +60,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
     this.#codec = codec;
     this.#leave = leave;
     this.#most = options.buffer ?? Math.max(BUFFER, 2 * last);
-    this.#dropsOldest = options.overflow === "oldest";
+    this.#options = options;
     if (!onMessage) this.#early = this.#newFeed();
     const { message, gap, position, state, invalid } = this.#listeners;
     add(message, onMessage);
@@ -70,7 +69,6 @@ export class Subscriber<T> implements Member, Subscription<T> {
     add(state, onState && (({ state, error }) => onState(state, error?.message, error)));
     add(invalid, onInvalid);
     signal?.addEventListener("abort", this.unsubscribe);
-    this.#forget = () => signal?.removeEventListener("abort", this.unsubscribe);
   }
 
   // --- for programs
@@ -105,7 +103,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
   end(error: Error | undefined): void {
     if (this.state === "unsubscribed") return;
     this.#error = error;
-    this.#forget();
+    this.#options.signal?.removeEventListener("abort", this.unsubscribe);
     this.#leave();
     this.become("unsubscribed", error);
     for (const feed of this.#feeds) feed.end(error);
@@ -158,7 +156,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
   }
 
   #trim(feed: Feed<Message<T>>): void {
-    if (this.#dropsOldest) {
+    if (this.#options.overflow === "oldest") {
       const first = feed.shift()?.position;
       let last = first;
       while (feed.size > this.#most) last = feed.shift()?.position;

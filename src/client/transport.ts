@@ -21,9 +21,6 @@ const REPLY_WITHIN = 60_000;
 /** Characters of a line that has no end; the server sends lines of a megabyte at most. */
 const MOST_REST = 16_000_000;
 
-/** Most announcements of one channel at a time, where there is a WebSocket. */
-const MOST_IN_BATCH = 1_000;
-
 /** The code of a connection that ended without a close frame. */
 export const NO_CLOSE_FRAME = 1006;
 
@@ -61,8 +58,6 @@ interface Asked {
 export class Transport {
   /** Undefined if the socket stands for requests. */
   readonly home: Home | undefined;
-  /** Most announcements of one channel at a time: requests can't be repeated in order if there are several. */
-  readonly most: number;
   readonly #socket: WebSocketLike;
   readonly #world: World;
   readonly #pace: Pace;
@@ -95,7 +90,6 @@ export class Transport {
   ) {
     this.#socket = socket;
     this.home = home;
-    this.most = home ? MOST_IN_BATCH : 1;
     this.#world = world;
     this.#pace = pace;
     this.signal = signal;
