@@ -32,11 +32,6 @@ function hrefOf(address: string | URL, page: string | undefined): string {
   }
 }
 
-/** Whether a channel can be named in a path: clients and proxies resolve `.` and `..`. */
-export function fitsPath(channel: string): boolean {
-  return channel !== "." && channel !== "..";
-}
-
 /** The address of a channel, as `http:` or `https:`. */
 export function urlOf(base: Base, channel: string, from?: From): string {
   return `${base}/${encodeURIComponent(channel)}${from ? `?${from.replace(" ", "=")}` : ""}`;

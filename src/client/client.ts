@@ -1,6 +1,5 @@
 /** A client: its channels, its announcements, and the connection that both use. */
-import { EVERYONE } from "../protocol/channels.ts";
-import { fitsPath, parseAddress } from "./address.ts";
+import { parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
 import { Connection, type User } from "./connection.ts";
 import { Refused } from "./errors.ts";
@@ -57,7 +56,6 @@ export class Client<Data> implements Fanout<Data>, User {
   readonly #connection: Connection;
   readonly #listeners: Listeners<Change> = new Set();
   readonly #debuggers: Listeners<string> = new Set();
-  #change: Change = { state: this.state, code: 0, reason: "", willRetry: true };
   #transport: Transport | undefined;
   /** Why the client takes nothing more: it has failed, or was closed. */
   #ending: Refused | undefined;
@@ -227,8 +225,9 @@ export class Client<Data> implements Fanout<Data>, User {
 
   /** Returns a channel of a subscription, or of an announcement. */
   home(): Home {
+    // Each connection is subscribed to `all` anyway; clients and proxies resolve `.` and `..` in a path.
     const channel = [...this.#channels.keys(), this.#outbox.oldest?.channel].find(
-      (name) => name !== EVERYONE && name && fitsPath(name) && !this.#refusedHomes.has(name),
+      (name) => name && !/^(all|\.\.?)$/.test(name) && !this.#refusedHomes.has(name),
     );
     return { channel, from: this.#channels.get(channel ?? "")?.ask() };
   }
@@ -253,11 +252,9 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   changed(state: State, reason = "", code = 0, willRetry = true): void {
-    const before = this.#change;
-    this.#change = { state, code, reason, willRetry };
+    const isNews = state !== this.state || !willRetry;
     this.state = state;
-    const isSame = before.state === state && before.willRetry === willRetry && before.code === code;
-    if (!isSame) tell(this.#listeners, this.#change);
+    if (isNews) tell(this.#listeners, { state, code, reason, willRetry });
   }
 
   failed(error: Refused, code: number): void {

@@ -54,9 +54,6 @@ export interface User extends Receiver {
   failed(error: Refused, code: number): void;
 }
 
-/** Why an attempt, or a connection, ended; `status` is that of a response, or the close code. */
-type Refusal = Pick<Answer, "status" | "code" | "why"> & Partial<Answer>;
-
 export class Connection implements Opener {
   readonly #world: World;
   readonly #base: Base;
@@ -219,9 +216,10 @@ export class Connection implements Opener {
 
   /**
    * Connects again, unless the server would refuse that, too.
+   * @param answer of the server; its status may be a close code
    * @param channel the channel at which the client was to connect
    */
-  #judge({ status, code, why, retryAfter }: Refusal, channel?: string): void {
+  #judge({ status, code, why, retryAfter }: Answer, channel?: string): void {
     if (code === "rate") this.#pace.slowDown();
     const isToken = status === 401 || code === "expired" || code === "revoked";
     if (isToken) this.#refusals += 1;

@@ -11,17 +11,15 @@ export interface Answer {
   /** 0 if there was none. */
   status: number;
   /** The server's error code; undefined if it succeeded, or something else answered. */
-  code: ErrorCode | undefined;
-  /** The body. */
-  said: string;
+  code?: ErrorCode | undefined;
   /** What is wrong, if it is a refusal. */
   why: string;
   /** Milliseconds for which the server asked; 0 if it didn't. */
-  retryAfter: number;
+  retryAfter?: number;
 }
 
 /** Reads a response to its end. */
-export async function read(response: ResponseLike): Promise<Answer> {
+export async function read(response: ResponseLike): Promise<Answer & { said: string; retryAfter: number }> {
   const { status, headers } = response;
   const word = headers.get("Fanout-Error") ?? "";
   const said = (await response.text()).trim();
@@ -52,6 +50,6 @@ export async function probe(
     // A channel without history can't be polled, but it can be subscribed to.
     return answer.status === 200 || answer.code === "no-history" ? undefined : answer;
   } catch {
-    return { status: 0, code: undefined, said: "", why: "the server can't be reached", retryAfter: 0 };
+    return { status: 0, why: "the server can't be reached" };
   }
 }

@@ -52,7 +52,6 @@ const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1 };
 
 /** @throws TypeError naming the first option that is wrong */
 export function checkOptions(options: object): void {
-  demand(Object(options) === options, "the argument `options`", options, "an object");
   for (const [key, value] of Object.entries(options)) {
     const name = `the option \`${key}\``;
     const least = WHOLE[key];

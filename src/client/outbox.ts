@@ -207,7 +207,7 @@ export class Outbox {
       const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
       const isMany = batch.length >= (link.home ? this.#pace.lines : 1);
       // Requests can't be repeated in order if there are several. Replies name no more than the key.
-      if (isFull || isMany || (!isPlain && link.isAsked(name))) break;
+      if (isFull || isMany || (!isPlain && link.asked.has(name))) break;
       batch.push(one);
       this.#flying.add(one);
       this.#load += size;
@@ -226,7 +226,7 @@ export class Outbox {
     if (!isPlain) return;
     // Only errors are replies; a barrier shows that there are no more of them.
     link.ask("ping", "", () => {
-      link.forget(`announce ${channel}`);
+      link.asked.delete(`announce ${channel}`);
       // The server refuses all announcements of a frame, or the last ones.
       const accepted = batch.length - errors.length;
       for (const [i, one] of batch.entries()) this.#landed(lane, one, errors[i - accepted]);

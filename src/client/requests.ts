@@ -23,7 +23,7 @@ const SILENT = "the server doesn't answer";
 /** A response: see `http.ts`. */
 interface Answer {
   status: number;
-  code: string | undefined;
+  code?: string | undefined;
   said: string;
   why: string;
   retryAfter: number;

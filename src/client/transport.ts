@@ -67,8 +67,8 @@ export class Transport {
   readonly signal: AbortSignal;
   /** Frames that wait for the end of this turn, or for the rate. */
   readonly #frames: { text: string; lines: number }[] = [];
-  /** Commands whose replies are pending, by command and argument. */
-  readonly #asked = new Map<string, Asked[]>();
+  /** Commands whose replies are pending, by command and argument; those that only refusals reply to are taken out. */
+  readonly asked = new Map<string, Asked[]>();
   /** Channels to which this connection was ever subscribed, and whether it is, or soon will be. */
   readonly #entered = new Map([[EVERYONE, true]]);
   readonly #figures = new Map<string, string>();
@@ -142,20 +142,9 @@ export class Transport {
 
   /** Has `done` called with the reply to a command that is sent. */
   expect(name: string, done: (outcome: Outcome) => void): void {
-    const asked = { at: this.#world.now(), done };
-    const before = this.#asked.get(name);
-    if (before) before.push(asked);
-    else this.#asked.set(name, [asked]);
-  }
-
-  /** Whether the reply to a command is pending. */
-  isAsked(name: string): boolean {
-    return this.#asked.has(name);
-  }
-
-  /** Forgets commands that have taken effect without a reply. */
-  forget(name: string): void {
-    this.#asked.delete(name);
+    const asked = this.asked.get(name) ?? [];
+    asked.push({ at: this.#world.now(), done });
+    this.asked.set(name, asked);
   }
 
   /** Subscribes to a channel, instead of an earlier subscription to it; `located` follows. */
@@ -189,7 +178,7 @@ export class Transport {
     });
     // The only reply to `info` itself is a refusal.
     this.ask("ping", "", () => {
-      this.forget("info");
+      this.asked.delete("info");
       done(new Map(this.#figures));
     });
   }
@@ -197,7 +186,7 @@ export class Transport {
   /** Finds out within seconds whether the server still answers; the connection ends if it doesn't. */
   check(): void {
     const oldest = this.#world.now() - REPLY_WITHIN;
-    for (const [first] of this.#asked.values()) if (first && first.at < oldest) this.#giveUp();
+    for (const [first] of this.asked.values()) if (first && first.at < oldest) this.#giveUp();
     if (this.#isDoubted || this.#state === "over") return;
     this.#isDoubted = true;
     this.#wait(CHECK_WITHIN, () => this.#giveUp());
@@ -265,9 +254,9 @@ export class Transport {
 
   /** Settles the oldest command of a name. */
   #settle(name: string, outcome: Outcome): void {
-    const asked = this.#asked.get(name);
+    const asked = this.asked.get(name);
     const first = asked?.shift();
-    if (!asked?.length) this.#asked.delete(name);
+    if (!asked?.length) this.asked.delete(name);
     first?.done(outcome);
   }
 
@@ -275,7 +264,7 @@ export class Transport {
   #locate(channel: string, outcome: Outcome): void {
     const name = `subscribe ${channel}`;
     this.#settle(name, outcome);
-    if (!this.#asked.has(name) && this.#entered.get(channel)) this.#receiver.located(channel, outcome);
+    if (!this.asked.has(name) && this.#entered.get(channel)) this.#receiver.located(channel, outcome);
   }
 
   #refuse(text: string): void {

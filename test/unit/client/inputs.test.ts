@@ -14,7 +14,6 @@ test.each([
   [{ key: "\ud800" }, 'the option `key` is "\\ud800"'],
   [{ timeout: Number.NaN }, "the option `timeout` is NaN"],
   [{ timeout: -1 }, "takes milliseconds"],
-  [null, "the argument `options` is null; it takes an object"],
 ])("announce refuses the options %j at once, and sends nothing", async (options, why) => {
   const { client } = connectTo();
   await expect(Reflect.apply(client.announce, undefined, ["orders", "hi", options])).rejects.toThrow(why);
@@ -61,7 +60,6 @@ test.each([
   [{ last: Number.NaN }, "a whole number from 1 up"],
   [{ buffer: 0 }, "a whole number from 1 up"],
   [{ onMessage: "alert" }, "the option `onMessage` is"],
-  [null, "the argument `options` is null; it takes an object"],
 ])("subscribe refuses the options %j at once", (options, why) => {
   const { client } = connectTo();
   expect(() => Reflect.apply(client.subscribe, undefined, ["a", options])).toThrow(why);
