@@ -54,19 +54,21 @@ export class Channel {
     return this.#state === "live";
   }
 
+  get #positions(): number[] {
+    return [...this.members].flatMap(({ position }) => position ?? []);
+  }
+
   /** The newest position that a member has. */
   get position(): number | undefined {
-    let newest = this.#cursor;
-    for (const { position } of this.members) {
-      if (position !== undefined && position > (newest ?? -1)) newest = position;
-    }
-    return newest;
+    const newest = Math.max(this.#cursor ?? -1, ...this.#positions);
+    return newest < 0 ? undefined : newest;
   }
 
   /** From where on the server should send the channel. Where wishes differ, the channel's end has to be found out first. */
   get #wanted(): From {
-    const [wish, ...others] = new Set([...this.members].map(wishOf));
-    return others.length === 0 && wish ? wish : NOW;
+    const wishes = new Set([...this.members].map(wishOf));
+    const [wish = NOW] = wishes;
+    return wishes.size > 1 ? NOW : wish;
   }
 
   /** Returns what the server is to be asked for; whatever it replies is for all members so far. */
@@ -163,7 +165,7 @@ export class Channel {
     for (const member of this.members) locate(member, position, isEnd);
     // A listener may have changed what is wanted, or ended the connection.
     if (this.#state !== before || this.#asked !== asked) return;
-    const earliest = Math.min(...[...this.members].flatMap((member) => member.position ?? []));
+    const earliest = Math.min(...this.#positions);
     if (position !== undefined && earliest < position) {
       this.#ask(`since ${earliest}`);
       return;

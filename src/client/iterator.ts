@@ -49,16 +49,17 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     for (const settle of this.#waiting) this.next().then(...settle);
   }
 
-  next(): Promise<Result<T>> {
+  async next(): Promise<Result<T>> {
     const value = this.shift();
-    if (value !== undefined) return Promise.resolve({ done: false, value });
+    if (value !== undefined) return { done: false, value };
     if (!this.#isOver) return new Promise((...settle) => this.#waiting.push(settle));
     const error = this.#error;
     this.#error = undefined;
-    return error ? Promise.reject(error) : Promise.resolve({ done: true, value: undefined });
+    if (error) throw error;
+    return { done: true, value: undefined };
   }
 
-  return(): Promise<Result<T>> {
+  async return(): Promise<Result<T>> {
     this.#last = this.#first = {};
     this.size = 0;
     this.end();

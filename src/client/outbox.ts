@@ -140,8 +140,7 @@ export class Outbox {
 
   #reject(one: Pending, error: Error, isUnsure = this.#mayBeAnnounced(one)): void {
     if (!this.#drop(one)) return;
-    const why = `${error.message}; the message may have been announced`;
-    one.reject(isUnsure ? new Refused("uncertain", why) : error);
+    one.reject(isUnsure ? new Refused("uncertain", error.message) : error);
   }
 
   /**
@@ -157,7 +156,7 @@ export class Outbox {
     for (const one of lost) {
       one.isUnsure = true;
       // Without a key it can't be announced again.
-      if (this.#plain.has(one.channel)) this.#reject(one, new Error("the connection ended"));
+      if (this.#plain.has(one.channel)) this.#reject(one, new Error("the connection ended before a reply"));
     }
     this.#plain.clear();
     this.#lanes.clear();

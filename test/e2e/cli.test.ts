@@ -150,7 +150,7 @@ describe("its exit code and one line say what was wrong:", () => {
       "an address of something else",
       2,
       ["ping", "ftp://localhost"],
-      /^fanout: the address is "ftp:\/\/localhost"; it takes a server's host/,
+      /^fanout: the address is "ftp:\/\/localhost"; it takes a host/,
     ],
     ["an unknown command", 2, ["nonsense"], /unknown command/],
     ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],

@@ -66,10 +66,7 @@ test.each([
 });
 
 test.each([
-  [
-    undefined,
-    "the address is undefined; it takes a server's host, with a path at most, such as wss://fanout.example",
-  ],
+  [undefined, "the address is undefined; it takes a host, with a path at most, such as wss://fanout.example"],
   [null, "the address is null"],
   ["", 'the address is ""'],
   ["/live", 'the address is "/live"'],
