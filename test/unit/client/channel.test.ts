@@ -115,6 +115,24 @@ test("what is refused for the moment is asked for again; what is refused ends th
   expect([busy?.state, FakeSocket.made.length]).toEqual(["subscribed", 1]);
 });
 
+test("an unsubscription that the server refuses for its rate doesn't spoil the next subscription", async () => {
+  const { client } = connectTo();
+  const first = client.subscribe("a");
+  client.subscribe("b");
+  const socket = await greet("debug!position a 7", "debug!position b 3");
+  first.unsubscribe();
+  await settle();
+  expect(socket.lines.at(-1)).toBe("unsubscribe a");
+  const second = client.subscribe("a", { since: 5 });
+  await settle();
+  // The server may not have carried out the first one.
+  expect(socket.lines.slice(-2)).toEqual(["unsubscribe a", "subscribe a since 5"]);
+  socket.say("debug!error rate unsubscribe a: too many lines", "debug!position a 5");
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(socket.lines.filter((line) => line === "unsubscribe a")).toHaveLength(2);
+  expect([second.state, second.position]).toEqual(["subscribed", 5]);
+});
+
 test("listeners that throw disturb nobody", async () => {
   const uncaught = vi.fn();
   const before = process.listeners("uncaughtException");

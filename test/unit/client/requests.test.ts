@@ -1,0 +1,96 @@
+/** The client where no WebSocket gets through. */
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { Client } from "../../../src/client/client.ts";
+import type { Change, FetchLike } from "../../../src/client/fanout.ts";
+import { RequestSocket } from "../../../src/client/requests.ts";
+import { type World, worldOf } from "../../../src/client/world.ts";
+import { settle, standStill } from "./fakes.ts";
+
+beforeEach(standStill);
+
+/** Makes a client without a WebSocket. */
+function clientWith(given: { fetch?: FetchLike; loadRequests?: World["loadRequests"] }) {
+  const changes: Change[] = [];
+  const world = {
+    ...worldOf({}),
+    loadRequests: async () => ({ RequestSocket }),
+    fetch: () => new Promise<never>(() => {}),
+    ...given,
+    WebSocket: undefined,
+  };
+  const client = new Client("https://host", { onState: (change) => void changes.push(change) }, world);
+  onTestFinished(() => client.close({ within: 0 }));
+  return { client, changes };
+}
+
+function responseOf(status: number, said: string, given: Record<string, string> = {}) {
+  const headers = { get: (name: string) => given[name] ?? null };
+  return { status, headers, body: null, text: async () => said };
+}
+
+test("a part that can't be loaded is a connection that can't be opened, and is loaded again", async () => {
+  const loadRequests = vi.fn(async () => {
+    if (loadRequests.mock.calls.length < 3) throw new TypeError("error loading dynamically imported module");
+    return { RequestSocket };
+  });
+  const fetch: FetchLike = async () => responseOf(200, "ok\n");
+  const { client, changes } = clientWith({ loadRequests, fetch });
+  client.connect();
+  await settle();
+  expect(changes.at(-1)).toEqual({
+    state: "disconnected",
+    code: 0,
+    reason: "error loading dynamically imported module",
+    willRetry: true,
+  });
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect([client.state, loadRequests.mock.calls.length]).toEqual(["connected", 3]);
+});
+
+test("a part that never loads is given up, and loaded again", async () => {
+  const loadRequests = vi.fn(() => new Promise<never>(() => {}));
+  const { client, changes } = clientWith({ loadRequests });
+  client.connect();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(changes.at(-1)).toMatchObject({ state: "disconnected", willRetry: true });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(loadRequests).toHaveBeenCalledTimes(2);
+});
+
+test.each([
+  [429, "rate"],
+  [503, "unavailable"],
+])(
+  "an announcement that gets %i is repeated when Retry-After is over, in its order",
+  async (status, code) => {
+    const posts: string[] = [];
+    const fetch: FetchLike = async (_, { method, body = "" }) => {
+      if (method === "GET") return responseOf(200, "ok\n");
+      posts.push(body);
+      const headers = { "Fanout-Error": code, "Retry-After": "30" };
+      if (posts.length === 1) return responseOf(status, "Not now.", headers);
+      return responseOf(200, JSON.stringify({ position: posts.length }));
+    };
+    const { client } = clientWith({ fetch });
+    const announced = [client.announce("a", "x"), client.announce("a", "y"), client.announce("b", "z")];
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(posts).toEqual(["x"]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await Promise.all(announced)).toEqual([3, 4, 2]);
+    expect(posts).toEqual(["x", "z", "x", "y"]);
+  },
+);
+
+test("a token that is refused ends the connection, and a fixed one the client", async () => {
+  const fetch: FetchLike = async (url) =>
+    url.endsWith("/-/health")
+      ? responseOf(200, "ok\n")
+      : responseOf(401, "The token has expired.", { "Fanout-Error": "expired" });
+  const { client, changes } = clientWith({ fetch });
+  await expect(client.announce("a", "x")).rejects.toMatchObject({ code: "uncertain" });
+  expect(changes.at(-1)).toMatchObject({
+    state: "failed",
+    code: 401,
+    reason: "expired: the token has expired",
+  });
+});
