@@ -275,10 +275,7 @@ test.each([
   ["*", MOST_BYTES + 200],
 ])("a page that imports %s loads less than %i bytes first, compressed", async (names, most) => {
   const files = await modules(names);
-  expect([...files.keys()].sort()).toEqual([
-    expect.stringMatching(/^\/requests-\w+\.js$/),
-    "/stdin.js",
-  ]);
+  expect([...files.keys()].sort()).toEqual([expect.stringMatching(/^\/requests-\w+\.js$/), "/stdin.js"]);
   const first = files.get("/stdin.js") ?? "";
   expect(gzipSync(first, { level: 9 }).length).toBeLessThan(most);
 });

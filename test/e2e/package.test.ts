@@ -133,6 +133,8 @@ test("it has what is needed to use it, and nothing else", async () => {
       "dist/react.cjs.map",
       "dist/react.js",
       "dist/react.js.map",
+      "dist/requests.js",
+      "dist/requests.js.map",
       "dist/worker.js",
       "examples/mounted/worker.ts",
       "examples/mounted/wrangler.toml",
