@@ -73,8 +73,8 @@ class Run {
     this.network = new Network(this.around, this.server);
     this.network.isBlocked = kind.way === "blocked";
     this.network.withFaults = this.server.fails = kind.withFaults;
-    const { WebSocket, fetch } = this.network;
-    const world = this.around.world(kind.way === "none" ? undefined : WebSocket, fetch);
+    const { WebSocket, fetch, loadRequests } = this.network;
+    const world = this.around.world(kind.way === "none" ? undefined : WebSocket, fetch, loadRequests);
     this.program = new Program(this.around, this.server, world, {
       token: tokenOf(this.around, kind, () => this.#isCalm),
     });

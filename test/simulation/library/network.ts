@@ -1,5 +1,6 @@
 /** A network between one client and the server: it delays, cuts, stalls and refuses as choices say. */
 
+import { RequestSocket } from "../../../src/client/requests.ts";
 import type { FetchLike, ResponseLike, WebSocketConstructor } from "../../../src/client/types.ts";
 import { parseFrom } from "../../../src/protocol/positions.ts";
 import { FLEETING, SECRET, type Server, Session } from "./server.ts";
@@ -150,6 +151,13 @@ export class Network {
   }
 
   // --- requests
+
+  /** Loads a part of the client: like any other file, it may fail to, or never come. */
+  readonly loadRequests = async () => {
+    if (this.#chance(8)) return new Promise<never>(() => {});
+    if (this.#chance(8)) throw new TypeError("the module can't be fetched");
+    return { RequestSocket };
+  };
 
   readonly fetch: FetchLike = (url, init) => {
     const around = this.#around;

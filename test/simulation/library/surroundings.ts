@@ -1,5 +1,4 @@
 /** Time, timers and everything else that is pending around a simulated client: choices pick what happens next. */
-import { RequestSocket } from "../../../src/client/requests.ts";
 import type { FetchLike, WebSocketConstructor } from "../../../src/client/types.ts";
 import type { World } from "../../../src/client/world.ts";
 
@@ -34,7 +33,11 @@ export class Surroundings {
     this.choose = choose;
   }
 
-  world(WebSocket: WebSocketConstructor | undefined, fetch: FetchLike): World {
+  world(
+    WebSocket: WebSocketConstructor | undefined,
+    fetch: FetchLike,
+    loadRequests: World["loadRequests"],
+  ): World {
     return {
       now: () => this.now,
       date: () => this.date + this.skew,
@@ -53,7 +56,7 @@ export class Surroundings {
         this.looks.add(look);
         signal.addEventListener("abort", () => this.looks.delete(look));
       },
-      loadRequests: async () => ({ RequestSocket }),
+      loadRequests,
       WebSocket,
       fetch,
       location: undefined,
