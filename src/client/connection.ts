@@ -101,7 +101,8 @@ export class Connection implements Opener {
     this.#attempt = new AbortController();
     this.#phase = phase;
     const { signal } = this.#attempt;
-    if (phase !== "idle") this.#world.onWaking(() => this.#wake(), signal);
+    const wake = () => this.#wake();
+    if (phase !== "idle") signal.addEventListener("abort", this.#world.onWaking(wake));
     return signal;
   }
 

@@ -13,14 +13,9 @@ export function demand(isFine: boolean, name: string, value: unknown, what: stri
  * @param most bytes of UTF-8
  */
 function checkText(value: unknown, name: string, forbidden: RegExp, most: number, what: string): string {
-  const isText = typeof value === "string" && value !== "" && !forbidden.test(value);
-  const bytes = () => encodeURIComponent(String(value)).replace(/%../g, "-").length;
-  demand(
-    isText && (value.length * 3 <= most || bytes() <= most),
-    name,
-    value,
-    `1 to ${most} bytes of ${what}`,
-  );
+  const isText = typeof value === "string" && value !== "" && !forbidden.test(value) && value.length <= most;
+  const isFine = isText && encodeURIComponent(value).replace(/%../g, "-").length <= most;
+  demand(isFine, name, value, `1 to ${most} bytes of ${what}`);
   return value;
 }
 

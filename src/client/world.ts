@@ -13,8 +13,8 @@ export interface World {
   newKey(): string;
   /** Calls `act` once after so many milliseconds; returns a function that cancels that. */
   later(milliseconds: number, act: () => void): Cancel;
-  /** Calls `look` when the network or the page is back, until the signal is aborted. */
-  onWaking(look: () => void, signal: AbortSignal): void;
+  /** Calls `look` when the network or the page is back; returns a function that ends that. */
+  onWaking(look: () => void): Cancel;
   /** Loads the part of the client that does without a `WebSocket`. @throws Error if it can't be loaded */
   loadRequests(): Promise<{ RequestSocket: typeof RequestSocket }>;
   readonly WebSocket: WebSocketConstructor | undefined;
@@ -30,7 +30,8 @@ interface Page {
   setTimeout: unknown;
   location?: { href: string };
   document?: { hidden: boolean };
-  addEventListener?(event: string, listener: () => void, options: { signal: AbortSignal }): void;
+  addEventListener?(event: string, listener: () => void): void;
+  removeEventListener?(event: string, listener: () => void): void;
 }
 
 const page: Page = globalThis;
@@ -70,9 +71,12 @@ function newKey(): string {
 /** Browsers and workers announce these; other runtimes never do. */
 const EVENTS = ["online", "pageshow", "visibilitychange"];
 
-function onWaking(look: () => void, signal: AbortSignal): void {
+function onWaking(look: () => void): Cancel {
   const wake = () => {
     if (!page.document?.hidden) look();
   };
-  for (const event of EVENTS) page.addEventListener?.(event, wake, { signal });
+  for (const event of EVENTS) page.addEventListener?.(event, wake);
+  return () => {
+    for (const event of EVENTS) page.removeEventListener?.(event, wake);
+  };
 }

@@ -52,9 +52,9 @@ export class Surroundings {
         this.timers.add(timer);
         return () => this.timers.delete(timer);
       },
-      onWaking: (look, signal) => {
+      onWaking: (look) => {
         this.looks.add(look);
-        signal.addEventListener("abort", () => this.looks.delete(look));
+        return () => this.looks.delete(look);
       },
       loadRequests,
       WebSocket,
