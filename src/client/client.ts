@@ -9,7 +9,6 @@ import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { Questions } from "./questions.ts";
 import { Subscriber } from "./subscription.ts";
-import { limited } from "./timing.ts";
 import type { Home, Outcome, Transport } from "./transport.ts";
 import type {
   AnnounceOptions,
@@ -148,15 +147,17 @@ export class Client<Data> implements Fanout<Data>, User {
 
   readonly close = async (options: CloseOptions = {}): Promise<void> => {
     checkOptions(options);
-    const { within: timeout = CLOSE_WITHIN } = options;
+    const { within = CLOSE_WITHIN } = options;
     this.#isClosing = true;
     this.#ending ??= new Refused("unavailable", "the client is closed; make a new one");
-    if (timeout > 0 && this.#outbox.size > 0) {
-      const emptied = limited<void>(this.#world, { timeout }, (resolve) => {
-        this.#emptied.add(() => resolve());
-        return () => new Error();
+    if (within > 0 && this.#outbox.size > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#world.later(within, resolve);
+        this.#emptied.add(() => {
+          cancel();
+          resolve();
+        });
       });
-      await emptied.catch(() => {});
     }
     if (this.state === "closed") return;
     this.#end(this.#ending, undefined);

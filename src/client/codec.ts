@@ -25,7 +25,7 @@ export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
 function validated<T>(schema: StandardSchema<T>, value: unknown): T {
   const result = schema["~standard"].validate(value);
   if ("value" in result) return result.value;
-  const { issues = [{ message: "the schema is asynchronous" }] } = "issues" in result ? result : {};
+  const issues = "issues" in result ? result.issues : [{ message: "the schema is asynchronous" }];
   const why = issues.map(({ message, path = [] }) => {
     const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
     return [...keys, message].join(": ");
