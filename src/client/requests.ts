@@ -18,6 +18,7 @@ const MOST_PAUSE = 45_000;
 
 const NO_PATH = "this channel needs a WebSocket, as no path can name it";
 const NOT_OURS = "something else answers than a Fanout server";
+const NO_STREAMS = "this `fetch` can't stream a response; pass a `WebSocket`, or a `fetch` that can";
 const SILENT = "the server doesn't answer";
 
 /** A response: see `http.ts`. */
@@ -261,7 +262,7 @@ export class RequestSocket implements WebSocketLike {
       this.#leave(channel);
       return this.#refuseFor(`subscribe ${channel}`, answer);
     }
-    if (!response.body) throw new Error("this `fetch` can't stream the body of a response");
+    if (!response.body) return this.#lose(stream, channel, "invalid", NO_STREAMS);
     const reader = response.body.getReader();
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     for (let rest = ""; !signal.aborted; ) {

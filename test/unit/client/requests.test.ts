@@ -94,3 +94,12 @@ test("a token that is refused ends the connection, and a fixed one the client", 
     reason: "expired: the token has expired",
   });
 });
+
+test("a subscription fails at once where no response can be streamed, and says what would help", async () => {
+  const fetch: FetchLike = async () => responseOf(200, "ok\n");
+  const { client } = clientWith({ fetch });
+  const states: string[] = [];
+  client.subscribe("news", { onState: (state, reason) => void states.push(`${state} ${reason ?? ""}`) });
+  await settle();
+  expect(states.at(-1)).toMatch(/^unsubscribed .*this `fetch` can't stream a response; pass a `WebSocket`/);
+});
