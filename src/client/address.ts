@@ -19,7 +19,7 @@ export function parseAddress(address: unknown, page?: string): Base {
   // Parts of a URL can't be read everywhere; React Native has only the whole.
   const [, scheme = "", rest] =
     /^(?:ws|http)(s?):\/\/([^?#@]+?)\/*$/.exec(isGiven ? hrefOf(address, page) : "") ?? [];
-  const what = "a host, with a path at most, such as wss://fanout.example.workers.dev";
+  const what = "a host, with a path at most, such as wss://host/path";
   demand(rest !== undefined, "the address", isGiven ? String(address) : address, what);
   return `http${scheme}://${rest}`;
 }

@@ -21,13 +21,13 @@ function checkText(value: unknown, name: string, forbidden: RegExp, most: number
 
 /** @throws TypeError if `channel` can't be subscribed to or announced on */
 export function checkChannel(channel: unknown): string {
-  const what = "text without spaces, '!' and control characters, other than `debug`";
+  const what = "text without spaces, '!' or control characters, not `debug`";
   return checkText(channel, "the channel", /^debug$|[ !\p{Cc}\p{Cs}]/u, 255, what);
 }
 
 /** @throws TypeError if `key` can't be the key of an announcement */
 export function checkKey(key: unknown): string {
-  const what = "text without spaces and control characters";
+  const what = "text without spaces or control characters";
   return checkText(key, "the option `key`", /[ \p{Cc}\p{Cs}]/u, 64, what);
 }
 
@@ -52,7 +52,9 @@ export function checkOptions(options: object): void {
     const least = WHOLE[key];
     if (value === undefined) continue;
     if (/^on[A-Z]|^debug$/.test(key)) checkFunction(value, name);
-    if (/^timeout$|^within$/.test(key)) demand(value >= 0, name, value, "milliseconds, from 0 up");
+    if (/^timeout$|^within$/.test(key)) demand(value >= 0, name, value, "milliseconds");
+    if (key === "overflow") demand(/^(end|oldest)$/.test(value), name, value, "`end` or `oldest`");
+    if (key === "codec") checkFunction(value?.decode, `${name}.decode`);
     if (least === undefined) continue;
     const what = `a whole number from ${least} up; stored values need \`Number(…)\``;
     demand(Number.isSafeInteger(value) && value >= least, name, value, what);

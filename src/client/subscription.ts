@@ -164,7 +164,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
       return;
     }
     this.end(
-      new Error(`more than ${this.#most} messages are pending; read faster, or give a larger \`buffer\``),
+      new Error(`more than ${this.#most} messages are pending; read faster, or raise \`buffer\``),
     );
   }
 

@@ -6,8 +6,8 @@ import { connectTo, FakeSocket, greet, settle, standStill } from "./fakes.ts";
 beforeEach(standStill);
 
 test.each([
-  [{ key: "order 17" }, "64 bytes of text without spaces and control characters"],
-  [{ key: "a\nannounce b c" }, "64 bytes of text without spaces and control characters"],
+  [{ key: "order 17" }, "64 bytes of text without spaces or control characters"],
+  [{ key: "a\nannounce b c" }, "64 bytes of text without spaces or control characters"],
   [{ key: "" }, 'the option `key` is ""; it takes 1 to 64 bytes'],
   [{ key: null }, "the option `key` is null"],
   [{ key: 17 }, "the option `key` is 17"],
@@ -23,9 +23,9 @@ test.each([
 test.each([
   ["a\ud800", 'the channel is "a\\ud800"'],
   ["", 'the channel is ""; it takes 1 to 255 bytes'],
-  ["a b", "without spaces, '!' and control characters"],
+  ["a b", "without spaces, '!' or control characters"],
   ["a\nb", 'the channel is "a\\nb"'],
-  ["debug", "other than `debug`"],
+  ["debug", "not `debug`"],
   ["x".repeat(256), "1 to 255 bytes"],
   ["ü".repeat(128), "1 to 255 bytes"],
   [null, "the channel is null"],
@@ -60,13 +60,15 @@ test.each([
   [{ last: Number.NaN }, "a whole number from 1 up"],
   [{ buffer: 0 }, "a whole number from 1 up"],
   [{ onMessage: "alert" }, "the option `onMessage` is"],
+  [{ overflow: "drop" }, 'the option `overflow` is "drop"; it takes `end` or `oldest`'],
+  [{ codec: JSON }, "the option `codec`.decode is undefined; it takes a function"],
 ])("subscribe refuses the options %j at once", (options, why) => {
   const { client } = connectTo();
   expect(() => Reflect.apply(client.subscribe, undefined, ["a", options])).toThrow(why);
 });
 
 test.each([
-  [undefined, "the address is undefined; it takes a host, with a path at most, such as wss://fanout.example"],
+  [undefined, "the address is undefined; it takes a host, with a path at most, such as wss://host/path"],
   [null, "the address is null"],
   ["", 'the address is ""'],
   ["/live", 'the address is "/live"'],
