@@ -163,9 +163,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
       this.miss(first && first - 1, last);
       return;
     }
-    this.end(
-      new Error(`more than ${this.#most} messages are pending; read faster, or raise \`buffer\``),
-    );
+    this.end(new Error(`more than ${this.#most} messages are pending; read faster, or raise \`buffer\``));
   }
 
   #newFeed(): Feed<Message<T>> {
