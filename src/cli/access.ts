@@ -7,7 +7,7 @@ import { bad, type Check, note, ok } from "./findings.ts";
 import { CHANNELS, newChannel, type Patient } from "./patient.ts";
 import { askToUpgrade } from "./upgrade.ts";
 
-const GIVE_A_TOKEN = `give one that may subscribe to and announce on '${CHANNELS}*', in --token or FANOUT_TOKEN`;
+const GIVE_A_TOKEN = `give one that may subscribe to and announce on '${CHANNELS}*', in FANOUT_TOKEN or --token-file`;
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 

@@ -2,6 +2,7 @@
 import { DONE } from "./exits.ts";
 import { print } from "./output.ts";
 import { type ServerOptions, serverAt } from "./server.ts";
+import { jsonOf } from "./visible.ts";
 
 /** @returns the exit code */
 export async function ping(
@@ -23,7 +24,7 @@ export async function info(
 ): Promise<number> {
   const { fanout, inTime } = serverAt(url, options);
   const figures = await inTime(fanout.info());
-  if (json) await print(JSON.stringify(Object.fromEntries(figures)));
+  if (json) await print(jsonOf(Object.fromEntries(figures)));
   else for (const [key, value] of figures) await print(`${key}: ${value}`);
   await fanout.close();
   return DONE;

@@ -3,6 +3,7 @@ import { bridge, placeOf } from "../bridge/bridge.ts";
 import { Exit, USAGE } from "./exits.ts";
 import { print } from "./output.ts";
 import { checkAddress } from "./server.ts";
+import { doneWhen } from "./signals.ts";
 
 export interface BridgeCommand {
   to: string;
@@ -13,6 +14,7 @@ export interface BridgeCommand {
 /** Goes on until the program is stopped. @returns never, as an exit code */
 export async function bridgeFrom({ to, listen, token }: BridgeCommand): Promise<number> {
   checkAddress(to);
+  doneWhen(() => true);
   const { host, port } = placeIn(listen);
   const options = { to, host, port, token };
   const server = await bridge(options).catch((error: Error) => {

@@ -1,6 +1,7 @@
-/** A file that remembers how far a reader has come in each channel: it is replaced as a whole, so it is never half. */
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { Exit, USAGE } from "./exits.ts";
+/** A file with the position of a reader in each channel. It is replaced as a whole, and one run at a time has it. */
+import { randomUUID } from "node:crypto";
+import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { codeOf, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 
 export class Cursor {
   readonly #file: string;
@@ -11,34 +12,131 @@ export class Cursor {
     this.#positions = positions;
   }
 
-  /** @throws Exit if the file is something else */
-  static async read(file: string): Promise<Cursor> {
-    const text = await readFile(file, "utf8").catch(() => "{}");
-    try {
-      const entries: [string, unknown][] = Object.entries(JSON.parse(text));
-      const positions = entries.map(([channel, position]): [string, number] => {
-        if (typeof position === "number" && Number.isSafeInteger(position)) return [channel, position];
-        throw new Error("no position");
-      });
-      return new Cursor(file, new Map(positions));
-    } catch {
-      throw new Exit(USAGE, `${file} has no positions of channels, as one has that was written by --cursor`);
-    }
+  /**
+   * Locks the file until the program ends, and reads it. A file that is missing or empty has no positions.
+   * @throws Exit if another run has it, if it can't be read, or if it isn't a cursor
+   */
+  static open(file: string): Cursor {
+    // Before the lock, so that a wrong name leaves nothing behind.
+    readPositions(file);
+    lock(file);
+    return new Cursor(file, readPositions(file));
   }
 
   positionIn(channel: string): number | undefined {
     return this.#positions.get(channel);
   }
 
-  /** Remembers where a channel is heard from, before anything has come; after that nothing. */
-  async begin(channel: string, position: number): Promise<void> {
-    if (!this.#positions.has(channel)) await this.reach(channel, position);
+  /** Stores where a channel begins, before its first message; does nothing after that. */
+  begin(channel: string, position: number): void {
+    if (!this.#positions.has(channel)) this.reach(channel, position);
   }
 
-  async reach(channel: string, position: number): Promise<void> {
+  /** Stores a position; never goes back. @throws Exit if the file can't be written */
+  reach(channel: string, position: number): void {
+    if (position <= (this.#positions.get(channel) ?? -1)) return;
     this.#positions.set(channel, position);
-    const next = `${this.#file}.new`;
-    await writeFile(next, `${JSON.stringify(Object.fromEntries(this.#positions))}\n`);
-    await rename(next, this.#file);
+    const next = `${this.#file}.${randomUUID()}.tmp`;
+    try {
+      writeFileSync(next, `${JSON.stringify(Object.fromEntries(this.#positions))}\n`, {
+        mode: 0o600,
+        flag: "wx",
+      });
+      renameSync(next, this.#file);
+    } catch (error) {
+      rmSync(next, { force: true });
+      throw new Exit(LOCAL, `the cursor can't be written: ${messageOf(error)}`);
+    }
+  }
+}
+
+function readPositions(file: string): Map<string, number> {
+  const text = readText(file);
+  if (text.trim() === "") return new Map();
+  try {
+    return parsePositions(text);
+  } catch {
+    throw new Exit(USAGE, `${file} is no cursor; name a file that --cursor wrote, or a new one`);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return "";
+    throw new Exit(USAGE, `the cursor can't be read: ${messageOf(error)}`);
+  }
+}
+
+/** Parses the text of a cursor. @throws Error if it is something else */
+export function parsePositions(text: string): Map<string, number> {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("no object");
+  const positions = new Map<string, number>();
+  for (const [channel, position] of Object.entries<unknown>({ ...value })) {
+    if (typeof position !== "number" || !Number.isSafeInteger(position) || position < 0)
+      throw new Error("no position");
+    positions.set(channel, position);
+  }
+  return positions;
+}
+
+/** Creates `<file>.lock` with this process's id; a lock of a process that has ended is replaced. */
+function lock(file: string): void {
+  const lockFile = `${file}.lock`;
+  const mine = `${lockFile}.${randomUUID()}`;
+  try {
+    writeFileSync(mine, `${process.pid}\n`, { mode: 0o600, flag: "wx" });
+    // A link appears with its contents, so another run never reads half a lock.
+    if (!linked(mine, lockFile)) {
+      const holder = holderOf(lockFile);
+      if (holder !== undefined) {
+        throw new Exit(LOCAL, `process ${holder} is using the cursor ${file}; use one cursor for each run`);
+      }
+      takeOver(lockFile, mine);
+    }
+  } catch (error) {
+    if (error instanceof Exit) throw error;
+    const code = codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR" ? USAGE : LOCAL;
+    throw new Exit(code, `the cursor can't be locked: ${messageOf(error)}`);
+  } finally {
+    rmSync(mine, { force: true });
+  }
+  process.on("exit", () => rmSync(lockFile, { force: true }));
+}
+
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Replaces a stale lock. Of several runs that try, the one that moves the old lock away wins. */
+function takeOver(lockFile: string, mine: string): void {
+  const old = `${mine}.old`;
+  renameSync(lockFile, old);
+  // Another run may have replaced the stale lock since it was read.
+  const isStale = holderOf(old) === undefined;
+  if (!isStale) linked(old, lockFile);
+  unlinkSync(old);
+  if (!isStale || !linked(mine, lockFile)) {
+    throw new Exit(LOCAL, "another run has just taken the cursor; use one cursor for each run");
+  }
+}
+
+/** Returns the process that holds a lock; undefined if it has ended. */
+function holderOf(lockFile: string): number | undefined {
+  const pid = Number(readFileSync(lockFile, "utf8"));
+  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return undefined;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch (error) {
+    return codeOf(error) === "EPERM" ? pid : undefined;
   }
 }

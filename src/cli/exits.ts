@@ -4,12 +4,17 @@ export const DONE = 0;
 /** The server can be reached, and something is wrong with it. */
 export const ILL = 1;
 export const USAGE = 2;
-/** Everything was done, but for messages that were not to be had. */
+/** Everything was done, except for messages that have expired. */
 export const GAP = 3;
 /** The server does not allow it. */
 export const REFUSED = 4;
 export const TIMED_OUT = 5;
 export const UNREACHABLE = 6;
+/** This machine failed: a file or standard output can't be read or written, or messages weren't acknowledged. */
+export const LOCAL = 7;
+
+/** Codes of a program that was interrupted with work left, as shells report them. */
+export const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Ends the program with a code, and a line on standard error. */
 export class Exit extends Error {
@@ -19,4 +24,14 @@ export class Exit extends Error {
     super(why);
     this.code = code;
   }
+}
+
+/** Returns the system's code of an error, as `ENOENT`; undefined if it has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/** Returns what an error says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

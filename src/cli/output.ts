@@ -1,20 +1,42 @@
-/** Standard output, which may be a pipe that somebody closes: then there is nothing more to do. */
-import { DONE } from "./exits.ts";
+/** Standard output and standard error. A reader may close standard output early: then the program is done. */
+import { DONE, Exit, LOCAL } from "./exits.ts";
+import { visible } from "./visible.ts";
 
-/** Ends the program, as it has been told to stop, when nobody reads any more. */
+let endsWithPipe = true;
+
+/** Has the program go on when the reader of standard output has closed it: `print` rejects then. */
+export function surviveClosedPipe(): void {
+  endsWithPipe = false;
+}
+
+/** Ends the program with 0 when the reader of standard output has closed it. */
 export function endWithPipe(): void {
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
-    if (code === "EPIPE") process.exit(DONE);
+    if (code === "EPIPE" && endsWithPipe) process.exit(DONE);
   });
+  // Without standard error there is nobody to report to.
+  process.stderr.on("error", () => {});
 }
 
-/** Ends when a line has gone out. */
+/**
+ * Prints a line; resolves when the system has taken it. At a terminal, control characters are escaped.
+ * @throws Exit if it can't be written, as on a full disk
+ */
 export function print(line: string): Promise<void> {
+  return printAsIs(process.stdout.isTTY ? line.split("\n").map(visible).join("\n") : line);
+}
+
+/** Prints a line with its control characters, at a terminal too. @throws Exit if it can't be written */
+export function printAsIs(line: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(`${line}\n`, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(`${line}\n`, (error) => {
+      if (error) reject(new Exit(LOCAL, `standard output can't be written: ${error.message}`));
+      else resolve();
+    });
   });
 }
 
+/** Prints a line for people, on standard error. At a terminal, control characters are escaped. */
 export function remark(line: string): void {
-  process.stderr.write(`fanout: ${line}\n`);
+  process.stderr.write(`fanout: ${process.stderr.isTTY ? visible(line) : line}\n`);
 }

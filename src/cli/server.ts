@@ -3,6 +3,7 @@ import { parseAddress } from "../client/address.ts";
 import { type Change, Fanout, Refused } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { Exit, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
+import { remark } from "./output.ts";
 
 export interface ServerOptions {
   token?: string | undefined;
@@ -65,4 +66,20 @@ export async function refusable<T>(work: Promise<T>): Promise<T> {
 function tooLate(change: Change | undefined, timeout: number): Exit {
   if (change?.state === "connected") return new Exit(TIMED_OUT, `nothing came in ${timeout} s`);
   return new Exit(UNREACHABLE, change?.reason ? faultIn(change.reason).why : "the server can't be reached");
+}
+
+/** Reports on standard error when the connection is lost, and when it is back. */
+export function noteConnection(fanout: Fanout): void {
+  let isLost = false;
+  let wasConnected = false;
+  fanout.on("state", ({ state, reason, willRetry }) => {
+    if (state === "connected") {
+      if (isLost) remark("connected again");
+      isLost = false;
+      wasConnected = true;
+    } else if (wasConnected && !isLost && willRetry && state === "disconnected") {
+      isLost = true;
+      remark(`the connection was lost${reason === "" ? "" : ` (${reason})`}; connecting again`);
+    }
+  });
 }

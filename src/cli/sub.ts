@@ -1,99 +1,149 @@
-/** `fanout sub`: messages to standard output, a line each. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import type { Gap, Message } from "../client/fanout.ts";
-import { Cursor } from "./cursor.ts";
-import { DONE, Exit, GAP, REFUSED } from "./exits.ts";
-import { print, remark } from "./output.ts";
-import { type ServerOptions, serverAt } from "./server.ts";
+/** `fanout sub`: messages to standard output, one per line, or to commands. */
 
-export interface SubOptions extends ServerOptions {
+import type { Fanout, Gap, Message } from "../client/fanout.ts";
+import { channelFault } from "../protocol/channels.ts";
+import { Acknowledgements } from "./acknowledgements.ts";
+import { Cursor } from "./cursor.ts";
+import { execute } from "./execute.ts";
+import { DONE, Exit, GAP, USAGE } from "./exits.ts";
+import { type FormatOptions, formatGap, gapAsJson, printMessage } from "./format.ts";
+import { print, remark, surviveClosedPipe } from "./output.ts";
+import { Queue } from "./queue.ts";
+import { noteConnection, refusable, type ServerOptions, serverAt } from "./server.ts";
+import { doneWhen } from "./signals.ts";
+
+export interface SubOptions extends ServerOptions, FormatOptions {
   since?: number;
   last?: number;
   count?: number;
   untilCaughtUp?: boolean;
-  json?: boolean;
-  raw?: boolean;
   exec?: string;
+  /** Commands of channels. */
+  on: Map<string, string>;
   cursor?: string;
+  /** The file descriptor from which acknowledgements are read. */
+  ack?: number;
 }
 
-/** Messages that may wait to be printed: as many as there is memory for. */
-const BUFFER = 1_000_000;
+/** Where the messages of a run go. */
+interface Sink {
+  /** Stores where a channel begins. */
+  begin(channel: string, position: number): void;
+  /** Resolves when a message is processed as far as this program can know. */
+  message(message: Message): Promise<void>;
+  gap(gap: Gap): Promise<void>;
+  /** Resolves when everything is acknowledged. */
+  settled(): Promise<void>;
+  /** Rejects if the consumer fails. */
+  failure: Promise<never> | undefined;
+}
 
 /** @returns the exit code */
-export async function sub(url: string, channels: string[], options: SubOptions): Promise<number> {
+export async function sub(url: string, words: string[], options: SubOptions): Promise<number> {
+  const channels = channelsOf(words, options);
   const { fanout, inTime } = serverAt(url, options);
-  const cursor = options.cursor === undefined ? undefined : await Cursor.read(options.cursor);
-  const format = formatOf(options, channels.length > 1);
-  let code = DONE;
-  let left = options.count ?? Number.POSITIVE_INFINITY;
-  const onGap = ({ channel, from, to }: Gap) => {
-    code = GAP;
-    const after = from === undefined ? "" : ` after ${from}`;
-    remark(`messages of ${channel}${after} are not to be had${to === undefined ? "" : `, up to ${to}`}`);
-  };
-  // One after another, so that what is written is what the cursor says.
-  let writing = Promise.resolve();
-  const subscriptions = channels.map((channel) => {
-    const since = cursor?.positionIn(channel) ?? options.since;
-    const onPosition = (position: number) => {
-      if (cursor && since === undefined) writing = writing.then(() => cursor.begin(channel, position));
-    };
-    const { last } = options;
-    const subscription = fanout.subscribe(channel, { since, last, buffer: BUFFER, onGap, onPosition });
-    return { subscription, iterator: subscription[Symbol.asyncIterator]() };
-  });
-  const write = async (message: Message) => {
-    left -= 1;
-    if (options.exec === undefined) await print(format(message));
-    else await run(options.exec, message);
-    if (message.position !== undefined) await cursor?.reach(message.channel, message.position);
-  };
-  const reading = subscriptions.map(async ({ subscription, iterator }) => {
-    for (let next = await iterator.next(); !next.done && left > 0; next = await iterator.next()) {
-      const { value } = next;
-      writing = writing.then(() => (left > 0 ? write(value) : undefined));
-      await writing;
-      if (left <= 0) break;
-    }
-    subscription.unsubscribe();
-    if (left <= 0) for (const { subscription } of subscriptions) subscription.unsubscribe();
-  });
-  const done = Promise.all(reading);
+  const cursor = options.cursor === undefined ? undefined : Cursor.open(options.cursor);
+  doneWhen(() => options.count === undefined && !options.untilCaughtUp);
+  noteConnection(fanout);
+  const sink = sinkOf(options, channels, cursor);
+  const run = subscribeAll(fanout, channels, options, cursor, sink);
+  const done = sink.failure ? Promise.race([run.done, sink.failure]) : run.done;
   done.catch(() => {});
   await inTime(Promise.race([fanout.ping(), done]));
   if (options.untilCaughtUp) {
-    // What came before the answer waits to be written.
-    await fanout.ping();
-    for (const { subscription } of subscriptions) subscription.unsubscribe();
+    // Messages before the reply are buffered by then.
+    await Promise.race([fanout.ping(), done]);
+    run.unsubscribe();
   }
-  await inEndlessTime(done);
+  await refusable(done);
+  await sink.settled();
   await fanout.close();
-  return code;
+  return run.hasGaps() ? GAP : DONE;
 }
 
-async function inEndlessTime(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof Exit) throw error;
-    throw new Exit(REFUSED, error instanceof Error ? error.message : String(error));
+/** Returns the channels, each once. @throws Exit if there are none, or if words or options are wrong */
+function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: SubOptions): string[] {
+  const channels = [...new Set([...words, ...on.keys()])];
+  if (channels.length === 0) throw new Exit(USAGE, "a channel is missing");
+  for (const channel of channels) {
+    const fault = channelFault(channel);
+    if (fault !== undefined) throw new Exit(USAGE, fault);
   }
+  if (ack !== undefined && cursor === undefined) throw new Exit(USAGE, "--ack needs --cursor <file>");
+  if (ack !== undefined && (exec !== undefined || on.size > 0)) {
+    throw new Exit(USAGE, "--ack is for pipes; with --exec, a command acknowledges by ending with 0");
+  }
+  if (since !== undefined && last !== undefined)
+    throw new Exit(USAGE, "--since and --last exclude each other");
+  return channels;
 }
 
-function formatOf({ json, raw }: SubOptions, areSeveral: boolean): (message: Message) => string {
-  if (json) return ({ channel, text, position }) => JSON.stringify({ channel, text, position });
-  if (raw) return ({ channel, text }) => `${channel}!${text}`;
-  return ({ channel, text }) => (areSeveral ? `${channel} ${text}` : text);
+function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefined): Sink {
+  const { ack } = options;
+  const commandOf = (channel: string) => options.on.get(channel) ?? options.exec;
+  const acks = ack === undefined || !cursor ? undefined : new Acknowledgements(ack, cursor, channels);
+  if (acks) surviveClosedPipe();
+  return {
+    failure: acks?.failure,
+    begin: (channel, position) => cursor?.begin(channel, position),
+    async message(message) {
+      const { channel, position } = message;
+      if (position !== undefined) acks?.expect(channel, position);
+      const command = commandOf(channel);
+      if (command === undefined) {
+        const printed = printMessage(message, options, channels.length > 1);
+        // A consumer that has closed the pipe may still acknowledge earlier messages.
+        await (acks ? printed.catch(() => acks.failure) : printed);
+      } else await execute(command, message);
+      if (position !== undefined && !acks) cursor?.reach(channel, position);
+    },
+    async gap(gap) {
+      remark(formatGap(gap));
+      if (options.json && commandOf(gap.channel) === undefined) await print(gapAsJson(gap));
+    },
+    settled: async () => acks?.settled(),
+  };
 }
 
-/** Runs a command for a message, which is its standard input. @throws Exit with its code if that is not 0 */
-async function run(command: string, { channel, text, position }: Message): Promise<void> {
-  const env = { ...process.env, FANOUT_CHANNEL: channel, FANOUT_POSITION: String(position ?? "") };
-  const child = spawn("sh", ["-c", command], { stdio: ["pipe", "inherit", "inherit"], env });
-  child.stdin.on("error", () => {});
-  child.stdin.end(`${text}\n`);
-  const [code] = await once(child, "exit");
-  if (code !== 0) throw new Exit(Number(code ?? 1), `'${command}' has ended with ${code}`);
+/** Subscribes to channels; messages and gaps are processed one at a time, in the order in which they were received. */
+function subscribeAll(
+  fanout: Fanout,
+  channels: string[],
+  options: SubOptions,
+  cursor: Cursor | undefined,
+  sink: Sink,
+) {
+  const queue = new Queue(options.count);
+  let hasGaps = false;
+  const ends = channels.map((channel) => {
+    const since = cursor?.positionIn(channel) ?? options.since;
+    let hasBegun = since !== undefined;
+    const onPosition = (position: number) => {
+      if (!hasBegun) queue.add(async () => sink.begin(channel, position));
+      hasBegun = true;
+    };
+    const onGap = (gap: Gap) => {
+      hasGaps = true;
+      queue.add(() => sink.gap(gap));
+    };
+    const onMessage = (message: Message) => queue.addMessage(() => sink.message(message));
+    const subscription = fanout.subscribe(channel, {
+      since,
+      last: options.last,
+      onGap,
+      onPosition,
+      onMessage,
+    });
+    const ended = new Promise<void>((resolve, reject) => {
+      subscription.on("state", ({ state, error }) => {
+        if (state === "unsubscribed") error ? reject(error) : resolve();
+      });
+    });
+    return { subscription, ended };
+  });
+  const ended = Promise.all(ends.map(({ ended }) => ended)).then(() => queue.drained());
+  const unsubscribe = () => {
+    for (const { subscription } of ends) subscription.unsubscribe();
+  };
+  return { done: Promise.race([ended, queue.finished]), unsubscribe, hasGaps: () => hasGaps };
 }

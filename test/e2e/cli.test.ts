@@ -168,13 +168,13 @@ describe("its exit code and one line say what was wrong:", () => {
     expect(ended).toMatchObject({ code, err: expect.stringMatching(why) });
   });
 
-  test("messages that are not to be had: 3", async () => {
+  test("messages that have expired: 3", async () => {
     const news = unique();
     await post(news, "x");
     const { code, err } = await run(["sub", runtime.url, news, "--since", "5", "--until-caught-up"]);
     expect([code, err]).toEqual([
       3,
-      expect.stringMatching(/^fanout: messages of .+ after 5 are not to be had, up to \d+\n$/),
+      expect.stringMatching(/^fanout: messages of .+ after 5 are lost, up to \d+: they have expired\n$/),
     ]);
   });
 });

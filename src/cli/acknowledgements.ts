@@ -1,0 +1,92 @@
+/** Positions that a consumer has processed, which it writes to a file descriptor: the cursor follows them. */
+import { fstatSync } from "node:fs";
+import { Socket } from "node:net";
+import { createInterface } from "node:readline";
+import { parsePosition } from "../protocol/positions.ts";
+import type { Cursor } from "./cursor.ts";
+import { Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
+
+export class Acknowledgements {
+  readonly #cursor: Cursor;
+  readonly #channels: string[];
+  /** The newest position of each channel that was printed, and isn't acknowledged. */
+  readonly #printed = new Map<string, number>();
+  /** Rejects when acknowledgements end early, or are wrong. */
+  readonly failure: Promise<never>;
+  #fail: (error: Exit) => void = () => {};
+  #settled: () => void = () => {};
+  #hasEnded = false;
+
+  /** @throws Exit if the descriptor isn't open */
+  constructor(fd: number, cursor: Cursor, channels: string[]) {
+    this.#cursor = cursor;
+    this.#channels = channels;
+    this.failure = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failure.catch(() => {});
+    try {
+      fstatSync(fd);
+    } catch (error) {
+      throw new Exit(
+        USAGE,
+        `file descriptor ${fd} can't be read: ${messageOf(error)}; open it, as in ${fd}<fifo`,
+      );
+    }
+    void this.#read(fd);
+  }
+
+  /** A message is about to be printed. */
+  expect(channel: string, position: number): void {
+    this.#printed.set(channel, position);
+    if (this.#hasEnded) this.#end();
+  }
+
+  /** Resolves when everything that was printed is acknowledged. */
+  async settled(): Promise<void> {
+    if (this.#printed.size === 0) return;
+    const settled = new Promise<void>((resolve) => {
+      this.#settled = resolve;
+    });
+    await Promise.race([settled, this.failure]);
+  }
+
+  async #read(fd: number): Promise<void> {
+    try {
+      for await (const line of createInterface({
+        input: new Socket({ fd, readable: true, writable: false }),
+      }))
+        this.#take(line);
+      this.#end();
+    } catch (error) {
+      this.#fail(
+        error instanceof Exit
+          ? error
+          : new Exit(LOCAL, `acknowledgements can't be read: ${messageOf(error)}`),
+      );
+    }
+  }
+
+  #take(line: string): void {
+    const words = line.trim().split(" ");
+    const [channel = "", word = ""] =
+      words.length === 1 && this.#channels.length === 1 ? [...this.#channels, ...words] : words;
+    const position = parsePosition(word);
+    const newest = this.#printed.get(channel) ?? this.#cursor.positionIn(channel);
+    if (position === undefined || newest === undefined || position > newest) {
+      throw new Exit(
+        LOCAL,
+        `'${line}' acknowledges nothing that was printed; it takes a position, after its channel if there are several`,
+      );
+    }
+    this.#cursor.reach(channel, position);
+    if (this.#printed.get(channel) === position) this.#printed.delete(channel);
+    if (this.#printed.size === 0) this.#settled();
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    if (this.#printed.size > 0)
+      this.#fail(new Exit(LOCAL, "acknowledgements ended before all messages were acknowledged"));
+  }
+}

@@ -1,0 +1,64 @@
+/** Messages in a stream of bytes, each ended by a separator. */
+import { Exit, USAGE } from "./exits.ts";
+
+/** Most bytes of a message: no server takes more. */
+const MOST_BYTES = 1_000_000;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export interface InputLine {
+  /** Counted from 1, empty ones included. */
+  number: number;
+  text: string;
+}
+
+/**
+ * Reads messages. Empty ones are skipped; the last one may have no end. At ends of lines, a `\r` belongs to the end.
+ * @param separator the byte that ends a message: 10 (a line) or 0
+ * @throws Exit with the number of the first message that is too long, isn't UTF-8, or has a line break
+ */
+export async function* messagesIn(
+  input: AsyncIterable<Uint8Array>,
+  separator: 0 | 10,
+): AsyncGenerator<InputLine> {
+  let number = 0;
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  const add = (part: Uint8Array) => {
+    parts.push(part);
+    size += part.length;
+    if (size > MOST_BYTES) throw new Exit(USAGE, `line ${number + 1} has more than ${MOST_BYTES} bytes`);
+  };
+  const take = () => {
+    number += 1;
+    const text = textOf(Buffer.concat(parts), number, separator);
+    parts = [];
+    size = 0;
+    return { number, text };
+  };
+  for await (const bytes of input) {
+    let start = 0;
+    for (let end = bytes.indexOf(separator); end >= 0; end = bytes.indexOf(separator, start)) {
+      add(bytes.subarray(start, end));
+      start = end + 1;
+      const line = take();
+      if (line.text !== "") yield line;
+    }
+    if (start < bytes.length) add(bytes.subarray(start));
+  }
+  if (size === 0) return;
+  const line = take();
+  if (line.text !== "") yield line;
+}
+
+function textOf(bytes: Uint8Array, number: number, separator: 0 | 10): string {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    throw new Exit(USAGE, `line ${number} isn't UTF-8; messages are text`);
+  }
+  if (separator === 10) return text.replace(/\r$/, "");
+  if (text.includes("\n")) throw new Exit(USAGE, `message ${number} has a line break; a message is one line`);
+  return text;
+}

@@ -1,0 +1,50 @@
+/** Secrets come from the environment or a file: arguments of a program are visible to all users of a machine. */
+import { readFileSync } from "node:fs";
+import { Exit, messageOf, USAGE } from "./exits.ts";
+import { remark } from "./output.ts";
+
+/** Variables that commands of `--exec` don't inherit. */
+const SECRETS = ["FANOUT_TOKEN", "TOKEN_SECRET"];
+
+/**
+ * Returns the contents of a file without the white space around them, or else a variable of the environment;
+ * undefined if both are missing or empty.
+ * @throws Exit if the file can't be read, or is empty
+ */
+export function secretFrom(file: string | undefined, variable: string): string | undefined {
+  if (file === undefined) return process.env[variable]?.trim() || undefined;
+  const secret = textOf(file).trim();
+  if (secret === "") throw new Exit(USAGE, `${file} is empty; it takes the value of ${variable}`);
+  return secret;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Exit(USAGE, `the secret can't be read: ${messageOf(error)}`);
+  }
+}
+
+/** Returns the environment without secrets. */
+export function environmentWithoutSecrets(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !SECRETS.includes(name)));
+}
+
+/** Whether an address sends a token unencrypted to another machine. */
+export function isExposed(url: string): boolean {
+  if (!/^(ws|http):/i.test(url) || !URL.canParse(url)) return false;
+  const { hostname } = new URL(url);
+  return !/^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+/** Returns the token of a command, with a warning if the network can read it. @throws Exit if its file can't be read */
+export function tokenFor(url: string, file: string | undefined): string | undefined {
+  const token = secretFrom(file, "FANOUT_TOKEN");
+  if (token !== undefined && isExposed(url)) {
+    remark(
+      `warning: the token crosses the network unencrypted; use ${url.replace(/^(ws|http)(?=:)/i, "$1s")}`,
+    );
+  }
+  return token;
+}

@@ -1,0 +1,273 @@
+/** What the program promises to scripts: cursors, exit codes, terminals, secrets and input. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { listening } from "./listening.ts";
+import { NODE, PROGRAM, run, start } from "./program.ts";
+import { removeFolder, temporaryFolder } from "./runtime.ts";
+import { type Served, serve, serveInTest } from "./serve.ts";
+
+let runtime: Served;
+
+beforeAll(async () => {
+  runtime = await serve();
+  return runtime.end;
+});
+
+let names = 0;
+const unique = () => `promise-${++names}`;
+
+async function folderInTest(): Promise<string> {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  return folder;
+}
+
+async function post(channel: string, body: string): Promise<number> {
+  const response = await fetch(`${runtime.url.replace(/^ws/, "http")}/${channel}`, { method: "POST", body });
+  return Number(/"position":(\d+)/.exec(await response.text())?.[1]);
+}
+
+const fanout = (...words: string[]) => [NODE, PROGRAM, ...words].map((word) => `'${word}'`).join(" ");
+
+/** Runs a script of bash. */
+async function bash(script: string, cwd: string, env: Record<string, string> = {}) {
+  const child = spawn("bash", ["-o", "pipefail", "-c", script], {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const ended = once(child, "exit");
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await ended;
+  return { code, out, err };
+}
+
+describe("a cursor", () => {
+  test("follows acknowledgements: what a consumer hasn't processed comes again", async () => {
+    const [folder, news] = [await folderInTest(), unique()];
+    await writeFile(join(folder, "place"), "");
+    const newest = await post(news, "1\n2\n3\n4\n5");
+    await writeFile(join(folder, "place"), JSON.stringify({ [news]: newest - 5 }));
+    const sub = (...words: string[]) =>
+      fanout("sub", runtime.url, news, "--cursor", "place", "--until-caught-up", "--json", ...words);
+    const consumer = `while read -r line; do p=\${line##*:}; echo "\${p%\\}}"; done`;
+    const partly = await bash(
+      `mkfifo acks; ${sub("--ack", "3")} 3<acks | { head -n 2 | { ${consumer}; }; } >acks`,
+      folder,
+    );
+    expect(partly.code).not.toBe(0);
+    expect(JSON.parse(await readFile(join(folder, "place"), "utf8"))).toEqual({ [news]: newest - 3 });
+    const rest = await bash(`${sub("--ack", "3")} 3<acks | tee seen | { ${consumer}; } >acks`, folder);
+    expect(rest).toMatchObject({ code: 0, err: "" });
+    expect((await readFile(join(folder, "seen"), "utf8")).match(/"text":"\d"/g)).toEqual([
+      '"text":"3"',
+      '"text":"4"',
+      '"text":"5"',
+    ]);
+    expect((await bash(sub(), folder)).out).toBe("");
+    expect((await stat(join(folder, "place"))).mode & 0o777).toBe(0o600);
+    expect((await readdir(folder)).sort()).toEqual(["acks", "place", "seen"]);
+  });
+
+  test("advances when a command has ended with 0, and not when it fails", async () => {
+    const [folder, news] = [await folderInTest(), unique()];
+    const place = join(folder, "place");
+    const newest = await post(news, "a\nb\nc");
+    await writeFile(place, JSON.stringify({ [news]: newest - 3 }));
+    const words = ["sub", runtime.url, news, "--cursor", place, "--until-caught-up", "--exec"];
+    const failed = await run([...words, "read -r line; [ $line != b ]"]);
+    expect([failed.code, JSON.parse(await readFile(place, "utf8"))]).toEqual([1, { [news]: newest - 2 }]);
+    expect((await run([...words, "cat"])).out).toBe("b\nc\n");
+  });
+
+  test("is used by one run at a time; a lock of a killed run doesn't matter", async () => {
+    const [folder, news] = [await folderInTest(), unique()];
+    const place = join(folder, "place");
+    const words = ["sub", runtime.url, news, "--cursor", place];
+    const first = start(words);
+    await expect.poll(() => readFile(place, "utf8").catch(() => ""), { timeout: 30_000 }).not.toBe("");
+    expect(await run(words)).toMatchObject({
+      code: 7,
+      err: expect.stringMatching(/^fanout: process \d+ is using the cursor/),
+    });
+    first.kill("SIGKILL");
+    await once(first, "exit");
+    expect((await run([...words, "--until-caught-up"])).code).toBe(0);
+  });
+
+  test("is never overwritten where it can't be read, or is something else", async () => {
+    const folder = await folderInTest();
+    const other = join(folder, "other");
+    for (const content of ["precious", "[1]", '{"a":-1}', "null"]) {
+      await writeFile(other, content);
+      const { code } = await run(["sub", runtime.url, "a", "--cursor", other, "--until-caught-up"]);
+      expect([code, await readFile(other, "utf8")]).toEqual([2, content]);
+    }
+    for (const path of [folder, join(folder, "missing", "place"), join(other, "place")]) {
+      expect((await run(["sub", runtime.url, "a", "--cursor", path, "--until-caught-up"])).code).toBe(2);
+    }
+    expect(await readdir(folder)).toEqual(["other"]);
+  });
+});
+
+describe("a wrong command ends with 2, without a server:", () => {
+  const url = "ws://127.0.0.1:1";
+  test.each([
+    [["pub", url, "a b", "x"]],
+    [["pub", url, "debug", "x"]],
+    [["pub", url, "a", ""]],
+    [["pub", url, "a", "x\ny"]],
+    [["pub", url, "a", "x", "--key", "a b"]],
+    [["pub", url, "a", "x", "--key", ""]],
+    [["pub", url, "a", "--file", "/nonexistent"]],
+    [["pub", url, "a", "--file", "/"]],
+    [["sub", url, ""]],
+    [["sub", url, "a", "--since", "10m"]],
+    [["sub", url, "a", "--since", "9007199254740992"]],
+    [["sub", url, "a", "--last", "0"]],
+    [["sub", url, "a", "--count", "-1"]],
+    [["sub", url, "a", "--exec", ""]],
+    [["sub", url, "a", "--cursor", ""]],
+    [["sub", url, "a", "--ack", "3"]],
+    [["sub", url, "--on", "a"]],
+    [["ping", url, "--timeout", "0"]],
+    [["ping", url, "--timeout", "99999999999"]],
+    [["ping", url, "--count", "0"]],
+    [["ping", url, "more"]],
+    [["info", url, "--token-file", "/nonexistent"]],
+    [["bench", url, "--seconds", "0"]],
+    [["bench", url, "--channel", "a b"]],
+    [["token", "--subscribe", "", "--secret-file", "/dev/null"]],
+    [["completion", "tcsh"]],
+  ])("%j", async (words) => {
+    const { code, err } = await run(words);
+    expect([code, err]).toEqual([2, expect.stringMatching(/^(fanout|error): .+\n/)]);
+  });
+});
+
+test("a full disk ends it with 7", async () => {
+  const news = unique();
+  await post(news, "x");
+  const { code, err } = await bash(`${fanout("sub", runtime.url, news, "--last", "1")} >/dev/full`, "/");
+  expect([code, err]).toEqual([
+    7,
+    expect.stringMatching(/^fanout: standard output can't be written: .*ENOSPC/),
+  ]);
+});
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)("%s with an announcement that has no reply ends it with %i", async (signal, code) => {
+  const server = createServer();
+  const child = start(["pub", await listening(server), "a", "x", "--timeout", "100"]);
+  onTestFinished(() => void server.close());
+  const [socket] = await once(server, "connection");
+  onTestFinished(() => void socket.destroy());
+  child.kill(signal);
+  expect((await once(child, "exit"))[0]).toBe(code);
+});
+
+test("a terminal gets no control characters of others; a pipe and --raw get them", async () => {
+  const news = unique();
+  const evil = "\u001b]52;c;eA==\u0007\u009b\u202e";
+  await post(news, evil);
+  const words = ["sub", runtime.url, news, "--last", "1", "--count", "1"];
+  expect((await run(words)).out).toBe(`${evil}\n`);
+  expect((await run([...words, "--json"])).out).toMatch(/^[ -~]+\n$/);
+  const atTerminal = async (...more: string[]) =>
+    (await bash(`script -qec "${fanout(...words, ...more)}" /dev/null`, "/")).out;
+  expect(await atTerminal()).toBe("\\u001b]52;c;eA==\\u0007\\u009b\\u202e\r\n");
+  expect(await atTerminal("--raw")).toBe(`${news}!${evil}\r\n`);
+});
+
+test("a command gets channel and position, but no secrets", async () => {
+  const news = unique();
+  const position = await post(news, "x");
+  const { out } = await run(["sub", runtime.url, "--on", `${news}=env`, "--last", "1", "--count", "1"], {
+    env: { FANOUT_TOKEN: "hidden", TOKEN_SECRET: "hidden" },
+  });
+  expect(out).toMatch(new RegExp(`^FANOUT_CHANNEL=${news}$`, "m"));
+  expect(out).toMatch(new RegExp(`^FANOUT_POSITION=${position}$`, "m"));
+  expect(out).not.toMatch(/hidden/);
+});
+
+test("pub announces long lines, and prints positions in order", async () => {
+  const news = unique();
+  const input = Array.from({ length: 200 }, (_, i) => `${i} `.padEnd(60_000, "x")).join("\n");
+  const { code, out, err } = await run(["pub", runtime.url, news, "--json"], { input });
+  expect([code, err]).toEqual([0, ""]);
+  const printed = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(printed).toEqual(
+    printed.map((_, i) => ({ channel: news, line: i + 1, position: printed[0].position + i })),
+  );
+  expect(printed).toHaveLength(200);
+});
+
+test("pub takes files, NUL, and words that begin with -", async () => {
+  const [folder, news] = [await folderInTest(), unique()];
+  await writeFile(join(folder, "lines"), "a\n\nb");
+  const { out } = await run(["pub", runtime.url, news, "--json", "--file", join(folder, "lines")]);
+  const printed = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(printed).toMatchObject([
+    { channel: news, line: 1 },
+    { channel: news, line: 3, position: printed[0].position + 1 },
+  ]);
+  expect((await run(["pub", runtime.url, news, "--null"], { input: "c\0d" })).code).toBe(0);
+  expect((await run(["pub", runtime.url, news, "--", "-5 degrees"])).code).toBe(0);
+  const all = await run(["sub", runtime.url, news, "--last", "9", "--until-caught-up"]);
+  expect(all.out).toBe("a\nb\nc\nd\n-5 degrees\n");
+});
+
+test("the loss of the connection, and its return, are reported", async () => {
+  const server = await serveInTest();
+  const child = start(["sub", server.url, unique()]);
+  let err = "";
+  child.stderr.on("data", (data) => {
+    err += data;
+  });
+  const { url } = server;
+  await expect
+    .poll(
+      async () =>
+        (await (await fetch(`${url.replace(/^ws/, "http")}/-/info`)).text()).match(/"current connections":1/),
+      {
+        timeout: 30_000,
+      },
+    )
+    .not.toBeNull();
+  await server.kill();
+  await expect
+    .poll(() => err, { timeout: 30_000 })
+    .toMatch(/^fanout: the connection was lost.*; connecting again\n$/);
+});
+
+test("gaps are objects among the messages with --json", async () => {
+  const news = unique();
+  const position = await post(news, "x");
+  const { code, out } = await run(["sub", runtime.url, news, "--since", "5", "--until-caught-up", "--json"]);
+  expect(code).toBe(3);
+  const [gap, message] = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(gap).toEqual({ channel: news, gap: { from: 5, to: position - 1 } });
+  expect(message ?? { position }).toMatchObject({ position });
+});
+
+test("completion is a script that both shells can read", async () => {
+  const script = `eval "$(${fanout("completion", "bash")})"; COMP_WORDS=(fanout sub --cu); COMP_CWORD=2; _fanout; echo "\${COMPREPLY[*]}"`;
+  expect((await bash(script, "/")).out).toBe("--cursor\n");
+});
