@@ -10,6 +10,7 @@ import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/com
 import type { Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
 import { linesOf } from "./lines.ts";
+import { checkFirst, opening } from "./opening.ts";
 
 /** Characters of one line. What the server takes is less, and it says so itself. */
 const MOST_LINE = 1_000_000;
@@ -49,10 +50,19 @@ export class Guest {
     this.#subscribe(EVERYONE);
   }
 
-  /** Carries out what the guest says, until it ends its side. @throws Error if it breaks off */
+  /**
+   * Executes the guest's commands until it ends its side. A last line without an end is dropped, as the original does.
+   * @throws NotAGuest before anything is executed, if the connection begins like HTTP or TLS
+   * @throws Error if the connection breaks
+   */
   async serve(): Promise<void> {
-    for await (const lines of linesOf(this.#socket, MOST_LINE)) {
+    let isFirst = true;
+    for await (const lines of linesOf(opening(this.#socket), MOST_LINE)) {
       for (const line of lines) {
+        if (isFirst && line !== "" && line !== "\r") {
+          checkFirst(line);
+          isFirst = false;
+        }
         const done = this.#carryOut(line === undefined ? TOO_LONG : parseCommand(line));
         // Without a turn between them, announcements go out together.
         if (done) await done;

@@ -113,6 +113,7 @@ test("what is wrong gets one line, and the connection goes on", async () => {
 
 test("a line without an end is not read for ever", async () => {
   const guest = await enter();
+  await settled(guest);
   guest.socket.write("x".repeat(1_100_000));
   expect(await guest.read()).toBe("debug!error limit line: a line has at most 1000000 characters");
   guest.socket.write(`${"x".repeat(1_100_000)} is still that line\n`);
@@ -129,6 +130,65 @@ test("who ends its side at once has announced all the same, and the other side e
   bob.resume();
   await once(bob, "close");
   expect(await alice.read()).toBe(`${chat}!by the way`);
+});
+
+test("a guest that ends its side reads the greeting and its answers, and no error", async () => {
+  const guest = await enter();
+  guest.socket.end("ping\n");
+  expect(await guest.read()).toMatch(/^\d{10}$/);
+  expect(await guest.read()).toBeUndefined();
+});
+
+test("a last line without an end is dropped, as the original does", async () => {
+  const chat = unique();
+  const alice = await enter();
+  alice.socket.write(`subscribe ${chat}\n`);
+  await settled(alice);
+  const bob = await enter();
+  bob.socket.end(`announce ${chat} whole\nannounce ${chat} cut off`);
+  expect(await bob.read()).toBeUndefined();
+  expect(await alice.read()).toBe(`${chat}!whole`);
+  await settled(alice);
+});
+
+describe("a connection is dropped, and nothing is executed, if it begins like", () => {
+  const openings = {
+    "a request": "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "a WebSocket": "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+    "HTTP/0.9": "GET /\r\n",
+    "HTTP/2": "PRI * HTTP/2.0\r\n\r\n",
+    "a request whose method a rebound page chose": "announce /x HTTP/1.1\r\n",
+    "a request with such a method and a long address": `announce /${"x".repeat(1_100_000)} HTTP/1.1\r\n`,
+    "a request after blank lines": "\r\n\r\n-x /x HTTP/1.0\r\n",
+    SMTP: "EHLO example.com\r\n",
+    TLS: "\x16\x03\x01\x02\x00\n",
+    "TURN over TCP": "\x00\x03\x00\x08\n",
+    "SSL 2": "\x80\x2e\x01\n",
+  };
+  test.each(Object.entries(openings))("%s", async (_, opening) => {
+    const chat = unique();
+    const alice = await enter();
+    alice.socket.write(`subscribe ${chat}\n`);
+    await settled(alice);
+    const stranger = await dial(place);
+    // A connection that is dropped with unread data is reset.
+    stranger.on("error", () => {}).resume();
+    const closed = new Promise((resolve) => stranger.once("close", resolve));
+    stranger.write(Buffer.from(`${opening}announce ${chat} forged\n`, "latin1"));
+    await closed;
+    await post(chat, "next");
+    expect(await alice.read()).toBe(`${chat}!next`);
+  });
+});
+
+test("the text of a request may be announced", async () => {
+  const chat = unique();
+  const guest = await enter();
+  guest.socket.write(`subscribe ${chat}\nannounce ${chat} POST / HTTP/1.1\nPOST / HTTP/1.1\n`);
+  expect([await guest.read(), await guest.read()].sort()).toEqual([
+    `${chat}!POST / HTTP/1.1`,
+    expect.stringMatching(/^debug!error invalid line: /),
+  ]);
 });
 
 test("a program that reads what comes at a time, and takes its first line, gets its answers", async () => {
