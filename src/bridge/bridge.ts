@@ -5,6 +5,7 @@ import { type Change, Fanout } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { BUSY } from "../protocol/replies.ts";
 import { Guest } from "./guest.ts";
+import type { Memory } from "./memory.ts";
 
 export interface BridgeOptions {
   /** The server. */
@@ -18,6 +19,12 @@ export interface BridgeOptions {
 /** Guests at one time, those included who have gone while something that they announced is on its way. */
 const MOST_GUESTS = 10_000;
 
+/** Characters held for all guests together. The base of each guest, one write and one short line, adds 32 kB. */
+const MOST_MEMORY = 256_000_000;
+
+/** Characters written for one guest before it counts as behind, if memory is full. */
+const WRITE_SIZE = 16_384;
+
 /** After so long without a word the other end of a connection is asked whether it is still there, in milliseconds. */
 const SILENCE = 60_000;
 
@@ -27,14 +34,16 @@ const SILENCE = 60_000;
  */
 export async function bridge({ to, token, host, port }: BridgeOptions): Promise<Server> {
   let guests = 0;
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const memory: Memory = { used: 0, most: MOST_MEMORY };
+  const options = { allowHalfOpen: true, noDelay: true, highWaterMark: WRITE_SIZE };
+  const server = createServer(options, (socket) => {
     socket.on("error", () => {});
     if (guests >= MOST_GUESTS) {
       socket.end(BUSY);
       return;
     }
     guests += 1;
-    void receive(socket, to, token).finally(() => {
+    void receive(socket, to, token, memory).finally(() => {
       guests -= 1;
     });
   });
@@ -44,13 +53,13 @@ export async function bridge({ to, token, host, port }: BridgeOptions): Promise<
 }
 
 /** Lets a guest in; ends when it has gone, and all that it had announced has its place. */
-async function receive(socket: Socket, to: string, token: string | undefined): Promise<void> {
+async function receive(socket: Socket, to: string, token: string | undefined, memory: Memory): Promise<void> {
   socket.setEncoding("utf8").setKeepAlive(true, SILENCE);
   const onState = ({ state, reason }: Change) => {
     if (state === "failed" && socket.writable) guest.end(faultIn(reason));
   };
   const fanout = new Fanout(to, { onState, token });
-  const guest = new Guest(socket, fanout);
+  const guest = new Guest(socket, fanout, memory);
   try {
     await guest.serve();
     await fanout.close({ within: Number.POSITIVE_INFINITY });

@@ -9,14 +9,24 @@ import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
 import type { Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
-import { linesOf } from "./lines.ts";
-import { checkFirst, opening } from "./opening.ts";
+import { isFull, type Memory } from "./memory.ts";
+import { guestLines } from "./opening.ts";
 
 /** Characters of one line. What the server takes is less, and it says so itself. */
 const MOST_LINE = 1_000_000;
 const TOO_LONG: RefusedLine = {
   kind: "refused",
   refusal: { code: "limit", command: "line", why: `a line has at most ${MOST_LINE} characters` },
+};
+/** Characters of one line while memory is full. */
+const MOST_LINE_WHEN_FULL = 16_384;
+const NO_ROOM: RefusedLine = {
+  kind: "refused",
+  refusal: {
+    code: "unavailable",
+    command: "line",
+    why: "the bridge's memory is full; send a shorter line, or try again later",
+  },
 };
 /** Bytes that may wait for a guest that reads slowly; past them it hears nothing, and is not read, until it has read them. */
 const MOST_WAITING = 1_000_000;
@@ -37,16 +47,29 @@ export class Guest {
   /** What it is subscribed to; those that are unsubscribed go on at their positions when it has read what waits. */
   readonly #heard = new Map<string, Subscription>();
   readonly #announcing = new Set<Promise<void>>();
+  readonly #memory: Memory;
   #isGreeted = false;
+  /** Characters of the line that has no end yet, of announcements in flight, and all that this guest is charged for. */
+  #incomplete = 0;
+  #inFlight = 0;
+  #charged = 0;
+  /** Why the last incomplete line was dropped. */
+  #dropped = TOO_LONG;
 
   /**
    * @param socket says what it reads as text, and is not ended when the guest ends its side
    * @param fanout the guest's own
+   * @param memory shared by all guests
    */
-  constructor(socket: GuestSocket, fanout: GuestFanout) {
+  constructor(socket: GuestSocket, fanout: GuestFanout, memory: Memory) {
     this.#socket = socket;
     this.#fanout = fanout;
-    socket.on("drain", () => this.#hearOn());
+    this.#memory = memory;
+    socket.on("drain", () => {
+      this.#charge();
+      this.#hearOn();
+    });
+    socket.on("close", () => this.#charge());
     this.#subscribe(EVERYONE);
   }
 
@@ -56,17 +79,12 @@ export class Guest {
    * @throws Error if the connection breaks
    */
   async serve(): Promise<void> {
-    let isFirst = true;
-    for await (const lines of linesOf(opening(this.#socket), MOST_LINE)) {
+    for await (const lines of guestLines(this.#socket, MOST_LINE, (length) => this.#hasRoom(length))) {
       for (const line of lines) {
-        if (isFirst && line !== "" && line !== "\r") {
-          checkFirst(line);
-          isFirst = false;
-        }
-        const done = this.#carryOut(line === undefined ? TOO_LONG : parseCommand(line));
+        const done = this.#carryOut(line === undefined ? this.#dropped : parseCommand(line));
         // Without a turn between them, announcements go out together.
         if (done) await done;
-        if (this.#socket.writable && this.#socket.writableLength > MOST_WAITING) await this.#hasRead();
+        if (this.#socket.writable && this.#isBehind()) await this.#hasRead();
       }
     }
   }
@@ -78,7 +96,31 @@ export class Guest {
   }
 
   #write(lines: string): void {
-    if (this.#socket.writable) this.#socket.write(lines);
+    if (!this.#socket.writable) return;
+    this.#socket.write(lines);
+    this.#charge();
+  }
+
+  /** Brings the shared memory's figure up to date. */
+  #charge(): void {
+    const buffered = this.#socket.destroyed ? 0 : this.#socket.writableLength + this.#incomplete;
+    const charged = buffered + this.#inFlight;
+    this.#memory.used += charged - this.#charged;
+    this.#charged = charged;
+  }
+
+  /** Returns whether an incomplete line of that length may be held. */
+  #hasRoom(length: number): boolean {
+    this.#incomplete = length;
+    this.#charge();
+    this.#dropped = length > MOST_LINE ? TOO_LONG : length > 0 ? NO_ROOM : this.#dropped;
+    return length <= MOST_LINE_WHEN_FULL || !isFull(this.#memory);
+  }
+
+  /** Returns whether the guest has to read before anything else is written for it. */
+  #isBehind(): boolean {
+    const { writableLength, writableNeedDrain } = this.#socket;
+    return writableLength > MOST_WAITING || (writableNeedDrain && isFull(this.#memory));
   }
 
   /** A promise resolves when the next command may be carried out. */
@@ -145,9 +187,16 @@ export class Guest {
         () => {},
         (error: Error) => this.#write(formatError(refusalOf(error, "announce", channel))),
       )
-      .finally(() => this.#announcing.delete(announced));
+      .finally(() => {
+        this.#announcing.delete(announced);
+        this.#inFlight -= message.length;
+        this.#charge();
+      });
     this.#announcing.add(announced);
-    return this.#announcing.size < MOST_ANNOUNCING ? undefined : Promise.all(this.#announcing);
+    this.#inFlight += message.length;
+    this.#charge();
+    const isMuch = this.#announcing.size >= MOST_ANNOUNCING || this.#inFlight > MOST_WAITING;
+    return isMuch || isFull(this.#memory) ? Promise.all(this.#announcing) : undefined;
   }
 
   #subscribe(channel: string, since?: number): void {
@@ -179,7 +228,7 @@ export class Guest {
 
   #hear(line: string): void {
     this.#write(line);
-    if (this.#socket.writableLength <= MOST_WAITING) return;
+    if (!this.#isBehind()) return;
     for (const subscription of this.#heard.values()) subscription.unsubscribe();
   }
 

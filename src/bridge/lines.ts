@@ -2,11 +2,13 @@
 
 /**
  * Cuts text into lines, without their ends, as it comes; what follows the last end is none.
- * @param most characters of one that has no end yet: it is given up then, and undefined in its place
+ * @param most characters of a line that has no end yet: a longer one is dropped, and undefined returned in its place
+ * @param hasRoom called with the length of that line, also when it becomes 0; false drops the line, too
  */
 export async function* linesOf(
   texts: AsyncIterable<string>,
   most: number,
+  hasRoom: (length: number) => boolean = () => true,
 ): AsyncGenerator<(string | undefined)[], void> {
   let rest = "";
   let isGivenUp = false;
@@ -17,10 +19,12 @@ export async function* linesOf(
     rest = parts.pop() ?? "";
     const lines: (string | undefined)[] = isGivenUp ? parts.slice(1) : parts;
     if (parts.length > 0) isGivenUp = false;
-    if (rest.length > most) {
-      if (!isGivenUp) lines.push(undefined);
+    if (isGivenUp) rest = "";
+    if (!hasRoom(rest.length) || rest.length > most) {
+      lines.push(undefined);
       isGivenUp = true;
       rest = "";
+      hasRoom(0);
     }
     yield lines;
   }

@@ -1,5 +1,7 @@
 /** Tells guests from the other clients that a web page can make a browser connect with. */
 
+import { linesOf } from "./lines.ts";
+
 /** The line with which HTTP requests begin. Pages choose the method themselves: `announce /news HTTP/1.1`. */
 const REQUEST = /^\S+ \S+ HTTP\/\d(\.\d)?\r?$/;
 
@@ -14,10 +16,27 @@ export class NotAGuest extends Error {
 }
 
 /**
- * Passes text through, from the first byte on.
- * @throws NotAGuest if it can't begin with a command, even before the first line is complete
+ * Cuts what a guest sends into lines, as `linesOf` does.
+ * @throws NotAGuest before it returns any command, if the connection begins with something else
  */
-export async function* opening(texts: AsyncIterable<string>): AsyncGenerator<string, void> {
+export async function* guestLines(
+  texts: AsyncIterable<string>,
+  most: number,
+  hasRoom: (length: number) => boolean,
+): AsyncGenerator<(string | undefined)[], void> {
+  let isFirst = true;
+  for await (const lines of linesOf(opening(texts), most, hasRoom)) {
+    const first = isFirst ? lines.findIndex((line) => line !== "" && line !== "\r") : -1;
+    if (first >= 0) {
+      checkFirst(lines[first]);
+      isFirst = false;
+    }
+    yield lines;
+  }
+}
+
+/** Checks the first character, as clients of other protocols may never complete a line. */
+async function* opening(texts: AsyncIterable<string>): AsyncGenerator<string, void> {
   let isOpen = false;
   for await (const text of texts) {
     if (!isOpen && /[^\r\n]/.test(text)) {
@@ -28,11 +47,7 @@ export async function* opening(texts: AsyncIterable<string>): AsyncGenerator<str
   }
 }
 
-/**
- * Checks the first line that isn't blank.
- * @param line undefined if it is too long; such a line may be a request
- * @throws NotAGuest if it begins an HTTP request
- */
-export function checkFirst(line: string | undefined): void {
+/** @param line undefined if it is too long; such a line may be a request */
+function checkFirst(line: string | undefined): void {
   if (line === undefined || REQUEST.test(line)) throw new NotAGuest();
 }

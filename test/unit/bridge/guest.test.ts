@@ -59,7 +59,7 @@ async function settled(): Promise<void> {
 
 test("who does not read what is answered is not read either", async () => {
   const socket = new Stalled();
-  const served = new Guest(socket, still).serve();
+  const served = new Guest(socket, still, { used: 0, most: 100_000_000 }).serve();
   const lines = 20_000;
   socket.push("?\n".repeat(lines));
   socket.push(null);
@@ -70,4 +70,44 @@ test("who does not read what is answered is not read either", async () => {
   await served;
   await settled();
   expect(socket.taken).toHaveLength(lines);
+});
+
+test("guests share one memory: when it is full, each holds no more than one write and one short line", async () => {
+  const memory = { used: 0, most: 100_000 };
+  const sockets = Array.from({ length: 20 }, () => new Stalled());
+  const served = sockets.map((socket) => new Guest(socket, still, memory).serve());
+  for (const socket of sockets) {
+    socket.push("?\n".repeat(2_000));
+    await settled();
+  }
+  const most = sockets[0]?.writableHighWaterMark ?? 0;
+  expect(memory.used).toBeLessThan(memory.most + sockets.length * (most + 1_000));
+  for (const socket of sockets) socket.readAll();
+  await settled();
+  expect(memory.used).toBe(0);
+  for (const socket of sockets) socket.push(null);
+  await Promise.all(served);
+  for (const socket of sockets) expect(socket.taken).toHaveLength(2_000);
+});
+
+test("lines without an end and announcements in flight count, too", async () => {
+  const memory = { used: 0, most: 30_000 };
+  const ends: (() => void)[] = [];
+  const announce = () => new Promise<undefined>((resolve) => ends.push(() => resolve(undefined)));
+  const [one, other] = [new Stalled(), new Stalled()];
+  for (const socket of [one, other]) socket.readAll();
+  const served = [one, other].map((socket) => new Guest(socket, { ...still, announce }, memory).serve());
+  one.push(`announce news ${"x".repeat(20_000)}\n`.repeat(3));
+  await settled();
+  expect([ends.length, memory.used]).toEqual([2, 40_000]);
+  other.push(`\nping\n${"x".repeat(20_000)}`);
+  await settled();
+  expect(other.taken.at(-1)).toMatch(/^debug!error unavailable line: /);
+  for (const socket of [one, other]) socket.push(null);
+  while (ends.length > 0) {
+    ends.shift()?.();
+    await settled();
+  }
+  await Promise.all(served);
+  expect(memory.used).toBe(0);
 });
