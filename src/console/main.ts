@@ -1,4 +1,6 @@
 /** The console: clients side by side on one page, each with a connection of its own. */
+
+import { commandsFor } from "./commands.ts";
 import { find } from "./elements.ts";
 import { Pane, type Place } from "./pane.ts";
 import { Traffic } from "./traffic.ts";
@@ -35,6 +37,8 @@ function show(): void {
   history.replaceState(null, "", formatView(panes.map(({ channels }) => channels)));
   addButton.disabled = panes.length >= MOST_CLIENTS;
 }
+
+find(document, "#start pre", HTMLElement).textContent = commandsFor(place.base, first).join("\n");
 
 let names = 0;
 

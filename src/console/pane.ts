@@ -84,7 +84,8 @@ export class Pane {
 
   #showMessage(message: Message, isLate: boolean): void {
     this.#place.traffic.heard(message.channel, message.text, isLate);
-    this.#messages.add(() => messageRow(message));
+    const receivedAt = Date.now();
+    this.#messages.add(() => messageRow(message, receivedAt));
   }
 
   #part<Kind extends Element>(selector: string, kind: new () => Kind): Kind {
@@ -182,11 +183,27 @@ export class Pane {
   }
 }
 
-function messageRow({ channel, text, position }: Message): HTMLElement {
+/** Shows the last digits, in which neighbours differ; a click, or a pointer over it, shows the whole number. */
+function positionOf(position: number | undefined): HTMLElement {
+  if (position === undefined) return make("span", "position", "–");
+  const full = String(position);
+  const short = full.length > 6 ? `…${full.slice(-4)}` : full;
+  const element = make("span", "position", short);
+  element.title = `Position ${full}`;
+  element.addEventListener("click", () => {
+    element.textContent = element.textContent === full ? short : full;
+  });
+  return element;
+}
+
+/** @param receivedAt Unix milliseconds */
+function messageRow({ channel, text, position }: Message, receivedAt: number): HTMLElement {
   return make(
     "p",
     "message",
-    make("span", "position", String(position ?? "–")),
+    make("time", "time", new Date(receivedAt).toLocaleTimeString()),
+    " ",
+    positionOf(position),
     " ",
     make("bdi", "channel", channel),
     " ",

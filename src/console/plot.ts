@@ -86,7 +86,7 @@ export function showTraffic(): (second: Second) => void {
     const now = Math.floor(Date.now() / 1_000);
     rates(now, [heard, announced]);
     latencies(now, [median, largest]);
-    rate.textContent = `${heard.toLocaleString()} in, ${announced.toLocaleString()} out`;
+    rate.textContent = `${heard.toLocaleString()} received, ${announced.toLocaleString()} sent`;
     latency.textContent =
       median === null ? "–" : `${formatted(median)}, at most ${formatted(largest ?? median)}`;
   };

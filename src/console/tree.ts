@@ -16,20 +16,29 @@ const MOST = 200;
 /** What keeps a server from telling without a token that allows it. */
 const NOT_ALLOWED = [401, 403];
 
-/** Asks for a channel's tree, and draws it; a sentence stands there where it cannot be had. */
-export async function showTree(base: string, token: string | undefined, channel: string): Promise<void> {
+/**
+ * Requests a channel's tree and draws it, or a sentence that says why it is unavailable.
+ * @param isCurrent asked before anything is drawn: a response to an older choice is dropped
+ */
+export async function showTree(
+  base: string,
+  token: string | undefined,
+  channel: string,
+  isCurrent: () => boolean,
+): Promise<void> {
   const tree = find(document, "#tree", HTMLElement);
   const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(`${base}/-/channels/${encodeURIComponent(channel)}`, { headers }).catch(
     () => undefined,
   );
+  const told: unknown = response?.ok ? await response.json() : undefined;
+  if (!isCurrent()) return;
   if (!response?.ok) {
     const isRefused = response !== undefined && NOT_ALLOWED.includes(response.status);
     const why = isRefused ? "It takes a token with the claim 'operate'." : "The server does not tell now.";
     tree.replaceChildren(make("p", "why", why));
     return;
   }
-  const told: unknown = await response.json();
   const nodes = nodesIn(told).slice(0, MOST);
   const most = Math.max(1, ...nodes.map(({ listeners }) => listeners));
   const roots = nodes.filter(({ parent }) => !nodes.some(({ object }) => object === parent));
@@ -40,20 +49,23 @@ export async function showTree(base: string, token: string | undefined, channel:
 function drawn(node: Node, nodes: Node[], most: number): HTMLElement {
   const bar = make("span", "bar");
   bar.style.inlineSize = `${(100 * node.listeners) / most}%`;
-  const lag = node.lag === null ? "lag unknown" : `lag ${node.lag}`;
-  const listeners = node.listeners === 1 ? "1 listener" : `${node.listeners.toLocaleString()} listeners`;
+  const lag = node.lag === null ? "backlog unknown" : `${counted(node.lag, "message")} behind`;
   const row = make(
     "div",
     "object",
     make("bdi", "", node.object),
     " ",
-    make("span", "figures", `${listeners}, ${lag}`),
+    make("span", "figures", `${counted(node.listeners, "subscriber")}, ${lag}`),
     bar,
   );
   const below = nodes.filter(({ parent }) => parent === node.object);
   const item = make("li", "", row);
   if (below.length > 0) item.append(make("ul", "", ...below.map((child) => drawn(child, nodes, most))));
   return item;
+}
+
+function counted(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count.toLocaleString()} ${noun}s`;
 }
 
 function nodesIn(told: unknown): Node[] {

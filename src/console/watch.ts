@@ -13,10 +13,18 @@ export function watch(place: Place): (channels: string[]) => void {
   const select = find(document, "#watched", HTMLSelectElement);
   const plot = showTraffic();
   const showLoad = offerLoad(place, () => select.value);
+  let [asked, shown] = [0, 0];
   const askForTree = () => {
-    if (document.visibilityState === "visible" && select.value !== "") {
-      showTree(place.base, place.token(), select.value).catch(() => {});
-    }
+    const [channel, token] = [select.value, place.token()];
+    if (document.visibilityState !== "visible" || channel === "") return;
+    asked += 1;
+    const turn = asked;
+    const isCurrent = () => {
+      if (select.value !== channel || place.token() !== token || turn < shown) return false;
+      shown = turn;
+      return true;
+    };
+    showTree(place.base, token, channel, isCurrent).catch(() => {});
   };
   let seconds = 0;
   setInterval(() => {
@@ -25,7 +33,10 @@ export function watch(place: Place): (channels: string[]) => void {
     seconds += 1;
     if (seconds % TREE_EACH === 0) askForTree();
   }, 1_000);
-  select.addEventListener("change", askForTree);
+  select.addEventListener("change", () => {
+    find(document, "#tree", HTMLElement).replaceChildren();
+    askForTree();
+  });
   return (channels) => {
     const chosen = select.value;
     const options = [...new Set(channels)];

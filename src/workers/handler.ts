@@ -74,7 +74,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
     });
   }
   const channel = channelIn(path);
-  if (wantsConsole(request)) return consolePage(request, path);
+  if (settings.hasConsole && wantsConsole(request)) return consolePage(request, path);
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);

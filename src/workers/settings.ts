@@ -9,6 +9,8 @@ export interface Settings {
   allowedOrigins: string[] | undefined;
   /** How tokens are checked; undefined means that none is needed. */
   tokens: TokenSettings | undefined;
+  /** Whether browsers get the console page. */
+  hasConsole: boolean;
 }
 
 /**
@@ -21,18 +23,34 @@ export function readSettings(variables: Variables, ownOrigins?: string[]): Setti
     limits: readLimits(variables),
     allowedOrigins: origins(variables, ownOrigins),
     tokens: tokens(variables),
+    hasConsole: isOn(variables, "CONSOLE"),
   };
 }
 
 /** The settings by the names under which they are set, as they could be set again; without what is secret. */
-export function tellSettings({ limits, allowedOrigins }: Settings): Record<string, number | string> {
+export function tellSettings({
+  limits,
+  allowedOrigins,
+  hasConsole,
+}: Settings): Record<string, number | string> {
   const { mostWaiting: _, historyChannels, ...numbers } = limits;
-  const told: Record<string, number | string> = { HISTORY_CHANNELS: historyChannels.join(" ") };
+  const told: Record<string, number | string> = {
+    HISTORY_CHANNELS: historyChannels.join(" "),
+    CONSOLE: hasConsole ? "on" : "off",
+  };
   for (const [name, value] of Object.entries(numbers)) {
     told[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()] = value;
   }
   if (allowedOrigins) told.ALLOWED_ORIGINS = allowedOrigins.join(" ");
   return told;
+}
+
+/** @returns true if it isn't set */
+function isOn(variables: Variables, name: string): boolean {
+  const value = text(variables, name) ?? "on";
+  if (value !== "on" && value !== "off")
+    throw new SettingError(`${name} must be 'on' or 'off', not '${value}'`);
+  return value === "on";
 }
 
 /** @param fallback origins that may connect if none are set, and in addition to those that are */

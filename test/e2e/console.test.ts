@@ -99,6 +99,12 @@ describe("the server", () => {
     }
   });
 
+  test("gives a text instead where the operator has switched the page off", async () => {
+    const without = await serveInTest({ settings: { CONSOLE: "off" } });
+    const page = await fetch(`${without.url.replace(/^ws/, "http")}/news`, { headers: NAVIGATION });
+    expect(await page.text()).toMatch(/^This is Fanout/);
+  });
+
   test("needs no token for it, and for all else one", async () => {
     const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const url = closed.url.replace(/^ws/, "http");
@@ -186,8 +192,13 @@ describe.skipIf(!browser)("in Chromium", () => {
     for (const each of [one, two]) await shows(each, ["hello"]);
     await say(two, "hello yourself");
     for (const each of [one, two]) await shows(each, ["hello", "hello yourself"]);
-    const positions = await one.locator(".position").allTextContents();
-    expect(Number(positions[1])).toBe(Number(positions[0]) + 1);
+    const position = one.locator(".position");
+    const full = async (at: number) => Number((await position.nth(at).getAttribute("title"))?.match(/\d+$/));
+    expect(await full(1)).toBe((await full(0)) + 1);
+    expect((await position.first().textContent())?.length).toBeLessThan(7);
+    await position.first().click();
+    expect(Number(await position.first().textContent())).toBe(await full(0));
+    expect(await one.locator(".time").first().textContent()).toMatch(/\d+:\d\d/);
     expect(await one.locator(".count").textContent()).toBe("2 messages");
   });
 
@@ -368,21 +379,53 @@ describe.skipIf(!browser)("in Chromium", () => {
     const one = pane(page, "Client 1");
     await say(one, "before");
     await shows(one, ["before"]);
-    await says(page, "#rates .now", /^\d+ in, \d+ out$/);
+    await says(page, "#rates .now", /^\d+ received, \d+ sent$/);
     const picture = () => page.evaluate<string>("document.querySelector('#rates canvas').toDataURL()");
     const before = await picture();
     await page.getByLabel("Connections").fill("20");
-    await page.getByLabel("Messages a second", { exact: true }).fill("20");
+    await page.getByLabel("Messages per second", { exact: true }).fill("20");
     await page.getByRole("button", { name: "Start" }).click();
     await says(page, "#load p", /^20 connected, [1-9]\d* announced, [1-9][\d,]* delivered$/);
-    await says(page, "#rates .now", /^[1-9]\d{2,} in, [1-9]\d* out$/);
+    await says(page, "#rates .now", /^[1-9]\d{2,} received, [1-9]\d* sent$/);
     await says(page, "#latencies .now", /^[\d.]+ ms, at most [\d.]+ ms$/);
-    await says(page, "#tree", /^\S+ 22 listeners, lag \d+$/);
+    await says(page, "#tree", /^\S+ 22 subscribers, \d+ messages? behind$/);
     expect(await picture()).not.toBe(before);
     await say(one, "still here");
     await expect.poll(() => texts(pane(page, "Client 2")), patience).toContain("still here");
     await page.getByRole("button", { name: "Stop" }).click();
-    await says(page, "#tree", /^\S+ 2 listeners, lag \d+$/);
+    await says(page, "#tree", /^\S+ 2 subscribers, \d+ messages? behind$/);
+  });
+
+  test("three commands for this address are shown, quoted for a shell", async () => {
+    const page = await open("/it's-x");
+    const { host } = new URL(network.url);
+    expect((await page.locator("#start pre").textContent())?.split("\n")).toEqual([
+      `curl -N 'http://${host}/it'\\''s-x'`,
+      `npx wscat -c 'ws://${host}/it'\\''s-x'`,
+      `npx -p fanout-edge fanout sub ws://${host} 'it'\\''s-x'`,
+    ]);
+  });
+
+  test("a late response about a channel doesn't replace that of one chosen later", async () => {
+    const [early, late] = [unique(), unique()];
+    const page = await open(`/#${early},${late}`);
+    await says(page, "#tree", new RegExp(`^${early} `));
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route(`**/-/channels/${early}`, async (route) => {
+      await held;
+      await route.continue();
+    });
+    const asked = page.waitForRequest(`**/-/channels/${early}`);
+    await asked;
+    await page.locator("#watched").selectOption(late);
+    await says(page, "#tree", new RegExp(`^${late} `));
+    const answered = page.waitForResponse(`**/-/channels/${early}`);
+    answer();
+    await (await answered).finished();
+    expect(await page.locator("#tree").textContent()).toMatch(new RegExp(`^${late} `));
   });
 
   test("a token is pasted, and lets in as far as it goes", async () => {
@@ -401,7 +444,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     for (const each of [one, two]) await shows(each, ["hello"]);
     await says(page, "#tree", /^It takes a token with the claim 'operate'\.$/);
     await paste(await mint({ ...EVERYTHING, operate: true }));
-    await says(page, "#tree", /^news 2 listeners, lag \d+$/);
+    await says(page, "#tree", /^news 2 subscribers, \d+ messages? behind$/);
     await say(two, "hello again");
     for (const each of [one, two]) await shows(each, ["hello", "hello again"]);
     expect(new URL(page.url()).hash).toBe("#news;news");

@@ -36,6 +36,16 @@ test("what is told of them could be set again, and has nothing that is secret", 
   expect(readSettings(tellSettings(readSettings({})))).toEqual(readSettings({}));
 });
 
+test("the console is on unless it is switched off", () => {
+  expect([{}, { CONSOLE: "on" }, { CONSOLE: "off" }].map((some) => readSettings(some).hasConsole)).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect(tellSettings(readSettings({ CONSOLE: "off" }))).toMatchObject({ CONSOLE: "off" });
+  expect(fault({ CONSOLE: "no" })).toBe("CONSOLE must be 'on' or 'off', not 'no'");
+});
+
 describe("origins that may connect", () => {
   const own = ["https://site.example"];
   const origins = (list: string | undefined, always?: string[]) =>
