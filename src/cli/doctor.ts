@@ -3,6 +3,7 @@ import { itself, reachable, sockets, tokens } from "./access.ts";
 import { events, post } from "./by-requests.ts";
 import { DONE, ILL, UNREACHABLE } from "./exits.ts";
 import { bad, type Check, type Finding, formatFinding, note } from "./findings.ts";
+import { compression, encryption, exposure, grants, origins, rows } from "./hardening.ts";
 import { limits, version } from "./in-force.ts";
 import { history, once, resume } from "./keeping.ts";
 import { print } from "./output.ts";
@@ -29,6 +30,12 @@ const CHECKS: Check[] = [
   clock,
   version,
   limits,
+  origins,
+  grants,
+  exposure,
+  encryption,
+  compression,
+  rows,
 ];
 
 /** How long all of it may take, in milliseconds. */

@@ -5,7 +5,7 @@ import type { Patient } from "./patient.ts";
 
 const REMEDY = "see /-/settings";
 
-interface InForce {
+export interface InForce {
   version: string;
   settings: Record<string, unknown>;
 }
@@ -41,7 +41,7 @@ export const limits: Check = {
 };
 
 /** A string says why it does not tell. */
-async function inForce(patient: Patient): Promise<InForce | string> {
+export async function inForce(patient: Patient): Promise<InForce | string> {
   const response = await patient.page("settings");
   if (response.status === 401 || response.status === 403)
     return "it tells only a token with the claim 'operate'";

@@ -1,5 +1,5 @@
 /** `fanout pub`: announces one message, or each line of standard input or a file. */
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import type { Fanout } from "../client/fanout.ts";
 import { channelFault } from "../protocol/channels.ts";
 import { utf8Length } from "../protocol/text.ts";
@@ -64,12 +64,13 @@ function checkWords(channel: string, message: string | undefined, options: PubOp
 /** Opens the input, so that a file that can't be read is reported before anything else. */
 async function inputOf({ file }: PubOptions): Promise<AsyncIterable<Uint8Array>> {
   if (file === undefined || file === "-") return process.stdin;
-  const stream = createReadStream(file);
-  await new Promise((resolve, reject) => {
-    stream.once("open", resolve);
-    stream.once("error", (error) => reject(new Exit(USAGE, `the input can't be read: ${messageOf(error)}`)));
-  });
-  return stream;
+  try {
+    const handle = await open(file);
+    if ((await handle.stat()).isDirectory()) throw new Error(`${file} is a folder`);
+    return handle.createReadStream();
+  } catch (error) {
+    throw new Exit(USAGE, `the input can't be read: ${messageOf(error)}`);
+  }
 }
 
 async function pubAll(

@@ -10,16 +10,22 @@ export interface UpgradeAnswer {
   status: number;
   /** The first line of what it says besides. */
   said: string;
+  /** What the server agrees to of `Sec-WebSocket-Extensions`. */
+  extensions: string;
 }
 
 /** RFC 6455, section 4.1: any 16 bytes. */
 const KEY = Buffer.from("fanout: a doctor").toString("base64");
 
-/** @throws Error if there is no answer in so many milliseconds */
+/**
+ * @param more headers besides those of an upgrade
+ * @throws Error if there is no answer in so many milliseconds
+ */
 export async function askToUpgrade(
   address: Address,
   channel: string,
   patience: number,
+  more: Record<string, string> = {},
 ): Promise<UpgradeAnswer> {
   const url = urlOf(address, "http", channel, {});
   const headers = {
@@ -27,19 +33,21 @@ export async function askToUpgrade(
     Upgrade: "websocket",
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": KEY,
+    ...more,
     ...(address.token === undefined ? {} : { Authorization: `Bearer ${address.token}` }),
   };
   const signal = AbortSignal.timeout(patience);
   const request = (url.startsWith("https") ? requestWithTls : requestPlainly)(url, { headers, signal });
   request.end();
   try {
-    const granted = once(request, "upgrade", { signal }).then(([, socket]) => {
+    const granted = once(request, "upgrade", { signal }).then(([response, socket]) => {
       socket.destroy();
-      return { status: 101, said: "" };
+      const extensions: unknown = response.headers["sec-websocket-extensions"];
+      return { status: 101, said: "", extensions: typeof extensions === "string" ? extensions : "" };
     });
     const answered = once(request, "response", { signal }).then(async ([response]) => {
       const [said = ""] = (await text(response)).trim().split("\n");
-      return { status: Number(response.statusCode), said };
+      return { status: Number(response.statusCode), said, extensions: "" };
     });
     return await Promise.race([granted, answered]);
   } finally {

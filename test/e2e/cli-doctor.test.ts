@@ -47,6 +47,10 @@ const well = {
   clock: "ok",
   version: "ok",
   limits: "ok",
+  origins: "note",
+  exposure: "note",
+  compression: "ok",
+  rows: "ok",
 };
 
 test("a server that is well and open to everybody, which is noted", async () => {
@@ -65,18 +69,50 @@ test("a server that keeps no history", async () => {
   );
 });
 
+test("a hardened server, and one whose settings and tokens leave much open", async () => {
+  const settings = {
+    TOKEN_SECRET: SECRET,
+    TOKEN_AUDIENCE: "chat",
+    ALLOWED_ORIGINS: "https://chat.example",
+    CLIENT_LIMIT: "50",
+    LINES_PER_SECOND: "1000",
+  };
+  const url = await urlWith(settings);
+  const claims = { subscribe: ["doctor-*"], announce: ["doctor-*"], aud: "chat" };
+  const { code, grades } = await examine(url, { FANOUT_TOKEN: await mint(claims) });
+  expect([code, grades]).toMatchObject([
+    0,
+    { origins: "ok", grants: "ok", compression: "ok", exposure: "note" },
+  ]);
+  const operator = await examine(url, { FANOUT_TOKEN: await mint({ ...claims, operate: true }) });
+  expect(operator.grades).toMatchObject({ grants: "note", exposure: "ok", rows: "ok" });
+  const exp = Math.floor(Date.now() / 1_000) + 30 * 86_400;
+  const open = await urlWith({ TOKEN_SECRET: SECRET });
+  const long = await examine(open, {
+    FANOUT_TOKEN: await mint({ subscribe: ["*"], announce: ["*"], operate: true, exp }),
+  });
+  expect(long.says("grants")).toBe(
+    "it is valid for more than a day; it has no audience, so it is valid at all servers with its secret; " +
+      "it may announce on every channel; it may operate the server: no token for users should be like that",
+  );
+  expect(long.says("origins")).toMatch(/^pages of any site may use it; ALLOWED_ORIGINS/);
+  expect(long.says("exposure")).toMatch(
+    /^CLIENT_LIMIT allows any number of connections; LINES_PER_SECOND allows 10000/,
+  );
+});
+
 test("a server that needs a token: with one, without, and with one that does not do", async () => {
   const url = await urlWith({ TOKEN_SECRET: SECRET });
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
   expect(await examine(url, env)).toMatchObject({
     code: 0,
-    grades: { ...well, itself: "note", version: "note", limits: "note" },
+    grades: { ...well, itself: "note", version: "note", limits: "note", rows: "note" },
   });
   const operator = { subscribe: ["doctor-*"], announce: ["doctor-*"], operate: true };
   expect(await examine(url, { FANOUT_TOKEN: await mint(operator) })).toMatchObject({ code: 0, grades: well });
   const { code, grades, says } = await examine(url);
   expect([code, grades]).toEqual([1, { reachable: "ok", itself: "note", tokens: "bad" }]);
-  expect(says("tokens")).toMatch(/none was given.+'doctor-\*', in --token/);
+  expect(says("tokens")).toMatch(/none was given.+'doctor-\*', in FANOUT_TOKEN or --token/);
   for (const claims of [{ subscribe: ["news"] }, { subscribe: ["doctor-*"] }]) {
     const other = await examine(url, { FANOUT_TOKEN: await mint(claims) });
     expect(other.says("tokens")).toMatch(/^your token doesn't grant this channel; give one/);
