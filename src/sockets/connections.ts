@@ -221,10 +221,10 @@ export class Connections {
     this.waiting.forget(socket);
   }
 
-  /** Sends what is gathered for `connection`, then closes it and forgets it. */
+  /** Sends what is gathered for `connection` if there is room, then closes it and forgets it: many may be closed at once. */
   close(connection: Connection, code: number, reason: string): void {
     this.#take(connection);
-    this.#send(connection);
+    if (this.waiting.hasRoomForLast(connection.outbox)) this.#send(connection);
     this.remove(connection);
     this.waiting.leave(connection.socket, connection.outbox);
     connection.socket.serializeAttachment(null);

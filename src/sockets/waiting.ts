@@ -96,7 +96,12 @@ export class Waiting {
     return this.#open.bytes <= part * this.mostFor(connections);
   }
 
-  /** The same, with what was closed weighed anew. */
+  /** Whether there is room for the last that a client gets, which stays when its connection is closed. */
+  hasRoomForLast(outbox: Outbox): boolean {
+    return !this.isSlow(outbox) && this.#open.bytes + this.#closed.bytes <= this.#limits.mostWaiting;
+  }
+
+  /** Whether at most half of what may wait does, with what was closed weighed anew. */
   hasDrained(connections: number): boolean {
     for (const outbox of this.#left.values()) void outbox.weight;
     return this.hasRoom(connections, 1 / 2);

@@ -247,10 +247,11 @@ describe("subscribing", () => {
 test("requests faster than an address may send are too many, for a second", async () => {
   const headers = { "CF-Connecting-IP": "192.0.2.7" };
   const lines = "x\n".repeat(10_000);
-  await post(unique("news"), lines, headers);
   const said = "At most 10000 lines per second are carried out; send this again later.\n";
   const refused = { status: 429, code: "rate", said, retryAfter: "1" };
-  expect(await post(unique("news"), lines, headers)).toEqual(refused);
+  // At once, and more than a slow machine would carry out meanwhile.
+  const answers = await Promise.all(Array.from({ length: 8 }, () => post(unique("news"), lines, headers)));
+  expect(answers).toContainEqual(refused);
 });
 
 test("other methods and other pages of the service are invalid", async () => {

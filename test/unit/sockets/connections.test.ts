@@ -264,6 +264,17 @@ test("when too much waits for all, the others wait, those first who have taken m
   expect(all.isCrowded).toBe(false);
 });
 
+test("of many that are closed at once, only those get their last lines for which there is room", () => {
+  const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
+  const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
+  const most = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
+  const all = new Connections(accepting, most, () => 0, { due: () => {}, unkept: () => {} });
+  all.publish("news", `news!${"x".repeat(40_000)}\n`);
+  for (const connection of [...all]) all.close(connection, 1013, "lost");
+  expect(sockets.map(({ done }) => done.length)).toEqual([2, 2, 2, 1, 1, 1]);
+  expect(sockets.every(({ done }) => done.at(-1) === "closed 1013 lost")).toBe(true);
+});
+
 test("where the runtime doesn't count what a commit holds back, no more is sent than may wait", () => {
   const sockets = Array.from({ length: 6 }, () => new Kept({ channels: ["news"] }));
   const all = new Connections(
