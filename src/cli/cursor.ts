@@ -41,6 +41,8 @@ export class Cursor {
       writeFileSync(next, `${JSON.stringify(Object.fromEntries(this.#positions))}\n`, {
         mode: 0o600,
         flag: "wx",
+        // Else the file may be empty after a power failure, which would say that there is no cursor.
+        flush: true,
       });
       renameSync(next, this.#file);
     } catch (error) {

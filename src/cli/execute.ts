@@ -1,12 +1,11 @@
 /** Commands that process a message each. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants } from "node:os";
 import type { Message } from "../client/fanout.ts";
-import { Exit, LOCAL, messageOf } from "./exits.ts";
+import { Exit, FAILED, LOCAL, messageOf } from "./exits.ts";
 import { environmentWithoutSecrets } from "./secrets.ts";
 
-/** Runs a command for a message, which is its standard input. @throws Exit with the command's code if that isn't 0 */
+/** Runs a command for a message, which is its standard input. @throws Exit if its code isn't 0 */
 export async function execute(command: string, { channel, text, position }: Message): Promise<void> {
   const env = {
     ...environmentWithoutSecrets(),
@@ -20,9 +19,5 @@ export async function execute(command: string, { channel, text, position }: Mess
     throw new Exit(LOCAL, `'${command}' can't be run: ${messageOf(error)}`);
   });
   if (code === 0) return;
-  throw new Exit(code ?? 128 + numberOf(signal), `'${command}' has ended with ${code ?? signal}`);
-}
-
-function numberOf(signal: string): number {
-  return Object.entries(constants.signals).find(([name]) => name === signal)?.[1] ?? 0;
+  throw new Exit(FAILED, `'${command}' has ended with ${code ?? signal}`);
 }

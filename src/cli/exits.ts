@@ -13,6 +13,9 @@ export const UNREACHABLE = 6;
 /** This machine failed: a file or standard output can't be read or written, or messages weren't acknowledged. */
 export const LOCAL = 7;
 
+/** A command of `--exec` has failed: its own code could be any of these, so the line on standard error says it. */
+export const FAILED = 8;
+
 /** Codes of a program that was interrupted with work left, as shells report them. */
 export const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
 

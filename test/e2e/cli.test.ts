@@ -89,10 +89,10 @@ test("with a cursor it goes on exactly where it was, however it was ended", asyn
 test("each message can be the input of a command, and one that fails ends it", async () => {
   const news = unique();
   await post(news, "a\nb");
-  const command = 'read -r line; echo "$FANOUT_CHANNEL: $line"; [ "$line" != b ] || exit 7';
+  const command = 'read -r line; echo "$FANOUT_CHANNEL: $line"; [ "$line" != b ] || exit 6';
   const { code, out, err } = await run(["sub", runtime.url, news, "--last", "2", "--exec", command]);
-  expect([code, out]).toEqual([7, `${news}: a\n${news}: b\n`]);
-  expect(err).toMatch(/has ended with 7/);
+  expect([code, out]).toEqual([8, `${news}: a\n${news}: b\n`]);
+  expect(err).toMatch(/has ended with 6/);
 });
 
 test("who stops reading the pipe ends it quietly, as does Ctrl-C", async () => {
