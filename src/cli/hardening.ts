@@ -2,6 +2,7 @@
 import { urlOf } from "./address.ts";
 import { type Check, note, ok } from "./findings.ts";
 import { inForce } from "./in-force.ts";
+import { newChannel } from "./patient.ts";
 import { askToUpgrade } from "./upgrade.ts";
 
 /** An origin that no server allows: the domain is reserved, RFC 2606. */
@@ -94,7 +95,8 @@ export const compression: Check = {
   remedy: "see what is in front of it",
   async look({ address, patience }) {
     const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
-    const { extensions } = await askToUpgrade(address, "", patience, offer);
+    const { status, extensions } = await askToUpgrade(address, newChannel(), patience, offer);
+    if (status !== 101) return note(`whether frames are compressed can't be told: an upgrade gets ${status}`);
     if (extensions === "") return ok("frames aren't compressed");
     return note(`frames are compressed (${extensions}), which lets others guess secrets by their length`);
   },
@@ -114,6 +116,7 @@ export const rows: Check = {
       figure("rows_written_total"),
       Date.now() / 1_000 - figure("start_time_seconds"),
     ];
+    if (!Number.isFinite(written / seconds)) return note("it doesn't tell how many rows are written");
     if (seconds < SHORTEST) return ok(`${written} so far; after an hour, their rate says something`);
     const daily = Math.round((written / seconds) * SECONDS_A_DAY);
     const rate = `${daily.toLocaleString("en")} a day at the rate so far`;

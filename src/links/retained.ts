@@ -43,7 +43,7 @@ export class Retained {
   readonly #released: (slot: number, at: number) => void;
   /** Oldest first, each after the one before. */
   readonly #segments: Segment[] = [];
-  /** Announcements by their keys: of what is retained, and of what is to be stored. */
+  /** The retained announcements, and those about to be stored, by their keys. */
   readonly #byKey = new Map<string, Placed>();
   #size = 0;
 

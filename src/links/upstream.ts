@@ -304,7 +304,7 @@ export class Upstream {
     link.doubted = false;
     const request = { from: this.#world.name, epoch, region: this.region, handover, still, vouched };
     const answer = await this.#world.call(parent, "link", request);
-    // It is there even for those who have left meanwhile; what they did counts under it.
+    // The link exists even if all subscribers left meanwhile; what they did counts under it.
     if ("after" in answer && handover) this.#accounts(channel)?.handedOver(handover);
     if ("after" in answer && !linked) this.#accounts(channel)?.begin(epoch);
     if (this.#links.get(channel) !== link) return;

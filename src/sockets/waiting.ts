@@ -108,8 +108,8 @@ export class Waiting {
   }
 
   /**
-   * Bytes that may wait for so many connections. What waits for those who were closed leaves less, but never nothing. Of
-   * few connections each may have half of what makes it slow, so that a flood stops before they all seem to be.
+   * Bytes that may be pending for so many connections. What is pending for closed ones leaves less, but always a
+   * quarter. Of few connections each may have half of what makes it slow, so that a flood stops before all seem slow.
    */
   mostFor(connections: number): number {
     const { mostWaiting, maxBufferedBytes } = this.#limits;
