@@ -1,21 +1,6 @@
 import { expect, test } from "vitest";
 import { Outage } from "../../../src/broker/outage.ts";
-import type { Keeper } from "../../../src/links/world.ts";
-
-/** Keeps what it is told to, as a socket would. */
-function newKeeper(): Keeper {
-  let kept: object | undefined;
-  return {
-    hasSlept: false,
-    get kept() {
-      return kept;
-    },
-    keep: (some) => {
-      kept = { ...kept, ...some };
-      return true;
-    },
-  };
-}
+import { newKeeper } from "../links/world.ts";
 
 test("the longer the root of `all` does not answer, the more rarely it is asked, also after sleep", () => {
   const keeper = newKeeper();

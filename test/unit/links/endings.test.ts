@@ -4,7 +4,7 @@ import { Log } from "../../../src/links/log.ts";
 import { Upstream } from "../../../src/links/upstream.ts";
 import type { Keeper } from "../../../src/links/world.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { noKeeper, stillWorld } from "./world.ts";
+import { newKeeper, noKeeper, stillWorld } from "./world.ts";
 
 const asleep: Keeper = { ...noKeeper, hasSlept: true };
 
@@ -87,21 +87,6 @@ test("another link to the channel takes the place of one whose parent could not 
   await upstream.join("news");
   expect(rows.get("upstream:news")).toEqual({ parent: "news!1", epoch: 1_000_000 });
 });
-
-/** Keeps what it is told to, as a socket would. */
-function newKeeper(): Keeper {
-  let kept: object | undefined;
-  return {
-    hasSlept: true,
-    get kept() {
-      return kept;
-    },
-    keep: (some) => {
-      kept = { ...kept, ...some };
-      return true;
-    },
-  };
-}
 
 test("a link that an object could not make sure of is in doubt after sleep too", async () => {
   const keeper = newKeeper();

@@ -45,3 +45,18 @@ export function stillWorld(
 
 /** Where an object has no sockets, nothing outlives sleep but what is stored. */
 export const noKeeper: Keeper = { hasSlept: false, kept: undefined, keep: () => false };
+
+/** Keeps what it is told to, as a socket would, for an object that has slept. */
+export function newKeeper(): Keeper {
+  let kept: object | undefined;
+  return {
+    hasSlept: true,
+    get kept() {
+      return kept;
+    },
+    keep: (some) => {
+      kept = { ...kept, ...some };
+      return true;
+    },
+  };
+}
