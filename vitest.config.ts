@@ -1,6 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
-import { SECRET } from "./test/runtime/mint.ts";
+import { SECRET } from "./test/runtime/support/mint.ts";
 
 /** Nothing here is a threshold: only a test that is about to fail, on a busy machine, ever takes so long. */
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
@@ -26,7 +26,7 @@ function inRuntime(name: string, settings: Record<string, string>, ...more: stri
 const narrow = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 
 /** What is said to and heard from a server, which holds for every one that is open to all. */
-const plays = "test/runtime/plays.test.ts";
+const plays = "test/runtime/conformance.test.ts";
 
 export default defineConfig({
   test: {
@@ -36,7 +36,7 @@ export default defineConfig({
     projects: [
       inNode("unit"),
       inNode("simulation"),
-      inNode("versions"),
+      inNode("upgrades"),
       // What is left in storage, and who is closed, is another matter where messages are kept.
       inRuntime("open", { HISTORY_SECONDS: "0" }, plays),
       inRuntime("trees", { ...narrow, HISTORY_SECONDS: "0" }, plays),
@@ -44,8 +44,8 @@ export default defineConfig({
       inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
-      inNode("e2e", { globalSetup: "test/e2e/bundled.ts" }),
-      inNode("platform"),
+      inNode("e2e", { globalSetup: "test/e2e/support/bundled.ts" }),
+      inNode("probe"),
     ],
   },
 });

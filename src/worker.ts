@@ -1,8 +1,8 @@
 /** The Worker's entry: everything that the platform looks for. */
-import type { Env } from "./workers/env.ts";
-import { handle } from "./workers/handler.ts";
+import type { Env } from "./worker/env.ts";
+import { handle } from "./worker/routes.ts";
 
-export { Channel } from "./workers/channel.ts";
-export { Fanout } from "./workers/entrypoint.ts";
+export { Channel } from "./durable-object/channel.ts";
+export { Fanout } from "./worker/entrypoint.ts";
 
 export default { fetch: (request: Request, env: Env) => handle(request, env) } satisfies ExportedHandler<Env>;

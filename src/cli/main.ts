@@ -2,18 +2,18 @@
 /** The program `fanout`. */
 import { Argument, Command, Option } from "commander";
 import { VERSION } from "../version.ts";
-import { info, ping } from "./ask.ts";
-import { bench } from "./bench.ts";
-import { bridgeFrom } from "./bridge.ts";
-import { completionFor } from "./completion.ts";
-import { doctor } from "./doctor.ts";
+import { info, ping } from "./commands/ask.ts";
+import { bench } from "./commands/bench.ts";
+import { bridgeFrom } from "./commands/bridge.ts";
+import { completionFor } from "./commands/completion.ts";
+import { doctor } from "./commands/doctor.ts";
+import { pub } from "./commands/pub.ts";
+import { sub } from "./commands/sub.ts";
+import { token } from "./commands/token.ts";
 import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 import { endWithPipe, print, remark } from "./output.ts";
-import { pub } from "./pub.ts";
 import { tokenFor } from "./secrets.ts";
 import { endWithSignals } from "./signals.ts";
-import { sub } from "./sub.ts";
-import { token } from "./token.ts";
 import {
   channelCommand,
   channelName,

@@ -1,7 +1,7 @@
 /** What the protocol says about a line. */
 import { parseCommand } from "../protocol/commands.ts";
 import { parseReply } from "../protocol/replies.ts";
-import type { Direction } from "./wire.ts";
+import type { Direction } from "./traced-socket.ts";
 
 /** A sentence. */
 export function meaningOf(direction: Direction, line: string): string {

@@ -1,11 +1,11 @@
 /** How one client is shown, and what can be done with it. */
 import type { Change, Message } from "../client/fanout.ts";
+import { Visitor } from "./console-client.ts";
 import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
 import { Terminal } from "./terminal.ts";
 import type { Traffic } from "./traffic.ts";
-import { Visitor } from "./visitor.ts";
 
 /** What all panes have in common. */
 export interface Place {

@@ -2,7 +2,7 @@
 import { find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { meaningOf } from "./meaning.ts";
-import type { Direction } from "./wire.ts";
+import type { Direction } from "./traced-socket.ts";
 
 const SIGNS = { in: "<", out: ">" };
 

@@ -16,8 +16,8 @@ import {
 import type { From } from "../protocol/positions.ts";
 import { parseReply } from "../protocol/replies.ts";
 import type { Clock } from "./clock.ts";
-import { type Place, Places, type Resumed } from "./places.ts";
 import type { Dialect } from "./stream.ts";
+import { type Place, Places, type Resumed } from "./stream-positions.ts";
 
 /** How long clients wait before they come back to a stream that has ended, in milliseconds: from one to three times this. */
 export const RETRY = 1_000;

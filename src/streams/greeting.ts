@@ -2,7 +2,7 @@
 import { type Fault, parseReason } from "../protocol/errors.ts";
 import { SERVICE_FULL } from "../protocol/refusals.ts";
 import { BUSY, GREETING } from "../protocol/replies.ts";
-import type { Tap } from "./tap.ts";
+import type { Tap } from "./object-connection.ts";
 
 /** The fault where a channel's object doesn't answer. */
 export const UNANSWERED: Fault = {

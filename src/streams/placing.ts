@@ -1,7 +1,8 @@
 /** The search for the object of a channel's tree that takes a new connection. */
-import type { Place } from "../broker/room.ts";
-import { channelOf, parentOf } from "../links/names.ts";
+
 import type { Fault } from "../protocol/errors.ts";
+import { channelOf, parentOf } from "../runtime/object-names.ts";
+import type { Place } from "../tree/capacity.ts";
 import { type Clock, within } from "./clock.ts";
 import { UNANSWERED } from "./greeting.ts";
 

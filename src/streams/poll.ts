@@ -4,7 +4,7 @@ import { parseReply, type Reply } from "../protocol/replies.ts";
 import { Backlog, type Budget } from "./backlog.ts";
 import type { Clock } from "./clock.ts";
 import { faultOf, greetingOf, UNANSWERED } from "./greeting.ts";
-import type { Tap } from "./tap.ts";
+import type { Tap } from "./object-connection.ts";
 
 /** How long a poll may take, in milliseconds. */
 const POLL_WITHIN = 30_000;

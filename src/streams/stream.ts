@@ -5,7 +5,7 @@ import { type Fault, formatReason, type Refusal } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
 import type { Clock } from "./clock.ts";
 import { faultOf, greetingOf, UNANSWERED } from "./greeting.ts";
-import type { Tap } from "./tap.ts";
+import type { Tap } from "./object-connection.ts";
 
 /** How often a stream shows that it is alive, in milliseconds: networks cut connections that are silent for a minute. */
 const ALIVE_EACH = 20_000;

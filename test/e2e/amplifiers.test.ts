@@ -3,8 +3,8 @@
  * and each of them is answered. How long all of it takes depends on the machine; it is printed.
  */
 import { expect, test } from "vitest";
-import { AMPLIFIERS, amplify } from "../bench/amplifiers.ts";
-import { serveInTest } from "./serve.ts";
+import { AMPLIFIERS, amplify } from "../../tools/bench/amplifiers.ts";
+import { serveInTest } from "./support/serve.ts";
 
 const SUBSCRIBERS = Number(process.env.SUBSCRIBERS ?? 200);
 /** Most of the runtime's memory that one frame may take, in KiB, with what its answers take to send. */

@@ -4,12 +4,12 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bridge, placeOf } from "../../src/bridge/bridge.ts";
-import { Network } from "../faults/network.ts";
-import { perform } from "../plays/play.ts";
-import { plays } from "../plays/transcripts.ts";
-import { SECRET } from "../runtime/mint.ts";
-import { type Served, serve, serveInTest } from "./serve.ts";
-import { dial, isForTcp, tcpTo } from "./tcp.ts";
+import { Network } from "../../tools/faults/network.ts";
+import { perform } from "../conformance/case.ts";
+import { plays } from "../conformance/transcripts.ts";
+import { SECRET } from "../runtime/support/mint.ts";
+import { type Served, serve, serveInTest } from "./support/serve.ts";
+import { dial, isForTcp, tcpTo } from "./support/tcp.ts";
 
 let runtime: Served;
 let network: Network;

@@ -2,11 +2,11 @@
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { mint, SECRET } from "../runtime/mint.ts";
-import { startFake } from "./fake-server.ts";
-import { Listener } from "./listener.ts";
-import { run, start } from "./program.ts";
-import { serveInTest } from "./serve.ts";
+import { mint, SECRET } from "../runtime/support/mint.ts";
+import { startFake } from "./support/fake-server.ts";
+import { Listener } from "./support/listener.ts";
+import { run, start } from "./support/program.ts";
+import { serveInTest } from "./support/serve.ts";
 
 const flawless = { lost: 0, repeated: 0, outOfOrder: 0, closed: 0 };
 

@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect, createServer as createTcpServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { mint, SECRET } from "../runtime/mint.ts";
-import { startFake } from "./fake-server.ts";
-import { listening } from "./listening.ts";
-import { run } from "./program.ts";
-import { serveInTest } from "./serve.ts";
+import { mint, SECRET } from "../runtime/support/mint.ts";
+import { startFake } from "./support/fake-server.ts";
+import { listening } from "./support/listening.ts";
+import { run } from "./support/program.ts";
+import { serveInTest } from "./support/serve.ts";
 
 async function urlWith(settings: Record<string, string> = {}): Promise<string> {
   const { url } = await serveInTest({ settings });

@@ -6,10 +6,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { listening } from "./listening.ts";
-import { NODE, PROGRAM, run, start } from "./program.ts";
-import { removeFolder, temporaryFolder } from "./runtime.ts";
-import { type Served, serve, serveInTest } from "./serve.ts";
+import { listening } from "./support/listening.ts";
+import { NODE, PROGRAM, run, start } from "./support/program.ts";
+import { removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { type Served, serve, serveInTest } from "./support/serve.ts";
 
 let runtime: Served;
 

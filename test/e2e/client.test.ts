@@ -9,11 +9,11 @@ import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type Change, Fanout, type Gap, type Message, type Subscription } from "../../src/client/fanout.ts";
-import { Network } from "../faults/network.ts";
-import { mint, SECRET } from "../runtime/mint.ts";
-import { listening } from "./listening.ts";
-import { type Served, serve, serveInTest } from "./serve.ts";
-import { find } from "./tools.ts";
+import { Network } from "../../tools/faults/network.ts";
+import { mint, SECRET } from "../runtime/support/mint.ts";
+import { listening } from "./support/listening.ts";
+import { type Served, serve, serveInTest } from "./support/serve.ts";
+import { find } from "./support/tools.ts";
 
 /** Most bytes of the library without `json`, compressed. */
 const MOST_BYTES = 9_000;
@@ -285,7 +285,7 @@ test.each([
   ["bun", []],
   ["deno", ["run", "--quiet", "--allow-net"]],
 ])("it does the same in %s", async (program, options) => {
-  const script = fileURLToPath(new URL("client-script.ts", import.meta.url));
+  const script = fileURLToPath(new URL("support/client-script.ts", import.meta.url));
   const command = fileURLToPath(new URL(`../../node_modules/.bin/${program}`, import.meta.url));
   const { stdout } = await promisify(execFile)(command, [...options, script, runtime.url, unique()]);
   expect(stdout.trim().split("\n")).toEqual(["hello", "again", "1"]);

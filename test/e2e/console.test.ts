@@ -4,12 +4,12 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { CONSOLE_MODULE, consoleModule } from "../../build-console.ts";
-import { Network } from "../faults/network.ts";
-import { EVERYTHING, mint, SECRET } from "../runtime/mint.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
-import { type Served, serve, serveInTest } from "./serve.ts";
-import { find } from "./tools.ts";
+import { CONSOLE_MODULE, consoleModule } from "../../tools/build-console.ts";
+import { Network } from "../../tools/faults/network.ts";
+import { EVERYTHING, mint, SECRET } from "../runtime/support/mint.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
+import { type Served, serve, serveInTest } from "./support/serve.ts";
+import { find } from "./support/tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
 

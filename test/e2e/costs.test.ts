@@ -1,9 +1,9 @@
 /** What the arithmetic of the free plan goes by is what events cost. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cost, type Counts, each } from "../bench/cost.ts";
-import { type Costs, type Course, KEPT_FOR, type Kind, measure } from "../bench/events.ts";
-import { COSTS } from "../bench/free-plan.ts";
-import { Meter } from "../bench/meter.ts";
+import { type Cost, type Counts, each } from "../../tools/bench/cost.ts";
+import { type Costs, type Course, KEPT_FOR, type Kind, measure } from "../../tools/bench/events.ts";
+import { COSTS } from "../../tools/bench/free-plan.ts";
+import { Meter } from "../../tools/bench/meter.ts";
 
 /** How long a message without a pause takes is the machine's. */
 const QUICK = ["one more message at once, 10 links", "one more message at once, 10 links, kept"];

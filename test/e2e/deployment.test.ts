@@ -1,7 +1,7 @@
 /** What a wrong deployment says: on every path what is missing, and never that it passes. */
 import { describe, expect, test } from "vitest";
-import { type Refusal, refusal } from "./listener.ts";
-import { type Served, serveInTest } from "./serve.ts";
+import { type Refusal, refusal } from "./support/listener.ts";
+import { type Served, serveInTest } from "./support/serve.ts";
 
 /** A class of objects that isn't this server's. */
 const OTHER_CLASS = `import { DurableObject } from "cloudflare:workers";

@@ -8,13 +8,13 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
-import { Network } from "../faults/network.ts";
-import { SECRET } from "../runtime/mint.ts";
-import { Listener } from "./listener.ts";
-import { bundle, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
-import { serveInTest } from "./serve.ts";
-import { startServer } from "./server.ts";
-import { find } from "./tools.ts";
+import { Network } from "../../tools/faults/network.ts";
+import { SECRET } from "../runtime/support/mint.ts";
+import { Listener } from "./support/listener.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
+import { serveInTest } from "./support/serve.ts";
+import { startServer } from "./support/server.ts";
+import { find } from "./support/tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
 

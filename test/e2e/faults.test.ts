@@ -1,8 +1,8 @@
 /** This project's own client, as the fault kit tries it: `npm run faults -- --minutes 30` does so for longer. */
 import { expect, test } from "vitest";
-import { inWords, isFlawless } from "../faults/judge.ts";
-import { tryOut } from "../faults/kit.ts";
-import { OURS } from "../faults/ours.ts";
+import { inWords, isFlawless } from "../../tools/faults/judge.ts";
+import { tryOut } from "../../tools/faults/kit.ts";
+import { OURS } from "../../tools/faults/ours.ts";
 
 const SECONDS = Math.round(60 * Number(process.env.MINUTES ?? 1));
 

@@ -1,8 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { each, minus, plus, requested, times, written } from "../bench/cost.ts";
-import type { Costs } from "../bench/events.ts";
-import { COSTS, channels, FREE, messages, most, SERVICES, table, type Use } from "../bench/free-plan.ts";
+import { each, minus, plus, requested, times, written } from "../../tools/bench/cost.ts";
+import type { Costs } from "../../tools/bench/events.ts";
+import {
+  COSTS,
+  channels,
+  FREE,
+  messages,
+  most,
+  SERVICES,
+  table,
+  type Use,
+} from "../../tools/bench/free-plan.ts";
 
 const NOTHING = { rows: {}, requests: {}, seconds: 0 };
 const DAY = 24 * 3600;
@@ -92,6 +101,6 @@ test.each<keyof Use>(["rows", "requests", "seconds"])(
 );
 
 test("bench/README.md shows what the program prints", async () => {
-  const readme = await readFile(new URL("../bench/README.md", import.meta.url), "utf8");
+  const readme = await readFile(new URL("../../tools/bench/README.md", import.meta.url), "utf8");
   expect(readme).toContain(`\n\n${table(SERVICES, FREE)}\n\n`);
 });

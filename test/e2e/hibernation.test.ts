@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
-import { Listener } from "./listener.ts";
-import { type Served, serve } from "./serve.ts";
+import { Listener } from "./support/listener.ts";
+import { type Served, serve } from "./support/serve.ts";
 
 /**
  * The Worker, saying which objects are brought into memory. Of what the runtime does this is the one

@@ -3,10 +3,10 @@
  * not notice any of it.
  */
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { Bystander } from "./bystander.ts";
-import { type Answer, type Bytes, bytesOf, RawClient, request } from "./raw-client.ts";
-import { memoryOf } from "./runtime.ts";
-import { type Served, serve } from "./serve.ts";
+import { Bystander } from "./support/bystander.ts";
+import { type Answer, type Bytes, bytesOf, RawClient, request } from "./support/raw-client.ts";
+import { memoryOf } from "./support/runtime.ts";
+import { type Served, serve } from "./support/serve.ts";
 
 let runtime: Served;
 let bystander: Bystander;

@@ -1,7 +1,7 @@
 /** Frames that no client should send, and what they say. A bystander must not notice any of it. */
 import { readdir, readFile } from "node:fs/promises";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bystander } from "./bystander.ts";
+import { Bystander } from "./support/bystander.ts";
 import {
   BINARY,
   type Bytes,
@@ -13,8 +13,8 @@ import {
   PING,
   RawClient,
   TEXT,
-} from "./raw-client.ts";
-import { type Server, startServer } from "./server.ts";
+} from "./support/raw-client.ts";
+import { type Server, startServer } from "./support/server.ts";
 
 /** More than a frame may have by our own limit, but not by the runtime's. */
 const BIG = 30_000_000;

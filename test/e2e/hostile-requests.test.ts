@@ -1,8 +1,8 @@
 /** Requests and connections that no client should make. A bystander must not notice any of it. */
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { ATTACKED, Bystander } from "./bystander.ts";
-import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./raw-client.ts";
-import { type Server, startServer } from "./server.ts";
+import { ATTACKED, Bystander } from "./support/bystander.ts";
+import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./support/raw-client.ts";
+import { type Server, startServer } from "./support/server.ts";
 
 let server: Server;
 let bystander: Bystander;

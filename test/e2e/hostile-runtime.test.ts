@@ -6,9 +6,9 @@ import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { deflateRawSync } from "node:zlib";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Bystander, OWN } from "./bystander.ts";
-import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./raw-client.ts";
-import { type Served, serve, serveInTest } from "./serve.ts";
+import { Bystander, OWN } from "./support/bystander.ts";
+import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./support/raw-client.ts";
+import { type Served, serve, serveInTest } from "./support/serve.ts";
 
 /** The reserved bit that says that a message is compressed. */
 const COMPRESSED = 0x40;

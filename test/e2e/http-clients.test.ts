@@ -8,11 +8,11 @@ import { text } from "node:stream/consumers";
 import { EventSource } from "eventsource";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { Network } from "../faults/network.ts";
-import { listening } from "./listening.ts";
-import { serve } from "./serve.ts";
-import { startServer } from "./server.ts";
-import { find } from "./tools.ts";
+import { Network } from "../../tools/faults/network.ts";
+import { listening } from "./support/listening.ts";
+import { serve } from "./support/serve.ts";
+import { startServer } from "./support/server.ts";
+import { find } from "./support/tools.ts";
 
 const curl = find("curl", "apt-get install curl");
 const promtool = find("promtool", "apt-get install prometheus");

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { refusal } from "./listener.ts";
-import { type Server, startServer } from "./server.ts";
+import { refusal } from "./support/listener.ts";
+import { type Server, startServer } from "./support/server.ts";
 
 let server: Server;
 

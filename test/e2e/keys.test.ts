@@ -6,11 +6,11 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { bearer, EVERYTHING, sign } from "../runtime/mint.ts";
-import { Listener } from "./listener.ts";
-import { listening } from "./listening.ts";
-import type { RuntimeOptions } from "./runtime.ts";
-import { type Served, serveInTest } from "./serve.ts";
+import { bearer, EVERYTHING, sign } from "../runtime/support/mint.ts";
+import { Listener } from "./support/listener.ts";
+import { listening } from "./support/listening.ts";
+import type { RuntimeOptions } from "./support/runtime.ts";
+import { type Served, serveInTest } from "./support/serve.ts";
 
 /** Has a request with `?leave=<URL>` cancelled, as in production that of a client that leaves, when the URL answers. */
 const AROUND = `import { WorkerEntrypoint } from "cloudflare:workers";

@@ -4,9 +4,9 @@
  * come than the suite has time for.
  */
 import { expect, test } from "vitest";
-import { connectAll, type Listener } from "./listener.ts";
-import { memoryOf } from "./runtime.ts";
-import { type Served, serveInTest } from "./serve.ts";
+import { connectAll, type Listener } from "./support/listener.ts";
+import { memoryOf } from "./support/runtime.ts";
+import { type Served, serveInTest } from "./support/serve.ts";
 
 const CROWD = Number(process.env.CROWD ?? 2_000);
 /** Subscriptions of each: as many as one may have, `all` and the channel that it is at included. */

@@ -8,9 +8,9 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { chromium, type Page } from "playwright-core";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { listening } from "./listening.ts";
-import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
-import { find } from "./tools.ts";
+import { listening } from "./support/listening.ts";
+import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
+import { find } from "./support/tools.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BIN = join(ROOT, "node_modules", ".bin");

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium, type Page } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
-import { removeFolder, temporaryFolder } from "./runtime.ts";
-import { serveInTest } from "./serve.ts";
-import { find } from "./tools.ts";
+import { removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { serveInTest } from "./support/serve.ts";
+import { find } from "./support/tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
 

@@ -15,15 +15,15 @@ import { WebSocketServer } from "ws";
 import { CLOSINGS, isClosingCause } from "../../src/protocol/close-codes.ts";
 import { ERROR_CODES, parseReason } from "../../src/protocol/errors.ts";
 import { VERSION } from "../../src/version.ts";
-import { readSettings } from "../../src/workers/settings.ts";
-import { type Line, perform, type Step, TIME } from "../plays/play.ts";
-import { bearer } from "../runtime/mint.ts";
-import { Listener } from "./listener.ts";
-import { run } from "./program.ts";
-import { removeFolder, temporaryFolder } from "./runtime.ts";
-import { serve } from "./serve.ts";
-import { find } from "./tools.ts";
-import { wiresTo } from "./wire.ts";
+import { readSettings } from "../../src/worker/settings.ts";
+import { type Line, perform, type Step, TIME } from "../conformance/case.ts";
+import { bearer } from "../runtime/support/mint.ts";
+import { Listener } from "./support/listener.ts";
+import { run } from "./support/program.ts";
+import { removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { serve } from "./support/serve.ts";
+import { find } from "./support/tools.ts";
+import { wiresTo } from "./support/wire.ts";
 
 const root = new URL("../../", import.meta.url);
 const readme = await fileOf("README.md");
@@ -295,7 +295,7 @@ describe("what the documents say to run is there:", async () => {
     "SECURITY.md",
     "src/README.md",
     "test/README.md",
-    "test/bench/README.md",
+    "tools/bench/README.md",
   ];
   const { scripts } = JSON.parse(await fileOf("package.json"));
   const configuration = await fileOf("vitest.config.ts");
@@ -345,7 +345,7 @@ test("README.md says what each dependency is for", async () => {
 
 test("README.md tells of what the free plan carries as bench/README.md does", async () => {
   const [, told = ""] = /^The Workers free plan(.*?)\. So /ms.exec(readme) ?? [];
-  const table = await fileOf("test/bench/README.md");
+  const table = await fileOf("tools/bench/README.md");
   const numbers = told.match(/\d+,\d{3}(?:,\d{3})?/g) ?? [];
   expect(numbers).toHaveLength(5);
   for (const number of numbers) expect(table).toContain(number);

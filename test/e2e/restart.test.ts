@@ -3,8 +3,8 @@
  * `LIVES=20` makes them more than the suite has time for.
  */
 import { expect, test } from "vitest";
-import { type Closing, connectAll, type Listener } from "./listener.ts";
-import { serveInTest } from "./serve.ts";
+import { type Closing, connectAll, type Listener } from "./support/listener.ts";
+import { serveInTest } from "./support/serve.ts";
 
 const LIVES = Number(process.env.LIVES ?? 3);
 const CHANNELS = 500;

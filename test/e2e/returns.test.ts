@@ -1,6 +1,6 @@
 /** All come back at once: nobody misses anything, and no object is asked by each of them. */
 import { expect, test } from "vitest";
-import { massReturn, returnOfMany } from "../bench/returns.ts";
+import { massReturn, returnOfMany } from "../../tools/bench/returns.ts";
 
 const LISTENERS = 300;
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { arithmetic, RATES, SERVICES, table } from "../bench/scale.ts";
+import { arithmetic, RATES, SERVICES, table } from "../../tools/bench/scale.ts";
 
 const small = {
   title: "",

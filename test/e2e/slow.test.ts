@@ -6,9 +6,9 @@
  */
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { hasEnded, Listener } from "./listener.ts";
-import { memoryOf } from "./runtime.ts";
-import { serveInTest } from "./serve.ts";
+import { hasEnded, Listener } from "./support/listener.ts";
+import { memoryOf } from "./support/runtime.ts";
+import { serveInTest } from "./support/serve.ts";
 
 const LISTENERS = 100;
 /** Megabytes for each listener; many times what may wait for one. */

@@ -9,10 +9,10 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { mint, SECRET } from "../runtime/mint.ts";
-import { smoke } from "../smoke/smoke.ts";
-import { Listener } from "./listener.ts";
-import { serve } from "./serve.ts";
+import { smoke } from "../../tools/smoke/smoke.ts";
+import { mint, SECRET } from "../runtime/support/mint.ts";
+import { Listener } from "./support/listener.ts";
+import { serve } from "./support/serve.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

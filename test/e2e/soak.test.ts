@@ -6,9 +6,9 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { HttpSoaker } from "./http-soaker.ts";
-import { type Served, serveInTest } from "./serve.ts";
-import { Record, Soaker } from "./soaker.ts";
+import { HttpSoaker } from "./support/http-soaker.ts";
+import { type Served, serveInTest } from "./support/serve.ts";
+import { Record, Soaker } from "./support/soaker.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
 const CLIENTS = 90;
@@ -30,7 +30,7 @@ const CRASHING = CHANNELS.flatMap((channel) => [channel, `${channel}!1`, `${chan
 test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
   timeout: (SECONDS + 240) * 1_000,
 }, async () => {
-  const around = await readFile(new URL("aborting-worker.js", import.meta.url), "utf8");
+  const around = await readFile(new URL("support/aborting-worker.js", import.meta.url), "utf8");
   const service = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "8", LINKS_PER_OBJECT: "4" }, around });
   const record = new Record();
   const clients = Array.from({ length: CLIENTS }, (_, i) => {

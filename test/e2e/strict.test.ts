@@ -4,19 +4,19 @@
  */
 import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { perform } from "../plays/play.ts";
-import { plays } from "../plays/transcripts.ts";
-import { connectAll, Listener } from "./listener.ts";
-import { type Served, serve } from "./serve.ts";
-import { wiresTo } from "./wire.ts";
+import { perform } from "../conformance/case.ts";
+import { plays } from "../conformance/transcripts.ts";
+import { connectAll, Listener } from "./support/listener.ts";
+import { type Served, serve } from "./support/serve.ts";
+import { wiresTo } from "./support/wire.ts";
 
-/** By the bound that `src/links/peers.ts` states. */
+/** By the bound that `src/tree/peers.ts` states. */
 const DEEPEST = 7;
 
 let around: string;
 
 beforeAll(async () => {
-  around = await readFile(new URL("strict-worker.js", import.meta.url), "utf8");
+  around = await readFile(new URL("support/strict-worker.js", import.meta.url), "utf8");
 });
 
 /** In the second one every message passes through a chain of objects, so a chat of the same length takes ten times as long. */

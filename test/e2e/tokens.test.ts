@@ -2,10 +2,10 @@
 import { createServer } from "node:http";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { bearer, EVERYTHING, mint, SECRET, seconds, sign } from "../runtime/mint.ts";
-import { Listener, type Options, type Refusal, refusal } from "./listener.ts";
-import { listening } from "./listening.ts";
-import { type Server, startServer } from "./server.ts";
+import { bearer, EVERYTHING, mint, SECRET, seconds, sign } from "../runtime/support/mint.ts";
+import { Listener, type Options, type Refusal, refusal } from "./support/listener.ts";
+import { listening } from "./support/listening.ts";
+import { type Server, startServer } from "./support/server.ts";
 
 let server: Server;
 const handedOut: string[] = [];

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { perform } from "../plays/play.ts";
-import { plays } from "../plays/transcripts.ts";
-import { eventsOf, isForHttp } from "./http-wire.ts";
-import { type Server, startServer } from "./server.ts";
-import { wiresTo } from "./wire.ts";
+import { perform } from "../conformance/case.ts";
+import { plays } from "../conformance/transcripts.ts";
+import { eventsOf, isForHttp } from "./support/http-wire.ts";
+import { type Server, startServer } from "./support/server.ts";
+import { wiresTo } from "./support/wire.ts";
 
 let server: Server;
 

@@ -1,8 +1,8 @@
 /** A channel, and `all`, that outgrow their objects: in the runtime itself, with nothing in front of it. */
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { connectAll, type Listener } from "./listener.ts";
-import { serveInTest } from "./serve.ts";
+import { connectAll, type Listener } from "./support/listener.ts";
+import { serveInTest } from "./support/serve.ts";
 
 /** The figures of the service, as `info` tells them. */
 async function info(client: Listener): Promise<Record<string, string>> {

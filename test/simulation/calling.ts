@@ -1,7 +1,7 @@
 /** Calls between simulated objects: how deep they are, and what comes of them. */
-import type { Calls } from "../../src/links/messages.ts";
-import { parentOf } from "../../src/links/names.ts";
-import type { Way } from "../../src/links/world.ts";
+import type { Calls } from "../../src/runtime/calls.ts";
+import { parentOf } from "../../src/runtime/object-names.ts";
+import type { Way } from "../../src/runtime/runtime.ts";
 import { type Life, leave, properties, type Rules, type SimulatedObject } from "./life.ts";
 import { Network } from "./network.ts";
 import { Broken } from "./rules.ts";

@@ -1,10 +1,10 @@
 /** What only shows from outside, when a run is over. */
-import { channelOf } from "../../src/links/names.ts";
+import { channelOf } from "../../src/runtime/object-names.ts";
 import { Breach } from "./breach.ts";
-import type { SimulatedClient } from "./client.ts";
 import { isBusy, properties, type SimulatedObject } from "./life.ts";
 import type { Objects } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
+import type { SimulatedClient } from "./sim-client.ts";
 import type { Simulation } from "./simulation.ts";
 import { CHANNELS } from "./wishes.ts";
 

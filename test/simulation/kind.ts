@@ -1,5 +1,5 @@
 /** Kinds of services that runs simulate, and what they set: limits, and how the platform behaves. */
-import { type Limits, readLimits } from "../../src/broker/limits.ts";
+import { type Limits, readLimits } from "../../src/runtime/limits.ts";
 
 export interface Kind {
   /** Whether calls fail and objects crash. */

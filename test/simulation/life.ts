@@ -1,10 +1,10 @@
 /** A simulated object: what it keeps, and its lives. */
 import type { Guard } from "../../src/auth/verify.ts";
-import type { Broker } from "../../src/broker/broker.ts";
-import type { Limits } from "../../src/broker/limits.ts";
-import { isSegmentRow } from "../../src/links/history-rows.ts";
-import type { Calls } from "../../src/links/messages.ts";
-import { isRecord } from "../../src/links/rows.ts";
+import { isSegmentRow } from "../../src/channel/history-rows.ts";
+import type { Broker } from "../../src/object/broker.ts";
+import type { Calls } from "../../src/runtime/calls.ts";
+import type { Limits } from "../../src/runtime/limits.ts";
+import { isRecord } from "../../src/runtime/rows.ts";
 import type { Rarity } from "./rarities.ts";
 import type { Depth } from "./rules.ts";
 import type { SimulatedSocket } from "./socket.ts";

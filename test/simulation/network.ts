@@ -3,11 +3,11 @@
  * out, or are carried out long after they failed: as somebody chooses.
  */
 
-import { CallFailed } from "../../src/links/world.ts";
+import { CallFailed } from "../../src/runtime/runtime.ts";
 import { Outages } from "./outages.ts";
 import type { Rarity } from "./rarities.ts";
 
-/** After so long a call has failed, in milliseconds, as in `src/workers/calls.ts`. */
+/** After so long a call has failed, in milliseconds, as in `src/worker/calls.ts`. */
 const CALL_TIMEOUT = 15_000;
 
 /** Something that can happen next. */

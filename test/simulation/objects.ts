@@ -1,11 +1,11 @@
 /** The objects of a simulated service: their lives, and the world that each lives in. */
 
 import { type Grants, grantsFault } from "../../src/auth/grants.ts";
-import { Broker } from "../../src/broker/broker.ts";
-import type { Calls } from "../../src/links/messages.ts";
-import type { Platform } from "../../src/links/world.ts";
-import { isAttachment } from "../../src/sockets/attachment.ts";
-import type { Socket } from "../../src/sockets/socket.ts";
+import { Broker } from "../../src/object/broker.ts";
+import type { Calls } from "../../src/runtime/calls.ts";
+import type { Platform } from "../../src/runtime/runtime.ts";
+import { isAttachment } from "../../src/session/attachment.ts";
+import type { Socket } from "../../src/session/socket.ts";
 import { Calling } from "./calling.ts";
 import { type Life, leave, type Rules, SimulatedObject } from "./life.ts";
 import type { Action, Network } from "./network.ts";

@@ -2,10 +2,10 @@
 import { parseReason } from "../../src/protocol/errors.ts";
 import { Breach } from "./breach.ts";
 import { checkAlive, checkCount, checkLeftovers, checkLinks, checkTogether } from "./checks.ts";
-import type { SimulatedClient } from "./client.ts";
 import { Course } from "./course.ts";
 import type { Kind } from "./kind.ts";
 import type { Rarity } from "./rarities.ts";
+import type { SimulatedClient } from "./sim-client.ts";
 import { Simulation } from "./simulation.ts";
 import { isBusy, isTooLate } from "./socket.ts";
 import { CHANNELS, HOMES, wishes } from "./wishes.ts";

@@ -1,5 +1,5 @@
 /** Announcements that come by HTTP: a Worker calls a channel's root, and learns the position. */
-import type { Calls } from "../../src/links/messages.ts";
+import type { Calls } from "../../src/runtime/calls.ts";
 import type { Simulation } from "./simulation.ts";
 
 /** A Worker announces messages, twice under one key if they are to be announced once. */

@@ -10,7 +10,7 @@ export function isOfEpoch(row: unknown, epoch: unknown): boolean {
   return typeof row === "object" && row !== null && "epoch" in row && row.epoch === epoch;
 }
 
-/** Kinds of rows; `test/versions/scenes.ts` has to record each. */
+/** Kinds of rows; `test/upgrades/scenes.ts` has to record each. */
 export const ROW_KINDS = ["upstream", "downstream", "order", "counted", "service", "told", "held", "history"];
 
 /** The kind of a row, by its key. */

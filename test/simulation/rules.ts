@@ -1,9 +1,10 @@
 /**
  * Rules of the platform that one object lives under, and what breaks them: how deep it is, how many calls an
- * event makes, how often ways are opened. `src/links/peers.ts` says what they are.
+ * event makes, how often ways are opened. `src/tree/peers.ts` says what they are.
  */
-import { DEEPEST_FRESH } from "../../src/links/peers.ts";
-import { CallFailed } from "../../src/links/world.ts";
+
+import { CallFailed } from "../../src/runtime/runtime.ts";
+import { DEEPEST_FRESH } from "../../src/tree/peers.ts";
 
 /** The deepest event that the platform lets be. */
 const DEEPEST = 16;

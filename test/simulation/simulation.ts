@@ -3,11 +3,10 @@
  * every timer and every client's next word waits in a list until it is chosen to happen; `course.ts` chooses.
  * Objects crash, or leave memory as they do when they hibernate.
  *
- * The objects are the real ones (`src/broker/broker.ts`). All that is not decided by them (time, chance,
+ * The objects are the real ones (`src/object/broker.ts`). All that is not decided by them (time, chance,
  * calls, storage, what tokens grant) comes from here, and so from the choices alone.
  */
-import { parentOf } from "../../src/links/names.ts";
-import { SimulatedClient, type Surroundings } from "./client.ts";
+import { parentOf } from "../../src/runtime/object-names.ts";
 import { type Kind, limitsOf } from "./kind.ts";
 import { Ledger } from "./ledger.ts";
 import type { Overheard } from "./life.ts";
@@ -16,6 +15,7 @@ import { Objects } from "./objects.ts";
 import type { Rarity } from "./rarities.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import { grantsIn, Secrets } from "./secrets.ts";
+import { SimulatedClient, type Surroundings } from "./sim-client.ts";
 import { checkGrants, checkWaiting } from "./watching.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */

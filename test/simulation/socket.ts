@@ -2,7 +2,7 @@
 import { serialize } from "node:v8";
 import { formatReason } from "../../src/protocol/errors.ts";
 import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
-import type { Socket } from "../../src/sockets/socket.ts";
+import type { Socket } from "../../src/session/socket.ts";
 import type { Rarity } from "./rarities.ts";
 
 /** Bytes that the runtime takes as an attachment. */

@@ -1,5 +1,5 @@
 /** Storage made of a map, whose values are copied as real storage does. */
-import type { Store } from "../../src/links/world.ts";
+import type { Store } from "../../src/runtime/runtime.ts";
 
 /**
  * @param takes asked before each change whether it is taken

@@ -1,7 +1,8 @@
 /** What clients and Workers may do next. Repeated entries are likelier. */
-import type { SimulatedClient } from "./client.ts";
+
 import type { Action } from "./network.ts";
 import { post } from "./posts.ts";
+import type { SimulatedClient } from "./sim-client.ts";
 import type { Simulation } from "./simulation.ts";
 
 export const CHANNELS = ["all", "a", "b", "c"];

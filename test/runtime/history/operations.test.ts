@@ -1,8 +1,8 @@
 /** What who runs the service sees. */
 import { exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
-import { Client } from "../client.ts";
-import { evictAll, settleQuickly, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { evictAll, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -1,8 +1,8 @@
 /** Announcing by HTTP: what becomes of a body, and each way in which it is refused. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { Client } from "../client.ts";
-import { crash, evictAll, keys, settleQuickly, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { crash, evictAll, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

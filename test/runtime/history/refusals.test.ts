@@ -2,9 +2,9 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
-import { Client } from "../client.ts";
-import { failure, intercept, settleQuickly, unique } from "../service.ts";
-import { EVENTS, StreamReader } from "../stream-reader.ts";
+import { Client } from "../support/client.ts";
+import { failure, intercept, settleQuickly, unique } from "../support/service.ts";
+import { EVENTS, StreamReader } from "../support/stream-reader.ts";
 
 settleQuickly();
 

@@ -1,7 +1,7 @@
 /** Who was away misses nothing: through evictions, crashes of the root, and links that go on. */
 import { describe, expect, test } from "vitest";
-import { Client } from "../client.ts";
-import { crash, evict, evictAll, settleQuickly, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { crash, evict, evictAll, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -1,8 +1,18 @@
 /** How many connections there may be, with a CLIENT_LIMIT of 4 that holds for the whole service. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { say } from "../cast.ts";
-import { Client, closeAll } from "../client.ts";
-import { crash, evict, evictAll, hold, keys, rows, settleQuickly, startAfresh, unique } from "../service.ts";
+import { say } from "../support/cast.ts";
+import { Client, closeAll } from "../support/client.ts";
+import {
+  crash,
+  evict,
+  evictAll,
+  hold,
+  keys,
+  rows,
+  settleQuickly,
+  startAfresh,
+  unique,
+} from "../support/service.ts";
 
 settleQuickly();
 

@@ -3,13 +3,13 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 
 const SECOND = 1_000;
 
-let withBody: typeof import("../../../src/workers/bodies.ts")["withBody"];
+let withBody: typeof import("../../../src/worker/http/bodies.ts")["withBody"];
 
 /** Each test has a Worker of its own. */
 beforeEach(async () => {
   vi.resetModules();
   vi.useFakeTimers({ now: Date.UTC(2026, 10, 27), toFake: ["setTimeout", "clearTimeout", "Date"] });
-  ({ withBody } = await import("../../../src/workers/bodies.ts"));
+  ({ withBody } = await import("../../../src/worker/http/bodies.ts"));
   return () => vi.useRealTimers();
 });
 

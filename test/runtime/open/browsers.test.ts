@@ -1,10 +1,10 @@
 /** What browsers, and pages and apps in them, may ask of the server, and what they get to read. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
+import { mount } from "../../../src/mount.ts";
 import worker from "../../../src/worker.ts";
-import { mount } from "../../../src/workers/mount.ts";
-import { mint, SECRET } from "../mint.ts";
-import { settleQuickly, unique } from "../service.ts";
+import { mint, SECRET } from "../support/mint.ts";
+import { settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

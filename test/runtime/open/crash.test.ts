@@ -5,9 +5,9 @@
  */
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { expectNoMore, gather, say, sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
-import { pass, stopClock } from "../clock.ts";
+import { expectNoMore, gather, say, sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
+import { pass, stopClock } from "../support/clock.ts";
 import {
   crashBusy as crashBusyNow,
   crash as crashNow,
@@ -20,7 +20,7 @@ import {
   rows,
   settleQuickly,
   unique,
-} from "../service.ts";
+} from "../support/service.ts";
 
 settleQuickly();
 stopClock();

@@ -1,8 +1,8 @@
 /** What becomes of calls that fail, by the cause that the runtime gives: who is told, and how often it is tried. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { expectNoMore, gather, say, sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
+import { expectNoMore, gather, say, sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
 import {
   type Call,
   evictAll,
@@ -12,7 +12,7 @@ import {
   keys,
   settleQuickly,
   unique,
-} from "../service.ts";
+} from "../support/service.ts";
 
 settleQuickly();
 

@@ -1,7 +1,7 @@
 /** How announcements get to the root of a channel elsewhere. */
 import { expect, test } from "vitest";
-import { Client } from "../client.ts";
-import { intercept, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { intercept, unique } from "../support/service.ts";
 
 test("10,000 announcements in a frame, for a channel elsewhere, are one call", async () => {
   const [home, channel] = [unique("home"), unique("elsewhere")];

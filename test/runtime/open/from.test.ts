@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
+import { formatElsewhere, formatUpgrade, parseUpgrade } from "../../../src/worker/upgrade.ts";
 import worker from "../../../src/worker.ts";
-import { formatElsewhere, formatUpgrade, parseUpgrade } from "../../../src/workers/upgrade.ts";
 import { anyFrom } from "../../unit/protocol/texts.ts";
-import { unique } from "../service.ts";
+import { unique } from "../support/service.ts";
 
 const plain = {
   region: "",

@@ -7,9 +7,9 @@
  * object has been evicted, as an eviction waits for all that the object still has to do.
  */
 import { describe, expect, test } from "vitest";
-import { type Cast, expectNoMore, gather, say, sendAll } from "../cast.ts";
-import { Client, isTime } from "../client.ts";
-import { evict, evictAll, hold, keys, rows, settleQuickly, unique } from "../service.ts";
+import { type Cast, expectNoMore, gather, say, sendAll } from "../support/cast.ts";
+import { Client, isTime } from "../support/client.ts";
+import { evict, evictAll, hold, keys, rows, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

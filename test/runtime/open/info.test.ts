@@ -3,10 +3,10 @@
  * objects that counted them have been through.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { say, sendAll } from "../cast.ts";
-import { Client, closeAll } from "../client.ts";
-import { figures } from "../figures.ts";
-import { evictAll, failOnce, settleQuickly, startAfresh, unique } from "../service.ts";
+import { say, sendAll } from "../support/cast.ts";
+import { Client, closeAll } from "../support/client.ts";
+import { evictAll, failOnce, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { figures } from "../support/stats.ts";
 
 settleQuickly();
 

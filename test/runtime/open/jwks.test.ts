@@ -14,10 +14,10 @@ import {
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { TokenSettings } from "../../../src/auth/tokens.ts";
 import { NoKeys, TokenError } from "../../../src/auth/verify.ts";
-import { verify as readToken } from "../../../src/workers/verification.ts";
-import { pass, stopClock } from "../clock.ts";
-import { EVERYTHING, mint, SECRET, sign } from "../mint.ts";
-import { unique } from "../service.ts";
+import { verify as readToken } from "../../../src/worker/verification.ts";
+import { pass, stopClock } from "../support/clock.ts";
+import { EVERYTHING, mint, SECRET, sign } from "../support/mint.ts";
+import { unique } from "../support/service.ts";
 
 stopClock();
 

@@ -1,9 +1,9 @@
 /** What is left in storage when nobody uses it any more, also by a client that uses very many channels, once each. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { say, sendAll } from "../cast.ts";
-import { Client, closeAll } from "../client.ts";
-import { figures } from "../figures.ts";
-import { crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../service.ts";
+import { say, sendAll } from "../support/cast.ts";
+import { Client, closeAll } from "../support/client.ts";
+import { crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { figures } from "../support/stats.ts";
 
 settleQuickly();
 

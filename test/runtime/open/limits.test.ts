@@ -1,14 +1,14 @@
 /** What a client may not exceed, what it is told if it does, and that nobody else suffers from it. */
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { readLimits } from "../../../src/broker/limits.ts";
-import { noTotals } from "../../../src/figures/totals.ts";
 import { MAX_NAME_BYTES } from "../../../src/protocol/channels.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { Connections } from "../../../src/sockets/connections.ts";
-import { expectNoMore, say, sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
-import { evict, evictAll, hold, keys, settleQuickly, unique } from "../service.ts";
+import { readLimits } from "../../../src/runtime/limits.ts";
+import { Connections } from "../../../src/session/connections.ts";
+import { noTotals } from "../../../src/stats/totals.ts";
+import { expectNoMore, say, sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
+import { evict, evictAll, hold, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

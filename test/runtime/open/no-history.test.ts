@@ -1,8 +1,8 @@
 /** A server that retains no messages says so with one code, whichever way a client comes. */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { Client } from "../client.ts";
-import { settleQuickly, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -1,7 +1,7 @@
 /** Why a bucket need not outlive hibernation. */
 import { expect, test } from "vitest";
-import { Client } from "../client.ts";
-import { evict, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { evict, unique } from "../support/service.ts";
 
 test("an object stays in memory until the buckets of its connections are full", async () => {
   const home = unique("home");

@@ -2,11 +2,11 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import worker from "../../../src/worker.ts";
-import { wrongSettings } from "../../unit/workers/wrong-settings.ts";
-import { sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
-import { bearer, mint, SECRET } from "../mint.ts";
-import { configure, settleQuickly, unique } from "../service.ts";
+import { wrongSettings } from "../../unit/worker/wrong-settings.ts";
+import { sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
+import { bearer, mint, SECRET } from "../support/mint.ts";
+import { configure, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -3,9 +3,9 @@ import { exports } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import worker from "../../../src/worker.ts";
-import { sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
-import { keys, settleQuickly, startAfresh, unique } from "../service.ts";
+import { sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
+import { keys, settleQuickly, startAfresh, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -3,10 +3,9 @@
  * root of `all` when that object is no longer used.
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { say, sendAll } from "../cast.ts";
-import { Client, closeAll } from "../client.ts";
-import { pass, stopClock } from "../clock.ts";
-import { figures } from "../figures.ts";
+import { say, sendAll } from "../support/cast.ts";
+import { Client, closeAll } from "../support/client.ts";
+import { pass, stopClock } from "../support/clock.ts";
 import {
   crash,
   crashBusy,
@@ -19,7 +18,8 @@ import {
   settleQuickly,
   startAfresh,
   unique,
-} from "../service.ts";
+} from "../support/service.ts";
+import { figures } from "../support/stats.ts";
 
 settleQuickly();
 stopClock();

@@ -5,9 +5,9 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { isGrants } from "../../../src/auth/grants.ts";
 import { fingerprintsOf, MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
 import worker from "../../../src/worker.ts";
-import { Client } from "../client.ts";
-import { bearer, EVERYTHING, mint, SECRET, seconds } from "../mint.ts";
-import { settleQuickly, unique } from "../service.ts";
+import { Client } from "../support/client.ts";
+import { bearer, EVERYTHING, mint, SECRET, seconds } from "../support/mint.ts";
+import { settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

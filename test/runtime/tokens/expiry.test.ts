@@ -1,10 +1,10 @@
 /** Connections whose token has expired: when and how they are closed, and that nobody else is. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
-import { expectNoMore, say, sendAll } from "../cast.ts";
-import { Client, type Closing, closeAll } from "../client.ts";
-import { pass, stopClock } from "../clock.ts";
-import { EVERYTHING, granting, seconds } from "../mint.ts";
+import { expectNoMore, say, sendAll } from "../support/cast.ts";
+import { Client, type Closing, closeAll } from "../support/client.ts";
+import { pass, stopClock } from "../support/clock.ts";
+import { EVERYTHING, granting, seconds } from "../support/mint.ts";
 import {
   alarmOf,
   evict,
@@ -16,7 +16,7 @@ import {
   settleQuickly,
   startAfresh,
   unique,
-} from "../service.ts";
+} from "../support/service.ts";
 
 settleQuickly();
 stopClock();

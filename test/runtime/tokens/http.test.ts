@@ -1,8 +1,8 @@
 /** Tokens by HTTP, and what only who runs the service may see. */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { bearer, EVERYTHING, mint, seconds } from "../mint.ts";
-import { settleQuickly, unique } from "../service.ts";
+import { bearer, EVERYTHING, mint, seconds } from "../support/mint.ts";
+import { settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

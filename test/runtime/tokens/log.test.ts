@@ -1,8 +1,8 @@
 /** What the Worker logs of those whom it refuses: whose token it was, and never the token. */
 import { exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
-import { bearer, EVERYTHING, mint, seconds } from "../mint.ts";
-import { settleQuickly } from "../service.ts";
+import { bearer, EVERYTHING, mint, seconds } from "../support/mint.ts";
+import { settleQuickly } from "../support/service.ts";
 
 settleQuickly();
 

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { Connections } from "../../../src/sockets/connections.ts";
-import { expectNoMore, say, sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
-import { bearer, EVERYTHING, granting, mint, SECRET } from "../mint.ts";
-import { evict, evictAll, keys, settleQuickly, unique } from "../service.ts";
+import { Connections } from "../../../src/session/connections.ts";
+import { expectNoMore, say, sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
+import { bearer, EVERYTHING, granting, mint, SECRET } from "../support/mint.ts";
+import { evict, evictAll, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

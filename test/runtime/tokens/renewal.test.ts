@@ -2,11 +2,11 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
-import { expectNoMore, say, sendAll } from "../cast.ts";
-import { Client } from "../client.ts";
-import { pass, stopClock } from "../clock.ts";
-import { EVERYTHING, granting, mint, seconds } from "../mint.ts";
-import { alarmOf, evict, object, settleQuickly, unique } from "../service.ts";
+import { expectNoMore, say, sendAll } from "../support/cast.ts";
+import { Client } from "../support/client.ts";
+import { pass, stopClock } from "../support/clock.ts";
+import { EVERYTHING, granting, mint, seconds } from "../support/mint.ts";
+import { alarmOf, evict, object, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 stopClock();

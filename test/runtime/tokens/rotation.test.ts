@@ -5,11 +5,11 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { formatUpgrade } from "../../../src/workers/upgrade.ts";
-import { say, sendAll } from "../cast.ts";
-import { Client, type Closing } from "../client.ts";
-import { bearer, EVERYTHING, mint, SECRET } from "../mint.ts";
-import { configure, evict, keys, object, settleQuickly, unique } from "../service.ts";
+import { formatUpgrade } from "../../../src/worker/upgrade.ts";
+import { say, sendAll } from "../support/cast.ts";
+import { Client, type Closing } from "../support/client.ts";
+import { bearer, EVERYTHING, mint, SECRET } from "../support/mint.ts";
+import { configure, evict, keys, object, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -1,8 +1,17 @@
 /** Trees of real objects: with room for one connection and one link in each, anything makes one. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { say, sendAll } from "../cast.ts";
-import { Client, closeAll } from "../client.ts";
-import { crash, crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../service.ts";
+import { say, sendAll } from "../support/cast.ts";
+import { Client, closeAll } from "../support/client.ts";
+import {
+  crash,
+  crashBusy,
+  evictAll,
+  keys,
+  rows,
+  settleQuickly,
+  startAfresh,
+  unique,
+} from "../support/service.ts";
 
 settleQuickly();
 

@@ -1,9 +1,8 @@
 /** Which object a connection goes to, among objects that fill up, fail, hang, answer late, and name wrong ones. */
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { readLimits } from "../../../src/broker/limits.ts";
-import { type Place, Room } from "../../../src/broker/room.ts";
-import { channelOf } from "../../../src/links/names.ts";
+import { readLimits } from "../../../src/runtime/limits.ts";
+import { channelOf } from "../../../src/runtime/object-names.ts";
 import {
   type Answer,
   type Objects,
@@ -11,7 +10,8 @@ import {
   type Question,
   Remembered,
 } from "../../../src/streams/placing.ts";
-import { stillWorld } from "../../unit/links/world.ts";
+import { type Place, Room } from "../../../src/tree/capacity.ts";
+import { stillWorld } from "../../unit/tree/fake-runtime.ts";
 import { hold } from "./breach.ts";
 import { replay, TIMES } from "./replay.ts";
 import { Time } from "./time.ts";

@@ -2,8 +2,8 @@
 import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
 import type { Clock } from "../../../src/streams/clock.ts";
+import { Tap } from "../../../src/streams/object-connection.ts";
 import { type Dialect, Stream } from "../../../src/streams/stream.ts";
-import { Tap } from "../../../src/streams/tap.ts";
 import { hold } from "./breach.ts";
 import { PATIENCE, type Served } from "./served.ts";
 

@@ -3,8 +3,8 @@ import { parseCommand } from "../../../src/protocol/commands.ts";
 import type { ErrorCode } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { ALIVE, BUSY, formatError, formatTime, GREETING } from "../../../src/protocol/replies.ts";
-import { newBucket, take } from "../../../src/sockets/rate.ts";
-import type { Open, Receiver } from "../../../src/streams/tap.ts";
+import { newBucket, take } from "../../../src/session/rate.ts";
+import type { Open, Receiver } from "../../../src/streams/object-connection.ts";
 import { hold } from "./breach.ts";
 import type { Truth } from "./truth.ts";
 

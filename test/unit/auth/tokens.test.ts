@@ -6,8 +6,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { isGrants } from "../../../src/auth/grants.ts";
 import { fingerprintsOf, MAX_TOKEN_BYTES, readToken, type TokenSettings } from "../../../src/auth/tokens.ts";
 import { TokenError } from "../../../src/auth/verify.ts";
-import { stopClock } from "../../runtime/clock.ts";
-import { EVERYTHING, mint, SECRET, seconds, sign } from "../../runtime/mint.ts";
+import { stopClock } from "../../runtime/support/clock.ts";
+import { EVERYTHING, mint, SECRET, seconds, sign } from "../../runtime/support/mint.ts";
 
 stopClock();
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inWords, isFlawless, judge } from "../../faults/judge.ts";
+import { inWords, isFlawless, judge } from "../../../tools/faults/judge.ts";
 
 test("the judge finds what is lost, repeated, out of order or strange, and nothing else", () => {
   expect(isFlawless(judge(["1", "2", "3"], 3))).toBe(true);

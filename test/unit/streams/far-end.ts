@@ -1,6 +1,6 @@
 /** An object's end of a connection that a Worker holds, in the hands of a test. */
 import type { Budget } from "../../../src/streams/backlog.ts";
-import { type Ending, type Receiver, Tap } from "../../../src/streams/tap.ts";
+import { type Ending, type Receiver, Tap } from "../../../src/streams/object-connection.ts";
 import type { Time } from "../../simulation/streams/time.ts";
 
 export class FarEnd {

@@ -1,0 +1,150 @@
+/** `fanout pub`: announces one message, or each line of standard input or a file. */
+import { open } from "node:fs/promises";
+import type { Fanout } from "../../client/fanout.ts";
+import { channelFault } from "../../protocol/channels.ts";
+import { utf8Length } from "../../protocol/text.ts";
+import { DONE, Exit, messageOf, USAGE } from "../exits.ts";
+import { messagesIn } from "../input.ts";
+import { print, remark } from "../output.ts";
+import { Progress } from "../progress.ts";
+import { noteConnection, refusable, type ServerOptions, serverAt } from "../server.ts";
+import { doneWhen } from "../signals.ts";
+import { keyOf } from "../values.ts";
+import { jsonOf } from "../visible.ts";
+
+export interface PubOptions extends ServerOptions {
+  key?: string;
+  /** Prints an object for each message, in the order of the input. */
+  json?: boolean;
+  /** A file instead of standard input. */
+  file?: string;
+  /** Whether messages end with NUL instead of a line break. */
+  null?: boolean;
+}
+
+/** @returns the exit code */
+export async function pub(
+  url: string,
+  channel: string,
+  message: string | undefined,
+  options: PubOptions,
+): Promise<number> {
+  checkWords(channel, message, options);
+  const { fanout, inTime } = serverAt(url, options);
+  if (message !== undefined) {
+    const position = await inTime(refusable(fanout.announce(channel, message, { key: options.key })));
+    if (options.json) await print(jsonOf({ channel, position }));
+    else if (process.stderr.isTTY) remark(`announced${position === undefined ? "" : ` as ${position}`}`);
+  } else {
+    const input = await inputOf(options);
+    await inTime(fanout.ping());
+    await pubAll(fanout, channel, input, options);
+  }
+  await fanout.close();
+  return DONE;
+}
+
+/** @throws Exit if the words of the command can't be announced */
+function checkWords(channel: string, message: string | undefined, options: PubOptions): void {
+  const fault = channelFault(channel);
+  if (fault !== undefined) throw new Exit(USAGE, fault);
+  if (message === undefined) return;
+  if (options.file !== undefined || options.null) {
+    throw new Exit(USAGE, "--file and --null are for messages that aren't arguments; leave the message out");
+  }
+  if (message === "") throw new Exit(USAGE, "the message is empty; it has at least one character");
+  if (message.includes("\n")) {
+    throw new Exit(
+      USAGE,
+      "the message has a line break; a message is one line. Standard input takes several lines",
+    );
+  }
+}
+
+/** Opens the input, so that a file that can't be read is reported before anything else. */
+async function inputOf({ file }: PubOptions): Promise<AsyncIterable<Uint8Array>> {
+  if (file === undefined || file === "-") return process.stdin;
+  try {
+    const handle = await open(file);
+    if ((await handle.stat()).isDirectory()) throw new Error(`${file} is a folder`);
+    return handle.createReadStream();
+  } catch (error) {
+    throw new Exit(USAGE, `the input can't be read: ${messageOf(error)}`);
+  }
+}
+
+async function pubAll(
+  fanout: Fanout,
+  channel: string,
+  input: AsyncIterable<Uint8Array>,
+  { key, json, null: isNull }: PubOptions,
+): Promise<void> {
+  const progress = new Progress(process.stderr.isTTY === true && process.stdin.isTTY !== true);
+  noteConnection(fanout);
+  const window = new Window();
+  doneWhen(() => window.count === 0);
+  let printed = Promise.resolve();
+  try {
+    for await (const { number, text } of messagesIn(input, isNull ? 0 : 10)) {
+      // Lines of the same input keep their keys, so that it can be announced again.
+      const lineKey = keyOf(key, number);
+      await window.room();
+      const announced = refusable(fanout.announce(channel, text, { key: lineKey }));
+      window.add(utf8Length(text), announced);
+      announced.then(() => progress.advance()).catch(() => {});
+      if (json)
+        printed = printed.then(async () =>
+          print(jsonOf({ channel, line: number, position: await announced })),
+        );
+      printed.catch(() => {});
+    }
+    await window.empty();
+    await printed;
+  } finally {
+    progress.clear();
+  }
+  if (process.stderr.isTTY) remark(progress.summary);
+}
+
+/** Most announcements without a reply, and their bytes. Then the input waits, and the pipe with it. */
+const MOST_WAITING = 500;
+const MOST_BYTES = 1_000_000;
+
+/** Announcements without a reply. */
+class Window {
+  readonly #waiting = new Set<Promise<unknown>>();
+  #bytes = 0;
+  #failed: { error: unknown } | undefined;
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  add(bytes: number, announced: Promise<unknown>): void {
+    this.#bytes += bytes;
+    const settled: Promise<void> = announced
+      .then(
+        () => {},
+        (error: unknown) => {
+          this.#failed ??= { error };
+        },
+      )
+      .then(() => {
+        this.#bytes -= bytes;
+        this.#waiting.delete(settled);
+      });
+    this.#waiting.add(settled);
+  }
+
+  /** Resolves when there is room for another; after a burst, all replies are awaited. @throws the first failure */
+  async room(): Promise<void> {
+    if (this.count >= MOST_WAITING || this.#bytes >= MOST_BYTES) await this.empty();
+    if (this.#failed) throw this.#failed.error;
+  }
+
+  /** Resolves when all are settled. @throws the first failure */
+  async empty(): Promise<void> {
+    await Promise.all(this.#waiting);
+    if (this.#failed) throw this.#failed.error;
+  }
+}

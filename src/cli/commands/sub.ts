@@ -1,0 +1,149 @@
+/** `fanout sub`: messages to standard output, one per line, or to commands. */
+
+import type { Fanout, Gap, Message } from "../../client/fanout.ts";
+import { channelFault } from "../../protocol/channels.ts";
+import { Acknowledgements } from "../acknowledgements.ts";
+import { Cursor } from "../cursor.ts";
+import { execute } from "../execute.ts";
+import { DONE, Exit, GAP, USAGE } from "../exits.ts";
+import { type FormatOptions, formatGap, gapAsJson, printMessage } from "../format.ts";
+import { print, remark, surviveClosedPipe } from "../output.ts";
+import { Queue } from "../queue.ts";
+import { noteConnection, refusable, type ServerOptions, serverAt } from "../server.ts";
+import { doneWhen } from "../signals.ts";
+
+export interface SubOptions extends ServerOptions, FormatOptions {
+  since?: number;
+  last?: number;
+  count?: number;
+  untilCaughtUp?: boolean;
+  exec?: string;
+  /** Commands of channels. */
+  on: Map<string, string>;
+  cursor?: string;
+  /** The file descriptor from which acknowledgements are read. */
+  ack?: number;
+}
+
+/** Where the messages of a run go. */
+interface Sink {
+  /** Stores where a channel begins. */
+  begin(channel: string, position: number): void;
+  /** Resolves when a message is processed as far as this program can know. */
+  message(message: Message): Promise<void>;
+  gap(gap: Gap): Promise<void>;
+  /** Resolves when everything is acknowledged. */
+  settled(): Promise<void>;
+  /** Rejects if the consumer fails. */
+  failure: Promise<never> | undefined;
+}
+
+/** @returns the exit code */
+export async function sub(url: string, words: string[], options: SubOptions): Promise<number> {
+  const channels = channelsOf(words, options);
+  const { fanout, inTime } = serverAt(url, options);
+  const cursor = options.cursor === undefined ? undefined : Cursor.open(options.cursor);
+  doneWhen(() => options.count === undefined && !options.untilCaughtUp);
+  noteConnection(fanout);
+  const sink = sinkOf(options, channels, cursor);
+  const run = subscribeAll(fanout, channels, options, cursor, sink);
+  const done = sink.failure ? Promise.race([run.done, sink.failure]) : run.done;
+  done.catch(() => {});
+  await inTime(Promise.race([fanout.ping(), done]));
+  if (options.untilCaughtUp) {
+    // Messages before the reply are buffered by then.
+    await Promise.race([fanout.ping(), done]);
+    run.unsubscribe();
+  }
+  await refusable(done);
+  await sink.settled();
+  await fanout.close();
+  return run.hasGaps() ? GAP : DONE;
+}
+
+/** Returns the channels, each once. @throws Exit if there are none, or if words or options are wrong */
+function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: SubOptions): string[] {
+  const channels = [...new Set([...words, ...on.keys()])];
+  if (channels.length === 0) throw new Exit(USAGE, "a channel is missing");
+  for (const channel of channels) {
+    const fault = channelFault(channel);
+    if (fault !== undefined) throw new Exit(USAGE, fault);
+  }
+  if (ack !== undefined && cursor === undefined) throw new Exit(USAGE, "--ack needs --cursor <file>");
+  if (ack !== undefined && (exec !== undefined || on.size > 0)) {
+    throw new Exit(USAGE, "--ack is for pipes; with --exec, a command acknowledges by ending with 0");
+  }
+  if (since !== undefined && last !== undefined)
+    throw new Exit(USAGE, "--since and --last exclude each other");
+  return channels;
+}
+
+function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefined): Sink {
+  const { ack } = options;
+  const commandOf = (channel: string) => options.on.get(channel) ?? options.exec;
+  const acks = ack === undefined || !cursor ? undefined : new Acknowledgements(ack, cursor, channels);
+  if (acks) surviveClosedPipe();
+  return {
+    failure: acks?.failure,
+    begin: (channel, position) => cursor?.begin(channel, position),
+    async message(message) {
+      const { channel, position } = message;
+      if (position !== undefined) acks?.expect(channel, position);
+      const command = commandOf(channel);
+      if (command === undefined) {
+        const printed = printMessage(message, options, channels.length > 1);
+        // A consumer that has closed the pipe may still acknowledge earlier messages.
+        await (acks ? printed.catch(() => acks.failure) : printed);
+      } else await execute(command, message);
+      if (position !== undefined && !acks) cursor?.reach(channel, position);
+    },
+    async gap(gap) {
+      remark(formatGap(gap));
+      if (options.json && commandOf(gap.channel) === undefined) await print(gapAsJson(gap));
+    },
+    settled: async () => acks?.settled(),
+  };
+}
+
+/** Subscribes to channels; messages and gaps are processed one at a time, in the order in which they were received. */
+function subscribeAll(
+  fanout: Fanout,
+  channels: string[],
+  options: SubOptions,
+  cursor: Cursor | undefined,
+  sink: Sink,
+) {
+  const queue = new Queue(options.count);
+  let hasGaps = false;
+  const ends = channels.map((channel) => {
+    const since = cursor?.positionIn(channel) ?? options.since;
+    let hasBegun = since !== undefined;
+    const onPosition = (position: number) => {
+      if (!hasBegun) queue.add(async () => sink.begin(channel, position));
+      hasBegun = true;
+    };
+    const onGap = (gap: Gap) => {
+      hasGaps = true;
+      queue.add(() => sink.gap(gap));
+    };
+    const onMessage = (message: Message) => queue.addMessage(() => sink.message(message));
+    const subscription = fanout.subscribe(channel, {
+      since,
+      last: options.last,
+      onGap,
+      onPosition,
+      onMessage,
+    });
+    const ended = new Promise<void>((resolve, reject) => {
+      subscription.on("state", ({ state, error }) => {
+        if (state === "unsubscribed") error ? reject(error) : resolve();
+      });
+    });
+    return { subscription, ended };
+  });
+  const ended = Promise.all(ends.map(({ ended }) => ended)).then(() => queue.drained());
+  const unsubscribe = () => {
+    for (const { subscription } of ends) subscription.unsubscribe();
+  };
+  return { done: Promise.race([ended, queue.finished]), unsubscribe, hasGaps: () => hasGaps };
+}

@@ -1,0 +1,39 @@
+/** `fanout token`: makes one to try things out with. */
+import { SignJWT } from "jose";
+import { DONE, Exit, USAGE } from "../exits.ts";
+import { print } from "../output.ts";
+import { secretFrom } from "../secrets.ts";
+
+export interface TokenOptions {
+  secretFile?: string;
+  subscribe: string[];
+  announce: string[];
+  operate?: boolean;
+  expires: string;
+}
+
+/** @returns the exit code */
+export async function token({
+  secretFile,
+  subscribe,
+  announce,
+  operate,
+  expires,
+}: TokenOptions): Promise<number> {
+  const secret = secretFrom(secretFile, "TOKEN_SECRET");
+  if (secret === undefined || new TextEncoder().encode(secret).length < 32) {
+    throw new Exit(
+      USAGE,
+      "the secret of the server is needed, in TOKEN_SECRET or --secret-file: 32 bytes or more",
+    );
+  }
+  if (!/^[1-9]\d{0,4}[smhd]$/.test(expires))
+    throw new Exit(
+      USAGE,
+      `'${expires}' is no time; one looks like 30m, 12h or 7d, with a number from 1 to 99999`,
+    );
+  const claims = { subscribe, announce, ...(operate ? { operate } : {}) };
+  const made = new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setExpirationTime(expires);
+  await print(await made.sign(new TextEncoder().encode(secret)));
+  return DONE;
+}

@@ -1,0 +1,223 @@
+/** What the commands of clients do. */
+import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
+import type { ClosingCause } from "../protocol/close-codes.ts";
+import type { ErrorCode, Refusal } from "../protocol/errors.ts";
+import { mayBeKnownAgain } from "../protocol/keys.ts";
+import type { From } from "../protocol/positions.ts";
+import {
+  KEY_CONFLICT,
+  keyedTooLong,
+  NO_HISTORY,
+  NOT_GRANTED,
+  NOT_OPERATOR,
+  tooManyChannels,
+} from "../protocol/refusals.ts";
+import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
+import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import type { World } from "../runtime/runtime.ts";
+import type { Counters } from "../stats/counters.ts";
+import type { Router } from "../tree/router.ts";
+import { Unreachable } from "../tree/upstream.ts";
+import type { Connection, Connections } from "./connections.ts";
+import { announceFault } from "./faults.ts";
+import { type Carrier, CommandError, type Step } from "./inbox.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { Resuming } from "./resume.ts";
+import type { Tokens } from "./tokens.ts";
+
+type Once = Extract<Step, { kind: "once" }>;
+
+export interface CommandParts {
+  world: World;
+  connections: Connections;
+  lifecycle: Lifecycle;
+  router: Router;
+  tokens: Tokens;
+  /** Answers `info`. */
+  reporter: { info(): Promise<string> };
+  counters: Counters;
+  limits: Limits;
+  /** Resolves when all that was announced at this object is stored. */
+  stored(): Promise<void>;
+}
+
+export class Commands implements Carrier {
+  readonly #parts: CommandParts;
+  readonly #resuming: Resuming;
+
+  constructor(parts: CommandParts) {
+    this.#parts = parts;
+    this.#resuming = new Resuming(parts);
+  }
+
+  /**
+   * Subscribes to what an address asks for, from there on, or else as if it did not say from where.
+   * @throws Unreachable if the channel does not reach this object any more: the connection would stay open, and get nothing
+   */
+  async resume(connection: Connection, channel: string, from: From): Promise<void> {
+    try {
+      await this.#resuming.subscribe(connection, channel, from);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      if (!this.#parts.router.isLive(channel)) throw new Unreachable("the channel can't be reached now");
+      const { code, message: why } = error;
+      if (!connection.closed) this.#parts.lifecycle.subscribe(connection, channel);
+      this.refuse(connection, { code, command: "subscribe", argument: channel, why });
+    }
+  }
+
+  tell(connection: Connection, line: string): void {
+    this.#parts.connections.tell(connection, line);
+  }
+
+  refuse(connection: Connection, refusal: Refusal): void {
+    this.#parts.counters.note(`refused.${refusal.code}`);
+    this.tell(connection, formatError(refusal));
+  }
+
+  portionOf(channel: string): number {
+    return this.#parts.connections.portionOf(channel);
+  }
+
+  close(connection: Connection, cause: ClosingCause, why: string): void {
+    this.#parts.lifecycle.close(connection, cause, why);
+  }
+
+  carryOut(connection: Connection, step: Step): Promise<void> | undefined {
+    switch (step.kind) {
+      case "announce":
+        return this.#announce(connection, step.channel, step.lines, step.count);
+      case "subscribe":
+        return this.#subscribe(connection, step.channel, step.from);
+      case "unsubscribe":
+        this.#parts.lifecycle.unsubscribe(connection, step.channel);
+        return undefined;
+      case "once":
+        return this.#announceOnce(connection, step);
+      case "keepalive":
+        this.tell(connection, ALIVE);
+        return undefined;
+      case "ping":
+        this.#parts.counters.count("pings");
+        this.tell(connection, formatTime(this.#parts.world.now()));
+        return undefined;
+      case "info":
+        return this.#info(connection);
+      case "token":
+        return this.#parts.tokens.renew(connection, step.token);
+    }
+  }
+
+  #announce(
+    { grants }: Connection,
+    channel: string,
+    lines: string,
+    count: number,
+  ): Promise<void> | undefined {
+    checkAnnounce(grants, channel);
+    return this.#parts.router.announce(channel, lines, count)?.catch(failToAnnounce);
+  }
+
+  /** All at once, so that they go together; the answers come in the order of the commands. */
+  async #announceOnce(connection: Connection, { channel, messages }: Once): Promise<void> {
+    const outcomes = messages.map(({ key, message }) => this.#outcome(connection, key, channel, message));
+    for (const outcome of await Promise.all(outcomes)) {
+      if (typeof outcome === "string") this.tell(connection, outcome);
+      else this.refuse(connection, outcome);
+    }
+    // A subscriber that knows the position of one message knows those of all that follow.
+    if (connection.channels.has(channel)) this.#parts.connections.count(connection, channel);
+  }
+
+  /** The reply line to one keyed announcement, or why it's refused. */
+  async #outcome(
+    { grants }: Connection,
+    key: string,
+    channel: string,
+    message: string,
+  ): Promise<string | Refusal> {
+    try {
+      checkAnnounce(grants, channel);
+      if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
+      return formatOnce(key, await this.#positionOf(key, channel, formatMessage(channel, message)));
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      return { code: error.code, command: "once", argument: key, why: error.message };
+    }
+  }
+
+  async #positionOf(key: string, channel: string, line: string): Promise<number> {
+    const most = this.#parts.limits.historyBytes;
+    if (!mayBeKnownAgain(key, line, most)) throw new CommandError("limit", keyedTooLong(most));
+    const announced = this.#parts.router.announceOnce(channel, key, line);
+    if (announced === undefined) throw new CommandError("conflict", KEY_CONFLICT);
+    if (announced instanceof Promise) return announced.catch(failToAnnounce);
+    await this.#parts.stored();
+    return announced.last;
+  }
+
+  #subscribe(connection: Connection, channel: string, from: From | undefined): Promise<void> | undefined {
+    // Subscribed and not live is what `all` can be, while its object does not answer.
+    this.#checkSubscribe(connection, channel);
+    if (from) return this.#subscribeFrom(connection, channel, from);
+    if (!this.#parts.router.isLive(channel)) return this.#joinAndSubscribe(connection, channel);
+    this.#parts.lifecycle.subscribe(connection, channel);
+    return undefined;
+  }
+
+  async #subscribeFrom(connection: Connection, channel: string, from: From): Promise<void> {
+    try {
+      await this.#resuming.subscribe(connection, channel, from);
+    } finally {
+      if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnheard(channel);
+    }
+  }
+
+  #checkSubscribe(connection: Connection, channel: string): void {
+    const { grants, channels } = connection;
+    const refuse = (code: ErrorCode, why: string) => {
+      throw new CommandError(code, why);
+    };
+    if (!maySubscribe(grants, channel)) refuse("forbidden", NOT_GRANTED);
+    if (channels.has(channel)) return;
+    const most = this.#parts.limits.maxChannelsPerConnection;
+    if (channels.size >= most) refuse("limit", tooManyChannels(most));
+    if (this.#parts.connections.isFull) {
+      refuse("unavailable", "this object has no memory for more subscriptions; connect again");
+    }
+    if (!this.#parts.connections.canSubscribe(connection, channel)) {
+      refuse("limit", "the names of this connection's channels are too long together");
+    }
+  }
+
+  async #joinAndSubscribe(connection: Connection, channel: string): Promise<void> {
+    const { router, lifecycle } = this.#parts;
+    try {
+      while (!router.isLive(channel)) await router.join(channel);
+    } catch (error) {
+      const why = error instanceof Unreachable ? error.message : "subscribing failed";
+      throw new CommandError("unavailable", `${why}; try again`);
+    }
+    if (connection.closed) router.leaveIfUnheard(channel);
+    else lifecycle.subscribe(connection, channel);
+  }
+
+  /** Requires the same claim as the page `/-/info`. */
+  async #info(connection: Connection): Promise<void> {
+    if (!mayOperate(connection.grants)) throw new CommandError("forbidden", NOT_OPERATOR);
+    const lines = await this.#parts.reporter.info().catch(() => {
+      throw new CommandError("unavailable", "the object that adds up the figures doesn't answer; try again");
+    });
+    this.tell(connection, lines);
+  }
+}
+
+function checkAnnounce(grants: Grants | undefined, channel: string): void {
+  if (mayAnnounce(grants, channel)) return;
+  throw new CommandError("forbidden", NOT_GRANTED);
+}
+
+function failToAnnounce(error: unknown): never {
+  const { code, why } = announceFault(error);
+  throw new CommandError(code, why);
+}

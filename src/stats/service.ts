@@ -1,0 +1,67 @@
+/**
+ * What the root of `all` remembers of the whole service: every object with sockets is linked to it, and
+ * hands over to it what it has counted.
+ */
+import type { Figures, Handover, ServiceFigures, Totals } from "../runtime/calls.ts";
+import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
+import type { Store } from "../runtime/runtime.ts";
+import { countByHashes } from "./distinct.ts";
+import { isTotals, noTotals, sumOf } from "./totals.ts";
+
+/** What storage remembers, under `service`. */
+interface ServiceRow {
+  /** Milliseconds since 1970. */
+  since: number;
+  /** An estimate of the most connections at one time. */
+  peak: number;
+  /** Of objects whose link has ended. */
+  totals: Totals;
+}
+
+function isServiceRow(row: unknown): row is ServiceRow {
+  return isRecord(row) && isNumber(row.since) && isNumber(row.peak) && isTotals(row.totals);
+}
+
+const SERVICE = "service";
+
+export class Service {
+  readonly #store: Store;
+  readonly #row: ServiceRow;
+
+  constructor(store: Store, now: number) {
+    this.#store = store;
+    this.#row = rowOf(store.get(SERVICE), isServiceRow) ?? { since: now, peak: 0, totals: noTotals() };
+  }
+
+  /** Notes that the service is in use, and that it had `connections` at one time. */
+  note(connections: number): void {
+    if (connections <= this.#row.peak && this.#store.get(SERVICE) !== undefined) return;
+    this.#row.peak = Math.max(this.#row.peak, connections);
+    this.#write();
+  }
+
+  /** Takes over the totals of an object whose link has ended, while `others` connections were there. */
+  takeOver({ totals, peak }: Handover, others: number): void {
+    this.#row.totals = sumOf(this.#row.totals, totals);
+    this.#row.peak = Math.max(this.#row.peak, peak + others);
+    this.#write();
+  }
+
+  /** What the whole service says of itself, given what all that is linked says together. */
+  figures(linked: Figures): ServiceFigures {
+    this.note(linked.peak);
+    const { since, peak, totals } = this.#row;
+    const { handover: _, ...figures } = linked;
+    return {
+      ...figures,
+      since,
+      peak,
+      totals: sumOf(totals, linked.totals),
+      channels: countByHashes(linked.channels),
+    };
+  }
+
+  #write(): void {
+    this.#store.put(SERVICE, this.#row);
+  }
+}

@@ -1,0 +1,70 @@
+/** Arithmetic of what objects say of themselves. */
+import type { Figures, Totals } from "../runtime/calls.ts";
+import { isNumber, isRecord } from "../runtime/rows.ts";
+import { joinHashes } from "./distinct.ts";
+import { isTally, sumOfTallies } from "./tally.ts";
+
+/** Totals of nothing. */
+export function noTotals(): Totals {
+  return {
+    rejected: 0,
+    connections: 0,
+    announcements: 0,
+    messages: 0,
+    subscribes: 0,
+    unsubscribes: 0,
+    pings: 0,
+  };
+}
+
+/** Whether nothing was counted that anybody would miss. */
+export function isNothing(totals: Totals): boolean {
+  return Object.values({ ...totals, others: 0 }).every((total) => total === 0);
+}
+
+/** Whether a value is what totals are. */
+export function isTotals(value: unknown): value is Totals {
+  if (!isRecord(value) || !Object.keys(noTotals()).every((counter) => isNumber(value[counter]))) return false;
+  return value.others === undefined || isTally(value.others);
+}
+
+/** The sum of both. */
+export function sumOf(one: Totals, other: Totals): Totals {
+  return {
+    rejected: one.rejected + other.rejected,
+    connections: one.connections + other.connections,
+    announcements: one.announcements + other.announcements,
+    messages: one.messages + other.messages,
+    subscribes: one.subscribes + other.subscribes,
+    unsubscribes: one.unsubscribes + other.unsubscribes,
+    pings: one.pings + other.pings,
+    ...(one.others || other.others ? { others: sumOfTallies(one.others, other.others) } : {}),
+  };
+}
+
+/** An object's figures, and the epoch of the link on record for it. */
+export interface Answer {
+  epoch: number | undefined;
+  figures: Figures;
+}
+
+/** What linked objects say of themselves, together with what an object says of itself. */
+export function sumOfFigures(own: Figures, answers: Answer[], unreachable: number): Figures {
+  const all = { ...own, unreachable: own.unreachable + unreachable };
+  for (const { epoch, figures } of answers) {
+    all.totals = sumOf(all.totals, figures.totals);
+    // What is handed over by a link that is still on record has not been taken over yet.
+    if (figures.handover?.period === epoch)
+      all.totals = sumOf(all.totals, figures.handover?.totals ?? noTotals());
+    all.peak += figures.peak;
+    all.connections += figures.connections;
+    all.subscriptions += figures.subscriptions;
+    all.requested += figures.requested;
+    all.objects += figures.objects;
+    all.unreachable += figures.unreachable;
+    all.deepest = Math.max(all.deepest ?? 0, figures.deepest ?? 0);
+    all.kept = (all.kept ?? 0) + (figures.kept ?? 0);
+    all.channels = joinHashes(all.channels, figures.channels);
+  }
+  return all;
+}

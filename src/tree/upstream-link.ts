@@ -1,0 +1,66 @@
+/** One link at its receiving end, and whether what is delivered by it goes on where it is. */
+
+import type { Delivery, Handover } from "../runtime/calls.ts";
+import type { Floors } from "./epoch-floors.ts";
+import type { LinkRow } from "./unlinks.ts";
+
+/** What is counted while a link is there, and handed over when it ends. */
+export interface Accounts {
+  /** From now on things count under the link with this epoch. */
+  begin(epoch: number): void;
+  /** Every link asked for up to `epoch` has ended. */
+  end(epoch: number): void;
+  /** What the far side has to take over, until it is known to have it. */
+  readonly handover: Handover | undefined;
+  /** The far side has it. */
+  handedOver(handover: Handover): void;
+}
+
+/** A link that this object has asked for. */
+export interface Link {
+  readonly channel: string;
+  /** The object that delivers: the channel's root, or a child of it. */
+  parent: string;
+  epoch: number;
+  /** What the parent's own parent, which named it, vouched for. */
+  vouched: number | undefined;
+  /** The position of the newest message that has arrived; unknown after this object left memory. */
+  last: number | undefined;
+  /** The number of the newest delivery since then. */
+  newest: number;
+  /** Whether the parent has ever answered that it is linked. */
+  linked: boolean;
+  /** Whether storage has a row of it. */
+  hasRow: boolean;
+  /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
+  sure: boolean;
+  /** Whether that has been called into question since the parent was last asked. */
+  doubted: boolean;
+  /** Settles when the parent has answered; undefined once it has. */
+  asking: Promise<void> | undefined;
+}
+
+/** What an object knows of a link besides its row. */
+export type Known = Pick<Link, "last" | "linked" | "hasRow" | "sure">;
+
+/** A link with such a row, in this life of the object. */
+export function linkOf(channel: string, { parent, epoch }: LinkRow, known: Known): Link {
+  const asked = { channel, parent, epoch, vouched: undefined, newest: 0, doubted: false, asking: undefined };
+  return { ...asked, ...known };
+}
+
+/**
+ * True if a message before those in a delivery never came, or nobody can know: after its object left memory a link trusts
+ * the sender's word on what it has, but not about a call that may have been carried out while that still was in memory,
+ * nor if the root has forgotten its numbers. What has come before comes again only from a sender that does not know
+ * whether it has; else that has lost its place.
+ */
+export function isMissingSome(
+  { channel, last }: Link,
+  { after, again, lost, follows = after }: Delivery,
+  floors: Floors,
+): boolean {
+  if (lost || last === undefined) return lost || again || floors.isBeyond(channel, follows);
+  if (last === follows) return false;
+  return after > last || (after < last && !again);
+}

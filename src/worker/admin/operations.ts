@@ -1,0 +1,138 @@
+/** What who runs the service asks for: paths that begin with `/-/`. */
+import { mayOperate, maySeeNames } from "../../auth/grants.ts";
+import { EVERYONE } from "../../protocol/channels.ts";
+import { NOT_OPERATOR } from "../../protocol/refusals.ts";
+import type { Calls, Description } from "../../runtime/calls.ts";
+import { SettingError } from "../../runtime/limits.ts";
+import { channelOf } from "../../runtime/object-names.ts";
+import { infoOf } from "../../stats/info.ts";
+import { formatMetrics } from "../../stats/metrics.ts";
+import { VERSION } from "../../version.ts";
+import { admit } from "../admission.ts";
+import { CALLED_BY_WORKER, wayTo } from "../calls.ts";
+import { channelIn } from "../channel-path.ts";
+import { Denial, retryAfter } from "../denial.ts";
+import { checkObjects } from "../deployment.ts";
+import type { Env } from "../env.ts";
+import { chargeAddress, OBJECT } from "../rate-limit.ts";
+import { json, text } from "../responses.ts";
+import { type Settings, tellSettings } from "../settings.ts";
+
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+const CHANNEL = "/-/channels";
+const METHODS = "GET, HEAD, OPTIONS";
+const PAGES = "/-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
+
+/** Whether a path is the service's own. */
+export function isOperation(path: string): boolean {
+  return path.startsWith("/-/");
+}
+
+/**
+ * Answers a request for one of these paths.
+ * @throws Denial if that cannot be
+ */
+export async function operate(
+  request: Request,
+  env: Env,
+  path: string,
+  settings: Settings,
+): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new Denial(405, "invalid", "only GET is allowed here", { Allow: METHODS });
+  }
+  // It tells nothing, so it needs no token.
+  if (path === "/-/health") return health(env);
+  const page = pageOf(path);
+  const grants = await admit(request, settings);
+  if (!mayOperate(grants)) throw new Denial(403, "forbidden", NOT_OPERATOR, {}, grants?.sub);
+  if (page !== settingsPage) chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
+  return page(env, settings, maySeeNames(grants));
+}
+
+/** @param withNames whether the client may see names of channels that it doesn't name itself */
+type Page = (env: Env, settings: Settings, withNames: boolean) => Promise<Response>;
+
+function pageOf(path: string): Page {
+  if (path === "/-/settings") return settingsPage;
+  if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
+  if (path === "/-/metrics") return metrics;
+  if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length)));
+  throw new Denial(404, "invalid", `the pages are ${PAGES}`);
+}
+
+/** @throws SettingError if there are no objects */
+async function health(env: Env): Promise<Response> {
+  // An object that is asked of another one's channel asks nobody else.
+  const call = (object: string) =>
+    wayTo(env, object).call("describe", { channel: `${object}!` }, CALLED_BY_WORKER);
+  await checkObjects(env, call);
+  return text(200, "ok\n");
+}
+
+async function settingsPage(_: Env, settings: Settings, withNames: boolean): Promise<Response> {
+  const { HISTORY_CHANNELS, ...others } = tellSettings(settings);
+  const isPublic = withNames || HISTORY_CHANNELS === "*";
+  return json(200, { version: VERSION, settings: isPublic ? { HISTORY_CHANNELS, ...others } : others });
+}
+
+/** The figures of the service. */
+export async function info(env: Env, clientLimit: number): Promise<Record<string, number>> {
+  return infoOf(await ask(env, EVERYONE, "serviceFigures", undefined), clientLimit, Date.now());
+}
+
+async function metrics(env: Env): Promise<Response> {
+  const figures = await ask(env, EVERYONE, "serviceFigures", undefined);
+  return text(200, formatMetrics(figures), { "Content-Type": METRICS_TYPE });
+}
+
+function channelPage(channel: string): Page {
+  return async (env, _, withNames) => {
+    const tree = await ask(env, channel, "describe", { channel });
+    return json(200, treeOf(channel, withNames ? tree : withoutNames(channel, tree)));
+  };
+}
+
+/** Objects are named like the channels of the clients that they hold: those of other channels get numbers instead. */
+function withoutNames(channel: string, { objects, ...tree }: Description): Description {
+  const numbers = new Map(objects.map(({ object }, i) => [object, `object ${i + 1}`]));
+  const told = (object: string) =>
+    channelOf(object) === channel ? object : (numbers.get(object) ?? "another object");
+  const anonymous = objects.map(({ object, parent, ...figures }) => ({
+    ...figures,
+    object: told(object),
+    ...(parent === undefined ? {} : { parent: told(parent) }),
+  }));
+  return { ...tree, objects: anonymous };
+}
+
+/** A channel's tree, with how many messages each object has yet to get. */
+function treeOf(channel: string, { objects, omitted, unreachable, kept }: Description) {
+  const newest = objects[0]?.position;
+  const told = objects.map(({ object, parent, listeners, position }) => {
+    const lag = newest === undefined || position === undefined ? null : newest - position;
+    return { object, parent: parent ?? null, listeners, lag };
+  });
+  const listeners = objects.reduce((sum, object) => sum + object.listeners, 0);
+  const known = { position: newest ?? null, kept: kept ?? null };
+  return { channel, listeners, ...known, objects: told, omitted, unreachable };
+}
+
+async function ask<Kind extends keyof Calls>(
+  env: Env,
+  object: string,
+  kind: Kind,
+  asked: Calls[Kind]["ask"],
+) {
+  try {
+    return await wayTo(env, object).call(kind, asked, CALLED_BY_WORKER);
+  } catch (error) {
+    if (error instanceof SettingError) throw error;
+    throw new Denial(
+      503,
+      "unavailable",
+      "the object that knows doesn't answer; try again later",
+      retryAfter(5),
+    );
+  }
+}

@@ -1,0 +1,52 @@
+/** Faults of a deployment that only calls to objects reveal. None of them is temporary. */
+
+import { EVERYONE } from "../protocol/channels.ts";
+import { SettingError } from "../runtime/limits.ts";
+import type { Env } from "./env.ts";
+
+/** The beginning of the error with which an object whose settings are wrong answers calls. */
+export const WRONG_SETTINGS = "the settings of the channel's object are wrong: ";
+
+const OTHER_CLASS =
+  "the binding CHANNEL leads to another class; its wrangler.toml has to bind CHANNEL to the class 'Channel' of this server";
+
+const NO_SQLITE =
+  "the class 'Channel' has no SQLite storage; its wrangler.toml has to list it under [[migrations]], in new_sqlite_classes";
+
+/** The runtime's errors for objects of a class that isn't this server's. */
+const NOT_THIS_SERVER = /does not implement the method|does not support RPC|does not export a fetch\(\)/;
+
+/** Returns the fault of the deployment that made a call to an object fail; undefined if it failed for another cause. */
+export function deploymentFault(error: unknown): SettingError | undefined {
+  if (error instanceof SettingError) return error;
+  if (!(error instanceof Error)) return undefined;
+  const { message } = error;
+  if (message.startsWith(WRONG_SETTINGS)) return new SettingError(message.slice(WRONG_SETTINGS.length));
+  if (message.includes("new_sqlite_classes")) return new SettingError(NO_SQLITE);
+  return NOT_THIS_SERVER.test(message) ? otherClass() : undefined;
+}
+
+/** Returns the fault of a binding to objects of another class. */
+export function otherClass(): SettingError {
+  return new SettingError(OTHER_CLASS);
+}
+
+/** Namespaces that have been checked. */
+const tried = new WeakSet<object>();
+
+/** How long a check waits for an object, in milliseconds: an overloaded one reveals nothing about the deployment. */
+const PATIENCE = 2_000;
+
+/**
+ * Checks that the Worker can call objects, by one call in its life.
+ * @throws SettingError if it can't, because of its deployment
+ */
+export async function checkObjects(env: Env, call: (object: string) => Promise<unknown>): Promise<void> {
+  if (tried.has(env.CHANNEL)) return;
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  await Promise.race([call(EVERYONE), late]).catch((error: unknown) => {
+    const fault = deploymentFault(error);
+    if (fault) throw fault;
+  });
+  tried.add(env.CHANNEL);
+}

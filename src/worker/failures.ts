@@ -1,0 +1,45 @@
+/** Responses to requests that fail. */
+import { SettingError } from "../runtime/limits.ts";
+import { tokenOf } from "./admission.ts";
+import { Denial } from "./denial.ts";
+import { deniedEvents } from "./http/subscribe.ts";
+import { log } from "./log.ts";
+import { preflight } from "./origins.ts";
+import { denied, ERROR, text } from "./responses.ts";
+
+/** Returns the response to a request that failed with an error; logs what operators look for. */
+export function failed(request: Request, error: unknown): Response {
+  if (error instanceof Denial) return refused(request, error);
+  if (error instanceof SettingError) {
+    log("failures.settings", { why: error.message });
+    // Browsers would hide the sentence of the request that follows otherwise.
+    if (request.method === "OPTIONS") return preflight(request);
+    const sentence = `This server's settings are wrong: ${error.message}.\n`;
+    return text(500, sentence, { [ERROR]: "unavailable" });
+  }
+  log("failures.request", { why: withoutToken(request, error) });
+  return unexpected(request);
+}
+
+/** Most characters of an unexpected error that are logged. */
+const MOST_LOGGED = 2_000;
+
+/** Describes an error without the request's token: the runtime might quote a header. */
+function withoutToken(request: Request, error: unknown): string {
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return why.replaceAll(tokenOf(request) || "<token>", "<token>").slice(0, MOST_LOGGED);
+}
+
+function refused(request: Request, denial: Denial): Response {
+  const { status, code, message, sub } = denial;
+  if (status === 401 || status === 403) log(`refused.${status}`, { code, why: message, sub });
+  return deniedEvents(request, denial) ?? denied(denial);
+}
+
+function unexpected({ method }: Request): Response {
+  const isLost = method === "POST";
+  const sentence = isLost
+    ? "An unexpected error occurred, so the announcement may be lost; the server's log has the cause.\n"
+    : "An unexpected error occurred; the server's log has the cause.\n";
+  return text(500, sentence, { [ERROR]: isLost ? "uncertain" : "unavailable" });
+}

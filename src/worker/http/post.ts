@@ -1,0 +1,71 @@
+/** Announcing by HTTP: the body of a POST, a message a line. */
+
+import { linesOfBody } from "../../protocol/bodies.ts";
+import { parsePosition } from "../../protocol/positions.ts";
+import type { Limits } from "../../runtime/limits.ts";
+import { Denial } from "../denial.ts";
+import type { Env } from "../env.ts";
+import { typeOf, wordsOf } from "../headers.ts";
+import { chargeAddress, MESSAGE, OBJECT } from "../rate-limit.ts";
+import { json, POSITION } from "../responses.ts";
+import { announce } from "./announce.ts";
+import { withBody } from "./bodies.ts";
+
+/** Names of UTF-8, and of ASCII, which is a part of it. */
+const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
+
+/**
+ * Announces what a request brings.
+ * @throws Denial if it cannot be
+ */
+export async function publish(
+  request: Request,
+  env: Env,
+  channel: string,
+  limits: Limits,
+): Promise<Response> {
+  checkType(request);
+  const key = keyIn(request);
+  const expected = expectedIn(request);
+  chargeAddress(request, OBJECT, limits.linesPerSecond);
+  return withBody(request, async (body) => {
+    const messages = linesOfBody(decoded(body), limits.linesPerSecond);
+    chargeAddress(request, MESSAGE * messages.length, limits.linesPerSecond);
+    const position = await announce(env, channel, messages, { key, expected }, limits);
+    const headers = position === undefined ? {} : { [POSITION]: String(position) };
+    return json(200, { channel, position: position ?? null, count: messages.length }, headers);
+  });
+}
+
+/** Whatever a body is called, it is lines of UTF-8; only what certainly is something else is refused. */
+function checkType(request: Request): void {
+  const refuse = (why: string) => {
+    throw new Denial(415, "invalid", why);
+  };
+  const { type, charset } = typeOf(request);
+  if (type.startsWith("multipart/")) refuse("a body is lines of text, not parts of a form");
+  if (charset && !CHARSETS.includes(charset)) refuse("a body is UTF-8");
+  const isCompressed = wordsOf(request, "Content-Encoding").some((coding) => coding !== "identity");
+  if (isCompressed) refuse("a body isn't compressed");
+}
+
+/** Some put a key in quotes, as https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ has it. */
+function keyIn({ headers }: Request): string | undefined {
+  return headers.get("Idempotency-Key")?.replace(/^"(.*)"$/, "$1");
+}
+
+function expectedIn({ headers }: Request): number | undefined {
+  const word = headers.get("If-Position");
+  const position = word === null ? undefined : parsePosition(word);
+  if (word === null || position !== undefined) return position;
+  throw new Denial(400, "invalid", "'If-Position' takes a position, a whole number");
+}
+
+/** @throws Denial if it isn't UTF-8 */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Denial(400, "invalid", "a body is UTF-8, and this one isn't");
+  }
+}

@@ -1,0 +1,181 @@
+/** Listening by HTTP: a stream of lines, or of server-sent events, or what was missed. */
+import type { Grants } from "../../auth/grants.ts";
+import { channelFault, EVERYONE } from "../../protocol/channels.ts";
+import { formatRefusal } from "../../protocol/errors.ts";
+import { formatRetry, type Positions, parseId } from "../../protocol/events.ts";
+import { type From, parseFrom } from "../../protocol/positions.ts";
+import { tooManyChannels } from "../../protocol/refusals.ts";
+import { type Backlog, Budget } from "../../streams/backlog.ts";
+import { EventStream, RETRY } from "../../streams/event-stream.ts";
+import { LineStream } from "../../streams/lines.ts";
+import { Tap } from "../../streams/object-connection.ts";
+import { poll } from "../../streams/poll.ts";
+import { type Dialect, Stream } from "../../streams/stream.ts";
+import { checkSubscribe } from "../admission.ts";
+import { CLOCK } from "../clock.ts";
+import { Denial, denialOf } from "../denial.ts";
+import type { Env } from "../env.ts";
+import { accepts } from "../headers.ts";
+import { wireOf } from "../object-socket.ts";
+import { placeConnection } from "../placement.ts";
+import { chargeAddress, OBJECT } from "../rate-limit.ts";
+import { ERROR, POSITION } from "../responses.ts";
+import type { Settings } from "../settings.ts";
+import { lastEventId } from "./last-event-id.ts";
+
+/** Characters pending for one reader: what an object sends at once of missed messages, and for all a quarter of 128 MB. */
+const budget = new Budget({ forOne: 5_000_000, forAll: 32_000_000 });
+
+/** What a client asks to hear. */
+interface Wanted {
+  channels: string[];
+  from: From | undefined;
+  /** Where an earlier stream of it was. */
+  resumed: Positions | undefined;
+}
+
+/** Whether a client asks for server-sent events. */
+export function wantsEvents(request: Request): boolean {
+  return accepts(request, "text/event-stream");
+}
+
+/**
+ * Has a client listen.
+ * @param channel that the path names
+ * @throws Denial if that cannot be
+ */
+export async function listen(
+  request: Request,
+  env: Env,
+  channel: string,
+  grants: Grants | undefined,
+  settings: Settings,
+): Promise<Response> {
+  const wanted = wantedIn(request, channel, grants, settings);
+  const isPoll = new URL(request.url).searchParams.has("poll") && !wantsEvents(request);
+  if (request.method === "HEAD") return new Response(null, { headers: headersOf(request) });
+  const { linesPerSecond } = settings.limits;
+  chargeAddress(request, OBJECT * wanted.channels.length, linesPerSecond);
+  const dialect = wantsEvents(request)
+    ? new EventStream(wanted.channels, wanted.resumed, wanted.from, CLOCK, linesPerSecond)
+    : new LineStream(wanted.channels, wanted.from, CLOCK, linesPerSecond);
+  const from = isPoll ? (wanted.from ?? { since: "now" }) : dialect.from;
+  const { webSocket } = await placeConnection(env, channel, request, grants, from);
+  const tap = new Tap(wireOf(webSocket), CLOCK, budget);
+  whenGone(request, () => tap.drop());
+  return isPoll ? answerPoll(request, channel, tap) : stream(request, tap, dialect);
+}
+
+function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
+  const { searchParams } = new URL(request.url);
+  const channels = [...new Set([channel, ...searchParams.getAll("channel")])];
+  const refuse = (why: string) => new Denial(400, "invalid", why);
+  for (const named of channels) {
+    const fault = channelFault(named);
+    if (fault) throw refuse(fault);
+    checkSubscribe(grants, named);
+  }
+  const most = settings.limits.maxChannelsPerConnection;
+  if (channels.length >= most) throw new Denial(400, "limit", tooManyChannels(most));
+  const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
+  if (from && "why" in from) throw refuse(from.why);
+  const isNumber = from && "since" in from && from.since !== "now";
+  if (channels.length > 1 && isNumber)
+    throw refuse("'since' is a position of one channel, and there are several");
+  if (channels.length > 1 && searchParams.has("poll")) throw refuse("'poll' takes one channel");
+  if (wantsEvents(request) && !channels.includes(EVERYONE)) channels.push(EVERYONE);
+  return { channels, from, resumed: resumedIn(request, channels.length) };
+}
+
+/** Where an earlier stream of as many channels was. */
+function resumedIn(request: Request, channels: number): Positions | undefined {
+  const id = lastEventId(request);
+  if (id === undefined || !wantsEvents(request)) return undefined;
+  const positions = parseId(id, channels);
+  if (positions) return positions;
+  throw new Denial(400, "invalid", "'Last-Event-ID' isn't an id of a stream of these channels");
+}
+
+// --- answers
+
+async function stream(request: Request, tap: Tap, dialect: Dialect): Promise<Response> {
+  const stream = await Stream.open(tap, dialect, CLOCK);
+  if ("code" in stream) throw denialOf(stream);
+  const body = bodyOf(
+    () => stream.next(),
+    () => tap.drop(),
+  );
+  return new Response(body, { headers: headersOf(request) });
+}
+
+async function answerPoll(request: Request, channel: string, tap: Tap): Promise<Response> {
+  const polled = await poll(tap, channel, CLOCK, budget);
+  if ("code" in polled) throw denialOf(polled);
+  const { lines, position } = polled;
+  whenGone(request, () => lines.drop());
+  return new Response(bodyOfPoll(lines), {
+    headers: { ...headersOf(request), [POSITION]: String(position) },
+  });
+}
+
+/** Most answers are one piece; what a client is slow to read of longer ones stays within the budget. */
+function bodyOfPoll(lines: Backlog): BodyInit {
+  const first = lines.take(CLOCK.now());
+  if (lines.size === 0) return first;
+  let next = first;
+  const nextPiece = async () => {
+    const piece = next;
+    next = lines.take(CLOCK.now());
+    if (lines.isShed) throw new Error("the reader was too slow");
+    return piece === "" ? undefined : piece;
+  };
+  return bodyOf(nextPiece, () => lines.drop());
+}
+
+const encoder = new TextEncoder();
+
+/** A body that is made while it is read. */
+function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): ReadableStream<Uint8Array> {
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const text = await next();
+    if (text === undefined) controller.close();
+    else controller.enqueue(encoder.encode(text));
+  };
+  return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
+}
+
+/** The runtime tells of a client that has gone by the request alone. */
+function whenGone({ signal }: Request, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act);
+}
+
+// --- what goes with an answer
+
+function headersOf(request: Request): Record<string, string> {
+  const type = wantsEvents(request) ? "text/event-stream" : "text/plain; charset=utf-8";
+  return {
+    "Content-Type": type,
+    // Nobody on the way is to keep it, to compress it, or to wait for more of it; `wrangler dev` asks the last one.
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+    "Content-Encoding": "identity",
+    "X-Content-Type-Options": "nosniff",
+  };
+}
+
+/**
+ * How a denial is told to who asks for events: a browser never comes back after an answer that is not one, so
+ * where waiting helps it gets one, and where its access has ended it is told that this was all.
+ */
+export function deniedEvents(request: Request, { status, code, message }: Denial): Response | undefined {
+  if (!wantsEvents(request) || request.method !== "GET") return undefined;
+  if ((status === 401 || status === 403) && lastEventId(request) !== undefined) {
+    return new Response(null, { status: 204, headers: { [ERROR]: code } });
+  }
+  if (status !== 503 && status !== 429) return undefined;
+  const retry = formatRetry(5 * RETRY * (1 + 2 * Math.random()));
+  const error = formatRefusal({ code, command: "connect", why: message });
+  const headers = { ...headersOf(request), [ERROR]: code };
+  return new Response(`${retry}event: debug\ndata: error ${error}\n\n`, { headers });
+}

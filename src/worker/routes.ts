@@ -1,0 +1,127 @@
+/** Where a request goes. */
+import { EVERYONE } from "../protocol/channels.ts";
+import { type From, parseFrom } from "../protocol/positions.ts";
+import { isOperation, operate } from "./admin/operations.ts";
+import { admit, checkAnnounce, checkSubscribe } from "./admission.ts";
+import { channelIn } from "./channel-path.ts";
+import { Denial } from "./denial.ts";
+import { type Env, readBindings } from "./env.ts";
+import { failed } from "./failures.ts";
+import { accepts, wordsOf } from "./headers.ts";
+import { consolePage, wantsConsole } from "./http/console.ts";
+import { publish } from "./http/post.ts";
+import { listen, wantsEvents } from "./http/subscribe.ts";
+import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
+import { placeConnection } from "./placement.ts";
+import { chargeAddress, OBJECT } from "./rate-limit.ts";
+import { text } from "./responses.ts";
+import { checkSecret, readSettings, type Settings } from "./settings.ts";
+
+const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
+
+  /            to hear the channel '${EVERYONE}', to which every connection is subscribed
+  /<channel>   to be subscribed to <channel> as well, from the start
+
+Then send lines, each ending in "\\n": ping, info, subscribe <channel>, unsubscribe <channel>,
+announce <channel> <message>. Messages arrive as lines: <channel>!<message>
+
+Without one, GET /<channel> listens, and POST /<channel> announces:
+
+  curl -N <this address>/news
+  curl -d 'hello' <this address>/news
+`;
+
+/** A server inside another Worker. */
+export interface Mounted {
+  /** The part of the request's path that is this server's own. */
+  path: string;
+}
+
+/**
+ * Answers a request; the channel's object answers an upgrade. It never throws: every failure has a response that pages
+ * may read.
+ * @param env the Worker's bindings and settings
+ * @param mounted undefined if the whole Worker is this server
+ */
+export async function handle(request: Request, env: object, mounted?: Mounted): Promise<Response> {
+  let allowedOrigins: readonly string[] | undefined;
+  const answered = async () => {
+    const { pathname, origin } = addressOf(request);
+    const settings = readSettings({ ...env }, mounted && [origin]);
+    allowedOrigins = settings.allowedOrigins;
+    checkSecret(settings, request);
+    return answer(request, readBindings(env), mounted?.path ?? pathname, settings);
+  };
+  const response = await answered().catch((error: unknown) => failed(request, error));
+  return shareWithOrigin(request, response, allowedOrigins);
+}
+
+/** @throws Denial if the client's `Host` makes no address */
+function addressOf({ url }: Request): URL {
+  if (URL.canParse(url)) return new URL(url);
+  throw new Denial(400, "invalid", "the address isn't a URL; send a valid 'Host'");
+}
+
+async function answer(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
+  checkOrigin(request, settings);
+  if (request.method === "OPTIONS") return preflight(request);
+  if (isOperation(path)) return operate(request, env, path, settings);
+  if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
+  if (request.method === "POST") return announce(request, env, channelIn(path), settings);
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new Denial(405, "invalid", "GET subscribes and POST announces; other methods have no meaning", {
+      Allow: METHODS,
+    });
+  }
+  const channel = channelIn(path);
+  if (settings.hasConsole && wantsConsole(request)) return consolePage(request, path);
+  const grants = await admit(request, settings);
+  checkSubscribe(grants, channel);
+  if (wantsPage(request, path)) return text(200, WELCOME);
+  return listen(request, env, channel, grants, settings);
+}
+
+async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
+  const from = fromIn(request);
+  const grants = await admit(request, settings);
+  checkSubscribe(grants, channel);
+  chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
+  const { response } = await placeConnection(env, channel, request, grants, from);
+  return response;
+}
+
+async function announce(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
+  checkAnnounce(await admit(request, settings), channel);
+  return publish(request, env, channel, settings.limits);
+}
+
+/**
+ * Returns whether a client asks for a WebSocket.
+ * @throws Denial if it offers other protocols besides: the runtime can't choose among several
+ */
+function wantsUpgrade(request: Request): boolean {
+  const protocols = wordsOf(request, "Upgrade").map((word) => word.split("/")[0]);
+  if (request.method !== "GET" || !protocols.includes("websocket")) return false;
+  if (protocols.length === 1 && /^websocket$/i.test(request.headers.get("Upgrade") ?? "")) return true;
+  const why = "several protocols are offered; send 'Upgrade: websocket' alone";
+  throw new Denial(426, "invalid", why, { Upgrade: "websocket" });
+}
+
+/** What an address says only to listen. */
+const LISTENING = ["since", "last", "poll", "channel"];
+
+/** Whether somebody looks at this server, rather than listens: a person, or who asks for no channel. */
+function wantsPage(request: Request, path: string): boolean {
+  if (wantsEvents(request)) return false;
+  const isPerson = accepts(request, "text/html");
+  const { searchParams } = new URL(request.url);
+  return isPerson || (path === "/" && !LISTENING.some((name) => searchParams.has(name)));
+}
+
+/** From where on a request's query asks to hear the channel. */
+function fromIn(request: Request): From | undefined {
+  const { searchParams } = new URL(request.url);
+  const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
+  if (from && "why" in from) throw new Denial(400, "invalid", from.why);
+  return from;
+}

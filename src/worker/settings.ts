@@ -1,0 +1,153 @@
+/** The operator's settings: read from the Worker's variables, each with a default. */
+import type { TokenSettings } from "../auth/tokens.ts";
+import { utf8Length } from "../protocol/text.ts";
+import { type Limits, readLimits, SettingError, text, type Variables } from "../runtime/limits.ts";
+
+export interface Settings {
+  limits: Limits;
+  /** Origins from which browsers may connect; undefined means any. */
+  allowedOrigins: string[] | undefined;
+  /** How tokens are checked; undefined means that none is needed. */
+  tokens: TokenSettings | undefined;
+  /** Whether browsers get the console page. */
+  hasConsole: boolean;
+}
+
+/**
+ * Reads the settings.
+ * @param ownOrigins origins of pages that may always connect, and alone where ALLOWED_ORIGINS isn't set
+ * @throws SettingError naming the first variable that is out of range
+ */
+export function readSettings(variables: Variables, ownOrigins?: string[]): Settings {
+  return {
+    limits: readLimits(variables),
+    allowedOrigins: origins(variables, ownOrigins),
+    tokens: tokens(variables),
+    hasConsole: isOn(variables, "CONSOLE"),
+  };
+}
+
+/** The settings by the names under which they are set, as they could be set again; without what is secret. */
+export function tellSettings({
+  limits,
+  allowedOrigins,
+  hasConsole,
+}: Settings): Record<string, number | string> {
+  const { mostWaiting: _, historyChannels, ...numbers } = limits;
+  const told: Record<string, number | string> = {
+    HISTORY_CHANNELS: historyChannels.join(" "),
+    CONSOLE: hasConsole ? "on" : "off",
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    told[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()] = value;
+  }
+  if (allowedOrigins) told.ALLOWED_ORIGINS = allowedOrigins.join(" ");
+  return told;
+}
+
+/** @returns true if it isn't set */
+function isOn(variables: Variables, name: string): boolean {
+  const value = text(variables, name) ?? "on";
+  if (value !== "on" && value !== "off")
+    throw new SettingError(`${name} must be 'on' or 'off', not '${value}'`);
+  return value === "on";
+}
+
+/** @param fallback origins that may connect if none are set, and in addition to those that are */
+function origins(variables: Variables, fallback: string[] | undefined): string[] | undefined {
+  const list = text(variables, "ALLOWED_ORIGINS")?.split(/[\s,]+/);
+  if (!list) return fallback;
+  if (list.length === 1 && list[0] === "*") return undefined;
+  for (const origin of list) {
+    if (isOrigin(origin)) continue;
+    throw new SettingError(
+      `ALLOWED_ORIGINS must be '*', or origins like 'https://example.com' and 'app://localhost', without a path, separated by commas, not '${origin}'`,
+    );
+  }
+  return [...new Set([...list, ...(fallback ?? [])])];
+}
+
+/** Origins of apps and extensions: they have schemes of their own, and some have capital letters. */
+const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*'",]*$/;
+
+/** Schemes that no page has. */
+const NO_PAGES = ["ws:", "wss:", "ftp:"];
+
+/** Sandboxed pages, and many others, have the origin `null`; operators may insist on those. */
+function isOrigin(text: string): boolean {
+  if (text === "null") return true;
+  if (!URL.canParse(text) || text.includes("*")) return false;
+  const { origin, protocol } = new URL(text);
+  if (NO_PAGES.includes(protocol)) return false;
+  return protocol === "http:" || protocol === "https:" ? origin === text : APP_ORIGIN.test(text);
+}
+
+/** RFC 7518, section 3.2: a key for HS256 has at least the size of what it makes. */
+const LEAST_SECRET = 32;
+
+/** Settings of tokens that have no meaning without a key. */
+const NEED_KEYS = ["TOKEN_AUDIENCE", "TOKEN_ISSUER", "TOKEN_SECRET_PREVIOUS"];
+
+function tokens(variables: Variables): TokenSettings | undefined {
+  const secret = secretIn(variables, "TOKEN_SECRET");
+  const keys = text(variables, "TOKEN_JWKS_URL");
+  const previous = secretIn(variables, "TOKEN_SECRET_PREVIOUS");
+  const audience = text(variables, "TOKEN_AUDIENCE");
+  const issuer = text(variables, "TOKEN_ISSUER");
+  if (secret !== undefined && keys !== undefined) {
+    throw new SettingError("only one of TOKEN_SECRET and TOKEN_JWKS_URL may be set");
+  }
+  if (secret !== undefined) return { secret, previous, audience, issuer };
+  if (keys !== undefined) return { keys: keyUrl(keys, audience, previous), audience, issuer };
+  const alone = NEED_KEYS.find((name) => text(variables, name) !== undefined);
+  if (alone === undefined) return undefined;
+  const needed = alone === "TOKEN_SECRET_PREVIOUS" ? "TOKEN_SECRET" : "TOKEN_SECRET or TOKEN_JWKS_URL";
+  throw new SettingError(`${alone} needs ${needed}`);
+}
+
+function secretIn(variables: Variables, name: string): string | undefined {
+  const secret = text(variables, name);
+  if (secret === undefined || utf8Length(secret) >= LEAST_SECRET) return secret;
+  throw new SettingError(`${name} must have at least ${LEAST_SECRET} bytes, chosen at random`);
+}
+
+/** An issuer signs tokens for other services, too: without an audience, those would be valid here. */
+function keyUrl(url: string, audience: string | undefined, previous: string | undefined): string {
+  if (!isSafeUrl(url)) {
+    throw new SettingError("TOKEN_JWKS_URL must be a URL that begins with https://, without a password");
+  }
+  if (previous !== undefined) throw new SettingError("TOKEN_SECRET_PREVIOUS needs TOKEN_SECRET");
+  if (audience !== undefined) return url;
+  throw new SettingError(
+    "TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name",
+  );
+}
+
+/** Keys that come over a network in the clear could be anyone's. */
+function isSafeUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, username, password } = new URL(url);
+  if (username !== "" || password !== "") return false;
+  return protocol === "https:" || (protocol === "http:" && LOCAL_HOSTS.includes(hostname));
+}
+
+/** Names of this machine in URLs. */
+const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+
+/** The secret of the README's examples. */
+const EXAMPLE_SECRET = "an-example-with-more-than-32-bytes";
+
+/**
+ * Checks that the secret isn't the one of the README, unless the client is on this machine.
+ * @throws SettingError if everyone can sign tokens
+ */
+export function checkSecret({ tokens }: Settings, { url, headers }: Request): void {
+  if (!tokens || !("secret" in tokens)) return;
+  if (![tokens.secret, tokens.previous].includes(EXAMPLE_SECRET)) return;
+  const address = headers.get("CF-Connecting-IP") ?? "::1";
+  if (LOCAL_HOSTS.includes(new URL(url).hostname) && LOCAL_ADDRESSES.includes(address)) return;
+  throw new SettingError("TOKEN_SECRET is the README's example, which everyone knows; choose one at random");
+}
+
+/** Addresses of clients on this machine. */
+const LOCAL_ADDRESSES = ["127.0.0.1", "::1", "::ffff:127.0.0.1"];

@@ -1,0 +1,114 @@
+/** Lines, and the frames that they come in. */
+
+import { error, type Play, TIME } from "./case.ts";
+import { alice, bob, bytes, numbers, utf8 } from "./clients.ts";
+
+/** 65,536 bytes: as long as a line may be, in letters of one byte and of two. */
+const LONGEST_MESSAGE = "m".repeat(65_536 - "announce x ".length);
+const LONGEST_ACCENTED_MESSAGE = `${"é".repeat(LONGEST_MESSAGE.length >> 1)}m`;
+
+export const frames: Play[] = [
+  {
+    title: "a frame carries several lines, and its end ends its last line",
+    steps: [
+      alice.connects("/x"),
+      alice.sends("announce x 1\nannounce x 2\n", "announce x 3", "announce x 4\nannounce x 5"),
+      alice.reads("x!1", "x!2", "x!3", "x!4", "x!5"),
+      alice.sends("announce x ha", "lf"),
+      alice.reads("x!ha", error("invalid lf", /unknown command/)),
+    ],
+  },
+  {
+    title: "a hundred commands in one frame are carried out in their order",
+    steps: [
+      alice.connects("/x"),
+      bob.connects("/y"),
+      alice.sends("subscribe y"),
+      alice.sends(
+        numbers(50)
+          .map((n) => `announce x ${n}\nannounce y ${n}`)
+          .join("\n"),
+      ),
+      alice.reads(...numbers(50).flatMap((n) => [`x!${n}`, `y!${n}`])),
+      bob.reads(...numbers(50).map((n) => `y!${n}`)),
+    ],
+  },
+  {
+    title: "a hundred frames are carried out in their order",
+    steps: [
+      alice.connects("/x"),
+      alice.sends(
+        ...numbers(100).map((n) => (n % 10 === 0 ? "ping" : `announce ${n % 3 ? "all" : "x"} ${n}`)),
+      ),
+      alice.reads(...numbers(100).map((n) => (n % 10 === 0 ? TIME : `${n % 3 ? "all" : "x"}!${n}`))),
+    ],
+  },
+  {
+    title: "empty lines and empty frames are ignored",
+    steps: [
+      alice.connects("/x"),
+      alice.sends("", "\n", "\r\n", "\n\n\nannounce x hi\n\n\r\n\nping\n\n", bytes()),
+      alice.reads("x!hi", TIME),
+    ],
+  },
+  {
+    title: "binary frames are read as UTF-8",
+    steps: [
+      alice.connects("/x"),
+      alice.sends(
+        utf8("subscribe é\nannounce é naïve 😀\n"),
+        utf8("announce x \ufeffhi\r\nping"),
+        "announce x ok",
+      ),
+      alice.reads("é!naïve 😀", "x!\ufeffhi\r", TIME, "x!ok"),
+      // A byte order mark is not dropped from either kind of frame.
+      alice.sends("\ufeffping", utf8("\ufeffping")),
+      alice.reads(error("invalid line", /unknown command/), error("invalid line", /unknown command/)),
+    ],
+  },
+  {
+    title: "a binary frame that is not UTF-8 is one error, and the connection goes on",
+    steps: [
+      alice.connects("/x"),
+      alice.sends(bytes(0xff, 0xfe, 0x0a, 0x00, 0x0a, 0x80), utf8("announce x hi")),
+      alice.reads(error("invalid frame", /UTF-8/), "x!hi"),
+      // What was wrong is said when its turn comes.
+      alice.sends("subscribe y\nannounce y 1\nannounce x 2", bytes(0xff), "announce y 3"),
+      alice.reads("y!1", "x!2", error("invalid frame", /UTF-8/), "y!3"),
+      // A letter cut in two by the end of its frame.
+      alice.sends("announce x 1", utf8("announce x é").slice(0, -1), bytes(0xa9), "announce x 2"),
+      alice.reads("x!1", error("invalid frame", /UTF-8/), error("invalid frame", /UTF-8/), "x!2"),
+      // Nothing of such a frame is carried out, not even what could be read.
+      alice.sends(new Uint8Array([...utf8("announce x 3\n"), 0xc3, 0x28]), "announce x 4"),
+      alice.reads(error("invalid frame", /UTF-8/), "x!4"),
+    ],
+  },
+  {
+    title: "messages of 60 kilobytes arrive whole, here and elsewhere",
+    steps: [
+      alice.connects("/x"),
+      bob.connects("/y"),
+      alice.sends("subscribe y"),
+      alice.sends(`announce x ${"a".repeat(60_000)}\nannounce y ${"é".repeat(30_000)}\nannounce x after`),
+      alice.reads(`x!${"a".repeat(60_000)}`, `y!${"é".repeat(30_000)}`, "x!after"),
+      bob.reads(`y!${"é".repeat(30_000)}`),
+      bob.sends(utf8(`announce y ${"😀".repeat(15_000)}\nannounce y after`)),
+      bob.reads(`y!${"😀".repeat(15_000)}`, "y!after"),
+      alice.reads(`y!${"😀".repeat(15_000)}`, "y!after"),
+    ],
+  },
+  {
+    title: "a line may have 65,536 bytes; a longer one is an error, and its neighbours are carried out",
+    steps: [
+      alice.connects("/x"),
+      alice.sends(`announce x ${LONGEST_MESSAGE}`, `announce x ${LONGEST_ACCENTED_MESSAGE}`),
+      alice.reads(`x!${LONGEST_MESSAGE}`, `x!${LONGEST_ACCENTED_MESSAGE}`),
+      alice.sends(`announce x 1\nannounce x ${LONGEST_MESSAGE}m\nannounce x 2`),
+      alice.reads("x!1", error("limit announce x", /65536 bytes/), "x!2"),
+      alice.sends(`announce x 3\nannounce x ${LONGEST_ACCENTED_MESSAGE}m`, "announce x 4"),
+      alice.reads("x!3", error("limit announce x", /65536 bytes/), "x!4"),
+      alice.sends("n".repeat(200_000), utf8("n".repeat(200_000)), "announce x 5"),
+      alice.reads(error("limit line", /65536 bytes/), error("limit line", /65536 bytes/), "x!5"),
+    ],
+  },
+];

@@ -1,0 +1,20 @@
+/** What a program does with the client library, in any runtime: its arguments are a server and a channel. */
+import process from "node:process";
+import { Fanout } from "../../../src/client/fanout.ts";
+
+const [, , url = "", channel = ""] = process.argv;
+const fanout = new Fanout(url);
+const heard = fanout.subscribe(channel);
+const positions: (number | undefined)[] = [];
+const announcing = (async () => {
+  for (const text of ["hello", "again"]) positions.push(await fanout.announce(channel, text));
+})();
+let count = 0;
+for await (const { text } of heard) {
+  console.log(text);
+  count += 1;
+  if (count === 2) break;
+}
+await announcing;
+console.log(Number(positions[1]) - Number(positions[0]));
+await fanout.close();

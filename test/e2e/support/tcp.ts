@@ -1,0 +1,52 @@
+/** The original protocol over TCP, as its clients speak it. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { parseCommand } from "../../../src/protocol/commands.ts";
+import type { Connect, Frame, Play } from "../../conformance/case.ts";
+
+/** Whether a play is about nothing but the original protocol, in text. */
+export function isForTcp({ steps }: Play): boolean {
+  return steps.every((step) => {
+    if (step.does === "connects") return step.path === "/";
+    return step.does !== "sends" || step.frames.every(isOriginal);
+  });
+}
+
+function isOriginal(frame: Frame): boolean {
+  if (typeof frame !== "string") return false;
+  return frame.split("\n").every((line) => {
+    const command = parseCommand(line);
+    if (command.kind === "subscribe") return command.from === undefined;
+    return !["once", "token", "keepalive"].includes(command.kind);
+  });
+}
+
+/** Connects to a port of this machine, as "host:port". */
+export async function dial(place: string): Promise<Socket> {
+  const { hostname, port } = new URL(`tcp://${place}`);
+  const socket = connect(Number(port), hostname);
+  await once(socket, "connect");
+  return socket;
+}
+
+/** How plays are performed over TCP. */
+export function tcpTo(place: string): Connect {
+  return async (_, ear) => {
+    const socket = (await dial(place)).setEncoding("utf8");
+    let rest = "";
+    socket.on("data", (text) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) ear.frame(`${line}\n`);
+    });
+    const closed = once(socket, "close").then(() => ear.closed(1000, ""));
+    return {
+      // The end of a frame ends its last line as well.
+      send: (frame) => socket.write(String(frame).replace(/\n?$/, "\n")),
+      close: () => {
+        socket.end();
+        return closed;
+      },
+    };
+  };
+}

@@ -1,0 +1,127 @@
+/** The probe asks what it says it asks, and tells what is so from what is not. */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startLocal } from "../../tools/probe/access.ts";
+import { type Access, Platform } from "../../tools/probe/platform.ts";
+import { type Answer, probe, QUESTIONS } from "../../tools/probe/probe.ts";
+import { NOT_ASKED } from "../../tools/probe/question.ts";
+import { block } from "../../tools/probe/table.ts";
+import { type Runtime, removeFolder, temporaryFolder } from "../e2e/support/runtime.ts";
+
+const OPTIONS = { calls: 1_100, onStep: () => {} };
+
+let folders: string[];
+let runtimes: Runtime[];
+/** The runtime as it is, and one that enforces what is assumed of the platform. */
+let local: Access;
+let enforcing: Access;
+
+beforeAll(async () => {
+  folders = [await temporaryFolder(), await temporaryFolder()];
+  const [one = "", other = ""] = folders;
+  const around = await readFile(new URL("../../tools/probe/enforcing.js", import.meta.url), "utf8");
+  const started = [await startLocal(one), await startLocal(other, around)] as const;
+  runtimes = started.map(({ runtime }) => runtime);
+  [{ access: local }, { access: enforcing }] = started;
+});
+
+afterAll(async () => {
+  for (const runtime of runtimes) await runtime.kill();
+  for (const folder of folders) await removeFolder(folder);
+});
+
+/** What was seen, by what was asked. */
+function seenIn(answers: Answer[], number: number): Record<string, string> {
+  const rows = answers.find((answer) => answer.number === number)?.rows ?? [];
+  return Object.fromEntries(rows.map(({ question, seen }) => [question, seen]));
+}
+
+test("each question is answered, as far as it can be here", async () => {
+  const answers = await probe(new Platform(local, false), [], OPTIONS);
+  expect(answers.map(({ number }) => number)).toEqual(QUESTIONS.map((_, index) => index + 1));
+  for (const { rows } of answers) {
+    expect(rows.length).toBeGreaterThan(0);
+    for (const { seen } of rows) expect(seen).not.toMatch(/^failed/);
+  }
+
+  const { "what the next one fails with": failure, ...hops } = seenIn(answers, 1);
+  expect(failure).toBe("nothing failed");
+  expect(new Set(Object.values(hops))).toEqual(new Set(["no limit seen up to 40"]));
+  expect(seenIn(answers, 3)).toEqual({
+    "in an event": "no limit seen up to 1,100",
+    "in the next event of the same object": "no limit seen up to 1,100",
+  });
+  expect(seenIn(answers, 4)).toEqual({
+    "while the client does not read": expect.stringMatching(/, [1-9][\d.]* MiB a second later$/),
+    "when the client has read all": "0",
+    "of frames that a commit holds back": expect.stringMatching(/^1\.0 MiB of 1\.0 MiB before, /),
+  });
+  expect(seenIn(answers, 7)).toEqual({
+    "after 15 s of silence": "built anew",
+    "what it says then": "arrives on the stream",
+  });
+  expect(seenIn(answers, 8)).toMatchObject({
+    "code that throws": expect.stringMatching(/^TypeError: thrown by the probe \(.*remote: true/),
+    "ctx.abort()": expect.stringMatching(/^Error: aborted by the probe \(.*durableObjectReset: true/),
+    "… then one by a new stub": "answered",
+    "an object that takes too much memory": expect.stringContaining(NOT_ASKED),
+  });
+  expect(seenIn(answers, 9)).toMatchObject({
+    "it was built anew": "yes",
+    "getAlarm() in alarm()": "null",
+    "scheduledTime is when it was set for": "yes",
+  });
+  for (const number of [6, 10]) {
+    for (const seen of Object.values(seenIn(answers, number))) expect(seen).toContain(NOT_ASKED);
+  }
+});
+
+test("what is assumed is what is seen where the platform enforces it", async () => {
+  const answers = await probe(new Platform(enforcing, false), [1, 2, 3], OPTIONS);
+  const [depth] = answers;
+  const hops = depth?.rows.slice(0, -1) ?? [];
+  expect(hops.map(({ question, seen }) => [question, seen])).toEqual(
+    hops.map(({ question, assumed }) => [question, assumed]),
+  );
+  expect(depth?.rows.at(-1)?.seen).toBe("Error: Subrequest depth limit exceeded.");
+  expect(seenIn(answers, 2)).toMatchObject({ "to one object": expect.stringMatching(/^[1-6] at a time/) });
+  expect(seenIn(answers, 3)).toEqual({
+    "in an event": "1,000, then Error: Too many subrequests.",
+    "in the next event of the same object": "1,000, then Error: Too many subrequests.",
+  });
+});
+
+test("the program prints a table of what it is told to ask, wherever that is", async () => {
+  const program = fileURLToPath(new URL("../../tools/probe/main.ts", import.meta.url));
+  const where = ["--url", local.url, "--key", local.key];
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    program,
+    "10",
+    "3",
+    "--calls",
+    "7",
+    ...where,
+  ]);
+  expect(stdout).toContain(local.url);
+  expect(stdout).toMatch(/what is assumed +what was seen\n/);
+  expect(stdout).toMatch(/^3\. Calls that one event may make\nin an event +1,000 .* no limit seen up to 7$/m);
+  expect(stdout).toMatch(/^10\. /m);
+  expect(stdout).not.toMatch(/^[1245678]\. /m);
+});
+
+test("who has no key is not answered", async () => {
+  await expect(new Platform({ ...local, key: "" }, false).ask("some", "life")).rejects.toThrow("401");
+});
+
+test("what is too long for a line of the table goes on in the next", () => {
+  const rows = [{ question: "a question", assumed: "an assumption ".repeat(4), seen: "seen" }];
+  expect(block({ number: 1, title: "A title", rows })).toBe(
+    `
+1. A title
+a question                            an assumption an assumption an    seen
+                                      assumption an assumption`,
+  );
+});

@@ -1,0 +1,29 @@
+import { exports } from "cloudflare:workers";
+import { describe, test } from "vitest";
+import { type Connect, perform } from "../conformance/case.ts";
+import { plays } from "../conformance/transcripts.ts";
+
+const connect: Connect = async (path, ear) => {
+  const response = await exports.default.fetch(`http://fanout${path}`, { headers: { Upgrade: "websocket" } });
+  const socket = response.webSocket;
+  if (!socket) throw new Error(`${path} is answered with ${response.status}: ${await response.text()}`);
+  socket.addEventListener("message", ({ data }) => ear.frame(data));
+  const closed = new Promise<void>((resolve) => {
+    socket.addEventListener("close", ({ code, reason }) => {
+      ear.closed(code, reason);
+      resolve();
+    });
+  });
+  socket.accept();
+  return {
+    send: (frame) => socket.send(frame),
+    close: () => {
+      socket.close(1000);
+      return closed;
+    },
+  };
+};
+
+describe("in the runtime", () => {
+  for (const play of plays) test(play.title, () => perform(play, connect));
+});

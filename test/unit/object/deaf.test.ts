@@ -1,0 +1,76 @@
+/** A connection stays open only if it gets what is announced on the channel that it came for. */
+import { expect, test } from "vitest";
+import { Broker } from "../../../src/object/broker.ts";
+import type { Delivery, Kept } from "../../../src/runtime/calls.ts";
+import { readLimits } from "../../../src/runtime/limits.ts";
+import { stillWorld } from "../tree/fake-runtime.ts";
+
+/** Ends when all promises that depend on nothing else have been settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 500; turn++) await undefined;
+}
+
+/** A child of `news` with a connection that goes on in the channel, while the root is asked for what it missed. */
+async function resuming() {
+  const network = { isUp: true };
+  const lines: string[] = [];
+  const closes: [number, string][] = [];
+  let answer = (_: Kept) => {};
+  const others = {
+    link: async () => {
+      if (!network.isUp) throw new Error("it can't be reached");
+      return { after: 10 };
+    },
+    unlink: async () => undefined,
+    recover: () =>
+      new Promise<Kept>((resolve) => {
+        answer = resolve;
+      }),
+  };
+  const socket = {
+    bufferedAmount: 0,
+    send: (text: string) => void lines.push(text),
+    close: (code: number, reason: string) => void closes.push([code, reason]),
+    serializeAttachment: () => {},
+    deserializeAttachment: () => undefined,
+  };
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const world = { ...stillWorld("news!1", new Map(), others), now: () => 1_000_000 };
+  const broker = new Broker(world, sockets, readLimits({}), undefined);
+  broker.opened(socket, "", undefined, { since: 8 });
+  await settled();
+  const delivery: Delivery = {
+    channel: "news",
+    from: "news",
+    // The link to `all` was asked for before.
+    epoch: 1_000_001,
+    number: 1,
+    after: 10,
+    count: 0,
+    lines: "",
+    again: false,
+    lost: true,
+    where: false,
+  };
+  return { broker, network, lines, closes, delivery, answer: (kept: Kept) => answer(kept) };
+}
+
+test("a connection is closed if its channel is lost while it goes on there, and can't be reached again", async () => {
+  const { broker, network, closes, delivery, answer } = await resuming();
+  network.isUp = false;
+  expect(await broker.called("deliver", delivery, 2)).toMatchObject({ gone: true });
+  answer({ after: 8, count: 2, lines: "news!a\nnews!b\n" });
+  await settled();
+  expect(closes).toEqual([[1013, "unavailable: the channel can't be reached now; connect again"]]);
+});
+
+test("a connection goes on if its channel is lost meanwhile, but can be reached again", async () => {
+  const { broker, lines, closes, delivery, answer } = await resuming();
+  await broker.called("deliver", delivery, 2);
+  answer({ after: 8, count: 2, lines: "news!a\nnews!b\n" });
+  await settled();
+  answer({ after: 8, count: 2, lines: "news!a\nnews!b\n" });
+  await settled();
+  expect(closes).toEqual([]);
+  expect(lines.join("")).toContain("debug!position news 8\nnews!a\nnews!b\n");
+});

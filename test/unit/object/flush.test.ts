@@ -1,0 +1,168 @@
+/** What is gathered, in which order, for how long, and in frames of which size. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Broker } from "../../../src/object/broker.ts";
+import { readLimits } from "../../../src/runtime/limits.ts";
+import type { Socket } from "../../../src/session/socket.ts";
+import { stillWorld } from "../tree/fake-runtime.ts";
+
+/** A socket that keeps the frames sent to it. */
+class Frames implements Socket {
+  readonly bufferedAmount = 0;
+  readonly frames: string[] = [];
+  #attachment: unknown;
+
+  send(text: string): void {
+    this.frames.push(text);
+  }
+
+  get lines(): string[] {
+    return this.frames.join("").split("\n").slice(0, -1);
+  }
+
+  close(): void {}
+
+  serializeAttachment(attachment: unknown): void {
+    this.#attachment = attachment;
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#attachment;
+  }
+}
+
+/**
+ * The object of `all` with greeted sockets.
+ * @param turned called each time it turns the event loop before it sends what it has gathered
+ */
+async function open(count: number, turned: () => void = () => {}) {
+  const world = {
+    ...stillWorld("all", new Map()),
+    turn: async () => {
+      await undefined;
+      turned();
+    },
+  };
+  const noSockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const broker = new Broker(world, noSockets, readLimits({}), undefined);
+  const sockets = Array.from({ length: count }, () => new Frames());
+  for (const socket of sockets) broker.opened(socket);
+  await settled();
+  for (const socket of sockets) socket.frames.length = 0;
+  return { broker, sockets };
+}
+
+/** Ends when all promises that depend on nothing else have been settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 1_000; turn++) await undefined;
+}
+
+test.each([
+  { sockets: 2, most: 2 },
+  { sockets: 100, most: 25 },
+  { sockets: 400, most: 64 },
+])(
+  "a flood puts off what is due to $sockets sockets for no more than $most turns and a timer",
+  async (bound) => {
+    let turns = 0;
+    let flood = () => {};
+    const { broker, sockets } = await open(bound.sockets, () => {
+      turns += 1;
+      flood();
+    });
+    const [flooder, bystander] = sockets;
+    if (!flooder || !bystander) throw new Error("no sockets");
+    turns = 0;
+    flood = () => broker.received(flooder, "announce all more");
+    broker.received(bystander, "ping");
+    broker.received(flooder, "announce all first");
+    while (bystander.frames.length === 0) await undefined;
+    expect(turns).toBe(bound.most);
+    expect(bystander.lines[0]).toMatch(/^\d+$/);
+  },
+);
+
+test("without a flood, two turns are enough", async () => {
+  let turns = 0;
+  const { broker, sockets } = await open(1, () => {
+    turns += 1;
+  });
+  const [socket] = sockets;
+  if (!socket) throw new Error("no socket");
+  turns = 0;
+  broker.received(socket, "announce all hi");
+  await settled();
+  expect({ turns, frames: socket.frames }).toEqual({ turns: 2, frames: ["all!hi\n"] });
+});
+
+/** What happens in one turn, and which sockets read what of it, one after another. */
+const happening = fc.record({
+  who: fc.nat(2),
+  says: fc.constantFrom("announce all ", "ping", "nonsense", "subscribe all", "unsubscribe all"),
+});
+
+type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
+
+interface Reader {
+  subscribed: boolean;
+  /** What it is to read, errors in short. */
+  lines: string[];
+}
+
+/** Has `readers` read what comes of number `i` of what happens. */
+function happen(readers: Reader[], { who, says }: Happening, i: number): void {
+  const reader = readers[who];
+  if (!reader) throw new Error("nobody is there");
+  switch (says) {
+    case "subscribe all":
+    case "unsubscribe all":
+      reader.subscribed = says === "subscribe all";
+      break;
+    case "ping":
+      reader.lines.push("0");
+      break;
+    case "nonsense":
+      reader.lines.push("error");
+      break;
+    case "announce all ":
+      for (const { subscribed, lines } of readers) if (subscribed) lines.push(`all!${i}`);
+  }
+}
+
+test("each socket reads its lines in the order in which they came about, in one frame", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(happening, { maxLength: 30 }), async (happenings) => {
+      const { broker, sockets } = await open(3);
+      const readers = sockets.map((): Reader => ({ subscribed: true, lines: [] }));
+      for (const [i, each] of happenings.entries()) {
+        const socket = sockets[each.who];
+        if (socket) broker.received(socket, each.says.endsWith(" ") ? `${each.says}${i}` : each.says);
+        happen(readers, each, i);
+      }
+      await settled();
+      const short = (line: string) => line.replace(/^debug!error .*/, "error");
+      expect(sockets.map(({ lines }) => lines.map(short))).toEqual(readers.map(({ lines }) => lines));
+      expect(Math.max(...sockets.map(({ frames }) => frames.length))).toBeLessThanOrEqual(1);
+    }),
+  );
+});
+
+test("frames hold whole lines, and no more than 64 KiB unless one line is longer", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 65_000 }), { minLength: 1, maxLength: 20 }),
+      async (lengths) => {
+        const { broker, sockets } = await open(1);
+        const [socket] = sockets;
+        if (!socket) throw new Error("no socket");
+        for (const length of lengths) broker.received(socket, `announce all ${"x".repeat(length)}`);
+        await settled();
+        for (const frame of socket.frames) {
+          expect(frame.endsWith("\n")).toBe(true);
+          expect(frame.length <= 65_536 || frame.indexOf("\n") === frame.length - 1).toBe(true);
+        }
+        expect(socket.lines.map((line) => line.length - "all!".length)).toEqual(lengths);
+      },
+    ),
+  );
+});

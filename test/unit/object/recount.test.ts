@@ -1,0 +1,63 @@
+/** A claim that failed: the alarm that has it made again stays set until it has been. */
+import { expect, test } from "vitest";
+import { Broker } from "../../../src/object/broker.ts";
+import type { Claim } from "../../../src/runtime/calls.ts";
+import { readLimits } from "../../../src/runtime/limits.ts";
+import type { Socket } from "../../../src/session/socket.ts";
+import { stillWorld } from "../tree/fake-runtime.ts";
+
+const socket: Socket = {
+  bufferedAmount: 0,
+  send: () => {},
+  close: () => {},
+  serializeAttachment: () => {},
+  deserializeAttachment: () => undefined,
+};
+
+/** Resolves when all promises that depend on nothing else have settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 300; turn++) await undefined;
+}
+
+test("a quiet second does not take back what a failed claim has asked for", async () => {
+  let alarm: number | undefined;
+  let now = 100;
+  let isUp = false;
+  const timers: (() => void)[] = [];
+  const rows = new Map<string, unknown>();
+  const others = {
+    link: () => Promise.resolve({ after: 0 }),
+    claim: (_: string, { wanted }: Claim) =>
+      isUp ? Promise.resolve(wanted) : Promise.reject(new Error("lost")),
+  };
+  const world = {
+    ...stillWorld("news", rows, others),
+    now: () => now,
+    after: (_: number, act: () => void) => void timers.push(act),
+    alarm: (time: number) => {
+      alarm = time;
+      return Promise.resolve(true);
+    },
+    alarmTime: () => alarm,
+  };
+  const quietSecond = async () => {
+    for (const act of timers.splice(0)) act();
+    await settled();
+  };
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const broker = new Broker(world, sockets, { ...readLimits({}), clientLimit: 5 }, undefined);
+  broker.opened(socket);
+  await settled();
+  expect(alarm).toBeDefined();
+  await quietSecond();
+  await quietSecond();
+  expect(alarm).toBeDefined();
+  now = alarm ?? 0;
+  isUp = true;
+  alarm = undefined;
+  broker.alarmed();
+  await settled();
+  await quietSecond();
+  await quietSecond();
+  expect(rows.get("told")).toBe(1);
+});

@@ -1,0 +1,130 @@
+/** Whole objects that call each other at once, without time, network or chance; and their clients. */
+import { Broker } from "../../../src/object/broker.ts";
+import type { From } from "../../../src/protocol/positions.ts";
+import { readLimits, type Variables } from "../../../src/runtime/limits.ts";
+import type { Socket } from "../../../src/session/socket.ts";
+import { storeOf } from "../../simulation/store.ts";
+import { type AlarmState, stillWorld } from "../tree/fake-runtime.ts";
+
+/** The server's end of a connection, and what its client has read. */
+class Connection implements Socket {
+  readonly #broker: () => Broker;
+  readonly bufferedAmount = 0;
+  attachment: unknown;
+  text = "";
+  ending: string | undefined;
+
+  constructor(broker: () => Broker) {
+    this.#broker = broker;
+  }
+
+  send(text: string): void {
+    this.text += text;
+  }
+
+  close(_: number, reason: string): void {
+    this.ending = reason;
+  }
+
+  serializeAttachment(attachment: unknown): void {
+    this.attachment = structuredClone(attachment);
+  }
+
+  deserializeAttachment(): unknown {
+    return this.attachment;
+  }
+
+  /** Sends lines, and returns those that the client reads then. */
+  async ask(...lines: string[]): Promise<string[]> {
+    this.read();
+    this.#broker().received(this, lines.join("\n"));
+    await settled();
+    return this.read();
+  }
+
+  /** The lines since the last time. */
+  read(): string[] {
+    const lines = this.text.split("\n").slice(0, -1);
+    this.text = "";
+    return lines;
+  }
+}
+
+export class Service {
+  readonly #objects = new Map<
+    string,
+    { broker: Broker | undefined; sockets: Connection[]; rows: Map<string, unknown>; alarm: AlarmState }
+  >();
+  readonly #variables: Variables;
+  /** Milliseconds since 1970. */
+  now = 1_000_000;
+  /** Whether storage takes rows. */
+  takes = true;
+
+  constructor(variables: Variables = {}) {
+    this.#variables = variables;
+  }
+
+  #of(name: string) {
+    const known = this.#objects.get(name);
+    if (known) return known;
+    const object = {
+      broker: undefined,
+      sockets: [],
+      rows: new Map<string, unknown>(),
+      alarm: { time: undefined },
+    };
+    this.#objects.set(name, object);
+    return object;
+  }
+
+  /** An object, brought into memory if it isn't there. */
+  broker(name: string): Broker {
+    const object = this.#of(name);
+    if (object.broker) return object.broker;
+    const world = stillWorld(name, object.rows, {}, object.alarm);
+    const slept = [...object.sockets];
+    object.broker = new Broker(
+      {
+        ...world,
+        now: () => this.now,
+        store: storeOf(object.rows, () => this.takes),
+        open: (other) => ({
+          call: async (kind, ask, hop) => this.broker(other).called(kind, structuredClone(ask), hop),
+        }),
+      },
+      { acceptWebSocket: () => {}, getWebSockets: () => slept },
+      readLimits(this.#variables),
+      undefined,
+    );
+    return object.broker;
+  }
+
+  rows(name: string): Map<string, unknown> {
+    return this.#of(name).rows;
+  }
+
+  async connect(channel: string, from?: From): Promise<Connection> {
+    const connection = new Connection(() => this.broker(channel));
+    this.#of(channel).sockets.push(connection);
+    this.broker(channel).opened(connection, "", undefined, from);
+    await settled();
+    return connection;
+  }
+
+  /** Has an object leave memory; its connections hibernate. */
+  sleep(name: string): void {
+    this.#of(name).broker = undefined;
+  }
+
+  /** Has an object crash: its connections end. */
+  crash(name: string): void {
+    this.sleep(name);
+    this.#of(name).sockets.length = 0;
+  }
+}
+
+/** Resolves when all promises that depend on nothing else have settled. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 2_000; turn++) await undefined;
+}

@@ -1,0 +1,290 @@
+/** What one connection sends: taken apart into steps, which are carried out one after another. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
+import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
+import { Connections } from "../../../src/session/connections.ts";
+import { CommandError, Inbox, type InboxLimits, type Pause, type Step } from "../../../src/session/inbox.ts";
+import type { Socket } from "../../../src/session/socket.ts";
+
+const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
+
+const socket: Socket = {
+  bufferedAmount: 0,
+  send: () => {},
+  close: () => {},
+  serializeAttachment: () => {},
+  deserializeAttachment: () => undefined,
+};
+
+/**
+ * One connection's inbox.
+ * @param carryOut what becomes of each step; nothing keeps the next one waiting by default
+ */
+function inboxOf(
+  carryOut: (step: Step) => Promise<void> | undefined = () => undefined,
+  pause: Pause = () => undefined,
+) {
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const connection = new Connections(
+    sockets,
+    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    () => 0,
+    { due: () => {}, unkept: () => {} },
+  ).accept(socket, undefined);
+  const said: string[] = [];
+  const clock = { now: 1_000_000 };
+  const carrier = {
+    carryOut: (_: unknown, step: Step) => {
+      said.push(inShort(step));
+      return carryOut(step);
+    },
+    portionOf: () => 100_000,
+    tell: (_: unknown, line: string) => void said.push(line.trim()),
+    refuse: (_: unknown, refusal: Refusal) => void said.push(formatRefusal(refusal)),
+    close: (_: unknown, cause: ClosingCause, why: string) => {
+      said.push(`closed for ${cause}: ${why}`);
+      connection.closed = true;
+    },
+  };
+  const inbox = new Inbox(carrier, LIMITS, () => clock.now, pause);
+  const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
+  /** What has been done since it was asked last. */
+  const done = async () => {
+    for (let turn = 0; turn < 300; turn++) await undefined;
+    return said.splice(0);
+  };
+  return { inbox, connection, receive, done, clock };
+}
+
+function inShort(step: Step): string {
+  if (step.kind === "announce") return `${step.count}: ${step.lines.trim().replaceAll("\n", ", ")}`;
+  if (step.kind === "once") return `once ${step.messages.map(({ key, message }) => `${key}: ${message}`)}`;
+  return "channel" in step ? `${step.kind} ${step.channel}` : step.kind;
+}
+
+/** A promise that the test resolves. */
+function pending() {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+test("what is announced once in a row on one channel is a step of its own", async () => {
+  const { receive, done } = inboxOf();
+  void receive("announce a 1\nonce k a 2\nonce l a 3\nonce m b 4\nannounce a 5\nkeepalive\nannounce a 6");
+  expect(await done()).toEqual(["1: a!1", "once k: 2,l: 3", "once m: 4", "1: a!5", "keepalive", "1: a!6"]);
+});
+
+test("announcements in a row on one channel are one step, and no others", async () => {
+  const { receive, done } = inboxOf();
+  void receive("announce a 1\nannounce a 2\nannounce b 3\nannounce a 4\nping\nannounce a 5\n\nannounce a 6");
+  expect(await done()).toEqual(["2: a!1, a!2", "1: b!3", "1: a!4", "ping", "1: a!5", "1: a!6"]);
+});
+
+test("while a step takes its time all else waits, and what waits is put together too", async () => {
+  const { promise, resolve } = pending();
+  const { receive, done } = inboxOf((step) => (step.kind === "subscribe" ? promise : undefined));
+  void receive("subscribe a");
+  for (const frame of ["announce a 1", "announce a 2\nannounce a 3", "announce b 4", "ping"])
+    void receive(frame);
+  expect(await done()).toEqual(["subscribe a"]);
+  resolve();
+  expect(await done()).toEqual(["3: a!1, a!2, a!3", "1: b!4", "ping"]);
+});
+
+test("nothing is carried out before the connection has begun, nor once it is closed", async () => {
+  const { promise, resolve } = pending();
+  const { inbox, connection, receive, done } = inboxOf((step) => {
+    connection.closed = step.kind === "info";
+    return undefined;
+  });
+  void inbox.begin(connection, promise);
+  void receive("ping\ninfo\nping");
+  expect(await done()).toEqual([]);
+  resolve();
+  expect(await done()).toEqual(["ping", "info"]);
+});
+
+test("what is no command, or cannot be carried out, is told, and the next line is not concerned", async () => {
+  const { receive, done } = inboxOf((step) => {
+    if (step.kind === "subscribe") throw new CommandError("limit", "not today");
+    return step.kind === "unsubscribe"
+      ? Promise.reject(new CommandError("uncertain", "nor later"))
+      : undefined;
+  });
+  void receive(`nonsense\n${"x".repeat(301)}\nsubscribe a\nunsubscribe a\nping`);
+  void receive(new Uint8Array([0x70, 0xff, 0x0a, 0x70]).buffer);
+  expect(await done()).toEqual([
+    expect.stringMatching(/^invalid nonsense: unknown command/),
+    "limit line: a line has at most 300 bytes",
+    "subscribe a",
+    "limit subscribe a: not today",
+    "unsubscribe a",
+    "uncertain unsubscribe a: nor later",
+    "ping",
+    "invalid frame: a frame is UTF-8; no line of this one was carried out",
+  ]);
+});
+
+test("each command of a step that fails is refused by itself", async () => {
+  const { receive, done } = inboxOf((step) => {
+    const fails = new CommandError("uncertain", "it may be lost");
+    if (step.kind === "once") throw fails;
+    return step.kind === "ping" ? undefined : Promise.reject(fails);
+  });
+  void receive("announce a 1\nannounce a 2\nannounce b 3\nonce k a 4\nonce l a 5\ninfo\nping");
+  expect(await done()).toEqual([
+    ...["2: a!1, a!2", "uncertain announce a: it may be lost", "uncertain announce a: it may be lost"],
+    ...["1: b!3", "uncertain announce b: it may be lost"],
+    ...["once k: 4,l: 5", "uncertain once k: it may be lost", "uncertain once l: it may be lost"],
+    ...["info", "uncertain info: it may be lost", "ping"],
+  ]);
+});
+
+test("what should not have happened is nothing that a client is told, and the next frame is taken", async () => {
+  const cause = new Error("a mistake");
+  const { receive, done } = inboxOf((step) => (step.kind === "info" ? Promise.reject(cause) : undefined));
+  await expect(receive("info\nping")).rejects.toBe(cause);
+  expect(await done()).toEqual(["info"]);
+  void receive("ping");
+  expect(await done()).toEqual(["ping"]);
+});
+
+test("as much may wait as there is room for, each frame with 101 bytes more than it has", async () => {
+  let step = pending();
+  const { receive, done } = inboxOf(() => step.promise);
+  const line = (bytes: number) => `announce a ${"x".repeat(bytes - "announce a ".length)}`;
+  void receive("ping");
+  for (let i = 0; i < 4; i++) void receive(line(149));
+  expect(await done()).toEqual(["ping"]);
+  // What has been begun waits no more, and makes room.
+  step.resolve();
+  step = pending();
+  expect(await done()).toEqual([expect.stringMatching(/^4: a!x/)]);
+  for (let i = 0; i < 4; i++) void receive(line(149));
+  expect(await done()).toEqual([]);
+  void receive("");
+  expect(await done()).toEqual(["closed for waiting: too many commands are pending"]);
+});
+
+test("a frame that is too big closes the connection, one that is just not does not", async () => {
+  const { receive, done } = inboxOf();
+  void receive(`announce a ${"x".repeat(200)}\n${"x".repeat(1_000 - 212)}`);
+  expect(await done()).toEqual([`1: a!${"x".repeat(200)}`, "limit line: a line has at most 300 bytes"]);
+  void receive("é".repeat(501));
+  expect(await done()).toEqual(["closed for frame: a frame has at most 1000 bytes"]);
+});
+
+test("lines beyond those of a second are refused, and far more close the connection", async () => {
+  const { receive, done, clock } = inboxOf();
+  const lines = (count: number) => Array.from({ length: count }, () => "ping").join("\n");
+  const tooMany = "rate ping: at most 100 lines per second are carried out; send this again later";
+  const counted = async () => {
+    const all = await done();
+    return [all.filter((line) => line === "ping").length, all.filter((line) => line === tooMany).length];
+  };
+  void receive(lines(150));
+  expect(await counted()).toEqual([100, 50]);
+  clock.now += 500;
+  void receive(lines(150));
+  expect(await counted()).toEqual([50, 100]);
+  void receive(lines(1));
+  expect(await done()).toEqual(["closed for rate: far more than 100 lines per second"]);
+});
+
+/** An inbox of connections whose commands never end, and those of them that it has closed. */
+function crowded() {
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const connections = new Connections(
+    sockets,
+    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    () => 0,
+    { due: () => {}, unkept: () => {} },
+  );
+  const closed: unknown[] = [];
+  const carrier = {
+    carryOut: () => pending().promise,
+    portionOf: () => 100_000,
+    tell: () => {},
+    refuse: () => {},
+    close: (connection: unknown) => void closed.push(connection),
+  };
+  const inbox = new Inbox(
+    carrier,
+    { ...LIMITS, maxBufferedBytes: 4_000_000 },
+    () => 1_000_000,
+    () => undefined,
+  );
+  const connect = () => connections.accept({ ...socket }, undefined);
+  return { inbox, closed, connect };
+}
+
+test("when too much waits of all connections together, the one of which most waits is closed", () => {
+  const { inbox, closed, connect } = crowded();
+  const talk = (size: number) => {
+    const connection = connect();
+    for (const frame of ["ping", "x".repeat(size)]) void inbox.receive(connection, frame);
+    return connection;
+  };
+  const longest = talk(3_900_000);
+  const others = [3_000_000, 3_000_000, 3_000_000, 3_000_000].map(talk);
+  expect(closed).toEqual([]);
+  talk(1_000_000);
+  expect(closed).toEqual([longest]);
+  talk(2_900_000);
+  expect(closed).toEqual([longest]);
+  talk(2_000_000);
+  expect(closed).toEqual([longest, others[0]]);
+});
+
+test("frames that are being carried out count too, until they have been", async () => {
+  const { inbox, closed, connect } = crowded();
+  const frame = `ping\n${"x".repeat(4_000_000)}`;
+  const senders = [3_000_000, 3_900_000, 3_800_000, 3_700_000].map((size) => {
+    const connection = connect();
+    void inbox.receive(connection, frame.slice(0, size));
+    return connection;
+  });
+  expect(closed).toEqual([]);
+  void inbox.receive(connect(), frame.slice(0, 2_000_000));
+  expect(closed).toEqual([senders[1]]);
+  // What the closed one held is free again.
+  void inbox.receive(connect(), frame.slice(0, 3_000_000));
+  expect(closed).toEqual([senders[1]]);
+});
+
+test("the lines of a frame are as those of its parts between line ends, empty ones too", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom("", "ping", "keepalive", "x"), { maxLength: 12 }),
+      async (lines) => {
+        const { receive, done } = inboxOf();
+        void receive(lines.join("\n"));
+        void receive("info");
+        const short = (await done()).map((said) => (said.startsWith("invalid x") ? "x" : said));
+        expect(short).toEqual([...lines.filter((line) => line !== ""), "info"]);
+      },
+    ),
+  );
+});
+
+test("between steps it waits as long as it is told to, and as much as comes meanwhile has to wait", async () => {
+  const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
+  const pause: Pause = (_, work, needsRoom) => {
+    const { promise, resolve: end } = pending();
+    pauses.push({ work, needsRoom, end });
+    return promise;
+  };
+  const { receive, done } = inboxOf(undefined, pause);
+  void receive(`announce a ${"x".repeat(189)}\nping`);
+  // Nobody is closed for what comes while the object itself has it wait.
+  for (let i = 0; i < 5; i++) void receive("x".repeat(290));
+  expect(await done()).toEqual([expect.stringMatching(/^1: a!x/)]);
+  expect(pauses).toMatchObject([{ work: 3, needsRoom: false }]);
+  pauses[0]?.end();
+  expect(await done()).toEqual(["ping"]);
+  expect(pauses[1]).toMatchObject({ needsRoom: true });
+});

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { Broker } from "../../../src/object/broker.ts";
+import { readLimits } from "../../../src/runtime/limits.ts";
+import { stillWorld } from "../tree/fake-runtime.ts";
+
+/** Ends when all promises that depend on nothing else have been settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 2_000; turn++) await undefined;
+}
+
+test("who asks for everything again and again is refused, and so the root is not asked either", async () => {
+  let asked = 0;
+  const lines = `news!${"x".repeat(262_000)}\n`;
+  const recover = () => {
+    asked += 1;
+    return Promise.resolve({ after: 9, count: 1, lines });
+  };
+  const others = {
+    link: () => Promise.resolve({ after: 10 }),
+    unlink: () => Promise.resolve(undefined),
+    recover,
+  };
+  const read: string[] = [];
+  const socket = {
+    bufferedAmount: 0,
+    send: (text: string) => void read.push(text),
+    close: () => {},
+    serializeAttachment: () => {},
+    deserializeAttachment: () => undefined,
+  };
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const world = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
+  const broker = new Broker(world, sockets, readLimits({}), undefined);
+  broker.opened(socket);
+  await settled();
+  for (let i = 0; i < 40; i++) {
+    broker.received(socket, "subscribe news since 9\nunsubscribe news");
+    await settled();
+  }
+  const text = read.join("");
+  // Time stands still: what may be sent in a second is all there is.
+  expect(text.match(/^news!/gm)).toHaveLength(15);
+  expect(
+    text.match(/^debug!error rate subscribe news: a connection gets at most 4000000 characters/gm),
+  ).toHaveLength(25);
+  expect(asked).toBe(15);
+});

@@ -1,0 +1,172 @@
+import { expect, test } from "vitest";
+import { Counters } from "../../../src/stats/counters.ts";
+import { hashesOf } from "../../../src/stats/distinct.ts";
+import { Service } from "../../../src/stats/service.ts";
+import { noTotals } from "../../../src/stats/totals.ts";
+import { storeOf } from "../../simulation/store.ts";
+
+/**
+ * Counters of an object, with a socket to keep them or none, and time that the test sets.
+ * @param tooLarge what the socket has no room for
+ */
+function counters(
+  rows = new Map<string, unknown>(),
+  socket?: { kept: object | undefined },
+  tooLarge: string[] = [],
+) {
+  const time = { now: 0 };
+  const keeper = {
+    hasSlept: socket !== undefined,
+    kept: structuredClone(socket?.kept),
+    keep: (value: object) => {
+      if (Object.keys(value).some((key) => tooLarge.includes(key))) return false;
+      if (socket) socket.kept = structuredClone({ ...socket.kept, ...value });
+      return socket !== undefined;
+    },
+  };
+  return { rows, time, counters: new Counters({ store: storeOf(rows), now: () => time.now }, keeper) };
+}
+
+test("what is counted outlives sleep, written where there is no socket to keep it", () => {
+  const { rows, counters: first } = counters();
+  first.count("pings");
+  first.count("messages", 3);
+  first.count("announcements", 0);
+  first.holds(2);
+  expect(rows.size).toBe(0);
+  first.settle();
+  expect(counters(rows).counters.figures(1)).toEqual({
+    totals: { ...noTotals(), pings: 1, messages: 3 },
+    handover: undefined,
+    peak: 2,
+  });
+});
+
+test("what others keep with the same socket is left to them", () => {
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const { counters: first } = counters(new Map(), socket);
+  first.count("pings");
+  first.settle();
+  socket.kept = { ...socket.kept, position: 7 };
+  const { counters: second } = counters(new Map(), socket);
+  second.count("pings");
+  second.settle();
+  expect(socket.kept).toMatchObject({ position: 7, counted: { totals: { pings: 2 } } });
+  expect(socket.kept).not.toHaveProperty("counted.position");
+});
+
+test("with a socket to keep it, what is counted is written each minute at most, however often it sleeps", () => {
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const rows = new Map<string, unknown>();
+  /** An object that wakes at a time, counts a ping and sleeps; how many pings it knows of, and storage does. */
+  const wake = (now: number) => {
+    const { time, counters: awake } = counters(rows, socket);
+    time.now = now;
+    awake.count("pings");
+    awake.settle();
+    const known = counters(rows, socket).counters.figures(0).totals.pings;
+    return [known, counters(rows).counters.figures(0).totals.pings];
+  };
+  expect([60_000, 61_000, 119_999].map(wake)).toEqual([
+    [1, 1],
+    [2, 1],
+    [3, 1],
+  ]);
+  // What is kept is older than what is written now.
+  expect([120_000, 121_000].map(wake)).toEqual([
+    [4, 4],
+    [5, 4],
+  ]);
+});
+
+test("an object that has counted nothing leaves nothing", () => {
+  const { rows, counters: nobody } = counters();
+  nobody.begin(4);
+  expect(rows.size).toBe(1);
+  nobody.end(4);
+  nobody.handedOver({ period: 4, totals: noTotals(), peak: 0 });
+  expect(rows.size).toBe(0);
+});
+
+test("what was counted under a link is handed over when it ends, until the far side has it", () => {
+  const { rows, counters: ours } = counters();
+  ours.begin(4);
+  ours.count("pings");
+  ours.holds(3);
+  ours.end(3);
+  expect(ours.handover).toBeUndefined();
+  ours.end(4);
+  const handover = { period: 4, totals: { ...noTotals(), pings: 1 }, peak: 3 };
+  expect(counters(rows).counters.handover).toEqual(handover);
+  expect(ours.figures(0).totals).toEqual(noTotals());
+  ours.handedOver({ ...handover, period: 3 });
+  expect(ours.handover).toEqual(handover);
+  ours.handedOver(handover);
+  expect(ours.handover).toBeUndefined();
+});
+
+test("the root of `all` adds what is handed over to what is there", () => {
+  const rows = new Map<string, unknown>();
+  const service = new Service(storeOf(rows), 100);
+  service.takeOver({ period: 1, totals: { ...noTotals(), pings: 5 }, peak: 3 }, 4);
+  const linked = {
+    ...{ connections: 2, peak: 6, subscriptions: 2, requested: 1, objects: 1, unreachable: 0 },
+    totals: { ...noTotals(), pings: 1 },
+    channels: hashesOf(["all", "news"], 1),
+    handover: undefined,
+  };
+  // The most at one time is an estimate: a peak, beside those who were there then.
+  const expected = { since: 100, peak: 7, channels: 2, totals: { ...noTotals(), pings: 6 } };
+  expect(new Service(storeOf(rows), 900).figures(linked)).toMatchObject(expected);
+  expect(new Service(storeOf(rows), 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
+});
+
+test("what only who runs the service wants to know is kept where that costs no row", () => {
+  const { rows, counters: nobody } = counters();
+  nobody.note("calls.deliver", 3);
+  nobody.settle();
+  expect(rows.size).toBe(0);
+  // What may be forgotten is not told, or figures would fall.
+  expect(nobody.figures(0).totals.others).toBeUndefined();
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const { counters: first } = counters(new Map(), socket);
+  first.note("calls.deliver", 3);
+  first.settle();
+  expect(counters(new Map(), socket).counters.figures(1).totals.others).toEqual({ "calls.deliver": 3 });
+});
+
+test("what only who runs the service wants to know is forgotten first, where there is too little room", () => {
+  const socket: { kept: object | undefined } = { kept: undefined };
+  const rows = new Map<string, unknown>();
+  const { counters: first } = counters(rows, socket, ["others"]);
+  first.count("pings");
+  first.note("calls.deliver", 3);
+  first.settle();
+  // What may be forgotten is not told.
+  expect(first.figures(0).totals.others).toBeUndefined();
+  rows.clear();
+  expect(counters(rows, socket).counters.figures(0).totals).toMatchObject({ pings: 1 });
+  const { counters: second } = counters(rows, socket, ["others", "counted"]);
+  second.count("pings");
+  second.settle();
+  expect(counters(rows).counters.figures(0).totals).toMatchObject({ pings: 2 });
+});
+
+test("what no link will hand over is told if it is worth a call, and then counted no more", () => {
+  const { counters: root } = counters();
+  root.note("calls.deliver", 19);
+  root.note("rows", 100);
+  expect(root.takeUnowned()).toBeUndefined();
+  root.note("calls.link");
+  expect(root.takeUnowned()).toEqual({
+    ...noTotals(),
+    others: { "calls.deliver": 19, "calls.link": 1, rows: 100 },
+  });
+  expect(root.takeUnowned()).toBeUndefined();
+  root.count("announcements");
+  expect(root.takeUnowned()).toEqual({ ...noTotals(), announcements: 1 });
+  // Under a link it is handed over with that.
+  root.begin(7);
+  root.count("announcements");
+  expect(root.takeUnowned()).toBeUndefined();
+});

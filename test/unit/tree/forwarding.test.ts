@@ -1,0 +1,218 @@
+/** Announcements on their way to the root of another channel. */
+import { expect, test } from "vitest";
+import type { Batch, BatchAnswer } from "../../../src/runtime/calls.ts";
+import { BatchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/tree/forwarding.ts";
+import { stillWorld } from "./fake-runtime.ts";
+
+interface Call {
+  channel: string;
+  batch: Batch;
+  answer: (answer: BatchAnswer) => void;
+  fail: (cause: Error) => void;
+}
+
+/** Announcements of the object `home`, in calls that the test answers. */
+function forwarding(maxBuffered = 20) {
+  const arrived: { position: number | undefined; regressed: string[] } = {
+    position: undefined,
+    regressed: [],
+  };
+  const calls: Call[] = [];
+  const outcomes: Record<string, unknown> = {};
+  const world = stillWorld("home", new Map(), {
+    forward: (channel, batch) =>
+      new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
+  });
+  const all = new Forwarding(world, maxBuffered, {
+    arrived: () => arrived.position,
+    regressed: (channel) => void arrived.regressed.push(channel),
+  });
+  /** Notes the position, or what went wrong, under the text itself. */
+  const announce = (lines: string, channel = "news", key?: string) => {
+    const note = (outcome: unknown) => {
+      outcomes[lines.trim()] = outcome;
+    };
+    all.forward(channel, lines, lines.split("\n").length - 1, key).then(note, note);
+  };
+  const next = async () => {
+    await settled();
+    const [call] = calls.splice(0, 1);
+    if (!call) throw new Error("no call");
+    return call;
+  };
+  return { announce, next, calls, outcomes, arrived };
+}
+
+/** Ends when all promises that depend on nothing else have been settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) await undefined;
+}
+
+test("what is announced in one turn goes out together, and each learns its own last position", async () => {
+  const { announce, next, calls, outcomes } = forwarding();
+  for (const lines of ["a\n", "b\nc\n", "d\n"]) announce(lines);
+  const { batch, answer } = await next();
+  expect(batch).toEqual({ from: "home", number: 100, lines: "a\nb\nc\nd\n", count: 4 });
+  answer({ before: 0, last: 54 });
+  await settled();
+  expect({ outcomes, calls }).toEqual({ outcomes: { a: 51, "b\nc": 53, d: 54 }, calls: [] });
+});
+
+test("a message whose key was used for another one is refused, and those around it are announced", async () => {
+  const { announce, next, outcomes } = forwarding();
+  for (const [i, line] of ["a\n", "b\n", "c\n"].entries()) announce(line, "news", `k${i}`);
+  (await next()).answer({ before: 6, positions: [7, undefined, 8] });
+  await settled();
+  expect(outcomes).toEqual({ a: 7, b: expect.any(KeyConflict), c: 8 });
+});
+
+test("messages with keys go together, and each learns where it is; others wait until they have gone", async () => {
+  const { announce, next, outcomes } = forwarding();
+  announce("a\n", "news", "k1");
+  announce("b\n", "news", "k2");
+  announce("c\n");
+  announce("d\n", "news", "k3");
+  const first = await next();
+  expect(first.batch).toEqual({ from: "home", number: 100, lines: "a\nb\n", count: 2, keys: ["k1", "k2"] });
+  first.answer({ before: 50, positions: [7, 51] });
+  const second = await next();
+  expect(second.batch).toEqual({ from: "home", number: 101, lines: "c\n", count: 1 });
+  second.answer({ before: 0, last: 52 });
+  (await next()).answer({ before: 52, positions: [53] });
+  await settled();
+  expect(outcomes).toEqual({ a: 7, b: 51, c: 52, d: 53 });
+});
+
+test("a root whose newest position is before what had arrived here has forgotten some", async () => {
+  const { announce, next, arrived } = forwarding();
+  arrived.position = 50;
+  announce("a\n");
+  const first = await next();
+  // What arrives while it is asked says nothing of that.
+  arrived.position = 60;
+  first.answer({ before: 50, last: 51 });
+  announce("b\n", "news", "k");
+  (await next()).answer({ before: 60, positions: [7] });
+  announce("c\n", "news", "k");
+  const last = await next();
+  expect(arrived.regressed).toEqual([]);
+  last.answer({ before: 59, positions: [60] });
+  await settled();
+  expect(arrived.regressed).toEqual(["news"]);
+});
+
+test("to each channel one call is under way at a time, and none waits for another channel's", async () => {
+  const { announce, next, calls } = forwarding();
+  announce("a\n");
+  announce("x\n", "other");
+  const first = await next();
+  expect(await next()).toMatchObject({ channel: "other", batch: { lines: "x\n" } });
+  announce("b\n");
+  announce("c\n");
+  await settled();
+  expect(calls).toEqual([]);
+  first.answer({ before: 0, last: 51 });
+  const second = await next();
+  expect(second).toMatchObject({ channel: "news", batch: { lines: "b\nc\n", count: 2 } });
+  expect(second.batch.number).toBeGreaterThan(first.batch.number);
+});
+
+test("a call that failed is not repeated: all that was in it may be lost, and nothing else is", async () => {
+  const { announce, next, outcomes } = forwarding();
+  const cause = new Error("lost");
+  announce("a\n");
+  announce("b\n");
+  const failing = await next();
+  announce("c\n");
+  failing.fail(cause);
+  const { batch, answer } = await next();
+  expect({ outcomes, lines: batch.lines }).toEqual({ outcomes: { a: cause, b: cause }, lines: "c\n" });
+  answer({ before: 0, last: 60 });
+  await settled();
+  expect(outcomes).toEqual({ a: cause, b: cause, c: 60 });
+});
+
+test("a batch that was not new enough goes again, with a number that is", async () => {
+  const { announce, next, outcomes } = forwarding();
+  announce("a\n");
+  (await next()).answer({ newer: 5_000 });
+  const again = await next();
+  expect(again.batch).toMatchObject({ number: 5_001, lines: "a\n" });
+  again.answer({ before: 0, last: 51 });
+  await settled();
+  expect(outcomes).toEqual({ a: 51 });
+  announce("b\n");
+  expect((await next()).batch.number).toBe(5_002);
+});
+
+test("no more waits than there is room for, but for a single one, and answers make room", async () => {
+  const { announce, next, outcomes } = forwarding();
+  const long = `${"x".repeat(30)}\n`;
+  announce(long);
+  announce("a\n");
+  const first = await next();
+  expect(first.batch.lines).toBe(long);
+  expect(outcomes).toEqual({ a: expect.any(QueueFull) });
+  // What is under way counts until it is answered.
+  announce("b\n");
+  await settled();
+  expect(outcomes).toMatchObject({ b: expect.any(QueueFull) });
+  first.answer({ before: 0, last: 51 });
+  await settled();
+  for (const lines of ["0123456789\n", "01234567\n", "c\n"]) announce(lines);
+  expect((await next()).batch.lines).toBe("0123456789\n01234567\n");
+  expect(outcomes).toMatchObject({ c: expect.any(QueueFull) });
+});
+
+test("of each object's batches only those are taken that come after all before", () => {
+  const numbers = new BatchNumbers();
+  const newerThan = (from: string, number: number) =>
+    numbers.newerThan({ from, number, lines: "", count: 0 });
+  expect(newerThan("home", 100)).toBeUndefined();
+  for (const number of [99, 100]) expect(newerThan("home", number)).toBe(100);
+  expect(newerThan("other", 1)).toBeUndefined();
+  expect(newerThan("home", 101)).toBeUndefined();
+  expect(newerThan("home", 100)).toBe(101);
+});
+
+test("the batches of ten thousand objects are told apart, and no more remembered", () => {
+  const numbers = new BatchNumbers();
+  const newerThan = (from: number, number: number) =>
+    numbers.newerThan({ from: `home${from}`, number, lines: "", count: 0 });
+  for (let from = 0; from < 10_000; from++) newerThan(from, 100);
+  expect(newerThan(0, 99)).toBe(100);
+  expect(newerThan(10_000, 99)).toBeUndefined();
+  expect(newerThan(0, 99)).toBeUndefined();
+});
+
+test("what waits for all channels together has a limit, and room again when something has arrived", async () => {
+  const { announce, next, outcomes } = forwarding(4_000_000);
+  const long = (letter: string) => `${letter.repeat(3_999_999)}\n`;
+  for (const [i, letter] of ["a", "b"].entries()) announce(long(letter), `channel${i}`);
+  announce(`c${"x".repeat(1_000_000)}\n`, "channel2");
+  await settled();
+  expect(Object.values(outcomes)).toEqual([expect.any(QueueFull)]);
+  (await next()).answer({ before: 0, last: 1 });
+  await settled();
+  announce("d\n", "channel2");
+  for (let i = 0; i < 2; i++) (await next()).answer({ before: 0, last: 7 });
+  await settled();
+  expect(outcomes.d).toBe(7);
+});
+
+test("channels whose objects don't answer leave room for others", async () => {
+  const { announce, next, outcomes } = forwarding(4_000_000);
+  let sent = 0;
+  const part = () => `${sent++} ${"x".repeat(64_000)}\n`;
+  for (let channel = 0; channel < 5; channel++) {
+    for (let i = 0; i < 100; i++) announce(part(), `channel${channel}`);
+    await settled();
+  }
+  const refused = Object.keys(outcomes).length;
+  expect(refused).toBeGreaterThan(100);
+  announce(part(), "other");
+  await settled();
+  expect(Object.keys(outcomes)).toHaveLength(refused);
+  for (let channel = 0; channel < 5; channel++)
+    expect((await next()).batch.lines.length).toBeLessThan(1_200_000);
+});

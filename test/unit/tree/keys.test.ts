@@ -1,0 +1,78 @@
+/** Which announcement a root knows by its key. */
+import { expect, test } from "vitest";
+import { batchOf } from "../../../src/channel/retained.ts";
+import { ALL, FAR, linesOf, rootOf } from "./root.ts";
+
+test("a key that is used again, when its first message is over, is known by the second one, also after waking", () => {
+  const rows = new Map<string, unknown>();
+  const first = rootOf(rows, FAR);
+  first.tell("a", "key");
+  first.state.now += 60_000;
+  first.tell("b");
+  const second = rootOf(rows, FAR, undefined, first.state.now + 60_000);
+  expect(second.root.history?.announcedUnder("key")).toBeUndefined();
+  const position = second.tell("c", "key");
+  // The row of the first message is still there, and over.
+  const third = rootOf(rows, FAR, undefined, second.state.now);
+  expect(third.root.history?.announcedUnder("key")).toMatchObject({ last: position, lines: "c\n" });
+  third.tell("d");
+  third.root.expire(false);
+  expect(third.root.history?.announcedUnder("key")).toMatchObject({ last: position });
+});
+
+test("a key lives exactly as long as its message: where there is no room for both, both go", () => {
+  const { root, rows, say, tell } = rootOf();
+  const keys = ["a", "b", "c"].map((letter) => letter.repeat(34));
+  for (const key of keys) say(key.slice(0, 1), key);
+  root.flush();
+  const known = (life: typeof root) => keys.filter((key) => life.history?.announcedUnder(key) !== undefined);
+  for (const life of [root, rootOf(rows).root]) {
+    expect(linesOf(life.recover(ALL))).toBe("c\n");
+    expect(known(life)).toEqual(keys.slice(2));
+  }
+  tell("d".repeat(90));
+  expect(known(root)).toEqual([]);
+  expect(linesOf(root.recover(ALL))).toBe(`${"d".repeat(90)}\n`);
+});
+
+test("the text of an announcement is known by its key, of several lines too, stored or not", () => {
+  const { root, rows, tell } = rootOf(new Map(), FAR);
+  tell("before");
+  root.append("a\nb\n", 2, "two");
+  root.append("c\n", 1, "one");
+  root.append("d\n", 1);
+  const { position = 0 } = root.log;
+  const check = (life: typeof root) => {
+    const { history } = life;
+    expect(history?.announcedUnder("two")).toMatchObject({ last: position - 2, count: 2, lines: "a\nb\n" });
+    expect(history?.announcedUnder("one")).toMatchObject({ last: position - 1, count: 1, lines: "c\n" });
+  };
+  check(root);
+  root.flush();
+  check(root);
+  check(rootOf(rows, FAR).root);
+  expect(linesOf(rootOf(rows, FAR).root.recover(ALL))).toBe("before\na\nb\nc\nd\n");
+});
+
+test("what has a key is retained with all of its lines, or not at all", () => {
+  const lines = ["a\n", "b\n", "c\n"].map((line, i) => ({
+    last: i + 1,
+    count: 1,
+    lines: line,
+    key: undefined,
+  }));
+  const keyed = { last: 5, count: 2, lines: "d\ne\n", key: "k" };
+  expect(batchOf([...lines, keyed], 5, 7, 4)).toMatchObject({ after: 5, count: 0, keyed: [] });
+  expect(batchOf([...lines, keyed], 5, 7, 23)).toMatchObject({
+    after: 2,
+    count: 3,
+    keyed: [keyed],
+    size: 23,
+  });
+  expect(batchOf([...lines, keyed], 5, 7, 21)).toMatchObject({
+    after: 3,
+    count: 2,
+    keyed: [keyed],
+    size: 21,
+  });
+});

@@ -1,0 +1,60 @@
+/** What a deployment is made from: that the free plan takes it, and that no secret comes with it. */
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { readSettings } from "../../../src/worker/settings.ts";
+import { SECRET } from "../../runtime/support/mint.ts";
+
+const configuration = await fileOf("wrangler.toml");
+
+function fileOf(path: string): Promise<string> {
+  return readFile(new URL(`../../../${path}`, import.meta.url), "utf8");
+}
+
+/** All that stands between quotes in the settings of a name. */
+function named(name: string): string[] {
+  const settings = [...configuration.matchAll(new RegExp(`^${name} = (.*)$`, "gm"))];
+  return settings.flatMap(([, value = ""]) => [...value.matchAll(/"(.*?)"/g)].map(([, word = ""]) => word));
+}
+
+test("limits are not set, which only paid plans may", () => {
+  expect(configuration).not.toMatch(/^ *(?:\[.*\blimits\b.*\]|limits\b.*=)/m);
+});
+
+test("every class of objects has storage that is free", () => {
+  expect(named("class_name")).not.toEqual([]);
+  expect(named("new_sqlite_classes").sort()).toEqual(named("class_name").sort());
+  expect(configuration).not.toMatch(/^ *new_classes\b/m);
+});
+
+test("clients that leave are noticed, and nothing is compressed", () => {
+  const flags = ["enable_request_signal", "no_web_socket_compression"];
+  expect(named("compatibility_flags").sort()).toEqual(flags);
+});
+
+test("a Worker around this one is told to configure all that this one does", async () => {
+  const [, told = ""] =
+    /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/worker/README.md")) ?? [];
+  const [shared = ""] = configuration.split("# Limits; README.md");
+  const own = ["name = ", "main = ", "[dev]", "port = "];
+  const needed = shared.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
+  lines.push('name = "CHANNEL"');
+  expect(lines.length).toBeGreaterThan(10);
+  for (const text of [told, await fileOf("examples/mounted/wrangler.toml")]) {
+    const configured = text.split("\n").map((line) => line.replace(/ #.*/, ""));
+    for (const line of lines) expect(configured).toContain(line);
+  }
+});
+
+test("the example of secrets sets nothing, and names what can be set", async () => {
+  const lines = (await fileOf(".dev.vars.example")).split("\n");
+  expect(lines.filter((line) => line !== "" && !line.startsWith("#"))).toEqual([]);
+  const names = lines.flatMap((line) => /^# (\w+)=$/.exec(line)?.[1] ?? []);
+  expect(names).toEqual(["TOKEN_SECRET"]);
+  for (const name of names) expect(readSettings({ [name]: SECRET }).tokens).toEqual({ secret: SECRET });
+});
+
+test("git ignores secrets, but not their example", async () => {
+  const ignored = (await fileOf(".gitignore")).split("\n");
+  expect(ignored).toEqual(expect.arrayContaining([".dev.vars*", "!.dev.vars.example"]));
+});

@@ -1,0 +1,166 @@
+/**
+ * How much work one frame causes: `node tools/bench/amplifiers.ts` sends each of the frames below to an object with
+ * 1,000 subscribers, in the bare runtime, and prints how long the object takes for it, how much memory that takes, and
+ * how long the pings of another client wait meanwhile. Another Worker's file may be named, to compare with.
+ */
+import { parseArgs } from "node:util";
+import { connectAll, type Listener } from "../../test/e2e/support/listener.ts";
+import {
+  bundle,
+  memoryOf,
+  removeFolder,
+  startRuntime,
+  temporaryFolder,
+} from "../../test/e2e/support/runtime.ts";
+import { startPinger } from "./pinger.ts";
+
+export interface Amplifier {
+  title: string;
+  frame: string;
+}
+
+/** As many lines as fit into a burst, with room for those that prepare and follow it. */
+const LINES = 9_400;
+
+/** The lines of a frame, over and over. */
+function repeat(lines: string[], count = LINES): string {
+  return `${lines.join("\n")}\n`.repeat(Math.floor(count / lines.length));
+}
+
+/** Frames whose sender is subscribed to `c`, where it is connected, and to `d`. */
+export const AMPLIFIERS: Amplifier[] = [
+  { title: "announce, ping", frame: repeat(["announce c x", "ping"]) },
+  {
+    title: "announce, subscribe, unsubscribe",
+    frame: repeat(["announce c x", "unsubscribe c", "subscribe c"]),
+  },
+  { title: "announce, unknown command", frame: repeat(["announce c x", "x"]) },
+  { title: "announce 400 bytes", frame: repeat([`announce c ${"x".repeat(400)}`]) },
+  { title: "announce 400 bytes, ping", frame: repeat([`announce c ${"x".repeat(400)}`, "ping"]) },
+  { title: "announce on two channels", frame: repeat(["announce c x", "announce d x"], 1_000) },
+  { title: "unknown command", frame: repeat(["x"]) },
+  { title: "subscribe, unsubscribe", frame: repeat(["subscribe e", "unsubscribe e"], 1_000) },
+  {
+    title: "254 subscriptions",
+    frame: repeat(["subscribe e"], 254).replaceAll(/e$/gm, () => `e${Math.random()}`),
+  },
+  { title: "last 1000, unsubscribe", frame: repeat(["unsubscribe c", "subscribe c last 1000"], 1_000) },
+  { title: "once", frame: repeat(["once k c x"]).replaceAll("k", () => String(Math.random())) },
+  { title: "info", frame: repeat(["info"], 1_000) },
+  { title: "info, ping", frame: repeat(["info", "ping"], 1_000) },
+  { title: "keepalive", frame: repeat(["keepalive"]) },
+];
+
+/** The end of the last frame that subscribers read. */
+const DONE = Buffer.from("c!done\n");
+
+export interface Outcome {
+  /** Milliseconds until all have read what was announced after the frame, but for those that were closed. */
+  took: number;
+  /** The longest that the other client's pings waited, in milliseconds. */
+  slowest: number;
+  /** Memory of the runtime above what it was before, at most, in KiB. */
+  memory: number;
+  /** How the sender's connection ended, if it did. */
+  ending: string;
+  /** Subscribers whose connections ended. */
+  lost: number;
+}
+
+/**
+ * Has a client send a frame to an object with subscribers, and ping.
+ * @param runtime where it is served, with nobody connected
+ */
+export async function amplify(
+  runtime: { url: string; pid: number },
+  frame: string,
+  subscribers: number,
+): Promise<Outcome> {
+  const paths = Array.from({ length: subscribers }, () => "/c");
+  const [sender, ...others] = await connectAll(runtime.url, ["/c", ...paths]);
+  if (!sender) throw new Error("it is connected before the others");
+  await Promise.all([sender, ...others].map((client) => subscribe(client, "d")));
+  const reached = others.map(untilDone);
+  const stopPinging = await startPinger(`${runtime.url}/c`, ["d"]);
+  const before = await memoryOf(runtime.pid);
+  const watch = { isOver: false, memory: 0 };
+  const watching = watchMemory(runtime.pid, watch);
+  const began = performance.now();
+  sender.say(frame);
+  const ending = await untilAnswered(sender);
+  await Promise.all(reached);
+  const took = performance.now() - began;
+  const slowest = await stopPinging();
+  watch.isOver = true;
+  await watching;
+  const lost = others.filter(({ closing }) => closing).length;
+  for (const client of [sender, ...others]) client.close();
+  return { took, slowest, memory: watch.memory - before, ending, lost };
+}
+
+async function subscribe(client: Listener, channel: string): Promise<void> {
+  client.say(`subscribe ${channel}`);
+  await client.ping();
+}
+
+/** Ends when the sender's own ping is answered; that is the last time that it reads. */
+async function untilAnswered(sender: Listener): Promise<string> {
+  // Its own pings are answered too, so something else tells that the frame has been carried out.
+  sender.say("announce c done\n");
+  try {
+    for (let line = ""; line !== "c!done"; ) line = await sender.line();
+    return "";
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** Resolves when a subscriber has read the message that ends it, or is closed; it keeps nothing of what it reads. */
+function untilDone(client: Listener): Promise<unknown> {
+  client.count(() => {});
+  const done = new Promise<void>((resolve) => {
+    client.socket.on("message", (frame: Buffer) => {
+      if (frame.subarray(-DONE.length).equals(DONE)) resolve();
+    });
+  });
+  return Promise.race([done, client.closed]);
+}
+
+async function watchMemory(pid: number, watch: { isOver: boolean; memory: number }): Promise<void> {
+  while (!watch.isOver) {
+    watch.memory = Math.max(watch.memory, await memoryOf(pid));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { values, positionals } = parseArgs({
+    options: { only: { type: "string" }, subscribers: { type: "string", default: "1000" } },
+    allowPositionals: true,
+  });
+  const folder = await temporaryFolder();
+  const file = positionals[0] ?? (await bundle(folder));
+  console.log(
+    "| frame | bytes | ms | slowest ping, ms | memory, KiB | |\n| --- | --- | --- | --- | --- | --- |",
+  );
+  for (const { title, frame } of AMPLIFIERS) {
+    if (values.only !== undefined && !title.startsWith(values.only)) continue;
+    const runtime = await startRuntime(file, await temporaryFolder(), {
+      v8Flags: ["--max-old-space-size=128"],
+    });
+    const outcome = await amplify(runtime, frame, Number(values.subscribers)).catch(String);
+    await runtime.kill();
+    const cells =
+      typeof outcome === "string"
+        ? [outcome]
+        : [
+            outcome.took.toFixed(0),
+            outcome.slowest.toFixed(0),
+            outcome.memory,
+            `${outcome.ending} ${outcome.lost || ""}`,
+          ];
+    console.log(`| ${[title, frame.length, ...cells].join(" | ")} |`);
+  }
+  await removeFolder(folder);
+  process.exit();
+}

@@ -1,0 +1,179 @@
+/**
+ * Without a WebSocket: announcements a second by POST, and deliveries a second to listeners by events beside as many
+ * by WebSocket, who are counted in the same way. Here the Worker that holds the streams and the object share one
+ * thread, which gathers less than where they do not: of 16 in flight, some two go out together. Alone: `node tools/bench/http.ts`.
+ */
+import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  bundle,
+  memoryOf,
+  type Runtime,
+  removeFolder,
+  startRuntime,
+  temporaryFolder,
+} from "../../test/e2e/support/runtime.ts";
+import { clientFrame } from "./websocket.ts";
+
+/** In each message once, and nowhere else in what listeners read. */
+const MARK = "@".charCodeAt(0);
+const MESSAGE = `@${"x".repeat(31)}`;
+const LISTENERS = 1_000;
+const POSTERS = 32;
+
+/** How listeners ask. */
+const KINDS = {
+  WebSocket:
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+  events: "Accept: text/event-stream\r\n",
+} as const;
+
+type Kind = keyof typeof KINDS;
+
+/** Measures, and tells line by line. */
+export async function* reportHttp(milliseconds: number): AsyncGenerator<string> {
+  const folder = await temporaryFolder();
+  const runtime = await startRuntime(await bundle(folder), folder);
+  try {
+    yield* report(runtime, milliseconds);
+  } finally {
+    await runtime.kill();
+    await removeFolder(folder);
+  }
+}
+
+async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<string> {
+  const port = Number(new URL(runtime.url).port);
+  const { rate, median } = await post(port, milliseconds);
+  yield `Announcements by POST, ${POSTERS} at a time: ${words(rate)}/s, median ${median.toFixed(1)} ms`;
+  const rates = new Map<string, number>();
+  for (const kind of ["WebSocket", "events"] as const) {
+    const before = await memoryOf(runtime.pid);
+    const crowd = await Crowd.gather(port, kind);
+    const each = ((await memoryOf(runtime.pid)) - before) / LISTENERS;
+    yield `${LISTENERS} listeners by ${kind}: ${each.toFixed(1)} KiB each in the runtime`;
+    for (const window of [16, 256]) {
+      const rate = await crowd.deliver(window, milliseconds);
+      rates.set(`${kind} ${window}`, rate);
+      const share =
+        kind === "events"
+          ? ` (${(rate / (rates.get(`WebSocket ${window}`) ?? 1)).toFixed(2)} of a WebSocket's)`
+          : "";
+      yield `  ${window} in flight: ${words(rate)} deliveries/s${share}`;
+    }
+    await crowd.leave();
+  }
+}
+
+function words(rate: number): string {
+  return Math.round(rate).toLocaleString("en-US");
+}
+
+/** Announces one message a request, over connections that stay. */
+async function post(port: number, milliseconds: number): Promise<{ rate: number; median: number }> {
+  const agent = new Agent({ keepAlive: true, maxSockets: POSTERS });
+  const times: number[] = [];
+  const once = () =>
+    new Promise<void>((resolve, reject) => {
+      const began = performance.now();
+      const asking = request({ host: "127.0.0.1", port, path: "/posts", method: "POST", agent }, (answer) => {
+        answer.resume().once("end", () => {
+          if (answer.statusCode !== 200) return reject(new Error(`it is answered with ${answer.statusCode}`));
+          times.push(performance.now() - began);
+          resolve();
+        });
+      });
+      asking.once("error", reject).end(MESSAGE);
+    });
+  for (let i = 0; i < POSTERS; i++) await once();
+  times.length = 0;
+  const began = performance.now();
+  const until = began + milliseconds;
+  const posters = Array.from({ length: POSTERS }, async () => {
+    while (performance.now() < until) await once();
+  });
+  await Promise.all(posters);
+  const rate = (times.length / (performance.now() - began)) * 1_000;
+  agent.destroy();
+  return { rate, median: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 };
+}
+
+/** Listeners of one channel, and who announces there. */
+class Crowd {
+  readonly #listeners: Socket[] = [];
+  #announcer: Socket | undefined;
+  #read = 0;
+  #sent = 0;
+  #onRead = () => {};
+
+  static async gather(port: number, kind: Kind): Promise<Crowd> {
+    const crowd = new Crowd();
+    const channel = `crowd-${kind}`;
+    for (let i = 0; i < LISTENERS; i += 50) {
+      const some = Array.from({ length: 50 }, () =>
+        open(port, channel, kind, (bytes) => crowd.#count(bytes)),
+      );
+      crowd.#listeners.push(...(await Promise.all(some)));
+    }
+    crowd.#announcer = await open(port, "all", "WebSocket", () => {});
+    // Those who have asked for positions are told them by now.
+    await sleep(1_000);
+    crowd.#frame = clientFrame(`announce ${channel} ${MESSAGE}`);
+    return crowd;
+  }
+
+  #frame: Buffer = Buffer.alloc(0);
+
+  /** Keeps so many messages on their way for a time; deliveries a second. */
+  async deliver(window: number, milliseconds: number): Promise<number> {
+    this.#read = 0;
+    this.#sent = 0;
+    const until = performance.now() + milliseconds;
+    const began = performance.now();
+    this.#send(window);
+    await new Promise<void>((resolve) => {
+      this.#onRead = () => {
+        const received = Math.floor(this.#read / LISTENERS);
+        if (performance.now() < until) this.#send(received + window - this.#sent);
+        else if (this.#read >= this.#sent * LISTENERS) resolve();
+      };
+    });
+    if (this.#read !== this.#sent * LISTENERS) throw new Error("more was read than was sent");
+    return (this.#read / (performance.now() - began)) * 1_000;
+  }
+
+  async leave(): Promise<void> {
+    for (const socket of [...this.#listeners, this.#announcer]) socket?.resetAndDestroy();
+    await sleep(500);
+  }
+
+  #send(count: number): void {
+    if (count <= 0) return;
+    this.#sent += count;
+    this.#announcer?.write(Buffer.concat(Array.from({ length: count }, () => this.#frame)));
+  }
+
+  #count(bytes: Buffer): void {
+    const before = this.#read;
+    for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) this.#read += 1;
+    if (this.#read > before) this.#onRead();
+  }
+}
+
+/** A connection that has been answered. */
+async function open(
+  port: number,
+  channel: string,
+  kind: Kind,
+  onBytes: (bytes: Buffer) => void,
+): Promise<Socket> {
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.setNoDelay(true);
+  socket.write(`GET /${channel} HTTP/1.1\r\nHost: 127.0.0.1\r\n${KINDS[kind]}\r\n`);
+  await new Promise((resolve, reject) => socket.once("data", resolve).once("error", reject));
+  socket.on("data", onBytes).on("error", () => {});
+  return socket;
+}
+
+if (import.meta.main) for await (const line of reportHttp(2_000)) console.log(line);

@@ -1,0 +1,65 @@
+/**
+ * What connections cost that do nothing: how fast they are made, the memory that each takes, and how
+ * long a sleeping object needs to serve them again. Runs the bundle in the bare runtime.
+ */
+import { readFile, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connectAll, Listener } from "../../test/e2e/support/listener.ts";
+import {
+  bundle,
+  type Runtime,
+  removeFolder,
+  startRuntime,
+  temporaryFolder,
+} from "../../test/e2e/support/runtime.ts";
+
+/** Longer than the runtime keeps an idle object in memory, with the second in which ours settles. */
+const UNTIL_ASLEEP = 13_000;
+
+const folder = await temporaryFolder();
+const file = await bundle(folder);
+const { size } = await stat(file);
+console.log(`bundle: ${(size / 1024).toFixed(1)} KiB`);
+for (const connections of [1_000, 8_000]) {
+  const runtime = await startRuntime(file, folder);
+  await measure(runtime, connections);
+  await runtime.kill();
+}
+await removeFolder(folder);
+process.exit();
+
+async function measure(runtime: Runtime, connections: number): Promise<void> {
+  const first = await Listener.connect(`${runtime.url}/idle`);
+  const before = await memoryOf(runtime.pid);
+  const began = performance.now();
+  const others = await connectAll(
+    runtime.url,
+    Array.from({ length: connections - 1 }, () => "/idle"),
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const awake = (await memoryOf(runtime.pid)) - before;
+  await sleep(UNTIL_ASLEEP);
+  const asleep = (await memoryOf(runtime.pid)) - before;
+  const woken = await announce([first, ...others], "first");
+  const again = await announce([first, ...others], "second");
+  console.log(
+    `${connections} connections: ${Math.round(connections / seconds)} a second, ` +
+      `${(awake / connections).toFixed(1)} KiB each awake, ${(asleep / connections).toFixed(1)} KiB each asleep; ` +
+      `a message reaches all in ${Math.round(woken)} ms from sleep, ${Math.round(again)} ms awake`,
+  );
+}
+
+/** Resident memory of a process, in KiB. */
+async function memoryOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
+}
+
+/** Milliseconds until all have received a message of the first one's. */
+async function announce(listeners: Listener[], message: string): Promise<number> {
+  const received = listeners.map((listener) => listener.line());
+  const began = performance.now();
+  listeners[0]?.say(`announce idle ${message}`);
+  await Promise.all(received);
+  return performance.now() - began;
+}

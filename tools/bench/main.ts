@@ -1,0 +1,105 @@
+/**
+ * `npm run bench`: this project's fan-out beside an object that loops over its sockets, and beside a
+ * native server, on one machine, in the bare runtime.
+ */
+import { rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, loadavg } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { temporaryFolder } from "../../test/e2e/support/runtime.ts";
+import { Crowds, contest } from "./contest.ts";
+import { draw } from "./draw.ts";
+import { reportHttp } from "./http.ts";
+import { report } from "./returns.ts";
+import { each, listeners, type Row, rowsFor } from "./rows.ts";
+import { type Servers, startServers, versions } from "./servers.ts";
+import { block, HEADER, percent } from "./table.ts";
+
+const PICTURE = fileURLToPath(new URL("throughput.svg", import.meta.url));
+const CEILING = { listeners: 1000, window: 1024 };
+
+const { values, positionals } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, picture: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const pace = values.quick ? { rounds: 1, milliseconds: 300 } : { rounds: 3, milliseconds: 1_200 };
+const began = performance.now();
+
+const folder = await temporaryFolder();
+process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+progress("the servers start");
+const servers = await startServers(folder);
+const crowds = new Crowds();
+
+const load = loadavg().map((value) => value.toFixed(1));
+console.log(
+  `${await versions()}\n${availableParallelism()} x ${cpus()[0]?.model}, load ${load.join(" ")} before`,
+);
+if (!servers.nats) console.log("nats-server is not installed: left out.");
+await ceiling(servers);
+console.log(HEADER);
+for (const row of selected(rowsFor(servers, values.quick))) await measure(row);
+if (positionals.length === 0 && !values.picture) {
+  await withoutWebSocket();
+  await returns();
+}
+if (values.picture) {
+  writeFileSync(PICTURE, await draw(servers, crowds, pace, progress));
+  console.log(`\nDrawn: ${PICTURE}`);
+}
+progress("");
+console.log(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
+process.exit();
+
+/** The rows asked for by number; all if none is, unless only the picture is wanted. */
+function selected(rows: Row[]): Row[] {
+  if (positionals.length === 0) return values.picture ? [] : rows;
+  return rows.filter(({ number }) => positionals.includes(String(number)));
+}
+
+/** What comes back after everybody has gone, in words. */
+async function returns(): Promise<void> {
+  crowds.close();
+  progress("a mass return");
+  console.log();
+  const size = values.quick
+    ? { listeners: 500, objects: 5, channels: 100 }
+    : { listeners: 4_000, objects: 10, channels: 1_000 };
+  for await (const line of report(size)) console.log(line);
+}
+
+/** How fast it is by HTTP, in words. */
+async function withoutWebSocket(): Promise<void> {
+  crowds.close();
+  progress("by HTTP");
+  console.log();
+  for await (const line of reportHttp(values.quick ? 500 : 2_000)) console.log(line);
+}
+
+async function measure(row: Row): Promise<void> {
+  const onStep = (step: string) => progress(`row ${row.number}: ${step}`);
+  const outcomes = await contest(row.contenders, crowds, pace, row.apart ?? false, onStep);
+  progress("");
+  console.log(block(row, outcomes));
+}
+
+async function ceiling({ bare }: Servers): Promise<void> {
+  const contenders = each([bare], listeners(CEILING.listeners), CEILING.window);
+  const [outcome] = await contest(contenders, crowds, { ...pace, rounds: 1 }, true, progress);
+  if (!outcome) return;
+  progress("");
+  console.log(
+    `What the load generator can take, from a process that does nothing but send: ` +
+      `${Math.round(outcome.rate).toLocaleString("en-US")} deliveries/s ` +
+      `(generator ${percent(outcome.generatorCpu)}, sender ${percent(outcome.serverCpu)} of a core)`,
+  );
+}
+
+/** Shows what is being done, in a line that the next one takes the place of. */
+function progress(step: string): void {
+  const clear = process.stderr.isTTY ? "\r\x1b[K" : "";
+  const end = process.stderr.isTTY || step === "" ? "" : "\n";
+  process.stderr.write(`${clear}${step}${end}`);
+}

@@ -1,0 +1,39 @@
+/** What the steps of a delivery cost: a send to a socket, and a call to a linked object. */
+import { connectAll, Listener } from "../../test/e2e/support/listener.ts";
+import { bundle, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
+
+const ROUNDS = 50;
+const MANY = 500;
+
+const folder = await temporaryFolder();
+const runtime = await startRuntime(await bundle(folder), folder);
+const sends = await measure(() => "/root");
+const calls = await measure((i) => `/home${i}`);
+console.log(
+  `a send to a socket: ${sends.toFixed(0)} us; a link, with what its object then does: ${calls.toFixed(0)} us`,
+);
+await runtime.kill();
+await removeFolder(folder);
+process.exit();
+
+/** Microseconds per listener until the last of MANY has a message: the median of some rounds. */
+async function measure(path: (i: number) => string): Promise<number> {
+  const listeners = await connectAll(
+    runtime.url,
+    Array.from({ length: MANY }, (_, i) => path(i)),
+  );
+  const publisher = await Listener.connect(`${runtime.url}/root`);
+  for (const listener of listeners) listener.say("subscribe root");
+  await Promise.all(listeners.map((listener) => listener.ping()));
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const received = listeners.map((listener) => listener.line());
+    const began = performance.now();
+    publisher.say(`announce root ${round}`);
+    await Promise.all(received);
+    times.push(((performance.now() - began) * 1000) / MANY);
+    await publisher.line();
+  }
+  for (const listener of [...listeners, publisher]) listener.close();
+  return times.sort((a, b) => a - b)[ROUNDS >> 1] ?? Number.NaN;
+}

@@ -1,0 +1,76 @@
+/** Where the probe is: in a runtime of its own, or deployed. */
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { bundle, type Runtime, startRuntime } from "../../test/e2e/support/runtime.ts";
+import type { Access } from "./platform.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CONFIGURATION = "tools/probe/wrangler.toml";
+
+/** How often a new address is asked whether it is there, and how long to wait in between, in milliseconds. */
+const ATTEMPTS = 60;
+const BETWEEN = 2_000;
+
+/**
+ * Starts a runtime with the probe in it.
+ * @param folder where its storage is
+ * @param around like that of `startRuntime`
+ */
+export async function startLocal(
+  folder: string,
+  around?: string,
+): Promise<{ access: Access; runtime: Runtime }> {
+  const key = newKey();
+  const settings = { KEY: key, VERSION: "1" };
+  const file = await bundle(folder, CONFIGURATION);
+  const options = { configuration: CONFIGURATION, settings, ...(around === undefined ? {} : { around }) };
+  const runtime = await startRuntime(file, folder, options);
+  return { access: { url: runtime.url.replace("ws:", "http:"), key }, runtime };
+}
+
+/** Deploys the probe, as `wrangler` is logged in, and waits until it answers. */
+export async function deployProbe(): Promise<Access> {
+  const key = newKey();
+  const url = await wranglerDeploy(key, "1");
+  const deploy = async (version: string) => void (await wranglerDeploy(key, version));
+  const access = { url, key, deploy };
+  await untilThere(access);
+  return access;
+}
+
+function newKey(): string {
+  return randomBytes(16).toString("hex");
+}
+
+/** Answers with the address that `wrangler` prints; what it says goes to the standard error. */
+async function wranglerDeploy(key: string, version: string): Promise<string> {
+  const bin = join(ROOT, "node_modules", ".bin");
+  const variables = ["--var", `KEY:${key}`, "--var", `VERSION:${version}`];
+  const command = [join(bin, "wrangler"), "deploy", "-c", CONFIGURATION, ...variables];
+  const child = spawn(join(bin, "node"), command, { cwd: ROOT, stdio: ["inherit", "pipe", "inherit"] });
+  let said = "";
+  child.stdout.on("data", (chunk: unknown) => {
+    said += String(chunk);
+    process.stderr.write(String(chunk));
+  });
+  const [code] = await once(child, "close");
+  const [url] = /https:\/\/\S+\.workers\.dev/.exec(said) ?? [];
+  if (code !== 0 || url === undefined) throw new Error("wrangler has deployed no address: see above");
+  return url;
+}
+
+/** A new address takes a while to be known everywhere. */
+async function untilThere({ url, key }: Access): Promise<void> {
+  const headers = { Authorization: `Bearer ${key}` };
+  const body = JSON.stringify({ experiment: "life" });
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const response = await fetch(`${url}/first`, { method: "POST", headers, body }).catch(() => undefined);
+    if (response?.ok) return;
+    await sleep(BETWEEN);
+  }
+  throw new Error(`${url} does not answer`);
+}
