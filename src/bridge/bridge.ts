@@ -4,8 +4,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type Change, Fanout } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { BUSY } from "../protocol/replies.ts";
-import { Guest } from "./guest.ts";
 import type { Memory } from "./memory.ts";
+import { Guest } from "./tcp-client.ts";
 
 export interface BridgeOptions {
   /** The server. */

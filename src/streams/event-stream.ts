@@ -15,7 +15,7 @@ import {
 } from "../protocol/events.ts";
 import type { From } from "../protocol/positions.ts";
 import { parseReply } from "../protocol/replies.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./environment.ts";
 import type { Dialect } from "./stream.ts";
 import { type Place, Places, type Resumed } from "./stream-positions.ts";
 

@@ -3,7 +3,7 @@
  * object may hibernate while the response goes on.
  */
 import { Backlog, type Budget, STALLED_AFTER } from "./backlog.ts";
-import { type Clock, Timer } from "./clock.ts";
+import { type Clock, Timer } from "./environment.ts";
 
 /** How a connection ended. */
 export interface Ending {

@@ -2,7 +2,7 @@
 import type { Fault } from "../protocol/errors.ts";
 import { parseReply, type Reply } from "../protocol/replies.ts";
 import { Backlog, type Budget } from "./backlog.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./environment.ts";
 import { faultOf, greetingOf, UNANSWERED } from "./greeting.ts";
 import type { Tap } from "./object-connection.ts";
 

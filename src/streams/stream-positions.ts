@@ -7,7 +7,7 @@ import { formatCommand } from "../protocol/commands.ts";
 import { type Fault, isTemporary, type Refusal } from "../protocol/errors.ts";
 import type { Positions } from "../protocol/events.ts";
 import type { From } from "../protocol/positions.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./environment.ts";
 
 /** The first and the longest pause before channels are asked for again, in milliseconds: from once to twice as long. */
 const PAUSE = 1_000;

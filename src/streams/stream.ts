@@ -3,7 +3,7 @@ import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatCommand } from "../protocol/commands.ts";
 import { type Fault, formatReason, type Refusal } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./environment.ts";
 import { faultOf, greetingOf, UNANSWERED } from "./greeting.ts";
 import type { Tap } from "./object-connection.ts";
 

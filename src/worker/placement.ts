@@ -2,13 +2,13 @@
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
 import { parentOf } from "../runtime/object-names.ts";
-import { type Answer, type Objects, placeIn, Remembered } from "../streams/placing.ts";
+import { type Answer, type Objects, placeIn, Remembered } from "../streams/placement.ts";
 import { subprotocolOf } from "./admission.ts";
-import { CLOCK } from "./clock.ts";
 import { Denial, denialOf, retryAfter } from "./denial.ts";
 import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
 import { hangUp } from "./object-socket.ts";
+import { CLOCK } from "./stream-environment.ts";
 import { formatUpgrade, parseElsewhere, parseRefused, type Upgrade } from "./upgrade.ts";
 
 const remembered = new Remembered(CLOCK);

@@ -7,12 +7,11 @@ import { type From, parseFrom } from "../../protocol/positions.ts";
 import { tooManyChannels } from "../../protocol/refusals.ts";
 import { type Backlog, Budget } from "../../streams/backlog.ts";
 import { EventStream, RETRY } from "../../streams/event-stream.ts";
-import { LineStream } from "../../streams/lines.ts";
+import { LineStream } from "../../streams/line-stream.ts";
 import { Tap } from "../../streams/object-connection.ts";
 import { poll } from "../../streams/poll.ts";
 import { type Dialect, Stream } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
-import { CLOCK } from "../clock.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { accepts } from "../headers.ts";
@@ -21,6 +20,7 @@ import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
+import { CLOCK } from "../stream-environment.ts";
 import { lastEventId } from "./last-event-id.ts";
 
 /** Characters pending for one reader: what an object sends at once of missed messages, and for all a quarter of 128 MB. */

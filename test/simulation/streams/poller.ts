@@ -2,7 +2,7 @@
 import type { Fault } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import type { Budget } from "../../../src/streams/backlog.ts";
-import type { Clock } from "../../../src/streams/clock.ts";
+import type { Clock } from "../../../src/streams/environment.ts";
 import { Tap } from "../../../src/streams/object-connection.ts";
 import { poll } from "../../../src/streams/poll.ts";
 import { hold } from "./breach.ts";

@@ -1,7 +1,7 @@
 /** A client that reads a stream: late, or for a while, or up to its end. */
 import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
-import type { Clock } from "../../../src/streams/clock.ts";
+import type { Clock } from "../../../src/streams/environment.ts";
 import { Tap } from "../../../src/streams/object-connection.ts";
 import { type Dialect, Stream } from "../../../src/streams/stream.ts";
 import { hold } from "./breach.ts";

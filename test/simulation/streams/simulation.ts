@@ -8,7 +8,7 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { formatGap, formatPosition } from "../../../src/protocol/replies.ts";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
-import { LineStream } from "../../../src/streams/lines.ts";
+import { LineStream } from "../../../src/streams/line-stream.ts";
 import { Breach, hold } from "./breach.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";

@@ -1,5 +1,5 @@
 /** Time that passes when that is chosen, and timers that go off then. */
-import type { Clock } from "../../../src/streams/clock.ts";
+import type { Clock } from "../../../src/streams/environment.ts";
 
 interface Waiting {
   at: number;

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { poll } from "../../../src/streams/poll.ts";
 import { Time } from "../../simulation/streams/time.ts";
-import { FarEnd, pass, settle } from "./far-end.ts";
+import { FarEnd, pass, settle } from "./object-end.ts";
 
 const GREETING = "debug!connected...\n";
 

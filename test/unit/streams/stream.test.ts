@@ -2,10 +2,10 @@
 import { expect, test } from "vitest";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
-import { LineStream } from "../../../src/streams/lines.ts";
+import { LineStream } from "../../../src/streams/line-stream.ts";
 import { type Dialect, Stream } from "../../../src/streams/stream.ts";
 import { Time } from "../../simulation/streams/time.ts";
-import { FarEnd, pass, settle } from "./far-end.ts";
+import { FarEnd, pass, settle } from "./object-end.ts";
 
 const GREETING = "debug!connected...\n";
 

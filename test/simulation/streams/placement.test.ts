@@ -9,7 +9,7 @@ import {
   placeIn,
   type Question,
   Remembered,
-} from "../../../src/streams/placing.ts";
+} from "../../../src/streams/placement.ts";
 import { type Place, Room } from "../../../src/tree/capacity.ts";
 import { stillWorld } from "../../unit/tree/fake-runtime.ts";
 import { hold } from "./breach.ts";

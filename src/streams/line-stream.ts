@@ -2,7 +2,7 @@
 import { formatCommand } from "../protocol/commands.ts";
 import type { From } from "../protocol/positions.ts";
 import { formatError } from "../protocol/replies.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./environment.ts";
 import type { Dialect } from "./stream.ts";
 
 export class LineStream implements Dialect {

@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
-import { Guest } from "../../../src/bridge/guest.ts";
+import { Guest } from "../../../src/bridge/tcp-client.ts";
 import type { Subscription } from "../../../src/client/fanout.ts";
 
 /** A guest's socket: what is written into it is read when the test says so. */

@@ -1,5 +1,5 @@
 /** The clock, the timers and the chance of this Worker. */
-import type { Clock } from "../streams/clock.ts";
+import type { Clock } from "../streams/environment.ts";
 
 export const CLOCK: Clock = {
   now: () => Date.now(),

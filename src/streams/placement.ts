@@ -3,7 +3,7 @@
 import type { Fault } from "../protocol/errors.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import type { Place } from "../tree/capacity.ts";
-import { type Clock, within } from "./clock.ts";
+import { type Clock, within } from "./environment.ts";
 import { UNANSWERED } from "./greeting.ts";
 
 /** How long the children that channels were sent to are remembered, in milliseconds. */

@@ -9,8 +9,8 @@ import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
 import type { Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
+import { guestLines } from "./client-lines.ts";
 import { isFull, type Memory } from "./memory.ts";
-import { guestLines } from "./opening.ts";
 
 /** Characters of one line. What the server takes is less, and it says so itself. */
 const MOST_LINE = 1_000_000;
