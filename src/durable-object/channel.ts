@@ -16,7 +16,7 @@ import type { Calls } from "../runtime/calls.ts";
 import { SettingError } from "../runtime/limits.ts";
 import { WRONG_SETTINGS } from "../worker/deployment.ts";
 import type { Callable, Env } from "../worker/env.ts";
-import { formatElsewhere, formatRefused, formatTaken, parseUpgrade } from "../worker/upgrade.ts";
+import { formatAccepted, formatRedirect, formatRefused, parseUpgrade } from "../worker/upgrade.ts";
 import { type Configuration, configure } from "./configuration.ts";
 import { platformOf, type Runtime } from "./runtime.ts";
 
@@ -94,11 +94,11 @@ export class Channel extends DurableObject<Env> implements Callable {
     if (grantsFault(grants, this.#configured.guard?.keys)) {
       return formatRefused({ code: "unavailable", why: REFUSED });
     }
-    const elsewhere = this.#broker.placeFor(region, full, below);
-    if (elsewhere !== undefined) return formatElsewhere(elsewhere);
+    const redirect = this.#broker.placeFor(region, full, below);
+    if (redirect !== undefined) return formatRedirect(redirect);
     const { 0: client, 1: server } = new WebSocketPair();
     this.#broker.opened(server, region, grants, from);
-    return formatTaken(client, subprotocol);
+    return formatAccepted(client, subprotocol);
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {

@@ -1,28 +1,28 @@
-/** What streams need of the runtime that they run in, passed in so that a simulation can decide it. */
-export interface Clock {
+/** The clock, randomness and timers that streams use, passed in so that tests control them. */
+export interface StreamEnvironment {
   /** Milliseconds since 1970. */
   now(): number;
-  /** A number from 0 up to 1, without 1 itself. */
+  /** A random number from 0, inclusive, to 1, exclusive. */
   random(): number;
-  /** Calls `act` after some milliseconds; returns a function that cancels this. */
+  /** Calls `act` after a delay in milliseconds; returns a function that cancels the call. */
   after(milliseconds: number, act: () => void): () => void;
 }
 
-/** A timer whose time may be put off any number of times for free: in a Worker, setting one costs more than a message. */
+/** A timer that is cheap to postpone. In a Worker, setting a runtime timer costs more than delivering a message. */
 export class Timer {
-  readonly #clock: Clock;
+  readonly #environment: StreamEnvironment;
   readonly #act: () => void;
-  /** When it goes off; undefined while it isn't set. */
+  /** When it fires; undefined while it isn't set. */
   #at: number | undefined;
-  /** The runtime's timer, which may be set for an earlier time. */
+  /** The runtime's timer, which may fire earlier. */
   #armed: { at: number; cancel: () => void } | undefined;
 
-  constructor(clock: Clock, act: () => void) {
-    this.#clock = clock;
+  constructor(environment: StreamEnvironment, act: () => void) {
+    this.#environment = environment;
     this.#act = act;
   }
 
-  /** Has the timer go off at a time, and not at the time that was set before. */
+  /** Sets when the timer fires, instead of any earlier setting. */
   set(at: number): void {
     this.#at = at;
     if (this.#armed && this.#armed.at <= at) return;
@@ -37,14 +37,14 @@ export class Timer {
   }
 
   #arm(at: number): void {
-    const cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#fire());
+    const cancel = this.#environment.after(Math.max(0, at - this.#environment.now()), () => this.#fire());
     this.#armed = { at, cancel };
   }
 
   #fire(): void {
     this.#armed = undefined;
     if (this.#at === undefined) return;
-    if (this.#at > this.#clock.now()) this.#arm(this.#at);
+    if (this.#at > this.#environment.now()) this.#arm(this.#at);
     else {
       this.#at = undefined;
       this.#act();
@@ -53,13 +53,17 @@ export class Timer {
 }
 
 /**
- * Waits for some work, at most until a time.
- * @returns undefined if the work took longer; it goes on nevertheless
+ * Waits for work until a deadline.
+ * @returns undefined if the work isn't done by then; it continues nevertheless
  */
-export async function within<T>(clock: Clock, until: number, work: Promise<T>): Promise<T | undefined> {
+export async function within<T>(
+  environment: StreamEnvironment,
+  deadline: number,
+  work: Promise<T>,
+): Promise<T | undefined> {
   let cancel = () => {};
   const late = new Promise<undefined>((resolve) => {
-    cancel = clock.after(Math.max(0, until - clock.now()), () => resolve(undefined));
+    cancel = environment.after(Math.max(0, deadline - environment.now()), () => resolve(undefined));
   });
   try {
     return await Promise.race([work, late]);

@@ -1,35 +1,40 @@
-/** Streams of lines, as a WebSocket would bring them. */
+/** Streams of plain lines, the same as over a WebSocket. */
 import { formatCommand } from "../protocol/commands.ts";
 import type { From } from "../protocol/positions.ts";
 import { formatError } from "../protocol/replies.ts";
-import type { Clock } from "./environment.ts";
-import type { Dialect } from "./stream.ts";
+import type { StreamEnvironment } from "./environment.ts";
+import type { StreamFormat } from "./stream.ts";
 
-export class LineStream implements Dialect {
+export class LineStream implements StreamFormat {
   readonly from: From | undefined;
-  readonly begin = "";
-  /** The answer to `keepalive` is a line too. */
-  readonly tick = "";
+  readonly preamble = "";
+  /** Not needed: the reply to `keepalive` is a line of the stream. */
+  readonly heartbeat = "";
   readonly fault = undefined;
-  readonly say = formatError;
-  readonly #clock: Clock;
+  readonly renderError = formatError;
+  readonly #environment: StreamEnvironment;
   readonly #linesPerSecond: number;
-  /** The commands that the object hasn't been sent. */
+  /** Commands that haven't been sent to the object. */
   readonly #commands: string[];
   #dueAt = 0;
 
   /**
-   * @param channels of which the first is the one that the connection is for
-   * @param from where the channels begin; undefined for now
-   * @param linesPerSecond that the object carries out
+   * @param channels the connection's own channel first
+   * @param from where to start in each channel; undefined for now
+   * @param linesPerSecond the object's limit
    */
-  constructor(channels: string[], from: From | undefined, clock: Clock, linesPerSecond: number) {
+  constructor(
+    channels: string[],
+    from: From | undefined,
+    environment: StreamEnvironment,
+    linesPerSecond: number,
+  ) {
     this.from = from;
     const last = from && "last" in from ? { from } : {};
     this.#commands = channels.slice(1).map((channel) => {
       return `${formatCommand({ kind: "subscribe", channel, ...last })}\n`;
     });
-    this.#clock = clock;
+    this.#environment = environment;
     this.#linesPerSecond = linesPerSecond;
   }
 
@@ -38,13 +43,13 @@ export class LineStream implements Dialect {
   }
 
   commands(): string {
-    const now = this.#clock.now();
+    const now = this.#environment.now();
     if (now < this.dueAt) return "";
     this.#dueAt = now + 1_000;
     return this.#commands.splice(0, this.#linesPerSecond).join("");
   }
 
-  read(lines: string): string {
+  render(lines: string): string {
     return lines;
   }
 }

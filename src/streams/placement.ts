@@ -1,121 +1,122 @@
-/** The search for the object of a channel's tree that takes a new connection. */
+/** Placement: finding the object of a channel's tree that accepts a new connection. */
 
 import type { Fault } from "../protocol/errors.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import type { Place } from "../tree/capacity.ts";
-import { type Clock, within } from "./environment.ts";
+import { type StreamEnvironment, within } from "./environment.ts";
 import { UNANSWERED } from "./greeting.ts";
 
-/** How long the children that channels were sent to are remembered, in milliseconds. */
-const REMEMBERED_FOR = 10_000;
-/** Most channels of which a child is remembered. */
-const MOST_REMEMBERED = 1_000;
-/** Most objects asked for one connection. Only a race with very many others takes more than three. */
+/** How long a child is cached, in milliseconds. */
+const CACHED_FOR = 10_000;
+/** Most channels in the cache. */
+const MOST_CACHED = 1_000;
+/** Most objects asked for one connection. It takes more than three only if many connections compete. */
 const MOST_ASKED = 16;
-/** How long one object may take to answer, and the whole search, in milliseconds. */
-const ASKED_WITHIN = 15_000;
-const PLACED_WITHIN = 30_000;
+/** Timeouts of one object's answer and of the whole search, in milliseconds. */
+const ANSWER_TIMEOUT = 15_000;
+const SEARCH_TIMEOUT = 30_000;
 
 const FULL: Fault = { code: "unavailable", why: "every object of this channel is full; try again" };
 
-/** A question to an object: whether it takes a connection. */
-export interface Question {
+/** A connection offered to an object. */
+export interface Offer {
   object: string;
-  /** The child of the object that turned out to be full; "" if none did. */
+  /** The object's child that turned out to be full; "" if none did. */
   full: string;
-  /** Whether an object without room is to place the connection below itself. */
+  /** Whether the object, if it is full, must place the connection below itself. */
   below: boolean;
 }
 
-/** An object's answer: it has taken the connection, or names another object. */
-export type Answer<T> = { taken: T } | { elsewhere: Place };
+/** An object's answer to an offer: it accepts the connection, or redirects it to another object. */
+export type Answer<T> = { accepted: T } | { redirect: Place };
 
-/** Objects, asked on behalf of one client. */
+/** The objects of a channel's tree, as they are reached for one client. */
 export interface Objects<T> {
   /** @throws anything if the object doesn't answer */
-  ask(question: Question): Promise<Answer<T>>;
-  /** Gives up a connection that was taken too late. */
-  discard(taken: T): void;
+  offer(offer: Offer): Promise<Answer<T>>;
+  /** Closes a connection that was accepted too late. */
+  discard(accepted: T): void;
 }
 
-/** Of channels whose root is full: the child that had room last. */
-export class Remembered {
-  readonly #clock: Clock;
+/** The child to try first, of channels whose root is full. */
+export class PlacementCache {
+  readonly #environment: StreamEnvironment;
   readonly #children = new Map<string, { child: string; until: number }>();
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(environment: StreamEnvironment) {
+    this.#environment = environment;
   }
 
   /** Returns the object to ask first. */
-  recall(channel: string): string {
+  get(channel: string): string {
     const known = this.#children.get(channel);
-    return known && known.until > this.#clock.now() ? known.child : channel;
+    return known && known.until > this.#environment.now() ? known.child : channel;
   }
 
-  remember(channel: string, child: string): void {
-    if (this.#children.size >= MOST_REMEMBERED) this.#children.clear();
-    this.#children.set(channel, { child, until: this.#clock.now() + REMEMBERED_FOR });
+  set(channel: string, child: string): void {
+    if (this.#children.size >= MOST_CACHED) this.#children.clear();
+    this.#children.set(channel, { child, until: this.#environment.now() + CACHED_FOR });
   }
 
-  forget(channel: string): void {
+  delete(channel: string): void {
     this.#children.delete(channel);
   }
 }
 
-/** Places a connection in the channel's root, or, if that is full, in the child that the root names. */
-export async function placeIn<T>(
+/** Places a connection in the channel's root, or, if the root is full, in a child that it names. */
+export async function findPlacement<T>(
   channel: string,
   objects: Objects<T>,
-  remembered: Remembered,
-  clock: Clock,
-): Promise<{ taken: T } | Fault> {
-  const until = clock.now() + PLACED_WITHIN;
-  const first = remembered.recall(channel);
-  let question: Question | undefined = { object: first, full: "", below: false };
-  for (let asked = 0; question && asked < MOST_ASKED; asked++) {
-    const answer = await ask(objects, question, clock, Math.min(until, clock.now() + ASKED_WITHIN));
-    if (answer && "taken" in answer) return answer;
-    if (answer) question = follow(channel, question, answer.elsewhere, remembered);
+  cache: PlacementCache,
+  environment: StreamEnvironment,
+): Promise<{ accepted: T } | Fault> {
+  const deadline = environment.now() + SEARCH_TIMEOUT;
+  const first = cache.get(channel);
+  let offer: Offer | undefined = { object: first, full: "", below: false };
+  for (let asked = 0; offer && asked < MOST_ASKED; asked++) {
+    const until = Math.min(deadline, environment.now() + ANSWER_TIMEOUT);
+    const answer = await answerTo(offer, objects, environment, until);
+    if (answer && "accepted" in answer) return answer;
+    if (answer) offer = follow(channel, offer, answer.redirect, cache);
     else {
-      // A remembered child may have gone, and the root may have room again.
-      remembered.forget(channel);
-      const isRoot = question.object === channel;
-      question = asked === 0 && !isRoot ? { object: channel, full: "", below: false } : undefined;
+      // A cached child may have gone, and the root may have room again.
+      cache.delete(channel);
+      const isRoot = offer.object === channel;
+      offer = asked === 0 && !isRoot ? { object: channel, full: "", below: false } : undefined;
     }
-    if (!question) return UNANSWERED;
+    if (!offer) return UNANSWERED;
   }
   return FULL;
 }
 
-/** Returns undefined if the object doesn't answer in time. */
-async function ask<T>(
+/** Returns undefined if the object doesn't answer before the deadline. */
+async function answerTo<T>(
+  offer: Offer,
   objects: Objects<T>,
-  question: Question,
-  clock: Clock,
-  until: number,
+  environment: StreamEnvironment,
+  deadline: number,
 ): Promise<Answer<T> | undefined> {
-  const asked = objects.ask(question).catch(() => undefined);
-  const answer = await within(clock, until, asked);
+  const pending = objects.offer(offer).catch(() => undefined);
+  const answer = await within(environment, deadline, pending);
   const discard = (late: Answer<T> | undefined) => {
-    if (late && "taken" in late) objects.discard(late.taken);
+    if (late && "accepted" in late) objects.discard(late.accepted);
   };
-  if (!answer) void asked.then(discard);
+  if (!answer) void pending.then(discard);
   return answer;
 }
 
-/** Returns the next question; undefined if the object named is none of the channel's. */
+/** Returns the next offer; undefined if the named object isn't one of the channel's. */
 function follow(
   channel: string,
-  { object }: Question,
+  { object }: Offer,
   { object: named, below }: Place,
-  remembered: Remembered,
-): Question | undefined {
+  cache: PlacementCache,
+): Offer | undefined {
   if (named === "") {
-    remembered.forget(channel);
+    cache.delete(channel);
     return { object: parentOf(object) ?? channel, full: object, below };
   }
   if (channelOf(named) !== channel) return undefined;
-  remembered.remember(channel, named);
+  cache.set(channel, named);
   return { object: named, full: "", below };
 }

@@ -1,8 +1,8 @@
 /** The client's end of a socket into an object, held by this Worker. */
-import type { Open } from "../streams/object-connection.ts";
+import type { OpenSocket } from "../streams/object-connection.ts";
 
 /** Returns a function that accepts a socket. */
-export function wireOf(socket: WebSocket): Open {
+export function adaptSocket(socket: WebSocket): OpenSocket {
   return ({ received, ended }) => {
     socket.addEventListener("message", ({ data }) => received(String(data)));
     socket.addEventListener("close", ({ code, reason }) => ended({ code, reason }));
@@ -16,7 +16,7 @@ export function wireOf(socket: WebSocket): Open {
 }
 
 /** Ends a connection that nothing is wanted of. */
-export function hangUp(socket: WebSocket): void {
+export function discardSocket(socket: WebSocket): void {
   quietly(() => socket.accept());
   quietly(() => socket.close(1000));
 }

@@ -2,19 +2,19 @@
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
 import { parentOf } from "../runtime/object-names.ts";
-import { type Answer, type Objects, placeIn, Remembered } from "../streams/placement.ts";
+import { type Answer, findPlacement, type Objects, PlacementCache } from "../streams/placement.ts";
 import { subprotocolOf } from "./admission.ts";
 import { Denial, denialOf, retryAfter } from "./denial.ts";
 import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
-import { hangUp } from "./object-socket.ts";
-import { CLOCK } from "./stream-environment.ts";
-import { formatUpgrade, parseElsewhere, parseRefused, type Upgrade } from "./upgrade.ts";
+import { discardSocket } from "./object-socket.ts";
+import { STREAM_ENVIRONMENT } from "./stream-environment.ts";
+import { formatUpgrade, parseRedirect, parseRefused, type Upgrade } from "./upgrade.ts";
 
-const remembered = new Remembered(CLOCK);
+const cache = new PlacementCache(STREAM_ENVIRONMENT);
 
 /** An object's response to an upgrade that it has taken, with the client's end of the socket. */
-interface Taken {
+interface Accepted {
   response: Response;
   webSocket: WebSocket;
 }
@@ -29,12 +29,12 @@ export async function placeConnection(
   request: Request,
   grants: Grants | undefined,
   from: From | undefined,
-): Promise<Taken> {
+): Promise<Accepted> {
   const client = { region: regionOf(request), grants, from, subprotocol: subprotocolOf(request) };
   /** What an object says of why it can't take any connection like this one. */
   let refusal: Error | undefined;
-  const objects: Objects<Taken> = {
-    ask: async ({ object, full, below }) => {
+  const objects: Objects<Accepted> = {
+    offer: async ({ object, full, below }) => {
       try {
         return await ask(env, object, { ...client, full, below });
       } catch (error) {
@@ -42,10 +42,10 @@ export async function placeConnection(
         throw error;
       }
     },
-    discard: ({ webSocket }) => hangUp(webSocket),
+    discard: ({ webSocket }) => discardSocket(webSocket),
   };
-  const outcome = await placeIn(channel, objects, remembered, CLOCK);
-  if ("taken" in outcome) return outcome.taken;
+  const outcome = await findPlacement(channel, objects, cache, STREAM_ENVIRONMENT);
+  if ("accepted" in outcome) return outcome.accepted;
   throw refusal ?? denialOf(outcome);
 }
 
@@ -54,15 +54,15 @@ export async function placeConnection(
  * by itself.
  * @throws Denial if the object refuses the connection; SettingError if it isn't an object of this server
  */
-async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Taken>> {
+async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Accepted>> {
   const { region } = upgrade;
   const hint = isHint(region) && parentOf(object) !== undefined ? { locationHint: region } : {};
   const stub = env.CHANNEL.getByName(object, hint);
   const response = await stub.fetch("http://object/", { headers: formatUpgrade(upgrade) });
   const { webSocket } = response;
-  if (webSocket) return { taken: { response, webSocket } };
-  const elsewhere = parseElsewhere(response);
-  if (elsewhere) return { elsewhere };
+  if (webSocket) return { accepted: { response, webSocket } };
+  const redirect = parseRedirect(response);
+  if (redirect) return { redirect };
   const fault = parseRefused(response);
   throw fault ? new Denial(503, fault.code, fault.why, retryAfter(5)) : otherClass();
 }

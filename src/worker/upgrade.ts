@@ -76,20 +76,20 @@ function parseFromHeader(header: string | null): From | undefined {
 }
 
 /** The answer to an upgrade that is to go to another object. */
-export function formatElsewhere({ object, below }: Place): Response {
+export function formatRedirect({ object, below }: Place): Response {
   const headers = new Headers({ [PLACE]: encodeURIComponent(object) });
   if (below) headers.set(BELOW, "yes");
   return new Response(null, { status: 503, headers });
 }
 
 /** The place that an answer names; undefined if the connection has been taken. */
-export function parseElsewhere({ headers }: Response): Place | undefined {
+export function parseRedirect({ headers }: Response): Place | undefined {
   const object = headers.get(PLACE);
   return object === null ? undefined : { object: decodeURIComponent(object), below: headers.has(BELOW) };
 }
 
 /** The answer to an upgrade that has been taken, with the client's end of the socket. */
-export function formatTaken(client: WebSocket, subprotocol: string | undefined): Response {
+export function formatAccepted(client: WebSocket, subprotocol: string | undefined): Response {
   const headers = subprotocol === undefined ? {} : { [SUBPROTOCOL]: subprotocol };
   return new Response(null, { status: 101, webSocket: client, headers });
 }

@@ -8,19 +8,19 @@ import { tooManyChannels } from "../../protocol/refusals.ts";
 import { type Backlog, Budget } from "../../streams/backlog.ts";
 import { EventStream, RETRY } from "../../streams/event-stream.ts";
 import { LineStream } from "../../streams/line-stream.ts";
-import { Tap } from "../../streams/object-connection.ts";
+import { ObjectConnection } from "../../streams/object-connection.ts";
 import { poll } from "../../streams/poll.ts";
-import { type Dialect, Stream } from "../../streams/stream.ts";
+import { Stream, type StreamFormat } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { accepts } from "../headers.ts";
-import { wireOf } from "../object-socket.ts";
+import { adaptSocket } from "../object-socket.ts";
 import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
-import { CLOCK } from "../stream-environment.ts";
+import { STREAM_ENVIRONMENT } from "../stream-environment.ts";
 import { lastEventId } from "./last-event-id.ts";
 
 /** Characters pending for one reader: what an object sends at once of missed messages, and for all a quarter of 128 MB. */
@@ -56,14 +56,14 @@ export async function listen(
   if (request.method === "HEAD") return new Response(null, { headers: headersOf(request) });
   const { linesPerSecond } = settings.limits;
   chargeAddress(request, OBJECT * wanted.channels.length, linesPerSecond);
-  const dialect = wantsEvents(request)
-    ? new EventStream(wanted.channels, wanted.resumed, wanted.from, CLOCK, linesPerSecond)
-    : new LineStream(wanted.channels, wanted.from, CLOCK, linesPerSecond);
-  const from = isPoll ? (wanted.from ?? { since: "now" }) : dialect.from;
+  const format = wantsEvents(request)
+    ? new EventStream(wanted.channels, wanted.resumed, wanted.from, STREAM_ENVIRONMENT, linesPerSecond)
+    : new LineStream(wanted.channels, wanted.from, STREAM_ENVIRONMENT, linesPerSecond);
+  const from = isPoll ? (wanted.from ?? { since: "now" }) : format.from;
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
-  const tap = new Tap(wireOf(webSocket), CLOCK, budget);
-  whenGone(request, () => tap.drop());
-  return isPoll ? answerPoll(request, channel, tap) : stream(request, tap, dialect);
+  const connection = new ObjectConnection(adaptSocket(webSocket), STREAM_ENVIRONMENT, budget);
+  whenGone(request, () => connection.drop());
+  return isPoll ? answerPoll(request, channel, connection) : stream(request, connection, format);
 }
 
 function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
@@ -98,18 +98,26 @@ function resumedIn(request: Request, channels: number): Positions | undefined {
 
 // --- answers
 
-async function stream(request: Request, tap: Tap, dialect: Dialect): Promise<Response> {
-  const stream = await Stream.open(tap, dialect, CLOCK);
+async function stream(
+  request: Request,
+  connection: ObjectConnection,
+  format: StreamFormat,
+): Promise<Response> {
+  const stream = await Stream.open(connection, format, STREAM_ENVIRONMENT);
   if ("code" in stream) throw denialOf(stream);
   const body = bodyOf(
     () => stream.next(),
-    () => tap.drop(),
+    () => connection.drop(),
   );
   return new Response(body, { headers: headersOf(request) });
 }
 
-async function answerPoll(request: Request, channel: string, tap: Tap): Promise<Response> {
-  const polled = await poll(tap, channel, CLOCK, budget);
+async function answerPoll(
+  request: Request,
+  channel: string,
+  connection: ObjectConnection,
+): Promise<Response> {
+  const polled = await poll(connection, channel, STREAM_ENVIRONMENT, budget);
   if ("code" in polled) throw denialOf(polled);
   const { lines, position } = polled;
   whenGone(request, () => lines.drop());
@@ -120,12 +128,12 @@ async function answerPoll(request: Request, channel: string, tap: Tap): Promise<
 
 /** Most answers are one piece; what a client is slow to read of longer ones stays within the budget. */
 function bodyOfPoll(lines: Backlog): BodyInit {
-  const first = lines.take(CLOCK.now());
+  const first = lines.take(STREAM_ENVIRONMENT.now());
   if (lines.size === 0) return first;
   let next = first;
   const nextPiece = async () => {
     const piece = next;
-    next = lines.take(CLOCK.now());
+    next = lines.take(STREAM_ENVIRONMENT.now());
     if (lines.isShed) throw new Error("the reader was too slow");
     return piece === "" ? undefined : piece;
   };

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
-import { formatElsewhere, formatUpgrade, parseUpgrade } from "../../../src/worker/upgrade.ts";
+import { formatRedirect, formatUpgrade, parseUpgrade } from "../../../src/worker/upgrade.ts";
 import worker from "../../../src/worker.ts";
 import { anyFrom } from "../../unit/protocol/texts.ts";
 import { unique } from "../support/service.ts";
@@ -25,7 +25,7 @@ async function ask(path: string, headers: Record<string, string>, ...elsewhere: 
     fetch: async (_: string, { headers }: { headers: Headers }) => {
       asked.push(headers);
       const object = elsewhere.shift();
-      return object === undefined ? new Response("taken") : formatElsewhere({ object, below: false });
+      return object === undefined ? new Response("taken") : formatRedirect({ object, below: false });
     },
   };
   const CHANNEL = new Proxy(exports.Channel, { get: () => () => stub });
