@@ -4,7 +4,7 @@
  */
 import type { Figures, Handover, Tally, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
-import type { Keeper, Store, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime, Store } from "../runtime/runtime.ts";
 import { isTally, type Name } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
@@ -56,7 +56,7 @@ export class Counters {
 
   /** @param onNote told of each name that is noted */
   constructor(
-    { store, now }: Pick<World, "store" | "now">,
+    { store, now }: Pick<Runtime, "store" | "now">,
     keeper: Keeper,
     onNote: (name: Name) => void = () => {},
   ) {

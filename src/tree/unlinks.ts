@@ -4,7 +4,7 @@
  */
 
 import { isNumber, isRecord } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { firstTry, isDue, putOff, retry, type Undone } from "./retry.ts";
 
 export const LINK = "upstream:";
@@ -44,7 +44,7 @@ interface Pending extends Ending {
 }
 
 export class Endings {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #keeper: Keeper;
   readonly #tell: (ending: Ending) => Promise<void>;
   readonly #isWanted: (channel: string) => boolean;
@@ -59,13 +59,13 @@ export class Endings {
    * @param onChange called when a parent has been told, and when it could not be: then that is due at `dueAt`
    */
   constructor(
-    world: World,
+    runtime: Runtime,
     keeper: Keeper,
     tell: (ending: Ending) => Promise<void>,
     isWanted: (channel: string) => boolean,
     onChange: () => void,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#keeper = keeper;
     this.#tell = tell;
     this.#isWanted = isWanted;
@@ -83,7 +83,7 @@ export class Endings {
    * @param left as in that row
    */
   begin(ending: Ending, hasRow = true, left?: number): void {
-    this.#world.keep(this.#untilKnown(this.#add(ending, hasRow, left)));
+    this.#runtime.keep(this.#untilKnown(this.#add(ending, hasRow, left)));
   }
 
   /** Ends a link of which nobody knows whether its parent has it, as that does not answer now. */
@@ -105,10 +105,10 @@ export class Endings {
 
   /** Tries again what could not be done, if it is time to. */
   retry(): void {
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     for (const pending of this.#untold) {
       const { isTelling, undone } = pending;
-      if (!isTelling && undone && isDue(undone, now)) this.#world.keep(this.#untilKnown(pending));
+      if (!isTelling && undone && isDue(undone, now)) this.#runtime.keep(this.#untilKnown(pending));
     }
   }
 
@@ -120,7 +120,7 @@ export class Endings {
   get dueAt(): number {
     return firstTry(
       this.#untold.flatMap(({ undone }) => undone ?? []),
-      this.#world.now(),
+      this.#runtime.now(),
     );
   }
 
@@ -156,7 +156,7 @@ export class Endings {
     // An end that overtook the request for its link would leave that one behind.
     await pending.asking?.catch(() => {});
     try {
-      await retry(this.#world, () => this.#tell(pending));
+      await retry(this.#runtime, () => this.#tell(pending));
     } catch {
       pending.isTelling = false;
       this.#defer(pending);
@@ -166,18 +166,18 @@ export class Endings {
     this.#forget(pending);
     this.#onChange();
     // Nothing else may keep this object in memory until that is written.
-    await this.#world.store.sync();
+    await this.#runtime.store.sync();
   }
 
   /** Notes that the parent can't be told, and since when. */
   #defer(pending: Pending): void {
     if (this.#pending.get(pending.channel) !== pending) return;
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     const { channel, parent, epoch } = pending;
     pending.undone ??= { since: now, next: undefined };
     putOff(pending.undone, now);
     const row: LinkRow = { parent, epoch, left: pending.undone.since };
-    pending.isNoted ||= this.#world.store.put(LINK + channel, row);
+    pending.isNoted ||= this.#runtime.store.put(LINK + channel, row);
     pending.hasRow ||= pending.isNoted;
     this.#onChange();
   }
@@ -185,7 +185,7 @@ export class Endings {
   #forget(pending: Pending): void {
     const { channel, hasRow } = pending;
     if (this.#pending.get(channel) !== pending) return;
-    if (!hasRow || this.#world.store.delete(LINK + channel)) this.#pending.delete(channel);
+    if (!hasRow || this.#runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
   }
 }
 

@@ -5,7 +5,7 @@ import { dropLines } from "../protocol/frames.ts";
 import type { Delivery, DeliveryAnswer, Handover } from "../runtime/calls.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Floors } from "./epoch-floors.ts";
 import { Former } from "./former-links.ts";
@@ -36,7 +36,7 @@ export class Unreachable extends Error {}
 class StorageFull extends Unreachable {}
 
 export class Upstream {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #log: Log;
   readonly #listeners: Listeners;
   readonly #accounts: (channel: string) => Accounts | undefined;
@@ -56,23 +56,23 @@ export class Upstream {
    * @param keeper keeps, while this object sleeps, what storage can't tell
    */
   constructor(
-    world: World,
+    runtime: Runtime,
     log: Log,
     listeners: Listeners,
     accounts: (channel: string) => Accounts | undefined,
     keeper: Keeper,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#log = log;
     this.#listeners = listeners;
     this.#accounts = accounts;
     this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
-    this.#arrivals = new Arrivals(world);
-    this.#former = new Former(world);
+    this.#arrivals = new Arrivals(runtime);
+    this.#former = new Former(runtime);
     this.#floors = new Floors(keeper);
     const tell = (ending: Ending) => this.#unlink(ending);
     const isWanted = (channel: string) => listeners.listens(channel);
-    this.#endings = new Endings(world, keeper, tell, isWanted, () => listeners.ended());
+    this.#endings = new Endings(runtime, keeper, tell, isWanted, () => listeners.ended());
   }
 
   /** Whether this object has asked for a link to `channel`, and has not ended it. */
@@ -134,7 +134,7 @@ export class Upstream {
    */
   leaveUnheard(): boolean {
     let hasLeft = false;
-    for (const [key, value] of [...this.#world.store.list(LINK)]) {
+    for (const [key, value] of [...this.#runtime.store.list(LINK)]) {
       const channel = key.slice(LINK.length);
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#listeners.listens(channel))) continue;
@@ -220,7 +220,7 @@ export class Upstream {
   #link(channel: string): Link | undefined {
     const known = this.#links.get(channel);
     if (known || this.#endings.has(channel)) return known;
-    const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
+    const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
     const linked = { linked: true, hasRow: true };
@@ -233,7 +233,7 @@ export class Upstream {
   }
 
   #isOwn(channel: string): boolean {
-    return channel === channelOf(this.#world.name);
+    return channel === channelOf(this.#runtime.name);
   }
 
   #add(channel: string, row: LinkRow, known: Known): Link {
@@ -245,13 +245,13 @@ export class Upstream {
 
   /** Epochs are times, so they rise across crashes and when storage has been emptied. */
   #nextEpoch(): number {
-    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#world.now());
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#runtime.now());
     return this.#newestEpoch;
   }
 
   #ask(channel: string): Link {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#world.name)) || this.#former.takeParent(channel) || channel;
+      (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
     this.#ended(channel, epoch - 1);
     const known = { last: undefined, linked: false, hasRow: false, sure: false };
@@ -263,7 +263,7 @@ export class Upstream {
     try {
       while (isOpen()) {
         this.#write(link);
-        await retry(this.#world, () => this.#request(link), isOpen);
+        await retry(this.#runtime, () => this.#request(link), isOpen);
         if (isOpen() && this.#isBehind(link))
           await this.reached(link.channel, this.#former.positionIn(link.channel));
       }
@@ -283,7 +283,7 @@ export class Upstream {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
-    if (!this.#world.store.put(LINK + channel, row)) {
+    if (!this.#runtime.store.put(LINK + channel, row)) {
       throw new StorageFull("the server's storage takes no more rows");
     }
     link.hasRow = true;
@@ -303,8 +303,8 @@ export class Upstream {
     const handover = this.#accounts(channel)?.handover;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
-    const request = { from: this.#world.name, epoch, region: this.region, handover, still, vouched };
-    const answer = await this.#world.call(parent, "link", request);
+    const request = { from: this.#runtime.name, epoch, region: this.region, handover, still, vouched };
+    const answer = await this.#runtime.call(parent, "link", request);
     // The link exists even if all subscribers left meanwhile; what they did counts under it.
     if ("after" in answer && handover) this.#accounts(channel)?.handedOver(handover);
     if ("after" in answer && !linked) this.#accounts(channel)?.begin(epoch);
@@ -338,7 +338,7 @@ export class Upstream {
 
   async #unlink({ channel, parent, epoch }: Ending): Promise<void> {
     const handover = this.#handover(channel, epoch);
-    await this.#world.call(parent, "unlink", { from: this.#world.name, epoch, handover });
+    await this.#runtime.call(parent, "unlink", { from: this.#runtime.name, epoch, handover });
     if (handover) this.#accounts(channel)?.handedOver(handover);
   }
 

@@ -24,7 +24,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     handover: undefined,
     unlinks: true,
   };
-  const world = stillWorld(name, rows, {
+  const runtime = stillWorld(name, rows, {
     link: async (object, request) => {
       asked.push([object, request]);
       const answer = answers.shift() ?? "fails";
@@ -55,7 +55,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     handedOver: ({ period }: Handover) => void told.push(`handed over ${period}`),
   };
   const log = new Log(name === "home" ? 0 : undefined);
-  const upstream = new Upstream(world, log, listeners, () => accounts, noKeeper);
+  const upstream = new Upstream(runtime, log, listeners, () => accounts, noKeeper);
   return { upstream, log, asked, unlinked, told, state, rows };
 }
 

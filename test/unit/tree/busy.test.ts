@@ -22,9 +22,9 @@ function linksOf(
     deliver: (_, delivery) =>
       new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
   };
-  const world = { ...stillWorld(object, rows, others, alarm), now: () => now };
+  const runtime = { ...stillWorld(object, rows, others, alarm), now: () => now };
   const downstream = new Downstream(
-    world,
+    runtime,
     MOST,
     { historySeconds: 0, historyBytes: 0 },
     {

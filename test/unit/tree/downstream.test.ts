@@ -21,7 +21,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
         called();
       }),
   };
-  const world = stillWorld("news", rows, others, alarm);
+  const runtime = stillWorld("news", rows, others, alarm);
   const ignore = () => {};
   const busy = () => {
     alarm.time = (downstream.rest ?? 0) + 1;
@@ -36,7 +36,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
     ended: ignore,
   };
   const downstream = new Downstream(
-    world,
+    runtime,
     maxBuffered,
     { historySeconds: 0, historyBytes: 0 },
     events,

@@ -31,9 +31,9 @@ function objectOf(
     handover: ignore,
     ended: ignore,
   };
-  const world = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
+  const runtime = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
   const limits = { historySeconds: 0, historyBytes: 0 };
-  const downstream = new Downstream(world, 1_000_000, limits, events, noKeeper);
+  const downstream = new Downstream(runtime, 1_000_000, limits, events, noKeeper);
   return { downstream, tried, alarms };
 }
 

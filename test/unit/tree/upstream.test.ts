@@ -21,7 +21,7 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     const answer = answers.shift();
     return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
   };
-  const world = stillWorld("news!1", rows, { link: (_, request) => link(request) });
+  const runtime = stillWorld("news!1", rows, { link: (_, request) => link(request) });
   const listeners = {
     listens: () => true,
     hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
@@ -35,7 +35,7 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, { ...keeper, keep });
+  const upstream = new Upstream(runtime, new Log(position), listeners, () => undefined, { ...keeper, keep });
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -186,7 +186,7 @@ test("who comes back to a channel asks the child that it left, and the root if t
     asked.push(object);
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
-  const world = stillWorld("news", rows, { link });
+  const runtime = stillWorld("news", rows, { link });
   const listeners = {
     listens: () => false,
     hear: () => {},
@@ -195,7 +195,7 @@ test("who comes back to a channel asks the child that it left, and the root if t
     awaited: () => {},
     ended: () => {},
   };
-  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, noKeeper);
+  const upstream = new Upstream(runtime, new Log(40), listeners, () => undefined, noKeeper);
   upstream.leaveUnheard();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
@@ -208,7 +208,7 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const clock = { now: 100 };
   const unlink = async (object: string) => void unlinked.push(object);
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const world = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
+  const runtime = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
   const lose = (channel: string) => void lost.push(channel);
   const ignore = () => {};
   const listeners = {
@@ -220,7 +220,7 @@ test("a link by which a message does not arrive is lost, and its parent is told 
     ended: ignore,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
+  const upstream = new Upstream(runtime, new Log(0), listeners, () => undefined, keeper);
   const reached = upstream.reached("news", 41);
   expect(upstream.loseLate()).toBe(true);
   clock.now += 100_000;
