@@ -1,7 +1,7 @@
 /** The client's end of a socket into an object, held by this Worker. */
 import type { OpenSocket } from "../streams/object-connection.ts";
 
-/** Returns a function that accepts a socket. */
+/** Adapts the runtime's socket to streams. */
 export function adaptSocket(socket: WebSocket): OpenSocket {
   return ({ received, ended }) => {
     socket.addEventListener("message", ({ data }) => received(String(data)));
@@ -15,13 +15,13 @@ export function adaptSocket(socket: WebSocket): OpenSocket {
   };
 }
 
-/** Ends a connection that nothing is wanted of. */
+/** Closes a socket that isn't needed. */
 export function discardSocket(socket: WebSocket): void {
   quietly(() => socket.accept());
   quietly(() => socket.close(1000));
 }
 
-/** A socket that has been closed at the other end takes nothing any more, and throws; its event ends the connection. */
+/** Ignores errors: a socket that the peer has closed throws, and its event ends the connection. */
 function quietly(act: () => void): void {
   try {
     act();

@@ -1,4 +1,4 @@
-/** Which object of a channel's tree a new connection goes to. */
+/** Placement of new connections among the objects of a channel's tree. */
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
 import { parentOf } from "../runtime/object-names.ts";
@@ -13,15 +13,15 @@ import { formatUpgrade, parseRedirect, parseRefused, type Upgrade } from "./upgr
 
 const cache = new PlacementCache(STREAM_ENVIRONMENT);
 
-/** An object's response to an upgrade that it has taken, with the client's end of the socket. */
+/** An object's response that accepts an upgrade, with the client's end of the socket. */
 interface Accepted {
   response: Response;
   webSocket: WebSocket;
 }
 
 /**
- * Connects a client in the channel's root, or, if that is full, in the child that the root names.
- * @throws Denial if no object takes it; SettingError if the deployment is at fault
+ * Connects a client to the channel's root, or, if the root is full, to a child that it names.
+ * @throws Denial if no object accepts the connection; SettingError if the deployment is at fault
  */
 export async function placeConnection(
   env: Env,
@@ -31,12 +31,12 @@ export async function placeConnection(
   from: From | undefined,
 ): Promise<Accepted> {
   const client = { region: regionOf(request), grants, from, subprotocol: subprotocolOf(request) };
-  /** What an object says of why it can't take any connection like this one. */
+  /** Why an object refused this connection. */
   let refusal: Error | undefined;
   const objects: Objects<Accepted> = {
     offer: async ({ object, full, below }) => {
       try {
-        return await ask(env, object, { ...client, full, below });
+        return await offerTo(env, object, { ...client, full, below });
       } catch (error) {
         refusal = error instanceof Denial ? error : deploymentFault(error);
         throw error;
@@ -50,11 +50,11 @@ export async function placeConnection(
 }
 
 /**
- * A child is made near its first client; a root is where the platform puts it. What may be repeated the runtime repeats
- * by itself.
+ * Offers a connection to an object. Children are created near their first client; the platform places roots. The runtime
+ * retries the request by itself where that is safe.
  * @throws Denial if the object refuses the connection; SettingError if it isn't an object of this server
  */
-async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Accepted>> {
+async function offerTo(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Accepted>> {
   const { region } = upgrade;
   const hint = isHint(region) && parentOf(object) !== undefined ? { locationHint: region } : {};
   const stub = env.CHANNEL.getByName(object, hint);
@@ -79,7 +79,7 @@ function isHint(region: string): region is Hint {
   return Object.values(HINTS).some((hint) => hint === region);
 }
 
-/** The location hint for where a request comes from; empty if that is not known. */
+/** Returns the location hint for the continent of a request; "" if that is unknown. */
 function regionOf({ cf }: Request): string {
   const continent = cf?.continent;
   const known = Object.entries(HINTS).find(([name]) => name === continent);

@@ -1,7 +1,7 @@
 /** Request headers are compared as HTTP defines them, whatever clients make of them. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accepts, favourite, typeOf, wordsOf } from "../../../src/worker/headers.ts";
+import { accepts, preferredType, typeOf, wordsOf } from "../../../src/worker/headers.ts";
 import { lastEventId } from "../../../src/worker/http/last-event-id.ts";
 
 function requestWith(headers: Record<string, string>, path = "/"): Request {
@@ -38,11 +38,11 @@ describe("a media type", () => {
   });
 
   test("is liked best if it has the greatest weight, and else if it is the first", () => {
-    const best = (Accept: string) => favourite(requestWith({ Accept }));
+    const best = (Accept: string) => preferredType(requestWith({ Accept }));
     expect(best("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).toBe("text/html");
     expect(best("application/json;q=0.9, Text/HTML")).toBe("text/html");
     expect(best("text/html;q=0.5, text/event-stream")).toBe("text/event-stream");
-    expect(favourite(requestWith({}))).toBeUndefined();
+    expect(preferredType(requestWith({}))).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 /** The settings that say who may come in, and what they have to be. */
 import { describe, expect, test } from "vitest";
 import { SettingError } from "../../../src/runtime/limits.ts";
-import { checkSecret, readSettings, tellSettings } from "../../../src/worker/settings.ts";
+import { checkSecret, publicSettings, readSettings } from "../../../src/worker/settings.ts";
 import { SECRET } from "../../runtime/support/mint.ts";
 import { wrongSettings } from "./wrong-settings.ts";
 
@@ -29,11 +29,11 @@ test("what is told of them could be set again, and has nothing that is secret", 
     ALLOWED_ORIGINS: "https://a.example,https://b.example",
   };
   const settings = readSettings(variables);
-  const told = tellSettings(readSettings({ ...variables, TOKEN_SECRET: SECRET }));
+  const told = publicSettings(readSettings({ ...variables, TOKEN_SECRET: SECRET }));
   expect(readSettings(told)).toEqual(settings);
   expect(told).toMatchObject({ LINES_PER_SECOND: 7, HISTORY_CHANNELS: "news sport/*" });
   expect(JSON.stringify(told)).not.toContain(SECRET);
-  expect(readSettings(tellSettings(readSettings({})))).toEqual(readSettings({}));
+  expect(readSettings(publicSettings(readSettings({})))).toEqual(readSettings({}));
 });
 
 test("the console is on unless it is switched off", () => {
@@ -42,7 +42,7 @@ test("the console is on unless it is switched off", () => {
     true,
     false,
   ]);
-  expect(tellSettings(readSettings({ CONSOLE: "off" }))).toMatchObject({ CONSOLE: "off" });
+  expect(publicSettings(readSettings({ CONSOLE: "off" }))).toMatchObject({ CONSOLE: "off" });
   expect(fault({ CONSOLE: "no" })).toBe("CONSOLE must be 'on' or 'off', not 'no'");
 });
 
