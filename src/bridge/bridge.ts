@@ -71,7 +71,7 @@ async function receive(socket: Socket, to: string, token: string | undefined, me
 }
 
 /** Where a server listens, as "host:port". */
-export function placeOf(server: Server): string {
+export function addressOf(server: Server): string {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("it listens at no port");
   const host = address.family === "IPv6" ? `[${address.address}]` : address.address;

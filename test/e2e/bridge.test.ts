@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { bridge, placeOf } from "../../src/bridge/bridge.ts";
+import { addressOf, bridge } from "../../src/bridge/bridge.ts";
 import { Network } from "../../tools/faults/network.ts";
 import { perform } from "../conformance/case.ts";
 import { plays } from "../conformance/transcripts.ts";
@@ -19,7 +19,7 @@ beforeAll(async () => {
   runtime = await serve();
   network = await Network.start(() => runtime.url);
   const server = await bridge({ to: network.url, host: "127.0.0.1", port: 0 });
-  place = placeOf(server);
+  place = addressOf(server);
   return async () => {
     server.close();
     network.stop();
@@ -30,7 +30,7 @@ beforeAll(async () => {
 async function bridgeTo(to: string): Promise<string> {
   const server = await bridge({ to, host: "127.0.0.1", port: 0 });
   onTestFinished(() => void server.close());
-  return placeOf(server);
+  return addressOf(server);
 }
 
 let names = 0;
