@@ -1,25 +1,28 @@
-/** Tells guests from the other clients that a web page can make a browser connect with. */
+/** Reads clients' lines, and detects other protocols, which a web page could make a browser speak. */
 
 import { linesOf } from "./lines.ts";
 
-/** The line with which HTTP requests begin. Pages choose the method themselves: `announce /news HTTP/1.1`. */
+/** The first line of an HTTP request. A page can choose the method, as in `announce /news HTTP/1.1`. */
 const REQUEST = /^\S+ \S+ HTTP\/\d(\.\d)?\r?$/;
 
-/** Blank lines, then the first character of a command: ASCII, as TLS, TURN and SOCKS send control characters, and lower case or a sign. */
+/**
+ * Blank lines, then the first character of a command: lower case or a sign. TLS, TURN and SOCKS begin with control
+ * characters or other bytes, and HTTP methods with capitals.
+ */
 const COMMAND = /^[\r\n]*[!-@[-~]/;
 
-/** A connection that isn't a guest's, and has to be dropped before anything is executed. */
-export class NotAGuest extends Error {
+/** The connection speaks another protocol, so it has to be closed before anything is executed. */
+export class WrongProtocol extends Error {
   constructor() {
-    super("a connection begins with a command in lower case, not with HTTP or TLS");
+    super("the connection begins like HTTP or TLS; begin with a command in lower case");
   }
 }
 
 /**
- * Cuts what a guest sends into lines, as `linesOf` does.
- * @throws NotAGuest before it returns any command, if the connection begins with something else
+ * Splits a client's text into lines, as `linesOf` does.
+ * @throws WrongProtocol before it returns any command, if the connection begins with something else
  */
-export async function* guestLines(
+export async function* clientLines(
   texts: AsyncIterable<string>,
   most: number,
   hasRoom: (length: number) => boolean,
@@ -35,19 +38,19 @@ export async function* guestLines(
   }
 }
 
-/** Checks the first character, as clients of other protocols may never complete a line. */
+/** Checks the first character, because clients of other protocols may never complete a line. */
 async function* opening(texts: AsyncIterable<string>): AsyncGenerator<string, void> {
   let isOpen = false;
   for await (const text of texts) {
     if (!isOpen && /[^\r\n]/.test(text)) {
-      if (!COMMAND.test(text)) throw new NotAGuest();
+      if (!COMMAND.test(text)) throw new WrongProtocol();
       isOpen = true;
     }
     yield text;
   }
 }
 
-/** @param line undefined if it is too long; such a line may be a request */
+/** @param line undefined if it is too long, which may be a request */
 function checkFirst(line: string | undefined): void {
-  if (line === undefined || REQUEST.test(line)) throw new NotAGuest();
+  if (line === undefined || REQUEST.test(line)) throw new WrongProtocol();
 }

@@ -43,19 +43,19 @@ test("events bring back exactly what was missed on every channel, though all obj
   const talker = await Client.connect();
   const path = `/${news}?channel=${art}`;
   const reader = await StreamReader.open(path, EVENTS);
-  await reader.said(/^position all/);
-  const say = async (...lines: string[]) => {
+  await reader.debugEvent(/^position all/);
+  const send = async (...lines: string[]) => {
     talker.send(lines.join("\n"));
     await talker.ping();
   };
-  await say(`announce ${news} 1`, `announce ${art} 2`, "announce all 3");
+  await send(`announce ${news} 1`, `announce ${art} 2`, "announce all 3");
   const events = [await reader.event(), await reader.event(), await reader.event()];
   expect(events.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
     [`${art} 2`, `${news} 1`, "all 3"].sort(),
   );
   // As a page does that has read only the first of them.
   reader.leave();
-  await say(`announce ${news} 4`, `announce ${art} 5`);
+  await send(`announce ${news} 4`, `announce ${art} 5`);
   await evictAll();
   const back = await StreamReader.open(path, { ...EVENTS, "Last-Event-ID": events[0]?.id ?? "" });
   const missed = [];
@@ -64,22 +64,22 @@ test("events bring back exactly what was missed on every channel, though all obj
   expect(missed.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
     [...before, `${news} 4`, `${art} 5`].sort(),
   );
-  expect(await back.said(/^resumed/)).toBe("resumed complete");
-  await say(`announce ${news} 6`);
+  expect(await back.debugEvent(/^resumed/)).toBe("resumed complete");
+  await send(`announce ${news} 6`);
   expect(await back.event()).toMatchObject({ event: news, data: "6" });
 });
 
 test("what cannot be had is an event too", async () => {
   const news = unique("news");
   const reader = await StreamReader.open(`/${news}`, { ...EVENTS, "Last-Event-ID": "5.-" });
-  expect(await reader.said(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
-  expect(await reader.said(/^resumed/)).toBe("resumed gap");
+  expect(await reader.debugEvent(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
+  expect(await reader.debugEvent(/^resumed/)).toBe("resumed gap");
 });
 
 test("a message with a carriage return stays one event, and adds no field", async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`, EVENTS)];
-  await reader.said(/^position all/);
+  await reader.debugEvent(/^position all/);
   talker.send(`announce ${news} a\rid: 7\revent: x`);
   expect(await reader.upTo("event: news")).not.toContain("id: 7");
   expect(await reader.upTo("\n\n")).toMatch(/\ndata: a\ndata: id: 7\ndata: event: x$/);

@@ -237,7 +237,7 @@ describe("subscribing", () => {
     }
     const why = "the channel's object doesn't answer; try again";
     const reader = await StreamReader.open(`/${news}?channel=${art}`, EVENTS);
-    expect(await reader.said(/^error/)).toBe(`error unavailable subscribe ${art}: ${why}`);
+    expect(await reader.debugEvent(/^error/)).toBe(`error unavailable subscribe ${art}: ${why}`);
     const talker = await Client.connect(news);
     talker.send(`announce ${news} the other channel goes on`);
     expect((await reader.event()).data).toBe("the other channel goes on");

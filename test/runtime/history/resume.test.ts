@@ -14,7 +14,7 @@ async function locate(client: Client, channel: string): Promise<number> {
 }
 
 /** Says something, again if what it needs has crashed; gives the lines up to its answer. */
-async function say(client: Client, line: string): Promise<string[]> {
+async function expectDelivery(client: Client, line: string): Promise<string[]> {
   for (;;) {
     client.send(line);
     const answers = await client.ping();
@@ -23,7 +23,7 @@ async function say(client: Client, line: string): Promise<string[]> {
 }
 
 async function announce(client: Client, channel: string, ...messages: string[]): Promise<void> {
-  for (const message of messages) await say(client, `announce ${channel} ${message}`);
+  for (const message of messages) await expectDelivery(client, `announce ${channel} ${message}`);
 }
 
 describe.each([
@@ -117,7 +117,7 @@ test("the same key announces once, from wherever, also after a crash", async () 
   other.send(`once k ${news} hello`);
   expect(await other.ping()).toEqual([`${news}!hello`, `debug!once k ${from + 1}`]);
   await crash(news);
-  expect(await say(one, `once k ${news} hello`)).toEqual([`debug!once k ${from + 1}`]);
+  expect(await expectDelivery(one, `once k ${news} hello`)).toEqual([`debug!once k ${from + 1}`]);
   one.send(`once k2 ${news} again`);
   expect(await one.ping()).toEqual([`${news}!again`, `debug!once k2 ${from + 2}`]);
 });

@@ -1,22 +1,22 @@
 /** How many connections there may be, with a CLIENT_LIMIT of 4 that holds for the whole service. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { say } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
+import { expectDelivery } from "../support/connections.ts";
 import {
   crash,
   evict,
   evictAll,
   hold,
   keys,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 
 settleQuickly();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 const LIMIT = 4;
@@ -44,7 +44,7 @@ test("as many as may be are let in, and one more is told that the service is bus
   if (!first) throw new Error("nobody is there");
   await expectBusy("");
   await expectBusy(unique("room"));
-  await say(first, "all", ...clients);
+  await expectDelivery(first, "all", ...clients);
   expect(await first.info()).toMatchObject({
     "client-limit": String(LIMIT),
     "limit rejected connections": "2",
@@ -56,7 +56,7 @@ test("as many as may be are let in, and one more is told that the service is bus
   await evictAll();
   const successor = await Client.connect(unique("room"));
   await expectBusy(unique("room"));
-  await say(successor, "all", first, successor);
+  await expectDelivery(successor, "all", first, successor);
 });
 
 test("many at once are let in up to the limit, whatever their objects", async () => {
@@ -99,7 +99,7 @@ test("while nobody counts, everyone is let in; who was one too many is told late
   const clients = await Promise.all(Array.from({ length: LIMIT + 1 }, () => Client.connect(room)));
   const [first] = clients;
   if (!first) throw new Error("nobody is there");
-  await say(first, room, ...clients);
+  await expectDelivery(first, room, ...clients);
   claim.release();
   const ended = await Promise.race(clients.map((client) => client.closed));
   expect(ended).toMatchObject({ code: 1013 });

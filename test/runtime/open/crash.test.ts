@@ -5,9 +5,9 @@
  */
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { expectNoMore, gather, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, expectNoMore, gather, sendAll } from "../support/connections.ts";
 import {
   crashBusy as crashBusyNow,
   crash as crashNow,
@@ -43,31 +43,31 @@ const TOLD_TO_RETURN = { code: 1013, reason: "unavailable: messages may be missi
 
 describe("a root that was at rest", () => {
   test("loses its own sockets, and nobody else misses anything", async () => {
-    const { room, home, local, far, idle, lobby } = take();
+    const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
-    await say(local, room, local, far);
+    await expectDelivery(local, room, local, remote);
     await evict(room);
     await crash(room);
     expect(await local.closed).toMatchObject({ code: 1006 });
 
-    await say(lobby, room, far);
+    await expectDelivery(lobby, room, remote);
     const again = await Client.connect(room);
-    await say(again, room, again, far);
-    await say(far, room, again, far);
-    await say(far, "all", idle, again);
+    await expectDelivery(again, room, again, remote);
+    await expectDelivery(remote, room, again, remote);
+    await expectDelivery(remote, "all", idle, again);
     expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
-    await expectNoMore(again, far, idle, lobby);
+    await expectNoMore(again, remote, idle, lobby);
   });
 
   test("may crash time and again", async () => {
-    const { room, far, lobby } = take();
+    const { room, remote, lobby } = take();
     for (let round = 0; round < 5; round++) {
-      await say(lobby, room, far);
+      await expectDelivery(lobby, room, remote);
       await evict(room);
       await crash(room);
     }
-    await say(lobby, room, far);
-    await expectNoMore(far, lobby);
+    await expectDelivery(lobby, room, remote);
+    await expectNoMore(remote, lobby);
   });
 });
 
@@ -78,19 +78,19 @@ describe("a root that was in the middle of deliveries", () => {
     ["a subscription from another object", (room, lobby) => sendAll([lobby], `subscribe ${room}`)],
   ];
   test.each(wakes)("has its listeners elsewhere told, once woken by %s", async (_, wake) => {
-    const { room, home, local, far, idle, lobby } = take();
+    const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
     await crashBusy(room);
     expect(await local.closed).toMatchObject({ code: 1006 });
     await wake(room, lobby);
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
-    expect(await far.untilClosed()).toEqual([]);
+    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.untilClosed()).toEqual([]);
 
     // Others of the same home have missed nothing, and the way to the channel is open again.
-    await say(lobby, "all", idle);
+    await expectDelivery(lobby, "all", idle);
     const again = await Client.connect(home);
     await sendAll([again, idle], `subscribe ${room}`);
-    await say(idle, room, again, idle);
+    await expectDelivery(idle, room, again, idle);
     expect(await rows(room, `downstream:${home}`)).toEqual([
       [`downstream:${home}`, expect.objectContaining({ lostAt: undefined })],
     ]);
@@ -98,7 +98,7 @@ describe("a root that was in the middle of deliveries", () => {
   });
 
   test("wakes by itself to have them told", async () => {
-    const { room, home, local, far, idle } = take();
+    const { room, home, local, remote, idle } = take();
     const delivery = hold(home, "deliver");
     local.send(`announce ${room} 1\nannounce ${room} 2`);
     expect(await local.lines(2)).toEqual([`${room}!1`, `${room}!2`]);
@@ -109,42 +109,42 @@ describe("a root that was in the middle of deliveries", () => {
     delivery.release();
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
 
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
-    const heard = await far.untilClosed();
+    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
+    const heard = await remote.untilClosed();
     expect([[], [`${room}!1`, `${room}!2`]]).toContainEqual(heard);
     await expectNoMore(idle);
   });
 
   test("has them told even if they cannot be reached at first", async () => {
-    const { room, home, far, lobby } = take();
+    const { room, home, remote, lobby } = take();
     await crashBusy(room);
     failOnce(home, "deliver", "before");
     await sendAll([lobby], `announce ${room} 1`);
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
   });
 
   test("has nobody told twice", async () => {
-    const { room, home, far, lobby } = take();
+    const { room, home, remote, lobby } = take();
     await crashBusy(room);
     failOnce(home, "deliver", "after");
     await sendAll([lobby], `announce ${room} 1`);
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
     const again = await Client.connect(home);
     await sendAll([again], `subscribe ${room}`);
-    await say(lobby, room, again);
+    await expectDelivery(lobby, room, again);
     await expectNoMore(again);
   });
 });
 
 describe("a home", () => {
   test("leaves links behind that the next messages remove", async () => {
-    const { room, home, local, far, idle, lobby } = take();
+    const { room, home, local, remote, idle, lobby } = take();
     await sendAll([local], "subscribe all");
     await crash(home);
-    for (const client of [far, idle]) expect(await client.closed).toMatchObject({ code: 1006 });
+    for (const client of [remote, idle]) expect(await client.closed).toMatchObject({ code: 1006 });
     expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
-    await say(local, room, local);
-    await say(lobby, "all", local);
+    await expectDelivery(local, room, local);
+    await expectDelivery(lobby, "all", local);
     await evictAll();
     expect(await keys(room, "downstream:")).toEqual([]);
     expect(await keys("all")).not.toContain(`downstream:${home}`);
@@ -160,7 +160,7 @@ describe("a home", () => {
     expect(await keys(room, "downstream:")).toEqual([]);
     expect(await keys(home, "upstream:")).toEqual(["upstream:all"]);
     await sendAll([again], `subscribe ${room}`);
-    await say(lobby, room, local, again);
+    await expectDelivery(lobby, room, local, again);
     await expectNoMore(local, again);
   });
 
@@ -185,11 +185,11 @@ describe("a home", () => {
   });
 
   test("has said nothing twice when it crashes with announcements under way", async () => {
-    const { room, home, local, far } = take();
+    const { room, home, local, remote } = take();
     const each = 10;
-    for (let i = 0; i < each; i++) far.send(`announce ${room} ${i}`);
+    for (let i = 0; i < each; i++) remote.send(`announce ${room} ${i}`);
     await crash(home);
-    await far.closed;
+    await remote.closed;
     await evictAll();
     const heard = await local.ping();
     // Some may be lost with their sender, but those that came did so in order.
@@ -198,19 +198,19 @@ describe("a home", () => {
 });
 
 test("a subscription to a channel whose object crashes holds, or is refused", async () => {
-  const { local, far } = take();
+  const { local, remote } = take();
   for (let round = 0; round < 10; round++) {
     const third = unique("third");
-    far.send(`subscribe ${third}`);
-    const [replies] = await Promise.all([far.ping(), crash(third)]);
+    remote.send(`subscribe ${third}`);
+    const [replies] = await Promise.all([remote.ping(), crash(third)]);
     if (replies.length > 0) {
       expect(replies).toEqual([expect.stringMatching(/^debug!error unavailable subscribe /)]);
-      await sendAll([far], `subscribe ${third}`);
+      await sendAll([remote], `subscribe ${third}`);
     }
-    await say(local, third, far);
-    await say(far, third, far);
+    await expectDelivery(local, third, remote);
+    await expectDelivery(remote, third, remote);
   }
-  await expectNoMore(local, far);
+  await expectNoMore(local, remote);
 });
 
 test("a message that a crashing object took is heard, or its listeners are told", async () => {
@@ -234,48 +234,48 @@ test("a message that a crashing object took is heard, or its listeners are told"
 // Behind what needs somebody in the lobby, as that is empty after this.
 describe("the root of 'all'", () => {
   test("loses its own sockets, and nobody else misses anything if it was at rest", async () => {
-    const { room, local, far, idle, lobby } = take();
-    await sendAll([local, far, idle], "subscribe all");
-    await say(far, "all", local, far, idle);
+    const { room, local, remote, idle, lobby } = take();
+    await sendAll([local, remote, idle], "subscribe all");
+    await expectDelivery(remote, "all", local, remote, idle);
     await evict("all");
     await crash("all");
     expect(await lobby.closed).toMatchObject({ code: 1006 });
     const again = await Client.connect();
-    await say(again, "all", again, local, far, idle);
-    await say(far, "all", again, local, far, idle);
-    await say(far, room, local, far);
-    await expectNoMore(again, local, far, idle);
+    await expectDelivery(again, "all", again, local, remote, idle);
+    await expectDelivery(remote, "all", again, local, remote, idle);
+    await expectDelivery(remote, room, local, remote);
+    await expectNoMore(again, local, remote, idle);
   });
 
   test("has those told who hear it, and no others, if it was in the middle of deliveries", async () => {
-    const { room, local, far, idle } = take();
+    const { room, local, remote, idle } = take();
     await sendAll([idle], "subscribe all");
     await crashBusy("all");
     const again = await Client.connect();
     expect(await idle.closed).toEqual(TOLD_TO_RETURN);
-    await say(local, room, local, far);
-    await say(far, room, local, far);
+    await expectDelivery(local, room, local, remote);
+    await expectDelivery(remote, room, local, remote);
 
     // Their object is linked to `all` again on its own, so they can come to hear it again.
     await evictAll();
-    await sendAll([far, local], "subscribe all");
-    await say(again, "all", again, local, far);
-    await expectNoMore(again, local, far);
+    await sendAll([remote, local], "subscribe all");
+    await expectDelivery(again, "all", again, local, remote);
+    await expectNoMore(again, local, remote);
   });
 
   test("is not needed for channels to work", async () => {
-    const { room, far, local } = take();
+    const { room, remote, local } = take();
     const link = hold("all", "link");
     const home = unique("home");
     // It is greeted although its object's link to `all` is still being asked for.
     const cut = await Client.connect(home);
     await sendAll([cut], `subscribe ${room}`);
-    await say(cut, room, cut, local, far);
-    await say(local, room, cut, local, far);
+    await expectDelivery(cut, room, cut, local, remote);
+    await expectDelivery(local, room, cut, local, remote);
     link.release();
     await sendAll([cut], "subscribe all");
-    await say(local, "all", cut);
-    await expectNoMore(cut, local, far);
+    await expectDelivery(local, "all", cut);
+    await expectNoMore(cut, local, remote);
   });
 });
 
@@ -283,20 +283,20 @@ test("after a crash of everything all works again, and nothing is left of what w
   const before = take();
   await abortAllDurableObjects();
   pass(2);
-  for (const client of [before.local, before.far, before.idle, before.lobby]) {
+  for (const client of [before.local, before.remote, before.idle, before.lobby]) {
     expect(await client.closed).toMatchObject({ code: 1006 });
   }
 
   const { room, home } = before;
-  const [local, far, lobby] = await Promise.all([
+  const [local, remote, lobby] = await Promise.all([
     Client.connect(room),
     Client.connect(home),
     Client.connect(),
   ]);
-  await sendAll([far], `subscribe ${room}`);
-  await say(local, room, local, far);
-  await say(far, room, local, far);
-  await say(lobby, "all", local, far, lobby);
+  await sendAll([remote], `subscribe ${room}`);
+  await expectDelivery(local, room, local, remote);
+  await expectDelivery(remote, room, local, remote);
+  await expectDelivery(lobby, "all", local, remote, lobby);
   await evictAll();
 
   expect((await keys("all", "downstream:")).sort()).toEqual(
@@ -310,5 +310,5 @@ test("after a crash of everything all works again, and nothing is left of what w
     objects: "3",
     "unreachable objects": "0",
   });
-  await expectNoMore(local, far, lobby);
+  await expectNoMore(local, remote, lobby);
 });

@@ -1,8 +1,8 @@
 /** What becomes of calls that fail, by the cause that the runtime gives: who is told, and how often it is tried. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { expectNoMore, gather, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { expectDelivery, expectNoMore, gather, sendAll } from "../support/connections.ts";
 import {
   type Call,
   evictAll,
@@ -16,16 +16,16 @@ import {
 
 settleQuickly();
 
-const cast = gather(12);
+const connections = gather(12);
 
 /** Has the next calls fail, one for each of `failures`; the function returned tells how many came in all. */
 function fail(name: string, call: Call, ...failures: Error[]): () => number {
   let calls = 0;
-  intercept(name, call, (carryOut) => {
+  intercept(name, call, (execute) => {
     const error = failures[calls];
     calls += 1;
     if (error) throw error;
-    return carryOut();
+    return execute();
   });
   return () => calls;
 }
@@ -40,15 +40,15 @@ describe("an announcement", () => {
     ["that the network loses", network, "doesn't answer"],
     ["that fails by our own fault", bug, "doesn't answer"],
   ])("%s is not repeated, and its publisher is told", async (_, error, told) => {
-    const { room, local, far, lobby } = cast();
+    const { room, local, remote, lobby } = connections();
     const calls = fail(room, "forward", error());
     lobby.send(`announce ${room} lost`);
     const why = `the announcement may be lost: the channel's object ${told}`;
     expect(await lobby.ping()).toEqual([`debug!error uncertain announce ${room}: ${why}`]);
     expect(calls()).toBe(1);
     // Its next one is placed, and nothing else was.
-    await say(lobby, room, local, far);
-    await expectNoMore(local, far);
+    await expectDelivery(lobby, room, local, remote);
+    await expectNoMore(local, remote);
   });
 });
 
@@ -61,14 +61,14 @@ describe("a subscription", () => {
     ["is given up at once when our own code throws", [bug()], 1, false],
   ])("%s", async (_, failures, tried, had) => {
     const room = unique("room");
-    const [local, far] = await Promise.all([Client.connect(room), Client.connect(unique("home"))]);
+    const [local, remote] = await Promise.all([Client.connect(room), Client.connect(unique("home"))]);
     const calls = fail(room, "link", ...failures);
-    far.send(`subscribe ${room}`);
+    remote.send(`subscribe ${room}`);
     const refusal = `debug!error unavailable subscribe ${room}: the channel's object doesn't answer; try again`;
-    expect(await far.ping()).toEqual(had ? [] : [refusal]);
+    expect(await remote.ping()).toEqual(had ? [] : [refusal]);
     expect(calls()).toBe(tried);
-    await sendAll([far], `subscribe ${room}`);
-    await say(local, room, local, far);
+    await sendAll([remote], `subscribe ${room}`);
+    await expectDelivery(local, room, local, remote);
   });
 });
 
@@ -83,71 +83,71 @@ test("a connection at an object that does not answer is refused with a sentence"
   expect(response.headers.get("Retry-After")).toBe("5");
   expect(calls()).toBe(1);
   const client = await Client.connect(room);
-  await say(client, room, client);
+  await expectDelivery(client, room, client);
 });
 
 test("a home that is overloaded is asked once more, then closed for; others are served meanwhile", async () => {
-  const { room, home, local, far, idle } = cast();
+  const { room, home, local, remote, idle } = connections();
   const calls = fail(home, "deliver", overload(), overload());
-  await say(local, room, local);
-  expect(await far.closed).toEqual({
+  await expectDelivery(local, room, local);
+  expect(await remote.closed).toEqual({
     code: 1013,
     reason: "unavailable: messages may be missing; connect again",
   });
   // The third one says that messages are lost.
   expect(calls()).toBe(3);
   await sendAll([idle], `subscribe ${room}`);
-  await say(local, room, local, idle);
+  await expectDelivery(local, room, local, idle);
   await expectNoMore(local, idle);
 });
 
 describe("a call that fails once", () => {
   test.each(["before", "after"] as const)("%s a delivery was taken is made up for", async (when) => {
-    const { room, home, local, far, idle } = cast();
-    await say(local, room, local, far);
+    const { room, home, local, remote, idle } = connections();
+    await expectDelivery(local, room, local, remote);
     failOnce(home, "deliver", when);
-    for (let n = 0; n < 3; n++) await say(local, room, local, far);
-    await say(far, room, local, far);
-    await expectNoMore(local, far, idle);
+    for (let n = 0; n < 3; n++) await expectDelivery(local, room, local, remote);
+    await expectDelivery(remote, room, local, remote);
+    await expectNoMore(local, remote, idle);
   });
 
   test.each(["before", "after"] as const)("%s a link was made is made up for", async (when) => {
-    const { local, far, idle } = cast();
+    const { local, remote, idle } = connections();
     const third = unique("third");
     failOnce(third, "link", when);
-    await sendAll([far], `subscribe ${third}`);
-    await say(local, third, far);
-    await say(far, third, far);
-    await expectNoMore(far, idle);
+    await sendAll([remote], `subscribe ${third}`);
+    await expectDelivery(local, third, remote);
+    await expectDelivery(remote, third, remote);
+    await expectNoMore(remote, idle);
   });
 
   test.each(["before", "after"] as const)("%s a link was ended is made up for", async (when) => {
-    const { room, local, far } = cast();
+    const { room, local, remote } = connections();
     failOnce(room, "unlink", when);
-    await sendAll([far], `unsubscribe ${room}`);
+    await sendAll([remote], `unsubscribe ${room}`);
     await evictAll();
     expect(await keys(room, "downstream:")).toEqual([]);
-    await say(local, room, local);
-    await sendAll([far], `subscribe ${room}`);
-    await say(local, room, local, far);
-    await expectNoMore(local, far);
+    await expectDelivery(local, room, local);
+    await sendAll([remote], `subscribe ${room}`);
+    await expectDelivery(local, room, local, remote);
+    await expectNoMore(local, remote);
   });
 
   test.each([
     { when: "before", placed: [] },
     { when: "after", placed: ["doubtful"] },
   ] as const)("$when an announcement was placed is told to who announced", async ({ when, placed }) => {
-    const { room, local, far } = cast();
+    const { room, local, remote } = connections();
     failOnce(room, "forward", when);
-    far.send(`announce ${room} doubtful`);
-    const replies = await far.ping();
-    far.send(`announce ${room} next`);
-    replies.push(...(await far.until(`${room}!next`)));
+    remote.send(`announce ${room} doubtful`);
+    const replies = await remote.ping();
+    remote.send(`announce ${room} next`);
+    replies.push(...(await remote.until(`${room}!next`)));
     const isError = (line: string) => line.startsWith(`debug!error uncertain announce ${room}: `);
     expect(replies.filter(isError)).toHaveLength(1);
     const messages = placed.map((message) => `${room}!${message}`);
     expect(replies.filter((line) => !isError(line))).toEqual(messages);
     expect(await local.until(`${room}!next`)).toEqual(messages);
-    await expectNoMore(local, far);
+    await expectNoMore(local, remote);
   });
 });

@@ -8,9 +8,9 @@ test("10,000 announcements in a frame, for a channel elsewhere, are one call", a
   const listener = await Client.connect(channel);
   const publisher = await Client.connect(home);
   let calls = 0;
-  intercept(channel, "forward", (carryOut) => {
+  intercept(channel, "forward", (execute) => {
     calls += 1;
-    return carryOut();
+    return execute();
   });
   publisher.send(Array.from({ length: 10_000 }, (_, i) => `announce ${channel} ${i}`).join("\n"));
   expect(await publisher.ping()).toEqual([]);

@@ -3,14 +3,14 @@
  * objects that counted them have been through.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
-import { evictAll, failOnce, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
+import { evictAll, failOnce, resetService, settleQuickly, unique } from "../support/service.ts";
 import { figures } from "../support/stats.ts";
 
 settleQuickly();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 /** What `Client.info` pings before it asks. */
@@ -66,9 +66,9 @@ const plays: Play[] = [
       const d = await Client.connect();
       await sendAll([c], `subscribe ${x}\nsubscribe ${z}\nunsubscribe all`);
       await sendAll([d], `subscribe ${x}`);
-      await say(a, x, a, b, c, d);
-      await say(d, "all", a, b, d);
-      await say(c, z, c);
+      await expectDelivery(a, x, a, b, c, d);
+      await expectDelivery(d, "all", a, b, d);
+      await expectDelivery(c, z, c);
       return [a, b, c, d];
     },
     figures: {
@@ -115,7 +115,7 @@ const plays: Play[] = [
       const b = await Client.connect(x);
       const c = await Client.connect(y);
       await sendAll([b, c], `subscribe ${y}\nsubscribe ${x}`);
-      await say(c, x, a, b, c);
+      await expectDelivery(c, x, a, b, c);
       await b.close();
       await c.close();
       return [a];

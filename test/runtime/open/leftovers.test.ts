@@ -1,13 +1,13 @@
 /** What is left in storage when nobody uses it any more, also by a client that uses very many channels, once each. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
-import { crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
+import { crashBusy, evictAll, keys, resetService, rows, settleQuickly, unique } from "../support/service.ts";
 import { figures } from "../support/stats.ts";
 
 settleQuickly();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 const MANY = 200;
@@ -52,13 +52,13 @@ describe("the storage", () => {
 
   test("of an object that is no longer used is empty", async () => {
     const [room, home, third] = [unique("room"), unique("home"), unique("third")];
-    const [local, far] = await Promise.all([Client.connect(room), Client.connect(home)]);
-    await sendAll([far], `subscribe ${room}\nsubscribe ${third}`);
-    await say(local, room, local, far);
-    await say(local, third, far);
-    await say(far, "all", local, far);
+    const [local, remote] = await Promise.all([Client.connect(room), Client.connect(home)]);
+    await sendAll([remote], `subscribe ${room}\nsubscribe ${third}`);
+    await expectDelivery(local, room, local, remote);
+    await expectDelivery(local, third, remote);
+    await expectDelivery(remote, "all", local, remote);
     for (const name of [room, home, third]) expect(await rows(name)).not.toEqual([]);
-    await far.close();
+    await remote.close();
     for (const name of [home, third]) await expectEmpty(name);
     await local.close();
     await expectEmpty(room);

@@ -6,8 +6,8 @@ import { utf8Length } from "../../../src/protocol/text.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { Connections } from "../../../src/session/connections.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { evict, evictAll, hold, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
@@ -74,7 +74,7 @@ describe("a frame", () => {
       reason: `limit: a frame has at most ${maxBufferedBytes} bytes`,
     });
     expect(await listener.ping()).toEqual([`${room}!before`]);
-    await say(client, room, client, listener);
+    await expectDelivery(client, room, client, listener);
   });
 });
 
@@ -117,9 +117,9 @@ describe("lines a second", () => {
     expect(new Set(await bold.lines(linesPerSecond))).toEqual(new Set([refusal("ping")]));
     expect(await rude.closed).toEqual({
       code: 1008,
-      reason: `rate: far more than ${linesPerSecond} lines per second`,
+      reason: `rate: remote more than ${linesPerSecond} lines per second`,
     });
-    await say(neighbour, room, neighbour, bold);
+    await expectDelivery(neighbour, room, neighbour, bold);
   });
 });
 
@@ -139,13 +139,13 @@ describe("channels of one connection", () => {
     // Those that it has can be asked for again.
     await sendAll([client], `subscribe ${first}\nsubscribe all`);
     await evict("all");
-    for (const name of [...names.slice(0, 3), ...names.slice(-3)]) await say(other, name, client);
+    for (const name of [...names.slice(0, 3), ...names.slice(-3)]) await expectDelivery(other, name, client);
     await sendAll([other], `announce ${extra} unheard`);
     await sendAll([client], `unsubscribe ${first}\nsubscribe ${extra}`);
-    await say(other, extra, client);
+    await expectDelivery(other, extra, client);
     client.send(`subscribe ${first}`);
     expect(await client.ping()).toEqual([refusal(first)]);
-    for (const name of rest.slice(0, 3)) await say(other, name, client);
+    for (const name of rest.slice(0, 3)) await expectDelivery(other, name, client);
     await client.close();
   });
 
@@ -173,7 +173,7 @@ describe("channels of one connection", () => {
     await sendAll([client], `unsubscribe ${held[0]}\nunsubscribe ${held[1]}`);
     const short = unique("short");
     await sendAll([client], `subscribe ${short}`);
-    await say(neighbour, short, client);
+    await expectDelivery(neighbour, short, client);
     await client.close();
   });
 
@@ -246,7 +246,7 @@ describe("what may wait", () => {
       code: 1008,
       reason: "limit: too many commands are pending",
     });
-    await say(neighbour, home, neighbour, patient);
+    await expectDelivery(neighbour, home, neighbour, patient);
 
     link.release();
     // To each of its frames, of which none is a command there is. Not even a `ping` could wait with them.
@@ -256,7 +256,7 @@ describe("what may wait", () => {
     expect(new Set(replies)).toEqual(
       new Set([expect.stringMatching(/^debug!error invalid line: unknown command/)]),
     );
-    await say(neighbour, third, patient);
+    await expectDelivery(neighbour, third, patient);
     await patient.close();
     await evictAll();
     expect(await keys(third, "downstream:")).toEqual([]);
@@ -296,12 +296,12 @@ describe("what may wait", () => {
   test("for an object that does not take deliveries is limited", async () => {
     const home = unique("home");
     const room = unique("room");
-    const [local, far, idle] = await Promise.all([
+    const [local, remote, idle] = await Promise.all([
       Client.connect(room),
       Client.connect(home),
       Client.connect(home),
     ]);
-    await sendAll([far], `subscribe ${room}`);
+    await sendAll([remote], `subscribe ${room}`);
     const delivery = hold(home, "deliver");
     const command = `announce ${room} `;
     const message = "x".repeat(maxLineBytes - command.length);
@@ -309,13 +309,13 @@ describe("what may wait", () => {
     expect(new Set(await local.ping())).toEqual(new Set([`${room}!${message}`]));
     await delivery.begun();
     delivery.release();
-    expect(await far.closed).toEqual({
+    expect(await remote.closed).toEqual({
       code: 1013,
       reason: "unavailable: messages may be missing; connect again",
     });
 
     await sendAll([idle], `subscribe ${room}`);
-    await say(local, room, local, idle);
+    await expectDelivery(local, room, local, idle);
     await expectNoMore(local, idle);
   });
 });

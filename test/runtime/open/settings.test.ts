@@ -3,8 +3,8 @@ import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import worker from "../../../src/worker.ts";
 import { wrongSettings } from "../../unit/worker/wrong-settings.ts";
-import { sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { sendAll } from "../support/connections.ts";
 import { bearer, mint, SECRET } from "../support/mint.ts";
 import { configure, settleQuickly, unique } from "../support/service.ts";
 

@@ -3,9 +3,9 @@ import { exports } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import worker from "../../../src/worker.ts";
-import { sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
-import { keys, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { sendAll } from "../support/connections.ts";
+import { keys, resetService, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 
@@ -170,7 +170,7 @@ describe("an address is charged", () => {
   });
 
   test("for each channel that a request names, so that one request can't have it make hundreds of rows for nothing", async () => {
-    await startAfresh();
+    await resetService();
     const query = Array.from({ length: 250 }, (_, i) => `channel=stranger-${i}`).join("&");
     // It may, once: then the address has nothing left for 25 seconds.
     expect(await send([[`/news?${query}`], [`/other?${query}`], ["/news"]])).toEqual([200, 429, 429]);

@@ -1,8 +1,8 @@
 /** Objects count what they do, and report their counters to the root of `all` when their last connection closes. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
 import {
   crash,
   crashBusy,
@@ -11,9 +11,9 @@ import {
   failOnce,
   hold,
   keys,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 import { figures } from "../support/stats.ts";
@@ -21,14 +21,14 @@ import { figures } from "../support/stats.ts";
 settleQuickly();
 stopClock();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 describe("totals", () => {
   /** Has a home count some things and be left by all: two connections and an announcement a time. */
   async function useAndLeave(home: string): Promise<void> {
     const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     await Promise.all([a.close(), b.close()]);
   }
 
@@ -84,12 +84,12 @@ describe("totals", () => {
     const asker = await Client.connect();
     const home = unique("home");
     const first = await Client.connect(home);
-    await say(first, home, first);
+    await expectDelivery(first, home, first);
     const unlink = hold("all", "unlink");
     await first.close();
     await unlink.begun();
     const second = await Client.connect(home);
-    await say(second, home, second);
+    await expectDelivery(second, home, second);
     unlink.release();
     await evict(home);
     await second.close();
@@ -106,7 +106,7 @@ describe("totals", () => {
     const asker = await Client.connect();
     const homes = { own: unique("own"), other: unique("other") };
     const [leaver, stayer] = await Promise.all([Client.connect(homes.own), Client.connect(homes.other)]);
-    await say(leaver, homes.own, leaver);
+    await expectDelivery(leaver, homes.own, leaver);
     const answer = hold(homes[slow], "figures", when);
     const told = figures(asker);
     await answer.begun();
@@ -138,7 +138,7 @@ describe("totals", () => {
   test("of an object survive a crash of the root of `all`", async () => {
     const home = unique("home");
     const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     await sendAll([b], "unsubscribe all");
     await evictAll();
     await crashBusy("all");
@@ -158,12 +158,12 @@ describe("totals", () => {
     const home = unique("home");
     const asker = await Client.connect();
     const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     pass(60);
-    await say(b, home, a, b);
+    await expectDelivery(b, home, a, b);
     await evictAll();
     // What came within the minute after that is lost with the sockets that kept it.
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     await evictAll();
     await crash(home);
     const expected = { "total connections": 3, "total announcements": 2, "total messages": 4 };

@@ -1,9 +1,9 @@
 /** Connections whose token has expired: when and how they are closed, and that nobody else is. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client, type Closing, closeAll } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { EVERYTHING, granting, seconds } from "../support/mint.ts";
 import {
   alarmOf,
@@ -12,9 +12,9 @@ import {
   hold,
   keys,
   object,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 
@@ -52,14 +52,14 @@ describe("an alarm", () => {
     await sleep(room);
     pass(64.5);
     await runDurableObjectAlarm(object(room));
-    await say(soon, room, late, soon, middle, twin);
+    await expectDelivery(soon, room, late, soon, middle, twin);
     expect(await alarmOf(room)).toBe(alarmFor(-4));
 
     await sleep(room);
     pass(0.5);
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await soon.closed).toEqual(expired);
-    await say(late, room, late, middle, twin);
+    await expectDelivery(late, room, late, middle, twin);
     expect(await alarmOf(room)).toBe(alarmFor(55));
 
     await sleep(room);
@@ -67,7 +67,7 @@ describe("an alarm", () => {
     pass(90);
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await Promise.all([middle.closed, twin.closed])).toEqual([expired, expired]);
-    await say(late, room, late);
+    await expectDelivery(late, room, late);
     expect(await alarmOf(room)).toBe(alarmFor(25));
 
     await sleep(room);
@@ -99,12 +99,12 @@ describe("an alarm", () => {
     pass(65);
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await neighbour.closed).toEqual(expired);
-    await say(client, room, client);
+    await expectDelivery(client, room, client);
   });
 
   test("is set for connections at the root of 'all' that hear of nobody else", async () => {
     await closeAll();
-    await startAfresh();
+    await resetService();
     const client = await connect("", 60);
     await evict("all");
     expect(await alarmOf("all")).toBe(alarmFor(60));
@@ -116,11 +116,11 @@ describe("an alarm", () => {
   test("for messages under way does not take the place of the one for tokens", async () => {
     const [room, home] = [unique("room"), unique("home")];
     const local = await connect(room, 60);
-    const far = await connect(home, 120);
-    await sendAll([far], `subscribe ${room}`);
+    const remote = await connect(home, 120);
+    await sendAll([remote], `subscribe ${room}`);
     for (let i = 0; i < 2; i++) {
       await evictAll();
-      await say(local, room, local, far);
+      await expectDelivery(local, room, local, remote);
       await evictAll();
       // It goes off for nothing, and is set anew for the token.
       expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
@@ -130,7 +130,7 @@ describe("an alarm", () => {
     }
     // While one is under way, the object looks again in 10 seconds, or when a token ends before that.
     const delivery = hold(home, "deliver");
-    far.send(`announce ${room} last`);
+    remote.send(`announce ${room} last`);
     await delivery.begun();
     expect(await local.line()).toBe(`${room}!last`);
     expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
@@ -141,8 +141,8 @@ describe("an alarm", () => {
     expect(await Promise.all([local.closed, brief.closed])).toEqual([expired, expired]);
     expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
     delivery.release();
-    expect(await far.line()).toBe(`${room}!last`);
-    await expectNoMore(far);
+    expect(await remote.line()).toBe(`${room}!last`);
+    await expectNoMore(remote);
   });
 
   test("is set for a connection that comes when all before it have gone", async () => {
@@ -188,7 +188,7 @@ describe("what an expired connection sends", () => {
       client.send(new TextEncoder().encode(frame));
       expect(await client.closed).toEqual(expired);
       expect(await client.untilClosed()).toEqual([]);
-      await say(neighbour, room, neighbour);
+      await expectDelivery(neighbour, room, neighbour);
       expect(await keys(other)).toEqual([]);
       expect(await alarmOf(room)).toBe(alarmFor(-5));
       // The alarm, too late for that one, goes on to the next.
@@ -209,7 +209,7 @@ describe("what an expired connection sends", () => {
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await client.closed).toEqual(expired);
     link.release();
-    await say(neighbour, room, neighbour);
+    await expectDelivery(neighbour, room, neighbour);
     await expectNoMore(neighbour);
     expect(await keys(third, "downstream:")).toEqual([]);
   });
@@ -232,7 +232,7 @@ test("what was said to a connection before it expired has reached it when it is 
 
 test("figures are right when connections have expired", async () => {
   await closeAll();
-  await startAfresh();
+  await resetService();
   const [room, home] = [unique("room"), unique("home")];
   const operator = await granting({ ...EVERYTHING, operate: true, exp: seconds() + 600 });
   const witness = await Client.connect("", operator);
@@ -256,5 +256,5 @@ test("figures are right when connections have expired", async () => {
   expect(after["max connections"]).toBe(before["max connections"]);
   await evictAll();
   expect(await witness.info()).toMatchObject({ "current connections": "2", objects: "2" });
-  await say(stays, room, stays);
+  await expectDelivery(stays, room, stays);
 });

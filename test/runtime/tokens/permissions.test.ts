@@ -4,8 +4,8 @@ import { describe, expect, test, vi } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { Connections } from "../../../src/session/connections.ts";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { bearer, EVERYTHING, granting, mint, SECRET } from "../support/mint.ts";
 import { evict, evictAll, keys, settleQuickly, unique } from "../support/service.ts";
 
@@ -54,8 +54,8 @@ describe("each command", () => {
     ]);
     const heard = ["news/today!1", "news/today!2", `${room}!5`];
     expect((await neighbour.lines(3)).sort()).toEqual(heard.sort());
-    await say(neighbour, "news/today", neighbour, client);
-    await say(neighbour, "sport", neighbour);
+    await expectDelivery(neighbour, "news/today", neighbour, client);
+    await expectDelivery(neighbour, "sport", neighbour);
     await expectNoMore(client, neighbour);
     expect(await keys("sport", "downstream:")).toEqual([`downstream:${room}`]);
   });
@@ -87,11 +87,11 @@ describe("'all'", () => {
     const client = await connect(unique("home"), EVERYTHING);
     const deaf = await connect("", {});
     const town = await connect(unique("home"), { announce: ["all"], subscribe: ["*"] });
-    await say(town, "all", client, deaf, town);
+    await expectDelivery(town, "all", client, deaf, town);
     await sendAll([deaf], "unsubscribe all");
-    await say(town, "all", client, town);
+    await expectDelivery(town, "all", client, town);
     await sendAll([deaf], "subscribe all");
-    await say(town, "all", client, deaf, town);
+    await expectDelivery(town, "all", client, deaf, town);
   });
 
   test("is announced on by those whose token names it", async () => {
@@ -107,7 +107,7 @@ describe("'all'", () => {
     }
     await expectNoMore(listener);
     const town = await connect(home, { subscribe: [home], announce: ["all"] });
-    await say(town, "all", listener, town);
+    await expectDelivery(town, "all", listener, town);
   });
 });
 
@@ -128,16 +128,16 @@ describe("grants hold", () => {
       expect(await narrow.ping()).toEqual([noSubscription(room), noAnnouncement(room), noAnnouncement(home)]);
       await sleep(home);
       // What wakes the home is a message.
-      await say(local, room, local, wide);
+      await expectDelivery(local, room, local, wide);
       narrow.send(`announce ${room}/out 1`);
       expect(await narrow.ping()).toEqual([noAnnouncement(`${room}/out`)]);
       await sleep(home);
       await sendAll([narrow], `subscribe ${room}/in`);
       await sleep(home);
-      await say(narrow, `${room}/in`, narrow, wide);
+      await expectDelivery(narrow, `${room}/in`, narrow, wide);
       await sendAll([narrow], `unsubscribe ${room}/in`);
-      await say(narrow, `${room}/in`, wide);
-      await say(wide, home, narrow, wide);
+      await expectDelivery(narrow, `${room}/in`, wide);
+      await expectDelivery(wide, home, narrow, wide);
     }
     await expectNoMore(narrow, wide, local);
   });

@@ -2,9 +2,9 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { EVERYTHING, granting, mint, seconds } from "../support/mint.ts";
 import { alarmOf, evict, object, settleQuickly, unique } from "../support/service.ts";
 
@@ -47,7 +47,7 @@ describe("what a new token grants", () => {
       client.send(`subscribe ${less}\nannounce ${less} 1`);
       expect(await client.ping()).toEqual([noSubscription(less), noAnnouncement(less)]);
       await sendAll([client], `subscribe ${more}`);
-      await say(client, more, client, neighbour);
+      await expectDelivery(client, more, client, neighbour);
       await evict(home);
     }
     await sendAll([client], `unsubscribe ${more}`);
@@ -86,7 +86,7 @@ describe("what a new token grants", () => {
     expect(await renew(one, { subscribe: [home], announce: [home] })).toEqual([accepted(3_600)]);
     other.send(`announce ${home} 1`);
     expect(await other.ping()).toEqual([noAnnouncement(home)]);
-    await say(one, home, one, other);
+    await expectDelivery(one, home, one, other);
   });
 });
 
@@ -96,9 +96,9 @@ describe("a new token is refused, and the old one stays,", () => {
     const other = unique("other");
     client.send(`subscribe ${other}\nannounce ${home}/more 1`);
     expect(await client.ping()).toEqual([noSubscription(other), noAnnouncement(`${home}/more`)]);
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
     await evict(home);
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
     pass(66);
     client.send("ping");
     expect(await client.closed).toMatchObject({ code: 1008 });
@@ -190,7 +190,7 @@ describe("the end of a new token", () => {
     await evict(home);
     pass(2);
     expect(await runDurableObjectAlarm(object(home))).toBe(true);
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
     expect(await alarmOf(home)).toBe((seconds() + 63) * 1000);
     await evict(home);
     pass(64);
@@ -209,7 +209,7 @@ describe("the end of a new token", () => {
     pass(15);
     expect(await runDurableObjectAlarm(object(home))).toBe(true);
     expect(await client.closed).toMatchObject({ code: 1008 });
-    await say(neighbour, home, neighbour);
+    await expectDelivery(neighbour, home, neighbour);
   });
 
   test("may be put off time and again", async () => {
@@ -223,6 +223,6 @@ describe("the end of a new token", () => {
       await runDurableObjectAlarm(object(home));
       expect(await alarmOf(home)).toBe((seconds() + 65) * 1000);
     }
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
   });
 });

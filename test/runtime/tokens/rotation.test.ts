@@ -6,8 +6,8 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { formatUpgrade } from "../../../src/worker/upgrade.ts";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, type Closing } from "../support/client.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
 import { bearer, EVERYTHING, mint, SECRET } from "../support/mint.ts";
 import { configure, evict, keys, object, settleQuickly, unique } from "../support/service.ts";
 
@@ -44,16 +44,16 @@ describe("a rotated secret", () => {
     const [stays, renews] = [await connect(room), await connect(room)];
     configure({ TOKEN_SECRET: NEXT, TOKEN_SECRET_PREVIOUS: SECRET });
     await evict(room);
-    await say(stays, room, stays, renews);
+    await expectDelivery(stays, room, stays, renews);
     const late = await connect(room);
     const early = await connect(room, NEXT);
     renews.send(`token ${await mint(EVERYTHING, NEXT)}`);
     expect(await renews.ping()).toEqual([expect.stringMatching(/^debug!token accepted/)]);
-    await say(early, room, stays, renews, late, early);
+    await expectDelivery(early, room, stays, renews, late, early);
 
     configure({ TOKEN_SECRET_PREVIOUS: "" });
     await evict(room);
-    await say(early, room, renews, early);
+    await expectDelivery(early, room, renews, early);
     expect(await Promise.all([stays.closed, late.closed])).toEqual([outdated, outdated]);
     await expect(connect(room)).rejects.toThrow("401");
   });
@@ -92,7 +92,7 @@ describe("a rotated secret", () => {
     await evict(home);
     const neighbour = await connect(home, NEXT);
     expect(await client.closed).toEqual(outdated);
-    await say(neighbour, home, neighbour);
+    await expectDelivery(neighbour, home, neighbour);
     await evict(home);
     expect(await keys(room, "downstream:")).toEqual([]);
   });
@@ -171,7 +171,7 @@ describe("an object refuses upgrades of a Worker that knows other settings:", ()
     await evict(room);
     const late = await connect(room, NEXT);
     expect(await client.closed).toEqual(outdated);
-    await say(late, room, late);
+    await expectDelivery(late, room, late);
   });
 });
 

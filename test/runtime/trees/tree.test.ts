@@ -1,15 +1,15 @@
 /** Trees of real objects: with room for one connection and one link in each, anything makes one. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
 import {
   crash,
   crashBusy,
   evictAll,
   keys,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 
@@ -27,12 +27,12 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await closeAll();
-  await startAfresh();
+  await resetService();
 });
 
-/** Everyone announces, and all of `hearers` read that next. */
-async function everyoneSpeaks(...hearers: Client[]): Promise<void> {
-  for (const client of hearers) await say(client, channel, ...hearers);
+/** Everyone announces, and all of `subscribers` read that next. */
+async function everyoneSpeaks(...subscribers: Client[]): Promise<void> {
+  for (const client of subscribers) await expectDelivery(client, channel, ...subscribers);
 }
 
 test("what anyone announces is read by all, awake or asleep", async () => {
@@ -44,7 +44,7 @@ test("what anyone announces is read by all, awake or asleep", async () => {
   await everyoneSpeaks(...crowd);
   await sendAll(crowd, "unsubscribe all\nsubscribe all");
   const [first] = crowd;
-  if (first) await say(first, "all", ...crowd);
+  if (first) await expectDelivery(first, "all", ...crowd);
 });
 
 test("children leave when nobody hears through them, and are used again", async () => {
