@@ -1,7 +1,6 @@
 /**
- * Objects crash at any moment: what they held in memory and their sockets are gone, their storage
- * stays. Clients of other objects must either go on having missed nothing, or be told to come back;
- * and what the crash left behind must be found and removed by ordinary traffic.
+ * Objects may crash at any moment, and then lose their memory and sockets, but not their storage. Clients of other objects
+ * either continue without missing messages, or are told to reconnect. Ordinary traffic removes what the crash left behind.
  */
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
@@ -27,7 +26,7 @@ stopClock();
 
 const take = gather(18);
 
-/** Crashes, and two seconds: what is announced within one of another announcement goes the same way, and may be lost. */
+/** Crashes an object, and passes two seconds: announcements take the same path as one in the last second, and may be lost. */
 async function crash(name: string): Promise<void> {
   await crashNow(name);
   pass(2);
@@ -38,11 +37,11 @@ async function crashBusy(name: string): Promise<void> {
   pass(2);
 }
 
-/** What a client is told whose stream would have a hole. */
-const TOLD_TO_RETURN = { code: 1013, reason: "unavailable: messages may be missing; connect again" };
+/** How a client is closed that may have missed messages. */
+const CLOSED_FOR_GAP = { code: 1013, reason: "unavailable: messages may be missing; connect again" };
 
-describe("a root that was at rest", () => {
-  test("loses its own sockets, and nobody else misses anything", async () => {
+describe("an idle root", () => {
+  test("loses its own sockets, and other clients miss no messages", async () => {
     const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
     await expectDelivery(local, room, local, remote);
@@ -59,7 +58,7 @@ describe("a root that was at rest", () => {
     await expectNoMore(again, remote, idle, lobby);
   });
 
-  test("may crash time and again", async () => {
+  test("may crash repeatedly", async () => {
     const { room, remote, lobby } = take();
     for (let round = 0; round < 5; round++) {
       await expectDelivery(lobby, room, remote);
@@ -71,22 +70,22 @@ describe("a root that was at rest", () => {
   });
 });
 
-describe("a root that was in the middle of deliveries", () => {
+describe("a root that crashes during deliveries", () => {
   const wakes: [string, (room: string, lobby: Client) => Promise<unknown>][] = [
     ["a connection to it", (room) => Client.connect(room)],
     ["an announcement from another object", (room, lobby) => sendAll([lobby], `announce ${room} 1`)],
     ["a subscription from another object", (room, lobby) => sendAll([lobby], `subscribe ${room}`)],
   ];
-  test.each(wakes)("has its listeners elsewhere told, once woken by %s", async (_, wake) => {
+  test.each(wakes)("closes its subscribers at other objects, once woken by %s", async (_, wake) => {
     const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
     await crashBusy(room);
     expect(await local.closed).toMatchObject({ code: 1006 });
     await wake(room, lobby);
-    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
     expect(await remote.untilClosed()).toEqual([]);
 
-    // Others of the same home have missed nothing, and the way to the channel is open again.
+    // Other clients of that object have missed no messages, and its link works again.
     await expectDelivery(lobby, "all", idle);
     const again = await Client.connect(home);
     await sendAll([again, idle], `subscribe ${room}`);
@@ -97,7 +96,7 @@ describe("a root that was in the middle of deliveries", () => {
     await expectNoMore(idle, again);
   });
 
-  test("wakes by itself to have them told", async () => {
+  test("wakes by itself to close them", async () => {
     const { room, home, local, remote, idle } = take();
     const delivery = hold(home, "deliver");
     local.send(`announce ${room} 1\nannounce ${room} 2`);
@@ -109,26 +108,26 @@ describe("a root that was in the middle of deliveries", () => {
     delivery.release();
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
 
-    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
     const heard = await remote.untilClosed();
     expect([[], [`${room}!1`, `${room}!2`]]).toContainEqual(heard);
     await expectNoMore(idle);
   });
 
-  test("has them told even if they cannot be reached at first", async () => {
+  test("closes them even if their object is unreachable at first", async () => {
     const { room, home, remote, lobby } = take();
     await crashBusy(room);
     failOnce(home, "deliver", "before");
     await sendAll([lobby], `announce ${room} 1`);
-    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
   });
 
-  test("has nobody told twice", async () => {
+  test("closes them only once", async () => {
     const { room, home, remote, lobby } = take();
     await crashBusy(room);
     failOnce(home, "deliver", "after");
     await sendAll([lobby], `announce ${room} 1`);
-    expect(await remote.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
     const again = await Client.connect(home);
     await sendAll([again], `subscribe ${room}`);
     await expectDelivery(lobby, room, again);
@@ -137,7 +136,7 @@ describe("a root that was in the middle of deliveries", () => {
 });
 
 describe("a home", () => {
-  test("leaves links behind that the next messages remove", async () => {
+  test("leaves links behind, which the next messages remove", async () => {
     const { room, home, local, remote, idle, lobby } = take();
     await sendAll([local], "subscribe all");
     await crash(home);
@@ -152,7 +151,7 @@ describe("a home", () => {
     await expectNoMore(local, lobby);
   });
 
-  test("removes them itself when it is used again", async () => {
+  test("removes its old links when it is used again", async () => {
     const { room, home, local, lobby } = take();
     await crash(home);
     const again = await Client.connect(home);
@@ -164,7 +163,7 @@ describe("a home", () => {
     await expectNoMore(local, again);
   });
 
-  test("can be subscribed again before the roots have noticed", async () => {
+  test("can link again before the roots have noticed", async () => {
     const { room, home, local, lobby } = take();
     for (let round = 0; round < 5; round++) {
       await crash(home);
@@ -177,14 +176,14 @@ describe("a home", () => {
       expect(await local.lines(3)).toEqual(under);
       local.send(`announce ${room} ${round} end`);
       heard.push(...(await again.until(`${room}!${round} end`)));
-      // How many came before the subscription is open, but from then on there is no gap.
+      // The subscription may start at any message, but has no gap.
       expect(heard).toEqual(under.slice(under.length - heard.length));
       expect(await local.line()).toBe(`${room}!${round} end`);
     }
     await expectNoMore(local);
   });
 
-  test("has said nothing twice when it crashes with announcements under way", async () => {
+  test("repeats no messages when it crashes with announcements in flight", async () => {
     const { room, home, local, remote } = take();
     const each = 10;
     for (let i = 0; i < each; i++) remote.send(`announce ${room} ${i}`);
@@ -192,12 +191,12 @@ describe("a home", () => {
     await remote.closed;
     await evictAll();
     const heard = await local.ping();
-    // Some may be lost with their sender, but those that came did so in order.
+    // Some may be lost with their publisher's object, but the others are delivered in order.
     expect(heard).toEqual(Array.from({ length: heard.length }, (_, i) => `${room}!${i}`));
   });
 });
 
-test("a subscription to a channel whose object crashes holds, or is refused", async () => {
+test("a subscription to a channel whose object crashes succeeds or is refused", async () => {
   const { local, remote } = take();
   for (let round = 0; round < 10; round++) {
     const third = unique("third");
@@ -213,7 +212,7 @@ test("a subscription to a channel whose object crashes holds, or is refused", as
   await expectNoMore(local, remote);
 });
 
-test("a message that a crashing object took is heard, or its listeners are told", async () => {
+test("a message that a crashing object accepted is delivered, or its subscribers are closed", async () => {
   const { home, local } = take();
   for (let round = 0; round < 10; round++) {
     const third = unique("third");
@@ -223,7 +222,7 @@ test("a message that a crashing object took is heard, or its listeners are told"
     const [replies] = await Promise.all([local.ping(), crash(third)]);
     await sendAll([local], `announce ${third} end`);
     const heard = await listener.until(`${third}!end`).catch(() => undefined);
-    if (!heard) expect(await listener.closed).toEqual(TOLD_TO_RETURN);
+    if (!heard) expect(await listener.closed).toEqual(CLOSED_FOR_GAP);
     else if (replies.length === 0) expect(heard).toEqual([`${third}!message`]);
     else expect([[], [`${third}!message`]]).toContainEqual(heard);
     await listener.close();
@@ -231,9 +230,9 @@ test("a message that a crashing object took is heard, or its listeners are told"
   await expectNoMore(local);
 });
 
-// Behind what needs somebody in the lobby, as that is empty after this.
+// After the tests that need clients in the lobby, because it is empty then.
 describe("the root of 'all'", () => {
-  test("loses its own sockets, and nobody else misses anything if it was at rest", async () => {
+  test("loses its own sockets, and other clients miss no messages if it was idle", async () => {
     const { room, local, remote, idle, lobby } = take();
     await sendAll([local, remote, idle], "subscribe all");
     await expectDelivery(remote, "all", local, remote, idle);
@@ -247,27 +246,27 @@ describe("the root of 'all'", () => {
     await expectNoMore(again, local, remote, idle);
   });
 
-  test("has those told who hear it, and no others, if it was in the middle of deliveries", async () => {
+  test("closes its subscribers, and no other clients, if it crashes during deliveries", async () => {
     const { room, local, remote, idle } = take();
     await sendAll([idle], "subscribe all");
     await crashBusy("all");
     const again = await Client.connect();
-    expect(await idle.closed).toEqual(TOLD_TO_RETURN);
+    expect(await idle.closed).toEqual(CLOSED_FOR_GAP);
     await expectDelivery(local, room, local, remote);
     await expectDelivery(remote, room, local, remote);
 
-    // Their object is linked to `all` again on its own, so they can come to hear it again.
+    // Their object links to `all` again by itself, so they can subscribe again.
     await evictAll();
     await sendAll([remote, local], "subscribe all");
     await expectDelivery(again, "all", again, local, remote);
     await expectNoMore(again, local, remote);
   });
 
-  test("is not needed for channels to work", async () => {
+  test("isn't needed for other channels", async () => {
     const { room, remote, local } = take();
     const link = hold("all", "link");
     const home = unique("home");
-    // It is greeted although its object's link to `all` is still being asked for.
+    // The client is greeted while its object still requests its link to `all`.
     const cut = await Client.connect(home);
     await sendAll([cut], `subscribe ${room}`);
     await expectDelivery(cut, room, cut, local, remote);
@@ -279,7 +278,7 @@ describe("the root of 'all'", () => {
   });
 });
 
-test("after a crash of everything all works again, and nothing is left of what was", async () => {
+test("after all objects have crashed, everything works again, without leftovers", async () => {
   const before = take();
   await abortAllDurableObjects();
   pass(2);

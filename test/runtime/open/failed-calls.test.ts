@@ -1,4 +1,4 @@
-/** What becomes of calls that fail, by the cause that the runtime gives: who is told, and how often it is tried. */
+/** Failed calls between objects: retries and errors by the cause that the runtime reports. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { Client } from "../support/client.ts";
@@ -18,7 +18,7 @@ settleQuickly();
 
 const connections = gather(12);
 
-/** Has the next calls fail, one for each of `failures`; the function returned tells how many came in all. */
+/** Makes the next calls fail with `failures`; the returned function counts all calls. */
 function fail(name: string, call: Call, ...failures: Error[]): () => number {
   let calls = 0;
   intercept(name, call, (execute) => {
@@ -32,13 +32,13 @@ function fail(name: string, call: Call, ...failures: Error[]): () => number {
 
 const network = () => failure("retryable");
 const overload = () => failure("overloaded");
-const bug = () => new Error("our own code threw, as a test had it");
+const bug = () => new Error("the object's own code threw");
 
 describe("an announcement", () => {
   test.each([
     ["that an overloaded object refuses", overload, "is overloaded"],
     ["that the network loses", network, "doesn't answer"],
-    ["that fails by our own fault", bug, "doesn't answer"],
+    ["that fails because of a bug", bug, "doesn't answer"],
   ])("%s is not repeated, and its publisher is told", async (_, error, told) => {
     const { room, local, remote, lobby } = connections();
     const calls = fail(room, "forward", error());
@@ -46,7 +46,7 @@ describe("an announcement", () => {
     const why = `the announcement may be lost: the channel's object ${told}`;
     expect(await lobby.ping()).toEqual([`debug!error uncertain announce ${room}: ${why}`]);
     expect(calls()).toBe(1);
-    // Its next one is placed, and nothing else was.
+    // The client's next announcement succeeds, and the others had no effect.
     await expectDelivery(lobby, room, local, remote);
     await expectNoMore(local, remote);
   });
@@ -54,11 +54,16 @@ describe("an announcement", () => {
 
 describe("a subscription", () => {
   test.each([
-    ["is had after four failures of the network", [network(), network(), network(), network()], 5, true],
-    ["is given up after five of them", Array.from({ length: 5 }, network), 5, false],
-    ["is had when an object is overloaded once", [overload()], 2, true],
-    ["is given up when it still is, after the longest wait", [overload(), overload()], 2, false],
-    ["is given up at once when our own code throws", [bug()], 1, false],
+    ["succeeds after four network failures", [network(), network(), network(), network()], 5, true],
+    ["is given up after five network failures", Array.from({ length: 5 }, network), 5, false],
+    ["succeeds if an object is overloaded once", [overload()], 2, true],
+    [
+      "is given up if the object is still overloaded after the longest delay",
+      [overload(), overload()],
+      2,
+      false,
+    ],
+    ["is given up at once if the object's code throws", [bug()], 1, false],
   ])("%s", async (_, failures, tried, had) => {
     const room = unique("room");
     const [local, remote] = await Promise.all([Client.connect(room), Client.connect(unique("home"))]);
@@ -72,7 +77,7 @@ describe("a subscription", () => {
   });
 });
 
-test("a connection at an object that does not answer is refused with a sentence", async () => {
+test("a connection to an object that doesn't answer is refused with a message", async () => {
   const room = unique("room");
   const calls = fail(room, "fetch", overload());
   const upgrade = { headers: { Upgrade: "websocket" } };
@@ -86,7 +91,7 @@ test("a connection at an object that does not answer is refused with a sentence"
   await expectDelivery(client, room, client);
 });
 
-test("a home that is overloaded is asked once more, then closed for; others are served meanwhile", async () => {
+test("a delivery to an overloaded object is retried once, then its subscribers are closed; other objects aren't delayed", async () => {
   const { room, home, local, remote, idle } = connections();
   const calls = fail(home, "deliver", overload(), overload());
   await expectDelivery(local, room, local);
@@ -94,7 +99,7 @@ test("a home that is overloaded is asked once more, then closed for; others are 
     code: 1013,
     reason: "unavailable: messages may be missing; connect again",
   });
-  // The third one says that messages are lost.
+  // The third call reports lost messages.
   expect(calls()).toBe(3);
   await sendAll([idle], `subscribe ${room}`);
   await expectDelivery(local, room, local, idle);
@@ -102,7 +107,7 @@ test("a home that is overloaded is asked once more, then closed for; others are 
 });
 
 describe("a call that fails once", () => {
-  test.each(["before", "after"] as const)("%s a delivery was taken is made up for", async (when) => {
+  test.each(["before", "after"] as const)("%s a delivery is accepted is retried", async (when) => {
     const { room, home, local, remote, idle } = connections();
     await expectDelivery(local, room, local, remote);
     failOnce(home, "deliver", when);
@@ -111,7 +116,7 @@ describe("a call that fails once", () => {
     await expectNoMore(local, remote, idle);
   });
 
-  test.each(["before", "after"] as const)("%s a link was made is made up for", async (when) => {
+  test.each(["before", "after"] as const)("%s a link is made is retried", async (when) => {
     const { local, remote, idle } = connections();
     const third = unique("third");
     failOnce(third, "link", when);
@@ -121,7 +126,7 @@ describe("a call that fails once", () => {
     await expectNoMore(remote, idle);
   });
 
-  test.each(["before", "after"] as const)("%s a link was ended is made up for", async (when) => {
+  test.each(["before", "after"] as const)("%s a link is ended is retried", async (when) => {
     const { room, local, remote } = connections();
     failOnce(room, "unlink", when);
     await sendAll([remote], `unsubscribe ${room}`);

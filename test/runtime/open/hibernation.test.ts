@@ -1,10 +1,9 @@
 /**
- * Objects leave memory at any moment at which they have nothing to do, their sockets open. Whoever is
- * subscribed must hear what comes next once, in order, and whoever is not must hear nothing.
+ * The runtime may evict an object whenever it is idle, and its sockets hibernate. Subscribers still receive each message
+ * once and in order, and other clients receive none.
  *
- * All announcements are numbered, and what a client reads is compared line by line, so a line too few,
- * too many or out of place shows. That nothing else was on its way is shown by a `ping` after every
- * object has been evicted, as an eviction waits for all that the object still has to do.
+ * Messages are numbered, and received lines are compared one by one, so missing, additional and reordered lines show. A
+ * `ping` after evicting all objects shows that nothing more was in flight, because evicting waits until an object is idle.
  */
 import { describe, expect, test } from "vitest";
 import { Client, isTime } from "../support/client.ts";
@@ -20,7 +19,7 @@ function evictKind(kind: Kind, { room, home }: Connections): Promise<void> {
   return kind === "everything" ? evictAll() : evict({ home, root: room, all: "all" }[kind]);
 }
 
-/** What is evicted before each step, over and over again. */
+/** The objects that are evicted before each step, in turn. */
 const orders: Kind[][] = [
   ["home"],
   ["root"],
@@ -53,7 +52,7 @@ describe("one step at a time", () => {
       () => expectDelivery(idle, "all", ...everyone),
       () => sendAll([remote], `unsubscribe ${room}`),
       () => expectDelivery(local, room, local),
-      // The next line that `far` reads is this one, so the one before was not for it.
+      // This is the next line that `remote` receives, so the one before wasn't delivered to it.
       () => expectDelivery(local, "all", ...everyone),
       () => sendAll([remote, idle], `subscribe ${room}\nsubscribe ${third}`),
       () => expectDelivery(idle, room, local, remote, idle),
@@ -86,8 +85,8 @@ describe("one step at a time", () => {
   });
 });
 
-describe("with work under way", () => {
-  test.each(kinds)("an eviction of %s right behind announcements from two objects", async (kind) => {
+describe("with work in flight", () => {
+  test.each(kinds)("an eviction of %s directly after announcements from two objects", async (kind) => {
     const connections = take();
     const { room, local, remote } = connections;
     const rounds = 4;
@@ -108,7 +107,7 @@ describe("with work under way", () => {
     await expectNoMore(local, remote);
   });
 
-  test.each(kinds)("an eviction of %s right behind a mixture of commands", async (kind) => {
+  test.each(kinds)("an eviction of %s directly after various commands", async (kind) => {
     const connections = take();
     const { room, local, remote } = connections;
     const third = unique("third");
@@ -124,7 +123,7 @@ describe("with work under way", () => {
     await expectNoMore(local, remote);
   });
 
-  test("an eviction of a home waits for a command that waits for another object", async () => {
+  test("evicting an object waits for its commands that call other objects", async () => {
     const connections = take();
     const { home, room, local, remote } = connections;
     const third = unique("third");
@@ -142,7 +141,7 @@ describe("with work under way", () => {
     await expectNoMore(local, remote);
   });
 
-  test("an eviction of a root waits for a delivery that is under way", async () => {
+  test("evicting a root waits for a delivery in flight", async () => {
     const { home, room, local, remote } = take();
     const delivery = hold(home, "deliver");
     local.send(`announce ${room} 1`);
@@ -158,7 +157,7 @@ describe("with work under way", () => {
 });
 
 describe("the reply to a ping", () => {
-  test.each(kinds)("comes after the connection's own message when %s has just slept", async (kind) => {
+  test.each(kinds)("follows the connection's own message after an eviction of %s", async (kind) => {
     const connections = take();
     const { room, local, remote } = connections;
     for (let n = 1; n <= 3; n++) {
@@ -171,7 +170,7 @@ describe("the reply to a ping", () => {
   });
 });
 
-test("a channel that sleeps wakes for an object that has never had to do with it", async () => {
+test("an evicted channel wakes for an object that it doesn't know", async () => {
   const { room, local, remote } = take();
   const stranger = take().idle;
   for (let n = 1; n <= 3; n++) {
@@ -185,7 +184,7 @@ test("a channel that sleeps wakes for an object that has never had to do with it
   await expectNoMore(local, remote, stranger);
 });
 
-test("a sleeping home without listeners ends its link when it is told", async () => {
+test("an evicted object without subscribers ends its link at the next message", async () => {
   const { room, home, local, remote, idle } = take();
   await evictAll();
   await sendAll([remote], `unsubscribe ${room}`);
@@ -196,7 +195,7 @@ test("a sleeping home without listeners ends its link when it is told", async ()
   await expectNoMore(local, remote, idle);
 });
 
-test("an object without sockets of its own has written all down when it leaves memory", async () => {
+test("an object without sockets has stored its state when it is evicted", async () => {
   const { local, remote } = take();
   const third = unique("third");
   await sendAll([remote], `subscribe ${third}`);
@@ -207,11 +206,11 @@ test("an object without sockets of its own has written all down when it leaves m
   }
 });
 
-test("a sleeping object answers a client that ends its connection, with a code or without", async () => {
+test("an evicted object answers a close frame, with or without a code", async () => {
   const { room, local, remote } = take();
   await evictAll();
   expect(await remote.close(4321, "tired")).toEqual({ code: 4321, reason: "tired" });
-  // A browser's `close()` sends no code, and waits long for an answer.
+  // A browser's `close()` sends no code, and waits a long time for the answer.
   const { code } = await local.closeWithoutCode();
   expect([1000, 1005]).toContain(code);
   await evictAll();

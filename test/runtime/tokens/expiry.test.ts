@@ -1,4 +1,4 @@
-/** Connections whose token has expired: when and how they are closed, and that nobody else is. */
+/** Connections whose token has expired are closed, and no others. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import { Client, type Closing, closeAll } from "../support/client.ts";
@@ -26,12 +26,12 @@ const expired: Closing = {
   reason: "expired: your token has expired; connect again with a new one",
 };
 
-/** A connection that may do everything for so many seconds, and the 5 that clocks may differ by. */
+/** Connects with a token that grants everything for a number of seconds; clock skew adds 5. */
 async function connect(channel: string, left: number): Promise<Client> {
   return Client.connect(channel, await granting({ ...EVERYTHING, exp: seconds() + left }));
 }
 
-/** When the alarm goes off for a token that ends in so many seconds. */
+/** Returns the time of the alarm for a token that expires after a number of seconds. */
 function alarmFor(left: number): number {
   return (seconds() + left + 5) * 1_000;
 }
@@ -42,7 +42,7 @@ describe("an alarm", () => {
     { state: "asleep", sleep: (name: string) => evict(name) },
   ])("closes those that have expired, one after another, in an object that is $state", async ({ sleep }) => {
     const room = unique("room");
-    // Not in their order, and two at one time.
+    // Out of order, and two at the same time.
     const late = await connect(room, 180);
     const soon = await connect(room, 60);
     const middle = await connect(room, 120);
@@ -80,7 +80,7 @@ describe("an alarm", () => {
     expect(await keys("all")).not.toContain(`downstream:${room}`);
   });
 
-  test("comes for a token that is as good as expired when it is handed in", async () => {
+  test("fires for a token that has nearly expired when it is sent", async () => {
     const room = unique("room");
     const client = await connect(room, -4);
     await evict(room);
@@ -90,8 +90,8 @@ describe("an alarm", () => {
     expect(await client.closed).toEqual(expired);
   });
 
-  // A time in milliseconds is a likely mistake. What fails here fails as an unhandled error.
-  test.each([1e10, Date.now() + 3_600_000])("need not come for a token that ends at %d", async (exp) => {
+  // A time in milliseconds is a likely mistake. A failure here is an unhandled error.
+  test.each([1e10, Date.now() + 3_600_000])("isn't needed for a token that expires at %d", async (exp) => {
     const room = unique("room");
     const client = await Client.connect(room, await granting({ ...EVERYTHING, exp }));
     const neighbour = await connect(room, 60);
@@ -102,7 +102,7 @@ describe("an alarm", () => {
     await expectDelivery(client, room, client);
   });
 
-  test("is set for connections at the root of 'all' that hear of nobody else", async () => {
+  test("is set for connections at the root of 'all' that receive nothing", async () => {
     await closeAll();
     await resetService();
     const client = await connect("", 60);
@@ -113,7 +113,7 @@ describe("an alarm", () => {
     expect(await client.closed).toEqual(expired);
   });
 
-  test("for messages under way does not take the place of the one for tokens", async () => {
+  test("for deliveries in flight doesn't replace the one for tokens", async () => {
     const [room, home] = [unique("room"), unique("home")];
     const local = await connect(room, 60);
     const remote = await connect(home, 120);
@@ -122,13 +122,13 @@ describe("an alarm", () => {
       await evictAll();
       await expectDelivery(local, room, local, remote);
       await evictAll();
-      // It goes off for nothing, and is set anew for the token.
+      // It fires without work to do, and is set again for the token.
       expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
       await runDurableObjectAlarm(object(room));
       expect(await alarmOf(room)).toBe(alarmFor(60));
       expect(await alarmOf(home)).toBe(alarmFor(120));
     }
-    // While one is under way, the object looks again in 10 seconds, or when a token ends before that.
+    // During a delivery, the alarm is due in 10 seconds, or earlier if a token expires.
     const delivery = hold(home, "deliver");
     remote.send(`announce ${room} last`);
     await delivery.begun();
@@ -145,18 +145,18 @@ describe("an alarm", () => {
     await expectNoMore(remote);
   });
 
-  test("is set for a connection that comes when all before it have gone", async () => {
+  test("is set for a new connection after all earlier ones have closed", async () => {
     const room = unique("room");
     for (const left of [60, 60, 90]) {
       const client = await connect(room, left);
       expect(await alarmOf(room)).toBe(alarmFor(left));
       await client.close();
-      // The object, still in memory, has forgotten all that it had written.
+      // The object is still in memory, but its storage is empty.
       await vi.waitFor(async () => expect(await rows(room)).toEqual([]), { timeout: 60_000 });
     }
   });
 
-  test("comes for the first to end, whoever came first, and after sleep", async () => {
+  test("fires for the earliest expiry, in any order of connections, and after an eviction", async () => {
     const room = unique("room");
     const first = await connect(room, 60);
     await evict(room);
@@ -175,9 +175,9 @@ describe("an alarm", () => {
   });
 });
 
-describe("what an expired connection sends", () => {
+describe("a command of an expired connection", () => {
   test.each(["ping", "info", "", "announce ROOM 1", "subscribe OTHER", "unsubscribe ROOM", "nonsense"])(
-    "closes it rather than being carried out: '%s'",
+    "closes the connection instead of being executed: '%s'",
     async (command) => {
       const [room, other] = [unique("room"), unique("other")];
       const client = await connect(room, 60);
@@ -191,13 +191,13 @@ describe("what an expired connection sends", () => {
       await expectDelivery(neighbour, room, neighbour);
       expect(await keys(other)).toEqual([]);
       expect(await alarmOf(room)).toBe(alarmFor(-5));
-      // The alarm, too late for that one, goes on to the next.
+      // The alarm is too late for that one, and is set for the next.
       expect(await runDurableObjectAlarm(object(room))).toBe(true);
       expect(await alarmOf(room)).toBe(alarmFor(535));
     },
   );
 
-  test("is not carried out if it waits behind a command", async () => {
+  test("isn't executed if it is queued behind another one", async () => {
     const [room, third] = [unique("room"), unique("third")];
     const client = await connect(room, 60);
     const neighbour = await connect(room, 600);
@@ -215,7 +215,7 @@ describe("what an expired connection sends", () => {
   });
 });
 
-test("what was said to a connection before it expired has reached it when it is closed", async () => {
+test("a connection receives all earlier messages before it is closed", async () => {
   const room = unique("room");
   const client = await connect(room, 60);
   const neighbour = await connect(room, 600);
@@ -230,7 +230,7 @@ test("what was said to a connection before it expired has reached it when it is 
   ]);
 });
 
-test("figures are right when connections have expired", async () => {
+test("statistics are exact after connections have expired", async () => {
   await closeAll();
   await resetService();
   const [room, home] = [unique("room"), unique("home")];
