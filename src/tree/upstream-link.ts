@@ -1,7 +1,7 @@
 /** One link at its receiving end, and whether what is delivered by it goes on where it is. */
 
 import type { Delivery } from "../runtime/calls.ts";
-import type { Floors } from "./epoch-floors.ts";
+import type { PositionFloors } from "./position-floors.ts";
 import type { LinkRow } from "./unlinks.ts";
 
 /** A link that this object has asked for. */
@@ -46,7 +46,7 @@ export function linkOf(channel: string, { parent, epoch }: LinkRow, known: Known
 export function isMissingSome(
   { channel, last }: Link,
   { after, again, lost, follows = after }: Delivery,
-  floors: Floors,
+  floors: PositionFloors,
 ): boolean {
   if (lost || last === undefined) return lost || again || floors.isBeyond(channel, follows);
   if (last === follows) return false;

@@ -7,8 +7,8 @@ import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { Arrivals } from "./arrivals.ts";
-import { Floors } from "./epoch-floors.ts";
 import { Former } from "./former-links.ts";
+import { PositionFloors } from "./position-floors.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./unlinks.ts";
 import { isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
@@ -42,7 +42,7 @@ export class Upstream {
   readonly #log: Log;
   readonly #listeners: Listeners;
   readonly #hasSlept: boolean;
-  readonly #floors: Floors;
+  readonly #floors: PositionFloors;
   readonly #links = new Map<string, Link>();
   readonly #endings: Endings;
   readonly #arrivals: Arrivals;
@@ -62,7 +62,7 @@ export class Upstream {
     this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
     this.#arrivals = new Arrivals(runtime);
     this.#former = new Former(runtime);
-    this.#floors = new Floors(keeper);
+    this.#floors = new PositionFloors(keeper);
     const tell = (ending: Ending) => this.#unlink(ending);
     const isWanted = (channel: string) => listeners.listens(channel);
     this.#endings = new Endings(runtime, keeper, tell, isWanted, () => listeners.ended());
