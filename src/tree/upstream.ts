@@ -6,9 +6,9 @@ import type { CounterReport, Delivery, DeliveryAnswer } from "../runtime/calls.t
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import { Arrivals } from "./arrivals.ts";
-import { Former } from "./former-links.ts";
+import { FormerLinks } from "./former-links.ts";
 import { PositionFloors } from "./position-floors.ts";
+import { PositionWaiters } from "./position-waiters.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./unlinks.ts";
 import { isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
@@ -45,8 +45,8 @@ export class Upstream {
   readonly #floors: PositionFloors;
   readonly #links = new Map<string, Link>();
   readonly #endings: Endings;
-  readonly #arrivals: Arrivals;
-  readonly #former: Former;
+  readonly #waiters: PositionWaiters;
+  readonly #formerLinks: FormerLinks;
   #newestEpoch = 0;
   /** Where the connections of this object come from; a child tells its parent. */
   region = "";
@@ -60,8 +60,8 @@ export class Upstream {
     this.#log = log;
     this.#listeners = listeners;
     this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
-    this.#arrivals = new Arrivals(runtime);
-    this.#former = new Former(runtime);
+    this.#waiters = new PositionWaiters(runtime);
+    this.#formerLinks = new FormerLinks(runtime);
     this.#floors = new PositionFloors(keeper);
     const tell = (ending: Ending) => this.#unlink(ending);
     const isWanted = (channel: string) => listeners.listens(channel);
@@ -117,7 +117,7 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link) return;
     this.#remove(link);
-    this.#former.note(link);
+    this.#formerLinks.add(link);
     this.#endings.begin({ ...link, counters: this.#listeners.takeCounters(channel) });
   }
 
@@ -132,7 +132,7 @@ export class Upstream {
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#listeners.listens(channel))) continue;
       this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-      this.#former.note({ channel, ...row, last: undefined });
+      this.#formerLinks.add({ channel, ...row, last: undefined });
       this.#endings.begin({ channel, ...row, asking: undefined }, true, row.left);
       hasLeft ||= row.left === undefined;
     }
@@ -193,20 +193,20 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link?.linked || (link.last ?? -1) >= position) return undefined;
     this.#listeners.awaited();
-    return this.#arrivals.wait(channel, position);
+    return this.#waiters.wait(channel, position);
   }
 
   /** Ends links by which a message is too late: messages are missing. Says whether others are waited for. */
   loseLate(): boolean {
-    if (!this.#arrivals.areAwaited) return false;
-    for (const channel of this.#arrivals.late) this.#abandon(channel);
-    return this.#arrivals.areAwaited;
+    if (!this.#waiters.hasAny) return false;
+    for (const channel of this.#waiters.overdue) this.#abandon(channel);
+    return this.#waiters.hasAny;
   }
 
   /** Ends a link by which messages will not arrive that have their positions. */
   #abandon(channel: string): void {
     this.leave(channel);
-    this.#former.forgetPosition(channel);
+    this.#formerLinks.forgetPosition(channel);
     this.#listeners.lose(channel);
   }
 
@@ -244,7 +244,9 @@ export class Upstream {
 
   #ask(channel: string): Link {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
+      (this.#isOwn(channel) && parentOf(this.#runtime.name)) ||
+      this.#formerLinks.takeParent(channel) ||
+      channel;
     const epoch = this.#nextEpoch();
     if (this.#isOwn(channel)) this.#log.lose();
     const known = { last: undefined, linked: false, hasRow: false, sure: false };
@@ -258,7 +260,7 @@ export class Upstream {
         this.#write(link);
         await retry(this.#runtime, () => this.#request(link), isOpen);
         if (isOpen() && this.#isBehind(link))
-          await this.reached(link.channel, this.#former.positionIn(link.channel));
+          await this.reached(link.channel, this.#formerLinks.lastPosition(link.channel));
       }
     } catch (cause) {
       // Dropped meanwhile: whoever still waits asks anew.
@@ -317,12 +319,14 @@ export class Upstream {
     link.last ??= after;
     link.linked = true;
     link.sure = !link.doubted && !this.#isBehind(link);
-    this.#arrivals.reach(link.channel, link.last);
+    this.#waiters.reach(link.channel, link.last);
   }
 
   /** Whether this object was further in a channel before it left that, by another parent. A root is never behind. */
   #isBehind({ channel, parent, linked, last = 0 }: Link): boolean {
-    return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.positionIn(channel);
+    return (
+      linked && parent !== channel && !this.#isOwn(channel) && last < this.#formerLinks.lastPosition(channel)
+    );
   }
 
   /** Counters go with the first attempt only: if that fails, the parent may have added them. */
@@ -357,7 +361,7 @@ export class Upstream {
 
   #remove(link: Link): void {
     this.#links.delete(link.channel);
-    this.#arrivals.giveUp(link.channel);
+    this.#waiters.releaseAll(link.channel);
     this.#floors.forget(link.channel);
   }
 
@@ -372,6 +376,6 @@ export class Upstream {
       this.#listeners.hear(channel, dropLines(lines, known), count - known, after + known);
     }
     link.last = Math.max(link.last ?? 0, after + count);
-    this.#arrivals.reach(channel, link.last);
+    this.#waiters.reach(channel, link.last);
   }
 }

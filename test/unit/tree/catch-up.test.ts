@@ -1,8 +1,8 @@
 /** What was missed of a channel of another object: asked for together, and joined to what arrives meanwhile. */
 import { describe, expect, test } from "vitest";
 import type { Kept, Missing } from "../../../src/runtime/calls.ts";
-import { Arrivals } from "../../../src/tree/arrivals.ts";
 import { missedBy, Recovery } from "../../../src/tree/catch-up.ts";
+import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
 import { stillWorld } from "./fake-runtime.ts";
 
 /** An object that is at position 10 of `news`, whose root's answers the test gives. */
@@ -13,21 +13,21 @@ function recovering() {
   const recovery = new Recovery(stillWorld("home", new Map(), { recover }));
   const taken: Kept[] = [];
   const place: { position: number | undefined } = { position: 10 };
-  const arrivals = new Arrivals({ now: () => 0 });
+  const waiters = new PositionWaiters({ now: () => 0 });
   const whereabouts = {
     position: () => place.position,
     reached: (position: number) =>
-      position > (place.position ?? position) ? arrivals.wait("news", position) : undefined,
+      position > (place.position ?? position) ? waiters.wait("news", position) : undefined,
   };
   const ask = (wanted: Missing) => recovery.recover("news", whereabouts, wanted, (kept) => taken.push(kept));
   const hear = (lines: string, count: number) => {
     recovery.hear("news", lines, count);
     place.position = (place.position ?? 0) + count;
-    arrivals.reach("news", place.position);
+    waiters.reach("news", place.position);
   };
   const lose = () => {
     recovery.lose("news");
-    arrivals.giveUp("news");
+    waiters.releaseAll("news");
   };
   return { recovery, asked, taken, ask, hear, lose, place };
 }
