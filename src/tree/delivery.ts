@@ -21,7 +21,7 @@ export function shareOf(links: number): number {
   return Math.min(MAX_DELIVERY, Math.floor(MOST_DELIVERED / Math.max(1, links)));
 }
 
-export class Link {
+export class DownstreamLink {
   readonly object: string;
   readonly epoch: number;
   /** Everything up to this position has arrived. */
@@ -85,23 +85,23 @@ export class Link {
 }
 
 /** What every link has, but for those that are lost. */
-export function slowest(links: Iterable<Link>, log: Log): number {
+export function slowest(links: Iterable<DownstreamLink>, log: Log): number {
   let slowest = log.position ?? 0;
   for (const { loss, acknowledged } of links) if (!loss) slowest = Math.min(slowest, acknowledged);
   return slowest;
 }
 
 /** When to tell lost links so again, in milliseconds since 1970; infinite if none is lost. */
-export function retellAt(links: Iterable<Link>, now: number): number {
+export function retellAt(links: Iterable<DownstreamLink>, now: number): number {
   return firstTry(lossesOf(links), now);
 }
 
 /** Has lost links be told so now, if it is time to. */
-export function retell(links: Iterable<Link>, now: number): void {
+export function retell(links: Iterable<DownstreamLink>, now: number): void {
   for (const loss of lossesOf(links)) if (isDue(loss, now)) loss.next = now;
 }
 
-function lossesOf(links: Iterable<Link>): Undone[] {
+function lossesOf(links: Iterable<DownstreamLink>): Undone[] {
   return [...links].flatMap(({ loss }) => loss ?? []);
 }
 
@@ -110,7 +110,7 @@ function lossesOf(links: Iterable<Link>): Undone[] {
  * @param most characters of messages in it
  */
 export function nextDelivery(
-  { epoch, acknowledged, unknown, unsure: again, loss }: Link,
+  { epoch, acknowledged, unknown, unsure: again, loss }: DownstreamLink,
   log: Log,
   from: string,
   number: number,

@@ -18,7 +18,7 @@ import type {
 import { parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { type Keeper, type Runtime, wasNotMade } from "../runtime/runtime.ts";
-import { Link, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
+import { DownstreamLink, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -56,7 +56,7 @@ export class Downstream {
   readonly #runtime: Runtime;
   readonly #maxBuffered: number;
   readonly #events: DownstreamEvents;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new Map<string, DownstreamLink>();
   readonly #place: Place;
   /** Undefined where this object is a child: a channel's root keeps its history. */
   readonly history: History | undefined;
@@ -259,7 +259,7 @@ export class Downstream {
   }
 
   /** Answers the object of a link that asks for it once more, or whether it still counts. */
-  #answerAgain(link: Link, still: Still | undefined): LinkAnswer {
+  #answerAgain(link: DownstreamLink, still: Still | undefined): LinkAnswer {
     if (still) this.#compare(link, still);
     if (!link.loss) return { after: link.acknowledged };
     // The answer may not arrive.
@@ -268,7 +268,7 @@ export class Downstream {
   }
 
   /** The far end of a link says what it knows of it, and wants to be sure of it. */
-  #compare(link: Link, { last }: Still): void {
+  #compare(link: DownstreamLink, { last }: Still): void {
     if (link.loss) return;
     // Neither side can know what of the failed call has arrived.
     if (last === undefined && link.unsure) this.#cutOff(link);
@@ -305,14 +305,14 @@ export class Downstream {
     return this.#place.keep(isStored ? undefined : position) || this.#isRoot;
   }
 
-  #add(object: string, row: LinkRow): Link {
-    const link = new Link(object, row, this.log.position ?? 0);
+  #add(object: string, row: LinkRow): DownstreamLink {
+    const link = new DownstreamLink(object, row, this.log.position ?? 0);
     this.#links.set(object, link);
     return link;
   }
 
   /** Sends once, however often that has to be tried; what has come meanwhile goes with the next flush. */
-  async #send(link: Link): Promise<void> {
+  async #send(link: DownstreamLink): Promise<void> {
     link.sending = true;
     const isThere = () => this.#links.get(link.object) === link;
     const deliver = () => retry(this.#runtime, () => this.#deliver(link), isThere);
@@ -327,7 +327,7 @@ export class Downstream {
     if (reached && isThere() && link.owes(this.log)) this.#events.due();
   }
 
-  async #deliver(link: Link): Promise<true> {
+  async #deliver(link: DownstreamLink): Promise<true> {
     // A repeated call takes along what has come meanwhile.
     this.store();
     if (link.lacksMoreThan(this.log)) this.#cutOff(link);
@@ -348,7 +348,7 @@ export class Downstream {
     }
   }
 
-  #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {
+  #acknowledge(link: DownstreamLink, delivery: Delivery, answer: DeliveryAnswer): void {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
       this.#end(link);
@@ -382,17 +382,17 @@ export class Downstream {
     }
   }
 
-  #cutOff(link: Link): void {
+  #cutOff(link: DownstreamLink): void {
     this.#noteLoss(link);
     this.#events.lost();
   }
 
-  #noteLoss(link: Link): void {
+  #noteLoss(link: DownstreamLink): void {
     const row = link.lose(this.#runtime.now());
     link.unwritten = !this.#runtime.store.put(LINK + link.object, row);
   }
 
-  #end(link: Link): void {
+  #end(link: DownstreamLink): void {
     this.#links.delete(link.object);
     this.#runtime.store.delete(LINK + link.object);
     if (this.#links.size > 0) return;

@@ -10,7 +10,7 @@
 
 import type { Runtime } from "../runtime/runtime.ts";
 import { ARRIVAL_TIMEOUT } from "./position-waiters.ts";
-import type { Link } from "./upstream-link.ts";
+import type { UpstreamLink } from "./upstream-link.ts";
 
 /** Channels that are remembered. */
 const MOST = 1_000;
@@ -25,7 +25,7 @@ export class FormerLinks {
   }
 
   /** Notes a link that this object ends; `last` is the newest position that has arrived, if that is known. */
-  add({ channel, parent, last }: Pick<Link, "channel" | "parent" | "last">): void {
+  add({ channel, parent, last }: Pick<UpstreamLink, "channel" | "parent" | "last">): void {
     if (parent !== channel) remember(this.#parents, channel, parent);
     // It may have been left again before it was as far as before.
     if (last !== undefined && last > this.lastPosition(channel))

@@ -11,7 +11,7 @@ import { PositionFloors } from "./position-floors.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./unlinks.ts";
-import { isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
+import { isMissingMessages, newLink, type UpstreamLink, type UpstreamLinkState } from "./upstream-link.ts";
 
 /** Whom links are for. */
 export interface Listeners {
@@ -43,7 +43,7 @@ export class Upstream {
   readonly #listeners: Listeners;
   readonly #hasSlept: boolean;
   readonly #floors: PositionFloors;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new Map<string, UpstreamLink>();
   readonly #endings: Endings;
   readonly #waiters: PositionWaiters;
   readonly #formerLinks: FormerLinks;
@@ -75,7 +75,7 @@ export class Upstream {
 
   /** Whether messages of `channel` arrive here, and others may rely on that. */
   isLinked(channel: string): boolean {
-    return this.#link(channel)?.sure ?? false;
+    return this.#link(channel)?.confirmed ?? false;
   }
 
   /**
@@ -85,7 +85,7 @@ export class Upstream {
    */
   async join(channel: string): Promise<void> {
     const link = this.#link(channel) ?? this.#ask(channel);
-    if (!link.sure) link.asking ??= this.#untilSure(link);
+    if (!link.confirmed) link.asking ??= this.#untilConfirmed(link);
     await link.asking;
   }
 
@@ -101,7 +101,7 @@ export class Upstream {
   /** The position of the newest message of `channel` that has arrived; undefined if that is not known now. */
   positionOf(channel: string): number | undefined {
     const link = this.#link(channel);
-    return link?.sure ? link.last : undefined;
+    return link?.confirmed ? link.last : undefined;
   }
 
   /** Has this object make sure of its link to `channel` before others rely on it. */
@@ -109,7 +109,7 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link) return;
     link.doubted = true;
-    link.sure = false;
+    link.confirmed = false;
   }
 
   /** Ends the link to `channel`; to be called when nobody here listens to it any more. */
@@ -151,7 +151,7 @@ export class Upstream {
 
   /** Has what storage could not be told outlive sleep. */
   settle(): void {
-    this.#endings.settle([...this.#links.values()].some(({ hasRow, sure }) => hasRow && !sure));
+    this.#endings.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
   }
 
   /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
@@ -159,11 +159,11 @@ export class Upstream {
     const link = this.#link(delivery.channel);
     if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery.channel);
     // One that its sender, or an earlier life of that, has given up: what it knew then says nothing any more.
-    if (delivery.number <= link.newest) return { gone: false, newer: link.newest };
-    link.newest = delivery.number;
+    if (delivery.number <= link.newestDelivery) return { gone: false, newer: link.newestDelivery };
+    link.newestDelivery = delivery.number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
     const heard = link.asking !== undefined || this.#listeners.listens(link.channel);
-    if (heard && !isMissingSome(link, delivery, this.#floors)) {
+    if (heard && !isMissingMessages(link, delivery, this.#floors)) {
       this.#take(link, delivery);
       return { gone: false };
     }
@@ -210,7 +210,7 @@ export class Upstream {
     this.#listeners.lose(channel);
   }
 
-  #link(channel: string): Link | undefined {
+  #link(channel: string): UpstreamLink | undefined {
     const known = this.#links.get(channel);
     if (known || this.#endings.has(channel)) return known;
     const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
@@ -218,20 +218,20 @@ export class Upstream {
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
     const linked = { linked: true, hasRow: true };
     if (last === undefined || !this.#floors.isBeyond(channel, last)) {
-      return this.#add(channel, row, { ...linked, last, sure: this.#hasSlept });
+      return this.#add(channel, row, { ...linked, last, confirmed: this.#hasSlept });
     }
     // Storage has refused the position of this child: its parent is to tell it.
     this.#log.lose();
-    return this.#add(channel, row, { ...linked, last: undefined, sure: false });
+    return this.#add(channel, row, { ...linked, last: undefined, confirmed: false });
   }
 
   #isOwn(channel: string): boolean {
     return channel === channelOf(this.#runtime.name);
   }
 
-  #add(channel: string, row: LinkRow, known: Known): Link {
+  #add(channel: string, row: LinkRow, known: UpstreamLinkState): UpstreamLink {
     this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const link = linkOf(channel, row, known);
+    const link = newLink(channel, row, known);
     this.#links.set(channel, link);
     return link;
   }
@@ -242,19 +242,19 @@ export class Upstream {
     return this.#newestEpoch;
   }
 
-  #ask(channel: string): Link {
+  #ask(channel: string): UpstreamLink {
     const parent =
       (this.#isOwn(channel) && parentOf(this.#runtime.name)) ||
       this.#formerLinks.takeParent(channel) ||
       channel;
     const epoch = this.#nextEpoch();
     if (this.#isOwn(channel)) this.#log.lose();
-    const known = { last: undefined, linked: false, hasRow: false, sure: false };
+    const known = { last: undefined, linked: false, hasRow: false, confirmed: false };
     return this.#add(channel, { parent, epoch }, known);
   }
 
-  async #untilSure(link: Link): Promise<void> {
-    const isOpen = () => !link.sure && this.#links.get(link.channel) === link;
+  async #untilConfirmed(link: UpstreamLink): Promise<void> {
+    const isOpen = () => !link.confirmed && this.#links.get(link.channel) === link;
     try {
       while (isOpen()) {
         this.#write(link);
@@ -274,7 +274,7 @@ export class Upstream {
   }
 
   /** Notes which link is asked for, so that after a crash it is known what to end. */
-  #write(link: Link): void {
+  #write(link: UpstreamLink): void {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
@@ -286,14 +286,14 @@ export class Upstream {
   }
 
   /** A link could not be had. If its parent did not answer, it may have it: that is to be told. */
-  #giveUp(link: Link, cause: unknown): void {
+  #giveUp(link: UpstreamLink, cause: unknown): void {
     this.#remove(link);
     if (!(cause instanceof StorageFull)) this.#endings.postpone({ ...link, asking: undefined });
     else if (link.hasRow) this.#endings.finish(link);
   }
 
   /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
-  async #request(link: Link): Promise<void> {
+  async #request(link: UpstreamLink): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
@@ -314,16 +314,16 @@ export class Upstream {
     }
   }
 
-  #linked(link: Link, after: number): void {
+  #linked(link: UpstreamLink, after: number): void {
     if (this.#isOwn(link.channel) && this.#log.position === undefined) this.#log.begin(after);
     link.last ??= after;
     link.linked = true;
-    link.sure = !link.doubted && !this.#isBehind(link);
+    link.confirmed = !link.doubted && !this.#isBehind(link);
     this.#waiters.reach(link.channel, link.last);
   }
 
   /** Whether this object was further in a channel before it left that, by another parent. A root is never behind. */
-  #isBehind({ channel, parent, linked, last = 0 }: Link): boolean {
+  #isBehind({ channel, parent, linked, last = 0 }: UpstreamLink): boolean {
     return (
       linked && parent !== channel && !this.#isOwn(channel) && last < this.#formerLinks.lastPosition(channel)
     );
@@ -348,24 +348,24 @@ export class Upstream {
     if (this.#isOwn(channel) && !this.#links.has(channel)) this.#log.lose();
   }
 
-  #lose(link: Link): void {
+  #lose(link: UpstreamLink): void {
     this.#drop(link);
     this.#listeners.lose(link.channel);
   }
 
   /** Ends a link of which the parent knows, or will know by an answer, that it has ended. */
-  #drop(link: Link): void {
+  #drop(link: UpstreamLink): void {
     this.#remove(link);
     this.#endings.finish(link);
   }
 
-  #remove(link: Link): void {
+  #remove(link: UpstreamLink): void {
     this.#links.delete(link.channel);
     this.#waiters.releaseAll(link.channel);
     this.#floors.forget(link.channel);
   }
 
-  #take(link: Link, { channel, after, follows, count, lines }: Delivery): void {
+  #take(link: UpstreamLink, { channel, after, follows, count, lines }: Delivery): void {
     if (follows !== undefined && (link.last ?? follows) === follows) {
       this.#listeners.renumber(channel, after);
       this.#floors.raise(channel, after);
