@@ -18,7 +18,14 @@ import type {
 import { parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { type Keeper, type Runtime, wasNotMade } from "../runtime/runtime.ts";
-import { DownstreamLink, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
+import {
+  DownstreamLink,
+  lowestAcknowledged,
+  nextDelivery,
+  nextLossReport,
+  reportDueLosses,
+  shareOf,
+} from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -96,7 +103,7 @@ export class Downstream {
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
       if (isInDoubt || isUnknown) this.#noteLoss(link);
-      else if (this.#busy) link.doubt(this.log);
+      else if (this.#busy) link.markUnknown(this.log);
     }
   }
 
@@ -138,7 +145,7 @@ export class Downstream {
   /** The same of a link that `object` may count on. */
   vouchFor(object: string): number | undefined {
     const link = this.#links.get(object);
-    return link?.loss || link?.unknown ? undefined : link?.epoch;
+    return link?.loss || link?.isPositionUnknown ? undefined : link?.epoch;
   }
 
   /** The position up to which `object` is known to have everything; undefined if it is not linked. */
@@ -224,18 +231,18 @@ export class Downstream {
     this.store();
     const now = this.#runtime.now();
     for (const link of this.#links.values()) {
-      if (link.owes(this.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
+      if (link.hasPending(this.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
     }
   }
 
   /** When to call `retell`, in milliseconds since 1970; infinite if no link is lost. */
   get retellAt(): number {
-    return retellAt(this.#links.values(), this.#runtime.now());
+    return nextLossReport(this.#links.values(), this.#runtime.now());
   }
 
   /** Tells links that they are lost, if it is time to: objects that could not be reached may be there again. */
   retell(): void {
-    retell(this.#links.values(), this.#runtime.now());
+    reportDueLosses(this.#links.values(), this.#runtime.now());
     this.flush();
   }
 
@@ -271,9 +278,10 @@ export class Downstream {
   #compare(link: DownstreamLink, { last }: Still): void {
     if (link.loss) return;
     // Neither side can know what of the failed call has arrived.
-    if (last === undefined && link.unsure) this.#cutOff(link);
+    if (last === undefined && link.mayRepeat) this.#cutOff(link);
     if (last === undefined) return;
-    if (link.unknown ? !link.found(last, this.log) : last > (this.log.position ?? 0)) this.#cutOff(link);
+    if (link.isPositionUnknown ? !link.resumeAt(last, this.log) : last > (this.log.position ?? 0))
+      this.#cutOff(link);
   }
 
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
@@ -292,8 +300,8 @@ export class Downstream {
    */
   settle(isCounted: boolean): boolean {
     for (const link of this.#links.values()) {
-      if (link.unwritten) this.#cutOff(link);
-      if (link.sending || link.unwritten || (link.owes(this.log) && !link.loss)) return false;
+      if (link.isLossUnwritten) this.#cutOff(link);
+      if (link.isSending || link.isLossUnwritten || (link.hasPending(this.log) && !link.loss)) return false;
     }
     this.#busy = false;
     this.history?.settle(isCounted);
@@ -313,7 +321,7 @@ export class Downstream {
 
   /** Sends once, however often that has to be tried; what has come meanwhile goes with the next flush. */
   async #send(link: DownstreamLink): Promise<void> {
-    link.sending = true;
+    link.isSending = true;
     const isThere = () => this.#links.get(link.object) === link;
     const deliver = () => retry(this.#runtime, () => this.#deliver(link), isThere);
     const reached = await deliver().catch(() => {
@@ -322,15 +330,15 @@ export class Downstream {
       this.#cutOff(link);
       return deliver().catch(() => false);
     });
-    link.sending = false;
+    link.isSending = false;
     if (!reached && link.loss) putOff(link.loss, this.#runtime.now());
-    if (reached && isThere() && link.owes(this.log)) this.#events.due();
+    if (reached && isThere() && link.hasPending(this.log)) this.#events.due();
   }
 
   async #deliver(link: DownstreamLink): Promise<true> {
     // A repeated call takes along what has come meanwhile.
     this.store();
-    if (link.lacksMoreThan(this.log)) this.#cutOff(link);
+    if (link.isBehindLog(this.log)) this.#cutOff(link);
     this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
     const delivery = nextDelivery(
       link,
@@ -343,7 +351,7 @@ export class Downstream {
       this.#acknowledge(link, delivery, await this.#runtime.call(link.object, "deliver", delivery));
       return true;
     } catch (error) {
-      if (!wasNotMade(error)) link.unsure = true;
+      if (!wasNotMade(error)) link.mayRepeat = true;
       throw error;
     }
   }
@@ -361,15 +369,15 @@ export class Downstream {
     }
     // A link that was cut off while this call was under way has been promised more than it got.
     if (link.loss) return;
-    link.unsure = false;
+    link.mayRepeat = false;
     const last = answer.last ?? delivery.after + delivery.count;
-    if (!link.unknown) link.acknowledged = last;
-    else if (!link.found(last, this.log)) this.#cutOff(link);
-    if (!link.owes(this.log)) this.log.trim(this.#slowest());
+    if (!link.isPositionUnknown) link.acknowledged = last;
+    else if (!link.resumeAt(last, this.log)) this.#cutOff(link);
+    if (!link.hasPending(this.log)) this.log.trim(this.#slowest());
   }
 
   #slowest(): number {
-    return slowest(this.#links.values(), this.log);
+    return lowestAcknowledged(this.#links.values(), this.log);
   }
 
   /** Drops what every link has; if that is not enough, cuts off the links that are furthest behind. */
@@ -388,8 +396,8 @@ export class Downstream {
   }
 
   #noteLoss(link: DownstreamLink): void {
-    const row = link.lose(this.#runtime.now());
-    link.unwritten = !this.#runtime.store.put(LINK + link.object, row);
+    const row = link.markLost(this.#runtime.now());
+    link.isLossUnwritten = !this.#runtime.store.put(LINK + link.object, row);
   }
 
   #end(link: DownstreamLink): void {
