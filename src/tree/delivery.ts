@@ -4,7 +4,7 @@ import type { Log } from "../channel/log.ts";
 import type { Delivery } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { LinkRow } from "./link-rows.ts";
-import { firstTry, isDue, type Undone } from "./retry.ts";
+import { earliestRetry, isDue, type PendingRetry } from "./retry.ts";
 
 /** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
@@ -31,7 +31,7 @@ export class DownstreamLink {
   /** A call failed since then, so some of what follows may have arrived too. */
   mayRepeat = false;
   /** Set if messages were dropped: all that is left to send is this fact. */
-  loss: Undone | undefined;
+  loss: PendingRetry | undefined;
   /** Storage would not take that; until it is told, this object must not leave memory. */
   isLossUnwritten = false;
   isSending = false;
@@ -93,7 +93,7 @@ export function lowestAcknowledged(links: Iterable<DownstreamLink>, log: Log): n
 
 /** When to tell lost links so again, in milliseconds since 1970; infinite if none is lost. */
 export function nextLossReport(links: Iterable<DownstreamLink>, now: number): number {
-  return firstTry(lossesOf(links), now);
+  return earliestRetry(lossesOf(links), now);
 }
 
 /** Has lost links be told so now, if it is time to. */
@@ -101,7 +101,7 @@ export function reportDueLosses(links: Iterable<DownstreamLink>, now: number): v
   for (const loss of lossesOf(links)) if (isDue(loss, now)) loss.next = now;
 }
 
-function lossesOf(links: Iterable<DownstreamLink>): Undone[] {
+function lossesOf(links: Iterable<DownstreamLink>): PendingRetry[] {
   return [...links].flatMap(({ loss }) => loss ?? []);
 }
 

@@ -37,7 +37,7 @@ import {
   orderRow,
   resumed,
 } from "./link-rows.ts";
-import { putOff, retry } from "./retry.ts";
+import { postpone, retry } from "./retry.ts";
 
 /** What the owner of links is told. */
 export interface DownstreamEvents extends HistoryEvents {
@@ -331,7 +331,7 @@ export class Downstream {
       return deliver().catch(() => false);
     });
     link.isSending = false;
-    if (!reached && link.loss) putOff(link.loss, this.#runtime.now());
+    if (!reached && link.loss) postpone(link.loss, this.#runtime.now());
     if (reached && isThere() && link.hasPending(this.log)) this.#events.due();
   }
 

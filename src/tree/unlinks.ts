@@ -6,7 +6,7 @@
 import type { CounterReport } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import { firstTry, isDue, putOff, retry, type Undone } from "./retry.ts";
+import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
 
 export const LINK = "upstream:";
 
@@ -36,7 +36,7 @@ export interface Ending {
 
 interface Pending extends Ending {
   /** Set if the parent could not be told. */
-  undone: Undone | undefined;
+  pendingRetry: PendingRetry | undefined;
   hasRow: boolean;
   /** Whether that row says since when the parent could not be told. */
   isNoted: boolean;
@@ -110,8 +110,9 @@ export class Endings {
   retry(): void {
     const now = this.#runtime.now();
     for (const pending of this.#untold) {
-      const { isTelling, undone } = pending;
-      if (!isTelling && undone && isDue(undone, now)) this.#runtime.keep(this.#untilKnown(pending));
+      const { isTelling, pendingRetry } = pending;
+      if (!isTelling && pendingRetry && isDue(pendingRetry, now))
+        this.#runtime.keep(this.#untilKnown(pending));
     }
   }
 
@@ -121,8 +122,8 @@ export class Endings {
 
   /** When to call `retry`, in milliseconds since 1970; infinite if there is no need. */
   get dueAt(): number {
-    return firstTry(
-      this.#untold.flatMap(({ undone }) => undone ?? []),
+    return earliestRetry(
+      this.#untold.flatMap(({ pendingRetry }) => pendingRetry ?? []),
       this.#runtime.now(),
     );
   }
@@ -145,7 +146,7 @@ export class Endings {
       epoch,
       asking,
       counters,
-      undone: left === undefined ? undefined : { since: left, next: undefined },
+      pendingRetry: left === undefined ? undefined : { since: left, next: undefined },
       hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,
       isKnown: false,
@@ -178,9 +179,9 @@ export class Endings {
     if (this.#pending.get(pending.channel) !== pending) return;
     const now = this.#runtime.now();
     const { channel, parent, epoch } = pending;
-    pending.undone ??= { since: now, next: undefined };
-    putOff(pending.undone, now);
-    const row: LinkRow = { parent, epoch, left: pending.undone.since };
+    pending.pendingRetry ??= { since: now, next: undefined };
+    postpone(pending.pendingRetry, now);
+    const row: LinkRow = { parent, epoch, left: pending.pendingRetry.since };
     pending.isNoted ||= this.#runtime.store.put(LINK + channel, row);
     pending.hasRow ||= pending.isNoted;
     this.#onChange();
