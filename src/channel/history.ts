@@ -15,7 +15,7 @@ import type { Missing } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
-import type { Log, Messages, Placed } from "./log.ts";
+import type { AppendedMessages, Log, Messages } from "./log.ts";
 import { AGED, type Batch, batchOf, type HistoryLimits, Retained } from "./retained.ts";
 
 /** The row that tells the newest position. */
@@ -123,13 +123,13 @@ export class History {
   }
 
   /** Returns what was announced under a key; undefined if nothing is known to be. */
-  announcedUnder(key: string): Placed | undefined {
+  announcedUnder(key: string): AppendedMessages | undefined {
     return this.#retained.announcedUnder(key);
   }
 
   /** Notes the key of what was appended to the log, if it has one. */
-  note(placed: Placed): void {
-    this.#retained.note(placed);
+  note(appended: AppendedMessages): void {
+    this.#retained.note(appended);
   }
 
   // --- what is stored
@@ -191,7 +191,7 @@ export class History {
   /** Some messages before those of a batch are not retained. */
   #forgetAllBut({ keyed }: Batch): void {
     this.#retained.forgetAll();
-    for (const placed of keyed) this.#retained.note(placed);
+    for (const appended of keyed) this.#retained.note(appended);
   }
 
   /** The row of some batches and one more, of which the newest message is the newest one in the log. */
@@ -339,7 +339,7 @@ export class History {
 
   /** Links may need more of the log than what is retained. */
   #keepLog(): void {
-    if (this.isOn) this.#log.keep(this.start);
+    if (this.isOn) this.#log.retainAfter(this.start);
   }
 
   /** Takes up a row of an earlier life. If it doesn't go on from those before it, they are not retained. */
@@ -348,9 +348,9 @@ export class History {
     if (this.#log.position !== row.after) this.begin(row.after);
     const pieces = piecesOf(row);
     for (const [i, at] of row.times.entries()) {
-      const placed = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
-      for (const one of placed) this.#retained.note(one);
-      const batch = batchOf(placed, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
+      const appended = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
+      for (const one of appended) this.#retained.note(one);
+      const batch = batchOf(appended, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
       if (batch.count > 0) this.#retained.add(slot, batch);
     }
     this.#stored = this.#log.position ?? 0;

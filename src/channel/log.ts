@@ -3,7 +3,7 @@ import { assert } from "../assert.ts";
 import { countEnds, dropLines, firstLines, linesWithin } from "../protocol/frames.ts";
 
 /** Messages that were announced together; they have neighbouring positions. */
-export interface Placed {
+export interface AppendedMessages {
   /** The position of the last one. It is final once the messages are stored: see `Log.renumber`. */
   readonly last: number;
   readonly count: number;
@@ -12,7 +12,7 @@ export interface Placed {
   readonly key: string | undefined;
 }
 
-interface Entry extends Placed {
+interface Entry extends AppendedMessages {
   last: number;
 }
 
@@ -31,7 +31,7 @@ export class Log {
   #position: number | undefined;
   #start: number | undefined;
   /** Messages after this position are retained, even if no link needs them. */
-  #kept = Number.POSITIVE_INFINITY;
+  #retainedAfter = Number.POSITIVE_INFINITY;
 
   /** @param position of the newest message; undefined if this object has yet to learn it */
   constructor(position: number | undefined) {
@@ -54,7 +54,7 @@ export class Log {
   }
 
   /** Gives messages the next positions and adds them. */
-  append(lines: string, count: number, key?: string): Placed {
+  append(lines: string, count: number, key?: string): AppendedMessages {
     assert(this.#position !== undefined, "positions follow a known one");
     const entry: Entry = { last: this.#position + count, count, lines, key };
     this.#position = entry.last;
@@ -64,7 +64,7 @@ export class Log {
   }
 
   /** Gives messages the next positions without adding them. */
-  skip(lines: string, count: number): Placed {
+  skip(lines: string, count: number): AppendedMessages {
     assert(this.#position !== undefined, "positions follow a known one");
     if (this.#size > 0) this.#clear();
     this.#position = this.#start = this.#position + count;
@@ -98,7 +98,7 @@ export class Log {
   }
 
   /** Returns what was appended after a position. */
-  after(position: number): readonly Placed[] {
+  after(position: number): readonly AppendedMessages[] {
     return this.#entriesAfter(position);
   }
 
@@ -119,13 +119,13 @@ export class Log {
   }
 
   /** Retains messages after a position, whatever `trim` says. */
-  keep(position: number): void {
-    this.#kept = position;
+  retainAfter(position: number): void {
+    this.#retainedAfter = position;
   }
 
   /** Drops the messages up to a position, but for those that are retained. */
   trim(position: number): void {
-    const to = Math.min(position, this.#kept);
+    const to = Math.min(position, this.#retainedAfter);
     this.#dropUntil((entry) => entry.last > to);
   }
 
@@ -142,7 +142,7 @@ export class Log {
   }
 
   /** Forgets this object's place in the order. */
-  lose(): void {
+  forgetPosition(): void {
     this.#clear();
     this.#position = this.#start = undefined;
   }

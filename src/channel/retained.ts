@@ -1,6 +1,6 @@
 /** Which of a root's messages are retained: what memory knows of them besides the log, which has the messages. */
 import { sizeOfKeyed } from "../protocol/keys.ts";
-import type { Log, Placed } from "./log.ts";
+import type { AppendedMessages, Log } from "./log.ts";
 
 export interface HistoryLimits {
   /** How long messages are retained, in seconds; 0 retains none. */
@@ -18,7 +18,7 @@ export interface Batch {
   /** Characters of its messages and keys. */
   size: number;
   /** Those that have a key. */
-  keyed: readonly Placed[];
+  keyed: readonly AppendedMessages[];
 }
 
 /** Batches whose messages are in the same row of storage. */
@@ -44,7 +44,7 @@ export class Retained {
   /** Oldest first, each after the one before. */
   readonly #segments: Segment[] = [];
   /** The retained announcements, and those about to be stored, by their keys. */
-  readonly #byKey = new Map<string, Placed>();
+  readonly #byKey = new Map<string, AppendedMessages>();
   #size = 0;
 
   /** @param released called with each slot whose row has no retained messages any more, and when it was written */
@@ -135,7 +135,7 @@ export class Retained {
     if (batch) {
       segment.size -= batch.size;
       this.#size -= batch.size;
-      for (const placed of batch.keyed) this.#forgetKey(placed);
+      for (const appended of batch.keyed) this.#forgetKey(appended);
     }
     if (segment.batches.length > 0) return;
     this.#segments.shift();
@@ -143,17 +143,18 @@ export class Retained {
   }
 
   /** The key may have been used again since. */
-  #forgetKey(placed: Placed): void {
-    if (placed.key !== undefined && this.#byKey.get(placed.key) === placed) this.#byKey.delete(placed.key);
+  #forgetKey(appended: AppendedMessages): void {
+    if (appended.key !== undefined && this.#byKey.get(appended.key) === appended)
+      this.#byKey.delete(appended.key);
   }
 
   /** Notes the key of an announcement, if it has one. */
-  note(placed: Placed): void {
-    if (placed.key !== undefined) this.#byKey.set(placed.key, placed);
+  note(appended: AppendedMessages): void {
+    if (appended.key !== undefined) this.#byKey.set(appended.key, appended);
   }
 
   /** Returns what was announced under a key; undefined if nothing is known to be. */
-  announcedUnder(key: string): Placed | undefined {
+  announcedUnder(key: string): AppendedMessages | undefined {
     this.forgetOld();
     return this.#byKey.get(key);
   }
@@ -164,25 +165,30 @@ export class Retained {
  * @param last the position of the newest one
  * @param at when it is stored
  */
-export function batchOf(messages: readonly Placed[], last: number, at: number, most: number): Batch {
-  const keyed: Placed[] = [];
+export function batchOf(
+  messages: readonly AppendedMessages[],
+  last: number,
+  at: number,
+  most: number,
+): Batch {
+  const keyed: AppendedMessages[] = [];
   let count = 0;
   let size = 0;
   for (let i = messages.length - 1; i >= 0; i--) {
-    const placed = messages[i];
-    const part = placed && newestOf(placed, most - size);
+    const appended = messages[i];
+    const part = appended && newestOf(appended, most - size);
     if (!part || part.count === 0) break;
     count += part.count;
     size += part.size;
-    if (placed.key !== undefined) keyed.push(placed);
-    if (part.count < placed.count) break;
+    if (appended.key !== undefined) keyed.push(appended);
+    if (part.count < appended.count) break;
   }
   return { after: last - count, count, at, size, keyed: keyed.reverse() };
 }
 
 /** How many of some messages there is room for. Those with a key are retained together: by their text it is known. */
-function newestOf(placed: Placed, room: number): { count: number; size: number } {
-  const { lines, count, key } = placed;
+function newestOf(appended: AppendedMessages, room: number): { count: number; size: number } {
+  const { lines, count, key } = appended;
   const size = key === undefined ? lines.length : sizeOfKeyed(key, lines);
   if (size <= room) return { count, size };
   if (key !== undefined) return { count: 0, size: 0 };

@@ -1,7 +1,7 @@
 /** The delivering end of links: the objects that hear a channel through this one. */
 import { assert } from "../assert.ts";
 import { History, type HistoryEvents } from "../channel/history.ts";
-import { Log, type Placed } from "../channel/log.ts";
+import { type AppendedMessages, Log } from "../channel/log.ts";
 import type { HistoryLimits } from "../channel/retained.ts";
 import { Place } from "../channel/unstored-position.ts";
 import type {
@@ -154,13 +154,13 @@ export class Downstream {
   }
 
   /** Gives messages the next positions in the order; `flush` sends them on. */
-  append(lines: string, count: number, key?: string): Placed {
+  append(lines: string, count: number, key?: string): AppendedMessages {
     if (this.#links.size === 0 && !this.keepsHistory) return this.log.skip(lines, count);
     this.owe();
-    const placed = this.log.append(lines, count, key);
-    this.history?.note(placed);
-    if (this.log.size > this.#maxBuffered) this.#shorten(placed.last);
-    return placed;
+    const appended = this.log.append(lines, count, key);
+    this.history?.note(appended);
+    if (this.log.size > this.#maxBuffered) this.#shorten(appended.last);
+    return appended;
   }
 
   /** Links are to be told something. */
@@ -221,7 +221,7 @@ export class Downstream {
   /** Messages are missing from here on, for every link there is. */
   loseAll(): void {
     for (const link of this.#links.values()) if (!link.loss) this.#cutOff(link);
-    this.log.lose();
+    this.log.forgetPosition();
     this.#writeOrder();
     this.flush();
   }

@@ -1,6 +1,6 @@
 /** Where a message goes: to this object's own sockets, down its links, or to the root of its channel. */
 
-import type { Placed } from "../channel/log.ts";
+import type { AppendedMessages } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
 import type {
@@ -106,10 +106,10 @@ export class Router implements Listeners {
   }
 
   /** Gives messages of this root's channel their positions, and passes them on. */
-  take({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed {
-    const placed = this.#downstream.append(lines, count, key);
+  take({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages {
+    const appended = this.#downstream.append(lines, count, key);
     this.#publish(this.#own, lines, count);
-    return placed;
+    return appended;
   }
 
   /** Takes what another object passes on. */
@@ -122,7 +122,7 @@ export class Router implements Listeners {
    * @returns at its root, where it was placed first, or undefined if the key was used for another message; elsewhere a
    *   promise of its position, which rejects with KeyConflict, or as `announce` does
    */
-  announceOnce(channel: string, key: string, line: string): Promise<number> | Placed | undefined {
+  announceOnce(channel: string, key: string, line: string): Promise<number> | AppendedMessages | undefined {
     if (!this.#isRootOf(channel)) return this.#announceOnceAfar(channel, key, line);
     if (this.#downstream.history?.announcedUnder(key) === undefined) this.#counters.count("announcements");
     return this.#takeOnce({ lines: line, count: 1, key });
@@ -138,14 +138,18 @@ export class Router implements Listeners {
   }
 
   /** Announces messages at this root unless they were under their key; undefined if others were. */
-  #takeOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed | undefined {
+  #takeOnce({
+    lines,
+    count,
+    key,
+  }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
     const known = key === undefined ? undefined : this.#downstream.history?.announcedUnder(key);
     if (!known) return this.take({ lines, count, key });
     return known.lines === lines ? known : undefined;
   }
 
   /** The same for several messages with a key each, as lines one after another. */
-  takeEachOnce(keys: string[], lines: string): (Placed | undefined)[] {
+  takeEachOnce(keys: string[], lines: string): (AppendedMessages | undefined)[] {
     const each = lines.split("\n");
     return keys.map((key, i) => this.#takeOnce({ lines: `${each[i]}\n`, count: 1, key }));
   }
@@ -161,9 +165,9 @@ export class Router implements Listeners {
     const newest = expected === undefined || !isNew ? undefined : this.#downstream.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
     if (isNew) this.#counters.count("announcements", count);
-    const placed = this.#takeOnce({ lines, count, key });
-    if (!placed) return () => ({ conflict: true });
-    return () => ({ last: keepsHistory ? placed.last : undefined });
+    const appended = this.#takeOnce({ lines, count, key });
+    if (!appended) return () => ({ conflict: true });
+    return () => ({ last: keepsHistory ? appended.last : undefined });
   }
 
   /** Stores what is to be kept of this root's channel, before any of it goes out. */

@@ -221,7 +221,7 @@ export class Upstream {
       return this.#add(channel, row, { ...linked, last, confirmed: this.#hasSlept });
     }
     // Storage has refused the position of this child: its parent is to tell it.
-    this.#log.lose();
+    this.#log.forgetPosition();
     return this.#add(channel, row, { ...linked, last: undefined, confirmed: false });
   }
 
@@ -248,7 +248,7 @@ export class Upstream {
       this.#formerLinks.takeParent(channel) ||
       channel;
     const epoch = this.#nextEpoch();
-    if (this.#isOwn(channel)) this.#log.lose();
+    if (this.#isOwn(channel)) this.#log.forgetPosition();
     const known = { last: undefined, linked: false, hasRow: false, confirmed: false };
     return this.#add(channel, { parent, epoch }, known);
   }
@@ -345,7 +345,7 @@ export class Upstream {
 
   /** Forgets the position of this object's own channel if it isn't linked to it. */
   #forgetPosition(channel: string): void {
-    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#log.lose();
+    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#log.forgetPosition();
   }
 
   #lose(link: UpstreamLink): void {

@@ -16,7 +16,7 @@ test("nobody gives positions who does not know the one before", () => {
   expect(() => log.skip("a\n", 1)).toThrow(/follow a known one/);
   log.begin(40);
   expect(log.append("a\n", 1).last).toBe(41);
-  log.lose();
+  log.forgetPosition();
   expect([log.position, log.size]).toEqual([undefined, 0]);
 });
 
