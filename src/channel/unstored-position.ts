@@ -2,7 +2,7 @@
 import { isNumber } from "../runtime/rows.ts";
 import type { Keeper } from "../runtime/runtime.ts";
 
-export class Place {
+export class UnstoredPosition {
   readonly #keeper: Keeper;
 
   constructor(keeper: Keeper) {
@@ -16,7 +16,7 @@ export class Place {
   }
 
   /** Keeps a position, or none where storage has it; returns whether it is kept. */
-  keep(position: number | undefined): boolean {
+  save(position: number | undefined): boolean {
     return position === this.position || this.#keeper.keep({ position }) || position === undefined;
   }
 }

@@ -3,7 +3,7 @@ import { assert } from "../assert.ts";
 import { History, type HistoryEvents } from "../channel/history.ts";
 import { type AppendedMessages, Log } from "../channel/log.ts";
 import type { HistoryLimits } from "../channel/retained.ts";
-import { Place } from "../channel/unstored-position.ts";
+import { UnstoredPosition } from "../channel/unstored-position.ts";
 import type {
   CounterReport,
   Delivery,
@@ -29,13 +29,13 @@ import {
 import {
   isLinkRow,
   isOrderRow,
-  isSame,
+  isSameOrder,
   LINK,
   type LinkRow,
   ORDER,
   type OrderRow,
   orderRow,
-  resumed,
+  restoreOrder,
 } from "./link-rows.ts";
 import { postpone, retry } from "./retry.ts";
 
@@ -64,7 +64,7 @@ export class Downstream {
   readonly #maxBuffered: number;
   readonly #events: DownstreamEvents;
   readonly #links = new Map<string, DownstreamLink>();
-  readonly #place: Place;
+  readonly #unstored: UnstoredPosition;
   /** Undefined where this object is a child: a channel's root keeps its history. */
   readonly history: History | undefined;
   /** Of the newest delivery. These are times, so they rise across the lives of this object. */
@@ -90,14 +90,19 @@ export class Downstream {
     this.#maxBuffered = maxBuffered;
     this.#events = events;
     this.log = new Log(undefined);
-    this.#place = new Place(keeper);
+    this.#unstored = new UnstoredPosition(keeper);
     if (this.#isRoot) this.history = new History(runtime, this.log, history, keeper.hasSlept, events);
     this.#row = rowOf(runtime.store.get(ORDER), isOrderRow);
-    const { position, isBehind, isInDoubt } = resumed(this.#row, this.log.position, this.#place, runtime);
+    const { position, isBehind, isInDoubt } = restoreOrder(
+      this.#row,
+      this.log.position,
+      this.#unstored,
+      runtime,
+    );
     this.#begin(position);
     this.#busy = isBehind || isInDoubt;
     // Storage may have taken a link, and then no more.
-    const isUnknown = position === undefined || !(this.#row || this.#place.position !== undefined);
+    const isUnknown = position === undefined || !(this.#row || this.#unstored.position !== undefined);
     for (const [key, value] of runtime.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
@@ -113,7 +118,7 @@ export class Downstream {
 
   #begin(position: number | undefined): void {
     if (position === undefined || position === this.log.position) return;
-    if (this.history) this.history.begin(position, position === this.#place.position);
+    if (this.history) this.history.begin(position, position === this.#unstored.position);
     else this.log.begin(position);
   }
 
@@ -310,7 +315,7 @@ export class Downstream {
     const isInOrder = this.#links.size === 0 || this.#row?.position === position;
     const isStored = isInOrder && this.history?.isStored !== false;
     // A child that went on from an old row would deliver messages again.
-    return this.#place.keep(isStored ? undefined : position) || this.#isRoot;
+    return this.#unstored.save(isStored ? undefined : position) || this.#isRoot;
   }
 
   #add(object: string, row: LinkRow): DownstreamLink {
@@ -416,6 +421,6 @@ export class Downstream {
     // What this says is in storage has to be.
     this.store();
     const row = orderRow(this.log.position, this.#busy, this.keepsHistory, this.#runtime);
-    if (!(this.#row && isSame(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#row = row;
+    if (!(this.#row && isSameOrder(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#row = row;
   }
 }
