@@ -15,7 +15,7 @@ import type {
 import { channelOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
-import { Recovery } from "./catch-up.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { Downstream } from "./downstream.ts";
 import { Forwarding } from "./forwarding.ts";
 import { type Listeners, Unreachable, Upstream } from "./upstream.ts";
@@ -56,7 +56,7 @@ export class Router implements Listeners {
   readonly #events: RouterEvents;
   readonly #upstream: Upstream;
   readonly #forwarding: Forwarding;
-  readonly #recovery: Recovery;
+  readonly #catchUp: CatchUp;
   /** The channel whose root this object is, or a child of it. */
   readonly #own: string;
   /** Whether an earlier life of this object crashed while it had connections. */
@@ -79,7 +79,7 @@ export class Router implements Listeners {
     this.#own = channelOf(runtime.name);
     this.#upstream = new Upstream(runtime, downstream.log, this, connections);
     this.#forwarding = new Forwarding(runtime, maxBuffered, this.#upstream);
-    this.#recovery = new Recovery(runtime);
+    this.#catchUp = new CatchUp(runtime);
     this.hasCrashed = this.#upstream.leaveUnheard() && !connections.hasSlept;
     // Storage may not have taken it that they are lost.
     if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) downstream.loseAll();
@@ -176,7 +176,7 @@ export class Router implements Listeners {
   }
 
   hear(channel: string, lines: string, count: number, after: number): void {
-    this.#recovery.hear(channel, lines, count);
+    this.#catchUp.append(channel, lines, count);
     if (channel === this.#own) this.#downstream.relay(lines, count, after);
     this.#publish(channel, lines, count);
   }
@@ -188,7 +188,7 @@ export class Router implements Listeners {
 
   renumber(channel: string, position: number): void {
     // What is under way begins anew, under these numbers.
-    this.#recovery.lose(channel);
+    this.#catchUp.abort(channel);
     if (channel === this.#own) this.#downstream.renumber(position);
     this.renumberHere(channel, position, 0);
   }
@@ -202,7 +202,7 @@ export class Router implements Listeners {
   }
 
   lose(channel: string): void {
-    this.#recovery.lose(channel);
+    this.#catchUp.abort(channel);
     this.#events.lost(channel);
     if (channel === this.#own) this.#downstream.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
@@ -242,7 +242,7 @@ export class Router implements Listeners {
     const reached = (position: number) => this.#upstream.reached(channel, position);
     for (let tries = 0; tries < MOST_TRIES; ) {
       if (position() === undefined) await this.locate(channel);
-      else if (await this.#recovery.recover(channel, { position, reached }, wanted, take)) return;
+      else if (await this.#catchUp.readMissed(channel, { position, reached }, wanted, take)) return;
       else tries += 1;
     }
     throw new Unreachable("too much is announced meanwhile");
@@ -310,7 +310,7 @@ export class Router implements Listeners {
     if (channel === this.#own && this.#downstream.size > 0) return true;
     // Every object with sockets is linked to `all`, so that the root of `all` knows of it.
     if (channel === EVERYONE) return this.#connections.size > 0;
-    return this.#connections.subscribers(channel) > 0 || this.#recovery.isFor(channel);
+    return this.#connections.subscribers(channel) > 0 || this.#catchUp.isPending(channel);
   }
 
   /** Ends the link to `channel`, or to this object's own one, if that is there for nobody any more. */
