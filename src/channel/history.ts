@@ -19,7 +19,7 @@ import type { AppendedMessages, Log, Messages } from "./log.ts";
 import { AGED, type Batch, batchOf, type HistoryLimits, Retained } from "./retained.ts";
 
 /** The row that tells the newest position. */
-interface Teller {
+interface PositionRow {
   slot: number;
   /** When it was written, in milliseconds since 1970. */
   at: number;
@@ -39,7 +39,7 @@ const STRIDE = 1_000_000;
 /** What the owner of a history is told. */
 export interface HistoryEvents {
   /** Rows are to be looked at again at a time, in milliseconds since 1970. */
-  keeps(until: number): void;
+  expireAt(time: number): void;
   /** The newest `count` messages, which haven't been sent, have other positions: the ones after `position`. */
   renumbered(position: number, count: number): void;
 }
@@ -52,7 +52,7 @@ export class History {
   readonly #retained: Retained;
   #free: FreeRow[] = [];
   #nextSlot = 0;
-  #teller: Teller | undefined;
+  #positionRow: PositionRow | undefined;
   /** The position up to which messages were stored, or refused by storage. */
   #stored = 0;
   /** Whether storage has refused the newest position. */
@@ -72,11 +72,11 @@ export class History {
     this.#limits = limits;
     this.#events = events;
     this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
-      if (slot !== this.#teller?.slot) this.#free.push({ slot, at });
+      if (slot !== this.#positionRow?.slot) this.#free.push({ slot, at });
     });
     this.#isDoubtful = !hasSlept;
-    for (const { slot, row } of rowsIn(runtime)) this.#takeUp(slot, row);
-    this.forgetOld();
+    for (const { slot, row } of rowsIn(runtime)) this.#restore(slot, row);
+    this.dropExpired();
   }
 
   /** Whether anything is retained. */
@@ -95,8 +95,8 @@ export class History {
   }
 
   /** The retained messages: after which position, how many, and how long; undefined if there are none. */
-  get kept(): { after: number; count: number; characters: number } | undefined {
-    this.forgetOld();
+  get retained(): { after: number; count: number; characters: number } | undefined {
+    this.dropExpired();
     if (this.#retained.isEmpty) return undefined;
     return { after: this.start, count: this.#stored - this.start, characters: this.size };
   }
@@ -136,44 +136,44 @@ export class History {
 
   /**
    * Stores the messages that aren't stored yet; to be called before anything that tells of them goes out.
-   * @param tellsPosition whether the newest position is told, so that it is to be retained from now on
+   * @param sendsPosition whether the newest position is told, so that it is to be retained from now on
    * @returns whether there was something to store
    */
-  store(tellsPosition: boolean): boolean {
+  store(sendsPosition: boolean): boolean {
     if (!this.isOn) return false;
     if (this.#log.position !== this.#stored) this.#storeMessages();
-    else if (tellsPosition && !this.#isLongTold) this.#storePosition();
+    else if (sendsPosition && !this.#isPositionFresh) this.#storePosition();
     else return false;
-    this.#lookLater();
+    this.#scheduleExpiry();
     return true;
   }
 
   /** A client that counted on from the newest position has left, or may have: its position is to be retained for it. */
-  keepPosition(): void {
-    if (!this.#teller) return;
+  retainPosition(): void {
+    if (!this.#positionRow) return;
     this.store(true);
-    this.#lookLater();
+    this.#scheduleExpiry();
   }
 
   /** Has the rows looked at when the newest one may be over, if there are any. */
-  #lookLater(): void {
-    if (!this.#teller) return;
+  #scheduleExpiry(): void {
+    if (!this.#positionRow) return;
     const now = this.#runtime.now();
     // With this slack the alarm of a first message does for those that follow it soon.
     const slack = AGED * this.#retention;
-    this.#events.keeps(Math.max(Math.min(this.#teller.at, now) + 2 * this.#retention, now) + slack);
+    this.#events.expireAt(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
   }
 
   /** Whether the row that tells the position stays for the whole retention time from now on. */
-  get #isLongTold(): boolean {
-    return this.#teller !== undefined && this.#retained.isWithin(this.#teller.at);
+  get #isPositionFresh(): boolean {
+    return this.#positionRow !== undefined && this.#retained.isCurrent(this.#positionRow.at);
   }
 
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
     const batch = batchOf(messages, position, this.#runtime.now(), this.#limits.historyBytes);
-    if (batch.after === this.#stored) this.#retained.forgetOld(batch.size);
+    if (batch.after === this.#stored) this.#retained.dropExpired(batch.size);
     else this.#forgetAllBut(batch);
     if (batch.count > 0) this.#storeBatch(batch, position);
     else this.#storePosition();
@@ -217,26 +217,28 @@ export class History {
 
   /** The slot of a new row. The row that tells the position is written over when its messages are over. */
   get #slot(): number {
-    return (this.#retained.isEmpty ? this.#teller?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
+    return (
+      (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot
+    );
   }
 
   #put(slot: number, row: SegmentRow): boolean {
     return this.#runtime.store.put(SEGMENT + slot, row);
   }
 
-  #hasStored(position: number, teller: Teller): void {
+  #hasStored(position: number, row: PositionRow): void {
     this.#stored = position;
     this.#isRefused = this.#isAhead = false;
-    this.#nextSlot = Math.max(this.#nextSlot, teller.slot + 1);
-    if (this.#free[0]?.slot === teller.slot) this.#free.shift();
-    this.#tellBy(teller);
-    this.#keepLog();
+    this.#nextSlot = Math.max(this.#nextSlot, row.slot + 1);
+    if (this.#free[0]?.slot === row.slot) this.#free.shift();
+    this.#setPositionRow(row);
+    this.#retainLog();
   }
 
-  #tellBy(teller: Teller | undefined): void {
-    const before = this.#teller;
-    this.#teller = teller;
-    if (before && before.slot !== teller?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
+  #setPositionRow(row: PositionRow | undefined): void {
+    const before = this.#positionRow;
+    this.#positionRow = row;
+    if (before && before.slot !== row?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
   }
 
   // --- what storage refuses
@@ -260,8 +262,8 @@ export class History {
   /** Goes on after a position that no row tells; nothing from before it is retained. */
   #goOnAfter(position: number): void {
     this.#stored = position;
-    this.#tellBy(undefined);
-    this.#keepLog();
+    this.#setPositionRow(undefined);
+    this.#retainLog();
   }
 
   /**
@@ -271,7 +273,7 @@ export class History {
   #prove(): void {
     if (!this.#isDoubtful || this.#runtime.store.hasTaken()) return;
     this.#isDoubtful = false;
-    this.forgetOld();
+    this.dropExpired();
     const { newest } = this.#retained;
     const batch = newest?.batches.at(-1);
     if (!newest || !batch) this.#storePosition();
@@ -285,16 +287,16 @@ export class History {
    */
   settle(isCounted: boolean): void {
     if (this.#isRefused) this.store(true);
-    if (!isCounted) this.#lookLater();
+    if (!isCounted) this.#scheduleExpiry();
   }
 
   // --- what is read
 
   /** Returns the retained messages after a position, or the newest of them; undefined if nothing is retained. */
-  recover({ since, last }: Missing): Messages | undefined {
+  readMissed({ since, last }: Missing): Messages | undefined {
     if (!this.isOn) return undefined;
     if (since !== undefined) this.#prove();
-    this.forgetOld();
+    this.dropExpired();
     const position = this.#log.position ?? 0;
     const after = Math.max(this.start, Math.min(since ?? position, position - last));
     return this.#log.since(after, Number.POSITIVE_INFINITY);
@@ -303,9 +305,9 @@ export class History {
   // --- what is over
 
   /** Forgets what is over; it is not read from storage either, even where its row is still there. */
-  forgetOld(): void {
-    this.#retained.forgetOld();
-    this.#keepLog();
+  dropExpired(): void {
+    this.#retained.dropExpired();
+    this.#retainLog();
   }
 
   /**
@@ -313,11 +315,11 @@ export class History {
    * @param isCounted whether clients count on from the newest position: then the row that tells it stays
    */
   expire(isCounted: boolean): void {
-    this.forgetOld();
+    this.dropExpired();
     this.#free = this.#free.filter((row) => this.#isReusedSoon(row) || !this.#delete(row.slot));
     const isSettled = this.#retained.isEmpty && this.#log.position === this.#stored;
-    if (this.#teller && isSettled) this.#expireTeller(this.#teller, isCounted);
-    if (!isCounted || this.#teller?.hasMessages) this.#lookLater();
+    if (this.#positionRow && isSettled) this.#expirePositionRow(this.#positionRow, isCounted);
+    if (!isCounted || this.#positionRow?.hasMessages) this.#scheduleExpiry();
   }
 
   /** While messages come, a row that has just become free is soon written over, which saves deleting it. */
@@ -326,10 +328,10 @@ export class History {
     return !this.#retained.isEmpty && age >= 0 && age < (1 + AGED) * this.#retention;
   }
 
-  #expireTeller({ slot, at, hasMessages }: Teller, isCounted: boolean): void {
+  #expirePositionRow({ slot, at, hasMessages }: PositionRow, isCounted: boolean): void {
     const now = this.#runtime.now();
     if (!isCounted && now >= at + 2 * this.#retention) {
-      if (this.#delete(slot)) this.#teller = undefined;
+      if (this.#delete(slot)) this.#positionRow = undefined;
     } else if ((isCounted && hasMessages) || at > now) this.#storePosition();
   }
 
@@ -338,12 +340,12 @@ export class History {
   }
 
   /** Links may need more of the log than what is retained. */
-  #keepLog(): void {
+  #retainLog(): void {
     if (this.isOn) this.#log.retainAfter(this.start);
   }
 
   /** Takes up a row of an earlier life. If it doesn't go on from those before it, they are not retained. */
-  #takeUp(slot: number, row: SegmentRow): void {
+  #restore(slot: number, row: SegmentRow): void {
     this.#nextSlot = Math.max(this.#nextSlot, slot + 1);
     if (this.#log.position !== row.after) this.begin(row.after);
     const pieces = piecesOf(row);
@@ -355,7 +357,7 @@ export class History {
     }
     this.#stored = this.#log.position ?? 0;
     const at = Math.max(...row.times);
-    this.#tellBy({ slot, at, hasMessages: row.lines !== "" });
+    this.#setPositionRow({ slot, at, hasMessages: row.lines !== "" });
   }
 }
 

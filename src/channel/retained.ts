@@ -96,7 +96,7 @@ export class Retained {
    * Whether what was stored at a time, in milliseconds since 1970, is still retained. A time that is far in the future
    * is wrong: nothing is retained for more than twice as long as it should be, whatever the clock does.
    */
-  isWithin(at: number): boolean {
+  isCurrent(at: number): boolean {
     return Math.abs(this.#now() - at) < this.#limits.historySeconds * 1000;
   }
 
@@ -113,12 +113,12 @@ export class Retained {
    * Forgets batches that are over, and the oldest until there is room for `size` more characters. Those that the log
    * had to drop, as links are too far behind, are forgotten too.
    */
-  forgetOld(size = 0): void {
+  dropExpired(size = 0): void {
     for (let [segment] = this.#segments; segment; [segment] = this.#segments) {
       const [batch] = segment.batches;
       const hasRoom = this.#size + size <= this.#limits.historyBytes;
       const isInLog = batch && batch.after >= (this.#log.start ?? 0);
-      if (isInLog && hasRoom && this.isWithin(batch.at)) return;
+      if (isInLog && hasRoom && this.isCurrent(batch.at)) return;
       this.#forgetOldest(segment);
     }
   }
@@ -155,7 +155,7 @@ export class Retained {
 
   /** Returns what was announced under a key; undefined if nothing is known to be. */
   announcedUnder(key: string): AppendedMessages | undefined {
-    this.forgetOld();
+    this.dropExpired();
     return this.#byKey.get(key);
   }
 }

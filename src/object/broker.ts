@@ -184,7 +184,7 @@ export class Broker {
   #linkEvents(): DownstreamEvents {
     return {
       busy: () => this.#busy(),
-      keeps: (until) => void this.#alarm.goOffBy(until),
+      expireAt: (time) => void this.#alarm.goOffBy(time),
       renumbered: (position, count) => {
         this.#downstream.owe();
         this.#router.renumberHere(this.#runtime.name, position, count);
@@ -205,7 +205,7 @@ export class Broker {
       this.#activity.note();
     }
     void this.#alarm.goOffBy(this.#downstream.retellAt);
-    if (this.#router.hasCrashed) this.#downstream.history?.keepPosition();
+    if (this.#router.hasCrashed) this.#downstream.history?.retainPosition();
   }
 
   // --- events of this object's own sockets
@@ -297,7 +297,7 @@ export class Broker {
   #linkEnded(object: string): void {
     if (this.#room.isChild(object)) this.#room.remove(object);
     this.#router.leaveIfUnheard();
-    if (this.#downstream.size === 0) this.#downstream.history?.keepPosition();
+    if (this.#downstream.size === 0) this.#downstream.history?.retainPosition();
     this.#room.tellParent("links");
   }
 

@@ -196,15 +196,15 @@ export class Downstream {
   /** Returns the retained messages after a position, or the newest of them. */
   recover(missing: Missing): Kept {
     this.store(true);
-    return this.history?.recover(missing) ?? { none: true };
+    return this.history?.readMissed(missing) ?? { none: true };
   }
 
   /**
    * Stores what is to be retained and isn't stored yet. The platform holds back output until it is.
-   * @param tellsPosition whether the newest position is told, even if there is no message
+   * @param sendsPosition whether the newest position is told, even if there is no message
    */
-  store(tellsPosition = false): void {
-    if (this.history?.store(tellsPosition)) this.log.trim(this.#slowest());
+  store(sendsPosition = false): void {
+    if (this.history?.store(sendsPosition)) this.log.trim(this.#slowest());
   }
 
   /**

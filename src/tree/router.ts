@@ -266,7 +266,7 @@ export class Router implements Listeners {
 
   /** Has a channel's position be there for a connection that counted on from it and has left. */
   keepPosition(channel: string): void {
-    if (this.#isRootOf(channel)) this.#downstream.history?.keepPosition();
+    if (this.#isRootOf(channel)) this.#downstream.history?.retainPosition();
   }
 
   /**

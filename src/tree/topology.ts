@@ -49,7 +49,7 @@ export class Tree {
       objects: objects.slice(0, MOST_TOLD),
       omitted: omitted + Math.max(0, objects.length - MOST_TOLD),
       unreachable: below.reduce((sum, part) => sum + (part?.unreachable ?? 1), 0),
-      kept: history?.kept,
+      kept: history?.retained,
     };
   }
 

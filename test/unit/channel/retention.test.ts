@@ -65,12 +65,12 @@ class Channel {
   /** Leaves memory at once, and connections end. */
   crash(): void {
     this.#life = this.#wake();
-    if (this.isCounted) this.do(({ root }) => root.history?.keepPosition());
+    if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
     this.isCounted = false;
   }
 
   leave(): void {
-    if (this.isCounted) this.do(({ root }) => root.history?.keepPosition());
+    if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
     this.isCounted = false;
   }
 
@@ -296,7 +296,7 @@ function check(channel: Channel, expected: Expected): void {
   const isWithin = (at: number) => channel.now - at < RETENTION;
   const messages = expected.messages.filter(({ at }) => isWithin(at));
   const kept = channel.do(({ root }) =>
-    root.history?.recover({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
+    root.history?.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
   );
   expect(kept?.lines).toBe(messages.map(({ text }) => `${text}\n`).join(""));
   for (const { key, at, position } of expected.messages.filter((message) => message.key !== "")) {

@@ -32,7 +32,7 @@ function linksOf(
         told.push("busy");
         alarm.time = (downstream.rest ?? 0) + 1;
       },
-      keeps: () => {},
+      expireAt: () => {},
       renumbered: () => {},
       due: () => {
         flushes.due += 1;

@@ -28,7 +28,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   };
   const events = {
     busy,
-    keeps: ignore,
+    expireAt: ignore,
     renumbered: ignore,
     due: () => downstream.flush(),
     lost: ignore,

@@ -24,7 +24,7 @@ function objectOf(
   const lost = () => void alarms.push(downstream.retellAt);
   const events = {
     busy: ignore,
-    keeps: ignore,
+    expireAt: ignore,
     renumbered: ignore,
     due: ignore,
     lost,

@@ -42,7 +42,7 @@ export function rootOf(
   const ignore = () => {};
   const events = {
     busy: ignore,
-    keeps: (time: number) => void until.push(time),
+    expireAt: (time: number) => void until.push(time),
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),
     due: ignore,
     lost: ignore,
