@@ -29,7 +29,7 @@ import type { Downstream } from "../tree/downstream.ts";
 import { BatchNumbers } from "../tree/forwarding.ts";
 import type { Peers } from "../tree/peers.ts";
 import type { Router } from "../tree/router.ts";
-import type { Tree } from "../tree/topology.ts";
+import type { Topology } from "../tree/topology.ts";
 import type { Activity } from "./activity.ts";
 import type { ClientLimit } from "./client-limit.ts";
 import type { Flush } from "./flush.ts";
@@ -46,7 +46,7 @@ interface AnswerParts {
   flush: Flush;
   /** Undefined where the number of connections is not limited. */
   limit: ClientLimit | undefined;
-  tree: Tree;
+  tree: Topology;
   /** Sends what has been gathered for sockets, if that is much. */
   sendIfMuch: () => void;
 }
@@ -62,7 +62,7 @@ export class Answers implements Answering {
   readonly #flush: Flush;
   readonly #limit: ClientLimit | undefined;
   readonly #sendIfMuch: () => void;
-  readonly #tree: Tree;
+  readonly #tree: Topology;
   readonly #batches = new BatchNumbers();
 
   constructor(parts: AnswerParts) {
@@ -115,7 +115,7 @@ export class Answers implements Answering {
   }
 
   async forward(batch: Batch): Promise<BatchAnswer> {
-    const newer = this.#batches.newerThan(batch);
+    const newer = this.#batches.outdatedBy(batch);
     if (newer !== undefined) return { newer };
     this.#activity.note();
     const { keys, lines } = batch;

@@ -22,7 +22,7 @@ import { type Place, Room } from "../tree/capacity.ts";
 import { Downstream, type DownstreamEvents } from "../tree/downstream.ts";
 import { Peers } from "../tree/peers.ts";
 import { Router } from "../tree/router.ts";
-import { Tree } from "../tree/topology.ts";
+import { Topology } from "../tree/topology.ts";
 import { Activity } from "./activity.ts";
 import { Alarm } from "./alarm.ts";
 import { Answers } from "./answers.ts";
@@ -162,7 +162,7 @@ export class Broker {
       reporter: this.#reporter,
       flush: this.#flush,
       limit: this.#limit,
-      tree: new Tree(this.#runtime, this.#connections, this.#downstream, this.#router),
+      tree: new Topology(this.#runtime, this.#connections, this.#downstream, this.#router),
       sendIfMuch: () => this.#sendIfMuch(),
     });
   }

@@ -13,7 +13,7 @@
 
 import type { Calls } from "../runtime/calls.ts";
 import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
-import { CallsUnderWay, type UnderWay } from "./call-limits.ts";
+import { CallLimiter, type LimitedCall } from "./call-limits.ts";
 import { shareOf } from "./delivery.ts";
 
 /**
@@ -87,7 +87,7 @@ export class Peers {
   readonly #unanswered: number[] = new Array(UNKNOWN + 1).fill(0);
   /** Calls made since the newest event. */
   #made = 0;
-  readonly #underWay: CallsUnderWay;
+  readonly #limiter: CallLimiter;
   readonly #links: () => number;
   /** Calls that wait for an event from which they may be made. */
   readonly #deferred: Deferred[] = [];
@@ -106,7 +106,7 @@ export class Peers {
   ) {
     this.#onCall = onCall;
     this.#links = links;
-    this.#underWay = new CallsUnderWay({ now, sleep });
+    this.#limiter = new CallLimiter({ now, sleep });
     this.#open = open;
     this.#now = now;
     this.#sleep = sleep;
@@ -164,12 +164,12 @@ export class Peers {
     if (kind === "link" || (kind === "deliver" && size <= shareOf(this.#links()))) {
       return this.#untilMade(object, kind, ask);
     }
-    const begun = this.#underWay.begin(object, size);
+    const begun = this.#limiter.begin(object, size);
     const call = begun instanceof Promise ? await begun : begun;
-    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.givenUp));
+    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.abandoned));
   }
 
-  async #untilEnded<T>(call: UnderWay, make: () => Promise<T>): Promise<T> {
+  async #untilEnded<T>(call: LimitedCall, make: () => Promise<T>): Promise<T> {
     let isAnswered = false;
     try {
       const answer = await make();
@@ -179,7 +179,7 @@ export class Peers {
       isAnswered = error instanceof CallFailed;
       throw error;
     } finally {
-      this.#underWay.end(call, isAnswered);
+      this.#limiter.end(call, isAnswered);
     }
   }
 
@@ -188,11 +188,11 @@ export class Peers {
     object: string,
     kind: Kind,
     ask: Calls[Kind]["ask"],
-    givenUp?: Promise<void>,
+    abandoned?: Promise<void>,
   ): Promise<Calls[Kind]["answer"]> {
     for (let remade = 0; ; remade++) {
       try {
-        return await this.#make(object, kind, ask, givenUp);
+        return await this.#make(object, kind, ask, abandoned);
       } catch (error) {
         if (!wasNotMade(error) || remade === MOST_REMADE) throw error;
         await this.#sleep(backoff(remade));
@@ -205,12 +205,12 @@ export class Peers {
     object: string,
     kind: Kind,
     ask: Calls[Kind]["ask"],
-    givenUp: Promise<void> | undefined,
+    abandoned: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     const kept = this.#made < CALLS_PER_EVENT ? this.#stubOf(object, kind) : undefined;
-    if (kept) return this.#use(object, kept, kind, ask, givenUp);
+    if (kept) return this.#use(object, kept, kind, ask, abandoned);
     return new Promise((resolve, reject) => {
-      const make = () => this.#make(object, kind, ask, givenUp).then(resolve, reject);
+      const make = () => this.#make(object, kind, ask, abandoned).then(resolve, reject);
       this.#deferred.push({ make, fail: reject });
       void this.#beginAnew().then((comes) => {
         if (!comes) this.#failDeferred();
@@ -228,13 +228,13 @@ export class Peers {
     kept: Kept,
     kind: Kind,
     ask: Calls[Kind]["ask"],
-    givenUp: Promise<void> | undefined,
+    abandoned: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
     this.#onCall("calls", kind);
     kept.underWay += 1;
     try {
-      const answer = await kept.way.call(kind, ask, kept.depth + 1, givenUp);
+      const answer = await kept.way.call(kind, ask, kept.depth + 1, abandoned);
       kept.answered = this.#now();
       kept.replaces = undefined;
       return answer;

@@ -10,7 +10,7 @@ import type { Router, Subscribers } from "./router.ts";
 /** Most objects that are told of one by one. */
 const MOST_TOLD = 1_000;
 
-export class Tree {
+export class Topology {
   readonly #runtime: Runtime;
   readonly #connections: Subscribers;
   readonly #downstream: Downstream;
