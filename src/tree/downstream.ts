@@ -163,7 +163,7 @@ export class Downstream {
     if (this.#links.size === 0 && !this.keepsHistory) return this.log.skip(lines, count);
     this.owe();
     const appended = this.log.append(lines, count, key);
-    this.history?.note(appended);
+    this.history?.indexKey(appended);
     if (this.log.size > this.#maxBuffered) this.#shorten(appended.last);
     return appended;
   }
