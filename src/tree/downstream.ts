@@ -23,7 +23,7 @@ import {
   lowestAcknowledged,
   nextDelivery,
   nextLossReport,
-  reportDueLosses,
+  releaseDueLosses,
   shareOf,
 } from "./delivery.ts";
 import {
@@ -247,7 +247,7 @@ export class Downstream {
 
   /** Tells links that they are lost, if it is time to: objects that could not be reached may be there again. */
   retell(): void {
-    reportDueLosses(this.#links.values(), this.#runtime.now());
+    releaseDueLosses(this.#links.values(), this.#runtime.now());
     this.flush();
   }
 

@@ -217,7 +217,7 @@ export class Upstream {
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
     const linked = { linked: true, hasRow: true };
-    if (last === undefined || !this.#floors.isBeyond(channel, last)) {
+    if (last === undefined || !this.#floors.isBelow(channel, last)) {
       return this.#add(channel, row, { ...linked, last, confirmed: this.#hasSlept });
     }
     // Storage has refused the position of this child: its parent is to tell it.
@@ -304,7 +304,7 @@ export class Upstream {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      if (linked && this.#floors.isBeyond(channel, answer.after)) this.regressed(channel);
+      if (linked && this.#floors.isBelow(channel, answer.after)) this.regressed(channel);
       else this.#linked(link, answer.after);
     } else if (linked) {
       this.#lose(link);
