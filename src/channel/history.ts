@@ -14,7 +14,8 @@
 
 import type { Missing } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
 import type { AppendedMessages, Log, Messages } from "./log.ts";
 import { type Batch, batchOf, type HistoryLimits, MAX_ROW_AGE, Retained } from "./retained.ts";
@@ -42,8 +43,6 @@ const STRIDE = 1_000_000;
 
 /** Reacts to what happens in a history. */
 export interface HistoryEvents {
-  /** Calls `expire` at a time, in milliseconds since 1970. */
-  expireAt(time: number): void;
   /** The newest `count` messages, which haven't been sent, have moved to the positions after `position`. */
   renumbered(position: number, count: number): void;
 }
@@ -52,6 +51,8 @@ export class History {
   readonly #runtime: Runtime;
   readonly #log: Log;
   readonly #limits: HistoryLimits;
+  readonly #keeper: Keeper;
+  readonly #schedule: Pick<Schedule, "due">;
   readonly #events: HistoryEvents;
   readonly #retained: Retained;
   #free: FreeRow[] = [];
@@ -64,22 +65,31 @@ export class History {
   /** Whether the newest positions are beyond all that the object could assign after a crash. */
   #isAhead = false;
   /** Whether the object may have assigned positions, before a crash, that storage refused. */
-  #isDoubtful: boolean;
+  #isDoubtful = true;
 
-  /**
-   * Restores the stored messages; the log continues after them.
-   * @param hasSlept whether this object has hibernated, rather than crashed
-   */
-  constructor(runtime: Runtime, log: Log, limits: HistoryLimits, hasSlept: boolean, events: HistoryEvents) {
+  constructor(
+    runtime: Runtime,
+    log: Log,
+    limits: HistoryLimits,
+    keeper: Keeper,
+    schedule: Pick<Schedule, "due">,
+    events: HistoryEvents,
+  ) {
     this.#runtime = runtime;
+    this.#keeper = keeper;
+    this.#schedule = schedule;
     this.#log = log;
     this.#limits = limits;
     this.#events = events;
     this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
       if (slot !== this.#positionRow?.slot) this.#free.push({ slot, at });
     });
-    this.#isDoubtful = !hasSlept;
-    for (const { slot, row } of rowsIn(runtime)) this.#restore(slot, row);
+  }
+
+  /** Restores the stored messages; the log continues after them. */
+  restore(): void {
+    this.#isDoubtful = !this.#keeper.hasSlept;
+    for (const { slot, row } of rowsIn(this.#runtime)) this.#restore(slot, row);
     this.dropExpired();
   }
 
@@ -165,7 +175,7 @@ export class History {
     const now = this.#runtime.now();
     // With this slack, the alarm of a first message also serves the messages soon after it.
     const slack = MAX_ROW_AGE * this.#retention;
-    this.#events.expireAt(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
+    this.#schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
   }
 
   /** Whether the position's row stays for another retention time. */

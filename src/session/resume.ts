@@ -57,7 +57,7 @@ export class Resuming {
       const why = error instanceof Unreachable ? error.message : "the channel's object doesn't answer";
       throw new CommandError("unavailable", `${why}; try again`);
     } finally {
-      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      if (connection.closed) this.#router.leaveIfUnneeded(channel);
     }
   }
 
@@ -93,7 +93,7 @@ export class Resuming {
       hasHistory: true,
       refusal: undefined,
     };
-    await this.#router.recover(channel, wanted, (kept) => {
+    await this.#router.readMissed(channel, wanted, (kept) => {
       if ("none" in kept) outcome.hasHistory = false;
       else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
     });

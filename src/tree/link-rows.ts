@@ -71,7 +71,7 @@ interface RestoredOrder {
 export function restoreOrder(
   row: OrderRow | undefined,
   stored: number | undefined,
-  unstored: UnstoredPosition,
+  unstored: Pick<UnstoredPosition, "position">,
   runtime: Runtime,
 ): RestoredOrder {
   if (unstored.position !== undefined) {

@@ -48,7 +48,9 @@ class Channel {
   }
 
   get retained(): string {
-    return this.do(({ root }) => linesOf(root.recover({ since: undefined, last: Number.MAX_SAFE_INTEGER })));
+    return this.do(({ root }) =>
+      linesOf(root.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER })),
+    );
   }
 
   /** The texts that are in storage, retained or not. */
@@ -120,7 +122,7 @@ test("what links have yet to get is not retained for longer by that", () => {
   tell("a");
   state.now += RETENTION;
   tell("b");
-  expect(linesOf(root.recover(ALL))).toBe("b\n");
+  expect(linesOf(root.readMissed(ALL))).toBe("b\n");
 });
 
 test("a position is there for the retention time after it was told last, or after a client that counts has left", () => {
