@@ -1,5 +1,5 @@
 /** How long to wait before something is tried again. */
-import type { World } from "./world.ts";
+import type { Environment } from "./environment.ts";
 
 const LEAST = 500;
 const MOST = 20_000;
@@ -12,7 +12,7 @@ const MOST_ASKED = 300_000;
  * from half a second to twice as much for each failure, at most 20 s.
  * @param asked milliseconds for which the server asked
  */
-export function backoff({ random }: Pick<World, "random">, failures: number, asked = 0): number {
+export function backoff({ random }: Pick<Environment, "random">, failures: number, asked = 0): number {
   const most = Math.min(MOST, 2 * LEAST * 2 ** failures);
   return Math.max(Math.min(asked, MOST_ASKED), LEAST + random() * (most - LEAST));
 }

@@ -6,10 +6,10 @@
 import { isTemporary } from "../protocol/errors.ts";
 import { type From, NOW } from "./address.ts";
 import { backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { after } from "./timing.ts";
 import type { Outcome, Transport } from "./transport.ts";
-import type { World } from "./world.ts";
 
 /** A subscription, as its channel sees it. */
 export interface Member {
@@ -29,7 +29,7 @@ export interface Member {
 export class Channel {
   readonly name: string;
   readonly members = new Set<Member>();
-  readonly #world: World;
+  readonly #environment: Environment;
   /**
    * `offline`: without a connection. `asked`: the server has yet to say from where on it sends. `held`: it refused that
    * for the moment. `live`: messages are for the members.
@@ -44,8 +44,8 @@ export class Channel {
   #cursor: number | undefined;
   #failures = 0;
 
-  constructor(world: World, name: string) {
-    this.#world = world;
+  constructor(environment: Environment, name: string) {
+    this.#environment = environment;
     this.name = name;
   }
 
@@ -148,7 +148,7 @@ export class Channel {
     if (!link) return;
     this.#state = "held";
     this.#cursor = undefined;
-    after(this.#world, backoff(this.#world, this.#failures), link.signal, () => {
+    after(this.#environment, backoff(this.#environment, this.#failures), link.signal, () => {
       if (this.#state === "held") this.#ask();
     });
     this.#failures += 1;

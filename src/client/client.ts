@@ -2,6 +2,7 @@
 import { parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
 import { Connection, type User } from "./connection.ts";
+import { type Cancel, type Environment, environmentOf } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { checkChannel, checkFunction, checkKey, checkMessage, checkOptions, demand } from "./inputs.ts";
 import { add, type Listeners, tell } from "./listeners.ts";
@@ -22,7 +23,6 @@ import type {
   SubscribeOptions,
   Subscription,
 } from "./types.ts";
-import { type Cancel, type World, worldOf } from "./world.ts";
 
 /** How long a connection stays open that nothing needs, in milliseconds. */
 const IDLE = 60_000;
@@ -47,7 +47,7 @@ function codecOf(own: Codec<unknown> | undefined, common = TEXT): Codec<unknown>
 /** Programs use no private members of it, so it can be wrapped in a proxy, as Vue does. */
 export class Client<Data> implements Fanout<Data>, User {
   state: State = "disconnected";
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #codec: Codec<Data> | undefined;
   readonly #channels = new Map<string, Channel>();
   readonly #outbox: Outbox;
@@ -68,17 +68,17 @@ export class Client<Data> implements Fanout<Data>, User {
   #cancelIdle: Cancel = () => {};
 
   /** @throws Error if the address or an option is wrong */
-  constructor(address: string | URL, options: FanoutOptions<Data> = {}, world?: World) {
+  constructor(address: string | URL, options: FanoutOptions<Data> = {}, environment?: Environment) {
     checkOptions(options);
-    this.#world = world ?? worldOf(options);
-    const base = parseAddress(address, this.#world.location);
+    this.#environment = environment ?? environmentOf(options);
+    const base = parseAddress(address, this.#environment.location);
     this.#codec = options.codec;
     add(this.#listeners, options.onState);
     add(this.#debuggers, options.debug);
-    const pace = new Pace(this.#world);
-    this.#outbox = new Outbox(this.#world, pace, () => this.#look());
-    this.#questions = new Questions(this.#world, () => this.#look());
-    this.#connection = new Connection(this.#world, base, options.token, pace, this);
+    const pace = new Pace(this.#environment);
+    this.#outbox = new Outbox(this.#environment, pace, () => this.#look());
+    this.#questions = new Questions(this.#environment, () => this.#look());
+    this.#connection = new Connection(this.#environment, base, options.token, pace, this);
   }
 
   // --- for programs
@@ -94,7 +94,7 @@ export class Client<Data> implements Fanout<Data>, User {
     const name = checkChannel(channel);
     const codec = codecOf(options.codec, this.#codec);
     const leave = () => this.#leave(subscriber);
-    const subscriber: Subscriber<T> = new Subscriber(this.#world, name, options, codec, leave);
+    const subscriber: Subscriber<T> = new Subscriber(this.#environment, name, options, codec, leave);
     const ending = this.#ending;
     if (ending || options.signal?.aborted) queueMicrotask(() => subscriber.end(ending));
     else this.#join(subscriber);
@@ -108,7 +108,7 @@ export class Client<Data> implements Fanout<Data>, User {
   ): Promise<number | undefined> => {
     checkOptions(options);
     const name = checkChannel(channel);
-    const key = checkKey(options.key === undefined ? this.#world.newKey() : options.key);
+    const key = checkKey(options.key === undefined ? this.#environment.newKey() : options.key);
     const text = checkMessage(codecOf(options.codec, this.#codec).encode(data));
     if (this.#ending) throw this.#ending;
     const announced = this.#outbox.announce({ channel: name, key, text }, options);
@@ -119,10 +119,10 @@ export class Client<Data> implements Fanout<Data>, User {
   readonly ping = async (options: RequestOptions = {}): Promise<number> => {
     let began = 0;
     await this.#ask<number | undefined>(options, (transport, done) => {
-      began = this.#world.now();
+      began = this.#environment.now();
       transport.ask("ping", "", done);
     });
-    return this.#world.now() - began;
+    return this.#environment.now() - began;
   };
 
   readonly info = async (options: RequestOptions = {}): Promise<Map<string, string>> =>
@@ -152,7 +152,7 @@ export class Client<Data> implements Fanout<Data>, User {
     this.#ending ??= new Refused("unavailable", "the client is closed; make a new one");
     if (within > 0 && this.#outbox.size > 0) {
       await new Promise<void>((resolve) => {
-        const cancel = this.#world.later(within, resolve);
+        const cancel = this.#environment.later(within, resolve);
         this.#emptied.add(() => {
           cancel();
           resolve();
@@ -169,7 +169,7 @@ export class Client<Data> implements Fanout<Data>, User {
   #join<T>(subscriber: Subscriber<T>): void {
     const name = subscriber.channel;
     const known = this.#channels.get(name);
-    const channel = known ?? new Channel(this.#world, name);
+    const channel = known ?? new Channel(this.#environment, name);
     this.#channels.set(name, channel);
     channel.add(subscriber);
     if (!known && this.#transport) channel.begin(this.#transport, false);
@@ -206,7 +206,7 @@ export class Client<Data> implements Fanout<Data>, User {
     this.#cancelIdle();
     if (this.#isPaused || (this.#ending && !oldest)) return;
     if (oldest || this.#channels.size + this.#questions.size > 0) this.#connection.start();
-    else this.#cancelIdle = this.#world.later(IDLE, () => this.#rest());
+    else this.#cancelIdle = this.#environment.later(IDLE, () => this.#rest());
   }
 
   // --- for the connection

@@ -13,6 +13,7 @@ import { TOO_BIG } from "../protocol/close-codes.ts";
 import { type ErrorCode, isTemporary, parseReason } from "../protocol/errors.ts";
 import { type Base, urlOf, webSocketUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { type Answer, probe, read } from "./http.ts";
 import type { Pace } from "./pace.ts";
@@ -20,7 +21,6 @@ import { after, inTime } from "./timing.ts";
 import { checkToken, getToken, untilRenewal } from "./token.ts";
 import { type Home, NO_CLOSE_FRAME, type Opener, type Receiver, Transport } from "./transport.ts";
 import type { FanoutOptions, State, WebSocketLike } from "./types.ts";
-import type { World } from "./world.ts";
 
 /** How long a connection has to last until earlier failures are forgotten, in milliseconds. */
 const MIN_UPTIME = 10_000;
@@ -55,7 +55,7 @@ export interface User extends Receiver {
 }
 
 export class Connection implements Opener {
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #base: Base;
   readonly #source: FanoutOptions["token"];
   readonly #pace: Pace;
@@ -75,9 +75,9 @@ export class Connection implements Opener {
   #isAsked = false;
 
   /** @throws Error if there can't be a token */
-  constructor(world: World, base: Base, source: FanoutOptions["token"], pace: Pace, user: User) {
+  constructor(environment: Environment, base: Base, source: FanoutOptions["token"], pace: Pace, user: User) {
     if (source !== undefined && typeof source !== "function") checkToken(source);
-    this.#world = world;
+    this.#environment = environment;
     this.#base = base;
     this.#source = source;
     this.#pace = pace;
@@ -102,32 +102,32 @@ export class Connection implements Opener {
     this.#phase = phase;
     const { signal } = this.#attempt;
     const wake = () => this.#wake();
-    if (phase !== "idle") signal.addEventListener("abort", this.#world.onWaking(wake));
+    if (phase !== "idle") signal.addEventListener("abort", this.#environment.onWaking(wake));
     return signal;
   }
 
   // --- attempts
 
   async #begin(): Promise<void> {
-    const world = this.#world;
+    const environment = this.#environment;
     const signal = this.#enter("starting");
-    this.#beganAt = world.now();
+    this.#beganAt = environment.now();
     this.#isAsked = false;
     this.#user.changed("connecting");
     try {
-      const token = await getToken(world, this.#source, signal);
+      const token = await getToken(environment, this.#source, signal);
       if (signal.aborted) return;
-      const { WebSocket } = world;
-      if (WebSocket && world.now() >= this.#blockedUntil) {
+      const { WebSocket } = environment;
+      if (WebSocket && environment.now() >= this.#blockedUntil) {
         const protocols = token === undefined ? [] : ["fanout", token];
         this.#open(signal, token, this.#user.home(), (url) => new WebSocket(url, protocols));
       } else {
-        const { RequestSocket } = await inTime(world, signal, world.loadRequests);
+        const { RequestSocket } = await inTime(environment, signal, environment.loadRequests);
         const parts = {
           base: this.#base,
-          later: world.later,
+          later: environment.later,
           read,
-          fetch: world.fetch,
+          fetch: environment.fetch,
         };
         this.#open(signal, token, undefined, () => new RequestSocket(token, parts));
       }
@@ -150,7 +150,7 @@ export class Connection implements Opener {
     this.#user.debug(`connecting to ${url}${home ? "" : " by requests"}`);
     try {
       const socket = socketAt(url);
-      this.#transport = new Transport(socket, home, this.#world, this.#pace, signal, this, this.#user);
+      this.#transport = new Transport(socket, home, this.#environment, this.#pace, signal, this, this.#user);
       this.#phase = "opening";
     } catch (error) {
       // Whatever is wrong with the address or the page stays so.
@@ -161,7 +161,7 @@ export class Connection implements Opener {
   opened(transport: Transport): void {
     const { signal } = this.#attempt;
     this.#phase = "open";
-    this.#openedAt = this.#world.now();
+    this.#openedAt = this.#environment.now();
     this.#blocked = 0;
     if (this.#token !== undefined) this.#renewIn(this.#untilRenewal(this.#token), signal);
     this.#user.opened(transport);
@@ -169,7 +169,7 @@ export class Connection implements Opener {
   }
 
   #untilRenewal(token: string): number | undefined {
-    return this.#isRenewable ? untilRenewal(token, this.#world.date()) : undefined;
+    return this.#isRenewable ? untilRenewal(token, this.#environment.date()) : undefined;
   }
 
   /** Whether another token may be better. */
@@ -179,8 +179,8 @@ export class Connection implements Opener {
 
   #renewIn(milliseconds: number | undefined, signal: AbortSignal): void {
     if (milliseconds === undefined) return;
-    after(this.#world, milliseconds, signal, async () => {
-      const token = await getToken(this.#world, this.#source, signal).catch(() => undefined);
+    after(this.#environment, milliseconds, signal, async () => {
+      const token = await getToken(this.#environment, this.#source, signal).catch(() => undefined);
       if (signal.aborted) return;
       if (token === undefined) return this.#renewIn(RENEW_AGAIN, signal);
       this.#transport?.ask("token", ` ${token}`, (outcome) => {
@@ -195,7 +195,8 @@ export class Connection implements Opener {
 
   ended(status: number, reason: string): void {
     const wasOpen = this.#phase === "open";
-    if (wasOpen && this.#world.now() - this.#openedAt >= MIN_UPTIME) this.#failures = this.#refusals = 0;
+    if (wasOpen && this.#environment.now() - this.#openedAt >= MIN_UPTIME)
+      this.#failures = this.#refusals = 0;
     const signal = this.#enter("probing");
     const { code, why } = parseReason(reason) ?? { code: undefined, why: reason };
     if (wasOpen) this.#user.lost(status === TOO_BIG || code === "limit");
@@ -207,11 +208,11 @@ export class Connection implements Opener {
 
   /** A WebSocket that doesn't open doesn't say why; a request does. */
   async #askWhy(signal: AbortSignal, channel: string | undefined): Promise<void> {
-    const answer = await probe(this.#world, this.#base, this.#token, channel, signal);
+    const answer = await probe(this.#environment, this.#base, this.#token, channel, signal);
     if (signal.aborted) return;
     if (answer) return this.#judge(answer, channel);
     this.#blocked += 1;
-    if (this.#blocked >= BLOCKED_AFTER) this.#blockedUntil = this.#world.now() + BLOCKED_FOR;
+    if (this.#blocked >= BLOCKED_AFTER) this.#blockedUntil = this.#environment.now() + BLOCKED_FOR;
     this.#retry(0, "WebSockets don't get through");
   }
 
@@ -249,7 +250,9 @@ export class Connection implements Opener {
   #retry(code: number, reason: string, retryAfter = 0): void {
     const signal = this.#enter("waiting");
     this.#isAsked = retryAfter > 0;
-    after(this.#world, backoff(this.#world, this.#failures, retryAfter), signal, () => this.#begin());
+    after(this.#environment, backoff(this.#environment, this.#failures, retryAfter), signal, () =>
+      this.#begin(),
+    );
     this.#failures += 1;
     this.#user.changed("disconnected", reason, code);
   }
@@ -258,6 +261,6 @@ export class Connection implements Opener {
   #wake(): void {
     const wait = this.#phase === "waiting" ? BETWEEN_WAKES : HANGING;
     if (this.#phase === "open") this.#transport?.check();
-    else if (!this.#isAsked && this.#world.now() - this.#beganAt >= wait) this.#begin();
+    else if (!this.#isAsked && this.#environment.now() - this.#beganAt >= wait) this.#begin();
   }
 }

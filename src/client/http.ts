@@ -2,9 +2,9 @@
 import { EVERYONE } from "../protocol/channels.ts";
 import { clauseOf, type ErrorCode, isErrorCode } from "../protocol/errors.ts";
 import { type Base, urlOf } from "./address.ts";
+import type { Environment } from "./environment.ts";
 import { inTime } from "./timing.ts";
 import type { ResponseLike } from "./types.ts";
-import type { World } from "./world.ts";
 
 /** A response. */
 export interface Answer {
@@ -34,17 +34,17 @@ export async function read(response: ResponseLike): Promise<Answer & { said: str
  * @returns why not; undefined if it can
  */
 export async function probe(
-  world: World,
+  environment: Environment,
   base: Base,
   token: string | undefined,
   channel = EVERYONE,
   signal?: AbortSignal,
 ): Promise<Answer | undefined> {
   try {
-    const answer = await inTime(world, signal, async (own) => {
+    const answer = await inTime(environment, signal, async (own) => {
       const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
       return read(
-        await world.fetch(`${urlOf(base, channel)}?poll=`, { method: "GET", headers, signal: own }),
+        await environment.fetch(`${urlOf(base, channel)}?poll=`, { method: "GET", headers, signal: own }),
       );
     });
     // A channel without history can't be polled, but it can be subscribed to.

@@ -4,12 +4,12 @@
  */
 import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import type { Pace } from "./pace.ts";
 import { after, limited } from "./timing.ts";
 import type { Outcome, Transport } from "./transport.ts";
 import type { AnnounceOptions } from "./types.ts";
-import type { World } from "./world.ts";
 
 /** Most announcements that may be pending; further ones are refused. */
 const MOST_PENDING = 20_000;
@@ -45,7 +45,7 @@ interface Lane {
 }
 
 export class Outbox {
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #pace: Pace;
   readonly #noticed: () => void;
   readonly #pending = new Set<Pending>();
@@ -61,8 +61,8 @@ export class Outbox {
   sequence = 0;
 
   /** @param noticed called when announcements aren't pending any more */
-  constructor(world: World, pace: Pace, noticed: () => void) {
-    this.#world = world;
+  constructor(environment: Environment, pace: Pace, noticed: () => void) {
+    this.#environment = environment;
     this.#pace = pace;
     this.#noticed = noticed;
   }
@@ -88,7 +88,7 @@ export class Outbox {
     options: AnnounceOptions,
   ): Promise<number | undefined> {
     const { channel, text, key } = message;
-    return limited(this.#world, options, (resolve, reject) => {
+    return limited(this.#environment, options, (resolve, reject) => {
       this.sequence += 1;
       const size = text.length + channel.length + key.length + LINE_OVERHEAD;
       const one = { ...message, size, isUnsure: false, sequence: this.sequence, resolve, reject };
@@ -258,7 +258,7 @@ export class Outbox {
   #pause(lane: Lane, link: Transport): void {
     lane.isHeld = false;
     lane.isPaused = true;
-    after(this.#world, backoff(this.#world, lane.failures), link.signal, () => {
+    after(this.#environment, backoff(this.#environment, lane.failures), link.signal, () => {
       lane.isPaused = false;
       this.#schedule();
     });

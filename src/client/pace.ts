@@ -1,5 +1,5 @@
 /** How much a client sends at a time: the server's defaults to begin with, and less where the server objects. */
-import type { World } from "./world.ts";
+import type { Environment } from "./environment.ts";
 
 /** Lines per second: somewhat less than the default of LINES_PER_SECOND, as connections end at twice that. */
 const MOST_LINES = 8_000;
@@ -22,7 +22,7 @@ export class Pace {
   /** The time at which the lines so far are paid for, if one is paid for after the other. */
   #paid = Number.NEGATIVE_INFINITY;
 
-  constructor({ now }: Pick<World, "now">) {
+  constructor({ now }: Pick<Environment, "now">) {
     this.#now = now;
   }
 

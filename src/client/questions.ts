@@ -1,9 +1,10 @@
 /** `ping` and `info`: asked when everything before has taken effect, and of each connection anew. */
+
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { limited } from "./timing.ts";
 import type { Transport } from "./transport.ts";
 import type { RequestOptions } from "./types.ts";
-import type { World } from "./world.ts";
 
 interface Question {
   /** The newest announcement before it. */
@@ -15,13 +16,13 @@ interface Question {
 }
 
 export class Questions {
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #changed: () => void;
   readonly #pending = new Set<Question>();
 
   /** @param changed called when there are more or fewer of them */
-  constructor(world: World, changed: () => void) {
-    this.#world = world;
+  constructor(environment: Environment, changed: () => void) {
+    this.#environment = environment;
     this.#changed = changed;
   }
 
@@ -39,7 +40,7 @@ export class Questions {
     options: RequestOptions,
     act: (link: Transport, done: (outcome: T | Refused) => void) => void,
   ): Promise<T> {
-    return limited<T>(this.#world, options, (resolve, reject) => {
+    return limited<T>(this.#environment, options, (resolve, reject) => {
       const leave = () => {
         this.#pending.delete(question);
         this.#changed();

@@ -1,5 +1,6 @@
 /** One subscription of a program: where it is in its channel, its listeners, and its iterators. */
 import type { Member } from "./channel.ts";
+import type { Environment } from "./environment.ts";
 import { checkFunction, demand } from "./inputs.ts";
 import { Feed } from "./iterator.ts";
 import { add, type Listeners, tell } from "./listeners.ts";
@@ -11,7 +12,6 @@ import type {
   SubscriptionEvents,
   SubscriptionState,
 } from "./types.ts";
-import type { World } from "./world.ts";
 
 /** Messages that may be pending in a loop, if nothing else is given. */
 const BUFFER = 1_000;
@@ -25,7 +25,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
   position: number | undefined;
   isFresh: boolean;
   state: SubscriptionState = "subscribing";
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #codec: Codec<T>;
   readonly #leave: () => void;
   readonly #most: number;
@@ -45,14 +45,14 @@ export class Subscriber<T> implements Member, Subscription<T> {
 
   /** @param leave takes it out of its channel */
   constructor(
-    world: World,
+    environment: Environment,
     channel: string,
     options: SubscribeOptions<T>,
     codec: Codec<T>,
     leave: () => void,
   ) {
     const { since, last = 0, onMessage, onGap, onPosition, onState, onInvalid, signal } = options;
-    this.#world = world;
+    this.#environment = environment;
     this.channel = channel;
     this.position = since;
     this.last = last;
@@ -149,7 +149,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
   #checkSoon(): void {
     if (this.#isCheckDue) return;
     this.#isCheckDue = true;
-    this.#world.later(0, () => {
+    this.#environment.later(0, () => {
       this.#isCheckDue = false;
       for (const feed of this.#feeds) if (feed.size > this.#most) this.#trim(feed);
     });

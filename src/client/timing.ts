@@ -1,6 +1,7 @@
 /** Promises and timers that are given up. */
+
+import type { Cancel, Environment } from "./environment.ts";
 import type { RequestOptions } from "./types.ts";
-import type { Cancel, World } from "./world.ts";
 
 /** Time for whatever a connection needs besides a `WebSocket`, in milliseconds. */
 const PATIENCE = 20_000;
@@ -13,7 +14,7 @@ export const SILENT = "the server doesn't answer";
  *   whose time is over
  */
 export function limited<T>(
-  world: World,
+  environment: Environment,
   { timeout, signal }: RequestOptions,
   begin: (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => Error,
 ): Promise<T> {
@@ -26,7 +27,7 @@ export function limited<T>(
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort);
-    const cancel = timeout === undefined ? end : world.later(timeout, () => reject(giveUp()));
+    const cancel = timeout === undefined ? end : environment.later(timeout, () => reject(giveUp()));
     end = () => {
       cancel();
       signal?.removeEventListener("abort", abort);
@@ -37,12 +38,12 @@ export function limited<T>(
 
 /** Does something that can't hang, whatever the network or a function of the program does. */
 export function inTime<T>(
-  world: World,
+  environment: Environment,
   signal: AbortSignal | undefined,
   act: (signal: AbortSignal) => Promise<T>,
   why = SILENT,
 ): Promise<T> {
-  return limited(world, { timeout: PATIENCE, signal }, (resolve, reject) => {
+  return limited(environment, { timeout: PATIENCE, signal }, (resolve, reject) => {
     const controller = new AbortController();
     act(controller.signal).then(resolve, reject);
     return () => {
@@ -53,9 +54,14 @@ export function inTime<T>(
 }
 
 /** Calls `act` after so many milliseconds, unless the signal is aborted before. */
-export function after(world: World, milliseconds: number, signal: AbortSignal, act: () => void): void {
+export function after(
+  environment: Environment,
+  milliseconds: number,
+  signal: AbortSignal,
+  act: () => void,
+): void {
   if (signal.aborted) return;
-  const cancel = world.later(milliseconds, () => {
+  const cancel = environment.later(milliseconds, () => {
     signal.removeEventListener("abort", cancel);
     act();
   });

@@ -1,8 +1,9 @@
 /** Tokens: where they come from, and when they are renewed. */
+
+import type { Environment } from "./environment.ts";
 import { demand } from "./inputs.ts";
 import { inTime } from "./timing.ts";
 import type { FanoutOptions } from "./types.ts";
-import type { World } from "./world.ts";
 
 /** How long before its end a token is renewed, in milliseconds. */
 const BEFORE_END = 30_000;
@@ -29,13 +30,13 @@ export function checkToken(token: unknown): string {
  * @throws what the function throws, or Error if it takes too long or returns no token
  */
 export async function getToken(
-  world: World,
+  environment: Environment,
   source: FanoutOptions["token"],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (typeof source !== "function") return source;
   const late = "the function `token` didn't return within 20 s";
-  return checkToken(await inTime(world, signal, async () => source(), late));
+  return checkToken(await inTime(environment, signal, async () => source(), late));
 }
 
 /**

@@ -2,11 +2,11 @@
 import { DEBUG, EVERYONE } from "../protocol/channels.ts";
 import { isErrorCode, isTemporary } from "../protocol/errors.ts";
 import { type From, NOW } from "./address.ts";
+import type { Cancel, Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import type { Pace } from "./pace.ts";
 import { after, SILENT } from "./timing.ts";
 import type { WebSocketLike } from "./types.ts";
-import type { Cancel, World } from "./world.ts";
 
 /** Time for the server to accept a connection, in milliseconds. */
 const OPEN_WITHIN = 10_000;
@@ -59,7 +59,7 @@ export class Transport {
   /** Undefined if the socket stands for requests. */
   readonly home: Home | undefined;
   readonly #socket: WebSocketLike;
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #pace: Pace;
   readonly #opener: Opener;
   readonly #receiver: Receiver;
@@ -82,7 +82,7 @@ export class Transport {
   constructor(
     socket: WebSocketLike,
     home: Home | undefined,
-    world: World,
+    environment: Environment,
     pace: Pace,
     signal: AbortSignal,
     opener: Opener,
@@ -90,7 +90,7 @@ export class Transport {
   ) {
     this.#socket = socket;
     this.home = home;
-    this.#world = world;
+    this.#environment = environment;
     this.#pace = pace;
     this.signal = signal;
     this.#opener = opener;
@@ -99,7 +99,7 @@ export class Transport {
     socket.onclose = ({ code, reason }) => this.#end(code, reason);
     // This handler stays: the package `ws` ends the process for an error without one, also after `close`.
     socket.onerror = () => this.#end(NO_CLOSE_FRAME, "");
-    this.#cancel = world.later(OPEN_WITHIN, () => this.#giveUp());
+    this.#cancel = environment.later(OPEN_WITHIN, () => this.#giveUp());
     signal.addEventListener("abort", () => this.#close());
     const { channel, from } = home ?? {};
     if (channel !== undefined) this.#entered.set(channel, true);
@@ -132,7 +132,7 @@ export class Transport {
     for (let [frame] = this.#frames; frame; [frame] = this.#frames) {
       const wait = this.#pace.waitFor(frame.lines);
       if (wait > 0) {
-        after(this.#world, wait, this.signal, () => this.#flush());
+        after(this.#environment, wait, this.signal, () => this.#flush());
         return;
       }
       this.#frames.shift();
@@ -143,7 +143,7 @@ export class Transport {
   /** Has `done` called with the reply to a command that is sent. */
   expect(name: string, done: (outcome: Outcome) => void): void {
     const asked = this.asked.get(name) ?? [];
-    asked.push({ at: this.#world.now(), done });
+    asked.push({ at: this.#environment.now(), done });
     this.asked.set(name, asked);
   }
 
@@ -185,7 +185,7 @@ export class Transport {
 
   /** Finds out within seconds whether the server still answers; the connection ends if it doesn't. */
   check(): void {
-    const oldest = this.#world.now() - REPLY_WITHIN;
+    const oldest = this.#environment.now() - REPLY_WITHIN;
     for (const [first] of this.asked.values()) if (first && first.at < oldest) this.#giveUp();
     if (this.#isDoubted || this.#state === "over") return;
     this.#isDoubted = true;
@@ -196,7 +196,7 @@ export class Transport {
 
   #wait(milliseconds: number, act: () => void): void {
     this.#cancel();
-    this.#cancel = this.#world.later(milliseconds, act);
+    this.#cancel = this.#environment.later(milliseconds, act);
   }
 
   #send(frame: string): void {

@@ -1,10 +1,10 @@
 /** The client library against a world that does its worst: see `test/README.md`. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { Breach, type Pending, SimulatedEnvironment, settle } from "./environment.ts";
 import { Network } from "./network.ts";
 import { Program } from "./program.ts";
 import { Server } from "./server.ts";
-import { Breach, type Pending, Surroundings, settle } from "./surroundings.ts";
 
 /** `RUNS=20` has each property tried so many times as often. */
 const TIMES = Number(process.env.RUNS ?? 1);
@@ -30,31 +30,31 @@ interface Kind {
 const LONG = 900_000;
 
 /** Gets tokens as a program's function does: late, sometimes never, and sometimes bad ones. */
-function tokenOf(around: Surroundings, kind: Kind, isCalm: () => boolean) {
+function tokenOf(environment: SimulatedEnvironment, kind: Kind, isCalm: () => boolean) {
   const mint = (lifetime: number, name = "good") => {
-    const iat = Math.floor(around.date / 1_000);
+    const iat = Math.floor(environment.date / 1_000);
     const payload = Buffer.from(JSON.stringify({ iat, exp: iat + lifetime })).toString("base64url");
     return `${name}.${payload}.signature`;
   };
   if (kind.tokens === "none") return undefined;
   if (kind.tokens === "static") return mint(1_000_000);
   return () => {
-    const fate = kind.tokens === "good" || isCalm() ? 0 : around.choose(8);
+    const fate = kind.tokens === "good" || isCalm() ? 0 : environment.choose(8);
     if (fate === 1) throw new Error("no token now");
     if (fate === 2) return new Promise<string>(() => {});
     if (fate === 3) return mint(-20);
     if (fate === 4) return mint(1_000, "forged");
-    const token = mint(20 + around.choose(2_000));
-    if (around.choose(2) === 0) return token;
+    const token = mint(20 + environment.choose(2_000));
+    if (environment.choose(2) === 0) return token;
     const queue: Pending[] = [];
     return new Promise<string>((resolve) =>
-      around.enqueue(queue, { label: "a token", happen: () => resolve(token) }),
+      environment.enqueue(queue, { label: "a token", happen: () => resolve(token) }),
     );
   };
 }
 
 class Run {
-  readonly around: Surroundings;
+  readonly environment: SimulatedEnvironment;
   readonly server: Server;
   readonly network: Network;
   readonly program: Program;
@@ -64,36 +64,40 @@ class Run {
 
   constructor(choose: (among: number) => number, kind: Kind) {
     this.#kind = kind;
-    this.around = new Surroundings(choose);
-    this.around.skew = kind.skew * 3_600_000;
+    this.environment = new SimulatedEnvironment(choose);
+    this.environment.skew = kind.skew * 3_600_000;
     const narrow = { maxLineBytes: 400, maxFrameBytes: 1_500, linesPerSecond: 6, retained: 8 };
     const wide = { maxLineBytes: 65_536, maxFrameBytes: 4_000_000, linesPerSecond: 10_000, retained: 60 };
     const needsTokens = kind.tokens !== "none";
-    this.server = new Server(this.around, { ...(kind.isNarrow ? narrow : wide), needsTokens });
-    this.network = new Network(this.around, this.server);
+    this.server = new Server(this.environment, { ...(kind.isNarrow ? narrow : wide), needsTokens });
+    this.network = new Network(this.environment, this.server);
     this.network.isBlocked = kind.way === "blocked";
     this.network.withFaults = this.server.fails = kind.withFaults;
     const { WebSocket, fetch, loadRequests } = this.network;
-    const world = this.around.world(kind.way === "none" ? undefined : WebSocket, fetch, loadRequests);
-    this.program = new Program(this.around, this.server, world, {
-      token: tokenOf(this.around, kind, () => this.#isCalm),
+    const clientEnvironment = this.environment.forClient(
+      kind.way === "none" ? undefined : WebSocket,
+      fetch,
+      loadRequests,
+    );
+    this.program = new Program(this.environment, this.server, clientEnvironment, {
+      token: tokenOf(this.environment, kind, () => this.#isCalm),
     });
   }
 
   async step(): Promise<void> {
-    const { around, program, network } = this;
-    const due = around.due();
-    const timer = around.nextTimer;
+    const { environment, program, network } = this;
+    const due = environment.due();
+    const timer = environment.nextTimer;
     const timers = timer ? [{ label: "time passes", happen: () => this.#fire() }] : [];
     const others = [
       { label: "others announce", happen: () => void this.#announceElsewhere() },
       ...(this.#kind.withFaults ? network.faults() : []),
-      ...[...around.looks].map((look) => ({ label: "a wake-up", happen: () => this.#wake(look) })),
+      ...[...environment.looks].map((look) => ({ label: "a wake-up", happen: () => this.#wake(look) })),
     ];
     const wishes = program.wishes();
     const groups = [due, due, due, timers, wishes, others].filter((group) => group.length > 0);
-    const group = groups[around.choose(groups.length)] ?? [];
-    const picked = group[around.choose(group.length)];
+    const group = groups[environment.choose(groups.length)] ?? [];
+    const picked = group[environment.choose(group.length)];
     if (picked) await this.#happen(picked);
   }
 
@@ -103,24 +107,24 @@ class Run {
   }
 
   #announceElsewhere(): void {
-    const channel = ["a", "b", "all", "fleeting"][this.around.choose(4)] ?? "a";
+    const channel = ["a", "b", "all", "fleeting"][this.environment.choose(4)] ?? "a";
     this.server.announce(channel, `other ${this.server.places.size}`, undefined);
   }
 
   #fire(): void {
-    const timer = this.around.nextTimer;
+    const timer = this.environment.nextTimer;
     const tick = this.#ticks + 20_000;
     // The server has a timer of its own.
-    if (timer && timer.due < tick) this.around.fire(timer);
+    if (timer && timer.due < tick) this.environment.fire(timer);
     else {
-      this.#ticks = this.around.now = tick;
+      this.#ticks = this.environment.now = tick;
       this.network.tick();
     }
     this.server.expire();
   }
 
   async #happen({ label, happen }: Pending): Promise<void> {
-    this.around.note(label.slice(0, 150));
+    this.environment.note(label.slice(0, 150));
     happen();
     await settle();
     if (this.program.breach) throw this.program.breach;
@@ -128,12 +132,12 @@ class Run {
 
   /** Nothing fails any more: everything that is pending happens, until nothing more is to be expected. */
   async rest(isDone: () => boolean): Promise<void> {
-    const end = this.around.now + LONG;
+    const end = this.environment.now + LONG;
     for (let steps = 0; steps < 30_000; steps++) {
-      const [first] = this.around.due();
+      const [first] = this.environment.due();
       if (first) await this.#happen(first);
       else if (isDone()) return;
-      else if (this.around.now > end || !this.around.nextTimer) break;
+      else if (this.environment.now > end || !this.environment.nextTimer) break;
       else await this.#happen({ label: "time passes", happen: () => this.#fire() });
     }
     if (!isDone()) this.program.check(this.mayFail);
@@ -147,7 +151,7 @@ class Run {
   heal(): void {
     this.#isCalm = true;
     this.network.withFaults = this.server.fails = false;
-    this.around.note("the world heals");
+    this.environment.note("all faults end");
   }
 
   isSettled(): boolean {
@@ -161,13 +165,13 @@ class Run {
   }
 
   async close(): Promise<void> {
-    const { program, network, around } = this;
+    const { program, network, environment } = this;
     program.close();
     await settle();
     await this.rest(() => program.isClosed);
     network.isClosed = true;
-    if (around.timers.size > 0) throw new Breach("a closed client has timers");
-    if (around.looks.size > 0) throw new Breach("a closed client waits for wake-ups");
+    if (environment.timers.size > 0) throw new Breach("a closed client has timers");
+    if (environment.looks.size > 0) throw new Breach("a closed client waits for wake-ups");
     await settle();
     if (program.client.state !== "closed") throw new Breach("it isn't closed");
   }
@@ -175,9 +179,11 @@ class Run {
   /** Attempts are no more than backoff and wake-ups allow. */
   checkAttempts(): void {
     const { attempts } = this.network;
-    const reconnects = this.around.script.filter((line) => line.endsWith("disconnect and connect")).length;
-    const most = 5 + this.around.now / 500 + this.program.wakeUps + reconnects * 2;
-    if (attempts.length > most) throw new Breach(`${attempts.length} attempts in ${this.around.now} ms`);
+    const reconnects = this.environment.script.filter((line) =>
+      line.endsWith("disconnect and connect"),
+    ).length;
+    const most = 5 + this.environment.now / 500 + this.program.wakeUps + reconnects * 2;
+    if (attempts.length > most) throw new Breach(`${attempts.length} attempts in ${this.environment.now} ms`);
   }
 }
 
@@ -192,7 +198,7 @@ async function play(choices: number[], kind: Kind): Promise<void> {
     await run.close();
     for (const { gaps, count } of run.program.readers) met(kind, gaps, count);
   } catch (error) {
-    throw new Error(`${error}\n\nWhat happened:\n${run.around.script.join("\n")}`, { cause: error });
+    throw new Error(`${error}\n\nWhat happened:\n${run.environment.script.join("\n")}`, { cause: error });
   }
 }
 

@@ -3,8 +3,8 @@
 import { RequestSocket } from "../../../src/client/requests.ts";
 import type { FetchLike, ResponseLike, WebSocketConstructor } from "../../../src/client/types.ts";
 import { parseFrom } from "../../../src/protocol/positions.ts";
+import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 import { FLEETING, SECRET, type Server, Session } from "./server.ts";
-import { Breach, type Pending, type Surroundings } from "./surroundings.ts";
 
 /** What ends connections in the wild: servers, proxies, networks. */
 const CLOSINGS: [code: number, reason: string][] = [
@@ -22,7 +22,7 @@ const CLOSINGS: [code: number, reason: string][] = [
 ];
 
 export class Network {
-  readonly #around: Surroundings;
+  readonly #environment: SimulatedEnvironment;
   readonly #server: Server;
   /** Whether anything may go wrong. */
   withFaults = true;
@@ -34,8 +34,8 @@ export class Network {
   readonly attempts: number[] = [];
   isClosed = false;
 
-  constructor(around: Surroundings, server: Server) {
-    this.#around = around;
+  constructor(environment: SimulatedEnvironment, server: Server) {
+    this.#environment = environment;
     this.#server = server;
   }
 
@@ -44,19 +44,19 @@ export class Network {
     return [...this.#breaks].map((cut) => ({
       label: "a connection breaks",
       happen: () => {
-        const ending = CLOSINGS[this.#around.choose(CLOSINGS.length)];
+        const ending = CLOSINGS[this.#environment.choose(CLOSINGS.length)];
         if (ending) cut(ending);
       },
     }));
   }
 
   #chance(among: number): boolean {
-    return this.withFaults && this.#around.choose(among) === 1;
+    return this.withFaults && this.#environment.choose(among) === 1;
   }
 
   #attempt(): void {
     if (this.isClosed) throw new Breach("a closed client connects");
-    this.attempts.push(this.#around.now);
+    this.attempts.push(this.#environment.now);
   }
 
   // --- WebSockets
@@ -74,7 +74,7 @@ export class Network {
 
   #connect(url: string, [, token]: string[], socket: FakeSocket) {
     this.#attempt();
-    const around = this.#around;
+    const environment = this.#environment;
     const { pathname, searchParams } = new URL(url);
     const channel = decodeURIComponent(pathname.slice(1)) || "all";
     const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
@@ -86,18 +86,18 @@ export class Network {
     const end = (code: number, reason: string) => {
       this.#breaks.delete(breaks);
       if (!socket.isOver)
-        around.enqueue(wires.down, {
+        environment.enqueue(wires.down, {
           label: `closed ${code} ${reason}`,
           happen: () => socket.end(code, reason),
         });
     };
-    const session = new Session((lines) => this.#deliver(socket, wires.down, lines), end, around.now);
+    const session = new Session((lines) => this.#deliver(socket, wires.down, lines), end, environment.now);
     const cut = ([code, reason]: [code: number, reason: string]) => {
       session.isOver = true;
       this.#server.sessions.delete(session);
       wires.up.length = 0;
       // What was on its way arrives, or some of it.
-      wires.down.length = Math.min(wires.down.length, around.choose(4));
+      wires.down.length = Math.min(wires.down.length, environment.choose(4));
       end(code, reason);
     };
     const stall = () => {
@@ -106,11 +106,14 @@ export class Network {
       isStalled = true;
     };
     const breaks = (ending: [code: number, reason: string]) =>
-      around.choose(4) === 0 ? stall() : cut(ending);
+      environment.choose(4) === 0 ? stall() : cut(ending);
     this.#breaks.add(breaks);
     socket.sending = (frame) => {
       if (!isStalled)
-        around.enqueue(wires.up, { label: `> ${frame}`, happen: () => this.#server.receive(session, frame) });
+        environment.enqueue(wires.up, {
+          label: `> ${frame}`,
+          happen: () => this.#server.receive(session, frame),
+        });
     };
     socket.closing = () => {
       this.#breaks.delete(breaks);
@@ -121,7 +124,7 @@ export class Network {
     if (isStalled) return;
     const isRefused = this.isBlocked || this.#chance(6) || this.#server.fault(token) || channel === SECRET;
     if (isRefused) return end(1006, "");
-    around.enqueue(wires.up, {
+    environment.enqueue(wires.up, {
       label: `connects at ${channel}`,
       happen: () => {
         this.#server.begin(session, token);
@@ -143,10 +146,13 @@ export class Network {
   /** Lines reach the client in frames that begin and end anywhere. */
   #deliver(socket: Pick<FakeSocket, "receive">, down: Pending[], lines: string): void {
     for (let rest = lines; rest !== ""; ) {
-      const at = Math.max(1, rest.length - Math.max(0, this.#around.choose(2 * rest.length) - rest.length));
+      const at = Math.max(
+        1,
+        rest.length - Math.max(0, this.#environment.choose(2 * rest.length) - rest.length),
+      );
       const frame = rest.slice(0, at);
       rest = rest.slice(at);
-      this.#around.enqueue(down, { label: `< ${frame}`, happen: () => socket.receive(frame) });
+      this.#environment.enqueue(down, { label: `< ${frame}`, happen: () => socket.receive(frame) });
     }
   }
 
@@ -160,7 +166,7 @@ export class Network {
   };
 
   readonly fetch: FetchLike = (url, init) => {
-    const around = this.#around;
+    const environment = this.#environment;
     if (this.isClosed) throw new Breach(`a closed client requests ${url}`);
     const { pathname, searchParams } = new URL(url);
     const isStream = init.method === "GET" && !pathname.startsWith("/-/") && !searchParams.has("poll");
@@ -173,13 +179,13 @@ export class Network {
       if (this.#chance(12)) return;
       const isLost = this.#chance(8);
       const answer = () => {
-        if (isLost && around.choose(2) === 0) return reject(new TypeError("fetch failed"));
+        if (isLost && environment.choose(2) === 0) return reject(new TypeError("fetch failed"));
         const response = isStream ? this.#stream(url, init) : this.#respond(pathname, init);
         // It may be carried out without an answer.
         if (isLost) reject(new TypeError("fetch failed"));
         else resolve(response);
       };
-      around.enqueue(wire, { label: `${init.method} ${url}`, happen: answer });
+      environment.enqueue(wire, { label: `${init.method} ${url}`, happen: answer });
     });
   };
 
@@ -210,7 +216,12 @@ export class Network {
   /** What a server that is overloaded, or something in between, responds at random. */
   #breakdown(): ResponseLike | undefined {
     if (this.#chance(10))
-      return respond(503, "unavailable", "not now", this.#around.choose(2) ? { "Retry-After": "2" } : {});
+      return respond(
+        503,
+        "unavailable",
+        "not now",
+        this.#environment.choose(2) ? { "Retry-After": "2" } : {},
+      );
     if (this.#chance(20)) return respond(404, undefined, "<html>a page of something in between</html>");
     if (this.#chance(20)) return respond(200, undefined, "<html>log in to this network</html>");
     return undefined;
@@ -228,14 +239,14 @@ export class Network {
     const down: Pending[] = [];
     const end = () => {
       this.#breaks.delete(cut);
-      this.#around.enqueue(down, { label: "the stream ends", happen: () => body.end() });
+      this.#environment.enqueue(down, { label: "the stream ends", happen: () => body.end() });
     };
     const say = (lines: string) => this.#deliver({ receive: (frame) => body.push(frame) }, down, lines);
-    const session = new Session(say, end, this.#around.now);
+    const session = new Session(say, end, this.#environment.now);
     const cut = () => {
       session.isOver = true;
       this.#server.sessions.delete(session);
-      down.length = Math.min(down.length, this.#around.choose(4));
+      down.length = Math.min(down.length, this.#environment.choose(4));
       end();
     };
     session.isStream = true;

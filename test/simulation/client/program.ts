@@ -1,11 +1,11 @@
 /** A program that uses a client in every way, and checks what the client promises. */
 import { Client } from "../../../src/client/client.ts";
+import type { Environment } from "../../../src/client/environment.ts";
 import { Refused } from "../../../src/client/errors.ts";
 import type { AnnounceOptions, Fanout, FanoutOptions, Message, State } from "../../../src/client/types.ts";
-import type { World } from "../../../src/client/world.ts";
+import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 import { Reader } from "./reader.ts";
 import { FLEETING, SECRET, type Server } from "./server.ts";
-import { Breach, type Pending, type Surroundings } from "./surroundings.ts";
 
 const CHANNELS = ["a", "b", "all", FLEETING, SECRET, "."];
 const MOST_READERS = 6;
@@ -21,7 +21,7 @@ interface Announced {
 }
 
 export class Program {
-  readonly #around: Surroundings;
+  readonly #environment: SimulatedEnvironment;
   readonly #server: Server;
   readonly client: Fanout;
   readonly readers: Reader[] = [];
@@ -34,22 +34,27 @@ export class Program {
   breach: unknown;
   wakeUps = 0;
 
-  constructor(around: Surroundings, server: Server, world: World, options: FanoutOptions) {
-    this.#around = around;
+  constructor(
+    environment: SimulatedEnvironment,
+    server: Server,
+    clientEnvironment: Environment,
+    options: FanoutOptions,
+  ) {
+    this.#environment = environment;
     this.#server = server;
     const onState = ({ state }: { state: State }) => {
-      around.note(`state ${state}`);
+      environment.note(`state ${state}`);
       if (this.states.at(-1) === "closed") this.breach ??= new Breach(`${state} after closed`);
       this.states.push(state);
       // Programs subscribe whenever they like.
-      if (state === "connected" && around.choose(4) === 1) this.subscribe("a", {});
+      if (state === "connected" && environment.choose(4) === 1) this.subscribe("a", {});
     };
-    this.client = new Client("wss://host", { ...options, onState }, world);
+    this.client = new Client("wss://host", { ...options, onState }, clientEnvironment);
   }
 
   /** What the program may do next. */
   wishes(): Pending[] {
-    const { choose } = this.#around;
+    const { choose } = this.#environment;
     if (this.isClosing) return [];
     const channel = CHANNELS[choose(CHANNELS.length)] ?? "a";
     const busy = choose(2) === 0 ? "a" : "b";
@@ -105,7 +110,7 @@ export class Program {
       options,
       this.client.position(channel),
     );
-    const listens = this.#around.choose(2) === 0;
+    const listens = this.#environment.choose(2) === 0;
     const guarded = (message: Message) => this.#guard(() => reader.hear(message));
     const callbacks = Object.fromEntries(
       Object.entries(reader.optionsFor(!listens)).map(([name, act]) => [
@@ -175,7 +180,7 @@ export class Program {
     const key = `twice-${this.announced.length}`;
     const text = `m${this.announced.length}`;
     this.#announce(channel, text, { key });
-    this.#announce(channel, this.#around.choose(3) === 0 ? `other ${text}` : text, { key });
+    this.#announce(channel, this.#environment.choose(3) === 0 ? `other ${text}` : text, { key });
   }
 
   #ask(question: () => Promise<unknown>): void {

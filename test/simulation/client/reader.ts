@@ -1,7 +1,7 @@
 /** One subscription of a simulated program, which checks whatever it gets. */
 import type { Gap, Message, SubscribeOptions, Subscription } from "../../../src/client/types.ts";
+import { Breach } from "./environment.ts";
 import { FLEETING, type Server } from "./server.ts";
-import { Breach } from "./surroundings.ts";
 
 export class Reader {
   readonly name: string;

@@ -9,7 +9,7 @@ import {
   formatPosition,
 } from "../../../src/protocol/replies.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { Breach, type Surroundings } from "./surroundings.ts";
+import { Breach, type SimulatedEnvironment } from "./environment.ts";
 
 /** A channel to which no token grants access. */
 export const SECRET = "secret";
@@ -54,7 +54,7 @@ export interface Settings {
 }
 
 export class Server {
-  readonly #around: Surroundings;
+  readonly #environment: SimulatedEnvironment;
   readonly settings: Settings;
   readonly #channels = new Map<string, Kept>();
   readonly sessions = new Set<Session>();
@@ -63,8 +63,8 @@ export class Server {
   /** Whether commands may fail. */
   fails = false;
 
-  constructor(around: Surroundings, settings: Settings) {
-    this.#around = around;
+  constructor(environment: SimulatedEnvironment, settings: Settings) {
+    this.#environment = environment;
     this.settings = settings;
   }
 
@@ -79,14 +79,14 @@ export class Server {
     if (!this.settings.needsTokens) return undefined;
     if (token === undefined) return { status: 401, code: "forbidden", why: "a token is missing" };
     if (token.startsWith("forged")) return { status: 401, code: "invalid", why: "the token is forged" };
-    if (this.#around.date <= endOf(token)) return undefined;
+    if (this.#environment.date <= endOf(token)) return undefined;
     return { status: 401, code: "expired", why: "the token has expired" };
   }
 
   /** Ends sessions whose token has ended. */
   expire(): void {
     for (const session of this.sessions) {
-      if (this.#around.date > session.until) this.end(session, 1008, "expired: your token has expired");
+      if (this.#environment.date > session.until) this.end(session, 1008, "expired: your token has expired");
     }
   }
 
@@ -125,15 +125,15 @@ export class Server {
     for (const [i, line] of lines.entries()) {
       const { channel } = channelOf(line);
       // Announcements in a row on a channel are one step, which fails as a whole.
-      if (run?.channel !== channel) run = { channel, fate: this.fails ? this.#around.choose(24) : 0 };
+      if (run?.channel !== channel) run = { channel, fate: this.fails ? this.#environment.choose(24) : 0 };
       this.#carryOut(session, line, i < allowed, run.fate);
     }
   }
 
   #refill(session: Session): void {
     const { linesPerSecond: most } = this.settings;
-    const refill = ((this.#around.now - session.at) * most) / 1_000;
-    session.at = this.#around.now;
+    const refill = ((this.#environment.now - session.at) * most) / 1_000;
+    session.at = this.#environment.now;
     session.allowed = Math.min(most, session.allowed + refill);
     session.excess = Math.min(most, session.excess + refill);
   }
@@ -150,7 +150,7 @@ export class Server {
     if (MAY_BE_LOST.includes(command.kind) && (fate === 4 || fate === 5)) return;
     if ("channel" in command) this.#carryOutOn(session, command, fate, refuse);
     else if (command.kind === "token") this.#renew(session, command.token, refuse);
-    else if (command.kind === "ping") session.say(`${Math.floor(this.#around.date / 1_000)}\n`);
+    else if (command.kind === "ping") session.say(`${Math.floor(this.#environment.date / 1_000)}\n`);
     else session.say(command.kind === "info" ? "channels: 3\n" : "debug!alive\n");
   }
 

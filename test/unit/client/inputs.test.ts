@@ -108,7 +108,7 @@ test("channels that no path can name are subscribed to by commands", async () =>
   }
 });
 
-describe("surroundings", () => {
+describe("environments", () => {
   test("without a WebSocket it uses requests at once", async () => {
     vi.stubGlobal("WebSocket", undefined);
     const asked: string[] = [];

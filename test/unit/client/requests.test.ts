@@ -1,24 +1,24 @@
 /** The client where no WebSocket gets through. */
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { Client } from "../../../src/client/client.ts";
+import { type Environment, environmentOf } from "../../../src/client/environment.ts";
 import type { Change, FetchLike } from "../../../src/client/fanout.ts";
 import { RequestSocket } from "../../../src/client/requests.ts";
-import { type World, worldOf } from "../../../src/client/world.ts";
 import { settle, standStill } from "./fakes.ts";
 
 beforeEach(standStill);
 
 /** Makes a client without a WebSocket. */
-function clientWith(given: { fetch?: FetchLike; loadRequests?: World["loadRequests"] }) {
+function clientWith(given: { fetch?: FetchLike; loadRequests?: Environment["loadRequests"] }) {
   const changes: Change[] = [];
-  const world = {
-    ...worldOf({}),
+  const environment = {
+    ...environmentOf({}),
     loadRequests: async () => ({ RequestSocket }),
     fetch: () => new Promise<never>(() => {}),
     ...given,
     WebSocket: undefined,
   };
-  const client = new Client("https://host", { onState: (change) => void changes.push(change) }, world);
+  const client = new Client("https://host", { onState: (change) => void changes.push(change) }, environment);
   onTestFinished(() => client.close({ within: 0 }));
   return { client, changes };
 }

@@ -2,7 +2,7 @@
 import type { RequestSocket } from "./requests.ts";
 import type { FetchLike, WebSocketConstructor } from "./types.ts";
 
-export interface World {
+export interface Environment {
   /** Milliseconds since some moment; never goes backwards. */
   now(): number;
   /** Milliseconds since 1970, by a clock that may be wrong. */
@@ -40,10 +40,10 @@ const page: Page = globalThis;
 const LONGEST = 2 ** 31 - 1;
 
 /** Reads the surroundings that this runtime offers. */
-export function worldOf(given: {
+export function environmentOf(given: {
   WebSocket?: WebSocketConstructor | undefined;
   fetch?: FetchLike | undefined;
-}): World {
+}): Environment {
   return {
     now: () => performance.now(),
     date: Date.now,

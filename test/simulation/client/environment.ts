@@ -1,6 +1,7 @@
-/** Time, timers and everything else that is pending around a simulated client: choices pick what happens next. */
+/** Time, timers and pending events for a simulated client; choices pick what happens next. */
+
+import type { Environment } from "../../../src/client/environment.ts";
 import type { FetchLike, WebSocketConstructor } from "../../../src/client/types.ts";
-import type { World } from "../../../src/client/world.ts";
 
 /** Something that happens when it is picked. */
 export interface Pending {
@@ -16,7 +17,7 @@ interface Timer {
 /** A promise that a simulated run breaks. */
 export class Breach extends Error {}
 
-export class Surroundings {
+export class SimulatedEnvironment {
   /** Picks a number below `among`. */
   readonly choose: (among: number) => number;
   now = 0;
@@ -33,11 +34,11 @@ export class Surroundings {
     this.choose = choose;
   }
 
-  world(
+  forClient(
     WebSocket: WebSocketConstructor | undefined,
     fetch: FetchLike,
-    loadRequests: World["loadRequests"],
-  ): World {
+    loadRequests: Environment["loadRequests"],
+  ): Environment {
     return {
       now: () => this.now,
       date: () => this.date + this.skew,
