@@ -1,11 +1,11 @@
-/** A client: its channels, its announcements, and the connection that both use. */
+/** The client: its channels, its announcements, and the connection they share. */
 import { parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
-import { Connection, type User } from "./connection.ts";
+import { Connection, type ConnectionListener } from "./connection.ts";
 import { type Cancel, type Environment, environmentOf } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { checkChannel, checkFunction, checkKey, checkMessage, checkOptions, demand } from "./inputs.ts";
-import { add, type Listeners, tell } from "./listeners.ts";
+import { add, emit, type Listeners } from "./listeners.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { Questions } from "./questions.ts";
@@ -24,28 +24,28 @@ import type {
   Subscription,
 } from "./types.ts";
 
-/** How long a connection stays open that nothing needs, in milliseconds. */
+/** How long an unused connection stays open, in milliseconds. */
 const IDLE = 60_000;
 
-/** How long `close` waits for announcements, in milliseconds, if nothing else is given. */
+/** How long `close` waits for announcements by default, in milliseconds. */
 const CLOSE_WITHIN = 10_000;
 
-/** Messages as they are; what is no text is refused where every message is checked. */
-const TEXT: Codec<unknown> = { encode: asIs, decode: asIs };
+/** Passes text through; `checkMessage` rejects anything else. */
+const TEXT: Codec<unknown> = { encode: identity, decode: identity };
 
-function asIs(data: unknown): string;
-function asIs(data: unknown): unknown {
+function identity(data: unknown): string;
+function identity(data: unknown): unknown {
   return data;
 }
 
-/** Returns the codec of a call. Types see to it that its data is what `common` takes where there is no own one. */
+/** Returns the codec of a call; the types ensure that its data suits the client's codec if the call has none. */
 function codecOf<T>(own: Codec<T> | undefined, common: Codec<unknown> | undefined): Codec<T>;
 function codecOf(own: Codec<unknown> | undefined, common = TEXT): Codec<unknown> {
   return own ?? common;
 }
 
-/** Programs use no private members of it, so it can be wrapped in a proxy, as Vue does. */
-export class Client<Data> implements Fanout<Data>, User {
+/** Methods are arrow functions, so that programs may wrap a client in a proxy, as Vue does. */
+export class Client<Data> implements Fanout<Data>, ConnectionListener {
   state: State = "disconnected";
   readonly #environment: Environment;
   readonly #codec: Codec<Data> | undefined;
@@ -56,14 +56,14 @@ export class Client<Data> implements Fanout<Data>, User {
   readonly #listeners: Listeners<Change> = new Set();
   readonly #debuggers: Listeners<string> = new Set();
   #transport: Transport | undefined;
-  /** Why the client takes nothing more: it has failed, or was closed. */
+  /** Why the client accepts no more calls: it failed, or was closed. */
   #ending: Refused | undefined;
   #isClosing = false;
-  /** Whether it stays offline until `connect`. */
+  /** Whether it stays offline until `connect` is called. */
   #isPaused = false;
-  /** Called when no announcement is pending. */
+  /** Callbacks for when no announcement is pending. */
   readonly #emptied = new Set<() => void>();
-  /** Channels to which this client may announce, but not subscribe. */
+  /** Channels that this client may not subscribe to, though perhaps announce on. */
   readonly #refusedHomes = new Set<string>();
   #cancelIdle: Cancel = () => {};
 
@@ -76,8 +76,8 @@ export class Client<Data> implements Fanout<Data>, User {
     add(this.#listeners, options.onState);
     add(this.#debuggers, options.debug);
     const pace = new Pace(this.#environment);
-    this.#outbox = new Outbox(this.#environment, pace, () => this.#look());
-    this.#questions = new Questions(this.#environment, () => this.#look());
+    this.#outbox = new Outbox(this.#environment, pace, () => this.#update());
+    this.#questions = new Questions(this.#environment, () => this.#update());
     this.#connection = new Connection(this.#environment, base, options.token, pace, this);
   }
 
@@ -112,7 +112,7 @@ export class Client<Data> implements Fanout<Data>, User {
     const text = checkMessage(codecOf(options.codec, this.#codec).encode(data));
     if (this.#ending) throw this.#ending;
     const announced = this.#outbox.announce({ channel: name, key, text }, options);
-    this.#look();
+    this.#update();
     return announced;
   };
 
@@ -135,7 +135,7 @@ export class Client<Data> implements Fanout<Data>, User {
     this.#ending = undefined;
     this.#isPaused = false;
     this.#connection.start();
-    this.#look();
+    this.#update();
   };
 
   readonly disconnect = (): void => {
@@ -173,7 +173,7 @@ export class Client<Data> implements Fanout<Data>, User {
     this.#channels.set(name, channel);
     channel.add(subscriber);
     if (!known && this.#transport) channel.begin(this.#transport, false);
-    this.#look();
+    this.#update();
   }
 
   #leave<T>(subscriber: Subscriber<T>): void {
@@ -181,12 +181,12 @@ export class Client<Data> implements Fanout<Data>, User {
     if (!this.#channels.get(name)?.remove(subscriber)) return;
     this.#channels.delete(name);
     this.#transport?.unsubscribe(name);
-    this.#look();
+    this.#update();
   }
 
   async #ask<T>(
     options: RequestOptions,
-    act: (link: Transport, done: (outcome: T | Refused) => void) => void,
+    act: (transport: Transport, done: (outcome: T | Refused) => void) => void,
   ): Promise<T> {
     checkOptions(options);
     if (this.#ending) throw this.#ending;
@@ -194,14 +194,14 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   /**
-   * Something was begun or settled: something else may have waited for that. Connects if there is something to do, and
-   * disconnects some time after there was.
+   * Sends questions whose turn has come, resolves `close`, connects if there is something to do, and schedules a
+   * disconnect otherwise. Runs whenever something begins or settles.
    */
-  #look(): void {
+  #update(): void {
     const { oldest } = this.#outbox;
     const areLive = () => [...this.#channels.values()].every(({ isLive }) => isLive);
     if (this.#questions.size > 0 && this.#transport && areLive())
-      this.#questions.look(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
+      this.#questions.send(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
     if (!oldest) for (const emptied of this.#emptied) emptied();
     this.#cancelIdle();
     if (this.#isPaused || (this.#ending && !oldest)) return;
@@ -212,21 +212,21 @@ export class Client<Data> implements Fanout<Data>, User {
   // --- for the connection
 
   debug(event: string): void {
-    tell(this.#debuggers, event);
+    emit(this.#debuggers, event);
   }
 
   message(channel: string, text: string): void {
     this.#channels.get(channel)?.message(text);
   }
 
-  located(channel: string, outcome: Outcome): void {
-    this.#channels.get(channel)?.located(outcome);
-    this.#look();
+  subscribed(channel: string, outcome: Outcome): void {
+    this.#channels.get(channel)?.subscribed(outcome);
+    this.#update();
   }
 
-  /** Returns a channel of a subscription, or of an announcement. */
+  /** Returns the channel to connect at: that of a subscription or of the oldest announcement. */
   home(): Home {
-    // Each connection is subscribed to `all` anyway; clients and proxies resolve `.` and `..` in a path.
+    // The server subscribes each connection to `all` anyway; browsers and proxies resolve `.` and `..` in a path.
     const channel = [...this.#channels.keys(), this.#outbox.oldest?.channel].find(
       (name) => name && !/^(all|\.\.?)$/.test(name) && !this.#refusedHomes.has(name),
     );
@@ -243,7 +243,7 @@ export class Client<Data> implements Fanout<Data>, User {
     transport.leaveAllBut(this.#channels);
     for (const [name, channel] of this.#channels) channel.begin(transport, name === transport.home?.channel);
     this.#outbox.use(transport);
-    this.#look();
+    this.#update();
   }
 
   lost(isTooBig: boolean): void {
@@ -253,21 +253,21 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   changed(state: State, reason = "", code = 0, willRetry = true): void {
-    const isNews = state !== this.state || !willRetry;
+    const isChange = state !== this.state || !willRetry;
     this.state = state;
-    if (isNews) tell(this.#listeners, { state, code, reason, willRetry });
+    if (isChange) emit(this.#listeners, { state, code, reason, willRetry });
   }
 
   failed(error: Refused, code: number): void {
     this.#ending = error;
     this.changed("failed", `${error.code}: ${error.message}`, code, false);
-    // A listener may have started over.
+    // A listener may have called `connect`.
     if (this.#ending === error) this.#end(error, error);
   }
 
   // --- the end
 
-  /** Nothing needs the connection. */
+  /** Disconnects an idle client. */
   #rest(): void {
     this.#release();
     this.changed("disconnected", "the connection was idle");
@@ -280,8 +280,8 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   /**
-   * Ends everything that is pending.
-   * @param failure ends subscriptions with an error, too
+   * Settles everything that is pending.
+   * @param failure the error with which subscriptions end, if any
    */
   #end(ending: Refused, failure: Error | undefined): void {
     this.#release();

@@ -1,31 +1,31 @@
-/** What a client needs of its surroundings: time, chance and the network. A simulation passes in its own. */
+/** What a client gets from its runtime: time, randomness and the network. Simulations pass in their own. */
 import type { RequestSocket } from "./requests.ts";
 import type { FetchLike, WebSocketConstructor } from "./types.ts";
 
 export interface Environment {
-  /** Milliseconds since some moment; never goes backwards. */
+  /** A monotonic clock, in milliseconds. */
   now(): number;
-  /** Milliseconds since 1970, by a clock that may be wrong. */
+  /** The time since 1970, in milliseconds, by a clock that may be wrong. */
   date(): number;
-  /** From 0 to 1, without 1. */
+  /** A random number from 0 up to, but not including, 1. */
   random(): number;
-  /** A key that nothing else has. */
+  /** A unique idempotency key. */
   newKey(): string;
-  /** Calls `act` once after so many milliseconds; returns a function that cancels that. */
+  /** Calls `act` once after a delay in milliseconds; returns a function that cancels it. */
   later(milliseconds: number, act: () => void): Cancel;
-  /** Calls `look` when the network or the page is back; returns a function that ends that. */
-  onWaking(look: () => void): Cancel;
-  /** Loads the part of the client that does without a `WebSocket`. @throws Error if it can't be loaded */
+  /** Calls `wake` when the network or the page is back; returns a function that ends that. */
+  onWaking(wake: () => void): Cancel;
+  /** Loads the replacement for a `WebSocket`. @throws Error if that fails */
   loadRequests(): Promise<{ RequestSocket: typeof RequestSocket }>;
   readonly WebSocket: WebSocketConstructor | undefined;
   readonly fetch: FetchLike;
-  /** The address of the page, if there is one. */
+  /** The page's address, if any. */
   readonly location: string | undefined;
 }
 
 export type Cancel = () => void;
 
-/** What a page or a worker offers; other runtimes do so in part, and React Native has a `window` without events. */
+/** Globals of pages and workers. Other runtimes lack some; React Native's `window` has no events. */
 interface Page {
   setTimeout: unknown;
   location?: { href: string };
@@ -36,8 +36,8 @@ interface Page {
 
 const page: Page = globalThis;
 
-/** The longest that a timer runs; a longer one would go off at once. */
-const LONGEST = 2 ** 31 - 1;
+/** The longest delay of a timer; with longer ones it fires at once. */
+const MAX_DELAY = 2 ** 31 - 1;
 
 /** Reads the surroundings that this runtime offers. */
 export function environmentOf(given: {
@@ -50,33 +50,33 @@ export function environmentOf(given: {
     random: Math.random,
     newKey,
     later: (milliseconds, act) => {
-      const timer = setTimeout(act, Math.min(milliseconds, LONGEST));
+      const timer = setTimeout(act, Math.min(milliseconds, MAX_DELAY));
       return () => clearTimeout(timer);
     },
     onWaking,
     loadRequests: () => import("./requests.ts"),
-    // Node 20 has none.
+    // Undefined in Node 20.
     WebSocket: given.WebSocket ?? globalThis.WebSocket,
-    // Browsers refuse a `fetch` that is called as a method of something else.
+    // Browsers' `fetch` throws if called as a method of another object.
     fetch: given.fetch ?? ((url, init) => fetch(url, init)),
     location: page.location?.href,
   };
 }
 
-/** Pages without TLS have no `randomUUID`, and React Native has no `crypto`. */
+/** Pages without TLS lack `randomUUID`, and React Native lacks `crypto`. */
 function newKey(): string {
   return globalThis.crypto?.randomUUID?.() ?? `${Math.random()}-${Math.random()}`;
 }
 
-/** Browsers and workers announce these; other runtimes never do. */
+/** Only browsers and workers fire these events. */
 const EVENTS = ["online", "pageshow", "visibilitychange"];
 
-function onWaking(look: () => void): Cancel {
-  const wake = () => {
-    if (!page.document?.hidden) look();
+function onWaking(wake: () => void): Cancel {
+  const wakeIfVisible = () => {
+    if (!page.document?.hidden) wake();
   };
-  for (const event of EVENTS) page.addEventListener?.(event, wake);
+  for (const event of EVENTS) page.addEventListener?.(event, wakeIfVisible);
   return () => {
-    for (const event of EVENTS) page.removeEventListener?.(event, wake);
+    for (const event of EVENTS) page.removeEventListener?.(event, wakeIfVisible);
   };
 }
