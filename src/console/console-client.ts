@@ -1,11 +1,11 @@
 /** One client on the page: a connection of its own, what it hears, and what it missed while that was broken off. */
 import { type Change, Fanout, type Gap, type Message, type Subscription } from "../client/fanout.ts";
-import { accountOf, formatAccount, keptAfter, sumOf } from "./account.ts";
-import { type Direction, Network } from "./traced-socket.ts";
-import { wordsFor } from "./words.ts";
+import { accountOf, formatAccount, keptAfter, sumOf } from "./missed-messages.ts";
+import { type Direction, Network } from "./network.ts";
+import { stateText } from "./state-text.ts";
 
 /** What a client tells. */
-export interface Watcher {
+export interface ClientListener {
   state(change: Change, words: string): void;
   /** @param isLate whether it comes after a time without a connection, and may be of that time */
   message(message: Message, isLate: boolean): void;
@@ -33,10 +33,10 @@ const LAST = 20;
 /** How long what was missed may take to come, in milliseconds. */
 const PATIENCE = 15_000;
 
-export class Visitor {
+export class ConsoleClient {
   readonly #base: string;
   readonly #token: string | undefined;
-  readonly #watcher: Watcher;
+  readonly #listener: ClientListener;
   readonly #network: Network;
   readonly #fanout: Fanout;
   readonly #subscriptions = new Map<string, Subscription>();
@@ -48,11 +48,11 @@ export class Visitor {
   #until: Date | undefined;
   readonly #noticing = new Set<() => void>();
 
-  constructor(base: string, token: string | undefined, watcher: Watcher) {
+  constructor(base: string, token: string | undefined, listener: ClientListener) {
     this.#base = base;
     this.#token = token;
-    this.#watcher = watcher;
-    this.#network = new Network((direction, frame) => watcher.frame(direction, frame));
+    this.#listener = listener;
+    this.#network = new Network((direction, frame) => listener.frame(direction, frame));
     const onState = (change: Change) => this.#became(change);
     const { WebSocket, fetch } = this.#network;
     this.#fanout = new Fanout(base, { onState, token, WebSocket, fetch });
@@ -75,13 +75,13 @@ export class Visitor {
       since,
       last: LAST,
       onMessage: (message) => this.#hear(message),
-      onGap: (gap) => this.#watcher.gap(gap),
+      onGap: (gap) => this.#listener.gap(gap),
       onPosition: (position) => {
         this.#positions.set(channel, position);
         this.#notice();
       },
       onState: (state, why) => {
-        if (state === "unsubscribed" && why !== undefined) this.#watcher.refused(channel, why);
+        if (state === "unsubscribed" && why !== undefined) this.#listener.refused(channel, why);
       },
     });
     this.#subscriptions.set(channel, subscription);
@@ -117,18 +117,18 @@ export class Visitor {
   #became(change: Change): void {
     if (change.state !== "connecting" && change.state !== "connected") this.#beginAbsence();
     if (!this.#network.isAway) this.#until = undefined;
-    this.#watcher.state(change, wordsFor(change, this.#until));
+    this.#listener.state(change, stateText(change, this.#until));
     if (change.state === "connected" && this.#absence) this.#endAbsence(this.#absence);
   }
 
   #hear(message: Message): void {
     this.#absence?.messages.push(message);
-    this.#watcher.message(message, this.#absence !== undefined);
+    this.#listener.message(message, this.#absence !== undefined);
   }
 
   #beginAbsence(): void {
     this.#turn += 1;
-    this.#watcher.account("");
+    this.#listener.account("");
     if (this.#absence) return;
     if (this.#positions.size > 0) this.#absence = { since: new Map(this.#positions), messages: [], said: [] };
   }
@@ -150,7 +150,7 @@ export class Visitor {
     // It has broken off again meanwhile: then all of it is counted together.
     if (turn !== this.#turn) return;
     this.#absence = undefined;
-    this.#watcher.account(words);
+    this.#listener.account(words);
   }
 
   /** Ends when a channel has been heard up to a position, or that takes too long. */

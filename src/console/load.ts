@@ -1,6 +1,6 @@
 /** Many clients of this browser at once, all on one channel, that announce so many messages a second together. */
 import { Fanout } from "../client/fanout.ts";
-import type { Place } from "./pane.ts";
+import type { PageContext } from "./pane.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** How often messages are announced, in milliseconds: those of that time together. */
@@ -25,7 +25,7 @@ export class Load {
   readonly #name = Math.random().toString(36).slice(2, 6);
 
   /** @param rate messages a second */
-  constructor({ base, token, traffic }: Place, channel: string, connections: number, rate: number) {
+  constructor({ base, token, traffic }: PageContext, channel: string, connections: number, rate: number) {
     this.#channel = channel;
     this.#traffic = traffic;
     this.#clients = Array.from({ length: connections }, () => this.#newClient(base, token()));

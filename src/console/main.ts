@@ -1,11 +1,11 @@
 /** The console: clients side by side on one page, each with a connection of its own. */
 
+import { watch } from "./activity.ts";
 import { commandsFor } from "./commands.ts";
 import { find } from "./elements.ts";
-import { Pane, type Place } from "./pane.ts";
+import { type PageContext, Pane } from "./pane.ts";
 import { Traffic } from "./traffic.ts";
 import { formatView, MOST_CLIENTS, readView } from "./view.ts";
-import { watch } from "./watch.ts";
 
 /** The channel of an address that names none. */
 const CHANNEL = "news";
@@ -16,7 +16,7 @@ const panes: Pane[] = [];
 /** Kept nowhere else. */
 let token: string | undefined;
 
-const place: Place = {
+const context: PageContext = {
   base: location.origin + prefix,
   traffic: new Traffic(),
   token: () => token,
@@ -29,7 +29,7 @@ const place: Place = {
   },
 };
 
-const offerToWatch = watch(place);
+const offerToWatch = watch(context);
 
 /** Has the address say what is seen. */
 function show(): void {
@@ -38,13 +38,13 @@ function show(): void {
   addButton.disabled = panes.length >= MOST_CLIENTS;
 }
 
-find(document, "#start pre", HTMLElement).textContent = commandsFor(place.base, first).join("\n");
+find(document, "#start pre", HTMLElement).textContent = commandsFor(context.base, first).join("\n");
 
 let names = 0;
 
 function addPane(channels: string[]): void {
   names += 1;
-  const pane = new Pane(`Client ${names}`, channels, place);
+  const pane = new Pane(`Client ${names}`, channels, context);
   find(document, "#panes", HTMLElement).append(pane.element);
   panes.push(pane);
 }

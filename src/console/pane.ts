@@ -1,6 +1,6 @@
 /** How one client is shown, and what can be done with it. */
 import type { Change, Message } from "../client/fanout.ts";
-import { Visitor } from "./console-client.ts";
+import { ConsoleClient } from "./console-client.ts";
 import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
@@ -8,7 +8,7 @@ import { Terminal } from "./terminal.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** What all panes have in common. */
-export interface Place {
+export interface PageContext {
   /** Where the server is. */
   base: string;
   traffic: Traffic;
@@ -22,15 +22,15 @@ const AWAY = 10_000;
 
 export class Pane {
   readonly element = copy("#pane");
-  readonly #place: Place;
+  readonly #context: PageContext;
   readonly #messages: List;
   readonly #raw: RawLines;
   readonly #terminal: Terminal;
-  #visitor: Visitor;
+  #client: ConsoleClient;
 
   /** @param name that it is called by */
-  constructor(name: string, channels: string[], place: Place) {
-    this.#place = place;
+  constructor(name: string, channels: string[], context: PageContext) {
+    this.#context = context;
     const log = this.#part(".messages", HTMLElement);
     const count = this.#part(".count", HTMLElement);
     this.#messages = new List(log, (all) => {
@@ -41,31 +41,31 @@ export class Pane {
     this.#terminal = new Terminal(typed, () => this.#connect());
     this.#name(name);
     this.#listen();
-    this.#visitor = this.#newVisitor();
-    for (const channel of channels) this.#visitor.subscribe(channel);
+    this.#client = this.#newClient();
+    for (const channel of channels) this.#client.subscribe(channel);
     this.#showChannels();
   }
 
   get channels(): string[] {
-    return this.#visitor.channels;
+    return this.#client.channels;
   }
 
   /** Connects anew, as with another token, and goes on where it was. */
   restart(): void {
-    const before = this.#visitor;
-    this.#visitor = this.#newVisitor();
-    for (const channel of before.channels) this.#visitor.subscribe(channel, before.position(channel));
+    const before = this.#client;
+    this.#client = this.#newClient();
+    for (const channel of before.channels) this.#client.subscribe(channel, before.position(channel));
     before.close();
   }
 
-  /** What one tells that another has taken the place of is of no interest. */
-  #newVisitor(): Visitor {
+  /** What one tells that another has taken the context of is of no interest. */
+  #newClient(): ConsoleClient {
     const whileThere =
       <Told extends unknown[]>(show: (...told: Told) => void) =>
       (...told: Told) => {
-        if (this.#visitor === visitor) show(...told);
+        if (this.#client === client) show(...told);
       };
-    const visitor: Visitor = new Visitor(this.#place.base, this.#place.token(), {
+    const client: ConsoleClient = new ConsoleClient(this.#context.base, this.#context.token(), {
       state: whileThere((change, words) => this.#showState(change, words)),
       message: whileThere((message, isLate) => this.#showMessage(message, isLate)),
       gap: whileThere(({ channel, from, to }) => {
@@ -79,11 +79,11 @@ export class Pane {
       }),
       frame: whileThere((direction, frame) => this.#raw.add(direction, frame)),
     });
-    return visitor;
+    return client;
   }
 
   #showMessage(message: Message, isLate: boolean): void {
-    this.#place.traffic.heard(message.channel, message.text, isLate);
+    this.#context.traffic.heard(message.channel, message.text, isLate);
     const receivedAt = Date.now();
     this.#messages.add(() => messageRow(message, receivedAt));
   }
@@ -101,23 +101,23 @@ export class Pane {
   #listen(): void {
     const onClick = (selector: string, act: () => void) =>
       this.#part(selector, HTMLButtonElement).addEventListener("click", act);
-    onClick(".cut", () => this.#visitor.cut());
-    onClick(".away", () => this.#visitor.leave(AWAY));
+    onClick(".cut", () => this.#client.cut());
+    onClick(".away", () => this.#client.leave(AWAY));
     onClick(".again", () => this.restart());
     onClick(".remove", () => {
-      this.#visitor.close();
+      this.#client.close();
       this.#terminal.close();
       this.element.remove();
-      this.#place.changed();
+      this.#context.changed();
     });
     this.#onSubmit(".subscribe", (channel) => {
-      this.#visitor.subscribe(channel);
+      this.#client.subscribe(channel);
       this.#channelsChanged();
     });
     this.#onSubmit(".say", (text) => {
       const channel = this.#part(".say select", HTMLSelectElement).value;
-      this.#place.traffic.announced(channel, text);
-      this.#visitor
+      this.#context.traffic.announced(channel, text);
+      this.#client
         .announce(channel, text)
         .catch((error: Error) => this.#note(`not announced: ${error.message}`));
     });
@@ -127,8 +127,8 @@ export class Pane {
   /** A connection at the first of its channels, of which the client knows nothing. */
   #connect(): WebSocket {
     const [channel = ""] = this.channels;
-    const address = `${this.#place.base.replace(/^http/, "ws")}/${encodeURIComponent(channel)}`;
-    const token = this.#place.token();
+    const address = `${this.#context.base.replace(/^http/, "ws")}/${encodeURIComponent(channel)}`;
+    const token = this.#context.token();
     return new WebSocket(address, token === undefined ? [] : ["fanout", token]);
   }
 
@@ -159,11 +159,11 @@ export class Pane {
 
   #channelsChanged(): void {
     this.#showChannels();
-    this.#place.changed();
+    this.#context.changed();
   }
 
   #showChannels(): void {
-    const { channels } = this.#visitor;
+    const { channels } = this.#client;
     this.#part(".channels", HTMLElement).replaceChildren(...channels.map((channel) => this.#chip(channel)));
     const select = this.#part(".say select", HTMLSelectElement);
     const chosen = select.value;
@@ -175,7 +175,7 @@ export class Pane {
     const leave = make("button", "leave", "×");
     leave.setAttribute("aria-label", `Unsubscribe from ${channel}`);
     leave.addEventListener("click", () => {
-      this.#visitor.unsubscribe(channel);
+      this.#client.unsubscribe(channel);
       this.#channelsChanged();
       this.#part(".subscribe input", HTMLInputElement).focus();
     });

@@ -1,8 +1,8 @@
 /** The lines of the protocol, as they come and go, for who wants to see them, and what each means where one asks. */
 import { find, make } from "./elements.ts";
+import { explain } from "./explanations.ts";
 import { List } from "./list.ts";
-import { meaningOf } from "./meaning.ts";
-import type { Direction } from "./traced-socket.ts";
+import type { Direction } from "./network.ts";
 
 const SIGNS = { in: "<", out: ">" };
 
@@ -29,7 +29,7 @@ export class RawLines {
 function row(direction: Direction, line: string): HTMLElement {
   const summary = make("summary", "", `${SIGNS[direction]} `, make("bdi", "", line));
   const details = make("details", direction, summary);
-  details.addEventListener("toggle", () => details.append(make("p", "meaning", meaningOf(direction, line))), {
+  details.addEventListener("toggle", () => details.append(make("p", "meaning", explain(direction, line))), {
     once: true,
   });
   return details;

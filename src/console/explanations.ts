@@ -1,14 +1,14 @@
 /** What the protocol says about a line. */
 import { parseCommand } from "../protocol/commands.ts";
 import { parseReply } from "../protocol/replies.ts";
-import type { Direction } from "./traced-socket.ts";
+import type { Direction } from "./network.ts";
 
 /** A sentence. */
-export function meaningOf(direction: Direction, line: string): string {
-  return direction === "in" ? meaningOfReply(line) : meaningOfCommand(line);
+export function explain(direction: Direction, line: string): string {
+  return direction === "in" ? explainReply(line) : explainCommand(line);
 }
 
-function meaningOfReply(line: string): string {
+function explainReply(line: string): string {
   const reply = parseReply(line);
   switch (reply.kind) {
     case "connected":
@@ -38,7 +38,7 @@ function meaningOfReply(line: string): string {
   }
 }
 
-function meaningOfCommand(line: string): string {
+function explainCommand(line: string): string {
   const command = parseCommand(line);
   switch (command.kind) {
     case "ping":
@@ -58,7 +58,7 @@ function meaningOfCommand(line: string): string {
     case "once":
       return `Announces a message on '${command.channel}', once, however often it is said with this key.`;
     case "token":
-      return "Puts another token in the place of the one that the connection was opened with.";
+      return "Puts another token in the context of the one that the connection was opened with.";
     case "refused":
       return `The server refuses this line: ${command.refusal.why}.`;
     case "empty":

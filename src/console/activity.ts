@@ -1,7 +1,7 @@
 /** What is seen below the clients: plots of what goes on, the tree of a channel, and a load to try both with. */
 import { find } from "./elements.ts";
 import { Load } from "./load.ts";
-import type { Place } from "./pane.ts";
+import type { PageContext } from "./pane.ts";
 import { showTraffic } from "./plot.ts";
 import { showTree } from "./tree.ts";
 
@@ -9,26 +9,26 @@ import { showTree } from "./tree.ts";
 const TREE_EACH = 5;
 
 /** Begins to watch; what it gives is to be called with the channels that there are to choose from. */
-export function watch(place: Place): (channels: string[]) => void {
+export function watch(context: PageContext): (channels: string[]) => void {
   const select = find(document, "#watched", HTMLSelectElement);
   const plot = showTraffic();
-  const showLoad = offerLoad(place, () => select.value);
+  const showLoad = offerLoad(context, () => select.value);
   let [asked, shown] = [0, 0];
   const askForTree = () => {
-    const [channel, token] = [select.value, place.token()];
+    const [channel, token] = [select.value, context.token()];
     if (document.visibilityState !== "visible" || channel === "") return;
     asked += 1;
     const turn = asked;
     const isCurrent = () => {
-      if (select.value !== channel || place.token() !== token || turn < shown) return false;
+      if (select.value !== channel || context.token() !== token || turn < shown) return false;
       shown = turn;
       return true;
     };
-    showTree(place.base, token, channel, isCurrent).catch(() => {});
+    showTree(context.base, token, channel, isCurrent).catch(() => {});
   };
   let seconds = 0;
   setInterval(() => {
-    plot(place.traffic.take());
+    plot(context.traffic.take());
     showLoad();
     seconds += 1;
     if (seconds % TREE_EACH === 0) askForTree();
@@ -47,7 +47,7 @@ export function watch(place: Place): (channels: string[]) => void {
 }
 
 /** Has the form start a load, and stop it; what it gives shows how that goes. */
-function offerLoad(place: Place, channel: () => string): () => void {
+function offerLoad(context: PageContext, channel: () => string): () => void {
   const form = find(document, "#load", HTMLFormElement);
   const [connections, rate] = [
     find(form, "[name=connections]", HTMLInputElement),
@@ -59,7 +59,7 @@ function offerLoad(place: Place, channel: () => string): () => void {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     load?.stop();
-    load = load ? undefined : new Load(place, channel(), connections.valueAsNumber, rate.valueAsNumber);
+    load = load ? undefined : new Load(context, channel(), connections.valueAsNumber, rate.valueAsNumber);
     button.textContent = load ? "Stop" : "Start";
     said.textContent = "";
   });

@@ -11,7 +11,7 @@ const CODES: Record<number, string> = {
 };
 
 /** @param until when it will be let through again, if it is kept away */
-export function wordsFor({ state, code, reason, willRetry }: Change, until: Date | undefined): string {
+export function stateText({ state, code, reason, willRetry }: Change, until: Date | undefined): string {
   if (state === "connected") return "connected";
   const away = until && `away until ${until.toLocaleTimeString()}`;
   if (state === "connecting") return away ?? "connecting…";

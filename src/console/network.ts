@@ -10,7 +10,7 @@ export type Direction = "in" | "out";
 export class Network {
   /** Told of each frame. */
   readonly watch: (direction: Direction, frame: string) => void;
-  readonly wires = new Set<Wire>();
+  readonly sockets = new Set<TracedSocket>();
   readonly WebSocket: WebSocketConstructor;
   readonly fetch: FetchLike;
   #returning: ReturnType<typeof setTimeout> | undefined;
@@ -18,7 +18,7 @@ export class Network {
   constructor(watch: (direction: Direction, frame: string) => void) {
     this.watch = watch;
     const network = this;
-    this.WebSocket = class extends Wire {
+    this.WebSocket = class extends TracedSocket {
       constructor(address: string, protocols: string[]) {
         super(network, address, protocols);
       }
@@ -33,7 +33,7 @@ export class Network {
 
   /** Ends what connection there is, without a word. */
   cut(): void {
-    for (const wire of [...this.wires]) wire.cut();
+    for (const socket of [...this.sockets]) socket.cut();
   }
 
   /** Cuts it, and lets nothing through for so many milliseconds. */
@@ -51,7 +51,7 @@ export class Network {
 }
 
 /** What a client takes for a WebSocket. */
-class Wire implements WebSocketLike {
+class TracedSocket implements WebSocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: (() => void) | null = null;
@@ -66,13 +66,13 @@ class Wire implements WebSocketLike {
 
   #open(address: string, protocols: string[]): WebSocket {
     const socket = new WebSocket(address, protocols);
-    this.#network.wires.add(this);
+    this.#network.sockets.add(this);
     socket.onmessage = ({ data }) => {
       this.#network.watch("in", String(data));
       this.onmessage?.({ data });
     };
     socket.onclose = ({ code, reason }) => {
-      this.#network.wires.delete(this);
+      this.#network.sockets.delete(this);
       this.onclose?.({ code, reason });
     };
     socket.onerror = () => this.onerror?.();
@@ -85,7 +85,7 @@ class Wire implements WebSocketLike {
   }
 
   close(): void {
-    this.#network.wires.delete(this);
+    this.#network.sockets.delete(this);
     if (!this.#socket) return;
     this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
     this.#socket.close();
