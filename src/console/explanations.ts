@@ -1,9 +1,9 @@
-/** What the protocol says about a line. */
+/** Explanations of protocol lines. */
 import { parseCommand } from "../protocol/commands.ts";
 import { parseReply } from "../protocol/replies.ts";
 import type { Direction } from "./network.ts";
 
-/** A sentence. */
+/** Explains a line in one sentence. */
 export function explain(direction: Direction, line: string): string {
   return direction === "in" ? explainReply(line) : explainCommand(line);
 }
@@ -12,29 +12,29 @@ function explainReply(line: string): string {
   const reply = parseReply(line);
   switch (reply.kind) {
     case "connected":
-      return "The greeting: the connection is ready, and hears its channel and 'all'.";
+      return "The greeting: the connection is ready, and subscribed to its channel and 'all'.";
     case "busy":
-      return "There is no room for this connection.";
+      return "The service has reached its connection limit.";
     case "message":
-      return `A message of the channel '${reply.channel}': the next one after the position that was counted to.`;
+      return `A message on '${reply.channel}'. Its position is one higher than that of the previous message.`;
     case "error":
-      return "A command was refused: an error code, the command, and why. Only this connection gets it.";
+      return "The server refused a command: the error code, the command, and the reason. Only this connection receives it.";
     case "accepted":
-      return "The new token is good, until this time in Unix seconds.";
+      return "The server accepted the new token; it is valid until this time, in Unix seconds.";
     case "time":
-      return "The answer to ping, in Unix seconds: all that was said before has taken effect.";
+      return "The reply to ping, the time in Unix seconds: all earlier commands have taken effect.";
     case "figure":
-      return "A figure of the answer to info.";
+      return "One figure of the reply to info.";
     case "alive":
-      return "The answer to keepalive: somebody is there. No object is woken for it.";
+      return "The reply to keepalive: the connection works. It wakes no object.";
     case "position":
-      return `The channel '${reply.channel}' is heard after this position: each message is one further.`;
+      return `This connection receives '${reply.channel}' after this position; each message advances it by one.`;
     case "gap":
-      return `Messages of '${reply.channel}' between these positions are not kept any more.`;
+      return `Messages on '${reply.channel}' between these positions have expired.`;
     case "once":
-      return "What was announced under this key has this position.";
+      return "The message announced with this key has this position.";
     case "unknown":
-      return "Nothing that this page knows: the server may be newer.";
+      return "Unknown to this page; the server may be newer.";
   }
 }
 
@@ -42,26 +42,26 @@ function explainCommand(line: string): string {
   const command = parseCommand(line);
   switch (command.kind) {
     case "ping":
-      return "Asks for the time, which comes when all that was said before has taken effect.";
+      return "Requests the time; the server replies when all earlier commands have taken effect.";
     case "info":
-      return "Asks for the figures of the server.";
+      return "Requests the server's figures.";
     case "keepalive":
-      return "Asks whether somebody is there, without waking anybody.";
+      return "Checks the connection without waking an object.";
     case "subscribe":
       return command.from
-        ? `From here on, and with what was missed first, '${command.channel}' is heard.`
-        : `From now on '${command.channel}' is heard.`;
+        ? `Subscribes to '${command.channel}' from this position on; missed messages come first.`
+        : `Subscribes to '${command.channel}'.`;
     case "unsubscribe":
-      return `From now on '${command.channel}' is not heard.`;
+      return `Unsubscribes from '${command.channel}'.`;
     case "announce":
       return `Announces a message on '${command.channel}'.`;
     case "once":
-      return `Announces a message on '${command.channel}', once, however often it is said with this key.`;
+      return `Announces a message on '${command.channel}'; repeating it with the same key announces nothing.`;
     case "token":
-      return "Puts another token in the context of the one that the connection was opened with.";
+      return "Replaces the connection's token.";
     case "refused":
       return `The server refuses this line: ${command.refusal.why}.`;
     case "empty":
-      return "An empty line, which means nothing.";
+      return "An empty line; the server ignores it.";
   }
 }
