@@ -28,7 +28,7 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     state.releases += 1;
     state.alarm = undefined;
   };
-  const world = {
+  const runtime = {
     ...stillWorld(name, state.rows, others),
     store: storeOf(state.rows, () => true, released),
     now: () => state.now,
@@ -41,11 +41,11 @@ function wake(name: string, state: State, others: Others, settings = {}) {
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const broker = new Broker(
-    world,
+    runtime,
     sockets,
     { ...readLimits({ HISTORY_SECONDS: 0 }), ...settings },
     undefined,
-  );
+  ).start();
   /** Lets a quiet second pass; says whether there is another one to come. */
   const pass = async () => {
     state.now += 1_000;
