@@ -31,13 +31,13 @@ export class Channel {
   readonly members = new Set<Member>();
   readonly #environment: Environment;
   /**
-   * `offline`: no connection. `asked`: waiting for the server to confirm the start. `held`: the server refused
+   * `offline`: no connection. `subscribing`: waiting for the server to confirm the start. `held`: the server refused
    * temporarily; a retry is scheduled. `live`: messages go to the members.
    */
-  #state: "offline" | "asked" | "held" | "live" = "offline";
+  #state: "offline" | "subscribing" | "held" | "live" = "offline";
   #transport: Transport | undefined;
   /** The start last requested from the server. */
-  #asked: From = NOW;
+  #requested: From = NOW;
   /** Whether a member without a position joined since that request, as the channel's end may have moved. */
   #isOutdated = true;
   /** The stream's position; undefined unless live, and if the channel retains no messages. */
@@ -74,8 +74,8 @@ export class Channel {
   /** Returns the start to request from the server; the reply covers all current members. */
   ask(): From {
     this.#isOutdated = false;
-    this.#asked = this.#wanted;
-    return this.#asked;
+    this.#requested = this.#wanted;
+    return this.#requested;
   }
 
   add(member: Member): void {
@@ -83,7 +83,7 @@ export class Channel {
     this.members.add(member);
     this.#isOutdated ||= member.position === undefined;
     if (this.#state === "live") this.#join(member, end);
-    else if (this.#state === "asked") this.#askAgain();
+    else if (this.#state === "subscribing") this.#requestAgain();
   }
 
   /** Removes a member; returns whether it was the last one. */
@@ -93,12 +93,12 @@ export class Channel {
     return true;
   }
 
-  /** Uses a new connection. @param isAsked whether the result of `ask` was already requested on it */
-  begin(transport: Transport, isAsked: boolean): void {
+  /** Uses a new connection. @param isRequested whether the result of `ask` was already requested on it */
+  begin(transport: Transport, isRequested: boolean): void {
     this.#transport = transport;
-    this.#state = "asked";
-    if (isAsked) this.#askAgain();
-    else this.#ask();
+    this.#state = "subscribing";
+    if (isRequested) this.#requestAgain();
+    else this.#request();
   }
 
   /** Handles the end of the connection. */
@@ -109,14 +109,14 @@ export class Channel {
   }
 
   /** Requests again if the pending request doesn't suit all members. */
-  #askAgain(): void {
-    if (this.#isOutdated || (this.#asked !== NOW && this.#asked !== this.#wanted)) this.#ask();
+  #requestAgain(): void {
+    if (this.#isOutdated || (this.#requested !== NOW && this.#requested !== this.#wanted)) this.#request();
   }
 
-  #ask(from = this.ask()): void {
-    this.#state = "asked";
+  #request(from = this.ask()): void {
+    this.#state = "subscribing";
     this.#cursor = undefined;
-    this.#asked = from;
+    this.#requested = from;
     this.#transport?.subscribe(this.name, from);
   }
 
@@ -127,8 +127,8 @@ export class Channel {
   #join(member: Member, end: number | undefined): void {
     if (member.position === undefined || end === undefined) place(member, end, true);
     const { position = 0 } = member;
-    if (position > (end ?? 0)) this.#ask(NOW);
-    else if (position < (this.#cursor ?? 0)) this.#ask(`since ${position}`);
+    if (position > (end ?? 0)) this.#request(NOW);
+    else if (position < (this.#cursor ?? 0)) this.#request(`since ${position}`);
     else live(member);
   }
 
@@ -149,7 +149,7 @@ export class Channel {
     this.#state = "held";
     this.#cursor = undefined;
     after(this.#environment, backoff(this.#environment, this.#failures), transport.signal, () => {
-      if (this.#state === "held") this.#ask();
+      if (this.#state === "held") this.#request();
     });
     this.#failures += 1;
   }
@@ -158,16 +158,16 @@ export class Channel {
   #continue(position: number | undefined): void {
     this.#failures = 0;
     const before = this.#state;
-    const asked = this.#asked;
-    const start = before === "live" ? this.#cursor : Number(asked.replace("since ", ""));
+    const requested = this.#requested;
+    const start = before === "live" ? this.#cursor : Number(requested.replace("since ", ""));
     // The server may have lost messages and be behind the members.
-    const isEnd = (before !== "live" && asked === NOW) || (position ?? 0) < (start ?? 0);
+    const isEnd = (before !== "live" && requested === NOW) || (position ?? 0) < (start ?? 0);
     for (const member of this.members) place(member, position, isEnd);
     // A listener may have added or removed members, or ended the connection.
-    if (this.#state !== before || this.#asked !== asked) return;
+    if (this.#state !== before || this.#requested !== requested) return;
     const earliest = Math.min(...this.#positions);
     if (position !== undefined && earliest < position) {
-      this.#ask(`since ${earliest}`);
+      this.#request(`since ${earliest}`);
       return;
     }
     this.#state = "live";

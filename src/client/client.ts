@@ -62,12 +62,12 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   /** Whether it stays offline until `connect` is called. */
   #isPaused = false;
   /** Callbacks for when no announcement is pending. */
-  readonly #emptied = new Set<() => void>();
+  readonly #onDrained = new Set<() => void>();
   /** Channels that this client may not subscribe to, though perhaps announce on. */
   readonly #refusedHomes = new Set<string>();
   #cancelIdle: Cancel = () => {};
 
-  /** @throws Error if the address or an option is wrong */
+  /** @throws Error if the address or an option is invalid */
   constructor(address: string | URL, options: FanoutOptions<Data> = {}, environment?: Environment) {
     checkOptions(options);
     this.#environment = environment ?? environmentOf(options);
@@ -117,12 +117,12 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   };
 
   readonly ping = async (options: RequestOptions = {}): Promise<number> => {
-    let began = 0;
+    let sentAt = 0;
     await this.#ask<number | undefined>(options, (transport, done) => {
-      began = this.#environment.now();
+      sentAt = this.#environment.now();
       transport.ask("ping", "", done);
     });
-    return this.#environment.now() - began;
+    return this.#environment.now() - sentAt;
   };
 
   readonly info = async (options: RequestOptions = {}): Promise<Map<string, string>> =>
@@ -153,7 +153,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     if (within > 0 && this.#outbox.size > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#environment.later(within, resolve);
-        this.#emptied.add(() => {
+        this.#onDrained.add(() => {
           cancel();
           resolve();
         });
@@ -202,7 +202,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     const areLive = () => [...this.#channels.values()].every(({ isLive }) => isLive);
     if (this.#questions.size > 0 && this.#transport && areLive())
       this.#questions.send(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
-    if (!oldest) for (const emptied of this.#emptied) emptied();
+    if (!oldest) for (const drained of this.#onDrained) drained();
     this.#cancelIdle();
     if (this.#isPaused || (this.#ending && !oldest)) return;
     if (oldest || this.#channels.size + this.#questions.size > 0) this.#connection.start();

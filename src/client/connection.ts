@@ -57,7 +57,7 @@ export interface ConnectionListener extends Receiver {
 export class Connection implements TransportListener {
   readonly #environment: Environment;
   readonly #base: Base;
-  readonly #source: FanoutOptions["token"];
+  readonly #tokenSource: FanoutOptions["token"];
   readonly #pace: Pace;
   readonly #listener: ConnectionListener;
   #phase: Phase = "idle";
@@ -65,11 +65,11 @@ export class Connection implements TransportListener {
   #attempt = new AbortController();
   #token: string | undefined;
   #transport: Transport | undefined;
-  #beganAt = 0;
+  #startedAt = 0;
   #openedAt = 0;
   #failures = 0;
   #refusals = 0;
-  #blocked = 0;
+  #blockedCount = 0;
   #blockedUntil = 0;
   /** Whether the server asked for the current delay. */
   #isServerDelay = false;
@@ -78,14 +78,14 @@ export class Connection implements TransportListener {
   constructor(
     environment: Environment,
     base: Base,
-    source: FanoutOptions["token"],
+    tokenSource: FanoutOptions["token"],
     pace: Pace,
     listener: ConnectionListener,
   ) {
-    if (source !== undefined && typeof source !== "function") checkToken(source);
+    if (tokenSource !== undefined && typeof tokenSource !== "function") checkToken(tokenSource);
     this.#environment = environment;
     this.#base = base;
-    this.#source = source;
+    this.#tokenSource = tokenSource;
     this.#pace = pace;
     this.#listener = listener;
   }
@@ -117,11 +117,11 @@ export class Connection implements TransportListener {
   async #begin(): Promise<void> {
     const environment = this.#environment;
     const signal = this.#enter("starting");
-    this.#beganAt = environment.now();
+    this.#startedAt = environment.now();
     this.#isServerDelay = false;
     this.#listener.changed("connecting");
     try {
-      const token = await getToken(environment, this.#source, signal);
+      const token = await getToken(environment, this.#tokenSource, signal);
       if (signal.aborted) return;
       const { WebSocket } = environment;
       if (WebSocket && environment.now() >= this.#blockedUntil) {
@@ -176,7 +176,7 @@ export class Connection implements TransportListener {
     const { signal } = this.#attempt;
     this.#phase = "open";
     this.#openedAt = this.#environment.now();
-    this.#blocked = 0;
+    this.#blockedCount = 0;
     if (this.#token !== undefined) this.#renewIn(this.#untilRenewal(this.#token), signal);
     this.#listener.opened(transport);
     if (!signal.aborted) this.#listener.changed("connected");
@@ -188,13 +188,13 @@ export class Connection implements TransportListener {
 
   /** Whether the client can get another token. */
   get #isRenewable(): boolean {
-    return typeof this.#source === "function";
+    return typeof this.#tokenSource === "function";
   }
 
   #renewIn(milliseconds: number | undefined, signal: AbortSignal): void {
     if (milliseconds === undefined) return;
     after(this.#environment, milliseconds, signal, async () => {
-      const token = await getToken(this.#environment, this.#source, signal).catch(() => undefined);
+      const token = await getToken(this.#environment, this.#tokenSource, signal).catch(() => undefined);
       if (signal.aborted) return;
       if (token === undefined) return this.#renewIn(RENEWAL_RETRY, signal);
       this.#transport?.ask("token", ` ${token}`, (outcome) => {
@@ -225,8 +225,8 @@ export class Connection implements TransportListener {
     const answer = await probe(this.#environment, this.#base, this.#token, channel, signal);
     if (signal.aborted) return;
     if (answer) return this.#handleFailure(answer, channel);
-    this.#blocked += 1;
-    if (this.#blocked >= BLOCKED_AFTER) this.#blockedUntil = this.#environment.now() + BLOCKED_FOR;
+    this.#blockedCount += 1;
+    if (this.#blockedCount >= BLOCKED_AFTER) this.#blockedUntil = this.#environment.now() + BLOCKED_FOR;
     this.#retry(0, "WebSockets don't get through");
   }
 
@@ -275,6 +275,6 @@ export class Connection implements TransportListener {
   #wake(): void {
     const wait = this.#phase === "backoff" ? BETWEEN_WAKES : HANGING;
     if (this.#phase === "open") this.#transport?.check();
-    else if (!this.#isServerDelay && this.#environment.now() - this.#beganAt >= wait) this.#begin();
+    else if (!this.#isServerDelay && this.#environment.now() - this.#startedAt >= wait) this.#begin();
   }
 }

@@ -40,7 +40,7 @@ export interface FanoutConstructor {
   /**
    * Creates a client, which connects when there is something to do.
    * @param address the server's: `wss://…` or `https://…`, or relative to the page
-   * @throws Error if the address or an option is wrong
+   * @throws Error if the address or an option is invalid
    */
   new (address: string | URL, options?: FanoutOptions & { codec?: undefined }): Fanout;
   new <T>(address: string | URL, options: FanoutOptions<T> & { codec: Codec<T> }): Fanout<T>;

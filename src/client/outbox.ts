@@ -24,7 +24,7 @@ interface Pending {
   /** Its length in a frame, in characters. */
   readonly size: number;
   /** Whether an earlier attempt may have been successful. */
-  isUnsure: boolean;
+  isUncertain: boolean;
   /** Numbers announcements in order. */
   readonly sequence: number;
   resolve(position: number | undefined): void;
@@ -37,9 +37,9 @@ interface Lane {
   /** The number of announcements in flight. */
   inFlight: number;
   /** Whether they were sent without keys. */
-  isPlain: boolean;
+  isKeyless: boolean;
   /** Whether the server refused one of them temporarily. */
-  isHeld: boolean;
+  isRefused: boolean;
   isPaused: boolean;
   failures: number;
 }
@@ -54,7 +54,7 @@ export class Outbox {
   /** The total size of announcements in flight, in characters. */
   #load = 0;
   /** Channels found on this connection to retain nothing; announcements there have no keys. */
-  readonly #plain = new Set<string>();
+  readonly #keyless = new Set<string>();
   #transport: Transport | undefined;
   #isScheduled = false;
   /** The sequence number of the newest announcement. */
@@ -91,7 +91,7 @@ export class Outbox {
     return limited(this.#environment, options, (resolve, reject) => {
       this.sequence += 1;
       const size = text.length + channel.length + key.length + LINE_OVERHEAD;
-      const item = { ...message, size, isUnsure: false, sequence: this.sequence, resolve, reject };
+      const item = { ...message, size, isUncertain: false, sequence: this.sequence, resolve, reject };
       if (this.size < MAX_PENDING) this.#add(item);
       else reject(new Refused("limit", `${MAX_PENDING} announcements are pending; wait for earlier ones`));
       return () => {
@@ -113,8 +113,8 @@ export class Outbox {
     const lane = this.#lanes.get(item.channel) ?? {
       queue: new Set(),
       inFlight: 0,
-      isPlain: false,
-      isHeld: false,
+      isKeyless: false,
+      isRefused: false,
       isPaused: false,
       failures: 0,
     };
@@ -130,7 +130,7 @@ export class Outbox {
 
   /** Whether the server may have announced it. */
   #mayBeAnnounced(item: Pending): boolean {
-    return item.isUnsure || this.#inFlight.has(item);
+    return item.isUncertain || this.#inFlight.has(item);
   }
 
   /** Rejects all pending announcements. */
@@ -138,9 +138,9 @@ export class Outbox {
     for (const item of this.#pending) this.#reject(item, error);
   }
 
-  #reject(item: Pending, error: Error, isUnsure = this.#mayBeAnnounced(item)): void {
+  #reject(item: Pending, error: Error, isUncertain = this.#mayBeAnnounced(item)): void {
     if (!this.#drop(item)) return;
-    item.reject(isUnsure ? new Refused("uncertain", error.message) : error);
+    item.reject(isUncertain ? new Refused("uncertain", error.message) : error);
   }
 
   /**
@@ -154,11 +154,11 @@ export class Outbox {
     this.#load = 0;
     if (isTooBig) this.#shrink(lost);
     for (const item of lost) {
-      item.isUnsure = true;
+      item.isUncertain = true;
       // Without a key a retry could announce it twice.
-      if (this.#plain.has(item.channel)) this.#reject(item, new Error("the connection ended"));
+      if (this.#keyless.has(item.channel)) this.#reject(item, new Error("the connection ended"));
     }
-    this.#plain.clear();
+    this.#keyless.clear();
     this.#lanes.clear();
     for (const item of this.#pending) this.#enqueue(item);
     this.#schedule();
@@ -188,7 +188,7 @@ export class Outbox {
     for (const [channel, lane] of [...this.#lanes]) {
       if (!transport || lane.inFlight > 0 || lane.isPaused) continue;
       if (lane.queue.size === 0) this.#lanes.delete(channel);
-      else if (lane.isHeld) this.#pause(lane, transport);
+      else if (lane.isRefused) this.#pause(lane, transport);
       else this.#send(channel, lane, transport);
     }
   }
@@ -198,22 +198,22 @@ export class Outbox {
     const batch: Pending[] = [];
     const errors: Refused[] = [];
     let lines = "";
-    const isPlain = this.#plain.has(channel);
-    lane.isPlain = isPlain;
+    const isKeyless = this.#keyless.has(channel);
+    lane.isKeyless = isKeyless;
     for (const item of lane.queue) {
       const { key, text, size } = item;
-      const name = isPlain ? `announce ${channel}` : `once ${key}`;
-      const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
-      const isMany = batch.length >= (transport.home ? this.#pace.lines : 1);
+      const name = isKeyless ? `announce ${channel}` : `once ${key}`;
+      const isFrameFull = this.#load > 0 && this.#load + size > this.#pace.size;
+      const isBatchFull = batch.length >= (transport.home ? this.#pace.lines : 1);
       // Requests go out one at a time, to keep the order of retries. Replies name only the key, so it must be unique.
-      if (isFull || isMany || (!isPlain && transport.asked.has(name))) break;
+      if (isFrameFull || isBatchFull || (!isKeyless && transport.pending.has(name))) break;
       batch.push(item);
       this.#inFlight.add(item);
       this.#load += size;
       lane.inFlight += 1;
-      lines += isPlain ? `${name} ${text}\n` : `${name} ${channel} ${text}\n`;
+      lines += isKeyless ? `${name} ${text}\n` : `${name} ${channel} ${text}\n`;
       transport.expect(name, (outcome) => {
-        if (!isPlain) this.#settle(lane, item, outcome);
+        if (!isKeyless) this.#settle(lane, item, outcome);
         else if (outcome instanceof Refused) errors.push(outcome);
       });
     }
@@ -222,10 +222,10 @@ export class Outbox {
     // Move the channel to the end, so that channels take turns.
     this.#lanes.delete(channel);
     this.#lanes.set(channel, lane);
-    if (!isPlain) return;
+    if (!isKeyless) return;
     // Without keys only errors are replied to; the reply to a ping shows that there are no more.
     transport.ask("ping", "", () => {
-      transport.asked.delete(`announce ${channel}`);
+      transport.pending.delete(`announce ${channel}`);
       // Within a frame the server refuses all announcements, or only the last ones.
       const accepted = batch.length - errors.length;
       for (const [i, item] of batch.entries()) this.#settle(lane, item, errors[i - accepted]);
@@ -247,16 +247,16 @@ export class Outbox {
 
   #handleRefusal(lane: Lane, item: Pending, error: Refused): void {
     const { code } = error;
-    if (code === "no-history" && !lane.isPlain) this.#plain.add(item.channel);
-    else if (isTemporary(code) || (code === "uncertain" && !lane.isPlain)) {
-      lane.isHeld = true;
-      item.isUnsure ||= code === "uncertain";
+    if (code === "no-history" && !lane.isKeyless) this.#keyless.add(item.channel);
+    else if (isTemporary(code) || (code === "uncertain" && !lane.isKeyless)) {
+      lane.isRefused = true;
+      item.isUncertain ||= code === "uncertain";
       // Plain requests reject some keys and channels that the earlier WebSocket may have accepted.
-    } else this.#reject(item, error, item.isUnsure && code === "invalid");
+    } else this.#reject(item, error, item.isUncertain && code === "invalid");
   }
 
   #pause(lane: Lane, transport: Transport): void {
-    lane.isHeld = false;
+    lane.isRefused = false;
     lane.isPaused = true;
     after(this.#environment, backoff(this.#environment, lane.failures), transport.signal, () => {
       lane.isPaused = false;

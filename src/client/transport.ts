@@ -68,7 +68,7 @@ export class Transport {
   /** Frames queued until the end of this turn, or longer by the rate limit. */
   readonly #queued: { text: string; lines: number }[] = [];
   /** Pending replies, by command and argument; replies that could only be refusals are removed. */
-  readonly asked = new Map<string, PendingReply[]>();
+  readonly pending = new Map<string, PendingReply[]>();
   /** All channels that this connection ever subscribed to, and whether it still is or will be. */
   readonly #channels = new Map([[EVERYONE, true]]);
   readonly #figures = new Map<string, string>();
@@ -142,9 +142,9 @@ export class Transport {
 
   /** Registers `done` for the reply to a command. */
   expect(name: string, done: (outcome: Outcome) => void): void {
-    const asked = this.asked.get(name) ?? [];
-    asked.push({ at: this.#environment.now(), done });
-    this.asked.set(name, asked);
+    const replies = this.pending.get(name) ?? [];
+    replies.push({ at: this.#environment.now(), done });
+    this.pending.set(name, replies);
   }
 
   /** Subscribes to a channel, replacing an earlier subscription; `subscribed` reports the result. */
@@ -178,7 +178,7 @@ export class Transport {
     });
     // `info` itself is only replied to by refusals; the reply to a ping ends the figures.
     this.ask("ping", "", () => {
-      this.asked.delete("info");
+      this.pending.delete("info");
       done(new Map(this.#figures));
     });
   }
@@ -186,7 +186,7 @@ export class Transport {
   /** Checks with a keepalive that the server still replies; the connection ends if it doesn't. */
   check(): void {
     const oldest = this.#environment.now() - REPLY_WITHIN;
-    for (const [first] of this.asked.values()) if (first && first.at < oldest) this.#timeOut();
+    for (const [first] of this.pending.values()) if (first && first.at < oldest) this.#timeOut();
     if (this.#isChecking || this.#state === "over") return;
     this.#isChecking = true;
     this.#setTimer(CHECK_WITHIN, () => this.#timeOut());
@@ -254,9 +254,9 @@ export class Transport {
 
   /** Settles the oldest command with this name. */
   #settle(name: string, outcome: Outcome): void {
-    const asked = this.asked.get(name);
-    const first = asked?.shift();
-    if (!asked?.length) this.asked.delete(name);
+    const replies = this.pending.get(name);
+    const first = replies?.shift();
+    if (!replies?.length) this.pending.delete(name);
     first?.done(outcome);
   }
 
@@ -267,7 +267,7 @@ export class Transport {
   #handlePosition(channel: string, outcome: Outcome): void {
     const name = `subscribe ${channel}`;
     this.#settle(name, outcome);
-    if (!this.asked.has(name) && this.#channels.get(channel)) this.#receiver.subscribed(channel, outcome);
+    if (!this.pending.has(name) && this.#channels.get(channel)) this.#receiver.subscribed(channel, outcome);
   }
 
   #handleRefusal(text: string): void {

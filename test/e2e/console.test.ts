@@ -375,7 +375,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   });
 
   /** Waits until an element has a text. */
-  const says = (page: Page, selector: string, words: RegExp) =>
+  const showsText = (page: Page, selector: string, words: RegExp) =>
     expect.poll(() => page.locator(selector).textContent(), slow).toMatch(words);
 
   test("a load test runs until stopped, and shows in the plots and the tree", async () => {
@@ -383,21 +383,21 @@ describe.skipIf(!browser)("in Chromium", () => {
     const one = pane(page, "Client 1");
     await say(one, "before");
     await shows(one, ["before"]);
-    await says(page, "#rates .now", /^\d+ received, \d+ sent$/);
+    await showsText(page, "#rates .now", /^\d+ received, \d+ sent$/);
     const picture = () => page.evaluate<string>("document.querySelector('#rates canvas').toDataURL()");
     const before = await picture();
     await page.getByLabel("Connections").fill("20");
     await page.getByLabel("Messages per second", { exact: true }).fill("20");
     await page.getByRole("button", { name: "Start" }).click();
-    await says(page, "#load p", /^20 connected, [1-9]\d* announced, [1-9][\d,]* delivered$/);
-    await says(page, "#rates .now", /^[1-9]\d{2,} received, [1-9]\d* sent$/);
-    await says(page, "#latencies .now", /^[\d.]+ ms, at most [\d.]+ ms$/);
-    await says(page, "#tree", /^\S+ 22 subscribers, \d+ messages? behind$/);
+    await showsText(page, "#load p", /^20 connected, [1-9]\d* announced, [1-9][\d,]* delivered$/);
+    await showsText(page, "#rates .now", /^[1-9]\d{2,} received, [1-9]\d* sent$/);
+    await showsText(page, "#latencies .now", /^[\d.]+ ms, at most [\d.]+ ms$/);
+    await showsText(page, "#tree", /^\S+ 22 subscribers, \d+ messages? behind$/);
     expect(await picture()).not.toBe(before);
     await say(one, "still here");
     await expect.poll(() => texts(pane(page, "Client 2")), slow).toContain("still here");
     await page.getByRole("button", { name: "Stop" }).click();
-    await says(page, "#tree", /^\S+ 2 subscribers, \d+ messages? behind$/);
+    await showsText(page, "#tree", /^\S+ 2 subscribers, \d+ messages? behind$/);
   });
 
   test("three commands for this address are shown, quoted for a shell", async () => {
@@ -413,7 +413,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   test("a late response doesn't replace that for a channel selected since", async () => {
     const [early, late] = [unique(), unique()];
     const page = await open(`/#${early},${late}`);
-    await says(page, "#tree", new RegExp(`^${early} `));
+    await showsText(page, "#tree", new RegExp(`^${early} `));
     let answer = () => {};
     const held = new Promise<void>((resolve) => {
       answer = resolve;
@@ -425,7 +425,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const asked = page.waitForRequest(`**/-/channels/${early}`);
     await asked;
     await page.locator("#activity-channel").selectOption(late);
-    await says(page, "#tree", new RegExp(`^${late} `));
+    await showsText(page, "#tree", new RegExp(`^${late} `));
     const answered = page.waitForResponse(`**/-/channels/${early}`);
     answer();
     await (await answered).finished();
@@ -446,9 +446,9 @@ describe.skipIf(!browser)("in Chromium", () => {
     await paste(await mint(EVERYTHING));
     await say(one, "hello");
     for (const each of [one, two]) await shows(each, ["hello"]);
-    await says(page, "#tree", /^This needs a token with the claim 'operate'\.$/);
+    await showsText(page, "#tree", /^This needs a token with the claim 'operate'\.$/);
     await paste(await mint({ ...EVERYTHING, operate: true }));
-    await says(page, "#tree", /^news 2 subscribers, \d+ messages? behind$/);
+    await showsText(page, "#tree", /^news 2 subscribers, \d+ messages? behind$/);
     await say(two, "hello again");
     for (const each of [one, two]) await shows(each, ["hello", "hello again"]);
     expect(new URL(page.url()).hash).toBe("#news;news");

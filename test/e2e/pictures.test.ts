@@ -16,16 +16,16 @@ const DOCS = fileURLToPath(new URL("../../docs", import.meta.url));
 async function talk(page: Page): Promise<void> {
   const client = (name: string) => page.getByRole("region", { name, exact: true });
   const [ann, bob] = [client("Client 1"), client("Client 2")];
-  const says = async (one: typeof ann, other: typeof ann, text: string) => {
+  const announce = async (one: typeof ann, other: typeof ann, text: string) => {
     await one.getByLabel("Message", { exact: true }).fill(text);
     await one.getByLabel("Message", { exact: true }).press("Enter");
     await other.getByText(text, { exact: true }).waitFor();
   };
   for (const one of [ann, bob]) await one.getByText("connected", { exact: true }).waitFor();
-  await says(ann, bob, "The train leaves from platform 7.");
-  await says(bob, ann, "Thank you!");
+  await announce(ann, bob, "The train leaves from platform 7.");
+  await announce(bob, ann, "Thank you!");
   await bob.getByRole("button", { name: "Cut connection" }).click();
-  await says(ann, ann, "It leaves five minutes late.");
+  await announce(ann, ann, "It leaves five minutes late.");
   await bob.getByText("delivered on resume").waitFor();
 }
 

@@ -18,7 +18,7 @@ const CLOSINGS: [code: number, reason: string][] = [
   [1011, "unexpected condition"],
   [1012, ""],
   [1013, "unavailable: messages may be missing"],
-  [4999, "whatever"],
+  [4999, "unknown"],
 ];
 
 export class Network {

@@ -94,7 +94,7 @@ export class Reader {
   }
 
   #receiveFleeting(order: number, position: number | undefined): void {
-    if (position !== undefined) throw this.#breach("gets a position where nothing is retained");
+    if (position !== undefined) throw this.#breach("gets a position on a channel without history");
     const wasMissed = [...this.#server.announced.values()].some(
       (announced) =>
         announced.channel === FLEETING && announced.order > this.#order && announced.order < order,
