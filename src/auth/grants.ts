@@ -1,5 +1,5 @@
 /** What a connection may do, by the token it came with. Without grants, on an open server, it may do all. */
-import { EVERYONE, isAmong } from "../protocol/channels.ts";
+import { EVERYONE, matchesAny } from "../protocol/channels.ts";
 
 export interface Grants {
   /** Channels it may subscribe to: names, and beginnings of names that end in `*`. */
@@ -40,13 +40,13 @@ export function grantsFault(
 
 /** Whether `grants` allow to subscribe to `channel`; `all` is heard by every connection. */
 export function maySubscribe(grants: Grants | undefined, channel: string): boolean {
-  return !grants || channel === EVERYONE || isAmong(grants.subscribe, channel);
+  return !grants || channel === EVERYONE || matchesAny(grants.subscribe, channel);
 }
 
 /** Whether `grants` allow to announce on `channel`; `all` has to be named for that, as it reaches everyone. */
 export function mayAnnounce(grants: Grants | undefined, channel: string): boolean {
   if (!grants) return true;
-  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : isAmong(grants.announce, channel);
+  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : matchesAny(grants.announce, channel);
 }
 
 /** Whether `grants` allow to see what only who runs the service needs to know. */

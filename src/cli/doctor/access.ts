@@ -1,7 +1,7 @@
 /** Whether a server is there, what it says of itself, and who may come in. */
 import { parseAddress } from "../../client/address.ts";
+import { environmentOf } from "../../client/environment.ts";
 import { probe } from "../../client/http.ts";
-import { worldOf } from "../../client/world.ts";
 import { clauseOf } from "../../protocol/errors.ts";
 import { bad, type Check, note, ok } from "./findings.ts";
 import { CHANNELS, newChannel, type Patient } from "./target.ts";
@@ -110,7 +110,7 @@ export const sockets: Check = {
 /** What HTTP tells of a WebSocket that does not open. */
 async function whyNot({ address, patience }: Patient, channel: string): Promise<string> {
   const answer = await askToUpgrade(address, channel, patience).catch(() => undefined);
-  const refused = await probe(worldOf({}), parseAddress(address.url), address.token, channel);
+  const refused = await probe(environmentOf({}), parseAddress(address.url), address.token, channel);
   const upgrade = answer
     ? `the upgrade gets ${answer.status} ${clauseOf(answer.said)}`.trim()
     : "the upgrade gets no answer";

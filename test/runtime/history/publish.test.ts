@@ -57,18 +57,18 @@ describe("a body", () => {
     [what: string, status: number, code: string, body: BodyInit, headers: Record<string, string>, why: string]
   >([
     ["nothing", 400, "invalid", "", {}, "A message is missing."],
-    ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty, and a message isn't."],
-    ["only an end of a line", 400, "invalid", "\r\n", {}, "Line 1 is empty, and a message isn't."],
+    ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty; a message has at least one character."],
+    [
+      "only an end of a line",
+      400,
+      "invalid",
+      "\r\n",
+      {},
+      "Line 1 is empty; a message has at least one character.",
+    ],
     ["what is not UTF-8", 400, "invalid", Uint8Array.of(0xff), {}, "A body is UTF-8, and this one isn't."],
     ["a long line", 400, "limit", `a\n${"x".repeat(65_537)}`, {}, "A line has at most 65536 bytes."],
-    [
-      "10,001 lines",
-      400,
-      "limit",
-      "a\n".repeat(10_001),
-      {},
-      "At most 10000 messages are announced together.",
-    ],
+    ["10,001 lines", 400, "limit", "a\n".repeat(10_001), {}, "A request announces at most 10000 messages."],
     ["a megabyte", 413, "limit", "x".repeat(1_000_001), {}, "A body has at most 1000000 bytes."],
     ["a form", 415, "invalid", new FormData(), {}, "A body is lines of text, not parts of a form."],
     ["UTF-16", 415, "invalid", "a", utf16, "A body is UTF-8."],

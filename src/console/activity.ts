@@ -1,67 +1,67 @@
-/** What is seen below the clients: plots of what goes on, the tree of a channel, and a load to try both with. */
+/** The section below the clients: plots, the channel's tree, and a load test. */
 import { find } from "./elements.ts";
 import { Load } from "./load.ts";
-import type { Place } from "./pane.ts";
+import type { PageContext } from "./pane.ts";
 import { showTraffic } from "./plot.ts";
 import { showTree } from "./tree.ts";
 
-/** How often the server is asked for the tree, in seconds: that wakes objects. */
-const TREE_EACH = 5;
+/** The interval of tree requests, in seconds; each wakes objects. */
+const TREE_INTERVAL = 5;
 
-/** Begins to watch; what it gives is to be called with the channels that there are to choose from. */
-export function watch(place: Place): (channels: string[]) => void {
-  const select = find(document, "#watched", HTMLSelectElement);
+/** Starts the section; returns a function that sets the selectable channels. */
+export function showActivity(context: PageContext): (channels: string[]) => void {
+  const select = find(document, "#activity-channel", HTMLSelectElement);
   const plot = showTraffic();
-  const showLoad = offerLoad(place, () => select.value);
-  let [asked, shown] = [0, 0];
-  const askForTree = () => {
-    const [channel, token] = [select.value, place.token()];
+  const updateLoad = setUpLoad(context, () => select.value);
+  let [lastRequest, lastShown] = [0, 0];
+  const fetchTree = () => {
+    const [channel, token] = [select.value, context.token()];
     if (document.visibilityState !== "visible" || channel === "") return;
-    asked += 1;
-    const turn = asked;
+    lastRequest += 1;
+    const request = lastRequest;
     const isCurrent = () => {
-      if (select.value !== channel || place.token() !== token || turn < shown) return false;
-      shown = turn;
+      if (select.value !== channel || context.token() !== token || request < lastShown) return false;
+      lastShown = request;
       return true;
     };
-    showTree(place.base, token, channel, isCurrent).catch(() => {});
+    showTree(context.base, token, channel, isCurrent).catch(() => {});
   };
   let seconds = 0;
   setInterval(() => {
-    plot(place.traffic.take());
-    showLoad();
+    plot(context.traffic.next());
+    updateLoad();
     seconds += 1;
-    if (seconds % TREE_EACH === 0) askForTree();
+    if (seconds % TREE_INTERVAL === 0) fetchTree();
   }, 1_000);
   select.addEventListener("change", () => {
     find(document, "#tree", HTMLElement).replaceChildren();
-    askForTree();
+    fetchTree();
   });
   return (channels) => {
     const chosen = select.value;
     const options = [...new Set(channels)];
     select.replaceChildren(...options.map((channel) => new Option(channel, channel)));
     if (options.includes(chosen)) select.value = chosen;
-    askForTree();
+    fetchTree();
   };
 }
 
-/** Has the form start a load, and stop it; what it gives shows how that goes. */
-function offerLoad(place: Place, channel: () => string): () => void {
+/** Sets up the load test's form; returns a function that updates its progress. */
+function setUpLoad(context: PageContext, channel: () => string): () => void {
   const form = find(document, "#load", HTMLFormElement);
   const [connections, rate] = [
     find(form, "[name=connections]", HTMLInputElement),
     find(form, "[name=rate]", HTMLInputElement),
   ];
   const button = find(form, "button", HTMLButtonElement);
-  const said = find(form, "p", HTMLElement);
+  const status = find(form, "p", HTMLElement);
   let load: Load | undefined;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     load?.stop();
-    load = load ? undefined : new Load(place, channel(), connections.valueAsNumber, rate.valueAsNumber);
+    load = load ? undefined : new Load(context, channel(), connections.valueAsNumber, rate.valueAsNumber);
     button.textContent = load ? "Stop" : "Start";
-    said.textContent = "";
+    status.textContent = "";
   });
   return () => {
     if (!load) return;
@@ -72,6 +72,6 @@ function offerLoad(place: Place, channel: () => string): () => void {
       `${announced} announced`,
       `${delivered.toLocaleString()} delivered`,
     ];
-    said.textContent = fault === undefined ? figures.join(", ") : `not announced: ${fault}`;
+    status.textContent = fault === undefined ? figures.join(", ") : `not announced: ${fault}`;
   };
 }

@@ -1,57 +1,57 @@
 /**
- * The network of each client on this page: it can be cut, it can be away, and what goes over it can be seen. A client
- * uses it instead of the browser's `WebSocket` and `fetch`.
+ * A network for each client of the page, which replaces the browser's `WebSocket` and `fetch`. It shows the traffic, and
+ * can be cut or taken offline.
  */
 import type { FetchLike, WebSocketConstructor, WebSocketLike } from "../client/fanout.ts";
 
 export type Direction = "in" | "out";
 
-/** One client's way to the server. */
+/** One client's network. */
 export class Network {
-  /** Told of each frame. */
-  readonly watch: (direction: Direction, frame: string) => void;
-  readonly wires = new Set<Wire>();
+  /** Called with each frame. */
+  readonly onFrame: (direction: Direction, frame: string) => void;
+  readonly sockets = new Set<TracedSocket>();
   readonly WebSocket: WebSocketConstructor;
   readonly fetch: FetchLike;
-  #returning: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(watch: (direction: Direction, frame: string) => void) {
-    this.watch = watch;
+  constructor(onFrame: (direction: Direction, frame: string) => void) {
+    this.onFrame = onFrame;
     const network = this;
-    this.WebSocket = class extends Wire {
+    this.WebSocket = class extends TracedSocket {
       constructor(address: string, protocols: string[]) {
         super(network, address, protocols);
       }
     };
     this.fetch = (address, init) =>
-      this.isAway ? Promise.reject(new TypeError("this client is away")) : fetch(address, init);
+      this.isOffline ? Promise.reject(new TypeError("this client is offline")) : fetch(address, init);
   }
 
-  get isAway(): boolean {
-    return this.#returning !== undefined;
+  get isOffline(): boolean {
+    return this.#timer !== undefined;
   }
 
-  /** Ends what connection there is, without a word. */
+  /** Breaks all connections without a close frame. */
   cut(): void {
-    for (const wire of [...this.wires]) wire.cut();
+    for (const socket of [...this.sockets]) socket.cut();
   }
 
-  /** Cuts it, and lets nothing through for so many milliseconds. */
-  leave(milliseconds: number): void {
-    clearTimeout(this.#returning);
-    this.#returning = setTimeout(() => this.#comeBack(), milliseconds);
+  /** Breaks all connections, and blocks new ones for a time in milliseconds. */
+  goOffline(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#goOnline(), milliseconds);
     this.cut();
   }
 
-  #comeBack(): void {
-    this.#returning = undefined;
-    // As a browser says it when there is a network again.
+  #goOnline(): void {
+    this.#timer = undefined;
+    // Browsers fire this event when the network is back.
     window.dispatchEvent(new Event("online"));
   }
 }
 
-/** What a client takes for a WebSocket. */
-class Wire implements WebSocketLike {
+/** A WebSocket that reports its frames, and can be cut. */
+class TracedSocket implements WebSocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: (() => void) | null = null;
@@ -60,19 +60,19 @@ class Wire implements WebSocketLike {
 
   constructor(network: Network, address: string, protocols: string[]) {
     this.#network = network;
-    if (network.isAway) setTimeout(() => this.onerror?.());
+    if (network.isOffline) setTimeout(() => this.onerror?.());
     else this.#socket = this.#open(address, protocols);
   }
 
   #open(address: string, protocols: string[]): WebSocket {
     const socket = new WebSocket(address, protocols);
-    this.#network.wires.add(this);
+    this.#network.sockets.add(this);
     socket.onmessage = ({ data }) => {
-      this.#network.watch("in", String(data));
+      this.#network.onFrame("in", String(data));
       this.onmessage?.({ data });
     };
     socket.onclose = ({ code, reason }) => {
-      this.#network.wires.delete(this);
+      this.#network.sockets.delete(this);
       this.onclose?.({ code, reason });
     };
     socket.onerror = () => this.onerror?.();
@@ -80,12 +80,12 @@ class Wire implements WebSocketLike {
   }
 
   send(frame: string): void {
-    this.#network.watch("out", frame);
+    this.#network.onFrame("out", frame);
     this.#socket?.send(frame);
   }
 
   close(): void {
-    this.#network.wires.delete(this);
+    this.#network.sockets.delete(this);
     if (!this.#socket) return;
     this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
     this.#socket.close();

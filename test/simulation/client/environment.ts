@@ -1,11 +1,12 @@
-/** Time, timers and everything else that is pending around a simulated client: choices pick what happens next. */
-import type { FetchLike, WebSocketConstructor } from "../../../src/client/types.ts";
-import type { World } from "../../../src/client/world.ts";
+/** Time, timers and pending events for a simulated client; choices pick what happens next. */
 
-/** Something that happens when it is picked. */
+import type { Environment } from "../../../src/client/environment.ts";
+import type { FetchLike, WebSocketConstructor } from "../../../src/client/types.ts";
+
+/** A pending event; `run` makes it happen. */
 export interface Pending {
   label: string;
-  happen(): void;
+  run(): void;
 }
 
 interface Timer {
@@ -13,31 +14,31 @@ interface Timer {
   act(): void;
 }
 
-/** A promise that a simulated run breaks. */
+/** A broken guarantee. */
 export class Breach extends Error {}
 
-export class Surroundings {
-  /** Picks a number below `among`. */
+export class SimulatedEnvironment {
+  /** Chooses a number below `among`. */
   readonly choose: (among: number) => number;
   now = 0;
-  /** How far the client's calendar is ahead of the server's, in milliseconds. */
+  /** The client's clock skew, in milliseconds. */
   skew = 0;
-  readonly script: string[] = [];
+  readonly log: string[] = [];
   readonly timers = new Set<Timer>();
-  /** Frames, responses and tokens on their way; those of one queue keep their order. */
+  /** Frames, responses and tokens in transit; each queue keeps its order. */
   readonly queues = new Set<Pending[]>();
-  readonly looks = new Set<() => void>();
+  readonly wakers = new Set<() => void>();
   #keys = 0;
 
   constructor(choose: (among: number) => number) {
     this.choose = choose;
   }
 
-  world(
+  forClient(
     WebSocket: WebSocketConstructor | undefined,
     fetch: FetchLike,
-    loadRequests: World["loadRequests"],
-  ): World {
+    loadRequests: Environment["loadRequests"],
+  ): Environment {
     return {
       now: () => this.now,
       date: () => this.date + this.skew,
@@ -52,9 +53,9 @@ export class Surroundings {
         this.timers.add(timer);
         return () => this.timers.delete(timer);
       },
-      onWaking: (look) => {
-        this.looks.add(look);
-        return () => this.looks.delete(look);
+      onWaking: (wake) => {
+        this.wakers.add(wake);
+        return () => this.wakers.delete(wake);
       },
       loadRequests,
       WebSocket,
@@ -68,44 +69,44 @@ export class Surroundings {
     return 1_700_000_000_000 + this.now;
   }
 
-  note(what: string): void {
-    this.script.push(`${(this.now / 1_000).toFixed(3)} ${what}`);
+  record(what: string): void {
+    this.log.push(`${(this.now / 1_000).toFixed(3)} ${what}`);
   }
 
-  /** Puts something behind all that is in a queue. */
+  /** Appends an event to a queue. */
   enqueue(queue: Pending[], pending: Pending): void {
     queue.push(pending);
     this.queues.add(queue);
   }
 
-  /** What could happen next, without the passing of time. */
+  /** Returns the events that can happen without time passing. */
   due(): Pending[] {
     const heads: Pending[] = [];
     for (const queue of this.queues) {
       const [head] = queue;
       if (!head) this.queues.delete(queue);
-      else heads.push({ label: head.label, happen: () => queue.shift()?.happen() });
+      else heads.push({ label: head.label, run: () => queue.shift()?.run() });
     }
     return heads;
   }
 
-  /** The timer that goes off first. */
+  /** The earliest timer. */
   get nextTimer(): Timer | undefined {
     let first: Timer | undefined;
     for (const timer of this.timers) if (!first || timer.due < first.due) first = timer;
     return first;
   }
 
-  /** Lets time pass until the next timer goes off. */
+  /** Advances time to a timer, and fires it. */
   fire(timer: Timer): void {
     this.timers.delete(timer);
     this.now = Math.max(this.now, timer.due);
-    this.note("a timer goes off");
+    this.record("a timer fires");
     timer.act();
   }
 }
 
-/** Lets everything run that waits for nothing else. */
+/** Runs everything that depends on no event. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
