@@ -1,9 +1,9 @@
-/** Storage made of a map, whose values are copied as real storage does. */
+/** Storage made of a map, which copies values as real storage does. */
 import type { Store } from "../../src/runtime/runtime.ts";
 
 /**
- * @param takes asked before each change whether it is taken
- * @param released told when everything has been given back, the alarm too
+ * @param takes says before each change whether storage accepts it
+ * @param released called when all storage, including the alarm, has been released
  */
 export function storeOf(
   rows: Map<string, unknown>,
