@@ -1,4 +1,4 @@
-/** The probe asks what it says it asks, and tells what is so from what is not. */
+/** The probe's questions, against the local runtime and one that enforces the platform's limits. */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ const OPTIONS = { calls: 1_100, onStep: () => {} };
 
 let folders: string[];
 let runtimes: Runtime[];
-/** The runtime as it is, and one that enforces what is assumed of the platform. */
+/** The runtime as it is, and one that enforces the assumed limits of the platform. */
 let local: Access;
 let enforcing: Access;
 
@@ -33,13 +33,13 @@ afterAll(async () => {
   for (const folder of folders) await removeFolder(folder);
 });
 
-/** What was seen, by what was asked. */
+/** Returns the observations of one question's rows. */
 function seenIn(answers: Answer[], number: number): Record<string, string> {
   const rows = answers.find((answer) => answer.number === number)?.rows ?? [];
   return Object.fromEntries(rows.map(({ question, seen }) => [question, seen]));
 }
 
-test("each question is answered, as far as it can be here", async () => {
+test("every question gets an answer, as far as the local runtime can give one", async () => {
   const answers = await probe(new Platform(local, false), [], OPTIONS);
   expect(answers.map(({ number }) => number)).toEqual(QUESTIONS.map((_, index) => index + 1));
   for (const { rows } of answers) {
@@ -79,7 +79,7 @@ test("each question is answered, as far as it can be here", async () => {
   }
 });
 
-test("what is assumed is what is seen where the platform enforces it", async () => {
+test("observations match the assumptions where the platform's limits are enforced", async () => {
   const answers = await probe(new Platform(enforcing, false), [1, 2, 3], OPTIONS);
   const [depth] = answers;
   const hops = depth?.rows.slice(0, -1) ?? [];
@@ -94,7 +94,7 @@ test("what is assumed is what is seen where the platform enforces it", async () 
   });
 });
 
-test("the program prints a table of what it is told to ask, wherever that is", async () => {
+test("the program prints a table of the questions it is given", async () => {
   const program = fileURLToPath(new URL("../../tools/probe/main.ts", import.meta.url));
   const where = ["--url", local.url, "--key", local.key];
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -112,11 +112,11 @@ test("the program prints a table of what it is told to ask, wherever that is", a
   expect(stdout).not.toMatch(/^[1245678]\. /m);
 });
 
-test("who has no key is not answered", async () => {
+test("requests without the key are rejected", async () => {
   await expect(new Platform({ ...local, key: "" }, false).ask("some", "life")).rejects.toThrow("401");
 });
 
-test("what is too long for a line of the table goes on in the next", () => {
+test("long cells of the table wrap to the next line", () => {
   const rows = [{ question: "a question", assumed: "an assumption ".repeat(4), seen: "seen" }];
   expect(block({ number: 1, title: "A title", rows })).toBe(
     `

@@ -1,4 +1,4 @@
-/** What a program does with the client library, in any runtime: its arguments are a server and a channel. */
+/** A program that uses the client library, for any JavaScript runtime. Arguments: the server's URL and a channel. */
 import process from "node:process";
 import { Fanout } from "../../../src/client/fanout.ts";
 

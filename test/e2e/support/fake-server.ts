@@ -1,13 +1,13 @@
-/** A server of a few lines that answers as Fanout does, or as a test has it do wrong. */
+/** A minimal server that answers as Fanout does, except for the faults that a test asks for. */
 import { createServer } from "node:http";
 import { onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { listening } from "./listening.ts";
 
 export interface Faults {
-  /** Makes, for one connection, what becomes of each line that should be sent to it. */
+  /** Creates, per connection, a function that maps each line to the lines sent instead. */
   spoil?: () => (line: string) => string[];
-  /** Whether it forgets where somebody was who comes back. */
+  /** Whether it forgets positions, so that clients resume from the current end. */
   forgets?: boolean;
 }
 
@@ -16,7 +16,7 @@ interface Channel {
   listeners: Set<(line: string) => void>;
 }
 
-/** Starts one, which ends with the test; gives its URL. */
+/** Starts a server that stops when the test ends; returns its URL. */
 export async function startFake({
   spoil = () => (line) => [line],
   forgets = false,
@@ -29,7 +29,7 @@ export async function startFake({
   };
   const http = createServer(({ url }, response) => {
     if (url === "/-/health") response.end("ok\n");
-    else response.writeHead(404).end("there is nothing here\n");
+    else response.writeHead(404).end("not found\n");
   });
   const sockets = new WebSocketServer({ server: http, handleProtocols: () => "fanout" });
   sockets.on("connection", (socket, { url = "/" }) => {
@@ -68,7 +68,7 @@ function speaker(socket: WebSocket, spoiled: (line: string) => string[]): (line:
   };
 }
 
-/** Has a connection hear a channel; returns what ends that. */
+/** Subscribes a connection to a channel; returns a function that unsubscribes it. */
 function subscribe(
   { messages, listeners }: Channel,
   name: string,
@@ -82,7 +82,7 @@ function subscribe(
   return () => void listeners.delete(say);
 }
 
-/** @returns the position */
+/** Returns the message's position. */
 function publish({ messages, listeners }: Channel, name: string, message: string): number {
   messages.push(message);
   for (const say of listeners) say(`${name}!${message}`);
