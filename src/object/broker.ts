@@ -191,7 +191,7 @@ export class Broker {
       },
       due: () => this.#flush.soon(),
       lost: () => void this.#alarm.goOffBy(this.#downstream.retellAt),
-      handover: (handover) => this.#reporter.takeOver(handover),
+      counted: (counters) => this.#reporter.takeOver(counters),
       ended: (object) => this.#linkEnded(object),
     };
   }

@@ -1,8 +1,8 @@
 /** What this object says of itself and, at the root of `all`, of the whole service. */
 
 import { EVERYONE } from "../protocol/channels.ts";
-import type { Figures, FiguresRequest, Handover, ServiceFigures, Totals } from "../runtime/calls.ts";
-import { channelOf, parentOf } from "../runtime/object-names.ts";
+import type { CounterReport, Figures, FiguresRequest, ServiceFigures, Totals } from "../runtime/calls.ts";
+import { channelOf } from "../runtime/object-names.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Connections } from "../session/connections.ts";
 import type { Counters } from "../stats/counters.ts";
@@ -75,9 +75,10 @@ export class Reporter {
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    // What has ended its link since it was asked has handed its totals over.
+    // An object that has unlinked since it was asked has reported its counters.
     const linked = answered.filter(({ object, epoch }) => epoch === this.#downstream.epochOf(object));
-    return sumOfFigures(this.#own(request), linked, objects.length - answered.length);
+    const figures = linked.map((answer) => answer.figures);
+    return sumOfFigures(this.#own(request), figures, objects.length - answered.length);
   }
 
   #own({ seed }: FiguresRequest): Figures {
@@ -95,10 +96,10 @@ export class Reporter {
     };
   }
 
-  /** Takes over the totals of an object whose link has ended. */
-  takeOver(handover: Handover): void {
-    if (parentOf(this.#runtime.name) !== undefined) this.#counters.takeOver(handover);
-    else this.#service?.takeOver(handover, this.#downstream.size + this.#connections.size);
+  /** Adds the counters of an object that has unlinked. */
+  takeOver(report: CounterReport): void {
+    if (this.#service) this.#service.add(report, this.#downstream.size + this.#connections.size);
+    else this.#counters.add(report.totals);
   }
 
   /** At the root of `all`: takes over what an object has counted that is not linked to it. */
@@ -109,8 +110,8 @@ export class Reporter {
   /** Tells the root of `all` what would be forgotten otherwise. If that fails, so it is. */
   #tell(): void {
     if (this.#service || this.#connections.size > 0) return;
-    const totals = this.#counters.takeUnowned();
-    if (totals) this.#runtime.keep(this.#runtime.call(EVERYONE, "tally", totals).catch(() => {}));
+    const report = this.#counters.takeWorthwhile();
+    if (report) this.#runtime.keep(this.#runtime.call(EVERYONE, "tally", report.totals).catch(() => {}));
   }
 
   /** The last connection has gone. Other objects hand over how many they had at most. */

@@ -5,9 +5,9 @@ import { Log, type Placed } from "../channel/log.ts";
 import type { HistoryLimits } from "../channel/retained.ts";
 import { Place } from "../channel/unstored-position.ts";
 import type {
+  CounterReport,
   Delivery,
   DeliveryAnswer,
-  Handover,
   Kept,
   LinkAnswer,
   LinkRequest,
@@ -40,8 +40,8 @@ export interface DownstreamEvents extends HistoryEvents {
   due(): void;
   /** A link is lost, and is to be told so again at `retellAt`, whether this object is in memory by then or not. */
   lost(): void;
-  /** A link has ended under which this was counted, to be kept this once. */
-  handover(handover: Handover): void;
+  /** An object has unlinked, and reports its counters. */
+  counted(counters: CounterReport): void;
   /** A link has ended. */
   ended(object: string): void;
 }
@@ -243,12 +243,12 @@ export class Downstream {
    * Links `from`, or finds it linked already; deliveries go on after the position answered.
    * @throws Error if storage does not take it
    */
-  link({ from, epoch, handover, still }: LinkRequest): LinkAnswer {
+  link({ from, epoch, still }: LinkRequest): LinkAnswer {
     const known = this.#links.get(from);
     if (known && known.epoch > epoch) return { newer: known.epoch };
     if (known?.epoch === epoch) return this.#answerAgain(known, still);
     if (still) return { newer: epoch };
-    if (known) this.#end(known, handover);
+    if (known) this.#end(known);
     this.store();
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
     const row: LinkRow = { epoch, lostAt: undefined };
@@ -277,11 +277,12 @@ export class Downstream {
   }
 
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
-  unlink({ from, epoch, handover }: UnlinkRequest): void {
+  unlink({ from, epoch, counters }: UnlinkRequest): void {
     const known = this.#links.get(from);
-    if (!known || known.epoch > epoch) return;
-    this.#end(known, handover);
-    this.#events.ended(from);
+    const isOver = known !== undefined && known.epoch <= epoch;
+    if (isOver) this.#end(known);
+    if (counters) this.#events.counted(counters);
+    if (isOver) this.#events.ended(from);
   }
 
   /**
@@ -350,7 +351,7 @@ export class Downstream {
   #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
-      this.#end(link, answer.handover);
+      this.#end(link);
       this.#events.ended(link.object);
       return;
     }
@@ -391,10 +392,9 @@ export class Downstream {
     link.unwritten = !this.#runtime.store.put(LINK + link.object, row);
   }
 
-  #end(link: Link, handover: Handover | undefined): void {
+  #end(link: Link): void {
     this.#links.delete(link.object);
     this.#runtime.store.delete(LINK + link.object);
-    if (handover?.period === link.epoch) this.#events.handover(handover);
     if (this.#links.size > 0) return;
     this.log.trim(this.log.position ?? 0);
     this.#busy = false;

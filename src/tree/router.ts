@@ -3,7 +3,15 @@
 import type { Placed } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
-import type { Announced, Announcement, Delivery, DeliveryAnswer, Kept, Missing } from "../runtime/calls.ts";
+import type {
+  Announced,
+  Announcement,
+  CounterReport,
+  Delivery,
+  DeliveryAnswer,
+  Kept,
+  Missing,
+} from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
@@ -69,9 +77,7 @@ export class Router implements Listeners {
     this.#counters = counters;
     this.#events = events;
     this.#own = channelOf(runtime.name);
-    // Totals are handed over with the link to `all`. Sockets outlive sleep, and nothing else.
-    const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
-    this.#upstream = new Upstream(runtime, downstream.log, this, accounts, connections);
+    this.#upstream = new Upstream(runtime, downstream.log, this, connections);
     this.#forwarding = new Forwarding(runtime, maxBuffered, this.#upstream);
     this.#recovery = new Recovery(runtime);
     this.hasCrashed = this.#upstream.leaveUnheard() && !connections.hasSlept;
@@ -196,6 +202,10 @@ export class Router implements Listeners {
     this.#events.lost(channel);
     if (channel === this.#own) this.#downstream.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
+  }
+
+  takeCounters(channel: string): CounterReport | undefined {
+    return channel === EVERYONE ? this.#counters.takeReport() : undefined;
   }
 
   ended(): void {

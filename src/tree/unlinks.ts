@@ -3,6 +3,7 @@
  * of them, and where the other end can't be reached, it is told later.
  */
 
+import type { CounterReport } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { firstTry, isDue, putOff, retry, type Undone } from "./retry.ts";
@@ -29,6 +30,8 @@ export interface Ending {
   readonly epoch: number;
   /** Settles when the parent has answered the request for it. */
   readonly asking: Promise<void> | undefined;
+  /** The counters that the parent is to add. */
+  counters?: CounterReport | undefined;
 }
 
 interface Pending extends Ending {
@@ -135,12 +138,13 @@ export class Endings {
     if (areDoubtful !== areRowsDoubtful(this.#keeper)) this.#keeper.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add({ channel, parent, epoch, asking }: Ending, hasRow: boolean, left?: number): Pending {
+  #add({ channel, parent, epoch, asking, counters }: Ending, hasRow: boolean, left?: number): Pending {
     const pending = {
       channel,
       parent,
       epoch,
       asking,
+      counters,
       undone: left === undefined ? undefined : { since: left, next: undefined },
       hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,

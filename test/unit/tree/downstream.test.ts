@@ -32,7 +32,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
     renumbered: ignore,
     due: () => downstream.flush(),
     lost: ignore,
-    handover: ignore,
+    counted: ignore,
     ended: ignore,
   };
   const downstream = new Downstream(

@@ -28,7 +28,7 @@ function objectOf(
     renumbered: ignore,
     due: ignore,
     lost,
-    handover: ignore,
+    counted: ignore,
     ended: ignore,
   };
   const runtime = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };

@@ -46,7 +46,7 @@ export function rootOf(
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),
     due: ignore,
     lost: ignore,
-    handover: ignore,
+    counted: ignore,
     ended: ignore,
   };
   const all = { historySeconds: 120, historyBytes: 100, ...limits };

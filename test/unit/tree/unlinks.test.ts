@@ -29,8 +29,9 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
     ended: () => {
       state.ended += 1;
     },
+    takeCounters: () => undefined,
   };
-  const upstream = new Upstream(runtime, new Log(0), listeners, () => undefined, keeper);
+  const upstream = new Upstream(runtime, new Log(0), listeners, keeper);
   return { upstream, state, unlinked };
 }
 

@@ -29,13 +29,14 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     lose: (channel: string) => void lost.push(channel),
     awaited: () => {},
     ended: () => {},
+    takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept, kept };
   const keep = (some: object) => {
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(runtime, new Log(position), listeners, () => undefined, { ...keeper, keep });
+  const upstream = new Upstream(runtime, new Log(position), listeners, { ...keeper, keep });
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -194,8 +195,9 @@ test("who comes back to a channel asks the child that it left, and the root if t
     lose: () => {},
     awaited: () => {},
     ended: () => {},
+    takeCounters: () => undefined,
   };
-  const upstream = new Upstream(runtime, new Log(40), listeners, () => undefined, noKeeper);
+  const upstream = new Upstream(runtime, new Log(40), listeners, noKeeper);
   upstream.leaveUnheard();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
@@ -218,9 +220,10 @@ test("a link by which a message does not arrive is lost, and its parent is told 
     lose,
     awaited: ignore,
     ended: ignore,
+    takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(runtime, new Log(0), listeners, () => undefined, keeper);
+  const upstream = new Upstream(runtime, new Log(0), listeners, keeper);
   const reached = upstream.reached("news", 41);
   expect(upstream.loseLate()).toBe(true);
   clock.now += 100_000;
