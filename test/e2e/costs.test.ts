@@ -1,46 +1,55 @@
 /** The costs of events that the free plan's arithmetic uses are the measured ones. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cost, type Counts, each } from "../../tools/bench/cost.ts";
-import { type Costs, type Course, KEPT_FOR, type Kind, measure } from "../../tools/bench/events.ts";
+import {
+  type Costs,
+  type EventKind,
+  measure,
+  RETENTION_SECONDS,
+  type Schedule,
+} from "../../tools/bench/events.ts";
 import { COSTS } from "../../tools/bench/free-plan.ts";
 import { Meter } from "../../tools/bench/meter.ts";
 
 /** Their time per message depends on the machine. */
-const QUICK = ["one more message at once, 10 links", "one more message at once, 10 links, kept"];
+const QUICK = [
+  "one more message immediately after, 10 links",
+  "one more message immediately after, 10 links, retained",
+];
 const SLOW = [
-  "one each two seconds for a minute, 10 links",
-  "one each two seconds for a minute, 10 links, kept",
+  "a message every two seconds for a minute, 10 links",
+  "a message every two seconds for a minute, 10 links, retained",
 ] as const;
 
 /** Messages measured, of the thirty in that minute. */
 const SLOW_MESSAGES = 3;
 
-let forgetful: Meter;
-let keeping: Meter;
+let withoutHistory: Meter;
+let withHistory: Meter;
 let costs: Costs;
 
 beforeAll(async () => {
-  forgetful = await Meter.start(0);
-  keeping = await Meter.start(KEPT_FOR);
-  const course: Course = {
+  withoutHistory = await Meter.start(0);
+  withHistory = await Meter.start(RETENTION_SECONDS);
+  const schedule: Schedule = {
     beforeLone: async () => {},
     quick: 20,
     afterQuick: async () => {},
     slow: SLOW_MESSAGES,
     afterSlow: (channel, meter) => meter.quiet(channel),
   };
-  costs = await measure(forgetful, keeping, course);
+  costs = await measure(withoutHistory, withHistory, schedule);
 });
 
 afterAll(async () => {
-  await forgetful.stop();
-  await keeping.stop();
+  await withoutHistory.stop();
+  await withHistory.stop();
 });
 
-const kinds = Object.keys(COSTS).filter((kind): kind is Kind => kind in COSTS && !isAmong(kind, SLOW));
+const kinds = Object.keys(COSTS).filter((kind): kind is EventKind => kind in COSTS && !isAmong(kind, SLOW));
 
 /** Rounds down history rows: a slow machine begins more segments, which are deleted later, but less than one per message. */
-function withoutTrims(kind: Kind, rows: Counts): Counts {
+function withoutTrims(kind: EventKind, rows: Counts): Counts {
   const { history } = rows;
   return isAmong(kind, QUICK) && history !== undefined ? { ...rows, history: Math.floor(history) } : rows;
 }

@@ -47,7 +47,7 @@ test("every question gets an answer, as far as the local runtime can give one", 
     for (const { seen } of rows) expect(seen).not.toMatch(/^failed/);
   }
 
-  const { "what the next one fails with": failure, ...hops } = seenIn(answers, 1);
+  const { "the error of the next hop": failure, ...hops } = seenIn(answers, 1);
   expect(failure).toBe("nothing failed");
   expect(new Set(Object.values(hops))).toEqual(new Set(["no limit seen up to 40"]));
   expect(seenIn(answers, 3)).toEqual({
@@ -55,24 +55,24 @@ test("every question gets an answer, as far as the local runtime can give one", 
     "in the next event of the same object": "no limit seen up to 1,100",
   });
   expect(seenIn(answers, 4)).toEqual({
-    "while the client does not read": expect.stringMatching(/, [1-9][\d.]* MiB a second later$/),
-    "when the client has read all": "0",
-    "of frames that a commit holds back": expect.stringMatching(/^1\.0 MiB of 1\.0 MiB before, /),
+    "while the client doesn't read": expect.stringMatching(/, [1-9][\d.]* MiB a second later$/),
+    "once the client has read everything": "0",
+    "of frames held back by a commit": expect.stringMatching(/^1\.0 MiB of 1\.0 MiB before, /),
   });
   expect(seenIn(answers, 7)).toEqual({
-    "after 15 s of silence": "built anew",
-    "what it says then": "arrives on the stream",
+    "after 15 s of silence": "rebuilt",
+    "a message it sends then": "arrives on the stream",
   });
   expect(seenIn(answers, 8)).toMatchObject({
     "code that throws": expect.stringMatching(/^TypeError: thrown by the probe \(.*remote: true/),
     "ctx.abort()": expect.stringMatching(/^Error: aborted by the probe \(.*durableObjectReset: true/),
-    "… then one by a new stub": "answered",
+    "… then one through a new stub": "answered",
     "an object that takes too much memory": expect.stringContaining(NOT_ASKED),
   });
   expect(seenIn(answers, 9)).toMatchObject({
-    "it was built anew": "yes",
+    "it was rebuilt": "yes",
     "getAlarm() in alarm()": "null",
-    "scheduledTime is when it was set for": "yes",
+    "scheduledTime is the time that was set": "yes",
   });
   for (const number of [6, 10]) {
     for (const seen of Object.values(seenIn(answers, number))) expect(seen).toContain(NOT_ASKED);
@@ -106,14 +106,14 @@ test("the program prints a table of the questions it is given", async () => {
     ...where,
   ]);
   expect(stdout).toContain(local.url);
-  expect(stdout).toMatch(/what is assumed +what was seen\n/);
+  expect(stdout).toMatch(/assumed +observed\n/);
   expect(stdout).toMatch(/^3\. Calls that one event may make\nin an event +1,000 .* no limit seen up to 7$/m);
   expect(stdout).toMatch(/^10\. /m);
   expect(stdout).not.toMatch(/^[1245678]\. /m);
 });
 
 test("requests without the key are rejected", async () => {
-  await expect(new Platform({ ...local, key: "" }, false).ask("some", "life")).rejects.toThrow("401");
+  await expect(new Platform({ ...local, key: "" }, false).ask("some", "identity")).rejects.toThrow("401");
 });
 
 test("long cells of the table wrap to the next line", () => {
