@@ -23,7 +23,7 @@ export type Frame = string | Uint8Array;
 /** An expected line, without its end, or a pattern for it. */
 export type Line = string | RegExp;
 
-export type Step = { who: string } & (
+export type Step = { name: string } & (
   | { does: "connects"; path: string }
   | { does: "sends"; frames: Frame[] }
   | { does: "reads"; lines: Line[] }
@@ -48,12 +48,12 @@ export function error(head: string, what: RegExp): Line {
 }
 
 /** Returns the steps of a client with this name. */
-export function client(who: string) {
+export function client(name: string) {
   return {
-    connects: (path: string): Step => ({ who, does: "connects", path }),
-    sends: (...frames: Frame[]): Step => ({ who, does: "sends", frames }),
-    reads: (...lines: Line[]): Step => ({ who, does: "reads", lines }),
-    leaves: (): Step => ({ who, does: "leaves" }),
+    connects: (path: string): Step => ({ name, does: "connects", path }),
+    sends: (...frames: Frame[]): Step => ({ name, does: "sends", frames }),
+    reads: (...lines: Line[]): Step => ({ name, does: "reads", lines }),
+    leaves: (): Step => ({ name, does: "leaves" }),
   };
 }
 
@@ -82,8 +82,8 @@ export class UnexpectedLine extends Error {
    * @param before the correct lines before it
    * @param due the lines still expected
    */
-  constructor(who: string, before: string[], line: string, due: Line[]) {
-    super(`${who} expects ${shortened(String(due[0]))} but reads ${shortened(line)}`);
+  constructor(name: string, before: string[], line: string, due: Line[]) {
+    super(`${name} expects ${shortened(String(due[0]))} but reads ${shortened(line)}`);
     this.actual = [...before, line];
     this.expected = [...before, ...due.map(String)];
   }
@@ -105,22 +105,22 @@ const GREETING = "debug!connected...";
  */
 export async function runCase({ steps }: Case, connect: Connect, timeout = LINE_TIMEOUT): Promise<void> {
   const clients = new Map<string, Client>();
-  const connectClient = async (who: string, path: string) => {
+  const connectClient = async (name: string, path: string) => {
     const inbox = new Inbox(timeout);
-    const client = new Client(who, inbox, await connect(path, inbox));
-    clients.set(who, client);
+    const client = new Client(name, inbox, await connect(path, inbox));
+    clients.set(name, client);
     await client.readGreeting();
   };
   try {
     let sender: Client | undefined;
     for (const step of steps) {
-      if (sender && !(step.does === "reads" && step.who === sender.who)) await sender.reads([]);
+      if (sender && !(step.does === "reads" && step.name === sender.name)) await sender.reads([]);
       await act(step, clients, connectClient);
-      sender = step.does === "sends" ? clients.get(step.who) : undefined;
+      sender = step.does === "sends" ? clients.get(step.name) : undefined;
     }
-    for (const actor of clients.values()) await actor.reads([]);
+    for (const client of clients.values()) await client.reads([]);
   } finally {
-    await Promise.all([...clients.values()].map((actor) => actor.leaves()));
+    await Promise.all([...clients.values()].map((client) => client.leaves()));
   }
 }
 
@@ -128,34 +128,34 @@ export async function runCase({ steps }: Case, connect: Connect, timeout = LINE_
 async function act(
   step: Step,
   clients: Map<string, Client>,
-  connectClient: (who: string, path: string) => Promise<void>,
+  connectClient: (name: string, path: string) => Promise<void>,
 ): Promise<void> {
-  const { who } = step;
-  if (step.does === "connects") return connectClient(who, step.path);
-  const actor = clients.get(who);
-  if (!actor) throw new Error(`${who} is not connected`);
+  const { name } = step;
+  if (step.does === "connects") return connectClient(name, step.path);
+  const client = clients.get(name);
+  if (!client) throw new Error(`${name} is not connected`);
   switch (step.does) {
     case "sends":
-      actor.sends(step.frames);
+      client.sends(step.frames);
       break;
     case "reads":
-      await actor.reads(step.lines);
+      await client.reads(step.lines);
       break;
     case "leaves":
-      await actor.leaves();
-      clients.delete(who);
+      await client.leaves();
+      clients.delete(name);
   }
 }
 
 class Client {
-  readonly who: string;
+  readonly name: string;
   readonly #inbox: Inbox;
   readonly #connection: Connection;
   /** Whether the reply to a `ping` is still to be read. */
   #pinged = false;
 
-  constructor(who: string, inbox: Inbox, connection: Connection) {
-    this.who = who;
+  constructor(name: string, inbox: Inbox, connection: Connection) {
+    this.name = name;
     this.#inbox = inbox;
     this.#connection = connection;
   }
@@ -194,7 +194,7 @@ class Client {
       const next = await this.#inbox.next();
       // Stops at the first wrong line: the lines after it may never come.
       const isRight = typeof line === "string" ? line === next : line.test(next);
-      if (!isRight) throw new UnexpectedLine(this.who, read, next, lines.slice(i));
+      if (!isRight) throw new UnexpectedLine(this.name, read, next, lines.slice(i));
       read.push(next);
     }
   }

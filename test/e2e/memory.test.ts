@@ -56,10 +56,10 @@ test(`${CROWD} connections subscribe to ${EACH} channels each until memory for s
   // Some fail, because the others use all the memory for subscriptions.
   expect(refused).toBeGreaterThan(0);
   expect(refused).toBeLessThan(CROWD * EACH);
-  crowd[0]?.say(`announce ${names[0]} heard by those who are subscribed\nannounce crowd heard by all`);
+  crowd[0]?.say(`announce ${names[0]} for its subscribers\nannounce crowd for all`);
   await Promise.all(
     crowd.map(async (client) => {
-      for (let line = ""; line !== "crowd!heard by all"; line = await client.line());
+      for (let line = ""; line !== "crowd!for all"; line = await client.line());
     }),
   );
   // A new client goes to another object.

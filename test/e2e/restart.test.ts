@@ -15,8 +15,8 @@ test(`after each of ${LIVES - 1} power failures, connections that are accepted s
 }, async () => {
   const runtime = await serveInTest({ settings: { LINKS_PER_OBJECT: "16" } });
   const endings: Closing[][] = [];
-  for (let life = 0; life < LIVES; life++) {
-    if (life > 0) await runtime.restart();
+  for (let start = 0; start < LIVES; start++) {
+    if (start > 0) await runtime.restart();
     const began = performance.now();
     const listeners = await connectAll(runtime.url, paths);
     for (const listener of listeners) listener.say("subscribe all");
@@ -24,7 +24,7 @@ test(`after each of ${LIVES - 1} power failures, connections that are accepted s
     const took = performance.now() - began;
     endings.push(await endingsAfterAll(listeners));
     console.log(
-      `start ${life + 1}: all connected after ${Math.round(took)} ms, ${endings.at(-1)?.length} closed`,
+      `start ${start + 1}: all connected after ${Math.round(took)} ms, ${endings.at(-1)?.length} closed`,
     );
     // Some of these are in flight when the power fails.
     for (const listener of listeners.slice(0, 100)) listener.say("announce all lost");
@@ -38,7 +38,7 @@ test(`after each of ${LIVES - 1} power failures, connections that are accepted s
 /** Returns how connections ended, once every object has reported what its last run left unfinished. */
 async function endingsAfterAll(listeners: Listener[]): Promise<Closing[]> {
   const [first] = listeners;
-  first?.say("announce all heard");
+  first?.say("announce all received");
   await Promise.allSettled(listeners.map((listener) => listener.read(1)));
   return listeners.flatMap(({ closing }) => closing ?? []);
 }

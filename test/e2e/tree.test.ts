@@ -44,8 +44,8 @@ test("500 channels receive `all` once each through objects with 16 links, also a
 }, async () => {
   const runtime = await serveInTest({ settings: { LINKS_PER_OBJECT: "16" } });
   const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % 500}`);
-  for (let life = 0; life < 2; life++) {
-    if (life > 0) await runtime.restart();
+  for (let round = 0; round < 2; round++) {
+    if (round > 0) await runtime.restart();
     const listeners = await connectAll(runtime.url, paths);
     const [first] = listeners;
     if (!first) throw new Error("the clients are missing");

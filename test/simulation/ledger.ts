@@ -86,10 +86,10 @@ export class Ledger {
   }
 
   /** Checks a position sent to a client against its count; returns whether numbers were skipped. */
-  checkPosition(counted: number, told: number, what: string): boolean {
-    if (counted === told) return false;
-    if (told > counted && this.#retention.mayRenumber) return true;
-    throw new Violation(`${what}, but the server says ${told}`);
+  checkPosition(counted: number, reported: number, what: string): boolean {
+    if (counted === reported) return false;
+    if (reported > counted && this.#retention.mayRenumber) return true;
+    throw new Violation(`${what}, but the server says ${reported}`);
   }
 
   /** Whether a message may come twice, because it may have been announced again. */

@@ -10,7 +10,7 @@ import { RuleViolation } from "./platform-rules.ts";
 interface Call<Kind extends keyof Calls> {
   to: string;
   /** The hop count that its caller claims. */
-  told: number;
+  claimed: number;
   kind: Kind;
   ask: Calls[Kind]["ask"];
 }
@@ -48,21 +48,21 @@ export class ObjectCalls {
     let depth: number | undefined;
     let crashes: number | undefined;
     return {
-      call: async (kind, ask, told) => {
+      call: async (kind, ask, claimed) => {
         depth ??= incarnation.depth.now;
         if (crashes === undefined) incarnation.depth.open(to);
         crashes ??= this.#objects.of(to).crashes;
         if (crashes !== this.#objects.of(to).crashes) throw new Error("the other object has crashed");
-        if (told > 5) this.#environment.cover("a deep call");
-        this.#checkDepth(incarnation, depth, told);
-        return await this.#call(object, incarnation, { to, told, kind, ask });
+        if (claimed > 5) this.#environment.cover("a deep call");
+        this.#checkDepth(incarnation, depth, claimed);
+        return await this.#call(object, incarnation, { to, claimed, kind, ask });
       },
     };
   }
 
   /** Makes a call as a Worker does: with the hop count of an upgrade. */
   callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
-    const asked = { to, told: 2, kind, ask: structuredClone(ask) };
+    const asked = { to, claimed: 2, kind, ask: structuredClone(ask) };
     return this.network.call<Calls[Kind]["answer"]>(
       `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,
       { from: "a Worker", to, isNested: false },
@@ -71,9 +71,9 @@ export class ObjectCalls {
     );
   }
 
-  #checkDepth({ depth }: Incarnation, deep: number, told: number): void {
+  #checkDepth({ depth }: Incarnation, deep: number, claimed: number): void {
     try {
-      depth.call(deep, told);
+      depth.call(deep, claimed);
     } catch (error) {
       if (!(error instanceof RuleViolation)) throw error;
       this.#objects.breaks(error);
@@ -107,14 +107,14 @@ export class ObjectCalls {
 
   async #answer<Kind extends keyof Calls>({
     to,
-    told,
+    claimed,
     kind,
     ask,
   }: Call<Kind>): Promise<Calls[Kind]["answer"]> {
     const incarnation = this.#objects.inMemory(this.#objects.of(to));
-    const answered = incarnation.depth.beginToAnswer(told);
+    const answered = incarnation.depth.beginToAnswer(claimed);
     try {
-      return structuredClone(await incarnation.broker.called(kind, ask, told));
+      return structuredClone(await incarnation.broker.called(kind, ask, claimed));
     } finally {
       answered();
       await new Promise<void>((resolve) => leave(incarnation, resolve));

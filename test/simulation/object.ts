@@ -97,7 +97,7 @@ export interface Environment {
   /** Receives each answered call, before its caller does. */
   observe(call: ObservedCall): void;
   /** Whether storage accepts another row. */
-  takesRow(): boolean;
+  acceptsRow(): boolean;
 }
 
 /** Sends output of an object: immediately, or once its writes are durable. */

@@ -179,17 +179,17 @@ export class Objects {
     const after = (milliseconds: number, act: () => void) =>
       this.#later(incarnation, `${object.name} after ${milliseconds} ms`, milliseconds, act);
     const durable = () => new Promise<void>((resolve) => leave(incarnation, resolve));
-    const takes = () => {
-      const isTaken = this.#environment.takesRow();
-      if (isTaken) this.#wrote(object, incarnation);
-      return isTaken;
+    const accepts = () => {
+      const isAccepted = this.#environment.acceptsRow();
+      if (isAccepted) this.#wrote(object, incarnation);
+      return isAccepted;
     };
     const released = () => {
       this.#environment.cover("storage released");
       incarnation.alarm = undefined;
       this.#wrote(object, incarnation);
     };
-    const store = storeOf(incarnation.rows, takes, released);
+    const store = storeOf(incarnation.rows, accepts, released);
     const put = (key: string, value: unknown) => {
       if (!ROW_KINDS.includes(kindOfRow(key)))
         this.broken ??= new RuleViolation(`'${key}' is of an unknown kind of row`);
@@ -223,9 +223,9 @@ export class Objects {
       alarm: (time) => {
         const before = incarnation.alarm;
         incarnation.alarm = time;
-        const isTaken = takes();
-        if (!isTaken) incarnation.alarm = before;
-        return Promise.resolve(isTaken);
+        const isAccepted = accepts();
+        if (!isAccepted) incarnation.alarm = before;
+        return Promise.resolve(isAccepted);
       },
       alarmTime: () => incarnation.alarm,
     };

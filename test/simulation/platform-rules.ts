@@ -65,13 +65,13 @@ export class Depth {
 
   /**
    * Counts a call through a stub that is `depth` deep.
-   * @param told the hop count that the caller claims
+   * @param claimed the hop count that the caller claims
    * @throws RuleViolation if the call violates a rule
    */
-  call(depth: number, told: number): void {
+  call(depth: number, claimed: number): void {
     this.#calls += 1;
     if (depth >= DEEPEST) throw new RuleViolation("a call is too deep");
-    if (told < depth + 1) throw new RuleViolation(`a call of ${depth + 1} hops claims ${told}`);
+    if (claimed < depth + 1) throw new RuleViolation(`a call of ${depth + 1} hops claims ${claimed}`);
     if (depth > DEEPEST_FRESH) throw new RuleViolation(`a call has ${depth + 1} hops`);
     if (this.#calls > CALLS_PER_EVENT) throw new RuleViolation("an event makes too many calls");
   }

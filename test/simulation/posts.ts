@@ -13,7 +13,7 @@ export function post(simulation: Simulation, channel: string, count: number, isO
   for (const message of messages) {
     ledger.announce(message, { channel, issued, isKeyed: key !== undefined, placed: () => placedAt });
   }
-  const place = (answer: Calls["announce"]["answer"]) => {
+  const recordPosition = (answer: Calls["announce"]["answer"]) => {
     if (!("last" in answer)) return;
     placedAt ??= simulation.now;
     if (answer.last === undefined || !profile.withHistory) return;
@@ -27,6 +27,6 @@ export function post(simulation: Simulation, channel: string, count: number, isO
   const ask = () => simulation.objects.askFromWorker(channel, "announce", { lines, count, key });
   const isFresh = () => messages.every((message) => !ledger.mayRepeat(message));
   ask()
-    .then(place, () => {})
-    .then(() => (key !== undefined && isFresh() ? ask().then(place, () => {}) : undefined));
+    .then(recordPosition, () => {})
+    .then(() => (key !== undefined && isFresh() ? ask().then(recordPosition, () => {}) : undefined));
 }

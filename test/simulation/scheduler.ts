@@ -71,13 +71,13 @@ export class Scheduler {
     const simulation = this.#simulation;
     const until = simulation.now + milliseconds;
     simulation.trace.push(`${milliseconds} ms pass`);
-    await this.#goOn(() => until);
+    await this.#runUntil(() => until);
     simulation.now = Math.max(simulation.now, until);
   }
 
   /** Runs until nothing is pending, in order and without faults. */
   async quiesce(): Promise<void> {
-    await this.#goOn(() => this.#simulation.now + SOON);
+    await this.#runUntil(() => this.#simulation.now + SOON);
   }
 
   /** Runs everything that is due within hours, while no client sends anything. */
@@ -85,13 +85,13 @@ export class Scheduler {
     const simulation = this.#simulation;
     const end = simulation.now + MOST_SILENCE;
     simulation.trace.push("silence");
-    await this.#goOn(() => end);
+    await this.#runUntil(() => end);
     const [next] = this.#dueBy(end + AFTER_SILENCE);
     if (next) throw new Violation(`the service never becomes idle: ${next.label}`);
   }
 
   /** Performs everything due by a time, in order and without faults. */
-  async #goOn(until: () => number): Promise<void> {
+  async #runUntil(until: () => number): Promise<void> {
     const simulation = this.#simulation;
     const { passesTime, endsInSilence } = simulation.profile;
     const leaves = (passesTime || endsInSilence) && this.#choose(2) === 1;

@@ -39,7 +39,7 @@ export class Simulation implements Surroundings {
   /** What happened, for people to read. */
   readonly trace: string[] = [];
   readonly covered = new Set<CoverageGoal>();
-  /** Clients whose place a new connection has taken. */
+  /** Clients that a new connection has replaced. */
   readonly reconnected = new Set<SimulatedClient>();
   /** Called after each call between objects. */
   observe: (call: ObservedCall) => void = () => {};
@@ -83,11 +83,11 @@ export class Simulation implements Surroundings {
       // A call that can't be made is retried by an alarm, and full storage refuses alarms.
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,
       observe: (call) => this.observe(call),
-      takesRow: () => this.#takesRow(),
+      acceptsRow: () => this.#acceptsRow(),
     });
   }
 
-  #takesRow(): boolean {
+  #acceptsRow(): boolean {
     if (this.rowsLeft === 0) this.cover("a row refused");
     this.rowsLeft = Math.max(0, this.rowsLeft - 1);
     return this.rowsLeft > 0;
@@ -149,7 +149,7 @@ export class Simulation implements Surroundings {
 
   // --- clients
 
-  /** Connects again in place of an earlier client, and resumes from its positions. */
+  /** Connects a new client that replaces an earlier one, and resumes from its positions. */
   reconnect(earlier: SimulatedClient): void {
     const { counting, paused } = earlier.received;
     const counted = counting.get(earlier.channel) ?? paused.get(earlier.channel);
@@ -167,7 +167,7 @@ export class Simulation implements Surroundings {
     const name = `${String.fromCharCode(97 + (this.clients.length % 26))}${this.clients.length}`;
     const client = new SimulatedClient(this, name, channel, since);
     this.clients.push(client);
-    client.home = this.#place(channel, region);
+    client.home = this.#findObject(channel, region);
     const grants = this.profile.withTokens ? grantsIn(this.token()) : undefined;
     if (grants) client.until = grants.until;
     const { home, socket } = client;
@@ -187,15 +187,15 @@ export class Simulation implements Surroundings {
   }
 
   /** Returns the object of the channel's tree that has room, found as the Worker finds it. */
-  #place(root: string, region: string): string {
+  #findObject(root: string, region: string): string {
     let full = "";
     let below = false;
     for (let object = root; ; ) {
-      const place = this.objects.wake(object).placeFor(region, full, below);
-      if (place === undefined) return object;
-      full = place.object === "" ? object : "";
-      object = place.object === "" ? (parentOf(object) ?? root) : place.object;
-      below = place.below;
+      const next = this.objects.wake(object).placeFor(region, full, below);
+      if (next === undefined) return object;
+      full = next.object === "" ? object : "";
+      object = next.object === "" ? (parentOf(object) ?? root) : next.object;
+      below = next.below;
     }
   }
 

@@ -2,7 +2,7 @@
 import type { Store } from "../../src/runtime/runtime.ts";
 
 /**
- * @param takes says before each change whether storage accepts it
+ * @param accepts says before each change whether storage accepts it
  * @param released called when all storage, including the alarm, has been released
  */
 export function storeOf(
@@ -13,11 +13,11 @@ export function storeOf(
   let hasChanged = false;
   let hasTaken = false;
   const change = (act: () => void) => {
-    const isTaken = takes();
-    if (isTaken) act();
-    hasChanged ||= isTaken;
-    hasTaken ||= isTaken;
-    return isTaken;
+    const isAccepted = takes();
+    if (isAccepted) act();
+    hasChanged ||= isAccepted;
+    hasTaken ||= isAccepted;
+    return isAccepted;
   };
   return {
     get: (key) => structuredClone(rows.get(key)),

@@ -14,7 +14,7 @@ export class Bystander {
   readonly #server: Served;
   readonly #listener: Listener;
   #announced = 0;
-  #waits = false;
+  #isWaiting = false;
 
   private constructor(server: Served, listener: Listener) {
     this.#server = server;
@@ -31,15 +31,15 @@ export class Bystander {
   /** Has a new client announce a message on each of the two channels, and checks that the bystander receives exactly those. */
   async hearsMore(): Promise<void> {
     // If the bystander missed a message in an earlier test, fail at once instead of timing out.
-    if (this.#waits) throw new Error("the bystander is still waiting for an earlier message");
-    this.#waits = true;
+    if (this.#isWaiting) throw new Error("the bystander is still waiting for an earlier message");
+    this.#isWaiting = true;
     this.#announced += 1;
     const newcomer = await Listener.connect(this.#server.url, { closeTimeout: 30_000 });
     newcomer.say(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
     // The order between channels is not guaranteed.
     const expected = [ATTACKED, OWN].map((channel) => `${channel}!${this.#announced}`);
     expect((await this.#listener.read(2)).sort()).toEqual(expected);
-    this.#waits = false;
+    this.#isWaiting = false;
     newcomer.socket.close();
     await newcomer.closed;
   }

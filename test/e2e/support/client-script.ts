@@ -4,13 +4,13 @@ import { Fanout } from "../../../src/client/fanout.ts";
 
 const [, , url = "", channel = ""] = process.argv;
 const fanout = new Fanout(url);
-const heard = fanout.subscribe(channel);
+const subscription = fanout.subscribe(channel);
 const positions: (number | undefined)[] = [];
 const announcing = (async () => {
   for (const text of ["hello", "again"]) positions.push(await fanout.announce(channel, text));
 })();
 let count = 0;
-for await (const { text } of heard) {
+for await (const { text } of subscription) {
   console.log(text);
   count += 1;
   if (count === 2) break;

@@ -59,13 +59,13 @@ class Listener {
     this.#channels = [...new Set([channel, "all"])];
     this.#source = new EventSource(`${url}/${encodeURIComponent(channel)}`);
     for (const channel of this.#channels) {
-      this.#source.addEventListener(channel, ({ data }) => this.#hear(channel, data));
+      this.#source.addEventListener(channel, ({ data }) => this.#receive(channel, data));
     }
-    const places = new Set(this.#channels);
+    const withoutPosition = new Set(this.#channels);
     this.#source.addEventListener("debug", ({ data }) => {
-      const [what, place] = data.split(" ");
-      if (what === "position") places.delete(place);
-      this.#isBegun = places.size === 0;
+      const [what, channel] = data.split(" ");
+      if (what === "position") withoutPosition.delete(channel);
+      this.#isBegun = withoutPosition.size === 0;
       this.#marks.dispatchEvent(new Event("begun"));
     });
   }
@@ -90,9 +90,9 @@ class Listener {
   async #ping(): Promise<void> {
     for (const channel of this.#channels) {
       const mark = `${MARK}${++marks}`;
-      const heard = once(this.#marks, mark);
+      const received = once(this.#marks, mark);
       await this.#post(channel, mark);
-      await heard;
+      await received;
     }
     this.#receiver.frame(`${Math.floor(Date.now() / 1_000)}\n`);
   }
@@ -109,7 +109,7 @@ class Listener {
   }
 
   /** Passes a message on. A line break in an event's data stands for a carriage return. */
-  #hear(channel: string, data: string): void {
+  #receive(channel: string, data: string): void {
     if (data.startsWith(MARK)) this.#marks.dispatchEvent(new Event(data));
     else this.#receiver.frame(`${channel}!${data.replaceAll("\n", "\r")}\n`);
   }

@@ -22,17 +22,17 @@ function isOriginal(frame: Frame): boolean {
 }
 
 /** Connects to an address of this machine, as "host:port". */
-export async function dial(place: string): Promise<Socket> {
-  const { hostname, port } = new URL(`tcp://${place}`);
+export async function dial(address: string): Promise<Socket> {
+  const { hostname, port } = new URL(`tcp://${address}`);
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
   return socket;
 }
 
 /** Runs conformance cases over TCP. */
-export function tcpTo(place: string): Connect {
+export function tcpTo(address: string): Connect {
   return async (_, receiver) => {
-    const socket = (await dial(place)).setEncoding("utf8");
+    const socket = (await dial(address)).setEncoding("utf8");
     let rest = "";
     socket.on("data", (text) => {
       const lines = (rest + text).split("\n");
