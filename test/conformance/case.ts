@@ -64,13 +64,13 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** Receives what comes in on a connection. */
+/** Receives the frames of a connection, and its end. */
 export interface Receiver {
   frame(frame: unknown): void;
   closed(code: number, reason: string): void;
 }
 
-/** Opens a WebSocket at a path of the server; `receiver` gets everything, including what comes at once. */
+/** Opens a WebSocket at a path of the server; `receiver` gets even the first frames. */
 export type Connect = (path: string, receiver: Receiver) => Promise<Connection>;
 
 /** A line that differs from the expected one; test runners show the difference. */

@@ -9,7 +9,7 @@ import type { Simulation } from "./simulation.ts";
 import { Violation } from "./violation.ts";
 
 /** Checks that no client misses a message, and that all received one order. */
-export function checkTogether(simulation: Simulation): void {
+export function checkAgreement(simulation: Simulation): void {
   const { clients, mayLose } = simulation;
   for (const client of mayLose ? [] : clients) {
     checkComplete(simulation, client);

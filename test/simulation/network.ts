@@ -19,12 +19,12 @@ export interface Action {
   at?: number;
 }
 
-/** What the network needs of its surroundings. */
+/** The service, as the network sees it. */
 export interface NetworkOptions {
   now(): number;
   cover(goal: CoverageGoal): void;
   /** Maximum calls in flight per object; more are queued. */
-  mostUnderWay: number;
+  maxInFlight: number;
   /** Whether an object blocks its input. */
   isHolding(object: string): boolean;
   /** Whether calls time out. */
@@ -90,21 +90,21 @@ export class Network {
     });
   }
 
-  /** What can happen without anyone's doing, oldest first. */
+  /** Returns the actions that follow by themselves, oldest first. */
   pending(): Action[] {
-    const underWay = new Map<string, number>();
+    const inFlight = new Map<string, number>();
     return this.#calls.flatMap((call): Action[] => {
       // Objects that link to each other could deadlock if these calls were queued.
       if (!call.isNested) {
-        const before = underWay.get(call.from) ?? 0;
-        underWay.set(call.from, before + 1);
-        if (before >= this.#options.mostUnderWay) return [];
+        const before = inFlight.get(call.from) ?? 0;
+        inFlight.set(call.from, before + 1);
+        if (before >= this.#options.maxInFlight) return [];
       }
       return this.#next(call);
     });
   }
 
-  /** What can happen to a call next. */
+  /** Returns the actions that a call allows next. */
   #next(call: Call): Action[] {
     const { label, state, settle } = call;
     if (state !== "failed" && this.#options.timesOut && this.#options.now() >= call.since + CALL_TIMEOUT) {
@@ -112,13 +112,13 @@ export class Network {
     }
     if (call.isStalled && state === "sent") return [];
     if (state === "sent" && this.outages.isCut(call.from, call.to)) {
-      const fail = () => this.#take(call, () => call.fail());
+      const fail = () => this.#settle(call, () => call.fail());
       return [{ label: `unreachable: ${label}`, happen: fail, isFault: true }];
     }
     if (state !== "done" && this.#options.isHolding(call.to)) return [];
-    if (state !== "done") return [{ label, happen: () => this.#carryOut(call) }];
+    if (state !== "done") return [{ label, happen: () => this.#execute(call) }];
     if (!settle) return [];
-    return [{ label: `answer to ${label}`, happen: () => this.#take(call, settle) }];
+    return [{ label: `answer to ${label}`, happen: () => this.#settle(call, settle) }];
   }
 
   /** The timeouts of stalled calls. */
@@ -131,13 +131,13 @@ export class Network {
     return { label: `timed out: ${call.label}`, happen: () => this.#timeOut(call), isFault: true };
   }
 
-  /** What can fail. */
+  /** Returns the possible faults. */
   faults(): Action[] {
     return this.#calls.flatMap((call): Action[] => {
       if (call.state === "failed") return [];
-      const lose = () => this.#take(call, () => call.fail());
+      const lose = () => this.#settle(call, () => call.fail());
       const lost = { label: `lost: ${call.label}`, happen: lose, isFault: true };
-      const overload = () => this.#take(call, () => call.fail(new CallFailed("overloaded", "by chance")));
+      const overload = () => this.#settle(call, () => call.fail(new CallFailed("overloaded", "by chance")));
       const overloaded = { label: `overloaded: ${call.label}`, happen: overload, isFault: true };
       const late = {
         label: `failed, executed later: ${call.label}`,
@@ -168,7 +168,7 @@ export class Network {
     }
   }
 
-  #carryOut(call: Call): void {
+  #execute(call: Call): void {
     call.run();
     if (call.state === "failed") this.#remove(call);
     else call.state = "done";
@@ -177,7 +177,7 @@ export class Network {
   #timeOut(call: Call): void {
     this.#options.cover("a call timed out");
     if (call.state === "sent") this.#giveUp(call);
-    else this.#take(call, () => call.fail());
+    else this.#settle(call, () => call.fail());
   }
 
   /** Fails a call for its caller; it may still be executed. */
@@ -186,7 +186,7 @@ export class Network {
     call.fail();
   }
 
-  #take(call: Call, act: () => void): void {
+  #settle(call: Call, act: () => void): void {
     this.#remove(call);
     act();
   }

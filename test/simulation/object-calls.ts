@@ -15,7 +15,7 @@ interface Call<Kind extends keyof Calls> {
   ask: Calls[Kind]["ask"];
 }
 
-/** What calls need of the objects. */
+/** The objects, as calls see them. */
 export interface ObjectAccess {
   of(name: string): SimulatedObject;
   /** The object as it is in memory; it is woken if needed. */
@@ -35,7 +35,7 @@ export class ObjectCalls {
     this.network = new Network({
       now: () => environment.now(),
       cover: (goal) => environment.cover(goal),
-      mostUnderWay: environment.isStrict ? 1 + environment.choose(6) : Number.POSITIVE_INFINITY,
+      maxInFlight: environment.isStrict ? 1 + environment.choose(6) : Number.POSITIVE_INFINITY,
       isHolding: (name) => objects.isHolding(name),
       timesOut: environment.withFaults,
     });

@@ -1,10 +1,10 @@
-/** What one client has received over all its connections, and the positions it has counted up to. */
+/** The messages that one client has received over all its connections, and the positions it has counted to. */
 
 import type { CoverageGoal } from "./coverage.ts";
 import type { Counting, Ledger } from "./ledger.ts";
 import { Violation } from "./violation.ts";
 
-/** What the record needs of the service. */
+/** The service, as the record sees it. */
 interface Service {
   readonly now: number;
   readonly ledger: Ledger;

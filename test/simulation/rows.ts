@@ -1,4 +1,4 @@
-/** The rows of objects' storage, as far as the simulation reads them. */
+/** The rows that the simulation reads in the storage of objects. */
 
 /** Whether a row belongs to an upstream link; one with `left` has ended, but its parent couldn't be told. */
 export function isUpstream(row: unknown): row is { parent: string; epoch: number; left?: number } {

@@ -1,6 +1,6 @@
 /** Runs a simulated service, and checks everything that can be checked of any. */
 import { parseReason } from "../../src/protocol/errors.ts";
-import { checkAlive, checkCount, checkLeftovers, checkLinks, checkTogether } from "./checks.ts";
+import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks } from "./checks.ts";
 import { CHANNELS, clientActions, HOMES } from "./client-actions.ts";
 import type { CoverageGoal } from "./coverage.ts";
 import type { Profile } from "./profile.ts";
@@ -51,7 +51,7 @@ function pingAll({ clients }: Simulation): void {
   for (const client of clients) if (client.open) client.ping();
 }
 
-/** Settles, uses every channel once more, and settles again: nothing may be left over. */
+/** Settles, uses every channel once more, and settles again; nothing may remain. */
 async function useEverything(simulation: Simulation, scheduler: Scheduler): Promise<void> {
   simulation.objects.network.outages.end();
   // Work that failed for an hour is retried within ten minutes.
@@ -77,7 +77,7 @@ async function useEverything(simulation: Simulation, scheduler: Scheduler): Prom
 
 async function checkAll(simulation: Simulation, scheduler: Scheduler): Promise<void> {
   const { profile } = simulation;
-  checkTogether(simulation);
+  checkAgreement(simulation);
   checkAlive(simulation);
   if (profile.endsInSilence) checkLinks(simulation);
   if (!profile.endsInSilence && !profile.withFullStorage) checkLeftovers(simulation);

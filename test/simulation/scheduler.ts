@@ -109,7 +109,7 @@ export class Scheduler {
     for (const sleep of this.#sleeps()) await this.#simulation.perform(sleep);
   }
 
-  /** Actions that can happen without anyone's doing, oldest first. */
+  /** Returns the actions that follow by themselves, oldest first. */
   pending(): Action[] {
     const { now } = this.#simulation;
     const latest = Math.max(now, this.#latest);

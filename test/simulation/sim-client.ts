@@ -12,7 +12,7 @@ import { grantsIn, type Secrets } from "./secrets.ts";
 import { isBusy, isSlowConsumer, type Reader, SimulatedSocket } from "./socket.ts";
 import { Violation } from "./violation.ts";
 
-/** What a client needs of the service it is connected to. */
+/** The service, as its clients see it. */
 export interface Surroundings {
   /** The time, in milliseconds. */
   readonly now: number;
@@ -24,7 +24,7 @@ export interface Surroundings {
   /** Whether the object `home` and the root of `all` agree on the links between them. */
   isLinkedToAll(home: string): boolean;
   /** Whether no fault can affect a client or its links to these channels. */
-  isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
+  isUnaffected(client: SimulatedClient, channels: string[]): boolean;
   /** Whether messages may be lost silently. */
   readonly mayLose: boolean;
   /** Records a coverage goal. */
@@ -58,7 +58,7 @@ export class SimulatedClient implements Reader {
   readonly #surroundings: Surroundings;
   readonly #conversation: Conversation;
   /** Whether a frame was sent to it over links that may have been affected by the last fault. */
-  #isConcerned = false;
+  #isAffected = false;
   #isGreeted = false;
   /** Number of rotations of the secret when it connected. */
   readonly #rotations: number;
@@ -174,7 +174,7 @@ export class SimulatedClient implements Reader {
     return this.#conversation.isNewTo(channel);
   }
 
-  /** When the current subscription to `channel` took effect; undefined if there is none. */
+  /** Returns the time at which the current subscription to `channel` took effect, if there is one. */
   subscribedSince(channel: string): number | undefined {
     if (!this.open) return undefined;
     const subscription = this.#conversation.subscription(channel);
@@ -189,7 +189,7 @@ export class SimulatedClient implements Reader {
   sent(): void {
     // The links that this frame came over may be replaced before the client reads it.
     const { channels } = this.#conversation;
-    if (!this.#surroundings.isUnconcerned(this, channels)) this.#isConcerned = true;
+    if (!this.#surroundings.isUnaffected(this, channels)) this.#isAffected = true;
   }
 
   read(frame: string): void {
@@ -225,7 +225,7 @@ export class SimulatedClient implements Reader {
     if (this.#surroundings.readLate && isSlowConsumer(reason)) return;
     // The answer to a claim may come late, after the connection has been accepted without it.
     if (isBusy(reason)) return;
-    if (!this.#isGreeted || this.#isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
+    if (!this.#isGreeted || this.#isAffected || !this.#surroundings.isUnaffected(this, [])) return;
     throw new Violation(
       `${this.name} at ${this.home} was closed although no fault affected it: ${code} ${reason}`,
     );

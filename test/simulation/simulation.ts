@@ -111,7 +111,7 @@ export class Simulation implements Surroundings {
     if (this.profile.withTokens) checkGrants(this.objects);
   }
 
-  /** What can happen without anyone's doing, oldest first. */
+  /** Returns the actions that follow by themselves, oldest first. */
   immediate(): Action[] {
     return [...this.objects.network.pending(), ...this.#arrivals()];
   }
@@ -136,7 +136,7 @@ export class Simulation implements Surroundings {
   }
 
   #read(client: SimulatedClient): void {
-    client.socket.unread.shift()?.take();
+    client.socket.unread.shift()?.read();
     if (client.ending) this.#leave(client);
   }
 
@@ -274,7 +274,7 @@ export class Simulation implements Surroundings {
    * An object that survived the last fault can't know whether its links are still good without asking for each
    * new client, so a client accepted on the strength of such a link may still be closed.
    */
-  isUnconcerned({ home, connected }: SimulatedClient, channels: string[]): boolean {
+  isUnaffected({ home, connected }: SimulatedClient, channels: string[]): boolean {
     const { at, survivors } = this.#lastFault;
     if (connected <= at || this.profile.withTinyBuffers || this.profile.withFullStorage) return false;
     // Frames read now were sent over links that may since have been replaced.

@@ -11,7 +11,7 @@ const MOST_ATTACHED = 16_384;
 /** A frame or close that the client has not read yet. */
 interface Unread {
   bytes: number;
-  take: () => void;
+  read: () => void;
 }
 
 /** The client at the other end of a socket. */
@@ -43,7 +43,7 @@ export class SimulatedSocket implements Socket {
   /** Sends output now or, if the object has uncommitted writes, later. */
   leave = (act: () => void) => act();
 
-  /** @param isLate whether the client reads what is sent when it chooses to, not immediately */
+  /** @param isLate whether the client reads later than frames are sent */
   constructor(client: Reader, isLate: boolean, cover: (goal: CoverageGoal) => void) {
     this.#client = client;
     this.name = client.name;
@@ -73,10 +73,10 @@ export class SimulatedSocket implements Socket {
   }
 
   #reach(bytes: number, act: () => void): void {
-    const take = () => this.#check(act);
+    const read = () => this.#check(act);
     this.leave(() => {
-      if (this.#isLate) this.unread.push({ bytes, take });
-      else take();
+      if (this.#isLate) this.unread.push({ bytes, read });
+      else read();
     });
   }
 

@@ -57,7 +57,7 @@ export function requested({ requests }: Cost): number {
   );
 }
 
-/** Adds counts, and drops those that are zero. */
+/** Adds counts, and drops zeros. */
 function sumOf(all: Counts[]): Counts {
   const sum = new Map<string, number>();
   for (const [name, count] of all.flatMap((counts) => Object.entries(counts))) {

@@ -9,7 +9,7 @@ const OPENING = 200;
 /** Number of listeners that check every line they receive. */
 const WITNESSES = 10;
 
-/** What one connection does. Channels are referred to by index. */
+/** The role of one connection. Channels are referred to by index. */
 export interface Seat {
   /** The channel it connects to, if it is not one of the measured ones. */
   home?: string;

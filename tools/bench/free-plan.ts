@@ -103,7 +103,7 @@ export interface Use {
  */
 export const FREE: Use = { rows: 100_000, requests: 100_000, seconds: 13_000 / 0.128 };
 
-/** Something whose number per day is to be found. */
+/** A kind of use; `most` finds how often it fits into a day. */
 export interface Service {
   title: string;
   /** Returns the usage of `count` of them. */
@@ -121,7 +121,7 @@ const TRIM_INTERVAL = 2.125 * 120;
 const LINK_CHECK_INTERVAL = 10;
 
 /**
- * Messages per day on one channel, evenly spread. Each comes when the objects have settled, as far as time allows; an
+ * Messages per day on one channel, evenly spread. Each finds settled objects, as far as time allows; an
  * object is awake for at most the whole day.
  * @param links number of other objects that the listeners are connected to; 0 if all are connected to the channel itself
  * @param isRetained whether messages are retained

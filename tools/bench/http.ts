@@ -117,7 +117,7 @@ class Crowd {
       crowd.#listeners.push(...(await Promise.all(some)));
     }
     crowd.#announcer = await open(port, "all", "WebSocket", () => {});
-    // By now, those that asked for positions have received them.
+    // Leaves time for the positions that event streams begin with.
     await sleep(1_000);
     crowd.#frame = clientFrame(`announce ${channel} ${MESSAGE}`);
     return crowd;

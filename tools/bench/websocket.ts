@@ -64,7 +64,7 @@ export class Connection {
     throw new Error(`the connection at ${this.#path} is lost: ${why}`);
   }
 
-  /** Returns the offset of the first frame in what has been read. */
+  /** Returns the offset of the first frame in the buffer. */
   #readAnswer(count: number): number {
     const answer = this.#answer + BUFFER.toString("latin1", 0, count);
     const end = answer.indexOf(HEADERS_END);

@@ -1,4 +1,4 @@
-/** A client that can send any bytes, including those that no WebSocket library sends. */
+/** A client that can send any bytes, even those that a WebSocket library would never send. */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished } from "vitest";

@@ -7,7 +7,7 @@ import { isTemporary, type Refusal } from "../../../src/protocol/errors.ts";
 import { parseReply } from "../../../src/protocol/replies.ts";
 import { Listener } from "./listener.ts";
 
-/** What all clients together received, and what went wrong. */
+/** A log of all clients: the messages they received, and violated guarantees. */
 export class SoakLog {
   /** Messages by channel and position. */
   readonly #messages = new Map<string, string>();
