@@ -145,7 +145,7 @@ export class Objects {
       sockets,
       limits,
       incarnation.guard,
-    );
+    ).start();
     return incarnation;
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { CallFailed } from "../../src/runtime/runtime.ts";
-import { DEEPEST_FRESH } from "../../src/tree/peers.ts";
+import { MAX_OPENING_DEPTH } from "../../src/tree/peers.ts";
 
 /** The maximum depth that the platform allows. */
 const DEEPEST = 16;
@@ -72,7 +72,7 @@ export class Depth {
     this.#calls += 1;
     if (depth >= DEEPEST) throw new RuleViolation("a call is too deep");
     if (claimed < depth + 1) throw new RuleViolation(`a call of ${depth + 1} hops claims ${claimed}`);
-    if (depth > DEEPEST_FRESH) throw new RuleViolation(`a call has ${depth + 1} hops`);
+    if (depth > MAX_OPENING_DEPTH) throw new RuleViolation(`a call has ${depth + 1} hops`);
     if (this.#calls > CALLS_PER_EVENT) throw new RuleViolation("an event makes too many calls");
   }
 }

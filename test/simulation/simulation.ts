@@ -191,7 +191,7 @@ export class Simulation implements Surroundings {
     let full = "";
     let below = false;
     for (let object = root; ; ) {
-      const next = this.objects.wake(object).placeFor(region, full, below);
+      const next = this.objects.wake(object).placementFor(region, full, below);
       if (next === undefined) return object;
       full = next.object === "" ? object : "";
       object = next.object === "" ? (parentOf(object) ?? root) : next.object;
