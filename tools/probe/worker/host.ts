@@ -1,29 +1,29 @@
-/** What an experiment knows of the object that carries it out. */
+/** The object that runs an experiment, as the experiment sees it. */
 import type { Facts } from "../facts.ts";
 
 export interface Env {
   PROBE: DurableObjectNamespace<Askable>;
-  /** What the probe's requests have to bring; without one none is answered. */
+  /** The key that requests must carry; without one, all are refused. */
   KEY?: string;
-  /** Differs from one deploy to the next. */
+  /** Differs between deploys. */
   VERSION?: string;
 }
 
-/** What objects call each other for; the class in `object.ts` is that. */
+/** The calls between objects, which the class in `object.ts` implements. */
 export interface Askable extends Rpc.DurableObjectBranded {
   ask(experiment: string, ask: Facts): Promise<Facts>;
 }
 
-export interface Self {
+export interface Host {
   readonly name: string;
   readonly context: DurableObjectState;
-  /** A new stub of the object named `name`, which nothing has used. */
+  /** Returns a new, unused stub of the object named `name`. */
   peer(name: string): DurableObjectStub<Askable>;
 }
 
 export type Experiment = (ask: Facts) => Facts | Promise<Facts>;
 
-/** Ends after some milliseconds. */
+/** Resolves after some milliseconds. */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -6,50 +6,50 @@ import type { SimulatedClient } from "./sim-client.ts";
 import type { Simulation } from "./simulation.ts";
 
 export const CHANNELS = ["all", "a", "b", "c"];
-/** Where clients connect; to `c` they only subscribe. */
+/** The channels that clients connect to; they only subscribe to `c`. */
 export const HOMES = ["all", "a", "b"];
-/** Most clients at one time: enough for every object to have some, few enough to meet often. */
+/** Maximum number of clients: enough to fill every object, few enough to interact often. */
 const MOST_CLIENTS = 8;
 
-export function wishes(simulation: Simulation): Action[] {
-  const { kind } = simulation;
+export function clientActions(simulation: Simulation): Action[] {
+  const { profile } = simulation;
   const open = simulation.clients.filter((client) => client.open);
-  // Where little may wait, that is half of it.
-  const many = kind.withTinyBuffers ? 8 : 2;
+  // Tiny buffers hold about half of eight messages.
+  const many = profile.withTinyBuffers ? 8 : 2;
   const posts = CHANNELS.flatMap((channel) => [
     { label: `a post to ${channel}`, happen: () => post(simulation, channel, 1, false) },
     { label: `a post of ${many} to ${channel}, twice`, happen: () => post(simulation, channel, many, true) },
   ]);
   return [
     ...posts,
-    ...(kind.withTokens ? rotations(simulation) : []),
+    ...(profile.withTokens ? rotations(simulation) : []),
     ...(open.length < MOST_CLIENTS ? arrivals(simulation) : []),
     ...open.flatMap((client) => [
       ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
       { label: `${client.name} leaves`, happen: () => simulation.disconnect(client) },
-      ...(kind.withTokens ? renewals(simulation, client) : []),
-      ...(kind.withHistory ? wordsOfPositions(simulation, client) : []),
+      ...(profile.withTokens ? renewals(simulation, client) : []),
+      ...(profile.withHistory ? wordsOfPositions(simulation, client) : []),
     ]),
   ];
 }
 
 function arrivals(simulation: Simulation): Action[] {
   const connects = HOMES.map((home) => ({
-    label: `someone connects to ${home}`,
+    label: `a client connects to ${home}`,
     happen: () => void simulation.connect(home),
   }));
   const away = simulation.clients.filter((client) => isAway(simulation, client));
   const returns = away.map((client) => ({
-    label: `${client.name} comes back`,
-    happen: () => simulation.comeBack(client),
+    label: `${client.name} reconnects`,
+    happen: () => simulation.reconnect(client),
   }));
   return [...connects, ...returns, ...returns];
 }
 
-/** Whether a client has gone, and could go on where it was. */
-function isAway({ returned }: Simulation, client: SimulatedClient): boolean {
-  const { counting, paused } = client.reading;
-  return !client.open && !returned.has(client) && counting.size + paused.size > 0;
+/** Whether a client has disconnected and could resume. */
+function isAway({ reconnected }: Simulation, client: SimulatedClient): boolean {
+  const { counting, paused } = client.received;
+  return !client.open && !reconnected.has(client) && counting.size + paused.size > 0;
 }
 
 function wordsAbout(client: SimulatedClient, channel: string, many: number): Action[] {
@@ -74,17 +74,20 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
       happen: () => client.subscribe(channel, { last: 2 }),
     })),
     ...CHANNELS.flatMap((channel) => [
-      { label: `${who}: where is ${channel}`, happen: () => client.subscribe(channel, { since: "now" }) },
+      {
+        label: `${who}: subscribe ${channel} since now`,
+        happen: () => client.subscribe(channel, { since: "now" }),
+      },
       { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel, 1) },
-      { label: `${who}: once ${channel}, three`, happen: () => client.announceOnce(channel, 3) },
+      { label: `${who}: once ${channel} three times`, happen: () => client.announceOnce(channel, 3) },
     ]),
-    // Else it may have gone on there already, and has not read that yet.
-    ...(client.waitsFor ? [] : [...client.reading.paused]).map(([channel, { position }]) => ({
+    // While a reply is outstanding, the client may have resumed already without knowing.
+    ...(client.unanswered ? [] : [...client.received.paused]).map(([channel, { position }]) => ({
       label: `${who}: subscribe ${channel} since ${position}`,
       happen: () => client.subscribe(channel, { since: position }),
     })),
     ...once.map(([message, { channel }]) => ({
-      label: `${who}: once more ${message}`,
+      label: `${who}: once again ${message}`,
       happen: () => client.announceAgain(channel, message),
     })),
   ];
@@ -93,13 +96,13 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
 function rotations({ secrets }: Simulation): Action[] {
   return [
     { label: "the secret is rotated", happen: () => secrets.rotate(true) },
-    { label: "the secret is rotated, and the one before is forgotten", happen: () => secrets.rotate(false) },
+    { label: "the secret is rotated, and the previous one dropped", happen: () => secrets.rotate(false) },
   ];
 }
 
 function renewals(simulation: Simulation, client: SimulatedClient): Action[] {
   return [
-    { label: `${client.name} renews`, happen: () => client.renew(simulation.token()) },
-    { label: `${client.name} hands in what is no token`, happen: () => client.renew("forged") },
+    { label: `${client.name} renews its token`, happen: () => client.renew(simulation.token()) },
+    { label: `${client.name} sends a forged token`, happen: () => client.renew("forged") },
   ];
 }

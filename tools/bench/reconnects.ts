@@ -1,46 +1,46 @@
 /**
- * A mass return: all connections end at once, and come back, with the position that each has counted to, or plainly.
- * `node tools/bench/returns.ts` takes some minutes; `npm run bench` has a smaller one.
+ * Measures mass reconnects: all connections end at once, and all clients reconnect, with or without their positions.
+ * `node tools/bench/reconnects.ts` takes some minutes; `npm run bench` includes a smaller one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Meter } from "./meter.ts";
 import { Connection, clientFrame } from "./websocket.ts";
 
-/** Connections being opened at one time. */
+/** Maximum connections being opened at once. */
 const OPENING = 500;
 
 const CHANNEL = "news";
 
-/** How a return went. */
+/** The outcome of a mass reconnect. */
 export interface Return {
-  /** Milliseconds until the last one was greeted, and until it had read what was newest then. */
+  /** Milliseconds until the last client was greeted, and until it had caught up. */
   greeted: number;
   caughtUp: number;
-  /** Messages, of all readers together. */
+  /** Messages, over all clients. */
   missed: number;
   repeated: number;
   gaps: number;
-  /** Times that the object of the channel was asked what was missed. */
+  /** How often the channel's object was asked for missed messages. */
   asked: number;
 }
 
-/** A listener that counts, over all its connections. */
+/** A listener that counts messages over all its connections. */
 class Reader {
-  /** Messages of all connections together. */
+  /** Messages, over all its connections. */
   missed = 0;
   repeated = 0;
   gaps = 0;
-  /** The number of the newest message that it has read; -1 before the first. */
+  /** The number of the newest message it has received; -1 before the first. */
   newest = -1;
   #position: number | undefined;
   #connection: Connection | undefined;
   #rest = "";
-  /** Whether it knows that it is let in, and where it is if it asked. */
+  /** Whether it has been greeted, and has got its position if it asked for one. */
   #isThere = false;
   #counts = true;
   #onRead = () => {};
 
-  /** Connects where it was, at first where that is now, or plainly; ends when it is there. */
+  /** Connects, by default with its position (the current one at first); resolves when it has caught up to that. */
   async connect(port: number, counts = true): Promise<void> {
     this.#counts = counts;
     this.#isThere = false;
@@ -53,7 +53,7 @@ class Reader {
     await this.#until(() => this.#isThere);
   }
 
-  /** Ends when it has read a message, or a later one. */
+  /** Resolves when it has received this message or a later one. */
   reach(number: number): Promise<void> {
     return this.#until(() => this.newest >= number);
   }
@@ -83,13 +83,13 @@ class Reader {
     if (number !== undefined) this.#count(Number(number));
     else if (line.startsWith("debug!position ")) this.#locate(Number(line.split(" ")[2]));
     else if (line.startsWith("debug!gap ")) this.gaps += 1;
-    else if (line !== "debug!connected...") throw new Error(`a reader has read '${line}'`);
+    else if (line !== "debug!connected...") throw new Error(`a client received '${line}'`);
     else if (!this.#counts) this.#isThere = true;
   }
 
   #locate(position: number): void {
     this.#position ??= position;
-    if (this.gaps === 0 && this.#position !== position) throw new Error("it was told another position");
+    if (this.gaps === 0 && this.#position !== position) throw new Error("the positions differ");
     this.#isThere = true;
   }
 
@@ -102,12 +102,12 @@ class Reader {
 }
 
 /**
- * Announces numbers, a hundred a second: as many at one time as have this machine send no more than 20,000 frames a
- * second to the listeners, or it would do nothing else. A machine that is too busy even for that is waited for.
+ * Announces numbers, a hundred per second, in batches large enough that this machine sends no more than 20,000 frames
+ * per second to the listeners, which would take all its time. Waits if the machine is too busy even for that.
  */
 class Announcer {
   readonly #connection: Connection;
-  /** The number of the newest message that has come back; -1 before the first. */
+  /** The number of the newest message it has received; -1 before the first. */
   #newest = -1;
   #rest = "";
   #onRead = () => {};
@@ -151,11 +151,11 @@ class Announcer {
 }
 
 /**
- * Has all listeners of a channel lose their connections at once, and come back at once, while a hundred messages
- * a second are announced.
- * @param counts whether they come back where they were
+ * Breaks the connections of all listeners of a channel at once, and reconnects them at once, while a hundred messages
+ * per second are announced.
+ * @param counts whether they resume from their positions
  */
-export async function massReturn(listeners: number, objects: number, counts: boolean): Promise<Return> {
+export async function massReconnect(listeners: number, objects: number, counts: boolean): Promise<Return> {
   const settings = { SOCKETS_PER_OBJECT: String(Math.ceil(listeners / objects)) };
   const meter = await Meter.start(120, settings);
   const readers = Array.from({ length: listeners }, () => new Reader());
@@ -187,28 +187,28 @@ export async function massReturn(listeners: number, objects: number, counts: boo
   };
 }
 
-/** Calls that the root of `all` gets when all listeners of many channels come back at once. */
+/** Calls caused when all listeners of many channels reconnect at once. */
 export interface Calls {
   greeted: number;
-  /** Requests for a link to `all`: those that its root gets, and those that its children get. */
+  /** Calls for a link to `all`: those to its root, and those to its children. */
   root: number;
   children: number;
 }
 
 /**
- * Has all listeners of many channels, two each, lose their connections at once, and come back at once when the
- * objects have noticed: else some would find their links still there.
- * @param powerFails whether that is because everything ends but what is stored
- * @param links that one object feeds at most
+ * Breaks the connections of all listeners of many channels, two each, and reconnects them at once after the objects have
+ * noticed; otherwise some would find their old links.
+ * @param powerFails whether to kill the runtime, so that only storage survives
+ * @param links the maximum links per object
  */
-export async function returnOfMany(channels: number, powerFails: boolean, links = 100): Promise<Calls> {
+export async function reconnectChannels(channels: number, powerFails: boolean, links = 100): Promise<Calls> {
   const meter = await Meter.start(120, { LINKS_PER_OBJECT: String(links) });
   const paths = Array.from({ length: 2 * channels }, (_, i) => `/channel-${i % channels}`);
   let open = await openAll(meter.port, paths);
   const before = powerFails ? new Map<string, number>() : await meter.requests("link");
   for (const connection of open) connection.close();
   if (powerFails) await meter.restart();
-  else await meter.deserted();
+  else await meter.untilIdle();
   const began = performance.now();
   open = await openAll(meter.port, paths);
   const greeted = performance.now() - began;
@@ -225,9 +225,9 @@ export async function returnOfMany(channels: number, powerFails: boolean, links 
 }
 
 /**
- * Connects many to a channel of which there are a hundred messages.
- * @param last how many of them each of them asks for; 0 for plain connections
- * @returns how many are there in a second
+ * Connects many clients to a channel with a hundred messages.
+ * @param last how many of these each client asks for; 0 for none
+ * @returns connections per second
  */
 export async function connecting(listeners: number, last: number): Promise<number> {
   const meter = await Meter.start(120);
@@ -248,7 +248,7 @@ export async function connecting(listeners: number, last: number): Promise<numbe
   return rate;
 }
 
-/** Ends when a connection has read so many lines. */
+/** Resolves when a connection has received `count` lines. */
 function linesOf(connection: Connection, count: number): Promise<void> {
   let left = count;
   return new Promise((resolve) => {
@@ -260,7 +260,7 @@ function linesOf(connection: Connection, count: number): Promise<void> {
   });
 }
 
-/** Greeted connections. */
+/** Opens connections, and waits for their greetings. */
 async function openAll(port: number, paths: string[]): Promise<Connection[]> {
   const connections: Connection[] = [];
   await inTurns(paths, async (path) => {
@@ -273,7 +273,7 @@ async function openAll(port: number, paths: string[]): Promise<Connection[]> {
   return connections;
 }
 
-/** Does something for each, for so many at one time. */
+/** Does something for each element, with a limit on concurrency. */
 async function inTurns<T>(all: T[], act: (one: T) => Promise<void>): Promise<void> {
   const left = [...all];
   const goOn = async () => {
@@ -282,34 +282,34 @@ async function inTurns<T>(all: T[], act: (one: T) => Promise<void>): Promise<voi
   await Promise.all(Array.from({ length: OPENING }, goOn));
 }
 
-/** What a return comes to, in words. */
-export function told({ greeted, caughtUp, missed, repeated, gaps, asked }: Return): string {
-  const times = `all are back after ${(greeted / 1000).toFixed(1)} s, and have caught up after ${(caughtUp / 1000).toFixed(1)} s`;
-  return `${times}; missed ${missed}, repeated ${repeated}, gaps ${gaps}; the root was asked ${asked} times`;
+/** Formats the outcome of a mass reconnect. */
+export function summary({ greeted, caughtUp, missed, repeated, gaps, asked }: Return): string {
+  const times = `all are connected after ${(greeted / 1000).toFixed(1)} s, and have caught up after ${(caughtUp / 1000).toFixed(1)} s`;
+  return `${times}; missed ${missed}, repeated ${repeated}, gaps ${gaps}; calls to the root for missed messages: ${asked}`;
 }
 
-/** How many come back. */
+/** The size of a mass reconnect. */
 export interface Size {
-  /** Of one channel, and how many objects they are in. */
+  /** Listeners of one channel, and the number of objects they are in. */
   listeners: number;
   objects: number;
-  /** Of two listeners each. */
+  /** Channels of two listeners each. */
   channels: number;
 }
 
-/** Tells of all of that. */
+/** Yields the results, line by line. */
 export async function* report({ listeners, objects, channels }: Size): AsyncGenerator<string> {
   for (const counts of [true, false]) {
-    const outcome = await massReturn(listeners, objects, counts);
-    yield `${listeners} listeners in ${objects} objects come back ${counts ? "where they were" : "plainly"}: ${told(outcome)}`;
+    const outcome = await massReconnect(listeners, objects, counts);
+    yield `${listeners} listeners in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: ${summary(outcome)}`;
   }
   for (const powerFails of [false, true]) {
-    const { greeted, root, children } = await returnOfMany(channels, powerFails);
-    const why = powerFails ? "the power has failed" : "the network was lost";
-    yield `${channels} channels of 2 when ${why}: all are back after ${(greeted / 1000).toFixed(1)} s; requests for a link: ${root} at the root of 'all', ${children} at its children`;
+    const { greeted, root, children } = await reconnectChannels(channels, powerFails);
+    const why = powerFails ? "a power failure" : "a network failure";
+    yield `${channels} channels of 2 reconnect after ${why}: all are connected after ${(greeted / 1000).toFixed(1)} s; calls for a link: ${root} to the root of 'all', ${children} to its children`;
   }
   for (const last of [0, 100]) {
-    yield `Connections a second ${last > 0 ? `that ask for the newest ${last} messages` : "that ask for nothing"}: ${Math.round(await connecting(1_000, last))}`;
+    yield `Connections per second ${last > 0 ? `that ask for the newest ${last} messages` : "without history"}: ${Math.round(await connecting(1_000, last))}`;
   }
 }
 

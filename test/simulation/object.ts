@@ -1,46 +1,46 @@
-/** A simulated object: what it keeps, and its lives. */
+/** Simulated objects, and what each holds while it is in memory. */
 import type { Guard } from "../../src/auth/verify.ts";
 import { isSegmentRow } from "../../src/channel/history-rows.ts";
 import type { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
 import type { Limits } from "../../src/runtime/limits.ts";
 import { isRecord } from "../../src/runtime/rows.ts";
-import type { Rarity } from "./rarities.ts";
-import type { Depth } from "./rules.ts";
+import type { CoverageGoal } from "./coverage.ts";
+import type { Depth } from "./platform-rules.ts";
 import type { SimulatedSocket } from "./socket.ts";
 
-/** One life of an object: from its waking to its crash or sleep. */
-export interface Life {
+/** An object's time in memory: from its waking to its crash or hibernation. */
+export interface Incarnation {
   broker: Broker;
-  /** Timers, calls and other work that keep it in memory. */
+  /** Number of timers, calls and other work that keep it in memory. */
   work: number;
   over: boolean;
   /** Its own clock, in milliseconds. */
   now: () => number;
   depth: Depth;
-  /** Its storage as it sees it itself; what is not durable yet dies with it. */
+  /** Storage as the object itself sees it; a crash loses what isn't durable. */
   rows: Map<string, unknown>;
   alarm: number | undefined;
-  /** What leaves when all is durable; undefined if that is so. */
+  /** Output that is held until all writes are durable; undefined if they are. */
   held: (() => void)[] | undefined;
-  /** Whether it lets nothing come in for now. */
+  /** Whether the object blocks its input. */
   isHolding: boolean;
   guard: Guard | undefined;
 }
 
 export class SimulatedObject {
   readonly name: string;
-  /** What is durable. */
+  /** The durable rows. */
   rows = new Map<string, unknown>();
   sockets: SimulatedSocket[] = [];
-  life: Life | undefined;
-  /** When its alarm is to go off, by its own clock, in milliseconds. */
+  incarnation: Incarnation | undefined;
+  /** When its alarm is due, by its own clock, in milliseconds. */
   alarm: number | undefined;
-  /** By how much its clock is ahead, in milliseconds. */
+  /** How far its clock is ahead, in milliseconds. */
   readonly skew: number;
-  /** How often it has crashed: ways to it that were used before are spent. */
+  /** Number of crashes; each one invalidates the stubs in use. */
   crashes = 0;
-  /** The epoch of its newest link to each object that it has been told of. */
+  /** The epoch of the newest link to each object that it knows of. */
   readonly linked = new Map<string, number>();
 
   constructor(name: string, skew: number) {
@@ -49,17 +49,17 @@ export class SimulatedObject {
   }
 }
 
-/** Whether storage says that a crash now would leave links in doubt. */
+/** Whether, according to storage, a crash now would leave links in doubt. */
 export function isBusy({ rows, alarm }: SimulatedObject): boolean {
   const row = rows.get("order");
   if (row === undefined) return false;
   const { busy, alarm: rest, kept, position } = properties(row);
-  if (kept === true) return Number(position) < newestKept(rows);
+  if (kept === true) return Number(position) < newestStored(rows);
   return busy === true || (alarm !== undefined && alarm !== rest);
 }
 
-/** The position of the newest message that storage has. */
-function newestKept(rows: Map<string, unknown>): number {
+/** The position of the newest stored message. */
+function newestStored(rows: Map<string, unknown>): number {
   let newest = 0;
   for (const [key, row] of rows) {
     if (!key.startsWith("history:") || !isSegmentRow(row)) continue;
@@ -68,8 +68,8 @@ function newestKept(rows: Map<string, unknown>): number {
   return newest;
 }
 
-/** A call, and its answer. */
-export interface Overheard {
+/** A call between objects, and its answer. */
+export interface ObservedCall {
   from: string;
   to: string;
   kind: keyof Calls;
@@ -77,36 +77,36 @@ export interface Overheard {
   answer: Calls[keyof Calls]["answer"];
 }
 
-/** What is the same for all objects. */
-export interface Rules {
+/** What all objects share. */
+export interface Environment {
   now(): number;
-  /** Picks one of `among` things: a number from 0 to `among - 1`. */
+  /** Picks one of `among` options: a number from 0 to `among - 1`. */
   choose(among: number): number;
-  /** Says by how much a new object's clock is ahead, in milliseconds. */
+  /** Draws how far a new object's clock is ahead, in milliseconds. */
   skew(): number;
   limits: Limits;
-  /** What a life that begins now checks tokens with; undefined where none are needed. */
+  /** Returns what an object checks tokens with, from its waking on; undefined if it needs none. */
   guard(): Guard | undefined;
-  meet(rarity: Rarity): void;
+  cover(goal: CoverageGoal): void;
   /** Whether calls fail and objects crash. */
   withFaults: boolean;
   /** Whether the platform is as strict as in production. */
   isStrict: boolean;
-  /** Whether another way may not be opened now. */
+  /** Whether the platform refuses to open another stub now. */
   isDenied(): boolean;
-  /** Told of each call that has been answered, while its caller still waits. */
-  overheard(call: Overheard): void;
-  /** Whether storage takes another row. */
-  takesRow(): boolean;
+  /** Receives each answered call, before its caller does. */
+  observe(call: ObservedCall): void;
+  /** Whether storage accepts another row. */
+  acceptsRow(): boolean;
 }
 
-/** Has something leave an object: at once, or when what that has written is durable. */
-export function leave(life: Life, act: () => void): void {
-  if (life.held) life.held.push(act);
+/** Sends output of an object: immediately, or once its writes are durable. */
+export function leave(incarnation: Incarnation, act: () => void): void {
+  if (incarnation.held) incarnation.held.push(act);
   else act();
 }
 
-/** What a value has, if it has anything. */
+/** The properties of a value; none if it isn't an object. */
 export function properties(value: unknown): Record<string, unknown> {
   return isRecord(value) ? value : {};
 }

@@ -1,4 +1,4 @@
-/** What a later version is tested against: one object, and the errors that it knows by their class. */
+/** The code of a release that later versions are tested against: an object's broker, and the errors it recognizes by class. */
 export { TokenError } from "../../src/auth/verify.ts";
 export { Broker } from "../../src/object/broker.ts";
 export { readLimits } from "../../src/runtime/limits.ts";
