@@ -1,7 +1,7 @@
-/** The clock, the timers and the chance of this Worker. */
-import type { Clock } from "../streams/clock.ts";
+/** What streams use of this Worker's runtime. */
+import type { StreamEnvironment } from "../streams/environment.ts";
 
-export const CLOCK: Clock = {
+export const STREAM_ENVIRONMENT: StreamEnvironment = {
   now: () => Date.now(),
   random: () => Math.random(),
   after: (milliseconds, act) => {

@@ -4,12 +4,12 @@ import type { ErrorCode } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { ALIVE, BUSY, formatError, formatTime, GREETING } from "../../../src/protocol/replies.ts";
 import { newBucket, take } from "../../../src/session/rate.ts";
-import type { Open, Receiver } from "../../../src/streams/object-connection.ts";
+import type { OpenSocket, SocketEvents } from "../../../src/streams/object-connection.ts";
 import { hold } from "./breach.ts";
 import type { Truth } from "./truth.ts";
 
 /** What an object says that doesn't do as it should. */
-export const LIES = [
+export const INVALID_LINES = [
   "1795438800\n",
   "debug!",
   "all!never announced\n",
@@ -23,18 +23,18 @@ export const LIES = [
 ];
 
 /** Milliseconds after which an object that sends nothing is given up. */
-export const PATIENCE = 30_000;
+export const SILENCE_TIMEOUT = 30_000;
 
 /** Milliseconds after which one is that carries out no commands. */
 const LONGEST = 120_000;
 
-export class Served {
+export class ObjectSide {
   readonly channel: string;
   readonly #from: From | undefined;
   readonly #truth: Truth;
   readonly #linesPerSecond: number;
   readonly #now: () => number;
-  #receiver: Receiver | undefined;
+  #socket: SocketEvents | undefined;
   /** Subscriptions. */
   readonly #channels = new Set<string>();
   readonly #commands: string[] = [];
@@ -49,7 +49,7 @@ export class Served {
   isLeft = false;
   /** Whether the object is gone, and the socket will tell nothing. */
   hasVanished = false;
-  hasLied = false;
+  hasSentInvalid = false;
   /** Whether the object has left a `ping` without an answer. */
   hasBeenSilent = false;
   /** Whether it has not carried out an `unsubscribe`. */
@@ -81,8 +81,8 @@ export class Served {
   }
 
   /** The Worker's end. */
-  readonly open: Open = (receiver) => {
-    this.#receiver = receiver;
+  readonly open: OpenSocket = (receiver) => {
+    this.#socket = receiver;
     return {
       send: (text) => this.#received(text),
       close: () => {
@@ -99,8 +99,8 @@ export class Served {
   /** Whether the object gives a cause to give the connection up; it may also have taken long to answer. */
   get hasFailed(): boolean {
     const hasStopped = this.#closing !== undefined || this.hasVanished || this.hasBeenSilent;
-    const isLate = this.silence >= PATIENCE || this.age >= LONGEST;
-    return hasStopped || this.hasLied || this.#hasRefused || isLate;
+    const isLate = this.silence >= SILENCE_TIMEOUT || this.age >= LONGEST;
+    return hasStopped || this.hasSentInvalid || this.#hasRefused || isLate;
   }
 
   /** For how long nothing has arrived, in milliseconds. */
@@ -196,7 +196,7 @@ export class Served {
     const chunk = this.sent.slice(this.#arrived, this.#arrived + characters);
     this.#arrived += chunk.length;
     this.#arrivedAt = this.#now();
-    if (chunk !== "" && !this.isLeft) this.#receiver?.received(chunk);
+    if (chunk !== "" && !this.isLeft) this.#socket?.received(chunk);
   }
 
   /** Ends the connection, with what is on its way or without it. */
@@ -207,7 +207,7 @@ export class Served {
 
   /** Has the end of the connection arrive. */
   deliverEnd(): void {
-    if (this.#closing && this.pending === 0) this.#receiver?.ended(this.#closing);
+    if (this.#closing && this.pending === 0) this.#socket?.ended(this.#closing);
   }
 
   #received(text: string): void {

@@ -1,18 +1,18 @@
 /** An object's end of a connection that a Worker holds, in the hands of a test. */
 import type { Budget } from "../../../src/streams/backlog.ts";
-import { type Ending, type Receiver, Tap } from "../../../src/streams/object-connection.ts";
+import { type Ending, ObjectConnection, type SocketEvents } from "../../../src/streams/object-connection.ts";
 import type { Time } from "../../simulation/streams/time.ts";
 
-export class FarEnd {
-  readonly tap: Tap;
+export class ObjectEnd {
+  readonly connection: ObjectConnection;
   /** The frames that the Worker has sent, and no test has read. */
   #sent: string[] = [];
-  #receiver: Receiver | undefined;
+  #receiver: SocketEvents | undefined;
   /** Whether the Worker has closed the connection. */
   isClosed = false;
 
   constructor(time: Time, budget: Budget) {
-    const open = (receiver: Receiver) => {
+    const open = (receiver: SocketEvents) => {
       this.#receiver = receiver;
       return {
         send: (text: string) => void this.#sent.push(text),
@@ -21,7 +21,7 @@ export class FarEnd {
         },
       };
     };
-    this.tap = new Tap(open, time, budget);
+    this.connection = new ObjectConnection(open, time, budget);
   }
 
   /** Sends text to the Worker, and has it do what it does then. */

@@ -1,9 +1,9 @@
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
-import { Guest } from "../../../src/bridge/guest.ts";
+import { TcpClient } from "../../../src/bridge/tcp-client.ts";
 import type { Subscription } from "../../../src/client/fanout.ts";
 
-/** A guest's socket: what is written into it is read when the test says so. */
+/** A client's socket, whose peer reads only when the test says so. */
 class Stalled extends Duplex {
   readonly taken: string[] = [];
   #goOn = () => {};
@@ -32,7 +32,7 @@ class Stalled extends Duplex {
   }
 }
 
-/** A subscription of which nothing is ever heard. */
+/** A subscription without messages. */
 const silent = (channel: string): Subscription => ({
   channel,
   state: "subscribing",
@@ -40,11 +40,11 @@ const silent = (channel: string): Subscription => ({
   on: () => () => {},
   unsubscribe: () => {},
   [Symbol.asyncIterator]: () => {
-    throw new Error("a guest has callbacks");
+    throw new Error("the bridge uses callbacks");
   },
 });
 
-/** A server at which nothing happens. */
+/** A server that does nothing. */
 const still = {
   subscribe: silent,
   announce: async () => undefined,
@@ -52,14 +52,14 @@ const still = {
   info: async () => new Map<string, string>(),
 };
 
-/** Ends when nothing goes on any more but what waits for the guest. */
+/** Waits until only output to the client is pending. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test("who does not read what is answered is not read either", async () => {
+test("a client that doesn't read its answers isn't read either", async () => {
   const socket = new Stalled();
-  const served = new Guest(socket, still, { used: 0, most: 100_000_000 }).serve();
+  const served = new TcpClient(socket, still, { used: 0, most: 100_000_000 }).serve();
   const lines = 20_000;
   socket.push("?\n".repeat(lines));
   socket.push(null);
@@ -72,10 +72,10 @@ test("who does not read what is answered is not read either", async () => {
   expect(socket.taken).toHaveLength(lines);
 });
 
-test("guests share one memory: when it is full, each holds no more than one write and one short line", async () => {
+test("clients share one memory; when it is full, each uses at most one write and one short line", async () => {
   const memory = { used: 0, most: 100_000 };
   const sockets = Array.from({ length: 20 }, () => new Stalled());
-  const served = sockets.map((socket) => new Guest(socket, still, memory).serve());
+  const served = sockets.map((socket) => new TcpClient(socket, still, memory).serve());
   for (const socket of sockets) {
     socket.push("?\n".repeat(2_000));
     await settled();
@@ -90,13 +90,13 @@ test("guests share one memory: when it is full, each holds no more than one writ
   for (const socket of sockets) expect(socket.taken).toHaveLength(2_000);
 });
 
-test("lines without an end and announcements in flight count, too", async () => {
+test("incomplete lines and announcements in flight count too", async () => {
   const memory = { used: 0, most: 30_000 };
   const ends: (() => void)[] = [];
   const announce = () => new Promise<undefined>((resolve) => ends.push(() => resolve(undefined)));
   const [one, other] = [new Stalled(), new Stalled()];
   for (const socket of [one, other]) socket.readAll();
-  const served = [one, other].map((socket) => new Guest(socket, { ...still, announce }, memory).serve());
+  const served = [one, other].map((socket) => new TcpClient(socket, { ...still, announce }, memory).serve());
   one.push(`announce news ${"x".repeat(20_000)}\n`.repeat(3));
   await settled();
   expect([ends.length, memory.used]).toEqual([2, 40_000]);

@@ -5,11 +5,11 @@ import { readLimits } from "../../../src/runtime/limits.ts";
 import { channelOf } from "../../../src/runtime/object-names.ts";
 import {
   type Answer,
+  findPlacement,
   type Objects,
-  placeIn,
-  type Question,
-  Remembered,
-} from "../../../src/streams/placing.ts";
+  type Offer,
+  PlacementCache,
+} from "../../../src/streams/placement.ts";
 import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
 import { stillWorld } from "../../unit/tree/fake-runtime.ts";
 import { hold } from "./breach.ts";
@@ -23,7 +23,7 @@ const MOST_ASKED = 16;
 const ANSWERED_WITHIN = 30_000;
 
 /** What an object that doesn't work answers. */
-const LIES: Placement[] = [
+const WRONG_REDIRECTS: Placement[] = [
   { object: "sport", below: false },
   { object: "sport!1", below: true },
   { object: "news", below: false },
@@ -32,7 +32,7 @@ const LIES: Placement[] = [
 ];
 
 /** An object with room for some connections, and a few children. */
-class Placing {
+class SimulatedObject {
   sockets = 0;
   readonly room: Capacity;
 
@@ -63,7 +63,7 @@ class Placing {
 /** An attempt to place a connection. */
 interface Attempt {
   startedAt: number;
-  asked: Question[];
+  asked: Offer[];
   /** What became of it; undefined while nothing has. */
   outcome: "taken" | "refused" | undefined;
 }
@@ -72,8 +72,8 @@ class Tree {
   readonly #choose: (among: number) => number;
   readonly #isHonest: boolean;
   readonly time: Time;
-  readonly remembered: Remembered;
-  readonly #objects = new Map<string, Placing>();
+  readonly cache: PlacementCache;
+  readonly #objects = new Map<string, SimulatedObject>();
   readonly attempts: Attempt[] = [];
   /** Answers that are late. */
   readonly late: (() => void)[] = [];
@@ -85,7 +85,7 @@ class Tree {
     this.#choose = choose;
     this.#isHonest = isHonest;
     this.time = new Time(choose);
-    this.remembered = new Remembered(this.time);
+    this.cache = new PlacementCache(this.time);
   }
 
   /** Has a client connect. */
@@ -93,47 +93,47 @@ class Tree {
     const attempt: Attempt = { startedAt: this.time.now(), asked: [], outcome: undefined };
     this.attempts.push(attempt);
     const objects: Objects<string> = {
-      ask: (question) => this.#ask(attempt, question),
+      offer: (offer) => this.#answerLike(attempt, offer),
       discard: () => {
         this.lost += 1;
       },
     };
-    void placeIn("news", objects, this.remembered, this.time).then((outcome) => {
-      attempt.outcome = "taken" in outcome ? "taken" : "refused";
+    void findPlacement("news", objects, this.cache, this.time).then((outcome) => {
+      attempt.outcome = "accepted" in outcome ? "taken" : "refused";
       if ("code" in outcome) hold(outcome.why !== "", () => "a denial has no sentence");
     });
   }
 
-  #ask(attempt: Attempt, question: Question): Promise<Answer<string>> {
-    attempt.asked.push(question);
-    const { object } = question;
+  #answerLike(attempt: Attempt, offer: Offer): Promise<Answer<string>> {
+    attempt.asked.push(offer);
+    const { object } = offer;
     hold(attempt.asked.length <= MOST_ASKED, () => `${attempt.asked.length} objects are asked`);
     hold(channelOf(object) === "news", () => `${object} is asked for a connection to news`);
     const how = this.#isHonest ? 9 : this.#choose(10);
     if (how === 0) return Promise.reject(new Error("the object failed"));
     if (how === 1) return new Promise(() => {});
-    const lie = LIES[this.#choose(LIES.length)];
-    if (how === 2 && lie) return Promise.resolve({ elsewhere: lie });
-    const answer = this.#answer(question);
-    if (how === 3 && "taken" in answer) this.lost += 1;
+    const wrong = WRONG_REDIRECTS[this.#choose(WRONG_REDIRECTS.length)];
+    if (how === 2 && wrong) return Promise.resolve({ redirect: wrong });
+    const answer = this.#answer(offer);
+    if (how === 3 && "accepted" in answer) this.lost += 1;
     if (how === 3) return Promise.reject(new Error("the answer was lost"));
     if (how === 4) return new Promise((resolve) => this.late.push(() => resolve(answer)));
     return Promise.resolve(answer);
   }
 
-  #answer({ object, full, below }: Question): Answer<string> {
-    const placing = this.#of(object);
-    const elsewhere = placing.room.placementFor("", full, below);
-    if (elsewhere) return { elsewhere };
-    placing.take();
+  #answer({ object, full, below }: Offer): Answer<string> {
+    const simulated = this.#of(object);
+    const redirect = simulated.room.placeFor("", full, below);
+    if (redirect) return { redirect };
+    simulated.take();
     this.taken += 1;
-    return { taken: object };
+    return { accepted: object };
   }
 
-  #of(name: string): Placing {
+  #of(name: string): SimulatedObject {
     const known = this.#objects.get(name);
     if (known) return known;
-    const made = new Placing(name, (parent, filling) => this.#of(parent).room.note(filling));
+    const made = new SimulatedObject(name, (parent, filling) => this.#of(parent).room.note(filling));
     this.#objects.set(name, made);
     return made;
   }
@@ -203,19 +203,19 @@ test("whatever objects do, few are asked, there is an answer in time, and no con
 
 test("a child that doesn't answer is forgotten, and the root is asked again", async () => {
   const time = new Time(() => 0);
-  const remembered = new Remembered(time);
+  const cache = new PlacementCache(time);
   const asked: string[] = [];
   const objects: Objects<string> = {
-    ask: async ({ object }) => {
+    offer: async ({ object }) => {
       asked.push(object);
       if (object === "news!1") throw new Error("the object failed");
-      return { taken: object };
+      return { accepted: object };
     },
     discard: () => {},
   };
-  remembered.remember("news", "news!1");
-  expect(await placeIn("news", objects, remembered, time)).toEqual({ taken: "news" });
-  expect(await placeIn("news", objects, remembered, time)).toEqual({ taken: "news" });
+  cache.set("news", "news!1");
+  expect(await findPlacement("news", objects, cache, time)).toEqual({ accepted: "news" });
+  expect(await findPlacement("news", objects, cache, time)).toEqual({ accepted: "news" });
   expect(asked).toEqual(["news!1", "news", "news"]);
 });
 

@@ -1,6 +1,6 @@
 /**
- * One client of the original protocol, over TCP. It has a client of its own at the server, which never loses its place:
- * of what breaks on the far side the guest notices nothing.
+ * One client of the original TCP protocol. It has its own connection to the server, which reconnects and resumes without
+ * the client noticing.
  */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -9,18 +9,18 @@ import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
 import type { Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
+import { clientLines } from "./client-lines.ts";
 import { isFull, type Memory } from "./memory.ts";
-import { guestLines } from "./opening.ts";
 
-/** Characters of one line. What the server takes is less, and it says so itself. */
+/** Most characters of a line. The server's own limit is lower, and it reports that itself. */
 const MOST_LINE = 1_000_000;
 const TOO_LONG: RefusedLine = {
   kind: "refused",
   refusal: { code: "limit", command: "line", why: `a line has at most ${MOST_LINE} characters` },
 };
-/** Characters of one line while memory is full. */
+/** Most characters of a line while memory is full. */
 const MOST_LINE_WHEN_FULL = 16_384;
-const NO_ROOM: RefusedLine = {
+const MEMORY_FULL: RefusedLine = {
   kind: "refused",
   refusal: {
     code: "unavailable",
@@ -28,68 +28,68 @@ const NO_ROOM: RefusedLine = {
     why: "the bridge's memory is full; send a shorter line, or try again later",
   },
 };
-/** Bytes that may wait for a guest that reads slowly; past them it hears nothing, and is not read, until it has read them. */
-const MOST_WAITING = 1_000_000;
+/** Pending bytes above which a slow client is unsubscribed, and its commands aren't read, until it has drained them. */
+const MOST_PENDING = 1_000_000;
 /**
- * Announcements of a guest that may be on their way; then all are waited for, and who writes waits. So what the server
- * refuses for the moment is repeated before anything else goes out.
+ * Announcements in flight above which the client's input pauses until all are acknowledged. So announcements that the
+ * server refuses temporarily are retried before any later ones.
  */
 const MOST_ANNOUNCING = 500;
 
-type GuestSocket = Duplex & Pick<Socket, "destroySoon">;
-interface GuestFanout extends Subscribable, Pick<Fanout, "ping" | "info"> {
+type ClientSocket = Duplex & Pick<Socket, "destroySoon">;
+interface ClientFanout extends Subscribable, Pick<Fanout, "ping" | "info"> {
   announce(channel: string, text: string): Promise<number | undefined>;
 }
 
-export class Guest {
-  readonly #socket: GuestSocket;
-  readonly #fanout: GuestFanout;
-  /** What it is subscribed to; those that are unsubscribed go on at their positions when it has read what waits. */
-  readonly #heard = new Map<string, Subscription>();
+export class TcpClient {
+  readonly #socket: ClientSocket;
+  readonly #fanout: ClientFanout;
+  /** The client's subscriptions. Unsubscribed ones resume at their positions when the client has drained its backlog. */
+  readonly #subscriptions = new Map<string, Subscription>();
   readonly #announcing = new Set<Promise<void>>();
   readonly #memory: Memory;
   #isGreeted = false;
-  /** Characters of the line that has no end yet, of announcements in flight, and all that this guest is charged for. */
+  /** Characters of the incomplete line, of announcements in flight, and of all that counts as this client's memory. */
   #incomplete = 0;
   #inFlight = 0;
   #charged = 0;
-  /** Why the last incomplete line was dropped. */
-  #dropped = TOO_LONG;
+  /** The refusal of the last line that was dropped before its end. */
+  #lineRefusal = TOO_LONG;
 
   /**
-   * @param socket says what it reads as text, and is not ended when the guest ends its side
-   * @param fanout the guest's own
-   * @param memory shared by all guests
+   * @param socket decodes text, and stays open for writing when the client ends its side
+   * @param fanout the client's own connection
+   * @param memory shared by all clients
    */
-  constructor(socket: GuestSocket, fanout: GuestFanout, memory: Memory) {
+  constructor(socket: ClientSocket, fanout: ClientFanout, memory: Memory) {
     this.#socket = socket;
     this.#fanout = fanout;
     this.#memory = memory;
     socket.on("drain", () => {
       this.#charge();
-      this.#hearOn();
+      this.#resume();
     });
     socket.on("close", () => this.#charge());
     this.#subscribe(EVERYONE);
   }
 
   /**
-   * Executes the guest's commands until it ends its side. A last line without an end is dropped, as the original does.
-   * @throws NotAGuest before anything is executed, if the connection begins like HTTP or TLS
+   * Executes the client's commands until it ends its side. A last line without an end is dropped, as the original does.
+   * @throws WrongProtocol before anything is executed, if the connection begins like HTTP or TLS
    * @throws Error if the connection breaks
    */
   async serve(): Promise<void> {
-    for await (const lines of guestLines(this.#socket, MOST_LINE, (length) => this.#hasRoom(length))) {
+    for await (const lines of clientLines(this.#socket, MOST_LINE, (length) => this.#hasRoom(length))) {
       for (const line of lines) {
-        const done = this.#carryOut(line === undefined ? this.#dropped : parseCommand(line));
-        // Without a turn between them, announcements go out together.
+        const done = this.#execute(line === undefined ? this.#lineRefusal : parseCommand(line));
+        // Awaiting nothing lets consecutive announcements share a frame.
         if (done) await done;
-        if (this.#socket.writable && this.#isBehind()) await this.#hasRead();
+        if (this.#socket.writable && this.#isBehind()) await this.#drained();
       }
     }
   }
 
-  /** Ends the connection when the guest has read what waits, with a reason if there is one. */
+  /** Closes the connection after its pending output, with a reason if there is one. */
   end(fault?: Fault): void {
     if (fault) this.#write(formatError({ ...fault, command: "connect" }));
     this.#socket.destroySoon();
@@ -101,7 +101,7 @@ export class Guest {
     this.#charge();
   }
 
-  /** Brings the shared memory's figure up to date. */
+  /** Updates the use of the shared memory. */
   #charge(): void {
     const buffered = this.#socket.destroyed ? 0 : this.#socket.writableLength + this.#incomplete;
     const charged = buffered + this.#inFlight;
@@ -109,26 +109,26 @@ export class Guest {
     this.#charged = charged;
   }
 
-  /** Returns whether an incomplete line of that length may be held. */
+  /** Returns whether an incomplete line of this length may be buffered. */
   #hasRoom(length: number): boolean {
     this.#incomplete = length;
     this.#charge();
-    this.#dropped = length > MOST_LINE ? TOO_LONG : length > 0 ? NO_ROOM : this.#dropped;
+    this.#lineRefusal = length > MOST_LINE ? TOO_LONG : length > 0 ? MEMORY_FULL : this.#lineRefusal;
     return length <= MOST_LINE_WHEN_FULL || !isFull(this.#memory);
   }
 
-  /** Returns whether the guest has to read before anything else is written for it. */
+  /** Returns whether the client has to drain its backlog first. */
   #isBehind(): boolean {
     const { writableLength, writableNeedDrain } = this.#socket;
-    return writableLength > MOST_WAITING || (writableNeedDrain && isFull(this.#memory));
+    return writableLength > MOST_PENDING || (writableNeedDrain && isFull(this.#memory));
   }
 
-  /** A promise resolves when the next command may be carried out. */
-  #carryOut(line: ClientLine): Promise<unknown> | undefined {
+  /** Executes a command. If it returns a promise, the next command has to wait for it. */
+  #execute(line: ClientLine): Promise<unknown> | undefined {
     switch (line.kind) {
       case "subscribe":
         return this.#afterAnnouncing(() => {
-          if (!this.#heard.has(line.channel)) this.#subscribe(line.channel);
+          if (!this.#subscriptions.has(line.channel)) this.#subscribe(line.channel);
         });
       case "unsubscribe":
         return this.#afterAnnouncing(() => this.#unsubscribe(line.channel));
@@ -140,7 +140,7 @@ export class Guest {
           return formatTime(Date.now());
         });
       case "info":
-        return this.#ask("info", async () => inLines(await this.#fanout.info()));
+        return this.#ask("info", async () => formatFigures(await this.#fanout.info()));
       case "empty":
         return undefined;
       case "refused":
@@ -155,21 +155,21 @@ export class Guest {
     }
   }
 
-  /** Acts when earlier announcements have taken place, as commands take effect in their order. */
+  /** Calls `act` after the announcements in flight, because commands take effect in order. */
   #afterAnnouncing(act: () => void): Promise<void> | undefined {
     if (this.#announcing.size > 0) return Promise.all(this.#announcing).then(act);
     act();
     return undefined;
   }
 
-  /** Ends when the guest has read what waits, or has gone. */
-  #hasRead(): Promise<void> {
+  /** Resolves when the client has drained its backlog, or has left. */
+  #drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#socket.once("drain", resolve).once("close", resolve);
     });
   }
 
-  /** Writes what the server answers; asks again when the connection to it has broken off meanwhile. */
+  /** Writes the server's answer; asks again if the connection to the server was lost. */
   async #ask(command: string, question: () => Promise<string>): Promise<void> {
     let answer: string | undefined;
     while (answer === undefined && this.#socket.writable) {
@@ -195,18 +195,18 @@ export class Guest {
     this.#announcing.add(announced);
     this.#inFlight += message.length;
     this.#charge();
-    const isMuch = this.#announcing.size >= MOST_ANNOUNCING || this.#inFlight > MOST_WAITING;
+    const isMuch = this.#announcing.size >= MOST_ANNOUNCING || this.#inFlight > MOST_PENDING;
     return isMuch || isFull(this.#memory) ? Promise.all(this.#announcing) : undefined;
   }
 
   #subscribe(channel: string, since?: number): void {
     const subscription = this.#fanout.subscribe(channel, {
       since,
-      onMessage: ({ text }) => this.#hear(formatMessage(channel, text)),
+      onMessage: ({ text }) => this.#deliver(formatMessage(channel, text)),
       onGap: () => this.end(),
       onState: (state, _, error) => this.#changed(channel, state, error),
     });
-    this.#heard.set(channel, subscription);
+    this.#subscriptions.set(channel, subscription);
   }
 
   #changed(channel: string, state: Subscription["state"], error: Error | undefined): void {
@@ -214,27 +214,27 @@ export class Guest {
       this.#isGreeted = true;
       this.#write(GREETING);
     }
-    // Where nothing is kept, nobody knows what is missed now.
-    if (state === "subscribing" && this.#heard.get(channel)?.position === undefined) this.end();
+    // Without history, messages may be missed unnoticed.
+    if (state === "subscribing" && this.#subscriptions.get(channel)?.position === undefined) this.end();
     if (error === undefined) return;
-    this.#heard.delete(channel);
+    this.#subscriptions.delete(channel);
     this.#write(formatError(refusalOf(error, "subscribe", channel)));
   }
 
   #unsubscribe(channel: string): void {
-    this.#heard.get(channel)?.unsubscribe();
-    this.#heard.delete(channel);
+    this.#subscriptions.get(channel)?.unsubscribe();
+    this.#subscriptions.delete(channel);
   }
 
-  #hear(line: string): void {
+  #deliver(line: string): void {
     this.#write(line);
     if (!this.#isBehind()) return;
-    for (const subscription of this.#heard.values()) subscription.unsubscribe();
+    for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
   }
 
-  /** It has read all that waited: what has come meanwhile is kept at the server, or there is a gap. */
-  #hearOn(): void {
-    for (const { channel, state, position } of this.#heard.values()) {
+  /** Resumes subscriptions when the backlog is drained: the server has retained the messages since, or reports a gap. */
+  #resume(): void {
+    for (const { channel, state, position } of this.#subscriptions.values()) {
       if (state !== "unsubscribed") continue;
       if (position === undefined) this.end();
       else this.#subscribe(channel, position);
@@ -242,12 +242,12 @@ export class Guest {
   }
 }
 
-/** The refusal that a guest gets for an error of its client. */
+/** Returns the refusal to send to the client for an error of its connection to the server. */
 function refusalOf(error: Error, command: string, argument?: string): Refusal {
   const code = error instanceof Refused ? error.code : "invalid";
   return { code, command, argument, why: error.message };
 }
 
-function inLines(figures: Map<string, string>): string {
+function formatFigures(figures: Map<string, string>): string {
   return [...figures].map(([key, value]) => formatFigure(key, value)).join("");
 }
