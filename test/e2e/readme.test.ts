@@ -26,12 +26,17 @@ import { find } from "./support/tools.ts";
 import { wiresTo } from "./support/wire.ts";
 
 const root = new URL("../../", import.meta.url);
-const readme = await fileOf("README.md");
-/** For who uses it. */
-const GUIDES = ["README.md", ...["auth", "cli", "client", "workers"].map((room) => `src/${room}/README.md`)];
+/** Documents for users. */
+const GUIDES = [
+  "README.md",
+  ...["guarantees", "protocol", "operations"].map((page) => `docs/${page}.md`),
+  ...["auth", "cli", "client", "worker"].map((folder) => `src/${folder}/README.md`),
+];
+const protocol = await fileOf("docs/protocol.md");
+const operations = await fileOf("docs/operations.md");
 const guides = (await Promise.all(GUIDES.map(fileOf))).join("\n");
 
-/** Where README.md has its readers find the server on their own machine, and where one is deployed. */
+/** The addresses of local and deployed servers that the documents use. */
 const LOCAL = "ws://localhost:8787";
 const HTTP = "http://localhost:8787";
 const DEPLOYED = "wss://host";
@@ -291,6 +296,7 @@ function lineIn(cell: string): Line {
 describe("what the documents say to run is there:", async () => {
   const documents = [
     ...GUIDES,
+    "docs/architecture.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "src/README.md",
@@ -304,7 +310,7 @@ describe("what the documents say to run is there:", async () => {
   test.each(documents)("%s", async (document) => {
     const said = await fileOf(document);
     const names = [...said.matchAll(/\bnpm (?:run )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
-    expect([...Object.keys(scripts), "install", "pack"]).toEqual(expect.arrayContaining(names));
+    expect([...Object.keys(scripts), "ci", "install", "pack"]).toEqual(expect.arrayContaining(names));
     const projects = [...said.matchAll(/--project[ =](\w+)/g)].map(([, name = ""]) => name);
     expect(configured).toEqual(expect.arrayContaining(projects));
   });
@@ -335,52 +341,34 @@ function headingsOf(document: string): string[] {
   );
 }
 
-test("README.md says what each dependency is for", async () => {
-  const { dependencies, devDependencies, peerDependencies } = JSON.parse(await fileOf("package.json"));
-  const [, told = ""] = readme.split("## Development");
-  for (const name of Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies })) {
-    expect(told).toContain(`\`${name.replace(/^@types\/.*/, "@types/…")}\``);
-  }
-});
-
-test("README.md tells of what the free plan carries as bench/README.md does", async () => {
-  const [, told = ""] = /^The Workers free plan(.*?)\. So /ms.exec(readme) ?? [];
+test("docs/operations.md says what the free plan carries, as tools/bench/README.md does", async () => {
+  const [, told = ""] = /^The Workers free plan(.*?)\. So /ms.exec(operations) ?? [];
   const table = await fileOf("tools/bench/README.md");
   const numbers = told.match(/\d+,\d{3}(?:,\d{3})?/g) ?? [];
   expect(numbers).toHaveLength(5);
   for (const number of numbers) expect(table).toContain(number);
 });
 
-test("CONTRIBUTING.md tells of each cause for which the server closes a connection", async () => {
-  const sources = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
+test("docs/protocol.md lists every cause for which the server closes a connection", async () => {
+  const paths = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
     /\.ts$/.test(path),
   );
-  const closings: string[] = [];
-  for (const path of sources) {
-    for (const [, cause = ""] of (await fileOf(`src/${path}`)).matchAll(/\.close\(\s*\w+,\s*"(\w+)",/g)) {
-      closings.push(`${cause} ${path}`);
-    }
-  }
-  const table = (await fileOf("CONTRIBUTING.md")).matchAll(/^\| (10\d\d) (.+?) \| `(.+?)` \| `(.+?)` \|/gm);
-  const rows = [...table].map(([, status, reason = "", cause = "", path = ""]) => ({
-    status,
-    reason,
-    cause,
-    path,
-  }));
-  expect(rows.map(({ cause, path }) => `${cause} ${path}`).sort()).toEqual(closings.sort());
-  expect(rows.map(({ cause }) => cause).sort()).toEqual(Object.keys(CLOSINGS).sort());
-  for (const { status, reason, cause, path } of rows) {
+  const sources = (await Promise.all(paths.map((path) => fileOf(`src/${path}`)))).join("\n");
+  const closings = [...sources.matchAll(/\.close\(\s*\w+,\s*"(\w+)",/g)].map(([, cause = ""]) => cause);
+  const rows = [...protocol.matchAll(/^\| (10\d\d) (.+?) \| `(.+?)` \|/gm)];
+  const causes = rows.map(([, , , cause = ""]) => cause).sort();
+  expect(causes).toEqual(closings.sort());
+  expect(causes).toEqual(Object.keys(CLOSINGS).sort());
+  for (const [, status, reason = "", cause = ""] of rows) {
     const closing = isClosingCause(cause) ? CLOSINGS[cause] : undefined;
     const fault = parseReason(reason);
     expect([Number(status), fault?.code]).toEqual([closing?.status, closing?.code]);
-    const source = (await fileOf(`src/${path}`)) + (await fileOf("src/protocol/refusals.ts"));
-    for (const words of fault?.why.split("…") ?? []) expect(source).toContain(words);
+    for (const words of fault?.why.split("…") ?? []) expect(sources).toContain(words);
   }
 });
 
-test("README.md tells of every error code", () => {
-  const [, table = ""] = /^\| code \| meaning \|.*?\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+test("docs/protocol.md lists every error code", () => {
+  const [, table = ""] = /^\| code \| meaning \|.*?\n((?:\|.*\n)+)/m.exec(protocol) ?? [];
   const codes = [...table.matchAll(/^\| (`.+?`) \|/gm)].flatMap(
     ([, named = ""]) => named.match(/[a-z-]+/g) ?? [],
   );
@@ -392,7 +380,7 @@ test("the version is that of the package", async () => {
 });
 
 describe("the table of settings", async () => {
-  const [, table = ""] = /^\| setting \|.*?\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+  const [, table = ""] = /^\| setting \|.*?\n((?:\|.*\n)+)/m.exec(operations) ?? [];
   const rows = table.split("\n").slice(1, -1);
   const settings = rows.flatMap((row) => {
     const [, names = "", value = ""] = row.split(" | ").join("|").split("|");
@@ -420,7 +408,7 @@ describe("the table of settings", async () => {
   });
 
   test("and what the text sets can be set", () => {
-    const set = [...readme.matchAll(/`([A-Z_]+) = "([^`]*)"`/g)];
+    const set = [...guides.matchAll(/`([A-Z_]+) = "([^`]*)"`/g)];
     expect(set.length).toBeGreaterThan(0);
     for (const [, name = "", value] of set) readSettings({ [name]: value });
   });
