@@ -4,6 +4,7 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -324,10 +325,14 @@ describe("what the documents say to run is there:", async () => {
     }
   });
 
-  test.each(["README.md", "CONTRIBUTING.md"])("the files that %s names", async (document) => {
-    const named = [...(await fileOf(document)).matchAll(/\b(?:src|test|examples)\/[\w./-]*\w\.\w+/g)];
-    expect(named.length).toBeGreaterThan(0);
-    for (const [path] of named) expect(await fileOf(path)).not.toBe("");
+  // Paths begin at the root, at `src/`, or at the document's folder.
+  test.each(documents)("the files that %s names", async (document) => {
+    const folders = [root, new URL("src/", root), new URL(".", new URL(document, root))];
+    const named = [...(await fileOf(document)).matchAll(/`([\w-]+(?:\/[\w.-]+)+\.[a-z]+)`/g)];
+    const isFile = ([, path = ""]: string[]) => folders.some((folder) => existsSync(new URL(path, folder)));
+    const built = ["dist/"];
+    const missing = named.filter(([, path = ""]) => !built.some((folder) => path.startsWith(folder)));
+    expect(missing.filter((match) => !isFile(match)).map(([path]) => path)).toEqual([]);
   });
 });
 
@@ -383,8 +388,8 @@ describe("the table of settings", async () => {
   const [, table = ""] = /^\| setting \|.*?\n((?:\|.*\n)+)/m.exec(operations) ?? [];
   const rows = table.split("\n").slice(1, -1);
   const settings = rows.flatMap((row) => {
-    const [, names = "", value = ""] = row.split(" | ").join("|").split("|");
-    return [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => ({ name, value: value.trim() }));
+    const [, names = "", value = "", range = ""] = row.split(" | ").join("|").split("|");
+    return [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => ({ name, value: value.trim(), range }));
   });
   const toml = await fileOf("wrangler.toml");
   const [, vars = ""] = toml.split("[vars]");
@@ -405,6 +410,12 @@ describe("the table of settings", async () => {
     expect(preset.get(name)).toBe(/^\d+$/.test(value) ? value : undefined);
     if (/^\d+$/.test(value)) expect(readSettings({ [name]: value })).toEqual(readSettings({}));
     else expect(readSettings({})).toMatchObject({ allowedOrigins: undefined, tokens: undefined });
+  });
+
+  const numbers = settings.filter(({ value }) => /^\d+$/.test(value));
+
+  test.each(numbers)("$name is a number in the range $range", ({ name, range }) => {
+    expect(() => readSettings({ [name]: "!" })).toThrow(`from ${range.replaceAll(",", "")},`);
   });
 
   test("and what the text sets can be set", () => {
