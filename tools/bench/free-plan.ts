@@ -127,10 +127,10 @@ export function messages(costs: Costs, listeners: number, links: 0 | 10, isKept 
   const [each, alarm] = withoutAlarms(isKept ? minus(costs[`${kind}, kept`], DROPPED) : costs[kind]);
   const every = isKept ? (links === 0 ? LOOKED_AT : LOOKS_AGAIN) : 0;
   const objects = links + 1;
-  const where = links === 0 ? "connected there" : `connected to ${links} others`;
+  const where = links === 0 ? "connected to it" : `connected to ${links} other channels`;
   const base = used(attendance(costs, listeners, links));
   return {
-    title: `messages on a channel with ${whole(listeners)} listeners ${where}${isKept ? "" : FORGETFUL}`,
+    title: `messages on a channel with ${whole(listeners)} subscribers ${where}${isKept ? "" : FORGETFUL}`,
     use: (count) => {
       const alarms = every === 0 ? count : Math.min(count, DAY / every);
       const dropped = isKept ? Math.min(count, DAY / LOOKED_AT) : 0;
@@ -167,8 +167,8 @@ function withoutAlarms(cost: Cost): [Cost, Cost] {
 export function channels(costs: Costs, listeners: number, said: number): Service {
   const message = costs["a lone message to 10 listeners, no links, kept"];
   const each = plus(attendance(costs, listeners, 0), times(said, message));
-  const talk = said === 0 ? "nothing said" : `${said} messages`;
-  const crowd = listeners === 1 ? "1 listener" : `${whole(listeners)} listeners`;
+  const talk = said === 0 ? "no messages" : `${said} messages`;
+  const crowd = listeners === 1 ? "1 subscriber" : `${whole(listeners)} subscribers`;
   return { title: `channels with ${crowd} and ${talk}`, use: (count) => used(times(count, each)) };
 }
 
@@ -226,7 +226,7 @@ export const SERVICES: Service[] = [
 export function table(services: Service[], limits: Use): string {
   const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
   return [
-    row("in a day", "at most", "rows written", "requests", "time awake"),
+    row("per day", "at most", "rows written", "requests", "time in memory"),
     row("---", "---", "---", "---", "---"),
     ...services.map((service) => {
       const count = most(service, limits);

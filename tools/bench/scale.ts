@@ -1,6 +1,6 @@
 /**
  * The arithmetic of very large services: `node tools/bench/scale.ts` prints the tables of
- * `src/README.md` from the inputs below.
+ * `docs/architecture.md` from the inputs below.
  */
 
 /** What the steps cost and what is billed. Rates are in dollars, times in seconds. */
@@ -69,10 +69,10 @@ export const RATES: Rates = {
 const SIZES = { socketsPerObject: 10_000, linksPerObject: 100 };
 
 export const SERVICES: Service[] = [
-  { title: "1 channel, 1 million listeners", channels: 1, listeners: 1e6, announcements: 1, ...SIZES },
-  { title: "1 channel, 10 million listeners", channels: 1, listeners: 1e7, announcements: 1, ...SIZES },
+  { title: "1 channel, 1 million subscribers", channels: 1, listeners: 1e6, announcements: 1, ...SIZES },
+  { title: "1 channel, 10 million subscribers", channels: 1, listeners: 1e7, announcements: 1, ...SIZES },
   {
-    title: "1 million channels, 10 listeners each",
+    title: "1 million channels, 10 subscribers each",
     channels: 1e6,
     listeners: 10,
     announcements: 1_000,
@@ -126,16 +126,16 @@ export function table(services: Service[], rates: Rates): string {
   return [
     row("", ({ service }) => service.title),
     row("---", () => "---"),
-    row("announcements a second", ({ service }) => whole(service.announcements)),
+    row("announcements per second", ({ service }) => whole(service.announcements)),
     row("objects with sockets", ({ result }) => whole(result.objects)),
     row("levels below the channel's root", ({ result }) => whole(result.depth)),
     row("levels below the root of `all`", ({ result }) => whole(result.depthOfAll)),
-    row("calls between objects, an announcement", ({ result }) => whole(result.calls)),
-    row("requests billed, an announcement", ({ result }) => result.billed.toFixed(2)),
-    row("to the last listener", ({ result }) => `${(result.last * 1000).toFixed(0)} ms`),
-    row("if six calls at a time are under way", ({ result }) => `${(result.lastBySix * 1000).toFixed(0)} ms`),
-    row("30 days", ({ result }) => dollars(result.month)),
-    row("30 days where each delivery is billed", ({ result }) => dollars(result.hosted)),
+    row("calls between objects, per announcement", ({ result }) => whole(result.calls)),
+    row("requests billed, per announcement", ({ result }) => result.billed.toFixed(2)),
+    row("latency to the last subscriber", ({ result }) => `${(result.last * 1000).toFixed(0)} ms`),
+    row("with at most six calls at a time", ({ result }) => `${(result.lastBySix * 1000).toFixed(0)} ms`),
+    row("cost of 30 days", ({ result }) => dollars(result.month)),
+    row("cost of 30 days if each delivery is billed", ({ result }) => dollars(result.hosted)),
   ].join("\n");
 }
 
