@@ -13,7 +13,7 @@
 
 import type { Missing } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
 import type { Log, Messages, Placed } from "./log.ts";
 import { AGED, type Batch, batchOf, type HistoryLimits, Retained } from "./retained.ts";
@@ -45,7 +45,7 @@ export interface HistoryEvents {
 }
 
 export class History {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #log: Log;
   readonly #limits: HistoryLimits;
   readonly #events: HistoryEvents;
@@ -66,16 +66,16 @@ export class History {
    * Takes up what earlier lives have stored: the log goes on after it.
    * @param hasSlept whether this object is sure to have slept before, rather than crashed
    */
-  constructor(world: World, log: Log, limits: HistoryLimits, hasSlept: boolean, events: HistoryEvents) {
-    this.#world = world;
+  constructor(runtime: Runtime, log: Log, limits: HistoryLimits, hasSlept: boolean, events: HistoryEvents) {
+    this.#runtime = runtime;
     this.#log = log;
     this.#limits = limits;
     this.#events = events;
-    this.#retained = new Retained(log, limits, world.now, (slot, at) => {
+    this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
       if (slot !== this.#teller?.slot) this.#free.push({ slot, at });
     });
     this.#isDoubtful = !hasSlept;
-    for (const { slot, row } of rowsIn(world)) this.#takeUp(slot, row);
+    for (const { slot, row } of rowsIn(runtime)) this.#takeUp(slot, row);
     this.forgetOld();
   }
 
@@ -158,7 +158,7 @@ export class History {
   /** Has the rows looked at when the newest one may be over, if there are any. */
   #lookLater(): void {
     if (!this.#teller) return;
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     // With this slack the alarm of a first message does for those that follow it soon.
     const slack = AGED * this.#retention;
     this.#events.keeps(Math.max(Math.min(this.#teller.at, now) + 2 * this.#retention, now) + slack);
@@ -172,7 +172,7 @@ export class History {
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
-    const batch = batchOf(messages, position, this.#world.now(), this.#limits.historyBytes);
+    const batch = batchOf(messages, position, this.#runtime.now(), this.#limits.historyBytes);
     if (batch.after === this.#stored) this.#retained.forgetOld(batch.size);
     else this.#forgetAllBut(batch);
     if (batch.count > 0) this.#storeBatch(batch, position);
@@ -207,7 +207,7 @@ export class History {
   /** Stores the newest position alone. */
   #storePosition(): void {
     const position = this.#log.position ?? 0;
-    const at = this.#world.now();
+    const at = this.#runtime.now();
     const slot = this.#slot;
     if (this.#put(slot, { after: position, counts: [0], times: [at], lines: "", keys: [] })) {
       this.#hasStored(position, { slot, at, hasMessages: false });
@@ -221,7 +221,7 @@ export class History {
   }
 
   #put(slot: number, row: SegmentRow): boolean {
-    return this.#world.store.put(SEGMENT + slot, row);
+    return this.#runtime.store.put(SEGMENT + slot, row);
   }
 
   #hasStored(position: number, teller: Teller): void {
@@ -248,8 +248,8 @@ export class History {
     this.#retained.forgetAll();
     if (!this.#isAhead) {
       // By chance, as the clocks of two lives may differ.
-      const stride = Math.floor(STRIDE * (1 + this.#world.random()));
-      const base = Math.max(this.#world.now() * 1000, last) + stride;
+      const stride = Math.floor(STRIDE * (1 + this.#runtime.random()));
+      const base = Math.max(this.#runtime.now() * 1000, last) + stride;
       this.#isAhead = true;
       this.#log.renumber(this.#stored, base);
       this.#events.renumbered(base, last - this.#stored);
@@ -269,7 +269,7 @@ export class History {
    * life may have announced messages that it could not store: then nothing from before now is retained.
    */
   #prove(): void {
-    if (!this.#isDoubtful || this.#world.store.hasTaken()) return;
+    if (!this.#isDoubtful || this.#runtime.store.hasTaken()) return;
     this.#isDoubtful = false;
     this.forgetOld();
     const { newest } = this.#retained;
@@ -322,19 +322,19 @@ export class History {
 
   /** While messages come, a row that has just become free is soon written over, which saves deleting it. */
   #isReusedSoon({ at }: FreeRow): boolean {
-    const age = this.#world.now() - at;
+    const age = this.#runtime.now() - at;
     return !this.#retained.isEmpty && age >= 0 && age < (1 + AGED) * this.#retention;
   }
 
   #expireTeller({ slot, at, hasMessages }: Teller, isCounted: boolean): void {
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     if (!isCounted && now >= at + 2 * this.#retention) {
       if (this.#delete(slot)) this.#teller = undefined;
     } else if ((isCounted && hasMessages) || at > now) this.#storePosition();
   }
 
   #delete(slot: number): boolean {
-    return this.#world.store.delete(SEGMENT + slot);
+    return this.#runtime.store.delete(SEGMENT + slot);
   }
 
   /** Links may need more of the log than what is retained. */
@@ -360,7 +360,7 @@ export class History {
 }
 
 /** The rows of earlier lives, in the order of their positions. */
-function rowsIn({ store }: World): { slot: number; row: SegmentRow }[] {
+function rowsIn({ store }: Runtime): { slot: number; row: SegmentRow }[] {
   const rows: { slot: number; row: SegmentRow }[] = [];
   for (const [key, value] of store.list(SEGMENT)) {
     const row = rowOf(value, isSegmentRow);

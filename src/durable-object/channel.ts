@@ -18,7 +18,7 @@ import { WRONG_SETTINGS } from "../worker/deployment.ts";
 import type { Callable, Env } from "../worker/env.ts";
 import { formatElsewhere, formatRefused, formatTaken, parseUpgrade } from "../worker/upgrade.ts";
 import { type Configuration, configure } from "./configuration.ts";
-import { platformOf, type Runtime } from "./runtime.ts";
+import { type ObjectRuntime, runtimeOf } from "./runtime.ts";
 
 /** What the runtime itself answers, also for an object that sleeps, and does not wake it for. */
 const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
@@ -34,7 +34,7 @@ export class Channel extends DurableObject<Env> implements Callable {
   /** The configuration, or what is wrong with it; undefined until it is read. */
   #configuration: Configuration | SettingError | undefined;
   /** Undefined until the first event of this life. */
-  #alive: { broker: Broker; runtime: Runtime } | undefined;
+  #alive: { broker: Broker; runtime: ObjectRuntime } | undefined;
   /** When the alarm that an earlier life has set is to go off; it tells whether that life crashed. */
   #alarmTime: number | undefined;
 
@@ -78,7 +78,7 @@ export class Channel extends DurableObject<Env> implements Callable {
   #wake() {
     if (this.#alive) return this.#alive;
     const { limits, guard, bindings } = this.#configured;
-    const runtime = platformOf(this.ctx, bindings, this.#alarmTime);
+    const runtime = runtimeOf(this.ctx, bindings, this.#alarmTime);
     const sockets = {
       acceptWebSocket: (socket: WebSocket) => this.ctx.acceptWebSocket(socket),
       getWebSockets: () => this.#slept,

@@ -1,9 +1,9 @@
-/** What an object needs from the world, made of what Workers offer. */
-import type { Platform, Store } from "../runtime/runtime.ts";
-import { wayTo } from "../worker/calls.ts";
+/** What an object needs from the runtime, made of what Workers offer. */
+import type { RawRuntime, Store } from "../runtime/runtime.ts";
+import { stubOf } from "../worker/calls.ts";
 import type { Env } from "../worker/env.ts";
 
-export interface Runtime extends Platform {
+export interface ObjectRuntime extends RawRuntime {
   /** The alarm has gone off, or was deleted. */
   forgetAlarm(): void;
 }
@@ -12,7 +12,11 @@ export interface Runtime extends Platform {
  * The platform, as the object that `context` belongs to sees it.
  * @param alarmTime when the alarm that an earlier life has set is to go off
  */
-export function platformOf(context: DurableObjectState, env: Env, alarmTime: number | undefined): Runtime {
+export function runtimeOf(
+  context: DurableObjectState,
+  env: Env,
+  alarmTime: number | undefined,
+): ObjectRuntime {
   const { name } = context.id;
   if (name === undefined) throw new Error("a channel's object is only ever reached by its name");
   let refusal: string | undefined;
@@ -25,7 +29,7 @@ export function platformOf(context: DurableObjectState, env: Env, alarmTime: num
     name,
     refusal: () => refusal,
     store: storeOf(context.storage, alarm.forgetAlarm, onRefusal),
-    open: (object) => wayTo(env, object),
+    open: (object) => stubOf(env, object),
     log: (event) => console.warn(JSON.stringify({ ...event, object: name })),
     now: Date.now,
     random: Math.random,

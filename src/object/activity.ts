@@ -1,5 +1,5 @@
 /** That things happen to an object, and that nothing has happened for a while. */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** How long after an event what must outlive this object's time in memory is written, in milliseconds. */
 const SETTLE_AFTER = 1_000;
@@ -16,7 +16,7 @@ export interface ActivityEvents {
 }
 
 export class Activity {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #events: ActivityEvents;
   #count = 0;
   /** Events, and other work that must be settled. */
@@ -25,8 +25,8 @@ export class Activity {
   #last = 0;
   #settling = false;
 
-  constructor(world: World, events: ActivityEvents) {
-    this.#world = world;
+  constructor(runtime: Runtime, events: ActivityEvents) {
+    this.#runtime = runtime;
     this.#events = events;
   }
 
@@ -44,7 +44,7 @@ export class Activity {
   /** Has the object settle a second from now, though no event has come: work of an earlier one has changed something. */
   settleLater(): void {
     this.#changes += 1;
-    this.#last = this.#world.now();
+    this.#last = this.#runtime.now();
     if (this.#settling) return;
     this.#settling = true;
     this.#wait(SETTLE_AFTER);
@@ -52,11 +52,11 @@ export class Activity {
 
   #wait(milliseconds: number): void {
     const before = this.#changes;
-    const since = this.#world.now();
-    this.#world.after(milliseconds, () => {
-      const stays = this.#events.passed(this.#world.now() - since);
+    const since = this.#runtime.now();
+    this.#runtime.after(milliseconds, () => {
+      const stays = this.#events.passed(this.#runtime.now() - since);
       if (stays || before !== this.#changes) {
-        const quiet = this.#world.now() - this.#last;
+        const quiet = this.#runtime.now() - this.#last;
         this.#wait(stays ? SETTLE_AFTER : Math.max(1, SETTLE_AFTER - quiet));
         return;
       }

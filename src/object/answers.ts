@@ -23,7 +23,7 @@ import type {
   UnlinkRequest,
 } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Room } from "../tree/capacity.ts";
 import type { Downstream } from "../tree/downstream.ts";
 import { BatchNumbers } from "../tree/forwarding.ts";
@@ -36,7 +36,7 @@ import type { Flush } from "./flush.ts";
 import type { Reporter } from "./reporter.ts";
 
 interface AnswerParts {
-  world: World;
+  runtime: Runtime;
   peers: Pick<Peers, "forget">;
   activity: Activity;
   downstream: Downstream;
@@ -52,7 +52,7 @@ interface AnswerParts {
 }
 
 export class Answers implements Answering {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #peers: Pick<Peers, "forget">;
   readonly #activity: Activity;
   readonly #downstream: Downstream;
@@ -66,7 +66,7 @@ export class Answers implements Answering {
   readonly #batches = new BatchNumbers();
 
   constructor(parts: AnswerParts) {
-    this.#world = parts.world;
+    this.#runtime = parts.runtime;
     this.#peers = parts.peers;
     this.#activity = parts.activity;
     this.#downstream = parts.downstream;
@@ -85,7 +85,7 @@ export class Answers implements Answering {
     // An object that has crashed asks anew. What is delivered to it must not fail: it could not tell what it missed.
     if (!still) this.#peers.forget(from);
     if (!this.#router.isVouchedFor(vouched)) {
-      const channel = channelOf(this.#world.name);
+      const channel = channelOf(this.#runtime.name);
       this.#router.doubtOwn();
       while (!this.#router.isLive(channel)) await this.#router.join(channel);
     }

@@ -8,7 +8,7 @@ import type { Frame } from "../protocol/frames.ts";
 import type { From } from "../protocol/positions.ts";
 import type { Answering, Calls, Load } from "../runtime/calls.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
-import type { Platform, World } from "../runtime/runtime.ts";
+import type { RawRuntime, Runtime } from "../runtime/runtime.ts";
 import { Commands } from "../session/commands.ts";
 import { type Connection, Connections } from "../session/connections.ts";
 import { Drain } from "../session/drain.ts";
@@ -39,7 +39,7 @@ const FRESH = 1;
 const UPGRADE = 2;
 
 export class Broker {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #peers: Peers;
   readonly #connections: Connections;
   readonly #counters: Counters;
@@ -65,52 +65,54 @@ export class Broker {
    * Takes up where an earlier life of this object ended.
    * @param guard undefined on a server without tokens
    */
-  constructor(bare: Platform, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
+  constructor(bare: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
     const { maxBufferedBytes, clientLimit } = limits;
     const journal = new Journal(bare);
     const platform = countingRows(bare, (isTaken) => this.#counters.note(isTaken ? "rows" : "rows.refused"));
     this.#peers = this.#newPeers(platform);
-    const world: World = { ...platform, call: (...call) => this.#peers.call(...call) };
+    const runtime: Runtime = { ...platform, call: (...call) => this.#peers.call(...call) };
     const apart = () => this.#obligations.apart();
-    this.#world = world;
-    this.#activity = new Activity(world, {
+    this.#runtime = runtime;
+    this.#activity = new Activity(runtime, {
       passed: (time) => this.#passed(time),
       settle: () => this.#settle(),
     });
     const connections = this.#newConnections(sockets, limits);
     this.#connections = connections;
-    const counters = new Counters(world, connections, (name) => journal.note(name));
+    const counters = new Counters(runtime, connections, (name) => journal.note(name));
     this.#counters = counters;
-    this.#alarm = new Alarm(world, firstExpiry(connections), () => this.#downstream.rest);
+    this.#alarm = new Alarm(runtime, firstExpiry(connections), () => this.#downstream.rest);
     this.#drain = this.#newDrain();
     const room = () => (connections.areHeld ? this.#flush.done : undefined);
-    this.#pace = new Pace(world, limits.mostWork, room);
-    this.#flush = new Flush(world, this.#activity, connections, this.#drain, this.#pace, () => this.#send());
-    const history = keepsHistory(limits, world.name) ? limits : { ...limits, historySeconds: 0 };
-    this.#downstream = new Downstream(world, maxBufferedBytes, history, this.#linkEvents(), connections);
-    this.#room = new Room(world, limits, (load) => this.#count(load));
+    this.#pace = new Pace(runtime, limits.mostWork, room);
+    this.#flush = new Flush(runtime, this.#activity, connections, this.#drain, this.#pace, () =>
+      this.#send(),
+    );
+    const history = keepsHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
+    this.#downstream = new Downstream(runtime, maxBufferedBytes, history, this.#linkEvents(), connections);
+    this.#room = new Room(runtime, limits, (load) => this.#count(load));
     const lost = (channel: string) => this.#lifecycle.closeSubscribers(channel);
     const left = () => this.#obligations.unfinished();
     const events = { lost, apart, left, awaited: () => this.#activity.note() };
-    this.#router = new Router(world, connections, this.#downstream, counters, maxBufferedBytes, events);
+    this.#router = new Router(runtime, connections, this.#downstream, counters, maxBufferedBytes, events);
     if (clientLimit > 0) {
-      this.#limit = new ClientLimit(world, clientLimit, counters, connections.size, apart);
+      this.#limit = new ClientLimit(runtime, clientLimit, counters, connections.size, apart);
     }
     const emptied = () => this.#emptied();
-    this.#lifecycle = new Lifecycle(world, connections, this.#router, counters, this.#limit, emptied);
-    this.#tokens = new Tokens(world, connections, this.#alarm, guard, (connection) =>
+    this.#lifecycle = new Lifecycle(runtime, connections, this.#router, counters, this.#limit, emptied);
+    this.#tokens = new Tokens(runtime, connections, this.#alarm, guard, (connection) =>
       this.#lifecycle.closeEnded(connection),
     );
     const downstream = this.#downstream;
-    this.#reporter = new Reporter(world, this.#peers, connections, downstream, counters, clientLimit);
+    this.#reporter = new Reporter(runtime, this.#peers, connections, downstream, counters, clientLimit);
     this.#obligations = this.#newObligations();
     this.#commands = this.#newCommands(limits);
     this.#answers = this.#newAnswers();
-    this.#inbox = new Inbox(this.#commands, limits, world.now, (...step) => this.#between(...step));
+    this.#inbox = new Inbox(this.#commands, limits, runtime.now, (...step) => this.#between(...step));
     this.#takeUp();
   }
 
-  #newPeers(platform: Platform): Peers {
+  #newPeers(platform: RawRuntime): Peers {
     return new Peers(
       platform,
       () => this.#alarm.beginAnew(),
@@ -120,14 +122,14 @@ export class Broker {
   }
 
   #newConnections(sockets: Sockets, limits: Limits): Connections {
-    return new Connections(sockets, limits, this.#world.now, {
+    return new Connections(sockets, limits, this.#runtime.now, {
       due: () => this.#flush.soon(),
       unkept: (connection) => this.#lifecycle.closeUnkept(connection),
     });
   }
 
   #newDrain(): Drain {
-    return new Drain(this.#world, this.#connections, {
+    return new Drain(this.#runtime, this.#connections, {
       close: (connection) => this.#lifecycle.closeSlow(connection),
       flush: () => {
         this.#closeEnded();
@@ -139,7 +141,7 @@ export class Broker {
 
   #newObligations(): Obligations {
     return new Obligations(this.#connections, {
-      world: this.#world,
+      runtime: this.#runtime,
       peers: this.#peers,
       activity: this.#activity,
       alarm: this.#alarm,
@@ -151,7 +153,7 @@ export class Broker {
 
   #newAnswers(): Answers {
     return new Answers({
-      world: this.#world,
+      runtime: this.#runtime,
       peers: this.#peers,
       activity: this.#activity,
       downstream: this.#downstream,
@@ -160,7 +162,7 @@ export class Broker {
       reporter: this.#reporter,
       flush: this.#flush,
       limit: this.#limit,
-      tree: new Tree(this.#world, this.#connections, this.#downstream, this.#router),
+      tree: new Tree(this.#runtime, this.#connections, this.#downstream, this.#router),
       sendIfMuch: () => this.#sendIfMuch(),
     });
   }
@@ -168,7 +170,7 @@ export class Broker {
   #newCommands(limits: Limits): Commands {
     return new Commands({
       limits,
-      world: this.#world,
+      runtime: this.#runtime,
       connections: this.#connections,
       counters: this.#counters,
       router: this.#router,
@@ -185,11 +187,11 @@ export class Broker {
       keeps: (until) => void this.#alarm.goOffBy(until),
       renumbered: (position, count) => {
         this.#downstream.owe();
-        this.#router.renumberHere(this.#world.name, position, count);
+        this.#router.renumberHere(this.#runtime.name, position, count);
       },
       due: () => this.#flush.soon(),
       lost: () => void this.#alarm.goOffBy(this.#downstream.retellAt),
-      handover: (handover) => this.#reporter.takeOver(handover),
+      counted: (counters) => this.#reporter.takeOver(counters),
       ended: (object) => this.#linkEnded(object),
     };
   }
@@ -256,7 +258,7 @@ export class Broker {
     this.#downstream.retell();
     this.#router.retry();
     // Often there is nothing to do: it is not set back each time that nothing is unfinished any more.
-    if (joined || this.#downstream.keepsHistory || this.#world.alarmTime() !== undefined) {
+    if (joined || this.#downstream.keepsHistory || this.#runtime.alarmTime() !== undefined) {
       this.#activity.note();
     }
   }
@@ -318,7 +320,7 @@ export class Broker {
 
   /** Commands that have to wait may be carried out long after their event: what they change is settled then, too. */
   #keep(work: Promise<void> | undefined): void {
-    if (work) this.#world.keep(work.finally(() => this.#activity.settleLater()));
+    if (work) this.#runtime.keep(work.finally(() => this.#activity.settleLater()));
   }
 
   // --- what is done after an event
@@ -360,9 +362,9 @@ export class Broker {
     // By now it is known what has been written.
     this.#reporter.settle();
     // The alarm goes with it.
-    if (!Number.isFinite(dueAt)) this.#world.store.release();
+    if (!Number.isFinite(dueAt)) this.#runtime.store.release();
     // Nothing else would keep this object in memory until it is written.
-    this.#world.keep(this.#world.store.sync());
+    this.#runtime.keep(this.#runtime.store.sync());
   }
 }
 

@@ -1,7 +1,7 @@
 /** What an object claims at the root of `all` for its own connections, where their number is limited. */
 import type { Claim } from "../runtime/calls.ts";
 import { isNumber, rowOf } from "../runtime/rows.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "../tree/retry.ts";
 
 const TOLD = "told";
@@ -14,7 +14,7 @@ export interface ClaimEvents {
 }
 
 export class Claims {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #events: ClaimEvents;
   #held: number;
   #told: number;
@@ -23,11 +23,11 @@ export class Claims {
   #asking = false;
 
   /** @param held connections that are there already */
-  constructor(world: World, held: number, events: ClaimEvents) {
-    this.#world = world;
+  constructor(runtime: Runtime, held: number, events: ClaimEvents) {
+    this.#runtime = runtime;
     this.#held = held;
     this.#events = events;
-    this.#told = rowOf(world.store.get(TOLD), isNumber) ?? 0;
+    this.#told = rowOf(runtime.store.get(TOLD), isNumber) ?? 0;
     this.#report();
   }
 
@@ -55,7 +55,7 @@ export class Claims {
   #report(): void {
     if (this.#asking || this.isKnown) return;
     this.#asking = true;
-    this.#world.keep(this.#untilKnown());
+    this.#runtime.keep(this.#untilKnown());
   }
 
   /** Whether the root of `all` knows all that there is to know. */
@@ -67,7 +67,7 @@ export class Claims {
     // What changes in the same turn goes out together.
     await undefined;
     try {
-      while (!this.isKnown) await retry(this.#world, () => this.#claim());
+      while (!this.isKnown) await retry(this.#runtime, () => this.#claim());
     } catch {
       this.#admit(this.#waiting.splice(0), Number.POSITIVE_INFINITY);
       this.#events.unfinished();
@@ -77,15 +77,15 @@ export class Claims {
   }
 
   async #claim(): Promise<void> {
-    this.#newest = Math.max(this.#newest + 1, this.#world.now());
+    this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
     const asking = this.#waiting.length;
-    const claim = { from: this.#world.name, number: this.#newest, held: this.#held, wanted: asking };
+    const claim = { from: this.#runtime.name, number: this.#newest, held: this.#held, wanted: asking };
     // Until it is answered nobody knows what the root of `all` has been told.
     this.#told = Number.NaN;
     const granted = await this.#events.claim(claim);
     this.#told = claim.held + granted;
-    if (this.#told === 0) this.#world.store.delete(TOLD);
-    else this.#world.store.put(TOLD, this.#told);
+    if (this.#told === 0) this.#runtime.store.delete(TOLD);
+    else this.#runtime.store.put(TOLD, this.#told);
     this.#admit(this.#waiting.splice(0, asking), granted);
   }
 

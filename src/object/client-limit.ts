@@ -2,13 +2,13 @@
 
 import { EVERYONE } from "../protocol/channels.ts";
 import type { Claim } from "../runtime/calls.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import { Claims } from "./claims.ts";
 import { Quota } from "./quota.ts";
 
 export class ClientLimit {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #counters: Counters;
   readonly #claims: Claims;
   /** At the root of `all`. */
@@ -18,12 +18,13 @@ export class ClientLimit {
    * @param held connections that are there already
    * @param unfinished called when the root of `all` does not answer: `recount` is to be called later
    */
-  constructor(world: World, limit: number, counters: Counters, held: number, unfinished: () => void) {
-    this.#world = world;
+  constructor(runtime: Runtime, limit: number, counters: Counters, held: number, unfinished: () => void) {
+    this.#runtime = runtime;
     this.#counters = counters;
-    if (world.name === EVERYONE) this.#quota = new Quota(world, limit, (object) => this.#recountAt(object));
-    this.#claims = new Claims(world, held, {
-      claim: async (claim) => (this.#quota ? this.claim(claim) : world.call(EVERYONE, "claim", claim)),
+    if (runtime.name === EVERYONE)
+      this.#quota = new Quota(runtime, limit, (object) => this.#recountAt(object));
+    this.#claims = new Claims(runtime, held, {
+      claim: async (claim) => (this.#quota ? this.claim(claim) : runtime.call(EVERYONE, "claim", claim)),
       unfinished,
     });
   }
@@ -56,7 +57,7 @@ export class ClientLimit {
   }
 
   async #recountAt(object: string): Promise<void> {
-    if (object === this.#world.name) this.recount();
-    else await this.#world.call(object, "recount", undefined);
+    if (object === this.#runtime.name) this.recount();
+    else await this.#runtime.call(object, "recount", undefined);
   }
 }

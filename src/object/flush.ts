@@ -1,5 +1,5 @@
 /** When gathered lines go out. */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Connections } from "../session/connections.ts";
 import type { Drain } from "../session/drain.ts";
 import type { Pace } from "../session/pace.ts";
@@ -13,7 +13,7 @@ const MAX_TURNS = 64;
 const MANY = 250;
 
 export class Flush {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #activity: Activity;
   readonly #connections: Connections;
   readonly #send: () => boolean;
@@ -26,14 +26,14 @@ export class Flush {
 
   /** @param send sends what has been gathered, and says whether there was room for all */
   constructor(
-    world: World,
+    runtime: Runtime,
     activity: Activity,
     connections: Connections,
     drain: Drain,
     pace: Pace,
     send: () => boolean,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#pace = pace;
     this.#activity = activity;
     this.#connections = connections;
@@ -51,7 +51,7 @@ export class Flush {
     if (this.#flushing) return;
     this.#flushing = true;
     this.#done = this.#whenQuiet();
-    this.#world.keep(this.#done);
+    this.#runtime.keep(this.#done);
   }
 
   /** Whatever happens to the turns, what has been gathered goes out, and the next flush can begin. */
@@ -77,11 +77,11 @@ export class Flush {
   async #takeIn(): Promise<void> {
     let quiet = 0;
     for (let turn = 0, seen = this.#activity.count; quiet < QUIET_TURNS && turn < this.#mostTurns; turn++) {
-      await this.#world.turn();
+      await this.#runtime.turn();
       quiet = seen === this.#activity.count ? quiet + 1 : 0;
       seen = this.#activity.count;
     }
-    if (quiet < QUIET_TURNS) await this.#world.sleep(0);
+    if (quiet < QUIET_TURNS) await this.#runtime.sleep(0);
   }
 
   get #mostTurns(): number {

@@ -1,6 +1,6 @@
 /** What an object has to do later, whether it is in memory by then or not: its alarm goes off for that. */
 
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Downstream } from "../tree/downstream.ts";
 import type { Peers } from "../tree/peers.ts";
 import type { Router } from "../tree/router.ts";
@@ -10,7 +10,7 @@ import type { ClientLimit } from "./client-limit.ts";
 import { Outage } from "./outage.ts";
 
 export interface Obliged {
-  world: Pick<World, "now">;
+  runtime: Pick<Runtime, "now">;
   peers: Peers;
   activity: Activity;
   alarm: Alarm;
@@ -27,7 +27,7 @@ export class Obligations {
   /** @param keeper has it outlive sleep for how long the root of `all` has been unreachable */
   constructor(keeper: Keeper, parts: Obliged) {
     this.#parts = parts;
-    this.#outage = new Outage(keeper, parts.world);
+    this.#outage = new Outage(keeper, parts.runtime);
   }
 
   /** Asks the root of `all` what there is to ask, if it is time to; undefined if there was no need to join `all`. */
@@ -65,7 +65,7 @@ export class Obligations {
   }
 
   #dueAt(): number {
-    const { world, peers, alarm, downstream, router, limit } = this.#parts;
+    const { runtime, peers, alarm, downstream, router, limit } = this.#parts;
     if (router.hearsEveryone && limit?.isKnown !== false) this.#outage.end();
     else this.#outage.begin();
     return Math.min(
@@ -73,7 +73,7 @@ export class Obligations {
       this.#outage.askAgainAt,
       downstream.retellAt,
       router.dueAt,
-      peers.areWaiting ? world.now() : Number.POSITIVE_INFINITY,
+      peers.areWaiting ? runtime.now() : Number.POSITIVE_INFINITY,
     );
   }
 }

@@ -1,7 +1,7 @@
 /** For how long the root of `all` has not answered: the longer, the more rarely it is asked again. */
 
 import { isNumber } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { isDue, nextTry, putOff, type Undone } from "../tree/retry.ts";
 
 export class Outage {
@@ -10,7 +10,7 @@ export class Outage {
   #undone: Undone | undefined;
 
   /** @param keeper has it outlive sleep, without a row */
-  constructor(keeper: Keeper, { now }: Pick<World, "now">) {
+  constructor(keeper: Keeper, { now }: Pick<Runtime, "now">) {
     this.#keeper = keeper;
     this.#now = now;
     const since = sinceIn(keeper);

@@ -4,7 +4,7 @@
  */
 import type { Claim } from "../runtime/calls.ts";
 import { isNumber, rowOf } from "../runtime/rows.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const HELD = "held:";
 
@@ -15,7 +15,7 @@ interface Entry {
 }
 
 export class Quota {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #limit: number;
   readonly #recount: (object: string) => Promise<void>;
   /** By object. */
@@ -24,11 +24,11 @@ export class Quota {
   #recounting = false;
 
   /** @param recount has an object claim anew */
-  constructor(world: World, limit: number, recount: (object: string) => Promise<void>) {
-    this.#world = world;
+  constructor(runtime: Runtime, limit: number, recount: (object: string) => Promise<void>) {
+    this.#runtime = runtime;
     this.#limit = limit;
     this.#recount = recount;
-    for (const [key, value] of world.store.list(HELD)) {
+    for (const [key, value] of runtime.store.list(HELD)) {
       const connections = rowOf(value, isNumber) ?? 0;
       this.#held.set(key.slice(HELD.length), { connections, number: 0 });
       this.#total += connections;
@@ -43,14 +43,14 @@ export class Quota {
     const room = Math.max(0, this.#limit - (this.#total - known.connections) - held);
     const granted = Math.min(wanted, room);
     this.#note(from, { connections: held + granted, number });
-    if (granted < wanted && !this.#recounting) this.#world.keep(this.#recountAny());
+    if (granted < wanted && !this.#recounting) this.#runtime.keep(this.#recountAny());
     return granted;
   }
 
   /** Some object is asked whether it still has what it said: it may have crashed. */
   async #recountAny(): Promise<void> {
     const objects = [...this.#held.keys()];
-    const object = objects[Math.floor(this.#world.random() * objects.length)];
+    const object = objects[Math.floor(this.#runtime.random() * objects.length)];
     if (object === undefined) return;
     this.#recounting = true;
     await this.#recount(object).catch(() => {});
@@ -58,7 +58,7 @@ export class Quota {
   }
 
   #note(object: string, entry: Entry): void {
-    const { store } = this.#world;
+    const { store } = this.#runtime;
     this.#total += entry.connections - (this.#held.get(object)?.connections ?? 0);
     if (entry.connections > 0) {
       this.#held.set(object, entry);

@@ -1,9 +1,9 @@
 /** What this object says of itself and, at the root of `all`, of the whole service. */
 
 import { EVERYONE } from "../protocol/channels.ts";
-import type { Figures, FiguresRequest, Handover, ServiceFigures, Totals } from "../runtime/calls.ts";
-import { channelOf, parentOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { CounterReport, Figures, FiguresRequest, ServiceFigures, Totals } from "../runtime/calls.ts";
+import { channelOf } from "../runtime/object-names.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Connections } from "../session/connections.ts";
 import type { Counters } from "../stats/counters.ts";
 import { hashesOf } from "../stats/distinct.ts";
@@ -15,7 +15,7 @@ import type { Downstream } from "../tree/downstream.ts";
 import type { Peers } from "../tree/peers.ts";
 
 export class Reporter {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #downstream: Downstream;
   readonly #counters: Counters;
@@ -28,7 +28,7 @@ export class Reporter {
   #seed: number | undefined;
 
   constructor(
-    world: World,
+    runtime: Runtime,
     peers: Pick<Peers, "deepest">,
     connections: Connections,
     downstream: Downstream,
@@ -36,22 +36,22 @@ export class Reporter {
     clientLimit: number,
   ) {
     this.#peers = peers;
-    this.#world = world;
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#downstream = downstream;
     this.#counters = counters;
     this.#clientLimit = clientLimit;
-    if (world.name === EVERYONE) this.#service = new Service(world.store, world.now());
+    if (runtime.name === EVERYONE) this.#service = new Service(runtime.store, runtime.now());
     const objectsOf = ({ objects, unreachable }: ServiceFigures) => objects + unreachable;
-    this.#polling = new Polling(() => this.#poll(), objectsOf, world.now);
+    this.#polling = new Polling(() => this.#poll(), objectsOf, runtime.now);
   }
 
   /** The lines that answer `info`. */
   async info(): Promise<string> {
     const figures = await (this.#service
       ? this.serviceFigures()
-      : this.#world.call(EVERYONE, "serviceFigures", undefined));
-    return formatInfo(figures, this.#clientLimit, this.#world.now());
+      : this.#runtime.call(EVERYONE, "serviceFigures", undefined));
+    return formatInfo(figures, this.#clientLimit, this.#runtime.now());
   }
 
   /** Of the whole service; only the root of `all` can tell. */
@@ -61,23 +61,24 @@ export class Reporter {
 
   async #poll(): Promise<ServiceFigures> {
     if (!this.#service) throw new Error("only the root of `all` knows the figures of the service");
-    this.#seed ??= Math.floor(this.#world.random() * 2 ** 32);
+    this.#seed ??= Math.floor(this.#runtime.random() * 2 ** 32);
     return this.#service.figures(await this.figures({ seed: this.#seed }));
   }
 
   /** Of this object, and in the tree of `all` of those linked to it. */
   async figures(request: FiguresRequest): Promise<Figures> {
-    if (channelOf(this.#world.name) !== EVERYONE) return this.#own(request);
+    if (channelOf(this.#runtime.name) !== EVERYONE) return this.#own(request);
     const objects = [...this.#downstream.objects];
     const asked = objects.map(async (object) => {
       const epoch = this.#downstream.epochOf(object);
-      return { object, epoch, figures: await this.#world.call(object, "figures", request) };
+      return { object, epoch, figures: await this.#runtime.call(object, "figures", request) };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    // What has ended its link since it was asked has handed its totals over.
+    // An object that has unlinked since it was asked has reported its counters.
     const linked = answered.filter(({ object, epoch }) => epoch === this.#downstream.epochOf(object));
-    return sumOfFigures(this.#own(request), linked, objects.length - answered.length);
+    const figures = linked.map((answer) => answer.figures);
+    return sumOfFigures(this.#own(request), figures, objects.length - answered.length);
   }
 
   #own({ seed }: FiguresRequest): Figures {
@@ -95,10 +96,10 @@ export class Reporter {
     };
   }
 
-  /** Takes over the totals of an object whose link has ended. */
-  takeOver(handover: Handover): void {
-    if (parentOf(this.#world.name) !== undefined) this.#counters.takeOver(handover);
-    else this.#service?.takeOver(handover, this.#downstream.size + this.#connections.size);
+  /** Adds the counters of an object that has unlinked. */
+  takeOver(report: CounterReport): void {
+    if (this.#service) this.#service.add(report, this.#downstream.size + this.#connections.size);
+    else this.#counters.add(report.totals);
   }
 
   /** At the root of `all`: takes over what an object has counted that is not linked to it. */
@@ -109,8 +110,8 @@ export class Reporter {
   /** Tells the root of `all` what would be forgotten otherwise. If that fails, so it is. */
   #tell(): void {
     if (this.#service || this.#connections.size > 0) return;
-    const totals = this.#counters.takeUnowned();
-    if (totals) this.#world.keep(this.#world.call(EVERYONE, "tally", totals).catch(() => {}));
+    const report = this.#counters.takeWorthwhile();
+    if (report) this.#runtime.keep(this.#runtime.call(EVERYONE, "tally", report.totals).catch(() => {}));
   }
 
   /** The last connection has gone. Other objects hand over how many they had at most. */

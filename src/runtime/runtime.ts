@@ -20,7 +20,7 @@ export interface Store {
   release(): void;
 }
 
-export interface World {
+export interface Runtime {
   /** Name of this object. */
   readonly name: string;
   readonly store: Store;
@@ -65,17 +65,17 @@ export interface LogEvent {
   cause?: string;
 }
 
-/** What a world is made of: ways to other objects, of which `peers.ts` makes calls. */
-export interface Platform extends Omit<World, "call"> {
+/** What a runtime is made of: ways to other objects, of which `peers.ts` makes calls. */
+export interface RawRuntime extends Omit<Runtime, "call"> {
   /** Notes something for who runs the service; it says nothing of messages or tokens. */
   log(event: LogEvent): void;
   /** Returns why storage did not take the row or alarm that it refused last. */
   refusal?(): string | undefined;
   /** Opens a way to another object. It stays good until a call by it fails. */
-  open(object: string): Way;
+  open(object: string): Stub;
 }
 
-export interface Way {
+export interface Stub {
   /**
    * Makes a call.
    * @param hop how many hops deep the far object is then

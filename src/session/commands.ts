@@ -14,7 +14,7 @@ import {
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
@@ -28,7 +28,7 @@ import type { Tokens } from "./tokens.ts";
 type Once = Extract<Step, { kind: "once" }>;
 
 export interface CommandParts {
-  world: World;
+  runtime: Runtime;
   connections: Connections;
   lifecycle: Lifecycle;
   router: Router;
@@ -99,7 +99,7 @@ export class Commands implements Carrier {
         return undefined;
       case "ping":
         this.#parts.counters.count("pings");
-        this.tell(connection, formatTime(this.#parts.world.now()));
+        this.tell(connection, formatTime(this.#parts.runtime.now()));
         return undefined;
       case "info":
         return this.#info(connection);

@@ -1,5 +1,5 @@
 /** Room for more, where what waits for all clients together is as much as memory there is for it. */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { whenTaken } from "./commits.ts";
 import type { Connection, Connections } from "./connections.ts";
 
@@ -16,14 +16,14 @@ interface DrainActs {
 }
 
 export class Drain {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #acts: DrainActs;
   #room: Promise<void> | undefined;
   #isConfirming = false;
 
-  constructor(world: World, connections: Connections, acts: DrainActs) {
-    this.#world = world;
+  constructor(runtime: Runtime, connections: Connections, acts: DrainActs) {
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#acts = acts;
   }
@@ -35,7 +35,7 @@ export class Drain {
    * nobody is judged before the commit.
    */
   makeRoom(): Promise<void> {
-    this.#room ??= this.#world
+    this.#room ??= this.#runtime
       .hold(() => this.#wait())
       .finally(() => {
         this.#room = undefined;
@@ -65,29 +65,29 @@ export class Drain {
     const done = () => {
       this.#isConfirming = false;
     };
-    this.#world.store
+    this.#runtime.store
       .sync()
       .then(() => waiting.confirm(sent))
       .then(done, done);
   }
 
   async #wait(): Promise<void> {
-    const began = this.#world.now();
+    const began = this.#runtime.now();
     do {
       const { waiting } = this.#connections;
       const { sent } = waiting;
-      const isDurable = await whenTaken(this.#world, () => this.#connections.slow.length === 0);
+      const isDurable = await whenTaken(this.#runtime, () => this.#connections.slow.length === 0);
       if (isDurable) waiting.confirm(sent);
       await this.#untilDrained();
       this.#send();
-    } while (this.#connections.areHeld && this.#world.now() < began + LONGEST);
+    } while (this.#connections.areHeld && this.#runtime.now() < began + LONGEST);
   }
 
   async #untilDrained(): Promise<void> {
     for (const connection of this.#connections.slow) this.#acts.close(connection);
     const hasDrained = () => this.#connections.hasDrained();
     for (let waited = 0, wait = 1; waited < PATIENCE && !hasDrained(); waited += wait, wait *= 2) {
-      await this.#world.sleep(wait);
+      await this.#runtime.sleep(wait);
     }
     if (hasDrained()) return;
     for (const connection of this.#connections.tooSlow) this.#acts.close(connection);

@@ -6,7 +6,7 @@ import { formatReason } from "../protocol/errors.ts";
 import { SERVICE_FULL } from "../protocol/refusals.ts";
 import { BUSY, GREETING } from "../protocol/replies.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
@@ -29,7 +29,7 @@ interface ClientLimit {
 }
 
 export class Lifecycle {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #router: Router;
   readonly #counters: Counters;
@@ -41,14 +41,14 @@ export class Lifecycle {
 
   /** @param emptied called when the last connection has gone */
   constructor(
-    world: World,
+    runtime: Runtime,
     connections: Connections,
     router: Router,
     counters: Counters,
     limit: ClientLimit | undefined,
     emptied: () => void,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
     this.#counters = counters;
@@ -67,7 +67,7 @@ export class Lifecycle {
     this.#counters.holds(this.#connections.size);
     const joined = this.#router.joinEveryone();
     if (joined) await this.#awhile(joined);
-    const channel = channelOf(this.#world.name);
+    const channel = channelOf(this.#runtime.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
       if (connection.closed) this.#router.leaveIfUnheard(channel);
@@ -83,7 +83,7 @@ export class Lifecycle {
       if (heard !== channel || !resume) this.subscribe(connection, heard);
     }
     this.#connections.tell(connection, GREETING);
-    this.#greeted.set(connection, this.#world.now());
+    this.#greeted.set(connection, this.#runtime.now());
     await resume?.(channel);
   }
 
@@ -177,16 +177,16 @@ export class Lifecycle {
     const due: Connection[] = [];
     for (const [connection, since] of this.#greeted) {
       if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
-      else if (this.#world.now() - since >= GREETING_GRACE) due.push(connection);
+      else if (this.#runtime.now() - since >= GREETING_GRACE) due.push(connection);
     }
-    if (due.length > 0) this.#world.keep(this.#closeUntaken(due));
+    if (due.length > 0) this.#runtime.keep(this.#closeUntaken(due));
     return this.#greeted.size > 0;
   }
 
   /** Not before what a commit holds back has gone out. */
   async #closeUntaken(greeted: Connection[]): Promise<void> {
     const untaken = () => greeted.filter(({ outbox }) => !outbox.hasTaken);
-    await whenTaken(this.#world, () => untaken().length === 0);
+    await whenTaken(this.#runtime, () => untaken().length === 0);
     for (const connection of untaken()) {
       this.close(connection, "greeting", "the client didn't read the greeting; connect again");
     }
@@ -194,7 +194,7 @@ export class Lifecycle {
 
   /** Waits for the root of `all`, but not so long that the service fails with it. */
   #awhile(work: Promise<void>): Promise<void> {
-    return this.#world.within(ROOT_GRACE, work);
+    return this.#runtime.within(ROOT_GRACE, work);
   }
 
   /** Lets a connection in, or turns it away if it is one too many. */

@@ -2,10 +2,10 @@
  * How much of what clients have sent is carried out before others can come in: one client's frame may hold thousands of
  * commands, and hundreds of frames may wait for one answer.
  */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export class Pace {
-  readonly #world: Pick<World, "sleep" | "hold">;
+  readonly #runtime: Pick<Runtime, "sleep" | "hold">;
   readonly #most: number;
   readonly #room: () => Promise<void> | undefined;
   /** Work done since others could come in. */
@@ -16,8 +16,8 @@ export class Pace {
    * @param most work that is done at a time, in microseconds or so
    * @param room returns what resolves when all that was published is sent; undefined if it is
    */
-  constructor(world: Pick<World, "sleep" | "hold">, most: number, room: () => Promise<void> | undefined) {
-    this.#world = world;
+  constructor(runtime: Pick<Runtime, "sleep" | "hold">, most: number, room: () => Promise<void> | undefined) {
+    this.#runtime = runtime;
     this.#most = most;
     this.#room = room;
   }
@@ -51,6 +51,6 @@ export class Pace {
    * before. Nothing comes in until it has gone off, and then one frame of each client: a flood doesn't pile up here.
    */
   letIn(): Promise<void> {
-    return this.#world.hold(() => this.#world.sleep(0));
+    return this.#runtime.hold(() => this.#runtime.sleep(0));
   }
 }

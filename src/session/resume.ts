@@ -5,7 +5,7 @@ import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
 import type { Kept, Missing } from "../runtime/calls.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import { missedBy } from "../tree/catch-up.ts";
 import type { Router } from "../tree/router.ts";
@@ -19,7 +19,7 @@ import { take } from "./rate.ts";
 const MOST_MISSED = 4_000_000;
 
 interface ResumingParts {
-  world: World;
+  runtime: Runtime;
   connections: Connections;
   router: Router;
   counters: Counters;
@@ -28,15 +28,15 @@ interface ResumingParts {
 }
 
 export class Resuming {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #router: Router;
   readonly #counters: Counters;
   readonly #lifecycle: Lifecycle;
   readonly #limits: Limits;
 
-  constructor({ world, connections, router, counters, lifecycle, limits }: ResumingParts) {
-    this.#world = world;
+  constructor({ runtime, connections, router, counters, lifecycle, limits }: ResumingParts) {
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
     this.#counters = counters;
@@ -83,7 +83,7 @@ export class Resuming {
 
   /** Whether a connection may be sent as much now as a channel may have. */
   #mayAsk({ missed }: Connection): boolean {
-    take(missed, 0, MOST_MISSED, this.#world.now());
+    take(missed, 0, MOST_MISSED, this.#runtime.now());
     return missed.level >= this.#limits.historyBytes;
   }
 
@@ -104,7 +104,7 @@ export class Resuming {
   /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
   #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
     const { gap, after, count, lines } = missedBy(wanted, kept);
-    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#world.now());
+    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooMuch();
     if (wanted.since !== undefined)
       this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");

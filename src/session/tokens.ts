@@ -2,7 +2,7 @@
 import { type Grants, type GrantsFault, grantsFault, hasEnded, maySubscribe } from "../auth/grants.ts";
 import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
 import { formatAccepted } from "../protocol/replies.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { CommandError } from "./inbox.ts";
 import { take } from "./rate.ts";
@@ -18,7 +18,7 @@ interface ExpiryAlarm {
 }
 
 export class Tokens {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #alarm: ExpiryAlarm;
   readonly #guard: Guard | undefined;
@@ -29,13 +29,13 @@ export class Tokens {
    * @param close closes a connection whose grants have ended
    */
   constructor(
-    world: World,
+    runtime: Runtime,
     connections: Connections,
     alarm: ExpiryAlarm,
     guard: Guard | undefined,
     close: (connection: Connection) => void,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#alarm = alarm;
     this.#guard = guard;
@@ -56,7 +56,7 @@ export class Tokens {
   }
 
   hasEnded({ grants }: Connection): boolean {
-    return hasEnded(grants, this.#world.now());
+    return hasEnded(grants, this.#runtime.now());
   }
 
   /**
@@ -64,7 +64,7 @@ export class Tokens {
    * @returns whether there were any
    */
   closeEnded(): boolean {
-    if (this.#world.now() < this.#alarm.expiry) return false;
+    if (this.#runtime.now() < this.#alarm.expiry) return false;
     const ended = [...this.#connections].filter((connection) => this.hasEnded(connection));
     for (const connection of ended) this.#close(connection);
     this.#alarm.expireAt(firstExpiry(this.#connections));
@@ -76,7 +76,7 @@ export class Tokens {
    * @throws CommandError if the token is not good, or not enough
    */
   async renew(connection: Connection, token: string): Promise<void> {
-    if (take(connection.tokens, 1, MOST_TOKENS, this.#world.now()) === 0) {
+    if (take(connection.tokens, 1, MOST_TOKENS, this.#runtime.now()) === 0) {
       throw new CommandError("rate", `more than ${MOST_TOKENS} tokens per second`);
     }
     const grants = await this.#granted(token);

@@ -1,5 +1,5 @@
 /** Those who wait for messages that have their position to arrive here. */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /**
  * How long that may take, in milliseconds. The object that delivers has tried again often enough by then, and has said
@@ -18,7 +18,7 @@ export class Arrivals {
   readonly #now: () => number;
   readonly #byChannel = new Map<string, Waiting[]>();
 
-  constructor({ now }: Pick<World, "now">) {
+  constructor({ now }: Pick<Runtime, "now">) {
     this.#now = now;
   }
 

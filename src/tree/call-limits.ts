@@ -3,7 +3,7 @@
  * don't answer must not use all of that up, however many they are. So calls to them have a lane of their own; a call
  * without an answer moves to a third lane after a while; and where that's full, its oldest call is given up.
  */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** How long a call may go without an answer before others get its place, in milliseconds. */
 const PATIENCE = 1_000;
@@ -41,8 +41,8 @@ interface Waiting {
 }
 
 export class CallsUnderWay {
-  readonly #now: World["now"];
-  readonly #sleep: World["sleep"];
+  readonly #now: Runtime["now"];
+  readonly #sleep: Runtime["sleep"];
   /** The oldest first. */
   readonly #calls = new Set<UnderWay>();
   readonly #waiting = new Set<Waiting>();
@@ -54,7 +54,7 @@ export class CallsUnderWay {
   readonly #silent = new Set<string>();
   #isWatching = false;
 
-  constructor({ now, sleep }: Pick<World, "now" | "sleep">) {
+  constructor({ now, sleep }: Pick<Runtime, "now" | "sleep">) {
     this.#now = now;
     this.#sleep = sleep;
   }

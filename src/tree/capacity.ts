@@ -3,7 +3,7 @@ import { assert } from "../assert.ts";
 import type { Filling, Load } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import { childOf, parentOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** Where a connection is to go. */
 export interface Place {
@@ -24,7 +24,7 @@ interface Child {
  * full after all says so, and one that has been forgotten is found again by its number.
  */
 export class Room {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #most: Record<Load, number>;
   /** How many there are of what can fill this object up, its links to children not counted. */
   readonly #count: (load: Load) => number;
@@ -32,14 +32,14 @@ export class Room {
   /** What this child has told its parent. */
   readonly #told: Record<Load, boolean> = { sockets: false, links: false };
 
-  constructor(world: World, limits: Limits, count: (load: Load) => number) {
-    this.#world = world;
+  constructor(runtime: Runtime, limits: Limits, count: (load: Load) => number) {
+    this.#runtime = runtime;
     this.#most = { sockets: limits.socketsPerObject, links: limits.linksPerObject };
     this.#count = count;
   }
 
   isChild(object: string): boolean {
-    return parentOf(object) === this.#world.name;
+    return parentOf(object) === this.#runtime.name;
   }
 
   isFull(load: Load): boolean {
@@ -73,7 +73,7 @@ export class Room {
   placeFor(region: string, full: string, below: boolean): Place | undefined {
     if (full !== "") this.note({ child: full, load: "sockets", full: true });
     if (!this.isFull("sockets")) return undefined;
-    if (parentOf(this.#world.name) !== undefined && !below) return { object: "", below: true };
+    if (parentOf(this.#runtime.name) !== undefined && !below) return { object: "", below: true };
     return this.#choose("sockets", region);
   }
 
@@ -84,7 +84,7 @@ export class Room {
 
   /** Tells this object's parent when it is full, and again when an eighth is free. */
   tellParent(load: Load): void {
-    const { name } = this.#world;
+    const { name } = this.#runtime;
     const parent = parentOf(name);
     if (parent === undefined) return;
     const most = this.#most[load];
@@ -92,7 +92,7 @@ export class Room {
     const full = this.#count(load) >= enough;
     if (full === this.#told[load]) return;
     this.#told[load] = full;
-    this.#world.keep(this.#world.call(parent, "fill", { child: name, load, full }).catch(() => {}));
+    this.#runtime.keep(this.#runtime.call(parent, "fill", { child: name, load, full }).catch(() => {}));
   }
 
   /**
@@ -110,14 +110,14 @@ export class Room {
     }
     const [first] = roomy;
     if (first) return { object: first[0], below: false };
-    const object = [...this.#children.keys()][Math.floor(this.#world.random() * this.#children.size)];
+    const object = [...this.#children.keys()][Math.floor(this.#runtime.random() * this.#children.size)];
     assert(object !== undefined, "an object may have a child");
     return { object, below: true };
   }
 
   #free(): string {
     for (let n = 1; ; n++) {
-      const name = childOf(this.#world.name, n);
+      const name = childOf(this.#runtime.name, n);
       if (!this.#children.has(name)) return name;
     }
   }

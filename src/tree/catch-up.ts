@@ -7,7 +7,7 @@
 import { Log } from "../channel/log.ts";
 import { dropLines, firstLines } from "../protocol/frames.ts";
 import type { Kept, Missing } from "../runtime/calls.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
 
 /** Characters that may arrive of a channel while its root is asked. */
@@ -37,11 +37,11 @@ interface Tail {
 }
 
 export class Recovery {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #tails = new Map<string, Tail>();
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
   }
 
   /** Whether somebody here is about to hear a channel. */
@@ -117,13 +117,13 @@ export class Recovery {
 
   async #askNext(channel: string, tail: Tail): Promise<Kept> {
     await tail.current?.catch(() => {});
-    await this.#world.turn();
+    await this.#runtime.turn();
     const { wanted, next } = tail;
     tail.wanted = { since: undefined, last: 0 };
     tail.current = next;
     tail.next = undefined;
-    const ask = () => this.#world.call(channel, "recover", wanted);
-    return (await retry(this.#world, ask, () => !tail.isBroken)) ?? { none: true };
+    const ask = () => this.#runtime.call(channel, "recover", wanted);
+    return (await retry(this.#runtime, ask, () => !tail.isBroken)) ?? { none: true };
   }
 }
 

@@ -5,9 +5,9 @@ import { Log, type Placed } from "../channel/log.ts";
 import type { HistoryLimits } from "../channel/retained.ts";
 import { Place } from "../channel/unstored-position.ts";
 import type {
+  CounterReport,
   Delivery,
   DeliveryAnswer,
-  Handover,
   Kept,
   LinkAnswer,
   LinkRequest,
@@ -17,7 +17,7 @@ import type {
 } from "../runtime/calls.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import { type Keeper, type World, wasNotMade } from "../runtime/runtime.ts";
+import { type Keeper, type Runtime, wasNotMade } from "../runtime/runtime.ts";
 import { Link, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
 import {
   isLinkRow,
@@ -40,8 +40,8 @@ export interface DownstreamEvents extends HistoryEvents {
   due(): void;
   /** A link is lost, and is to be told so again at `retellAt`, whether this object is in memory by then or not. */
   lost(): void;
-  /** A link has ended under which this was counted, to be kept this once. */
-  handover(handover: Handover): void;
+  /** An object has unlinked, and reports its counters. */
+  counted(counters: CounterReport): void;
   /** A link has ended. */
   ended(object: string): void;
 }
@@ -53,7 +53,7 @@ export interface DownstreamEvents extends HistoryEvents {
 export class Downstream {
   /** This object's own channel's; whoever knows better sets its position. */
   readonly log: Log;
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #maxBuffered: number;
   readonly #events: DownstreamEvents;
   readonly #links = new Map<string, Link>();
@@ -73,25 +73,25 @@ export class Downstream {
    * @param keeper keeps what storage would not take while this object sleeps
    */
   constructor(
-    world: World,
+    runtime: Runtime,
     maxBuffered: number,
     history: HistoryLimits,
     events: DownstreamEvents,
     keeper: Keeper,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#maxBuffered = maxBuffered;
     this.#events = events;
     this.log = new Log(undefined);
     this.#place = new Place(keeper);
-    if (this.#isRoot) this.history = new History(world, this.log, history, keeper.hasSlept, events);
-    this.#row = rowOf(world.store.get(ORDER), isOrderRow);
-    const { position, isBehind, isInDoubt } = resumed(this.#row, this.log.position, this.#place, world);
+    if (this.#isRoot) this.history = new History(runtime, this.log, history, keeper.hasSlept, events);
+    this.#row = rowOf(runtime.store.get(ORDER), isOrderRow);
+    const { position, isBehind, isInDoubt } = resumed(this.#row, this.log.position, this.#place, runtime);
     this.#begin(position);
     this.#busy = isBehind || isInDoubt;
     // Storage may have taken a link, and then no more.
     const isUnknown = position === undefined || !(this.#row || this.#place.position !== undefined);
-    for (const [key, value] of world.store.list(LINK)) {
+    for (const [key, value] of runtime.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
@@ -101,7 +101,7 @@ export class Downstream {
   }
 
   get #isRoot(): boolean {
-    return parentOf(this.#world.name) === undefined;
+    return parentOf(this.#runtime.name) === undefined;
   }
 
   #begin(position: number | undefined): void {
@@ -222,20 +222,20 @@ export class Downstream {
   /** Starts to send what each link is behind by. Returns at once. */
   flush(): void {
     this.store();
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     for (const link of this.#links.values()) {
-      if (link.owes(this.log) && link.maySend(now)) this.#world.keep(this.#send(link));
+      if (link.owes(this.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
     }
   }
 
   /** When to call `retell`, in milliseconds since 1970; infinite if no link is lost. */
   get retellAt(): number {
-    return retellAt(this.#links.values(), this.#world.now());
+    return retellAt(this.#links.values(), this.#runtime.now());
   }
 
   /** Tells links that they are lost, if it is time to: objects that could not be reached may be there again. */
   retell(): void {
-    retell(this.#links.values(), this.#world.now());
+    retell(this.#links.values(), this.#runtime.now());
     this.flush();
   }
 
@@ -243,16 +243,16 @@ export class Downstream {
    * Links `from`, or finds it linked already; deliveries go on after the position answered.
    * @throws Error if storage does not take it
    */
-  link({ from, epoch, handover, still }: LinkRequest): LinkAnswer {
+  link({ from, epoch, still }: LinkRequest): LinkAnswer {
     const known = this.#links.get(from);
     if (known && known.epoch > epoch) return { newer: known.epoch };
     if (known?.epoch === epoch) return this.#answerAgain(known, still);
     if (still) return { newer: epoch };
-    if (known) this.#end(known, handover);
+    if (known) this.#end(known);
     this.store();
     assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
     const row: LinkRow = { epoch, lostAt: undefined };
-    if (!this.#world.store.put(LINK + from, row)) throw new Error("storage takes no more links");
+    if (!this.#runtime.store.put(LINK + from, row)) throw new Error("storage takes no more links");
     this.#add(from, row);
     if (this.#row?.position === undefined) this.#writeOrder();
     return { after: this.log.position };
@@ -277,11 +277,12 @@ export class Downstream {
   }
 
   /** Ends the link of `from`, unless it was asked for later than `epoch`. */
-  unlink({ from, epoch, handover }: UnlinkRequest): void {
+  unlink({ from, epoch, counters }: UnlinkRequest): void {
     const known = this.#links.get(from);
-    if (!known || known.epoch > epoch) return;
-    this.#end(known, handover);
-    this.#events.ended(from);
+    const isOver = known !== undefined && known.epoch <= epoch;
+    if (isOver) this.#end(known);
+    if (counters) this.#events.counted(counters);
+    if (isOver) this.#events.ended(from);
   }
 
   /**
@@ -314,7 +315,7 @@ export class Downstream {
   async #send(link: Link): Promise<void> {
     link.sending = true;
     const isThere = () => this.#links.get(link.object) === link;
-    const deliver = () => retry(this.#world, () => this.#deliver(link), isThere);
+    const deliver = () => retry(this.#runtime, () => this.#deliver(link), isThere);
     const reached = await deliver().catch(() => {
       // One that has ended meanwhile has no row any more, and gets none.
       if (link.loss || !isThere()) return false;
@@ -322,7 +323,7 @@ export class Downstream {
       return deliver().catch(() => false);
     });
     link.sending = false;
-    if (!reached && link.loss) putOff(link.loss, this.#world.now());
+    if (!reached && link.loss) putOff(link.loss, this.#runtime.now());
     if (reached && isThere() && link.owes(this.log)) this.#events.due();
   }
 
@@ -330,10 +331,16 @@ export class Downstream {
     // A repeated call takes along what has come meanwhile.
     this.store();
     if (link.lacksMoreThan(this.log)) this.#cutOff(link);
-    this.#newest = Math.max(this.#newest + 1, this.#world.now());
-    const delivery = nextDelivery(link, this.log, this.#world.name, this.#newest, shareOf(this.#links.size));
+    this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
+    const delivery = nextDelivery(
+      link,
+      this.log,
+      this.#runtime.name,
+      this.#newest,
+      shareOf(this.#links.size),
+    );
     try {
-      this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
+      this.#acknowledge(link, delivery, await this.#runtime.call(link.object, "deliver", delivery));
       return true;
     } catch (error) {
       if (!wasNotMade(error)) link.unsure = true;
@@ -344,7 +351,7 @@ export class Downstream {
   #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
-      this.#end(link, answer.handover);
+      this.#end(link);
       this.#events.ended(link.object);
       return;
     }
@@ -381,19 +388,18 @@ export class Downstream {
   }
 
   #noteLoss(link: Link): void {
-    const row = link.lose(this.#world.now());
-    link.unwritten = !this.#world.store.put(LINK + link.object, row);
+    const row = link.lose(this.#runtime.now());
+    link.unwritten = !this.#runtime.store.put(LINK + link.object, row);
   }
 
-  #end(link: Link, handover: Handover | undefined): void {
+  #end(link: Link): void {
     this.#links.delete(link.object);
-    this.#world.store.delete(LINK + link.object);
-    if (handover?.period === link.epoch) this.#events.handover(handover);
+    this.#runtime.store.delete(LINK + link.object);
     if (this.#links.size > 0) return;
     this.log.trim(this.log.position ?? 0);
     this.#busy = false;
     this.#row = undefined;
-    this.#world.store.delete(ORDER);
+    this.#runtime.store.delete(ORDER);
   }
 
   /** Writes what is to be known of the order, unless storage has it. */
@@ -401,7 +407,7 @@ export class Downstream {
     if (this.#links.size === 0) return;
     // What this says is in storage has to be.
     this.store();
-    const row = orderRow(this.log.position, this.#busy, this.keepsHistory, this.#world);
-    if (!(this.#row && isSame(this.#row, row)) && this.#world.store.put(ORDER, row)) this.#row = row;
+    const row = orderRow(this.log.position, this.#busy, this.keepsHistory, this.#runtime);
+    if (!(this.#row && isSame(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#row = row;
   }
 }

@@ -8,7 +8,7 @@
  * receive what this connection has read already: it must not read that twice.
  */
 
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { LATE } from "./arrivals.ts";
 import type { Link } from "./upstream-link.ts";
 
@@ -20,7 +20,7 @@ export class Former {
   readonly #parents = new Map<string, string>();
   readonly #positions = new Map<string, { last: number; at: number }>();
 
-  constructor({ now }: Pick<World, "now">) {
+  constructor({ now }: Pick<Runtime, "now">) {
     this.#now = now;
   }
 

@@ -1,6 +1,6 @@
 /** Announcements on their way from this object to the root of another channel. */
 import type { Batch } from "../runtime/calls.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 interface Waiting {
   lines: string;
@@ -42,7 +42,7 @@ export class KeyConflict extends Error {}
  * comes meanwhile, from whichever connection, goes out together in the next one.
  */
 export class Forwarding {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #maxBuffered: number;
   readonly #arrivals: Arrivals;
   /** Of the channels to which something is on its way. */
@@ -52,8 +52,8 @@ export class Forwarding {
   #newest = 0;
 
   /** @param maxBuffered characters that may wait for one channel's object */
-  constructor(world: World, maxBuffered: number, arrivals: Arrivals) {
-    this.#world = world;
+  constructor(runtime: Runtime, maxBuffered: number, arrivals: Arrivals) {
+    this.#runtime = runtime;
     this.#arrivals = arrivals;
     this.#maxBuffered = maxBuffered;
   }
@@ -83,7 +83,7 @@ export class Forwarding {
   #open(channel: string): Queue {
     const queue: Queue = { waiting: [], buffered: 0 };
     this.#queues.set(channel, queue);
-    this.#world.keep(this.#send(channel, queue));
+    this.#runtime.keep(this.#send(channel, queue));
     return queue;
   }
 
@@ -117,11 +117,11 @@ export class Forwarding {
     const count = parts.reduce((sum, part) => sum + part.count, 0);
     const keys = parts.flatMap(({ key }) => (key === undefined ? [] : [key]));
     for (;;) {
-      this.#newest = Math.max(this.#newest + 1, this.#world.now());
-      const batch: Batch = { from: this.#world.name, number: this.#newest, lines, count };
+      this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
+      const batch: Batch = { from: this.#runtime.name, number: this.#newest, lines, count };
       if (keys.length > 0) batch.keys = keys;
       const arrived = this.#arrivals.arrived(channel) ?? 0;
-      const answer = await this.#world.call(channel, "forward", batch);
+      const answer = await this.#runtime.call(channel, "forward", batch);
       if ("newer" in answer) {
         this.#newest = Math.max(this.#newest, answer.newer);
         continue;

@@ -3,7 +3,7 @@
 import type { Place } from "../channel/unstored-position.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export const LINK = "downstream:";
 export const ORDER = "order";
@@ -46,7 +46,7 @@ export function orderRow(
   position: number | undefined,
   busy: boolean,
   keepsHistory: boolean,
-  { alarmTime }: Pick<World, "alarmTime">,
+  { alarmTime }: Pick<Runtime, "alarmTime">,
 ): OrderRow {
   if (keepsHistory) return { position, busy: false, alarm: undefined, kept: true };
   return { position, busy, alarm: alarmTime(), kept: false };
@@ -71,7 +71,7 @@ export function resumed(
   row: OrderRow | undefined,
   stored: number | undefined,
   place: Place,
-  world: World,
+  runtime: Runtime,
 ): Resumed {
   if (place.position !== undefined) {
     const position = Math.max(place.position, row?.position ?? 0, stored ?? 0);
@@ -80,11 +80,11 @@ export function resumed(
   if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {
     return { position: stored, isBehind: stored !== row.position, isInDoubt: false };
   }
-  const alarm = world.alarmTime();
+  const alarm = runtime.alarmTime();
   const wasBusy = row !== undefined && (row.busy || (alarm !== undefined && alarm !== row.alarm));
   const isInDoubt = wasBusy && !row.kept;
   const position = isInDoubt ? undefined : (row?.position ?? stored);
-  return { position: position ?? firstPosition(world), isBehind: false, isInDoubt };
+  return { position: position ?? firstPosition(runtime), isBehind: false, isInDoubt };
 }
 
 /** Whether a row says what another one would; no alarm says nothing. */
@@ -98,6 +98,6 @@ export function isSame(row: OrderRow, other: OrderRow): boolean {
  * thousands are further than that, unless a channel has had over a million messages a second for all of
  * its life. A child learns its position from its parent.
  */
-function firstPosition({ name, now }: World): number | undefined {
+function firstPosition({ name, now }: Runtime): number | undefined {
   return parentOf(name) === undefined ? now() * 1000 : undefined;
 }

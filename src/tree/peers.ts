@@ -12,7 +12,7 @@
  */
 
 import type { Calls } from "../runtime/calls.ts";
-import { CallFailed, type Platform, type Way, wasNotMade } from "../runtime/runtime.ts";
+import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
 import { CallsUnderWay, type UnderWay } from "./call-limits.ts";
 import { shareOf } from "./delivery.ts";
 
@@ -52,7 +52,7 @@ const LINGERS = 1_000;
 const TRUSTED_FOR = 1_000;
 
 interface Kept {
-  way: Way;
+  way: Stub;
   depth: number;
   /** When a call by it was answered last, in milliseconds since 1970. */
   answered: number;
@@ -68,13 +68,13 @@ interface Deferred {
 }
 
 export class Peers {
-  readonly #open: Platform["open"];
+  readonly #open: RawRuntime["open"];
   readonly #beginAnew: () => Promise<boolean>;
   readonly #onCall: (what: "calls" | "failures", kind: keyof Calls) => void;
   /** The one used last is last. */
   readonly #ways = new Map<string, Kept>();
-  readonly #now: Platform["now"];
-  readonly #sleep: Platform["sleep"];
+  readonly #now: RawRuntime["now"];
+  readonly #sleep: RawRuntime["sleep"];
   /** The hop of the newest event. */
   #newest = UNKNOWN;
   /** The deepest hop that any event was. */
@@ -99,7 +99,7 @@ export class Peers {
    * @param links returns how many links this object delivers to
    */
   constructor(
-    { open, now, sleep }: Pick<Platform, "open" | "now" | "sleep">,
+    { open, now, sleep }: Pick<RawRuntime, "open" | "now" | "sleep">,
     beginAnew: () => Promise<boolean>,
     onCall: (what: "calls" | "failures", kind: keyof Calls) => void = () => {},
     links: () => number = () => 0,
@@ -207,7 +207,7 @@ export class Peers {
     ask: Calls[Kind]["ask"],
     givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
-    const kept = this.#made < CALLS_PER_EVENT ? this.#wayTo(object, kind) : undefined;
+    const kept = this.#made < CALLS_PER_EVENT ? this.#stubOf(object, kind) : undefined;
     if (kept) return this.#use(object, kept, kind, ask, givenUp);
     return new Promise((resolve, reject) => {
       const make = () => this.#make(object, kind, ask, givenUp).then(resolve, reject);
@@ -257,7 +257,7 @@ export class Peers {
   }
 
   /** The way that is kept, or a new one if that is better; undefined if there is none, and may be none now. */
-  #wayTo(object: string, kind: keyof Calls): Kept | undefined {
+  #stubOf(object: string, kind: keyof Calls): Kept | undefined {
     const depth = this.#depth;
     const now = this.#now();
     const known = this.#ways.get(object);

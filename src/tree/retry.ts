@@ -1,5 +1,5 @@
 /** Calls that may be repeated without harm, and are if they fail. */
-import { CallFailed, type World } from "../runtime/runtime.ts";
+import { CallFailed, type Runtime } from "../runtime/runtime.ts";
 
 /** Attempts before the far side counts as unreachable. */
 const ATTEMPTS = 5;
@@ -10,7 +10,7 @@ const ATTEMPTS = 5;
  * @throws what the last attempt threw, after so many failures
  */
 export async function retry<T>(
-  { sleep }: Pick<World, "sleep">,
+  { sleep }: Pick<Runtime, "sleep">,
   attempt: () => Promise<T>,
   goesOn: () => boolean = () => true,
 ): Promise<T | undefined> {

@@ -3,9 +3,17 @@
 import type { Placed } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
-import type { Announced, Announcement, Delivery, DeliveryAnswer, Kept, Missing } from "../runtime/calls.ts";
+import type {
+  Announced,
+  Announcement,
+  CounterReport,
+  Delivery,
+  DeliveryAnswer,
+  Kept,
+  Missing,
+} from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import { Recovery } from "./catch-up.ts";
 import type { Downstream } from "./downstream.ts";
@@ -41,7 +49,7 @@ export interface Subscribers extends Keeper {
 }
 
 export class Router implements Listeners {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Subscribers;
   readonly #downstream: Downstream;
   readonly #counters: Counters;
@@ -56,24 +64,22 @@ export class Router implements Listeners {
 
   /** @param maxBuffered characters that may wait for one other channel's object */
   constructor(
-    world: World,
+    runtime: Runtime,
     connections: Subscribers,
     downstream: Downstream,
     counters: Counters,
     maxBuffered: number,
     events: RouterEvents,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#downstream = downstream;
     this.#counters = counters;
     this.#events = events;
-    this.#own = channelOf(world.name);
-    // Totals are handed over with the link to `all`. Sockets outlive sleep, and nothing else.
-    const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
-    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections);
-    this.#forwarding = new Forwarding(world, maxBuffered, this.#upstream);
-    this.#recovery = new Recovery(world);
+    this.#own = channelOf(runtime.name);
+    this.#upstream = new Upstream(runtime, downstream.log, this, connections);
+    this.#forwarding = new Forwarding(runtime, maxBuffered, this.#upstream);
+    this.#recovery = new Recovery(runtime);
     this.hasCrashed = this.#upstream.leaveUnheard() && !connections.hasSlept;
     // Storage may not have taken it that they are lost.
     if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) downstream.loseAll();
@@ -198,6 +204,10 @@ export class Router implements Listeners {
     if (channel === EVERYONE) this.joinEveryone();
   }
 
+  takeCounters(channel: string): CounterReport | undefined {
+    return channel === EVERYONE ? this.#counters.takeReport() : undefined;
+  }
+
   ended(): void {
     this.#events.left();
   }
@@ -313,7 +323,7 @@ export class Router implements Listeners {
   joinEveryone(): Promise<void> | undefined {
     if (this.hearsEveryone) return undefined;
     const joined = this.#upstream.join(EVERYONE).catch(() => this.#events.apart());
-    this.#world.keep(joined);
+    this.#runtime.keep(joined);
     return joined;
   }
 
@@ -338,6 +348,6 @@ export class Router implements Listeners {
   }
 
   #isRootOf(channel: string): boolean {
-    return channel === this.#world.name;
+    return channel === this.#runtime.name;
   }
 }

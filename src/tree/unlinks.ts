@@ -3,8 +3,9 @@
  * of them, and where the other end can't be reached, it is told later.
  */
 
+import type { CounterReport } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { firstTry, isDue, putOff, retry, type Undone } from "./retry.ts";
 
 export const LINK = "upstream:";
@@ -29,6 +30,8 @@ export interface Ending {
   readonly epoch: number;
   /** Settles when the parent has answered the request for it. */
   readonly asking: Promise<void> | undefined;
+  /** The counters that the parent is to add. */
+  counters?: CounterReport | undefined;
 }
 
 interface Pending extends Ending {
@@ -44,7 +47,7 @@ interface Pending extends Ending {
 }
 
 export class Endings {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #keeper: Keeper;
   readonly #tell: (ending: Ending) => Promise<void>;
   readonly #isWanted: (channel: string) => boolean;
@@ -59,13 +62,13 @@ export class Endings {
    * @param onChange called when a parent has been told, and when it could not be: then that is due at `dueAt`
    */
   constructor(
-    world: World,
+    runtime: Runtime,
     keeper: Keeper,
     tell: (ending: Ending) => Promise<void>,
     isWanted: (channel: string) => boolean,
     onChange: () => void,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#keeper = keeper;
     this.#tell = tell;
     this.#isWanted = isWanted;
@@ -83,7 +86,7 @@ export class Endings {
    * @param left as in that row
    */
   begin(ending: Ending, hasRow = true, left?: number): void {
-    this.#world.keep(this.#untilKnown(this.#add(ending, hasRow, left)));
+    this.#runtime.keep(this.#untilKnown(this.#add(ending, hasRow, left)));
   }
 
   /** Ends a link of which nobody knows whether its parent has it, as that does not answer now. */
@@ -105,10 +108,10 @@ export class Endings {
 
   /** Tries again what could not be done, if it is time to. */
   retry(): void {
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     for (const pending of this.#untold) {
       const { isTelling, undone } = pending;
-      if (!isTelling && undone && isDue(undone, now)) this.#world.keep(this.#untilKnown(pending));
+      if (!isTelling && undone && isDue(undone, now)) this.#runtime.keep(this.#untilKnown(pending));
     }
   }
 
@@ -120,7 +123,7 @@ export class Endings {
   get dueAt(): number {
     return firstTry(
       this.#untold.flatMap(({ undone }) => undone ?? []),
-      this.#world.now(),
+      this.#runtime.now(),
     );
   }
 
@@ -135,12 +138,13 @@ export class Endings {
     if (areDoubtful !== areRowsDoubtful(this.#keeper)) this.#keeper.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add({ channel, parent, epoch, asking }: Ending, hasRow: boolean, left?: number): Pending {
+  #add({ channel, parent, epoch, asking, counters }: Ending, hasRow: boolean, left?: number): Pending {
     const pending = {
       channel,
       parent,
       epoch,
       asking,
+      counters,
       undone: left === undefined ? undefined : { since: left, next: undefined },
       hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,
@@ -156,7 +160,7 @@ export class Endings {
     // An end that overtook the request for its link would leave that one behind.
     await pending.asking?.catch(() => {});
     try {
-      await retry(this.#world, () => this.#tell(pending));
+      await retry(this.#runtime, () => this.#tell(pending));
     } catch {
       pending.isTelling = false;
       this.#defer(pending);
@@ -166,18 +170,18 @@ export class Endings {
     this.#forget(pending);
     this.#onChange();
     // Nothing else may keep this object in memory until that is written.
-    await this.#world.store.sync();
+    await this.#runtime.store.sync();
   }
 
   /** Notes that the parent can't be told, and since when. */
   #defer(pending: Pending): void {
     if (this.#pending.get(pending.channel) !== pending) return;
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     const { channel, parent, epoch } = pending;
     pending.undone ??= { since: now, next: undefined };
     putOff(pending.undone, now);
     const row: LinkRow = { parent, epoch, left: pending.undone.since };
-    pending.isNoted ||= this.#world.store.put(LINK + channel, row);
+    pending.isNoted ||= this.#runtime.store.put(LINK + channel, row);
     pending.hasRow ||= pending.isNoted;
     this.#onChange();
   }
@@ -185,7 +189,7 @@ export class Endings {
   #forget(pending: Pending): void {
     const { channel, hasRow } = pending;
     if (this.#pending.get(channel) !== pending) return;
-    if (!hasRow || this.#world.store.delete(LINK + channel)) this.#pending.delete(channel);
+    if (!hasRow || this.#runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
   }
 }
 

@@ -1,20 +1,8 @@
 /** One link at its receiving end, and whether what is delivered by it goes on where it is. */
 
-import type { Delivery, Handover } from "../runtime/calls.ts";
+import type { Delivery } from "../runtime/calls.ts";
 import type { Floors } from "./epoch-floors.ts";
 import type { LinkRow } from "./unlinks.ts";
-
-/** What is counted while a link is there, and handed over when it ends. */
-export interface Accounts {
-  /** From now on things count under the link with this epoch. */
-  begin(epoch: number): void;
-  /** Every link asked for up to `epoch` has ended. */
-  end(epoch: number): void;
-  /** What the far side has to take over, until it is known to have it. */
-  readonly handover: Handover | undefined;
-  /** The far side has it. */
-  handedOver(handover: Handover): void;
-}
 
 /** A link that this object has asked for. */
 export interface Link {

@@ -2,16 +2,16 @@
 
 import type { Log } from "../channel/log.ts";
 import { dropLines } from "../protocol/frames.ts";
-import type { Delivery, DeliveryAnswer, Handover } from "../runtime/calls.ts";
+import type { CounterReport, Delivery, DeliveryAnswer } from "../runtime/calls.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Floors } from "./epoch-floors.ts";
 import { Former } from "./former-links.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./unlinks.ts";
-import { type Accounts, isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
+import { isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
 
 /** Whom links are for. */
 export interface Listeners {
@@ -27,6 +27,8 @@ export interface Listeners {
   awaited(): void;
   /** A link has ended, or its parent could not be told so: then `retry` is to be called at `dueAt`. */
   ended(): void;
+  /** Returns the counters to report when the link to `channel` ends, and resets them; undefined if there are none. */
+  takeCounters(channel: string): CounterReport | undefined;
 }
 
 /** A link that could not be had; the message says why. */
@@ -36,10 +38,9 @@ export class Unreachable extends Error {}
 class StorageFull extends Unreachable {}
 
 export class Upstream {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #log: Log;
   readonly #listeners: Listeners;
-  readonly #accounts: (channel: string) => Accounts | undefined;
   readonly #hasSlept: boolean;
   readonly #floors: Floors;
   readonly #links = new Map<string, Link>();
@@ -52,27 +53,19 @@ export class Upstream {
 
   /**
    * @param log of this object's own channel; a child learns its position with its link
-   * @param accounts what is counted under the link to a channel, if anything is
    * @param keeper keeps, while this object sleeps, what storage can't tell
    */
-  constructor(
-    world: World,
-    log: Log,
-    listeners: Listeners,
-    accounts: (channel: string) => Accounts | undefined,
-    keeper: Keeper,
-  ) {
-    this.#world = world;
+  constructor(runtime: Runtime, log: Log, listeners: Listeners, keeper: Keeper) {
+    this.#runtime = runtime;
     this.#log = log;
     this.#listeners = listeners;
-    this.#accounts = accounts;
     this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
-    this.#arrivals = new Arrivals(world);
-    this.#former = new Former(world);
+    this.#arrivals = new Arrivals(runtime);
+    this.#former = new Former(runtime);
     this.#floors = new Floors(keeper);
     const tell = (ending: Ending) => this.#unlink(ending);
     const isWanted = (channel: string) => listeners.listens(channel);
-    this.#endings = new Endings(world, keeper, tell, isWanted, () => listeners.ended());
+    this.#endings = new Endings(runtime, keeper, tell, isWanted, () => listeners.ended());
   }
 
   /** Whether this object has asked for a link to `channel`, and has not ended it. */
@@ -125,7 +118,7 @@ export class Upstream {
     if (!link) return;
     this.#remove(link);
     this.#former.note(link);
-    this.#endings.begin(link);
+    this.#endings.begin({ ...link, counters: this.#listeners.takeCounters(channel) });
   }
 
   /**
@@ -134,7 +127,7 @@ export class Upstream {
    */
   leaveUnheard(): boolean {
     let hasLeft = false;
-    for (const [key, value] of [...this.#world.store.list(LINK)]) {
+    for (const [key, value] of [...this.#runtime.store.list(LINK)]) {
       const channel = key.slice(LINK.length);
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#listeners.listens(channel))) continue;
@@ -164,7 +157,7 @@ export class Upstream {
   /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
   deliver(delivery: Delivery): DeliveryAnswer {
     const link = this.#link(delivery.channel);
-    if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery);
+    if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery.channel);
     // One that its sender, or an earlier life of that, has given up: what it knew then says nothing any more.
     if (delivery.number <= link.newest) return { gone: false, newer: link.newest };
     link.newest = delivery.number;
@@ -176,7 +169,7 @@ export class Upstream {
     }
     this.#drop(link);
     if (heard) this.#listeners.lose(link.channel);
-    return this.#gone(delivery);
+    return this.#gone(delivery.channel);
   }
 
   /** The root of a channel has forgotten positions that messages here have: some may be missing. */
@@ -220,7 +213,7 @@ export class Upstream {
   #link(channel: string): Link | undefined {
     const known = this.#links.get(channel);
     if (known || this.#endings.has(channel)) return known;
-    const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
+    const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
     const linked = { linked: true, hasRow: true };
@@ -233,7 +226,7 @@ export class Upstream {
   }
 
   #isOwn(channel: string): boolean {
-    return channel === channelOf(this.#world.name);
+    return channel === channelOf(this.#runtime.name);
   }
 
   #add(channel: string, row: LinkRow, known: Known): Link {
@@ -245,15 +238,15 @@ export class Upstream {
 
   /** Epochs are times, so they rise across crashes and when storage has been emptied. */
   #nextEpoch(): number {
-    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#world.now());
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#runtime.now());
     return this.#newestEpoch;
   }
 
   #ask(channel: string): Link {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#world.name)) || this.#former.takeParent(channel) || channel;
+      (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
-    this.#ended(channel, epoch - 1);
+    if (this.#isOwn(channel)) this.#log.lose();
     const known = { last: undefined, linked: false, hasRow: false, sure: false };
     return this.#add(channel, { parent, epoch }, known);
   }
@@ -263,7 +256,7 @@ export class Upstream {
     try {
       while (isOpen()) {
         this.#write(link);
-        await retry(this.#world, () => this.#request(link), isOpen);
+        await retry(this.#runtime, () => this.#request(link), isOpen);
         if (isOpen() && this.#isBehind(link))
           await this.reached(link.channel, this.#former.positionIn(link.channel));
       }
@@ -283,7 +276,7 @@ export class Upstream {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
-    if (!this.#world.store.put(LINK + channel, row)) {
+    if (!this.#runtime.store.put(LINK + channel, row)) {
       throw new StorageFull("the server's storage takes no more rows");
     }
     link.hasRow = true;
@@ -300,14 +293,10 @@ export class Upstream {
   /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
   async #request(link: Link): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
-    const handover = this.#accounts(channel)?.handover;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
-    const request = { from: this.#world.name, epoch, region: this.region, handover, still, vouched };
-    const answer = await this.#world.call(parent, "link", request);
-    // The link exists even if all subscribers left meanwhile; what they did counts under it.
-    if ("after" in answer && handover) this.#accounts(channel)?.handedOver(handover);
-    if ("after" in answer && !linked) this.#accounts(channel)?.begin(epoch);
+    const request = { from: this.#runtime.name, epoch, region: this.region, still, vouched };
+    const answer = await this.#runtime.call(parent, "link", request);
     if (this.#links.get(channel) !== link) return;
     if ("instead" in answer) {
       link.parent = answer.instead;
@@ -336,31 +325,23 @@ export class Upstream {
     return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.positionIn(channel);
   }
 
-  async #unlink({ channel, parent, epoch }: Ending): Promise<void> {
-    const handover = this.#handover(channel, epoch);
-    await this.#world.call(parent, "unlink", { from: this.#world.name, epoch, handover });
-    if (handover) this.#accounts(channel)?.handedOver(handover);
+  /** Counters go with the first attempt only: if that fails, the parent may have added them. */
+  async #unlink(ending: Ending): Promise<void> {
+    const { channel, parent, epoch, counters } = ending;
+    this.#forgetPosition(channel);
+    ending.counters = undefined;
+    await this.#runtime.call(parent, "unlink", { from: this.#runtime.name, epoch, counters });
   }
 
-  /** Ends the link of a delivery. With totals to hand over it says so once more, to be sure of them. */
-  #gone({ channel, from: parent, epoch }: Delivery): DeliveryAnswer {
-    const handover = this.#handover(channel, epoch);
-    // Where another link has been asked for, they go with that one.
-    const isOver = !this.#links.has(channel);
-    if (handover && isOver) this.#endings.begin({ channel, parent, epoch, asking: undefined }, false);
-    return { gone: true, handover };
+  /** Answers a delivery by a link that this object doesn't have. */
+  #gone(channel: string): DeliveryAnswer {
+    this.#forgetPosition(channel);
+    return { gone: true };
   }
 
-  /** The totals of a link that has ended; if a newer one has been asked for, they go on with that one. */
-  #handover(channel: string, epoch: number): Handover | undefined {
-    if (!this.#links.has(channel)) this.#ended(channel, epoch);
-    return this.#accounts(channel)?.handover;
-  }
-
-  /** Every link to `channel` asked for up to `epoch` has ended. */
-  #ended(channel: string, epoch: number): void {
-    if (this.#isOwn(channel)) this.#log.lose();
-    this.#accounts(channel)?.end(epoch);
+  /** Forgets the position of this object's own channel if it isn't linked to it. */
+  #forgetPosition(channel: string): void {
+    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#log.lose();
   }
 
   #lose(link: Link): void {

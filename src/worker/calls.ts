@@ -1,5 +1,5 @@
 /** Calls to an object, from another one or from the Worker. */
-import { CallFailed, type Way } from "../runtime/runtime.ts";
+import { CallFailed, type Stub } from "../runtime/runtime.ts";
 import { deploymentFault } from "./deployment.ts";
 import type { Env } from "./env.ts";
 
@@ -13,7 +13,7 @@ const CALL_TIMEOUT = 15_000;
 export const CALLED_BY_WORKER = 2;
 
 /** A way to an object. */
-export function wayTo(env: Env, object: string): Way {
+export function stubOf(env: Env, object: string): Stub {
   const stub = env.CHANNEL.getByName(object);
   return {
     call: async (kind, ask, hop, givenUp) => {

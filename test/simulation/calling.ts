@@ -1,7 +1,7 @@
 /** Calls between simulated objects: how deep they are, and what comes of them. */
 import type { Calls } from "../../src/runtime/calls.ts";
 import { parentOf } from "../../src/runtime/object-names.ts";
-import type { Way } from "../../src/runtime/runtime.ts";
+import type { Stub } from "../../src/runtime/runtime.ts";
 import { type Life, leave, properties, type Rules, type SimulatedObject } from "./life.ts";
 import { Network } from "./network.ts";
 import { Broken } from "./rules.ts";
@@ -44,7 +44,7 @@ export class Calling {
   }
 
   /** A way to another object; as deep as this one is when that is first used. */
-  open(object: SimulatedObject, life: Life, to: string): Way {
+  open(object: SimulatedObject, life: Life, to: string): Stub {
     let depth: number | undefined;
     let crashes: number | undefined;
     return {

@@ -1,9 +1,9 @@
-/** The objects of a simulated service: their lives, and the world that each lives in. */
+/** The objects of a simulated service: their lives, and the runtime that each lives in. */
 
 import { type Grants, grantsFault } from "../../src/auth/grants.ts";
 import { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
-import type { Platform } from "../../src/runtime/runtime.ts";
+import type { RawRuntime } from "../../src/runtime/runtime.ts";
 import { isAttachment } from "../../src/session/attachment.ts";
 import type { Socket } from "../../src/session/socket.ts";
 import { Calling } from "./calling.ts";
@@ -167,7 +167,7 @@ export class Objects {
     this.timers.push({ label, happen, at: this.#rules.now() + milliseconds });
   }
 
-  #platformOf(object: SimulatedObject, life: Life): Platform {
+  #platformOf(object: SimulatedObject, life: Life): RawRuntime {
     const after = (milliseconds: number, act: () => void) =>
       this.#later(life, `${object.name} after ${milliseconds} ms`, milliseconds, act);
     const durable = () => new Promise<void>((resolve) => leave(life, resolve));

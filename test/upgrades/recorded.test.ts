@@ -32,16 +32,16 @@ const OPTIONAL: {
     answer: Record<Optional<Calls[Kind]["answer"]>, true>;
   };
 } = {
-  link: { ask: { region: true, handover: true, still: true, vouched: true }, answer: { vouched: true } },
-  unlink: { ask: { handover: true }, answer: {} },
-  deliver: { ask: { follows: true }, answer: { handover: true, last: true } },
+  link: { ask: { region: true, still: true, vouched: true }, answer: { vouched: true } },
+  unlink: { ask: { counters: true }, answer: {} },
+  deliver: { ask: { follows: true }, answer: { last: true } },
   forward: { ask: { keys: true }, answer: {} },
   recover: { ask: { since: true }, answer: {} },
   fill: { ask: {}, answer: {} },
   claim: { ask: {}, answer: {} },
   recount: { ask: {}, answer: {} },
   announce: { ask: { key: true, expected: true }, answer: { last: true } },
-  figures: { ask: {}, answer: { handover: true, deepest: true, kept: true } },
+  figures: { ask: {}, answer: { deepest: true, kept: true } },
   serviceFigures: { ask: {}, answer: { deepest: true, kept: true } },
   tally: { ask: { others: true }, answer: {} },
   describe: { ask: {}, answer: { kept: true } },

@@ -9,7 +9,7 @@ import { infoOf } from "../../stats/info.ts";
 import { formatMetrics } from "../../stats/metrics.ts";
 import { VERSION } from "../../version.ts";
 import { admit } from "../admission.ts";
-import { CALLED_BY_WORKER, wayTo } from "../calls.ts";
+import { CALLED_BY_WORKER, stubOf } from "../calls.ts";
 import { channelIn } from "../channel-path.ts";
 import { Denial, retryAfter } from "../denial.ts";
 import { checkObjects } from "../deployment.ts";
@@ -65,7 +65,7 @@ function pageOf(path: string): Page {
 async function health(env: Env): Promise<Response> {
   // An object that is asked of another one's channel asks nobody else.
   const call = (object: string) =>
-    wayTo(env, object).call("describe", { channel: `${object}!` }, CALLED_BY_WORKER);
+    stubOf(env, object).call("describe", { channel: `${object}!` }, CALLED_BY_WORKER);
   await checkObjects(env, call);
   return text(200, "ok\n");
 }
@@ -125,7 +125,7 @@ async function ask<Kind extends keyof Calls>(
   asked: Calls[Kind]["ask"],
 ) {
   try {
-    return await wayTo(env, object).call(kind, asked, CALLED_BY_WORKER);
+    return await stubOf(env, object).call(kind, asked, CALLED_BY_WORKER);
   } catch (error) {
     if (error instanceof SettingError) throw error;
     throw new Denial(

@@ -5,7 +5,7 @@ import { KEY_CONFLICT, NO_HISTORY } from "../../protocol/refusals.ts";
 import { type Limits, SettingError } from "../../runtime/limits.ts";
 import { wasNotMade } from "../../runtime/runtime.ts";
 import { announceFault } from "../../session/faults.ts";
-import { CALLED_BY_WORKER, wayTo } from "../calls.ts";
+import { CALLED_BY_WORKER, stubOf } from "../calls.ts";
 import { Denial, retryAfter } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { POSITION } from "../responses.ts";
@@ -31,7 +31,7 @@ export async function announce(
 ): Promise<number | undefined> {
   const parsed = parseMessages(channel, messages, key, limits);
   if ("why" in parsed) throw new Denial(400, parsed.code, parsed.why);
-  const asked = wayTo(env, channel).call("announce", { ...parsed, key, expected }, CALLED_BY_WORKER);
+  const asked = stubOf(env, channel).call("announce", { ...parsed, key, expected }, CALLED_BY_WORKER);
   const answer = await asked.catch((error: unknown) => {
     if (error instanceof SettingError) throw error;
     const { code, why } = announceFault(error);

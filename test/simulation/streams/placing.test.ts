@@ -37,14 +37,14 @@ class Placing {
   readonly room: Room;
 
   constructor(name: string, note: (parent: string, filling: Parameters<Room["note"]>[0]) => void) {
-    const world = stillWorld(name, new Map(), {
+    const runtime = stillWorld(name, new Map(), {
       fill: async (parent, filling) => {
         note(parent, filling);
         return undefined;
       },
     });
     const limits = { ...readLimits({}), socketsPerObject: 2, linksPerObject: 2 };
-    this.room = new Room(world, limits, (load) => (load === "sockets" ? this.sockets : 0));
+    this.room = new Room(runtime, limits, (load) => (load === "sockets" ? this.sockets : 0));
   }
 
   take(): void {

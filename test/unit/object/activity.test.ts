@@ -8,12 +8,12 @@ function activity() {
   const timers: { milliseconds: number; act: () => void }[] = [];
   const said: string[] = [];
   const state = { stays: false, now: 0 };
-  const world = {
+  const runtime = {
     ...stillWorld("news", new Map()),
     now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };
-  const all = new Activity(world, {
+  const all = new Activity(runtime, {
     passed: () => {
       said.push("passed");
       return state.stays;

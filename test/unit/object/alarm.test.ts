@@ -20,7 +20,7 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
     sets: 0,
     takes: true,
   };
-  const world = {
+  const runtime = {
     ...stillWorld("news", new Map()),
     now: () => state.now,
     alarm: (time: number) => {
@@ -30,7 +30,7 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
     },
     alarmTime: () => state.time,
   };
-  return { alarm: new Alarm(world, expiry, () => state.rest), state };
+  return { alarm: new Alarm(runtime, expiry, () => state.rest), state };
 }
 
 test("what is unfinished is looked at again after ten seconds, however often that is said", () => {

@@ -28,7 +28,7 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     state.releases += 1;
     state.alarm = undefined;
   };
-  const world = {
+  const runtime = {
     ...stillWorld(name, state.rows, others),
     store: storeOf(state.rows, () => true, released),
     now: () => state.now,
@@ -41,7 +41,7 @@ function wake(name: string, state: State, others: Others, settings = {}) {
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const broker = new Broker(
-    world,
+    runtime,
     sockets,
     { ...readLimits({ HISTORY_SECONDS: 0 }), ...settings },
     undefined,

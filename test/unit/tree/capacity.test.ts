@@ -16,7 +16,7 @@ interface Options {
 /** The room of an object that holds as much as the test says in `held`. */
 function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options = {}) {
   const told: [string, Filling][] = [];
-  const world = stillWorld(name, new Map(), {
+  const runtime = stillWorld(name, new Map(), {
     fill: async (object, filling) => {
       told.push([object, filling]);
       return undefined;
@@ -24,7 +24,7 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
   });
   const held = { sockets: 0, links: 0 };
   const limits = { ...readLimits({}), socketsPerObject: sockets, linksPerObject: links };
-  const room = new Room({ ...world, random: () => random }, limits, (load) => held[load]);
+  const room = new Room({ ...runtime, random: () => random }, limits, (load) => held[load]);
   /** The object that a connection is sent to; undefined for this one. */
   const place = (region: string, full = "") => room.placeFor(region, full, false)?.object;
   return { room, held, told, place };

@@ -21,7 +21,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
         called();
       }),
   };
-  const world = stillWorld("news", rows, others, alarm);
+  const runtime = stillWorld("news", rows, others, alarm);
   const ignore = () => {};
   const busy = () => {
     alarm.time = (downstream.rest ?? 0) + 1;
@@ -32,11 +32,11 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
     renumbered: ignore,
     due: () => downstream.flush(),
     lost: ignore,
-    handover: ignore,
+    counted: ignore,
     ended: ignore,
   };
   const downstream = new Downstream(
-    world,
+    runtime,
     maxBuffered,
     { historySeconds: 0, historyBytes: 0 },
     events,

@@ -19,11 +19,11 @@ function forwarding(maxBuffered = 20) {
   };
   const calls: Call[] = [];
   const outcomes: Record<string, unknown> = {};
-  const world = stillWorld("home", new Map(), {
+  const runtime = stillWorld("home", new Map(), {
     forward: (channel, batch) =>
       new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
   });
-  const all = new Forwarding(world, maxBuffered, {
+  const all = new Forwarding(runtime, maxBuffered, {
     arrived: () => arrived.position,
     regressed: (channel) => void arrived.regressed.push(channel),
   });

@@ -28,12 +28,12 @@ function objectOf(
     renumbered: ignore,
     due: ignore,
     lost,
-    handover: ignore,
+    counted: ignore,
     ended: ignore,
   };
-  const world = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
+  const runtime = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
   const limits = { historySeconds: 0, historyBytes: 0 };
-  const downstream = new Downstream(world, 1_000_000, limits, events, noKeeper);
+  const downstream = new Downstream(runtime, 1_000_000, limits, events, noKeeper);
   return { downstream, tried, alarms };
 }
 

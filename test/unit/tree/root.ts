@@ -38,7 +38,7 @@ export function rootOf(
   });
   // Another one for each time.
   const random = () => (0.618 * state.now) % 1;
-  const world = { ...stillWorld("news", rows, others), store, random, now: () => state.now };
+  const runtime = { ...stillWorld("news", rows, others), store, random, now: () => state.now };
   const ignore = () => {};
   const events = {
     busy: ignore,
@@ -46,11 +46,11 @@ export function rootOf(
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),
     due: ignore,
     lost: ignore,
-    handover: ignore,
+    counted: ignore,
     ended: ignore,
   };
   const all = { historySeconds: 120, historyBytes: 100, ...limits };
-  const root = new Downstream(world, 100_000, all, events, keeper);
+  const root = new Downstream(runtime, 100_000, all, events, keeper);
   /** Announces a line; returns its position, which is final when it is stored. */
   const say = (line: string, key?: string) => {
     const placed = root.append(`${line}\n`, 1, key);

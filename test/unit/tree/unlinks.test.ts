@@ -19,7 +19,7 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
   };
   const link = async () => ({ after: 0 });
   const store = storeOf(rows, () => state.takes);
-  const world = { ...stillWorld("home", rows, { link, unlink }), store, now: () => state.now };
+  const runtime = { ...stillWorld("home", rows, { link, unlink }), store, now: () => state.now };
   const listeners = {
     listens: (channel: string) => channel === state.listens,
     hear: () => {},
@@ -29,8 +29,9 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
     ended: () => {
       state.ended += 1;
     },
+    takeCounters: () => undefined,
   };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
+  const upstream = new Upstream(runtime, new Log(0), listeners, keeper);
   return { upstream, state, unlinked };
 }
 

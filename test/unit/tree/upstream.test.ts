@@ -21,7 +21,7 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     const answer = answers.shift();
     return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
   };
-  const world = stillWorld("news!1", rows, { link: (_, request) => link(request) });
+  const runtime = stillWorld("news!1", rows, { link: (_, request) => link(request) });
   const listeners = {
     listens: () => true,
     hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
@@ -29,13 +29,14 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     lose: (channel: string) => void lost.push(channel),
     awaited: () => {},
     ended: () => {},
+    takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept, kept };
   const keep = (some: object) => {
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, { ...keeper, keep });
+  const upstream = new Upstream(runtime, new Log(position), listeners, { ...keeper, keep });
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -186,7 +187,7 @@ test("who comes back to a channel asks the child that it left, and the root if t
     asked.push(object);
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
-  const world = stillWorld("news", rows, { link });
+  const runtime = stillWorld("news", rows, { link });
   const listeners = {
     listens: () => false,
     hear: () => {},
@@ -194,8 +195,9 @@ test("who comes back to a channel asks the child that it left, and the root if t
     lose: () => {},
     awaited: () => {},
     ended: () => {},
+    takeCounters: () => undefined,
   };
-  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, noKeeper);
+  const upstream = new Upstream(runtime, new Log(40), listeners, noKeeper);
   upstream.leaveUnheard();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
@@ -208,7 +210,7 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const clock = { now: 100 };
   const unlink = async (object: string) => void unlinked.push(object);
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const world = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
+  const runtime = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
   const lose = (channel: string) => void lost.push(channel);
   const ignore = () => {};
   const listeners = {
@@ -218,9 +220,10 @@ test("a link by which a message does not arrive is lost, and its parent is told 
     lose,
     awaited: ignore,
     ended: ignore,
+    takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
+  const upstream = new Upstream(runtime, new Log(0), listeners, keeper);
   const reached = upstream.reached("news", 41);
   expect(upstream.loseLate()).toBe(true);
   clock.now += 100_000;

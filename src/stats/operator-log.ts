@@ -1,17 +1,17 @@
 /** What is logged for who runs the service: that something has happened, and how often, but now and then only. */
 
-import type { Platform } from "../runtime/runtime.ts";
+import type { RawRuntime } from "../runtime/runtime.ts";
 import { LOGGED, type Name } from "../stats/tally.ts";
 
 /** How often one thing is logged at most, in milliseconds. */
 const LOGGED_EACH = 10_000;
 
 export class Journal {
-  readonly #platform: Pick<Platform, "log" | "now" | "refusal">;
+  readonly #platform: Pick<RawRuntime, "log" | "now" | "refusal">;
   /** Of what has happened: when it was logged last, and how often it has happened since. */
   readonly #noted = new Map<Name, { at: number; times: number }>();
 
-  constructor(platform: Pick<Platform, "log" | "now" | "refusal">) {
+  constructor(platform: Pick<RawRuntime, "log" | "now" | "refusal">) {
     this.#platform = platform;
   }
 

@@ -1,11 +1,11 @@
 /** Counts the rows that an object writes, as the platform does: each that is put or deleted, and each alarm that is set. */
-import type { Platform } from "../runtime/runtime.ts";
+import type { RawRuntime } from "../runtime/runtime.ts";
 
 /**
  * The same platform, on which each row is told.
  * @param onRow told of each row, and whether storage has taken it
  */
-export function countingRows(platform: Platform, onRow: (isTaken: boolean) => void): Platform {
+export function countingRows(platform: RawRuntime, onRow: (isTaken: boolean) => void): RawRuntime {
   const { store, alarm } = platform;
   const tell = (isTaken: boolean) => {
     onRow(isTaken);
