@@ -15,7 +15,7 @@ export const COSTS: Costs = {
   "connecting to a channel in use": { rows: {}, requests: { upgrade: 1 }, seconds: 1 },
   "leaving it to others": { rows: {}, requests: {}, seconds: 1 },
   "leaving it, as the last one": {
-    rows: { counted: 2, downstream: 1, everything: 1, service: 1, upstream: 1 },
+    rows: { counted: 1, downstream: 1, everything: 1, service: 1, upstream: 1 },
     requests: { unlink: 1 },
     seconds: 2,
   },
