@@ -9,13 +9,17 @@ import type { Keeper } from "../runtime/runtime.ts";
 /** Characters of channels' names that are kept, so that there is room for the rest of what an object keeps. */
 const MOST_CHARACTERS = 1_000;
 
-export class Floors {
+export class PositionFloors {
   readonly #keeper: Keeper;
-  readonly #byChannel: Map<string, number>;
+  #byChannel = new Map<string, number>();
 
   constructor(keeper: Keeper) {
     this.#keeper = keeper;
-    const { kept } = keeper;
+  }
+
+  /** Restores the floors that were persisted when the object hibernated. */
+  start(): void {
+    const { kept } = this.#keeper;
     const floors = kept && "floors" in kept && isRecord(kept.floors) ? kept.floors : {};
     this.#byChannel = new Map(Object.entries(floors).filter(isFloor));
   }
