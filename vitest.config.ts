@@ -6,7 +6,7 @@ import { SECRET } from "./test/runtime/support/mint.ts";
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 /** Tests that run in Node. */
-function inNode(name: string, more: { globalSetup?: string } = {}) {
+function inNode(name: string, more: { globalSetup?: string[] } = {}) {
   return { test: { ...patience, name, include: [`test/${name}/**/*.test.ts`], ...more } };
 }
 
@@ -28,6 +28,8 @@ const narrow = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 /** What is said to and heard from a server, which holds for every one that is open to all. */
 const plays = "test/runtime/conformance.test.ts";
 
+const bundled = "test/e2e/support/bundled.ts";
+
 export default defineConfig({
   test: {
     // More than there are cores, of which two are enough: much of what is tested end to end is waiting.
@@ -44,7 +46,8 @@ export default defineConfig({
       inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
-      inNode("e2e", { globalSetup: "test/e2e/support/bundled.ts" }),
+      inNode("e2e", { globalSetup: [bundled] }),
+      inNode("packages", { globalSetup: [bundled, "test/packages/setup.ts"] }),
       inNode("probe"),
     ],
   },

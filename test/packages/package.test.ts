@@ -8,13 +8,14 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { chromium, type Page } from "playwright-core";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { listening } from "./support/listening.ts";
-import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
-import { find } from "./support/tools.ts";
+import { listening } from "../e2e/support/listening.ts";
+import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "../e2e/support/runtime.ts";
+import { find } from "../e2e/support/tools.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BIN = join(ROOT, "node_modules", ".bin");
-const ENV = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH}` };
+const CHECKERS = join(import.meta.dirname, "node_modules", ".bin");
+const ENV = { ...process.env, PATH: [BIN, CHECKERS, process.env.PATH].join(delimiter) };
 
 /** The other React that it is for: this project has 19. */
 const REACT_18 = ["react@18.3.1", "react-dom@18.3.1", "@types/react@18.3.8"];
