@@ -1,6 +1,10 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 import { SECRET } from "./test/runtime/support/mint.ts";
+import { writeConsoleModule } from "./tools/build-console.ts";
+
+// The Worker imports it.
+writeConsoleModule();
 
 /** Nothing here is a threshold: only a test that is about to fail, on a busy machine, ever takes so long. */
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };

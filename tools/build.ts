@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
+import { writeConsoleModule } from "./build-console.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
@@ -83,6 +84,7 @@ function declare(project: string, folder: string): void {
   });
 }
 
+writeConsoleModule();
 rmSync(DIST, { recursive: true, force: true });
 writeModules();
 writePageScripts();
