@@ -1,5 +1,5 @@
 /** The permissions of a connection, from its token. On a server without tokens, there are no grants and all is allowed. */
-import { EVERYONE, isAmong } from "../protocol/channels.ts";
+import { EVERYONE, matchesAny } from "../protocol/channels.ts";
 
 export interface Grants {
   /** Channels that the client may subscribe to: names, and prefixes followed by `*`. */
@@ -40,13 +40,13 @@ export function grantsFault(
 
 /** Whether `grants` include subscribing to `channel`; every connection may subscribe to `all`. */
 export function maySubscribe(grants: Grants | undefined, channel: string): boolean {
-  return !grants || channel === EVERYONE || isAmong(grants.subscribe, channel);
+  return !grants || channel === EVERYONE || matchesAny(grants.subscribe, channel);
 }
 
 /** Whether `grants` include announcing on `channel`; no pattern includes `all`, because it reaches every client. */
 export function mayAnnounce(grants: Grants | undefined, channel: string): boolean {
   if (!grants) return true;
-  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : isAmong(grants.announce, channel);
+  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : matchesAny(grants.announce, channel);
 }
 
 /** Whether `grants` include the operators' pages. */

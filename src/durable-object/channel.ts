@@ -83,7 +83,7 @@ export class Channel extends DurableObject<Env> implements Callable {
       acceptWebSocket: (socket: WebSocket) => this.ctx.acceptWebSocket(socket),
       getWebSockets: () => this.#hibernated,
     };
-    this.#awake = { runtime, broker: new Broker(runtime, sockets, limits, guard) };
+    this.#awake = { runtime, broker: new Broker(runtime, sockets, limits, guard).start() };
     return this.#awake;
   }
 
@@ -94,7 +94,7 @@ export class Channel extends DurableObject<Env> implements Callable {
     if (grantsFault(grants, this.#configured.guard?.keys)) {
       return formatRefused({ code: "unavailable", why: REFUSED });
     }
-    const redirect = this.#broker.placeFor(region, full, below);
+    const redirect = this.#broker.placementFor(region, full, below);
     if (redirect !== undefined) return formatRedirect(redirect);
     const { 0: client, 1: server } = new WebSocketPair();
     this.#broker.opened(server, region, grants, from);

@@ -28,6 +28,17 @@ interface ClientLimit {
   release(): void;
 }
 
+export interface LifecycleParts {
+  runtime: Runtime;
+  connections: Connections;
+  router: Router;
+  counters: Counters;
+  /** Undefined if the number of connections is unlimited. */
+  clientLimit: ClientLimit | undefined;
+  /** Told when the last connection has closed. */
+  reporter: { emptied(): void };
+}
+
 export class Lifecycle {
   readonly #runtime: Runtime;
   readonly #connections: Connections;
@@ -35,25 +46,17 @@ export class Lifecycle {
   readonly #counters: Counters;
   /** Undefined where the number of connections is not limited. */
   readonly #limit: ClientLimit | undefined;
-  readonly #emptied: () => void;
+  readonly #reporter: { emptied(): void };
   /** When connections were greeted that are not known to have taken that yet. */
   readonly #greeted = new Map<Connection, number>();
 
-  /** @param emptied called when the last connection has gone */
-  constructor(
-    runtime: Runtime,
-    connections: Connections,
-    router: Router,
-    counters: Counters,
-    limit: ClientLimit | undefined,
-    emptied: () => void,
-  ) {
+  constructor({ runtime, connections, router, counters, clientLimit, reporter }: LifecycleParts) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
     this.#counters = counters;
-    this.#limit = limit;
-    this.#emptied = emptied;
+    this.#limit = clientLimit;
+    this.#reporter = reporter;
   }
 
   /**
@@ -70,7 +73,7 @@ export class Lifecycle {
     const channel = channelOf(this.#runtime.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
-      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      if (connection.closed) this.#router.leaveIfUnneeded(channel);
       else await this.#welcome(connection, channel, resume);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "subscribing to the channel failed";
@@ -103,10 +106,10 @@ export class Lifecycle {
   /** Ends a subscription, if there is one. */
   unsubscribe(connection: Connection, channel: string): void {
     if (!connection.channels.has(channel)) return;
-    if (connection.counted.has(channel)) this.#router.keepPosition(channel);
+    if (connection.counted.has(channel)) this.#router.retainPosition(channel);
     this.#connections.unsubscribe(connection, channel);
     this.#counters.count("unsubscribes");
-    this.#router.leaveIfUnheard(channel);
+    this.#router.leaveIfUnneeded(channel);
   }
 
   /** Closes a connection, with the close code and the error code of the cause, and a sentence. */
@@ -120,7 +123,7 @@ export class Lifecycle {
   }
 
   /** Closes all who are subscribed to a channel of which messages are missing. */
-  closeSubscribers(channel: string): void {
+  lost(channel: string): void {
     for (const connection of this.#connections.subscribersOf(channel)) {
       this.close(connection, "lost", "messages may be missing; connect again");
     }
@@ -211,12 +214,12 @@ export class Lifecycle {
   /** Ends what was only there for a connection. */
   #end(connection: Connection, end: () => void): void {
     const channels = [...connection.channels];
-    for (const channel of connection.counted) this.#router.keepPosition(channel);
+    for (const channel of connection.counted) this.#router.retainPosition(channel);
     end();
     this.#counters.count("unsubscribes", channels.length);
-    for (const channel of channels) this.#router.leaveIfUnheard(channel);
-    this.#router.leaveIfUnheard(EVERYONE);
+    for (const channel of channels) this.#router.leaveIfUnneeded(channel);
+    this.#router.leaveIfUnneeded(EVERYONE);
     if (connection.admitted) this.#limit?.release();
-    if (this.#connections.size === 0) this.#emptied();
+    if (this.#connections.size === 0) this.#reporter.emptied();
   }
 }

@@ -5,6 +5,7 @@ import { formatAccepted } from "../protocol/replies.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { CommandError } from "./inbox.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { take } from "./rate.ts";
 
 /** Tokens of one connection that are checked per second; a check costs as much as a hundred other lines. */
@@ -22,24 +23,26 @@ export class Tokens {
   readonly #connections: Connections;
   readonly #alarm: ExpiryAlarm;
   readonly #guard: Guard | undefined;
-  readonly #close: (connection: Connection) => void;
+  readonly #lifecycle: Lifecycle;
 
-  /**
-   * @param guard undefined on a server without tokens
-   * @param close closes a connection whose grants have ended
-   */
+  /** @param guard undefined on a server without tokens */
   constructor(
     runtime: Runtime,
     connections: Connections,
     alarm: ExpiryAlarm,
     guard: Guard | undefined,
-    close: (connection: Connection) => void,
+    lifecycle: Lifecycle,
   ) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#alarm = alarm;
     this.#guard = guard;
-    this.#close = close;
+    this.#lifecycle = lifecycle;
+  }
+
+  /** Sets the alarm for when the first token expires. */
+  start(): void {
+    this.#alarm.expireAt(firstExpiry(this.#connections));
   }
 
   /** The connections whose grants don't fit the current settings: an earlier life of this object admitted them. */
@@ -63,11 +66,11 @@ export class Tokens {
    * Closes the connections whose grants have ended. As long as none can have, that only takes a look at the clock.
    * @returns whether there were any
    */
-  closeEnded(): boolean {
+  closeExpired(): boolean {
     if (this.#runtime.now() < this.#alarm.expiry) return false;
     const ended = [...this.#connections].filter((connection) => this.hasEnded(connection));
-    for (const connection of ended) this.#close(connection);
-    this.#alarm.expireAt(firstExpiry(this.#connections));
+    for (const connection of ended) this.#lifecycle.closeEnded(connection);
+    this.start();
     return ended.length > 0;
   }
 
@@ -109,7 +112,7 @@ export class Tokens {
 }
 
 /** When the first of all connections' grants end, in milliseconds since 1970; infinite if none do. */
-export function firstExpiry(connections: Iterable<Connection>): number {
+function firstExpiry(connections: Iterable<Connection>): number {
   let first = Number.POSITIVE_INFINITY;
   for (const { grants } of connections) if (grants) first = Math.min(first, grants.until);
   return first;

@@ -2,7 +2,7 @@
 
 import type { Fault } from "../protocol/errors.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
-import type { Place } from "../tree/capacity.ts";
+import type { Placement } from "../tree/capacity.ts";
 import { type StreamEnvironment, within } from "./environment.ts";
 import { UNANSWERED } from "./greeting.ts";
 
@@ -28,7 +28,7 @@ export interface Offer {
 }
 
 /** An object's answer to an offer: it accepts the connection, or redirects it to another object. */
-export type Answer<T> = { accepted: T } | { redirect: Place };
+export type Answer<T> = { accepted: T } | { redirect: Placement };
 
 /** The objects of a channel's tree, as they are reached for one client. */
 export interface Objects<T> {
@@ -109,7 +109,7 @@ async function answerTo<T>(
 function follow(
   channel: string,
   { object }: Offer,
-  { object: named, below }: Place,
+  { object: named, below }: Placement,
   cache: PlacementCache,
 ): Offer | undefined {
   if (named === "") {

@@ -5,7 +5,7 @@
 import { type Grants, isGrants } from "../auth/grants.ts";
 import { type Fault, formatReason, parseReason } from "../protocol/errors.ts";
 import { type From, formatFrom, parseFromWords } from "../protocol/positions.ts";
-import type { Place } from "../tree/capacity.ts";
+import type { Placement } from "../tree/capacity.ts";
 
 /** A connection offered to an object. */
 export interface Upgrade {
@@ -75,14 +75,14 @@ function parseFromHeader(header: string | null): From | undefined {
 }
 
 /** Returns the answer that redirects an upgrade to another object. */
-export function formatRedirect({ object, below }: Place): Response {
+export function formatRedirect({ object, below }: Placement): Response {
   const headers = new Headers({ [PLACE]: encodeURIComponent(object) });
   if (below) headers.set(BELOW, "yes");
   return new Response(null, { status: 503, headers });
 }
 
 /** Returns the redirect of an answer; undefined if it has none. */
-export function parseRedirect({ headers }: Response): Place | undefined {
+export function parseRedirect({ headers }: Response): Placement | undefined {
   const object = headers.get(PLACE);
   return object === null ? undefined : { object: decodeURIComponent(object), below: headers.has(BELOW) };
 }

@@ -5,8 +5,8 @@ import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { addressOf, bridge } from "../../src/bridge/bridge.ts";
 import { Network } from "../../tools/faults/network.ts";
-import { perform } from "../conformance/case.ts";
-import { plays } from "../conformance/transcripts.ts";
+import { runCase } from "../conformance/case.ts";
+import { cases } from "../conformance/transcripts.ts";
 import { SECRET } from "../runtime/support/mint.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
 import { dial, isForTcp, tcpTo } from "./support/tcp.ts";
@@ -53,9 +53,9 @@ async function settled({ socket, read }: Awaited<ReturnType<typeof connect>>): P
 }
 
 describe("the original protocol", () => {
-  const some = plays.filter(isForTcp);
+  const some = cases.filter(isForTcp);
   test("has many transcripts", () => expect(some.length).toBeGreaterThan(5));
-  for (const play of some) test(play.title, () => perform(play, tcpTo(address)));
+  for (const testCase of some) test(testCase.title, () => runCase(testCase, tcpTo(address)));
 });
 
 /** Returns the number of a channel's subscribers, from the operators' pages. */

@@ -1,7 +1,7 @@
 /** Checks that the server is reachable, that it accepts the token, and that WebSockets open. */
 import { parseAddress } from "../../client/address.ts";
+import { environmentOf } from "../../client/environment.ts";
 import { probe } from "../../client/http.ts";
-import { worldOf } from "../../client/world.ts";
 import { clauseOf } from "../../protocol/errors.ts";
 import { bad, type Check, note, ok } from "./findings.ts";
 import { CHANNELS, newChannel, type Target } from "./target.ts";
@@ -115,7 +115,7 @@ export const sockets: Check = {
 /** Describes by HTTP requests why a WebSocket doesn't open. */
 async function whyNot({ address, timeout }: Target, channel: string): Promise<string> {
   const answer = await requestUpgrade(address, channel, timeout).catch(() => undefined);
-  const refused = await probe(worldOf({}), parseAddress(address.url), address.token, channel);
+  const refused = await probe(environmentOf({}), parseAddress(address.url), address.token, channel);
   const upgrade = answer
     ? `the upgrade gets ${answer.status} ${clauseOf(answer.reason)}`.trim()
     : "the upgrade gets no answer";

@@ -156,7 +156,7 @@ describe("announcing", () => {
   test("with a key is limited by the retention", async () => {
     const news = unique("news");
     const why =
-      "messages with a key have at most 262144 characters together, as they are retained to be known again";
+      "messages with a key have at most 262144 characters in total, as the channel retains them to detect repeats";
     const [half, rest] = ["x".repeat(60_000), "x".repeat(22_200)];
     const body = [half, half, half, half, rest].join("\n");
     const limit = { status: 400, code: "limit", said: `${sentenceOf(why)}\n`, retryAfter: null };
@@ -191,7 +191,7 @@ describe("subscribing", () => {
       "/news?since=x",
     ],
     [
-      "'last' takes how many messages, a whole number from 1 to 9007199254740991",
+      "'last' takes a number of messages, a whole number from 1 to 9007199254740991",
       "subscribe news",
       "subscribe news last 0",
       "/news?last=0",

@@ -75,8 +75,8 @@ test.each<[query: string, why: string]>([
   ["?since=", "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'"],
   ["?since=-1", "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'"],
   ["?since=+1", "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'"],
-  ["?last=0", "'last' takes how many messages, a whole number from 1 to 9007199254740991"],
-  ["?last=now", "'last' takes how many messages, a whole number from 1 to 9007199254740991"],
+  ["?last=0", "'last' takes a number of messages, a whole number from 1 to 9007199254740991"],
+  ["?last=now", "'last' takes a number of messages, a whole number from 1 to 9007199254740991"],
   ["?since=1&last=1", "only one of 'since' and 'last' may be given"],
 ])("an address with %s is refused, before any object hears of it", async (query, why) => {
   for (const headers of [{}, upgrade]) {

@@ -10,7 +10,7 @@ import {
   type Offer,
   PlacementCache,
 } from "../../../src/streams/placement.ts";
-import { type Place, Room } from "../../../src/tree/capacity.ts";
+import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
 import { stillWorld } from "../../unit/tree/fake-runtime.ts";
 import { replay, TIMES } from "./replay.ts";
 import { Time } from "./time.ts";
@@ -23,7 +23,7 @@ const MOST_ASKED = 16;
 const ANSWERED_WITHIN = 30_000;
 
 /** Redirects of a misbehaving object. */
-const WRONG_REDIRECTS: Place[] = [
+const WRONG_REDIRECTS: Placement[] = [
   { object: "sport", below: false },
   { object: "sport!1", below: true },
   { object: "news", below: false },
@@ -34,9 +34,9 @@ const WRONG_REDIRECTS: Place[] = [
 /** An object with room for some connections, and a few children. */
 class SimulatedObject {
   sockets = 0;
-  readonly room: Room;
+  readonly room: Capacity;
 
-  constructor(name: string, note: (parent: string, filling: Parameters<Room["note"]>[0]) => void) {
+  constructor(name: string, note: (parent: string, filling: Parameters<Capacity["note"]>[0]) => void) {
     const runtime = stillWorld(name, new Map(), {
       fill: async (parent, filling) => {
         note(parent, filling);
@@ -44,12 +44,19 @@ class SimulatedObject {
       },
     });
     const limits = { ...readLimits({}), socketsPerObject: 2, linksPerObject: 2 };
-    this.room = new Room(runtime, limits, (load) => (load === "sockets" ? this.sockets : 0));
+    const placing = this;
+    const connections = {
+      isCrowded: false,
+      get size() {
+        return placing.sockets;
+      },
+    };
+    this.room = new Capacity(runtime, limits, connections, { objects: [] });
   }
 
   take(): void {
     this.sockets += 1;
-    this.room.tellParent("sockets");
+    this.room.report("sockets");
   }
 }
 
@@ -116,7 +123,7 @@ class Tree {
 
   #answer({ object, full, below }: Offer): Answer<string> {
     const simulated = this.#of(object);
-    const redirect = simulated.room.placeFor("", full, below);
+    const redirect = simulated.room.placementFor("", full, below);
     if (redirect) return { redirect };
     simulated.take();
     this.taken += 1;
