@@ -4,12 +4,12 @@ import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
-import { Gathering } from "./gathering.ts";
-import type { Outbox } from "./outbox.ts";
+import { Gathering } from "./line-buffer.ts";
 import { type Bucket, newBucket } from "./rate.ts";
+import { Waiting, type WaitingLimits } from "./send-budget.ts";
 import type { Socket, Sockets } from "./socket.ts";
+import type { Outbox } from "./socket-output.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { Waiting, type WaitingLimits } from "./waiting.ts";
 
 /** Characters that are worth a frame of their own: to send them takes about as long as to send any frame. */
 const WORTH_A_FRAME = 16_384;

@@ -1,6 +1,7 @@
 /** What waits for the clients of one object together: how much, and whether there is room for more. */
-import { type Backlog, Outbox } from "./outbox.ts";
+
 import type { Socket } from "./socket.ts";
+import { type Backlog, Outbox } from "./socket-output.ts";
 
 /** Bytes that may wait for clients. */
 export interface WaitingLimits {

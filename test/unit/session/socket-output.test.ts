@@ -1,8 +1,8 @@
 /** What waits for a client that does not read, in the memory that it takes. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Outbox } from "../../../src/session/outbox.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { Outbox } from "../../../src/session/socket-output.ts";
 
 /** A socket whose client takes frames only when the test says so. */
 class Stalled implements Socket {

@@ -1,7 +1,7 @@
 /** What readers get of lines that are gathered once for all of them, beside a model that hands each line to each. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Gathering } from "../../../src/session/gathering.ts";
+import { Gathering } from "../../../src/session/line-buffer.ts";
 
 const CHANNELS = ["a", "b", "c"];
 const READERS = 4;
