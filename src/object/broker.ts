@@ -83,7 +83,7 @@ export class Broker {
     this.#counters = counters;
     this.#alarm = new Alarm(runtime, firstExpiry(connections), () => this.#downstream.rest);
     this.#drain = this.#newDrain();
-    const room = () => (connections.areHeld ? this.#flush.done : undefined);
+    const room = () => (connections.isBlocked ? this.#flush.done : undefined);
     this.#pace = new Pace(runtime, limits.mostWork, room);
     this.#flush = new Flush(runtime, this.#activity, connections, this.#drain, this.#pace, () =>
       this.#send(),
@@ -334,7 +334,7 @@ export class Broker {
 
   /** Flushes early if much is gathered. Sending it takes time, which slows a flood down. */
   #sendIfMuch(): void {
-    if (this.#connections.isMuch) this.#drain.flush();
+    if (this.#connections.shouldFlush) this.#drain.flush();
   }
 
   /** Between two steps of a connection. */

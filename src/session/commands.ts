@@ -67,7 +67,7 @@ export class Commands implements Carrier {
   }
 
   tell(connection: Connection, line: string): void {
-    this.#parts.connections.tell(connection, line);
+    this.#parts.connections.send(connection, line);
   }
 
   refuse(connection: Connection, refusal: Refusal): void {
@@ -76,7 +76,7 @@ export class Commands implements Carrier {
   }
 
   portionOf(channel: string): number {
-    return this.#parts.connections.portionOf(channel);
+    return this.#parts.connections.portionSize(channel);
   }
 
   close(connection: Connection, cause: ClosingCause, why: string): void {
@@ -126,7 +126,7 @@ export class Commands implements Carrier {
       else this.refuse(connection, outcome);
     }
     // A subscriber that knows the position of one message knows those of all that follow.
-    if (connection.channels.has(channel)) this.#parts.connections.count(connection, channel);
+    if (connection.channels.has(channel)) this.#parts.connections.markCounted(connection, channel);
   }
 
   /** The reply line to one keyed announcement, or why it's refused. */

@@ -1,17 +1,17 @@
-/** Room for more, where what waits for all clients together is as much as memory there is for it. */
+/** Applies backpressure: while pending output exceeds the send budget, the object receives nothing. */
 import type { Runtime } from "../runtime/runtime.ts";
-import { whenTaken } from "./commits.ts";
+import { whenReadable } from "./commits.ts";
 import type { Connection, Connections } from "./connections.ts";
 
-/** The longest that clients may take for half of what waits for them, in milliseconds. */
+/** How long clients may take to read half of their pending output, in milliseconds. */
 const PATIENCE = 500;
-/** For so long nothing comes in, in milliseconds, where clients do take it, but there is more. */
-const LONGEST = 500;
+/** How long the object receives nothing while clients read but more lines are buffered, in milliseconds. */
+const MAX_HOLD = 500;
 
 interface DrainActs {
-  /** Closes a connection that reads too slowly. */
+  /** Closes a slow consumer. */
   close(connection: Connection): void;
-  /** Sends what is due, as far as there is room. */
+  /** Sends buffered lines within the send budget. */
   flush(): void;
 }
 
@@ -29,21 +29,24 @@ export class Drain {
   }
 
   /**
-   * Sends what is due as clients take what was sent before. Nothing comes in until all is sent, or for half a second:
-   * whoever says more than others read has to wait. Those that are slow are closed, and where clients don't take half
-   * of what waits for all in time, those for whom most waits. Frames that a commit holds back count as waiting, so
-   * nobody is judged before the commit.
+   * Sends all buffered lines as clients read earlier ones. The object receives nothing meanwhile, for about half a second
+   * at most, so that publishers can't outrun subscribers. Closes slow consumers, and if clients don't read half of all
+   * pending output in time, those with the most. Judges clients only after a commit, because frames that a commit holds
+   * back seem to be pending.
    */
   makeRoom(): Promise<void> {
     this.#room ??= this.#runtime
-      .hold(() => this.#wait())
+      .hold(() => this.#drain())
       .finally(() => {
         this.#room = undefined;
       });
     return this.#room;
   }
 
-  /** Sends what is due, as far as there is room; says whether that was all. Else nothing more comes in until it is. */
+  /**
+   * Sends buffered lines within the send budget, then applies backpressure until the rest is sent.
+   * @returns whether that was all
+   */
   flush(): boolean {
     this.#send();
     const isAll = this.#connections.due === 0;
@@ -56,40 +59,40 @@ export class Drain {
     this.#confirm();
   }
 
-  /** Finds out, where much has been sent, when it has left this object. */
+  /** Waits for a commit if many bytes are unconfirmed. */
   #confirm(): void {
-    const { waiting } = this.#connections;
-    if (this.#isConfirming || !waiting.isDoubtful) return;
+    const { budget } = this.#connections;
+    if (this.#isConfirming || !budget.needsConfirmation) return;
     this.#isConfirming = true;
-    const { sent } = waiting;
+    const { sent } = budget;
     const done = () => {
       this.#isConfirming = false;
     };
     this.#runtime.store
       .sync()
-      .then(() => waiting.confirm(sent))
+      .then(() => budget.confirm(sent))
       .then(done, done);
   }
 
-  async #wait(): Promise<void> {
+  async #drain(): Promise<void> {
     const began = this.#runtime.now();
     do {
-      const { waiting } = this.#connections;
-      const { sent } = waiting;
-      const isDurable = await whenTaken(this.#runtime, () => this.#connections.slow.length === 0);
-      if (isDurable) waiting.confirm(sent);
-      await this.#untilDrained();
+      const { budget } = this.#connections;
+      const { sent } = budget;
+      const isDurable = await whenReadable(this.#runtime, () => this.#connections.slow.length === 0);
+      if (isDurable) budget.confirm(sent);
+      await this.#closeSlow();
       this.#send();
-    } while (this.#connections.areHeld && this.#runtime.now() < began + LONGEST);
+    } while (this.#connections.isBlocked && this.#runtime.now() < began + MAX_HOLD);
   }
 
-  async #untilDrained(): Promise<void> {
+  async #closeSlow(): Promise<void> {
     for (const connection of this.#connections.slow) this.#acts.close(connection);
     const hasDrained = () => this.#connections.hasDrained();
     for (let waited = 0, wait = 1; waited < PATIENCE && !hasDrained(); waited += wait, wait *= 2) {
       await this.#runtime.sleep(wait);
     }
     if (hasDrained()) return;
-    for (const connection of this.#connections.tooSlow) this.#acts.close(connection);
+    for (const connection of this.#connections.slowest) this.#acts.close(connection);
   }
 }

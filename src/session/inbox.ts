@@ -201,9 +201,9 @@ export class Inbox {
     }
     const lines = countLines(frame);
     const now = this.#now();
-    const allowed = take(connection.lines, lines, linesPerSecond, now);
+    const allowed = take(connection.lineRate, lines, linesPerSecond, now);
     const tooMany = lines - allowed;
-    if (take(connection.excess, tooMany, linesPerSecond, now) === tooMany) return allowed;
+    if (take(connection.excessRate, tooMany, linesPerSecond, now) === tooMany) return allowed;
     this.#carrier.close(connection, "rate", `far more than ${linesPerSecond} lines per second`);
     return undefined;
   }

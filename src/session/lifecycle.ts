@@ -10,7 +10,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
-import { whenTaken } from "./commits.ts";
+import { whenReadable } from "./commits.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { Socket } from "./socket.ts";
 
@@ -82,7 +82,7 @@ export class Lifecycle {
     for (const heard of new Set([EVERYONE, channel])) {
       if (heard !== channel || !resume) this.subscribe(connection, heard);
     }
-    this.#connections.tell(connection, GREETING);
+    this.#connections.send(connection, GREETING);
     this.#greeted.set(connection, this.#runtime.now());
     await resume?.(channel);
   }
@@ -93,7 +93,7 @@ export class Lifecycle {
    */
   subscribe(connection: Connection, channel: string, isCounted = false): void {
     if (connection.channels.has(channel)) {
-      if (isCounted) this.#connections.count(connection, channel);
+      if (isCounted) this.#connections.markCounted(connection, channel);
       return;
     }
     this.#connections.subscribe(connection, channel, isCounted);
@@ -128,7 +128,7 @@ export class Lifecycle {
 
   /** Closes a connection that does not take what is sent to it. */
   closeSlow(connection: Connection): void {
-    this.#connections.drop(connection);
+    this.#connections.discardBuffered(connection);
     this.close(
       connection,
       "slow",
@@ -150,7 +150,7 @@ export class Lifecycle {
 
   /** Closes a connection whose grants have ended. What is gathered for it may have been announced after that. */
   closeEnded(connection: Connection): void {
-    this.#connections.drop(connection);
+    this.#connections.discardBuffered(connection);
     this.close(connection, "expired", "your token has expired; connect again with a new one");
   }
 
@@ -165,7 +165,7 @@ export class Lifecycle {
     if (connection) {
       this.#counters.note("closes.client");
       this.#end(connection, () => this.#connections.remove(connection));
-    } else this.#connections.forget(socket);
+    } else this.#connections.socketClosed(socket);
   }
 
   /**
@@ -176,7 +176,7 @@ export class Lifecycle {
   closeUnreached(): boolean {
     const due: Connection[] = [];
     for (const [connection, since] of this.#greeted) {
-      if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
+      if (connection.closed || connection.output.hasBeenRead) this.#greeted.delete(connection);
       else if (this.#runtime.now() - since >= GREETING_GRACE) due.push(connection);
     }
     if (due.length > 0) this.#runtime.keep(this.#closeUntaken(due));
@@ -185,8 +185,8 @@ export class Lifecycle {
 
   /** Not before what a commit holds back has gone out. */
   async #closeUntaken(greeted: Connection[]): Promise<void> {
-    const untaken = () => greeted.filter(({ outbox }) => !outbox.hasTaken);
-    await whenTaken(this.#runtime, () => untaken().length === 0);
+    const untaken = () => greeted.filter(({ output }) => !output.hasBeenRead);
+    await whenReadable(this.#runtime, () => untaken().length === 0);
     for (const connection of untaken()) {
       this.close(connection, "greeting", "the client didn't read the greeting; connect again");
     }
@@ -204,7 +204,7 @@ export class Lifecycle {
     if (connection.closed) return;
     connection.admitted = admitted;
     if (admitted) return;
-    this.#connections.tell(connection, BUSY);
+    this.#connections.send(connection, BUSY);
     this.close(connection, "busy", SERVICE_FULL);
   }
 

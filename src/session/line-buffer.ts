@@ -1,35 +1,35 @@
 /**
- * The lines published since the last flush. They are stored once for all readers: a reader's part is copied out only
- * when something else happens to that reader, so that no line costs more the more readers there are.
+ * Buffers the lines published since the last flush. Lines are stored once for all subscribers of a channel; a
+ * subscriber's own copy is made only when something else happens to that subscriber. So the cost of a line doesn't
+ * depend on the number of subscribers.
  */
 
-/** A subscriber, as far as it matters here. */
-interface Reader {
+interface Subscriber {
   readonly channels: ReadonlySet<string>;
 }
 
-/** Lines of one channel that nothing came between. */
+/** Consecutive lines of one channel. */
 interface Segment {
   readonly channel: string;
   lines: string;
 }
 
-/** Readers that are due the same lines. */
-export interface Share<R> {
-  readonly readers: Iterable<R>;
+/** Lines for several subscribers. */
+export interface SharedLines<S> {
+  readonly subscribers: Iterable<S>;
   readonly lines: string;
 }
 
 /** Memory of a segment besides its lines, in bytes. */
 const SEGMENT_OVERHEAD = 100;
 
-export class Gathering<R extends Reader> {
+export class LineBuffer<S extends Subscriber> {
   #segments: Segment[] = [];
   #channels = new Set<string>();
-  /** The newest segment, unless a reader has taken it. */
+  /** The newest segment, unless a subscriber's copy includes it. */
   #open: Segment | undefined;
-  /** For each reader that has taken its part: the number of segments that it has taken. */
-  #taken = new Map<R, number>();
+  /** How many segments the copies of subscribers include. */
+  #copied = new Map<S, number>();
   #size = 0;
 
   /** Memory of the lines, in bytes, if all of them are Latin-1. */
@@ -37,18 +37,18 @@ export class Gathering<R extends Reader> {
     return this.#size;
   }
 
-  /** The channels that there are lines of. */
+  /** Channels with buffered lines. */
   get channels(): Iterable<string> {
     return this.#channels;
   }
 
-  /** The readers that have taken their part, and may be due more by now. */
-  get takers(): R[] {
-    return [...this.#taken.keys()];
+  /** Subscribers that have called `take` since the last `end`. There may be more lines for them. */
+  get takers(): S[] {
+    return [...this.#copied.keys()];
   }
 
-  /** Appends lines for all readers of `channel`. */
-  publish(channel: string, lines: string): void {
+  /** Appends lines for all subscribers of `channel`. */
+  append(channel: string, lines: string): void {
     this.#size += lines.length;
     if (this.#open?.channel === channel) {
       this.#open.lines += lines;
@@ -60,38 +60,38 @@ export class Gathering<R extends Reader> {
     this.#segments.push(this.#open);
   }
 
-  /** Returns the lines that `reader` is due; from now on it is due only what follows. */
-  take(reader: R): string {
-    const from = this.#taken.get(reader) ?? 0;
+  /** Returns the lines for `subscriber`, except those that it took earlier. */
+  take(subscriber: S): string {
+    const from = this.#copied.get(subscriber) ?? 0;
     if (from === this.#segments.length) return "";
     this.#open = undefined;
-    this.#taken.set(reader, this.#segments.length);
-    return linesOf(this.#segments, reader.channels, from);
+    this.#copied.set(subscriber, this.#segments.length);
+    return linesOf(this.#segments, subscriber.channels, from);
   }
 
-  /** Forgets a reader that has left its channels. */
-  forget(reader: R): void {
-    this.#taken.delete(reader);
+  /** Removes a subscriber that has left its channels. */
+  remove(subscriber: S): void {
+    this.#copied.delete(subscriber);
   }
 
-  /** Ends the gathering, and returns what readers are due that have taken nothing. */
-  end(readersOf: (channel: string) => ReadonlySet<R>): Iterable<Share<R>> {
-    const [segments, channels, taken] = [this.#segments, this.#channels, this.#taken];
+  /** Empties the buffer, and returns the lines for subscribers that haven't called `take`. */
+  end(subscribersOf: (channel: string) => ReadonlySet<S>): Iterable<SharedLines<S>> {
+    const [segments, channels, copied] = [this.#segments, this.#channels, this.#copied];
     this.#segments = [];
     this.#channels = new Set();
     this.#open = undefined;
-    this.#taken = new Map();
+    this.#copied = new Map();
     this.#size = 0;
     const [first, ...others] = channels;
     if (first === undefined) return [];
-    if (others.length > 0) return sharesOf(segments, groupsOf(channels, readersOf, taken));
-    const readers = readersOf(first);
-    const untouched = taken.size === 0 ? readers : [...readers].filter((reader) => !taken.has(reader));
-    return [{ readers: untouched, lines: linesOf(segments, channels) }];
+    if (others.length > 0) return shareByGroup(segments, groupsOf(channels, subscribersOf, copied));
+    const all = subscribersOf(first);
+    const subscribers = copied.size === 0 ? all : [...all].filter((each) => !copied.has(each));
+    return [{ subscribers, lines: linesOf(segments, channels) }];
   }
 }
 
-/** The lines of `channels` from a segment on, in the order in which they were published. */
+/** Returns the lines of `channels` from a segment on, in the order in which they were published. */
 function linesOf(segments: Segment[], channels: ReadonlySet<string>, from = 0): string {
   let lines = "";
   for (let i = from; i < segments.length; i++) {
@@ -101,46 +101,46 @@ function linesOf(segments: Segment[], channels: ReadonlySet<string>, from = 0): 
   return lines;
 }
 
-/** Readers of the same channels, among those that there are lines of. */
-interface Group<R> {
+/** Subscribers of the same channels, as far as these have buffered lines. */
+interface Group<S> {
   readonly channel: string;
-  /** Readers of all its channels but this one. */
-  readonly wider: Group<R> | undefined;
-  /** Readers of one more channel. */
-  readonly narrower: Map<string, Group<R>>;
-  readonly readers: R[];
+  /** The group of all its channels except this one. */
+  readonly wider: Group<S> | undefined;
+  /** The groups of one more channel, by that channel. */
+  readonly narrower: Map<string, Group<S>>;
+  readonly subscribers: S[];
 }
 
-/** Groups readers by their channels, in time that grows with the number of pairs of a reader and a channel. */
-function groupsOf<R>(
+/** Groups subscribers by their channels, in time proportional to the number of subscriptions. */
+function groupsOf<S>(
   channels: Iterable<string>,
-  readersOf: (channel: string) => ReadonlySet<R>,
-  taken: ReadonlyMap<R, number>,
-): Set<Group<R>> {
-  const everyone = newGroup<R>("", undefined);
-  const groups = new Map<R, Group<R>>();
+  subscribersOf: (channel: string) => ReadonlySet<S>,
+  copied: ReadonlyMap<S, number>,
+): Set<Group<S>> {
+  const root = newGroup<S>("", undefined);
+  const groups = new Map<S, Group<S>>();
   for (const channel of channels) {
-    for (const reader of readersOf(channel)) {
-      if (taken.has(reader)) continue;
-      const wider = groups.get(reader) ?? everyone;
+    for (const subscriber of subscribersOf(channel)) {
+      if (copied.has(subscriber)) continue;
+      const wider = groups.get(subscriber) ?? root;
       const group = wider.narrower.get(channel) ?? newGroup(channel, wider);
       wider.narrower.set(channel, group);
-      groups.set(reader, group);
+      groups.set(subscriber, group);
     }
   }
-  for (const [reader, { readers }] of groups) readers.push(reader);
+  for (const [subscriber, { subscribers }] of groups) subscribers.push(subscriber);
   return new Set(groups.values());
 }
 
-function newGroup<R>(channel: string, wider: Group<R> | undefined): Group<R> {
-  return { channel, wider, narrower: new Map(), readers: [] };
+function newGroup<S>(channel: string, wider: Group<S> | undefined): Group<S> {
+  return { channel, wider, narrower: new Map(), subscribers: [] };
 }
 
-/** One share after another, so that the lines of only one are in memory. */
-function* sharesOf<R>(segments: Segment[], groups: Iterable<Group<R>>): Iterable<Share<R>> {
+/** Yields the lines of one group at a time, so that the lines of only one are in memory. */
+function* shareByGroup<S>(segments: Segment[], groups: Iterable<Group<S>>): Iterable<SharedLines<S>> {
   for (const group of groups) {
     const channels = new Set<string>();
-    for (let at: Group<R> | undefined = group; at; at = at.wider) channels.add(at.channel);
-    yield { readers: group.readers, lines: linesOf(segments, channels) };
+    for (let at: Group<S> | undefined = group; at; at = at.wider) channels.add(at.channel);
+    yield { subscribers: group.subscribers, lines: linesOf(segments, channels) };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * How much of what clients have sent is carried out before others can come in: one client's frame may hold thousands of
- * commands, and hundreds of frames may wait for one answer.
+ * Limits how long commands run before the object receives other events: one frame may contain thousands of commands, and
+ * hundreds of frames may be pending.
  */
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -8,13 +8,13 @@ export class Pace {
   readonly #runtime: Pick<Runtime, "sleep" | "hold">;
   readonly #most: number;
   readonly #room: () => Promise<void> | undefined;
-  /** Work done since others could come in. */
+  /** Work since the object last received events, in microseconds or so. */
   #work = 0;
   #pause: Promise<void> | undefined;
 
   /**
-   * @param most work that is done at a time, in microseconds or so
-   * @param room returns what resolves when all that was published is sent; undefined if it is
+   * @param most work between two pauses, in microseconds or so
+   * @param room returns a promise that resolves when all published lines are sent; undefined if they are
    */
   constructor(runtime: Pick<Runtime, "sleep" | "hold">, most: number, room: () => Promise<void> | undefined) {
     this.#runtime = runtime;
@@ -22,15 +22,15 @@ export class Pace {
     this.#room = room;
   }
 
-  /** A client's event comes in, so others that were there before could, too. */
+  /** Resets the work: the object receives a client's event, so it has received all earlier ones. */
   begin(): void {
     this.#work = 0;
   }
 
   /**
    * Counts the work of a step.
-   * @param needsRoom whether the next step had better wait until all that was published is sent
-   * @returns what resolves when there may be another step; undefined if that's now
+   * @param needsRoom whether the next step should wait until all published lines are sent
+   * @returns a promise that resolves when the next step may run; undefined if that's now
    */
   after(work: number, needsRoom: boolean): Promise<void> | undefined {
     this.#work += work;
@@ -47,8 +47,8 @@ export class Pace {
   }
 
   /**
-   * Resolves when others could come in. A timer has the runtime look what there is, as it may do all that is ready
-   * before. Nothing comes in until it has gone off, and then one frame of each client: a flood doesn't pile up here.
+   * Lets the object receive events. A timer makes the runtime look for them, which it may not do while other work is
+   * ready. The object receives nothing until the timer fires, and then one frame per client: a flood doesn't pile up here.
    */
   letIn(): Promise<void> {
     return this.#runtime.hold(() => this.#runtime.sleep(0));

@@ -82,9 +82,9 @@ export class Resuming {
   }
 
   /** Whether a connection may be sent as much now as a channel may have. */
-  #mayAsk({ missed }: Connection): boolean {
-    take(missed, 0, MOST_MISSED, this.#runtime.now());
-    return missed.level >= this.#limits.historyBytes;
+  #mayAsk({ missedRate }: Connection): boolean {
+    take(missedRate, 0, MOST_MISSED, this.#runtime.now());
+    return missedRate.level >= this.#limits.historyBytes;
   }
 
   /** Says whether there is any history. */
@@ -104,13 +104,13 @@ export class Resuming {
   /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
   #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
     const { gap, after, count, lines } = missedBy(wanted, kept);
-    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#runtime.now());
+    const taken = take(connection.missedRate, lines.length, MOST_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooMuch();
     if (wanted.since !== undefined)
       this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
-    if (gap !== undefined) this.#connections.tell(connection, formatGap(channel, gap, after));
-    this.#connections.tell(connection, formatPosition(channel, after));
-    this.#connections.tell(connection, lines);
+    if (gap !== undefined) this.#connections.send(connection, formatGap(channel, gap, after));
+    this.#connections.send(connection, formatPosition(channel, after));
+    this.#connections.send(connection, lines);
     this.#counters.count("messages", count);
     this.#lifecycle.subscribe(connection, channel, true);
     return undefined;

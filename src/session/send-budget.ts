@@ -1,118 +1,118 @@
-/** What waits for the clients of one object together: how much, and whether there is room for more. */
-
+/** Bounds the output that is pending for the clients of one object: sent, but not yet read by them. */
 import type { Socket } from "./socket.ts";
-import { type Backlog, Outbox } from "./socket-output.ts";
+import { type OutputTotal, SocketOutput } from "./socket-output.ts";
 
-/** Bytes that may wait for clients. */
-export interface WaitingLimits {
-  /** For one of them, before it counts as too slow. */
+/** Limits on pending output, in bytes. */
+export interface SendLimits {
+  /** Of one client, before it counts as a slow consumer. */
   maxBufferedBytes: number;
-  /** For all of an object together. */
+  /** Of all clients of an object together. */
   mostWaiting: number;
 }
 
-export class Waiting {
-  readonly #limits: WaitingLimits;
+export class SendBudget {
+  readonly #limits: SendLimits;
   readonly #now: () => number;
-  /** What waits for the clients of connections, and of those that were closed: those may never take it. */
-  readonly #open: Backlog = { bytes: 0 };
-  readonly #closed: Backlog = { bytes: 0 };
-  readonly #left = new Map<Socket, Outbox>();
-  /** Bytes sent, and how many of them are known to have left this object: a commit may hold back the rest. */
+  /** Pending output of connections, and of closed sockets, whose clients may never read it. */
+  readonly #open: OutputTotal = { bytes: 0 };
+  readonly #closed: OutputTotal = { bytes: 0 };
+  /** Output of sockets that the server has closed, until their network connections end. */
+  readonly #closing = new Map<Socket, SocketOutput>();
+  /** Bytes sent, and how many of them have certainly left this object: a pending commit holds back the rest. */
   #sent = 0;
   #confirmed = 0;
 
-  constructor(limits: WaitingLimits, now: () => number) {
+  constructor(limits: SendLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
   }
 
-  /** Bytes that wait for those who are connected. */
+  /** Pending bytes of open connections. */
   get bytes(): number {
     return this.#open.bytes;
   }
 
-  /** Bytes sent in this object's life. */
+  /** Bytes sent since this object woke. */
   get sent(): number {
     return this.#sent;
   }
 
-  /** Notes that the first so many of them have left this object. */
+  /** Records that the first `bytes` bytes sent have left this object. */
   confirm(bytes: number): void {
     this.#confirmed = Math.max(this.#confirmed, bytes);
   }
 
-  /** Whether so much has been sent since it was known last that nothing is held back that this has to be found out. */
-  get isDoubtful(): boolean {
+  /** Whether unconfirmed bytes use up half of the budget, so that a commit should be awaited to confirm them. */
+  get needsConfirmation(): boolean {
     return this.#sent - this.#confirmed > this.#limits.mostWaiting / 2;
   }
 
-  /** Whether so much waits for those who were closed that new connections had better go elsewhere. */
+  /** Whether closed sockets use so much of the budget that new connections should go to another object. */
   get isCrowded(): boolean {
     return this.#closed.bytes > this.#limits.mostWaiting / 2;
   }
 
-  /** Whether as much waits for those who were closed as may for all. */
-  get isFull(): boolean {
+  /** Whether closed sockets use the whole budget. */
+  get isExhausted(): boolean {
     return this.#closed.bytes >= this.#limits.mostWaiting;
   }
 
-  newOutbox(socket: Socket): Outbox {
-    return new Outbox(socket, this.#now, this.#open);
+  newOutput(socket: Socket): SocketOutput {
+    return new SocketOutput(socket, this.#now, this.#open);
   }
 
-  send(outbox: Outbox, frames: string[]): void {
-    outbox.send(frames);
+  send(output: SocketOutput, frames: string[]): void {
+    output.send(frames);
     for (const frame of frames) this.#sent += frame.length;
   }
 
-  /** Nothing waits for a client any more. */
-  remove(outbox: Outbox): void {
-    outbox.moveTo(undefined);
+  /** Stops counting the output of a connection. */
+  remove(output: SocketOutput): void {
+    output.moveTo(undefined);
   }
 
-  /** A socket is closed from this side: what waits stays until its network connection ends. */
-  leave(socket: Socket, outbox: Outbox): void {
-    outbox.moveTo(this.#closed);
-    this.#left.set(socket, outbox);
+  /** Counts the output of a socket that the server has closed, until `socketClosed`. */
+  addClosing(socket: Socket, output: SocketOutput): void {
+    output.moveTo(this.#closed);
+    this.#closing.set(socket, output);
   }
 
-  /** That has ended. */
-  forget(socket: Socket): void {
-    this.#left.get(socket)?.moveTo(undefined);
-    this.#left.delete(socket);
+  /** Stops counting the output of a socket whose network connection has ended. */
+  socketClosed(socket: Socket): void {
+    this.#closing.get(socket)?.moveTo(undefined);
+    this.#closing.delete(socket);
   }
 
-  /** Whether too much of what was sent earlier still waits for a client to take it. */
-  isSlow(outbox: Outbox): boolean {
-    return outbox.weight > this.#limits.maxBufferedBytes;
+  /** Whether a client is a slow consumer: it has more pending output than one client may have. */
+  isSlow(output: SocketOutput): boolean {
+    return output.weight > this.#limits.maxBufferedBytes;
   }
 
   /**
-   * Whether at most a part of what may wait for so many connections does. Not every runtime may count what a commit
-   * holds back.
+   * Whether pending output is within a part of the budget of so many connections. Unconfirmed bytes count too, because
+   * a runtime may leave what a commit holds back out of `bufferedAmount`.
    */
   hasRoom(connections: number, part = 1): boolean {
     if (this.#sent - this.#confirmed > part * this.#limits.mostWaiting) return false;
-    return this.#open.bytes <= part * this.mostFor(connections);
+    return this.#open.bytes <= part * this.budgetFor(connections);
   }
 
-  /** Whether there is room for the last that a client gets, which stays when its connection is closed. */
-  hasRoomForLast(outbox: Outbox): boolean {
-    return !this.isSlow(outbox) && this.#open.bytes + this.#closed.bytes <= this.#limits.mostWaiting;
+  /** Whether there is room for the last lines of a connection, which stay pending after it is closed. */
+  hasRoomForLast(output: SocketOutput): boolean {
+    return !this.isSlow(output) && this.#open.bytes + this.#closed.bytes <= this.#limits.mostWaiting;
   }
 
-  /** Whether at most half of what may wait does, with what was closed weighed anew. */
+  /** Whether at most half of the budget is in use, after weighing the output of closed sockets again. */
   hasDrained(connections: number): boolean {
-    for (const outbox of this.#left.values()) void outbox.weight;
+    for (const output of this.#closing.values()) void output.weight;
     return this.hasRoom(connections, 1 / 2);
   }
 
   /**
-   * Bytes that may be pending for so many connections. What is pending for closed ones leaves less, but always a
-   * quarter. Of few connections each may have half of what makes it slow, so that a flood stops before all seem slow.
+   * Returns the bytes that may be pending for so many connections: what closed sockets leave of the budget, but at least
+   * a quarter of it. Few connections get half of their own limits, so that a flood stops before all of them seem slow.
    */
-  mostFor(connections: number): number {
+  budgetFor(connections: number): number {
     const { mostWaiting, maxBufferedBytes } = this.#limits;
     const left = Math.max(mostWaiting - this.#closed.bytes, mostWaiting / 4);
     return Math.min(left, (connections * maxBufferedBytes) / 2);

@@ -1,53 +1,45 @@
-/** What has been sent to one client, and how much of that still waits for it to be taken. */
+/** The output of one socket: frames sent to it, and an estimate of how much of that its client has not read yet. */
 import type { Socket } from "./socket.ts";
 
-/** Memory that the runtime takes for a frame that waits, besides its bytes; measured with 1.20261117. */
+/** Memory that the runtime uses for each pending frame, besides its text, in bytes; measured with 1.20261117. */
 const FRAME_OVERHEAD = 1_300;
 
 /**
- * Bytes a second that a client is taken to read, where nobody tells how much waits for it: four megabytes, which is
- * what may wait by default, in ten seconds.
+ * Assumed reading speed of clients in runtimes without `bufferedAmount`, in bytes per second: the default
+ * MAX_BUFFERED_BYTES in ten seconds.
  */
-const READ = 400_000;
+const READING_SPEED = 400_000;
 
-/** Bytes that may wait for clients. */
-export interface WaitingLimits {
-  /** For one of them, before it counts as too slow. */
-  maxBufferedBytes: number;
-  /** For all of an object together. */
-  mostWaiting: number;
-}
-
-/** Bytes that wait for several clients together: at most so many, as nobody tells when some are taken. */
-export interface Backlog {
+/** Pending bytes of several sockets together, as last weighed: the runtime doesn't report when clients read. */
+export interface OutputTotal {
   bytes: number;
 }
 
-export class Outbox {
+export class SocketOutput {
   readonly #socket: Socket;
   readonly #now: () => number;
-  /** What this outbox is a part of, and by how many bytes. */
-  #backlog: Backlog | undefined;
-  #part = 0;
-  /** What has been sent since nothing was waiting. */
+  /** The total that counts this output, and its share in bytes. */
+  #total: OutputTotal | undefined;
+  #share = 0;
+  /** Frames and characters sent since nothing was pending. */
   #frames = 0;
   #characters = 0;
-  #taken = false;
+  #wasRead = false;
 
-  /** Bytes that were reckoned to wait at a time, in milliseconds since 1970, where nobody tells. */
-  #reckoned = { bytes: 0, at: 0 };
+  /** Bytes pending at a time, in milliseconds since 1970, where only an estimate is possible. */
+  #estimate = { bytes: 0, at: 0 };
 
-  constructor(socket: Socket, now: () => number, backlog: Backlog) {
+  constructor(socket: Socket, now: () => number, total: OutputTotal) {
     this.#socket = socket;
     this.#now = now;
-    this.#backlog = backlog;
+    this.#total = total;
   }
 
-  /** Has what waits be a part of another backlog, or of none. */
-  moveTo(backlog: Backlog | undefined): void {
-    if (this.#backlog) this.#backlog.bytes -= this.#part;
-    if (backlog) backlog.bytes += this.#part;
-    this.#backlog = backlog;
+  /** Moves the share of this output to another total, or to none. */
+  moveTo(total: OutputTotal | undefined): void {
+    if (this.#total) this.#total.bytes -= this.#share;
+    if (total) total.bytes += this.#share;
+    this.#total = total;
   }
 
   send(frames: string[]): void {
@@ -56,51 +48,50 @@ export class Outbox {
         this.#socket.send(frame);
         this.#frames += 1;
         this.#characters += frame.length;
-        this.#reckoned.bytes += frame.length;
-        this.#takePart(this.#part + frame.length + FRAME_OVERHEAD);
+        this.#estimate.bytes += frame.length;
+        this.#setShare(this.#share + frame.length + FRAME_OVERHEAD);
       }
     } catch {
-      // The socket has been closed from the other side; its close event removes it.
+      // The client has closed the socket; the close event removes the connection.
     }
   }
 
   /**
-   * Memory, in bytes, that what waits takes. Nobody tells how many frames do, so it is taken that they are as
-   * long as all that were sent since nothing was waiting.
+   * Memory used by pending frames, in bytes. The runtime doesn't report how many frames are pending, so they are
+   * assumed to have the average length of those sent since nothing was pending.
    */
   get weight(): number {
     const weight = this.#weigh();
-    this.#takePart(weight);
+    this.#setShare(weight);
     return weight;
   }
 
-  #takePart(bytes: number): void {
-    if (this.#backlog) this.#backlog.bytes += bytes - this.#part;
-    this.#part = bytes;
+  #setShare(bytes: number): void {
+    if (this.#total) this.#total.bytes += bytes - this.#share;
+    this.#share = bytes;
   }
 
   #weigh(): number {
-    const waiting = this.#socket.bufferedAmount ?? this.#reckon();
-    this.#taken ||= this.#hasTakenSome(waiting);
-    if (waiting === 0) this.#frames = this.#characters = 0;
-    if (this.#frames === 0) return waiting;
-    return waiting + FRAME_OVERHEAD * this.#frames * Math.min(1, waiting / this.#characters);
+    const pending = this.#socket.bufferedAmount ?? this.#estimatePending();
+    this.#wasRead ||= this.#hasReadSome(pending);
+    if (pending === 0) this.#frames = this.#characters = 0;
+    if (this.#frames === 0) return pending;
+    return pending + FRAME_OVERHEAD * this.#frames * Math.min(1, pending / this.#characters);
   }
 
-  /** Bytes that wait if the client reads at the least that is expected of one. */
-  #reckon(): number {
+  #estimatePending(): number {
     const now = this.#now();
-    const read = (Math.max(0, now - this.#reckoned.at) * READ) / 1_000;
-    this.#reckoned = { bytes: Math.max(0, this.#reckoned.bytes - read), at: now };
-    return this.#reckoned.bytes;
+    const read = (Math.max(0, now - this.#estimate.at) * READING_SPEED) / 1_000;
+    this.#estimate = { bytes: Math.max(0, this.#estimate.bytes - read), at: now };
+    return this.#estimate.bytes;
   }
 
-  /** Whether the client has ever taken anything, as far as is known. */
-  get hasTaken(): boolean {
-    return this.#taken || this.#hasTakenSome(this.#socket.bufferedAmount);
+  /** Whether the client has read anything yet; assumed where the runtime has no `bufferedAmount`. */
+  get hasBeenRead(): boolean {
+    return this.#wasRead || this.#hasReadSome(this.#socket.bufferedAmount);
   }
 
-  #hasTakenSome(waiting: number | undefined): boolean {
-    return this.#characters > 0 && (waiting === undefined || waiting < this.#characters);
+  #hasReadSome(pending: number | undefined): boolean {
+    return this.#characters > 0 && (pending === undefined || pending < this.#characters);
   }
 }

@@ -76,7 +76,7 @@ export class Tokens {
    * @throws CommandError if the token is not good, or not enough
    */
   async renew(connection: Connection, token: string): Promise<void> {
-    if (take(connection.tokens, 1, MOST_TOKENS, this.#runtime.now()) === 0) {
+    if (take(connection.tokenRate, 1, MOST_TOKENS, this.#runtime.now()) === 0) {
       throw new CommandError("rate", `more than ${MOST_TOKENS} tokens per second`);
     }
     const grants = await this.#granted(token);
@@ -93,7 +93,7 @@ export class Tokens {
     }
     this.#connections.grant(connection, grants);
     this.watch(grants);
-    this.#connections.tell(connection, formatAccepted(grants.until));
+    this.#connections.send(connection, formatAccepted(grants.until));
   }
 
   async #granted(token: string): Promise<Grants> {

@@ -1,91 +1,107 @@
-/** What readers get of lines that are gathered once for all of them, beside a model that hands each line to each. */
+/** Checks shared lines against a model that hands each line to each subscriber. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Gathering } from "../../../src/session/line-buffer.ts";
+import { LineBuffer } from "../../../src/session/line-buffer.ts";
 
 const CHANNELS = ["a", "b", "c"];
-const READERS = 4;
+const SUBSCRIBERS = 4;
 
-interface Reader {
+interface Subscriber {
   channels: Set<string>;
-  /** What it has got, and what it should have. */
-  got: string;
+  received: string;
   expected: string;
 }
 
-type Act = { does: "publish" | "take" | "end" | "come" | "go"; reader: number; channel: string };
+type Act = {
+  does: "publish" | "take" | "end" | "subscribe" | "unsubscribe";
+  subscriber: number;
+  channel: string;
+};
 
 const acts: fc.Arbitrary<Act[]> = fc.array(
   fc.record({
-    does: fc.constantFrom("publish", "publish", "publish", "take", "come", "go", "end"),
-    reader: fc.nat(READERS - 1),
+    does: fc.constantFrom("publish", "publish", "publish", "take", "subscribe", "unsubscribe", "end"),
+    subscriber: fc.nat(SUBSCRIBERS - 1),
     channel: fc.constantFrom(...CHANNELS),
   }),
   { maxLength: 60 },
 );
 
-/** Carries out one act, with the lines that it is about. */
+/** Performs one act; `lines` are what it publishes. */
 function act(
-  gathering: Gathering<Reader>,
-  readers: Reader[],
-  { does, reader: i, channel }: Act,
+  buffer: LineBuffer<Subscriber>,
+  subscribers: Subscriber[],
+  { does, subscriber: i, channel }: Act,
   lines: string,
 ) {
-  const on = (name: string) => new Set(readers.filter(({ channels }) => channels.has(name)));
+  const on = (name: string) => new Set(subscribers.filter(({ channels }) => channels.has(name)));
   if (does === "publish") {
-    gathering.publish(channel, lines);
+    buffer.append(channel, lines);
     for (const each of on(channel)) each.expected += lines;
   } else if (does === "end") {
-    for (const taker of gathering.takers) taker.got += gathering.take(taker);
-    for (const share of gathering.end(on)) for (const each of share.readers) each.got += share.lines;
-    expect(readers.map(({ got }) => got)).toEqual(readers.map(({ expected }) => expected));
-    expect({ size: gathering.size, channels: [...gathering.channels] }).toEqual({ size: 0, channels: [] });
-  } else comeOrGo(gathering, readers[i], does, channel);
+    for (const taker of buffer.takers) taker.received += buffer.take(taker);
+    for (const share of buffer.end(on)) for (const each of share.subscribers) each.received += share.lines;
+    expect(subscribers.map(({ received }) => received)).toEqual(subscribers.map(({ expected }) => expected));
+    expect({ size: buffer.size, channels: [...buffer.channels] }).toEqual({ size: 0, channels: [] });
+  } else change(buffer, subscribers[i], does, channel);
 }
 
-/** Whoever comes or goes takes its part first. */
-function comeOrGo(
-  gathering: Gathering<Reader>,
-  reader: Reader | undefined,
+/** Has a subscriber take its lines before its channels change. */
+function change(
+  buffer: LineBuffer<Subscriber>,
+  subscriber: Subscriber | undefined,
   does: Act["does"],
   channel: string,
 ) {
-  if (!reader) throw new Error("there are as many readers");
-  reader.got += gathering.take(reader);
-  expect(reader.got).toBe(reader.expected);
-  if (does === "come") reader.channels.add(channel);
-  if (does === "go") reader.channels.delete(channel);
+  if (!subscriber) throw new Error("the subscriber doesn't exist");
+  subscriber.received += buffer.take(subscriber);
+  expect(subscriber.received).toBe(subscriber.expected);
+  if (does === "subscribe") subscriber.channels.add(channel);
+  if (does === "unsubscribe") subscriber.channels.delete(channel);
 }
 
-test("each reader gets the lines of its channels, in their order, whatever happens to others", () => {
+test("each subscriber gets the lines of its channels in order, whatever happens to others", () => {
   fc.assert(
     fc.property(acts, (all) => {
-      const gathering = new Gathering<Reader>();
-      const readers = Array.from({ length: READERS }, (_, i): Reader => {
-        return { channels: new Set(CHANNELS.slice(0, i)), got: "", expected: "" };
+      const buffer = new LineBuffer<Subscriber>();
+      const subscribers = Array.from({ length: SUBSCRIBERS }, (_, i): Subscriber => {
+        return { channels: new Set(CHANNELS.slice(0, i)), received: "", expected: "" };
       });
-      for (const [i, each] of [...all, { does: "end", reader: 0, channel: "" } as const].entries()) {
-        act(gathering, readers, each, `${i}\n`);
+      for (const [i, each] of [...all, { does: "end", subscriber: 0, channel: "" } as const].entries()) {
+        act(buffer, subscribers, each, `${i}\n`);
       }
     }),
   );
 });
 
-test("readers of the same channels share their lines, and no share is empty", () => {
-  const reader = (...channels: string[]): Reader => ({ channels: new Set(channels), got: "", expected: "" });
-  const readers = [reader("a"), reader("a", "b"), reader("b", "a"), reader("c"), reader("a")];
-  const gathering = new Gathering<Reader>();
-  for (const [i, channel] of ["a", "b", "a", "d"].entries()) gathering.publish(channel, `${i}\n`);
-  const on = (name: string) => new Set(readers.filter(({ channels }) => channels.has(name)));
-  const shares = [...gathering.end(on)].map((share) => ({ lines: share.lines, readers: [...share.readers] }));
+test("subscribers of the same channels share their lines, and no share is empty", () => {
+  const subscriber = (...channels: string[]): Subscriber => ({
+    channels: new Set(channels),
+    received: "",
+    expected: "",
+  });
+  const subscribers = [
+    subscriber("a"),
+    subscriber("a", "b"),
+    subscriber("b", "a"),
+    subscriber("c"),
+    subscriber("a"),
+  ];
+  const buffer = new LineBuffer<Subscriber>();
+  for (const [i, channel] of ["a", "b", "a", "d"].entries()) buffer.append(channel, `${i}\n`);
+  const on = (name: string) => new Set(subscribers.filter(({ channels }) => channels.has(name)));
+  const shares = [...buffer.end(on)].map((share) => ({
+    lines: share.lines,
+    subscribers: [...share.subscribers],
+  }));
   expect(shares).toEqual([
-    { lines: "0\n2\n", readers: [readers[0], readers[4]] },
-    { lines: "0\n1\n2\n", readers: [readers[1], readers[2]] },
+    { lines: "0\n2\n", subscribers: [subscribers[0], subscribers[4]] },
+    { lines: "0\n1\n2\n", subscribers: [subscribers[1], subscribers[2]] },
   ]);
 });
 
-test("lines count once, however many readers they are for, and each part that nothing came between a little more", () => {
-  const gathering = new Gathering<Reader>();
-  for (let i = 0; i < 10; i++) gathering.publish("a", "123456789\n");
-  expect(gathering.size).toBe(200);
+test("each line counts once, plus an overhead per segment", () => {
+  const buffer = new LineBuffer<Subscriber>();
+  for (let i = 0; i < 10; i++) buffer.append("a", "123456789\n");
+  expect(buffer.size).toBe(200);
 });

@@ -1,23 +1,23 @@
-/** What waits for a client that does not read, in the memory that it takes. */
+/** The memory of pending frames. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Socket } from "../../../src/session/socket.ts";
-import { Outbox } from "../../../src/session/socket-output.ts";
+import { SocketOutput } from "../../../src/session/socket-output.ts";
 
-/** A socket whose client takes frames only when the test says so. */
+/** A socket whose client reads frames only when the test says so. */
 class Stalled implements Socket {
-  readonly #waiting: number[] = [];
+  readonly #pending: number[] = [];
 
   get bufferedAmount(): number {
-    return this.#waiting.reduce((sum, size) => sum + size, 0);
+    return this.#pending.reduce((sum, size) => sum + size, 0);
   }
 
   get frames(): number {
-    return this.#waiting.length;
+    return this.#pending.length;
   }
 
   send(text: string): void {
-    this.#waiting.push(text.length);
+    this.#pending.push(text.length);
   }
 
   close(): void {}
@@ -28,72 +28,72 @@ class Stalled implements Socket {
     return undefined;
   }
 
-  take(frames: number): void {
-    this.#waiting.splice(0, frames);
+  read(frames: number): void {
+    this.#pending.splice(0, frames);
   }
 }
 
-function stalled(): { socket: Stalled; outbox: Outbox } {
+function stalled(): { socket: Stalled; output: SocketOutput } {
   const socket = new Stalled();
-  return { socket, outbox: new Outbox(socket, () => 0, { bytes: 0 }) };
+  return { socket, output: new SocketOutput(socket, () => 0, { bytes: 0 }) };
 }
 
-test("frames that wait count for their bytes and for what each takes besides", () => {
+test("each pending frame counts its bytes and an overhead", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5_000 }), fc.integer({ min: 1, max: 200 }), (size, count) => {
-      const { outbox } = stalled();
-      for (let i = 0; i < count; i++) outbox.send(["x".repeat(size)]);
-      expect(outbox.weight).toBeCloseTo(count * (size + 1_300));
+      const { output } = stalled();
+      for (let i = 0; i < count; i++) output.send(["x".repeat(size)]);
+      expect(output.weight).toBeCloseTo(count * (size + 1_300));
     }),
   );
 });
 
-test("a client that always takes the frame before the last is never held to be further behind", () => {
-  const { socket, outbox } = stalled();
+test("a client that always reads all but the newest frame is never considered further behind", () => {
+  const { socket, output } = stalled();
   for (let i = 0; i < 10_000; i++) {
-    outbox.send(["x".repeat(32)]);
-    expect(outbox.weight).toBeLessThan(3 * (32 + 1_300));
-    socket.take(socket.frames - 1);
+    output.send(["x".repeat(32)]);
+    expect(output.weight).toBeLessThan(3 * (32 + 1_300));
+    socket.read(socket.frames - 1);
   }
 });
 
-test("what was taken counts no more", () => {
-  const { socket, outbox } = stalled();
-  outbox.send(Array.from({ length: 1_000 }, () => "x"));
-  socket.take(1_000);
-  expect(outbox.weight).toBe(0);
-  outbox.send(["x"]);
-  expect(outbox.weight).toBe(1 + 1_300);
+test("frames that were read don't count", () => {
+  const { socket, output } = stalled();
+  output.send(Array.from({ length: 1_000 }, () => "x"));
+  socket.read(1_000);
+  expect(output.weight).toBe(0);
+  output.send(["x"]);
+  expect(output.weight).toBe(1 + 1_300);
 });
 
-test("a client that has taken anything is known to be there, however much waits for it later", () => {
-  const { socket, outbox } = stalled();
-  expect(outbox.hasTaken).toBe(false);
-  outbox.send(["greeting"]);
-  expect(outbox.hasTaken).toBe(false);
-  outbox.send(["more", "and more"]);
-  expect(outbox.hasTaken).toBe(false);
-  socket.take(1);
-  expect(outbox.hasTaken).toBe(true);
-  socket.take(2);
-  // Nothing waits, so what was sent before is forgotten.
-  expect(outbox.weight).toBe(0);
-  outbox.send(["waits"]);
-  expect(outbox.hasTaken).toBe(true);
+test("a client that has read anything has been reached, however much is pending later", () => {
+  const { socket, output } = stalled();
+  expect(output.hasBeenRead).toBe(false);
+  output.send(["greeting"]);
+  expect(output.hasBeenRead).toBe(false);
+  output.send(["more", "and more"]);
+  expect(output.hasBeenRead).toBe(false);
+  socket.read(1);
+  expect(output.hasBeenRead).toBe(true);
+  socket.read(2);
+  // Nothing is pending, so the frames sent before no longer count.
+  expect(output.weight).toBe(0);
+  output.send(["pending"]);
+  expect(output.hasBeenRead).toBe(true);
 });
 
-test("where nobody tells what waits, a client is taken to read 400,000 bytes a second", () => {
+test("without `bufferedAmount`, clients are assumed to read 400,000 bytes per second", () => {
   const clock = { now: 1_000_000 };
   const socket = new Stalled();
   Object.defineProperty(socket, "bufferedAmount", { value: undefined });
-  const outbox = new Outbox(socket, () => clock.now, { bytes: 0 });
-  expect([outbox.weight, outbox.hasTaken]).toEqual([0, false]);
-  outbox.send(["x".repeat(1_000_000)]);
-  expect(outbox.weight).toBeGreaterThanOrEqual(1_000_000);
-  expect(outbox.hasTaken).toBe(true);
+  const output = new SocketOutput(socket, () => clock.now, { bytes: 0 });
+  expect([output.weight, output.hasBeenRead]).toEqual([0, false]);
+  output.send(["x".repeat(1_000_000)]);
+  expect(output.weight).toBeGreaterThanOrEqual(1_000_000);
+  expect(output.hasBeenRead).toBe(true);
   clock.now += 2_000;
-  expect(Math.round(outbox.weight)).toBeGreaterThanOrEqual(200_000);
-  expect(outbox.weight).toBeLessThan(202_000);
+  expect(Math.round(output.weight)).toBeGreaterThanOrEqual(200_000);
+  expect(output.weight).toBeLessThan(202_000);
   clock.now += 60_000;
-  expect(outbox.weight).toBe(0);
+  expect(output.weight).toBe(0);
 });
