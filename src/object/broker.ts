@@ -101,7 +101,7 @@ export class Broker {
     const emptied = () => this.#emptied();
     this.#lifecycle = new Lifecycle(runtime, connections, this.#router, counters, this.#limit, emptied);
     this.#tokens = new Tokens(runtime, connections, this.#alarm, guard, (connection) =>
-      this.#lifecycle.closeEnded(connection),
+      this.#lifecycle.closeExpired(connection),
     );
     const downstream = this.#downstream;
     this.#reporter = new Reporter(runtime, this.#peers, connections, downstream, counters, clientLimit);
@@ -235,7 +235,7 @@ export class Broker {
 
   closed(socket: Socket): void {
     this.#event(FRESH);
-    this.#lifecycle.gone(socket);
+    this.#lifecycle.socketClosed(socket);
     this.#room.tellParent("sockets");
   }
 
@@ -303,7 +303,7 @@ export class Broker {
 
   /** Closes the connections whose grants have ended: the alarm may be late, and storage may not have taken it. */
   #closeEnded(): void {
-    if (this.#tokens.closeEnded()) this.#activity.note();
+    if (this.#tokens.closeExpired()) this.#activity.note();
   }
 
   /** Something has to be delivered: that this is over is to be written, however long it takes. */
@@ -339,7 +339,7 @@ export class Broker {
 
   /** Between two steps of a connection. */
   #between(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
-    if (this.#tokens.hasEnded(connection)) this.#closeEnded();
+    if (this.#tokens.hasExpired(connection)) this.#closeEnded();
     this.#sendIfMuch();
     return this.#pace.after(work, needsRoom);
   }
@@ -348,7 +348,7 @@ export class Broker {
     this.#counters.note("awake", milliseconds);
     this.#reporter.save();
     const isAwaited = this.#router.loseLate();
-    return this.#lifecycle.closeUnreached() || isAwaited;
+    return this.#lifecycle.closeUnread() || isAwaited;
   }
 
   #settle(): void {

@@ -281,8 +281,8 @@ export class Connections {
   }
 
   /**
-   * Whether to flush early: the buffered lines exceed a quarter of what may be pending for one client, and a flood would
-   * look like slow consumers; or the next flush would use more than half of the send budget.
+   * Whether to flush early: the buffered lines exceed a quarter of one client's limit, and a flood would look like slow
+   * consumers; or the next flush would use more than half of the send budget.
    */
   get shouldFlush(): boolean {
     if (this.bufferedSize > this.#limits.maxBufferedBytes / 4) return true;

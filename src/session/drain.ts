@@ -1,11 +1,11 @@
-/** Applies backpressure: while pending output exceeds the send budget, the object receives nothing. */
+/** Applies backpressure: while pending output exceeds the send budget, the object receives no events. */
 import type { Runtime } from "../runtime/runtime.ts";
 import { whenReadable } from "./commits.ts";
 import type { Connection, Connections } from "./connections.ts";
 
 /** How long clients may take to read half of their pending output, in milliseconds. */
 const PATIENCE = 500;
-/** How long the object receives nothing while clients read but more lines are buffered, in milliseconds. */
+/** How long the object receives no events while clients read but more lines are buffered, in milliseconds. */
 const MAX_HOLD = 500;
 
 interface DrainActs {
@@ -29,10 +29,10 @@ export class Drain {
   }
 
   /**
-   * Sends all buffered lines as clients read earlier ones. The object receives nothing meanwhile, for about half a second
-   * at most, so that publishers can't outrun subscribers. Closes slow consumers, and if clients don't read half of all
-   * pending output in time, those with the most. Judges clients only after a commit, because frames that a commit holds
-   * back seem to be pending.
+   * Sends all buffered lines as clients read earlier ones. For up to about half a second the object receives no events,
+   * so that publishers can't outrun subscribers. Closes slow consumers and, if clients don't read half of all pending
+   * output in time, those with the most. Judges clients only after a commit, because output that it holds back counts as
+   * pending.
    */
   makeRoom(): Promise<void> {
     this.#room ??= this.#runtime

@@ -60,7 +60,7 @@ export class LineBuffer<S extends Subscriber> {
     this.#segments.push(this.#open);
   }
 
-  /** Returns the lines for `subscriber`, except those that it took earlier. */
+  /** Returns the lines for `subscriber` since its last `take`. */
   take(subscriber: S): string {
     const from = this.#copied.get(subscriber) ?? 0;
     if (from === this.#segments.length) return "";
@@ -101,7 +101,7 @@ function linesOf(segments: Segment[], channels: ReadonlySet<string>, from = 0): 
   return lines;
 }
 
-/** Subscribers of the same channels, as far as these have buffered lines. */
+/** Subscribers of the same channels, counting only channels with buffered lines. */
 interface Group<S> {
   readonly channel: string;
   /** The group of all its channels except this one. */

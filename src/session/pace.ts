@@ -48,7 +48,7 @@ export class Pace {
 
   /**
    * Lets the object receive events. A timer makes the runtime look for them, which it may not do while other work is
-   * ready. The object receives nothing until the timer fires, and then one frame per client: a flood doesn't pile up here.
+   * ready. Until the timer fires it delivers none, and then one frame per client: a flood doesn't pile up here.
    */
   letIn(): Promise<void> {
     return this.#runtime.hold(() => this.#runtime.sleep(0));

@@ -1,4 +1,4 @@
-/** Connections that go on in a channel where they were: they get what they have missed, and their position. */
+/** Subscribes connections from a position: sends their missed messages, and then their new position. */
 
 import type { From } from "../protocol/positions.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
@@ -15,10 +15,10 @@ import { CommandError } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { take } from "./rate.ts";
 
-/** Characters of what it has missed that a connection may be sent in a second: the history of 16 channels. */
-const MOST_MISSED = 4_000_000;
+/** Most characters of missed messages per second and connection: the default history of 15 channels. */
+const MAX_MISSED = 4_000_000;
 
-interface ResumingParts {
+interface ResumeParts {
   runtime: Runtime;
   connections: Connections;
   router: Router;
@@ -27,7 +27,7 @@ interface ResumingParts {
   limits: Limits;
 }
 
-export class Resuming {
+export class Resume {
   readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #router: Router;
@@ -35,7 +35,7 @@ export class Resuming {
   readonly #lifecycle: Lifecycle;
   readonly #limits: Limits;
 
-  constructor({ runtime, connections, router, counters, lifecycle, limits }: ResumingParts) {
+  constructor({ runtime, connections, router, counters, lifecycle, limits }: ResumeParts) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
@@ -45,8 +45,8 @@ export class Resuming {
   }
 
   /**
-   * Subscribes a connection to a channel from somewhere in it on.
-   * @throws CommandError if it cannot be; where no history is kept, it is subscribed all the same
+   * Subscribes a connection to a channel from a position or with the newest messages.
+   * @throws CommandError on failure, and if the channel has no history; in that case, the connection is subscribed anyway
    */
   async subscribe(connection: Connection, channel: string, from: From): Promise<void> {
     try {
@@ -75,20 +75,20 @@ export class Resuming {
         "you are subscribed to this channel; unsubscribe first, or use 'since now'",
       );
     }
-    // Who has been sent so much is not to have the root asked all the time either.
-    if (!isNow && !this.#mayAsk(connection)) throw tooMuch();
-    const hasHistory = await this.#recover(connection, channel, missing(from));
+    // Connections above their rate must not load the root either.
+    if (!isNow && !this.#mayResume(connection)) throw tooManyMissed();
+    const hasHistory = await this.#sendMissed(connection, channel, requestOf(from));
     if (!hasHistory) await this.#subscribeOnly(connection, channel);
   }
 
-  /** Whether a connection may be sent as much now as a channel may have. */
-  #mayAsk({ missedRate }: Connection): boolean {
-    take(missedRate, 0, MOST_MISSED, this.#runtime.now());
+  /** Whether a connection may receive a full channel history now. */
+  #mayResume({ missedRate }: Connection): boolean {
+    take(missedRate, 0, MAX_MISSED, this.#runtime.now());
     return missedRate.level >= this.#limits.historyBytes;
   }
 
-  /** Says whether there is any history. */
-  async #recover(connection: Connection, channel: string, wanted: Missing): Promise<boolean> {
+  /** Resumes unless the channel has no history, and returns whether it has. */
+  async #sendMissed(connection: Connection, channel: string, wanted: Missing): Promise<boolean> {
     const outcome: { hasHistory: boolean; refusal: CommandError | undefined } = {
       hasHistory: true,
       refusal: undefined,
@@ -101,11 +101,11 @@ export class Resuming {
     return outcome.hasHistory;
   }
 
-  /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
+  /** Sends the position and the missed messages, and subscribes the connection if it isn't subscribed yet. */
   #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
     const { gap, after, count, lines } = missedBy(wanted, kept);
-    const taken = take(connection.missedRate, lines.length, MOST_MISSED, this.#runtime.now());
-    if (taken < lines.length) return tooMuch();
+    const taken = take(connection.missedRate, lines.length, MAX_MISSED, this.#runtime.now());
+    if (taken < lines.length) return tooManyMissed();
     if (wanted.since !== undefined)
       this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
     if (gap !== undefined) this.#connections.send(connection, formatGap(channel, gap, after));
@@ -117,14 +117,14 @@ export class Resuming {
   }
 }
 
-function tooMuch(): CommandError {
+function tooManyMissed(): CommandError {
   return new CommandError(
     "rate",
-    `a connection gets at most ${MOST_MISSED} characters of missed messages per second; try again`,
+    `a connection gets at most ${MAX_MISSED} characters of missed messages per second; try again`,
   );
 }
 
-function missing(from: From): Missing {
+function requestOf(from: From): Missing {
   if ("last" in from) return { since: undefined, last: from.last };
   return { since: from.since === "now" ? undefined : from.since, last: 0 };
 }

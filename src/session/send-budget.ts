@@ -89,7 +89,7 @@ export class SendBudget {
   }
 
   /**
-   * Whether pending output is within a part of the budget of so many connections. Unconfirmed bytes count too, because
+   * Whether pending output is within a part of the budget for this number of connections. Unconfirmed bytes count too, because
    * a runtime may leave what a commit holds back out of `bufferedAmount`.
    */
   hasRoom(connections: number, part = 1): boolean {
@@ -109,8 +109,8 @@ export class SendBudget {
   }
 
   /**
-   * Returns the bytes that may be pending for so many connections: what closed sockets leave of the budget, but at least
-   * a quarter of it. Few connections get half of their own limits, so that a flood stops before all of them seem slow.
+   * Returns the bytes that may be pending for this number of connections: the rest of the budget after closed sockets, at least
+   * a quarter. Few connections get half of their own limits, so that a flood stops before all of them seem slow.
    */
   budgetFor(connections: number): number {
     const { mostWaiting, maxBufferedBytes } = this.#limits;

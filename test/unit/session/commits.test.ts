@@ -127,7 +127,7 @@ test.each([
   broker.received(first, MESSAGE);
   await pass(wait);
   expect(second.closed).toMatch(/reads too slowly/);
-  // Before a commit, clients that read can't be told from those that don't.
+  // Before the commit, all clients look alike.
   expect(first.closed === undefined).toBe(ends);
 });
 

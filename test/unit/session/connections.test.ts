@@ -255,7 +255,7 @@ test("when the send budget is used up, the rest is blocked, clients that have re
   all.flush();
   expect([sent(), all.due, all.hasDrained()]).toEqual([[1, 1, 1, 0, 0, 0], 3, false]);
   expect(all.slowest).toEqual(connections.slice(0, 2));
-  // The first client reads its output, and goes before those that were blocked.
+  // The first client reads its output, and goes before the blocked ones.
   all.budget.confirm(all.budget.sent);
   Object.assign(sockets[0] ?? {}, { bufferedAmount: 0 });
   expect(all.hasDrained()).toBe(false);
