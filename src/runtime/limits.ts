@@ -42,7 +42,7 @@ const MOST_WORK = 10_000;
 
 export type Variables = Readonly<Record<string, unknown>>;
 
-/** An invalid setting; the message names it, and says what is valid. */
+/** An invalid setting. The message names the variable and its valid values. */
 export class SettingError extends Error {}
 
 /**

@@ -33,7 +33,7 @@ export class Service {
     this.#row = rowOf(store.get(SERVICE), isServiceRow) ?? { since: now, peak: 0, totals: noTotals() };
   }
 
-  /** Records that the service is in use, with so many connections at a time. */
+  /** Records that the service is in use, and updates its peak. */
   note(connections: number): void {
     if (connections <= this.#row.peak && this.#store.get(SERVICE) !== undefined) return;
     this.#row.peak = Math.max(this.#row.peak, connections);
