@@ -16,7 +16,7 @@ interface Attached {
 /** State of the whole object, and the connection whose attachment contains it. */
 interface Kept<A> {
   value: Record<string, unknown>;
-  by: A;
+  holder: A;
 }
 
 /** Properties to drop first if no socket has enough room: operators' counters, then all counters. */
@@ -44,8 +44,8 @@ export class Attachments<A extends Attached> {
   }
 
   /** Reads an attachment written before hibernation. */
-  restore(by: A, { kept }: Attachment): void {
-    if (kept) this.#kept = { value: { ...kept }, by };
+  restore(holder: A, { kept }: Attachment): void {
+    if (kept) this.#kept = { value: { ...kept }, holder };
   }
 
   /** Has the next `write` include a connection. */
@@ -57,8 +57,8 @@ export class Attachments<A extends Attached> {
   write(): void {
     if (this.#changed.size === 0) return;
     const before = this.#kept;
-    if (before && !fitsBeside(before.by.size, before.value)) this.#place(before.value);
-    if (this.#kept && this.#kept !== before) this.#changed.add(this.#kept.by);
+    if (before && !fitsBeside(before.holder.size, before.value)) this.#place(before.value);
+    if (this.#kept && this.#kept !== before) this.#changed.add(this.#kept.holder);
     const changed = this.#changed;
     this.#changed = new Set();
     for (const connection of changed) this.#attach(connection);
@@ -74,11 +74,11 @@ export class Attachments<A extends Attached> {
    * @returns whether a socket has room for them
    */
   keep(some: object): boolean {
-    const before = this.#kept?.by;
+    const before = this.#kept?.holder;
     this.#place({ ...this.#kept?.value, ...some });
     const kept = this.#kept;
-    if (before && before !== kept?.by && !before.closed) this.#attach(before);
-    if (kept) this.#attach(kept.by);
+    if (before && before !== kept?.holder && !before.closed) this.#attach(before);
+    if (kept) this.#attach(kept.holder);
     return kept !== undefined && Object.keys(some).every((key) => key in kept.value);
   }
 
@@ -87,9 +87,9 @@ export class Attachments<A extends Attached> {
     const left = { ...value };
     for (const dropped of ["", ...DROPPED_FIRST]) {
       delete left[dropped];
-      const by = this.#withRoomFor(left);
-      if (by) {
-        this.#kept = { value: left, by };
+      const holder = this.#withRoomFor(left);
+      if (holder) {
+        this.#kept = { value: left, holder };
         return;
       }
     }
@@ -98,7 +98,7 @@ export class Attachments<A extends Attached> {
 
   /** Returns a connection with room for `value`, preferably the one that has it already. */
   #withRoomFor(value: object): A | undefined {
-    const before = this.#kept?.by;
+    const before = this.#kept?.holder;
     if (before && !before.closed && fitsBeside(before.size, value)) return before;
     for (const connection of this.#connections) {
       if (fitsBeside(connection.size, value)) return connection;
@@ -109,7 +109,7 @@ export class Attachments<A extends Attached> {
   #attach(connection: A): void {
     const { socket } = connection;
     const own = attachmentOf(connection);
-    const kept = this.#kept?.by === connection ? this.#kept.value : undefined;
+    const kept = this.#kept?.holder === connection ? this.#kept.value : undefined;
     if (kept && tryWrite(socket, { ...own, kept })) return;
     if (kept) this.#kept = undefined;
     if (!tryWrite(socket, own)) this.#onUnkept(connection);

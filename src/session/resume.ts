@@ -1,4 +1,4 @@
-/** Subscribes connections from a position: sends their missed messages, and then their new position. */
+/** Subscribes connections from a position: sends that position, and then the missed messages. */
 
 import type { From } from "../protocol/positions.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
@@ -77,8 +77,8 @@ export class Resume {
     }
     // Connections above their rate must not load the root either.
     if (!isNow && !this.#mayResume(connection)) throw tooManyMissed();
-    const hasHistory = await this.#sendMissed(connection, channel, requestOf(from));
-    if (!hasHistory) await this.#subscribeOnly(connection, channel);
+    const isResumed = await this.#sendMissed(connection, channel, requestOf(from));
+    if (!isResumed) await this.#subscribeOnly(connection, channel);
   }
 
   /** Whether a connection may receive a full channel history now. */
@@ -87,26 +87,31 @@ export class Resume {
     return missedRate.level >= this.#limits.historyBytes;
   }
 
-  /** Resumes unless the channel has no history, and returns whether it has. */
-  async #sendMissed(connection: Connection, channel: string, wanted: Missing): Promise<boolean> {
+  /** Sends missed messages and subscribes. Returns false if the channel has no history. */
+  async #sendMissed(connection: Connection, channel: string, request: Missing): Promise<boolean> {
     const outcome: { hasHistory: boolean; refusal: CommandError | undefined } = {
       hasHistory: true,
       refusal: undefined,
     };
-    await this.#router.recover(channel, wanted, (kept) => {
-      if ("none" in kept) outcome.hasHistory = false;
-      else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
+    await this.#router.recover(channel, request, (history) => {
+      if ("none" in history) outcome.hasHistory = false;
+      else if (!connection.closed) outcome.refusal = this.#deliver(connection, channel, request, history);
     });
     if (outcome.refusal) throw outcome.refusal;
     return outcome.hasHistory;
   }
 
   /** Sends the position and the missed messages, and subscribes the connection if it isn't subscribed yet. */
-  #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
-    const { gap, after, count, lines } = missedBy(wanted, kept);
+  #deliver(
+    connection: Connection,
+    channel: string,
+    request: Missing,
+    history: Exclude<Kept, { none: true }>,
+  ) {
+    const { gap, after, count, lines } = missedBy(request, history);
     const taken = take(connection.missedRate, lines.length, MAX_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooManyMissed();
-    if (wanted.since !== undefined)
+    if (request.since !== undefined)
       this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
     if (gap !== undefined) this.#connections.send(connection, formatGap(channel, gap, after));
     this.#connections.send(connection, formatPosition(channel, after));
