@@ -13,7 +13,8 @@
 
 import type { Missing } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
 import type { Log, Messages, Placed } from "./log.ts";
 import { AGED, type Batch, batchOf, type HistoryLimits, Retained } from "./retained.ts";
@@ -38,8 +39,6 @@ const STRIDE = 1_000_000;
 
 /** What the owner of a history is told. */
 export interface HistoryEvents {
-  /** Rows are to be looked at again at a time, in milliseconds since 1970. */
-  keeps(until: number): void;
   /** The newest `count` messages, which haven't been sent, have other positions: the ones after `position`. */
   renumbered(position: number, count: number): void;
 }
@@ -48,6 +47,8 @@ export class History {
   readonly #runtime: Runtime;
   readonly #log: Log;
   readonly #limits: HistoryLimits;
+  readonly #keeper: Keeper;
+  readonly #schedule: Pick<Schedule, "due">;
   readonly #events: HistoryEvents;
   readonly #retained: Retained;
   #free: FreeRow[] = [];
@@ -60,22 +61,31 @@ export class History {
   /** Whether positions are beyond all that a later life could give. */
   #isAhead = false;
   /** Whether an earlier life may have given positions that storage refused. */
-  #isDoubtful: boolean;
+  #isDoubtful = true;
 
-  /**
-   * Takes up what earlier lives have stored: the log goes on after it.
-   * @param hasSlept whether this object is sure to have slept before, rather than crashed
-   */
-  constructor(runtime: Runtime, log: Log, limits: HistoryLimits, hasSlept: boolean, events: HistoryEvents) {
+  constructor(
+    runtime: Runtime,
+    log: Log,
+    limits: HistoryLimits,
+    keeper: Keeper,
+    schedule: Pick<Schedule, "due">,
+    events: HistoryEvents,
+  ) {
     this.#runtime = runtime;
+    this.#keeper = keeper;
+    this.#schedule = schedule;
     this.#log = log;
     this.#limits = limits;
     this.#events = events;
     this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
       if (slot !== this.#teller?.slot) this.#free.push({ slot, at });
     });
-    this.#isDoubtful = !hasSlept;
-    for (const { slot, row } of rowsIn(runtime)) this.#takeUp(slot, row);
+  }
+
+  /** Restores the messages that storage has; the log goes on after them. */
+  restore(): void {
+    this.#isDoubtful = !this.#keeper.hasSlept;
+    for (const { slot, row } of rowsIn(this.#runtime)) this.#takeUp(slot, row);
     this.forgetOld();
   }
 
@@ -161,7 +171,7 @@ export class History {
     const now = this.#runtime.now();
     // With this slack the alarm of a first message does for those that follow it soon.
     const slack = AGED * this.#retention;
-    this.#events.keeps(Math.max(Math.min(this.#teller.at, now) + 2 * this.#retention, now) + slack);
+    this.#schedule.due(Math.max(Math.min(this.#teller.at, now) + 2 * this.#retention, now) + slack);
   }
 
   /** Whether the row that tells the position stays for the whole retention time from now on. */

@@ -83,7 +83,7 @@ export class Channel extends DurableObject<Env> implements Callable {
       acceptWebSocket: (socket: WebSocket) => this.ctx.acceptWebSocket(socket),
       getWebSockets: () => this.#slept,
     };
-    this.#alive = { runtime, broker: new Broker(runtime, sockets, limits, guard) };
+    this.#alive = { runtime, broker: new Broker(runtime, sockets, limits, guard).start() };
     return this.#alive;
   }
 
@@ -94,7 +94,7 @@ export class Channel extends DurableObject<Env> implements Callable {
     if (grantsFault(grants, this.#configured.guard?.keys)) {
       return formatRefused({ code: "unavailable", why: REFUSED });
     }
-    const elsewhere = this.#broker.placeFor(region, full, below);
+    const elsewhere = this.#broker.placementFor(region, full, below);
     if (elsewhere !== undefined) return formatElsewhere(elsewhere);
     const { 0: client, 1: server } = new WebSocketPair();
     this.#broker.opened(server, region, grants, from);

@@ -15,7 +15,7 @@ export interface Limits {
   /** Most pending bytes of all connections together. This is no setting, because it depends on the memory of an object. */
   mostWaiting: number;
   /** Most work for clients between two pauses, in microseconds or so. This is no setting either. */
-  mostWork: number;
+  maxWork: number;
   /** Lines executed per second and connection, and in one burst; as many more get an error. */
   linesPerSecond: number;
   /** Most connections of the whole service; 0 for no limit. */
@@ -57,7 +57,7 @@ export function readLimits(variables: Variables): Limits {
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
     mostWaiting: MOST_WAITING,
-    mostWork: MOST_WORK,
+    maxWork: MOST_WORK,
     linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
     clientLimit: wholeNumber(variables, "CLIENT_LIMIT", 0, 0, 1_000_000_000),
     historySeconds: wholeNumber(variables, "HISTORY_SECONDS", 120, 0, 86_400),

@@ -24,18 +24,20 @@ const DROPPED_FIRST = ["others", "counted"];
 
 export class Attachments<A extends Attached> {
   readonly #connections: Iterable<A>;
-  readonly #onUnkept: (connection: A) => void;
+  /** Connections whose attachments the runtime has rejected. */
+  #rejected: A[] = [];
   /** Connections whose attachments are out of date. */
   #changed = new Set<A>();
   #kept: Kept<A> | undefined;
 
-  /**
-   * @param connections all connections of the object
-   * @param onUnkept called with a connection whose attachment the runtime rejects
-   */
-  constructor(connections: Iterable<A>, onUnkept: (connection: A) => void) {
+  /** @param connections all connections of the object */
+  constructor(connections: Iterable<A>) {
     this.#connections = connections;
-    this.#onUnkept = onUnkept;
+  }
+
+  /** Removes and returns the rejected connections. */
+  takeRejected(): A[] {
+    return this.#rejected.length === 0 ? this.#rejected : this.#rejected.splice(0);
   }
 
   /** State of the whole object. */
@@ -112,7 +114,7 @@ export class Attachments<A extends Attached> {
     const kept = this.#kept?.holder === connection ? this.#kept.value : undefined;
     if (kept && tryWrite(socket, { ...own, kept })) return;
     if (kept) this.#kept = undefined;
-    if (!tryWrite(socket, own)) this.#onUnkept(connection);
+    if (!tryWrite(socket, own)) this.#rejected.push(connection);
   }
 }
 

@@ -15,13 +15,16 @@ import {
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import { announceFault } from "./announce-fault.ts";
 import type { Connection, Connections } from "./connections.ts";
+import type { Drain } from "./drain.ts";
 import { CommandError, type CommandHandler, type Step } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Pace } from "./pace.ts";
 import { Resume } from "./resume.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -37,8 +40,9 @@ export interface CommandParts {
   reporter: { info(): Promise<string> };
   counters: Counters;
   limits: Limits;
-  /** Resolves when all messages announced at this object are stored. */
-  stored(): Promise<void>;
+  schedule: Schedule;
+  drain: Drain;
+  pace: Pace;
 }
 
 export class Commands implements CommandHandler {
@@ -81,6 +85,13 @@ export class Commands implements CommandHandler {
 
   close(connection: Connection, cause: ClosingCause, why: string): void {
     this.#parts.lifecycle.close(connection, cause, why);
+  }
+
+  pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
+    const { tokens, schedule, drain, pace } = this.#parts;
+    if (tokens.hasExpired(connection) && tokens.closeExpired()) schedule.stay();
+    drain.flushIfLarge();
+    return pace.after(work, needsRoom);
   }
 
   execute(connection: Connection, step: Step): Promise<void> | undefined {
@@ -152,7 +163,7 @@ export class Commands implements CommandHandler {
     const announced = this.#parts.router.announceOnce(channel, key, line);
     if (announced === undefined) throw new CommandError("conflict", KEY_CONFLICT);
     if (announced instanceof Promise) return announced.catch(failToAnnounce);
-    await this.#parts.stored();
+    await this.#parts.schedule.flushed;
     return announced.last;
   }
 
@@ -169,7 +180,7 @@ export class Commands implements CommandHandler {
     try {
       await this.#resume.subscribe(connection, channel, from);
     } finally {
-      if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnheard(channel);
+      if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnneeded(channel);
     }
   }
 
@@ -198,7 +209,7 @@ export class Commands implements CommandHandler {
       const why = error instanceof Unreachable ? error.message : "subscribing failed";
       throw new CommandError("unavailable", `${why}; try again`);
     }
-    if (connection.closed) router.leaveIfUnheard(channel);
+    if (connection.closed) router.leaveIfUnneeded(channel);
     else lifecycle.subscribe(connection, channel);
   }
 

@@ -2,6 +2,7 @@
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
 import { LineBuffer } from "./line-buffer.ts";
@@ -15,13 +16,6 @@ import { Subscriptions } from "./subscriptions.ts";
 const MIN_PORTION = 16_384;
 /** Most characters of messages in one step: a quarter of the smallest MAX_BUFFERED_BYTES. */
 const MAX_PORTION = 250_000;
-
-export interface ConnectionEvents {
-  /** A flush is due: there are buffered lines, or an attachment has changed. */
-  due(): void;
-  /** The runtime rejects a connection's attachment, so the connection wouldn't survive hibernation. */
-  unkept(connection: Connection): void;
-}
 
 export interface Connection {
   readonly socket: Socket;
@@ -54,7 +48,7 @@ export interface Connection {
  */
 export class Connections {
   readonly #sockets: Sockets;
-  readonly #events: ConnectionEvents;
+  readonly #schedule: Pick<Schedule, "flush">;
   readonly #limits: SendLimits;
   readonly #bySocket = new Map<Socket, Connection>();
   readonly #subscriptions = new Subscriptions<Connection>();
@@ -70,17 +64,19 @@ export class Connections {
   /** Characters that the next flush sends, to all connections together. */
   #outgoing = 0;
   readonly budget: SendBudget;
-  /** Whether sockets hibernated with this object. */
-  readonly hasSlept: boolean;
+  #hasSlept = false;
 
-  /** Restores the sockets that hibernated with this object. */
-  constructor(sockets: Sockets, limits: SendLimits, now: () => number, events: ConnectionEvents) {
+  constructor(sockets: Sockets, limits: SendLimits, now: () => number, schedule: Pick<Schedule, "flush">) {
     this.#sockets = sockets;
     this.#limits = limits;
     this.budget = new SendBudget(limits, now);
-    this.#events = events;
-    this.#attachments = new Attachments(this, (connection) => events.unkept(connection));
-    for (const socket of sockets.getWebSockets()) {
+    this.#schedule = schedule;
+    this.#attachments = new Attachments(this);
+  }
+
+  /** Restores the connections that hibernated with this object. */
+  start(): void {
+    for (const socket of this.#sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
       if (!isAttachment(attached)) {
         if (attached) closeUnreadable(socket);
@@ -92,7 +88,12 @@ export class Connections {
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
     }
-    this.hasSlept = this.#bySocket.size > 0;
+    this.#hasSlept = this.#bySocket.size > 0;
+  }
+
+  /** Whether connections hibernated with this object. */
+  get hasSlept(): boolean {
+    return this.#hasSlept;
   }
 
   /** How many connections there are. */
@@ -257,7 +258,7 @@ export class Connections {
     if (connection.closed) return;
     this.#copyShared(connection);
     this.#append(connection, line);
-    this.#events.due();
+    this.#schedule.flush();
   }
 
   /** Buffers lines for all subscribers of `channel`. */
@@ -266,7 +267,7 @@ export class Connections {
     if (subscribers === 0) return;
     this.#outgoing += lines.length * subscribers;
     this.#published.append(channel, lines);
-    this.#events.due();
+    this.#schedule.flush();
   }
 
   /** Returns the best size of one step's messages, in characters: all of its copies use at most half of the send budget. */
@@ -299,6 +300,15 @@ export class Connections {
   /** Whether the last flush had no room for some connections. */
   get isBlocked(): boolean {
     return this.#blocked.size > 0;
+  }
+
+  /**
+   * Writes the attachments that have changed, before clients learn of the changes.
+   * @returns connections whose attachments the runtime rejected, so that they wouldn't survive hibernation
+   */
+  writeAttachments(): Connection[] {
+    this.#attachments.write();
+    return this.#attachments.takeRejected();
   }
 
   /**
@@ -424,6 +434,6 @@ export class Connections {
   /** Has the next flush write a connection's attachment, before the client learns of the change. */
   #change(connection: Connection): void {
     this.#attachments.change(connection);
-    this.#events.due();
+    this.#schedule.flush();
   }
 }

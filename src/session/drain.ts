@@ -1,31 +1,57 @@
-/** Applies backpressure: while pending output exceeds the send budget, the object receives no events. */
+/** Sends buffered lines within the send budget, applies backpressure while it is used up, and closes slow consumers. */
 import type { Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
+import type { Router } from "../tree/router.ts";
 import { whenReadable } from "./commits.ts";
-import type { Connection, Connections } from "./connections.ts";
+import type { Connections } from "./connections.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Pace } from "./pace.ts";
+import type { Tokens } from "./tokens.ts";
 
 /** How long clients may take to read half of their pending output, in milliseconds. */
 const PATIENCE = 500;
 /** How long the object receives no events while clients read but more lines are buffered, in milliseconds. */
 const MAX_HOLD = 500;
 
-interface DrainActs {
-  /** Closes a slow consumer. */
-  close(connection: Connection): void;
-  /** Sends buffered lines within the send budget. */
-  flush(): void;
+interface DrainParts {
+  runtime: Runtime;
+  connections: Connections;
+  lifecycle: Lifecycle;
+  tokens: Tokens;
+  router: Router;
+  pace: Pace;
+  schedule: Pick<Schedule, "stay">;
 }
 
 export class Drain {
-  readonly #runtime: Runtime;
-  readonly #connections: Connections;
-  readonly #acts: DrainActs;
+  readonly #parts: DrainParts;
   #room: Promise<void> | undefined;
   #isConfirming = false;
 
-  constructor(runtime: Runtime, connections: Connections, acts: DrainActs) {
-    this.#runtime = runtime;
-    this.#connections = connections;
-    this.#acts = acts;
+  constructor(parts: DrainParts) {
+    this.#parts = parts;
+  }
+
+  /** How many sockets have buffered lines, at most. */
+  get dueSockets(): number {
+    return this.#parts.connections.due;
+  }
+
+  /** Sends buffered lines to clients and links, and returns whether clients had room for all of them. */
+  send(): boolean {
+    const isAll = this.flush();
+    this.#parts.router.flush();
+    return isAll;
+  }
+
+  /** Lets the object receive events of other clients. */
+  letIn(): Promise<void> {
+    return this.#parts.pace.letIn();
+  }
+
+  /** Flushes early if many lines are buffered. Sending takes time, which slows a flood down. */
+  flushIfLarge(): void {
+    if (this.#parts.connections.shouldFlush) this.flush();
   }
 
   /**
@@ -35,7 +61,7 @@ export class Drain {
    * pending.
    */
   makeRoom(): Promise<void> {
-    this.#room ??= this.#runtime
+    this.#room ??= this.#parts.runtime
       .hold(() => this.#drain())
       .finally(() => {
         this.#room = undefined;
@@ -49,50 +75,58 @@ export class Drain {
    */
   flush(): boolean {
     this.#send();
-    const isAll = this.#connections.due === 0;
+    const isAll = this.#parts.connections.due === 0;
     if (!isAll) void this.makeRoom();
     return isAll;
   }
 
+  /** Closes expired connections and stores messages before anything is sent. */
   #send(): void {
-    this.#acts.flush();
+    const { connections, lifecycle, tokens, router, schedule } = this.#parts;
+    if (tokens.closeExpired()) schedule.stay();
+    router.store();
+    for (const connection of connections.writeAttachments()) lifecycle.closeUnkept(connection);
+    connections.flush();
     this.#confirm();
   }
 
   /** Waits for a commit if many bytes are unconfirmed. */
   #confirm(): void {
-    const { budget } = this.#connections;
+    const { runtime, connections } = this.#parts;
+    const { budget } = connections;
     if (this.#isConfirming || !budget.needsConfirmation) return;
     this.#isConfirming = true;
     const { sent } = budget;
     const done = () => {
       this.#isConfirming = false;
     };
-    this.#runtime.store
+    runtime.store
       .sync()
       .then(() => budget.confirm(sent))
       .then(done, done);
   }
 
   async #drain(): Promise<void> {
-    const began = this.#runtime.now();
+    const { runtime, connections } = this.#parts;
+    const began = runtime.now();
     do {
-      const { budget } = this.#connections;
+      const { budget } = connections;
       const { sent } = budget;
-      const isDurable = await whenReadable(this.#runtime, () => this.#connections.slow.length === 0);
+      const isDurable = await whenReadable(runtime, () => connections.slow.length === 0);
       if (isDurable) budget.confirm(sent);
       await this.#closeSlow();
       this.#send();
-    } while (this.#connections.isBlocked && this.#runtime.now() < began + MAX_HOLD);
+    } while (connections.isBlocked && runtime.now() < began + MAX_HOLD);
   }
 
   async #closeSlow(): Promise<void> {
-    for (const connection of this.#connections.slow) this.#acts.close(connection);
-    const hasDrained = () => this.#connections.hasDrained();
+    const { runtime, connections, lifecycle } = this.#parts;
+    for (const connection of connections.slow) lifecycle.closeSlow(connection);
+    const hasDrained = () => connections.hasDrained();
     for (let waited = 0, wait = 1; waited < PATIENCE && !hasDrained(); waited += wait, wait *= 2) {
-      await this.#runtime.sleep(wait);
+      await runtime.sleep(wait);
     }
     if (hasDrained()) return;
-    for (const connection of this.#connections.slowest) this.#acts.close(connection);
+    for (const connection of connections.slowest) lifecycle.closeSlow(connection);
   }
 }

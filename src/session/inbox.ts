@@ -41,6 +41,13 @@ export interface CommandHandler {
   refuse(connection: Connection, refusal: Refusal): void;
   /** Closes a connection that exceeds a limit. */
   close(connection: Connection, cause: ClosingCause, why: string): void;
+  /**
+   * Called between two steps of a connection.
+   * @param work of the previous step, in microseconds or so
+   * @param needsRoom whether the next step should wait until all published lines are sent
+   * @returns a promise that resolves when the next step may run; undefined if that's now
+   */
+  pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined;
 }
 
 const NOT_UTF8: Refusal = {
@@ -78,14 +85,6 @@ export interface InboxLimits {
   linesPerSecond: number;
 }
 
-/**
- * Called between two steps of a connection.
- * @param work of the previous step, in microseconds or so
- * @param needsRoom whether the next step should wait until all published lines are sent
- * @returns a promise that resolves when the next step may run; undefined if that's now
- */
-export type Pause = (connection: Connection, work: number, needsRoom: boolean) => Promise<void> | undefined;
-
 interface PendingFrame {
   frame: Frame;
   /** How many of its lines may be executed; the rate limit refuses the others. */
@@ -116,17 +115,15 @@ export class Inbox {
   readonly #handler: CommandHandler;
   readonly #limits: InboxLimits;
   readonly #now: () => number;
-  readonly #pause: Pause;
   /** Queues of the connections that are executing commands. */
   readonly #queues = new Map<Connection, Queue>();
   /** Bytes of pending and current frames, of all connections. */
   #heldBytes = 0;
 
-  constructor(handler: CommandHandler, limits: InboxLimits, now: () => number, pause: Pause) {
+  constructor(handler: CommandHandler, limits: InboxLimits, now: () => number) {
     this.#handler = handler;
     this.#limits = limits;
     this.#now = now;
-    this.#pause = pause;
   }
 
   /** Queues the frames of `connection` until `ready` resolves. */
@@ -233,7 +230,8 @@ export class Inbox {
           await done;
           queue.work += ASYNC_WORK;
         }
-        const pause = this.#pause(connection, queue.work, queue.currentBytes > LARGE_FRAME || isOver(queue));
+        const needsRoom = queue.currentBytes > LARGE_FRAME || isOver(queue);
+        const pause = this.#handler.pause(connection, queue.work, needsRoom);
         queue.work = 0;
         queue.isPaused = pause !== undefined;
         if (pause) await pause;

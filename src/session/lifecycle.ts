@@ -28,6 +28,17 @@ interface ClientLimit {
   release(): void;
 }
 
+export interface LifecycleParts {
+  runtime: Runtime;
+  connections: Connections;
+  router: Router;
+  counters: Counters;
+  /** Undefined if the number of connections is unlimited. */
+  clientLimit: ClientLimit | undefined;
+  /** Notified when the last connection has closed. */
+  reporter: { emptied(): void };
+}
+
 export class Lifecycle {
   readonly #runtime: Runtime;
   readonly #connections: Connections;
@@ -35,25 +46,17 @@ export class Lifecycle {
   readonly #counters: Counters;
   /** Undefined if the number of connections is not limited. */
   readonly #limit: ClientLimit | undefined;
-  readonly #emptied: () => void;
+  readonly #reporter: { emptied(): void };
   /** When connections were greeted, until their clients have read the greeting. */
   readonly #greeted = new Map<Connection, number>();
 
-  /** @param emptied called when the last connection has closed */
-  constructor(
-    runtime: Runtime,
-    connections: Connections,
-    router: Router,
-    counters: Counters,
-    limit: ClientLimit | undefined,
-    emptied: () => void,
-  ) {
+  constructor({ runtime, connections, router, counters, clientLimit, reporter }: LifecycleParts) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
     this.#counters = counters;
-    this.#limit = limit;
-    this.#emptied = emptied;
+    this.#limit = clientLimit;
+    this.#reporter = reporter;
   }
 
   /**
@@ -70,7 +73,7 @@ export class Lifecycle {
     const channel = channelOf(this.#runtime.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
-      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      if (connection.closed) this.#router.leaveIfUnneeded(channel);
       else await this.#subscribeAndGreet(connection, channel, resume);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "subscribing to the channel failed";
@@ -110,7 +113,7 @@ export class Lifecycle {
     if (connection.counted.has(channel)) this.#router.keepPosition(channel);
     this.#connections.unsubscribe(connection, channel);
     this.#counters.count("unsubscribes");
-    this.#router.leaveIfUnheard(channel);
+    this.#router.leaveIfUnneeded(channel);
   }
 
   /** Closes a connection, with the close code and the error code of `cause`. */
@@ -124,7 +127,7 @@ export class Lifecycle {
   }
 
   /** Closes all subscribers of a channel after its messages were lost. */
-  closeSubscribers(channel: string): void {
+  lost(channel: string): void {
     for (const connection of this.#connections.subscribersOf(channel)) {
       this.close(connection, "lost", "messages may be missing; connect again");
     }
@@ -218,9 +221,9 @@ export class Lifecycle {
     for (const channel of connection.counted) this.#router.keepPosition(channel);
     end();
     this.#counters.count("unsubscribes", channels.length);
-    for (const channel of channels) this.#router.leaveIfUnheard(channel);
-    this.#router.leaveIfUnheard(EVERYONE);
+    for (const channel of channels) this.#router.leaveIfUnneeded(channel);
+    this.#router.leaveIfUnneeded(EVERYONE);
     if (connection.admitted) this.#limit?.release();
-    if (this.#connections.size === 0) this.#emptied();
+    if (this.#connections.size === 0) this.#reporter.emptied();
   }
 }

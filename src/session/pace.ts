@@ -3,23 +3,28 @@
  * hundreds of frames may be pending.
  */
 import type { Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 
 export class Pace {
   readonly #runtime: Pick<Runtime, "sleep" | "hold">;
-  readonly #most: number;
-  readonly #room: () => Promise<void> | undefined;
+  readonly #maxWork: number;
+  readonly #schedule: Pick<Schedule, "flushed">;
+  readonly #connections: { readonly isBlocked: boolean };
   /** Work since the object last received events, in microseconds or so. */
   #work = 0;
   #pause: Promise<void> | undefined;
 
-  /**
-   * @param most work between two pauses, in microseconds or so
-   * @param room returns a promise that resolves when all published lines are sent; undefined if they are
-   */
-  constructor(runtime: Pick<Runtime, "sleep" | "hold">, most: number, room: () => Promise<void> | undefined) {
+  /** @param maxWork work between two pauses, in microseconds or so */
+  constructor(
+    runtime: Pick<Runtime, "sleep" | "hold">,
+    maxWork: number,
+    schedule: Pick<Schedule, "flushed">,
+    connections: { readonly isBlocked: boolean },
+  ) {
     this.#runtime = runtime;
-    this.#most = most;
-    this.#room = room;
+    this.#maxWork = maxWork;
+    this.#schedule = schedule;
+    this.#connections = connections;
   }
 
   /** Resets the work: the object receives a client's event, so it has received all earlier ones. */
@@ -34,8 +39,8 @@ export class Pace {
    */
   after(work: number, needsRoom: boolean): Promise<void> | undefined {
     this.#work += work;
-    const room = needsRoom ? this.#room() : undefined;
-    if (room ?? this.#work >= this.#most) this.#pause ??= this.#rest(room);
+    const room = needsRoom && this.#connections.isBlocked ? this.#schedule.flushed : undefined;
+    if (room ?? this.#work >= this.#maxWork) this.#pause ??= this.#rest(room);
     return this.#pause;
   }
 
@@ -47,8 +52,8 @@ export class Pace {
   }
 
   /**
-   * Lets the object receive events. A timer makes the runtime look for them, which it may not do while other work is
-   * ready. Until the timer fires it delivers none, and then one frame per client: a flood doesn't pile up here.
+   * Lets the object receive events. A timer makes the runtime look for them; otherwise it may run all ready promises
+   * first. Until the timer fires it delivers none, and then one frame per client, so that a flood doesn't pile up here.
    */
   letIn(): Promise<void> {
     return this.#runtime.hold(() => this.#runtime.sleep(0));

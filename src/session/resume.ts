@@ -57,7 +57,7 @@ export class Resume {
       const why = error instanceof Unreachable ? error.message : "the channel's object doesn't answer";
       throw new CommandError("unavailable", `${why}; try again`);
     } finally {
-      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      if (connection.closed) this.#router.leaveIfUnneeded(channel);
     }
   }
 

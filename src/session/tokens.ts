@@ -5,6 +5,7 @@ import { formatAccepted } from "../protocol/replies.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { CommandError } from "./inbox.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { take } from "./rate.ts";
 
 /** Most tokens verified per second and connection; verifying one costs as much as executing a hundred lines. */
@@ -22,24 +23,26 @@ export class Tokens {
   readonly #connections: Connections;
   readonly #alarm: ExpiryAlarm;
   readonly #guard: Guard | undefined;
-  readonly #close: (connection: Connection) => void;
+  readonly #lifecycle: Lifecycle;
 
-  /**
-   * @param guard undefined on a server without tokens
-   * @param close closes a connection whose grants have expired
-   */
+  /** @param guard undefined on a server without tokens */
   constructor(
     runtime: Runtime,
     connections: Connections,
     alarm: ExpiryAlarm,
     guard: Guard | undefined,
-    close: (connection: Connection) => void,
+    lifecycle: Lifecycle,
   ) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#alarm = alarm;
     this.#guard = guard;
-    this.#close = close;
+    this.#lifecycle = lifecycle;
+  }
+
+  /** Sets the alarm to the first expiry of any connection's grants. */
+  start(): void {
+    this.#alarm.expireAt(firstExpiry(this.#connections));
   }
 
   /** Connections whose grants don't match the current settings, because they were admitted under earlier ones. */
@@ -66,8 +69,8 @@ export class Tokens {
   closeExpired(): boolean {
     if (this.#runtime.now() < this.#alarm.expiry) return false;
     const expired = [...this.#connections].filter((connection) => this.hasExpired(connection));
-    for (const connection of expired) this.#close(connection);
-    this.#alarm.expireAt(firstExpiry(this.#connections));
+    for (const connection of expired) this.#lifecycle.closeExpired(connection);
+    this.start();
     return expired.length > 0;
   }
 
@@ -109,7 +112,7 @@ export class Tokens {
 }
 
 /** Returns when the first grants expire, in milliseconds since 1970; infinity if none do. */
-export function firstExpiry(connections: Iterable<Connection>): number {
+function firstExpiry(connections: Iterable<Connection>): number {
   let first = Number.POSITIVE_INFINITY;
   for (const { grants } of connections) if (grants) first = Math.min(first, grants.until);
   return first;

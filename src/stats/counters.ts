@@ -5,6 +5,7 @@
 import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
 import type { Keeper, Runtime, Store } from "../runtime/runtime.ts";
+import { EventCounters } from "./event-counters.ts";
 import { isTally, type Name } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
@@ -35,30 +36,35 @@ export class Counters {
   readonly #store: Store;
   readonly #keeper: Keeper;
   readonly #now: () => number;
-  readonly #row: CountedRow;
-  readonly #onNote: (name: Name) => void;
-  /** Whether totals that `info` shows have changed since they were persisted. */
+  readonly #events: EventCounters;
+  /** Its totals don't include the event counters until it is written. */
+  #row: CountedRow = { revision: 0, totals: noTotals(), peak: 0 };
+  /** Whether totals have changed since they were persisted. */
   #changed = false;
-  /** Whether other totals have. */
-  #noted = false;
-  /** The persisted part of the other totals. Only that is reported, so that a crash can't make metrics fall. */
+  /** The persisted event counters. Only they are reported, so that a crash can't make metrics fall. */
   #persisted: Tally | undefined;
 
-  /** @param onNote called with each name that is noted */
   constructor(
     { store, now }: Pick<Runtime, "store" | "now">,
     keeper: Keeper,
-    onNote: (name: Name) => void = () => {},
+    events: EventCounters = new EventCounters(),
   ) {
-    this.#onNote = onNote;
+    this.#events = events;
     this.#store = store;
     this.#keeper = keeper;
     this.#now = now;
-    const row = rowOf(store.get(COUNTED), isCountedRow);
-    const attached = attachedTo(keeper);
+  }
+
+  /** Restores the counters from storage or a socket's attachment. */
+  start(): void {
+    const row = rowOf(this.#store.get(COUNTED), isCountedRow);
+    const attached = attachedTo(this.#keeper);
     this.#changed = attached !== undefined && attached.revision > (row?.revision ?? 0);
-    this.#row = (this.#changed ? attached : row) ?? { revision: 0, totals: noTotals(), peak: 0 };
-    this.#notePersisted();
+    const restored = (this.#changed ? attached : row) ?? this.#row;
+    const { others, ...totals } = restored.totals;
+    this.#row = { ...restored, totals };
+    if (others) this.#events.add(others);
+    this.#persisted = others;
   }
 
   /** Returns the counters for a report of the service, with `connections` sockets held. */
@@ -74,36 +80,36 @@ export class Counters {
     this.#changed = true;
   }
 
-  /** Adds to a counter that only metrics show: no row is written for that alone. */
+  /** Counts an event that only metrics show: no row is written for that alone. */
   note(name: Name, n = 1): void {
-    const { totals } = this.#row;
-    totals.others ??= {};
-    totals.others[name] = (totals.others[name] ?? 0) + n;
-    this.#noted = true;
-    this.#onNote(name);
+    this.#events.note(name, n);
   }
 
   /** Returns all counters, and resets them; undefined if there are none. */
   takeReport(): CounterReport | undefined {
     const { totals, peak } = this.#row;
-    if (isNothing(totals) && peak === 0 && totals.others === undefined) return undefined;
+    const others = this.#events.tally;
+    if (isNothing(totals) && peak === 0 && others === undefined) return undefined;
     this.#row.totals = noTotals();
     this.#row.peak = 0;
-    if (this.#store.get(COUNTED) !== undefined) this.#write();
-    this.#changed = this.#noted = false;
-    this.#notePersisted();
-    return { totals, peak };
+    this.#changed = false;
+    this.#events.reset();
+    this.#persisted = undefined;
+    if (this.#store.get(COUNTED) !== undefined) this.#store.delete(COUNTED);
+    return { totals: { ...totals, ...(others && { others }) }, peak };
   }
 
   /** The same for an object without connections; undefined if they aren't worth a call. */
   takeWorthwhile(): CounterReport | undefined {
-    const { totals } = this.#row;
-    return isNothing(totals) && callsIn(totals) < CALLS_PER_REPORT ? undefined : this.takeReport();
+    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#events.tally) >= CALLS_PER_REPORT;
+    return isWorthwhile ? this.takeReport() : undefined;
   }
 
   /** Adds the counters of another object. */
   add(totals: Totals): void {
-    this.#row.totals = sumOf(this.#row.totals, totals);
+    const { others, ...sum } = sumOf(this.#row.totals, totals);
+    this.#row.totals = sum;
+    if (others) this.#events.add(others);
     this.#changed = true;
   }
 
@@ -131,26 +137,26 @@ export class Counters {
   /** Has the counters outlive hibernation. */
   settle(): void {
     this.save();
-    if (!this.#changed && !this.#noted) return;
+    if (!this.#changed && !this.#events.hasChanged) return;
     this.#row.revision += 1;
-    const { others, ...totals } = this.#row.totals;
-    if (!this.#keeper.keep({ counted: { ...this.#row, totals } })) {
+    if (!this.#keeper.keep({ counted: this.#row })) {
       if (this.#changed) this.#write();
-    } else if (this.#keeper.keep({ others: { own: others } })) this.#notePersisted();
+    } else if (this.#keeper.keep({ others: { own: this.#events.tally } })) this.#notePersisted();
   }
 
   #notePersisted(): void {
-    const { others } = this.#row.totals;
-    this.#persisted = others && { ...others };
+    const { tally } = this.#events;
+    this.#persisted = tally && { ...tally };
   }
 
   /** Stores the counters, or deletes their row if all are zero. */
   #write(): void {
-    this.#changed = this.#noted = false;
+    this.#changed = this.#events.hasChanged = false;
     this.#row.saved = this.#now();
     this.#row.revision += 1;
-    if (isNothing(this.#row.totals)) this.#store.delete(COUNTED);
-    else this.#store.put(COUNTED, this.#row);
+    const totals = { ...this.#row.totals, others: this.#events.tally };
+    if (isNothing(totals)) this.#store.delete(COUNTED);
+    else this.#store.put(COUNTED, { ...this.#row, totals });
     this.#notePersisted();
   }
 }
@@ -162,6 +168,6 @@ function attachedTo({ kept }: Keeper): CountedRow | undefined {
   return { ...kept.counted, totals: { ...kept.counted.totals, others } };
 }
 
-function callsIn({ others = {} }: Totals): number {
-  return Object.entries(others).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
+function callsIn(tally: Tally = {}): number {
+  return Object.entries(tally).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
 }

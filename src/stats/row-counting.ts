@@ -1,23 +1,17 @@
-/** Counts the rows that an object writes, as the platform does: each that is put or deleted, and each alarm that is set. */
-import type { RawRuntime } from "../runtime/runtime.ts";
+/** Counts the rows that an object writes the way the platform bills them: each put or deleted row, and each alarm set. */
+import type { RawRuntime, Store } from "../runtime/runtime.ts";
+import type { EventCounters } from "./event-counters.ts";
 
-/**
- * The same platform, on which each row is told.
- * @param onRow told of each row, and whether storage has taken it
- */
-export function countingRows(platform: RawRuntime, onRow: (isTaken: boolean) => void): RawRuntime {
-  const { store, alarm } = platform;
-  const tell = (isTaken: boolean) => {
-    onRow(isTaken);
+/** Returns a runtime that counts written rows as `rows`, and refused ones as `rows.refused`. */
+export function countingRows(raw: RawRuntime, events: EventCounters): RawRuntime {
+  const counted = (isTaken: boolean) => {
+    events.note(isTaken ? "rows" : "rows.refused");
     return isTaken;
   };
-  return {
-    ...platform,
-    store: {
-      ...store,
-      put: (key, value) => tell(store.put(key, value)),
-      delete: (key) => tell(store.delete(key)),
-    },
-    alarm: async (time) => tell(await alarm(time)),
+  const store: Store = {
+    ...raw.store,
+    put: (key, value) => counted(raw.store.put(key, value)),
+    delete: (key) => counted(raw.store.delete(key)),
   };
+  return { ...raw, store, alarm: async (time) => counted(await raw.alarm(time)) };
 }

@@ -26,11 +26,15 @@ const SERVICE = "service";
 
 export class Service {
   readonly #store: Store;
-  readonly #row: ServiceRow;
+  #row: ServiceRow = { since: 0, peak: 0, totals: noTotals() };
 
-  constructor(store: Store, now: number) {
+  constructor(store: Store) {
     this.#store = store;
-    this.#row = rowOf(store.get(SERVICE), isServiceRow) ?? { since: now, peak: 0, totals: noTotals() };
+  }
+
+  /** Restores the row; a service without one was first used `now`, in milliseconds since 1970. */
+  start(now: number): void {
+    this.#row = rowOf(this.#store.get(SERVICE), isServiceRow) ?? { ...this.#row, since: now };
   }
 
   /** Records that the service is in use, and updates its peak. */

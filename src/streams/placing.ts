@@ -2,7 +2,7 @@
 
 import type { Fault } from "../protocol/errors.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
-import type { Place } from "../tree/capacity.ts";
+import type { Placement } from "../tree/capacity.ts";
 import { type Clock, within } from "./clock.ts";
 import { UNANSWERED } from "./greeting.ts";
 
@@ -28,7 +28,7 @@ export interface Question {
 }
 
 /** An object's answer: it has taken the connection, or names another object. */
-export type Answer<T> = { taken: T } | { elsewhere: Place };
+export type Answer<T> = { taken: T } | { elsewhere: Placement };
 
 /** Objects, asked on behalf of one client. */
 export interface Objects<T> {
@@ -108,7 +108,7 @@ async function ask<T>(
 function follow(
   channel: string,
   { object }: Question,
-  { object: named, below }: Place,
+  { object: named, below }: Placement,
   remembered: Remembered,
 ): Question | undefined {
   if (named === "") {

@@ -11,11 +11,15 @@ const MOST_CHARACTERS = 1_000;
 
 export class Floors {
   readonly #keeper: Keeper;
-  readonly #byChannel: Map<string, number>;
+  #byChannel = new Map<string, number>();
 
   constructor(keeper: Keeper) {
     this.#keeper = keeper;
-    const { kept } = keeper;
+  }
+
+  /** Restores the floors that were persisted when the object hibernated. */
+  start(): void {
+    const { kept } = this.#keeper;
     const floors = kept && "floors" in kept && isRecord(kept.floors) ? kept.floors : {};
     this.#byChannel = new Map(Object.entries(floors).filter(isFloor));
   }

@@ -70,7 +70,7 @@ interface Resumed {
 export function resumed(
   row: OrderRow | undefined,
   stored: number | undefined,
-  place: Place,
+  place: Pick<Place, "position">,
   runtime: Runtime,
 ): Resumed {
   if (place.position !== undefined) {

@@ -6,7 +6,7 @@
 import { type Grants, isGrants } from "../auth/grants.ts";
 import { type Fault, formatReason, parseReason } from "../protocol/errors.ts";
 import { type From, formatFrom, parseFromWords } from "../protocol/positions.ts";
-import type { Place } from "../tree/capacity.ts";
+import type { Placement } from "../tree/capacity.ts";
 
 /** A connection for an object to take. */
 export interface Upgrade {
@@ -34,7 +34,7 @@ const GRANTS = "Fanout-Grants";
 const FROM = "Fanout-From";
 const SUBPROTOCOL = "Sec-WebSocket-Protocol";
 /** From an object without room: the child to go to, or empty from a child, whose parent is to be asked. */
-const PLACE = "Fanout-Place";
+const PLACE = "Fanout-Placement";
 
 /** From an object that refuses the connection: why, as a close frame would say it. */
 const REFUSED = "Fanout-Refused";
@@ -76,14 +76,14 @@ function parseFromHeader(header: string | null): From | undefined {
 }
 
 /** The answer to an upgrade that is to go to another object. */
-export function formatElsewhere({ object, below }: Place): Response {
+export function formatElsewhere({ object, below }: Placement): Response {
   const headers = new Headers({ [PLACE]: encodeURIComponent(object) });
   if (below) headers.set(BELOW, "yes");
   return new Response(null, { status: 503, headers });
 }
 
 /** The place that an answer names; undefined if the connection has been taken. */
-export function parseElsewhere({ headers }: Response): Place | undefined {
+export function parseElsewhere({ headers }: Response): Placement | undefined {
   const object = headers.get(PLACE);
   return object === null ? undefined : { object: decodeURIComponent(object), below: headers.has(BELOW) };
 }

@@ -137,7 +137,7 @@ export class Objects {
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, life.guard);
+    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, life.guard).start();
     return life;
   }
 

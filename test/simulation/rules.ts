@@ -4,7 +4,7 @@
  */
 
 import { CallFailed } from "../../src/runtime/runtime.ts";
-import { DEEPEST_FRESH } from "../../src/tree/peers.ts";
+import { MAX_OPENING_DEPTH } from "../../src/tree/peers.ts";
 
 /** The deepest event that the platform lets be. */
 const DEEPEST = 16;
@@ -72,7 +72,7 @@ export class Depth {
     this.#calls += 1;
     if (depth >= DEEPEST) throw new Broken("a call is too deep");
     if (told < depth + 1) throw new Broken(`a call of ${depth + 1} hops is taken to have ${told}`);
-    if (depth > DEEPEST_FRESH) throw new Broken(`a call has ${depth + 1} hops`);
+    if (depth > MAX_OPENING_DEPTH) throw new Broken(`a call has ${depth + 1} hops`);
     if (this.#calls > CALLS_PER_EVENT) throw new Broken("an event makes too many calls");
   }
 }

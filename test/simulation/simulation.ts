@@ -189,7 +189,7 @@ export class Simulation implements Surroundings {
     let full = "";
     let below = false;
     for (let object = root; ; ) {
-      const place = this.objects.wake(object).placeFor(region, full, below);
+      const place = this.objects.wake(object).placementFor(region, full, below);
       if (place === undefined) return object;
       full = place.object === "" ? object : "";
       object = place.object === "" ? (parentOf(object) ?? root) : place.object;

@@ -111,7 +111,7 @@ function wake({ name, alarm, rows, attachments }: Kept, others: Others): Broker 
   };
   const service = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
   const limits = { ...readLimits({}), clientLimit: 100 };
-  const broker = new Broker(alarmed, service, limits, guardOf(attachments));
+  const broker = new Broker(alarmed, service, limits, guardOf(attachments)).start();
   return broker;
 }
 

@@ -10,7 +10,7 @@ import {
   type Question,
   Remembered,
 } from "../../../src/streams/placing.ts";
-import { type Place, Room } from "../../../src/tree/capacity.ts";
+import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
 import { stillWorld } from "../../unit/tree/fake-runtime.ts";
 import { hold } from "./breach.ts";
 import { replay, TIMES } from "./replay.ts";
@@ -23,7 +23,7 @@ const MOST_ASKED = 16;
 const ANSWERED_WITHIN = 30_000;
 
 /** What an object that doesn't work answers. */
-const LIES: Place[] = [
+const LIES: Placement[] = [
   { object: "sport", below: false },
   { object: "sport!1", below: true },
   { object: "news", below: false },
@@ -34,9 +34,9 @@ const LIES: Place[] = [
 /** An object with room for some connections, and a few children. */
 class Placing {
   sockets = 0;
-  readonly room: Room;
+  readonly room: Capacity;
 
-  constructor(name: string, note: (parent: string, filling: Parameters<Room["note"]>[0]) => void) {
+  constructor(name: string, note: (parent: string, filling: Parameters<Capacity["note"]>[0]) => void) {
     const runtime = stillWorld(name, new Map(), {
       fill: async (parent, filling) => {
         note(parent, filling);
@@ -44,12 +44,19 @@ class Placing {
       },
     });
     const limits = { ...readLimits({}), socketsPerObject: 2, linksPerObject: 2 };
-    this.room = new Room(runtime, limits, (load) => (load === "sockets" ? this.sockets : 0));
+    const placing = this;
+    const connections = {
+      isCrowded: false,
+      get size() {
+        return placing.sockets;
+      },
+    };
+    this.room = new Capacity(runtime, limits, connections, { objects: [] });
   }
 
   take(): void {
     this.sockets += 1;
-    this.room.tellParent("sockets");
+    this.room.report("sockets");
   }
 }
 
@@ -116,7 +123,7 @@ class Tree {
 
   #answer({ object, full, below }: Question): Answer<string> {
     const placing = this.#of(object);
-    const elsewhere = placing.room.placeFor("", full, below);
+    const elsewhere = placing.room.placementFor("", full, below);
     if (elsewhere) return { elsewhere };
     placing.take();
     this.taken += 1;

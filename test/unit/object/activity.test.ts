@@ -13,7 +13,8 @@ function activity() {
     now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };
-  const all = new Activity(runtime, {
+  const all = new Activity(runtime);
+  all.start({
     passed: () => {
       said.push("passed");
       return state.stays;

@@ -36,7 +36,7 @@ async function resuming() {
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const runtime = { ...stillWorld("news!1", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(runtime, sockets, readLimits({}), undefined);
+  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket, "", undefined, { since: 8 });
   await settled();
   const delivery: Delivery = {

@@ -44,7 +44,7 @@ async function open(count: number, turned: () => void = () => {}) {
     },
   };
   const noSockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const broker = new Broker(runtime, noSockets, readLimits({}), undefined);
+  const broker = new Broker(runtime, noSockets, readLimits({}), undefined).start();
   const sockets = Array.from({ length: count }, () => new Frames());
   for (const socket of sockets) broker.opened(socket);
   await settled();

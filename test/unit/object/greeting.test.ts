@@ -39,7 +39,7 @@ function atAll() {
     { acceptWebSocket: () => {}, getWebSockets: () => [] },
     readLimits({}),
     undefined,
-  );
+  ).start();
   /** Lets a second pass; says whether there is another one to come. */
   const pass = async () => {
     now += 1_000;

@@ -70,7 +70,7 @@ export function objectOf({
   const clock = { now: 1_000 };
   const runtime = { ...stillWorld(name, rows, others), now: () => clock.now, ...platform };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => slept };
-  const broker = new Broker(runtime, sockets, { ...readLimits({}), ...limits }, guard);
+  const broker = new Broker(runtime, sockets, { ...readLimits({}), ...limits }, guard).start();
   const open = async (grants?: Grants) => {
     const socket = new ClientSocket();
     broker.opened(socket, "", grants);

@@ -96,7 +96,7 @@ export class Service {
       { acceptWebSocket: () => {}, getWebSockets: () => slept },
       readLimits(this.#variables),
       undefined,
-    );
+    ).start();
     return object.broker;
   }
 

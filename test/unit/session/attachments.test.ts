@@ -30,14 +30,14 @@ class Limited implements Socket {
 
 /** Creates the connections of an object that wakes with `sockets`, if there are any. */
 function connectionsOf(...sockets: Limited[]) {
-  const unkept: Connection[] = [];
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    { due: () => {}, unkept: (connection) => void unkept.push(connection) },
+    { flush: () => {} },
   );
-  return { all, unkept };
+  all.start();
+  return all;
 }
 
 /** Subscribes a connection to channels until its size is almost `bytes`. */
@@ -67,7 +67,7 @@ test("plain data is never larger than its estimated size when V8 serializes it",
 });
 
 test("an attachment that changes several times is written once", () => {
-  const { all } = connectionsOf();
+  const all = connectionsOf();
   const socket = new Limited();
   const connection = all.accept(socket, undefined);
   fill(all, connection, 10_000);
@@ -78,7 +78,7 @@ test("an attachment that changes several times is written once", () => {
 });
 
 test("channel names and grants fit, and so does the most important state of the object", () => {
-  const { all, unkept } = connectionsOf();
+  const all = connectionsOf();
   const socket = new Limited();
   const names = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(85, "漢"));
   const connection = all.accept(socket, {
@@ -98,12 +98,12 @@ test("channel names and grants fit, and so does the most important state of the 
   expect(all.keep({ counted: { connections: 7 }, position: 8 })).toBe(true);
   expect(all.keep({ others })).toBe(false);
   all.flush();
-  expect(unkept).toEqual([]);
-  expect(connectionsOf(socket).all.kept).toEqual({ counted: { connections: 7 }, position: 8 });
+  expect(all.writeAttachments()).toEqual([]);
+  expect(connectionsOf(socket).kept).toEqual({ counted: { connections: 7 }, position: 8 });
 });
 
 test("the state of the object moves to a socket with room before any of it is dropped", () => {
-  const { all } = connectionsOf();
+  const all = connectionsOf();
   const sockets = [new Limited(), new Limited()];
   const [one, two] = sockets.map((socket) => all.accept(socket, undefined));
   if (!one || !two) throw new Error("two connections were expected");
@@ -124,13 +124,13 @@ test("the state of the object moves to a socket with room before any of it is dr
 });
 
 test("an attachment that the runtime rejects affects its own connection alone", () => {
-  const { all, unkept } = connectionsOf();
+  const all = connectionsOf();
   const [broken, sound] = [new Limited(), new Limited()];
   const connections = [broken, sound].map((socket) => all.accept(socket, undefined));
   broken.isBroken = true;
   for (const connection of connections) all.subscribe(connection, "news");
   all.flush();
-  expect(unkept).toEqual(connections.slice(0, 1));
+  expect(all.writeAttachments()).toEqual(connections.slice(0, 1));
   expect(isAttachment(sound.attachment)).toBe(true);
   expect(fitsItself(15_001)).toBe(false);
 });

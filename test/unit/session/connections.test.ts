@@ -1,6 +1,6 @@
 /** The sockets of one object: their state after hibernation, their frames, and slow consumers. */
 import { expect, test } from "vitest";
-import { type Connection, Connections } from "../../../src/session/connections.ts";
+import { Connections } from "../../../src/session/connections.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
 /** Most pending output of one client, in bytes. */
@@ -40,18 +40,18 @@ const grants = { subscribe: ["*"], announce: [], until: 1_000, key: "key" };
 /** Creates the connections of an object that wakes with `sockets`. */
 function woken(...sockets: RecordingSocket[]) {
   const accepted: Socket[] = [];
-  const state: { due: number; unkept: Connection[] } = { due: 0, unkept: [] };
+  const state = { due: 0 };
   const all = new Connections(
     { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
     { maxBufferedBytes: MOST, mostWaiting: 8 * MOST },
     () => 0,
     {
-      due: () => {
+      flush: () => {
         state.due += 1;
       },
-      unkept: (connection) => void state.unkept.push(connection),
     },
   );
+  all.start();
   return { all, accepted, state };
 }
 
@@ -216,8 +216,7 @@ test("closing a connection that its client has closed does no harm, and later li
 test("subscriptions have a memory budget, which includes names and a surcharge for new channels", () => {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(sockets, { maxBufferedBytes: MOST, mostWaiting: 8 * MOST }, () => 0, {
-    due: () => {},
-    unkept: () => {},
+    flush: () => {},
   });
   const crowd = Array.from({ length: 200 }, () => connections.accept(new RecordingSocket(), undefined));
   const subscribe = (from: number, to: number) => {
@@ -247,7 +246,8 @@ test("when the send budget is used up, the rest is blocked, clients that have re
   const limits = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const all = new Connections(accepting, limits, () => 0, { due: () => {}, unkept: () => {} });
+  const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
+  all.start();
   const connections = [...all];
   const line = `news!${"x".repeat(40_000)}\n`;
   const sent = () => sockets.map(({ done }) => done.length);
@@ -276,7 +276,8 @@ test("of many connections that close at once, only as many get their last lines 
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
   const limits = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
-  const all = new Connections(accepting, limits, () => 0, { due: () => {}, unkept: () => {} });
+  const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
+  all.start();
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   for (const connection of [...all]) all.close(connection, 1013, "lost");
   expect(sockets.map(({ done }) => done.length)).toEqual([2, 2, 2, 1, 1, 1]);
@@ -289,8 +290,9 @@ test("without `bufferedAmount` for held back output, no more is sent than the bu
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
     { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   );
+  all.start();
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   all.flush();
   const sent = () => sockets.map(({ done }) => done.length);
@@ -307,8 +309,9 @@ test("few connections are blocked before any of them is slow", () => {
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
     { maxBufferedBytes: 100_000, mostWaiting: 10_000_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   );
+  all.start();
   for (let i = 0; i < 3; i++) {
     all.publish("news", `news!${"x".repeat(40_000)}\n`);
     all.flush();

@@ -4,7 +4,13 @@ import { expect, test } from "vitest";
 import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
 import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { Connections } from "../../../src/session/connections.ts";
-import { CommandError, Inbox, type InboxLimits, type Pause, type Step } from "../../../src/session/inbox.ts";
+import {
+  CommandError,
+  type CommandHandler,
+  Inbox,
+  type InboxLimits,
+  type Step,
+} from "../../../src/session/inbox.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
 const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
@@ -23,14 +29,14 @@ const socket: Socket = {
  */
 function inboxOf(
   execute: (step: Step) => Promise<void> | undefined = () => undefined,
-  pause: Pause = () => undefined,
+  pause: CommandHandler["pause"] = () => undefined,
 ) {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connection = new Connections(
     sockets,
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   ).accept(socket, undefined);
   const log: string[] = [];
   const clock = { now: 1_000_000 };
@@ -39,6 +45,7 @@ function inboxOf(
       log.push(format(step));
       return execute(step);
     },
+    pause,
     portionSize: () => 100_000,
     refuse: (_: unknown, refusal: Refusal) => void log.push(formatRefusal(refusal)),
     close: (_: unknown, cause: ClosingCause, why: string) => {
@@ -46,7 +53,7 @@ function inboxOf(
       connection.closed = true;
     },
   };
-  const inbox = new Inbox(handler, LIMITS, () => clock.now, pause);
+  const inbox = new Inbox(handler, LIMITS, () => clock.now);
   const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
   /** Returns what the handler was asked to do since the last call. */
   const done = async () => {
@@ -201,21 +208,17 @@ function crowded() {
     sockets,
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   );
   const closed: unknown[] = [];
   const handler = {
     execute: () => pending().promise,
+    pause: () => undefined,
     portionSize: () => 100_000,
     refuse: () => {},
     close: (connection: unknown) => void closed.push(connection),
   };
-  const inbox = new Inbox(
-    handler,
-    { ...LIMITS, maxBufferedBytes: 4_000_000 },
-    () => 1_000_000,
-    () => undefined,
-  );
+  const inbox = new Inbox(handler, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
   const connect = () => connections.accept({ ...socket }, undefined);
   return { inbox, closed, connect };
 }
@@ -271,7 +274,7 @@ test("a frame is split at line ends, and empty lines are skipped", async () => {
 
 test("the inbox pauses between steps, and pending frames have no limit meanwhile", async () => {
   const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
-  const pause: Pause = (_, work, needsRoom) => {
+  const pause: CommandHandler["pause"] = (_, work, needsRoom) => {
     const { promise, resolve: end } = pending();
     pauses.push({ work, needsRoom, end });
     return promise;

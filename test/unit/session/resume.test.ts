@@ -30,7 +30,7 @@ test("a client that resumes again and again is refused, without a call to the ro
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const runtime = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(runtime, sockets, readLimits({}), undefined);
+  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket);
   await settled();
   for (let i = 0; i < 40; i++) {

@@ -24,7 +24,16 @@ function counters(
       return socket !== undefined;
     },
   };
-  return { rows, time, counters: new Counters({ store: storeOf(rows), now: () => time.now }, keeper) };
+  const counters = new Counters({ store: storeOf(rows), now: () => time.now }, keeper);
+  counters.start();
+  return { rows, time, counters };
+}
+
+/** The figures of a service that is used at a time. */
+function serviceOf(rows: Map<string, unknown>, now: number): Service {
+  const service = new Service(storeOf(rows));
+  service.start(now);
+  return service;
 }
 
 test("what is counted outlives sleep, written where there is no socket to keep it", () => {
@@ -100,7 +109,7 @@ test("a report has all counters, and resets them", () => {
 
 test("the root of `all` adds reports to its own counters", () => {
   const rows = new Map<string, unknown>();
-  const service = new Service(storeOf(rows), 100);
+  const service = serviceOf(rows, 100);
   service.add({ totals: { ...noTotals(), pings: 5 }, peak: 3 }, 4);
   const linked = {
     ...{ connections: 2, peak: 6, subscriptions: 2, requested: 1, objects: 1, unreachable: 0 },
@@ -109,8 +118,8 @@ test("the root of `all` adds reports to its own counters", () => {
   };
   // The most at one time is an estimate: a peak, beside those who were there then.
   const expected = { since: 100, peak: 7, channels: 2, totals: { ...noTotals(), pings: 6 } };
-  expect(new Service(storeOf(rows), 900).figures(linked)).toMatchObject(expected);
-  expect(new Service(storeOf(rows), 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
+  expect(serviceOf(rows, 900).figures(linked)).toMatchObject(expected);
+  expect(serviceOf(rows, 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
 });
 
 test("what only who runs the service wants to know is kept where that costs no row", () => {

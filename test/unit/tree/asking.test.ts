@@ -11,6 +11,7 @@ import type {
 import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
 import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 type Answer = LinkAnswer | "fails";
 
@@ -38,17 +39,15 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     },
   });
   const listeners = {
-    listens: () => state.listens,
-    hear: (_: string, lines: string, count: number, after: number) =>
+    needs: () => state.listens,
+    receive: (_: string, lines: string, count: number, after: number) =>
       void told.push(`${after}+${count} ${lines.trim()}`),
     renumber: () => {},
     lose: () => void told.push("lost"),
-    awaited: () => {},
-    ended: () => {},
     takeCounters: () => state.counters,
   };
   const log = new Log(name === "home" ? 0 : undefined);
-  const upstream = new Upstream(runtime, log, listeners, noKeeper);
+  const upstream = new Upstream(runtime, channelWith(log), listeners, noKeeper, scheduleOf());
   return { upstream, log, asked, unlinked, told, state, rows };
 }
 
@@ -261,10 +260,10 @@ test("who comes back to a channel by a child that is not as far waits until that
 test("what a crash left behind is left, but for what somebody listens to", async () => {
   const rows = new Map([["upstream:news", { parent: "news!3", epoch: 7 }]]);
   const { upstream, unlinked, state } = objectOf([], "home", rows);
-  upstream.leaveUnheard();
+  upstream.start();
   expect(rows.size).toBe(1);
   state.listens = false;
-  upstream.leaveUnheard();
+  upstream.start();
   await settled();
   expect(rows.size).toBe(0);
   expect(unlinked).toMatchObject([["news!3", { from: "home", epoch: 7 }]]);

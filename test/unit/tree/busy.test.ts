@@ -1,9 +1,8 @@
 /** What an object with links remembers, so that a crash leaves nobody with a hole that nobody tells of. */
 import { expect, test } from "vitest";
-import type { CounterReport, Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { noTotals } from "../../../src/stats/totals.ts";
-import { Downstream } from "../../../src/tree/downstream.ts";
+import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
 import { type AlarmState, noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { LinkedChannel } from "./linked-channel.ts";
 
 /** Characters that may wait. */
 const MOST = 40;
@@ -23,22 +22,19 @@ function linksOf(
       new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
   };
   const runtime = { ...stillWorld(object, rows, others, alarm), now: () => now };
-  const downstream = new Downstream(
+  const downstream = new LinkedChannel(
     runtime,
     MOST,
     { historySeconds: 0, historyBytes: 0 },
     {
-      busy: () => {
+      mark: () => {
         told.push("busy");
-        alarm.time = (downstream.rest ?? 0) + 1;
+        alarm.time = (downstream.schedule.rest ?? 0) + 1;
       },
-      keeps: () => {},
-      renumbered: () => {},
-      due: () => {
+      flush: () => {
         flushes.due += 1;
       },
-      lost: () => void told.push("lost"),
-      counted: ({ peak }) => told.push({ counted: peak }),
+      due: (at) => void (Number.isFinite(at) && told.push("lost")),
       ended: (from) => told.push({ ended: from }),
     },
     noKeeper,
@@ -47,7 +43,6 @@ function linksOf(
 }
 
 const taken: DeliveryAnswer = { gone: false };
-const counters = (peak: number): CounterReport => ({ totals: noTotals(), peak });
 
 /** Ends when all promises that depend on nothing else have been settled. */
 async function settled(): Promise<void> {
@@ -120,15 +115,6 @@ test("a child that misses something tells all its links at once, and forgets whe
     expect(rows.get(`downstream:${from}`)).toEqual({ epoch: 1, lostAt: 100 });
     expect(downstream.vouchFor(from)).toBeUndefined();
   }
-});
-
-test("an object that unlinks reports its counters, also if it has been linked anew", () => {
-  const { downstream, told } = linksOf("all");
-  downstream.link({ from: "home", epoch: 5 });
-  downstream.unlink({ from: "home", epoch: 4, counters: counters(1) });
-  expect(told).toEqual([{ counted: 1 }]);
-  downstream.unlink({ from: "home", epoch: 5, counters: counters(2) });
-  expect(told).toEqual([{ counted: 1 }, { counted: 2 }, { ended: "home" }]);
 });
 
 test("who asks with an epoch that is too old is told the newest", () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { CallFailed } from "../../../src/runtime/runtime.ts";
-import { DEEPEST_FRESH, Peers } from "../../../src/tree/peers.ts";
+import { EventCounters } from "../../../src/stats/event-counters.ts";
+import { MAX_OPENING_DEPTH, Peers } from "../../../src/tree/peers.ts";
 
 /** A call under way: what it is, and how to end it. */
 interface Made {
@@ -44,19 +45,19 @@ function peersOf() {
       return { call };
     },
   };
-  const beginAnew = () => {
+  const goOffNow = () => {
     runtime.begunAnew += 1;
     return Promise.resolve(runtime.comes);
   };
-  const peers = new Peers(runtime, beginAnew, undefined, () => 100);
+  const peers = new Peers(runtime, { goOffNow }, new EventCounters());
   const call = (object: string, size = 0) => {
     const lines = "x".repeat(size);
     return peers.call(object, "forward", { from: "me", number: 1, count: 1, lines });
   };
-  const deliver = (object: string, size: number) => {
+  const deliver = (object: string, size: number, hasOwnBudget: boolean) => {
     const delivery = { channel: "me", from: "me", epoch: 1, number: 1, after: 1, count: 1 };
     const flags = { again: false, lost: false, where: false };
-    return peers.call(object, "deliver", { ...delivery, ...flags, lines: "x".repeat(size) });
+    return peers.call(object, "deliver", { ...delivery, ...flags, lines: "x".repeat(size) }, hasOwnBudget);
   };
   const underWay = () => made.filter((one) => !done.has(one));
   return { peers, runtime, made, opened, call, deliver, underWay };
@@ -82,7 +83,7 @@ test("a chain of objects, each of which calls another one, is never deeper than 
     hop = made[0]?.hop ?? Number.NaN;
     deepest = Math.max(deepest, hop);
   }
-  expect(deepest).toBe(DEEPEST_FRESH + 1);
+  expect(deepest).toBe(MAX_OPENING_DEPTH + 1);
 });
 
 test("a way is kept, and a better one takes its place", async () => {
@@ -247,15 +248,15 @@ test.each([
   },
 );
 
-test("a delivery within its link's share waits for nothing", async () => {
+test("a call with a budget of its own waits for nothing", async () => {
   const { peers, made, call, deliver } = peersOf();
   peers.arrived(1);
   for (let i = 0; i < 300; i++) void call(`object${i}`, 1_000_000);
   await settled();
   const before = made.length;
   // Of 8,000,000 characters, with 100 links.
-  for (let i = 0; i < 100; i++) void deliver(`link${i}`, 80_000);
-  void deliver("large", 80_001);
+  for (let i = 0; i < 100; i++) void deliver(`link${i}`, 80_000, true);
+  void deliver("large", 80_001, false);
   await settled();
   expect(made.slice(before).map(({ object }) => object)).toEqual(
     Array.from({ length: 100 }, (_, i) => `link${i}`),

@@ -3,6 +3,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/runtime/calls.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 /**
  * An object that woke with a link to `news` of epoch 7, and one listener.
@@ -23,12 +24,10 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
   };
   const runtime = stillWorld("news!1", rows, { link: (_, request) => link(request) });
   const listeners = {
-    listens: () => true,
-    hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
+    needs: () => true,
+    receive: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
     renumber: (_: string, position: number) => void heard.push(`after ${position}`),
     lose: (channel: string) => void lost.push(channel),
-    awaited: () => {},
-    ended: () => {},
     takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept, kept };
@@ -36,7 +35,14 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(runtime, new Log(position), listeners, { ...keeper, keep });
+  const upstream = new Upstream(
+    runtime,
+    channelWith(new Log(position)),
+    listeners,
+    { ...keeper, keep },
+    scheduleOf(),
+  );
+  upstream.start();
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -189,16 +195,14 @@ test("who comes back to a channel asks the child that it left, and the root if t
   };
   const runtime = stillWorld("news", rows, { link });
   const listeners = {
-    listens: () => false,
-    hear: () => {},
+    needs: () => false,
+    receive: () => {},
     renumber: () => {},
     lose: () => {},
-    awaited: () => {},
-    ended: () => {},
     takeCounters: () => undefined,
   };
-  const upstream = new Upstream(runtime, new Log(40), listeners, noKeeper);
-  upstream.leaveUnheard();
+  const upstream = new Upstream(runtime, channelWith(new Log(40)), listeners, noKeeper, scheduleOf());
+  upstream.start();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
   expect([...new Set(asked)]).toEqual(["all!7", "all"]);
@@ -214,16 +218,15 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const lose = (channel: string) => void lost.push(channel);
   const ignore = () => {};
   const listeners = {
-    listens: () => true,
-    hear: ignore,
+    needs: () => true,
+    receive: ignore,
     renumber: ignore,
     lose,
-    awaited: ignore,
-    ended: ignore,
     takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(runtime, new Log(0), listeners, keeper);
+  const upstream = new Upstream(runtime, channelWith(new Log(0)), listeners, keeper, scheduleOf());
+  upstream.start();
   const reached = upstream.reached("news", 41);
   expect(upstream.loseLate()).toBe(true);
   clock.now += 100_000;

@@ -45,7 +45,7 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     sockets,
     { ...readLimits({ HISTORY_SECONDS: 0 }), ...settings },
     undefined,
-  );
+  ).start();
   /** Lets a quiet second pass; says whether there is another one to come. */
   const pass = async () => {
     state.now += 1_000;
