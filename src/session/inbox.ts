@@ -59,7 +59,7 @@ const NOT_UTF8: Refusal = {
 /** Most bytes of frames that an object holds for all its connections: an eighth of its 128 MB. */
 const MAX_HELD = 16_000_000;
 
-/** Most keyed announcements in one step, because each needs a look-up and a reply of its own. */
+/** Most keyed announcements in one step, because each needs its own look-up and reply. */
 const MAX_KEYED = 500;
 
 /**
@@ -273,7 +273,7 @@ export class Inbox {
     return line.kind === "once" ? this.#combineKeyed(line, queue) : line;
   }
 
-  /** Combines an announcement with those that follow it on the same channel, up to the size of a step. */
+  /** Combines consecutive announcements on one channel, up to the size of a step. */
   #combine(channel: string, message: string, queue: Queue): Step {
     let lines = formatMessage(channel, message);
     let count = 1;

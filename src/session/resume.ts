@@ -7,7 +7,7 @@ import type { Kept, Missing } from "../runtime/calls.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
-import { missedBy } from "../tree/catch-up.ts";
+import { selectMissed } from "../tree/catch-up.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import type { Connection, Connections } from "./connections.ts";
@@ -93,7 +93,7 @@ export class Resume {
       hasHistory: true,
       refusal: undefined,
     };
-    await this.#router.recover(channel, request, (history) => {
+    await this.#router.readMissed(channel, request, (history) => {
       if ("none" in history) outcome.hasHistory = false;
       else if (!connection.closed) outcome.refusal = this.#deliver(connection, channel, request, history);
     });
@@ -108,7 +108,7 @@ export class Resume {
     request: Missing,
     history: Exclude<Kept, { none: true }>,
   ) {
-    const { gap, after, count, lines } = missedBy(request, history);
+    const { gap, after, count, lines } = selectMissed(request, history);
     const taken = take(connection.missedRate, lines.length, MAX_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooManyMissed();
     if (request.since !== undefined)

@@ -23,35 +23,35 @@ interface Lane {
 }
 
 /** A call under way. */
-export interface UnderWay {
+export interface LimitedCall {
   readonly object: string;
   readonly size: number;
   /** When it began, in milliseconds since 1970. */
   readonly since: number;
   lane: Lane;
   /** Resolves when the call is to be given up. */
-  readonly givenUp: Promise<void>;
-  readonly giveUp: () => void;
+  readonly abandoned: Promise<void>;
+  readonly abandon: () => void;
 }
 
-interface Waiting {
+interface QueuedCall {
   readonly object: string;
   readonly size: number;
-  readonly begin: (call: UnderWay) => void;
+  readonly begin: (call: LimitedCall) => void;
 }
 
-export class CallsUnderWay {
+export class CallLimiter {
   readonly #now: Runtime["now"];
   readonly #sleep: Runtime["sleep"];
   /** The oldest first. */
-  readonly #calls = new Set<UnderWay>();
-  readonly #waiting = new Set<Waiting>();
+  readonly #calls = new Set<LimitedCall>();
+  readonly #queue = new Set<QueuedCall>();
   /** Calls to objects that are taken to answer, to silent ones, and those that have been under way for too long. */
   readonly #prompt: Lane = { calls: 0, characters: 0 };
-  readonly #doubtful: Lane = { calls: 0, characters: 0 };
+  readonly #unresponsive: Lane = { calls: 0, characters: 0 };
   readonly #late: Lane = { calls: 0, characters: 0 };
   /** Objects that did not answer when they were called last. */
-  readonly #silent = new Set<string>();
+  readonly #silentObjects = new Set<string>();
   #isWatching = false;
 
   constructor({ now, sleep }: Pick<Runtime, "now" | "sleep">) {
@@ -60,12 +60,12 @@ export class CallsUnderWay {
   }
 
   /** Begins a call with so many characters of messages, at once if there is room for it. */
-  begin(object: string, size: number): UnderWay | Promise<UnderWay> {
-    if (this.#waiting.size === 0 && hasRoom(this.#laneFor(object), size)) return this.#start(object, size);
+  begin(object: string, size: number): LimitedCall | Promise<LimitedCall> {
+    if (this.#queue.size === 0 && hasRoom(this.#laneFor(object), size)) return this.#start(object, size);
     return new Promise((begin) => {
-      this.#waiting.add({ object, size, begin });
-      this.#startWaiting();
-      if (this.#waiting.size > 0 && !this.#isWatching) void this.#watch();
+      this.#queue.add({ object, size, begin });
+      this.#startQueued();
+      if (this.#queue.size > 0 && !this.#isWatching) void this.#watch();
     });
   }
 
@@ -73,21 +73,21 @@ export class CallsUnderWay {
    * Ends a call.
    * @param isAnswered whether the other object has answered, in whatever way
    */
-  end(call: UnderWay, isAnswered: boolean): void {
+  end(call: LimitedCall, isAnswered: boolean): void {
     // Unless it was given up.
     if (this.#calls.delete(call)) count(call, -1);
-    if (isAnswered) this.#silent.delete(call.object);
+    if (isAnswered) this.#silentObjects.delete(call.object);
     else this.#noteSilent(call.object);
-    this.#startWaiting();
+    this.#startQueued();
   }
 
   /** As long as some wait, looks which of those under way are late. */
   async #watch(): Promise<void> {
     this.#isWatching = true;
-    while (this.#waiting.size > 0) {
+    while (this.#queue.size > 0) {
       await this.#sleep(PATIENCE);
       this.#noteLate();
-      this.#startWaiting();
+      this.#startQueued();
     }
     this.#isWatching = false;
   }
@@ -105,17 +105,17 @@ export class CallsUnderWay {
       if (this.#late.calls <= MOST_CALLS && this.#late.characters <= MOST_CHARACTERS) break;
       this.#calls.delete(call);
       count(call, -1);
-      call.giveUp();
+      call.abandon();
     }
   }
 
   /** Begins those that there is room for; in each lane one after another. */
-  #startWaiting(): void {
+  #startQueued(): void {
     const full = new Set<Lane>();
-    for (const waiting of this.#waiting) {
+    for (const waiting of this.#queue) {
       const lane = this.#laneFor(waiting.object);
       if (!full.has(lane) && hasRoom(lane, waiting.size)) {
-        this.#waiting.delete(waiting);
+        this.#queue.delete(waiting);
         waiting.begin(this.#start(waiting.object, waiting.size));
       } else full.add(lane);
       if (full.size === 2) return;
@@ -123,20 +123,21 @@ export class CallsUnderWay {
   }
 
   #laneFor(object: string): Lane {
-    return this.#silent.has(object) ? this.#doubtful : this.#prompt;
+    return this.#silentObjects.has(object) ? this.#unresponsive : this.#prompt;
   }
 
-  #start(object: string, size: number): UnderWay {
-    const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<void>();
-    const call = { object, size, since: this.#now(), lane: this.#laneFor(object), givenUp, giveUp };
+  #start(object: string, size: number): LimitedCall {
+    const { promise: abandoned, resolve: abandon } = Promise.withResolvers<void>();
+    const call = { object, size, since: this.#now(), lane: this.#laneFor(object), abandoned, abandon };
     this.#calls.add(call);
     count(call, 1);
     return call;
   }
 
   #noteSilent(object: string): void {
-    if (this.#silent.size >= MOST_SILENT && !this.#silent.has(object)) this.#silent.clear();
-    this.#silent.add(object);
+    if (this.#silentObjects.size >= MOST_SILENT && !this.#silentObjects.has(object))
+      this.#silentObjects.clear();
+    this.#silentObjects.add(object);
   }
 }
 
@@ -144,7 +145,7 @@ function hasRoom({ calls, characters }: Lane, size: number): boolean {
   return calls === 0 || (calls < MOST_CALLS && characters + size <= MOST_CHARACTERS);
 }
 
-function count({ lane, size }: UnderWay, calls: 1 | -1): void {
+function count({ lane, size }: LimitedCall, calls: 1 | -1): void {
   lane.calls += calls;
   lane.characters += calls * size;
 }

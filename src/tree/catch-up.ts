@@ -14,16 +14,16 @@ import { retry } from "./retry.ts";
 const MOST_MEANWHILE = 4_000_000;
 
 /** What a root has, where it keeps any. */
-type Some = Exclude<Kept, { none: true }>;
+type RetainedMessages = Exclude<Kept, { none: true }>;
 
 /** Where an object is in a channel. */
-interface Whereabouts {
+interface LinkProgress {
   position: () => number | undefined;
   reached: (position: number) => Promise<void> | undefined;
 }
 
 /** Recoveries of one channel that are under way. */
-interface Tail {
+interface PendingCatchUp {
   /** What has arrived since the first of them began. */
   readonly log: Log;
   users: number;
@@ -36,33 +36,33 @@ interface Tail {
   current: Promise<unknown> | undefined;
 }
 
-export class Recovery {
+export class CatchUp {
   readonly #runtime: Runtime;
-  readonly #tails = new Map<string, Tail>();
+  readonly #pending = new Map<string, PendingCatchUp>();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
 
   /** Whether somebody here is about to hear a channel. */
-  isFor(channel: string): boolean {
-    return this.#tails.has(channel);
+  isPending(channel: string): boolean {
+    return this.#pending.has(channel);
   }
 
   /** Messages of a channel have arrived. */
-  hear(channel: string, lines: string, count: number): void {
-    const tail = this.#tails.get(channel);
+  append(channel: string, lines: string, count: number): void {
+    const tail = this.#pending.get(channel);
     if (!tail) return;
     tail.log.append(lines, count);
-    if (tail.log.size > MOST_MEANWHILE) this.lose(channel);
+    if (tail.log.size > MOST_MEANWHILE) this.abort(channel);
   }
 
   /** This object does not know any more where in a channel it is. */
-  lose(channel: string): void {
-    const tail = this.#tails.get(channel);
+  abort(channel: string): void {
+    const tail = this.#pending.get(channel);
     if (!tail) return;
     tail.isBroken = true;
-    this.#tails.delete(channel);
+    this.#pending.delete(channel);
   }
 
   /**
@@ -72,9 +72,9 @@ export class Recovery {
    * @returns whether that was done; else this object has lost its place meanwhile
    * @throws anything if the root does not answer
    */
-  async recover(
+  async readMissed(
     channel: string,
-    { position, reached }: Whereabouts,
+    { position, reached }: LinkProgress,
     wanted: Missing,
     take: (kept: Kept) => void,
   ): Promise<boolean> {
@@ -89,25 +89,25 @@ export class Recovery {
       return true;
     } finally {
       tail.users -= 1;
-      if (tail.users === 0 && this.#tails.get(channel) === tail) this.#tails.delete(channel);
+      if (tail.users === 0 && this.#pending.get(channel) === tail) this.#pending.delete(channel);
     }
   }
 
   /** What arrives, from now on at the latest, of the link that there is: there may have been another one before. */
-  #tailOf(channel: string, position: number | undefined): Tail {
-    const known = this.#tails.get(channel);
+  #tailOf(channel: string, position: number | undefined): PendingCatchUp {
+    const known = this.#pending.get(channel);
     if (known && known.log.position === position) return known;
-    this.lose(channel);
+    this.abort(channel);
     const wanted = { since: undefined, last: 0 };
     const log = new Log(position);
     const asking = { wanted, next: undefined, current: undefined };
-    const tail: Tail = { log, users: 0, isBroken: false, ...asking };
-    this.#tails.set(channel, tail);
+    const tail: PendingCatchUp = { log, users: 0, isBroken: false, ...asking };
+    this.#pending.set(channel, tail);
     return tail;
   }
 
   /** One call at a time is under way for a channel; what is wanted meanwhile goes with the next one. */
-  #ask(channel: string, tail: Tail, { since, last }: Missing): Promise<Kept> {
+  #ask(channel: string, tail: PendingCatchUp, { since, last }: Missing): Promise<Kept> {
     const { wanted } = tail;
     if (since !== undefined) wanted.since = Math.min(since, wanted.since ?? since);
     wanted.last = Math.max(last, wanted.last);
@@ -115,7 +115,7 @@ export class Recovery {
     return tail.next;
   }
 
-  async #askNext(channel: string, tail: Tail): Promise<Kept> {
+  async #askNext(channel: string, tail: PendingCatchUp): Promise<Kept> {
     await tail.current?.catch(() => {});
     await this.#runtime.turn();
     const { wanted, next } = tail;
@@ -128,7 +128,7 @@ export class Recovery {
 }
 
 /** What the root has told, up to where this object is: less of it, or more. */
-function join(kept: Some, arrived: Log): Some {
+function join(kept: RetainedMessages, arrived: Log): RetainedMessages {
   const { position = 0, start = position } = arrived;
   const end = kept.after + kept.count;
   if (kept.after > position) return { after: position, count: 0, lines: "" };
@@ -142,13 +142,13 @@ function join(kept: Some, arrived: Log): Some {
 }
 
 /** What one connection has missed. */
-export interface Missed extends Some {
+export interface MissedMessages extends RetainedMessages {
   /** The position from which on messages are not to be had, up to `after`; undefined if all are. */
   gap: number | undefined;
 }
 
 /** What one connection has missed of what was missed by all who asked. */
-export function missedBy({ since, last }: Missing, kept: Some): Missed {
+export function selectMissed({ since, last }: Missing, kept: RetainedMessages): MissedMessages {
   const end = kept.after + kept.count;
   const from = since ?? Math.max(kept.after, end - last);
   const isThere = from >= kept.after && from <= end;

@@ -9,13 +9,13 @@
  */
 
 import type { Runtime } from "../runtime/runtime.ts";
-import { LATE } from "./arrivals.ts";
-import type { Link } from "./upstream-link.ts";
+import { ARRIVAL_TIMEOUT } from "./position-waiters.ts";
+import type { UpstreamLink } from "./upstream-link.ts";
 
 /** Channels that are remembered. */
 const MOST = 1_000;
 
-export class Former {
+export class FormerLinks {
   readonly #now: () => number;
   readonly #parents = new Map<string, string>();
   readonly #positions = new Map<string, { last: number; at: number }>();
@@ -25,11 +25,11 @@ export class Former {
   }
 
   /** Notes a link that this object ends; `last` is the newest position that has arrived, if that is known. */
-  note({ channel, parent, last }: Pick<Link, "channel" | "parent" | "last">): void {
-    if (parent !== channel) add(this.#parents, channel, parent);
+  add({ channel, parent, last }: Pick<UpstreamLink, "channel" | "parent" | "last">): void {
+    if (parent !== channel) remember(this.#parents, channel, parent);
     // It may have been left again before it was as far as before.
-    if (last !== undefined && last > this.positionIn(channel))
-      add(this.#positions, channel, { last, at: this.#now() });
+    if (last !== undefined && last > this.lastPosition(channel))
+      remember(this.#positions, channel, { last, at: this.#now() });
   }
 
   /** Returns the child by which a channel was heard, once: if it does not answer, the root is to name another one. */
@@ -40,9 +40,9 @@ export class Former {
   }
 
   /** The position that had arrived of a channel; 0 if that is so long ago that every child has it, or is cut off. */
-  positionIn(channel: string): number {
+  lastPosition(channel: string): number {
     const { last, at } = this.#positions.get(channel) ?? { last: 0, at: 0 };
-    return this.#now() < at + LATE ? last : 0;
+    return this.#now() < at + ARRIVAL_TIMEOUT ? last : 0;
   }
 
   /** The position that had arrived of a channel may never be reached again. */
@@ -51,7 +51,7 @@ export class Former {
   }
 }
 
-function add<T>(map: Map<string, T>, channel: string, value: T): void {
+function remember<T>(map: Map<string, T>, channel: string, value: T): void {
   if (map.size >= MOST) map.clear();
   map.set(channel, value);
 }

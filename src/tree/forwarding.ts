@@ -2,7 +2,7 @@
 import type { Batch } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-interface Waiting {
+interface PendingAnnouncement {
   lines: string;
   count: number;
   /** Of a message that is to be announced once. */
@@ -12,13 +12,13 @@ interface Waiting {
 }
 
 interface Queue {
-  waiting: Waiting[];
+  waiting: PendingAnnouncement[];
   /** Characters of what waits or is under way. */
   buffered: number;
 }
 
 /** The other way: how far the messages are that have arrived. */
-interface Arrivals {
+interface ReceivedPositions {
   /** The position of the newest message of a channel that has arrived; undefined if that is not known. */
   arrived(channel: string): number | undefined;
   /** The root of a channel has forgotten positions of messages that have arrived. */
@@ -44,7 +44,7 @@ export class KeyConflict extends Error {}
 export class Forwarding {
   readonly #runtime: Runtime;
   readonly #maxBuffered: number;
-  readonly #arrivals: Arrivals;
+  readonly #received: ReceivedPositions;
   /** Of the channels to which something is on its way. */
   readonly #queues = new Map<string, Queue>();
   /** Characters of what waits or is under way, to whichever channel. */
@@ -52,9 +52,9 @@ export class Forwarding {
   #newest = 0;
 
   /** @param maxBuffered characters that may wait for one channel's object */
-  constructor(runtime: Runtime, maxBuffered: number, arrivals: Arrivals) {
+  constructor(runtime: Runtime, maxBuffered: number, received: ReceivedPositions) {
     this.#runtime = runtime;
-    this.#arrivals = arrivals;
+    this.#received = received;
     this.#maxBuffered = maxBuffered;
   }
 
@@ -112,7 +112,7 @@ export class Forwarding {
    * Returns the position of the last message of each part; undefined where its key was used for another message. Batch
    * numbers are times, so they rise across the lives of this object.
    */
-  async #positions(channel: string, parts: Waiting[]): Promise<(number | undefined)[]> {
+  async #positions(channel: string, parts: PendingAnnouncement[]): Promise<(number | undefined)[]> {
     const lines = parts.map((part) => part.lines).join("");
     const count = parts.reduce((sum, part) => sum + part.count, 0);
     const keys = parts.flatMap(({ key }) => (key === undefined ? [] : [key]));
@@ -120,28 +120,28 @@ export class Forwarding {
       this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
       const batch: Batch = { from: this.#runtime.name, number: this.#newest, lines, count };
       if (keys.length > 0) batch.keys = keys;
-      const arrived = this.#arrivals.arrived(channel) ?? 0;
+      const arrived = this.#received.arrived(channel) ?? 0;
       const answer = await this.#runtime.call(channel, "forward", batch);
       if ("newer" in answer) {
         this.#newest = Math.max(this.#newest, answer.newer);
         continue;
       }
       // Else the positions would seem to have arrived already.
-      if (answer.before < arrived) this.#arrivals.regressed(channel);
+      if (answer.before < arrived) this.#received.regressed(channel);
       return "positions" in answer ? answer.positions : positionsUpTo(answer.last, parts);
     }
   }
 }
 
 /** Those of the last message of each part, where all are neighbours. */
-function positionsUpTo(last: number, parts: Waiting[]): number[] {
+function positionsUpTo(last: number, parts: PendingAnnouncement[]): number[] {
   let position = last - parts.reduce((sum, { count }) => sum + count, 0);
   return parts.map(({ count }) => (position += count));
 }
 
 /** How many of those that wait go together: either all have keys, or none has, and they are not too much for a call. */
-function together(waiting: Waiting[]): number {
-  const isKeyed = ({ key }: Waiting) => key !== undefined;
+function together(waiting: PendingAnnouncement[]): number {
+  const isKeyed = ({ key }: PendingAnnouncement) => key !== undefined;
   const [first] = waiting;
   let characters = 0;
   const other = waiting.findIndex((part) => {
@@ -161,7 +161,7 @@ export class BatchNumbers {
   readonly #newest = new Map<string, number>();
 
   /** Notes a batch; if it is not in order, says the number that it should have exceeded. */
-  newerThan({ from, number }: Batch): number | undefined {
+  outdatedBy({ from, number }: Batch): number | undefined {
     const newest = this.#newest.get(from) ?? 0;
     if (number <= newest) return newest;
     if (this.#newest.size >= MAX_SENDERS) this.#newest.clear();

@@ -1,6 +1,6 @@
 /** What storage remembers of the links that an object feeds. */
 
-import type { Place } from "../channel/unstored-position.ts";
+import type { UnstoredPosition } from "../channel/unstored-position.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -53,7 +53,7 @@ export function orderRow(
 }
 
 /** Where an object goes on that woke. */
-interface Resumed {
+interface RestoredOrder {
   /** Undefined while a child has to learn it from its parent. */
   position: number | undefined;
   /** Whether links may not have everything, and the log has what they miss. */
@@ -67,14 +67,14 @@ interface Resumed {
  * @param row what storage has of the order
  * @param stored the newest position that its history has
  */
-export function resumed(
+export function restoreOrder(
   row: OrderRow | undefined,
   stored: number | undefined,
-  place: Pick<Place, "position">,
+  unstored: Pick<UnstoredPosition, "position">,
   runtime: Runtime,
-): Resumed {
-  if (place.position !== undefined) {
-    const position = Math.max(place.position, row?.position ?? 0, stored ?? 0);
+): RestoredOrder {
+  if (unstored.position !== undefined) {
+    const position = Math.max(unstored.position, row?.position ?? 0, stored ?? 0);
     return { position, isBehind: false, isInDoubt: false };
   }
   if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {
@@ -88,7 +88,7 @@ export function resumed(
 }
 
 /** Whether a row says what another one would; no alarm says nothing. */
-export function isSame(row: OrderRow, other: OrderRow): boolean {
+export function isSameOrder(row: OrderRow, other: OrderRow): boolean {
   if (row.position !== other.position || row.busy !== other.busy || row.kept !== other.kept) return false;
   return other.alarm === undefined || other.alarm === row.alarm;
 }

@@ -6,15 +6,15 @@ const ATTEMPTS = 5;
 
 /**
  * Attempts something until it resolves.
- * @param goesOn asked before each attempt; once it says no, the outcome is undefined
+ * @param shouldContinue asked before each attempt; once it says no, the outcome is undefined
  * @throws what the last attempt threw, after so many failures
  */
 export async function retry<T>(
   { sleep }: Pick<Runtime, "sleep">,
   attempt: () => Promise<T>,
-  goesOn: () => boolean = () => true,
+  shouldContinue: () => boolean = () => true,
 ): Promise<T | undefined> {
-  for (let failures = 0; goesOn(); ) {
+  for (let failures = 0; shouldContinue(); ) {
     try {
       return await attempt();
     } catch (error) {
@@ -34,7 +34,7 @@ const AT_MOST = 600_000;
 const TOGETHER = 5_000;
 
 /** Something that can't be done now, as another object can't be reached. Times are in milliseconds since 1970. */
-export interface Undone {
+export interface PendingRetry {
   /** Since when. */
   since: number;
   /** When to try again; undefined if that has not been tried in this life of the object. */
@@ -45,7 +45,7 @@ export interface Undone {
  * When to try again what has failed. The longer it has been undone, the later: so what can't be done for a day costs a
  * hundred rows, and is done soon after it can be.
  */
-export function nextTry({ since, next }: Undone, now: number): number {
+export function retryAt({ since, next }: PendingRetry, now: number): number {
   return next !== undefined && next > now ? next : later(since, now);
 }
 
@@ -54,19 +54,19 @@ function later(since: number, now: number): number {
 }
 
 /** Notes that something has failed once more. */
-export function putOff(undone: Undone, now: number): void {
-  undone.next = later(undone.since, now);
+export function postpone(retry: PendingRetry, now: number): void {
+  retry.next = later(retry.since, now);
 }
 
 /** Whether to try again now. */
-export function isDue({ next }: Undone, now: number): boolean {
+export function isDue({ next }: PendingRetry, now: number): boolean {
   return next === undefined || next <= now + TOGETHER;
 }
 
 /** The first of the times at which to try again some things; infinite if there are none. */
-export function firstTry(undone: Iterable<Undone>, now: number): number {
+export function earliestRetry(retries: Iterable<PendingRetry>, now: number): number {
   let first = Number.POSITIVE_INFINITY;
-  for (const one of undone) first = Math.min(first, nextTry(one, now));
+  for (const one of retries) first = Math.min(first, retryAt(one, now));
   return first;
 }
 

@@ -1,11 +1,11 @@
 /** One link at its receiving end, and whether what is delivered by it goes on where it is. */
 
 import type { Delivery } from "../runtime/calls.ts";
-import type { Floors } from "./epoch-floors.ts";
+import type { PositionFloors } from "./position-floors.ts";
 import type { LinkRow } from "./unlinks.ts";
 
 /** A link that this object has asked for. */
-export interface Link {
+export interface UpstreamLink {
   readonly channel: string;
   /** The object that delivers: the channel's root, or a child of it. */
   parent: string;
@@ -15,13 +15,13 @@ export interface Link {
   /** The position of the newest message that has arrived; unknown after this object left memory. */
   last: number | undefined;
   /** The number of the newest delivery since then. */
-  newest: number;
+  newestDelivery: number;
   /** Whether the parent has ever answered that it is linked. */
   linked: boolean;
   /** Whether storage has a row of it. */
   hasRow: boolean;
   /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
-  sure: boolean;
+  confirmed: boolean;
   /** Whether that has been called into question since the parent was last asked. */
   doubted: boolean;
   /** Settles when the parent has answered; undefined once it has. */
@@ -29,11 +29,19 @@ export interface Link {
 }
 
 /** What an object knows of a link besides its row. */
-export type Known = Pick<Link, "last" | "linked" | "hasRow" | "sure">;
+export type UpstreamLinkState = Pick<UpstreamLink, "last" | "linked" | "hasRow" | "confirmed">;
 
 /** A link with such a row, in this life of the object. */
-export function linkOf(channel: string, { parent, epoch }: LinkRow, known: Known): Link {
-  const asked = { channel, parent, epoch, vouched: undefined, newest: 0, doubted: false, asking: undefined };
+export function newLink(channel: string, { parent, epoch }: LinkRow, known: UpstreamLinkState): UpstreamLink {
+  const asked = {
+    channel,
+    parent,
+    epoch,
+    vouched: undefined,
+    newestDelivery: 0,
+    doubted: false,
+    asking: undefined,
+  };
   return { ...asked, ...known };
 }
 
@@ -43,10 +51,10 @@ export function linkOf(channel: string, { parent, epoch }: LinkRow, known: Known
  * nor if the root has forgotten its numbers. What has come before comes again only from a sender that does not know
  * whether it has; else that has lost its place.
  */
-export function isMissingSome(
-  { channel, last }: Link,
+export function isMissingMessages(
+  { channel, last }: UpstreamLink,
   { after, again, lost, follows = after }: Delivery,
-  floors: Floors,
+  floors: PositionFloors,
 ): boolean {
   if (lost || last === undefined) return lost || again || floors.isBeyond(channel, follows);
   if (last === follows) return false;

@@ -1,4 +1,4 @@
-/** The commands of one client are executed in portions: other clients get replies meanwhile, and memory is bounded. */
+/** Commands are executed in portions, so that other clients get replies and memory is bounded. */
 import { expect, test } from "vitest";
 import { objectOf, settled } from "../object/object.ts";
 

@@ -5,7 +5,7 @@ import type { Runtime } from "../runtime/runtime.ts";
  * How long that may take, in milliseconds. The object that delivers has tried again often enough by then, and has said
  * that messages are missing; unless it does not know that it is to deliver here.
  */
-export const LATE = 100_000;
+export const ARRIVAL_TIMEOUT = 100_000;
 
 interface Waiting {
   position: number;
@@ -14,7 +14,7 @@ interface Waiting {
   arrived: () => void;
 }
 
-export class Arrivals {
+export class PositionWaiters {
   readonly #now: () => number;
   readonly #byChannel = new Map<string, Waiting[]>();
 
@@ -40,18 +40,18 @@ export class Arrivals {
   }
 
   /** No more messages of a channel will arrive by the link that there was. */
-  giveUp(channel: string): void {
+  releaseAll(channel: string): void {
     this.reach(channel, Number.POSITIVE_INFINITY);
   }
 
   /** Whether any are waited for. */
-  get areAwaited(): boolean {
+  get hasAny(): boolean {
     return this.#byChannel.size > 0;
   }
 
   /** The channels of which messages are too late. */
-  get late(): string[] {
-    const since = this.#now() - LATE;
+  get overdue(): string[] {
+    const since = this.#now() - ARRIVAL_TIMEOUT;
     const isLate = (waiting: Waiting) => waiting.since <= since;
     return [...this.#byChannel].flatMap(([channel, waiting]) => (waiting.some(isLate) ? [channel] : []));
   }

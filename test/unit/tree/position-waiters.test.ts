@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
-import { Arrivals } from "../../../src/tree/arrivals.ts";
+import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
 
-/** Arrivals by a clock that the test sets, and the positions that have been waited for long enough. */
+/** PositionWaiters by a clock that the test sets, and the positions that have been waited for long enough. */
 function arrivalsOf() {
   const clock = { now: 0 };
-  const arrivals = new Arrivals({ now: () => clock.now });
+  const waiters = new PositionWaiters({ now: () => clock.now });
   const arrived: string[] = [];
   const wait = async (channel: string, position: number) => {
-    await arrivals.wait(channel, position);
+    await waiters.wait(channel, position);
     arrived.push(`${channel} ${position}`);
   };
-  return { arrivals, clock, arrived, wait };
+  return { waiters, clock, arrived, wait };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */
@@ -19,27 +19,27 @@ async function settled(): Promise<void> {
 }
 
 test("a position is waited for until it is reached, or never will be", async () => {
-  const { arrivals, arrived, wait } = arrivalsOf();
+  const { waiters, arrived, wait } = arrivalsOf();
   for (const position of [3, 5]) void wait("news", position);
   void wait("sport", 1);
-  arrivals.reach("news", 4);
+  waiters.reach("news", 4);
   await settled();
   expect(arrived).toEqual(["news 3"]);
-  arrivals.giveUp("news");
+  waiters.releaseAll("news");
   await settled();
   expect(arrived).toEqual(["news 3", "news 5"]);
-  expect(arrivals.areAwaited).toBe(true);
-  arrivals.reach("sport", 1);
-  expect(arrivals.areAwaited).toBe(false);
+  expect(waiters.hasAny).toBe(true);
+  waiters.reach("sport", 1);
+  expect(waiters.hasAny).toBe(false);
 });
 
 test("a message is late that has its position for 100 seconds, and has not arrived", () => {
-  const { arrivals, clock, wait } = arrivalsOf();
+  const { waiters, clock, wait } = arrivalsOf();
   void wait("news", 3);
   clock.now = 50_000;
   void wait("sport", 1);
   clock.now = 99_999;
-  expect(arrivals.late).toEqual([]);
+  expect(waiters.overdue).toEqual([]);
   clock.now = 100_000;
-  expect(arrivals.late).toEqual(["news"]);
+  expect(waiters.overdue).toEqual(["news"]);
 });

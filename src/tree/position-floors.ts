@@ -9,7 +9,7 @@ import type { Keeper } from "../runtime/runtime.ts";
 /** Characters of channels' names that are kept, so that there is room for the rest of what an object keeps. */
 const MOST_CHARACTERS = 1_000;
 
-export class Floors {
+export class PositionFloors {
   readonly #keeper: Keeper;
   #byChannel = new Map<string, number>();
 
