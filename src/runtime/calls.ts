@@ -19,36 +19,38 @@
 /** All calls between objects, with their requests and answers. */
 export interface Calls {
   /** Requests a link. */
-  link: { ask: LinkRequest; answer: LinkAnswer };
+  link: { request: LinkRequest; answer: LinkAnswer };
   /** Ends a link. */
-  unlink: { ask: UnlinkRequest; answer: undefined };
+  unlink: { request: UnlinkRequest; answer: undefined };
   /** Delivers messages along a link. */
-  deliver: { ask: Delivery; answer: DeliveryAnswer };
+  deliver: { request: Delivery; answer: DeliveryAnswer };
   /** Forwards announcements from an object to the root of their channel. */
-  forward: { ask: Batch; answer: BatchAnswer };
+  forward: { request: Batch; answer: BatchAnswer };
   /** Announces messages from HTTP clients at the root of their channel. */
-  announce: { ask: Announcement; answer: Announced };
+  announce: { request: Announcement; answer: AnnounceAnswer };
   /** Requests missed messages from the root of a channel. */
-  recover: { ask: Missing; answer: Kept };
+  recover: { request: MissedRequest; answer: MissedAnswer };
   /** Reports whether a child has room for more connections or links. */
-  fill: { ask: Filling; answer: undefined };
+  fill: { request: CapacityReport; answer: undefined };
   /** Requests slots for new connections; the answer is how many are granted. */
-  claim: { ask: Claim; answer: number };
+  claim: { request: ConnectionClaim; answer: number };
   /** Asks an object to claim again, if the number of its connections has changed. */
-  recount: { ask: undefined; answer: undefined };
+  recount: { request: undefined; answer: undefined };
   /** Requests the figures of an object and, in the tree of `all`, of all objects below it. */
-  figures: { ask: FiguresRequest; answer: Figures };
+  figures: { request: FiguresRequest; answer: Figures };
   /** Requests the figures of the whole service from the root of `all`. */
-  serviceFigures: { ask: undefined; answer: ServiceFigures };
+  serviceFigures: { request: undefined; answer: ServiceFigures };
   /** Reports the counters of an object without a link to the root of `all`. */
-  tally: { ask: Totals; answer: undefined };
+  tally: { request: Totals; answer: undefined };
   /** Requests the part of a channel's tree that begins at the object. */
-  describe: { ask: Described; answer: Description };
+  describe: { request: TreeRequest; answer: TreeDescription };
 }
 
 /** The handlers of an object, by call. */
-export type Answering = {
-  [Kind in keyof Calls]: (ask: Calls[Kind]["ask"]) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
+export type Handlers = {
+  [Kind in keyof Calls]: (
+    ask: Calls[Kind]["request"],
+  ) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
 };
 
 export interface LinkRequest {
@@ -58,13 +60,13 @@ export interface LinkRequest {
   /** Region of a child's connections, so that its parent sends it more from there. */
   region?: string | undefined;
   /** Set to ask whether a link with this epoch still exists, without creating one. */
-  still?: Still | undefined;
+  still?: LinkCheck | undefined;
   /** For a child, from its parent's answer: the epoch of the link between them, which the parent confirms. */
   vouched?: number | undefined;
 }
 
 /** State of the object that asks whether its link still exists. */
-export interface Still {
+export interface LinkCheck {
   /** The position of the newest message received; undefined if the object has lost it from memory. */
   last: number | undefined;
 }
@@ -156,14 +158,14 @@ export interface Announcement {
  * The position of the last message, undefined for a channel without history; or the newest position, if another was
  * expected. `conflict` means that the key belongs to other messages, `none` that keys and `expected` need history.
  */
-export type Announced =
+export type AnnounceAnswer =
   | { last: number | undefined }
   | { newest: number }
   | { conflict: true }
   | { none: true };
 
 /** A request for missed messages, for all resuming connections of one object. */
-export interface Missing {
+export interface MissedRequest {
   /** The lowest position from which any of them resumes; undefined if none has a position. */
   since: number | undefined;
   /** The highest number of newest messages that any of them requests. */
@@ -171,19 +173,19 @@ export interface Missing {
 }
 
 /** `count` retained messages after a position, up to the newest one, as lines; or `none` for a channel without history. */
-export type Kept = { after: number; count: number; lines: string } | { none: true };
+export type MissedAnswer = { after: number; count: number; lines: string } | { none: true };
 
 /** A kind of load that can fill an object. */
 export type Load = "sockets" | "links";
 
-export interface Filling {
+export interface CapacityReport {
   child: string;
   load: Load;
   full: boolean;
 }
 
 /** The connections of an object, reported to the root of `all` if the service limits their number. */
-export interface Claim {
+export interface ConnectionClaim {
   /** Name of the object. */
   from: string;
   /** Rises from claim to claim, so that a late claim can't undo a newer one. */
@@ -249,12 +251,12 @@ export interface ServiceFigures extends Omit<Figures, "channels"> {
   channels: number;
 }
 
-export interface Described {
+export interface TreeRequest {
   channel: string;
 }
 
 /** One object of a channel's tree. */
-export interface ObjectOfTree {
+export interface TreeNode {
   object: string;
   /** The object at the other end of its link; undefined for the root. */
   parent?: string | undefined;
@@ -265,9 +267,9 @@ export interface ObjectOfTree {
 }
 
 /** A part of a channel's tree. */
-export interface Description {
+export interface TreeDescription {
   /** The queried object first. Large trees may be incomplete. */
-  objects: ObjectOfTree[];
+  objects: TreeNode[];
   /** Number of objects left out. */
   omitted: number;
   /** Number of objects that did not answer. */

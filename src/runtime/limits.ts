@@ -13,7 +13,7 @@ export interface Limits {
   /** Most pending bytes per connection or link, in either direction. Also the largest frame. */
   maxBufferedBytes: number;
   /** Most pending bytes of all connections together. This is no setting, because it depends on the memory of an object. */
-  mostWaiting: number;
+  maxPendingBytes: number;
   /** Most work for clients between two pauses, in microseconds or so. This is no setting either. */
   maxWork: number;
   /** Lines executed per second and connection, and in one burst; as many more get an error. */
@@ -35,7 +35,7 @@ export interface Limits {
 const MOST_HISTORY = 500_000;
 
 /** A quarter of an object's 128 MB. */
-const MOST_WAITING = 32_000_000;
+const MAX_PENDING_BYTES = 32_000_000;
 
 /** The time of a few hundred sends. */
 const MOST_WORK = 10_000;
@@ -56,7 +56,7 @@ export function readLimits(variables: Variables): Limits {
     maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
-    mostWaiting: MOST_WAITING,
+    maxPendingBytes: MAX_PENDING_BYTES,
     maxWork: MOST_WORK,
     linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
     clientLimit: wholeNumber(variables, "CLIENT_LIMIT", 0, 0, 1_000_000_000),
@@ -67,7 +67,7 @@ export function readLimits(variables: Variables): Limits {
 }
 
 /** Whether `channel` has history. */
-export function keepsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
+export function hasHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
   return historySeconds > 0 && isAmong(historyChannels, channel);
 }
 

@@ -272,7 +272,7 @@ export class Connections {
 
   /** Returns the best size of one step's messages, in characters: all of its copies use at most half of the send budget. */
   portionSize(channel: string): number {
-    const fitting = this.#limits.mostWaiting / 2 / Math.max(1, this.subscribers(channel));
+    const fitting = this.#limits.maxPendingBytes / 2 / Math.max(1, this.subscribers(channel));
     return Math.min(MAX_PORTION, Math.max(MIN_PORTION, fitting));
   }
 
@@ -287,7 +287,7 @@ export class Connections {
    */
   get shouldFlush(): boolean {
     if (this.bufferedSize > this.#limits.maxBufferedBytes / 4) return true;
-    return this.#outgoing > this.#limits.mostWaiting / 2 && this.bufferedSize > MIN_PORTION;
+    return this.#outgoing > this.#limits.maxPendingBytes / 2 && this.bufferedSize > MIN_PORTION;
   }
 
   /** How many sockets have buffered lines, at most. */

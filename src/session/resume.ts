@@ -3,8 +3,8 @@
 import type { From } from "../protocol/positions.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
+import { hasHistory, type Limits } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import { selectMissed } from "../tree/catch-up.ts";
@@ -50,7 +50,7 @@ export class Resume {
    */
   async subscribe(connection: Connection, channel: string, from: From): Promise<void> {
     try {
-      if (!keepsHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
+      if (!hasHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
       else await this.#resume(connection, channel, from);
     } catch (error) {
       if (error instanceof CommandError) throw error;
@@ -88,7 +88,7 @@ export class Resume {
   }
 
   /** Sends missed messages and subscribes. Returns false if the channel has no history. */
-  async #sendMissed(connection: Connection, channel: string, request: Missing): Promise<boolean> {
+  async #sendMissed(connection: Connection, channel: string, request: MissedRequest): Promise<boolean> {
     const outcome: { hasHistory: boolean; refusal: CommandError | undefined } = {
       hasHistory: true,
       refusal: undefined,
@@ -105,8 +105,8 @@ export class Resume {
   #deliver(
     connection: Connection,
     channel: string,
-    request: Missing,
-    history: Exclude<Kept, { none: true }>,
+    request: MissedRequest,
+    history: Exclude<MissedAnswer, { none: true }>,
   ) {
     const { gap, after, count, lines } = selectMissed(request, history);
     const taken = take(connection.missedRate, lines.length, MAX_MISSED, this.#runtime.now());
@@ -129,7 +129,7 @@ function tooManyMissed(): CommandError {
   );
 }
 
-function requestOf(from: From): Missing {
+function requestOf(from: From): MissedRequest {
   if ("last" in from) return { since: undefined, last: from.last };
   return { since: from.since === "now" ? undefined : from.since, last: 0 };
 }

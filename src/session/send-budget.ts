@@ -7,7 +7,7 @@ export interface SendLimits {
   /** Of one client, before it counts as a slow consumer. */
   maxBufferedBytes: number;
   /** Of all clients of an object together. */
-  mostWaiting: number;
+  maxPendingBytes: number;
 }
 
 export class SendBudget {
@@ -44,17 +44,17 @@ export class SendBudget {
 
   /** Whether unconfirmed bytes use up half of the budget, so that a commit should be awaited to confirm them. */
   get needsConfirmation(): boolean {
-    return this.#sent - this.#confirmed > this.#limits.mostWaiting / 2;
+    return this.#sent - this.#confirmed > this.#limits.maxPendingBytes / 2;
   }
 
   /** Whether closed sockets use so much of the budget that new connections should go to another object. */
   get isCrowded(): boolean {
-    return this.#closed.bytes > this.#limits.mostWaiting / 2;
+    return this.#closed.bytes > this.#limits.maxPendingBytes / 2;
   }
 
   /** Whether closed sockets use the whole budget. */
   get isExhausted(): boolean {
-    return this.#closed.bytes >= this.#limits.mostWaiting;
+    return this.#closed.bytes >= this.#limits.maxPendingBytes;
   }
 
   newOutput(socket: Socket): SocketOutput {
@@ -93,13 +93,13 @@ export class SendBudget {
    * a runtime may leave what a commit holds back out of `bufferedAmount`.
    */
   hasRoom(connections: number, part = 1): boolean {
-    if (this.#sent - this.#confirmed > part * this.#limits.mostWaiting) return false;
+    if (this.#sent - this.#confirmed > part * this.#limits.maxPendingBytes) return false;
     return this.#open.bytes <= part * this.budgetFor(connections);
   }
 
   /** Whether there is room for the last lines of a connection, which stay pending after it is closed. */
   hasRoomForLast(output: SocketOutput): boolean {
-    return !this.isSlow(output) && this.#open.bytes + this.#closed.bytes <= this.#limits.mostWaiting;
+    return !this.isSlow(output) && this.#open.bytes + this.#closed.bytes <= this.#limits.maxPendingBytes;
   }
 
   /** Whether at most half of the budget is in use, after weighing the output of closed sockets again. */
@@ -113,8 +113,8 @@ export class SendBudget {
    * a quarter. Few connections get half of their own limits, so that a flood stops before all of them seem slow.
    */
   budgetFor(connections: number): number {
-    const { mostWaiting, maxBufferedBytes } = this.#limits;
-    const left = Math.max(mostWaiting - this.#closed.bytes, mostWaiting / 4);
+    const { maxPendingBytes, maxBufferedBytes } = this.#limits;
+    const left = Math.max(maxPendingBytes - this.#closed.bytes, maxPendingBytes / 4);
     return Math.min(left, (connections * maxBufferedBytes) / 2);
   }
 }

@@ -6,7 +6,7 @@
 
 import { Log } from "../channel/log.ts";
 import { dropLines, firstLines } from "../protocol/frames.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
 
@@ -14,7 +14,7 @@ import { retry } from "./retry.ts";
 const MOST_MEANWHILE = 4_000_000;
 
 /** What a root has, where it keeps any. */
-type RetainedMessages = Exclude<Kept, { none: true }>;
+type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
 /** Where an object is in a channel. */
 interface LinkProgress {
@@ -30,9 +30,9 @@ interface PendingCatchUp {
   /** Whether this object has lost its place in the channel since. */
   isBroken: boolean;
   /** What those want who have not been asked for yet. */
-  wanted: Missing;
+  wanted: MissedRequest;
   /** Settles when they are answered, and when those before them are. */
-  next: Promise<Kept> | undefined;
+  next: Promise<MissedAnswer> | undefined;
   current: Promise<unknown> | undefined;
 }
 
@@ -75,8 +75,8 @@ export class CatchUp {
   async readMissed(
     channel: string,
     { position, reached }: LinkProgress,
-    wanted: Missing,
-    take: (kept: Kept) => void,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
   ): Promise<boolean> {
     const tail = this.#tailOf(channel, position());
     tail.users += 1;
@@ -107,7 +107,7 @@ export class CatchUp {
   }
 
   /** One call at a time is under way for a channel; what is wanted meanwhile goes with the next one. */
-  #ask(channel: string, tail: PendingCatchUp, { since, last }: Missing): Promise<Kept> {
+  #ask(channel: string, tail: PendingCatchUp, { since, last }: MissedRequest): Promise<MissedAnswer> {
     const { wanted } = tail;
     if (since !== undefined) wanted.since = Math.min(since, wanted.since ?? since);
     wanted.last = Math.max(last, wanted.last);
@@ -115,7 +115,7 @@ export class CatchUp {
     return tail.next;
   }
 
-  async #askNext(channel: string, tail: PendingCatchUp): Promise<Kept> {
+  async #askNext(channel: string, tail: PendingCatchUp): Promise<MissedAnswer> {
     await tail.current?.catch(() => {});
     await this.#runtime.turn();
     const { wanted, next } = tail;
@@ -148,7 +148,7 @@ export interface MissedMessages extends RetainedMessages {
 }
 
 /** What one connection has missed of what was missed by all who asked. */
-export function selectMissed({ since, last }: Missing, kept: RetainedMessages): MissedMessages {
+export function selectMissed({ since, last }: MissedRequest, kept: RetainedMessages): MissedMessages {
   const end = kept.after + kept.count;
   const from = since ?? Math.max(kept.after, end - last);
   const isThere = from >= kept.after && from <= end;

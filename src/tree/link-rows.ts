@@ -45,10 +45,10 @@ export function isOrderRow(row: unknown): row is OrderRow {
 export function orderRow(
   position: number | undefined,
   busy: boolean,
-  keepsHistory: boolean,
+  hasHistory: boolean,
   { alarmTime }: Pick<Runtime, "alarmTime">,
 ): OrderRow {
-  if (keepsHistory) return { position, busy: false, alarm: undefined, kept: true };
+  if (hasHistory) return { position, busy: false, alarm: undefined, kept: true };
   return { position, busy, alarm: alarmTime(), kept: false };
 }
 

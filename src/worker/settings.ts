@@ -33,7 +33,7 @@ export function tellSettings({
   allowedOrigins,
   hasConsole,
 }: Settings): Record<string, number | string> {
-  const { mostWaiting: _, historyChannels, ...numbers } = limits;
+  const { maxPendingBytes: _, historyChannels, ...numbers } = limits;
   const told: Record<string, number | string> = {
     HISTORY_CHANNELS: historyChannels.join(" "),
     CONSOLE: hasConsole ? "on" : "off",

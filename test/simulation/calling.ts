@@ -12,7 +12,7 @@ interface Call<Kind extends keyof Calls> {
   /** How deep its caller says that it is. */
   told: number;
   kind: Kind;
-  ask: Calls[Kind]["ask"];
+  ask: Calls[Kind]["request"];
 }
 
 /** What calls need of the objects that they are between. */
@@ -61,7 +61,7 @@ export class Calling {
   }
 
   /** A call from a Worker, which is as deep as an upgrade that one hands on. */
-  callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
+  callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
     const asked = { to, told: 2, kind, ask: structuredClone(ask) };
     return this.network.call<Calls[Kind]["answer"]>(
       `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,

@@ -54,7 +54,7 @@ export const CALM: Kind = {
 const RETENTIONS = [120, 30, 120, 1];
 
 /** Bytes that may wait for all clients of an object together, where they read late: three frames. */
-export const MOST_WAITING = 1_000;
+export const MAX_PENDING_BYTES = 1_000;
 
 /** Characters of a channel that are retained, where that is little: a few messages. */
 const LITTLE_HISTORY = 60;
@@ -67,7 +67,7 @@ export function limitsOf(kind: Kind, choose: (among: number) => number): Limits 
     ...readLimits({}),
     ...few,
     ...(kind.withTinyBuffers && { maxBufferedBytes: 200 }),
-    ...(kind.withLateReaders && { mostWaiting: MOST_WAITING, socketsPerObject: 4 }),
+    ...(kind.withLateReaders && { maxPendingBytes: MAX_PENDING_BYTES, socketsPerObject: 4 }),
     historySeconds: kind.withHistory ? historySeconds : 0,
     ...(kind.withLittleHistory && { historyBytes: LITTLE_HISTORY }),
     clientLimit: kind.clientLimit,

@@ -36,7 +36,7 @@ export class Objects {
   }
 
   /** A call from a Worker, of which nobody else knows. */
-  askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
+  askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
     return this.#calling.callFromWorker(to, kind, ask);
   }
 

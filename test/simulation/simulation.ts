@@ -16,7 +16,7 @@ import type { Rarity } from "./rarities.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import { grantsIn, Secrets } from "./secrets.ts";
 import { SimulatedClient, type Surroundings } from "./sim-client.ts";
-import { checkGrants, checkWaiting } from "./watching.ts";
+import { checkGrants, checkPending } from "./watching.ts";
 
 /** Turns of the microtask queue that any chain of promises in the objects needs at most. */
 const MICROTASKS = 100;
@@ -107,7 +107,7 @@ export class Simulation implements Surroundings {
     const { breach = this.breach } = this.clients.map(({ socket }) => socket).find(hasBreach) ?? {};
     if (breach !== undefined) throw breach;
     if (this.objects.broken) throw this.objects.broken;
-    if (this.kind.withLateReaders) checkWaiting(this.objects);
+    if (this.kind.withLateReaders) checkPending(this.objects);
     if (this.kind.withTokens) checkGrants(this.objects);
   }
 

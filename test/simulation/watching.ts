@@ -1,6 +1,6 @@
 /** What shows from outside at any time. */
 import { Breach } from "./breach.ts";
-import { MOST_WAITING } from "./kind.ts";
+import { MAX_PENDING_BYTES } from "./kind.ts";
 import type { SimulatedObject } from "./life.ts";
 import type { Objects } from "./objects.ts";
 
@@ -8,12 +8,12 @@ import type { Objects } from "./objects.ts";
 const FRAME = 1_300;
 
 /** Checks that what waits for all clients of an object has a bound, those included that it has closed. */
-export function checkWaiting(objects: Iterable<SimulatedObject>): void {
+export function checkPending(objects: Iterable<SimulatedObject>): void {
   for (const { name, sockets } of objects) {
     // That a connection is closed comes on top, once for each.
     const frames = sockets.flatMap(({ unread }) => unread.filter(({ bytes }) => bytes > 0));
     const waiting = frames.reduce((sum, { bytes }) => sum + bytes + FRAME, 0);
-    if (waiting > MOST_WAITING + 3 * FRAME)
+    if (waiting > MAX_PENDING_BYTES + 3 * FRAME)
       throw new Breach(`${waiting} bytes wait for the clients of ${name}`);
   }
 }

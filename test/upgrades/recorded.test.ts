@@ -28,7 +28,7 @@ type Optional<T> = T extends object
 /** Of each call, what is optional; that nothing is left out here is checked with the types. */
 const OPTIONAL: {
   [Kind in keyof Calls]: {
-    ask: Record<Optional<Calls[Kind]["ask"]>, true>;
+    ask: Record<Optional<Calls[Kind]["request"]>, true>;
     answer: Record<Optional<Calls[Kind]["answer"]>, true>;
   };
 } = {

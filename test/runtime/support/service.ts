@@ -165,7 +165,12 @@ Object.assign(Channel.prototype, {
   fetch(this: Channel, request: Request): unknown {
     return takeIn(this, "fetch", () => Reflect.apply(fetch, this, [request]));
   },
-  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["ask"], hop?: number): unknown {
+  call<Kind extends keyof Calls>(
+    this: Channel,
+    kind: Kind,
+    ask: Calls[Kind]["request"],
+    hop?: number,
+  ): unknown {
     return takeIn(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
   },
 });

@@ -1,6 +1,6 @@
 /** Ranges and defaults of the settings. */
 import { expect, test } from "vitest";
-import { keepsHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
+import { hasHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
 import { ranges } from "../object/ranges.ts";
 
 test.each(ranges)("$name has a range", ({ name, least, most }) => {
@@ -24,7 +24,7 @@ test.each(ranges)("$name has a default", ({ name }) => {
 /** Returns those of some channels that have history. */
 function withHistory(variables: Record<string, string>, ...channels: string[]): string[] {
   const limits = readLimits(variables);
-  return channels.filter((channel) => keepsHistory(limits, channel));
+  return channels.filter((channel) => hasHistory(limits, channel));
 }
 
 test("by default, all channels have two minutes of history", () => {

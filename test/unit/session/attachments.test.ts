@@ -32,7 +32,7 @@ class Limited implements Socket {
 function connectionsOf(...sockets: Limited[]) {
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
     () => 0,
     { flush: () => {} },
   );

@@ -23,7 +23,7 @@ class Gated extends ClientSocket {
 }
 
 /** Creates an object with `count` sockets, whose commits the test begins and ends. */
-async function committing(count: number, limits: { maxBufferedBytes: number; mostWaiting: number }) {
+async function committing(count: number, limits: { maxBufferedBytes: number; maxPendingBytes: number }) {
   const sockets: Gated[] = [];
   let commit = () => {};
   let committed: Promise<void> | undefined;
@@ -86,8 +86,8 @@ function storeOf(pending: () => Promise<void> | undefined) {
 const MESSAGE = `announce all ${"x".repeat(50_000)}`;
 
 test.each([
-  { title: "for one client", limits: { maxBufferedBytes: 100_000, mostWaiting: 100_000_000 } },
-  { title: "for all clients together", limits: { maxBufferedBytes: 100_000_000, mostWaiting: 200_000 } },
+  { title: "for one client", limits: { maxBufferedBytes: 100_000, maxPendingBytes: 100_000_000 } },
+  { title: "for all clients together", limits: { maxBufferedBytes: 100_000_000, maxPendingBytes: 200_000 } },
 ])("a commit of several seconds may hold back any amount of output $title", async ({ limits }) => {
   const { broker, sockets, begin, end, pass } = await committing(3, limits);
   const [first] = sockets;
@@ -110,7 +110,7 @@ test.each([
   { title: "that ends", ends: true, wait: 4_000 },
   { title: "that never ends", ends: false, wait: 15_000 },
 ])("a client that doesn't read is closed in the end, even after a commit $title", async ({ ends, wait }) => {
-  const limits = { maxBufferedBytes: 100_000, mostWaiting: 100_000_000 };
+  const limits = { maxBufferedBytes: 100_000, maxPendingBytes: 100_000_000 };
   const { broker, sockets, begin, end, pass } = await committing(3, limits);
   const [first, second] = sockets;
   if (!first || !second) throw new Error("connections were expected");

@@ -43,7 +43,7 @@ function woken(...sockets: RecordingSocket[]) {
   const state = { due: 0 };
   const all = new Connections(
     { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
-    { maxBufferedBytes: MOST, mostWaiting: 8 * MOST },
+    { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST },
     () => 0,
     {
       flush: () => {
@@ -215,9 +215,14 @@ test("closing a connection that its client has closed does no harm, and later li
 
 test("subscriptions have a memory budget, which includes names and a surcharge for new channels", () => {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connections = new Connections(sockets, { maxBufferedBytes: MOST, mostWaiting: 8 * MOST }, () => 0, {
-    flush: () => {},
-  });
+  const connections = new Connections(
+    sockets,
+    { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST },
+    () => 0,
+    {
+      flush: () => {},
+    },
+  );
   const crowd = Array.from({ length: 200 }, () => connections.accept(new RecordingSocket(), undefined));
   const subscribe = (from: number, to: number) => {
     for (const connection of crowd.slice(from, to)) {
@@ -243,7 +248,7 @@ class Stalled extends RecordingSocket {
 }
 
 test("when the send budget is used up, the rest is blocked, clients that have read go first, and the slowest are closed", () => {
-  const limits = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
+  const limits = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
   const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
@@ -275,7 +280,7 @@ test("when the send budget is used up, the rest is blocked, clients that have re
 test("of many connections that close at once, only as many get their last lines as the budget allows", () => {
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const limits = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
+  const limits = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
   const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
   all.start();
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
@@ -288,7 +293,7 @@ test("without `bufferedAmount` for held back output, no more is sent than the bu
   const sockets = Array.from({ length: 6 }, () => new RecordingSocket({ channels: ["news"] }));
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 },
     () => 0,
     { flush: () => {} },
   );
@@ -307,7 +312,7 @@ test("few connections are blocked before any of them is slow", () => {
   const sockets = Array.from({ length: 2 }, () => new Stalled({ channels: ["news"] }));
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 100_000, mostWaiting: 10_000_000 },
+    { maxBufferedBytes: 100_000, maxPendingBytes: 10_000_000 },
     () => 0,
     { flush: () => {} },
   );

@@ -34,7 +34,7 @@ function inboxOf(
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connection = new Connections(
     sockets,
-    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
     () => 0,
     { flush: () => {} },
   ).accept(socket, undefined);
@@ -206,7 +206,7 @@ function crowded() {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(
     sockets,
-    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
     () => 0,
     { flush: () => {} },
   );
