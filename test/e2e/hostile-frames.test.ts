@@ -51,7 +51,7 @@ describe("bytes that are not UTF-8 are refused in binary frames, and replaced in
   ])("%s", async (_, bytes) => {
     const client = await RawClient.upgrade(server, "echo");
     const command = "announce echo x\n";
-    const refusal = "debug!error invalid frame: a frame is UTF-8; no line of this one was carried out";
+    const refusal = "debug!error invalid frame: a frame must be UTF-8; none of its lines were executed";
     for (let at = 0; at <= command.length; at++) {
       const parts = [command.slice(0, at), bytes, command.slice(at)];
       const broken = Buffer.concat(parts.map(bytesOf));

@@ -190,7 +190,7 @@ describe("channels of one connection", () => {
 
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes, mostWaiting: maxBufferedBytes },
+      { maxBufferedBytes, maxPendingBytes: maxBufferedBytes },
       () => 0,
       { flush: () => {} },
     );

@@ -163,7 +163,7 @@ test.each<[string, unknown]>([
   ["with keys that are numbers", { ...segment, keys: [[6, 6, 1]] }],
 ])("a row that is no segment stops a root that would go on from it: %s", (_, row) => {
   expect(rootOf(new Map([["history:0", segment]])).root.log.position).toBe(6);
-  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("rows of the kind that was put there");
+  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("stored rows have the type that was written");
 });
 
 test("messages that don't reach up to the next row are not retained", () => {

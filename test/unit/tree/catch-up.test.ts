@@ -1,17 +1,19 @@
 /** What was missed of a channel of another object: asked for together, and joined to what arrives meanwhile. */
 import { describe, expect, test } from "vitest";
-import type { Kept, Missing } from "../../../src/runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../../../src/runtime/calls.ts";
 import { CatchUp, selectMissed } from "../../../src/tree/catch-up.ts";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
 import { stillWorld } from "./fake-runtime.ts";
 
 /** An object that is at position 10 of `news`, whose root's answers the test gives. */
 function catchingUp() {
-  const asked: { wanted: Missing; answer: (kept: Kept) => void; fail: () => void }[] = [];
-  const recover = (_: string, wanted: Missing) =>
-    new Promise<Kept>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
+  const asked: { wanted: MissedRequest; answer: (kept: MissedAnswer) => void; fail: () => void }[] = [];
+  const recover = (_: string, wanted: MissedRequest) =>
+    new Promise<MissedAnswer>((answer, fail) =>
+      asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }),
+    );
   const catchUp = new CatchUp(stillWorld("home", new Map(), { recover }));
-  const taken: Kept[] = [];
+  const taken: MissedAnswer[] = [];
   const place: { position: number | undefined } = { position: 10 };
   const waiters = new PositionWaiters({ now: () => 0 });
   const progress = {
@@ -19,7 +21,8 @@ function catchingUp() {
     reached: (position: number) =>
       position > (place.position ?? position) ? waiters.wait("news", position) : undefined,
   };
-  const ask = (wanted: Missing) => catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
+  const ask = (wanted: MissedRequest) =>
+    catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
   const hear = (lines: string, count: number) => {
     catchUp.append("news", lines, count);
     place.position = (place.position ?? 0) + count;
@@ -38,12 +41,12 @@ async function settled(): Promise<void> {
 }
 
 /** The messages after a position, named like their positions. */
-function messagesAfter(position: number, count: number): Extract<Kept, { count: number }> {
+function messagesAfter(position: number, count: number): Extract<MissedAnswer, { count: number }> {
   const lines = Array.from({ length: count }, (_, i) => `${position + i + 1}\n`).join("");
   return { after: position, count, lines };
 }
 
-const since = (position: number): Missing => ({ since: position, last: 0 });
+const since = (position: number): MissedRequest => ({ since: position, last: 0 });
 
 test("those who ask at one time are asked for together, and later ones together in the next call", async () => {
   const { catchUp, asked, taken, ask } = catchingUp();
