@@ -143,7 +143,7 @@ test("it contains exactly the files needed to use it", async () => {
   );
   const both = ["client/codec", "client/errors", "client/fanout", "client/types", "protocol/errors"];
   both.push("react/use-channel", "react/view");
-  const esm = ["links/messages", "workers/channel", "workers/entrypoint", "workers/env", "workers/mount"];
+  const esm = ["durable-object/channel", "mount", "runtime/calls", "worker/entrypoint", "worker/env"];
   expect(types.map((file) => file.slice("package/dist/types/".length)).sort()).toEqual(
     [...both.map((name) => `${name}.d.cts`), ...[...both, ...esm].map((name) => `${name}.d.ts`)].sort(),
   );
