@@ -87,17 +87,17 @@ export class CallHandlers implements Answering {
 
   async forward(batch: Batch): Promise<BatchAnswer> {
     const { schedule, router } = this.#parts;
-    const newer = this.#batches.newerThan(batch);
+    const newer = this.#batches.outdatedBy(batch);
     if (newer !== undefined) return { newer };
     schedule.note();
     const { keys, lines } = batch;
     const { position: before = 0 } = router.channel;
     if (keys) {
       const each = router.appendEachOnce(keys, lines);
-      return this.#whenStored(() => ({ before, positions: each.map((placed) => placed?.last) }));
+      return this.#whenStored(() => ({ before, positions: each.map((appended) => appended?.last) }));
     }
-    const placed = router.append(batch);
-    return this.#whenStored(() => ({ before, last: placed.last }));
+    const appended = router.append(batch);
+    return this.#whenStored(() => ({ before, last: appended.last }));
   }
 
   async announce(announcement: Announcement): Promise<Announced> {
@@ -114,7 +114,7 @@ export class CallHandlers implements Answering {
   }
 
   recover(missing: Missing): Kept {
-    return this.#parts.router.channel.recover(missing);
+    return this.#parts.router.channel.readMissed(missing);
   }
 
   fill(filling: Filling): undefined {

@@ -66,7 +66,7 @@ export class Upkeep implements ActivityEvents {
     const { counters, reporter, router, lifecycle } = this.#parts;
     counters.note("awake", milliseconds);
     reporter.save();
-    const isAwaited = router.loseLate();
+    const isAwaited = router.loseOverdue();
     return lifecycle.closeUnreached() || isAwaited;
   }
 

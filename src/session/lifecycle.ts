@@ -106,7 +106,7 @@ export class Lifecycle {
   /** Ends a subscription, if there is one. */
   unsubscribe(connection: Connection, channel: string): void {
     if (!connection.channels.has(channel)) return;
-    if (connection.counted.has(channel)) this.#router.keepPosition(channel);
+    if (connection.counted.has(channel)) this.#router.retainPosition(channel);
     this.#connections.unsubscribe(connection, channel);
     this.#counters.count("unsubscribes");
     this.#router.leaveIfUnneeded(channel);
@@ -214,7 +214,7 @@ export class Lifecycle {
   /** Ends what was only there for a connection. */
   #end(connection: Connection, end: () => void): void {
     const channels = [...connection.channels];
-    for (const channel of connection.counted) this.#router.keepPosition(channel);
+    for (const channel of connection.counted) this.#router.retainPosition(channel);
     end();
     this.#counters.count("unsubscribes", channels.length);
     for (const channel of channels) this.#router.leaveIfUnneeded(channel);

@@ -7,7 +7,7 @@ import type { Kept, Missing } from "../runtime/calls.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
-import { missedBy } from "../tree/catch-up.ts";
+import { selectMissed } from "../tree/catch-up.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import type { Connection, Connections } from "./connections.ts";
@@ -93,7 +93,7 @@ export class Resuming {
       hasHistory: true,
       refusal: undefined,
     };
-    await this.#router.recover(channel, wanted, (kept) => {
+    await this.#router.readMissed(channel, wanted, (kept) => {
       if ("none" in kept) outcome.hasHistory = false;
       else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
     });
@@ -103,7 +103,7 @@ export class Resuming {
 
   /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
   #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
-    const { gap, after, count, lines } = missedBy(wanted, kept);
+    const { gap, after, count, lines } = selectMissed(wanted, kept);
     const taken = take(connection.missed, lines.length, MOST_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooMuch();
     if (wanted.since !== undefined)

@@ -13,7 +13,7 @@
 import type { Calls } from "../runtime/calls.ts";
 import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
 import type { EventCounters } from "../stats/event-counters.ts";
-import { CallsUnderWay, type UnderWay } from "./call-limits.ts";
+import { CallLimiter, type LimitedCall } from "./call-limits.ts";
 
 /**
  * The deepest event that may open a stub. An upgrade is 2 hops deep, and each level of a tree asks one hop deeper than
@@ -84,7 +84,7 @@ export class Peers {
   readonly #unanswered: number[] = new Array(UNKNOWN + 1).fill(0);
   /** Calls made since the newest event. */
   #made = 0;
-  readonly #inFlight: CallsUnderWay;
+  readonly #inFlight: CallLimiter;
   /** Calls that wait for an event that may make them. */
   readonly #deferred: DeferredCall[] = [];
 
@@ -96,7 +96,7 @@ export class Peers {
     this.#runtime = runtime;
     this.#alarm = alarm;
     this.#events = events;
-    this.#inFlight = new CallsUnderWay(runtime);
+    this.#inFlight = new CallLimiter(runtime);
   }
 
   /** Notes an event, and makes the calls that waited for one. */
@@ -148,10 +148,10 @@ export class Peers {
     if (hasOwnBudget) return this.#untilMade(object, kind, ask);
     const begun = this.#inFlight.begin(object, sizeOf(ask));
     const call = begun instanceof Promise ? await begun : begun;
-    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.givenUp));
+    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.abandoned));
   }
 
-  async #untilEnded<T>(call: UnderWay, make: () => Promise<T>): Promise<T> {
+  async #untilEnded<T>(call: LimitedCall, make: () => Promise<T>): Promise<T> {
     let isAnswered = false;
     try {
       const answer = await make();

@@ -45,7 +45,7 @@ export class Topology {
       objects: objects.slice(0, MAX_LISTED),
       omitted: omitted + Math.max(0, objects.length - MAX_LISTED),
       unreachable: below.reduce((sum, part) => sum + (part?.unreachable ?? 1), 0),
-      kept: history?.kept,
+      kept: history?.retained,
     };
   }
 
