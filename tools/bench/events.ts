@@ -21,7 +21,7 @@ export type EventKind =
 
 /** Kinds of messages. */
 export type MessageKind =
-  | "a lone message to 10 listeners, no links"
+  | "a lone message to 10 subscribers, no links"
   | "a lone message from another object"
   | "a lone message, 1 link"
   | "a lone message, 10 links"
@@ -39,11 +39,11 @@ export interface Schedule {
   beforeLone(): Promise<unknown>;
   /** Number of messages without a pause, after a first one. */
   quick: number;
-  /** Resolves when the next of them is due; all listeners have the previous one. */
+  /** Resolves when the next of them is due; all subscribers have the previous one. */
   afterQuick(): Promise<unknown>;
   /** Number of messages with pauses in which the objects settle, but no alarm fires. */
   slow: number;
-  /** Resolves when the next of them is due on a channel; all listeners have the previous one. */
+  /** Resolves when the next of them is due on a channel; all subscribers have the previous one. */
   afterSlow(channel: string, meter: Meter): Promise<unknown>;
 }
 
@@ -63,7 +63,8 @@ export async function measure(withoutHistory: Meter, withHistory: Meter, schedul
 
 function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, retained`, Cost> {
   return {
-    "a lone message to 10 listeners, no links, retained": costs["a lone message to 10 listeners, no links"],
+    "a lone message to 10 subscribers, no links, retained":
+      costs["a lone message to 10 subscribers, no links"],
     "a lone message from another object, retained": costs["a lone message from another object"],
     "a lone message, 1 link, retained": costs["a lone message, 1 link"],
     "a lone message, 10 links, retained": costs["a lone message, 10 links"],
@@ -99,16 +100,16 @@ function connectTo(meter: Meter, channels: string[]): Promise<Listener[]> {
 }
 
 /** Sends a command, and reads up to the reply to a `ping` in the same frame. */
-async function carriedOut(listener: Listener, command: string): Promise<void> {
-  listener.say(`${command}\nping`);
-  while (!TIME.test(await listener.line()));
+async function carriedOut(subscriber: Listener, command: string): Promise<void> {
+  subscriber.say(`${command}\nping`);
+  while (!TIME.test(await subscriber.line()));
 }
 
 async function connectAndLeave(meter: Meter) {
-  const listeners: Listener[] = [];
-  const connect = async () => listeners.push(await meter.connect("/news"));
+  const subscribers: Listener[] = [];
+  const connect = async () => subscribers.push(await meter.connect("/news"));
   const leave = async () => {
-    for (const listener of listeners.splice(0, 1)) meter.leave(listener);
+    for (const subscriber of subscribers.splice(0, 1)) meter.leave(subscriber);
   };
   return {
     "connecting to an unused channel": totalOf(await meter.spent(connect)),
@@ -120,8 +121,8 @@ async function connectAndLeave(meter: Meter) {
 
 /** @param other another connection of the same object */
 async function subscribeAndUnsubscribe(meter: Meter, one: Listener, other: Listener) {
-  const spent = async (listener: Listener, command: string) =>
-    totalOf(await meter.spent(() => carriedOut(listener, command)));
+  const spent = async (subscriber: Listener, command: string) =>
+    totalOf(await meter.spent(() => carriedOut(subscriber, command)));
   return {
     "an object's first subscription to another channel": await spent(one, "subscribe news"),
     "another subscription of that object": await spent(other, "subscribe news"),
@@ -147,7 +148,7 @@ async function announceAll(meter: Meter, schedule: Schedule): Promise<Record<Mes
   );
   const lone = totalOf(spent, "ten");
   return {
-    "a lone message to 10 listeners, no links": totalOf(spent, "alone"),
+    "a lone message to 10 subscribers, no links": totalOf(spent, "alone"),
     "a lone message from another object": totalOf(spent, "afar"),
     "a lone message, 1 link": totalOf(spent, "one"),
     "a lone message, 10 links": lone,
@@ -184,46 +185,46 @@ function furtherOf(spent: Map<string, Spent>, channel: string, count: number, fi
   return each(1 + count - firsts, { ...further, requests });
 }
 
-/** A channel with its listeners and a publisher. */
+/** A channel with its subscribers and a publisher. */
 class TestChannel {
   readonly channel: string;
   readonly #publisher: Listener;
-  readonly #listeners: Listener[];
+  readonly #subscribers: Listener[];
 
-  private constructor(channel: string, publisher: Listener | undefined, listeners: Listener[]) {
+  private constructor(channel: string, publisher: Listener | undefined, subscribers: Listener[]) {
     assert(publisher !== undefined, "a test channel has a publisher");
     this.channel = channel;
     this.#publisher = publisher;
-    this.#listeners = listeners;
+    this.#subscribers = subscribers;
   }
 
-  /** Creates a test channel with ten listeners connected to the channel; one of them publishes unless `publishedAt` is set. */
+  /** Creates a test channel with ten subscribers connected to the channel; one of them publishes unless `publishedAt` is set. */
   static async direct(meter: Meter, channel: string, publishedAt?: string): Promise<TestChannel> {
-    const listeners = await connectTo(
+    const subscribers = await connectTo(
       meter,
       Array.from({ length: 10 }, () => channel),
     );
-    const publisher = publishedAt === undefined ? listeners[0] : await meter.connect(`/${publishedAt}`);
-    return new TestChannel(channel, publisher, listeners);
+    const publisher = publishedAt === undefined ? subscribers[0] : await meter.connect(`/${publishedAt}`);
+    return new TestChannel(channel, publisher, subscribers);
   }
 
-  /** Creates a test channel with listeners connected elsewhere, each to its own object, and a publisher. */
+  /** Creates a test channel with subscribers connected elsewhere, each to its own object, and a publisher. */
   static async linked(meter: Meter, channel: string, links: number): Promise<TestChannel> {
-    const listeners = await connectTo(meter, names(channel, links));
-    for (const listener of listeners) await carriedOut(listener, `subscribe ${channel}`);
+    const subscribers = await connectTo(meter, names(channel, links));
+    for (const subscriber of subscribers) await carriedOut(subscriber, `subscribe ${channel}`);
     const publisher = await meter.connect(`/${channel}`);
-    return new TestChannel(channel, publisher, [publisher, ...listeners]);
+    return new TestChannel(channel, publisher, [publisher, ...subscribers]);
   }
 
   /**
-   * Announces messages; all listeners receive each before the next is sent.
+   * Announces messages; all subscribers receive each before the next is sent.
    * @param between awaited between messages
    */
   async announce(count: number, between: () => Promise<unknown> = async () => {}): Promise<void> {
     for (let i = 0; i < count; i++) {
       if (i > 0) await between();
       this.#publisher.say(`announce ${this.channel} ${i}`);
-      for (const listener of this.#listeners) await listener.line();
+      for (const subscriber of this.#subscribers) await subscriber.line();
     }
   }
 }

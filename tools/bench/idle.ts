@@ -56,10 +56,10 @@ async function memoryOf(pid: number): Promise<number> {
 }
 
 /** Returns the milliseconds until all have received a message from the first. */
-async function announce(listeners: Listener[], message: string): Promise<number> {
-  const received = listeners.map((listener) => listener.line());
+async function announce(subscribers: Listener[], message: string): Promise<number> {
+  const received = subscribers.map((subscriber) => subscriber.line());
   const began = performance.now();
-  listeners[0]?.say(`announce idle ${message}`);
+  subscribers[0]?.say(`announce idle ${message}`);
   await Promise.all(received);
   return performance.now() - began;
 }

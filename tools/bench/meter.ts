@@ -92,9 +92,9 @@ export class Meter {
     return await Listener.connect(this.#runtime.url + path);
   }
 
-  leave(listener: Listener): void {
+  leave(subscriber: Listener): void {
     this.#connections -= 1;
-    listener.close();
+    subscriber.close();
   }
 
   /**

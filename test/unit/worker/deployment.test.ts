@@ -34,7 +34,7 @@ test("clients that leave are noticed, and nothing is compressed", () => {
 test("a Worker around this one is told to configure all that this one does", async () => {
   const [, told = ""] =
     /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/worker/README.md")) ?? [];
-  const [shared = ""] = configuration.split("# Limits; README.md");
+  const [shared = ""] = configuration.split("# Settings; docs/operations.md");
   const own = ["name = ", "main = ", "[dev]", "port = "];
   const needed = shared.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
