@@ -26,7 +26,7 @@ function inRuntime(name: string, settings: Record<string, string>, ...more: stri
 const narrow = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 
 /** What is said to and heard from a server, which holds for every one that is open to all. */
-const conformance = "test/runtime/conformance.test.ts";
+const plays = "test/runtime/conformance.test.ts";
 
 export default defineConfig({
   test: {
@@ -38,10 +38,10 @@ export default defineConfig({
       inNode("simulation"),
       inNode("upgrades"),
       // What is left in storage, and who is closed, is another matter where messages are kept.
-      inRuntime("open", { HISTORY_SECONDS: "0" }, conformance),
-      inRuntime("trees", { ...narrow, HISTORY_SECONDS: "0" }, conformance),
-      inRuntime("history", {}, conformance),
-      inRuntime("grown", narrow, conformance, "test/runtime/history/*.test.ts"),
+      inRuntime("open", { HISTORY_SECONDS: "0" }, plays),
+      inRuntime("trees", { ...narrow, HISTORY_SECONDS: "0" }, plays),
+      inRuntime("history", {}, plays),
+      inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
       inNode("e2e", { globalSetup: "test/e2e/support/bundled.ts" }),

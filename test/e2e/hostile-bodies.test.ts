@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 
 // The connections of the attack are still open then.
-afterEach(() => bystander.hearsMore());
+afterEach(() => bystander.receivesMore());
 
 const CHUNKED = "Transfer-Encoding: chunked";
 

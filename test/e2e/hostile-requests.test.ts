@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 // The connections of the attack are still open then.
-afterEach(() => bystander.hearsMore());
+afterEach(() => bystander.receivesMore());
 
 /** The handshake without the headers of some names, and with others. */
 function handshake(without: string, ...more: string[]): string[] {

@@ -3,13 +3,13 @@ import { createServer } from "node:http";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bearer, EVERYTHING, mint, SECRET, seconds, sign } from "../runtime/support/mint.ts";
-import { Listener, type Options, type Refusal, refusal } from "./support/listener.ts";
 import { listening } from "./support/listening.ts";
 import { type Server, startServer } from "./support/server.ts";
+import { type Options, type Refusal, refusal, TestClient } from "./support/test-client.ts";
 
 let server: Server;
 const handedOut: string[] = [];
-const connections: Listener[] = [];
+const connections: TestClient[] = [];
 
 beforeAll(async () => {
   // With room for so little, some connections go to children.
@@ -55,8 +55,8 @@ const ways = [
 ];
 
 /** A connection that has been greeted. */
-async function connect({ path, options }: Handing, { url } = server): Promise<Listener> {
-  const connection = await Listener.connect(url + path, options);
+async function connect({ path, options }: Handing, { url } = server): Promise<TestClient> {
+  const connection = await TestClient.connect(url + path, options);
   connections.push(connection);
   return connection;
 }
@@ -69,7 +69,7 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
   test("lets in", async () => {
     const connection = await connect(handing("/news", await issue()));
     expect(connection.socket.protocol).toBe(protocol);
-    connection.say("announce news hello");
+    connection.send("announce news hello");
     expect(await connection.line()).toBe("news!hello");
   });
 
@@ -78,21 +78,21 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
     handedOut.push(forged);
     expect(await refused(handing("/", forged))).toEqual({
       status: 401,
-      said: "The token's signature is wrong.\n",
+      body: "The token's signature is wrong.\n",
     });
     const elsewhere = handing("/news", await issue({ subscribe: ["sport"] }));
     expect(await refused(elsewhere)).toEqual({
       status: 403,
-      said: "Your token doesn't grant this channel.\n",
+      body: "Your token doesn't grant this channel.\n",
     });
   });
 });
 
 test("without a token nobody comes in, with a connection or without", async () => {
-  const { status, said } = await refused({ path: "/" });
-  expect([status, said]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
+  const { status, body } = await refused({ path: "/" });
+  expect([status, body]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
   const response = await fetch(server.url);
-  expect([response.status, await response.text()]).toEqual([401, said]);
+  expect([response.status, await response.text()]).toEqual([401, body]);
   expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
 });
 
@@ -104,7 +104,7 @@ test("connections of one channel are closed when their tokens expire, in each ob
   for (const { closed } of brief) expect(await closed).toEqual({ code: 1008, reason });
   // Not sooner than they may be.
   expect(Date.now()).toBeGreaterThanOrEqual(until);
-  stays.say("announce expiring over");
+  stays.send("announce expiring over");
   expect(await stays.line()).toBe("expiring!over");
 });
 
@@ -112,7 +112,7 @@ test("connections of one channel are closed when their tokens expire, in each ob
  * Two connections whose tokens end at a time, in milliseconds since 1970: as soon as this machine, however
  * busy, can connect two before that.
  */
-async function connectBriefly(path: string): Promise<{ until: number; brief: Listener[] }> {
+async function connectBriefly(path: string): Promise<{ until: number; brief: TestClient[] }> {
   for (let left = 2; ; left *= 2) {
     const until = seconds() + left;
     // Five seconds are added to what a token says.
@@ -154,7 +154,7 @@ test("public keys are fetched once for connections and renewals", async () => {
   const handing = { path: "/news", options: { protocols: ["fanout", token] } };
   const connection = await connect(handing, locked);
   await connect(handing, locked);
-  connection.say(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
+  connection.send(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
   expect(await connection.line()).toMatch(/^debug!token accepted until \d+$/);
   expect(asked).toBe(1);
   // What the same issuer has signed for others is good for them alone.

@@ -1,7 +1,7 @@
 /** Performs each kind of event in isolation, and measures its cost. */
 import { assert } from "../../src/assert.ts";
 import { TIME } from "../../test/conformance/case.ts";
-import type { Listener } from "../../test/e2e/support/listener.ts";
+import type { TestClient } from "../../test/e2e/support/test-client.ts";
 import { type Cost, each, minus, times } from "./cost.ts";
 import { type Meter, type Spent, totalOf } from "./meter.ts";
 
@@ -76,7 +76,7 @@ function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, r
 }
 
 async function connectionEvents(meter: Meter) {
-  let crowd: Listener[] = [];
+  let crowd: TestClient[] = [];
   // One object has two connections.
   const homes = [...names("home", 10), "home/0"];
   await meter.spent(async () => {
@@ -95,18 +95,18 @@ function names(channel: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${channel}/${i}`);
 }
 
-function connectTo(meter: Meter, channels: string[]): Promise<Listener[]> {
+function connectTo(meter: Meter, channels: string[]): Promise<TestClient[]> {
   return Promise.all(channels.map((channel) => meter.connect(`/${channel}`)));
 }
 
 /** Sends a command, and reads up to the reply to a `ping` in the same frame. */
-async function carriedOut(subscriber: Listener, command: string): Promise<void> {
-  subscriber.say(`${command}\nping`);
+async function carriedOut(subscriber: TestClient, command: string): Promise<void> {
+  subscriber.send(`${command}\nping`);
   while (!TIME.test(await subscriber.line()));
 }
 
 async function connectAndLeave(meter: Meter) {
-  const subscribers: Listener[] = [];
+  const subscribers: TestClient[] = [];
   const connect = async () => subscribers.push(await meter.connect("/news"));
   const leave = async () => {
     for (const subscriber of subscribers.splice(0, 1)) meter.leave(subscriber);
@@ -120,8 +120,8 @@ async function connectAndLeave(meter: Meter) {
 }
 
 /** @param other another connection of the same object */
-async function subscribeAndUnsubscribe(meter: Meter, one: Listener, other: Listener) {
-  const spent = async (subscriber: Listener, command: string) =>
+async function subscribeAndUnsubscribe(meter: Meter, one: TestClient, other: TestClient) {
+  const spent = async (subscriber: TestClient, command: string) =>
     totalOf(await meter.spent(() => carriedOut(subscriber, command)));
   return {
     "an object's first subscription to another channel": await spent(one, "subscribe news"),
@@ -188,10 +188,10 @@ function furtherOf(spent: Map<string, Spent>, channel: string, count: number, fi
 /** A channel with its subscribers and a publisher. */
 class TestChannel {
   readonly channel: string;
-  readonly #publisher: Listener;
-  readonly #subscribers: Listener[];
+  readonly #publisher: TestClient;
+  readonly #subscribers: TestClient[];
 
-  private constructor(channel: string, publisher: Listener | undefined, subscribers: Listener[]) {
+  private constructor(channel: string, publisher: TestClient | undefined, subscribers: TestClient[]) {
     assert(publisher !== undefined, "a test channel has a publisher");
     this.channel = channel;
     this.#publisher = publisher;
@@ -223,7 +223,7 @@ class TestChannel {
   async announce(count: number, between: () => Promise<unknown> = async () => {}): Promise<void> {
     for (let i = 0; i < count; i++) {
       if (i > 0) await between();
-      this.#publisher.say(`announce ${this.channel} ${i}`);
+      this.#publisher.send(`announce ${this.channel} ${i}`);
       for (const subscriber of this.#subscribers) await subscriber.line();
     }
   }

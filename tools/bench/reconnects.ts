@@ -232,8 +232,8 @@ export async function reconnectChannels(channels: number, powerFails: boolean, l
 export async function connecting(subscribers: number, last: number): Promise<number> {
   const meter = await Meter.start(120);
   const [announcer] = await openAll(meter.port, [`/${CHANNEL}`]);
-  const said = Array.from({ length: 100 }, (_, i) => `announce ${CHANNEL} ${String(i).padStart(32)}\n`);
-  announcer?.write(clientFrame(said.join("")));
+  const lines = Array.from({ length: 100 }, (_, i) => `announce ${CHANNEL} ${String(i).padStart(32)}\n`);
+  announcer?.write(clientFrame(lines.join("")));
   const began = performance.now();
   const open: Connection[] = [];
   await inTurns([...Array(subscribers).keys()], async () => {

@@ -1,6 +1,7 @@
 /** Measures the steps of a delivery: a send to a socket, and a call to a linked object. */
-import { connectAll, Listener } from "../../test/e2e/support/listener.ts";
+
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
+import { connectAll, TestClient } from "../../test/e2e/support/test-client.ts";
 
 const ROUNDS = 50;
 const MANY = 500;
@@ -22,14 +23,14 @@ async function measure(path: (i: number) => string): Promise<number> {
     runtime.url,
     Array.from({ length: MANY }, (_, i) => path(i)),
   );
-  const publisher = await Listener.connect(`${runtime.url}/root`);
-  for (const subscriber of subscribers) subscriber.say("subscribe root");
+  const publisher = await TestClient.connect(`${runtime.url}/root`);
+  for (const subscriber of subscribers) subscriber.send("subscribe root");
   await Promise.all(subscribers.map((subscriber) => subscriber.ping()));
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const received = subscribers.map((subscriber) => subscriber.line());
     const began = performance.now();
-    publisher.say(`announce root ${round}`);
+    publisher.send(`announce root ${round}`);
     await Promise.all(received);
     times.push(((performance.now() - began) * 1000) / MANY);
     await publisher.line();
