@@ -135,7 +135,7 @@ describe("what is wrong is said in a line:", () => {
       refused("\\(403\\)\\. Your token doesn't grant this channel\\."),
     );
     const silent = await mint({ subscribe: ["*"], announce: ["news"] });
-    const line = `^${locked} does not answer as Fanout does: .+ reads: debug!error forbidden announce smoke-test/.+\\n$`;
+    const line = `^${locked} does not answer as Fanout does: .+ reads debug!error forbidden announce smoke-test/.+\\n$`;
     expect(await run(locked, silent)).toEqual(complains(line));
   });
 
