@@ -11,8 +11,8 @@ import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { smoke } from "../../tools/smoke/smoke.ts";
 import { mint, SECRET } from "../runtime/support/mint.ts";
-import { Listener } from "./support/listener.ts";
 import { serve } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -84,10 +84,10 @@ describe("a server that works", () => {
   });
 
   test("is said to while everyone talks on 'all'", async () => {
-    const talker = await Listener.connect(open);
+    const talker = await TestClient.connect(open);
     // One word gives the next, so that there is always one under way.
-    talker.socket.on("message", () => talker.say("announce all and another thing"));
-    talker.say("announce all one thing");
+    talker.socket.on("message", () => talker.send("announce all and another thing"));
+    talker.send("announce all one thing");
     expect(await run(open)).toEqual(isGood(open));
     talker.close();
   });
@@ -135,7 +135,7 @@ describe("what is wrong is said in a line:", () => {
       refused("\\(403\\)\\. Your token doesn't grant this channel\\."),
     );
     const silent = await mint({ subscribe: ["*"], announce: ["news"] });
-    const line = `^${locked} does not answer as Fanout does: .+ reads: debug!error forbidden announce smoke-test/.+\\n$`;
+    const line = `^${locked} does not answer as Fanout does: .+ reads debug!error forbidden announce smoke-test/.+\\n$`;
     expect(await run(locked, silent)).toEqual(complains(line));
   });
 

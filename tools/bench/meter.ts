@@ -1,7 +1,6 @@
 /** Measures the cost of events by the tallies of `counting-worker.js`, before and after. */
 import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { Listener } from "../../test/e2e/support/listener.ts";
 import {
   bundle,
   type Runtime,
@@ -9,6 +8,7 @@ import {
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { TestClient } from "../../test/e2e/support/test-client.ts";
 import { type Cost, minus, plus } from "./cost.ts";
 
 /** An object's cost, and how often it was awake. */
@@ -87,14 +87,14 @@ export class Meter {
   }
 
   /** Opens a connection, and reads the greeting. */
-  async connect(path: string): Promise<Listener> {
+  async connect(path: string): Promise<TestClient> {
     this.#connections += 1;
-    return await Listener.connect(this.#runtime.url + path);
+    return await TestClient.connect(this.#runtime.url + path);
   }
 
-  leave(listener: Listener): void {
+  leave(subscriber: TestClient): void {
     this.#connections -= 1;
-    listener.close();
+    subscriber.close();
   }
 
   /**

@@ -52,13 +52,13 @@ async function wranglerDeploy(key: string, version: string): Promise<string> {
   const variables = ["--var", `KEY:${key}`, "--var", `VERSION:${version}`];
   const command = [join(bin, "wrangler"), "deploy", "-c", CONFIGURATION, ...variables];
   const child = spawn(join(bin, "node"), command, { cwd: ROOT, stdio: ["inherit", "pipe", "inherit"] });
-  let said = "";
+  let output = "";
   child.stdout.on("data", (chunk: unknown) => {
-    said += String(chunk);
+    output += String(chunk);
     process.stderr.write(String(chunk));
   });
   const [code] = await once(child, "close");
-  const [url] = /https:\/\/\S+\.workers\.dev/.exec(said) ?? [];
+  const [url] = /https:\/\/\S+\.workers\.dev/.exec(output) ?? [];
   if (code !== 0 || url === undefined)
     throw new Error("wrangler failed, or printed no URL: see its output above");
   return url;

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { type Case, type Connect, runCase, TIME, UnexpectedLine } from "../../test/conformance/case.ts";
 import { alice, bob } from "../../test/conformance/clients.ts";
-import { Refusal, type WireOptions, wiresTo } from "../../test/e2e/support/wire.ts";
+import { Refusal, type WebSocketOptions, webSocketsTo } from "../../test/e2e/support/websockets.ts";
 
 /** What has been found out. */
 export interface Finding {
@@ -30,11 +30,11 @@ export async function smoke(
   const url = socketsAt(address);
   if (url === undefined) return { works: false, says: noAddress(address) };
   const { upgrade, line } = { ...PATIENCE, ...patience };
-  const options: WireOptions = { handshakeTimeout: upgrade, closeTimeout: 1_000 };
+  const options: WebSocketOptions = { handshakeTimeout: upgrade, closeTimeout: 1_000 };
   if (token) options.headers = { Authorization: `Bearer ${token}` };
   const began = performance.now();
   try {
-    await runCase(conversation(CHANNELS + randomUUID()), deafToAll(wiresTo(url, options)), line);
+    await runCase(conversation(CHANNELS + randomUUID()), deafToAll(webSocketsTo(url, options)), line);
   } catch (error) {
     return { works: false, says: whatIsWrong(address, error) };
   }
@@ -102,11 +102,11 @@ function whatIsWrong(address: string, error: unknown): string {
   return `Cannot connect to ${address}: ${reason(error)}`;
 }
 
-function why({ status, said }: Refusal): string {
+function why({ status, body }: Refusal): string {
   if (status === 401 || status === 403) {
-    return `${said} Set TOKEN to a token that may subscribe to and announce on '${CHANNELS}*'.`.trim();
+    return `${body} Set TOKEN to a token that may subscribe to and announce on '${CHANNELS}*'.`.trim();
   }
-  return status >= 500 ? said : "It does not seem to be Fanout.";
+  return status >= 500 ? body : "It does not seem to be Fanout.";
 }
 
 /** Where a name has several addresses of which none answers, the error has a code only. */
