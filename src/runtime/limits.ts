@@ -1,5 +1,5 @@
 /** The limits of an object, read from the Worker's variables. */
-import { channelFault, isAmong, nameFault } from "../protocol/channels.ts";
+import { channelFault, matchesAny, nameFault } from "../protocol/channels.ts";
 
 export interface Limits {
   /** Most connections of an object; further ones go to its children. */
@@ -68,7 +68,7 @@ export function readLimits(variables: Variables): Limits {
 
 /** Whether `channel` has history. */
 export function hasHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
-  return historySeconds > 0 && isAmong(historyChannels, channel);
+  return historySeconds > 0 && matchesAny(historyChannels, channel);
 }
 
 /**

@@ -1,35 +1,36 @@
 /**
- * How many calls of one object are under way at a time, and how many characters of messages are in them. Objects that
- * don't answer must not use all of that up, however many they are. So calls to them have a lane of their own; a call
- * without an answer moves to a third lane after a while; and where that's full, its oldest call is given up.
+ * Limits the calls that an object has in flight, and the characters of messages in them. Objects that don't answer must
+ * not use up these limits. So there are three lanes: one for calls to responsive objects, one for calls to objects that
+ * didn't answer the last time, and one for late calls, which move there after `LATE_AFTER`. If the late lane is full, its
+ * oldest calls are abandoned.
  */
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** How long a call may go without an answer before others get its place, in milliseconds. */
-const PATIENCE = 1_000;
+/** Calls without an answer are late after this time, in milliseconds. */
+const LATE_AFTER = 1_000;
 
-/** Calls in one lane. */
-const MOST_CALLS = 200;
-/** Characters of messages in the calls of one lane. */
-const MOST_CHARACTERS = 2_500_000;
+/** The most calls in one lane. */
+const MAX_CALLS = 200;
+/** The most characters of messages in the calls of one lane. */
+const MAX_CHARACTERS = 2_500_000;
 
-/** Objects of which it's known that they did not answer. */
-const MOST_SILENT = 10_000;
+/** The most unresponsive objects that are remembered. */
+const MAX_UNRESPONSIVE = 10_000;
 
-/** What some of the calls use. */
+/** The usage of one lane. */
 interface Lane {
   calls: number;
   characters: number;
 }
 
-/** A call under way. */
+/** A call in flight. */
 export interface LimitedCall {
   readonly object: string;
   readonly size: number;
-  /** When it began, in milliseconds since 1970. */
+  /** The start time, in milliseconds since 1970. */
   readonly since: number;
   lane: Lane;
-  /** Resolves when the call is to be given up. */
+  /** Resolves when the limiter abandons the call. */
   readonly abandoned: Promise<void>;
   readonly abandon: () => void;
 }
@@ -43,15 +44,14 @@ interface QueuedCall {
 export class CallLimiter {
   readonly #now: Runtime["now"];
   readonly #sleep: Runtime["sleep"];
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #calls = new Set<LimitedCall>();
   readonly #queue = new Set<QueuedCall>();
-  /** Calls to objects that are taken to answer, to silent ones, and those that have been under way for too long. */
-  readonly #prompt: Lane = { calls: 0, characters: 0 };
-  readonly #unresponsive: Lane = { calls: 0, characters: 0 };
-  readonly #late: Lane = { calls: 0, characters: 0 };
-  /** Objects that did not answer when they were called last. */
-  readonly #silentObjects = new Set<string>();
+  readonly #responsiveLane: Lane = { calls: 0, characters: 0 };
+  readonly #unresponsiveLane: Lane = { calls: 0, characters: 0 };
+  readonly #lateLane: Lane = { calls: 0, characters: 0 };
+  /** Objects that didn't answer the last call. */
+  readonly #unresponsive = new Set<string>();
   #isWatching = false;
 
   constructor({ now, sleep }: Pick<Runtime, "now" | "sleep">) {
@@ -59,7 +59,10 @@ export class CallLimiter {
     this.#sleep = sleep;
   }
 
-  /** Begins a call with so many characters of messages, at once if there is room for it. */
+  /**
+   * Begins a call, as soon as its lane has room.
+   * @param size characters of messages in the call
+   */
   begin(object: string, size: number): LimitedCall | Promise<LimitedCall> {
     if (this.#queue.size === 0 && hasRoom(this.#laneFor(object), size)) return this.#start(object, size);
     return new Promise((begin) => {
@@ -71,59 +74,60 @@ export class CallLimiter {
 
   /**
    * Ends a call.
-   * @param isAnswered whether the other object has answered, in whatever way
+   * @param isAnswered whether the other object answered, even with an error
    */
   end(call: LimitedCall, isAnswered: boolean): void {
-    // Unless it was given up.
+    // Abandoned calls were deleted before.
     if (this.#calls.delete(call)) count(call, -1);
-    if (isAnswered) this.#silentObjects.delete(call.object);
-    else this.#noteSilent(call.object);
+    if (isAnswered) this.#unresponsive.delete(call.object);
+    else this.#markUnresponsive(call.object);
     this.#startQueued();
   }
 
-  /** As long as some wait, looks which of those under way are late. */
+  /** Looks for late calls as long as calls are queued. */
   async #watch(): Promise<void> {
     this.#isWatching = true;
     while (this.#queue.size > 0) {
-      await this.#sleep(PATIENCE);
-      this.#noteLate();
+      await this.#sleep(LATE_AFTER);
+      this.#moveLate();
       this.#startQueued();
     }
     this.#isWatching = false;
   }
 
-  #noteLate(): void {
+  /** Moves late calls to their lane, and abandons the oldest calls there if it is over its limits. */
+  #moveLate(): void {
     const now = this.#now();
     for (const call of this.#calls) {
-      if (now - call.since < PATIENCE) break;
+      if (now - call.since < LATE_AFTER) break;
       count(call, -1);
-      call.lane = this.#late;
+      call.lane = this.#lateLane;
       count(call, 1);
-      this.#noteSilent(call.object);
+      this.#markUnresponsive(call.object);
     }
     for (const call of this.#calls) {
-      if (this.#late.calls <= MOST_CALLS && this.#late.characters <= MOST_CHARACTERS) break;
+      if (this.#lateLane.calls <= MAX_CALLS && this.#lateLane.characters <= MAX_CHARACTERS) break;
       this.#calls.delete(call);
       count(call, -1);
       call.abandon();
     }
   }
 
-  /** Begins those that there is room for; in each lane one after another. */
+  /** Starts the queued calls that there is room for, in order within each lane. */
   #startQueued(): void {
     const full = new Set<Lane>();
-    for (const waiting of this.#queue) {
-      const lane = this.#laneFor(waiting.object);
-      if (!full.has(lane) && hasRoom(lane, waiting.size)) {
-        this.#queue.delete(waiting);
-        waiting.begin(this.#start(waiting.object, waiting.size));
+    for (const queued of this.#queue) {
+      const lane = this.#laneFor(queued.object);
+      if (!full.has(lane) && hasRoom(lane, queued.size)) {
+        this.#queue.delete(queued);
+        queued.begin(this.#start(queued.object, queued.size));
       } else full.add(lane);
       if (full.size === 2) return;
     }
   }
 
   #laneFor(object: string): Lane {
-    return this.#silentObjects.has(object) ? this.#unresponsive : this.#prompt;
+    return this.#unresponsive.has(object) ? this.#unresponsiveLane : this.#responsiveLane;
   }
 
   #start(object: string, size: number): LimitedCall {
@@ -134,15 +138,15 @@ export class CallLimiter {
     return call;
   }
 
-  #noteSilent(object: string): void {
-    if (this.#silentObjects.size >= MOST_SILENT && !this.#silentObjects.has(object))
-      this.#silentObjects.clear();
-    this.#silentObjects.add(object);
+  #markUnresponsive(object: string): void {
+    const { size } = this.#unresponsive;
+    if (size >= MAX_UNRESPONSIVE && !this.#unresponsive.has(object)) this.#unresponsive.clear();
+    this.#unresponsive.add(object);
   }
 }
 
 function hasRoom({ calls, characters }: Lane, size: number): boolean {
-  return calls === 0 || (calls < MOST_CALLS && characters + size <= MOST_CHARACTERS);
+  return calls === 0 || (calls < MAX_CALLS && characters + size <= MAX_CHARACTERS);
 }
 
 function count({ lane, size }: LimitedCall, calls: 1 | -1): void {

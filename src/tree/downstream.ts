@@ -17,7 +17,7 @@ import {
   lowestAcknowledged,
   nextDelivery,
   nextLossReport,
-  reportDueLosses,
+  releaseDueLosses,
   shareOf,
 } from "./delivery.ts";
 import {
@@ -178,7 +178,7 @@ export class Downstream {
 
   /** Tells lost links so again, if it is time to: objects that were unreachable may have recovered. */
   retell(): void {
-    reportDueLosses(this.#links.values(), this.#runtime.now());
+    releaseDueLosses(this.#links.values(), this.#runtime.now());
     this.flush();
   }
 

@@ -1,13 +1,13 @@
 /**
- * Positions that the numbers of channels have passed for certain, where their roots gave new numbers while storage took
- * no rows: a root that crashes then goes on with lower ones. They are kept with a socket; without one, this object has
- * no link when it wakes.
+ * Remembers to which position a root has moved its newest messages because its storage is full. If the root then crashes,
+ * it continues with lower positions, and a lower position shows that this has happened. The floors are saved in a
+ * socket's attachment while the object hibernates. An object without sockets has no links when it wakes.
  */
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Keeper } from "../runtime/runtime.ts";
 
-/** Characters of channels' names that are kept, so that there is room for the rest of what an object keeps. */
-const MOST_CHARACTERS = 1_000;
+/** The most characters of channel names in the attachment, which also holds other state. */
+const MAX_CHARACTERS = 1_000;
 
 export class PositionFloors {
   readonly #keeper: Keeper;
@@ -24,30 +24,30 @@ export class PositionFloors {
     this.#byChannel = new Map(Object.entries(floors).filter(isFloor));
   }
 
-  /** Whether a channel is known to have passed a position. */
-  isBeyond(channel: string, position: number): boolean {
+  /** Whether a position is below the channel's floor, so that its root must have lost positions. */
+  isBelow(channel: string, position: number): boolean {
     return position < (this.#byChannel.get(channel) ?? 0);
   }
 
-  /** A channel's numbers begin anew after a position. */
+  /** Sets the floor of a channel whose root has moved its newest messages after a position. */
   raise(channel: string, position: number): void {
     this.#byChannel.delete(channel);
     this.#byChannel.set(channel, position);
-    this.#keep();
+    this.#save();
   }
 
-  /** The link to a channel has ended. */
+  /** Deletes the floor of a channel, once its link has ended. */
   forget(channel: string): void {
-    if (this.#byChannel.delete(channel)) this.#keep();
+    if (this.#byChannel.delete(channel)) this.#save();
   }
 
-  /** Keeps the newest, as many as there is room for. */
-  #keep(): void {
+  /** Saves the newest floors, as many as there is room for. */
+  #save(): void {
     const floors: Record<string, number> = {};
     let characters = 0;
     for (const [channel, position] of [...this.#byChannel].reverse()) {
       characters += channel.length;
-      if (characters > MOST_CHARACTERS) break;
+      if (characters > MAX_CHARACTERS) break;
       floors[channel] = position;
     }
     this.#keeper.keep({ floors: characters > 0 ? floors : undefined });

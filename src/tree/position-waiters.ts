@@ -1,58 +1,58 @@
-/** Those who wait for messages that have their position to arrive here. */
+/** Waits for messages with known positions to arrive over this object's links. */
 import type { Runtime } from "../runtime/runtime.ts";
 
 /**
- * How long that may take, in milliseconds. The object that delivers has tried again often enough by then, and has said
- * that messages are missing; unless it does not know that it is to deliver here.
+ * The longest time that this may take, in milliseconds. By then, the parent has given up its retries and reported a loss,
+ * unless it doesn't know about the link.
  */
 export const ARRIVAL_TIMEOUT = 100_000;
 
-interface Waiting {
+interface Waiter {
   position: number;
-  /** In milliseconds since 1970. */
+  /** The start time, in milliseconds since 1970. */
   since: number;
-  arrived: () => void;
+  resolve: () => void;
 }
 
 export class PositionWaiters {
   readonly #now: () => number;
-  readonly #byChannel = new Map<string, Waiting[]>();
+  readonly #byChannel = new Map<string, Waiter[]>();
 
   constructor({ now }: Pick<Runtime, "now">) {
     this.#now = now;
   }
 
-  /** Resolves when a message of a channel has arrived, or `giveUp` says that it never will. */
+  /** Resolves when the message of a channel has arrived, or when `releaseAll` is called. */
   wait(channel: string, position: number): Promise<void> {
-    const waiting = this.#byChannel.get(channel) ?? [];
-    this.#byChannel.set(channel, waiting);
-    return new Promise((arrived) => waiting.push({ position, since: this.#now(), arrived }));
+    const waiters = this.#byChannel.get(channel) ?? [];
+    this.#byChannel.set(channel, waiters);
+    return new Promise((resolve) => waiters.push({ position, since: this.#now(), resolve }));
   }
 
-  /** The messages of a channel up to a position have arrived. */
+  /** Resolves waiters whose positions are at most `last`, the newest position that has arrived. */
   reach(channel: string, last: number): void {
-    const waiting = this.#byChannel.get(channel);
-    if (!waiting) return;
-    for (const { position, arrived } of waiting) if (position <= last) arrived();
-    const left = waiting.filter(({ position }) => position > last);
+    const waiters = this.#byChannel.get(channel);
+    if (!waiters) return;
+    for (const { position, resolve } of waiters) if (position <= last) resolve();
+    const left = waiters.filter(({ position }) => position > last);
     if (left.length > 0) this.#byChannel.set(channel, left);
     else this.#byChannel.delete(channel);
   }
 
-  /** No more messages of a channel will arrive by the link that there was. */
+  /** Resolves all waiters of a channel, because its link has ended. */
   releaseAll(channel: string): void {
     this.reach(channel, Number.POSITIVE_INFINITY);
   }
 
-  /** Whether any are waited for. */
+  /** Whether there are any waiters. */
   get hasAny(): boolean {
     return this.#byChannel.size > 0;
   }
 
-  /** The channels of which messages are too late. */
+  /** The channels with waiters that have timed out. */
   get overdue(): string[] {
     const since = this.#now() - ARRIVAL_TIMEOUT;
-    const isLate = (waiting: Waiting) => waiting.since <= since;
-    return [...this.#byChannel].flatMap(([channel, waiting]) => (waiting.some(isLate) ? [channel] : []));
+    const isOverdue = (waiter: Waiter) => waiter.since <= since;
+    return [...this.#byChannel].flatMap(([channel, waiters]) => (waiters.some(isOverdue) ? [channel] : []));
   }
 }

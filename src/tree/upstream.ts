@@ -225,7 +225,7 @@ export class Upstream {
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#channel.position : undefined;
     const linked = { linked: true, hasRow: true };
-    if (last === undefined || !this.#floors.isBeyond(channel, last)) {
+    if (last === undefined || !this.#floors.isBelow(channel, last)) {
       return this.#add(channel, row, { ...linked, last, confirmed: this.#areRowsTrusted });
     }
     // Storage has refused this child's position: its parent knows it.
@@ -315,7 +315,7 @@ export class Upstream {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      if (linked && this.#floors.isBeyond(channel, answer.after)) this.regressed(channel);
+      if (linked && this.#floors.isBelow(channel, answer.after)) this.regressed(channel);
       else this.#linked(link, answer.after);
     } else if (linked) {
       this.#drop(link);

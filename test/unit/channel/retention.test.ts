@@ -1,7 +1,7 @@
 /** For how long a root retains messages, keys and positions, through sleep and crashes, and what it leaves in storage. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { properties } from "../../simulation/life.ts";
+import { properties } from "../../simulation/object.ts";
 import { ALL, FAR, linesOf, rootOf, rowsOf } from "../tree/root.ts";
 
 /** How long messages are retained, in milliseconds. */
