@@ -1,9 +1,7 @@
 /** The client library, with a server that is killed, and a network that breaks. */
-import { execFile } from "node:child_process";
 import { createServer } from "node:http";
 import { connect, createServer as createNetServer } from "node:net";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
@@ -278,17 +276,6 @@ test.each([
   expect([...files.keys()].sort()).toEqual([expect.stringMatching(/^\/requests-\w+\.js$/), "/stdin.js"]);
   const first = files.get("/stdin.js") ?? "";
   expect(gzipSync(first, { level: 9 }).length).toBeLessThan(most);
-});
-
-test.each([
-  ["node", []],
-  ["bun", []],
-  ["deno", ["run", "--quiet", "--allow-net"]],
-])("it works in %s", async (program, options) => {
-  const script = fileURLToPath(new URL("support/client-script.ts", import.meta.url));
-  const command = fileURLToPath(new URL(`../../node_modules/.bin/${program}`, import.meta.url));
-  const { stdout } = await promisify(execFile)(command, [...options, script, runtime.url, unique()]);
-  expect(stdout.trim().split("\n")).toEqual(["hello", "again", "1"]);
 });
 
 test("it works in a Worker", async () => {
