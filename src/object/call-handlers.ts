@@ -109,7 +109,7 @@ export class CallHandlers implements Answering {
   async #whenStored<T>(answer: () => T): Promise<T> {
     const { schedule, router, drain } = this.#parts;
     drain.flushIfLarge();
-    if (router.channel.keepsHistory) await schedule.flushed;
+    if (router.channel.retainsHistory) await schedule.flushed;
     return answer();
   }
 

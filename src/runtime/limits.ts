@@ -67,7 +67,7 @@ export function readLimits(variables: Variables): Limits {
 }
 
 /** Whether messages of `channel` are kept. */
-export function keepsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
+export function retainsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
   return historySeconds > 0 && isAmong(historyChannels, channel);
 }
 

@@ -13,7 +13,7 @@ import {
   tooManyChannels,
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import { type Limits, retainsHistory } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
@@ -149,7 +149,7 @@ export class Commands implements Carrier {
   ): Promise<string | Refusal> {
     try {
       checkAnnounce(grants, channel);
-      if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
+      if (!retainsHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
       return formatOnce(key, await this.#positionOf(key, channel, formatMessage(channel, message)));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;

@@ -4,7 +4,7 @@ import type { From } from "../protocol/positions.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
 import type { Kept, Missing } from "../runtime/calls.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import { type Limits, retainsHistory } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import { selectMissed } from "../tree/catch-up.ts";
@@ -50,7 +50,7 @@ export class Resuming {
    */
   async subscribe(connection: Connection, channel: string, from: From): Promise<void> {
     try {
-      if (!keepsHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
+      if (!retainsHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
       else await this.#resume(connection, channel, from);
     } catch (error) {
       if (error instanceof CommandError) throw error;

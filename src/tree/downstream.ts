@@ -248,7 +248,7 @@ export class Downstream {
     this.#writeOrder();
     const isInOrder = this.#links.size === 0 || this.#row?.position === this.#channel.position;
     // A child that continued from an old row would deliver messages twice.
-    return this.#channel.keepUnstored(isInOrder) || this.#channel.history !== undefined;
+    return this.#channel.saveUnstored(isInOrder) || this.#channel.history !== undefined;
   }
 
   #add(object: string, row: LinkRow): DownstreamLink {
@@ -349,8 +349,8 @@ export class Downstream {
     if (this.#links.size === 0) return;
     // The row may only name stored positions.
     this.#channel.store();
-    const { position, keepsHistory } = this.#channel;
-    const row = orderRow(position, this.#isBusy, keepsHistory, this.#runtime);
+    const { position, retainsHistory } = this.#channel;
+    const row = orderRow(position, this.#isBusy, retainsHistory, this.#runtime);
     if (!(this.#row && isSameOrder(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

@@ -13,7 +13,7 @@ import type {
   Kept,
   Missing,
 } from "../runtime/calls.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import { type Limits, retainsHistory } from "../runtime/limits.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -81,7 +81,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
     this.#schedule = schedule;
     this.#outage = outage;
     this.#own = channelOf(runtime.name);
-    const history = keepsHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
+    const history = retainsHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
     this.channel = new ChannelLog(runtime, history, connections, schedule, this);
     this.downstream = new Downstream(runtime, limits.maxBufferedBytes, this.channel, schedule, this);
     this.capacity = new Capacity(runtime, limits, connections, this.downstream);
@@ -133,7 +133,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   #appended({ last }: AppendedMessages): void {
-    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(last);
+    if (this.downstream.size > 0 || this.channel.retainsHistory) this.downstream.appended(last);
   }
 
   /**
@@ -178,15 +178,15 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * @returns a function that returns the answer, which is final when the messages are stored
    */
   announceHere({ lines, count, key, expected }: Announcement): () => Announced {
-    const { keepsHistory, history } = this.channel;
-    if (!keepsHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
+    const { retainsHistory, history } = this.channel;
+    if (!retainsHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
     const isNew = key === undefined || history?.announcedUnder(key) === undefined;
     const newest = expected === undefined || !isNew ? undefined : this.channel.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
     if (isNew) this.#counters.count("announcements", count);
     const appended = this.#appendOnce({ lines, count, key });
     if (!appended) return () => ({ conflict: true });
-    return () => ({ last: keepsHistory ? appended.last : undefined });
+    return () => ({ last: retainsHistory ? appended.last : undefined });
   }
 
   // --- deliveries

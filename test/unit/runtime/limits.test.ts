@@ -1,6 +1,6 @@
 /** What may be set of the limits, and what they are if nothing is. */
 import { expect, test } from "vitest";
-import { keepsHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
+import { retainsHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
 import { ranges } from "../object/ranges.ts";
 
 test.each(ranges)("$name has a least and a most", ({ name, least, most }) => {
@@ -24,7 +24,7 @@ test.each(ranges)("$name has a default", ({ name }) => {
 /** Which of some channels messages are kept of. */
 function kept(variables: Record<string, string>, ...channels: string[]): string[] {
   const limits = readLimits(variables);
-  return channels.filter((channel) => keepsHistory(limits, channel));
+  return channels.filter((channel) => retainsHistory(limits, channel));
 }
 
 test("history is kept of all channels for two minutes if nothing is set", () => {
