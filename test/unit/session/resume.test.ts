@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** Ends when all promises that depend on nothing else have been settled. */
 async function settled(): Promise<void> {
@@ -29,7 +29,7 @@ test("who asks for everything again and again is refused, and so the root is not
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const runtime = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
+  const runtime = { ...fakeRuntime("home", new Map(), others), now: () => 1_000_000 };
   const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket);
   await settled();

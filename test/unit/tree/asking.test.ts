@@ -10,7 +10,7 @@ import type {
 } from "../../../src/runtime/calls.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
-import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 type Answer = LinkAnswer | "fails";
@@ -25,7 +25,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     counters: undefined,
     failures: 0,
   };
-  const runtime = stillWorld(name, rows, {
+  const runtime = fakeRuntime(name, rows, {
     link: async (object, request) => {
       asked.push([object, request]);
       const answer = answers.shift() ?? "fails";

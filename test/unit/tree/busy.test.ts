@@ -1,7 +1,7 @@
 /** What an object with links remembers, so that a crash leaves nobody with a hole that nobody tells of. */
 import { expect, test } from "vitest";
 import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { type AlarmState, noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { type AlarmState, fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 /** Characters that may wait. */
@@ -21,7 +21,7 @@ function linksOf(
     deliver: (_, delivery) =>
       new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
   };
-  const runtime = { ...stillWorld(object, rows, others, alarm), now: () => now };
+  const runtime = { ...fakeRuntime(object, rows, others, alarm), now: () => now };
   const downstream = new LinkedChannel(
     runtime,
     MOST,

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Filling } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { Capacity } from "../../../src/tree/capacity.ts";
-import { stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime } from "./fake-runtime.ts";
 
 interface Options {
   name?: string;
@@ -16,7 +16,7 @@ interface Options {
 /** The room of an object that holds as much as the test says in `held`. */
 function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options = {}) {
   const told: [string, Filling][] = [];
-  const runtime = stillWorld(name, new Map(), {
+  const runtime = fakeRuntime(name, new Map(), {
     fill: async (object, filling) => {
       told.push([object, filling]);
       return undefined;

@@ -3,14 +3,14 @@ import { describe, expect, test } from "vitest";
 import type { Kept, Missing } from "../../../src/runtime/calls.ts";
 import { CatchUp, selectMissed } from "../../../src/tree/catch-up.ts";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
-import { stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime } from "./fake-runtime.ts";
 
 /** An object that is at position 10 of `news`, whose root's answers the test gives. */
 function catchingUp() {
   const asked: { wanted: Missing; answer: (kept: Kept) => void; fail: () => void }[] = [];
   const recover = (_: string, wanted: Missing) =>
     new Promise<Kept>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
-  const catchUp = new CatchUp(stillWorld("home", new Map(), { recover }));
+  const catchUp = new CatchUp(fakeRuntime("home", new Map(), { recover }));
   const taken: Kept[] = [];
   const place: { position: number | undefined } = { position: 10 };
   const waiters = new PositionWaiters({ now: () => 0 });

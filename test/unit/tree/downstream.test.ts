@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { type AlarmState, noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { type AlarmState, fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 interface Call {
@@ -21,7 +21,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
         called();
       }),
   };
-  const runtime = stillWorld("news", rows, others, alarm);
+  const runtime = fakeRuntime("news", rows, others, alarm);
   const told = {
     mark: () => {
       alarm.time = (downstream.schedule.rest ?? 0) + 1;

@@ -14,7 +14,7 @@ export interface AlarmState {
 }
 
 /** A runtime in which timers never fire, except that repeats of failed calls come at once. */
-export function stillWorld(
+export function fakeRuntime(
   name: string,
   rows: Map<string, unknown>,
   others: Others = {},

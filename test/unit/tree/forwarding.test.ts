@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Batch, BatchAnswer } from "../../../src/runtime/calls.ts";
 import { BatchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/tree/forwarding.ts";
-import { stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime } from "./fake-runtime.ts";
 
 interface Call {
   channel: string;
@@ -19,7 +19,7 @@ function forwarding(maxBuffered = 20) {
   };
   const calls: Call[] = [];
   const outcomes: Record<string, unknown> = {};
-  const runtime = stillWorld("home", new Map(), {
+  const runtime = fakeRuntime("home", new Map(), {
     forward: (channel, batch) =>
       new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
   });

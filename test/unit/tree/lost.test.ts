@@ -1,6 +1,6 @@
 /** A link is lost, and its object can't be reached to be told so: it is told later, without anything else to send. */
 import { expect, test } from "vitest";
-import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 /** Seconds after which the link was lost, and was tried again. */
@@ -21,7 +21,7 @@ function objectOf(
     return { gone: true } as const;
   };
   const due = (at: number) => void (Number.isFinite(at) && alarms.push(at));
-  const runtime = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
+  const runtime = { ...fakeRuntime(name, rows, { deliver }), now: () => clock.now };
   const limits = { historySeconds: 0, historyBytes: 0 };
   const downstream = new LinkedChannel(runtime, 1_000_000, limits, { due }, noKeeper);
   return { downstream, tried, alarms };

@@ -4,7 +4,7 @@ import type { HistoryLimits } from "../../../src/channel/retained.ts";
 import type { Delivery, DeliveryAnswer, Kept } from "../../../src/runtime/calls.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 /** Room for all that a test announces. */
@@ -38,7 +38,7 @@ export function rootOf(
   });
   // Another one for each time.
   const random = () => (0.618 * state.now) % 1;
-  const runtime = { ...stillWorld("news", rows, others), store, random, now: () => state.now };
+  const runtime = { ...fakeRuntime("news", rows, others), store, random, now: () => state.now };
   const told = {
     due: (time: number) => void (Number.isFinite(time) && until.push(time)),
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),

@@ -4,7 +4,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { newKeeper, noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 const asleep: Keeper = { ...noKeeper, hasSlept: true };
@@ -20,7 +20,7 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
   };
   const link = async () => ({ after: 0 });
   const store = storeOf(rows, () => state.takes);
-  const runtime = { ...stillWorld("home", rows, { link, unlink }), store, now: () => state.now };
+  const runtime = { ...fakeRuntime("home", rows, { link, unlink }), store, now: () => state.now };
   const listeners = {
     needs: (channel: string) => channel === state.listens,
     receive: () => {},

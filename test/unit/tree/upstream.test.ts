@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/runtime/calls.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
-import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 /**
@@ -22,7 +22,7 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     const answer = answers.shift();
     return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
   };
-  const runtime = stillWorld("news!1", rows, { link: (_, request) => link(request) });
+  const runtime = fakeRuntime("news!1", rows, { link: (_, request) => link(request) });
   const listeners = {
     needs: () => true,
     receive: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
@@ -193,7 +193,7 @@ test("who comes back to a channel asks the child that it left, and the root if t
     asked.push(object);
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
-  const runtime = stillWorld("news", rows, { link });
+  const runtime = fakeRuntime("news", rows, { link });
   const listeners = {
     needs: () => false,
     receive: () => {},
@@ -214,7 +214,7 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const clock = { now: 100 };
   const unlink = async (object: string) => void unlinked.push(object);
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const runtime = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
+  const runtime = { ...fakeRuntime("home", rows, { unlink }), now: () => clock.now };
   const lose = (channel: string) => void lost.push(channel);
   const ignore = () => {};
   const listeners = {
