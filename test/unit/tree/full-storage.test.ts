@@ -4,10 +4,10 @@ import { expect, test } from "vitest";
 import { ALL, FAR, keeperOf, linesOf, rootOf, settled } from "./root.ts";
 
 test("messages that storage refuses get positions far beyond those that it knows, before anything is told of them", () => {
-  const { root, state, say, tell } = rootOf();
-  const stored = tell("a");
-  state.takes = false;
-  const positions = [say("b"), say("c")];
+  const { root, state, append, announce } = rootOf();
+  const stored = announce("a");
+  state.accepts = false;
+  const positions = [append("b"), append("c")];
   expect(state.renumbered).toEqual([]);
   root.flush();
   const [{ position, count } = { position: 0, count: 0 }] = state.renumbered;
@@ -16,24 +16,24 @@ test("messages that storage refuses get positions far beyond those that it knows
   expect(positions.map((final) => final())).toEqual([position + 1, position + 2]);
   expect(root.locate()).toBe(position + 2);
   // It stays there while storage refuses, and when it takes rows again.
-  expect(tell("d")).toBe(position + 3);
-  state.takes = true;
-  expect(tell("e")).toBe(position + 4);
+  expect(announce("d")).toBe(position + 3);
+  state.accepts = true;
+  expect(announce("e")).toBe(position + 4);
   expect(state.renumbered).toHaveLength(1);
-  state.takes = false;
-  expect(tell("f")).toBeGreaterThan(position + 1_000_000);
+  state.accepts = false;
+  expect(announce("f")).toBeGreaterThan(position + 1_000_000);
   expect(state.renumbered).toHaveLength(2);
 });
 
 test("messages that storage refuses are not retained, nor are those before them", () => {
-  const { root, rows, state, tell } = rootOf();
-  const stored = tell("a", "key");
-  state.takes = false;
-  const last = tell("b", "other");
+  const { root, rows, state, announce } = rootOf();
+  const stored = announce("a", "key");
+  state.accepts = false;
+  const last = announce("b", "other");
   expect(root.readMissed({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
   expect(root.history?.announcedUnder("key") ?? root.history?.announcedUnder("other")).toBeUndefined();
-  state.takes = true;
-  tell("c");
+  state.accepts = true;
+  announce("c");
   expect(linesOf(root.readMissed(ALL))).toBe("c\n");
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last + 1);
@@ -41,15 +41,15 @@ test("messages that storage refuses are not retained, nor are those before them"
 });
 
 test("links go on under the new numbers, those that are behind too", async () => {
-  const { root, state, calls, tell } = rootOf();
-  tell("a");
+  const { root, state, calls, announce } = rootOf();
+  announce("a");
   root.link({ from: "home", epoch: 1 });
-  const stored = tell("b");
+  const stored = announce("b");
   await settled();
   expect(calls[0]?.delivery).toMatchObject({ after: stored - 1, lines: "b\n", follows: undefined });
-  tell("c");
-  state.takes = false;
-  const last = tell("d");
+  announce("c");
+  state.accepts = false;
+  const last = announce("d");
   calls[0]?.answer({ gone: false });
   await settled();
   root.flush();
@@ -67,10 +67,10 @@ test("links go on under the new numbers, those that are behind too", async () =>
 });
 
 test("a life that may follow a crash proves that storage takes a row before it says that nothing is missing", () => {
-  const { rows, tell } = rootOf();
-  const stored = tell("a");
+  const { rows, announce } = rootOf();
+  const stored = announce("a");
   const full = rootOf(rows);
-  full.state.takes = false;
+  full.state.accepts = false;
   const answer = full.root.readMissed({ since: stored, last: 0 });
   expect(answer).toMatchObject({ after: full.root.log.position, count: 0 });
   expect(full.root.log.position).toBeGreaterThanOrEqual(stored + 1_000_000);
@@ -80,7 +80,7 @@ test("a life that may follow a crash proves that storage takes a row before it s
   expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
   expect(proven.state.written).toBe(1);
   const slept = rootOf(rows, {}, keeperOf());
-  slept.state.takes = false;
+  slept.state.accepts = false;
   expect(slept.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
   const linked = rootOf(rows);
   linked.root.link({ from: "home", epoch: 1 });
@@ -91,14 +91,14 @@ test("a life that may follow a crash proves that storage takes a row before it s
 
 test("a position that storage refuses outlives sleep with a socket, until storage takes it", () => {
   const keeper = keeperOf();
-  const { root, rows, state, tell } = rootOf(new Map(), {}, keeper);
-  tell("a");
-  state.takes = false;
-  const last = tell("b");
+  const { root, rows, state, announce } = rootOf(new Map(), {}, keeper);
+  announce("a");
+  state.accepts = false;
+  const last = announce("b");
   root.settle(true);
   for (let life = 0; life < 2; life++) {
     const woken = rootOf(rows, {}, keeper);
-    woken.state.takes = false;
+    woken.state.accepts = false;
     expect(woken.root.log.position).toBe(last);
     woken.root.settle(true);
   }
@@ -111,18 +111,18 @@ test("a position that storage refuses outlives sleep with a socket, until storag
 
 test("a position that storage has is kept nowhere else", () => {
   const keeper = keeperOf();
-  const { root, tell } = rootOf(new Map(), {}, keeper);
+  const { root, announce } = rootOf(new Map(), {}, keeper);
   root.settle(true);
-  tell("a");
+  announce("a");
   root.settle(true);
   expect(keeper.kept).toBeUndefined();
 });
 
 test("an object that asks whether it is still linked finds out whether it misses anything, or the root has forgotten", () => {
-  const { root, rows, tell } = rootOf();
-  tell("a");
+  const { root, rows, announce } = rootOf();
+  announce("a");
   root.link({ from: "home", epoch: 1 });
-  const last = tell("b");
+  const last = announce("b");
   const asks = (position: number) => {
     const { root } = rootOf(new Map(rows));
     const answer = root.link({ from: "home", epoch: 1, still: { last: position } });
@@ -146,7 +146,7 @@ class Root {
   #life = rootOf(this.#rows, FAR);
 
   announce(): void {
-    const position = this.#life.tell("a");
+    const position = this.#life.announce("a");
     expect(this.#given).not.toContain(position);
     this.#given.add(position);
   }
@@ -165,17 +165,17 @@ class Root {
   }
 
   crash(): void {
-    const { now, takes } = this.#life.state;
+    const { now, accepts } = this.#life.state;
     this.#life = rootOf(this.#rows, FAR, undefined, now + 1);
-    this.#life.state.takes = takes;
+    this.#life.state.accepts = accepts;
   }
 
   fill(): void {
-    this.#life.state.takes = false;
+    this.#life.state.accepts = false;
   }
 
   makeRoom(): void {
-    this.#life.state.takes = true;
+    this.#life.state.accepts = true;
   }
 }
 

@@ -6,7 +6,7 @@ import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
 import type { Schedule } from "../../../src/runtime/schedule.ts";
 import { Downstream } from "../../../src/tree/downstream.ts";
 
-/** What the test is told; nothing by default. */
+/** Callbacks of the test; by default, none. */
 export interface Handlers {
   mark?: () => void;
   due?: (at: number) => void;
