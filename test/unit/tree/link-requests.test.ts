@@ -61,7 +61,7 @@ function deliveryOf(changes: Partial<Delivery> = {}): Delivery {
   return { ...delivery, number: deliveries, again: false, lost: false, where: false, ...changes };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }

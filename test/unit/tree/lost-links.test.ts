@@ -27,7 +27,7 @@ function objectOf(
   return { downstream, attempts, alarms };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 200; turn++) await undefined;
 }

@@ -13,7 +13,7 @@ function waitersOf() {
   return { waiters, clock, arrived, wait };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await undefined;
 }

@@ -44,7 +44,7 @@ function linksOf(
 
 const accepted: DeliveryAnswer = { gone: false };
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
