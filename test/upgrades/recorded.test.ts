@@ -7,7 +7,7 @@ import { isAttachment } from "../../src/session/attachment.ts";
 import type { Socket } from "../../src/session/socket.ts";
 import { properties } from "../simulation/life.ts";
 import { kindOfRow, ROW_KINDS } from "../simulation/rows.ts";
-import { type Others, fakeRuntime } from "../unit/tree/fake-runtime.ts";
+import { fakeRuntime, type Others } from "../unit/tree/fake-runtime.ts";
 import { bundleHeart } from "./bundle.ts";
 import {
   formatRecording,

@@ -1,6 +1,6 @@
 /** What may be set of the limits, and what they are if nothing is. */
 import { expect, test } from "vitest";
-import { retainsHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
+import { readLimits, retainsHistory, SettingError } from "../../../src/runtime/limits.ts";
 import { ranges } from "../object/ranges.ts";
 
 test.each(ranges)("$name has a least and a most", ({ name, least, most }) => {
