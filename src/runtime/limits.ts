@@ -1,5 +1,5 @@
 /** What an object holds at most: the operator's settings, read from the Worker's variables. */
-import { channelFault, isAmong, nameFault } from "../protocol/channels.ts";
+import { channelFault, matchesAny, nameFault } from "../protocol/channels.ts";
 
 export interface Limits {
   /** Connections one object holds before a channel's next ones go to a child. */
@@ -66,9 +66,9 @@ export function readLimits(variables: Variables): Limits {
   };
 }
 
-/** Whether messages of `channel` are kept. */
+/** Whether messages of `channel` are retained. */
 export function retainsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
-  return historySeconds > 0 && isAmong(historyChannels, channel);
+  return historySeconds > 0 && matchesAny(historyChannels, channel);
 }
 
 /**

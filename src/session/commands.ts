@@ -2,7 +2,7 @@
 import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { ErrorCode, Refusal } from "../protocol/errors.ts";
-import { mayBeKnownAgain } from "../protocol/keys.ts";
+import { canDeduplicate } from "../protocol/keys.ts";
 import type { From } from "../protocol/positions.ts";
 import {
   KEY_CONFLICT,
@@ -159,7 +159,7 @@ export class Commands implements Carrier {
 
   async #positionOf(key: string, channel: string, line: string): Promise<number> {
     const most = this.#parts.limits.historyBytes;
-    if (!mayBeKnownAgain(key, line, most)) throw new CommandError("limit", keyedTooLong(most));
+    if (!canDeduplicate(key, line, most)) throw new CommandError("limit", keyedTooLong(most));
     const announced = this.#parts.router.announceOnce(channel, key, line);
     if (announced === undefined) throw new CommandError("conflict", KEY_CONFLICT);
     if (announced instanceof Promise) return announced.catch(failToAnnounce);

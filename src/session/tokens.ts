@@ -1,5 +1,5 @@
 /** What connections may do by their tokens: until when, and a new token in place of an old one. */
-import { type Grants, type GrantsFault, grantsFault, hasEnded, maySubscribe } from "../auth/grants.ts";
+import { type Grants, type GrantsFault, grantsFault, hasExpired, maySubscribe } from "../auth/grants.ts";
 import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
 import { formatAccepted } from "../protocol/replies.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -59,7 +59,7 @@ export class Tokens {
   }
 
   hasEnded({ grants }: Connection): boolean {
-    return hasEnded(grants, this.#runtime.now());
+    return hasExpired(grants, this.#runtime.now());
   }
 
   /**

@@ -5,7 +5,7 @@ import { arithmetic, RATES, SERVICES, table } from "../../tools/bench/scale.ts";
 const small = {
   title: "",
   channels: 1,
-  listeners: 40,
+  subscribers: 40,
   announcements: 2,
   socketsPerObject: 10,
   linksPerObject: 100,
@@ -31,7 +31,7 @@ test("a tree of four objects", () => {
 });
 
 test("a channel that fits into one object calls nobody", () => {
-  expect(arithmetic({ ...small, listeners: 10 }, round)).toMatchObject({
+  expect(arithmetic({ ...small, subscribers: 10 }, round)).toMatchObject({
     objects: 1,
     depth: 0,
     calls: 0,
@@ -39,7 +39,7 @@ test("a channel that fits into one object calls nobody", () => {
   });
 });
 
-test("the documents show what the program prints", async () => {
-  const readme = await readFile(new URL("../../src/README.md", import.meta.url), "utf8");
+test("docs/architecture.md shows the table that the program prints", async () => {
+  const readme = await readFile(new URL("../../docs/architecture.md", import.meta.url), "utf8");
   expect(readme).toContain(table(SERVICES, RATES));
 });

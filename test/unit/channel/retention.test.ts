@@ -1,7 +1,7 @@
 /** How long a root retains messages, keys and positions, through hibernation and crashes, and which rows it leaves. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { properties } from "../../simulation/life.ts";
+import { properties } from "../../simulation/object.ts";
 import { ALL, FAR, linesOf, rootOf, rowsOf } from "../tree/root.ts";
 
 /** The retention time, in milliseconds. */
