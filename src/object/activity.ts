@@ -1,67 +1,71 @@
-/** That things happen to an object, and that nothing has happened for a while. */
-import type { World } from "../runtime/runtime.ts";
+/** Keeps the object in memory after an event, and settles it when nothing has changed for a second. */
+import type { RawRuntime } from "../runtime/runtime.ts";
 
-/** How long after an event what must outlive this object's time in memory is written, in milliseconds. */
+/** How long after the last change the object settles, in milliseconds. */
 const SETTLE_AFTER = 1_000;
 
 export interface ActivityEvents {
   /**
-   * Some time has passed, a second at most.
-   * @param milliseconds for which this object has been kept in memory since
-   * @returns whether this object has to stay in memory for another second, though nothing may happen
+   * Called at least every second while the object is kept in memory.
+   * @param milliseconds since the last call
+   * @returns whether the object must stay in memory for another second
    */
   passed(milliseconds: number): boolean;
-  /** Nothing has happened for a second. */
+  /** Nothing has changed for a second. */
   settle(): void;
 }
 
 export class Activity {
-  readonly #world: World;
-  readonly #events: ActivityEvents;
+  readonly #runtime: Pick<RawRuntime, "now" | "after">;
+  #events: ActivityEvents | undefined;
   #count = 0;
-  /** Events, and other work that must be settled. */
+  /** Events, and changes by work that outlasts its event. */
   #changes = 0;
-  /** When the last event was, in milliseconds since 1970. */
+  /** When the last change was, in milliseconds since 1970. */
   #last = 0;
-  #settling = false;
+  #isTiming = false;
 
-  constructor(world: World, events: ActivityEvents) {
-    this.#world = world;
+  constructor(runtime: Pick<RawRuntime, "now" | "after">) {
+    this.#runtime = runtime;
+  }
+
+  /** Begins to report to `events`. */
+  start(events: ActivityEvents): void {
     this.#events = events;
   }
 
-  /** How many events there have been. */
+  /** The number of events so far. */
   get count(): number {
     return this.#count;
   }
 
-  /** Notes an event. What must not be forgotten is written in a while; until then this object stays. */
+  /** Notes an event. The object stays in memory, and settles when nothing has changed for a second. */
   note(): void {
     this.#count += 1;
-    this.settleLater();
+    this.stay();
   }
 
-  /** Has the object settle a second from now, though no event has come: work of an earlier one has changed something. */
-  settleLater(): void {
+  /** The same for a change without an event of its own. */
+  stay(): void {
     this.#changes += 1;
-    this.#last = this.#world.now();
-    if (this.#settling) return;
-    this.#settling = true;
+    this.#last = this.#runtime.now();
+    if (this.#isTiming) return;
+    this.#isTiming = true;
     this.#wait(SETTLE_AFTER);
   }
 
   #wait(milliseconds: number): void {
     const before = this.#changes;
-    const since = this.#world.now();
-    this.#world.after(milliseconds, () => {
-      const stays = this.#events.passed(this.#world.now() - since);
+    const since = this.#runtime.now();
+    this.#runtime.after(milliseconds, () => {
+      const stays = this.#events?.passed(this.#runtime.now() - since);
       if (stays || before !== this.#changes) {
-        const quiet = this.#world.now() - this.#last;
+        const quiet = this.#runtime.now() - this.#last;
         this.#wait(stays ? SETTLE_AFTER : Math.max(1, SETTLE_AFTER - quiet));
         return;
       }
-      this.#settling = false;
-      this.#events.settle();
+      this.#isTiming = false;
+      this.#events?.settle();
     });
   }
 }

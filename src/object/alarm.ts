@@ -1,75 +1,68 @@
 /**
- * What is due later, whether this object is in memory by then or not: one alarm, for what comes first. Setting
- * it costs a row, so it is never taken back or put off: it goes off for nothing instead.
+ * The object's alarm: one, for whatever is due first, whether the object is in memory by then or not. Setting it costs a
+ * row, so it is never cancelled or postponed; a spurious wake-up is cheaper.
  */
-import type { World } from "../runtime/runtime.ts";
+import type { RawRuntime } from "../runtime/runtime.ts";
 
-/** How soon this object looks again after something was begun that a crash would leave unfinished, in milliseconds. */
-const LOOK_AGAIN = 10_000;
+/** When the alarm goes off after the object began something that a crash would leave unfinished, in milliseconds. */
+const CRASH_CHECK = 10_000;
 
 export class Alarm {
-  readonly #world: World;
-  readonly #rest: () => number | undefined;
-  #expiry: number;
-  /** The earliest time for which storage did not take it; infinite if it took all. */
+  readonly #runtime: Pick<RawRuntime, "now" | "alarm" | "alarmTime">;
+  /** The alarm's time when all links were last known to be up to date; see `Schedule`. */
+  rest: number | undefined;
+  #expiry = Number.POSITIVE_INFINITY;
+  /** The earliest time for which storage refused to set the alarm; infinite if it refused none. */
   #refused = Number.POSITIVE_INFINITY;
 
-  /**
-   * @param expiry when the first grants end, for which an earlier life of this object has set its alarm
-   * @param rest for when an alarm says nothing; see `tree/downstream.ts`
-   */
-  constructor(world: World, expiry: number, rest: () => number | undefined) {
-    this.#world = world;
-    this.#expiry = expiry;
-    this.#rest = rest;
+  constructor(runtime: Pick<RawRuntime, "now" | "alarm" | "alarmTime">) {
+    this.#runtime = runtime;
   }
 
-  /** When the first grants end, in milliseconds since 1970; infinite if none do. */
+  /** When the first token expires, in milliseconds since 1970; infinite if none does. */
   get expiry(): number {
     return this.#expiry;
   }
 
-  /** Something is under way, which has to show by the alarm, and is to be looked at again if this object crashes. */
-  mark(): void {
-    const now = this.#world.now();
-    const set = this.#world.alarmTime();
-    const saysNothing = set !== undefined && set === this.#rest();
-    if (saysNothing) void this.#set(Math.min(set - 1, now + LOOK_AGAIN));
-    else void this.goOffBy(now + LOOK_AGAIN);
+  /** Sets the alarm for when the first token expires, in milliseconds since 1970. */
+  expireAt(time: number): void {
+    this.#expiry = time;
+    void this.due(time);
   }
 
-  /** It is to go off at once; says whether it will. */
-  async beginAnew(): Promise<boolean> {
-    return this.#ensure(this.#world.now());
+  /** Sets the alarm for another time than `rest`, and soon enough to find out what a crash would leave unfinished. */
+  mark(): void {
+    const now = this.#runtime.now();
+    const set = this.#runtime.alarmTime();
+    if (set !== undefined && set === this.rest) void this.#set(Math.min(set - 1, now + CRASH_CHECK));
+    else void this.due(now + CRASH_CHECK);
+  }
+
+  /** Has the alarm go off at once; resolves with whether it will. */
+  goOffNow(): Promise<boolean> {
+    return this.#ensure(this.#runtime.now());
   }
 
   /**
-   * It is to go off by a time, in milliseconds since 1970; not at all if that is infinite.
-   * @returns whether it will, and for what storage did not take before, too
+   * Sets the alarm for a time in milliseconds since 1970 or earlier, unless that is infinite.
+   * @returns whether it is set, also for all times that storage refused before
    */
-  async goOffBy(time: number): Promise<boolean> {
+  async due(time: number): Promise<boolean> {
     const first = Math.min(time, this.#refused);
     return Number.isFinite(first) ? this.#ensure(first) : true;
   }
 
-  /** The first grants end at a time. */
-  expireAt(time: number): void {
-    this.#expiry = time;
-    void this.goOffBy(time);
-  }
-
-  /** It goes off at a time or before; if it has to be set for that, never so that it says nothing. */
   async #ensure(time: number): Promise<boolean> {
-    const set = this.#world.alarmTime();
+    const set = this.#runtime.alarmTime();
     if (set !== undefined && set <= time) {
       this.#refused = Number.POSITIVE_INFINITY;
       return true;
     }
-    return this.#set(time === this.#rest() ? time - 1 : time);
+    return this.#set(time === this.rest ? time - 1 : time);
   }
 
   async #set(time: number): Promise<boolean> {
-    const isTaken = await this.#world.alarm(time);
+    const isTaken = await this.#runtime.alarm(time);
     if (!isTaken) this.#refused = Math.min(this.#refused, time);
     else if (time <= this.#refused) this.#refused = Number.POSITIVE_INFINITY;
     return isTaken;

@@ -1,96 +1,98 @@
-/** What an object claims at the root of `all` for its own connections, where their number is limited. */
+/** Claims this object's connections at the root of `all`, where the number of connections is limited. */
 import type { Claim } from "../runtime/calls.ts";
 import { isNumber, rowOf } from "../runtime/rows.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Outage } from "../tree/outage.ts";
 import { retry } from "../tree/retry.ts";
 
+/** The row with the number of connections that the root of `all` knows. */
 const TOLD = "told";
 
-export interface ClaimEvents {
-  /** Makes a claim at the root of `all`; says how many of those that want to be let in may be. */
-  claim(claim: Claim): Promise<number>;
-  /** That does not answer: `recount` is to be called later. */
-  unfinished(): void;
-}
-
 export class Claims {
-  readonly #world: World;
-  readonly #events: ClaimEvents;
-  #held: number;
-  #told: number;
+  readonly #runtime: Runtime;
+  readonly #claim: (claim: Claim) => Promise<number>;
+  readonly #outage: Pick<Outage, "goOn">;
+  #held = 0;
+  /** The number of connections that the root of `all` knows; NaN while that is unknown. */
+  #known = 0;
   #newest = 0;
-  #waiting: ((admitted: boolean) => void)[] = [];
-  #asking = false;
+  #pending: ((admitted: boolean) => void)[] = [];
+  #isAsking = false;
 
-  /** @param held connections that are there already */
-  constructor(world: World, held: number, events: ClaimEvents) {
-    this.#world = world;
+  /** @param claim claims at the root of `all`, and resolves with how many of the wanted connections are granted */
+  constructor(runtime: Runtime, claim: (claim: Claim) => Promise<number>, outage: Pick<Outage, "goOn">) {
+    this.#runtime = runtime;
+    this.#claim = claim;
+    this.#outage = outage;
+  }
+
+  /** @param held connections that hibernated with this object */
+  start(held: number): void {
     this.#held = held;
-    this.#events = events;
-    this.#told = rowOf(world.store.get(TOLD), isNumber) ?? 0;
+    this.#known = rowOf(this.#runtime.store.get(TOLD), isNumber) ?? 0;
     this.#report();
   }
 
-  /** Asks for one more connection. While there is no answer to be had it is admitted. */
+  /** Claims one more connection. While the root of `all` doesn't answer, it is admitted. */
   admit(): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#pending.push(resolve);
       this.#report();
     });
   }
 
-  /** One that was admitted has gone. */
+  /** Releases the claim of an admitted connection. */
   release(): void {
     this.#held -= 1;
     this.#report();
   }
 
-  /** Claims anew, whatever the root of `all` knows. */
+  /** Claims all connections again, whatever the root of `all` knows. */
   recount(): void {
-    this.#told = Number.NaN;
+    this.#known = Number.NaN;
     this.#report();
   }
 
-  /** Tells the root of `all` what it does not know yet. */
+  /** Tells the root of `all` what it doesn't know. */
   #report(): void {
-    if (this.#asking || this.isKnown) return;
-    this.#asking = true;
-    this.#world.keep(this.#untilKnown());
+    if (this.#isAsking || this.isKnown) return;
+    this.#isAsking = true;
+    this.#runtime.keep(this.#untilKnown());
   }
 
-  /** Whether the root of `all` knows all that there is to know. */
+  /** Whether the root of `all` knows all claims. */
   get isKnown(): boolean {
-    return this.#waiting.length === 0 && this.#told === this.#held;
+    return this.#pending.length === 0 && this.#known === this.#held;
   }
 
   async #untilKnown(): Promise<void> {
-    // What changes in the same turn goes out together.
+    // Changes of the same turn go together.
     await undefined;
     try {
-      while (!this.isKnown) await retry(this.#world, () => this.#claim());
+      while (!this.isKnown) await retry(this.#runtime, () => this.#claimAll());
     } catch {
-      this.#admit(this.#waiting.splice(0), Number.POSITIVE_INFINITY);
-      this.#events.unfinished();
+      this.#admit(this.#pending.splice(0), Number.POSITIVE_INFINITY);
+      this.#outage.goOn();
     } finally {
-      this.#asking = false;
+      this.#isAsking = false;
     }
   }
 
-  async #claim(): Promise<void> {
-    this.#newest = Math.max(this.#newest + 1, this.#world.now());
-    const asking = this.#waiting.length;
-    const claim = { from: this.#world.name, number: this.#newest, held: this.#held, wanted: asking };
-    // Until it is answered nobody knows what the root of `all` has been told.
-    this.#told = Number.NaN;
-    const granted = await this.#events.claim(claim);
-    this.#told = claim.held + granted;
-    if (this.#told === 0) this.#world.store.delete(TOLD);
-    else this.#world.store.put(TOLD, this.#told);
-    this.#admit(this.#waiting.splice(0, asking), granted);
+  async #claimAll(): Promise<void> {
+    this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
+    const wanted = this.#pending.length;
+    const claim = { from: this.#runtime.name, number: this.#newest, held: this.#held, wanted };
+    // If the call fails, the root of `all` may or may not have executed it.
+    this.#known = Number.NaN;
+    const granted = await this.#claim(claim);
+    this.#known = claim.held + granted;
+    if (this.#known === 0) this.#runtime.store.delete(TOLD);
+    else this.#runtime.store.put(TOLD, this.#known);
+    this.#admit(this.#pending.splice(0, wanted), granted);
   }
 
-  #admit(asking: ((admitted: boolean) => void)[], granted: number): void {
-    this.#held += Math.min(asking.length, granted);
-    for (const [i, answer] of asking.entries()) answer(i < granted);
+  #admit(pending: ((admitted: boolean) => void)[], granted: number): void {
+    this.#held += Math.min(pending.length, granted);
+    for (const [i, answer] of pending.entries()) answer(i < granted);
   }
 }

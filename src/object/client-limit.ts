@@ -1,54 +1,57 @@
-/** The number of connections of the whole service, where it is limited: this object's part in counting them. */
-
+/** This object's part in limiting the connections of the whole service. */
 import { EVERYONE } from "../protocol/channels.ts";
 import type { Claim } from "../runtime/calls.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
+import type { Outage } from "../tree/outage.ts";
 import { Claims } from "./claims.ts";
 import { Quota } from "./quota.ts";
 
 export class ClientLimit {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #counters: Counters;
   readonly #claims: Claims;
-  /** At the root of `all`. */
+  /** Only at the root of `all`. */
   readonly #quota: Quota | undefined;
 
-  /**
-   * @param held connections that are there already
-   * @param unfinished called when the root of `all` does not answer: `recount` is to be called later
-   */
-  constructor(world: World, limit: number, counters: Counters, held: number, unfinished: () => void) {
-    this.#world = world;
+  /** @param limit connections of the whole service */
+  constructor(runtime: Runtime, limit: number, counters: Counters, outage: Outage) {
+    this.#runtime = runtime;
     this.#counters = counters;
-    if (world.name === EVERYONE) this.#quota = new Quota(world, limit, (object) => this.#recountAt(object));
-    this.#claims = new Claims(world, held, {
-      claim: async (claim) => (this.#quota ? this.claim(claim) : world.call(EVERYONE, "claim", claim)),
-      unfinished,
-    });
+    if (runtime.name === EVERYONE)
+      this.#quota = new Quota(runtime, limit, (object) => this.#recountAt(object));
+    const claimAtRoot = async (claim: Claim) =>
+      this.#quota ? this.claim(claim) : runtime.call(EVERYONE, "claim", claim);
+    this.#claims = new Claims(runtime, claimAtRoot, outage);
   }
 
-  /** Asks for one more connection. While there is no answer to be had it is admitted. */
+  /** Restores what the root of `all` knows, and claims the connections that hibernated. */
+  start(held: number): void {
+    this.#quota?.start();
+    this.#claims.start(held);
+  }
+
+  /** Claims one more connection. While the root of `all` doesn't answer, it is admitted. */
   admit(): Promise<boolean> {
     return this.#claims.admit();
   }
 
-  /** One that was admitted has gone. */
+  /** Releases the claim of a connection that has closed. */
   release(): void {
     this.#claims.release();
   }
 
-  /** Claims anew what this object holds. */
+  /** Claims all connections again. */
   recount(): void {
     this.#claims.recount();
   }
 
-  /** Whether the root of `all` knows what this object holds. */
+  /** Whether the root of `all` knows this object's connections. */
   get isKnown(): boolean {
     return this.#claims.isKnown;
   }
 
-  /** At the root of `all`: says how many connections an object may take. */
+  /** At the root of `all`: returns how many of the wanted connections are granted to an object. */
   claim(claim: Claim): number {
     const granted = this.#quota?.claim(claim) ?? claim.wanted;
     this.#counters.count("rejected", claim.wanted - granted);
@@ -56,7 +59,7 @@ export class ClientLimit {
   }
 
   async #recountAt(object: string): Promise<void> {
-    if (object === this.#world.name) this.recount();
-    else await this.#world.call(object, "recount", undefined);
+    if (object === this.#runtime.name) this.recount();
+    else await this.#runtime.call(object, "recount", undefined);
   }
 }

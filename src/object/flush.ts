@@ -1,90 +1,92 @@
-/** When gathered lines go out. */
-import type { World } from "../runtime/runtime.ts";
-import type { Connections } from "../session/connections.ts";
-import type { Drain } from "../session/drain.ts";
-import type { Pace } from "../session/pace.ts";
+/** Decides when gathered lines are sent. */
+import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Activity } from "./activity.ts";
 
-/** Turns without an event after which none is taken to be waiting. */
+/** Turns of the event loop without an event after which no more events are expected to be queued. */
 const QUIET_TURNS = 2;
-/** Most turns of the event loop for which gathered lines wait. */
+/** The most turns for which gathered lines wait. */
 const MAX_TURNS = 64;
-/** Sockets that take so long to send to, some milliseconds, that others are let in before more is sent. */
-const MANY = 250;
+/** Sockets that take some milliseconds to send to: after that many, clients' events are let in before the next flush. */
+const MANY_SOCKETS = 250;
+
+/** Sends what a flush sends. */
+export interface Sender {
+  /** The number of sockets, at most, for which lines are gathered. */
+  readonly dueSockets: number;
+  /** Sends the gathered lines; returns whether there was room for all of them. */
+  send(): boolean;
+  /** Resolves when clients have made room. */
+  makeRoom(): Promise<void>;
+  /** Resolves when other clients' events could come in. */
+  letIn(): Promise<void>;
+}
 
 export class Flush {
-  readonly #world: World;
+  readonly #runtime: Pick<RawRuntime, "turn" | "sleep" | "keep">;
   readonly #activity: Activity;
-  readonly #connections: Connections;
-  readonly #send: () => boolean;
-  readonly #drain: Drain;
-  readonly #pace: Pace;
-  #flushing = false;
+  #sender: Sender | undefined;
+  #isDue = false;
   #done = Promise.resolve();
-  /** Settles when others could come in since many sockets were sent to. */
+  /** Settles when other events could come in after a large flush. */
   #rest: Promise<void> | undefined;
 
-  /** @param send sends what has been gathered, and says whether there was room for all */
-  constructor(
-    world: World,
-    activity: Activity,
-    connections: Connections,
-    drain: Drain,
-    pace: Pace,
-    send: () => boolean,
-  ) {
-    this.#world = world;
-    this.#pace = pace;
+  constructor(runtime: Pick<RawRuntime, "turn" | "sleep" | "keep">, activity: Activity) {
+    this.#runtime = runtime;
     this.#activity = activity;
-    this.#connections = connections;
-    this.#send = send;
-    this.#drain = drain;
   }
 
-  /** Resolves when all that has been gathered so far is sent. */
+  /** Begins to flush with `sender`. */
+  start(sender: Sender): void {
+    this.#sender = sender;
+  }
+
+  /** Resolves when all lines gathered so far have been sent. */
   get done(): Promise<void> {
     return this.#done;
   }
 
-  /** Sends what has been gathered, when what is already waiting to come in has been taken in too. */
+  /** Sends the gathered lines after the events that are already queued. */
   soon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
+    if (this.#isDue) return;
+    this.#isDue = true;
     this.#done = this.#whenQuiet();
-    this.#world.keep(this.#done);
+    this.#runtime.keep(this.#done);
   }
 
-  /** Whatever happens to the turns, what has been gathered goes out, and the next flush can begin. */
+  /** Sends even if waiting fails, so that the next flush can begin. */
   async #whenQuiet(): Promise<void> {
     try {
       await this.#rest;
-      await this.#takeIn();
+      await this.#untilQuiet();
     } finally {
-      const areMany = this.#connections.due >= MANY;
-      this.#flushing = false;
-      while (!this.#send()) await this.#drain.makeRoom();
-      if (areMany) this.#rest = this.#pace.letIn();
+      const areMany = this.#dueSockets >= MANY_SOCKETS;
+      this.#isDue = false;
+      while (this.#sender?.send() === false) await this.#sender.makeRoom();
+      if (areMany) this.#rest = this.#sender?.letIn();
     }
   }
 
   /**
-   * Turns the event loop until nothing new comes in. What is sent costs the same however much it is, so
-   * it pays to send once; and as each turn ends at once, nothing waits for what is not there yet.
-   * A turn costs about as much as a send, so there are at most a quarter as many as sockets to send to.
-   * If even then more comes in, this object is flooded, and lets the runtime take in all there is, once:
-   * so no flood can put off for long what is due to others.
+   * Turns the event loop until no new event comes in. A frame costs the same however many lines it has, so sending once
+   * pays. A turn costs about as much as a send, so there are at most a quarter as many turns as sockets to send to. If
+   * events still come in, the object is flooded: the runtime gets one chance to deliver all queued events, so that no
+   * flood delays the flush for long.
    */
-  async #takeIn(): Promise<void> {
+  async #untilQuiet(): Promise<void> {
     let quiet = 0;
-    for (let turn = 0, seen = this.#activity.count; quiet < QUIET_TURNS && turn < this.#mostTurns; turn++) {
-      await this.#world.turn();
+    for (let turn = 0, seen = this.#activity.count; quiet < QUIET_TURNS && turn < this.#maxTurns; turn++) {
+      await this.#runtime.turn();
       quiet = seen === this.#activity.count ? quiet + 1 : 0;
       seen = this.#activity.count;
     }
-    if (quiet < QUIET_TURNS) await this.#world.sleep(0);
+    if (quiet < QUIET_TURNS) await this.#runtime.sleep(0);
   }
 
-  get #mostTurns(): number {
-    return Math.min(MAX_TURNS, Math.max(QUIET_TURNS, this.#connections.due >> 2));
+  get #dueSockets(): number {
+    return this.#sender?.dueSockets ?? 0;
+  }
+
+  get #maxTurns(): number {
+    return Math.min(MAX_TURNS, Math.max(QUIET_TURNS, this.#dueSockets >> 2));
   }
 }

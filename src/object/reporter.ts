@@ -1,9 +1,8 @@
-/** What this object says of itself and, at the root of `all`, of the whole service. */
-
+/** Reports what this object does and, at the root of `all`, what the whole service does. */
 import { EVERYONE } from "../protocol/channels.ts";
-import type { Figures, FiguresRequest, Handover, ServiceFigures, Totals } from "../runtime/calls.ts";
-import { channelOf, parentOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { CounterReport, Figures, FiguresRequest, ServiceFigures, Totals } from "../runtime/calls.ts";
+import { channelOf } from "../runtime/object-names.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Connections } from "../session/connections.ts";
 import type { Counters } from "../stats/counters.ts";
 import { hashesOf } from "../stats/distinct.ts";
@@ -11,123 +10,128 @@ import { formatInfo } from "../stats/info.ts";
 import { Polling } from "../stats/polling.ts";
 import { Service } from "../stats/service.ts";
 import { sumOfFigures } from "../stats/totals.ts";
-import type { Downstream } from "../tree/downstream.ts";
 import type { Peers } from "../tree/peers.ts";
+import type { Router } from "../tree/router.ts";
+
+interface ReporterParts {
+  runtime: Runtime;
+  peers: Pick<Peers, "deepest">;
+  connections: Connections;
+  router: Router;
+  counters: Counters;
+  /** Connections of the whole service; 0 if unlimited. */
+  clientLimit: number;
+}
 
 export class Reporter {
-  readonly #world: World;
-  readonly #connections: Connections;
-  readonly #downstream: Downstream;
-  readonly #counters: Counters;
-  readonly #clientLimit: number;
-  readonly #peers: Pick<Peers, "deepest">;
+  readonly #parts: ReporterParts;
   readonly #polling: Polling<ServiceFigures>;
-  /** At the root of `all`. */
+  /** Only at the root of `all`. */
   readonly #service: Service | undefined;
-  /** What names of channels are hashed with, for as long as this object is in memory. */
+  /** The seed of the hashes of channel names, while this object is in memory. */
   #seed: number | undefined;
 
-  constructor(
-    world: World,
-    peers: Pick<Peers, "deepest">,
-    connections: Connections,
-    downstream: Downstream,
-    counters: Counters,
-    clientLimit: number,
-  ) {
-    this.#peers = peers;
-    this.#world = world;
-    this.#connections = connections;
-    this.#downstream = downstream;
-    this.#counters = counters;
-    this.#clientLimit = clientLimit;
-    if (world.name === EVERYONE) this.#service = new Service(world.store, world.now());
+  constructor(parts: ReporterParts) {
+    this.#parts = parts;
+    const { name, store, now } = parts.runtime;
+    if (name === EVERYONE) this.#service = new Service(store);
     const objectsOf = ({ objects, unreachable }: ServiceFigures) => objects + unreachable;
-    this.#polling = new Polling(() => this.#poll(), objectsOf, world.now);
+    this.#polling = new Polling(() => this.#poll(), objectsOf, now);
   }
 
-  /** The lines that answer `info`. */
+  /** Restores the service's figures. */
+  start(): void {
+    this.#service?.start(this.#parts.runtime.now());
+  }
+
+  /** Returns the lines that answer `info`. */
   async info(): Promise<string> {
+    const { runtime, clientLimit } = this.#parts;
     const figures = await (this.#service
       ? this.serviceFigures()
-      : this.#world.call(EVERYONE, "serviceFigures", undefined));
-    return formatInfo(figures, this.#clientLimit, this.#world.now());
+      : runtime.call(EVERYONE, "serviceFigures", undefined));
+    return formatInfo(figures, clientLimit, runtime.now());
   }
 
-  /** Of the whole service; only the root of `all` can tell. */
+  /** Returns the figures of the whole service. Only the root of `all` has them. */
   serviceFigures(): Promise<ServiceFigures> {
     return this.#polling.answer();
   }
 
   async #poll(): Promise<ServiceFigures> {
-    if (!this.#service) throw new Error("only the root of `all` knows the figures of the service");
-    this.#seed ??= Math.floor(this.#world.random() * 2 ** 32);
+    if (!this.#service) throw new Error("only the root of `all` has the figures of the service");
+    this.#seed ??= Math.floor(this.#parts.runtime.random() * 2 ** 32);
     return this.#service.figures(await this.figures({ seed: this.#seed }));
   }
 
-  /** Of this object, and in the tree of `all` of those linked to it. */
+  /** Returns this object's figures, in the tree of `all` with those of the objects linked to it. */
   async figures(request: FiguresRequest): Promise<Figures> {
-    if (channelOf(this.#world.name) !== EVERYONE) return this.#own(request);
-    const objects = [...this.#downstream.objects];
+    const { runtime, router } = this.#parts;
+    if (channelOf(runtime.name) !== EVERYONE) return this.#own(request);
+    const objects = [...router.downstream.objects];
     const asked = objects.map(async (object) => {
-      const epoch = this.#downstream.epochOf(object);
-      return { object, epoch, figures: await this.#world.call(object, "figures", request) };
+      const epoch = router.downstream.epochOf(object);
+      return { object, epoch, figures: await runtime.call(object, "figures", request) };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-    // What has ended its link since it was asked has handed its totals over.
-    const linked = answered.filter(({ object, epoch }) => epoch === this.#downstream.epochOf(object));
-    return sumOfFigures(this.#own(request), linked, objects.length - answered.length);
+    // An object that has unlinked since it was asked has reported its counters.
+    const linked = answered.filter(({ object, epoch }) => epoch === router.downstream.epochOf(object));
+    const figures = linked.map((answer) => answer.figures);
+    return sumOfFigures(this.#own(request), figures, objects.length - answered.length);
   }
 
   #own({ seed }: FiguresRequest): Figures {
-    const { size, subscriptions, channels } = this.#connections;
+    const { connections, counters, peers, router } = this.#parts;
+    const { size, subscriptions, channels } = connections;
     return {
-      ...this.#counters.figures(size),
+      ...counters.figures(size),
       connections: size,
       subscriptions,
-      requested: subscriptions - this.#connections.subscribers(EVERYONE),
+      requested: subscriptions - connections.subscribers(EVERYONE),
       channels: hashesOf(channels, seed),
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
-      deepest: this.#peers.deepest,
-      kept: this.#downstream.history?.size ?? 0,
+      deepest: peers.deepest,
+      kept: router.channel.history?.size ?? 0,
     };
   }
 
-  /** Takes over the totals of an object whose link has ended. */
-  takeOver(handover: Handover): void {
-    if (parentOf(this.#world.name) !== undefined) this.#counters.takeOver(handover);
-    else this.#service?.takeOver(handover, this.#downstream.size + this.#connections.size);
+  /** Adds the counters of an object that has unlinked. */
+  add(report: CounterReport): void {
+    const { router, connections, counters } = this.#parts;
+    if (this.#service) this.#service.add(report, router.downstream.size + connections.size);
+    else counters.add(report.totals);
   }
 
-  /** At the root of `all`: takes over what an object has counted that is not linked to it. */
+  /** At the root of `all`: adds the counters of an object that isn't linked to it. */
   tally(totals: Totals): void {
-    if (this.#service) this.#counters.add(totals);
+    if (this.#service) this.#parts.counters.add(totals);
   }
 
-  /** Tells the root of `all` what would be forgotten otherwise. If that fails, so it is. */
-  #tell(): void {
-    if (this.#service || this.#connections.size > 0) return;
-    const totals = this.#counters.takeUnowned();
-    if (totals) this.#world.keep(this.#world.call(EVERYONE, "tally", totals).catch(() => {}));
+  /** Reports the counters of an object without connections, if they are worth a call. They are lost if it fails. */
+  #report(): void {
+    const { runtime, connections, counters } = this.#parts;
+    if (this.#service || connections.size > 0) return;
+    const report = counters.takeWorthwhile();
+    if (report) runtime.keep(runtime.call(EVERYONE, "tally", report.totals).catch(() => {}));
   }
 
-  /** The last connection has gone. Other objects hand over how many they had at most. */
+  /** The last connection has closed. At the root of `all`, notes how many the service had; others report it. */
   emptied(): void {
-    this.#service?.note(this.#counters.takePeak() + this.#downstream.size);
+    this.#service?.note(this.#parts.counters.takePeak() + this.#parts.router.downstream.size);
   }
 
-  /** Writes what has changed, now and then. */
+  /** Stores counters that have changed, at intervals. */
   save(): void {
-    // Who has no connection tells it when all is quiet: a row would have to be deleted then.
-    if (this.#connections.size > 0 || this.#service) this.#counters.save();
+    // Without connections they are reported when the object settles: a row would be deleted then.
+    if (this.#parts.connections.size > 0 || this.#service) this.#parts.counters.save();
   }
 
-  /** Has what must not be forgotten outlive this object's time in memory. */
+  /** Has counters outlive this time in memory. */
   settle(): void {
-    this.#tell();
-    this.#counters.settle();
+    this.#report();
+    this.#parts.counters.settle();
     this.#service?.note(0);
   }
 }

@@ -57,8 +57,6 @@ export interface LinkRequest {
   epoch: number;
   /** Where a child's connections come from, so that its parent sends more of them there. */
   region?: string | undefined;
-  /** Totals counted under an earlier link, for the root to keep if it has not yet. */
-  handover?: Handover | undefined;
   /** Set to ask whether a link with this epoch is still counted on; it is not to be made then. */
   still?: Still | undefined;
   /** To a child, from its parent's answer: the epoch of the child's own link that the parent counts on. */
@@ -85,7 +83,8 @@ export interface UnlinkRequest {
   from: string;
   /** Of the link, or of a newer one than that. */
   epoch: number;
-  handover?: Handover | undefined;
+  /** The counters of an object that unlinks from `all`: the parent adds them. */
+  counters?: CounterReport | undefined;
 }
 
 export interface Delivery {
@@ -121,7 +120,7 @@ export interface Delivery {
 export type DeliveryAnswer =
   | { gone: false; last?: number | undefined }
   | { gone: false; newer: number }
-  | { gone: true; handover?: Handover | undefined };
+  | { gone: true };
 
 /** Announcements for the root of a channel to give neighbouring positions. */
 export interface Batch {
@@ -214,13 +213,8 @@ export interface Totals {
   others?: Tally | undefined;
 }
 
-/**
- * What an object counted during one link to `all`, handed over to the root of `all` when that link ends.
- * It names the link, so that the root takes it exactly once: when it removes its record of that very link.
- */
-export interface Handover {
-  /** The link's epoch. */
-  period: number;
+/** The counters of an object that unlinks from `all`. */
+export interface CounterReport {
   totals: Totals;
   /** The most sockets held at one time. */
   peak: number;
@@ -235,8 +229,6 @@ export interface FiguresRequest {
 /** What one object says of itself, or with those below it in the tree of `all`. */
 export interface Figures {
   totals: Totals;
-  /** What may or may not have been handed over: it counts if the root still has that link's record. */
-  handover: Handover | undefined;
   connections: number;
   peak: number;
   subscriptions: number;
@@ -254,7 +246,7 @@ export interface Figures {
   kept?: number | undefined;
 }
 
-export interface ServiceFigures extends Omit<Figures, "handover" | "channels"> {
+export interface ServiceFigures extends Omit<Figures, "channels"> {
   /** Milliseconds since 1970 at which the service was first used. */
   since: number;
   /** How many channels have subscribers. */

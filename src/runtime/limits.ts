@@ -1,5 +1,5 @@
 /** What an object holds at most: the operator's settings, read from the Worker's variables. */
-import { channelFault, isAmong, nameFault } from "../protocol/channels.ts";
+import { channelFault, matchesAny, nameFault } from "../protocol/channels.ts";
 
 export interface Limits {
   /** Connections one object holds before a channel's next ones go to a child. */
@@ -15,7 +15,7 @@ export interface Limits {
   /** Bytes that may wait for all connections together; not a setting, as it is what memory there is for that. */
   mostWaiting: number;
   /** Work for clients that is done before others can come in, in microseconds or so; not a setting either. */
-  mostWork: number;
+  maxWork: number;
   /** Lines of one connection that are carried out in a second, and in one burst; as many more get an error. */
   linesPerSecond: number;
   /** Connections that the whole service has at most; 0 means that they are not counted. */
@@ -57,7 +57,7 @@ export function readLimits(variables: Variables): Limits {
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
     mostWaiting: MOST_WAITING,
-    mostWork: MOST_WORK,
+    maxWork: MOST_WORK,
     linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
     clientLimit: wholeNumber(variables, "CLIENT_LIMIT", 0, 0, 1_000_000_000),
     historySeconds: wholeNumber(variables, "HISTORY_SECONDS", 120, 0, 86_400),
@@ -68,7 +68,7 @@ export function readLimits(variables: Variables): Limits {
 
 /** Whether messages of `channel` are kept. */
 export function keepsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
-  return historySeconds > 0 && isAmong(historyChannels, channel);
+  return historySeconds > 0 && matchesAny(historyChannels, channel);
 }
 
 /**

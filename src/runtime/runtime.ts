@@ -1,85 +1,87 @@
-/** What an object needs from the runtime that it lives in. A simulation can be one. */
+/** What an object needs from its runtime: the platform provides it, or a simulation. */
 import type { Calls } from "./calls.ts";
 
-/** An object's durable memory; writes are atomic with everything else done in the same turn. */
+/** An object's storage. Writes are atomic with everything else in the same turn. */
 export interface Store {
   get(key: string): unknown;
-  /** Says whether it was taken: the platform takes only so many rows a day. */
+  /** Returns whether the row was taken: the platform limits rows per day. */
   put(key: string, value: unknown): boolean;
-  /** Says whether that was taken. */
+  /** Returns whether that was taken. */
   delete(key: string): boolean;
   list(prefix: string): Iterable<[key: string, value: unknown]>;
-  /** Whether it has taken a change in this life of the object. */
+  /** Whether storage has taken a change since the object was brought into memory. */
   hasTaken(): boolean;
-  /** Resolves when all that was put and deleted is durable. */
+  /** Resolves when all changes are durable. */
   sync(): Promise<void>;
   /**
-   * Gives the storage back if it has become empty, so that a channel costs nothing once it is over. That deletes the
-   * alarm too: nothing may be due.
+   * Gives the storage back if it is empty, so that an unused channel costs nothing. That deletes the alarm too, so
+   * nothing may be due.
    */
   release(): void;
 }
 
-export interface World {
-  /** Name of this object. */
+/** The runtime of one object. All times are in milliseconds, and points in time since 1970. */
+export interface Runtime {
+  /** The object's name. */
   readonly name: string;
   readonly store: Store;
   /**
-   * Asks another object, which may be late, fail, or carry out what is asked and still fail.
+   * Calls another object, which may be late, fail, or execute the call and still fail.
+   * @param hasOwnBudget whether the caller limits its calls itself; other calls wait while too many are in flight
    * @throws CallFailed if the cause is known; else anything
    */
   call<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
     ask: Calls[Kind]["ask"],
+    hasOwnBudget?: boolean,
   ): Promise<Calls[Kind]["answer"]>;
-  /** Milliseconds since 1970. */
   now(): number;
-  /** From 0 to less than 1. */
+  /** Returns a number from 0 to less than 1. */
   random(): number;
   sleep(milliseconds: number): Promise<void>;
-  /** Resolves when `work` has, or a time has passed; nothing waits for that time any more then. */
+  /** Resolves when `work` has, or after a time; the timer is cancelled if `work` is first. */
   within(milliseconds: number, work: Promise<void>): Promise<void>;
-  /** Resolves when the event loop has turned: after events that wait already, before any that do not. */
+  /** Resolves after one turn of the event loop: after events that are already queued, before others. */
   turn(): Promise<void>;
   after(milliseconds: number, act: () => void): void;
-  /** Lets nothing come in until `work`, which does not fail, is done; who sends has to wait. */
+  /** Delivers no event until `work` is done, which must not fail; senders wait. */
   hold(work: () => Promise<void>): Promise<void>;
-  /** Keeps this object in memory until `work` has settled. */
+  /** Keeps the object in memory until `work` has settled. */
   keep(work: Promise<unknown>): void;
   /**
-   * Has this object's alarm go off at `time`, in milliseconds since 1970, whether it is in memory by then or
-   * not. Each call takes the place of the one before.
-   * @returns whether storage took it; else the one before still holds
+   * Sets the object's alarm, in place of an earlier one. It goes off whether the object is in memory or not.
+   * @returns whether storage took it; else the earlier one stays
    */
   alarm(time: number): Promise<boolean>;
-  /** When it is to go off; undefined if it has, or was never set. */
+  /** When the alarm goes off; undefined if it isn't set. */
   alarmTime(): number | undefined;
 }
 
-/** A line of the log. */
+/** One line of the operators' log. */
 export interface LogEvent {
   event: string;
-  /** How often it has happened since the line before. */
+  /** How often it happened since the line before. */
   times: number;
   cause?: string;
 }
 
-/** What a world is made of: ways to other objects, of which `peers.ts` makes calls. */
-export interface Platform extends Omit<World, "call"> {
-  /** Notes something for who runs the service; it says nothing of messages or tokens. */
+/** A runtime as the platform provides it: with stubs, of which `tree/peers.ts` makes calls. */
+export interface RawRuntime extends Omit<Runtime, "call"> {
+  /** Writes a line to the operators' log. It must not contain messages or tokens. */
   log(event: LogEvent): void;
-  /** Returns why storage did not take the row or alarm that it refused last. */
+  /** Returns why storage refused the last row or alarm that it refused. */
   refusal?(): string | undefined;
-  /** Opens a way to another object. It stays good until a call by it fails. */
-  open(object: string): Way;
+  /** Opens a stub of another object. It works until a call with it fails. */
+  open(object: string): Stub;
 }
 
-export interface Way {
+/** Makes calls to one object. */
+export interface Stub {
   /**
    * Makes a call.
-   * @param hop how many hops deep the far object is then
-   * @param givenUp resolves when nothing waits for the answer any more: the call fails then
+   * @param hop the depth of the event at the other object
+   * @param givenUp resolves when the caller no longer waits: the call then fails
    * @throws CallFailed if the cause is known; else anything
    */
   call<Kind extends keyof Calls>(
@@ -91,8 +93,8 @@ export interface Way {
 }
 
 /**
- * Why a call failed: the far object is overloaded; its own code threw; or the platform would not make the call,
- * as it would have been too deep or one too many, so that it has certainly not been carried out.
+ * Why a call failed: the other object is overloaded; its code threw; or the platform rejected the call, which would have
+ * been too deep or one too many, so that it was not executed.
  */
 type Cause = "overloaded" | "thrown" | "not made";
 
@@ -106,17 +108,17 @@ export class CallFailed extends Error {
   }
 }
 
-/** Whether a call that failed has certainly not been carried out. */
+/** Returns whether a failed call was certainly not executed. */
 export function wasNotMade(error: unknown): boolean {
   return error instanceof CallFailed && error.why === "not made";
 }
 
-/** A place that outlives sleep but not a crash, and costs no row. */
+/** Persists properties in a socket's attachment: they outlive hibernation but not a crash, and cost no row. */
 export interface Keeper {
-  /** Whether there was such a place when this life began: then the object has slept, and not crashed. */
+  /** Whether there were sockets when the object woke: then it has hibernated rather than crashed. */
   readonly hasSlept: boolean;
-  /** What was kept by an earlier life. */
+  /** The properties, as far as their socket is still open. */
   readonly kept: object | undefined;
-  /** Keeps some properties in place of what they were before; says whether it could. */
+  /** Replaces some properties; returns whether a socket had room for them. */
   keep(some: object): boolean;
 }

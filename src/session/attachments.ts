@@ -23,18 +23,20 @@ const DROPPED_FIRST = ["others", "counted"];
 
 export class Attachments<A extends Attached> {
   readonly #connections: Iterable<A>;
-  readonly #onUnkept: (connection: A) => void;
+  /** Connections whose attachment the runtime doesn't take. */
+  #rejected: A[] = [];
   /** Connections whose attachment isn't what it has to be. */
   #changed = new Set<A>();
   #kept: Kept<A> | undefined;
 
-  /**
-   * @param connections all there are
-   * @param onUnkept told of a connection whose attachment the runtime doesn't take
-   */
-  constructor(connections: Iterable<A>, onUnkept: (connection: A) => void) {
+  /** @param connections all connections of the object */
+  constructor(connections: Iterable<A>) {
     this.#connections = connections;
-    this.#onUnkept = onUnkept;
+  }
+
+  /** Returns the connections whose attachment the runtime doesn't take, and forgets them. */
+  takeRejected(): A[] {
+    return this.#rejected.length === 0 ? this.#rejected : this.#rejected.splice(0);
   }
 
   /** The object's own part, if its socket is still there. */
@@ -111,7 +113,7 @@ export class Attachments<A extends Attached> {
     const kept = this.#kept?.by === connection ? this.#kept.value : undefined;
     if (kept && isTaken(socket, { ...own, kept })) return;
     if (kept) this.#kept = undefined;
-    if (!isTaken(socket, own)) this.#onUnkept(connection);
+    if (!isTaken(socket, own)) this.#rejected.push(connection);
   }
 }
 

@@ -2,7 +2,7 @@
 import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { ErrorCode, Refusal } from "../protocol/errors.ts";
-import { mayBeKnownAgain } from "../protocol/keys.ts";
+import { canDeduplicate } from "../protocol/keys.ts";
 import type { From } from "../protocol/positions.ts";
 import {
   KEY_CONFLICT,
@@ -14,21 +14,24 @@ import {
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import type { Connection, Connections } from "./connections.ts";
+import type { Drain } from "./drain.ts";
 import { announceFault } from "./faults.ts";
 import { type Carrier, CommandError, type Step } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Pace } from "./pace.ts";
 import { Resuming } from "./resume.ts";
 import type { Tokens } from "./tokens.ts";
 
 type Once = Extract<Step, { kind: "once" }>;
 
 export interface CommandParts {
-  world: World;
+  runtime: Runtime;
   connections: Connections;
   lifecycle: Lifecycle;
   router: Router;
@@ -37,8 +40,9 @@ export interface CommandParts {
   reporter: { info(): Promise<string> };
   counters: Counters;
   limits: Limits;
-  /** Resolves when all that was announced at this object is stored. */
-  stored(): Promise<void>;
+  schedule: Schedule;
+  drain: Drain;
+  pace: Pace;
 }
 
 export class Commands implements Carrier {
@@ -83,6 +87,13 @@ export class Commands implements Carrier {
     this.#parts.lifecycle.close(connection, cause, why);
   }
 
+  pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
+    const { tokens, schedule, drain, pace } = this.#parts;
+    if (tokens.hasEnded(connection) && tokens.closeExpired()) schedule.stay();
+    drain.flushIfLarge();
+    return pace.after(work, needsRoom);
+  }
+
   carryOut(connection: Connection, step: Step): Promise<void> | undefined {
     switch (step.kind) {
       case "announce":
@@ -99,7 +110,7 @@ export class Commands implements Carrier {
         return undefined;
       case "ping":
         this.#parts.counters.count("pings");
-        this.tell(connection, formatTime(this.#parts.world.now()));
+        this.tell(connection, formatTime(this.#parts.runtime.now()));
         return undefined;
       case "info":
         return this.#info(connection);
@@ -148,11 +159,11 @@ export class Commands implements Carrier {
 
   async #positionOf(key: string, channel: string, line: string): Promise<number> {
     const most = this.#parts.limits.historyBytes;
-    if (!mayBeKnownAgain(key, line, most)) throw new CommandError("limit", keyedTooLong(most));
+    if (!canDeduplicate(key, line, most)) throw new CommandError("limit", keyedTooLong(most));
     const announced = this.#parts.router.announceOnce(channel, key, line);
     if (announced === undefined) throw new CommandError("conflict", KEY_CONFLICT);
     if (announced instanceof Promise) return announced.catch(failToAnnounce);
-    await this.#parts.stored();
+    await this.#parts.schedule.flushed;
     return announced.last;
   }
 
@@ -169,7 +180,7 @@ export class Commands implements Carrier {
     try {
       await this.#resuming.subscribe(connection, channel, from);
     } finally {
-      if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnheard(channel);
+      if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnneeded(channel);
     }
   }
 
@@ -198,7 +209,7 @@ export class Commands implements Carrier {
       const why = error instanceof Unreachable ? error.message : "subscribing failed";
       throw new CommandError("unavailable", `${why}; try again`);
     }
-    if (connection.closed) router.leaveIfUnheard(channel);
+    if (connection.closed) router.leaveIfUnneeded(channel);
     else lifecycle.subscribe(connection, channel);
   }
 

@@ -1,5 +1,5 @@
 /** Waiting for commits: the platform holds back what an object sends until what it has written is durable. */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** The longest that anything waits for a commit, in milliseconds, as storage may never answer. */
 const LONGEST_COMMIT = 10_000;
@@ -11,7 +11,7 @@ const LONGEST_COMMIT = 10_000;
  * @returns whether it's durable; else that takes very long, or failed
  */
 export async function whenTaken(
-  { store, within, sleep, now }: Pick<World, "store" | "within" | "sleep" | "now">,
+  { store, within, sleep, now }: Pick<Runtime, "store" | "within" | "sleep" | "now">,
   isOver: () => boolean,
 ): Promise<boolean> {
   const began = now();

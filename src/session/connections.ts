@@ -2,6 +2,7 @@
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
 import { Gathering } from "./gathering.ts";
@@ -15,13 +16,6 @@ import { Waiting, type WaitingLimits } from "./waiting.ts";
 const WORTH_A_FRAME = 16_384;
 /** Characters that are handed on at a time at most: a quarter of the least that may wait for one client. */
 const MOST_AT_ONCE = 250_000;
-
-export interface ConnectionEvents {
-  /** A flush is due: something has been gathered, or an attachment has to be written. */
-  due(): void;
-  /** The runtime doesn't take a connection's attachment, so the connection can't outlive hibernation. */
-  unkept(connection: Connection): void;
-}
 
 export interface Connection {
   readonly socket: Socket;
@@ -54,7 +48,7 @@ export interface Connection {
  */
 export class Connections {
   readonly #sockets: Sockets;
-  readonly #events: ConnectionEvents;
+  readonly #schedule: Pick<Schedule, "flush">;
   readonly #limits: WaitingLimits;
   readonly #bySocket = new Map<Socket, Connection>();
   readonly #subscriptions = new Subscriptions<Connection>();
@@ -70,17 +64,19 @@ export class Connections {
   /** Characters to be sent with the next flush, to all connections together. */
   #outgoing = 0;
   readonly waiting: Waiting;
-  /** Whether sockets hibernated with this object. */
-  readonly hasSlept: boolean;
+  #hasSlept = false;
 
-  /** Takes up the sockets that hibernated with this object. */
-  constructor(sockets: Sockets, limits: WaitingLimits, now: () => number, events: ConnectionEvents) {
+  constructor(sockets: Sockets, limits: WaitingLimits, now: () => number, schedule: Pick<Schedule, "flush">) {
     this.#sockets = sockets;
     this.#limits = limits;
     this.waiting = new Waiting(limits, now);
-    this.#events = events;
-    this.#attachments = new Attachments(this, (connection) => events.unkept(connection));
-    for (const socket of sockets.getWebSockets()) {
+    this.#schedule = schedule;
+    this.#attachments = new Attachments(this);
+  }
+
+  /** Restores the connections that hibernated with this object. */
+  start(): void {
+    for (const socket of this.#sockets.getWebSockets()) {
       const attached: unknown = socket.deserializeAttachment();
       if (!isAttachment(attached)) {
         if (attached) closeUnreadable(socket);
@@ -92,7 +88,12 @@ export class Connections {
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
     }
-    this.hasSlept = this.#bySocket.size > 0;
+    this.#hasSlept = this.#bySocket.size > 0;
+  }
+
+  /** Whether connections hibernated with this object. */
+  get hasSlept(): boolean {
+    return this.#hasSlept;
   }
 
   /** How many connections there are. */
@@ -259,7 +260,7 @@ export class Connections {
     if (connection.closed) return;
     this.#take(connection);
     this.#gather(connection, line);
-    this.#events.due();
+    this.#schedule.flush();
   }
 
   /** Gathers lines for everyone subscribed to `channel`. */
@@ -268,7 +269,7 @@ export class Connections {
     if (subscribers === 0) return;
     this.#outgoing += lines.length * subscribers;
     this.#gathering.publish(channel, lines);
-    this.#events.due();
+    this.#schedule.flush();
   }
 
   /** Characters of messages that go out together best: more of them would fill what may wait for all. */
@@ -301,6 +302,15 @@ export class Connections {
   /** Whether something is due that there was no room for. */
   get areHeld(): boolean {
     return this.#held.size > 0;
+  }
+
+  /**
+   * Writes the attachments that have changed, before clients are told of the changes.
+   * @returns connections whose attachment the runtime doesn't take, so that they can't outlive hibernation
+   */
+  writeAttachments(): Connection[] {
+    this.#attachments.write();
+    return this.#attachments.takeRejected();
   }
 
   /**
@@ -426,6 +436,6 @@ export class Connections {
   /** A connection's attachment is to be written, before its client is told of anything. */
   #change(connection: Connection): void {
     this.#attachments.change(connection);
-    this.#events.due();
+    this.#schedule.flush();
   }
 }

@@ -42,6 +42,13 @@ export interface Carrier {
   refuse(connection: Connection, refusal: Refusal): void;
   /** Closes a connection that broke a limit. */
   close(connection: Connection, cause: ClosingCause, why: string): void;
+  /**
+   * Called between two steps of a connection.
+   * @param work that the step before caused, in microseconds or so
+   * @param needsRoom whether the next step should wait until everything announced before has been sent
+   * @returns a promise that resolves when the next step may run; undefined if that's now
+   */
+  pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined;
 }
 
 const NOT_UTF8: Refusal = {
@@ -79,14 +86,6 @@ export interface InboxLimits {
   linesPerSecond: number;
 }
 
-/**
- * Called between two steps of a connection.
- * @param work that the step before caused, in microseconds or so
- * @param needsRoom whether the next step had better wait until all that was announced before has been sent
- * @returns what resolves when the next step may be carried out; undefined if that's now
- */
-export type Pause = (connection: Connection, work: number, needsRoom: boolean) => Promise<void> | undefined;
-
 /** A frame that waits. */
 interface Waiting {
   frame: Frame;
@@ -120,17 +119,15 @@ export class Inbox {
   readonly #carrier: Carrier;
   readonly #limits: InboxLimits;
   readonly #now: () => number;
-  readonly #pause: Pause;
   /** Of the connections whose commands are being carried out. */
   readonly #queues = new Map<Connection, Queue>();
   /** Bytes that wait or are being carried out, of all connections. */
   #held = 0;
 
-  constructor(carrier: Carrier, limits: InboxLimits, now: () => number, pause: Pause) {
+  constructor(carrier: Carrier, limits: InboxLimits, now: () => number) {
     this.#carrier = carrier;
     this.#limits = limits;
     this.#now = now;
-    this.#pause = pause;
   }
 
   /** Has everything that `connection` sends wait until `begun` has settled. */
@@ -233,7 +230,7 @@ export class Inbox {
           await done;
           queue.work += ANSWER;
         }
-        const pause = this.#pause(connection, queue.work, queue.begun > LARGE || isOver(queue));
+        const pause = this.#carrier.pause(connection, queue.work, queue.begun > LARGE || isOver(queue));
         queue.work = 0;
         queue.isPaused = pause !== undefined;
         if (pause) await pause;

@@ -6,7 +6,7 @@ import { formatReason } from "../protocol/errors.ts";
 import { SERVICE_FULL } from "../protocol/refusals.ts";
 import { BUSY, GREETING } from "../protocol/replies.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
@@ -28,32 +28,35 @@ interface ClientLimit {
   release(): void;
 }
 
+export interface LifecycleParts {
+  runtime: Runtime;
+  connections: Connections;
+  router: Router;
+  counters: Counters;
+  /** Undefined if the number of connections is unlimited. */
+  clientLimit: ClientLimit | undefined;
+  /** Told when the last connection has closed. */
+  reporter: { emptied(): void };
+}
+
 export class Lifecycle {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #router: Router;
   readonly #counters: Counters;
   /** Undefined where the number of connections is not limited. */
   readonly #limit: ClientLimit | undefined;
-  readonly #emptied: () => void;
+  readonly #reporter: { emptied(): void };
   /** When connections were greeted that are not known to have taken that yet. */
   readonly #greeted = new Map<Connection, number>();
 
-  /** @param emptied called when the last connection has gone */
-  constructor(
-    world: World,
-    connections: Connections,
-    router: Router,
-    counters: Counters,
-    limit: ClientLimit | undefined,
-    emptied: () => void,
-  ) {
-    this.#world = world;
+  constructor({ runtime, connections, router, counters, clientLimit, reporter }: LifecycleParts) {
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
     this.#counters = counters;
-    this.#limit = limit;
-    this.#emptied = emptied;
+    this.#limit = clientLimit;
+    this.#reporter = reporter;
   }
 
   /**
@@ -67,10 +70,10 @@ export class Lifecycle {
     this.#counters.holds(this.#connections.size);
     const joined = this.#router.joinEveryone();
     if (joined) await this.#awhile(joined);
-    const channel = channelOf(this.#world.name);
+    const channel = channelOf(this.#runtime.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
-      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      if (connection.closed) this.#router.leaveIfUnneeded(channel);
       else await this.#welcome(connection, channel, resume);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "subscribing to the channel failed";
@@ -83,7 +86,7 @@ export class Lifecycle {
       if (heard !== channel || !resume) this.subscribe(connection, heard);
     }
     this.#connections.tell(connection, GREETING);
-    this.#greeted.set(connection, this.#world.now());
+    this.#greeted.set(connection, this.#runtime.now());
     await resume?.(channel);
   }
 
@@ -103,10 +106,10 @@ export class Lifecycle {
   /** Ends a subscription, if there is one. */
   unsubscribe(connection: Connection, channel: string): void {
     if (!connection.channels.has(channel)) return;
-    if (connection.counted.has(channel)) this.#router.keepPosition(channel);
+    if (connection.counted.has(channel)) this.#router.retainPosition(channel);
     this.#connections.unsubscribe(connection, channel);
     this.#counters.count("unsubscribes");
-    this.#router.leaveIfUnheard(channel);
+    this.#router.leaveIfUnneeded(channel);
   }
 
   /** Closes a connection, with the close code and the error code of the cause, and a sentence. */
@@ -120,7 +123,7 @@ export class Lifecycle {
   }
 
   /** Closes all who are subscribed to a channel of which messages are missing. */
-  closeSubscribers(channel: string): void {
+  lost(channel: string): void {
     for (const connection of this.#connections.subscribersOf(channel)) {
       this.close(connection, "lost", "messages may be missing; connect again");
     }
@@ -177,16 +180,16 @@ export class Lifecycle {
     const due: Connection[] = [];
     for (const [connection, since] of this.#greeted) {
       if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
-      else if (this.#world.now() - since >= GREETING_GRACE) due.push(connection);
+      else if (this.#runtime.now() - since >= GREETING_GRACE) due.push(connection);
     }
-    if (due.length > 0) this.#world.keep(this.#closeUntaken(due));
+    if (due.length > 0) this.#runtime.keep(this.#closeUntaken(due));
     return this.#greeted.size > 0;
   }
 
   /** Not before what a commit holds back has gone out. */
   async #closeUntaken(greeted: Connection[]): Promise<void> {
     const untaken = () => greeted.filter(({ outbox }) => !outbox.hasTaken);
-    await whenTaken(this.#world, () => untaken().length === 0);
+    await whenTaken(this.#runtime, () => untaken().length === 0);
     for (const connection of untaken()) {
       this.close(connection, "greeting", "the client didn't read the greeting; connect again");
     }
@@ -194,7 +197,7 @@ export class Lifecycle {
 
   /** Waits for the root of `all`, but not so long that the service fails with it. */
   #awhile(work: Promise<void>): Promise<void> {
-    return this.#world.within(ROOT_GRACE, work);
+    return this.#runtime.within(ROOT_GRACE, work);
   }
 
   /** Lets a connection in, or turns it away if it is one too many. */
@@ -211,12 +214,12 @@ export class Lifecycle {
   /** Ends what was only there for a connection. */
   #end(connection: Connection, end: () => void): void {
     const channels = [...connection.channels];
-    for (const channel of connection.counted) this.#router.keepPosition(channel);
+    for (const channel of connection.counted) this.#router.retainPosition(channel);
     end();
     this.#counters.count("unsubscribes", channels.length);
-    for (const channel of channels) this.#router.leaveIfUnheard(channel);
-    this.#router.leaveIfUnheard(EVERYONE);
+    for (const channel of channels) this.#router.leaveIfUnneeded(channel);
+    this.#router.leaveIfUnneeded(EVERYONE);
     if (connection.admitted) this.#limit?.release();
-    if (this.#connections.size === 0) this.#emptied();
+    if (this.#connections.size === 0) this.#reporter.emptied();
   }
 }

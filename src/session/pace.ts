@@ -1,41 +1,46 @@
 /**
- * How much of what clients have sent is carried out before others can come in: one client's frame may hold thousands of
- * commands, and hundreds of frames may wait for one answer.
+ * Limits how much work clients cause before other events can come in: one client's frame may hold thousands of commands,
+ * and hundreds of frames may wait for one answer.
  */
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 
 export class Pace {
-  readonly #world: Pick<World, "sleep" | "hold">;
-  readonly #most: number;
-  readonly #room: () => Promise<void> | undefined;
-  /** Work done since others could come in. */
+  readonly #runtime: Pick<Runtime, "sleep" | "hold">;
+  readonly #maxWork: number;
+  readonly #schedule: Pick<Schedule, "flushed">;
+  readonly #connections: { readonly areHeld: boolean };
+  /** Work done since other events could come in. */
   #work = 0;
   #pause: Promise<void> | undefined;
 
-  /**
-   * @param most work that is done at a time, in microseconds or so
-   * @param room returns what resolves when all that was published is sent; undefined if it is
-   */
-  constructor(world: Pick<World, "sleep" | "hold">, most: number, room: () => Promise<void> | undefined) {
-    this.#world = world;
-    this.#most = most;
-    this.#room = room;
+  /** @param maxWork work that is done at a time, in about microseconds */
+  constructor(
+    runtime: Pick<Runtime, "sleep" | "hold">,
+    maxWork: number,
+    schedule: Pick<Schedule, "flushed">,
+    connections: { readonly areHeld: boolean },
+  ) {
+    this.#runtime = runtime;
+    this.#maxWork = maxWork;
+    this.#schedule = schedule;
+    this.#connections = connections;
   }
 
-  /** A client's event comes in, so others that were there before could, too. */
+  /** A client's event has come in, so others could too. */
   begin(): void {
     this.#work = 0;
   }
 
   /**
    * Counts the work of a step.
-   * @param needsRoom whether the next step had better wait until all that was published is sent
-   * @returns what resolves when there may be another step; undefined if that's now
+   * @param needsRoom whether the next step should wait until everything published before has been sent
+   * @returns a promise that resolves when the next step may run; undefined if that's now
    */
   after(work: number, needsRoom: boolean): Promise<void> | undefined {
     this.#work += work;
-    const room = needsRoom ? this.#room() : undefined;
-    if (room ?? this.#work >= this.#most) this.#pause ??= this.#rest(room);
+    const room = needsRoom && this.#connections.areHeld ? this.#schedule.flushed : undefined;
+    if (room ?? this.#work >= this.#maxWork) this.#pause ??= this.#rest(room);
     return this.#pause;
   }
 
@@ -47,10 +52,11 @@ export class Pace {
   }
 
   /**
-   * Resolves when others could come in. A timer has the runtime look what there is, as it may do all that is ready
-   * before. Nothing comes in until it has gone off, and then one frame of each client: a flood doesn't pile up here.
+   * Resolves when other events could come in. A timer makes the runtime look for events; otherwise it may run all
+   * promises that are ready first. No event is delivered before the timer has gone off, and then one frame per client, so
+   * that a flood doesn't pile up here.
    */
   letIn(): Promise<void> {
-    return this.#world.hold(() => this.#world.sleep(0));
+    return this.#runtime.hold(() => this.#runtime.sleep(0));
   }
 }

@@ -5,9 +5,9 @@ import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
 import type { Kept, Missing } from "../runtime/calls.ts";
 import { keepsHistory, type Limits } from "../runtime/limits.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
-import { missedBy } from "../tree/catch-up.ts";
+import { selectMissed } from "../tree/catch-up.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import type { Connection, Connections } from "./connections.ts";
@@ -19,7 +19,7 @@ import { take } from "./rate.ts";
 const MOST_MISSED = 4_000_000;
 
 interface ResumingParts {
-  world: World;
+  runtime: Runtime;
   connections: Connections;
   router: Router;
   counters: Counters;
@@ -28,15 +28,15 @@ interface ResumingParts {
 }
 
 export class Resuming {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #router: Router;
   readonly #counters: Counters;
   readonly #lifecycle: Lifecycle;
   readonly #limits: Limits;
 
-  constructor({ world, connections, router, counters, lifecycle, limits }: ResumingParts) {
-    this.#world = world;
+  constructor({ runtime, connections, router, counters, lifecycle, limits }: ResumingParts) {
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
     this.#counters = counters;
@@ -57,7 +57,7 @@ export class Resuming {
       const why = error instanceof Unreachable ? error.message : "the channel's object doesn't answer";
       throw new CommandError("unavailable", `${why}; try again`);
     } finally {
-      if (connection.closed) this.#router.leaveIfUnheard(channel);
+      if (connection.closed) this.#router.leaveIfUnneeded(channel);
     }
   }
 
@@ -83,7 +83,7 @@ export class Resuming {
 
   /** Whether a connection may be sent as much now as a channel may have. */
   #mayAsk({ missed }: Connection): boolean {
-    take(missed, 0, MOST_MISSED, this.#world.now());
+    take(missed, 0, MOST_MISSED, this.#runtime.now());
     return missed.level >= this.#limits.historyBytes;
   }
 
@@ -93,7 +93,7 @@ export class Resuming {
       hasHistory: true,
       refusal: undefined,
     };
-    await this.#router.recover(channel, wanted, (kept) => {
+    await this.#router.readMissed(channel, wanted, (kept) => {
       if ("none" in kept) outcome.hasHistory = false;
       else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
     });
@@ -103,8 +103,8 @@ export class Resuming {
 
   /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
   #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
-    const { gap, after, count, lines } = missedBy(wanted, kept);
-    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#world.now());
+    const { gap, after, count, lines } = selectMissed(wanted, kept);
+    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooMuch();
     if (wanted.since !== undefined)
       this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");

@@ -1,10 +1,11 @@
 /** What connections may do by their tokens: until when, and a new token in place of an old one. */
-import { type Grants, type GrantsFault, grantsFault, hasEnded, maySubscribe } from "../auth/grants.ts";
+import { type Grants, type GrantsFault, grantsFault, hasExpired, maySubscribe } from "../auth/grants.ts";
 import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
 import { formatAccepted } from "../protocol/replies.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { CommandError } from "./inbox.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { take } from "./rate.ts";
 
 /** Tokens of one connection that are checked per second; a check costs as much as a hundred other lines. */
@@ -18,28 +19,30 @@ interface ExpiryAlarm {
 }
 
 export class Tokens {
-  readonly #world: World;
+  readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #alarm: ExpiryAlarm;
   readonly #guard: Guard | undefined;
-  readonly #close: (connection: Connection) => void;
+  readonly #lifecycle: Lifecycle;
 
-  /**
-   * @param guard undefined on a server without tokens
-   * @param close closes a connection whose grants have ended
-   */
+  /** @param guard undefined on a server without tokens */
   constructor(
-    world: World,
+    runtime: Runtime,
     connections: Connections,
     alarm: ExpiryAlarm,
     guard: Guard | undefined,
-    close: (connection: Connection) => void,
+    lifecycle: Lifecycle,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#connections = connections;
     this.#alarm = alarm;
     this.#guard = guard;
-    this.#close = close;
+    this.#lifecycle = lifecycle;
+  }
+
+  /** Sets the alarm for when the first token expires. */
+  start(): void {
+    this.#alarm.expireAt(firstExpiry(this.#connections));
   }
 
   /** The connections whose grants don't fit the current settings: an earlier life of this object admitted them. */
@@ -56,18 +59,18 @@ export class Tokens {
   }
 
   hasEnded({ grants }: Connection): boolean {
-    return hasEnded(grants, this.#world.now());
+    return hasExpired(grants, this.#runtime.now());
   }
 
   /**
    * Closes the connections whose grants have ended. As long as none can have, that only takes a look at the clock.
    * @returns whether there were any
    */
-  closeEnded(): boolean {
-    if (this.#world.now() < this.#alarm.expiry) return false;
+  closeExpired(): boolean {
+    if (this.#runtime.now() < this.#alarm.expiry) return false;
     const ended = [...this.#connections].filter((connection) => this.hasEnded(connection));
-    for (const connection of ended) this.#close(connection);
-    this.#alarm.expireAt(firstExpiry(this.#connections));
+    for (const connection of ended) this.#lifecycle.closeEnded(connection);
+    this.start();
     return ended.length > 0;
   }
 
@@ -76,7 +79,7 @@ export class Tokens {
    * @throws CommandError if the token is not good, or not enough
    */
   async renew(connection: Connection, token: string): Promise<void> {
-    if (take(connection.tokens, 1, MOST_TOKENS, this.#world.now()) === 0) {
+    if (take(connection.tokens, 1, MOST_TOKENS, this.#runtime.now()) === 0) {
       throw new CommandError("rate", `more than ${MOST_TOKENS} tokens per second`);
     }
     const grants = await this.#granted(token);
@@ -109,7 +112,7 @@ export class Tokens {
 }
 
 /** When the first of all connections' grants end, in milliseconds since 1970; infinite if none do. */
-export function firstExpiry(connections: Iterable<Connection>): number {
+function firstExpiry(connections: Iterable<Connection>): number {
   let first = Number.POSITIVE_INFINITY;
   for (const { grants } of connections) if (grants) first = Math.min(first, grants.until);
   return first;

@@ -1,234 +1,173 @@
 /**
- * What one object counts of the doings of its own sockets. When its link to `all` ends, it hands its
- * totals over to the root of `all`.
+ * Counts what one object does. Its counters are part of the service's while it is linked to `all`; when it unlinks, it
+ * reports them. Counters are exact as long as nothing fails: a crash loses up to a minute of them, a failed report all of it.
  */
-import type { Figures, Handover, Tally, Totals } from "../runtime/calls.ts";
+import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
-import type { Keeper, Store, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime, Store } from "../runtime/runtime.ts";
+import { EventCounters } from "./event-counters.ts";
 import { isTally, type Name } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
-/** What is remembered, in storage under `counted` or elsewhere: where it is newest. */
+/** Counters as stored under `counted`, and in a socket's attachment: the one with the higher revision is newer. */
 interface CountedRow {
-  /** Rises each time that this is remembered anywhere. */
   revision: number;
-  /** When it was written to storage last, in milliseconds since 1970; undefined if it never was. */
+  /** When storage was written last, in milliseconds since 1970. */
   saved?: number | undefined;
-  /** The epoch of the link to `all` that these belong to; undefined before it is there. */
-  period: number | undefined;
   totals: Totals;
-  /** The most sockets held at one time. */
+  /** The most sockets held at a time. */
   peak: number;
-  /** What has been handed over, until the root is known to have it. */
-  handover: Handover | undefined;
 }
 
 function isCountedRow(row: unknown): row is CountedRow {
   if (!isRecord(row) || !isNumber(row.revision) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
-  const { period, handover, saved } = row;
-  if (period !== undefined && !isNumber(period)) return false;
-  return (handover === undefined || isHandover(handover)) && (saved === undefined || isNumber(saved));
-}
-
-function isHandover(value: unknown): value is Handover {
-  return isRecord(value) && isNumber(value.period) && isTotals(value.totals) && isNumber(value.peak);
+  return row.saved === undefined || isNumber(row.saved);
 }
 
 const COUNTED = "counted";
 
-/** From how many calls on an object without connections tells of them: so it makes hardly more for that. */
-const WORTH_TELLING = 20;
+/** Calls after which an object without connections reports them, so that reports add few calls. */
+const CALLS_PER_REPORT = 20;
 
-/** How often figures are written to storage at most, while there are sockets to keep them: each minute. */
-const SAVED_EACH = 60_000;
+/** How often counters are stored while there are sockets, in milliseconds. */
+const SAVE_INTERVAL = 60_000;
 
 export class Counters {
   readonly #store: Store;
   readonly #keeper: Keeper;
   readonly #now: () => number;
-  readonly #counted: CountedRow;
-  readonly #onNote: (name: Name) => void;
-  /** Whether storage does not have all of it: of what `info` tells, and of the rest. */
+  readonly #events: EventCounters;
+  /** Its totals don't include the event counters until it is written. */
+  #row: CountedRow = { revision: 0, totals: noTotals(), peak: 0 };
+  /** Whether totals have changed since they were persisted. */
   #changed = false;
-  #noted = false;
-  /** Of the rest only this is told: what may be forgotten would make figures fall. */
-  #kept: Tally | undefined;
+  /** The persisted event counters. Only they are reported, so that a crash can't make metrics fall. */
+  #persisted: Tally | undefined;
 
-  /** @param onNote told of each name that is noted */
   constructor(
-    { store, now }: Pick<World, "store" | "now">,
+    { store, now }: Pick<Runtime, "store" | "now">,
     keeper: Keeper,
-    onNote: (name: Name) => void = () => {},
+    events: EventCounters = new EventCounters(),
   ) {
-    this.#onNote = onNote;
+    this.#events = events;
     this.#store = store;
     this.#keeper = keeper;
     this.#now = now;
-    const row = rowOf(store.get(COUNTED), isCountedRow);
-    const kept = keptIn(keeper);
-    const nothing = { revision: 0, period: undefined, totals: noTotals(), peak: 0, handover: undefined };
-    this.#changed = kept !== undefined && kept.revision > (row?.revision ?? 0);
-    this.#counted = (this.#changed ? kept : row) ?? nothing;
-    this.#noteKept();
   }
 
-  /** The figures as they are to be told, with `connections` sockets held now. */
-  figures(connections: number): Pick<Figures, "totals" | "handover" | "peak"> {
-    const { totals, handover, peak } = this.#counted;
-    return { totals: { ...totals, others: this.#kept }, handover, peak: Math.max(peak, connections) };
+  /** Restores the counters from storage or a socket's attachment. */
+  start(): void {
+    const row = rowOf(this.#store.get(COUNTED), isCountedRow);
+    const attached = attachedTo(this.#keeper);
+    this.#changed = attached !== undefined && attached.revision > (row?.revision ?? 0);
+    const restored = (this.#changed ? attached : row) ?? this.#row;
+    const { others, ...totals } = restored.totals;
+    this.#row = { ...restored, totals };
+    if (others) this.#events.add(others);
+    this.#persisted = others;
   }
 
+  /** Returns the counters for a report of the service, with `connections` sockets held. */
+  figures(connections: number): Pick<Figures, "totals" | "peak"> {
+    const { totals, peak } = this.#row;
+    return { totals: { ...totals, others: this.#persisted }, peak: Math.max(peak, connections) };
+  }
+
+  /** Adds to a counter that `info` shows. */
   count(counter: Exclude<keyof Totals, "others">, n = 1): void {
     if (n === 0) return;
-    this.#counted.totals[counter] += n;
+    this.#row.totals[counter] += n;
     this.#changed = true;
   }
 
-  /** Counts what only who runs the service wants to know: no row is written for that alone. */
+  /** Counts an event that only metrics show: no row is written for that alone. */
   note(name: Name, n = 1): void {
-    const { totals } = this.#counted;
-    totals.others ??= {};
-    totals.others[name] = (totals.others[name] ?? 0) + n;
-    this.#noted = true;
-    this.#onNote(name);
+    this.#events.note(name, n);
   }
 
-  /**
-   * Takes out what belongs to nobody: an object that has no connections, and so no link to the root of `all`, has
-   * to tell it at once. Undefined if that is not worth it, or is to be handed over with a link.
-   */
-  takeUnowned(): Totals | undefined {
-    const { period, totals } = this.#counted;
-    const isMuch = !isNothing(totals) || callsIn(totals) >= WORTH_TELLING;
-    if (period !== undefined || !isMuch) return undefined;
-    this.#counted.totals = noTotals();
-    this.#noted = false;
-    this.#kept = undefined;
-    if (this.#store.get(COUNTED) === undefined) this.#changed = false;
-    else this.#write();
-    return totals;
+  /** Returns all counters, and resets them; undefined if there are none. */
+  takeReport(): CounterReport | undefined {
+    const { totals, peak } = this.#row;
+    const others = this.#events.tally;
+    if (isNothing(totals) && peak === 0 && others === undefined) return undefined;
+    this.#row.totals = noTotals();
+    this.#row.peak = 0;
+    this.#changed = false;
+    this.#events.reset();
+    this.#persisted = undefined;
+    if (this.#store.get(COUNTED) !== undefined) this.#store.delete(COUNTED);
+    return { totals: { ...totals, ...(others && { others }) }, peak };
   }
 
-  /** Adds what an object has told that has no link to `all`. */
+  /** The same for an object without connections; undefined if they aren't worth a call. */
+  takeWorthwhile(): CounterReport | undefined {
+    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#events.tally) >= CALLS_PER_REPORT;
+    return isWorthwhile ? this.takeReport() : undefined;
+  }
+
+  /** Adds the counters of another object. */
   add(totals: Totals): void {
-    this.#counted.totals = sumOf(this.#counted.totals, totals);
+    const { others, ...sum } = sumOf(this.#row.totals, totals);
+    this.#row.totals = sum;
+    if (others) this.#events.add(others);
     this.#changed = true;
   }
 
-  /** Notes that `connections` sockets are held now. */
+  /** Notes that `connections` sockets are held. */
   holds(connections: number): void {
-    if (connections <= this.#counted.peak) return;
-    this.#counted.peak = connections;
+    if (connections <= this.#row.peak) return;
+    this.#row.peak = connections;
     this.#changed = true;
   }
 
-  /** The most sockets that were held at one time; begins anew, with none. */
+  /** Returns the most sockets that were held at a time, and resets that. */
   takePeak(): number {
-    const { peak } = this.#counted;
-    this.#counted.peak = 0;
+    const { peak } = this.#row;
+    this.#row.peak = 0;
     if (peak > 0) this.#changed = true;
     return peak;
   }
 
-  begin(period: number): void {
-    this.#counted.period = Math.max(period, this.#counted.period ?? 0);
-    this.#write();
-  }
-
-  end(epoch: number): void {
-    const { period, totals, peak } = this.#counted;
-    if (period === undefined || period > epoch) return;
-    this.#counted.handover = { period, totals, peak };
-    this.#counted.period = undefined;
-    this.#counted.totals = noTotals();
-    this.#counted.peak = 0;
-    this.#write();
-  }
-
-  get handover(): Handover | undefined {
-    return this.#counted.handover;
-  }
-
-  handedOver({ period }: Handover): void {
-    if (this.#counted.handover?.period !== period) return;
-    this.#counted.handover = undefined;
-    this.#write();
-  }
-
-  /** Takes over the totals of an object whose link has ended. */
-  takeOver({ totals }: Handover): void {
-    this.#counted.totals = sumOf(this.#counted.totals, totals);
-    this.#write();
-  }
-
-  /** Writes the figures to storage if they have changed, and that was not done a short while ago. */
+  /** Stores the counters if they have changed and the interval is over. */
   save(): void {
-    const { saved = 0 } = this.#counted;
-    if (this.#changed && this.#now() >= saved + SAVED_EACH) this.#write();
+    const { saved = 0 } = this.#row;
+    if (this.#changed && this.#now() >= saved + SAVE_INTERVAL) this.#write();
   }
 
-  /** Has the figures outlive sleep. */
+  /** Has the counters outlive hibernation. */
   settle(): void {
     this.save();
-    if (!this.#changed && !this.#noted) return;
-    this.#counted.revision += 1;
-    const { counted, others } = apart(this.#counted);
-    if (!this.#keeper.keep({ counted })) {
+    if (!this.#changed && !this.#events.hasChanged) return;
+    this.#row.revision += 1;
+    if (!this.#keeper.keep({ counted: this.#row })) {
       if (this.#changed) this.#write();
-    } else if (this.#keeper.keep({ others })) this.#noteKept();
+    } else if (this.#keeper.keep({ others: { own: this.#events.tally } })) this.#notePersisted();
   }
 
-  #noteKept(): void {
-    const { others } = this.#counted.totals;
-    this.#kept = others && { ...others };
+  #notePersisted(): void {
+    const { tally } = this.#events;
+    this.#persisted = tally && { ...tally };
   }
 
-  /** Storage holds nothing while there is nothing to remember. */
+  /** Stores the counters, or deletes their row if all are zero. */
   #write(): void {
-    this.#changed = this.#noted = false;
-    this.#counted.saved = this.#now();
-    this.#counted.revision += 1;
-    const { totals, handover, period } = this.#counted;
-    const isEmpty = period === undefined && !handover && isNothing(totals);
-    if (isEmpty) this.#store.delete(COUNTED);
-    else this.#store.put(COUNTED, this.#counted);
-    this.#noteKept();
+    this.#changed = this.#events.hasChanged = false;
+    this.#row.saved = this.#now();
+    this.#row.revision += 1;
+    const totals = { ...this.#row.totals, others: this.#events.tally };
+    if (isNothing(totals)) this.#store.delete(COUNTED);
+    else this.#store.put(COUNTED, { ...this.#row, totals });
+    this.#notePersisted();
   }
 }
 
-/** What only who runs the service wants to know, of the totals of a row. */
-interface Others {
-  own?: Tally | undefined;
-  handedOver?: Tally | undefined;
-}
-
-/** What a keeper may have less room for, apart from the rest. */
-function apart(row: CountedRow): { counted: CountedRow; others: Others } {
-  const { totals, handover } = row;
-  const others = { own: totals.others, handedOver: handover?.totals.others };
-  return { counted: withOthers(row, {}), others };
-}
-
-function withOthers(row: CountedRow, { own, handedOver }: Others): CountedRow {
-  const { totals, handover } = row;
-  return {
-    ...row,
-    totals: { ...totals, others: own },
-    handover: handover && { ...handover, totals: { ...handover.totals, others: handedOver } },
-  };
-}
-
-/** What an earlier life has had kept. */
-function keptIn({ kept }: Keeper): CountedRow | undefined {
+/** Returns the counters in a socket's attachment. */
+function attachedTo({ kept }: Keeper): CountedRow | undefined {
   if (!isRecord(kept) || !isCountedRow(kept.counted)) return undefined;
-  return withOthers(kept.counted, isOthers(kept.others) ? kept.others : {});
+  const others = isRecord(kept.others) && isTally(kept.others.own) ? kept.others.own : undefined;
+  return { ...kept.counted, totals: { ...kept.counted.totals, others } };
 }
 
-function isOthers(value: unknown): value is Others {
-  if (!isRecord(value)) return false;
-  return [value.own, value.handedOver].every((tally) => tally === undefined || isTally(tally));
-}
-
-function callsIn({ others = {} }: Totals): number {
-  return Object.entries(others).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
+function callsIn(tally: Tally = {}): number {
+  return Object.entries(tally).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
 }

@@ -2,7 +2,7 @@
  * What the root of `all` remembers of the whole service: every object with sockets is linked to it, and
  * hands over to it what it has counted.
  */
-import type { Figures, Handover, ServiceFigures, Totals } from "../runtime/calls.ts";
+import type { CounterReport, Figures, ServiceFigures, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
 import type { Store } from "../runtime/runtime.ts";
 import { countByHashes } from "./distinct.ts";
@@ -26,11 +26,15 @@ const SERVICE = "service";
 
 export class Service {
   readonly #store: Store;
-  readonly #row: ServiceRow;
+  #row: ServiceRow = { since: 0, peak: 0, totals: noTotals() };
 
-  constructor(store: Store, now: number) {
+  constructor(store: Store) {
     this.#store = store;
-    this.#row = rowOf(store.get(SERVICE), isServiceRow) ?? { since: now, peak: 0, totals: noTotals() };
+  }
+
+  /** Restores the row; a service without one was first used `now`, in milliseconds since 1970. */
+  start(now: number): void {
+    this.#row = rowOf(this.#store.get(SERVICE), isServiceRow) ?? { ...this.#row, since: now };
   }
 
   /** Notes that the service is in use, and that it had `connections` at one time. */
@@ -40,8 +44,8 @@ export class Service {
     this.#write();
   }
 
-  /** Takes over the totals of an object whose link has ended, while `others` connections were there. */
-  takeOver({ totals, peak }: Handover, others: number): void {
+  /** Adds the counters of an object that has unlinked, while there were `others` connections. */
+  add({ totals, peak }: CounterReport, others: number): void {
     this.#row.totals = sumOf(this.#row.totals, totals);
     this.#row.peak = Math.max(this.#row.peak, peak + others);
     this.#write();
@@ -51,9 +55,8 @@ export class Service {
   figures(linked: Figures): ServiceFigures {
     this.note(linked.peak);
     const { since, peak, totals } = this.#row;
-    const { handover: _, ...figures } = linked;
     return {
-      ...figures,
+      ...linked,
       since,
       peak,
       totals: sumOf(totals, linked.totals),

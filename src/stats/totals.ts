@@ -42,20 +42,11 @@ export function sumOf(one: Totals, other: Totals): Totals {
   };
 }
 
-/** An object's figures, and the epoch of the link on record for it. */
-export interface Answer {
-  epoch: number | undefined;
-  figures: Figures;
-}
-
-/** What linked objects say of themselves, together with what an object says of itself. */
-export function sumOfFigures(own: Figures, answers: Answer[], unreachable: number): Figures {
+/** Adds the figures of linked objects to those of an object. */
+export function sumOfFigures(own: Figures, linked: Figures[], unreachable: number): Figures {
   const all = { ...own, unreachable: own.unreachable + unreachable };
-  for (const { epoch, figures } of answers) {
+  for (const figures of linked) {
     all.totals = sumOf(all.totals, figures.totals);
-    // What is handed over by a link that is still on record has not been taken over yet.
-    if (figures.handover?.period === epoch)
-      all.totals = sumOf(all.totals, figures.handover?.totals ?? noTotals());
     all.peak += figures.peak;
     all.connections += figures.connections;
     all.subscriptions += figures.subscriptions;

@@ -1,63 +1,91 @@
-/** Room for connections and links: how full this object is, and its children, which take what is too much. */
+/** Tracks how full an object and its children are, and places connections and links that exceed its limits in children. */
 import { assert } from "../assert.ts";
 import type { Filling, Load } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import { childOf, parentOf } from "../runtime/object-names.ts";
-import type { World } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Downstream } from "./downstream.ts";
 
-/** Where a connection is to go. */
-export interface Place {
-  /** "" for the parent, which is to be told that its child is full. */
+/** Where a connection should go. */
+export interface Placement {
+  /** An object; "" for the parent, as this child is full. */
   object: string;
-  /** Whether that object is full too, as far as is known, and is to place it below itself. */
+  /** Whether that object is full too, as far as is known, and should place the connection below itself. */
   below: boolean;
 }
 
 interface Child {
-  /** Where its first connection came from, as a location hint of the platform's; unknown is "". */
+  /** The region of its first connection, as a location hint of the platform; "" if unknown. */
   region: string;
   full: Record<Load, boolean>;
 }
 
-/**
- * What it knows of children it knows in this life only. Nothing of that has to be right: a child that is
- * full after all says so, and one that has been forgotten is found again by its number.
- */
-export class Room {
-  readonly #world: World;
-  readonly #most: Record<Load, number>;
-  /** How many there are of what can fill this object up, its links to children not counted. */
-  readonly #count: (load: Load) => number;
-  readonly #children = new Map<string, Child>();
-  /** What this child has told its parent. */
-  readonly #told: Record<Load, boolean> = { sockets: false, links: false };
+/** The connections of an object, as far as they fill it up. */
+interface ConnectionLoad {
+  readonly size: number;
+  /** Whether they take so much memory that new ones should go elsewhere. */
+  readonly isCrowded: boolean;
+}
 
-  constructor(world: World, limits: Limits, count: (load: Load) => number) {
-    this.#world = world;
-    this.#most = { sockets: limits.socketsPerObject, links: limits.linksPerObject };
-    this.#count = count;
+/**
+ * What it knows of children is lost when the object leaves memory. It doesn't have to be right: a child that is full
+ * after all says so, and a forgotten child is found again by its number.
+ */
+export class Capacity {
+  readonly #runtime: Runtime;
+  readonly #limits: Record<Load, number>;
+  readonly #connections: ConnectionLoad;
+  readonly #downstream: Pick<Downstream, "objects">;
+  readonly #children = new Map<string, Child>();
+  /** What this child has reported to its parent. */
+  readonly #reported: Record<Load, boolean> = { sockets: false, links: false };
+
+  constructor(
+    runtime: Runtime,
+    limits: Pick<Limits, "socketsPerObject" | "linksPerObject">,
+    connections: ConnectionLoad,
+    downstream: Pick<Downstream, "objects">,
+  ) {
+    this.#runtime = runtime;
+    this.#limits = { sockets: limits.socketsPerObject, links: limits.linksPerObject };
+    this.#connections = connections;
+    this.#downstream = downstream;
+  }
+
+  /** Restores the children that are linked. */
+  start(): void {
+    for (const object of this.#downstream.objects) if (this.isChild(object)) this.add(object, "");
   }
 
   isChild(object: string): boolean {
-    return parentOf(object) === this.#world.name;
+    return parentOf(object) === this.#runtime.name;
   }
 
   isFull(load: Load): boolean {
-    return this.#count(load) >= this.#most[load];
+    return this.#count(load) >= this.#limits[load];
   }
 
-  /** Notes that a child is there. */
+  /** Links to children don't count: they are what more load goes to. */
+  #count(load: Load): number {
+    const { size, isCrowded } = this.#connections;
+    if (load === "sockets") return isCrowded ? Number.POSITIVE_INFINITY : size;
+    let links = 0;
+    for (const object of this.#downstream.objects) if (!this.isChild(object)) links += 1;
+    return links;
+  }
+
+  /** Adds a child. */
   add(child: string, region: string): void {
     if (this.#children.has(child)) return;
     this.#children.set(child, { region, full: { sockets: false, links: false } });
   }
 
-  /** Notes that a child is empty; its number is free again. */
+  /** Removes a child that is empty; its number is free again. */
   remove(child: string): void {
     this.#children.delete(child);
   }
 
-  /** Notes whether a child has room. */
+  /** Notes a child's report of whether it is full. */
   note({ child, load, full }: Filling): void {
     this.add(child, "");
     const known = this.#children.get(child);
@@ -65,59 +93,59 @@ export class Room {
   }
 
   /**
-   * Where the next connection from `region` is to go.
+   * Returns where the next connection should go; undefined for here.
+   * @param region where the client is
    * @param full the child that turned out to be full; "" if none did
-   * @param below whether it is to be placed below this object, if not here
-   * @returns undefined for here
+   * @param below whether to place the connection below this object if it has no room
    */
-  placeFor(region: string, full: string, below: boolean): Place | undefined {
+  placementFor(region: string, full: string, below: boolean): Placement | undefined {
     if (full !== "") this.note({ child: full, load: "sockets", full: true });
     if (!this.isFull("sockets")) return undefined;
-    if (parentOf(this.#world.name) !== undefined && !below) return { object: "", below: true };
+    if (parentOf(this.#runtime.name) !== undefined && !below) return { object: "", below: true };
     return this.#choose("sockets", region);
   }
 
-  /** The child for the next link. */
+  /** Returns the child for the next link. */
   childForLink(): string {
     return this.#choose("links", "").object;
   }
 
-  /** Tells this object's parent when it is full, and again when an eighth is free. */
-  tellParent(load: Load): void {
-    const { name } = this.#world;
+  /** Reports to the parent when this child has become full, and again when an eighth is free. */
+  report(load: Load): void {
+    const { name } = this.#runtime;
     const parent = parentOf(name);
     if (parent === undefined) return;
-    const most = this.#most[load];
-    const enough = this.#told[load] ? most - Math.max(1, most >> 3) + 1 : most;
-    const full = this.#count(load) >= enough;
-    if (full === this.#told[load]) return;
-    this.#told[load] = full;
-    this.#world.keep(this.#world.call(parent, "fill", { child: name, load, full }).catch(() => {}));
+    const limit = this.#limits[load];
+    const threshold = this.#reported[load] ? limit - Math.max(1, limit >> 3) + 1 : limit;
+    const full = this.#count(load) >= threshold;
+    if (full === this.#reported[load]) return;
+    this.#reported[load] = full;
+    this.#runtime.keep(this.#runtime.call(parent, "fill", { child: name, load, full }).catch(() => {}));
   }
 
   /**
-   * One of that region with room, else a new one if there may be more, else any with room, else any, for it to
-   * pass on.
+   * Chooses a child: one of the region with room, else a new one if the limit allows it, else any with room, else any,
+   * which places the connection below itself.
    */
-  #choose(load: Load, region: string): Place {
+  #choose(load: Load, region: string): Placement {
     const roomy = [...this.#children].filter(([, child]) => !child.full[load]);
     const near = roomy.find(([, child]) => child.region === region || region === "");
     if (near) return { object: near[0], below: false };
-    if (this.#children.size < this.#most.links) {
-      const object = this.#free();
+    if (this.#children.size < this.#limits.links) {
+      const object = this.#newChild();
       this.add(object, region);
       return { object, below: false };
     }
     const [first] = roomy;
     if (first) return { object: first[0], below: false };
-    const object = [...this.#children.keys()][Math.floor(this.#world.random() * this.#children.size)];
-    assert(object !== undefined, "an object may have a child");
+    const object = [...this.#children.keys()][Math.floor(this.#runtime.random() * this.#children.size)];
+    assert(object !== undefined, "the limit allows at least one child");
     return { object, below: true };
   }
 
-  #free(): string {
+  #newChild(): string {
     for (let n = 1; ; n++) {
-      const name = childOf(this.#world.name, n);
+      const name = childOf(this.#runtime.name, n);
       if (!this.#children.has(name)) return name;
     }
   }

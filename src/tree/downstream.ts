@@ -1,350 +1,303 @@
-/** The delivering end of links: the objects that hear a channel through this one. */
+/** The delivering end of links: sends a channel's messages to the objects that are linked to this one. */
 import { assert } from "../assert.ts";
-import { History, type HistoryEvents } from "../channel/history.ts";
-import { Log, type Placed } from "../channel/log.ts";
-import type { HistoryLimits } from "../channel/retained.ts";
-import { Place } from "../channel/unstored-position.ts";
+import type { ChannelLog } from "../channel/channel-log.ts";
 import type {
   Delivery,
   DeliveryAnswer,
-  Handover,
-  Kept,
   LinkAnswer,
   LinkRequest,
-  Missing,
   Still,
   UnlinkRequest,
 } from "../runtime/calls.ts";
-import { parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import { type Keeper, type World, wasNotMade } from "../runtime/runtime.ts";
-import { Link, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
+import { type Runtime, wasNotMade } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
+import {
+  DownstreamLink,
+  lowestAcknowledged,
+  nextDelivery,
+  nextLossReport,
+  releaseDueLosses,
+  shareOf,
+} from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
-  isSame,
+  isSameOrder,
   LINK,
   type LinkRow,
   ORDER,
   type OrderRow,
   orderRow,
-  resumed,
+  restoreOrder,
 } from "./link-rows.ts";
-import { putOff, retry } from "./retry.ts";
+import { postpone, retry } from "./retry.ts";
 
-/** What the owner of links is told. */
-export interface DownstreamEvents extends HistoryEvents {
-  /** Something has to be delivered: the alarm has to be set, for another time than `rest`, before that is. */
-  busy(): void;
-  /** There is more to send: a flush is due. */
-  due(): void;
-  /** A link is lost, and is to be told so again at `retellAt`, whether this object is in memory by then or not. */
-  lost(): void;
-  /** A link has ended under which this was counted, to be kept this once. */
-  handover(handover: Handover): void;
-  /** A link has ended. */
+/** Reacts to what happens to links. */
+export interface DownstreamEvents {
+  /** The link of an object has ended. */
   ended(object: string): void;
 }
 
 /**
- * One channel's links. One call at a time is under way on each; what comes meanwhile goes out together
- * in the next one. All share one log, so a slow one costs memory once; past a limit it is cut off.
+ * One channel's links. Each has one call in flight; later messages go with its next call. All links share the channel's
+ * log, so a slow link costs memory once; links that are too far behind are cut off.
  */
 export class Downstream {
-  /** This object's own channel's; whoever knows better sets its position. */
-  readonly log: Log;
-  readonly #world: World;
+  readonly #runtime: Runtime;
+  readonly #channel: ChannelLog;
   readonly #maxBuffered: number;
+  readonly #schedule: Schedule;
   readonly #events: DownstreamEvents;
-  readonly #links = new Map<string, Link>();
-  readonly #place: Place;
-  /** Undefined where this object is a child: a channel's root keeps its history. */
-  readonly history: History | undefined;
-  /** Of the newest delivery. These are times, so they rise across the lives of this object. */
+  readonly #links = new Map<string, DownstreamLink>();
+  /** The number of the newest delivery. Numbers are times, so they rise even if the object leaves memory in between. */
   #newest = 0;
-  #busy = false;
-  /** What storage has under `order`. */
+  #isBusy = false;
+  /** The row that storage has under `order`. */
   #row: OrderRow | undefined;
 
-  /**
-   * Takes up from storage where an earlier life of this object ended. If that life ended in the
-   * middle of deliveries, nobody knows what arrived: every link of it is lost.
-   * @param maxBuffered characters that are kept for links which are behind
-   * @param keeper keeps what storage would not take while this object sleeps
-   */
+  /** @param maxBuffered characters that are buffered for links which are behind */
   constructor(
-    world: World,
+    runtime: Runtime,
     maxBuffered: number,
-    history: HistoryLimits,
+    channel: ChannelLog,
+    schedule: Schedule,
     events: DownstreamEvents,
-    keeper: Keeper,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#maxBuffered = maxBuffered;
+    this.#channel = channel;
+    this.#schedule = schedule;
     this.#events = events;
-    this.log = new Log(undefined);
-    this.#place = new Place(keeper);
-    if (this.#isRoot) this.history = new History(world, this.log, history, keeper.hasSlept, events);
-    this.#row = rowOf(world.store.get(ORDER), isOrderRow);
-    const { position, isBehind, isInDoubt } = resumed(this.#row, this.log.position, this.#place, world);
-    this.#begin(position);
-    this.#busy = isBehind || isInDoubt;
-    // Storage may have taken a link, and then no more.
-    const isUnknown = position === undefined || !(this.#row || this.#place.position !== undefined);
-    for (const [key, value] of world.store.list(LINK)) {
+  }
+
+  /**
+   * Restores links and the channel's position from storage. If the object crashed during deliveries, it can't know what
+   * was received: then every link is lost.
+   */
+  start(): void {
+    const { unstoredPosition } = this.#channel;
+    this.#setRow(rowOf(this.#runtime.store.get(ORDER), isOrderRow));
+    const unstored = { position: unstoredPosition };
+    const { position, isBehind, isInDoubt } = restoreOrder(
+      this.#row,
+      this.#channel.position,
+      unstored,
+      this.#runtime,
+    );
+    this.#channel.continueAfter(position);
+    this.#isBusy = isBehind || isInDoubt;
+    // Storage may have taken a link, and then no more rows.
+    const isUnknown = position === undefined || !(this.#row || unstoredPosition !== undefined);
+    for (const [key, value] of this.#runtime.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
       if (isInDoubt || isUnknown) this.#noteLoss(link);
-      else if (this.#busy) link.doubt(this.log);
+      else if (this.#isBusy) link.markUnknown(this.#channel.log);
     }
+    this.#schedule.due(this.retellAt);
   }
 
-  get #isRoot(): boolean {
-    return parentOf(this.#world.name) === undefined;
+  #setRow(row: OrderRow | undefined): void {
+    this.#row = row;
+    this.#schedule.rest = row?.alarm;
   }
 
-  #begin(position: number | undefined): void {
-    if (position === undefined || position === this.log.position) return;
-    if (this.history) this.history.begin(position, position === this.#place.position);
-    else this.log.begin(position);
-  }
-
-  /** Whether a crash now would leave links in doubt. */
+  /** Whether a crash would leave links in doubt. */
   get isBusy(): boolean {
-    return this.#busy;
+    return this.#isBusy;
   }
 
-  /** For when an alarm says nothing: as it was set when every link had everything. */
-  get rest(): number | undefined {
-    return this.#row?.alarm;
-  }
-
-  /** The objects linked to this one. */
+  /** The names of the linked objects. */
   get objects(): Iterable<string> {
     return this.#links.keys();
   }
 
-  /** How many objects are linked to this one. */
+  /** The number of linked objects. */
   get size(): number {
     return this.#links.size;
   }
 
-  /** The epoch of the link to `object`; undefined if there is none. */
+  /** Returns the epoch of the link to an object; undefined if there is none. */
   epochOf(object: string): number | undefined {
     return this.#links.get(object)?.epoch;
   }
 
-  /** The same of a link that `object` may count on. */
+  /** Returns the same of a link that the object may rely on. */
   vouchFor(object: string): number | undefined {
     const link = this.#links.get(object);
-    return link?.loss || link?.unknown ? undefined : link?.epoch;
+    return link?.loss || link?.isPositionUnknown ? undefined : link?.epoch;
   }
 
-  /** The position up to which `object` is known to have everything; undefined if it is not linked. */
+  /** Returns the position up to which an object is known to have all messages; undefined if it isn't linked. */
   acknowledgedBy(object: string): number | undefined {
     return this.#links.get(object)?.acknowledged;
   }
 
-  /** Gives messages the next positions in the order; `flush` sends them on. */
-  append(lines: string, count: number, key?: string): Placed {
-    if (this.#links.size === 0 && !this.keepsHistory) return this.log.skip(lines, count);
-    this.owe();
-    const placed = this.log.append(lines, count, key);
-    this.history?.note(placed);
-    if (this.log.size > this.#maxBuffered) this.#shorten(placed.last);
-    return placed;
+  /** Messages up to a position were appended to the log: schedules their delivery, and cuts off links too far behind. */
+  appended(last: number): void {
+    this.scheduleDelivery();
+    if (this.#channel.log.size > this.#maxBuffered) this.#shorten(last);
   }
 
-  /** Links are to be told something. */
-  owe(): void {
-    if (!this.#busy && this.#links.size > 0) this.#events.busy();
-    this.#busy = this.#links.size > 0;
-    this.#events.due();
+  /** Schedules a delivery to every link. */
+  scheduleDelivery(): void {
+    if (!this.#isBusy && this.#links.size > 0) this.#schedule.mark();
+    this.#isBusy = this.#links.size > 0;
+    this.#schedule.flush();
   }
 
-  /** Goes on under the numbers that a parent has given, where its own root did. */
-  renumber(position: number): void {
-    if (this.log.position === undefined) this.log.begin(position);
-    else this.log.renumber(this.log.position, position);
-    this.owe();
-  }
-
-  /** Whether this object keeps what is announced for a while. */
-  get keepsHistory(): boolean {
-    return this.history?.isOn === true;
-  }
-
-  /** The position of the newest message, to be told to who counts on from there. */
-  locate(): number | undefined {
-    this.store(true);
-    return this.log.position;
-  }
-
-  /** Returns the retained messages after a position, or the newest of them. */
-  recover(missing: Missing): Kept {
-    this.store(true);
-    return this.history?.recover(missing) ?? { none: true };
-  }
-
-  /**
-   * Stores what is to be retained and isn't stored yet. The platform holds back output until it is.
-   * @param tellsPosition whether the newest position is told, even if there is no message
-   */
-  store(tellsPosition = false): void {
-    if (this.history?.store(tellsPosition)) this.log.trim(this.#slowest());
-  }
-
-  /**
-   * Drops what has been retained for long enough.
-   * @param isCounted whether clients count on from the newest position
-   */
-  expire(isCounted: boolean): void {
-    this.history?.expire(isCounted);
-    this.log.trim(this.#slowest());
-  }
-
-  /** Takes over messages that a parent has sent, with the positions that they have. */
-  relay(lines: string, count: number, after: number): void {
-    if (this.log.position === undefined) this.log.begin(after);
-    assert(this.log.position === after, "what a parent sends goes on where this object is");
-    this.append(lines, count);
-  }
-
-  /** Messages are missing from here on, for every link there is. */
+  /** Cuts off every link: messages are missing here. */
   loseAll(): void {
     for (const link of this.#links.values()) if (!link.loss) this.#cutOff(link);
-    this.log.lose();
+    this.#channel.log.forgetPosition();
     this.#writeOrder();
     this.flush();
   }
 
-  /** Starts to send what each link is behind by. Returns at once. */
+  /** Starts to deliver what each link is behind by, after storing it. Returns at once. */
   flush(): void {
-    this.store();
-    const now = this.#world.now();
+    this.#channel.store();
+    this.trim();
+    const now = this.#runtime.now();
     for (const link of this.#links.values()) {
-      if (link.owes(this.log) && link.maySend(now)) this.#world.keep(this.#send(link));
+      if (link.hasPending(this.#channel.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
     }
+  }
+
+  /** Drops messages that every link has received and that aren't retained. */
+  trim(): void {
+    this.#channel.log.trim(lowestAcknowledged(this.#links.values(), this.#channel.log));
   }
 
   /** When to call `retell`, in milliseconds since 1970; infinite if no link is lost. */
   get retellAt(): number {
-    return retellAt(this.#links.values(), this.#world.now());
+    return nextLossReport(this.#links.values(), this.#runtime.now());
   }
 
-  /** Tells links that they are lost, if it is time to: objects that could not be reached may be there again. */
+  /** Tells lost links so again, if it is time to: objects that were unreachable may have recovered. */
   retell(): void {
-    retell(this.#links.values(), this.#world.now());
+    releaseDueLosses(this.#links.values(), this.#runtime.now());
     this.flush();
   }
 
   /**
-   * Links `from`, or finds it linked already; deliveries go on after the position answered.
-   * @throws Error if storage does not take it
+   * Links an object, unless it is linked already. The answer has the position after which deliveries begin.
+   * @throws Error if storage refuses the row
    */
-  link({ from, epoch, handover, still }: LinkRequest): LinkAnswer {
+  link({ from, epoch, still }: LinkRequest): LinkAnswer {
     const known = this.#links.get(from);
     if (known && known.epoch > epoch) return { newer: known.epoch };
     if (known?.epoch === epoch) return this.#answerAgain(known, still);
     if (still) return { newer: epoch };
-    if (known) this.#end(known, handover);
-    this.store();
-    assert(this.log.position !== undefined, "who is linked to knows where in the order it is");
+    if (known) this.#end(known);
+    this.#channel.store();
+    const { position } = this.#channel;
+    assert(position !== undefined, "a parent knows its position before it accepts links");
     const row: LinkRow = { epoch, lostAt: undefined };
-    if (!this.#world.store.put(LINK + from, row)) throw new Error("storage takes no more links");
+    if (!this.#runtime.store.put(LINK + from, row)) throw new Error("storage takes no more links");
     this.#add(from, row);
     if (this.#row?.position === undefined) this.#writeOrder();
-    return { after: this.log.position };
+    return { after: position };
   }
 
-  /** Answers the object of a link that asks for it once more, or whether it still counts. */
-  #answerAgain(link: Link, still: Still | undefined): LinkAnswer {
+  /** Answers an object that asks for its link again, or whether it still has it. */
+  #answerAgain(link: DownstreamLink, still: Still | undefined): LinkAnswer {
     if (still) this.#compare(link, still);
     if (!link.loss) return { after: link.acknowledged };
-    // The answer may not arrive.
-    this.#events.due();
+    // The answer may get lost.
+    this.#schedule.flush();
     return { newer: link.epoch };
   }
 
-  /** The far end of a link says what it knows of it, and wants to be sure of it. */
-  #compare(link: Link, { last }: Still): void {
+  /** Compares what the object knows of its link with what is known here. */
+  #compare(link: DownstreamLink, { last }: Still): void {
     if (link.loss) return;
-    // Neither side can know what of the failed call has arrived.
-    if (last === undefined && link.unsure) this.#cutOff(link);
+    // Neither side can know what was received with a failed call.
+    if (last === undefined && link.mayRepeat) this.#cutOff(link);
     if (last === undefined) return;
-    if (link.unknown ? !link.found(last, this.log) : last > (this.log.position ?? 0)) this.#cutOff(link);
+    if (
+      link.isPositionUnknown ? !link.resumeAt(last, this.#channel.log) : last > (this.#channel.position ?? 0)
+    ) {
+      this.#cutOff(link);
+    }
   }
 
-  /** Ends the link of `from`, unless it was asked for later than `epoch`. */
-  unlink({ from, epoch, handover }: UnlinkRequest): void {
+  /** Ends the link of an object, unless it was requested after `epoch`. */
+  unlink({ from, epoch }: UnlinkRequest): void {
     const known = this.#links.get(from);
     if (!known || known.epoch > epoch) return;
-    this.#end(known, handover);
+    this.#end(known);
     this.#events.ended(from);
   }
 
   /**
-   * Notes in storage that every link has everything, if that is so.
+   * Writes that every link has all messages, if that is so.
    * @param isCounted whether clients count on from the newest position
-   * @returns whether it is, so that nothing would be lost if this object left memory
+   * @returns whether nothing would be lost if the object left memory
    */
   settle(isCounted: boolean): boolean {
     for (const link of this.#links.values()) {
-      if (link.unwritten) this.#cutOff(link);
-      if (link.sending || link.unwritten || (link.owes(this.log) && !link.loss)) return false;
+      if (link.isLossUnwritten) this.#cutOff(link);
+      if (link.isSending || link.isLossUnwritten || (link.hasPending(this.#channel.log) && !link.loss))
+        return false;
     }
-    this.#busy = false;
-    this.history?.settle(isCounted);
+    this.#isBusy = false;
+    this.#channel.settle(isCounted);
     this.#writeOrder();
-    const { position } = this.log;
-    const isInOrder = this.#links.size === 0 || this.#row?.position === position;
-    const isStored = isInOrder && this.history?.isStored !== false;
-    // A child that went on from an old row would deliver messages again.
-    return this.#place.keep(isStored ? undefined : position) || this.#isRoot;
+    const isInOrder = this.#links.size === 0 || this.#row?.position === this.#channel.position;
+    // A child that continued from an old row would deliver messages twice.
+    return this.#channel.keepUnstored(isInOrder) || this.#channel.history !== undefined;
   }
 
-  #add(object: string, row: LinkRow): Link {
-    const link = new Link(object, row, this.log.position ?? 0);
+  #add(object: string, row: LinkRow): DownstreamLink {
+    const link = new DownstreamLink(object, row, this.#channel.position ?? 0);
     this.#links.set(object, link);
     return link;
   }
 
-  /** Sends once, however often that has to be tried; what has come meanwhile goes with the next flush. */
-  async #send(link: Link): Promise<void> {
-    link.sending = true;
-    const isThere = () => this.#links.get(link.object) === link;
-    const deliver = () => retry(this.#world, () => this.#deliver(link), isThere);
+  /** Delivers once, with as many attempts as that takes; later messages go with the next flush. */
+  async #send(link: DownstreamLink): Promise<void> {
+    link.isSending = true;
+    const isLinked = () => this.#links.get(link.object) === link;
+    const deliver = () => retry(this.#runtime, () => this.#deliver(link), isLinked);
     const reached = await deliver().catch(() => {
-      // One that has ended meanwhile has no row any more, and gets none.
-      if (link.loss || !isThere()) return false;
+      // The link ended while the call was in flight; don't write its row again.
+      if (link.loss || !isLinked()) return false;
       this.#cutOff(link);
       return deliver().catch(() => false);
     });
-    link.sending = false;
-    if (!reached && link.loss) putOff(link.loss, this.#world.now());
-    if (reached && isThere() && link.owes(this.log)) this.#events.due();
+    link.isSending = false;
+    if (!reached && link.loss) postpone(link.loss, this.#runtime.now());
+    if (reached && isLinked() && link.hasPending(this.#channel.log)) this.#schedule.flush();
   }
 
-  async #deliver(link: Link): Promise<true> {
-    // A repeated call takes along what has come meanwhile.
-    this.store();
-    if (link.lacksMoreThan(this.log)) this.#cutOff(link);
-    this.#newest = Math.max(this.#newest + 1, this.#world.now());
-    const delivery = nextDelivery(link, this.log, this.#world.name, this.#newest, shareOf(this.#links.size));
+  async #deliver(link: DownstreamLink): Promise<true> {
+    // A repeated call takes along later messages.
+    this.#channel.store();
+    if (link.isBehindLog(this.#channel.log)) this.#cutOff(link);
+    this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
+    const share = shareOf(this.#links.size);
+    const delivery = nextDelivery(link, this.#channel.log, this.#runtime.name, this.#newest, share);
     try {
-      this.#acknowledge(link, delivery, await this.#world.call(link.object, "deliver", delivery));
+      const hasOwnBudget = delivery.lines.length <= share;
+      this.#acknowledge(
+        link,
+        delivery,
+        await this.#runtime.call(link.object, "deliver", delivery, hasOwnBudget),
+      );
       return true;
     } catch (error) {
-      if (!wasNotMade(error)) link.unsure = true;
+      if (!wasNotMade(error)) link.mayRepeat = true;
       throw error;
     }
   }
 
-  #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {
+  #acknowledge(link: DownstreamLink, delivery: Delivery, answer: DeliveryAnswer): void {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
-      this.#end(link, answer.handover);
+      this.#end(link);
       this.#events.ended(link.object);
       return;
     }
@@ -352,56 +305,52 @@ export class Downstream {
       this.#newest = Math.max(this.#newest, answer.newer);
       return;
     }
-    // A link that was cut off while this call was under way has been promised more than it got.
+    // The link was cut off during the call: the other object hasn't received all it was promised.
     if (link.loss) return;
-    link.unsure = false;
+    link.mayRepeat = false;
     const last = answer.last ?? delivery.after + delivery.count;
-    if (!link.unknown) link.acknowledged = last;
-    else if (!link.found(last, this.log)) this.#cutOff(link);
-    if (!link.owes(this.log)) this.log.trim(this.#slowest());
+    if (!link.isPositionUnknown) link.acknowledged = last;
+    else if (!link.resumeAt(last, this.#channel.log)) this.#cutOff(link);
+    if (!link.hasPending(this.#channel.log)) this.trim();
   }
 
-  #slowest(): number {
-    return slowest(this.#links.values(), this.log);
-  }
-
-  /** Drops what every link has; if that is not enough, cuts off the links that are furthest behind. */
+  /** Drops what every link has; if that isn't enough, cuts off the links that are furthest behind. */
   #shorten(last: number): void {
-    this.log.trim(this.#slowest());
-    if (this.log.size <= this.#maxBuffered) return;
-    const kept = this.log.trimTo(this.#maxBuffered / 2) ?? last;
+    this.trim();
+    if (this.#channel.log.size <= this.#maxBuffered) return;
+    const start = this.#channel.log.trimTo(this.#maxBuffered / 2) ?? last;
     for (const link of this.#links.values()) {
-      if (!link.loss && link.acknowledged < kept) this.#cutOff(link);
+      if (!link.loss && link.acknowledged < start) this.#cutOff(link);
     }
   }
 
-  #cutOff(link: Link): void {
+  #cutOff(link: DownstreamLink): void {
     this.#noteLoss(link);
-    this.#events.lost();
+    this.#schedule.due(this.retellAt);
   }
 
-  #noteLoss(link: Link): void {
-    const row = link.lose(this.#world.now());
-    link.unwritten = !this.#world.store.put(LINK + link.object, row);
+  #noteLoss(link: DownstreamLink): void {
+    const row = link.markLost(this.#runtime.now());
+    link.isLossUnwritten = !this.#runtime.store.put(LINK + link.object, row);
   }
 
-  #end(link: Link, handover: Handover | undefined): void {
+  #end(link: DownstreamLink): void {
     this.#links.delete(link.object);
-    this.#world.store.delete(LINK + link.object);
-    if (handover?.period === link.epoch) this.#events.handover(handover);
+    this.#runtime.store.delete(LINK + link.object);
     if (this.#links.size > 0) return;
-    this.log.trim(this.log.position ?? 0);
-    this.#busy = false;
-    this.#row = undefined;
-    this.#world.store.delete(ORDER);
+    this.#channel.log.trim(this.#channel.position ?? 0);
+    this.#isBusy = false;
+    this.#setRow(undefined);
+    this.#runtime.store.delete(ORDER);
   }
 
-  /** Writes what is to be known of the order, unless storage has it. */
+  /** Writes what storage must know of the order, unless it has it. */
   #writeOrder(): void {
     if (this.#links.size === 0) return;
-    // What this says is in storage has to be.
-    this.store();
-    const row = orderRow(this.log.position, this.#busy, this.keepsHistory, this.#world);
-    if (!(this.#row && isSame(this.#row, row)) && this.#world.store.put(ORDER, row)) this.#row = row;
+    // The row may only name stored positions.
+    this.#channel.store();
+    const { position, keepsHistory } = this.#channel;
+    const row = orderRow(position, this.#isBusy, keepsHistory, this.#runtime);
+    if (!(this.#row && isSameOrder(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

@@ -1,173 +1,205 @@
-/** Where a message goes: to this object's own sockets, down its links, or to the root of its channel. */
-
-import type { Placed } from "../channel/log.ts";
+/** Routes messages: to this object's own connections, down its links, or to the root of their channel. */
+import { ChannelLog } from "../channel/channel-log.ts";
+import type { HistoryEvents } from "../channel/history.ts";
+import type { AppendedMessages } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
-import type { Announced, Announcement, Delivery, DeliveryAnswer, Kept, Missing } from "../runtime/calls.ts";
+import type {
+  Announced,
+  Announcement,
+  CounterReport,
+  Delivery,
+  DeliveryAnswer,
+  Kept,
+  Missing,
+} from "../runtime/calls.ts";
+import { keepsHistory, type Limits } from "../runtime/limits.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
-import { Recovery } from "./catch-up.ts";
-import type { Downstream } from "./downstream.ts";
+import { Capacity } from "./capacity.ts";
+import { CatchUp } from "./catch-up.ts";
+import { Downstream, type DownstreamEvents } from "./downstream.ts";
 import { Forwarding } from "./forwarding.ts";
-import { type Listeners, Unreachable, Upstream } from "./upstream.ts";
+import type { Outage } from "./outage.ts";
+import { type Receiver, Unreachable, Upstream } from "./upstream.ts";
 
-/** How often a recovery begins anew where its object loses its place in the channel meanwhile. */
-const MOST_TRIES = 10;
-
-export interface RouterEvents {
-  /** Messages of `channel` are missing: nobody who is subscribed to it here may go on. */
-  lost(channel: string): void;
-  /** `all` can't be joined now, and is to be joined later. */
-  apart(): void;
-  /** A message is waited for: `loseLate` is to be called now and then. */
-  awaited(): void;
-  /** A link to another object has ended; if that could not be told, `retry` is to be called at `dueAt`. */
-  left(): void;
-}
+/** How often missed messages are read again if the object's link to the channel changes meanwhile. */
+const MAX_TRIES = 10;
 
 /** The connections of this object, as far as messages for them need it. */
 export interface Subscribers extends Keeper {
   readonly size: number;
-  /** Whether connections have outlived hibernation. */
-  readonly hasSlept: boolean;
+  /** Whether they take so much memory that new ones should go elsewhere. */
+  readonly isCrowded: boolean;
   /** Returns the number of connections that are subscribed to a channel. */
   subscribers(channel: string): number;
   /** Whether any subscriber of a channel counts positions on. */
   isCounted(channel: string): boolean;
+  /** Gathers lines for every subscriber of a channel. */
   publish(channel: string, lines: string): void;
   /** Inserts a line before the newest `count` messages of a channel, for subscribers that count positions on. */
   insert(channel: string, line: string, count: number): void;
 }
 
-export class Router implements Listeners {
-  readonly #world: World;
+/** Closes connections that would miss messages. */
+export interface SubscriberEvents {
+  /** Messages of a channel are missing: its subscribers have to be closed. */
+  lost(channel: string): void;
+}
+
+interface RouterParts {
+  runtime: Runtime;
+  limits: Limits;
+  connections: Subscribers;
+  counters: Counters;
+  schedule: Schedule;
+  outage: Outage;
+}
+
+export class Router implements Receiver, DownstreamEvents, HistoryEvents {
+  readonly channel: ChannelLog;
+  readonly downstream: Downstream;
+  readonly capacity: Capacity;
+  readonly #runtime: Runtime;
   readonly #connections: Subscribers;
-  readonly #downstream: Downstream;
   readonly #counters: Counters;
-  readonly #events: RouterEvents;
+  readonly #schedule: Schedule;
+  readonly #outage: Outage;
   readonly #upstream: Upstream;
   readonly #forwarding: Forwarding;
-  readonly #recovery: Recovery;
+  readonly #catchUp: CatchUp;
   /** The channel whose root this object is, or a child of it. */
   readonly #own: string;
-  /** Whether an earlier life of this object crashed while it had connections. */
-  readonly hasCrashed: boolean;
+  #events: SubscriberEvents | undefined;
 
-  /** @param maxBuffered characters that may wait for one other channel's object */
-  constructor(
-    world: World,
-    connections: Subscribers,
-    downstream: Downstream,
-    counters: Counters,
-    maxBuffered: number,
-    events: RouterEvents,
-  ) {
-    this.#world = world;
+  constructor({ runtime, limits, connections, counters, schedule, outage }: RouterParts) {
+    this.#runtime = runtime;
     this.#connections = connections;
-    this.#downstream = downstream;
     this.#counters = counters;
-    this.#events = events;
-    this.#own = channelOf(world.name);
-    // Totals are handed over with the link to `all`. Sockets outlive sleep, and nothing else.
-    const accounts = (channel: string) => (channel === EVERYONE ? counters : undefined);
-    this.#upstream = new Upstream(world, downstream.log, this, accounts, connections);
-    this.#forwarding = new Forwarding(world, maxBuffered, this.#upstream);
-    this.#recovery = new Recovery(world);
-    this.hasCrashed = this.#upstream.leaveUnheard() && !connections.hasSlept;
-    // Storage may not have taken it that they are lost.
-    if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) downstream.loseAll();
+    this.#schedule = schedule;
+    this.#outage = outage;
+    this.#own = channelOf(runtime.name);
+    const history = keepsHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
+    this.channel = new ChannelLog(runtime, history, connections, schedule, this);
+    this.downstream = new Downstream(runtime, limits.maxBufferedBytes, this.channel, schedule, this);
+    this.capacity = new Capacity(runtime, limits, connections, this.downstream);
+    this.#upstream = new Upstream(runtime, this.channel, this, connections, schedule);
+    this.#forwarding = new Forwarding(runtime, limits.maxBufferedBytes, this.#upstream);
+    this.#catchUp = new CatchUp(runtime);
   }
 
-  // --- the way of a message
+  /** Restores messages and links from storage: first the position, then the links that go by it. */
+  start(events: SubscriberEvents): void {
+    this.#events = events;
+    this.channel.start();
+    this.downstream.start();
+    this.capacity.start();
+    const hasCrashed = this.#upstream.start() && !this.#connections.hasSlept;
+    // Storage may have refused to note that these links are lost.
+    if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) this.downstream.loseAll();
+    if (this.downstream.isBusy) this.#schedule.flush();
+    if (hasCrashed) this.channel.history?.retainPosition();
+  }
+
+  // --- announcements
 
   /**
-   * Announces messages, formatted as lines, next to each other.
-   * @returns what resolves when they have their positions, and what comes of them here has been handed on
-   * @throws QueueFull if none was announced; anything else if nobody knows
+   * Announces messages, formatted as lines, that get consecutive positions.
+   * @returns a promise that resolves when they have their positions and have been passed on here; undefined if that is
+   *   so already
+   * @throws QueueFull if none was announced; anything else if that is unknown
    */
   announce(channel: string, lines: string, count: number): Promise<void> | undefined {
-    if (!this.#isRootOf(channel)) return this.#announceAfar(channel, lines, count);
+    if (!this.#isRootOf(channel)) return this.#forward(channel, lines, count);
     this.#counters.count("announcements", count);
-    this.take({ lines, count });
+    this.append({ lines, count });
     return undefined;
   }
 
-  async #announceAfar(channel: string, lines: string, count: number): Promise<void> {
+  async #forward(channel: string, lines: string, count: number): Promise<void> {
     const last = await this.#forwarding.forward(channel, lines, count);
     this.#counters.count("announcements", count);
     await this.#upstream.reached(channel, last);
   }
 
   /** Gives messages of this root's channel their positions, and passes them on. */
-  take({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed {
-    const placed = this.#downstream.append(lines, count, key);
+  append({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages {
+    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
+    this.#appended(appended);
     this.#publish(this.#own, lines, count);
-    return placed;
+    return appended;
   }
 
-  /** Takes what another object passes on. */
-  deliver(delivery: Delivery): DeliveryAnswer {
-    return this.#upstream.deliver(delivery);
+  #appended({ last }: AppendedMessages): void {
+    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(last);
   }
 
   /**
    * Announces a message, formatted as a line, unless it was announced under the same key.
-   * @returns at its root, where it was placed first, or undefined if the key was used for another message; elsewhere a
-   *   promise of its position, which rejects with KeyConflict, or as `announce` does
+   * @returns at its root, the position of the first announcement, or undefined if the key was used for another message;
+   *   elsewhere a promise of its position, which rejects with KeyConflict, or like `announce`
    */
-  announceOnce(channel: string, key: string, line: string): Promise<number> | Placed | undefined {
-    if (!this.#isRootOf(channel)) return this.#announceOnceAfar(channel, key, line);
-    if (this.#downstream.history?.announcedUnder(key) === undefined) this.#counters.count("announcements");
-    return this.#takeOnce({ lines: line, count: 1, key });
+  announceOnce(channel: string, key: string, line: string): Promise<number> | AppendedMessages | undefined {
+    if (!this.#isRootOf(channel)) return this.#forwardOnce(channel, key, line);
+    if (this.channel.history?.announcedUnder(key) === undefined) this.#counters.count("announcements");
+    return this.#appendOnce({ lines: line, count: 1, key });
   }
 
-  async #announceOnceAfar(channel: string, key: string, line: string): Promise<number> {
+  async #forwardOnce(channel: string, key: string, line: string): Promise<number> {
     const position = await this.#forwarding.forward(channel, line, 1, key);
     this.#counters.count("announcements");
-    // One that was announced long ago does not arrive any more.
+    // A message that was announced long ago isn't delivered again.
     if (this.#upstream.isUnlocated(channel)) await this.locate(channel);
     await this.#upstream.reached(channel, position);
     return position;
   }
 
-  /** Announces messages at this root unless they were under their key; undefined if others were. */
-  #takeOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed | undefined {
-    const known = key === undefined ? undefined : this.#downstream.history?.announcedUnder(key);
-    if (!known) return this.take({ lines, count, key });
+  /** Appends messages at this root unless they were announced under their key; undefined if others were. */
+  #appendOnce({
+    lines,
+    count,
+    key,
+  }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
+    const known = key === undefined ? undefined : this.channel.history?.announcedUnder(key);
+    if (!known) return this.append({ lines, count, key });
     return known.lines === lines ? known : undefined;
   }
 
-  /** The same for several messages with a key each, as lines one after another. */
-  takeEachOnce(keys: string[], lines: string): (Placed | undefined)[] {
+  /** Appends several messages, each under its own key; they are lines one after another. */
+  appendEachOnce(keys: string[], lines: string): (AppendedMessages | undefined)[] {
     const each = lines.split("\n");
-    return keys.map((key, i) => this.#takeOnce({ lines: `${each[i]}\n`, count: 1, key }));
+    return keys.map((key, i) => this.#appendOnce({ lines: `${each[i]}\n`, count: 1, key }));
   }
 
   /**
-   * Announces what has not come by a socket, at this root.
-   * @returns the answer, which is final when the messages are stored
+   * Announces messages at this root that didn't come from a connection.
+   * @returns a function that returns the answer, which is final when the messages are stored
    */
   announceHere({ lines, count, key, expected }: Announcement): () => Announced {
-    const { keepsHistory, history } = this.#downstream;
+    const { keepsHistory, history } = this.channel;
     if (!keepsHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
     const isNew = key === undefined || history?.announcedUnder(key) === undefined;
-    const newest = expected === undefined || !isNew ? undefined : this.#downstream.locate();
+    const newest = expected === undefined || !isNew ? undefined : this.channel.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
     if (isNew) this.#counters.count("announcements", count);
-    const placed = this.#takeOnce({ lines, count, key });
-    if (!placed) return () => ({ conflict: true });
-    return () => ({ last: keepsHistory ? placed.last : undefined });
+    const appended = this.#appendOnce({ lines, count, key });
+    if (!appended) return () => ({ conflict: true });
+    return () => ({ last: keepsHistory ? appended.last : undefined });
   }
 
-  /** Stores what is to be kept of this root's channel, before any of it goes out. */
-  store(): void {
-    this.#downstream.store();
+  // --- deliveries
+
+  /** Receives a delivery of another object. */
+  deliver(delivery: Delivery): DeliveryAnswer {
+    return this.#upstream.deliver(delivery);
   }
 
-  hear(channel: string, lines: string, count: number, after: number): void {
-    this.#recovery.hear(channel, lines, count);
-    if (channel === this.#own) this.#downstream.relay(lines, count, after);
+  receive(channel: string, lines: string, count: number, after: number): void {
+    this.#catchUp.append(channel, lines, count);
+    if (channel === this.#own)
+      this.#appended(this.channel.relay(lines, count, after, this.downstream.size > 0));
     this.#publish(channel, lines, count);
   }
 
@@ -177,159 +209,159 @@ export class Router implements Listeners {
   }
 
   renumber(channel: string, position: number): void {
-    // What is under way begins anew, under these numbers.
-    this.#recovery.lose(channel);
-    if (channel === this.#own) this.#downstream.renumber(position);
-    this.renumberHere(channel, position, 0);
+    // Reads in progress begin again, under these numbers.
+    this.#catchUp.abort(channel);
+    if (channel === this.#own) {
+      this.channel.renumber(position);
+      this.downstream.scheduleDelivery();
+    }
+    this.#insertPosition(channel, position, 0);
+  }
+
+  /** Storage refuses messages, so this root has renumbered them. */
+  renumbered(position: number, count: number): void {
+    this.downstream.scheduleDelivery();
+    this.#insertPosition(this.#runtime.name, position, count);
   }
 
   /**
-   * Tells connections that count on in a channel its new position: before the newest `count` messages of it, which were
-   * gathered for them and not sent.
+   * Sends the new position of a channel to the connections that count positions on, before the newest `count` messages,
+   * which were gathered for them and not sent.
    */
-  renumberHere(channel: string, position: number, count: number): void {
+  #insertPosition(channel: string, position: number, count: number): void {
     this.#connections.insert(channel, formatPosition(channel, position), count);
   }
 
   lose(channel: string): void {
-    this.#recovery.lose(channel);
-    this.#events.lost(channel);
-    if (channel === this.#own) this.#downstream.loseAll();
+    this.#catchUp.abort(channel);
+    this.#events?.lost(channel);
+    if (channel === this.#own) this.downstream.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
   }
 
-  ended(): void {
-    this.#events.left();
+  /** Starts to deliver messages to links. */
+  flush(): void {
+    this.downstream.flush();
   }
 
-  awaited(): void {
-    this.#events.awaited();
+  /** Stores the messages to retain, before lines that tell of them are sent. */
+  store(): void {
+    this.channel.store();
   }
 
-  /** Ends links by which a message is too late; says whether others are waited for. */
-  loseLate(): boolean {
-    return this.#upstream.loseLate();
-  }
-
-  // --- what was missed
+  // --- missed messages
 
   /**
-   * Hands over what was missed of a channel: up to where that goes on for who subscribes at that moment.
-   * @throws Unreachable if the channel cannot be heard; anything if its root does not answer
+   * Passes on the missed messages of a channel, up to where a subscription that begins at that moment continues.
+   * @throws Unreachable if the channel can't be linked; anything if its root doesn't answer
    */
-  recover(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> | undefined {
-    if (!this.#isRootOf(channel)) return this.#recoverAfar(channel, wanted, take);
-    take(this.#downstream.recover(wanted));
+  readMissed(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> | undefined {
+    if (!this.#isRootOf(channel)) return this.#readMissedRemotely(channel, wanted, take);
+    take(this.channel.readMissed(wanted));
     return undefined;
   }
 
-  async #recoverAfar(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
+  async #readMissedRemotely(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
     const position = () => this.positionOf(channel);
     const reached = (position: number) => this.#upstream.reached(channel, position);
-    for (let tries = 0; tries < MOST_TRIES; ) {
+    for (let tries = 0; tries < MAX_TRIES; ) {
       if (position() === undefined) await this.locate(channel);
-      else if (await this.#recovery.recover(channel, { position, reached }, wanted, take)) return;
+      else if (await this.#catchUp.readMissed(channel, { position, reached }, wanted, take)) return;
       else tries += 1;
     }
     throw new Unreachable("too much is announced meanwhile");
   }
 
-  /** The position after which who subscribes to a channel now hears it; undefined if `locate` has to find out. */
+  /** The position after which a subscription that begins now continues; undefined if `locate` has to find out. */
   positionOf(channel: string): number | undefined {
-    return this.#isRootOf(channel) ? this.#downstream.locate() : this.#upstream.positionOf(channel);
+    return this.#isRootOf(channel) ? this.channel.locate() : this.#upstream.positionOf(channel);
   }
 
   /**
-   * Finds out where in a channel this object is, and links it if need be. Whoever waits has to look whether that
-   * still holds, as with `join`.
-   * @throws Unreachable if the channel cannot be heard
+   * Finds out this object's position in a channel, and links it if need be. As with `join`, callers have to check
+   * whether that still holds.
+   * @throws Unreachable if the channel can't be linked
    */
   locate(channel: string): Promise<void> {
-    // After sleep it is not known: the parent knows.
+    // After hibernation only the parent knows.
     if (this.#upstream.isLinked(channel)) this.#upstream.doubt(channel);
     return this.#upstream.join(channel);
   }
 
-  /** Has a channel's position be there for a connection that counted on from it and has left. */
-  keepPosition(channel: string): void {
-    if (this.#isRootOf(channel)) this.#downstream.history?.keepPosition();
+  /** Retains a channel's position for a connection that counted on from it and has left. */
+  retainPosition(channel: string): void {
+    if (this.#isRootOf(channel)) this.channel.history?.retainPosition();
   }
 
-  /**
-   * Whether clients, here or at linked objects, count on from this object's own position. The root of `all` never
-   * forgets its own.
-   */
-  get isCounted(): boolean {
-    return this.#own === EVERYONE || this.#downstream.size > 0 || this.#connections.isCounted(this.#own);
+  /** Whether clients or linked objects count on from this object's position. The root of `all` never forgets its own. */
+  get #isCounted(): boolean {
+    return this.#own === EVERYONE || this.downstream.size > 0 || this.#connections.isCounted(this.#own);
   }
 
-  // --- which channels reach this object
+  // --- links
 
-  /** Whether messages of `channel` reach this object. */
+  /** Whether messages of a channel are received here. */
   isLive(channel: string): boolean {
     return this.#isRootOf(channel) || this.#upstream.isLinked(channel);
   }
 
   /**
-   * Links this object to `channel`. Whoever waits has to look whether that still holds when it goes on:
-   * someone else who waited for the same link may have ended it by leaving.
-   * @throws Unreachable if that is not to be had
+   * Links this object to a channel. Callers have to check whether that still holds when they continue: another caller
+   * that waited for the same link may have ended it.
+   * @throws Unreachable if the channel can't be linked
    */
   join(channel: string): Promise<void> {
     return this.#upstream.join(channel);
   }
 
   /**
-   * Whether another object may rely on this one for its own channel, without this one asking its parent first.
-   * @param vouched the epoch of the link that its parent counts on, as the other object was told
+   * Whether another object may rely on this one for its own channel without this one asking its parent first.
+   * @param vouched the epoch of the link that the parent has vouched for to the other object
    */
   isVouchedFor(vouched: number | undefined): boolean {
     return this.#isRootOf(this.#own) || this.#upstream.isVouchedFor(this.#own, vouched);
   }
 
-  /** Has this object make sure of the link to its own channel before others rely on it. */
-  doubtOwn(): void {
+  /** Confirms the link to this object's own channel, so that others may rely on it. */
+  async confirmOwn(): Promise<void> {
     this.#upstream.doubt(this.#own);
+    while (!this.isLive(this.#own)) await this.join(this.#own);
   }
 
-  listens(channel: string): boolean {
-    if (channel === this.#own && this.#downstream.size > 0) return true;
-    // Every object with sockets is linked to `all`, so that the root of `all` knows of it.
+  needs(channel: string): boolean {
+    if (channel === this.#own && this.downstream.size > 0) return true;
+    // Every object with connections is linked to `all`, so that the root of `all` knows of it.
     if (channel === EVERYONE) return this.#connections.size > 0;
-    return this.#connections.subscribers(channel) > 0 || this.#recovery.isFor(channel);
+    return this.#connections.subscribers(channel) > 0 || this.#catchUp.isPending(channel);
   }
 
-  /** Ends the link to `channel`, or to this object's own one, if that is there for nobody any more. */
-  leaveIfUnheard(channel = this.#own): void {
-    if (!this.#isRootOf(channel) && !this.listens(channel)) this.#upstream.leave(channel);
+  /** Ends the link to a channel, by default this object's own, if this object no longer needs it. */
+  leaveIfUnneeded(channel = this.#own): void {
+    if (!this.#isRootOf(channel) && !this.needs(channel)) this.#upstream.leave(channel);
   }
 
-  /** Whether every socket here can hear `all`. */
-  get hearsEveryone(): boolean {
-    return !this.listens(EVERYONE) || this.isLive(EVERYONE);
+  takeCounters(channel: string): CounterReport | undefined {
+    return channel === EVERYONE ? this.#counters.takeReport() : undefined;
   }
 
-  /** Links this object to `all` if its sockets need that; undefined if they do not. Never rejects. */
+  ended(object: string): void {
+    if (this.capacity.isChild(object)) this.capacity.remove(object);
+    this.leaveIfUnneeded();
+    if (this.downstream.size === 0) this.channel.history?.retainPosition();
+    this.capacity.report("links");
+  }
+
+  /** Whether every connection here receives `all`. */
+  get hasEveryone(): boolean {
+    return !this.needs(EVERYONE) || this.isLive(EVERYONE);
+  }
+
+  /** Links this object to `all` if its connections need it; undefined if they don't. Never rejects. */
   joinEveryone(): Promise<void> | undefined {
-    if (this.hearsEveryone) return undefined;
-    const joined = this.#upstream.join(EVERYONE).catch(() => this.#events.apart());
-    this.#world.keep(joined);
+    if (this.hasEveryone) return undefined;
+    const joined = this.#upstream.join(EVERYONE).catch(() => this.#outage.goOn());
+    this.#runtime.keep(joined);
     return joined;
-  }
-
-  /** Tells other objects again that links have ended, which could not be told. */
-  retry(): void {
-    this.#upstream.retry();
-  }
-
-  /** When to call `retry`, in milliseconds since 1970; infinite if there is no need. */
-  get dueAt(): number {
-    return this.#upstream.dueAt;
-  }
-
-  /** Has what storage could not be told outlive sleep. */
-  settle(): void {
-    this.#upstream.settle();
   }
 
   /** Notes where this object's connections come from, unless that is known. */
@@ -337,7 +369,42 @@ export class Router implements Listeners {
     this.#upstream.region ||= region;
   }
 
+  // --- upkeep
+
+  /** Deletes expired messages. */
+  expire(): void {
+    this.channel.expire(this.#isCounted);
+    this.downstream.trim();
+  }
+
+  /** Tells other objects again that links have ended or are lost, if it is time to. */
+  retry(): void {
+    this.downstream.retell();
+    this.#upstream.retry();
+  }
+
+  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
+  get dueAt(): number {
+    return Math.min(this.downstream.retellAt, this.#upstream.dueAt);
+  }
+
+  /** Ends links whose messages are overdue; returns whether others are awaited. */
+  loseOverdue(): boolean {
+    return this.#upstream.loseOverdue();
+  }
+
+  /**
+   * Writes what must outlive this time in memory.
+   * @returns whether all of it is written
+   */
+  settle(): boolean {
+    const isSettled = this.downstream.settle(this.#isCounted);
+    if (!isSettled) this.downstream.flush();
+    this.#upstream.settle();
+    return isSettled;
+  }
+
   #isRootOf(channel: string): boolean {
-    return channel === this.#world.name;
+    return channel === this.#runtime.name;
   }
 }

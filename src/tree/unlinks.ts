@@ -1,19 +1,20 @@
 /**
- * Links that this object no longer wants. Their rows stay in storage until the other ends know: so a crash forgets none
- * of them, and where the other end can't be reached, it is told later.
+ * Ends links that this object no longer needs. The row of a link stays in storage until the parent knows that the link
+ * has ended: so a crash forgets none, and a parent that is unreachable is told later.
  */
-
+import type { CounterReport } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
-import { firstTry, isDue, putOff, retry, type Undone } from "./retry.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
+import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
 
 export const LINK = "upstream:";
 
-/** What storage has of each link asked for, under `upstream:<channel>`. */
+/** The row of a requested link, under `upstream:<channel>`. */
 export interface LinkRow {
   parent: string;
   epoch: number;
-  /** Since when the parent can't be told that the link has ended, in milliseconds since 1970. */
+  /** Since when the parent couldn't be told that the link has ended, in milliseconds since 1970. */
   left?: number | undefined;
 }
 
@@ -23,125 +24,128 @@ export function isLinkRow(row: unknown): row is LinkRow {
 }
 
 /** A link that has ended here. */
-export interface Ending {
+export interface EndedLink {
   readonly channel: string;
   readonly parent: string;
   readonly epoch: number;
-  /** Settles when the parent has answered the request for it. */
+  /** Settles when the parent has answered the request for the link. */
   readonly asking: Promise<void> | undefined;
+  /** The counters that the parent is to add. */
+  readonly counters?: CounterReport | undefined;
 }
 
-interface Pending extends Ending {
-  /** Set if the parent could not be told. */
-  undone: Undone | undefined;
+interface PendingUnlink extends EndedLink {
+  counters: CounterReport | undefined;
+  /** Set while the parent can't be told. */
+  pendingRetry: PendingRetry | undefined;
   hasRow: boolean;
-  /** Whether that row says since when the parent could not be told. */
+  /** Whether the row says since when the parent couldn't be told. */
   isNoted: boolean;
-  /** Whether the parent knows: all that is left is the row. */
+  /** Whether the parent knows, and only the row is left to delete. */
   isKnown: boolean;
-  /** Whether the parent is being told. */
   isTelling: boolean;
 }
 
-export class Endings {
-  readonly #world: World;
+export class Unlinks {
+  readonly #runtime: Runtime;
   readonly #keeper: Keeper;
-  readonly #tell: (ending: Ending) => Promise<void>;
-  readonly #isWanted: (channel: string) => boolean;
-  readonly #onChange: () => void;
+  readonly #schedule: Pick<Schedule, "due" | "stay">;
+  readonly #isNeeded: (channel: string) => boolean;
   /** By channel: one at a time has the row. */
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, PendingUnlink>();
 
   /**
-   * @param keeper keeps what storage would not take while this object sleeps
-   * @param tell tells the parent of a link that it has ended; throws if that does not answer
-   * @param isWanted whether there is to be another link to a channel: asking for that tells the parent, too
-   * @param onChange called when a parent has been told, and when it could not be: then that is due at `dueAt`
+   * @param keeper persists what storage refuses
+   * @param isNeeded returns whether the channel is about to be linked again: that request tells the parent too
    */
   constructor(
-    world: World,
+    runtime: Runtime,
     keeper: Keeper,
-    tell: (ending: Ending) => Promise<void>,
-    isWanted: (channel: string) => boolean,
-    onChange: () => void,
+    schedule: Pick<Schedule, "due" | "stay">,
+    isNeeded: (channel: string) => boolean,
   ) {
-    this.#world = world;
+    this.#runtime = runtime;
     this.#keeper = keeper;
-    this.#tell = tell;
-    this.#isWanted = isWanted;
-    this.#onChange = onChange;
+    this.#schedule = schedule;
+    this.#isNeeded = isNeeded;
   }
 
-  /** Whether the row of a channel is of a link that has ended. */
+  /** Whether the row of a channel belongs to a link that has ended. */
   has(channel: string): boolean {
     return this.#pending.has(channel);
   }
 
   /**
-   * Ends a link, and tells its parent.
-   * @param hasRow whether storage has a row of it
+   * Tells the parent that a link has ended.
+   * @param hasRow whether storage has a row of the link
    * @param left as in that row
    */
-  begin(ending: Ending, hasRow = true, left?: number): void {
-    this.#world.keep(this.#untilKnown(this.#add(ending, hasRow, left)));
+  begin(link: EndedLink, hasRow = true, left?: number): void {
+    this.#runtime.keep(this.#untilKnown(this.#add(link, hasRow, left)));
   }
 
-  /** Ends a link of which nobody knows whether its parent has it, as that does not answer now. */
-  postpone(ending: Ending): void {
-    this.#defer(this.#add(ending, true));
+  /** Tells the parent later: it doesn't answer, and may or may not have the link. */
+  postpone(link: EndedLink): void {
+    this.#defer(this.#add(link, true));
   }
 
-  /** Ends a link of which the parent knows. */
-  finish(ending: Ending): void {
-    const pending = this.#add(ending, true);
+  /** Deletes the row of a link whose end the parent knows. */
+  finish(link: EndedLink): void {
+    const pending = this.#add(link, true);
     pending.isKnown = true;
     this.#forget(pending);
   }
 
-  /** Another link has its row in the same place now. */
+  /** Notes that a new link has overwritten the row of a channel. */
   replace(channel: string): void {
     this.#pending.delete(channel);
   }
 
-  /** Tries again what could not be done, if it is time to. */
+  /** Tries again what is due. */
   retry(): void {
-    const now = this.#world.now();
-    for (const pending of this.#untold) {
-      const { isTelling, undone } = pending;
-      if (!isTelling && undone && isDue(undone, now)) this.#world.keep(this.#untilKnown(pending));
+    const now = this.#runtime.now();
+    for (const pending of this.#unneeded) {
+      const { isTelling, pendingRetry } = pending;
+      if (!isTelling && pendingRetry && isDue(pendingRetry, now))
+        this.#runtime.keep(this.#untilKnown(pending));
     }
   }
 
-  get #untold(): Pending[] {
-    return [...this.#pending.values()].filter(({ channel }) => !this.#isWanted(channel));
+  get #unneeded(): PendingUnlink[] {
+    return [...this.#pending.values()].filter(({ channel }) => !this.#isNeeded(channel));
   }
 
-  /** When to call `retry`, in milliseconds since 1970; infinite if there is no need. */
+  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
   get dueAt(): number {
-    return firstTry(
-      this.#untold.flatMap(({ undone }) => undone ?? []),
-      this.#world.now(),
+    return earliestRetry(
+      this.#unneeded.flatMap(({ pendingRetry }) => pendingRetry ?? []),
+      this.#runtime.now(),
     );
   }
 
   /**
-   * Deletes rows again that storage would not delete; has it outlive sleep that there are such rows.
-   * @param isUnsure whether storage has rows of links that this object could not make sure of
+   * Deletes rows that storage refused to delete, and persists whether it still has any.
+   * @param isUnsure whether storage has rows of links that this object couldn't confirm
    */
   settle(isUnsure: boolean): void {
     for (const pending of [...this.#pending.values()]) if (pending.isKnown) this.#forget(pending);
-    const isDoubtful = ({ hasRow, isNoted }: Pending) => hasRow && !isNoted;
+    const isDoubtful = ({ hasRow, isNoted }: PendingUnlink) => hasRow && !isNoted;
     const areDoubtful = isUnsure || [...this.#pending.values()].some(isDoubtful);
     if (areDoubtful !== areRowsDoubtful(this.#keeper)) this.#keeper.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add({ channel, parent, epoch, asking }: Ending, hasRow: boolean, left?: number): Pending {
+  #add(
+    { channel, parent, epoch, asking, counters }: EndedLink,
+    hasRow: boolean,
+    left?: number,
+  ): PendingUnlink {
     const pending = {
       channel,
       parent,
       epoch,
       asking,
-      undone: left === undefined ? undefined : { since: left, next: undefined },
+      counters,
+      pendingRetry: left === undefined ? undefined : { since: left, next: undefined },
       hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,
       isKnown: false,
@@ -151,12 +155,12 @@ export class Endings {
     return pending;
   }
 
-  async #untilKnown(pending: Pending): Promise<void> {
+  async #untilKnown(pending: PendingUnlink): Promise<void> {
     pending.isTelling = true;
-    // An end that overtook the request for its link would leave that one behind.
+    // An unlink that overtook the request for its link would leave the link behind.
     await pending.asking?.catch(() => {});
     try {
-      await retry(this.#world, () => this.#tell(pending));
+      await retry(this.#runtime, () => this.#tell(pending));
     } catch {
       pending.isTelling = false;
       this.#defer(pending);
@@ -164,32 +168,44 @@ export class Endings {
     }
     pending.isKnown = true;
     this.#forget(pending);
-    this.#onChange();
-    // Nothing else may keep this object in memory until that is written.
-    await this.#world.store.sync();
+    this.#changed();
+    // Hold the object in memory until the write commits.
+    await this.#runtime.store.sync();
   }
 
-  /** Notes that the parent can't be told, and since when. */
-  #defer(pending: Pending): void {
+  /** Counters go with the first attempt only: if that fails, the parent may have added them. */
+  async #tell(pending: PendingUnlink): Promise<void> {
+    const { parent, epoch, counters } = pending;
+    pending.counters = undefined;
+    await this.#runtime.call(parent, "unlink", { from: this.#runtime.name, epoch, counters });
+  }
+
+  /** Notes in storage that the parent couldn't be told. */
+  #defer(pending: PendingUnlink): void {
     if (this.#pending.get(pending.channel) !== pending) return;
-    const now = this.#world.now();
+    const now = this.#runtime.now();
     const { channel, parent, epoch } = pending;
-    pending.undone ??= { since: now, next: undefined };
-    putOff(pending.undone, now);
-    const row: LinkRow = { parent, epoch, left: pending.undone.since };
-    pending.isNoted ||= this.#world.store.put(LINK + channel, row);
+    pending.pendingRetry ??= { since: now, next: undefined };
+    postpone(pending.pendingRetry, now);
+    const row: LinkRow = { parent, epoch, left: pending.pendingRetry.since };
+    pending.isNoted ||= this.#runtime.store.put(LINK + channel, row);
     pending.hasRow ||= pending.isNoted;
-    this.#onChange();
+    this.#changed();
   }
 
-  #forget(pending: Pending): void {
+  #changed(): void {
+    this.#schedule.due(this.dueAt);
+    this.#schedule.stay();
+  }
+
+  #forget(pending: PendingUnlink): void {
     const { channel, hasRow } = pending;
     if (this.#pending.get(channel) !== pending) return;
-    if (!hasRow || this.#world.store.delete(LINK + channel)) this.#pending.delete(channel);
+    if (!hasRow || this.#runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
   }
 }
 
-/** Whether storage has rows of links that may have ended, which an object that has slept can't tell from others. */
+/** Whether storage has rows of links that may have ended: after hibernation they look like any others. */
 export function areRowsDoubtful({ kept }: Keeper): boolean {
   return kept !== undefined && "areRowsDoubtful" in kept && kept.areRowsDoubtful === true;
 }

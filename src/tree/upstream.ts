@@ -1,274 +1,276 @@
-/** The receiving end of links: the channels that this object hears on behalf of its own listeners. */
-
-import type { Log } from "../channel/log.ts";
+/** The receiving end of links: the channels that this object gets on behalf of its own subscribers and links. */
+import type { ChannelLog } from "../channel/channel-log.ts";
 import { dropLines } from "../protocol/frames.ts";
-import type { Delivery, DeliveryAnswer, Handover } from "../runtime/calls.ts";
+import type { CounterReport, Delivery, DeliveryAnswer } from "../runtime/calls.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, World } from "../runtime/runtime.ts";
-import { Arrivals } from "./arrivals.ts";
-import { Floors } from "./epoch-floors.ts";
-import { Former } from "./former-links.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Schedule } from "../runtime/schedule.ts";
+import { FormerLinks } from "./former-links.ts";
+import { PositionFloors } from "./position-floors.ts";
+import { PositionWaiters } from "./position-waiters.ts";
 import { retry } from "./retry.ts";
-import { areRowsDoubtful, type Ending, Endings, isLinkRow, LINK, type LinkRow } from "./unlinks.ts";
-import { type Accounts, isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
+import { areRowsDoubtful, isLinkRow, LINK, type LinkRow, Unlinks } from "./unlinks.ts";
+import { isMissingMessages, newLink, type UpstreamLink, type UpstreamLinkState } from "./upstream-link.ts";
 
-/** Whom links are for. */
-export interface Listeners {
-  /** Whether anyone here wants to hear `channel`. */
-  listens(channel: string): boolean;
-  /** Hands messages of `channel`, as lines, to those who listen; they come `after` a position. */
-  hear(channel: string, lines: string, count: number, after: number): void;
-  /** The next message of `channel` is the one after `position`: its root has given new numbers. */
+/** Receives what comes by links. */
+export interface Receiver {
+  /** Whether this object needs a channel. */
+  needs(channel: string): boolean;
+  /** Receives messages of a channel, as lines, that follow the position `after`. */
+  receive(channel: string, lines: string, count: number, after: number): void;
+  /** The next message of a channel follows `position`: its root has given new numbers. */
   renumber(channel: string, position: number): void;
-  /** Messages of `channel` are missing: nobody who listens to it may go on as if they were not. */
+  /** Messages of a channel are missing: its subscribers may not go on as if they weren't. */
   lose(channel: string): void;
-  /** Someone waits for a message to arrive: `loseLate` is to be called now and then. */
-  awaited(): void;
-  /** A link has ended, or its parent could not be told so: then `retry` is to be called at `dueAt`. */
-  ended(): void;
+  /** Returns the counters to report when the link to a channel ends, and resets them; undefined if there are none. */
+  takeCounters(channel: string): CounterReport | undefined;
 }
 
-/** A link that could not be had; the message says why. */
+/** A channel can't be linked now; the message says why. */
 export class Unreachable extends Error {}
 
-/** What goes to storage is not taken there: the platform takes only so many rows a day. */
+/** Storage refuses rows: the platform limits them per day. */
 class StorageFull extends Unreachable {}
 
 export class Upstream {
-  readonly #world: World;
-  readonly #log: Log;
-  readonly #listeners: Listeners;
-  readonly #accounts: (channel: string) => Accounts | undefined;
-  readonly #hasSlept: boolean;
-  readonly #floors: Floors;
-  readonly #links = new Map<string, Link>();
-  readonly #endings: Endings;
-  readonly #arrivals: Arrivals;
-  readonly #former: Former;
+  readonly #runtime: Runtime;
+  readonly #channel: Pick<ChannelLog, "log" | "position">;
+  readonly #receiver: Receiver;
+  readonly #keeper: Keeper;
+  readonly #schedule: Pick<Schedule, "stay">;
+  readonly #floors: PositionFloors;
+  readonly #links = new Map<string, UpstreamLink>();
+  readonly #unlinks: Unlinks;
+  readonly #waiters: PositionWaiters;
+  readonly #former: FormerLinks;
+  /** Whether rows of links are those that connections had when they hibernated. */
+  #areRowsTrusted = false;
   #newestEpoch = 0;
-  /** Where the connections of this object come from; a child tells its parent. */
+  /** Where this object's connections come from; a child tells its parent. */
   region = "";
 
   /**
-   * @param log of this object's own channel; a child learns its position with its link
-   * @param accounts what is counted under the link to a channel, if anything is
-   * @param keeper keeps, while this object sleeps, what storage can't tell
+   * @param channel this object's own; a child learns its position with its link
+   * @param keeper persists what storage refuses
    */
   constructor(
-    world: World,
-    log: Log,
-    listeners: Listeners,
-    accounts: (channel: string) => Accounts | undefined,
+    runtime: Runtime,
+    channel: Pick<ChannelLog, "log" | "position">,
+    receiver: Receiver,
     keeper: Keeper,
+    schedule: Pick<Schedule, "due" | "stay">,
   ) {
-    this.#world = world;
-    this.#log = log;
-    this.#listeners = listeners;
-    this.#accounts = accounts;
-    this.#hasSlept = keeper.hasSlept && !areRowsDoubtful(keeper);
-    this.#arrivals = new Arrivals(world);
-    this.#former = new Former(world);
-    this.#floors = new Floors(keeper);
-    const tell = (ending: Ending) => this.#unlink(ending);
-    const isWanted = (channel: string) => listeners.listens(channel);
-    this.#endings = new Endings(world, keeper, tell, isWanted, () => listeners.ended());
+    this.#runtime = runtime;
+    this.#channel = channel;
+    this.#receiver = receiver;
+    this.#keeper = keeper;
+    this.#schedule = schedule;
+    this.#waiters = new PositionWaiters(runtime);
+    this.#former = new FormerLinks(runtime);
+    this.#floors = new PositionFloors(keeper);
+    this.#unlinks = new Unlinks(runtime, keeper, schedule, (channel) => receiver.needs(channel));
   }
 
-  /** Whether this object has asked for a link to `channel`, and has not ended it. */
+  /**
+   * Restores links, and ends those that nobody needs: a crash left them behind, or their parent couldn't be told.
+   * @returns whether a crash left any
+   */
+  start(): boolean {
+    this.#areRowsTrusted = this.#keeper.hasSlept && !areRowsDoubtful(this.#keeper);
+    this.#floors.start();
+    let hasCrashed = false;
+    for (const [key, value] of [...this.#runtime.store.list(LINK)]) {
+      const channel = key.slice(LINK.length);
+      const row = rowOf(value, isLinkRow);
+      if (!row || (row.left === undefined && this.#receiver.needs(channel))) continue;
+      this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
+      this.#former.add({ channel, ...row, last: undefined });
+      this.#unlinks.begin({ channel, ...row, asking: undefined }, true, row.left);
+      this.#forgetPosition(channel);
+      hasCrashed ||= row.left === undefined;
+    }
+    return hasCrashed;
+  }
+
+  /** Whether this object has requested a link to a channel, and not ended it. */
   has(channel: string): boolean {
     return this.#link(channel) !== undefined;
   }
 
-  /** Whether messages of `channel` arrive here, and others may rely on that. */
+  /** Whether messages of a channel are received here, and others may rely on that. */
   isLinked(channel: string): boolean {
-    return this.#link(channel)?.sure ?? false;
+    return this.#link(channel)?.confirmed ?? false;
   }
 
   /**
-   * Links this object to `channel`, or makes sure that it still is. When it resolves, and `isLinked` still
-   * says so, messages that get their position from then on will arrive.
-   * @throws Unreachable if the channel's object does not answer
+   * Links this object to a channel, or confirms its link. When it resolves, and `isLinked` still says so, all messages
+   * that get their position from then on will be received.
+   * @throws Unreachable if the channel's object doesn't answer
    */
   async join(channel: string): Promise<void> {
     const link = this.#link(channel) ?? this.#ask(channel);
-    if (!link.sure) link.asking ??= this.#untilSure(link);
+    if (!link.confirmed) link.asking ??= this.#untilConfirmed(link);
     await link.asking;
   }
 
   /**
-   * Whether the link to `channel` is the one whose epoch its parent has vouched for, to somebody who is about
-   * to rely on it; for nobody else, as that word may be old. A child has to know its position besides.
+   * Whether the link to a channel is the one whose epoch its parent has vouched for to the object that asks. The word is
+   * good for that object only, as it gets old. A child must also know its position.
    */
   isVouchedFor(channel: string, epoch: number | undefined): boolean {
     const link = this.#link(channel);
-    return link?.linked === true && link.epoch === epoch && this.#log.position !== undefined;
+    return link?.linked === true && link.epoch === epoch && this.#channel.position !== undefined;
   }
 
-  /** The position of the newest message of `channel` that has arrived; undefined if that is not known now. */
+  /** The position of the newest received message of a channel; undefined if it isn't known. */
   positionOf(channel: string): number | undefined {
     const link = this.#link(channel);
-    return link?.sure ? link.last : undefined;
+    return link?.confirmed ? link.last : undefined;
   }
 
-  /** Has this object make sure of its link to `channel` before others rely on it. */
+  /** Has the link to a channel confirmed before others rely on it. */
   doubt(channel: string): void {
     const link = this.#link(channel);
     if (!link) return;
     link.doubted = true;
-    link.sure = false;
+    link.confirmed = false;
   }
 
-  /** Ends the link to `channel`; to be called when nobody here listens to it any more. */
+  /** Ends the link to a channel that this object no longer needs. */
   leave(channel: string): void {
     const link = this.#link(channel);
     if (!link) return;
     this.#remove(link);
-    this.#former.note(link);
-    this.#endings.begin(link);
+    this.#former.add(link);
+    this.#unlinks.begin({ ...link, counters: this.#receiver.takeCounters(channel) });
+    this.#forgetPosition(channel);
   }
 
-  /**
-   * Leaves every channel that has no listeners here: links that a crash left behind, or whose parent was not told.
-   * @returns whether there was any of the first
-   */
-  leaveUnheard(): boolean {
-    let hasLeft = false;
-    for (const [key, value] of [...this.#world.store.list(LINK)]) {
-      const channel = key.slice(LINK.length);
-      const row = rowOf(value, isLinkRow);
-      if (!row || (row.left === undefined && this.#listeners.listens(channel))) continue;
-      this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-      this.#former.note({ channel, ...row, last: undefined });
-      this.#endings.begin({ channel, ...row, asking: undefined }, true, row.left);
-      hasLeft ||= row.left === undefined;
-    }
-    return hasLeft;
-  }
-
-  /** Tells parents again that links have ended which could not be told. */
+  /** Tells parents again that links have ended, if it is time to. */
   retry(): void {
-    this.#endings.retry();
+    this.#unlinks.retry();
   }
 
-  /** When to call `retry`, in milliseconds since 1970; infinite if there is no need. */
+  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
   get dueAt(): number {
-    return this.#endings.dueAt;
+    return this.#unlinks.dueAt;
   }
 
-  /** Has what storage could not be told outlive sleep. */
+  /** Persists what storage refused. */
   settle(): void {
-    this.#endings.settle([...this.#links.values()].some(({ hasRow, sure }) => hasRow && !sure));
+    this.#unlinks.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
   }
 
-  /** Takes a delivery: hands on what is new in it, exactly once and in order, or ends the link. */
+  /** Receives a delivery: passes new messages on, exactly once and in order, or ends the link. */
   deliver(delivery: Delivery): DeliveryAnswer {
     const link = this.#link(delivery.channel);
-    if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery);
-    // One that its sender, or an earlier life of that, has given up: what it knew then says nothing any more.
-    if (delivery.number <= link.newest) return { gone: false, newer: link.newest };
-    link.newest = delivery.number;
+    if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery.channel);
+    // The sender has given this call up, perhaps before it crashed: what it knew then is outdated.
+    if (delivery.number <= link.newestDelivery) return { gone: false, newer: link.newestDelivery };
+    link.newestDelivery = delivery.number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
-    const heard = link.asking !== undefined || this.#listeners.listens(link.channel);
-    if (heard && !isMissingSome(link, delivery, this.#floors)) {
-      this.#take(link, delivery);
+    const isNeeded = link.asking !== undefined || this.#receiver.needs(link.channel);
+    if (isNeeded && !isMissingMessages(link, delivery, this.#floors)) {
+      this.#receive(link, delivery);
       return { gone: false };
     }
     this.#drop(link);
-    if (heard) this.#listeners.lose(link.channel);
-    return this.#gone(delivery);
+    if (isNeeded) this.#receiver.lose(link.channel);
+    return this.#gone(delivery.channel);
   }
 
-  /** The root of a channel has forgotten positions that messages here have: some may be missing. */
+  /** The root of a channel has forgotten positions that messages here have, so some may be missing. */
   regressed(channel: string): void {
     if (this.#link(channel)) this.#abandon(channel);
   }
 
-  /** Whether this object is linked to `channel`, but has yet to be told where it is there. */
+  /** Whether this object is linked to a channel, but doesn't know its position there. */
   isUnlocated(channel: string): boolean {
     const link = this.#link(channel);
     return link?.linked === true && link.last === undefined;
   }
 
-  /** The position of the newest message that has arrived, whether or not the link is still there. */
+  /** The position of the newest received message of a channel, also if its link isn't confirmed. */
   arrived(channel: string): number | undefined {
     return this.#link(channel)?.last;
   }
 
-  /** Resolves when a message has been handed on here, or never will be; undefined if that is so already. */
+  /** Resolves when a message has been passed on here, or never will be; undefined if that is so already. */
   reached(channel: string, position: number): Promise<void> | undefined {
     const link = this.#link(channel);
     if (!link?.linked || (link.last ?? -1) >= position) return undefined;
-    this.#listeners.awaited();
-    return this.#arrivals.wait(channel, position);
+    this.#schedule.stay();
+    return this.#waiters.wait(channel, position);
   }
 
-  /** Ends links by which a message is too late: messages are missing. Says whether others are waited for. */
-  loseLate(): boolean {
-    if (!this.#arrivals.areAwaited) return false;
-    for (const channel of this.#arrivals.late) this.#abandon(channel);
-    return this.#arrivals.areAwaited;
+  /** Ends links whose messages are overdue; returns whether others are awaited. */
+  loseOverdue(): boolean {
+    if (!this.#waiters.hasAny) return false;
+    for (const channel of this.#waiters.overdue) this.#abandon(channel);
+    return this.#waiters.hasAny;
   }
 
-  /** Ends a link by which messages will not arrive that have their positions. */
+  /** Ends a link that will not deliver messages which have positions. */
   #abandon(channel: string): void {
     this.leave(channel);
     this.#former.forgetPosition(channel);
-    this.#listeners.lose(channel);
+    this.#receiver.lose(channel);
   }
 
-  #link(channel: string): Link | undefined {
+  #link(channel: string): UpstreamLink | undefined {
     const known = this.#links.get(channel);
-    if (known || this.#endings.has(channel)) return known;
-    const row = rowOf(this.#world.store.get(LINK + channel), isLinkRow);
+    if (known || this.#unlinks.has(channel)) return known;
+    const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
-    const last = this.#isOwn(channel) ? this.#log.position : undefined;
+    const last = this.#isOwn(channel) ? this.#channel.position : undefined;
     const linked = { linked: true, hasRow: true };
-    if (last === undefined || !this.#floors.isBeyond(channel, last)) {
-      return this.#add(channel, row, { ...linked, last, sure: this.#hasSlept });
+    if (last === undefined || !this.#floors.isBelow(channel, last)) {
+      return this.#add(channel, row, { ...linked, last, confirmed: this.#areRowsTrusted });
     }
-    // Storage has refused the position of this child: its parent is to tell it.
-    this.#log.lose();
-    return this.#add(channel, row, { ...linked, last: undefined, sure: false });
+    // Storage has refused this child's position: its parent knows it.
+    this.#channel.log.forgetPosition();
+    return this.#add(channel, row, { ...linked, last: undefined, confirmed: false });
   }
 
   #isOwn(channel: string): boolean {
-    return channel === channelOf(this.#world.name);
+    return channel === channelOf(this.#runtime.name);
   }
 
-  #add(channel: string, row: LinkRow, known: Known): Link {
+  #add(channel: string, row: LinkRow, known: UpstreamLinkState): UpstreamLink {
     this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const link = linkOf(channel, row, known);
+    const link = newLink(channel, row, known);
     this.#links.set(channel, link);
     return link;
   }
 
-  /** Epochs are times, so they rise across crashes and when storage has been emptied. */
+  /** Epochs are times, so they rise across crashes and after the storage was given back. */
   #nextEpoch(): number {
-    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#world.now());
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#runtime.now());
     return this.#newestEpoch;
   }
 
-  #ask(channel: string): Link {
+  #ask(channel: string): UpstreamLink {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#world.name)) || this.#former.takeParent(channel) || channel;
+      (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
-    this.#ended(channel, epoch - 1);
-    const known = { last: undefined, linked: false, hasRow: false, sure: false };
+    if (this.#isOwn(channel)) this.#channel.log.forgetPosition();
+    const known = { last: undefined, linked: false, hasRow: false, confirmed: false };
     return this.#add(channel, { parent, epoch }, known);
   }
 
-  async #untilSure(link: Link): Promise<void> {
-    const isOpen = () => !link.sure && this.#links.get(link.channel) === link;
+  async #untilConfirmed(link: UpstreamLink): Promise<void> {
+    const isOpen = () => !link.confirmed && this.#links.get(link.channel) === link;
     try {
       while (isOpen()) {
         this.#write(link);
-        await retry(this.#world, () => this.#request(link), isOpen);
-        if (isOpen() && this.#isBehind(link))
-          await this.reached(link.channel, this.#former.positionIn(link.channel));
+        await retry(this.#runtime, () => this.#request(link), isOpen);
+        if (isOpen() && this.#isBehind(link)) {
+          await this.reached(link.channel, this.#former.lastPosition(link.channel));
+        }
       }
     } catch (cause) {
-      // Dropped meanwhile: whoever still waits asks anew.
+      // The link was dropped meanwhile: callers that still need it ask again.
       if (!isOpen()) return;
       if (!link.linked) this.#giveUp(link, cause);
       if (cause instanceof Unreachable) throw cause;
@@ -278,119 +280,99 @@ export class Upstream {
     }
   }
 
-  /** Notes which link is asked for, so that after a crash it is known what to end. */
-  #write(link: Link): void {
+  /** Writes which link is requested: after a crash the object knows what to end. */
+  #write(link: UpstreamLink): void {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
-    if (!this.#world.store.put(LINK + channel, row)) {
+    if (!this.#runtime.store.put(LINK + channel, row)) {
       throw new StorageFull("the server's storage takes no more rows");
     }
     link.hasRow = true;
-    this.#endings.replace(channel);
+    this.#unlinks.replace(channel);
   }
 
-  /** A link could not be had. If its parent did not answer, it may have it: that is to be told. */
-  #giveUp(link: Link, cause: unknown): void {
+  /** Gives a request up. If the parent didn't answer, it may have the link, so it has to be told. */
+  #giveUp(link: UpstreamLink, cause: unknown): void {
     this.#remove(link);
-    if (!(cause instanceof StorageFull)) this.#endings.postpone({ ...link, asking: undefined });
-    else if (link.hasRow) this.#endings.finish(link);
+    if (!(cause instanceof StorageFull)) this.#unlinks.postpone({ ...link, asking: undefined });
+    else if (link.hasRow) this.#unlinks.finish(link);
   }
 
-  /** Asks once. The link is there then, or is lost, or will be asked for otherwise. */
-  async #request(link: Link): Promise<void> {
+  /**
+   * Asks once; afterwards the object is linked, or the link is lost, or it has to be requested otherwise. The call has a
+   * budget of its own: an object that is asked for a link may have to ask another one first, and objects that waited for
+   * each other would wait forever.
+   */
+  async #request(link: UpstreamLink): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
-    const handover = this.#accounts(channel)?.handover;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
-    const request = { from: this.#world.name, epoch, region: this.region, handover, still, vouched };
-    const answer = await this.#world.call(parent, "link", request);
-    // The link exists even if all subscribers left meanwhile; what they did counts under it.
-    if ("after" in answer && handover) this.#accounts(channel)?.handedOver(handover);
-    if ("after" in answer && !linked) this.#accounts(channel)?.begin(epoch);
+    const request = { from: this.#runtime.name, epoch, region: this.region, still, vouched };
+    const answer = await this.#runtime.call(parent, "link", request, true);
     if (this.#links.get(channel) !== link) return;
     if ("instead" in answer) {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      if (linked && this.#floors.isBeyond(channel, answer.after)) this.regressed(channel);
+      if (linked && this.#floors.isBelow(channel, answer.after)) this.regressed(channel);
       else this.#linked(link, answer.after);
     } else if (linked) {
-      this.#lose(link);
+      this.#drop(link);
+      this.#receiver.lose(channel);
     } else {
       this.#newestEpoch = Math.max(this.#newestEpoch, answer.newer);
       link.epoch = this.#nextEpoch();
     }
   }
 
-  #linked(link: Link, after: number): void {
-    if (this.#isOwn(link.channel) && this.#log.position === undefined) this.#log.begin(after);
+  #linked(link: UpstreamLink, after: number): void {
+    if (this.#isOwn(link.channel) && this.#channel.position === undefined) this.#channel.log.begin(after);
     link.last ??= after;
     link.linked = true;
-    link.sure = !link.doubted && !this.#isBehind(link);
-    this.#arrivals.reach(link.channel, link.last);
+    link.confirmed = !link.doubted && !this.#isBehind(link);
+    this.#waiters.reach(link.channel, link.last);
   }
 
-  /** Whether this object was further in a channel before it left that, by another parent. A root is never behind. */
-  #isBehind({ channel, parent, linked, last = 0 }: Link): boolean {
-    return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.positionIn(channel);
+  /** Whether this object had received more of a channel before it left that, by another parent. A root is never behind. */
+  #isBehind({ channel, parent, linked, last = 0 }: UpstreamLink): boolean {
+    return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.lastPosition(channel);
   }
 
-  async #unlink({ channel, parent, epoch }: Ending): Promise<void> {
-    const handover = this.#handover(channel, epoch);
-    await this.#world.call(parent, "unlink", { from: this.#world.name, epoch, handover });
-    if (handover) this.#accounts(channel)?.handedOver(handover);
+  /** Answers a delivery by a link that this object doesn't have. */
+  #gone(channel: string): DeliveryAnswer {
+    this.#forgetPosition(channel);
+    return { gone: true };
   }
 
-  /** Ends the link of a delivery. With totals to hand over it says so once more, to be sure of them. */
-  #gone({ channel, from: parent, epoch }: Delivery): DeliveryAnswer {
-    const handover = this.#handover(channel, epoch);
-    // Where another link has been asked for, they go with that one.
-    const isOver = !this.#links.has(channel);
-    if (handover && isOver) this.#endings.begin({ channel, parent, epoch, asking: undefined }, false);
-    return { gone: true, handover };
+  /** Forgets the position of this object's own channel if it isn't linked to it. */
+  #forgetPosition(channel: string): void {
+    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#channel.log.forgetPosition();
   }
 
-  /** The totals of a link that has ended; if a newer one has been asked for, they go on with that one. */
-  #handover(channel: string, epoch: number): Handover | undefined {
-    if (!this.#links.has(channel)) this.#ended(channel, epoch);
-    return this.#accounts(channel)?.handover;
-  }
-
-  /** Every link to `channel` asked for up to `epoch` has ended. */
-  #ended(channel: string, epoch: number): void {
-    if (this.#isOwn(channel)) this.#log.lose();
-    this.#accounts(channel)?.end(epoch);
-  }
-
-  #lose(link: Link): void {
-    this.#drop(link);
-    this.#listeners.lose(link.channel);
-  }
-
-  /** Ends a link of which the parent knows, or will know by an answer, that it has ended. */
-  #drop(link: Link): void {
+  /** Ends a link whose parent knows, or will know by an answer, that it has ended. */
+  #drop(link: UpstreamLink): void {
     this.#remove(link);
-    this.#endings.finish(link);
+    this.#unlinks.finish(link);
   }
 
-  #remove(link: Link): void {
+  #remove(link: UpstreamLink): void {
     this.#links.delete(link.channel);
-    this.#arrivals.giveUp(link.channel);
+    this.#waiters.releaseAll(link.channel);
     this.#floors.forget(link.channel);
   }
 
-  #take(link: Link, { channel, after, follows, count, lines }: Delivery): void {
+  #receive(link: UpstreamLink, { channel, after, follows, count, lines }: Delivery): void {
     if (follows !== undefined && (link.last ?? follows) === follows) {
-      this.#listeners.renumber(channel, after);
+      this.#receiver.renumber(channel, after);
       this.#floors.raise(channel, after);
       link.last = after;
     }
     const known = link.last === undefined ? 0 : Math.min(link.last - after, count);
     if (known < count) {
-      this.#listeners.hear(channel, dropLines(lines, known), count - known, after + known);
+      this.#receiver.receive(channel, dropLines(lines, known), count - known, after + known);
     }
     link.last = Math.max(link.last ?? 0, after + count);
-    this.#arrivals.reach(channel, link.last);
+    this.#waiters.reach(channel, link.last);
   }
 }

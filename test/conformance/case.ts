@@ -1,89 +1,89 @@
 /**
- * Plays: what clients do, and what each of them then reads, written so that a person can follow.
+ * Conformance cases: what clients send, and exactly what each of them receives.
  *
  *     alice.connects("/news"),
  *     bob.connects("/"),
  *     bob.sends("announce news hello"),
  *     alice.reads("news!hello"),
  *
- * Reading is exact, and nothing in it waits for time to pass. Every client's lines are checked up to
- * the answer to a `ping` of the player's own, so a line too many shows as surely as one too few:
+ * Reading is exact, and never waits for time to pass. The runner checks each client's lines up to the reply to a `ping`
+ * of its own, so an extra line fails a case as surely as a missing one:
  *
- * - Who `connects` reads the greeting.
- * - Who `sends` is given a `ping` behind it. What comes before the answer is what that client's
- *   `reads` says, if that is the very next step, and otherwise nothing: so the sender reads first. The
- *   answer is in before anyone else acts, so what two clients send takes effect in the play's order.
- * - Who `reads` what others caused waits for those lines, and is then given a `ping` to show that
- *   nothing else was there. As a message may still be under way to a client of another object,
- *   "this is not heard" is shown by a later message on that channel, read with nothing before it.
+ * - A client that `connects` reads the greeting.
+ * - After each `sends`, the runner adds a `ping`. The lines before its reply are those of the client's `reads`, if that
+ *   is the very next step, and otherwise none: so the sender reads first. The reply comes before any other client acts,
+ *   so commands of different clients take effect in the order of the steps.
+ * - `reads` of messages that others sent waits for these lines, and then pings, to show that there were no more.
+ *   A message to a client of another object may still be in flight, so a case shows that a client doesn't receive a
+ *   message by a later message on that channel, which arrives with nothing before it.
  */
 /** One WebSocket message from a client: text, or bytes. */
 export type Frame = string | Uint8Array;
 
-/** A line as it is to be read, without its end; or what it has to look like. */
+/** An expected line, without its end, or a pattern for it. */
 export type Line = string | RegExp;
 
-export type Step = { who: string } & (
+export type Step = { name: string } & (
   | { does: "connects"; path: string }
   | { does: "sends"; frames: Frame[] }
   | { does: "reads"; lines: Line[] }
   | { does: "leaves" }
 );
 
-export interface Play {
+export interface Case {
   title: string;
   steps: Step[];
 }
 
-/** The answer to `ping`. */
+/** The reply to `ping`. */
 export const TIME = /^\d{10}$/;
 
 /**
- * A `debug!error` for one command.
+ * Returns a pattern for a `debug!error`.
  * @param head the error's code, the command, and its argument if it has one
- * @param what what the sentence says
+ * @param what a part of the explanation
  */
 export function error(head: string, what: RegExp): Line {
   return new RegExp(`^debug!error ${head}: .*${what.source}`);
 }
 
-/** Someone who appears in plays. */
-export function client(who: string) {
+/** Returns the steps of a client with this name. */
+export function client(name: string) {
   return {
-    connects: (path: string): Step => ({ who, does: "connects", path }),
-    sends: (...frames: Frame[]): Step => ({ who, does: "sends", frames }),
-    reads: (...lines: Line[]): Step => ({ who, does: "reads", lines }),
-    leaves: (): Step => ({ who, does: "leaves" }),
+    connects: (path: string): Step => ({ name, does: "connects", path }),
+    sends: (...frames: Frame[]): Step => ({ name, does: "sends", frames }),
+    reads: (...lines: Line[]): Step => ({ name, does: "reads", lines }),
+    leaves: (): Step => ({ name, does: "leaves" }),
   };
 }
 
 /** One end of an open WebSocket. */
-export interface Wire {
+export interface Connection {
   send(frame: Frame): void;
-  /** Closes it; ends when it is closed at both ends. */
+  /** Closes it; resolves when both ends are closed. */
   close(): Promise<void>;
 }
 
-/** What becomes of what comes in on a wire. */
-export interface Ear {
+/** Receives the frames of a connection, and its end. */
+export interface Receiver {
   frame(frame: unknown): void;
   closed(code: number, reason: string): void;
 }
 
-/** Opens a WebSocket at a path of the server; `ear` misses nothing, not even what comes at once. */
-export type Connect = (path: string, ear: Ear) => Promise<Wire>;
+/** Opens a WebSocket at a path of the server; `receiver` gets even the first frames. */
+export type Connect = (path: string, receiver: Receiver) => Promise<Connection>;
 
-/** That a client has read something else than a play says; test runners show the difference. */
-export class Misread extends Error {
+/** A line that differs from the expected one; test runners show the difference. */
+export class UnexpectedLine extends Error {
   readonly actual: string[];
   readonly expected: string[];
 
   /**
-   * @param before the lines that were right
-   * @param due the lines of which another one than the first has come
+   * @param before the correct lines before it
+   * @param due the lines still expected
    */
-  constructor(who: string, before: string[], line: string, due: Line[]) {
-    super(`${who} is to read: ${shortened(String(due[0]))} and reads: ${shortened(line)}`);
+  constructor(name: string, before: string[], line: string, due: Line[]) {
+    super(`${name} expects ${shortened(String(due[0]))} but reads ${shortened(line)}`);
     this.actual = [...before, line];
     this.expected = [...before, ...due.map(String)];
   }
@@ -93,83 +93,83 @@ function shortened(line: string): string {
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }
 
-/** How many milliseconds a line may take; only a test that is about to fail ever waits this long. */
-const PATIENCE = 30_000;
+/** The timeout for a line, in milliseconds. */
+const LINE_TIMEOUT = 30_000;
 
 const GREETING = "debug!connected...";
 
 /**
- * Performs a play.
- * @param patience how many milliseconds a line may take
- * @throws Misread at the first line that is not as written
+ * Runs a case.
+ * @param timeout the timeout for a line, in milliseconds
+ * @throws UnexpectedLine at the first unexpected line
  */
-export async function perform({ steps }: Play, connect: Connect, patience = PATIENCE): Promise<void> {
+export async function runCase({ steps }: Case, connect: Connect, timeout = LINE_TIMEOUT): Promise<void> {
   const clients = new Map<string, Client>();
-  const enter = async (who: string, path: string) => {
-    const inbox = new Inbox(patience);
-    const client = new Client(who, inbox, await connect(path, inbox));
-    clients.set(who, client);
-    await client.isGreeted();
+  const connectClient = async (name: string, path: string) => {
+    const inbox = new Inbox(timeout);
+    const client = new Client(name, inbox, await connect(path, inbox));
+    clients.set(name, client);
+    await client.readGreeting();
   };
   try {
     let sender: Client | undefined;
     for (const step of steps) {
-      if (sender && !(step.does === "reads" && step.who === sender.who)) await sender.reads([]);
-      await act(step, clients, enter);
-      sender = step.does === "sends" ? clients.get(step.who) : undefined;
+      if (sender && !(step.does === "reads" && step.name === sender.name)) await sender.reads([]);
+      await act(step, clients, connectClient);
+      sender = step.does === "sends" ? clients.get(step.name) : undefined;
     }
-    for (const actor of clients.values()) await actor.reads([]);
+    for (const client of clients.values()) await client.reads([]);
   } finally {
-    await Promise.all([...clients.values()].map((actor) => actor.leaves()));
+    await Promise.all([...clients.values()].map((client) => client.leaves()));
   }
 }
 
-/** Has a client do one step: who connects becomes one of `clients` by `enter`, and who leaves is no more. */
+/** Performs one step, and adds the client to `clients` or removes it. */
 async function act(
   step: Step,
   clients: Map<string, Client>,
-  enter: (who: string, path: string) => Promise<void>,
+  connectClient: (name: string, path: string) => Promise<void>,
 ): Promise<void> {
-  const { who } = step;
-  if (step.does === "connects") return enter(who, step.path);
-  const actor = clients.get(who);
-  if (!actor) throw new Error(`${who} is not connected`);
+  const { name } = step;
+  if (step.does === "connects") return connectClient(name, step.path);
+  const client = clients.get(name);
+  if (!client) throw new Error(`${name} is not connected`);
   switch (step.does) {
     case "sends":
-      actor.sends(step.frames);
+      client.sends(step.frames);
       break;
     case "reads":
-      await actor.reads(step.lines);
+      await client.reads(step.lines);
       break;
     case "leaves":
-      await actor.leaves();
-      clients.delete(who);
+      await client.leaves();
+      clients.delete(name);
   }
 }
 
 class Client {
-  readonly who: string;
+  readonly name: string;
   readonly #inbox: Inbox;
-  readonly #wire: Wire;
-  /** Whether the answer to a `ping` is still to be read. */
+  readonly #connection: Connection;
+  /** Whether the reply to a `ping` is still to be read. */
   #pinged = false;
 
-  constructor(who: string, inbox: Inbox, wire: Wire) {
-    this.who = who;
+  constructor(name: string, inbox: Inbox, connection: Connection) {
+    this.name = name;
     this.#inbox = inbox;
-    this.#wire = wire;
+    this.#connection = connection;
   }
 
-  isGreeted(): Promise<void> {
+  readGreeting(): Promise<void> {
     return this.#expect([GREETING]);
   }
 
   sends(frames: Frame[]): void {
-    for (const frame of frames) this.#wire.send(frame);
+    for (const frame of frames) this.#connection.send(frame);
     this.#ping();
   }
 
-  /** Reads `lines` and nothing else. */
+  /** Checks that the client receives exactly these lines. */
   async reads(lines: Line[]): Promise<void> {
     if (!this.#pinged) {
       await this.#expect(lines);
@@ -180,11 +180,11 @@ class Client {
   }
 
   leaves(): Promise<void> {
-    return this.#wire.close();
+    return this.#connection.close();
   }
 
   #ping(): void {
-    this.#wire.send("ping");
+    this.#connection.send("ping");
     this.#pinged = true;
   }
 
@@ -192,26 +192,26 @@ class Client {
     const read: string[] = [];
     for (const [i, line] of lines.entries()) {
       const next = await this.#inbox.next();
-      // The lines after a wrong one would only hide it, or never come.
+      // Stops at the first wrong line: the lines after it may never come.
       const isRight = typeof line === "string" ? line === next : line.test(next);
-      if (!isRight) throw new Misread(this.who, read, next, lines.slice(i));
+      if (!isRight) throw new UnexpectedLine(this.name, read, next, lines.slice(i));
       read.push(next);
     }
   }
 }
 
-/** The lines that have come in and not been read yet. */
-class Inbox implements Ear {
+/** The lines that have been received but not read. */
+class Inbox implements Receiver {
   readonly #lines: string[] = [];
-  readonly #patience: number;
+  readonly #timeout: number;
   #arrived: () => void = () => {};
 
-  constructor(patience: number) {
-    this.#patience = patience;
+  constructor(timeout: number) {
+    this.#timeout = timeout;
   }
 
   frame(frame: unknown): void {
-    if (typeof frame !== "string") this.#lines.push(`(a frame that is not text: ${String(frame)})`);
+    if (typeof frame !== "string") this.#lines.push(`(a binary frame: ${String(frame)})`);
     else if (!frame.endsWith("\n")) this.#lines.push(`(a frame that ends within a line: ${frame})`);
     else this.#lines.push(...frame.slice(0, -1).split("\n"));
     this.#arrived();
@@ -222,15 +222,15 @@ class Inbox implements Ear {
     this.#arrived();
   }
 
-  /** The next line, or a remark in brackets on what came in its place. */
+  /** Returns the next line, or a remark in parentheses if something else came. */
   async next(): Promise<string> {
     if (this.#lines.length === 0) await this.#arrival();
-    return this.#lines.shift() ?? `(nothing for ${this.#patience / 1000} seconds)`;
+    return this.#lines.shift() ?? `(nothing for ${this.#timeout / 1000} seconds)`;
   }
 
   #arrival(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#patience);
+      const timer = setTimeout(resolve, this.#timeout);
       this.#arrived = () => {
         clearTimeout(timer);
         resolve();

@@ -1,37 +1,37 @@
-/** Where to connect, and several channels in several objects. */
+/** Connecting to channels, and channels in several objects. */
 
-import { error, type Play, TIME } from "./case.ts";
+import { type Case, error, TIME } from "./case.ts";
 import { alice, bob, carol, dave } from "./clients.ts";
 
-/** 255 bytes: as long as a name may be. */
+/** 255 bytes, the maximum length of a name. */
 const LONGEST = "n".repeat(255);
 const LONGEST_ACCENTED = `${"é".repeat(127)}n`;
 
-export const channels: Play[] = [
-  // --- where to connect
+export const channels: Case[] = [
+  // --- connecting
 
   {
-    title: "at / one is subscribed to 'all' only",
+    title: "at /, a client is subscribed to 'all' only",
     steps: [
       alice.connects("/"),
-      alice.sends("announce / unheard", "announce x unheard", "announce all hi"),
+      alice.sends("announce / unreceived", "announce x unreceived", "announce all hi"),
       alice.reads("all!hi"),
-      alice.sends("unsubscribe all", "announce all unheard"),
+      alice.sends("unsubscribe all", "announce all unreceived"),
     ],
   },
   {
-    title: "at /<channel> one is subscribed to it from the greeting on",
+    title: "at /<channel>, a client is subscribed to the channel as soon as it is greeted",
     steps: [
       alice.connects("/x"),
       bob.connects("/"),
       bob.sends("announce x hi"),
       alice.reads("x!hi"),
-      bob.sends("announce /x unheard", "announce X unheard", "announce x hi again"),
+      bob.sends("announce /x unreceived", "announce X unreceived", "announce x hi again"),
       alice.reads("x!hi again"),
     ],
   },
   {
-    title: "/all is the same as /, and nothing comes twice there",
+    title: "/all is the same as /, and messages don't come twice",
     steps: [
       alice.connects("/all"),
       bob.connects("/"),
@@ -41,7 +41,7 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "everything after the first slash is the name, slashes included",
+    title: "the name is everything after the first slash, including further slashes",
     steps: [
       alice.connects("/a/b"),
       bob.connects("/a%2Fb"),
@@ -55,20 +55,20 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "a path is percent-encoded, and a query is no part of it",
+    title: "the path is percent-encoded, and the query is not part of the name",
     steps: [
       alice.connects("/50%25%3F%23?x=y"),
-      alice.sends("announce 50%?# hi", "announce 50%25%3F%23 unheard", "announce 50%?#?x=y unheard"),
+      alice.sends("announce 50%?# hi", "announce 50%25%3F%23 unreceived", "announce 50%?#?x=y unreceived"),
       alice.reads("50%?#!hi"),
     ],
   },
   {
-    title: "names are UTF-8, and compared byte for byte",
+    title: "names are UTF-8, and compared byte by byte",
     steps: [
       alice.connects("/caf%C3%A9"),
       bob.connects("/cafe%CC%81"),
       carol.connects("/%F0%9F%98%80"),
-      alice.sends("announce café hi", "announce cafe\u0301 hi", "announce 😀 hi", "announce CAFÉ unheard"),
+      alice.sends("announce café hi", "announce cafe\u0301 hi", "announce 😀 hi", "announce CAFÉ unreceived"),
       alice.reads("café!hi"),
       bob.reads("cafe\u0301!hi"),
       carol.reads("😀!hi"),
@@ -78,7 +78,7 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "a name may have 255 bytes, in the path and in commands, and no more",
+    title: "names have at most 255 bytes, in paths and in commands",
     steps: [
       alice.connects(`/${LONGEST}`),
       bob.connects(`/${encodeURIComponent(LONGEST_ACCENTED)}`),
@@ -98,11 +98,11 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "names that mean something to JavaScript mean nothing here",
+    title: "names with a meaning in JavaScript have none here",
     steps: [
       alice.connects("/__proto__"),
       bob.connects("/constructor"),
-      alice.sends("announce __proto__ hi", "announce constructor hi", "announce toString unheard"),
+      alice.sends("announce __proto__ hi", "announce constructor hi", "announce toString unreceived"),
       alice.reads("__proto__!hi"),
       bob.reads("constructor!hi"),
       bob.sends("subscribe __proto__", "subscribe toString", "announce toString hi", "announce __proto__ hi"),
@@ -115,10 +115,10 @@ export const channels: Play[] = [
     ],
   },
 
-  // --- several channels, several objects
+  // --- several channels in several objects
 
   {
-    title: "a connection can be subscribed to channels other than the one it is connected at",
+    title: "clients can subscribe to channels other than the one they connect to",
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),
@@ -135,7 +135,7 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "neighbours in one object have subscriptions of their own",
+    title: "clients of the same object have separate subscriptions",
     steps: [
       alice.connects("/x"),
       bob.connects("/x"),
@@ -161,17 +161,17 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "one can announce on channels elsewhere without being subscribed to them",
+    title: "clients can announce on channels without subscribing to them",
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),
-      alice.sends("announce y 1\nannounce y 2", "announce nobody-there hi", "announce y 3", "announce x 4"),
+      alice.sends("announce y 1\nannounce y 2", "announce unsubscribed hi", "announce y 3", "announce x 4"),
       alice.reads("x!4"),
       bob.reads("y!1", "y!2", "y!3"),
     ],
   },
   {
-    title: "what one announces here and elsewhere, one reads in the order of announcing",
+    title: "clients receive their own messages on several channels in the order they sent them",
     steps: [
       alice.connects("/x"),
       alice.sends("subscribe y\nsubscribe z"),
@@ -186,7 +186,7 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "all readers of a channel see one order, wherever they and the announcers are",
+    title: "all subscribers of a channel receive one order, wherever they and the publishers are connected",
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),
@@ -206,7 +206,7 @@ export const channels: Play[] = [
     ],
   },
   {
-    title: "who leaves is missed by nobody",
+    title: "clients that leave don't affect the others, and can return",
     steps: [
       alice.connects("/x"),
       bob.connects("/x"),

@@ -1,4 +1,4 @@
-/** Who appears in the plays, and what they send. */
+/** The clients of the cases, and helpers for what they send. */
 import { client } from "./case.ts";
 
 export const alice = client("alice");
@@ -11,5 +11,5 @@ const encoder = new TextEncoder();
 export const utf8 = (text: string) => encoder.encode(text);
 export const bytes = (...values: number[]) => Uint8Array.from(values);
 
-/** From 1 to `n`. */
+/** The numbers from 1 to `n`. */
 export const numbers = (n: number) => Array.from({ length: n }, (_, i) => i + 1);

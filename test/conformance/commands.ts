@@ -1,6 +1,6 @@
-/** Commands, the channel that everyone hears, and the one that is nobody's. */
+/** Commands, the channel `all`, and the reserved channel `debug`. */
 
-import { error, type Line, type Play, TIME } from "./case.ts";
+import { type Case, error, type Line, TIME } from "./case.ts";
 import { alice, bob, carol, dave } from "./clients.ts";
 
 const INFO: Line[] = [
@@ -23,15 +23,15 @@ const INFO: Line[] = [
   /^unreachable objects: \d+$/,
 ];
 
-export const commands: Play[] = [
+export const commands: Case[] = [
   // --- commands
 
   {
-    title: "ping is answered with the time, and nothing else",
+    title: "the reply to ping is the time, and nothing else",
     steps: [alice.connects("/"), alice.sends("ping"), alice.reads(TIME)],
   },
   {
-    title: "keepalive is answered, by the runtime where it is a frame with nothing else, and here where not",
+    title: "keepalive gets a reply, from the runtime if it is a whole frame, and from the object otherwise",
     steps: [
       alice.connects("/"),
       alice.sends("keepalive\n"),
@@ -41,7 +41,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "from where on a channel is to be heard is a number, or an error",
+    title: "'since' and 'last' take a number, and anything else is an error",
     steps: [
       alice.connects("/"),
       alice.sends("subscribe x since yesterday\nsubscribe x last 0\nannounce x 1\nsubscribe x"),
@@ -54,7 +54,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "info gives the original's keys in the original's order, then our own",
+    title: "info lists the original server's keys in the original order, then Fanout's own",
     steps: [
       alice.connects("/x"),
       alice.sends("info"),
@@ -65,7 +65,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "subscribers read what is announced, the announcer too if subscribed",
+    title: "all subscribers receive a message, including its publisher if subscribed",
     steps: [
       alice.connects("/"),
       bob.connects("/"),
@@ -81,7 +81,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "unsubscribing ends it, and subscribing begins it again",
+    title: "clients can unsubscribe and subscribe again",
     steps: [
       alice.connects("/"),
       bob.connects("/x"),
@@ -99,17 +99,18 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "subscribing twice is harmless: each message comes once, and one unsubscribe ends it",
+    title:
+      "subscribing twice has no effect: each message comes once, and one unsubscribe ends the subscription",
     steps: [
       alice.connects("/"),
       alice.sends("subscribe x", "subscribe x", "announce x once"),
       alice.reads("x!once"),
-      alice.sends("unsubscribe x", "announce x unheard", "subscribe x", "announce x heard"),
-      alice.reads("x!heard"),
+      alice.sends("unsubscribe x", "announce x unreceived", "subscribe x", "announce x received"),
+      alice.reads("x!received"),
     ],
   },
   {
-    title: "subscribing to the channel one is connected at changes nothing",
+    title: "subscribing to the channel of the path changes nothing",
     steps: [
       alice.connects("/x"),
       alice.sends("subscribe x", "subscribe all", "announce x once", "announce all once"),
@@ -117,7 +118,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "unsubscribing without a subscription is harmless",
+    title: "unsubscribing without a subscription has no effect",
     steps: [
       alice.connects("/x"),
       alice.sends("unsubscribe y", "unsubscribe debug", "unsubscribe y", "announce x hi"),
@@ -125,7 +126,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "one's channel by path can be left and joined again",
+    title: "clients can unsubscribe from the channel of the path, and subscribe again",
     steps: [
       alice.connects("/x"),
       bob.connects("/x"),
@@ -141,7 +142,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "several spaces before a channel count as one, and words after it as none",
+    title: "several spaces before a channel count as one, and words after it are ignored",
     steps: [
       alice.connects("/"),
       alice.sends("subscribe    x", "subscribe y and other words", "subscribe z "),
@@ -152,7 +153,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "a message arrives byte for byte",
+    title: "messages arrive byte for byte",
     steps: [
       alice.connects("/x"),
       alice.sends("announce x  two spaces", "announce x trailing  ", "announce x  "),
@@ -168,18 +169,18 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "a carriage return ends a command, but belongs to a message",
+    title: "a carriage return ends a command, but is part of a message",
     steps: [
       alice.connects("/"),
-      alice.sends("subscribe x\r\nannounce x hi\r\nping\r\nunsubscribe x\r\n\r\nannounce x unheard\r\n"),
+      alice.sends("subscribe x\r\nannounce x hi\r\nping\r\nunsubscribe x\r\n\r\nannounce x unreceived\r\n"),
       alice.reads("x!hi\r", TIME),
     ],
   },
 
-  // --- the channel of everyone, and the one of nobody
+  // --- the channels `all` and `debug`
 
   {
-    title: "everyone hears 'all', wherever they are connected",
+    title: "every client receives 'all', wherever it is connected",
     steps: [
       alice.connects("/"),
       bob.connects("/x"),
@@ -198,7 +199,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "'all' can be left and joined again",
+    title: "clients can unsubscribe from 'all', and subscribe again",
     steps: [
       alice.connects("/"),
       bob.connects("/x"),
@@ -207,7 +208,7 @@ export const commands: Play[] = [
       alice.sends("announce all 1"),
       alice.reads("all!1"),
       carol.reads("all!1"),
-      // What he announces there comes after that, and passes his object before he joins it again.
+      // Bob's announcement comes after that, and passes his object before he subscribes again.
       bob.sends("announce all 2", "subscribe all"),
       alice.reads("all!2"),
       carol.reads("all!2"),
@@ -218,7 +219,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "who has left 'all' can still announce on it",
+    title: "clients that have unsubscribed from 'all' can still announce on it",
     steps: [
       alice.connects("/x"),
       bob.connects("/"),
@@ -228,7 +229,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "'debug' is the server's own: nobody joins it or announces on it",
+    title: "'debug' is reserved: clients can't subscribe to it or announce on it",
     steps: [
       alice.connects("/x"),
       bob.connects("/x"),
@@ -242,7 +243,7 @@ export const commands: Play[] = [
     ],
   },
   {
-    title: "an error is told to nobody but the one whose command it was",
+    title: "an error goes only to the client whose command failed",
     steps: [
       alice.connects("/x"),
       bob.connects("/x"),

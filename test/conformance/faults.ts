@@ -1,11 +1,11 @@
-/** Commands that cannot be carried out. */
+/** Commands that fail. */
 
-import { error, type Play } from "./case.ts";
+import { type Case, error } from "./case.ts";
 import { alice } from "./clients.ts";
 
-export const faults: Play[] = [
+export const faults: Case[] = [
   {
-    title: "what is no command is an error each, and its neighbours are carried out",
+    title: "each invalid line is an error of its own, and the lines around it are executed",
     steps: [
       alice.connects("/x"),
       alice.sends("announce x 1\nhello\nannounce x 2\nPING\nping \n ping\nannounce x 3"),
@@ -38,7 +38,7 @@ export const faults: Play[] = [
     ],
   },
   {
-    title: "a command with a part missing is an error, and its neighbours are carried out",
+    title: "a command with a missing part is an error, and the lines around it are executed",
     steps: [
       alice.connects("/x"),
       alice.sends("announce x 1\nannounce x\nannounce x \nannounce\nannounce \nannounce  x hi\nannounce x 2"),

@@ -1,15 +1,15 @@
-/** Lines, and the frames that they come in. */
+/** Lines, and the frames that contain them. */
 
-import { error, type Play, TIME } from "./case.ts";
+import { type Case, error, TIME } from "./case.ts";
 import { alice, bob, bytes, numbers, utf8 } from "./clients.ts";
 
-/** 65,536 bytes: as long as a line may be, in letters of one byte and of two. */
+/** 65,536 bytes, the maximum length of a line, in characters of one byte and of two. */
 const LONGEST_MESSAGE = "m".repeat(65_536 - "announce x ".length);
 const LONGEST_ACCENTED_MESSAGE = `${"é".repeat(LONGEST_MESSAGE.length >> 1)}m`;
 
-export const frames: Play[] = [
+export const frames: Case[] = [
   {
-    title: "a frame carries several lines, and its end ends its last line",
+    title: "a frame carries several lines, and its end also ends its last line",
     steps: [
       alice.connects("/x"),
       alice.sends("announce x 1\nannounce x 2\n", "announce x 3", "announce x 4\nannounce x 5"),
@@ -19,7 +19,7 @@ export const frames: Play[] = [
     ],
   },
   {
-    title: "a hundred commands in one frame are carried out in their order",
+    title: "a hundred commands in one frame are executed in order",
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),
@@ -34,7 +34,7 @@ export const frames: Play[] = [
     ],
   },
   {
-    title: "a hundred frames are carried out in their order",
+    title: "a hundred frames are executed in order",
     steps: [
       alice.connects("/x"),
       alice.sends(
@@ -61,30 +61,30 @@ export const frames: Play[] = [
         "announce x ok",
       ),
       alice.reads("é!naïve 😀", "x!\ufeffhi\r", TIME, "x!ok"),
-      // A byte order mark is not dropped from either kind of frame.
+      // A byte order mark is not stripped from either kind of frame.
       alice.sends("\ufeffping", utf8("\ufeffping")),
       alice.reads(error("invalid line", /unknown command/), error("invalid line", /unknown command/)),
     ],
   },
   {
-    title: "a binary frame that is not UTF-8 is one error, and the connection goes on",
+    title: "a binary frame that is not UTF-8 is one error, and the connection stays open",
     steps: [
       alice.connects("/x"),
       alice.sends(bytes(0xff, 0xfe, 0x0a, 0x00, 0x0a, 0x80), utf8("announce x hi")),
       alice.reads(error("invalid frame", /UTF-8/), "x!hi"),
-      // What was wrong is said when its turn comes.
+      // The error comes in the order of the frames.
       alice.sends("subscribe y\nannounce y 1\nannounce x 2", bytes(0xff), "announce y 3"),
       alice.reads("y!1", "x!2", error("invalid frame", /UTF-8/), "y!3"),
-      // A letter cut in two by the end of its frame.
+      // A character that the end of a frame cuts in two.
       alice.sends("announce x 1", utf8("announce x é").slice(0, -1), bytes(0xa9), "announce x 2"),
       alice.reads("x!1", error("invalid frame", /UTF-8/), error("invalid frame", /UTF-8/), "x!2"),
-      // Nothing of such a frame is carried out, not even what could be read.
+      // No line of such a frame is executed, not even the valid ones.
       alice.sends(new Uint8Array([...utf8("announce x 3\n"), 0xc3, 0x28]), "announce x 4"),
       alice.reads(error("invalid frame", /UTF-8/), "x!4"),
     ],
   },
   {
-    title: "messages of 60 kilobytes arrive whole, here and elsewhere",
+    title: "messages of 60 kilobytes arrive whole, in this object and in others",
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),
@@ -98,7 +98,7 @@ export const frames: Play[] = [
     ],
   },
   {
-    title: "a line may have 65,536 bytes; a longer one is an error, and its neighbours are carried out",
+    title: "lines have at most 65,536 bytes; a longer one is an error, and the lines around it are executed",
     steps: [
       alice.connects("/x"),
       alice.sends(`announce x ${LONGEST_MESSAGE}`, `announce x ${LONGEST_ACCENTED_MESSAGE}`),

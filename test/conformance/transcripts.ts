@@ -1,18 +1,18 @@
 /**
- * What the server does, as plays; `play.ts` says how to read them. They are performed in the bare
- * runtime and through `wrangler dev`, one after another on one server, each with nobody else there.
+ * Everything the protocol does, as conformance cases; `case.ts` explains their notation. They run in the bare runtime
+ * and through `wrangler dev`, one after another on one server, each without any other clients.
  */
 
-import { type Play, TIME } from "./case.ts";
+import { type Case, TIME } from "./case.ts";
 import { channels } from "./channels.ts";
 import { alice } from "./clients.ts";
 import { commands } from "./commands.ts";
 import { faults } from "./faults.ts";
 import { frames } from "./frames.ts";
 
-const together: Play[] = [
+const originals: Case[] = [
   {
-    title: "who is alone reads exactly what the original server sends",
+    title: "a single client receives exactly what the original server sends",
     steps: [
       alice.connects("/"),
       alice.sends("subscribe news\nsubscribe sport\nannounce news hello world\nping\n"),
@@ -33,4 +33,4 @@ const together: Play[] = [
   },
 ];
 
-export const plays: Play[] = [...commands, ...channels, ...frames, ...faults, ...together];
+export const cases: Case[] = [...commands, ...channels, ...frames, ...faults, ...originals];

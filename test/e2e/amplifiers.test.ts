@@ -1,13 +1,13 @@
 /**
- * Frames that make an object do much: whatever one client sends, the object's memory has a bound, others lose nothing,
- * and each of them is answered. How long all of it takes depends on the machine; it is printed.
+ * Frames that cost an object much work. Whatever one client sends, the object's memory stays bounded, other clients
+ * lose nothing, and each frame gets a reply. The time it takes depends on the machine, and is only printed.
  */
 import { expect, test } from "vitest";
 import { AMPLIFIERS, amplify } from "../../tools/bench/amplifiers.ts";
 import { serveInTest } from "./support/serve.ts";
 
 const SUBSCRIBERS = Number(process.env.SUBSCRIBERS ?? 200);
-/** Most of the runtime's memory that one frame may take, in KiB, with what its answers take to send. */
+/** Maximum growth of the runtime's memory for one frame and its replies, in KiB. */
 const BOUND = 150_000;
 
 test.each(AMPLIFIERS)(

@@ -1,46 +1,55 @@
-/** What the arithmetic of the free plan goes by is what events cost. */
+/** The costs of events that the free plan's arithmetic uses are the measured ones. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cost, type Counts, each } from "../../tools/bench/cost.ts";
-import { type Costs, type Course, KEPT_FOR, type Kind, measure } from "../../tools/bench/events.ts";
+import {
+  type Costs,
+  type EventKind,
+  measure,
+  RETENTION_SECONDS,
+  type Schedule,
+} from "../../tools/bench/events.ts";
 import { COSTS } from "../../tools/bench/free-plan.ts";
 import { Meter } from "../../tools/bench/meter.ts";
 
-/** How long a message without a pause takes is the machine's. */
-const QUICK = ["one more message at once, 10 links", "one more message at once, 10 links, kept"];
+/** Their time per message depends on the machine. */
+const QUICK = [
+  "one more message immediately after, 10 links",
+  "one more message immediately after, 10 links, retained",
+];
 const SLOW = [
-  "one each two seconds for a minute, 10 links",
-  "one each two seconds for a minute, 10 links, kept",
+  "a message every two seconds for a minute, 10 links",
+  "a message every two seconds for a minute, 10 links, retained",
 ] as const;
 
-/** So many messages of the thirty in that minute are enough to see what each costs. */
+/** Messages measured, of the thirty in that minute. */
 const SLOW_MESSAGES = 3;
 
-let forgetful: Meter;
-let keeping: Meter;
+let withoutHistory: Meter;
+let withHistory: Meter;
 let costs: Costs;
 
 beforeAll(async () => {
-  forgetful = await Meter.start(0);
-  keeping = await Meter.start(KEPT_FOR);
-  const course: Course = {
+  withoutHistory = await Meter.start(0);
+  withHistory = await Meter.start(RETENTION_SECONDS);
+  const schedule: Schedule = {
     beforeLone: async () => {},
     quick: 20,
     afterQuick: async () => {},
     slow: SLOW_MESSAGES,
     afterSlow: (channel, meter) => meter.quiet(channel),
   };
-  costs = await measure(forgetful, keeping, course);
+  costs = await measure(withoutHistory, withHistory, schedule);
 });
 
 afterAll(async () => {
-  await forgetful.stop();
-  await keeping.stop();
+  await withoutHistory.stop();
+  await withHistory.stop();
 });
 
-const kinds = Object.keys(COSTS).filter((kind): kind is Kind => kind in COSTS && !isAmong(kind, SLOW));
+const kinds = Object.keys(COSTS).filter((kind): kind is EventKind => kind in COSTS && !isAmong(kind, SLOW));
 
-/** A slow machine begins more segments of what is kept, which are deleted later: fewer than there are messages. */
-function withoutTrims(kind: Kind, rows: Counts): Counts {
+/** Rounds down history rows: a slow machine begins more segments, which are deleted later, but less than one per message. */
+function withoutTrims(kind: EventKind, rows: Counts): Counts {
   const { history } = rows;
   return isAmong(kind, QUICK) && history !== undefined ? { ...rows, history: Math.floor(history) } : rows;
 }
@@ -49,25 +58,22 @@ function isAmong(kind: string, kinds: readonly string[]): boolean {
   return kinds.includes(kind);
 }
 
-describe("what is written, asked, and waited for:", () => {
+describe("rows, requests and seconds:", () => {
   test.each(kinds)("%s", (kind) => {
     const { requests, seconds } = costs[kind];
     const rows = withoutTrims(kind, costs[kind].rows);
     expect({ rows, requests }).toEqual({ rows: COSTS[kind].rows, requests: COSTS[kind].requests });
-    // A busy machine makes it more, and never less.
+    // A busy machine takes longer, but never less.
     if (!isAmong(kind, QUICK)) expect(seconds).toBeGreaterThan(0.95 * COSTS[kind].seconds);
   });
 });
 
-test.each(SLOW)(
-  "of each message that comes when the objects have settled, but no alarm has gone off: %s",
-  (slow) => {
-    // Alarms and figures go by the clock, and so does the row in which a segment of what is kept goes on.
-    const inMessages = ({
-      rows: { counted: _, alarm: __, history = 0, ...rows },
-      requests: { alarm: ___, ...requests },
-    }: Cost) => ({ rows, history: Math.floor(history), requests });
-    const counted = inMessages(each(SLOW_MESSAGES, costs[slow]));
-    expect(counted).toEqual(inMessages(each(30, COSTS[slow])));
-  },
-);
+test.each(SLOW)("each message once the objects have settled, before any alarm fires: %s", (slow) => {
+  // Alarms, counters and new history segments depend on the clock.
+  const inMessages = ({
+    rows: { counted: _, alarm: __, history = 0, ...rows },
+    requests: { alarm: ___, ...requests },
+  }: Cost) => ({ rows, history: Math.floor(history), requests });
+  const counted = inMessages(each(SLOW_MESSAGES, costs[slow]));
+  expect(counted).toEqual(inMessages(each(30, COSTS[slow])));
+});

@@ -1,15 +1,15 @@
-/** This project's own client, as the fault kit tries it: `npm run faults -- --minutes 30` does so for longer. */
+/** The fault kit against this project's own client. `npm run faults -- --minutes 30` runs it longer. */
 import { expect, test } from "vitest";
 import { inWords, isFlawless } from "../../tools/faults/judge.ts";
-import { tryOut } from "../../tools/faults/kit.ts";
+import { runTrial } from "../../tools/faults/kit.ts";
 import { OURS } from "../../tools/faults/ours.ts";
 
 const SECONDS = Math.round(60 * Number(process.env.MINUTES ?? 1));
 
-test(`for ${SECONDS} s the client loses and repeats nothing, whatever fails`, {
+test(`for ${SECONDS} s of faults, the client loses and repeats nothing`, {
   timeout: (SECONDS + 240) * 1_000,
 }, async () => {
-  const { listened, announced } = await tryOut({ ...OURS, seconds: SECONDS, random: Math.random });
+  const { listened, announced } = await runTrial({ ...OURS, seconds: SECONDS, random: Math.random });
   expect(isFlawless(listened), inWords("listening", listened)).toBe(true);
   expect(isFlawless(announced), inWords("announcing", announced)).toBe(true);
 });

@@ -60,8 +60,8 @@ describe("messages", () => {
 });
 
 test("messages that are kept have an alarm go off once in 2.125 times as long, and the last one's text dropped", () => {
-  const kept = { rows: { alarm: 1, history: 2 }, requests: { alarm: 1, message: 20 }, seconds: 0 };
-  const service = messages(only({ "a lone message to 10 listeners, no links, kept": kept }), 10, 0);
+  const retained = { rows: { alarm: 1, history: 2 }, requests: { alarm: 1, message: 20 }, seconds: 0 };
+  const service = messages(only({ "a lone message to 10 listeners, no links, retained": retained }), 10, 0);
   expect(service.use(10)).toMatchObject({ rows: 40, requests: 20 });
   const { rows, requests } = service.use(DAY);
   expect(rows).toBeCloseTo(DAY + 2 * (DAY / 255) + DAY / 60);
@@ -71,14 +71,14 @@ test("messages that are kept have an alarm go off once in 2.125 times as long, a
 test("each listener comes and goes once", () => {
   const seconds = (count: number) => ({ ...NOTHING, seconds: count });
   const costs = only({
-    "connecting to a channel that nobody uses": seconds(1),
-    "leaving it, as the last one": seconds(1),
+    "connecting to an unused channel": seconds(1),
+    "leaving a channel as its last client": seconds(1),
     "connecting to a channel in use": seconds(100),
-    "leaving it to others": seconds(100),
-    "subscribing to another channel, as the first of an object": seconds(10_000),
-    "unsubscribing, as the last one": seconds(10_000),
-    "subscribing, as one more of that object": seconds(1_000_000),
-    "unsubscribing, as one of several": seconds(1_000_000),
+    "leaving a channel still in use": seconds(100),
+    "an object's first subscription to another channel": seconds(10_000),
+    "an object's last unsubscribe": seconds(10_000),
+    "another subscription of that object": seconds(1_000_000),
+    "unsubscribing while others stay subscribed": seconds(1_000_000),
   });
   expect(messages(costs, 40, 0).use(0).seconds).toBe(2 * 1 + 2 * 39 * 100);
   expect(messages(costs, 40, 10).use(0).seconds).toBe(2 * 10 * (1 + 10_000) + 2 * 30 * (100 + 1_000_000));
@@ -86,7 +86,7 @@ test("each listener comes and goes once", () => {
 });
 
 test("a channel has so many messages", () => {
-  const costs = only({ "a lone message to 10 listeners, no links, kept": { ...NOTHING, seconds: 2 } });
+  const costs = only({ "a lone message to 10 listeners, no links, retained": { ...NOTHING, seconds: 2 } });
   expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
 });
 

@@ -4,13 +4,13 @@ import { Listener } from "./support/listener.ts";
 import { type Served, serve } from "./support/serve.ts";
 
 /**
- * The Worker, saying which objects are brought into memory. Of what the runtime does this is the one
- * thing that shows from outside whether an object had left it.
+ * The Worker, which logs each object that is brought into memory: nothing else shows from outside that an object had
+ * left it.
  */
-const TELLING = `
-import worker, { Channel as Silent } from "./worker.js";
+const LOGGING = `
+import worker, { Channel as Real } from "./worker.js";
 export default worker;
-export class Channel extends Silent {
+export class Channel extends Real {
   constructor(context, env) {
     super(context, env);
     console.log("woke " + context.id.name);
@@ -18,19 +18,19 @@ export class Channel extends Silent {
 }`;
 
 /**
- * The runtime lets an object that does nothing stay for 10 seconds; ours settle 1 second after an event, and have
- * an alarm go off 10 seconds after a message for other objects.
+ * The runtime evicts an object after 10 idle seconds. Objects settle 1 second after an event, and set an alarm for
+ * 10 seconds after a message to other objects.
  */
 const SILENCE = 25_000;
 
 let runtime: Served;
-/** The objects that have been brought into memory, and who waits for that. */
+/** The objects that have been brought into memory. */
 let woken: string[] = [];
 let noticed = () => {};
 
 beforeAll(async () => {
   runtime = await serve({
-    around: TELLING,
+    around: LOGGING,
     onLine: (line) => {
       const [, name] = /woke (\S+)/.exec(line) ?? [];
       if (name) woken.push(name);
@@ -40,7 +40,7 @@ beforeAll(async () => {
   return runtime.end;
 });
 
-test("after 15 s of silence no object is in memory, and a message wakes those that it concerns", {
+test("after a silence no object is in memory, and a message wakes only the objects it concerns", {
   timeout: 180_000,
 }, async () => {
   const root = await Listener.connect(`${runtime.url}/news`);
@@ -60,7 +60,7 @@ test("after 15 s of silence no object is in memory, and a message wakes those th
     expect(await publisher.ping()).toEqual([]);
     expect(await root.line()).toBe(`news!${message}`);
     expect(await linked.line()).toBe(`news!${message}`);
-    // Each woke once: all three had left memory, and "all", which is not concerned, still is out of it.
+    // Each woke exactly once, so all three had left memory; "all" isn't concerned, and stays out of it.
     await haveWoken("elsewhere", "news", "publisher");
   }
 
@@ -71,7 +71,7 @@ test("after 15 s of silence no object is in memory, and a message wakes those th
   }
 });
 
-/** Ends when as many objects as these have been brought into memory, and fails if they are others. */
+/** Waits until as many objects have woken as named, and checks that they are these. */
 async function haveWoken(...names: string[]): Promise<void> {
   while (woken.length < names.length) {
     await new Promise<void>((resolve) => {

@@ -1,7 +1,6 @@
 /**
- * An object's memory, whatever its connections do, with as much of it as the platform gives: here that is told to
- * V8 itself, which ends the runtime if it is not enough. `CROWD=9000`, `STALLED=5000` and `LINKS=1000` have more
- * come than the suite has time for.
+ * The memory of an object under load. V8 gets as much memory as the platform gives, and ends the runtime if that is not
+ * enough. `CROWD=9000`, `STALLED=5000` and `LINKS=1000` run more clients than the suite has time for.
  */
 import { expect, test } from "vitest";
 import { connectAll, type Listener } from "./support/listener.ts";
@@ -9,32 +8,32 @@ import { memoryOf } from "./support/runtime.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
 
 const CROWD = Number(process.env.CROWD ?? 2_000);
-/** Subscriptions of each: as many as one may have, `all` and the channel that it is at included. */
+/** Subscriptions per client: the maximum, including `all` and the channel it connects to. */
 const EACH = 254;
 
-/** Clients that stop reading. */
+/** Number of clients that stop reading. */
 const STALLED = Number(process.env.STALLED ?? 500);
-/** Megabytes that are announced to each of them. */
+/** Megabytes announced to each client. */
 const MEGABYTES = 4;
-/** Most of the runtime's memory that what waits may take, in KiB: less than a tenth of what nobody reads. */
+/** Maximum growth of the runtime's memory, in KiB: less than a tenth of the unread bytes. */
 const BOUND = 250_000;
 
-/** Clients that each have a frame of 4 MB carried out at one time. */
+/** Number of clients that each send a frame of 4 MB at once. */
 const BUSY = 60;
-/** Most of the runtime's memory that these may take when nearly all are closed, in KiB: half of what they send. */
+/** Maximum growth of the runtime's memory once nearly all of them are closed, in KiB: half of what they send. */
 const BUSY_BOUND = 150_000;
 
-/** Objects that are linked to one. */
+/** Number of objects linked to one. */
 const LINKS = Number(process.env.LINKS ?? 200);
-/** Messages for them all: half as much again as the log holds. */
+/** Messages for all of them: half as many again as the log holds. */
 const FLOOD = 100;
 
-/** A runtime of its own, in which V8 has as much memory as on the platform. */
+/** Starts a runtime whose V8 has as much memory as on the platform. */
 function start(settings: Record<string, string> = {}): Promise<Served> {
   return serveInTest({ settings, v8Flags: ["--max-old-space-size=128"] });
 }
 
-test(`${CROWD} connections subscribe to ${EACH} channels each, as far as there is memory`, {
+test(`${CROWD} connections subscribe to ${EACH} channels each until memory for subscriptions is used up`, {
   timeout: 600_000,
 }, async () => {
   const runtime = await start();
@@ -54,29 +53,29 @@ test(`${CROWD} connections subscribe to ${EACH} channels each, as far as there i
       refused += 1;
     }
   }
-  // Some of them: what the others have takes all the memory that there is for it.
+  // Some fail, because the others use all the memory for subscriptions.
   expect(refused).toBeGreaterThan(0);
   expect(refused).toBeLessThan(CROWD * EACH);
-  crowd[0]?.say(`announce ${names[0]} heard by those who are subscribed\nannounce crowd heard by all`);
+  crowd[0]?.say(`announce ${names[0]} for its subscribers\nannounce crowd for all`);
   await Promise.all(
     crowd.map(async (client) => {
-      for (let line = ""; line !== "crowd!heard by all"; line = await client.line());
+      for (let line = ""; line !== "crowd!for all"; line = await client.line());
     }),
   );
-  // Who comes now is at home in another object.
+  // A new client goes to another object.
   const [late] = await connectAll(runtime.url, ["/crowd"]);
   late?.say(wanted);
   expect(await late?.ping()).toEqual([]);
   for (const client of crowd) client.close();
 });
 
-test(`${STALLED} clients that do not read ${MEGABYTES} MB each are closed before that takes all memory`, {
+test(`${STALLED} clients that leave ${MEGABYTES} MB each unread are closed before memory runs out`, {
   timeout: 600_000,
 }, async () => {
   const runtime = await start();
   const paths = Array.from({ length: STALLED }, () => "/flood");
   const [publisher, reader, ...stalled] = await connectAll(runtime.url, ["/flood", "/flood", ...paths]);
-  if (!publisher || !reader) throw new Error("two are connected before the others");
+  if (!publisher || !reader) throw new Error("the clients are missing");
   for (const { socket } of stalled) socket.pause();
   const before = await memoryOf(runtime.pid);
   let most = 0;
@@ -87,29 +86,29 @@ test(`${STALLED} clients that do not read ${MEGABYTES} MB each are closed before
     expect(await publisher.line()).toBe(`flood!${sent} ${message}`);
     most = Math.max(most, await memoryOf(runtime.pid));
   }
-  console.log(`memory of the runtime: ${before} KiB before, at most ${most} KiB`);
+  console.log(`runtime memory: ${before} KiB before, peak ${most} KiB`);
   expect(most - before).toBeLessThan(BOUND);
   expect(await publisher.ping()).toEqual([]);
-  // Who reads again is told that messages are missing, after those that came before.
+  // A stalled client that reads again gets the earlier messages, then the reason why more are missing.
   const [first] = stalled;
   first?.socket.resume();
   expect(await first?.closed).toMatchObject({
     code: 1013,
     reason: expect.stringMatching(/^unavailable: the client reads too slowly/),
   });
-  // Who comes now is at home where nothing waits for those who were closed.
+  // A new client goes to an object without such a backlog.
   const [late] = await connectAll(runtime.url, ["/flood"]);
   publisher.say(`announce flood ${message}`);
   expect(await late?.line()).toBe(`flood!${message}`);
   for (const client of stalled) client.close();
 });
 
-test(`${LINKS} links that are behind at once leave the runtime memory enough`, {
+test(`${LINKS} links that fall behind at once leave enough memory`, {
   timeout: 600_000,
 }, async () => {
   const runtime = await start({ LINKS_PER_OBJECT: String(LINKS) });
   const [publisher] = await connectAll(runtime.url, ["/flood"]);
-  if (!publisher) throw new Error("it is connected");
+  if (!publisher) throw new Error("the publisher is missing");
   const homes = Array.from({ length: LINKS }, (_, i) => `/home-${i}`);
   const listeners = await connectAll(runtime.url, homes);
   await Promise.all(
@@ -118,7 +117,7 @@ test(`${LINKS} links that are behind at once leave the runtime memory enough`, {
       await listener.ping();
     }),
   );
-  // More than the log holds, at once: nobody waits for anybody.
+  // More than the log holds, sent without waiting for any reply.
   const message = "x".repeat(60_000);
   for (let sent = 0; sent < FLOOD; sent += 1) publisher.say(`announce flood ${sent} ${message}`);
   const ends = await Promise.all(
@@ -131,13 +130,13 @@ test(`${LINKS} links that are behind at once leave the runtime memory enough`, {
       return "all";
     }),
   );
-  // Who could not be held any longer was told; the runtime has had memory enough.
+  // Clients that the server could no longer buffer for were told why; the runtime survived.
   expect(ends.filter((end) => end !== "all" && end !== 1013)).toEqual([]);
   publisher.say("announce flood after");
   for (let line = ""; line !== "flood!after"; line = await publisher.line());
 });
 
-/** A Worker whose object `hung` answers nothing but links. */
+/** A Worker whose object `hung` answers no forwarded commands. */
 const HUNG = `
 import worker, { Channel as Real } from "./worker.js";
 export default worker;
@@ -153,28 +152,28 @@ export class Channel extends Real {
 }
 `;
 
-test(`${BUSY} clients whose frames of 4 MB wait in the middle for another object take memory for few`, {
+test(`${BUSY} clients whose frames of 4 MB are stuck waiting for another object use little memory`, {
   timeout: 600_000,
 }, async () => {
   const runtime = await serveInTest({ v8Flags: ["--max-old-space-size=128"], around: HUNG });
   const paths = Array.from({ length: BUSY }, () => "/busy");
   const [bystander, ...busy] = await connectAll(runtime.url, ["/busy", ...paths]);
-  if (!bystander) throw new Error("one is connected before the others");
+  if (!bystander) throw new Error("the bystander is missing");
   const before = await memoryOf(runtime.pid);
   const frame = `announce hung x\n${"x".repeat(4_000_000)}`;
   for (const client of busy) client.say(frame);
   const ends = busy.map(async (client) => (await client.closed).reason);
   expect(await bystander.ping()).toEqual([]);
   const most = await untilClosed(busy, BUSY - 5, () => memoryOf(runtime.pid));
-  console.log(`memory of the runtime: ${before} KiB before, at most ${most} KiB`);
-  // The runtime has each frame in memory once, whatever the object does. What the object has made of them goes.
+  console.log(`runtime memory: ${before} KiB before, peak ${most} KiB`);
+  // The runtime holds each frame once, whatever the object does; what the object made of it is released.
   const memory = () => memoryOf(runtime.pid);
   await expect.poll(memory, { timeout: 60_000 }).toBeLessThan(before + BUSY_BOUND);
   for (const client of busy.filter(({ closing }) => !closing)) client.close();
   expect(new Set(await Promise.all(ends))).toContain("limit: too many commands are pending");
 });
 
-/** Waits until so many are closed; returns the most that was measured meanwhile. */
+/** Waits until `count` clients are closed; returns the peak measurement. */
 async function untilClosed(
   clients: Listener[],
   count: number,

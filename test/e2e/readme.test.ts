@@ -16,7 +16,7 @@ import { CLOSINGS, isClosingCause } from "../../src/protocol/close-codes.ts";
 import { ERROR_CODES, parseReason } from "../../src/protocol/errors.ts";
 import { VERSION } from "../../src/version.ts";
 import { readSettings } from "../../src/worker/settings.ts";
-import { type Line, perform, type Step, TIME } from "../conformance/case.ts";
+import { type Line, runCase, type Step, TIME } from "../conformance/case.ts";
 import { bearer } from "../runtime/support/mint.ts";
 import { Listener } from "./support/listener.ts";
 import { run } from "./support/program.ts";
@@ -256,19 +256,22 @@ test("what the two terminals at the top show is what happens", async () => {
   const columns = [...commands.matchAll(/\$ npx wscat -c (\S+)/g)];
   expect(columns).toHaveLength(2);
   const steps = columns.map(
-    ([who, address = ""]): Step => ({ who, does: "connects", path: at("", LOCAL, address) }),
+    ([name, address = ""]): Step => ({ name, does: "connects", path: at("", LOCAL, address) }),
   );
   const cells = rows.flatMap((row) =>
-    columns.map(({ 0: who, index }, i) => ({ who, text: row.slice(index, columns[i + 1]?.index).trimEnd() })),
+    columns.map(({ 0: name, index }, i) => ({
+      name,
+      text: row.slice(index, columns[i + 1]?.index).trimEnd(),
+    })),
   );
-  for (const { text, who } of cells) {
-    // Who connects in a play reads the greeting.
+  for (const { text, name } of cells) {
+    // A client that connects in a case reads the greeting.
     if (text === "" || text === "< debug!connected...") continue;
-    if (text.startsWith("> ")) steps.push({ who, does: "sends", frames: [text.slice(2)] });
-    else steps.push({ who, does: "reads", lines: [lineIn(text)] });
+    if (text.startsWith("> ")) steps.push({ name, does: "sends", frames: [text.slice(2)] });
+    else steps.push({ name, does: "reads", lines: [lineIn(text)] });
   }
   expect(cells.filter(({ text }) => text === "< debug!connected...")).toHaveLength(2);
-  await perform({ title: "the top of README.md", steps }, wiresTo(url));
+  await runCase({ title: "the top of README.md", steps }, wiresTo(url));
 });
 
 test("what the doctor says is what it says of such a server", async () => {

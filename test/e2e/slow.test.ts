@@ -1,8 +1,8 @@
 /**
- * A client that stops reading, among others that do not, and a publisher that waits for all but that one.
+ * One client that stops reading, among others that don't, and a publisher that waits for all the others.
  *
- * The others are read by this process, which on a busy machine takes its time, as the server must not forgive:
- * so the publisher never is further ahead of the slowest of them than what may well wait for a good reader.
+ * This process reads for the others too, and may be slow on a busy machine, which the server would punish. So the
+ * publisher never gets further ahead of the slowest of them than a good reader may fall behind.
  */
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -11,17 +11,17 @@ import { memoryOf } from "./support/runtime.ts";
 import { serveInTest } from "./support/serve.ts";
 
 const LISTENERS = 100;
-/** Megabytes for each listener; many times what may wait for one. */
+/** Megabytes for each client, many times what the server buffers for one. */
 const MEGABYTES = Number(process.env.SLOW_MEGABYTES ?? 20);
 const message = "x".repeat(50_000);
 const MESSAGES = (MEGABYTES * 1e6) / message.length;
 const LINE = "flood!".length + message.length + 1;
-/** Messages that a good reader may be behind: 1 MB, a quarter of what may wait for one. */
+/** Messages that a good reader may be behind: 1 MB, a quarter of what the server buffers. */
 const AHEAD = 20;
-/** Most of the runtime's memory that this may take, in KiB: a small part of the 2 GB that are delivered. */
+/** Maximum growth of the runtime's memory, in KiB: a small part of the 2 GB that are delivered. */
 const BOUND = 400_000;
 
-/** Counts what one client has read. */
+/** Counts the characters that a client has received. */
 class Reader {
   readonly #listener: Listener;
   #read = 0;
@@ -36,14 +36,14 @@ class Reader {
     void listener.closed.then(() => this.#noticed());
   }
 
-  /** Characters read so far. */
+  /** Characters received so far. */
   get read(): number {
     return this.#read;
   }
 
   /**
-   * Ends when so many characters have been read.
-   * @throws Error with the code and the reason, if the connection ends before
+   * Waits until this many characters have been received.
+   * @throws Error with the code and the reason, if the connection ends first
    */
   async hasRead(characters: number): Promise<void> {
     while (this.#read < characters) {
@@ -55,7 +55,7 @@ class Reader {
   }
 }
 
-test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is closed, and the others miss nothing`, {
+test(`one of ${LISTENERS + 1} clients leaves ${MEGABYTES} MB unread and is closed, and the others miss nothing`, {
   timeout: 300_000,
 }, async () => {
   const runtime = await serveInTest();
@@ -75,10 +75,10 @@ test(`of ${LISTENERS + 1} clients, one that does not read ${MEGABYTES} MB is clo
   }
   for (const reader of readers) await reader.hasRead(MESSAGES * LINE);
   for (const reader of readers) expect(reader.read).toBe(MESSAGES * LINE);
-  console.log(`memory of the runtime: ${before} KiB before, at most ${most} KiB`);
+  console.log(`runtime memory: ${before} KiB before, peak ${most} KiB`);
   expect(most - before).toBeLessThan(BOUND);
 
-  // If it had not been closed, it would be answered, whatever it has missed: it asks again with each frame.
+  // If it were still open, one of these pings would get a reply, even if messages were lost.
   sleeper.socket.on("message", () => sleeper.say("ping"));
   sleeper.socket.resume();
   await expect(sleeper.ping().then((before) => `${before.length} lines`)).rejects.toThrow(

@@ -158,7 +158,7 @@ describe("what is wrong is said in a line:", () => {
     const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
     server.on("connection", (socket) => socket.send("welcome"));
     const address = await at(server);
-    const line = `^${address} does not answer as Fanout does: .+ debug!connected\\.\\.\\. and reads: .+ welcome\\)\\n$`;
+    const line = `^${address} does not answer as Fanout does: .+ debug!connected\\.\\.\\. but reads .+ welcome\\)\\n$`;
     expect(await run(address)).toEqual(complains(line));
   });
 
@@ -172,7 +172,7 @@ describe("what is wrong is said in a line:", () => {
     const mute = await at(new WebSocketServer({ host: "127.0.0.1", port: 0 }));
     expect(await smoke(mute, undefined, { line: 50 })).toEqual({
       works: false,
-      says: `${mute} does not answer as Fanout does: alice is to read: debug!connected... and reads: (nothing for 0.05 seconds)`,
+      says: `${mute} does not answer as Fanout does: alice expects debug!connected... but reads (nothing for 0.05 seconds)`,
     });
   });
 });

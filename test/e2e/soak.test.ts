@@ -1,53 +1,53 @@
 /**
- * A hundred clients that come and go at random, on several channels, while objects crash and the power fails: each has
- * read everything, in one order, once. `MINUTES=10` makes it longer than the suite has time for, with times in which
- * nobody says anything, so that objects fall asleep.
+ * A hundred clients on several channels that disconnect at random, while objects crash and the power fails. Each has
+ * to receive every message exactly once, in one order. `MINUTES=10` runs longer than the suite has time for, with
+ * silences in which objects hibernate.
  */
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { HttpSoaker } from "./support/http-soaker.ts";
+import { HttpSoakClient } from "./support/http-soak-client.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
-import { Record, Soaker } from "./support/soaker.ts";
+import { SoakClient, SoakLog } from "./support/soak-client.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
 const CLIENTS = 90;
-/** Those that have no WebSocket. */
+/** Of all clients, those without WebSockets. */
 const HTTP_CLIENTS = 10;
 const CHANNELS = ["all", "a", "b", "c", "d"];
-/** Channels that each client is on. */
+/** Channels per client. */
 const EACH = 3;
-/** How often something fails, in milliseconds, and how often that is everything. */
+/** Time between faults, in milliseconds, and the share of them that are power failures. */
 const BETWEEN_FAULTS = 300;
 const POWER_FAILS = 1 / 30;
-/** Longer than the runtime keeps an idle object in memory, in milliseconds, and how often there is such a time. */
+/** A silence, longer than the runtime keeps an idle object in memory, in milliseconds; and the share of faults with one. */
 const SILENCE = 14_000;
 const SILENT = SECONDS > 60 ? 1 / 150 : 0;
 
-/** Objects of these names and numbers may be there. */
+/** Objects that may exist, and crash. */
 const CRASHING = CHANNELS.flatMap((channel) => [channel, `${channel}!1`, `${channel}!2`, `${channel}!1!1`]);
 
-test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
+test(`for ${SECONDS} s of faults, no client misses or repeats a message`, {
   timeout: (SECONDS + 240) * 1_000,
 }, async () => {
   const around = await readFile(new URL("support/aborting-worker.js", import.meta.url), "utf8");
   const service = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "8", LINKS_PER_OBJECT: "4" }, around });
-  const record = new Record();
+  const log = new SoakLog();
   const clients = Array.from({ length: CLIENTS }, (_, i) => {
     const channels = Array.from({ length: EACH }, (_, n) => CHANNELS[(i + n) % CHANNELS.length] ?? "");
-    return new Soaker(`client${i}`, channels, record, () => service.url);
+    return new SoakClient(`client${i}`, channels, log, () => service.url);
   });
-  const living = clients.map((client) => client.run());
+  const running = clients.map((client) => client.run());
   const others = await Promise.all(
     Array.from({ length: HTTP_CLIENTS }, (_, i) => {
       const channels = Array.from({ length: EACH }, (_, n) => CHANNELS[(i + n) % CHANNELS.length] ?? "");
-      return HttpSoaker.start(`other${i}`, channels, record, () => service.url.replace(/^ws/, "http"));
+      return HttpSoakClient.start(`other${i}`, channels, log, () => service.url.replace(/^ws/, "http"));
     }),
   );
   const all = [...clients, ...others];
   let isOver = false;
   let isSilent = false;
-  const talking = all.map(async (client) => {
+  const publishing = all.map(async (client) => {
     while (!isOver) {
       await client.announce(any(CHANNELS));
       do await sleep(Math.random() * 500);
@@ -67,27 +67,27 @@ test(`for ${SECONDS} s, whatever fails, nobody misses or repeats anything`, {
     else any(all).cut();
   }
   isOver = true;
-  await Promise.all(talking);
-  // Everyone comes to where everyone else is.
-  const [speaker] = clients;
+  await Promise.all(publishing);
+  // All clients catch up with the newest messages.
+  const [publisher] = clients;
   const newest = new Map<string, string>();
-  for (const channel of CHANNELS) newest.set(channel, (await speaker?.announce(channel)) ?? "");
+  for (const channel of CHANNELS) newest.set(channel, (await publisher?.announce(channel)) ?? "");
   await Promise.all(all.map((client) => client.reach(newest)));
   for (const client of all) await client.stop();
-  await Promise.all(living);
-  const { announced, read, resumed, gaps, endings } = record;
+  await Promise.all(running);
+  const { announced, read, resumed, gaps, endings } = log;
   console.log({ faults, announced, read, resumed, gaps: gaps.length, endings });
-  expect(record.faults).toEqual([]);
+  expect(log.faults).toEqual([]);
   expect(gaps).toEqual([]);
 });
 
 function any<T>(all: T[]): T {
   const [one] = all.slice(Math.floor(Math.random() * all.length));
-  if (one === undefined) throw new Error("there is one");
+  if (one === undefined) throw new Error("the list is empty");
   return one;
 }
 
-/** Has an object of the server crash. */
+/** Crashes an object of the server. */
 async function abort({ url }: Served, object: string): Promise<void> {
   await fetch(`${url.replace(/^ws/, "http")}/!abort/${encodeURIComponent(object)}`);
 }

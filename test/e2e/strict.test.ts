@@ -1,16 +1,16 @@
 /**
- * The service under rules that the platform enforces and the local runtime does not (`strict-worker.js`). The
- * deepest call is told, as the platform ends a chain of more than 16.
+ * The service under rules that the platform enforces and the local runtime does not (`strict-worker.js`). The depth of
+ * the deepest call is printed, because the platform ends chains of more than 16.
  */
 import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { perform } from "../conformance/case.ts";
-import { plays } from "../conformance/transcripts.ts";
+import { runCase } from "../conformance/case.ts";
+import { cases } from "../conformance/transcripts.ts";
 import { connectAll, Listener } from "./support/listener.ts";
 import { type Served, serve } from "./support/serve.ts";
 import { wiresTo } from "./support/wire.ts";
 
-/** By the bound that `src/tree/peers.ts` states. */
+/** The maximum that `src/tree/peers.ts` guarantees. */
 const DEEPEST = 7;
 
 let around: string;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   around = await readFile(new URL("support/strict-worker.js", import.meta.url), "utf8");
 });
 
-/** In the second one every message passes through a chain of objects, so a chat of the same length takes ten times as long. */
+/** With the second, every message passes through a chain of objects, so the same chat would take ten times as long. */
 const servers = [
   { title: "with default settings", settings: {}, answers: 2_000 },
   {
@@ -53,9 +53,9 @@ for (const { title, settings, answers } of servers) {
       expect(depth).toBeLessThanOrEqual(DEEPEST);
     });
 
-    for (const play of plays) test(play.title, () => perform(play, wiresTo(runtime.url)));
+    for (const testCase of cases) test(testCase.title, () => runCase(testCase, wiresTo(runtime.url)));
 
-    test("one frame of 40 announcements that alternate between channels which come back", async () => {
+    test("one frame of 40 announcements that alternate between channels", async () => {
       const channels = (among: number) => Array.from({ length: among }, (_, i) => `lane${i}`);
       for (const among of [2, 40]) {
         const client = await Listener.connect(runtime.url);
@@ -72,13 +72,13 @@ for (const { title, settings, answers } of servers) {
       }
     });
 
-    test("40 people in 8 homes, each in 3 rooms, answer whatever they hear", async () => {
+    test("40 clients connected to 8 channels, each subscribed to 3, reply to every message", async () => {
       await chat(runtime.url, 40, 8, answers);
     });
   });
 }
 
-/** People who hear three rooms each, and answer in another of theirs, until so many answers have been heard. */
+/** Runs clients that subscribe to three channels each, and reply to each message on another of theirs. */
 async function chat(url: string, people: number, homes: number, answers: number): Promise<void> {
   const crowd = await connectAll(
     url,

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { perform } from "../conformance/case.ts";
-import { plays } from "../conformance/transcripts.ts";
+import { runCase } from "../conformance/case.ts";
+import { cases } from "../conformance/transcripts.ts";
 import { eventsOf, isForHttp } from "./support/http-wire.ts";
 import { type Server, startServer } from "./support/server.ts";
 import { wiresTo } from "./support/wire.ts";
@@ -13,11 +13,11 @@ beforeAll(async () => {
 });
 
 describe("through wrangler dev", () => {
-  for (const play of plays) test(play.title, () => perform(play, wiresTo(server.url)));
+  for (const testCase of cases) test(testCase.title, () => runCase(testCase, wiresTo(server.url)));
 });
 
-describe("by events and POST, through wrangler dev", () => {
-  const some = plays.filter(isForHttp);
-  test("there are some for that", () => expect(some.length).toBeGreaterThan(5));
-  for (const play of some) test(play.title, () => perform(play, eventsOf(server.url)));
+describe("over event streams and POST, through wrangler dev", () => {
+  const applicable = cases.filter(isForHttp);
+  test("several cases need no WebSocket", () => expect(applicable.length).toBeGreaterThan(5));
+  for (const testCase of applicable) test(testCase.title, () => runCase(testCase, eventsOf(server.url)));
 });

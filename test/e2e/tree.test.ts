@@ -1,21 +1,21 @@
-/** A channel, and `all`, that outgrow their objects: in the runtime itself, with nothing in front of it. */
+/** A channel, and `all`, that outgrow their objects, in the bare runtime. */
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { connectAll, type Listener } from "./support/listener.ts";
 import { serveInTest } from "./support/serve.ts";
 
-/** The figures of the service, as `info` tells them. */
+/** Returns the reply to `info`. */
 async function info(client: Listener): Promise<Record<string, string>> {
   client.say("info");
   const lines = await client.ping();
   return Object.fromEntries(lines.map((line) => line.split(": ")));
 }
 
-/** A connection takes two open files of the runtime, and not every machine allows for 10,000 of them. */
+/** Each connection takes two of the runtime's open files, and not every machine allows enough for 10,000 connections. */
 const FILES = Number(execFileSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }));
 const CROWD = Math.min(10_000, Math.floor(((FILES || Number.POSITIVE_INFINITY) - 600) / 2));
 
-test(`${CROWD} connections on one channel read a thousand messages of many of them in one order`, {
+test(`${CROWD} connections on one channel receive a thousand messages from many of them in one order`, {
   timeout: 600_000,
 }, async () => {
   const runtime = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "1000" } });
@@ -24,7 +24,7 @@ test(`${CROWD} connections on one channel read a thousand messages of many of th
     Array.from({ length: CROWD }, () => "/crowd"),
   );
   const [first] = listeners;
-  if (!first) throw new Error("nobody is there");
+  if (!first) throw new Error("the clients are missing");
   expect(await info(first)).toMatchObject({
     "current connections": String(CROWD),
     "current channels": "2",
@@ -39,17 +39,17 @@ test(`${CROWD} connections on one channel read a thousand messages of many of th
   for (const listener of listeners) listener.close();
 });
 
-test("500 channels hear `all` once each through objects with 16 links, also after a power failure", {
+test("500 channels receive `all` once each through objects with 16 links, also after a power failure", {
   timeout: 600_000,
 }, async () => {
   const runtime = await serveInTest({ settings: { LINKS_PER_OBJECT: "16" } });
   const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % 500}`);
-  for (let life = 0; life < 2; life++) {
-    if (life > 0) await runtime.restart();
+  for (let round = 0; round < 2; round++) {
+    if (round > 0) await runtime.restart();
     const listeners = await connectAll(runtime.url, paths);
     const [first] = listeners;
-    if (!first) throw new Error("nobody is there");
-    // On a busy machine some are greeted before their object could join `all`; the ping waits for that.
+    if (!first) throw new Error("the clients are missing");
+    // On a busy machine some clients are greeted before their object has joined `all`; the ping waits for that.
     for (const listener of listeners) listener.say("subscribe all");
     await Promise.all(listeners.map((listener) => listener.ping()));
     first.say("announce all one\nannounce all two\nannounce room499 three");
@@ -64,7 +64,7 @@ test("500 channels hear `all` once each through objects with 16 links, also afte
       objects: "500",
       "unreachable objects": "0",
     });
-    // In mid-stream: some of these are on their way when the power fails.
+    // Some of these are in flight when the power fails.
     for (const listener of listeners.slice(0, 100)) listener.say("announce all lost");
     await first.read(1);
     await runtime.kill();

@@ -1,4 +1,4 @@
-/** The package, as somebody installs it: packed, and used in a project of its own with nothing of this one. */
+/** The packed package, installed in a separate project. */
 import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -17,23 +17,23 @@ const BIN = join(ROOT, "node_modules", ".bin");
 const CHECKERS = join(import.meta.dirname, "node_modules", ".bin");
 const ENV = { ...process.env, PATH: [BIN, CHECKERS, process.env.PATH].join(delimiter) };
 
-/** The other React that it is for: this project has 19. */
+/** The older supported React; this project uses 19. */
 const REACT_18 = ["react@18.3.1", "react-dom@18.3.1", "@types/react@18.3.8"];
 
 const browser = find("chromium", "apt-get install chromium");
 
-/** Compilers that other projects have: this project's own is newer. */
+/** Older supported compilers; this project's own is newer. */
 const COMPILERS = ["5.7", "5.8", "5.9"];
 
-/** The oldest Node that `engines` names. */
+/** The oldest Node that `engines` allows. */
 const OLDEST_NODE = "20.0.0";
 
-/** The project that it is installed in, and what was installed. */
+/** The project in which the package is installed, and the package. */
 let project: string;
 let tarball: string;
-/** The oldest Node. */
+/** The path of the oldest Node. */
 let oldest: string;
-/** Serves the Worker of that project. */
+/** Runs that project's Worker. */
 let runtime: Runtime;
 
 beforeAll(async () => {
@@ -44,17 +44,17 @@ beforeAll(async () => {
   project = join(folder, "project");
   const compilers = COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`);
   await install(project, tarball, ...REACT_18, ...compilers);
-  // Beside the project, where it doesn't become the project's own.
+  // Outside of the project, so that the project doesn't use it.
   const beside = join(folder, "oldest");
   await install(beside, `node@${OLDEST_NODE}`);
   oldest = join(beside, "node_modules", ".bin", "node");
-  // A Worker's project has the types of its platform; this is faster than to install them again.
+  // Link the platform types that a Worker's project has; that's faster than installing them.
   await mkdir(join(project, "node_modules", "@cloudflare"), { recursive: true });
   for (const name of ["@cloudflare/workers-types", "@types/node", "@types/ws", "undici-types", "ws"]) {
     const types = join("node_modules", name);
     await symlink(join(ROOT, types), join(project, types));
   }
-  // Pages of other origins use it.
+  // Pages on other origins connect.
   const settings = { ALLOWED_ORIGINS: "*" };
   runtime = await startRuntime(await bundled("worker.js", WORKER), folder, { settings });
   return async () => {
@@ -63,7 +63,7 @@ beforeAll(async () => {
   };
 });
 
-/** Makes a project, and installs packages there. */
+/** Creates a project, and installs packages in it. */
 async function install(folder: string, ...packages: string[]): Promise<void> {
   await mkdir(folder);
   await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
@@ -71,7 +71,7 @@ async function install(folder: string, ...packages: string[]): Promise<void> {
   await run("npm", ["install", ...quietly, ...packages], folder);
 }
 
-/** Runs a program to its end; answers with what it has written. @throws Error with that if it fails */
+/** Runs a program and returns its output. @throws Error with its output if it fails */
 async function run(program: string, words: string[], cwd = project): Promise<string> {
   const { stdout } = await promisify(execFile)(program, words, { cwd, env: ENV });
   return stdout;
@@ -82,7 +82,7 @@ async function write(name: string, text: string): Promise<string> {
   return join(project, name);
 }
 
-/** One module of a source and all that it needs; answers with the file's path. */
+/** Bundles a source with its dependencies; returns the file's path. */
 async function bundled(name: string, source: string): Promise<string> {
   const outfile = join(project, "bundled", name);
   const external = ["cloudflare:*"];
@@ -94,7 +94,7 @@ async function bundled(name: string, source: string): Promise<string> {
 let names = 0;
 const unique = () => `package-${++names}`;
 
-/** Uses the client, mounts the server. */
+/** A Worker that uses the client and mounts the server. */
 const WORKER = `
 import { Fanout } from "fanout-edge/client";
 import { mount } from "fanout-edge/worker";
@@ -113,7 +113,7 @@ export default {
 
 const live = () => `${runtime.url}/live`;
 
-test("it has what is needed to use it, and nothing else", async () => {
+test("it contains exactly the files needed to use it", async () => {
   const files = (await run("tar", ["-tzf", tarball])).trim().split("\n");
   expect(files.sort()).toEqual(
     [
@@ -150,7 +150,7 @@ test("it has what is needed to use it, and nothing else", async () => {
   );
 });
 
-test("types import the modules of their own format", async () => {
+test("types import modules of the same format", async () => {
   const dist = join(project, "node_modules", "fanout-edge", "dist");
   const files = await readdir(dist);
   for (const [types, module] of [
@@ -165,14 +165,14 @@ test("types import the modules of their own format", async () => {
   }
 });
 
-test("publint and attw find nothing wrong", async () => {
+test("publint and attw find no problems", async () => {
   await run("publint", [tarball, "--strict"]);
-  // All resolutions but one: Workers are ES modules.
+  // Check Workers for ES modules only.
   await run("attw", [tarball, "--exclude-entrypoints", "worker"]);
   await run("attw", [tarball, "--entrypoints", "worker", "--profile", "esm-only"]);
 });
 
-/** A script that announces, and prints what it receives. */
+/** A script that announces, and prints the message that it receives. */
 const script = (channel: string) => `
   const fanout = new Fanout(${JSON.stringify(live())});
   const channel = ${JSON.stringify(channel)};
@@ -188,12 +188,12 @@ const script = (channel: string) => `
 test.each([
   ["imports", "script.mjs", 'import { Fanout, Refused } from "fanout-edge/client";'],
   ["requires", "script.cjs", 'const { Fanout, Refused } = require("fanout-edge/client");'],
-])("Node %s the client: this one, and the oldest, which has no WebSocket", async (_, name, line) => {
+])("Node %s the client, in this version and in the oldest, which has no WebSocket", async (_, name, line) => {
   for (const node of ["node", oldest])
     expect(await run(node, [await write(name, line + script(unique()))])).toBe("hello Refused\n");
 });
 
-/** Globals of React Native: its URLs can't be taken apart, and its window has no events. */
+/** Globals of React Native: URL has only `href`, and the window has no events. */
 const REACT_NATIVE = `
 const URL = class {
   constructor(href) { if (!/^\\w+:/.test(href)) throw new Error("not an address"); this.href = href; }
@@ -204,12 +204,12 @@ const client = require("fs").readFileSync(require.resolve("fanout-edge/client"),
 const scope = "const module = {}; (() => {" + client + "})(); const { Fanout, Refused } = module.exports;";
 require("vm").runInNewContext(scope + program, globals);`;
 
-test("React Native has enough for it", async () => {
+test("the client works with the globals of React Native", async () => {
   const program = `const program = ${JSON.stringify(script(unique()))};`;
   expect(await run("node", [await write("native.cjs", program + REACT_NATIVE)])).toBe("hello Refused\n");
 });
 
-test("the package ws may be the global WebSocket; to close while it connects does no harm", async () => {
+test("the package ws works as the global WebSocket, and may be closed while connecting", async () => {
   const program = () => `globalThis.WebSocket = require("ws");
     const { Fanout, Refused } = require("fanout-edge/client");
     const silent = require("net").createServer().listen(0, "127.0.0.1", () => {
@@ -225,7 +225,7 @@ test("the package ws may be the global WebSocket; to close while it connects doe
     expect(await run(node, [await write("ws.cjs", program())])).toBe("hello Refused\n");
 });
 
-/** Kinds of project that take long to install; each ends with an error unless it receives its own message. */
+/** Kinds of projects that take long to install. Each fails unless it receives its own message. */
 const CONSUMERS = {
   Jest: {
     packages: ["jest@30"],
@@ -260,7 +260,7 @@ const CONSUMERS = {
   },
 };
 
-/** Announces, and returns what it receives then. */
+/** Announces, and returns the message received. */
 const RECEIVE = `
 async function receive(Fanout) {
   const fanout = new Fanout(URL_OF_SERVER);
@@ -272,7 +272,7 @@ async function receive(Fanout) {
   }
 }`;
 
-test.each(process.env.CONSUMERS ? Object.entries(CONSUMERS) : [])("%s uses it", async (_, consumer) => {
+test.each(process.env.CONSUMERS ? Object.entries(CONSUMERS) : [])("%s works with it", async (_, consumer) => {
   const folder = await temporaryFolder();
   onTestFinished(() => removeFolder(folder));
   const own = join(folder, "own");
@@ -287,28 +287,28 @@ test.each(process.env.CONSUMERS ? Object.entries(CONSUMERS) : [])("%s uses it", 
   }
 });
 
-test("source maps lead to the sources", async () => {
+test("stack traces show the sources through source maps", async () => {
   const file = await write("fails.cjs", 'new (require("fanout-edge/client").Fanout)("");');
   const failure = await run("node", ["--enable-source-maps", file]).catch(({ stderr }) => stderr);
   expect(failure).toContain("TypeError: the address");
   expect(failure).toMatch(/src\/client\/address\.ts:\d+/);
 });
 
-test("an import that isn't used leaves nothing in a bundle", async () => {
+test("unused imports leave nothing in a bundle", async () => {
   const source =
     'import { Fanout } from "fanout-edge/client"; import { useChannel } from "fanout-edge/react";';
   const { size } = await stat(await bundled("unused.js", source));
   expect(size).toBeLessThan(50);
 });
 
-test("the hook is marked as client code, first of all", async () => {
+test("the hook's module begins with `use client`", async () => {
   for (const name of ["react.js", "react.cjs"]) {
     const text = await readFile(join(project, "node_modules", "fanout-edge", "dist", name), "utf8");
     expect(text.startsWith('"use client";\n')).toBe(true);
   }
 });
 
-test("a project with an older React may have the client", async () => {
+test("the client can be installed with an older React", async () => {
   const folder = await temporaryFolder();
   onTestFinished(() => removeFolder(folder));
   await install(join(folder, "older"), "--package-lock-only", tarball, "react@17.0.2");
@@ -319,7 +319,7 @@ test("a Worker imports the client, and mounts the server", async () => {
   expect(JSON.parse(await response.text())).toEqual({ text: "hello", isSame: true });
 });
 
-test("the program is there, and publishes and subscribes", async () => {
+test("the program publishes and subscribes", async () => {
   const program = join(project, "node_modules", ".bin", "fanout");
   expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server.");
   expect(await run("npx", ["--no-install", "fanout", "pub", "--help"])).toContain("announce a message");
@@ -328,7 +328,7 @@ test("the program is there, and publishes and subscribes", async () => {
   expect(await run(program, ["sub", live(), news, "--last", "1", "--count", "1"])).toBe("hello world\n");
 });
 
-/** Programs in TypeScript, and the libraries with which they are checked. */
+/** TypeScript programs, and the options to compile them. */
 const PROGRAMS = {
   page: {
     source: `
@@ -345,11 +345,11 @@ export const useOrders = (): number[] => useChannel(fanout, "orders", { codec: o
 const orders = new Fanout("wss://host", { codec: order });
 export const useThem = () => useChannel(orders, "orders", { onMessage: ({ data }) => data.id }).announce({ id: 1 });
 fanout.subscribe("orders", { codec: order, onMessage: ({ data }) => data.id });
-// @ts-expect-error a channel is a word
+// @ts-expect-error a channel is a string
 fanout.announce(1, "hello");
 // @ts-expect-error an order has an id
 orders.announce("orders", "hello");
-/** Options that may be missing, but not undefined. */
+/** Options that may be omitted, but not undefined. */
 type Rejecting<T> = { [K in keyof T]-?: undefined extends Required<T>[K] ? never : K }[keyof T];
 type All = FanoutOptions & SubscribeOptions & AnnounceOptions & RequestOptions & CloseOptions & ChannelOptions;
 export const none: [Rejecting<All>] extends [never] ? true : false = true;
@@ -369,15 +369,15 @@ export const native: WebSocketConstructor = globalThis.WebSocket;`,
 import { type Env, mount } from "fanout-edge/worker";
 export { Channel, Fanout } from "fanout-edge/worker";
 export default { fetch: (request: Request, env: Env) => mount("/live", request, env) ?? new Response("") };
-// @ts-expect-error a path is a word
+// @ts-expect-error a path is a string
 export const wrong = (request: Request, env: Env) => mount(1, request, env);`,
     libraries: { lib: ["es2024"], types: ["@cloudflare/workers-types"] },
   },
 };
 
-/** Compiles a program that imports the package. @throws Error with what the compiler says */
+/** Compiles a program that imports the package. @throws Error with the compiler's output */
 async function compile(compiler: string, name: string, source: string, options: object): Promise<void> {
-  // Without skipLibCheck: what the package declares is checked, too.
+  // Without skipLibCheck, so that the package's declarations are checked, too.
   const strict = { strict: true, exactOptionalPropertyTypes: true, target: "es2022", noEmit: true };
   const compilerOptions = { ...strict, ...options };
   await write(name, source);
@@ -389,7 +389,7 @@ async function compile(compiler: string, name: string, source: string, options: 
 
 const compilerOf = (version: string) => join(project, "node_modules", `typescript-${version}`, "bin", "tsc");
 
-/** This project's compiler, and the oldest one, which knows how modules were found before `exports`. */
+/** This project's compiler, and the oldest one, which also supports module resolution from before `exports`. */
 const NEWEST = () => join(BIN, "tsc");
 const OLDEST = () => compilerOf("5.7");
 
@@ -401,7 +401,7 @@ test.each([
   ["node16", "node16", "cts", OLDEST],
   ["bundler", "esnext", "ts", OLDEST],
   ["node", "commonjs", "ts", OLDEST],
-])("types are found where moduleResolution is %s, module %s, the file .%s", async (...given) => {
+])("types resolve with moduleResolution %s, module %s, in a .%s file", async (...given) => {
   const [moduleResolution, module, ending, compiler] = given;
   const { source, libraries } = PROGRAMS.page;
   await compile(compiler(), `page.${ending}`, source, { module, moduleResolution, ...libraries });
@@ -413,7 +413,7 @@ test.each(["site", "server"] as const)("the program %s compiles", async (name) =
   await compile(NEWEST(), `${name}.ts`, source, options);
 });
 
-test("a program that TypeScript compiles to CommonJS runs, on the oldest Node", async () => {
+test("a program compiled to CommonJS runs on the oldest Node", async () => {
   const source = `import { Fanout, Refused } from "fanout-edge/client";${script(unique())}`;
   const libraries = {
     lib: ["es2022"],
@@ -429,7 +429,7 @@ test("a program that TypeScript compiles to CommonJS runs, on the oldest Node", 
   expect(await run(oldest, [join(project, "compiled", "compiled.js")])).toBe("hello Refused\n");
 });
 
-/** A site whose environment has the types that `wrangler types` generates: with the class of its objects, or without. */
+/** A site whose environment has the types from `wrangler types`, with or without the objects' class. */
 const SITE = `
 import { mount } from "fanout-edge/worker";
 export { Channel, Fanout } from "fanout-edge/worker";
@@ -440,16 +440,13 @@ export const untyped: ExportedHandler<Untyped> = { fetch: (request, env) => moun
 // @ts-expect-error the objects are missing
 export const wrong = (request: Request) => mount("/live", request, { CHANNELS: 1 });`;
 
-test.each(COMPILERS)(
-  "a site mounts the server with the types that Wrangler generates, by TypeScript %s",
-  async (version) => {
-    const libraries = { types: ["@cloudflare/workers-types"], lib: ["es2024"], target: "es2024" };
-    const options = { module: "esnext", moduleResolution: "bundler", ...libraries };
-    await compile(compilerOf(version), "generated.ts", SITE, options);
-  },
-);
+test.each(COMPILERS)("a site mounts the server with Wrangler's types and TypeScript %s", async (version) => {
+  const libraries = { types: ["@cloudflare/workers-types"], lib: ["es2024"], target: "es2024" };
+  const options = { module: "esnext", moduleResolution: "bundler", ...libraries };
+  await compile(compilerOf(version), "generated.ts", SITE, options);
+});
 
-/** A component that shows a channel, and can be told from outside which one. */
+/** A component that shows a channel; `window.show` selects another one. */
 const PAGE = `
 import { Fanout } from "fanout-edge/client";
 import { useChannel } from "fanout-edge/react";
@@ -457,15 +454,15 @@ import { createElement, StrictMode, useState, version } from "react";
 import { createRoot } from "react-dom/client";
 const fanout = new Fanout(new URLSearchParams(location.search).get("server"));
 function Shown() {
-  const [channel, hear] = useState("one");
+  const [channel, show] = useState("one");
   const { messages, state } = useChannel(fanout, channel, { last: 10 });
-  window.hear = hear;
+  window.show = show;
   const texts = messages.map(({ text }) => text).join(" ");
   return createElement("p", null, [version, channel, state, texts].join(" "));
 }
 createRoot(document.body).render(createElement(StrictMode, null, createElement(Shown)));`;
 
-/** Opens a page in a browser of its own; what it writes to the console is the list. */
+/** Opens a page in a new browser; returns it with its console output. */
 async function open(): Promise<{ page: Page; written: string[] }> {
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
@@ -475,7 +472,7 @@ async function open(): Promise<{ page: Page; written: string[] }> {
   return { page, written };
 }
 
-/** Serves the same page at every address but those of the package's own files. */
+/** Serves one page at every address, except for the package's own files. */
 async function serve(html: string): Promise<string> {
   const server = createServer(async ({ url = "" }, response) => {
     const isScript = url.endsWith(".js");
@@ -486,14 +483,14 @@ async function serve(html: string): Promise<string> {
   return listening(server);
 }
 
-test.skipIf(!browser)("a page without a bundler loads one file, as a module", async () => {
+test.skipIf(!browser)("a page without a bundler loads one file as a module", async () => {
   const { page, written } = await open();
   const code = `import { Fanout, Refused } from "/dist/page/fanout.js";${script(unique())}`;
   await page.goto(await serve(`<!doctype html><script type="module">${code}</script>`));
   await expect.poll(() => written, { timeout: 60_000 }).toContain("hello Refused");
 });
 
-test.skipIf(!browser)("a page that is opened from a file loads one as a script", async () => {
+test.skipIf(!browser)("a page opened from a file loads one file as a script", async () => {
   const { page, written } = await open();
   const code = `const { Fanout, Refused } = fanoutEdge;${script(unique())}`;
   const file = "node_modules/fanout-edge/dist/page/fanout.global.js";
@@ -502,12 +499,12 @@ test.skipIf(!browser)("a page that is opened from a file loads one as a script",
   await expect.poll(() => written, { timeout: 60_000 }).toContain("hello Refused");
 });
 
-test.skipIf(!browser)("a page with React 18 shows one channel, and then another one", async () => {
+test.skipIf(!browser)("a page with React 18 switches between channels", async () => {
   const file = await bundled("page.js", PAGE);
   const { page } = await open();
   const shows = (text: string) =>
     page.waitForFunction(`document.body.textContent === "18.3.1 ${text}"`, undefined, { timeout: 60_000 });
-  const hear = (channel: string) => page.evaluate(`window.hear("${channel}")`);
+  const show = (channel: string) => page.evaluate(`window.show("${channel}")`);
   const announce = (channel: string, body: string) =>
     fetch(`${live().replace(/^ws/, "http")}/${channel}`, { method: "POST", body });
   await announce("one", "a\nb");
@@ -516,17 +513,17 @@ test.skipIf(!browser)("a page with React 18 shows one channel, and then another 
   await shows("one subscribed a b");
   await announce("one", "c");
   await shows("one subscribed a b c");
-  await hear("two");
+  await show("two");
   await shows("two subscribed ");
   await announce("one", "d");
   await announce("two", "x");
   await shows("two subscribed x");
-  // There and back before the server can have answered: what was kept is sent twice.
-  await page.evaluate('for (const channel of ["one", "two", "one"]) setTimeout(window.hear, 0, channel)');
+  // Switch twice before the server can reply, so that it sends the retained messages twice.
+  await page.evaluate('for (const channel of ["one", "two", "one"]) setTimeout(window.show, 0, channel)');
   await shows("one subscribed a b c d");
   await announce("one", "e");
   await shows("one subscribed a b c d e");
-  // What is no channel's name is an error of the component, which React takes away if nothing catches that.
-  await hear("a!b");
+  // An invalid channel is an error of the component; React unmounts it, as nothing catches the error.
+  await show("a!b");
   await page.waitForFunction("document.body.childElementCount === 0", undefined, { timeout: 60_000 });
 });

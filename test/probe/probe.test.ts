@@ -1,4 +1,4 @@
-/** The probe asks what it says it asks, and tells what is so from what is not. */
+/** The probe's questions, against the local runtime and one that enforces the platform's limits. */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ const OPTIONS = { calls: 1_100, onStep: () => {} };
 
 let folders: string[];
 let runtimes: Runtime[];
-/** The runtime as it is, and one that enforces what is assumed of the platform. */
+/** The runtime as it is, and one that enforces the assumed limits of the platform. */
 let local: Access;
 let enforcing: Access;
 
@@ -33,13 +33,13 @@ afterAll(async () => {
   for (const folder of folders) await removeFolder(folder);
 });
 
-/** What was seen, by what was asked. */
+/** Returns the observations of one question's rows. */
 function seenIn(answers: Answer[], number: number): Record<string, string> {
   const rows = answers.find((answer) => answer.number === number)?.rows ?? [];
   return Object.fromEntries(rows.map(({ question, seen }) => [question, seen]));
 }
 
-test("each question is answered, as far as it can be here", async () => {
+test("every question gets an answer, as far as the local runtime can give one", async () => {
   const answers = await probe(new Platform(local, false), [], OPTIONS);
   expect(answers.map(({ number }) => number)).toEqual(QUESTIONS.map((_, index) => index + 1));
   for (const { rows } of answers) {
@@ -47,7 +47,7 @@ test("each question is answered, as far as it can be here", async () => {
     for (const { seen } of rows) expect(seen).not.toMatch(/^failed/);
   }
 
-  const { "what the next one fails with": failure, ...hops } = seenIn(answers, 1);
+  const { "the error of the next hop": failure, ...hops } = seenIn(answers, 1);
   expect(failure).toBe("nothing failed");
   expect(new Set(Object.values(hops))).toEqual(new Set(["no limit seen up to 40"]));
   expect(seenIn(answers, 3)).toEqual({
@@ -55,31 +55,31 @@ test("each question is answered, as far as it can be here", async () => {
     "in the next event of the same object": "no limit seen up to 1,100",
   });
   expect(seenIn(answers, 4)).toEqual({
-    "while the client does not read": expect.stringMatching(/, [1-9][\d.]* MiB a second later$/),
-    "when the client has read all": "0",
-    "of frames that a commit holds back": expect.stringMatching(/^1\.0 MiB of 1\.0 MiB before, /),
+    "while the client doesn't read": expect.stringMatching(/, [1-9][\d.]* MiB a second later$/),
+    "once the client has read everything": "0",
+    "of frames held back by a commit": expect.stringMatching(/^1\.0 MiB of 1\.0 MiB before, /),
   });
   expect(seenIn(answers, 7)).toEqual({
-    "after 15 s of silence": "built anew",
-    "what it says then": "arrives on the stream",
+    "after 15 s of silence": "rebuilt",
+    "a message it sends then": "arrives on the stream",
   });
   expect(seenIn(answers, 8)).toMatchObject({
     "code that throws": expect.stringMatching(/^TypeError: thrown by the probe \(.*remote: true/),
     "ctx.abort()": expect.stringMatching(/^Error: aborted by the probe \(.*durableObjectReset: true/),
-    "… then one by a new stub": "answered",
+    "… then one through a new stub": "answered",
     "an object that takes too much memory": expect.stringContaining(NOT_ASKED),
   });
   expect(seenIn(answers, 9)).toMatchObject({
-    "it was built anew": "yes",
+    "it was rebuilt": "yes",
     "getAlarm() in alarm()": "null",
-    "scheduledTime is when it was set for": "yes",
+    "scheduledTime is the time that was set": "yes",
   });
   for (const number of [6, 10]) {
     for (const seen of Object.values(seenIn(answers, number))) expect(seen).toContain(NOT_ASKED);
   }
 });
 
-test("what is assumed is what is seen where the platform enforces it", async () => {
+test("observations match the assumptions where the platform's limits are enforced", async () => {
   const answers = await probe(new Platform(enforcing, false), [1, 2, 3], OPTIONS);
   const [depth] = answers;
   const hops = depth?.rows.slice(0, -1) ?? [];
@@ -94,7 +94,7 @@ test("what is assumed is what is seen where the platform enforces it", async () 
   });
 });
 
-test("the program prints a table of what it is told to ask, wherever that is", async () => {
+test("the program prints a table of the questions it is given", async () => {
   const program = fileURLToPath(new URL("../../tools/probe/main.ts", import.meta.url));
   const where = ["--url", local.url, "--key", local.key];
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -106,17 +106,17 @@ test("the program prints a table of what it is told to ask, wherever that is", a
     ...where,
   ]);
   expect(stdout).toContain(local.url);
-  expect(stdout).toMatch(/what is assumed +what was seen\n/);
+  expect(stdout).toMatch(/assumed +observed\n/);
   expect(stdout).toMatch(/^3\. Calls that one event may make\nin an event +1,000 .* no limit seen up to 7$/m);
   expect(stdout).toMatch(/^10\. /m);
   expect(stdout).not.toMatch(/^[1245678]\. /m);
 });
 
-test("who has no key is not answered", async () => {
-  await expect(new Platform({ ...local, key: "" }, false).ask("some", "life")).rejects.toThrow("401");
+test("requests without the key are rejected", async () => {
+  await expect(new Platform({ ...local, key: "" }, false).ask("some", "identity")).rejects.toThrow("401");
 });
 
-test("what is too long for a line of the table goes on in the next", () => {
+test("long cells of the table wrap to the next line", () => {
   const rows = [{ question: "a question", assumed: "an assumption ".repeat(4), seen: "seen" }];
   expect(block({ number: 1, title: "A title", rows })).toBe(
     `

@@ -1,16 +1,16 @@
 import { exports } from "cloudflare:workers";
 import { describe, test } from "vitest";
-import { type Connect, perform } from "../conformance/case.ts";
-import { plays } from "../conformance/transcripts.ts";
+import { type Connect, runCase } from "../conformance/case.ts";
+import { cases } from "../conformance/transcripts.ts";
 
-const connect: Connect = async (path, ear) => {
+const connect: Connect = async (path, receiver) => {
   const response = await exports.default.fetch(`http://fanout${path}`, { headers: { Upgrade: "websocket" } });
   const socket = response.webSocket;
   if (!socket) throw new Error(`${path} is answered with ${response.status}: ${await response.text()}`);
-  socket.addEventListener("message", ({ data }) => ear.frame(data));
+  socket.addEventListener("message", ({ data }) => receiver.frame(data));
   const closed = new Promise<void>((resolve) => {
     socket.addEventListener("close", ({ code, reason }) => {
-      ear.closed(code, reason);
+      receiver.closed(code, reason);
       resolve();
     });
   });
@@ -25,5 +25,5 @@ const connect: Connect = async (path, ear) => {
 };
 
 describe("in the runtime", () => {
-  for (const play of plays) test(play.title, () => perform(play, connect));
+  for (const testCase of cases) test(testCase.title, () => runCase(testCase, connect));
 });

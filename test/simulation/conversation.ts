@@ -1,20 +1,20 @@
-/** What a client has asked on its connection, and what of that has been answered: each command has a ping behind it. */
+/** The commands of one connection, and their replies: a ping after each command shows when it has taken effect. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import type { Command } from "../../src/protocol/commands.ts";
 import type { Refusal } from "../../src/protocol/errors.ts";
-import { Breach } from "./breach.ts";
+import { Violation } from "./violation.ts";
 
-/** One command of a client, with the ping that tells when it has taken effect. */
+/** One command, with the ping behind it. */
 export interface Step {
   verb: "greeting" | Command["kind"];
   channel: string;
-  /** Messages announced. */
+  /** The messages it announces. */
   messages: string[];
   issued: number;
   done: number | undefined;
-  /** Errors that name one of its commands. */
+  /** Number of errors received for it. */
   refusals: number;
-  /** The position from which on a subscription is to begin. */
+  /** The position to resume from. */
   since: number | undefined;
 }
 
@@ -23,10 +23,10 @@ export class Conversation {
   readonly #now: () => number;
   readonly #steps: Step[] = [];
   readonly #greeting: Step;
-  /** Whether what its address asks for has not been answered. */
+  /** Whether the resume that the address asked for has no reply yet. */
   #isResuming: boolean;
 
-  /** @param since the position from which on the client wants to hear the channel that it connects at */
+  /** @param since the position from which the address resumes its channel */
   constructor(name: string, channel: string, since: number | undefined, now: () => number) {
     this.#name = name;
     this.#now = now;
@@ -42,29 +42,29 @@ export class Conversation {
     return step;
   }
 
-  /** The command that is to be answered next. */
+  /** The oldest command without a reply. */
   get next(): Step | undefined {
     return this.#steps.find(({ done }) => done === undefined);
   }
 
-  /** Whether the client has never had to do with a channel. */
+  /** Whether the client has never subscribed to or unsubscribed from a channel. */
   isNewTo(channel: string): boolean {
     return !this.#steps.some((step) => isAbout(step, channel));
   }
 
-  /** The channels that the client may be let in to. */
+  /** The channels that the client may have subscribed to. */
   get channels(): string[] {
     const subscribes = this.#steps.filter(({ verb }) => verb === "subscribe");
     return [this.#greeting.channel, EVERYONE, ...subscribes.map(({ channel }) => channel)];
   }
 
-  /** The subscription to `channel` that still stands, and has taken effect. */
+  /** The command behind the current subscription to `channel`, once it has taken effect. */
   subscription(channel: string): Step | undefined {
     const last = this.#steps.findLast((step) => isAbout(step, channel) && step.refusals === 0);
     return last?.done === undefined || last.verb === "unsubscribe" ? undefined : last;
   }
 
-  /** The command on the strength of which messages of `channel` may come. */
+  /** The command that allows messages of `channel` to come. */
   reasonFor(channel: string): Step | undefined {
     const last = this.#steps.findLast(
       (step) => isAbout(step, channel) && (step.refusals === 0 || !step.done),
@@ -72,41 +72,43 @@ export class Conversation {
     return last?.verb === "unsubscribe" && last.done !== undefined ? undefined : last;
   }
 
-  /** What a position of a channel answers: the address, or the next command. */
-  located(channel: string): Step | undefined {
+  /** Returns what a position of a channel replies to: the address, or the next command. */
+  answeredBy(channel: string): Step | undefined {
     const isOfAddress = this.#isResuming && channel === this.#greeting.channel;
     if (isOfAddress) this.#isResuming = false;
     return isOfAddress ? this.#greeting : this.next;
   }
 
-  /** An error names the command that it answers. */
+  /** Assigns an error to its command. */
   refuse({ command, argument = "" }: Refusal): void {
     if (this.#isResuming && command === "subscribe" && argument === this.#greeting.channel) {
-      // The client is subscribed all the same, from now on.
+      // The client is subscribed anyway, from now on.
       this.#greeting.done = this.#now();
       this.#isResuming = false;
       return;
     }
     const step = this.next;
     if (step?.verb !== command || !isArgument(argument, step)) {
-      throw new Breach(`${this.#name} was refused ${command} ${argument}, which it does not wait for`);
+      throw new Violation(`${this.#name} got an error for ${command} ${argument}, which it hadn't sent`);
     }
     step.refusals += 1;
   }
 
-  /** The answer to the ping behind a command has come: by now it has taken effect, or was refused. */
+  /** Handles the reply to a ping: the command before it has taken effect, or failed. */
   answer(): Step {
     const step = this.next;
-    if (!step) throw new Breach(`${this.#name} got an answer to a ping it did not send`);
+    if (!step) throw new Violation(`${this.#name} got a reply to a ping it did not send`);
     step.done = this.#now();
     if (step.verb === "announce" && step.refusals % step.messages.length !== 0) {
-      throw new Breach(`${this.#name} got ${step.refusals} errors for ${step.messages.length} announcements`);
+      throw new Violation(
+        `${this.#name} got ${step.refusals} errors for ${step.messages.length} announcements`,
+      );
     }
     return step;
   }
 }
 
-/** Whether an error for a step's commands may name this argument: its channel, or one of its keys. */
+/** Whether an error for a command may name this argument: its channel, or one of its keys. */
 function isArgument(argument: string, { verb, channel }: Step): boolean {
   if (verb === "info" || verb === "token") return argument === "";
   return verb === "once" ? argument.startsWith(`${channel}:`) : argument === channel;

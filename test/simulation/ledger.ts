@@ -1,39 +1,39 @@
-/** All that is known of messages from outside: when they were announced, and which positions they have. */
-import { Breach } from "./breach.ts";
+/** Everything the clients know of messages: when they were announced, and their positions. */
+import { Violation } from "./violation.ts";
 
 export interface Announcement {
   channel: string;
-  /** Whether it has a key, under which it may be announced again. */
+  /** Whether it has a key, so that it may be announced again. */
   isKeyed: boolean;
   /** When it was sent to the server. */
   issued: number;
-  /** When it was certainly in the order: the announcer's next ping was answered, and no error came; else undefined. */
+  /** When it was certainly in the order, because the publisher's next ping was answered without an error; else undefined. */
   placed: () => number | undefined;
 }
 
-/** What a client knows of a channel in which it counts, over all its connections. */
+/** What a client knows of a channel that it counts, over all its connections. */
 export interface Counting {
-  /** Of the newest message that it has. */
+  /** The position of the newest message it has received. */
   position: number;
-  /** When it asked for the position from which it counts, and when it got that. */
+  /** When it asked for the position where counting began, and when it got that. */
   asked: number;
   since: number;
   messages: Set<string>;
-  /** When it was connected and subscribed last; undefined while it is. */
+  /** When it was last connected and subscribed; undefined while it is. */
   left: number | undefined;
 }
 
-/** What the ledger has to know of the service. */
+/** What the service retains, and what it may lose. */
 export interface Retention {
-  /** For how long messages are retained, in milliseconds. */
+  /** How long messages are retained, in milliseconds. */
   milliseconds: number;
-  /** How many characters of a channel are, at least; infinite if that is more than any run announces. */
+  /** How many characters of a channel are retained at least; infinite if no run announces as many. */
   characters: number;
-  /** Whether messages may be forgotten for other reasons. */
+  /** Whether messages may be dropped for other reasons. */
   mayForget: boolean;
-  /** Whether messages may get other numbers than the next ones, where storage refuses rows. */
+  /** Whether positions may skip numbers, because storage refuses rows. */
   mayRenumber: boolean;
-  /** How late a message may arrive that was announced while a client was subscribed, in milliseconds. */
+  /** How late a message may come that was announced while a client was subscribed, in milliseconds. */
   lateness: number;
 }
 
@@ -42,7 +42,7 @@ export class Ledger {
   readonly #now: () => number;
   /** By message. */
   readonly announced = new Map<string, Announcement>();
-  /** Messages by their positions, and positions by their messages and keys. */
+  /** Messages by position, and positions by message and by key. */
   readonly #found = new Map<string, { is: string | number; at: number }>();
 
   constructor(retention: Retention, now: () => number) {
@@ -50,25 +50,25 @@ export class Ledger {
     this.#now = now;
   }
 
-  /** A message is announced, for the first time. */
+  /** Records the first announcement of a message. */
   announce(message: string, announcement: Announcement): void {
     this.announced.set(message, announcement);
   }
 
-  /** A client has read a message that has a position, as it counts. */
+  /** Records the position of a message that a client received, by the client's count. */
   found(channel: string, position: number, message: string): void {
     this.#note(`${channel} ${position}`, message);
     this.#noteOfMessage(message, `${channel}:${message}`, position);
   }
 
-  /** A client has been told the position of what was announced under a key; says whether that was known. */
+  /** Records the position in the reply to a keyed announcement; returns whether that position was known. */
   answeredOnce(key: string, position: number): boolean {
     const isKnown = this.#found.get(key)?.is === position;
     this.#noteOfMessage(key.slice(key.indexOf(":") + 1), key, position);
     return isKnown;
   }
 
-  /** A message announced again after its key was forgotten has another position. */
+  /** A message announced again after its key expired has another position. */
   #noteOfMessage(message: string, what: string, position: number): void {
     if (this.mayRepeat(message)) this.#found.delete(what);
     this.#note(what, position);
@@ -76,7 +76,7 @@ export class Ledger {
 
   #note(what: string, is: string | number): void {
     const known = this.#found.get(what) ?? { is, at: this.#now() };
-    if (known.is !== is) throw new Breach(`${what} is ${known.is} and ${is}`);
+    if (known.is !== is) throw new Violation(`${what} is both ${known.is} and ${is}`);
     this.#found.set(what, known);
   }
 
@@ -85,28 +85,28 @@ export class Ledger {
     return mayForget || Number.isFinite(characters);
   }
 
-  /** Checks a position that a client is told, which has counted; says whether it goes on from another one. */
-  checkPosition(counted: number, told: number, what: string): boolean {
-    if (counted === told) return false;
-    if (told > counted && this.#retention.mayRenumber) return true;
-    throw new Breach(`${what}, and is told ${told}`);
+  /** Checks a position sent to a client against its count; returns whether numbers were skipped. */
+  checkPosition(counted: number, reported: number, what: string): boolean {
+    if (counted === reported) return false;
+    if (reported > counted && this.#retention.mayRenumber) return true;
+    throw new Violation(`${what}, but the server says ${reported}`);
   }
 
-  /** Whether a message may be read twice, because it was announced again. */
+  /** Whether a message may come twice, because it may have been announced again. */
   mayRepeat(message: string): boolean {
     const { issued = 0, isKeyed = true } = this.announced.get(message) ?? {};
     if (!isKeyed || this.#forgetsKeys) return isKeyed;
     return this.#now() - issued >= this.#retention.milliseconds;
   }
 
-  /** Whether a message may be announced again under its key, and is to be announced once: with time to spare. */
+  /** Whether a message's key is certainly still known, so that announcing it again must not repeat it. */
   isFresh({ issued, isKeyed }: Announcement): boolean {
     return isKeyed && !this.#forgetsKeys && this.#now() - issued < this.#retention.milliseconds / 4;
   }
 
   /**
-   * Checks a gap that a client is told of: something is missing, or it has been away for too long.
-   * @param counted what it knew when it was subscribed last
+   * Checks a gap reported to a client: a message must be missing, or the client must have been away for too long.
+   * @param counted what the client knew when it was last subscribed
    */
   checkGap(channel: string, counted: Counting, gap: string): void {
     const { milliseconds, mayForget } = this.#retention;
@@ -120,25 +120,25 @@ export class Ledger {
     );
     if (unread.some(([, { issued }]) => issued <= forgotten)) return;
     const characters = unread.reduce((sum, [message]) => sum + sizeOf(channel, message), 0);
-    if (characters <= this.#retention.characters) throw new Breach(gap);
+    if (characters <= this.#retention.characters) throw new Violation(gap);
   }
 
-  /** Checks a message that a client gets because it asked for missed ones at some time. */
+  /** Checks that a message sent to a resuming client had not expired when the client asked. */
   checkRetained(message: string, asked: number): void {
     const placed = this.announced.get(message)?.placed();
     if (placed === undefined) return;
     const age = asked - placed;
     if (age <= this.#retention.milliseconds + this.#retention.lateness) return;
-    throw new Breach(`${message} was readable ${age} ms after it was announced`);
+    throw new Violation(`${message} was readable ${age} ms after it was announced`);
   }
 }
 
-/** Whether a client that counts may be missing a message: it has not read it, and that may come after its position. */
+/** Whether a client that counts may be missing a message: it has not received it, and it may lie after its position. */
 function isUnread({ messages, asked }: Counting, message: string, { placed }: Announcement): boolean {
   return !messages.has(message) && !((placed() ?? asked) < asked);
 }
 
-/** Characters that a message takes in storage: its line, and perhaps a key. */
+/** Characters that a message takes in storage: its line, and possibly a key. */
 function sizeOf(channel: string, message: string): number {
   return channel.length + message.length + 2 + (message.length + 20);
 }

@@ -1,13 +1,13 @@
 /**
- * Calls between simulated objects. They are late, overtake each other, fail before or after they were carried
- * out, or are carried out long after they failed: as somebody chooses.
+ * Calls between simulated objects. As the choices say, they are delayed, overtake each other, fail before or after they
+ * are executed, or are executed long after they failed.
  */
 
 import { CallFailed } from "../../src/runtime/runtime.ts";
+import type { CoverageGoal } from "./coverage.ts";
 import { Outages } from "./outages.ts";
-import type { Rarity } from "./rarities.ts";
 
-/** After so long a call has failed, in milliseconds, as in `src/worker/calls.ts`. */
+/** A call fails after this long, in milliseconds, as in `src/worker/calls.ts`. */
 const CALL_TIMEOUT = 15_000;
 
 /** Something that can happen next. */
@@ -15,19 +15,19 @@ export interface Action {
   label: string;
   happen: () => void;
   isFault?: boolean;
-  /** When it is due, in milliseconds; it may be late, but not early: the time is this then. */
+  /** When it is due, in milliseconds. It may happen later; if it happens earlier, the clock jumps to this time. */
   at?: number;
 }
 
-/** What a network needs of its surroundings. */
-export interface Around {
+/** The service, as the network sees it. */
+export interface NetworkOptions {
   now(): number;
-  meet(rarity: Rarity): void;
-  /** Calls of one object that are under way at one time; more wait. */
-  mostUnderWay: number;
-  /** Whether an object lets nothing come in for now. */
+  cover(goal: CoverageGoal): void;
+  /** Maximum calls in flight per object; more are queued. */
+  maxInFlight: number;
+  /** Whether an object blocks its input. */
   isHolding(object: string): boolean;
-  /** Whether calls that take too long fail. */
+  /** Whether calls time out. */
   timesOut: boolean;
 }
 
@@ -35,33 +35,33 @@ interface Call {
   label: string;
   from: string;
   to: string;
-  /** Whether the far object may have to make a call like this one before it answers. */
+  /** Whether the callee may have to make a call of the same kind before it answers. */
   isNested: boolean;
-  /** Carries the call out and keeps its outcome. */
+  /** Executes the call and stores its outcome. */
   run: () => void;
-  /** Tells the caller the outcome, once there is one. */
+  /** Reports the outcome to the caller; undefined until there is one. */
   settle: (() => void) | undefined;
   fail: (cause?: unknown) => void;
   /** When it was made, in milliseconds. */
   since: number;
   state: "sent" | "done" | "failed";
-  /** Whether the far object does nothing with it until its time is over. */
+  /** Whether the callee doesn't execute it before it times out. */
   isStalled: boolean;
 }
 
 export class Network {
-  readonly #around: Around;
+  readonly #options: NetworkOptions;
   readonly outages: Outages;
   #calls: Call[] = [];
 
-  constructor(around: Around) {
-    this.#around = around;
-    this.outages = new Outages(() => around.now());
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+    this.outages = new Outages(() => options.now());
   }
 
   /**
-   * Has `act` done by the object `to`, for the object `from`.
-   * @param isOver whether the caller has crashed or left memory, so that nobody waits for the answer
+   * Has the object `to` perform `act` for the object `from`.
+   * @param isOver whether the caller has left memory, so that the answer doesn't matter
    */
   call<T>(
     label: string,
@@ -73,7 +73,7 @@ export class Network {
       const fail = (cause: unknown = new Error("the network failed")) => {
         if (!isOver()) reject(cause);
       };
-      const since = this.#around.now();
+      const since = this.#options.now();
       const made = { label, from, to, isNested, since, fail };
       const call: Call = { ...made, state: "sent", isStalled: false, settle: undefined, run: () => {} };
       call.run = () => {
@@ -90,38 +90,38 @@ export class Network {
     });
   }
 
-  /** What would happen by itself, oldest first. */
+  /** Returns the actions that follow by themselves, oldest first. */
   pending(): Action[] {
-    const underWay = new Map<string, number>();
+    const inFlight = new Map<string, number>();
     return this.#calls.flatMap((call): Action[] => {
-      // Objects that ask each other for links, and wait for their turn in between, could wait for ever.
+      // Objects that link to each other could deadlock if these calls were queued.
       if (!call.isNested) {
-        const before = underWay.get(call.from) ?? 0;
-        underWay.set(call.from, before + 1);
-        if (before >= this.#around.mostUnderWay) return [];
+        const before = inFlight.get(call.from) ?? 0;
+        inFlight.set(call.from, before + 1);
+        if (before >= this.#options.maxInFlight) return [];
       }
       return this.#next(call);
     });
   }
 
-  /** What becomes of a call next. */
+  /** Returns the actions that a call allows next. */
   #next(call: Call): Action[] {
     const { label, state, settle } = call;
-    if (state !== "failed" && this.#around.timesOut && this.#around.now() >= call.since + CALL_TIMEOUT) {
+    if (state !== "failed" && this.#options.timesOut && this.#options.now() >= call.since + CALL_TIMEOUT) {
       return [this.#timeout(call)];
     }
     if (call.isStalled && state === "sent") return [];
     if (state === "sent" && this.outages.isCut(call.from, call.to)) {
-      const fail = () => this.#take(call, () => call.fail());
+      const fail = () => this.#settle(call, () => call.fail());
       return [{ label: `unreachable: ${label}`, happen: fail, isFault: true }];
     }
-    if (state !== "done" && this.#around.isHolding(call.to)) return [];
-    if (state !== "done") return [{ label, happen: () => this.#carryOut(call) }];
+    if (state !== "done" && this.#options.isHolding(call.to)) return [];
+    if (state !== "done") return [{ label, happen: () => this.#execute(call) }];
     if (!settle) return [];
-    return [{ label: `answer to ${label}`, happen: () => this.#take(call, settle) }];
+    return [{ label: `answer to ${label}`, happen: () => this.#settle(call, settle) }];
   }
 
-  /** When the time of stalled calls is over. */
+  /** The timeouts of stalled calls. */
   timeouts(): Action[] {
     const stalled = this.#calls.filter(({ isStalled, state }) => isStalled && state === "sent");
     return stalled.map((call) => ({ ...this.#timeout(call), at: call.since + CALL_TIMEOUT }));
@@ -131,16 +131,16 @@ export class Network {
     return { label: `timed out: ${call.label}`, happen: () => this.#timeOut(call), isFault: true };
   }
 
-  /** What can go wrong. */
+  /** Returns the possible faults. */
   faults(): Action[] {
     return this.#calls.flatMap((call): Action[] => {
       if (call.state === "failed") return [];
-      const lose = () => this.#take(call, () => call.fail());
+      const lose = () => this.#settle(call, () => call.fail());
       const lost = { label: `lost: ${call.label}`, happen: lose, isFault: true };
-      const overload = () => this.#take(call, () => call.fail(new CallFailed("overloaded", "by chance")));
+      const overload = () => this.#settle(call, () => call.fail(new CallFailed("overloaded", "by chance")));
       const overloaded = { label: `overloaded: ${call.label}`, happen: overload, isFault: true };
       const late = {
-        label: `failed, carried out later: ${call.label}`,
+        label: `failed, executed later: ${call.label}`,
         happen: () => this.#giveUp(call),
         isFault: true,
       };
@@ -152,14 +152,14 @@ export class Network {
     });
   }
 
-  /** Whether something is on its way to an object, or under way there. */
+  /** Whether any call to an object is in flight. */
   concerns(object: string): boolean {
     return this.#calls.some(({ to }) => to === object);
   }
 
   /**
-   * An object has crashed. What its callers have given up on dies with it; what is on its way may reach its
-   * next life.
+   * Handles an object's crash. Calls that their callers gave up on are lost with it; calls on their way still reach the
+   * object when it wakes.
    */
   crash(object: string): void {
     this.#calls = this.#calls.filter(({ to, state }) => to !== object || state !== "failed");
@@ -168,25 +168,25 @@ export class Network {
     }
   }
 
-  #carryOut(call: Call): void {
+  #execute(call: Call): void {
     call.run();
     if (call.state === "failed") this.#remove(call);
     else call.state = "done";
   }
 
   #timeOut(call: Call): void {
-    this.#around.meet("a call timed out");
+    this.#options.cover("a call timed out");
     if (call.state === "sent") this.#giveUp(call);
-    else this.#take(call, () => call.fail());
+    else this.#settle(call, () => call.fail());
   }
 
-  /** Its caller waits no longer, but it may still be carried out. */
+  /** Fails a call for its caller; it may still be executed. */
   #giveUp(call: Call): void {
     call.state = "failed";
     call.fail();
   }
 
-  #take(call: Call, act: () => void): void {
+  #settle(call: Call, act: () => void): void {
     this.#remove(call);
     act();
   }

@@ -1,33 +1,33 @@
-/** The objects of a simulated service: their lives, and the world that each lives in. */
+/** The objects of a simulated service, and the runtime that each of them gets. */
 
 import { type Grants, grantsFault } from "../../src/auth/grants.ts";
 import { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
-import type { Platform } from "../../src/runtime/runtime.ts";
+import type { RawRuntime } from "../../src/runtime/runtime.ts";
 import { isAttachment } from "../../src/session/attachment.ts";
 import type { Socket } from "../../src/session/socket.ts";
-import { Calling } from "./calling.ts";
-import { type Life, leave, type Rules, SimulatedObject } from "./life.ts";
 import type { Action, Network } from "./network.ts";
+import { type Environment, type Incarnation, leave, SimulatedObject } from "./object.ts";
+import { ObjectCalls } from "./object-calls.ts";
+import { Depth, RuleViolation } from "./platform-rules.ts";
 import { kindOfRow, ROW_KINDS } from "./rows.ts";
-import { Broken, Depth } from "./rules.ts";
 import { SimulatedSocket } from "./socket.ts";
 import { storeOf } from "./store.ts";
 
 export class Objects {
-  readonly #calling: Calling;
-  /** What is to happen later, in the order in which it was said. */
+  readonly #calls: ObjectCalls;
+  /** Pending timers, oldest first. */
   readonly timers: Action[] = [];
-  readonly #rules: Rules;
+  readonly #environment: Environment;
   readonly #byName = new Map<string, SimulatedObject>();
-  /** A rule of the platform that was broken. */
+  /** The first violation of a platform rule. */
   broken: unknown;
 
-  constructor(rules: Rules) {
-    this.#rules = rules;
-    this.#calling = new Calling(rules, {
+  constructor(environment: Environment) {
+    this.#environment = environment;
+    this.#calls = new ObjectCalls(environment, {
       of: (name) => this.of(name),
-      alive: (object) => this.#alive(object),
+      inMemory: (object) => this.#inMemory(object),
       isHolding: (name) => this.isHolding(name),
       breaks: (rule) => {
         this.broken ??= rule;
@@ -35,13 +35,13 @@ export class Objects {
     });
   }
 
-  /** A call from a Worker, of which nobody else knows. */
+  /** Calls an object as a Worker does. */
   askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
-    return this.#calling.callFromWorker(to, kind, ask);
+    return this.#calls.callFromWorker(to, kind, ask);
   }
 
   get network(): Network {
-    return this.#calling.network;
+    return this.#calls.network;
   }
 
   [Symbol.iterator](): Iterator<SimulatedObject> {
@@ -51,71 +51,74 @@ export class Objects {
   of(name: string): SimulatedObject {
     const known = this.#byName.get(name);
     if (known) return known;
-    const object = new SimulatedObject(name, this.#rules.skew());
+    const object = new SimulatedObject(name, this.#environment.skew());
     this.#byName.set(name, object);
     return object;
   }
 
-  /** Whether an object lets nothing come in for now. */
+  /** Whether an object blocks its input. */
   isHolding(name: string): boolean {
-    return this.of(name).life?.isHolding === true;
+    return this.of(name).incarnation?.isHolding === true;
   }
 
-  /** The object itself, brought into memory if it is not there. */
+  /** Returns an object's broker; brings the object into memory if needed. */
   wake(name: string): Broker {
-    return this.#alive(this.of(name)).broker;
+    return this.#inMemory(this.of(name)).broker;
   }
 
-  /** The same, for an event that is so many hops deep. */
+  /** Does the same for an event with this hop count. */
   event(name: string, hop: number): Broker {
-    const { broker, depth } = this.#alive(this.of(name));
+    const { broker, depth } = this.#inMemory(this.of(name));
     depth.begin(hop);
     return broker;
   }
 
-  /** Whether an object would let in who has these grants, as its Worker asks it to. */
+  /** Whether an object accepts a client with these grants, as its Worker asks. */
   admits(name: string, grants: Grants | undefined): boolean {
-    return grantsFault(grants, this.#alive(this.of(name)).guard?.keys) === undefined;
+    return grantsFault(grants, this.#inMemory(this.of(name)).guard?.keys) === undefined;
   }
 
-  /** The object's connections that have grants of a key that it doesn't take. */
-  outdated({ life, sockets }: SimulatedObject): SimulatedSocket[] {
-    if (!life) return [];
+  /** The object's connections whose grants come from a key that is no longer valid. */
+  outdated({ incarnation, sockets }: SimulatedObject): SimulatedSocket[] {
+    if (!incarnation) return [];
     return sockets.filter((socket) => {
       const attachment = socket.deserializeAttachment();
-      return socket.open && isAttachment(attachment) && grantsFault(attachment.grants, life.guard?.keys);
+      return (
+        socket.open && isAttachment(attachment) && grantsFault(attachment.grants, incarnation.guard?.keys)
+      );
     });
   }
 
-  /** An object's alarm goes off. */
+  /** Fires an object's alarm. */
   ring(object: SimulatedObject): void {
-    const life = this.#alive(object);
-    if (life.alarm !== undefined && life.alarm <= life.now()) this.#rules.meet("a call made anew");
-    life.alarm = undefined;
-    this.#wrote(object, life);
+    const incarnation = this.#inMemory(object);
+    if (incarnation.alarm !== undefined && incarnation.alarm <= incarnation.now())
+      this.#environment.cover("a call retried by alarm");
+    incarnation.alarm = undefined;
+    this.#wrote(object, incarnation);
     this.event(object.name, 1).alarmed();
   }
 
-  /** Has an object leave memory. */
+  /** Evicts an object from memory. */
   end(object: SimulatedObject): void {
-    if (object.life) object.life.over = true;
-    object.life = undefined;
+    if (object.incarnation) object.incarnation.over = true;
+    object.incarnation = undefined;
   }
 
-  /** Ends an object and its connections; its storage stays. */
+  /** Crashes an object, which ends its connections; the durable rows stay. */
   crash(object: SimulatedObject): void {
     this.end(object);
     object.crashes += 1;
     this.network.crash(object.name);
-    for (const socket of object.sockets) socket.breakOff();
+    for (const socket of object.sockets) socket.abort();
     object.sockets = [];
   }
 
-  #alive(object: SimulatedObject): Life {
-    if (object.life) return object.life;
-    const { isDenied, limits, isStrict, guard } = this.#rules;
-    const now = () => this.#rules.now();
-    const life: Life = {
+  #inMemory(object: SimulatedObject): Incarnation {
+    if (object.incarnation) return object.incarnation;
+    const { isDenied, limits, isStrict, guard } = this.#environment;
+    const now = () => this.#environment.now();
+    const incarnation: Incarnation = {
       broker: Object.create(Broker.prototype),
       work: 0,
       over: false,
@@ -127,99 +130,104 @@ export class Objects {
       isHolding: false,
       guard: guard(),
     };
-    object.life = life;
-    for (const socket of object.sockets) socket.leave = (act) => leave(life, act);
+    object.incarnation = incarnation;
+    for (const socket of object.sockets) socket.leave = (act) => leave(incarnation, act);
     const sockets = {
       acceptWebSocket: (socket: Socket) => {
         if (!(socket instanceof SimulatedSocket)) return;
-        socket.leave = (act) => leave(life, act);
+        socket.leave = (act) => leave(incarnation, act);
         object.sockets.push(socket);
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    life.broker = new Broker(this.#platformOf(object, life), sockets, limits, life.guard);
-    return life;
+    incarnation.broker = new Broker(
+      this.#platformOf(object, incarnation),
+      sockets,
+      limits,
+      incarnation.guard,
+    ).start();
+    return incarnation;
   }
 
-  /** Something has been written: what leaves the object from now on waits until that is durable. */
-  #wrote(object: SimulatedObject, life: Life): void {
-    if (!this.#rules.isStrict) object.alarm = life.alarm;
-    else if (!life.held) {
-      life.held = [];
-      this.#later(life, `${object.name} commits`, 0, () => {
-        object.rows = new Map(life.rows);
-        object.alarm = life.alarm;
-        const held = life.held ?? [];
-        life.held = undefined;
+  /** Notes a write: output of the object is held until the write commits. */
+  #wrote(object: SimulatedObject, incarnation: Incarnation): void {
+    if (!this.#environment.isStrict) object.alarm = incarnation.alarm;
+    else if (!incarnation.held) {
+      incarnation.held = [];
+      this.#later(incarnation, `${object.name} commits`, 0, () => {
+        object.rows = new Map(incarnation.rows);
+        object.alarm = incarnation.alarm;
+        const held = incarnation.held ?? [];
+        incarnation.held = undefined;
         for (const act of held) act();
       });
     }
   }
 
-  /** Has something happen in a while, if the object lives by then. */
-  #later(life: Life, label: string, milliseconds: number, act: () => void): void {
-    life.work += 1;
+  /** Schedules work, which is dropped if the object leaves memory first. */
+  #later(incarnation: Incarnation, label: string, milliseconds: number, act: () => void): void {
+    incarnation.work += 1;
     const happen = () => {
-      if (life.over) return;
-      life.work -= 1;
+      if (incarnation.over) return;
+      incarnation.work -= 1;
       act();
     };
-    this.timers.push({ label, happen, at: this.#rules.now() + milliseconds });
+    this.timers.push({ label, happen, at: this.#environment.now() + milliseconds });
   }
 
-  #platformOf(object: SimulatedObject, life: Life): Platform {
+  #platformOf(object: SimulatedObject, incarnation: Incarnation): RawRuntime {
     const after = (milliseconds: number, act: () => void) =>
-      this.#later(life, `${object.name} after ${milliseconds} ms`, milliseconds, act);
-    const durable = () => new Promise<void>((resolve) => leave(life, resolve));
-    const takes = () => {
-      const isTaken = this.#rules.takesRow();
-      if (isTaken) this.#wrote(object, life);
-      return isTaken;
+      this.#later(incarnation, `${object.name} after ${milliseconds} ms`, milliseconds, act);
+    const durable = () => new Promise<void>((resolve) => leave(incarnation, resolve));
+    const accepts = () => {
+      const isAccepted = this.#environment.acceptsRow();
+      if (isAccepted) this.#wrote(object, incarnation);
+      return isAccepted;
     };
     const released = () => {
-      this.#rules.meet("storage given back");
-      life.alarm = undefined;
-      this.#wrote(object, life);
+      this.#environment.cover("storage released");
+      incarnation.alarm = undefined;
+      this.#wrote(object, incarnation);
     };
-    const store = storeOf(life.rows, takes, released);
+    const store = storeOf(incarnation.rows, accepts, released);
     const put = (key: string, value: unknown) => {
       if (!ROW_KINDS.includes(kindOfRow(key)))
-        this.broken ??= new Broken(`'${key}' is of no known kind of rows`);
+        this.broken ??= new RuleViolation(`'${key}' is of an unknown kind of row`);
       return store.put(key, value);
     };
     return {
       log: () => {},
       name: object.name,
       store: { ...store, put, sync: durable },
-      open: (name) => this.#calling.open(object, life, name),
-      now: life.now,
-      random: () => this.#rules.choose(64) / 64,
+      open: (name) => this.#calls.open(object, incarnation, name),
+      now: incarnation.now,
+      random: () => this.#environment.choose(64) / 64,
       after,
-      turn: () => new Promise((resolve) => after(0, () => leave(life, resolve))),
+      turn: () => new Promise((resolve) => after(0, () => leave(incarnation, resolve))),
       sleep: (milliseconds) => new Promise((resolve) => after(milliseconds, resolve)),
       within: (milliseconds, work) =>
         Promise.race([work, new Promise<void>((resolve) => after(milliseconds, resolve))]),
       hold: async (work) => {
-        this.#rules.meet("nothing let in");
-        life.isHolding = true;
+        this.#environment.cover("input blocked");
+        incarnation.isHolding = true;
         await work();
-        life.isHolding = false;
+        incarnation.isHolding = false;
       },
       keep: (work) => {
-        life.work += 1;
+        incarnation.work += 1;
         const ended = () => {
-          life.work -= 1;
+          incarnation.work -= 1;
         };
         work.then(ended, ended);
       },
       alarm: (time) => {
-        const before = life.alarm;
-        life.alarm = time;
-        const isTaken = takes();
-        if (!isTaken) life.alarm = before;
-        return Promise.resolve(isTaken);
+        const before = incarnation.alarm;
+        incarnation.alarm = time;
+        const isAccepted = accepts();
+        if (!isAccepted) incarnation.alarm = before;
+        return Promise.resolve(isAccepted);
       },
-      alarmTime: () => life.alarm,
+      alarmTime: () => incarnation.alarm,
     };
   }
 }

@@ -1,10 +1,10 @@
-/** Objects that other objects can't reach for a while. */
+/** Objects that others can't reach for a while. */
 
 interface Outage {
-  /** Whose calls fail; undefined if all do. */
+  /** The caller that is cut off; undefined for all. */
   from: string | undefined;
   to: string;
-  /** When it is over, in milliseconds. */
+  /** When it ends, in milliseconds. */
   until: number;
 }
 
@@ -16,24 +16,19 @@ export class Outages {
     this.#now = now;
   }
 
-  /** Cuts an object off from another one, or from all, until a time. */
+  /** Cuts an object off from one other object, or from all, until a time. */
   begin(to: string, from: string | undefined, until: number): void {
     this.#outages.push({ from, to, until });
   }
 
-  /** Ends all of them. */
+  /** Ends all outages. */
   end(): void {
     this.#outages = [];
   }
 
-  /** Whether a call from one object to another one fails now. */
+  /** Whether a call from one object to another would fail now. */
   isCut(from: string, to: string): boolean {
     return this.#current.some((outage) => outage.to === to && (outage.from ?? from) === from);
-  }
-
-  /** Whether there are any. */
-  get areAny(): boolean {
-    return this.#current.length > 0;
   }
 
   get #current(): Outage[] {

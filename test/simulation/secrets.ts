@@ -1,4 +1,4 @@
-/** The secrets that tokens of a simulated service are made with, as an operator rotates them. */
+/** The secrets that a simulated service signs tokens with, as an operator rotates them. */
 import type { Grants } from "../../src/auth/grants.ts";
 import { type Guard, TokenError } from "../../src/auth/verify.ts";
 
@@ -6,24 +6,24 @@ export class Secrets {
   #newest = 1;
   #keys: ReadonlySet<string> = new Set(["1"]);
 
-  /** How often they have been rotated. */
+  /** Number of rotations so far. */
   get rotations(): number {
     return this.#newest - 1;
   }
 
-  /** @param isKept whether tokens that were made with the secret before stay valid */
+  /** @param isKept whether tokens signed with the previous secret stay valid */
   rotate(isKept: boolean): void {
     const previous = isKept ? [String(this.#newest)] : [];
     this.#newest += 1;
     this.#keys = new Set([...previous, String(this.#newest)]);
   }
 
-  /** A token of today that ends at a time, in milliseconds, and may grant very much. */
+  /** Returns a token signed with the current secret, which expires at `until`, in milliseconds. */
   tokenUntil(until: number, isLong: boolean): string {
     return `${this.#newest}.${until}${isLong ? ".long" : ""}`;
   }
 
-  /** What an object that wakes now checks tokens with, until it sleeps. */
+  /** Returns what an object that wakes now checks tokens with, until it leaves memory. */
   guard(): Guard {
     const keys = this.#keys;
     const verify = async (token: string) => {
@@ -35,10 +35,10 @@ export class Secrets {
   }
 }
 
-/** Names that fill an attachment nearly: 15,000 bytes are allowed for names, of which channels need some. */
+/** Names that nearly fill an attachment: grants may use 15,000 bytes for names, and channels need some of them. */
 const LONG = Array.from({ length: 60 }, (_, i) => `${i}`.padEnd(239, "x"));
 
-/** What a token grants: all that it says is with which secret it was made, when it ends, and whether that is much. */
+/** Parses a token, which holds its secret's number, its expiry and whether its grants are long. */
 export function grantsIn(token: string): Grants {
   const [key = "", until, long] = token.split(".");
   const subscribe = ["*", ...(long ? LONG : [])];

@@ -1,36 +1,36 @@
-/** A client of the simulated service: what it sends, and what it makes of the answers. */
+/** A client of the simulated service: sends commands, and checks the replies. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
 import { parseReason } from "../../src/protocol/errors.ts";
 import type { From } from "../../src/protocol/positions.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
-import { Breach } from "./breach.ts";
 import { Conversation, type Step } from "./conversation.ts";
+import type { CoverageGoal } from "./coverage.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Rarity } from "./rarities.ts";
-import { Reading } from "./reading.ts";
+import { Received } from "./received.ts";
 import { grantsIn, type Secrets } from "./secrets.ts";
-import { isBusy, isTooLate, type Reader, SimulatedSocket } from "./socket.ts";
+import { isBusy, isSlowConsumer, type Reader, SimulatedSocket } from "./socket.ts";
+import { Violation } from "./violation.ts";
 
-/** What a client needs of the service that it is connected to. */
+/** The service, as its clients see it. */
 export interface Surroundings {
   /** The time, in milliseconds. */
   readonly now: number;
   readonly ledger: Ledger;
-  /** What tokens are made with. */
+  /** The secrets that tokens are signed with. */
   readonly secrets: Secrets;
-  /** A frame from a client arrives at its object. */
+  /** Delivers a client's frame to its object. */
   arrive(client: SimulatedClient, frame: string): void;
-  /** Whether the root of `all` and the object `home` both know of a link between them. */
-  isLinkedToEveryone(home: string): boolean;
-  /** Whether no fault has anything to do with a client, and with these channels that it was let in to. */
-  isUnconcerned(client: SimulatedClient, channels: string[]): boolean;
-  /** Whether messages may be missing of which nobody is told. */
+  /** Whether the object `home` and the root of `all` agree on the links between them. */
+  isLinkedToAll(home: string): boolean;
+  /** Whether no fault can affect a client or its links to these channels. */
+  isUnaffected(client: SimulatedClient, channels: string[]): boolean;
+  /** Whether messages may be lost silently. */
   readonly mayLose: boolean;
-  /** Counts something rare. */
-  meet(rarity: Rarity): void;
-  /** Whether clients take what is sent to them some time, not at once. */
-  readonly areLate: boolean;
+  /** Records a coverage goal. */
+  cover(goal: CoverageGoal): void;
+  /** Whether clients read frames late. */
+  readonly readLate: boolean;
 }
 
 function positionIn(from: From | undefined): number | undefined {
@@ -39,32 +39,32 @@ function positionIn(from: From | undefined): number | undefined {
 
 export class SimulatedClient implements Reader {
   readonly name: string;
-  /** The channel that it connected at. */
+  /** The channel it connected to. */
   readonly channel: string;
   readonly socket: SimulatedSocket;
-  readonly reading: Reading;
+  readonly received: Received;
   /** When it connected. */
   readonly connected: number;
-  /** The object that it is connected to. */
+  /** The object it is connected to. */
   home = "";
-  /** Set once the connection has ended. */
+  /** How the connection ended; undefined while it is open. */
   ending: { code: number; reason: string } | undefined;
-  /** When this client could first be sure to hear `all`. */
-  hearsEveryoneSince: number | undefined;
-  /** When its token ends. */
+  /** When this client was first certain to receive `all`. */
+  receivesAllSince: number | undefined;
+  /** When its token expires. */
   until = Number.POSITIVE_INFINITY;
-  /** When the tokens end that it has handed in, and has no reply to: closed by one, it may not get that. */
+  /** When the tokens expire that it has sent without having a reply. The connection may end before the reply comes. */
   readonly #offered: number[] = [];
   readonly #surroundings: Surroundings;
   readonly #conversation: Conversation;
-  /** Whether something that it was told rests on what was not made sure of after the last fault. */
-  #isConcerned = false;
+  /** Whether a frame was sent to it over links that may have been affected by the last fault. */
+  #isAffected = false;
   #isGreeted = false;
-  /** How often the secret of tokens had been rotated when this client came. */
+  /** Number of rotations of the secret when it connected. */
   readonly #rotations: number;
   #messages = 0;
 
-  /** @param since the position from which on it wants to hear the channel */
+  /** @param since the position to resume the channel from */
   constructor(surroundings: Surroundings, name: string, channel: string, since?: number) {
     this.#surroundings = surroundings;
     this.name = name;
@@ -72,45 +72,45 @@ export class SimulatedClient implements Reader {
     this.connected = surroundings.now;
     this.#rotations = surroundings.secrets.rotations;
     this.#conversation = new Conversation(name, channel, since, () => surroundings.now);
-    this.reading = new Reading(name, surroundings);
-    this.socket = new SimulatedSocket(this, surroundings.areLate, (rarity) => surroundings.meet(rarity));
+    this.received = new Received(name, surroundings);
+    this.socket = new SimulatedSocket(this, surroundings.readLate, (goal) => surroundings.cover(goal));
   }
 
   get open(): boolean {
     return this.ending === undefined;
   }
 
-  /** What it has asked for, and has no answer to. */
-  get waitsFor(): string | undefined {
+  /** The oldest command without a reply. */
+  get unanswered(): string | undefined {
     const { verb, channel } = this.#conversation.next ?? {};
     return verb && `${verb} ${channel}`;
   }
 
-  // --- what it sends
+  // --- commands
 
-  /** Announces several messages in a row. */
+  /** Announces several messages in one frame. */
   announce(channel: string, count = 1): void {
     const messages = Array.from({ length: count }, () => this.#nextMessage());
     this.#noteAnnouncements(this.#conversation.begin("announce", channel, messages));
     this.#send(messages.map((message) => ({ kind: "announce", channel, message })));
   }
 
-  /** Announces new messages, each under a key of its own. */
+  /** Announces new messages, each under its own key. */
   announceOnce(channel: string, count: number): void {
     const messages = Array.from({ length: count }, () => `${this.#nextMessage().replace(".", "-once")}.1`);
     this.#noteAnnouncements(this.#conversation.begin("once", channel, messages));
     this.#send(messages.map((message) => ({ kind: "once", key: `${channel}:${message}`, channel, message })));
   }
 
-  /** Announces somebody's message again, under the key that it had. */
+  /** Announces an earlier message again under its key, perhaps another client's. */
   announceAgain(channel: string, message: string): void {
     this.#conversation.begin("once", channel);
     this.#send([{ kind: "once", key: `${channel}:${message}`, channel, message }]);
   }
 
   subscribe(channel: string, from?: From): void {
-    // What is read without a position would come again from the one before.
-    if (!from) this.reading.paused.delete(channel);
+    // A message received without a position would come again after resuming from an old position.
+    if (!from) this.received.paused.delete(channel);
     this.#conversation.begin("subscribe", channel).since = positionIn(from);
     this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
   }
@@ -130,17 +130,17 @@ export class SimulatedClient implements Reader {
     this.#send([{ kind: "info" }]);
   }
 
-  /** Hands in another token. */
+  /** Sends another token. */
   renew(token: string): void {
     this.#conversation.begin("token");
     this.#offered.push(grantsIn(token).until);
     this.#send([{ kind: "token", token }]);
   }
 
-  /** Asks for what it has missed of the channels that it has heard before, but for its own one. */
+  /** Resumes the channels that were received before, except the one of the address. */
   catchUp(): void {
-    const { paused } = this.reading;
-    // Before any message of `all` comes, which would come again.
+    const { paused } = this.received;
+    // Unsubscribes from `all` before any of its messages come, because they would come again.
     if (paused.has(EVERYONE) && this.channel !== EVERYONE) this.unsubscribe(EVERYONE);
     for (const [channel, { position }] of paused) {
       if (channel !== this.channel) this.subscribe(channel, { since: position });
@@ -161,73 +161,73 @@ export class SimulatedClient implements Reader {
     }
   }
 
-  /** In one frame, with a ping behind it. */
+  /** Sends commands in one frame, with a ping at its end. */
   #send(commands: Command[]): void {
     const lines = [...commands, { kind: "ping" } as const].map(formatCommand);
     this.#surroundings.arrive(this, lines.join("\n"));
   }
 
-  // --- what it is subscribed to
+  // --- subscriptions
 
-  /** Whether this client has never had to do with a channel. */
+  /** Whether this client has never subscribed to or unsubscribed from a channel. */
   isNewTo(channel: string): boolean {
     return this.#conversation.isNewTo(channel);
   }
 
-  /** When this client's subscription to `channel` that still stands took effect; undefined if there is none. */
+  /** Returns the time at which the current subscription to `channel` took effect, if there is one. */
   subscribedSince(channel: string): number | undefined {
     if (!this.open) return undefined;
     const subscription = this.#conversation.subscription(channel);
     if (subscription?.verb === "greeting" && channel === EVERYONE && this.channel !== EVERYONE) {
-      return this.hearsEveryoneSince;
+      return this.receivesAllSince;
     }
     return subscription?.done;
   }
 
-  // --- what it reads
+  // --- replies
 
   sent(): void {
-    // What it rests on may be another link when it is read.
+    // The links that this frame came over may be replaced before the client reads it.
     const { channels } = this.#conversation;
-    if (!this.#surroundings.isUnconcerned(this, channels)) this.#isConcerned = true;
+    if (!this.#surroundings.isUnaffected(this, channels)) this.#isAffected = true;
   }
 
   read(frame: string): void {
-    if (!frame.endsWith("\n")) throw new Breach(`${this.name} got a frame that does not end a line`);
+    if (!frame.endsWith("\n")) throw new Violation(`${this.name} got a frame that ends within a line`);
     const lines = frame.slice(0, -1).split("\n");
     const channels = new Set(lines.flatMap((line) => /^(\w+)!/.exec(line)?.[1] ?? []));
     channels.delete("debug");
-    if (channels.size > 1) this.#surroundings.meet("a mixed flush");
+    if (channels.size > 1) this.#surroundings.cover("a mixed flush");
     for (const line of lines) this.#readLine(line);
   }
 
-  /** The connection has ended, by whatever. */
+  /** Notes that the connection has ended, for whatever reason. */
   ended(code: number, reason: string): void {
     this.ending ??= { code, reason };
-    this.reading.end();
+    this.received.end();
   }
 
-  /** The server has closed this connection: it must not if nothing has failed since that was opened. */
-  sentAway(code: number, reason: string): void {
+  /** Notes that the server closed the connection, which is a violation if nothing has failed since it was opened. */
+  closedByServer(code: number, reason: string): void {
     this.ended(code, reason);
     if (reason.startsWith("expired: your token's key")) {
-      this.#surroundings.meet("a token outdated");
+      this.#surroundings.cover("a token outdated");
       if (this.#surroundings.secrets.rotations === this.#rotations)
-        throw new Breach(`the token of ${this.name} was as good as when it came`);
+        throw new Violation(`the token of ${this.name} was as valid as when it connected`);
       return;
     }
     if (parseReason(reason)?.code === "expired") {
-      this.#surroundings.meet("a token expired");
+      this.#surroundings.cover("a token expired");
       if (this.#surroundings.now < Math.min(this.until, ...this.#offered))
-        throw new Breach(`the token of ${this.name} had not expired`);
+        throw new Violation(`the token of ${this.name} had not expired`);
       return;
     }
-    if (this.#surroundings.areLate && isTooLate(reason)) return;
-    // The answer to a claim may come late; a connection is greeted without it after a while.
+    if (this.#surroundings.readLate && isSlowConsumer(reason)) return;
+    // The answer to a claim may come late, after the connection has been accepted without it.
     if (isBusy(reason)) return;
-    if (!this.#isGreeted || this.#isConcerned || !this.#surroundings.isUnconcerned(this, [])) return;
-    throw new Breach(
-      `${this.name} at ${this.home} was closed for a fault before its time: ${code} ${reason}`,
+    if (!this.#isGreeted || this.#isAffected || !this.#surroundings.isUnaffected(this, [])) return;
+    throw new Violation(
+      `${this.name} at ${this.home} was closed although no fault affected it: ${code} ${reason}`,
     );
   }
 
@@ -235,7 +235,7 @@ export class SimulatedClient implements Reader {
     const step = this.#conversation.next;
     const reply = parseReply(line);
     if (step?.verb === "greeting" && reply.kind !== "connected" && reply.kind !== "busy") {
-      throw new Breach(`${this.name} read '${line}' before its greeting`);
+      throw new Violation(`${this.name} read '${line}' before its greeting`);
     }
     switch (reply.kind) {
       case "connected":
@@ -245,67 +245,67 @@ export class SimulatedClient implements Reader {
         this.#answered();
         break;
       case "message":
-        this.#hear(reply.channel, reply.message);
+        this.#message(reply.channel, reply.message);
         break;
       case "error":
         if (reply.command === "token") this.#offered.shift();
         this.#conversation.refuse(reply);
         break;
       case "position":
-        this.#locate(reply.channel, reply.position);
+        this.#position(reply.channel, reply.position);
         break;
       case "gap":
-        this.reading.miss(reply.channel, reply.from, reply.to);
+        this.received.gap(reply.channel, reply.from, reply.to);
         break;
       case "once":
         if (this.#surroundings.ledger.answeredOnce(reply.key, reply.position))
-          this.#surroundings.meet("announced before");
+          this.#surroundings.cover("a duplicate announcement");
         break;
       case "accepted":
-        this.#surroundings.meet("a token renewed");
+        this.#surroundings.cover("a token renewed");
         this.#offered.shift();
         this.until = reply.until * 1000;
         break;
       case "unknown":
-        throw new Breach(`${this.name} read '${line}'`);
+        throw new Violation(`${this.name} read '${line}'`);
     }
   }
 
   #greeted(step: Step | undefined): void {
-    if (step?.verb !== "greeting") throw new Breach(`${this.name} was greeted twice`);
+    if (step?.verb !== "greeting") throw new Violation(`${this.name} was greeted twice`);
     step.done = this.#surroundings.now;
     this.#isGreeted = true;
-    if (this.#surroundings.isLinkedToEveryone(this.home)) this.hearsEveryoneSince = step.done;
+    if (this.#surroundings.isLinkedToAll(this.home)) this.receivesAllSince = step.done;
   }
 
   #answered(): void {
     const step = this.#conversation.answer();
-    if (step.verb === "unsubscribe" && step.refusals === 0) this.reading.pause(step.channel, step.issued);
+    if (step.verb === "unsubscribe" && step.refusals === 0) this.received.pause(step.channel, step.issued);
     this.#checkOwn(step);
   }
 
-  /** What a client announces where it listens has arrived before the answer to its next ping. */
+  /** Checks that a subscribed client receives its own announcements before the reply to its next ping. */
   #checkOwn({ verb, channel, refusals, issued, messages }: Step): void {
     if ((verb !== "announce" && verb !== "once") || refusals > 0 || this.#surroundings.mayLose) return;
     const since = this.subscribedSince(channel);
     if (since === undefined || since > issued) return;
-    const heard = this.reading.heard.get(channel) ?? [];
+    const received = this.received.messages.get(channel) ?? [];
     for (const message of messages) {
-      if (!heard.includes(message))
-        throw new Breach(`${this.name} was answered before it read its own ${message}`);
+      if (!received.includes(message))
+        throw new Violation(`${this.name} got a reply before it received its own ${message}`);
     }
   }
 
-  #hear(channel: string, message: string): void {
+  #message(channel: string, message: string): void {
     const reason = this.#conversation.reasonFor(channel);
-    if (!reason) throw new Breach(`${this.name} read ${message} on ${channel} without a subscription`);
-    this.reading.hear(channel, message, reason.issued);
+    if (!reason) throw new Violation(`${this.name} received ${message} on ${channel} without a subscription`);
+    this.received.message(channel, message, reason.issued);
   }
 
-  #locate(channel: string, position: number): void {
-    const answered = this.#conversation.located(channel);
+  #position(channel: string, position: number): void {
+    const answered = this.#conversation.answeredBy(channel);
     const { issued } = answered ?? { issued: this.#surroundings.now };
     const since = answered?.channel === channel ? answered.since : undefined;
-    this.reading.locate(channel, position, issued, since);
+    this.received.position(channel, position, issued, since);
   }
 }

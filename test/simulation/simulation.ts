@@ -1,70 +1,70 @@
 /**
- * A service of simulated objects and clients, without a clock and without a network: every call between objects,
- * every timer and every client's next word waits in a list until it is chosen to happen; `course.ts` chooses.
- * Objects crash, or leave memory as they do when they hibernate.
+ * A service of simulated objects and clients, with neither a clock nor a network. Every call between objects, every
+ * timer and every client's next command is queued as an action until the scheduler (`scheduler.ts`) picks it.
+ * Objects crash, and leave memory as they do when they hibernate.
  *
- * The objects are the real ones (`src/object/broker.ts`). All that is not decided by them (time, chance,
- * calls, storage, what tokens grant) comes from here, and so from the choices alone.
+ * The objects run the real code (`src/object/broker.ts`). Everything else (time, randomness, calls, storage, tokens)
+ * comes from here, and so from the choices alone.
  */
 import { parentOf } from "../../src/runtime/object-names.ts";
-import { type Kind, limitsOf } from "./kind.ts";
+import type { CoverageGoal } from "./coverage.ts";
+import { checkBuffers, checkGrants } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
-import type { Overheard } from "./life.ts";
 import type { Action } from "./network.ts";
+import type { ObservedCall } from "./object.ts";
 import { Objects } from "./objects.ts";
-import type { Rarity } from "./rarities.ts";
+import { limitsOf, type Profile } from "./profile.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import { grantsIn, Secrets } from "./secrets.ts";
 import { SimulatedClient, type Surroundings } from "./sim-client.ts";
-import { checkGrants, checkWaiting } from "./watching.ts";
 
-/** Turns of the microtask queue that any chain of promises in the objects needs at most. */
+/** Microtask turns after which every chain of promises in the objects has settled. */
 const MICROTASKS = 100;
 
-/** Milliseconds between one thing that happens and the next. */
+/** Milliseconds between two actions. */
 const STEP = 10;
 
-/** When a run begins, in milliseconds: so late that clocks which are behind are not before 1970. */
+/** When a run begins, in milliseconds: late enough that slow clocks don't show a time before 1970. */
 const START = 1_000_000;
 
-/** By how much clocks are ahead, in milliseconds, where they are off. */
+/** Clock skews, in milliseconds, where clocks are off. */
 const SKEWS = [0, 1_500, -1_500, 60_000, -60_000];
 
 export class Simulation implements Surroundings {
-  readonly kind: Kind;
+  readonly profile: Profile;
   readonly objects: Objects;
   readonly clients: SimulatedClient[] = [];
   readonly ledger: Ledger;
   readonly secrets = new Secrets();
-  /** What has happened, for a person to read. */
-  readonly script: string[] = [];
-  readonly met = new Set<Rarity>();
-  /** Clients that have come back as others. */
-  readonly returned = new Set<SimulatedClient>();
-  /** Told of each call that has been answered. */
-  overheard: (call: Overheard) => void = () => {};
+  /** What happened, for people to read. */
+  readonly trace: string[] = [];
+  readonly covered = new Set<CoverageGoal>();
+  /** Clients that a new connection has replaced. */
+  readonly reconnected = new Set<SimulatedClient>();
+  /** Called after each call between objects. */
+  observe: (call: ObservedCall) => void = () => {};
   /** The true time, in milliseconds. */
   now = START;
-  /** Rows that storage still takes. */
+  /** Rows that storage still accepts. */
   rowsLeft = Number.POSITIVE_INFINITY;
-  /** What somebody found wrong who can't throw it. */
-  breach: unknown;
+  /** A violation found where it can't be thrown. */
+  violation: unknown;
   readonly #choose: (among: number) => number;
-  /** What has come to objects that let nothing in, oldest first. */
-  readonly #waiting: { home: string; come: () => void }[] = [];
-  /** When the last fault was, and the objects that lived through it, awake or asleep. */
+  /** Events for objects that block their input, oldest first. */
+  readonly #queued: { home: string; deliver: () => void }[] = [];
+  /** The time of the last fault, and the objects that survived it, in memory or hibernating. */
   #lastFault = { at: 0, survivors: new Set<string>() };
 
-  /** @param choose picks one of `among` things: a number from 0 to `among - 1` */
-  constructor(choose: (among: number) => number, kind: Kind) {
+  /** @param choose picks one of `among` options: a number from 0 to `among - 1` */
+  constructor(choose: (among: number) => number, profile: Profile) {
     this.#choose = choose;
-    this.kind = kind;
-    const limits = limitsOf(kind, choose);
-    const { withFaults, withFullStorage, withTinyBuffers, withSkew, isStrict } = kind;
+    this.profile = profile;
+    const limits = limitsOf(profile, choose);
+    const { withFaults, withFullStorage, withTinyBuffers, withSkew, isStrict } = profile;
     this.ledger = new Ledger(
       {
         milliseconds: limits.historySeconds * 1000,
-        characters: kind.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
+        characters: profile.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
         mayForget: withFullStorage || withTinyBuffers,
         mayRenumber: withFullStorage,
         lateness: withFaults ? 100_000 : 10_000,
@@ -76,161 +76,163 @@ export class Simulation implements Surroundings {
       choose,
       skew: () => (withSkew ? (SKEWS[choose(SKEWS.length)] ?? 0) : 0),
       limits,
-      guard: () => (kind.withTokens ? this.secrets.guard() : undefined),
-      meet: (rarity) => this.meet(rarity),
+      guard: () => (profile.withTokens ? this.secrets.guard() : undefined),
+      cover: (goal) => this.cover(goal),
       withFaults,
       isStrict,
-      // What is not made goes again by an alarm, which full storage does not take.
+      // A call that can't be made is retried by an alarm, and full storage refuses alarms.
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,
-      overheard: (call) => this.overheard(call),
-      takesRow: () => this.#takesRow(),
+      observe: (call) => this.observe(call),
+      acceptsRow: () => this.#acceptsRow(),
     });
   }
 
-  #takesRow(): boolean {
-    if (this.rowsLeft === 0) this.meet("a row not taken");
+  #acceptsRow(): boolean {
+    if (this.rowsLeft === 0) this.cover("a row refused");
     this.rowsLeft = Math.max(0, this.rowsLeft - 1);
     return this.rowsLeft > 0;
   }
 
-  meet(rarity: Rarity): void {
-    this.met.add(rarity);
+  cover(goal: CoverageGoal): void {
+    this.covered.add(goal);
   }
 
-  /** Has one thing happen, and all that follows from it at once. */
+  /** Performs one action, and everything that follows from it immediately. */
   async perform({ label, happen, isFault, at = 0 }: Action): Promise<void> {
     this.now = Math.max(this.now + STEP, at);
-    this.script.push(`${(this.now / 1000).toFixed(2)} s: ${label}`);
+    this.trace.push(`${(this.now / 1000).toFixed(2)} s: ${label}`);
     happen();
     if (isFault) this.#noteFault();
     for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
-    const { breach = this.breach } = this.clients.map(({ socket }) => socket).find(hasBreach) ?? {};
-    if (breach !== undefined) throw breach;
+    const { violation = this.violation } = this.clients.map(({ socket }) => socket).find(hasViolation) ?? {};
+    if (violation !== undefined) throw violation;
     if (this.objects.broken) throw this.objects.broken;
-    if (this.kind.withLateReaders) checkWaiting(this.objects);
-    if (this.kind.withTokens) checkGrants(this.objects);
+    if (this.profile.withSlowReaders) checkBuffers(this.objects);
+    if (this.profile.withTokens) checkGrants(this.objects);
   }
 
-  /** What would happen by itself at once, oldest first. */
+  /** Returns the actions that follow by themselves, oldest first. */
   immediate(): Action[] {
     return [...this.objects.network.pending(), ...this.#arrivals()];
   }
 
-  /** What has come to an object that let nothing in: of each, the first. */
+  /** For each object that accepts events again, the oldest queued one. */
   #arrivals(): Action[] {
-    const firsts = new Map([...this.#waiting].reverse().map((arrival) => [arrival.home, arrival]));
+    const firsts = new Map([...this.#queued].reverse().map((arrival) => [arrival.home, arrival]));
     const free = [...firsts.values()].filter(({ home }) => !this.objects.isHolding(home));
     return free.map((arrival) => ({
-      label: `${arrival.home} lets in what waited`,
+      label: `${arrival.home} receives a queued event`,
       happen: () => {
-        this.#waiting.splice(this.#waiting.indexOf(arrival), 1);
-        arrival.come();
+        this.#queued.splice(this.#queued.indexOf(arrival), 1);
+        arrival.deliver();
       },
     }));
   }
 
-  /** Clients that read late take the next of what has been sent to them. */
+  /** Slow clients read the next frame sent to them. */
   reads(): Action[] {
     const late = this.clients.filter(({ socket }) => socket.unread.length > 0);
     return late.map((client) => ({ label: `${client.name} reads`, happen: () => this.#read(client) }));
   }
 
   #read(client: SimulatedClient): void {
-    client.socket.unread.shift()?.take();
+    client.socket.unread.shift()?.read();
     if (client.ending) this.#leave(client);
   }
 
   #noteFault(): void {
-    const alive = [...this.objects].filter(({ life, sockets }) => life || sockets.some(({ open }) => open));
+    const alive = [...this.objects].filter(
+      ({ incarnation, sockets }) => incarnation || sockets.some(({ open }) => open),
+    );
     this.#lastFault = { at: this.now, survivors: new Set(alive.map(({ name }) => name)) };
   }
 
   // --- clients
 
-  /** An earlier client comes back, to go on where it was. */
-  comeBack(earlier: SimulatedClient): void {
-    const { counting, paused } = earlier.reading;
+  /** Connects a new client that replaces an earlier one, and resumes from its positions. */
+  reconnect(earlier: SimulatedClient): void {
+    const { counting, paused } = earlier.received;
     const counted = counting.get(earlier.channel) ?? paused.get(earlier.channel);
     const client = this.connect(earlier.channel, "", counted?.position);
-    client.reading.comeBack(earlier.reading);
+    client.received.reconnect(earlier.received);
     client.catchUp();
-    this.returned.add(earlier);
+    this.reconnected.add(earlier);
   }
 
   /**
-   * @param region where it comes from
-   * @param since the position from which on it wants to hear the channel
+   * @param region the client's region
+   * @param since the position to resume the channel from
    */
   connect(channel: string, region = "", since?: number): SimulatedClient {
     const name = `${String.fromCharCode(97 + (this.clients.length % 26))}${this.clients.length}`;
     const client = new SimulatedClient(this, name, channel, since);
     this.clients.push(client);
-    client.home = this.#place(channel, region);
-    const grants = this.kind.withTokens ? grantsIn(this.token()) : undefined;
+    client.home = this.#findObject(channel, region);
+    const grants = this.profile.withTokens ? grantsIn(this.token()) : undefined;
     if (grants) client.until = grants.until;
     const { home, socket } = client;
     const from = since === undefined ? undefined : { since };
-    this.#come(home, () => {
+    this.#deliver(home, () => {
       if (!this.objects.admits(home, grants)) this.#refuse(client);
       else this.objects.event(home, 2).opened(socket, region, grants, from);
     });
     return client;
   }
 
-  /** An upgrade is refused. */
+  /** Refuses an upgrade. */
   #refuse(client: SimulatedClient): void {
-    this.meet("an upgrade refused");
+    this.cover("an upgrade refused");
     client.socket.open = false;
     client.ended(1005, "");
   }
 
-  /** The object of a channel's tree in which there is room, as the Worker finds it. */
-  #place(root: string, region: string): string {
+  /** Returns the object of the channel's tree that has room, found as the Worker finds it. */
+  #findObject(root: string, region: string): string {
     let full = "";
     let below = false;
     for (let object = root; ; ) {
-      const place = this.objects.wake(object).placeFor(region, full, below);
-      if (place === undefined) return object;
-      full = place.object === "" ? object : "";
-      object = place.object === "" ? (parentOf(object) ?? root) : place.object;
-      below = place.below;
+      const next = this.objects.wake(object).placementFor(region, full, below);
+      if (next === undefined) return object;
+      full = next.object === "" ? object : "";
+      object = next.object === "" ? (parentOf(object) ?? root) : next.object;
+      below = next.below;
     }
   }
 
-  /** A token that ends soon, or long after everything. */
+  /** Returns a token that expires soon, or long after the run. */
   token(): string {
     const soon = Math.ceil(this.now / 1000) + this.#choose(2);
-    return this.secrets.tokenUntil(1000 * (this.#choose(2) ? soon : 1_000_000), this.kind.withLongGrants);
+    return this.secrets.tokenUntil(1000 * (this.#choose(2) ? soon : 1_000_000), this.profile.withLongGrants);
   }
 
-  /** Has every object begin another life, with the settings of now. Nothing may be under way. */
-  wakeAnew(): void {
+  /** Restarts every object, with the current secrets. No work may be in progress. */
+  restartAll(): void {
     for (const object of this.objects) this.objects.end(object);
   }
 
-  /** A root that crashes in a delivery, and could write nothing about it, does not know who lacks the message. */
+  /** Whether messages may be lost silently: a root that crashes while delivering has no record of it if storage was full. */
   get mayLose(): boolean {
-    return this.kind.withFullStorage && this.kind.withFaults;
+    return this.profile.withFullStorage && this.profile.withFaults;
   }
 
-  get areLate(): boolean {
-    return this.kind.withLateReaders;
+  get readLate(): boolean {
+    return this.profile.withSlowReaders;
   }
 
   arrive({ home, socket }: SimulatedClient, frame: string): void {
-    this.#come(home, () => {
+    this.#deliver(home, () => {
       if (socket.open) this.objects.event(home, 1).received(socket, frame);
     });
   }
 
-  /** Something comes to an object, now or when it lets that in. */
-  #come(home: string, come: () => void): void {
-    const isBehind = this.#waiting.some((arrival) => arrival.home === home);
-    if (isBehind || this.objects.isHolding(home)) this.#waiting.push({ home, come });
-    else come();
+  /** Delivers an event to an object, or queues it until the object accepts events. */
+  #deliver(home: string, deliver: () => void): void {
+    const isBehind = this.#queued.some((arrival) => arrival.home === home);
+    if (isBehind || this.objects.isHolding(home)) this.#queued.push({ home, deliver });
+    else deliver();
   }
 
-  /** A client goes away. */
+  /** Disconnects a client. */
   disconnect(client: SimulatedClient): void {
     if (!client.socket.open) return;
     client.socket.open = false;
@@ -238,10 +240,10 @@ export class Simulation implements Surroundings {
     this.#leave(client);
   }
 
-  /** A connection has ended, by whichever side. */
+  /** Reports the end of a connection to its object, whichever side ended it. */
   #leave({ home, socket }: SimulatedClient): void {
     socket.unread.length = 0;
-    this.#come(home, () => {
+    this.#deliver(home, () => {
       const object = this.objects.of(home);
       if (!object.sockets.includes(socket)) return;
       this.objects.event(home, 1).closed(socket);
@@ -249,49 +251,49 @@ export class Simulation implements Surroundings {
     });
   }
 
-  isLinkedToEveryone(home: string): boolean {
+  isLinkedToAll(home: string): boolean {
     if (home === "all") return true;
-    // What storage could not be told to forget says nothing.
+    // Storage refused to delete rows, so a row proves nothing.
     if (Number.isFinite(this.rowsLeft)) return false;
     const { rows, linked } = this.objects.of(home);
     const row = rows.get("upstream:all");
     if (!isUpstream(row) || row.epoch !== linked.get(row.parent)) return false;
     if (!isOfEpoch(this.objects.of(row.parent).rows.get(`downstream:${home}`), row.epoch)) return false;
-    return row.parent === "all" || this.isLinkedToEveryone(row.parent);
+    return row.parent === "all" || this.isLinkedToAll(row.parent);
   }
 
-  /** From now on every connection hears `all`, however late its object could join. */
-  noteWhoHearsEveryone(): void {
+  /** Notes that every connection of a linked object receives `all` from now on, however late its object was linked. */
+  noteLinksToAll(): void {
     for (const client of this.clients) {
-      if (client.open && this.isLinkedToEveryone(client.home)) client.hearsEveryoneSince ??= this.now;
+      if (client.open && this.isLinkedToAll(client.home)) client.receivesAllSince ??= this.now;
     }
   }
 
   /**
-   * Whether a client that connected at some time has nothing to do with any fault: all are older.
-   * An object that lived through the last one cannot know whether the links that it had then are still
-   * good, unless it asked for each newcomer; who is let in on the strength of one may be sent away.
+   * Whether no fault can affect a client, because all are older than its connection.
+   * An object that survived the last fault can't know whether its links are still good without asking for each
+   * new client, so a client accepted on the strength of such a link may still be closed.
    */
-  isUnconcerned({ home, connected }: SimulatedClient, channels: string[]): boolean {
+  isUnaffected({ home, connected }: SimulatedClient, channels: string[]): boolean {
     const { at, survivors } = this.#lastFault;
-    if (connected <= at || this.kind.withTinyBuffers || this.kind.withFullStorage) return false;
-    // What is read now was said on the strength of links that may not be these any more.
-    if (this.kind.withLateReaders) return false;
+    if (connected <= at || this.profile.withTinyBuffers || this.profile.withFullStorage) return false;
+    // Frames read now were sent over links that may since have been replaced.
+    if (this.profile.withSlowReaders) return false;
     if (!survivors.has(home)) return true;
     const { rows, skew } = this.objects.of(home);
     const links = channels
       .filter((channel) => channel !== home)
       .map((channel) => rows.get(`upstream:${channel}`));
-    // Epochs are times, by the clock of the object.
+    // Epochs are times, by the object's own clock.
     return links.every((link) => isUpstream(link) && link.epoch - skew > at);
   }
 
-  /** Has every object claim anew what it holds. */
+  /** Has every object claim its connections again. */
   recountAll(): void {
     for (const { name } of this.objects) void this.objects.event(name, 1).called("recount", undefined, 1);
   }
 }
 
-function hasBreach({ breach }: { breach: unknown }): boolean {
-  return breach !== undefined;
+function hasViolation({ violation }: { violation: unknown }): boolean {
+  return violation !== undefined;
 }

@@ -3,52 +3,52 @@ import { serialize } from "node:v8";
 import { formatReason } from "../../src/protocol/errors.ts";
 import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import type { Socket } from "../../src/session/socket.ts";
-import type { Rarity } from "./rarities.ts";
+import type { CoverageGoal } from "./coverage.ts";
 
-/** Bytes that the runtime takes as an attachment. */
+/** The runtime's limit for an attachment, in bytes. */
 const MOST_ATTACHED = 16_384;
 
-/** Something on its way to a client. */
+/** A frame or close that the client has not read yet. */
 interface Unread {
   bytes: number;
-  take: () => void;
+  read: () => void;
 }
 
-/** What a socket needs of the client at its other end. */
+/** The client at the other end of a socket. */
 export interface Reader {
   readonly name: string;
-  /** Takes a frame. */
+  /** Receives a frame. */
   read(frame: string): void;
   readonly open: boolean;
-  /** The connection has ended, by whatever. */
+  /** Notes that the connection has ended, for whatever reason. */
   ended(code: number, reason: string): void;
-  /** The server has closed the connection. */
-  sentAway(code: number, reason: string): void;
-  /** A frame leaves the object. */
+  /** Notes that the server closed the connection. */
+  closedByServer(code: number, reason: string): void;
+  /** Notes that a frame was sent. */
   sent(): void;
 }
 
 export class SimulatedSocket implements Socket {
   readonly #client: Reader;
   readonly #isLate: boolean;
-  readonly #meet: (rarity: Rarity) => void;
-  /** That of its client. */
+  readonly #cover: (goal: CoverageGoal) => void;
+  /** The client's name. */
   readonly name: string;
-  /** What its client has not taken yet, if it does so late. */
+  /** What a slow client has not read yet. */
   readonly unread: Unread[] = [];
   #attachment: unknown;
   open = true;
-  /** What its client found wrong, if anything. */
-  breach: unknown;
-  /** Has what is sent leave when its object lets it. */
+  /** The first violation that the client found. */
+  violation: unknown;
+  /** Sends output now or, if the object has uncommitted writes, later. */
   leave = (act: () => void) => act();
 
-  /** @param isLate whether the client takes what is sent some time, not at once */
-  constructor(client: Reader, isLate: boolean, meet: (rarity: Rarity) => void) {
+  /** @param isLate whether the client reads later than frames are sent */
+  constructor(client: Reader, isLate: boolean, cover: (goal: CoverageGoal) => void) {
     this.#client = client;
     this.name = client.name;
     this.#isLate = isLate;
-    this.#meet = meet;
+    this.#cover = cover;
   }
 
   get bufferedAmount(): number {
@@ -62,37 +62,37 @@ export class SimulatedSocket implements Socket {
   }
 
   close(code: number, reason: string): void {
-    if (this.open) this.#reach(0, () => this.#client.sentAway(code, reason));
+    if (this.open) this.#reach(0, () => this.#client.closedByServer(code, reason));
     this.open = false;
   }
 
-  /** The connection breaks off, as its object crashes. */
-  breakOff(): void {
+  /** Breaks the connection because the object crashed. */
+  abort(): void {
     if (this.#client.open) this.#client.ended(1006, "");
     this.open = false;
   }
 
   #reach(bytes: number, act: () => void): void {
-    const take = () => this.#check(act);
+    const read = () => this.#check(act);
     this.leave(() => {
-      if (this.#isLate) this.unread.push({ bytes, take });
-      else take();
+      if (this.#isLate) this.unread.push({ bytes, read });
+      else read();
     });
   }
 
-  /** The objects take what a socket throws for a connection that has gone. */
+  /** Stores violations, because the objects swallow what a socket throws. */
   #check(act: () => void): void {
     try {
       act();
-    } catch (breach) {
-      this.breach ??= breach;
+    } catch (violation) {
+      this.violation ??= violation;
     }
   }
 
-  /** @throws Error if the attachment is larger than the runtime takes */
+  /** @throws Error if the attachment exceeds the runtime's limit */
   serializeAttachment(attachment: unknown): void {
     const bytes = serialize(attachment).byteLength;
-    if (bytes >= 15_000) this.#meet("an attachment of 15,000 bytes");
+    if (bytes >= 15_000) this.#cover("an attachment of 15,000 bytes");
     if (bytes > MOST_ATTACHED) throw new Error(`an attachment has ${bytes} bytes`);
     this.#attachment = structuredClone(attachment);
   }
@@ -103,7 +103,7 @@ export class SimulatedSocket implements Socket {
 }
 
 /** Whether a connection was closed because its client read too slowly. */
-export function isTooLate(reason: string): boolean {
+export function isSlowConsumer(reason: string): boolean {
   return /^unavailable: the client (reads too slowly|didn't read the greeting)/.test(reason);
 }
 

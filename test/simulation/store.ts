@@ -1,9 +1,9 @@
-/** Storage made of a map, whose values are copied as real storage does. */
+/** Storage made of a map, which copies values as real storage does. */
 import type { Store } from "../../src/runtime/runtime.ts";
 
 /**
- * @param takes asked before each change whether it is taken
- * @param released told when everything has been given back, the alarm too
+ * @param accepts says before each change whether storage accepts it
+ * @param released called when all storage, including the alarm, has been released
  */
 export function storeOf(
   rows: Map<string, unknown>,
@@ -13,11 +13,11 @@ export function storeOf(
   let hasChanged = false;
   let hasTaken = false;
   const change = (act: () => void) => {
-    const isTaken = takes();
-    if (isTaken) act();
-    hasChanged ||= isTaken;
-    hasTaken ||= isTaken;
-    return isTaken;
+    const isAccepted = takes();
+    if (isAccepted) act();
+    hasChanged ||= isAccepted;
+    hasTaken ||= isAccepted;
+    return isAccepted;
   };
   return {
     get: (key) => structuredClone(rows.get(key)),

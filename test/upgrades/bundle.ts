@@ -1,14 +1,14 @@
-/** Makes one file of what a later version is tested against. */
+/** Bundles the code of a release, which later versions are tested against. */
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const HEADER = "// A released version, written by test/upgrades/keep.ts. Not to be changed by hand.";
+const HEADER = "// A released version, written by test/upgrades/save-release.ts. Do not edit.";
 
-/** Today's `heart.ts` with all that it imports, as JavaScript that imports nothing. */
-export async function bundleHeart(): Promise<string> {
+/** Returns `release.ts` with everything it imports, as JavaScript without imports. */
+export async function bundleRelease(): Promise<string> {
   const { outputFiles } = await build({
     absWorkingDir: fileURLToPath(new URL("../..", import.meta.url)),
-    entryPoints: ["test/upgrades/heart.ts"],
+    entryPoints: ["test/upgrades/release.ts"],
     bundle: true,
     format: "esm",
     platform: "neutral",
@@ -17,6 +17,6 @@ export async function bundleHeart(): Promise<string> {
     write: false,
   });
   const [file] = outputFiles;
-  if (!file) throw new Error("nothing was bundled");
+  if (!file) throw new Error("esbuild produced no file");
   return file.text;
 }

@@ -1,4 +1,4 @@
-/** Writes what objects store and send, with a line for each shape: to read, or to compare with an earlier run. */
+/** Writes what objects store and send, one line per shape, to read or to compare with an earlier run. */
 import { writeFile } from "node:fs/promises";
 import { formatRecording } from "./recording.ts";
 import { record } from "./scenes.ts";

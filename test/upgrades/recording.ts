@@ -1,10 +1,10 @@
-/** What a version stores and sends, recorded so that objects can be asked whether they understand it. */
+/** What a version stores and sends, recorded to check that other versions understand it. */
 import { isRecord } from "../../src/runtime/rows.ts";
-import type { Overheard, SimulatedObject } from "../simulation/life.ts";
+import type { ObservedCall, SimulatedObject } from "../simulation/object.ts";
 import { kindOfRow } from "../simulation/rows.ts";
 
-/** One object at one time: all that outlives its time in memory. */
-export interface Kept {
+/** Everything of an object that outlives its time in memory. */
+export interface Stored {
   name: string;
   alarm: number | undefined;
   rows: Record<string, unknown>;
@@ -13,26 +13,26 @@ export interface Kept {
 
 export interface Recording {
   /** Together they have each kind of row and attachment, in each shape. */
-  objects: Kept[];
-  /** One of each kind, and of each shape of what is asked and answered. */
-  calls: Overheard[];
+  objects: Stored[];
+  /** One call of each kind and shape. */
+  calls: ObservedCall[];
 }
 
-/** Records what is new. */
+/** Records new shapes. */
 export class Recorder {
   readonly recording: Recording = { objects: [], calls: [] };
   readonly #known = new Set<string>();
 
-  /** Looks at an object. */
-  look({ name, alarm, rows, sockets }: SimulatedObject): void {
+  /** Records an object if any shape of its state is new. */
+  addObject({ name, alarm, rows, sockets }: SimulatedObject): void {
     const attachments = sockets.filter(({ open }) => open).map((socket) => socket.deserializeAttachment());
-    const kept = structuredClone({ name, alarm, rows: Object.fromEntries([...rows].sort()), attachments });
-    const shapes = shapesKept(kept).filter((shape) => this.#isNew(shape));
-    if (shapes.length > 0) this.recording.objects.push(kept);
+    const state = structuredClone({ name, alarm, rows: Object.fromEntries([...rows].sort()), attachments });
+    const shapes = storedShapes(state).filter((shape) => this.#isNew(shape));
+    if (shapes.length > 0) this.recording.objects.push(state);
   }
 
-  /** Hears a call. */
-  hear({ from, to, kind, ask, answer }: Overheard): void {
+  /** Records a call if its shape is new. */
+  addCall({ from, to, kind, ask, answer }: ObservedCall): void {
     const call = structuredClone({ from, to, kind, ask, answer });
     if (this.#isNew(shapeOfCall(call))) this.recording.calls.push(call);
   }
@@ -44,18 +44,18 @@ export class Recorder {
   }
 }
 
-/** What an object keeps, each as `kind: shape`. */
-export function shapesKept({ rows, attachments }: Kept): string[] {
+/** Returns the shapes of an object's state, each as `kind: shape`. */
+export function storedShapes({ rows, attachments }: Stored): string[] {
   const shapes = attachments.map((attachment) => `attachment: ${shapeOf(attachment)}`);
   return [...shapes, ...Object.entries(rows).map(([key, row]) => `${kindOfRow(key)}: ${shapeOf(row)}`)];
 }
 
-/** What is asked and answered, as `kind: shape => shape`. */
-export function shapeOfCall({ kind, ask, answer }: Overheard): string {
+/** Returns the shape of a call, as `kind: shape => shape`. */
+export function shapeOfCall({ kind, ask, answer }: ObservedCall): string {
   return `${kind}: ${shapeOf(ask)} => ${shapeOf(answer)}`;
 }
 
-/** What a value is made of: which properties, of which types; of booleans also which, of texts whether empty. */
+/** Returns a value's properties and their types; for booleans and some strings, also the value. */
 export function shapeOf(value: unknown): string {
   if (Array.isArray(value)) return "list";
   if (typeof value === "boolean") return String(value);
@@ -65,14 +65,14 @@ export function shapeOf(value: unknown): string {
   return `{ ${parts.sort().join(", ")} }`;
 }
 
-/** As JSON, a line for each object and call; null stands for undefined, which JSON has not. */
+/** Formats a recording as JSON, one line per object and call, with null for undefined. */
 export function formatRecording({ objects, calls }: Recording): string {
   const lines = (values: unknown[]) =>
     values.map((value) => JSON.stringify(value, (_, part: unknown) => part ?? null)).join(",\n");
   return `{\n"objects": [\n${lines(objects)}\n],\n"calls": [\n${lines(calls)}\n]\n}\n`;
 }
 
-/** The same again, from JSON. */
+/** Parses the output of `formatRecording`. */
 export function parseRecording(text: string): Recording {
   const recording: Recording = JSON.parse(text);
   restore(recording);
@@ -87,8 +87,8 @@ function restore(value: unknown): void {
   }
 }
 
-/** A copy in which each object has one property more, as what a later version stores or sends may have. */
-export function widened<T>(value: T): T {
+/** Returns a copy in which each object has an extra property, as later versions may add. */
+export function withExtraProperties<T>(value: T): T {
   const copy = structuredClone(value);
   widen(copy);
   return copy;
@@ -100,17 +100,17 @@ function widen(value: unknown): void {
   if (!Array.isArray(value)) value.fromLater = 7;
 }
 
-/** A copy in which what is undefined is not there at all. */
-export function shortened<T>(value: T): T {
+/** Returns a copy without the properties that are undefined. */
+export function withoutUndefined<T>(value: T): T {
   const copy = structuredClone(value);
-  leaveOut(copy);
+  dropUndefined(copy);
   return copy;
 }
 
-function leaveOut(value: unknown): void {
+function dropUndefined(value: unknown): void {
   if (!isRecord(value)) return;
   for (const [name, part] of Object.entries(value)) {
     if (part === undefined) delete value[name];
-    else leaveOut(part);
+    else dropUndefined(part);
   }
 }

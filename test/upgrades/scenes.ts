@@ -1,100 +1,100 @@
-/** Scenes in which objects write and say everything that they ever do. */
+/** Scenes in which objects store and send everything that they ever do. */
 import type { Calls } from "../../src/runtime/calls.ts";
-import { Course } from "../simulation/course.ts";
-import { CALM, type Kind } from "../simulation/kind.ts";
 import type { Action } from "../simulation/network.ts";
+import { CALM, type Profile } from "../simulation/profile.ts";
+import { Scheduler } from "../simulation/scheduler.ts";
 import { Simulation } from "../simulation/simulation.ts";
 import { Recorder, type Recording } from "./recording.ts";
 
-const open: Kind = { ...CALM, withFaults: true };
+const open: Profile = { ...CALM, withFaults: true };
 
 /** A service in which each object holds one socket and feeds one link. */
 class Scene extends Simulation {
   readonly #recorder: Recorder;
-  readonly #course = new Course(this, () => 0);
+  readonly #scheduler = new Scheduler(this, () => 0);
 
-  constructor(recorder: Recorder, kind: Kind) {
-    super(() => 0, kind);
+  constructor(recorder: Recorder, profile: Profile) {
+    super(() => 0, profile);
     this.#recorder = recorder;
-    this.overheard = (call) => recorder.hear(call);
+    this.observe = (call) => recorder.addCall(call);
   }
 
-  /** Time stands still, but for where a scene says so: what is recorded does not depend on how much happens. */
+  /** Keeps the clock still, except where a scene moves it, so that recordings don't depend on the number of actions. */
   override async perform(action: Action): Promise<void> {
     const { now } = this;
     await super.perform(action);
     this.now = now;
-    for (const object of this.objects) this.#recorder.look(object);
+    for (const object of this.objects) this.#recorder.addObject(object);
   }
 
-  /** Lets everything come to rest. */
+  /** Runs until nothing is pending. */
   quiesce(): Promise<void> {
-    return this.#course.quiesce();
+    return this.#scheduler.quiesce();
   }
 
-  /** Goes on until a fault of this name can happen, and has it happen. */
+  /** Runs until a fault with this label is possible, and performs it. */
   async fail(label: string): Promise<void> {
     for (;;) {
       const fault = this.objects.network.faults().find((fault) => fault.label.startsWith(label));
       if (fault) return await this.perform(fault);
-      const [next] = this.#course.pending();
-      if (!next) throw new Error(`it never comes to this: ${label}`);
+      const [next] = this.#scheduler.pending();
+      if (!next) throw new Error(`the scene never gets to: ${label}`);
       await this.perform(next);
     }
   }
 
-  /** A Worker calls an object. */
+  /** Calls an object as a Worker does. */
   async ask<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]): Promise<void> {
     const answer = this.objects.askFromWorker(to, kind, ask);
     await this.quiesce();
-    this.#recorder.hear({ from: "a Worker", to, kind, ask, answer: await answer });
+    this.#recorder.addCall({ from: "a Worker", to, kind, ask, answer: await answer });
   }
 
-  /** Has every object leave memory. */
+  /** Evicts every object from memory. */
   async sleep(): Promise<void> {
     await this.quiesce();
     for (const object of this.objects) this.objects.end(object);
     this.now += 60_000;
   }
 
-  /** Has an object crash. */
+  /** Crashes an object. */
   crashOf(name: string): void {
     this.objects.crash(this.objects.of(name));
   }
 
-  /** Has an object's alarm go off. */
+  /** Fires an object's alarm. */
   ring(name: string): void {
     this.objects.ring(this.objects.of(name));
   }
 }
 
-const SCENES: { kind: Kind; play: (scene: Scene) => Promise<void> }[] = [
-  { kind: open, play: everydayLife },
-  { kind: open, play: trees },
-  { kind: open, play: linkedToChild },
-  { kind: open, play: failedCalls },
-  { kind: open, play: crashesInDelivery },
-  { kind: open, play: lostLinks },
-  { kind: open, play: oldNumbers },
-  { kind: { ...open, withHistory: true }, play: comingBack },
-  { kind: { ...open, withHistory: true }, play: withoutConnections },
-  { kind: { ...open, withHistory: true, withFullStorage: true }, play: fullStorage },
-  { kind: { ...open, clientLimit: 2 }, play: counting },
-  { kind: { ...open, withTokens: true }, play: tokens },
+const SCENES: { profile: Profile; run: (scene: Scene) => Promise<void> }[] = [
+  { profile: open, run: everydayUse },
+  { profile: open, run: trees },
+  { profile: open, run: linkedToChild },
+  { profile: open, run: failedCalls },
+  { profile: open, run: crashesInDelivery },
+  { profile: open, run: lostLinks },
+  { profile: open, run: oldNumbers },
+  { profile: { ...open, withHistory: true }, run: resuming },
+  { profile: { ...open, withHistory: true }, run: withoutConnections },
+  { profile: { ...open, withHistory: true, withFullStorage: true }, run: fullStorage },
+  { profile: { ...open, clientLimit: 2 }, run: counting },
+  { profile: { ...open, withTokens: true }, run: tokens },
 ];
 
-/** Plays all scenes. */
+/** Runs all scenes. */
 export async function record(): Promise<Recording> {
   const recorder = new Recorder();
-  for (const { kind, play } of SCENES) {
-    const scene = new Scene(recorder, kind);
-    await play(scene);
+  for (const { profile, run } of SCENES) {
+    const scene = new Scene(recorder, profile);
+    await run(scene);
     await scene.quiesce();
   }
   return recorder.recording;
 }
 
-async function everydayLife(scene: Scene): Promise<void> {
+async function everydayUse(scene: Scene): Promise<void> {
   const ann = scene.connect("news", "weur");
   await scene.quiesce();
   const bob = scene.connect("news");
@@ -116,8 +116,8 @@ async function everydayLife(scene: Scene): Promise<void> {
   scene.disconnect(bob);
 }
 
-/** What is kept is asked for, and a root that crashes in a delivery asks how far it came. */
-async function comingBack(scene: Scene): Promise<void> {
+/** Clients resume, and a root that crashes in a delivery asks how far that came. */
+async function resuming(scene: Scene): Promise<void> {
   const ann = scene.connect("sport");
   const bob = scene.connect("art");
   await scene.quiesce();
@@ -129,10 +129,10 @@ async function comingBack(scene: Scene): Promise<void> {
   bob.unsubscribe("news");
   bob.announce("news");
   await scene.quiesce();
-  bob.subscribe("news", { since: bob.reading.paused.get("news")?.position ?? 0 });
+  bob.subscribe("news", { since: bob.received.paused.get("news")?.position ?? 0 });
   await scene.quiesce();
   ann.announce("news");
-  await scene.fail("failed, carried out later: news -> sport: deliver");
+  await scene.fail("failed, executed later: news -> sport: deliver");
   scene.crashOf("news");
   // The first call after a crash fails. Time passes, as how deep events are is remembered for a while.
   for (let tries = 0; tries < 2; tries++) {
@@ -144,7 +144,7 @@ async function comingBack(scene: Scene): Promise<void> {
   scene.disconnect(bob);
 }
 
-/** Workers announce, and ask how a channel is heard; what is counted by who has no connection is told. */
+/** Workers announce on a channel and describe it; an object without connections reports its counters. */
 async function withoutConnections(scene: Scene): Promise<void> {
   const ann = scene.connect("news");
   await scene.quiesce();
@@ -157,7 +157,7 @@ async function withoutConnections(scene: Scene): Promise<void> {
   await scene.quiesce();
 }
 
-/** Storage takes no more rows: the root gives new numbers, and says so. */
+/** Storage accepts no more rows: the root skips positions, and reports that. */
 async function fullStorage(scene: Scene): Promise<void> {
   const ann = scene.connect("news");
   const bob = scene.connect("sport");
@@ -171,7 +171,7 @@ async function fullStorage(scene: Scene): Promise<void> {
   await scene.quiesce();
 }
 
-/** Objects are told which child to ask instead, and ask it. */
+/** Objects are redirected to a child, and link to it. */
 async function trees(scene: Scene): Promise<void> {
   const clients = ["all", "news", "sport", "art"].map((channel) => scene.connect(channel));
   await scene.quiesce();
@@ -179,7 +179,7 @@ async function trees(scene: Scene): Promise<void> {
   await scene.sleep();
   scene.connect("art");
   await scene.quiesce();
-  // A child that was left with nothing but links.
+  // Leaves a child with nothing but links.
   scene.crashOf("all!1");
   scene.ring("all!1");
   await scene.quiesce();
@@ -187,7 +187,7 @@ async function trees(scene: Scene): Promise<void> {
   await scene.sleep();
 }
 
-/** A child with a connection of its own takes a link for which its parent has no room. */
+/** A child with its own connection accepts a link that its parent has no room for. */
 async function linkedToChild(scene: Scene): Promise<void> {
   scene.connect("news");
   const ann = scene.connect("news");
@@ -200,13 +200,13 @@ async function linkedToChild(scene: Scene): Promise<void> {
   scene.disconnect(ann);
 }
 
-/** Calls fail, and their fate is unknown. */
+/** Calls fail with an unknown outcome. */
 async function failedCalls(scene: Scene): Promise<void> {
   const ann = scene.connect("all");
   const bob = scene.connect("news");
   await scene.quiesce();
   ann.announce("all");
-  await scene.fail("failed, carried out later: all -> news: deliver");
+  await scene.fail("failed, executed later: all -> news: deliver");
   await scene.quiesce();
   scene.disconnect(bob);
   await scene.fail("lost: news -> all: unlink");
@@ -214,14 +214,14 @@ async function failedCalls(scene: Scene): Promise<void> {
   await scene.quiesce();
 }
 
-/** Objects crash while something is delivered. */
+/** Objects crash while they deliver. */
 async function crashesInDelivery(scene: Scene): Promise<void> {
   const ann = scene.connect("all");
   for (const channel of ["news", "sport"]) scene.connect(channel).subscribe("art");
   await scene.quiesce();
   ann.announce("art");
   ann.announce("all");
-  await scene.fail("failed, carried out later: art -> news: deliver");
+  await scene.fail("failed, executed later: art -> news: deliver");
   scene.crashOf("news");
   await scene.quiesce();
   scene.connect("all").announce("all");
@@ -231,11 +231,11 @@ async function crashesInDelivery(scene: Scene): Promise<void> {
   await scene.quiesce();
 }
 
-/** A child finds out, by asking its parent or by being told, that it has missed something. */
+/** A child learns, from its parent or by asking it, that it missed a message. */
 async function lostLinks(scene: Scene): Promise<void> {
   const ann = scene.connect("all");
   scene.connect("news");
-  for (const fault of ["lost: all!1 -> sport: deliver", "failed, carried out later: all -> all!1: deliver"]) {
+  for (const fault of ["lost: all!1 -> sport: deliver", "failed, executed later: all -> all!1: deliver"]) {
     scene.connect("sport");
     await scene.quiesce();
     ann.announce("all");
@@ -253,7 +253,7 @@ async function lostLinks(scene: Scene): Promise<void> {
   await scene.quiesce();
 }
 
-/** An object that has crashed begins with numbers that it has used before, as its clock is behind. */
+/** An object that crashed reuses old epochs, because its clock is behind. */
 async function oldNumbers(scene: Scene): Promise<void> {
   const ann = scene.connect("news");
   await scene.quiesce();

@@ -1,7 +1,7 @@
 /**
- * How much work one frame causes: `node tools/bench/amplifiers.ts` sends each of the frames below to an object with
- * 1,000 subscribers, in the bare runtime, and prints how long the object takes for it, how much memory that takes, and
- * how long the pings of another client wait meanwhile. Another Worker's file may be named, to compare with.
+ * Measures how much work one frame causes: `node tools/bench/amplifiers.ts` sends each of the frames below to an object
+ * with 1,000 subscribers, in the bare runtime, and prints how long that takes, how much memory it needs, and how long
+ * the pings of another client wait. Pass another Worker's file to compare with.
  */
 import { parseArgs } from "node:util";
 import { connectAll, type Listener } from "../../test/e2e/support/listener.ts";
@@ -19,15 +19,15 @@ export interface Amplifier {
   frame: string;
 }
 
-/** As many lines as fit into a burst, with room for those that prepare and follow it. */
+/** As many lines as fit into a burst, with room for those before and after. */
 const LINES = 9_400;
 
-/** The lines of a frame, over and over. */
+/** Repeats lines up to a number of lines. */
 function repeat(lines: string[], count = LINES): string {
   return `${lines.join("\n")}\n`.repeat(Math.floor(count / lines.length));
 }
 
-/** Frames whose sender is subscribed to `c`, where it is connected, and to `d`. */
+/** The frames. Their sender is connected to `c`, and subscribed to `c` and `d`. */
 export const AMPLIFIERS: Amplifier[] = [
   { title: "announce, ping", frame: repeat(["announce c x", "ping"]) },
   {
@@ -51,25 +51,25 @@ export const AMPLIFIERS: Amplifier[] = [
   { title: "keepalive", frame: repeat(["keepalive"]) },
 ];
 
-/** The end of the last frame that subscribers read. */
+/** The end of the last frame that subscribers receive. */
 const DONE = Buffer.from("c!done\n");
 
 export interface Outcome {
-  /** Milliseconds until all have read what was announced after the frame, but for those that were closed. */
+  /** Milliseconds until every open connection has received the message announced after the frame. */
   took: number;
-  /** The longest that the other client's pings waited, in milliseconds. */
+  /** The longest wait of the other client's pings, in milliseconds. */
   slowest: number;
-  /** Memory of the runtime above what it was before, at most, in KiB. */
+  /** Peak growth of the runtime's memory, in KiB. */
   memory: number;
-  /** How the sender's connection ended, if it did. */
+  /** How the sender's connection ended; empty if it is open. */
   ending: string;
-  /** Subscribers whose connections ended. */
+  /** Number of subscribers whose connections ended. */
   lost: number;
 }
 
 /**
- * Has a client send a frame to an object with subscribers, and ping.
- * @param runtime where it is served, with nobody connected
+ * Sends a frame to an object with subscribers, while another client pings.
+ * @param runtime a server without other clients
  */
 export async function amplify(
   runtime: { url: string; pid: number },
@@ -78,7 +78,7 @@ export async function amplify(
 ): Promise<Outcome> {
   const paths = Array.from({ length: subscribers }, () => "/c");
   const [sender, ...others] = await connectAll(runtime.url, ["/c", ...paths]);
-  if (!sender) throw new Error("it is connected before the others");
+  if (!sender) throw new Error("the sender is missing");
   await Promise.all([sender, ...others].map((client) => subscribe(client, "d")));
   const reached = others.map(untilDone);
   const stopPinging = await startPinger(`${runtime.url}/c`, ["d"]);
@@ -103,9 +103,9 @@ async function subscribe(client: Listener, channel: string): Promise<void> {
   await client.ping();
 }
 
-/** Ends when the sender's own ping is answered; that is the last time that it reads. */
+/** Waits until the frame has been executed; returns how the connection ended, if it did. */
 async function untilAnswered(sender: Listener): Promise<string> {
-  // Its own pings are answered too, so something else tells that the frame has been carried out.
+  // The frame may contain pings, so a message shows that all of it has been executed.
   sender.say("announce c done\n");
   try {
     for (let line = ""; line !== "c!done"; ) line = await sender.line();
@@ -115,7 +115,7 @@ async function untilAnswered(sender: Listener): Promise<string> {
   }
 }
 
-/** Resolves when a subscriber has read the message that ends it, or is closed; it keeps nothing of what it reads. */
+/** Resolves when a subscriber has received the last message or is closed; stores nothing of what it receives. */
 function untilDone(client: Listener): Promise<unknown> {
   client.count(() => {});
   const done = new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Next to no server: it passes on what has come in, as one frame for each connection, without any
- * bookkeeping. It shows how much the load generator can take. Writes its port to the standard output.
+ * A minimal server that forwards each batch of messages as one frame per connection, without any bookkeeping, to
+ * measure the limit of the load generator. Writes its port to standard output.
  */
 import { createServer, type Socket } from "node:net";
 

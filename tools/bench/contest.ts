@@ -1,4 +1,4 @@
-/** Servers under the same load, taking turns, so that a noisy machine treats them alike. */
+/** Puts servers under the same load in turns, so that a noisy machine treats them alike. */
 import { Crowd, type Seating } from "./crowd.ts";
 import { type Load, type Run, run } from "./run.ts";
 import type { Server } from "./servers.ts";
@@ -10,7 +10,7 @@ export interface Contender {
   load: Load;
 }
 
-/** How often and for how long each contender is measured. */
+/** Number of runs per contender, and the length of each. */
 export interface Pace {
   rounds: number;
   milliseconds: number;
@@ -18,9 +18,9 @@ export interface Pace {
 
 export interface Outcome {
   name: string;
-  /** The medians of all runs, but for times: those are of all runs together, in ascending order. */
+  /** Medians of all runs; times are those of all runs together, in ascending order. */
   rate: number;
-  /** How many times this one's rate the first contender's is, each round for itself; the median. */
+  /** The first contender's rate divided by this one's, per round; the median. */
   behind: number;
   latencies: Float64Array;
   rounds: Float64Array;
@@ -30,7 +30,7 @@ export interface Outcome {
 
 const WARM_UP = { milliseconds: 300, window: 4 };
 
-/** Crowds that stay connected, as several contests need the same. */
+/** Crowds that stay connected, because several contests use them. */
 export class Crowds {
   readonly #open = new Map<Server, Map<string, Crowd>>();
 
@@ -49,8 +49,9 @@ export class Crowds {
 }
 
 /**
- * @param apart the connections of all contenders together are too many: one is done before the next begins
- * @param onStep called before each step with what it is
+ * Measures the contenders in turns.
+ * @param apart measures one contender after the other, because their connections together would be too many
+ * @param onStep called before each step with its description
  */
 export async function contest(
   contenders: Contender[],
@@ -99,7 +100,7 @@ function median(values: number[]): number {
   return quantile(Float64Array.from(values).sort(), 0.5);
 }
 
-/** The value that the share `part` of all is not above; not a number if they are too few to say. */
+/** Returns a quantile; NaN if there are too few values for it. */
 export function quantile(sorted: Float64Array, part: number): number {
   const above = Math.floor(sorted.length * (1 - part));
   return above === 0 && part > 0.5 ? Number.NaN : (sorted[Math.floor(sorted.length * part)] ?? Number.NaN);

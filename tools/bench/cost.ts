@@ -1,14 +1,13 @@
-/** What the platform bills. */
+/** The costs that the platform bills. */
 
 export interface Cost {
   /**
-   * Rows written, by their keys up to a colon; `alarm` is the setting of one, `everything` that storage was given
-   * back.
+   * Rows written, by their keys up to the colon; `alarm` counts alarms set, and `everything` complete deletions.
    */
   rows: Counts;
-  /** Requests to objects, by what they are: `upgrade`, `alarm`, `message` from a client, or the kind of a call. */
+  /** Requests to objects, by kind: `upgrade`, `alarm`, `message` from a client, or the kind of a call. */
   requests: Counts;
-  /** That objects are awake, each by itself. */
+  /** Seconds that objects are awake, over all objects. */
   seconds: number;
 }
 
@@ -29,7 +28,7 @@ export function times(factor: number, cost: Cost): Cost {
   return changed(cost, (amount) => factor * amount);
 }
 
-/** What one of so many costs that cost this together. */
+/** Divides a cost by a number. */
 export function each(count: number, cost: Cost): Cost {
   return changed(cost, (amount) => amount / count);
 }
@@ -40,17 +39,17 @@ function changed({ rows, requests, seconds }: Cost, change: (amount: number) => 
   return { rows: all(rows), requests: all(requests), seconds: change(seconds) };
 }
 
-/** What is there of one and not of the other. */
+/** Subtracts a cost. */
 export function minus(cost: Cost, other: Cost): Cost {
   return plus(cost, times(-1, other));
 }
 
-/** Rows, of whichever keys. */
+/** Returns the total of rows. */
 export function written({ rows }: Cost): number {
   return Object.values(rows).reduce((sum, count) => sum + count, 0);
 }
 
-/** Requests, as they are billed. */
+/** Returns the billed requests. */
 export function requested({ requests }: Cost): number {
   return Object.entries(requests).reduce(
     (sum, [kind, count]) => sum + (kind === "message" ? count / MESSAGES_A_REQUEST : count),
@@ -58,7 +57,7 @@ export function requested({ requests }: Cost): number {
   );
 }
 
-/** What there is none of is left out. */
+/** Adds counts, and drops zeros. */
 function sumOf(all: Counts[]): Counts {
   const sum = new Map<string, number>();
   for (const [name, count] of all.flatMap((counts) => Object.entries(counts))) {

@@ -1,16 +1,17 @@
 /**
- * What each kind of event costs on the platform, counted in the bare runtime: `node tools/bench/costs.ts` takes
- * two minutes and a half; `node tools/bench/costs.ts 120` has messages kept for as long as if nothing is set. `free-plan.ts` goes on from there.
+ * Counts what each kind of event costs on the platform, in the bare runtime: `node tools/bench/costs.ts` takes two and
+ * a half minutes, and `node tools/bench/costs.ts 120` retains messages for the default time. `free-plan.ts` uses the
+ * result.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Counts, requested, written } from "./cost.ts";
-import { type Course, KEPT_FOR, measure } from "./events.ts";
+import { measure, RETENTION_SECONDS, type Schedule } from "./events.ts";
 import { Meter } from "./meter.ts";
 
-/** Longer than the runtime keeps an idle object in memory: lone messages come to objects that sleep. */
+/** Longer than the runtime keeps an idle object in memory, so that lone messages find hibernating objects. */
 const UNTIL_ASLEEP = 15_000;
 
-const COURSE: Course = {
+const SCHEDULE: Schedule = {
   beforeLone: () => sleep(UNTIL_ASLEEP),
   quick: 20,
   afterQuick: () => sleep(100),
@@ -18,11 +19,11 @@ const COURSE: Course = {
   afterSlow: () => sleep(2_000),
 };
 
-const [historySeconds = KEPT_FOR] = process.argv.slice(2).map(Number);
-const [forgetful, keeping] = [await Meter.start(0), await Meter.start(historySeconds)];
-const costs = await measure(forgetful, keeping, COURSE);
-await forgetful.stop();
-await keeping.stop();
+const [historySeconds = RETENTION_SECONDS] = process.argv.slice(2).map(Number);
+const [withoutHistory, withHistory] = [await Meter.start(0), await Meter.start(historySeconds)];
+const costs = await measure(withoutHistory, withHistory, SCHEDULE);
+await withoutHistory.stop();
+await withHistory.stop();
 console.log("| | rows written | requests | seconds awake |\n| --- | --- | --- | --- |");
 for (const [kind, cost] of Object.entries(costs)) {
   const cells = [
@@ -35,7 +36,7 @@ for (const [kind, cost] of Object.entries(costs)) {
 }
 process.exit();
 
-/** A number, and what it is made up of. */
+/** Formats a number with its parts. */
 function total(sum: number, counts: Counts): string {
   const parts = Object.entries(counts).map(([name, count]) => `${name} ${Number(count.toFixed(2))}`);
   return [Number(sum.toFixed(2)), parts.join(", ")].filter((part) => part !== "").join(": ");

@@ -1,29 +1,28 @@
 /**
- * The Worker, counting what the platform bills of each object, around its own class. A request for `/!costs`,
- * which no channel can be, is answered with all of it as JSON; each object whose awake time has ended says so on
- * the console.
+ * Wraps the Worker's class to count what the platform bills for each object. A request for `/!costs`, which can't be a
+ * channel, returns all counts as JSON. Each object that becomes idle writes a line to the console.
  *
- * - Rows: each put, delete, and setting or deleting of the alarm, by its key up to a colon; `deleteAll` is one.
+ * - Rows: each put, delete, and setting or deleting of the alarm, by its key up to the colon; `deleteAll` counts as one.
  * - Requests: each upgrade, call (by its kind), alarm, and message from a client.
- * - Seconds awake: from an event until neither it nor anything that came of it is under way, be it a timer, a call
- *   to another object, or what the object waits for. Timers belong to the event from which they are set, wherever
- *   in it that is; so this needs the flag `nodejs_als`. An object without all that may sleep, and is not billed.
+ * - Seconds awake: from an event until neither it nor anything it started is in progress: timers, calls to other
+ *   objects, and other promises the object waits for. A timer belongs to the event that set it, wherever in its code
+ *   that happens, which needs the flag `nodejs_als`. An idle object may hibernate, and is not billed.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import worker, { Channel as Real } from "./worker.js";
 
 const REPORT = "/!costs";
 
-/** By an object's name. Tallies outlive the object's time in memory. */
+/** By object name. Tallies outlive the object's time in memory. */
 const tallies = new Map();
-/** The tally of the object whose event is being carried out. */
+/** The tally of the object whose event is being handled. */
 const current = new AsyncLocalStorage();
 
 class Tally {
   rows = {};
   requests = {};
   seconds = 0;
-  /** How often it has been awake. */
+  /** Number of times it was awake. */
   periods = 0;
   connections = 0;
   hasAlarm = false;
@@ -47,7 +46,7 @@ class Tally {
     this.rows[kind] = (this.rows[kind] ?? 0) + 1;
   }
 
-  /** Carries out an event. */
+  /** Handles an event. */
   event(request, act) {
     if (request) this.requests[request] = (this.requests[request] ?? 0) + 1;
     this.begin();
@@ -60,7 +59,7 @@ class Tally {
     }
   }
 
-  /** Is awake until something has settled. */
+  /** Keeps the object awake until a promise has settled. */
   during(work) {
     if (typeof work?.then !== "function") return;
     this.begin();
@@ -85,7 +84,7 @@ class Tally {
   }
 }
 
-/** Timers that are set: whose they are. */
+/** The tally that each pending timer belongs to. */
 const timers = new Map();
 const { setTimeout: set, clearTimeout: clear } = globalThis;
 
@@ -113,7 +112,7 @@ globalThis.clearTimeout = (timer) => {
   timers.delete(timer);
 };
 
-/** Has something done before each call of a method, with what that is given. */
+/** Calls `act` before each call of a method, with the same arguments. */
 function before(object, method, act) {
   const real = object[method].bind(object);
   object[method] = (...given) => {
@@ -136,7 +135,7 @@ function countWrites({ storage }, tally) {
   });
 }
 
-/** What an object reaches others by. */
+/** Wraps the namespace through which an object reaches others. */
 function counting(namespace, tally) {
   return {
     getByName(...which) {
@@ -154,7 +153,7 @@ function counting(namespace, tally) {
 
 export class Channel extends Real {
   #tally;
-  /** What has been changed of it lasts only as long as it is kept. */
+  /** Holds references, because the changes to these objects last only as long as the objects. */
   #storage;
 
   constructor(context, env) {
@@ -175,7 +174,7 @@ export class Channel extends Real {
     return this.#tally.event("message", () => super.webSocketMessage(...event));
   }
 
-  /** Is not billed as a request. */
+  /** Not billed as a request. */
   webSocketClose(...event) {
     this.#tally.connections -= 1;
     return this.#tally.event(undefined, () => super.webSocketClose(...event));

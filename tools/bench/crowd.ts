@@ -1,24 +1,24 @@
-/** Connections at one server, and the channels that they hear. */
+/** A server's connections, and the channels that they subscribe to. */
 import { Flow } from "./flow.ts";
 import { Counter, Witness } from "./listeners.ts";
 import type { Server } from "./servers.ts";
 import { Connection } from "./websocket.ts";
 
-/** Connections being opened at one time. */
+/** Maximum connections being opened at once. */
 const OPENING = 200;
-/** So many of the listeners look closely at what they receive. */
+/** Number of listeners that check every line they receive. */
 const WITNESSES = 10;
 
-/** What one connection does. Channels are known by their index. */
+/** The role of one connection. Channels are referred to by index. */
 export interface Seat {
-  /** The channel that it is connected at, if that is none of those that are heard. */
+  /** The channel it connects to, if it is not one of the measured ones. */
   home?: string;
-  hears: number[];
-  /** The channel that it can announce on. */
-  announces?: number;
+  subscribesTo: number[];
+  /** The channel it can announce on. */
+  announcesOn?: number;
 }
 
-/** Who is connected where; `name` tells channels of one apart from those of another. */
+/** Connections and their channels; `name` is part of the channels' names, to keep seatings apart. */
 export interface Seating {
   name: string;
   channels: number;
@@ -57,13 +57,13 @@ export class Crowd {
     for (const connection of this.#connections) connection.close();
   }
 
-  /** @param ready gets what is fulfilled when the connection hears what it should */
+  /** @param ready receives a promise that resolves when the connection has subscribed */
   #connect(seat: Seat, ready: Promise<void>[]): Connection {
     const { dialect, port } = this.#server;
-    const channels = seat.hears.map((index) => this.#name(index));
+    const channels = seat.subscribesTo.map((index) => this.#name(index));
     const home = seat.home
       ? `${this.#seating.name}-${seat.home}`
-      : this.#name(seat.announces ?? seat.hears[0] ?? 0);
+      : this.#name(seat.announcesOn ?? seat.subscribesTo[0] ?? 0);
     const introduction = dialect.introduction(home, channels);
     const connection = new Connection(port, dialect.path(home), introduction);
     this.#connections.push(connection);
@@ -81,14 +81,14 @@ export class Crowd {
     return this.flows[channel]?.channel ?? "";
   }
 
-  /** Divides the connections into those that count and, evenly spread, those that look closely. */
+  /** Divides the connections into counters and, evenly spread, witnesses. */
   #listen(): void {
     const spacing = (this.#connections.length - 1) / (WITNESSES - 1);
     let witnesses = 0;
     for (const [index, connection] of this.#connections.entries()) {
-      const { hears = [], announces } = this.#seating.seats[index] ?? {};
-      if (announces !== undefined) this.flows[announces]?.voices.push(connection);
-      const flows = hears.flatMap((channel) => this.flows[channel] ?? []);
+      const { subscribesTo = [], announcesOn } = this.#seating.seats[index] ?? {};
+      if (announcesOn !== undefined) this.flows[announcesOn]?.announcing.push(connection);
+      const flows = subscribesTo.flatMap((channel) => this.flows[channel] ?? []);
       for (const flow of flows) flow.listeners += 1;
       const isWitness = flows.length > 1 || index >= Math.floor(witnesses * spacing);
       if (isWitness) witnesses += 1;

@@ -1,14 +1,14 @@
-/** What is said to the servers that are compared, and what they say to listeners. */
+/** The protocols of the servers that are compared. */
 
 export interface Dialect {
-  /** Where a connection goes whose home is `home`. */
+  /** The path of a connection whose home channel is `home`. */
   path(home: string): string;
-  /** What a connection says first, to hear `channels` and no others. */
+  /** The first bytes of a connection that subscribes to exactly these channels. */
   introduction(home: string, channels: string[]): string;
-  /** Whether what a connection has read shows that its introduction has taken effect. */
+  /** Whether the bytes received so far show that the introduction has taken effect. */
   isReady(read: string): boolean;
   announcement(channel: string, message: string): string;
-  /** What a listener reads of a message. */
+  /** What a subscriber receives for a message. */
   line(channel: string, message: string): string;
 }
 
@@ -25,7 +25,7 @@ const FANOUT: Dialect = {
   line: (channel, message) => `${channel}!${message}\n`,
 };
 
-/** The same, as understood by servers that know nothing but their path's channel and announcements on it. */
+/** The same for servers that support only announcements on the channel of the path. */
 const ANNOUNCE_ONLY: Dialect = {
   ...FANOUT,
   introduction: () => "",
@@ -35,11 +35,11 @@ const ANNOUNCE_ONLY: Dialect = {
 const NATS: Dialect = {
   path: () => "/",
   introduction: (_, channels) => {
-    // A subscription's number may be any word; with the channel's name all lines have the same length.
+    // A subscription's id may be any word; with the channel's name, all lines have the same length.
     const subscriptions = channels.map((channel) => `SUB ${channel} ${channel}\r\n`);
     return `CONNECT {"verbose":false,"pedantic":false}\r\n${subscriptions.join("")}PING\r\n`;
   },
-  // The server asks each client once, after some seconds, for a sign of life; then nothing but messages comes.
+  // The server pings each client once, after some seconds; from then on only messages come.
   isReady: (read) => read.includes("PONG\r\n") && read.includes("PING\r\n"),
   announcement: (channel, message) => `PUB ${channel} ${message.length}\r\n${message}\r\n`,
   line: (channel, message) => `MSG ${channel} ${channel} ${message.length}\r\n${message}\r\n`,

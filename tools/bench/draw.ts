@@ -1,4 +1,4 @@
-/** Measures what the picture in the documentation shows, and draws it. */
+/** Measures and draws the chart in the documentation. */
 import { availableParallelism } from "node:os";
 import { type Crowds, contest, type Pace } from "./contest.ts";
 import { type Line, picture } from "./picture.ts";
@@ -8,7 +8,7 @@ import type { Servers } from "./servers.ts";
 const LISTENERS = [10, 30, 100, 300, 1000];
 const WINDOW = 64;
 
-/** Answers with the picture as SVG. */
+/** Returns the chart as SVG. */
 export async function draw(
   { ours, loop, nats }: Servers,
   crowds: Crowds,

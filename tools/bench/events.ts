@@ -1,78 +1,80 @@
-/** Performs each kind of event by itself, and tells what it costs. */
+/** Performs each kind of event in isolation, and measures its cost. */
 import { assert } from "../../src/assert.ts";
 import { TIME } from "../../test/conformance/case.ts";
 import type { Listener } from "../../test/e2e/support/listener.ts";
 import { type Cost, each, minus, times } from "./cost.ts";
 import { type Meter, type Spent, totalOf } from "./meter.ts";
 
-/** Kinds of events. Before each the objects that it concerns have been left in peace until they had settled. */
-export type Kind =
-  | "connecting to a channel that nobody uses"
+/** Kinds of events. Before each event, the objects it concerns have settled. */
+export type EventKind =
+  | "connecting to an unused channel"
   | "connecting to a channel in use"
-  | "leaving it to others"
-  | "leaving it, as the last one"
-  | "subscribing to another channel, as the first of an object"
-  | "subscribing, as one more of that object"
-  | "unsubscribing, as one of several"
-  | "unsubscribing, as the last one"
+  | "leaving a channel still in use"
+  | "leaving a channel as its last client"
+  | "an object's first subscription to another channel"
+  | "another subscription of that object"
+  | "unsubscribing while others stay subscribed"
+  | "an object's last unsubscribe"
   | "`info`, with 10 objects in use"
-  | Saying
-  | `${Saying}, kept`;
+  | MessageKind
+  | `${MessageKind}, retained`;
 
-/** Messages; `kept` where history is. */
-export type Saying =
+/** Kinds of messages. */
+export type MessageKind =
   | "a lone message to 10 listeners, no links"
-  | "the same from another object"
+  | "a lone message from another object"
   | "a lone message, 1 link"
   | "a lone message, 10 links"
-  | "one more message at once, 10 links"
-  | "one each two seconds for a minute, 10 links";
+  | "one more message immediately after, 10 links"
+  | "a message every two seconds for a minute, 10 links";
 
-export type Costs = Record<Kind, Cost>;
+export type Costs = Record<EventKind, Cost>;
 
-/** Seconds for which messages are kept: so few that it does not take long, but no other alarm goes off just then. */
-export const KEPT_FOR = 15;
+/** Seconds for which messages are retained: short, but long enough that no other alarm fires at the same time. */
+export const RETENTION_SECONDS = 15;
 
-/** What is said when. */
-export interface Course {
-  /** Ends when lone messages are due, to objects that have settled before. */
+/** When messages are announced. */
+export interface Schedule {
+  /** Resolves when lone messages are due. The objects have settled before. */
   beforeLone(): Promise<unknown>;
-  /** Messages without a pause, after a first one. */
+  /** Number of messages without a pause, after a first one. */
   quick: number;
-  /** Ends when the next of them is due; everybody has the one before. */
+  /** Resolves when the next of them is due; all listeners have the previous one. */
   afterQuick(): Promise<unknown>;
-  /** Messages with pauses in which the objects settle, but their alarms do not go off. */
+  /** Number of messages with pauses in which the objects settle, but no alarm fires. */
   slow: number;
-  /** Ends when the next of them is due, on a channel; everybody has the one before. */
+  /** Resolves when the next of them is due on a channel; all listeners have the previous one. */
   afterSlow(channel: string, meter: Meter): Promise<unknown>;
 }
 
 /**
  * Measures each kind of event.
- * @param forgetful of a runtime that nobody has used, and that keeps no history
- * @param keeping the same of one that keeps some
+ * @param withoutHistory meters an unused runtime that retains no messages
+ * @param withHistory meters an unused runtime that retains messages
  */
-export async function measure(forgetful: Meter, keeping: Meter, course: Course): Promise<Costs> {
-  const [others, said, kept] = [
-    await comingAndGoing(forgetful),
-    await announcing(forgetful, course),
-    await announcing(keeping, course),
+export async function measure(withoutHistory: Meter, withHistory: Meter, schedule: Schedule): Promise<Costs> {
+  const [others, messages, retained] = [
+    await connectionEvents(withoutHistory),
+    await announceAll(withoutHistory, schedule),
+    await announceAll(withHistory, schedule),
   ];
-  return { ...others, ...said, ...marked(kept) };
+  return { ...others, ...messages, ...asRetained(retained) };
 }
 
-function marked(costs: Record<Saying, Cost>): Record<`${Saying}, kept`, Cost> {
+function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, retained`, Cost> {
   return {
-    "a lone message to 10 listeners, no links, kept": costs["a lone message to 10 listeners, no links"],
-    "the same from another object, kept": costs["the same from another object"],
-    "a lone message, 1 link, kept": costs["a lone message, 1 link"],
-    "a lone message, 10 links, kept": costs["a lone message, 10 links"],
-    "one more message at once, 10 links, kept": costs["one more message at once, 10 links"],
-    "one each two seconds for a minute, 10 links, kept": costs["one each two seconds for a minute, 10 links"],
+    "a lone message to 10 listeners, no links, retained": costs["a lone message to 10 listeners, no links"],
+    "a lone message from another object, retained": costs["a lone message from another object"],
+    "a lone message, 1 link, retained": costs["a lone message, 1 link"],
+    "a lone message, 10 links, retained": costs["a lone message, 10 links"],
+    "one more message immediately after, 10 links, retained":
+      costs["one more message immediately after, 10 links"],
+    "a message every two seconds for a minute, 10 links, retained":
+      costs["a message every two seconds for a minute, 10 links"],
   };
 }
 
-async function comingAndGoing(meter: Meter) {
+async function connectionEvents(meter: Meter) {
   let crowd: Listener[] = [];
   // One object has two connections.
   const homes = [...names("home", 10), "home/0"];
@@ -80,10 +82,10 @@ async function comingAndGoing(meter: Meter) {
     crowd = await connectTo(meter, homes);
   });
   const [one, other] = [crowd[0], crowd[10]];
-  assert(one !== undefined && other !== undefined, "everybody has connected");
+  assert(one !== undefined && other !== undefined, "all have connected");
   return {
-    ...(await coming(meter)),
-    ...(await subscribing(meter, one, other)),
+    ...(await connectAndLeave(meter)),
+    ...(await subscribeAndUnsubscribe(meter, one, other)),
     "`info`, with 10 objects in use": totalOf(await meter.spent(() => carriedOut(one, "info"))),
   };
 }
@@ -96,77 +98,82 @@ function connectTo(meter: Meter, channels: string[]): Promise<Listener[]> {
   return Promise.all(channels.map((channel) => meter.connect(`/${channel}`)));
 }
 
-/** Says something, and reads up to the answer to a `ping` in the same frame. */
+/** Sends a command, and reads up to the reply to a `ping` in the same frame. */
 async function carriedOut(listener: Listener, command: string): Promise<void> {
   listener.say(`${command}\nping`);
   while (!TIME.test(await listener.line()));
 }
 
-async function coming(meter: Meter) {
+async function connectAndLeave(meter: Meter) {
   const listeners: Listener[] = [];
   const connect = async () => listeners.push(await meter.connect("/news"));
   const leave = async () => {
     for (const listener of listeners.splice(0, 1)) meter.leave(listener);
   };
   return {
-    "connecting to a channel that nobody uses": totalOf(await meter.spent(connect)),
+    "connecting to an unused channel": totalOf(await meter.spent(connect)),
     "connecting to a channel in use": totalOf(await meter.spent(connect)),
-    "leaving it to others": totalOf(await meter.spent(leave)),
-    "leaving it, as the last one": totalOf(await meter.spent(leave)),
+    "leaving a channel still in use": totalOf(await meter.spent(leave)),
+    "leaving a channel as its last client": totalOf(await meter.spent(leave)),
   };
 }
 
-/** @param other of the same object */
-async function subscribing(meter: Meter, one: Listener, other: Listener) {
+/** @param other another connection of the same object */
+async function subscribeAndUnsubscribe(meter: Meter, one: Listener, other: Listener) {
   const spent = async (listener: Listener, command: string) =>
     totalOf(await meter.spent(() => carriedOut(listener, command)));
   return {
-    "subscribing to another channel, as the first of an object": await spent(one, "subscribe news"),
-    "subscribing, as one more of that object": await spent(other, "subscribe news"),
-    "unsubscribing, as one of several": await spent(one, "unsubscribe news"),
-    "unsubscribing, as the last one": await spent(other, "unsubscribe news"),
+    "an object's first subscription to another channel": await spent(one, "subscribe news"),
+    "another subscription of that object": await spent(other, "subscribe news"),
+    "unsubscribing while others stay subscribed": await spent(one, "unsubscribe news"),
+    "an object's last unsubscribe": await spent(other, "unsubscribe news"),
   };
 }
 
-/** Messages of all kinds at one time, as each takes the ten seconds until an alarm; each has objects of its own. */
-async function announcing(meter: Meter, course: Course): Promise<Record<Saying, Cost>> {
-  const rooms: Room[] = [];
+/** Announces messages of all kinds in parallel, because each takes ten seconds until an alarm; each has its own objects. */
+async function announceAll(meter: Meter, schedule: Schedule): Promise<Record<MessageKind, Cost>> {
+  const channels: TestChannel[] = [];
   await meter.spent(async () => {
-    rooms.push(await Room.direct(meter, "alone"), await Room.direct(meter, "afar", "afar/publisher"));
+    channels.push(
+      await TestChannel.direct(meter, "alone"),
+      await TestChannel.direct(meter, "afar", "afar/publisher"),
+    );
     for (const [channel, links] of Object.entries({ one: 1, ten: 10, quick: 10, slow: 10 })) {
-      rooms.push(await Room.linked(meter, channel, links));
+      channels.push(await TestChannel.linked(meter, channel, links));
     }
   });
-  const spent = await meter.spent(() => Promise.all(rooms.map((room) => talk(meter, room, course))));
+  const spent = await meter.spent(() =>
+    Promise.all(channels.map((target) => announceIn(meter, target, schedule))),
+  );
   const lone = totalOf(spent, "ten");
   return {
     "a lone message to 10 listeners, no links": totalOf(spent, "alone"),
-    "the same from another object": totalOf(spent, "afar"),
+    "a lone message from another object": totalOf(spent, "afar"),
     "a lone message, 1 link": totalOf(spent, "one"),
     "a lone message, 10 links": lone,
-    "one more message at once, 10 links": furtherOf(spent, "quick", course.quick, lone),
-    "one each two seconds for a minute, 10 links": totalOf(spent, "slow"),
+    "one more message immediately after, 10 links": furtherOf(spent, "quick", schedule.quick, lone),
+    "a message every two seconds for a minute, 10 links": totalOf(spent, "slow"),
   };
 }
 
-/** Announces what there is to say in a room, which its name tells. */
-async function talk(
+/** Announces the messages of a test channel, whose name determines them. */
+async function announceIn(
   meter: Meter,
-  room: Room,
-  { beforeLone, quick, afterQuick, slow, afterSlow }: Course,
+  target: TestChannel,
+  { beforeLone, quick, afterQuick, slow, afterSlow }: Schedule,
 ): Promise<void> {
-  const { channel } = room;
-  if (channel === "quick") await room.announce(1 + quick, afterQuick);
-  else if (channel === "slow") await room.announce(slow, () => afterSlow(channel, meter));
+  const { channel } = target;
+  if (channel === "quick") await target.announce(1 + quick, afterQuick);
+  else if (channel === "slow") await target.announce(slow, () => afterSlow(channel, meter));
   else {
     await beforeLone();
-    await room.announce(1);
+    await target.announce(1);
   }
 }
 
 /**
- * What each of so many messages cost that came after a first one. Where a busy machine has made a pause in which
- * the objects settled, there was another first one. One alarm goes with all.
+ * Returns the cost of each of several messages after a first one. If a pause on a busy machine let the objects settle,
+ * the next message counts as another first one. One alarm covers all of them, and is not counted.
  */
 function furtherOf(spent: Map<string, Spent>, channel: string, count: number, first: Cost): Cost {
   const root = spent.get(channel);
@@ -177,40 +184,40 @@ function furtherOf(spent: Map<string, Spent>, channel: string, count: number, fi
   return each(1 + count - firsts, { ...further, requests });
 }
 
-/** A channel with those who hear it, and one who announces there. */
-class Room {
+/** A channel with its listeners and a publisher. */
+class TestChannel {
   readonly channel: string;
   readonly #publisher: Listener;
   readonly #listeners: Listener[];
 
   private constructor(channel: string, publisher: Listener | undefined, listeners: Listener[]) {
-    assert(publisher !== undefined, "somebody announces");
+    assert(publisher !== undefined, "a test channel has a publisher");
     this.channel = channel;
     this.#publisher = publisher;
     this.#listeners = listeners;
   }
 
-  /** Ten listeners that are all connected to it; one of them announces unless somebody else does. */
-  static async direct(meter: Meter, channel: string, publishedAt?: string): Promise<Room> {
+  /** Creates a test channel with ten listeners connected to the channel; one of them publishes unless `publishedAt` is set. */
+  static async direct(meter: Meter, channel: string, publishedAt?: string): Promise<TestChannel> {
     const listeners = await connectTo(
       meter,
       Array.from({ length: 10 }, () => channel),
     );
     const publisher = publishedAt === undefined ? listeners[0] : await meter.connect(`/${publishedAt}`);
-    return new Room(channel, publisher, listeners);
+    return new TestChannel(channel, publisher, listeners);
   }
 
-  /** Listeners that are connected elsewhere, each to an object of its own, and one that announces. */
-  static async linked(meter: Meter, channel: string, links: number): Promise<Room> {
+  /** Creates a test channel with listeners connected elsewhere, each to its own object, and a publisher. */
+  static async linked(meter: Meter, channel: string, links: number): Promise<TestChannel> {
     const listeners = await connectTo(meter, names(channel, links));
     for (const listener of listeners) await carriedOut(listener, `subscribe ${channel}`);
     const publisher = await meter.connect(`/${channel}`);
-    return new Room(channel, publisher, [publisher, ...listeners]);
+    return new TestChannel(channel, publisher, [publisher, ...listeners]);
   }
 
   /**
-   * Announces messages; each is heard by everyone before the next.
-   * @param between waited for in between
+   * Announces messages; all listeners receive each before the next is sent.
+   * @param between awaited between messages
    */
   async announce(count: number, between: () => Promise<unknown> = async () => {}): Promise<void> {
     for (let i = 0; i < count; i++) {

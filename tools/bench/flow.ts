@@ -1,15 +1,15 @@
-/** One channel under load: as much is sent as keeps a given number of messages on their way. */
+/** One channel under load, with a given number of messages in flight. */
 import type { Dialect } from "./dialects.ts";
 import { firstMessage, renumber } from "./message.ts";
 import { type Connection, clientFrame } from "./websocket.ts";
 
-/** What a run notes down about time, in milliseconds. */
+/** The times measured in a run, in milliseconds. */
 export class Meter {
-  /** Only what is sent from here on is noted. */
+  /** Messages sent earlier are not measured. */
   from = Number.POSITIVE_INFINITY;
-  /** From sending to receiving, at some of the listeners. */
+  /** From sending to receiving, for some of the listeners. */
   readonly latencies: number[] = [];
-  /** From sending until the last listener has received it; only known if one message is sent at a time. */
+  /** From sending until the last listener has the message; only known for one message at a time. */
   readonly rounds: number[] = [];
 
   note(times: number[], sentAt: number, now: number): void {
@@ -20,7 +20,7 @@ export class Meter {
 /** A connection that announces on one channel. */
 export class Publisher {
   readonly sentAt: number[] = [];
-  /** What listeners read of its first message, and where in it the message is. */
+  /** What listeners receive for its first message. */
   readonly line: Buffer;
   readonly #connection: Connection;
   readonly #frame: Buffer;
@@ -51,18 +51,18 @@ export class Flow {
   readonly dialect: Dialect;
   readonly index: number;
   readonly channel: string;
-  /** Length of what a listener reads of one message, and where the message begins in it. */
+  /** The length of a line, and the offset of the message in it. */
   readonly lineLength: number;
   readonly messageAt: number;
   /** Connections that may announce here. */
-  readonly voices: Connection[] = [];
+  readonly announcing: Connection[] = [];
   listeners = 0;
   meter = new Meter();
   publishers: Publisher[] = [];
   #turn = 0;
   #window = 0;
   #sent = 0;
-  /** Bytes that all listeners have read, and how many they must have read for more to be sent. */
+  /** Bytes received by all listeners, and the number at which more is sent. */
   #received = 0;
   #due = Number.POSITIVE_INFINITY;
   #allReceived = () => {};
@@ -81,15 +81,15 @@ export class Flow {
     return this.#sent;
   }
 
-  /** Messages received since `begin`, added up over the listeners. */
+  /** Messages received since `begin`, over all listeners. */
   get deliveries(): number {
     return this.#received / this.lineLength;
   }
 
-  /** Starts anew, with everything that was sent before received. */
+  /** Starts a run. Everything sent before must have been received. */
   begin(publishers: number, meter: Meter): void {
-    const voices = this.voices.slice(0, publishers);
-    this.publishers = voices.map((connection, index) => new Publisher(this, index, connection));
+    const announcing = this.announcing.slice(0, publishers);
+    this.publishers = announcing.map((connection, index) => new Publisher(this, index, connection));
     this.meter = meter;
     this.#sent = 0;
     this.#received = 0;
@@ -97,18 +97,18 @@ export class Flow {
     this.#due = Number.POSITIVE_INFINITY;
   }
 
-  /** Keeps as many messages on their way from now on. */
-  keep(window: number): void {
+  /** Keeps `window` messages in flight from now on. */
+  keepInFlight(window: number): void {
     this.#window = window;
     this.#send(window - this.#sent);
   }
 
-  /** Sends one message, whatever is on its way. */
+  /** Sends one message, in addition to those in flight. */
   sendOne(): void {
     this.#send(1);
   }
 
-  /** Sends no more; fulfilled when all has been received. */
+  /** Stops sending; resolves when everything has been received. */
   async end(): Promise<void> {
     this.#window = 0;
     this.#due = this.#sent * this.#load;
@@ -124,7 +124,7 @@ export class Flow {
     if (this.#received >= this.#due) this.#goOn();
   }
 
-  /** Bytes that all listeners together read of one message. */
+  /** Bytes that all listeners together receive for one message. */
   get #load(): number {
     return this.lineLength * this.listeners;
   }
@@ -140,7 +140,7 @@ export class Flow {
     this.#send(Math.floor(this.#received / this.#load) + this.#window - this.#sent);
   }
 
-  /** Publishers take turns; what one sends at one time goes out together. */
+  /** Sends messages, from each publisher in turn; those from one publisher are sent together. */
   #send(count: number): void {
     const each = Math.ceil(count / this.publishers.length);
     for (let left = count; left > 0; left -= each) {

@@ -1,32 +1,32 @@
 /**
- * What the Workers free plan carries in a day: `node tools/bench/free-plan.ts` prints the table of `README.md` here from
- * the inputs below.
+ * Computes what the Workers free plan carries in a day: `node tools/bench/free-plan.ts` prints the table of this
+ * folder's `README.md` from the inputs below.
  */
 import { type Cost, minus, plus, requested, times, written } from "./cost.ts";
 import type { Costs } from "./events.ts";
 
-/** What each kind of event costs, by `costs.ts`. */
+/** The cost of each kind of event, from `costs.ts`. */
 export const COSTS: Costs = {
-  "connecting to a channel that nobody uses": {
+  "connecting to an unused channel": {
     rows: { counted: 1, downstream: 1, upstream: 1 },
     requests: { link: 1, upgrade: 1 },
     seconds: 2,
   },
   "connecting to a channel in use": { rows: {}, requests: { upgrade: 1 }, seconds: 1 },
-  "leaving it to others": { rows: {}, requests: {}, seconds: 1 },
-  "leaving it, as the last one": {
-    rows: { counted: 2, downstream: 1, everything: 1, service: 1, upstream: 1 },
+  "leaving a channel still in use": { rows: {}, requests: {}, seconds: 1 },
+  "leaving a channel as its last client": {
+    rows: { counted: 1, downstream: 1, everything: 1, service: 1, upstream: 1 },
     requests: { unlink: 1 },
     seconds: 2,
   },
-  "subscribing to another channel, as the first of an object": {
+  "an object's first subscription to another channel": {
     rows: { downstream: 1, order: 1, upstream: 1 },
     requests: { link: 1, message: 1 },
     seconds: 2,
   },
-  "subscribing, as one more of that object": { rows: {}, requests: { message: 1 }, seconds: 1 },
-  "unsubscribing, as one of several": { rows: {}, requests: { message: 1 }, seconds: 1 },
-  "unsubscribing, as the last one": {
+  "another subscription of that object": { rows: {}, requests: { message: 1 }, seconds: 1 },
+  "unsubscribing while others stay subscribed": { rows: {}, requests: { message: 1 }, seconds: 1 },
+  "an object's last unsubscribe": {
     rows: { downstream: 1, everything: 1, order: 1, upstream: 1 },
     requests: { message: 1, unlink: 1 },
     seconds: 2,
@@ -37,7 +37,7 @@ export const COSTS: Costs = {
     seconds: 2,
   },
   "a lone message to 10 listeners, no links": { rows: {}, requests: { message: 1 }, seconds: 1 },
-  "the same from another object": { rows: {}, requests: { forward: 1, message: 1 }, seconds: 2 },
+  "a lone message from another object": { rows: {}, requests: { forward: 1, message: 1 }, seconds: 2 },
   "a lone message, 1 link": {
     rows: { alarm: 1, order: 1 },
     requests: { alarm: 1, deliver: 1, message: 1 },
@@ -48,45 +48,49 @@ export const COSTS: Costs = {
     requests: { alarm: 1, deliver: 10, message: 1 },
     seconds: 11,
   },
-  "one more message at once, 10 links": { rows: {}, requests: { deliver: 10, message: 1 }, seconds: 1.2 },
-  "one each two seconds for a minute, 10 links": {
+  "one more message immediately after, 10 links": {
+    rows: {},
+    requests: { deliver: 10, message: 1 },
+    seconds: 1.2,
+  },
+  "a message every two seconds for a minute, 10 links": {
     rows: { alarm: 30, counted: 11, order: 30 },
     requests: { alarm: 6, deliver: 300, message: 30 },
     seconds: 331,
   },
-  "a lone message to 10 listeners, no links, kept": {
+  "a lone message to 10 listeners, no links, retained": {
     rows: { alarm: 1, history: 2 },
     requests: { alarm: 1, message: 1 },
     seconds: 2,
   },
-  "the same from another object, kept": {
+  "a lone message from another object, retained": {
     rows: { alarm: 1, history: 2 },
     requests: { alarm: 1, forward: 1, message: 1 },
     seconds: 3,
   },
-  "a lone message, 1 link, kept": {
+  "a lone message, 1 link, retained": {
     rows: { alarm: 2, history: 2, order: 1 },
     requests: { alarm: 2, deliver: 1, message: 1 },
     seconds: 3,
   },
-  "a lone message, 10 links, kept": {
+  "a lone message, 10 links, retained": {
     rows: { alarm: 2, history: 2, order: 1 },
     requests: { alarm: 2, deliver: 10, message: 1 },
     seconds: 12,
   },
-  "one more message at once, 10 links, kept": {
+  "one more message immediately after, 10 links, retained": {
     rows: { history: 1 },
     requests: { deliver: 10, message: 1 },
     seconds: 1.2,
   },
-  "one each two seconds for a minute, 10 links, kept": {
+  "a message every two seconds for a minute, 10 links, retained": {
     rows: { alarm: 9, counted: 11, history: 35, order: 30 },
     requests: { alarm: 9, deliver: 300, message: 30 },
     seconds: 333,
   },
 };
 
-/** What is used in a day, or may be. */
+/** Usage in a day, or its limits. */
 export interface Use {
   rows: number;
   requests: number;
@@ -94,51 +98,51 @@ export interface Use {
 }
 
 /**
- * https://developers.cloudflare.com/durable-objects/platform/pricing/: rows written, requests to objects, and
- * GB-seconds, of which an object that is awake takes 128 MB.
+ * Rows written, requests to objects, and GB-seconds, of which an active object takes 128 MB:
+ * https://developers.cloudflare.com/durable-objects/platform/pricing/
  */
 export const FREE: Use = { rows: 100_000, requests: 100_000, seconds: 13_000 / 0.128 };
 
-/** A thing of which there may be more or fewer a day. */
+/** A kind of use; `most` finds how often it fits into a day. */
 export interface Service {
   title: string;
-  /** What so many of it use. */
+  /** Returns the usage of `count` of them. */
   use(count: number): Use;
 }
 
 const DAY = 24 * 3600;
 
 /**
- * Seconds after which the rows of messages are looked at, if nothing is set: the alarm for that is not set more often,
- * and the text of the newest message leaves storage then if it is over.
+ * Seconds between checks for expired messages, by default: the alarm for this is set no more often, and at that time
+ * the newest message's text is deleted if it has expired.
  */
-const LOOKED_AT = 2.125 * 120;
-/** Seconds after which an object with links looks again whether they have what it has stored. */
-const LOOKS_AGAIN = 10;
+const TRIM_INTERVAL = 2.125 * 120;
+/** Seconds between an object's checks that its links have received what it has stored. */
+const LINK_CHECK_INTERVAL = 10;
 
 /**
- * Messages a day on one channel, evenly spread: each comes when the objects have settled, as far as there is time
- * for that; an object is awake for no more than the day.
- * @param links other objects to which the listeners are connected; 0 if all are connected to the channel itself
- * @param isKept whether history is kept
+ * Messages per day on one channel, evenly spread. Each finds settled objects, as far as time allows; an
+ * object is awake for at most the whole day.
+ * @param links number of other objects that the listeners are connected to; 0 if all are connected to the channel itself
+ * @param isRetained whether messages are retained
  */
-export function messages(costs: Costs, listeners: number, links: 0 | 10, isKept = true): Service {
+export function messages(costs: Costs, listeners: number, links: 0 | 10, isRetained = true): Service {
   const kind = links === 0 ? "a lone message to 10 listeners, no links" : "a lone message, 10 links";
-  const [each, alarm] = withoutAlarms(isKept ? minus(costs[`${kind}, kept`], DROPPED) : costs[kind]);
-  const every = isKept ? (links === 0 ? LOOKED_AT : LOOKS_AGAIN) : 0;
+  const [each, alarm] = withoutAlarms(isRetained ? minus(costs[`${kind}, retained`], TRIM) : costs[kind]);
+  const every = isRetained ? (links === 0 ? TRIM_INTERVAL : LINK_CHECK_INTERVAL) : 0;
   const objects = links + 1;
   const where = links === 0 ? "connected there" : `connected to ${links} others`;
   const base = used(attendance(costs, listeners, links));
   return {
-    title: `messages on a channel with ${whole(listeners)} listeners ${where}${isKept ? "" : FORGETFUL}`,
+    title: `messages on a channel with ${whole(listeners)} listeners ${where}${isRetained ? "" : NOT_RETAINED}`,
     use: (count) => {
       const alarms = every === 0 ? count : Math.min(count, DAY / every);
-      const dropped = isKept ? Math.min(count, DAY / LOOKED_AT) : 0;
+      const trims = isRetained ? Math.min(count, DAY / TRIM_INTERVAL) : 0;
       const { rows, requests, seconds } = used(
-        plus(times(count, each), times(alarms, alarm), times(dropped, DROPPED)),
+        plus(times(count, each), times(alarms, alarm), times(trims, TRIM)),
       );
       return {
-        // Figures are written once a minute by each object.
+        // Each object writes its counters once a minute.
         rows: base.rows + rows + objects * Math.min(count, DAY / 60),
         requests: base.requests + requests,
         seconds: base.seconds + objects * Math.min(DAY, seconds / objects),
@@ -147,12 +151,12 @@ export function messages(costs: Costs, listeners: number, links: 0 | 10, isKept 
   };
 }
 
-/** That the text of a message leaves storage. */
-const DROPPED: Cost = { rows: { history: 1 }, requests: {}, seconds: 0 };
+/** The deletion of a message's text. */
+const TRIM: Cost = { rows: { history: 1 }, requests: {}, seconds: 0 };
 
-const FORGETFUL = ", with `HISTORY_SECONDS = 0`";
+const NOT_RETAINED = ", with `HISTORY_SECONDS = 0`";
 
-/** What something costs without alarms, and these; the time for which an object is awake for them stays with it. */
+/** Splits a cost into the part without alarms, which keeps the time awake, and the alarms. */
 function withoutAlarms(cost: Cost): [Cost, Cost] {
   const { rows, requests } = cost;
   const alarm = {
@@ -163,30 +167,30 @@ function withoutAlarms(cost: Cost): [Cost, Cost] {
   return [minus(cost, alarm), alarm];
 }
 
-/** Channels whose listeners are connected there, with some messages a day each, which are kept. */
-export function channels(costs: Costs, listeners: number, said: number): Service {
-  const message = costs["a lone message to 10 listeners, no links, kept"];
-  const each = plus(attendance(costs, listeners, 0), times(said, message));
-  const talk = said === 0 ? "nothing said" : `${said} messages`;
+/** Channels whose listeners are connected to them, with a number of retained messages per day each. */
+export function channels(costs: Costs, listeners: number, count: number): Service {
+  const message = costs["a lone message to 10 listeners, no links, retained"];
+  const each = plus(attendance(costs, listeners, 0), times(count, message));
+  const traffic = count === 0 ? "no messages" : `${count} messages`;
   const crowd = listeners === 1 ? "1 listener" : `${whole(listeners)} listeners`;
-  return { title: `channels with ${crowd} and ${talk}`, use: (count) => used(times(count, each)) };
+  return { title: `channels with ${crowd} and ${traffic}`, use: (count) => used(times(count, each)) };
 }
 
-/** That each listener of a channel comes and goes once, one after another. */
+/** The cost of each listener's connecting and leaving once, one after another. */
 function attendance(costs: Costs, listeners: number, links: number): Cost {
   const opened = plus(
-    costs["connecting to a channel that nobody uses"],
-    costs["leaving it, as the last one"],
+    costs["connecting to an unused channel"],
+    costs["leaving a channel as its last client"],
   );
-  const joined = plus(costs["connecting to a channel in use"], costs["leaving it to others"]);
+  const joined = plus(costs["connecting to a channel in use"], costs["leaving a channel still in use"]);
   if (links === 0) return plus(opened, times(listeners - 1, joined));
   const subscribed = plus(
-    costs["subscribing to another channel, as the first of an object"],
-    costs["unsubscribing, as the last one"],
+    costs["an object's first subscription to another channel"],
+    costs["an object's last unsubscribe"],
   );
   const added = plus(
-    costs["subscribing, as one more of that object"],
-    costs["unsubscribing, as one of several"],
+    costs["another subscription of that object"],
+    costs["unsubscribing while others stay subscribed"],
   );
   return plus(times(links, plus(opened, subscribed)), times(listeners - links, plus(joined, added)));
 }
@@ -195,12 +199,12 @@ function used(cost: Cost): Use {
   return { rows: written(cost), requests: requested(cost), seconds: cost.seconds };
 }
 
-/** The share of what there may be that is used. */
+/** Returns the used share of each limit. */
 function shares(use: Use, limits: Use): number[] {
   return [use.rows / limits.rows, use.requests / limits.requests, use.seconds / limits.seconds];
 }
 
-/** How many of a thing there may be: one more would be too many. */
+/** Returns the largest number that fits the limits. */
 export function most({ use }: Service, limits: Use): number {
   const fits = (count: number) => shares(use(count), limits).every((share) => share <= 1);
   let [least, beyond] = [0, 1];
@@ -222,7 +226,7 @@ export const SERVICES: Service[] = [
   channels(COSTS, 1, 0),
 ];
 
-/** The table of how many of each there may be, if there is nothing else, in Markdown. */
+/** Formats how many of each fit, alone, as a Markdown table. */
 export function table(services: Service[], limits: Use): string {
   const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
   return [
@@ -235,7 +239,7 @@ export function table(services: Service[], limits: Use): string {
   ].join("\n");
 }
 
-/** No more than that, in three digits. */
+/** Rounds down to three digits. */
 function rounded(count: number): string {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 2);
   return whole(Math.floor(count / unit) * unit);

@@ -1,7 +1,7 @@
 /**
- * Without a WebSocket: announcements a second by POST, and deliveries a second to listeners by events beside as many
- * by WebSocket, who are counted in the same way. Here the Worker that holds the streams and the object share one
- * thread, which gathers less than where they do not: of 16 in flight, some two go out together. Alone: `node tools/bench/http.ts`.
+ * HTTP without WebSockets: announcements per second by POST, and deliveries per second to event streams, compared with
+ * WebSockets that are counted in the same way. Here the Worker that holds the streams shares a thread with the object,
+ * which limits batching: of 16 messages in flight, about two are sent together. Alone: `node tools/bench/http.ts`.
  */
 import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -16,13 +16,13 @@ import {
 } from "../../test/e2e/support/runtime.ts";
 import { clientFrame } from "./websocket.ts";
 
-/** In each message once, and nowhere else in what listeners read. */
+/** Occurs once per message, and nowhere else in what listeners receive. */
 const MARK = "@".charCodeAt(0);
 const MESSAGE = `@${"x".repeat(31)}`;
 const LISTENERS = 1_000;
 const POSTERS = 32;
 
-/** How listeners ask. */
+/** The request headers of each kind of listener. */
 const KINDS = {
   WebSocket:
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
@@ -31,7 +31,7 @@ const KINDS = {
 
 type Kind = keyof typeof KINDS;
 
-/** Measures, and tells line by line. */
+/** Yields the results, line by line. */
 export async function* reportHttp(milliseconds: number): AsyncGenerator<string> {
   const folder = await temporaryFolder();
   const runtime = await startRuntime(await bundle(folder), folder);
@@ -46,13 +46,13 @@ export async function* reportHttp(milliseconds: number): AsyncGenerator<string> 
 async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<string> {
   const port = Number(new URL(runtime.url).port);
   const { rate, median } = await post(port, milliseconds);
-  yield `Announcements by POST, ${POSTERS} at a time: ${words(rate)}/s, median ${median.toFixed(1)} ms`;
+  yield `POST, ${POSTERS} at a time: ${words(rate)} announcements/s, median ${median.toFixed(1)} ms`;
   const rates = new Map<string, number>();
   for (const kind of ["WebSocket", "events"] as const) {
     const before = await memoryOf(runtime.pid);
     const crowd = await Crowd.gather(port, kind);
     const each = ((await memoryOf(runtime.pid)) - before) / LISTENERS;
-    yield `${LISTENERS} listeners by ${kind}: ${each.toFixed(1)} KiB each in the runtime`;
+    yield `${LISTENERS} ${kind} listeners: ${each.toFixed(1)} KiB each in the runtime`;
     for (const window of [16, 256]) {
       const rate = await crowd.deliver(window, milliseconds);
       rates.set(`${kind} ${window}`, rate);
@@ -70,7 +70,7 @@ function words(rate: number): string {
   return Math.round(rate).toLocaleString("en-US");
 }
 
-/** Announces one message a request, over connections that stay. */
+/** Announces one message per request, over persistent connections. */
 async function post(port: number, milliseconds: number): Promise<{ rate: number; median: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: POSTERS });
   const times: number[] = [];
@@ -79,7 +79,7 @@ async function post(port: number, milliseconds: number): Promise<{ rate: number;
       const began = performance.now();
       const asking = request({ host: "127.0.0.1", port, path: "/posts", method: "POST", agent }, (answer) => {
         answer.resume().once("end", () => {
-          if (answer.statusCode !== 200) return reject(new Error(`it is answered with ${answer.statusCode}`));
+          if (answer.statusCode !== 200) return reject(new Error(`the server answered ${answer.statusCode}`));
           times.push(performance.now() - began);
           resolve();
         });
@@ -99,7 +99,7 @@ async function post(port: number, milliseconds: number): Promise<{ rate: number;
   return { rate, median: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 };
 }
 
-/** Listeners of one channel, and who announces there. */
+/** The listeners of one channel, and a publisher. */
 class Crowd {
   readonly #listeners: Socket[] = [];
   #announcer: Socket | undefined;
@@ -117,7 +117,7 @@ class Crowd {
       crowd.#listeners.push(...(await Promise.all(some)));
     }
     crowd.#announcer = await open(port, "all", "WebSocket", () => {});
-    // Those who have asked for positions are told them by now.
+    // Leaves time for the positions that event streams begin with.
     await sleep(1_000);
     crowd.#frame = clientFrame(`announce ${channel} ${MESSAGE}`);
     return crowd;
@@ -125,7 +125,7 @@ class Crowd {
 
   #frame: Buffer = Buffer.alloc(0);
 
-  /** Keeps so many messages on their way for a time; deliveries a second. */
+  /** Keeps `window` messages in flight for a time; returns deliveries per second. */
   async deliver(window: number, milliseconds: number): Promise<number> {
     this.#read = 0;
     this.#sent = 0;
@@ -139,7 +139,7 @@ class Crowd {
         else if (this.#read >= this.#sent * LISTENERS) resolve();
       };
     });
-    if (this.#read !== this.#sent * LISTENERS) throw new Error("more was read than was sent");
+    if (this.#read !== this.#sent * LISTENERS) throw new Error("more messages were received than sent");
     return (this.#read / (performance.now() - began)) * 1_000;
   }
 
@@ -161,7 +161,7 @@ class Crowd {
   }
 }
 
-/** A connection that has been answered. */
+/** Opens a connection, and waits for the first bytes of the response. */
 async function open(
   port: number,
   channel: string,

@@ -1,6 +1,6 @@
 /**
- * What connections cost that do nothing: how fast they are made, the memory that each takes, and how
- * long a sleeping object needs to serve them again. Runs the bundle in the bare runtime.
+ * Measures idle connections: how fast they are opened, how much memory each takes, and how long a hibernating object
+ * needs to serve them again. Runs the bundle in the bare runtime.
  */
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,7 +13,7 @@ import {
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
 
-/** Longer than the runtime keeps an idle object in memory, with the second in which ours settles. */
+/** Longer than the runtime keeps an idle object in memory, plus the second in which ours settles. */
 const UNTIL_ASLEEP = 13_000;
 
 const folder = await temporaryFolder();
@@ -43,19 +43,19 @@ async function measure(runtime: Runtime, connections: number): Promise<void> {
   const woken = await announce([first, ...others], "first");
   const again = await announce([first, ...others], "second");
   console.log(
-    `${connections} connections: ${Math.round(connections / seconds)} a second, ` +
-      `${(awake / connections).toFixed(1)} KiB each awake, ${(asleep / connections).toFixed(1)} KiB each asleep; ` +
-      `a message reaches all in ${Math.round(woken)} ms from sleep, ${Math.round(again)} ms awake`,
+    `${connections} connections: ${Math.round(connections / seconds)} per second, ` +
+      `${(awake / connections).toFixed(1)} KiB each in memory, ${(asleep / connections).toFixed(1)} KiB each hibernating; ` +
+      `a message reaches all in ${Math.round(woken)} ms from hibernation, ${Math.round(again)} ms from memory`,
   );
 }
 
-/** Resident memory of a process, in KiB. */
+/** Returns a process's resident memory, in KiB. */
 async function memoryOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
 }
 
-/** Milliseconds until all have received a message of the first one's. */
+/** Returns the milliseconds until all have received a message from the first. */
 async function announce(listeners: Listener[], message: string): Promise<number> {
   const received = listeners.map((listener) => listener.line());
   const began = performance.now();

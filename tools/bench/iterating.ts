@@ -1,11 +1,11 @@
-/** How many messages per second a loop over a subscription of the client library reads: `node tools/bench/iterating.ts`. */
+/** Measures how many messages per second a loop over a client library's subscription reads: `node tools/bench/iterating.ts`. */
 import { Fanout, type WebSocketLike } from "../../src/client/fanout.ts";
 
 const MESSAGES = 2_000_000;
-/** Messages of 32 bytes in one frame, as a busy server sends them. */
+/** Messages of 32 bytes per frame, as a busy server sends them. */
 const TOGETHER = 1_000;
 
-/** A server that sends messages as fast as they are taken. */
+/** A server that sends messages as fast as they are read. */
 class Endless implements WebSocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
@@ -37,5 +37,5 @@ for await (const { position } of fanout.subscribe("news")) {
   if (position === MESSAGES) break;
 }
 const seconds = (performance.now() - began) / 1_000;
-console.log(`${read} messages in ${seconds.toFixed(2)} s: ${Math.round(read / seconds)} a second`);
+console.log(`${read} messages in ${seconds.toFixed(2)} s: ${Math.round(read / seconds)} per second`);
 await fanout.close();

@@ -1,9 +1,9 @@
-/** What is made of what the servers send: most listeners count it, some look at it closely. */
+/** Listeners: most only count what they receive, and some check it. */
 import type { Flow, Publisher } from "./flow.ts";
 import { channelOf, numberOf, publisherOf, renumber } from "./message.ts";
 import type { Connection } from "./websocket.ts";
 
-/** Counts bytes, as all lines of a channel are equally long. */
+/** Counts bytes, because all lines of a channel have the same length. */
 export class Counter {
   protected bytes = 0;
   readonly #flows: Flow[];
@@ -17,10 +17,10 @@ export class Counter {
     this.bytes = 0;
   }
 
-  /** Throws unless everything has come that was sent, and nothing else. */
+  /** @throws Error unless exactly the bytes sent have been received */
   check(): void {
     const sent = this.#flows.reduce((sum, flow) => sum + flow.sent * flow.lineLength, 0);
-    if (this.bytes !== sent) throw new Error(`a listener has read ${this.bytes} bytes instead of ${sent}`);
+    if (this.bytes !== sent) throw new Error(`a listener received ${this.bytes} bytes instead of ${sent}`);
   }
 
   protected receive(_bytes: Buffer, from: number, to: number): void {
@@ -29,7 +29,7 @@ export class Counter {
   }
 }
 
-/** Reads every line, checks that each is whole and the one that is due, and measures the time it took. */
+/** Checks that each line is whole and the next one due, and measures how long it took. */
 export class Witness extends Counter {
   readonly #crowd: Flow[];
   readonly #next = new Map<Publisher, number>();
@@ -69,12 +69,12 @@ export class Witness extends Counter {
     const publisher = flow?.publishers[publisherOf(line, this.#messageAt)];
     const number = numberOf(line, this.#messageAt);
     const sentAt = publisher?.sentAt[number];
-    if (!flow || !publisher || sentAt === undefined) throw new Error(`nobody has sent ${line}`);
+    if (!flow || !publisher || sentAt === undefined) throw new Error(`this line was never sent: ${line}`);
     const due = this.#next.get(publisher) ?? 0;
     this.#next.set(publisher, due + 1);
-    if (number !== due) throw new Error(`message ${due} was due on ${flow.channel} when ${number} came`);
+    if (number !== due) throw new Error(`message ${due} was due on ${flow.channel}, but ${number} came`);
     renumber(line, this.#messageAt, 0);
-    if (!line.equals(publisher.line)) throw new Error(`what came was not sent like this: ${line}`);
+    if (!line.equals(publisher.line)) throw new Error(`this line is garbled: ${line}`);
     flow.meter.note(flow.meter.latencies, sentAt, now);
     flow.receive(line.length);
   }

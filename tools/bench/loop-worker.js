@@ -1,4 +1,4 @@
-/** What one would write first: an object that sends each message to each of its sockets as it arrives. */
+/** The obvious implementation: an object that sends each message to each of its sockets as it arrives. */
 import { DurableObject } from "cloudflare:workers";
 
 export default {

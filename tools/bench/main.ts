@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: this project's fan-out beside an object that loops over its sockets, and beside a
- * native server, on one machine, in the bare runtime.
+ * `npm run bench`: compares this project's fan-out with an object that loops over its sockets, and with a native server,
+ * on one machine, in the bare runtime.
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
@@ -10,7 +10,7 @@ import { temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { Crowds, contest } from "./contest.ts";
 import { draw } from "./draw.ts";
 import { reportHttp } from "./http.ts";
-import { report } from "./returns.ts";
+import { report } from "./reconnects.ts";
 import { each, listeners, type Row, rowsFor } from "./rows.ts";
 import { type Servers, startServers, versions } from "./servers.ts";
 import { block, HEADER, percent } from "./table.ts";
@@ -29,7 +29,7 @@ const folder = await temporaryFolder();
 process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
-progress("the servers start");
+progress("starting the servers");
 const servers = await startServers(folder);
 const crowds = new Crowds();
 
@@ -37,7 +37,7 @@ const load = loadavg().map((value) => value.toFixed(1));
 console.log(
   `${await versions()}\n${availableParallelism()} x ${cpus()[0]?.model}, load ${load.join(" ")} before`,
 );
-if (!servers.nats) console.log("nats-server is not installed: left out.");
+if (!servers.nats) console.log("nats-server isn't installed, and is left out.");
 await ceiling(servers);
 console.log(HEADER);
 for (const row of selected(rowsFor(servers, values.quick))) await measure(row);
@@ -47,22 +47,22 @@ if (positionals.length === 0 && !values.picture) {
 }
 if (values.picture) {
   writeFileSync(PICTURE, await draw(servers, crowds, pace, progress));
-  console.log(`\nDrawn: ${PICTURE}`);
+  console.log(`\nWrote ${PICTURE}`);
 }
 progress("");
 console.log(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
 process.exit();
 
-/** The rows asked for by number; all if none is, unless only the picture is wanted. */
+/** Returns the rows given by number; by default all, or none with --picture. */
 function selected(rows: Row[]): Row[] {
   if (positionals.length === 0) return values.picture ? [] : rows;
   return rows.filter(({ number }) => positionals.includes(String(number)));
 }
 
-/** What comes back after everybody has gone, in words. */
+/** Prints the results of mass reconnects. */
 async function returns(): Promise<void> {
   crowds.close();
-  progress("a mass return");
+  progress("mass reconnects");
   console.log();
   const size = values.quick
     ? { listeners: 500, objects: 5, channels: 100 }
@@ -70,7 +70,7 @@ async function returns(): Promise<void> {
   for await (const line of report(size)) console.log(line);
 }
 
-/** How fast it is by HTTP, in words. */
+/** Prints the results of HTTP. */
 async function withoutWebSocket(): Promise<void> {
   crowds.close();
   progress("by HTTP");
@@ -91,13 +91,13 @@ async function ceiling({ bare }: Servers): Promise<void> {
   if (!outcome) return;
   progress("");
   console.log(
-    `What the load generator can take, from a process that does nothing but send: ` +
+    `Limit of the load generator, with a process that does nothing but send: ` +
       `${Math.round(outcome.rate).toLocaleString("en-US")} deliveries/s ` +
       `(generator ${percent(outcome.generatorCpu)}, sender ${percent(outcome.serverCpu)} of a core)`,
   );
 }
 
-/** Shows what is being done, in a line that the next one takes the place of. */
+/** Shows the current step in a line that the next one overwrites. */
 function progress(step: string): void {
   const clear = process.stderr.isTTY ? "\r\x1b[K" : "";
   const end = process.stderr.isTTY || step === "" ? "" : "\n";

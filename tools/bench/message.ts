@@ -1,4 +1,4 @@
-/** The messages that are sent: 32 bytes that say which channel, which publisher, and which of its messages. */
+/** The messages: 32 bytes with the numbers of the channel, the publisher, and the message. */
 
 const MESSAGE_LENGTH = 32;
 const CHANNEL_DIGITS = 4;
@@ -6,7 +6,7 @@ const PUBLISHER_DIGITS = 4;
 const NUMBER_DIGITS = 9;
 const NUMBER_AT = CHANNEL_DIGITS + PUBLISHER_DIGITS;
 
-/** The first message of a publisher. */
+/** Returns a publisher's first message. */
 export function firstMessage(channel: number, publisher: number): string {
   const digits =
     String(channel).padStart(CHANNEL_DIGITS, "0") +
@@ -15,7 +15,7 @@ export function firstMessage(channel: number, publisher: number): string {
   return digits.padEnd(MESSAGE_LENGTH, ".");
 }
 
-/** Makes another of its publisher's messages out of the one that begins at `at`. */
+/** Overwrites the number of the message that begins at `at`. */
 export function renumber(bytes: Buffer, at: number, number: number): void {
   let left = number;
   for (let place = at + NUMBER_AT + NUMBER_DIGITS - 1; place >= at + NUMBER_AT; place--) {

@@ -1,4 +1,4 @@
-/** What events cost: the runtime with `counting-worker.js` around the Worker, asked before and after them. */
+/** Measures the cost of events by the tallies of `counting-worker.js`, before and after. */
 import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Listener } from "../../test/e2e/support/listener.ts";
@@ -11,12 +11,12 @@ import {
 } from "../../test/e2e/support/runtime.ts";
 import { type Cost, minus, plus } from "./cost.ts";
 
-/** What an object has cost, and how often it was awake for that. */
+/** An object's cost, and how often it was awake. */
 export interface Spent extends Cost {
   periods: number;
 }
 
-/** The same since the runtime began, and what the object is doing. */
+/** An object's cost since the runtime started, and its state. */
 interface Tally extends Spent {
   connections: number;
   hasAlarm: boolean;
@@ -29,7 +29,7 @@ export class Meter {
   #runtime: Runtime;
   readonly #folder: string;
   readonly #restart: () => Promise<Runtime>;
-  /** Emits `quiet` each time that an object has become so. */
+  /** Emits `quiet` each time an object becomes idle. */
   readonly #told: EventEmitter;
   #connections = 0;
 
@@ -41,8 +41,9 @@ export class Meter {
   }
 
   /**
-   * @param historySeconds how long messages are kept
-   * @param more settings
+   * Starts a runtime whose costs are counted.
+   * @param historySeconds the setting `HISTORY_SECONDS`
+   * @param more other settings
    */
   static async start(historySeconds: number, more: Record<string, string> = {}): Promise<Meter> {
     const folder = await temporaryFolder();
@@ -61,20 +62,20 @@ export class Meter {
     return Number(new URL(this.#runtime.url).port);
   }
 
-  /** Has the power fail: everything ends but what is stored, and what has been counted is forgotten. */
+  /** Restarts the runtime after a power failure: only storage survives, and the counts start from zero. */
   async restart(): Promise<void> {
     await this.#runtime.kill();
     this.#runtime = await this.#restart();
   }
 
-  /** Requests of some kind that each object has had. */
+  /** Returns the number of requests of one kind, by object. */
   async requests(kind: string): Promise<Map<string, number>> {
     const tallies = Object.entries(await this.#read());
     return new Map(tallies.map(([name, { requests }]) => [name, requests[kind] ?? 0]));
   }
 
-  /** Ends when the objects know that nobody is connected any more, and have done what comes of it. */
-  async deserted(): Promise<void> {
+  /** Resolves when the objects have noticed that all connections have ended, and are idle. */
+  async untilIdle(): Promise<void> {
     await this.#until((tallies) =>
       Object.values(tallies).every(({ connections, isAwake }) => connections === 0 && !isAwake),
     );
@@ -85,7 +86,7 @@ export class Meter {
     await removeFolder(this.#folder);
   }
 
-  /** A greeted connection. */
+  /** Opens a connection, and reads the greeting. */
   async connect(path: string): Promise<Listener> {
     this.#connections += 1;
     return await Listener.connect(this.#runtime.url + path);
@@ -97,8 +98,8 @@ export class Meter {
   }
 
   /**
-   * What each object costs for something, and for what comes of it. That is over when no object is awake, no alarm
-   * is set, and who has left is known to have gone.
+   * Returns the cost per object of an action and everything it causes: until no object is awake, no alarm is set, and the
+   * objects have noticed which clients have left.
    */
   async spent(act: () => Promise<unknown>): Promise<Map<string, Spent>> {
     const before = await this.#read();
@@ -111,17 +112,17 @@ export class Meter {
     return new Map(Object.entries(after).map(([name, tally]) => [name, since(before[name], tally)]));
   }
 
-  /** Ends when no object of a family is awake, whatever its alarm is set to. */
+  /** Resolves when no object of a family is awake; alarms may still be set. */
   async quiet(family: string): Promise<void> {
     await this.#until((tallies) =>
       Object.entries(tallies).every(([name, { isAwake }]) => !isAwake || !isOf(family, name)),
     );
   }
 
-  /** Looks each time that an object has become quiet. */
+  /** Reads the tallies each time an object becomes idle, until a condition holds. */
   async #until(isOver: (tallies: Tallies) => boolean): Promise<Tallies> {
     for (;;) {
-      // Waited for before it is looked, so that nothing goes unnoticed between.
+      // Listens before it reads, so that no event is missed in between.
       const quiet = once(this.#told, "quiet");
       const tallies = await this.#read();
       if (isOver(tallies)) return tallies;
@@ -136,14 +137,14 @@ export class Meter {
   }
 }
 
-/** What the objects of a family cost together; without one, all. */
+/** Returns the total cost of a family's objects, or of all objects. */
 export function totalOf(spent: Map<string, Spent>, family?: string): Cost {
   return plus(
     ...[...spent].flatMap(([name, cost]) => (family === undefined || isOf(family, name) ? [cost] : [])),
   );
 }
 
-/** A channel is the head of a family, of all whose names go on with a slash. */
+/** Whether an object belongs to a family: the channel of that name, and all names that continue with a slash. */
 function isOf(family: string, name: string): boolean {
   return name === family || name.startsWith(`${family}/`);
 }

@@ -1,9 +1,9 @@
-/** A drawing of how deliveries a second depend on the number of listeners, as SVG; both scales are logarithmic. */
+/** Draws deliveries per second against the number of listeners, as SVG; both scales are logarithmic. */
 
 export interface Line {
   label: string;
   color: string;
-  /** Deliveries a second, for each of the numbers of listeners. */
+  /** Deliveries per second, for each number of listeners. */
   rates: number[];
 }
 
@@ -14,7 +14,7 @@ const LEFT = 92;
 const RIGHT = 590;
 const TOP = 92;
 const BOTTOM = 374;
-/** Vertical room that a label needs. */
+/** The height of a label. */
 const LABEL_HEIGHT = 38;
 
 export function picture(title: string, subtitle: string, listeners: number[], lines: Line[]): string {
@@ -66,12 +66,12 @@ ${[...grid, ...ticks, ...drawn].join("\n")}
 `;
 }
 
-/** Where a value goes whose logarithm is between two others that go to `start` and `end`. */
+/** Returns a scale that maps values, whose logarithms lie between `from` and `to`, to `start` … `end`. */
 function scale(from: number, to: number, start: number, end: number): (value: number) => number {
   return (value) => start + ((Math.log10(value) - from) / (to - from)) * (end - start);
 }
 
-/** Moves labels down that would cover the one above. */
+/** Moves down labels that would overlap the one above. */
 function apart(heights: number[]): number[] {
   const placed: number[] = [];
   let free = Number.NEGATIVE_INFINITY;

@@ -1,8 +1,8 @@
-/** A client that pings all the time, in a thread of its own: what others read delays nothing of what it sees. */
+/** A client that pings continuously in its own thread, so that other reading doesn't delay it. */
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { Listener } from "../../test/e2e/support/listener.ts";
 
-/** Has a client ping in a thread; the function returned ends that, and tells the longest delay in milliseconds. */
+/** Starts a pinging client; the returned function stops it, and returns the longest delay in milliseconds. */
 export async function startPinger(url: string, channels: string[]): Promise<() => Promise<number>> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { url, channels } });
   const next = () => new Promise<unknown>((resolve) => worker.once("message", resolve));

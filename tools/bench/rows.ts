@@ -1,4 +1,4 @@
-/** What is measured. */
+/** The measurements. */
 import { readFileSync } from "node:fs";
 import type { Contender } from "./contest.ts";
 import type { Seat, Seating } from "./crowd.ts";
@@ -9,13 +9,13 @@ export interface Row {
   number: number;
   title: string;
   contenders: Contender[];
-  /** The contenders' connections are too many to be open at one time. */
+  /** Whether the contenders' connections are too many to be open at once. */
   apart?: boolean;
-  /** Messages are sent one at a time, so that it shows when the last listener has each. */
+  /** Whether messages are sent one at a time, so that the last delivery of each is known. */
   single?: boolean;
 }
 
-/** Open files that a channel of ten takes: the runtime has two for a connection, and three for storage. */
+/** Open files per channel of ten: two of the runtime's per connection, and some for storage. */
 const FILES_PER_CHANNEL = 25;
 
 export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): Row[] {
@@ -36,7 +36,7 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
     },
     {
       number: 6,
-      title: "1,000 listeners connected at 8 other channels, 256 in flight",
+      title: "1,000 listeners connected to 8 other channels, 256 in flight",
       contenders: [
         contender("8 homes", ours, spread(1000, 8), { window: 256, publishers: 1 }),
         contender("1 home", ours, thousand, { window: 256, publishers: 1 }),
@@ -81,31 +81,31 @@ function contender(name: string, server: Server, seating: Seating, load: Load): 
   return { name, server, seating, load };
 }
 
-/** Channels with listeners of their own, each connected at its channel and able to announce. */
+/** Channels with their own listeners, which are connected to their channel and can announce. */
 export function listeners(count: number, channels = 1): Seating {
   const seats = Array.from({ length: count * channels }, (_, index): Seat => {
     const channel = Math.floor(index / count);
-    return { hears: [channel], announces: channel };
+    return { subscribesTo: [channel], announcesOn: channel };
   });
   return { name: `${count}x${channels}`, channels, seats };
 }
 
-/** One channel, whose publisher is connected at it, and whose other listeners are connected elsewhere. */
+/** One channel, with its publisher connected to it and its other listeners elsewhere. */
 function spread(count: number, homes: number): Seating {
   const others = Array.from({ length: count - 1 }, (_, index): Seat => {
-    return { home: `home${index % homes}`, hears: [0] };
+    return { home: `home${index % homes}`, subscribesTo: [0] };
   });
-  return { name: "spread", channels: 1, seats: [{ hears: [0], announces: 0 }, ...others] };
+  return { name: "spread", channels: 1, seats: [{ subscribesTo: [0], announcesOn: 0 }, ...others] };
 }
 
-/** Many channels with a publisher each, who hears nothing, and one connection that hears them all. */
+/** Many channels with a publisher each, which receives nothing, and one connection subscribed to all. */
 function hub(channels: number): Seating {
   const indexes = Array.from({ length: channels }, (_, index) => index);
-  const publishers = indexes.map((announces): Seat => ({ hears: [], announces }));
-  return { name: "hub", channels, seats: [...publishers, { home: "hub", hears: indexes }] };
+  const publishers = indexes.map((announcesOn): Seat => ({ subscribesTo: [], announcesOn }));
+  return { name: "hub", channels, seats: [...publishers, { home: "hub", subscribesTo: indexes }] };
 }
 
-/** How many files and connections a process may have open here. */
+/** Returns the maximum number of open files of a process. */
 function openFiles(): number {
   const limits = readFileSync("/proc/self/limits", "utf8");
   return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);

@@ -5,37 +5,37 @@ import type { Crowd } from "./crowd.ts";
 import { Meter } from "./flow.ts";
 import type { Server } from "./servers.ts";
 
-/** Milliseconds under load before anything counts; it is longer if channels are slow to get going. */
+/** Milliseconds under load before measuring starts; more if channels are slow to get going. */
 const LEAD_IN = 200;
-/** Looking now and then whether it is costs the generator less than being told with each message. */
+/** Interval between checks, in milliseconds: polling costs the generator less than a callback per message. */
 const LOOK_AGAIN = 20;
-/** Milliseconds after which what has not arrived is taken for lost: only a run about to fail takes so long. */
+/** Milliseconds after which missing messages count as lost. */
 const LOST_AFTER = 60_000;
-/** The kernel counts a process's time in ticks of this many milliseconds. */
+/** The unit of the kernel's process times, in milliseconds. */
 const TICK = 10;
 
 export interface Load {
-  /** Messages on their way on each channel. */
+  /** Messages in flight on each channel. */
   window: number;
-  /** How many announce on each channel. */
+  /** Publishers per channel. */
   publishers: number;
-  /** The last channel is left out of this, gets a message this often (milliseconds), and is the one measured. */
+  /** If set, the last channel gets only one message per this many milliseconds, and is the one measured. */
   quiet?: number;
 }
 
 export interface Run {
-  /** Messages received a second, added up over the listeners. */
+  /** Messages received per second, over all listeners. */
   rate: number;
   latencies: number[];
   rounds: number[];
-  /** Share of a core that the server and the load generator took. */
+  /** CPU use of the server and of the load generator, in cores. */
   serverCpu: number;
   generatorCpu: number;
 }
 
 /**
- * Sends for some time and waits until all has arrived. What counts is all of that but the beginning, as
- * many channels that take turns may be silent for longer than the time itself.
+ * Sends for some time, and waits until everything has arrived. Measures all of it but the beginning, because among many
+ * channels that take turns, one may be silent for longer than the given time.
  */
 export async function run(server: Server, crowd: Crowd, load: Load, milliseconds: number): Promise<Run> {
   const { flows, listeners } = crowd;
@@ -47,7 +47,7 @@ export async function run(server: Server, crowd: Crowd, load: Load, milliseconds
   for (const listener of listeners) listener.begin();
 
   const timeout = setTimeout(lost, milliseconds + LOST_AFTER);
-  for (const flow of busy) flow.keep(load.window);
+  for (const flow of busy) flow.keepInFlight(load.window);
   const timer = quiet && setInterval(() => quiet.sendOne(), load.quiet);
   await sleep(LEAD_IN);
   meter.from = performance.now();
@@ -71,12 +71,12 @@ export async function run(server: Server, crowd: Crowd, load: Load, milliseconds
 }
 
 function lost(): never {
-  throw new Error("not everything that was sent has arrived");
+  throw new Error("some messages were lost");
 }
 
 function snapshot(server: Server, { flows }: Crowd) {
   const stat = readFileSync(`/proc/${server.pid}/stat`, "utf8");
-  // Fields 14 and 15; the second one may have spaces in it, and ends with the only ")".
+  // Fields 14 and 15; the second field may contain spaces, and ends with the only ")".
   const [user, system] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12);
   const generator = process.cpuUsage();
   return {

@@ -1,34 +1,34 @@
 /**
- * The arithmetic of very large services: `node tools/bench/scale.ts` prints the tables of
- * `src/README.md` from the inputs below.
+ * Estimates the cost of very large services. `node tools/bench/scale.ts` prints the table of `src/README.md` from the
+ * inputs below.
  */
 
-/** What the steps cost and what is billed. Rates are in dollars, times in seconds. */
+/** Measured and billed costs. Rates are in dollars, times in seconds. */
 export interface Rates {
-  /** Until one more socket of an object is served, by `steps.ts`. */
+  /** Time per additional socket of an object, from `steps.ts`. */
   send: number;
-  /** Until one more linked object has what it needs, its own share of the work included, by `steps.ts`. */
+  /** Time per additional linked object, including its own share of the work, from `steps.ts`. */
   link: number;
-  /** From one object to another on another continent; an assumption. */
+  /** Time from one object to another on another continent; an assumption. */
   hop: number;
-  /** A million requests to objects, https://developers.cloudflare.com/durable-objects/platform/pricing/ */
+  /** Per million requests to objects, https://developers.cloudflare.com/durable-objects/platform/pricing/ */
   requests: number;
-  /** A million GB-seconds of objects in memory with something to do, as above. */
+  /** Per million GB-seconds of active objects in memory, from the same page. */
   duration: number;
-  /** GB that an object in memory counts for, as above. */
+  /** GB billed for an object in memory, from the same page. */
   memory: number;
-  /** Seconds an object stays for what it writes down after an event (`branch.ts`). */
+  /** Seconds an object stays in memory after an event, to write to storage (`branch.ts`). */
   settle: number;
-  /** A million messages, published or delivered, by Ably's list, https://ably.com/pricing */
+  /** Per million messages, published or delivered, from Ably's price list, https://ably.com/pricing */
   hosted: number;
 }
 
 export interface Service {
   title: string;
   channels: number;
-  /** Listeners of each channel. */
+  /** Subscribers per channel. */
   listeners: number;
-  /** Announcements a second, on all channels together. */
+  /** Announcements per second, on all channels together. */
   announcements: number;
   socketsPerObject: number;
   linksPerObject: number;
@@ -41,17 +41,17 @@ export interface Arithmetic {
   depth: number;
   /** Levels below the root of `all`, to which each of those objects is linked. */
   depthOfAll: number;
-  /** Calls between objects for one announcement. */
+  /** Calls between objects per announcement. */
   calls: number;
-  /** Requests billed for one announcement: 20 messages from clients are one. */
+  /** Billed requests per announcement; 20 messages from clients count as one. */
   billed: number;
-  /** Seconds from the announcement to its last listener. */
+  /** Seconds from the announcement until its last subscriber has it. */
   last: number;
-  /** The same if only six calls of an object are under way at one time. */
+  /** The same if each object makes only six calls at a time. */
   lastBySix: number;
-  /** Dollars for 30 days. */
+  /** Dollars per 30 days. */
   month: number;
-  /** Dollars for the messages alone, where each delivery is billed. */
+  /** Dollars per 30 days for the messages alone, where each delivery is billed. */
   hosted: number;
 }
 
@@ -82,7 +82,7 @@ export const SERVICES: Service[] = [
 
 const MONTH = 30 * 24 * 3600;
 
-/** What a service takes and costs. */
+/** Computes what a service needs and costs. */
 export function arithmetic(service: Service, rates: Rates): Arithmetic {
   const { channels, listeners, announcements, socketsPerObject, linksPerObject } = service;
   const objectsEach = Math.ceil(listeners / socketsPerObject);
@@ -93,7 +93,7 @@ export function arithmetic(service: Service, rates: Rates): Arithmetic {
   const sent = Math.min(listeners, socketsPerObject) * rates.send;
   const last = sent + sum(children.map((each) => rates.hop + each * rates.link));
   const lastBySix = sent + sum(children.map((each) => Math.ceil(each / 6) * rates.hop + each * rates.link));
-  // An object is in memory all the time at one announcement or more each `settle` seconds.
+  // With an announcement at least every `settle` seconds, an object is always in memory.
   const busy = Math.min(1, (announcements / channels) * (rates.settle + last));
   const month =
     ((announcements * MONTH * billed) / 1e6) * rates.requests +
@@ -103,7 +103,7 @@ export function arithmetic(service: Service, rates: Rates): Arithmetic {
   return { objects, depth: children.length, depthOfAll, calls, billed, last, lastBySix, month, hosted };
 }
 
-/** How many children each object has, level by level, of so many objects that have `most` at most. */
+/** Returns the number of children per object, level by level, if each object has at most `most`. */
 function levels(objects: number, most: number): number[] {
   const children: number[] = [];
   let above = 1;
@@ -118,7 +118,7 @@ function sum(numbers: number[]): number {
   return numbers.reduce((all, each) => all + each, 0);
 }
 
-/** The table of what services take and cost, in Markdown. */
+/** Formats needs and costs as a Markdown table. */
 export function table(services: Service[], rates: Rates): string {
   const columns = services.map((service) => ({ service, result: arithmetic(service, rates) }));
   const row = (title: string, cell: (column: (typeof columns)[number]) => string) =>

@@ -1,4 +1,4 @@
-/** The servers that are compared, and how they are started. */
+/** Starts the servers that are compared. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { access, mkdir, readFile, watch, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
@@ -17,20 +17,20 @@ export interface Server {
 
 export interface Servers {
   ours: Server;
-  /** Ours, with 1,000 connections at one channel in 4 and in 16 objects. */
+  /** Ours, with 1,000 connections of one channel in 4 and in 16 objects. */
   trees: Server[];
   loop: Server;
-  /** Undefined where it is not installed. */
+  /** Undefined if it isn't installed. */
   nats: Server | undefined;
   bare: Server;
 }
 
-/** One publisher sends more here than a client may. */
+/** One publisher sends more than a client normally may. */
 const UNLIMITED = { LINES_PER_SECOND: "1000000" };
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
-/** Starts them all; they end when this process does. */
+/** Starts all servers, which end with this process. */
 export async function startServers(folder: string): Promise<Servers> {
   const file = await bundle(folder);
   const tree = (objects: number) => {
@@ -48,7 +48,7 @@ export async function startServers(folder: string): Promise<Servers> {
   return { ours, trees, loop, nats, bare };
 }
 
-/** What the measured versions are, for the record. */
+/** Returns the measured versions. */
 export async function versions(): Promise<string> {
   const workerd = join(HERE, "..", "..", "node_modules", ".bin", "workerd");
   const commands = [workerd, await findNats()].filter((command) => command !== undefined);
@@ -81,10 +81,10 @@ async function startBare(): Promise<Server> {
   for await (const port of createInterface({ input: child.stdout })) {
     return { name: "bare", port: Number(port), pid, dialect: ANNOUNCE_ONLY };
   }
-  throw new Error("the bare server has ended before it listened");
+  throw new Error("the bare server ended before it was listening");
 }
 
-/** Starts the native server at ports of its own choice, which it writes to a file. */
+/** Starts NATS on free ports, which it writes to a file. */
 async function startNats(folder: string): Promise<Server | undefined> {
   const program = await findNats();
   if (program === undefined) return undefined;
@@ -101,7 +101,7 @@ ping_interval: "1h"
   const changes = watch(folder, { signal: ended.signal });
   const child = spawn(program, ["-c", configuration], { stdio: "ignore" });
   const pid = pidOf(child);
-  child.once("exit", () => ended.abort(new Error("the NATS server has ended before it listened")));
+  child.once("exit", () => ended.abort(new Error("the NATS server ended before it was listening")));
   const file = join(folder, `nats-server_${pid}.ports`);
   for await (const _ of changes) {
     const [, port] = /ws:\/\/127\.0\.0\.1:(\d+)/.exec(await readFile(file, "utf8").catch(() => "")) ?? [];
@@ -110,7 +110,7 @@ ping_interval: "1h"
   return undefined;
 }
 
-/** Where the native server is; Debian puts it where only root's path leads. */
+/** Returns NATS's path; Debian installs it in a folder that is only in root's PATH. */
 async function findNats(): Promise<string | undefined> {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   for (const folder of folders) {
@@ -124,7 +124,7 @@ async function findNats(): Promise<string | undefined> {
   return undefined;
 }
 
-/** The process id of a child, which ends when this process does. */
+/** Returns the process id of a child, which ends with this process. */
 function pidOf(child: ChildProcess): number {
   process.prependOnceListener("exit", () => child.kill("SIGKILL"));
   return child.pid ?? 0;

@@ -1,4 +1,4 @@
-/** What the steps of a delivery cost: a send to a socket, and a call to a linked object. */
+/** Measures the steps of a delivery: a send to a socket, and a call to a linked object. */
 import { connectAll, Listener } from "../../test/e2e/support/listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
 
@@ -10,13 +10,13 @@ const runtime = await startRuntime(await bundle(folder), folder);
 const sends = await measure(() => "/root");
 const calls = await measure((i) => `/home${i}`);
 console.log(
-  `a send to a socket: ${sends.toFixed(0)} us; a link, with what its object then does: ${calls.toFixed(0)} us`,
+  `a send to a socket: ${sends.toFixed(0)} us; a link, including its object's own work: ${calls.toFixed(0)} us`,
 );
 await runtime.kill();
 await removeFolder(folder);
 process.exit();
 
-/** Microseconds per listener until the last of MANY has a message: the median of some rounds. */
+/** Returns the microseconds per subscriber until the last of MANY has a message: the median of all rounds. */
 async function measure(path: (i: number) => string): Promise<number> {
   const listeners = await connectAll(
     runtime.url,

@@ -1,4 +1,4 @@
-/** How what was measured is written down. */
+/** Formats the results. */
 import { type Outcome, quantile } from "./contest.ts";
 import type { Row } from "./rows.ts";
 
@@ -8,10 +8,10 @@ export const HEADER = `
 ours: this project. loop: an object that sends each message to each socket as it arrives. nats: a
 native server, over WebSocket. Messages have 32 bytes.
 
-Deliveries a second (a message received by one listener is one), and how many times as many the
-first of each group makes. Milliseconds from sending a message to receiving it: half of the
-deliveries, 99 %, and 99.9 % take no longer; to the last listener, where that shows. Then the
-share of a core that the server and the load generator take; all are on this machine.
+Deliveries per second (a message received by one listener is one), and the ratio to the first
+of each group. Milliseconds from sending a message to receiving it: half of the deliveries,
+99 %, and 99.9 % take no longer; to the last listener, where that is known. Then the CPU use
+of the server and the load generator, in cores; all are on this machine.
 
 ${cells(["", "deliveries/s", "ratio", "p50", "p99", "p99.9", "last p50", "server", "generator"])}`;
 
@@ -42,7 +42,7 @@ function cells(texts: string[]): string {
   return aligned.join("");
 }
 
-/** Three digits are what such measurements are good for. */
+/** Rounds to three digits, the precision of such measurements. */
 function significant(value: number): string {
   if (Number.isNaN(value)) return "-";
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);

@@ -1,4 +1,4 @@
-/** A WebSocket client that costs next to nothing: it reads into one buffer and looks at nothing but frame headers. */
+/** A WebSocket client that costs almost nothing: it reads into one buffer, and parses only frame headers. */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 
@@ -7,10 +7,10 @@ const BINARY = 2;
 const CLOSE = 8;
 const HEADERS_END = "\r\n\r\n";
 
-/** What all connections read into: what one has read is used before the next one reads. */
+/** Shared by all connections: each uses what it has read before the next one reads. */
 const BUFFER = Buffer.allocUnsafe(65_536);
 
-/** Called with a piece of what the server sent, free of frame headers; valid during the call only. */
+/** Called with a piece of payload, without frame headers; valid only during the call. */
 export type Receive = (bytes: Buffer, from: number, to: number) => void;
 
 export class Connection {
@@ -20,14 +20,14 @@ export class Connection {
   /** Sent as soon as the server has upgraded the connection. */
   readonly #introduction: string;
   readonly #opened = Promise.withResolvers<void>();
-  /** The answer to the request for an upgrade, until it has come. */
+  /** The response to the upgrade, until it is complete. */
   #answer: string | undefined = "";
   readonly #header = Buffer.alloc(10);
   #headerRead = 0;
-  /** Bytes to come of the frame being read. */
+  /** Bytes still to come of the current frame. */
   #left = 0;
   #opcode = 0;
-  /** What has been read of a close frame: a code in two bytes, and a reason. */
+  /** The payload of a close frame so far: a code in two bytes, and a reason. */
   #closing = Buffer.alloc(0);
 
   constructor(port: number, path: string, introduction: string) {
@@ -44,17 +44,17 @@ export class Connection {
     this.#socket.once("close", () => this.#lost("it has ended"));
   }
 
-  /** Fulfilled when the server has upgraded the connection. */
+  /** Resolves when the server has upgraded the connection. */
   get opened(): Promise<void> {
     return this.#opened.promise;
   }
 
-  /** Sends bytes that are whole frames already. */
+  /** Sends bytes, which must be whole frames. */
   write(frames: Buffer): void {
     this.#socket.write(frames);
   }
 
-  /** Ends the connection in a way that leaves nothing behind in the kernel. */
+  /** Resets the connection, which leaves nothing behind in the kernel. */
   close(): void {
     this.#socket.removeAllListeners("close");
     this.#socket.resetAndDestroy();
@@ -64,7 +64,7 @@ export class Connection {
     throw new Error(`the connection at ${this.#path} is lost: ${why}`);
   }
 
-  /** Answers with where in what has been read the first frame begins. */
+  /** Returns the offset of the first frame in the buffer. */
   #readAnswer(count: number): number {
     const answer = this.#answer + BUFFER.toString("latin1", 0, count);
     const end = answer.indexOf(HEADERS_END);
@@ -99,7 +99,7 @@ export class Connection {
     if (this.#headerRead < headerLength(short)) return;
     this.#headerRead = 0;
     this.#opcode = this.#header.readUInt8(0) & 15;
-    if (this.#opcode > BINARY && this.#opcode !== CLOSE) this.#lost(`a frame of kind ${this.#opcode}`);
+    if (this.#opcode > BINARY && this.#opcode !== CLOSE) this.#lost(`a frame with opcode ${this.#opcode}`);
     if (short < 126) this.#left = short;
     else this.#left = short === 126 ? this.#header.readUInt16BE(2) : Number(this.#header.readBigUInt64BE(2));
     if (this.#opcode === CLOSE && this.#left === 0) this.#lost("closed without a code");
@@ -125,7 +125,7 @@ function upgrade(port: number, path: string): string {
   );
 }
 
-/** A text frame as clients send it: masked, but with zeros, which leave it as it is. */
+/** Encodes a text frame, masked with zeros, which leave the payload as it is. */
 export function clientFrame(text: string): Buffer {
   const payload = Buffer.from(text);
   const header =

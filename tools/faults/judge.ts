@@ -1,14 +1,14 @@
-/** Says of a list of messages that should be 1, 2, 3, … what is wrong with it. */
+/** Judges a list of messages that should be 1, 2, 3, … */
 
 export interface Verdict {
-  /** How many came, and how many should have. */
+  /** Number of messages received, and expected. */
   came: number;
   due: number;
   lost: number[];
   repeated: number[];
-  /** Those that came before one with a smaller number. */
+  /** Messages that came before one with a smaller number. */
   early: number[];
-  /** What was no number. */
+  /** Lines that are not numbers. */
   strange: string[];
 }
 
@@ -26,17 +26,17 @@ export function judge(lines: string[], due: number): Verdict {
   return { came: numbers.length, due, lost: all.filter((n) => !seen.has(n)), repeated, early, strange };
 }
 
-/** Whether nothing is wrong. */
+/** Whether every message came exactly once and in order. */
 export function isFlawless({ lost, repeated, early, strange }: Verdict): boolean {
   return [lost, repeated, early, strange].every((wrong) => wrong.length === 0);
 }
 
-/** A verdict in a line. */
+/** Formats a verdict as one line. */
 export function inWords(what: string, verdict: Verdict): string {
   const { came, due, lost, repeated, early, strange } = verdict;
   const wrongs = Object.entries({ lost, repeated, "out of order": early, strange });
   const said = wrongs.map(
     ([name, which]) => `${which.length} ${name}${which.length > 0 ? ` (${which.slice(0, 5)}…)` : ""}`,
   );
-  return `${what}: ${came} of ${due} came; ${said.join(", ")}`;
+  return `${what}: ${came} of ${due} received; ${said.join(", ")}`;
 }

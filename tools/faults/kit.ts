@@ -1,7 +1,7 @@
 /**
- * Runs clients against a server that is killed, over a network that does what networks do, and judges them. A client
- * is any two commands: one that listens prints a line for each message of the channel `judged`, one that announces
- * takes lines from its standard input and announces each on the channel `said`. Both find the server in FANOUT_URL.
+ * Runs a client against a server that is killed repeatedly, over a faulty network, and judges it. A client consists of
+ * two commands: the listening one prints a line for each message of the channel `judged`, and the announcing one
+ * announces each line of its standard input on the channel `said`. Both find the server's URL in FANOUT_URL.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -11,13 +11,13 @@ import { judge, type Verdict } from "./judge.ts";
 import { Network } from "./network.ts";
 
 export interface Trial {
-  /** Commands for a shell. */
+  /** The shell commands of the client. */
   listen: string;
   announce: string;
   seconds: number;
-  /** From 0 to less than 1: what happens, and when. */
+  /** Returns numbers from 0 to less than 1, which decide what fails, and when. */
   random: () => number;
-  /** Told of what happens. */
+  /** Called with each fault. */
   onFault?: (what: string) => void;
 }
 
@@ -27,15 +27,15 @@ export interface Outcome {
   faults: number;
 }
 
-/** Between faults, in milliseconds, at most. */
-const BETWEEN = 3_000;
+/** Maximum time between faults, in milliseconds. */
+const FAULT_INTERVAL = 3_000;
 /** How long the server may take to answer the judge, in milliseconds. */
 const ANSWER_WITHIN = 5_000;
-/** How long clients may take to come to where everyone is, in milliseconds, when all is well again. */
-const PATIENCE = 90_000;
+/** How long clients may take to catch up once the faults are over, in milliseconds. */
+const CATCH_UP_TIMEOUT = 90_000;
 
-/** Tries a client out. */
-export async function tryOut(trial: Trial): Promise<Outcome> {
+/** Runs a client through a trial. */
+export async function runTrial(trial: Trial): Promise<Outcome> {
   const folder = await temporaryFolder();
   const file = await bundle(folder);
   let server = await startRuntime(file, folder);
@@ -61,33 +61,33 @@ export async function tryOut(trial: Trial): Promise<Outcome> {
   process.once("exit", endAll);
   try {
     const listener = start(trial.listen);
-    const heard: string[] = [];
-    createInterface({ input: listener.stdout }).on("line", (line) => heard.push(line));
+    const received: string[] = [];
+    createInterface({ input: listener.stdout }).on("line", (line) => received.push(line));
     const announcer = start(trial.announce);
-    // The judge's own way to the server has no faults but the server's.
+    // The judge connects directly, so only the server's own faults affect it.
     await until(
-      () => heard.includes("0"),
+      () => received.includes("0"),
       () => post(url, "judged", "0"),
     );
-    heard.length = 0;
-    const said = new Follower(url, "said", await post(url, "said", "0"));
+    received.length = 0;
+    const announced = new Follower(url, "said", await post(url, "said", "0"));
     const counts = { posted: 0, given: 0 };
     const isOver = { value: false };
-    const talking = talk(trial, isOver, async () => {
+    const announcing = announceUntilOver(trial, isOver, async () => {
       announcer.stdin.write(`${++counts.given}\n`);
       await post(url, "judged", String(++counts.posted), `judge-${counts.posted}`);
-      await said.look();
+      await announced.poll();
     });
     const faults = await fail(trial, network, restart);
     isOver.value = true;
-    await talking;
+    await announcing;
     await until(
-      () => withoutFirst(heard).length >= counts.posted && said.lines.length >= counts.given,
-      () => Promise.all([said.look(), sleep(200)]),
+      () => withoutFirst(received).length >= counts.posted && announced.lines.length >= counts.given,
+      () => Promise.all([announced.poll(), sleep(200)]),
     );
     return {
-      listened: judge(withoutFirst(heard), counts.posted),
-      announced: judge(said.lines, counts.given),
+      listened: judge(withoutFirst(received), counts.posted),
+      announced: judge(announced.lines, counts.given),
       faults,
     };
   } finally {
@@ -99,45 +99,49 @@ export async function tryOut(trial: Trial): Promise<Outcome> {
   }
 }
 
-/** The one that told that the client listens may have come several times, as it was announced until then. */
+/** Removes the first message, which is announced repeatedly until the client receives it. */
 function withoutFirst(lines: string[]): string[] {
   return lines.filter((line) => line !== "0");
 }
 
-/** Ends a command with all that it has started. */
+/** Kills a command with all its children. */
 function end(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 
-async function talk({ random }: Trial, isOver: { value: boolean }, say: () => Promise<void>): Promise<void> {
+async function announceUntilOver(
+  { random }: Trial,
+  isOver: { value: boolean },
+  announce: () => Promise<void>,
+): Promise<void> {
   while (!isOver.value) {
-    await say();
+    await announce();
     await sleep(random() * 100);
   }
 }
 
-/** Has things fail for a time; says how many did. */
+/** Causes faults for the given time; returns how many. */
 async function fail({ seconds, random, onFault }: Trial, network: Network, restart: () => Promise<void>) {
   const faults: [what: string, act: () => void | Promise<void>][] = [
-    ["connections break off", () => network.cut()],
-    ["connections break off", () => network.cut()],
-    ["nothing comes any more", () => network.hold(true)],
-    ["everything comes again", () => network.hold(false)],
-    ["everything takes 200 ms", () => network.delay(200)],
-    ["everything is quick", () => network.delay(0)],
-    ["everything comes in pieces", () => network.split(true)],
-    ["everything comes whole", () => network.split(false)],
-    ["connections die in silence", () => network.die()],
+    ["connections break", () => network.cut()],
+    ["connections break", () => network.cut()],
+    ["data to clients stalls", () => network.hold(true)],
+    ["data to clients flows again", () => network.hold(false)],
+    ["data is delayed by 200 ms", () => network.delay(200)],
+    ["the delay ends", () => network.delay(0)],
+    ["data comes in pieces", () => network.split(true)],
+    ["data comes whole", () => network.split(false)],
+    ["connections die silently", () => network.die()],
     ["the server is killed", restart],
   ];
   const until = Date.now() + seconds * 1_000;
   let count = 0;
   while (Date.now() < until) {
-    await sleep(random() * BETWEEN);
+    await sleep(random() * FAULT_INTERVAL);
     const [what, act] = faults[Math.floor(random() * faults.length)] ?? ["", () => {}];
     onFault?.(what);
     await act();
@@ -149,7 +153,7 @@ async function fail({ seconds, random, onFault }: Trial, network: Network, resta
   return count;
 }
 
-/** Announces until that is answered, once. */
+/** Announces a message, and retries until it gets a reply. */
 async function post(url: () => string, channel: string, text: string, key?: string): Promise<number> {
   const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
   for (;;) {
@@ -163,13 +167,13 @@ async function post(url: () => string, channel: string, text: string, key?: stri
       const [, position] = /"position":(\d+)/.exec(await response.text()) ?? [];
       if (position !== undefined) return Number(position);
     } catch {
-      // The server is being killed.
+      // The server is restarting.
     }
     await sleep(100);
   }
 }
 
-/** What has been announced on a channel, asked for again and again. */
+/** Collects the messages of a channel by polling. */
 class Follower {
   readonly lines: string[] = [];
   readonly #url: () => string;
@@ -182,7 +186,7 @@ class Follower {
     this.#position = position;
   }
 
-  async look(): Promise<void> {
+  async poll(): Promise<void> {
     try {
       const response = await fetch(`${this.#url()}/${this.#channel}?poll&since=${this.#position}`, {
         signal: AbortSignal.timeout(ANSWER_WITHIN),
@@ -192,13 +196,13 @@ class Follower {
       this.lines.push(...lines.map((line) => line.slice(this.#channel.length + 1)));
       this.#position = Number(response.headers.get("Fanout-Position"));
     } catch {
-      // The server is being killed.
+      // The server is restarting.
     }
   }
 }
 
-/** Does something until something holds, or patience ends. */
+/** Repeats an action until a condition holds or the time is up. */
 async function until(holds: () => boolean | Promise<boolean>, act: () => Promise<unknown>): Promise<void> {
-  const end = Date.now() + PATIENCE;
+  const end = Date.now() + CATCH_UP_TIMEOUT;
   while (!(await holds()) && Date.now() < end) await act();
 }

@@ -1,7 +1,7 @@
-/** `npm run faults`: tries a client out, this project's if none is named. */
+/** `npm run faults`: tests a client against faults, by default this project's. */
 import { parseArgs } from "node:util";
 import { inWords, isFlawless } from "./judge.ts";
-import { tryOut } from "./kit.ts";
+import { runTrial } from "./kit.ts";
 import { OURS } from "./ours.ts";
 
 const { values } = parseArgs({
@@ -13,7 +13,7 @@ const { values } = parseArgs({
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const began = Date.now();
-const outcome = await tryOut({
+const outcome = await runTrial({
   listen: values.listen,
   announce: values.announce,
   seconds: Number(values.minutes) * 60,

@@ -1,18 +1,18 @@
-/** A network between clients and a server in which everything happens that does: it breaks, stalls, dies in silence. */
+/** A faulty network between clients and a server: connections break, stall, slow down, or die silently. */
 import { once } from "node:events";
 import { createServer, connect as open, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listening } from "../../test/e2e/support/listening.ts";
 
-/** One client's connection, and what has become of it. */
+/** The two halves of a client's connection. */
 interface Pair {
   client: Socket;
   server: Socket;
-  /** Nothing passes any more, and neither end is told. */
+  /** Whether it passes no more data, without telling either end. */
   isDead: boolean;
 }
 
-/** Bytes of a piece, where everything comes in pieces. */
+/** Size of the pieces that data is split into, in bytes. */
 const PIECE = 7;
 
 export class Network {
@@ -20,7 +20,7 @@ export class Network {
   readonly #target: () => string;
   #isSplitting = false;
   #delay = 0;
-  /** While clients get nothing: ends when they do again. */
+  /** While data to clients is held: resolves when it is released. */
   #held: Promise<void> | undefined;
   #release = () => {};
   #url = "";
@@ -30,7 +30,7 @@ export class Network {
     this.#target = target;
   }
 
-  /** @param target the server's URL at that time */
+  /** @param target returns the server's current URL */
   static async start(target: () => string): Promise<Network> {
     const network = new Network(target);
     const server = createServer((client) => network.#connect(client));
@@ -39,38 +39,38 @@ export class Network {
     return network;
   }
 
-  /** Where clients find it: `http://127.0.0.1:` and a port of its own. */
+  /** The URL that clients connect to: `http://127.0.0.1:` and a free port. */
   get url(): string {
     return this.#url;
   }
 
-  /** How many connections it has. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#pairs.size;
   }
 
-  /** Breaks all connections off. */
+  /** Resets all connections. */
   cut(): void {
     for (const { client } of this.#pairs) client.resetAndDestroy();
   }
 
-  /** Has all connections that there are pass nothing on, for ever, and stay open. */
+  /** Makes all current connections pass no more data, while they stay open. */
   die(): void {
     for (const pair of this.#pairs) pair.isDead = true;
   }
 
-  /** Passes nothing on to clients from now on, or all again. */
+  /** Holds all data to clients, or releases it. */
   hold(isHolding: boolean): void {
     this.#release();
     this.#held = isHolding ? new Promise((resolve) => (this.#release = resolve)) : undefined;
   }
 
-  /** Has all take so many milliseconds longer from now on. */
+  /** Delays all data by this many milliseconds. */
   delay(milliseconds: number): void {
     this.#delay = milliseconds;
   }
 
-  /** Passes all on in pieces of a few bytes from now on, or not. */
+  /** Starts or stops splitting data into pieces of a few bytes. */
   split(isSplitting: boolean): void {
     this.#isSplitting = isSplitting;
   }
@@ -95,7 +95,7 @@ export class Network {
     void this.#pass(pair, server, client);
   }
 
-  /** Passes on what comes from one end, in order, and that it has ended. */
+  /** Passes on the data of one end, in order, and then its end. */
   async #pass(pair: Pair, from: Socket, to: Socket): Promise<void> {
     try {
       for await (const bytes of from) {
@@ -117,7 +117,7 @@ export class Network {
   }
 }
 
-/** Ends a loop over a socket without ending the socket. */
+/** Never resolves, which leaves a loop over a socket without ending the socket. */
 function never(): Promise<never> {
   return new Promise(() => {});
 }

@@ -1,4 +1,4 @@
-/** This project's own program, as the fault kit runs it. */
+/** This project's own program, as a client for the fault kit. */
 import { fileURLToPath } from "node:url";
 
 const pathOf = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url));

@@ -1,4 +1,4 @@
-/** Where the probe is: in a runtime of its own, or deployed. */
+/** Finds or starts the probe: in a local runtime, or deployed. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -11,14 +11,14 @@ import type { Access } from "./platform.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CONFIGURATION = "tools/probe/wrangler.toml";
 
-/** How often a new address is asked whether it is there, and how long to wait in between, in milliseconds. */
+/** Attempts to reach a new deployment, and the time between them in milliseconds. */
 const ATTEMPTS = 60;
 const BETWEEN = 2_000;
 
 /**
- * Starts a runtime with the probe in it.
- * @param folder where its storage is
- * @param around like that of `startRuntime`
+ * Starts a runtime with the probe.
+ * @param folder the folder of its storage
+ * @param around as in `startRuntime`
  */
 export async function startLocal(
   folder: string,
@@ -32,7 +32,7 @@ export async function startLocal(
   return { access: { url: runtime.url.replace("ws:", "http:"), key }, runtime };
 }
 
-/** Deploys the probe, as `wrangler` is logged in, and waits until it answers. */
+/** Deploys the probe with wrangler's login, and waits until it answers. */
 export async function deployProbe(): Promise<Access> {
   const key = newKey();
   const url = await wranglerDeploy(key, "1");
@@ -46,7 +46,7 @@ function newKey(): string {
   return randomBytes(16).toString("hex");
 }
 
-/** Answers with the address that `wrangler` prints; what it says goes to the standard error. */
+/** Returns the URL that wrangler prints; its output also goes to standard error. */
 async function wranglerDeploy(key: string, version: string): Promise<string> {
   const bin = join(ROOT, "node_modules", ".bin");
   const variables = ["--var", `KEY:${key}`, "--var", `VERSION:${version}`];
@@ -59,14 +59,15 @@ async function wranglerDeploy(key: string, version: string): Promise<string> {
   });
   const [code] = await once(child, "close");
   const [url] = /https:\/\/\S+\.workers\.dev/.exec(said) ?? [];
-  if (code !== 0 || url === undefined) throw new Error("wrangler has deployed no address: see above");
+  if (code !== 0 || url === undefined)
+    throw new Error("wrangler failed, or printed no URL: see its output above");
   return url;
 }
 
-/** A new address takes a while to be known everywhere. */
+/** Waits for a new address, which takes a while to be known everywhere. */
 async function untilThere({ url, key }: Access): Promise<void> {
   const headers = { Authorization: `Bearer ${key}` };
-  const body = JSON.stringify({ experiment: "life" });
+  const body = JSON.stringify({ experiment: "identity" });
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const response = await fetch(`${url}/first`, { method: "POST", headers, body }).catch(() => undefined);
     if (response?.ok) return;

@@ -1,7 +1,7 @@
 /**
- * Takes the probe's place in the local runtime, and enforces there what is assumed of the platform: how deep
- * calls may be nested, how many may be under way at a time, and how many an event may make. So the probe has
- * to find just that. Requests, messages and alarms are events; so are calls, which bring along their depth.
+ * Wraps the probe in the local runtime to enforce the assumed limits of the platform: the depth of nested calls, the
+ * calls in flight, and the calls per event. The probe must then find exactly these. Requests, messages, alarms and calls
+ * are events; calls carry their depth with them.
  */
 import worker, { Probe as Unlimited } from "./worker.js";
 
@@ -39,7 +39,7 @@ export class Probe extends Unlimited {
   }
 
   ask(experiment, { depth, ...ask }) {
-    // What the object asks of itself brings none.
+    // Calls of the object to itself carry no depth.
     if (depth !== undefined) this.#own.newest = eventAt(depth);
     return super.ask(experiment, ask);
   }
@@ -49,7 +49,7 @@ function eventAt(depth) {
   return { depth, calls: 0, underWay: 0, waiting: [] };
 }
 
-/** A stub keeps the depth of the event that was its object's newest when it was first used. */
+/** A stub has the depth of its object's newest event at the stub's first use. */
 function limited(stub, own) {
   let from;
   return {

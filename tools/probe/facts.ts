@@ -1,4 +1,4 @@
-/** What goes between the parts of the probe, in calls, requests and frames: values by their names. */
+/** Named values, which the parts of the probe exchange in calls, requests and frames. */
 
 export type Fact = string | number | boolean;
 
@@ -7,7 +7,7 @@ export interface Facts {
 }
 
 /**
- * Facts written as JSON.
+ * Parses facts from JSON.
  * @throws Error if the text is anything else
  */
 export function readFacts(text: string): Facts {
@@ -16,14 +16,14 @@ export function readFacts(text: string): Facts {
   return value;
 }
 
-/** @throws Error if there is no number of that name, nor one to take its place */
+/** @throws Error if there is neither a number of that name nor a default */
 export function numberIn(facts: Facts, name: string, otherwise?: number): number {
   const value = facts[name] ?? otherwise;
   if (typeof value === "number") return value;
   throw new Error(`no number ${name} in ${JSON.stringify(facts)}`);
 }
 
-/** @throws Error if there is no text of that name, nor one to take its place */
+/** @throws Error if there is neither a string of that name nor a default */
 export function textIn(facts: Facts, name: string, otherwise?: string): string {
   const value = facts[name] ?? otherwise;
   if (typeof value === "string") return value;

@@ -1,8 +1,7 @@
 /**
- * `npm run probe`: what the platform does that no document says, beside what this project assumes. It asks
- * the runtime on this machine; with `--deploy` it deploys the probe and asks that, and with `--url` and
- * `--key` one that is deployed already. What is named by its number is asked alone; `--calls` is how many
- * calls one event makes at most.
+ * `npm run probe`: compares the platform's undocumented behaviour with this project's assumptions. It probes the local
+ * runtime by default; `--deploy` deploys the probe and uses that, and `--url` with `--key` uses an existing deployment.
+ * Numbers select questions, and `--calls` sets the maximum number of calls per event.
  */
 import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -44,8 +43,8 @@ async function find(): Promise<Access> {
   return access;
 }
 
-/** @throws Error unless a text is a whole number above 0 */
+/** @throws Error unless a text is a positive integer */
 function wholeIn(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error(`${text} is not a number of anything here`);
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`${text} is not a positive integer`);
   return Number(text);
 }

@@ -1,4 +1,4 @@
-/** The deployed probe, or the one in a runtime of one's own, as questions see it. */
+/** The probe, deployed or in a local runtime, as the questions use it. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { Listener } from "../../test/e2e/support/listener.ts";
@@ -7,18 +7,18 @@ import { type Facts, readFacts } from "./facts.ts";
 export interface Access {
   /** `http://…` or `https://…` */
   readonly url: string;
-  /** What requests have to bring. */
+  /** The key that requests must carry. */
   readonly key: string;
-  /** Deploys the same code as another version; undefined where nothing is deployed from here. */
+  /** Deploys the same code as another version; undefined if the probe wasn't deployed from here. */
   deploy?(version: string): Promise<void>;
 }
 
-/** What takes longer never ends, in milliseconds; nothing that is asked should take as long. */
+/** Timeout for every question, in milliseconds; none should take as long. */
 const PATIENCE = 120_000;
 
 export class Platform {
   readonly deploy: Access["deploy"];
-  /** Whether what would end the process of a runtime, or take all of a machine, may be asked. */
+  /** Whether questions may crash the runtime, or use all memory. */
   readonly isDeployed: boolean;
   readonly #access: Access;
   readonly #headers: Record<string, string>;
@@ -32,15 +32,15 @@ export class Platform {
     this.#headers = { Authorization: `Bearer ${access.key}` };
   }
 
-  /** The name of an object that nobody has used. */
+  /** Returns the name of a new object. */
   newObject(): string {
     this.#objects += 1;
     return `${this.#run}-${this.#objects}`;
   }
 
   /**
-   * Has an object carry out an experiment; answers with what it has seen.
-   * @throws Error with what the Worker says, if the object fails, or if there is no answer
+   * Runs an experiment in an object, and returns its observations.
+   * @throws Error with the Worker's message if the object fails, or if there is no response
    */
   async ask(object: string, experiment: string, ask: Facts = {}): Promise<Facts> {
     const body = JSON.stringify({ ...ask, experiment });
@@ -56,7 +56,7 @@ export class Platform {
     return readFacts(text);
   }
 
-  /** Opens a WebSocket into an object. */
+  /** Opens a WebSocket to an object. */
   async connect(object: string): Promise<Listener> {
     const options = { headers: this.#headers };
     const listener = Listener.open(this.#urlOf(object).replace(/^http/, "ws"), options);
@@ -65,15 +65,15 @@ export class Platform {
   }
 
   /**
-   * Opens a stream that the Worker feeds from a WebSocket into an object: the first that is said on it, and
-   * how to end it.
+   * Opens a stream that the Worker feeds from a WebSocket to an object. Returns the first message on it, and a function
+   * that ends it.
    */
   async stream(object: string): Promise<{ news: Promise<Facts>; end: () => void }> {
     const headers = { ...this.#headers, Accept: "text/event-stream" };
     const leaving = new AbortController();
     const response = await fetch(this.#urlOf(object), { headers, signal: leaving.signal });
     if (!response.ok || response.body === null) throw new Error(`no stream: ${response.status}`);
-    // Read at once: a body that nobody reads is given up when memory is tidied.
+    // Reads immediately: garbage collection cancels a body that isn't being read.
     return { news: firstEvent(response.body), end: () => leaving.abort() };
   }
 
@@ -82,7 +82,7 @@ export class Platform {
   }
 }
 
-/** Has an object carry out an experiment that a message on its socket asks for. */
+/** Runs an experiment in an object by a message on its socket. */
 export async function askBy(listener: Listener, experiment: string, ask: Facts = {}): Promise<Facts> {
   listener.say(JSON.stringify({ ...ask, experiment }));
   return readFacts(await listener.line());
@@ -96,5 +96,5 @@ async function firstEvent(body: AsyncIterable<Uint8Array>): Promise<Facts> {
     const [, data] = /^data: (.+)\n/m.exec(said) ?? [];
     if (data) return readFacts(data);
   }
-  throw new Error("the stream has ended");
+  throw new Error("the stream ended");
 }

@@ -1,4 +1,4 @@
-/** Asks the questions, and writes down what comes of them. */
+/** Asks the questions, and collects the answers. */
 import type { Platform } from "./platform.ts";
 import { failed, type Options, type Question, type Row } from "./question.ts";
 import { buffered } from "./questions/buffered.ts";
@@ -9,7 +9,7 @@ import { failures } from "./questions/failures.ts";
 import { alarms, streams } from "./questions/sleep.ts";
 import { rows, storage } from "./questions/storage.ts";
 
-/** All there are; they are known by their places here, from 1. */
+/** All questions; their numbers are their positions here, from 1. */
 export const QUESTIONS: readonly Question[] = [
   depth,
   atOnce,
@@ -23,7 +23,7 @@ export const QUESTIONS: readonly Question[] = [
   rows,
 ];
 
-/** A question that was asked. */
+/** The answer to a question. */
 export interface Answer {
   readonly number: number;
   readonly title: string;
@@ -31,8 +31,8 @@ export interface Answer {
 }
 
 /**
- * Asks questions; the answers come in the order of their numbers.
- * @param numbers those to ask; all, if there are none
+ * Asks questions, and returns the answers in order of their numbers.
+ * @param numbers the questions to ask; all if empty
  */
 export async function probe(platform: Platform, numbers: number[], options: Options): Promise<Answer[]> {
   const asked = QUESTIONS.map((question, index) => ({ question, number: index + 1 })).filter(
@@ -52,11 +52,11 @@ export async function probe(platform: Platform, numbers: number[], options: Opti
   return answers.sort((one, other) => one.number - other.number);
 }
 
-/** One question that comes to nothing leaves the others as they are. */
+/** Asks one question; a failure doesn't affect the others. */
 async function rowsOf(question: Question, platform: Platform, options: Options): Promise<Row[]> {
   try {
     return await question.ask(platform, options);
   } catch (error) {
-    return [{ question: "all of it", assumed: "an answer", seen: failed(error) }];
+    return [{ question: "everything", assumed: "an answer", seen: failed(error) }];
   }
 }

@@ -1,4 +1,4 @@
-/** What a question is, and what becomes of it. */
+/** Questions and their answers. */
 import type { Platform } from "./platform.ts";
 
 /** One line of the table. */
@@ -9,33 +9,33 @@ export interface Row {
 }
 
 export interface Options {
-  /** Calls to make in one event, at most. */
+  /** Maximum calls in one event. */
   readonly calls: number;
-  /** Told of what takes long. */
+  /** Called before steps that take long. */
   readonly onStep: (step: string) => void;
 }
 
 export interface Question {
   readonly title: string;
   /**
-   * When it may be asked: beside all others, as it is mostly silence; after one another; or when the others
-   * are done, as it may hurt them.
+   * When it may be asked: in parallel with all others, because it mostly waits; one after another; or after all others,
+   * because it may disturb them.
    */
   readonly when: "beside" | "in turn" | "last";
   ask(platform: Platform, options: Options): Promise<Row[]>;
 }
 
-/** What is seen where a question is not asked. */
+/** Shown for questions that are not asked. */
 export const NOT_ASKED = "not asked";
 
-/** What is seen where a question comes to nothing. */
+/** Shown for questions that fail. */
 export function failed(error: unknown): string {
   return `failed: ${String(error)}`;
 }
 
 /**
- * Waits for what may never come.
- * @param seconds the longest that it may take
+ * Waits for a promise that may never settle.
+ * @param seconds the timeout
  */
 export async function within<T>(seconds: number, promise: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();

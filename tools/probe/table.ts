@@ -1,18 +1,18 @@
-/** How answers are written down. */
+/** Formats the answers. */
 import type { Answer } from "./probe.ts";
 
 const WIDTHS = [36, 32, 52];
 const GAP = "  ";
 
-export const HEADER = cells(["", "what is assumed", "what was seen"]);
+export const HEADER = cells(["", "assumed", "observed"]);
 
-/** A question and its rows, as lines of at most 124 characters, long words aside. */
+/** Formats a question and its rows, in lines of at most 124 characters unless words are longer. */
 export function block({ number, title, rows }: Answer): string {
   const lines = rows.map(({ question, assumed, seen }) => cells([question, assumed, seen]));
   return [`\n${number}. ${title}`, ...lines].join("\n");
 }
 
-/** Texts beside one another, each in a column of its own, in as many lines as the longest takes. */
+/** Formats texts in columns, wrapped to as many lines as needed. */
 function cells(texts: string[]): string {
   const columns = texts.map((text, index) => wrapped(text, WIDTHS[index] ?? 0));
   const height = Math.max(...columns.map((column) => column.length));

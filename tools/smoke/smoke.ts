@@ -1,6 +1,6 @@
 /** Whether a server works: two clients have a short conversation there, on channels of their own. */
 import { randomUUID } from "node:crypto";
-import { type Connect, Misread, type Play, perform, TIME } from "../../test/conformance/case.ts";
+import { type Case, type Connect, runCase, TIME, UnexpectedLine } from "../../test/conformance/case.ts";
 import { alice, bob } from "../../test/conformance/clients.ts";
 import { Refusal, type WireOptions, wiresTo } from "../../test/e2e/support/wire.ts";
 
@@ -34,7 +34,7 @@ export async function smoke(
   if (token) options.headers = { Authorization: `Bearer ${token}` };
   const began = performance.now();
   try {
-    await perform(conversation(CHANNELS + randomUUID()), deafToAll(wiresTo(url, options)), line);
+    await runCase(conversation(CHANNELS + randomUUID()), deafToAll(wiresTo(url, options)), line);
   } catch (error) {
     return { works: false, says: whatIsWrong(address, error) };
   }
@@ -56,7 +56,7 @@ function noAddress(text: string): string {
 }
 
 /** At home in two objects, they hear each other on a channel of each, and what they left is silent. */
-function conversation(channel: string): Play {
+function conversation(channel: string): Case {
   const other = `${channel}/other`;
   return {
     title: "two clients hear each other",
@@ -98,7 +98,7 @@ function withoutAll(frame: string): string {
 function whatIsWrong(address: string, error: unknown): string {
   if (error instanceof Refusal)
     return `${address} refuses the connection (${error.status}). ${why(error)}`.trim();
-  if (error instanceof Misread) return `${address} does not answer as Fanout does: ${error.message}`;
+  if (error instanceof UnexpectedLine) return `${address} does not answer as Fanout does: ${error.message}`;
   return `Cannot connect to ${address}: ${reason(error)}`;
 }
 

@@ -1,4 +1,4 @@
-/** The Worker, and a request for `/!abort/<object>`, which has that object crash: it leaves memory in what it does. */
+/** The Worker, plus requests to `/!abort/<object>`, which crash that object. */
 import worker, { Channel as Real } from "./worker.js";
 
 const ABORT = "/!abort/";

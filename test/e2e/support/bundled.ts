@@ -4,7 +4,7 @@ import { bundle, removeFolder, temporaryFolder } from "./runtime.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** The Worker's file. */
+    /** Path of the bundled Worker. */
     worker: string;
   }
 }

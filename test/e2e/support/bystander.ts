@@ -1,10 +1,10 @@
-/** A connection on a server under attack that is not attacked itself, and must not notice anything. */
+/** A connection to a server under attack, which must not be affected. */
 import { expect } from "vitest";
 import { Listener } from "./listener.ts";
 
-/** The channel that attackers are connected to, and the bystander listens to. */
+/** The channel that attackers connect to, and that the bystander subscribes to. */
 export const ATTACKED = "attacked";
-/** The channel that the bystander is connected to. */
+/** The channel that the bystander connects to. */
 export const OWN = "bystander";
 
 /** A server or a runtime. */
@@ -14,7 +14,7 @@ export class Bystander {
   readonly #server: Served;
   readonly #listener: Listener;
   #announced = 0;
-  #waits = false;
+  #isWaiting = false;
 
   private constructor(server: Served, listener: Listener) {
     this.#server = server;
@@ -28,18 +28,18 @@ export class Bystander {
     return new Bystander(server, listener);
   }
 
-  /** Has a newcomer announce one more message on both channels. Ends when the bystander has read those two alone. */
+  /** Has a new client announce a message on each of the two channels, and checks that the bystander receives exactly those. */
   async hearsMore(): Promise<void> {
-    // Else every test after one that made it miss a message would wait in vain for that.
-    if (this.#waits) throw new Error("the bystander still waits for an earlier message");
-    this.#waits = true;
+    // If the bystander missed a message in an earlier test, fail at once instead of timing out.
+    if (this.#isWaiting) throw new Error("the bystander is still waiting for an earlier message");
+    this.#isWaiting = true;
     this.#announced += 1;
     const newcomer = await Listener.connect(this.#server.url, { closeTimeout: 30_000 });
     newcomer.say(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
-    // Between channels no order is promised.
+    // The order between channels is not guaranteed.
     const expected = [ATTACKED, OWN].map((channel) => `${channel}!${this.#announced}`);
     expect((await this.#listener.read(2)).sort()).toEqual(expected);
-    this.#waits = false;
+    this.#isWaiting = false;
     newcomer.socket.close();
     await newcomer.closed;
   }

@@ -1,16 +1,16 @@
-/** What a program does with the client library, in any runtime: its arguments are a server and a channel. */
+/** A program that uses the client library, for any JavaScript runtime. Arguments: the server's URL and a channel. */
 import process from "node:process";
 import { Fanout } from "../../../src/client/fanout.ts";
 
 const [, , url = "", channel = ""] = process.argv;
 const fanout = new Fanout(url);
-const heard = fanout.subscribe(channel);
+const subscription = fanout.subscribe(channel);
 const positions: (number | undefined)[] = [];
 const announcing = (async () => {
   for (const text of ["hello", "again"]) positions.push(await fanout.announce(channel, text));
 })();
 let count = 0;
-for await (const { text } of heard) {
+for await (const { text } of subscription) {
   console.log(text);
   count += 1;
   if (count === 2) break;

@@ -1,58 +1,58 @@
-/** A server of a few lines that answers as Fanout does, or as a test has it do wrong. */
+/** A minimal server that answers as Fanout does, except for the faults that a test asks for. */
 import { createServer } from "node:http";
 import { onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { listening } from "./listening.ts";
 
 export interface Faults {
-  /** Makes, for one connection, what becomes of each line that should be sent to it. */
+  /** Creates, per connection, a function that maps each line to the lines sent instead. */
   spoil?: () => (line: string) => string[];
-  /** Whether it forgets where somebody was who comes back. */
+  /** Whether it forgets positions, so that clients resume from the current end. */
   forgets?: boolean;
 }
 
 interface Channel {
   messages: string[];
-  listeners: Set<(line: string) => void>;
+  subscribers: Set<(line: string) => void>;
 }
 
-/** Starts one, which ends with the test; gives its URL. */
+/** Starts a server that stops when the test ends; returns its URL. */
 export async function startFake({
   spoil = () => (line) => [line],
   forgets = false,
 }: Faults): Promise<string> {
   const channels = new Map<string, Channel>();
   const channelOf = (name: string): Channel => {
-    const channel = channels.get(name) ?? { messages: [], listeners: new Set() };
+    const channel = channels.get(name) ?? { messages: [], subscribers: new Set() };
     channels.set(name, channel);
     return channel;
   };
   const http = createServer(({ url }, response) => {
     if (url === "/-/health") response.end("ok\n");
-    else response.writeHead(404).end("there is nothing here\n");
+    else response.writeHead(404).end("not found\n");
   });
   const sockets = new WebSocketServer({ server: http, handleProtocols: () => "fanout" });
   sockets.on("connection", (socket, { url = "/" }) => {
     const { pathname, searchParams } = new URL(url, "ws://localhost");
-    const say = speaker(socket, spoil());
-    say("debug!connected...");
+    const send = sender(socket, spoil());
+    send("debug!connected...");
     const asked = searchParams.get("since") ?? undefined;
     const since = forgets && asked !== undefined ? "now" : asked;
-    const left = [subscribe(channelOf(pathname.slice(1)), pathname.slice(1), since, say)];
-    const obey = (line: string) => {
+    const unsubscribers = [subscribe(channelOf(pathname.slice(1)), pathname.slice(1), since, send)];
+    const execute = (line: string) => {
       const [command, ...words] = line.split(" ");
       const [first = "", second = ""] = words;
-      if (command === "ping") say(String(Math.floor(Date.now() / 1_000)));
+      if (command === "ping") send(String(Math.floor(Date.now() / 1_000)));
       else if (command === "subscribe") {
-        left.push(subscribe(channelOf(first), first, words[2], say));
+        unsubscribers.push(subscribe(channelOf(first), first, words[2], send));
       } else if (command === "announce") publish(channelOf(first), first, words.slice(1).join(" "));
       else if (command === "once") {
-        say(`debug!once ${first} ${publish(channelOf(second), second, words.slice(2).join(" "))}`);
-      } else if (command !== "unsubscribe") say(`debug!error invalid ${command}: unknown command`);
+        send(`debug!once ${first} ${publish(channelOf(second), second, words.slice(2).join(" "))}`);
+      } else if (command !== "unsubscribe") send(`debug!error invalid ${command}: unknown command`);
     };
-    socket.on("message", (data) => data.toString().split("\n").filter(Boolean).forEach(obey));
+    socket.on("message", (data) => data.toString().split("\n").filter(Boolean).forEach(execute));
     socket.on("close", () => {
-      for (const leave of left) leave();
+      for (const unsubscribe of unsubscribers) unsubscribe();
     });
   });
   onTestFinished(() => {
@@ -62,29 +62,29 @@ export async function startFake({
   return (await listening(http)).replace("http", "ws");
 }
 
-function speaker(socket: WebSocket, spoiled: (line: string) => string[]): (line: string) => void {
+function sender(socket: WebSocket, spoiled: (line: string) => string[]): (line: string) => void {
   return (line) => {
-    for (const said of spoiled(line)) socket.send(`${said}\n`);
+    for (const sent of spoiled(line)) socket.send(`${sent}\n`);
   };
 }
 
-/** Has a connection hear a channel; returns what ends that. */
+/** Subscribes a connection to a channel; returns a function that unsubscribes it. */
 function subscribe(
-  { messages, listeners }: Channel,
+  { messages, subscribers }: Channel,
   name: string,
   since: string | undefined,
-  say: (line: string) => void,
+  send: (line: string) => void,
 ): () => void {
   const from = since === "now" || since === undefined ? messages.length : Number(since);
-  if (since !== undefined) say(`debug!position ${name} ${from}`);
-  for (const message of messages.slice(from)) say(`${name}!${message}`);
-  listeners.add(say);
-  return () => void listeners.delete(say);
+  if (since !== undefined) send(`debug!position ${name} ${from}`);
+  for (const message of messages.slice(from)) send(`${name}!${message}`);
+  subscribers.add(send);
+  return () => void subscribers.delete(send);
 }
 
-/** @returns the position */
-function publish({ messages, listeners }: Channel, name: string, message: string): number {
+/** Returns the message's position. */
+function publish({ messages, subscribers }: Channel, name: string, message: string): number {
   messages.push(message);
-  for (const say of listeners) say(`${name}!${message}`);
+  for (const send of subscribers) send(`${name}!${message}`);
   return messages.length;
 }

@@ -1,11 +1,11 @@
-/** How plays are performed without a WebSocket: listeners listen to events, and announcers POST. */
+/** Runs conformance cases over HTTP: with event streams for subscribers, and POST for announcements. */
 import { once } from "node:events";
 import { EventSource } from "eventsource";
 import { parseCommand } from "../../../src/protocol/commands.ts";
-import type { Connect, Ear, Frame, Play } from "../../conformance/case.ts";
+import type { Case, Connect, Frame, Receiver } from "../../conformance/case.ts";
 
-/** Whether all that happens in a play can be done without a WebSocket. */
-export function isForHttp({ steps }: Play): boolean {
+/** Whether a case needs no WebSocket. */
+export function isForHttp({ steps }: Case): boolean {
   return steps.every((step) => {
     if (step.does === "connects") return !step.path.includes("?");
     return step.does !== "sends" || step.frames.every(isOnlyAnnouncing);
@@ -21,17 +21,17 @@ function linesOf(frame: string): string[] {
   return frame.split("\n").filter((line) => line !== "");
 }
 
-/** Begins messages that tell a listener how far it is, and no player is to read. */
+/** Prefix of the messages that serve as barriers, which are hidden from the case. */
 const MARK = "(mark) ";
 let marks = 0;
 
-/** Listens and announces at a server's address. */
+/** Subscribes and announces at a server's URL. */
 export function eventsOf(url: string): Connect {
-  return async (path, ear) => {
+  return async (path, receiver) => {
     const channel = decodeURIComponent(path.slice(1)) || "all";
-    const listener = new Listener(url, channel, ear);
+    const listener = new Listener(url, channel, receiver);
     await listener.begun();
-    ear.frame("debug!connected...\n");
+    receiver.frame("debug!connected...\n");
     let done = Promise.resolve();
     return {
       send: (frame) => {
@@ -49,23 +49,23 @@ class Listener {
   readonly #url: string;
   readonly #channels: string[];
   readonly #source: EventSource;
-  readonly #ear: Ear;
+  readonly #receiver: Receiver;
   readonly #marks = new EventTarget();
   #isBegun = false;
 
-  constructor(url: string, channel: string, ear: Ear) {
+  constructor(url: string, channel: string, receiver: Receiver) {
     this.#url = url;
-    this.#ear = ear;
+    this.#receiver = receiver;
     this.#channels = [...new Set([channel, "all"])];
     this.#source = new EventSource(`${url}/${encodeURIComponent(channel)}`);
     for (const channel of this.#channels) {
-      this.#source.addEventListener(channel, ({ data }) => this.#hear(channel, data));
+      this.#source.addEventListener(channel, ({ data }) => this.#receive(channel, data));
     }
-    const places = new Set(this.#channels);
+    const withoutPosition = new Set(this.#channels);
     this.#source.addEventListener("debug", ({ data }) => {
-      const [what, place] = data.split(" ");
-      if (what === "position") places.delete(place);
-      this.#isBegun = places.size === 0;
+      const [what, channel] = data.split(" ");
+      if (what === "position") withoutPosition.delete(channel);
+      this.#isBegun = withoutPosition.size === 0;
       this.#marks.dispatchEvent(new Event("begun"));
     });
   }
@@ -86,15 +86,15 @@ class Listener {
     }
   }
 
-  /** A barrier: a message of one's own on every channel comes after all that was announced there before. */
+  /** Waits until all earlier announcements have come, by announcing a mark on every channel. */
   async #ping(): Promise<void> {
     for (const channel of this.#channels) {
       const mark = `${MARK}${++marks}`;
-      const heard = once(this.#marks, mark);
+      const received = once(this.#marks, mark);
       await this.#post(channel, mark);
-      await heard;
+      await received;
     }
-    this.#ear.frame(`${Math.floor(Date.now() / 1_000)}\n`);
+    this.#receiver.frame(`${Math.floor(Date.now() / 1_000)}\n`);
   }
 
   async #post(channel: string, message: string): Promise<void> {
@@ -105,12 +105,12 @@ class Listener {
     const said = await response.text();
     if (response.ok) return;
     const code = response.headers.get("Fanout-Error");
-    this.#ear.frame(`debug!error ${code} announce ${channel}: ${said}`);
+    this.#receiver.frame(`debug!error ${code} announce ${channel}: ${said}`);
   }
 
-  /** An end of a line within a message was a carriage return. */
-  #hear(channel: string, data: string): void {
+  /** Passes a message on. A line break in an event's data stands for a carriage return. */
+  #receive(channel: string, data: string): void {
     if (data.startsWith(MARK)) this.#marks.dispatchEvent(new Event(data));
-    else this.#ear.frame(`${channel}!${data.replaceAll("\n", "\r")}\n`);
+    else this.#receiver.frame(`${channel}!${data.replaceAll("\n", "\r")}\n`);
   }
 }

@@ -1,4 +1,4 @@
-/** A client of the `ws` package that keeps what it reads. Whoever waits for more learns at once if it is closed. */
+/** A client made with the `ws` package, which stores the lines it receives. Pending reads fail when it is closed. */
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { type ClientOptions, WebSocket } from "ws";
@@ -9,18 +9,18 @@ export interface Closing {
   reason: string;
 }
 
-/** Besides what `ws` is told to let one choose. */
+/** The options of `ws`, and some more. */
 export interface Options extends ClientOptions {
   /** WebSocket subprotocols to offer. */
   protocols?: string[];
   /**
-   * Milliseconds that the network connection may stay open after this end has sent a close frame. The
-   * runtime leaves it open for ten seconds after its own, in which nothing more can come.
+   * How long the TCP connection may stay open after this end has sent a close frame, in milliseconds. The runtime
+   * leaves it open for ten seconds after its own close frame, although nothing more can come.
    */
   closeTimeout?: number;
 }
 
-/** An answer to a request for an upgrade that is none. */
+/** A response that refuses an upgrade. */
 export interface Refusal {
   status: number | undefined;
   said: string;
@@ -28,9 +28,9 @@ export interface Refusal {
 
 export class Listener {
   readonly socket: WebSocket;
-  /** Ends when the connection has. */
+  /** Resolves when the connection has ended. */
   readonly closed: Promise<Closing>;
-  /** How it has ended, once it has. */
+  /** How it ended; undefined while it is open. */
   closing: Closing | undefined;
   readonly #lines: string[] = [];
   #noticed = () => {};
@@ -60,14 +60,14 @@ export class Listener {
     return listener;
   }
 
-  /** Connects, and leaves the greeting to be read. */
+  /** Connects without reading the greeting. */
   static open(url: string, options: Options = {}): Listener {
     return new Listener(openSocket(url, options));
   }
 
   /**
-   * Keeps no lines from here on, as they are more than there is room for, but tells of each frame how many
-   * characters it has.
+   * Stops storing lines, for tests that receive more than fits in memory; calls `onFrame` with the length of each
+   * frame instead.
    */
   count(onFrame: (characters: number) => void): void {
     this.socket.removeAllListeners("message");
@@ -79,8 +79,8 @@ export class Listener {
   }
 
   /**
-   * The next `count` lines.
-   * @throws Error with the code and the reason, if the connection ends before they are there
+   * Returns the next `count` lines.
+   * @throws Error with the code and the reason, if the connection ends first
    */
   async read(count: number): Promise<string[]> {
     while (this.#lines.length < count) {
@@ -92,13 +92,13 @@ export class Listener {
     return this.#lines.splice(0, count);
   }
 
-  /** The next line. */
+  /** Returns the next line. */
   async line(): Promise<string> {
     const [line = ""] = await this.read(1);
     return line;
   }
 
-  /** Sends `ping`, and reads up to its answer; gives the lines before that. */
+  /** Sends `ping`, reads up to its reply, and returns the lines before that. */
   async ping(): Promise<string[]> {
     this.say("ping");
     const before: string[] = [];
@@ -106,25 +106,25 @@ export class Listener {
     return before;
   }
 
-  /** Breaks the connection off. */
+  /** Breaks the connection. */
   close(): void {
     this.socket.terminate();
   }
 }
 
-/** That a connection has ended, for who still waits for something of it. */
+/** The error of reads that are pending when a connection ends. */
 export function hasEnded({ code, reason }: Closing): Error {
   return new Error(`closed (${code} ${reason})`);
 }
 
-/** What the server answers to an upgrade that it does not grant; fails if it does. */
+/** Returns the response to an upgrade that the server refuses; throws if it accepts. */
 export async function refusal(url: string, options: Options = {}): Promise<Refusal> {
   const socket = openSocket(url, options);
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       socket.once("unexpected-response", (_, response) => resolve(response));
-      socket.once("open", () => reject(new Error("the server has let this connection in")));
-      // Also what comes of ending it below, which is no news.
+      socket.once("open", () => reject(new Error("the server accepted the connection")));
+      // Terminating the socket below emits an error as well, which comes too late to matter.
       socket.on("error", reject);
     });
     return { status: response.statusCode, said: await text(response) };
@@ -138,10 +138,10 @@ function openSocket(url: string, { protocols = [], closeTimeout = 1, ...options 
   return new WebSocket(url, protocols, all);
 }
 
-/** Connections being opened at one time. */
+/** Maximum connections being opened at once. */
 const OPENING = 100;
 
-/** A greeted connection for each path. */
+/** Opens a connection for each path, and reads the greetings. */
 export async function connectAll(url: string, paths: string[]): Promise<Listener[]> {
   const listeners: Listener[] = [];
   for (let from = 0; from < paths.length; from += OPENING) {

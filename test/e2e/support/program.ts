@@ -1,4 +1,4 @@
-/** The program `fanout`, as a shell runs it. */
+/** Runs the program `fanout` as a shell does. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
@@ -8,7 +8,7 @@ import { onTestFinished } from "vitest";
 export const PROGRAM = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
 export const NODE = fileURLToPath(new URL("../../../node_modules/.bin/node", import.meta.url));
 
-/** Starts it; it ends with the test at the latest. */
+/** Starts the program, and kills it when the test ends. */
 export function start(words: string[], env: Record<string, string> = {}): ChildProcessWithoutNullStreams {
   const child = spawn(NODE, [PROGRAM, ...words], {
     stdio: ["pipe", "pipe", "pipe"],
@@ -18,7 +18,7 @@ export function start(words: string[], env: Record<string, string> = {}): ChildP
   return child;
 }
 
-/** What a run has written, and how it has ended. */
+/** Runs the program to its end; returns its output and exit code. */
 export async function run(
   words: string[],
   { input = "", env = {} }: { input?: string; env?: Record<string, string> } = {},

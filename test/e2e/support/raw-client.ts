@@ -1,4 +1,4 @@
-/** A client that can send any bytes, as no WebSocket library would. */
+/** A client that can send any bytes, even those that a WebSocket library would never send. */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished } from "vitest";
@@ -18,14 +18,14 @@ export type Bytes = string | Uint8Array | number[];
 interface FrameOptions {
   /** Whether the message ends with this frame. */
   final?: boolean;
-  /** Reserved bits, where they are in a frame's first byte. */
+  /** Reserved bits, at their position in the first byte. */
   reserved?: number;
   masked?: boolean;
-  /** The length that the header tells, if it is not the payload's. */
+  /** The length in the header, if it differs from the payload's. */
   claimed?: bigint;
 }
 
-/** One frame. If it is masked, as a client's should be, then with zeros, which leave the payload as it is. */
+/** Encodes a frame. Its mask, if any, is zero, so the payload stays readable. */
 export function frame(opcode: number, payload: Bytes = "", options: FrameOptions = {}): Buffer {
   const { final = true, reserved = 0, masked = true, claimed } = options;
   const bytes = bytesOf(payload);
@@ -34,7 +34,7 @@ export function frame(opcode: number, payload: Bytes = "", options: FrameOptions
   return Buffer.concat([Buffer.from(header), Buffer.alloc(masked ? 4 : 0), bytes]);
 }
 
-/** How a header tells a length: in the second byte and, after certain values of it, two or eight more. */
+/** Encodes a length as in a header: in the second byte and, after two special values, two or eight more. */
 function lengthOf(bytes: Buffer, claimed: bigint | undefined): [number, ...number[]] {
   if (claimed === undefined && bytes.length < 126) return [bytes.length];
   if (claimed === undefined && bytes.length < 65_536) return [126, bytes.length >> 8, bytes.length & 255];
@@ -43,7 +43,7 @@ function lengthOf(bytes: Buffer, claimed: bigint | undefined): [number, ...numbe
   return [127, ...length];
 }
 
-/** A message in frames of one byte each, with `between` after each of them but the last. */
+/** Encodes a message in frames of one byte each, with `between` after all but the last. */
 export function fragments(opcode: number, payload: Bytes, between: Bytes = ""): Buffer {
   const bytes = [...bytesOf(payload)];
   return Buffer.concat(
@@ -59,7 +59,7 @@ export function bytesOf(bytes: Bytes): Buffer {
   return typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes);
 }
 
-/** What an upgrade needs, besides what is asked for. */
+/** The headers that an upgrade needs. */
 export const HANDSHAKE = [
   "Upgrade: websocket",
   "Connection: Upgrade",
@@ -67,16 +67,16 @@ export const HANDSHAKE = [
   `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
 ];
 
-/** A request in bytes; of its text, each character is one. */
+/** Encodes a request; each character of its text becomes one byte. */
 export function request(target: string, headers: string[] = HANDSHAKE, method = "GET"): Buffer {
   const lines = [`${method} ${target} HTTP/1.1`, "Host: fanout.test", ...headers];
   return Buffer.from(lines.join("\r\n") + HEADERS_END, "latin1");
 }
 
-/** What the server answers to a request. */
+/** A response to a request. */
 export interface Answer {
   status: number;
-  /** The status line and the headers, as they came. */
+  /** The status line and the headers, unparsed. */
   head: string;
   body: string;
 }
@@ -97,11 +97,11 @@ export class RawClient {
       this.#ended = true;
       this.#arrived();
     };
-    // To an attacker it is all the same how the server ends it.
+    // Attackers don't care how the server ends the connection.
     for (const event of ["end", "error", "close"]) socket.on(event, end);
   }
 
-  /** Connects, and says nothing yet. Ends with the test at the latest. */
+  /** Connects without sending anything. The connection ends with the test. */
   static async connect(server: Served): Promise<RawClient> {
     const { hostname, port } = new URL(server.url);
     const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
@@ -127,12 +127,12 @@ export class RawClient {
     for (const part of parts) this.#socket.write(bytesOf(part));
   }
 
-  /** Ends when all that was sent has left this process. */
+  /** Resolves when everything written has left this process. */
   sent(): Promise<void> {
     return new Promise((resolve) => this.#socket.write("", () => resolve()));
   }
 
-  /** Reads nothing until `resume`. */
+  /** Stops reading until `resume`. */
   pause(): void {
     this.#socket.pause();
   }
@@ -141,26 +141,26 @@ export class RawClient {
     this.#socket.resume();
   }
 
-  /** Says that nothing more will be sent. */
+  /** Ends the sending side. */
   finish(): void {
     this.#socket.end();
   }
 
-  /** Breaks the connection off. */
+  /** Resets the connection. */
   reset(): void {
     this.#socket.resetAndDestroy();
   }
 
-  /** Ends when the server has ended the connection. */
+  /** Resolves when the server has ended the connection. */
   async ended(): Promise<void> {
     while (!this.#ended) await this.#more();
   }
 
-  /** The answer to a request that has been sent. */
+  /** Reads the response to the request sent last. */
   async answer(): Promise<Answer> {
     let end = this.#received.indexOf(HEADERS_END);
     for (; end < 0; end = this.#received.indexOf(HEADERS_END)) {
-      if (this.#ended) throw new Error(`ended after '${this.#received}'`);
+      if (this.#ended) throw new Error(`the connection ended after '${this.#received}'`);
       await this.#more();
     }
     const head = (await this.#take(end + HEADERS_END.length)).toString("latin1");
@@ -170,8 +170,8 @@ export class RawClient {
   }
 
   /**
-   * What comes of all that has been sent: the lines that the server says, up to its answer to a `ping` that
-   * is sent now, or `closed` with a code. Its pongs are among them.
+   * Sends a `ping`, and returns the lines that the server sends before its reply, or up to `closed` with a code.
+   * Pongs are listed as lines.
    */
   async outcome(): Promise<string[]> {
     this.send(frame(TEXT, "ping"));
@@ -199,7 +199,7 @@ export class RawClient {
 
   async #take(count: number): Promise<Buffer> {
     while (this.#received.length < count) {
-      if (this.#ended) throw new Error("the server has ended the connection without closing it");
+      if (this.#ended) throw new Error("the server ended the connection without a close frame");
       await this.#more();
     }
     const bytes = this.#received.subarray(0, count);

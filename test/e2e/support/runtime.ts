@@ -8,54 +8,54 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import exported from "workerd";
 
-/** A runtime serving a Worker, this project's unless told otherwise, with nothing in front of it. */
+/** A runtime that serves a Worker, by default this project's, with nothing in front of it. */
 export interface Runtime {
-  /** Where it listens: `ws://127.0.0.1:` and a port of its own. */
+  /** Its URL: `ws://127.0.0.1:` and a free port. */
   readonly url: string;
   readonly pid: number;
-  /** Ends it at once, as a power failure would; what it has stored stays in its folder. */
+  /** Kills it, as a power failure would; its folder keeps everything it has stored. */
   kill(): Promise<void>;
 }
 
 export interface RuntimeOptions {
-  /** Another Worker's wrangler.toml, from the project's folder on, with one class of objects like this one's. */
+  /** Path of another Worker's wrangler.toml, relative to the project; it must have one class of objects. */
   configuration?: string;
   /** Overrides of the variables in wrangler.toml. */
   settings?: Record<string, string>;
-  /** Called with each line that the Worker writes to the console. */
+  /** Called with each line of the Worker's console output. */
   onLine?: (line: string) => void;
   /**
-   * Source of a module that takes the place of the Worker, and may import it from "./worker.js"; it
-   * has to export the same things.
+   * Source of a module that replaces the Worker. It may import the Worker from "./worker.js", and must export the same
+   * names.
    */
   around?: string;
-  /** Compatibility flags that it needs, besides those of the Worker. */
+  /** Additional compatibility flags. */
   flags?: string[];
-  /** What V8 is told, as on its command line. */
+  /** V8's command-line flags. */
   v8Flags?: string[];
-  /** What is wrong with the deployment: the Worker has no binding to its objects, or those have no SQLite storage. */
+  /** A deployment mistake to simulate: no binding to the objects, or no SQLite storage for them. */
   lacks?: "binding" | "sqlite";
 }
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CONFIGURATION = "wrangler.toml";
 
-/** A connection takes two files of the runtime, which is given as many as may be had. */
+/** Raises the limit of open files, because each connection takes two. */
 const MORE_FILES = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"';
 
-/** Makes an empty folder for the storage of a runtime, or of several after one another. */
+/** Creates an empty folder for the storage of a runtime, or of several in turn. */
 export function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), "fanout-runtime-"));
 }
 
-/** Removes a folder and all that is in it. */
+/** Removes a folder with everything in it. */
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /**
- * Bundles the Worker into `folder` as a deployment does; answers with the file's path.
- * @param configuration its wrangler.toml, from the project's folder on
+ * Bundles the Worker into `folder` as a deployment does; returns the file's path.
+ * @param configuration path of its wrangler.toml, relative to the project
  */
 export async function bundle(folder: string, configuration = CONFIGURATION): Promise<string> {
   const bin = join(ROOT, "node_modules", ".bin");
@@ -68,7 +68,7 @@ export async function bundle(folder: string, configuration = CONFIGURATION): Pro
 
 /**
  * Starts the runtime on a Worker's file, with its storage in `folder`.
- * @param file a module like the one that `bundle` writes
+ * @param file a module as `bundle` writes it
  */
 export async function startRuntime(
   file: string,
@@ -90,7 +90,7 @@ export async function startRuntime(
     });
   }
   const port = await listeningPort(linesOf(control));
-  if (port === undefined) throw new Error(`the runtime has ended before it listened:\n${said.join("\n")}`);
+  if (port === undefined) throw new Error(`the runtime ended before it was listening:\n${said.join("\n")}`);
   const kill = () => {
     child.kill("SIGKILL");
     return ended;
@@ -98,16 +98,16 @@ export async function startRuntime(
   return { url: `ws://127.0.0.1:${port}`, pid: child.pid ?? 0, kill };
 }
 
-/** Resident memory of a process, in KiB. */
+/** Returns a process's resident memory, in KiB. */
 export async function memoryOf(pid: number): Promise<number> {
   return Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
-/** The runtime's path; Node and vitest differ in how they show what the package exports. */
+/** Returns the runtime's path, which Node and Vitest wrap differently. */
 function pathIn(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "object" && value !== null && "default" in value) return pathIn(value.default);
-  throw new Error("the package workerd does not say where the runtime is");
+  throw new Error("the package workerd exports no path");
 }
 
 function linesOf(pipe: unknown): Interface {
@@ -115,7 +115,7 @@ function linesOf(pipe: unknown): Interface {
   throw new Error("the runtime was started without a pipe");
 }
 
-/** The port that the runtime says it listens on; undefined if it ends before. */
+/** Returns the port that the runtime reports; undefined if it ends first. */
 async function listeningPort(lines: AsyncIterable<string>): Promise<number | undefined> {
   for await (const line of lines) {
     const event: unknown = JSON.parse(line);
@@ -125,7 +125,7 @@ async function listeningPort(lines: AsyncIterable<string>): Promise<number | und
   return undefined;
 }
 
-/** Writes what the runtime reads at its start; it takes modules by the names given here. */
+/** Writes the runtime's configuration. Modules are referred to by the names used here. */
 async function configure(file: string, folder: string, options: RuntimeOptions): Promise<string> {
   const { date, flags, binding, className, variables } = await read(options.configuration ?? CONFIGURATION);
   await mkdir(join(folder, "storage"), { recursive: true });
@@ -170,11 +170,11 @@ const fanout :Workerd.Worker = (
   return path;
 }
 
-/** What the runtime has to know of a wrangler.toml. */
+/** What the runtime needs to know from a wrangler.toml. */
 interface Configuration {
   date: string;
   flags: string[];
-  /** The objects' binding and class. */
+  /** Name of the objects' binding. */
   binding: string;
   className: string;
   variables: Record<string, string>;

@@ -1,16 +1,16 @@
-/** This project's server in the bare runtime, with a storage of its own. */
+/** This project's server in the bare runtime, with storage of its own. */
 import { inject, onTestFinished } from "vitest";
 import { type Runtime, type RuntimeOptions, removeFolder, startRuntime, temporaryFolder } from "./runtime.ts";
 
-/** Where it listens is another place each time that it is started. */
+/** A running server. Its URL changes with each restart. */
 export interface Served extends Runtime {
-  /** Kills it, and starts it with what it has stored. */
+  /** Kills it, and starts it again with the same storage. */
   restart(): Promise<void>;
-  /** Kills it, and removes what it has stored. */
+  /** Kills it, and removes its storage. */
   end(): Promise<void>;
 }
 
-/** Starts one; who does ends it. */
+/** Starts a server, which the caller has to end. */
 export async function serve(options: RuntimeOptions = {}): Promise<Served> {
   const folder = await temporaryFolder();
   const start = () => startRuntime(inject("worker"), folder, options);
@@ -35,7 +35,7 @@ export async function serve(options: RuntimeOptions = {}): Promise<Served> {
   };
 }
 
-/** Starts one that ends with the test. */
+/** Starts a server that ends with the test. */
 export async function serveInTest(options: RuntimeOptions = {}): Promise<Served> {
   const server = await serve(options);
   onTestFinished(server.end);

@@ -6,17 +6,17 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-/** A `wrangler dev` of this project, started for a test. */
+/** A `wrangler dev` of this project. */
 export interface Server {
-  /** Where it listens: `http://127.0.0.1:` and a port of its own. */
+  /** Its URL: `http://127.0.0.1:` and a free port. */
   readonly url: string;
-  /** The process group of all that it has started. */
+  /** The process group of everything it has started. */
   readonly group: number;
-  /** What it has written to its output so far. */
+  /** Its output so far. */
   output(): string;
-  /** Ends when that has `text` in it; fails if the server ends before. */
+  /** Resolves when the output contains `text`; rejects if the server ends first. */
   wrote(text: string): Promise<void>;
-  /** Ends it, with all that it has started, and removes what it has stored. */
+  /** Ends it with everything it has started, and removes its storage. */
   stop(): Promise<void>;
 }
 
@@ -26,16 +26,16 @@ const BIN = join(ROOT, "node_modules", ".bin");
 const READY = /Ready on (http:\/\/\S+)/;
 
 /**
- * Runs a command in this shell's own process group until standard input ends, then ends the group
- * and removes the folder. The input ends however a test run is over: when the server is stopped, but
- * also when somebody interrupts the tests or kills them. Only the command holds the output.
+ * Runs a command in this shell's process group until standard input ends, then ends the group and removes the folder.
+ * Standard input ends when the server is stopped, and also when the test run is interrupted or killed. Only the command
+ * holds the output open.
  */
 const KEEPER = '"$@" & exec >&- 2>&-; read -r _; trap "" TERM; kill 0; wait; rm -rf "$FOLDER"';
 
 /**
- * Starts `wrangler dev` with an empty storage of its own. Several can run at the same time.
+ * Starts `wrangler dev` with empty storage. Several can run at the same time.
  * @param settings overrides of the variables in wrangler.toml
- * @param configurations of other Workers, from the project's folder on, of which the first is the one that is served
+ * @param configurations paths of other Workers' files, relative to the project; the first Worker is the one served
  */
 export async function startServer(
   settings: Record<string, string> = {},
@@ -44,7 +44,7 @@ export async function startServer(
   const folder = await mkdtemp(join(tmpdir(), "fanout-e2e-"));
   const command = [join(BIN, "node"), join(BIN, "wrangler"), "dev"];
   const options = ["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0", "--persist-to", folder];
-  // In place of the .dev.vars of who runs the tests.
+  // Hides the developer's own .dev.vars.
   const secrets = ["--env-file", "/dev/null"];
   const variables = Object.entries(settings).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
   const workers = configurations.flatMap((configuration) => ["-c", configuration]);
@@ -55,7 +55,7 @@ export async function startServer(
     env: {
       ...process.env,
       FOLDER: folder,
-      // What would be shared with other runs, or ask the network.
+      // Keeps it from sharing state with other runs, and off the network.
       WRANGLER_REGISTRY_PATH: join(folder, "registry"),
       WRANGLER_WRITE_LOGS: "false",
       WRANGLER_HIDE_BANNER: "true",
@@ -77,7 +77,7 @@ export async function startServer(
   try {
     await output.until((text) => READY.test(text));
     const [, url = ""] = READY.exec(output.text) ?? [];
-    // The port is open before the Worker runs; the first answer shows that it does.
+    // The port opens before the Worker runs; the first response shows that it does.
     await (await fetch(url)).text();
     return {
       url,
@@ -92,7 +92,7 @@ export async function startServer(
   }
 }
 
-/** What `wrangler dev` writes. */
+/** The output of `wrangler dev`. */
 class Output {
   text = "";
   #ended = false;
@@ -112,12 +112,12 @@ class Output {
   }
 
   /**
-   * Ends when something holds of all that it has written.
-   * @throws Error if the server ends before
+   * Resolves when the whole output satisfies a condition.
+   * @throws Error if the server ends first
    */
   async until(holds: (text: string) => boolean): Promise<void> {
     while (!holds(this.text)) {
-      if (this.#ended) throw new Error(`wrangler dev has ended early. Its output:\n${this.text}`);
+      if (this.#ended) throw new Error(`wrangler dev ended early. Its output:\n${this.text}`);
       await once(this.#noticed, "news");
     }
   }

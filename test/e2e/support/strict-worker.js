@@ -1,22 +1,22 @@
 /**
- * Rules that the platform enforces and the local runtime does not, around the Worker's own class. Calls to
- * other objects get deeper, only so many may be made in one event, and only so many be under way at one time.
+ * Wraps the Worker's class to enforce rules that the platform has and the local runtime lacks: the depth of calls
+ * between objects is limited, as are the calls per event and the calls in flight.
  *
- * - An event that comes by a socket or an alarm has depth 1, an upgrade 2, and a call one more than the stub it
- *   comes by. A stub has the depth that its object is at when it is first used, and keeps it.
- * - An object is at the depth of its newest event; once that is over, at the worst of those that may count then.
+ * - An event from a socket or an alarm has depth 1, an upgrade 2, and a call one more than the stub it comes through.
+ *   A stub has the depth of its object at the stub's first use.
+ * - An object has the depth of its newest event; when that is over, in the worst case that of any event in progress.
  *
- * Each new depth, and what goes wrong, is written to the console.
+ * Each new depth, and each violation, is written to the console.
  */
 import worker, { Channel as Real } from "./worker.js";
 
 export default worker;
 
-/** The deepest event that there may be. */
+/** The maximum depth. */
 const DEEPEST = 16;
-/** Calls of one event, as on the free plan. */
+/** Maximum calls per event, as on the free plan. */
 const CALLS = 1_000;
-/** Calls of one object that are under way at one time; more wait. */
+/** Maximum calls in flight per object; more are queued. */
 const UNDER_WAY = 6;
 
 let deepest = 0;
@@ -79,7 +79,7 @@ function fail(what) {
   throw new Error(what);
 }
 
-/** What an object reaches others by. */
+/** Wraps the namespace through which an object reaches others. */
 function strict(namespace, rules) {
   return {
     getByName(name, options) {

@@ -1,11 +1,11 @@
-/** The original protocol over TCP, as its clients speak it. */
+/** A client of the original TCP protocol. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { parseCommand } from "../../../src/protocol/commands.ts";
-import type { Connect, Frame, Play } from "../../conformance/case.ts";
+import type { Case, Connect, Frame } from "../../conformance/case.ts";
 
-/** Whether a play is about nothing but the original protocol, in text. */
-export function isForTcp({ steps }: Play): boolean {
+/** Whether a case uses nothing but the original protocol's text commands. */
+export function isForTcp({ steps }: Case): boolean {
   return steps.every((step) => {
     if (step.does === "connects") return step.path === "/";
     return step.does !== "sends" || step.frames.every(isOriginal);
@@ -21,27 +21,27 @@ function isOriginal(frame: Frame): boolean {
   });
 }
 
-/** Connects to a port of this machine, as "host:port". */
-export async function dial(place: string): Promise<Socket> {
-  const { hostname, port } = new URL(`tcp://${place}`);
+/** Connects to an address of this machine, as "host:port". */
+export async function dial(address: string): Promise<Socket> {
+  const { hostname, port } = new URL(`tcp://${address}`);
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
   return socket;
 }
 
-/** How plays are performed over TCP. */
-export function tcpTo(place: string): Connect {
-  return async (_, ear) => {
-    const socket = (await dial(place)).setEncoding("utf8");
+/** Runs conformance cases over TCP. */
+export function tcpTo(address: string): Connect {
+  return async (_, receiver) => {
+    const socket = (await dial(address)).setEncoding("utf8");
     let rest = "";
     socket.on("data", (text) => {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) ear.frame(`${line}\n`);
+      for (const line of lines) receiver.frame(`${line}\n`);
     });
-    const closed = once(socket, "close").then(() => ear.closed(1000, ""));
+    const closed = once(socket, "close").then(() => receiver.closed(1000, ""));
     return {
-      // The end of a frame ends its last line as well.
+      // The end of a frame also ends its last line.
       send: (frame) => socket.write(String(frame).replace(/\n?$/, "\n")),
       close: () => {
         socket.end();

@@ -1,11 +1,11 @@
-/** Programs of others that some tests need, which a machine may or may not have. */
+/** Third-party programs that some tests need and that may not be installed. */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /**
- * Where a program is; undefined where there is none, which a test has to say.
- * @param install how to get it
- * @throws Error where all tests have to run
+ * Returns a program's path; undefined if it isn't installed, which is also logged.
+ * @param install how to install it
+ * @throws Error if it isn't installed in CI, where every test has to run
  */
 export function find(program: string, install: string): string | undefined {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
@@ -13,11 +13,11 @@ export function find(program: string, install: string): string | undefined {
       accessSync(join(folder, program), constants.X_OK);
       return join(folder, program);
     } catch {
-      // It is not in this one.
+      // Not in this folder.
     }
   }
-  const lack = `there is no ${program} here; to get it: ${install}`;
+  const lack = `${program} isn't installed; to install it: ${install}`;
   if (process.env.CI) throw new Error(lack);
-  console.warn(`not tested: ${lack}`);
+  console.warn(`skipped: ${lack}`);
   return undefined;
 }

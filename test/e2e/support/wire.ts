@@ -1,38 +1,38 @@
-/** How plays are performed by the `ws` package. */
+/** Runs conformance cases over WebSockets, with the `ws` package. */
 import type { IncomingMessage } from "node:http";
 import { type ClientOptions, WebSocket } from "ws";
 import type { Connect } from "../../conformance/case.ts";
 
-/** Besides what `ws` is told to let one choose. */
+/** The options of `ws`, and one more. */
 export interface WireOptions extends ClientOptions {
-  /** Milliseconds that the server has to close the network connection after its client asked to be closed. */
+  /** How long the server may take to close the TCP connection after the client's close frame, in milliseconds. */
   closeTimeout?: number;
 }
 
-/** An answer to a request for an upgrade that is none. */
+/** A response that refuses an upgrade. */
 export class Refusal extends Error {
   readonly status: number;
-  /** The first line of a text; a page says nothing. */
+  /** The first line of a text response; empty for an HTML page. */
   readonly said: string;
 
   constructor(status: number, said: string) {
-    super(`the answer is ${status}: ${said}`);
+    super(`the server answered ${status}: ${said}`);
     this.status = status;
     this.said = said;
   }
 }
 
 /**
- * Opens WebSockets at a server's address.
- * @returns what throws Refusal where the server answers something else
+ * Opens WebSockets at a server's URL.
+ * @returns a function that throws Refusal if the server refuses the upgrade
  */
 export function wiresTo(url: string, options: WireOptions = {}): Connect {
-  return async (path, ear) => {
+  return async (path, receiver) => {
     const socket = new WebSocket(url + path, options);
-    socket.on("message", (data, isBinary) => ear.frame(isBinary ? data : data.toString()));
+    socket.on("message", (data, isBinary) => receiver.frame(isBinary ? data : data.toString()));
     const closed = new Promise<void>((resolve) => {
       socket.on("close", (code, reason) => {
-        ear.closed(code, reason.toString());
+        receiver.closed(code, reason.toString());
         resolve();
       });
     });
@@ -50,7 +50,7 @@ export function wiresTo(url: string, options: WireOptions = {}): Connect {
 function opening(socket: WebSocket): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once("open", resolve);
-    // Also what goes wrong later, of which the close tells.
+    // Later errors are followed by a close event, which reports them.
     socket.on("error", reject);
     socket.once("unexpected-response", (_, response) => {
       refusalIn(response).then(reject, reject);
@@ -58,7 +58,7 @@ function opening(socket: WebSocket): Promise<void> {
   });
 }
 
-/** Reads no more of an answer than it takes, and so ends it. */
+/** Reads no more of a response than needed, and closes it. */
 async function refusalIn(response: IncomingMessage): Promise<Refusal> {
   const isText = response.headers["content-type"]?.startsWith("text/plain");
   let said = "";

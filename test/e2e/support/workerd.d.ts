@@ -1,4 +1,4 @@
-/** The package that `wrangler` brings along has no types: its main export is the runtime's path. */
+/** The package, a dependency of `wrangler`, has no types: its default export is the runtime's path. */
 declare module "workerd" {
   const exported: unknown;
   export default exported;

@@ -65,7 +65,8 @@ export async function checkCaughtUp(simulation: Simulation): Promise<void> {
   await work(simulation, BUSY, announce, () => readers.every((reader) => missingOf(reader) === undefined));
   for (const reader of readers) hold(!missingOf(reader), () => `${reader.name} ${missingOf(reader)}`);
   const alive = readers.filter(
-    ({ over, hasVanished, served }) => !over && !hasVanished && !served.hasBeenSilent && !served.hasLied,
+    ({ over, hasVanished, object }) =>
+      !over && !hasVanished && !object.hasBeenSilent && !object.hasSentInvalid,
   );
   // Where that isn't a part of a stream, nothing else shows that the stream is alive.
   await work(simulation, QUIET, () => simulation.announce("all"));
@@ -78,9 +79,9 @@ export async function checkCaughtUp(simulation: Simulation): Promise<void> {
 }
 
 /** What a stream has to come to, and hasn't yet; undefined if it has. */
-function missingOf({ over, hasVanished, served, judge }: Reader): string | undefined {
-  if (over || hasVanished || served.hasLied) return undefined;
-  if (served.hasVanished) return "hasn't noticed that its object is gone";
+function missingOf({ over, hasVanished, object, judge }: Reader): string | undefined {
+  if (over || hasVanished || object.hasSentInvalid) return undefined;
+  if (object.hasVanished) return "hasn't noticed that its object is gone";
   const channels = judge instanceof EventsJudge ? judge.channels : [];
   const missing = channels.find((channel) => !isSettled(judge, channel));
   return missing === undefined ? undefined : `never gets ${missing}`;
@@ -92,10 +93,10 @@ function isSettled(judge: Judge, channel: string): boolean {
 }
 
 /** The stream has the newest message of each channel. */
-function checkReading({ truth }: Simulation, { name, over, hasVanished, served, judge }: Reader): void {
-  if (over || hasVanished || served.hasLied) return;
+function checkReading({ truth }: Simulation, { name, over, hasVanished, object, judge }: Reader): void {
+  if (over || hasVanished || object.hasSentInvalid) return;
   if (judge instanceof LinesJudge) {
-    hold(judge.length === served.sent.length, () => `${name} misses what was sent last`);
+    hold(judge.length === object.sent.length, () => `${name} misses what was sent last`);
   }
   if (!(judge instanceof EventsJudge)) return;
   for (const [i, channel] of judge.channels.entries()) {
@@ -114,8 +115,8 @@ export async function checkNothingLeft(simulation: Simulation): Promise<void> {
   const areAllGone = simulation.readers.every(({ hasVanished }) => !hasVanished);
   hold(!areAllGone || simulation.time.timers === 0, () => "a timer outlives its stream");
   await work(simulation, STALLED, () => {});
-  for (const { name, served } of [...simulation.readers, ...simulation.pollers]) {
-    hold(served.isLeft, () => `the connection of ${name} is left open`);
+  for (const { name, object } of [...simulation.readers, ...simulation.pollers]) {
+    hold(object.isLeft, () => `the connection of ${name} is left open`);
   }
   hold(simulation.time.timers === 0, () => `${simulation.time.timers} timers are left`);
   hold(simulation.budget.size === 0, () => `${simulation.budget.size} characters are left`);

@@ -29,9 +29,9 @@ export function note({ readers, pollers }: Simulation, met: Set<Rarity>): void {
   }
 }
 
-function isMet(rarity: Rarity, { over, judge, served }: Reader): boolean {
+function isMet(rarity: Rarity, { over, judge, object }: Reader): boolean {
   if (rarity === over) return true;
-  if (!(judge instanceof EventsJudge) || served.hasLied) return false;
+  if (!(judge instanceof EventsJudge) || object.hasSentInvalid) return false;
   const { postponed, live, refused, last, reason, resumed } = judge;
   const isLater = postponed.size > 0 && [...postponed].every((channel) => live.has(channel));
   return (

@@ -1,11 +1,11 @@
 /** A client that reads a stream: late, or for a while, or up to its end. */
 import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
-import type { Clock } from "../../../src/streams/clock.ts";
-import { Tap } from "../../../src/streams/object-connection.ts";
-import { type Dialect, Stream } from "../../../src/streams/stream.ts";
+import type { StreamEnvironment } from "../../../src/streams/environment.ts";
+import { ObjectConnection } from "../../../src/streams/object-connection.ts";
+import { Stream, type StreamFormat } from "../../../src/streams/stream.ts";
 import { hold } from "./breach.ts";
-import { PATIENCE, type Served } from "./served.ts";
+import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
 
 /** What checks the text that a reader gets. */
 export interface Judge {
@@ -22,10 +22,10 @@ export function isTight({ limits }: Budget): boolean {
 
 export class Reader {
   readonly name: string;
-  readonly served: Served;
+  readonly object: ObjectSide;
   readonly judge: Judge;
-  readonly #clock: Clock;
-  readonly #tap: Tap;
+  readonly #environment: StreamEnvironment;
+  readonly #connection: ObjectConnection;
   #stream: Stream | undefined;
   #isReading = false;
   /** How it is over, if it is. */
@@ -42,19 +42,19 @@ export class Reader {
 
   constructor(
     name: string,
-    served: Served,
-    dialect: Dialect,
+    object: ObjectSide,
+    format: StreamFormat,
     judge: Judge,
-    { clock, budget }: { clock: Clock; budget: Budget },
+    { environment, budget }: { environment: StreamEnvironment; budget: Budget },
   ) {
     this.name = name;
-    this.served = served;
+    this.object = object;
     this.judge = judge;
-    this.#clock = clock;
-    this.#askedAt = clock.now();
+    this.#environment = environment;
+    this.#askedAt = environment.now();
     this.#isTight = isTight(budget);
-    this.#tap = new Tap(served.open, clock, budget);
-    this.#note(this.#open(dialect));
+    this.#connection = new ObjectConnection(object.open, environment, budget);
+    this.#note(this.#open(format));
   }
 
   get mayRead(): boolean {
@@ -74,26 +74,27 @@ export class Reader {
   /** Goes, as the runtime is told. */
   leave(): void {
     this.over ??= "left";
-    this.#tap.drop();
+    this.#connection.drop();
   }
 
-  async #open(dialect: Dialect): Promise<void> {
-    const { served } = this;
-    const stream = await Stream.open(this.#tap, dialect, this.#clock);
+  async #open(format: StreamFormat): Promise<void> {
+    const { object } = this;
+    const stream = await Stream.open(this.#connection, format, this.#environment);
     if (stream instanceof Stream) this.#stream = stream;
     else {
       this.over ??= "denied";
       this.denial = stream;
       hold(stream.why !== "", () => "a denial has no sentence");
-      const mayFail = this.over === "left" || this.#isTight || served.hasFailed || served.age >= PATIENCE;
+      const mayFail =
+        this.over === "left" || this.#isTight || object.hasFailed || object.age >= SILENCE_TIMEOUT;
       hold(mayFail, () => `it is denied without a cause: ${stream.why}`);
     }
   }
 
   async #read(): Promise<void> {
-    if (this.#clock.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
+    if (this.#environment.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
     this.#isReading = true;
-    this.#askedAt = this.#clock.now();
+    this.#askedAt = this.#environment.now();
     const text = await this.#stream?.next().catch((error: unknown) => {
       if (!String(error).includes("too slow")) throw error;
       this.over ??= "broken off";
@@ -104,9 +105,9 @@ export class Reader {
     hold(text !== "", () => "a piece is empty");
     if (text === undefined) {
       this.over = "ended";
-      hold(this.served.hasFailed, () => "it ends without a cause");
+      hold(this.object.hasFailed, () => "it ends without a cause");
     }
-    if (this.served.hasLied) return;
+    if (this.object.hasSentInvalid) return;
     if (text === undefined) this.judge.ended();
     else this.judge.read(text);
   }

@@ -8,13 +8,13 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { formatGap, formatPosition } from "../../../src/protocol/replies.ts";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
-import { LineStream } from "../../../src/streams/lines.ts";
+import { LineStream } from "../../../src/streams/line-stream.ts";
 import { Breach, hold } from "./breach.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
+import { INVALID_LINES, ObjectSide } from "./object-side.ts";
 import { Poller } from "./poller.ts";
 import { type Judge, Reader } from "./reader.ts";
-import { LIES, Served } from "./served.ts";
 import { Time } from "./time.ts";
 import { Truth } from "./truth.ts";
 
@@ -83,9 +83,9 @@ export class Simulation {
     for (const { breach, name } of [...this.readers, ...this.pollers]) {
       if (breach) throw new Error(`${name}: ${breach}`, { cause: breach });
     }
-    for (const { name, over, served } of this.pollers) {
+    for (const { name, over, object } of this.pollers) {
       hold(
-        over !== undefined || served.hasLied || served.answered === undefined,
+        over !== undefined || object.hasSentInvalid || object.answered === undefined,
         () => `${name} goes on after its answer`,
       );
     }
@@ -95,51 +95,51 @@ export class Simulation {
   }
 
   /** Connections that an object goes on with. */
-  get open(): Served[] {
-    return [...this.readers, ...this.pollers].map(({ served }) => served).filter(({ isOpen }) => isOpen);
+  get open(): ObjectSide[] {
+    return [...this.readers, ...this.pollers].map(({ object }) => object).filter(({ isOpen }) => isOpen);
   }
 
   announce(channel: string): void {
     const line = this.truth.announce(channel);
-    for (const served of this.open) served.announced(channel, line);
+    for (const object of this.open) object.announced(channel, line);
   }
 
   /** Opens a stream of events; resumes one after an id if that is given. */
   openEvents(channels: string[], from: From | undefined, id?: string): Reader {
     const resumed = id === undefined ? undefined : parseId(id, channels.length);
     if (id !== undefined && !resumed) throw new Breach(`${id} is no id of ${channels}`);
-    const dialect = new EventStream(channels, resumed, from, this.time, LINES_PER_SECOND);
+    const format = new EventStream(channels, resumed, from, this.time, LINES_PER_SECOND);
     const judge = new EventsJudge(this.truth, channels, resumed, from);
-    return this.#read("events", dialect, this.#serve(channels, dialect.from), judge);
+    return this.#read("events", format, this.#serve(channels, format.from), judge);
   }
 
   openLines(channels: string[], from: From | undefined): Reader {
-    const dialect = new LineStream(channels, from, this.time, LINES_PER_SECOND);
-    const served = this.#serve(channels, from);
-    return this.#read("lines", dialect, served, new LinesJudge(served));
+    const format = new LineStream(channels, from, this.time, LINES_PER_SECOND);
+    const object = this.#serve(channels, from);
+    return this.#read("lines", format, object, new LinesJudge(object));
   }
 
   poll(channel: string, from: From): Poller {
-    const served = this.#serve([channel], from);
-    const poller = new Poller(this.#name("poll"), served, this.truth, from, this.#parts);
+    const object = this.#serve([channel], from);
+    const poller = new Poller(this.#name("poll"), object, this.truth, from, this.#parts);
     this.pollers.push(poller);
     return poller;
   }
 
-  #read(kind: string, dialect: EventStream | LineStream, served: Served, judge: Judge): Reader {
-    const reader = new Reader(this.#name(kind), served, dialect, judge, this.#parts);
+  #read(kind: string, format: EventStream | LineStream, object: ObjectSide, judge: Judge): Reader {
+    const reader = new Reader(this.#name(kind), object, format, judge, this.#parts);
     this.readers.push(reader);
     return reader;
   }
 
-  #serve(channels: string[], from: From | undefined): Served {
+  #serve(channels: string[], from: From | undefined): ObjectSide {
     for (const channel of channels) this.used.add(channel);
     const [channel = ""] = channels;
-    return new Served(this.truth, channel, from, LINES_PER_SECOND, () => this.time.now());
+    return new ObjectSide(this.truth, channel, from, LINES_PER_SECOND, () => this.time.now());
   }
 
   get #parts() {
-    return { clock: this.time, budget: this.budget };
+    return { environment: this.time, budget: this.budget };
   }
 
   #name(kind: string): string {
@@ -151,23 +151,23 @@ export class Simulation {
 
   /** What objects do that work. */
   duties(): Action[] {
-    return this.#connections.flatMap(({ name, served }): Action[] => {
-      const { pending } = served;
+    return this.#connections.flatMap(({ name, object }): Action[] => {
+      const { pending } = object;
       const arrive = (characters: number) => ({
         label: `${characters} characters arrive for ${name}`,
-        happen: () => served.deliver(characters),
+        happen: () => object.deliver(characters),
       });
-      const isDue = pending > 0 && !served.hasVanished && !served.isLeft;
+      const isDue = pending > 0 && !object.hasVanished && !object.isLeft;
       return [
         ...(isDue ? [arrive(pending), arrive(1 + this.choose(pending))] : []),
-        ...(served.isOpen && !served.isGreeted
-          ? [{ label: `${name} is greeted`, happen: () => served.greet() }]
+        ...(object.isOpen && !object.isGreeted
+          ? [{ label: `${name} is greeted`, happen: () => object.greet() }]
           : []),
-        ...(served.isOpen && served.isGreeted && served.hasCommands
-          ? [{ label: `a command of ${name} is carried out`, happen: () => served.carryOut() }]
+        ...(object.isOpen && object.isGreeted && object.hasCommands
+          ? [{ label: `a command of ${name} is carried out`, happen: () => object.carryOut() }]
           : []),
-        ...(served.isClosing && pending === 0
-          ? [{ label: `the end of ${name} arrives`, happen: () => served.deliverEnd() }]
+        ...(object.isClosing && pending === 0
+          ? [{ label: `the end of ${name} arrives`, happen: () => object.deliverEnd() }]
           : []),
       ];
     });
@@ -175,63 +175,63 @@ export class Simulation {
 
   /** What objects do that don't. */
   mischief(): Action[] {
-    return this.#connections.flatMap(({ name, served }): Action[] => {
-      if (!served.isOpen) return [];
+    return this.#connections.flatMap(({ name, object }): Action[] => {
+      if (!object.isOpen) return [];
       return [
-        ...(this.kind.refuses ? this.#refusals(name, served) : []),
-        ...(this.kind.fails ? this.#failures(name, served) : []),
+        ...(this.kind.refuses ? this.#refusals(name, object) : []),
+        ...(this.kind.fails ? this.#failures(name, object) : []),
         ...(this.kind.lies
-          ? LIES.map((lie) => ({
+          ? INVALID_LINES.map((lie) => ({
               label: `${name} is told ${JSON.stringify(lie.slice(0, 50))}`,
               happen: () => {
-                served.hasLied = true;
-                served.say(lie);
+                object.hasSentInvalid = true;
+                object.say(lie);
               },
             }))
           : []),
-        ...(served.isGreeted ? this.#positions(name, served) : []),
+        ...(object.isGreeted ? this.#positions(name, object) : []),
       ];
     });
   }
 
-  #refusals(name: string, served: Served): Action[] {
+  #refusals(name: string, object: ObjectSide): Action[] {
     const odd = ["unavailable", "unavailable", "rate", "unknown", "unknown", "silently", "silently"] as const;
     const codes = [...ERROR_CODES, ...odd];
     const code = codes[this.choose(codes.length)] ?? "unavailable";
-    if (!served.isGreeted) {
+    if (!object.isGreeted) {
       const own = code === "unknown" || code === "silently" ? "unavailable" : code;
       return [
-        { label: `${name} is turned away`, happen: () => served.turnAway() },
-        { label: `${name} is greeted, its channel refused: ${own}`, happen: () => served.greet(own) },
+        { label: `${name} is turned away`, happen: () => object.turnAway() },
+        { label: `${name} is greeted, its channel refused: ${own}`, happen: () => object.greet(own) },
       ];
     }
-    if (!served.hasCommands) return [];
-    return [{ label: `a command of ${name} is refused: ${code}`, happen: () => served.carryOut(code) }];
+    if (!object.hasCommands) return [];
+    return [{ label: `a command of ${name} is refused: ${code}`, happen: () => object.carryOut(code) }];
   }
 
-  #failures(name: string, served: Served): Action[] {
+  #failures(name: string, object: ObjectSide): Action[] {
     const reasons = ["", "unavailable: lost; connect again", "expired: your token has expired", "odd"];
     const reason = reasons[this.choose(reasons.length)] ?? "";
     const code = [1006, 1013, 1008, 1000, 4_321][this.choose(5)] ?? 1006;
     return [
-      { label: `${name} is closed: ${code} ${reason}`, happen: () => served.close(code, reason) },
-      { label: `the object of ${name} crashes`, happen: () => served.close(1006, "", true) },
+      { label: `${name} is closed: ${code} ${reason}`, happen: () => object.close(code, reason) },
+      { label: `the object of ${name} crashes`, happen: () => object.close(1006, "", true) },
       {
         label: `the object of ${name} vanishes`,
         happen: () => {
-          served.hasVanished = true;
+          object.hasVanished = true;
         },
       },
     ];
   }
 
   /** An object may say at any time where the next message is, and that some are not to be had. */
-  #positions(name: string, served: Served): Action[] {
+  #positions(name: string, object: ObjectSide): Action[] {
     return this.truth.channels
-      .filter((channel) => this.truth.hasHistory(channel) && served.isSubscribed(channel))
+      .filter((channel) => this.truth.hasHistory(channel) && object.isSubscribed(channel))
       .map((channel) => ({
         label: `${name} is told where ${channel} is`,
-        happen: () => served.say(formatPosition(channel, this.truth.newest(channel))),
+        happen: () => object.say(formatPosition(channel, this.truth.newest(channel))),
       }));
   }
 

@@ -53,8 +53,8 @@ function openings(simulation: Simulation): Action[] {
 
 /** Streams that go on where others were, at any event of theirs. */
 function returns(simulation: Simulation): Action[] {
-  return simulation.readers.flatMap(({ name, judge, served }) => {
-    if (!(judge instanceof EventsJudge) || served.hasLied || judge.ids.length === 0) return [];
+  return simulation.readers.flatMap(({ name, judge, object }) => {
+    if (!(judge instanceof EventsJudge) || object.hasSentInvalid || judge.ids.length === 0) return [];
     const id = judge.ids[simulation.choose(judge.ids.length)];
     const { channels, from } = judge;
     return [

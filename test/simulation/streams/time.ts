@@ -1,12 +1,12 @@
 /** Time that passes when that is chosen, and timers that go off then. */
-import type { Clock } from "../../../src/streams/clock.ts";
+import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 
 interface Waiting {
   at: number;
   act: () => void;
 }
 
-export class Time implements Clock {
+export class Time implements StreamEnvironment {
   readonly #choose: (among: number) => number;
   readonly #timers = new Set<Waiting>();
   #now = 1_795_438_800_000;

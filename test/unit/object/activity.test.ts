@@ -8,12 +8,13 @@ function activity() {
   const timers: { milliseconds: number; act: () => void }[] = [];
   const said: string[] = [];
   const state = { stays: false, now: 0 };
-  const world = {
+  const runtime = {
     ...stillWorld("news", new Map()),
     now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };
-  const all = new Activity(world, {
+  const all = new Activity(runtime);
+  all.start({
     passed: () => {
       said.push("passed");
       return state.stays;

@@ -6,21 +6,15 @@ import { stillWorld } from "../tree/fake-runtime.ts";
 interface State {
   now: number;
   time: number | undefined;
-  rest: number | undefined;
   sets: number;
   takes: boolean;
 }
 
 /** An alarm, the time that it is set for last, and how often it was set. */
 function alarmOf(expiry = Number.POSITIVE_INFINITY) {
-  const state: State = {
-    now: 1_000,
-    rest: undefined,
-    time: Number.isFinite(expiry) ? expiry : undefined,
-    sets: 0,
-    takes: true,
-  };
-  const world = {
+  const time = Number.isFinite(expiry) ? expiry : undefined;
+  const state: State = { now: 1_000, time, sets: 0, takes: true };
+  const runtime = {
     ...stillWorld("news", new Map()),
     now: () => state.now,
     alarm: (time: number) => {
@@ -30,7 +24,9 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
     },
     alarmTime: () => state.time,
   };
-  return { alarm: new Alarm(world, expiry, () => state.rest), state };
+  const alarm = new Alarm(runtime);
+  alarm.expireAt(expiry);
+  return { alarm, state };
 }
 
 test("what is unfinished is looked at again after ten seconds, however often that is said", () => {
@@ -47,7 +43,7 @@ test("what is unfinished is looked at again after ten seconds, however often tha
 test("what is under way shows by an alarm for another time than when nothing was", () => {
   const { alarm, state } = alarmOf();
   alarm.mark();
-  state.rest = state.time;
+  alarm.rest = state.time;
   alarm.mark();
   expect(state).toMatchObject({ time: 10_999, sets: 2 });
   alarm.mark();
@@ -68,8 +64,8 @@ test("it goes off for what comes first, and is never put off", () => {
   alarm.expireAt(5_000);
   alarm.mark();
   expect(state.time).toBe(5_000);
-  void alarm.beginAnew();
-  void alarm.beginAnew();
+  void alarm.goOffNow();
+  void alarm.goOffNow();
   expect(state.time).toBe(1_000);
   alarm.expireAt(Number.POSITIVE_INFINITY);
   expect(state).toMatchObject({ time: 1_000, sets: 3 });
@@ -78,12 +74,12 @@ test("it goes off for what comes first, and is never put off", () => {
 test("what storage did not take is set with whatever comes next", async () => {
   const { alarm, state } = alarmOf();
   state.takes = false;
-  expect(await alarm.goOffBy(5_000)).toBe(false);
-  expect(await alarm.goOffBy(Number.POSITIVE_INFINITY)).toBe(false);
+  expect(await alarm.due(5_000)).toBe(false);
+  expect(await alarm.due(Number.POSITIVE_INFINITY)).toBe(false);
   state.takes = true;
-  expect(await alarm.goOffBy(9_000)).toBe(true);
+  expect(await alarm.due(9_000)).toBe(true);
   expect(state.time).toBe(5_000);
   state.time = undefined;
-  expect(await alarm.goOffBy(Number.POSITIVE_INFINITY)).toBe(true);
+  expect(await alarm.due(Number.POSITIVE_INFINITY)).toBe(true);
   expect(state.time).toBeUndefined();
 });

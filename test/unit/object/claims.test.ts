@@ -14,17 +14,17 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   const answers: (number | "fails")[] = [];
   const admitted: (boolean | undefined)[] = [];
   const state = { unfinished: 0 };
-  const claims = new Claims(stillWorld("home", rows), held, {
-    claim: async (claim) => {
-      asked.push(claim);
-      const answer = answers.shift() ?? claim.wanted;
-      if (answer === "fails") throw new Error("lost");
-      return answer;
-    },
-    unfinished: () => {
-      state.unfinished += 1;
-    },
-  });
+  const claim = async (claim: Claim) => {
+    asked.push(claim);
+    const answer = answers.shift() ?? claim.wanted;
+    if (answer === "fails") throw new Error("lost");
+    return answer;
+  };
+  const goOn = () => {
+    state.unfinished += 1;
+  };
+  const claims = new Claims(stillWorld("home", rows), claim, { goOn });
+  claims.start(held);
   /** Asks for so many connections, in one turn. */
   const admit = (count: number) => {
     for (let i = 0; i < count; i++) {

@@ -35,8 +35,8 @@ async function resuming() {
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const world = { ...stillWorld("news!1", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(world, sockets, readLimits({}), undefined);
+  const runtime = { ...stillWorld("news!1", new Map(), others), now: () => 1_000_000 };
+  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket, "", undefined, { since: 8 });
   await settled();
   const delivery: Delivery = {

@@ -36,7 +36,7 @@ class Frames implements Socket {
  * @param turned called each time it turns the event loop before it sends what it has gathered
  */
 async function open(count: number, turned: () => void = () => {}) {
-  const world = {
+  const runtime = {
     ...stillWorld("all", new Map()),
     turn: async () => {
       await undefined;
@@ -44,7 +44,7 @@ async function open(count: number, turned: () => void = () => {}) {
     },
   };
   const noSockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const broker = new Broker(world, noSockets, readLimits({}), undefined);
+  const broker = new Broker(runtime, noSockets, readLimits({}), undefined).start();
   const sockets = Array.from({ length: count }, () => new Frames());
   for (const socket of sockets) broker.opened(socket);
   await settled();

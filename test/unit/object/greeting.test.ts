@@ -29,17 +29,17 @@ class Waiting implements Socket {
 function atAll() {
   const timers: (() => void)[] = [];
   let now = 0;
-  const world = {
+  const runtime = {
     ...stillWorld("all", new Map()),
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
   };
   const broker = new Broker(
-    world,
+    runtime,
     { acceptWebSocket: () => {}, getWebSockets: () => [] },
     readLimits({}),
     undefined,
-  );
+  ).start();
   /** Lets a second pass; says whether there is another one to come. */
   const pass = async () => {
     now += 1_000;

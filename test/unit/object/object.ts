@@ -1,9 +1,9 @@
-/** One object in a world whose clock, commits and timers a test controls. */
+/** One object in a runtime whose clock, commits and timers a test controls. */
 import type { Grants } from "../../../src/auth/grants.ts";
 import type { Guard } from "../../../src/auth/verify.ts";
 import { Broker } from "../../../src/object/broker.ts";
 import { type Limits, readLimits } from "../../../src/runtime/limits.ts";
-import type { Platform } from "../../../src/runtime/runtime.ts";
+import type { RawRuntime } from "../../../src/runtime/runtime.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { type Others, stillWorld } from "../tree/fake-runtime.ts";
 
@@ -53,8 +53,8 @@ interface Options {
   rows?: Map<string, unknown>;
   /** Checks tokens; none are needed without it. */
   guard?: Guard;
-  /** Properties of its world in place of those that stand still. */
-  platform?: Partial<Platform>;
+  /** Properties of its runtime in place of those that stand still. */
+  platform?: Partial<RawRuntime>;
 }
 
 /** Makes an object, `all` unless named otherwise. */
@@ -68,9 +68,9 @@ export function objectOf({
   platform,
 }: Options = {}) {
   const clock = { now: 1_000 };
-  const world = { ...stillWorld(name, rows, others), now: () => clock.now, ...platform };
+  const runtime = { ...stillWorld(name, rows, others), now: () => clock.now, ...platform };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => slept };
-  const broker = new Broker(world, sockets, { ...readLimits({}), ...limits }, guard);
+  const broker = new Broker(runtime, sockets, { ...readLimits({}), ...limits }, guard).start();
   const open = async (grants?: Grants) => {
     const socket = new ClientSocket();
     broker.opened(socket, "", grants);

@@ -14,7 +14,9 @@ interface Options {
 
 /** A life of the root of `all`. */
 function quotaOf({ rows = new Map(), random = 0, recount = async () => {} }: Options = {}): Quota {
-  return new Quota({ ...stillWorld("all", rows), random: () => random }, LIMIT, recount);
+  const quota = new Quota({ ...stillWorld("all", rows), random: () => random }, LIMIT, recount);
+  quota.start();
+  return quota;
 }
 
 test("as many are let in as there is room for beside all others, whatever has been forgotten", () => {

@@ -30,7 +30,7 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
     claim: (_: string, { wanted }: Claim) =>
       isUp ? Promise.resolve(wanted) : Promise.reject(new Error("lost")),
   };
-  const world = {
+  const runtime = {
     ...stillWorld("news", rows, others),
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
@@ -45,7 +45,7 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
     await settled();
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const broker = new Broker(world, sockets, { ...readLimits({}), clientLimit: 5 }, undefined);
+  const broker = new Broker(runtime, sockets, { ...readLimits({}), clientLimit: 5 }, undefined).start();
   broker.opened(socket);
   await settled();
   expect(alarm).toBeDefined();

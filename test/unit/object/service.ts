@@ -82,11 +82,11 @@ export class Service {
   broker(name: string): Broker {
     const object = this.#of(name);
     if (object.broker) return object.broker;
-    const world = stillWorld(name, object.rows, {}, object.alarm);
+    const runtime = stillWorld(name, object.rows, {}, object.alarm);
     const slept = [...object.sockets];
     object.broker = new Broker(
       {
-        ...world,
+        ...runtime,
         now: () => this.now,
         store: storeOf(object.rows, () => this.takes),
         open: (other) => ({
@@ -96,7 +96,7 @@ export class Service {
       { acceptWebSocket: () => {}, getWebSockets: () => slept },
       readLimits(this.#variables),
       undefined,
-    );
+    ).start();
     return object.broker;
   }
 

@@ -30,14 +30,14 @@ class Limited implements Socket {
 
 /** The connections of an object, which has just been made or wakes with `sockets`. */
 function connectionsOf(...sockets: Limited[]) {
-  const unkept: Connection[] = [];
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    { due: () => {}, unkept: (connection) => void unkept.push(connection) },
+    { flush: () => {} },
   );
-  return { all, unkept };
+  all.start();
+  return all;
 }
 
 /** Subscribes a connection to channels whose names take so many bytes together, as they are counted. */
@@ -67,7 +67,7 @@ test("no plain data is longer than it's counted for, as V8 serializes it", () =>
 });
 
 test("a connection that changes several times is written once", () => {
-  const { all } = connectionsOf();
+  const all = connectionsOf();
   const socket = new Limited();
   const connection = all.accept(socket, undefined);
   fill(all, connection, 10_000);
@@ -78,7 +78,7 @@ test("a connection that changes several times is written once", () => {
 });
 
 test("names and grants fit, and with them what is most important of the object", () => {
-  const { all, unkept } = connectionsOf();
+  const all = connectionsOf();
   const socket = new Limited();
   const names = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(85, "漢"));
   const connection = all.accept(socket, {
@@ -98,12 +98,12 @@ test("names and grants fit, and with them what is most important of the object",
   expect(all.keep({ counted: { connections: 7 }, position: 8 })).toBe(true);
   expect(all.keep({ others })).toBe(false);
   all.flush();
-  expect(unkept).toEqual([]);
-  expect(connectionsOf(socket).all.kept).toEqual({ counted: { connections: 7 }, position: 8 });
+  expect(all.writeAttachments()).toEqual([]);
+  expect(connectionsOf(socket).kept).toEqual({ counted: { connections: 7 }, position: 8 });
 });
 
 test("what is kept for the object moves to a socket with room, before it's dropped", () => {
-  const { all } = connectionsOf();
+  const all = connectionsOf();
   const sockets = [new Limited(), new Limited()];
   const [one, two] = sockets.map((socket) => all.accept(socket, undefined));
   if (!one || !two) throw new Error("two are there");
@@ -124,13 +124,13 @@ test("what is kept for the object moves to a socket with room, before it's dropp
 });
 
 test("an attachment that the runtime doesn't take concerns its connection alone", () => {
-  const { all, unkept } = connectionsOf();
+  const all = connectionsOf();
   const [broken, sound] = [new Limited(), new Limited()];
   const connections = [broken, sound].map((socket) => all.accept(socket, undefined));
   broken.isBroken = true;
   for (const connection of connections) all.subscribe(connection, "news");
   all.flush();
-  expect(unkept).toEqual(connections.slice(0, 1));
+  expect(all.writeAttachments()).toEqual(connections.slice(0, 1));
   expect(isAttachment(sound.attachment)).toBe(true);
   expect(fitsItself(15_001)).toBe(false);
 });

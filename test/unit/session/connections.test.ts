@@ -1,6 +1,6 @@
 /** The sockets of one object: who they are after sleep, who reads what, and who reads too slowly. */
 import { expect, test } from "vitest";
-import { type Connection, Connections } from "../../../src/session/connections.ts";
+import { Connections } from "../../../src/session/connections.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
 /** Bytes that may wait for one client. */
@@ -40,18 +40,18 @@ const grants = { subscribe: ["*"], announce: [], until: 1_000, key: "key" };
 /** The connections of an object that wakes with `sockets`. */
 function woken(...sockets: Kept[]) {
   const accepted: Socket[] = [];
-  const state: { due: number; unkept: Connection[] } = { due: 0, unkept: [] };
+  const state = { due: 0 };
   const all = new Connections(
     { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
     { maxBufferedBytes: MOST, mostWaiting: 8 * MOST },
     () => 0,
     {
-      due: () => {
+      flush: () => {
         state.due += 1;
       },
-      unkept: (connection) => void state.unkept.push(connection),
     },
   );
+  all.start();
   return { all, accepted, state };
 }
 
@@ -208,8 +208,7 @@ test("who has closed already can be closed, and is told nothing more", () => {
 test("subscriptions have a budget, which names and the first one to a channel count for", () => {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(sockets, { maxBufferedBytes: MOST, mostWaiting: 8 * MOST }, () => 0, {
-    due: () => {},
-    unkept: () => {},
+    flush: () => {},
   });
   const crowd = Array.from({ length: 200 }, () => connections.accept(new Kept(), undefined));
   const subscribe = (from: number, to: number) => {
@@ -239,7 +238,8 @@ test("when too much waits for all, the others wait, those first who have taken m
   const most = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const all = new Connections(accepting, most, () => 0, { due: () => {}, unkept: () => {} });
+  const all = new Connections(accepting, most, () => 0, { flush: () => {} });
+  all.start();
   const connections = [...all];
   const line = `news!${"x".repeat(40_000)}\n`;
   const sent = () => sockets.map(({ done }) => done.length);
@@ -268,7 +268,8 @@ test("of many that are closed at once, only those get their last lines for which
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
   const most = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
-  const all = new Connections(accepting, most, () => 0, { due: () => {}, unkept: () => {} });
+  const all = new Connections(accepting, most, () => 0, { flush: () => {} });
+  all.start();
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   for (const connection of [...all]) all.close(connection, 1013, "lost");
   expect(sockets.map(({ done }) => done.length)).toEqual([2, 2, 2, 1, 1, 1]);
@@ -281,8 +282,9 @@ test("where the runtime doesn't count what a commit holds back, no more is sent 
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
     { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   );
+  all.start();
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   all.flush();
   const sent = () => sockets.map(({ done }) => done.length);
@@ -299,8 +301,9 @@ test("of few connections, each may have half of what makes it slow before others
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
     { maxBufferedBytes: 100_000, mostWaiting: 10_000_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   );
+  all.start();
   for (let i = 0; i < 3; i++) {
     all.publish("news", `news!${"x".repeat(40_000)}\n`);
     all.flush();

@@ -4,7 +4,13 @@ import { expect, test } from "vitest";
 import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
 import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { Connections } from "../../../src/session/connections.ts";
-import { CommandError, Inbox, type InboxLimits, type Pause, type Step } from "../../../src/session/inbox.ts";
+import {
+  type Carrier,
+  CommandError,
+  Inbox,
+  type InboxLimits,
+  type Step,
+} from "../../../src/session/inbox.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
 const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
@@ -23,14 +29,14 @@ const socket: Socket = {
  */
 function inboxOf(
   carryOut: (step: Step) => Promise<void> | undefined = () => undefined,
-  pause: Pause = () => undefined,
+  pause: Carrier["pause"] = () => undefined,
 ) {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connection = new Connections(
     sockets,
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   ).accept(socket, undefined);
   const said: string[] = [];
   const clock = { now: 1_000_000 };
@@ -39,6 +45,7 @@ function inboxOf(
       said.push(inShort(step));
       return carryOut(step);
     },
+    pause,
     portionOf: () => 100_000,
     tell: (_: unknown, line: string) => void said.push(line.trim()),
     refuse: (_: unknown, refusal: Refusal) => void said.push(formatRefusal(refusal)),
@@ -47,7 +54,7 @@ function inboxOf(
       connection.closed = true;
     },
   };
-  const inbox = new Inbox(carrier, LIMITS, () => clock.now, pause);
+  const inbox = new Inbox(carrier, LIMITS, () => clock.now);
   const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
   /** What has been done since it was asked last. */
   const done = async () => {
@@ -202,22 +209,18 @@ function crowded() {
     sockets,
     { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
     () => 0,
-    { due: () => {}, unkept: () => {} },
+    { flush: () => {} },
   );
   const closed: unknown[] = [];
   const carrier = {
     carryOut: () => pending().promise,
+    pause: () => undefined,
     portionOf: () => 100_000,
     tell: () => {},
     refuse: () => {},
     close: (connection: unknown) => void closed.push(connection),
   };
-  const inbox = new Inbox(
-    carrier,
-    { ...LIMITS, maxBufferedBytes: 4_000_000 },
-    () => 1_000_000,
-    () => undefined,
-  );
+  const inbox = new Inbox(carrier, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
   const connect = () => connections.accept({ ...socket }, undefined);
   return { inbox, closed, connect };
 }
@@ -273,7 +276,7 @@ test("the lines of a frame are as those of its parts between line ends, empty on
 
 test("between steps it waits as long as it is told to, and as much as comes meanwhile has to wait", async () => {
   const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
-  const pause: Pause = (_, work, needsRoom) => {
+  const pause: Carrier["pause"] = (_, work, needsRoom) => {
     const { promise, resolve: end } = pending();
     pauses.push({ work, needsRoom, end });
     return promise;

@@ -8,7 +8,7 @@ async function attacked(frame: string, readers = 3) {
   const sleep = async (milliseconds: number) => {
     if (milliseconds === 0) onPause();
   };
-  const { broker, open } = objectOf({ limits: { mostWork: 2_000 }, platform: { sleep } });
+  const { broker, open } = objectOf({ limits: { maxWork: 2_000 }, platform: { sleep } });
   const [attacker, other] = [await open(), await open()];
   for (let i = 2; i < readers; i++) await open();
   let pauses = 0;

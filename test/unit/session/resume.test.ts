@@ -29,8 +29,8 @@ test("who asks for everything again and again is refused, and so the root is not
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const world = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(world, sockets, readLimits({}), undefined);
+  const runtime = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
+  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket);
   await settled();
   for (let i = 0; i < 40; i++) {

@@ -24,7 +24,16 @@ function counters(
       return socket !== undefined;
     },
   };
-  return { rows, time, counters: new Counters({ store: storeOf(rows), now: () => time.now }, keeper) };
+  const counters = new Counters({ store: storeOf(rows), now: () => time.now }, keeper);
+  counters.start();
+  return { rows, time, counters };
+}
+
+/** The figures of a service that is used at a time. */
+function serviceOf(rows: Map<string, unknown>, now: number): Service {
+  const service = new Service(storeOf(rows));
+  service.start(now);
+  return service;
 }
 
 test("what is counted outlives sleep, written where there is no socket to keep it", () => {
@@ -37,7 +46,6 @@ test("what is counted outlives sleep, written where there is no socket to keep i
   first.settle();
   expect(counters(rows).counters.figures(1)).toEqual({
     totals: { ...noTotals(), pings: 1, messages: 3 },
-    handover: undefined,
     peak: 2,
   });
 });
@@ -79,46 +87,39 @@ test("with a socket to keep it, what is counted is written each minute at most, 
   ]);
 });
 
-test("an object that has counted nothing leaves nothing", () => {
-  const { rows, counters: nobody } = counters();
-  nobody.begin(4);
-  expect(rows.size).toBe(1);
-  nobody.end(4);
-  nobody.handedOver({ period: 4, totals: noTotals(), peak: 0 });
+test("stores nothing if there is nothing to store", () => {
+  const { rows, counters: idle } = counters();
+  idle.settle();
+  expect(idle.takeReport()).toBeUndefined();
   expect(rows.size).toBe(0);
 });
 
-test("what was counted under a link is handed over when it ends, until the far side has it", () => {
+test("a report has all counters, and resets them", () => {
   const { rows, counters: ours } = counters();
-  ours.begin(4);
   ours.count("pings");
+  ours.note("calls.link");
   ours.holds(3);
-  ours.end(3);
-  expect(ours.handover).toBeUndefined();
-  ours.end(4);
-  const handover = { period: 4, totals: { ...noTotals(), pings: 1 }, peak: 3 };
-  expect(counters(rows).counters.handover).toEqual(handover);
-  expect(ours.figures(0).totals).toEqual(noTotals());
-  ours.handedOver({ ...handover, period: 3 });
-  expect(ours.handover).toEqual(handover);
-  ours.handedOver(handover);
-  expect(ours.handover).toBeUndefined();
+  ours.settle();
+  const report = { totals: { ...noTotals(), pings: 1, others: { "calls.link": 1 } }, peak: 3 };
+  expect(ours.takeReport()).toEqual(report);
+  expect(ours.takeReport()).toBeUndefined();
+  expect(ours.figures(0)).toEqual({ totals: noTotals(), peak: 0 });
+  expect(rows.size).toBe(0);
 });
 
-test("the root of `all` adds what is handed over to what is there", () => {
+test("the root of `all` adds reports to its own counters", () => {
   const rows = new Map<string, unknown>();
-  const service = new Service(storeOf(rows), 100);
-  service.takeOver({ period: 1, totals: { ...noTotals(), pings: 5 }, peak: 3 }, 4);
+  const service = serviceOf(rows, 100);
+  service.add({ totals: { ...noTotals(), pings: 5 }, peak: 3 }, 4);
   const linked = {
     ...{ connections: 2, peak: 6, subscriptions: 2, requested: 1, objects: 1, unreachable: 0 },
     totals: { ...noTotals(), pings: 1 },
     channels: hashesOf(["all", "news"], 1),
-    handover: undefined,
   };
   // The most at one time is an estimate: a peak, beside those who were there then.
   const expected = { since: 100, peak: 7, channels: 2, totals: { ...noTotals(), pings: 6 } };
-  expect(new Service(storeOf(rows), 900).figures(linked)).toMatchObject(expected);
-  expect(new Service(storeOf(rows), 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
+  expect(serviceOf(rows, 900).figures(linked)).toMatchObject(expected);
+  expect(serviceOf(rows, 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
 });
 
 test("what only who runs the service wants to know is kept where that costs no row", () => {
@@ -152,21 +153,17 @@ test("what only who runs the service wants to know is forgotten first, where the
   expect(counters(rows).counters.figures(0).totals).toMatchObject({ pings: 2 });
 });
 
-test("what no link will hand over is told if it is worth a call, and then counted no more", () => {
+test("an object without connections reports its counters if they are worth a call", () => {
   const { counters: root } = counters();
   root.note("calls.deliver", 19);
   root.note("rows", 100);
-  expect(root.takeUnowned()).toBeUndefined();
+  expect(root.takeWorthwhile()).toBeUndefined();
   root.note("calls.link");
-  expect(root.takeUnowned()).toEqual({
+  expect(root.takeWorthwhile()?.totals).toEqual({
     ...noTotals(),
     others: { "calls.deliver": 19, "calls.link": 1, rows: 100 },
   });
-  expect(root.takeUnowned()).toBeUndefined();
+  expect(root.takeWorthwhile()).toBeUndefined();
   root.count("announcements");
-  expect(root.takeUnowned()).toEqual({ ...noTotals(), announcements: 1 });
-  // Under a link it is handed over with that.
-  root.begin(7);
-  root.count("announcements");
-  expect(root.takeUnowned()).toBeUndefined();
+  expect(root.takeWorthwhile()?.totals).toEqual({ ...noTotals(), announcements: 1 });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Figures, Handover, Totals } from "../../../src/runtime/calls.ts";
+import type { Figures, Totals } from "../../../src/runtime/calls.ts";
 import { hashesOf } from "../../../src/stats/distinct.ts";
 import { noTotals, sumOf, sumOfFigures } from "../../../src/stats/totals.ts";
 
@@ -19,9 +19,9 @@ function times(n: number): Totals {
 }
 
 /** What an object says of itself that has `n` of everything. */
-function figures(n: number, channels: string[], handover?: Handover): Figures {
+function figures(n: number, channels: string[]): Figures {
   const sizes = { connections: n, peak: n, subscriptions: n, requested: n, objects: n, unreachable: n };
-  return { ...sizes, totals: times(n), channels: hashesOf(channels, 1), handover };
+  return { ...sizes, totals: times(n), channels: hashesOf(channels, 1) };
 }
 
 test("totals are added one by one", () => {
@@ -38,19 +38,8 @@ test("totals are added one by one", () => {
 });
 
 test("figures of objects are added up, and each channel counts once", () => {
-  const answers = [
-    { epoch: 1, figures: figures(2, ["all", "news"]) },
-    { epoch: 2, figures: figures(4, ["all", "sport"]) },
-  ];
-  const sum = sumOfFigures(figures(1, ["all"]), answers, 1);
+  const linked = [figures(2, ["all", "news"]), figures(4, ["all", "sport"])];
+  const sum = sumOfFigures(figures(1, ["all"]), linked, 1);
   const others = { unreachable: 8, deepest: 0, kept: 0 };
   expect(sum).toEqual({ ...figures(7, ["all", "news", "sport"]), ...others });
-});
-
-test("what may have been handed over counts while the record of that link is there", () => {
-  const handover = { period: 5, totals: times(10), peak: 1 };
-  const of = (epoch: number) =>
-    sumOfFigures(figures(1, []), [{ epoch, figures: figures(2, [], handover) }], 0);
-  expect(of(5).totals).toEqual(times(13));
-  expect(of(6).totals).toEqual(times(3));
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { poll } from "../../../src/streams/poll.ts";
 import { Time } from "../../simulation/streams/time.ts";
-import { FarEnd, pass, settle } from "./far-end.ts";
+import { ObjectEnd, pass, settle } from "./object-end.ts";
 
 const GREETING = "debug!connected...\n";
 
@@ -11,10 +11,10 @@ const GREETING = "debug!connected...\n";
 async function polling(forOne = 5_000_000) {
   const time = new Time(() => 0);
   const budget = new Budget({ forOne, forAll: 100_000_000 });
-  const object = new FarEnd(time, budget);
+  const object = new ObjectEnd(time, budget);
   /** The answer as a client gets it; undefined while there is none. */
   let answer: unknown;
-  void poll(object.tap, "news", time, budget).then((polled) => {
+  void poll(object.connection, "news", time, budget).then((polled) => {
     if ("code" in polled) answer = polled;
     else {
       let lines = "";
@@ -105,7 +105,7 @@ test.each(["no-history", "forbidden", "rate", "limit"])(
 test("a client that leaves leaves nothing behind", async () => {
   const { object, answer, budget, time } = await polling();
   await object.say("debug!position news 7\nnews!a\n");
-  object.tap.drop();
+  object.connection.drop();
   await settle();
   expect(answer()).toBeDefined();
   expect([object.isClosed, budget.size, time.timers]).toEqual([true, 0, 0]);

@@ -2,14 +2,14 @@
 import { expect, test } from "vitest";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
-import { LineStream } from "../../../src/streams/lines.ts";
-import { type Dialect, Stream } from "../../../src/streams/stream.ts";
+import { LineStream } from "../../../src/streams/line-stream.ts";
+import { Stream, type StreamFormat } from "../../../src/streams/stream.ts";
 import { Time } from "../../simulation/streams/time.ts";
-import { FarEnd, pass, settle } from "./far-end.ts";
+import { ObjectEnd, pass, settle } from "./object-end.ts";
 
 const GREETING = "debug!connected...\n";
 
-type Make = (time: Time) => Dialect;
+type Make = (time: Time) => StreamFormat;
 
 const events: Make = (time) => new EventStream(["news", "all"], undefined, undefined, time, 1_000);
 const lines: Make = (time) => new LineStream(["news"], undefined, time, 1_000);
@@ -17,8 +17,8 @@ const lines: Make = (time) => new LineStream(["news"], undefined, time, 1_000);
 /** A stream that the object has greeted, and a client that reads it as long as it is told to. */
 async function reading(make: Make) {
   const time = new Time(() => 0);
-  const object = new FarEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
-  const opening = Stream.open(object.tap, make(time), time);
+  const object = new ObjectEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
+  const opening = Stream.open(object.connection, make(time), time);
   await object.say(GREETING);
   const stream = await opening;
   if (!(stream instanceof Stream)) throw new Error(stream.why);
@@ -125,10 +125,10 @@ test("a client that reads nothing for a minute is given up, and so is one of who
 });
 
 test("a connection that is not greeted is denied: turned away, closed, or not answered", async () => {
-  const opened = async (happen: (object: FarEnd, time: Time) => Promise<void>) => {
+  const opened = async (happen: (object: ObjectEnd, time: Time) => Promise<void>) => {
     const time = new Time(() => 0);
-    const object = new FarEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
-    const opening = Stream.open(object.tap, lines(time), time);
+    const object = new ObjectEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
+    const opening = Stream.open(object.connection, lines(time), time);
     await happen(object, time);
     const outcome = await opening;
     expect([object.isClosed, time.timers]).toEqual([true, 0]);
@@ -145,14 +145,14 @@ test("a connection that is not greeted is denied: turned away, closed, or not an
   });
   const unanswered = { code: "unavailable", why: expect.stringContaining("doesn't answer") };
   expect(await opened((_, time) => pass(time, 30_000))).toMatchObject(unanswered);
-  expect(await opened(async (object) => object.tap.drop())).toMatchObject(unanswered);
+  expect(await opened(async (object) => object.connection.drop())).toMatchObject(unanswered);
   expect(await opened((object) => object.say("debug!con\n"))).toMatchObject(unanswered);
 });
 
 test("a greeting may come in pieces", async () => {
   const time = new Time(() => 0);
-  const object = new FarEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
-  const opening = Stream.open(object.tap, lines(time), time);
+  const object = new ObjectEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
+  const opening = Stream.open(object.connection, lines(time), time);
   for (const piece of ["debug!c", "onnected", "...\nnew"]) await object.say(piece);
   expect(await opening).toBeInstanceOf(Stream);
 });

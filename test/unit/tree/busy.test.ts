@@ -1,9 +1,8 @@
 /** What an object with links remembers, so that a crash leaves nobody with a hole that nobody tells of. */
 import { expect, test } from "vitest";
-import type { Delivery, DeliveryAnswer, Handover } from "../../../src/runtime/calls.ts";
-import { noTotals } from "../../../src/stats/totals.ts";
-import { Downstream } from "../../../src/tree/downstream.ts";
+import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
 import { type AlarmState, noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { LinkedChannel } from "./linked-channel.ts";
 
 /** Characters that may wait. */
 const MOST = 40;
@@ -22,23 +21,20 @@ function linksOf(
     deliver: (_, delivery) =>
       new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
   };
-  const world = { ...stillWorld(object, rows, others, alarm), now: () => now };
-  const downstream = new Downstream(
-    world,
+  const runtime = { ...stillWorld(object, rows, others, alarm), now: () => now };
+  const downstream = new LinkedChannel(
+    runtime,
     MOST,
     { historySeconds: 0, historyBytes: 0 },
     {
-      busy: () => {
+      mark: () => {
         told.push("busy");
-        alarm.time = (downstream.rest ?? 0) + 1;
+        alarm.time = (downstream.schedule.rest ?? 0) + 1;
       },
-      keeps: () => {},
-      renumbered: () => {},
-      due: () => {
+      flush: () => {
         flushes.due += 1;
       },
-      lost: () => void told.push("lost"),
-      handover: ({ period }) => told.push({ handover: period }),
+      due: (at) => void (Number.isFinite(at) && told.push("lost")),
       ended: (from) => told.push({ ended: from }),
     },
     noKeeper,
@@ -47,7 +43,6 @@ function linksOf(
 }
 
 const taken: DeliveryAnswer = { gone: false };
-const handover = (period: number): Handover => ({ period, totals: noTotals(), peak: 0 });
 
 /** Ends when all promises that depend on nothing else have been settled. */
 async function settled(): Promise<void> {
@@ -122,24 +117,6 @@ test("a child that misses something tells all its links at once, and forgets whe
   }
 });
 
-test("what was counted under a link is handed over once, also when the link is asked for anew", () => {
-  const { downstream, told } = linksOf("all");
-  downstream.link({ from: "home", epoch: 1 });
-  downstream.link({ from: "home", epoch: 5, handover: handover(1) });
-  expect(told).toEqual([{ handover: 1 }]);
-  // Asked once more, as the answer got lost; and an end that came late.
-  downstream.link({ from: "home", epoch: 5, handover: handover(1) });
-  downstream.unlink({ from: "home", epoch: 4, handover: handover(1) });
-  expect(told).toEqual([{ handover: 1 }]);
-  for (let times = 0; times < 2; times++)
-    downstream.unlink({ from: "home", epoch: 5, handover: handover(5) });
-  expect(told).toEqual([{ handover: 1 }, { handover: 5 }, { ended: "home" }]);
-  // What belongs to an earlier link has been counted, or went with one that a crash ended.
-  downstream.link({ from: "home", epoch: 7 });
-  downstream.unlink({ from: "home", epoch: 7, handover: handover(5) });
-  expect(told.slice(3)).toEqual([{ ended: "home" }]);
-});
-
 test("who asks with an epoch that is too old is told the newest", () => {
   const { downstream } = linksOf("news");
   downstream.link({ from: "home", epoch: 5 });
@@ -153,9 +130,9 @@ test("an object that says nobody listens there is linked no more, and storage is
   downstream.link({ from: "home", epoch: 1 });
   downstream.append("a\n", 1);
   downstream.flush();
-  calls[0]?.answer({ gone: true, handover: handover(1) });
+  calls[0]?.answer({ gone: true });
   await settled();
-  expect(told).toEqual(["busy", { handover: 1 }, { ended: "home" }]);
+  expect(told).toEqual(["busy", { ended: "home" }]);
   expect({ rows: rows.size, isBusy: downstream.isBusy }).toEqual({ rows: 0, isBusy: false });
   expect(downstream.log.size).toBe(0);
 });

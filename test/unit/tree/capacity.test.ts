@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Filling } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { Room } from "../../../src/tree/capacity.ts";
+import { Capacity } from "../../../src/tree/capacity.ts";
 import { stillWorld } from "./fake-runtime.ts";
 
 interface Options {
@@ -16,7 +16,7 @@ interface Options {
 /** The room of an object that holds as much as the test says in `held`. */
 function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options = {}) {
   const told: [string, Filling][] = [];
-  const world = stillWorld(name, new Map(), {
+  const runtime = stillWorld(name, new Map(), {
     fill: async (object, filling) => {
       told.push([object, filling]);
       return undefined;
@@ -24,9 +24,20 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
   });
   const held = { sockets: 0, links: 0 };
   const limits = { ...readLimits({}), socketsPerObject: sockets, linksPerObject: links };
-  const room = new Room({ ...world, random: () => random }, limits, (load) => held[load]);
+  const connections = {
+    isCrowded: false,
+    get size() {
+      return held.sockets;
+    },
+  };
+  const downstream = {
+    get objects() {
+      return Array.from({ length: held.links }, (_, i) => `home${i}`);
+    },
+  };
+  const room = new Capacity({ ...runtime, random: () => random }, limits, connections, downstream);
   /** The object that a connection is sent to; undefined for this one. */
-  const place = (region: string, full = "") => room.placeFor(region, full, false)?.object;
+  const place = (region: string, full = "") => room.placementFor(region, full, false)?.object;
   return { room, held, told, place };
 }
 
@@ -94,15 +105,15 @@ test("there are no more children for links than links, and when all are full any
 test("when all children that there may be are full, one of them places connections below itself", () => {
   const { room, held } = roomOf({ links: 2, random: 0.6 });
   held.sockets = 8;
-  expect(room.placeFor("", "", false)).toEqual({ object: "news!1", below: false });
-  expect(room.placeFor("", "news!1", false)).toEqual({ object: "news!2", below: false });
-  expect(room.placeFor("", "news!2", false)).toEqual({ object: "news!2", below: true });
+  expect(room.placementFor("", "", false)).toEqual({ object: "news!1", below: false });
+  expect(room.placementFor("", "news!1", false)).toEqual({ object: "news!2", below: false });
+  expect(room.placementFor("", "news!2", false)).toEqual({ object: "news!2", below: true });
   const child = roomOf({ name: "news!2", sockets: 1, links: 2 });
-  expect(child.room.placeFor("", "", true)).toBeUndefined();
+  expect(child.room.placementFor("", "", true)).toBeUndefined();
   child.held.sockets = 1;
-  expect(child.room.placeFor("", "", true)).toEqual({ object: "news!2!1", below: false });
+  expect(child.room.placementFor("", "", true)).toEqual({ object: "news!2!1", below: false });
   // Whoever comes there directly may find room nearer to the root.
-  expect(child.room.placeFor("", "", false)).toEqual({ object: "", below: true });
+  expect(child.room.placementFor("", "", false)).toEqual({ object: "", below: true });
 });
 
 test("a child says when it is full, once, and again when an eighth is free", () => {
@@ -110,14 +121,14 @@ test("a child says when it is full, once, and again when an eighth is free", () 
   const steps = [15, 16, 17, 15, 14, 15, 16];
   const heard = steps.map((sockets) => {
     held.sockets = sockets;
-    room.tellParent("sockets");
+    room.report("sockets");
     return told.splice(0).map(([object, { child, load, full }]) => `${object} ${child} ${load} ${full}`);
   });
   const [full, free] = [["news news!1 sockets true"], ["news news!1 sockets false"]];
   expect(heard).toEqual([[], full, [], [], free, [], full]);
   for (const links of [2, 1]) {
     held.links = links;
-    room.tellParent("links");
+    room.report("links");
   }
   expect(told.map(([, { load, full }]) => [load, full])).toEqual([
     ["links", true],
@@ -128,7 +139,7 @@ test("a child says when it is full, once, and again when an eighth is free", () 
 test("a root tells nobody, and children are those one level below", () => {
   const { room, held, told } = roomOf();
   held.sockets = 8;
-  room.tellParent("sockets");
+  room.report("sockets");
   expect(told).toEqual([]);
   const isChild = ["news!1", "news!1!1", "news", "other!1"].map((object) => room.isChild(object));
   expect(isChild).toEqual([true, false, false, false]);

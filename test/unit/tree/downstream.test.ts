@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { Downstream } from "../../../src/tree/downstream.ts";
 import { type AlarmState, noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { LinkedChannel } from "./linked-channel.ts";
 
 interface Call {
   object: string;
@@ -21,25 +21,18 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
         called();
       }),
   };
-  const world = stillWorld("news", rows, others, alarm);
-  const ignore = () => {};
-  const busy = () => {
-    alarm.time = (downstream.rest ?? 0) + 1;
+  const runtime = stillWorld("news", rows, others, alarm);
+  const told = {
+    mark: () => {
+      alarm.time = (downstream.schedule.rest ?? 0) + 1;
+    },
+    flush: () => downstream.flush(),
   };
-  const events = {
-    busy,
-    keeps: ignore,
-    renumbered: ignore,
-    due: () => downstream.flush(),
-    lost: ignore,
-    handover: ignore,
-    ended: ignore,
-  };
-  const downstream = new Downstream(
-    world,
+  const downstream = new LinkedChannel(
+    runtime,
     maxBuffered,
     { historySeconds: 0, historyBytes: 0 },
-    events,
+    told,
     noKeeper,
   );
   /** The next call, when it is made. */
@@ -206,7 +199,7 @@ test("an object that asks for its link says how far it is, if its parent has for
   }
 });
 
-function linked(downstream: Downstream, epoch: number): { after: number } {
+function linked(downstream: LinkedChannel, epoch: number): { after: number } {
   const answer = downstream.link({ from: "home", epoch });
   if ("after" in answer) return answer;
   throw new Error("not linked");

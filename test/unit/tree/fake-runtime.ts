@@ -1,6 +1,6 @@
-/** A world in which nothing happens by itself, for tests of one end of a link. */
+/** A runtime in which nothing happens by itself, for tests of one end of a link. */
 import type { Calls } from "../../../src/runtime/calls.ts";
-import type { Keeper, Platform, World } from "../../../src/runtime/runtime.ts";
+import type { Keeper, RawRuntime, Runtime } from "../../../src/runtime/runtime.ts";
 import { storeOf } from "../../simulation/store.ts";
 
 /** What other objects do; what is left out never answers. */
@@ -13,14 +13,14 @@ export interface AlarmState {
   time: number | undefined;
 }
 
-/** A world in which timers never fire, except that repeats of failed calls come at once. */
+/** A runtime in which timers never fire, except that repeats of failed calls come at once. */
 export function stillWorld(
   name: string,
   rows: Map<string, unknown>,
   others: Others = {},
   alarm: AlarmState = { time: undefined },
-): World & Platform {
-  const call: World["call"] = (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {});
+): Runtime & RawRuntime {
+  const call: Runtime["call"] = (object, kind, ask) => others[kind]?.(object, ask) ?? new Promise(() => {});
   return {
     name,
     log: () => {},

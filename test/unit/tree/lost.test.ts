@@ -1,7 +1,7 @@
 /** A link is lost, and its object can't be reached to be told so: it is told later, without anything else to send. */
 import { expect, test } from "vitest";
-import { Downstream } from "../../../src/tree/downstream.ts";
 import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { LinkedChannel } from "./linked-channel.ts";
 
 /** Seconds after which the link was lost, and was tried again. */
 type Times = number[];
@@ -20,20 +20,10 @@ function objectOf(
     if (!isReachable()) throw new Error("it can't be reached");
     return { gone: true } as const;
   };
-  const ignore = () => {};
-  const lost = () => void alarms.push(downstream.retellAt);
-  const events = {
-    busy: ignore,
-    keeps: ignore,
-    renumbered: ignore,
-    due: ignore,
-    lost,
-    handover: ignore,
-    ended: ignore,
-  };
-  const world = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
+  const due = (at: number) => void (Number.isFinite(at) && alarms.push(at));
+  const runtime = { ...stillWorld(name, rows, { deliver }), now: () => clock.now };
   const limits = { historySeconds: 0, historyBytes: 0 };
-  const downstream = new Downstream(world, 1_000_000, limits, events, noKeeper);
+  const downstream = new LinkedChannel(runtime, 1_000_000, limits, { due }, noKeeper);
   return { downstream, tried, alarms };
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { CallFailed } from "../../../src/runtime/runtime.ts";
-import { DEEPEST_FRESH, Peers } from "../../../src/tree/peers.ts";
+import { EventCounters } from "../../../src/stats/event-counters.ts";
+import { MAX_OPENING_DEPTH, Peers } from "../../../src/tree/peers.ts";
 
 /** A call under way: what it is, and how to end it. */
 interface Made {
@@ -16,11 +17,11 @@ function peersOf() {
   const done = new Set<Made>();
   const opened: string[] = [];
   const sleeping: (() => void)[] = [];
-  const world = {
+  const runtime = {
     begunAnew: 0,
     comes: true,
     time: 0,
-    now: () => world.time,
+    now: () => runtime.time,
     sleeping,
     // Waits for a call to be made again are over at once, longer ones when the test says so.
     sleep: (milliseconds: number) =>
@@ -44,22 +45,22 @@ function peersOf() {
       return { call };
     },
   };
-  const beginAnew = () => {
-    world.begunAnew += 1;
-    return Promise.resolve(world.comes);
+  const goOffNow = () => {
+    runtime.begunAnew += 1;
+    return Promise.resolve(runtime.comes);
   };
-  const peers = new Peers(world, beginAnew, undefined, () => 100);
+  const peers = new Peers(runtime, { goOffNow }, new EventCounters());
   const call = (object: string, size = 0) => {
     const lines = "x".repeat(size);
     return peers.call(object, "forward", { from: "me", number: 1, count: 1, lines });
   };
-  const deliver = (object: string, size: number) => {
+  const deliver = (object: string, size: number, hasOwnBudget: boolean) => {
     const delivery = { channel: "me", from: "me", epoch: 1, number: 1, after: 1, count: 1 };
     const flags = { again: false, lost: false, where: false };
-    return peers.call(object, "deliver", { ...delivery, ...flags, lines: "x".repeat(size) });
+    return peers.call(object, "deliver", { ...delivery, ...flags, lines: "x".repeat(size) }, hasOwnBudget);
   };
   const underWay = () => made.filter((one) => !done.has(one));
-  return { peers, world, made, opened, call, deliver, underWay };
+  return { peers, runtime, made, opened, call, deliver, underWay };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */
@@ -71,18 +72,18 @@ test("a chain of objects, each of which calls another one, is never deeper than 
   let hop = 1;
   let deepest = 0;
   for (let link = 0; link < 100; link++) {
-    const { peers, world, made, call } = peersOf();
+    const { peers, runtime, made, call } = peersOf();
     peers.arrived(hop);
     await settled();
     void call("next");
     if (made.length === 0) {
-      expect(world.begunAnew).toBe(1);
+      expect(runtime.begunAnew).toBe(1);
       peers.arrived(1);
     }
     hop = made[0]?.hop ?? Number.NaN;
     deepest = Math.max(deepest, hop);
   }
-  expect(deepest).toBe(DEEPEST_FRESH + 1);
+  expect(deepest).toBe(MAX_OPENING_DEPTH + 1);
 });
 
 test("a way is kept, and a better one takes its place", async () => {
@@ -97,12 +98,12 @@ test("a way is kept, and a better one takes its place", async () => {
 });
 
 test("after a while, what counts is the deepest event of late, or one not answered yet", async () => {
-  const { peers, world, made, call } = peersOf();
+  const { peers, runtime, made, call } = peersOf();
   void peers.answer(5, () => new Promise(() => {}));
   peers.arrived(1);
   await settled();
   void call("one");
-  world.time = 10_000;
+  runtime.time = 10_000;
   peers.arrived(2);
   await settled();
   void call("two");
@@ -110,16 +111,16 @@ test("after a while, what counts is the deepest event of late, or one not answer
 });
 
 test("an event counts for a second after it was answered, as its answer may not have left yet", async () => {
-  const { peers, world, made, call } = peersOf();
+  const { peers, runtime, made, call } = peersOf();
   let finish = () => {};
   const answered = peers.answer(5, () => new Promise<void>((resolve) => (finish = resolve)));
-  world.time = 10_000;
+  runtime.time = 10_000;
   peers.arrived(1);
   await settled();
   finish();
   await answered;
   void call("one");
-  world.time = 13_000;
+  runtime.time = 13_000;
   peers.arrived(1);
   await settled();
   void call("two");
@@ -127,8 +128,8 @@ test("an event counts for a second after it was answered, as its answer may not 
 });
 
 test("where storage takes no alarm, a call that would need one fails", async () => {
-  const { peers, world, call } = peersOf();
-  world.comes = false;
+  const { peers, runtime, call } = peersOf();
+  runtime.comes = false;
   peers.arrived(16);
   await settled();
   await expect(call("other")).rejects.toMatchObject({ why: "not made" });
@@ -173,13 +174,13 @@ test("where the platform would not open a better way, the one before serves", as
 });
 
 test("what the platform would not make is made by a new event, three times at most", async () => {
-  const { peers, world, made, call } = peersOf();
+  const { peers, runtime, made, call } = peersOf();
   peers.arrived(1);
   const outcome = call("other").catch((error: unknown) => error);
   for (let remade = 0; remade < 3; remade++) {
     made.at(-1)?.fail(new CallFailed("not made", "too deep"));
     await settled();
-    expect([made.length, world.begunAnew]).toEqual([remade + 1, remade + 1]);
+    expect([made.length, runtime.begunAnew]).toEqual([remade + 1, remade + 1]);
     peers.arrived(1);
     await settled();
   }
@@ -188,9 +189,12 @@ test("what the platform would not make is made by a new event, three times at mo
 });
 
 /** So much time passes, and everything that was to happen after it does. */
-async function pass(world: { time: number; sleeping: (() => void)[] }, milliseconds: number): Promise<void> {
-  world.time += milliseconds;
-  for (const wake of world.sleeping.splice(0)) wake();
+async function pass(
+  runtime: { time: number; sleeping: (() => void)[] },
+  milliseconds: number,
+): Promise<void> {
+  runtime.time += milliseconds;
+  for (const wake of runtime.sleeping.splice(0)) wake();
   await settled();
 }
 
@@ -219,14 +223,14 @@ test.each([
 ])(
   "of many objects that don't answer, none holds others up for longer than a moment: $what",
   async ({ size }) => {
-    const { peers, world, made, call, underWay } = peersOf();
+    const { peers, runtime, made, call, underWay } = peersOf();
     peers.arrived(1);
     for (let i = 0; i < 1_000; i++) void call(`silent${i}`, size).catch(() => {});
     const isAnswered = call("prompt", size);
     // As long as nobody knows which of them will answer, they take turns.
     while (!made.some(({ object }) => object === "prompt")) {
       peers.arrived(1);
-      await pass(world, 1_000);
+      await pass(runtime, 1_000);
     }
     made.at(-1)?.answer();
     await isAnswered;
@@ -235,7 +239,7 @@ test.each([
       for (let i = 0; i < 10; i++) void call(`silent${i}`, size).catch(() => {});
       const before = made.length;
       const answered = call("prompt", size);
-      await (second % 2 === 0 ? pass(world, 1_000) : settled());
+      await (second % 2 === 0 ? pass(runtime, 1_000) : settled());
       expect(made.slice(before).map(({ object }) => object)).toContain("prompt");
       made.find(({ object }, i) => i >= before && object === "prompt")?.answer();
       await answered;
@@ -244,15 +248,15 @@ test.each([
   },
 );
 
-test("a delivery within its link's share waits for nothing", async () => {
+test("a call with a budget of its own waits for nothing", async () => {
   const { peers, made, call, deliver } = peersOf();
   peers.arrived(1);
   for (let i = 0; i < 300; i++) void call(`object${i}`, 1_000_000);
   await settled();
   const before = made.length;
   // Of 8,000,000 characters, with 100 links.
-  for (let i = 0; i < 100; i++) void deliver(`link${i}`, 80_000);
-  void deliver("large", 80_001);
+  for (let i = 0; i < 100; i++) void deliver(`link${i}`, 80_000, true);
+  void deliver("large", 80_001, false);
   await settled();
   expect(made.slice(before).map(({ object }) => object)).toEqual(
     Array.from({ length: 100 }, (_, i) => `link${i}`),
@@ -260,14 +264,14 @@ test("a delivery within its link's share waits for nothing", async () => {
 });
 
 test("one event makes 900 calls; more wait for a new one", async () => {
-  const { peers, world, made, call } = peersOf();
+  const { peers, runtime, made, call } = peersOf();
   peers.arrived(1);
   for (let i = 0; i < 1_000; i++) {
     void call("other");
     await settled();
     if (i < 900) made[i]?.answer();
   }
-  expect([made.length, world.begunAnew > 0]).toEqual([900, true]);
+  expect([made.length, runtime.begunAnew > 0]).toEqual([900, true]);
   peers.arrived(1);
   await settled();
   expect(made).toHaveLength(1_000);

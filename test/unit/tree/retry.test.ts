@@ -15,7 +15,7 @@ function attempts(...failures: Error[]) {
     made += 1;
     return failure ? Promise.reject(failure) : Promise.resolve("done");
   };
-  return { world: { sleep }, attempt, waits, made: () => made };
+  return { runtime: { sleep }, attempt, waits, made: () => made };
 }
 
 const failure = new Error("lost");
@@ -23,31 +23,31 @@ const overloaded = new CallFailed("overloaded", failure);
 const thrown = new CallFailed("thrown", failure);
 
 test("what fails is repeated, after longer and longer waits", async () => {
-  const { world, attempt, waits } = attempts(failure, failure, failure, failure);
-  expect(await retry(world, attempt)).toBe("done");
+  const { runtime, attempt, waits } = attempts(failure, failure, failure, failure);
+  expect(await retry(runtime, attempt)).toBe("done");
   expect(waits).toEqual([50, 200, 800, 3_200]);
 });
 
 test("the fifth failure is the last", async () => {
-  const { world, attempt, made } = attempts(failure, failure, failure, failure, failure);
-  await expect(retry(world, attempt)).rejects.toBe(failure);
+  const { runtime, attempt, made } = attempts(failure, failure, failure, failure, failure);
+  await expect(retry(runtime, attempt)).rejects.toBe(failure);
   expect(made()).toBe(5);
 });
 
 test("an overloaded object is asked once more, after the longest wait", async () => {
-  const { world, attempt, waits, made } = attempts(overloaded, overloaded);
-  await expect(retry(world, attempt)).rejects.toBe(overloaded);
+  const { runtime, attempt, waits, made } = attempts(overloaded, overloaded);
+  await expect(retry(runtime, attempt)).rejects.toBe(overloaded);
   expect({ waits, made: made() }).toEqual({ waits: [3_200], made: 2 });
 });
 
 test("code that threw is not asked again", async () => {
-  const { world, attempt, made } = attempts(thrown);
-  await expect(retry(world, attempt)).rejects.toBe(thrown);
+  const { runtime, attempt, made } = attempts(thrown);
+  await expect(retry(runtime, attempt)).rejects.toBe(thrown);
   expect(made()).toBe(1);
 });
 
 test("it ends when it need not go on", async () => {
-  const { world, attempt, made } = attempts(failure, failure);
-  expect(await retry(world, attempt, () => made() < 1)).toBeUndefined();
+  const { runtime, attempt, made } = attempts(failure, failure);
+  expect(await retry(runtime, attempt, () => made() < 1)).toBeUndefined();
   expect(made()).toBe(1);
 });

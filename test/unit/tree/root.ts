@@ -3,9 +3,9 @@
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
 import type { Delivery, DeliveryAnswer, Kept } from "../../../src/runtime/calls.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
-import { Downstream } from "../../../src/tree/downstream.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { LinkedChannel } from "./linked-channel.ts";
 
 /** Room for all that a test announces. */
 export const FAR = { historyBytes: 100_000 };
@@ -38,19 +38,13 @@ export function rootOf(
   });
   // Another one for each time.
   const random = () => (0.618 * state.now) % 1;
-  const world = { ...stillWorld("news", rows, others), store, random, now: () => state.now };
-  const ignore = () => {};
-  const events = {
-    busy: ignore,
-    keeps: (time: number) => void until.push(time),
+  const runtime = { ...stillWorld("news", rows, others), store, random, now: () => state.now };
+  const told = {
+    due: (time: number) => void (Number.isFinite(time) && until.push(time)),
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),
-    due: ignore,
-    lost: ignore,
-    handover: ignore,
-    ended: ignore,
   };
   const all = { historySeconds: 120, historyBytes: 100, ...limits };
-  const root = new Downstream(world, 100_000, all, events, keeper);
+  const root = new LinkedChannel(runtime, 100_000, all, told, keeper);
   /** Announces a line; returns its position, which is final when it is stored. */
   const say = (line: string, key?: string) => {
     const placed = root.append(`${line}\n`, 1, key);

@@ -5,12 +5,13 @@ import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { newKeeper, noKeeper, stillWorld } from "./fake-runtime.ts";
+import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 const asleep: Keeper = { ...noKeeper, hasSlept: true };
 
 /** An object with no listeners but those that the test names, and what it has told other objects. */
 function objectOf(rows: Map<string, unknown>, keeper = asleep) {
-  const state = { isReachable: true, takes: true, now: 1_000_000, listens: "", ended: 0 };
+  const state = { isReachable: true, takes: true, now: 1_000_000, listens: "news", ended: 0 };
   const unlinked: [parent: string, epoch: number][] = [];
   const unlink = async (parent: string, { epoch }: { epoch: number }) => {
     unlinked.push([parent, epoch]);
@@ -19,18 +20,21 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
   };
   const link = async () => ({ after: 0 });
   const store = storeOf(rows, () => state.takes);
-  const world = { ...stillWorld("home", rows, { link, unlink }), store, now: () => state.now };
+  const runtime = { ...stillWorld("home", rows, { link, unlink }), store, now: () => state.now };
   const listeners = {
-    listens: (channel: string) => channel === state.listens,
-    hear: () => {},
+    needs: (channel: string) => channel === state.listens,
+    receive: () => {},
     renumber: () => {},
     lose: () => {},
-    awaited: () => {},
-    ended: () => {
-      state.ended += 1;
-    },
+    takeCounters: () => undefined,
   };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
+  const stay = () => {
+    state.ended += 1;
+  };
+  const schedule = { ...scheduleOf(), stay };
+  const upstream = new Upstream(runtime, channelWith(new Log(0)), listeners, keeper, schedule);
+  upstream.start();
+  state.listens = "";
   return { upstream, state, unlinked };
 }
 
@@ -54,7 +58,7 @@ test("an object that crashed before its parent knew tells it in its next life", 
   const rows = linked();
   objectOf(rows).upstream.leave("news");
   const { upstream, unlinked } = objectOf(rows);
-  upstream.leaveUnheard();
+  upstream.start();
   await settled();
   expect({ rows: rows.size, unlinked }).toEqual({ rows: 0, unlinked: [["news!1", 7]] });
 });
@@ -71,7 +75,6 @@ test("a parent that can't be reached is told later, by whichever life of the obj
   await settled();
   expect(first.unlinked).toHaveLength(5);
   const next = objectOf(rows);
-  next.upstream.leaveUnheard();
   await settled();
   expect({ rows: rows.size, unlinked: next.unlinked }).toEqual({ rows: 0, unlinked: [["news!1", 7]] });
 });

@@ -3,6 +3,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/runtime/calls.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 /**
  * An object that woke with a link to `news` of epoch 7, and one listener.
@@ -21,21 +22,27 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
     const answer = answers.shift();
     return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
   };
-  const world = stillWorld("news!1", rows, { link: (_, request) => link(request) });
+  const runtime = stillWorld("news!1", rows, { link: (_, request) => link(request) });
   const listeners = {
-    listens: () => true,
-    hear: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
+    needs: () => true,
+    receive: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
     renumber: (_: string, position: number) => void heard.push(`after ${position}`),
     lose: (channel: string) => void lost.push(channel),
-    awaited: () => {},
-    ended: () => {},
+    takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept, kept };
   const keep = (some: object) => {
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(world, new Log(position), listeners, () => undefined, { ...keeper, keep });
+  const upstream = new Upstream(
+    runtime,
+    channelWith(new Log(position)),
+    listeners,
+    { ...keeper, keep },
+    scheduleOf(),
+  );
+  upstream.start();
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
     upstream.deliver({
@@ -186,17 +193,16 @@ test("who comes back to a channel asks the child that it left, and the root if t
     asked.push(object);
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
-  const world = stillWorld("news", rows, { link });
+  const runtime = stillWorld("news", rows, { link });
   const listeners = {
-    listens: () => false,
-    hear: () => {},
+    needs: () => false,
+    receive: () => {},
     renumber: () => {},
     lose: () => {},
-    awaited: () => {},
-    ended: () => {},
+    takeCounters: () => undefined,
   };
-  const upstream = new Upstream(world, new Log(40), listeners, () => undefined, noKeeper);
-  upstream.leaveUnheard();
+  const upstream = new Upstream(runtime, channelWith(new Log(40)), listeners, noKeeper, scheduleOf());
+  upstream.start();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
   expect([...new Set(asked)]).toEqual(["all!7", "all"]);
@@ -208,23 +214,23 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const clock = { now: 100 };
   const unlink = async (object: string) => void unlinked.push(object);
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const world = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
+  const runtime = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
   const lose = (channel: string) => void lost.push(channel);
   const ignore = () => {};
   const listeners = {
-    listens: () => true,
-    hear: ignore,
+    needs: () => true,
+    receive: ignore,
     renumber: ignore,
     lose,
-    awaited: ignore,
-    ended: ignore,
+    takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(world, new Log(0), listeners, () => undefined, keeper);
+  const upstream = new Upstream(runtime, channelWith(new Log(0)), listeners, keeper, scheduleOf());
+  upstream.start();
   const reached = upstream.reached("news", 41);
-  expect(upstream.loseLate()).toBe(true);
+  expect(upstream.loseOverdue()).toBe(true);
   clock.now += 100_000;
-  expect(upstream.loseLate()).toBe(false);
+  expect(upstream.loseOverdue()).toBe(false);
   await reached;
   expect({ lost, unlinked }).toEqual({ lost: ["news"], unlinked: ["news"] });
 });

@@ -1,45 +1,45 @@
-/** Whether an object can see that a client does not read. */
+/** Whether an object can tell that a client doesn't read. */
 import { once } from "node:events";
 import { type Facts, numberIn } from "../facts.ts";
 import type { Platform } from "../platform.ts";
 import { type Question, within } from "../question.ts";
 
 const MIB = 1 << 20;
-/** What waits for a client when it is too slow by default, and what is sent to find out. */
+/** The default limit for a slow client's backlog, and the bytes sent to reach it. */
 const ENOUGH = 4 * MIB;
 const BYTES = 24 * MIB;
-/** What a client that reads is sent. */
+/** Bytes sent to a client that reads. */
 const FEW = 4 * MIB;
-/** For a client to read that, in seconds. */
+/** Timeout for a client to read that, in seconds. */
 const PATIENCE = 60;
 
-const ABSENT = "undefined: it is not there";
+const ABSENT = "undefined: the property is missing";
 
 export const buffered: Question = {
-  title: "What bufferedAmount of a hibernatable socket says",
+  title: "bufferedAmount of a hibernatable socket",
   when: "in turn",
   async ask(platform) {
     return [
       {
-        question: "while the client does not read",
+        question: "while the client doesn't read",
         assumed: "it grows past 4 MiB, and stays",
-        seen: await ofOneWhoDoesNotRead(platform),
+        seen: await ofStalledClient(platform),
       },
       {
-        question: "when the client has read all",
+        question: "once the client has read everything",
         assumed: "0",
-        seen: await ofOneWhoReads(platform),
+        seen: await ofReadingClient(platform),
       },
       {
-        question: "of frames that a commit holds back",
-        assumed: "it may count them, so nobody is judged before the commit",
+        question: "of frames held back by a commit",
+        assumed: "may include them, so no client is judged before the commit",
         seen: await ofHeldFrames(platform),
       },
     ];
   },
 };
 
-async function ofOneWhoDoesNotRead(platform: Platform): Promise<string> {
+async function ofStalledClient(platform: Platform): Promise<string> {
   const object = platform.newObject();
   const listener = await platform.connect(object);
   listener.socket.pause();
@@ -47,10 +47,10 @@ async function ofOneWhoDoesNotRead(platform: Platform): Promise<string> {
   listener.close();
   const sent = inMebibytes(facts, "sent");
   if (facts.most === undefined) return ABSENT;
-  return `${inMebibytes(facts, "most")} when ${sent} were sent, ${inMebibytes(facts, "later")} a second later`;
+  return `${inMebibytes(facts, "most")} after ${sent} were sent, ${inMebibytes(facts, "later")} a second later`;
 }
 
-async function ofOneWhoReads(platform: Platform): Promise<string> {
+async function ofReadingClient(platform: Platform): Promise<string> {
   const object = platform.newObject();
   const listener = await platform.connect(object);
   let read = 0;

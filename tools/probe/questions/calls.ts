@@ -1,16 +1,16 @@
-/** How many calls an event may make, at a time and altogether. */
+/** Limits on the calls of an event, in parallel and in total. */
 import { numberIn } from "../facts.ts";
 import type { Platform } from "../platform.ts";
 import type { Question } from "../question.ts";
 
 const CALLS = 12;
-/** That each of them takes, in milliseconds. */
+/** Duration of each call, in milliseconds. */
 const EACH = 200;
-/** How many are under way at a time, if what holds for requests elsewhere holds for calls. */
+/** Calls in flight, if calls have the same limit as fetch requests. */
 const MAYBE = 6;
 
 export const atOnce: Question = {
-  title: `Calls under way at a time: ${CALLS} that take ${EACH} ms each`,
+  title: `Calls in flight: ${CALLS} that take ${EACH} ms each`,
   when: "in turn",
   async ask(platform) {
     const assumed = `maybe ${MAYBE} at a time: ${(CALLS / MAYBE) * EACH} ms`;
@@ -22,7 +22,7 @@ export const atOnce: Question = {
         assumed,
         seen: `${toOne.underWay} at a time: ${toOne.elapsed} ms`,
       },
-      { question: "each to another object", assumed, seen: `${toMany.elapsed} ms` },
+      { question: "each to a different object", assumed, seen: `${toMany.elapsed} ms` },
     ];
   },
 };
@@ -32,7 +32,7 @@ async function makeCalls(
   callees: number,
 ): Promise<{ elapsed: number; underWay: number }> {
   const object = platform.newObject();
-  // Once before, so that it is not the objects being brought into memory that takes the time.
+  // The first calls bring the objects into memory, which must not be measured.
   await platform.ask(object, "at once", { calls: CALLS, callees, milliseconds: 1 });
   const facts = await platform.ask(object, "at once", { calls: CALLS, callees, milliseconds: EACH });
   return { elapsed: numberIn(facts, "elapsed"), underWay: numberIn(facts, "underWay") };

@@ -1,24 +1,24 @@
-/** What calls fail with, other than for their depth. */
+/** The errors of failing calls, other than those for their depth. */
 import { type Facts, numberIn, textIn } from "../facts.ts";
 import type { Platform } from "../platform.ts";
 import { failed, NOT_ASKED, type Question, type Row } from "../question.ts";
 
-/** Who makes how many calls at once to an object that is busy, and for how long: see `block`. */
+/** Calls made at once to a busy object, and how long it is busy: see `block`. */
 const CALLERS = 10;
 const CALLS = 900;
 const ROUNDS = 3;
 
-const ELSEWHERE = `${NOT_ASKED}: only where it is deployed`;
+const ELSEWHERE = `${NOT_ASKED}: needs a deployment`;
 
 export const failures: Question = {
-  title: "What calls fail with",
+  title: "Errors of failing calls",
   when: "last",
   async ask(platform) {
     const thrown = await provoke(platform, "fail");
     const retryable = await provoke(platform, "fail retryable");
     return [
       row("code that throws", "TypeError, remote", thrown, "first"),
-      row("… what says of itself: retryable", "Error, remote, retryable", retryable, "first"),
+      row("… an error that claims to be retryable", "Error, remote, retryable", retryable, "first"),
       ...reset("ctx.abort()", "Error, durableObjectReset", await provoke(platform, "abort")),
       await overload(platform),
       ...(await exhaustion(platform)),
@@ -26,13 +26,13 @@ export const failures: Question = {
   },
 };
 
-/** Has an object do what ends badly: what its caller has seen, or we if that is gone as well. */
+/** Makes an object fail; returns what its caller observed, or our own error if the caller fails too. */
 function provoke(platform: Platform, does: string): Promise<Facts> {
   const ask = { peer: platform.newObject(), does };
   return platform.ask(platform.newObject(), "provoke", ask).catch((error: unknown) => ({
     first: failed(error),
-    same: "the caller did not tell",
-    fresh: "the caller did not tell",
+    same: "the caller failed too",
+    fresh: "the caller failed too",
   }));
 }
 
@@ -40,17 +40,17 @@ function row(question: string, assumed: string, facts: Facts, name: string): Row
   return { question, assumed, seen: textIn(facts, name) };
 }
 
-/** The call that resets its object, and two calls after that. */
+/** Rows for the call that resets its object, and for two calls after that. */
 function reset(question: string, assumed: string, facts: Facts): Row[] {
   return [
     row(question, assumed, facts, "first"),
-    row("… then a call by the same stub", "an error", facts, "same"),
-    row("… then one by a new stub", "answered", facts, "fresh"),
+    row("… then a call through the same stub", "an error", facts, "same"),
+    row("… then one through a new stub", "answered", facts, "fresh"),
   ];
 }
 
 async function overload(platform: Platform): Promise<Row> {
-  const question = `${CALLERS * CALLS} calls at once to an object that is busy`;
+  const question = `${CALLERS * CALLS} calls at once to a busy object`;
   const seen = platform.isDeployed ? await overloaded(platform).catch(failed) : ELSEWHERE;
   return { question, assumed: "Error, overloaded", seen };
 }

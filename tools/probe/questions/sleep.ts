@@ -1,18 +1,18 @@
-/** What objects do while they are left alone: whether they sleep, and how they are woken. */
+/** Idle objects: whether they leave memory, and how they wake. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { readFacts, textIn } from "../facts.ts";
 import { askBy } from "../platform.ts";
 import { type Question, within } from "../question.ts";
 
-/** An object that does nothing may stay for 10 seconds. */
+/** The runtime evicts an object after 10 idle seconds. */
 export const SILENCE = 15_000;
-/** For what should come at once, in seconds. */
+/** Timeout for what should happen at once, in seconds. */
 const PATIENCE = 30;
 
 const ARRIVES = "arrives on the stream";
 
 export const streams: Question = {
-  title: "Whether an object sleeps while a Worker streams what it says",
+  title: "Whether an object hibernates while a Worker streams its messages",
   when: "beside",
   async ask(platform) {
     const object = platform.newObject();
@@ -21,20 +21,20 @@ export const streams: Question = {
       () => ARRIVES,
       (error: unknown) => `does not arrive: ${String(error)}`,
     );
-    const before = await platform.ask(object, "life");
+    const before = await platform.ask(object, "identity");
     await sleep(SILENCE);
-    const after = await platform.ask(object, "life");
-    await platform.ask(object, "tell", { news: 1 });
+    const after = await platform.ask(object, "identity");
+    await platform.ask(object, "broadcast", { news: 1 });
     const seen = await arrives;
     end();
     return [
       {
         question: `after ${SILENCE / 1_000} s of silence`,
-        assumed: "built anew",
-        seen: before.life === after.life ? "still in memory" : "built anew",
+        assumed: "rebuilt",
+        seen: before.incarnation === after.incarnation ? "still in memory" : "rebuilt",
       },
       {
-        question: "what it says then",
+        question: "a message it sends then",
         assumed: ARRIVES,
         seen,
       },
@@ -43,7 +43,7 @@ export const streams: Question = {
 };
 
 export const alarms: Question = {
-  title: "What an object knows that is woken by its alarm",
+  title: "What an object woken by its alarm knows",
   when: "beside",
   async ask(platform) {
     const listener = await platform.connect(platform.newObject());
@@ -52,12 +52,12 @@ export const alarms: Question = {
     listener.close();
     const yes = (holds: unknown) => (holds === true ? "yes" : "no");
     return [
-      { question: "it was built anew", assumed: "yes", seen: yes(facts.isAnew) },
+      { question: "it was rebuilt", assumed: "yes", seen: yes(facts.isRebuilt) },
       { question: "getAlarm() in its constructor", assumed: "unknown", seen: textIn(facts, "atFirst") },
       { question: "getAlarm() in alarm()", assumed: "null", seen: textIn(facts, "inHandler") },
-      { question: "scheduledTime is when it was set for", assumed: "yes", seen: yes(facts.isTime) },
+      { question: "scheduledTime is the time that was set", assumed: "yes", seen: yes(facts.isTime) },
       {
-        question: "all that alarm() is told",
+        question: "properties of alarm()'s argument",
         assumed: "isRetry, retryCount, scheduledTime",
         seen: textIn(facts, "info"),
       },

@@ -1,4 +1,4 @@
-/** What waiting for the storage takes. */
+/** How long it takes to wait for storage. */
 import { numberIn } from "../facts.ts";
 import type { Platform } from "../platform.ts";
 import { NOT_ASKED, type Question } from "../question.ts";
@@ -7,7 +7,7 @@ const IDLE = 5_000;
 const COMMITS = 100;
 
 export const storage: Question = {
-  title: "What storage.sync() takes",
+  title: "Duration of storage.sync()",
   when: "in turn",
   async ask(platform) {
     return [
@@ -22,19 +22,23 @@ export const storage: Question = {
 };
 
 export const rows: Question = {
-  title: "Where a write fails when the day's rows are used up",
+  title: "When a write fails after the day's rows are used up",
   when: "in turn",
   async ask() {
     return [
-      { question: "at once, or only later", assumed: "at once", seen: `${NOT_ASKED}: it would use them up` },
+      {
+        question: "immediately or later",
+        assumed: "immediately",
+        seen: `${NOT_ASKED}: it would use them up`,
+      },
     ];
   },
 };
 
-/** Many in a row, by the object's own clock, which stands still while code runs, and by ours. */
+/** Measures many in a row, by the object's clock, which stands still while code runs, and by ours. */
 async function measured(platform: Platform, times: number, put: boolean): Promise<string> {
   const object = platform.newObject();
-  // The way there and back takes the same without any; the first time brings the object into memory.
+  // The first call brings the object into memory; the second measures the round trip alone.
   await platform.ask(object, "syncs", { times: 1, put });
   const without = await timed(() => platform.ask(object, "syncs", { times: 0, put }));
   const all = await timed(() => platform.ask(object, "syncs", { times, put }));

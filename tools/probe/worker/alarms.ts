@@ -1,60 +1,60 @@
-/** What an alarm is told, and what an object can know of its own. */
+/** What alarms and their objects can observe. */
 import { type Facts, numberIn } from "../facts.ts";
-import { line } from "./line.ts";
-import type { Self } from "./self.ts";
+import { chain } from "./chain.ts";
+import type { Host } from "./host.ts";
 
-/** Where the object keeps for when its alarm was set. */
+/** Key of the row with the time that the alarm was set for. */
 const SET = "set";
 
 export class Alarms {
-  readonly #self: Self;
-  /** What this life of the object is called. */
-  readonly #life: string;
-  /** What `getAlarm` answered when the object was built. */
+  readonly #host: Host;
+  /** Identifies this time of the object in memory. */
+  readonly #incarnation: string;
+  /** What `getAlarm` returned when the object was built. */
   readonly #atFirst: Promise<string>;
   #act: (() => Promise<Facts>) | undefined;
   #done = Promise.withResolvers<Facts>();
 
-  constructor(self: Self, life: string) {
-    this.#self = self;
-    this.#life = life;
+  constructor(host: Host, incarnation: string) {
+    this.#host = host;
+    this.#incarnation = incarnation;
     this.#atFirst = this.#alarm();
   }
 
-  /** Sets the alarm to now; answers with a line of nested calls that the alarm has made. */
-  async lineAtAlarm(ask: Facts): Promise<Facts> {
-    this.#act = () => line(this.#self, { hops: numberIn(ask, "hops") });
-    await this.#self.context.storage.setAlarm(Date.now());
+  /** Sets the alarm to now; returns the outcome of a chain of calls made by the alarm. */
+  async chainAtAlarm(ask: Facts): Promise<Facts> {
+    this.#act = () => chain(this.#host, { hops: numberIn(ask, "hops") });
+    await this.#host.context.storage.setAlarm(Date.now());
     return await this.#done.promise;
   }
 
-  /** Sets the alarm to `milliseconds` from now; then all who are connected hear what came of it. */
+  /** Sets the alarm to `milliseconds` from now; then it sends its observations to all connected clients. */
   async setAlarm(ask: Facts): Promise<Facts> {
-    const { storage } = this.#self.context;
+    const { storage } = this.#host.context;
     const time = Date.now() + numberIn(ask, "milliseconds");
-    storage.kv.put(SET, `${time} ${this.#life}`);
+    storage.kv.put(SET, `${time} ${this.#incarnation}`);
     await storage.setAlarm(time);
     return {};
   }
 
   async ran(info: AlarmInvocationInfo | undefined): Promise<void> {
     if (this.#act !== undefined) return this.#done.resolve(await this.#act());
-    const { context } = this.#self;
+    const { context } = this.#host;
     const inHandler = await this.#alarm();
-    const [time, life] = String(context.storage.kv.get(SET)).split(" ");
+    const [time, incarnation] = String(context.storage.kv.get(SET)).split(" ");
     const facts: Facts = {
       info: JSON.stringify(info ?? null),
       isTime: info?.scheduledTime === Number(time),
-      isAnew: life !== this.#life,
+      isRebuilt: incarnation !== this.#incarnation,
       atFirst: await this.#atFirst,
       inHandler,
     };
     for (const socket of context.getWebSockets()) socket.send(`${JSON.stringify(facts)}\n`);
   }
 
-  /** What `getAlarm` answers, without the time itself. */
+  /** Describes what `getAlarm` returns, without the time itself. */
   async #alarm(): Promise<string> {
-    const time = await this.#self.context.storage.getAlarm();
+    const time = await this.#host.context.storage.getAlarm();
     return time === null ? "null" : "a time";
   }
 }

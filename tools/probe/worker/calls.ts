@@ -1,21 +1,21 @@
-/** Many calls: at a time, and in one event. */
+/** Many calls, in parallel and in one event. */
 import { type Facts, numberIn, textIn } from "../facts.ts";
 import { textOf } from "./errors.ts";
-import { pause, type Self } from "./self.ts";
+import { type Host, pause } from "./host.ts";
 
-/** Calls that `many` has under way at a time. */
+/** Maximum calls of `many` in flight. */
 const BATCH = 50;
 
 export class Calls {
-  readonly #self: Self;
+  readonly #host: Host;
   #underWay = 0;
 
-  constructor(self: Self) {
-    this.#self = self;
+  constructor(host: Host) {
+    this.#host = host;
   }
 
   /**
-   * Takes its time; answers with how many such calls were under way in this object when it began.
+   * Waits; returns how many such calls were in flight in this object when it began.
    * @param ask `milliseconds`
    */
   async linger(ask: Facts): Promise<Facts> {
@@ -27,16 +27,16 @@ export class Calls {
   }
 
   /**
-   * Makes calls at once, each of which takes a while; answers with `elapsed`, the milliseconds until all
-   * were answered, and with the most that were under way in one callee.
-   * @param ask `calls`: how many; `callees`: to how many objects; `milliseconds`: that each call takes
+   * Makes slow calls in parallel. Returns `elapsed`, the milliseconds until all were answered, and `underWay`, the maximum
+   * in flight in one callee.
+   * @param ask `calls`: how many; `callees`: to how many objects; `milliseconds`: the duration of each
    */
   async atOnce(ask: Facts): Promise<Facts> {
     const callees = numberIn(ask, "callees");
     const milliseconds = numberIn(ask, "milliseconds");
     const began = Date.now();
     const calls = Array.from({ length: numberIn(ask, "calls") }, (_, i) =>
-      this.#self.peer(`${this.#self.name}/${i % callees}`).ask("linger", { milliseconds }),
+      this.#host.peer(`${this.#host.name}/${i % callees}`).ask("linger", { milliseconds }),
     );
     const answers = await Promise.all(calls);
     const underWay = answers.map((answer) => numberIn(answer, "underWay"));
@@ -44,12 +44,12 @@ export class Calls {
   }
 
   /**
-   * Makes calls in this one event, until one fails; answers with how many were answered, and why one was not.
-   * @param ask `calls`: how many at most
+   * Makes calls in this one event until one fails; returns how many were answered, and the failure.
+   * @param ask `calls`: the maximum
    */
   async many(ask: Facts): Promise<Facts> {
     const calls = numberIn(ask, "calls");
-    const peer = `${this.#self.name}/callee`;
+    const peer = `${this.#host.name}/callee`;
     let answered = 0;
     for (let made = 0; made < calls; made += BATCH) {
       const batch = await this.queue({ peer, calls: Math.min(BATCH, calls - made) });
@@ -60,12 +60,11 @@ export class Calls {
   }
 
   /**
-   * Makes calls to one object, all at once, by one stub; answers with how many were answered, and why others
-   * were not.
+   * Makes calls to one object in parallel, through one stub; returns how many were answered, and the failures.
    * @param ask `peer`: the object; `calls`: how many
    */
   async queue(ask: Facts): Promise<Facts> {
-    const stub = this.#self.peer(textIn(ask, "peer"));
+    const stub = this.#host.peer(textIn(ask, "peer"));
     const calls = Array.from({ length: numberIn(ask, "calls") }, () => stub.ask("nothing", {}));
     const outcomes = await Promise.allSettled(calls);
     const failures = outcomes.flatMap((outcome) =>

@@ -1,7 +1,7 @@
-/** Values of properties are cut off after so many characters: some are long names of objects. */
+/** Maximum characters of a property's value: some are long names of objects. */
 const LONGEST = 12;
 
-/** What an error looks like: all that can be seen of it but the stack, in one line. */
+/** Formats everything an error shows except its stack, in one line. */
 export function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const names = Object.getOwnPropertyNames(error).filter((name) => name !== "stack" && name !== "message");

@@ -1,21 +1,20 @@
-/** Calls that fail, in ways that only the platform can have them fail, and what the caller sees. */
+/** Calls that fail in ways that only the platform can cause, and what their caller observes. */
 import { type Facts, numberIn, textIn } from "../facts.ts";
 import { textOf } from "./errors.ts";
-import { type Askable, pause, type Self } from "./self.ts";
+import { type Askable, type Host, pause } from "./host.ts";
 
 const CHUNK = 16 << 20;
 
 /**
- * Has another object do what ends badly. Answers with what its caller saw: `first`, then on the `same` stub,
- * then on a `fresh` one.
+ * Makes another object fail. Returns what its caller observed: `first`, then on the `same` stub, then on a `fresh` one.
  * @param ask `peer`: that object; `does`: the experiment
  */
-export async function provoke(self: Self, ask: Facts): Promise<Facts> {
+export async function provoke(host: Host, ask: Facts): Promise<Facts> {
   const peer = textIn(ask, "peer");
-  const stub = self.peer(peer);
+  const stub = host.peer(peer);
   const first = await outcome(stub, textIn(ask, "does"));
   const same = await outcome(stub, "nothing");
-  const fresh = await outcome(self.peer(peer), "nothing");
+  const fresh = await outcome(host.peer(peer), "nothing");
   return { first, same, fresh };
 }
 
@@ -28,18 +27,18 @@ async function outcome(stub: DurableObjectStub<Askable>, experiment: string): Pr
   }
 }
 
-/** Fails as a programming error would. */
+/** Throws as a bug would. */
 export function fail(): never {
   throw new TypeError("thrown by the probe");
 }
 
-/** Fails with what says that it may be repeated, to see whether callers get to know. */
+/** Throws an error that claims to be retryable, to see whether callers see that. */
 export function failRetryable(): never {
   throw Object.assign(new Error("thrown by the probe"), { retryable: true });
 }
 
 /** Resets the object. */
-export function abort({ context }: Self): Facts {
+export function abort({ context }: Host): Facts {
   context.abort("aborted by the probe");
   return {};
 }
@@ -47,7 +46,7 @@ export function abort({ context }: Self): Facts {
 const ROUND = 1e9;
 
 /**
- * Keeps the object from everything else, for 1 to 3 seconds a round. It counts, as the clock stands still
+ * Blocks the object for 1 to 3 seconds per round. It counts instead of measuring time, because the clock stands still
  * while code runs.
  * @param ask `rounds`
  */
@@ -60,7 +59,7 @@ export function block(ask: Facts): Facts {
   return { sum };
 }
 
-/** Takes more memory than there is, 1 GiB at most. */
+/** Allocates more memory than the object may use, up to 1 GiB. */
 export async function exhaust(): Promise<Facts> {
   const chunks: Uint8Array[] = [];
   while (chunks.length < 64) {

@@ -1,28 +1,28 @@
-/** Work that goes on after the event that began it has been answered. */
+/** Work that continues after its event has been answered. */
 import { type Facts, numberIn } from "../facts.ts";
-import { line } from "./line.ts";
-import type { Self } from "./self.ts";
+import { chain } from "./chain.ts";
+import type { Host } from "./host.ts";
 
-/** How often a timer looks whether it is time, in milliseconds. */
+/** The timer's interval, in milliseconds. */
 const TICK = 10;
 
 export class Later {
-  readonly #self: Self;
+  readonly #host: Host;
   readonly #released = Promise.withResolvers<void>();
   #isReleased = false;
   #outcome: Promise<Facts> | undefined;
 
-  constructor(self: Self) {
-    this.#self = self;
+  constructor(host: Host) {
+    this.#host = host;
   }
 
   /**
-   * Begins what makes a line of nested calls once another event has come: a timer, or with `by` other
-   * than that work that `waitUntil` has been told of.
-   * @param ask `by`, and `hops` as for `line`
+   * Begins work that will make a chain of nested calls once another event has come: in a timer, or in a promise passed to
+   * `waitUntil`.
+   * @param ask `by`: `timer` or `waitUntil`; `hops` as for `chain`
    */
   arm(ask: Facts): Facts {
-    const act = () => line(this.#self, { hops: numberIn(ask, "hops") });
+    const act = () => chain(this.#host, { hops: numberIn(ask, "hops") });
     if (ask.by === "timer") {
       this.#outcome = new Promise((resolve) => {
         const timer = setInterval(() => {
@@ -33,14 +33,14 @@ export class Later {
       });
     } else {
       this.#outcome = this.#released.promise.then(act);
-      this.#self.context.waitUntil(this.#outcome);
+      this.#host.context.waitUntil(this.#outcome);
     }
     return {};
   }
 
-  /** The other event: answers with what came of that line. Nothing may come to this object meanwhile. */
+  /** The other event: returns the outcome of the chain. No other events may come in between. */
   async collect(): Promise<Facts> {
-    if (this.#outcome === undefined) throw new Error("nothing was begun, or the object was built anew since");
+    if (this.#outcome === undefined) throw new Error("nothing was begun; the object may have been rebuilt");
     this.#isReleased = true;
     this.#released.resolve();
     return await this.#outcome;

@@ -1,16 +1,16 @@
-/** The Durable Object, which carries out experiments: `questions/` says what for. */
+/** The Durable Object that runs the experiments for `questions/`. */
 import { DurableObject } from "cloudflare:workers";
 import { type Facts, readFacts, textIn } from "../facts.ts";
 import { Alarms } from "./alarms.ts";
 import { Calls } from "./calls.ts";
+import { chain } from "./chain.ts";
 import { textOf } from "./errors.ts";
 import { abort, block, exhaust, fail, failRetryable, provoke } from "./failures.ts";
-import { Kept } from "./kept.ts";
+import type { Askable, Env, Experiment, Host } from "./host.ts";
 import { Later } from "./later.ts";
-import { line } from "./line.ts";
-import type { Askable, Env, Experiment, Self } from "./self.ts";
-import { buffered, flood, held, tell } from "./sockets.ts";
+import { broadcast, buffered, flood, held } from "./sockets.ts";
 import { syncs } from "./storage.ts";
+import { ReusedStub } from "./stub.ts";
 
 export class Probe extends DurableObject<Env> implements Askable {
   readonly #alarms: Alarms;
@@ -19,18 +19,18 @@ export class Probe extends DurableObject<Env> implements Askable {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     const { name } = context.id;
-    if (name === undefined) throw new Error("the probe's objects are only ever reached by their names");
-    const self: Self = { name, context, peer: (other) => env.PROBE.getByName(other) };
-    const life = crypto.randomUUID();
-    this.#alarms = new Alarms(self, life);
-    const told = { life, version: env.VERSION ?? "" };
-    this.#experiments = experimentsOf(self, this.#alarms, told);
+    if (name === undefined) throw new Error("the probe's objects must be reached by name");
+    const host: Host = { name, context, peer: (other) => env.PROBE.getByName(other) };
+    const incarnation = crypto.randomUUID();
+    this.#alarms = new Alarms(host, incarnation);
+    const identity = { incarnation, version: env.VERSION ?? "" };
+    this.#experiments = experimentsOf(host, this.#alarms, identity);
   }
 
-  /** A WebSocket, or an experiment. */
+  /** Accepts a WebSocket, or runs an experiment. */
   override async fetch(request: Request): Promise<Response> {
     if (request.headers.get("Upgrade") !== "websocket") {
-      return Response.json(await this.#carryOut(await request.text()));
+      return Response.json(await this.#run(await request.text()));
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
@@ -38,7 +38,7 @@ export class Probe extends DurableObject<Env> implements Askable {
   }
 
   override async webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> {
-    const facts = await this.#carryOut(String(frame)).catch((error) => ({ failure: textOf(error) }));
+    const facts = await this.#run(String(frame)).catch((error) => ({ failure: textOf(error) }));
     socket.send(`${JSON.stringify(facts)}\n`);
   }
 
@@ -50,48 +50,48 @@ export class Probe extends DurableObject<Env> implements Askable {
     return this.#alarms.ran(info);
   }
 
-  /** A call from another object. */
+  /** Handles a call from another object. */
   async ask(experiment: string, ask: Facts): Promise<Facts> {
-    const carryOut = this.#experiments.get(experiment);
-    if (carryOut === undefined) throw new Error(`no experiment is called ${experiment}`);
-    return await carryOut(ask);
+    const run = this.#experiments.get(experiment);
+    if (run === undefined) throw new Error(`there is no experiment ${experiment}`);
+    return await run(ask);
   }
 
-  #carryOut(text: string): Promise<Facts> {
+  #run(text: string): Promise<Facts> {
     const ask = readFacts(text);
     return this.ask(textIn(ask, "experiment"), ask);
   }
 }
 
-/** @param told what `life` tells of this life of the object */
-function experimentsOf(self: Self, alarms: Alarms, told: Facts): Map<string, Experiment> {
-  const later = new Later(self);
-  const kept = new Kept(self);
-  const calls = new Calls(self);
+/** @param identity the answer of the experiment `identity` */
+function experimentsOf(host: Host, alarms: Alarms, identity: Facts): Map<string, Experiment> {
+  const later = new Later(host);
+  const stub = new ReusedStub(host);
+  const calls = new Calls(host);
   return new Map<string, Experiment>([
     ["nothing", () => ({})],
-    ["life", () => told],
-    ["line", (ask) => line(self, ask)],
+    ["identity", () => identity],
+    ["chain", (ask) => chain(host, ask)],
     ["arm", (ask) => later.arm(ask)],
     ["collect", () => later.collect()],
-    ["keep", (ask) => kept.keep(ask)],
-    ["use kept", (ask) => kept.useKept(ask)],
-    ["bounce", (ask) => kept.bounce(ask)],
+    ["create stub", (ask) => stub.create(ask)],
+    ["use stub", (ask) => stub.use(ask)],
+    ["bounce", (ask) => stub.bounce(ask)],
     ["linger", (ask) => calls.linger(ask)],
     ["at once", (ask) => calls.atOnce(ask)],
     ["many", (ask) => calls.many(ask)],
     ["queue", (ask) => calls.queue(ask)],
-    ["syncs", (ask) => syncs(self, ask)],
-    ["flood", (ask) => flood(self, ask)],
-    ["held", () => held(self)],
-    ["buffered", () => buffered(self)],
-    ["tell", (ask) => tell(self, ask)],
-    ["line at alarm", (ask) => alarms.lineAtAlarm(ask)],
+    ["syncs", (ask) => syncs(host, ask)],
+    ["flood", (ask) => flood(host, ask)],
+    ["held", () => held(host)],
+    ["buffered", () => buffered(host)],
+    ["broadcast", (ask) => broadcast(host, ask)],
+    ["chain at alarm", (ask) => alarms.chainAtAlarm(ask)],
     ["set alarm", (ask) => alarms.setAlarm(ask)],
-    ["provoke", (ask) => provoke(self, ask)],
+    ["provoke", (ask) => provoke(host, ask)],
     ["fail", fail],
     ["fail retryable", failRetryable],
-    ["abort", () => abort(self)],
+    ["abort", () => abort(host)],
     ["block", block],
     ["exhaust", exhaust],
   ]);

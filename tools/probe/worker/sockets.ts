@@ -1,21 +1,21 @@
-/** Sockets whose clients do not read, and streams that a Worker holds. */
+/** Sockets whose clients don't read, and streams held by a Worker. */
 import { type Facts, numberIn } from "../facts.ts";
-import { type Askable, pause, type Self } from "./self.ts";
+import { type Askable, type Host, pause } from "./host.ts";
 
 const FRAME = `${"x".repeat(65_535)}\n`;
-/** Frames that are sent before the runtime is given time to pass them on. */
+/** Frames sent before the runtime gets time to flush them. */
 const FRAMES = 16;
-/** That time, and the one after which it is looked at once more, in milliseconds. */
+/** That time, and the time before the final measurement, in milliseconds. */
 const MEANWHILE = 10;
 const LATER = 1_000;
 
 /**
- * Sends to the one client until enough waits for it, or so much was sent that it should have. Answers with
- * how many bytes were `sent`, and what `bufferedAmount` was at `most`, and `later`, if it is there at all.
- * @param ask `enough` and `bytes`: that wait, and that are sent at most
+ * Sends to the only client until its backlog is large enough, or so much was sent that it should be. Returns the bytes
+ * `sent`, and `bufferedAmount` at `most` and `later`, if the property exists.
+ * @param ask `enough`: the backlog; `bytes`: the maximum to send
  */
-export async function flood(self: Self, ask: Facts): Promise<Facts> {
-  const socket = onlySocket(self);
+export async function flood(host: Host, ask: Facts): Promise<Facts> {
+  const socket = onlySocket(host);
   const bytes = numberIn(ask, "bytes");
   const enough = numberIn(ask, "enough");
   let most = 0;
@@ -32,12 +32,12 @@ export async function flood(self: Self, ask: Facts): Promise<Facts> {
 }
 
 /**
- * Writes a row, and sends frames that the commit of it holds back; answers with how many bytes were `sent`, and what
- * `bufferedAmount` was `before` and `after` the commit, if it is there at all.
+ * Writes a row, and sends frames that its commit holds back. Returns the bytes `sent`, and `bufferedAmount` `before` and
+ * `after` the commit, if the property exists.
  */
-export async function held(self: Self): Promise<Facts> {
-  const socket = onlySocket(self);
-  const { storage } = self.context;
+export async function held(host: Host): Promise<Facts> {
+  const socket = onlySocket(host);
+  const { storage } = host.context;
   storage.kv.put("held", Date.now());
   for (let frame = 0; frame < FRAMES; frame++) socket.send(FRAME);
   const sent = FRAMES * FRAME.length;
@@ -47,41 +47,41 @@ export async function held(self: Self): Promise<Facts> {
   return before === undefined || after === undefined ? { sent } : { sent, before, after };
 }
 
-/** How many bytes wait for the one client, as `waiting`, if that can be seen. */
-export function buffered(self: Self): Facts {
-  const bytes = waiting(onlySocket(self));
+/** Returns `waiting`, the bytes buffered for the only client, if the property exists. */
+export function buffered(host: Host): Facts {
+  const bytes = waiting(onlySocket(host));
   return bytes === undefined ? {} : { waiting: bytes };
 }
 
-/** Says something to each client. */
-export function tell(self: Self, ask: Facts): Facts {
-  for (const socket of self.context.getWebSockets()) socket.send(`${JSON.stringify(ask)}\n`);
+/** Sends its argument to each client. */
+export function broadcast(host: Host, ask: Facts): Facts {
+  for (const socket of host.context.getWebSockets()) socket.send(`${JSON.stringify(ask)}\n`);
   return {};
 }
 
-function onlySocket({ context }: Self): WebSocket {
+function onlySocket({ context }: Host): WebSocket {
   const [socket] = context.getWebSockets();
-  if (socket === undefined) throw new Error("nobody is connected");
+  if (socket === undefined) throw new Error("no client is connected");
   return socket;
 }
 
-/** The types say that it is there, but the question is whether it is. */
+/** Reads `bufferedAmount`, which may be missing although its type says otherwise. */
 function waiting(socket: WebSocket): number | undefined {
   const bytes: unknown = socket.bufferedAmount;
   return typeof bytes === "number" ? bytes : undefined;
 }
 
-/** Without anything to say for so long, a stream says that it is still there; in milliseconds. */
+/** Interval of a stream's keep-alives, in milliseconds. */
 const SILENCE = 3_000;
 
-/** Streams what an object says on a WebSocket, which this Worker holds, as server-sent events. */
+/** Streams an object's messages as server-sent events, from a WebSocket that this Worker holds. */
 export async function stream(object: DurableObjectStub<Askable>, url: string): Promise<Response> {
   const { webSocket } = await object.fetch(url, { headers: { Upgrade: "websocket" } });
   if (webSocket === null) throw new Error("the object gave no WebSocket");
   const text = new TransformStream<string, string>();
   const writer = text.writable.getWriter();
   const write = (chunk: string) => void writer.write(chunk).catch(() => webSocket.close());
-  const timer = setInterval(() => write(": still there\n\n"), SILENCE);
+  const timer = setInterval(() => write(": keep-alive\n\n"), SILENCE);
   webSocket.addEventListener("message", ({ data }) => write(`data: ${String(data)}\n`));
   webSocket.addEventListener("close", () => {
     clearInterval(timer);

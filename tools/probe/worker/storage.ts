@@ -1,13 +1,12 @@
-/** What it takes to have something written. */
+/** Measures writes. */
 import { type Facts, numberIn } from "../facts.ts";
-import type { Self } from "./self.ts";
+import type { Host } from "./host.ts";
 
 /**
- * Waits for what is written, again and again; answers with `elapsed`, the milliseconds that all took, by
- * this object's clock.
- * @param ask `times`: how often; `put`: whether something is written each time
+ * Waits for storage repeatedly; returns `elapsed`, the milliseconds for all of it by this object's clock.
+ * @param ask `times`: how often; `put`: whether to write something each time
  */
-export async function syncs({ context: { storage } }: Self, ask: Facts): Promise<Facts> {
+export async function syncs({ context: { storage } }: Host, ask: Facts): Promise<Facts> {
   const times = numberIn(ask, "times");
   const began = Date.now();
   for (let time = 0; time < times; time++) {

@@ -1,6 +1,6 @@
-/** The door: who has the key is passed on to the object that the path names. */
+/** Passes requests with the key to the object named in the path. */
 import { textOf } from "./errors.ts";
-import type { Env } from "./self.ts";
+import type { Env } from "./host.ts";
 import { stream } from "./sockets.ts";
 
 export { Probe } from "./object.ts";

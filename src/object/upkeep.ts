@@ -1,0 +1,109 @@
+/** Work that an object does without an event: when it has been quiet for a second, and when its alarm goes off. */
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Connections } from "../session/connections.ts";
+import type { Lifecycle } from "../session/lifecycle.ts";
+import type { Tokens } from "../session/tokens.ts";
+import type { Counters } from "../stats/counters.ts";
+import type { Outage } from "../tree/outage.ts";
+import type { Peers } from "../tree/peers.ts";
+import type { Router } from "../tree/router.ts";
+import type { ActivityEvents } from "./activity.ts";
+import type { Alarm } from "./alarm.ts";
+import type { ClientLimit } from "./client-limit.ts";
+import type { Reporter } from "./reporter.ts";
+import type { ObjectSchedule } from "./schedule.ts";
+
+export interface UpkeepParts {
+  runtime: Runtime;
+  alarm: Alarm;
+  schedule: ObjectSchedule;
+  peers: Peers;
+  connections: Connections;
+  router: Router;
+  lifecycle: Lifecycle;
+  tokens: Tokens;
+  reporter: Reporter;
+  outage: Outage;
+  counters: Counters;
+  /** Undefined if the number of connections is unlimited. */
+  clientLimit: ClientLimit | undefined;
+}
+
+export class Upkeep implements ActivityEvents {
+  readonly #parts: UpkeepParts;
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Does what is due after the alarm has gone off: continues what a crash or an unreachable object left unfinished,
+   * closes expired connections and deletes expired messages. The alarm is set again first, as a crash may follow.
+   */
+  alarmed(): void {
+    const { runtime, alarm, schedule, router, tokens, outage } = this.#parts;
+    if (tokens.closeExpired()) schedule.note();
+    tokens.start();
+    this.#setAlarm();
+    const joined = outage.mayAsk ? this.#askRoot() : undefined;
+    router.expire();
+    if (router.downstream.isBusy) {
+      alarm.mark();
+      schedule.flush();
+    }
+    router.retry();
+    if (joined || router.channel.keepsHistory || runtime.alarmTime() !== undefined) schedule.note();
+  }
+
+  /** Asks the root of `all` what it has to answer; undefined if there is no need to join `all`. */
+  #askRoot(): Promise<void> | undefined {
+    const { clientLimit, router } = this.#parts;
+    if (clientLimit?.isKnown === false) clientLimit.recount();
+    return router.joinEveryone();
+  }
+
+  passed(milliseconds: number): boolean {
+    const { counters, reporter, router, lifecycle } = this.#parts;
+    counters.note("awake", milliseconds);
+    reporter.save();
+    const isAwaited = router.loseOverdue();
+    return lifecycle.closeUnreached() || isAwaited;
+  }
+
+  /**
+   * Writes what must outlive this time in memory: first the alarm, as rows say when it is set; last the counters, as they
+   * count the rows. When nothing is due, empty storage is given back, and the alarm with it.
+   */
+  settle(): void {
+    const { runtime, alarm, schedule, connections, router, reporter } = this.#parts;
+    if (connections.size === 0) alarm.expireAt(Number.POSITIVE_INFINITY);
+    const dueAt = this.#setAlarm();
+    if (!router.settle()) schedule.stay();
+    reporter.settle();
+    if (!Number.isFinite(dueAt)) runtime.store.release();
+    // Hold the object in memory until the write commits.
+    runtime.keep(runtime.store.sync());
+  }
+
+  /**
+   * Sets the alarm for what is due first. If storage refuses that while links are lost, the object stays in memory:
+   * nothing else could tell them.
+   * @returns when something is due, in milliseconds since 1970; infinite if nothing is
+   */
+  #setAlarm(): number {
+    const { alarm, schedule, router } = this.#parts;
+    const dueAt = this.#dueAt();
+    void alarm.due(dueAt).then((isSet) => {
+      if (!isSet && Number.isFinite(router.downstream.retellAt)) schedule.stay();
+    });
+    return dueAt;
+  }
+
+  #dueAt(): number {
+    const { runtime, peers, alarm, router, outage, clientLimit } = this.#parts;
+    if (router.hasEveryone && clientLimit?.isKnown !== false) outage.end();
+    else outage.begin();
+    const callsAt = peers.hasDeferred ? runtime.now() : Number.POSITIVE_INFINITY;
+    return Math.min(alarm.expiry, outage.askAgainAt, router.dueAt, callsAt);
+  }
+}

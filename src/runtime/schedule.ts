@@ -1,0 +1,15 @@
+/** Decides when an object does what can't be done at once. The parts of an object report to it alone. */
+export interface Schedule {
+  /** Flushes after the events that the runtime has already queued. */
+  flush(): void;
+  /** Resolves when all lines gathered so far have been sent. */
+  readonly flushed: Promise<void>;
+  /** Keeps the object in memory for another second; when nothing changes in that time, the object settles. */
+  stay(): void;
+  /** Sets the alarm for a time in milliseconds since 1970, if it isn't set for an earlier one. */
+  due(at: number): void;
+  /** Sets the alarm for another time than `rest`: until the object has settled, its links may be behind. */
+  mark(): void;
+  /** The alarm's time, in milliseconds since 1970, when all links were last known to be up to date. */
+  rest: number | undefined;
+}

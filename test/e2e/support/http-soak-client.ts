@@ -1,0 +1,142 @@
+/**
+ * A soak client without WebSockets: it subscribes with the standard `EventSource`, which reconnects by itself,
+ * and announces with POST, retrying each message under the same key until it gets a reply.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { EventSource } from "eventsource";
+import { Network } from "../../../tools/faults/network.ts";
+import type { SoakLog } from "./soak-client.ts";
+
+/** Maximum delay before a retry, in milliseconds. */
+const PAUSE = 300;
+
+/** A client's progress in a channel. */
+interface Progress {
+  position: number | undefined;
+  isAfterGap: boolean;
+  newest: string;
+}
+
+export class HttpSoakClient {
+  readonly #name: string;
+  readonly #progress: Map<string, Progress>;
+  readonly #log: SoakLog;
+  readonly #network: Network;
+  readonly #source: EventSource;
+  #announced = 0;
+  #onReceive = () => {};
+
+  private constructor(name: string, channels: string[], log: SoakLog, network: Network) {
+    this.#name = name;
+    this.#log = log;
+    this.#network = network;
+    const [home = "all", ...others] = channels;
+    // The order of positions in the ids of the stream's events.
+    const all = [...new Set([...channels, "all"])];
+    this.#progress = new Map(
+      all.map((channel) => [channel, { position: undefined, isAfterGap: false, newest: "" }]),
+    );
+    const more = others.map((channel) => `channel=${channel}`).join("&");
+    this.#source = new EventSource(`${network.url}/${home}?${more}`);
+    for (const [i, channel] of all.entries()) {
+      this.#source.addEventListener(channel, ({ data, lastEventId }) => {
+        this.#receive(channel, data, Number(lastEventId.split(".")[i]));
+      });
+    }
+    this.#source.addEventListener("debug", ({ data }) => this.#debug(data));
+    this.#source.addEventListener("error", ({ code }) => {
+      if (this.#source.readyState === EventSource.CLOSED)
+        log.faults.push(`${name} was told not to reconnect: ${code}`);
+    });
+  }
+
+  /** @param url returns the server's current URL */
+  static async start(
+    name: string,
+    channels: string[],
+    log: SoakLog,
+    url: () => string,
+  ): Promise<HttpSoakClient> {
+    return new HttpSoakClient(name, channels, log, await Network.start(url));
+  }
+
+  /** Breaks its connections. */
+  cut(): void {
+    this.#network.cut();
+  }
+
+  async stop(): Promise<void> {
+    this.#source.close();
+    this.#network.stop();
+  }
+
+  /** Announces a message, with as many retries as it takes. */
+  async announce(channel: string): Promise<string> {
+    this.#announced += 1;
+    const message = `${this.#name} ${this.#announced}`;
+    const headers = { "Idempotency-Key": message.replace(" ", "-") };
+    for (;;) {
+      try {
+        const response = await fetch(`${this.#network.url}/${channel}`, {
+          method: "POST",
+          body: message,
+          headers,
+        });
+        const said = await response.text();
+        if (response.ok) {
+          this.#log.found(channel, Number(/"position":(\d+)/.exec(said)?.[1]), message);
+          this.#log.announced += 1;
+          return message;
+        }
+        if (response.status !== 503) this.#log.faults.push(said);
+      } catch {
+        // The network failed.
+      }
+      await sleep(Math.random() * PAUSE);
+    }
+  }
+
+  /** Resolves when it has received the newest message of each of its channels. */
+  async reach(newest: Map<string, string>): Promise<void> {
+    const isUpToDate = () =>
+      [...this.#progress].every(([channel, progress]) => progress.newest === newest.get(channel));
+    await new Promise<void>((resolve) => {
+      this.#onReceive = () => {
+        if (isUpToDate()) resolve();
+      };
+      this.#onReceive();
+    });
+  }
+
+  #receive(channel: string, message: string, position: number): void {
+    const progress = this.#progress.get(channel);
+    if (!progress) return;
+    const { position: before = position - 1 } = progress;
+    if (position !== before + 1) {
+      this.#log.faults.push(`${this.#name} was at ${before} of ${channel}, but received ${position}`);
+    }
+    progress.position = position;
+    progress.newest = message;
+    this.#log.read += 1;
+    this.#log.found(channel, position, message);
+    this.#onReceive();
+  }
+
+  #debug(said: string): void {
+    const [what, channel = "", word] = said.split(" ");
+    const progress = this.#progress.get(channel);
+    if (!progress) return;
+    if (what === "gap") {
+      this.#log.gaps.push(said);
+      progress.isAfterGap = true;
+    }
+    if (what !== "position") return;
+    const { position: before = Number(word) } = progress;
+    if (before !== Number(word) && !progress.isAfterGap) {
+      this.#log.faults.push(`${this.#name} was at ${before} of ${channel}, but resumed at ${word}`);
+    }
+    if (progress.position !== undefined) this.#log.resumed += 1;
+    progress.position = Number(word);
+    progress.isAfterGap = false;
+  }
+}

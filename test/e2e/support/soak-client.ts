@@ -1,0 +1,219 @@
+/**
+ * A client that never loses its position: it counts messages on several channels, resumes whenever its connection
+ * ends, and retries each announcement under the same key until it gets a reply.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { isTemporary, type Refusal } from "../../../src/protocol/errors.ts";
+import { parseReply } from "../../../src/protocol/replies.ts";
+import { Listener } from "./listener.ts";
+
+/** A log of all clients: the messages they received, and violated guarantees. */
+export class SoakLog {
+  /** Messages by channel and position. */
+  readonly #messages = new Map<string, string>();
+  /** Violated guarantees; must stay empty. */
+  readonly faults: string[] = [];
+  announced = 0;
+  read = 0;
+  resumed = 0;
+  /** The gaps reported to clients. */
+  readonly gaps: string[] = [];
+  /** How often connections ended in each way. */
+  readonly endings = new Map<string, number>();
+
+  /** Records a message's position, which a subscriber counted or its publisher got in a reply. */
+  found(channel: string, position: number, message: string): void {
+    const key = `${channel} ${position}`;
+    const known = this.#messages.get(key) ?? message;
+    if (known !== message) this.faults.push(`${key} is both '${known}' and '${message}'`);
+    this.#messages.set(key, known);
+  }
+
+  ended(why: string): void {
+    this.endings.set(why, (this.endings.get(why) ?? 0) + 1);
+  }
+}
+
+/** A client's progress in a channel. */
+interface Progress {
+  /** The position of the newest message it received; undefined before it gets the first position. */
+  position: number | undefined;
+  /** Whether it has got a position on this connection. */
+  isLive: boolean;
+  /** Whether the last reply was a gap. */
+  isAfterGap: boolean;
+  /** The newest message it received. */
+  newest: string;
+}
+
+/** An announcement without a reply. */
+interface Announcement {
+  key: string;
+  channel: string;
+  message: string;
+  answered: () => void;
+}
+
+/** Maximum delay before a client reconnects or retries, in milliseconds. */
+const PAUSE = 300;
+
+export class SoakClient {
+  readonly #name: string;
+  readonly #progress: Map<string, Progress>;
+  readonly #home: string;
+  readonly #log: SoakLog;
+  readonly #url: () => string;
+  #listener: Listener | undefined;
+  #pending: Announcement | undefined;
+  #announced = 0;
+  #isStopped = false;
+  #onReceive = () => {};
+
+  /**
+   * @param channels the channels it counts; it connects to the first one
+   * @param url returns the server's current URL
+   */
+  constructor(name: string, channels: string[], log: SoakLog, url: () => string) {
+    this.#name = name;
+    this.#home = channels[0] ?? "all";
+    this.#log = log;
+    this.#url = url;
+    this.#progress = new Map(
+      channels.map((channel) => [
+        channel,
+        { position: undefined, isLive: false, isAfterGap: false, newest: "" },
+      ]),
+    );
+  }
+
+  /** Connects, and reconnects until it is stopped. */
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        await this.#connectOnce();
+      } catch (error) {
+        if (!this.#isStopped) this.#log.ended(String(error));
+      }
+      await sleep(Math.random() * PAUSE);
+    }
+  }
+
+  /** Breaks its connection. */
+  cut(): void {
+    this.#listener?.close();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.cut();
+  }
+
+  /** Announces a message, with as many retries as it takes. */
+  async announce(channel: string): Promise<string> {
+    this.#announced += 1;
+    const message = `${this.#name} ${this.#announced}`;
+    const key = message.replace(" ", "-");
+    await new Promise<void>((answered) => {
+      this.#pending = { key, channel, message, answered };
+      this.#retry();
+    });
+    this.#log.announced += 1;
+    return message;
+  }
+
+  /** Resolves when it has received the newest message of each of its channels. */
+  async reach(newest: Map<string, string>): Promise<void> {
+    const isUpToDate = () =>
+      [...this.#progress].every(([channel, progress]) => progress.newest === newest.get(channel));
+    await new Promise<void>((resolve) => {
+      this.#onReceive = () => {
+        if (isUpToDate()) resolve();
+      };
+      this.#onReceive();
+    });
+  }
+
+  async #connectOnce(): Promise<void> {
+    for (const progress of this.#progress.values()) progress.isLive = false;
+    const { position } = this.#progress.get(this.#home) ?? {};
+    const since = position ?? "now";
+    const listener = Listener.open(`${this.#url()}/${this.#home}?since=${since}`);
+    this.#listener = listener;
+    if ((await listener.line()) !== "debug!connected...") throw new Error("the greeting is missing");
+    for (const channel of this.#progress.keys()) if (channel !== this.#home) this.#resume(channel);
+    this.#retry();
+    for (;;) this.#handle(await listener.line());
+  }
+
+  #resume(channel: string): void {
+    const { position } = this.#progress.get(channel) ?? {};
+    this.#send(`unsubscribe ${channel}\nsubscribe ${channel} since ${position ?? "now"}`);
+  }
+
+  #retry(): void {
+    if (!this.#pending) return;
+    const { key, channel, message } = this.#pending;
+    this.#send(`once ${key} ${channel} ${message}`);
+  }
+
+  #send(lines: string): void {
+    if (this.#listener?.socket.readyState === this.#listener?.socket.OPEN) this.#listener?.say(`${lines}\n`);
+  }
+
+  #handle(line: string): void {
+    const reply = parseReply(line);
+    if (reply.kind === "message") this.#receive(reply.channel, reply.message);
+    else if (reply.kind === "position") this.#resumeAt(reply.channel, reply.position);
+    else if (reply.kind === "gap") this.#gap(line, reply.channel);
+    else if (reply.kind === "once") this.#answered(reply.key, reply.position);
+    else if (reply.kind === "error") void this.#retryLater(line, reply);
+    else this.#log.faults.push(`${this.#name} read '${line}'`);
+  }
+
+  #receive(channel: string, message: string): void {
+    const progress = this.#progress.get(channel);
+    // Messages of 'all' that come before its position will come again.
+    if (!progress?.isLive || progress.position === undefined) return;
+    progress.position += 1;
+    progress.newest = message;
+    this.#log.read += 1;
+    this.#log.found(channel, progress.position, message);
+    this.#onReceive();
+  }
+
+  #resumeAt(channel: string, position: number): void {
+    const progress = this.#progress.get(channel);
+    if (!progress) return;
+    const was = progress.position ?? position;
+    if (was !== position && !progress.isAfterGap)
+      this.#log.faults.push(`${this.#name} was at ${was} of ${channel}, but resumed at ${position}`);
+    if (progress.position !== undefined) this.#log.resumed += 1;
+    progress.position = position;
+    progress.isLive = true;
+    progress.isAfterGap = false;
+  }
+
+  #gap(line: string, channel: string): void {
+    this.#log.gaps.push(line);
+    const progress = this.#progress.get(channel);
+    if (progress) progress.isAfterGap = true;
+  }
+
+  #answered(key: string, position: number): void {
+    if (this.#pending?.key !== key) return;
+    const { channel, message, answered } = this.#pending;
+    this.#log.found(channel, position, message);
+    this.#pending = undefined;
+    answered();
+  }
+
+  /** Retries what failed, if the error is temporary. */
+  async #retryLater(line: string, { code, command }: Refusal): Promise<void> {
+    const listener = this.#listener;
+    await sleep(Math.random() * PAUSE);
+    if (this.#listener !== listener) return;
+    if (!isTemporary(code) && code !== "uncertain") this.#log.faults.push(line);
+    else if (command === "once") this.#retry();
+    else for (const [channel, { isLive }] of this.#progress) if (!isLive) this.#resume(channel);
+  }
+}

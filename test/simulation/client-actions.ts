@@ -1,0 +1,108 @@
+/** What clients and Workers may do next. Repeated entries are likelier. */
+
+import type { Action } from "./network.ts";
+import { post } from "./posts.ts";
+import type { SimulatedClient } from "./sim-client.ts";
+import type { Simulation } from "./simulation.ts";
+
+export const CHANNELS = ["all", "a", "b", "c"];
+/** The channels that clients connect to; they only subscribe to `c`. */
+export const HOMES = ["all", "a", "b"];
+/** Maximum number of clients: enough to fill every object, few enough to interact often. */
+const MOST_CLIENTS = 8;
+
+export function clientActions(simulation: Simulation): Action[] {
+  const { profile } = simulation;
+  const open = simulation.clients.filter((client) => client.open);
+  // Tiny buffers hold about half of eight messages.
+  const many = profile.withTinyBuffers ? 8 : 2;
+  const posts = CHANNELS.flatMap((channel) => [
+    { label: `a post to ${channel}`, happen: () => post(simulation, channel, 1, false) },
+    { label: `a post of ${many} to ${channel}, twice`, happen: () => post(simulation, channel, many, true) },
+  ]);
+  return [
+    ...posts,
+    ...(profile.withTokens ? rotations(simulation) : []),
+    ...(open.length < MOST_CLIENTS ? arrivals(simulation) : []),
+    ...open.flatMap((client) => [
+      ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
+      { label: `${client.name} leaves`, happen: () => simulation.disconnect(client) },
+      ...(profile.withTokens ? renewals(simulation, client) : []),
+      ...(profile.withHistory ? wordsOfPositions(simulation, client) : []),
+    ]),
+  ];
+}
+
+function arrivals(simulation: Simulation): Action[] {
+  const connects = HOMES.map((home) => ({
+    label: `a client connects to ${home}`,
+    happen: () => void simulation.connect(home),
+  }));
+  const away = simulation.clients.filter((client) => isAway(simulation, client));
+  const returns = away.map((client) => ({
+    label: `${client.name} reconnects`,
+    happen: () => simulation.reconnect(client),
+  }));
+  return [...connects, ...returns, ...returns];
+}
+
+/** Whether a client has disconnected and could resume. */
+function isAway({ reconnected }: Simulation, client: SimulatedClient): boolean {
+  const { counting, paused } = client.received;
+  return !client.open && !reconnected.has(client) && counting.size + paused.size > 0;
+}
+
+function wordsAbout(client: SimulatedClient, channel: string, many: number): Action[] {
+  const who = `${client.name} at ${client.home}`;
+  return [
+    { label: `${who}: subscribe ${channel}`, happen: () => client.subscribe(channel) },
+    { label: `${who}: unsubscribe ${channel}`, happen: () => client.unsubscribe(channel) },
+    { label: `${who}: announce ${channel}`, happen: () => client.announce(channel) },
+    { label: `${who}: announce ${channel} ${many} times`, happen: () => client.announce(channel, many) },
+  ];
+}
+
+function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Action[] {
+  const who = `${client.name} at ${client.home}`;
+  const once = [...ledger.announced].filter(
+    // A Worker's messages share a key.
+    ([message, announcement]) => message.includes("-once") && ledger.isFresh(announcement),
+  );
+  return [
+    ...CHANNELS.filter((channel) => client.isNewTo(channel)).map((channel) => ({
+      label: `${who}: subscribe ${channel} last 2`,
+      happen: () => client.subscribe(channel, { last: 2 }),
+    })),
+    ...CHANNELS.flatMap((channel) => [
+      {
+        label: `${who}: subscribe ${channel} since now`,
+        happen: () => client.subscribe(channel, { since: "now" }),
+      },
+      { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel, 1) },
+      { label: `${who}: once ${channel} three times`, happen: () => client.announceOnce(channel, 3) },
+    ]),
+    // While a reply is outstanding, the client may have resumed already without knowing.
+    ...(client.unanswered ? [] : [...client.received.paused]).map(([channel, { position }]) => ({
+      label: `${who}: subscribe ${channel} since ${position}`,
+      happen: () => client.subscribe(channel, { since: position }),
+    })),
+    ...once.map(([message, { channel }]) => ({
+      label: `${who}: once again ${message}`,
+      happen: () => client.announceAgain(channel, message),
+    })),
+  ];
+}
+
+function rotations({ secrets }: Simulation): Action[] {
+  return [
+    { label: "the secret is rotated", happen: () => secrets.rotate(true) },
+    { label: "the secret is rotated, and the previous one dropped", happen: () => secrets.rotate(false) },
+  ];
+}
+
+function renewals(simulation: Simulation, client: SimulatedClient): Action[] {
+  return [
+    { label: `${client.name} renews its token`, happen: () => client.renew(simulation.token()) },
+    { label: `${client.name} sends a forged token`, happen: () => client.renew("forged") },
+  ];
+}

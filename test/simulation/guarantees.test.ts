@@ -1,0 +1,103 @@
+import fc from "fast-check";
+import { afterAll, expect, test } from "vitest";
+import { COVERAGE_GOALS, type CoverageGoal } from "./coverage.ts";
+import { CALM, type Profile } from "./profile.ts";
+import { run } from "./run.ts";
+
+/** `RUNS=20` multiplies the number of runs of each property. */
+const TIMES = Number(process.env.RUNS ?? 1);
+/** `SEED=… REPLAY=…` repeats one failure: the seed and the path that it printed. */
+const replay = process.env.REPLAY && {
+  seed: Number(process.env.SEED),
+  path: process.env.REPLAY,
+  endOnFailure: true,
+};
+
+/** The coverage goals reached in all runs. */
+const covered = new Set<CoverageGoal>();
+
+const timeout = 120_000 * Math.max(1, TIMES);
+
+const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 300, size: "max" });
+
+/** The values that each setting of a profile may take. */
+type Profiles = { [Name in keyof Profile]?: fc.Arbitrary<Profile[Name]> };
+
+/** Runs services with these profiles `runs` times, with new choices each time. */
+async function runProfiles(runs: number, profiles: Profiles): Promise<void> {
+  const property = fc.asyncProperty(choices, profilesFrom(profiles), async (choices, profile) => {
+    for (const goal of await run(choices, profile)) covered.add(goal);
+  });
+  // Ends before the test's own timeout, because a failure is useless without its trace.
+  const limit = { interruptAfterTimeLimit: timeout - 30_000, markInterruptAsFailure: false };
+  await fc.assert(property, {
+    numRuns: Math.ceil(runs * TIMES),
+    ...limit,
+    ...replay,
+    ...(process.env.NOSHRINK && { endOnFailure: true }),
+  });
+}
+
+/** Draws what a property leaves open: retention, the platform's strictness, the passing of time. */
+function profilesFrom(profiles: Profiles): fc.Arbitrary<Profile> {
+  const drawn: Profiles = {
+    withHistory: fc.boolean(),
+    withLittleHistory: rarely,
+    isStrict: fc.boolean(),
+    passesTime: fc.boolean(),
+    endsInSilence: fc.boolean(),
+  };
+  const some = fc.record({ ...drawn, ...profiles });
+  return some.map((profile) => ({ ...CALM, ...profile }));
+}
+
+const always = fc.constant(true);
+const rarely = fc.constantFrom(false, false, false, true);
+
+test("links keep the guarantees, whatever the network and the objects do", { timeout }, async () => {
+  await runProfiles(2_000, { withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
+});
+
+test("without failures no connection is closed, whenever objects hibernate", { timeout }, async () => {
+  await runProfiles(1_000, { withSkew: rarely });
+});
+
+test("with a client limit, the count converges and never exceeds the limit for long", {
+  timeout,
+}, async () => {
+  const clientLimit = fc.constantFrom(3, 6, 1_000);
+  await runProfiles(1_000, { clientLimit, withFaults: fc.boolean(), withOutages: rarely });
+});
+
+test("connections with tokens end when their token does, and not before", { timeout }, async () => {
+  await runProfiles(500, { withTokens: always, withLongGrants: rarely, withFaults: fc.boolean() });
+});
+
+test("with tiny buffers, slow connections are closed, and no message is lost silently", {
+  timeout,
+}, async () => {
+  await runProfiles(1_000, { withTinyBuffers: always, withFaults: fc.boolean() });
+});
+
+test("with slow readers, the backlog stays bounded, and no message is lost silently", {
+  timeout,
+}, async () => {
+  await runProfiles(1_000, { withSlowReaders: always, withFaults: fc.boolean() });
+});
+
+test("with full storage, messages keep flowing, and none is lost silently", {
+  timeout,
+}, async () => {
+  await runProfiles(1_000, { withFullStorage: always });
+});
+
+test("with full storage and crashing objects, the order holds, and everything recovers", {
+  timeout,
+}, async () => {
+  await runProfiles(500, { withFullStorage: always, withFaults: always });
+});
+
+afterAll(() => {
+  // If a goal isn't reached, the runs have become too short or too tame.
+  if (!replay && TIMES >= 1) expect([...covered].sort()).toEqual([...COVERAGE_GOALS].sort());
+});

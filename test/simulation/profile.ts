@@ -1,0 +1,75 @@
+/** Profiles of simulated services: their limits, and how the platform and the clients behave. */
+import { type Limits, readLimits } from "../../src/runtime/limits.ts";
+
+export interface Profile {
+  /** Whether calls fail and objects crash. */
+  withFaults: boolean;
+  /** Whether objects, or the path from one to another, are unreachable for longer than calls are retried. */
+  withOutages: boolean;
+  /** Whether seconds and minutes pass without commands: see `pass` in `scheduler.ts`. */
+  passesTime: boolean;
+  /** Whether the run ends without another use of each channel, so that alarms and timers alone must settle everything. */
+  endsInSilence: boolean;
+  /** Whether each object's clock is off, by up to a minute. */
+  withSkew: boolean;
+  /** Maximum connections of the whole service; 0 disables counting. */
+  clientLimit: number;
+  /** Whether clients need tokens. */
+  withTokens: boolean;
+  /** Whether grants nearly fill an attachment; only with tokens. */
+  withLongGrants: boolean;
+  /** Whether buffers are so small that slow links are cut off. */
+  withTinyBuffers: boolean;
+  /** Whether clients read frames late, and an object may buffer little for all of its clients. */
+  withSlowReaders: boolean;
+  /** Whether messages are retained. */
+  withHistory: boolean;
+  /** Whether only a few characters of a channel are retained. */
+  withLittleHistory: boolean;
+  /** Whether the platform is as strict as in production: see `platform-rules.ts`. */
+  isStrict: boolean;
+  /** Whether storage accepts only a limited number of rows until the run ends. */
+  withFullStorage: boolean;
+}
+
+/** No faults, no limits, and time barely moves. */
+export const CALM: Profile = {
+  withFaults: false,
+  withOutages: false,
+  passesTime: false,
+  endsInSilence: false,
+  withSkew: false,
+  clientLimit: 0,
+  withTokens: false,
+  withLongGrants: false,
+  withTinyBuffers: false,
+  withSlowReaders: false,
+  withHistory: false,
+  withLittleHistory: false,
+  isStrict: false,
+  withFullStorage: false,
+};
+
+/** Retention periods to draw from, in seconds. Runs in which little time passes outlive only the last. */
+const RETENTIONS = [120, 30, 120, 1];
+
+/** Bytes that an object may buffer for all its clients together, if they read slowly: about three frames. */
+export const MAX_BUFFERED = 1_000;
+
+/** The retained characters of a channel, if few are retained: some messages. */
+const LITTLE_HISTORY = 60;
+
+/** The limits of all objects: so low that trees grow and shrink all the time. */
+export function limitsOf(profile: Profile, choose: (among: number) => number): Limits {
+  const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
+  const historySeconds = RETENTIONS[choose(RETENTIONS.length)] ?? 0;
+  return {
+    ...readLimits({}),
+    ...few,
+    ...(profile.withTinyBuffers && { maxBufferedBytes: 200 }),
+    ...(profile.withSlowReaders && { mostWaiting: MAX_BUFFERED, socketsPerObject: 4 }),
+    historySeconds: profile.withHistory ? historySeconds : 0,
+    ...(profile.withLittleHistory && { historyBytes: LITTLE_HISTORY }),
+    clientLimit: profile.clientLimit,
+  };
+}

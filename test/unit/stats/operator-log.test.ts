@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { OperatorLog } from "../../../src/stats/operator-log.ts";
+
+test("what is looked for is logged each ten seconds at most, with how often it has happened; the rest never is", () => {
+  const logged: unknown[] = [];
+  let now = 0;
+  const log = new OperatorLog({ log: (event) => void logged.push(event), now: () => now });
+  for (let i = 0; i < 5; i++) log.note("closes.slow");
+  log.note("failures.deliver");
+  for (const name of ["closes.client", "refused.invalid", "calls.deliver", "rows"] as const) log.note(name);
+  expect(logged.splice(0)).toEqual([
+    { event: "closes.slow", times: 1 },
+    { event: "failures.deliver", times: 1 },
+  ]);
+  now = 10_000;
+  log.note("closes.slow");
+  expect(logged).toEqual([{ event: "closes.slow", times: 5 }]);
+});
+
+test("why storage takes no rows is logged with how many it didn't take", () => {
+  const logged: unknown[] = [];
+  const refusal = () => "Error: exceeded allowed rows";
+  const log = new OperatorLog({ log: (event) => void logged.push(event), now: () => 0, refusal });
+  for (let i = 0; i < 1_000; i++) log.note("rows.refused");
+  log.note("closes.slow");
+  expect(logged).toEqual([
+    { event: "rows.refused", times: 1, cause: "Error: exceeded allowed rows" },
+    { event: "closes.slow", times: 1 },
+  ]);
+});

@@ -1,0 +1,142 @@
+/** One channel's log and links, used together as a router does. */
+import { ChannelLog } from "../../../src/channel/channel-log.ts";
+import type { Log } from "../../../src/channel/log.ts";
+import type { HistoryLimits } from "../../../src/channel/retained.ts";
+import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
+import type { Schedule } from "../../../src/runtime/schedule.ts";
+import { Downstream } from "../../../src/tree/downstream.ts";
+
+/** What the test is told; nothing by default. */
+export interface Told {
+  mark?: () => void;
+  due?: (at: number) => void;
+  flush?: () => void;
+  renumbered?: (position: number, count: number) => void;
+  ended?: (object: string) => void;
+}
+
+export function scheduleOf({ mark = () => {}, due = () => {}, flush = () => {} }: Told = {}): Schedule {
+  return { mark, due, flush, stay: () => {}, flushed: Promise.resolve(), rest: undefined };
+}
+
+export class LinkedChannel {
+  readonly channel: ChannelLog;
+  readonly downstream: Downstream;
+  readonly schedule: Schedule;
+
+  constructor(runtime: Runtime, maxBuffered: number, limits: HistoryLimits, told: Told, keeper: Keeper) {
+    this.schedule = scheduleOf(told);
+    const renumbered = (position: number, count: number) => {
+      this.downstream.scheduleDelivery();
+      told.renumbered?.(position, count);
+    };
+    this.channel = new ChannelLog(runtime, limits, keeper, this.schedule, { renumbered });
+    const ended = (object: string) => told.ended?.(object);
+    this.downstream = new Downstream(runtime, maxBuffered, this.channel, this.schedule, { ended });
+    this.channel.start();
+    this.downstream.start();
+  }
+
+  get log() {
+    return this.channel.log;
+  }
+
+  get history() {
+    return this.channel.history;
+  }
+
+  append(lines: string, count: number, key?: string) {
+    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
+    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(appended.last);
+    return appended;
+  }
+
+  relay(lines: string, count: number, after: number): void {
+    const appended = this.channel.relay(lines, count, after, this.downstream.size > 0);
+    this.downstream.appended(appended.last);
+  }
+
+  renumber(position: number): void {
+    this.channel.renumber(position);
+    this.downstream.scheduleDelivery();
+  }
+
+  locate() {
+    return this.channel.locate();
+  }
+
+  readMissed(...missing: Parameters<ChannelLog["readMissed"]>) {
+    return this.channel.readMissed(...missing);
+  }
+
+  store(): void {
+    this.channel.store();
+  }
+
+  expire(isCounted: boolean): void {
+    this.channel.expire(isCounted);
+    this.downstream.trim();
+  }
+
+  flush(): void {
+    this.downstream.flush();
+  }
+
+  link(...request: Parameters<Downstream["link"]>) {
+    return this.downstream.link(...request);
+  }
+
+  unlink(...request: Parameters<Downstream["unlink"]>) {
+    return this.downstream.unlink(...request);
+  }
+
+  settle(isCounted: boolean) {
+    return this.downstream.settle(isCounted);
+  }
+
+  loseAll(): void {
+    this.downstream.loseAll();
+  }
+
+  retell(): void {
+    this.downstream.retell();
+  }
+
+  get retellAt() {
+    return this.downstream.retellAt;
+  }
+
+  get isBusy() {
+    return this.downstream.isBusy;
+  }
+
+  get size() {
+    return this.downstream.size;
+  }
+
+  get objects() {
+    return this.downstream.objects;
+  }
+
+  epochOf(object: string) {
+    return this.downstream.epochOf(object);
+  }
+
+  vouchFor(object: string) {
+    return this.downstream.vouchFor(object);
+  }
+
+  acknowledgedBy(object: string) {
+    return this.downstream.acknowledgedBy(object);
+  }
+}
+
+/** An object's own channel with a log of a test. */
+export function channelWith(log: Log): Pick<ChannelLog, "log" | "position"> {
+  return {
+    log,
+    get position() {
+      return log.position;
+    },
+  };
+}

@@ -1,0 +1,319 @@
+/**
+ * Measures mass reconnects: all connections end at once, and all clients reconnect, with or without their positions.
+ * `node tools/bench/reconnects.ts` takes some minutes; `npm run bench` includes a smaller one.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Meter } from "./meter.ts";
+import { Connection, clientFrame } from "./websocket.ts";
+
+/** Maximum connections being opened at once. */
+const OPENING = 500;
+
+const CHANNEL = "news";
+
+/** The outcome of a mass reconnect. */
+export interface Return {
+  /** Milliseconds until the last client was greeted, and until it had caught up. */
+  greeted: number;
+  caughtUp: number;
+  /** Messages, over all clients. */
+  missed: number;
+  repeated: number;
+  gaps: number;
+  /** How often the channel's object was asked for missed messages. */
+  asked: number;
+}
+
+/** A listener that counts messages over all its connections. */
+class Reader {
+  /** Messages, over all its connections. */
+  missed = 0;
+  repeated = 0;
+  gaps = 0;
+  /** The number of the newest message it has received; -1 before the first. */
+  newest = -1;
+  #position: number | undefined;
+  #connection: Connection | undefined;
+  #rest = "";
+  /** Whether it has been greeted, and has got its position if it asked for one. */
+  #isThere = false;
+  #counts = true;
+  #onRead = () => {};
+
+  /** Connects, by default with its position (the current one at first); resolves when it has caught up to that. */
+  async connect(port: number, counts = true): Promise<void> {
+    this.#counts = counts;
+    this.#isThere = false;
+    this.#rest = "";
+    const query = counts ? `?since=${this.#position ?? "now"}` : "";
+    const connection = new Connection(port, `/${CHANNEL}${query}`, "");
+    this.#connection = connection;
+    connection.onReceive = (bytes, from, to) => this.#take(bytes.toString("latin1", from, to));
+    await connection.opened;
+    await this.#until(() => this.#isThere);
+  }
+
+  /** Resolves when it has received this message or a later one. */
+  reach(number: number): Promise<void> {
+    return this.#until(() => this.newest >= number);
+  }
+
+  cut(): void {
+    this.#connection?.close();
+  }
+
+  #until(isSo: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRead = () => {
+        if (isSo()) resolve();
+      };
+      this.#onRead();
+    });
+  }
+
+  #take(text: string): void {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) this.#read(line);
+    this.#onRead();
+  }
+
+  #read(line: string): void {
+    const [, number] = line.split(`${CHANNEL}!`);
+    if (number !== undefined) this.#count(Number(number));
+    else if (line.startsWith("debug!position ")) this.#locate(Number(line.split(" ")[2]));
+    else if (line.startsWith("debug!gap ")) this.gaps += 1;
+    else if (line !== "debug!connected...") throw new Error(`a client received '${line}'`);
+    else if (!this.#counts) this.#isThere = true;
+  }
+
+  #locate(position: number): void {
+    this.#position ??= position;
+    if (this.gaps === 0 && this.#position !== position) throw new Error("the positions differ");
+    this.#isThere = true;
+  }
+
+  #count(number: number): void {
+    if (this.#position !== undefined) this.#position += 1;
+    if (this.newest >= 0 && number <= this.newest) this.repeated += 1;
+    if (this.newest >= 0 && number > this.newest + 1) this.missed += number - this.newest - 1;
+    this.newest = Math.max(this.newest, number);
+  }
+}
+
+/**
+ * Announces numbers, a hundred per second, in batches large enough that this machine sends no more than 20,000 frames
+ * per second to the listeners, which would take all its time. Waits if the machine is too busy even for that.
+ */
+class Announcer {
+  readonly #connection: Connection;
+  /** The number of the newest message it has received; -1 before the first. */
+  #newest = -1;
+  #rest = "";
+  #onRead = () => {};
+  #isOver = false;
+  next = 0;
+
+  constructor(port: number, listeners: number) {
+    this.#connection = new Connection(port, `/${CHANNEL}`, "");
+    this.#connection.onReceive = (bytes, from, to) => {
+      const lines = (this.#rest + bytes.toString("latin1", from, to)).split("\n");
+      this.#rest = lines.pop() ?? "";
+      const [, number] = lines.at(-1)?.split(`${CHANNEL}!`) ?? [];
+      if (number !== undefined) this.#newest = Number(number);
+      this.#onRead();
+    };
+    void this.#announce(Math.max(10, listeners / 20));
+  }
+
+  async #announce(milliseconds: number): Promise<void> {
+    await this.#connection.opened;
+    while (!this.#isOver) {
+      const lines = Array.from({ length: milliseconds / 10 }, () => `announce ${CHANNEL} ${this.next++}\n`);
+      this.#connection.write(clientFrame(lines.join("")));
+      await Promise.all([sleep(milliseconds), this.#reach(this.next - 1)]);
+    }
+  }
+
+  #reach(number: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRead = () => {
+        if (this.#newest >= number) resolve();
+      };
+      this.#onRead();
+    });
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#connection.close();
+  }
+}
+
+/**
+ * Breaks the connections of all listeners of a channel at once, and reconnects them at once, while a hundred messages
+ * per second are announced.
+ * @param counts whether they resume from their positions
+ */
+export async function massReconnect(listeners: number, objects: number, counts: boolean): Promise<Return> {
+  const settings = { SOCKETS_PER_OBJECT: String(Math.ceil(listeners / objects)) };
+  const meter = await Meter.start(120, settings);
+  const readers = Array.from({ length: listeners }, () => new Reader());
+  await inTurns(readers, (reader) => reader.connect(meter.port));
+  const announcer = new Announcer(meter.port, listeners);
+  await Promise.all(readers.map((reader) => reader.reach(10)));
+  const before = await meter.requests("recover");
+  for (const reader of readers) reader.cut();
+  const began = performance.now();
+  await inTurns(readers, (reader) => reader.connect(meter.port, counts));
+  const greeted = performance.now() - began;
+  const newest = announcer.next - 1;
+  await Promise.all(readers.map((reader) => reader.reach(newest)));
+  const caughtUp = performance.now() - began;
+  const after = await meter.requests("recover");
+  announcer.stop();
+  for (const reader of readers) reader.cut();
+  await meter.stop();
+  const sum = (what: "missed" | "repeated" | "gaps") =>
+    readers.reduce((total, reader) => total + reader[what], 0);
+  const asked = (after.get(CHANNEL) ?? 0) - (before.get(CHANNEL) ?? 0);
+  return {
+    greeted,
+    caughtUp,
+    missed: sum("missed"),
+    repeated: sum("repeated"),
+    gaps: sum("gaps"),
+    asked,
+  };
+}
+
+/** Calls caused when all listeners of many channels reconnect at once. */
+export interface Calls {
+  greeted: number;
+  /** Calls for a link to `all`: those to its root, and those to its children. */
+  root: number;
+  children: number;
+}
+
+/**
+ * Breaks the connections of all listeners of many channels, two each, and reconnects them at once after the objects have
+ * noticed; otherwise some would find their old links.
+ * @param powerFails whether to kill the runtime, so that only storage survives
+ * @param links the maximum links per object
+ */
+export async function reconnectChannels(channels: number, powerFails: boolean, links = 100): Promise<Calls> {
+  const meter = await Meter.start(120, { LINKS_PER_OBJECT: String(links) });
+  const paths = Array.from({ length: 2 * channels }, (_, i) => `/channel-${i % channels}`);
+  let open = await openAll(meter.port, paths);
+  const before = powerFails ? new Map<string, number>() : await meter.requests("link");
+  for (const connection of open) connection.close();
+  if (powerFails) await meter.restart();
+  else await meter.untilIdle();
+  const began = performance.now();
+  open = await openAll(meter.port, paths);
+  const greeted = performance.now() - began;
+  const asked = [...(await meter.requests("link"))].map(([name, count]): [string, number] => [
+    name,
+    count - (before.get(name) ?? 0),
+  ]);
+  for (const connection of open) connection.close();
+  await meter.stop();
+  const children = asked
+    .filter(([name]) => name.startsWith("all!"))
+    .reduce((sum, [, count]) => sum + count, 0);
+  return { greeted, root: new Map(asked).get("all") ?? 0, children };
+}
+
+/**
+ * Connects many clients to a channel with a hundred messages.
+ * @param last how many of these each client asks for; 0 for none
+ * @returns connections per second
+ */
+export async function connecting(listeners: number, last: number): Promise<number> {
+  const meter = await Meter.start(120);
+  const [announcer] = await openAll(meter.port, [`/${CHANNEL}`]);
+  const said = Array.from({ length: 100 }, (_, i) => `announce ${CHANNEL} ${String(i).padStart(32)}\n`);
+  announcer?.write(clientFrame(said.join("")));
+  const began = performance.now();
+  const open: Connection[] = [];
+  await inTurns([...Array(listeners).keys()], async () => {
+    const path = last > 0 ? `/${CHANNEL}?last=${last}` : `/${CHANNEL}`;
+    const connection = new Connection(meter.port, path, "");
+    open.push(connection);
+    await linesOf(connection, last > 0 ? 2 + last : 1);
+  });
+  const rate = (1000 * listeners) / (performance.now() - began);
+  for (const connection of [...open, announcer]) connection?.close();
+  await meter.stop();
+  return rate;
+}
+
+/** Resolves when a connection has received `count` lines. */
+function linesOf(connection: Connection, count: number): Promise<void> {
+  let left = count;
+  return new Promise((resolve) => {
+    connection.onReceive = (bytes, from, to) => {
+      for (let at = bytes.indexOf("\n", from); at >= 0 && at < to; at = bytes.indexOf("\n", at + 1))
+        left -= 1;
+      if (left <= 0) resolve();
+    };
+  });
+}
+
+/** Opens connections, and waits for their greetings. */
+async function openAll(port: number, paths: string[]): Promise<Connection[]> {
+  const connections: Connection[] = [];
+  await inTurns(paths, async (path) => {
+    const connection = new Connection(port, path, "");
+    connections.push(connection);
+    await new Promise<void>((greeted) => {
+      connection.onReceive = () => greeted();
+    });
+  });
+  return connections;
+}
+
+/** Does something for each element, with a limit on concurrency. */
+async function inTurns<T>(all: T[], act: (one: T) => Promise<void>): Promise<void> {
+  const left = [...all];
+  const goOn = async () => {
+    for (let next = left.pop(); next !== undefined; next = left.pop()) await act(next);
+  };
+  await Promise.all(Array.from({ length: OPENING }, goOn));
+}
+
+/** Formats the outcome of a mass reconnect. */
+export function summary({ greeted, caughtUp, missed, repeated, gaps, asked }: Return): string {
+  const times = `all are connected after ${(greeted / 1000).toFixed(1)} s, and have caught up after ${(caughtUp / 1000).toFixed(1)} s`;
+  return `${times}; missed ${missed}, repeated ${repeated}, gaps ${gaps}; calls to the root for missed messages: ${asked}`;
+}
+
+/** The size of a mass reconnect. */
+export interface Size {
+  /** Listeners of one channel, and the number of objects they are in. */
+  listeners: number;
+  objects: number;
+  /** Channels of two listeners each. */
+  channels: number;
+}
+
+/** Yields the results, line by line. */
+export async function* report({ listeners, objects, channels }: Size): AsyncGenerator<string> {
+  for (const counts of [true, false]) {
+    const outcome = await massReconnect(listeners, objects, counts);
+    yield `${listeners} listeners in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: ${summary(outcome)}`;
+  }
+  for (const powerFails of [false, true]) {
+    const { greeted, root, children } = await reconnectChannels(channels, powerFails);
+    const why = powerFails ? "a power failure" : "a network failure";
+    yield `${channels} channels of 2 reconnect after ${why}: all are connected after ${(greeted / 1000).toFixed(1)} s; calls for a link: ${root} to the root of 'all', ${children} to its children`;
+  }
+  for (const last of [0, 100]) {
+    yield `Connections per second ${last > 0 ? `that ask for the newest ${last} messages` : "without history"}: ${Math.round(await connecting(1_000, last))}`;
+  }
+}
+
+if (import.meta.main) {
+  const [listeners = 8_000, objects = 10, channels = 2_000] = process.argv.slice(2).map(Number);
+  for await (const line of report({ listeners, objects, channels })) console.log(line);
+}
