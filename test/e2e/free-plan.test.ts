@@ -100,7 +100,7 @@ test.each<keyof Use>(["rows", "requests", "seconds"])(
   },
 );
 
-test("bench/README.md shows what the program prints", async () => {
+test("tools/bench/README.md shows the table that the program prints", async () => {
   const readme = await readFile(new URL("../../tools/bench/README.md", import.meta.url), "utf8");
   expect(readme).toContain(`\n\n${table(SERVICES, FREE)}\n\n`);
 });

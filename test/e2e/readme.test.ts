@@ -1,9 +1,10 @@
 /**
- * What is shown to who uses Fanout does what it says: snippets are run as they are, but for where the server listens.
- * And what the other documents name is there.
+ * Checks the documents: runs their examples, with only the server's address replaced, and compares the commands, files,
+ * links, tables and numbers that they mention with the code.
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -26,12 +27,17 @@ import { find } from "./support/tools.ts";
 import { wiresTo } from "./support/wire.ts";
 
 const root = new URL("../../", import.meta.url);
-const readme = await fileOf("README.md");
-/** For who uses it. */
-const GUIDES = ["README.md", ...["auth", "cli", "client", "workers"].map((room) => `src/${room}/README.md`)];
+/** Documents for users. */
+const GUIDES = [
+  "README.md",
+  ...["guarantees", "protocol", "operations"].map((page) => `docs/${page}.md`),
+  ...["auth", "cli", "client", "worker"].map((folder) => `src/${folder}/README.md`),
+];
+const protocol = await fileOf("docs/protocol.md");
+const operations = await fileOf("docs/operations.md");
 const guides = (await Promise.all(GUIDES.map(fileOf))).join("\n");
 
-/** Where README.md has its readers find the server on their own machine, and where one is deployed. */
+/** The addresses of local and deployed servers that the documents use. */
 const LOCAL = "ws://localhost:8787";
 const HTTP = "http://localhost:8787";
 const DEPLOYED = "wss://host";
@@ -40,7 +46,7 @@ function fileOf(path: string): Promise<string> {
   return readFile(new URL(path, root), "utf8");
 }
 
-/** The one code block of a language that has `mark` in it. */
+/** Returns the only code block in a language that contains `mark`. */
 function block(language: string, mark: string): string {
   const blocks = [...guides.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   const found = blocks.filter(([, named, code]) => named === language && code?.includes(mark));
@@ -49,14 +55,14 @@ function block(language: string, mark: string): string {
   return code;
 }
 
-/** The one match of a pattern with a group in all of it: that group. */
+/** Returns the group of a pattern's only match in all guides. */
 function only(pattern: RegExp): string {
   const found = [...guides.matchAll(pattern)];
   expect(found, String(pattern)).toHaveLength(1);
   return found[0]?.[1] ?? "";
 }
 
-/** Code with the address of a server in place of the one it shows. */
+/** Replaces the address that code shows by a server's. */
 function at(url: string, shown: string, code: string): string {
   expect(code).toContain(shown);
   return code.replaceAll(shown, url);
@@ -64,7 +70,7 @@ function at(url: string, shown: string, code: string): string {
 
 let url: string;
 let secret: string;
-/** A server that lets in who has a token signed with `secret`. */
+/** A server that requires tokens signed with `secret`. */
 let locked: string;
 
 beforeAll(async () => {
@@ -80,35 +86,35 @@ beforeAll(async () => {
 
 const httpUrl = () => url.replace("ws:", "http:");
 
-/** Runs a snippet for browsers, in a Node that has what they have; gives what it writes to the console. */
+/** Runs a snippet for browsers in Node; yields what it writes to the console. */
 function runInBrowser(code: string): AsyncGenerator<string, never> {
   return linesOf(process.execPath, "--experimental-eventsource", "-e", code);
 }
 
-/** Runs a program; gives the lines that it prints. */
+/** Runs a program; yields the lines that it prints. */
 async function* linesOf(program: string, ...options: string[]): AsyncGenerator<string, never> {
   const child = spawn(program, options, { stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill());
   const errors = text(child.stderr);
   yield* createInterface({ input: child.stdout });
-  throw new Error(`it has ended: ${await errors}`);
+  throw new Error(`the program has ended: ${await errors}`);
 }
 
-test("the snippet for browsers announces, and shows each message that comes", async () => {
+test("the browser snippet announces, and shows each message", async () => {
   const other = await Listener.connect(`${url}/news`);
   const shown = runInBrowser(at(url, LOCAL, block("js", "new WebSocket")));
   const next = async () => (await shown.next()).value;
   expect(await next()).toBe("channel: debug message: connected...");
   expect(await next()).toBe("channel: news message: Hello from a browser");
   expect(await other.line()).toBe("news!Hello from a browser");
-  // More than one frame has room for, with what the snippet splits at in them.
+  // More than fits into one frame, with the characters that the snippet splits at.
   const messages = Array.from({ length: 3_000 }, (_, i) => `${i}! ${"é!".repeat(20)}`);
   other.say(messages.map((message) => `announce news ${message}\n`).join(""));
   for (const message of messages) expect(await next()).toBe(`channel: news message: ${message}`);
   other.close();
 });
 
-test("the snippet for browsers puts together what comes in pieces", async () => {
+test("the browser snippet joins lines that are split between frames", async () => {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   onTestFinished(() => void server.close());
   server.on("connection", (socket) => {
@@ -125,7 +131,7 @@ test("the snippet for browsers puts together what comes in pieces", async () => 
   }
 });
 
-test("the snippet for browsers with a token lets them in", async () => {
+test("the browser snippet with a token connects", async () => {
   const code = only(/`(new WebSocket\("wss:[^`]*)`/g);
   const show = "socket.onmessage = ({ data }) => console.log(JSON.stringify([socket.protocol, data]));";
   const token = JSON.stringify(await makeToken());
@@ -135,7 +141,7 @@ test("the snippet for browsers with a token lets them in", async () => {
   expect(JSON.parse((await shown.next()).value)).toEqual(["fanout", "debug!connected...\n"]);
 });
 
-/** Has a token made as it is shown. */
+/** Makes a token with the documented command. */
 async function makeToken(): Promise<string> {
   const { stdout } = await promisify(execFile)("sh", ["-c", block("sh", "SignJWT")], {
     cwd: fileURLToPath(root),
@@ -144,7 +150,7 @@ async function makeToken(): Promise<string> {
 }
 
 test.each([LOCAL, "wss://fanout.example.workers.dev"])(
-  "the snippet with the client library for %s announces, and shows what was kept",
+  "the client library snippet for %s announces, and shows retained messages",
   async (shown) => {
     const code = at(url, shown, block("js", `new Fanout("${shown}")`));
     const library = JSON.stringify(new URL("src/client/fanout.ts", root));
@@ -153,7 +159,7 @@ test.each([LOCAL, "wss://fanout.example.workers.dev"])(
   },
 );
 
-test("the snippet that resumes after a reload processes the missed messages, and stores where it is", async () => {
+test("the snippet that resumes after a reload processes missed messages, and stores its position", async () => {
   const post = async (body: string) => {
     const response = await fetch(`${httpUrl()}/orders`, { method: "POST", body });
     return Number(response.headers.get("Fanout-Position"));
@@ -174,7 +180,7 @@ test("the snippet that resumes after a reload processes the missed messages, and
     expect((await shown.next()).value).toBe(line);
 });
 
-test("the snippet with events shows what is announced on each of its channels", async () => {
+test("the event snippet shows messages of each channel", async () => {
   const shown = runInBrowser(at(httpUrl(), HTTP, block("js", "new EventSource")));
   expect((await shown.next()).value).toBe("connected...");
   const next = async (): Promise<string> => {
@@ -187,18 +193,18 @@ test("the snippet with events shows what is announced on each of its channels", 
   }
 });
 
-test.skipIf(!find("curl", "apt-get install curl"))("the commands with curl listen and announce", async () => {
+test.skipIf(!find("curl", "apt-get install curl"))("the curl commands stream and announce", async () => {
   const [listen = "", announce = ""] = at(httpUrl(), "localhost:8787", block("sh", "curl -N")).split("\n");
-  const heard = linesOf("sh", "-c", `exec ${listen}`);
-  expect((await heard.next()).value).toBe("debug!connected...");
+  const received = linesOf("sh", "-c", `exec ${listen}`);
+  expect((await received.next()).value).toBe("debug!connected...");
   await promisify(execFile)("sh", ["-c", announce]);
-  expect((await heard.next()).value).toBe("news!hello");
+  expect((await received.next()).value).toBe("news!hello");
   const [, command = "", answer] = /^\$ (.*)\n(.*)\n$/.exec(block("sh", "$ curl")) ?? [];
   const { stdout } = await promisify(execFile)("sh", ["-c", at(httpUrl(), "localhost:8787", command)]);
-  expect(withoutFigures(stdout.trim())).toBe(withoutFigures(answer ?? ""));
+  expect(withoutNumbers(stdout.trim())).toBe(withoutNumbers(answer ?? ""));
 });
 
-/** What snippets of the client's guide take for granted. */
+/** Declarations that snippets of the client's guide assume. */
 const GIVEN = `
 import { Fanout } from "fanout-edge/client";
 declare global {
@@ -207,7 +213,7 @@ declare global {
   function retryLater(): void;
 }`;
 
-/** A library of schemas. */
+/** A stand-in for the schema library. */
 const ZOD = `
 import type { StandardSchema } from "fanout-edge/client";
 export declare const z: { number(): number; string(): string; object<T>(shape: T): StandardSchema<T> };`;
@@ -228,7 +234,7 @@ test("the snippets of the client library compile", async () => {
   await writeFile(join(folder, "zod.ts"), ZOD);
   await writeFile(join(folder, "given.ts"), GIVEN);
   const settings = fileURLToPath(new URL("examples/react/page/tsconfig.json", root));
-  // Snippets are JavaScript, which has no types of parameters and errors.
+  // Snippets are JavaScript, without types of parameters and errors.
   const compilerOptions = {
     noImplicitAny: false,
     useUnknownInCatchVariables: false,
@@ -242,7 +248,7 @@ test("the snippets of the client library compile", async () => {
   });
 });
 
-test("what makes a token makes one that lets in", async () => {
+test("the command that makes a token makes a valid one", async () => {
   const options = { headers: bearer(await makeToken()) };
   const client = await Listener.connect(`${locked}/news/today`, options);
   client.say("announce news/today hello");
@@ -250,7 +256,7 @@ test("what makes a token makes one that lets in", async () => {
   client.close();
 });
 
-test("what the two terminals at the top show is what happens", async () => {
+test("the two terminals at the top show real output", async () => {
   const [commands = "", ...rows] = block("text", "npx wscat").trimEnd().split("\n");
   // Side by side, each from where its command begins.
   const columns = [...commands.matchAll(/\$ npx wscat -c (\S+)/g)];
@@ -274,26 +280,27 @@ test("what the two terminals at the top show is what happens", async () => {
   await runCase({ title: "the top of README.md", steps }, wiresTo(url));
 });
 
-test("what the doctor says is what it says of such a server", async () => {
+test("the output of the doctor is real", async () => {
   const [command = "", ...lines] = block("text", "$ fanout doctor").trimEnd().split("\n");
   const { out } = await run(at(url, LOCAL, command).split(" ").slice(2));
-  expect(out.trimEnd().split("\n").map(withoutFigures)).toEqual(lines.map(withoutFigures));
+  expect(out.trimEnd().split("\n").map(withoutNumbers)).toEqual(lines.map(withoutNumbers));
 });
 
-/** How many and how soon is another matter each time. */
-function withoutFigures(line: string): string {
+/** Replaces numbers, which differ between runs. */
+function withoutNumbers(line: string): string {
   return line.replace(/\d+(?:\.\d+)?/g, "0");
 }
 
-/** What is read in a terminal; a time is another one each time. */
+/** Returns the line that a terminal shows; times differ between runs. */
 function lineIn(cell: string): Line {
   const [, line = ""] = /^< (.+)$/.exec(cell) ?? [];
   return TIME.test(line) ? TIME : line;
 }
 
-describe("what the documents say to run is there:", async () => {
+describe("commands, links and files that exist:", async () => {
   const documents = [
     ...GUIDES,
+    "docs/architecture.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "src/README.md",
@@ -304,15 +311,15 @@ describe("what the documents say to run is there:", async () => {
   const configuration = await fileOf("vitest.config.ts");
   const configured = [...configuration.matchAll(/\bin(?:Node|Runtime)\("(\w+)"/g)].map(([, name]) => name);
 
-  test.each(documents)("%s", async (document) => {
-    const said = await fileOf(document);
-    const names = [...said.matchAll(/\bnpm (?:run )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
-    expect([...Object.keys(scripts), "install", "pack"]).toEqual(expect.arrayContaining(names));
-    const projects = [...said.matchAll(/--project[ =](\w+)/g)].map(([, name = ""]) => name);
+  test.each(documents)("the scripts and test projects of %s", async (document) => {
+    const text = await fileOf(document);
+    const names = [...text.matchAll(/\bnpm (?:run )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
+    expect([...Object.keys(scripts), "ci", "install", "pack"]).toEqual(expect.arrayContaining(names));
+    const projects = [...text.matchAll(/--project[ =](\w+)/g)].map(([, name = ""]) => name);
     expect(configured).toEqual(expect.arrayContaining(projects));
   });
 
-  test.each(documents)("where the links of %s lead", async (document) => {
+  test.each(documents)("the links of %s", async (document) => {
     const links = (await fileOf(document)).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g);
     for (const [, path, heading] of links) {
       const target = path ? new URL(path, new URL(document, root)).href.slice(root.href.length) : document;
@@ -321,14 +328,17 @@ describe("what the documents say to run is there:", async () => {
     }
   });
 
-  test.each(["README.md", "CONTRIBUTING.md"])("the files that %s names", async (document) => {
-    const named = [...(await fileOf(document)).matchAll(/\b(?:src|test|examples)\/[\w./-]*\w\.\w+/g)];
-    expect(named.length).toBeGreaterThan(0);
-    for (const [path] of named) expect(await fileOf(path)).not.toBe("");
+  // Paths begin at the root, at `src/`, or at the document's folder.
+  test.each(documents)("the files that %s names", async (document) => {
+    const folders = [root, new URL("src/", root), new URL(".", new URL(document, root))];
+    const named = [...(await fileOf(document)).matchAll(/`([\w-]+(?:\/[\w.-]+)+\.[a-z]+)`/g)];
+    const paths = named.map(([, path = ""]) => path).filter((path) => !path.startsWith("dist/"));
+    const isFile = (path: string) => folders.some((folder) => existsSync(new URL(path, folder)));
+    expect(paths.filter((path) => !isFile(path))).toEqual([]);
   });
 });
 
-/** The headings of a document, as links name them. */
+/** Returns the headings of a document, as links name them. */
 function headingsOf(document: string): string[] {
   return [...document.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
     heading
@@ -338,52 +348,34 @@ function headingsOf(document: string): string[] {
   );
 }
 
-test("README.md says what each dependency is for", async () => {
-  const { dependencies, devDependencies, peerDependencies } = JSON.parse(await fileOf("package.json"));
-  const [, told = ""] = readme.split("## Development");
-  for (const name of Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies })) {
-    expect(told).toContain(`\`${name.replace(/^@types\/.*/, "@types/…")}\``);
-  }
-});
-
-test("README.md tells of what the free plan carries as bench/README.md does", async () => {
-  const [, told = ""] = /^The Workers free plan(.*?)\. So /ms.exec(readme) ?? [];
+test("docs/operations.md says what the free plan carries, as tools/bench/README.md does", async () => {
+  const [, text = ""] = /^The Workers free plan(.*?)\. So /ms.exec(operations) ?? [];
   const table = await fileOf("tools/bench/README.md");
-  const numbers = told.match(/\d+,\d{3}(?:,\d{3})?/g) ?? [];
+  const numbers = text.match(/\d+,\d{3}(?:,\d{3})?/g) ?? [];
   expect(numbers).toHaveLength(5);
   for (const number of numbers) expect(table).toContain(number);
 });
 
-test("CONTRIBUTING.md tells of each cause for which the server closes a connection", async () => {
-  const sources = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
+test("docs/protocol.md lists every cause for which the server closes a connection", async () => {
+  const paths = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
     /\.ts$/.test(path),
   );
-  const closings: string[] = [];
-  for (const path of sources) {
-    for (const [, cause = ""] of (await fileOf(`src/${path}`)).matchAll(/\.close\(\s*\w+,\s*"(\w+)",/g)) {
-      closings.push(`${cause} ${path}`);
-    }
-  }
-  const table = (await fileOf("CONTRIBUTING.md")).matchAll(/^\| (10\d\d) (.+?) \| `(.+?)` \| `(.+?)` \|/gm);
-  const rows = [...table].map(([, status, reason = "", cause = "", path = ""]) => ({
-    status,
-    reason,
-    cause,
-    path,
-  }));
-  expect(rows.map(({ cause, path }) => `${cause} ${path}`).sort()).toEqual(closings.sort());
-  expect(rows.map(({ cause }) => cause).sort()).toEqual(Object.keys(CLOSINGS).sort());
-  for (const { status, reason, cause, path } of rows) {
+  const sources = (await Promise.all(paths.map((path) => fileOf(`src/${path}`)))).join("\n");
+  const closings = [...sources.matchAll(/\.close\(\s*\w+,\s*"(\w+)",/g)].map(([, cause = ""]) => cause);
+  const rows = [...protocol.matchAll(/^\| (10\d\d) (.+?) \| `(.+?)` \|/gm)];
+  const causes = rows.map(([, , , cause = ""]) => cause).sort();
+  expect(causes).toEqual(closings.sort());
+  expect(causes).toEqual(Object.keys(CLOSINGS).sort());
+  for (const [, status, reason = "", cause = ""] of rows) {
     const closing = isClosingCause(cause) ? CLOSINGS[cause] : undefined;
     const fault = parseReason(reason);
     expect([Number(status), fault?.code]).toEqual([closing?.status, closing?.code]);
-    const source = (await fileOf(`src/${path}`)) + (await fileOf("src/protocol/refusals.ts"));
-    for (const words of fault?.why.split("…") ?? []) expect(source).toContain(words);
+    for (const words of fault?.why.split("…") ?? []) expect(sources).toContain(words);
   }
 });
 
-test("README.md tells of every error code", () => {
-  const [, table = ""] = /^\| code \| meaning \|.*?\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+test("docs/protocol.md lists every error code", () => {
+  const [, table = ""] = /^\| code \| meaning \|.*?\n((?:\|.*\n)+)/m.exec(protocol) ?? [];
   const codes = [...table.matchAll(/^\| (`.+?`) \|/gm)].flatMap(
     ([, named = ""]) => named.match(/[a-z-]+/g) ?? [],
   );
@@ -395,17 +387,17 @@ test("the version is that of the package", async () => {
 });
 
 describe("the table of settings", async () => {
-  const [, table = ""] = /^\| setting \|.*?\n((?:\|.*\n)+)/m.exec(readme) ?? [];
+  const [, table = ""] = /^\| setting \|.*?\n((?:\|.*\n)+)/m.exec(operations) ?? [];
   const rows = table.split("\n").slice(1, -1);
   const settings = rows.flatMap((row) => {
-    const [, names = "", value = ""] = row.split(" | ").join("|").split("|");
-    return [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => ({ name, value: value.trim() }));
+    const [, names = "", value = "", range = ""] = row.split(" | ").join("|").split("|");
+    return [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => ({ name, value: value.trim(), range }));
   });
   const toml = await fileOf("wrangler.toml");
   const [, vars = ""] = toml.split("[vars]");
   const preset = new Map([...vars.matchAll(/^(\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]));
 
-  test("names all that are read and all of wrangler.toml, and no others", () => {
+  test("names exactly the settings in the code, and all of wrangler.toml", () => {
     const read = new Set<string>();
     readSettings(
       new Proxy({}, { get: (_, name) => (typeof name === "string" ? void read.add(name) : undefined) }),
@@ -416,14 +408,20 @@ describe("the table of settings", async () => {
 
   test.each(settings)("$name is $value by default", ({ name, value }) => {
     expect(() => readSettings({ [name]: "!" })).toThrow(name);
-    // A number is what is set, and what holds if nothing is; a word says that nothing is set.
+    // Numbers are the defaults in the code and in wrangler.toml; words mean that nothing is set.
     expect(preset.get(name)).toBe(/^\d+$/.test(value) ? value : undefined);
     if (/^\d+$/.test(value)) expect(readSettings({ [name]: value })).toEqual(readSettings({}));
     else expect(readSettings({})).toMatchObject({ allowedOrigins: undefined, tokens: undefined });
   });
 
-  test("and what the text sets can be set", () => {
-    const set = [...readme.matchAll(/`([A-Z_]+) = "([^`]*)"`/g)];
+  const numbers = settings.filter(({ value }) => /^\d+$/.test(value));
+
+  test.each(numbers)("$name is a number in the range $range", ({ name, range }) => {
+    expect(() => readSettings({ [name]: "!" })).toThrow(`from ${range.replaceAll(",", "")},`);
+  });
+
+  test("examples of settings are valid", () => {
+    const set = [...guides.matchAll(/`([A-Z_]+) = "([^`]*)"`/g)];
     expect(set.length).toBeGreaterThan(0);
     for (const [, name = "", value] of set) readSettings({ [name]: value });
   });

@@ -39,7 +39,7 @@ test("a channel that fits into one object calls nobody", () => {
   });
 });
 
-test("the documents show what the program prints", async () => {
-  const readme = await readFile(new URL("../../src/README.md", import.meta.url), "utf8");
+test("docs/architecture.md shows the table that the program prints", async () => {
+  const readme = await readFile(new URL("../../docs/architecture.md", import.meta.url), "utf8");
   expect(readme).toContain(table(SERVICES, RATES));
 });

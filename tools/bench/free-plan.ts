@@ -36,7 +36,7 @@ export const COSTS: Costs = {
     requests: { figures: 10, message: 1, serviceFigures: 1 },
     seconds: 2,
   },
-  "a lone message to 10 listeners, no links": { rows: {}, requests: { message: 1 }, seconds: 1 },
+  "a lone message to 10 subscribers, no links": { rows: {}, requests: { message: 1 }, seconds: 1 },
   "a lone message from another object": { rows: {}, requests: { forward: 1, message: 1 }, seconds: 2 },
   "a lone message, 1 link": {
     rows: { alarm: 1, order: 1 },
@@ -58,7 +58,7 @@ export const COSTS: Costs = {
     requests: { alarm: 6, deliver: 300, message: 30 },
     seconds: 331,
   },
-  "a lone message to 10 listeners, no links, retained": {
+  "a lone message to 10 subscribers, no links, retained": {
     rows: { alarm: 1, history: 2 },
     requests: { alarm: 1, message: 1 },
     seconds: 2,
@@ -123,18 +123,18 @@ const LINK_CHECK_INTERVAL = 10;
 /**
  * Messages per day on one channel, evenly spread. Each finds settled objects, as far as time allows; an
  * object is awake for at most the whole day.
- * @param links number of other objects that the listeners are connected to; 0 if all are connected to the channel itself
+ * @param links number of other objects that the subscribers are connected to; 0 if all are connected to the channel itself
  * @param isRetained whether messages are retained
  */
-export function messages(costs: Costs, listeners: number, links: 0 | 10, isRetained = true): Service {
-  const kind = links === 0 ? "a lone message to 10 listeners, no links" : "a lone message, 10 links";
+export function messages(costs: Costs, subscribers: number, links: 0 | 10, isRetained = true): Service {
+  const kind = links === 0 ? "a lone message to 10 subscribers, no links" : "a lone message, 10 links";
   const [each, alarm] = withoutAlarms(isRetained ? minus(costs[`${kind}, retained`], TRIM) : costs[kind]);
   const every = isRetained ? (links === 0 ? TRIM_INTERVAL : LINK_CHECK_INTERVAL) : 0;
   const objects = links + 1;
-  const where = links === 0 ? "connected there" : `connected to ${links} others`;
-  const base = used(attendance(costs, listeners, links));
+  const where = links === 0 ? "connected to it" : `connected to ${links} other channels`;
+  const base = used(attendance(costs, subscribers, links));
   return {
-    title: `messages on a channel with ${whole(listeners)} listeners ${where}${isRetained ? "" : NOT_RETAINED}`,
+    title: `messages on a channel with ${whole(subscribers)} subscribers ${where}${isRetained ? "" : NOT_RETAINED}`,
     use: (count) => {
       const alarms = every === 0 ? count : Math.min(count, DAY / every);
       const trims = isRetained ? Math.min(count, DAY / TRIM_INTERVAL) : 0;
@@ -167,23 +167,23 @@ function withoutAlarms(cost: Cost): [Cost, Cost] {
   return [minus(cost, alarm), alarm];
 }
 
-/** Channels whose listeners are connected to them, with a number of retained messages per day each. */
-export function channels(costs: Costs, listeners: number, count: number): Service {
-  const message = costs["a lone message to 10 listeners, no links, retained"];
-  const each = plus(attendance(costs, listeners, 0), times(count, message));
+/** Channels whose subscribers are connected to them, with a number of retained messages per day each. */
+export function channels(costs: Costs, subscribers: number, count: number): Service {
+  const message = costs["a lone message to 10 subscribers, no links, retained"];
+  const each = plus(attendance(costs, subscribers, 0), times(count, message));
   const traffic = count === 0 ? "no messages" : `${count} messages`;
-  const crowd = listeners === 1 ? "1 listener" : `${whole(listeners)} listeners`;
+  const crowd = subscribers === 1 ? "1 subscriber" : `${whole(subscribers)} subscribers`;
   return { title: `channels with ${crowd} and ${traffic}`, use: (count) => used(times(count, each)) };
 }
 
-/** The cost of each listener's connecting and leaving once, one after another. */
-function attendance(costs: Costs, listeners: number, links: number): Cost {
+/** The cost of each subscriber's connecting and leaving once, one after another. */
+function attendance(costs: Costs, subscribers: number, links: number): Cost {
   const opened = plus(
     costs["connecting to an unused channel"],
     costs["leaving a channel as its last client"],
   );
   const joined = plus(costs["connecting to a channel in use"], costs["leaving a channel still in use"]);
-  if (links === 0) return plus(opened, times(listeners - 1, joined));
+  if (links === 0) return plus(opened, times(subscribers - 1, joined));
   const subscribed = plus(
     costs["an object's first subscription to another channel"],
     costs["an object's last unsubscribe"],
@@ -192,7 +192,7 @@ function attendance(costs: Costs, listeners: number, links: number): Cost {
     costs["another subscription of that object"],
     costs["unsubscribing while others stay subscribed"],
   );
-  return plus(times(links, plus(opened, subscribed)), times(listeners - links, plus(joined, added)));
+  return plus(times(links, plus(opened, subscribed)), times(subscribers - links, plus(joined, added)));
 }
 
 function used(cost: Cost): Use {
@@ -218,11 +218,11 @@ export function most({ use }: Service, limits: Use): number {
 }
 
 export const SERVICES: Service[] = [
-  ...[10, 1_000].map((listeners) => messages(COSTS, listeners, 0)),
-  ...[10, 1_000].map((listeners) => messages(COSTS, listeners, 10)),
+  ...[10, 1_000].map((subscribers) => messages(COSTS, subscribers, 0)),
+  ...[10, 1_000].map((subscribers) => messages(COSTS, subscribers, 10)),
   messages(COSTS, 1_000, 0, false),
   messages(COSTS, 1_000, 10, false),
-  ...[10, 100].map((listeners) => channels(COSTS, listeners, 10)),
+  ...[10, 100].map((subscribers) => channels(COSTS, subscribers, 10)),
   channels(COSTS, 1, 0),
 ];
 
@@ -230,7 +230,7 @@ export const SERVICES: Service[] = [
 export function table(services: Service[], limits: Use): string {
   const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
   return [
-    row("in a day", "at most", "rows written", "requests", "time awake"),
+    row("per day", "at most", "rows written", "requests", "time in memory"),
     row("---", "---", "---", "---", "---"),
     ...services.map((service) => {
       const count = most(service, limits);

@@ -1,5 +1,5 @@
 /**
- * Estimates the cost of very large services. `node tools/bench/scale.ts` prints the table of `src/README.md` from the
+ * Estimates the cost of very large services. `node tools/bench/scale.ts` prints the table of `docs/architecture.md` from the
  * inputs below.
  */
 
@@ -27,7 +27,7 @@ export interface Service {
   title: string;
   channels: number;
   /** Subscribers per channel. */
-  listeners: number;
+  subscribers: number;
   /** Announcements per second, on all channels together. */
   announcements: number;
   socketsPerObject: number;
@@ -69,12 +69,12 @@ export const RATES: Rates = {
 const SIZES = { socketsPerObject: 10_000, linksPerObject: 100 };
 
 export const SERVICES: Service[] = [
-  { title: "1 channel, 1 million listeners", channels: 1, listeners: 1e6, announcements: 1, ...SIZES },
-  { title: "1 channel, 10 million listeners", channels: 1, listeners: 1e7, announcements: 1, ...SIZES },
+  { title: "1 channel, 1 million subscribers", channels: 1, subscribers: 1e6, announcements: 1, ...SIZES },
+  { title: "1 channel, 10 million subscribers", channels: 1, subscribers: 1e7, announcements: 1, ...SIZES },
   {
-    title: "1 million channels, 10 listeners each",
+    title: "1 million channels, 10 subscribers each",
     channels: 1e6,
-    listeners: 10,
+    subscribers: 10,
     announcements: 1_000,
     ...SIZES,
   },
@@ -84,13 +84,13 @@ const MONTH = 30 * 24 * 3600;
 
 /** Computes what a service needs and costs. */
 export function arithmetic(service: Service, rates: Rates): Arithmetic {
-  const { channels, listeners, announcements, socketsPerObject, linksPerObject } = service;
-  const objectsEach = Math.ceil(listeners / socketsPerObject);
+  const { channels, subscribers, announcements, socketsPerObject, linksPerObject } = service;
+  const objectsEach = Math.ceil(subscribers / socketsPerObject);
   const objects = objectsEach * channels;
   const calls = objectsEach - 1;
   const children = levels(objectsEach, linksPerObject);
   const billed = calls + 1 / 20;
-  const sent = Math.min(listeners, socketsPerObject) * rates.send;
+  const sent = Math.min(subscribers, socketsPerObject) * rates.send;
   const last = sent + sum(children.map((each) => rates.hop + each * rates.link));
   const lastBySix = sent + sum(children.map((each) => Math.ceil(each / 6) * rates.hop + each * rates.link));
   // With an announcement at least every `settle` seconds, an object is always in memory.
@@ -98,7 +98,7 @@ export function arithmetic(service: Service, rates: Rates): Arithmetic {
   const month =
     ((announcements * MONTH * billed) / 1e6) * rates.requests +
     ((objects * busy * MONTH * rates.memory) / 1e6) * rates.duration;
-  const hosted = ((announcements * MONTH * (listeners + 1)) / 1e6) * rates.hosted;
+  const hosted = ((announcements * MONTH * (subscribers + 1)) / 1e6) * rates.hosted;
   const depthOfAll = objects > 1 ? Math.ceil(Math.log(objects) / Math.log(linksPerObject)) : 0;
   return { objects, depth: children.length, depthOfAll, calls, billed, last, lastBySix, month, hosted };
 }
@@ -126,16 +126,16 @@ export function table(services: Service[], rates: Rates): string {
   return [
     row("", ({ service }) => service.title),
     row("---", () => "---"),
-    row("announcements a second", ({ service }) => whole(service.announcements)),
+    row("announcements per second", ({ service }) => whole(service.announcements)),
     row("objects with sockets", ({ result }) => whole(result.objects)),
     row("levels below the channel's root", ({ result }) => whole(result.depth)),
     row("levels below the root of `all`", ({ result }) => whole(result.depthOfAll)),
-    row("calls between objects, an announcement", ({ result }) => whole(result.calls)),
-    row("requests billed, an announcement", ({ result }) => result.billed.toFixed(2)),
-    row("to the last listener", ({ result }) => `${(result.last * 1000).toFixed(0)} ms`),
-    row("if six calls at a time are under way", ({ result }) => `${(result.lastBySix * 1000).toFixed(0)} ms`),
-    row("30 days", ({ result }) => dollars(result.month)),
-    row("30 days where each delivery is billed", ({ result }) => dollars(result.hosted)),
+    row("calls between objects, per announcement", ({ result }) => whole(result.calls)),
+    row("requests billed, per announcement", ({ result }) => result.billed.toFixed(2)),
+    row("latency to the last subscriber", ({ result }) => `${(result.last * 1000).toFixed(0)} ms`),
+    row("with at most six calls at a time", ({ result }) => `${(result.lastBySix * 1000).toFixed(0)} ms`),
+    row("cost of 30 days", ({ result }) => dollars(result.month)),
+    row("cost of 30 days if each delivery is billed", ({ result }) => dollars(result.hosted)),
   ].join("\n");
 }
 

@@ -123,7 +123,7 @@ class Tree {
 
   #answer({ object, full, below }: Offer): Answer<string> {
     const simulated = this.#of(object);
-    const redirect = simulated.room.placeFor("", full, below);
+    const redirect = simulated.room.placementFor("", full, below);
     if (redirect) return { redirect };
     simulated.take();
     this.taken += 1;
