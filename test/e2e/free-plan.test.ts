@@ -53,7 +53,7 @@ describe("messages", () => {
   test("keep no object awake for longer than the day", () => {
     expect(linked.use(DAY / 2).seconds).toBe(11 * DAY);
     expect(linked.use(DAY).seconds).toBe(11 * DAY);
-    const alone = only({ "a lone message to 10 listeners, no links": { ...NOTHING, seconds: 1 } });
+    const alone = only({ "a lone message to 10 subscribers, no links": { ...NOTHING, seconds: 1 } });
     expect(messages(alone, 10, 0, false).use(DAY).seconds).toBe(DAY);
     expect(messages(alone, 10, 0, false).use(2 * DAY).seconds).toBe(DAY);
   });
@@ -61,7 +61,7 @@ describe("messages", () => {
 
 test("messages that are kept have an alarm go off once in 2.125 times as long, and the last one's text dropped", () => {
   const retained = { rows: { alarm: 1, history: 2 }, requests: { alarm: 1, message: 20 }, seconds: 0 };
-  const service = messages(only({ "a lone message to 10 listeners, no links, retained": retained }), 10, 0);
+  const service = messages(only({ "a lone message to 10 subscribers, no links, retained": retained }), 10, 0);
   expect(service.use(10)).toMatchObject({ rows: 40, requests: 20 });
   const { rows, requests } = service.use(DAY);
   expect(rows).toBeCloseTo(DAY + 2 * (DAY / 255) + DAY / 60);
@@ -86,7 +86,7 @@ test("each listener comes and goes once", () => {
 });
 
 test("a channel has so many messages", () => {
-  const costs = only({ "a lone message to 10 listeners, no links, retained": { ...NOTHING, seconds: 2 } });
+  const costs = only({ "a lone message to 10 subscribers, no links, retained": { ...NOTHING, seconds: 2 } });
   expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
 });
 

@@ -5,7 +5,7 @@ import { arithmetic, RATES, SERVICES, table } from "../../tools/bench/scale.ts";
 const small = {
   title: "",
   channels: 1,
-  listeners: 40,
+  subscribers: 40,
   announcements: 2,
   socketsPerObject: 10,
   linksPerObject: 100,
@@ -31,7 +31,7 @@ test("a tree of four objects", () => {
 });
 
 test("a channel that fits into one object calls nobody", () => {
-  expect(arithmetic({ ...small, listeners: 10 }, round)).toMatchObject({
+  expect(arithmetic({ ...small, subscribers: 10 }, round)).toMatchObject({
     objects: 1,
     depth: 0,
     calls: 0,

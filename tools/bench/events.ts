@@ -21,7 +21,7 @@ export type EventKind =
 
 /** Kinds of messages. */
 export type MessageKind =
-  | "a lone message to 10 listeners, no links"
+  | "a lone message to 10 subscribers, no links"
   | "a lone message from another object"
   | "a lone message, 1 link"
   | "a lone message, 10 links"
@@ -63,7 +63,8 @@ export async function measure(withoutHistory: Meter, withHistory: Meter, schedul
 
 function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, retained`, Cost> {
   return {
-    "a lone message to 10 listeners, no links, retained": costs["a lone message to 10 listeners, no links"],
+    "a lone message to 10 subscribers, no links, retained":
+      costs["a lone message to 10 subscribers, no links"],
     "a lone message from another object, retained": costs["a lone message from another object"],
     "a lone message, 1 link, retained": costs["a lone message, 1 link"],
     "a lone message, 10 links, retained": costs["a lone message, 10 links"],
@@ -147,7 +148,7 @@ async function announceAll(meter: Meter, schedule: Schedule): Promise<Record<Mes
   );
   const lone = totalOf(spent, "ten");
   return {
-    "a lone message to 10 listeners, no links": totalOf(spent, "alone"),
+    "a lone message to 10 subscribers, no links": totalOf(spent, "alone"),
     "a lone message from another object": totalOf(spent, "afar"),
     "a lone message, 1 link": totalOf(spent, "one"),
     "a lone message, 10 links": lone,
