@@ -19,7 +19,7 @@ import { check } from "./violation.ts";
 /** Most turns of the microtask queue that any chain of promises takes. */
 const MICROTASKS = 40;
 /** Most objects asked for one connection, and most milliseconds until its outcome. */
-const MOST_ASKED = 16;
+const MAX_ASKED = 16;
 const ANSWERED_WITHIN = 30_000;
 
 /** Redirects of a misbehaving object. */
@@ -107,7 +107,7 @@ class Tree {
   #answerLike(attempt: Attempt, offer: Offer): Promise<Answer<string>> {
     attempt.asked.push(offer);
     const { object } = offer;
-    check(attempt.asked.length <= MOST_ASKED, () => `${attempt.asked.length} objects are asked`);
+    check(attempt.asked.length <= MAX_ASKED, () => `${attempt.asked.length} objects are asked`);
     check(channelOf(object) === "news", () => `${object} is asked for a connection to news`);
     const how = this.#isHonest ? 9 : this.#choose(10);
     if (how === 0) return Promise.reject(new Error("the object failed"));
