@@ -1,4 +1,4 @@
-/** The Worker's entry: everything that the platform looks for. */
+/** The Worker's entry point, with the exports that the platform requires. */
 import type { Env } from "./worker/env.ts";
 import { handle } from "./worker/routes.ts";
 

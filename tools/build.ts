@@ -1,18 +1,19 @@
 /**
- * Writes `dist/`, which is what the package publishes: the client and the hook as ES modules and as CommonJS, each with
- * types; the server and the program as ES modules; the client for pages without a bundler.
+ * Writes `dist/`, the published code: the client and the React hook as ES modules and as CommonJS, each with types; the
+ * server and the CLI as ES modules; and the client for pages without a bundler.
  */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
+import { rolldown } from "rolldown";
+import { dts } from "rolldown-plugin-dts";
+import { writeConsoleModule } from "./build-console.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
 const DIST = join(ROOT, "dist");
 
-/** Sources of what the package exports, below `src/`. */
+/** The sources of the package's exports, relative to `src/`. */
 const CLIENT = { client: "client/fanout.ts", react: "react/use-channel.ts" };
 const SERVER = { worker: "mount.ts" };
 
@@ -29,10 +30,10 @@ function bundle(options: BuildOptions): void {
 
 function writeModules(): void {
   for (const [name, source] of Object.entries(CLIENT)) {
-    // Frameworks that render on servers look for the directive, before any other one.
+    // Frameworks that render on servers look for this directive, which must come first.
     const banner = name === "react" ? { js: '"use client";' } : {};
     const module = { entryPoints: { [name]: source }, banner, sourcemap: true } as const;
-    // Dynamic imports become separate files.
+    // Splitting puts dynamic imports into separate files.
     bundle({ ...module, format: "esm", splitting: true, chunkNames: "[name]" });
     bundle({ ...module, format: "cjs", outExtension: { ".js": ".cjs" } });
   }
@@ -40,7 +41,7 @@ function writeModules(): void {
   bundle({ ...server, entryPoints: { ...SERVER, cli: "cli/main.ts" } });
 }
 
-/** Pages load one of these: a module, or a script that defines the global `fanoutEdge`, also in pages opened from a file. */
+/** Bundles the client for pages: as a module, and as a script that defines `fanoutEdge` and works in local files, too. */
 function writePageScripts(): void {
   const page = { minify: true, sourcemap: true } as const;
   bundle({ ...page, entryPoints: { "page/fanout": CLIENT.client }, format: "esm" });
@@ -52,44 +53,28 @@ function writePageScripts(): void {
   });
 }
 
-/** The endings of a module and of its types. */
-interface Format {
-  module: string;
-  types: string;
-}
+const TSC = join(ROOT, "node_modules", ".bin", "tsc");
 
-const ESM: Format = { module: ".js", types: ".d.ts" };
-const CJS: Format = { module: ".cjs", types: ".d.cts" };
-
-/** Writes the types of a source, and of everything that they import, for modules of one format. */
-function writeTypes(declared: string, source: string, format: Format, written = new Set<string>()): void {
-  if (written.has(source)) return;
-  written.add(source);
-  const text = readFileSync(join(declared, source.replace(/\.ts$/, ".d.ts")), "utf8");
-  const target = join(DIST, "types", source.replace(/\.ts$/, format.types));
-  mkdirSync(dirname(target), { recursive: true });
-  writeFileSync(target, text.replace(/(from "\.[^"]*|import\("\.[^"]*)\.ts"/g, `$1${format.module}"`));
-  for (const [, imported = ""] of text.matchAll(/(?:from |import\()"(\.[^"]*)"/g)) {
-    writeTypes(declared, join(dirname(source), imported), format, written);
-  }
-}
-
-/** Has the compiler declare everything in a project. */
-function declare(project: string, folder: string): void {
-  const tsc = join(ROOT, "node_modules", ".bin", "tsc");
-  const options = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--rootDir", SRC];
-  execFileSync(process.execPath, [tsc, "-p", join(ROOT, project), ...options, "--outDir", folder], {
-    stdio: "inherit",
-  });
+/**
+ * Bundles types. Modules of each format need their own, because an import names the other file's ending.
+ * @param project relative to `src/`
+ */
+async function writeTypes(
+  input: Record<string, string>,
+  project: string,
+  ending: "ts" | "cts",
+): Promise<void> {
+  // This TypeScript has no API yet, so the plugin runs its compiler.
+  const plugins = [dts({ emitDtsOnly: true, tsconfig: join(SRC, project), tsgo: { path: TSC } })];
+  const types = await rolldown({ cwd: SRC, input, external: /^(react|cloudflare:workers)$/, plugins });
+  const names = { entryFileNames: `[name].${ending}`, chunkFileNames: `types.d.${ending}` };
+  await types.write({ dir: DIST, ...names });
+  await types.close();
 }
 
 rmSync(DIST, { recursive: true, force: true });
+writeConsoleModule();
 writeModules();
 writePageScripts();
-const declared = mkdtempSync(join(tmpdir(), "fanout-types-"));
-for (const project of ["src/tsconfig.client.json", "src/tsconfig.json"]) declare(project, declared);
-for (const source of Object.values(CLIENT)) {
-  for (const format of [ESM, CJS]) writeTypes(declared, source, format);
-}
-writeTypes(declared, SERVER.worker, ESM);
-rmSync(declared, { recursive: true });
+for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.client.json", ending);
+await writeTypes(SERVER, "tsconfig.json", "ts");

@@ -1,5 +1,5 @@
 /**
- * A backend in Node that announces each order that it accepts, by a POST that may be repeated.
+ * A backend in Node that announces each accepted order, and retries safely with a key.
  * `FANOUT_URL=http://localhost:8787 npx node examples/backend/main.ts`, then
  * `curl -d '{"id": 7, "what": "tea"}' http://localhost:3000/orders`; subscribers of `orders` receive it once.
  */
@@ -10,7 +10,7 @@ import { Fanout, json, Refused } from "../../src/client/fanout.ts";
 
 const { FANOUT_URL = "http://localhost:8787", FANOUT_TOKEN, PORT = "3000" } = process.env;
 
-/** How long announcing an order may take, in milliseconds. */
+/** The timeout for announcing an order, in milliseconds. */
 const TIMEOUT = 10_000;
 
 interface Order {
@@ -23,38 +23,38 @@ function isOrder(value: unknown): value is Order {
   return typeof value.id === "number" && typeof value.what === "string";
 }
 
-/** One client for the whole process, which keeps its connection. */
+/** One client, and so one connection, for the whole process. */
 const fanout = new Fanout(FANOUT_URL, { token: FANOUT_TOKEN, codec: json<Order>() });
 
-async function accept(order: Order): Promise<[status: number, answer: string]> {
+async function accept(order: Order): Promise<[status: number, text: string]> {
   try {
-    // Here a real backend stores the order. The key makes it safe to announce it again.
+    // A real backend would store the order here. With the key, announcing it again is safe.
     await fanout.announce("orders", order, { key: `order-${order.id}`, timeout: TIMEOUT });
     return [202, "the order is accepted"];
   } catch (error) {
     if (!(error instanceof Refused)) return [400, String(error)];
-    return [502, `the order may not be announced; send it again (${error.code}: ${error.message})`];
+    return [502, `the order may not have been announced; send it again (${error.code}: ${error.message})`];
   }
 }
 
-async function answer(request: IncomingMessage): Promise<[status: number, answer: string]> {
+async function handle(request: IncomingMessage): Promise<[status: number, text: string]> {
   if (request.method !== "POST" || request.url !== "/orders") return [404, "POST an order to /orders"];
   const order: unknown = await bodyOf(request).catch(() => undefined);
   return isOrder(order) ? accept(order) : [400, 'an order looks like {"id": 7, "what": "tea"}'];
 }
 
 const server = createServer(async (request, response) => {
-  const [status, text] = await answer(request);
+  const [status, text] = await handle(request);
   response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${text}\n`);
 });
 server.listen(Number(PORT), () => {
   const address = server.address();
-  console.log(`http://localhost:${typeof address === "object" ? address?.port : PORT}/orders takes orders`);
+  console.log(`http://localhost:${typeof address === "object" ? address?.port : PORT}/orders accepts orders`);
 });
 
 process.once("SIGTERM", async () => {
   server.close();
-  // Announcements that are pending get two seconds.
+  // Wait up to two seconds for pending announcements.
   await fanout.close({ within: 2_000 });
   process.exit();
 });

@@ -1,4 +1,4 @@
-/** Another Worker of the same account: announces each request that it gets, by a function instead of HTTP. */
+/** Another Worker of the same account. It announces each of its requests by RPC instead of HTTP. */
 import type { Fanout } from "fanout-edge/worker";
 
 interface Env {

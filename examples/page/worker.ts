@@ -1,4 +1,4 @@
-/** A page with a chat: Fanout below /live, and the files of public/ beside it. */
+/** A page with a chat: Fanout below /live, and the files in public/ at all other paths. */
 import { type Env as FanoutEnv, mount } from "fanout-edge/worker";
 
 export { Channel } from "fanout-edge/worker";

@@ -1,14 +1,14 @@
-/** What a connection may do, by the token it came with. Without grants, on an open server, it may do all. */
-import { EVERYONE, isAmong } from "../protocol/channels.ts";
+/** The permissions of a connection, from its token. On a server without tokens, there are no grants and all is allowed. */
+import { EVERYONE, matchesAny } from "../protocol/channels.ts";
 
 export interface Grants {
-  /** Channels it may subscribe to: names, and beginnings of names that end in `*`. */
+  /** Channels that the client may subscribe to: names, and prefixes followed by `*`. */
   subscribe: string[];
-  /** Channels it may announce on, likewise. */
+  /** Channels that the client may announce on, in the same form. */
   announce: string[];
-  /** When they end, in milliseconds since 1970. */
+  /** When the grants expire, in milliseconds since 1970. */
   until: number;
-  /** Whether the bearer may see what only who runs the service needs to know. */
+  /** Whether the client may see the operators' pages. */
   operate?: boolean;
   /** The token's subject; undefined if it has none. */
   sub?: string;
@@ -20,8 +20,8 @@ export interface Grants {
 export const MAX_SUBJECT_BYTES = 255;
 
 /**
- * Why a connection can't be admitted, or stay: it has no grants, though tokens are required; the key of its token isn't
- * valid any more; or it has grants, though no tokens are required, so that it couldn't be renewed.
+ * Why a connection must be refused or closed: tokens are required and it has none; the key of its token is no longer
+ * valid; or it has a token on a server without tokens, which could not renew it.
  */
 export type GrantsFault = "missing" | "outdated" | "needless";
 
@@ -38,38 +38,37 @@ export function grantsFault(
   return keys.has(grants.key) ? undefined : "outdated";
 }
 
-/** Whether `grants` allow to subscribe to `channel`; `all` is heard by every connection. */
+/** Whether `grants` include subscribing to `channel`; every connection may subscribe to `all`. */
 export function maySubscribe(grants: Grants | undefined, channel: string): boolean {
-  return !grants || channel === EVERYONE || isAmong(grants.subscribe, channel);
+  return !grants || channel === EVERYONE || matchesAny(grants.subscribe, channel);
 }
 
-/** Whether `grants` allow to announce on `channel`; `all` has to be named for that, as it reaches everyone. */
+/** Whether `grants` include announcing on `channel`; no pattern includes `all`, because it reaches every client. */
 export function mayAnnounce(grants: Grants | undefined, channel: string): boolean {
   if (!grants) return true;
-  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : isAmong(grants.announce, channel);
+  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : matchesAny(grants.announce, channel);
 }
 
-/** Whether `grants` allow to see what only who runs the service needs to know. */
+/** Whether `grants` include the operators' pages. */
 export function mayOperate(grants: Grants | undefined): boolean {
   return !grants || grants.operate === true;
 }
 
-/** Whether `grants` allow to see the names of all channels; on an open server, no client may. */
+/** Whether `grants` include the names of all channels; without tokens, no client may see them. */
 export function maySeeNames(grants: Grants | undefined): boolean {
   return grants?.operate === true;
 }
 
-/** Whether `grants` have ended at `now`. */
-export function hasEnded(grants: Grants | undefined, now: number): boolean {
+/** Whether `grants` have expired at `now`. */
+export function hasExpired(grants: Grants | undefined, now: number): boolean {
   return grants !== undefined && grants.until <= now;
 }
 
-/** Whether `value` is a list of names, and of beginnings of names. */
+/** Whether `value` is a list of channel names and patterns. */
 export function isNames(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((name) => typeof name === "string");
 }
 
-/** Whether `value` is grants, in each of its properties. */
 export function isGrants(value: unknown): value is Grants {
   if (typeof value !== "object" || value === null) return false;
   const { subscribe, announce, until, operate, sub, key }: { [name in keyof Grants]?: unknown } = value;

@@ -1,41 +1,41 @@
 /**
- * The public keys of a token issuer. The Worker and the objects of one isolate share them, and one fetch at a time:
- * tokens that name unknown keys must not cause more fetches than the cool-down allows.
+ * The public keys of a token issuer. An isolate's Worker and objects share them, with one fetch at a time. A cool-down
+ * limits fetches, because clients can send tokens that name unknown keys.
  */
 import { createLocalJWKSet, errors, type JWK, type JWTVerifyGetKey } from "jose";
 import { NoKeys } from "./verify.ts";
 
-/** What a key set needs from the platform. */
-export interface KeyWorld {
+/** The platform's functions that a key set uses. */
+export interface KeySetRuntime {
   fetch(url: string, init: RequestInit): Promise<Response>;
   /** Milliseconds since 1970. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
-  /** Keeps work going when the request that began it ends. */
+  /** Lets work continue after the request that started it. */
   keep(work: Promise<void>): void;
-  /** Notes why keys couldn't be fetched, for operators. */
+  /** Logs why keys couldn't be fetched. */
   failed(why: string): void;
 }
 
-/** How long keys are used before they are refreshed, in milliseconds. */
+/** Age at which keys are refreshed, in milliseconds. */
 const FRESH_FOR = 600_000;
-/** How long they are used during a refresh; after that, tokens wait for it. */
+/** Age up to which keys are used during a refresh; for older keys, tokens wait for the refresh. */
 const STALE_FOR = 1_200_000;
-/** How long they are used while the issuer doesn't answer. */
+/** Age up to which keys are used while refreshes fail. */
 const USABLE_FOR = 6 * 3_600_000;
 
-/** Least time between two attempts to fetch keys, in milliseconds, and the most that an issuer can extend it to. */
+/** Least time between two fetches, in milliseconds, and the most to which an issuer can extend it. */
 const COOL_DOWN = 30_000;
-const LONGEST_COOL_DOWN = 300_000;
+const MAX_COOL_DOWN = 300_000;
 
-/** How long an attempt may take, in milliseconds, and how large a key set may be, in bytes. */
+/** Timeout of a fetch, in milliseconds, and most bytes of a key set. */
 const DEADLINE = 5_000;
-const MOST_BYTES = 262_144;
+const MAX_BYTES = 262_144;
 
-/** How often a request checks whether another one's attempt is over, in milliseconds. */
+/** Interval at which a request checks whether another request's fetch is over, in milliseconds. */
 const POLL_INTERVAL = 20;
 
-/** Errors that newer keys can't cure; a missing or damaged key may be cured. */
+/** Errors that newer keys can't fix; they can fix a missing or damaged key. */
 const FINAL = [NoKeys, errors.JOSENotSupported, errors.JWKSMultipleMatchingKeys];
 
 interface Attempt {
@@ -45,26 +45,26 @@ interface Attempt {
 
 export class KeySet {
   readonly #url: string;
-  readonly #world: KeyWorld;
-  /** The keys, and when their attempt began. */
+  readonly #runtime: KeySetRuntime;
+  /** The keys, and when their fetch began. */
   #keys: { find: JWTVerifyGetKey; at: number } | undefined;
   #attempt: Attempt | undefined;
-  /** When the next attempt may begin. */
+  /** When the next fetch may begin. */
   #notBefore = 0;
-  /** Whether the newest attempt that is over has failed. */
+  /** Whether the last completed fetch failed. */
   #isFailing = false;
 
-  constructor(url: string, world: KeyWorld) {
+  constructor(url: string, runtime: KeySetRuntime) {
     this.#url = url;
-    this.#world = world;
+    this.#runtime = runtime;
   }
 
   /**
    * Finds the key of a token.
-   * @throws JWKSNoMatchingKey if the issuer has no such key; NoKeys if that can't be told now
+   * @throws JWKSNoMatchingKey if the issuer has no such key; NoKeys if the keys are unavailable
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
-    const asked = this.#world.now();
+    const asked = this.#runtime.now();
     try {
       return await (await this.#current())(header, token);
     } catch (error) {
@@ -85,8 +85,8 @@ export class KeySet {
   }
 
   /**
-   * Returns keys of an attempt that began at a time or later.
-   * @throws NoKeys if there are none, and no attempt is allowed
+   * Returns keys whose fetch began at a time or later.
+   * @throws NoKeys if they can't be fetched now
    */
   async #since(time: number): Promise<JWTVerifyGetKey> {
     if (!this.#keys || this.#keys.at < time) await this.#refresh();
@@ -95,87 +95,88 @@ export class KeySet {
   }
 
   get #age(): number {
-    return this.#keys ? this.#world.now() - this.#keys.at : Number.POSITIVE_INFINITY;
+    return this.#keys ? this.#runtime.now() - this.#keys.at : Number.POSITIVE_INFINITY;
   }
 
   #unavailable(): NoKeys {
-    const wait = Math.max(0, this.#notBefore - this.#world.now());
+    const wait = Math.max(0, this.#notBefore - this.#runtime.now());
     return new NoKeys("the keys that verify tokens are unavailable", Math.ceil(wait / 1_000));
   }
 
-  /** Waits for the attempt that is under way; else begins one, unless the last one is too recent. */
+  /** Waits for the fetch in flight, or starts one unless the last one is too recent. */
   async #refresh(): Promise<void> {
     const joins = this.#isUnderWay;
-    // Another request's promise may never settle, or settle in a context in which this request can do nothing.
-    while (this.#isUnderWay) await this.#world.sleep(POLL_INTERVAL);
-    // An attempt that is neither over nor under way belongs to a request that the platform has cancelled.
+    // Polls, because another request's promise may never settle, or resume this request in the wrong I/O context.
+    while (this.#isUnderWay) await this.#runtime.sleep(POLL_INTERVAL);
+    // A fetch that is neither over nor in flight belongs to a request that the platform cancelled.
     const isAbandoned = this.#attempt?.isOver === false;
-    if (!isAbandoned && (joins || this.#world.now() < this.#notBefore)) return;
+    if (!isAbandoned && (joins || this.#runtime.now() < this.#notBefore)) return;
     const work = this.#fetch();
-    this.#world.keep(work);
+    this.#runtime.keep(work);
     await work;
   }
 
   get #isUnderWay(): boolean {
     const attempt = this.#attempt;
-    return attempt?.isOver === false && this.#world.now() < attempt.at + DEADLINE + POLL_INTERVAL;
+    return attempt?.isOver === false && this.#runtime.now() < attempt.at + DEADLINE + POLL_INTERVAL;
   }
 
   async #fetch(): Promise<void> {
-    const attempt = { at: this.#world.now(), isOver: false };
+    const attempt = { at: this.#runtime.now(), isOver: false };
     this.#attempt = attempt;
     this.#notBefore = attempt.at + COOL_DOWN;
     try {
-      const find = await Promise.race([this.#asked(), this.#late()]);
-      // An attempt that seemed abandoned may end after a later one.
+      const find = await Promise.race([this.#load(), this.#late()]);
+      // A fetch that seemed abandoned may end after a later one.
       if (this.#attempt === attempt) this.#keys = { find, at: attempt.at };
       this.#isFailing = false;
     } catch (error) {
       this.#isFailing = true;
-      this.#world.failed(error instanceof Error ? error.message : String(error));
+      this.#runtime.failed(error instanceof Error ? error.message : String(error));
     }
     attempt.isOver = true;
   }
 
   async #late(): Promise<never> {
-    await this.#world.sleep(DEADLINE);
-    throw new Error(`the issuer hasn't answered within ${DEADLINE / 1_000} seconds`);
+    await this.#runtime.sleep(DEADLINE);
+    throw new Error(`the issuer didn't answer within ${DEADLINE / 1_000} seconds`);
   }
 
   /** Fetches the keys. @throws Error that describes the issuer's response */
-  async #asked(): Promise<JWTVerifyGetKey> {
-    const response = await this.#world.fetch(this.#url, {
+  async #load(): Promise<JWTVerifyGetKey> {
+    const response = await this.#runtime.fetch(this.#url, {
       headers: { Accept: "application/json, application/jwk-set+json" },
       redirect: "manual",
       signal: AbortSignal.timeout(DEADLINE),
     });
     if (response.status === 200) return createLocalJWKSet({ keys: keysIn(await textOf(response)) });
-    this.#notBefore = this.#world.now() + coolDown(response.headers.get("Retry-After"), this.#world.now());
+    this.#notBefore =
+      this.#runtime.now() + coolDown(response.headers.get("Retry-After"), this.#runtime.now());
     await response.body?.cancel();
     throw new Error(`the issuer answers with status ${response.status}`);
   }
 }
 
-/** Returns how long to wait after a failure, in milliseconds: what the issuer asks for, within bounds. */
+/** Returns the cool-down after a failure, in milliseconds: the issuer's `Retry-After`, within bounds. */
 function coolDown(retryAfter: string | null, now: number): number {
   const seconds = Number(retryAfter ?? 0) * 1_000;
   const asked = Number.isNaN(seconds) ? Date.parse(`${retryAfter}`) - now : seconds;
-  return Math.min(Math.max(COOL_DOWN, asked || 0), LONGEST_COOL_DOWN);
+  return Math.min(Math.max(COOL_DOWN, asked || 0), MAX_COOL_DOWN);
 }
 
-/** @throws Error if it is too long */
+/** @throws Error if the body is too long */
 async function textOf({ body }: Response): Promise<string> {
   const decoder = new TextDecoder();
   let [text, bytes] = ["", 0];
   for await (const chunk of body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > MOST_BYTES) throw new Error(`the issuer's key set has more than ${MOST_BYTES} bytes`);
+    if (bytes > MAX_BYTES) throw new Error(`the issuer's key set has more than ${MAX_BYTES} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
 }
 
-/** @throws Error if there are none */
+/** @throws Error if the set has no keys */
 function keysIn(text: string): JWK[] {
   const set: unknown = JSON.parse(text);
   const listed = typeof set === "object" && set !== null && "keys" in set ? set.keys : undefined;

@@ -1,4 +1,4 @@
-/** Tokens: JWTs that say what their bearer may do. */
+/** Tokens: JWTs whose claims grant permissions. */
 import { base64url, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { utf8Length } from "../protocol/text.ts";
 import { type Grants, isNames, MAX_SUBJECT_BYTES } from "./grants.ts";
@@ -8,7 +8,7 @@ import { NoKeys, TokenError } from "./verify.ts";
 type KeySettings =
   | {
       secret: string;
-      /** The secret before that one, whose tokens are still valid. */
+      /** The secret before, whose tokens are still valid. */
       previous?: string | undefined;
     }
   | {
@@ -17,37 +17,37 @@ type KeySettings =
     };
 
 export type TokenSettings = KeySettings & {
-  /** What a token's `aud` has to be; undefined if any will do. */
+  /** The required `aud` of tokens; undefined for any. */
   audience: string | undefined;
-  /** What a token's `iss` has to be; undefined if any will do. */
+  /** The required `iss` of tokens; undefined for any. */
   issuer?: string | undefined;
 };
 
 /** Returns the key set at a URL. */
 export type KeysAt = (url: string) => JWTVerifyGetKey;
 
-/** Longest token. What it grants has to fit into what outlives hibernation, with room to spare. */
+/** Longest token. Its grants have to fit into a socket's attachment. */
 export const MAX_TOKEN_BYTES = 4_096;
 
 /** Tolerated clock skew of the token issuer, in seconds. */
 const CLOCK_TOLERANCE = 5;
 
-/** The end of what never ends: alarms of the runtime reach no further than 2189. */
+/** The latest expiry: the runtime's alarms can't be set beyond 2189. */
 const FOR_EVER = Date.UTC(2180, 0);
 
-/** Those that take a public key; a secret is only ever used with HS256. */
+/** Algorithms for public keys; secrets are only used with HS256. */
 const PUBLIC_KEY_ALGORITHMS = [
   ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ];
 
-/** Bytes of a fingerprint: enough that no two keys of a server share one by chance. */
+/** Bytes of a fingerprint: enough to make collisions between a server's keys implausible. */
 const FINGERPRINT_BYTES = 9;
 
 /**
- * Reads what `token` grants.
- * @param keysAt not needed where tokens are verified with a secret
- * @throws TokenError if it isn't valid; NoKeys if that can't be told now
+ * Verifies a token, and returns its grants.
+ * @param keysAt not needed if tokens are verified with a secret
+ * @throws TokenError if the token is invalid; NoKeys if the keys are unavailable
  */
 export async function readToken(token: string, settings: TokenSettings, keysAt = noKeysAt): Promise<Grants> {
   if (token.length > MAX_TOKEN_BYTES) {
@@ -73,8 +73,8 @@ const noKeysAt: KeysAt = (url) => () => {
 };
 
 /**
- * Returns the fingerprints of the keys whose tokens are valid, the current one first. They change with every setting
- * that decides whether a token is valid.
+ * Returns the fingerprints of the keys whose tokens are valid, the current one first. They also depend on the required
+ * audience and issuer, because these decide as well whether a token is valid.
  */
 export async function fingerprintsOf(settings: TokenSettings): Promise<[string, ...string[]]> {
   if (!("secret" in settings)) return [await fingerprint(settings.keys, settings)];
@@ -91,7 +91,7 @@ async function fingerprint(key: string, { audience, issuer }: TokenSettings): Pr
 
 interface Verified {
   payload: JWTPayload;
-  /** The fingerprint of the key that its signature was verified with. */
+  /** The fingerprint of the key that verified the signature. */
   key: string;
 }
 

@@ -1,22 +1,22 @@
-/** Verifying tokens, as objects need it. */
+/** The interface through which objects verify tokens. */
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { Grants } from "./grants.ts";
 
-/** Checks what tokens grant. */
+/** Verifies tokens. */
 export interface Guard {
   /**
-   * Returns what a token grants.
-   * @throws TokenError if it grants nothing; NoKeys if that can't be told now
+   * Returns a token's grants.
+   * @throws TokenError if the token is invalid; NoKeys if the keys are unavailable
    */
   verify(token: string): Promise<Grants>;
   /** Fingerprints of the keys whose tokens are valid. */
   readonly keys: ReadonlySet<string>;
 }
 
-/** A token that grants nothing; the message is a sentence that says why. */
+/** An invalid token; the message says why it is. */
 export class TokenError extends Error {
   readonly code: Extract<ErrorCode, "expired" | "forbidden">;
-  /** Whose token it is, if its signature is right. */
+  /** The token's subject, if its signature is valid. */
   readonly sub: string | undefined;
 
   constructor(code: TokenError["code"], why: string, sub: string | undefined = undefined) {
@@ -26,9 +26,9 @@ export class TokenError extends Error {
   }
 }
 
-/** The keys that verify tokens are unavailable; the message is a sentence that says so. */
+/** The keys that verify tokens are unavailable. */
 export class NoKeys extends Error {
-  /** In how many seconds it makes sense to try again. */
+  /** Seconds after which to retry. */
   readonly seconds: number;
 
   constructor(why: string, seconds = 30, options: ErrorOptions = {}) {

@@ -1,50 +1,50 @@
-/** The original protocol on a TCP port, for a server that is elsewhere. */
+/** The bridge: serves the original TCP protocol, and forwards to a Fanout server. */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { type Change, Fanout } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { BUSY } from "../protocol/replies.ts";
-import { Guest } from "./guest.ts";
 import type { Memory } from "./memory.ts";
+import { TcpClient } from "./tcp-client.ts";
 
 export interface BridgeOptions {
-  /** The server. */
+  /** The server's address. */
   to: string;
   token?: string | undefined;
   host: string;
-  /** 0 takes any that is free. */
+  /** 0 for any free port. */
   port: number;
 }
 
-/** Guests at one time, those included who have gone while something that they announced is on its way. */
-const MOST_GUESTS = 10_000;
+/** Most clients, including those that have left while their announcements are in flight. */
+const MOST_CLIENTS = 10_000;
 
-/** Characters held for all guests together. The base of each guest, one write and one short line, adds 32 kB. */
+/** Characters buffered for all clients together. Each client may use 32 kB more, for one write and one short line. */
 const MOST_MEMORY = 256_000_000;
 
-/** Characters written for one guest before it counts as behind, if memory is full. */
+/** Characters written to one client before it counts as slow, if memory is full. */
 const WRITE_SIZE = 16_384;
 
-/** After so long without a word the other end of a connection is asked whether it is still there, in milliseconds. */
-const SILENCE = 60_000;
+/** Silence after which TCP checks that a client is still connected, in milliseconds. */
+const KEEPALIVE_AFTER = 60_000;
 
 /**
- * Lets guests in from now on.
- * @throws Error if the port is not free
+ * Starts the bridge.
+ * @throws Error if the port isn't free
  */
 export async function bridge({ to, token, host, port }: BridgeOptions): Promise<Server> {
-  let guests = 0;
+  let clients = 0;
   const memory: Memory = { used: 0, most: MOST_MEMORY };
   const options = { allowHalfOpen: true, noDelay: true, highWaterMark: WRITE_SIZE };
   const server = createServer(options, (socket) => {
     socket.on("error", () => {});
-    if (guests >= MOST_GUESTS) {
+    if (clients >= MOST_CLIENTS) {
       socket.end(BUSY);
       return;
     }
-    guests += 1;
-    void receive(socket, to, token, memory).finally(() => {
-      guests -= 1;
+    clients += 1;
+    void serve(socket, to, token, memory).finally(() => {
+      clients -= 1;
     });
   });
   server.listen(port, host);
@@ -52,28 +52,28 @@ export async function bridge({ to, token, host, port }: BridgeOptions): Promise<
   return server;
 }
 
-/** Lets a guest in; ends when it has gone, and all that it had announced has its place. */
-async function receive(socket: Socket, to: string, token: string | undefined, memory: Memory): Promise<void> {
-  socket.setEncoding("utf8").setKeepAlive(true, SILENCE);
+/** Serves a client; resolves when it has left and its announcements are acknowledged. */
+async function serve(socket: Socket, to: string, token: string | undefined, memory: Memory): Promise<void> {
+  socket.setEncoding("utf8").setKeepAlive(true, KEEPALIVE_AFTER);
   const onState = ({ state, reason }: Change) => {
-    if (state === "failed" && socket.writable) guest.end(faultIn(reason));
+    if (state === "failed" && socket.writable) client.end(faultIn(reason));
   };
   const fanout = new Fanout(to, { onState, token });
-  const guest = new Guest(socket, fanout, memory);
+  const client = new TcpClient(socket, fanout, memory);
   try {
-    await guest.serve();
+    await client.serve();
     await fanout.close({ within: Number.POSITIVE_INFINITY });
-    guest.end();
+    client.end();
   } catch (error) {
-    guest.end({ code: "unavailable", why: error instanceof Error ? error.message : String(error) });
+    client.end({ code: "unavailable", why: error instanceof Error ? error.message : String(error) });
   }
   await fanout.close();
 }
 
-/** Where a server listens, as "host:port". */
-export function placeOf(server: Server): string {
+/** Returns the address of a listening server, as "host:port". */
+export function addressOf(server: Server): string {
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("it listens at no port");
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
   const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return `${host}:${address.port}`;
 }

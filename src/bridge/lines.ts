@@ -1,9 +1,9 @@
-/** Lines of a stream. */
+/** Lines of a text stream. */
 
 /**
- * Cuts text into lines, without their ends, as it comes; what follows the last end is none.
- * @param most characters of a line that has no end yet: a longer one is dropped, and undefined returned in its place
- * @param hasRoom called with the length of that line, also when it becomes 0; false drops the line, too
+ * Splits text into lines, without their ends. Text after the last line end isn't a line.
+ * @param most characters of an incomplete line; a longer one is dropped, and yields undefined
+ * @param hasRoom called with the length of the incomplete line whenever it changes; returns false to drop the line
  */
 export async function* linesOf(
   texts: AsyncIterable<string>,
@@ -11,18 +11,18 @@ export async function* linesOf(
   hasRoom: (length: number) => boolean = () => true,
 ): AsyncGenerator<(string | undefined)[], void> {
   let rest = "";
-  let isGivenUp = false;
+  let isDropping = false;
   for await (const text of texts) {
     const parts = text.split("\n");
-    // Put together only at an end: else many small parts of a long line would be copied again and again.
+    // Joined only at a line end; otherwise small pieces of a long line would be copied again and again.
     parts[0] = rest + parts[0];
     rest = parts.pop() ?? "";
-    const lines: (string | undefined)[] = isGivenUp ? parts.slice(1) : parts;
-    if (parts.length > 0) isGivenUp = false;
-    if (isGivenUp) rest = "";
+    const lines: (string | undefined)[] = isDropping ? parts.slice(1) : parts;
+    if (parts.length > 0) isDropping = false;
+    if (isDropping) rest = "";
     if (!hasRoom(rest.length) || rest.length > most) {
       lines.push(undefined);
-      isGivenUp = true;
+      isDropping = true;
       rest = "";
       hasRoom(0);
     }

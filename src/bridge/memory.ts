@@ -1,7 +1,7 @@
-/** Characters that the bridge holds for all its guests together: lines without an end, announcements in flight, pending output. */
+/** Characters that the bridge buffers for all clients: incomplete lines, announcements in flight and pending output. */
 export interface Memory {
   used: number;
-  /** Beyond, each guest gets only what one write and one short line take. */
+  /** Beyond this, each client may use only one write and one short line. */
   readonly most: number;
 }
 

@@ -1,19 +1,19 @@
 /** The messages of one channel at one object: their order and, at the channel's root, the retained ones. */
 import { assert } from "../assert.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { History, type HistoryEvents } from "./history.ts";
-import { Log, type Placed } from "./log.ts";
+import { type AppendedMessages, Log } from "./log.ts";
 import type { HistoryLimits } from "./retained.ts";
-import { Place } from "./unstored-position.ts";
+import { UnstoredPosition } from "./unstored-position.ts";
 
 export class ChannelLog {
   readonly log = new Log(undefined);
   /** Undefined at a child: the channel's root retains its messages. */
   readonly history: History | undefined;
-  readonly #unstored: Place;
+  readonly #unstored: UnstoredPosition;
 
   constructor(
     runtime: Runtime,
@@ -22,7 +22,7 @@ export class ChannelLog {
     schedule: Pick<Schedule, "due">,
     events: HistoryEvents,
   ) {
-    this.#unstored = new Place(keeper);
+    this.#unstored = new UnstoredPosition(keeper);
     if (parentOf(runtime.name) === undefined) {
       this.history = new History(runtime, this.log, limits, keeper, schedule, events);
     }
@@ -44,7 +44,7 @@ export class ChannelLog {
   }
 
   /** Whether messages are retained. */
-  get keepsHistory(): boolean {
+  get hasHistory(): boolean {
     return this.history?.isOn === true;
   }
 
@@ -59,15 +59,15 @@ export class ChannelLog {
    * Gives messages the next positions.
    * @param hasLinks whether links need the messages: else only retained ones stay in the log
    */
-  append(lines: string, count: number, key: string | undefined, hasLinks: boolean): Placed {
-    if (!hasLinks && !this.keepsHistory) return this.log.skip(lines, count);
-    const placed = this.log.append(lines, count, key);
-    this.history?.note(placed);
-    return placed;
+  append(lines: string, count: number, key: string | undefined, hasLinks: boolean): AppendedMessages {
+    if (!hasLinks && !this.hasHistory) return this.log.skip(lines, count);
+    const appended = this.log.append(lines, count, key);
+    this.history?.indexKey(appended);
+    return appended;
   }
 
   /** Appends messages of the parent, with the positions that they have. */
-  relay(lines: string, count: number, after: number, hasLinks: boolean): Placed {
+  relay(lines: string, count: number, after: number, hasLinks: boolean): AppendedMessages {
     if (this.log.position === undefined) this.log.begin(after);
     assert(this.log.position === after, "a parent's messages follow the newest one here");
     return this.append(lines, count, undefined, hasLinks);
@@ -86,17 +86,17 @@ export class ChannelLog {
   }
 
   /** Returns the retained messages after a position, or the newest ones. */
-  recover(missing: Missing): Kept {
+  readMissed(missing: MissedRequest): MissedAnswer {
     this.store(true);
-    return this.history?.recover(missing) ?? { none: true };
+    return this.history?.readMissed(missing) ?? { none: true };
   }
 
   /**
    * Stores the messages to retain; the platform holds back output until they are durable.
-   * @param tellsPosition whether the newest position is about to be sent to a client, even if there is no message
+   * @param sendsPosition whether the newest position is about to be sent to a client, even if there is no message
    */
-  store(tellsPosition = false): void {
-    this.history?.store(tellsPosition);
+  store(sendsPosition = false): void {
+    this.history?.store(sendsPosition);
   }
 
   /** Deletes expired messages, and the position too unless `isCounted` says that clients count on from it. */
@@ -116,6 +116,6 @@ export class ChannelLog {
    */
   keepUnstored(isStored: boolean): boolean {
     const isInStorage = isStored && this.history?.isStored !== false;
-    return this.#unstored.keep(isInStorage ? undefined : this.log.position);
+    return this.#unstored.save(isInStorage ? undefined : this.log.position);
   }
 }

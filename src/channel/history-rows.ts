@@ -1,22 +1,22 @@
-/** What storage has of a root's history, under `history:<slot>`. */
+/** The rows of a root's history, stored under `history:<slot>`. */
 import { skipLines } from "../protocol/frames.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 
 export const SEGMENT = "history:";
 
 /**
- * Messages that were stored in the same row, a batch at a time; the oldest come first. A row without messages tells the
- * newest position, and has one empty batch.
+ * Messages in one row, oldest first. They were stored in batches. A row without messages records the newest position,
+ * and has one empty batch.
  */
 export interface SegmentRow {
   /** The position of the message before the first one. */
   after: number;
-  /** How many messages each batch has. */
+  /** The number of messages in each batch. */
   counts: number[];
   /** When each batch was stored, in milliseconds since 1970. */
   times: number[];
   lines: string;
-  /** Keys of announcements, the position of the last message of each, and how many they are. */
+  /** For each announcement with a key: the key, the position of its last message, and its number of messages. */
   keys: [key: string, last: number, count: number][];
 }
 
@@ -36,7 +36,7 @@ function isKey(value: unknown): value is [string, number, number] {
   return Array.isArray(value) && typeof value[0] === "string" && isNumber(value[1]) && isNumber(value[2]);
 }
 
-/** Messages as they were announced: those with a key together, and apart from others. */
+/** The messages of one announcement with a key, or of any number of announcements without. */
 export interface Piece {
   count: number;
   lines: string;
@@ -49,7 +49,7 @@ export function piecesOf({ after, counts, lines, keys }: SegmentRow): Piece[][] 
   let position = after;
   let from = 0;
   let next = 0;
-  const take = (to: number, key?: string): Piece => {
+  const pieceUpTo = (to: number, key?: string): Piece => {
     const end = skipLines(lines, to - position, from);
     const piece = { count: to - position, lines: lines.slice(from, end), key };
     position = to;
@@ -59,11 +59,11 @@ export function piecesOf({ after, counts, lines, keys }: SegmentRow): Piece[][] 
   return counts.map((count) => {
     const end = position + count;
     const pieces: Piece[] = [];
-    for (let one = keyed[next]; one && one.last <= end; one = keyed[++next]) {
-      if (one.after > position) pieces.push(take(one.after));
-      pieces.push(take(one.last, one.key));
+    for (let piece = keyed[next]; piece && piece.last <= end; piece = keyed[++next]) {
+      if (piece.after > position) pieces.push(pieceUpTo(piece.after));
+      pieces.push(pieceUpTo(piece.last, piece.key));
     }
-    if (end > position) pieces.push(take(end));
+    if (end > position) pieces.push(pieceUpTo(end));
     return pieces;
   });
 }

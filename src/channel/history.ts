@@ -1,45 +1,49 @@
 /**
- * Retains a root's newest messages in storage for a while, so that clients that were away miss nothing. New messages
- * are stored as one batch before anything goes out, and the platform holds back output until that write is durable:
- * so no client ever knows of a message or a position that a crash could take back.
+ * Retains a root's newest messages in storage for the retention time, so that clients that reconnect can catch up.
  *
- * A position is retained for at least the retention time after it was told last. The row that tells it stays for twice
- * that time, and is written anew if the position is told in the second half of it. So a lone message takes one row,
- * and so do any number of questions soon after it.
+ * **Durability.** Before any output, new messages are stored as one batch, and the platform holds back the output until
+ * that write is durable. So clients never see a message or a position that a crash could undo.
  *
- * Where storage refuses new messages, they flow on under numbers far beyond those that storage knows of. The next life
- * goes on from storage, so no position is ever given twice.
+ * **Positions.** The newest position is retained for at least the retention time after the server last sent it. Its row
+ * stays for twice that time, and is rewritten if the position is sent during the second half. So a single message costs
+ * one row, however often its position is sent soon afterwards.
+ *
+ * **Full storage.** If storage refuses new messages, they are still delivered, but get positions far beyond the stored
+ * ones. After a crash, the object continues from storage, so it never assigns a position twice.
  */
 
-import type { Missing } from "../runtime/calls.ts";
+import type { MissedRequest } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
-import type { Log, Messages, Placed } from "./log.ts";
-import { AGED, type Batch, batchOf, type HistoryLimits, Retained } from "./retained.ts";
+import type { AppendedMessages, Log, Messages } from "./log.ts";
+import { type Batch, batchOf, type HistoryLimits, MAX_ROW_AGE, Retained } from "./retained.ts";
 
-/** The row that tells the newest position. */
-interface Teller {
+/** The row that records the newest position. */
+interface PositionRow {
   slot: number;
-  /** When it was written, in milliseconds since 1970. */
+  /** The time at which it was written, in milliseconds since 1970. */
   at: number;
   hasMessages: boolean;
 }
 
-/** A row that nothing needs, to be written over or deleted. */
+/** A row without retained messages, to be overwritten or deleted. */
 interface FreeRow {
   slot: number;
-  /** When it was written, in milliseconds since 1970. */
+  /** The time at which it was written, in milliseconds since 1970. */
   at: number;
 }
 
-/** How far new numbers are beyond others, at least: a later life would need as many messages to reach them. */
+/**
+ * Positions that storage refused are at least this far beyond the others. To reach them after a crash, the object would
+ * have to assign that many positions.
+ */
 const STRIDE = 1_000_000;
 
-/** What the owner of a history is told. */
+/** Reacts to what happens in a history. */
 export interface HistoryEvents {
-  /** The newest `count` messages, which haven't been sent, have other positions: the ones after `position`. */
+  /** The newest `count` messages, which haven't been sent, have moved to the positions after `position`. */
   renumbered(position: number, count: number): void;
 }
 
@@ -53,14 +57,14 @@ export class History {
   readonly #retained: Retained;
   #free: FreeRow[] = [];
   #nextSlot = 0;
-  #teller: Teller | undefined;
-  /** The position up to which messages were stored, or refused by storage. */
+  #positionRow: PositionRow | undefined;
+  /** The position up to which messages were stored or refused. */
   #stored = 0;
   /** Whether storage has refused the newest position. */
   #isRefused = false;
-  /** Whether positions are beyond all that a later life could give. */
+  /** Whether the newest positions are beyond all that the object could assign after a crash. */
   #isAhead = false;
-  /** Whether an earlier life may have given positions that storage refused. */
+  /** Whether the object may have assigned positions, before a crash, that storage refused. */
   #isDoubtful = true;
 
   constructor(
@@ -78,23 +82,23 @@ export class History {
     this.#limits = limits;
     this.#events = events;
     this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
-      if (slot !== this.#teller?.slot) this.#free.push({ slot, at });
+      if (slot !== this.#positionRow?.slot) this.#free.push({ slot, at });
     });
   }
 
-  /** Restores the messages that storage has; the log goes on after them. */
+  /** Restores the stored messages; the log continues after them. */
   restore(): void {
     this.#isDoubtful = !this.#keeper.hasSlept;
-    for (const { slot, row } of rowsIn(this.#runtime)) this.#takeUp(slot, row);
-    this.forgetOld();
+    for (const { slot, row } of rowsIn(this.#runtime)) this.#restore(slot, row);
+    this.dropExpired();
   }
 
-  /** Whether anything is retained. */
+  /** Whether messages are retained. */
   get isOn(): boolean {
     return this.#limits.historySeconds > 0;
   }
 
-  /** Characters of messages and keys that are retained. */
+  /** Characters of retained messages and keys. */
   get size(): number {
     return this.#retained.size;
   }
@@ -104,87 +108,87 @@ export class History {
     return this.#retained.start ?? this.#stored;
   }
 
-  /** The retained messages: after which position, how many, and how long; undefined if there are none. */
-  get kept(): { after: number; count: number; characters: number } | undefined {
-    this.forgetOld();
+  /** The retained messages: the position before the first, their number and their size; undefined if none are retained. */
+  get retained(): { after: number; count: number; characters: number } | undefined {
+    this.dropExpired();
     if (this.#retained.isEmpty) return undefined;
     return { after: this.start, count: this.#stored - this.start, characters: this.size };
   }
 
-  /** How long messages are retained, in milliseconds. */
+  /** The retention time, in milliseconds. */
   get #retention(): number {
     return this.#limits.historySeconds * 1000;
   }
 
   /**
-   * Goes on after a position; nothing from before it is retained.
-   * @param isRefused whether storage has refused it
+   * Continues after a position; earlier messages are not retained.
+   * @param isRefused whether storage has refused this position
    */
   begin(position: number, isRefused = false): void {
-    this.#retained.forgetAll();
+    this.#retained.dropAll();
     this.#log.begin(position);
-    this.#goOnAfter(position);
+    this.#continueAfter(position);
     this.#isRefused = this.#isAhead = isRefused;
   }
 
-  /** Whether storage has the newest position, or would if there was a reason. */
+  /** Whether storage has accepted the newest position, or wasn't asked to. */
   get isStored(): boolean {
     return !this.#isRefused;
   }
 
-  /** Returns what was announced under a key; undefined if nothing is known to be. */
-  announcedUnder(key: string): Placed | undefined {
+  /** Returns the retained announcement with a key. */
+  announcedUnder(key: string): AppendedMessages | undefined {
     return this.#retained.announcedUnder(key);
   }
 
-  /** Notes the key of what was appended to the log, if it has one. */
-  note(placed: Placed): void {
-    this.#retained.note(placed);
+  /** Indexes the key of an announcement, if it has one. */
+  indexKey(appended: AppendedMessages): void {
+    this.#retained.indexKey(appended);
   }
 
-  // --- what is stored
+  // --- storing
 
   /**
-   * Stores the messages that aren't stored yet; to be called before anything that tells of them goes out.
-   * @param tellsPosition whether the newest position is told, so that it is to be retained from now on
-   * @returns whether there was something to store
+   * Stores new messages. Must be called before any output that reveals them.
+   * @param sendsPosition whether the newest position is sent to a client, which restarts its retention time
+   * @returns whether anything was written or refused
    */
-  store(tellsPosition: boolean): boolean {
+  store(sendsPosition: boolean): boolean {
     if (!this.isOn) return false;
     if (this.#log.position !== this.#stored) this.#storeMessages();
-    else if (tellsPosition && !this.#isLongTold) this.#storePosition();
+    else if (sendsPosition && !this.#isPositionFresh) this.#storePosition();
     else return false;
-    this.#lookLater();
+    this.#scheduleExpiry();
     return true;
   }
 
-  /** A client that counted on from the newest position has left, or may have: its position is to be retained for it. */
-  keepPosition(): void {
-    if (!this.#teller) return;
+  /** Retains the newest position for a client that counted positions and has left, or may have left. */
+  retainPosition(): void {
+    if (!this.#positionRow) return;
     this.store(true);
-    this.#lookLater();
+    this.#scheduleExpiry();
   }
 
-  /** Has the rows looked at when the newest one may be over, if there are any. */
-  #lookLater(): void {
-    if (!this.#teller) return;
+  /** Schedules `expire` for the time at which the newest row may expire, if there is one. */
+  #scheduleExpiry(): void {
+    if (!this.#positionRow) return;
     const now = this.#runtime.now();
-    // With this slack the alarm of a first message does for those that follow it soon.
-    const slack = AGED * this.#retention;
-    this.#schedule.due(Math.max(Math.min(this.#teller.at, now) + 2 * this.#retention, now) + slack);
+    // With this slack, the alarm of a first message also serves the messages soon after it.
+    const slack = MAX_ROW_AGE * this.#retention;
+    this.#schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
   }
 
-  /** Whether the row that tells the position stays for the whole retention time from now on. */
-  get #isLongTold(): boolean {
-    return this.#teller !== undefined && this.#retained.isWithin(this.#teller.at);
+  /** Whether the position's row stays for another retention time. */
+  get #isPositionFresh(): boolean {
+    return this.#positionRow !== undefined && this.#retained.isCurrent(this.#positionRow.at);
   }
 
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
     const batch = batchOf(messages, position, this.#runtime.now(), this.#limits.historyBytes);
-    if (batch.after === this.#stored) this.#retained.forgetOld(batch.size);
-    else this.#forgetAllBut(batch);
+    if (batch.after === this.#stored) this.#retained.dropExpired(batch.size);
+    else this.#dropAllBut(batch);
     if (batch.count > 0) this.#storeBatch(batch, position);
     else this.#storePosition();
   }
@@ -194,17 +198,17 @@ export class History {
     const slot = open?.slot ?? this.#slot;
     if (this.#put(slot, this.#rowOf(open?.batches ?? [], batch))) {
       this.#retained.add(slot, batch);
-      this.#hasStored(position, { slot, at: batch.at, hasMessages: true });
-    } else this.#refuse();
+      this.#recordStored(position, { slot, at: batch.at, hasMessages: true });
+    } else this.#handleRefusal();
   }
 
-  /** Some messages before those of a batch are not retained. */
-  #forgetAllBut({ keyed }: Batch): void {
-    this.#retained.forgetAll();
-    for (const placed of keyed) this.#retained.note(placed);
+  /** Drops everything before a batch, because messages right before it are too large to be retained. */
+  #dropAllBut({ keyed }: Batch): void {
+    this.#retained.dropAll();
+    for (const appended of keyed) this.#retained.indexKey(appended);
   }
 
-  /** The row of some batches and one more, of which the newest message is the newest one in the log. */
+  /** Returns a row of batches. `newest` ends with the newest message in the log. */
   #rowOf(batches: readonly Batch[], newest: Batch): SegmentRow {
     const { after } = batches[0] ?? newest;
     const { lines } = this.#log.since(after, Number.POSITIVE_INFINITY);
@@ -214,132 +218,134 @@ export class History {
     return row;
   }
 
-  /** Stores the newest position alone. */
+  /** Stores the newest position in a row without messages. */
   #storePosition(): void {
     const position = this.#log.position ?? 0;
     const at = this.#runtime.now();
     const slot = this.#slot;
     if (this.#put(slot, { after: position, counts: [0], times: [at], lines: "", keys: [] })) {
-      this.#hasStored(position, { slot, at, hasMessages: false });
+      this.#recordStored(position, { slot, at, hasMessages: false });
     } else if (position === this.#stored) this.#isRefused = true;
-    else this.#refuse();
+    else this.#handleRefusal();
   }
 
-  /** The slot of a new row. The row that tells the position is written over when its messages are over. */
+  /** The slot of the next row. It overwrites the position's row if that has no retained messages. */
   get #slot(): number {
-    return (this.#retained.isEmpty ? this.#teller?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
+    return (
+      (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot
+    );
   }
 
   #put(slot: number, row: SegmentRow): boolean {
     return this.#runtime.store.put(SEGMENT + slot, row);
   }
 
-  #hasStored(position: number, teller: Teller): void {
+  #recordStored(position: number, row: PositionRow): void {
     this.#stored = position;
     this.#isRefused = this.#isAhead = false;
-    this.#nextSlot = Math.max(this.#nextSlot, teller.slot + 1);
-    if (this.#free[0]?.slot === teller.slot) this.#free.shift();
-    this.#tellBy(teller);
-    this.#keepLog();
+    this.#nextSlot = Math.max(this.#nextSlot, row.slot + 1);
+    if (this.#free[0]?.slot === row.slot) this.#free.shift();
+    this.#setPositionRow(row);
+    this.#retainLog();
   }
 
-  #tellBy(teller: Teller | undefined): void {
-    const before = this.#teller;
-    this.#teller = teller;
-    if (before && before.slot !== teller?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
+  #setPositionRow(row: PositionRow | undefined): void {
+    const before = this.#positionRow;
+    this.#positionRow = row;
+    if (before && before.slot !== row?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
   }
 
-  // --- what storage refuses
+  // --- full storage
 
-  /** Storage has refused the newest messages: they aren't retained, and get numbers that no later life gives. */
-  #refuse(): void {
+  /** Stops retaining messages, as storage refused the newest ones, and moves these to positions that are never reused. */
+  #handleRefusal(): void {
     const last = this.#log.position ?? 0;
     this.#isRefused = true;
-    this.#retained.forgetAll();
+    this.#retained.dropAll();
     if (!this.#isAhead) {
-      // By chance, as the clocks of two lives may differ.
+      // Random, because clocks may differ before and after a crash.
       const stride = Math.floor(STRIDE * (1 + this.#runtime.random()));
       const base = Math.max(this.#runtime.now() * 1000, last) + stride;
       this.#isAhead = true;
       this.#log.renumber(this.#stored, base);
       this.#events.renumbered(base, last - this.#stored);
     }
-    this.#goOnAfter(this.#log.position ?? 0);
+    this.#continueAfter(this.#log.position ?? 0);
   }
 
-  /** Goes on after a position that no row tells; nothing from before it is retained. */
-  #goOnAfter(position: number): void {
+  /** Continues after a position that no row records; earlier messages are not retained. */
+  #continueAfter(position: number): void {
     this.#stored = position;
-    this.#tellBy(undefined);
-    this.#keepLog();
+    this.#setPositionRow(undefined);
+    this.#retainLog();
   }
 
   /**
-   * Makes sure that storage takes rows before a client is told that it has missed nothing. Where it doesn't, an earlier
-   * life may have announced messages that it could not store: then nothing from before now is retained.
+   * After a crash, checks that storage accepts rows before clients rely on the retained messages. If it doesn't, messages
+   * announced before the crash may not have been stored, so earlier messages count as not retained.
    */
-  #prove(): void {
+  #checkStorage(): void {
     if (!this.#isDoubtful || this.#runtime.store.hasTaken()) return;
     this.#isDoubtful = false;
-    this.forgetOld();
+    this.dropExpired();
     const { newest } = this.#retained;
     const batch = newest?.batches.at(-1);
     if (!newest || !batch) this.#storePosition();
     else if (this.#put(newest.slot, this.#rowOf(newest.batches.slice(0, -1), batch))) return;
-    if (newest || this.#isRefused) this.#refuse();
+    if (newest || this.#isRefused) this.#handleRefusal();
   }
 
   /**
-   * Stores a position that storage has refused, if it takes rows again.
-   * @param isCounted whether clients count on from the newest position: then no row is over
+   * Stores a position that storage refused, if storage accepts rows again.
+   * @param isCounted whether clients count positions from the newest one, so that its row can't expire
    */
   settle(isCounted: boolean): void {
     if (this.#isRefused) this.store(true);
-    if (!isCounted) this.#lookLater();
+    if (!isCounted) this.#scheduleExpiry();
   }
 
-  // --- what is read
+  // --- reading
 
-  /** Returns the retained messages after a position, or the newest of them; undefined if nothing is retained. */
-  recover({ since, last }: Missing): Messages | undefined {
+  /** Returns the retained messages after `since`, and at least the newest `last`; undefined without a history. */
+  readMissed({ since, last }: MissedRequest): Messages | undefined {
     if (!this.isOn) return undefined;
-    if (since !== undefined) this.#prove();
-    this.forgetOld();
+    if (since !== undefined) this.#checkStorage();
+    this.dropExpired();
     const position = this.#log.position ?? 0;
     const after = Math.max(this.start, Math.min(since ?? position, position - last));
     return this.#log.since(after, Number.POSITIVE_INFINITY);
   }
 
-  // --- what is over
+  // --- expiry
 
-  /** Forgets what is over; it is not read from storage either, even where its row is still there. */
-  forgetOld(): void {
-    this.#retained.forgetOld();
-    this.#keepLog();
+  /** Drops expired messages from memory. Restoring drops them too, even if their rows still exist. */
+  dropExpired(): void {
+    this.#retained.dropExpired();
+    this.#retainLog();
   }
 
   /**
-   * Drops rows that are over from storage.
-   * @param isCounted whether clients count on from the newest position: then the row that tells it stays
+   * Deletes expired rows.
+   * @param isCounted whether clients count positions from the newest one, so that its row stays
    */
   expire(isCounted: boolean): void {
-    this.forgetOld();
+    this.dropExpired();
     this.#free = this.#free.filter((row) => this.#isReusedSoon(row) || !this.#delete(row.slot));
     const isSettled = this.#retained.isEmpty && this.#log.position === this.#stored;
-    if (this.#teller && isSettled) this.#expireTeller(this.#teller, isCounted);
-    if (!isCounted || this.#teller?.hasMessages) this.#lookLater();
+    if (this.#positionRow && isSettled) this.#expirePositionRow(this.#positionRow, isCounted);
+    if (!isCounted || this.#positionRow?.hasMessages) this.#scheduleExpiry();
   }
 
-  /** While messages come, a row that has just become free is soon written over, which saves deleting it. */
+  /** Whether a free row is likely to be overwritten soon, which saves deleting it. */
   #isReusedSoon({ at }: FreeRow): boolean {
     const age = this.#runtime.now() - at;
-    return !this.#retained.isEmpty && age >= 0 && age < (1 + AGED) * this.#retention;
+    return !this.#retained.isEmpty && age >= 0 && age < (1 + MAX_ROW_AGE) * this.#retention;
   }
 
-  #expireTeller({ slot, at, hasMessages }: Teller, isCounted: boolean): void {
+  #expirePositionRow({ slot, at, hasMessages }: PositionRow, isCounted: boolean): void {
     const now = this.#runtime.now();
     if (!isCounted && now >= at + 2 * this.#retention) {
-      if (this.#delete(slot)) this.#teller = undefined;
+      if (this.#delete(slot)) this.#positionRow = undefined;
     } else if ((isCounted && hasMessages) || at > now) this.#storePosition();
   }
 
@@ -347,29 +353,29 @@ export class History {
     return this.#runtime.store.delete(SEGMENT + slot);
   }
 
-  /** Links may need more of the log than what is retained. */
-  #keepLog(): void {
-    if (this.isOn) this.#log.keep(this.start);
+  /** Keeps retained messages in the log after all links have received them. */
+  #retainLog(): void {
+    if (this.isOn) this.#log.retainAfter(this.start);
   }
 
-  /** Takes up a row of an earlier life. If it doesn't go on from those before it, they are not retained. */
-  #takeUp(slot: number, row: SegmentRow): void {
+  /** Restores the messages of a row. If they don't follow those before, those are not retained. */
+  #restore(slot: number, row: SegmentRow): void {
     this.#nextSlot = Math.max(this.#nextSlot, slot + 1);
     if (this.#log.position !== row.after) this.begin(row.after);
     const pieces = piecesOf(row);
     for (const [i, at] of row.times.entries()) {
-      const placed = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
-      for (const one of placed) this.#retained.note(one);
-      const batch = batchOf(placed, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
+      const appended = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
+      for (const announcement of appended) this.#retained.indexKey(announcement);
+      const batch = batchOf(appended, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
       if (batch.count > 0) this.#retained.add(slot, batch);
     }
     this.#stored = this.#log.position ?? 0;
     const at = Math.max(...row.times);
-    this.#tellBy({ slot, at, hasMessages: row.lines !== "" });
+    this.#setPositionRow({ slot, at, hasMessages: row.lines !== "" });
   }
 }
 
-/** The rows of earlier lives, in the order of their positions. */
+/** Returns the stored rows in the order of their positions. */
 function rowsIn({ store }: Runtime): { slot: number; row: SegmentRow }[] {
   const rows: { slot: number; row: SegmentRow }[] = [];
   for (const [key, value] of store.list(SEGMENT)) {
@@ -379,7 +385,7 @@ function rowsIn({ store }: Runtime): { slot: number; row: SegmentRow }[] {
   return rows.sort((a, b) => lastOf(a.row) - lastOf(b.row) || a.row.after - b.row.after);
 }
 
-/** The position of the newest message of a row. */
+/** Returns the position of the newest message of a row. */
 function lastOf({ after, counts }: SegmentRow): number {
   return counts.reduce((last, count) => last + count, after);
 }

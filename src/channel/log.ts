@@ -1,22 +1,22 @@
-/** One channel's order, as an object knows it, and the newest messages in it. */
+/** The newest messages of one channel, with their positions. */
 import { assert } from "../assert.ts";
 import { countEnds, dropLines, firstLines, linesWithin } from "../protocol/frames.ts";
 
-/** Messages that were announced together; they have neighbouring positions. */
-export interface Placed {
-  /** The position of the last one. It is final once the messages are stored: see `Log.renumber`. */
+/** Messages that were announced together. Their positions are consecutive. */
+export interface AppendedMessages {
+  /** The position of the last message. It is final once the messages are stored: see `Log.renumber`. */
   readonly last: number;
   readonly count: number;
   readonly lines: string;
-  /** The key under which they were announced, if they have one. */
+  /** The idempotency key of the announcement, if it had one. */
   readonly key: string | undefined;
 }
 
-interface Entry extends Placed {
+interface Entry extends AppendedMessages {
   last: number;
 }
 
-/** Messages after a position, as lines. */
+/** `count` messages after a position, as lines. */
 export interface Messages {
   after: number;
   count: number;
@@ -24,26 +24,26 @@ export interface Messages {
 }
 
 export class Log {
-  /** Those before `#first` were dropped: their places go when they are as many as the others. */
+  /** Entries before `#first` were dropped. Their slots are freed once they make up half of the array. */
   #entries: (Entry | undefined)[] = [];
   #first = 0;
   #size = 0;
   #position: number | undefined;
   #start: number | undefined;
-  /** Messages after this position are retained, even if no link needs them. */
-  #kept = Number.POSITIVE_INFINITY;
+  /** `trim` leaves messages after this position alone. */
+  #retainedAfter = Number.POSITIVE_INFINITY;
 
-  /** @param position of the newest message; undefined if this object has yet to learn it */
+  /** @param position of the newest message; undefined if this object doesn't know it yet */
   constructor(position: number | undefined) {
     this.#position = this.#start = position;
   }
 
-  /** The newest message's; undefined while this object doesn't know its place in the order. */
+  /** The position of the newest message; undefined while this object doesn't know it. */
   get position(): number | undefined {
     return this.#position;
   }
 
-  /** The position after which the log has all messages. */
+  /** The position after which the log is complete. */
   get start(): number | undefined {
     return this.#start;
   }
@@ -53,9 +53,9 @@ export class Log {
     return this.#size;
   }
 
-  /** Gives messages the next positions and adds them. */
-  append(lines: string, count: number, key?: string): Placed {
-    assert(this.#position !== undefined, "positions follow a known one");
+  /** Appends messages, which get the next positions. */
+  append(lines: string, count: number, key?: string): AppendedMessages {
+    assert(this.#position !== undefined, "the log knows its position before it appends");
     const entry: Entry = { last: this.#position + count, count, lines, key };
     this.#position = entry.last;
     this.#entries.push(entry);
@@ -63,17 +63,17 @@ export class Log {
     return entry;
   }
 
-  /** Gives messages the next positions without adding them. */
-  skip(lines: string, count: number): Placed {
-    assert(this.#position !== undefined, "positions follow a known one");
+  /** Gives messages the next positions, but doesn't store them. */
+  skip(lines: string, count: number): AppendedMessages {
+    assert(this.#position !== undefined, "the log knows its position before it appends");
     if (this.#size > 0) this.#clear();
     this.#position = this.#start = this.#position + count;
     return { last: this.#position, count, lines, key: undefined };
   }
 
   /**
-   * Returns the messages after a position, at most `most` characters of them but at least one message. Where the log was
-   * renumbered, only messages on one side of that are returned, and `after` is the number that the position has there.
+   * Returns the messages after a position: at most `most` characters, but at least one message. The result never spans a
+   * renumbering. If `position` is just before one, `after` is the position that replaced it.
    */
   since(position: number, most: number): Messages {
     const start = this.#firstAfter(position);
@@ -97,8 +97,8 @@ export class Log {
     return { after, count: end - after, lines };
   }
 
-  /** Returns what was appended after a position. */
-  after(position: number): readonly Placed[] {
+  /** Returns the announcements after a position. */
+  after(position: number): readonly AppendedMessages[] {
     return this.#entriesAfter(position);
   }
 
@@ -110,39 +110,39 @@ export class Log {
     return this.#entries.findLastIndex((entry) => !entry || entry.last <= position) + 1;
   }
 
-  /** Gives the messages after a position other positions: the ones after `base`. */
+  /** Moves the messages after `position` to the positions after `base`. */
   renumber(position: number, base: number): void {
-    assert(this.#position !== undefined && base >= this.#position, "positions rise");
+    assert(this.#position !== undefined && base >= this.#position, "positions only rise");
     const shift = base - position;
     for (const entry of this.#entriesAfter(position)) entry.last += shift;
     this.#position += shift;
   }
 
-  /** Retains messages after a position, whatever `trim` says. */
-  keep(position: number): void {
-    this.#kept = position;
+  /** Makes `trim` leave messages after a position alone, even if no link needs them. */
+  retainAfter(position: number): void {
+    this.#retainedAfter = position;
   }
 
-  /** Drops the messages up to a position, but for those that are retained. */
+  /** Drops the messages up to a position, except retained ones. */
   trim(position: number): void {
-    const to = Math.min(position, this.#kept);
+    const to = Math.min(position, this.#retainedAfter);
     this.#dropUntil((entry) => entry.last > to);
   }
 
-  /** Drops the oldest messages until at most `size` characters are left; returns the position after which they are. */
+  /** Drops the oldest messages until at most `size` characters are left; returns the new `start`. */
   trimTo(size: number): number | undefined {
     this.#dropUntil(() => this.#size <= size);
     return this.start;
   }
 
-  /** Goes on after a position that this object has been told. */
+  /** Empties the log and continues after a position. */
   begin(position: number): void {
     this.#clear();
     this.#position = this.#start = position;
   }
 
-  /** Forgets this object's place in the order. */
-  lose(): void {
+  /** Empties the log, and forgets its position. */
+  forgetPosition(): void {
     this.#clear();
     this.#position = this.#start = undefined;
   }

@@ -1,11 +1,11 @@
-/** Which of a root's messages are retained: what memory knows of them besides the log, which has the messages. */
+/** The index of a root's retained messages: batches, rows and keys. The log has the messages themselves. */
 import { sizeOfKeyed } from "../protocol/keys.ts";
-import type { Log, Placed } from "./log.ts";
+import type { AppendedMessages, Log } from "./log.ts";
 
 export interface HistoryLimits {
-  /** How long messages are retained, in seconds; 0 retains none. */
+  /** The retention time in seconds; 0 turns history off. */
   historySeconds: number;
-  /** Characters of messages and keys of one channel that are retained. */
+  /** The most characters of messages and keys that are retained per channel. */
   historyBytes: number;
 }
 
@@ -13,15 +13,15 @@ export interface HistoryLimits {
 export interface Batch {
   after: number;
   count: number;
-  /** When it was stored, in milliseconds since 1970. */
+  /** The time at which it was stored, in milliseconds since 1970. */
   at: number;
   /** Characters of its messages and keys. */
   size: number;
-  /** Those that have a key. */
-  keyed: readonly Placed[];
+  /** Its announcements that have a key. */
+  keyed: readonly AppendedMessages[];
 }
 
-/** Batches whose messages are in the same row of storage. */
+/** Batches whose messages are in the same row. */
 export interface Segment {
   slot: number;
   /** Oldest first. */
@@ -30,24 +30,25 @@ export interface Segment {
 }
 
 /**
- * A row is written again with the next batch until it has this many characters, or its oldest batch has this share of
- * the retention time behind it: so there are few rows to delete, and none outlives its messages for long.
+ * New batches are added to the newest row until it has `FULL_ROW` characters, or until its oldest batch is older than
+ * `MAX_ROW_AGE`, a share of the retention time. So there are few rows to delete, and rows don't outlive their messages
+ * for long.
  */
-const FULL = 4_096;
-export const AGED = 1 / 8;
+const FULL_ROW = 4_096;
+export const MAX_ROW_AGE = 1 / 8;
 
 export class Retained {
   readonly #log: Log;
   readonly #limits: HistoryLimits;
   readonly #now: () => number;
   readonly #released: (slot: number, at: number) => void;
-  /** Oldest first, each after the one before. */
+  /** Oldest first, without gaps. */
   readonly #segments: Segment[] = [];
-  /** The retained announcements, and those about to be stored, by their keys. */
-  readonly #byKey = new Map<string, Placed>();
+  /** Announcements that are retained or about to be stored, by key. */
+  readonly #byKey = new Map<string, AppendedMessages>();
   #size = 0;
 
-  /** @param released called with each slot whose row has no retained messages any more, and when it was written */
+  /** @param released called with the slot of each row whose messages have all expired, and when the row was written */
   constructor(
     log: Log,
     limits: HistoryLimits,
@@ -60,7 +61,7 @@ export class Retained {
     this.#released = released;
   }
 
-  /** Characters of messages and keys. */
+  /** Characters of retained messages and keys. */
   get size(): number {
     return this.#size;
   }
@@ -69,22 +70,21 @@ export class Retained {
     return this.#segments.length === 0;
   }
 
-  /** The position after which all messages are retained; undefined if none are. */
+  /** The position after which all messages are retained; undefined if no messages are. */
   get start(): number | undefined {
     return this.#segments[0]?.batches[0]?.after;
   }
 
-  /** The newest segment. */
   get newest(): Segment | undefined {
     return this.#segments.at(-1);
   }
 
-  /** The newest segment if its row is to be written again with the next batch. */
+  /** The newest segment, if its row has room for the next batch. */
   get open(): Segment | undefined {
     const { newest } = this;
     const [oldest] = newest?.batches ?? [];
-    const isYoung = oldest && this.#now() - oldest.at < AGED * this.#limits.historySeconds * 1000;
-    return newest && isYoung && newest.size < FULL ? newest : undefined;
+    const isYoung = oldest && this.#now() - oldest.at < MAX_ROW_AGE * this.#limits.historySeconds * 1000;
+    return newest && isYoung && newest.size < FULL_ROW ? newest : undefined;
   }
 
   /** Whether the row in a slot has retained messages. */
@@ -93,14 +93,14 @@ export class Retained {
   }
 
   /**
-   * Whether what was stored at a time, in milliseconds since 1970, is still retained. A time that is far in the future
-   * is wrong: nothing is retained for more than twice as long as it should be, whatever the clock does.
+   * Whether a batch stored at this time, in milliseconds since 1970, is within the retention time. Times far in the
+   * future count as expired: so even if the clock jumps, nothing is retained for more than twice the retention time.
    */
-  isWithin(at: number): boolean {
+  isCurrent(at: number): boolean {
     return Math.abs(this.#now() - at) < this.#limits.historySeconds * 1000;
   }
 
-  /** Adds a batch that was stored in a slot. */
+  /** Adds a batch that was stored in the row of a slot. */
   add(slot: number, batch: Batch): void {
     if (this.newest?.slot !== slot) this.#segments.push({ slot, batches: [], size: 0 });
     const { newest } = this;
@@ -110,79 +110,88 @@ export class Retained {
   }
 
   /**
-   * Forgets batches that are over, and the oldest until there is room for `size` more characters. Those that the log
-   * had to drop, as links are too far behind, are forgotten too.
+   * Drops expired batches, then the oldest ones until there is room for `size` more characters. Also drops batches that
+   * the log has dropped because links are too far behind.
    */
-  forgetOld(size = 0): void {
+  dropExpired(size = 0): void {
     for (let [segment] = this.#segments; segment; [segment] = this.#segments) {
       const [batch] = segment.batches;
       const hasRoom = this.#size + size <= this.#limits.historyBytes;
       const isInLog = batch && batch.after >= (this.#log.start ?? 0);
-      if (isInLog && hasRoom && this.isWithin(batch.at)) return;
-      this.#forgetOldest(segment);
+      if (isInLog && hasRoom && this.isCurrent(batch.at)) return;
+      this.#dropOldest(segment);
     }
   }
 
-  /** Forgets everything, also keys of what is not stored yet. */
-  forgetAll(): void {
-    for (let [segment] = this.#segments; segment; [segment] = this.#segments) this.#forgetOldest(segment);
+  /** Drops everything, including the keys of announcements that aren't stored yet. */
+  dropAll(): void {
+    for (let [segment] = this.#segments; segment; [segment] = this.#segments) this.#dropOldest(segment);
     this.#byKey.clear();
   }
 
-  /** Forgets the oldest batch, which is the first one of the oldest segment. */
-  #forgetOldest(segment: Segment): void {
+  /** Drops the oldest batch, which is the first one of the oldest segment. */
+  #dropOldest(segment: Segment): void {
     const batch = segment.batches.shift();
     if (batch) {
       segment.size -= batch.size;
       this.#size -= batch.size;
-      for (const placed of batch.keyed) this.#forgetKey(placed);
+      for (const appended of batch.keyed) this.#dropKey(appended);
     }
     if (segment.batches.length > 0) return;
     this.#segments.shift();
     this.#released(segment.slot, batch?.at ?? 0);
   }
 
-  /** The key may have been used again since. */
-  #forgetKey(placed: Placed): void {
-    if (placed.key !== undefined && this.#byKey.get(placed.key) === placed) this.#byKey.delete(placed.key);
+  /** Drops the key of an announcement, unless a later announcement has the same key. */
+  #dropKey(appended: AppendedMessages): void {
+    if (appended.key !== undefined && this.#byKey.get(appended.key) === appended)
+      this.#byKey.delete(appended.key);
   }
 
-  /** Notes the key of an announcement, if it has one. */
-  note(placed: Placed): void {
-    if (placed.key !== undefined) this.#byKey.set(placed.key, placed);
+  /** Indexes the key of an announcement, if it has one. */
+  indexKey(appended: AppendedMessages): void {
+    if (appended.key !== undefined) this.#byKey.set(appended.key, appended);
   }
 
-  /** Returns what was announced under a key; undefined if nothing is known to be. */
-  announcedUnder(key: string): Placed | undefined {
-    this.forgetOld();
+  /** Returns the retained announcement with a key. */
+  announcedUnder(key: string): AppendedMessages | undefined {
+    this.dropExpired();
     return this.#byKey.get(key);
   }
 }
 
 /**
- * Makes a batch of the newest of some messages, at most `most` characters of them and their keys.
- * @param last the position of the newest one
- * @param at when it is stored
+ * Makes a batch of the newest messages: at most `most` characters of them and their keys.
+ * @param last the position of the newest message
+ * @param at the time at which the batch is stored, in milliseconds since 1970
  */
-export function batchOf(messages: readonly Placed[], last: number, at: number, most: number): Batch {
-  const keyed: Placed[] = [];
+export function batchOf(
+  messages: readonly AppendedMessages[],
+  last: number,
+  at: number,
+  most: number,
+): Batch {
+  const keyed: AppendedMessages[] = [];
   let count = 0;
   let size = 0;
   for (let i = messages.length - 1; i >= 0; i--) {
-    const placed = messages[i];
-    const part = placed && newestOf(placed, most - size);
+    const appended = messages[i];
+    const part = appended && newestOf(appended, most - size);
     if (!part || part.count === 0) break;
     count += part.count;
     size += part.size;
-    if (placed.key !== undefined) keyed.push(placed);
-    if (part.count < placed.count) break;
+    if (appended.key !== undefined) keyed.push(appended);
+    if (part.count < appended.count) break;
   }
   return { after: last - count, count, at, size, keyed: keyed.reverse() };
 }
 
-/** How many of some messages there is room for. Those with a key are retained together: by their text it is known. */
-function newestOf(placed: Placed, room: number): { count: number; size: number } {
-  const { lines, count, key } = placed;
+/**
+ * Returns how many of an announcement's newest messages fit into `room` characters, and their size. Announcements with a
+ * key fit completely or not at all, because their whole text is compared when the key is used again.
+ */
+function newestOf(appended: AppendedMessages, room: number): { count: number; size: number } {
+  const { lines, count, key } = appended;
   const size = key === undefined ? lines.length : sizeOfKeyed(key, lines);
   if (size <= room) return { count, size };
   if (key !== undefined) return { count: 0, size: 0 };

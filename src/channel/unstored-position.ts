@@ -1,22 +1,26 @@
-/** The newest position of a channel, where storage has refused it: kept with a socket while its object sleeps. */
+/** A channel's newest position that storage refused, saved in a socket's attachment while the object hibernates. */
 import { isNumber } from "../runtime/rows.ts";
 import type { Keeper } from "../runtime/runtime.ts";
 
-export class Place {
+export class UnstoredPosition {
   readonly #keeper: Keeper;
 
   constructor(keeper: Keeper) {
     this.#keeper = keeper;
   }
 
-  /** The position that was kept when the object had settled; undefined if storage has it, or no socket does. */
+  /** The position saved before hibernation; undefined if storage has it, or if no socket could hold it. */
   get position(): number | undefined {
     const { kept } = this.#keeper;
     return kept && "position" in kept && isNumber(kept.position) ? kept.position : undefined;
   }
 
-  /** Keeps a position, or none where storage has it; returns whether it is kept. */
-  keep(position: number | undefined): boolean {
+  /**
+   * Saves a position, or clears it.
+   * @param position undefined if storage has the newest position
+   * @returns whether nothing is left to save
+   */
+  save(position: number | undefined): boolean {
     return position === this.position || this.#keeper.keep({ position }) || position === undefined;
   }
 }

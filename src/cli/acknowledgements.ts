@@ -1,4 +1,4 @@
-/** Positions that a consumer has processed, which it writes to a file descriptor: the cursor follows them. */
+/** Advances the cursor by the positions that a consumer writes to a file descriptor. */
 import { fstatSync } from "node:fs";
 import { Socket } from "node:net";
 import { createInterface } from "node:readline";
@@ -9,9 +9,9 @@ import { Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 export class Acknowledgements {
   readonly #cursor: Cursor;
   readonly #channels: string[];
-  /** The newest position of each channel that was printed, and isn't acknowledged. */
+  /** The newest printed position of each channel with unacknowledged messages. */
   readonly #printed = new Map<string, number>();
-  /** Rejects when acknowledgements end early, or are wrong. */
+  /** Rejects if acknowledgements end early, or aren't valid. */
   readonly failure: Promise<never>;
   #fail: (error: Exit) => void = () => {};
   #settled: () => void = () => {};
@@ -36,13 +36,13 @@ export class Acknowledgements {
     void this.#read(fd);
   }
 
-  /** A message is about to be printed. */
+  /** Records that a message is about to be printed. */
   expect(channel: string, position: number): void {
     this.#printed.set(channel, position);
     if (this.#hasEnded) this.#end();
   }
 
-  /** Resolves when everything that was printed is acknowledged. */
+  /** Resolves when all printed messages are acknowledged. */
   async settled(): Promise<void> {
     if (this.#printed.size === 0) return;
     const settled = new Promise<void>((resolve) => {
@@ -76,7 +76,7 @@ export class Acknowledgements {
     if (position === undefined || newest === undefined || position > newest) {
       throw new Exit(
         LOCAL,
-        `'${line}' acknowledges nothing that was printed; it takes a position, after its channel if there are several`,
+        `'${line}' isn't the position of a printed message; write <position>, or <channel> <position> if there are several channels`,
       );
     }
     this.#cursor.reach(channel, position);

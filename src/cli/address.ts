@@ -1,13 +1,13 @@
-/** Addresses of a server and of its channels, and with which token they are asked. */
+/** Addresses of a server and its channels, with a token. */
 import { urlOf as channelUrl, parseAddress, webSocketUrl } from "../client/address.ts";
 
 export interface Address {
-  /** The server's, as it was given. */
+  /** The server's address, as the user gave it. */
   url: string;
   token: string | undefined;
 }
 
-/** The URL of a channel; without a channel, what comes before one. */
+/** Returns the URL of a channel; "" for the prefix of all channels' URLs. */
 export function urlOf(
   { url }: Address,
   scheme: "ws" | "http",

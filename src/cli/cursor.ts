@@ -1,4 +1,4 @@
-/** A file with the position of a reader in each channel. It is replaced as a whole, and one run at a time has it. */
+/** A file with a position in each channel. It is replaced atomically, and locked by one run at a time. */
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { codeOf, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
@@ -13,11 +13,11 @@ export class Cursor {
   }
 
   /**
-   * Locks the file until the program ends, and reads it. A file that is missing or empty has no positions.
-   * @throws Exit if another run has it, if it can't be read, or if it isn't a cursor
+   * Locks the file until the program ends, and reads it. A missing or empty file has no positions.
+   * @throws Exit if another run uses the file, or if it can't be read or isn't a cursor
    */
   static open(file: string): Cursor {
-    // Before the lock, so that a wrong name leaves nothing behind.
+    // Before the lock, so that a wrong name leaves no lock behind.
     readPositions(file);
     lock(file);
     return new Cursor(file, readPositions(file));
@@ -27,12 +27,12 @@ export class Cursor {
     return this.#positions.get(channel);
   }
 
-  /** Stores where a channel begins, before its first message; does nothing after that. */
+  /** Stores the position at which a channel starts, unless one is stored already. */
   begin(channel: string, position: number): void {
     if (!this.#positions.has(channel)) this.reach(channel, position);
   }
 
-  /** Stores a position; never goes back. @throws Exit if the file can't be written */
+  /** Stores a position, unless a later one is stored. @throws Exit if the file can't be written */
   reach(channel: string, position: number): void {
     if (position <= (this.#positions.get(channel) ?? -1)) return;
     this.#positions.set(channel, position);
@@ -41,7 +41,7 @@ export class Cursor {
       writeFileSync(next, `${JSON.stringify(Object.fromEntries(this.#positions))}\n`, {
         mode: 0o600,
         flag: "wx",
-        // Else the file may be empty after a power failure, which would say that there is no cursor.
+        // Otherwise the file may be empty after a power failure, which would count as a new cursor.
         flush: true,
       });
       renameSync(next, this.#file);
@@ -58,7 +58,7 @@ function readPositions(file: string): Map<string, number> {
   try {
     return parsePositions(text);
   } catch {
-    throw new Exit(USAGE, `${file} is no cursor; name a file that --cursor wrote, or a new one`);
+    throw new Exit(USAGE, `${file} isn't a cursor; name a file that --cursor wrote, or a new one`);
   }
 }
 
@@ -71,7 +71,7 @@ function readText(file: string): string {
   }
 }
 
-/** Parses the text of a cursor. @throws Error if it is something else */
+/** Parses the text of a cursor. @throws Error if it isn't one */
 export function parsePositions(text: string): Map<string, number> {
   const value: unknown = JSON.parse(text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("no object");
@@ -84,13 +84,13 @@ export function parsePositions(text: string): Map<string, number> {
   return positions;
 }
 
-/** Creates `<file>.lock` with this process's id; a lock of a process that has ended is replaced. */
+/** Creates `<file>.lock` with this process's id, and replaces a lock whose process has ended. */
 function lock(file: string): void {
   const lockFile = `${file}.lock`;
   const mine = `${lockFile}.${randomUUID()}`;
   try {
     writeFileSync(mine, `${process.pid}\n`, { mode: 0o600, flag: "wx" });
-    // A link appears with its contents, so another run never reads half a lock.
+    // Linking is atomic, so another run never reads an incomplete lock.
     if (!linked(mine, lockFile)) {
       const holder = holderOf(lockFile);
       if (holder !== undefined) {
@@ -118,7 +118,7 @@ function linked(from: string, to: string): boolean {
   }
 }
 
-/** Replaces a stale lock. Of several runs that try, the one that moves the old lock away wins. */
+/** Replaces a stale lock. If several runs try, the first one that moves the old lock away wins. */
 function takeOver(lockFile: string, mine: string): void {
   const old = `${mine}.old`;
   renameSync(lockFile, old);

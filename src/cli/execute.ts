@@ -1,11 +1,11 @@
-/** Commands that process a message each. */
+/** Commands that process one message each. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Message } from "../client/fanout.ts";
 import { Exit, FAILED, LOCAL, messageOf } from "./exits.ts";
 import { environmentWithoutSecrets } from "./secrets.ts";
 
-/** Runs a command for a message, which is its standard input. @throws Exit if its code isn't 0 */
+/** Runs a command with a message as its standard input. @throws Exit if the command's exit code isn't 0 */
 export async function execute(command: string, { channel, text, position }: Message): Promise<void> {
   const env = {
     ...environmentWithoutSecrets(),
@@ -19,5 +19,5 @@ export async function execute(command: string, { channel, text, position }: Mess
     throw new Exit(LOCAL, `'${command}' can't be run: ${messageOf(error)}`);
   });
   if (code === 0) return;
-  throw new Exit(FAILED, `'${command}' has ended with ${code ?? signal}`);
+  throw new Exit(FAILED, `'${command}' ended with ${code ?? signal}`);
 }

@@ -1,4 +1,4 @@
-/** Messages and gaps as lines of `fanout sub`. */
+/** Formats messages and gaps for `fanout sub`. */
 import type { Gap, Message } from "../client/fanout.ts";
 import { print, printAsIs } from "./output.ts";
 import { jsonOf } from "./visible.ts";
@@ -8,7 +8,7 @@ export interface FormatOptions {
   raw?: boolean;
 }
 
-/** Prints a message. `raw` is the only format whose control characters a terminal gets. */
+/** Prints a message. Only `raw` sends control characters to a terminal. */
 export function printMessage(
   { channel, text, position }: Message,
   { json, raw }: FormatOptions,
@@ -24,7 +24,6 @@ export function formatGap({ channel, from, to }: Gap): string {
   return `messages of ${channel}${after} are lost${to === undefined ? "" : `, up to ${to}`}: they have expired`;
 }
 
-/** Formats a gap as an object in the order of messages. */
 export function gapAsJson({ channel, from, to }: Gap): string {
   return jsonOf({ channel, gap: { from, to } });
 }

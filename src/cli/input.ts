@@ -1,20 +1,20 @@
 /** Messages in a stream of bytes, each ended by a separator. */
 import { Exit, USAGE } from "./exits.ts";
 
-/** Most bytes of a message: no server takes more. */
+/** Most bytes of a message; no server accepts longer ones. */
 const MOST_BYTES = 1_000_000;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export interface InputLine {
-  /** Counted from 1, empty ones included. */
+  /** Counted from 1, including empty lines. */
   number: number;
   text: string;
 }
 
 /**
- * Reads messages. Empty ones are skipped; the last one may have no end. At ends of lines, a `\r` belongs to the end.
- * @param separator the byte that ends a message: 10 (a line) or 0
+ * Reads messages, and skips empty ones. The last one needs no separator. Lines may end in `\r\n`.
+ * @param separator the byte that ends a message: 10 (line feed) or 0
  * @throws Exit with the number of the first message that is too long, isn't UTF-8, or has a line break
  */
 export async function* messagesIn(

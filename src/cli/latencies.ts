@@ -1,37 +1,37 @@
-/** How long messages took: counted in classes, so that it takes the same memory however many they are. */
+/** Latencies in a histogram, whose size doesn't depend on the number of messages. */
 
-/** Each class ends so much above where it begins: what is told of them is as exact as that. */
+/** The ratio of each bucket's upper to its lower bound, which is also the precision of quantiles. */
 const STEP = 1.02;
-/** Where the first class ends, in milliseconds. */
+/** Upper bound of the first bucket, in milliseconds. */
 const LEAST = 0.01;
-/** The last one has all above a quarter of an hour. */
-const CLASSES = 930;
+/** Number of buckets; the last one has everything above a quarter of an hour. */
+const BUCKETS = 930;
 
 export class Latencies {
-  readonly #counts = new Array<number>(CLASSES).fill(0);
+  readonly #counts = new Array<number>(BUCKETS).fill(0);
   #count = 0;
   #largest = 0;
 
   add(milliseconds: number): void {
     const above = Math.ceil(Math.log(Math.max(milliseconds, LEAST) / LEAST) / Math.log(STEP));
-    const place = Math.min(CLASSES - 1, above);
-    this.#counts[place] = (this.#counts[place] ?? 0) + 1;
+    const bucket = Math.min(BUCKETS - 1, above);
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#count += 1;
     this.#largest = Math.max(this.#largest, milliseconds);
   }
 
-  /** In milliseconds; 0 if there are none. */
+  /** The largest latency in milliseconds; 0 if there are none. */
   get largest(): number {
     return this.#largest;
   }
 
-  /** What such a part of all, up to 1, did not exceed, in milliseconds; 0 if there are none. */
-  within(part: number): number {
-    let left = Math.ceil(part * this.#count);
-    const place = this.#counts.findIndex((count) => {
+  /** Returns a quantile, from 0 to 1, in milliseconds; 0 if there are none. */
+  quantile(fraction: number): number {
+    let left = Math.ceil(fraction * this.#count);
+    const bucket = this.#counts.findIndex((count) => {
       left -= count;
       return left <= 0;
     });
-    return Math.min(this.#largest, LEAST * STEP ** place);
+    return Math.min(this.#largest, LEAST * STEP ** bucket);
   }
 }

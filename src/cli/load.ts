@@ -1,26 +1,26 @@
-/** Messages that are announced at a steady rate, each with its number and when it was sent. */
+/** Announces messages at a steady rate, each with its number and its time. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Characters that the number and the time may take. */
-export const LEAST_SIZE = 32;
+/** Least size of a message, in characters, with room for its number and its time. */
+export const MIN_SIZE = 32;
 
-/** Announcements that may wait for their answers: who has more of them cannot keep the rate up. */
-const MOST_WAITING = 500;
+/** Most announcements in flight; a server that needs more can't sustain the rate. */
+const MOST_PENDING = 500;
 
 export interface Load {
-  /** Messages a second. */
+  /** Messages per second. */
   rate: number;
   seconds: number;
   /** Bytes of each message. */
   size: number;
 }
 
-/** What has been announced so far. */
+/** Counts of announcements. */
 export interface Progress {
   sent: number;
-  /** Those that have their place. */
+  /** Acknowledged announcements. */
   announced: number;
-  /** Why others have none. */
+  /** Errors of failed announcements. */
   failed: unknown[];
 }
 
@@ -28,16 +28,16 @@ function mark(number: number, size: number): string {
   return `${number} ${performance.now().toFixed(3)} `.padEnd(size, ".");
 }
 
-/** Reads what is in a message; undefined if it is somebody else's. */
+/** Parses a message; returns undefined if it isn't from this program. */
 export function readMark(text: string): { number: number; sentAt: number } | undefined {
   const [, number, sentAt] = /^(\d+) ([\d.]+) \.*$/.exec(text) ?? [];
   return number === undefined ? undefined : { number: Number(number), sentAt: Number(sentAt) };
 }
 
 /**
- * Announces for as long as the load says, never more than is due by then; ends when the last one has been sent.
- * @param progress is kept up
- * @throws what an announcement has failed with
+ * Announces messages at the load's rate; resolves when the last one has been sent.
+ * @param progress updated as messages are sent and acknowledged
+ * @throws the error of a failed announcement
  */
 export async function announceAll(
   { rate, seconds, size }: Load,
@@ -52,9 +52,9 @@ export async function announceAll(
   };
   const began = performance.now();
   for (let passed = 0; passed < seconds; passed = (performance.now() - began) / 1_000) {
-    // The first one is due at once, and so the last one before the end.
+    // The first message is due at once, so the last one is due before the end.
     const due = Math.min(rate * seconds, Math.floor(passed * rate) + 1);
-    while (progress.sent < due && progress.sent - progress.announced < MOST_WAITING) send();
+    while (progress.sent < due && progress.sent - progress.announced < MOST_PENDING) send();
     if (progress.failed.length > 0) throw progress.failed[0];
     await sleep(1);
   }

@@ -26,26 +26,26 @@ import {
 } from "./values.ts";
 
 const ENDINGS = `
-Exit codes: 0 done, 1 the doctor found something bad, 2 the command is wrong, 3 messages have expired or were lost,
-4 the server refuses it, 5 no reply in time, 6 the server can't be reached, 7 this machine failed (a full disk, a
-cursor in use), 130 or 143 interrupted with work left. With --exec, the code of a command that fails.
+Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
+4 the server refused the command, 5 no reply in time, 6 the server can't be reached, 7 this machine failed (a full disk,
+a cursor in use), 8 a command of --exec failed, 130 or 143 interrupted with work left.
 
-<url> may be left out where FANOUT_URL is set. A token is read from FANOUT_TOKEN or --token-file.`;
+<url> defaults to FANOUT_URL. The token is read from FANOUT_TOKEN or --token-file.`;
 
-/** Options of all commands that need a server. */
+/** Adds the options of all commands that need a server. */
 function server(command: Command): Command {
   return command
-    .option("--token-file <file>", "a file with the token, instead of FANOUT_TOKEN", nonEmpty)
+    .option("--token-file <file>", "read the token from a file instead of FANOUT_TOKEN", nonEmpty)
     .option("--timeout <seconds>", "how long to wait for the server", wholeNumber(1, MOST_SECONDS), 10);
 }
 
-/** Returns the address and the options of a command with no other words. */
+/** Returns the address and the options of a command that takes no other arguments. */
 function withServer<Options extends { tokenFile?: string }>(
   command: Command,
   options: Options,
 ): [url: string, options: Options & { token: string | undefined }] {
   const [url, more] = split(command.args);
-  if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' is no address; one looks like wss://example.com`);
+  if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' isn't an address; use the form wss://example.com`);
   return [url, withToken(url, options)];
 }
 
@@ -54,13 +54,13 @@ function withToken<Options extends { tokenFile?: string }>(url: string, options:
   return { ...options, token: tokenFor(url, options.tokenFile) };
 }
 
-/** The address, and the words after it: the first one of all where there is one in the environment only if it looks like it. */
+/** Splits arguments into the address and the rest. An argument without a scheme isn't an address, so FANOUT_URL is used. */
 function split(words: string[]): [url: string, rest: string[]] {
   const [first = "", ...rest] = words;
   if (/^\w+:\/\//.test(first)) return [first, rest];
   const url = process.env.FANOUT_URL;
   if (url) return [url, words];
-  throw new Exit(USAGE, "an address is missing, and FANOUT_URL is not set");
+  throw new Exit(USAGE, "the address is missing; give one, or set FANOUT_URL");
 }
 
 const program = new Command("fanout")
@@ -70,11 +70,11 @@ const program = new Command("fanout")
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
 
 if (!("WebSocket" in globalThis)) {
-  remark("it takes Node.js 22 or newer");
+  remark("this program needs Node.js 22 or newer");
   process.exit(USAGE);
 }
 
-/** Carries a command out, and ends with its code. */
+/** Runs a command, and exits with its code. */
 function act(work: () => Promise<number>): Promise<void> {
   return work().then(
     (code) => process.exit(code),
@@ -86,30 +86,33 @@ function act(work: () => Promise<number>): Promise<void> {
 }
 
 const SUB_EXAMPLE = `
-A pipe can lose messages: the cursor advances when a line is in the pipe, whether or not the consumer reads it. These
-lose nothing, and repeat at most the messages that were being processed:
+A pipe can lose messages, because the cursor advances when a line is in the pipe, whether or not the consumer reads it.
+These commands lose nothing, and repeat at most the messages that were being processed:
 
-  fanout sub <url> news --cursor place --exec ./process    # the cursor advances when ./process ends with 0
+  fanout sub <url> news --cursor cursor.json --exec ./process    # advances when ./process exits with 0
   mkfifo acks
-  fanout sub <url> news --cursor place --json --ack 3 3<acks | ./consumer >acks    # writes positions, one per line`;
+  fanout sub <url> news --cursor cursor.json --json --ack 3 3<acks | ./consumer >acks    # advances when it writes positions`;
 
 server(program.command("sub").argument("<url>", "the server").argument("[channels...]", "one or more"))
-  .description("print messages, one per line, until it is stopped")
-  .option("--since <position>", "first messages after a position", position)
-  .option("--last <n>", "first the newest messages that are retained", wholeNumber(1))
-  .option("--count <n>", "end after so many messages", wholeNumber(1))
-  .option("--until-caught-up", "end when all missed messages are processed")
-  .option("--cursor <file>", "resume where the last run with this file was", nonEmpty)
+  .description("print messages, one per line, until stopped")
+  .option("--since <position>", "start after a position", position)
+  .option("--last <n>", "start with the newest n retained messages", wholeNumber(1))
+  .option("--count <n>", "stop after n messages", wholeNumber(1))
+  .option("--until-caught-up", "stop when all missed messages are processed")
+  .option("--cursor <file>", "resume where the last run with this file stopped", nonEmpty)
   .option(
     "--ack <fd>",
-    "advance the cursor by positions that this file descriptor receives",
+    "advance the cursor by the positions read from a file descriptor",
     wholeNumber(3, 1_000),
   )
-  .option("--json", "print objects: channel, text, position; gaps too")
-  .option("--raw", "print lines of the protocol: <channel>!<text>, with control characters")
-  .option("--exec <command>", "run a command for each message, which is its standard input", nonEmpty)
+  .option("--json", "print messages and gaps as JSON objects")
+  .option("--raw", "print protocol lines, <channel>!<text>, with control characters")
+  .option("--exec <command>", "run a command for each message, with the message as standard input", nonEmpty)
   .addOption(
-    new Option("--on <channel=command>", "subscribe to a channel with a command of its own; repeatable")
+    new Option(
+      "--on <channel=command>",
+      "subscribe to a channel, and run a command for its messages; repeatable",
+    )
       .argParser(channelCommand)
       .default(new Map<string, string>(), "none"),
   )
@@ -122,91 +125,92 @@ server(program.command("sub").argument("<url>", "the server").argument("[channel
   );
 
 const PUB_EXAMPLE = `
-After --, words that begin with - are a message: fanout pub <url> news -- "-5 degrees"`;
+Put -- before a message that begins with -: fanout pub <url> news -- "-5 degrees"`;
 
 server(
   program.command("pub").argument("<url>", "the server").argument("[words...]", "a channel, and a message"),
 )
   .description("announce a message, or each line of standard input")
-  .option(
-    "--key <key>",
-    "announce it once, however often this is run; with -<n> for line n of the input",
-    key,
-  )
-  .option("--file <file>", "announce the lines of a file instead of standard input", nonEmpty)
-  .option("-0, --null", "messages of the input end with NUL instead of a line break")
-  .option("--json", "print an object for each message: channel, line, position")
+  .option("--key <key>", "idempotency key; line n of the input gets <key>-<n>", key)
+  .option("--file <file>", "read lines from a file instead of standard input", nonEmpty)
+  .option("-0, --null", "separate messages of the input by NUL instead of line breaks")
+  .option("--json", "print a JSON object for each message: channel, line, position")
   .addHelpText("after", PUB_EXAMPLE)
   .action((_, __, options, command: Command) =>
     act(async () => {
       const [url, [channel, message, ...more]] = split(command.args);
-      if (channel === undefined) throw new Exit(USAGE, "a channel is missing");
-      if (more.length > 0) throw new Exit(USAGE, "a message is one argument: put it in quotes");
+      if (channel === undefined) throw new Exit(USAGE, "the channel is missing");
+      if (more.length > 0) throw new Exit(USAGE, "the message has to be one argument; put it in quotes");
       return pub(url, channel, message, withToken(url, options));
     }),
   );
 
 server(program.command("ping").argument("[url]", "the server"))
   .description("print the round-trip time")
-  .option("--count <n>", "so many times", wholeNumber(1), 1)
+  .option("--count <n>", "number of pings", wholeNumber(1), 1)
   .action((_, options, command: Command) => act(async () => ping(...withServer(command, options))));
 
 server(program.command("info").argument("[url]", "the server"))
-  .description("print the figures of the server")
-  .option("--json", "as an object")
+  .description("print the server's statistics")
+  .option("--json", "print a JSON object")
   .action((_, options, command: Command) => act(async () => info(...withServer(command, options))));
 
 const BENCH_EXAMPLE = `
-Whether a thousand connections hear 20 messages a second of 1 kB each, for a minute:
+Deliver 20 messages of 1 kB per second to a thousand connections, for a minute:
 
   fanout bench wss://fanout.example.workers.dev --connections 1000 --rate 20 --size 1000 --seconds 60
 
-It ends with 3 if a message was lost, repeated or out of order, or a connection was closed.`;
+The exit code is 3 if a message was lost, repeated or out of order, or a connection was closed.`;
 
 server(program.command("bench").argument("[url]", "the server"))
-  .description("have many connections hear one channel, and measure what comes, and how soon")
-  .option("--connections <n>", "that listen", wholeNumber(1, 100_000), 100)
-  .option("--rate <n>", "messages a second", wholeNumber(1, 100_000), 100)
-  .option("--size <bytes>", "of each message", wholeNumber(1, 1_000_000), 100)
-  .option("--seconds <n>", "for so long", wholeNumber(1, MOST_SECONDS), 10)
-  .option("--channel <name>", "the channel, instead of a new one named bench-…", channelName)
-  .option("--json", "print an object")
+  .description("measure delivery to many subscribers of one channel")
+  .option("--connections <n>", "number of subscribers", wholeNumber(1, 100_000), 100)
+  .option("--rate <n>", "messages per second", wholeNumber(1, 100_000), 100)
+  .option("--size <bytes>", "size of each message", wholeNumber(1, 1_000_000), 100)
+  .option("--seconds <n>", "duration", wholeNumber(1, MOST_SECONDS), 10)
+  .option("--channel <name>", "use this channel instead of a new one named bench-…", channelName)
+  .option("--json", "print a JSON object")
   .addHelpText("after", BENCH_EXAMPLE)
   .action((_, options, command: Command) => act(async () => bench(...withServer(command, options))));
 
 const DOCTOR_EXAMPLE = `
-After a deployment, with a token where one is needed, which may subscribe to and announce on doctor-*:
+Run it after each deployment. If the server requires tokens, give one that may subscribe to and announce on doctor-*.
 
   fanout doctor wss://fanout.example.workers.dev
 
-Each line begins with ok, note or bad; what is bad says what to do, and has it end with 1.`;
+Each line begins with ok, note or bad. Bad findings say what to do, and the exit code is 1.`;
 
 server(program.command("doctor").argument("[url]", "the server"))
-  .description("try out whether a server does all that it should, in less than a minute")
+  .description("check that a server works correctly, in less than a minute")
   .addHelpText("after", DOCTOR_EXAMPLE)
   .action((_, options, command: Command) => act(async () => doctor(...withServer(command, options))));
 
 program
   .command("bridge")
-  .description("let programs in that speak the original protocol over TCP")
+  .description("serve the original TCP protocol")
   .addOption(new Option("--to <url>", "the server").env("FANOUT_URL").makeOptionMandatory())
-  .option("--listen <host:port>", "where to listen; port 0 takes any that is free", "127.0.0.1:1986")
-  .option("--token-file <file>", "a file with the token, instead of FANOUT_TOKEN", nonEmpty)
+  .option("--listen <host:port>", "where to listen; port 0 means any free port", "127.0.0.1:1986")
+  .option("--token-file <file>", "read the token from a file instead of FANOUT_TOKEN", nonEmpty)
   .action((options) => act(async () => bridgeFrom(withToken(options.to, options))));
 
 program
   .command("token")
-  .description("make a token to try things out with")
-  .option("--secret-file <file>", "a file with the server's TOKEN_SECRET, instead of that variable", nonEmpty)
-  .option("--subscribe <channels...>", "names, and prefixes followed by *", pattern, [])
-  .option("--announce <channels...>", "likewise", pattern, [])
-  .option("--operate", "may see what the service does")
-  .option("--expires <time>", "from now, like 30m, 12h or 7d", "1h")
+  .description("make a token for testing")
+  .option("--secret-file <file>", "read the server's secret from a file instead of TOKEN_SECRET", nonEmpty)
+  .option(
+    "--subscribe <channels...>",
+    "channels to subscribe to: names, and prefixes followed by *",
+    pattern,
+    [],
+  )
+  .option("--announce <channels...>", "channels to announce on", pattern, [])
+  .option("--operate", "grant the operators' pages")
+  .option("--expires <time>", "time until it expires, such as 30m, 12h or 7d", "1h")
   .action((options) => act(() => token(options)));
 
 program
   .command("completion")
-  .description('print a script for a shell: eval "$(fanout completion bash)"')
+  .description('print a completion script: eval "$(fanout completion bash)"')
   .addArgument(new Argument("<shell>").choices(["bash", "zsh"]))
   .action((shell) =>
     act(async () => {

@@ -1,32 +1,32 @@
-/** Standard output and standard error. A reader may close standard output early: then the program is done. */
+/** Standard output and standard error. */
 import { DONE, Exit, LOCAL } from "./exits.ts";
 import { visible } from "./visible.ts";
 
 let endsWithPipe = true;
 
-/** Has the program go on when the reader of standard output has closed it: `print` rejects then. */
+/** Lets the program continue after the reader has closed standard output; `print` rejects then. */
 export function surviveClosedPipe(): void {
   endsWithPipe = false;
 }
 
-/** Ends the program with 0 when the reader of standard output has closed it. */
+/** Ends the program with 0 when the reader closes standard output. */
 export function endWithPipe(): void {
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
     if (code === "EPIPE" && endsWithPipe) process.exit(DONE);
   });
-  // Without standard error there is nobody to report to.
+  // Without standard error, errors can't be reported.
   process.stderr.on("error", () => {});
 }
 
 /**
- * Prints a line; resolves when the system has taken it. At a terminal, control characters are escaped.
- * @throws Exit if it can't be written, as on a full disk
+ * Prints a line; resolves when it is written. At a terminal, control characters are escaped.
+ * @throws Exit if it can't be written, for example to a full disk
  */
 export function print(line: string): Promise<void> {
   return printAsIs(process.stdout.isTTY ? line.split("\n").map(visible).join("\n") : line);
 }
 
-/** Prints a line with its control characters, at a terminal too. @throws Exit if it can't be written */
+/** Prints a line with its control characters, even at a terminal. @throws Exit if it can't be written */
 export function printAsIs(line: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(`${line}\n`, (error) => {
@@ -36,7 +36,7 @@ export function printAsIs(line: string): Promise<void> {
   });
 }
 
-/** Prints a line for people, on standard error. At a terminal, control characters are escaped. */
+/** Prints a line on standard error. At a terminal, control characters are escaped. */
 export function remark(line: string): void {
   process.stderr.write(`fanout: ${process.stderr.isTTY ? visible(line) : line}\n`);
 }

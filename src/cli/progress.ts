@@ -1,9 +1,9 @@
-/** How many messages have been announced, in a line on standard error that is written over itself. */
+/** Shows the number of announced messages in one line of standard error, which is updated in place. */
 
-/** How long one line stays at least, in milliseconds. */
-const EACH = 100;
+/** Least time between two updates, in milliseconds. */
+const UPDATE_INTERVAL = 100;
 
-/** Has a terminal go back to the beginning of the line, and empty it. */
+/** Moves a terminal's cursor to the start of the line, and clears the line. */
 const CLEAR = "\r\x1b[K";
 
 export class Progress {
@@ -16,14 +16,14 @@ export class Progress {
     this.#isShown = isShown;
   }
 
-  /** One more has its place. */
+  /** Counts a message. */
   advance(): void {
     this.#count += 1;
     const now = performance.now();
-    if (!this.#isShown || now < this.#shownAt + EACH) return;
+    if (!this.#isShown || now < this.#shownAt + UPDATE_INTERVAL) return;
     this.#shownAt = now;
     const perSecond = Math.round((this.#count / (now - this.#began)) * 1_000);
-    process.stderr.write(`${CLEAR}… ${this.#count} messages, ${perSecond} a second`);
+    process.stderr.write(`${CLEAR}… ${this.#count} messages, ${perSecond} per second`);
   }
 
   clear(): void {

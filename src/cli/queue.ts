@@ -1,21 +1,21 @@
-/** Work that is done one piece after another, up to a number of messages. */
+/** Processes messages one at a time. */
 import { Exit, LOCAL } from "./exits.ts";
 
-/** Messages that may wait for a slow consumer: there is memory for so many. */
-const MOST_WAITING = 1_000_000;
+/** Most queued messages, to bound the memory that a slow consumer costs. */
+const MOST_PENDING = 1_000_000;
 
 export class Queue {
   #left: number;
-  #waiting: (() => Promise<void>)[] = [];
+  #pending: (() => Promise<void>)[] = [];
   #next = 0;
   #isBusy = false;
   #drained: (() => void)[] = [];
   #finish: () => void = () => {};
   #fail: (error: unknown) => void = () => {};
-  /** Resolves when the last message was processed that is wanted; rejects when work fails. */
+  /** Resolves when `count` messages are processed; rejects when work fails. */
   readonly finished: Promise<void>;
 
-  /** @param count messages that are processed; others are ignored */
+  /** @param count number of messages to process; later ones are ignored */
   constructor(count = Number.POSITIVE_INFINITY) {
     this.#left = count;
     this.finished = new Promise((resolve, reject) => {
@@ -26,11 +26,11 @@ export class Queue {
   }
 
   add(work: () => Promise<void>): void {
-    if (this.#waiting.length - this.#next >= MOST_WAITING) {
-      this.#fail(new Exit(LOCAL, `${MOST_WAITING} messages wait to be processed; the consumer is too slow`));
+    if (this.#pending.length - this.#next >= MOST_PENDING) {
+      this.#fail(new Exit(LOCAL, `the consumer is too slow: ${MOST_PENDING} messages are queued`));
       return;
     }
-    this.#waiting.push(work);
+    this.#pending.push(work);
     if (!this.#isBusy) void this.#run();
   }
 
@@ -41,7 +41,7 @@ export class Queue {
     });
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves when the queue is empty. */
   async drained(): Promise<void> {
     if (this.#isBusy) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
@@ -60,9 +60,9 @@ export class Queue {
   }
 
   #take(): (() => Promise<void>) | undefined {
-    const work = this.#waiting[this.#next++];
+    const work = this.#pending[this.#next++];
     if (work) return work;
-    this.#waiting = [];
+    this.#pending = [];
     this.#next = 0;
     return undefined;
   }

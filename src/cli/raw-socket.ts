@@ -1,20 +1,20 @@
-/** A WebSocket as it is, for who wants to see the lines themselves. */
+/** A WebSocket that exposes the protocol's lines. */
 
 import { EVERYONE } from "../protocol/channels.ts";
 import { parseReply } from "../protocol/replies.ts";
 import { type Address, urlOf } from "./address.ts";
 
-export class Wire {
+export class RawSocket {
   readonly #socket: WebSocket;
-  readonly #patience: number;
+  readonly #timeout: number;
   readonly #lines: string[] = [];
   #rest = "";
   #ended: Error | undefined;
   #noticed = () => {};
 
-  private constructor(socket: WebSocket, patience: number) {
+  private constructor(socket: WebSocket, timeout: number) {
     this.#socket = socket;
-    this.#patience = patience;
+    this.#timeout = timeout;
     socket.onmessage = ({ data }) => this.#read(String(data));
     socket.onclose = ({ code, reason }) => this.#end(`the connection was closed (${code} ${reason})`);
     socket.onerror = () => this.#end("the connection broke off");
@@ -22,37 +22,37 @@ export class Wire {
 
   /**
    * Connects, and reads the greeting.
-   * @param patience how long a line may take, in milliseconds
-   * @throws Error that says what came instead
+   * @param timeout for each line, in milliseconds
+   * @throws Error if the greeting is missing or wrong
    */
   static async open(
     address: Address,
-    patience: number,
+    timeout: number,
     channel: string,
     query: Record<string, string> = {},
-  ): Promise<Wire> {
+  ): Promise<RawSocket> {
     const subprotocols = address.token === undefined ? [] : ["fanout", address.token];
-    const wire = new Wire(new WebSocket(urlOf(address, "ws", channel, query), subprotocols), patience);
+    const socket = new RawSocket(new WebSocket(urlOf(address, "ws", channel, query), subprotocols), timeout);
     try {
-      const greeting = await wire.line();
-      if (parseReply(greeting).kind === "connected") return wire;
-      throw new Error(`the greeting is '${greeting}'`);
+      const greeting = await socket.line();
+      if (parseReply(greeting).kind === "connected") return socket;
+      throw new Error(`'${greeting}' isn't the greeting`);
     } catch (error) {
-      wire.close();
+      socket.close();
       throw error;
     }
   }
 
-  say(...lines: string[]): void {
+  send(...lines: string[]): void {
     this.#socket.send(lines.map((line) => `${line}\n`).join(""));
   }
 
   /**
-   * The next line.
-   * @throws Error if none comes in time, or the connection has ended
+   * Waits for the next line.
+   * @throws Error if none is received in time, or the connection has ended
    */
   async line(): Promise<string> {
-    const timer = setTimeout(() => this.#end(`nothing came in ${this.#patience / 1_000} s`), this.#patience);
+    const timer = setTimeout(() => this.#end(`no line in ${this.#timeout / 1_000} s`), this.#timeout);
     try {
       for (;;) {
         const line = this.#lines.shift();
@@ -67,9 +67,9 @@ export class Wire {
     }
   }
 
-  /** Says something, and then `ping`; gives the lines that come before the answer to that. */
-  async answersTo(...lines: string[]): Promise<string[]> {
-    this.say(...lines, "ping");
+  /** Sends lines and a `ping`, and returns the lines received before the reply to `ping`. */
+  async repliesTo(...lines: string[]): Promise<string[]> {
+    this.send(...lines, "ping");
     const answers: string[] = [];
     for (let line = await this.line(); parseReply(line).kind !== "time"; line = await this.line()) {
       answers.push(line);
@@ -85,7 +85,7 @@ export class Wire {
   #read(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
-    // What others say to everyone is no answer to anything.
+    // Messages on `all` may come from any client, so they aren't replies.
     this.#lines.push(...lines.filter((line) => !line.startsWith(`${EVERYONE}!`)));
     this.#noticed();
   }

@@ -1,15 +1,15 @@
-/** What one connection has heard of messages that are numbered from 0 on: each once and in order, or what was wrong. */
+/** Checks that a connection receives messages, numbered from 0, once and in order. */
 
 export class Receipt {
-  /** One more than the greatest number that has come. */
+  /** One more than the greatest number received. */
   #next = 0;
-  /** Numbers below that have not come. */
+  /** Smaller numbers that haven't been received. */
   readonly #missing = new Set<number>();
   repeated = 0;
   outOfOrder = 0;
 
-  /** @returns whether it is new */
-  hear(number: number): boolean {
+  /** Records a message. @returns whether it is new */
+  add(number: number): boolean {
     for (let skipped = this.#next; skipped < number; skipped++) this.#missing.add(skipped);
     const isLate = this.#missing.delete(number);
     const isNew = isLate || number >= this.#next;
@@ -19,7 +19,7 @@ export class Receipt {
     return isNew;
   }
 
-  /** How many of the first so many have not come. */
+  /** Returns how many of the announced messages haven't been received. */
   lost(announced: number): number {
     let missing = Math.max(0, announced - this.#next);
     for (const number of this.#missing) if (number < announced) missing += 1;

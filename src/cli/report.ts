@@ -1,26 +1,26 @@
-/** What `fanout bench` has found out. */
+/** The report of `fanout bench`. */
 
 export interface Report {
-  /** Those that listen. */
+  /** Subscribers. */
   connections: number;
   openedInSeconds: number;
-  /** Messages that were to be announced. */
+  /** Messages to announce. */
   due: number;
-  /** Those that have their place: fewer if the server, or this program, could not keep up. */
+  /** Acknowledged messages: fewer if the server, or this program, could not sustain the rate. */
   announced: number;
   delivered: number;
   deliveriesPerSecond: number;
-  /** In milliseconds; 0 where nothing came. */
+  /** In milliseconds; 0 if nothing was delivered. */
   latency: Record<"median" | "percentile95" | "percentile99" | "largest", number>;
-  /** Messages that a connection should have got and did not, of all connections together; so are the next two. */
+  /** Messages that a connection didn't receive, summed over all connections, like the next two. */
   lost: number;
   repeated: number;
   outOfOrder: number;
-  /** Connections that ended meanwhile, that of the announcer too. */
+  /** Connections that ended early, including the publisher's. */
   closed: number;
 }
 
-/** Whether everything came, once and in order. */
+/** Whether all messages were delivered once and in order. */
 export function isFlawless({ lost, repeated, outOfOrder, closed }: Report): boolean {
   return lost + repeated + outOfOrder + closed === 0;
 }
@@ -30,7 +30,7 @@ export function formatReport(report: Report): string {
   const rows: [what: string, how: string][] = [
     ["connections", `${report.connections}, opened in ${report.openedInSeconds.toFixed(1)} s`],
     ["announced", `${report.announced} of ${report.due}`],
-    ["delivered", `${report.delivered}, ${report.deliveriesPerSecond} a second`],
+    ["delivered", `${report.delivered}, ${report.deliveriesPerSecond} per second`],
     [
       "latency",
       `median ${inMs(latency.median)}, 95 % ${inMs(latency.percentile95)}, 99 % ${inMs(latency.percentile99)}, largest ${inMs(latency.largest)}`,

@@ -1,20 +1,19 @@
-/** Secrets come from the environment or a file: arguments of a program are visible to all users of a machine. */
+/** Secrets are read from the environment or a file, because all users of a machine can see a program's arguments. */
 import { readFileSync } from "node:fs";
 import { Exit, messageOf, USAGE } from "./exits.ts";
 import { remark } from "./output.ts";
 
-/** Variables that commands of `--exec` don't inherit. */
+/** Variables that the commands of `--exec` don't inherit. */
 const SECRETS = ["FANOUT_TOKEN", "TOKEN_SECRET"];
 
 /**
- * Returns the contents of a file without the white space around them, or else a variable of the environment;
- * undefined if both are missing or empty.
- * @throws Exit if the file can't be read, or is empty
+ * Returns the trimmed contents of a file, or else of an environment variable; undefined if both are missing or empty.
+ * @throws Exit if the file can't be read or is empty
  */
 export function secretFrom(file: string | undefined, variable: string): string | undefined {
   if (file === undefined) return process.env[variable]?.trim() || undefined;
   const secret = textOf(file).trim();
-  if (secret === "") throw new Exit(USAGE, `${file} is empty; it takes the value of ${variable}`);
+  if (secret === "") throw new Exit(USAGE, `${file} is empty; write the value of ${variable} to it`);
   return secret;
 }
 
@@ -31,14 +30,14 @@ export function environmentWithoutSecrets(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !SECRETS.includes(name)));
 }
 
-/** Whether an address sends a token unencrypted to another machine. */
+/** Whether a token would be sent unencrypted to another machine. */
 export function isExposed(url: string): boolean {
   if (!/^(ws|http):/i.test(url) || !URL.canParse(url)) return false;
   const { hostname } = new URL(url);
   return !/^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** Returns the token of a command, with a warning if the network can read it. @throws Exit if its file can't be read */
+/** Returns the token of a command, and warns if the network can read it. @throws Exit if its file can't be read */
 export function tokenFor(url: string, file: string | undefined): string | undefined {
   const token = secretFrom(file, "FANOUT_TOKEN");
   if (token !== undefined && isExposed(url)) {

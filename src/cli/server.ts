@@ -1,4 +1,4 @@
-/** The server that a command is about. */
+/** The server that a command uses. */
 import { parseAddress } from "../client/address.ts";
 import { type Change, Fanout, Refused } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
@@ -13,11 +13,11 @@ export interface ServerOptions {
 
 export interface Server {
   fanout: Fanout;
-  /** Waits for something as long as the server may take. @throws Exit */
+  /** Waits for a reply of the server until the timeout. @throws Exit if it is late or refused */
   inTime<T>(work: Promise<T>): Promise<T>;
 }
 
-/** @throws Exit if that is no address */
+/** @throws Exit if the address isn't valid */
 export function checkAddress(url: string): void {
   try {
     parseAddress(url);
@@ -27,15 +27,15 @@ export function checkAddress(url: string): void {
 }
 
 /**
- * @param onEnd called when a connection has ended
- * @throws Exit if that is no address
+ * @param onEnd called when a connection ends
+ * @throws Exit if the address isn't valid
  */
 export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd = () => {}): Server {
   checkAddress(url);
   let change: Change | undefined;
   const onState = (next: Change) => {
     if (next.state === "connecting") return;
-    // What fails to come back does not end again.
+    // A failed attempt to reconnect isn't another end.
     if (next.state !== "connected" && change?.state === "connected") onEnd();
     change = next;
   };
@@ -54,7 +54,7 @@ export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd =
   return { fanout, inTime };
 }
 
-/** Waits for something that the server may refuse. @throws Exit if it does */
+/** Waits for a reply of the server. @throws Exit if the server refuses the command */
 export async function refusable<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -64,11 +64,12 @@ export async function refusable<T>(work: Promise<T>): Promise<T> {
 }
 
 function tooLate(change: Change | undefined, timeout: number): Exit {
-  if (change?.state === "connected") return new Exit(TIMED_OUT, `nothing came in ${timeout} s`);
+  if (change?.state === "connected")
+    return new Exit(TIMED_OUT, `the server didn't reply within ${timeout} s`);
   return new Exit(UNREACHABLE, change?.reason ? faultIn(change.reason).why : "the server can't be reached");
 }
 
-/** Reports on standard error when the connection is lost, and when it is back. */
+/** Reports on standard error when the connection is lost and restored. */
 export function noteConnection(fanout: Fanout): void {
   let isLost = false;
   let wasConnected = false;

@@ -1,9 +1,9 @@
-/** SIGINT and SIGTERM: the exit code says whether work was left. */
+/** Handles SIGINT and SIGTERM. */
 import { DONE, INTERRUPTED } from "./exits.ts";
 
 let isDone = () => false;
 
-/** Sets how to find out whether an interrupted command has done its work; without this, it hasn't. */
+/** Sets the check whether an interrupted command has done all its work; by default, it hasn't. */
 export function doneWhen(check: () => boolean): void {
   isDone = check;
 }

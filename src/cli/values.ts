@@ -1,10 +1,11 @@
-/** Values of options that are numbers, channels, or text. */
+/** Parsers of option values. */
 import { InvalidArgumentError } from "commander";
 import { channelFault, nameFault } from "../protocol/channels.ts";
+import { sentenceOf } from "../protocol/errors.ts";
 import { keyFault } from "../protocol/keys.ts";
 import { Exit, USAGE } from "./exits.ts";
 
-/** Most seconds that a timer can count. */
+/** Longest timer, in seconds. */
 export const MOST_SECONDS = 2_000_000;
 
 /** Returns a parser of whole numbers within a range. */
@@ -16,7 +17,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (wor
   };
 }
 
-/** Parses a position. @throws InvalidArgumentError, which explains why a time is none */
+/** Parses a position. @throws InvalidArgumentError, which explains times too */
 export function position(word: string): number {
   if (/^\d+[smhd]$/.test(word)) {
     throw new InvalidArgumentError(
@@ -28,23 +29,23 @@ export function position(word: string): number {
 
 export function nonEmpty(word: string): string {
   if (word !== "") return word;
-  throw new InvalidArgumentError("It is empty.");
+  throw new InvalidArgumentError("The value is empty.");
 }
 
 export function key(word: string): string {
   const fault = keyFault(word);
   if (fault === undefined) return word;
-  throw new InvalidArgumentError(`It is wrong: ${fault}.`);
+  throw new InvalidArgumentError(sentenceOf(fault));
 }
 
-/** Parses names of channels, or prefixes followed by `*`, one after another. */
+/** Parses a channel's name or a prefix followed by `*`, and appends it to earlier ones. */
 export function pattern(word: string, earlier: string[]): string[] {
   const fault = nameFault(word);
   if (fault === undefined) return [...earlier, word];
-  throw new InvalidArgumentError(`It is wrong: ${fault}.`);
+  throw new InvalidArgumentError(sentenceOf(fault));
 }
 
-/** Returns the key of a line: the same each time that the same input is announced. @throws Exit if it is too long */
+/** Returns the idempotency key of a line. @throws Exit if it is too long */
 export function keyOf(prefix: string | undefined, line: number): string | undefined {
   if (prefix === undefined) return undefined;
   const fault = keyFault(`${prefix}-${line}`);
@@ -52,16 +53,16 @@ export function keyOf(prefix: string | undefined, line: number): string | undefi
   throw new Exit(USAGE, `with --key, line ${line} has the key '${prefix}-${line}': ${fault}`);
 }
 
-/** Parses a channel that can be subscribed to. */
+/** Parses the name of a channel. */
 export function channelName(word: string): string {
   const fault = channelFault(word);
   if (fault === undefined) return word;
-  throw new InvalidArgumentError(`It is wrong: ${fault}.`);
+  throw new InvalidArgumentError(sentenceOf(fault));
 }
 
-/** Adds `<channel>=<command>` to the commands of channels. */
+/** Parses `<channel>=<command>`, and adds it to the commands by channel. */
 export function channelCommand(word: string, earlier: Map<string, string>): Map<string, string> {
   const [, channel = "", command = ""] = /^([^=]*)=(.+)$/s.exec(word) ?? [];
-  if (command === "") throw new InvalidArgumentError("It takes a channel, =, and a command.");
+  if (command === "") throw new InvalidArgumentError("Use the form <channel>=<command>.");
   return new Map([...earlier, [channelName(channel), command]]);
 }

@@ -1,22 +1,22 @@
-/** Addresses of servers, and of channels there. */
+/** Addresses of servers and channels. */
 import { demand } from "./inputs.ts";
 
-/** From where on the server sends a channel, in its own words: `since 17`, `since now` or `last 20`. */
+/** Where a subscription starts, as in the protocol: `since 17`, `since now` or `last 20`. */
 export type From = `${"since" | "last"} ${number}` | typeof NOW;
 
 export const NOW = "since now";
 
-/** Where a server is: an `http:` or `https:` address without a slash at its end. */
+/** A server's address: `http:` or `https:`, without a trailing slash. */
 export type Base = string;
 
 /**
- * Parses the address of a server.
- * @param page the address of the page, to which an address may be relative
- * @throws TypeError if a client couldn't connect there
+ * Parses a server's address.
+ * @param page the page's address, against which relative addresses are resolved
+ * @throws TypeError if it isn't an address to which a client could connect
  */
 export function parseAddress(address: unknown, page?: string): Base {
   const isGiven = address instanceof URL || (typeof address === "string" && address !== "");
-  // Parts of a URL can't be read everywhere; React Native has only the whole.
+  // React Native's URL has only `href`, so parse that.
   const [, scheme = "", rest] =
     /^(?:ws|http)(s?):\/\/([^?#@]+?)\/*$/.exec(isGiven ? hrefOf(address, page) : "") ?? [];
   const what = "a host, with a path at most, such as wss://host/path";
@@ -32,12 +32,12 @@ function hrefOf(address: string | URL, page: string | undefined): string {
   }
 }
 
-/** The address of a channel, as `http:` or `https:`. */
+/** Returns the `http:` or `https:` address of a channel. */
 export function urlOf(base: Base, channel: string, from?: From): string {
   return `${base}/${encodeURIComponent(channel)}${from ? `?${from.replace(" ", "=")}` : ""}`;
 }
 
-/** The same address for a WebSocket. */
+/** Returns the same address for a WebSocket. */
 export function webSocketUrl(url: string): string {
   return url.replace(/^http/, "ws");
 }

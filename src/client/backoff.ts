@@ -1,18 +1,18 @@
-/** How long to wait before something is tried again. */
-import type { World } from "./world.ts";
+/** Delays between retries. */
+import type { Environment } from "./environment.ts";
 
-const LEAST = 500;
-const MOST = 20_000;
+const MIN_DELAY = 500;
+const MAX_DELAY = 20_000;
 
-/** Longest time that a server may have a client wait, in milliseconds: five minutes. */
-const MOST_ASKED = 300_000;
+/** Longest delay that a server may ask for, in milliseconds: five minutes. */
+const MAX_ASKED = 300_000;
 
 /**
- * Milliseconds until the next attempt after so many failures in a row: random, so that clients don't return together,
- * from half a second to twice as much for each failure, at most 20 s.
- * @param asked milliseconds for which the server asked
+ * Returns the delay before the next attempt, in milliseconds. It is random, so that clients don't reconnect at the same
+ * time: from 500 ms to 1 s, and up to twice as much after each failure in a row, at most 20 s.
+ * @param asked the delay that the server asked for, in milliseconds
  */
-export function backoff({ random }: Pick<World, "random">, failures: number, asked = 0): number {
-  const most = Math.min(MOST, 2 * LEAST * 2 ** failures);
-  return Math.max(Math.min(asked, MOST_ASKED), LEAST + random() * (most - LEAST));
+export function backoff({ random }: Pick<Environment, "random">, failures: number, asked = 0): number {
+  const most = Math.min(MAX_DELAY, 2 * MIN_DELAY * 2 ** failures);
+  return Math.max(Math.min(asked, MAX_ASKED), MIN_DELAY + random() * (most - MIN_DELAY));
 }

@@ -1,27 +1,27 @@
 /**
- * Where a client is in one channel. The server sends a channel once, from one position on; each member (a subscription
- * of the program) has a position of its own, and skips what it has. So a member that wants earlier messages has the
- * channel sent again from there on, and the others get nothing twice.
+ * One client's state in one channel. The server sends each channel once, starting after one position. Each member (a
+ * subscription of the program) has its own position and skips messages up to it. For a member that wants earlier
+ * messages the client resubscribes from there, and the other members get nothing twice.
  */
 import { isTemporary } from "../protocol/errors.ts";
 import { type From, NOW } from "./address.ts";
 import { backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { after } from "./timing.ts";
 import type { Outcome, Transport } from "./transport.ts";
-import type { World } from "./world.ts";
 
-/** A subscription, as its channel sees it. */
+/** A subscription, as used by its channel. */
 export interface Member {
-  /** Of the newest message that it has; undefined before it is known, and where nothing is retained. */
+  /** The position of the newest message received; undefined until known, and if the channel retains no messages. */
   readonly position: number | undefined;
-  /** How many of the newest messages it wants first, where it has no position. */
+  /** The number of newest messages to start with, if it has no position. */
   readonly last: number;
-  /** Whether it has nothing yet that it could miss messages after. */
+  /** Whether it has received nothing yet, so that it can't have missed anything. */
   isFresh: boolean;
-  hear(text: string, position: number | undefined): void;
-  miss(from: number | undefined, to: number | undefined): void;
-  locate(position: number | undefined): void;
+  message(text: string, position: number | undefined): void;
+  gap(from: number | undefined, to: number | undefined): void;
+  moveTo(position: number | undefined): void;
   become(state: "subscribing" | "subscribed"): void;
   end(error: Error | undefined): void;
 }
@@ -29,27 +29,27 @@ export interface Member {
 export class Channel {
   readonly name: string;
   readonly members = new Set<Member>();
-  readonly #world: World;
+  readonly #environment: Environment;
   /**
-   * `offline`: without a connection. `asked`: the server has yet to say from where on it sends. `held`: it refused that
-   * for the moment. `live`: messages are for the members.
+   * `offline`: no connection. `subscribing`: waiting for the server to confirm the start. `held`: the server refused
+   * temporarily; a retry is scheduled. `live`: messages go to the members.
    */
-  #state: "offline" | "asked" | "held" | "live" = "offline";
-  #link: Transport | undefined;
-  /** What the server was asked for last. */
-  #asked: From = NOW;
-  /** Whether a member without a position has been added since: the channel's end may have been another one then. */
+  #state: "offline" | "subscribing" | "held" | "live" = "offline";
+  #transport: Transport | undefined;
+  /** The start last requested from the server. */
+  #requested: From = NOW;
+  /** Whether a member without a position joined since that request, as the channel's end may have moved. */
   #isOutdated = true;
-  /** The position of the stream; undefined unless it is live, and where nothing is retained. */
+  /** The stream's position; undefined unless live, and if the channel retains no messages. */
   #cursor: number | undefined;
   #failures = 0;
 
-  constructor(world: World, name: string) {
-    this.#world = world;
+  constructor(environment: Environment, name: string) {
+    this.#environment = environment;
     this.name = name;
   }
 
-  /** Whether the members get messages, as soon as there are any. */
+  /** Whether members receive messages as they are announced. */
   get isLive(): boolean {
     return this.#state === "live";
   }
@@ -58,24 +58,24 @@ export class Channel {
     return [...this.members].flatMap(({ position }) => position ?? []);
   }
 
-  /** The newest position that a member has. */
+  /** The newest position of any member. */
   get position(): number | undefined {
     const newest = Math.max(this.#cursor ?? -1, ...this.#positions);
     return newest < 0 ? undefined : newest;
   }
 
-  /** From where on the server should send the channel. Where wishes differ, the channel's end has to be found out first. */
+  /** The start to request. If members want different ones, the client first has to learn the channel's end. */
   get #wanted(): From {
     const wishes = new Set([...this.members].map(wishOf));
     const [wish = NOW] = wishes;
     return wishes.size > 1 ? NOW : wish;
   }
 
-  /** Returns what the server is to be asked for; whatever it replies is for all members so far. */
+  /** Returns the start to request from the server; the reply covers all current members. */
   ask(): From {
     this.#isOutdated = false;
-    this.#asked = this.#wanted;
-    return this.#asked;
+    this.#requested = this.#wanted;
+    return this.#requested;
   }
 
   add(member: Member): void {
@@ -83,91 +83,91 @@ export class Channel {
     this.members.add(member);
     this.#isOutdated ||= member.position === undefined;
     if (this.#state === "live") this.#join(member, end);
-    else if (this.#state === "asked") this.#askAnew();
+    else if (this.#state === "subscribing") this.#requestAgain();
   }
 
-  /** Takes out a member; returns whether it was the last one. */
+  /** Removes a member; returns whether it was the last one. */
   remove(member: Member): boolean {
     if (!this.members.delete(member) || this.members.size > 0) return false;
     this.end();
     return true;
   }
 
-  /** There is a connection, which has been asked for what `ask` returned if `isAsked`. */
-  begin(link: Transport, isAsked: boolean): void {
-    this.#link = link;
-    this.#state = "asked";
-    if (isAsked) this.#askAnew();
-    else this.#ask();
+  /** Uses a new connection. @param isRequested whether the result of `ask` was already requested on it */
+  begin(transport: Transport, isRequested: boolean): void {
+    this.#transport = transport;
+    this.#state = "subscribing";
+    if (isRequested) this.#requestAgain();
+    else this.#request();
   }
 
-  /** The connection has ended. */
+  /** Handles the end of the connection. */
   end(): void {
     this.#state = "offline";
     this.#cursor = undefined;
     for (const member of this.members) member.become("subscribing");
   }
 
-  /** Asks again if what is pending doesn't suit all members. */
-  #askAnew(): void {
-    if (this.#isOutdated || (this.#asked !== NOW && this.#asked !== this.#wanted)) this.#ask();
+  /** Requests again if the pending request doesn't suit all members. */
+  #requestAgain(): void {
+    if (this.#isOutdated || (this.#requested !== NOW && this.#requested !== this.#wanted)) this.#request();
   }
 
-  #ask(from = this.ask()): void {
-    this.#state = "asked";
+  #request(from = this.ask()): void {
+    this.#state = "subscribing";
     this.#cursor = undefined;
-    this.#asked = from;
-    this.#link?.subscribe(this.name, from);
+    this.#requested = from;
+    this.#transport?.subscribe(this.name, from);
   }
 
   /**
-   * A member joins a channel that is live: often it can join the stream as it is.
-   * @param end the channel's; the stream may be behind it
+   * Adds a member to a live channel; often it can join the stream as it is.
+   * @param end the newest known position of the channel; the stream may lag behind it
    */
   #join(member: Member, end: number | undefined): void {
-    if (member.position === undefined || end === undefined) locate(member, end, true);
+    if (member.position === undefined || end === undefined) place(member, end, true);
     const { position = 0 } = member;
-    if (position > (end ?? 0)) this.#ask(NOW);
-    else if (position < (this.#cursor ?? 0)) this.#ask(`since ${position}`);
+    if (position > (end ?? 0)) this.#request(NOW);
+    else if (position < (this.#cursor ?? 0)) this.#request(`since ${position}`);
     else live(member);
   }
 
-  // --- what the server says
+  // --- replies and messages
 
-  /** The stream goes on after a position, or is refused. */
-  located(outcome: Outcome): void {
+  /** Handles the reply to a subscription: the position after which the stream continues, or a refusal. */
+  subscribed(outcome: Outcome): void {
     if (this.#state === "offline") return;
-    if (!(outcome instanceof Refused)) this.#goOn(outcome);
-    else if (outcome.code === "no-history") this.#goOn(undefined);
+    if (!(outcome instanceof Refused)) this.#continue(outcome);
+    else if (outcome.code === "no-history") this.#continue(undefined);
     else if (isTemporary(outcome.code) || outcome.code === "uncertain") this.#hold();
     else this.fail(outcome);
   }
 
   #hold(): void {
-    const link = this.#link;
-    if (!link) return;
+    const transport = this.#transport;
+    if (!transport) return;
     this.#state = "held";
     this.#cursor = undefined;
-    after(this.#world, backoff(this.#world, this.#failures), link.signal, () => {
-      if (this.#state === "held") this.#ask();
+    after(this.#environment, backoff(this.#environment, this.#failures), transport.signal, () => {
+      if (this.#state === "held") this.#request();
     });
     this.#failures += 1;
   }
 
-  /** @param position undefined where nothing is retained */
-  #goOn(position: number | undefined): void {
+  /** @param position undefined if the channel retains no messages */
+  #continue(position: number | undefined): void {
     this.#failures = 0;
     const before = this.#state;
-    const asked = this.#asked;
-    const start = before === "live" ? this.#cursor : Number(asked.replace("since ", ""));
-    // The server may also have less than anyone believed.
-    const isEnd = (before !== "live" && asked === NOW) || (position ?? 0) < (start ?? 0);
-    for (const member of this.members) locate(member, position, isEnd);
-    // A listener may have changed what is wanted, or ended the connection.
-    if (this.#state !== before || this.#asked !== asked) return;
+    const requested = this.#requested;
+    const start = before === "live" ? this.#cursor : Number(requested.replace("since ", ""));
+    // The server may have lost messages and be behind the members.
+    const isEnd = (before !== "live" && requested === NOW) || (position ?? 0) < (start ?? 0);
+    for (const member of this.members) place(member, position, isEnd);
+    // A listener may have added or removed members, or ended the connection.
+    if (this.#state !== before || this.#requested !== requested) return;
     const earliest = Math.min(...this.#positions);
     if (position !== undefined && earliest < position) {
-      this.#ask(`since ${earliest}`);
+      this.#request(`since ${earliest}`);
       return;
     }
     this.#state = "live";
@@ -180,7 +180,7 @@ export class Channel {
     if (this.#cursor !== undefined) this.#cursor += 1;
     const position = this.#cursor;
     for (const member of this.members) {
-      if (position === undefined || (member.position ?? position) < position) member.hear(text, position);
+      if (position === undefined || (member.position ?? position) < position) member.message(text, position);
     }
   }
 
@@ -196,18 +196,18 @@ function wishOf({ position, last }: Member): From {
 }
 
 /**
- * Takes a member to where it goes on, with a gap if it lacks messages.
- * @param position undefined where nothing is retained
- * @param isEnd whether that is the channel's end, from which members begin; else it is where the stream begins
+ * Moves a member to a position, and reports a gap if it missed messages.
+ * @param position undefined if the channel retains no messages
+ * @param isEnd whether that is the channel's end, where new members start; otherwise the stream starts there
  */
-function locate(member: Member, position: number | undefined, isEnd: boolean): void {
+function place(member: Member, position: number | undefined, isEnd: boolean): void {
   const { position: own, last } = member;
-  const lacks = own === undefined || position === undefined || (isEnd ? own > position : own < position);
-  if (!lacks) return;
-  if (!member.isFresh) member.miss(own, position);
-  const begins = isEnd && own === undefined && position !== undefined;
-  member.isFresh = begins && last > 0;
-  member.locate(begins ? Math.max(0, position - last) : position);
+  const differs = own === undefined || position === undefined || (isEnd ? own > position : own < position);
+  if (!differs) return;
+  if (!member.isFresh) member.gap(own, position);
+  const starts = isEnd && own === undefined && position !== undefined;
+  member.isFresh = starts && last > 0;
+  member.moveTo(starts ? Math.max(0, position - last) : position);
 }
 
 function live(member: Member): void {

@@ -1,10 +1,11 @@
-/** A client: its channels, its announcements, and the connection that both use. */
+/** The client: its channels, its announcements, and the connection they share. */
 import { parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
-import { Connection, type User } from "./connection.ts";
+import { Connection, type ConnectionListener } from "./connection.ts";
+import { type Cancel, type Environment, environmentOf } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { checkChannel, checkFunction, checkKey, checkMessage, checkOptions, demand } from "./inputs.ts";
-import { add, type Listeners, tell } from "./listeners.ts";
+import { add, emit, type Listeners } from "./listeners.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { Questions } from "./questions.ts";
@@ -22,32 +23,31 @@ import type {
   SubscribeOptions,
   Subscription,
 } from "./types.ts";
-import { type Cancel, type World, worldOf } from "./world.ts";
 
-/** How long a connection stays open that nothing needs, in milliseconds. */
+/** How long an unused connection stays open, in milliseconds. */
 const IDLE = 60_000;
 
-/** How long `close` waits for announcements, in milliseconds, if nothing else is given. */
+/** How long `close` waits for announcements by default, in milliseconds. */
 const CLOSE_WITHIN = 10_000;
 
-/** Messages as they are; what is no text is refused where every message is checked. */
-const TEXT: Codec<unknown> = { encode: asIs, decode: asIs };
+/** Passes text through; `checkMessage` rejects anything else. */
+const TEXT: Codec<unknown> = { encode: identity, decode: identity };
 
-function asIs(data: unknown): string;
-function asIs(data: unknown): unknown {
+function identity(data: unknown): string;
+function identity(data: unknown): unknown {
   return data;
 }
 
-/** Returns the codec of a call. Types see to it that its data is what `common` takes where there is no own one. */
+/** Returns the codec of a call; the types ensure that its data suits the client's codec if the call has none. */
 function codecOf<T>(own: Codec<T> | undefined, common: Codec<unknown> | undefined): Codec<T>;
 function codecOf(own: Codec<unknown> | undefined, common = TEXT): Codec<unknown> {
   return own ?? common;
 }
 
-/** Programs use no private members of it, so it can be wrapped in a proxy, as Vue does. */
-export class Client<Data> implements Fanout<Data>, User {
+/** Methods are arrow functions, so that programs may wrap a client in a proxy, as Vue does. */
+export class Client<Data> implements Fanout<Data>, ConnectionListener {
   state: State = "disconnected";
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #codec: Codec<Data> | undefined;
   readonly #channels = new Map<string, Channel>();
   readonly #outbox: Outbox;
@@ -56,29 +56,29 @@ export class Client<Data> implements Fanout<Data>, User {
   readonly #listeners: Listeners<Change> = new Set();
   readonly #debuggers: Listeners<string> = new Set();
   #transport: Transport | undefined;
-  /** Why the client takes nothing more: it has failed, or was closed. */
+  /** Why the client accepts no more calls: it failed, or was closed. */
   #ending: Refused | undefined;
   #isClosing = false;
-  /** Whether it stays offline until `connect`. */
+  /** Whether it stays offline until `connect` is called. */
   #isPaused = false;
-  /** Called when no announcement is pending. */
-  readonly #emptied = new Set<() => void>();
-  /** Channels to which this client may announce, but not subscribe. */
+  /** Callbacks for when no announcement is pending. */
+  readonly #onDrained = new Set<() => void>();
+  /** Channels that this client may not subscribe to, though perhaps announce on. */
   readonly #refusedHomes = new Set<string>();
   #cancelIdle: Cancel = () => {};
 
-  /** @throws Error if the address or an option is wrong */
-  constructor(address: string | URL, options: FanoutOptions<Data> = {}, world?: World) {
+  /** @throws Error if the address or an option is invalid */
+  constructor(address: string | URL, options: FanoutOptions<Data> = {}, environment?: Environment) {
     checkOptions(options);
-    this.#world = world ?? worldOf(options);
-    const base = parseAddress(address, this.#world.location);
+    this.#environment = environment ?? environmentOf(options);
+    const base = parseAddress(address, this.#environment.location);
     this.#codec = options.codec;
     add(this.#listeners, options.onState);
     add(this.#debuggers, options.debug);
-    const pace = new Pace(this.#world);
-    this.#outbox = new Outbox(this.#world, pace, () => this.#look());
-    this.#questions = new Questions(this.#world, () => this.#look());
-    this.#connection = new Connection(this.#world, base, options.token, pace, this);
+    const pace = new Pace(this.#environment);
+    this.#outbox = new Outbox(this.#environment, pace, () => this.#update());
+    this.#questions = new Questions(this.#environment, () => this.#update());
+    this.#connection = new Connection(this.#environment, base, options.token, pace, this);
   }
 
   // --- for programs
@@ -94,7 +94,7 @@ export class Client<Data> implements Fanout<Data>, User {
     const name = checkChannel(channel);
     const codec = codecOf(options.codec, this.#codec);
     const leave = () => this.#leave(subscriber);
-    const subscriber: Subscriber<T> = new Subscriber(this.#world, name, options, codec, leave);
+    const subscriber: Subscriber<T> = new Subscriber(this.#environment, name, options, codec, leave);
     const ending = this.#ending;
     if (ending || options.signal?.aborted) queueMicrotask(() => subscriber.end(ending));
     else this.#join(subscriber);
@@ -108,21 +108,21 @@ export class Client<Data> implements Fanout<Data>, User {
   ): Promise<number | undefined> => {
     checkOptions(options);
     const name = checkChannel(channel);
-    const key = checkKey(options.key === undefined ? this.#world.newKey() : options.key);
+    const key = checkKey(options.key === undefined ? this.#environment.newKey() : options.key);
     const text = checkMessage(codecOf(options.codec, this.#codec).encode(data));
     if (this.#ending) throw this.#ending;
     const announced = this.#outbox.announce({ channel: name, key, text }, options);
-    this.#look();
+    this.#update();
     return announced;
   };
 
   readonly ping = async (options: RequestOptions = {}): Promise<number> => {
-    let began = 0;
+    let sentAt = 0;
     await this.#ask<number | undefined>(options, (transport, done) => {
-      began = this.#world.now();
+      sentAt = this.#environment.now();
       transport.ask("ping", "", done);
     });
-    return this.#world.now() - began;
+    return this.#environment.now() - sentAt;
   };
 
   readonly info = async (options: RequestOptions = {}): Promise<Map<string, string>> =>
@@ -135,7 +135,7 @@ export class Client<Data> implements Fanout<Data>, User {
     this.#ending = undefined;
     this.#isPaused = false;
     this.#connection.start();
-    this.#look();
+    this.#update();
   };
 
   readonly disconnect = (): void => {
@@ -152,8 +152,8 @@ export class Client<Data> implements Fanout<Data>, User {
     this.#ending ??= new Refused("unavailable", "the client is closed; make a new one");
     if (within > 0 && this.#outbox.size > 0) {
       await new Promise<void>((resolve) => {
-        const cancel = this.#world.later(within, resolve);
-        this.#emptied.add(() => {
+        const cancel = this.#environment.later(within, resolve);
+        this.#onDrained.add(() => {
           cancel();
           resolve();
         });
@@ -169,11 +169,11 @@ export class Client<Data> implements Fanout<Data>, User {
   #join<T>(subscriber: Subscriber<T>): void {
     const name = subscriber.channel;
     const known = this.#channels.get(name);
-    const channel = known ?? new Channel(this.#world, name);
+    const channel = known ?? new Channel(this.#environment, name);
     this.#channels.set(name, channel);
     channel.add(subscriber);
     if (!known && this.#transport) channel.begin(this.#transport, false);
-    this.#look();
+    this.#update();
   }
 
   #leave<T>(subscriber: Subscriber<T>): void {
@@ -181,12 +181,12 @@ export class Client<Data> implements Fanout<Data>, User {
     if (!this.#channels.get(name)?.remove(subscriber)) return;
     this.#channels.delete(name);
     this.#transport?.unsubscribe(name);
-    this.#look();
+    this.#update();
   }
 
   async #ask<T>(
     options: RequestOptions,
-    act: (link: Transport, done: (outcome: T | Refused) => void) => void,
+    act: (transport: Transport, done: (outcome: T | Refused) => void) => void,
   ): Promise<T> {
     checkOptions(options);
     if (this.#ending) throw this.#ending;
@@ -194,39 +194,39 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   /**
-   * Something was begun or settled: something else may have waited for that. Connects if there is something to do, and
-   * disconnects some time after there was.
+   * Sends questions whose turn has come, resolves `close`, connects if there is something to do, and schedules a
+   * disconnect otherwise. Runs whenever something begins or settles.
    */
-  #look(): void {
+  #update(): void {
     const { oldest } = this.#outbox;
     const areLive = () => [...this.#channels.values()].every(({ isLive }) => isLive);
     if (this.#questions.size > 0 && this.#transport && areLive())
-      this.#questions.look(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
-    if (!oldest) for (const emptied of this.#emptied) emptied();
+      this.#questions.send(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
+    if (!oldest) for (const drained of this.#onDrained) drained();
     this.#cancelIdle();
     if (this.#isPaused || (this.#ending && !oldest)) return;
     if (oldest || this.#channels.size + this.#questions.size > 0) this.#connection.start();
-    else this.#cancelIdle = this.#world.later(IDLE, () => this.#rest());
+    else this.#cancelIdle = this.#environment.later(IDLE, () => this.#rest());
   }
 
   // --- for the connection
 
   debug(event: string): void {
-    tell(this.#debuggers, event);
+    emit(this.#debuggers, event);
   }
 
   message(channel: string, text: string): void {
     this.#channels.get(channel)?.message(text);
   }
 
-  located(channel: string, outcome: Outcome): void {
-    this.#channels.get(channel)?.located(outcome);
-    this.#look();
+  subscribed(channel: string, outcome: Outcome): void {
+    this.#channels.get(channel)?.subscribed(outcome);
+    this.#update();
   }
 
-  /** Returns a channel of a subscription, or of an announcement. */
+  /** Returns the channel to connect at: that of a subscription or of the oldest announcement. */
   home(): Home {
-    // Each connection is subscribed to `all` anyway; clients and proxies resolve `.` and `..` in a path.
+    // The server subscribes each connection to `all` anyway; browsers and proxies resolve `.` and `..` in a path.
     const channel = [...this.#channels.keys(), this.#outbox.oldest?.channel].find(
       (name) => name && !/^(all|\.\.?)$/.test(name) && !this.#refusedHomes.has(name),
     );
@@ -243,7 +243,7 @@ export class Client<Data> implements Fanout<Data>, User {
     transport.leaveAllBut(this.#channels);
     for (const [name, channel] of this.#channels) channel.begin(transport, name === transport.home?.channel);
     this.#outbox.use(transport);
-    this.#look();
+    this.#update();
   }
 
   lost(isTooBig: boolean): void {
@@ -253,21 +253,21 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   changed(state: State, reason = "", code = 0, willRetry = true): void {
-    const isNews = state !== this.state || !willRetry;
+    const isChange = state !== this.state || !willRetry;
     this.state = state;
-    if (isNews) tell(this.#listeners, { state, code, reason, willRetry });
+    if (isChange) emit(this.#listeners, { state, code, reason, willRetry });
   }
 
   failed(error: Refused, code: number): void {
     this.#ending = error;
     this.changed("failed", `${error.code}: ${error.message}`, code, false);
-    // A listener may have started over.
+    // A listener may have called `connect`.
     if (this.#ending === error) this.#end(error, error);
   }
 
   // --- the end
 
-  /** Nothing needs the connection. */
+  /** Disconnects an idle client. */
   #rest(): void {
     this.#release();
     this.changed("disconnected", "the connection was idle");
@@ -280,8 +280,8 @@ export class Client<Data> implements Fanout<Data>, User {
   }
 
   /**
-   * Ends everything that is pending.
-   * @param failure ends subscriptions with an error, too
+   * Settles everything that is pending.
+   * @param failure the error with which subscriptions end, if any
    */
   #end(ending: Refused, failure: Error | undefined): void {
     this.#release();

@@ -1,10 +1,10 @@
-/** Messages that are more than a line of text. */
+/** The codec for messages other than one line of text. */
 import type { Codec, StandardSchema } from "./types.ts";
 
 /**
- * Makes a codec that sends data as JSON: objects, and text of several lines.
- * @param schema of zod, valibot, arktype or any other library of https://standardschema.dev; it has to accept what is
- *   announced and what is received
+ * Returns a codec that sends data as JSON: objects, and text of several lines.
+ * @param schema any Standard Schema (https://standardschema.dev), as of zod, valibot or arktype; it checks both the data
+ *   that you announce and the data that you receive
  */
 export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
   const parse = (text: string): T => {
@@ -14,7 +14,7 @@ export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
   return {
     encode: (data) => {
       const text = JSON.stringify(data);
-      // What subscribers will parse has to be valid; that may differ from `data`, as with dates.
+      // Check what subscribers will parse, which may differ from `data`: dates become strings.
       if (schema) parse(text);
       return text;
     },

@@ -1,133 +1,139 @@
 /**
- * The way to the server: gets a token, opens a transport, finds out why one ended, waits, and opens the next one.
+ * Keeps the client connected: gets a token, opens a transport, finds out why it ended, waits, and opens the next one.
  *
  *   idle ──start──► starting ──token──► opening ──greeting──► open
  *                      ▲                   │                    │
  *                      │            probing (why?) ◄────────────┤ ended
- *                      └──── waiting ◄─────┴────────────────────┘
+ *                      └──── backoff ◄─────┴────────────────────┘
  *
- * `stop` leads back to idle from everywhere, and so does a refusal of the whole client. What is under way in a phase
- * ends with the signal of its attempt.
+ * `stop` returns to idle from any phase, and so does a refusal of the client. Leaving a phase aborts its signal, which
+ * cancels the work in progress.
  */
 import { TOO_BIG } from "../protocol/close-codes.ts";
 import { type ErrorCode, isTemporary, parseReason } from "../protocol/errors.ts";
 import { type Base, urlOf, webSocketUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { type Answer, probe, read } from "./http.ts";
 import type { Pace } from "./pace.ts";
 import { after, inTime } from "./timing.ts";
 import { checkToken, getToken, untilRenewal } from "./token.ts";
-import { type Home, NO_CLOSE_FRAME, type Opener, type Receiver, Transport } from "./transport.ts";
+import { type Home, NO_CLOSE_FRAME, type Receiver, Transport, type TransportListener } from "./transport.ts";
 import type { FanoutOptions, State, WebSocketLike } from "./types.ts";
-import type { World } from "./world.ts";
 
-/** How long a connection has to last until earlier failures are forgotten, in milliseconds. */
+/** How long a connection must last before earlier failures are forgotten, in milliseconds. */
 const MIN_UPTIME = 10_000;
-/** Refusals of new tokens in a row after which there is no hope; clocks that differ a little pass by then. */
-const MOST_REFUSALS = 6;
-/** Failures of WebSockets in a row, where requests get through, after which the client does without. */
+/** Refusals of new tokens in a row after which the client fails; small clock differences have passed earlier. */
+const MAX_REFUSALS = 6;
+/** WebSocket failures in a row, while requests succeed, after which the client switches to requests. */
 const BLOCKED_AFTER = 2;
-/** How long it does without, in milliseconds. */
+/** How long it then uses requests, in milliseconds. */
 const BLOCKED_FOR = 300_000;
-/** How long an attempt may take before a wake-up begins another one, in milliseconds. */
+/** The age at which a wake-up replaces an unfinished attempt, in milliseconds. */
 const HANGING = 3_000;
-/** Least time between attempts that wake-ups begin, in milliseconds. */
+/** The least time between attempts started by wake-ups, in milliseconds. */
 const BETWEEN_WAKES = 1_000;
-/** Time until a renewal that failed is tried again, in milliseconds. */
-const RENEW_AGAIN = 10_000;
+/** The delay before a failed token renewal is retried, in milliseconds. */
+const RENEWAL_RETRY = 10_000;
 
-type Phase = "idle" | "starting" | "opening" | "open" | "probing" | "waiting";
+type Phase = "idle" | "starting" | "opening" | "open" | "probing" | "backoff";
 
-/** What a connection reports to. */
-export interface User extends Receiver {
-  /** Returns where to connect. */
+/** Receives a connection's events. */
+export interface ConnectionListener extends Receiver {
+  /** Returns the channel to connect at. */
   home(): Home;
   opened(transport: Transport): void;
-  /** @param isTooBig whether something was larger than the server takes */
+  /** @param isTooBig whether the client had sent more than the server accepts */
   lost(isTooBig: boolean): void;
-  /** The client may not connect at this channel. */
+  /** The server refuses this channel, but perhaps not others. */
   homeRefused(channel: string, error: Refused): void;
-  /** @param code a close code, or the status of a response */
+  /** @param code a close code or an HTTP status */
   changed(state: State, reason?: string, code?: number): void;
-  /** The server refuses the client, and would do so again. */
+  /** The server refuses the client for good. */
   failed(error: Refused, code: number): void;
 }
 
-export class Connection implements Opener {
-  readonly #world: World;
+export class Connection implements TransportListener {
+  readonly #environment: Environment;
   readonly #base: Base;
-  readonly #source: FanoutOptions["token"];
+  readonly #tokenSource: FanoutOptions["token"];
   readonly #pace: Pace;
-  readonly #user: User;
+  readonly #listener: ConnectionListener;
   #phase: Phase = "idle";
-  /** Of the newest attempt: ends what is under way. */
+  /** Aborts the current phase. */
   #attempt = new AbortController();
   #token: string | undefined;
   #transport: Transport | undefined;
-  #beganAt = 0;
+  #startedAt = 0;
   #openedAt = 0;
   #failures = 0;
   #refusals = 0;
-  #blocked = 0;
+  #blockedCount = 0;
   #blockedUntil = 0;
-  /** Whether the server asked for the pause before the next attempt. */
-  #isAsked = false;
+  /** Whether the server asked for the current delay. */
+  #isServerDelay = false;
 
-  /** @throws Error if there can't be a token */
-  constructor(world: World, base: Base, source: FanoutOptions["token"], pace: Pace, user: User) {
-    if (source !== undefined && typeof source !== "function") checkToken(source);
-    this.#world = world;
+  /** @throws Error if the token is invalid */
+  constructor(
+    environment: Environment,
+    base: Base,
+    tokenSource: FanoutOptions["token"],
+    pace: Pace,
+    listener: ConnectionListener,
+  ) {
+    if (tokenSource !== undefined && typeof tokenSource !== "function") checkToken(tokenSource);
+    this.#environment = environment;
     this.#base = base;
-    this.#source = source;
+    this.#tokenSource = tokenSource;
     this.#pace = pace;
-    this.#user = user;
+    this.#listener = listener;
   }
 
-  /** Connects, unless it does already. */
+  /** Connects, unless connected or connecting. */
   start(): void {
     if (this.#phase === "idle") this.#begin();
   }
 
-  /** Ends whatever is under way. */
+  /** Disconnects, and cancels attempts. */
   stop(): void {
     this.#enter("idle");
     this.#failures = this.#refusals = 0;
   }
 
-  /** Ends what is under way, without a report of it; returns the signal that ends the next phase. */
+  /** Switches to a phase and aborts the previous one silently; returns the new phase's signal. */
   #enter(phase: Phase): AbortSignal {
     this.#attempt.abort();
     this.#attempt = new AbortController();
     this.#phase = phase;
     const { signal } = this.#attempt;
     const wake = () => this.#wake();
-    if (phase !== "idle") signal.addEventListener("abort", this.#world.onWaking(wake));
+    if (phase !== "idle") signal.addEventListener("abort", this.#environment.onWaking(wake));
     return signal;
   }
 
   // --- attempts
 
   async #begin(): Promise<void> {
-    const world = this.#world;
+    const environment = this.#environment;
     const signal = this.#enter("starting");
-    this.#beganAt = world.now();
-    this.#isAsked = false;
-    this.#user.changed("connecting");
+    this.#startedAt = environment.now();
+    this.#isServerDelay = false;
+    this.#listener.changed("connecting");
     try {
-      const token = await getToken(world, this.#source, signal);
+      const token = await getToken(environment, this.#tokenSource, signal);
       if (signal.aborted) return;
-      const { WebSocket } = world;
-      if (WebSocket && world.now() >= this.#blockedUntil) {
+      const { WebSocket } = environment;
+      if (WebSocket && environment.now() >= this.#blockedUntil) {
         const protocols = token === undefined ? [] : ["fanout", token];
-        this.#open(signal, token, this.#user.home(), (url) => new WebSocket(url, protocols));
+        this.#open(signal, token, this.#listener.home(), (url) => new WebSocket(url, protocols));
       } else {
-        const { RequestSocket } = await inTime(world, signal, world.loadRequests);
+        const { RequestSocket } = await inTime(environment, signal, environment.loadRequests);
         const parts = {
           base: this.#base,
-          later: world.later,
+          later: environment.later,
           read,
-          fetch: world.fetch,
+          fetch: environment.fetch,
         };
         this.#open(signal, token, undefined, () => new RequestSocket(token, parts));
       }
@@ -136,7 +142,7 @@ export class Connection implements Opener {
     }
   }
 
-  /** @param home undefined if the socket stands for requests */
+  /** @param home undefined if the socket is a RequestSocket */
   #open(
     signal: AbortSignal,
     token: string | undefined,
@@ -147,13 +153,21 @@ export class Connection implements Opener {
     this.#token = token;
     const { channel, from } = home ?? {};
     const url = webSocketUrl(channel === undefined ? `${this.#base}/` : urlOf(this.#base, channel, from));
-    this.#user.debug(`connecting to ${url}${home ? "" : " by requests"}`);
+    this.#listener.debug(`connecting to ${url}${home ? "" : " by requests"}`);
     try {
       const socket = socketAt(url);
-      this.#transport = new Transport(socket, home, this.#world, this.#pace, signal, this, this.#user);
+      this.#transport = new Transport(
+        socket,
+        home,
+        this.#environment,
+        this.#pace,
+        signal,
+        this,
+        this.#listener,
+      );
       this.#phase = "opening";
     } catch (error) {
-      // Whatever is wrong with the address or the page stays so.
+      // A wrong address, or a page that may not use it, fails every time.
       this.#fail(new Refused("invalid", String(error)), 0);
     }
   }
@@ -161,32 +175,32 @@ export class Connection implements Opener {
   opened(transport: Transport): void {
     const { signal } = this.#attempt;
     this.#phase = "open";
-    this.#openedAt = this.#world.now();
-    this.#blocked = 0;
+    this.#openedAt = this.#environment.now();
+    this.#blockedCount = 0;
     if (this.#token !== undefined) this.#renewIn(this.#untilRenewal(this.#token), signal);
-    this.#user.opened(transport);
-    if (!signal.aborted) this.#user.changed("connected");
+    this.#listener.opened(transport);
+    if (!signal.aborted) this.#listener.changed("connected");
   }
 
   #untilRenewal(token: string): number | undefined {
-    return this.#isRenewable ? untilRenewal(token, this.#world.date()) : undefined;
+    return this.#isRenewable ? untilRenewal(token, this.#environment.date()) : undefined;
   }
 
-  /** Whether another token may be better. */
+  /** Whether the client can get another token. */
   get #isRenewable(): boolean {
-    return typeof this.#source === "function";
+    return typeof this.#tokenSource === "function";
   }
 
   #renewIn(milliseconds: number | undefined, signal: AbortSignal): void {
     if (milliseconds === undefined) return;
-    after(this.#world, milliseconds, signal, async () => {
-      const token = await getToken(this.#world, this.#source, signal).catch(() => undefined);
+    after(this.#environment, milliseconds, signal, async () => {
+      const token = await getToken(this.#environment, this.#tokenSource, signal).catch(() => undefined);
       if (signal.aborted) return;
-      if (token === undefined) return this.#renewIn(RENEW_AGAIN, signal);
+      if (token === undefined) return this.#renewIn(RENEWAL_RETRY, signal);
       this.#transport?.ask("token", ` ${token}`, (outcome) => {
-        // What is refused isn't better when it is sent again; the token before is good until its end.
-        const isHeld = outcome instanceof Refused && isTemporary(outcome.code);
-        this.#renewIn(isHeld ? RENEW_AGAIN : this.#untilRenewal(token), signal);
+        // Retry only temporary refusals. Otherwise the old token remains valid until it expires.
+        const isTemporaryRefusal = outcome instanceof Refused && isTemporary(outcome.code);
+        this.#renewIn(isTemporaryRefusal ? RENEWAL_RETRY : this.#untilRenewal(token), signal);
       });
     });
   }
@@ -195,69 +209,72 @@ export class Connection implements Opener {
 
   ended(status: number, reason: string): void {
     const wasOpen = this.#phase === "open";
-    if (wasOpen && this.#world.now() - this.#openedAt >= MIN_UPTIME) this.#failures = this.#refusals = 0;
+    if (wasOpen && this.#environment.now() - this.#openedAt >= MIN_UPTIME)
+      this.#failures = this.#refusals = 0;
     const signal = this.#enter("probing");
     const { code, why } = parseReason(reason) ?? { code: undefined, why: reason };
-    if (wasOpen) this.#user.lost(status === TOO_BIG || code === "limit");
+    if (wasOpen) this.#listener.lost(status === TOO_BIG || code === "limit");
     if (signal.aborted) return;
     const home = this.#transport?.home;
-    if (wasOpen || !home || status !== NO_CLOSE_FRAME) this.#judge({ status, code, why });
-    else this.#askWhy(signal, home.channel);
+    if (wasOpen || !home || status !== NO_CLOSE_FRAME) this.#handleFailure({ status, code, why });
+    else this.#diagnose(signal, home.channel);
   }
 
-  /** A WebSocket that doesn't open doesn't say why; a request does. */
-  async #askWhy(signal: AbortSignal, channel: string | undefined): Promise<void> {
-    const answer = await probe(this.#world, this.#base, this.#token, channel, signal);
+  /** Finds out by a request why a WebSocket didn't open, as the WebSocket itself doesn't tell. */
+  async #diagnose(signal: AbortSignal, channel: string | undefined): Promise<void> {
+    const answer = await probe(this.#environment, this.#base, this.#token, channel, signal);
     if (signal.aborted) return;
-    if (answer) return this.#judge(answer, channel);
-    this.#blocked += 1;
-    if (this.#blocked >= BLOCKED_AFTER) this.#blockedUntil = this.#world.now() + BLOCKED_FOR;
+    if (answer) return this.#handleFailure(answer, channel);
+    this.#blockedCount += 1;
+    if (this.#blockedCount >= BLOCKED_AFTER) this.#blockedUntil = this.#environment.now() + BLOCKED_FOR;
     this.#retry(0, "WebSockets don't get through");
   }
 
   /**
-   * Connects again, unless the server would refuse that, too.
-   * @param answer of the server; its status may be a close code
-   * @param channel the channel at which the client was to connect
+   * Schedules a reconnect, or fails the client or the channel if the server would refuse that too.
+   * @param answer the server's; its status may be a close code
+   * @param channel the channel at which the client tried to connect
    */
-  #judge({ status, code, why, retryAfter }: Answer, channel?: string): void {
+  #handleFailure({ status, code, why, retryAfter }: Answer, channel?: string): void {
     if (code === "rate") this.#pace.slowDown();
     const isToken = status === 401 || code === "expired" || code === "revoked";
     if (isToken) this.#refusals += 1;
     const isFinal = isToken ? this.#isHopeless(code) : status >= 400 && status < 500;
     const attempt = this.#attempt;
-    // Something between client and server may say anything, for a while.
+    // An answer without a code is from a proxy, and may pass.
     if (code && isFinal && !isTemporary(code)) {
       const error = new Refused(code, why);
       if (isToken || channel === undefined) this.#fail(error, status);
-      // Elsewhere it may connect.
-      else this.#user.homeRefused(channel, error);
+      // Other channels may accept the client.
+      else this.#listener.homeRefused(channel, error);
     }
     if (attempt === this.#attempt) this.#retry(status, code ? `${code}: ${why}` : why, retryAfter);
   }
 
-  /** Whether no other token will do. */
+  /** Whether another token can't help. */
   #isHopeless(code: ErrorCode | undefined): boolean {
-    return !this.#isRenewable || (code !== "expired" && this.#refusals >= MOST_REFUSALS);
+    return !this.#isRenewable || (code !== "expired" && this.#refusals >= MAX_REFUSALS);
   }
 
   #fail(error: Refused, code: number): void {
     this.stop();
-    this.#user.failed(error, code);
+    this.#listener.failed(error, code);
   }
 
   #retry(code: number, reason: string, retryAfter = 0): void {
-    const signal = this.#enter("waiting");
-    this.#isAsked = retryAfter > 0;
-    after(this.#world, backoff(this.#world, this.#failures, retryAfter), signal, () => this.#begin());
+    const signal = this.#enter("backoff");
+    this.#isServerDelay = retryAfter > 0;
+    after(this.#environment, backoff(this.#environment, this.#failures, retryAfter), signal, () =>
+      this.#begin(),
+    );
     this.#failures += 1;
-    this.#user.changed("disconnected", reason, code);
+    this.#listener.changed("disconnected", reason, code);
   }
 
-  /** The machine was asleep, the page hidden, or there is another network. */
+  /** Checks or restarts the connection after the machine slept, the page was hidden, or the network changed. */
   #wake(): void {
-    const wait = this.#phase === "waiting" ? BETWEEN_WAKES : HANGING;
+    const wait = this.#phase === "backoff" ? BETWEEN_WAKES : HANGING;
     if (this.#phase === "open") this.#transport?.check();
-    else if (!this.#isAsked && this.#world.now() - this.#beganAt >= wait) this.#begin();
+    else if (!this.#isServerDelay && this.#environment.now() - this.#startedAt >= wait) this.#begin();
   }
 }

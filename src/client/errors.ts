@@ -1,9 +1,9 @@
-/** Errors that callers get. */
+/** The error class of the library. */
 import type { ErrorCode } from "../protocol/errors.ts";
 
-/** A command that wasn't carried out, or may not have been; the message says why, the code whether a retry helps. */
+/** A refused command, or one whose outcome is unknown. `code` shows whether a retry helps, `message` says why. */
 export class Refused extends Error {
-  // A minified class has another name.
+  // Minifiers rename classes.
   override readonly name = "Refused";
   readonly code: ErrorCode;
 

@@ -1,6 +1,6 @@
 /**
- * The client library. A client counts messages, so it resumes exactly where it was on every channel after whatever
- * breaks; messages that can't be had are reported as gaps.
+ * The client library. A client counts messages, so after a failure it resumes every channel exactly where it was, and
+ * reports missed messages that are no longer available as gaps.
  */
 import { Client } from "./client.ts";
 import type { Codec, Fanout as FanoutClient, FanoutOptions } from "./types.ts";
@@ -33,14 +33,14 @@ export type {
   WebSocketLike,
 } from "./types.ts";
 
-/** A client. It is an interface, so that a test can pass in a fake. */
+/** A client. An interface, so that tests can pass in a fake. */
 export type Fanout<Data = string> = FanoutClient<Data>;
 
 export interface FanoutConstructor {
   /**
-   * Makes a client, which connects when there is something to do.
-   * @param address of the server: `wss://…` or `https://…`, or relative to the page
-   * @throws Error if the address or an option is wrong
+   * Creates a client, which connects when there is something to do.
+   * @param address the server's: `wss://…` or `https://…`, or relative to the page
+   * @throws Error if the address or an option is invalid
    */
   new (address: string | URL, options?: FanoutOptions & { codec?: undefined }): Fanout;
   new <T>(address: string | URL, options: FanoutOptions<T> & { codec: Codec<T> }): Fanout<T>;

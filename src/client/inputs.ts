@@ -1,51 +1,51 @@
-/** Checks of everything that programs pass in: once, at once, with a sentence that says what would be right. */
+/** Validation of everything that programs pass in. Errors say what would be right. */
 
-/** @throws TypeError unless a value is fine */
-export function demand(isFine: boolean, name: string, value: unknown, what: string): asserts isFine {
-  if (isFine) return;
+/** @throws TypeError unless `isValid` */
+export function demand(isValid: boolean, name: string, value: unknown, what: string): asserts isValid {
+  if (isValid) return;
   const text = typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
   throw new TypeError(`${name} is ${Object(value) === value ? typeof value : text}; it takes ${what}`);
 }
 
 /**
  * Checks text.
- * @param forbidden what it may not have, besides halves of surrogate pairs
- * @param most bytes of UTF-8
+ * @param forbidden matches forbidden characters
+ * @param most the longest length, in bytes of UTF-8
  */
 function checkText(value: unknown, name: string, forbidden: RegExp, most: number, what: string): string {
   const isText = typeof value === "string" && value !== "" && !forbidden.test(value) && value.length <= most;
-  const isFine = isText && encodeURIComponent(value).replace(/%../g, "-").length <= most;
-  demand(isFine, name, value, `1 to ${most} bytes of ${what}`);
+  const isValid = isText && encodeURIComponent(value).replace(/%../g, "-").length <= most;
+  demand(isValid, name, value, `1 to ${most} bytes of ${what}`);
   return value;
 }
 
-/** @throws TypeError if `channel` can't be subscribed to or announced on */
+/** @throws TypeError if `channel` is no valid channel name */
 export function checkChannel(channel: unknown): string {
   const what = "text without spaces, '!' or control characters, not `debug`";
   return checkText(channel, "the channel", /^debug$|[ !\p{Cc}\p{Cs}]/u, 255, what);
 }
 
-/** @throws TypeError if `key` can't be the key of an announcement */
+/** @throws TypeError if `key` is no valid key */
 export function checkKey(key: unknown): string {
   const what = "text without spaces or control characters";
   return checkText(key, "the option `key`", /[ \p{Cc}\p{Cs}]/u, 64, what);
 }
 
-/** @throws TypeError if `message` can't be announced; no server can be set to take longer lines */
+/** @throws TypeError if `message` isn't one line of at most 1,000,000 bytes, the most that any server allows */
 export function checkMessage(message: unknown): string {
   const what = "text on one line; for anything else use a codec, such as `json()`";
   return checkText(message, "the message", /[\n\p{Cs}]/u, 1_000_000, what);
 }
 
-/** @throws TypeError if `value` is no function */
+/** @throws TypeError if `value` isn't a function */
 export function checkFunction(value: unknown, name: string): void {
   demand(typeof value === "function", name, value, "a function");
 }
 
-/** Options that take whole numbers, with the least one. */
+/** Options that are whole numbers, with their least values. */
 const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1 };
 
-/** @throws TypeError naming the first option that is wrong */
+/** @throws TypeError that names the first invalid option */
 export function checkOptions(options: object): void {
   for (const [key, value] of Object.entries(options)) {
     const name = `the option \`${key}\``;

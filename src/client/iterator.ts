@@ -1,4 +1,4 @@
-/** An iterator over what is pushed into it. Nothing that a program does with it can hang. */
+/** An async iterator over pushed items. */
 
 type Result<T> = IteratorResult<T, undefined>;
 
@@ -8,24 +8,24 @@ interface Node<T> {
 }
 
 export class Feed<T extends object> implements AsyncIterableIterator<T> {
-  /** Called when a program leaves its loop. */
-  readonly #left: () => void;
-  /** A list, whose first node holds nothing that is pending. */
+  /** Called when the program leaves its loop. */
+  readonly #onReturn: () => void;
+  /** A linked list; its first node's item has been consumed. */
   #first: Node<T> = {};
   #last = this.#first;
-  /** Items that are pending. */
+  /** The number of buffered items. */
   size = 0;
-  /** Calls of `next` that are ahead of what was pushed. */
-  readonly #waiting: [resolve: (result: Result<T>) => void, reject: (error: Error) => void][] = [];
+  /** Calls of `next` that await an item. */
+  readonly #pendingReads: [resolve: (result: Result<T>) => void, reject: (error: Error) => void][] = [];
   #isOver = false;
   #error: Error | undefined;
 
-  constructor(left: () => void) {
-    this.#left = left;
+  constructor(onReturn: () => void) {
+    this.#onReturn = onReturn;
   }
 
   push(item: T): void {
-    const [resolve] = this.#waiting.shift() ?? [];
+    const [resolve] = this.#pendingReads.shift() ?? [];
     if (resolve) resolve({ done: false, value: item });
     else {
       this.#last = this.#last.next = { item };
@@ -33,7 +33,7 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     }
   }
 
-  /** Takes out the oldest pending item. */
+  /** Removes and returns the oldest item. */
   shift(): T | undefined {
     if (!this.#first.next) return undefined;
     this.#first = this.#first.next;
@@ -41,18 +41,18 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     return this.#first.item;
   }
 
-  /** Ends it when the pending items are read: with an error, if there is one. */
+  /** Ends the iteration after the buffered items, with an error if given. */
   end(error?: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#error = error;
-    for (const settle of this.#waiting) this.next().then(...settle);
+    for (const settle of this.#pendingReads) this.next().then(...settle);
   }
 
   async next(): Promise<Result<T>> {
     const value = this.shift();
     if (value !== undefined) return { done: false, value };
-    if (!this.#isOver) return new Promise((...settle) => this.#waiting.push(settle));
+    if (!this.#isOver) return new Promise((...settle) => this.#pendingReads.push(settle));
     const error = this.#error;
     this.#error = undefined;
     if (error) throw error;
@@ -64,7 +64,7 @@ export class Feed<T extends object> implements AsyncIterableIterator<T> {
     this.size = 0;
     this.end();
     this.#error = undefined;
-    this.#left();
+    this.#onReturn();
     return this.next();
   }
 

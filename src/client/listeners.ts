@@ -1,4 +1,4 @@
-/** Functions that a program has passed in. */
+/** Callbacks of the program. */
 
 export type Listeners<Event> = Set<(event: Event) => void>;
 
@@ -10,8 +10,8 @@ export function add<Event>(listeners: Listeners<Event>, listener?: (event: Event
   };
 }
 
-/** Calls all listeners; an error in one is reported as uncaught, and interrupts nothing else. */
-export function tell<Event>(listeners: Listeners<Event>, event: Event): void {
+/** Calls all listeners. If one throws, its error is reported as uncaught, and the others still run. */
+export function emit<Event>(listeners: Listeners<Event>, event: Event): void {
   for (const listener of listeners) {
     try {
       listener(event);

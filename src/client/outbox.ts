@@ -1,73 +1,73 @@
 /**
- * Announcements that the server hasn't replied to. Those of one channel go out in batches, each when the server has
- * replied to all of the one before: so what it refuses for the moment is announced again before anything overtakes it.
+ * Announcements awaiting the server's reply. Each channel's go out in batches, one after the server has replied to all
+ * of the previous one. So a temporarily refused announcement is retried before later ones can overtake it.
  */
 import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import type { Pace } from "./pace.ts";
 import { after, limited } from "./timing.ts";
 import type { Outcome, Transport } from "./transport.ts";
 import type { AnnounceOptions } from "./types.ts";
-import type { World } from "./world.ts";
 
-/** Most announcements that may be pending; further ones are refused. */
-const MOST_PENDING = 20_000;
+/** Most pending announcements; further ones are refused. */
+const MAX_PENDING = 20_000;
 
-/** Characters of a line besides its message, channel and key. */
+/** Characters of a line in addition to its message, channel and key. */
 const LINE_OVERHEAD = 10;
 
 interface Pending {
   readonly channel: string;
   readonly text: string;
   readonly key: string;
-  /** Characters that it takes in a frame. */
+  /** Its length in a frame, in characters. */
   readonly size: number;
-  /** Whether an earlier attempt may have been carried out. */
-  isUnsure: boolean;
-  /** Later ones have greater numbers. */
+  /** Whether an earlier attempt may have been successful. */
+  isUncertain: boolean;
+  /** Numbers announcements in order. */
   readonly sequence: number;
   resolve(position: number | undefined): void;
   reject(error: Error): void;
 }
 
-/** The announcements of one channel, in order, and how one connection gets on with them. */
+/** The queue of one channel, and the state of its announcements on the current connection. */
 interface Lane {
   readonly queue: Set<Pending>;
-  /** How many announcements are in flight. */
-  flying: number;
-  /** Whether these were announced without keys. */
-  isPlain: boolean;
-  /** Whether the server has refused one of these for the moment. */
-  isHeld: boolean;
+  /** The number of announcements in flight. */
+  inFlight: number;
+  /** Whether they were sent without keys. */
+  isKeyless: boolean;
+  /** Whether the server refused one of them temporarily. */
+  isRefused: boolean;
   isPaused: boolean;
   failures: number;
 }
 
 export class Outbox {
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #pace: Pace;
-  readonly #noticed: () => void;
+  readonly #onSettled: () => void;
   readonly #pending = new Set<Pending>();
   readonly #lanes = new Map<string, Lane>();
-  readonly #flying = new Set<Pending>();
-  /** The characters of those in flight. */
+  readonly #inFlight = new Set<Pending>();
+  /** The total size of announcements in flight, in characters. */
   #load = 0;
-  /** Channels that retain nothing, as this connection has found out: their announcements have no keys. */
-  readonly #plain = new Set<string>();
-  #link: Transport | undefined;
+  /** Channels found on this connection to retain nothing; announcements there have no keys. */
+  readonly #keyless = new Set<string>();
+  #transport: Transport | undefined;
   #isScheduled = false;
-  /** The number of the newest announcement. */
+  /** The sequence number of the newest announcement. */
   sequence = 0;
 
-  /** @param noticed called when announcements aren't pending any more */
-  constructor(world: World, pace: Pace, noticed: () => void) {
-    this.#world = world;
+  /** @param onSettled called when announcements are settled */
+  constructor(environment: Environment, pace: Pace, onSettled: () => void) {
+    this.#environment = environment;
     this.#pace = pace;
-    this.#noticed = noticed;
+    this.#onSettled = onSettled;
   }
 
-  /** How many are pending. */
+  /** The number of pending announcements. */
   get size(): number {
     return this.#pending.size;
   }
@@ -80,95 +80,95 @@ export class Outbox {
 
   /**
    * Announces a message.
-   * @returns its position; undefined where the channel retains no messages
-   * @throws Refused if the server refuses it, too many are pending, or time is over
+   * @returns its position; undefined if the channel retains no messages
+   * @throws Refused if the server refuses it, too many are pending, or the timeout expires
    */
   announce(
     message: Pick<Pending, "channel" | "text" | "key">,
     options: AnnounceOptions,
   ): Promise<number | undefined> {
     const { channel, text, key } = message;
-    return limited(this.#world, options, (resolve, reject) => {
+    return limited(this.#environment, options, (resolve, reject) => {
       this.sequence += 1;
       const size = text.length + channel.length + key.length + LINE_OVERHEAD;
-      const one = { ...message, size, isUnsure: false, sequence: this.sequence, resolve, reject };
-      if (this.size < MOST_PENDING) this.#add(one);
-      else reject(new Refused("limit", `${MOST_PENDING} announcements are pending; wait for earlier ones`));
+      const item = { ...message, size, isUncertain: false, sequence: this.sequence, resolve, reject };
+      if (this.size < MAX_PENDING) this.#add(item);
+      else reject(new Refused("limit", `${MAX_PENDING} announcements are pending; wait for earlier ones`));
       return () => {
-        const code = this.#mayBeAnnounced(one) ? "uncertain" : "unavailable";
-        this.#drop(one);
-        this.#noticed();
+        const code = this.#mayBeAnnounced(item) ? "uncertain" : "unavailable";
+        this.#drop(item);
+        this.#onSettled();
         return new Refused(code, `the server didn't reply within ${options.timeout} ms`);
       };
     });
   }
 
-  #add(one: Pending): void {
-    this.#pending.add(one);
-    this.#enqueue(one);
+  #add(item: Pending): void {
+    this.#pending.add(item);
+    this.#enqueue(item);
     this.#schedule();
   }
 
-  #enqueue(one: Pending): void {
-    const lane = this.#lanes.get(one.channel) ?? {
+  #enqueue(item: Pending): void {
+    const lane = this.#lanes.get(item.channel) ?? {
       queue: new Set(),
-      flying: 0,
-      isPlain: false,
-      isHeld: false,
+      inFlight: 0,
+      isKeyless: false,
+      isRefused: false,
       isPaused: false,
       failures: 0,
     };
-    this.#lanes.set(one.channel, lane);
-    lane.queue.add(one);
+    this.#lanes.set(item.channel, lane);
+    lane.queue.add(item);
   }
 
-  /** Forgets an announcement; returns whether it was pending. */
-  #drop(one: Pending): boolean {
-    this.#lanes.get(one.channel)?.queue.delete(one);
-    return this.#pending.delete(one);
+  /** Removes an announcement; returns whether it was pending. */
+  #drop(item: Pending): boolean {
+    this.#lanes.get(item.channel)?.queue.delete(item);
+    return this.#pending.delete(item);
   }
 
-  /** Whether an announcement may have been carried out. */
-  #mayBeAnnounced(one: Pending): boolean {
-    return one.isUnsure || this.#flying.has(one);
+  /** Whether the server may have announced it. */
+  #mayBeAnnounced(item: Pending): boolean {
+    return item.isUncertain || this.#inFlight.has(item);
   }
 
-  /** Rejects everything. */
+  /** Rejects all pending announcements. */
   fail(error: Error): void {
-    for (const one of this.#pending) this.#reject(one, error);
+    for (const item of this.#pending) this.#reject(item, error);
   }
 
-  #reject(one: Pending, error: Error, isUnsure = this.#mayBeAnnounced(one)): void {
-    if (!this.#drop(one)) return;
-    one.reject(isUnsure ? new Refused("uncertain", error.message) : error);
+  #reject(item: Pending, error: Error, isUncertain = this.#mayBeAnnounced(item)): void {
+    if (!this.#drop(item)) return;
+    item.reject(isUncertain ? new Refused("uncertain", error.message) : error);
   }
 
   /**
-   * There is a connection, or none any more.
-   * @param isTooBig whether the last one ended as something was too big
+   * Uses a new connection, or none.
+   * @param isTooBig whether the last one ended because the client had sent too much
    */
-  use(link: Transport | undefined, isTooBig = false): void {
-    const lost = [...this.#flying];
-    this.#link = link;
-    this.#flying.clear();
+  use(transport: Transport | undefined, isTooBig = false): void {
+    const lost = [...this.#inFlight];
+    this.#transport = transport;
+    this.#inFlight.clear();
     this.#load = 0;
     if (isTooBig) this.#shrink(lost);
-    for (const one of lost) {
-      one.isUnsure = true;
-      // Without a key it can't be announced again.
-      if (this.#plain.has(one.channel)) this.#reject(one, new Error("the connection ended before a reply"));
+    for (const item of lost) {
+      item.isUncertain = true;
+      // Without a key a retry could announce it twice.
+      if (this.#keyless.has(item.channel)) this.#reject(item, new Error("the connection ended"));
     }
-    this.#plain.clear();
+    this.#keyless.clear();
     this.#lanes.clear();
-    for (const one of this.#pending) this.#enqueue(one);
+    for (const item of this.#pending) this.#enqueue(item);
     this.#schedule();
   }
 
-  /** Sends less at a time, unless one message was too big by itself. */
+  /** Halves the frame size, unless a single message was too big; that one is rejected. */
   #shrink(lost: Pending[]): void {
-    const [largest] = lost.sort((one, other) => other.size - one.size);
+    const [largest] = lost.sort((a, b) => b.size - a.size);
     if (largest && largest.size > this.#pace.size) {
-      const why = `a message of ${largest.size} characters is more than the server takes`;
+      const why = `a message of ${largest.size} characters exceeds the server's limit`;
       this.#reject(largest, new Refused("limit", why), false);
     } else this.#pace.shrink();
   }
@@ -178,87 +178,87 @@ export class Outbox {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    // Announcements of one turn go out together.
+    // Batch the announcements of one turn of the event loop.
     queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
-    const link = this.#link;
+    const transport = this.#transport;
     this.#isScheduled = false;
     for (const [channel, lane] of [...this.#lanes]) {
-      if (!link || lane.flying > 0 || lane.isPaused) continue;
+      if (!transport || lane.inFlight > 0 || lane.isPaused) continue;
       if (lane.queue.size === 0) this.#lanes.delete(channel);
-      else if (lane.isHeld) this.#pause(lane, link);
-      else this.#send(channel, lane, link);
+      else if (lane.isRefused) this.#pause(lane, transport);
+      else this.#send(channel, lane, transport);
     }
   }
 
-  /** Sends the oldest announcements of a channel, as many as may be in flight. */
-  #send(channel: string, lane: Lane, link: Transport): void {
+  /** Sends a batch: the oldest announcements of a channel, as many as may be in flight. */
+  #send(channel: string, lane: Lane, transport: Transport): void {
     const batch: Pending[] = [];
     const errors: Refused[] = [];
     let lines = "";
-    const isPlain = this.#plain.has(channel);
-    lane.isPlain = isPlain;
-    for (const one of lane.queue) {
-      const { key, text, size } = one;
-      const name = isPlain ? `announce ${channel}` : `once ${key}`;
-      const isFull = this.#load > 0 && this.#load + size > this.#pace.size;
-      const isMany = batch.length >= (link.home ? this.#pace.lines : 1);
-      // Requests can't be repeated in order if there are several. Replies name no more than the key.
-      if (isFull || isMany || (!isPlain && link.asked.has(name))) break;
-      batch.push(one);
-      this.#flying.add(one);
+    const isKeyless = this.#keyless.has(channel);
+    lane.isKeyless = isKeyless;
+    for (const item of lane.queue) {
+      const { key, text, size } = item;
+      const name = isKeyless ? `announce ${channel}` : `once ${key}`;
+      const isFrameFull = this.#load > 0 && this.#load + size > this.#pace.size;
+      const isBatchFull = batch.length >= (transport.home ? this.#pace.lines : 1);
+      // Requests go out one at a time, to keep the order of retries. Replies name only the key, so it must be unique.
+      if (isFrameFull || isBatchFull || (!isKeyless && transport.pending.has(name))) break;
+      batch.push(item);
+      this.#inFlight.add(item);
       this.#load += size;
-      lane.flying += 1;
-      lines += isPlain ? `${name} ${text}\n` : `${name} ${channel} ${text}\n`;
-      link.expect(name, (outcome) => {
-        if (!isPlain) this.#landed(lane, one, outcome);
+      lane.inFlight += 1;
+      lines += isKeyless ? `${name} ${text}\n` : `${name} ${channel} ${text}\n`;
+      transport.expect(name, (outcome) => {
+        if (!isKeyless) this.#settle(lane, item, outcome);
         else if (outcome instanceof Refused) errors.push(outcome);
       });
     }
     if (batch.length === 0) return;
-    link.write(lines, batch.length);
-    // Channels take turns.
+    transport.write(lines, batch.length);
+    // Move the channel to the end, so that channels take turns.
     this.#lanes.delete(channel);
     this.#lanes.set(channel, lane);
-    if (!isPlain) return;
-    // Only errors are replies; a barrier shows that there are no more of them.
-    link.ask("ping", "", () => {
-      link.asked.delete(`announce ${channel}`);
-      // The server refuses all announcements of a frame, or the last ones.
+    if (!isKeyless) return;
+    // Without keys only errors are replied to; the reply to a ping shows that there are no more.
+    transport.ask("ping", "", () => {
+      transport.pending.delete(`announce ${channel}`);
+      // Within a frame the server refuses all announcements, or only the last ones.
       const accepted = batch.length - errors.length;
-      for (const [i, one] of batch.entries()) this.#landed(lane, one, errors[i - accepted]);
+      for (const [i, item] of batch.entries()) this.#settle(lane, item, errors[i - accepted]);
     });
   }
 
-  #landed(lane: Lane, one: Pending, outcome: Outcome): void {
-    this.#flying.delete(one);
-    this.#load -= one.size;
-    lane.flying -= 1;
-    if (outcome instanceof Refused) this.#refused(lane, one, outcome);
-    else if (this.#drop(one)) {
+  #settle(lane: Lane, item: Pending, outcome: Outcome): void {
+    this.#inFlight.delete(item);
+    this.#load -= item.size;
+    lane.inFlight -= 1;
+    if (outcome instanceof Refused) this.#handleRefusal(lane, item, outcome);
+    else if (this.#drop(item)) {
       lane.failures = 0;
-      one.resolve(outcome);
+      item.resolve(outcome);
     }
     this.#schedule();
-    this.#noticed();
+    this.#onSettled();
   }
 
-  #refused(lane: Lane, one: Pending, error: Refused): void {
+  #handleRefusal(lane: Lane, item: Pending, error: Refused): void {
     const { code } = error;
-    if (code === "no-history" && !lane.isPlain) this.#plain.add(one.channel);
-    else if (isTemporary(code) || (code === "uncertain" && !lane.isPlain)) {
-      lane.isHeld = true;
-      one.isUnsure ||= code === "uncertain";
-      // Requests can't announce everything that an earlier WebSocket can.
-    } else this.#reject(one, error, one.isUnsure && code === "invalid");
+    if (code === "no-history" && !lane.isKeyless) this.#keyless.add(item.channel);
+    else if (isTemporary(code) || (code === "uncertain" && !lane.isKeyless)) {
+      lane.isRefused = true;
+      item.isUncertain ||= code === "uncertain";
+      // Plain requests reject some keys and channels that the earlier WebSocket may have accepted.
+    } else this.#reject(item, error, item.isUncertain && code === "invalid");
   }
 
-  #pause(lane: Lane, link: Transport): void {
-    lane.isHeld = false;
+  #pause(lane: Lane, transport: Transport): void {
+    lane.isRefused = false;
     lane.isPaused = true;
-    after(this.#world, backoff(this.#world, lane.failures), link.signal, () => {
+    after(this.#environment, backoff(this.#environment, lane.failures), transport.signal, () => {
       lane.isPaused = false;
       this.#schedule();
     });

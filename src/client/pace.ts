@@ -1,49 +1,49 @@
-/** How much a client sends at a time: the server's defaults to begin with, and less where the server objects. */
-import type { World } from "./world.ts";
+/** Send limits: the server's defaults at first, reduced when the server objects. */
+import type { Environment } from "./environment.ts";
 
-/** Lines per second: somewhat less than the default of LINES_PER_SECOND, as connections end at twice that. */
-const MOST_LINES = 8_000;
+/** Lines per second: somewhat below the default LINES_PER_SECOND, as the server closes connections at twice that. */
+const MAX_LINES = 8_000;
 
-/** Lines that raise a reduced rate by one. */
-const LINES_TO_RECOVER = 20;
+/** The number of sent lines that raise a reduced rate by one line per second. */
+const LINES_PER_INCREASE = 20;
 
-/** Characters that every server takes. */
-const LEAST_SIZE = 1_000;
+/** A frame length, in characters, that every server accepts. */
+const MIN_SIZE = 1_000;
 
 export class Pace {
   readonly #now: () => number;
   /**
-   * Most characters of a frame, and of all announcements in flight, unless one is longer: of three bytes each they are less
-   * than the least MAX_BUFFERED_BYTES, 1,000,000.
+   * Most characters in a frame, and of all announcements in flight, unless a single one is longer. At three bytes each
+   * they stay below the least MAX_BUFFERED_BYTES, 1,000,000.
    */
   size = 256_000;
   /** Most lines per second, and in one burst. */
-  lines = MOST_LINES;
-  /** The time at which the lines so far are paid for, if one is paid for after the other. */
-  #paid = Number.NEGATIVE_INFINITY;
+  lines = MAX_LINES;
+  /** A token bucket's fill level, as the time at which the lines sent so far would have gone out at an even rate. */
+  #evenTime = Number.NEGATIVE_INFINITY;
 
-  constructor({ now }: Pick<World, "now">) {
+  constructor({ now }: Pick<Environment, "now">) {
     this.#now = now;
   }
 
-  /** Milliseconds until so many lines may be sent; takes them if that is 0. */
+  /** Returns the delay before the lines may be sent, in milliseconds; if it is 0, counts them as sent. */
   waitFor(lines: number): number {
     const now = this.#now();
-    const paid = Math.max(this.#paid, now - 1_000) + Math.min(1_000, (lines * 1_000) / this.lines);
-    if (paid > now) return Math.ceil(paid - now);
-    this.#paid = paid;
-    this.lines = Math.min(MOST_LINES, this.lines + lines / LINES_TO_RECOVER);
+    const evenTime = Math.max(this.#evenTime, now - 1_000) + Math.min(1_000, (lines * 1_000) / this.lines);
+    if (evenTime > now) return Math.ceil(evenTime - now);
+    this.#evenTime = evenTime;
+    this.lines = Math.min(MAX_LINES, this.lines + lines / LINES_PER_INCREASE);
     return 0;
   }
 
-  /** The server objects to the rate. It counts by the second, so it has room after one. */
+  /** Halves the rate, after the server objected to it, and starts a new second, as the server counts by the second. */
   slowDown(): void {
     this.lines = Math.max(1, this.lines / 2);
-    this.#paid = this.#now();
+    this.#evenTime = this.#now();
   }
 
-  /** The server objects to the size of frames, or of everything that is pending. */
+  /** Halves the frame size, after the server objected to a frame or to everything pending. */
   shrink(): void {
-    this.size = Math.max(LEAST_SIZE, this.size / 2);
+    this.size = Math.max(MIN_SIZE, this.size / 2);
   }
 }

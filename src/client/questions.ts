@@ -1,27 +1,28 @@
-/** `ping` and `info`: asked when everything before has taken effect, and of each connection anew. */
+/** Pending `ping` and `info` calls. They are sent after all earlier calls took effect, and again on each connection. */
+
+import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
 import { limited } from "./timing.ts";
 import type { Transport } from "./transport.ts";
 import type { RequestOptions } from "./types.ts";
-import type { World } from "./world.ts";
 
 interface Question {
-  /** The newest announcement before it. */
+  /** The sequence number of the last announcement before it. */
   readonly sequence: number;
-  /** The connection that was asked. */
-  link: Transport | undefined;
-  ask(link: Transport): void;
+  /** The connection on which it was sent. */
+  asked: Transport | undefined;
+  ask(transport: Transport): void;
   reject(error: Error): void;
 }
 
 export class Questions {
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #changed: () => void;
   readonly #pending = new Set<Question>();
 
-  /** @param changed called when there are more or fewer of them */
-  constructor(world: World, changed: () => void) {
-    this.#world = world;
+  /** @param changed called when a question is added or removed */
+  constructor(environment: Environment, changed: () => void) {
+    this.#environment = environment;
     this.#changed = changed;
   }
 
@@ -30,40 +31,40 @@ export class Questions {
   }
 
   /**
-   * Asks for something.
-   * @param sequence the number of the newest announcement
-   * @throws Refused if the server refuses, or time is over
+   * Adds a question.
+   * @param sequence the sequence number of the newest announcement
+   * @throws Refused if the server refuses it, or the timeout expires
    */
   ask<T>(
     sequence: number,
     options: RequestOptions,
-    act: (link: Transport, done: (outcome: T | Refused) => void) => void,
+    act: (transport: Transport, done: (outcome: T | Refused) => void) => void,
   ): Promise<T> {
-    return limited<T>(this.#world, options, (resolve, reject) => {
-      const leave = () => {
+    return limited<T>(this.#environment, options, (resolve, reject) => {
+      const remove = () => {
         this.#pending.delete(question);
         this.#changed();
         return new Refused("unavailable", `the server didn't reply within ${options.timeout} ms`);
       };
-      const ask = (link: Transport) =>
-        act(link, (outcome) => {
+      const ask = (transport: Transport) =>
+        act(transport, (outcome) => {
           if (outcome instanceof Refused) reject(outcome);
           else resolve(outcome);
-          leave();
+          remove();
         });
-      const question: Question = { sequence, link: undefined, ask, reject };
+      const question: Question = { sequence, asked: undefined, ask, reject };
       this.#pending.add(question);
       this.#changed();
-      return leave;
+      return remove;
     });
   }
 
-  /** Asks a connection everything that comes before an announcement. */
-  look(link: Transport, sequence: number): void {
+  /** Sends the questions that precede an announcement, unless already sent on this connection. */
+  send(transport: Transport, sequence: number): void {
     for (const question of this.#pending) {
-      if (question.link === link || question.sequence >= sequence) continue;
-      question.link = link;
-      question.ask(link);
+      if (question.asked === transport || question.sequence >= sequence) continue;
+      question.asked = transport;
+      question.ask(transport);
     }
   }
 

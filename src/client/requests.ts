@@ -1,55 +1,55 @@
 /**
- * Speaks the line protocol by plain requests, where WebSockets don't get through: a stream per channel, and POST. This
- * part of the client is loaded only then; so it imports nothing, and gets what it shares with the rest.
+ * A WebSocket replacement that maps the line protocol to plain requests, one stream per channel and POST, for networks
+ * that block WebSockets. It is loaded only then, so it imports nothing and gets shared functions passed in.
  */
 import type { FetchInit, FetchLike, ResponseLike, WebSocketLike } from "./types.ts";
 
-/** How long a stream may be silent, in milliseconds: the server sends a line every 20 seconds. */
-const QUIET = 30_000;
+/** How long a stream may be silent, in milliseconds; the server sends a line every 20 seconds. */
+const MAX_SILENCE = 30_000;
 
-/** Characters of a line that has no end. */
-const MOST_REST = 16_000_000;
+/** Longest incomplete line, in characters. */
+const MAX_LINE = 16_000_000;
 
-/** The code of a connection that ended without a close frame. */
+/** The close code of a connection that ended without a close frame. */
 const NO_CLOSE_FRAME = 1006;
 
-/** Longest pause that the server may ask for, in milliseconds: the client gives up commands that take longer. */
-const MOST_PAUSE = 45_000;
+/** Longest delay that the server may ask for, in milliseconds; slower commands time out in the client. */
+const MAX_PAUSE = 45_000;
 
 const NO_PATH = "this channel needs a WebSocket, as no path can name it";
-const NOT_OURS = "something else answers than a Fanout server";
+const NOT_FANOUT = "the response is not from a Fanout server";
 const NO_STREAMS = "this `fetch` can't stream a response; pass a `WebSocket`, or a `fetch` that can";
-const SILENT = "the server doesn't answer";
+const SILENT = "the server didn't reply";
 
-/** A response: see `http.ts`. */
+/** A parsed response: see `http.ts`. */
 interface Answer {
   status: number;
   code?: string | undefined;
-  said: string;
+  body: string;
   why: string;
   retryAfter: number;
 }
 
-/** What the rest of the client does for this part. */
+/** What this module shares with the rest of the client. */
 export interface Shared {
   readonly base: string;
-  /** Calls `act` after so many milliseconds; returns a function that cancels that. */
+  /** Calls `act` after a delay; returns a function that cancels it. */
   later(milliseconds: number, act: () => void): () => void;
   readonly fetch: FetchLike;
-  /** Reads a response to its end. */
+  /** Reads a whole response. */
   read(response: ResponseLike): Promise<Answer>;
 }
 
 interface Stream {
   abort: AbortController;
-  /** Whether the subscription took effect. */
+  /** Whether the subscription was confirmed or refused. */
   isAnswered: boolean;
-  /** Of the newest message, where the channel retains messages. */
+  /** The newest message's position, if the channel retains messages. */
   position: number;
-  cancelWaiting(): void;
+  cancelTimeout(): void;
 }
 
-/** An answer of the server that ends the connection. */
+/** A response that ends the connection. */
 class Ending extends Error {
   readonly status: number;
 
@@ -67,12 +67,12 @@ export class RequestSocket implements WebSocketLike {
   #token: string | undefined;
   readonly #streams = new Map<string, Stream>();
   readonly #abort = new AbortController();
-  /** Announcements and questions are carried out one after the other. */
+  /** Serializes announcements and questions. */
   #queue = Promise.resolve();
-  /** The positions of this connection's newest announcements. */
-  readonly #due = new Map<string, number>();
-  /** Called when the streams have reached these. */
-  #reached: (() => void)[] = [];
+  /** The position of this connection's newest announcement on each channel. */
+  readonly #announced = new Map<string, number>();
+  /** Called when the streams have reached those positions. */
+  #barriers: (() => void)[] = [];
 
   constructor(token: string | undefined, shared: Shared) {
     this.#token = token;
@@ -81,12 +81,12 @@ export class RequestSocket implements WebSocketLike {
   }
 
   send(frame: string): void {
-    for (const line of frame.slice(0, -1).split("\n")) this.#carryOut(line);
+    for (const line of frame.slice(0, -1).split("\n")) this.#execute(line);
   }
 
   close(): void {
     this.#abort.abort();
-    for (const channel of [...this.#streams.keys()]) this.#leave(channel);
+    for (const channel of [...this.#streams.keys()]) this.#unsubscribe(channel);
   }
 
   #end(error: unknown): void {
@@ -96,39 +96,39 @@ export class RequestSocket implements WebSocketLike {
     this.onclose?.({ code, reason: messageOf(error) });
   }
 
-  #say(line: string): void {
+  #emit(line: string): void {
     if (!this.#abort.signal.aborted) this.onmessage?.({ data: `${line}\n` });
   }
 
   #refuse(command: string, code: string, why: string): void {
-    this.#say(`debug!error ${code} ${command}: ${why}`);
+    this.#emit(`debug!error ${code} ${command}: ${why}`);
   }
 
   #refuseFor(command: string, { status, code, why }: Answer): void {
     const temporary = status === 429 ? "rate" : "unavailable";
-    // What isn't the server's own word may be another one next time.
+    // An answer without a code is from a proxy, and may pass.
     this.#refuse(command, code ?? (status === 413 ? "limit" : temporary), why);
   }
 
-  /** A request without a response ends the connection. */
+  /** Runs a request; its failure ends the connection. */
   #run(act: () => Promise<void>): Promise<void> {
     return act().catch((error: unknown) => this.#end(error));
   }
 
-  #carryOut(line: string): void {
+  #execute(line: string): void {
     const [, verb = "", word = "", rest = ""] = /^(\w+) ?([^ ]*) ?(.*)$/s.exec(line) ?? [];
     if (verb === "subscribe") this.#subscribe(word, rest.replace(" ", "="));
-    else if (verb === "unsubscribe") this.#leave(word);
+    else if (verb === "unsubscribe") this.#unsubscribe(word);
     else if (verb === "keepalive") this.#run(() => this.#checkHealth("debug!alive"));
     else if (verb === "token") {
       this.#token = word;
-      this.#say("debug!token accepted until 0");
+      this.#emit("debug!token accepted until 0");
     } else this.#queue = this.#queue.then(() => this.#run(() => this.#ask(verb, word, rest)));
   }
 
   #ask(verb: string, word: string, rest: string): Promise<void> {
     if (verb === "ping") return this.#ping();
-    if (verb === "info") return this.#sayFigures();
+    if (verb === "info") return this.#info();
     if (verb === "announce") return this.#post(`announce ${word}`, word, rest);
     const space = rest.indexOf(" ");
     return this.#post(`once ${word}`, rest.slice(0, space), rest.slice(space + 1), word);
@@ -139,7 +139,7 @@ export class RequestSocket implements WebSocketLike {
     signal.throwIfAborted();
     const response = await this.#fetch(path, { ...init, signal });
     const answer = await this.#shared.read(response);
-    // The connection after this one has another token.
+    // Reconnect with a new token.
     if (answer.status === 401) throw new Ending(answer);
     return answer;
   }
@@ -152,57 +152,57 @@ export class RequestSocket implements WebSocketLike {
   }
 
   async #checkHealth(reply: string): Promise<void> {
-    const { said } = await this.#request("-/health");
-    if (said !== "ok") throw new Error(NOT_OURS);
-    this.#say(reply);
+    const { body } = await this.#request("-/health");
+    if (body !== "ok") throw new Error(NOT_FANOUT);
+    this.#emit(reply);
   }
 
-  /** A barrier also for what the streams bring. */
+  /** Replies when the streams have delivered this client's announcements. */
   async #ping(): Promise<void> {
     await this.#request("-/health");
     await new Promise<void>((resolve) => {
-      this.#reached.push(resolve);
-      this.#look();
+      this.#barriers.push(resolve);
+      this.#checkBarriers();
     });
     await this.#checkHealth("0");
   }
 
-  #look(): void {
+  #checkBarriers(): void {
     for (const [channel, { position }] of this.#streams)
-      if (position < (this.#due.get(channel) ?? position)) return;
-    for (const reached of this.#reached.splice(0)) reached();
+      if (position < (this.#announced.get(channel) ?? position)) return;
+    for (const reached of this.#barriers.splice(0)) reached();
   }
 
-  async #sayFigures(): Promise<void> {
+  async #info(): Promise<void> {
     const answer = await this.#request("-/info");
-    if (!isFine(answer)) return this.#refuseFor("info", answer);
-    for (const [key, value] of Object.entries(JSON.parse(answer.said))) this.#say(`${key}: ${value}`);
+    if (!isOk(answer)) return this.#refuseFor("info", answer);
+    for (const [key, value] of Object.entries(JSON.parse(answer.body))) this.#emit(`${key}: ${value}`);
   }
 
-  /** @param key undefined where the channel retains no messages */
+  /** @param key undefined if the channel retains no messages */
   async #post(command: string, channel: string, body: string, key?: string): Promise<void> {
     if (!fitsPath(channel)) return this.#refuse(command, "invalid", NO_PATH);
-    // A key may have characters that a header may not.
+    // Headers allow fewer characters than keys.
     if (key && !/^[!-~]+$/.test(key))
-      return this.#refuse(command, "invalid", "over plain requests a key is ASCII");
+      return this.#refuse(command, "invalid", "over plain requests, keys must be ASCII");
     const headers: Record<string, string> = { "Content-Type": "text/plain; charset=utf-8" };
     if (key) headers["Idempotency-Key"] = key;
     const answer = await this.#request(encodeURIComponent(channel), { method: "POST", body, headers });
-    const position = positionIn(answer.said);
+    const position = positionIn(answer.body);
     if (answer.retryAfter > 0) await this.#pause(answer.retryAfter);
-    if (!isFine(answer)) this.#refuseFor(command, answer);
+    if (!isOk(answer)) this.#refuseFor(command, answer);
     else if (position === undefined || (key && position === null))
-      this.#refuse(command, "unavailable", NOT_OURS);
+      this.#refuse(command, "unavailable", NOT_FANOUT);
     else if (key && position !== null) {
-      this.#due.set(channel, position);
-      this.#say(`debug!once ${key} ${position}`);
+      this.#announced.set(channel, position);
+      this.#emit(`debug!once ${key} ${position}`);
     }
   }
 
-  /** The server wants nothing more for so many milliseconds. */
+  /** Waits as long as the server asked for. */
   #pause(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#shared.later(Math.min(milliseconds, MOST_PAUSE), resolve);
+      const cancel = this.#shared.later(Math.min(milliseconds, MAX_PAUSE), resolve);
       this.#abort.signal.addEventListener("abort", cancel);
     });
   }
@@ -210,7 +210,7 @@ export class RequestSocket implements WebSocketLike {
   // --- streams
 
   #subscribe(channel: string, query: string): void {
-    this.#leave(channel);
+    this.#unsubscribe(channel);
     if (!fitsPath(channel)) {
       this.#refuse(`subscribe ${channel}`, "invalid", NO_PATH);
       return;
@@ -220,33 +220,33 @@ export class RequestSocket implements WebSocketLike {
       abort,
       isAnswered: false,
       position: Number.POSITIVE_INFINITY,
-      cancelWaiting: () => {},
+      cancelTimeout: () => {},
     };
     this.#streams.set(channel, stream);
-    this.#listen(stream, channel, query).catch((error) =>
-      this.#lose(stream, channel, "unavailable", messageOf(error)),
+    this.#receive(stream, channel, query).catch((error) =>
+      this.#fail(stream, channel, "unavailable", messageOf(error)),
     );
   }
 
-  #leave(channel: string): void {
+  #unsubscribe(channel: string): void {
     const stream = this.#streams.get(channel);
     if (!stream) return;
     this.#streams.delete(channel);
-    stream.cancelWaiting();
+    stream.cancelTimeout();
     stream.abort.abort();
-    if (!stream.isAnswered) this.#refuse(`subscribe ${channel}`, "unavailable", "the stream was left");
-    this.#look();
+    if (!stream.isAnswered) this.#refuse(`subscribe ${channel}`, "unavailable", "the stream was closed");
+    this.#checkBarriers();
   }
 
-  /** A stream that breaks off is begun again by the channel that gets the error. */
-  #lose(stream: Stream, channel: string, code: string, why: string): void {
+  /** Ends a broken stream; the channel resubscribes after the error. */
+  #fail(stream: Stream, channel: string, code: string, why: string): void {
     if (this.#streams.get(channel) !== stream) return;
     stream.isAnswered = true;
-    this.#leave(channel);
+    this.#unsubscribe(channel);
     this.#refuse(`subscribe ${channel}`, code, why);
   }
 
-  async #listen(stream: Stream, channel: string, query: string): Promise<void> {
+  async #receive(stream: Stream, channel: string, query: string): Promise<void> {
     const { signal } = stream.abort;
     const headers = { Accept: "text/plain" };
     const response = await this.#fetch(`${encodeURIComponent(channel)}?${query}`, {
@@ -254,44 +254,44 @@ export class RequestSocket implements WebSocketLike {
       headers,
       signal,
     });
-    if (!isFine(response)) {
+    if (!isOk(response)) {
       const answer = await this.#shared.read(response);
       if (signal.aborted) return;
       if (answer.status === 401) return this.#end(new Ending(answer));
       stream.isAnswered = true;
-      this.#leave(channel);
+      this.#unsubscribe(channel);
       return this.#refuseFor(`subscribe ${channel}`, answer);
     }
-    if (!response.body) return this.#lose(stream, channel, "invalid", NO_STREAMS);
+    if (!response.body) return this.#fail(stream, channel, "invalid", NO_STREAMS);
     const reader = response.body.getReader();
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     for (let rest = ""; !signal.aborted; ) {
-      const giveUp = () => this.#lose(stream, channel, "unavailable", SILENT);
-      stream.cancelWaiting = this.#shared.later(QUIET, giveUp);
+      const giveUp = () => this.#fail(stream, channel, "unavailable", SILENT);
+      stream.cancelTimeout = this.#shared.later(MAX_SILENCE, giveUp);
       const { done, value } = await reader.read();
-      stream.cancelWaiting();
-      if (done || rest.length > MOST_REST) throw new Error("the stream ended");
+      stream.cancelTimeout();
+      if (done || rest.length > MAX_LINE) throw new Error("the stream ended");
       const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) this.#take(stream, channel, line);
+      for (const line of lines) this.#receiveLine(stream, channel, line);
     }
   }
 
-  #take(stream: Stream, channel: string, line: string): void {
+  #receiveLine(stream: Stream, channel: string, line: string): void {
     if (stream.abort.signal.aborted) return;
     const [, code = "", isOwn, why = ""] =
       /^debug!error ([a-z-]+) (subscribe )?[^:]*: (.*)$/s.exec(line) ?? [];
     if (code !== "" && code !== "no-history") {
-      this.#lose(stream, channel, isOwn ? code : "unavailable", why);
+      this.#fail(stream, channel, isOwn ? code : "unavailable", why);
     } else if (code !== "" || line.startsWith(`debug!position ${channel} `)) {
       stream.isAnswered = true;
       if (code === "") stream.position = Number(line.split(" ")[2]);
-      this.#say(line);
+      this.#emit(line);
     } else if (line.startsWith(`${channel}!`)) {
       stream.position += 1;
-      this.#say(line);
+      this.#emit(line);
     }
-    this.#look();
+    this.#checkBarriers();
   }
 }
 
@@ -299,19 +299,19 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function isFine({ status }: Pick<Answer, "status">): boolean {
+function isOk({ status }: Pick<Answer, "status">): boolean {
   return status >= 200 && status < 300;
 }
 
-/** Clients and proxies resolve `.` and `..`. */
+/** Whether a path can name the channel: browsers and proxies resolve `.` and `..`. */
 function fitsPath(channel: string): boolean {
   return channel !== "." && channel !== "..";
 }
 
-/** The position in a response: null where the channel retains no messages, undefined if something else responds. */
-function positionIn(said: string): number | null | undefined {
+/** Parses the position in a response: null if the channel retains no messages, undefined if it isn't Fanout's. */
+function positionIn(body: string): number | null | undefined {
   try {
-    const { position } = JSON.parse(said);
+    const { position } = JSON.parse(body);
     return position === null || Number.isSafeInteger(position) ? position : undefined;
   } catch {
     return undefined;

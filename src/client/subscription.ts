@@ -1,8 +1,9 @@
-/** One subscription of a program: where it is in its channel, its listeners, and its iterators. */
+/** One subscription of a program: its position, listeners and iterators. */
 import type { Member } from "./channel.ts";
+import type { Environment } from "./environment.ts";
 import { checkFunction, demand } from "./inputs.ts";
 import { Feed } from "./iterator.ts";
-import { add, type Listeners, tell } from "./listeners.ts";
+import { add, emit, type Listeners } from "./listeners.ts";
 import type {
   Codec,
   Message,
@@ -11,24 +12,23 @@ import type {
   SubscriptionEvents,
   SubscriptionState,
 } from "./types.ts";
-import type { World } from "./world.ts";
 
-/** Messages that may be pending in a loop, if nothing else is given. */
+/** Default buffer of a loop, in messages. */
 const BUFFER = 1_000;
 
 type Sets<T> = { readonly [K in keyof SubscriptionEvents]: Listeners<SubscriptionEvents<T>[K]> };
 
-/** Programs use no private members of it, so it can be wrapped in a proxy, as Vue does. */
+/** Methods for programs are arrow functions, so that a subscription may be wrapped in a proxy, as Vue does. */
 export class Subscriber<T> implements Member, Subscription<T> {
   readonly channel: string;
   readonly last: number;
   position: number | undefined;
   isFresh: boolean;
   state: SubscriptionState = "subscribing";
-  readonly #world: World;
+  readonly #environment: Environment;
   readonly #codec: Codec<T>;
   readonly #leave: () => void;
-  readonly #most: number;
+  readonly #limit: number;
   readonly #options: SubscribeOptions<T>;
   readonly #listeners: Sets<T> = {
     message: new Set(),
@@ -38,30 +38,30 @@ export class Subscriber<T> implements Member, Subscription<T> {
     invalid: new Set(),
   };
   readonly #feeds = new Set<Feed<Message<T>>>();
-  /** For the first loop; undefined when there is one, and where a listener gets messages. */
-  #early: Feed<Message<T>> | undefined;
+  /** Buffers messages for the first loop; undefined after that begins, or if a listener receives messages. */
+  #firstFeed: Feed<Message<T>> | undefined;
   #error: Error | undefined;
   #isCheckDue = false;
 
-  /** @param leave takes it out of its channel */
+  /** @param leave removes it from its channel */
   constructor(
-    world: World,
+    environment: Environment,
     channel: string,
     options: SubscribeOptions<T>,
     codec: Codec<T>,
     leave: () => void,
   ) {
     const { since, last = 0, onMessage, onGap, onPosition, onState, onInvalid, signal } = options;
-    this.#world = world;
+    this.#environment = environment;
     this.channel = channel;
     this.position = since;
     this.last = last;
     this.isFresh = since === undefined;
     this.#codec = codec;
     this.#leave = leave;
-    this.#most = options.buffer ?? Math.max(BUFFER, 2 * last);
+    this.#limit = options.buffer ?? Math.max(BUFFER, 2 * last);
     this.#options = options;
-    if (!onMessage) this.#early = this.#newFeed();
+    if (!onMessage) this.#firstFeed = this.#newFeed();
     const { message, gap, position, state, invalid } = this.#listeners;
     add(message, onMessage);
     add(gap, onGap);
@@ -82,24 +82,24 @@ export class Subscriber<T> implements Member, Subscription<T> {
     checkFunction(listener, "the listener");
     const listeners = this.#listeners[kind];
     demand(listeners !== undefined, "the event", kind, Object.keys(this.#listeners).join(", "));
-    if (kind === "message" && this.#early) {
-      this.#feeds.delete(this.#early);
-      this.#early = undefined;
+    if (kind === "message" && this.#firstFeed) {
+      this.#feeds.delete(this.#firstFeed);
+      this.#firstFeed = undefined;
     }
     return add(listeners, listener);
   };
 
-  /** Begins to iterate: the first iterator gets what was received before. */
+  /** Returns an iterator; the first one includes messages received before. */
   readonly [Symbol.asyncIterator] = (): AsyncIterableIterator<Message<T>> => {
-    const feed = this.#early ?? this.#newFeed();
-    this.#early = undefined;
+    const feed = this.#firstFeed ?? this.#newFeed();
+    this.#firstFeed = undefined;
     if (this.state === "unsubscribed") feed.end(this.#error);
     return feed;
   };
 
   // --- for its channel
 
-  /** Ends it, with an error if there is one. */
+  /** Ends the subscription, with an error if it failed. */
   end(error: Error | undefined): void {
     if (this.state === "unsubscribed") return;
     this.#error = error;
@@ -109,49 +109,49 @@ export class Subscriber<T> implements Member, Subscription<T> {
     for (const feed of this.#feeds) feed.end(error);
   }
 
-  hear(text: string, position: number | undefined): void {
+  message(text: string, position: number | undefined): void {
     const { channel } = this;
-    this.locate(position);
+    this.moveTo(position);
     let message: Message<T>;
     try {
       message = { channel, text, data: this.#codec.decode(text), position };
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error(String(cause));
-      tell(this.#listeners.invalid, { error, channel, text, position });
+      emit(this.#listeners.invalid, { error, channel, text, position });
       return;
     }
-    tell(this.#listeners.message, message);
+    emit(this.#listeners.message, message);
     for (const feed of this.#feeds) {
       feed.push(message);
-      if (feed.size > this.#most) this.#checkSoon();
+      if (feed.size > this.#limit) this.#checkSoon();
     }
   }
 
-  locate(position: number | undefined): void {
+  moveTo(position: number | undefined): void {
     if (position === this.position) return;
     this.position = position;
-    if (position !== undefined) tell(this.#listeners.position, position);
+    if (position !== undefined) emit(this.#listeners.position, position);
   }
 
-  miss(from: number | undefined, to: number | undefined): void {
-    tell(this.#listeners.gap, { channel: this.channel, from, to });
+  gap(from: number | undefined, to: number | undefined): void {
+    emit(this.#listeners.gap, { channel: this.channel, from, to });
   }
 
   become(state: SubscriptionState, error?: Error): void {
     if (this.state === state || this.state === "unsubscribed") return;
     this.state = state;
-    tell(this.#listeners.state, { state, error });
+    emit(this.#listeners.state, { state, error });
   }
 
   // --- buffers
 
-  /** A frame may have more messages than a buffer; a loop gets the chance to read them. */
+  /** Checks buffers in the next turn, as one frame may hold more messages than a buffer, and the loop must run first. */
   #checkSoon(): void {
     if (this.#isCheckDue) return;
     this.#isCheckDue = true;
-    this.#world.later(0, () => {
+    this.#environment.later(0, () => {
       this.#isCheckDue = false;
-      for (const feed of this.#feeds) if (feed.size > this.#most) this.#trim(feed);
+      for (const feed of this.#feeds) if (feed.size > this.#limit) this.#trim(feed);
     });
   }
 
@@ -159,11 +159,11 @@ export class Subscriber<T> implements Member, Subscription<T> {
     if (this.#options.overflow === "oldest") {
       const first = feed.shift()?.position;
       let last = first;
-      while (feed.size > this.#most) last = feed.shift()?.position;
-      this.miss(first && first - 1, last);
+      while (feed.size > this.#limit) last = feed.shift()?.position;
+      this.gap(first && first - 1, last);
       return;
     }
-    this.end(new Error(`more than ${this.#most} messages are pending; read faster, or raise \`buffer\``));
+    this.end(new Error(`more than ${this.#limit} messages are pending; read faster, or raise \`buffer\``));
   }
 
   #newFeed(): Feed<Message<T>> {

@@ -1,32 +1,32 @@
-/** Promises and timers that are given up. */
+/** Timers and promises with timeouts. */
+
+import type { Cancel, Environment } from "./environment.ts";
 import type { RequestOptions } from "./types.ts";
-import type { Cancel, World } from "./world.ts";
 
-/** Time for whatever a connection needs besides a `WebSocket`, in milliseconds. */
-const PATIENCE = 20_000;
+/** The timeout of token functions, requests and imports, in milliseconds. */
+const TIMEOUT = 20_000;
 
-export const SILENT = "the server doesn't answer";
+export const SILENT = "the server didn't reply";
 
 /**
- * Makes a promise that is rejected when its time is over, or its signal is aborted.
- * @param begin settles the promise some time later; returns a function that gives it up, and returns the error of a promise
- *   whose time is over
+ * Returns a promise that rejects on timeout or abort.
+ * @param begin starts the work; returns a function that cancels it and returns the error for a timeout
  */
 export function limited<T>(
-  world: World,
+  environment: Environment,
   { timeout, signal }: RequestOptions,
   begin: (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => Error,
 ): Promise<T> {
   let end: Cancel = () => {};
   const promise = new Promise<T>((resolve, reject) => {
     if (signal?.aborted) throw signal.reason;
-    const giveUp = begin(resolve, reject);
+    const cancelWork = begin(resolve, reject);
     const abort = () => {
-      giveUp();
+      cancelWork();
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort);
-    const cancel = timeout === undefined ? end : world.later(timeout, () => reject(giveUp()));
+    const cancel = timeout === undefined ? end : environment.later(timeout, () => reject(cancelWork()));
     end = () => {
       cancel();
       signal?.removeEventListener("abort", abort);
@@ -35,14 +35,14 @@ export function limited<T>(
   return promise.finally(() => end());
 }
 
-/** Does something that can't hang, whatever the network or a function of the program does. */
+/** Runs `act` with a timeout, so that neither the network nor the program's functions can hang the client. */
 export function inTime<T>(
-  world: World,
+  environment: Environment,
   signal: AbortSignal | undefined,
   act: (signal: AbortSignal) => Promise<T>,
   why = SILENT,
 ): Promise<T> {
-  return limited(world, { timeout: PATIENCE, signal }, (resolve, reject) => {
+  return limited(environment, { timeout: TIMEOUT, signal }, (resolve, reject) => {
     const controller = new AbortController();
     act(controller.signal).then(resolve, reject);
     return () => {
@@ -52,10 +52,15 @@ export function inTime<T>(
   });
 }
 
-/** Calls `act` after so many milliseconds, unless the signal is aborted before. */
-export function after(world: World, milliseconds: number, signal: AbortSignal, act: () => void): void {
+/** Calls `act` after a delay, unless the signal is aborted earlier. */
+export function after(
+  environment: Environment,
+  milliseconds: number,
+  signal: AbortSignal,
+  act: () => void,
+): void {
   if (signal.aborted) return;
-  const cancel = world.later(milliseconds, () => {
+  const cancel = environment.later(milliseconds, () => {
     signal.removeEventListener("abort", cancel);
     act();
   });

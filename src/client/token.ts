@@ -1,61 +1,62 @@
-/** Tokens: where they come from, and when they are renewed. */
+/** Tokens and their renewal. */
+
+import type { Environment } from "./environment.ts";
 import { demand } from "./inputs.ts";
 import { inTime } from "./timing.ts";
 import type { FanoutOptions } from "./types.ts";
-import type { World } from "./world.ts";
 
-/** How long before its end a token is renewed, in milliseconds. */
-const BEFORE_END = 30_000;
+/** How long before its expiry a token is renewed, in milliseconds. */
+const BEFORE_EXPIRY = 30_000;
 
-/** Shortest and longest time until a renewal, in milliseconds. */
-const LEAST = 2_000;
-const MOST = 86_400_000;
+/** Bounds of the time until a renewal, in milliseconds. */
+const MIN_DELAY = 2_000;
+const MAX_DELAY = 86_400_000;
 
-/** Time until a renewal, in milliseconds, if the clock can't be right and the token doesn't say how long it lives. */
-const UNKNOWN = 60_000;
+/** Time until a renewal, in milliseconds, if the clock is wrong and the token's lifetime unknown. */
+const DEFAULT_DELAY = 60_000;
 
-/** @throws Error if that can't be sent as a token */
+/** @throws Error if `token` isn't a JWT */
 export function checkToken(token: unknown): string {
-  // A WebSocket sends it as a subprotocol.
+  // WebSockets send it as a subprotocol, which limits its characters.
   const isToken = typeof token === "string" && /^[\w.-]+$/.test(token);
-  // A token is a secret, also one with a line end.
+  // Don't show the token in the error, even if it's invalid.
   const value = typeof token === "string" ? "…" : token;
   demand(isToken, "the token", value, "a JWT, or a function that returns one");
   return token;
 }
 
 /**
- * Gets a token; undefined if the client has none.
- * @throws what the function throws, or Error if it takes too long or returns no token
+ * Returns the current token; undefined if the client has none.
+ * @throws the function's error, or Error if it times out or returns no token
  */
 export async function getToken(
-  world: World,
+  environment: Environment,
   source: FanoutOptions["token"],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (typeof source !== "function") return source;
   const late = "the function `token` didn't return within 20 s";
-  return checkToken(await inTime(world, signal, async () => source(), late));
+  return checkToken(await inTime(environment, signal, async () => source(), late));
 }
 
 /**
- * Milliseconds until a token should be renewed; undefined if it doesn't say when it ends. A clock that is off must
- * neither cause a renewal at once, again and again, nor none at all.
+ * Returns the time until a token should be renewed, in milliseconds; undefined if it has no expiry. A wrong clock must
+ * cause neither immediate renewals in a loop nor a missed one.
  * @param date milliseconds since 1970, by a clock that may be wrong
  */
 export function untilRenewal(token: string, date: number): number | undefined {
   const { exp, iat } = claimsIn(token);
   if (typeof exp !== "number") return undefined;
-  // No number if the token doesn't say when it was issued.
+  // NaN if the token has no `iat`.
   const lifetime = (exp - Number(iat)) * 1_000;
   let left = exp * 1_000 - date;
-  // A server that has just taken it knows better.
-  if (left <= 0 || left > lifetime) left = lifetime > 0 ? lifetime : UNKNOWN;
-  const least = Math.max(LEAST, Math.min(BEFORE_END, lifetime / 4 || 0));
-  return Math.min(MOST, Math.max(least, left / 2, left - BEFORE_END));
+  // The server has just accepted the token, so the clock is wrong.
+  if (left <= 0 || left > lifetime) left = lifetime > 0 ? lifetime : DEFAULT_DELAY;
+  const least = Math.max(MIN_DELAY, Math.min(BEFORE_EXPIRY, lifetime / 4 || 0));
+  return Math.min(MAX_DELAY, Math.max(least, left / 2, left - BEFORE_EXPIRY));
 }
 
-/** When a token ends and was issued, in Unix seconds. */
+/** Returns a token's expiry and issue time, in Unix seconds. */
 function claimsIn(token: string): { exp?: unknown; iat?: unknown } {
   try {
     const [, payload = ""] = token.replaceAll("-", "+").replaceAll("_", "/").split(".");

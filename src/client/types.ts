@@ -1,15 +1,15 @@
-/** What programs see of the client: interfaces, so that a test can pass in a fake of any of them. */
+/** The client's public types. They are interfaces, so that tests can pass in fakes. */
 import type { Refused } from "./errors.ts";
 
-/** Sends and receives data as text of one line. */
+/** Converts data to one line of text and back. */
 export interface Codec<T> {
-  /** @throws what the caller of `announce` gets */
+  /** Encodes data; its errors reject `announce`. */
   encode(data: T): string;
-  /** @throws what `onInvalid` gets; the message is then skipped */
+  /** Decodes a message; its errors go to `onInvalid`, and the message is skipped. */
   decode(text: string): T;
 }
 
-/** A schema as https://standardschema.dev describes it. */
+/** A schema as specified at https://standardschema.dev. */
 export interface StandardSchema<T> {
   readonly "~standard": {
     readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
@@ -27,15 +27,15 @@ type StandardResult<T> =
 
 export interface Message<T = string> {
   channel: string;
-  /** What was announced, as it was sent. */
+  /** The message as announced. */
   text: string;
-  /** What the codec makes of the text; the text itself without one. */
+  /** The decoded text; the text itself without a codec. */
   data: T;
-  /** Undefined where the channel retains no messages. */
+  /** Undefined if the channel retains no messages. */
   position: number | undefined;
 }
 
-/** Messages after `from`, up to `to`, that can't be had; both are undefined where the channel retains no messages. */
+/** Missed messages after `from`, up to `to`; both are undefined if the channel retains no messages. */
 export interface Gap {
   channel: string;
   from: number | undefined;
@@ -46,7 +46,7 @@ export type SubscriptionState = "subscribing" | "subscribed" | "unsubscribed";
 
 export interface SubscriptionChange {
   state: SubscriptionState;
-  /** Why the subscription ended, if it failed. */
+  /** The error with which the subscription ended, if it failed. */
   error: Error | undefined;
 }
 
@@ -58,7 +58,7 @@ export interface SubscriptionEvents<T = string> {
   invalid: InvalidMessage;
 }
 
-/** A message that the codec doesn't decode. */
+/** A message that the codec can't decode. */
 export interface InvalidMessage {
   error: Error;
   channel: string;
@@ -67,27 +67,27 @@ export interface InvalidMessage {
 }
 
 export interface SubscribeOptions<T = string> {
-  /** Resumes after this position: messages that were missed come first. */
+  /** Resumes after this position: missed messages come first. */
   since?: number | undefined;
-  /** Begins with so many of the newest messages, from 1 up, where `since` isn't given. */
+  /** Starts with this many of the newest messages, at least 1, if `since` isn't given. */
   last?: number | undefined;
-  /** Decodes messages; without one they are text. */
+  /** Decodes messages; by default they are text. */
   codec?: Codec<T> | undefined;
-  /** Called for each message; the subscription's position has advanced by then. */
+  /** Called for each message, after the subscription's position has advanced. */
   onMessage?: ((message: Message<T>) => void) | undefined;
-  /** Called for messages that can't be had. */
+  /** Called for missed messages that are no longer available. */
   onGap?: ((gap: Gap) => void) | undefined;
-  /** Called with each position that is reached. */
+  /** Called with each new position. */
   onPosition?: ((position: number) => void) | undefined;
-  /** Called when the state changes, with a reason and the error if the subscription failed. */
+  /** Called when the state changes; if the subscription failed, also with the reason and the error. */
   onState?: ((state: SubscriptionState, reason?: string, error?: Error) => void) | undefined;
-  /** Called for a message that the codec doesn't decode; such a message is skipped. */
+  /** Called for a message that the codec can't decode; the message is skipped. */
   onInvalid?: ((invalid: InvalidMessage) => void) | undefined;
-  /** Unsubscribes when it is aborted; loops over the subscription then end. */
+  /** Unsubscribes on abort; loops over the subscription then end. */
   signal?: AbortSignal | undefined;
-  /** Messages that may be pending in one iterator, or before there is one; 1,000, or twice `last` if that is more. */
+  /** Most buffered messages of an iterator, or before there is one; default: 1,000, or twice `last` if that is more. */
   buffer?: number | undefined;
-  /** What happens to one more: the subscription ends with an error, or the oldest are dropped, which is a gap. */
+  /** On overflow, ends the subscription with an error (`end`, the default), or drops the oldest messages, which is a gap. */
   overflow?: "end" | "oldest" | undefined;
 }
 
@@ -95,68 +95,68 @@ export interface SubscribeOptions<T = string> {
 export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
   readonly channel: string;
   readonly state: SubscriptionState;
-  /** Of the newest message that was handed over; undefined before it is known, and where nothing is retained. */
+  /** The newest delivered message's position; undefined until known, and if the channel retains no messages. */
   readonly position: number | undefined;
   /** Adds a listener; returns a function that removes it. */
   on<K extends keyof SubscriptionEvents>(
     kind: K,
     listener: (event: SubscriptionEvents<T>[K]) => void,
   ): () => void;
-  /** Ends the subscription; loops over it end when they have read what is buffered. */
+  /** Ends the subscription; loops over it end after the buffered messages. */
   unsubscribe(): void;
-  /** Iterates over messages; leaving the last loop unsubscribes. Each iterator gets every message. */
+  /** Iterates over messages. Each iterator gets every message; leaving the last loop unsubscribes. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>>;
 }
 
 /**
- * What a client is doing. `disconnected`: it connects again by itself, or when there is something to do, or (after
- * `disconnect()`) when `connect()` is called. `failed`: the server refuses this client; `connect()` starts over.
+ * A client's state. `disconnected`: it reconnects by itself if there is something to do, or after `disconnect()` when
+ * `connect()` is called. `failed`: the server refuses this client; `connect()` starts over.
  */
 export type State = "connecting" | "connected" | "disconnected" | "failed" | "closed";
 
-/** Why a state has changed. */
+/** A change of state, and its reason. */
 export interface Change {
   state: State;
-  /** The close code of the WebSocket or the status of a response; 0 if there was none. */
+  /** The WebSocket's close code or the HTTP status; 0 if there was none. */
   code: number;
   reason: string;
-  /** Whether the client connects again by itself. */
+  /** Whether the client reconnects by itself. */
   willRetry: boolean;
 }
 
 export interface AnnounceOptions {
-  /** Announcing again with the same key announces once; a random one if none is given. */
+  /** The idempotency key: a repetition with the same key announces nothing. Default: random. */
   key?: string | undefined;
-  /** Gives up after so many milliseconds; see `Refused.code` for whether it may have been announced. */
+  /** Gives up after this many milliseconds. `Refused.code` then shows whether the message may have been announced. */
   timeout?: number | undefined;
-  /** Gives up when it is aborted, with its reason. */
+  /** Gives up on abort, with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions {
-  /** Gives up after so many milliseconds. */
+  /** Gives up after this many milliseconds. */
   timeout?: number | undefined;
-  /** Gives up when it is aborted, with its reason. */
+  /** Gives up on abort, with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 export interface CloseOptions {
-  /** How long pending announcements may take, in milliseconds; 10,000. `Infinity` waits for all of them. */
+  /** How long to wait for pending announcements, in milliseconds; default: 10,000. `Infinity` waits for all of them. */
   within?: number | undefined;
 }
 
 export interface FanoutOptions<T = string> {
-  /** A token, or a function that gets one: called for each connection and before a token ends. */
+  /** A token, or a function that returns one, called for each connection and before a token expires. */
   token?: string | (() => string | Promise<string>) | undefined;
-  /** Encodes and decodes messages on all channels where no other codec is given. */
+  /** Encodes and decodes messages wherever no other codec is given. */
   codec?: Codec<T> | undefined;
   /** Called when the state changes. */
   onState?: ((change: Change) => void) | undefined;
-  /** Called with each line that is sent or received and each change of state, for people to read; tokens are left out. */
+  /** Called with each frame and each attempt to connect, for people to read; tokens are left out. */
   debug?: ((event: string) => void) | undefined;
-  /** Used instead of the runtime's `WebSocket`. */
+  /** Replaces the runtime's `WebSocket`. */
   WebSocket?: WebSocketConstructor | undefined;
-  /** Used instead of the runtime's `fetch`. */
+  /** Replaces the runtime's `fetch`. */
   fetch?: FetchLike | undefined;
 }
 
@@ -164,7 +164,7 @@ export interface FanoutOptions<T = string> {
 export interface Subscribable<Data = string> {
   /**
    * Subscribes to a channel.
-   * @throws Error if an option or the channel is wrong
+   * @throws Error if an option or the channel is invalid
    */
   subscribe(channel: string, options?: SubscribeOptions<Data>): Subscription<Data>;
 }
@@ -175,16 +175,16 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
   /** Adds a listener for changes of state; returns a function that removes it. */
   on(kind: "state", listener: (change: Change) => void): () => void;
   /**
-   * Subscribes to a channel. If the client has failed or is closed, the subscription ends at once, with the reason.
-   * @throws Error if an option or the channel is wrong
+   * Subscribes to a channel. If the client has failed or is closed, the subscription ends at once, with that error.
+   * @throws Error if an option or the channel is invalid
    */
   subscribe<T>(channel: string, options: SubscribeOptions<T> & { codec: Codec<T> }): Subscription<T>;
-  // The overload from which compilers infer `Data` is the last one.
+  // Compilers infer `Data` from the last overload.
   subscribe(channel: string, options?: SubscribeOptions<Data>): Subscription<Data>;
   /**
-   * Announces a message, and repeats that under its key until the server replies.
-   * @returns its position; undefined where the channel retains no messages
-   * @throws Refused if the server refuses it, or it can't be known whether it was announced; Error if an input is wrong
+   * Announces a message, and retries with its key until the server replies.
+   * @returns its position; undefined if the channel retains no messages
+   * @throws Refused if the server refuses it or its outcome is unknown; Error if an argument is invalid
    */
   announce<T>(
     channel: string,
@@ -192,26 +192,26 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
     options: AnnounceOptions & { codec: Codec<T> },
   ): Promise<number | undefined>;
   announce(channel: string, data: Data, options?: AnnounceOptions): Promise<number | undefined>;
-  /** Resolves when all earlier calls have taken effect, to the duration of a round trip in milliseconds. */
+  /** Resolves when all earlier calls have taken effect, with the round-trip time in milliseconds. */
   ping(options?: RequestOptions): Promise<number>;
   /** Returns the server's figures. */
   info(options?: RequestOptions): Promise<Map<string, string>>;
-  /** Returns the newest position that was received of a channel; undefined if it isn't known. */
+  /** Returns the newest known position of a channel; undefined if none is known. */
   position(channel: string): number | undefined;
-  /** Connects, also without anything to do; starts over after `disconnect()` and after a failure. */
+  /** Connects, even with nothing to do; starts over after `disconnect()` and after a failure. */
   connect(): void;
-  /** Goes offline until `connect()`; subscriptions keep their positions, announcements stay pending. */
+  /** Goes offline until `connect()`. Subscriptions keep their positions, and announcements stay pending. */
   disconnect(): void;
-  /** Ends the client for good, when pending announcements are settled or their time is over. */
+  /** Closes the client for good, after pending announcements are settled or the timeout has expired. */
   close(options?: CloseOptions): Promise<void>;
 }
 
-// --- what can be injected
+// --- injected dependencies
 
-/** A handler that may declare a more special event than it gets, as those of `WebSocket` do. */
+/** A handler whose parameter may be a more specific event, as with `WebSocket`. */
 type Handler<Event> = { call(event: Event): void }["call"] | null;
 
-/** What the client uses of a `WebSocket`. */
+/** The part of `WebSocket` that the client uses. */
 export interface WebSocketLike {
   onmessage: Handler<{ data: unknown }>;
   onclose: Handler<{ code: number; reason: string }>;
@@ -222,7 +222,7 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-/** What the client passes to `fetch`. */
+/** The client's options for `fetch`. */
 export interface FetchInit {
   method: string;
   headers: Record<string, string>;
@@ -230,7 +230,7 @@ export interface FetchInit {
   signal: AbortSignal;
 }
 
-/** What the client uses of `fetch`. */
+/** The part of `fetch` that the client uses. */
 export type FetchLike = (url: string, init: FetchInit) => Promise<ResponseLike>;
 
 export interface ResponseLike {

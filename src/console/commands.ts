@@ -1,4 +1,4 @@
-/** Commands for a terminal that subscribe to a channel of this server. */
+/** Terminal commands that subscribe to a channel of this server. */
 
 /** Returns one command each for curl, wscat and npm. */
 export function commandsFor(base: string, channel: string): string[] {
@@ -11,7 +11,7 @@ export function commandsFor(base: string, channel: string): string[] {
   ];
 }
 
-/** Quotes a word for a shell if it has other characters than plain ones. */
+/** Quotes a word for a shell, if necessary. */
 function quoted(word: string): string {
   return /^[\w./:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

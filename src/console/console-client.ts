@@ -1,64 +1,64 @@
-/** One client on the page: a connection of its own, what it hears, and what it missed while that was broken off. */
+/** One client of the page: its connection, its messages, and those it missed while disconnected. */
 import { type Change, Fanout, type Gap, type Message, type Subscription } from "../client/fanout.ts";
-import { accountOf, formatAccount, keptAfter, sumOf } from "./account.ts";
-import { type Direction, Network } from "./traced-socket.ts";
-import { wordsFor } from "./words.ts";
+import { countMissed, fetchRetained, formatMissed, sumOf } from "./missed-messages.ts";
+import { type Direction, Network } from "./network.ts";
+import { stateText } from "./state-text.ts";
 
-/** What a client tells. */
-export interface Watcher {
-  state(change: Change, words: string): void;
-  /** @param isLate whether it comes after a time without a connection, and may be of that time */
+/** Receives a client's events. */
+export interface ClientListener {
+  state(change: Change, text: string): void;
+  /** @param isLate whether the client has just reconnected, so that the message may be an old one */
   message(message: Message, isLate: boolean): void;
   gap(gap: Gap): void;
-  /** A channel is not heard, for a reason. */
+  /** The server refused a subscription. */
   refused(channel: string, why: string): void;
-  /** What it missed, when that has been counted. */
-  account(words: string): void;
-  /** Bytes of the protocol, as they come and go. */
+  /** Reports the counts of missed messages; empty while they are unknown. */
+  missed(text: string): void;
+  /** Reports a frame sent or received. */
   frame(direction: Direction, frame: string): void;
 }
 
-/** A time without a connection, until it is settled. */
-interface Absence {
-  /** Where it was in each channel. */
+/** A period without a connection, until its missed messages are counted. */
+interface Outage {
+  /** The client's position in each channel when it began. */
   since: Map<string, number>;
   messages: Message[];
-  /** What it announced itself meanwhile, which goes out later: it does not miss that. */
-  said: { channel: string; text: string }[];
+  /** The client's own announcements since, which are sent after it ends, so aren't missed. */
+  announced: { channel: string; text: string }[];
 }
 
-/** How many of the newest messages come first. */
+/** The number of newest messages with which subscriptions start. */
 const LAST = 20;
 
-/** How long what was missed may take to come, in milliseconds. */
-const PATIENCE = 15_000;
+/** How long to wait for missed messages, in milliseconds. */
+const RESUME_TIMEOUT = 15_000;
 
-export class Visitor {
+export class ConsoleClient {
   readonly #base: string;
   readonly #token: string | undefined;
-  readonly #watcher: Watcher;
+  readonly #listener: ClientListener;
   readonly #network: Network;
   readonly #fanout: Fanout;
   readonly #subscriptions = new Map<string, Subscription>();
-  /** Where it is in each channel, which is known after a refusal, too. */
+  /** The position in each channel, also after a refusal. */
   readonly #positions = new Map<string, number>();
-  #absence: Absence | undefined;
-  /** Rises with each time that an absence ends, or begins once more. */
-  #turn = 0;
-  #until: Date | undefined;
-  readonly #noticing = new Set<() => void>();
+  #outage: Outage | undefined;
+  /** Increases when an outage begins or ends, which outdates a count in progress. */
+  #generation = 0;
+  #offlineUntil: Date | undefined;
+  readonly #waiters = new Set<() => void>();
 
-  constructor(base: string, token: string | undefined, watcher: Watcher) {
+  constructor(base: string, token: string | undefined, listener: ClientListener) {
     this.#base = base;
     this.#token = token;
-    this.#watcher = watcher;
-    this.#network = new Network((direction, frame) => watcher.frame(direction, frame));
-    const onState = (change: Change) => this.#became(change);
+    this.#listener = listener;
+    this.#network = new Network((direction, frame) => listener.frame(direction, frame));
+    const onState = (change: Change) => this.#stateChanged(change);
     const { WebSocket, fetch } = this.#network;
     this.#fanout = new Fanout(base, { onState, token, WebSocket, fetch });
   }
 
-  /** Those that it is to hear. */
+  /** The subscribed channels. */
   get channels(): string[] {
     return [...this.#subscriptions.keys()];
   }
@@ -67,21 +67,21 @@ export class Visitor {
     return this.#positions.get(channel);
   }
 
-  /** @throws Error if that is no channel's name */
+  /** @throws Error if the channel's name is invalid */
   subscribe(channel: string, since?: number): void {
     if (this.#subscriptions.has(channel)) return;
     if (since !== undefined) this.#positions.set(channel, since);
     const subscription = this.#fanout.subscribe(channel, {
       since,
       last: LAST,
-      onMessage: (message) => this.#hear(message),
-      onGap: (gap) => this.#watcher.gap(gap),
+      onMessage: (message) => this.#receive(message),
+      onGap: (gap) => this.#listener.gap(gap),
       onPosition: (position) => {
         this.#positions.set(channel, position);
-        this.#notice();
+        this.#wakeWaiters();
       },
       onState: (state, why) => {
-        if (state === "unsubscribed" && why !== undefined) this.#watcher.refused(channel, why);
+        if (state === "unsubscribed" && why !== undefined) this.#listener.refused(channel, why);
       },
     });
     this.#subscriptions.set(channel, subscription);
@@ -93,9 +93,9 @@ export class Visitor {
     this.#positions.delete(channel);
   }
 
-  /** @throws Error if the server does not take it */
+  /** @throws Error if the server refuses the message */
   announce(channel: string, text: string): Promise<number | undefined> {
-    this.#absence?.said.push({ channel, text });
+    this.#outage?.announced.push({ channel, text });
     return this.#fanout.announce(channel, text);
   }
 
@@ -103,78 +103,84 @@ export class Visitor {
     this.#network.cut();
   }
 
-  leave(milliseconds: number): void {
-    this.#until = new Date(Date.now() + milliseconds);
-    this.#network.leave(milliseconds);
+  goOffline(milliseconds: number): void {
+    this.#offlineUntil = new Date(Date.now() + milliseconds);
+    this.#network.goOffline(milliseconds);
   }
 
   close(): void {
-    this.#turn += 1;
+    this.#generation += 1;
     this.#fanout.close({ within: 0 });
     this.#network.cut();
   }
 
-  #became(change: Change): void {
-    if (change.state !== "connecting" && change.state !== "connected") this.#beginAbsence();
-    if (!this.#network.isAway) this.#until = undefined;
-    this.#watcher.state(change, wordsFor(change, this.#until));
-    if (change.state === "connected" && this.#absence) this.#endAbsence(this.#absence);
+  #stateChanged(change: Change): void {
+    if (change.state !== "connecting" && change.state !== "connected") this.#beginOutage();
+    if (!this.#network.isOffline) this.#offlineUntil = undefined;
+    this.#listener.state(change, stateText(change, this.#offlineUntil));
+    if (change.state === "connected" && this.#outage) this.#endOutage(this.#outage);
   }
 
-  #hear(message: Message): void {
-    this.#absence?.messages.push(message);
-    this.#watcher.message(message, this.#absence !== undefined);
+  #receive(message: Message): void {
+    this.#outage?.messages.push(message);
+    this.#listener.message(message, this.#outage !== undefined);
   }
 
-  #beginAbsence(): void {
-    this.#turn += 1;
-    this.#watcher.account("");
-    if (this.#absence) return;
-    if (this.#positions.size > 0) this.#absence = { since: new Map(this.#positions), messages: [], said: [] };
+  #beginOutage(): void {
+    this.#generation += 1;
+    this.#listener.missed("");
+    if (this.#outage) return;
+    if (this.#positions.size > 0)
+      this.#outage = { since: new Map(this.#positions), messages: [], announced: [] };
   }
 
-  /** Counts what was missed, when all of that has come. */
-  async #endAbsence(absence: Absence): Promise<void> {
-    this.#turn += 1;
-    const turn = this.#turn;
-    const counted = [...absence.since].map(async ([channel, since]) => {
-      const kept = await keptAfter(this.#base, this.#token, channel, since);
-      await this.#reaches(channel, kept.position);
+  /** Counts the missed messages when they have all been delivered. */
+  async #endOutage(outage: Outage): Promise<void> {
+    this.#generation += 1;
+    const generation = this.#generation;
+    const counted = [...outage.since].map(async ([channel, since]) => {
+      const retained = await fetchRetained(this.#base, this.#token, channel, since);
+      await this.#waitForPosition(channel, retained.position);
       const ofChannel = (one: { channel: string }) => one.channel === channel;
-      return accountOf(since, kept, absence.messages.filter(ofChannel), absence.said.filter(ofChannel));
+      return countMissed(
+        since,
+        retained,
+        outage.messages.filter(ofChannel),
+        outage.announced.filter(ofChannel),
+      );
     });
-    const words = await Promise.all(counted).then(
-      (accounts) => formatAccount(sumOf(accounts)),
-      (error: unknown) => `what was missed cannot be counted: ${String(error)}`,
+    const text = await Promise.all(counted).then(
+      (counts) => formatMissed(sumOf(counts)),
+      (error: unknown) => `missed messages can't be counted: ${String(error)}`,
     );
-    // It has broken off again meanwhile: then all of it is counted together.
-    if (turn !== this.#turn) return;
-    this.#absence = undefined;
-    this.#watcher.account(words);
+    // The connection has broken again; the next count covers both outages.
+    if (generation !== this.#generation) return;
+    this.#outage = undefined;
+    this.#listener.missed(text);
   }
 
-  /** Ends when a channel has been heard up to a position, or that takes too long. */
-  async #reaches(channel: string, position: number): Promise<void> {
-    const end = Date.now() + PATIENCE;
+  /** Resolves when the client has reached a position, or after RESUME_TIMEOUT. */
+  async #waitForPosition(channel: string, position: number): Promise<void> {
+    const end = Date.now() + RESUME_TIMEOUT;
     while ((this.#positions.get(channel) ?? Number.POSITIVE_INFINITY) < position && Date.now() < end) {
-      await this.#noticed(end - Date.now());
+      await this.#nextPosition(end - Date.now());
     }
   }
 
-  /** Ends when a position has been reached, or after so many milliseconds. */
-  #noticed(milliseconds: number): Promise<void> {
+  /** Resolves at the next change of a position, or after a timeout in milliseconds. */
+  #nextPosition(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#notice(), milliseconds);
-      this.#noticing.add(() => {
+      const timer = setTimeout(() => this.#wakeWaiters(), milliseconds);
+      this.#waiters.add(() => {
         clearTimeout(timer);
         resolve();
       });
     });
   }
 
-  #notice(): void {
-    const noticing = [...this.#noticing];
-    this.#noticing.clear();
-    for (const noticed of noticing) noticed();
+  #wakeWaiters(): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const wake of waiters) wake();
   }
 }

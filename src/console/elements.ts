@@ -1,8 +1,8 @@
-/** Elements: found by what they are, or made with text, which is never markup. */
+/** Finds and creates elements. Text is never parsed as markup. */
 
 /**
- * Finds the one element of a selector.
- * @throws Error if there is none of that kind
+ * Finds the first element that matches a selector.
+ * @throws Error if it doesn't exist or has another type
  */
 export function find<Kind extends Element>(root: ParentNode, selector: string, kind: new () => Kind): Kind {
   const element = root.querySelector(selector);
@@ -10,15 +10,15 @@ export function find<Kind extends Element>(root: ParentNode, selector: string, k
   throw new Error(`the page has no ${selector}`);
 }
 
-/** A copy of what a template holds. */
+/** Copies the content of a template. */
 export function copy(template: string): HTMLElement {
   const { content } = find(document, template, HTMLTemplateElement);
   const element = content.firstElementChild?.cloneNode(true);
   if (element instanceof HTMLElement) return element;
-  throw new Error(`${template} holds nothing`);
+  throw new Error(`${template} is empty`);
 }
 
-/** @param kind the element's class for the style, too */
+/** @param kind the CSS class */
 export function make(tag: string, kind: string, ...content: (string | Node)[]): HTMLElement {
   const element = document.createElement(tag);
   element.className = kind;

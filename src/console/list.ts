@@ -1,45 +1,45 @@
-/** A list that grows as fast as anything comes: of all, the page holds the newest, and it is drawn once a frame, or less. */
+/** A fast-growing list: it renders only its newest rows, at most once per frame. */
 
 import { make } from "./elements.ts";
 
-/** Rows that the page holds. */
-const MOST = 500;
+/** Rendered rows. */
+const MAX_ROWS = 500;
 
-/** After a drawing of more rows than that there is none for a while, in milliseconds: the page has more to do. */
+/** After rendering more rows than this, the list pauses for PAUSE milliseconds, so that the page stays responsive. */
 const MANY = 100;
 const PAUSE = 250;
 
 export class List {
-  /** All that ever were added. */
+  /** The number of rows ever added, without notes. */
   count = 0;
   readonly #rows = make("div", "rows");
-  readonly #drawn: (count: number) => void;
-  #waiting: (() => HTMLElement)[] = [];
+  readonly #onDraw: (count: number) => void;
+  #undrawn: (() => HTMLElement)[] = [];
   #isDue = false;
   #pause = 0;
 
   /**
-   * @param element whose style keeps it at the end while nobody scrolls: to look where it is would take a layout
-   * @param drawn called after each drawing, with the count of all
+   * @param element the container; CSS keeps it scrolled to the end, as reading the scroll position would force a layout
+   * @param onDraw called after each rendering with the total count
    */
-  constructor(element: HTMLElement, drawn: (count: number) => void = () => {}) {
+  constructor(element: HTMLElement, onDraw: (count: number) => void = () => {}) {
     element.append(this.#rows);
-    this.#drawn = drawn;
-    // So that it can be scrolled by the keyboard.
+    this.#onDraw = onDraw;
+    // Makes it scrollable by keyboard.
     element.tabIndex = 0;
   }
 
-  /** @param row makes the row, if it is ever drawn */
+  /** @param row creates the row, if it is ever rendered */
   add(row: () => HTMLElement): void {
     this.count += 1;
     this.note(row);
   }
 
-  /** Adds a row that does not count. */
+  /** Adds a row without counting it. */
   note(row: () => HTMLElement): void {
-    this.#waiting.push(row);
-    // Twice as many, so that not each one has to be moved.
-    if (this.#waiting.length > 2 * MOST) this.#waiting = this.#waiting.slice(-MOST);
+    this.#undrawn.push(row);
+    // Trim only at twice the length, so that most calls don't copy the array.
+    if (this.#undrawn.length > 2 * MAX_ROWS) this.#undrawn = this.#undrawn.slice(-MAX_ROWS);
     if (this.#isDue) return;
     this.#isDue = true;
     setTimeout(() => requestAnimationFrame(() => this.#draw()), this.#pause);
@@ -47,10 +47,10 @@ export class List {
 
   #draw(): void {
     this.#isDue = false;
-    const rows = this.#waiting.splice(0).slice(-MOST);
+    const rows = this.#undrawn.splice(0).slice(-MAX_ROWS);
     this.#pause = rows.length > MANY ? PAUSE : 0;
     this.#rows.append(...rows.map((row) => row()));
-    while (this.#rows.childElementCount > MOST) this.#rows.firstElementChild?.remove();
-    this.#drawn(this.count);
+    while (this.#rows.childElementCount > MAX_ROWS) this.#rows.firstElementChild?.remove();
+    this.#onDraw(this.count);
   }
 }

@@ -1,17 +1,17 @@
-/** Many clients of this browser at once, all on one channel, that announce so many messages a second together. */
+/** A load test: many clients in this browser that announce on one channel at a given total rate. */
 import { Fanout } from "../client/fanout.ts";
-import type { Place } from "./pane.ts";
+import type { PageContext } from "./pane.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** How often messages are announced, in milliseconds: those of that time together. */
-const EACH = 50;
+/** The interval between batches of announcements, in milliseconds. */
+const INTERVAL = 50;
 
-/** What is going on. */
+/** The progress of a load test. */
 export interface Progress {
   connected: number;
   announced: number;
   delivered: number;
-  /** Why announcing has ended, if it has. */
+  /** Why announcing has stopped, if it has. */
   fault: string | undefined;
 }
 
@@ -21,21 +21,21 @@ export class Load {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #traffic: Traffic;
   readonly #channel: string;
-  /** So that no two loads say the same. */
+  /** Distinguishes the messages of load tests. */
   readonly #name = Math.random().toString(36).slice(2, 6);
 
-  /** @param rate messages a second */
-  constructor({ base, token, traffic }: Place, channel: string, connections: number, rate: number) {
+  /** @param rate messages per second, of all clients together */
+  constructor({ base, token, traffic }: PageContext, channel: string, connections: number, rate: number) {
     this.#channel = channel;
     this.#traffic = traffic;
     this.#clients = Array.from({ length: connections }, () => this.#newClient(base, token()));
     let due = 0;
     this.#timer = setInterval(() => {
-      for (due += (rate * EACH) / 1_000; due >= 1; due -= 1) this.#announce();
-    }, EACH);
+      for (due += (rate * INTERVAL) / 1_000; due >= 1; due -= 1) this.#announce();
+    }, INTERVAL);
   }
 
-  /** How many there are to be. */
+  /** The number of clients. */
   get size(): number {
     return this.#clients.length;
   }
@@ -56,20 +56,20 @@ export class Load {
     client.subscribe(this.#channel, {
       onMessage: ({ channel, text }) => {
         this.progress.delivered += 1;
-        this.#traffic.heard(channel, text);
+        this.#traffic.received(channel, text);
       },
     });
     return client;
   }
 
-  /** By one after the other; not before all are there, as nobody would know what to expect. */
+  /** Announces from the clients in turn, once all are connected; before, deliveries couldn't be predicted. */
   #announce(): void {
     const { progress } = this;
     const client = this.#clients[progress.announced % this.#clients.length];
     if (!client || progress.connected < this.#clients.length) return;
     progress.announced += 1;
     const text = `load ${this.#name} ${progress.announced}`;
-    this.#traffic.announced(this.#channel, text);
+    this.#traffic.sent(this.#channel, text);
     client.announce(this.#channel, text).catch((error: Error) => {
       progress.fault ??= error.message;
       clearInterval(this.#timer);

@@ -1,22 +1,22 @@
-/** The console: clients side by side on one page, each with a connection of its own. */
+/** The console: clients side by side on one page, each with its own connection. */
 
+import { showActivity } from "./activity.ts";
 import { commandsFor } from "./commands.ts";
 import { find } from "./elements.ts";
-import { Pane, type Place } from "./pane.ts";
+import { type PageContext, Pane } from "./pane.ts";
 import { Traffic } from "./traffic.ts";
-import { formatView, MOST_CLIENTS, readView } from "./view.ts";
-import { watch } from "./watch.ts";
+import { formatView, MAX_CLIENTS, parseView } from "./view.ts";
 
-/** The channel of an address that names none. */
+/** The channel to open if the address names none. */
 const CHANNEL = "news";
 
 const { content: prefix } = find(document, "meta[name=prefix]", HTMLMetaElement);
 const first = decodeURIComponent(location.pathname.slice(prefix.length + 1)) || CHANNEL;
 const panes: Pane[] = [];
-/** Kept nowhere else. */
+/** Held in memory only. */
 let token: string | undefined;
 
-const place: Place = {
+const context: PageContext = {
   base: location.origin + prefix,
   traffic: new Traffic(),
   token: () => token,
@@ -24,27 +24,27 @@ const place: Place = {
     for (const pane of panes.filter(({ element }) => !element.isConnected))
       panes.splice(panes.indexOf(pane), 1);
     show();
-    // What had the focus may be gone.
+    // The focused element may have been removed.
     if (document.activeElement === document.body) addButton.focus();
   },
 };
 
-const offerToWatch = watch(place);
+const setActivityChannels = showActivity(context);
 
-/** Has the address say what is seen. */
+/** Puts the current view into the page's address. */
 function show(): void {
-  offerToWatch(panes.flatMap(({ channels }) => channels));
+  setActivityChannels(panes.flatMap(({ channels }) => channels));
   history.replaceState(null, "", formatView(panes.map(({ channels }) => channels)));
-  addButton.disabled = panes.length >= MOST_CLIENTS;
+  addButton.disabled = panes.length >= MAX_CLIENTS;
 }
 
-find(document, "#start pre", HTMLElement).textContent = commandsFor(place.base, first).join("\n");
+find(document, "#start pre", HTMLElement).textContent = commandsFor(context.base, first).join("\n");
 
 let names = 0;
 
 function addPane(channels: string[]): void {
   names += 1;
-  const pane = new Pane(`Client ${names}`, channels, place);
+  const pane = new Pane(`Client ${names}`, channels, context);
   find(document, "#panes", HTMLElement).append(pane.element);
   panes.push(pane);
 }
@@ -66,5 +66,5 @@ tokenForm.addEventListener("submit", (event) => {
 
 addEventListener("hashchange", () => location.reload());
 
-for (const channels of readView(location.hash, first)) addPane(channels);
+for (const channels of parseView(location.hash, first)) addPane(channels);
 show();

@@ -1,36 +1,36 @@
-/** How one client is shown, and what can be done with it. */
+/** The view of one client, and its controls. */
 import type { Change, Message } from "../client/fanout.ts";
-import { Visitor } from "./console-client.ts";
+import { ConsoleClient } from "./console-client.ts";
 import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
 import { Terminal } from "./terminal.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** What all panes have in common. */
-export interface Place {
-  /** Where the server is. */
+/** What all panes share. */
+export interface PageContext {
+  /** The server's address. */
   base: string;
   traffic: Traffic;
   token(): string | undefined;
-  /** Called when other channels are heard, or the pane is taken away. */
+  /** Called when the pane's channels change, and when it is removed. */
   changed(): void;
 }
 
-/** How long "Away" is, in milliseconds. */
-const AWAY = 10_000;
+/** How long the offline button takes a client offline, in milliseconds. */
+const OFFLINE_MS = 10_000;
 
 export class Pane {
   readonly element = copy("#pane");
-  readonly #place: Place;
+  readonly #context: PageContext;
   readonly #messages: List;
   readonly #raw: RawLines;
   readonly #terminal: Terminal;
-  #visitor: Visitor;
+  #client: ConsoleClient;
 
-  /** @param name that it is called by */
-  constructor(name: string, channels: string[], place: Place) {
-    this.#place = place;
+  /** @param name the pane's heading */
+  constructor(name: string, channels: string[], context: PageContext) {
+    this.#context = context;
     const log = this.#part(".messages", HTMLElement);
     const count = this.#part(".count", HTMLElement);
     this.#messages = new List(log, (all) => {
@@ -40,50 +40,52 @@ export class Pane {
     const typed = new RawLines(this.#part(".terminal", HTMLDetailsElement));
     this.#terminal = new Terminal(typed, () => this.#connect());
     this.#name(name);
-    this.#listen();
-    this.#visitor = this.#newVisitor();
-    for (const channel of channels) this.#visitor.subscribe(channel);
+    this.#addListeners();
+    this.#client = this.#newClient();
+    for (const channel of channels) this.#client.subscribe(channel);
     this.#showChannels();
   }
 
   get channels(): string[] {
-    return this.#visitor.channels;
+    return this.#client.channels;
   }
 
-  /** Connects anew, as with another token, and goes on where it was. */
+  /** Reconnects with a new client, for example after a change of token, and resumes. */
   restart(): void {
-    const before = this.#visitor;
-    this.#visitor = this.#newVisitor();
-    for (const channel of before.channels) this.#visitor.subscribe(channel, before.position(channel));
+    const before = this.#client;
+    this.#client = this.#newClient();
+    for (const channel of before.channels) this.#client.subscribe(channel, before.position(channel));
     before.close();
   }
 
-  /** What one tells that another has taken the place of is of no interest. */
-  #newVisitor(): Visitor {
-    const whileThere =
-      <Told extends unknown[]>(show: (...told: Told) => void) =>
-      (...told: Told) => {
-        if (this.#visitor === visitor) show(...told);
+  /** Creates a client whose events are ignored after another one has replaced it. */
+  #newClient(): ConsoleClient {
+    const ifCurrent =
+      <Args extends unknown[]>(show: (...args: Args) => void) =>
+      (...args: Args) => {
+        if (this.#client === client) show(...args);
       };
-    const visitor: Visitor = new Visitor(this.#place.base, this.#place.token(), {
-      state: whileThere((change, words) => this.#showState(change, words)),
-      message: whileThere((message, isLate) => this.#showMessage(message, isLate)),
-      gap: whileThere(({ channel, from, to }) => {
-        const isKnown = from !== undefined && to !== undefined;
-        const many = isKnown ? `${to - from} messages, up to ${to}, are` : "messages are";
-        this.#note(`gap in ${channel}: after ${from ?? "a while"} ${many} not to be had`);
+    const client: ConsoleClient = new ConsoleClient(this.#context.base, this.#context.token(), {
+      state: ifCurrent((change, text) => this.#showState(change, text)),
+      message: ifCurrent((message, isLate) => this.#showMessage(message, isLate)),
+      gap: ifCurrent(({ channel, from, to }) => {
+        const messages =
+          from === undefined || to === undefined
+            ? "messages"
+            : `${to - from} messages after position ${from}, up to ${to},`;
+        this.#note(`gap in ${channel}: ${messages} are unavailable`);
       }),
-      refused: whileThere((channel, why) => this.#note(`${channel} is not heard: ${why}`)),
-      account: whileThere((words) => {
-        this.#part(".account", HTMLElement).textContent = words;
+      refused: ifCurrent((channel, why) => this.#note(`not subscribed to ${channel}: ${why}`)),
+      missed: ifCurrent((text) => {
+        this.#part(".missed", HTMLElement).textContent = text;
       }),
-      frame: whileThere((direction, frame) => this.#raw.add(direction, frame)),
+      frame: ifCurrent((direction, frame) => this.#raw.add(direction, frame)),
     });
-    return visitor;
+    return client;
   }
 
   #showMessage(message: Message, isLate: boolean): void {
-    this.#place.traffic.heard(message.channel, message.text, isLate);
+    this.#context.traffic.received(message.channel, message.text, isLate);
     const receivedAt = Date.now();
     this.#messages.add(() => messageRow(message, receivedAt));
   }
@@ -98,41 +100,41 @@ export class Pane {
     this.#part(".messages", HTMLElement).setAttribute("aria-label", `Messages of ${name}`);
   }
 
-  #listen(): void {
+  #addListeners(): void {
     const onClick = (selector: string, act: () => void) =>
       this.#part(selector, HTMLButtonElement).addEventListener("click", act);
-    onClick(".cut", () => this.#visitor.cut());
-    onClick(".away", () => this.#visitor.leave(AWAY));
-    onClick(".again", () => this.restart());
+    onClick(".cut", () => this.#client.cut());
+    onClick(".offline", () => this.#client.goOffline(OFFLINE_MS));
+    onClick(".reconnect", () => this.restart());
     onClick(".remove", () => {
-      this.#visitor.close();
+      this.#client.close();
       this.#terminal.close();
       this.element.remove();
-      this.#place.changed();
+      this.#context.changed();
     });
     this.#onSubmit(".subscribe", (channel) => {
-      this.#visitor.subscribe(channel);
+      this.#client.subscribe(channel);
       this.#channelsChanged();
     });
-    this.#onSubmit(".say", (text) => {
-      const channel = this.#part(".say select", HTMLSelectElement).value;
-      this.#place.traffic.announced(channel, text);
-      this.#visitor
+    this.#onSubmit(".announce", (text) => {
+      const channel = this.#part(".announce select", HTMLSelectElement).value;
+      this.#context.traffic.sent(channel, text);
+      this.#client
         .announce(channel, text)
         .catch((error: Error) => this.#note(`not announced: ${error.message}`));
     });
-    this.#onSubmit(".type", (line) => this.#terminal.say(line));
+    this.#onSubmit(".type", (line) => this.#terminal.send(line));
   }
 
-  /** A connection at the first of its channels, of which the client knows nothing. */
+  /** Opens a connection to the first channel for the terminal, independent of the client. */
   #connect(): WebSocket {
     const [channel = ""] = this.channels;
-    const address = `${this.#place.base.replace(/^http/, "ws")}/${encodeURIComponent(channel)}`;
-    const token = this.#place.token();
+    const address = `${this.#context.base.replace(/^http/, "ws")}/${encodeURIComponent(channel)}`;
+    const token = this.#context.token();
     return new WebSocket(address, token === undefined ? [] : ["fanout", token]);
   }
 
-  /** Does something with what is typed into a form's field, and empties that. */
+  /** Calls `act` with a form's text on submit, then clears the field. */
   #onSubmit(selector: string, act: (text: string) => void): void {
     const form = this.#part(selector, HTMLFormElement);
     const field = find(form, "input", HTMLInputElement);
@@ -147,25 +149,25 @@ export class Pane {
     });
   }
 
-  #note(words: string): void {
-    this.#messages.note(() => make("p", "note", words));
+  #note(text: string): void {
+    this.#messages.note(() => make("p", "note", text));
   }
 
-  #showState({ state, willRetry }: Change, words: string): void {
+  #showState({ state, willRetry }: Change, text: string): void {
     this.element.dataset.state = state;
-    this.#part(".state", HTMLElement).textContent = words;
-    this.#part(".again", HTMLElement).hidden = willRetry;
+    this.#part(".state", HTMLElement).textContent = text;
+    this.#part(".reconnect", HTMLElement).hidden = willRetry;
   }
 
   #channelsChanged(): void {
     this.#showChannels();
-    this.#place.changed();
+    this.#context.changed();
   }
 
   #showChannels(): void {
-    const { channels } = this.#visitor;
+    const { channels } = this.#client;
     this.#part(".channels", HTMLElement).replaceChildren(...channels.map((channel) => this.#chip(channel)));
-    const select = this.#part(".say select", HTMLSelectElement);
+    const select = this.#part(".announce select", HTMLSelectElement);
     const chosen = select.value;
     select.replaceChildren(...channels.map((channel) => new Option(channel, channel)));
     if (channels.includes(chosen)) select.value = chosen;
@@ -175,7 +177,7 @@ export class Pane {
     const leave = make("button", "leave", "×");
     leave.setAttribute("aria-label", `Unsubscribe from ${channel}`);
     leave.addEventListener("click", () => {
-      this.#visitor.unsubscribe(channel);
+      this.#client.unsubscribe(channel);
       this.#channelsChanged();
       this.#part(".subscribe input", HTMLInputElement).focus();
     });
@@ -183,7 +185,7 @@ export class Pane {
   }
 }
 
-/** Shows the last digits, in which neighbours differ; a click, or a pointer over it, shows the whole number. */
+/** Shows a position's last digits, which tell neighbours apart; a tooltip or a click shows all of them. */
 function positionOf(position: number | undefined): HTMLElement {
   if (position === undefined) return make("span", "position", "–");
   const full = String(position);

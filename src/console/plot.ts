@@ -1,26 +1,26 @@
-/** Two plots of the last two minutes: messages a second, and how long they take. */
+/** Plots of the last two minutes: messages per second, and delivery times. */
 import uPlot from "uplot";
 import { find } from "./elements.ts";
 import type { Second } from "./traffic.ts";
 
-/** Seconds that are seen. */
-const WINDOW = 120;
+/** The plotted period, in seconds. */
+const WINDOW_SECONDS = 120;
 const HEIGHT = 160;
 
 const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
 
-/** 10K for 10,000. */
-function shortly(number: number): string {
+/** Abbreviates 10,000 to 10K. */
+function abbreviated(number: number): string {
   return SHORT.format(number);
 }
 
-/** A line of a plot. */
+/** One line of a plot. */
 interface Line {
   label: string;
   isDashed: boolean;
 }
 
-/** Takes the next second's values of its lines. */
+/** Appends the next second's values, one per line. */
 type Plot = (seconds: number, values: (number | null)[]) => void;
 
 function plotIn(element: HTMLElement, lines: Line[]): Plot {
@@ -35,7 +35,7 @@ function plotIn(element: HTMLElement, lines: Line[]): Plot {
   }));
   const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 } };
   const times = { ...axis, space: 80, values: "{HH}:{mm}:{ss}" };
-  const numbers = { ...axis, size: 48, values: (_: uPlot, ticks: number[]) => ticks.map(shortly) };
+  const numbers = { ...axis, size: 48, values: (_: uPlot, ticks: number[]) => ticks.map(abbreviated) };
   const plot = new uPlot(
     {
       width: element.clientWidth,
@@ -43,7 +43,7 @@ function plotIn(element: HTMLElement, lines: Line[]): Plot {
       legend: { show: false },
       cursor: { show: false },
       scales: {
-        x: { range: (_, __, newest) => [newest - WINDOW, newest] },
+        x: { range: (_, __, newest) => [newest - WINDOW_SECONDS, newest] },
         y: { range: (_, __, most) => [0, Math.max(most, 1) * 1.1] },
       },
       axes: [times, numbers],
@@ -56,19 +56,19 @@ function plotIn(element: HTMLElement, lines: Line[]): Plot {
   return (seconds, values) => {
     for (const [at, value] of [seconds, ...values].entries()) {
       data[at]?.push(value);
-      if ((data[at]?.length ?? 0) > WINDOW) data[at]?.shift();
+      if ((data[at]?.length ?? 0) > WINDOW_SECONDS) data[at]?.shift();
     }
     const [times = [], ...rest] = data;
     plot.setData([times.map(Number), ...rest]);
   };
 }
 
-/** As the style has it, light or dark. */
+/** Returns a colour of the current light or dark theme. */
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name);
 }
 
-/** Shows each second of what goes on. */
+/** Creates the plots; returns a function that appends one second. */
 export function showTraffic(): (second: Second) => void {
   const rates = plotIn(find(document, "#rates .plot", HTMLElement), [
     { label: "in", isDashed: false },
@@ -82,11 +82,11 @@ export function showTraffic(): (second: Second) => void {
     find(document, "#rates .now", HTMLElement),
     find(document, "#latencies .now", HTMLElement),
   ];
-  return ({ heard, announced, median, largest }) => {
+  return ({ received, sent, median, largest }) => {
     const now = Math.floor(Date.now() / 1_000);
-    rates(now, [heard, announced]);
+    rates(now, [received, sent]);
     latencies(now, [median, largest]);
-    rate.textContent = `${heard.toLocaleString()} received, ${announced.toLocaleString()} sent`;
+    rate.textContent = `${received.toLocaleString()} received, ${sent.toLocaleString()} sent`;
     latency.textContent =
       median === null ? "–" : `${formatted(median)}, at most ${formatted(largest ?? median)}`;
   };

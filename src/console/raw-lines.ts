@@ -1,8 +1,8 @@
-/** The lines of the protocol, as they come and go, for who wants to see them, and what each means where one asks. */
+/** Shows protocol lines as sent and received; each expands to its explanation. */
 import { find, make } from "./elements.ts";
+import { explain } from "./explanations.ts";
 import { List } from "./list.ts";
-import { meaningOf } from "./meaning.ts";
-import type { Direction } from "./traced-socket.ts";
+import type { Direction } from "./network.ts";
 
 const SIGNS = { in: "<", out: ">" };
 
@@ -13,9 +13,9 @@ export class RawLines {
     this.#list = new List(find(details, ".lines", HTMLElement));
   }
 
-  /** Says something that is no line. */
-  note(words: string): void {
-    this.#list.note(() => make("p", "note", words));
+  /** Adds a remark between the lines. */
+  note(text: string): void {
+    this.#list.note(() => make("p", "note", text));
   }
 
   add(direction: Direction, frame: string): void {
@@ -25,12 +25,16 @@ export class RawLines {
   }
 }
 
-/** A line, which opens to what it means. */
+/** Creates the row of a line, which expands to its explanation. */
 function row(direction: Direction, line: string): HTMLElement {
   const summary = make("summary", "", `${SIGNS[direction]} `, make("bdi", "", line));
   const details = make("details", direction, summary);
-  details.addEventListener("toggle", () => details.append(make("p", "meaning", meaningOf(direction, line))), {
-    once: true,
-  });
+  details.addEventListener(
+    "toggle",
+    () => details.append(make("p", "explanation", explain(direction, line))),
+    {
+      once: true,
+    },
+  );
   return details;
 }

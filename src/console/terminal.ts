@@ -1,25 +1,25 @@
-/** A bare connection for who types the protocol: what is typed goes out as it is, and all that comes is shown. */
+/** A raw connection: sends typed lines unchanged, and shows all lines received. */
 import type { RawLines } from "./raw-lines.ts";
 
 export class Terminal {
   readonly #lines: RawLines;
   readonly #connect: () => WebSocket;
   #socket: WebSocket | undefined;
-  /** What was typed before the greeting; undefined after it. */
-  #waiting: string | undefined = "";
+  /** Lines typed before the greeting; undefined after it. */
+  #pending: string | undefined = "";
 
-  /** @param connect opens a connection, with the first line and after each end */
+  /** @param connect opens a connection, for the first line and after each close */
   constructor(lines: RawLines, connect: () => WebSocket) {
     this.#lines = lines;
     this.#connect = connect;
   }
 
-  say(line: string): void {
+  send(line: string): void {
     const frame = `${line}\n`;
     this.#lines.add("out", frame);
     this.#socket ??= this.#open();
-    if (this.#waiting === undefined) this.#socket.send(frame);
-    else this.#waiting += frame;
+    if (this.#pending === undefined) this.#socket.send(frame);
+    else this.#pending += frame;
   }
 
   close(): void {
@@ -30,13 +30,13 @@ export class Terminal {
     const socket = this.#connect();
     socket.onmessage = ({ data }) => {
       this.#lines.add("in", String(data));
-      if (this.#waiting) socket.send(this.#waiting);
-      this.#waiting = undefined;
+      if (this.#pending) socket.send(this.#pending);
+      this.#pending = undefined;
     };
     socket.onclose = ({ code, reason }) => {
       this.#socket = undefined;
-      this.#waiting = "";
-      this.#lines.note(`The connection has ended: ${code} ${reason}. The next line opens another one.`);
+      this.#pending = "";
+      this.#lines.note(`The connection was closed: ${code} ${reason}. The next line opens a new one.`);
     };
     return socket;
   }

@@ -1,49 +1,49 @@
-/** What goes over this page's own connections: how much, and how long it takes from one to the others. */
+/** The traffic of this page's connections: message counts and delivery times. */
 
-/** One second of it. */
+/** One second of traffic. */
 export interface Second {
-  heard: number;
-  announced: number;
-  /** Median and largest milliseconds from announcing to hearing; null if nothing came. */
+  received: number;
+  sent: number;
+  /** Median and largest delivery time, in milliseconds; null if no message was received. */
   median: number | null;
   largest: number | null;
 }
 
-/** Announcements that are remembered, to know how long they take. */
-const MOST_REMEMBERED = 5_000;
+/** Most announcements with remembered times. */
+const MAX_REMEMBERED = 5_000;
 
 export class Traffic {
-  #heard = 0;
-  #announced = 0;
-  #took: number[] = [];
-  /** When each message was announced here, by its channel and text. */
+  #received = 0;
+  #sent = 0;
+  #durations: number[] = [];
+  /** When this page announced each message, by channel and text. */
   readonly #times = new Map<string, number>();
 
-  announced(channel: string, text: string): void {
-    this.#announced += 1;
+  sent(channel: string, text: string): void {
+    this.#sent += 1;
     this.#times.set(`${channel} ${text}`, performance.now());
-    if (this.#times.size <= MOST_REMEMBERED) return;
+    if (this.#times.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#times.keys()) {
       this.#times.delete(oldest);
       return;
     }
   }
 
-  /** @param isLate whether that tells nothing of how long messages take */
-  heard(channel: string, text: string, isLate = false): void {
-    this.#heard += 1;
+  /** @param isLate whether the message was delayed by an outage, so that its delivery time doesn't count */
+  received(channel: string, text: string, isLate = false): void {
+    this.#received += 1;
     if (isLate) return;
     const time = this.#times.get(`${channel} ${text}`);
-    if (time !== undefined) this.#took.push(performance.now() - time);
+    if (time !== undefined) this.#durations.push(performance.now() - time);
   }
 
-  /** What has been since it was asked last. */
-  take(): Second {
-    const took = this.#took.sort((one, other) => one - other);
-    const median = took[took.length >> 1] ?? null;
-    const second = { heard: this.#heard, announced: this.#announced, median, largest: took.at(-1) ?? null };
-    this.#heard = this.#announced = 0;
-    this.#took = [];
+  /** Returns the traffic since the previous call. */
+  next(): Second {
+    const durations = this.#durations.sort((one, other) => one - other);
+    const median = durations[durations.length >> 1] ?? null;
+    const second = { received: this.#received, sent: this.#sent, median, largest: durations.at(-1) ?? null };
+    this.#received = this.#sent = 0;
+    this.#durations = [];
     return second;
   }
 }

@@ -1,4 +1,4 @@
-/** A channel's tree of objects, as the server tells of it. */
+/** Shows the tree of objects that carry a channel. */
 import { find, make } from "./elements.ts";
 
 /** One object of the tree. */
@@ -6,19 +6,19 @@ interface Node {
   object: string;
   parent: string | null;
   listeners: number;
-  /** Messages that are still on their way to it; null if that is not known. */
+  /** Messages not yet delivered to it; null if unknown. */
   lag: number | null;
 }
 
-/** Objects that are drawn. */
-const MOST = 200;
+/** Most objects shown. */
+const MAX_OBJECTS = 200;
 
-/** What keeps a server from telling without a token that allows it. */
+/** Statuses of requests whose token lacks the claim. */
 const NOT_ALLOWED = [401, 403];
 
 /**
- * Requests a channel's tree and draws it, or a sentence that says why it is unavailable.
- * @param isCurrent asked before anything is drawn: a response to an older choice is dropped
+ * Fetches and shows a channel's tree, or a sentence that says why it is unavailable.
+ * @param isCurrent returns false if a newer request has replaced this one; its response is then dropped
  */
 export async function showTree(
   base: string,
@@ -31,22 +31,24 @@ export async function showTree(
   const response = await fetch(`${base}/-/channels/${encodeURIComponent(channel)}`, { headers }).catch(
     () => undefined,
   );
-  const told: unknown = response?.ok ? await response.json() : undefined;
+  const value: unknown = response?.ok ? await response.json() : undefined;
   if (!isCurrent()) return;
   if (!response?.ok) {
     const isRefused = response !== undefined && NOT_ALLOWED.includes(response.status);
-    const why = isRefused ? "It takes a token with the claim 'operate'." : "The server does not tell now.";
+    const why = isRefused
+      ? "This needs a token with the claim 'operate'."
+      : "The server can't provide it now.";
     tree.replaceChildren(make("p", "why", why));
     return;
   }
-  const nodes = nodesIn(told).slice(0, MOST);
+  const nodes = nodesIn(value).slice(0, MAX_OBJECTS);
   const most = Math.max(1, ...nodes.map(({ listeners }) => listeners));
   const roots = nodes.filter(({ parent }) => !nodes.some(({ object }) => object === parent));
-  tree.replaceChildren(make("ul", "objects", ...roots.map((root) => drawn(root, nodes, most))));
+  tree.replaceChildren(make("ul", "objects", ...roots.map((root) => rowOf(root, nodes, most))));
 }
 
-/** An object, with its share of what the largest one holds, and those below it. */
-function drawn(node: Node, nodes: Node[], most: number): HTMLElement {
+/** Creates the row of an object, with a bar that shows its subscribers relative to the largest, and its children. */
+function rowOf(node: Node, nodes: Node[], most: number): HTMLElement {
   const bar = make("span", "bar");
   bar.style.inlineSize = `${(100 * node.listeners) / most}%`;
   const lag = node.lag === null ? "backlog unknown" : `${counted(node.lag, "message")} behind`;
@@ -60,7 +62,7 @@ function drawn(node: Node, nodes: Node[], most: number): HTMLElement {
   );
   const below = nodes.filter(({ parent }) => parent === node.object);
   const item = make("li", "", row);
-  if (below.length > 0) item.append(make("ul", "", ...below.map((child) => drawn(child, nodes, most))));
+  if (below.length > 0) item.append(make("ul", "", ...below.map((child) => rowOf(child, nodes, most))));
   return item;
 }
 
@@ -68,15 +70,17 @@ function counted(count: number, noun: string): string {
   return count === 1 ? `1 ${noun}` : `${count.toLocaleString()} ${noun}s`;
 }
 
-function nodesIn(told: unknown): Node[] {
-  if (typeof told !== "object" || told === null || !("objects" in told)) return [];
-  return Array.isArray(told.objects) ? told.objects.filter(isNode) : [];
+function nodesIn(value: unknown): Node[] {
+  if (typeof value !== "object" || value === null || !("objects" in value)) return [];
+  return Array.isArray(value.objects) ? value.objects.filter(isNode) : [];
 }
 
-function isNode(told: unknown): told is Node {
-  if (typeof told !== "object" || told === null) return false;
-  if (!("object" in told && "parent" in told && "listeners" in told && "lag" in told)) return false;
+function isNode(value: unknown): value is Node {
+  if (typeof value !== "object" || value === null) return false;
+  if (!("object" in value && "parent" in value && "listeners" in value && "lag" in value)) return false;
   const isNamed =
-    typeof told.object === "string" && (told.parent === null || typeof told.parent === "string");
-  return isNamed && typeof told.listeners === "number" && (told.lag === null || typeof told.lag === "number");
+    typeof value.object === "string" && (value.parent === null || typeof value.parent === "string");
+  return (
+    isNamed && typeof value.listeners === "number" && (value.lag === null || typeof value.lag === "number")
+  );
 }

@@ -1,20 +1,20 @@
-/** What is seen, as the address says it behind its `#`: `#news,sport;news` is two clients, of which one hears both channels. */
+/** The view in the address's fragment: `#news,sport;news` is two clients, the first one subscribed to both channels. */
 import { channelFault } from "../protocol/channels.ts";
 
 /** The channels of each client. */
 export type View = string[][];
 
-/** Clients that fit on a page, and channels of one that anybody can follow. */
-export const MOST_CLIENTS = 8;
-const MOST_CHANNELS = 20;
+/** Limits of clients per page and channels per client, so that the page stays readable. */
+export const MAX_CLIENTS = 8;
+const MAX_CHANNELS = 20;
 
 /**
- * Reads the fragment of an address.
- * @param channel that two clients hear where it says nothing
+ * Parses an address's fragment.
+ * @param channel the channel of the two default clients, if the fragment names none
  */
-export function readView(fragment: string, channel: string): View {
-  const clients = fragment.replace(/^#/, "").split(";").slice(0, MOST_CLIENTS);
-  const view = clients.map((names) => readChannels(names)).filter((names) => names.length > 0);
+export function parseView(fragment: string, channel: string): View {
+  const clients = fragment.replace(/^#/, "").split(";").slice(0, MAX_CLIENTS);
+  const view = clients.map((names) => parseChannels(names)).filter((names) => names.length > 0);
   return view.length > 0 ? view : [[channel], [channel]];
 }
 
@@ -22,12 +22,12 @@ export function formatView(view: View): string {
   return `#${view.map((names) => names.map(encodeURIComponent).join(",")).join(";")}`;
 }
 
-function readChannels(names: string): string[] {
+function parseChannels(names: string): string[] {
   const channels = names.split(",").map(decoded);
-  return [...new Set(channels)].filter((name) => channelFault(name) === undefined).slice(0, MOST_CHANNELS);
+  return [...new Set(channels)].filter((name) => channelFault(name) === undefined).slice(0, MAX_CHANNELS);
 }
 
-/** What is not percent-encoded names no channel. */
+/** Decodes a name; invalid percent-encoding yields an empty, thus invalid name. */
 function decoded(name: string): string {
   try {
     return decodeURIComponent(name);

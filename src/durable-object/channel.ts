@@ -1,9 +1,9 @@
 /**
- * The Durable Object, the only class there is. The one named `c` is the root of channel `c`: it
- * orders the channel's messages and sends them to its own sockets and to the objects linked to it. It
- * is also where the sockets connected at `/c` are, and links to other roots on their behalf.
+ * The Durable Object class. The object named `c` is the root of channel `c`: it orders the channel's messages and
+ * delivers them to its own sockets and to linked objects. It also holds the sockets that connected at `/c`, and links to
+ * the roots of the other channels that they subscribe to.
  *
- * This file hands the runtime's events on to `object/broker.ts`, which does the work.
+ * This class forwards the runtime's events to `object/broker.ts`.
  */
 import { DurableObject } from "cloudflare:workers";
 import { grantsFault } from "../auth/grants.ts";
@@ -16,31 +16,31 @@ import type { Calls } from "../runtime/calls.ts";
 import { SettingError } from "../runtime/limits.ts";
 import { WRONG_SETTINGS } from "../worker/deployment.ts";
 import type { Callable, Env } from "../worker/env.ts";
-import { formatElsewhere, formatRefused, formatTaken, parseUpgrade } from "../worker/upgrade.ts";
+import { formatAccepted, formatRedirect, formatRefused, parseUpgrade } from "../worker/upgrade.ts";
 import { type Configuration, configure } from "./configuration.ts";
 import { type ObjectRuntime, runtimeOf } from "./runtime.ts";
 
-/** What the runtime itself answers, also for an object that sleeps, and does not wake it for. */
+/** The line that the runtime answers without waking the object. */
 const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
 
-/** How long an object whose settings are wrong puts its alarm off, in milliseconds. */
-const LOOKS_AGAIN_AFTER = 60_000;
+/** Time after which an object whose settings are wrong tries its alarm again, in milliseconds. */
+const RETRY_ALARM_AFTER = 60_000;
 
 const REFUSED = "the settings of the server are changing; connect again";
 
 export class Channel extends DurableObject<Env> implements Callable {
   /** The sockets that hibernated with this object. */
-  readonly #slept: WebSocket[];
-  /** The configuration, or what is wrong with it; undefined until it is read. */
+  readonly #hibernated: WebSocket[];
+  /** The configuration, or its error; undefined until it is read. */
   #configuration: Configuration | SettingError | undefined;
-  /** Undefined until the first event of this life. */
-  #alive: { broker: Broker; runtime: ObjectRuntime } | undefined;
-  /** When the alarm that an earlier life has set is to go off; it tells whether that life crashed. */
+  /** Undefined until the first event after a start. */
+  #awake: { broker: Broker; runtime: ObjectRuntime } | undefined;
+  /** The time of an alarm that was set before this start; it shows whether the object crashed. */
   #alarmTime: number | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
-    this.#slept = context.getWebSockets();
+    this.#hibernated = context.getWebSockets();
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(KEEPALIVE, ALIVE));
     void context.blockConcurrencyWhile(async () => {
       this.#configuration = await configure(env, context.storage);
@@ -60,45 +60,45 @@ export class Channel extends DurableObject<Env> implements Callable {
     throw new Error(this.#fault);
   }
 
-  /** What is wrong with the configuration; undefined if nothing is. */
+  /** The error in the configuration; undefined if it is valid. */
   get #fault(): string | undefined {
     const configuration = this.#configuration;
     return configuration instanceof SettingError ? `${WRONG_SETTINGS}${configuration.message}` : undefined;
   }
 
-  /** Closes all connections: nothing reaches them while the configuration is wrong. */
+  /** Closes all connections, because the object can't serve them while the configuration is wrong. */
   #closeAll(): void {
     const reason = formatReason({ code: "unavailable", why: `${this.#fault}` });
-    for (const socket of this.#slept.splice(0)) {
+    for (const socket of this.#hibernated.splice(0)) {
       socket.serializeAttachment(null);
       socket.close(TRY_AGAIN, reason);
     }
   }
 
   #wake() {
-    if (this.#alive) return this.#alive;
+    if (this.#awake) return this.#awake;
     const { limits, guard, bindings } = this.#configured;
     const runtime = runtimeOf(this.ctx, bindings, this.#alarmTime);
     const sockets = {
       acceptWebSocket: (socket: WebSocket) => this.ctx.acceptWebSocket(socket),
-      getWebSockets: () => this.#slept,
+      getWebSockets: () => this.#hibernated,
     };
-    this.#alive = { runtime, broker: new Broker(runtime, sockets, limits, guard).start() };
-    return this.#alive;
+    this.#awake = { runtime, broker: new Broker(runtime, sockets, limits, guard).start() };
+    return this.#awake;
   }
 
-  /** An upgrade that the Worker has sent here; without room it is answered with where to go. */
+  /** Accepts an upgrade from the Worker, or redirects it if the object is full. */
   override fetch(request: Request): Response {
     const { region, full, below, grants, from, subprotocol } = parseUpgrade(request.headers);
-    // During a deploy, the Worker and the object may have different settings. The client gets in when both agree.
+    // During a deploy, the Worker and the object may have different settings. Clients connect once both agree.
     if (grantsFault(grants, this.#configured.guard?.keys)) {
       return formatRefused({ code: "unavailable", why: REFUSED });
     }
-    const elsewhere = this.#broker.placementFor(region, full, below);
-    if (elsewhere !== undefined) return formatElsewhere(elsewhere);
+    const redirect = this.#broker.placementFor(region, full, below);
+    if (redirect !== undefined) return formatRedirect(redirect);
     const { 0: client, 1: server } = new WebSocketPair();
     this.#broker.opened(server, region, grants, from);
-    return formatTaken(client, subprotocol);
+    return formatAccepted(client, subprotocol);
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
@@ -112,7 +112,7 @@ export class Channel extends DurableObject<Env> implements Callable {
       if (code === NO_CODE) socket.close();
       else socket.close(code, reason);
     } catch {
-      // Nor is 1006 for sending, of a connection that broke off, nor are codes that there are not.
+      // The runtime rejects 1006, which means a broken connection, and undefined codes.
       socket.close(PROTOCOL_ERROR);
     }
   }
@@ -121,19 +121,19 @@ export class Channel extends DurableObject<Env> implements Callable {
     this.#closed(socket);
   }
 
-  /** One that has just been closed is among those that slept no more, but still has what was kept with it. */
+  /** The runtime no longer lists a socket that has just closed, but its attachment is still readable. */
   #closed(socket: WebSocket): void {
     if (this.#fault !== undefined) return;
-    if (!this.#alive && !this.#slept.includes(socket)) this.#slept.push(socket);
+    if (!this.#awake && !this.#hibernated.includes(socket)) this.#hibernated.push(socket);
     this.#broker.closed(socket);
   }
 
-  /** What it was set for is not known from storage any more. */
+  /** Storage has already deleted the alarm; `info` has its time. */
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
-    // Its work remains to be done when the settings are corrected.
+    // Keep the alarm for when the settings are corrected.
     if (this.#fault !== undefined) {
       this.#closeAll();
-      return this.ctx.storage.setAlarm(Date.now() + LOOKS_AGAIN_AFTER);
+      return this.ctx.storage.setAlarm(Date.now() + RETRY_ALARM_AFTER);
     }
     this.#alarmTime = info?.scheduledTime ?? this.#alarmTime;
     const { broker, runtime } = this.#wake();
@@ -143,11 +143,11 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   /**
    * Answers a call from another object, or from a Worker.
-   * @param hop how many hops deep this object is then
+   * @param hop the depth of this object in the chain of calls
    */
   call<Kind extends keyof Calls>(
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#broker.called(kind, ask, hop);

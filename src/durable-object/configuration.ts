@@ -1,4 +1,4 @@
-/** The configuration of an object: its Worker's settings and bindings. */
+/** The configuration of an object, from its Worker's settings and bindings. */
 import type { Guard } from "../auth/verify.ts";
 import type { Limits, SettingError } from "../runtime/limits.ts";
 import { deploymentFault } from "../worker/deployment.ts";
@@ -21,7 +21,7 @@ export async function configure(
   try {
     const { limits, tokens } = readSettings({ ...env });
     const bindings = readBindings(env);
-    // It throws if the class has no SQLite storage.
+    // Throws if the class has no SQLite storage.
     storage.kv.get("");
     return { limits, guard: tokens && (await guardOf(tokens)), bindings };
   } catch (error) {

@@ -1,16 +1,16 @@
-/** What an object needs from the runtime, made of what Workers offer. */
+/** Implements `RawRuntime` with the Workers APIs. */
 import type { RawRuntime, Store } from "../runtime/runtime.ts";
 import { stubOf } from "../worker/calls.ts";
 import type { Env } from "../worker/env.ts";
 
 export interface ObjectRuntime extends RawRuntime {
-  /** The alarm has gone off, or was deleted. */
+  /** Records that the alarm has fired, or was deleted. */
   forgetAlarm(): void;
 }
 
 /**
- * The platform, as the object that `context` belongs to sees it.
- * @param alarmTime when the alarm that an earlier life has set is to go off
+ * Returns the runtime of an object.
+ * @param alarmTime the time of an alarm that was set before this start
  */
 export function runtimeOf(
   context: DurableObjectState,
@@ -18,7 +18,7 @@ export function runtimeOf(
   alarmTime: number | undefined,
 ): ObjectRuntime {
   const { name } = context.id;
-  if (name === undefined) throw new Error("a channel's object is only ever reached by its name");
+  if (name === undefined) throw new Error("the object has no name; address objects by the name of a channel");
   let refusal: string | undefined;
   const onRefusal = (error: unknown) => {
     refusal = String(error);
@@ -39,8 +39,8 @@ export function runtimeOf(
         const timer = setTimeout(resolve, milliseconds);
         work.then(resolve, reject).finally(() => clearTimeout(timer));
       }),
-    // A timer of 0 ms takes more than 1 ms in the runtime. With nothing to write, this takes one turn;
-    // with something, nothing could leave this object before it is written anyway.
+    // A timer of 0 ms takes more than 1 ms. Without pending writes, `sync` takes one turn; with some, output waits for
+    // the writes anyway.
     turn: () => context.storage.sync(),
     after: (milliseconds, act) => void setTimeout(act, milliseconds),
     hold: (work) => context.blockConcurrencyWhile(work),
@@ -49,8 +49,8 @@ export function runtimeOf(
 }
 
 /**
- * @param set when the alarm that an earlier life has set is to go off
- * @param onRefusal told why storage doesn't take an alarm
+ * @param set the time of an alarm that was set before this start
+ * @param onRefusal called with the error if storage refuses an alarm
  */
 function alarmOf(
   { storage }: DurableObjectState,
@@ -79,8 +79,8 @@ function alarmOf(
 }
 
 /**
- * @param emptied called when everything has been deleted, the alarm with it
- * @param onRefusal told why storage doesn't take a row
+ * @param emptied called when all rows and the alarm have been deleted
+ * @param onRefusal called with the error if storage refuses a row
  */
 function storeOf(
   storage: DurableObjectStorage,
@@ -112,7 +112,9 @@ function storeOf(
       for (const _ of kv.list({ limit: 1 })) return;
       changed = false;
       emptied();
-      storage.deleteAll().catch((error: unknown) => console.error("storage deletes nothing:", error));
+      storage
+        .deleteAll()
+        .catch((error: unknown) => console.error("empty storage couldn't be deleted:", error));
     },
   };
 }

@@ -52,7 +52,7 @@ export class Upkeep implements ActivityEvents {
       schedule.flush();
     }
     router.retry();
-    if (joined || router.channel.keepsHistory || runtime.alarmTime() !== undefined) schedule.note();
+    if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
   /** Asks the root of `all` what it has to answer; undefined if there is no need to join `all`. */
@@ -66,8 +66,8 @@ export class Upkeep implements ActivityEvents {
     const { counters, reporter, router, lifecycle } = this.#parts;
     counters.note("awake", milliseconds);
     reporter.save();
-    const isAwaited = router.loseLate();
-    return lifecycle.closeUnreached() || isAwaited;
+    const isAwaited = router.loseOverdue();
+    return lifecycle.closeUnread() || isAwaited;
   }
 
   /**

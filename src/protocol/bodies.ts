@@ -1,12 +1,12 @@
-/** Messages that are announced without a connection, one per line. */
+/** Parses the bodies of HTTP announcements: messages, one per line. */
 import { channelFault } from "./channels.ts";
 import type { Fault } from "./errors.ts";
-import { keyFault, mayBeKnownAgain } from "./keys.ts";
+import { canDeduplicate, keyFault } from "./keys.ts";
 import { keyedTooLong, lineTooLong } from "./refusals.ts";
 import { formatMessage } from "./replies.ts";
 import { isLongerThan } from "./text.ts";
 
-/** Messages of one channel, as the lines that its subscribers get. */
+/** Messages of one channel, as the lines that its subscribers receive. */
 export interface Messages {
   lines: string;
   count: number;
@@ -14,15 +14,15 @@ export interface Messages {
 
 export interface BodyLimits {
   maxLineBytes: number;
-  /** The most messages that are announced together. */
+  /** Most messages in one request. */
   linesPerSecond: number;
-  /** Characters of one channel that are retained. */
+  /** Characters that one channel may retain. */
   historyBytes: number;
 }
 
 /**
  * Splits a body into messages; lines end in "\n" or "\r\n".
- * @param most lines that the body may have: of those after them at most two are returned
+ * @param most lines that are allowed; the result has at most two more, to show that there are too many
  */
 export function linesOfBody(body: string, most: number): string[] {
   const lines = body.split(/\r?\n/, most + 2);
@@ -31,8 +31,8 @@ export function linesOfBody(body: string, most: number): string[] {
 }
 
 /**
- * Parses messages that are announced together, all or none.
- * @param key of the announcement, if it has one
+ * Parses messages that are announced atomically: one fault refuses all of them.
+ * @param key the idempotency key, if any
  */
 export function parseMessages(
   channel: string,
@@ -44,12 +44,12 @@ export function parseMessages(
   if (bad !== undefined) return { code: "invalid", why: bad };
   if (messages.length === 0) return { code: "invalid", why: "a message is missing" };
   if (messages.length > linesPerSecond) {
-    return { code: "limit", why: `at most ${linesPerSecond} messages are announced together` };
+    return { code: "limit", why: `a request announces at most ${linesPerSecond} messages` };
   }
   const fault = firstFault(messages, maxLineBytes);
   if (fault) return fault;
   const lines = messages.map((message) => formatMessage(channel, message)).join("");
-  if (key !== undefined && !mayBeKnownAgain(key, lines, historyBytes)) {
+  if (key !== undefined && !canDeduplicate(key, lines, historyBytes)) {
     return { code: "limit", why: keyedTooLong(historyBytes) };
   }
   return { lines, count: messages.length };
@@ -57,7 +57,8 @@ export function parseMessages(
 
 function firstFault(messages: string[], maxLineBytes: number): Fault | undefined {
   for (const [i, message] of messages.entries()) {
-    if (message === "") return { code: "invalid", why: `line ${i + 1} is empty, and a message isn't` };
+    if (message === "")
+      return { code: "invalid", why: `line ${i + 1} is empty; a message has at least one character` };
     if (message.includes("\n")) return { code: "invalid", why: "a message is one line" };
     if (isLongerThan(message, maxLineBytes)) return { code: "limit", why: lineTooLong(maxLineBytes) };
   }

@@ -1,19 +1,19 @@
-/** Names of channels. */
+/** Channel names. */
 import { isLongerThan } from "./text.ts";
 
-/** The channel every connection hears. */
+/** The channel to which every connection is subscribed. */
 export const EVERYONE = "all";
 
-/** Not a channel: the name under which the server talks to one connection alone. */
+/** A reserved name, not a channel: the server addresses a single connection under it. */
 export const DEBUG = "debug";
 
 /** Longest channel name, in bytes of UTF-8. */
 export const MAX_NAME_BYTES = 255;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern matches control characters
 const FORBIDDEN_IN_NAME = /[\u0000-\u0020!\u007f-\u009f]/;
 
-/** Says in one sentence what keeps `name` from being a channel's name; undefined if nothing does. */
+/** Returns why `name` is no valid channel name; undefined if it is valid. */
 export function nameFault(name: string): string | undefined {
   if (name === "") return "a channel name is missing";
   if (isLongerThan(name, MAX_NAME_BYTES)) return `a channel name has at most ${MAX_NAME_BYTES} bytes`;
@@ -21,14 +21,14 @@ export function nameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** The same for a channel that is to be subscribed to or announced on, which `debug` cannot be. */
+/** Like `nameFault`, but also rejects `debug`, which clients can neither subscribe to nor announce on. */
 export function channelFault(name: string): string | undefined {
   if (name === DEBUG) return `'${DEBUG}' is reserved for the server; use another channel`;
   return nameFault(name);
 }
 
-/** Whether `channel` is among `patterns`: names, and beginnings of names that end in `*`. */
-export function isAmong(patterns: string[], channel: string): boolean {
+/** Whether `channel` matches one of `patterns`: names, or prefixes followed by `*`. */
+export function matchesAny(patterns: string[], channel: string): boolean {
   return patterns.some((pattern) =>
     pattern.endsWith("*") ? channel.startsWith(pattern.slice(0, -1)) : channel === pattern,
   );

@@ -1,25 +1,25 @@
-/** WebSocket close codes, https://www.rfc-editor.org/rfc/rfc6455#section-7.4, and what the server closes for. */
+/** WebSocket close codes, https://www.rfc-editor.org/rfc/rfc6455#section-7.4, and the server's reasons to close. */
 import type { ErrorCode } from "./errors.ts";
 
-/** Asks the client to connect again: its stream would have a hole, or the service is full. */
+/** Asks the client to reconnect: its stream would have a hole, or the service is full. */
 export const TRY_AGAIN = 1013;
-/** Tells the client that it broke a limit, or that its access ended. */
+/** The client exceeded a limit, or its access ended. */
 export const POLICY = 1008;
-/** Tells the client that its frame is too long. */
+/** The client's frame is too long. */
 export const TOO_BIG = 1009;
 /** Answers a close frame with an undefined code. */
 export const PROTOCOL_ERROR = 1002;
-/** What the runtime reports for a close frame without a code; it can't be sent. */
+/** Reported by the runtime for a close frame without a code; it can't be sent. */
 export const NO_CODE = 1005;
 
 interface Closing {
-  /** The close code. */
+  /** The WebSocket close code. */
   status: number;
-  /** The code at the beginning of the close reason. */
+  /** The error code with which the close reason begins. */
   code: ErrorCode;
 }
 
-/** Why the server closes connections, by the names that metrics use. */
+/** The server's reasons to close a connection, under the names that metrics use. */
 export const CLOSINGS = {
   lost: { status: TRY_AGAIN, code: "unavailable" },
   slow: { status: TRY_AGAIN, code: "unavailable" },

@@ -1,4 +1,4 @@
-/** Commands that clients send, one per line; lines come here without the "\n" at their end. */
+/** Commands from clients, one per line; callers strip the "\n". */
 import { channelFault, nameFault } from "./channels.ts";
 import type { Refusal } from "./errors.ts";
 import { type Invalid, invalid } from "./invalid.ts";
@@ -13,7 +13,7 @@ export type Command =
   | { kind: "subscribe"; channel: string; from?: From }
   | { kind: "unsubscribe"; channel: string }
   | Announcement
-  /** Announces the message unless its key has announced one while history lasts. */
+  /** Announces the message, unless the channel's history has one with the same key. */
   | { kind: "once"; key: string; channel: string; message: string }
   | { kind: "token"; token: string };
 
@@ -23,13 +23,13 @@ interface Announcement {
   message: string;
 }
 
-/** A line that isn't carried out. */
+/** A line that the server refuses. */
 export interface RefusedLine {
   kind: "refused";
   refusal: Refusal;
 }
 
-/** A parsed line; empty lines are ignored. */
+/** A parsed line. The server ignores empty ones. */
 export type ClientLine = Command | RefusedLine | { kind: "empty" };
 
 /** Parses one line from a client. Never throws. */
@@ -38,20 +38,20 @@ export function parseCommand(line: string): ClientLine {
   return parsed.kind === "invalid" ? refuseLine(line, "invalid", parsed.why) : parsed;
 }
 
-/** Refuses a line, naming the command and the argument that it begins with, as far as they can be told. */
+/** Refuses a line, and names its command and argument if they can be told. */
 export function refuseLine(line: string, code: Refusal["code"], why: string): RefusedLine {
   return { kind: "refused", refusal: { ...headOf(line), code, why } };
 }
 
-// An error line repeats a channel or a key: it has no control characters, and at most 255 bytes. `announce` and `once`
-// take exactly one space before that word, and a "\r" at the end of their line belongs to it.
+// Error lines repeat channels and keys of up to 255 bytes without control characters. `announce` and `once` take exactly
+// one space before that word, and a "\r" at the end of their line is part of it.
 const VERBATIM = /^(announce|once) ([^ \p{Cc}\p{Cs}]{1,255})(?: |$)/u;
 const SPACED = /^(subscribe|unsubscribe) +([^ \p{Cc}\p{Cs}]{1,255})(?: |\r?$)/u;
 const NAME = /^([a-z]{1,16})(?: |\r?$)/;
 
 /**
- * The command that a line begins with, or "line" if that isn't a plain word; and its channel or key. Of other commands no
- * word is repeated, because it may be a token.
+ * Returns a line's command, or "line" if it isn't a plain word, and its channel or key. Other arguments are left out, as
+ * they may be tokens.
  */
 function headOf(line: string): Pick<Refusal, "command" | "argument"> {
   const [, command = "line", argument] = VERBATIM.exec(line) ?? SPACED.exec(line) ?? NAME.exec(line) ?? [];
@@ -76,7 +76,7 @@ function parse(line: string): Command | Invalid | { kind: "empty" } {
   );
 }
 
-/** The line that `parseCommand` reads as `command`. */
+/** Formats a command; the inverse of `parseCommand`. */
 export function formatCommand(command: Command): string {
   switch (command.kind) {
     case "ping":
@@ -100,7 +100,7 @@ function formatSubscribe(channel: string, from: From | undefined): string {
   return from ? `subscribe ${channel} ${formatFrom(from)}` : `subscribe ${channel}`;
 }
 
-/** Other words after the channel than those of a position are ignored, as the original server does. */
+/** Ignores unknown words after the channel, as the original server does. */
 function parseSubscribe(channel: string, [how = "", word = ""]: string[]): Command | Invalid {
   const fault = channelFault(channel);
   if (fault) return invalid(fault);
@@ -114,7 +114,7 @@ function parseUnsubscribe(channel: string): Command | Invalid {
   return fault ? invalid(fault) : { kind: "unsubscribe", channel };
 }
 
-/** Parses a channel and a message, which begin at `from` in the line. */
+/** Parses a channel and a message, from index `from` of the line. */
 function parseAnnounce(line: string, from: number): Announcement | Invalid {
   const space = line.indexOf(" ", from);
   const channel = space < 0 ? line.slice(from) : line.slice(from, space);

@@ -1,9 +1,9 @@
-/** Errors as clients get them: a code for programs, and a sentence for people. */
+/** Errors that clients receive: a code for programs, and a sentence for people. */
 import { isLongerThan } from "./text.ts";
 
 /**
- * Every error code. `rate` and `unavailable` invite a retry; `uncertain` means that the command may have been carried
- * out, so only an announcement with a key is safe to repeat; all others fail again.
+ * All error codes. After `rate` and `unavailable`, a retry may succeed. `uncertain` means that the command may have
+ * taken effect, so only an announcement with a key is safe to retry. With all others, a retry fails again.
  */
 export const ERROR_CODES = [
   "invalid",
@@ -20,16 +20,16 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What is wrong. */
+/** An error: its code and its sentence. */
 export interface Fault {
   code: ErrorCode;
-  /** A sentence without its capital and its full stop: what is wrong, then what would be right. */
+  /** States the fault, then what would be right; without a capital and a full stop. */
   why: string;
 }
 
-/** A command that the server didn't carry out. */
+/** A command that the server refused. */
 export interface Refusal extends Fault {
-  /** The command's name; "line" or "frame" where that can't be told, "connect" for a whole connection. */
+  /** The command's name; "line" or "frame" if it has none, "connect" for a whole connection. */
   command: string;
   /** The channel, or the key of `once`. */
   argument?: string | undefined;
@@ -39,7 +39,7 @@ export function isErrorCode(word: string): word is ErrorCode {
   return ERROR_CODES.some((code) => code === word);
 }
 
-/** Whether the same request may succeed a little later. */
+/** Whether a retry may succeed. */
 export function isTemporary(code: ErrorCode): boolean {
   return code === "rate" || code === "unavailable";
 }
@@ -50,8 +50,8 @@ export function formatRefusal({ code, command, argument, why }: Refusal): string
 }
 
 /**
- * Parses what `formatRefusal` makes; returns undefined for anything else. A code that this version doesn't know counts
- * as "invalid", so that nothing waits for a reply to the command, or repeats it.
+ * Parses a refusal; the inverse of `formatRefusal`. Returns undefined for other text. Unknown codes count as "invalid",
+ * so that the command is settled, and not retried.
  */
 export function parseRefusal(text: string): Refusal | undefined {
   const [, word = "", command = "", argument, why] =
@@ -81,12 +81,12 @@ export function parseReason(reason: string): Fault | undefined {
   return isErrorCode(code) ? { code, why } : undefined;
 }
 
-/** The same; a reason without a code, which isn't the server's own, counts as "unavailable". */
+/** Like `parseReason`; a reason without a code, which comes from a proxy or runtime, counts as "unavailable". */
 export function faultIn(reason: string): Fault {
   return parseReason(reason) ?? { code: "unavailable", why: reason };
 }
 
-/** Formats the sentence of an error for readers of whole sentences: with a capital and a full stop. */
+/** Turns an error's clause into a sentence, with a capital and a full stop. */
 export function sentenceOf(why: string): string {
   return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
 }

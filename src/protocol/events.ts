@@ -1,17 +1,17 @@
-/** Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html, and the ids that they carry. */
+/** Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html, and their ids. */
 import { parsePosition } from "./positions.ts";
 
-/** Where a stream is in each of its channels, in their order; undefined where that is not known. */
+/** A stream's position in each of its channels, in their order; undefined if unknown. */
 export type Positions = (number | undefined)[];
 
 const UNKNOWN = "-";
 
-/** An id that brings a stream back to where it is. */
+/** Formats the event id from which a stream can resume. */
 export function formatId(positions: Positions): string {
   return positions.map((position) => position ?? UNKNOWN).join(".");
 }
 
-/** Reads the id of a stream of so many channels; undefined if it is not one. */
+/** Parses the event id of a stream of `channels` channels; undefined if it is invalid. */
 export function parseId(id: string, channels: number): Positions | undefined {
   const words = id.split(".");
   const positions = words.map(parsePosition);
@@ -19,12 +19,12 @@ export function parseId(id: string, channels: number): Positions | undefined {
   return isId && words.length === channels ? positions : undefined;
 }
 
-/** One event. What is no end of a line in the protocol, `\r`, is one here, and is read as `\n`. */
+/** Formats one event. A `\r` ends a line here, unlike in the line protocol, so readers get it as `\n`. */
 export function formatEvent(event: string, data: string, id: string): string {
   return `event: ${event}\nid: ${id}\ndata: ${formatData(data)}\n\n`;
 }
 
-/** The text of an event up to one of the positions in its id, and from there to its data. */
+/** Returns an event's text before and after the position of channel `at` in its id, up to its data. */
 export function aroundPosition(
   event: string,
   positions: Positions,
@@ -35,7 +35,7 @@ export function aroundPosition(
   return [`event: ${event}\nid: ${before.join("")}`, `${after.join("")}\ndata: `];
 }
 
-/** One event, of the text around its position. */
+/** Formats one event from the text around its position. */
 export function formatEventAround(
   [head, tail]: [string, string],
   position: number | undefined,
@@ -48,10 +48,10 @@ function formatData(data: string): string {
   return data.includes("\r") ? data.replaceAll("\r", "\ndata: ") : data;
 }
 
-/** What keeps a stream alive, and is no event. */
+/** Keeps a stream alive without an event. */
 export const COMMENT = ":\n\n";
 
-/** How long a client is to wait before it comes back, in milliseconds. */
+/** Formats the delay after which clients should reconnect, in milliseconds. */
 export function formatRetry(milliseconds: number): string {
   return `retry: ${Math.floor(milliseconds)}\n${COMMENT}`;
 }

@@ -1,4 +1,4 @@
-/** Text that doesn't follow the grammar, and why, for the client that sent it. */
+/** The result of parsing text that doesn't follow the grammar; `why` is for the client that sent it. */
 export interface Invalid {
   kind: "invalid";
   why: string;

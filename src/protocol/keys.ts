@@ -1,29 +1,29 @@
-/** Keys by which an announcement that is made again is known. */
+/** Idempotency keys of announcements. */
 import { isLongerThan } from "./text.ts";
 
 /** Longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 64;
 
-/** Characters that a retained key takes besides its own. */
+/** Characters of overhead for a retained key. */
 const KEY_OVERHEAD = 16;
 
-/** Characters that messages, as lines, and their key take where they are retained. */
+/** The size, in characters, of retained messages and their key. */
 export function sizeOfKeyed(key: string, lines: string): number {
   return lines.length + key.length + KEY_OVERHEAD;
 }
 
 /**
- * Whether what is announced under a key is known again: by its whole text, which is to be retained for that.
- * @param most characters of one channel that are retained
+ * Whether a repetition of the announcement can be detected: the channel must be able to retain its whole text.
+ * @param most characters that one channel may retain
  */
-export function mayBeKnownAgain(key: string, lines: string, most: number): boolean {
+export function canDeduplicate(key: string, lines: string, most: number): boolean {
   return sizeOfKeyed(key, lines) <= most;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern matches control characters
 const FORBIDDEN_IN_KEY = /[\u0000-\u0020\u007f-\u009f]/;
 
-/** Says in one sentence what keeps `key` from being a key; undefined if nothing does. */
+/** Returns why `key` is no valid key; undefined if it is valid. */
 export function keyFault(key: string): string | undefined {
   if (key === "") return "a key is missing";
   if (isLongerThan(key, MAX_KEY_BYTES)) return `a key has at most ${MAX_KEY_BYTES} bytes`;

@@ -1,32 +1,32 @@
-/** Positions in a channel's order, and from which one on a client wants to hear a channel. */
+/** Positions in a channel's order, and the starting points of subscriptions. */
 import { type Invalid, invalid } from "./invalid.ts";
 
-/** After a position, or after all there is; or with the newest so many messages first. */
+/** A subscription's start: after a position, after the newest message, or with the newest `last` messages. */
 export type From = { since: number | "now" } | { last: number };
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
-/** Reads a position: digits, of what a number can hold exactly. */
+/** Parses a position: decimal digits of a safe integer. */
 export function parsePosition(word: string): number | undefined {
   const position = /^\d+$/.test(word) ? Number(word) : Number.NaN;
   return Number.isSafeInteger(position) ? position : undefined;
 }
 
-/** Reads the two words that say from where on; undefined if the first one says nothing of that. */
+/** Parses the two words of a start; returns undefined if the first is neither `since` nor `last`. */
 export function parseFromWords(how: string, word: string): From | Invalid | undefined {
   if (how === "since") return parseSince(word);
   if (how === "last") return parseLast(word);
   return undefined;
 }
 
-/** The same of an address, where each word has a name; null if it is not there. */
+/** Parses a start from URL parameters; null stands for a missing one. */
 export function parseFrom(since: string | null, last: string | null): From | Invalid | undefined {
   if (since !== null && last !== null) return invalid("only one of 'since' and 'last' may be given");
   if (since !== null) return parseFromWords("since", since);
   return last === null ? undefined : parseFromWords("last", last);
 }
 
-/** The two words that `parseFromWords` reads as `from`. */
+/** Formats a start; the inverse of `parseFromWords`. */
 export function formatFrom(from: From): string {
   return "since" in from ? `since ${from.since}` : `last ${from.last}`;
 }
@@ -40,5 +40,5 @@ function parseSince(word: string): From | Invalid {
 function parseLast(word: string): From | Invalid {
   const last = parsePosition(word);
   if (last !== undefined && last > 0) return { last };
-  return invalid(`'last' takes how many messages, a whole number from 1 to ${MOST}`);
+  return invalid(`'last' takes a number of messages, a whole number from 1 to ${MOST}`);
 }

@@ -1,4 +1,4 @@
-/** Sentences for refusals that several entry points share, so that each says the same. */
+/** Refusal sentences that several entry points share. */
 
 export const NO_MESSAGE = "a message is missing after the channel";
 export const NOT_GRANTED = "your token doesn't grant this channel";
@@ -7,9 +7,9 @@ export const SERVICE_FULL = "the service has reached its connection limit; conne
 export const NO_HISTORY = "this channel retains no messages";
 export const KEY_CONFLICT = "this key was used for another message on this channel";
 
-/** @param most characters of one channel that are retained */
+/** @param most characters that one channel may retain */
 export function keyedTooLong(most: number): string {
-  return `messages with a key have at most ${most} characters together, as they are retained to be known again`;
+  return `messages with a key have at most ${most} characters in total, as the channel retains them to detect repeats`;
 }
 
 export function lineTooLong(maxBytes: number): string {

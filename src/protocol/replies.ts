@@ -1,53 +1,53 @@
-/** What the server says to a client, in lines, both ways: `format…` makes one, `parseReply` reads any. */
+/** Lines from the server to a client: `format…` makes one, `parseReply` parses any. */
 import { DEBUG, nameFault } from "./channels.ts";
 import { formatRefusal, parseRefusal, type Refusal } from "./errors.ts";
 import { parsePosition } from "./positions.ts";
 
-/** The greeting: sent once, when the connection is ready. */
+/** Greets a client when its connection is ready. */
 export const GREETING = `${DEBUG}!connected...\n`;
 
-/** Sent instead of the greeting to a connection that is one too many. */
+/** Replaces the greeting when the service is full. */
 export const BUSY = `${DEBUG}!busy\n`;
 
-/** The answer to `keepalive`. */
+/** Replies to `keepalive`. */
 export const ALIVE = `${DEBUG}!alive\n`;
 
-/** The line that subscribers of `channel` read. */
+/** Formats a message for the subscribers of `channel`. */
 export function formatMessage(channel: string, message: string): string {
   return `${channel}!${message}\n`;
 }
 
-/** The line that tells one connection which of its commands was refused, and why. */
+/** Tells one client which command was refused, and why. */
 export function formatError(refusal: Refusal): string {
   return `${DEBUG}!error ${formatRefusal(refusal)}\n`;
 }
 
-/** The line that tells one connection that its token is good, and until when, in milliseconds. */
+/** Tells one client that its token is accepted. @param until its expiry, in milliseconds */
 export function formatAccepted(until: number): string {
   return `${DEBUG}!token accepted until ${Math.floor(until / 1000)}\n`;
 }
 
-/** The line that tells one connection at which position of `channel` it is. */
+/** Tells one client its position in `channel`. */
 export function formatPosition(channel: string, position: number): string {
   return `${DEBUG}!position ${channel} ${position}\n`;
 }
 
-/** The line that tells one connection between which positions of `channel` it misses messages. */
+/** Tells one client that it lacks the messages after `from`, up to `to`. */
 export function formatGap(channel: string, from: number, to: number): string {
   return `${DEBUG}!gap ${channel} ${from} ${to}\n`;
 }
 
-/** The line that tells one connection which position its announcement with `key` has. */
+/** Tells one client the position of its announcement with `key`. */
 export function formatOnce(key: string, position: number): string {
   return `${DEBUG}!once ${key} ${position}\n`;
 }
 
-/** The answer to `ping`: `now`, given in milliseconds, as whole Unix seconds. */
+/** Replies to `ping` with the time in whole Unix seconds. @param now milliseconds */
 export function formatTime(now: number): string {
   return `${Math.floor(now / 1000)}\n`;
 }
 
-/** One line of the answer to `info`. */
+/** Formats one line of the reply to `info`. */
 export function formatFigure(key: string, value: string | number): string {
   return `${key}: ${value}\n`;
 }
@@ -66,10 +66,10 @@ export type Reply =
   | { kind: "position"; channel: string; position: number }
   | { kind: "gap"; channel: string; from: number; to: number }
   | { kind: "once"; key: string; position: number }
-  /** What a newer server may say. */
+  /** A line that a newer server may send. */
   | { kind: "unknown"; line: string };
 
-/** Reads one line from a server, without its "\n". Never throws. */
+/** Parses one line from a server, without its "\n". Never throws. */
 export function parseReply(line: string): Reply {
   if (/^\d+$/.test(line)) return { kind: "time", seconds: Number(line) };
   const [, channel, message] = /^([^ !]+)!(.*)$/s.exec(line) ?? [];
@@ -80,20 +80,20 @@ export function parseReply(line: string): Reply {
   return { kind: "unknown", line };
 }
 
-function parseDebug(line: string, said: string): Reply {
-  if (said === "connected...") return { kind: "connected" };
-  if (said === "busy") return { kind: "busy" };
-  if (said === "alive") return { kind: "alive" };
-  const refusal = said.startsWith("error ") ? parseRefusal(said.slice("error ".length)) : undefined;
+function parseDebug(line: string, text: string): Reply {
+  if (text === "connected...") return { kind: "connected" };
+  if (text === "busy") return { kind: "busy" };
+  if (text === "alive") return { kind: "alive" };
+  const refusal = text.startsWith("error ") ? parseRefusal(text.slice("error ".length)) : undefined;
   if (refusal) return { kind: "error", ...refusal };
-  const [, until] = /^token accepted until (\d+)$/.exec(said) ?? [];
+  const [, until] = /^token accepted until (\d+)$/.exec(text) ?? [];
   if (until !== undefined) return { kind: "accepted", until: Number(until) };
-  return parseOfPositions(said) ?? { kind: "unknown", line };
+  return parsePositions(text) ?? { kind: "unknown", line };
 }
 
-/** Reads what is said of positions: of a channel, or of an announcement by its key. */
-function parseOfPositions(said: string): Reply | undefined {
-  const [what, name = "", ...words] = said.split(" ");
+/** Parses the position or gap of a channel, or the position of an announcement with a key. */
+function parsePositions(text: string): Reply | undefined {
+  const [what, name = "", ...words] = text.split(" ");
   const [first, second, ...more] = words.map(parsePosition);
   if (first === undefined || more.length > 0) return undefined;
   const isPair = words.length === 2;

@@ -1,6 +1,6 @@
 /** Lengths of text as UTF-8. */
 
-/** Bytes that `text` takes as UTF-8, without encoding it; a lone surrogate counts as U+FFFD does. */
+/** Returns the UTF-8 length of `text` in bytes, without encoding it; a lone surrogate counts as U+FFFD. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
@@ -18,7 +18,7 @@ export function utf8Length(text: string): number {
 const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
 const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;
 
-/** True if `text` takes more than `limit` bytes as UTF-8; cheap for texts far from the limit. */
+/** Whether `text` is longer than `limit` bytes of UTF-8; cheap for texts far from the limit. */
 export function isLongerThan(text: string, limit: number): boolean {
   if (text.length > limit) return true;
   return text.length * 3 > limit && utf8Length(text) > limit;

@@ -1,19 +1,19 @@
-/** Channels in function components of React. */
+/** The React hook. */
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { AnnounceOptions, Codec, SubscribeOptions } from "../client/fanout.ts";
 import { DISABLED_STORE, type Subscribed, storeOf, type View } from "./view.ts";
 
 export interface ChannelOptions<Data = string>
   extends Pick<SubscribeOptions<Data>, "since" | "last" | "codec" | "onMessage" | "onInvalid"> {
-  /** Subscribes only while this is true, which it is by default. */
+  /** Subscribes only while true; default: true. */
   enabled?: boolean | undefined;
-  /** Most messages, and most gaps, that are held: the newest 100, or `last` if that is more. */
+  /** Most messages and gaps in the view; the newest 100, or `last` if that is more. */
   limit?: number | undefined;
 }
 
-/** A channel, as a component gets it. */
+/** What the hook returns. */
 export interface ChannelView<Data = string> extends View<Data> {
-  /** Announces on the channel, as the client's `announce` does; the same function while client and channel are. */
+  /** Announces on the channel, as the client's `announce` does. Stable while client and channel stay the same. */
   readonly announce: (data: Data, options?: AnnounceOptions) => Promise<number | undefined>;
 }
 
@@ -25,7 +25,7 @@ export interface ChannelClient<Data = string> {
   announce(channel: string, data: Data, options: AnnounceOptions): Promise<number | undefined>;
 }
 
-/** The part of a client that the hook uses together with its own codec. */
+/** The part of a client that the hook uses if it has its own codec. */
 export interface CodecClient<Data> {
   subscribe(channel: string, options: AndCodec<SubscribeOptions<Data>, Data>): Subscribed;
   announce(
@@ -38,10 +38,9 @@ export interface CodecClient<Data> {
 const LIMIT = 100;
 
 /**
- * Subscribes to a channel from when the component is mounted until it is unmounted. Another client, channel, `last`,
- * `limit` or `enabled` begins anew; `since` and `codec` are read when it subscribes, so they may differ in each render,
- * as the callbacks may.
- * @throws Error, for an error boundary, if the channel or an option is wrong
+ * Subscribes to a channel while the component is mounted. A change of client, channel, `last`, `limit` or `enabled`
+ * resubscribes. `since` and `codec` are read when subscribing, so like the callbacks they may differ in each render.
+ * @throws Error, for an error boundary, if the channel or an option is invalid
  */
 export function useChannel<Data>(
   fanout: CodecClient<NoInfer<Data>>,
@@ -60,7 +59,7 @@ export function useChannel<Data>(
 ): ChannelView<Data> {
   const { last, limit = Math.max(LIMIT, last ?? 0), enabled = true } = options;
   const latest = useRef(options);
-  // This effect comes before the one that subscribes.
+  // Must run before the effect that subscribes.
   useEffect(() => {
     latest.current = options;
   });

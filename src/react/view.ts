@@ -1,4 +1,4 @@
-/** What a component shows of a channel: gathered, so that a burst of messages renders once. */
+/** A component's view of a channel. Changes are batched, so that a burst of messages renders once. */
 import type { Gap, Message, SubscribeOptions, SubscriptionState } from "../client/fanout.ts";
 
 export interface View<Data> {
@@ -6,9 +6,9 @@ export interface View<Data> {
   readonly messages: readonly Message<Data>[];
   /** The newest gaps. */
   readonly gaps: readonly Gap[];
-  /** The state of the subscription; `unsubscribed` also while the hook isn't enabled. */
+  /** The subscription's state; also `unsubscribed` if the hook is disabled. */
   readonly state: SubscriptionState;
-  /** Why the subscription ended, if it failed. */
+  /** The error with which the subscription ended, if it failed. */
   readonly error: Error | undefined;
 }
 
@@ -17,17 +17,17 @@ export interface Subscribed {
   unsubscribe(): void;
 }
 
-/** A source of views, as `useSyncExternalStore` takes it. */
+/** A store for `useSyncExternalStore`. */
 export interface Store<Data> {
-  /** The view on a server, and before anything was received. */
+  /** The view during server rendering, and before anything is received. */
   readonly first: View<Data>;
-  /** Subscribes, and calls `changed` when there is another view; returns a function that unsubscribes. */
+  /** Subscribes, and calls `changed` after each new view; returns a function that unsubscribes. */
   subscribe(changed: () => void): () => void;
   read(): View<Data>;
 }
 
-const NOTHING: View<never> = { messages: [], gaps: [], state: "subscribing", error: undefined };
-const DISABLED: View<never> = { ...NOTHING, state: "unsubscribed" };
+const EMPTY: View<never> = { messages: [], gaps: [], state: "subscribing", error: undefined };
+const DISABLED: View<never> = { ...EMPTY, state: "unsubscribed" };
 
 /** Never subscribes. */
 export const DISABLED_STORE: Store<never> = {
@@ -36,20 +36,20 @@ export const DISABLED_STORE: Store<never> = {
   read: () => DISABLED,
 };
 
-/** How long changes are gathered, in milliseconds: about a frame. Real frames stop while a page is hidden. */
-const GATHER = 16;
+/** How long changes are batched, in milliseconds: about a frame. Animation frames stop while a page is hidden. */
+const BATCH_DELAY = 16;
 
 /**
- * Returns the store of a channel. Each `subscribe` begins with an empty view, as messages may have been missed.
- * @param limit most messages, and most gaps, of a view
+ * Returns a channel's store. Each `subscribe` starts with an empty view, as messages may have been missed before.
+ * @param limit most messages and gaps in a view
  */
 export function storeOf<Data>(
   subscribe: (listeners: SubscribeOptions<Data>) => Subscribed,
   limit: number,
 ): Store<Data> {
-  let view: View<Data> = NOTHING;
+  let view: View<Data> = EMPTY;
   const open = (changed: () => void) => {
-    view = NOTHING;
+    view = EMPTY;
     let fresh: Message<Data>[] = [];
     let { gaps, state, error } = view;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -61,12 +61,12 @@ export function storeOf<Data>(
       changed();
     };
     const showSoon = () => {
-      timer ??= setTimeout(show, GATHER);
+      timer ??= setTimeout(show, BATCH_DELAY);
     };
     const subscription = subscribe({
       onMessage: (message) => {
         fresh.push(message);
-        // Timers of hidden pages are late.
+        // Hidden pages run timers late.
         if (fresh.length > 2 * limit) fresh = newest(fresh, limit);
         showSoon();
       },
@@ -85,7 +85,7 @@ export function storeOf<Data>(
       subscription.unsubscribe();
     };
   };
-  return { first: NOTHING, subscribe: open, read: () => view };
+  return { first: EMPTY, subscribe: open, read: () => view };
 }
 
 function newest<T>(all: T[], limit: number): T[] {

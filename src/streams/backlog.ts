@@ -1,15 +1,15 @@
-/** Lines on their way to readers that don't take them at once, within a memory budget for a whole Worker. */
+/** Lines buffered for slow readers, within a memory budget that all readers of a Worker share. */
 
-/** Characters in one piece: what a reader is given at a time, unless one frame has more. */
+/** Most characters in one piece, which is what a reader receives at a time; a larger frame is a piece by itself. */
 const PIECE = 65_536;
 
-/** Characters that a pending frame counts for besides its own. */
+/** Overhead of a pending frame, in characters. */
 const FRAME_OVERHEAD = 64;
 
-/** How long a reader may take nothing while something is pending, in milliseconds. */
+/** Time after which a reader that takes nothing of its pending lines has stalled, in milliseconds. */
 export const STALLED_AFTER = 60_000;
 
-/** Most pending characters. */
+/** Most pending characters, of one reader and of all. */
 export interface BacklogLimits {
   forOne: number;
   forAll: number;
@@ -30,7 +30,7 @@ export class Budget {
     return this.#size;
   }
 
-  /** Notes that the size of a backlog has changed by so many characters. */
+  /** Records that the size of a backlog changed by a number of characters. */
   note(backlog: Backlog, characters: number): void {
     this.#size += characters;
     if (backlog.size > 0) this.#pending.add(backlog);
@@ -38,8 +38,8 @@ export class Budget {
   }
 
   /**
-   * Sheds backlogs until the rest are within the budget: first those whose readers have stalled, as requests that the
-   * runtime has given up look the same; then the largest.
+   * Sheds backlogs until the rest are within the budget: first those of stalled readers, because requests that the
+   * runtime has abandoned look like them; then the largest.
    */
   enforce(now: number): void {
     if (this.#size <= this.limits.forAll) return;
@@ -59,7 +59,7 @@ export class Backlog {
   readonly #budget: Budget;
   /** Whole lines. */
   #frames: string[] = [];
-  /** The beginning of a line whose end hasn't arrived. */
+  /** The start of a line whose end hasn't been received. */
   #unfinished = "";
   #size = 0;
   #isShed = false;
@@ -70,7 +70,7 @@ export class Backlog {
     this.#takenAt = now;
   }
 
-  /** Pending characters, and those of overhead. */
+  /** Pending characters, with their overhead. */
   get size(): number {
     return this.#size;
   }
@@ -80,17 +80,16 @@ export class Backlog {
     return this.#frames.length > 0;
   }
 
-  /** Whether lines were dropped as too many were pending: what follows them must not be given to the reader either. */
+  /** Whether lines were dropped because too many were pending: the reader must not receive any later ones either. */
   get isShed(): boolean {
     return this.#isShed;
   }
 
-  /** Whether the reader has taken nothing for long, though something is pending. */
   isStalled(now: number): boolean {
     return this.#size > 0 && now - this.#takenAt >= STALLED_AFTER;
   }
 
-  /** Appends text, cut anywhere. If too much is pending then, this backlog or another one is shed. */
+  /** Appends text, which may end within a line. If too much is pending then, this backlog or another one is shed. */
   push(text: string, now: number): void {
     if (this.#isShed) return;
     if (this.#size === 0) this.#takenAt = now;
@@ -105,7 +104,7 @@ export class Backlog {
     else this.#budget.enforce(now);
   }
 
-  /** Takes whole lines, one piece at most; returns "" if there are none. */
+  /** Takes whole lines, at most one piece; returns "" if none are pending. */
   take(now: number): string {
     const { count, length } = this.#piece();
     if (count === 0) return "";
@@ -117,27 +116,27 @@ export class Backlog {
     return count === 1 ? (frames[0] ?? "") : frames.slice(0, count).join("");
   }
 
-  /** Drops the beginning of a line, because its end won't arrive. */
+  /** Drops an unfinished line, because no more text will follow. */
   finish(): void {
     const rest = this.#size - this.#unfinished.length;
     this.#unfinished = "";
     this.#resize(this.#frames.length === 0 ? 0 : rest);
   }
 
-  /** Drops everything that is pending because it is too much. */
+  /** Drops everything because too much is pending. */
   shed(): void {
     this.#isShed = true;
     this.drop();
   }
 
-  /** Drops everything that is pending. */
+  /** Drops everything. */
   drop(): void {
     this.#frames = [];
     this.#unfinished = "";
     this.#resize(0);
   }
 
-  /** How many frames make a piece, and their characters. */
+  /** Returns how many frames make the next piece, and their characters. */
   #piece(): { count: number; length: number } {
     let count = 0;
     let length = 0;

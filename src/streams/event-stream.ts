@@ -1,6 +1,6 @@
 /**
- * Streams of server-sent events. No message carries a number: this counts where in each of its channels the stream is,
- * so that each event has an id to come back with.
+ * Streams of server-sent events. Lines carry no positions, so the stream counts its position in each channel, and writes
+ * them all into each event's id, with which a client resumes.
  */
 import { DEBUG } from "../protocol/channels.ts";
 import { type Fault, formatRefusal, type Refusal } from "../protocol/errors.ts";
@@ -15,119 +15,125 @@ import {
 } from "../protocol/events.ts";
 import type { From } from "../protocol/positions.ts";
 import { parseReply } from "../protocol/replies.ts";
-import type { Clock } from "./clock.ts";
-import type { Dialect } from "./stream.ts";
-import { type Place, Places, type Resumed } from "./stream-positions.ts";
+import type { StreamEnvironment } from "./environment.ts";
+import type { StreamFormat } from "./stream.ts";
+import { type Resumed, StreamPositions, type Subscription } from "./stream-positions.ts";
 
-/** How long clients wait before they come back to a stream that has ended, in milliseconds: from one to three times this. */
+/** Base of the delay before clients reconnect, in milliseconds; the delay is one to three times this. */
 export const RETRY = 1_000;
 
-/** The beginning of lines that are no messages. */
-const OWN = `${DEBUG}!`;
+/** The prefix of lines that aren't messages. */
+const DEBUG_PREFIX = `${DEBUG}!`;
 
-/** Messages of one channel in a row: their events differ in that channel's position and in the text. */
-interface Run {
-  place: Place;
-  /** The beginning of their lines. */
+/** Consecutive messages of one channel: their events differ only in that channel's position and in the text. */
+interface MessageRun {
+  subscription: Subscription;
+  /** The prefix of their lines. */
   prefix: string;
-  /** The text of their events around the position. */
+  /** The parts of their events before and after the position. */
   around: [string, string];
 }
 
-export class EventStream implements Dialect {
-  readonly begin: string;
-  readonly tick = COMMENT;
-  readonly #places: Places;
-  /** Undefined after anything else than a message. */
-  #run: Run | undefined;
+export class EventStream implements StreamFormat {
+  readonly preamble: string;
+  readonly heartbeat = COMMENT;
+  readonly #positions: StreamPositions;
+  /** Undefined unless the last line was a message. */
+  #run: MessageRun | undefined;
 
   /**
-   * @param channels of which the first is the one that the connection is for
-   * @param resumed where an earlier stream of the same channels was; undefined if there was none
-   * @param from where the channels begin if there was none; undefined for now
-   * @param linesPerSecond that the object carries out
+   * @param channels the connection's own channel first
+   * @param resumed the positions of the stream to resume; undefined for a new stream
+   * @param from where a new stream starts in each channel; undefined for now
+   * @param linesPerSecond the object's limit
    */
   constructor(
     channels: string[],
     resumed: Positions | undefined,
     from: From | undefined,
-    clock: Clock,
+    environment: StreamEnvironment,
     linesPerSecond: number,
   ) {
-    this.begin = formatRetry(RETRY * (1 + 2 * clock.random()));
-    this.#places = new Places(channels, resumed, from ?? { since: "now" }, clock, linesPerSecond);
+    this.preamble = formatRetry(RETRY * (1 + 2 * environment.random()));
+    this.#positions = new StreamPositions(
+      channels,
+      resumed,
+      from ?? { since: "now" },
+      environment,
+      linesPerSecond,
+    );
   }
 
   get from(): From | undefined {
-    return this.#places.from;
+    return this.#positions.from;
   }
 
   get dueAt(): number {
-    return this.#places.dueAt;
+    return this.#positions.dueAt;
   }
 
   get fault(): Fault | undefined {
-    return this.#places.fault;
+    return this.#positions.fault;
   }
 
   commands(): string {
-    return this.#places.commands();
+    return this.#positions.commands();
   }
 
-  read(lines: string): string {
+  render(lines: string): string {
     let events = "";
     for (let from = 0; from < lines.length; ) {
       const end = lines.indexOf("\n", from);
       const run = this.#run;
       if (run && lines.startsWith(run.prefix, from)) {
-        events += next(run, lines.slice(from + run.prefix.length, end));
-      } else events += this.#readLine(lines.slice(from, end));
+        events += renderMessage(run, lines.slice(from + run.prefix.length, end));
+      } else events += this.#renderLine(lines.slice(from, end));
       from = end + 1;
     }
     return events;
   }
 
-  say(refusal: Refusal): string {
+  renderError(refusal: Refusal): string {
     return this.#debug(`error ${formatRefusal(refusal)}`);
   }
 
-  #readLine(line: string): string {
+  #renderLine(line: string): string {
     const at = line.indexOf("!");
-    if (at < 0 || line.startsWith(OWN)) return this.#readOwn(line);
-    const place = this.#places.live(line.slice(0, at));
-    if (!place) return "";
-    const run = this.#runOf(place);
+    if (at < 0 || line.startsWith(DEBUG_PREFIX)) return this.#renderDebug(line);
+    const subscription = this.#positions.liveSubscription(line.slice(0, at));
+    if (!subscription) return "";
+    const run = this.#runOf(subscription);
     this.#run = run;
-    return next(run, line.slice(at + 1));
+    return renderMessage(run, line.slice(at + 1));
   }
 
-  #runOf(place: Place): Run {
-    const places = this.#places.all;
-    const positions = places.map(({ position }) => position);
-    const around = aroundPosition(place.channel, positions, places.indexOf(place));
-    return { place, prefix: `${place.channel}!`, around };
+  #runOf(subscription: Subscription): MessageRun {
+    const subscriptions = this.#positions.all;
+    const positions = subscriptions.map(({ position }) => position);
+    const around = aroundPosition(subscription.channel, positions, subscriptions.indexOf(subscription));
+    return { subscription, prefix: `${subscription.channel}!`, around };
   }
 
-  /** Writes a line that is no message, unless it is for the Worker alone. */
-  #readOwn(line: string): string {
+  /** Returns the event for a line that isn't a message; "" if the line is for the Worker only. */
+  #renderDebug(line: string): string {
     this.#run = undefined;
-    const event = () => this.#debug(line.slice(OWN.length));
+    const event = () => this.#debug(line.slice(DEBUG_PREFIX.length));
     const reply = parseReply(line);
     switch (reply.kind) {
       case "time":
-        return this.#resumed(this.#places.replied());
+        return this.#resumed(this.#positions.onPong());
       case "alive":
         return "";
       case "position":
-        return this.#places.located(reply.channel, reply.position) ? event() : "";
+        return this.#positions.onPosition(reply.channel, reply.position) ? event() : "";
       case "gap":
-        return this.#places.missed(reply.channel, reply.from, reply.to) ? event() : "";
+        return this.#positions.onGap(reply.channel, reply.from, reply.to) ? event() : "";
       case "error": {
-        const resumed = this.#places.refused(reply);
+        const resumed = this.#positions.onError(reply);
         return event() + this.#resumed(resumed);
       }
       default:
-        return line.startsWith(OWN) ? event() : "";
+        return line.startsWith(DEBUG_PREFIX) ? event() : "";
     }
   }
 
@@ -136,12 +142,12 @@ export class EventStream implements Dialect {
   }
 
   #debug(data: string): string {
-    return formatEvent(DEBUG, data, formatId(this.#places.all.map(({ position }) => position)));
+    return formatEvent(DEBUG, data, formatId(this.#positions.all.map(({ position }) => position)));
   }
 }
 
-/** Writes the next message of a run. */
-function next({ place, around }: Run, text: string): string {
-  if (place.position !== undefined) place.position += 1;
-  return formatEventAround(around, place.position, text);
+/** Returns the event for the next message of a run. */
+function renderMessage({ subscription, around }: MessageRun, text: string): string {
+  if (subscription.position !== undefined) subscription.position += 1;
+  return formatEventAround(around, subscription.position, text);
 }

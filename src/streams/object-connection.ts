@@ -1,9 +1,9 @@
 /**
- * A connection to an object on behalf of an HTTP client: the Worker holds the client's end of the socket, so that the
- * object may hibernate while the response goes on.
+ * A connection to an object for an HTTP client. The Worker holds the client's end of the socket, so the object can
+ * hibernate while the response continues.
  */
 import { Backlog, type Budget, STALLED_AFTER } from "./backlog.ts";
-import { type Clock, Timer } from "./clock.ts";
+import { type StreamEnvironment, Timer } from "./environment.ts";
 
 /** How a connection ended. */
 export interface Ending {
@@ -12,104 +12,104 @@ export interface Ending {
 }
 
 /** The client's end of a socket into an object. */
-export interface Wire {
+export interface ObjectSocket {
   /** Sends a frame; does nothing if the socket is closed. */
   send(text: string): void;
   close(): void;
 }
 
-/** What a socket tells its owner; none of this happens before `open` has returned. */
-export interface Receiver {
+/** Callbacks of a socket; none is called before `OpenSocket` has returned. */
+export interface SocketEvents {
   received(text: string): void;
   ended(ending: Ending): void;
 }
 
 /** Opens a socket that an object has accepted. */
-export type Open = (receiver: Receiver) => Wire;
+export type OpenSocket = (events: SocketEvents) => ObjectSocket;
 
-export class Tap {
-  readonly #clock: Clock;
+export class ObjectConnection {
+  readonly #environment: StreamEnvironment;
   readonly #backlog: Backlog;
-  readonly #wire: Wire;
+  readonly #socket: ObjectSocket;
   readonly #timer: Timer;
   #ending: Ending | undefined;
-  #isCut = false;
-  /** Ends the wait of a reader; undefined while none waits. */
-  #wake: (() => void) | undefined;
-  #heardAt: number;
+  #isTooSlow = false;
+  /** Wakes the reader that waits for lines; undefined while none waits. */
+  #wakeReader: (() => void) | undefined;
+  #receivedAt: number;
   #frames = 0;
-  /** When the reader was served. */
-  #servedAt: number;
+  /** When the reader last received something, or stopped waiting. */
+  #readAt: number;
 
-  constructor(open: Open, clock: Clock, budget: Budget) {
-    this.#clock = clock;
-    this.#backlog = new Backlog(budget, clock.now());
-    this.#heardAt = clock.now();
-    this.#servedAt = clock.now();
-    this.#timer = new Timer(clock, () => this.#timedOut());
-    this.#wire = open({
+  constructor(open: OpenSocket, environment: StreamEnvironment, budget: Budget) {
+    this.#environment = environment;
+    this.#backlog = new Backlog(budget, environment.now());
+    this.#receivedAt = environment.now();
+    this.#readAt = environment.now();
+    this.#timer = new Timer(environment, () => this.#timedOut());
+    this.#socket = open({
       received: (text) => this.#received(text),
       ended: (ending) => this.end(ending),
     });
   }
 
-  /** How the connection has ended; undefined while it is open. What was received before can still be taken. */
+  /** How the connection ended; undefined while it is open. Lines received before can still be taken. */
   get ending(): Ending | undefined {
     return this.#ending;
   }
 
-  /** Whether lines were dropped, as the reader was too slow. */
-  get isCut(): boolean {
-    return this.#isCut;
+  /** Whether lines were dropped because the reader was too slow. */
+  get isTooSlow(): boolean {
+    return this.#isTooSlow;
   }
 
-  /** When the object sent something last. */
-  get heardAt(): number {
-    return this.#heardAt;
+  /** When the object last sent something. */
+  get receivedAt(): number {
+    return this.#receivedAt;
   }
 
-  /** How many frames the object has sent. */
+  /** Number of frames received from the object. */
   get frames(): number {
     return this.#frames;
   }
 
   /** Sends commands to the object. */
-  say(commands: string): void {
-    if (commands !== "" && !this.#ending) this.#wire.send(commands);
+  send(commands: string): void {
+    if (commands !== "" && !this.#ending) this.#socket.send(commands);
   }
 
-  /** Takes whole lines, one piece at most. Waits for some, but returns "" at the end, and when `until` has come. */
-  async take(until: number): Promise<string> {
+  /** Waits for whole lines, and takes at most one piece; returns "" at the end of the connection and at the deadline. */
+  async take(deadline: number): Promise<string> {
     let lines = this.#takeNow();
-    if (lines === "" && !this.#ending && until > this.#clock.now()) {
+    if (lines === "" && !this.#ending && deadline > this.#environment.now()) {
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        this.#timer.set(until);
+        this.#wakeReader = resolve;
+        this.#timer.set(deadline);
       });
       lines = this.#takeNow();
     }
-    this.served();
+    this.markRead();
     return lines;
   }
 
-  /** Notes that the reader has got something, or nothing, and is to come again soon. */
-  served(): void {
-    this.#servedAt = this.#clock.now();
+  /** Restarts the time within which the reader has to take more. */
+  markRead(): void {
+    this.#readAt = this.#environment.now();
     if (this.#ending && this.#backlog.size === 0) this.#timer.clear();
-    else this.#timer.set(this.#servedAt + STALLED_AFTER);
+    else this.#timer.set(this.#readAt + STALLED_AFTER);
   }
 
-  /** Closes the connection. The whole lines that are pending can still be taken. */
+  /** Closes the connection. Whole lines that are pending can still be taken. */
   end(ending: Ending = { code: 1000, reason: "" }): void {
     if (this.#ending) return;
     this.#ending = ending;
-    this.#wire.close();
+    this.#socket.close();
     this.#backlog.finish();
     if (this.#backlog.size === 0) this.#timer.clear();
     this.#notify();
   }
 
-  /** Closes the connection on behalf of a reader that has gone. */
+  /** Closes the connection and drops pending lines, because the reader has gone. */
   drop(): void {
     this.end();
     this.#backlog.drop();
@@ -117,41 +117,40 @@ export class Tap {
   }
 
   #takeNow(): string {
-    if (this.#backlog.isShed) this.#cut();
-    return this.#backlog.take(this.#clock.now());
+    if (this.#backlog.isShed) this.#dropSlowReader();
+    return this.#backlog.take(this.#environment.now());
   }
 
   get #isStalled(): boolean {
-    return !this.#wake && this.#clock.now() - this.#servedAt >= STALLED_AFTER;
+    return !this.#wakeReader && this.#environment.now() - this.#readAt >= STALLED_AFTER;
   }
 
   #received(text: string): void {
     if (this.#ending) return;
-    const now = this.#clock.now();
-    this.#heardAt = now;
+    const now = this.#environment.now();
+    this.#receivedAt = now;
     this.#frames += 1;
     this.#backlog.push(text, now);
-    if (this.#backlog.isShed || this.#isStalled) this.#cut();
+    if (this.#backlog.isShed || this.#isStalled) this.#dropSlowReader();
     else if (this.#backlog.hasLines) this.#notify();
   }
 
-  /** A reader has waited long enough, or one has taken nothing for long. */
+  /** Ends the reader's wait, or drops a reader that took nothing for too long. */
   #timedOut(): void {
-    if (this.#wake) this.#notify();
-    else this.#cut();
+    if (this.#wakeReader) this.#notify();
+    else this.#dropSlowReader();
   }
 
-  /** Gives a slow reader up. */
-  #cut(): void {
-    this.#isCut = true;
+  #dropSlowReader(): void {
+    this.#isTooSlow = true;
     this.drop();
   }
 
   #notify(): void {
-    const wake = this.#wake;
+    const wake = this.#wakeReader;
     if (!wake) return;
-    this.#wake = undefined;
-    this.#servedAt = this.#clock.now();
+    this.#wakeReader = undefined;
+    this.#readAt = this.#environment.now();
     wake();
   }
 }

@@ -1,235 +1,236 @@
 /**
- * Where a stream is in each of its channels. Channels that the object couldn't subscribe the connection to for the
- * moment are asked for again, after growing pauses, whatever else the stream brings meanwhile.
+ * The channels of a stream, and its position in each. Subscriptions that the object refuses temporarily are retried with
+ * backoff while the other channels continue.
  */
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatCommand } from "../protocol/commands.ts";
 import { type Fault, isTemporary, type Refusal } from "../protocol/errors.ts";
 import type { Positions } from "../protocol/events.ts";
 import type { From } from "../protocol/positions.ts";
-import type { Clock } from "./clock.ts";
+import type { StreamEnvironment } from "./environment.ts";
 
-/** The first and the longest pause before channels are asked for again, in milliseconds: from once to twice as long. */
-const PAUSE = 1_000;
-const LONGEST_PAUSE = 10_000;
+/** The first and the longest delay before a retry, in milliseconds; jitter adds up to as much again. */
+const RETRY_DELAY = 1_000;
+const LONGEST_RETRY_DELAY = 10_000;
 
-/** How long an object may take to carry out one command, in milliseconds: five calls that each take the longest. */
-const COMMAND_WITHIN = 120_000;
+/** Time within which an object has to execute a command, in milliseconds: five calls that each take the longest. */
+const COMMAND_TIMEOUT = 120_000;
 
 const PING = "ping\n";
 
-/** What came of resuming: all missed messages, or not all; undefined while that isn't known, and after it is told. */
+/** Whether resuming delivered all missed messages; undefined while that isn't known, and after it was reported. */
 export type Resumed = "complete" | "gap" | undefined;
 
-/** Where the stream is in one channel. */
-export interface Place {
+/** One channel of the stream. */
+export interface Subscription {
   readonly channel: string;
-  /** Undefined before the object has told, and where no history is kept. */
+  /** Undefined until the object reports it, and on channels without history. */
   position: number | undefined;
-  /** Where the channel begins while no position is known. */
+  /** Where to start while no position is known. */
   readonly from: From;
   /**
-   * - `due`: to be asked for;
-   * - `leaving`: asked for, but what the object says of it is still of an earlier subscription;
-   * - `asked`: asked for;
-   * - `live`: answered, its messages are part of the stream;
-   * - `refused`: asking again would be of no use.
+   * - `due`: `subscribe` has to be sent;
+   * - `leaving`: `unsubscribe` and `subscribe` are sent, and replies still concern the earlier subscription;
+   * - `asked`: `subscribe` is sent;
+   * - `live`: the channel's messages are part of the stream;
+   * - `refused`: refused for good.
    */
   state: "due" | "leaving" | "asked" | "live" | "refused";
-  /** Whether the connection may be subscribed to it already, from somewhere else on. */
+  /** Whether the connection may be subscribed already, at another position. */
   mayBeSubscribed: boolean;
-  /** Up to where the object has told that messages after the position are not to be had. */
+  /** The end of a gap that the object reported after the position. */
   gapTo: number | undefined;
 }
 
-export class Places {
-  readonly #clock: Clock;
-  readonly #mostAtOnce: number;
-  /** All of them, in the order of their channels. */
-  readonly all: readonly Place[];
-  readonly #byChannel: Map<string, Place>;
-  /** Replies to `ping` that are due. The one before the last comes when the connection has left what it has to leave. */
+export class StreamPositions {
+  readonly #environment: StreamEnvironment;
+  readonly #maxPerRound: number;
+  /** In the order of the channels. */
+  readonly all: readonly Subscription[];
+  readonly #byChannel: Map<string, Subscription>;
+  /** Pending replies to `ping`. If there are two, the first one marks the end of all `unsubscribe` commands. */
   #pings = 0;
-  /** When the object answered one of the commands under way last, or got them. */
+  /** When the object last answered a command in flight, or when the commands were sent. */
   #answeredAt = 0;
-  /** When commands are due, unless some are under way; Infinity if never. */
+  /** When the next commands are due, unless some are in flight; Infinity for never. */
   #dueAt = 0;
-  /** Rounds of commands in a row after which channels were still due, since one brought some. */
+  /** Consecutive rounds of commands that left channels due, since the last round that made one live. */
   #failures = 0;
   #hasProgressed = false;
-  /** Whether the stream still has to tell that it has got everything that it missed. */
+  /** Whether the result of resuming hasn't been reported yet. */
   #isResuming: boolean;
-  #isComplete = true;
+  #hasAllMessages = true;
 
   /**
-   * @param channels of which the first is the one that the connection is for
-   * @param resumed where an earlier stream of the same channels was; undefined if there was none
-   * @param from where the channels begin if there was none
-   * @param linesPerSecond that the object carries out
+   * @param channels the connection's own channel first
+   * @param resumed the positions of the stream to resume; undefined for a new stream
+   * @param from where a new stream starts in each channel
+   * @param linesPerSecond the object's limit
    */
   constructor(
     channels: string[],
     resumed: Positions | undefined,
     from: From,
-    clock: Clock,
+    environment: StreamEnvironment,
     linesPerSecond: number,
   ) {
-    this.#clock = clock;
-    // Of each it may have to leave, and of all there are two `ping`.
-    this.#mostAtOnce = Math.max(1, Math.floor((linesPerSecond - 2) / 2));
-    const places = channels.map((channel, i): Place => {
+    this.#environment = environment;
+    // A channel needs up to two commands, and each round up to two pings.
+    this.#maxPerRound = Math.max(1, Math.floor((linesPerSecond - 2) / 2));
+    const subscriptions = channels.map((channel, i): Subscription => {
       const isFirst = i === 0;
       const begins: From = channel === EVERYONE && !isFirst ? { since: "now" } : from;
       const mayBeSubscribed = channel === EVERYONE && !isFirst;
       const state = isFirst ? "asked" : "due";
       return { channel, position: resumed?.[i], from: begins, state, mayBeSubscribed, gapTo: undefined };
     });
-    this.all = places;
-    this.#byChannel = new Map(places.map((place) => [place.channel, place]));
+    this.all = subscriptions;
+    this.#byChannel = new Map(subscriptions.map((subscription) => [subscription.channel, subscription]));
     this.#isResuming = resumed !== undefined;
-    const isKnown = (place: Place) => positionOf(fromOf(place)) !== undefined;
-    if (resumed && !places.every(isKnown)) this.#isComplete = false;
+    const isKnown = (subscription: Subscription) => positionOf(fromOf(subscription)) !== undefined;
+    if (resumed && !subscriptions.every(isKnown)) this.#hasAllMessages = false;
   }
 
-  /** From where on the connection's own channel is to be heard. */
+  /** Where to start in the connection's own channel. */
   get from(): From | undefined {
     return this.all[0] && fromOf(this.all[0]);
   }
 
-  /** Returns the place of a channel whose messages are part of the stream; undefined for others. */
-  live(channel: string): Place | undefined {
-    const place = this.#byChannel.get(channel);
-    return place?.state === "live" ? place : undefined;
+  /** Returns the subscription of a live channel; undefined for others. */
+  liveSubscription(channel: string): Subscription | undefined {
+    const subscription = this.#byChannel.get(channel);
+    return subscription?.state === "live" ? subscription : undefined;
   }
 
-  /** When `commands` has something to do next, in milliseconds since 1970; Infinity if never. */
+  /** When to call `commands` next, in milliseconds since 1970; Infinity for never. */
   get dueAt(): number {
-    return this.#pings > 0 ? this.#answeredAt + COMMAND_WITHIN : this.#dueAt;
+    return this.#pings > 0 ? this.#answeredAt + COMMAND_TIMEOUT : this.#dueAt;
   }
 
-  /** Why the stream can't go on, if it can't. */
+  /** Why the stream can't continue; undefined if it can. */
   get fault(): Fault | undefined {
-    const isStuck = this.#pings > 0 && this.#clock.now() >= this.dueAt;
+    const isStuck = this.#pings > 0 && this.#environment.now() >= this.dueAt;
     if (!isStuck) return undefined;
-    return { code: "unavailable", why: "the channel's object doesn't carry out commands; connect again" };
+    return { code: "unavailable", why: "the channel's object doesn't execute commands; connect again" };
   }
 
-  /** Returns the commands that are due: they ask for channels, and for a sign when all have been answered. */
+  /** Returns the commands that are due: subscriptions, and a `ping` whose reply shows that all are executed. */
   commands(): string {
-    if (this.#pings > 0 || this.#clock.now() < this.dueAt) return "";
-    const due = this.all.filter(({ state }) => state === "due").slice(0, this.#mostAtOnce);
-    const left = due.filter(isToBeLeft);
-    for (const place of due) place.state = left.includes(place) ? "leaving" : "asked";
-    this.#pings = left.length > 0 ? 2 : 1;
-    this.#answeredAt = this.#clock.now();
-    const leave = left.map(({ channel }) => `${formatCommand({ kind: "unsubscribe", channel })}\n`);
-    if (left.length > 0) leave.push(PING);
-    return [...leave, ...due.map(ask), PING].join("");
+    if (this.#pings > 0 || this.#environment.now() < this.dueAt) return "";
+    const due = this.all.filter(({ state }) => state === "due").slice(0, this.#maxPerRound);
+    const resubscribed = due.filter(mustUnsubscribe);
+    for (const subscription of due)
+      subscription.state = resubscribed.includes(subscription) ? "leaving" : "asked";
+    this.#pings = resubscribed.length > 0 ? 2 : 1;
+    this.#answeredAt = this.#environment.now();
+    const leave = resubscribed.map(({ channel }) => `${formatCommand({ kind: "unsubscribe", channel })}\n`);
+    if (resubscribed.length > 0) leave.push(PING);
+    return [...leave, ...due.map(subscribeCommand), PING].join("");
   }
 
   /**
-   * The object says that the next message of a channel is the one after a position.
-   * @returns whether that is true of the stream: it isn't of a subscription that the stream doesn't use
+   * Handles a position that the object reports.
+   * @returns whether it concerns the stream, and not an earlier subscription
    */
-  located(channel: string, position: number): boolean {
-    const place = this.#byChannel.get(channel);
-    if (place?.state === "asked" && isAnswer(place, position)) this.#begin(place);
-    if (place?.state !== "live") return false;
-    place.position = position;
+  onPosition(channel: string, position: number): boolean {
+    const subscription = this.#byChannel.get(channel);
+    if (subscription?.state === "asked" && isAnswer(subscription, position)) this.#goLive(subscription);
+    if (subscription?.state !== "live") return false;
+    subscription.position = position;
     return true;
   }
 
-  /** The object says that messages of a channel between two positions are not to be had. Returns like `located`. */
-  missed(channel: string, from: number, to: number): boolean {
-    const place = this.#byChannel.get(channel);
-    if (place?.state !== "asked" && place?.state !== "live") return false;
-    if (place.position === undefined || place.position === from) place.gapTo = to;
-    this.#isComplete = false;
+  /** Handles a gap that the object reports. Returns like `onPosition`. */
+  onGap(channel: string, from: number, to: number): boolean {
+    const subscription = this.#byChannel.get(channel);
+    if (subscription?.state !== "asked" && subscription?.state !== "live") return false;
+    if (subscription.position === undefined || subscription.position === from) subscription.gapTo = to;
+    this.#hasAllMessages = false;
     return true;
   }
 
-  /** The object has refused a command. Returns like `replied`. */
-  refused({ command, argument, code }: Refusal): Resumed {
-    if (command === "ping") return this.replied();
-    const place = this.#byChannel.get(argument ?? "");
-    const isAnswer = command === "subscribe" && place?.state === "asked";
-    const isKept = command === "unsubscribe" && place?.state === "leaving";
-    if (!place || !(isAnswer || isKept)) return undefined;
+  /** Handles a command that the object refused. Returns like `onPong`. */
+  onError({ command, argument, code }: Refusal): Resumed {
+    if (command === "ping") return this.onPong();
+    const subscription = this.#byChannel.get(argument ?? "");
+    const isAnswer = command === "subscribe" && subscription?.state === "asked";
+    const isStillSubscribed = command === "unsubscribe" && subscription?.state === "leaving";
+    if (!subscription || !(isAnswer || isStillSubscribed)) return undefined;
     if (code === "no-history") {
-      this.#begin(place);
-      place.position = undefined;
-      this.#isComplete = false;
-    } else if (isTemporary(code)) this.#postpone(place);
+      this.#goLive(subscription);
+      subscription.position = undefined;
+      this.#hasAllMessages = false;
+    } else if (isTemporary(code)) this.#postpone(subscription);
     else {
-      place.state = "refused";
-      this.#isComplete = false;
+      subscription.state = "refused";
+      this.#hasAllMessages = false;
     }
     return undefined;
   }
 
   /**
-   * The object has answered a `ping`.
-   * @returns what came of resuming, when that is done
+   * Handles a reply to `ping`.
+   * @returns the result of resuming, when that is complete
    */
-  replied(): Resumed {
+  onPong(): Resumed {
     if (this.#pings === 0) return undefined;
     this.#pings -= 1;
-    this.#answeredAt = this.#clock.now();
-    for (const place of this.all) {
-      if (place.state === "leaving") place.state = "asked";
-      else if (place.state === "asked" && this.#pings === 0) this.#postpone(place);
+    this.#answeredAt = this.#environment.now();
+    for (const subscription of this.all) {
+      if (subscription.state === "leaving") subscription.state = "asked";
+      else if (subscription.state === "asked" && this.#pings === 0) this.#postpone(subscription);
     }
     if (this.#pings > 0) return undefined;
     const isDone = this.all.every(({ state }) => state !== "due");
-    this.#dueAt = isDone ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#pause();
+    this.#dueAt = isDone ? Number.POSITIVE_INFINITY : this.#environment.now() + this.#retryDelay();
     if (!this.#isResuming || !isDone) return undefined;
     this.#isResuming = false;
-    return this.#isComplete ? "complete" : "gap";
+    return this.#hasAllMessages ? "complete" : "gap";
   }
 
-  /** How long the next round of commands is to wait. */
-  #pause(): number {
+  /** Returns the delay before the next round of commands, in milliseconds. */
+  #retryDelay(): number {
     if (this.#hasProgressed) this.#failures = 0;
-    const pause = Math.min(LONGEST_PAUSE, PAUSE * 2 ** this.#failures);
+    const delay = Math.min(LONGEST_RETRY_DELAY, RETRY_DELAY * 2 ** this.#failures);
     this.#failures += 1;
     this.#hasProgressed = false;
-    return pause * (1 + this.#clock.random());
+    return delay * (1 + this.#environment.random());
   }
 
-  #begin(place: Place): void {
-    place.state = "live";
+  #goLive(subscription: Subscription): void {
+    subscription.state = "live";
     this.#hasProgressed = true;
-    this.#answeredAt = this.#clock.now();
+    this.#answeredAt = this.#environment.now();
   }
 
-  #postpone(place: Place): void {
-    place.state = "due";
-    // After a refusal too: the object subscribes a connection to its own channel in any case.
-    place.mayBeSubscribed = true;
-    this.#answeredAt = this.#clock.now();
+  #postpone(subscription: Subscription): void {
+    subscription.state = "due";
+    // Also after a refusal: an object always subscribes a connection to its own channel.
+    subscription.mayBeSubscribed = true;
+    this.#answeredAt = this.#environment.now();
   }
 }
 
-/** Whether a position can be the answer to the question for a channel: where it was asked for, or after a gap. */
-function isAnswer(place: Place, position: number): boolean {
-  const since = positionOf(fromOf(place));
-  return since === undefined || position === since || position === place.gapTo;
+/** Whether a reported position can be the answer to `subscribe`: it is the one asked for, or the end of a gap. */
+function isAnswer(subscription: Subscription, position: number): boolean {
+  const since = positionOf(fromOf(subscription));
+  return since === undefined || position === since || position === subscription.gapTo;
 }
 
 function positionOf(from: From): number | undefined {
   return "since" in from && from.since !== "now" ? from.since : undefined;
 }
 
-function fromOf({ position, from }: Place): From {
+function fromOf({ position, from }: Subscription): From {
   return position === undefined ? from : { since: position };
 }
 
-/** A connection can't be subscribed anew from somewhere on while it is subscribed, but for `since now`. */
-function isToBeLeft(place: Place): boolean {
-  const from = fromOf(place);
-  return place.mayBeSubscribed && ("last" in from || from.since !== "now");
+/** While a connection is subscribed, it can't subscribe again, except with `since now`. */
+function mustUnsubscribe(subscription: Subscription): boolean {
+  const from = fromOf(subscription);
+  return subscription.mayBeSubscribed && ("last" in from || from.since !== "now");
 }
 
-function ask(place: Place): string {
-  return `${formatCommand({ kind: "subscribe", channel: place.channel, from: fromOf(place) })}\n`;
+function subscribeCommand(subscription: Subscription): string {
+  return `${formatCommand({ kind: "subscribe", channel: subscription.channel, from: fromOf(subscription) })}\n`;
 }

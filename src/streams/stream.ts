@@ -1,71 +1,80 @@
-/** What a client reads for as long as its response is open, whatever it is written in. */
+/** A response that stays open, in any format. */
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatCommand } from "../protocol/commands.ts";
 import { type Fault, formatReason, type Refusal } from "../protocol/errors.ts";
 import type { From } from "../protocol/positions.ts";
-import type { Clock } from "./clock.ts";
+import type { StreamEnvironment } from "./environment.ts";
 import { faultOf, greetingOf, UNANSWERED } from "./greeting.ts";
-import type { Tap } from "./object-connection.ts";
+import type { ObjectConnection } from "./object-connection.ts";
 
-/** How often a stream shows that it is alive, in milliseconds: networks cut connections that are silent for a minute. */
-const ALIVE_EACH = 20_000;
+/** Interval of heartbeats, in milliseconds: networks cut connections that are silent for a minute. */
+const HEARTBEAT_INTERVAL = 20_000;
 
-/** How long an object may take to greet a connection, in milliseconds. */
-const GREETED_WITHIN = 30_000;
+/** Time within which an object has to greet a connection, in milliseconds. */
+const GREETING_TIMEOUT = 30_000;
 
-/** How long an object may take to answer `keepalive`, which the runtime does for it, in milliseconds. */
-const ALIVE_WITHIN = 10_000;
+/** Time within which an object, or the runtime for it, has to answer `keepalive`, in milliseconds. */
+const KEEPALIVE_TIMEOUT = 10_000;
 
 const KEEPALIVE = `${formatCommand({ kind: "keepalive" })}\n`;
 
-/** How a stream is written. */
-export interface Dialect {
-  /** Where the connection's own channel begins; undefined for now. */
+/** The format of a stream, and the commands that it needs. */
+export interface StreamFormat {
+  /** Where to start in the connection's own channel; undefined for now. */
   readonly from: From | undefined;
-  /** The text before everything else. */
-  readonly begin: string;
-  /** When `commands` has something to do next, in milliseconds since 1970; Infinity if never. */
+  /** The text with which the stream begins. */
+  readonly preamble: string;
+  /** When to call `commands` next, in milliseconds since 1970; Infinity for never. */
   readonly dueAt: number;
-  /** Returns the commands that are due, for the object. */
+  /** Returns the commands to send to the object now. */
   commands(): string;
-  /** Writes whole lines of the object's. */
-  read(lines: string): string;
-  /** The text that shows that the stream is alive; "" if lines of the object's show it. */
-  readonly tick: string;
-  /** Writes an error that ends the stream. */
-  say(refusal: Refusal): string;
-  /** Why the stream can't go on, if it can't. */
+  /** Renders whole lines of the object. */
+  render(lines: string): string;
+  /** The text that shows that the stream is alive; "" if the object's lines do. */
+  readonly heartbeat: string;
+  /** Renders an error that ends the stream. */
+  renderError(refusal: Refusal): string;
+  /** Why the stream can't continue; undefined if it can. */
   readonly fault: Fault | undefined;
 }
 
 export class Stream {
-  readonly #tap: Tap;
-  readonly #dialect: Dialect;
-  readonly #clock: Clock;
-  /** What the object has sent with its greeting; undefined once that is written. */
+  readonly #connection: ObjectConnection;
+  readonly #format: StreamFormat;
+  readonly #environment: StreamEnvironment;
+  /** The first lines of the object, with its greeting; undefined once they are written. */
   #greeting: string | undefined;
-  /** When something was written last. */
+  /** When text was last written. */
   #wroteAt: number;
-  /** When the object was asked whether it is alive, and how many frames it had sent then. */
-  #asked = { at: 0, frames: -1 };
+  /** When the last `keepalive` was sent, and the number of frames received before. */
+  #keepalive = { sentAt: 0, frames: -1 };
   #isOver = false;
 
   /**
-   * Begins a stream when the object has greeted the connection.
-   * @returns why the object doesn't let the connection in, if it doesn't
+   * Opens a stream when the object has greeted the connection.
+   * @returns the stream, or why the object refuses the connection
    */
-  static async open(tap: Tap, dialect: Dialect, clock: Clock): Promise<Stream | Fault> {
-    const greeting = await greetingOf(tap, clock.now() + GREETED_WITHIN);
-    return typeof greeting === "string" ? new Stream(tap, dialect, clock, greeting) : greeting;
+  static async open(
+    connection: ObjectConnection,
+    format: StreamFormat,
+    environment: StreamEnvironment,
+  ): Promise<Stream | Fault> {
+    const greeting = await greetingOf(connection, environment.now() + GREETING_TIMEOUT);
+    return typeof greeting === "string" ? new Stream(connection, format, environment, greeting) : greeting;
   }
 
   /** @param greeting the first lines that were received */
-  private constructor(tap: Tap, dialect: Dialect, clock: Clock, greeting: string) {
-    this.#tap = tap;
-    this.#dialect = dialect;
-    this.#clock = clock;
+  private constructor(
+    connection: ObjectConnection,
+    format: StreamFormat,
+    environment: StreamEnvironment,
+    greeting: string,
+  ) {
+    this.#connection = connection;
+    this.#format = format;
+    this.#environment = environment;
     this.#greeting = greeting;
-    this.#wroteAt = clock.now();
+    this.#wroteAt = environment.now();
   }
 
   /**
@@ -75,9 +84,9 @@ export class Stream {
    */
   async next(): Promise<string | undefined> {
     while (!this.#isOver) {
-      const text = this.#begin() ?? (await this.#goOn());
+      const text = this.#begin() ?? (await this.#continue());
       if (text === "") continue;
-      this.#wroteAt = this.#clock.now();
+      this.#wroteAt = this.#environment.now();
       return text;
     }
     return undefined;
@@ -85,56 +94,59 @@ export class Stream {
 
   #begin(): string | undefined {
     if (this.#greeting === undefined) return undefined;
-    const text = this.#dialect.begin + this.#dialect.read(this.#greeting);
+    const text = this.#format.preamble + this.#format.render(this.#greeting);
     this.#greeting = undefined;
-    this.#tap.served();
+    this.#connection.markRead();
     return text;
   }
 
-  async #goOn(): Promise<string> {
-    this.#tap.say(this.#dialect.commands());
+  async #continue(): Promise<string> {
+    this.#connection.send(this.#format.commands());
     this.#checkAlive();
-    const lines = await this.#tap.take(this.#until());
-    if (this.#tap.isCut) throw new Error("the reader was too slow");
-    if (lines === "" && this.#tap.ending) return this.#finish();
-    const { fault } = this.#dialect;
-    if (lines === "" && fault) this.#tap.end({ code: TRY_AGAIN, reason: formatReason(fault) });
-    const text = this.#dialect.read(lines);
-    return text === "" && this.#isSilentTo(this.#wroteAt) ? this.#dialect.tick : text;
+    const lines = await this.#connection.take(this.#deadline());
+    if (this.#connection.isTooSlow) throw new Error("the reader was too slow");
+    if (lines === "" && this.#connection.ending) return this.#finish();
+    const { fault } = this.#format;
+    if (lines === "" && fault) this.#connection.end({ code: TRY_AGAIN, reason: formatReason(fault) });
+    const text = this.#format.render(lines);
+    return text === "" && this.#isSilentTo(this.#wroteAt) ? this.#format.heartbeat : text;
   }
 
-  /** An object that has vanished may leave a socket that never closes. */
+  /** Sends `keepalive` to a silent object, and closes the connection without a reply: a lost object may leave its socket open. */
   #checkAlive(): void {
-    const { heardAt, frames } = this.#tap;
-    const now = this.#clock.now();
-    if (!this.#isSilentTo(heardAt)) return;
-    if (!this.#isAsked) {
-      this.#asked = { at: now, frames };
-      this.#tap.say(KEEPALIVE);
-    } else if (now - this.#asked.at >= ALIVE_WITHIN) {
-      this.#tap.end({ code: TRY_AGAIN, reason: formatReason(UNANSWERED) });
+    const { receivedAt, frames } = this.#connection;
+    const now = this.#environment.now();
+    if (!this.#isSilentTo(receivedAt)) return;
+    if (!this.#awaitsKeepalive) {
+      this.#keepalive = { sentAt: now, frames };
+      this.#connection.send(KEEPALIVE);
+    } else if (now - this.#keepalive.sentAt >= KEEPALIVE_TIMEOUT) {
+      this.#connection.end({ code: TRY_AGAIN, reason: formatReason(UNANSWERED) });
     }
   }
 
-  /** Whether the object was asked, and has sent nothing since. */
-  get #isAsked(): boolean {
-    return this.#asked.frames === this.#tap.frames;
+  /** Whether a `keepalive` was sent, and nothing was received since. */
+  get #awaitsKeepalive(): boolean {
+    return this.#keepalive.frames === this.#connection.frames;
   }
 
   #isSilentTo(since: number): boolean {
-    return this.#clock.now() - since >= ALIVE_EACH;
+    return this.#environment.now() - since >= HEARTBEAT_INTERVAL;
   }
 
-  /** When there is something to do even if the object sends nothing. */
-  #until(): number {
-    const alive = this.#isAsked ? this.#asked.at + ALIVE_WITHIN : this.#tap.heardAt + ALIVE_EACH;
-    const tick = this.#dialect.tick === "" ? Number.POSITIVE_INFINITY : this.#wroteAt + ALIVE_EACH;
-    return Math.min(alive, tick, this.#dialect.dueAt);
+  /** Returns when to act even if the object sends nothing. */
+  #deadline(): number {
+    const alive = this.#awaitsKeepalive
+      ? this.#keepalive.sentAt + KEEPALIVE_TIMEOUT
+      : this.#connection.receivedAt + HEARTBEAT_INTERVAL;
+    const tick =
+      this.#format.heartbeat === "" ? Number.POSITIVE_INFINITY : this.#wroteAt + HEARTBEAT_INTERVAL;
+    return Math.min(alive, tick, this.#format.dueAt);
   }
 
   #finish(): string {
     this.#isOver = true;
-    const fault = faultOf(this.#tap);
-    return fault ? this.#dialect.say({ ...fault, command: "connect" }) : "";
+    const fault = faultOf(this.#connection);
+    return fault ? this.#format.renderError({ ...fault, command: "connect" }) : "";
   }
 }

@@ -1,57 +1,57 @@
 /**
- * How many calls of one object are under way at a time, and how many characters of messages are in them. Objects that
- * don't answer must not use all of that up, however many they are. So calls to them have a lane of their own; a call
- * without an answer moves to a third lane after a while; and where that's full, its oldest call is given up.
+ * Limits the calls that an object has in flight, and the characters of messages in them. Objects that don't answer must
+ * not use up these limits. So there are three lanes: one for calls to responsive objects, one for calls to objects that
+ * didn't answer the last time, and one for late calls, which move there after `LATE_AFTER`. If the late lane is full, its
+ * oldest calls are abandoned.
  */
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** How long a call may go without an answer before others get its place, in milliseconds. */
-const PATIENCE = 1_000;
+/** Calls without an answer are late after this time, in milliseconds. */
+const LATE_AFTER = 1_000;
 
-/** Calls in one lane. */
-const MOST_CALLS = 200;
-/** Characters of messages in the calls of one lane. */
-const MOST_CHARACTERS = 2_500_000;
+/** The most calls in one lane. */
+const MAX_CALLS = 200;
+/** The most characters of messages in the calls of one lane. */
+const MAX_CHARACTERS = 2_500_000;
 
-/** Objects of which it's known that they did not answer. */
-const MOST_SILENT = 10_000;
+/** The most unresponsive objects that are remembered. */
+const MAX_UNRESPONSIVE = 10_000;
 
-/** What some of the calls use. */
+/** The usage of one lane. */
 interface Lane {
   calls: number;
   characters: number;
 }
 
-/** A call under way. */
-export interface UnderWay {
+/** A call in flight. */
+export interface LimitedCall {
   readonly object: string;
   readonly size: number;
-  /** When it began, in milliseconds since 1970. */
+  /** The start time, in milliseconds since 1970. */
   readonly since: number;
   lane: Lane;
-  /** Resolves when the call is to be given up. */
-  readonly givenUp: Promise<void>;
-  readonly giveUp: () => void;
+  /** Resolves when the limiter abandons the call. */
+  readonly abandoned: Promise<void>;
+  readonly abandon: () => void;
 }
 
-interface Waiting {
+interface QueuedCall {
   readonly object: string;
   readonly size: number;
-  readonly begin: (call: UnderWay) => void;
+  readonly begin: (call: LimitedCall) => void;
 }
 
-export class CallsUnderWay {
+export class CallLimiter {
   readonly #now: Runtime["now"];
   readonly #sleep: Runtime["sleep"];
-  /** The oldest first. */
-  readonly #calls = new Set<UnderWay>();
-  readonly #waiting = new Set<Waiting>();
-  /** Calls to objects that are taken to answer, to silent ones, and those that have been under way for too long. */
-  readonly #prompt: Lane = { calls: 0, characters: 0 };
-  readonly #doubtful: Lane = { calls: 0, characters: 0 };
-  readonly #late: Lane = { calls: 0, characters: 0 };
-  /** Objects that did not answer when they were called last. */
-  readonly #silent = new Set<string>();
+  /** Oldest first. */
+  readonly #calls = new Set<LimitedCall>();
+  readonly #queue = new Set<QueuedCall>();
+  readonly #responsiveLane: Lane = { calls: 0, characters: 0 };
+  readonly #unresponsiveLane: Lane = { calls: 0, characters: 0 };
+  readonly #lateLane: Lane = { calls: 0, characters: 0 };
+  /** Objects that didn't answer the last call. */
+  readonly #unresponsive = new Set<string>();
   #isWatching = false;
 
   constructor({ now, sleep }: Pick<Runtime, "now" | "sleep">) {
@@ -59,92 +59,97 @@ export class CallsUnderWay {
     this.#sleep = sleep;
   }
 
-  /** Begins a call with so many characters of messages, at once if there is room for it. */
-  begin(object: string, size: number): UnderWay | Promise<UnderWay> {
-    if (this.#waiting.size === 0 && hasRoom(this.#laneFor(object), size)) return this.#start(object, size);
+  /**
+   * Begins a call, as soon as its lane has room.
+   * @param size characters of messages in the call
+   */
+  begin(object: string, size: number): LimitedCall | Promise<LimitedCall> {
+    if (this.#queue.size === 0 && hasRoom(this.#laneFor(object), size)) return this.#start(object, size);
     return new Promise((begin) => {
-      this.#waiting.add({ object, size, begin });
-      this.#startWaiting();
-      if (this.#waiting.size > 0 && !this.#isWatching) void this.#watch();
+      this.#queue.add({ object, size, begin });
+      this.#startQueued();
+      if (this.#queue.size > 0 && !this.#isWatching) void this.#watch();
     });
   }
 
   /**
    * Ends a call.
-   * @param isAnswered whether the other object has answered, in whatever way
+   * @param isAnswered whether the other object answered, even with an error
    */
-  end(call: UnderWay, isAnswered: boolean): void {
-    // Unless it was given up.
+  end(call: LimitedCall, isAnswered: boolean): void {
+    // Abandoned calls were deleted before.
     if (this.#calls.delete(call)) count(call, -1);
-    if (isAnswered) this.#silent.delete(call.object);
-    else this.#noteSilent(call.object);
-    this.#startWaiting();
+    if (isAnswered) this.#unresponsive.delete(call.object);
+    else this.#markUnresponsive(call.object);
+    this.#startQueued();
   }
 
-  /** As long as some wait, looks which of those under way are late. */
+  /** Looks for late calls as long as calls are queued. */
   async #watch(): Promise<void> {
     this.#isWatching = true;
-    while (this.#waiting.size > 0) {
-      await this.#sleep(PATIENCE);
-      this.#noteLate();
-      this.#startWaiting();
+    while (this.#queue.size > 0) {
+      await this.#sleep(LATE_AFTER);
+      this.#moveLate();
+      this.#startQueued();
     }
     this.#isWatching = false;
   }
 
-  #noteLate(): void {
+  /** Moves late calls to their lane, and abandons the oldest calls there if it is over its limits. */
+  #moveLate(): void {
     const now = this.#now();
     for (const call of this.#calls) {
-      if (now - call.since < PATIENCE) break;
+      if (now - call.since < LATE_AFTER) break;
       count(call, -1);
-      call.lane = this.#late;
+      call.lane = this.#lateLane;
       count(call, 1);
-      this.#noteSilent(call.object);
+      this.#markUnresponsive(call.object);
     }
     for (const call of this.#calls) {
-      if (this.#late.calls <= MOST_CALLS && this.#late.characters <= MOST_CHARACTERS) break;
+      if (this.#lateLane.calls <= MAX_CALLS && this.#lateLane.characters <= MAX_CHARACTERS) break;
       this.#calls.delete(call);
       count(call, -1);
-      call.giveUp();
+      call.abandon();
     }
   }
 
-  /** Begins those that there is room for; in each lane one after another. */
-  #startWaiting(): void {
+  /** Starts the queued calls that there is room for, in order within each lane. */
+  #startQueued(): void {
     const full = new Set<Lane>();
-    for (const waiting of this.#waiting) {
-      const lane = this.#laneFor(waiting.object);
-      if (!full.has(lane) && hasRoom(lane, waiting.size)) {
-        this.#waiting.delete(waiting);
-        waiting.begin(this.#start(waiting.object, waiting.size));
+    for (const queued of this.#queue) {
+      const lane = this.#laneFor(queued.object);
+      if (!full.has(lane) && hasRoom(lane, queued.size)) {
+        this.#queue.delete(queued);
+        queued.begin(this.#start(queued.object, queued.size));
       } else full.add(lane);
       if (full.size === 2) return;
     }
   }
 
   #laneFor(object: string): Lane {
-    return this.#silent.has(object) ? this.#doubtful : this.#prompt;
+    return this.#unresponsive.has(object) ? this.#unresponsiveLane : this.#responsiveLane;
   }
 
-  #start(object: string, size: number): UnderWay {
-    const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<void>();
-    const call = { object, size, since: this.#now(), lane: this.#laneFor(object), givenUp, giveUp };
+  #start(object: string, size: number): LimitedCall {
+    const { promise: abandoned, resolve: abandon } = Promise.withResolvers<void>();
+    const call = { object, size, since: this.#now(), lane: this.#laneFor(object), abandoned, abandon };
     this.#calls.add(call);
     count(call, 1);
     return call;
   }
 
-  #noteSilent(object: string): void {
-    if (this.#silent.size >= MOST_SILENT && !this.#silent.has(object)) this.#silent.clear();
-    this.#silent.add(object);
+  #markUnresponsive(object: string): void {
+    const { size } = this.#unresponsive;
+    if (size >= MAX_UNRESPONSIVE && !this.#unresponsive.has(object)) this.#unresponsive.clear();
+    this.#unresponsive.add(object);
   }
 }
 
 function hasRoom({ calls, characters }: Lane, size: number): boolean {
-  return calls === 0 || (calls < MOST_CALLS && characters + size <= MOST_CHARACTERS);
+  return calls === 0 || (calls < MAX_CALLS && characters + size <= MAX_CHARACTERS);
 }
 
-function count({ lane, size }: UnderWay, calls: 1 | -1): void {
+function count({ lane, size }: LimitedCall, calls: 1 | -1): void {
   lane.calls += calls;
   lane.characters += calls * size;
 }

@@ -1,134 +1,139 @@
 /**
- * What connections of this object have missed of a channel whose root is another object: asked of the root, at one
- * time for all who ask, and joined to what arrives here meanwhile. So nothing is missing and nothing comes twice
- * where what was kept ends and what comes live begins.
+ * Fetches missed messages of a channel from its root, which is another object. Requests of several connections share
+ * a call. The root's messages are joined with the messages that the link delivers in the meantime, without gaps or
+ * duplicates.
  */
 
 import { Log } from "../channel/log.ts";
 import { dropLines, firstLines } from "../protocol/frames.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
 
-/** Characters that may arrive of a channel while its root is asked. */
-const MOST_MEANWHILE = 4_000_000;
+/** Characters of a channel's live messages that are buffered while its root is asked; past that, the catch-up starts over. */
+const MAX_BUFFERED = 4_000_000;
 
-/** What a root has, where it keeps any. */
-type Some = Exclude<Kept, { none: true }>;
+/** The answer of a root that has a history. */
+type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
-/** Where an object is in a channel. */
-interface Whereabouts {
+/** The progress of this object's link to a channel. */
+interface LinkProgress {
+  /** Returns the position of the newest message that has arrived; undefined if that isn't known. */
   position: () => number | undefined;
+  /** Resolves when the message with a position has arrived; undefined if it already has, or if there is no link. */
   reached: (position: number) => Promise<void> | undefined;
 }
 
-/** Recoveries of one channel that are under way. */
-interface Tail {
-  /** What has arrived since the first of them began. */
+/** The requests for missed messages of one channel that are in progress. */
+interface PendingCatchUp {
+  /** The messages that have arrived since the first request. */
   readonly log: Log;
-  users: number;
-  /** Whether this object has lost its place in the channel since. */
-  isBroken: boolean;
-  /** What those want who have not been asked for yet. */
-  wanted: Missing;
-  /** Settles when they are answered, and when those before them are. */
-  next: Promise<Kept> | undefined;
+  requests: number;
+  /** Whether messages have been lost since, or the channel was renumbered. */
+  isAborted: boolean;
+  /** The combined requests for the next call. */
+  wanted: MissedRequest;
+  /** The next call, which starts after the current one. */
+  next: Promise<MissedAnswer> | undefined;
+  /** The call in flight. */
   current: Promise<unknown> | undefined;
 }
 
-export class Recovery {
+export class CatchUp {
   readonly #runtime: Runtime;
-  readonly #tails = new Map<string, Tail>();
+  readonly #pending = new Map<string, PendingCatchUp>();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
 
-  /** Whether somebody here is about to hear a channel. */
-  isFor(channel: string): boolean {
-    return this.#tails.has(channel);
+  /** Whether any connection is catching up on a channel. */
+  isPending(channel: string): boolean {
+    return this.#pending.has(channel);
   }
 
-  /** Messages of a channel have arrived. */
-  hear(channel: string, lines: string, count: number): void {
-    const tail = this.#tails.get(channel);
-    if (!tail) return;
-    tail.log.append(lines, count);
-    if (tail.log.size > MOST_MEANWHILE) this.lose(channel);
+  /** Records messages of a channel that have arrived over its link. */
+  append(channel: string, lines: string, count: number): void {
+    const pending = this.#pending.get(channel);
+    if (!pending) return;
+    pending.log.append(lines, count);
+    if (pending.log.size > MAX_BUFFERED) this.abort(channel);
   }
 
-  /** This object does not know any more where in a channel it is. */
-  lose(channel: string): void {
-    const tail = this.#tails.get(channel);
-    if (!tail) return;
-    tail.isBroken = true;
-    this.#tails.delete(channel);
+  /** Aborts the requests of a channel, because this object no longer knows its position there. */
+  abort(channel: string): void {
+    const pending = this.#pending.get(channel);
+    if (!pending) return;
+    pending.isAborted = true;
+    this.#pending.delete(channel);
   }
 
   /**
-   * Hands over what was missed of a channel, up to where this object is in it at that moment.
-   * @param link tells the position of the newest message of it that has arrived here, undefined without a link to it;
-   * and when one has been reached, undefined if it has been, or there is no link
-   * @returns whether that was done; else this object has lost its place meanwhile
-   * @throws anything if the root does not answer
+   * Passes missed messages of a channel to `take`, up to the newest one that has arrived here at that moment.
+   * @returns false if the request was aborted, so that it has to start over
+   * @throws if the root doesn't answer
    */
-  async recover(
+  async readMissed(
     channel: string,
-    { position, reached }: Whereabouts,
-    wanted: Missing,
-    take: (kept: Kept) => void,
+    { position, reached }: LinkProgress,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
   ): Promise<boolean> {
-    const tail = this.#tailOf(channel, position());
-    tail.users += 1;
+    const pending = this.#pendingFor(channel, position());
+    pending.requests += 1;
     try {
-      const kept = await this.#ask(channel, tail, wanted);
-      // One of its connections may have been further, by another object.
+      const kept = await this.#ask(channel, pending, wanted);
+      // The client may have received newer messages from another object: wait until they arrive here.
       if (!("none" in kept)) await reached(Math.min(wanted.since ?? 0, kept.after + kept.count));
-      if (tail.isBroken || tail.log.position !== position()) return false;
-      take("none" in kept ? kept : join(kept, tail.log));
+      if (pending.isAborted || pending.log.position !== position()) return false;
+      take("none" in kept ? kept : join(kept, pending.log));
       return true;
     } finally {
-      tail.users -= 1;
-      if (tail.users === 0 && this.#tails.get(channel) === tail) this.#tails.delete(channel);
+      pending.requests -= 1;
+      if (pending.requests === 0 && this.#pending.get(channel) === pending) this.#pending.delete(channel);
     }
   }
 
-  /** What arrives, from now on at the latest, of the link that there is: there may have been another one before. */
-  #tailOf(channel: string, position: number | undefined): Tail {
-    const known = this.#tails.get(channel);
+  /** Returns the catch-up in progress. Starts a new one for the first request, or after the link was replaced. */
+  #pendingFor(channel: string, position: number | undefined): PendingCatchUp {
+    const known = this.#pending.get(channel);
     if (known && known.log.position === position) return known;
-    this.lose(channel);
-    const wanted = { since: undefined, last: 0 };
-    const log = new Log(position);
-    const asking = { wanted, next: undefined, current: undefined };
-    const tail: Tail = { log, users: 0, isBroken: false, ...asking };
-    this.#tails.set(channel, tail);
-    return tail;
+    this.abort(channel);
+    const pending: PendingCatchUp = {
+      log: new Log(position),
+      requests: 0,
+      isAborted: false,
+      wanted: { since: undefined, last: 0 },
+      next: undefined,
+      current: undefined,
+    };
+    this.#pending.set(channel, pending);
+    return pending;
   }
 
-  /** One call at a time is under way for a channel; what is wanted meanwhile goes with the next one. */
-  #ask(channel: string, tail: Tail, { since, last }: Missing): Promise<Kept> {
-    const { wanted } = tail;
+  /** Adds a request to the next call. Each channel has one call in flight. */
+  #ask(channel: string, pending: PendingCatchUp, { since, last }: MissedRequest): Promise<MissedAnswer> {
+    const { wanted } = pending;
     if (since !== undefined) wanted.since = Math.min(since, wanted.since ?? since);
     wanted.last = Math.max(last, wanted.last);
-    tail.next ??= this.#askNext(channel, tail);
-    return tail.next;
+    pending.next ??= this.#askNext(channel, pending);
+    return pending.next;
   }
 
-  async #askNext(channel: string, tail: Tail): Promise<Kept> {
-    await tail.current?.catch(() => {});
+  async #askNext(channel: string, pending: PendingCatchUp): Promise<MissedAnswer> {
+    await pending.current?.catch(() => {});
     await this.#runtime.turn();
-    const { wanted, next } = tail;
-    tail.wanted = { since: undefined, last: 0 };
-    tail.current = next;
-    tail.next = undefined;
+    const { wanted, next } = pending;
+    pending.wanted = { since: undefined, last: 0 };
+    pending.current = next;
+    pending.next = undefined;
     const ask = () => this.#runtime.call(channel, "recover", wanted);
-    return (await retry(this.#runtime, ask, () => !tail.isBroken)) ?? { none: true };
+    return (await retry(this.#runtime, ask, () => !pending.isAborted)) ?? { none: true };
   }
 }
 
-/** What the root has told, up to where this object is: less of it, or more. */
-function join(kept: Some, arrived: Log): Some {
+/** Trims or extends the root's messages, so that they end with the newest message that has arrived here. */
+function join(kept: RetainedMessages, arrived: Log): RetainedMessages {
   const { position = 0, start = position } = arrived;
   const end = kept.after + kept.count;
   if (kept.after > position) return { after: position, count: 0, lines: "" };
@@ -141,19 +146,19 @@ function join(kept: Some, arrived: Log): Some {
   return { after: kept.after, count: kept.count + more.count, lines: kept.lines + more.lines };
 }
 
-/** What one connection has missed. */
-export interface Missed extends Some {
-  /** The position from which on messages are not to be had, up to `after`; undefined if all are. */
+/** The messages that one connection has missed. */
+export interface MissedMessages extends RetainedMessages {
+  /** Messages after this position, up to `after`, are missing; undefined if there is no gap. */
   gap: number | undefined;
 }
 
-/** What one connection has missed of what was missed by all who asked. */
-export function missedBy({ since, last }: Missing, kept: Some): Missed {
+/** Selects one connection's messages from the answer to a combined request. */
+export function selectMissed({ since, last }: MissedRequest, kept: RetainedMessages): MissedMessages {
   const end = kept.after + kept.count;
   const from = since ?? Math.max(kept.after, end - last);
-  const isThere = from >= kept.after && from <= end;
-  // A position that there is not yet may be of messages that there are no more.
-  const after = isThere ? from : from < kept.after ? kept.after : end;
+  const isInRange = from >= kept.after && from <= end;
+  // A position beyond the end may belong to messages that the root has lost.
+  const after = isInRange ? from : from < kept.after ? kept.after : end;
   const lines = dropLines(kept.lines, after - kept.after);
-  return { gap: isThere ? undefined : from, after, count: end - after, lines };
+  return { gap: isInRange ? undefined : from, after, count: end - after, lines };
 }

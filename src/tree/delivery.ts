@@ -1,44 +1,44 @@
-/** One link at its delivering end, and what goes down it at a time. */
+/** A link at its delivering end, and the deliveries that it sends. */
 
 import type { Log } from "../channel/log.ts";
 import type { Delivery } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { LinkRow } from "./link-rows.ts";
-import { firstTry, isDue, type Undone } from "./retry.ts";
+import { earliestRetry, isDue, type PendingRetry } from "./retry.ts";
 
-/** Most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
+/** The most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
 
-/** Most characters in the deliveries of one object that are under way: a sixteenth of its 128 MB. */
-const MOST_DELIVERED = 8_000_000;
+/** The most characters in the deliveries that an object has in flight: a sixteenth of its 128 MB. */
+const MAX_IN_FLIGHT = 8_000_000;
 
 /**
- * Returns how many characters of messages a delivery may have, but for its last message. Each link has its own share,
- * so that no delivery has to wait for another link's.
- * @param links that the object has
+ * Returns the most characters of messages in a delivery, not counting its last message. Each link has its own share, so
+ * that links don't wait for each other.
+ * @param links the number of links that the object has
  */
 export function shareOf(links: number): number {
-  return Math.min(MAX_DELIVERY, Math.floor(MOST_DELIVERED / Math.max(1, links)));
+  return Math.min(MAX_DELIVERY, Math.floor(MAX_IN_FLIGHT / Math.max(1, links)));
 }
 
-export class Link {
+export class DownstreamLink {
   readonly object: string;
   readonly epoch: number;
-  /** Everything up to this position has arrived. */
+  /** The receiver has everything up to this position. */
   acknowledged: number;
-  /** How far it is has to be asked first. */
-  unknown = false;
-  /** A call failed since then, so some of what follows may have arrived too. */
-  unsure = false;
-  /** Set if messages were dropped: all that is left to send is this fact. */
-  loss: Undone | undefined;
-  /** Storage would not take that; until it is told, this object must not leave memory. */
-  unwritten = false;
-  sending = false;
+  /** Whether the receiver has to be asked for its position first, because `acknowledged` is unknown. */
+  isPositionUnknown = false;
+  /** Whether a call has failed since, so that the receiver may already have some of the next messages. */
+  mayRepeat = false;
+  /** Set if messages for the link were dropped. Then the receiver is told only that, and the link ends. */
+  loss: PendingRetry | undefined;
+  /** Whether storage refused to record the loss. Until the receiver is told, this object must stay in memory. */
+  isLossUnwritten = false;
+  isSending = false;
 
   /**
-   * A link that is new, or of an earlier life.
-   * @param lostAt when it was lost, in milliseconds since 1970: that is told when the alarm goes off
+   * Creates a new link, or restores one from its row.
+   * @param lostAt the time of the loss, in milliseconds since 1970; the receiver is told when the alarm goes off
    */
   constructor(object: string, { epoch, lostAt }: LinkRow, acknowledged: number) {
     this.object = object;
@@ -47,70 +47,72 @@ export class Link {
     if (lostAt !== undefined) this.loss = { since: lostAt, next: undefined };
   }
 
-  /** After a crash in the middle of deliveries it has to say itself how far it is; the log has what it misses. */
-  doubt(log: Log): void {
+  /** Asks the receiver for its position, after a crash during deliveries. The log has the messages that it may lack. */
+  markUnknown(log: Log): void {
     this.acknowledged = log.start ?? 0;
-    this.unknown = true;
-    this.unsure = true;
+    this.isPositionUnknown = true;
+    this.mayRepeat = true;
   }
 
-  /** It has said how far it is; returns whether the log has all that it misses. */
-  found(last: number, { start = 0, position = 0 }: Log): boolean {
-    this.unknown = false;
+  /** Continues after the position that the receiver has reported. Returns false if the log lacks the messages after it. */
+  resumeAt(last: number, { start = 0, position = 0 }: Log): boolean {
+    this.isPositionUnknown = false;
     this.acknowledged = last;
     return last >= start && last <= position;
   }
 
-  /** Notes that it is lost; returns what storage is to remember of it. */
-  lose(now: number): LinkRow {
+  /** Marks the link as lost; returns its new row. */
+  markLost(now: number): LinkRow {
     this.loss = { since: this.loss?.since ?? now, next: now };
     return { epoch: this.epoch, lostAt: this.loss.since };
   }
 
   /** Whether there is something to send. */
-  owes(log: Log): boolean {
-    return this.loss !== undefined || this.unknown || this.acknowledged < (log.position ?? 0);
+  hasPending(log: Log): boolean {
+    return this.loss !== undefined || this.isPositionUnknown || this.acknowledged < (log.position ?? 0);
   }
 
-  /** Whether the log does not have all that it lacks. */
-  lacksMoreThan(log: Log): boolean {
-    return !this.loss && !this.unknown && this.acknowledged < (log.start ?? 0);
+  /** Whether the log has dropped messages that the link still needs. */
+  isBehindLog(log: Log): boolean {
+    return !this.loss && !this.isPositionUnknown && this.acknowledged < (log.start ?? 0);
   }
 
-  /** Whether to send it now: what could not be told for a while is not tried all the time. */
+  /** Whether to send now. Links have one call in flight; losses that couldn't be reported wait for their next attempt. */
   maySend(now: number): boolean {
-    if (this.sending) return false;
+    if (this.isSending) return false;
     return !this.loss || (this.loss.next !== undefined && this.loss.next <= now);
   }
 }
 
-/** What every link has, but for those that are lost. */
-export function slowest(links: Iterable<Link>, log: Log): number {
-  let slowest = log.position ?? 0;
-  for (const { loss, acknowledged } of links) if (!loss) slowest = Math.min(slowest, acknowledged);
-  return slowest;
+/** Returns the position up to which all links that aren't lost have everything. */
+export function lowestAcknowledged(links: Iterable<DownstreamLink>, log: Log): number {
+  let lowest = log.position ?? 0;
+  for (const { loss, acknowledged } of links) if (!loss) lowest = Math.min(lowest, acknowledged);
+  return lowest;
 }
 
-/** When to tell lost links so again, in milliseconds since 1970; infinite if none is lost. */
-export function retellAt(links: Iterable<Link>, now: number): number {
-  return firstTry(lossesOf(links), now);
+/** Returns the time of the next attempt to report a loss, in milliseconds since 1970; infinite if no link is lost. */
+export function nextLossReport(links: Iterable<DownstreamLink>, now: number): number {
+  return earliestRetry(lossesOf(links), now);
 }
 
-/** Has lost links be told so now, if it is time to. */
-export function retell(links: Iterable<Link>, now: number): void {
+/** Makes losses that are due reportable now. */
+export function releaseDueLosses(links: Iterable<DownstreamLink>, now: number): void {
   for (const loss of lossesOf(links)) if (isDue(loss, now)) loss.next = now;
 }
 
-function lossesOf(links: Iterable<Link>): Undone[] {
+function lossesOf(links: Iterable<DownstreamLink>): PendingRetry[] {
   return [...links].flatMap(({ loss }) => loss ?? []);
 }
 
 /**
- * What a link is behind by, or what is to be asked or said before that.
- * @param most characters of messages in it
+ * Returns the next delivery of a link: messages, a request for the receiver's position, or the report of a loss.
+ * @param from the name of this object
+ * @param number the number of the delivery
+ * @param most the most characters of messages
  */
 export function nextDelivery(
-  { epoch, acknowledged, unknown, unsure: again, loss }: Link,
+  { epoch, acknowledged, isPositionUnknown, mayRepeat: again, loss }: DownstreamLink,
   log: Log,
   from: string,
   number: number,
@@ -118,9 +120,9 @@ export function nextDelivery(
 ): Delivery {
   const lost = loss !== undefined;
   const channel = channelOf(from);
-  const where = unknown && !lost;
+  const where = isPositionUnknown && !lost;
   const call = { channel, from, epoch, number, again, lost, where };
-  if (lost || unknown)
+  if (lost || isPositionUnknown)
     return { ...call, after: where ? (log.position ?? 0) : acknowledged, lines: "", count: 0 };
   const messages = log.since(acknowledged, most);
   const follows = messages.after === acknowledged ? undefined : acknowledged;

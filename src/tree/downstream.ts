@@ -5,26 +5,33 @@ import type {
   Delivery,
   DeliveryAnswer,
   LinkAnswer,
+  LinkCheck,
   LinkRequest,
-  Still,
   UnlinkRequest,
 } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { type Runtime, wasNotMade } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
-import { Link, nextDelivery, retell, retellAt, shareOf, slowest } from "./delivery.ts";
+import {
+  DownstreamLink,
+  lowestAcknowledged,
+  nextDelivery,
+  nextLossReport,
+  releaseDueLosses,
+  shareOf,
+} from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
-  isSame,
+  isSameOrder,
   LINK,
   type LinkRow,
   ORDER,
   type OrderRow,
   orderRow,
-  resumed,
+  restoreOrder,
 } from "./link-rows.ts";
-import { putOff, retry } from "./retry.ts";
+import { postpone, retry } from "./retry.ts";
 
 /** Reacts to what happens to links. */
 export interface DownstreamEvents {
@@ -42,7 +49,7 @@ export class Downstream {
   readonly #maxBuffered: number;
   readonly #schedule: Schedule;
   readonly #events: DownstreamEvents;
-  readonly #links = new Map<string, Link>();
+  readonly #links = new Map<string, DownstreamLink>();
   /** The number of the newest delivery. Numbers are times, so they rise even if the object leaves memory in between. */
   #newest = 0;
   #isBusy = false;
@@ -72,7 +79,7 @@ export class Downstream {
     const { unstoredPosition } = this.#channel;
     this.#setRow(rowOf(this.#runtime.store.get(ORDER), isOrderRow));
     const unstored = { position: unstoredPosition };
-    const { position, isBehind, isInDoubt } = resumed(
+    const { position, isBehind, isInDoubt } = restoreOrder(
       this.#row,
       this.#channel.position,
       unstored,
@@ -87,7 +94,7 @@ export class Downstream {
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
       if (isInDoubt || isUnknown) this.#noteLoss(link);
-      else if (this.#isBusy) link.doubt(this.#channel.log);
+      else if (this.#isBusy) link.markUnknown(this.#channel.log);
     }
     this.#schedule.due(this.retellAt);
   }
@@ -120,7 +127,7 @@ export class Downstream {
   /** Returns the same of a link that the object may rely on. */
   vouchFor(object: string): number | undefined {
     const link = this.#links.get(object);
-    return link?.loss || link?.unknown ? undefined : link?.epoch;
+    return link?.loss || link?.isPositionUnknown ? undefined : link?.epoch;
   }
 
   /** Returns the position up to which an object is known to have all messages; undefined if it isn't linked. */
@@ -130,12 +137,12 @@ export class Downstream {
 
   /** Messages up to a position were appended to the log: schedules their delivery, and cuts off links too far behind. */
   appended(last: number): void {
-    this.owe();
+    this.scheduleDelivery();
     if (this.#channel.log.size > this.#maxBuffered) this.#shorten(last);
   }
 
   /** Schedules a delivery to every link. */
-  owe(): void {
+  scheduleDelivery(): void {
     if (!this.#isBusy && this.#links.size > 0) this.#schedule.mark();
     this.#isBusy = this.#links.size > 0;
     this.#schedule.flush();
@@ -144,7 +151,7 @@ export class Downstream {
   /** Cuts off every link: messages are missing here. */
   loseAll(): void {
     for (const link of this.#links.values()) if (!link.loss) this.#cutOff(link);
-    this.#channel.log.lose();
+    this.#channel.log.forgetPosition();
     this.#writeOrder();
     this.flush();
   }
@@ -155,23 +162,23 @@ export class Downstream {
     this.trim();
     const now = this.#runtime.now();
     for (const link of this.#links.values()) {
-      if (link.owes(this.#channel.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
+      if (link.hasPending(this.#channel.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
     }
   }
 
   /** Drops messages that every link has received and that aren't retained. */
   trim(): void {
-    this.#channel.log.trim(slowest(this.#links.values(), this.#channel.log));
+    this.#channel.log.trim(lowestAcknowledged(this.#links.values(), this.#channel.log));
   }
 
   /** When to call `retell`, in milliseconds since 1970; infinite if no link is lost. */
   get retellAt(): number {
-    return retellAt(this.#links.values(), this.#runtime.now());
+    return nextLossReport(this.#links.values(), this.#runtime.now());
   }
 
   /** Tells lost links so again, if it is time to: objects that were unreachable may have recovered. */
   retell(): void {
-    retell(this.#links.values(), this.#runtime.now());
+    releaseDueLosses(this.#links.values(), this.#runtime.now());
     this.flush();
   }
 
@@ -196,7 +203,7 @@ export class Downstream {
   }
 
   /** Answers an object that asks for its link again, or whether it still has it. */
-  #answerAgain(link: Link, still: Still | undefined): LinkAnswer {
+  #answerAgain(link: DownstreamLink, still: LinkCheck | undefined): LinkAnswer {
     if (still) this.#compare(link, still);
     if (!link.loss) return { after: link.acknowledged };
     // The answer may get lost.
@@ -205,12 +212,14 @@ export class Downstream {
   }
 
   /** Compares what the object knows of its link with what is known here. */
-  #compare(link: Link, { last }: Still): void {
+  #compare(link: DownstreamLink, { last }: LinkCheck): void {
     if (link.loss) return;
     // Neither side can know what was received with a failed call.
-    if (last === undefined && link.unsure) this.#cutOff(link);
+    if (last === undefined && link.mayRepeat) this.#cutOff(link);
     if (last === undefined) return;
-    if (link.unknown ? !link.found(last, this.#channel.log) : last > (this.#channel.position ?? 0)) {
+    if (
+      link.isPositionUnknown ? !link.resumeAt(last, this.#channel.log) : last > (this.#channel.position ?? 0)
+    ) {
       this.#cutOff(link);
     }
   }
@@ -230,8 +239,9 @@ export class Downstream {
    */
   settle(isCounted: boolean): boolean {
     for (const link of this.#links.values()) {
-      if (link.unwritten) this.#cutOff(link);
-      if (link.sending || link.unwritten || (link.owes(this.#channel.log) && !link.loss)) return false;
+      if (link.isLossUnwritten) this.#cutOff(link);
+      if (link.isSending || link.isLossUnwritten || (link.hasPending(this.#channel.log) && !link.loss))
+        return false;
     }
     this.#isBusy = false;
     this.#channel.settle(isCounted);
@@ -241,15 +251,15 @@ export class Downstream {
     return this.#channel.keepUnstored(isInOrder) || this.#channel.history !== undefined;
   }
 
-  #add(object: string, row: LinkRow): Link {
-    const link = new Link(object, row, this.#channel.position ?? 0);
+  #add(object: string, row: LinkRow): DownstreamLink {
+    const link = new DownstreamLink(object, row, this.#channel.position ?? 0);
     this.#links.set(object, link);
     return link;
   }
 
   /** Delivers once, with as many attempts as that takes; later messages go with the next flush. */
-  async #send(link: Link): Promise<void> {
-    link.sending = true;
+  async #send(link: DownstreamLink): Promise<void> {
+    link.isSending = true;
     const isLinked = () => this.#links.get(link.object) === link;
     const deliver = () => retry(this.#runtime, () => this.#deliver(link), isLinked);
     const reached = await deliver().catch(() => {
@@ -258,15 +268,15 @@ export class Downstream {
       this.#cutOff(link);
       return deliver().catch(() => false);
     });
-    link.sending = false;
-    if (!reached && link.loss) putOff(link.loss, this.#runtime.now());
-    if (reached && isLinked() && link.owes(this.#channel.log)) this.#schedule.flush();
+    link.isSending = false;
+    if (!reached && link.loss) postpone(link.loss, this.#runtime.now());
+    if (reached && isLinked() && link.hasPending(this.#channel.log)) this.#schedule.flush();
   }
 
-  async #deliver(link: Link): Promise<true> {
+  async #deliver(link: DownstreamLink): Promise<true> {
     // A repeated call takes along later messages.
     this.#channel.store();
-    if (link.lacksMoreThan(this.#channel.log)) this.#cutOff(link);
+    if (link.isBehindLog(this.#channel.log)) this.#cutOff(link);
     this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
     const share = shareOf(this.#links.size);
     const delivery = nextDelivery(link, this.#channel.log, this.#runtime.name, this.#newest, share);
@@ -279,12 +289,12 @@ export class Downstream {
       );
       return true;
     } catch (error) {
-      if (!wasNotMade(error)) link.unsure = true;
+      if (!wasNotMade(error)) link.mayRepeat = true;
       throw error;
     }
   }
 
-  #acknowledge(link: Link, delivery: Delivery, answer: DeliveryAnswer): void {
+  #acknowledge(link: DownstreamLink, delivery: Delivery, answer: DeliveryAnswer): void {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
       this.#end(link);
@@ -297,11 +307,11 @@ export class Downstream {
     }
     // The link was cut off during the call: the other object hasn't received all it was promised.
     if (link.loss) return;
-    link.unsure = false;
+    link.mayRepeat = false;
     const last = answer.last ?? delivery.after + delivery.count;
-    if (!link.unknown) link.acknowledged = last;
-    else if (!link.found(last, this.#channel.log)) this.#cutOff(link);
-    if (!link.owes(this.#channel.log)) this.trim();
+    if (!link.isPositionUnknown) link.acknowledged = last;
+    else if (!link.resumeAt(last, this.#channel.log)) this.#cutOff(link);
+    if (!link.hasPending(this.#channel.log)) this.trim();
   }
 
   /** Drops what every link has; if that isn't enough, cuts off the links that are furthest behind. */
@@ -314,17 +324,17 @@ export class Downstream {
     }
   }
 
-  #cutOff(link: Link): void {
+  #cutOff(link: DownstreamLink): void {
     this.#noteLoss(link);
     this.#schedule.due(this.retellAt);
   }
 
-  #noteLoss(link: Link): void {
-    const row = link.lose(this.#runtime.now());
-    link.unwritten = !this.#runtime.store.put(LINK + link.object, row);
+  #noteLoss(link: DownstreamLink): void {
+    const row = link.markLost(this.#runtime.now());
+    link.isLossUnwritten = !this.#runtime.store.put(LINK + link.object, row);
   }
 
-  #end(link: Link): void {
+  #end(link: DownstreamLink): void {
     this.#links.delete(link.object);
     this.#runtime.store.delete(LINK + link.object);
     if (this.#links.size > 0) return;
@@ -339,8 +349,8 @@ export class Downstream {
     if (this.#links.size === 0) return;
     // The row may only name stored positions.
     this.#channel.store();
-    const { position, keepsHistory } = this.#channel;
-    const row = orderRow(position, this.#isBusy, keepsHistory, this.#runtime);
-    if (!(this.#row && isSame(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#setRow(row);
+    const { position, hasHistory } = this.#channel;
+    const row = orderRow(position, this.#isBusy, hasHistory, this.#runtime);
+    if (!(this.#row && isSameOrder(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

@@ -1,21 +1,21 @@
 /**
- * What is known of channels that this object has left.
+ * Remembers two things about links that have ended.
  *
- * **The parent**, where that was a child. When all of a channel's listeners come back at one time, as after a deploy,
- * their objects ask these, and not each of them the root.
+ * **The parent**, if it was a child. When all clients of a channel reconnect at once, as after a deploy, their objects ask
+ * these children for links, instead of all asking the root.
  *
- * **The position.** The same connection may subscribe again, and the link may then be to a child that has yet to
- * receive what this connection has read already: it must not read that twice.
+ * **The position.** A client may subscribe again, and the new parent may lag behind the old one. The position prevents
+ * that the client gets the same messages twice.
  */
 
 import type { Runtime } from "../runtime/runtime.ts";
-import { LATE } from "./arrivals.ts";
-import type { Link } from "./upstream-link.ts";
+import { ARRIVAL_TIMEOUT } from "./position-waiters.ts";
+import type { UpstreamLink } from "./upstream-link.ts";
 
-/** Channels that are remembered. */
-const MOST = 1_000;
+/** The most channels that are remembered. */
+const MAX_CHANNELS = 1_000;
 
-export class Former {
+export class FormerLinks {
   readonly #now: () => number;
   readonly #parents = new Map<string, string>();
   readonly #positions = new Map<string, { last: number; at: number }>();
@@ -24,34 +24,34 @@ export class Former {
     this.#now = now;
   }
 
-  /** Notes a link that this object ends; `last` is the newest position that has arrived, if that is known. */
-  note({ channel, parent, last }: Pick<Link, "channel" | "parent" | "last">): void {
-    if (parent !== channel) add(this.#parents, channel, parent);
-    // It may have been left again before it was as far as before.
-    if (last !== undefined && last > this.positionIn(channel))
-      add(this.#positions, channel, { last, at: this.#now() });
+  /** Records a link that has ended; `last` is the newest position that arrived over it, if known. */
+  add({ channel, parent, last }: Pick<UpstreamLink, "channel" | "parent" | "last">): void {
+    if (parent !== channel) remember(this.#parents, channel, parent);
+    // A link that ended early may not have caught up with the one before.
+    if (last !== undefined && last > this.lastPosition(channel))
+      remember(this.#positions, channel, { last, at: this.#now() });
   }
 
-  /** Returns the child by which a channel was heard, once: if it does not answer, the root is to name another one. */
+  /** Returns the child that was a channel's parent, only once: if it doesn't answer, the next request goes to the root. */
   takeParent(channel: string): string | undefined {
     const parent = this.#parents.get(channel);
     this.#parents.delete(channel);
     return parent;
   }
 
-  /** The position that had arrived of a channel; 0 if that is so long ago that every child has it, or is cut off. */
-  positionIn(channel: string): number {
+  /** Returns the newest position that arrived; 0 once any child must have reached it, or been cut off. */
+  lastPosition(channel: string): number {
     const { last, at } = this.#positions.get(channel) ?? { last: 0, at: 0 };
-    return this.#now() < at + LATE ? last : 0;
+    return this.#now() < at + ARRIVAL_TIMEOUT ? last : 0;
   }
 
-  /** The position that had arrived of a channel may never be reached again. */
+  /** Forgets the position of a channel whose root may never reach it again. */
   forgetPosition(channel: string): void {
     this.#positions.delete(channel);
   }
 }
 
-function add<T>(map: Map<string, T>, channel: string, value: T): void {
-  if (map.size >= MOST) map.clear();
+function remember<T>(map: Map<string, T>, channel: string, value: T): void {
+  if (map.size >= MAX_CHANNELS) map.clear();
   map.set(channel, value);
 }

@@ -1,74 +1,71 @@
-/** Announcements on their way from this object to the root of another channel. */
+/** Forwards announcements from this object to the roots of other channels. */
 import type { Batch } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-interface Waiting {
+interface PendingAnnouncement {
   lines: string;
   count: number;
-  /** Of a message that is to be announced once. */
+  /** The idempotency key, if the announcement has one. */
   key: string | undefined;
   resolve: (last: number) => void;
   reject: (cause: unknown) => void;
 }
 
 interface Queue {
-  waiting: Waiting[];
-  /** Characters of what waits or is under way. */
+  pending: PendingAnnouncement[];
+  /** Characters of announcements that are pending or in flight. */
   buffered: number;
 }
 
-/** The other way: how far the messages are that have arrived. */
-interface Arrivals {
-  /** The position of the newest message of a channel that has arrived; undefined if that is not known. */
+/** The positions that have arrived over this object's links. */
+interface ReceivedPositions {
+  /** Returns the position of the newest message of a channel that has arrived; undefined if it isn't known. */
   arrived(channel: string): number | undefined;
-  /** The root of a channel has forgotten positions of messages that have arrived. */
+  /** Reports that a channel's root has lost positions of messages that have arrived here. */
   regressed(channel: string): void;
 }
 
-/** Characters that may wait for all other channels' objects together. */
-const MOST_BUFFERED = 9_000_000;
+/** The most characters that are buffered for all channels. */
+const MAX_BUFFERED = 9_000_000;
 
-/** Most characters in one call, but for its last announcement. */
-const MOST_IN_CALL = 1_000_000;
+/** The most characters in one call, not counting its last announcement. */
+const MAX_CALL = 1_000_000;
 
-/** More announcements wait for one channel's object than this object will hold. */
+/** Thrown when too many announcements are pending. Nothing was announced. */
 export class QueueFull extends Error {}
 
-/** A key was used for another message; nothing was announced. */
+/** Thrown when the key was used for another message. Nothing was announced. */
 export class KeyConflict extends Error {}
 
-/**
- * Gathers announcements for other channels: one call at a time is under way to each root, and what
- * comes meanwhile, from whichever connection, goes out together in the next one.
- */
+/** Batches announcements per channel: each root has one call in flight, and later announcements share the next one. */
 export class Forwarding {
   readonly #runtime: Runtime;
   readonly #maxBuffered: number;
-  readonly #arrivals: Arrivals;
-  /** Of the channels to which something is on its way. */
+  readonly #received: ReceivedPositions;
+  /** The channels that have announcements pending or in flight. */
   readonly #queues = new Map<string, Queue>();
-  /** Characters of what waits or is under way, to whichever channel. */
+  /** Characters of announcements that are pending or in flight, for all channels. */
   #buffered = 0;
-  #newest = 0;
+  #newestBatch = 0;
 
-  /** @param maxBuffered characters that may wait for one channel's object */
-  constructor(runtime: Runtime, maxBuffered: number, arrivals: Arrivals) {
+  /** @param maxBuffered the most characters that are buffered for one channel */
+  constructor(runtime: Runtime, maxBuffered: number, received: ReceivedPositions) {
     this.#runtime = runtime;
-    this.#arrivals = arrivals;
+    this.#received = received;
     this.#maxBuffered = maxBuffered;
   }
 
   /**
-   * Has messages, formatted as lines, get neighbouring positions in the order of `channel`.
-   * A call that failed is not repeated, as nobody knows whether it was carried out.
-   * @param key under which the one message there is is announced once
-   * @returns the position of the last one
-   * @throws QueueFull or KeyConflict if none was announced; anything else if they may or may not have got positions
+   * Announces messages, formatted as lines, which get consecutive positions. A failed call isn't retried, because it may
+   * have been carried out.
+   * @param key the idempotency key of a single message
+   * @returns the position of the last message
+   * @throws QueueFull or KeyConflict if nothing was announced; any other error if the messages may have been announced
    */
   forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
     const queue = this.#queues.get(channel) ?? this.#open(channel);
-    // One channel takes half of what the others leave, so that those find room if its object doesn't answer.
-    const free = MOST_BUFFERED - this.#buffered;
+    // A channel may use half of the free space, so that others find room if its root doesn't answer.
+    const free = MAX_BUFFERED - this.#buffered;
     if (queue.buffered > 0 && queue.buffered + lines.length > Math.min(this.#maxBuffered, free)) {
       return Promise.reject(new QueueFull("too many announcements are pending for this channel"));
     }
@@ -77,21 +74,21 @@ export class Forwarding {
     }
     queue.buffered += lines.length;
     this.#buffered += lines.length;
-    return new Promise((resolve, reject) => queue.waiting.push({ lines, count, key, resolve, reject }));
+    return new Promise((resolve, reject) => queue.pending.push({ lines, count, key, resolve, reject }));
   }
 
   #open(channel: string): Queue {
-    const queue: Queue = { waiting: [], buffered: 0 };
+    const queue: Queue = { pending: [], buffered: 0 };
     this.#queues.set(channel, queue);
     this.#runtime.keep(this.#send(channel, queue));
     return queue;
   }
 
   async #send(channel: string, queue: Queue): Promise<void> {
-    // One turn of the microtask queue, so that what is announced with the first goes with it.
+    // Wait for a microtask, so that announcements made together share the call.
     await undefined;
-    while (queue.waiting.length > 0) {
-      const parts = queue.waiting.splice(0, together(queue.waiting));
+    while (queue.pending.length > 0) {
+      const parts = queue.pending.splice(0, batchLength(queue.pending));
       const size = parts.reduce((sum, { lines }) => sum + lines.length, 0);
       try {
         const positions = await this.#positions(channel, parts);
@@ -109,59 +106,59 @@ export class Forwarding {
   }
 
   /**
-   * Returns the position of the last message of each part; undefined where its key was used for another message. Batch
-   * numbers are times, so they rise across the lives of this object.
+   * Sends announcements to the root. Batch numbers are times, so they rise even if this object leaves memory in between.
+   * @returns the position of the last message of each part; undefined where the key was used for another message
    */
-  async #positions(channel: string, parts: Waiting[]): Promise<(number | undefined)[]> {
+  async #positions(channel: string, parts: PendingAnnouncement[]): Promise<(number | undefined)[]> {
     const lines = parts.map((part) => part.lines).join("");
     const count = parts.reduce((sum, part) => sum + part.count, 0);
     const keys = parts.flatMap(({ key }) => (key === undefined ? [] : [key]));
     for (;;) {
-      this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
-      const batch: Batch = { from: this.#runtime.name, number: this.#newest, lines, count };
+      this.#newestBatch = Math.max(this.#newestBatch + 1, this.#runtime.now());
+      const batch: Batch = { from: this.#runtime.name, number: this.#newestBatch, lines, count };
       if (keys.length > 0) batch.keys = keys;
-      const arrived = this.#arrivals.arrived(channel) ?? 0;
+      const arrived = this.#received.arrived(channel) ?? 0;
       const answer = await this.#runtime.call(channel, "forward", batch);
       if ("newer" in answer) {
-        this.#newest = Math.max(this.#newest, answer.newer);
+        this.#newestBatch = Math.max(this.#newestBatch, answer.newer);
         continue;
       }
-      // Else the positions would seem to have arrived already.
-      if (answer.before < arrived) this.#arrivals.regressed(channel);
+      // Otherwise, messages with these positions would seem to have arrived already.
+      if (answer.before < arrived) this.#received.regressed(channel);
       return "positions" in answer ? answer.positions : positionsUpTo(answer.last, parts);
     }
   }
 }
 
-/** Those of the last message of each part, where all are neighbours. */
-function positionsUpTo(last: number, parts: Waiting[]): number[] {
+/** Returns the position of the last message of each part, if the parts end at position `last`. */
+function positionsUpTo(last: number, parts: PendingAnnouncement[]): number[] {
   let position = last - parts.reduce((sum, { count }) => sum + count, 0);
   return parts.map(({ count }) => (position += count));
 }
 
-/** How many of those that wait go together: either all have keys, or none has, and they are not too much for a call. */
-function together(waiting: Waiting[]): number {
-  const isKeyed = ({ key }: Waiting) => key !== undefined;
-  const [first] = waiting;
+/** Returns how many pending announcements fit in one call. In a call, either all of them have keys or none has. */
+function batchLength(pending: PendingAnnouncement[]): number {
+  const isKeyed = ({ key }: PendingAnnouncement) => key !== undefined;
+  const [first] = pending;
   let characters = 0;
-  const other = waiting.findIndex((part) => {
-    const isOther = first !== undefined && isKeyed(part) !== isKeyed(first);
-    const isTooMuch = characters > MOST_IN_CALL;
+  const end = pending.findIndex((part) => {
+    const isOtherKind = first !== undefined && isKeyed(part) !== isKeyed(first);
+    const isFull = characters > MAX_CALL;
     characters += part.lines.length;
-    return isOther || isTooMuch;
+    return isOtherKind || isFull;
   });
-  return other < 0 ? waiting.length : other;
+  return end < 0 ? pending.length : end;
 }
 
-/** Most objects whose newest batch is remembered: enough for all that could have one under way. */
+/** The most objects whose newest batch is remembered: enough for all that could have one in flight. */
 const MAX_SENDERS = 10_000;
 
-/** The other end: tells a batch that comes after a later one of the same object. */
+/** Detects batches that arrive after a later one of the same object. */
 export class BatchNumbers {
   readonly #newest = new Map<string, number>();
 
-  /** Notes a batch; if it is not in order, says the number that it should have exceeded. */
-  newerThan({ from, number }: Batch): number | undefined {
+  /** Records a batch. If it is out of order, returns the number that it has to exceed. */
+  outdatedBy({ from, number }: Batch): number | undefined {
     const newest = this.#newest.get(from) ?? 0;
     if (number <= newest) return newest;
     if (this.#newest.size >= MAX_SENDERS) this.#newest.clear();

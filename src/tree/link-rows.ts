@@ -1,6 +1,6 @@
-/** What storage remembers of the links that an object feeds. */
+/** The rows of an object's downstream links, and of its channel's position while it has links. */
 
-import type { Place } from "../channel/unstored-position.ts";
+import type { UnstoredPosition } from "../channel/unstored-position.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -8,26 +8,26 @@ import type { Runtime } from "../runtime/runtime.ts";
 export const LINK = "downstream:";
 export const ORDER = "order";
 
-/** What storage remembers of a link, under `downstream:<object>`. */
+/** The row of a link, stored under `downstream:<object>`. */
 export interface LinkRow {
   epoch: number;
-  /** When it was lost, in milliseconds since 1970; undefined if it is not. */
+  /** The time at which the link was lost, in milliseconds since 1970; undefined if it isn't lost. */
   lostAt: number | undefined;
 }
 
-/** What storage remembers of the order, under `order`, while there are links. */
+/** The row of the channel's order, stored under `order` while the object has links. */
 export interface OrderRow {
-  /** Undefined while a child has to learn it from its parent. */
+  /** The newest position; undefined while a child doesn't know it. */
   position: number | undefined;
-  /** Whether some link may not have everything. */
+  /** Whether deliveries may be pending. */
   busy: boolean;
   /**
-   * When the alarm was to go off, in milliseconds since 1970, when this was written. If it is set for another
-   * time, some link may not have everything: setting it is what says so, before the first message after a
-   * quiet time. An alarm that has gone off says nothing.
+   * The alarm's time when the row was written, in milliseconds since 1970. Before the first delivery after a quiet
+   * time, the object sets the alarm to another time instead of writing a row. So if the object wakes and the alarm is
+   * set for another time than this, deliveries may have been pending. An alarm that has gone off means nothing.
    */
   alarm: number | undefined;
-  /** Whether history is kept, so that it tells what came after this, whatever the alarm says. */
+  /** Whether the object has a history: then the history has the newest position, and the alarm doesn't count. */
   kept: boolean;
 }
 
@@ -41,40 +41,41 @@ export function isOrderRow(row: unknown): row is OrderRow {
   return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
 }
 
-/** What is to be known now. Where history is kept, that tells what is under way. */
+/** Returns the row for the current state. Pending deliveries don't matter if the object has a history. */
 export function orderRow(
   position: number | undefined,
   busy: boolean,
-  keepsHistory: boolean,
+  hasHistory: boolean,
   { alarmTime }: Pick<Runtime, "alarmTime">,
 ): OrderRow {
-  if (keepsHistory) return { position, busy: false, alarm: undefined, kept: true };
+  if (hasHistory) return { position, busy: false, alarm: undefined, kept: true };
   return { position, busy, alarm: alarmTime(), kept: false };
 }
 
-/** Where an object goes on that woke. */
-interface Resumed {
-  /** Undefined while a child has to learn it from its parent. */
+/** The state of a channel's order after its object has woken. */
+interface RestoredOrder {
+  /** The position to continue after; undefined if a child has to learn it from its parent. */
   position: number | undefined;
-  /** Whether links may not have everything, and the log has what they miss. */
+  /** Whether links may be behind. The log has the messages that they lack. */
   isBehind: boolean;
-  /** Whether an earlier life ended in the middle of deliveries, and nobody can tell what has arrived. */
+  /** Whether the object crashed during deliveries, so that it can't know which messages were received. */
   isInDoubt: boolean;
 }
 
 /**
- * Works out where an object goes on.
- * @param row what storage has of the order
- * @param stored the newest position that its history has
+ * Determines the state of the order after the object has woken.
+ * @param row the row of the order
+ * @param stored the newest position in the history
+ * @param unstored the newest position that storage refused before the object hibernated
  */
-export function resumed(
+export function restoreOrder(
   row: OrderRow | undefined,
   stored: number | undefined,
-  place: Pick<Place, "position">,
+  unstored: Pick<UnstoredPosition, "position">,
   runtime: Runtime,
-): Resumed {
-  if (place.position !== undefined) {
-    const position = Math.max(place.position, row?.position ?? 0, stored ?? 0);
+): RestoredOrder {
+  if (unstored.position !== undefined) {
+    const position = Math.max(unstored.position, row?.position ?? 0, stored ?? 0);
     return { position, isBehind: false, isInDoubt: false };
   }
   if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {
@@ -87,16 +88,16 @@ export function resumed(
   return { position: position ?? firstPosition(runtime), isBehind: false, isInDoubt };
 }
 
-/** Whether a row says what another one would; no alarm says nothing. */
-export function isSame(row: OrderRow, other: OrderRow): boolean {
+/** Whether `row` needs no update to `other`. An `other` without an alarm matches any alarm. */
+export function isSameOrder(row: OrderRow, other: OrderRow): boolean {
   if (row.position !== other.position || row.busy !== other.busy || row.kept !== other.kept) return false;
   return other.alarm === undefined || other.alarm === row.alarm;
 }
 
 /**
- * Where an order begins or, after a crash has forgotten how far it had come, goes on: milliseconds as
- * thousands are further than that, unless a channel has had over a million messages a second for all of
- * its life. A child learns its position from its parent.
+ * Returns the position at which a root starts, or continues if a crash has lost its position. Positions start at the
+ * time in microseconds, which exceeds all earlier positions unless the channel has averaged over a million messages per
+ * second. A child learns its position from its parent.
  */
 function firstPosition({ name, now }: Runtime): number | undefined {
   return parentOf(name) === undefined ? now() * 1000 : undefined;

@@ -2,13 +2,13 @@
 import { isNumber } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
-import { isDue, nextTry, putOff, type Undone } from "./retry.ts";
+import { isDue, type PendingRetry, postpone, retryAt } from "./retry.ts";
 
 export class Outage {
   readonly #keeper: Keeper;
   readonly #now: () => number;
   readonly #schedule: Pick<Schedule, "due" | "stay">;
-  #pending: Undone | undefined;
+  #pending: PendingRetry | undefined;
 
   /** @param keeper persists when the outage began, without a row */
   constructor({ now }: Pick<Runtime, "now">, keeper: Keeper, schedule: Pick<Schedule, "due" | "stay">) {
@@ -33,7 +33,7 @@ export class Outage {
   /** The root of `all` didn't answer: schedules the next attempt. */
   goOn(): void {
     this.begin();
-    if (this.#pending) putOff(this.#pending, this.#now());
+    if (this.#pending) postpone(this.#pending, this.#now());
     this.#schedule.due(this.askAgainAt);
     this.#schedule.stay();
   }
@@ -51,7 +51,7 @@ export class Outage {
 
   /** When to ask it again, in milliseconds since 1970; infinite if no question is left. */
   get askAgainAt(): number {
-    return this.#pending ? nextTry(this.#pending, this.#now()) : Number.POSITIVE_INFINITY;
+    return this.#pending ? retryAt(this.#pending, this.#now()) : Number.POSITIVE_INFINITY;
   }
 }
 

@@ -13,7 +13,7 @@
 import type { Calls } from "../runtime/calls.ts";
 import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
 import type { EventCounters } from "../stats/event-counters.ts";
-import { CallsUnderWay, type UnderWay } from "./call-limits.ts";
+import { CallLimiter, type LimitedCall } from "./call-limits.ts";
 
 /**
  * The deepest event that may open a stub. An upgrade is 2 hops deep, and each level of a tree asks one hop deeper than
@@ -84,7 +84,7 @@ export class Peers {
   readonly #unanswered: number[] = new Array(UNKNOWN + 1).fill(0);
   /** Calls made since the newest event. */
   #made = 0;
-  readonly #inFlight: CallsUnderWay;
+  readonly #inFlight: CallLimiter;
   /** Calls that wait for an event that may make them. */
   readonly #deferred: DeferredCall[] = [];
 
@@ -96,7 +96,7 @@ export class Peers {
     this.#runtime = runtime;
     this.#alarm = alarm;
     this.#events = events;
-    this.#inFlight = new CallsUnderWay(runtime);
+    this.#inFlight = new CallLimiter(runtime);
   }
 
   /** Notes an event, and makes the calls that waited for one. */
@@ -142,16 +142,16 @@ export class Peers {
   async call<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hasOwnBudget = false,
   ): Promise<Calls[Kind]["answer"]> {
     if (hasOwnBudget) return this.#untilMade(object, kind, ask);
     const begun = this.#inFlight.begin(object, sizeOf(ask));
     const call = begun instanceof Promise ? await begun : begun;
-    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.givenUp));
+    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.abandoned));
   }
 
-  async #untilEnded<T>(call: UnderWay, make: () => Promise<T>): Promise<T> {
+  async #untilEnded<T>(call: LimitedCall, make: () => Promise<T>): Promise<T> {
     let isAnswered = false;
     try {
       const answer = await make();
@@ -169,7 +169,7 @@ export class Peers {
   async #untilMade<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     givenUp?: Promise<void>,
   ): Promise<Calls[Kind]["answer"]> {
     for (let remakes = 0; ; remakes++) {
@@ -186,7 +186,7 @@ export class Peers {
   #make<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     const known = this.#made < CALLS_PER_EVENT ? this.#stubTo(object, kind) : undefined;
@@ -210,7 +210,7 @@ export class Peers {
     object: string,
     known: KnownStub,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
@@ -294,6 +294,6 @@ export class Peers {
 }
 
 /** Characters of messages in a call. */
-function sizeOf(ask: Calls[keyof Calls]["ask"]): number {
+function sizeOf(ask: Calls[keyof Calls]["request"]): number {
   return ask && "lines" in ask ? ask.lines.length : 0;
 }

@@ -1,20 +1,20 @@
-/** Calls that may be repeated without harm, and are if they fail. */
+/** Retries of idempotent calls: a few at once, and later ones that the alarm triggers. */
 import { CallFailed, type Runtime } from "../runtime/runtime.ts";
 
-/** Attempts before the far side counts as unreachable. */
+/** Attempts before the other object counts as unreachable. */
 const ATTEMPTS = 5;
 
 /**
- * Attempts something until it resolves.
- * @param goesOn asked before each attempt; once it says no, the outcome is undefined
- * @throws what the last attempt threw, after so many failures
+ * Repeats an attempt until it resolves.
+ * @param shouldContinue called before each attempt; if it returns false, the result is undefined
+ * @throws the error of the last attempt
  */
 export async function retry<T>(
   { sleep }: Pick<Runtime, "sleep">,
   attempt: () => Promise<T>,
-  goesOn: () => boolean = () => true,
+  shouldContinue: () => boolean = () => true,
 ): Promise<T | undefined> {
-  for (let failures = 0; goesOn(); ) {
+  for (let failures = 0; shouldContinue(); ) {
     try {
       return await attempt();
     } catch (error) {
@@ -26,58 +26,58 @@ export async function retry<T>(
   return undefined;
 }
 
-/** How soon something is tried again that stays undone, and how late at most, in milliseconds. */
-const SOON = 10_000;
-const AT_MOST = 600_000;
+/** The shortest and the longest delay before the next retry, in milliseconds. */
+const MIN_DELAY = 10_000;
+const MAX_DELAY = 600_000;
 
-/** What is due so soon, in milliseconds, is done now: several things need not have the alarm go off for each. */
-const TOGETHER = 5_000;
+/** Retries that are due within this time, in milliseconds, are made at once, so that several retries share an alarm. */
+const EARLY = 5_000;
 
-/** Something that can't be done now, as another object can't be reached. Times are in milliseconds since 1970. */
-export interface Undone {
-  /** Since when. */
+/** A retry of a call to an unreachable object. Times are in milliseconds since 1970. */
+export interface PendingRetry {
+  /** The time of the first failure. */
   since: number;
-  /** When to try again; undefined if that has not been tried in this life of the object. */
+  /** The time of the next attempt; undefined if this instance of the object hasn't made one. */
   next: number | undefined;
 }
 
 /**
- * When to try again what has failed. The longer it has been undone, the later: so what can't be done for a day costs a
- * hundred rows, and is done soon after it can be.
+ * Returns the time of the next attempt. The delay grows with the time since the first failure: a day of failures takes
+ * about a hundred rows, and an object that is reachable again isn't kept waiting for long.
  */
-export function nextTry({ since, next }: Undone, now: number): number {
+export function retryAt({ since, next }: PendingRetry, now: number): number {
   return next !== undefined && next > now ? next : later(since, now);
 }
 
 function later(since: number, now: number): number {
-  return now + Math.min(AT_MOST, Math.max(SOON, now - since));
+  return now + Math.min(MAX_DELAY, Math.max(MIN_DELAY, now - since));
 }
 
-/** Notes that something has failed once more. */
-export function putOff(undone: Undone, now: number): void {
-  undone.next = later(undone.since, now);
+/** Schedules the next attempt after another failure. */
+export function postpone(retry: PendingRetry, now: number): void {
+  retry.next = later(retry.since, now);
 }
 
-/** Whether to try again now. */
-export function isDue({ next }: Undone, now: number): boolean {
-  return next === undefined || next <= now + TOGETHER;
+/** Whether to make the next attempt now. */
+export function isDue({ next }: PendingRetry, now: number): boolean {
+  return next === undefined || next <= now + EARLY;
 }
 
-/** The first of the times at which to try again some things; infinite if there are none. */
-export function firstTry(undone: Iterable<Undone>, now: number): number {
-  let first = Number.POSITIVE_INFINITY;
-  for (const one of undone) first = Math.min(first, nextTry(one, now));
-  return first;
+/** Returns the earliest time of the next attempts; infinite if there are no retries. */
+export function earliestRetry(retries: Iterable<PendingRetry>, now: number): number {
+  let earliest = Number.POSITIVE_INFINITY;
+  for (const retry of retries) earliest = Math.min(earliest, retryAt(retry, now));
+  return earliest;
 }
 
-/** Milliseconds to wait after `failures` of them: 50, 200, 800, 3200. */
+/** Returns the delay after a number of failures, in milliseconds: 50, 200, 800, 3200. */
 function backoff(failures: number): number {
   return 50 * 4 ** (failures - 1);
 }
 
 /**
- * What a failure adds to the failures before it. An overloaded object is asked once more, after the
- * longest wait, and code that threw would throw again; all else may be a matter of moments.
+ * Returns the number of failures after one more. Calls to an overloaded object are repeated only once, after the longest
+ * delay. Calls that threw in the other object aren't repeated, because they would throw again.
  */
 function countFailure(failures: number, error: unknown): number {
   if (!(error instanceof CallFailed)) return failures + 1;

@@ -1,25 +1,25 @@
 /** Routes messages: to this object's own connections, down its links, or to the root of their channel. */
 import { ChannelLog } from "../channel/channel-log.ts";
 import type { HistoryEvents } from "../channel/history.ts";
-import type { Placed } from "../channel/log.ts";
+import type { AppendedMessages } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
 import type {
-  Announced,
+  AnnounceAnswer,
   Announcement,
   CounterReport,
   Delivery,
   DeliveryAnswer,
-  Kept,
-  Missing,
+  MissedAnswer,
+  MissedRequest,
 } from "../runtime/calls.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import { hasHistory, type Limits } from "../runtime/limits.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
 import { Capacity } from "./capacity.ts";
-import { Recovery } from "./catch-up.ts";
+import { CatchUp } from "./catch-up.ts";
 import { Downstream, type DownstreamEvents } from "./downstream.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { Outage } from "./outage.ts";
@@ -69,7 +69,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   readonly #outage: Outage;
   readonly #upstream: Upstream;
   readonly #forwarding: Forwarding;
-  readonly #recovery: Recovery;
+  readonly #catchUp: CatchUp;
   /** The channel whose root this object is, or a child of it. */
   readonly #own: string;
   #events: SubscriberEvents | undefined;
@@ -81,13 +81,13 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
     this.#schedule = schedule;
     this.#outage = outage;
     this.#own = channelOf(runtime.name);
-    const history = keepsHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
+    const history = hasHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
     this.channel = new ChannelLog(runtime, history, connections, schedule, this);
     this.downstream = new Downstream(runtime, limits.maxBufferedBytes, this.channel, schedule, this);
     this.capacity = new Capacity(runtime, limits, connections, this.downstream);
     this.#upstream = new Upstream(runtime, this.channel, this, connections, schedule);
     this.#forwarding = new Forwarding(runtime, limits.maxBufferedBytes, this.#upstream);
-    this.#recovery = new Recovery(runtime);
+    this.#catchUp = new CatchUp(runtime);
   }
 
   /** Restores messages and links from storage: first the position, then the links that go by it. */
@@ -100,7 +100,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
     // Storage may have refused to note that these links are lost.
     if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) this.downstream.loseAll();
     if (this.downstream.isBusy) this.#schedule.flush();
-    if (hasCrashed) this.channel.history?.keepPosition();
+    if (hasCrashed) this.channel.history?.retainPosition();
   }
 
   // --- announcements
@@ -125,15 +125,15 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   /** Gives messages of this root's channel their positions, and passes them on. */
-  append({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed {
-    const placed = this.channel.append(lines, count, key, this.downstream.size > 0);
-    this.#appended(placed);
+  append({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages {
+    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
+    this.#appended(appended);
     this.#publish(this.#own, lines, count);
-    return placed;
+    return appended;
   }
 
-  #appended({ last }: Placed): void {
-    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(last);
+  #appended({ last }: AppendedMessages): void {
+    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(last);
   }
 
   /**
@@ -141,7 +141,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * @returns at its root, the position of the first announcement, or undefined if the key was used for another message;
    *   elsewhere a promise of its position, which rejects with KeyConflict, or like `announce`
    */
-  announceOnce(channel: string, key: string, line: string): Promise<number> | Placed | undefined {
+  announceOnce(channel: string, key: string, line: string): Promise<number> | AppendedMessages | undefined {
     if (!this.#isRootOf(channel)) return this.#forwardOnce(channel, key, line);
     if (this.channel.history?.announcedUnder(key) === undefined) this.#counters.count("announcements");
     return this.#appendOnce({ lines: line, count: 1, key });
@@ -157,14 +157,18 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   /** Appends messages at this root unless they were announced under their key; undefined if others were. */
-  #appendOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): Placed | undefined {
+  #appendOnce({
+    lines,
+    count,
+    key,
+  }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
     const known = key === undefined ? undefined : this.channel.history?.announcedUnder(key);
     if (!known) return this.append({ lines, count, key });
     return known.lines === lines ? known : undefined;
   }
 
   /** Appends several messages, each under its own key; they are lines one after another. */
-  appendEachOnce(keys: string[], lines: string): (Placed | undefined)[] {
+  appendEachOnce(keys: string[], lines: string): (AppendedMessages | undefined)[] {
     const each = lines.split("\n");
     return keys.map((key, i) => this.#appendOnce({ lines: `${each[i]}\n`, count: 1, key }));
   }
@@ -173,16 +177,16 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * Announces messages at this root that didn't come from a connection.
    * @returns a function that returns the answer, which is final when the messages are stored
    */
-  announceHere({ lines, count, key, expected }: Announcement): () => Announced {
-    const { keepsHistory, history } = this.channel;
-    if (!keepsHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
+  announceHere({ lines, count, key, expected }: Announcement): () => AnnounceAnswer {
+    const { hasHistory, history } = this.channel;
+    if (!hasHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
     const isNew = key === undefined || history?.announcedUnder(key) === undefined;
     const newest = expected === undefined || !isNew ? undefined : this.channel.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
     if (isNew) this.#counters.count("announcements", count);
-    const placed = this.#appendOnce({ lines, count, key });
-    if (!placed) return () => ({ conflict: true });
-    return () => ({ last: keepsHistory ? placed.last : undefined });
+    const appended = this.#appendOnce({ lines, count, key });
+    if (!appended) return () => ({ conflict: true });
+    return () => ({ last: hasHistory ? appended.last : undefined });
   }
 
   // --- deliveries
@@ -193,7 +197,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   receive(channel: string, lines: string, count: number, after: number): void {
-    this.#recovery.hear(channel, lines, count);
+    this.#catchUp.append(channel, lines, count);
     if (channel === this.#own)
       this.#appended(this.channel.relay(lines, count, after, this.downstream.size > 0));
     this.#publish(channel, lines, count);
@@ -206,17 +210,17 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
 
   renumber(channel: string, position: number): void {
     // Reads in progress begin again, under these numbers.
-    this.#recovery.lose(channel);
+    this.#catchUp.abort(channel);
     if (channel === this.#own) {
       this.channel.renumber(position);
-      this.downstream.owe();
+      this.downstream.scheduleDelivery();
     }
     this.#insertPosition(channel, position, 0);
   }
 
   /** Storage refuses messages, so this root has renumbered them. */
   renumbered(position: number, count: number): void {
-    this.downstream.owe();
+    this.downstream.scheduleDelivery();
     this.#insertPosition(this.#runtime.name, position, count);
   }
 
@@ -229,7 +233,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   lose(channel: string): void {
-    this.#recovery.lose(channel);
+    this.#catchUp.abort(channel);
     this.#events?.lost(channel);
     if (channel === this.#own) this.downstream.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
@@ -251,18 +255,26 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * Passes on the missed messages of a channel, up to where a subscription that begins at that moment continues.
    * @throws Unreachable if the channel can't be linked; anything if its root doesn't answer
    */
-  recover(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> | undefined {
-    if (!this.#isRootOf(channel)) return this.#recoverAfar(channel, wanted, take);
-    take(this.channel.recover(wanted));
+  readMissed(
+    channel: string,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
+  ): Promise<void> | undefined {
+    if (!this.#isRootOf(channel)) return this.#readMissedRemotely(channel, wanted, take);
+    take(this.channel.readMissed(wanted));
     return undefined;
   }
 
-  async #recoverAfar(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
+  async #readMissedRemotely(
+    channel: string,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
+  ): Promise<void> {
     const position = () => this.positionOf(channel);
     const reached = (position: number) => this.#upstream.reached(channel, position);
     for (let tries = 0; tries < MAX_TRIES; ) {
       if (position() === undefined) await this.locate(channel);
-      else if (await this.#recovery.recover(channel, { position, reached }, wanted, take)) return;
+      else if (await this.#catchUp.readMissed(channel, { position, reached }, wanted, take)) return;
       else tries += 1;
     }
     throw new Unreachable("too much is announced meanwhile");
@@ -285,8 +297,8 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   /** Retains a channel's position for a connection that counted on from it and has left. */
-  keepPosition(channel: string): void {
-    if (this.#isRootOf(channel)) this.channel.history?.keepPosition();
+  retainPosition(channel: string): void {
+    if (this.#isRootOf(channel)) this.channel.history?.retainPosition();
   }
 
   /** Whether clients or linked objects count on from this object's position. The root of `all` never forgets its own. */
@@ -328,7 +340,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
     if (channel === this.#own && this.downstream.size > 0) return true;
     // Every object with connections is linked to `all`, so that the root of `all` knows of it.
     if (channel === EVERYONE) return this.#connections.size > 0;
-    return this.#connections.subscribers(channel) > 0 || this.#recovery.isFor(channel);
+    return this.#connections.subscribers(channel) > 0 || this.#catchUp.isPending(channel);
   }
 
   /** Ends the link to a channel, by default this object's own, if this object no longer needs it. */
@@ -343,7 +355,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   ended(object: string): void {
     if (this.capacity.isChild(object)) this.capacity.remove(object);
     this.leaveIfUnneeded();
-    if (this.downstream.size === 0) this.channel.history?.keepPosition();
+    if (this.downstream.size === 0) this.channel.history?.retainPosition();
     this.capacity.report("links");
   }
 
@@ -385,8 +397,8 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   /** Ends links whose messages are overdue; returns whether others are awaited. */
-  loseLate(): boolean {
-    return this.#upstream.loseLate();
+  loseOverdue(): boolean {
+    return this.#upstream.loseOverdue();
   }
 
   /**

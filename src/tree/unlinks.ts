@@ -6,7 +6,7 @@ import type { CounterReport } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
-import { firstTry, isDue, putOff, retry, type Undone } from "./retry.ts";
+import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
 
 export const LINK = "upstream:";
 
@@ -37,7 +37,7 @@ export interface EndedLink {
 interface PendingUnlink extends EndedLink {
   counters: CounterReport | undefined;
   /** Set while the parent can't be told. */
-  undone: Undone | undefined;
+  pendingRetry: PendingRetry | undefined;
   hasRow: boolean;
   /** Whether the row says since when the parent couldn't be told. */
   isNoted: boolean;
@@ -105,8 +105,9 @@ export class Unlinks {
   retry(): void {
     const now = this.#runtime.now();
     for (const pending of this.#unneeded) {
-      const { isTelling, undone } = pending;
-      if (!isTelling && undone && isDue(undone, now)) this.#runtime.keep(this.#untilKnown(pending));
+      const { isTelling, pendingRetry } = pending;
+      if (!isTelling && pendingRetry && isDue(pendingRetry, now))
+        this.#runtime.keep(this.#untilKnown(pending));
     }
   }
 
@@ -116,8 +117,8 @@ export class Unlinks {
 
   /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
   get dueAt(): number {
-    return firstTry(
-      this.#unneeded.flatMap(({ undone }) => undone ?? []),
+    return earliestRetry(
+      this.#unneeded.flatMap(({ pendingRetry }) => pendingRetry ?? []),
       this.#runtime.now(),
     );
   }
@@ -144,7 +145,7 @@ export class Unlinks {
       epoch,
       asking,
       counters,
-      undone: left === undefined ? undefined : { since: left, next: undefined },
+      pendingRetry: left === undefined ? undefined : { since: left, next: undefined },
       hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,
       isKnown: false,
@@ -184,9 +185,9 @@ export class Unlinks {
     if (this.#pending.get(pending.channel) !== pending) return;
     const now = this.#runtime.now();
     const { channel, parent, epoch } = pending;
-    pending.undone ??= { since: now, next: undefined };
-    putOff(pending.undone, now);
-    const row: LinkRow = { parent, epoch, left: pending.undone.since };
+    pending.pendingRetry ??= { since: now, next: undefined };
+    postpone(pending.pendingRetry, now);
+    const row: LinkRow = { parent, epoch, left: pending.pendingRetry.since };
     pending.isNoted ||= this.#runtime.store.put(LINK + channel, row);
     pending.hasRow ||= pending.isNoted;
     this.#changed();

@@ -1,54 +1,62 @@
-/** One link at its receiving end, and whether what is delivered by it goes on where it is. */
+/** A link at its receiving end, and whether a delivery continues where the link is. */
 
 import type { Delivery } from "../runtime/calls.ts";
-import type { Floors } from "./epoch-floors.ts";
+import type { PositionFloors } from "./position-floors.ts";
 import type { LinkRow } from "./unlinks.ts";
 
-/** A link that this object has asked for. */
-export interface Link {
+/** A link that this object has requested. */
+export interface UpstreamLink {
   readonly channel: string;
-  /** The object that delivers: the channel's root, or a child of it. */
+  /** The object that delivers: the channel's root or a child. */
   parent: string;
   epoch: number;
-  /** What the parent's own parent, which named it, vouched for. */
+  /** The epoch of the parent's own link, as reported by the object that named the parent. */
   vouched: number | undefined;
-  /** The position of the newest message that has arrived; unknown after this object left memory. */
+  /** The position of the newest message that has arrived; undefined after this object has left memory. */
   last: number | undefined;
   /** The number of the newest delivery since then. */
-  newest: number;
-  /** Whether the parent has ever answered that it is linked. */
+  newestDelivery: number;
+  /** Whether the parent has ever accepted the link. */
   linked: boolean;
-  /** Whether storage has a row of it. */
+  /** Whether storage has a row of the link. */
   hasRow: boolean;
-  /** Whether others may rely on the link: else its parent is to be asked first whether it is still there. */
-  sure: boolean;
-  /** Whether that has been called into question since the parent was last asked. */
+  /** Whether others may rely on the link. Otherwise, the parent is first asked whether the link still exists. */
+  confirmed: boolean;
+  /** Whether the link has been called into question since the parent was last asked. */
   doubted: boolean;
-  /** Settles when the parent has answered; undefined once it has. */
+  /** Settles when the parent has answered; undefined if there is no request in flight. */
   asking: Promise<void> | undefined;
 }
 
-/** What an object knows of a link besides its row. */
-export type Known = Pick<Link, "last" | "linked" | "hasRow" | "sure">;
+/** The state of a link that isn't in its row. */
+export type UpstreamLinkState = Pick<UpstreamLink, "last" | "linked" | "hasRow" | "confirmed">;
 
-/** A link with such a row, in this life of the object. */
-export function linkOf(channel: string, { parent, epoch }: LinkRow, known: Known): Link {
-  const asked = { channel, parent, epoch, vouched: undefined, newest: 0, doubted: false, asking: undefined };
+/** Creates a link from its row and its state. */
+export function newLink(channel: string, { parent, epoch }: LinkRow, known: UpstreamLinkState): UpstreamLink {
+  const asked = {
+    channel,
+    parent,
+    epoch,
+    vouched: undefined,
+    newestDelivery: 0,
+    doubted: false,
+    asking: undefined,
+  };
   return { ...asked, ...known };
 }
 
 /**
- * True if a message before those in a delivery never came, or nobody can know: after its object left memory a link trusts
- * the sender's word on what it has, but not about a call that may have been carried out while that still was in memory,
- * nor if the root has forgotten its numbers. What has come before comes again only from a sender that does not know
- * whether it has; else that has lost its place.
+ * Whether a message before those in a delivery is missing, or may be missing. Senders repeat messages only if they don't
+ * know whether these have arrived; a sender that repeats others has lost its position. If this object has left memory, it
+ * doesn't know the link's position and trusts the sender's. But it can't trust a repeated delivery, which may have
+ * arrived before, nor a position below the channel's floor.
  */
-export function isMissingSome(
-  { channel, last }: Link,
+export function isMissingMessages(
+  { channel, last }: UpstreamLink,
   { after, again, lost, follows = after }: Delivery,
-  floors: Floors,
+  floors: PositionFloors,
 ): boolean {
-  if (lost || last === undefined) return lost || again || floors.isBeyond(channel, follows);
+  if (lost || last === undefined) return lost || again || floors.isBelow(channel, follows);
   if (last === follows) return false;
   return after > last || (after < last && !again);
 }

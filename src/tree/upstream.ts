@@ -6,12 +6,12 @@ import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
-import { Arrivals } from "./arrivals.ts";
-import { Floors } from "./epoch-floors.ts";
-import { Former } from "./former-links.ts";
+import { FormerLinks } from "./former-links.ts";
+import { PositionFloors } from "./position-floors.ts";
+import { PositionWaiters } from "./position-waiters.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, isLinkRow, LINK, type LinkRow, Unlinks } from "./unlinks.ts";
-import { isMissingSome, type Known, type Link, linkOf } from "./upstream-link.ts";
+import { isMissingMessages, newLink, type UpstreamLink, type UpstreamLinkState } from "./upstream-link.ts";
 
 /** Receives what comes by links. */
 export interface Receiver {
@@ -39,11 +39,11 @@ export class Upstream {
   readonly #receiver: Receiver;
   readonly #keeper: Keeper;
   readonly #schedule: Pick<Schedule, "stay">;
-  readonly #floors: Floors;
-  readonly #links = new Map<string, Link>();
+  readonly #floors: PositionFloors;
+  readonly #links = new Map<string, UpstreamLink>();
   readonly #unlinks: Unlinks;
-  readonly #arrivals: Arrivals;
-  readonly #former: Former;
+  readonly #waiters: PositionWaiters;
+  readonly #former: FormerLinks;
   /** Whether rows of links are those that connections had when they hibernated. */
   #areRowsTrusted = false;
   #newestEpoch = 0;
@@ -66,9 +66,9 @@ export class Upstream {
     this.#receiver = receiver;
     this.#keeper = keeper;
     this.#schedule = schedule;
-    this.#arrivals = new Arrivals(runtime);
-    this.#former = new Former(runtime);
-    this.#floors = new Floors(keeper);
+    this.#waiters = new PositionWaiters(runtime);
+    this.#former = new FormerLinks(runtime);
+    this.#floors = new PositionFloors(keeper);
     this.#unlinks = new Unlinks(runtime, keeper, schedule, (channel) => receiver.needs(channel));
   }
 
@@ -85,7 +85,7 @@ export class Upstream {
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#receiver.needs(channel))) continue;
       this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-      this.#former.note({ channel, ...row, last: undefined });
+      this.#former.add({ channel, ...row, last: undefined });
       this.#unlinks.begin({ channel, ...row, asking: undefined }, true, row.left);
       this.#forgetPosition(channel);
       hasCrashed ||= row.left === undefined;
@@ -100,7 +100,7 @@ export class Upstream {
 
   /** Whether messages of a channel are received here, and others may rely on that. */
   isLinked(channel: string): boolean {
-    return this.#link(channel)?.sure ?? false;
+    return this.#link(channel)?.confirmed ?? false;
   }
 
   /**
@@ -110,7 +110,7 @@ export class Upstream {
    */
   async join(channel: string): Promise<void> {
     const link = this.#link(channel) ?? this.#ask(channel);
-    if (!link.sure) link.asking ??= this.#untilSure(link);
+    if (!link.confirmed) link.asking ??= this.#untilConfirmed(link);
     await link.asking;
   }
 
@@ -126,7 +126,7 @@ export class Upstream {
   /** The position of the newest received message of a channel; undefined if it isn't known. */
   positionOf(channel: string): number | undefined {
     const link = this.#link(channel);
-    return link?.sure ? link.last : undefined;
+    return link?.confirmed ? link.last : undefined;
   }
 
   /** Has the link to a channel confirmed before others rely on it. */
@@ -134,7 +134,7 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link) return;
     link.doubted = true;
-    link.sure = false;
+    link.confirmed = false;
   }
 
   /** Ends the link to a channel that this object no longer needs. */
@@ -142,7 +142,7 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link) return;
     this.#remove(link);
-    this.#former.note(link);
+    this.#former.add(link);
     this.#unlinks.begin({ ...link, counters: this.#receiver.takeCounters(channel) });
     this.#forgetPosition(channel);
   }
@@ -159,7 +159,7 @@ export class Upstream {
 
   /** Persists what storage refused. */
   settle(): void {
-    this.#unlinks.settle([...this.#links.values()].some(({ hasRow, sure }) => hasRow && !sure));
+    this.#unlinks.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
   }
 
   /** Receives a delivery: passes new messages on, exactly once and in order, or ends the link. */
@@ -167,11 +167,11 @@ export class Upstream {
     const link = this.#link(delivery.channel);
     if (link?.epoch !== delivery.epoch || link.parent !== delivery.from) return this.#gone(delivery.channel);
     // The sender has given this call up, perhaps before it crashed: what it knew then is outdated.
-    if (delivery.number <= link.newest) return { gone: false, newer: link.newest };
-    link.newest = delivery.number;
+    if (delivery.number <= link.newestDelivery) return { gone: false, newer: link.newestDelivery };
+    link.newestDelivery = delivery.number;
     if (delivery.where && link.last !== undefined) return { gone: false, last: link.last };
     const isNeeded = link.asking !== undefined || this.#receiver.needs(link.channel);
-    if (isNeeded && !isMissingSome(link, delivery, this.#floors)) {
+    if (isNeeded && !isMissingMessages(link, delivery, this.#floors)) {
       this.#receive(link, delivery);
       return { gone: false };
     }
@@ -201,14 +201,14 @@ export class Upstream {
     const link = this.#link(channel);
     if (!link?.linked || (link.last ?? -1) >= position) return undefined;
     this.#schedule.stay();
-    return this.#arrivals.wait(channel, position);
+    return this.#waiters.wait(channel, position);
   }
 
   /** Ends links whose messages are overdue; returns whether others are awaited. */
-  loseLate(): boolean {
-    if (!this.#arrivals.areAwaited) return false;
-    for (const channel of this.#arrivals.late) this.#abandon(channel);
-    return this.#arrivals.areAwaited;
+  loseOverdue(): boolean {
+    if (!this.#waiters.hasAny) return false;
+    for (const channel of this.#waiters.overdue) this.#abandon(channel);
+    return this.#waiters.hasAny;
   }
 
   /** Ends a link that will not deliver messages which have positions. */
@@ -218,28 +218,28 @@ export class Upstream {
     this.#receiver.lose(channel);
   }
 
-  #link(channel: string): Link | undefined {
+  #link(channel: string): UpstreamLink | undefined {
     const known = this.#links.get(channel);
     if (known || this.#unlinks.has(channel)) return known;
     const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#channel.position : undefined;
     const linked = { linked: true, hasRow: true };
-    if (last === undefined || !this.#floors.isBeyond(channel, last)) {
-      return this.#add(channel, row, { ...linked, last, sure: this.#areRowsTrusted });
+    if (last === undefined || !this.#floors.isBelow(channel, last)) {
+      return this.#add(channel, row, { ...linked, last, confirmed: this.#areRowsTrusted });
     }
     // Storage has refused this child's position: its parent knows it.
-    this.#channel.log.lose();
-    return this.#add(channel, row, { ...linked, last: undefined, sure: false });
+    this.#channel.log.forgetPosition();
+    return this.#add(channel, row, { ...linked, last: undefined, confirmed: false });
   }
 
   #isOwn(channel: string): boolean {
     return channel === channelOf(this.#runtime.name);
   }
 
-  #add(channel: string, row: LinkRow, known: Known): Link {
+  #add(channel: string, row: LinkRow, known: UpstreamLinkState): UpstreamLink {
     this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const link = linkOf(channel, row, known);
+    const link = newLink(channel, row, known);
     this.#links.set(channel, link);
     return link;
   }
@@ -250,23 +250,23 @@ export class Upstream {
     return this.#newestEpoch;
   }
 
-  #ask(channel: string): Link {
+  #ask(channel: string): UpstreamLink {
     const parent =
       (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
-    if (this.#isOwn(channel)) this.#channel.log.lose();
-    const known = { last: undefined, linked: false, hasRow: false, sure: false };
+    if (this.#isOwn(channel)) this.#channel.log.forgetPosition();
+    const known = { last: undefined, linked: false, hasRow: false, confirmed: false };
     return this.#add(channel, { parent, epoch }, known);
   }
 
-  async #untilSure(link: Link): Promise<void> {
-    const isOpen = () => !link.sure && this.#links.get(link.channel) === link;
+  async #untilConfirmed(link: UpstreamLink): Promise<void> {
+    const isOpen = () => !link.confirmed && this.#links.get(link.channel) === link;
     try {
       while (isOpen()) {
         this.#write(link);
         await retry(this.#runtime, () => this.#request(link), isOpen);
         if (isOpen() && this.#isBehind(link)) {
-          await this.reached(link.channel, this.#former.positionIn(link.channel));
+          await this.reached(link.channel, this.#former.lastPosition(link.channel));
         }
       }
     } catch (cause) {
@@ -281,7 +281,7 @@ export class Upstream {
   }
 
   /** Writes which link is requested: after a crash the object knows what to end. */
-  #write(link: Link): void {
+  #write(link: UpstreamLink): void {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
@@ -293,7 +293,7 @@ export class Upstream {
   }
 
   /** Gives a request up. If the parent didn't answer, it may have the link, so it has to be told. */
-  #giveUp(link: Link, cause: unknown): void {
+  #giveUp(link: UpstreamLink, cause: unknown): void {
     this.#remove(link);
     if (!(cause instanceof StorageFull)) this.#unlinks.postpone({ ...link, asking: undefined });
     else if (link.hasRow) this.#unlinks.finish(link);
@@ -304,7 +304,7 @@ export class Upstream {
    * budget of its own: an object that is asked for a link may have to ask another one first, and objects that waited for
    * each other would wait forever.
    */
-  async #request(link: Link): Promise<void> {
+  async #request(link: UpstreamLink): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
@@ -315,7 +315,7 @@ export class Upstream {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      if (linked && this.#floors.isBeyond(channel, answer.after)) this.regressed(channel);
+      if (linked && this.#floors.isBelow(channel, answer.after)) this.regressed(channel);
       else this.#linked(link, answer.after);
     } else if (linked) {
       this.#drop(link);
@@ -326,17 +326,17 @@ export class Upstream {
     }
   }
 
-  #linked(link: Link, after: number): void {
+  #linked(link: UpstreamLink, after: number): void {
     if (this.#isOwn(link.channel) && this.#channel.position === undefined) this.#channel.log.begin(after);
     link.last ??= after;
     link.linked = true;
-    link.sure = !link.doubted && !this.#isBehind(link);
-    this.#arrivals.reach(link.channel, link.last);
+    link.confirmed = !link.doubted && !this.#isBehind(link);
+    this.#waiters.reach(link.channel, link.last);
   }
 
   /** Whether this object had received more of a channel before it left that, by another parent. A root is never behind. */
-  #isBehind({ channel, parent, linked, last = 0 }: Link): boolean {
-    return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.positionIn(channel);
+  #isBehind({ channel, parent, linked, last = 0 }: UpstreamLink): boolean {
+    return linked && parent !== channel && !this.#isOwn(channel) && last < this.#former.lastPosition(channel);
   }
 
   /** Answers a delivery by a link that this object doesn't have. */
@@ -347,22 +347,22 @@ export class Upstream {
 
   /** Forgets the position of this object's own channel if it isn't linked to it. */
   #forgetPosition(channel: string): void {
-    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#channel.log.lose();
+    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#channel.log.forgetPosition();
   }
 
   /** Ends a link whose parent knows, or will know by an answer, that it has ended. */
-  #drop(link: Link): void {
+  #drop(link: UpstreamLink): void {
     this.#remove(link);
     this.#unlinks.finish(link);
   }
 
-  #remove(link: Link): void {
+  #remove(link: UpstreamLink): void {
     this.#links.delete(link.channel);
-    this.#arrivals.giveUp(link.channel);
+    this.#waiters.releaseAll(link.channel);
     this.#floors.forget(link.channel);
   }
 
-  #receive(link: Link, { channel, after, follows, count, lines }: Delivery): void {
+  #receive(link: UpstreamLink, { channel, after, follows, count, lines }: Delivery): void {
     if (follows !== undefined && (link.last ?? follows) === follows) {
       this.#receiver.renumber(channel, after);
       this.#floors.raise(channel, after);
@@ -373,6 +373,6 @@ export class Upstream {
       this.#receiver.receive(channel, dropLines(lines, known), count - known, after + known);
     }
     link.last = Math.max(link.last ?? 0, after + count);
-    this.#arrivals.reach(channel, link.last);
+    this.#waiters.reach(channel, link.last);
   }
 }

@@ -1,8 +1,8 @@
-/** Network addresses of clients, as the platform reports them. */
+/** Network addresses of clients. */
 
 /**
- * Returns the network of an address: an IPv4 address as it is, and the first 64 bits of an IPv6 address, because a
- * client that has one address of a network has all of them. An IPv4 address in IPv6 notation is the IPv4 address.
+ * Returns the network of an address: an IPv4 address unchanged, or the first 64 bits of an IPv6 address, because clients
+ * usually have a whole /64. An IPv4 address in IPv6 notation counts as the IPv4 address.
  */
 export function networkOf(address: string): string {
   const [bare = ""] = address.trim().toLowerCase().split("%");
@@ -11,7 +11,7 @@ export function networkOf(address: string): string {
   return embedded(groups) ?? `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** Most characters of anything but an IPv6 address: an IPv4 address has 15. */
+/** Most characters of an address that isn't IPv6. */
 const MOST_TEXT = 64;
 
 const IPV4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
@@ -29,7 +29,7 @@ function groupsOf(address: string): string[] | undefined {
   return [...before, ...Array<string>(missing).fill("0"), ...after];
 }
 
-/** Parses groups between colons, of which the last may be an IPv4 address; undefined if one is invalid. */
+/** Parses groups separated by colons; the last may be an IPv4 address. Returns undefined if one is invalid. */
 function parseGroups(text: string): string[] | undefined {
   if (text === "") return [];
   const words = text.split(":");
@@ -43,7 +43,7 @@ function parseGroups(text: string): string[] | undefined {
   return words.map((word) => Number.parseInt(word, 16).toString(16));
 }
 
-/** Returns the IPv4 address of `::ffff:1.2.3.4`, and of the deprecated `::1.2.3.4`; undefined for all others. */
+/** Returns the IPv4 address in `::ffff:1.2.3.4` or the deprecated `::1.2.3.4`; undefined for other addresses. */
 function embedded(groups: string[]): string | undefined {
   const [high = "0", low = "0"] = groups.slice(6);
   const isZero = groups.slice(0, 5).every((group) => group === "0");

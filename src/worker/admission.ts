@@ -1,4 +1,4 @@
-/** Who may come in: the token of a request, before any object hears of it. */
+/** Checks the tokens of requests, before any object is called. */
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
 import { NOT_GRANTED } from "../protocol/refusals.ts";
@@ -6,15 +6,15 @@ import { Denial, retryAfter } from "./denial.ts";
 import type { Settings } from "./settings.ts";
 import { verify } from "./verification.ts";
 
-/** The WebSocket subprotocol to offer beside a token; it is the one chosen. */
+/** The WebSocket subprotocol that clients offer together with a token, and that the server chooses. */
 export const SUBPROTOCOL = "fanout";
 
 const NO_TOKEN = `a token is missing; send it as 'Authorization: Bearer <token>', as the WebSocket subprotocols '${SUBPROTOCOL}, <token>', or as '?token=<token>'`;
 
 /**
- * Lets a request in.
- * @returns what it may do; undefined, which is all, on a server without tokens
- * @throws Denial if it is not let in
+ * Checks the token of a request.
+ * @returns its grants; undefined, which allows everything, on a server without tokens
+ * @throws Denial if the token is missing or invalid
  */
 export async function admit(request: Request, { tokens }: Settings): Promise<Grants | undefined> {
   if (!tokens) return undefined;
@@ -30,12 +30,12 @@ export async function admit(request: Request, { tokens }: Settings): Promise<Gra
   }
 }
 
-/** @throws Denial if `grants` do not allow to subscribe to `channel` */
+/** @throws Denial if `grants` don't include subscribing to `channel` */
 export function checkSubscribe(grants: Grants | undefined, channel: string): void {
   if (!maySubscribe(grants, channel)) throw notGranted(grants);
 }
 
-/** @throws Denial if `grants` do not allow to announce on `channel` */
+/** @throws Denial if `grants` don't include announcing on `channel` */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
   if (!mayAnnounce(grants, channel)) throw notGranted(grants);
 }
@@ -44,12 +44,12 @@ function notGranted(grants: Grants | undefined): Denial {
   return new Denial(403, "forbidden", NOT_GRANTED, {}, grants?.sub);
 }
 
-/** The WebSocket subprotocol that a client offers, if it is the server's; a browser then insists on its choice. */
+/** Returns the server's WebSocket subprotocol if the client offers it; browsers require that the server chooses it then. */
 export function subprotocolOf(request: Request): string | undefined {
   return subprotocolsOf(request).find((name) => name === SUBPROTOCOL);
 }
 
-/** Returns the token that a request brings, in whatever way. */
+/** Returns the token of a request, from its header, subprotocols or query. */
 export function tokenOf(request: Request): string | undefined {
   const [, bearer] = /^Bearer +(\S+)$/i.exec(request.headers.get("Authorization") ?? "") ?? [];
   if (bearer !== undefined) return bearer;

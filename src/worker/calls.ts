@@ -1,16 +1,15 @@
-/** Calls to an object, from another one or from the Worker. */
+/** Calls to objects, from the Worker or from other objects. */
 import { CallFailed, type Stub } from "../runtime/runtime.ts";
 import { deploymentFault } from "./deployment.ts";
 import type { Env } from "./env.ts";
 
 /**
- * A call that takes longer than this has failed, in milliseconds. The runtime's own retries begin up to ten seconds
- * in, and are to have a chance.
+ * Timeout of a call, in milliseconds. The runtime's own retries may start only after ten seconds, so it has to be longer.
  */
 const CALL_TIMEOUT = 15_000;
 
-/** How many hops deep a call is that a Worker makes. */
-export const CALLED_BY_WORKER = 2;
+/** Depth of a call from a Worker, in hops. */
+export const WORKER_HOPS = 2;
 
 /** A way to an object. */
 export function stubOf(env: Env, object: string): Stub {
@@ -23,7 +22,7 @@ export function stubOf(env: Env, object: string): Stub {
   };
 }
 
-/** What is disposed of may be let go by the runtime, though it is still under way. */
+/** Lets the runtime release a call that is still in flight. */
 function dispose(value: unknown): void {
   const isObject = (typeof value === "object" || typeof value === "function") && value !== null;
   const act: unknown = isObject ? Reflect.get(value, Symbol.dispose) : undefined;
@@ -31,9 +30,9 @@ function dispose(value: unknown): void {
 }
 
 /**
- * What comes of a call to another object, or a failure if nothing does in time. The call may still be carried
- * out after that, but is given up, so that waiting for it does not keep this object in memory.
- * @param givenUp resolves when that time is over early
+ * Waits for the answer to a call, at most until the timeout. The other object may execute the call even later, but
+ * giving up keeps the call from holding this object in memory.
+ * @param givenUp ends the wait early when it resolves
  */
 function inTime<T>(answer: Promise<T>, giveUp: () => void, givenUp?: Promise<void>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -47,15 +46,15 @@ function inTime<T>(answer: Promise<T>, giveUp: () => void, givenUp?: Promise<voi
   });
 }
 
-/** What the platform says of a call that it does not make: nothing else tells these from failures. */
+/** Messages of errors for calls that the platform didn't make; only the text tells them from other failures. */
 const NOT_MADE = /subrequest depth limit|too many subrequests|generating too much load/i;
 
 /**
- * What the runtime says of a failed call. What may be repeated without being carried out twice it has
- * repeated itself, https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/;
- * an overloaded object and code that threw are not to be asked again at once,
- * https://developers.cloudflare.com/durable-objects/best-practices/error-handling/. An object that was reset, for
- * want of memory too, says that it is overloaded, but answers the next call.
+ * Classifies the error of a failed call. The runtime has already retried calls that it can repeat safely,
+ * https://developers.cloudflare.com/durable-objects/best-practices/automatic-retries/. Calls to overloaded objects, and
+ * those whose code threw, must not be retried at once,
+ * https://developers.cloudflare.com/durable-objects/best-practices/error-handling/. An object that was reset, also for
+ * exceeding its memory, reports that it is overloaded, but answers the next call.
  */
 function failureOf(error: unknown): unknown {
   const fault = deploymentFault(error);

@@ -1,10 +1,10 @@
-/** The channel that a path names. */
+/** Channels in paths. */
 import { channelFault, EVERYONE } from "../protocol/channels.ts";
 import { Denial } from "./denial.ts";
 
 /**
- * Reads a path: what follows its first slash, percent-encoded; nothing is everyone's channel.
- * @throws Denial if it names none
+ * Returns the channel that a path names after its slash, percent-encoded; `all` if it names none.
+ * @throws Denial if the name isn't valid
  */
 export function channelIn(path: string): string {
   const channel = decoded(path.slice(1));

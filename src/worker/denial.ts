@@ -1,9 +1,12 @@
-/** A request that is refused. */
+/** Refused requests. */
 import { type ErrorCode, type Fault, isTemporary } from "../protocol/errors.ts";
 
-/** The message is a sentence without its capital and its full stop: what is wrong, then what would be right. */
+/**
+ * The refusal of a request. The message is a sentence without capital and full stop: what is wrong, then what would be
+ * right.
+ */
 export class Denial extends Error {
-  /** Of HTTP. */
+  /** The HTTP status. */
   readonly status: number;
   readonly code: ErrorCode;
   readonly headers: Record<string, string>;
@@ -25,15 +28,15 @@ export class Denial extends Error {
   }
 }
 
-/** The header that says in how many seconds to try again. */
+/** Returns the header that says after how many seconds to retry. */
 export function retryAfter(seconds: number): Record<string, string> {
   return { "Retry-After": String(seconds) };
 }
 
-/** The status of codes that don't invite a retry, where it isn't 400. */
+/** The HTTP status of permanent error codes, if it isn't 400. */
 const STATUS: Partial<Record<ErrorCode, number>> = { forbidden: 403, expired: 401, revoked: 401 };
 
-/** The denial of what an object has refused. */
+/** Returns the denial for a fault that an object reported. */
 export function denialOf({ code, why }: Fault): Denial {
   if (isTemporary(code)) return new Denial(503, code, why, retryAfter(5));
   return new Denial(STATUS[code] ?? 400, code, why);

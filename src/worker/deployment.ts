@@ -1,10 +1,10 @@
-/** Faults of a deployment that only calls to objects reveal. None of them is temporary. */
+/** Faults of a deployment that only calls to objects reveal. All of them are permanent. */
 
 import { EVERYONE } from "../protocol/channels.ts";
 import { SettingError } from "../runtime/limits.ts";
 import type { Env } from "./env.ts";
 
-/** The beginning of the error with which an object whose settings are wrong answers calls. */
+/** Prefix of the error with which an object whose settings are wrong answers calls. */
 export const WRONG_SETTINGS = "the settings of the channel's object are wrong: ";
 
 const OTHER_CLASS =
@@ -13,10 +13,10 @@ const OTHER_CLASS =
 const NO_SQLITE =
   "the class 'Channel' has no SQLite storage; its wrangler.toml has to list it under [[migrations]], in new_sqlite_classes";
 
-/** The runtime's errors for objects of a class that isn't this server's. */
+/** The runtime's errors for objects of another class. */
 const NOT_THIS_SERVER = /does not implement the method|does not support RPC|does not export a fetch\(\)/;
 
-/** Returns the fault of the deployment that made a call to an object fail; undefined if it failed for another cause. */
+/** Returns the fault of the deployment that made a call fail; undefined if the call failed for another reason. */
 export function deploymentFault(error: unknown): SettingError | undefined {
   if (error instanceof SettingError) return error;
   if (!(error instanceof Error)) return undefined;
@@ -32,21 +32,21 @@ export function otherClass(): SettingError {
 }
 
 /** Namespaces that have been checked. */
-const tried = new WeakSet<object>();
+const checked = new WeakSet<object>();
 
-/** How long a check waits for an object, in milliseconds: an overloaded one reveals nothing about the deployment. */
-const PATIENCE = 2_000;
+/** Timeout of the check, in milliseconds: an overloaded object reveals nothing about the deployment. */
+const CHECK_TIMEOUT = 2_000;
 
 /**
- * Checks that the Worker can call objects, by one call in its life.
- * @throws SettingError if it can't, because of its deployment
+ * Checks that the Worker can call objects, by one call per isolate.
+ * @throws SettingError if the deployment prevents calls
  */
 export async function checkObjects(env: Env, call: (object: string) => Promise<unknown>): Promise<void> {
-  if (tried.has(env.CHANNEL)) return;
-  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  if (checked.has(env.CHANNEL)) return;
+  const late = new Promise((resolve) => setTimeout(resolve, CHECK_TIMEOUT));
   await Promise.race([call(EVERYONE), late]).catch((error: unknown) => {
     const fault = deploymentFault(error);
     if (fault) throw fault;
   });
-  tried.add(env.CHANNEL);
+  checked.add(env.CHANNEL);
 }

@@ -1,4 +1,4 @@
-/** What other Workers of the same account may call, by a service binding with `entrypoint = "Fanout"`. */
+/** The RPC interface for other Workers of the same account, which bind it with `entrypoint = "Fanout"`. */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { SettingError } from "../runtime/limits.ts";
 import { info } from "./admin/operations.ts";
@@ -9,11 +9,12 @@ import { readSettings } from "./settings.ts";
 
 export class Fanout extends WorkerEntrypoint<Env> {
   /**
-   * Announces a message, or several next to each other, all or none. No token is needed: who is bound to this may.
-   * @param options `key`: announces only if nothing has been under this key on the channel while history lasts
-   * @returns the position of the last one, when it has its place and is stored; null where no history is kept
-   * @throws Error with a sentence, and with an error code as its property `code`, as for a command: "uncertain" means
-   * that the messages may have been announced
+   * Announces one or several messages at consecutive positions, or none of them. No token is needed, because the binding
+   * grants access.
+   * @param options `key`: an idempotency key, under which the channel announces once within its retention
+   * @returns the position of the last message, once it is stored; null on channels without history
+   * @throws Error whose `code` is one of the protocol's error codes; "uncertain" means that the messages may have been
+   * announced
    */
   async announce(
     channel: string,
@@ -27,13 +28,13 @@ export class Fanout extends WorkerEntrypoint<Env> {
     });
   }
 
-  /** The figures of the service, by the names that `info` gives them; `uptime` in seconds. */
+  /** Returns the statistics of the service, by their names in `info`; `uptime` is in seconds. */
   async info(): Promise<Record<string, number>> {
     return explained(() => info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit));
   }
 }
 
-/** Has an error in the settings read the same as by HTTP. */
+/** Reports errors in the settings like HTTP responses do. */
 async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

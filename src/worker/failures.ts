@@ -1,4 +1,4 @@
-/** Responses to requests that fail. */
+/** Responses to failed requests. */
 import { SettingError } from "../runtime/limits.ts";
 import { tokenOf } from "./admission.ts";
 import { Denial } from "./denial.ts";
@@ -7,12 +7,12 @@ import { log } from "./log.ts";
 import { preflight } from "./origins.ts";
 import { denied, ERROR, text } from "./responses.ts";
 
-/** Returns the response to a request that failed with an error; logs what operators look for. */
+/** Returns the response to a failed request, and logs the failure for operators. */
 export function failed(request: Request, error: unknown): Response {
   if (error instanceof Denial) return refused(request, error);
   if (error instanceof SettingError) {
     log("failures.settings", { why: error.message });
-    // Browsers would hide the sentence of the request that follows otherwise.
+    // Without a successful preflight, browsers would hide the error of the request that follows.
     if (request.method === "OPTIONS") return preflight(request);
     const sentence = `This server's settings are wrong: ${error.message}.\n`;
     return text(500, sentence, { [ERROR]: "unavailable" });
@@ -21,10 +21,10 @@ export function failed(request: Request, error: unknown): Response {
   return unexpected(request);
 }
 
-/** Most characters of an unexpected error that are logged. */
+/** Most characters that are logged of an unexpected error. */
 const MOST_LOGGED = 2_000;
 
-/** Describes an error without the request's token: the runtime might quote a header. */
+/** Describes an error without the request's token, because the runtime might quote a header. */
 function withoutToken(request: Request, error: unknown): string {
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return why.replaceAll(tokenOf(request) || "<token>", "<token>").slice(0, MOST_LOGGED);

@@ -1,4 +1,4 @@
-/** Request headers as HTTP defines them: lists of words with parameters, in any case and with optional quotes. */
+/** Parsing of request headers that are lists of words with parameters, case-insensitive and optionally quoted. */
 
 /** A word of a list, in lower case, with its parameters. */
 interface Item {
@@ -6,13 +6,13 @@ interface Item {
   parameters: Map<string, string>;
 }
 
-/** Returns whether a client accepts a media type by its name: wildcards don't count, and `q=0` refuses. */
+/** Returns whether a client accepts a media type explicitly: wildcards don't count, and `q=0` refuses. */
 export function accepts({ headers }: Request, type: string): boolean {
   return itemsOf(headers, "Accept").some((item) => item.word === type && weightOf(item) > 0);
 }
 
-/** Returns the media type with the greatest weight in `Accept`, or the first one of several. */
-export function favourite({ headers }: Request): string | undefined {
+/** Returns the first media type with the greatest weight in `Accept`. */
+export function preferredType({ headers }: Request): string | undefined {
   const [first, ...others] = itemsOf(headers, "Accept");
   if (!first) return undefined;
   return others.reduce((best, item) => (weightOf(item) > weightOf(best) ? item : best), first).word;
@@ -50,7 +50,7 @@ function parseItem(text: string): Item {
   return { word: word.trim().toLowerCase(), parameters };
 }
 
-/** Splits a text, but not within its quoted strings; in time linear in its length, as anyone may send it. */
+/** Splits a text outside its quoted strings, in linear time because clients control it. */
 function split(text: string, separator: string): string[] {
   const parts: string[] = [];
   let begin = 0;

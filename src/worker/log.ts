@@ -1,12 +1,12 @@
-/** The Worker's own log: lines of JSON, without tokens, messages and queries. */
+/** The Worker's log: lines of JSON, without tokens, messages and queries. */
 
-/** Kinds of events: few, so that clients can't add any. */
+/** Kinds of events. The set is fixed, so that clients can't grow it. */
 export type WorkerEvent = `refused.${"401" | "403" | "429"}` | `failures.${"keys" | "request" | "settings"}`;
 
 /** Least time between two lines of the same kind, in milliseconds. */
 const INTERVAL = 10_000;
 
-/** When each kind was logged last, and how often it happened since. */
+/** When each kind was last logged, and how often it has occurred since. */
 const logged = new Map<WorkerEvent, { at: number; times: number }>();
 
 /** Logs an event, with the number of events since the last line of its kind, unless that line is too recent. */

@@ -1,8 +1,8 @@
 /** The client's end of a socket into an object, held by this Worker. */
-import type { Open } from "../streams/object-connection.ts";
+import type { OpenSocket } from "../streams/object-connection.ts";
 
-/** Returns a function that accepts a socket. */
-export function wireOf(socket: WebSocket): Open {
+/** Adapts the runtime's socket to streams. */
+export function adaptSocket(socket: WebSocket): OpenSocket {
   return ({ received, ended }) => {
     socket.addEventListener("message", ({ data }) => received(String(data)));
     socket.addEventListener("close", ({ code, reason }) => ended({ code, reason }));
@@ -15,13 +15,13 @@ export function wireOf(socket: WebSocket): Open {
   };
 }
 
-/** Ends a connection that nothing is wanted of. */
-export function hangUp(socket: WebSocket): void {
+/** Closes a socket that isn't needed. */
+export function discardSocket(socket: WebSocket): void {
   quietly(() => socket.accept());
   quietly(() => socket.close(1000));
 }
 
-/** A socket that has been closed at the other end takes nothing any more, and throws; its event ends the connection. */
+/** Ignores errors: a socket that the peer has closed throws, and its event ends the connection. */
 function quietly(act: () => void): void {
   try {
     act();

@@ -1,29 +1,28 @@
-/** Which pages may use this server, by their origins, and the headers that tell browsers so. */
+/** Access of web pages by their origins, and CORS headers. */
 import { Denial } from "./denial.ts";
 import { ERROR, POSITION } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 
-/** The methods that have a meaning. */
 export const METHODS = "GET, HEAD, POST, OPTIONS";
 
-/** How long a browser may remember what it may do, in seconds: a day. */
+/** How long a browser may cache a preflight, in seconds: a day. */
 const REMEMBERED_FOR = 86_400;
 
-/** Headers that a page may send if its browser doesn't ask for any. */
+/** Headers that a page may send, if the preflight doesn't name any. */
 const ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Position, Last-Event-ID";
 const EXPOSED_HEADERS = `${ERROR}, ${POSITION}, Retry-After`;
 
-/** Most headers that a page may send: a browser asks for those that aren't simple, which are few. */
+/** Most headers in a preflight. Browsers list only headers that aren't simple, which are few. */
 const MOST_HEADERS = 100;
 
-/** Anything that a browser could send as an origin; other clients send what they like. */
+/** Anything that a browser could send as an origin; other clients may send any text. */
 const ORIGIN = /^[!-~]{1,300}$/;
 
-/** A header's name, https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 */
+/** The name of a header, https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/;
 
 /**
- * Checks the origin of the page that sent a request. Browsers send it; other clients send none, or any they like.
+ * Checks the origin of the page that sent a request. Only browsers send it reliably.
  * @throws Denial if the server doesn't allow pages of that origin
  */
 export function checkOrigin(request: Request, { allowedOrigins }: Settings): void {
@@ -45,7 +44,7 @@ export function preflight(request: Request): Response {
   return new Response(null, { status: 204, headers });
 }
 
-/** Allows every header: libraries add theirs, for tracing for example, and none has an effect that a page couldn't have. */
+/** Allows all headers that a page asks for: libraries add some, for tracing for example, and none gives a page more access. */
 function headersFor({ headers }: Request): string {
   const names = (headers.get("Access-Control-Request-Headers") ?? "").split(",", MOST_HEADERS);
   const valid = names.map((name) => name.trim()).filter((name) => HEADER_NAME.test(name));
@@ -53,8 +52,8 @@ function headersFor({ headers }: Request): string {
 }
 
 /**
- * Lets pages of the request's origin read a response. Pages of other origins only ever get the refusal of
- * `checkOrigin`, which they may read, too.
+ * Lets pages of the request's origin read a response. Pages of origins that aren't allowed can read the refusal of
+ * `checkOrigin`, which is all that they get.
  * @param allowedOrigins undefined if all are allowed, or if the settings can't be read
  */
 export function shareWithOrigin(

@@ -1,27 +1,27 @@
-/** Which object of a channel's tree a new connection goes to. */
+/** Placement of new connections among the objects of a channel's tree. */
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
 import { parentOf } from "../runtime/object-names.ts";
-import { type Answer, type Objects, placeIn, Remembered } from "../streams/placing.ts";
+import { type Answer, findPlacement, type Objects, PlacementCache } from "../streams/placement.ts";
 import { subprotocolOf } from "./admission.ts";
-import { CLOCK } from "./clock.ts";
 import { Denial, denialOf, retryAfter } from "./denial.ts";
 import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
-import { hangUp } from "./object-socket.ts";
-import { formatUpgrade, parseElsewhere, parseRefused, type Upgrade } from "./upgrade.ts";
+import { discardSocket } from "./object-socket.ts";
+import { STREAM_ENVIRONMENT } from "./stream-environment.ts";
+import { formatUpgrade, parseRedirect, parseRefused, type Upgrade } from "./upgrade.ts";
 
-const remembered = new Remembered(CLOCK);
+const cache = new PlacementCache(STREAM_ENVIRONMENT);
 
-/** An object's response to an upgrade that it has taken, with the client's end of the socket. */
-interface Taken {
+/** An object's response that accepts an upgrade, with the client's end of the socket. */
+interface Accepted {
   response: Response;
   webSocket: WebSocket;
 }
 
 /**
- * Connects a client in the channel's root, or, if that is full, in the child that the root names.
- * @throws Denial if no object takes it; SettingError if the deployment is at fault
+ * Connects a client to the channel's root, or, if the root is full, to a child that it names.
+ * @throws Denial if no object accepts the connection; SettingError if the deployment is at fault
  */
 export async function placeConnection(
   env: Env,
@@ -29,40 +29,40 @@ export async function placeConnection(
   request: Request,
   grants: Grants | undefined,
   from: From | undefined,
-): Promise<Taken> {
+): Promise<Accepted> {
   const client = { region: regionOf(request), grants, from, subprotocol: subprotocolOf(request) };
-  /** What an object says of why it can't take any connection like this one. */
+  /** Why an object refused this connection. */
   let refusal: Error | undefined;
-  const objects: Objects<Taken> = {
-    ask: async ({ object, full, below }) => {
+  const objects: Objects<Accepted> = {
+    offer: async ({ object, full, below }) => {
       try {
-        return await ask(env, object, { ...client, full, below });
+        return await offerTo(env, object, { ...client, full, below });
       } catch (error) {
         refusal = error instanceof Denial ? error : deploymentFault(error);
         throw error;
       }
     },
-    discard: ({ webSocket }) => hangUp(webSocket),
+    discard: ({ webSocket }) => discardSocket(webSocket),
   };
-  const outcome = await placeIn(channel, objects, remembered, CLOCK);
-  if ("taken" in outcome) return outcome.taken;
+  const outcome = await findPlacement(channel, objects, cache, STREAM_ENVIRONMENT);
+  if ("accepted" in outcome) return outcome.accepted;
   throw refusal ?? denialOf(outcome);
 }
 
 /**
- * A child is made near its first client; a root is where the platform puts it. What may be repeated the runtime repeats
- * by itself.
+ * Offers a connection to an object. Children are created near their first client; the platform places roots. The runtime
+ * retries the request by itself where that is safe.
  * @throws Denial if the object refuses the connection; SettingError if it isn't an object of this server
  */
-async function ask(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Taken>> {
+async function offerTo(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Accepted>> {
   const { region } = upgrade;
   const hint = isHint(region) && parentOf(object) !== undefined ? { locationHint: region } : {};
   const stub = env.CHANNEL.getByName(object, hint);
   const response = await stub.fetch("http://object/", { headers: formatUpgrade(upgrade) });
   const { webSocket } = response;
-  if (webSocket) return { taken: { response, webSocket } };
-  const elsewhere = parseElsewhere(response);
-  if (elsewhere) return { elsewhere };
+  if (webSocket) return { accepted: { response, webSocket } };
+  const redirect = parseRedirect(response);
+  if (redirect) return { redirect };
   const fault = parseRefused(response);
   throw fault ? new Denial(503, fault.code, fault.why, retryAfter(5)) : otherClass();
 }
@@ -79,7 +79,7 @@ function isHint(region: string): region is Hint {
   return Object.values(HINTS).some((hint) => hint === region);
 }
 
-/** The location hint for where a request comes from; empty if that is not known. */
+/** Returns the location hint for the continent of a request; "" if that is unknown. */
 function regionOf({ cf }: Request): string {
   const continent = cf?.continent;
   const known = Object.entries(HINTS).find(([name]) => name === continent);

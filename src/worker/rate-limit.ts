@@ -1,6 +1,6 @@
 /**
- * What requests cost, in lines of a connection, and how much each network address may spend per second. Each Worker
- * counts by itself, and there are many. (Objects count the commands of their connections.)
+ * The rate limit of HTTP requests per network address. Costs are in lines, like those of a connection's commands, which
+ * objects count. Each isolate counts by itself.
  */
 import { tooManyLines } from "../protocol/refusals.ts";
 import { type Bucket, charge, isFull, newBucket } from "../session/rate.ts";
@@ -8,31 +8,31 @@ import { networkOf } from "./addresses.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import { log } from "./log.ts";
 
-/** The price of waking or linking an object: a call, a second of its time and up to three rows. */
-export const OBJECT = 10;
+/** The cost of waking or linking an object: a call, a second of its time and up to three rows. */
+export const OBJECT_COST = 10;
 
-/** The price of a message. */
-export const MESSAGE = 1;
+/** The cost of a message. */
+export const MESSAGE_COST = 1;
 
-/** Most addresses with buckets of their own. */
+/** Most addresses with their own buckets. */
 const MOST_ADDRESSES = 10_000;
 
 /** Least time between two sweeps, in milliseconds: each looks at all addresses. */
 const SWEEP_INTERVAL = 1_000;
 
-/** Buckets of addresses that spent something lately, and one that all other addresses share when there are too many. */
-const spent = new Map<string, Bucket>();
-const others = newBucket();
+/** Buckets of recent addresses, and one that further addresses share when there are too many. */
+const buckets = new Map<string, Bucket>();
+const sharedBucket = newBucket();
 let sweptAt = 0;
 
 /**
  * Charges a request to its address.
  * @param cost in lines
- * @throws Denial if the address has spent its share
+ * @throws Denial if the address exceeds its limit
  */
 export function chargeAddress({ headers }: Request, cost: number, linesPerSecond: number): void {
   const address = headers.get("CF-Connecting-IP");
-  // Only the platform sets it: without it, nothing distinguishes clients.
+  // Only the platform sets the header; without it, clients can't be told apart.
   if (address === null) return;
   const wait = charge(bucketOf(networkOf(address), linesPerSecond), cost, linesPerSecond, Date.now());
   if (wait === 0) return;
@@ -42,19 +42,19 @@ export function chargeAddress({ headers }: Request, cost: number, linesPerSecond
 }
 
 function bucketOf(network: string, linesPerSecond: number): Bucket {
-  const known = spent.get(network);
+  const known = buckets.get(network);
   if (known) return known;
-  if (spent.size >= MOST_ADDRESSES) sweep(linesPerSecond);
-  if (spent.size >= MOST_ADDRESSES) return others;
+  if (buckets.size >= MOST_ADDRESSES) sweep(linesPerSecond);
+  if (buckets.size >= MOST_ADDRESSES) return sharedBucket;
   const bucket = newBucket();
-  spent.set(network, bucket);
+  buckets.set(network, bucket);
   return bucket;
 }
 
-/** Forgets addresses with full buckets: nothing distinguishes them from new addresses. */
+/** Deletes full buckets: an address with a full bucket is the same as a new one. */
 function sweep(linesPerSecond: number): void {
   const now = Date.now();
   if (now - sweptAt < SWEEP_INTERVAL) return;
   sweptAt = now;
-  for (const [network, bucket] of spent) if (isFull(bucket, linesPerSecond, now)) spent.delete(network);
+  for (const [network, bucket] of buckets) if (isFull(bucket, linesPerSecond, now)) buckets.delete(network);
 }

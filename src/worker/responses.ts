@@ -1,8 +1,8 @@
-/** Answers to requests. */
+/** Responses to requests. */
 import { sentenceOf } from "../protocol/errors.ts";
 import type { Denial } from "./denial.ts";
 
-/** The response header with the newest position that a response is about. */
+/** The response header with the newest position in a response. */
 export const POSITION = "Fanout-Position";
 /** The response header with the error code of a refusal. */
 export const ERROR = "Fanout-Error";
@@ -19,7 +19,7 @@ export function json(status: number, value: unknown, more: Record<string, string
   return new Response(`${JSON.stringify(value)}\n`, { status, headers });
 }
 
-/** The response that says why a request is refused: its code in a header, a sentence as the body. */
+/** Returns the response to a refused request: the error code in a header, the reason as the body. */
 export function denied({ status, code, message, headers }: Denial): Response {
   const challenge = status === 401 ? { "WWW-Authenticate": "Bearer" } : {};
   return text(status, `${sentenceOf(message)}\n`, { [ERROR]: code, ...challenge, ...headers });

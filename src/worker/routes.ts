@@ -1,4 +1,4 @@
-/** Where a request goes. */
+/** Routes requests. */
 import { EVERYONE } from "../protocol/channels.ts";
 import { type From, parseFrom } from "../protocol/positions.ts";
 import { isOperation, operate } from "./admin/operations.ts";
@@ -10,36 +10,35 @@ import { failed } from "./failures.ts";
 import { accepts, wordsOf } from "./headers.ts";
 import { consolePage, wantsConsole } from "./http/console.ts";
 import { publish } from "./http/post.ts";
-import { listen, wantsEvents } from "./http/subscribe.ts";
+import { subscribe, wantsEvents } from "./http/subscribe.ts";
 import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
-import { chargeAddress, OBJECT } from "./rate-limit.ts";
+import { chargeAddress, OBJECT_COST } from "./rate-limit.ts";
 import { text } from "./responses.ts";
 import { checkSecret, readSettings, type Settings } from "./settings.ts";
 
 const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
 
-  /            to hear the channel '${EVERYONE}', to which every connection is subscribed
-  /<channel>   to be subscribed to <channel> as well, from the start
+  /            subscribes to the channel '${EVERYONE}', as every connection does
+  /<channel>   subscribes to <channel> as well
 
 Then send lines, each ending in "\\n": ping, info, subscribe <channel>, unsubscribe <channel>,
 announce <channel> <message>. Messages arrive as lines: <channel>!<message>
 
-Without one, GET /<channel> listens, and POST /<channel> announces:
+Without a WebSocket, GET /<channel> subscribes, and POST /<channel> announces:
 
   curl -N <this address>/news
   curl -d 'hello' <this address>/news
 `;
 
-/** A server inside another Worker. */
+/** A server that is mounted in another Worker. */
 export interface Mounted {
-  /** The part of the request's path that is this server's own. */
+  /** The part of the request's path below the prefix. */
   path: string;
 }
 
 /**
- * Answers a request; the channel's object answers an upgrade. It never throws: every failure has a response that pages
- * may read.
+ * Answers a request. It never throws: every failure becomes a response that pages can read.
  * @param env the Worker's bindings and settings
  * @param mounted undefined if the whole Worker is this server
  */
@@ -56,7 +55,7 @@ export async function handle(request: Request, env: object, mounted?: Mounted): 
   return shareWithOrigin(request, response, allowedOrigins);
 }
 
-/** @throws Denial if the client's `Host` makes no address */
+/** @throws Denial if the client's `Host` isn't valid */
 function addressOf({ url }: Request): URL {
   if (URL.canParse(url)) return new URL(url);
   throw new Denial(400, "invalid", "the address isn't a URL; send a valid 'Host'");
@@ -69,7 +68,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return announce(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new Denial(405, "invalid", "GET subscribes and POST announces; other methods have no meaning", {
+    throw new Denial(405, "invalid", "this method isn't supported; GET subscribes and POST announces", {
       Allow: METHODS,
     });
   }
@@ -78,14 +77,14 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);
-  return listen(request, env, channel, grants, settings);
+  return subscribe(request, env, channel, grants, settings);
 }
 
 async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
   const from = fromIn(request);
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
-  chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
+  chargeAddress(request, OBJECT_COST, settings.limits.linesPerSecond);
   const { response } = await placeConnection(env, channel, request, grants, from);
   return response;
 }
@@ -96,29 +95,29 @@ async function announce(request: Request, env: Env, channel: string, settings: S
 }
 
 /**
- * Returns whether a client asks for a WebSocket.
- * @throws Denial if it offers other protocols besides: the runtime can't choose among several
+ * Returns whether a client requests a WebSocket.
+ * @throws Denial if the client offers several protocols, because the runtime can't choose
  */
 function wantsUpgrade(request: Request): boolean {
   const protocols = wordsOf(request, "Upgrade").map((word) => word.split("/")[0]);
   if (request.method !== "GET" || !protocols.includes("websocket")) return false;
   if (protocols.length === 1 && /^websocket$/i.test(request.headers.get("Upgrade") ?? "")) return true;
-  const why = "several protocols are offered; send 'Upgrade: websocket' alone";
+  const why = "the request offers several protocols; send 'Upgrade: websocket' only";
   throw new Denial(426, "invalid", why, { Upgrade: "websocket" });
 }
 
-/** What an address says only to listen. */
-const LISTENING = ["since", "last", "poll", "channel"];
+/** Query parameters that only subscriptions have. */
+const SUBSCRIBE_PARAMETERS = ["since", "last", "poll", "channel"];
 
-/** Whether somebody looks at this server, rather than listens: a person, or who asks for no channel. */
+/** Whether to answer with a page rather than a subscription: to browsers, and at `/` without parameters. */
 function wantsPage(request: Request, path: string): boolean {
   if (wantsEvents(request)) return false;
   const isPerson = accepts(request, "text/html");
   const { searchParams } = new URL(request.url);
-  return isPerson || (path === "/" && !LISTENING.some((name) => searchParams.has(name)));
+  return isPerson || (path === "/" && !SUBSCRIBE_PARAMETERS.some((name) => searchParams.has(name)));
 }
 
-/** From where on a request's query asks to hear the channel. */
+/** Returns where a request's query asks to start in the channel. */
 function fromIn(request: Request): From | undefined {
   const { searchParams } = new URL(request.url);
   const from = parseFrom(searchParams.get("since"), searchParams.get("last"));

@@ -7,7 +7,7 @@ export interface Settings {
   limits: Limits;
   /** Origins from which browsers may connect; undefined means any. */
   allowedOrigins: string[] | undefined;
-  /** How tokens are checked; undefined means that none is needed. */
+  /** How tokens are verified; undefined means that none is needed. */
   tokens: TokenSettings | undefined;
   /** Whether browsers get the console page. */
   hasConsole: boolean;
@@ -15,8 +15,8 @@ export interface Settings {
 
 /**
  * Reads the settings.
- * @param ownOrigins origins of pages that may always connect, and alone where ALLOWED_ORIGINS isn't set
- * @throws SettingError naming the first variable that is out of range
+ * @param ownOrigins origins of pages that may always connect; without ALLOWED_ORIGINS, only these may
+ * @throws SettingError that names the first invalid variable
  */
 export function readSettings(variables: Variables, ownOrigins?: string[]): Settings {
   return {
@@ -27,25 +27,25 @@ export function readSettings(variables: Variables, ownOrigins?: string[]): Setti
   };
 }
 
-/** The settings by the names under which they are set, as they could be set again; without what is secret. */
-export function tellSettings({
+/** Returns the settings under the names and values of their variables, without secrets. */
+export function publicSettings({
   limits,
   allowedOrigins,
   hasConsole,
 }: Settings): Record<string, number | string> {
-  const { mostWaiting: _, historyChannels, ...numbers } = limits;
-  const told: Record<string, number | string> = {
+  const { maxPendingBytes: _, maxWork: _work, historyChannels, ...numbers } = limits;
+  const shown: Record<string, number | string> = {
     HISTORY_CHANNELS: historyChannels.join(" "),
     CONSOLE: hasConsole ? "on" : "off",
   };
   for (const [name, value] of Object.entries(numbers)) {
-    told[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()] = value;
+    shown[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()] = value;
   }
-  if (allowedOrigins) told.ALLOWED_ORIGINS = allowedOrigins.join(" ");
-  return told;
+  if (allowedOrigins) shown.ALLOWED_ORIGINS = allowedOrigins.join(" ");
+  return shown;
 }
 
-/** @returns true if it isn't set */
+/** @returns true if the variable isn't set */
 function isOn(variables: Variables, name: string): boolean {
   const value = text(variables, name) ?? "on";
   if (value !== "on" && value !== "off")
@@ -53,7 +53,7 @@ function isOn(variables: Variables, name: string): boolean {
   return value === "on";
 }
 
-/** @param fallback origins that may connect if none are set, and in addition to those that are */
+/** @param fallback origins that may always connect */
 function origins(variables: Variables, fallback: string[] | undefined): string[] | undefined {
   const list = text(variables, "ALLOWED_ORIGINS")?.split(/[\s,]+/);
   if (!list) return fallback;
@@ -67,13 +67,13 @@ function origins(variables: Variables, fallback: string[] | undefined): string[]
   return [...new Set([...list, ...(fallback ?? [])])];
 }
 
-/** Origins of apps and extensions: they have schemes of their own, and some have capital letters. */
+/** Origins of apps and extensions, which have their own schemes, and sometimes capital letters. */
 const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*'",]*$/;
 
-/** Schemes that no page has. */
+/** Schemes that pages never have. */
 const NO_PAGES = ["ws:", "wss:", "ftp:"];
 
-/** Sandboxed pages, and many others, have the origin `null`; operators may insist on those. */
+/** Accepts `null` too, the origin of sandboxed pages and many others. */
 function isOrigin(text: string): boolean {
   if (text === "null") return true;
   if (!URL.canParse(text) || text.includes("*")) return false;
@@ -82,10 +82,10 @@ function isOrigin(text: string): boolean {
   return protocol === "http:" || protocol === "https:" ? origin === text : APP_ORIGIN.test(text);
 }
 
-/** RFC 7518, section 3.2: a key for HS256 has at least the size of what it makes. */
-const LEAST_SECRET = 32;
+/** Least bytes of a secret: RFC 7518, section 3.2, requires that a key for HS256 is as long as its output. */
+const MIN_SECRET_BYTES = 32;
 
-/** Settings of tokens that have no meaning without a key. */
+/** Token settings that need a key. */
 const NEED_KEYS = ["TOKEN_AUDIENCE", "TOKEN_ISSUER", "TOKEN_SECRET_PREVIOUS"];
 
 function tokens(variables: Variables): TokenSettings | undefined {
@@ -107,11 +107,11 @@ function tokens(variables: Variables): TokenSettings | undefined {
 
 function secretIn(variables: Variables, name: string): string | undefined {
   const secret = text(variables, name);
-  if (secret === undefined || utf8Length(secret) >= LEAST_SECRET) return secret;
-  throw new SettingError(`${name} must have at least ${LEAST_SECRET} bytes, chosen at random`);
+  if (secret === undefined || utf8Length(secret) >= MIN_SECRET_BYTES) return secret;
+  throw new SettingError(`${name} must have at least ${MIN_SECRET_BYTES} bytes, chosen at random`);
 }
 
-/** An issuer signs tokens for other services, too: without an audience, those would be valid here. */
+/** Requires an audience, because issuers sign tokens for other services too. */
 function keyUrl(url: string, audience: string | undefined, previous: string | undefined): string {
   if (!isSafeUrl(url)) {
     throw new SettingError("TOKEN_JWKS_URL must be a URL that begins with https://, without a password");
@@ -123,7 +123,7 @@ function keyUrl(url: string, audience: string | undefined, previous: string | un
   );
 }
 
-/** Keys that come over a network in the clear could be anyone's. */
+/** Requires TLS, because anyone on the network could replace keys that are sent unencrypted. */
 function isSafeUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname, username, password } = new URL(url);
@@ -131,15 +131,15 @@ function isSafeUrl(url: string): boolean {
   return protocol === "https:" || (protocol === "http:" && LOCAL_HOSTS.includes(hostname));
 }
 
-/** Names of this machine in URLs. */
+/** Hosts of local URLs. */
 const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 /** The secret of the README's examples. */
 const EXAMPLE_SECRET = "an-example-with-more-than-32-bytes";
 
 /**
- * Checks that the secret isn't the one of the README, unless the client is on this machine.
- * @throws SettingError if everyone can sign tokens
+ * Checks that the secret isn't the README's example, unless the client is on this machine.
+ * @throws SettingError if the secret is public
  */
 export function checkSecret({ tokens }: Settings, { url, headers }: Request): void {
   if (!tokens || !("secret" in tokens)) return;

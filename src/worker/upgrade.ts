@@ -1,42 +1,41 @@
 /**
- * What the Worker tells an object of a connection, and the object answers: headers of a request that has
- * nothing else of the client's, so that no client can say these. What is not a plain word in them is
- * percent-encoded.
+ * The headers with which a Worker offers a connection to an object, and the object answers. The request has no headers
+ * of the client, so clients can't forge them. Values that may have special characters are percent-encoded.
  */
 import { type Grants, isGrants } from "../auth/grants.ts";
 import { type Fault, formatReason, parseReason } from "../protocol/errors.ts";
 import { type From, formatFrom, parseFromWords } from "../protocol/positions.ts";
 import type { Placement } from "../tree/capacity.ts";
 
-/** A connection for an object to take. */
+/** A connection offered to an object. */
 export interface Upgrade {
-  /** Where it comes from, as a location hint; "" if that is not known. */
+  /** The client's region, as a location hint; "" if unknown. */
   region: string;
-  /** The child of the object that turned out to be full; "" if none did. */
+  /** The object's child that turned out to be full; "" if none did. */
   full: string;
-  /** Whether an object without room is to place it below itself. */
+  /** Whether the object, if it is full, must place the connection below itself. */
   below: boolean;
-  /** What its token grants; undefined on a server without tokens. */
+  /** The grants of the client's token; undefined on a server without tokens. */
   grants: Grants | undefined;
-  /** From where on its client wants to hear the channel; undefined if it did not say. */
+  /** Where to start in the channel; undefined if the client didn't ask for any position. */
   from: From | undefined;
-  /** The WebSocket subprotocol that is chosen, if any is. */
+  /** The chosen WebSocket subprotocol, if any. */
   subprotocol: string | undefined;
 }
 
 const REGION = "Fanout-Region";
 const FULL = "Fanout-Full";
-/** There if the answer is yes. */
+/** Present if true. */
 const BELOW = "Fanout-Below";
 /** As JSON. */
 const GRANTS = "Fanout-Grants";
 /** As the words of a command. */
 const FROM = "Fanout-From";
 const SUBPROTOCOL = "Sec-WebSocket-Protocol";
-/** From an object without room: the child to go to, or empty from a child, whose parent is to be asked. */
-const PLACE = "Fanout-Placement";
+/** In the answer of a full object: the child to try; empty for the object's parent. */
+const PLACE = "Fanout-Place";
 
-/** From an object that refuses the connection: why, as a close frame would say it. */
+/** In the answer of an object that refuses the connection: the reason, in the format of close frames. */
 const REFUSED = "Fanout-Refused";
 
 export function formatUpgrade({ region, full, below, grants, from, subprotocol }: Upgrade): Headers {
@@ -48,7 +47,7 @@ export function formatUpgrade({ region, full, below, grants, from, subprotocol }
   return headers;
 }
 
-/** @throws Error if the grants, or from where on it is to be, are not what they can be */
+/** @throws Error if the grants or the starting position are invalid */
 export function parseUpgrade(headers: Headers): Upgrade {
   return {
     region: headers.get(REGION) ?? "",
@@ -64,7 +63,7 @@ function parseGrants(header: string | null): Grants | undefined {
   if (header === null) return undefined;
   const grants: unknown = JSON.parse(decodeURIComponent(header));
   if (isGrants(grants)) return grants;
-  throw new Error("the Worker says something else than what is granted");
+  throw new Error(`${GRANTS} isn't valid`);
 }
 
 function parseFromHeader(header: string | null): From | undefined {
@@ -72,34 +71,34 @@ function parseFromHeader(header: string | null): From | undefined {
   const [how = "", word = ""] = header.split(" ");
   const from = parseFromWords(how, word);
   if (from && !("why" in from)) return from;
-  throw new Error("the Worker says something else than from where on");
+  throw new Error(`${FROM} isn't valid`);
 }
 
-/** The answer to an upgrade that is to go to another object. */
-export function formatElsewhere({ object, below }: Placement): Response {
+/** Returns the answer that redirects an upgrade to another object. */
+export function formatRedirect({ object, below }: Placement): Response {
   const headers = new Headers({ [PLACE]: encodeURIComponent(object) });
   if (below) headers.set(BELOW, "yes");
   return new Response(null, { status: 503, headers });
 }
 
-/** The place that an answer names; undefined if the connection has been taken. */
-export function parseElsewhere({ headers }: Response): Placement | undefined {
+/** Returns the redirect of an answer; undefined if it has none. */
+export function parseRedirect({ headers }: Response): Placement | undefined {
   const object = headers.get(PLACE);
   return object === null ? undefined : { object: decodeURIComponent(object), below: headers.has(BELOW) };
 }
 
-/** The answer to an upgrade that has been taken, with the client's end of the socket. */
-export function formatTaken(client: WebSocket, subprotocol: string | undefined): Response {
+/** Returns the answer that accepts an upgrade, with the client's end of the socket. */
+export function formatAccepted(client: WebSocket, subprotocol: string | undefined): Response {
   const headers = subprotocol === undefined ? {} : { [SUBPROTOCOL]: subprotocol };
   return new Response(null, { status: 101, webSocket: client, headers });
 }
 
-/** The answer to an upgrade that this object refuses. */
+/** Returns the answer that refuses an upgrade. */
 export function formatRefused(fault: Fault): Response {
   return new Response(null, { status: 503, headers: { [REFUSED]: encodeURIComponent(formatReason(fault)) } });
 }
 
-/** The fault for which an object has refused an upgrade; undefined if it hasn't. */
+/** Returns why an object refused an upgrade; undefined if it didn't. */
 export function parseRefused({ headers }: Response): Fault | undefined {
   const reason = headers.get(REFUSED);
   return reason === null ? undefined : parseReason(decodeURIComponent(reason));

@@ -1,4 +1,4 @@
-/** Verifying tokens with what the platform offers. The Worker does it for requests, and objects for the command `token`. */
+/** Token verification on the platform, by Workers for requests, and by objects for the command `token`. */
 import { waitUntil } from "cloudflare:workers";
 import type { Grants } from "../auth/grants.ts";
 import { KeySet } from "../auth/key-set.ts";
@@ -6,18 +6,17 @@ import { fingerprintsOf, readToken, type TokenSettings } from "../auth/tokens.ts
 import type { Guard } from "../auth/verify.ts";
 import { log } from "./log.ts";
 
-/** Key sets by their URLs, which only settings name. */
+/** Key sets by URL; only settings name URLs, so there are few. */
 const keySets = new Map<string, KeySet>();
 
 /**
- * Returns what a token grants.
- * @throws TokenError if it grants nothing; NoKeys if that can't be told now
+ * Returns a token's grants.
+ * @throws TokenError if the token is invalid; NoKeys if the keys are unavailable
  */
 export function verify(token: string, settings: TokenSettings): Promise<Grants> {
   return readToken(token, settings, (url) => keySetAt(url).find);
 }
 
-/** Returns the guard of an object. */
 export async function guardOf(settings: TokenSettings): Promise<Guard> {
   const keys = new Set(await fingerprintsOf(settings));
   return { keys, verify: (token) => verify(token, settings) };

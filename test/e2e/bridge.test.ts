@@ -1,9 +1,9 @@
-/** Programs that speak the original protocol, by a bridge, while the far side breaks. */
+/** Clients of the original protocol behind a bridge, while its server fails. */
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { bridge, placeOf } from "../../src/bridge/bridge.ts";
+import { addressOf, bridge } from "../../src/bridge/bridge.ts";
 import { Network } from "../../tools/faults/network.ts";
 import { runCase } from "../conformance/case.ts";
 import { cases } from "../conformance/transcripts.ts";
@@ -13,13 +13,13 @@ import { dial, isForTcp, tcpTo } from "./support/tcp.ts";
 
 let runtime: Served;
 let network: Network;
-let place: string;
+let address: string;
 
 beforeAll(async () => {
   runtime = await serve();
   network = await Network.start(() => runtime.url);
   const server = await bridge({ to: network.url, host: "127.0.0.1", port: 0 });
-  place = placeOf(server);
+  address = addressOf(server);
   return async () => {
     server.close();
     network.stop();
@@ -30,14 +30,14 @@ beforeAll(async () => {
 async function bridgeTo(to: string): Promise<string> {
   const server = await bridge({ to, host: "127.0.0.1", port: 0 });
   onTestFinished(() => void server.close());
-  return placeOf(server);
+  return addressOf(server);
 }
 
 let names = 0;
 const unique = () => `bridge-${++names}`;
 
-/** A guest that has been greeted, and what reads its next line; undefined at the end. */
-async function enter(at = place) {
+/** Connects a client and reads the greeting; `read` returns its next line, or undefined at the end. */
+async function connect(at = address) {
   const socket = await dial(at);
   onTestFinished(() => void socket.destroy());
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
@@ -46,19 +46,19 @@ async function enter(at = place) {
   return { socket, read };
 }
 
-/** Ends when all that a guest has said has taken effect. */
-async function settled({ socket, read }: Awaited<ReturnType<typeof enter>>): Promise<void> {
+/** Resolves when all of a client's commands have taken effect. */
+async function settled({ socket, read }: Awaited<ReturnType<typeof connect>>): Promise<void> {
   socket.write("ping\n");
   expect(await read()).toMatch(/^\d{10}$/);
 }
 
-describe("what the original's clients say and read", () => {
+describe("the original protocol", () => {
   const some = cases.filter(isForTcp);
-  test("is in many cases", () => expect(some.length).toBeGreaterThan(5));
-  for (const testCase of some) test(testCase.title, () => runCase(testCase, tcpTo(place)));
+  test("has many transcripts", () => expect(some.length).toBeGreaterThan(5));
+  for (const testCase of some) test(testCase.title, () => runCase(testCase, tcpTo(address)));
 });
 
-/** Of a channel, as the server tells its operators. */
+/** Returns the number of a channel's subscribers, from the operators' pages. */
 async function listenersOf(channel: string): Promise<number> {
   const url = runtime.url.replace(/^ws/, "http");
   const page = await (await fetch(`${url}/-/channels/${channel}`)).text();
@@ -70,9 +70,9 @@ async function post(channel: string, body: string, server = runtime): Promise<vo
   expect((await fetch(`${url}/${channel}`, { method: "POST", body })).status).toBe(200);
 }
 
-test("what breaks on the far side is not noticed: nothing is lost, and nothing comes twice", async () => {
+test("failures of the server go unnoticed: no message is lost or repeated", async () => {
   const chat = unique();
-  const [alice, bob] = [await enter(), await enter()];
+  const [alice, bob] = [await connect(), await connect()];
   alice.socket.write(`subscribe ${chat}\n`);
   await settled(alice);
   for (let i = 0; i < 60; i++) {
@@ -87,71 +87,71 @@ test("what breaks on the far side is not noticed: nothing is lost, and nothing c
   await settled(bob);
 });
 
-test("bytes come as they are, however they are cut; what is no UTF-8 is told so", async () => {
+test("messages are unchanged, however their bytes are split; invalid UTF-8 is replaced", async () => {
   const chat = unique();
-  const guest = await enter();
+  const client = await connect();
   const text = `subscribe ${chat}\r\nannounce ${chat} größer 🎉 \u0001\nannounce ${chat} x!y  z \r\nping\n`;
-  for (const byte of Buffer.from(text)) guest.socket.write(Buffer.from([byte]));
-  expect(await guest.read()).toBe(`${chat}!größer 🎉 \u0001`);
-  expect(await guest.read()).toBe(`${chat}!x!y  z `);
-  expect(await guest.read()).toMatch(/^\d{10}$/);
-  guest.socket.write(Buffer.concat([Buffer.from(`announce ${chat} a`), Buffer.from([0xff, 0x0a])]));
-  expect(await guest.read()).toBe(`${chat}!a\ufffd`);
+  for (const byte of Buffer.from(text)) client.socket.write(Buffer.from([byte]));
+  expect(await client.read()).toBe(`${chat}!größer 🎉 \u0001`);
+  expect(await client.read()).toBe(`${chat}!x!y  z `);
+  expect(await client.read()).toMatch(/^\d{10}$/);
+  client.socket.write(Buffer.concat([Buffer.from(`announce ${chat} a`), Buffer.from([0xff, 0x0a])]));
+  expect(await client.read()).toBe(`${chat}!a\ufffd`);
 });
 
-test("what is wrong gets one line, and the connection goes on", async () => {
-  const guest = await enter();
-  guest.socket.write("shout\nsubscribe a!b\nannounce debug x\nonce k a b\n\n");
-  expect(await guest.read()).toMatch(/^debug!error invalid shout: unknown command/);
-  expect(await guest.read()).toMatch(/^debug!error invalid subscribe a!b: /);
-  expect(await guest.read()).toMatch(/^debug!error invalid announce debug: /);
-  expect(await guest.read()).toBe(
+test("an invalid command gets one line, and the connection continues", async () => {
+  const client = await connect();
+  client.socket.write("shout\nsubscribe a!b\nannounce debug x\nonce k a b\n\n");
+  expect(await client.read()).toMatch(/^debug!error invalid shout: unknown command/);
+  expect(await client.read()).toMatch(/^debug!error invalid subscribe a!b: /);
+  expect(await client.read()).toMatch(/^debug!error invalid announce debug: /);
+  expect(await client.read()).toBe(
     "debug!error invalid once k: the original protocol doesn't have this command",
   );
-  await settled(guest);
+  await settled(client);
 });
 
-test("a line without an end is not read for ever", async () => {
-  const guest = await enter();
-  await settled(guest);
-  guest.socket.write("x".repeat(1_100_000));
-  expect(await guest.read()).toBe("debug!error limit line: a line has at most 1000000 characters");
-  guest.socket.write(`${"x".repeat(1_100_000)} is still that line\n`);
-  await settled(guest);
+test("a line without an end is refused", async () => {
+  const client = await connect();
+  await settled(client);
+  client.socket.write("x".repeat(1_100_000));
+  expect(await client.read()).toBe("debug!error limit line: a line has at most 1000000 characters");
+  client.socket.write(`${"x".repeat(1_100_000)} is still that line\n`);
+  await settled(client);
 });
 
-test("who ends its side at once has announced all the same, and the other side ends then", async () => {
+test("a client that ends its side at once has still announced, and then the bridge ends its side", async () => {
   const chat = unique();
-  const alice = await enter();
+  const alice = await connect();
   alice.socket.write(`subscribe ${chat}\n`);
   await settled(alice);
-  const bob = await dial(place);
+  const bob = await dial(address);
   bob.end(`announce ${chat} by the way\n`);
   bob.resume();
   await once(bob, "close");
   expect(await alice.read()).toBe(`${chat}!by the way`);
 });
 
-test("a guest that ends its side reads the greeting and its answers, and no error", async () => {
-  const guest = await enter();
-  guest.socket.end("ping\n");
-  expect(await guest.read()).toMatch(/^\d{10}$/);
-  expect(await guest.read()).toBeUndefined();
+test("a client that ends its side receives the greeting and its replies, and no error", async () => {
+  const client = await connect();
+  client.socket.end("ping\n");
+  expect(await client.read()).toMatch(/^\d{10}$/);
+  expect(await client.read()).toBeUndefined();
 });
 
 test("a last line without an end is dropped, as the original does", async () => {
   const chat = unique();
-  const alice = await enter();
+  const alice = await connect();
   alice.socket.write(`subscribe ${chat}\n`);
   await settled(alice);
-  const bob = await enter();
+  const bob = await connect();
   bob.socket.end(`announce ${chat} whole\nannounce ${chat} cut off`);
   expect(await bob.read()).toBeUndefined();
   expect(await alice.read()).toBe(`${chat}!whole`);
   await settled(alice);
 });
 
-describe("a connection is dropped, and nothing is executed, if it begins like", () => {
+describe("a connection is closed, and nothing is executed, if it begins like", () => {
   const openings = {
     "a request": "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "a WebSocket": "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
@@ -167,11 +167,11 @@ describe("a connection is dropped, and nothing is executed, if it begins like", 
   };
   test.each(Object.entries(openings))("%s", async (_, opening) => {
     const chat = unique();
-    const alice = await enter();
+    const alice = await connect();
     alice.socket.write(`subscribe ${chat}\n`);
     await settled(alice);
-    const stranger = await dial(place);
-    // A connection that is dropped with unread data is reset.
+    const stranger = await dial(address);
+    // Closing a connection with unread data resets it.
     stranger.on("error", () => {}).resume();
     const closed = new Promise((resolve) => stranger.once("close", resolve));
     stranger.write(Buffer.from(`${opening}announce ${chat} forged\n`, "latin1"));
@@ -183,20 +183,20 @@ describe("a connection is dropped, and nothing is executed, if it begins like", 
 
 test("the text of a request may be announced", async () => {
   const chat = unique();
-  const guest = await enter();
-  guest.socket.write(`subscribe ${chat}\nannounce ${chat} POST / HTTP/1.1\nPOST / HTTP/1.1\n`);
-  expect([await guest.read(), await guest.read()].sort()).toEqual([
+  const client = await connect();
+  client.socket.write(`subscribe ${chat}\nannounce ${chat} POST / HTTP/1.1\nPOST / HTTP/1.1\n`);
+  expect([await client.read(), await client.read()].sort()).toEqual([
     `${chat}!POST / HTTP/1.1`,
     expect.stringMatching(/^debug!error invalid line: /),
   ]);
 });
 
-test("a program that reads what comes at a time, and takes its first line, gets its answers", async () => {
+test("a program that uses only the first line of each read gets its replies", async () => {
   const chat = unique();
-  const socket = await dial(place);
+  const socket = await dial(address);
   onTestFinished(() => void socket.destroy());
   socket.write(`subscribe ${chat}\n`);
-  // Each time all that has come since.
+  // Each read returns everything received since the last one.
   const reads = socket[Symbol.asyncIterator]();
   const read = async () => String((await reads.next()).value).split("\n")[0];
   expect(await read()).toBe("debug!connected...");
@@ -206,9 +206,9 @@ test("a program that reads what comes at a time, and takes its first line, gets 
   expect(await read()).toBe(`${chat}!changed`);
 });
 
-test("who reads slowly makes nobody wait, and misses nothing", async () => {
+test("a slow client delays no others, and misses no messages", async () => {
   const chat = unique();
-  const [slow, quick] = [await dial(place), await enter()];
+  const [slow, quick] = [await dial(address), await connect()];
   onTestFinished(() => void slow.destroy());
   slow.write(`subscribe ${chat}\n`);
   quick.socket.write(`subscribe ${chat}\n`);
@@ -220,7 +220,7 @@ test("who reads slowly makes nobody wait, and misses nothing", async () => {
     expect(await quick.read()).toBe(`${chat}!${count++} ${filling}`);
   };
   await settled(quick);
-  // Until what the bridge keeps for it is full, and what the machine does.
+  // Until the buffers of the bridge and the machine are full.
   while ((await listenersOf(chat)) > 1) await announce();
   for (let i = 0; i < 4; i++) await announce();
   const lines = createInterface({ input: slow })[Symbol.asyncIterator]();
@@ -229,34 +229,34 @@ test("who reads slowly makes nobody wait, and misses nothing", async () => {
   for (let i = 0; i < count; i++) expect(await read()).toBe(`${chat}!${i} ${filling}`);
 });
 
-test("where nothing is kept a connection that breaks off ends the guest's, as a crash would", async () => {
+test("without history, a lost connection to the server closes the client's, as a crash of the original would", async () => {
   const server = await serveInTest({ settings: { HISTORY_SECONDS: "0" } });
-  const guest = await enter(await bridgeTo(server.url));
-  await settled(guest);
+  const client = await connect(await bridgeTo(server.url));
+  await settled(client);
   await server.kill();
-  expect(await guest.read()).toBeUndefined();
+  expect(await client.read()).toBeUndefined();
 });
 
-test("so do messages that are not kept any more", async () => {
+test("so do expired messages", async () => {
   const server = await serveInTest({ settings: { HISTORY_BYTES: "1000" } });
-  // Nobody listens at the other place.
-  let isAway = false;
-  const way = await Network.start(() => (isAway ? "ws://127.0.0.1:1" : server.url));
-  onTestFinished(() => way.stop());
-  const guest = await enter(await bridgeTo(way.url));
-  await settled(guest);
-  isAway = true;
-  way.cut();
+  // Nothing listens at the other address.
+  let isUnreachable = false;
+  const proxy = await Network.start(() => (isUnreachable ? "ws://127.0.0.1:1" : server.url));
+  onTestFinished(() => proxy.stop());
+  const client = await connect(await bridgeTo(proxy.url));
+  await settled(client);
+  isUnreachable = true;
+  proxy.cut();
   for (let i = 0; i < 40; i++) await post("all", "x".repeat(100), server);
-  isAway = false;
-  expect(await guest.read()).toBeUndefined();
+  isUnreachable = false;
+  expect(await client.read()).toBeUndefined();
 });
 
-test("where nobody is let in the reason is told, and the connection ends", async () => {
+test("if the server refuses the connection, the client gets the reason, and its connection ends", async () => {
   const server = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
-  const guest = await dial(await bridgeTo(server.url));
-  onTestFinished(() => void guest.destroy());
-  expect((await text(guest)).split("\n")).toEqual([
+  const client = await dial(await bridgeTo(server.url));
+  onTestFinished(() => void client.destroy());
+  expect((await text(client)).split("\n")).toEqual([
     expect.stringMatching(/^debug!error forbidden connect: a token is missing/),
     "",
   ]);

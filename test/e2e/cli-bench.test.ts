@@ -1,4 +1,4 @@
-/** `fanout bench`, at servers that lose nothing and that do. */
+/** `fanout bench`, with servers that lose messages and servers that don't. */
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { TestClient } from "./support/test-client.ts";
 
 const flawless = { lost: 0, repeated: 0, outOfOrder: 0, closed: 0 };
 
-test("all that is announced comes to every connection, once and in order", async () => {
+test("every connection receives all messages once and in order", async () => {
   const { url } = await serveInTest();
   const words = ["bench", url, "--connections", "20", "--rate", "50", "--seconds", "1"];
   const { code, out } = await run([...words, "--json"]);
@@ -34,7 +34,7 @@ test("all that is announced comes to every connection, once and in order", async
   ]);
 });
 
-test("it needs no history, and takes a token where one is needed", async () => {
+test("bench needs no history, and uses the token", async () => {
   const settings = { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" };
   const { url } = await serveInTest({ settings });
   const words = ["bench", url, "--connections", "2", "--seconds", "1", "--channel", "mine"];
@@ -52,7 +52,7 @@ test("it needs no history, and takes a token where one is needed", async () => {
   });
 });
 
-test("what is lost, repeated or out of order is counted", async () => {
+test("lost, repeated and reordered messages are counted", async () => {
   const spoil = () => {
     let held: string[] = [];
     return (line: string) => {
@@ -72,7 +72,7 @@ test("what is lost, repeated or out of order is counted", async () => {
   ]);
 });
 
-test("connections that end meanwhile are counted, and what was not announced", async () => {
+test("closed connections and missing announcements are counted", async () => {
   const runtime = await serveInTest();
   const listener = await TestClient.connect(`${runtime.url}/mine`);
   const words = ["--connections", "3", "--seconds", "4", "--timeout", "1", "--channel", "mine", "--json"];
@@ -85,7 +85,7 @@ test("connections that end meanwhile are counted, and what was not announced", a
   expect(report.announced).toBeLessThan(report.due);
 });
 
-test("a message has room for its number and its time", async () => {
+test("--size has to leave room for the number and the time", async () => {
   const { code, err } = await run(["bench", "ws://localhost", "--size", "10"]);
-  expect([code, err]).toEqual([2, "fanout: a message takes 32 bytes or more here\n"]);
+  expect([code, err]).toEqual([2, "fanout: --size is too small; it takes 32 bytes or more\n"]);
 });

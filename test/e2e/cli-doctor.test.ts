@@ -1,4 +1,4 @@
-/** `fanout doctor`, at servers that are well and that are not. */
+/** `fanout doctor`, with healthy and unhealthy servers. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -15,7 +15,7 @@ async function urlWith(settings: Record<string, string> = {}): Promise<string> {
   return url;
 }
 
-/** What it finds: a grade for each thing that it has looked at, and its lines. */
+/** Runs the doctor, and returns the grade and the text of each finding. */
 async function examine(url: string, env: Record<string, string> = {}, timeout = "10") {
   const { code, out, err } = await run(["doctor", url, "--timeout", timeout], { env });
   expect(err).toBe("");
@@ -29,9 +29,9 @@ function sayingOf(found: RegExpMatchArray[], name: string): string | undefined {
   return found.find(([, , named]) => named === name)?.[3];
 }
 
-const well = {
+const healthy = {
   reachable: "ok",
-  itself: "ok",
+  info: "ok",
   tokens: "ok",
   WebSockets: "ok",
   ping: "ok",
@@ -53,23 +53,23 @@ const well = {
   rows: "ok",
 };
 
-test("a server that is well and open to everybody, which is noted", async () => {
+test("a healthy server without tokens, which is noted", async () => {
   const { code, grades, says } = await examine(await urlWith());
-  expect([code, grades]).toEqual([0, { ...well, tokens: "note" }]);
-  expect(says("tokens")).toMatch(/anyone may listen and announce; TOKEN_SECRET closes it/);
+  expect([code, grades]).toEqual([0, { ...healthy, tokens: "note" }]);
+  expect(says("tokens")).toMatch(/anyone may subscribe and announce; set TOKEN_SECRET/);
 });
 
-test("a server that keeps no history", async () => {
+test("a server without history", async () => {
   const { code, grades, says } = await examine(await urlWith({ HISTORY_SECONDS: "0", CLIENT_LIMIT: "50" }));
   const notes = { tokens: "note", history: "note", once: "note", resume: "note" };
-  expect([code, grades]).toEqual([0, { ...well, ...notes }]);
+  expect([code, grades]).toEqual([0, { ...healthy, ...notes }]);
   expect(says("history")).toMatch(/HISTORY_SECONDS/);
   expect(says("limits")).toBe(
-    "50 connections; 10000 lines a second of each, of 65536 bytes; nothing is kept",
+    "50 connections; 10000 lines per second each, of up to 65536 bytes; no history",
   );
 });
 
-test("a hardened server, and one whose settings and tokens leave much open", async () => {
+test("a hardened server, and one with open settings and broad tokens", async () => {
   const settings = {
     TOKEN_SECRET: SECRET,
     TOKEN_AUDIENCE: "chat",
@@ -92,58 +92,61 @@ test("a hardened server, and one whose settings and tokens leave much open", asy
     FANOUT_TOKEN: await mint({ subscribe: ["*"], announce: ["*"], operate: true, exp }),
   });
   expect(long.says("grants")).toBe(
-    "it is valid for more than a day; it has no audience, so it is valid at all servers with its secret; " +
-      "it may announce on every channel; it may operate the server: no token for users should be like that",
+    "your token is valid for more than a day; has no audience, so it is valid at all servers with its secret; " +
+      "may announce on every channel; may see the operators' pages; don't give such tokens to users",
   );
-  expect(long.says("origins")).toMatch(/^pages of any site may use it; ALLOWED_ORIGINS/);
+  expect(long.says("origins")).toMatch(/^pages of any site may connect; set ALLOWED_ORIGINS/);
   expect(long.says("exposure")).toMatch(
     /^CLIENT_LIMIT allows any number of connections; LINES_PER_SECOND allows 10000/,
   );
 });
 
-test("a server that needs a token: with one, without, and with one that does not do", async () => {
+test("a server that requires tokens: with a valid token, with none, and with insufficient ones", async () => {
   const url = await urlWith({ TOKEN_SECRET: SECRET });
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
   expect(await examine(url, env)).toMatchObject({
     code: 0,
-    grades: { ...well, itself: "note", version: "note", limits: "note", rows: "note" },
+    grades: { ...healthy, info: "note", version: "note", limits: "note", rows: "note" },
   });
   const operator = { subscribe: ["doctor-*"], announce: ["doctor-*"], operate: true };
-  expect(await examine(url, { FANOUT_TOKEN: await mint(operator) })).toMatchObject({ code: 0, grades: well });
+  expect(await examine(url, { FANOUT_TOKEN: await mint(operator) })).toMatchObject({
+    code: 0,
+    grades: healthy,
+  });
   const { code, grades, says } = await examine(url);
-  expect([code, grades]).toEqual([1, { reachable: "ok", itself: "note", tokens: "bad" }]);
+  expect([code, grades]).toEqual([1, { reachable: "ok", info: "note", tokens: "bad" }]);
   expect(says("tokens")).toMatch(/none was given.+'doctor-\*', in FANOUT_TOKEN or --token/);
   for (const claims of [{ subscribe: ["news"] }, { subscribe: ["doctor-*"] }]) {
     const other = await examine(url, { FANOUT_TOKEN: await mint(claims) });
-    expect(other.says("tokens")).toMatch(/^your token doesn't grant this channel; give one/);
+    expect(other.says("tokens")).toMatch(/^your token doesn't grant this channel; give a token/);
   }
   const forged = await examine(url, { FANOUT_TOKEN: await mint({}, `${SECRET}x`) });
-  expect(forged.says("tokens")).toMatch(/^the token's signature is wrong; give one/);
+  expect(forged.says("tokens")).toMatch(/^the token's signature is wrong; give a token/);
 });
 
-test("a server that answers wrongly", async () => {
+test("a server that sends wrong replies", async () => {
   const spoil = () => (line: string) => [/^\d+$/.test(line) ? "pong" : line];
-  // The time never comes, however long one waits, so it need not be long.
+  // The right reply never arrives, so wait only briefly.
   const pong = await examine(await startFake({ spoil }), {}, "1");
   expect([pong.code, pong.grades.ping]).toEqual([1, "bad"]);
   expect(pong.says("ping")).toMatch(/^ping is answered with 'pong' instead of Unix seconds; /);
 });
 
-test("a server that loses somebody's place, and announces twice with the same key", async () => {
+test("a server that loses messages, and ignores idempotency keys", async () => {
   const { code, grades, says } = await examine(await startFake({ forgets: true }));
   const good = { WebSockets: "ok", ping: "ok", announce: "ok", barrier: "ok", mistake: "ok", history: "ok" };
   expect([code, grades]).toEqual([1, expect.objectContaining({ ...good, once: "bad", resume: "bad" })]);
-  expect(says("resume")).toMatch(/^it answers 'debug!position .+' instead of '.+!two', '.+!three'; /);
+  expect(says("resume")).toMatch(/^the server answers 'debug!position .+' instead of '.+!two', '.+!three'; /);
 });
 
-test("a clock that is wrong", async () => {
+test("a wrong clock", async () => {
   const spoil = () => (line: string) => [/^\d+$/.test(line) ? String(Number(line) - 60) : line];
   const { grades, says } = await examine(await startFake({ spoil }));
   expect(grades).toMatchObject({ ping: "ok", clock: "note" });
-  expect(says("clock")).toMatch(/^it is \d+ s behind this machine's/);
+  expect(says("clock")).toMatch(/^\d+ s behind this machine's/);
 });
 
-test("what lets no WebSocket through, but requests", async () => {
+test("a proxy that forwards requests, but no WebSockets", async () => {
   const server = createServer(({ url }, response) => {
     if (url === "/-/health") response.end("ok\n");
     else response.end(`{"position":1}\n`);
@@ -155,8 +158,8 @@ test("what lets no WebSocket through, but requests", async () => {
   expect(says("WebSockets")).toMatch(/the upgrade gets 502 no upgrades here, and requests get through/);
 });
 
-test("nobody there: one line, and 6", async () => {
-  // A port that nobody else is given meanwhile: one end of a connection has it.
+test("no server: one line, and exit code 6", async () => {
+  // One end of a connection occupies the port, so no other program can listen there.
   const server = createTcpServer();
   const { port } = new URL(await listening(server));
   const socket = connect(Number(port), "127.0.0.1");
@@ -168,6 +171,6 @@ test("nobody there: one line, and 6", async () => {
   const { code, out } = await run(["doctor", `ws://127.0.0.1:${socket.localPort}`]);
   expect(code).toBe(6);
   expect(out).toMatch(
-    /^bad {2}reachable: it cannot be reached \(.*ECONNREFUSED.*\); look at the address.*\n$/,
+    /^bad {2}reachable: the server can't be reached \(.*ECONNREFUSED.*\); check the address.*\n$/,
   );
 });

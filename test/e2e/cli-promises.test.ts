@@ -1,4 +1,4 @@
-/** What the program promises to scripts: cursors, exit codes, terminals, secrets and input. */
+/** The program's guarantees to scripts: cursors, exit codes, terminals, secrets and input. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ async function post(channel: string, body: string): Promise<number> {
 
 const fanout = (...words: string[]) => [NODE, PROGRAM, ...words].map((word) => `'${word}'`).join(" ");
 
-/** Runs a script of bash. */
+/** Runs a bash script. */
 async function bash(script: string, cwd: string, env: Record<string, string> = {}) {
   const child = spawn("bash", ["-o", "pipefail", "-c", script], {
     cwd,
@@ -49,7 +49,7 @@ async function bash(script: string, cwd: string, env: Record<string, string> = {
 }
 
 describe("a cursor", () => {
-  test("follows acknowledgements: what a consumer hasn't processed comes again", async () => {
+  test("follows acknowledgements: unprocessed messages are printed again", async () => {
     const [folder, news] = [await folderInTest(), unique()];
     await writeFile(join(folder, "place"), "");
     const newest = await post(news, "1\n2\n3\n4\n5");
@@ -75,7 +75,7 @@ describe("a cursor", () => {
     expect((await readdir(folder)).sort()).toEqual(["acks", "place", "seen"]);
   });
 
-  test("advances when a command has ended with 0, and not when it fails", async () => {
+  test("advances when a command exits with 0, and not when it fails", async () => {
     const [folder, news] = [await folderInTest(), unique()];
     const place = join(folder, "place");
     const newest = await post(news, "a\nb\nc");
@@ -86,7 +86,7 @@ describe("a cursor", () => {
     expect((await run([...words, "cat"])).out).toBe("b\nc\n");
   });
 
-  test("is used by one run at a time; a lock of a killed run doesn't matter", async () => {
+  test("is used by one run at a time; the lock of a killed run is ignored", async () => {
     const [folder, news] = [await folderInTest(), unique()];
     const place = join(folder, "place");
     const words = ["sub", runtime.url, news, "--cursor", place];
@@ -101,7 +101,7 @@ describe("a cursor", () => {
     expect((await run([...words, "--until-caught-up"])).code).toBe(0);
   });
 
-  test("is never overwritten where it can't be read, or is something else", async () => {
+  test("is never overwritten if it can't be read, or isn't a cursor", async () => {
     const folder = await folderInTest();
     const other = join(folder, "other");
     for (const content of ["precious", "[1]", '{"a":-1}', "null"]) {
@@ -116,7 +116,7 @@ describe("a cursor", () => {
   });
 });
 
-describe("a wrong command ends with 2, without a server:", () => {
+describe("an invalid command line exits with 2, without connecting:", () => {
   const url = "ws://127.0.0.1:1";
   test.each([
     [["pub", url, "a b", "x"]],
@@ -151,7 +151,7 @@ describe("a wrong command ends with 2, without a server:", () => {
   });
 });
 
-test("a full disk ends it with 7", async () => {
+test("a full disk exits with 7", async () => {
   const news = unique();
   await post(news, "x");
   const { code, err } = await bash(`${fanout("sub", runtime.url, news, "--last", "1")} >/dev/full`, "/");
@@ -164,7 +164,7 @@ test("a full disk ends it with 7", async () => {
 test.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],
-] as const)("%s with an announcement that has no reply ends it with %i", async (signal, code) => {
+] as const)("%s exits with %i if an announcement has no reply", async (signal, code) => {
   const server = createServer();
   const child = start(["pub", await listening(server), "a", "x", "--timeout", "100"]);
   onTestFinished(() => void server.close());
@@ -174,7 +174,7 @@ test.each([
   expect((await once(child, "exit"))[0]).toBe(code);
 });
 
-test("a terminal gets no control characters of others; a pipe and --raw get them", async () => {
+test("control characters in messages reach pipes and --raw, but no terminals", async () => {
   const news = unique();
   const evil = "\u001b]52;c;eA==\u0007\u009b\u202e";
   await post(news, evil);
@@ -213,7 +213,7 @@ test("pub announces long lines, and prints positions in order", async () => {
   expect(printed).toHaveLength(200);
 });
 
-test("pub takes files, NUL, and words that begin with -", async () => {
+test("pub accepts files, NUL, and messages that begin with -", async () => {
   const [folder, news] = [await folderInTest(), unique()];
   await writeFile(join(folder, "lines"), "a\n\nb");
   const { out } = await run(["pub", runtime.url, news, "--json", "--file", join(folder, "lines")]);
@@ -231,7 +231,7 @@ test("pub takes files, NUL, and words that begin with -", async () => {
   expect(all.out).toBe("a\nb\nc\nd\n-5 degrees\n");
 });
 
-test("the loss of the connection, and its return, are reported", async () => {
+test("the loss of the connection is reported", async () => {
   const server = await serveInTest();
   const child = start(["sub", server.url, unique()]);
   let err = "";
@@ -254,7 +254,7 @@ test("the loss of the connection, and its return, are reported", async () => {
     .toMatch(/^fanout: the connection was lost.*; connecting again\n$/);
 });
 
-test("gaps are objects among the messages with --json", async () => {
+test("--json prints gaps as objects between the messages", async () => {
   const news = unique();
   const position = await post(news, "x");
   const { code, out } = await run(["sub", runtime.url, news, "--since", "5", "--until-caught-up", "--json"]);
@@ -267,7 +267,7 @@ test("gaps are objects among the messages with --json", async () => {
   expect(message ?? { position }).toMatchObject({ position });
 });
 
-test("completion is a script that both shells can read", async () => {
+test("completion prints a working script", async () => {
   const script = `eval "$(${fanout("completion", "bash")})"; COMP_WORDS=(fanout sub --cu); COMP_CWORD=2; _fanout; echo "\${COMPREPLY[*]}"`;
   expect((await bash(script, "/")).out).toBe("--cursor\n");
 });

@@ -1,4 +1,4 @@
-/** The program, as a shell runs it. */
+/** The program, run as in a shell. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -21,7 +21,7 @@ beforeAll(async () => {
 let names = 0;
 const unique = () => `cli-${++names}`;
 
-/** The next line of a program's output. */
+/** Returns a function that reads the next line of a program's output. */
 function linesOf(child: ReturnType<typeof start>): () => Promise<string> {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return async () => (await lines.next()).value ?? "";
@@ -46,7 +46,7 @@ test("pub announces a message, or lines of standard input; sub prints them", asy
   expect(JSON.parse(json.out)).toEqual({ channel: art, text: "x", position: expect.any(Number) });
 });
 
-test("at a terminal pub tells how far it is, in a line that it clears", async () => {
+test("pub shows its progress at a terminal, in one line that it clears", async () => {
   const announcing = `seq 3000 | ${NODE} ${PROGRAM} pub ${runtime.url} ${unique()}`;
   const terminal = spawn("script", ["-qec", announcing, "/dev/null"], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -57,24 +57,24 @@ test("at a terminal pub tells how far it is, in a line that it clears", async ()
   const summary = lines.pop();
   expect(before).toBe("");
   expect(lines.length).toBeGreaterThan(0);
-  for (const line of lines) expect(line).toMatch(/^… \d+ messages, \d+ a second$/);
+  for (const line of lines) expect(line).toMatch(/^… \d+ messages, \d+ per second$/);
   expect(summary).toMatch(/^fanout: 3000 messages announced in [\d.]+ s\r\n$/);
 });
 
-test("with a cursor it goes on exactly where it was, however it was ended", async () => {
+test("with a cursor, sub resumes exactly where the last run stopped, even if it was killed", async () => {
   const folder = await temporaryFolder();
   onTestFinished(() => removeFolder(folder));
   const [news, cursor] = [unique(), join(folder, "cursor")];
   const words = ["sub", runtime.url, news, "--cursor", cursor];
   const first = start(words);
   const next = linesOf(first);
-  // Where it began is there before anything has come.
+  // The starting position is stored before the first message.
   await expect.poll(() => readFile(cursor, "utf8").catch(() => ""), { timeout: 30_000 }).not.toBe("");
   await post(news, "a");
   expect(await next()).toBe("a");
   first.kill("SIGKILL");
   await once(first, "exit");
-  // Whatever was printed is in the file, or comes once more.
+  // A printed message is in the cursor, or is printed again.
   const reached = JSON.parse(await readFile(cursor, "utf8"))[news];
   const newest = await post(news, "b\nc");
   const second = await run([...words, "--until-caught-up", "--json"]);
@@ -86,16 +86,16 @@ test("with a cursor it goes on exactly where it was, however it was ended", asyn
   expect((await run([...words, "--until-caught-up"])).out).toBe("");
 });
 
-test("each message can be the input of a command, and one that fails ends it", async () => {
+test("each message can be the input of a command, and sub stops if one fails", async () => {
   const news = unique();
   await post(news, "a\nb");
   const command = 'read -r line; echo "$FANOUT_CHANNEL: $line"; [ "$line" != b ] || exit 6';
   const { code, out, err } = await run(["sub", runtime.url, news, "--last", "2", "--exec", command]);
   expect([code, out]).toEqual([8, `${news}: a\n${news}: b\n`]);
-  expect(err).toMatch(/has ended with 6/);
+  expect(err).toMatch(/ended with 6/);
 });
 
-test("who stops reading the pipe ends it quietly, as does Ctrl-C", async () => {
+test("sub exits quietly when its pipe is closed, and on Ctrl-C", async () => {
   const news = unique();
   const child = start(["sub", runtime.url, news]);
   const ended = once(child, "exit");
@@ -115,7 +115,7 @@ test("who stops reading the pipe ends it quietly, as does Ctrl-C", async () => {
   expect((await interrupted)[0]).toBe(0);
 });
 
-test("ping and info ask the server, which the environment may name", async () => {
+test("ping and info use the server in FANOUT_URL", async () => {
   const env = { FANOUT_URL: runtime.url };
   const pinged = await run(["ping", "--count", "2"], { env });
   expect([pinged.code, pinged.out]).toEqual([0, expect.stringMatching(/^[\d.]+ ms\n[\d.]+ ms\n$/)]);
@@ -124,7 +124,7 @@ test("ping and info ask the server, which the environment may name", async () =>
   expect((await run(["pub", unique(), "x"], { env })).code).toBe(0);
 });
 
-test("a token that it makes lets one in", async () => {
+test("a token of `fanout token` is valid", async () => {
   const locked = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const made = await run(["token", "--subscribe", "news", "--announce", "news"], {
     env: { TOKEN_SECRET: SECRET },
@@ -142,23 +142,23 @@ test("a token that it makes lets one in", async () => {
   });
 });
 
-describe("its exit code and one line say what was wrong:", () => {
+describe("errors have an exit code and one line:", () => {
   test.each<[what: string, code: number, words: string[], why: RegExp]>([
-    ["no address", 2, ["sub", "news"], /^fanout: an address is missing, and FANOUT_URL is not set\n$/],
-    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: a channel is missing\n$/],
+    ["no address", 2, ["sub", "news"], /^fanout: the address is missing; give one, or set FANOUT_URL\n$/],
+    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: the channel is missing\n$/],
     [
-      "an address of something else",
+      "an address with another scheme",
       2,
       ["ping", "ftp://localhost"],
       /^fanout: the address is "ftp:\/\/localhost"; it takes a host/,
     ],
     ["an unknown command", 2, ["nonsense"], /unknown command/],
     ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],
-    ["no number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
+    ["not a number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
     ["a message in several words", 2, ["pub", "ws://localhost", "a", "b", "c"], /put it in quotes/],
     ["no secret", 2, ["token"], /32 bytes or more/],
     [
-      "nobody there",
+      "no server",
       6,
       ["ping", "ws://127.0.0.1:1", "--timeout", "2"],
       /^fanout: the server can't be reached\n$/,

@@ -1,9 +1,9 @@
-/** What a wrong deployment says: on every path what is missing, and never that it passes. */
+/** A wrong deployment reports on every path what is missing. */
 import { describe, expect, test } from "vitest";
 import { type Served, serveInTest } from "./support/serve.ts";
 import { type Refusal, refusal } from "./support/test-client.ts";
 
-/** A class of objects that isn't this server's. */
+/** Another class of objects. */
 const OTHER_CLASS = `import { DurableObject } from "cloudflare:workers";
 export { default } from "./worker.js";
 export class Channel extends DurableObject { async fetch() { return new Response("hello"); } }`;
@@ -19,7 +19,7 @@ const faults: [what: string, options: Parameters<typeof serveInTest>[0], says: R
   ["a class without a migration", { lacks: "sqlite" }, /'Channel' has no SQLite storage.*\[\[migrations\]\]/],
 ];
 
-/** Ways to ask a server for something. */
+/** Different requests. */
 const ways: Record<string, (server: Served) => Promise<Refusal>> = {
   "its health": (server) => ask(server, "/-/health"),
   "its figures": (server) => ask(server, "/-/info"),
@@ -40,7 +40,7 @@ async function ask({ url }: Served, path: string, init: RequestInit = {}) {
 }
 
 describe.each(faults)("a server with %s", (_, options, says) => {
-  test("says so to everyone who asks for something, and in its log", async () => {
+  test("reports it in every response, and in its log", async () => {
     const logged: string[] = [];
     const server = await serveInTest({ ...options, onLine: (line) => logged.push(line) });
     for (const [what, way] of Object.entries(ways)) {
@@ -54,7 +54,7 @@ describe.each(faults)("a server with %s", (_, options, says) => {
   });
 });
 
-test("a server whose objects are busy is in good health", async () => {
+test("a server with busy objects is healthy", async () => {
   const around = `export { default, Channel as Busy } from "./worker.js";
 import { Channel as Right } from "./worker.js";
 export class Channel extends Right { call() { throw Object.assign(new Error("busy"), { overloaded: true }); } }`;

@@ -1,4 +1,4 @@
-/** The examples, as somebody runs them. */
+/** Runs the examples. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ async function serve(...configurations: string[]): Promise<string> {
   return server.url;
 }
 
-test("a Worker of one's own serves Fanout below a path, and the rest itself", async () => {
+test("your own Worker serves Fanout below a path, and everything else itself", async () => {
   const url = await serve("examples/mounted/wrangler.toml");
   expect(await (await fetch(`${url}/news`)).text()).toBe("A page of the site.\n");
   const listener = await TestClient.connect(`${url.replace("http", "ws")}/live/news`);
@@ -37,14 +37,14 @@ test("a Worker of one's own serves Fanout below a path, and the rest itself", as
   listener.close();
 });
 
-test("another Worker announces by a function", async () => {
+test("another Worker announces by RPC", async () => {
   const url = await serve("examples/caller/wrangler.toml", "wrangler.toml");
   const visit = async (path: string, key?: string) => {
     const response = await fetch(url + path, {
       headers: key === undefined ? {} : { "Idempotency-Key": key },
     });
-    const said = await response.text();
-    return Number(/"position":(\d+)/.exec(said)?.[1]);
+    const body = await response.text();
+    return Number(/"position":(\d+)/.exec(body)?.[1]);
   };
   const first = await visit("/a", "k");
   expect(first).toBeGreaterThan(0);
@@ -52,7 +52,7 @@ test("another Worker announces by a function", async () => {
   expect(await visit("/b")).toBe(first + 1);
 });
 
-/** Runs an example that is a server in Node; says where it listens. */
+/** Runs an example that is a server in Node; returns its address. */
 async function runInNode(example: string, env: Record<string, string>): Promise<string> {
   const program = join(ROOT, "examples", example, "main.ts");
   const child = spawn(join(ROOT, "node_modules", ".bin", "node"), [program], {
@@ -81,7 +81,7 @@ test("a backend announces each order once", async () => {
   listener.close();
 });
 
-test("a server gives its users tokens, each for their own channels", async () => {
+test("a server issues tokens for each user's own channels", async () => {
   const runtime = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
   const tokens = await runInNode("tokens", { TOKEN_SECRET: SECRET });
   expect((await fetch(tokens)).status).toBe(403);
@@ -101,7 +101,7 @@ test("a server gives its users tokens, each for their own channels", async () =>
 });
 
 test.skipIf(!browser)(
-  "a page without a framework has a chat, which a reload restores, with the missed messages",
+  "the chat without a framework restores its messages after a reload, and resumes with missed ones",
   async () => {
     const url = await serve("examples/page/wrangler.toml");
     const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
@@ -134,73 +134,70 @@ test.skipIf(!browser)(
   },
 );
 
-test.skipIf(!browser)(
-  "a page with React has a chat, and shows each message once, whatever happens",
-  async () => {
-    const folder = await temporaryFolder();
-    onTestFinished(() => removeFolder(folder));
-    const configuration = "examples/react/wrangler.toml";
-    const file = await bundle(folder, configuration);
-    const options = { configuration, around: await withAssets("examples/react/public") };
-    let runtime = await startRuntime(file, folder, options);
-    onTestFinished(() => runtime.kill());
-    const network = await Network.start(() => runtime.url);
-    onTestFinished(() => network.stop());
-    const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
-    onTestFinished(() => launched.close());
+test.skipIf(!browser)("the React chat shows each message once, despite restarts and remounts", async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const configuration = "examples/react/wrangler.toml";
+  const file = await bundle(folder, configuration);
+  const options = { configuration, around: await withAssets("examples/react/public") };
+  let runtime = await startRuntime(file, folder, options);
+  onTestFinished(() => runtime.kill());
+  const network = await Network.start(() => runtime.url);
+  onTestFinished(() => network.stop());
+  const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+  onTestFinished(() => launched.close());
 
-    const open = async () => {
-      const page = await launched.newPage();
-      const lines: string[] = [];
-      page.on("websocket", (socket) =>
-        socket.on("framesent", ({ payload }) => void lines.push(...String(payload).trimEnd().split("\n"))),
-      );
-      await page.goto(network.url);
-      const shows = (...texts: string[]) =>
-        expect.poll(() => page.locator("li").allTextContents(), { timeout: 60_000 }).toEqual(texts);
-      const isThere = () =>
-        expect.poll(() => page.getByRole("status").textContent(), { timeout: 60_000 }).toBe("subscribed");
-      const say = async (text: string) => {
-        await page.fill("input", text);
-        await page.press("input", "Enter");
-        await expect.poll(() => page.inputValue("input"), { timeout: 60_000 }).toBe("");
-      };
-      return { page, lines, shows, isThere, say };
+  const open = async () => {
+    const page = await launched.newPage();
+    const lines: string[] = [];
+    page.on("websocket", (socket) =>
+      socket.on("framesent", ({ payload }) => void lines.push(...String(payload).trimEnd().split("\n"))),
+    );
+    await page.goto(network.url);
+    const shows = (...texts: string[]) =>
+      expect.poll(() => page.locator("li").allTextContents(), { timeout: 60_000 }).toEqual(texts);
+    const isSubscribed = () =>
+      expect.poll(() => page.getByRole("status").textContent(), { timeout: 60_000 }).toBe("subscribed");
+    const send = async (text: string) => {
+      await page.fill("input", text);
+      await page.press("input", "Enter");
+      await expect.poll(() => page.inputValue("input"), { timeout: 60_000 }).toBe("");
     };
+    return { page, lines, shows, isSubscribed, send };
+  };
 
-    const [alice, bob] = [await open(), await open()];
-    for (const { isThere } of [alice, bob]) await isThere();
-    await alice.say("<b>hello</b>");
-    await bob.shows("<b>hello</b>");
-    await bob.say("hello yourself");
-    await alice.shows("<b>hello</b>", "hello yourself");
+  const [alice, bob] = [await open(), await open()];
+  for (const { isSubscribed } of [alice, bob]) await isSubscribed();
+  await alice.send("<b>hello</b>");
+  await bob.shows("<b>hello</b>");
+  await bob.send("hello yourself");
+  await alice.shows("<b>hello</b>", "hello yourself");
 
-    await runtime.kill();
-    runtime = await startRuntime(file, folder, options);
-    await alice.say("are you still there?");
-    const all = ["<b>hello</b>", "hello yourself", "are you still there?"];
-    for (const { shows } of [alice, bob]) await shows(...all);
+  await runtime.kill();
+  runtime = await startRuntime(file, folder, options);
+  await alice.send("are you still there?");
+  const all = ["<b>hello</b>", "hello yourself", "are you still there?"];
+  for (const { shows } of [alice, bob]) await shows(...all);
 
-    await bob.page.getByRole("button", { name: "Leave" }).click();
-    await expect.poll(() => bob.lines.at(-1), { timeout: 60_000 }).toBe("unsubscribe chat");
-    await alice.say("where have you gone?");
-    await alice.shows(...all, "where have you gone?");
-    await bob.page.getByRole("button", { name: "Come back" }).click();
-    await bob.isThere();
-    await bob.shows(...all, "where have you gone?");
-    await alice.say("welcome back");
-    await bob.shows(...all, "where have you gone?", "welcome back");
-    // StrictMode comes, leaves and comes back, each time; a client that comes back makes sure that it has left.
-    expect(bob.lines.filter((line) => / chat\b/.test(line)).slice(-4)).toEqual([
-      "subscribe chat last 20",
-      "unsubscribe chat",
-      "unsubscribe chat",
-      "subscribe chat last 20",
-    ]);
-  },
-);
+  await bob.page.getByRole("button", { name: "Leave" }).click();
+  await expect.poll(() => bob.lines.at(-1), { timeout: 60_000 }).toBe("unsubscribe chat");
+  await alice.send("where have you gone?");
+  await alice.shows(...all, "where have you gone?");
+  await bob.page.getByRole("button", { name: "Rejoin" }).click();
+  await bob.isSubscribed();
+  await bob.shows(...all, "where have you gone?");
+  await alice.send("welcome back");
+  await bob.shows(...all, "where have you gone?", "welcome back");
+  // StrictMode mounts, unmounts and mounts again; the client unsubscribes before it subscribes again, to be sure.
+  expect(bob.lines.filter((line) => / chat\b/.test(line)).slice(-4)).toEqual([
+    "subscribe chat last 20",
+    "unsubscribe chat",
+    "unsubscribe chat",
+    "subscribe chat last 20",
+  ]);
+});
 
-/** A Worker around one that has a page, as the bare runtime has no assets. */
+/** Returns a Worker that adds the page's assets, which the bare runtime lacks. */
 async function withAssets(folder: string): Promise<string> {
   const [page, script] = await Promise.all(
     ["index.html", "chat.js"].map((name) => readFile(join(ROOT, folder, name), "utf8")),
@@ -218,7 +215,7 @@ async function withAssets(folder: string): Promise<string> {
     export default { fetch: (request, env) => worker.fetch(request, { ...env, ASSETS }) };`;
 }
 
-test.each(["caller", "mounted", "page", "react"])("the Worker of %s could be deployed", async (name) => {
+test.each(["caller", "mounted", "page", "react"])("the Worker of %s can be deployed", async (name) => {
   const bin = join(ROOT, "node_modules", ".bin");
   const folder = await temporaryFolder();
   onTestFinished(() => removeFolder(folder));
@@ -230,7 +227,7 @@ test.each(["caller", "mounted", "page", "react"])("the Worker of %s could be dep
   expect(stdout).toContain("Total Upload");
 });
 
-test("each of them is run here", async () => {
+test("every example is tested here", async () => {
   const all = await readdir(join(ROOT, "examples"), { withFileTypes: true });
   const names = all.filter((it) => it.isDirectory()).map(({ name }) => name);
   expect(names.sort()).toEqual(["backend", "caller", "mounted", "page", "react", "tokens"]);

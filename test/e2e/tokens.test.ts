@@ -1,4 +1,4 @@
-/** Tokens as clients that are not ours hand them in, on a real server. */
+/** Tokens of third-party clients, with a real server. */
 import { createServer } from "node:http";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -12,7 +12,7 @@ const handedOut: string[] = [];
 const connections: TestClient[] = [];
 
 beforeAll(async () => {
-  // With room for so little, some connections go to children.
+  // Objects have so little room that some connections go to children.
   server = await startServer({ TOKEN_SECRET: SECRET, SOCKETS_PER_OBJECT: "1" });
   return server.stop;
 });
@@ -27,7 +27,7 @@ async function issue(claims: Record<string, unknown> = EVERYTHING): Promise<stri
   return token;
 }
 
-/** How a token is handed in. */
+/** A way to send a token. */
 interface Handing {
   path: string;
   options?: Options;
@@ -54,7 +54,7 @@ const ways = [
   },
 ];
 
-/** A connection that has been greeted. */
+/** Connects, and reads the greeting. */
 async function connect({ path, options }: Handing, { url } = server): Promise<TestClient> {
   const connection = await TestClient.connect(url + path, options);
   connections.push(connection);
@@ -66,14 +66,14 @@ function refused({ path, options }: Handing, { url } = server): Promise<Refusal>
 }
 
 describe.each(ways)("a token $way", ({ handing, protocol }) => {
-  test("lets in", async () => {
+  test("is accepted", async () => {
     const connection = await connect(handing("/news", await issue()));
     expect(connection.socket.protocol).toBe(protocol);
     connection.send("announce news hello");
     expect(await connection.line()).toBe("news!hello");
   });
 
-  test("that is not good, or not for this channel, does not", async () => {
+  test("that is invalid, or doesn't grant this channel, is refused", async () => {
     const forged = await mint(EVERYTHING, `${SECRET}x`);
     handedOut.push(forged);
     expect(await refused(handing("/", forged))).toEqual({
@@ -88,7 +88,7 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
   });
 });
 
-test("without a token nobody comes in, with a connection or without", async () => {
+test("connections and requests without a token are refused", async () => {
   const { status, body } = await refused({ path: "/" });
   expect([status, body]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
   const response = await fetch(server.url);
@@ -96,26 +96,26 @@ test("without a token nobody comes in, with a connection or without", async () =
   expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
 });
 
-test("connections of one channel are closed when their tokens expire, in each object, and no others", async () => {
+test("connections at all objects of a channel are closed when their tokens expire, and no others", async () => {
   const path = "/expiring";
   const { until, brief } = await connectBriefly(path);
   const stays = await connect({ path, options: { headers: bearer(await issue()) } });
   const reason = "expired: your token has expired; connect again with a new one";
   for (const { closed } of brief) expect(await closed).toEqual({ code: 1008, reason });
-  // Not sooner than they may be.
+  // Not too early.
   expect(Date.now()).toBeGreaterThanOrEqual(until);
   stays.send("announce expiring over");
   expect(await stays.line()).toBe("expiring!over");
 });
 
 /**
- * Two connections whose tokens end at a time, in milliseconds since 1970: as soon as this machine, however
- * busy, can connect two before that.
+ * Opens two connections whose tokens expire at `until`, in milliseconds since 1970: as soon as possible, but late enough
+ * for both to connect on a busy machine.
  */
 async function connectBriefly(path: string): Promise<{ until: number; brief: TestClient[] }> {
   for (let left = 2; ; left *= 2) {
     const until = seconds() + left;
-    // Five seconds are added to what a token says.
+    // Clock skew adds five seconds to a token's expiry.
     const token = await issue({ ...EVERYTHING, exp: until - 5 });
     const handing = { path, options: { headers: bearer(token) } };
     const brief = await Promise.all([connect(handing), connect(handing)]).catch(() => []);
@@ -157,7 +157,7 @@ test("public keys are fetched once for connections and renewals", async () => {
   connection.send(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
   expect(await connection.line()).toMatch(/^debug!token accepted until \d+$/);
   expect(asked).toBe(1);
-  // What the same issuer has signed for others is good for them alone.
+  // Tokens that the issuer signed for other services aren't valid here.
   for (const claims of [{}, { aud: "other", iss: issuer }, { aud: "fanout", iss: "https://other.test" }]) {
     const other = { path: "/news", options: { protocols: ["fanout", await sealed(claims)] } };
     expect(await refused(other, locked)).toMatchObject({ status: 401 });

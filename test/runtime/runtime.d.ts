@@ -1,4 +1,4 @@
-/** What `exports` and `env` of "cloudflare:workers" are in tests. */
+/** Types of `exports` and `env` of "cloudflare:workers" in tests. */
 declare namespace Cloudflare {
   interface GlobalProps {
     mainModule: typeof import("../../src/worker.ts");

@@ -1,9 +1,9 @@
-// A chat without a framework. After a reload it shows what it showed before, and then the missed messages.
+// A chat without a framework. After a reload it restores its messages, then resumes with the missed ones.
 import { Fanout } from "./fanout.js";
 
-const [state, list, form] = ["state", "messages", "say"].map((id) => document.getElementById(id));
+const [state, list, form] = ["state", "messages", "composer"].map((id) => document.getElementById(id));
 
-/** The newest messages that were shown, and the position of the last one. */
+/** The newest messages shown, and the position of the last one. */
 const shown = JSON.parse(sessionStorage.getItem("chat")) ?? { texts: [], position: undefined };
 
 function show(text) {
@@ -40,7 +40,7 @@ const chat = fanout.subscribe("chat", {
 try {
   for await (const { text, position } of chat) {
     show(text);
-    // Last of all: after a crash in between, a message comes again rather than never.
+    // Store last: after a crash in between, the message is shown again rather than lost.
     store(text, position);
   }
 } catch (error) {

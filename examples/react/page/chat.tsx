@@ -1,10 +1,10 @@
-/** A chat: the newest messages while the room is open, and a line to announce another one. */
+/** A chat: the newest messages while the room is open, and a form to send one. */
 import { Fanout } from "fanout-edge/client";
 import { useChannel } from "fanout-edge/react";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-/** One client for all components: it has one connection. */
+/** One client, and so one connection, for all components. */
 const fanout = new Fanout("live");
 
 function Room({ channel }: { channel: string }) {
@@ -18,23 +18,23 @@ function Room({ channel }: { channel: string }) {
           <li key={position ?? i}>{text}</li>
         ))}
       </ol>
-      <Say announce={announce} />
+      <Composer announce={announce} />
     </>
   );
 }
 
-function Say({ announce }: { announce: (text: string) => Promise<unknown> }) {
+function Composer({ announce }: { announce: (text: string) => Promise<unknown> }) {
   const [failure, setFailure] = useState("");
-  const say = (form: FormData) => {
+  const send = (form: FormData) => {
     announce(String(form.get("text"))).then(
       () => setFailure(""),
       (error: Error) => setFailure(`(not sent: ${error.message})`),
     );
   };
   return (
-    <form action={say}>
+    <form action={send}>
       <input name="text" aria-label="Message" required autoComplete="off" />
-      <button type="submit">Say</button>
+      <button type="submit">Send</button>
       {failure && <p role="alert">{failure}</p>}
     </form>
   );
@@ -45,7 +45,7 @@ function Chat() {
   return (
     <>
       <button type="button" onClick={() => setOpen(!isOpen)}>
-        {isOpen ? "Leave" : "Come back"}
+        {isOpen ? "Leave" : "Rejoin"}
       </button>
       {isOpen && <Room channel="chat" />}
     </>

@@ -1,9 +1,9 @@
-/** `fanout bench`: many connections hear one channel, and count what comes, and when. */
+/** `fanout bench`: measures delivery to many connections that subscribe to one channel. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DONE, Exit, GAP, USAGE } from "../exits.ts";
 import { Latencies } from "../latencies.ts";
-import { announceAll, LEAST_SIZE, type Load, type Progress, readMark } from "../load.ts";
+import { announceAll, type Load, MIN_SIZE, type Progress, readMark } from "../load.ts";
 import { print } from "../output.ts";
 import { Receipt } from "../receipt.ts";
 import { formatReport, isFlawless, type Report } from "../report.ts";
@@ -15,18 +15,18 @@ export interface BenchOptions extends ServerOptions, Load {
   json?: boolean;
 }
 
-/** Connections that are opened at a time. */
+/** Connections that are opened at once. */
 const OPENING = 100;
 
-/** All that is counted. */
+/** The running counts of a benchmark. */
 interface Counts extends Progress {
-  /** One for each connection that listens. */
+  /** One for each subscriber. */
   receipts: Receipt[];
   latencies: Latencies;
   delivered: number;
-  /** Deliveries of what that connection had not got before. */
-  heard: number;
-  /** When something last came, or was answered, in milliseconds. */
+  /** Deliveries without the repeated ones. */
+  distinct: number;
+  /** When the last message was delivered, in milliseconds. */
   lastAt: number;
   closed: number;
 }
@@ -34,18 +34,18 @@ interface Counts extends Progress {
 /** @returns the exit code */
 export async function bench(url: string, options: BenchOptions): Promise<number> {
   const { connections, channel = `bench-${randomUUID()}`, size, timeout } = options;
-  if (size < LEAST_SIZE) throw new Exit(USAGE, `a message takes ${LEAST_SIZE} bytes or more here`);
+  if (size < MIN_SIZE) throw new Exit(USAGE, `--size is too small; it takes ${MIN_SIZE} bytes or more`);
   const counts = newCounts();
   const serverOf = () => serverAt(url, options, () => counts.closed++);
   const opening = performance.now();
   const announcer = serverOf();
   await announcer.inTime(announcer.fanout.ping());
-  await openAll(connections, () => listen(serverOf(), channel, counts));
+  await openAll(connections, () => subscribe(serverOf(), channel, counts));
   const began = performance.now();
   const announce = (text: string) => announcer.fanout.announce(channel, text);
   await refusable(announceAll(options, announce, counts));
   await refusable(untilQuiet(counts, timeout));
-  const report = reportOf(options, counts, { opening: began - opening, hearing: counts.lastAt - began });
+  const report = reportOf(options, counts, { opening: began - opening, delivery: counts.lastAt - began });
   await print(options.json ? JSON.stringify(report) : formatReport(report));
   return isFlawless(report) ? DONE : GAP;
 }
@@ -53,7 +53,7 @@ export async function bench(url: string, options: BenchOptions): Promise<number>
 function newCounts(): Counts {
   const progress = { sent: 0, announced: 0, failed: [] };
   const latencies = new Latencies();
-  return { ...progress, receipts: [], latencies, delivered: 0, heard: 0, lastAt: 0, closed: 0 };
+  return { ...progress, receipts: [], latencies, delivered: 0, distinct: 0, lastAt: 0, closed: 0 };
 }
 
 async function openAll(connections: number, open: () => Promise<void>): Promise<void> {
@@ -62,33 +62,33 @@ async function openAll(connections: number, open: () => Promise<void>): Promise<
   }
 }
 
-/** Ends when a connection hears the channel. */
-async function listen({ fanout, inTime }: Server, channel: string, counts: Counts): Promise<void> {
+/** Connects a subscriber; resolves when it is subscribed. */
+async function subscribe({ fanout, inTime }: Server, channel: string, counts: Counts): Promise<void> {
   const receipt = new Receipt();
   counts.receipts.push(receipt);
   const live = new Promise<void>((resolve) => {
     fanout.subscribe(channel, {
-      onMessage: ({ text }) => hear(text, receipt, counts),
+      onMessage: ({ text }) => onMessage(text, receipt, counts),
       onState: (state) => state === "subscribed" && resolve(),
     });
   });
-  // That it is refused is told to who pings.
+  // A refused connection rejects the ping.
   await inTime(Promise.all([fanout.ping(), live]));
 }
 
-function hear(text: string, receipt: Receipt, counts: Counts): void {
+function onMessage(text: string, receipt: Receipt, counts: Counts): void {
   const mark = readMark(text);
   if (!mark) return;
   counts.lastAt = performance.now();
   counts.latencies.add(counts.lastAt - mark.sentAt);
   counts.delivered += 1;
-  if (receipt.hear(mark.number)) counts.heard += 1;
+  if (receipt.add(mark.number)) counts.distinct += 1;
 }
 
-/** Ends when everything has been answered and has come, or nothing more has for so many seconds. */
+/** Resolves when all messages are acknowledged and delivered, or after some seconds without progress. */
 async function untilQuiet(counts: Counts, seconds: number): Promise<void> {
   const isComplete = () =>
-    counts.announced === counts.sent && counts.heard === counts.sent * counts.receipts.length;
+    counts.announced === counts.sent && counts.distinct === counts.sent * counts.receipts.length;
   let before = 0;
   let since = performance.now();
   while (!isComplete() && performance.now() < since + seconds * 1_000) {
@@ -100,11 +100,11 @@ async function untilQuiet(counts: Counts, seconds: number): Promise<void> {
   }
 }
 
-/** @param took in milliseconds: until all connections were open, and from then until the last message had come */
+/** @param took in milliseconds: until all connections were open, and from then until the last delivery */
 function reportOf(
   { rate, seconds }: Load,
   counts: Counts,
-  { opening, hearing }: { opening: number; hearing: number },
+  { opening, delivery }: { opening: number; delivery: number },
 ): Report {
   const { receipts, latencies, announced, delivered, closed } = counts;
   const sum = (of: (receipt: Receipt) => number) => receipts.reduce((all, receipt) => all + of(receipt), 0);
@@ -114,11 +114,11 @@ function reportOf(
     due: rate * seconds,
     announced,
     delivered,
-    deliveriesPerSecond: delivered === 0 ? 0 : Math.round((delivered / hearing) * 1_000),
+    deliveriesPerSecond: delivered === 0 ? 0 : Math.round((delivered / delivery) * 1_000),
     latency: {
-      median: rounded(latencies.within(0.5)),
-      percentile95: rounded(latencies.within(0.95)),
-      percentile99: rounded(latencies.within(0.99)),
+      median: rounded(latencies.quantile(0.5)),
+      percentile95: rounded(latencies.quantile(0.95)),
+      percentile99: rounded(latencies.quantile(0.99)),
       largest: rounded(latencies.largest),
     },
     lost: sum((receipt) => receipt.lost(announced)),
@@ -128,7 +128,7 @@ function reportOf(
   };
 }
 
-/** To a thousandth: more digits would tell nothing. */
+/** Rounds to three digits, because more would be noise. */
 function rounded(number: number): number {
   return Math.round(number * 1_000) / 1_000;
 }

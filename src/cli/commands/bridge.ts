@@ -1,5 +1,5 @@
-/** `fanout bridge`: the original protocol on a TCP port. */
-import { bridge, placeOf } from "../../bridge/bridge.ts";
+/** `fanout bridge`: serves the original TCP protocol. */
+import { addressOf, bridge } from "../../bridge/bridge.ts";
 import { Exit, USAGE } from "../exits.ts";
 import { print } from "../output.ts";
 import { checkAddress } from "../server.ts";
@@ -11,24 +11,24 @@ export interface BridgeCommand {
   token?: string;
 }
 
-/** Goes on until the program is stopped. @returns never, as an exit code */
+/** Runs until the program is stopped; never resolves. */
 export async function bridgeFrom({ to, listen, token }: BridgeCommand): Promise<number> {
   checkAddress(to);
   doneWhen(() => true);
-  const { host, port } = placeIn(listen);
+  const { host, port } = parseListenAddress(listen);
   const options = { to, host, port, token };
   const server = await bridge(options).catch((error: Error) => {
-    throw new Exit(USAGE, `it cannot listen at ${listen}: ${error.message}`);
+    throw new Exit(USAGE, `the bridge can't listen at ${listen}: ${error.message}`);
   });
-  await print(`${placeOf(server)} is a bridge to ${to}`);
+  await print(`${addressOf(server)} is a bridge to ${to}`);
   return new Promise(() => {});
 }
 
-/** @throws Exit if that is no host and port */
-function placeIn(listen: string): { host: string; port: number } {
+/** @throws Exit if the text isn't a host and a port */
+function parseListenAddress(listen: string): { host: string; port: number } {
   const [, host = "127.0.0.1", port = ""] = /^(?:(.+):)?(\d{1,5})$/.exec(listen) ?? [];
   if (port === "" || Number(port) > 65_535) {
-    throw new Exit(USAGE, `'${listen}' is no place to listen at; one looks like 127.0.0.1:1986`);
+    throw new Exit(USAGE, `'${listen}' isn't a host and a port; use the form 127.0.0.1:1986`);
   }
   return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }

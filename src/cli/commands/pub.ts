@@ -44,7 +44,7 @@ export async function pub(
   return DONE;
 }
 
-/** @throws Exit if the words of the command can't be announced */
+/** @throws Exit if the channel or the message isn't valid */
 function checkWords(channel: string, message: string | undefined, options: PubOptions): void {
   const fault = channelFault(channel);
   if (fault !== undefined) throw new Exit(USAGE, fault);
@@ -86,7 +86,7 @@ async function pubAll(
   let printed = Promise.resolve();
   try {
     for await (const { number, text } of messagesIn(input, isNull ? 0 : 10)) {
-      // Lines of the same input keep their keys, so that it can be announced again.
+      // A line's key depends on its number, so running the same command again announces nothing twice.
       const lineKey = keyOf(key, number);
       await window.room();
       const announced = refusable(fanout.announce(channel, text, { key: lineKey }));
@@ -106,18 +106,18 @@ async function pubAll(
   if (process.stderr.isTTY) remark(progress.summary);
 }
 
-/** Most announcements without a reply, and their bytes. Then the input waits, and the pipe with it. */
-const MOST_WAITING = 500;
+/** Most announcements in flight, and their bytes. At the limit, reading the input pauses. */
+const MOST_PENDING = 500;
 const MOST_BYTES = 1_000_000;
 
-/** Announcements without a reply. */
+/** Announcements in flight. */
 class Window {
-  readonly #waiting = new Set<Promise<unknown>>();
+  readonly #pending = new Set<Promise<unknown>>();
   #bytes = 0;
   #failed: { error: unknown } | undefined;
 
   get count(): number {
-    return this.#waiting.size;
+    return this.#pending.size;
   }
 
   add(bytes: number, announced: Promise<unknown>): void {
@@ -131,20 +131,20 @@ class Window {
       )
       .then(() => {
         this.#bytes -= bytes;
-        this.#waiting.delete(settled);
+        this.#pending.delete(settled);
       });
-    this.#waiting.add(settled);
+    this.#pending.add(settled);
   }
 
-  /** Resolves when there is room for another; after a burst, all replies are awaited. @throws the first failure */
+  /** Resolves when there is room for another announcement; at the limit, waits for all replies. @throws the first failure */
   async room(): Promise<void> {
-    if (this.count >= MOST_WAITING || this.#bytes >= MOST_BYTES) await this.empty();
+    if (this.count >= MOST_PENDING || this.#bytes >= MOST_BYTES) await this.empty();
     if (this.#failed) throw this.#failed.error;
   }
 
-  /** Resolves when all are settled. @throws the first failure */
+  /** Waits for all replies. @throws the first failure */
   async empty(): Promise<void> {
-    await Promise.all(this.#waiting);
+    await Promise.all(this.#pending);
     if (this.#failed) throw this.#failed.error;
   }
 }

@@ -18,18 +18,18 @@ export interface SubOptions extends ServerOptions, FormatOptions {
   count?: number;
   untilCaughtUp?: boolean;
   exec?: string;
-  /** Commands of channels. */
+  /** Commands by channel. */
   on: Map<string, string>;
   cursor?: string;
-  /** The file descriptor from which acknowledgements are read. */
+  /** The file descriptor for acknowledgements. */
   ack?: number;
 }
 
-/** Where the messages of a run go. */
+/** The destination of messages. */
 interface Sink {
-  /** Stores where a channel begins. */
+  /** Stores the position at which a channel starts. */
   begin(channel: string, position: number): void;
-  /** Resolves when a message is processed as far as this program can know. */
+  /** Resolves when a message is printed, or its command has ended. */
   message(message: Message): Promise<void>;
   gap(gap: Gap): Promise<void>;
   /** Resolves when everything is acknowledged. */
@@ -51,7 +51,7 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
   done.catch(() => {});
   await inTime(Promise.race([fanout.ping(), done]));
   if (options.untilCaughtUp) {
-    // Messages before the reply are buffered by then.
+    // The reply follows all missed messages, which are queued when it is received.
     await Promise.race([fanout.ping(), done]);
     run.unsubscribe();
   }
@@ -61,10 +61,10 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
   return run.hasGaps() ? GAP : DONE;
 }
 
-/** Returns the channels, each once. @throws Exit if there are none, or if words or options are wrong */
+/** Returns the channels without duplicates. @throws Exit if there are none, or if the arguments aren't valid */
 function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: SubOptions): string[] {
   const channels = [...new Set([...words, ...on.keys()])];
-  if (channels.length === 0) throw new Exit(USAGE, "a channel is missing");
+  if (channels.length === 0) throw new Exit(USAGE, "the channel is missing");
   for (const channel of channels) {
     const fault = channelFault(channel);
     if (fault !== undefined) throw new Exit(USAGE, fault);
@@ -92,7 +92,7 @@ function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefi
       const command = commandOf(channel);
       if (command === undefined) {
         const printed = printMessage(message, options, channels.length > 1);
-        // A consumer that has closed the pipe may still acknowledge earlier messages.
+        // A consumer that closed the pipe may still acknowledge earlier messages.
         await (acks ? printed.catch(() => acks.failure) : printed);
       } else await execute(command, message);
       if (position !== undefined && !acks) cursor?.reach(channel, position);
@@ -105,7 +105,7 @@ function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefi
   };
 }
 
-/** Subscribes to channels; messages and gaps are processed one at a time, in the order in which they were received. */
+/** Subscribes to channels, and processes messages and gaps one at a time in the order received. */
 function subscribeAll(
   fanout: Fanout,
   channels: string[],

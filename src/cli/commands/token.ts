@@ -1,4 +1,4 @@
-/** `fanout token`: makes one to try things out with. */
+/** `fanout token`: makes a token for testing. */
 import { SignJWT } from "jose";
 import { DONE, Exit, USAGE } from "../exits.ts";
 import { print } from "../output.ts";
@@ -24,13 +24,13 @@ export async function token({
   if (secret === undefined || new TextEncoder().encode(secret).length < 32) {
     throw new Exit(
       USAGE,
-      "the secret of the server is needed, in TOKEN_SECRET or --secret-file: 32 bytes or more",
+      "the server's secret is missing or short; set TOKEN_SECRET or --secret-file to 32 bytes or more",
     );
   }
   if (!/^[1-9]\d{0,4}[smhd]$/.test(expires))
     throw new Exit(
       USAGE,
-      `'${expires}' is no time; one looks like 30m, 12h or 7d, with a number from 1 to 99999`,
+      `'${expires}' isn't a duration; use a number from 1 to 99999 with a unit, such as 30m, 12h or 7d`,
     );
   const claims = { subscribe, announce, ...(operate ? { operate } : {}) };
   const made = new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setExpirationTime(expires);

@@ -1,54 +1,56 @@
-/** Whether a server is there, what it says of itself, and who may come in. */
+/** Checks that the server is reachable, that it accepts the token, and that WebSockets open. */
 import { parseAddress } from "../../client/address.ts";
+import { environmentOf } from "../../client/environment.ts";
 import { probe } from "../../client/http.ts";
-import { worldOf } from "../../client/world.ts";
 import { clauseOf } from "../../protocol/errors.ts";
 import { bad, type Check, note, ok } from "./findings.ts";
-import { CHANNELS, newChannel, type Patient } from "./target.ts";
-import { askToUpgrade } from "./upgrade.ts";
+import { CHANNELS, newChannel, type Target } from "./target.ts";
+import { requestUpgrade } from "./upgrade.ts";
 
-const GIVE_A_TOKEN = `give one that may subscribe to and announce on '${CHANNELS}*', in FANOUT_TOKEN or --token-file`;
+const TOKEN_REMEDY = `give a token that may subscribe to and announce on '${CHANNELS}*', in FANOUT_TOKEN or --token-file`;
+
+const LOG_REMEDY = "see the server's log (npx wrangler tail)";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 export const reachable: Check = {
   name: "reachable",
   isVital: true,
-  remedy: "look at the address, and whether it is deployed",
-  async look(patient) {
+  remedy: "check the address, and whether the server is deployed",
+  async run(target) {
     const began = performance.now();
-    const response = await patient.page("health").catch((error: unknown) => {
-      throw new Error(`it cannot be reached (${causeOf(error)})`);
+    const response = await target.page("health").catch((error: unknown) => {
+      throw new Error(`the server can't be reached (${causeOf(error)})`);
     });
-    patient.has.add("answers");
-    const said = (await response.text()).trim();
+    target.has.add("answers");
+    const body = (await response.text()).trim();
     const took = `in ${(performance.now() - began).toFixed(0)} ms`;
-    if (response.status !== 200 || said !== "ok") {
-      const [line] = said.split("\n");
-      return bad(`/-/health answers ${response.status}: ${line}; mend that, or look at the address`);
+    if (response.status !== 200 || body !== "ok") {
+      const [line] = body.split("\n");
+      return bad(`/-/health answers ${response.status}: ${line}; fix that, or check the address`);
     }
-    const { protocol, hostname } = new URL(patient.address.url);
-    if (/wss|https/.test(protocol)) return ok(`it answers, over TLS, ${took}`);
-    if (LOCAL.includes(hostname)) return ok(`it answers, on this machine, ${took}`);
-    return note(`it answers, ${took}, but without TLS: others can read along on the way`);
+    const { protocol, hostname } = new URL(target.address.url);
+    if (/wss|https/.test(protocol)) return ok(`answers over TLS, ${took}`);
+    if (LOCAL.includes(hostname)) return ok(`answers on this machine, ${took}`);
+    return note(`answers ${took}, but without TLS, so the network can read everything`);
   },
 };
 
-/** `fetch` says only that it has failed; what has is in the cause. */
+/** Returns the cause of an error of `fetch`, whose own message is always the same. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   if (!(cause instanceof Error)) return String(cause);
-  // Where a name has several addresses of which none answers, the error has a code only.
+  // If none of a host's addresses answers, the error has a code and no message.
   return cause.message || ("code" in cause ? String(cause.code) : cause.name);
 }
 
-export const itself: Check = {
-  name: "itself",
-  remedy: "see /-/info, and in its log (npx wrangler tail) what fails there",
-  async look(patient) {
-    const response = await patient.page("info");
-    if (response.status === 401) return note("without a good token it tells nothing of itself");
-    if (response.status === 403) return note("its figures are for tokens with the claim 'operate'");
+export const info: Check = {
+  name: "info",
+  remedy: "see /-/info, and the server's log (npx wrangler tail)",
+  async run(target) {
+    const response = await target.page("info");
+    if (response.status === 401) return note("the statistics need a valid token");
+    if (response.status === 403) return note("the statistics need a token with the claim 'operate'");
     const figures = await figuresIn(response);
     const figure = (key: string) => figures.get(key) ?? "?";
     return ok(
@@ -66,23 +68,26 @@ async function figuresIn(response: Response): Promise<Map<string, string>> {
 export const tokens: Check = {
   name: "tokens",
   isVital: true,
-  remedy: "see in its log (npx wrangler tail) what fails there",
-  async look({ address, patience, request }) {
+  remedy: LOG_REMEDY,
+  async run({ address, timeout, request }) {
     const channel = newChannel();
     const stranger = { ...address, token: undefined };
-    const { status } = await askToUpgrade(stranger, channel, patience).catch(() => ({ status: 0 }));
-    if (status === 101) return note("none is needed: anyone may listen and announce; TOKEN_SECRET closes it");
-    if (status !== 401)
-      return note(`whether one is needed cannot be told (an upgrade gets ${status || "no answer"})`);
-    if (address.token === undefined) {
-      return bad(`one is needed, and none was given, so there is nothing more to see; ${GIVE_A_TOKEN}`);
+    const { status } = await requestUpgrade(stranger, channel, timeout).catch(() => ({ status: 0 }));
+    if (status === 101) {
+      return note("not needed: anyone may subscribe and announce; set TOKEN_SECRET to require tokens");
     }
-    const listening = await askToUpgrade(address, channel, patience);
-    if (isRefusal(listening.status)) return bad(`${clauseOf(listening.said)}; ${GIVE_A_TOKEN}`);
+    if (status !== 401) {
+      return note(`can't tell whether they are needed (an upgrade gets ${status || "no answer"})`);
+    }
+    if (address.token === undefined) {
+      return bad(`required, but none was given, so the other checks can't run; ${TOKEN_REMEDY}`);
+    }
+    const subscribing = await requestUpgrade(address, channel, timeout);
+    if (isRefusal(subscribing.status)) return bad(`${clauseOf(subscribing.reason)}; ${TOKEN_REMEDY}`);
     const announcing = await request(channel, { method: "POST", body: "may I?" });
-    const said = (await announcing.text()).trim();
-    if (isRefusal(announcing.status)) return bad(`${clauseOf(said)}; ${GIVE_A_TOKEN}`);
-    return ok("one is needed (401 without), and this one may do what is tried here");
+    const reason = (await announcing.text()).trim();
+    if (isRefusal(announcing.status)) return bad(`${clauseOf(reason)}; ${TOKEN_REMEDY}`);
+    return ok("required (401 without), and yours grants what these checks need");
   },
 };
 
@@ -92,30 +97,30 @@ function isRefusal(status: number): boolean {
 
 export const sockets: Check = {
   name: "WebSockets",
-  remedy: "see in its log (npx wrangler tail) what fails there",
-  async look(patient) {
+  remedy: LOG_REMEDY,
+  async run(target) {
     const channel = newChannel();
     const began = performance.now();
     try {
-      const wire = await patient.wire(channel);
-      wire.close();
+      const socket = await target.socket(channel);
+      socket.close();
     } catch (error) {
-      return bad(`${error instanceof Error ? error.message : error}; ${await whyNot(patient, channel)}`);
+      return bad(`${error instanceof Error ? error.message : error}; ${await whyNot(target, channel)}`);
     }
-    patient.has.add("sockets");
-    return ok(`one opens, and is greeted, in ${(performance.now() - began).toFixed(0)} ms`);
+    target.has.add("sockets");
+    return ok(`one opened, and received the greeting, in ${(performance.now() - began).toFixed(0)} ms`);
   },
 };
 
-/** What HTTP tells of a WebSocket that does not open. */
-async function whyNot({ address, patience }: Patient, channel: string): Promise<string> {
-  const answer = await askToUpgrade(address, channel, patience).catch(() => undefined);
-  const refused = await probe(worldOf({}), parseAddress(address.url), address.token, channel);
+/** Describes by HTTP requests why a WebSocket doesn't open. */
+async function whyNot({ address, timeout }: Target, channel: string): Promise<string> {
+  const answer = await requestUpgrade(address, channel, timeout).catch(() => undefined);
+  const refused = await probe(environmentOf({}), parseAddress(address.url), address.token, channel);
   const upgrade = answer
-    ? `the upgrade gets ${answer.status} ${clauseOf(answer.said)}`.trim()
+    ? `the upgrade gets ${answer.status} ${clauseOf(answer.reason)}`.trim()
     : "the upgrade gets no answer";
   const fallback = refused
     ? `requests get ${refused.status} ${refused.why}`
-    : "requests get through, so clients can do without";
-  return `${upgrade}, and ${fallback}; whatever is in front has to let upgrades through`;
+    : "requests get through, so clients can use HTTP";
+  return `${upgrade}, and ${fallback}; have the proxy in front of the server forward upgrades`;
 }

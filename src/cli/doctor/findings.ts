@@ -1,44 +1,44 @@
-/** What `fanout doctor` looks at, and what it finds. */
-import type { Part, Patient } from "./target.ts";
+/** The checks of `fanout doctor`, and their findings. */
+import type { Capability, Target } from "./target.ts";
 
 export interface Finding {
   grade: "ok" | "note" | "bad";
-  /** The rest of a sentence about what was looked at. */
-  says: string;
+  /** The finding, without the name of the check. */
+  text: string;
 }
 
 export interface Check {
   name: string;
-  /** What others have to have found out before. */
-  needs?: Part;
-  /** Whether there is nothing more to look at if this is bad. */
+  /** A capability that earlier checks must have found. */
+  needs?: Capability;
+  /** Whether a bad finding ends the examination. */
   isVital?: boolean;
-  /** What to do if it throws: that is bad, and the error says what was seen. */
+  /** What to do if the check throws, which is a bad finding with the error's message. */
   remedy: string;
-  /** @returns undefined where there is nothing to say */
-  look(patient: Patient): Promise<Finding | undefined>;
+  /** @returns undefined if the check doesn't apply */
+  run(target: Target): Promise<Finding | undefined>;
 }
 
-export function ok(says: string): Finding {
-  return { grade: "ok", says };
+export function ok(text: string): Finding {
+  return { grade: "ok", text };
 }
 
-export function note(says: string): Finding {
-  return { grade: "note", says };
+export function note(text: string): Finding {
+  return { grade: "note", text };
 }
 
-export function bad(says: string): Finding {
-  return { grade: "bad", says };
+export function bad(text: string): Finding {
+  return { grade: "bad", text };
 }
 
-export function formatFinding(name: string, { grade, says }: Finding): string {
-  return `${grade.padEnd(4)} ${name}: ${says}`;
+export function formatFinding(name: string, { grade, text }: Finding): string {
+  return `${grade.padEnd(4)} ${name}: ${text}`;
 }
 
-/** @throws Error that says what was seen, and what should have been */
+/** @throws Error that quotes the received and the expected lines, if they differ */
 export function expectLines(seen: string[], expected: string[]): void {
   if (seen.length === expected.length && seen.every((line, i) => line === expected[i])) return;
-  throw new Error(`it answers ${quote(seen)} instead of ${quote(expected)}`);
+  throw new Error(`the server answers ${quote(seen)} instead of ${quote(expected)}`);
 }
 
 function quote(lines: string[]): string {

@@ -1,56 +1,56 @@
-/** The items of the hardening checklist in SECURITY.md that can be seen from outside. */
+/** Checks the items of the hardening checklist in SECURITY.md that are visible from outside. */
 import { urlOf } from "../address.ts";
 import { type Check, note, ok } from "./findings.ts";
-import { inForce } from "./server-settings.ts";
+import { fetchSettings } from "./server-settings.ts";
 import { newChannel } from "./target.ts";
-import { askToUpgrade } from "./upgrade.ts";
+import { requestUpgrade } from "./upgrade.ts";
 
-/** An origin that no server allows: the domain is reserved, RFC 2606. */
+/** An origin that no server allows, because its domain is reserved (RFC 2606). */
 const STRANGE = "https://fanout-doctor.invalid";
 
-/** Longest life of a token that the checklist allows, in seconds. */
+/** Longest lifetime of a token according to the checklist, in seconds. */
 const LONGEST = 86_400;
 
-/** Most lines a second that the checklist allows. */
+/** Most lines per second according to the checklist. */
 const MOST_LINES = 1_000;
 
-/** Rows that the free plan includes each day. */
+/** Rows per day that the free plan includes. */
 const FREE_ROWS = 100_000;
 
 const SECONDS_A_DAY = 86_400;
 
-/** Seconds after which the rate of rows isn't that of a few clients, as the doctor itself is one. */
+/** Least uptime for which a rate of rows is meaningful, in seconds: the doctor itself writes some. */
 const SHORTEST = 3_600;
 
 export const origins: Check = {
   name: "origins",
-  remedy: "see in its log (npx wrangler tail) what fails there",
-  async look({ request }) {
+  remedy: "see the server's log (npx wrangler tail)",
+  async run({ request }) {
     const { status } = await request("", { headers: { Origin: STRANGE } });
     if (status === 403) return ok("pages of other sites are refused");
-    return note("pages of any site may use it; ALLOWED_ORIGINS names those that may");
+    return note("pages of any site may connect; set ALLOWED_ORIGINS to restrict them");
   },
 };
 
 export const grants: Check = {
   name: "grants",
   remedy: "",
-  async look({ address: { token } }) {
+  async run({ address: { token } }) {
     if (token === undefined) return undefined;
     const { exp, aud, announce, operate } = claimsIn(token);
     const faults: string[] = [];
     if (typeof exp !== "number" || exp * 1_000 > Date.now() + LONGEST * 1_000) {
-      faults.push("it is valid for more than a day");
+      faults.push("is valid for more than a day");
     }
-    if (aud === undefined) faults.push("it has no audience, so it is valid at all servers with its secret");
-    if (Array.isArray(announce) && announce.includes("*")) faults.push("it may announce on every channel");
-    if (operate === true) faults.push("it may operate the server");
-    if (faults.length === 0) return ok("your token is short-lived, and grants what it names");
-    return note(`${faults.join("; ")}: no token for users should be like that`);
+    if (aud === undefined) faults.push("has no audience, so it is valid at all servers with its secret");
+    if (Array.isArray(announce) && announce.includes("*")) faults.push("may announce on every channel");
+    if (operate === true) faults.push("may see the operators' pages");
+    if (faults.length === 0) return ok("your token is short-lived, and grants only named channels");
+    return note(`your token ${faults.join("; ")}; don't give such tokens to users`);
   },
 };
 
-/** What a token claims; no more than a note depends on it, so nobody has to verify it. */
+/** Returns the claims of a token, unverified, because only a note depends on them. */
 function claimsIn(token: string): Record<string, unknown> {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
@@ -63,14 +63,14 @@ function claimsIn(token: string): Record<string, unknown> {
 export const exposure: Check = {
   name: "exposure",
   remedy: "see /-/settings",
-  async look(patient) {
-    const told = await inForce(patient);
-    if (typeof told === "string") return note(told);
-    const { CLIENT_LIMIT, LINES_PER_SECOND } = told.settings;
+  async run(target) {
+    const known = await fetchSettings(target);
+    if (typeof known === "string") return note(known);
+    const { CLIENT_LIMIT, LINES_PER_SECOND } = known.settings;
     const faults: string[] = [];
     if (CLIENT_LIMIT === 0) faults.push("CLIENT_LIMIT allows any number of connections");
     if (Number(LINES_PER_SECOND) > MOST_LINES) {
-      faults.push(`LINES_PER_SECOND allows ${LINES_PER_SECOND}, where ${MOST_LINES} are enough for most`);
+      faults.push(`LINES_PER_SECOND allows ${LINES_PER_SECOND}; ${MOST_LINES} are enough for most servers`);
     }
     return faults.length === 0 ? ok("connections and lines are limited") : note(faults.join("; "));
   },
@@ -79,36 +79,36 @@ export const exposure: Check = {
 export const encryption: Check = {
   name: "encryption",
   remedy: "",
-  async look({ address, patience }) {
+  async run({ address, timeout }) {
     const secure = urlOf(address, "http", "", {});
     if (!secure.startsWith("https:")) return undefined;
-    const asked = { redirect: "manual", signal: AbortSignal.timeout(patience) } as const;
+    const asked = { redirect: "manual", signal: AbortSignal.timeout(timeout) } as const;
     const answer = await fetch(`${secure.replace(/^https/, "http")}-/health`, asked).catch(() => undefined);
-    if (answer?.status !== 200) return ok("without TLS it can't be reached");
-    return note("it answers without TLS, too; have http:// redirect to https://");
+    if (answer?.status !== 200) return ok("the server can't be reached without TLS");
+    return note("the server answers without TLS too; redirect http:// to https://");
   },
 };
 
 export const compression: Check = {
   name: "compression",
   needs: "sockets",
-  remedy: "see what is in front of it",
-  async look({ address, patience }) {
+  remedy: "check the proxy in front of the server",
+  async run({ address, timeout }) {
     const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
-    const { status, extensions } = await askToUpgrade(address, newChannel(), patience, offer);
-    if (status !== 101) return note(`whether frames are compressed can't be told: an upgrade gets ${status}`);
+    const { status, extensions } = await requestUpgrade(address, newChannel(), timeout, offer);
+    if (status !== 101) return note(`can't tell whether frames are compressed: an upgrade gets ${status}`);
     if (extensions === "") return ok("frames aren't compressed");
-    return note(`frames are compressed (${extensions}), which lets others guess secrets by their length`);
+    return note(`frames are compressed (${extensions}), so the length of a frame can reveal secrets`);
   },
 };
 
 export const rows: Check = {
   name: "rows",
   remedy: "see /-/metrics",
-  async look(patient) {
-    const response = await patient.page("metrics");
+  async run(target) {
+    const response = await target.page("metrics");
     if (response.status !== 200) {
-      return note("only a token with the claim 'operate' sees how many rows are written");
+      return note("the number of written rows needs a token with the claim 'operate'");
     }
     const metrics = await response.text();
     const figure = (name: string) => Number(new RegExp(`^fanout_${name} (\\S+)$`, "m").exec(metrics)?.[1]);
@@ -116,13 +116,15 @@ export const rows: Check = {
       figure("rows_written_total"),
       Date.now() / 1_000 - figure("start_time_seconds"),
     ];
-    if (!Number.isFinite(written / seconds)) return note("it doesn't tell how many rows are written");
-    if (seconds < SHORTEST) return ok(`${written} so far; after an hour, their rate says something`);
+    if (!Number.isFinite(written / seconds))
+      return note("the server doesn't report the number of written rows");
+    if (seconds < SHORTEST)
+      return ok(`${written} written so far; run this again when the server is an hour old`);
     const daily = Math.round((written / seconds) * SECONDS_A_DAY);
-    const rate = `${daily.toLocaleString("en")} a day at the rate so far`;
+    const rate = `${daily.toLocaleString("en")} per day at the current rate`;
     const included = `${FREE_ROWS.toLocaleString("en")} of the free plan`;
     return daily <= FREE_ROWS
-      ? ok(`${rate}, of the ${included}`)
+      ? ok(`${rate}, within the ${included}`)
       : note(`${rate}, more than the ${included}`);
   },
 };

@@ -1,30 +1,30 @@
-/** Whether a server keeps messages for who was away, and knows what was announced before. */
+/** Checks that the server retains messages, and deduplicates them by key. */
 import { randomUUID } from "node:crypto";
 import { parseReply } from "../../protocol/replies.ts";
-import type { Wire } from "../raw-socket.ts";
+import type { RawSocket } from "../raw-socket.ts";
 import { type Check, expectLines, note, ok } from "./findings.ts";
 import { newChannel } from "./target.ts";
-import { onWire } from "./transcripts.ts";
+import { withSocket } from "./transcripts.ts";
 
-const REMEDY = "see in its log (npx wrangler tail) whether rows are refused";
+const REMEDY = "see in the server's log (npx wrangler tail) whether rows are refused";
 
 export const history: Check = {
   name: "history",
   needs: "sockets",
   remedy: REMEDY,
-  look: (patient) =>
-    onWire(patient, async (wire) => {
+  run: (target) =>
+    withSocket(target, async (socket) => {
       const channel = newChannel();
-      const [answer = "", ...more] = await wire.answersTo(`subscribe ${channel} since now`);
+      const [answer = "", ...more] = await socket.repliesTo(`subscribe ${channel} since now`);
       const reply = parseReply(answer);
       if (reply.kind === "error" && reply.code === "no-history") {
         return note(
-          "none is kept, so who was away misses what came; HISTORY_SECONDS and HISTORY_CHANNELS keep it",
+          "no messages are retained, so reconnecting clients miss some; set HISTORY_SECONDS and HISTORY_CHANNELS",
         );
       }
       if (reply.kind !== "position") expectLines([answer, ...more], [`debug!position ${channel} …`]);
-      patient.has.add("history");
-      return ok("messages are kept for who was away");
+      target.has.add("history");
+      return ok("messages are retained for clients that reconnect");
     }),
 };
 
@@ -32,18 +32,18 @@ export const once: Check = {
   name: "once",
   needs: "history",
   remedy: REMEDY,
-  look: (patient) =>
-    onWire(patient, async (wire, channel) => {
+  run: (target) =>
+    withSocket(target, async (socket, channel) => {
       const key = randomUUID();
       const command = `once ${key} ${channel} hello`;
-      const answers = await wire.answersTo(command, command);
+      const answers = await socket.repliesTo(command, command);
       const positions = answers
         .map(parseReply)
         .flatMap((reply) => (reply.kind === "once" ? [reply.position] : []));
       const again = `debug!once ${key} ${positions[0] ?? "…"}`;
-      // The message and the first answer have no order between them.
+      // The message and the first reply may be received in any order.
       expectLines([...answers].sort(), [again, again, `${channel}!hello`]);
-      return ok("the same key twice announces once, at one position");
+      return ok("the same key announces once, at one position");
     }),
 };
 
@@ -51,16 +51,18 @@ export const resume: Check = {
   name: "resume",
   needs: "history",
   remedy: REMEDY,
-  async look(patient) {
+  async run(target) {
     const channel = newChannel();
-    const before = await patient.wire(channel, { since: "now" });
-    const position = await positionBy(before);
-    expectLines(await before.answersTo(`announce ${channel} one`), [`${channel}!one`]);
+    const before = await target.socket(channel, { since: "now" });
+    const position = await readPosition(before);
+    expectLines(await before.repliesTo(`announce ${channel} one`), [`${channel}!one`]);
     before.close();
-    await onWire(patient, (other) => other.answersTo(`announce ${channel} two`, `announce ${channel} three`));
-    const after = await patient.wire(channel, { since: String(position + 1) });
+    await withSocket(target, (other) =>
+      other.repliesTo(`announce ${channel} two`, `announce ${channel} three`),
+    );
+    const after = await target.socket(channel, { since: String(position + 1) });
     try {
-      expectLines(await after.answersTo(), [
+      expectLines(await after.repliesTo(), [
         `debug!position ${channel} ${position + 1}`,
         `${channel}!two`,
         `${channel}!three`,
@@ -68,14 +70,14 @@ export const resume: Check = {
     } finally {
       after.close();
     }
-    return ok("who comes back reads exactly what was missed");
+    return ok("a client that reconnects receives exactly the missed messages");
   },
 };
 
-/** Where a connection begins. @throws Error if it is not told */
-async function positionBy(wire: Wire): Promise<number> {
-  const line = await wire.line();
+/** Reads the position at which a connection starts. @throws Error if the server doesn't send it */
+async function readPosition(socket: RawSocket): Promise<number> {
+  const line = await socket.line();
   const reply = parseReply(line);
   if (reply.kind === "position") return reply.position;
-  throw new Error(`it answers '${line}' instead of a position`);
+  throw new Error(`the server answers '${line}' instead of a position`);
 }

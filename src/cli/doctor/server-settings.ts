@@ -1,11 +1,11 @@
-/** What a server runs with: which version, and which limits. */
+/** Checks the server's version and reports its limits. */
 import { VERSION } from "../../version.ts";
 import { type Check, note, ok } from "./findings.ts";
-import type { Patient } from "./target.ts";
+import type { Target } from "./target.ts";
 
 const REMEDY = "see /-/settings";
 
-export interface InForce {
+export interface ServerSettings {
   version: string;
   settings: Record<string, unknown>;
 }
@@ -13,45 +13,44 @@ export interface InForce {
 export const version: Check = {
   name: "version",
   remedy: REMEDY,
-  async look(patient) {
-    const told = await inForce(patient);
-    if (typeof told === "string") return note(told);
-    if (told.version === VERSION) return ok(`${VERSION}, as this program is`);
-    return note(
-      `${told.version}, and this program is ${VERSION}; what only one of them knows cannot be judged`,
-    );
+  async run(target) {
+    const known = await fetchSettings(target);
+    if (typeof known === "string") return note(known);
+    if (known.version === VERSION) return ok(`${VERSION}, the same as this program`);
+    return note(`${known.version}; this program is ${VERSION}, so some findings may be wrong`);
   },
 };
 
 export const limits: Check = {
   name: "limits",
   remedy: REMEDY,
-  async look(patient) {
-    const told = await inForce(patient);
-    if (typeof told === "string") return note(told);
-    const { settings } = told;
+  async run(target) {
+    const known = await fetchSettings(target);
+    if (typeof known === "string") return note(known);
+    const { settings } = known;
     const most = settings.CLIENT_LIMIT === 0 ? "any number of" : `${settings.CLIENT_LIMIT}`;
-    const lines = `${settings.LINES_PER_SECOND} lines a second of each, of ${settings.MAX_LINE_BYTES} bytes`;
-    const kept =
+    const lines = `${settings.LINES_PER_SECOND} lines per second each, of up to ${settings.MAX_LINE_BYTES} bytes`;
+    const history =
       settings.HISTORY_SECONDS === 0
-        ? "nothing is kept"
-        : `kept for ${settings.HISTORY_SECONDS} s, ${settings.HISTORY_BYTES} characters a channel`;
-    return ok(`${most} connections; ${lines}; ${kept}`);
+        ? "no history"
+        : `history of ${settings.HISTORY_SECONDS} s, ${settings.HISTORY_BYTES} characters per channel`;
+    return ok(`${most} connections; ${lines}; ${history}`);
   },
 };
 
-/** A string says why it does not tell. */
-export async function inForce(patient: Patient): Promise<InForce | string> {
-  const response = await patient.page("settings");
+/** Returns the server's settings, or why they aren't available. */
+export async function fetchSettings(target: Target): Promise<ServerSettings | string> {
+  const response = await target.page("settings");
   if (response.status === 401 || response.status === 403)
-    return "it tells only a token with the claim 'operate'";
-  if (response.status === 404) return "it does not tell, as it is older than this program";
-  const told: unknown = await response.json();
-  if (isInForce(told)) return told;
-  throw new Error(`/-/settings answers ${response.status} with something else`);
+    return "this needs a token with the claim 'operate'";
+  if (response.status === 404) return "unknown, because the server is older than this program";
+  const known: unknown = await response.json();
+  if (isServerSettings(known)) return known;
+  throw new Error(`/-/settings answers ${response.status} without settings`);
 }
 
-function isInForce(told: unknown): told is InForce {
-  if (typeof told !== "object" || told === null || !("version" in told && "settings" in told)) return false;
-  return typeof told.version === "string" && typeof told.settings === "object" && told.settings !== null;
+function isServerSettings(known: unknown): known is ServerSettings {
+  if (typeof known !== "object" || known === null || !("version" in known && "settings" in known))
+    return false;
+  return typeof known.version === "string" && typeof known.settings === "object" && known.settings !== null;
 }

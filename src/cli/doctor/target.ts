@@ -1,52 +1,52 @@
-/** A server that is looked at by `fanout doctor`. */
+/** The server that `fanout doctor` examines. */
 import { randomBytes } from "node:crypto";
 import { type Address, urlOf } from "../address.ts";
-import { Wire } from "../raw-socket.ts";
+import { RawSocket } from "../raw-socket.ts";
 import { checkAddress, type Server, type ServerOptions, serverAt } from "../server.ts";
 
-/** Channels that begin so are used. */
+/** Prefix of the channels that the checks use. */
 export const CHANNELS = "doctor-";
 
-/** What a server may have or lack, on which others of its parts depend. */
-export type Part = "answers" | "sockets" | "history";
+/** What a server may have or lack, and other checks need. */
+export type Capability = "answers" | "sockets" | "history";
 
-export interface Patient {
+export interface Target {
   address: Address;
-  /** How long it may take for an answer, in milliseconds. */
-  patience: number;
-  /** What it has turned out to have. */
-  has: Set<Part>;
-  /** A server as the client library sees it. */
+  /** Time to wait for an answer, in milliseconds. */
+  timeout: number;
+  /** Capabilities found so far. */
+  has: Set<Capability>;
+  /** Opens a connection of the client library. */
   server(): Server;
-  wire(channel: string, query?: Record<string, string>): Promise<Wire>;
-  /** Asks by HTTP on a channel. */
+  socket(channel: string, query?: Record<string, string>): Promise<RawSocket>;
+  /** Sends an HTTP request to a channel. */
   request(channel: string, init?: RequestInit): Promise<Response>;
-  /** Asks one of the server's own pages. */
+  /** Requests one of the operators' pages. */
   page(name: string): Promise<Response>;
 }
 
-/** @throws Exit if that is no address */
-export function patientAt(url: string, options: ServerOptions): Patient {
+/** @throws Exit if the address isn't valid */
+export function targetAt(url: string, options: ServerOptions): Target {
   checkAddress(url);
   const address: Address = { url, token: options.token };
-  const patience = options.timeout * 1_000;
+  const timeout = options.timeout * 1_000;
   const ask = (asked: string, init: RequestInit = {}) => {
     const headers = new Headers(init.headers);
     if (address.token !== undefined) headers.set("Authorization", `Bearer ${address.token}`);
-    return fetch(asked, { ...init, headers, signal: AbortSignal.timeout(patience) });
+    return fetch(asked, { ...init, headers, signal: AbortSignal.timeout(timeout) });
   };
   return {
     address,
-    patience,
+    timeout,
     has: new Set(),
     server: () => serverAt(url, options),
-    wire: (channel, query) => Wire.open(address, patience, channel, query),
+    socket: (channel, query) => RawSocket.open(address, timeout, channel, query),
     request: (channel, init) => ask(urlOf(address, "http", channel, {}), init),
     page: (name) => ask(`${urlOf(address, "http", "", {})}-/${name}`),
   };
 }
 
-/** A channel that nobody else uses. */
+/** Returns an unused channel. */
 export function newChannel(): string {
   return CHANNELS + randomBytes(6).toString("hex");
 }

@@ -1,35 +1,35 @@
-/** Whether a server answers lines as it should, how soon, and what time it has. */
+/** Checks the server's replies to commands, its latency and its clock. */
 
-import type { Wire } from "../raw-socket.ts";
+import type { RawSocket } from "../raw-socket.ts";
 import { type Check, expectLines, note, ok } from "./findings.ts";
-import { newChannel, type Patient } from "./target.ts";
+import { newChannel, type Target } from "./target.ts";
 
-const REMEDY = "is it Fanout that answers, in this version? deploy it anew (npm run deploy)";
+const REMEDY = "check that the address is this version of Fanout, or deploy it again (npm run deploy)";
 
-/** How often something is measured. */
+/** Number of measurements. */
 const TIMES = 10;
 
-/** How far clocks may be apart, in seconds. */
-const APART = 5;
+/** Tolerated clock skew, in seconds. */
+const MAX_SKEW = 5;
 
-/** Does something on a connection of its own to a new channel. */
-export async function onWire<T>(
-  patient: Patient,
-  act: (wire: Wire, channel: string) => Promise<T>,
+/** Calls `act` with a new connection to a new channel. */
+export async function withSocket<T>(
+  target: Target,
+  act: (socket: RawSocket, channel: string) => Promise<T>,
 ): Promise<T> {
   const channel = newChannel();
-  const wire = await patient.wire(channel);
+  const socket = await target.socket(channel);
   try {
-    return await act(wire, channel);
+    return await act(socket, channel);
   } finally {
-    wire.close();
+    socket.close();
   }
 }
 
-/** The answer to `ping`. @throws Error if that is none */
-async function timeBy(wire: Wire): Promise<number> {
-  wire.say("ping");
-  const line = await wire.line();
+/** Returns the server's time, which is its reply to `ping`. @throws Error if the reply is something else */
+async function readTime(socket: RawSocket): Promise<number> {
+  socket.send("ping");
+  const line = await socket.line();
   if (/^\d{10,11}$/.test(line)) return Number(line);
   throw new Error(`ping is answered with '${line}' instead of Unix seconds`);
 }
@@ -38,19 +38,19 @@ export const ping: Check = {
   name: "ping",
   needs: "sockets",
   remedy: REMEDY,
-  look: (patient) => onWire(patient, async (wire) => ok(`the time is ${await timeBy(wire)}`)),
+  run: (target) => withSocket(target, async (socket) => ok(`the time is ${await readTime(socket)}`)),
 };
 
 export const announce: Check = {
   name: "announce",
   needs: "sockets",
   remedy: REMEDY,
-  look: (patient) =>
-    onWire(patient, async (wire) => {
+  run: (target) =>
+    withSocket(target, async (socket) => {
       const channel = newChannel();
-      wire.say(`subscribe ${channel}`, `announce ${channel} hello`);
-      expectLines([await wire.line()], [`${channel}!hello`]);
-      return ok("who subscribes gets what is announced");
+      socket.send(`subscribe ${channel}`, `announce ${channel} hello`);
+      expectLines([await socket.line()], [`${channel}!hello`]);
+      return ok("a subscriber receives messages");
     }),
 };
 
@@ -58,11 +58,11 @@ export const barrier: Check = {
   name: "barrier",
   needs: "sockets",
   remedy: REMEDY,
-  look: (patient) =>
-    onWire(patient, async (wire, channel) => {
-      const answers = await wire.answersTo(`subscribe ${channel}`, `announce ${channel} hello`);
+  run: (target) =>
+    withSocket(target, async (socket, channel) => {
+      const answers = await socket.repliesTo(`subscribe ${channel}`, `announce ${channel} hello`);
       expectLines(answers, [`${channel}!hello`]);
-      return ok("ping is answered when all before it has come");
+      return ok("the reply to ping follows all earlier messages");
     }),
 };
 
@@ -70,33 +70,33 @@ export const mistake: Check = {
   name: "mistake",
   needs: "sockets",
   remedy: REMEDY,
-  look: (patient) =>
-    onWire(patient, async (wire) => {
-      const answers = await wire.answersTo("nonsense");
+  run: (target) =>
+    withSocket(target, async (socket) => {
+      const answers = await socket.repliesTo("nonsense");
       if (answers.length !== 1 || !answers[0]?.startsWith("debug!error "))
         expectLines(answers, ["debug!error …"]);
-      return ok("a bad command gets one debug!error");
+      return ok("an invalid command gets one debug!error");
     }),
 };
 
 export const latency: Check = {
   name: "latency",
   needs: "sockets",
-  remedy: "connect from nearer, or see in its log (npx wrangler tail) what fails there",
-  look: (patient) =>
-    onWire(patient, async (wire, channel) => {
-      const there = await median(() => timeBy(wire));
-      const through = await median(async () => {
-        wire.say(`announce ${channel} hello`);
-        expectLines([await wire.line()], [`${channel}!hello`]);
+  remedy: "test from a closer network, or see the server's log (npx wrangler tail)",
+  run: (target) =>
+    withSocket(target, async (socket, channel) => {
+      const roundTrip = await median(() => readTime(socket));
+      const delivery = await median(async () => {
+        socket.send(`announce ${channel} hello`);
+        expectLines([await socket.line()], [`${channel}!hello`]);
       });
       return ok(
-        `${there.toFixed(1)} ms there and back, ${through.toFixed(1)} ms for a message (medians of ${TIMES})`,
+        `round trip ${roundTrip.toFixed(1)} ms, delivery ${delivery.toFixed(1)} ms (medians of ${TIMES})`,
       );
     }),
 };
 
-/** How long something takes, in milliseconds. */
+/** Returns the median time of several runs, in milliseconds. */
 async function median(work: () => Promise<unknown>): Promise<number> {
   const all: number[] = [];
   while (all.length < TIMES) {
@@ -111,16 +111,16 @@ export const clock: Check = {
   name: "clock",
   needs: "sockets",
   remedy: REMEDY,
-  look: (patient) =>
-    onWire(patient, async (wire) => {
+  run: (target) =>
+    withSocket(target, async (socket) => {
       const before = Date.now() / 1_000;
-      const time = await timeBy(wire);
+      const time = await readTime(socket);
       const after = Date.now() / 1_000;
-      // Whole seconds: the time is any up to the next.
+      // The server reports whole seconds.
       const ahead = Math.max(0, time - after) - Math.max(0, before - (time + 1));
-      const told = `${Math.abs(ahead).toFixed(0)} s ${ahead < 0 ? "behind" : "ahead of"} this machine's`;
-      if (Math.abs(ahead) > APART)
-        return note(`it is ${told}: one of them is wrong, and tokens end at the wrong time`);
-      return ok(Math.abs(ahead) < 1 ? "it is this machine's" : `it is ${told}`);
+      const skew = `${Math.abs(ahead).toFixed(0)} s ${ahead < 0 ? "behind" : "ahead of"} this machine's`;
+      if (Math.abs(ahead) > MAX_SKEW)
+        return note(`${skew}: one of them is wrong, and tokens expire at the wrong time`);
+      return ok(Math.abs(ahead) < 1 ? "the same as this machine's" : skew);
     }),
 };

@@ -1,4 +1,4 @@
-/** What a server answers to a request for a WebSocket, which no WebSocket tells when it does not open. */
+/** Requests a WebSocket by plain HTTP, because the WebSocket API doesn't report why one doesn't open. */
 import { once } from "node:events";
 import { request as requestPlainly } from "node:http";
 import { request as requestWithTls } from "node:https";
@@ -6,25 +6,26 @@ import { text } from "node:stream/consumers";
 import { type Address, urlOf } from "../address.ts";
 
 export interface UpgradeAnswer {
-  /** Of HTTP; 101 if it is granted. */
+  /** The HTTP status; 101 if the upgrade succeeds. */
   status: number;
-  /** The first line of what it says besides. */
-  said: string;
-  /** What the server agrees to of `Sec-WebSocket-Extensions`. */
+  /** The first line of the body. */
+  reason: string;
+  /** The accepted `Sec-WebSocket-Extensions`. */
   extensions: string;
 }
 
-/** RFC 6455, section 4.1: any 16 bytes. */
+/** Any 16 bytes (RFC 6455, section 4.1). */
 const KEY = Buffer.from("fanout: a doctor").toString("base64");
 
 /**
- * @param more headers besides those of an upgrade
- * @throws Error if there is no answer in so many milliseconds
+ * @param timeout in milliseconds
+ * @param more additional headers
+ * @throws Error if the server doesn't answer in time
  */
-export async function askToUpgrade(
+export async function requestUpgrade(
   address: Address,
   channel: string,
-  patience: number,
+  timeout: number,
   more: Record<string, string> = {},
 ): Promise<UpgradeAnswer> {
   const url = urlOf(address, "http", channel, {});
@@ -36,18 +37,18 @@ export async function askToUpgrade(
     ...more,
     ...(address.token === undefined ? {} : { Authorization: `Bearer ${address.token}` }),
   };
-  const signal = AbortSignal.timeout(patience);
+  const signal = AbortSignal.timeout(timeout);
   const request = (url.startsWith("https") ? requestWithTls : requestPlainly)(url, { headers, signal });
   request.end();
   try {
     const granted = once(request, "upgrade", { signal }).then(([response, socket]) => {
       socket.destroy();
       const extensions: unknown = response.headers["sec-websocket-extensions"];
-      return { status: 101, said: "", extensions: typeof extensions === "string" ? extensions : "" };
+      return { status: 101, reason: "", extensions: typeof extensions === "string" ? extensions : "" };
     });
     const answered = once(request, "response", { signal }).then(async ([response]) => {
-      const [said = ""] = (await text(response)).trim().split("\n");
-      return { status: Number(response.statusCode), said, extensions: "" };
+      const [reason = ""] = (await text(response)).trim().split("\n");
+      return { status: Number(response.statusCode), reason, extensions: "" };
     });
     return await Promise.race([granted, answered]);
   } finally {

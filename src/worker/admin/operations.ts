@@ -1,36 +1,36 @@
-/** What who runs the service asks for: paths that begin with `/-/`. */
+/** Pages for operators, at paths that begin with `/-/`. */
 import { mayOperate, maySeeNames } from "../../auth/grants.ts";
 import { EVERYONE } from "../../protocol/channels.ts";
 import { NOT_OPERATOR } from "../../protocol/refusals.ts";
-import type { Calls, Description } from "../../runtime/calls.ts";
+import type { Calls, TreeDescription } from "../../runtime/calls.ts";
 import { SettingError } from "../../runtime/limits.ts";
 import { channelOf } from "../../runtime/object-names.ts";
 import { infoOf } from "../../stats/info.ts";
 import { formatMetrics } from "../../stats/metrics.ts";
 import { VERSION } from "../../version.ts";
 import { admit } from "../admission.ts";
-import { CALLED_BY_WORKER, stubOf } from "../calls.ts";
+import { stubOf, WORKER_HOPS } from "../calls.ts";
 import { channelIn } from "../channel-path.ts";
 import { Denial, retryAfter } from "../denial.ts";
 import { checkObjects } from "../deployment.ts";
 import type { Env } from "../env.ts";
-import { chargeAddress, OBJECT } from "../rate-limit.ts";
+import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { json, text } from "../responses.ts";
-import { type Settings, tellSettings } from "../settings.ts";
+import { publicSettings, type Settings } from "../settings.ts";
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
 const METHODS = "GET, HEAD, OPTIONS";
 const PAGES = "/-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
 
-/** Whether a path is the service's own. */
+/** Whether a path belongs to the operators' pages. */
 export function isOperation(path: string): boolean {
   return path.startsWith("/-/");
 }
 
 /**
- * Answers a request for one of these paths.
- * @throws Denial if that cannot be
+ * Answers a request for an operators' page.
+ * @throws Denial if the request is refused
  */
 export async function operate(
   request: Request,
@@ -41,16 +41,16 @@ export async function operate(
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new Denial(405, "invalid", "only GET is allowed here", { Allow: METHODS });
   }
-  // It tells nothing, so it needs no token.
+  // Public, because it reveals nothing.
   if (path === "/-/health") return health(env);
   const page = pageOf(path);
   const grants = await admit(request, settings);
   if (!mayOperate(grants)) throw new Denial(403, "forbidden", NOT_OPERATOR, {}, grants?.sub);
-  if (page !== settingsPage) chargeAddress(request, OBJECT, settings.limits.linesPerSecond);
+  if (page !== settingsPage) chargeAddress(request, OBJECT_COST, settings.limits.linesPerSecond);
   return page(env, settings, maySeeNames(grants));
 }
 
-/** @param withNames whether the client may see names of channels that it doesn't name itself */
+/** @param withNames whether the client may see the names of all channels */
 type Page = (env: Env, settings: Settings, withNames: boolean) => Promise<Response>;
 
 function pageOf(path: string): Page {
@@ -61,22 +61,22 @@ function pageOf(path: string): Page {
   throw new Denial(404, "invalid", `the pages are ${PAGES}`);
 }
 
-/** @throws SettingError if there are no objects */
+/** @throws SettingError if the Worker can't call objects */
 async function health(env: Env): Promise<Response> {
-  // An object that is asked of another one's channel asks nobody else.
+  // An object that is asked to describe another channel answers by itself, without asking further objects.
   const call = (object: string) =>
-    stubOf(env, object).call("describe", { channel: `${object}!` }, CALLED_BY_WORKER);
+    stubOf(env, object).call("describe", { channel: `${object}!` }, WORKER_HOPS);
   await checkObjects(env, call);
   return text(200, "ok\n");
 }
 
 async function settingsPage(_: Env, settings: Settings, withNames: boolean): Promise<Response> {
-  const { HISTORY_CHANNELS, ...others } = tellSettings(settings);
+  const { HISTORY_CHANNELS, ...others } = publicSettings(settings);
   const isPublic = withNames || HISTORY_CHANNELS === "*";
   return json(200, { version: VERSION, settings: isPublic ? { HISTORY_CHANNELS, ...others } : others });
 }
 
-/** The figures of the service. */
+/** Returns the statistics of the service. */
 export async function info(env: Env, clientLimit: number): Promise<Record<string, number>> {
   return infoOf(await ask(env, EVERYONE, "serviceFigures", undefined), clientLimit, Date.now());
 }
@@ -93,8 +93,8 @@ function channelPage(channel: string): Page {
   };
 }
 
-/** Objects are named like the channels of the clients that they hold: those of other channels get numbers instead. */
-function withoutNames(channel: string, { objects, ...tree }: Description): Description {
+/** Objects are named after their clients' channels; numbers replace the names of other channels' objects. */
+function withoutNames(channel: string, { objects, ...tree }: TreeDescription): TreeDescription {
   const numbers = new Map(objects.map(({ object }, i) => [object, `object ${i + 1}`]));
   const told = (object: string) =>
     channelOf(object) === channel ? object : (numbers.get(object) ?? "another object");
@@ -106,8 +106,8 @@ function withoutNames(channel: string, { objects, ...tree }: Description): Descr
   return { ...tree, objects: anonymous };
 }
 
-/** A channel's tree, with how many messages each object has yet to get. */
-function treeOf(channel: string, { objects, omitted, unreachable, kept }: Description) {
+/** Returns a channel's tree, with the number of messages that each object lags behind the root. */
+function treeOf(channel: string, { objects, omitted, unreachable, kept }: TreeDescription) {
   const newest = objects[0]?.position;
   const told = objects.map(({ object, parent, listeners, position }) => {
     const lag = newest === undefined || position === undefined ? null : newest - position;
@@ -122,16 +122,16 @@ async function ask<Kind extends keyof Calls>(
   env: Env,
   object: string,
   kind: Kind,
-  asked: Calls[Kind]["ask"],
+  asked: Calls[Kind]["request"],
 ) {
   try {
-    return await stubOf(env, object).call(kind, asked, CALLED_BY_WORKER);
+    return await stubOf(env, object).call(kind, asked, WORKER_HOPS);
   } catch (error) {
     if (error instanceof SettingError) throw error;
     throw new Denial(
       503,
       "unavailable",
-      "the object that knows doesn't answer; try again later",
+      "the channel's object doesn't answer; try again later",
       retryAfter(5),
     );
   }

@@ -1,26 +1,26 @@
-/** Announcing from a Worker, for whoever asked it to: at the root of the channel, without a connection. */
+/** Announces without a connection, by a call to the root of the channel. */
 
 import { parseMessages } from "../../protocol/bodies.ts";
 import { KEY_CONFLICT, NO_HISTORY } from "../../protocol/refusals.ts";
 import { type Limits, SettingError } from "../../runtime/limits.ts";
 import { wasNotMade } from "../../runtime/runtime.ts";
-import { announceFault } from "../../session/faults.ts";
-import { CALLED_BY_WORKER, stubOf } from "../calls.ts";
+import { announceFault } from "../../session/announce-fault.ts";
+import { stubOf, WORKER_HOPS } from "../calls.ts";
 import { Denial, retryAfter } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { POSITION } from "../responses.ts";
 
 export interface AnnounceOptions {
-  /** Under which the messages are announced once, however often that is asked for while history lasts. */
+  /** The idempotency key, under which the channel announces once within its retention. */
   key?: string | undefined;
-  /** Which position the newest message has to have. */
+  /** The position that the newest message must have. */
   expected?: number | undefined;
 }
 
 /**
- * Announces messages next to each other, all or none.
- * @returns the position of the last one; undefined where no history is kept
- * @throws Denial if that was not done, or nobody knows; SettingError if the deployment is at fault
+ * Announces messages at consecutive positions, or none of them.
+ * @returns the position of the last message; undefined on channels without history
+ * @throws Denial if nothing was announced, or if that is uncertain; SettingError if the deployment is at fault
  */
 export async function announce(
   env: Env,
@@ -31,7 +31,7 @@ export async function announce(
 ): Promise<number | undefined> {
   const parsed = parseMessages(channel, messages, key, limits);
   if ("why" in parsed) throw new Denial(400, parsed.code, parsed.why);
-  const asked = stubOf(env, channel).call("announce", { ...parsed, key, expected }, CALLED_BY_WORKER);
+  const asked = stubOf(env, channel).call("announce", { ...parsed, key, expected }, WORKER_HOPS);
   const answer = await asked.catch((error: unknown) => {
     if (error instanceof SettingError) throw error;
     const { code, why } = announceFault(error);

@@ -1,37 +1,37 @@
 /**
- * Bodies of requests. Clients may send them as slowly and in pieces as small as they like. So a body has a deadline,
- * and all bodies of a Worker share a memory budget, each from its first byte until its request is done.
+ * Request bodies. Clients may send them slowly and in tiny pieces, so each body has deadlines, and all bodies of a Worker
+ * share a memory budget, which a body uses from its first byte until its request is done.
  */
 import { Denial, retryAfter } from "../denial.ts";
 
-/** Most bytes of a body: what goes down a link at one time. */
+/** Most bytes of a body, which is what one delivery along a link can carry. */
 export const MOST_BODY = 1_000_000;
 
-/** Bytes of all bodies together: an eighth of a Worker's 128 MB, as the messages made of them take as much again. */
+/** Bytes of all bodies together: an eighth of a Worker's 128 MB, because the messages made of them take as much again. */
 const BUDGET = 16_000_000;
 
-/** Bytes that a body takes at first. */
+/** Initial size of a body's buffer, in bytes. */
 const FIRST_SIZE = 16_384;
 
-/** Bytes per read: a read costs as much processor time as copying some thousand bytes. */
+/** Bytes per read: a read costs about as much processor time as copying a few thousand bytes. */
 const PIECE = 4_096;
 
-/** How long a body may take, and each piece of it, in milliseconds. */
+/** Time within which a body, and each piece of it, has to be received, in milliseconds. */
 const DEADLINE = 30_000;
 const PIECE_DEADLINE = 10_000;
 
 /**
  * Age at which a body no longer counts, in milliseconds. Reading and announcing take at most a deadline and a call, so
- * an older one belongs to a request that the platform has cancelled, which runs no code at its end.
+ * older bodies belong to requests that the platform cancelled without running their cleanup.
  */
 const ABANDONED_AFTER = 60_000;
 
-/** The memory of all bodies that are in use. */
+/** The buffers of all bodies in use. */
 const buffers = new Set<Buffer>();
 
 /**
- * Reads a request's body and passes it to `use`; its memory counts until that is done.
- * @throws Denial if the body is too long, too slow or one too many; whatever `use` throws
+ * Reads a request's body and passes it to `use`; the body uses the budget until `use` is done.
+ * @throws Denial if the body is too long or too slow, or the budget is exhausted; anything that `use` throws
  */
 export async function withBody<T>(request: Request, use: (body: Uint8Array) => Promise<T>): Promise<T> {
   const buffer = new Buffer();
@@ -44,7 +44,7 @@ export async function withBody<T>(request: Request, use: (body: Uint8Array) => P
   }
 }
 
-/** The memory of one body. It grows as the body does, whatever length that claims to have. */
+/** The memory of one body. It grows with the bytes received, because clients can claim any length. */
 class Buffer {
   readonly since = Date.now();
   size = 0;
@@ -56,18 +56,18 @@ class Buffer {
   }
 
   /**
-   * Returns the part that the next piece goes to. The runtime takes all of the memory until `put` gives it back.
-   * @throws Denial if there is no room for a piece
+   * Returns the free part, for the next piece. The runtime detaches the whole memory until `put` returns it.
+   * @throws Denial if the budget is exhausted
    */
   open(): Uint8Array<ArrayBuffer> {
-    // One byte more than a body may have, to see that it has more.
+    // One byte more than allowed, to notice longer bodies.
     if (this.size - this.#used < PIECE)
       this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MOST_BODY + 1));
     return this.#bytes.subarray(this.#used);
   }
 
   /**
-   * Takes back what `open` has returned, with a piece at its beginning.
+   * Takes back the memory that `open` returned, which begins with a piece.
    * @throws Denial if the body is too long
    */
   put({ buffer, byteLength }: Uint8Array<ArrayBuffer>): void {
@@ -97,7 +97,7 @@ class Buffer {
   #grow(size: number): void {
     if (size <= this.size) return;
     if (sizeOfAll() + size - this.size > BUDGET) {
-      throw new Denial(503, "unavailable", "too many bodies arrive at once; try again", retryAfter(1));
+      throw new Denial(503, "unavailable", "the server receives too many bodies; try again", retryAfter(1));
     }
     const grown = new Uint8Array(size);
     grown.set(this.filled);
@@ -137,7 +137,7 @@ interface Source {
   cancel(): void;
 }
 
-/** The runtime's own streams read into the buffer; streams that a Worker around this one has made are copied. */
+/** Reads the runtime's own streams into the buffer, and copies from streams that a surrounding Worker made. */
 function sourceOf(body: ReadableStream<Uint8Array>): Source {
   try {
     const reader = body.getReader({ mode: "byob" });
@@ -165,7 +165,7 @@ function cancel(reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader):
   reader.cancel().catch(() => {});
 }
 
-/** @throws Denial if `work` takes longer than so many milliseconds */
+/** @throws Denial if the work isn't done in time */
 async function inTime<T>(work: Promise<T>, milliseconds: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(tooSlow()), Math.max(0, milliseconds));
@@ -182,6 +182,6 @@ function tooLong(): Denial {
 
 function tooSlow(): Denial {
   const [all, piece] = [DEADLINE / 1_000, PIECE_DEADLINE / 1_000];
-  const why = `a body arrives within ${all} seconds, and ${PIECE} bytes of it each ${piece} seconds; try again`;
+  const why = `the body is too slow; send all of it within ${all} seconds, and ${PIECE} bytes every ${piece} seconds`;
   return new Denial(408, "unavailable", why);
 }

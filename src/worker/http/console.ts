@@ -1,15 +1,15 @@
-/** The page for people: what a browser shows that is pointed at this server. */
+/** The console: the page that browsers show at the server's addresses. */
 import { PAGE, SCRIPT, STYLE } from "../console-built.ts";
-import { accepts, favourite } from "../headers.ts";
+import { accepts, preferredType } from "../headers.ts";
 
-/** Whether somebody has gone there with a browser: that wants a page before all else. */
+/** Whether a browser navigates to the address, and so prefers HTML. */
 export function wantsConsole(request: Request): boolean {
-  return favourite(request) === "text/html" && accepts(request, "text/html");
+  return preferredType(request) === "text/html" && accepts(request, "text/html");
 }
 
 /**
- * Answers with the page, which is the same for all channels and needs no token.
- * @param path what of the request's path is this server's own
+ * Returns the page, which is the same for all channels and needs no token.
+ * @param path the part of the request's path that is below the server's prefix
  */
 export function consolePage(request: Request, path: string): Response {
   const { pathname, host, protocol } = new URL(request.url);
@@ -21,14 +21,14 @@ export function consolePage(request: Request, path: string): Response {
       "Content-Security-Policy": policy(protocol === "https:" ? "wss" : "ws", host),
       "X-Content-Type-Options": "nosniff",
       "Referrer-Policy": "no-referrer",
-      // The same address has something else for others.
+      // Other clients get other content at the same address.
       "Cache-Control": "no-cache",
       Vary: "Accept",
     },
   });
 }
 
-/** What the page may do: run its own script, and talk to this server. Not every browser takes `'self'` for WebSockets too. */
+/** Allows the page its own script, and requests to this server. Some browsers don't apply `'self'` to WebSockets. */
 function policy(scheme: string, host: string): string {
   const socket = /^[\w.:[\]-]+$/.test(host) ? ` ${scheme}://${host}` : "";
   return [
@@ -43,7 +43,7 @@ function policy(scheme: string, host: string): string {
   ].join("; ");
 }
 
-/** A path has no quotes and no brackets as they are. */
+/** Escapes a path for HTML; it can't contain quotes or angle brackets. */
 function escaped(path: string): string {
   return path.replaceAll("&", "&amp;");
 }

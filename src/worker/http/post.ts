@@ -1,4 +1,4 @@
-/** Announcing by HTTP: the body of a POST, a message a line. */
+/** Announcing by POST, with one message per line of the body. */
 
 import { linesOfBody } from "../../protocol/bodies.ts";
 import { parsePosition } from "../../protocol/positions.ts";
@@ -6,17 +6,17 @@ import type { Limits } from "../../runtime/limits.ts";
 import { Denial } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { typeOf, wordsOf } from "../headers.ts";
-import { chargeAddress, MESSAGE, OBJECT } from "../rate-limit.ts";
+import { chargeAddress, MESSAGE_COST, OBJECT_COST } from "../rate-limit.ts";
 import { json, POSITION } from "../responses.ts";
 import { announce } from "./announce.ts";
 import { withBody } from "./bodies.ts";
 
-/** Names of UTF-8, and of ASCII, which is a part of it. */
+/** Names of UTF-8, and of its subset ASCII. */
 const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
 
 /**
- * Announces what a request brings.
- * @throws Denial if it cannot be
+ * Announces the messages in a request's body.
+ * @throws Denial if the request is refused
  */
 export async function publish(
   request: Request,
@@ -27,17 +27,17 @@ export async function publish(
   checkType(request);
   const key = keyIn(request);
   const expected = expectedIn(request);
-  chargeAddress(request, OBJECT, limits.linesPerSecond);
+  chargeAddress(request, OBJECT_COST, limits.linesPerSecond);
   return withBody(request, async (body) => {
     const messages = linesOfBody(decoded(body), limits.linesPerSecond);
-    chargeAddress(request, MESSAGE * messages.length, limits.linesPerSecond);
+    chargeAddress(request, MESSAGE_COST * messages.length, limits.linesPerSecond);
     const position = await announce(env, channel, messages, { key, expected }, limits);
     const headers = position === undefined ? {} : { [POSITION]: String(position) };
     return json(200, { channel, position: position ?? null, count: messages.length }, headers);
   });
 }
 
-/** Whatever a body is called, it is lines of UTF-8; only what certainly is something else is refused. */
+/** Refuses bodies that certainly aren't lines of UTF-8; any other `Content-Type` is accepted. */
 function checkType(request: Request): void {
   const refuse = (why: string) => {
     throw new Denial(415, "invalid", why);
@@ -49,7 +49,7 @@ function checkType(request: Request): void {
   if (isCompressed) refuse("a body isn't compressed");
 }
 
-/** Some put a key in quotes, as https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ has it. */
+/** Returns the key without quotes, which https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ requires. */
 function keyIn({ headers }: Request): string | undefined {
   return headers.get("Idempotency-Key")?.replace(/^"(.*)"$/, "$1");
 }

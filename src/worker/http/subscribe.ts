@@ -1,4 +1,4 @@
-/** Listening by HTTP: a stream of lines, or of server-sent events, or what was missed. */
+/** Subscribing by HTTP: streams of lines or server-sent events, and polls. */
 import type { Grants } from "../../auth/grants.ts";
 import { channelFault, EVERYONE } from "../../protocol/channels.ts";
 import { formatRefusal } from "../../protocol/errors.ts";
@@ -7,30 +7,33 @@ import { type From, parseFrom } from "../../protocol/positions.ts";
 import { tooManyChannels } from "../../protocol/refusals.ts";
 import { type Backlog, Budget } from "../../streams/backlog.ts";
 import { EventStream, RETRY } from "../../streams/event-stream.ts";
-import { LineStream } from "../../streams/lines.ts";
-import { Tap } from "../../streams/object-connection.ts";
+import { LineStream } from "../../streams/line-stream.ts";
+import { ObjectConnection } from "../../streams/object-connection.ts";
 import { poll } from "../../streams/poll.ts";
-import { type Dialect, Stream } from "../../streams/stream.ts";
+import { Stream, type StreamFormat } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
-import { CLOCK } from "../clock.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { accepts } from "../headers.ts";
-import { wireOf } from "../object-socket.ts";
+import { adaptSocket } from "../object-socket.ts";
 import { placeConnection } from "../placement.ts";
-import { chargeAddress, OBJECT } from "../rate-limit.ts";
+import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
+import { STREAM_ENVIRONMENT } from "../stream-environment.ts";
 import { lastEventId } from "./last-event-id.ts";
 
-/** Characters pending for one reader: what an object sends at once of missed messages, and for all a quarter of 128 MB. */
+/**
+ * Pending characters: for one reader, as many as an object sends at once of missed messages; for all, a quarter of the
+ * Worker's 128 MB.
+ */
 const budget = new Budget({ forOne: 5_000_000, forAll: 32_000_000 });
 
-/** What a client asks to hear. */
+/** A client's request to subscribe. */
 interface Wanted {
   channels: string[];
   from: From | undefined;
-  /** Where an earlier stream of it was. */
+  /** The positions of the stream that it resumes. */
   resumed: Positions | undefined;
 }
 
@@ -40,11 +43,11 @@ export function wantsEvents(request: Request): boolean {
 }
 
 /**
- * Has a client listen.
- * @param channel that the path names
- * @throws Denial if that cannot be
+ * Subscribes a client, and returns its stream or the answer to its poll.
+ * @param channel the channel that the path names
+ * @throws Denial if the request is refused
  */
-export async function listen(
+export async function subscribe(
   request: Request,
   env: Env,
   channel: string,
@@ -55,15 +58,15 @@ export async function listen(
   const isPoll = new URL(request.url).searchParams.has("poll") && !wantsEvents(request);
   if (request.method === "HEAD") return new Response(null, { headers: headersOf(request) });
   const { linesPerSecond } = settings.limits;
-  chargeAddress(request, OBJECT * wanted.channels.length, linesPerSecond);
-  const dialect = wantsEvents(request)
-    ? new EventStream(wanted.channels, wanted.resumed, wanted.from, CLOCK, linesPerSecond)
-    : new LineStream(wanted.channels, wanted.from, CLOCK, linesPerSecond);
-  const from = isPoll ? (wanted.from ?? { since: "now" }) : dialect.from;
+  chargeAddress(request, OBJECT_COST * wanted.channels.length, linesPerSecond);
+  const format = wantsEvents(request)
+    ? new EventStream(wanted.channels, wanted.resumed, wanted.from, STREAM_ENVIRONMENT, linesPerSecond)
+    : new LineStream(wanted.channels, wanted.from, STREAM_ENVIRONMENT, linesPerSecond);
+  const from = isPoll ? (wanted.from ?? { since: "now" }) : format.from;
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
-  const tap = new Tap(wireOf(webSocket), CLOCK, budget);
-  whenGone(request, () => tap.drop());
-  return isPoll ? answerPoll(request, channel, tap) : stream(request, tap, dialect);
+  const connection = new ObjectConnection(adaptSocket(webSocket), STREAM_ENVIRONMENT, budget);
+  whenGone(request, () => connection.drop());
+  return isPoll ? answerPoll(request, channel, connection) : stream(request, connection, format);
 }
 
 function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
@@ -87,7 +90,7 @@ function wantedIn(request: Request, channel: string, grants: Grants | undefined,
   return { channels, from, resumed: resumedIn(request, channels.length) };
 }
 
-/** Where an earlier stream of as many channels was. */
+/** Returns the positions of the stream to resume, which had as many channels. */
 function resumedIn(request: Request, channels: number): Positions | undefined {
   const id = lastEventId(request);
   if (id === undefined || !wantsEvents(request)) return undefined;
@@ -98,18 +101,26 @@ function resumedIn(request: Request, channels: number): Positions | undefined {
 
 // --- answers
 
-async function stream(request: Request, tap: Tap, dialect: Dialect): Promise<Response> {
-  const stream = await Stream.open(tap, dialect, CLOCK);
+async function stream(
+  request: Request,
+  connection: ObjectConnection,
+  format: StreamFormat,
+): Promise<Response> {
+  const stream = await Stream.open(connection, format, STREAM_ENVIRONMENT);
   if ("code" in stream) throw denialOf(stream);
   const body = bodyOf(
     () => stream.next(),
-    () => tap.drop(),
+    () => connection.drop(),
   );
   return new Response(body, { headers: headersOf(request) });
 }
 
-async function answerPoll(request: Request, channel: string, tap: Tap): Promise<Response> {
-  const polled = await poll(tap, channel, CLOCK, budget);
+async function answerPoll(
+  request: Request,
+  channel: string,
+  connection: ObjectConnection,
+): Promise<Response> {
+  const polled = await poll(connection, channel, STREAM_ENVIRONMENT, budget);
   if ("code" in polled) throw denialOf(polled);
   const { lines, position } = polled;
   whenGone(request, () => lines.drop());
@@ -118,14 +129,14 @@ async function answerPoll(request: Request, channel: string, tap: Tap): Promise<
   });
 }
 
-/** Most answers are one piece; what a client is slow to read of longer ones stays within the budget. */
+/** Returns the answer at once if it is one piece, as most are; longer answers stay within the budget while they are read. */
 function bodyOfPoll(lines: Backlog): BodyInit {
-  const first = lines.take(CLOCK.now());
+  const first = lines.take(STREAM_ENVIRONMENT.now());
   if (lines.size === 0) return first;
   let next = first;
   const nextPiece = async () => {
     const piece = next;
-    next = lines.take(CLOCK.now());
+    next = lines.take(STREAM_ENVIRONMENT.now());
     if (lines.isShed) throw new Error("the reader was too slow");
     return piece === "" ? undefined : piece;
   };
@@ -134,7 +145,7 @@ function bodyOfPoll(lines: Backlog): BodyInit {
 
 const encoder = new TextEncoder();
 
-/** A body that is made while it is read. */
+/** Returns a body that is produced while it is read. */
 function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): ReadableStream<Uint8Array> {
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
     const text = await next();
@@ -144,19 +155,19 @@ function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): Re
   return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
 }
 
-/** The runtime tells of a client that has gone by the request alone. */
+/** Calls `act` when the client has gone, which the runtime reports by the request's signal only. */
 function whenGone({ signal }: Request, act: () => void): void {
   if (signal.aborted) act();
   else signal.addEventListener("abort", act);
 }
 
-// --- what goes with an answer
+// --- headers and denials
 
 function headersOf(request: Request): Record<string, string> {
   const type = wantsEvents(request) ? "text/event-stream" : "text/plain; charset=utf-8";
   return {
     "Content-Type": type,
-    // Nobody on the way is to keep it, to compress it, or to wait for more of it; `wrangler dev` asks the last one.
+    // Proxies must not cache, compress or buffer a stream; `wrangler dev` honors `Content-Encoding`.
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
     "Content-Encoding": "identity",
@@ -165,8 +176,8 @@ function headersOf(request: Request): Record<string, string> {
 }
 
 /**
- * How a denial is told to who asks for events: a browser never comes back after an answer that is not one, so
- * where waiting helps it gets one, and where its access has ended it is told that this was all.
+ * Returns a denial as an event stream, because browsers never reconnect after any other response. Temporary denials are
+ * an error event and a delay; clients whose access has ended get 204, after which browsers stop.
  */
 export function deniedEvents(request: Request, { status, code, message }: Denial): Response | undefined {
   if (!wantsEvents(request) || request.method !== "GET") return undefined;

@@ -1,4 +1,4 @@
-/** Listening by HTTP: lines and events, and coming back. */
+/** Subscribing by HTTP: streams of lines and events, polls, and resuming. */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
@@ -8,20 +8,20 @@ import { EVENTS, StreamReader } from "../support/stream-reader.ts";
 
 settleQuickly();
 
-test("lines are what a WebSocket would bring", async () => {
+test("a stream has the same lines as a WebSocket", async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`)];
   expect(await reader.upTo("\n")).toBe("debug!connected...");
   talker.send(`announce ${news} a\nannounce ${news} b`);
   expect([await reader.upTo("\n"), await reader.upTo("\n")]).toEqual([`${news}!a`, `${news}!b`]);
-  // The Worker holds the stream: the object sleeps meanwhile.
+  // The Worker holds the stream, so the object can hibernate.
   await evictAll();
   talker.send(`announce ${news} c`);
   expect(await reader.upTo("\n")).toBe(`${news}!c`);
   expect(reader.response.headers.get("Content-Type")).toBe("text/plain; charset=utf-8");
 });
 
-test("a poll brings what was missed, ends, and tells the position", async () => {
+test("a poll returns missed messages and the next position, and ends", async () => {
   const news = unique("news");
   const talker = await Client.connect();
   const start = await exports.default.fetch(`http://fanout.test/${news}?poll`);
@@ -38,24 +38,24 @@ test("a poll brings what was missed, ends, and tells the position", async () => 
   expect((await old.text()).split("\n")[0]).toBe(`debug!gap ${news} 1 ${position}`);
 });
 
-test("events bring back exactly what was missed on every channel, though all objects have slept", async () => {
+test("an event stream resumes with exactly the missed messages of every channel, even after all objects were evicted", async () => {
   const [news, art] = [unique("news"), unique("art")];
   const talker = await Client.connect();
   const path = `/${news}?channel=${art}`;
   const reader = await StreamReader.open(path, EVENTS);
-  await reader.said(/^position all/);
-  const say = async (...lines: string[]) => {
+  await reader.debugEvent(/^position all/);
+  const send = async (...lines: string[]) => {
     talker.send(lines.join("\n"));
     await talker.ping();
   };
-  await say(`announce ${news} 1`, `announce ${art} 2`, "announce all 3");
+  await send(`announce ${news} 1`, `announce ${art} 2`, "announce all 3");
   const events = [await reader.event(), await reader.event(), await reader.event()];
   expect(events.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
     [`${art} 2`, `${news} 1`, "all 3"].sort(),
   );
-  // As a page does that has read only the first of them.
+  // Like a page that has received only the first event.
   reader.leave();
-  await say(`announce ${news} 4`, `announce ${art} 5`);
+  await send(`announce ${news} 4`, `announce ${art} 5`);
   await evictAll();
   const back = await StreamReader.open(path, { ...EVENTS, "Last-Event-ID": events[0]?.id ?? "" });
   const missed = [];
@@ -64,28 +64,28 @@ test("events bring back exactly what was missed on every channel, though all obj
   expect(missed.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
     [...before, `${news} 4`, `${art} 5`].sort(),
   );
-  expect(await back.said(/^resumed/)).toBe("resumed complete");
-  await say(`announce ${news} 6`);
+  expect(await back.debugEvent(/^resumed/)).toBe("resumed complete");
+  await send(`announce ${news} 6`);
   expect(await back.event()).toMatchObject({ event: news, data: "6" });
 });
 
-test("what cannot be had is an event too", async () => {
+test("a gap is an event too", async () => {
   const news = unique("news");
   const reader = await StreamReader.open(`/${news}`, { ...EVENTS, "Last-Event-ID": "5.-" });
-  expect(await reader.said(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
-  expect(await reader.said(/^resumed/)).toBe("resumed gap");
+  expect(await reader.debugEvent(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
+  expect(await reader.debugEvent(/^resumed/)).toBe("resumed gap");
 });
 
-test("a message with a carriage return stays one event, and adds no field", async () => {
+test("a message with a carriage return is still one event without additional fields", async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`, EVENTS)];
-  await reader.said(/^position all/);
+  await reader.debugEvent(/^position all/);
   talker.send(`announce ${news} a\rid: 7\revent: x`);
   expect(await reader.upTo("event: news")).not.toContain("id: 7");
   expect(await reader.upTo("\n\n")).toMatch(/\ndata: a\ndata: id: 7\ndata: event: x$/);
 });
 
-test("a client that leaves is noticed, and what it heard is over", async () => {
+test("the server notices clients that disconnect, and ends their subscriptions", async () => {
   const news = unique("news");
   const reader = await StreamReader.open(`/${news}`);
   await reader.upTo("\n");
@@ -108,17 +108,12 @@ test.each([
     "'Last-Event-ID' isn't an id of a stream of these channels",
   ],
   [
-    "what is no id",
+    "an invalid id",
     "/news",
     { "Last-Event-ID": "x" },
     "'Last-Event-ID' isn't an id of a stream of these channels",
   ],
-  [
-    "a channel that is none",
-    "/news?channel=a!b",
-    {},
-    "a channel name has no '!', space or control character",
-  ],
+  ["an invalid channel", "/news?channel=a!b", {}, "a channel name has no '!', space or control character"],
   [
     "a position in two channels",
     "/news?channel=art&since=1",
@@ -133,7 +128,7 @@ test.each([
   expect(response.headers.get("Fanout-Error")).toBe("invalid");
 });
 
-test("HEAD tells the same headers, and opens nothing", async () => {
+test("HEAD returns the same headers, and opens no connection", async () => {
   const response = await exports.default.fetch("http://fanout.test/news", {
     method: "HEAD",
     headers: EVENTS,

@@ -1,4 +1,4 @@
-/** What who runs the service sees. */
+/** The operators' pages and log. */
 import { exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { Client } from "../support/client.ts";
@@ -12,15 +12,15 @@ async function page(path: string): Promise<string> {
   return response.text();
 }
 
-/** A figure of the metrics, with its labels as they are written. */
+/** Returns the value of a metric with exactly these labels. */
 async function metric(name: string): Promise<number> {
   const line = (await page("/-/metrics")).split("\n").find((line) => line.startsWith(`fanout_${name} `));
   return Number(line?.split(" ").at(-1));
 }
 
-test("the tree of a channel tells who listens where, and how far each of them is", async () => {
+test("a channel's page shows its objects with their subscribers and lag", async () => {
   const news = unique("news");
-  // Where there is room for one connection in an object, each is in one of its own.
+  // If objects have room for one connection, each connection has its own object.
   const listeners = [await Client.connect(news), await Client.connect(news), await Client.connect(news)];
   const response = await exports.default.fetch(`http://fanout.test/${news}`, {
     method: "POST",
@@ -44,7 +44,7 @@ test("the tree of a channel tells who listens where, and how far each of them is
   expect(tree.objects[0]).toMatchObject({ object: news, parent: null });
 });
 
-test("what is announced by HTTP, where nobody is connected, is counted too", async () => {
+test("announcements by HTTP are counted, even on channels without connections", async () => {
   const keeper = await Client.connect();
   const before = await metric("announcements_total");
   const body = Array.from({ length: 25 }, (_, i) => String(i)).join("\n");
@@ -53,7 +53,7 @@ test("what is announced by HTTP, where nobody is connected, is counted too", asy
   await keeper.close();
 });
 
-test("what is announced under a key is counted, wherever, and once at its own channel", async () => {
+test("announcements with a key are counted in all transports, and once on their channel", async () => {
   const [here, there] = [unique("here"), unique("there")];
   const talker = await Client.connect(here);
   const before = await metric("announcements_total");
@@ -63,7 +63,7 @@ test("what is announced under a key is counted, wherever, and once at its own ch
   await talker.close();
 });
 
-test("no figure falls, though objects sleep and forget what was worth no row", async () => {
+test("counters never decrease, although evicted objects forget counts that weren't stored", async () => {
   const [talker, reader] = [await Client.connect(), await Client.connect(unique("home"))];
   reader.send("subscribe slept");
   await reader.ping();
@@ -80,19 +80,19 @@ test("no figure falls, though objects sleep and forget what was worth no row", a
   for (const value of before) expect(value).toBeGreaterThan(0);
 });
 
-test("who comes back, is refused or closed is counted by what it was", async () => {
+test("resumes, refusals and closes are counted by cause", async () => {
   const news = unique("news");
   const client = await Client.connect();
   const names = ['resumes_total{outcome="gap"}', 'commands_refused_total{reason="invalid"}'];
   const before = await Promise.all(names.map(metric));
   client.send(`subscribe ${news} since 5\nnonsense\nsubscribe debug`);
   await client.ping();
-  // What may still be forgotten is not told yet.
+  // Counts that could still be forgotten aren't reported.
   const now = () => Promise.all(names.map(metric));
   await expect.poll(now, { timeout: 30_000 }).toEqual([Number(before[0]) + 1, Number(before[1]) + 2]);
 });
 
-test("what an operator would look for is logged, now and then, without what clients say", async () => {
+test("failures are logged with a rate limit, and without clients' data", async () => {
   const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
   const client = await Client.connect(unique("home"));
   const many = Array.from({ length: 300 }, (_, i) => `subscribe secret-${i} last 1`).join("\n");

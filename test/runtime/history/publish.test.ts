@@ -1,4 +1,4 @@
-/** Announcing by HTTP: what becomes of a body, and each way in which it is refused. */
+/** Announcing by HTTP: valid bodies, and all reasons for refusals. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { Client } from "../support/client.ts";
@@ -6,14 +6,14 @@ import { crash, evictAll, keys, settleQuickly, unique } from "../support/service
 
 settleQuickly();
 
-/** What a POST is answered. */
+/** Sends a POST, and returns the response. */
 async function post(channel: string, body: BodyInit | null, headers: Record<string, string> = {}) {
   const request = { method: "POST", body, headers };
   const response = await exports.default.fetch(`http://fanout.test/${encodeURIComponent(channel)}`, request);
   return { status: response.status, said: await response.text(), headers: response.headers };
 }
 
-/** The position that a POST got. */
+/** Returns the position in the response to a POST. */
 async function placed(channel: string, body: string, headers: Record<string, string> = {}): Promise<number> {
   const { status, said } = await post(channel, body, headers);
   expect([status, said]).toEqual([200, expect.stringContaining(`"channel":"${channel}"`)]);
@@ -23,9 +23,9 @@ async function placed(channel: string, body: string, headers: Record<string, str
 describe("a body", () => {
   test.each([
     ["of one line", "hello", ["hello"]],
-    ["with an end of the line", "hello\n", ["hello"]],
+    ["with a final line end", "hello\n", ["hello"]],
     ["of several lines", "a\nb !c\n d", ["a", "b !c", " d"]],
-    ["with ends as on Windows", "a\r\nb\r\n", ["a", "b"]],
+    ["with Windows line ends", "a\r\nb\r\n", ["a", "b"]],
     ["that looks like commands", "ping\nannounce x y", ["ping", "announce x y"]],
   ])("%s is as many messages, next to each other", async (_, body, messages) => {
     const news = unique("news");
@@ -38,7 +38,7 @@ describe("a body", () => {
     expect(await reader.ping()).toEqual(lines);
   });
 
-  test("reaches those who listen at other objects, and is counted once", async () => {
+  test("is delivered to subscribers at other objects, and counted once", async () => {
     const news = unique("news");
     const reader = await Client.connect(`${news}-home`);
     reader.send(`subscribe ${news} since now`);
@@ -57,18 +57,18 @@ describe("a body", () => {
     [what: string, status: number, code: string, body: BodyInit, headers: Record<string, string>, why: string]
   >([
     ["nothing", 400, "invalid", "", {}, "A message is missing."],
-    ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty, and a message isn't."],
-    ["only an end of a line", 400, "invalid", "\r\n", {}, "Line 1 is empty, and a message isn't."],
+    ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty; a message has at least one character."],
+    [
+      "only an end of a line",
+      400,
+      "invalid",
+      "\r\n",
+      {},
+      "Line 1 is empty; a message has at least one character.",
+    ],
     ["what is not UTF-8", 400, "invalid", Uint8Array.of(0xff), {}, "A body is UTF-8, and this one isn't."],
     ["a long line", 400, "limit", `a\n${"x".repeat(65_537)}`, {}, "A line has at most 65536 bytes."],
-    [
-      "10,001 lines",
-      400,
-      "limit",
-      "a\n".repeat(10_001),
-      {},
-      "At most 10000 messages are announced together.",
-    ],
+    ["10,001 lines", 400, "limit", "a\n".repeat(10_001), {}, "A request announces at most 10000 messages."],
     ["a megabyte", 413, "limit", "x".repeat(1_000_001), {}, "A body has at most 1000000 bytes."],
     ["a form", 415, "invalid", new FormData(), {}, "A body is lines of text, not parts of a form."],
     ["UTF-16", 415, "invalid", "a", utf16, "A body is UTF-8."],
@@ -82,7 +82,7 @@ describe("a body", () => {
       "A key has no space or control character.",
     ],
     [
-      "no position",
+      "an invalid position",
       400,
       "invalid",
       "a",
@@ -90,7 +90,7 @@ describe("a body", () => {
       "'If-Position' takes a position, a whole number.",
     ],
   ])(
-    "of %s is refused with %i, a code and a sentence, and nothing is announced",
+    "with %s is refused with %i, a code and a message, and nothing is announced",
     async (_, status, code, body, headers, why) => {
       const news = unique("news");
       const reader = await Client.connect(news);
@@ -102,20 +102,20 @@ describe("a body", () => {
   );
 });
 
-test("announced again under the same key, also after a crash, it is announced once", async () => {
+test("a key announces once, even after a crash", async () => {
   const news = unique("news");
   const reader = await Client.connect(`${news}-home`);
   reader.send(`subscribe ${news}`);
   await reader.ping();
   const first = await placed(news, "a\nb", { "Idempotency-Key": '"k"' });
   await crash(news);
-  // The first call after a crash may fail; then it may be repeated.
+  // The first call after a crash may fail, and can be retried then.
   let again = await post(news, "a\nb", { "Idempotency-Key": "k" });
   while (again.status === 503) again = await post(news, "a\nb", { "Idempotency-Key": "k" });
   expect(again.said).toBe(`${JSON.stringify({ channel: news, position: first, count: 2 })}\n`);
   expect(await placed(news, "c")).toBe(first + 1);
   expect(await reader.ping()).toEqual([`${news}!a`, `${news}!b`, `${news}!c`]);
-  // And a connection knows the key too, once its object has noticed the crash: by all that was announced under it.
+  // Connections share the keys, once their object has noticed the crash; the key covers all lines of the body.
   let answers: string[] = [];
   while (!answers.some((line) => line.startsWith("debug!error conflict once k: "))) {
     reader.send(`once k ${news} a`);
@@ -127,7 +127,7 @@ test("announced again under the same key, also after a crash, it is announced on
   expect(await reader.ping()).toEqual([`${news}!d`, `debug!once l ${last}`]);
 });
 
-test("announced only after the position that is expected, two that expect the same do not both go on", async () => {
+test("of two requests with the same If-Position, only one announces", async () => {
   const news = unique("news");
   const first = await placed(news, "a");
   const both = await Promise.all(
@@ -140,7 +140,7 @@ test("announced only after the position that is expected, two that expect the sa
   expect(refused?.headers.get("Fanout-Error")).toBe("conflict");
 });
 
-test("pages of other origins may read the answers, and ask before they send what is not simple", async () => {
+test("pages of other origins can read the responses, and send preflights", async () => {
   const { headers } = await post(unique("news"), "a", { Origin: "https://example.com" });
   expect(headers.get("Access-Control-Allow-Origin")).toBe("*");
   expect(headers.get("Access-Control-Expose-Headers")).toContain("Fanout-Error");
@@ -153,13 +153,13 @@ test("pages of other origins may read the answers, and ask before they send what
   expect(preflight.headers.get("Access-Control-Allow-Headers")).toContain("Idempotency-Key");
 });
 
-test("other methods are told which there are", async () => {
+test("other methods get the list of methods", async () => {
   const response = await exports.default.fetch("http://fanout.test/news", { method: "PUT", body: "a" });
   expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
   expect(response.headers.get("Fanout-Error")).toBe("invalid");
 });
 
-test("a channel where nobody is keeps nothing of a message but the message", async () => {
+test("a channel without connections stores only the message", async () => {
   const news = unique("news");
   await placed(news, "a");
   await evictAll();

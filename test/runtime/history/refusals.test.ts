@@ -1,4 +1,4 @@
-/** Each cause has the same code and the same sentence, whichever way a client comes. */
+/** Each error has the same code and message in all transports. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { sentenceOf } from "../../../src/protocol/errors.ts";
@@ -8,7 +8,7 @@ import { EVENTS, StreamReader } from "../support/stream-reader.ts";
 
 settleQuickly();
 
-/** What a response says of a refusal: its status, its code, its sentence, and when to try again. */
+/** Returns the status, code, message and `Retry-After` of a refusal. */
 async function request(path: string, init: RequestInit = {}) {
   const response = await exports.default.fetch(`http://fanout.test${path}`, init);
   const { headers, status } = response;
@@ -20,7 +20,7 @@ function post(channel: string, body: string, headers: Record<string, string> = {
   return request(`/${encodeURIComponent(channel)}`, { method: "POST", body, headers });
 }
 
-/** The line that a command is answered with. */
+/** Returns the reply to a command. */
 async function command(line: string): Promise<string | undefined> {
   const client = await Client.connect(unique("home"));
   client.send(line);
@@ -28,7 +28,7 @@ async function command(line: string): Promise<string | undefined> {
   return said;
 }
 
-/** What another Worker catches: exceptions cross a service binding with their own properties. */
+/** Returns the exception that another Worker catches, with the properties that cross a service binding. */
 async function caught(channel: string, messages: string | string[], key?: string): Promise<unknown> {
   const options = key === undefined ? {} : { key };
   const error = await exports.Fanout.announce(channel, messages, options).catch((thrown: unknown) => thrown);
@@ -67,7 +67,7 @@ describe("announcing", () => {
     expect(await caught(channel, "c", key)).toEqual([code, why]);
   });
 
-  test("takes a message", async () => {
+  test("needs a message", async () => {
     const why = "a message is missing";
     expect(await command("announce news")).toBe(
       `debug!error invalid announce news: ${why} after the channel`,
@@ -81,7 +81,7 @@ describe("announcing", () => {
     expect(await caught("news", "two\nlines")).toEqual(["invalid", "a message is one line"]);
   });
 
-  test("is limited in the length of a line", async () => {
+  test("limits the length of a line", async () => {
     const why = "a line has at most 65536 bytes";
     const long = "x".repeat(65_537);
     expect(await command(`announce news ${long}`)).toBe(`debug!error limit announce news: ${why}`);
@@ -129,7 +129,7 @@ describe("announcing", () => {
     );
     const said = `${sentenceOf(why)}\n`;
     expect(await post(news, "a")).toEqual({ status: 503, code, said, retryAfter });
-    // With a key it may be repeated.
+    // With a key, retrying is safe.
     expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual({
       status: 503,
       code,
@@ -153,10 +153,10 @@ describe("announcing", () => {
     expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(first);
   });
 
-  test("with a key is limited to what is retained", async () => {
+  test("with a key is limited by the retention", async () => {
     const news = unique("news");
     const why =
-      "messages with a key have at most 262144 characters together, as they are retained to be known again";
+      "messages with a key have at most 262144 characters in total, as the channel retains them to detect repeats";
     const [half, rest] = ["x".repeat(60_000), "x".repeat(22_200)];
     const body = [half, half, half, half, rest].join("\n");
     const limit = { status: 400, code: "limit", said: `${sentenceOf(why)}\n`, retryAfter: null };
@@ -165,7 +165,7 @@ describe("announcing", () => {
     expect((await post(news, body)).status).toBe(200);
   });
 
-  test("after another position than the newest is a conflict", async () => {
+  test("with another position than the newest is a conflict", async () => {
     const news = unique("news");
     const { said } = await post(news, "a");
     const position = Number(/"position":(\d+)/.exec(said)?.[1]);
@@ -191,7 +191,7 @@ describe("subscribing", () => {
       "/news?since=x",
     ],
     [
-      "'last' takes how many messages, a whole number from 1 to 9007199254740991",
+      "'last' takes a number of messages, a whole number from 1 to 9007199254740991",
       "subscribe news",
       "subscribe news last 0",
       "/news?last=0",
@@ -204,7 +204,7 @@ describe("subscribing", () => {
     }
   });
 
-  test("is limited in the number of channels", async () => {
+  test("limits the number of channels", async () => {
     const many = Array.from({ length: 256 }, (_, i) => `channel=${i}`).join("&");
     const said = "A connection has at most 256 channels.\n";
     for (const headers of [{}, EVENTS]) {
@@ -212,7 +212,7 @@ describe("subscribing", () => {
     }
   });
 
-  test("is unavailable where the channel's object doesn't answer, which browsers learn from an event", async () => {
+  test("is unavailable if the channel's object doesn't answer, which browsers learn from an event", async () => {
     const room = unique("room");
     intercept(room, "fetch", () => {
       throw failure("overloaded");
@@ -228,7 +228,7 @@ describe("subscribing", () => {
     expect(said).toContain(`event: debug\ndata: error unavailable connect: ${why}\n\n`);
   });
 
-  test("is refused in the stream itself where only one of its channels is unavailable", async () => {
+  test("is refused within the stream if only one of its channels is unavailable", async () => {
     const [news, art] = [unique("news"), unique("art")];
     for (const call of ["link", "recover"] as const) {
       intercept(art, call, () => {
@@ -237,24 +237,24 @@ describe("subscribing", () => {
     }
     const why = "the channel's object doesn't answer; try again";
     const reader = await StreamReader.open(`/${news}?channel=${art}`, EVENTS);
-    expect(await reader.said(/^error/)).toBe(`error unavailable subscribe ${art}: ${why}`);
+    expect(await reader.debugEvent(/^error/)).toBe(`error unavailable subscribe ${art}: ${why}`);
     const talker = await Client.connect(news);
     talker.send(`announce ${news} the other channel goes on`);
     expect((await reader.event()).data).toBe("the other channel goes on");
   });
 });
 
-test("requests faster than an address may send are too many, for a second", async () => {
+test("requests above an address's rate limit are refused for a second", async () => {
   const headers = { "CF-Connecting-IP": "192.0.2.7" };
   const lines = "x\n".repeat(10_000);
   const said = "At most 10000 lines per second are carried out; send this again later.\n";
   const refused = { status: 429, code: "rate", said, retryAfter: "1" };
-  // At once, and more than a slow machine would carry out meanwhile.
+  // At once, and more than a slow machine refills in the same time.
   const answers = await Promise.all(Array.from({ length: 8 }, () => post(unique("news"), lines, headers)));
   expect(answers).toContainEqual(refused);
 });
 
-test("other methods and other pages of the service are invalid", async () => {
+test("other methods and unknown pages are invalid", async () => {
   expect(await request("/-/nothing")).toMatchObject({ status: 404, code: "invalid" });
   expect(await request("/-/health", { method: "POST" })).toMatchObject({
     status: 405,
@@ -265,7 +265,7 @@ test("other methods and other pages of the service are invalid", async () => {
   expect(await request("/%ff")).toMatchObject({ status: 400, code: "invalid" });
 });
 
-test("a command that can't be told apart is refused as a line, and one that can by its name", async () => {
+test("an unparsable command is refused as a line, and others by their names", async () => {
   const client = await Client.connect(unique("home"));
   client.send("?\nnonsense a b\nping x\ntoken\nsubscribe\nonce k\nunsubscribe a!b");
   client.send(Uint8Array.of(0xff));

@@ -1,11 +1,11 @@
-/** Who was away misses nothing: through evictions, crashes of the root, and links that go on. */
+/** Clients that resume miss no messages, through evictions, crashes of the root, and links that continue. */
 import { describe, expect, test } from "vitest";
 import { Client } from "../support/client.ts";
 import { crash, evict, evictAll, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 
-/** Where a client is told that it is in a channel. */
+/** Reads a client's position in a channel. */
 async function locate(client: Client, channel: string): Promise<number> {
   client.send(`subscribe ${channel} since now`);
   const line = await client.line();
@@ -13,8 +13,8 @@ async function locate(client: Client, channel: string): Promise<number> {
   return Number(line.split(" ")[2]);
 }
 
-/** Says something, again if what it needs has crashed; gives the lines up to its answer. */
-async function say(client: Client, line: string): Promise<string[]> {
+/** Sends a command, and retries it after a crash; returns the lines up to its reply. */
+async function expectDelivery(client: Client, line: string): Promise<string[]> {
   for (;;) {
     client.send(line);
     const answers = await client.ping();
@@ -23,14 +23,14 @@ async function say(client: Client, line: string): Promise<string[]> {
 }
 
 async function announce(client: Client, channel: string, ...messages: string[]): Promise<void> {
-  for (const message of messages) await say(client, `announce ${channel} ${message}`);
+  for (const message of messages) await expectDelivery(client, `announce ${channel} ${message}`);
 }
 
 describe.each([
   ["at the channel's own object", (channel: string) => channel],
   ["at another object", (channel: string) => `${channel}-home`],
 ])("coming back %s", (_, homeOf) => {
-  test("brings what was missed, without a seam, also when every object has slept", async () => {
+  test("delivers missed and new messages without a gap, even after all objects were evicted", async () => {
     const news = unique("news");
     const [talker, reader] = [await Client.connect(), await Client.connect(homeOf(news))];
     const from = await locate(reader, news);
@@ -51,7 +51,7 @@ describe.each([
     expect(await locate(back, news)).toBe(from + 5);
   });
 
-  test("is possible after the root has crashed", async () => {
+  test("works after the root has crashed", async () => {
     const news = unique("news");
     const [talker, reader] = [await Client.connect(), await Client.connect(homeOf(news))];
     const from = await locate(reader, news);
@@ -69,7 +69,7 @@ describe.each([
   });
 });
 
-test("who hears a channel through another object is not closed when its root crashes, and misses nothing", async () => {
+test("subscribers at other objects stay connected when the root crashes, and miss no messages", async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await Client.connect(`${news}-home`)];
   const from = await locate(reader, news);
@@ -84,7 +84,7 @@ test("who hears a channel through another object is not closed when its root cra
   expect(await locate(reader, news)).toBe(from + 3);
 });
 
-test("the newest come first to who was never there; what is not to be had is a gap", async () => {
+test("`last` starts with the newest messages, and expired messages are a gap", async () => {
   const news = unique("news");
   const talker = await Client.connect();
   const from = await locate(talker, news);
@@ -108,7 +108,7 @@ test("the newest come first to who was never there; what is not to be had is a g
   ]);
 });
 
-test("the same key announces once, from wherever, also after a crash", async () => {
+test("the same key announces once, from any object, even after a crash", async () => {
   const news = unique("news");
   const [one, other] = [await Client.connect(), await Client.connect(news)];
   const from = await locate(one, news);
@@ -117,7 +117,7 @@ test("the same key announces once, from wherever, also after a crash", async () 
   other.send(`once k ${news} hello`);
   expect(await other.ping()).toEqual([`${news}!hello`, `debug!once k ${from + 1}`]);
   await crash(news);
-  expect(await say(one, `once k ${news} hello`)).toEqual([`debug!once k ${from + 1}`]);
+  expect(await expectDelivery(one, `once k ${news} hello`)).toEqual([`debug!once k ${from + 1}`]);
   one.send(`once k2 ${news} again`);
   expect(await one.ping()).toEqual([`${news}!again`, `debug!once k2 ${from + 2}`]);
 });

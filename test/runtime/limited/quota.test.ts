@@ -1,33 +1,33 @@
-/** How many connections there may be, with a CLIENT_LIMIT of 4 that holds for the whole service. */
+/** The connection limit of the whole service, with a CLIENT_LIMIT of 4. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { say } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
+import { expectDelivery } from "../support/connections.ts";
 import {
   crash,
   evict,
   evictAll,
   hold,
   keys,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 
 settleQuickly();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 const LIMIT = 4;
 
-/** Connects everyone who may, at channels of their own but for the first two. */
+/** Connects as many clients as allowed: two on one channel, the others on channels of their own. */
 function fill(): Promise<Client[]> {
   const room = unique("room");
   return Promise.all([room, room, unique("room"), ""].map((channel) => Client.connect(channel)));
 }
 
-/** Connects one too many, and shows that it is told so. */
+/** Connects one client above the limit, and expects its refusal. */
 async function expectBusy(channel: string): Promise<void> {
   const client = await Client.open(channel);
   client.send("announce all from one too many\nping");
@@ -38,13 +38,13 @@ async function expectBusy(channel: string): Promise<void> {
   });
 }
 
-test("as many as may be are let in, and one more is told that the service is busy", async () => {
+test("clients are accepted up to the limit, and the next one is told that the service is full", async () => {
   const clients = await fill();
   const [first, ...others] = clients;
   if (!first) throw new Error("nobody is there");
   await expectBusy("");
   await expectBusy(unique("room"));
-  await say(first, "all", ...clients);
+  await expectDelivery(first, "all", ...clients);
   expect(await first.info()).toMatchObject({
     "client-limit": String(LIMIT),
     "limit rejected connections": "2",
@@ -52,14 +52,14 @@ test("as many as may be are let in, and one more is told that the service is bus
     "total connections": String(LIMIT),
   });
   await others[0]?.close();
-  // Its object tells the root of `all` before it has nothing left to do.
+  // Its object reports to the root of `all` before it becomes idle.
   await evictAll();
   const successor = await Client.connect(unique("room"));
   await expectBusy(unique("room"));
-  await say(successor, "all", first, successor);
+  await expectDelivery(successor, "all", first, successor);
 });
 
-test("many at once are let in up to the limit, whatever their objects", async () => {
+test("simultaneous clients are accepted up to the limit, at any objects", async () => {
   const channels = ["", "", unique("room"), unique("room"), unique("room"), unique("room"), unique("room")];
   const clients = await Promise.all(channels.map((channel) => Client.open(channel)));
   const greetings = await Promise.all(clients.map((client) => client.line()));
@@ -67,7 +67,7 @@ test("many at once are let in up to the limit, whatever their objects", async ()
   expect(greetings.filter((line) => line === "debug!busy")).toHaveLength(channels.length - LIMIT);
 });
 
-test("the count outlives memory", async () => {
+test("the count survives evictions", async () => {
   const clients = await fill();
   await evictAll();
   await expectBusy(unique("room"));
@@ -77,12 +77,12 @@ test("the count outlives memory", async () => {
   await expectBusy(unique("room"));
 });
 
-test("connections that a crash ended make room, though nobody tells", async () => {
+test("connections lost in a crash make room, although nothing reports them", async () => {
   const room = unique("room");
   const clients = await Promise.all(["", "", room, room].map((channel) => Client.connect(channel)));
   await crash(room);
   for (const client of clients.slice(2)) expect((await client.closed).code).toBe(1006);
-  // Whoever is refused has the root ask one object whether it still has what it said.
+  // Each refusal makes the root check one object's count.
   for (;;) {
     const client = await Client.open(unique("room"));
     const line = await client.line();
@@ -93,13 +93,13 @@ test("connections that a crash ended make room, though nobody tells", async () =
   await expectBusy(unique("room"));
 });
 
-test("while nobody counts, everyone is let in; who was one too many is told later", async () => {
+test("while the count is unavailable, all clients are accepted, and those above the limit are closed later", async () => {
   const claim = hold("all", "claim");
   const room = unique("room");
   const clients = await Promise.all(Array.from({ length: LIMIT + 1 }, () => Client.connect(room)));
   const [first] = clients;
   if (!first) throw new Error("nobody is there");
-  await say(first, room, ...clients);
+  await expectDelivery(first, room, ...clients);
   claim.release();
   const ended = await Promise.race(clients.map((client) => client.closed));
   expect(ended).toMatchObject({ code: 1013 });
@@ -108,7 +108,7 @@ test("while nobody counts, everyone is let in; who was one too many is told late
   await expectBusy(unique("room"));
 });
 
-test("counting leaves nothing behind, neither of those let in nor of those refused", async () => {
+test("counting leaves no rows behind, for accepted and refused clients", async () => {
   const room = unique("room");
   const clients = await Promise.all(["", room, room, room].map((channel) => Client.connect(channel)));
   const refused = unique("room");

@@ -1,11 +1,11 @@
-/** How long a body may take, and how much memory all may have together, where that is made by another Worker. */
+/** Deadlines and memory of bodies, with streams made by another Worker. */
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
 const SECOND = 1_000;
 
 let withBody: typeof import("../../../src/worker/http/bodies.ts")["withBody"];
 
-/** Each test has a Worker of its own. */
+/** Each test loads the modules anew. */
 beforeEach(async () => {
   vi.resetModules();
   vi.useFakeTimers({ now: Date.UTC(2026, 10, 27), toFake: ["setTimeout", "clearTimeout", "Date"] });
@@ -13,7 +13,7 @@ beforeEach(async () => {
   return () => vi.useRealTimers();
 });
 
-/** A body that comes as its test says. */
+/** A request whose body the test sends piece by piece. */
 class Sending {
   isCancelled = false;
   readonly request: Request;
@@ -44,7 +44,7 @@ class Sending {
   }
 }
 
-/** What becomes of a body: its text, or the status of its refusal. */
+/** Returns a body's text, or the status of its refusal. */
 function outcome({ request }: Sending, use = async (body: Uint8Array) => new TextDecoder().decode(body)) {
   return withBody(request, use).catch((error: unknown) => {
     if (error instanceof Error && "status" in error) return error.status;
@@ -52,13 +52,13 @@ function outcome({ request }: Sending, use = async (body: Uint8Array) => new Tex
   });
 }
 
-/** Ends when what has been sent is read. */
+/** Waits until the pieces sent so far are read. */
 async function read(): Promise<void> {
   await vi.advanceTimersByTimeAsync(1);
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
-test("a body is what its pieces are, in their order, however large they are", async () => {
+test("a body is the concatenation of its pieces, whatever their size", async () => {
   const body = new Sending();
   const text = outcome(body);
   const sizes = [1, 0, 4_095, 4_096, 16_384, 100_000, 1, 700_000];
@@ -74,7 +74,7 @@ async function emptied(): Promise<Sending> {
   return body;
 }
 
-describe("a body is refused, and not read on, that", () => {
+describe("a body is refused, and no longer read, if it", () => {
   test.each([
     ["claims to be too long", { "Content-Length": "1000001" }, 1],
     ["is too long", {}, 1_000_001],
@@ -85,7 +85,7 @@ describe("a body is refused, and not read on, that", () => {
     expect(body.isCancelled).toBe(true);
   });
 
-  test("stops for ten seconds", async () => {
+  test("pauses for ten seconds", async () => {
     const body = new Sending();
     const status = outcome(body);
     body.send(1);
@@ -121,7 +121,7 @@ describe("a body is refused, and not read on, that", () => {
     expect(await status).toBe(400);
   });
 
-  test("is one too many beside others, until one of those is done", async () => {
+  test("exceeds the shared memory, until another one is done", async () => {
     let done = () => {};
     const held = new Promise<void>((resolve) => {
       done = resolve;
@@ -149,10 +149,10 @@ describe("a body is refused, and not read on, that", () => {
   });
 });
 
-test("bodies of requests that the platform has cancelled count for a minute, not for ever", async () => {
+test("bodies of cancelled requests stop counting after a minute", async () => {
   for (let i = 0; i < 16; i++) {
     const body = new Sending();
-    // Nothing of it goes on: neither its end nor its timers.
+    // Neither its end nor its timers run.
     void outcome(body, () => new Promise(() => {}));
     body.send(1_000_000);
     body.end();

@@ -1,4 +1,4 @@
-/** What browsers, and pages and apps in them, may ask of the server, and what they get to read. */
+/** Requests of browsers, pages and apps, and the responses that they can read. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { mount } from "../../../src/mount.ts";
@@ -19,7 +19,7 @@ function ask(
   return worker.fetch(new Request(`http://fanout.test${path}`, init), env);
 }
 
-/** What a page of an origin may read of an answer. */
+/** Returns the origin with which a response is shared. */
 function shared({ headers }: Response): string | null {
   return headers.get("Access-Control-Allow-Origin");
 }
@@ -44,7 +44,7 @@ describe("a preflight", () => {
     expect(response.headers.get("Vary")).toContain("Access-Control-Request-Headers");
   });
 
-  test("allows what the server reads if it doesn't ask, or asks for what is no header", async () => {
+  test("allows the server's own headers if it names none, or an invalid one", async () => {
     for (const asked of [undefined, "", " , ", "a b", "a:b", "x".repeat(101)]) {
       const { headers } = await preflight(asked);
       expect(headers.get("Access-Control-Allow-Headers")).toContain("Idempotency-Key");
@@ -54,14 +54,14 @@ describe("a preflight", () => {
     expect(headers.get("Access-Control-Allow-Headers")?.split(", ")).toHaveLength(100);
   });
 
-  test("is answered even where the settings are wrong, so that pages may read what is wrong", async () => {
+  test("succeeds even if the settings are wrong, so that pages can read the error", async () => {
     const headers = { Origin: PAGE, "Access-Control-Request-Headers": "authorization" };
     const response = await ask("/news", { method: "OPTIONS", headers }, { LINES_PER_SECOND: "x" });
     expect([response.status, shared(response)]).toEqual([204, "*"]);
   });
 });
 
-describe("pages may read why they are refused:", () => {
+describe("pages can read why they are refused:", () => {
   test.each<
     [what: string, status: number, path: string, init: RequestInit, variables: Record<string, unknown>]
   >([
@@ -83,7 +83,7 @@ describe("pages may read why they are refused:", () => {
     expect(await response.text()).toMatch(/^[A-Z].*\.\n$/);
   });
 
-  test("an error that nobody expects, of which the log says more, but no token", async () => {
+  test("an unexpected error, whose cause is in the log, without the token", async () => {
     const lines: string[] = [];
     vi.spyOn(console, "warn").mockImplementation((line) => lines.push(String(line)));
     const token = await mint();
@@ -123,7 +123,7 @@ describe("origins", () => {
     "safari-web-extension://4F2B9F3C-1B2C-4E5D-9F0A-0123456789AB",
   ];
 
-  test.each(origins)("of pages, apps and extensions may be listed: %s", async (origin) => {
+  test.each(origins)("of pages, apps and extensions can be listed: %s", async (origin) => {
     for (const ALLOWED_ORIGINS of [origin, `https://other.test, ${origin}`]) {
       const allowed = await ask("/", { headers: { Origin: origin } }, { ALLOWED_ORIGINS });
       expect([allowed.status, shared(allowed)]).toEqual([200, origin]);
@@ -132,7 +132,7 @@ describe("origins", () => {
     }
   });
 
-  test("may all be allowed, by '*'", async () => {
+  test("are all allowed by '*'", async () => {
     const response = await ask("/", { headers: { Origin: PAGE } }, { ALLOWED_ORIGINS: "*" });
     expect([response.status, shared(response)]).toEqual([200, "*"]);
   });
@@ -150,33 +150,33 @@ describe("a server inside another Worker", () => {
     return response;
   }
 
-  test("lets in pages of its own origin alone, and clients that name none", async () => {
+  test("accepts only pages of its own origin, and clients without one", async () => {
     for (const origin of [undefined, "https://site.test"]) expect((await visit(origin)).status).toBe(200);
     expect(shared(await visit("https://site.test"))).toBe("https://site.test");
     for (const origin of ["http://site.test", "https://site.test:8443", "https://a.site.test", "null", ""])
       expect([origin, (await visit(origin)).status]).toEqual([origin, 403]);
   });
 
-  test("lets in those that are listed, besides, or all", async () => {
+  test("also accepts listed origins, or all", async () => {
     const listed = { ALLOWED_ORIGINS: PAGE };
     for (const origin of [PAGE, "https://site.test"]) expect((await visit(origin, listed)).status).toBe(200);
     expect((await visit("https://evil.test", listed)).status).toBe(403);
     expect((await visit("https://evil.test", { ALLOWED_ORIGINS: "*" })).status).toBe(200);
   });
 
-  test("says so if nothing could ever be below its prefix", () => {
+  test("throws if its prefix isn't valid", () => {
     const env = { CHANNEL: exports.Channel };
     const request = new Request("https://site.test/live/news");
     for (const prefix of ["live", "/live/", "/", "/live?x", "//"]) {
-      expect(() => mount(prefix, request, env)).toThrow("a prefix is like '/live'");
+      expect(() => mount(prefix, request, env)).toThrow("use a path such as '/live'");
     }
     expect(mount("/other", request, env)).toBeUndefined();
     expect(mount("/live/new", request, env)).toBeUndefined();
   });
 });
 
-describe("headers are compared as HTTP defines them:", () => {
-  test("what a client accepts", async () => {
+describe("headers are parsed as HTTP defines them:", () => {
+  test("Accept", async () => {
     for (const Accept of ["TEXT/EVENT-STREAM", "text/plain;q=0.5, text/event-stream"]) {
       const response = await ask(`/${unique("news")}`, { method: "HEAD", headers: { Accept } });
       expect(response.headers.get("Content-Type")).toBe("text/event-stream");
@@ -202,7 +202,7 @@ describe("headers are compared as HTTP defines them:", () => {
     expect((await ask(`/${unique("news")}`, { method: "POST", body: "x", headers })).status).toBe(status);
   });
 
-  test("what to upgrade to", async () => {
+  test("Upgrade", async () => {
     for (const Upgrade of ["websocket", "WebSocket"]) {
       const response = await ask(`/${unique("news")}`, { headers: { Upgrade } });
       expect(response.status).toBe(101);
@@ -213,12 +213,12 @@ describe("headers are compared as HTTP defines them:", () => {
       const response = await ask(`/${unique("news")}`, { headers: { Upgrade } });
       expect([response.status, response.headers.get("Upgrade")]).toEqual([426, "websocket"]);
     }
-    // Other protocols may be ignored, and are.
+    // The server may ignore other protocols.
     expect((await ask("/", { headers: { Upgrade: "h2c" } })).status).toBe(200);
   });
 });
 
-test("an event stream resumes by its last event's id in the address, too", async () => {
+test("an event stream also resumes by its last event's id in the query", async () => {
   const headers = { Accept: "text/event-stream" };
   for (const name of ["lastEventId", "Last-Event-ID", "lastEventID"]) {
     const wrong = await ask(`/news?${name}=nonsense`, { headers });

@@ -1,13 +1,12 @@
 /**
- * Objects crash at any moment: what they held in memory and their sockets are gone, their storage
- * stays. Clients of other objects must either go on having missed nothing, or be told to come back;
- * and what the crash left behind must be found and removed by ordinary traffic.
+ * Objects may crash at any moment, and then lose their memory and sockets, but not their storage. Clients of other objects
+ * either continue without missing messages, or are told to reconnect. Ordinary traffic removes what the crash left behind.
  */
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { expectNoMore, gather, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, expectNoMore, gather, sendAll } from "../support/connections.ts";
 import {
   crashBusy as crashBusyNow,
   crash as crashNow,
@@ -27,7 +26,7 @@ stopClock();
 
 const take = gather(18);
 
-/** Crashes, and two seconds: what is announced within one of another announcement goes the same way, and may be lost. */
+/** Crashes an object, and passes two seconds: announcements take the same path as one in the last second, and may be lost. */
 async function crash(name: string): Promise<void> {
   await crashNow(name);
   pass(2);
@@ -38,67 +37,67 @@ async function crashBusy(name: string): Promise<void> {
   pass(2);
 }
 
-/** What a client is told whose stream would have a hole. */
-const TOLD_TO_RETURN = { code: 1013, reason: "unavailable: messages may be missing; connect again" };
+/** How a client is closed that may have missed messages. */
+const CLOSED_FOR_GAP = { code: 1013, reason: "unavailable: messages may be missing; connect again" };
 
-describe("a root that was at rest", () => {
-  test("loses its own sockets, and nobody else misses anything", async () => {
-    const { room, home, local, far, idle, lobby } = take();
+describe("an idle root", () => {
+  test("loses its own sockets, and other clients miss no messages", async () => {
+    const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
-    await say(local, room, local, far);
+    await expectDelivery(local, room, local, remote);
     await evict(room);
     await crash(room);
     expect(await local.closed).toMatchObject({ code: 1006 });
 
-    await say(lobby, room, far);
+    await expectDelivery(lobby, room, remote);
     const again = await Client.connect(room);
-    await say(again, room, again, far);
-    await say(far, room, again, far);
-    await say(far, "all", idle, again);
+    await expectDelivery(again, room, again, remote);
+    await expectDelivery(remote, room, again, remote);
+    await expectDelivery(remote, "all", idle, again);
     expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
-    await expectNoMore(again, far, idle, lobby);
+    await expectNoMore(again, remote, idle, lobby);
   });
 
-  test("may crash time and again", async () => {
-    const { room, far, lobby } = take();
+  test("may crash repeatedly", async () => {
+    const { room, remote, lobby } = take();
     for (let round = 0; round < 5; round++) {
-      await say(lobby, room, far);
+      await expectDelivery(lobby, room, remote);
       await evict(room);
       await crash(room);
     }
-    await say(lobby, room, far);
-    await expectNoMore(far, lobby);
+    await expectDelivery(lobby, room, remote);
+    await expectNoMore(remote, lobby);
   });
 });
 
-describe("a root that was in the middle of deliveries", () => {
+describe("a root that crashes during deliveries", () => {
   const wakes: [string, (room: string, lobby: Client) => Promise<unknown>][] = [
     ["a connection to it", (room) => Client.connect(room)],
     ["an announcement from another object", (room, lobby) => sendAll([lobby], `announce ${room} 1`)],
     ["a subscription from another object", (room, lobby) => sendAll([lobby], `subscribe ${room}`)],
   ];
-  test.each(wakes)("has its listeners elsewhere told, once woken by %s", async (_, wake) => {
-    const { room, home, local, far, idle, lobby } = take();
+  test.each(wakes)("closes its subscribers at other objects, once woken by %s", async (_, wake) => {
+    const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
     await crashBusy(room);
     expect(await local.closed).toMatchObject({ code: 1006 });
     await wake(room, lobby);
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
-    expect(await far.untilClosed()).toEqual([]);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
+    expect(await remote.untilClosed()).toEqual([]);
 
-    // Others of the same home have missed nothing, and the way to the channel is open again.
-    await say(lobby, "all", idle);
+    // Other clients of that object have missed no messages, and its link works again.
+    await expectDelivery(lobby, "all", idle);
     const again = await Client.connect(home);
     await sendAll([again, idle], `subscribe ${room}`);
-    await say(idle, room, again, idle);
+    await expectDelivery(idle, room, again, idle);
     expect(await rows(room, `downstream:${home}`)).toEqual([
       [`downstream:${home}`, expect.objectContaining({ lostAt: undefined })],
     ]);
     await expectNoMore(idle, again);
   });
 
-  test("wakes by itself to have them told", async () => {
-    const { room, home, local, far, idle } = take();
+  test("wakes by itself to close them", async () => {
+    const { room, home, local, remote, idle } = take();
     const delivery = hold(home, "deliver");
     local.send(`announce ${room} 1\nannounce ${room} 2`);
     expect(await local.lines(2)).toEqual([`${room}!1`, `${room}!2`]);
@@ -109,42 +108,42 @@ describe("a root that was in the middle of deliveries", () => {
     delivery.release();
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
 
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
-    const heard = await far.untilClosed();
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
+    const heard = await remote.untilClosed();
     expect([[], [`${room}!1`, `${room}!2`]]).toContainEqual(heard);
     await expectNoMore(idle);
   });
 
-  test("has them told even if they cannot be reached at first", async () => {
-    const { room, home, far, lobby } = take();
+  test("closes them even if their object is unreachable at first", async () => {
+    const { room, home, remote, lobby } = take();
     await crashBusy(room);
     failOnce(home, "deliver", "before");
     await sendAll([lobby], `announce ${room} 1`);
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
   });
 
-  test("has nobody told twice", async () => {
-    const { room, home, far, lobby } = take();
+  test("closes them only once", async () => {
+    const { room, home, remote, lobby } = take();
     await crashBusy(room);
     failOnce(home, "deliver", "after");
     await sendAll([lobby], `announce ${room} 1`);
-    expect(await far.closed).toEqual(TOLD_TO_RETURN);
+    expect(await remote.closed).toEqual(CLOSED_FOR_GAP);
     const again = await Client.connect(home);
     await sendAll([again], `subscribe ${room}`);
-    await say(lobby, room, again);
+    await expectDelivery(lobby, room, again);
     await expectNoMore(again);
   });
 });
 
 describe("a home", () => {
-  test("leaves links behind that the next messages remove", async () => {
-    const { room, home, local, far, idle, lobby } = take();
+  test("leaves links behind, which the next messages remove", async () => {
+    const { room, home, local, remote, idle, lobby } = take();
     await sendAll([local], "subscribe all");
     await crash(home);
-    for (const client of [far, idle]) expect(await client.closed).toMatchObject({ code: 1006 });
+    for (const client of [remote, idle]) expect(await client.closed).toMatchObject({ code: 1006 });
     expect(await keys(room, "downstream:")).toEqual([`downstream:${home}`]);
-    await say(local, room, local);
-    await say(lobby, "all", local);
+    await expectDelivery(local, room, local);
+    await expectDelivery(lobby, "all", local);
     await evictAll();
     expect(await keys(room, "downstream:")).toEqual([]);
     expect(await keys("all")).not.toContain(`downstream:${home}`);
@@ -152,7 +151,7 @@ describe("a home", () => {
     await expectNoMore(local, lobby);
   });
 
-  test("removes them itself when it is used again", async () => {
+  test("removes its old links when it is used again", async () => {
     const { room, home, local, lobby } = take();
     await crash(home);
     const again = await Client.connect(home);
@@ -160,11 +159,11 @@ describe("a home", () => {
     expect(await keys(room, "downstream:")).toEqual([]);
     expect(await keys(home, "upstream:")).toEqual(["upstream:all"]);
     await sendAll([again], `subscribe ${room}`);
-    await say(lobby, room, local, again);
+    await expectDelivery(lobby, room, local, again);
     await expectNoMore(local, again);
   });
 
-  test("can be subscribed again before the roots have noticed", async () => {
+  test("can link again before the roots have noticed", async () => {
     const { room, home, local, lobby } = take();
     for (let round = 0; round < 5; round++) {
       await crash(home);
@@ -177,43 +176,43 @@ describe("a home", () => {
       expect(await local.lines(3)).toEqual(under);
       local.send(`announce ${room} ${round} end`);
       heard.push(...(await again.until(`${room}!${round} end`)));
-      // How many came before the subscription is open, but from then on there is no gap.
+      // The subscription may start at any message, but has no gap.
       expect(heard).toEqual(under.slice(under.length - heard.length));
       expect(await local.line()).toBe(`${room}!${round} end`);
     }
     await expectNoMore(local);
   });
 
-  test("has said nothing twice when it crashes with announcements under way", async () => {
-    const { room, home, local, far } = take();
+  test("repeats no messages when it crashes with announcements in flight", async () => {
+    const { room, home, local, remote } = take();
     const each = 10;
-    for (let i = 0; i < each; i++) far.send(`announce ${room} ${i}`);
+    for (let i = 0; i < each; i++) remote.send(`announce ${room} ${i}`);
     await crash(home);
-    await far.closed;
+    await remote.closed;
     await evictAll();
     const heard = await local.ping();
-    // Some may be lost with their sender, but those that came did so in order.
+    // Some may be lost with their publisher's object, but the others are delivered in order.
     expect(heard).toEqual(Array.from({ length: heard.length }, (_, i) => `${room}!${i}`));
   });
 });
 
-test("a subscription to a channel whose object crashes holds, or is refused", async () => {
-  const { local, far } = take();
+test("a subscription to a channel whose object crashes succeeds or is refused", async () => {
+  const { local, remote } = take();
   for (let round = 0; round < 10; round++) {
     const third = unique("third");
-    far.send(`subscribe ${third}`);
-    const [replies] = await Promise.all([far.ping(), crash(third)]);
+    remote.send(`subscribe ${third}`);
+    const [replies] = await Promise.all([remote.ping(), crash(third)]);
     if (replies.length > 0) {
       expect(replies).toEqual([expect.stringMatching(/^debug!error unavailable subscribe /)]);
-      await sendAll([far], `subscribe ${third}`);
+      await sendAll([remote], `subscribe ${third}`);
     }
-    await say(local, third, far);
-    await say(far, third, far);
+    await expectDelivery(local, third, remote);
+    await expectDelivery(remote, third, remote);
   }
-  await expectNoMore(local, far);
+  await expectNoMore(local, remote);
 });
 
-test("a message that a crashing object took is heard, or its listeners are told", async () => {
+test("a message that a crashing object accepted is delivered, or its subscribers are closed", async () => {
   const { home, local } = take();
   for (let round = 0; round < 10; round++) {
     const third = unique("third");
@@ -223,7 +222,7 @@ test("a message that a crashing object took is heard, or its listeners are told"
     const [replies] = await Promise.all([local.ping(), crash(third)]);
     await sendAll([local], `announce ${third} end`);
     const heard = await listener.until(`${third}!end`).catch(() => undefined);
-    if (!heard) expect(await listener.closed).toEqual(TOLD_TO_RETURN);
+    if (!heard) expect(await listener.closed).toEqual(CLOSED_FOR_GAP);
     else if (replies.length === 0) expect(heard).toEqual([`${third}!message`]);
     else expect([[], [`${third}!message`]]).toContainEqual(heard);
     await listener.close();
@@ -231,72 +230,72 @@ test("a message that a crashing object took is heard, or its listeners are told"
   await expectNoMore(local);
 });
 
-// Behind what needs somebody in the lobby, as that is empty after this.
+// After the tests that need clients in the lobby, because it is empty then.
 describe("the root of 'all'", () => {
-  test("loses its own sockets, and nobody else misses anything if it was at rest", async () => {
-    const { room, local, far, idle, lobby } = take();
-    await sendAll([local, far, idle], "subscribe all");
-    await say(far, "all", local, far, idle);
+  test("loses its own sockets, and other clients miss no messages if it was idle", async () => {
+    const { room, local, remote, idle, lobby } = take();
+    await sendAll([local, remote, idle], "subscribe all");
+    await expectDelivery(remote, "all", local, remote, idle);
     await evict("all");
     await crash("all");
     expect(await lobby.closed).toMatchObject({ code: 1006 });
     const again = await Client.connect();
-    await say(again, "all", again, local, far, idle);
-    await say(far, "all", again, local, far, idle);
-    await say(far, room, local, far);
-    await expectNoMore(again, local, far, idle);
+    await expectDelivery(again, "all", again, local, remote, idle);
+    await expectDelivery(remote, "all", again, local, remote, idle);
+    await expectDelivery(remote, room, local, remote);
+    await expectNoMore(again, local, remote, idle);
   });
 
-  test("has those told who hear it, and no others, if it was in the middle of deliveries", async () => {
-    const { room, local, far, idle } = take();
+  test("closes its subscribers, and no other clients, if it crashes during deliveries", async () => {
+    const { room, local, remote, idle } = take();
     await sendAll([idle], "subscribe all");
     await crashBusy("all");
     const again = await Client.connect();
-    expect(await idle.closed).toEqual(TOLD_TO_RETURN);
-    await say(local, room, local, far);
-    await say(far, room, local, far);
+    expect(await idle.closed).toEqual(CLOSED_FOR_GAP);
+    await expectDelivery(local, room, local, remote);
+    await expectDelivery(remote, room, local, remote);
 
-    // Their object is linked to `all` again on its own, so they can come to hear it again.
+    // Their object links to `all` again by itself, so they can subscribe again.
     await evictAll();
-    await sendAll([far, local], "subscribe all");
-    await say(again, "all", again, local, far);
-    await expectNoMore(again, local, far);
+    await sendAll([remote, local], "subscribe all");
+    await expectDelivery(again, "all", again, local, remote);
+    await expectNoMore(again, local, remote);
   });
 
-  test("is not needed for channels to work", async () => {
-    const { room, far, local } = take();
+  test("isn't needed for other channels", async () => {
+    const { room, remote, local } = take();
     const link = hold("all", "link");
     const home = unique("home");
-    // It is greeted although its object's link to `all` is still being asked for.
+    // The client is greeted while its object still requests its link to `all`.
     const cut = await Client.connect(home);
     await sendAll([cut], `subscribe ${room}`);
-    await say(cut, room, cut, local, far);
-    await say(local, room, cut, local, far);
+    await expectDelivery(cut, room, cut, local, remote);
+    await expectDelivery(local, room, cut, local, remote);
     link.release();
     await sendAll([cut], "subscribe all");
-    await say(local, "all", cut);
-    await expectNoMore(cut, local, far);
+    await expectDelivery(local, "all", cut);
+    await expectNoMore(cut, local, remote);
   });
 });
 
-test("after a crash of everything all works again, and nothing is left of what was", async () => {
+test("after all objects have crashed, everything works again, without leftovers", async () => {
   const before = take();
   await abortAllDurableObjects();
   pass(2);
-  for (const client of [before.local, before.far, before.idle, before.lobby]) {
+  for (const client of [before.local, before.remote, before.idle, before.lobby]) {
     expect(await client.closed).toMatchObject({ code: 1006 });
   }
 
   const { room, home } = before;
-  const [local, far, lobby] = await Promise.all([
+  const [local, remote, lobby] = await Promise.all([
     Client.connect(room),
     Client.connect(home),
     Client.connect(),
   ]);
-  await sendAll([far], `subscribe ${room}`);
-  await say(local, room, local, far);
-  await say(far, room, local, far);
-  await say(lobby, "all", local, far, lobby);
+  await sendAll([remote], `subscribe ${room}`);
+  await expectDelivery(local, room, local, remote);
+  await expectDelivery(remote, room, local, remote);
+  await expectDelivery(lobby, "all", local, remote, lobby);
   await evictAll();
 
   expect((await keys("all", "downstream:")).sort()).toEqual(
@@ -310,5 +309,5 @@ test("after a crash of everything all works again, and nothing is left of what w
     objects: "3",
     "unreachable objects": "0",
   });
-  await expectNoMore(local, far, lobby);
+  await expectNoMore(local, remote, lobby);
 });

@@ -1,16 +1,16 @@
-/** How announcements get to the root of a channel elsewhere. */
+/** Announcements are forwarded to the root of their channel. */
 import { expect, test } from "vitest";
 import { Client } from "../support/client.ts";
 import { intercept, unique } from "../support/service.ts";
 
-test("10,000 announcements in a frame, for a channel elsewhere, are one call", async () => {
+test("10,000 announcements in one frame, for another root's channel, are one call", async () => {
   const [home, channel] = [unique("home"), unique("elsewhere")];
   const listener = await Client.connect(channel);
   const publisher = await Client.connect(home);
   let calls = 0;
-  intercept(channel, "forward", (carryOut) => {
+  intercept(channel, "forward", (execute) => {
     calls += 1;
-    return carryOut();
+    return execute();
   });
   publisher.send(Array.from({ length: 10_000 }, (_, i) => `announce ${channel} ${i}`).join("\n"));
   expect(await publisher.ping()).toEqual([]);

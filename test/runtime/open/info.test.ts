@@ -1,24 +1,21 @@
-/**
- * `info` tells figures of the whole service, exactly, whichever object is asked, and whatever the
- * objects that counted them have been through.
- */
+/** `info` returns exact statistics of the whole service at every object, through evictions and crashes. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
-import { evictAll, failOnce, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
+import { evictAll, failOnce, resetService, settleQuickly, unique } from "../support/service.ts";
 import { figures } from "../support/stats.ts";
 
 settleQuickly();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
-/** What `Client.info` pings before it asks. */
+/** Pings that `Client.info` sends. */
 const OWN_PINGS = 1;
 
 interface Play {
   title: string;
-  /** Does something and gives those who are connected in the end. */
+  /** Acts, and returns the clients that are still connected. */
   act(): Promise<Client[]>;
   figures: Record<string, number>;
 }
@@ -66,9 +63,9 @@ const plays: Play[] = [
       const d = await Client.connect();
       await sendAll([c], `subscribe ${x}\nsubscribe ${z}\nunsubscribe all`);
       await sendAll([d], `subscribe ${x}`);
-      await say(a, x, a, b, c, d);
-      await say(d, "all", a, b, d);
-      await say(c, z, c);
+      await expectDelivery(a, x, a, b, c, d);
+      await expectDelivery(d, "all", a, b, d);
+      await expectDelivery(c, z, c);
       return [a, b, c, d];
     },
     figures: {
@@ -115,7 +112,7 @@ const plays: Play[] = [
       const b = await Client.connect(x);
       const c = await Client.connect(y);
       await sendAll([b, c], `subscribe ${y}\nsubscribe ${x}`);
-      await say(c, x, a, b, c);
+      await expectDelivery(c, x, a, b, c);
       await b.close();
       await c.close();
       return [a];
@@ -136,7 +133,7 @@ const plays: Play[] = [
   },
 ];
 
-test.each(plays)("everyone is told the same after $title", async ({ act, figures: expected }) => {
+test.each(plays)("every client gets the same reply after $title", async ({ act, figures: expected }) => {
   const clients = await act();
   let pings = (expected["total pings"] ?? 0) + OWN_PINGS;
   for (const client of clients) {
@@ -150,7 +147,7 @@ test.each(plays)("everyone is told the same after $title", async ({ act, figures
   }
 });
 
-test("the keys are the original's, in its order, and then our own", async () => {
+test("the keys are the original's, in its order, followed by additional ones", async () => {
   const client = await Client.connect();
   const info = await client.info();
   expect(Object.keys(info)).toEqual([
@@ -175,7 +172,7 @@ test("the keys are the original's, in its order, and then our own", async () => 
   expect(info.uptime).toMatch(/^0d 0h 0m \d+s$/);
 });
 
-test("an object that does not answer is said to be missing", async () => {
+test("an object that doesn't answer is counted as unreachable", async () => {
   const home = unique("home");
   const [asker] = await Promise.all([Client.connect(), Client.connect(home)]);
   failOnce(home, "figures", "before");
@@ -191,19 +188,19 @@ test("an object that does not answer is said to be missing", async () => {
   });
 });
 
-describe("the most connections at one time", () => {
+describe("the maximum of connections", () => {
   const open = (count: number, channel?: string) =>
     Promise.all(Array.from({ length: count }, () => Client.connect(channel)));
   const leave = (clients: Client[]) => Promise.all(clients.map((client) => client.close()));
 
-  test("are those of all objects", async () => {
+  test("includes all objects", async () => {
     const [asker] = await open(2);
     await open(3, unique("room"));
     await open(4, unique("room"));
     expect(asker && (await figures(asker))).toMatchObject({ "max connections": 9 });
   });
 
-  test("stay the most when many have left", async () => {
+  test("doesn't decrease when clients leave", async () => {
     const rooms = [unique("room"), unique("room")];
     const [asker] = await open(1);
     const clients = (await Promise.all(rooms.map((room) => open(3, room)))).flat();
@@ -216,7 +213,7 @@ describe("the most connections at one time", () => {
   });
 
   test.each([{ where: "a channel", channel: "room" }, { where: "`all`" }])(
-    "of one object are known even if nobody asked while they were there, at $where",
+    "includes connections that closed before any `info`, at $where",
     async ({ channel }) => {
       await leave(await open(3, channel));
       await evictAll();
@@ -225,7 +222,7 @@ describe("the most connections at one time", () => {
     },
   );
 
-  test("are not more than there were, when those of one object came after another's", async () => {
+  test("doesn't add up connections that weren't simultaneous", async () => {
     const room = unique("room");
     for (const channel of [undefined, room, undefined, room]) {
       const clients = await open(3, channel);

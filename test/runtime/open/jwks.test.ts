@@ -1,6 +1,6 @@
 /**
- * Tokens that are checked with public keys: which keys and algorithms do. In the runtime, because its cryptography
- * decides. (`test/unit/auth/key-set.test.ts` has when keys are fetched.)
+ * Tokens that are verified with public keys: accepted keys and algorithms, which depend on the runtime's cryptography.
+ * (`test/unit/auth/key-set.test.ts` covers when keys are fetched.)
  */
 import {
   base64url,
@@ -34,7 +34,7 @@ async function pair(alg: string): Promise<Pair> {
   return { alg, privateKey, publicKey, jwk: { ...jwk, alg, kid: await calculateJwkThumbprint(jwk) } };
 }
 
-/** A token made with one key of a pair, which names the other. */
+/** Makes a token with a private key, which names the public one. */
 function issue({ alg, privateKey, jwk: { kid } }: Pair, claims: Record<string, unknown> = EVERYTHING) {
   return sign({ alg, kid }, claims, privateKey);
 }
@@ -51,7 +51,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** How often a key server that none knew before was asked, and what it answers. */
+/** A fake key server, with the number of its requests. */
 interface KeyServer {
   settings: TokenSettings;
   asked: number;
@@ -73,7 +73,7 @@ function keyServer(...jwks: unknown[]): KeyServer {
   return server;
 }
 
-/** Returns the code and the sentence of the error that a token gets. */
+/** Returns the code and the message of a token's error. */
 async function fault(token: string, { settings }: KeyServer): Promise<string> {
   const outcome = await readToken(token, settings).catch((error: unknown) => error);
   if (!(outcome instanceof TokenError)) throw new Error(`taken, or failed: ${JSON.stringify(outcome)}`);
@@ -88,12 +88,12 @@ describe("a token made with a private key", () => {
     const made = await pair(alg);
     const server = keyServer(first.jwk, made.jwk);
     expect(await readToken(await issue(made), server.settings)).toMatchObject(EVERYTHING);
-    // Without a name for the key too, as there is one of its kind.
+    // Also without naming the key, because there is only one of its kind.
     if (alg !== "ES256") await readToken(await sign({ alg }, EVERYTHING, made.privateKey), server.settings);
     expect(server.asked).toBe(1);
   });
 
-  test("has to have good claims too", async () => {
+  test("needs valid claims too", async () => {
     const server = keyServer(first.jwk);
     const settings = { ...server.settings, audience: "fanout" };
     await readToken(await issue(first, { aud: "fanout" }), settings);
@@ -112,7 +112,7 @@ describe("a token made with a private key", () => {
     );
   });
 
-  test("has to be made with the key that it names", async () => {
+  test("must be made with the key that it names", async () => {
     const server = keyServer(first.jwk, second.jwk);
     const forged = await sign({ alg: "ES256", kid: second.jwk.kid }, EVERYTHING, first.privateKey);
     expect(await fault(forged, server)).toBe("forbidden: the token's signature is wrong");
@@ -122,7 +122,7 @@ describe("a token made with a private key", () => {
     );
   });
 
-  test("cannot bring its own key along", async () => {
+  test("can't contain its own key", async () => {
     const server = keyServer(second.jwk);
     const { kid: _, ...jwk } = first.jwk;
     for (const more of [{ jwk }, { jku: "https://evil.test/" }, { x5u: "https://evil.test/" }, { x5c: [] }]) {
@@ -134,10 +134,10 @@ describe("a token made with a private key", () => {
   });
 });
 
-describe("a token made with something else", () => {
+describe("a token made with another key", () => {
   const notAccepted = "forbidden: the token's algorithm isn't accepted by this server";
 
-  test("as a secret, like the public key itself, is not good", async () => {
+  test("as a secret, such as the public key itself, is refused", async () => {
     const rsa = await pair("RS256");
     const oct = { kty: "oct", k: base64url.encode(SECRET), alg: "HS256", kid: "oct" };
     const server = keyServer(rsa.jwk, oct);
@@ -155,7 +155,7 @@ describe("a token made with something else", () => {
     }
   });
 
-  test("is refused without asking for keys", async () => {
+  test("is refused without fetching keys", async () => {
     const server = keyServer(first.jwk);
     expect(await fault(await mint(EVERYTHING), server)).toBe(notAccepted);
     for (const token of ["", "...", "a.b.c", "x".repeat(5_000)]) await fault(token, server);
@@ -175,7 +175,7 @@ describe("keys", () => {
     expect(server.asked).toBe(1);
   });
 
-  test("that a token names and the issuer hasn't are known not to be there, when it has been asked again", async () => {
+  test("that the issuer doesn't have are known to be missing after another fetch", async () => {
     const server = keyServer(first.jwk);
     await readToken(await issue(first), server.settings);
     server.answer = () => Response.json({ keys: [first.jwk, second.jwk] });
@@ -194,19 +194,13 @@ describe("keys", () => {
     ["not reached", () => Promise.reject(new TypeError("Network connection lost."))],
     ["answered with 500", () => new Response("no", { status: 500 })],
     ["answered with 404 and keys", () => Response.json({ keys: [first.jwk] }, { status: 404 })],
-    [
-      "sent elsewhere",
-      () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } }),
-    ],
+    ["redirected", () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } })],
     ["answered with nothing", () => new Response("")],
     ["answered with a page", () => new Response("<html>")],
     ["answered with other JSON", () => Response.json([first.jwk])],
     ["answered with null", () => Response.json(null)],
-    ["answered with keys that are none", () => Response.json({ keys: ["a", 1, null] })],
-    [
-      "answered with a key that is broken",
-      () => Response.json({ keys: [{ ...first.jwk, x: "AA", y: "AA" }] }),
-    ],
+    ["answered with invalid keys", () => Response.json({ keys: ["a", 1, null] })],
+    ["answered with a broken key", () => Response.json({ keys: [{ ...first.jwk, x: "AA", y: "AA" }] })],
     [
       "cut off",
       () =>
@@ -221,7 +215,7 @@ describe("keys", () => {
     ],
   ];
 
-  test.each(failures)("that are %s let nobody in, until they can be had", async (_, answer) => {
+  test.each(failures)("that are %s make all tokens fail, until they are available", async (_, answer) => {
     const server = keyServer(first.jwk);
     const { answer: good } = server;
     server.answer = answer;
@@ -233,7 +227,7 @@ describe("keys", () => {
     expect(await readToken(await issue(first), server.settings)).toMatchObject(EVERYTHING);
   });
 
-  test("of one server are not those of another", async () => {
+  test("of one issuer aren't used for another", async () => {
     const one = keyServer(first.jwk);
     await readToken(await issue(first), one.settings);
     const other = keyServer(second.jwk);

@@ -1,17 +1,17 @@
-/** What is left in storage when nobody uses it any more, also by a client that uses very many channels, once each. */
+/** Unused channels leave nothing in storage, however many a client uses. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
-import { crashBusy, evictAll, keys, rows, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
+import { crashBusy, evictAll, keys, resetService, rows, settleQuickly, unique } from "../support/service.ts";
 import { figures } from "../support/stats.ts";
 
 settleQuickly();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 const MANY = 200;
-/** So many take their time on a busy machine. */
+/** Many channels take a long time on a busy machine. */
 const timeout = 300_000;
 
 const names = () => Array.from({ length: MANY }, () => unique("random"));
@@ -21,7 +21,7 @@ async function expectEmpty(objects: string[]): Promise<void> {
   for (const name of objects) expect(await keys(name)).toEqual([]);
 }
 
-test("subscribing to each and leaving it again leaves nothing", { timeout }, async () => {
+test("subscribing and unsubscribing leaves nothing", { timeout }, async () => {
   const home = unique("home");
   const client = await Client.connect(home);
   await evictAll();
@@ -35,7 +35,7 @@ test("subscribing to each and leaving it again leaves nothing", { timeout }, asy
   expect(await keys("all")).toEqual(beforeAtAll);
 });
 
-test("connecting to each leaves nothing, however the connections end", { timeout }, async () => {
+test("connecting leaves nothing, however the connections end", { timeout }, async () => {
   const channels = names();
   for (let from = 0; from < MANY; from += 20) {
     const clients = await Promise.all(channels.slice(from, from + 20).map((name) => Client.connect(name)));
@@ -46,33 +46,33 @@ test("connecting to each leaves nothing, however the connections end", { timeout
 });
 
 describe("the storage", () => {
-  /** Looks into an object until it has come to rest, for which there is no event to wait for. */
+  /** Polls an object until it is idle, for which there is no event. */
   const expectEmpty = (name: string) =>
     vi.waitFor(async () => expect(await rows(name)).toEqual([]), { interval: 100, timeout: 60_000 });
 
-  test("of an object that is no longer used is empty", async () => {
+  test("of an unused object is empty", async () => {
     const [room, home, third] = [unique("room"), unique("home"), unique("third")];
-    const [local, far] = await Promise.all([Client.connect(room), Client.connect(home)]);
-    await sendAll([far], `subscribe ${room}\nsubscribe ${third}`);
-    await say(local, room, local, far);
-    await say(local, third, far);
-    await say(far, "all", local, far);
+    const [local, remote] = await Promise.all([Client.connect(room), Client.connect(home)]);
+    await sendAll([remote], `subscribe ${room}\nsubscribe ${third}`);
+    await expectDelivery(local, room, local, remote);
+    await expectDelivery(local, third, remote);
+    await expectDelivery(remote, "all", local, remote);
     for (const name of [room, home, third]) expect(await rows(name)).not.toEqual([]);
-    await far.close();
+    await remote.close();
     for (const name of [home, third]) await expectEmpty(name);
     await local.close();
     await expectEmpty(room);
     expect(await keys("all")).toEqual(["service"]);
   });
 
-  test("of an object that was only ever announced on is empty", async () => {
+  test("of an object that only received announcements is empty", async () => {
     const third = unique("third");
     const client = await Client.connect();
     await sendAll([client], `announce ${third} 1`);
     await expectEmpty(third);
   });
 
-  test("of an object whose connections were told to return is empty", async () => {
+  test("of an object that closed its connections because of missed messages is empty", async () => {
     const home = unique("home");
     const client = await Client.connect(home);
     await evictAll();

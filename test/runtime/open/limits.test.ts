@@ -1,4 +1,4 @@
-/** What a client may not exceed, what it is told if it does, and that nobody else suffers from it. */
+/** Limits of clients, their errors, and that exceeding them doesn't affect other clients. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_NAME_BYTES } from "../../../src/protocol/channels.ts";
@@ -6,13 +6,13 @@ import { utf8Length } from "../../../src/protocol/text.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { Connections } from "../../../src/session/connections.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { evict, evictAll, hold, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 
-// The tests run with the figures of wrangler.toml, which are the defaults.
+// The tests use the settings of wrangler.toml, which are the defaults.
 const { maxLineBytes, maxChannelsPerConnection, maxBufferedBytes, linesPerSecond } = readLimits({});
 
 const scripts = [
@@ -22,14 +22,14 @@ const scripts = [
   { script: "emoji", character: "\u{1f600}" },
 ];
 
-/** Text of so many bytes, all but the last few of which repeat `part`. */
+/** Returns a text of a given length in bytes, which repeats `part`. */
 function textOf(bytes: number, part: string): string {
   const size = utf8Length(part);
   return part.repeat(Math.floor(bytes / size)) + "z".repeat(bytes % size);
 }
 
 describe("a line", () => {
-  test.each(scripts)("has its length counted in bytes, with $script in it", async ({ character }) => {
+  test.each(scripts)("with $script has its length counted in bytes", async ({ character }) => {
     const room = unique("room");
     const [announcer, listener] = await Promise.all([Client.connect(room), Client.connect(room)]);
     const command = `announce ${room} `;
@@ -74,11 +74,11 @@ describe("a frame", () => {
       reason: `limit: a frame has at most ${maxBufferedBytes} bytes`,
     });
     expect(await listener.ping()).toEqual([`${room}!before`]);
-    await say(client, room, client, listener);
+    await expectDelivery(client, room, client, listener);
   });
 });
 
-describe("lines a second", () => {
+describe("lines per second", () => {
   const many = (lines: number) => Array.from({ length: lines }, () => "ping").join("\n");
   const times = async (client: Client, count: number) => {
     for (const line of await client.lines(count)) expect(line).toMatch(/^\d{10}$/);
@@ -104,7 +104,7 @@ describe("lines a second", () => {
     expect(await neighbour.ping()).toEqual([]);
   });
 
-  test("are refused, and from twice as many on the connection is closed", async () => {
+  test("above the limit are refused, and above twice the limit the connection is closed", async () => {
     const room = unique("room");
     const [bold, rude, neighbour] = await Promise.all([
       Client.connect(room),
@@ -119,7 +119,7 @@ describe("lines a second", () => {
       code: 1008,
       reason: `rate: far more than ${linesPerSecond} lines per second`,
     });
-    await say(neighbour, room, neighbour, bold);
+    await expectDelivery(neighbour, room, neighbour, bold);
   });
 });
 
@@ -136,20 +136,20 @@ describe("channels of one connection", () => {
     const refusal = (channel: string) =>
       `debug!error limit subscribe ${channel}: a connection has at most ${maxChannelsPerConnection} channels`;
     expect(await client.ping()).toEqual([refusal(extra)]);
-    // Those that it has can be asked for again.
+    // Subscribing again to the same channels is allowed.
     await sendAll([client], `subscribe ${first}\nsubscribe all`);
     await evict("all");
-    for (const name of [...names.slice(0, 3), ...names.slice(-3)]) await say(other, name, client);
+    for (const name of [...names.slice(0, 3), ...names.slice(-3)]) await expectDelivery(other, name, client);
     await sendAll([other], `announce ${extra} unheard`);
     await sendAll([client], `unsubscribe ${first}\nsubscribe ${extra}`);
-    await say(other, extra, client);
+    await expectDelivery(other, extra, client);
     client.send(`subscribe ${first}`);
     expect(await client.ping()).toEqual([refusal(first)]);
-    for (const name of rest.slice(0, 3)) await say(other, name, client);
+    for (const name of rest.slice(0, 3)) await expectDelivery(other, name, client);
     await client.close();
   });
 
-  test("are limited in the length of all their names", async () => {
+  test("are limited in the total length of their names", async () => {
     const mixture = scripts.map(({ character }) => character).join("");
     const client = await Client.connect(unique("home"));
     const neighbour = await Client.connect(unique("neighbour"));
@@ -160,7 +160,7 @@ describe("channels of one connection", () => {
     });
     client.send(names.map((name) => `subscribe ${name}`).join("\n"));
     const replies = await client.ping();
-    // All are equally long, so it is the last ones that were refused.
+    // All names are equally long, so the last ones were refused.
     const held = names.slice(0, names.length - replies.length);
     const why = "the names of this connection's channels are too long together";
     const refusals = names.slice(held.length).map((name) => `debug!error limit subscribe ${name}: ${why}`);
@@ -173,11 +173,11 @@ describe("channels of one connection", () => {
     await sendAll([client], `unsubscribe ${held[0]}\nunsubscribe ${held[1]}`);
     const short = unique("short");
     await sendAll([client], `subscribe ${short}`);
-    await say(neighbour, short, client);
+    await expectDelivery(neighbour, short, client);
     await client.close();
   });
 
-  test("always fit into what outlives the object's time in memory", () => {
+  test("always fit into the socket's attachment", () => {
     const character = fc.oneof(
       fc.constantFrom(...scripts.map((each) => each.character)),
       fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
@@ -190,7 +190,7 @@ describe("channels of one connection", () => {
 
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes, mostWaiting: maxBufferedBytes },
+      { maxBufferedBytes, maxPendingBytes: maxBufferedBytes },
       () => 0,
       { flush: () => {} },
     );
@@ -207,24 +207,24 @@ describe("channels of one connection", () => {
           else refused += 1;
         }
         connections.flush();
-        // One socket keeps the object's figures besides, with numbers as long as there are.
+        // One socket's attachment also has the object's counters, here with the longest numbers.
         expect(connections.keep({ counted, position: n })).toBe(true);
         const attached = { channels: [...connection.channels], kept: { counted, position: n } };
         expect(socket.deserializeAttachment()).toEqual(attached);
         expect(connections.writeAttachments()).toEqual([]);
         connections.remove(connection);
       }),
-      // To find the least failing example of names so long would take minutes.
+      // Shrinking examples with such long names would take minutes.
       { numRuns: 60, endOnFailure: true },
     );
-    // Else nothing was tried.
+    // Otherwise nothing was tested.
     expect(refused).toBeGreaterThan(0);
     expect(() => socket.serializeAttachment({ channels: ["x".repeat(16_384)] })).toThrow();
   });
 });
 
-describe("what may wait", () => {
-  // A waiting frame counts for more than its length, so that empty ones count too.
+describe("the queue", () => {
+  // A queued frame has overhead, so empty frames count too.
   const frame = "x".repeat(maxLineBytes - 101);
   const frames = maxBufferedBytes / maxLineBytes;
 
@@ -245,17 +245,17 @@ describe("what may wait", () => {
       code: 1008,
       reason: "limit: too many commands are pending",
     });
-    await say(neighbour, home, neighbour, patient);
+    await expectDelivery(neighbour, home, neighbour, patient);
 
     link.release();
-    // To each of its frames, of which none is a command there is. Not even a `ping` could wait with them.
+    // One error for each frame, none of which is a command. Not even a `ping` fits in the queue.
     const replies = [await patient.line()];
     replies.push(...(await patient.ping()));
     expect(replies).toHaveLength(frames);
     expect(new Set(replies)).toEqual(
       new Set([expect.stringMatching(/^debug!error invalid line: unknown command/)]),
     );
-    await say(neighbour, third, patient);
+    await expectDelivery(neighbour, third, patient);
     await patient.close();
     await evictAll();
     expect(await keys(third, "downstream:")).toEqual([]);
@@ -275,7 +275,7 @@ describe("what may wait", () => {
     for (const [i, client] of others.entries()) {
       client.send(`${command}${i} ${"x".repeat(maxLineBytes - command.length - 4)}\nping`);
     }
-    // What cannot wait is refused at once, before anything that waits has been carried out.
+    // Announcements that don't fit are refused at once, before the queued ones are executed.
     const refusals = await others.at(-1)?.untilTime();
     const why = "too many announcements are pending for this channel; try again";
     expect(refusals).toEqual([`debug!error unavailable announce ${room}: ${why}`]);
@@ -292,15 +292,15 @@ describe("what may wait", () => {
     for (const client of announcers) await client.close();
   });
 
-  test("for an object that does not take deliveries is limited", async () => {
+  test("of deliveries to an unresponsive object is limited", async () => {
     const home = unique("home");
     const room = unique("room");
-    const [local, far, idle] = await Promise.all([
+    const [local, remote, idle] = await Promise.all([
       Client.connect(room),
       Client.connect(home),
       Client.connect(home),
     ]);
-    await sendAll([far], `subscribe ${room}`);
+    await sendAll([remote], `subscribe ${room}`);
     const delivery = hold(home, "deliver");
     const command = `announce ${room} `;
     const message = "x".repeat(maxLineBytes - command.length);
@@ -308,13 +308,13 @@ describe("what may wait", () => {
     expect(new Set(await local.ping())).toEqual(new Set([`${room}!${message}`]));
     await delivery.begun();
     delivery.release();
-    expect(await far.closed).toEqual({
+    expect(await remote.closed).toEqual({
       code: 1013,
       reason: "unavailable: messages may be missing; connect again",
     });
 
     await sendAll([idle], `subscribe ${room}`);
-    await say(local, room, local, idle);
+    await expectDelivery(local, room, local, idle);
     await expectNoMore(local, idle);
   });
 });

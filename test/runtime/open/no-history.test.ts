@@ -1,4 +1,4 @@
-/** A server that retains no messages says so with one code, whichever way a client comes. */
+/** A server without history refuses with the same code in all transports. */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { Client } from "../support/client.ts";
@@ -8,7 +8,7 @@ settleQuickly();
 
 const why = "this channel retains no messages";
 
-test("commands that need history are refused by name, and subscribe all the same", async () => {
+test("commands that need history are refused by name, but still subscribe", async () => {
   const news = unique("news");
   const client = await Client.connect(unique("home"));
   client.send(`subscribe ${news} last 1\nonce k ${news} a\nonce l ${news} b\nannounce ${news} c`);

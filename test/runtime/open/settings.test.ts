@@ -1,16 +1,16 @@
-/** The settings that say who may come in: what becomes of wrong ones, and what goes without them. */
+/** Settings of access: invalid values, and defaults. */
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import worker from "../../../src/worker.ts";
 import { wrongSettings } from "../../unit/worker/wrong-settings.ts";
-import { sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { sendAll } from "../support/connections.ts";
 import { bearer, mint, SECRET } from "../support/mint.ts";
 import { configure, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 
-/** The status of the answer to a request for a page. */
+/** Returns the status of a request for a page. */
 async function status(variables: Record<string, unknown>, headers: Record<string, string>): Promise<number> {
   const request = new Request("http://fanout.test/", { headers });
   const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
@@ -23,8 +23,8 @@ async function status(variables: Record<string, unknown>, headers: Record<string
   return response.status;
 }
 
-describe("settings that are wrong", () => {
-  test.each(wrongSettings)("as %s let nobody in, and whoever comes is told why", async (_, settings) => {
+describe("invalid settings", () => {
+  test.each(wrongSettings)("(%s) make the server refuse all clients with the reason", async (_, settings) => {
     const headers = { Upgrade: "websocket", Origin: "https://example.com", ...bearer(await mint()) };
     for (const { variables, says } of settings) {
       const request = new Request("http://fanout.test/room", { headers });
@@ -36,7 +36,7 @@ describe("settings that are wrong", () => {
   });
 });
 
-test("settings that are wrong are named to other Workers, too", async () => {
+test("other Workers get the error of invalid settings too", async () => {
   configure({ LINES_PER_SECOND: "x" });
   const expected = {
     code: "unavailable",
@@ -60,7 +60,7 @@ describe("allowed origins", () => {
     }
   });
 
-  test("keep pages of others out, but not clients that name none", async () => {
+  test("exclude other pages, but not clients without an origin", async () => {
     const variables = { ALLOWED_ORIGINS: "https://example.com" };
     expect(await status(variables, { Origin: "https://example.com" })).toBe(200);
     expect(await status(variables, {})).toBe(200);
@@ -88,7 +88,7 @@ describe("allowed origins", () => {
     }
   });
 
-  test("come before tokens, and do not stand in for them", async () => {
+  test("are checked before tokens, and don't replace them", async () => {
     const variables = { ALLOWED_ORIGINS: "https://example.com", TOKEN_SECRET: SECRET };
     const good = bearer(await mint());
     expect(await status(variables, { Origin: "https://example.com", ...good })).toBe(200);
@@ -100,7 +100,7 @@ describe("allowed origins", () => {
 });
 
 describe("an open server", () => {
-  test("needs no token, and says so", async () => {
+  test("needs no token", async () => {
     const client = await Client.connect(unique("home"));
     client.send(`token x\ntoken ${await mint()}\ntoken\ntoken  \r\nping`);
     const notNeeded = "debug!error invalid token: this server needs no tokens";
@@ -111,7 +111,7 @@ describe("an open server", () => {
     await client.close();
   });
 
-  test("takes no notice of one, nor of what only the Worker says", async () => {
+  test("ignores tokens, and the Worker's internal headers", async () => {
     const grants = encodeURIComponent(JSON.stringify({ subscribe: [], announce: [], until: 0 }));
     const useless = await mint({ exp: 1 });
     for (const headers of [bearer(useless), bearer("x".repeat(10_000)), { "Fanout-Grants": grants }]) {
@@ -124,7 +124,7 @@ describe("an open server", () => {
     }
   });
 
-  test("chooses the subprotocol 'fanout' too, and no other", async () => {
+  test("chooses only the subprotocol 'fanout'", async () => {
     const chosen = async (protocols: string) => {
       const headers = { Upgrade: "websocket", "Sec-WebSocket-Protocol": protocols };
       const response = await exports.default.fetch(`http://fanout.test/${unique("room")}`, { headers });

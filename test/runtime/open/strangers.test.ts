@@ -1,23 +1,23 @@
-/** What strangers may see of an open server, and how much they may have it do. */
+/** An open server's limits for anonymous clients. */
 import { exports } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import worker from "../../../src/worker.ts";
-import { sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
-import { keys, settleQuickly, startAfresh, unique } from "../support/service.ts";
+import { sendAll } from "../support/connections.ts";
+import { keys, resetService, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 
 describe("names of channels", () => {
-  /** What a page of the service says. */
+  /** Returns the body of an operators' page. */
   async function page(path: string, variables: Record<string, string> = {}): Promise<string> {
     const request = new Request(`http://fanout.test${path}`);
     const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
     return response.text();
   }
 
-  test("are told by no page, but for the one that is asked for", async () => {
+  test("aren't on any page, except those that the client names itself", async () => {
     const [news, secret] = [unique("news"), unique("secret")];
     const subscriber = await Client.connect(secret);
     await sendAll([subscriber], `subscribe ${news}`);
@@ -34,7 +34,7 @@ describe("names of channels", () => {
     await subscriber.close();
   });
 
-  test("are told by no setting", async () => {
+  test("aren't in the public settings", async () => {
     const told = JSON.parse(await page("/-/settings", { HISTORY_CHANNELS: "secret, news/*" }));
     expect(told.settings).toMatchObject({ LINES_PER_SECOND: 10_000 });
     expect(told.settings).not.toHaveProperty("HISTORY_CHANNELS");
@@ -42,7 +42,7 @@ describe("names of channels", () => {
   });
 });
 
-describe("whatever a request is made of,", () => {
+describe("any request", () => {
   const junk = fc.oneof(
     fc.string(),
     fc.constantFrom(
@@ -97,7 +97,7 @@ describe("whatever a request is made of,", () => {
     body: junk,
   });
 
-  test("it has an answer, and one sentence if it is refused", async () => {
+  test("gets a response, with one message if it is refused", async () => {
     const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
     await fc.assert(
       fc.asyncProperty(fuzzed, async ({ method, path, headers, query, body }) => {
@@ -122,10 +122,10 @@ describe("whatever a request is made of,", () => {
 describe("an address is charged", () => {
   let addresses = 0;
 
-  /** What becomes of requests of one address, one after another, on a server that allows 100 lines a second. */
+  /** Sends requests of one address to a server that allows 100 lines per second; returns their outcomes. */
   async function send(requests: [path: string, init?: RequestInit | undefined][]): Promise<number[]> {
     vi.spyOn(console, "warn").mockImplementation(() => {});
-    // Time stands still, so that nothing is paid back.
+    // The clock is stopped, so the bucket isn't refilled.
     vi.useFakeTimers({ toFake: ["Date"] });
     addresses += 1;
     const statuses: number[] = [];
@@ -150,12 +150,12 @@ describe("an address is charged", () => {
 
   const times = <T>(count: number, of: T): T[] => Array<T>(count).fill(of);
 
-  test("ten lines for each connection, stream, poll, announcement and page that asks an object", async () => {
+  test("ten lines for each connection, stream, poll, announcement and page that calls an object", async () => {
     const upgrade = { headers: { Upgrade: "websocket" } };
     const ways: [status: number, path: string, init?: RequestInit | undefined][] = [
       [101, `/${unique("room")}`, upgrade],
       [200, `/${unique("room")}`],
-      // It keeps no history, which only the object knows.
+      // The server has no history, which only the object knows.
       [400, `/${unique("room")}?poll`],
       [200, "/-/info"],
       [200, "/-/metrics"],
@@ -164,20 +164,20 @@ describe("an address is charged", () => {
     for (const [status, path, init] of ways) {
       expect(await send(times(11, [path, init]))).toEqual([...times(10, status), 429]);
     }
-    // And one for each message.
+    // And one line for each message.
     const post = { method: "POST", body: "1\n2\n3\n4\n5" };
     expect(await send(times(7, [`/${unique("room")}`, post]))).toEqual([...times(6, 200), 429]);
   });
 
-  test("for each channel that a request names, so that one request can't have it make hundreds of rows for nothing", async () => {
-    await startAfresh();
+  test("for each channel that a request names, because each may cost rows", async () => {
+    await resetService();
     const query = Array.from({ length: 250 }, (_, i) => `channel=stranger-${i}`).join("&");
-    // It may, once: then the address has nothing left for 25 seconds.
+    // Such a request is accepted once; then the address has to wait 25 seconds.
     expect(await send([[`/news?${query}`], [`/other?${query}`], ["/news"]])).toEqual([200, 429, 429]);
     expect(await keys("other")).toEqual([]);
   });
 
-  test("nothing for what takes no object", async () => {
+  test("nothing for requests that call no object", async () => {
     const free: [path: string, init?: RequestInit | undefined][] = [
       ["/"],
       ["/-/health"],

@@ -1,8 +1,8 @@
 /** Objects count what they do, and report their counters to the root of `all` when their last connection closes. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
 import {
   crash,
   crashBusy,
@@ -11,9 +11,9 @@ import {
   failOnce,
   hold,
   keys,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 import { figures } from "../support/stats.ts";
@@ -21,18 +21,18 @@ import { figures } from "../support/stats.ts";
 settleQuickly();
 stopClock();
 
-beforeEach(() => startAfresh());
+beforeEach(() => resetService());
 afterEach(closeAll);
 
 describe("totals", () => {
-  /** Has a home count some things and be left by all: two connections and an announcement a time. */
+  /** Uses an object repeatedly: each time with two connections, which close, and an announcement. */
   async function useAndLeave(home: string): Promise<void> {
     const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     await Promise.all([a.close(), b.close()]);
   }
 
-  /** What so many uses add up to, with an asker of its own in the root of `all`. */
+  /** Returns the expected totals of several uses, with one more connection at the root of `all`. */
   const totalsOf = (uses: number) => ({
     "total connections": 2 * uses + 1,
     "total announcements": uses,
@@ -41,7 +41,7 @@ describe("totals", () => {
     "total unsubscribes": 4 * uses,
   });
 
-  test("outlive the use of an object", async () => {
+  test("survive when an object is no longer used", async () => {
     const asker = await Client.connect();
     const homes = [unique("home"), unique("home"), unique("home")];
     await Promise.all(homes.map(useAndLeave));
@@ -51,7 +51,7 @@ describe("totals", () => {
     expect(await figures(asker)).toMatchObject({ ...totalsOf(3), "current connections": 1, objects: 1 });
   });
 
-  test("count once when an object is used again and again", async () => {
+  test("count once when an object is used repeatedly", async () => {
     const asker = await Client.connect();
     const home = unique("home");
     for (let uses = 1; uses <= 5; uses++) {
@@ -66,14 +66,14 @@ describe("totals", () => {
   });
 
   test.each(["before", "after"] as const)(
-    "never count twice if the report fails %s it is carried out",
+    "never count twice if the report fails %s it is executed",
     async (when) => {
       const asker = await Client.connect();
       const home = unique("home");
       failOnce("all", "unlink", when);
       await useAndLeave(home);
       await evictAll();
-      // The asker's own connection, and those of the report if it was carried out.
+      // The connection that asks, and those of the report if it was executed.
       const expected = when === "after" ? totalsOf(1) : { "total connections": 1, "total messages": 0 };
       expect(await figures(asker)).toMatchObject(expected);
       expect(await rows(home)).toEqual([]);
@@ -84,12 +84,12 @@ describe("totals", () => {
     const asker = await Client.connect();
     const home = unique("home");
     const first = await Client.connect(home);
-    await say(first, home, first);
+    await expectDelivery(first, home, first);
     const unlink = hold("all", "unlink");
     await first.close();
     await unlink.begun();
     const second = await Client.connect(home);
-    await say(second, home, second);
+    await expectDelivery(second, home, second);
     unlink.release();
     await evict(home);
     await second.close();
@@ -106,7 +106,7 @@ describe("totals", () => {
     const asker = await Client.connect();
     const homes = { own: unique("own"), other: unique("other") };
     const [leaver, stayer] = await Promise.all([Client.connect(homes.own), Client.connect(homes.other)]);
-    await say(leaver, homes.own, leaver);
+    await expectDelivery(leaver, homes.own, leaver);
     const answer = hold(homes[slow], "figures", when);
     const told = figures(asker);
     await answer.begun();
@@ -138,12 +138,12 @@ describe("totals", () => {
   test("of an object survive a crash of the root of `all`", async () => {
     const home = unique("home");
     const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     await sendAll([b], "unsubscribe all");
     await evictAll();
     await crashBusy("all");
     const asker = await Client.connect();
-    // Who hears `all` may have missed something, so it is told; the other keeps the object in use.
+    // The subscriber of `all` may have missed messages and is closed; the other connection keeps the object in use.
     expect(await a.closed).toMatchObject({ code: 1013 });
     await evictAll();
     const expected = { "total connections": 3, "total announcements": 1, "total messages": 2 };
@@ -154,20 +154,20 @@ describe("totals", () => {
     expect(await rows(home)).toEqual([]);
   });
 
-  test("of an object that crashed are those it had written down", async () => {
+  test("of an object that crashed are those it had stored", async () => {
     const home = unique("home");
     const asker = await Client.connect();
     const [a, b] = await Promise.all([Client.connect(home), Client.connect(home)]);
-    await say(a, home, a, b);
+    await expectDelivery(a, home, a, b);
     pass(60);
-    await say(b, home, a, b);
+    await expectDelivery(b, home, a, b);
     await evictAll();
-    // What came within the minute after that is lost with the sockets that kept it.
-    await say(a, home, a, b);
+    // Counts of the last minute were in the sockets' attachments, and are lost with them.
+    await expectDelivery(a, home, a, b);
     await evictAll();
     await crash(home);
     const expected = { "total connections": 3, "total announcements": 2, "total messages": 4 };
-    // The first answer comes while the object finds out that its connections are gone.
+    // The first reply is sent while the object notices that its connections are gone.
     expect(await figures(asker)).toMatchObject({ ...expected, "current connections": 1, objects: 1 });
     await evictAll();
     expect(await figures(asker)).toMatchObject({ ...expected, "current connections": 1, objects: 1 });

@@ -1,4 +1,4 @@
-/** A client of the line protocol for tests: everything it offers ends with an event, nothing polls. */
+/** A client of the line protocol for tests. Its methods wait for events, and never poll. */
 import { exports } from "cloudflare:workers";
 
 /** How a connection ended. */
@@ -16,7 +16,7 @@ const open = new Set<Client>();
 
 /** One connection to the service. */
 export class Client {
-  /** Ends when the connection has; says how. */
+  /** Resolves when the connection ends. */
   readonly closed: Promise<Closing>;
   readonly #socket: WebSocket;
   readonly #lines: string[] = [];
@@ -24,7 +24,7 @@ export class Client {
   #partial = "";
   #closing: Closing | undefined;
 
-  /** Connects to `channel`, or to `all` alone, and reads the greeting. */
+  /** Connects to `channel`, or only to `all`, and reads the greeting. */
   static async connect(channel = "", headers: Record<string, string> = {}): Promise<Client> {
     const client = await Client.open(channel, headers);
     const greeting = await client.line();
@@ -32,7 +32,7 @@ export class Client {
     return client;
   }
 
-  /** Connects like `connect`, but leaves the greeting to be read. */
+  /** Connects, without reading the greeting. */
   static async open(channel = "", headers: Record<string, string> = {}): Promise<Client> {
     const response = await exports.default.fetch(`http://fanout.test/${encodeURIComponent(channel)}`, {
       headers: { Upgrade: "websocket", ...headers },
@@ -58,7 +58,7 @@ export class Client {
     socket.accept();
   }
 
-  /** Whether the connection has ended, as far as is known here. */
+  /** Whether this end knows that the connection has ended. */
   get hasEnded(): boolean {
     return this.#closing !== undefined;
   }
@@ -68,7 +68,7 @@ export class Client {
     this.#socket.send(frame);
   }
 
-  /** The next line, without its end. Fails if the connection ends first. */
+  /** Waits for the next line. Rejects if the connection ends first. */
   line(): Promise<string> {
     const line = this.#lines.shift();
     if (line !== undefined) return Promise.resolve(line);
@@ -76,33 +76,33 @@ export class Client {
     return new Promise((read, failed) => this.#readers.push({ read, failed }));
   }
 
-  /** The next `count` lines. */
+  /** Waits for the next `count` lines. */
   async lines(count: number): Promise<string[]> {
     const lines: string[] = [];
     while (lines.length < count) lines.push(await this.line());
     return lines;
   }
 
-  /** Reads up to and including `last`; gives the lines before it. */
+  /** Reads up to and including `last`; returns the lines before it. */
   until(last: string): Promise<string[]> {
     return this.#readUntil((line) => line === last);
   }
 
   /**
-   * Sends `ping` and reads up to its reply; gives the lines before it. Every earlier command has then
-   * taken effect.
+   * Sends `ping` and reads up to its reply; returns the lines before it. All earlier commands have
+   * taken effect then.
    */
   ping(): Promise<string[]> {
     this.send("ping");
     return this.untilTime();
   }
 
-  /** Reads up to and including the reply to a `ping` sent before; gives the lines before it. */
+  /** Reads up to and including the reply to a `ping`; returns the lines before it. */
   untilTime(): Promise<string[]> {
     return this.#readUntil(isTime);
   }
 
-  /** What the service says of itself, by key; whatever was still unread before that is dropped. */
+  /** Returns the reply to `info`, by key. Drops unread lines. */
   async info(): Promise<Record<string, string>> {
     await this.ping();
     this.send("info");
@@ -113,19 +113,19 @@ export class Client {
     return Object.fromEntries(rows);
   }
 
-  /** All lines that arrive until the connection ends, by itself. */
+  /** Waits until the server closes the connection; returns all lines received. */
   async untilClosed(): Promise<string[]> {
     await this.closed;
     return this.#lines.splice(0);
   }
 
-  /** Ends the connection from this side; ends itself when the server has answered. */
+  /** Closes the connection, and waits for the server's close frame. */
   async close(code = 1000, reason = "done"): Promise<Closing> {
     if (!this.#closing) this.#socket.close(code, reason);
     return await this.closed;
   }
 
-  /** Ends the connection as a browser does when asked to close without more: with no code at all. */
+  /** Closes the connection without a code, as browsers do by default. */
   async closeWithoutCode(): Promise<Closing> {
     if (!this.#closing) this.#socket.close();
     return await this.closed;
@@ -159,12 +159,12 @@ export class Client {
   }
 }
 
-/** Whether a line is the reply to a `ping`: no other line is all digits. */
+/** Whether a line is the reply to `ping`; only that consists of digits. */
 export function isTime(line: string): boolean {
   return /^\d+$/.test(line);
 }
 
-/** Ends every connection that is still open. */
+/** Closes all open connections. */
 export async function closeAll(): Promise<void> {
   await Promise.all([...open].map((client) => client.close()));
 }

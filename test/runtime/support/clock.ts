@@ -1,9 +1,9 @@
-/** A clock that goes as tests say. */
+/** A clock that tests control. */
 import { afterAll, beforeAll, vi } from "vitest";
 
 /**
- * For a test file as a whole: has the clock stand still, at a whole second, but for what `pass` lets
- * pass. Objects that were made before do not know.
+ * Stops the clock in a whole test file, at a full second; only `pass` advances it. Objects that were created before aren't
+ * affected.
  */
 export function stopClock(): void {
   beforeAll(() => {
@@ -14,7 +14,7 @@ export function stopClock(): void {
   });
 }
 
-/** Moves the clock on; alarms do not go off by that. */
+/** Advances the clock, without firing alarms. */
 export function pass(seconds: number): void {
   vi.setSystemTime(Date.now() + seconds * 1_000);
 }

@@ -1,23 +1,23 @@
 /** Tokens for tests. */
 import { CompactSign, type CryptoKey } from "jose";
 
-/** What the servers of the tests check tokens with. */
+/** The secret of the tests' servers. */
 export const SECRET = "a secret of the tests, of more than 32 bytes";
 
-/** Claims that allow everything, but to announce on `all`. */
+/** Claims that grant everything except announcing on `all`. */
 export const EVERYTHING = { subscribe: ["*"], announce: ["*"] };
 
-/** The time in whole seconds since 1970. */
+/** Returns the time in whole seconds since 1970. */
 export function seconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** A token that is good for an hour, unless `claims` say otherwise; text is signed as it is. */
+/** Makes a token that is valid for an hour, unless `claims` have another expiry; text is signed unchanged. */
 export function mint(claims: Record<string, unknown> | string = {}, secret = SECRET): Promise<string> {
   return sign({ alg: "HS256" }, claims, new TextEncoder().encode(secret));
 }
 
-/** A token with another header, signed with another key. */
+/** Makes a token with any header and key. */
 export function sign(
   header: { alg: string; [parameter: string]: unknown },
   claims: Record<string, unknown> | string,
@@ -27,12 +27,12 @@ export function sign(
   return new CompactSign(new TextEncoder().encode(payload)).setProtectedHeader(header).sign(key);
 }
 
-/** The headers of a connection that hands its token in as most clients can. */
+/** Returns the headers of a connection with a token. */
 export function bearer(token: string): Record<string, string> {
   return { Authorization: `Bearer ${token}` };
 }
 
-/** The headers of a connection that may do what `claims` say. */
+/** Returns the headers of a connection with a token for `claims`. */
 export async function granting(claims: Record<string, unknown>): Promise<Record<string, string>> {
   return bearer(await mint(claims));
 }

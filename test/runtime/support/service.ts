@@ -1,16 +1,16 @@
-/** What tests do to the objects of the service behind its clients' backs. */
+/** Access to the service's objects and settings for tests. */
 import { evictAllDurableObjects, evictDurableObject, reset, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterAll, beforeAll, expect, onTestFinished, vi } from "vitest";
 import { Channel } from "../../../src/durable-object/channel.ts";
 import type { Calls } from "../../../src/runtime/calls.ts";
 
-/** A stub of the object named `name`; a new one each time, as one whose object has crashed is spent. */
+/** Returns a new stub of an object, because a stub is unusable after its object has crashed. */
 export function object(name: string): DurableObjectStub<Channel> {
   return exports.Channel.getByName(name);
 }
 
-/** Changes settings until the test ends: for the Worker at once, for each object from its next life on. */
+/** Changes settings until the test ends: for the Worker at once, for each object from its next start. */
 export function configure(settings: Record<string, string>): void {
   for (const [name, value] of Object.entries(settings)) {
     const before: unknown = Reflect.get(env, name);
@@ -23,18 +23,15 @@ export function configure(settings: Record<string, string>): void {
 
 let names = 0;
 
-/** A name that no test has used. */
+/** Returns an unused name. */
 export function unique(prefix: string): string {
   names += 1;
   return `${prefix}-${names}`;
 }
 
-/**
- * Has the object leave memory as if it had been idle for long, once it has nothing left to do; its
- * sockets hibernate. Does nothing if it sleeps already.
- */
+/** Evicts an object as if it had been idle for long, when it has nothing left to do; its sockets hibernate. */
 export function evict(name: string): Promise<void> {
-  return patiently(async () => {
+  return retryEviction(async () => {
     try {
       await evictDurableObject(object(name));
     } catch (error) {
@@ -43,19 +40,16 @@ export function evict(name: string): Promise<void> {
   });
 }
 
-/** The same for every object. */
+/** Evicts all objects. */
 export function evictAll(): Promise<void> {
-  return patiently(() => evictAllDurableObjects());
+  return retryEviction(() => evictAllDurableObjects());
 }
 
-/** Attempts at an eviction before it fails. */
+/** Most attempts at an eviction. */
 const ATTEMPTS = 20;
 
-/**
- * Evicts, in several attempts if need be: the runtime waits for an object to come to rest, but not for
- * long, which on a busy machine can be too short.
- */
-async function patiently(evict: () => Promise<void>): Promise<void> {
+/** Retries an eviction, because the runtime's timeout for idle objects is too short on a busy machine. */
+async function retryEviction(evict: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await evict();
@@ -65,7 +59,7 @@ async function patiently(evict: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Has the object crash: what it held in memory and its sockets are gone, its storage stays. */
+/** Crashes an object: it loses its memory and its sockets, and keeps its storage. */
 export async function crash(name: string): Promise<void> {
   const reason = "crashed by a test";
   try {
@@ -75,47 +69,44 @@ export async function crash(name: string): Promise<void> {
   }
 }
 
-/** What the object remembers in storage under keys that begin with `prefix`. */
+/** Returns an object's rows whose keys begin with `prefix`. */
 export function rows(name: string, prefix = ""): Promise<[key: string, value: unknown][]> {
   return runInDurableObject(object(name), (_, { storage }) => [...storage.kv.list({ prefix })]);
 }
 
-/** The keys of what the object remembers in storage that begin with `prefix`. */
+/** Returns an object's keys that begin with `prefix`. */
 export async function keys(name: string, prefix = ""): Promise<string[]> {
   return (await rows(name, prefix)).map(([key]) => key);
 }
 
-/**
- * Crashes the root of a channel as if in the middle of deliveries: storage says that some message was
- * under way, and nothing says how far it got.
- */
+/** Crashes a channel's root as if during deliveries: its storage says that one was in flight, but not how far it got. */
 export async function crashBusy(name: string): Promise<void> {
   await runInDurableObject(object(name), async (_, { storage }) => {
     const row: unknown = storage.kv.get("order");
-    if (typeof row !== "object") throw new Error(`${name} has no links that could miss anything`);
+    if (typeof row !== "object") throw new Error(`${name} has no links`);
     storage.kv.put("order", { ...row, busy: true });
     await storage.sync();
   });
   await crash(name);
 }
 
-/** Empties the whole service. Only what is in memory is reset, so objects named here are woken first. */
-export async function startAfresh(...objects: string[]): Promise<void> {
+/** Deletes the state of the whole service. Only objects in memory are reset, so the named ones are woken first. */
+export async function resetService(...objects: string[]): Promise<void> {
   await Promise.all(["all", ...objects].map((name) => rows(name)));
   await reset();
 }
 
-/** How long a wait takes in tests, of those that an eviction waits for; all in milliseconds. */
+/** Shortens the delays for which an eviction would have to wait, in milliseconds. */
 function quicker(delay: number): number {
-  // After an event, until an object writes down what it must remember; and between attempts at a call.
+  // Before an object stores its state after an event, and between attempts at a call.
   if (delay > 200 && delay <= 1_000) return 10;
-  // After a connection is opened that its object has to be linked to `all` for; still plenty for that.
+  // After a new connection, for which its object has to link to `all`; 500 ms are enough.
   if (delay === 2_000) return 500;
-  // The longest wait before a failed call is repeated.
+  // The longest delay before a failed call is retried.
   return delay === 3_200 ? 50 : delay;
 }
 
-/** For a test file as a whole: has objects come to rest sooner, so that an eviction takes no second. */
+/** Makes objects idle sooner in a whole test file, so that evictions take less than a second. */
 export function settleQuickly(): void {
   const inTruth = globalThis.setTimeout;
   beforeAll(() => {
@@ -130,27 +121,27 @@ export function settleQuickly(): void {
   });
 }
 
-/** When the object's alarm is to go off, in milliseconds since 1970. */
+/** Returns the time of an object's alarm, in milliseconds since 1970. */
 export function alarmOf(name: string): Promise<number | null> {
   return runInDurableObject(object(name), (_, { storage }) => storage.getAlarm());
 }
 
-/** What comes to an object from others, the Worker among them, that a test can come between. */
+/** Requests and calls to an object that a test can intercept. */
 export type Call = "fetch" | keyof Calls;
 
 interface Interception {
   name: string;
   call: Call;
-  around: (carryOut: () => unknown) => unknown;
+  around: (execute: () => unknown) => unknown;
 }
 
-/** Those that hold now; a later one is around the earlier ones. */
+/** Active interceptions; later ones wrap earlier ones. */
 const interceptions = new Set<Interception>();
 
-/** What comes in is carried out, or whatever those who come between have it be. */
-function takeIn(channel: Channel, call: Call, carryOut: () => unknown): unknown {
+/** Executes a call through its interceptions. */
+function dispatch(channel: Channel, call: Call, execute: () => unknown): unknown {
   const name = nameOf(channel);
-  let outermost = carryOut;
+  let outermost = execute;
   for (const interception of interceptions) {
     if (interception.name !== name || interception.call !== call) continue;
     const inner = outermost;
@@ -163,16 +154,21 @@ const { fetch, call } = Channel.prototype;
 
 Object.assign(Channel.prototype, {
   fetch(this: Channel, request: Request): unknown {
-    return takeIn(this, "fetch", () => Reflect.apply(fetch, this, [request]));
+    return dispatch(this, "fetch", () => Reflect.apply(fetch, this, [request]));
   },
-  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["ask"], hop?: number): unknown {
-    return takeIn(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
+  call<Kind extends keyof Calls>(
+    this: Channel,
+    kind: Kind,
+    ask: Calls[Kind]["request"],
+    hop?: number,
+  ): unknown {
+    return dispatch(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
   },
 });
 
 /**
- * Until the test ends, or the function returned is called, has `around` do each `call` to the object
- * named `name`: at once, later, twice, not at all, or with another outcome.
+ * Intercepts a kind of calls to an object until the test ends, or until the returned function is called. `around` may
+ * execute a call at once, later, twice or never, and change its outcome.
  */
 export function intercept(name: string, call: Call, around: Interception["around"]): () => void {
   const interception = { name, call, around };
@@ -185,10 +181,9 @@ export function intercept(name: string, call: Call, around: Interception["around
 }
 
 /**
- * Has each `call` to the object named `name` wait before it is carried out, or its answer after that,
- * until `release` is called; `begun` ends when one waits. They look at a variable time and again,
- * because a promise that one object settles and another one awaits would have that one go on in the
- * wrong context.
+ * Holds calls to an object before they are executed, or their answers, until `release` is called; `begun` resolves when
+ * one is held. Calls poll a variable, because awaiting a promise that another object settles would resume them in the
+ * wrong I/O context.
  */
 export function hold(
   name: string,
@@ -201,9 +196,9 @@ export function hold(
     waiting = true;
     while (!released) await new Promise((resolve) => setTimeout(resolve, 1));
   };
-  const restore = intercept(name, call, async (carryOut) => {
+  const restore = intercept(name, call, async (execute) => {
     if (when === "before") await untilReleased();
-    const outcome = await carryOut();
+    const outcome = await execute();
     if (when === "after") await untilReleased();
     return outcome;
   });
@@ -216,21 +211,21 @@ export function hold(
   return { begun, release };
 }
 
-/** Has the next `call` to the object named `name` fail, after it was carried out or instead of that. */
+/** Makes the next call to an object fail, before or after it is executed. */
 export function failOnce(name: string, call: Call, when: "before" | "after"): void {
-  const restore = intercept(name, call, async (carryOut) => {
+  const restore = intercept(name, call, async (execute) => {
     restore();
-    if (when === "after") await carryOut();
+    if (when === "after") await execute();
     throw failure("retryable");
   });
 }
 
-/** What a call fails with, for the runtime to tell its caller so: thrown without a word, it is our own fault. */
+/** Returns an error whose kind the runtime reports to the caller; without a kind it would count as a bug of the callee. */
 export function failure(kind: "retryable" | "overloaded"): Error {
   return Object.assign(new Error("a call failed by a test"), { [kind]: true });
 }
 
-/** The name of the object that `channel` is; its context is not for others to see. */
+/** Returns an object's name, from its protected context. */
 function nameOf(channel: Channel): string | undefined {
   const context: unknown = Reflect.get(channel, "ctx");
   if (typeof context !== "object" || context === null || !("id" in context)) return undefined;

@@ -1,10 +1,10 @@
 import { exports } from "cloudflare:workers";
 import { onTestFinished } from "vitest";
 
-/** Has a request answered with server-sent events. */
+/** Headers of a request for server-sent events. */
 export const EVENTS = { Accept: "text/event-stream" };
 
-/** A stream that is being read. */
+/** A client of a stream. */
 export class StreamReader {
   readonly response: Response;
   readonly #leave: AbortController;
@@ -27,7 +27,7 @@ export class StreamReader {
     return new StreamReader(response, leave);
   }
 
-  /** Up to the next `end`, without it; undefined at the end of the stream. */
+  /** Reads up to the next `end`, and returns the text before it; undefined at the end of the stream. */
   async upTo(end: string): Promise<string | undefined> {
     while (!this.#rest.includes(end)) {
       const { done, value } = (await this.#reader?.read()) ?? { done: true };
@@ -39,7 +39,7 @@ export class StreamReader {
     return next;
   }
 
-  /** The next event but for those of the server's own: what it is, its data, and its id. */
+  /** Reads up to the next wanted event, by default the next message. */
   async event(
     isWanted = (event: string) => event !== "debug",
   ): Promise<{ event: string; data: string; id: string }> {
@@ -52,8 +52,8 @@ export class StreamReader {
     }
   }
 
-  /** The next event of the server's own that says something. */
-  async said(what: RegExp): Promise<string> {
+  /** Reads up to the next `debug` event that matches, and returns its data. */
+  async debugEvent(what: RegExp): Promise<string> {
     for (;;) {
       const { data } = await this.event((event) => event === "debug");
       if (what.test(data)) return data;

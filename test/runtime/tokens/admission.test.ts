@@ -1,4 +1,4 @@
-/** Who is let in by the Worker, and what others are told, before any object hears of them. */
+/** The Worker checks tokens before it calls any object. */
 import { exports } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -25,7 +25,7 @@ interface Answer {
   said: string;
 }
 
-/** The Worker's answer, with and without an upgrade, to a request that no object may hear of. */
+/** Returns the Worker's response, which is the same with and without an upgrade, and expects that no object is called. */
 async function answer(
   path: string,
   headers: Record<string, string> = {},
@@ -43,13 +43,13 @@ async function answer(
   );
   if (!plain || !upgrade) throw new Error("there is no answer");
   expect(plain).toEqual(upgrade);
-  // One sentence, on a line.
+  // One sentence on one line.
   expect(plain.said).toMatch(/^[A-Z].*\.\n$/);
   expect(plain.said).not.toContain(SECRET);
   return plain;
 }
 
-/** Shows that no token is seen in a request. */
+/** Expects that the Worker finds no token in a request. */
 async function expectNoToken(path: string, headers: Record<string, string> = {}): Promise<void> {
   const { status, code, said } = await answer(path, headers);
   expect([status, code]).toEqual([401, "forbidden"]);
@@ -57,7 +57,7 @@ async function expectNoToken(path: string, headers: Record<string, string> = {})
   for (const way of ["Authorization: Bearer", "fanout, <token>", "?token="]) expect(said).toContain(way);
 }
 
-/** What the runtime says to an upgrade: through the real Worker, to real objects. */
+/** Upgrades through the real Worker and real objects. */
 function upgrade(path: string, headers: Record<string, string> = {}): Promise<Response> {
   return exports.default.fetch(`http://fanout.test${path}`, {
     headers: { Upgrade: "websocket", ...headers },
@@ -74,14 +74,14 @@ async function expectWelcome(response: Response, protocol: string | null): Promi
 describe("a token", () => {
   const protocols = (list: string) => ({ "Sec-WebSocket-Protocol": list });
 
-  test("may come in the header, whatever the case of its scheme", async () => {
+  test("may be in the header, with any case of its scheme", async () => {
     const token = await mint(EVERYTHING);
     for (const value of [`Bearer ${token}`, `bearer ${token}`, `BEARER   ${token}`]) {
       await expectWelcome(await upgrade(`/${unique("room")}`, { Authorization: value }), null);
     }
   });
 
-  test("may come in the subprotocols, of which 'fanout' is chosen, in either order", async () => {
+  test("may be in the subprotocols in any order, of which 'fanout' is chosen", async () => {
     const token = await mint(EVERYTHING);
     for (const list of [`fanout, ${token}`, `fanout,${token}`, `${token}, fanout`]) {
       await expectWelcome(await upgrade(`/${unique("room")}`, protocols(list)), "fanout");
@@ -90,14 +90,14 @@ describe("a token", () => {
     await expectWelcome(await upgrade(`/${unique("room")}`, both), "fanout");
   });
 
-  test("may come in the address, beside other things", async () => {
+  test("may be in the query, next to other parameters", async () => {
     const token = await mint(EVERYTHING);
     for (const query of [`token=${token}`, `a=b&token=${token}&c`]) {
       await expectWelcome(await upgrade(`/${unique("room")}?${query}`), null);
     }
   });
 
-  test("is enough to be told how to connect, on '/' and on channels that it allows", async () => {
+  test("is needed for the welcome page, on '/' and on channels that it grants", async () => {
     const headers = bearer(await mint({ subscribe: ["news/*"] }));
     const told = await exports.default.fetch("http://fanout.test/", { headers });
     expect([told.status, await told.text()]).toEqual([200, expect.stringContaining("WebSocket")]);
@@ -109,7 +109,7 @@ describe("a token", () => {
     for (const path of ["/", "/all", "/news", "/?a=b", "/favicon.ico"]) await expectNoToken(path);
   });
 
-  test("is not looked for anywhere else", async () => {
+  test("isn't accepted anywhere else", async () => {
     const token = await mint(EVERYTHING);
     for (const value of [
       "Bearer",
@@ -127,7 +127,7 @@ describe("a token", () => {
     await expectNoToken(`/?Token=${token}`, { Cookie: `token=${token}` });
   });
 
-  test("that is not good is told why", async () => {
+  test("that is invalid is refused with the reason", async () => {
     const bad: [token: string, code: string, why: string][] = [
       [await mint({ exp: seconds() - 60 }), "expired", "The token has expired; get a new one"],
       [
@@ -157,7 +157,7 @@ describe("a token", () => {
     expect(await answer("/?token=")).toMatchObject({ status: 401 });
   });
 
-  test("that is not good is not made good by another one in a place of less weight", async () => {
+  test("that is invalid is refused even if the request has another one", async () => {
     const good = await mint(EVERYTHING);
     expect(await answer(`/?token=${good}`, bearer("nonsense"))).toMatchObject({ status: 401 });
     expect(await answer(`/?token=${good}`, protocols("fanout, nonsense"))).toMatchObject({ status: 401 });
@@ -165,7 +165,7 @@ describe("a token", () => {
     expect(await answer("/", both)).toMatchObject({ status: 401 });
   });
 
-  test("that does not allow the channel in the path does not let in there", async () => {
+  test("that doesn't grant the channel of the path is refused", async () => {
     const headers = bearer(await mint({ subscribe: ["news/*", "caf\u00e9"], announce: ["*"] }));
     const refusal = {
       status: 403,
@@ -181,7 +181,7 @@ describe("a token", () => {
     }
   });
 
-  test("gets an answer, whatever it is made of", async () => {
+  test("gets a response, whatever it contains", async () => {
     const value = fc.string().map((text) => encodeURIComponent(text));
     await fc.assert(
       fc.asyncProperty(value, async (text) => {
@@ -197,7 +197,7 @@ describe("public keys", () => {
     vi.restoreAllMocks();
   });
 
-  test("that cannot be had are a fault of the server's, of which no more is told", async () => {
+  test("that are unavailable are a server error without details", async () => {
     const url = "https://keys.test/admission.json";
     const fetched = vi.spyOn(globalThis, "fetch").mockRejectedValue(new Error("a secret of the network's"));
     const header = btoa(JSON.stringify({ alg: "RS256" })).replaceAll("=", "");
@@ -212,7 +212,7 @@ describe("public keys", () => {
   });
 });
 
-describe("what an object is told", () => {
+describe("the request to an object", () => {
   const narrow = { subscribe: ["news"], announce: [] };
   const forged = {
     "Fanout-Grants": encodeURIComponent(JSON.stringify({ ...EVERYTHING, until: 1e15 })),
@@ -221,7 +221,7 @@ describe("what an object is told", () => {
     "Fanout-Place": "forged",
   };
 
-  test("is nothing of the client's own", async () => {
+  test("has no headers of the client", async () => {
     const token = await mint(narrow);
     let told: Headers | undefined;
     let asked: unknown;
@@ -261,7 +261,7 @@ describe("what an object is told", () => {
     expect(isGrants(granted)).toBe(true);
   });
 
-  test("is not more than the token grants, whatever else the client says", async () => {
+  test("has only the token's grants, whatever headers the client sends", async () => {
     const client = await Client.connect("news", { ...forged, ...bearer(await mint(narrow)) });
     client.send("subscribe sport\nannounce news x");
     expect(await client.ping()).toEqual([

@@ -1,9 +1,9 @@
-/** Connections whose token has expired: when and how they are closed, and that nobody else is. */
+/** Connections whose token has expired are closed, and no others. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client, type Closing, closeAll } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { EVERYTHING, granting, seconds } from "../support/mint.ts";
 import {
   alarmOf,
@@ -12,9 +12,9 @@ import {
   hold,
   keys,
   object,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 
@@ -26,12 +26,12 @@ const expired: Closing = {
   reason: "expired: your token has expired; connect again with a new one",
 };
 
-/** A connection that may do everything for so many seconds, and the 5 that clocks may differ by. */
+/** Connects with a token that grants everything for a number of seconds; clock skew adds 5. */
 async function connect(channel: string, left: number): Promise<Client> {
   return Client.connect(channel, await granting({ ...EVERYTHING, exp: seconds() + left }));
 }
 
-/** When the alarm goes off for a token that ends in so many seconds. */
+/** Returns the time of the alarm for a token that expires after a number of seconds. */
 function alarmFor(left: number): number {
   return (seconds() + left + 5) * 1_000;
 }
@@ -42,7 +42,7 @@ describe("an alarm", () => {
     { state: "asleep", sleep: (name: string) => evict(name) },
   ])("closes those that have expired, one after another, in an object that is $state", async ({ sleep }) => {
     const room = unique("room");
-    // Not in their order, and two at one time.
+    // Out of order, and two at the same time.
     const late = await connect(room, 180);
     const soon = await connect(room, 60);
     const middle = await connect(room, 120);
@@ -52,14 +52,14 @@ describe("an alarm", () => {
     await sleep(room);
     pass(64.5);
     await runDurableObjectAlarm(object(room));
-    await say(soon, room, late, soon, middle, twin);
+    await expectDelivery(soon, room, late, soon, middle, twin);
     expect(await alarmOf(room)).toBe(alarmFor(-4));
 
     await sleep(room);
     pass(0.5);
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await soon.closed).toEqual(expired);
-    await say(late, room, late, middle, twin);
+    await expectDelivery(late, room, late, middle, twin);
     expect(await alarmOf(room)).toBe(alarmFor(55));
 
     await sleep(room);
@@ -67,7 +67,7 @@ describe("an alarm", () => {
     pass(90);
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await Promise.all([middle.closed, twin.closed])).toEqual([expired, expired]);
-    await say(late, room, late);
+    await expectDelivery(late, room, late);
     expect(await alarmOf(room)).toBe(alarmFor(25));
 
     await sleep(room);
@@ -80,7 +80,7 @@ describe("an alarm", () => {
     expect(await keys("all")).not.toContain(`downstream:${room}`);
   });
 
-  test("comes for a token that is as good as expired when it is handed in", async () => {
+  test("fires for a token that has nearly expired when it is sent", async () => {
     const room = unique("room");
     const client = await connect(room, -4);
     await evict(room);
@@ -90,8 +90,8 @@ describe("an alarm", () => {
     expect(await client.closed).toEqual(expired);
   });
 
-  // A time in milliseconds is a likely mistake. What fails here fails as an unhandled error.
-  test.each([1e10, Date.now() + 3_600_000])("need not come for a token that ends at %d", async (exp) => {
+  // A time in milliseconds is a likely mistake. A failure here is an unhandled error.
+  test.each([1e10, Date.now() + 3_600_000])("isn't needed for a token that expires at %d", async (exp) => {
     const room = unique("room");
     const client = await Client.connect(room, await granting({ ...EVERYTHING, exp }));
     const neighbour = await connect(room, 60);
@@ -99,12 +99,12 @@ describe("an alarm", () => {
     pass(65);
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await neighbour.closed).toEqual(expired);
-    await say(client, room, client);
+    await expectDelivery(client, room, client);
   });
 
-  test("is set for connections at the root of 'all' that hear of nobody else", async () => {
+  test("is set for connections at the root of 'all' that receive nothing", async () => {
     await closeAll();
-    await startAfresh();
+    await resetService();
     const client = await connect("", 60);
     await evict("all");
     expect(await alarmOf("all")).toBe(alarmFor(60));
@@ -113,24 +113,24 @@ describe("an alarm", () => {
     expect(await client.closed).toEqual(expired);
   });
 
-  test("for messages under way does not take the place of the one for tokens", async () => {
+  test("for deliveries in flight doesn't replace the one for tokens", async () => {
     const [room, home] = [unique("room"), unique("home")];
     const local = await connect(room, 60);
-    const far = await connect(home, 120);
-    await sendAll([far], `subscribe ${room}`);
+    const remote = await connect(home, 120);
+    await sendAll([remote], `subscribe ${room}`);
     for (let i = 0; i < 2; i++) {
       await evictAll();
-      await say(local, room, local, far);
+      await expectDelivery(local, room, local, remote);
       await evictAll();
-      // It goes off for nothing, and is set anew for the token.
+      // It fires without work to do, and is set again for the token.
       expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
       await runDurableObjectAlarm(object(room));
       expect(await alarmOf(room)).toBe(alarmFor(60));
       expect(await alarmOf(home)).toBe(alarmFor(120));
     }
-    // While one is under way, the object looks again in 10 seconds, or when a token ends before that.
+    // During a delivery, the alarm is due in 10 seconds, or earlier if a token expires.
     const delivery = hold(home, "deliver");
-    far.send(`announce ${room} last`);
+    remote.send(`announce ${room} last`);
     await delivery.begun();
     expect(await local.line()).toBe(`${room}!last`);
     expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
@@ -141,22 +141,22 @@ describe("an alarm", () => {
     expect(await Promise.all([local.closed, brief.closed])).toEqual([expired, expired]);
     expect(await alarmOf(room)).toBeLessThanOrEqual(Date.now() + 10_000);
     delivery.release();
-    expect(await far.line()).toBe(`${room}!last`);
-    await expectNoMore(far);
+    expect(await remote.line()).toBe(`${room}!last`);
+    await expectNoMore(remote);
   });
 
-  test("is set for a connection that comes when all before it have gone", async () => {
+  test("is set for a new connection after all earlier ones have closed", async () => {
     const room = unique("room");
     for (const left of [60, 60, 90]) {
       const client = await connect(room, left);
       expect(await alarmOf(room)).toBe(alarmFor(left));
       await client.close();
-      // The object, still in memory, has forgotten all that it had written.
+      // The object is still in memory, but its storage is empty.
       await vi.waitFor(async () => expect(await rows(room)).toEqual([]), { timeout: 60_000 });
     }
   });
 
-  test("comes for the first to end, whoever came first, and after sleep", async () => {
+  test("fires for the earliest expiry, in any order of connections, and after an eviction", async () => {
     const room = unique("room");
     const first = await connect(room, 60);
     await evict(room);
@@ -175,9 +175,9 @@ describe("an alarm", () => {
   });
 });
 
-describe("what an expired connection sends", () => {
+describe("a command of an expired connection", () => {
   test.each(["ping", "info", "", "announce ROOM 1", "subscribe OTHER", "unsubscribe ROOM", "nonsense"])(
-    "closes it rather than being carried out: '%s'",
+    "closes the connection instead of being executed: '%s'",
     async (command) => {
       const [room, other] = [unique("room"), unique("other")];
       const client = await connect(room, 60);
@@ -188,16 +188,16 @@ describe("what an expired connection sends", () => {
       client.send(new TextEncoder().encode(frame));
       expect(await client.closed).toEqual(expired);
       expect(await client.untilClosed()).toEqual([]);
-      await say(neighbour, room, neighbour);
+      await expectDelivery(neighbour, room, neighbour);
       expect(await keys(other)).toEqual([]);
       expect(await alarmOf(room)).toBe(alarmFor(-5));
-      // The alarm, too late for that one, goes on to the next.
+      // The alarm is too late for that one, and is set for the next.
       expect(await runDurableObjectAlarm(object(room))).toBe(true);
       expect(await alarmOf(room)).toBe(alarmFor(535));
     },
   );
 
-  test("is not carried out if it waits behind a command", async () => {
+  test("isn't executed if it is queued behind another one", async () => {
     const [room, third] = [unique("room"), unique("third")];
     const client = await connect(room, 60);
     const neighbour = await connect(room, 600);
@@ -209,13 +209,13 @@ describe("what an expired connection sends", () => {
     expect(await runDurableObjectAlarm(object(room))).toBe(true);
     expect(await client.closed).toEqual(expired);
     link.release();
-    await say(neighbour, room, neighbour);
+    await expectDelivery(neighbour, room, neighbour);
     await expectNoMore(neighbour);
     expect(await keys(third, "downstream:")).toEqual([]);
   });
 });
 
-test("what was said to a connection before it expired has reached it when it is closed", async () => {
+test("a connection receives all earlier messages before it is closed", async () => {
   const room = unique("room");
   const client = await connect(room, 60);
   const neighbour = await connect(room, 600);
@@ -230,9 +230,9 @@ test("what was said to a connection before it expired has reached it when it is 
   ]);
 });
 
-test("figures are right when connections have expired", async () => {
+test("statistics are exact after connections have expired", async () => {
   await closeAll();
-  await startAfresh();
+  await resetService();
   const [room, home] = [unique("room"), unique("home")];
   const operator = await granting({ ...EVERYTHING, operate: true, exp: seconds() + 600 });
   const witness = await Client.connect("", operator);
@@ -256,5 +256,5 @@ test("figures are right when connections have expired", async () => {
   expect(after["max connections"]).toBe(before["max connections"]);
   await evictAll();
   expect(await witness.info()).toMatchObject({ "current connections": "2", objects: "2" });
-  await say(stays, room, stays);
+  await expectDelivery(stays, room, stays);
 });

@@ -1,4 +1,4 @@
-/** Tokens by HTTP, and what only who runs the service may see. */
+/** Tokens by HTTP, and access to the operators' pages. */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { bearer, EVERYTHING, mint, seconds } from "../support/mint.ts";
@@ -12,7 +12,7 @@ async function ask(path: string, init: RequestInit = {}) {
   return { status: response.status, code, said: await response.text() };
 }
 
-test("who may not announce, or not listen, is told in the words that a command would be answered with", async () => {
+test("announcing and subscribing without grants are refused with the same message as commands", async () => {
   const headers = bearer(await mint({ subscribe: ["a"], announce: ["b"] }));
   expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual({
     status: 403,
@@ -30,7 +30,7 @@ test("who may not announce, or not listen, is told in the words that a command w
   expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401, code: "forbidden" });
 });
 
-test("an EventSource whose access has ended is told that this was all; one that never had any, why", async () => {
+test("an EventSource whose access has ended gets 204; a new one gets the reason", async () => {
   const old = bearer(await mint({ ...EVERYTHING, exp: seconds() - 60 }));
   const events = { Accept: "text/event-stream" };
   expect(await ask("/a", { headers: { ...events, ...old, "Last-Event-ID": "1.1" } })).toEqual({
@@ -41,7 +41,7 @@ test("an EventSource whose access has ended is told that this was all; one that 
   expect(await ask("/a", { headers: { ...events, ...old } })).toMatchObject({ status: 401, code: "expired" });
 });
 
-test("a stream ends with its token, and says so", async () => {
+test("a stream ends when its token expires, with the reason", async () => {
   const token = bearer(await mint({ ...EVERYTHING, exp: seconds() - 4 }));
   const { status, said } = await ask(`/${unique("news")}`, { headers: token });
   expect(status).toBe(200);
@@ -50,7 +50,7 @@ test("a stream ends with its token, and says so", async () => {
   );
 });
 
-test("an event stream says in an event that its token has expired", async () => {
+test("an event stream ends with an event when its token has expired", async () => {
   const token = bearer(await mint({ ...EVERYTHING, exp: seconds() - 4 }));
   const { said } = await ask(`/${unique("news")}`, { headers: { ...token, Accept: "text/event-stream" } });
   expect(said.trim().split("\n").at(-1)).toBe(
@@ -58,7 +58,7 @@ test("an event stream says in an event that its token has expired", async () => 
   );
 });
 
-test("what who runs the service sees needs a claim, but for its health", async () => {
+test("the operators' pages need a claim, except /-/health", async () => {
   expect(await ask("/-/health")).toEqual({ status: 200, code: null, said: "ok\n" });
   const everything = bearer(await mint(EVERYTHING));
   const operator = bearer(await mint({ operate: true }));

@@ -1,4 +1,4 @@
-/** What the Worker logs of those whom it refuses: whose token it was, and never the token. */
+/** The Worker's log of refusals has the token's subject, and never the token. */
 import { exports } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { bearer, EVERYTHING, mint, seconds } from "../support/mint.ts";
@@ -6,7 +6,7 @@ import { settleQuickly } from "../support/service.ts";
 
 settleQuickly();
 
-test("refusals are logged with the subject of a token whose signature is right, once in ten seconds of each kind", async () => {
+test("refusals are logged with the subject of a token with a valid signature, once in ten seconds per kind", async () => {
   const lines: string[] = [];
   vi.spyOn(console, "warn").mockImplementation((line) => lines.push(String(line)));
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -55,7 +55,7 @@ test("refusals are logged with the subject of a token whose signature is right, 
     },
   ]);
   expect(await logged(ask("/a", tokens.early))).toMatchObject([{ event: "refused.401", sub: "cid" }]);
-  // Anyone may say anything in a token that they forge.
+  // A forged token may contain anything.
   const [forged] = await logged(ask("/a", tokens.forged));
   expect(forged).toMatchObject({ event: "refused.401", why: "the token's signature is wrong" });
   expect(forged).not.toHaveProperty("sub");

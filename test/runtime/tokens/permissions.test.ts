@@ -1,11 +1,11 @@
-/** What a connection may do by its token: in each command, and as long as the connection lives. */
+/** Grants of a connection apply to each command. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { Connections } from "../../../src/session/connections.ts";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { bearer, EVERYTHING, granting, mint, SECRET } from "../support/mint.ts";
 import { evict, evictAll, keys, settleQuickly, unique } from "../support/service.ts";
 
@@ -22,7 +22,7 @@ async function connect(channel: string, claims: Record<string, unknown>): Promis
 }
 
 describe("each command", () => {
-  test("is carried out or refused by itself", async () => {
+  test("is executed or refused by itself", async () => {
     const room = unique("room");
     const client = await connect(room, { subscribe: [room, "news/*"], announce: ["news/today", room] });
     const neighbour = await connect(room, EVERYTHING);
@@ -54,13 +54,13 @@ describe("each command", () => {
     ]);
     const heard = ["news/today!1", "news/today!2", `${room}!5`];
     expect((await neighbour.lines(3)).sort()).toEqual(heard.sort());
-    await say(neighbour, "news/today", neighbour, client);
-    await say(neighbour, "sport", neighbour);
+    await expectDelivery(neighbour, "news/today", neighbour, client);
+    await expectDelivery(neighbour, "sport", neighbour);
     await expectNoMore(client, neighbour);
     expect(await keys("sport", "downstream:")).toEqual([`downstream:${room}`]);
   });
 
-  test("that is refused touches no other object", async () => {
+  test("that is refused calls no other object", async () => {
     const [home, elsewhere] = [unique("home"), unique("elsewhere")];
     const client = await connect(home, { subscribe: [home] });
     client.send(`subscribe ${elsewhere}\nannounce ${elsewhere} 1`);
@@ -70,7 +70,7 @@ describe("each command", () => {
     expect(await keys(elsewhere)).toEqual([]);
   });
 
-  test("but to subscribe, to announce and to ask for the figures needs no grant", async () => {
+  test("except subscribe, announce and info needs no grant", async () => {
     const client = await connect("", {});
     await sendAll([client], "unsubscribe all\nunsubscribe news");
     client.send("keepalive\nping");
@@ -83,18 +83,18 @@ describe("each command", () => {
 });
 
 describe("'all'", () => {
-  test("is heard by everyone, whatever their token says", async () => {
+  test("is received by every client", async () => {
     const client = await connect(unique("home"), EVERYTHING);
     const deaf = await connect("", {});
     const town = await connect(unique("home"), { announce: ["all"], subscribe: ["*"] });
-    await say(town, "all", client, deaf, town);
+    await expectDelivery(town, "all", client, deaf, town);
     await sendAll([deaf], "unsubscribe all");
-    await say(town, "all", client, town);
+    await expectDelivery(town, "all", client, town);
     await sendAll([deaf], "subscribe all");
-    await say(town, "all", client, deaf, town);
+    await expectDelivery(town, "all", client, deaf, town);
   });
 
-  test("is announced on by those whose token names it", async () => {
+  test("can be announced on only if the token names it", async () => {
     const home = unique("home");
     const listener = await connect(home, { subscribe: [home] });
     for (const announce of [["*"], ["all*"], ["al*", "a*"], ["al", "alla"], []]) {
@@ -107,11 +107,11 @@ describe("'all'", () => {
     }
     await expectNoMore(listener);
     const town = await connect(home, { subscribe: [home], announce: ["all"] });
-    await say(town, "all", listener, town);
+    await expectDelivery(town, "all", listener, town);
   });
 });
 
-describe("grants hold", () => {
+describe("grants apply", () => {
   test.each([
     { sleeper: "nothing", sleep: async () => {} },
     { sleeper: "the home", sleep: (home: string) => evict(home) },
@@ -127,22 +127,22 @@ describe("grants hold", () => {
       narrow.send(`subscribe ${room}\nannounce ${room} 1\nannounce ${home} 1`);
       expect(await narrow.ping()).toEqual([noSubscription(room), noAnnouncement(room), noAnnouncement(home)]);
       await sleep(home);
-      // What wakes the home is a message.
-      await say(local, room, local, wide);
+      // A message wakes the object.
+      await expectDelivery(local, room, local, wide);
       narrow.send(`announce ${room}/out 1`);
       expect(await narrow.ping()).toEqual([noAnnouncement(`${room}/out`)]);
       await sleep(home);
       await sendAll([narrow], `subscribe ${room}/in`);
       await sleep(home);
-      await say(narrow, `${room}/in`, narrow, wide);
+      await expectDelivery(narrow, `${room}/in`, narrow, wide);
       await sendAll([narrow], `unsubscribe ${room}/in`);
-      await say(narrow, `${room}/in`, wide);
-      await say(wide, home, narrow, wide);
+      await expectDelivery(narrow, `${room}/in`, wide);
+      await expectDelivery(wide, home, narrow, wide);
     }
     await expectNoMore(narrow, wide, local);
   });
 
-  test("for each connection of its own, in one object and on one channel", async () => {
+  test("to each connection separately, at the same object and on the same channel", async () => {
     const room = unique("room");
     const own = Array.from({ length: 5 }, (_, i) => `${room}/${i}`);
     const clients = await Promise.all(
@@ -163,7 +163,7 @@ describe("grants hold", () => {
   });
 });
 
-/** Lists of names that take as many bytes of a token as there are, each in a way of its own. */
+/** Different lists of names that fill a token of the greatest length. */
 const awkward = [
   { what: "empty", name: () => "" },
   { what: "of many lengths", name: (i: number) => "x".repeat(i) },
@@ -178,7 +178,7 @@ const awkward = [
   { what: "headers", name: () => "\r\nFanout-Grants: %7B%22*" },
 ];
 
-/** The longest token that grants everything, and such names besides. */
+/** Makes the longest token that grants everything and has such names. */
 async function longest(name: (i: number) => string): Promise<string> {
   const [subscribe, announce] = [["*"], ["*"]];
   for (let last = "", i = 0; ; i++) {
@@ -189,7 +189,7 @@ async function longest(name: (i: number) => string): Promise<string> {
   }
 }
 
-describe("a token as long as may be", () => {
+describe("a token of the greatest length", () => {
   test.each(awkward)("with names that are $what leaves room for some subscriptions", async ({ name }) => {
     const token = await longest(name);
     expect(token.length).toBeGreaterThan(MAX_TOKEN_BYTES - 200);
@@ -198,7 +198,7 @@ describe("a token as long as may be", () => {
       Client.connect(home, bearer(token)),
       Client.connect(home, await granting(EVERYTHING)),
     ]);
-    // Their last letter has all of them kept as UTF-16, which takes the most.
+    // The last letter makes the runtime store all of them as UTF-16, which takes the most space.
     const channels = Array.from({ length: 40 }, (_, i) => `${String(i).padEnd(250, "x")}\u6f22`);
     const commands = channels.map((channel) => `subscribe ${channel}`).join("\n");
     client.send(commands);
@@ -211,7 +211,7 @@ describe("a token as long as may be", () => {
     const fewer = await renewed.ping();
     expect(fewer.length).toBeLessThan(refusals.length);
 
-    // With as many subscriptions as fit beside a small token, a large one does not any more.
+    // A connection with as many subscriptions as a small token allows can't change to a large one.
     renewed.send(`token ${token}`);
     expect(await renewed.ping()).toEqual([
       "debug!error limit token: the names of this connection's channels and grants are too long together",
@@ -223,13 +223,13 @@ describe("a token as long as may be", () => {
     await Promise.all([client.close(), renewed.close()]);
   });
 
-  test("always fits into what outlives an object's time in memory", async () => {
+  test("always fits into the socket's attachment", async () => {
     const part = fc.oneof(
       fc.constantFrom(...awkward.map(({ name }) => name(1)), "a", "\u6f22", "\u{1f600}"),
       fc.string({ unit: "binary", minLength: 1 }),
     );
     const name = fc.array(part, { maxLength: 3 }).map((parts) => parts.join(""));
-    // As many as fit into half a token.
+    // As many names as fit into half a token.
     const names = fc.array(name, { minLength: 10, maxLength: 500, size: "max" }).map((list) => {
       let room = 1_450;
       return list.filter((each) => {
@@ -239,7 +239,7 @@ describe("a token as long as may be", () => {
     });
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes: 1_000, mostWaiting: 8_000 },
+      { maxBufferedBytes: 1_000, maxPendingBytes: 8_000 },
       () => 0,
       { flush: () => {} },
     );
@@ -248,7 +248,7 @@ describe("a token as long as may be", () => {
       const token = await mint({ subscribe, announce });
       expect(token.length).toBeLessThanOrEqual(MAX_TOKEN_BYTES);
       const grants = await readToken(token, { secret: SECRET, audience: undefined });
-      // This throws if the names are too long for the runtime.
+      // Throws if the names are too long for the runtime.
       const connection = connections.accept(socket, grants);
       for (const channel of ["all", `${"x".repeat(252)}\u6f22`]) {
         expect(connections.canSubscribe(connection, channel)).toBe(true);
@@ -263,7 +263,7 @@ describe("a token as long as may be", () => {
   });
 });
 
-test("info needs what the page of the figures needs", async () => {
+test("info needs the same grant as /-/info", async () => {
   const home = unique("home");
   const [client, operator] = [
     await connect(home, EVERYTHING),
@@ -279,7 +279,7 @@ test("info needs what the page of the figures needs", async () => {
   await Promise.all([client.close(), operator.close()]);
 });
 
-test("a refusal tells neither the token nor the secret", async () => {
+test("refusals contain neither the token nor the secret", async () => {
   const token = await mint({});
   const client = await Client.connect("", bearer(token));
   client.send(`subscribe news\nannounce news 1\ntoken ${token}x\nunsubscribe ${token}\n${token}`);

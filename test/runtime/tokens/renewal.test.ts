@@ -1,10 +1,10 @@
-/** A new token in the place of the one that a connection came with. */
+/** The command `token` replaces a connection's token. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
-import { expectNoMore, say, sendAll } from "../support/cast.ts";
 import { Client } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
+import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { EVERYTHING, granting, mint, seconds } from "../support/mint.ts";
 import { alarmOf, evict, object, settleQuickly, unique } from "../support/service.ts";
 
@@ -17,7 +17,7 @@ const noSubscription = (channel: string) =>
 const noAnnouncement = (channel: string) =>
   `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
 
-/** What is told of a token that is good, and ends so many seconds from now. */
+/** Returns the reply to a valid token that expires after a number of seconds. */
 function accepted(left: number): string {
   return `debug!token accepted until ${seconds() + left + 5}`;
 }
@@ -26,14 +26,14 @@ async function connect(channel: string, claims: Record<string, unknown>): Promis
   return Client.connect(channel, await granting({ exp: seconds() + 60, ...claims }));
 }
 
-/** Has `client` hand in a new token; gives what it is told. */
+/** Sends a new token, and returns the reply. */
 async function renew(client: Client, claims: Record<string, unknown>): Promise<string[]> {
   client.send(`token ${await mint(claims)}`);
   return client.ping();
 }
 
-describe("what a new token grants", () => {
-  test("takes the place of what the old one granted, awake and asleep", async () => {
+describe("the grants of a new token", () => {
+  test("replace the old ones, before and after an eviction", async () => {
     const [home, more, less] = [unique("home"), unique("more"), unique("less")];
     const client = await connect(home, { subscribe: [home, less], announce: [less] });
     const neighbour = await connect(home, EVERYTHING);
@@ -47,7 +47,7 @@ describe("what a new token grants", () => {
       client.send(`subscribe ${less}\nannounce ${less} 1`);
       expect(await client.ping()).toEqual([noSubscription(less), noAnnouncement(less)]);
       await sendAll([client], `subscribe ${more}`);
-      await say(client, more, client, neighbour);
+      await expectDelivery(client, more, client, neighbour);
       await evict(home);
     }
     await sendAll([client], `unsubscribe ${more}`);
@@ -57,7 +57,7 @@ describe("what a new token grants", () => {
     await expectNoMore(client, neighbour);
   });
 
-  test("holds for the very next command in the same frame, not for the one before", async () => {
+  test("apply to the next command in the same frame, and not to the one before", async () => {
     const home = unique("home");
     const client = await connect(home, { subscribe: [home] });
     const wide = await mint({ subscribe: ["*"], announce: [home] });
@@ -70,14 +70,14 @@ describe("what a new token grants", () => {
     ]);
   });
 
-  test("may be written like other words of commands", async () => {
+  test("accept the same spacing as other commands", async () => {
     const client = await connect("", {});
     const token = await mint();
     client.send(new TextEncoder().encode(`token   ${token} and more\r\ntoken ${token}\r\n`));
     expect(await client.ping()).toEqual([accepted(3_600), accepted(3_600)]);
   });
 
-  test("is for one connection alone", async () => {
+  test("apply to one connection only", async () => {
     const home = unique("home");
     const [one, other] = [
       await connect(home, { subscribe: [home] }),
@@ -86,26 +86,26 @@ describe("what a new token grants", () => {
     expect(await renew(one, { subscribe: [home], announce: [home] })).toEqual([accepted(3_600)]);
     other.send(`announce ${home} 1`);
     expect(await other.ping()).toEqual([noAnnouncement(home)]);
-    await say(one, home, one, other);
+    await expectDelivery(one, home, one, other);
   });
 });
 
-describe("a new token is refused, and the old one stays,", () => {
-  /** Shows that `client` may still do what it might, and ends when it had to. */
+describe("a new token is refused, and the old one stays valid,", () => {
+  /** Expects that the grants and the expiry of `client` are unchanged. */
   async function expectUnchanged(client: Client, home: string): Promise<void> {
     const other = unique("other");
     client.send(`subscribe ${other}\nannounce ${home}/more 1`);
     expect(await client.ping()).toEqual([noSubscription(other), noAnnouncement(`${home}/more`)]);
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
     await evict(home);
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
     pass(66);
     client.send("ping");
     expect(await client.closed).toMatchObject({ code: 1008 });
     expect(await client.untilClosed()).toEqual([]);
   }
 
-  test("if it does not allow what the connection hears", async () => {
+  test("if it doesn't grant the connection's subscriptions", async () => {
     const [home, room] = [unique("home"), unique("room")];
     const client = await connect(home, { subscribe: [home, `${room}*`], announce: [home] });
     await sendAll([client], `subscribe ${room}1\nsubscribe ${room}2`);
@@ -118,7 +118,7 @@ describe("a new token is refused, and the old one stays,", () => {
     await expectUnchanged(client, home);
   });
 
-  test("unless the connection has ended such subscriptions", async () => {
+  test("unless the connection has unsubscribed from those channels", async () => {
     const [home, room] = [unique("home"), unique("room")];
     const client = await connect(home, { subscribe: ["*"] });
     await sendAll([client], `subscribe ${room}`);
@@ -131,7 +131,7 @@ describe("a new token is refused, and the old one stays,", () => {
     await sendAll([client], "subscribe all");
   });
 
-  test("if it is not good", async () => {
+  test("if it is invalid", async () => {
     const home = unique("home");
     const client = await connect(home, { subscribe: [home], announce: [home] });
     const bad: [token: string, why: string][] = [
@@ -171,7 +171,7 @@ describe("a new token is refused, and the old one stays,", () => {
     await expectUnchanged(client, home);
   });
 
-  test("if the old one has ended before", async () => {
+  test("if the old one has already expired", async () => {
     const home = unique("home");
     const client = await connect(home, { subscribe: [home] });
     pass(65);
@@ -180,8 +180,8 @@ describe("a new token is refused, and the old one stays,", () => {
   });
 });
 
-describe("the end of a new token", () => {
-  test("may come later than that of the old one, which then closes nothing", async () => {
+describe("the expiry of a new token", () => {
+  test("may be later than that of the old one, which then doesn't close the connection", async () => {
     const home = unique("home");
     const claims = { subscribe: [home], announce: [home] };
     const client = await connect(home, claims);
@@ -190,7 +190,7 @@ describe("the end of a new token", () => {
     await evict(home);
     pass(2);
     expect(await runDurableObjectAlarm(object(home))).toBe(true);
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
     expect(await alarmOf(home)).toBe((seconds() + 63) * 1000);
     await evict(home);
     pass(64);
@@ -198,7 +198,7 @@ describe("the end of a new token", () => {
     expect(await client.closed).toMatchObject({ code: 1008 });
   });
 
-  test("may come sooner, and counts then", async () => {
+  test("may be earlier, and counts then", async () => {
     const home = unique("home");
     const claims = { subscribe: [home], announce: [home] };
     const client = await connect(home, claims);
@@ -209,10 +209,10 @@ describe("the end of a new token", () => {
     pass(15);
     expect(await runDurableObjectAlarm(object(home))).toBe(true);
     expect(await client.closed).toMatchObject({ code: 1008 });
-    await say(neighbour, home, neighbour);
+    await expectDelivery(neighbour, home, neighbour);
   });
 
-  test("may be put off time and again", async () => {
+  test("may be postponed repeatedly", async () => {
     const home = unique("home");
     const claims = { subscribe: [home], announce: [home] };
     const client = await connect(home, claims);
@@ -223,6 +223,6 @@ describe("the end of a new token", () => {
       await runDurableObjectAlarm(object(home));
       expect(await alarmOf(home)).toBe((seconds() + 65) * 1000);
     }
-    await say(client, home, client);
+    await expectDelivery(client, home, client);
   });
 });

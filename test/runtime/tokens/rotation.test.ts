@@ -1,13 +1,13 @@
 /**
- * What becomes of connections when the key changes that their tokens were made with, or whether tokens are required:
- * at the next event of their object's next life, whatever that is.
+ * When the secret changes, or whether tokens are required, an object closes outdated connections at the first event after
+ * its next start.
  */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { formatUpgrade } from "../../../src/worker/upgrade.ts";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, type Closing } from "../support/client.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
 import { bearer, EVERYTHING, mint, SECRET } from "../support/mint.ts";
 import { configure, evict, keys, object, settleQuickly, unique } from "../support/service.ts";
 
@@ -17,7 +17,7 @@ const NEXT = "the next secret of the tests, of more than 32 bytes";
 
 const outdated: Closing = {
   code: 1008,
-  reason: "expired: your token's key isn't valid any more; connect again with a new token",
+  reason: "expired: your token's key is no longer valid; connect again with a new token",
 };
 const missing: Closing = {
   code: 1008,
@@ -25,40 +25,40 @@ const missing: Closing = {
 };
 const needless: Closing = {
   code: 1013,
-  reason: "unavailable: this server requires no tokens any more; connect again",
+  reason: "unavailable: this server no longer requires tokens; connect again",
 };
 
 async function connect(channel: string, secret = SECRET, claims: object = {}): Promise<Client> {
   return Client.connect(channel, bearer(await mint({ ...EVERYTHING, ...claims }, secret)));
 }
 
-/** A connection of a time when the server was open. */
+/** Connects while the server requires no tokens. */
 async function connectOpenly(channel: string): Promise<Client> {
   configure({ TOKEN_SECRET: "" });
   return Client.connect(channel);
 }
 
 describe("a rotated secret", () => {
-  test("leaves connections open while it is the previous one, and closes them when it isn't any more", async () => {
+  test("keeps connections open while it is the previous one, and closes them after that", async () => {
     const room = unique("room");
     const [stays, renews] = [await connect(room), await connect(room)];
     configure({ TOKEN_SECRET: NEXT, TOKEN_SECRET_PREVIOUS: SECRET });
     await evict(room);
-    await say(stays, room, stays, renews);
+    await expectDelivery(stays, room, stays, renews);
     const late = await connect(room);
     const early = await connect(room, NEXT);
     renews.send(`token ${await mint(EVERYTHING, NEXT)}`);
     expect(await renews.ping()).toEqual([expect.stringMatching(/^debug!token accepted/)]);
-    await say(early, room, stays, renews, late, early);
+    await expectDelivery(early, room, stays, renews, late, early);
 
     configure({ TOKEN_SECRET_PREVIOUS: "" });
     await evict(room);
-    await say(early, room, renews, early);
+    await expectDelivery(early, room, renews, early);
     expect(await Promise.all([stays.closed, late.closed])).toEqual([outdated, outdated]);
     await expect(connect(room)).rejects.toThrow("401");
   });
 
-  test("closes them whatever wakes their object: a message, a call, its alarm or a new connection", async () => {
+  test("closes them when anything wakes their object: a message, a call, its alarm or a new connection", async () => {
     const wakes: ((room: string, client: Client) => Promise<unknown>)[] = [
       async (_, client) => client.send("ping"),
       async (room) => {
@@ -84,7 +84,7 @@ describe("a rotated secret", () => {
     }
   });
 
-  test("leaves nothing of connections behind that it closes", async () => {
+  test("leaves nothing behind of the connections that it closes", async () => {
     const [room, home] = [unique("room"), unique("home")];
     const client = await connect(home);
     await sendAll([client], `subscribe ${room}`);
@@ -92,12 +92,12 @@ describe("a rotated secret", () => {
     await evict(home);
     const neighbour = await connect(home, NEXT);
     expect(await client.closed).toEqual(outdated);
-    await say(neighbour, home, neighbour);
+    await expectDelivery(neighbour, home, neighbour);
     await evict(home);
     expect(await keys(room, "downstream:")).toEqual([]);
   });
 
-  test("and another audience or issuer is as good as another key", async () => {
+  test("has the same effect as another audience or issuer", async () => {
     for (const setting of ["TOKEN_AUDIENCE", "TOKEN_ISSUER"]) {
       const room = unique("room");
       const client = await connect(room);
@@ -113,7 +113,7 @@ describe("a rotated secret", () => {
   });
 });
 
-test("connections of an open server are closed when it requires tokens", async () => {
+test("connections without tokens are closed when the server requires them", async () => {
   const room = unique("room");
   const client = await connectOpenly(room);
   configure({ TOKEN_SECRET: SECRET });
@@ -122,11 +122,11 @@ test("connections of an open server are closed when it requires tokens", async (
   expect(await client.closed).toEqual(missing);
 });
 
-test("connections with tokens are closed when the server requires none, as they could not be renewed", async () => {
+test("connections with tokens are closed when the server requires none, because they couldn't be renewed", async () => {
   const room = unique("room");
   const client = await connect(room);
   const other = await connectOpenly(room).catch((error: unknown) => error);
-  // The object, still awake, knows another server than the Worker.
+  // The object is still in memory with other settings than the Worker.
   expect(String(other)).toMatch(/503 The settings of the server are changing; connect again\./);
   await evict(room);
   client.send("ping");
@@ -134,7 +134,7 @@ test("connections with tokens are closed when the server requires none, as they 
   await (await Client.connect(room)).close();
 });
 
-describe("an object refuses upgrades of a Worker that knows other settings:", () => {
+describe("an object refuses upgrades of a Worker with other settings:", () => {
   async function upgrade(room: string, grants: Parameters<typeof formatUpgrade>[0]["grants"]) {
     const headers = formatUpgrade({
       ...{ region: "", full: "", below: false, from: undefined, subprotocol: undefined },
@@ -146,7 +146,7 @@ describe("an object refuses upgrades of a Worker that knows other settings:", ()
 
   const grants = { ...EVERYTHING, until: Date.now() + 3_600_000 };
 
-  test("without grants where tokens are required", async () => {
+  test("without grants if it requires tokens", async () => {
     expect(await upgrade(unique("room"), undefined)).toEqual([503, null]);
   });
 
@@ -154,12 +154,12 @@ describe("an object refuses upgrades of a Worker that knows other settings:", ()
     expect(await upgrade(unique("room"), { ...grants, key: "another" })).toEqual([503, null]);
   });
 
-  test("with grants where none are required", async () => {
+  test("with grants if it requires none", async () => {
     configure({ TOKEN_SECRET: "" });
     expect(await upgrade(unique("room"), { ...grants, key: "another" })).toEqual([503, null]);
   });
 
-  test("clients of a new secret get in as soon as the object knows it", async () => {
+  test("clients with tokens of a new secret connect as soon as the object knows it", async () => {
     const room = unique("room");
     const client = await connect(room);
     configure({ TOKEN_SECRET: NEXT });
@@ -171,22 +171,22 @@ describe("an object refuses upgrades of a Worker that knows other settings:", ()
     await evict(room);
     const late = await connect(room, NEXT);
     expect(await client.closed).toEqual(outdated);
-    await say(late, room, late);
+    await expectDelivery(late, room, late);
   });
 });
 
 test.each([
-  ["a list of channels that is none", () => ({ channels: "room" })],
-  ["grants of nothing", (room: string) => ({ channels: [room], grants: {} })],
+  ["an invalid list of channels", () => ({ channels: "room" })],
+  ["empty grants", (room: string) => ({ channels: [room], grants: {} })],
   ["grants without a key", (room: string) => ({ channels: [room], grants: { ...EVERYTHING, until: 1e15 } })],
   [
-    "grants until no time",
+    "an invalid expiry",
     (room: string) => ({ channels: [room], grants: { ...EVERYTHING, until: Number.NaN, key: "" } }),
   ],
 ])("a connection whose state can't be read is closed: %s", async (_, state) => {
   const room = unique("room");
   const client = await connect(room);
-  // While it is awake it may write more.
+  // While the object is in memory, it may write more rows.
   await evict(room);
   await runInDurableObject(object(room), (_, context) => {
     for (const socket of context.getWebSockets()) socket.serializeAttachment(state(room));
@@ -199,7 +199,7 @@ test.each([
   });
 });
 
-test("the connections of an object whose settings are wrong are closed, and told why", async () => {
+test("connections of an object with invalid settings are closed with the reason", async () => {
   const room = unique("room");
   const client = await connect(room);
   configure({ LINES_PER_SECOND: "x" });

@@ -1,15 +1,15 @@
-/** Trees of real objects: with room for one connection and one link in each, anything makes one. */
+/** Trees of real objects, which have room for one connection and one link each. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { say, sendAll } from "../support/cast.ts";
 import { Client, closeAll } from "../support/client.ts";
+import { expectDelivery, sendAll } from "../support/connections.ts";
 import {
   crash,
   crashBusy,
   evictAll,
   keys,
+  resetService,
   rows,
   settleQuickly,
-  startAfresh,
   unique,
 } from "../support/service.ts";
 
@@ -18,7 +18,7 @@ settleQuickly();
 let channel: string;
 let crowd: Client[];
 
-/** Four connections at one channel: one in its root, one in its child, and so on down. */
+/** Four connections to one channel, each at the child of the one before. */
 beforeEach(async () => {
   channel = unique("channel");
   crowd = [];
@@ -27,15 +27,15 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await closeAll();
-  await startAfresh();
+  await resetService();
 });
 
-/** Everyone announces, and all of `hearers` read that next. */
-async function everyoneSpeaks(...hearers: Client[]): Promise<void> {
-  for (const client of hearers) await say(client, channel, ...hearers);
+/** Each client announces, and expects that all of `subscribers` receive that next. */
+async function everyoneSpeaks(...subscribers: Client[]): Promise<void> {
+  for (const client of subscribers) await expectDelivery(client, channel, ...subscribers);
 }
 
-test("what anyone announces is read by all, awake or asleep", async () => {
+test("all clients receive each message, before and after evictions", async () => {
   for (const below of ["", "!1", "!1!1"]) {
     expect(await keys(channel + below, "downstream:")).toEqual([`downstream:${channel}${below}!1`]);
   }
@@ -44,15 +44,15 @@ test("what anyone announces is read by all, awake or asleep", async () => {
   await everyoneSpeaks(...crowd);
   await sendAll(crowd, "unsubscribe all\nsubscribe all");
   const [first] = crowd;
-  if (first) await say(first, "all", ...crowd);
+  if (first) await expectDelivery(first, "all", ...crowd);
 });
 
-test("children leave when nobody hears through them, and are used again", async () => {
+test("children unlink when they have no subscribers, and are used again", async () => {
   const [root, one, two, three] = crowd;
   if (!root || !one || !two || !three) throw new Error("nobody is there");
   await Promise.all([one.close(), three.close()]);
   await evictAll();
-  // The first child is there for the second one.
+  // The first child stays because of the second one.
   expect(await keys(channel, "downstream:")).toEqual([`downstream:${channel}!1`]);
   expect(await rows(`${channel}!1!1!1`)).toEqual([]);
   const again = await Client.connect(channel);
@@ -64,7 +64,7 @@ test("children leave when nobody hears through them, and are used again", async 
   await everyoneSpeaks(root);
 });
 
-test("objects that listen from elsewhere hang on each other when the root has no room", async () => {
+test("linked objects link to each other when the root is full", async () => {
   const afar: Client[] = [];
   for (let i = 0; i < 4; i++) afar.push(await Client.connect(unique("afar")));
   await sendAll(afar, `subscribe ${channel}`);
@@ -75,7 +75,7 @@ test("objects that listen from elsewhere hang on each other when the root has no
   await everyoneSpeaks(...crowd);
 });
 
-test("a child that crashes loses its own connections, and nobody else's", async () => {
+test("a child that crashes loses only its own connections", async () => {
   const [root, one, two, three] = crowd;
   if (!root || !one || !two || !three) throw new Error("nobody is there");
   await evictAll();
@@ -86,7 +86,7 @@ test("a child that crashes loses its own connections, and nobody else's", async 
   expect(await keys(`${channel}!1!1`, "downstream:")).toEqual([]);
 });
 
-test("a root that crashes in mid-delivery has everyone in the tree told", async () => {
+test("a root that crashes during deliveries closes all connections of its tree", async () => {
   const [root, ...others] = crowd;
   await evictAll();
   await crashBusy(channel);
@@ -95,7 +95,7 @@ test("a root that crashes in mid-delivery has everyone in the tree told", async 
   for (const client of others) expect(await client.closed).toMatchObject({ code: 1013 });
 });
 
-test("figures are those of all objects, level by level", async () => {
+test("statistics include all levels of the tree", async () => {
   const [first] = crowd;
   first?.send("info");
   const told = (await first?.lines(17))?.map((line) => line.split(": "));

@@ -1,153 +1,165 @@
-/** The client library against a world that does its worst: see `test/README.md`. */
+/** Simulates the client library with failures of the network, the server and the runtime: see `test/README.md`. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { Breach, type Pending, SimulatedEnvironment, settle } from "./environment.ts";
 import { Network } from "./network.ts";
 import { Program } from "./program.ts";
 import { Server } from "./server.ts";
-import { Breach, type Pending, Surroundings, settle } from "./surroundings.ts";
 
-/** `RUNS=20` has each property tried so many times as often. */
-const TIMES = Number(process.env.RUNS ?? 1);
-/** `SEED=… REPLAY=…` has one failure happen again: the seed and the path that it printed. */
+/** `RUNS=20` multiplies the number of runs. */
+const RUNS_FACTOR = Number(process.env.RUNS ?? 1);
+/** `SEED=… REPLAY=…` replays a failure from the seed and path that it printed. */
 const replay = process.env.REPLAY && {
   seed: Number(process.env.SEED),
   path: process.env.REPLAY,
   endOnFailure: true,
 };
 
-interface Kind {
-  /** Whether WebSockets get through, or there are none at all. */
-  way: "sockets" | "blocked" | "none";
+interface Scenario {
+  /** Whether WebSockets work, are blocked by the network, or don't exist in the runtime. */
+  transport: "sockets" | "blocked" | "none";
   tokens: "none" | "static" | "good" | "troubled";
-  /** Whether the server takes only short lines, small frames and few lines per second. */
-  isNarrow: boolean;
-  /** How far the client's calendar is ahead, in hours. */
+  /** Whether the server allows only short lines, small frames and few lines per second. */
+  hasLowLimits: boolean;
+  /** The client's clock skew, in hours. */
   skew: number;
   withFaults: boolean;
 }
 
-/** How long everything may take to come to rest, in milliseconds. */
-const LONG = 900_000;
+/** The timeout for the simulation to settle after faults have ended, in milliseconds. */
+const SETTLE_TIMEOUT = 900_000;
 
-/** Gets tokens as a program's function does: late, sometimes never, and sometimes bad ones. */
-function tokenOf(around: Surroundings, kind: Kind, isCalm: () => boolean) {
+/** Returns a token function that is sometimes late, never returns, throws, or returns invalid tokens. */
+function tokenSource(environment: SimulatedEnvironment, scenario: Scenario, isCalm: () => boolean) {
   const mint = (lifetime: number, name = "good") => {
-    const iat = Math.floor(around.date / 1_000);
+    const iat = Math.floor(environment.date / 1_000);
     const payload = Buffer.from(JSON.stringify({ iat, exp: iat + lifetime })).toString("base64url");
     return `${name}.${payload}.signature`;
   };
-  if (kind.tokens === "none") return undefined;
-  if (kind.tokens === "static") return mint(1_000_000);
+  if (scenario.tokens === "none") return undefined;
+  if (scenario.tokens === "static") return mint(1_000_000);
   return () => {
-    const fate = kind.tokens === "good" || isCalm() ? 0 : around.choose(8);
-    if (fate === 1) throw new Error("no token now");
-    if (fate === 2) return new Promise<string>(() => {});
-    if (fate === 3) return mint(-20);
-    if (fate === 4) return mint(1_000, "forged");
-    const token = mint(20 + around.choose(2_000));
-    if (around.choose(2) === 0) return token;
+    const outcome = scenario.tokens === "good" || isCalm() ? 0 : environment.choose(8);
+    if (outcome === 1) throw new Error("no token now");
+    if (outcome === 2) return new Promise<string>(() => {});
+    if (outcome === 3) return mint(-20);
+    if (outcome === 4) return mint(1_000, "forged");
+    const token = mint(20 + environment.choose(2_000));
+    if (environment.choose(2) === 0) return token;
     const queue: Pending[] = [];
     return new Promise<string>((resolve) =>
-      around.enqueue(queue, { label: "a token", happen: () => resolve(token) }),
+      environment.enqueue(queue, { label: "a token", run: () => resolve(token) }),
     );
   };
 }
 
 class Run {
-  readonly around: Surroundings;
+  readonly environment: SimulatedEnvironment;
   readonly server: Server;
   readonly network: Network;
   readonly program: Program;
-  readonly #kind: Kind;
+  readonly #scenario: Scenario;
   #isCalm = false;
   #ticks = 0;
 
-  constructor(choose: (among: number) => number, kind: Kind) {
-    this.#kind = kind;
-    this.around = new Surroundings(choose);
-    this.around.skew = kind.skew * 3_600_000;
-    const narrow = { maxLineBytes: 400, maxFrameBytes: 1_500, linesPerSecond: 6, retained: 8 };
-    const wide = { maxLineBytes: 65_536, maxFrameBytes: 4_000_000, linesPerSecond: 10_000, retained: 60 };
-    const needsTokens = kind.tokens !== "none";
-    this.server = new Server(this.around, { ...(kind.isNarrow ? narrow : wide), needsTokens });
-    this.network = new Network(this.around, this.server);
-    this.network.isBlocked = kind.way === "blocked";
-    this.network.withFaults = this.server.fails = kind.withFaults;
+  constructor(choose: (among: number) => number, scenario: Scenario) {
+    this.#scenario = scenario;
+    this.environment = new SimulatedEnvironment(choose);
+    this.environment.skew = scenario.skew * 3_600_000;
+    const lowLimits = { maxLineBytes: 400, maxFrameBytes: 1_500, linesPerSecond: 6, retained: 8 };
+    const highLimits = {
+      maxLineBytes: 65_536,
+      maxFrameBytes: 4_000_000,
+      linesPerSecond: 10_000,
+      retained: 60,
+    };
+    const needsTokens = scenario.tokens !== "none";
+    this.server = new Server(this.environment, {
+      ...(scenario.hasLowLimits ? lowLimits : highLimits),
+      needsTokens,
+    });
+    this.network = new Network(this.environment, this.server);
+    this.network.isBlocked = scenario.transport === "blocked";
+    this.network.withFaults = this.server.fails = scenario.withFaults;
     const { WebSocket, fetch, loadRequests } = this.network;
-    const world = this.around.world(kind.way === "none" ? undefined : WebSocket, fetch, loadRequests);
-    this.program = new Program(this.around, this.server, world, {
-      token: tokenOf(this.around, kind, () => this.#isCalm),
+    const clientEnvironment = this.environment.forClient(
+      scenario.transport === "none" ? undefined : WebSocket,
+      fetch,
+      loadRequests,
+    );
+    this.program = new Program(this.environment, this.server, clientEnvironment, {
+      token: tokenSource(this.environment, scenario, () => this.#isCalm),
     });
   }
 
   async step(): Promise<void> {
-    const { around, program, network } = this;
-    const due = around.due();
-    const timer = around.nextTimer;
-    const timers = timer ? [{ label: "time passes", happen: () => this.#fire() }] : [];
-    const others = [
-      { label: "others announce", happen: () => void this.#announceElsewhere() },
-      ...(this.#kind.withFaults ? network.faults() : []),
-      ...[...around.looks].map((look) => ({ label: "a wake-up", happen: () => this.#wake(look) })),
+    const { environment, program, network } = this;
+    const due = environment.due();
+    const timer = environment.nextTimer;
+    const timers = timer ? [{ label: "time passes", run: () => this.#fire() }] : [];
+    const otherEvents = [
+      { label: "another client announces", run: () => void this.#announceElsewhere() },
+      ...(this.#scenario.withFaults ? network.faults() : []),
+      ...[...environment.wakers].map((wake) => ({ label: "a wake-up", run: () => this.#wake(wake) })),
     ];
-    const wishes = program.wishes();
-    const groups = [due, due, due, timers, wishes, others].filter((group) => group.length > 0);
-    const group = groups[around.choose(groups.length)] ?? [];
-    const picked = group[around.choose(group.length)];
-    if (picked) await this.#happen(picked);
+    const actions = program.actions();
+    const groups = [due, due, due, timers, actions, otherEvents].filter((group) => group.length > 0);
+    const group = groups[environment.choose(groups.length)] ?? [];
+    const picked = group[environment.choose(group.length)];
+    if (picked) await this.#run(picked);
   }
 
-  #wake(look: () => void): void {
+  #wake(wake: () => void): void {
     this.program.wakeUps += 1;
-    look();
+    wake();
   }
 
   #announceElsewhere(): void {
-    const channel = ["a", "b", "all", "fleeting"][this.around.choose(4)] ?? "a";
-    this.server.announce(channel, `other ${this.server.places.size}`, undefined);
+    const channel = ["a", "b", "all", "fleeting"][this.environment.choose(4)] ?? "a";
+    this.server.announce(channel, `other ${this.server.announced.size}`, undefined);
   }
 
   #fire(): void {
-    const timer = this.around.nextTimer;
+    const timer = this.environment.nextTimer;
     const tick = this.#ticks + 20_000;
-    // The server has a timer of its own.
-    if (timer && timer.due < tick) this.around.fire(timer);
+    // The server's timer ticks every 20 seconds.
+    if (timer && timer.due < tick) this.environment.fire(timer);
     else {
-      this.#ticks = this.around.now = tick;
+      this.#ticks = this.environment.now = tick;
       this.network.tick();
     }
     this.server.expire();
   }
 
-  async #happen({ label, happen }: Pending): Promise<void> {
-    this.around.note(label.slice(0, 150));
-    happen();
+  async #run({ label, run }: Pending): Promise<void> {
+    this.environment.record(label.slice(0, 150));
+    run();
     await settle();
     if (this.program.breach) throw this.program.breach;
   }
 
-  /** Nothing fails any more: everything that is pending happens, until nothing more is to be expected. */
-  async rest(isDone: () => boolean): Promise<void> {
-    const end = this.around.now + LONG;
+  /** Runs all pending events without faults, until done or nothing more can happen. */
+  async settleAll(isDone: () => boolean): Promise<void> {
+    const end = this.environment.now + SETTLE_TIMEOUT;
     for (let steps = 0; steps < 30_000; steps++) {
-      const [first] = this.around.due();
-      if (first) await this.#happen(first);
+      const [first] = this.environment.due();
+      if (first) await this.#run(first);
       else if (isDone()) return;
-      else if (this.around.now > end || !this.around.nextTimer) break;
-      else await this.#happen({ label: "time passes", happen: () => this.#fire() });
+      else if (this.environment.now > end || !this.environment.nextTimer) break;
+      else await this.#run({ label: "time passes", run: () => this.#fire() });
     }
     if (!isDone()) this.program.check(this.mayFail);
-    if (!isDone()) throw new Breach("it never comes to rest");
+    if (!isDone()) throw new Breach("the simulation doesn't settle");
   }
 
   get mayFail(): boolean {
     return this.program.client.state === "failed" || this.program.states.includes("failed");
   }
 
-  heal(): void {
+  endFaults(): void {
     this.#isCalm = true;
     this.network.withFaults = this.server.fails = false;
-    this.around.note("the world heals");
+    this.environment.record("all faults end");
   }
 
   isSettled(): boolean {
@@ -161,83 +173,81 @@ class Run {
   }
 
   async close(): Promise<void> {
-    const { program, network, around } = this;
+    const { program, network, environment } = this;
     program.close();
     await settle();
-    await this.rest(() => program.isClosed);
+    await this.settleAll(() => program.isClosed);
     network.isClosed = true;
-    if (around.timers.size > 0) throw new Breach("a closed client has timers");
-    if (around.looks.size > 0) throw new Breach("a closed client waits for wake-ups");
+    if (environment.timers.size > 0) throw new Breach("a closed client has timers");
+    if (environment.wakers.size > 0) throw new Breach("a closed client has wake-up listeners");
     await settle();
-    if (program.client.state !== "closed") throw new Breach("it isn't closed");
+    if (program.client.state !== "closed") throw new Breach("the client isn't closed");
   }
 
-  /** Attempts are no more than backoff and wake-ups allow. */
+  /** Checks that there are no more attempts than backoff and wake-ups allow. */
   checkAttempts(): void {
     const { attempts } = this.network;
-    const reconnects = this.around.script.filter((line) => line.endsWith("disconnect and connect")).length;
-    const most = 5 + this.around.now / 500 + this.program.wakeUps + reconnects * 2;
-    if (attempts.length > most) throw new Breach(`${attempts.length} attempts in ${this.around.now} ms`);
+    const reconnects = this.environment.log.filter((line) => line.endsWith("disconnect and connect")).length;
+    const most = 5 + this.environment.now / 500 + this.program.wakeUps + reconnects * 2;
+    if (attempts.length > most) throw new Breach(`${attempts.length} attempts in ${this.environment.now} ms`);
   }
 }
 
-async function play(choices: number[], kind: Kind): Promise<void> {
+async function play(choices: number[], scenario: Scenario): Promise<void> {
   let i = 0;
-  const run = new Run((among) => (choices[i++] ?? 0) % among, kind);
+  const run = new Run((among) => (choices[i++] ?? 0) % among, scenario);
   try {
     while (i < choices.length) await run.step();
-    run.heal();
-    await run.rest(() => run.isSettled());
+    run.endFaults();
+    await run.settleAll(() => run.isSettled());
     run.checkAttempts();
     await run.close();
-    for (const { gaps, count } of run.program.readers) met(kind, gaps, count);
+    for (const { gaps, count } of run.program.readers) {
+      totals.gaps += gaps;
+      totals.messages += count;
+    }
   } catch (error) {
-    throw new Error(`${error}\n\nWhat happened:\n${run.around.script.join("\n")}`, { cause: error });
+    throw new Error(`${error}\n\nWhat happened:\n${run.environment.log.join("\n")}`, { cause: error });
   }
 }
 
-/** How much was met in all runs: else they prove nothing. */
-const seen = { messages: 0, gaps: 0 };
-
-function met(_: Kind, gaps: number, count: number): void {
-  seen.gaps += gaps;
-  seen.messages += count;
-}
+/** Totals of all runs; without any messages the runs prove nothing. */
+const totals = { messages: 0, gaps: 0 };
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 400, size: "max" });
-const timeout = Math.max(60_000, 120_000 * TIMES);
+const timeout = Math.max(60_000, 120_000 * RUNS_FACTOR);
 
-async function tryOut(runs: number, kinds: fc.Arbitrary<Kind>): Promise<void> {
-  const property = fc.asyncProperty(choices, kinds, play);
+async function check(runs: number, scenarios: fc.Arbitrary<Scenario>): Promise<void> {
+  const property = fc.asyncProperty(choices, scenarios, play);
   const limit = { interruptAfterTimeLimit: timeout - 30_000, markInterruptAsFailure: false };
-  await fc.assert(property, { numRuns: Math.ceil(runs * TIMES), ...limit, ...replay });
-  expect(seen.messages).toBeGreaterThan(0);
+  await fc.assert(property, { numRuns: Math.ceil(runs * RUNS_FACTOR), ...limit, ...replay });
+  expect(totals.messages).toBeGreaterThan(0);
 }
 
 const skew = fc.constantFrom(0, 0, 3, -3, 20_000);
 
-test("without faults nothing is missing, late or twice", { timeout }, async () => {
-  await tryOut(
+test("without faults no message is missing, late or duplicated", { timeout }, async () => {
+  await check(
     500,
     fc.record({
-      way: fc.constantFrom("sockets", "sockets", "none"),
+      transport: fc.constantFrom("sockets", "sockets", "none"),
       tokens: fc.constantFrom("none", "static", "good"),
-      isNarrow: fc.constant(false),
+      hasLowLimits: fc.constant(false),
       skew,
       withFaults: fc.constant(false),
     }),
   );
 });
 
-test("whatever breaks, every message is received once and in order, or is in a gap", {
+test("despite faults, every message is received once and in order, or is in a gap", {
   timeout,
 }, async () => {
-  await tryOut(
+  await check(
     1_500,
     fc.record({
-      way: fc.constantFrom("sockets", "sockets", "blocked", "none"),
+      transport: fc.constantFrom("sockets", "sockets", "blocked", "none"),
       tokens: fc.constantFrom("none", "static", "good", "troubled"),
-      isNarrow: fc.boolean(),
+      hasLowLimits: fc.boolean(),
       skew,
       withFaults: fc.constant(true),
     }),

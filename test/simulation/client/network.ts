@@ -1,12 +1,12 @@
-/** A network between one client and the server: it delays, cuts, stalls and refuses as choices say. */
+/** A network between one client and the server, which delays, breaks, stalls and refuses connections by chance. */
 
 import { RequestSocket } from "../../../src/client/requests.ts";
 import type { FetchLike, ResponseLike, WebSocketConstructor } from "../../../src/client/types.ts";
 import { parseFrom } from "../../../src/protocol/positions.ts";
+import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 import { FLEETING, SECRET, type Server, Session } from "./server.ts";
-import { Breach, type Pending, type Surroundings } from "./surroundings.ts";
 
-/** What ends connections in the wild: servers, proxies, networks. */
+/** How servers, proxies and networks end connections. */
 const CLOSINGS: [code: number, reason: string][] = [
   [1000, ""],
   [1001, ""],
@@ -18,45 +18,45 @@ const CLOSINGS: [code: number, reason: string][] = [
   [1011, "unexpected condition"],
   [1012, ""],
   [1013, "unavailable: messages may be missing"],
-  [4999, "whatever"],
+  [4999, "unknown"],
 ];
 
 export class Network {
-  readonly #around: Surroundings;
+  readonly #environment: SimulatedEnvironment;
   readonly #server: Server;
-  /** Whether anything may go wrong. */
+  /** Whether faults may happen. */
   withFaults = true;
-  /** Whether WebSockets are blocked by something in between. */
+  /** Whether WebSockets are blocked. */
   isBlocked = false;
-  /** Open connections and streams; each can be broken. */
+  /** Functions that break the open connections and streams. */
   readonly #breaks = new Set<(ending: [code: number, reason: string]) => void>();
-  /** When connections were attempted. */
+  /** The times of connection attempts. */
   readonly attempts: number[] = [];
   isClosed = false;
 
-  constructor(around: Surroundings, server: Server) {
-    this.#around = around;
+  constructor(environment: SimulatedEnvironment, server: Server) {
+    this.#environment = environment;
     this.#server = server;
   }
 
-  /** What can go wrong by itself. */
+  /** Returns the faults that can happen now. */
   faults(): Pending[] {
     return [...this.#breaks].map((cut) => ({
       label: "a connection breaks",
-      happen: () => {
-        const ending = CLOSINGS[this.#around.choose(CLOSINGS.length)];
+      run: () => {
+        const ending = CLOSINGS[this.#environment.choose(CLOSINGS.length)];
         if (ending) cut(ending);
       },
     }));
   }
 
   #chance(among: number): boolean {
-    return this.withFaults && this.#around.choose(among) === 1;
+    return this.withFaults && this.#environment.choose(among) === 1;
   }
 
   #attempt(): void {
     if (this.isClosed) throw new Breach("a closed client connects");
-    this.attempts.push(this.#around.now);
+    this.attempts.push(this.#environment.now);
   }
 
   // --- WebSockets
@@ -74,58 +74,61 @@ export class Network {
 
   #connect(url: string, [, token]: string[], socket: FakeSocket) {
     this.#attempt();
-    const around = this.#around;
+    const environment = this.#environment;
     const { pathname, searchParams } = new URL(url);
     const channel = decodeURIComponent(pathname.slice(1)) || "all";
     const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
     if (from && "why" in from) throw new Breach(`the client connects at ${url}`);
     const up: Pending[] = [];
     const down: Pending[] = [];
-    const wires = { up, down };
+    const queues = { up, down };
     let isStalled = this.#chance(10);
     const end = (code: number, reason: string) => {
       this.#breaks.delete(breaks);
       if (!socket.isOver)
-        around.enqueue(wires.down, {
+        environment.enqueue(queues.down, {
           label: `closed ${code} ${reason}`,
-          happen: () => socket.end(code, reason),
+          run: () => socket.end(code, reason),
         });
     };
-    const session = new Session((lines) => this.#deliver(socket, wires.down, lines), end, around.now);
+    const session = new Session((lines) => this.#deliver(socket, queues.down, lines), end, environment.now);
     const cut = ([code, reason]: [code: number, reason: string]) => {
       session.isOver = true;
       this.#server.sessions.delete(session);
-      wires.up.length = 0;
-      // What was on its way arrives, or some of it.
-      wires.down.length = Math.min(wires.down.length, around.choose(4));
+      queues.up.length = 0;
+      // Some of the frames in transit are still delivered.
+      queues.down.length = Math.min(queues.down.length, environment.choose(4));
       end(code, reason);
     };
     const stall = () => {
       cut([1006, ""]);
-      wires.down.pop();
+      queues.down.pop();
       isStalled = true;
     };
     const breaks = (ending: [code: number, reason: string]) =>
-      around.choose(4) === 0 ? stall() : cut(ending);
+      environment.choose(4) === 0 ? stall() : cut(ending);
     this.#breaks.add(breaks);
-    socket.sending = (frame) => {
+    socket.onSend = (frame) => {
       if (!isStalled)
-        around.enqueue(wires.up, { label: `> ${frame}`, happen: () => this.#server.receive(session, frame) });
+        environment.enqueue(queues.up, {
+          label: `> ${frame}`,
+          run: () => this.#server.receive(session, frame),
+        });
     };
-    socket.closing = () => {
+    socket.onClose = () => {
       this.#breaks.delete(breaks);
-      wires.up.length = wires.down.length = 0;
+      queues.up.length = queues.down.length = 0;
       session.isOver = true;
       this.#server.sessions.delete(session);
     };
     if (isStalled) return;
     const isRefused = this.isBlocked || this.#chance(6) || this.#server.fault(token) || channel === SECRET;
     if (isRefused) return end(1006, "");
-    around.enqueue(wires.up, {
+    environment.enqueue(queues.up, {
       label: `connects at ${channel}`,
-      happen: () => {
+      run: () => {
         this.#server.begin(session, token);
-        session.say("debug!connected...\n");
+        session.send("debug!connected...\n");
         if (from) this.#resume(session, channel, from);
         else session.channels.add(channel);
       },
@@ -133,26 +136,29 @@ export class Network {
   }
 
   #resume(session: Session, channel: string, from: { since: number | "now" } | { last: number }): void {
-    // The address of `all` names a position; the connection is subscribed to it anyway.
+    // Every connection is subscribed to `all`; the address of `all` adds a position.
     session.channels.delete(channel);
     this.#server.resume(session, channel, from, (code, why) =>
-      session.say(`debug!error ${code} subscribe ${channel}: ${why}\n`),
+      session.send(`debug!error ${code} subscribe ${channel}: ${why}\n`),
     );
   }
 
-  /** Lines reach the client in frames that begin and end anywhere. */
+  /** Delivers lines in frames that are split anywhere. */
   #deliver(socket: Pick<FakeSocket, "receive">, down: Pending[], lines: string): void {
     for (let rest = lines; rest !== ""; ) {
-      const at = Math.max(1, rest.length - Math.max(0, this.#around.choose(2 * rest.length) - rest.length));
+      const at = Math.max(
+        1,
+        rest.length - Math.max(0, this.#environment.choose(2 * rest.length) - rest.length),
+      );
       const frame = rest.slice(0, at);
       rest = rest.slice(at);
-      this.#around.enqueue(down, { label: `< ${frame}`, happen: () => socket.receive(frame) });
+      this.#environment.enqueue(down, { label: `< ${frame}`, run: () => socket.receive(frame) });
     }
   }
 
   // --- requests
 
-  /** Loads a part of the client: like any other file, it may fail to, or never come. */
+  /** Loads requests.ts, which may fail or never finish, like any other file. */
   readonly loadRequests = async () => {
     if (this.#chance(8)) return new Promise<never>(() => {});
     if (this.#chance(8)) throw new TypeError("the module can't be fetched");
@@ -160,32 +166,32 @@ export class Network {
   };
 
   readonly fetch: FetchLike = (url, init) => {
-    const around = this.#around;
+    const environment = this.#environment;
     if (this.isClosed) throw new Breach(`a closed client requests ${url}`);
     const { pathname, searchParams } = new URL(url);
     const isStream = init.method === "GET" && !pathname.startsWith("/-/") && !searchParams.has("poll");
     return new Promise((resolve, reject) => {
-      const wire: Pending[] = [];
+      const queue: Pending[] = [];
       init.signal.addEventListener("abort", () => {
-        wire.length = 0;
+        queue.length = 0;
         reject(new Error("aborted"));
       });
       if (this.#chance(12)) return;
       const isLost = this.#chance(8);
       const answer = () => {
-        if (isLost && around.choose(2) === 0) return reject(new TypeError("fetch failed"));
+        if (isLost && environment.choose(2) === 0) return reject(new TypeError("fetch failed"));
         const response = isStream ? this.#stream(url, init) : this.#respond(pathname, init);
-        // It may be carried out without an answer.
+        // The server may have handled the request though its response is lost.
         if (isLost) reject(new TypeError("fetch failed"));
         else resolve(response);
       };
-      around.enqueue(wire, { label: `${init.method} ${url}`, happen: answer });
+      environment.enqueue(queue, { label: `${init.method} ${url}`, run: answer });
     });
   };
 
   #respond(pathname: string, { method, headers, body = "" }: Parameters<FetchLike>[1]): ResponseLike {
-    const broken = this.#breakdown();
-    if (broken) return broken;
+    const failure = this.#failure();
+    if (failure) return failure;
     if (pathname === "/-/health") return respond(200, undefined, "ok\n");
     const fault = this.#server.fault(headers.Authorization?.slice("Bearer ".length));
     if (fault) return respond(fault.status, fault.code, fault.why);
@@ -207,11 +213,16 @@ export class Network {
     );
   }
 
-  /** What a server that is overloaded, or something in between, responds at random. */
-  #breakdown(): ResponseLike | undefined {
+  /** Returns a random response of an overloaded server or a proxy. */
+  #failure(): ResponseLike | undefined {
     if (this.#chance(10))
-      return respond(503, "unavailable", "not now", this.#around.choose(2) ? { "Retry-After": "2" } : {});
-    if (this.#chance(20)) return respond(404, undefined, "<html>a page of something in between</html>");
+      return respond(
+        503,
+        "unavailable",
+        "not now",
+        this.#environment.choose(2) ? { "Retry-After": "2" } : {},
+      );
+    if (this.#chance(20)) return respond(404, undefined, "<html>a page of a proxy</html>");
     if (this.#chance(20)) return respond(200, undefined, "<html>log in to this network</html>");
     return undefined;
   }
@@ -220,7 +231,7 @@ export class Network {
     const { pathname, searchParams } = new URL(url);
     const channel = decodeURIComponent(pathname.slice(1));
     const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
-    if (!from || "why" in from) throw new Breach(`the client listens at ${url}`);
+    if (!from || "why" in from) throw new Breach(`the client streams from ${url}`);
     const refusal = this.#respond("/-/info", { ...init });
     if (refusal.status !== 200) return refusal;
     if (channel === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
@@ -228,14 +239,14 @@ export class Network {
     const down: Pending[] = [];
     const end = () => {
       this.#breaks.delete(cut);
-      this.#around.enqueue(down, { label: "the stream ends", happen: () => body.end() });
+      this.#environment.enqueue(down, { label: "the stream ends", run: () => body.end() });
     };
-    const say = (lines: string) => this.#deliver({ receive: (frame) => body.push(frame) }, down, lines);
-    const session = new Session(say, end, this.#around.now);
+    const send = (lines: string) => this.#deliver({ receive: (frame) => body.push(frame) }, down, lines);
+    const session = new Session(send, end, this.#environment.now);
     const cut = () => {
       session.isOver = true;
       this.#server.sessions.delete(session);
-      down.length = Math.min(down.length, this.#around.choose(4));
+      down.length = Math.min(down.length, this.#environment.choose(4));
       end();
     };
     session.isStream = true;
@@ -248,21 +259,21 @@ export class Network {
       body.end();
     });
     this.#server.begin(session, init.headers.Authorization?.slice("Bearer ".length));
-    session.say("debug!connected...\n");
+    session.send("debug!connected...\n");
     this.#resume(session, channel, from);
     return { ...respond(200, undefined, ""), body };
   }
 
-  /** Streams say every 20 seconds that they are alive. */
+  /** Sends the keepalive lines of streams, due every 20 seconds. */
   tick(): void {
-    for (const session of this.#server.sessions) if (session.isStream) session.say("debug!alive\n");
+    for (const session of this.#server.sessions) if (session.isStream) session.send("debug!alive\n");
   }
 }
 
 function respond(
   status: number,
   code: string | undefined,
-  said: string,
+  body: string,
   more: Record<string, string> = {},
 ): ResponseLike {
   const headers: Record<string, string> = {
@@ -273,27 +284,27 @@ function respond(
     status,
     headers: { get: (name) => headers[name] ?? null },
     body: null,
-    text: () => Promise.resolve(said),
+    text: () => Promise.resolve(body),
   };
 }
 
-/** A WebSocket whose other end the network is. */
+/** A WebSocket connected to the simulated network. */
 class FakeSocket {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: ((event: unknown) => void) | null = null;
-  sending: (frame: string) => void = () => {};
-  closing: () => void = () => {};
+  onSend: (frame: string) => void = () => {};
+  onClose: () => void = () => {};
   isOver = false;
 
   send(frame: string): void {
     if (this.isOver) throw new Error("the connection belongs to another request");
-    this.sending(frame);
+    this.onSend(frame);
   }
 
   close(): void {
     this.isOver = true;
-    this.closing();
+    this.onClose();
   }
 
   receive(data: string): void {
@@ -308,20 +319,20 @@ class FakeSocket {
   }
 }
 
-/** The body of a response, as it is read. */
+/** A streamed response body. */
 class Body {
   readonly #chunks: Uint8Array[] = [];
   #isOver = false;
-  #noticed = () => {};
+  #wakeReader = () => {};
 
   push(text: string): void {
     this.#chunks.push(new TextEncoder().encode(text));
-    this.#noticed();
+    this.#wakeReader();
   }
 
   end(): void {
     this.#isOver = true;
-    this.#noticed();
+    this.#wakeReader();
   }
 
   getReader() {
@@ -329,7 +340,7 @@ class Body {
       read: async (): Promise<{ done: boolean; value?: Uint8Array | undefined }> => {
         while (this.#chunks.length === 0 && !this.#isOver) {
           await new Promise<void>((resolve) => {
-            this.#noticed = resolve;
+            this.#wakeReader = resolve;
           });
         }
         const value = this.#chunks.shift();

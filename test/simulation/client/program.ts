@@ -1,14 +1,14 @@
-/** A program that uses a client in every way, and checks what the client promises. */
+/** A program that uses every function of a client, and checks the guarantees. */
 import { Client } from "../../../src/client/client.ts";
+import type { Environment } from "../../../src/client/environment.ts";
 import { Refused } from "../../../src/client/errors.ts";
 import type { AnnounceOptions, Fanout, FanoutOptions, Message, State } from "../../../src/client/types.ts";
-import type { World } from "../../../src/client/world.ts";
+import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 import { Reader } from "./reader.ts";
 import { FLEETING, SECRET, type Server } from "./server.ts";
-import { Breach, type Pending, type Surroundings } from "./surroundings.ts";
 
 const CHANNELS = ["a", "b", "all", FLEETING, SECRET, "."];
-const MOST_READERS = 6;
+const MAX_READERS = 6;
 
 interface Announced {
   channel: string;
@@ -21,55 +21,63 @@ interface Announced {
 }
 
 export class Program {
-  readonly #around: Surroundings;
+  readonly #environment: SimulatedEnvironment;
   readonly #server: Server;
   readonly client: Fanout;
   readonly readers: Reader[] = [];
   readonly announced: Announced[] = [];
   readonly states: State[] = [];
-  /** Pings and figures that are pending. */
+  /** The number of pending `ping` and `info` calls. */
   questions = 0;
   isClosing = false;
   isClosed = false;
   breach: unknown;
   wakeUps = 0;
 
-  constructor(around: Surroundings, server: Server, world: World, options: FanoutOptions) {
-    this.#around = around;
+  constructor(
+    environment: SimulatedEnvironment,
+    server: Server,
+    clientEnvironment: Environment,
+    options: FanoutOptions,
+  ) {
+    this.#environment = environment;
     this.#server = server;
     const onState = ({ state }: { state: State }) => {
-      around.note(`state ${state}`);
+      environment.record(`state ${state}`);
       if (this.states.at(-1) === "closed") this.breach ??= new Breach(`${state} after closed`);
       this.states.push(state);
-      // Programs subscribe whenever they like.
-      if (state === "connected" && around.choose(4) === 1) this.subscribe("a", {});
+      // Subscribe in a listener, as programs may.
+      if (state === "connected" && environment.choose(4) === 1) this.subscribe("a", {});
     };
-    this.client = new Client("wss://host", { ...options, onState }, world);
+    this.client = new Client("wss://host", { ...options, onState }, clientEnvironment);
   }
 
-  /** What the program may do next. */
-  wishes(): Pending[] {
-    const { choose } = this.#around;
+  /** Returns the actions that the program may take next. */
+  actions(): Pending[] {
+    const { choose } = this.#environment;
     if (this.isClosing) return [];
     const channel = CHANNELS[choose(CHANNELS.length)] ?? "a";
     const busy = choose(2) === 0 ? "a" : "b";
-    const wishes: [label: string, happen: () => void][] = [
+    const actions: [label: string, run: () => void][] = [
       [`announce on ${busy}`, () => this.announce(busy, {})],
       [`announce five times on ${channel}`, () => this.#times(5, () => this.announce(channel, {}))],
       [`announce ten times on ${busy}`, () => this.#times(10, () => this.announce(busy, {}))],
-      [`announce on ${channel} within time`, () => this.announce(channel, { timeout: 1 + choose(20_000) })],
-      [`announce the same on ${busy} twice`, () => this.#twice(busy)],
       [
-        `announce something long on ${busy}`,
+        `announce on ${channel} with a timeout`,
+        () => this.announce(channel, { timeout: 1 + choose(20_000) }),
+      ],
+      [`announce twice with one key on ${busy}`, () => this.#twice(busy)],
+      [
+        `announce a long message on ${busy}`,
         () => this.announce(busy, {}, "x".repeat(choose(2) ? 700 : 3_000)),
       ],
       ["ping", () => this.#ask(() => this.client.ping())],
-      ["ping within time", () => this.#ask(() => this.client.ping({ timeout: 1 + choose(5_000) }))],
+      ["ping with a timeout", () => this.#ask(() => this.client.ping({ timeout: 1 + choose(5_000) }))],
       ["info", () => this.#ask(() => this.client.info())],
       ["disconnect and connect", () => this.#reconnect()],
     ];
-    if (this.readers.filter(({ isEnded }) => !isEnded).length < MOST_READERS) {
-      wishes.push(
+    if (this.readers.filter(({ isEnded }) => !isEnded).length < MAX_READERS) {
+      actions.push(
         [`subscribe ${channel}`, () => this.subscribe(channel, {})],
         [`subscribe ${channel} last 3`, () => this.subscribe(channel, { last: 3 })],
         [`subscribe ${busy} last 2`, () => this.subscribe(busy, { last: 2 })],
@@ -81,9 +89,9 @@ export class Program {
     }
     for (const reader of this.readers) {
       if (!reader.isEnded)
-        wishes.push([`${reader.name} unsubscribes`, () => reader.subscription?.unsubscribe()]);
+        actions.push([`${reader.name} unsubscribes`, () => reader.subscription?.unsubscribe()]);
     }
-    return wishes.map(([label, happen]) => ({ label, happen }));
+    return actions.map(([label, run]) => ({ label, run }));
   }
 
   #times(count: number, act: () => void): void {
@@ -93,7 +101,7 @@ export class Program {
   #reconnect(): void {
     this.client.disconnect();
     if (this.client.state !== "disconnected" && this.client.state !== "failed")
-      throw new Breach("it doesn't disconnect");
+      throw new Breach("the client doesn't disconnect");
     this.client.connect();
   }
 
@@ -105,10 +113,10 @@ export class Program {
       options,
       this.client.position(channel),
     );
-    const listens = this.#around.choose(2) === 0;
-    const guarded = (message: Message) => this.#guard(() => reader.hear(message));
+    const hasListener = this.#environment.choose(2) === 0;
+    const guarded = (message: Message) => this.#guard(() => reader.receive(message));
     const callbacks = Object.fromEntries(
-      Object.entries(reader.optionsFor(!listens)).map(([name, act]) => [
+      Object.entries(reader.optionsFor(!hasListener)).map(([name, act]) => [
         name,
         typeof act === "function"
           ? (...words: unknown[]) => this.#guard(() => Reflect.apply(act, undefined, words))
@@ -117,23 +125,23 @@ export class Program {
     );
     const subscription = this.client.subscribe(channel, {
       ...callbacks,
-      ...(listens ? { onMessage: guarded } : {}),
+      ...(hasListener ? { onMessage: guarded } : {}),
     });
     reader.subscription = subscription;
     this.readers.push(reader);
-    if (!listens) void this.#iterate(reader, subscription);
+    if (!hasListener) void this.#iterate(reader, subscription);
   }
 
   async #iterate(reader: Reader, subscription: AsyncIterable<Message>): Promise<void> {
     try {
       for await (const message of subscription) {
-        // A message in a buffer may be followed by a gap already; positions are checked as they are reached.
-        this.#guard(() => reader.hearLater(message));
+        // Later gaps may already have been reported; positions are checked when they are reported.
+        this.#guard(() => reader.readBuffered(message));
       }
     } catch (error) {
       if (error !== reader.error) this.breach ??= error;
     }
-    if (!reader.isEnded) this.breach ??= new Breach(`the loop of ${reader.name} ends too early`);
+    if (!reader.isEnded) this.breach ??= new Breach(`the loop of ${reader.name} ended too early`);
   }
 
   #guard(act: () => void): void {
@@ -144,8 +152,8 @@ export class Program {
     }
   }
 
-  announce(channel: string, options: AnnounceOptions, more = ""): void {
-    this.#announce(channel, `m${this.announced.length}${more}`, options);
+  announce(channel: string, options: AnnounceOptions, suffix = ""): void {
+    this.#announce(channel, `m${this.announced.length}${suffix}`, options);
   }
 
   #announce(channel: string, text: string, options: AnnounceOptions): void {
@@ -175,7 +183,7 @@ export class Program {
     const key = `twice-${this.announced.length}`;
     const text = `m${this.announced.length}`;
     this.#announce(channel, text, { key });
-    this.#announce(channel, this.#around.choose(3) === 0 ? `other ${text}` : text, { key });
+    this.#announce(channel, this.#environment.choose(3) === 0 ? `other ${text}` : text, { key });
   }
 
   #ask(question: () => Promise<unknown>): void {
@@ -183,9 +191,9 @@ export class Program {
     const before = this.announced.length;
     question()
       .then(() => {
-        // All that was announced before has taken effect.
+        // All earlier announcements must have taken effect.
         const pending = this.announced.slice(0, before).find(({ outcome }) => !outcome);
-        if (pending) this.breach ??= new Breach(`a ping overtakes '${pending.text.slice(0, 20)}'`);
+        if (pending) this.breach ??= new Breach(`a ping overtook '${pending.text.slice(0, 20)}'`);
       })
       .catch((error: unknown) => {
         if (!(error instanceof Refused)) this.breach ??= error;
@@ -207,7 +215,7 @@ export class Program {
   check(mayFail: boolean): void {
     if (this.breach) throw this.breach;
     if (this.questions > 0) throw new Breach(`${this.questions} questions are pending`);
-    for (const one of this.announced) this.#checkOutcome(one, mayFail);
+    for (const announced of this.announced) this.#checkOutcome(announced, mayFail);
     this.#checkOrder();
     for (const reader of this.readers) {
       const isForbidden = reader.channel === SECRET || reader.channel === ".";
@@ -216,41 +224,41 @@ export class Program {
     }
   }
 
-  #checkOutcome(one: Announced, mayFail: boolean): void {
-    const { outcome, channel, text } = one;
-    const what = `announcement ${one.number} of '${text.slice(0, 20)}' on ${channel}`;
+  #checkOutcome(announced: Announced, mayFail: boolean): void {
+    const { outcome, channel, text } = announced;
+    const what = `announcement ${announced.number} of '${text.slice(0, 20)}' on ${channel}`;
     if (!outcome) throw new Breach(`${what} is pending`);
-    const place = this.#server.places.get(text);
+    const actual = this.#server.announced.get(text);
     if ("position" in outcome) {
-      if (!place) throw new Breach(`${what} resolves, and was never announced`);
-      if (channel !== FLEETING && outcome.position !== place.position) {
-        throw new Breach(`${what} resolves to ${outcome.position}, not ${place.position}`);
+      if (!actual) throw new Breach(`${what} resolved, but wasn't announced`);
+      if (channel !== FLEETING && outcome.position !== actual.position) {
+        throw new Breach(`${what} resolved to ${outcome.position}, not ${actual.position}`);
       }
       return;
     }
     const { error } = outcome;
     if (!(error instanceof Refused)) throw error;
-    const expected = codesFor(one, mayFail);
-    if (!expected.includes(error.code)) throw new Breach(`${what} fails: ${error.code} ${error.message}`);
-    if (place && !["uncertain", "conflict"].includes(error.code))
-      throw new Breach(`${what} fails, and was announced: ${error.message}`);
+    const expected = codesFor(announced, mayFail);
+    if (!expected.includes(error.code)) throw new Breach(`${what} failed: ${error.code} ${error.message}`);
+    if (actual && !["uncertain", "conflict"].includes(error.code))
+      throw new Breach(`${what} failed, but was announced: ${error.message}`);
   }
 
-  /** Announcements of a channel take place in the order in which they were asked for. */
+  /** Checks that each channel's messages were announced in the order of the calls. */
   #checkOrder(): void {
     const newest = new Map<string, number>();
     for (const { channel, text, options } of this.announced) {
-      const order = this.#server.places.get(text)?.order;
-      // The second of two with a key, or one that was given up, may have been first.
+      const order = this.#server.announced.get(text)?.order;
+      // Repetitions with a key, and announcements that timed out, may be out of order.
       if (order === undefined || options.key !== undefined || options.timeout !== undefined) continue;
       if (order < (newest.get(channel) ?? -1))
-        throw new Breach(`'${text}' is announced too late on ${channel}`);
+        throw new Breach(`'${text}' was announced out of order on ${channel}`);
       newest.set(channel, order);
     }
   }
 }
 
-/** Codes with which an announcement may fail. */
+/** Returns the codes with which an announcement may fail. */
 function codesFor({ channel, options, isTooLong }: Announced, mayFail: boolean): string[] {
   return [
     ...(options.timeout !== undefined || mayFail ? ["unavailable", "uncertain", "invalid", "expired"] : []),

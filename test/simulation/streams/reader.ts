@@ -1,67 +1,67 @@
-/** A client that reads a stream: late, or for a while, or up to its end. */
+/** A client that reads a stream, possibly slowly or only in part. */
 import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
-import type { Clock } from "../../../src/streams/clock.ts";
-import { Tap } from "../../../src/streams/object-connection.ts";
-import { type Dialect, Stream } from "../../../src/streams/stream.ts";
-import { hold } from "./breach.ts";
-import { PATIENCE, type Served } from "./served.ts";
+import type { StreamEnvironment } from "../../../src/streams/environment.ts";
+import { ObjectConnection } from "../../../src/streams/object-connection.ts";
+import { Stream, type StreamFormat } from "../../../src/streams/stream.ts";
+import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
+import { check } from "./violation.ts";
 
-/** What checks the text that a reader gets. */
+/** Checks the text that a reader receives. */
 export interface Judge {
-  /** @throws Breach if that is not what it has to be */
+  /** @throws Violation if the text is wrong */
   read(text: string): void;
-  /** The stream has come to its end. Throws like `read`. */
+  /** Checks the end of the stream. Throws like `read`. */
   ended(): void;
 }
 
-/** Whether so little may be pending that anything may be cut off. */
+/** Whether the budget is so small that any reader may be dropped. */
 export function isTight({ limits }: Budget): boolean {
   return limits.forAll < 100_000;
 }
 
 export class Reader {
   readonly name: string;
-  readonly served: Served;
+  readonly object: ObjectSide;
   readonly judge: Judge;
-  readonly #clock: Clock;
-  readonly #tap: Tap;
+  readonly #environment: StreamEnvironment;
+  readonly #connection: ObjectConnection;
   #stream: Stream | undefined;
   #isReading = false;
-  /** How it is over, if it is. */
+  /** How the stream ended; undefined while it is open. */
   over: "denied" | "ended" | "broken off" | "left" | undefined;
   denial: Fault | undefined;
-  /** Whether it will never read again, and nobody is told. */
+  /** Whether the client is lost without a sign, and never reads again. */
   hasVanished = false;
   #askedAt: number;
-  /** Whether it has read nothing for so long that it may be cut off. */
+  /** Whether the client was stalled, so that it may be dropped. */
   #wasLate = false;
   readonly #isTight: boolean;
-  /** What it found wrong. */
-  breach: unknown;
+  /** The violation that the client found. */
+  violation: unknown;
 
   constructor(
     name: string,
-    served: Served,
-    dialect: Dialect,
+    object: ObjectSide,
+    format: StreamFormat,
     judge: Judge,
-    { clock, budget }: { clock: Clock; budget: Budget },
+    { environment, budget }: { environment: StreamEnvironment; budget: Budget },
   ) {
     this.name = name;
-    this.served = served;
+    this.object = object;
     this.judge = judge;
-    this.#clock = clock;
-    this.#askedAt = clock.now();
+    this.#environment = environment;
+    this.#askedAt = environment.now();
     this.#isTight = isTight(budget);
-    this.#tap = new Tap(served.open, clock, budget);
-    this.#note(this.#open(dialect));
+    this.#connection = new ObjectConnection(object.open, environment, budget);
+    this.#note(this.#open(format));
   }
 
   get mayRead(): boolean {
     return this.#stream !== undefined && !this.#isReading && !this.over && !this.hasVanished;
   }
 
-  /** Since when it has been waiting for the next piece, in milliseconds since 1970; undefined if it isn't. */
+  /** When the client began to wait for the next piece, in milliseconds since 1970; undefined if it isn't waiting. */
   get waitingSince(): number | undefined {
     return this.#isReading && !this.over && !this.hasVanished ? this.#askedAt : undefined;
   }
@@ -71,49 +71,50 @@ export class Reader {
     this.#note(this.#read());
   }
 
-  /** Goes, as the runtime is told. */
+  /** Disconnects, and the runtime reports it. */
   leave(): void {
     this.over ??= "left";
-    this.#tap.drop();
+    this.#connection.drop();
   }
 
-  async #open(dialect: Dialect): Promise<void> {
-    const { served } = this;
-    const stream = await Stream.open(this.#tap, dialect, this.#clock);
+  async #open(format: StreamFormat): Promise<void> {
+    const { object } = this;
+    const stream = await Stream.open(this.#connection, format, this.#environment);
     if (stream instanceof Stream) this.#stream = stream;
     else {
       this.over ??= "denied";
       this.denial = stream;
-      hold(stream.why !== "", () => "a denial has no sentence");
-      const mayFail = this.over === "left" || this.#isTight || served.hasFailed || served.age >= PATIENCE;
-      hold(mayFail, () => `it is denied without a cause: ${stream.why}`);
+      check(stream.why !== "", () => "a denial has no sentence");
+      const mayFail =
+        this.over === "left" || this.#isTight || object.hasFailed || object.age >= SILENCE_TIMEOUT;
+      check(mayFail, () => `it is denied without a cause: ${stream.why}`);
     }
   }
 
   async #read(): Promise<void> {
-    if (this.#clock.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
+    if (this.#environment.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
     this.#isReading = true;
-    this.#askedAt = this.#clock.now();
+    this.#askedAt = this.#environment.now();
     const text = await this.#stream?.next().catch((error: unknown) => {
       if (!String(error).includes("too slow")) throw error;
       this.over ??= "broken off";
-      hold(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
+      check(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
     });
     this.#isReading = false;
     if (this.over) return;
-    hold(text !== "", () => "a piece is empty");
+    check(text !== "", () => "a piece is empty");
     if (text === undefined) {
       this.over = "ended";
-      hold(this.served.hasFailed, () => "it ends without a cause");
+      check(this.object.hasFailed, () => "it ends without a cause");
     }
-    if (this.served.hasLied) return;
+    if (this.object.hasSentInvalid) return;
     if (text === undefined) this.judge.ended();
     else this.judge.read(text);
   }
 
   #note(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.breach ??= error;
+      this.violation ??= error;
     });
   }
 }

@@ -1,10 +1,10 @@
-/** What grants allow: names, beginnings of names, and `all`, which is a case of its own. */
+/** The permissions that grants include: names, prefixes, and the special case `all`. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type Grants,
   grantsFault,
-  hasEnded,
+  hasExpired,
   isGrants,
   mayAnnounce,
   maySeeNames,
@@ -12,7 +12,7 @@ import {
 } from "../../../src/auth/grants.ts";
 import { channelFault } from "../../../src/protocol/channels.ts";
 
-/** Few letters, so that names often begin like patterns. */
+/** Few letters, so that names often match patterns. */
 const text = fc.string({ unit: fc.constantFrom("a", "b", "/", "*", "\u00e9", "\u{1f600}"), maxLength: 5 });
 const name = fc
   .oneof(text, fc.constantFrom("all", "all/", "al", "__proto__", "constructor", "*", "**"))
@@ -40,7 +40,7 @@ describe.each(mays)("$may", ({ ask, allowing }) => {
     expect(ask(undefined, "all")).toBe(true);
   });
 
-  test("takes a name for itself alone", () => {
+  test("matches a name without '*' exactly", () => {
     fc.assert(
       fc.property(channel, channel, (listed, wanted) => {
         fc.pre(!listed.endsWith("*"));
@@ -49,7 +49,7 @@ describe.each(mays)("$may", ({ ask, allowing }) => {
     );
   });
 
-  test("takes what ends in '*' for every name that begins so, the beginning itself included", () => {
+  test("matches a pattern that ends in '*' with all names that have the prefix, and with the prefix itself", () => {
     fc.assert(
       fc.property(text, channel, (start, wanted) => {
         expect(ask(allowing([`${start}*`]), wanted)).toBe(wanted.slice(0, start.length) === start);
@@ -59,7 +59,7 @@ describe.each(mays)("$may", ({ ask, allowing }) => {
     );
   });
 
-  test("gives no meaning to '*' elsewhere, and none to '?', '.', '/' or case", () => {
+  test("treats '*' elsewhere, '?', '.', '/' and case literally", () => {
     const examples: [pattern: string, yes: string[], no: string[]][] = [
       ["a*c", ["a*c"], ["abc", "ac", "a*", "a*cd"]],
       ["*c", ["*c"], ["c", "abc", "*"]],
@@ -79,7 +79,7 @@ describe.each(mays)("$may", ({ ask, allowing }) => {
     }
   });
 
-  test("allows with several what any one of them allows, in any order", () => {
+  test("allows what any pattern of a list allows, in any order", () => {
     fc.assert(
       fc.property(patterns, channel, (list, wanted) => {
         const any = list.some((pattern) => ask(allowing([pattern]), wanted));
@@ -90,7 +90,7 @@ describe.each(mays)("$may", ({ ask, allowing }) => {
   });
 });
 
-test("the two lists have nothing to do with each other", () => {
+test("the two lists are independent", () => {
   fc.assert(
     fc.property(patterns, patterns, channel, (subscribe, announce, wanted) => {
       const both = grants(subscribe, announce);
@@ -101,11 +101,11 @@ test("the two lists have nothing to do with each other", () => {
 });
 
 describe("'all'", () => {
-  test("may always be heard", () => {
+  test("may always be subscribed to", () => {
     fc.assert(fc.property(patterns, (list) => maySubscribe(grants(list), "all")));
   });
 
-  test("may be announced on by those for whom it is listed as such", () => {
+  test("may be announced on only if the list names it literally", () => {
     fc.assert(
       fc.property(patterns, (list) => mayAnnounce(grants(["all"], list), "all") === list.includes("all")),
     );
@@ -114,22 +114,22 @@ describe("'all'", () => {
     }
   });
 
-  test("listed does not stand for names that begin with it", () => {
+  test("isn't a prefix of other names", () => {
     for (const ask of [maySubscribe, mayAnnounce])
       expect(ask(grants(["all"], ["all"]), "allies")).toBe(false);
   });
 });
 
-test("grants end at the millisecond that they name; none never end", () => {
+test("grants expire at their exact millisecond; missing grants never expire", () => {
   const until = 1_795_438_800_000;
   const some = { ...grants([]), until };
-  expect(hasEnded(some, until - 1)).toBe(false);
-  expect(hasEnded(some, until)).toBe(true);
-  expect(hasEnded(some, until + 1)).toBe(true);
-  expect(hasEnded(undefined, Number.MAX_SAFE_INTEGER)).toBe(false);
+  expect(hasExpired(some, until - 1)).toBe(false);
+  expect(hasExpired(some, until)).toBe(true);
+  expect(hasExpired(some, until + 1)).toBe(true);
+  expect(hasExpired(undefined, Number.MAX_SAFE_INTEGER)).toBe(false);
 });
 
-test("grants are let in with one of the keys that are valid, and no grants only where none are required", () => {
+test("grants need a valid key, and are needed exactly if the server requires tokens", () => {
   const keys = new Set(["key", "previous"]);
   expect(grantsFault(undefined, undefined)).toBeUndefined();
   for (const key of keys) expect(grantsFault({ ...grants([]), key }, keys)).toBeUndefined();
@@ -138,7 +138,7 @@ test("grants are let in with one of the keys that are valid, and no grants only 
   expect(grantsFault(grants([]), undefined)).toBe("needless");
 });
 
-test("names are for operators alone: on an open server there are none", () => {
+test("only operators with a token may see names", () => {
   expect(maySeeNames({ ...grants(["*"], ["*"]), operate: true })).toBe(true);
   expect(maySeeNames(grants(["*"], ["*"]))).toBe(false);
   expect(maySeeNames(undefined)).toBe(false);
@@ -157,7 +157,7 @@ describe("isGrants", () => {
     { requiredKeys: ["subscribe", "announce", "until", "key"] },
   );
 
-  test("takes what grants are, also when it has been JSON or cloned", () => {
+  test("accepts grants, also after JSON or cloning", () => {
     fc.assert(
       fc.property(good, (value) => {
         expect(isGrants(value)).toBe(true);
@@ -167,7 +167,7 @@ describe("isGrants", () => {
     );
   });
 
-  test("takes nothing else", () => {
+  test("accepts nothing else", () => {
     const notText = fc.anything().filter((value) => typeof value !== "string");
     const notNames = fc.oneof(
       notText.filter((value) => !Array.isArray(value)),

@@ -1,4 +1,4 @@
-/** When an issuer's public keys are fetched, and what becomes of tokens when they can't be. */
+/** When an issuer's public keys are fetched, and how tokens fare if that fails. */
 import { errors, exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { KeySet } from "../../../src/auth/key-set.ts";
@@ -21,15 +21,15 @@ async function keyNamed(kid: string): Promise<JWK> {
   return { ...(await exportJWK(publicKey)), alg: "ES256", kid };
 }
 
-/** An issuer, and what becomes of asking it. */
+/** A fake issuer. */
 interface Issuer {
   asked: number;
   answer: () => Response | Promise<Response>;
-  /** Why it couldn't be asked. */
+  /** Logged reasons why fetches failed. */
   faults: string[];
-  /** Whether the timers of requests never go off. */
+  /** Whether the platform has cancelled the request, whose timers never fire then. */
   isCancelled: boolean;
-  /** Work that goes on when the request that began it is over. */
+  /** Number of fetches that may outlive their requests. */
   kept: number;
 }
 
@@ -64,7 +64,7 @@ beforeEach(() => {
   return () => vi.useRealTimers();
 });
 
-/** What becomes of a token that names a key. */
+/** The result of looking up a token's key. */
 type Outcome = "found" | "unknown" | `in ${number} s`;
 
 async function find(kid: string): Promise<Outcome> {
@@ -78,7 +78,7 @@ async function find(kid: string): Promise<Outcome> {
   }
 }
 
-/** The same for many at once, as time passes until all are told. */
+/** Looks up many keys at once, while time passes. */
 async function findAll(...kids: string[]): Promise<Outcome[]> {
   const outcomes = Promise.all(kids.map(find));
   await vi.advanceTimersByTimeAsync(10 * SECOND);
@@ -86,7 +86,7 @@ async function findAll(...kids: string[]): Promise<Outcome[]> {
 }
 
 describe("keys are fetched once", () => {
-  test("for 100 tokens at once, good or junk", async () => {
+  test("for 100 simultaneous tokens, valid or junk", async () => {
     let answer = (_: Response) => {};
     issuer.answer = () => new Promise((resolve) => (answer = resolve));
     const tokens = Promise.all(Array.from({ length: 100 }, (_, i) => find(i % 2 ? "first" : `junk ${i}`)));
@@ -99,7 +99,7 @@ describe("keys are fetched once", () => {
     expect(issuer.kept).toBe(1);
   });
 
-  test("in ten minutes, and then while the ones that there are serve", async () => {
+  test("in ten minutes, and then in the background", async () => {
     expect(await find("first")).toBe("found");
     await vi.advanceTimersByTimeAsync(10 * MINUTE - 1);
     expect(await find("first")).toBe("found");
@@ -110,7 +110,7 @@ describe("keys are fetched once", () => {
     expect([issuer.asked, issuer.kept]).toEqual([2, 2]);
   });
 
-  test("before a token is taken that nobody had in twenty minutes, as its key may be withdrawn", async () => {
+  test("before a token is accepted after twenty idle minutes, because its key may be withdrawn", async () => {
     expect(await find("first")).toBe("found");
     issuer.answer = () => Response.json({ keys: [second] });
     await vi.advanceTimersByTimeAsync(20 * MINUTE);
@@ -121,7 +121,7 @@ describe("keys are fetched once", () => {
 });
 
 describe("a token that names an unknown key", () => {
-  test("waits for the cool-down, rather than being refused, and is good then if the key has come", async () => {
+  test("must be retried after the cool-down, and is valid then if the issuer has published the key", async () => {
     expect(await find("first")).toBe("found");
     issuer.answer = () => Response.json({ keys: [first, second] });
     await vi.advanceTimersByTimeAsync(9 * SECOND);
@@ -134,17 +134,17 @@ describe("a token that names an unknown key", () => {
     expect(issuer.asked).toBe(2);
   });
 
-  test("is refused if the issuer has just been asked for it", async () => {
+  test("is refused if the issuer was asked after the token arrived", async () => {
     expect(await find("junk")).toBe("unknown");
     await vi.advanceTimersByTimeAsync(1);
-    // What has just been fetched is older than this question.
+    // The keys were fetched before this token arrived.
     expect(await find("junk")).toBe("in 30 s");
     await vi.advanceTimersByTimeAsync(30 * SECOND);
     expect(await find("junk")).toBe("unknown");
     expect(issuer.asked).toBe(2);
   });
 
-  test("isn't refused by keys that were asked for before it came", async () => {
+  test("isn't refused because of a fetch that started before it arrived", async () => {
     let answer = (_: Response) => {};
     issuer.answer = () => new Promise((resolve) => (answer = resolve));
     const one = find("second");
@@ -159,10 +159,10 @@ describe("a token that names an unknown key", () => {
 describe("an issuer that", () => {
   const html = () => new Response("<html>busy</html>", { headers: { "Content-Type": "text/html" } });
   const failures: [what: string, answer: Issuer["answer"], why: RegExp][] = [
-    ["says that it is too much", () => new Response("no", { status: 429 }), /status 429/],
-    ["fails", () => new Response("no", { status: 500 }), /status 500/],
+    ["answers 429", () => new Response("no", { status: 429 }), /status 429/],
+    ["answers 500", () => new Response("no", { status: 500 }), /status 500/],
     [
-      "sends elsewhere",
+      "redirects",
       () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } }),
       /status 302/,
     ],
@@ -171,7 +171,7 @@ describe("an issuer that", () => {
     ["answers with other JSON", () => Response.json([first]), /no keys/],
     ["answers with null", () => Response.json(null), /no keys/],
     ["answers with no keys", () => Response.json({ keys: [] }), /no keys/],
-    ["answers with keys that are none", () => Response.json({ keys: ["a", 1, null, {}, []] }), /no keys/],
+    ["answers with invalid keys", () => Response.json({ keys: ["a", 1, null, {}, []] }), /no keys/],
     ["answers with too much", () => new Response(" ".repeat(262_145)), /more than 262144 bytes/],
     ["can't be reached", () => Promise.reject(new TypeError("Network connection lost.")), /lost/],
     ["doesn't answer", () => new Promise(() => {}), /within 5 seconds/],
@@ -182,25 +182,28 @@ describe("an issuer that", () => {
     ],
   ];
 
-  test.each(failures)("%s is asked every 30 seconds at most, and its tokens wait", async (_, answer, why) => {
-    const { answer: good } = issuer;
-    issuer.answer = answer;
-    const outcomes = await findAll(...Array<string>(100).fill("first"));
-    for (const outcome of outcomes) expect(outcome).toMatch(/^in (30|2\d) s$/);
-    await vi.advanceTimersByTimeAsync(5 * SECOND);
-    expect(await findAll("first", "junk")).toEqual(["in 15 s", "in 15 s"]);
-    expect(issuer.asked).toBe(1);
-    expect(issuer.faults[0]).toMatch(why);
-    issuer.answer = good;
-    await vi.advanceTimersByTimeAsync(5 * SECOND);
-    expect(await find("first")).toBe("found");
-  });
+  test.each(failures)(
+    "%s is asked at most every 30 seconds, and its tokens have to be retried",
+    async (_, answer, why) => {
+      const { answer: good } = issuer;
+      issuer.answer = answer;
+      const outcomes = await findAll(...Array<string>(100).fill("first"));
+      for (const outcome of outcomes) expect(outcome).toMatch(/^in (30|2\d) s$/);
+      await vi.advanceTimersByTimeAsync(5 * SECOND);
+      expect(await findAll("first", "junk")).toEqual(["in 15 s", "in 15 s"]);
+      expect(issuer.asked).toBe(1);
+      expect(issuer.faults[0]).toMatch(why);
+      issuer.answer = good;
+      await vi.advanceTimersByTimeAsync(5 * SECOND);
+      expect(await find("first")).toBe("found");
+    },
+  );
 
-  test.each(failures)("%s leaves the keys good for six hours that it had", async (_, answer) => {
+  test.each(failures)("%s doesn't invalidate its earlier keys for six hours", async (_, answer) => {
     expect(await find("first")).toBe("found");
     issuer.answer = answer;
     await vi.advanceTimersByTimeAsync(25 * MINUTE);
-    // The first one waits to see whether it is withdrawn.
+    // The first token waits for a refresh, because its key may be withdrawn.
     expect(await findAll("first", "first")).toEqual(["found", "found"]);
     for (let passed = 0; passed < 5 * HOUR; passed += HOUR) {
       const { asked } = issuer;
@@ -221,7 +224,7 @@ describe("an issuer that", () => {
     ["Thu, 26 Nov 2026 00:02:00 GMT", 30],
     ["soon", 30],
     ["-5", 30],
-  ])("says 'Retry-After: %s' is asked again in %i seconds", async (wait, seconds) => {
+  ])("sends 'Retry-After: %s' is asked again in %i seconds", async (wait, seconds) => {
     const { answer: good } = issuer;
     issuer.answer = () => new Response("no", { status: 429, headers: { "Retry-After": wait } });
     expect(await find("first")).toBe(`in ${seconds} s`);
@@ -233,7 +236,7 @@ describe("an issuer that", () => {
   });
 });
 
-test("an attempt of a request that the platform has cancelled isn't waited for long, nor held against others", async () => {
+test("a fetch of a cancelled request delays other requests only briefly", async () => {
   const { answer: good } = issuer;
   issuer.answer = () => new Promise(() => {});
   issuer.isCancelled = true;
@@ -245,7 +248,7 @@ test("an attempt of a request that the platform has cancelled isn't waited for l
   expect(issuer.asked).toBe(2);
 });
 
-test("one key that can't be used leaves the others good", async () => {
+test("an invalid key doesn't affect the others", async () => {
   issuer.answer = () =>
     Response.json({ keys: [{ ...second, x: "AA" }, "nonsense", { kid: "no type" }, first] });
   expect(await find("first")).toBe("found");

@@ -1,4 +1,4 @@
-/** What makes a token good, where it is checked with a secret. */
+/** Verification of tokens with a secret. */
 
 import fc from "fast-check";
 import { CompactEncrypt, generateKeyPair, UnsecuredJWT } from "jose";
@@ -14,7 +14,7 @@ stopClock();
 const settings: TokenSettings = { secret: SECRET, audience: undefined };
 const key = new TextEncoder().encode(SECRET);
 
-/** Time stands still, so that tests can say what is one second too early. */
+/** The clock is stopped, so that tests are exact to the second. */
 let now: number;
 /** The fingerprint of the secret. */
 let current: string;
@@ -24,18 +24,18 @@ beforeAll(async () => {
   [current] = await fingerprintsOf(settings);
 });
 
-/** Returns the code and the sentence of the error that a token gets. */
+/** Returns the code and the message of a token's error. */
 async function fault(token: string, checked = settings): Promise<string> {
   const outcome = await readToken(token, checked).catch((error: unknown) => error);
-  if (!(outcome instanceof TokenError)) throw new Error(`taken, or failed: ${JSON.stringify(outcome)}`);
-  // It is a sentence without its capital and its full stop, and contains no secret.
+  if (!(outcome instanceof TokenError)) throw new Error(`accepted, or failed: ${JSON.stringify(outcome)}`);
+  // The message is a sentence without capital and full stop, and contains no secret.
   expect(outcome.message).toMatch(/^(the|a) token.*[^.]$/);
   expect(outcome.message).not.toContain(SECRET);
   if (token.length > 10) expect(outcome.message).not.toContain(token);
   return `${outcome.code}: ${outcome.message}`;
 }
 
-/** A part of a JWT as it is sent. */
+/** Encodes a part of a JWT. */
 function part(value: unknown): string {
   return encoded(JSON.stringify(value));
 }
@@ -44,7 +44,7 @@ function encoded(bytes: string): string {
   return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** A token with any header at all, and a signature that is right. */
+/** Makes a token with any header and a valid signature. */
 async function signed(header: unknown, claims: string): Promise<string> {
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const hmac = await crypto.subtle.importKey("raw", key, algorithm, false, ["sign"]);
@@ -53,8 +53,8 @@ async function signed(header: unknown, claims: string): Promise<string> {
   return `${start}.${encoded(String.fromCharCode(...new Uint8Array(signature)))}`;
 }
 
-describe("a good token", () => {
-  test("grants what its claims say", async () => {
+describe("a valid token", () => {
+  test("grants its claims", async () => {
     const claims = {
       subscribe: ["news/*", "caf\u00e9", "*"],
       announce: ["all", ""],
@@ -71,31 +71,31 @@ describe("a good token", () => {
     });
   });
 
-  test("grants nothing by claims that it does not have, or that are null", async () => {
+  test("grants nothing for missing and null claims", async () => {
     const nothing = { subscribe: [], announce: [], until: (now + 3_605) * 1000, key: current };
     expect(await readToken(await mint(), settings)).toEqual(nothing);
     expect(await readToken(await mint({ subscribe: null, announce: null }), settings)).toEqual(nothing);
     expect(await readToken(await mint({ Subscribe: ["a"], channels: ["a"] }), settings)).toEqual(nothing);
   });
 
-  test("may end at any time, also within a second", async () => {
+  test("may expire at any time, also within a second", async () => {
     for (const exp of [now + 0.5, 2 ** 31, 2 ** 32]) {
       expect((await readToken(await mint({ exp }), settings)).until).toBe((exp + 5) * 1000);
     }
   });
 
   test.each(["1e10", "1e13", "1e306", "1e308", "1e400"])(
-    "that ends at %s ends when an alarm can",
+    "that expires at %s expires within the range of alarms",
     async (exp) => {
       const grants = await readToken(await mint(`{"exp":${exp}}`), settings).catch((error: unknown) => error);
       if (grants instanceof TokenError) return;
       expect(isGrants(JSON.parse(JSON.stringify(grants)))).toBe(true);
-      // The runtime has no alarms after that.
+      // Later alarms can't be set.
       expect(grants).toMatchObject({ until: expect.toSatisfy((until) => until < Date.UTC(2189, 0)) });
     },
   );
 
-  test("can be changed in no way that makes it grant something else", async () => {
+  test("can't be changed to grant anything else", async () => {
     const token = await mint(EVERYTHING);
     const grants = await readToken(token, settings);
     const characters = fc.constantFrom(..."AQgwZz019-_.=+/ \u00e9");
@@ -110,7 +110,7 @@ describe("a good token", () => {
 });
 
 describe("time", () => {
-  test("may differ by 5 seconds where a token ends", async () => {
+  test("may differ by 5 seconds at a token's expiry", async () => {
     for (const late of [0, 1, 4]) {
       const { until } = await readToken(await mint({ exp: now - late }), settings);
       expect(until).toBe((now - late + 5) * 1000);
@@ -122,7 +122,7 @@ describe("time", () => {
     }
   });
 
-  test("may differ by 5 seconds where a token begins", async () => {
+  test("may differ by 5 seconds at a token's start", async () => {
     for (const early of [-3_600, 0, 4, 5]) await readToken(await mint({ nbf: now + early }), settings);
     for (const early of [6, 3_600]) {
       expect(await fault(await mint({ nbf: now + early }))).toBe(
@@ -131,7 +131,7 @@ describe("time", () => {
     }
   });
 
-  test("has to be there as a number", async () => {
+  test("must be a number", async () => {
     expect(await fault(await mint({ exp: undefined }))).toBe("forbidden: the token's claim 'exp' is missing");
     for (const exp of [null, String(now + 60), [now + 60], {}, true]) {
       expect(await fault(await mint({ exp }))).toBe(
@@ -144,7 +144,7 @@ describe("time", () => {
   });
 });
 
-test("an audience has to be that of the settings, if they name one", async () => {
+test("the audience must be that of the settings, if they have one", async () => {
   const particular = { ...settings, audience: "fanout" };
   for (const aud of ["fanout", ["fanout"], ["other", "fanout"]]) {
     await readToken(await mint({ aud }), particular);
@@ -158,7 +158,7 @@ test("an audience has to be that of the settings, if they name one", async () =>
   }
 });
 
-test("an issuer has to be that of the settings, if they name one", async () => {
+test("the issuer must be that of the settings, if they have one", async () => {
   const particular = { ...settings, issuer: "https://issuer.example" };
   await readToken(await mint({ iss: "https://issuer.example" }), particular);
   expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'iss' is missing");
@@ -185,7 +185,7 @@ describe("a subject", () => {
     }
   });
 
-  test("is told of refused tokens whose signature is right, and of no others", async () => {
+  test("is reported for refused tokens only if the signature is valid", async () => {
     const refused = (token: Promise<string>, checked = settings) =>
       token.then((text) => readToken(text, checked)).catch((error: unknown) => error);
     expect(await refused(mint({ sub: "me", exp: now - 60 }))).toMatchObject({ code: "expired", sub: "me" });
@@ -200,7 +200,7 @@ describe("a rotated secret", () => {
   const next = "the next secret of the tests, of more than 32 bytes";
   const rotated: TokenSettings = { secret: next, previous: SECRET, audience: undefined };
 
-  test("and the one before it are both good, and told apart", async () => {
+  test("and the previous one are both valid, with different fingerprints", async () => {
     const [newer, older] = await fingerprintsOf(rotated);
     expect((await readToken(await mint(EVERYTHING, next), rotated)).key).toBe(newer);
     expect((await readToken(await mint(EVERYTHING, SECRET), rotated)).key).toBe(older);
@@ -211,7 +211,7 @@ describe("a rotated secret", () => {
     expect(await fault(await mint({ exp: now - 60 }, SECRET), rotated)).toMatch(/^expired/);
   });
 
-  test("has a fingerprint that changes with all that makes tokens good, and tells nothing of it", async () => {
+  test("has a fingerprint that depends on every token setting, and doesn't reveal them", async () => {
     const different: TokenSettings[] = [
       settings,
       { ...settings, secret: next },
@@ -231,7 +231,7 @@ describe("a rotated secret", () => {
 describe("a signature", () => {
   const notAccepted = "forbidden: the token's algorithm isn't accepted by this server";
 
-  test("has to be there", async () => {
+  test("is required", async () => {
     const unsigned = new UnsecuredJWT(EVERYTHING).setExpirationTime("1h").encode();
     expect(await fault(unsigned)).toBe(notAccepted);
     const [, claims, signature] = (await mint(EVERYTHING)).split(".");
@@ -245,7 +245,7 @@ describe("a signature", () => {
     expect(await fault(`${part({})}.${claims}.${signature}`)).toBe("forbidden: the token isn't a signed JWT");
   });
 
-  test("has to be made with the secret", async () => {
+  test("must be made with the secret", async () => {
     for (const secret of [`${SECRET}x`, SECRET.slice(1), SECRET.toUpperCase(), "x".repeat(32)]) {
       expect(await fault(await mint(EVERYTHING, secret))).toBe("forbidden: the token's signature is wrong");
     }
@@ -254,7 +254,7 @@ describe("a signature", () => {
     expect(await fault(`${header}.${claims}.${signature}`)).toBe("forbidden: the token's signature is wrong");
   });
 
-  test("has to be HS256", async () => {
+  test("must use HS256", async () => {
     for (const alg of ["HS384", "HS512"]) {
       const long = new TextEncoder().encode(SECRET.repeat(2));
       expect(
@@ -268,10 +268,10 @@ describe("a signature", () => {
   });
 });
 
-describe("what is not a signed JWT", () => {
+describe("the error for tokens that aren't signed JWTs", () => {
   const notJwt = "forbidden: the token isn't a signed JWT";
 
-  test("by its header is told so", async () => {
+  test("is given for invalid headers", async () => {
     const claims = part({ ...EVERYTHING, exp: now + 60 });
     await readToken(await signed({ alg: "HS256" }, claims), settings);
     const headers = [
@@ -289,20 +289,20 @@ describe("what is not a signed JWT", () => {
     expect(await fault(await signed(unencoded, JSON.stringify(EVERYTHING)))).toBe(notJwt);
   });
 
-  test("is what is encrypted", async () => {
+  test("is given for encrypted tokens", async () => {
     const encrypted = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(EVERYTHING)))
       .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
       .encrypt(key.slice(0, 32));
     expect(await fault(encrypted)).toBe(notJwt);
   });
 
-  test("is anything that has other claims than an object", async () => {
+  test("is given for claims that aren't an object", async () => {
     for (const payload of ["", "null", "1", '"text"', "[]", "{", `{"exp":${now + 60}`, "\u0000"]) {
       expect(await fault(await mint(payload))).toBe(notJwt);
     }
   });
 
-  test("is whatever else there is", async () => {
+  test("is given for anything else", async () => {
     for (const token of ["", ".", "..", "...", "....", "a.b.c", "a.b", " ", "\n", "\u{1f600}", "undefined"]) {
       expect(await fault(token)).toBe(notJwt);
     }
@@ -322,7 +322,7 @@ describe("what is not a signed JWT", () => {
 });
 
 describe("a length", () => {
-  /** A good token of so many bytes. */
+  /** Makes a valid token of a given length in bytes. */
   async function long(bytes: number): Promise<string> {
     for (let length = Math.floor((bytes - 110) * 0.75); ; length++) {
       const token = await mint({ exp: now + 60, jti: "x".repeat(length) });
@@ -336,7 +336,7 @@ describe("a length", () => {
     await readToken(token, settings);
   });
 
-  test("may not be more, whatever is in it", async () => {
+  test("can't be longer, whatever the token contains", async () => {
     const tooLong = `forbidden: a token has at most ${MAX_TOKEN_BYTES} bytes`;
     expect(await fault(await long(MAX_TOKEN_BYTES + 1))).toBe(tooLong);
     expect(await fault(await long(1_000_000))).toBe(tooLong);
@@ -362,7 +362,7 @@ describe("channels", () => {
     "",
   ];
 
-  test.each(["subscribe", "announce"])("in '%s' have to be a list of text", async (claim) => {
+  test.each(["subscribe", "announce"])("in '%s' must be a list of strings", async (claim) => {
     for (const value of wrong) {
       expect(await fault(await mint({ ...EVERYTHING, [claim]: value }))).toBe(
         `forbidden: the token's claim '${claim}' isn't a list of channels`,
@@ -380,7 +380,7 @@ describe("channels", () => {
     );
   });
 
-  test("are those of the token's own claims, and of the last of several", async () => {
+  test("come from the token's own claims, and from the last of duplicates", async () => {
     const exp = now + 60;
     const tokens = [
       `{"exp":${exp},"__proto__":{"subscribe":["*"],"announce":["*"]}}`,

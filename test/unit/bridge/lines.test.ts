@@ -2,17 +2,17 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { linesOf } from "../../../src/bridge/lines.ts";
 
-/** What is read of text that comes in parts. */
+/** Returns the lines of a text that is received in parts. */
 async function read(parts: string[], most: number): Promise<(string | undefined)[]> {
-  async function* come() {
+  async function* receive() {
     yield* parts;
   }
   const lines: (string | undefined)[] = [];
-  for await (const some of linesOf(come(), most)) lines.push(...some);
+  for await (const some of linesOf(receive(), most)) lines.push(...some);
   return lines;
 }
 
-test("lines are the same however they are cut, and what has no end is none", async () => {
+test("lines don't depend on how the text is split, and need an end", async () => {
   const part = fc.string({ unit: fc.constantFrom("a", "b", "\n") });
   await fc.assert(
     fc.asyncProperty(fc.array(part), async (parts) => {
@@ -21,6 +21,6 @@ test("lines are the same however they are cut, and what has no end is none", asy
   );
 });
 
-test("a line that has no end is given up once, and what comes after it is read", async () => {
+test("a long incomplete line is dropped once, and later lines are read", async () => {
   expect(await read(["a\nbb", "bb", "bb", "bbbbbb", "bbbbbb", "bbb\nc\n"], 5)).toEqual(["a", undefined, "c"]);
 });

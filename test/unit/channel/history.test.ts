@@ -28,7 +28,7 @@ test("messages are stored before they go out, in one row for all that goes out t
   root.flush();
   expect(rowsOf(rows)).toEqual(["history:0", "history:1", "history:2"]);
   expect(rows.get("history:1")).toMatchObject({ counts: [1, 1], times: [1_015_000, 1_015_000] });
-  expect(linesOf(rootOf(rows, FAR).root.recover(ALL))).toBe(`a\nb\nc\nd\n${"e".repeat(5_000)}\nf\n`);
+  expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(`a\nb\nc\nd\n${"e".repeat(5_000)}\nf\n`);
 });
 
 test("a row goes on where it was, also when others are forgotten meanwhile", () => {
@@ -37,8 +37,8 @@ test("a row goes on where it was, also when others are forgotten meanwhile", () 
   state.now += 15_000;
   tell("b".repeat(30));
   tell("c".repeat(50));
-  expect(linesOf(root.recover(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
-  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
+  expect(linesOf(root.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
+  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
 });
 
 test("messages that a repeated call takes along were stored too", async () => {
@@ -51,7 +51,7 @@ test("messages that a repeated call takes along were stored too", async () => {
   calls[0]?.fail();
   await settled();
   expect(calls[1]?.delivery).toMatchObject({ lines: "b\nc\n", again: true });
-  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe("a\nb\nc\n");
+  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
 });
 
 test("a woken root goes on after what is stored, and has all of it", () => {
@@ -60,11 +60,11 @@ test("a woken root goes on after what is stored, and has all of it", () => {
   const last = tell("b");
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last);
-  expect(woken.root.recover(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
+  expect(woken.root.readMissed(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
   expect(woken.root.history?.announcedUnder("key")).toMatchObject({ last: last - 1, lines: "a\n" });
   woken.state.now += 15_000;
   expect(woken.tell("c")).toBe(last + 1);
-  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe("a\nb\nc\n");
+  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
 });
 
 test("clients get the messages after a position, or the newest, of those that are retained", () => {
@@ -72,17 +72,17 @@ test("clients get the messages after a position, or the newest, of those that ar
   const first = tell("a");
   tell("b");
   tell("c");
-  expect(linesOf(root.recover({ since: first, last: 0 }))).toBe("b\nc\n");
-  expect(linesOf(root.recover({ since: undefined, last: 1 }))).toBe("c\n");
-  expect(linesOf(root.recover({ since: first + 1, last: 2 }))).toBe("b\nc\n");
-  expect(linesOf(root.recover({ since: first + 99, last: 0 }))).toBe("");
-  expect(root.recover({ since: 0, last: 99 })).toEqual({ after: first - 1, count: 3, lines: "a\nb\nc\n" });
+  expect(linesOf(root.readMissed({ since: first, last: 0 }))).toBe("b\nc\n");
+  expect(linesOf(root.readMissed({ since: undefined, last: 1 }))).toBe("c\n");
+  expect(linesOf(root.readMissed({ since: first + 1, last: 2 }))).toBe("b\nc\n");
+  expect(linesOf(root.readMissed({ since: first + 99, last: 0 }))).toBe("");
+  expect(root.readMissed({ since: 0, last: 99 })).toEqual({ after: first - 1, count: 3, lines: "a\nb\nc\n" });
 });
 
 test("a root without history says so", () => {
   const { root, say } = rootOf(new Map(), { historySeconds: 0 });
   say("a");
-  expect(root.recover(ALL)).toEqual({ none: true });
+  expect(root.readMissed(ALL)).toEqual({ none: true });
 });
 
 test("the oldest are forgotten when there is no room, and their slots are used again", () => {
@@ -91,16 +91,16 @@ test("the oldest are forgotten when there is no room, and their slots are used a
     tell(line);
     state.now += 15_000;
   }
-  expect(linesOf(root.recover(ALL))).toBe(`${"b".repeat(39)}\n${"c".repeat(39)}\n`);
+  expect(linesOf(root.readMissed(ALL))).toBe(`${"b".repeat(39)}\n${"c".repeat(39)}\n`);
   expect(rowsOf(rows)).toHaveLength(2);
   tell("d".repeat(39));
   expect(rowsOf(rows)).toHaveLength(2);
-  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe(`${"c".repeat(39)}\n${"d".repeat(39)}\n`);
+  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"c".repeat(39)}\n${"d".repeat(39)}\n`);
   state.now += 15_000;
   tell("e".repeat(39));
   // The newest is in the first slot now.
   expect(rows.get("history:0")).toMatchObject({ lines: `${"e".repeat(39)}\n` });
-  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe(`${"d".repeat(39)}\n${"e".repeat(39)}\n`);
+  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"d".repeat(39)}\n${"e".repeat(39)}\n`);
 });
 
 test("of more than there is room for, the newest lines are retained", () => {
@@ -111,14 +111,14 @@ test("of more than there is room for, the newest lines are retained", () => {
   say("b".repeat(60));
   root.flush();
   const kept = { after: (root.log.position ?? 0) - 1, count: 1, lines: `${"b".repeat(60)}\n` };
-  expect(root.recover(ALL)).toEqual(kept);
-  expect(rootOf(rows).root.recover(ALL)).toEqual(kept);
+  expect(root.readMissed(ALL)).toEqual(kept);
+  expect(rootOf(rows).root.readMissed(ALL)).toEqual(kept);
   root.append(`${"c".repeat(60)}\n${"d".repeat(60)}\n`, 2);
   root.flush();
-  expect(linesOf(root.recover(ALL))).toBe(`${"d".repeat(60)}\n`);
-  expect(linesOf(rootOf(rows).root.recover(ALL))).toBe(`${"d".repeat(60)}\n`);
+  expect(linesOf(root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
+  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
   tell("e".repeat(200));
-  expect(linesOf(root.recover(ALL))).toBe("");
+  expect(linesOf(root.readMissed(ALL))).toBe("");
   expect(rootOf(rows).root.log.position).toBe(root.log.position);
 });
 
@@ -163,7 +163,7 @@ test.each<[string, unknown]>([
   ["with keys that are numbers", { ...segment, keys: [[6, 6, 1]] }],
 ])("a row that is no segment stops a root that would go on from it: %s", (_, row) => {
   expect(rootOf(new Map([["history:0", segment]])).root.log.position).toBe(6);
-  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("rows of the kind that was put there");
+  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("stored rows have the type that was written");
 });
 
 test("messages that don't reach up to the next row are not retained", () => {
@@ -173,7 +173,7 @@ test("messages that don't reach up to the next row are not retained", () => {
       ["history:1", { ...segment, after: 8 }],
     ]),
   );
-  expect(root.recover(ALL)).toEqual({ after: 10, count: 1, lines: "a\n" });
+  expect(root.readMissed(ALL)).toEqual({ after: 10, count: 1, lines: "a\n" });
 });
 
 test("where a link is so far behind that the log drops messages, they are not retained either", async () => {
@@ -185,7 +185,7 @@ test("where a link is so far behind that the log drops messages, they are not re
   for (const letter of ["c", "d"]) say(letter.repeat(30_000));
   root.flush();
   const lines = `${"d".repeat(30_000)}\n`;
-  expect(linesOf(root.recover(ALL))).toBe(lines);
+  expect(linesOf(root.readMissed(ALL))).toBe(lines);
   expect(root.history?.announcedUnder("key")).toBeUndefined();
-  expect(linesOf(rootOf(rows, FAR).root.recover(ALL))).toBe(lines);
+  expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(lines);
 });

@@ -12,11 +12,11 @@ test("positions go on from the one before, whether messages are kept or not", ()
 
 test("nobody gives positions who does not know the one before", () => {
   const log = new Log(undefined);
-  expect(() => log.append("a\n", 1)).toThrow(/follow a known one/);
-  expect(() => log.skip("a\n", 1)).toThrow(/follow a known one/);
+  expect(() => log.append("a\n", 1)).toThrow(/knows its position/);
+  expect(() => log.skip("a\n", 1)).toThrow(/knows its position/);
   log.begin(40);
   expect(log.append("a\n", 1).last).toBe(41);
-  log.lose();
+  log.forgetPosition();
   expect([log.position, log.size]).toEqual([undefined, 0]);
 });
 
@@ -77,7 +77,7 @@ test("where the log was renumbered, each side comes by itself, and what was plac
   expect(log.after(12)).toEqual([c, d]);
   log.trim(12);
   expect([log.start, log.since(12, 100).after]).toEqual([12, 1_000]);
-  expect(() => log.renumber(12, 1_002)).toThrow(/positions rise/);
+  expect(() => log.renumber(12, 1_002)).toThrow(/positions only rise/);
 });
 
 test("where nothing has come since the log was renumbered, that is to be told", () => {

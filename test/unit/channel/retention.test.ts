@@ -48,7 +48,9 @@ class Channel {
   }
 
   get retained(): string {
-    return this.do(({ root }) => linesOf(root.recover({ since: undefined, last: Number.MAX_SAFE_INTEGER })));
+    return this.do(({ root }) =>
+      linesOf(root.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER })),
+    );
   }
 
   /** The texts that are in storage, retained or not. */
@@ -65,12 +67,12 @@ class Channel {
   /** Leaves memory at once, and connections end. */
   crash(): void {
     this.#life = this.#wake();
-    if (this.isCounted) this.do(({ root }) => root.history?.keepPosition());
+    if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
     this.isCounted = false;
   }
 
   leave(): void {
-    if (this.isCounted) this.do(({ root }) => root.history?.keepPosition());
+    if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
     this.isCounted = false;
   }
 
@@ -120,7 +122,7 @@ test("what links have yet to get is not retained for longer by that", () => {
   tell("a");
   state.now += RETENTION;
   tell("b");
-  expect(linesOf(root.recover(ALL))).toBe("b\n");
+  expect(linesOf(root.readMissed(ALL))).toBe("b\n");
 });
 
 test("a position is there for the retention time after it was told last, or after a client that counts has left", () => {
@@ -296,7 +298,7 @@ function check(channel: Channel, expected: Expected): void {
   const isWithin = (at: number) => channel.now - at < RETENTION;
   const messages = expected.messages.filter(({ at }) => isWithin(at));
   const kept = channel.do(({ root }) =>
-    root.history?.recover({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
+    root.history?.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
   );
   expect(kept?.lines).toBe(messages.map(({ text }) => `${text}\n`).join(""));
   for (const { key, at, position } of expected.messages.filter((message) => message.key !== "")) {

@@ -11,7 +11,7 @@ async function read(parts: (string | number[])[], separator: 0 | 10 = 10) {
   return read;
 }
 
-test("reads lines with their numbers, however the bytes are cut", async () => {
+test("reads lines and their numbers, however the bytes are split", async () => {
   const lines = [
     [1, "a"],
     [3, "bü"],
@@ -21,7 +21,7 @@ test("reads lines with their numbers, however the bytes are cut", async () => {
   expect(await read(["a\n\nbü\nc\n"])).toEqual(lines);
 });
 
-test("reads messages that end with NUL, in which a line break is refused", async () => {
+test("reads messages that end with NUL, and refuses line breaks in them", async () => {
   expect(await read(["a\0b\r\0"], 0)).toEqual([
     [1, "a"],
     [2, "b\r"],
@@ -34,7 +34,7 @@ test("refuses bytes that aren't UTF-8, and giant lines, with the number of the l
   await expect(read(["a\n", "x".repeat(1_000_001)])).rejects.toThrow("line 2 has more than 1000000 bytes");
 });
 
-test("escapes everything that a terminal could obey, and nothing else", () => {
+test("escapes all characters that a terminal could interpret, and no others", () => {
   expect(visible("a\tü\u{1f600}")).toBe("a\tü\u{1f600}");
   expect(visible("\u001b]52;c;eA==\u0007\u009b2J\u202e\u2066\u007f")).toBe(
     "\\u001b]52;c;eA==\\u0007\\u009b2J\\u202e\\u2066\\u007f",

@@ -9,6 +9,6 @@ test.each([
   ["ws://localhost:8787", false],
   ["ws://127.0.0.1:8787", false],
   ["ws://[::1]:8787", false],
-])("whether a token to %s crosses the network unencrypted: %s", (url, is) => {
+])("a token for %s is sent unencrypted: %s", (url, is) => {
   expect(isExposed(url)).toBe(is);
 });

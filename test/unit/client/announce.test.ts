@@ -1,9 +1,9 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { connectTo, FakeSocket, greet, settle, standStill } from "./fakes.ts";
+import { connectTo, FakeSocket, greet, settle, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
-test("replies are matched by key, whatever their order", async () => {
+test("replies in any order are matched by key", async () => {
   const { client } = connectTo();
   const announced = ["k1", "k2", "k3"].map((key) => client.announce("a", key, { key }));
   const refused = expect(announced[1]).rejects.toMatchObject({
@@ -12,7 +12,7 @@ test("replies are matched by key, whatever their order", async () => {
   });
   const socket = await greet();
   expect(socket.lines.slice(-3)).toEqual(["once k1 a k1", "once k2 a k2", "once k3 a k3"]);
-  socket.say(
+  socket.receive(
     "debug!once k3 6",
     "debug!error forbidden once k2: your token doesn't grant this channel",
     "debug!once k1 4",
@@ -21,26 +21,26 @@ test("replies are matched by key, whatever their order", async () => {
   await refused;
 });
 
-test("what is refused for the moment is announced again before anything overtakes it", async () => {
+test("a temporarily refused message is retried before later ones overtake it", async () => {
   const { client } = connectTo();
   const announced = ["k1", "k2"].map((key) => client.announce("a", key, { key }));
   const socket = await greet();
   const later = client.announce("a", "k3", { key: "k3" });
-  socket.say("debug!once k1 1", "debug!error rate once k2: too many lines");
+  socket.receive("debug!once k1 1", "debug!error rate once k2: too many lines");
   await vi.advanceTimersByTimeAsync(3_000);
   expect(socket.lines.slice(-2)).toEqual(["once k2 a k2", "once k3 a k3"]);
-  socket.say("debug!once k2 2", "debug!once k3 3");
+  socket.receive("debug!once k2 2", "debug!once k3 3");
   expect([await announced[0], await announced[1], await later]).toEqual([1, 2, 3]);
 });
 
-test("where nothing is retained it announces plainly, and never twice", async () => {
+test("on channels without history, messages are announced without keys, and never retried", async () => {
   const { client } = connectTo();
   const first = client.announce("a", "x", { key: "k" });
   const socket = await greet();
-  socket.say("debug!error no-history once k: this channel retains no messages");
+  socket.receive("debug!error no-history once k: this channel retains no messages");
   await settle();
   expect(socket.lines.slice(-2)).toEqual(["announce a x", "ping"]);
-  socket.say("1795438800");
+  socket.receive("1795438800");
   expect(await first).toBeUndefined();
   const second = client.announce("a", "y");
   await settle();
@@ -49,7 +49,7 @@ test("where nothing is retained it announces plainly, and never twice", async ()
   await expect(second).rejects.toMatchObject({ code: "uncertain" });
 });
 
-test("200 announcements of 60 kB: what is in flight stays below the limits, and all take place", async () => {
+test("200 announcements of 60 kB stay within the limits in flight, and all succeed", async () => {
   const { client } = connectTo();
   const text = "x".repeat(60_000);
   const announced = Promise.all(
@@ -60,13 +60,13 @@ test("200 announcements of 60 kB: what is in flight stays below the limits, and 
     const frames = socket.sent.slice(seen).join("");
     seen = socket.sent.length;
     expect(frames.length).toBeLessThan(300_000);
-    for (const [, key] of frames.matchAll(/^once (\S+)/gm)) socket.say(`debug!once ${key} ${++replied}`);
+    for (const [, key] of frames.matchAll(/^once (\S+)/gm)) socket.receive(`debug!once ${key} ${++replied}`);
     await settle();
   }
   expect((await announced).at(-1)).toBe(200);
 });
 
-test("what is closed with 1009 is sent in smaller frames, and rejected if it is one message", async () => {
+test("after a close with 1009, frames are smaller, and a single message is rejected", async () => {
   const { client } = connectTo();
   const large = client.announce("a", "x".repeat(500_000));
   const refused = expect(large).rejects.toMatchObject({ code: "limit" });
@@ -74,23 +74,23 @@ test("what is closed with 1009 is sent in smaller frames, and rejected if it is 
   (await greet()).end(1009, "limit: a frame has at most 100000 bytes");
   await refused;
   await vi.advanceTimersByTimeAsync(1_000);
-  (await greet()).say("debug!once k 8");
+  (await greet()).receive("debug!once k 8");
   expect([await small, FakeSocket.made.length]).toEqual([8, 2]);
 });
 
-test("one key in flight twice is sent twice, but not at a time", async () => {
+test("two announcements with one key are sent one after the other", async () => {
   const { client } = connectTo();
   const both = [client.announce("a", "x", { key: "k" }), client.announce("b", "y", { key: "k" })];
   const socket = await greet();
   expect(socket.lines.at(-1)).toBe("once k a x");
-  socket.say("debug!once k 5");
+  socket.receive("debug!once k 5");
   await settle();
   expect(socket.lines.at(-1)).toBe("once k b y");
-  socket.say("debug!once k 9");
+  socket.receive("debug!once k 9");
   expect(await Promise.all(both)).toEqual([5, 9]);
 });
 
-test("a timeout says whether it may have been announced; a signal rejects with its reason", async () => {
+test("a timeout's code shows whether the message may have been announced; a signal rejects with its reason", async () => {
   const { client } = connectTo();
   const offline = expect(client.announce("a", "x", { timeout: 50 })).rejects.toMatchObject({
     code: "unavailable",
@@ -112,13 +112,13 @@ test("a timeout says whether it may have been announced; a signal rejects with i
   expect(socket.lines.filter((line) => line.startsWith("once "))).toHaveLength(1);
 });
 
-test("close() lets announcements finish, within a time, and takes no more", async () => {
+test("close() lets announcements finish within its timeout, and accepts no more", async () => {
   const { client } = connectTo();
   const announced = client.announce("a", "x", { key: "k" });
   const socket = await greet();
   const closing = client.close();
   await expect(client.announce("a", "y")).rejects.toThrow("the client is closed");
-  socket.say("debug!once k 8");
+  socket.receive("debug!once k 8");
   expect(await announced).toBe(8);
   await closing;
   expect([client.state, socket.isClosed, vi.getTimerCount()]).toEqual(["closed", true, 0]);
@@ -126,7 +126,7 @@ test("close() lets announcements finish, within a time, and takes no more", asyn
   await client.close();
 });
 
-test("close() ends offline, too, and does nothing more", async () => {
+test("close() also ends offline, and stops all work", async () => {
   const { client } = connectTo();
   const announced = expect(client.announce("a", "x")).rejects.toMatchObject({ code: "unavailable" });
   await settle();
@@ -139,7 +139,7 @@ test("close() ends offline, too, and does nothing more", async () => {
   expect([FakeSocket.made.length, vi.getTimerCount()]).toEqual([made, 0]);
 });
 
-test("ping is a barrier: what was announced and subscribed to before has taken effect", async () => {
+test("ping resolves after earlier announcements and subscriptions have taken effect", async () => {
   const { client } = connectTo();
   const order: string[] = [];
   client.announce("a", "x", { key: "k" }).then(() => order.push("announced"));
@@ -147,18 +147,18 @@ test("ping is a barrier: what was announced and subscribed to before has taken e
   client.ping().then(() => order.push("pong"));
   const socket = await greet("debug!position b 7");
   expect(socket.lines).not.toContain("ping");
-  socket.say("debug!once k 8");
+  socket.receive("debug!once k 8");
   await settle();
   expect(socket.lines.at(-1)).toBe("ping");
   socket.end(1006);
   await vi.advanceTimersByTimeAsync(1_000);
-  (await greet("debug!position b 7")).say("1795438800");
+  (await greet("debug!position b 7")).receive("1795438800");
   await settle();
   expect(order).toEqual(["subscribed", "announced", "subscribing", "subscribed", "pong"]);
   await expect(client.ping({ timeout: -1 })).rejects.toThrow("takes milliseconds");
 });
 
-test("too many pending announcements are refused, so that memory has a bound", async () => {
+test("too many pending announcements are refused, to bound memory", async () => {
   const { client } = connectTo();
   const outcomes = Promise.allSettled(Array.from({ length: 20_001 }, () => client.announce("a", "x")));
   await settle();

@@ -1,10 +1,10 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Gap, SubscribeOptions } from "../../../src/client/fanout.ts";
-import { connectTo, FakeSocket, greet, settle, standStill } from "./fakes.ts";
+import { connectTo, FakeSocket, greet, settle, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
-/** Notes what a subscription gets. */
+/** Records a subscription's events. */
 function noted(options: SubscribeOptions = {}) {
   const got: unknown[] = [];
   const all: SubscribeOptions = {
@@ -29,7 +29,7 @@ test.each([
   expect((await greet()).lines).toContain(line);
 });
 
-test("subscribing as soon as the state is connected subscribes once", async () => {
+test("subscribing in the listener for `connected` sends one subscription", async () => {
   const { client } = connectTo({
     onState: ({ state }) => {
       if (state === "connected") client.subscribe("b");
@@ -40,7 +40,7 @@ test("subscribing as soon as the state is connected subscribes once", async () =
   expect(socket.lines.filter((line) => line.startsWith("subscribe b"))).toEqual(["subscribe b since now"]);
 });
 
-test("each subscription of a channel begins where it wants, and gets everything once", async () => {
+test("each subscription to a channel has its own start, and receives everything once", async () => {
   const { client } = connectTo();
   const first = noted();
   client.subscribe("a", first.options);
@@ -53,43 +53,43 @@ test("each subscription of a channel begins where it wants, and gets everything 
   await settle();
   const wanted = ["unsubscribe a", "subscribe a since 98", "subscribe a since now"];
   expect(socket.lines.slice(-3)).toEqual(wanted);
-  // The answer to the first question doesn't count any more.
-  socket.say("debug!position a 98", "a!99", "a!100", "a!101", "debug!position a 101");
+  // The reply to the first request is outdated.
+  socket.receive("debug!position a 98", "a!99", "a!100", "a!101", "debug!position a 101");
   await settle();
   expect(socket.lines.slice(-2)).toEqual(["unsubscribe a", "subscribe a since 97"]);
-  socket.say("debug!position a 97", "a!98", "a!99", "a!100", "a!101", "a!102");
+  socket.receive("debug!position a 97", "a!98", "a!99", "a!100", "a!101", "a!102");
   expect(first.got).toEqual(["101 101", "102 102"]);
   expect(last.got).toEqual(["99 99", "100 100", "101 101", "102 102"]);
   expect(since.got).toEqual(["98 98", "99 99", "100 100", "101 101", "102 102"]);
 });
 
-test("fewer messages than `last` wants are no gap, and a gap is told to those that it is one for", async () => {
+test("fewer messages than `last` are no gap; a gap is reported only to the subscriptions it concerns", async () => {
   const { client } = connectTo();
   const [first, last, since] = [noted(), noted({ last: 50 }), noted({ since: 10 })];
   client.subscribe("a", first.options);
   const socket = await greet("debug!position a 100");
   client.subscribe("a", last.options);
   client.subscribe("a", since.options);
-  socket.say("debug!position a 50", "debug!position a 100");
+  socket.receive("debug!position a 50", "debug!position a 100");
   await settle();
   expect(socket.lines.slice(-2)).toEqual(["unsubscribe a", "subscribe a since 10"]);
-  socket.say("debug!gap a 10 90", "debug!position a 90", "a!91");
+  socket.receive("debug!gap a 10 90", "debug!position a 90", "a!91");
   expect([first.got, last.got, since.got]).toEqual([[], ["91 91"], [[10, 90], "91 91"]]);
 });
 
-test("a server that has lost its place is a gap, whether it says so or not", async () => {
+test("a server that lost positions causes a gap, whether it reports one or not", async () => {
   const { client } = connectTo();
   const { got, options } = noted({ since: 100 });
   client.subscribe("a", options);
   const socket = await greet("debug!position a 100", "a!x");
-  socket.say("debug!position a 500", "a!y");
+  socket.receive("debug!position a 500", "a!y");
   socket.end(1006);
   await vi.advanceTimersByTimeAsync(1_000);
   await greet("debug!gap a 501 3", "debug!position a 3", "a!z");
   expect(got).toEqual(["x 101", [101, 500], "y 501", [501, 3], "z 4"]);
 });
 
-test("where nothing is retained, a lost connection is a gap", async () => {
+test("on channels without history, a lost connection is a gap", async () => {
   const { client } = connectTo();
   const { got, options } = noted();
   client.subscribe("a", options);
@@ -100,22 +100,22 @@ test("where nothing is retained, a lost connection is a gap", async () => {
   expect(got).toEqual(["x undefined", [undefined, undefined], "y undefined"]);
 });
 
-test("what is refused for the moment is asked for again; what is refused ends that channel alone", async () => {
+test("temporary refusals are retried; others end only their channel", async () => {
   const { client } = connectTo();
   const [busy, secret, fine] = ["busy", "secret", "fine"].map((channel) => client.subscribe(channel));
   const socket = await greet("debug!error unavailable subscribe busy: not now");
-  socket.say(
+  socket.receive(
     "debug!error forbidden subscribe secret: your token doesn't grant this channel",
     "debug!position fine 7",
   );
   expect([busy?.state, secret?.state, fine?.state]).toEqual(["subscribing", "unsubscribed", "subscribed"]);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(socket.lines.at(-1)).toBe("subscribe busy since now");
-  socket.say("debug!position busy 3");
+  socket.receive("debug!position busy 3");
   expect([busy?.state, FakeSocket.made.length]).toEqual(["subscribed", 1]);
 });
 
-test("an unsubscription that the server refuses for its rate doesn't spoil the next subscription", async () => {
+test("an unsubscription refused for its rate doesn't affect the next subscription", async () => {
   const { client } = connectTo();
   const first = client.subscribe("a");
   client.subscribe("b");
@@ -125,15 +125,15 @@ test("an unsubscription that the server refuses for its rate doesn't spoil the n
   expect(socket.lines.at(-1)).toBe("unsubscribe a");
   const second = client.subscribe("a", { since: 5 });
   await settle();
-  // The server may not have carried out the first one.
+  // The server may have refused the first one.
   expect(socket.lines.slice(-2)).toEqual(["unsubscribe a", "subscribe a since 5"]);
-  socket.say("debug!error rate unsubscribe a: too many lines", "debug!position a 5");
+  socket.receive("debug!error rate unsubscribe a: too many lines", "debug!position a 5");
   await vi.advanceTimersByTimeAsync(3_000);
   expect(socket.lines.filter((line) => line === "unsubscribe a")).toHaveLength(2);
   expect([second.state, second.position]).toEqual(["subscribed", 5]);
 });
 
-test("listeners that throw disturb nobody", async () => {
+test("listeners that throw don't affect others", async () => {
   const uncaught = vi.fn();
   const before = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");

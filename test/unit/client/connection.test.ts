@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { connectTo, FakeSocket, greet, requests, settle, standStill } from "./fakes.ts";
+import { connectTo, FakeSocket, greet, requests, settle, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
-test("a client connects at a channel, with what it has of it, and reads lines however they are cut", async () => {
+test("a client connects at a channel with its position, and parses lines split anywhere", async () => {
   const { client } = connectTo({ token: "t" }, undefined, "https://example.com/live/");
-  const heard: string[] = [];
+  const received: string[] = [];
   const onMessage = ({ text, position }: { text: string; position: number | undefined }) =>
-    void heard.push(`${text} ${position}`);
+    void received.push(`${text} ${position}`);
   client.subscribe("a/b", { since: 7, onMessage });
   await settle();
   const socket = FakeSocket.newest;
@@ -19,10 +19,10 @@ test("a client connects at a channel, with what it has of it, and reads lines ho
   ]) {
     socket.onmessage?.({ data });
   }
-  expect(heard).toEqual(["x!y 10"]);
+  expect(received).toEqual(["x!y 10"]);
 });
 
-test("a client that only announces connects at that channel", async () => {
+test("a client that only announces connects at the announcement's channel", async () => {
   const { client } = connectTo();
   const announced = client.announce("orders", "x", { key: "k" });
   const socket = await greet();
@@ -30,12 +30,12 @@ test("a client that only announces connects at that channel", async () => {
     "wss://host/orders",
     ["unsubscribe all", "unsubscribe orders", "once k orders x"],
   ]);
-  socket.say("debug!once k 8");
+  socket.receive("debug!once k 8");
   expect(await announced).toBe(8);
 });
 
 test.each([1000, 1001, 1005, 1006, 1008, 1009, 1011, 1012, 1013, 3000, 4999])(
-  "whoever closes with %i, the client comes back",
+  "the client reconnects and resumes after a close with %i",
   async (code) => {
     const { client, states } = connectTo();
     client.subscribe("a", { since: 7 });
@@ -48,7 +48,7 @@ test.each([1000, 1001, 1005, 1006, 1008, 1009, 1011, 1012, 1013, 3000, 4999])(
   },
 );
 
-test("1008 for the rate rejects nothing: the client waits, and announces again, with fewer lines at a time", async () => {
+test("after a close for the rate, the client retries with fewer lines at a time", async () => {
   const { client } = connectTo();
   const announced = Array.from({ length: 5_000 }, (_, i) => client.announce("a", "x", { key: String(i) }));
   const settled = Promise.all(announced);
@@ -58,13 +58,13 @@ test("1008 for the rate rejects nothing: the client waits, and announces again, 
   const next = await greet();
   for (let replied = 0; replied < 5_000; ) {
     const lines = next.lines.filter((line) => line.startsWith("once ")).slice(replied);
-    for (const line of lines) next.say(`debug!once ${line.split(" ")[1]} ${replied++}`);
+    for (const line of lines) next.receive(`debug!once ${line.split(" ")[1]} ${replied++}`);
     await vi.advanceTimersByTimeAsync(100);
   }
   expect((await settled).at(-1)).toBe(4_999);
 });
 
-test("a server that greets and closes is left alone longer and longer", async () => {
+test("a server that greets and closes causes growing delays", async () => {
   const { client } = connectTo();
   client.subscribe("a");
   for (let second = 0; second < 60; second++) {
@@ -79,7 +79,7 @@ test("a server that greets and closes is left alone longer and longer", async ()
   expect(FakeSocket.made.length).toBeGreaterThan(3);
 });
 
-test("after a connection that lasted, the next one comes soon", async () => {
+test("after a long connection the client reconnects soon", async () => {
   const { client } = connectTo();
   client.subscribe("a");
   for (let i = 1; i < 10; i++) {
@@ -91,10 +91,10 @@ test("after a connection that lasted, the next one comes soon", async () => {
   }
 });
 
-test("a 403 on one channel ends that one, and the others go on elsewhere", async () => {
+test("a 403 ends one channel, and the client connects at another", async () => {
   const respond = (_: string, url: string) =>
     url.includes("/secret")
-      ? { status: 403, code: "forbidden", said: "Your token doesn't grant this channel." }
+      ? { status: 403, code: "forbidden", body: "Your token doesn't grant this channel." }
       : { status: 200 };
   const { client } = connectTo({}, respond);
   const secret = client.subscribe("secret");
@@ -105,14 +105,14 @@ test("a 403 on one channel ends that one, and the others go on elsewhere", async
   await vi.advanceTimersByTimeAsync(1_000);
   await expect(secret[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "forbidden" });
   const socket = await greet("debug!position b 7");
-  socket.say("debug!once k 8");
+  socket.receive("debug!once k 8");
   expect([socket.url, other.state, await announced]).toEqual(["wss://host/b?since=now", "subscribed", 8]);
 });
 
-test("a client that may announce but not subscribe connects elsewhere", async () => {
+test("a client that may announce but not subscribe connects at the root", async () => {
   const respond = (_: string, url: string) =>
     url.includes("/drop")
-      ? { status: 403, code: "forbidden", said: "Your token doesn't grant this channel." }
+      ? { status: 403, code: "forbidden", body: "Your token doesn't grant this channel." }
       : { status: 200 };
   const { client } = connectTo({}, respond);
   const announced = client.announce("drop", "x", { key: "k" });
@@ -120,7 +120,7 @@ test("a client that may announce but not subscribe connects elsewhere", async ()
   FakeSocket.newest.end(1006);
   await vi.advanceTimersByTimeAsync(1_000);
   const socket = await greet();
-  socket.say("debug!once k 8");
+  socket.receive("debug!once k 8");
   expect([socket.url, await announced]).toEqual(["wss://host/", 8]);
 });
 
@@ -128,7 +128,7 @@ test("a refusal of the page is final", async () => {
   const { client, changes } = connectTo({}, () => ({
     status: 403,
     code: "forbidden",
-    said: "Not this origin.",
+    body: "Not this origin.",
   }));
   client.connect();
   await settle();
@@ -137,8 +137,8 @@ test("a refusal of the page is final", async () => {
   expect(changes.at(-1)).toMatchObject({ state: "failed", code: 403, reason: "forbidden: not this origin" });
 });
 
-test.each([401, 403, 404, 500, 502])("a %i of something in between is not final", async (status) => {
-  const { client, states } = connectTo({ token: "t" }, () => ({ status, said: "<html>" }));
+test.each([401, 403, 404, 500, 502])("a %i from a proxy is not final", async (status) => {
+  const { client, states } = connectTo({ token: "t" }, () => ({ status, body: "<html>" }));
   client.subscribe("a");
   await settle();
   FakeSocket.newest.end(1006);
@@ -147,7 +147,7 @@ test.each([401, 403, 404, 500, 502])("a %i of something in between is not final"
   expect(states()).not.toContain("failed");
 });
 
-test("the server may have clients wait, but not for ever", async () => {
+test("the server's Retry-After is respected up to a limit", async () => {
   const { client } = connectTo({}, () => ({ status: 503, code: "unavailable", retryAfter: "30" }));
   client.subscribe("a");
   await settle();
@@ -165,8 +165,8 @@ test("the server may have clients wait, but not for ever", async () => {
   expect(FakeSocket.made.length).toBeGreaterThan(before);
 });
 
-test("where requests get through and WebSockets don't, it does without", async () => {
-  const { client } = connectTo({}, () => ({ status: 200, said: "ok" }));
+test("if requests succeed and WebSockets don't, the client uses requests", async () => {
+  const { client } = connectTo({}, () => ({ status: 200, body: "ok" }));
   client.connect();
   for (let i = 0; i < 2; i++) {
     await settle();
@@ -181,40 +181,40 @@ test("where requests get through and WebSockets don't, it does without", async (
   ]);
 });
 
-describe("a server that doesn't answer", () => {
-  test("is found out by a keepalive, which costs a server that does nothing", async () => {
+describe("a silent server", () => {
+  test("is detected by a keepalive, which doesn't wake the server", async () => {
     const { client } = connectTo();
     client.subscribe("a");
     const socket = await greet("debug!position a 7");
     const before = socket.sent.length;
     await vi.advanceTimersByTimeAsync(25_000);
     expect(socket.sent.slice(before)).toEqual(["keepalive\n"]);
-    socket.say("debug!alive");
+    socket.receive("debug!alive");
     await vi.advanceTimersByTimeAsync(24_999);
     expect(client.state).toBe("connected");
     await vi.advanceTimersByTimeAsync(1 + 8_000);
     expect(client.state).toBe("disconnected");
   });
 
-  test("before the greeting is given up, without a crash of the package `ws`", async () => {
+  test("before the greeting causes a timeout, without a crash of the package `ws`", async () => {
     const { client } = connectTo();
     client.subscribe("a");
     await settle();
     const socket = FakeSocket.newest;
     await vi.advanceTimersByTimeAsync(10_000);
     expect(socket.isClosed).toBe(true);
-    // It reports an error after it was closed, which ends the process if nothing handles it.
+    // `ws` emits an error after the close, which would end the process without a handler.
     expect(socket.onerror).toBeTypeOf("function");
     socket.onerror?.(new Error("closed before the connection was established"));
   });
 
-  test("to one command only is left after a minute, and the command repeated", async () => {
+  test("that ignores one command is left after a minute, and the command is retried", async () => {
     const { client } = connectTo();
     client.announce("a", "x", { key: "k" }).catch(() => {});
     const socket = await greet();
     for (let i = 0; i < 3; i++) {
       await vi.advanceTimersByTimeAsync(25_000);
-      socket.say("debug!alive");
+      socket.receive("debug!alive");
     }
     await vi.advanceTimersByTimeAsync(1_000);
     expect((await greet()).lines).toContain("once k a x");
@@ -248,7 +248,7 @@ describe("wake-ups", () => {
     return () => vi.unstubAllGlobals();
   });
 
-  test("end a wait, and restart an attempt that hangs; flapping networks cause no flood", async () => {
+  test("end a delay, and restart a hanging attempt; flapping networks cause no flood", async () => {
     const { client } = connectTo();
     client.subscribe("a");
     await settle();
@@ -278,15 +278,15 @@ describe("wake-ups", () => {
   });
 });
 
-test("a client without anything to do disconnects after a minute, and connects again when there is something", async () => {
+test("an idle client disconnects after a minute, and reconnects on demand", async () => {
   const { client, states } = connectTo();
-  const heard = client.subscribe("a");
+  const subscription = client.subscribe("a");
   const socket = await greet("debug!position a 7");
-  heard.unsubscribe();
+  subscription.unsubscribe();
   await vi.advanceTimersByTimeAsync(26_000);
-  socket.say("debug!alive");
+  socket.receive("debug!alive");
   await vi.advanceTimersByTimeAsync(26_000);
-  socket.say("debug!alive");
+  socket.receive("debug!alive");
   await vi.advanceTimersByTimeAsync(8_000);
   expect([client.state, socket.isClosed, vi.getTimerCount()]).toEqual(["disconnected", true, 0]);
   client.subscribe("a");
@@ -296,19 +296,19 @@ test("a client without anything to do disconnects after a minute, and connects a
 
 test("disconnect() keeps positions and announcements until connect()", async () => {
   const { client } = connectTo();
-  const heard = client.subscribe("a", { since: 7 });
+  const subscription = client.subscribe("a", { since: 7 });
   const socket = await greet("debug!position a 7", "a!x");
   client.disconnect();
   const announced = client.announce("a", "y", { key: "k" });
   await vi.advanceTimersByTimeAsync(100_000);
-  expect([socket.isClosed, FakeSocket.made.length, heard.state]).toEqual([true, 1, "subscribing"]);
+  expect([socket.isClosed, FakeSocket.made.length, subscription.state]).toEqual([true, 1, "subscribing"]);
   client.connect();
   const next = await greet("debug!position a 8", "a!y");
-  next.say("debug!once k 9");
-  expect([next.url, await announced, heard.position]).toEqual(["wss://host/a?since=8", 9, 9]);
+  next.receive("debug!once k 9");
+  expect([next.url, await announced, subscription.position]).toEqual(["wss://host/a?since=8", 9, 9]);
 });
 
-test("listeners may be many, and throw; each can be removed", async () => {
+test("several listeners may throw, and each can be removed", async () => {
   const thrown: unknown[] = [];
   const { client } = connectTo();
   const off = client.on("state", () => thrown.push("called"));
@@ -324,7 +324,7 @@ test("listeners may be many, and throw; each can be removed", async () => {
   );
 });
 
-test("debug shows what happens, without tokens", async () => {
+test("debug shows events without tokens", async () => {
   const events: string[] = [];
   const { client } = connectTo({ token: () => "a.b.c", debug: (event) => void events.push(event) });
   client.subscribe("a");

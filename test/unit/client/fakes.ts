@@ -1,8 +1,8 @@
-/** A network that a test answers for, and clients that use it. */
+/** A fake network, and clients that use it. */
 import { onTestFinished, vi } from "vitest";
 import { type Change, Fanout, type FanoutOptions } from "../../../src/client/fanout.ts";
 
-/** A WebSocket whose server is the test. */
+/** A fake WebSocket; the test plays the server. */
 export class FakeSocket {
   static made: FakeSocket[] = [];
   readonly sent: string[] = [];
@@ -33,7 +33,7 @@ export class FakeSocket {
     this.isClosed = true;
   }
 
-  say(...lines: string[]): void {
+  receive(...lines: string[]): void {
     this.onmessage?.({ data: lines.map((line) => `${line}\n`).join("") });
   }
 
@@ -50,25 +50,25 @@ export class FakeSocket {
 export interface FakeResponse {
   status: number;
   code?: string;
-  said?: string;
+  body?: string;
   retryAfter?: string;
 }
 
-/** Has timers stand still until the test advances them, and forgets earlier connections. */
-export function standStill(): void {
+/** Installs fake timers, and forgets earlier connections. */
+export function useFakeTime(): void {
   vi.useFakeTimers({ now: 1_700_000_000_000 });
   FakeSocket.made = [];
 }
 
-/** Requests that clients made: their methods and addresses. */
+/** The methods and addresses of clients' requests. */
 export const requests: string[] = [];
 
-/** Lets everything run that waits for no timer. */
+/** Runs everything that doesn't depend on a timer. */
 export const settle = () => vi.advanceTimersByTimeAsync(0);
 
 /**
- * Makes a client whose network is fake.
- * @param respond answers requests; without it they never get an answer
+ * Creates a client with a fake network.
+ * @param respond responds to requests; without it they stay pending
  */
 export function connectTo(
   options: Omit<FanoutOptions, "codec"> = {},
@@ -94,25 +94,25 @@ export function connectTo(
   return { client, changes, states: () => changes.map(({ state }) => state) };
 }
 
-function responseOf({ status, code, said = "", retryAfter }: FakeResponse) {
+function responseOf({ status, code, body = "", retryAfter }: FakeResponse) {
   const headers: Record<string, string | undefined> = { "Fanout-Error": code, "Retry-After": retryAfter };
   return {
     status,
     headers: { get: (name: string) => headers[name] ?? null },
     body: null,
-    text: async () => said,
+    text: async () => body,
   };
 }
 
 /** Greets the newest connection. */
 export async function greet(...lines: string[]): Promise<FakeSocket> {
   await settle();
-  FakeSocket.newest.say("debug!connected...", ...lines);
+  FakeSocket.newest.receive("debug!connected...", ...lines);
   await settle();
   return FakeSocket.newest;
 }
 
-/** A token with such claims. */
+/** Creates a token with the given claims. */
 export function tokenOf(claims: unknown): string {
   return `x.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.y`;
 }

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { parseAddress, urlOf, webSocketUrl } from "../../../src/client/address.ts";
 import { Fanout, json, Refused } from "../../../src/client/fanout.ts";
-import { connectTo, FakeSocket, greet, settle, standStill } from "./fakes.ts";
+import { connectTo, FakeSocket, greet, settle, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
 test.each([
   [{ key: "order 17" }, "64 bytes of text without spaces or control characters"],
@@ -97,19 +97,19 @@ test("an address may be relative to the page, and a URL", () => {
   expect(parseAddress(new URL("wss://host/live"))).toBe("https://host/live");
 });
 
-test("channels that no path can name are subscribed to by commands", async () => {
+test("channels that can't be in a path are subscribed to by commands", async () => {
   for (const channel of [".", ".."]) {
     const { client } = connectTo();
-    const heard = client.subscribe(channel);
+    const subscription = client.subscribe(channel);
     const socket = await greet();
     expect([socket.url, socket.lines.at(-1)]).toEqual(["wss://host/", `subscribe ${channel} since now`]);
-    socket.say(`debug!position ${channel} 7`);
-    expect(heard.state).toBe("subscribed");
+    socket.receive(`debug!position ${channel} 7`);
+    expect(subscription.state).toBe("subscribed");
   }
 });
 
-describe("surroundings", () => {
-  test("without a WebSocket it uses requests at once", async () => {
+describe("environments", () => {
+  test("without a WebSocket the client uses requests at once", async () => {
     vi.stubGlobal("WebSocket", undefined);
     const asked: string[] = [];
     const client = new Fanout("https://host", {
@@ -126,7 +126,7 @@ describe("surroundings", () => {
     vi.unstubAllGlobals();
   });
 
-  test("what is thrown while a connection is opened is final", async () => {
+  test("an exception from the WebSocket constructor is final", async () => {
     class Forbidding extends FakeSocket {
       constructor(url: string, protocols: string[]) {
         super(url, protocols);
@@ -140,7 +140,7 @@ describe("surroundings", () => {
     expect(FakeSocket.made).toHaveLength(1);
   });
 
-  test("a proxy around a client and a subscription does what they do", async () => {
+  test("a client and a subscription work through a proxy", async () => {
     const deep = <T extends object>(target: T): T =>
       new Proxy(target, {
         get: (of, name, receiver) => {
@@ -150,19 +150,19 @@ describe("surroundings", () => {
       });
     const { client } = connectTo();
     const proxy = deep(client);
-    const heard = deep(proxy.subscribe("a"));
+    const subscription = deep(proxy.subscribe("a"));
     await greet("debug!position a 7", "a!x");
-    expect([proxy.state, heard.state, heard.position, proxy.position("a")]).toEqual([
+    expect([proxy.state, subscription.state, subscription.position, proxy.position("a")]).toEqual([
       "connected",
       "subscribed",
       8,
       8,
     ]);
-    for await (const { text } of heard) {
+    for await (const { text } of subscription) {
       expect(text).toBe("x");
       break;
     }
-    expect(heard.state).toBe("unsubscribed");
+    expect(subscription.state).toBe("unsubscribed");
   });
 
   test("errors have a name and a code", () => {
@@ -186,33 +186,33 @@ describe("a codec", () => {
 
   test("sends objects and text of several lines", async () => {
     const { client } = connectTo();
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const codec = json<unknown>();
-    client.subscribe("a", { codec, onMessage: ({ data }) => void heard.push(data) });
+    client.subscribe("a", { codec, onMessage: ({ data }) => void received.push(data) });
     const socket = await greet("debug!position a 7", 'a!{"x":"1\\n2"}', 'a!"\\ud800"');
-    expect(heard).toEqual([{ x: "1\n2" }, "\ud800"]);
+    expect(received).toEqual([{ x: "1\n2" }, "\ud800"]);
     client.announce("a", { x: "1\n2" }, { codec, key: "k" }).catch(() => {});
     await settle();
     expect(socket.lines.at(-1)).toBe('once k a {"x":"1\\n2"}');
     await expect(client.announce("a", undefined, { codec })).rejects.toThrow("the message is undefined");
   });
 
-  test("validates what is announced and received; a message that doesn't match is skipped", async () => {
+  test("validates announced and received messages; invalid ones are skipped", async () => {
     const codec = json(
       schema((value) =>
         typeof value === "number" ? { value } : { issues: [{ message: "no number", path: ["n"] }] },
       ),
     );
     const { client } = connectTo();
-    const heard: [number, number | undefined][] = [];
+    const received: [number, number | undefined][] = [];
     const invalid: unknown[] = [];
     const subscription = client.subscribe("a", {
       codec,
-      onMessage: ({ data, position }) => void heard.push([data, position]),
+      onMessage: ({ data, position }) => void received.push([data, position]),
       onInvalid: ({ error, position }) => void invalid.push([error.message, position]),
     });
     await greet("debug!position a 7", "a!1", "a!two", 'a!"three"', "a!4");
-    expect(heard).toEqual([
+    expect(received).toEqual([
       [1, 8],
       [4, 11],
     ]);
@@ -226,7 +226,7 @@ describe("a codec", () => {
     );
   });
 
-  test("of a client is for all channels", async () => {
+  test("of a client applies to all channels", async () => {
     const client = new Fanout("wss://host", { WebSocket: FakeSocket, codec: json<{ n: number }>() });
     const first = client.subscribe("a")[Symbol.asyncIterator]().next();
     await greet("debug!position a 7", 'a!{"n":1}');

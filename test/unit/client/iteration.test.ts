@@ -1,16 +1,16 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Gap, Message, SubscribeOptions } from "../../../src/client/fanout.ts";
-import { connectTo, greet, settle, standStill } from "./fakes.ts";
+import { connectTo, greet, settle, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
 async function begin(options: SubscribeOptions = {}) {
   const { client } = connectTo();
   const subscription = client.subscribe("a", options);
   const socket = await greet("debug!position a 0");
-  const say = (from: number, to: number) =>
-    socket.say(...Array.from({ length: to - from + 1 }, (_, i) => `a!${from + i}`));
-  return { client, subscription, socket, say };
+  const receive = (from: number, to: number) =>
+    socket.receive(...Array.from({ length: to - from + 1 }, (_, i) => `a!${from + i}`));
+  return { client, subscription, socket, receive };
 }
 
 async function take(messages: AsyncIterable<Message>, count: number): Promise<string[]> {
@@ -22,31 +22,31 @@ async function take(messages: AsyncIterable<Message>, count: number): Promise<st
   return texts;
 }
 
-test("messages between subscribe() and the first next() are there", async () => {
-  const { subscription, say } = await begin();
-  say(1, 3);
+test("messages between subscribe() and the first next() are buffered", async () => {
+  const { subscription, receive } = await begin();
+  receive(1, 3);
   expect(await take(subscription, 3)).toEqual(["1", "2", "3"]);
   expect(subscription.state).toBe("unsubscribed");
 });
 
-test("a frame of 1,500 messages is no overflow for a loop that reads", async () => {
-  const { subscription, say } = await begin();
+test("a frame of 1,500 messages doesn't overflow a running loop", async () => {
+  const { subscription, receive } = await begin();
   const reading = take(subscription, 1_500);
-  say(1, 1_500);
+  receive(1, 1_500);
   expect(await reading).toHaveLength(1_500);
 });
 
-test("`last` makes room for as many", async () => {
-  const { subscription, say } = await begin({ last: 1_500 });
-  say(1, 1_500);
+test("`last` raises the buffer", async () => {
+  const { subscription, receive } = await begin({ last: 1_500 });
+  receive(1, 1_500);
   await settle();
   expect(await take(subscription, 1_500)).toHaveLength(1_500);
 });
 
-test("a loop that doesn't read ends with an error, after what it had", async () => {
-  const { subscription, say } = await begin({ buffer: 2 });
+test("a loop that doesn't read ends with an error after its buffered messages", async () => {
+  const { subscription, receive } = await begin({ buffer: 2 });
   const loop = subscription[Symbol.asyncIterator]();
-  say(1, 3);
+  receive(1, 3);
   await settle();
   expect([
     (await loop.next()).value?.text,
@@ -58,24 +58,24 @@ test("a loop that doesn't read ends with an error, after what it had", async () 
   expect(subscription.state).toBe("unsubscribed");
 });
 
-test("or the oldest are dropped, which is a gap", async () => {
+test("with `overflow: oldest` the oldest messages are dropped, which is a gap", async () => {
   const gaps: Gap[] = [];
-  const { subscription, say } = await begin({
+  const { subscription, receive } = await begin({
     buffer: 2,
     overflow: "oldest",
     onGap: (gap) => void gaps.push(gap),
   });
   const loop = subscription[Symbol.asyncIterator]();
-  say(1, 5);
+  receive(1, 5);
   await settle();
   expect((await loop.next()).value?.text).toBe("4");
   expect(gaps).toEqual([{ channel: "a", from: 0, to: 3 }]);
 });
 
-test("a subscription that is never read ends, so that memory has a bound, and says so when it is read", async () => {
-  const { subscription, say } = await begin();
+test("a subscription that is never read ends, to bound memory, and throws when it is read", async () => {
+  const { subscription, receive } = await begin();
   for (let i = 0; i < 5; i++) {
-    say(1 + 1_000 * i, 1_000 * (i + 1));
+    receive(1 + 1_000 * i, 1_000 * (i + 1));
     await settle();
   }
   expect(subscription.state).toBe("unsubscribed");
@@ -94,22 +94,22 @@ test("return() doesn't wait for the next message, and ends calls of next()", asy
   expect(subscription.state).toBe("unsubscribed");
 });
 
-test("several loops each get every message, and the last one to leave unsubscribes", async () => {
-  const { subscription, say } = await begin();
+test("each of several loops receives every message, and the last one to leave unsubscribes", async () => {
+  const { subscription, receive } = await begin();
   const loops = [take(subscription, 1), take(subscription, 2)];
-  say(1, 1);
+  receive(1, 1);
   expect(await loops[0]).toEqual(["1"]);
   expect(subscription.state).toBe("subscribed");
-  say(2, 2);
+  receive(2, 2);
   expect(await loops[1]).toEqual(["1", "2"]);
   expect(subscription.state).toBe("unsubscribed");
 });
 
 test("an AbortSignal unsubscribes and ends loops, also if it was aborted before", async () => {
   const controller = new AbortController();
-  const { client, subscription, say } = await begin({ signal: controller.signal });
+  const { client, subscription, receive } = await begin({ signal: controller.signal });
   const reading = take(subscription, 10);
-  say(1, 2);
+  receive(1, 2);
   await settle();
   controller.abort();
   expect([await reading, subscription.state]).toEqual([["1", "2"], "unsubscribed"]);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { inWords, isFlawless, judge } from "../../../tools/faults/judge.ts";
 
-test("the judge finds what is lost, repeated, out of order or strange, and nothing else", () => {
+test("the judge finds exactly the lost, repeated, reordered and unexpected messages", () => {
   expect(isFlawless(judge(["1", "2", "3"], 3))).toBe(true);
   const verdict = judge(["1", "3", "2", "2", "x", "5"], 5);
   expect(verdict).toEqual({ came: 5, due: 5, lost: [4], repeated: [2], early: [3], strange: ["x"] });

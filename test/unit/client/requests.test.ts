@@ -1,34 +1,34 @@
-/** The client where no WebSocket gets through. */
+/** The client without a WebSocket. */
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { Client } from "../../../src/client/client.ts";
+import { type Environment, environmentOf } from "../../../src/client/environment.ts";
 import type { Change, FetchLike } from "../../../src/client/fanout.ts";
 import { RequestSocket } from "../../../src/client/requests.ts";
-import { type World, worldOf } from "../../../src/client/world.ts";
-import { settle, standStill } from "./fakes.ts";
+import { settle, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
-/** Makes a client without a WebSocket. */
-function clientWith(given: { fetch?: FetchLike; loadRequests?: World["loadRequests"] }) {
+/** Creates a client without a WebSocket. */
+function clientWith(given: { fetch?: FetchLike; loadRequests?: Environment["loadRequests"] }) {
   const changes: Change[] = [];
-  const world = {
-    ...worldOf({}),
+  const environment = {
+    ...environmentOf({}),
     loadRequests: async () => ({ RequestSocket }),
     fetch: () => new Promise<never>(() => {}),
     ...given,
     WebSocket: undefined,
   };
-  const client = new Client("https://host", { onState: (change) => void changes.push(change) }, world);
+  const client = new Client("https://host", { onState: (change) => void changes.push(change) }, environment);
   onTestFinished(() => client.close({ within: 0 }));
   return { client, changes };
 }
 
-function responseOf(status: number, said: string, given: Record<string, string> = {}) {
+function responseOf(status: number, body: string, given: Record<string, string> = {}) {
   const headers = { get: (name: string) => given[name] ?? null };
-  return { status, headers, body: null, text: async () => said };
+  return { status, headers, body: null, text: async () => body };
 }
 
-test("a part that can't be loaded is a connection that can't be opened, and is loaded again", async () => {
+test("if requests.ts can't be loaded, the connection fails, and a retry loads it again", async () => {
   const loadRequests = vi.fn(async () => {
     if (loadRequests.mock.calls.length < 3) throw new TypeError("error loading dynamically imported module");
     return { RequestSocket };
@@ -47,7 +47,7 @@ test("a part that can't be loaded is a connection that can't be opened, and is l
   expect([client.state, loadRequests.mock.calls.length]).toEqual(["connected", 3]);
 });
 
-test("a part that never loads is given up, and loaded again", async () => {
+test("if requests.ts never loads, the attempt times out and is retried", async () => {
   const loadRequests = vi.fn(() => new Promise<never>(() => {}));
   const { client, changes } = clientWith({ loadRequests });
   client.connect();
@@ -60,28 +60,25 @@ test("a part that never loads is given up, and loaded again", async () => {
 test.each([
   [429, "rate"],
   [503, "unavailable"],
-])(
-  "an announcement that gets %i is repeated when Retry-After is over, in its order",
-  async (status, code) => {
-    const posts: string[] = [];
-    const fetch: FetchLike = async (_, { method, body = "" }) => {
-      if (method === "GET") return responseOf(200, "ok\n");
-      posts.push(body);
-      const headers = { "Fanout-Error": code, "Retry-After": "30" };
-      if (posts.length === 1) return responseOf(status, "Not now.", headers);
-      return responseOf(200, JSON.stringify({ position: posts.length }));
-    };
-    const { client } = clientWith({ fetch });
-    const announced = [client.announce("a", "x"), client.announce("a", "y"), client.announce("b", "z")];
-    await vi.advanceTimersByTimeAsync(29_000);
-    expect(posts).toEqual(["x"]);
-    await vi.advanceTimersByTimeAsync(3_000);
-    expect(await Promise.all(announced)).toEqual([3, 4, 2]);
-    expect(posts).toEqual(["x", "z", "x", "y"]);
-  },
-);
+])("an announcement refused with %i is retried after Retry-After, in order", async (status, code) => {
+  const posts: string[] = [];
+  const fetch: FetchLike = async (_, { method, body = "" }) => {
+    if (method === "GET") return responseOf(200, "ok\n");
+    posts.push(body);
+    const headers = { "Fanout-Error": code, "Retry-After": "30" };
+    if (posts.length === 1) return responseOf(status, "Not now.", headers);
+    return responseOf(200, JSON.stringify({ position: posts.length }));
+  };
+  const { client } = clientWith({ fetch });
+  const announced = [client.announce("a", "x"), client.announce("a", "y"), client.announce("b", "z")];
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(posts).toEqual(["x"]);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(await Promise.all(announced)).toEqual([3, 4, 2]);
+  expect(posts).toEqual(["x", "z", "x", "y"]);
+});
 
-test("a token that is refused ends the connection, and a fixed one the client", async () => {
+test("a refused token ends the connection; a refused fixed token ends the client", async () => {
   const fetch: FetchLike = async (url) =>
     url.endsWith("/-/health")
       ? responseOf(200, "ok\n")
@@ -95,7 +92,7 @@ test("a token that is refused ends the connection, and a fixed one the client", 
   });
 });
 
-test("a subscription fails at once where no response can be streamed, and says what would help", async () => {
+test("without streamed responses a subscription fails at once, with a remedy", async () => {
   const fetch: FetchLike = async () => responseOf(200, "ok\n");
   const { client } = clientWith({ fetch });
   const states: string[] = [];

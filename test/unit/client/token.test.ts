@@ -1,23 +1,23 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { untilRenewal } from "../../../src/client/token.ts";
-import { connectTo, FakeSocket, greet, settle, standStill, tokenOf } from "./fakes.ts";
+import { connectTo, FakeSocket, greet, settle, tokenOf, useFakeTime } from "./fakes.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 
 const HOUR = 3_600_000;
 
-test("a token is renewed half a minute before its end, or at half of what is left", () => {
+test("a token is renewed 30 s before its expiry, or after half of its remaining time", () => {
   expect(untilRenewal(tokenOf({ exp: 1_000 }), 0)).toBe(970_000);
   expect(untilRenewal(tokenOf({ exp: 20 }), 0)).toBe(10_000);
   expect(untilRenewal(tokenOf({ exp: 20, sub: "ü?>" }), 0)).toBe(10_000);
 });
 
-test("tokens that don't say when they end aren't renewed", () => {
+test("tokens that don't receive when they end aren't renewed", () => {
   for (const token of ["", "x", "a.b.c", tokenOf({}), tokenOf(null), tokenOf([]), tokenOf({ exp: "1" })])
     expect(untilRenewal(token, 0)).toBeUndefined();
 });
 
-test("however far a clock is off, a renewal is neither at once nor beyond a day", () => {
+test("with any clock skew, a renewal comes neither at once nor after more than a day", () => {
   for (const date of [-1e15, -20_000 * HOUR, -HOUR, 0, HOUR, 20_000 * HOUR, 1e15]) {
     for (const claims of [
       { exp: 2e9 },
@@ -45,14 +45,14 @@ test("a token of a year doesn't overflow the timer", async () => {
   expect(token).toHaveBeenCalledTimes(1);
 });
 
-test("a renewal goes out on an open session only, and a refused one isn't repeated at once", async () => {
+test("a renewal is sent only on an open connection, and not retried at once if refused", async () => {
   const token = vi.fn(() => tokenOf({ exp: 1_700_000_000 + 60 }));
   const { client } = connectTo({ token });
   client.subscribe("a");
   const socket = await greet("debug!position a 7");
   await vi.advanceTimersByTimeAsync(30_000);
   expect(socket.lines.filter((line) => line.startsWith("token "))).toHaveLength(1);
-  socket.say("debug!error forbidden token: the token doesn't grant 'a'");
+  socket.receive("debug!error forbidden token: the token doesn't grant 'a'");
   await vi.advanceTimersByTimeAsync(1_900);
   expect(token).toHaveBeenCalledTimes(2);
   client.disconnect();
@@ -60,8 +60,8 @@ test("a renewal goes out on an open session only, and a refused one isn't repeat
   expect(token).toHaveBeenCalledTimes(2);
 });
 
-/** A server that refuses tokens. */
-const refusing = (code: string) => () => ({ status: 401, code, said: `The token is ${code}.` });
+/** Simulates a server that refuses tokens. */
+const refusing = (code: string) => () => ({ status: 401, code, body: `The token is ${code}.` });
 
 async function refuse(times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
@@ -71,7 +71,7 @@ async function refuse(times: number): Promise<void> {
   }
 }
 
-test("a fresh token is tried before a 401 is final, and an expired one never is", async () => {
+test("a 401 is final only after fresh tokens failed, and never if they expired", async () => {
   const token = vi.fn(() => "x.y.z");
   const { client, states } = connectTo({ token }, refusing("expired"));
   client.subscribe("a");
@@ -83,7 +83,7 @@ test("a fresh token is tried before a 401 is final, and an expired one never is"
   expect(client.state).toBe("connected");
 });
 
-test("a token that stays forged is final in the end, with the reason for everything", async () => {
+test("persistently invalid tokens are final, and everything pending fails with the reason", async () => {
   const { client, changes } = connectTo({ token: () => "x.y.z" }, refusing("invalid"));
   const reasons: unknown[] = [];
   client.subscribe("a", { onState: (state, reason) => void reasons.push([state, reason]) });
@@ -94,7 +94,7 @@ test("a token that stays forged is final in the end, with the reason for everyth
   expect(reasons).toEqual([["unsubscribed", "the token is invalid"]]);
 });
 
-test("a fixed token is final at once; later calls fail at once, with the reason, until connect()", async () => {
+test("a refused fixed token is final at once; later calls fail with the reason until connect()", async () => {
   const { client, states } = connectTo({ token: "x.y.z" }, refusing("expired"));
   client.subscribe("a");
   await refuse(1);

@@ -84,7 +84,7 @@ test("a message with a key that is longer than what is retained is refused", asy
   const service = new Service({ HISTORY_BYTES: "40" });
   const ann = await service.connect("home");
   const why =
-    "messages with a key have at most 40 characters together, as they are retained to be known again";
+    "messages with a key have at most 40 characters in total, as the channel retains them to detect repeats";
   expect(await ann.ask(`once k news ${"x".repeat(17)}`)).toMatchObject(
     [/^debug!once k/].map((line) => expect.stringMatching(line)),
   );

@@ -4,7 +4,7 @@ import { linesOfBody, parseMessages } from "../../../src/protocol/bodies.ts";
 
 const LIMITS = { maxLineBytes: 300, linesPerSecond: 5, historyBytes: 400 };
 
-test("a body is its lines, however they end", () => {
+test("a body is split into lines that end in LF or CRLF", () => {
   const anyMessage = fc.string({ minLength: 1 }).filter((text) => !/[\r\n]/.test(text));
   fc.assert(
     fc.property(
@@ -18,7 +18,7 @@ test("a body is its lines, however they end", () => {
   );
 });
 
-test("a body with more lines than it may have is never taken for one with fewer", () => {
+test("the result shows when a body has too many lines", () => {
   const lines = fc.array(fc.constantFrom("a", ""), { maxLength: 12 });
   fc.assert(
     fc.property(lines, fc.integer({ min: 1, max: 6 }), (parts, most) => {
@@ -33,7 +33,7 @@ test("a body with more lines than it may have is never taken for one with fewer"
   expect(linesOfBody("\n".repeat(1_000_000), 10)).toHaveLength(11);
 });
 
-test("messages are lines that subscribers read, all or none", () => {
+test("messages are formatted for subscribers, all or none", () => {
   expect(parseMessages("news", ["a", "b!c"], undefined, LIMITS)).toEqual({
     lines: "news!a\nnews!b!c\n",
     count: 2,
@@ -43,11 +43,11 @@ test("messages are lines that subscribers read, all or none", () => {
   }
 });
 
-test("what has a key is no longer than what is retained: by its whole text it is known again", () => {
+test("messages with a key fit into the history, so that repeats can be detected", () => {
   const messages = ["x".repeat(200), "x".repeat(160)];
   const ofKey = (key: string | undefined) => parseMessages("news", messages, key, LIMITS);
   expect(ofKey(undefined)).toHaveProperty("count", 2);
-  // 372 characters as lines, and 16 more besides the key's own.
+  // 372 characters as lines, and 16 characters of overhead for the key.
   expect(ofKey("k".repeat(12))).toHaveProperty("count", 2);
   expect(ofKey("k".repeat(13))).toMatchObject({ code: "limit" });
 });

@@ -1,4 +1,4 @@
-/** The grammar of what clients say. */
+/** The grammar of client commands. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -13,7 +13,7 @@ import { keyFault } from "../../../src/protocol/keys.ts";
 import { type From, formatFrom } from "../../../src/protocol/positions.ts";
 import { anyFrom, anyLine, anyMessage, anyName, goodKey, goodName, isName } from "./texts.ts";
 
-/** Checks a refusal of `line`: it becomes one line, and repeats no more than the line's first two words. */
+/** Checks that a refusal of `line` fits one line, and repeats no more than the line's first two words. */
 function checkRefusal(line: string, refusal: Refusal): void {
   const { command, argument, why } = refusal;
   expect(why).toMatch(/^[^\n]+$/);
@@ -29,7 +29,7 @@ function checkRefusal(line: string, refusal: Refusal): void {
   expect([...argument].length).toBeLessThanOrEqual(255);
 }
 
-/** What must hold of a command whatever line it came from. */
+/** Invariants of commands parsed from any line. */
 function checkCommand(line: string, command: ClientLine): void {
   switch (command.kind) {
     case "empty":
@@ -77,12 +77,12 @@ function checkCommand(line: string, command: ClientLine): void {
   }
 }
 
-describe("reading lines", () => {
-  test("any string is a command of some kind", () => {
+describe("parsing lines", () => {
+  test("any string parses to a command, a refusal or an empty line", () => {
     fc.assert(fc.property(anyLine, (line) => checkCommand(line, parseCommand(line))));
   });
 
-  test("any bytes, decoded, are a command of some kind", () => {
+  test("any decoded bytes parse to a command, a refusal or an empty line", () => {
     const decoder = new TextDecoder();
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
@@ -92,7 +92,7 @@ describe("reading lines", () => {
     );
   });
 
-  test("an announcement gives back its channel and its message as they were", () => {
+  test("an announcement yields its channel and its message unchanged", () => {
     fc.assert(
       fc.property(goodName, anyMessage, (channel, text) => {
         expect(parseCommand(`announce ${channel} ${text}`)).toEqual({
@@ -104,7 +104,7 @@ describe("reading lines", () => {
     );
   });
 
-  test("a subscription gives back its channel, however many spaces and words are around it", () => {
+  test("a subscription yields its channel despite extra spaces and words", () => {
     const spaces = fc.integer({ min: 1, max: 4 }).map((n) => " ".repeat(n));
     const after = fc.constantFrom("", " ", " and more", "   words\twith ! in them", "\r", " \r", " words\r");
     const kinds = fc.constantFrom("subscribe" as const, "unsubscribe" as const);
@@ -115,7 +115,7 @@ describe("reading lines", () => {
     );
   });
 
-  test("a subscription gives back from where on, however many spaces and words are around it", () => {
+  test("a subscription yields its start despite extra spaces and words", () => {
     const spaces = fc.integer({ min: 1, max: 4 }).map((n) => " ".repeat(n));
     const after = fc.constantFrom("", " ", " and more", " last 1", "\r", " \r");
     fc.assert(
@@ -128,7 +128,7 @@ describe("reading lines", () => {
     );
   });
 
-  test("what is announced once gives back its key, its channel and its message as they were", () => {
+  test("`once` yields its key, channel and message unchanged", () => {
     fc.assert(
       fc.property(goodKey, goodName, anyMessage, (key, channel, message) => {
         const command = { kind: "once", key, channel, message };
@@ -137,7 +137,7 @@ describe("reading lines", () => {
     );
   });
 
-  /** A refusal of the command and argument in `head`. */
+  /** Builds a refusal of the command and argument in `head`. */
   const invalid = (head: string, why: RegExp) => {
     const [command, argument] = head.split(" ");
     return {
@@ -306,7 +306,7 @@ describe("refusing lines", () => {
     fc.string({ unit: fc.constantFrom("\ud83d", "\ude00", "x", " ", "\r", "\u0085", "\u00a0", "\u3000") }),
   );
 
-  test("names the command and its argument, and repeats nothing else", () => {
+  test("names the command and its argument, and nothing else of the line", () => {
     fc.assert(
       fc.property(beginning, rest, (start, more) => {
         const line = start + more;
@@ -356,7 +356,7 @@ describe("refusing lines", () => {
   });
 });
 
-describe("writing lines", () => {
+describe("formatting lines", () => {
   const token = fc.stringMatching(/^[\w.-]+$/);
   const command: fc.Arbitrary<Command> = fc.oneof(
     fc.record({ kind: fc.constantFrom("ping" as const, "info" as const, "keepalive" as const) }),
@@ -373,7 +373,7 @@ describe("writing lines", () => {
     fc.record({ kind: fc.constant("token" as const), token }),
   );
 
-  test("every command is read as what was written, from one line", () => {
+  test("every command is parsed back from its one line", () => {
     fc.assert(
       fc.property(command, (written) => {
         const line = formatCommand(written);

@@ -1,4 +1,4 @@
-/** Errors as clients get them, and what clients read out of them. */
+/** Errors: formatted for clients, and parsed by them. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CLOSINGS } from "../../../src/protocol/close-codes.ts";
@@ -27,15 +27,15 @@ const argument = fc.oneof(
 );
 
 describe("a refusal", () => {
-  test("is read as what was written, whatever its argument and its sentence are", () => {
+  test("is parsed back, with any argument and sentence", () => {
     const command = fc.stringMatching(/^[a-z]{1,16}$/);
     const refusal: fc.Arbitrary<Refusal> = fc.oneof(
       fc.record({ code, command, why }),
       fc.record({ code, command, argument, why }),
     );
     fc.assert(
-      fc.property(refusal, (said) => {
-        expect(parseRefusal(formatRefusal(said))).toEqual(said);
+      fc.property(refusal, (original) => {
+        expect(parseRefusal(formatRefusal(original))).toEqual(original);
       }),
     );
   });
@@ -46,7 +46,7 @@ describe("a refusal", () => {
     expect(formatRefusal({ ...refusal, argument: undefined })).toBe("forbidden subscribe: no grant");
   });
 
-  test("with a code that isn't known is one that nothing repeats", () => {
+  test("with an unknown code is final", () => {
     expect(parseRefusal("quota once k: too much: much")).toEqual({
       code: "invalid",
       command: "once",
@@ -72,7 +72,7 @@ describe("the reason of a close frame", () => {
     fc.string({ unit: fc.constantFrom("a", "é", "€", "😀"), minLength: 20, maxLength: 140 }),
   );
 
-  test("is read as what was written, cut between characters where it would be too long", () => {
+  test("is parsed back, cut between characters if it is too long", () => {
     fc.assert(
       fc.property(code, characters, (known, sentence) => {
         const reason = formatReason({ code: known, why: sentence });
@@ -80,18 +80,18 @@ describe("the reason of a close frame", () => {
         expect(bytes).toBeLessThanOrEqual(123);
         const read = parseReason(reason);
         expect(read?.code).toBe(known);
-        const kept = read?.why ?? "";
-        expect(sentence.startsWith(kept)).toBe(true);
-        if (kept === sentence) return;
-        // The next character, as strings are iterated over, doesn't fit.
-        const [next = ""] = sentence.slice(kept.length);
+        const sent = read?.why ?? "";
+        expect(sentence.startsWith(sent)).toBe(true);
+        if (sent === sentence) return;
+        // The next code point doesn't fit.
+        const [next = ""] = sentence.slice(sent.length);
         expect(bytes + bytesOf(next)).toBeGreaterThan(123);
-        if (sentence.isWellFormed()) expect(kept.isWellFormed()).toBe(true);
+        if (sentence.isWellFormed()) expect(sent.isWellFormed()).toBe(true);
       }),
     );
   });
 
-  test.each(["x", "é", "€", "😀"])("isn't cut inside of %s, however the limit falls", (character) => {
+  test.each(["x", "é", "€", "😀"])("isn't cut within %s", (character) => {
     for (let shift = 0; shift < 8; shift++) {
       const reason = formatReason({ code: "limit", why: "a".repeat(shift) + character.repeat(200) });
       expect(reason.isWellFormed()).toBe(true);
@@ -100,7 +100,7 @@ describe("the reason of a close frame", () => {
     }
   });
 
-  test("without a code isn't the server's own", () => {
+  test("without a code counts as unavailable", () => {
     for (const reason of ["", "going away", "done: bye", "unavailable", "unavailable:x"]) {
       expect(parseReason(reason)).toBeUndefined();
       expect(faultIn(reason)).toEqual({ code: "unavailable", why: reason });
@@ -121,7 +121,7 @@ test("only errors that invite a retry are temporary", () => {
   expect(ERROR_CODES.filter(isTemporary)).toEqual(["rate", "unavailable"]);
 });
 
-test("a sentence for people is made from a clause, and back", () => {
+test("clauses become sentences, and back", () => {
   expect(sentenceOf("it is too late")).toBe("It is too late.");
   expect(sentenceOf("'last' takes a number")).toBe("'last' takes a number.");
   for (const clause of ["it is too late", "'last' takes a number", "a.b"]) {

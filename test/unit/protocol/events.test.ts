@@ -11,7 +11,7 @@ import {
 
 const anyPositions = fc.array(fc.option(fc.maxSafeNat(), { nil: undefined }), { minLength: 1 });
 
-test("an id is read as it was written, for as many channels, and nothing else is one", () => {
+test("ids are parsed back for the right number of channels; everything else is rejected", () => {
   fc.assert(
     fc.property(anyPositions, (positions) => {
       expect(parseId(formatId(positions), positions.length)).toEqual(positions);
@@ -22,7 +22,7 @@ test("an id is read as it was written, for as many channels, and nothing else is
     expect(parseId(id, id.split(".").length)).toBeUndefined();
 });
 
-test("an event made around one position is the event", () => {
+test("formatEventAround agrees with formatEvent", () => {
   fc.assert(
     fc.property(anyPositions, fc.nat(), fc.string({ unit: "binary" }), (positions, n, message) => {
       const at = n % positions.length;
@@ -33,7 +33,7 @@ test("an event made around one position is the event", () => {
   );
 });
 
-test("whatever a message is, its event has no other fields and no end within", () => {
+test("no message adds fields to its event, or ends it early", () => {
   fc.assert(
     fc.property(
       fc.string({ unit: "binary" }).filter((text) => !text.includes("\n")),

@@ -1,4 +1,4 @@
-/** Frames: what lines there are in them, and how many lines go into one. */
+/** Frames: their lines, and how lines are split into frames. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../../../src/protocol/frames.ts";
 import { bytesOf } from "./texts.ts";
 
-/** The same, as a client may send it too. */
+/** The same text as bytes, as clients may also send it. */
 function asBytes(text: string): ArrayBuffer {
   return new TextEncoder().encode(text).buffer;
 }
@@ -22,7 +22,7 @@ const line = fc.oneof(fc.string(), fc.constantFrom("", "\r", "é", "\ufeff", "\u
 const text = fc.array(line, { maxLength: 20 }).map((lines) => lines.join("\n"));
 
 describe("a frame from a client", () => {
-  test("has the same text and the same size, as text and as bytes", () => {
+  test("has the same text and size as text and as bytes", () => {
     fc.assert(
       fc.property(text, fc.nat(40), (sent, limit) => {
         const bytes = asBytes(sent);
@@ -36,7 +36,7 @@ describe("a frame from a client", () => {
     );
   });
 
-  test("counts for as many lines as end in it, the last one with or without a line end", () => {
+  test("counts its lines, with or without a final line end", () => {
     fc.assert(
       fc.property(text, (sent) => {
         const lines = Math.max(1, sent.replace(/\n$/, "").split("\n").length);
@@ -45,7 +45,7 @@ describe("a frame from a client", () => {
     );
   });
 
-  test("that is not UTF-8 has no text", () => {
+  test("that isn't UTF-8 has no text", () => {
     for (const bytes of [[0xff], [0x70, 0xc3], [0xed, 0xa0, 0x80], [0x0a, 0xc0, 0x80]]) {
       expect(textOf(new Uint8Array(bytes).buffer)).toBeUndefined();
     }
@@ -53,7 +53,7 @@ describe("a frame from a client", () => {
 });
 
 describe("frames to a client", () => {
-  test("hold whole lines in their order, and no more than 64 KiB unless one line is longer", () => {
+  test("hold whole lines in order, at most 64 KiB unless a single line is longer", () => {
     const lengths = fc.array(fc.oneof(fc.nat(70_000), fc.nat(10)), { maxLength: 12 });
     fc.assert(
       fc.property(lengths, (each) => {
@@ -64,7 +64,7 @@ describe("frames to a client", () => {
           expect(frame.endsWith("\n")).toBe(true);
           expect(frame.length <= 65_536 || frame.indexOf("\n") === frame.length - 1).toBe(true);
         }
-        // None could have taken in the next one's first line.
+        // The next frame's first line wouldn't have fitted.
         for (const [i, next] of frames.slice(1).entries()) {
           expect((frames[i] ?? "").length + next.indexOf("\n") + 1).toBeGreaterThan(65_536);
         }

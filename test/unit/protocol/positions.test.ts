@@ -1,4 +1,4 @@
-/** From where on a channel is to be heard, in words. */
+/** Positions, and the starting points of subscriptions. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -13,7 +13,7 @@ import { anyFrom, anyLine, anyPosition } from "./texts.ts";
 const MOST = Number.MAX_SAFE_INTEGER;
 const invalid = (why: RegExp) => ({ kind: "invalid", why: expect.stringMatching(why) });
 
-/** Words that are nearly numbers, far more often than chance would have it. */
+/** Generates near-numbers far more often than plain random text would. */
 const nearlyNumber = fc
   .array(fc.constantFrom("0", "1", "9", "9007199254740991", "-", "+", ".", "e", "x", " ", "٣"), {
     maxLength: 4,
@@ -22,11 +22,11 @@ const nearlyNumber = fc
 const anyWord = fc.oneof(nearlyNumber, anyLine, fc.constantFrom("now", "NOW", ""));
 
 describe("a position", () => {
-  test("is what it was written as", () => {
+  test("is parsed back", () => {
     fc.assert(fc.property(anyPosition, (position) => parsePosition(String(position)) === position));
   });
 
-  test("is digits, of no more than a number can hold exactly, whatever zeros come first", () => {
+  test("is decimal digits of a safe integer, leading zeros allowed", () => {
     fc.assert(
       fc.property(anyWord, (word) => {
         const isPosition = /^[0-9]+$/.test(word) && BigInt(word) <= BigInt(MOST);
@@ -38,8 +38,8 @@ describe("a position", () => {
   });
 });
 
-describe("from where on", () => {
-  test("is read as what was written, in a command and in an address", () => {
+describe("the start of a subscription", () => {
+  test("is parsed back from a command and from a URL", () => {
     fc.assert(
       fc.property(anyFrom, (from) => {
         const [how = "", word = "", ...more] = formatFrom(from).split(" ");
@@ -50,7 +50,7 @@ describe("from where on", () => {
     );
   });
 
-  test("is the same in both, whatever the word", () => {
+  test("is parsed alike in both", () => {
     fc.assert(
       fc.property(anyWord, (word) => {
         expect(parseFrom(word, null)).toEqual(parseFromWords("since", word));
@@ -59,7 +59,7 @@ describe("from where on", () => {
     );
   });
 
-  test("is not said by other words, nor by an address without them", () => {
+  test("is undefined for other words, and for URLs without parameters", () => {
     fc.assert(
       fc.property(anyWord, anyWord, (how, word) => {
         fc.pre(how !== "since" && how !== "last");

@@ -1,4 +1,4 @@
-/** What the server says, and that it is read as what was meant. */
+/** Replies, formatted and parsed. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Refusal } from "../../../src/protocol/errors.ts";
@@ -19,7 +19,7 @@ import {
 } from "../../../src/protocol/replies.ts";
 import { anyLine, anyMessage, anyPosition, anyUnits, goodKey, goodName } from "./texts.ts";
 
-test("a message's line divides at its first '!' into channel and message", () => {
+test("a message's line splits at its first '!' into channel and message", () => {
   fc.assert(
     fc.property(goodName, anyUnits, (channel, message) => {
       const line = formatMessage(channel, message);
@@ -29,7 +29,7 @@ test("a message's line divides at its first '!' into channel and message", () =>
   );
 });
 
-test("the greeting, errors and times are what clients look for", () => {
+test("the greeting, errors and times are formatted as clients expect", () => {
   expect(GREETING).toBe("debug!connected...\n");
   expect(BUSY).toBe("debug!busy\n");
   expect(formatError({ code: "invalid", command: "line", why: "unknown command" })).toBe(
@@ -47,18 +47,18 @@ test("the greeting, errors and times are what clients look for", () => {
   expect(formatFigure("total pings", 3)).toBe("total pings: 3\n");
 });
 
-describe("reading", () => {
-  /** What a client makes of `said`, which has to be one line. */
-  function read(said: string): Reply {
-    expect(said).toMatch(/^[^\n]+\n$/);
-    return parseReply(said.slice(0, -1));
+describe("parsing", () => {
+  /** Parses `line`, which has to be one whole line. */
+  function read(text: string): Reply {
+    expect(text).toMatch(/^[^\n]+\n$/);
+    return parseReply(text.slice(0, -1));
   }
 
-  /** Milliseconds since 1970, up to the end of what never ends. */
+  /** Milliseconds since 1970, from 0 to the value that stands for "never". */
   const time = fc.integer({ min: 0, max: Date.UTC(2180, 0) });
   const why = anyLine.map((text) => text.replaceAll("\n", ""));
 
-  test("gives back every message, its channel and it as they were", () => {
+  test("yields every channel and message unchanged", () => {
     fc.assert(
       fc.property(goodName, anyMessage, (channel, message) => {
         expect(read(formatMessage(channel, message))).toEqual({ kind: "message", channel, message });
@@ -66,7 +66,7 @@ describe("reading", () => {
     );
   });
 
-  test("gives back what the server says to one connection", () => {
+  test("yields the server's lines to one connection", () => {
     expect(read(GREETING)).toEqual({ kind: "connected" });
     expect(read(BUSY)).toEqual({ kind: "busy" });
     fc.assert(
@@ -80,7 +80,7 @@ describe("reading", () => {
     );
   });
 
-  test("gives back positions, and whose they are", () => {
+  test("yields positions with their channel or key", () => {
     expect(read(ALIVE)).toEqual({ kind: "alive" });
     fc.assert(
       fc.property(goodName, goodKey, anyPosition, anyPosition, (channel, key, position, to) => {
@@ -91,7 +91,7 @@ describe("reading", () => {
     );
   });
 
-  test("gives back figures, whatever their values", () => {
+  test("yields figures with any value", () => {
     const key = fc.stringMatching(/^[a-z][a-z -]*$/);
     fc.assert(
       fc.property(key, fc.oneof(fc.nat(), why), (name, value) => {
@@ -100,7 +100,7 @@ describe("reading", () => {
     );
   });
 
-  test("finds something in any line, and gives back what it does not know", () => {
+  test("accepts any line, and returns unknown ones unchanged", () => {
     fc.assert(
       fc.property(anyLine, (line) => {
         const reply = parseReply(line);
@@ -112,7 +112,7 @@ describe("reading", () => {
     almost.push("position x -1", "position x 9007199254740992", "position x 1 ");
     almost.push("gap x 1", "gap x 1 y", "gap x 1 2 3", "once k", "once k 1 2", "once k x", "alive ", "Alive");
     for (const line of [
-      ...almost.map((said) => `debug!${said}`),
+      ...almost.map((text) => `debug!${text}`),
       "debug!token accepted until dawn",
       ...["debug!hello", "debug!", "debug!error", "debug!error no such thing"],
       "hello",

@@ -4,11 +4,11 @@ import { expect, test } from "vitest";
 import { isLongerThan, utf8Length } from "../../../src/protocol/text.ts";
 import { anyLine, bytesOf } from "./texts.ts";
 
-test("utf8Length is the length that encoding gives", () => {
+test("utf8Length agrees with the encoder", () => {
   fc.assert(fc.property(anyLine, (text) => utf8Length(text) === bytesOf(text)));
 });
 
-test("isLongerThan agrees with it", () => {
+test("isLongerThan agrees with utf8Length", () => {
   fc.assert(
     fc.property(anyLine, fc.nat(1000), fc.integer({ min: -2, max: 2 }), (text, limit, near) => {
       expect(isLongerThan(text, limit)).toBe(bytesOf(text) > limit);

@@ -1,15 +1,15 @@
-/** Texts that are nearly what the protocol takes, and any others, for property tests. */
+/** Near-valid and arbitrary texts for property tests. */
 import fc from "fast-check";
 import { channelFault, DEBUG, nameFault } from "../../../src/protocol/channels.ts";
 import { keyFault } from "../../../src/protocol/keys.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 
-/** Strings as JavaScript has them: any code units, surrogates without partners among them. */
+/** Any JavaScript strings, including unpaired surrogates. */
 export const anyUnits = fc
   .array(fc.oneof(fc.nat(0xffff), fc.integer({ min: 0xd800, max: 0xdfff }), fc.nat(0x7f)), { maxLength: 300 })
   .map((units) => String.fromCharCode(...units));
 
-/** Pieces that make a line nearly a command, or nearly a name, far more often than chance would. */
+/** Fragments from which near-valid commands and names arise far more often than from random text. */
 const pieces = fc.constantFrom(
   ..."announce once subscribe unsubscribe ping info keepalive token debug all since last now 0 7 __proto__ x ! é € 😀".split(
     " ",
@@ -22,19 +22,19 @@ const nearly = fc.array(pieces, { maxLength: 8 }).map((some) => some.join(""));
 
 export const anyLine = fc.oneof(nearly, anyUnits, fc.string({ unit: "binary" }));
 
-/** Channels that may be subscribed to and announced on. */
+/** Valid channels. */
 export const goodName = fc.oneof(nearly, anyUnits).filter((name) => channelFault(name) === undefined);
 
-/** Names of those, and the one that is no channel. */
+/** Valid channels, and `debug`. */
 export const anyName = fc.oneof(goodName, fc.constant(DEBUG)).filter((name) => nameFault(name) === undefined);
 
-/** Messages: whatever is left of a line. */
+/** Messages: any non-empty rest of a line. */
 export const anyMessage = fc
   .oneof(anyLine, fc.constantFrom(" ", "!", "\r", " ! "))
   .map((text) => text.replaceAll("\n", ""))
   .filter((text) => text !== "");
 
-/** Keys of announcements. */
+/** Valid keys. */
 export const goodKey = fc.oneof(nearly, anyUnits).filter((key) => keyFault(key) === undefined);
 
 export const anyPosition = fc.oneof(fc.maxSafeNat(), fc.nat(9), fc.constant(Number.MAX_SAFE_INTEGER));
@@ -46,10 +46,10 @@ export const anyFrom: fc.Arbitrary<From> = fc.oneof(
 
 const encoder = new TextEncoder();
 
-/** Bytes that a text has when it is sent. */
+/** Returns the UTF-8 length of a text. */
 export const bytesOf = (text: string) => encoder.encode(text).length;
 
-/** The rules for names, said another way. */
+/** The rules for names in another formulation. */
 export function isName(text: string): boolean {
   const bytes = bytesOf(text);
   const fits = bytes >= 1 && bytes <= 255;

@@ -1,4 +1,4 @@
-/** Mounts components in Node: they render nothing, so a few properties of a page are enough. */
+/** Mounts components in Node. They render nothing, so a few properties of a page suffice. */
 import { act, createElement, StrictMode } from "react";
 import type { Root } from "react-dom/client";
 import { onTestFinished, vi } from "vitest";
@@ -30,7 +30,7 @@ export async function mount<Props extends object, Result>(hook: (props: Props) =
   return {
     render,
     unmount,
-    /** What the hook has returned in the newest render. */
+    /** The hook's result in the latest render. */
     get result(): Result {
       const result = results.at(-1);
       if (result === undefined) throw new Error("nothing was rendered");
@@ -40,5 +40,5 @@ export async function mount<Props extends object, Result>(hook: (props: Props) =
   };
 }
 
-/** Advances fake timers, and renders what changes then. */
+/** Advances fake timers, and renders the changes. */
 export const pass = (milliseconds: number) => act(() => vi.advanceTimersByTimeAsync(milliseconds));

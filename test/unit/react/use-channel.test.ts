@@ -3,10 +3,10 @@ import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type Fanout, json, Refused, type SubscribeOptions } from "../../../src/client/fanout.ts";
 import { type ChannelClient, type ChannelOptions, useChannel } from "../../../src/react/use-channel.ts";
-import { connectTo, FakeSocket, greet, standStill } from "../client/fakes.ts";
+import { connectTo, FakeSocket, greet, useFakeTime } from "../client/fakes.ts";
 import { mount, pass } from "./mounting.ts";
 
-beforeEach(standStill);
+beforeEach(useFakeTime);
 afterEach(() => void vi.useRealTimers());
 
 interface Props extends ChannelOptions {
@@ -19,7 +19,7 @@ function show(client: ChannelClient, props: Props = {}) {
   return mount(({ channel = "chat", ...options }: Props) => useChannel(client, channel, options), props);
 }
 
-/** A fake client, on whose channels each subscription gets some texts at once. */
+/** Creates a fake client whose subscriptions receive some texts at once. */
 function fakeClient(...retained: string[]) {
   let open: SubscribeOptions[] = [];
   const announced: string[] = [];
@@ -48,7 +48,7 @@ function fakeClient(...retained: string[]) {
 const texts = (shown: { result: { messages: readonly { text: string }[] } }) =>
   shown.result.messages.map(({ text }) => text);
 
-/** Lines about channels that were sent since the last call. */
+/** Returns the subscription lines sent since the last call. */
 function asked(): string[] {
   return FakeSocket.newest.sent
     .splice(0)
@@ -63,7 +63,7 @@ test("under StrictMode one subscription stays open, and shows the first messages
   expect([shown.result.state, texts(shown)]).toEqual(["subscribing", []]);
   await greet();
   expect(FakeSocket.made.map(({ url }) => url)).toEqual(["wss://host/chat?last=2"]);
-  FakeSocket.newest.say("debug!position chat 10", "chat!a", "chat!b");
+  FakeSocket.newest.receive("debug!position chat 10", "chat!a", "chat!b");
   await pass(20);
   expect([shown.result.state, texts(shown)]).toEqual(["subscribed", ["a", "b"]]);
   await shown.unmount();
@@ -71,7 +71,7 @@ test("under StrictMode one subscription stays open, and shows the first messages
   expect(asked()).toEqual(["unsubscribe chat"]);
 });
 
-test("StrictMode on an open connection subscribes anew, with nothing twice", async () => {
+test("StrictMode on an open connection resubscribes, with nothing twice", async () => {
   const { client } = connectTo();
   client.connect();
   const socket = await greet();
@@ -80,12 +80,12 @@ test("StrictMode on an open connection subscribes anew, with nothing twice", asy
   const lines = asked();
   expect(lines.filter((line) => line.startsWith("subscribe"))).toHaveLength(2);
   expect(lines.at(-1)).toBe("subscribe chat last 2");
-  socket.say("debug!position chat 10", "chat!a", "chat!b", "debug!position chat 10", "chat!a", "chat!b");
+  socket.receive("debug!position chat 10", "chat!a", "chat!b", "debug!position chat 10", "chat!a", "chat!b");
   await pass(20);
   expect([shown.result.state, texts(shown)]).toEqual(["subscribed", ["a", "b"]]);
 });
 
-test("a hook that isn't enabled neither subscribes nor connects", async () => {
+test("a disabled hook neither subscribes nor connects", async () => {
   const { client } = connectTo();
   const shown = await show(client, { enabled: false });
   await pass(1_000);
@@ -94,7 +94,7 @@ test("a hook that isn't enabled neither subscribes nor connects", async () => {
   await shown.render({ enabled: true });
   expect(shown.result.state).toBe("subscribing");
   await greet();
-  FakeSocket.newest.say("debug!position chat 10", "chat!a");
+  FakeSocket.newest.receive("debug!position chat 10", "chat!a");
   await pass(20);
   expect(texts(shown)).toEqual(["a"]);
   await shown.render({ enabled: false });
@@ -103,22 +103,22 @@ test("a hook that isn't enabled neither subscribes nor connects", async () => {
   expect(asked()).toEqual(["unsubscribe chat"]);
 });
 
-test("onMessage gets each message once, and may be another function in each render", async () => {
+test("onMessage receives each message once, and may differ in each render", async () => {
   const { client } = connectTo();
   const calls: string[] = [];
   const props = (name: string): Props => ({ onMessage: ({ text }) => void calls.push(`${name} ${text}`) });
   const shown = await show(client, props("first"));
   const socket = await greet();
-  socket.say("debug!position chat 10", "chat!a");
+  socket.receive("debug!position chat 10", "chat!a");
   await shown.render(props("second"));
-  socket.say("chat!b", "chat!c");
+  socket.receive("chat!b", "chat!c");
   expect(calls).toEqual(["first a", "second b", "second c"]);
   await pass(20);
   expect(texts(shown)).toEqual(["a", "b", "c"]);
   expect(asked()).toEqual([]);
 });
 
-test("each component has a `last` of its own, and holds as many messages", async () => {
+test("each component has its own `last`, and holds as many messages", async () => {
   const fake = fakeClient(...Array.from({ length: 200 }, (_, i) => String(i)));
   const few = await show(fake, { last: 1 });
   const many = await show(fake, { last: 150 });
@@ -127,22 +127,22 @@ test("each component has a `last` of its own, and holds as many messages", async
   expect([few, many].map((shown) => texts(shown).length)).toEqual([100, 150]);
 });
 
-test("since is where it begins, and may change without a new subscription", async () => {
+test("`since` sets the start, and may change without resubscribing", async () => {
   const { client } = connectTo();
   const shown = await show(client, { since: 7 });
   const socket = await greet();
   expect(socket.url).toBe("wss://host/chat?since=7");
-  socket.say("debug!position chat 7", "chat!a");
+  socket.receive("debug!position chat 7", "chat!a");
   await shown.render({ since: 8 });
   await pass(20);
   expect([texts(shown), asked()]).toEqual([["a"], []]);
 });
 
-test("another channel begins anew", async () => {
+test("a change of channel resubscribes with an empty view", async () => {
   const { client } = connectTo();
   const shown = await show(client);
   const socket = await greet();
-  socket.say("debug!position chat 10", "chat!a");
+  socket.receive("debug!position chat 10", "chat!a");
   await pass(20);
   await shown.render({ channel: "news" });
   expect(shown.result).toMatchObject({ state: "subscribing", messages: [] });
@@ -150,7 +150,7 @@ test("another channel begins anew", async () => {
   expect(asked().sort()).toEqual(["subscribe news since now", "unsubscribe chat"]);
 });
 
-test("announce is bound to the channel, stays the same function, and fails as the client's does", async () => {
+test("announce is bound to the channel, stable, and fails as the client's does", async () => {
   const { client } = connectTo();
   const shown = await show(client);
   const socket = await greet();
@@ -158,7 +158,7 @@ test("announce is bound to the channel, stays the same function, and fails as th
   const announced = announce("hello", { key: "k" });
   await pass(0);
   expect(socket.lines).toContain("once k chat hello");
-  socket.say("debug!position chat 10", "chat!hello", "debug!once k 11");
+  socket.receive("debug!position chat 10", "chat!hello", "debug!once k 11");
   expect(await announced).toBe(11);
   await pass(20);
   expect(texts(shown)).toEqual(["hello"]);
@@ -166,20 +166,20 @@ test("announce is bound to the channel, stays the same function, and fails as th
   await expect(announce("two\nlines")).rejects.toThrow("one line");
 });
 
-test("why a subscription failed is shown", async () => {
+test("the view shows why a subscription failed", async () => {
   const { client } = connectTo();
   client.connect();
   const socket = await greet();
   const shown = await show(client);
   await pass(0);
   const refusal = "debug!error forbidden subscribe chat: your token doesn't grant this channel";
-  socket.say(refusal, refusal);
+  socket.receive(refusal, refusal);
   await pass(20);
   expect(shown.result.state).toBe("unsubscribed");
   expect(shown.result.error).toEqual(new Refused("forbidden", "your token doesn't grant this channel"));
 });
 
-test("messages have the type of a codec: the client's, or the hook's own, which may be new in each render", async () => {
+test("messages have the type of the client's codec, or of the hook's own, which may be new in each render", async () => {
   interface Order {
     id: number;
   }
@@ -189,7 +189,7 @@ test("messages have the type of a codec: the client's, or the hook's own, which 
   const use = () => useChannel(client, "orders", { codec: json<Order>(), onInvalid });
   const shown = await mount(use, {});
   const socket = await greet();
-  socket.say("debug!position orders 10", 'orders!{"id":7}', "orders!no JSON");
+  socket.receive("debug!position orders 10", 'orders!{"id":7}', "orders!no JSON");
   await pass(20);
   await shown.render({});
   expect(shown.result.messages.map(({ data }) => data.id)).toEqual([7]);
@@ -197,11 +197,11 @@ test("messages have the type of a codec: the client's, or the hook's own, which 
   const announced = shown.result.announce({ id: 8 }, { key: "k" });
   await pass(0);
   expect(socket.lines).toContain('once k orders {"id":8}');
-  socket.say("debug!once k 13");
+  socket.receive("debug!once k 13");
   expect(await announced).toBe(13);
 });
 
-test("a fake takes the place of a client", async () => {
+test("a fake can replace the client", async () => {
   const fake = fakeClient("hello");
   const shown = await show(fake);
   await pass(20);
@@ -212,13 +212,13 @@ test("a fake takes the place of a client", async () => {
   expect(fake.open).toEqual([]);
 });
 
-test("runtimes without EventTarget will do", async () => {
+test("the hook works without EventTarget", async () => {
   const { EventTarget } = globalThis;
   onTestFinished(() => void vi.stubGlobal("EventTarget", EventTarget));
   vi.stubGlobal("EventTarget", undefined);
   const { client } = connectTo();
   const shown = await show(client);
-  (await greet()).say("debug!position chat 10", "chat!a");
+  (await greet()).receive("debug!position chat 10", "chat!a");
   await pass(20);
   expect(texts(shown)).toEqual(["a"]);
 });

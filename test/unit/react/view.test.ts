@@ -5,7 +5,7 @@ import { storeOf } from "../../../src/react/view.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A client that says on a channel what it is told to. */
+/** A fake client that delivers given messages. */
 class Client {
   readonly subscriptions: { options: SubscribeOptions; state: SubscriptionState }[] = [];
   #position = 100;
@@ -20,7 +20,7 @@ class Client {
     };
   }
 
-  say(...texts: string[]): void {
+  receive(...texts: string[]): void {
     for (const text of texts) {
       const message = { channel: "chat", text, data: text, position: ++this.#position };
       this.subscriptions.at(-1)?.options.onMessage?.(message);
@@ -28,7 +28,7 @@ class Client {
   }
 }
 
-function hear(limit = 100) {
+function open(limit = 100) {
   const client = new Client();
   const store = storeOf<string>((listeners) => client.subscribe(listeners), limit);
   const changed = vi.fn();
@@ -36,22 +36,22 @@ function hear(limit = 100) {
   return { client, store, changed, texts };
 }
 
-test("a burst is shown once, the newest of it", () => {
-  const { client, store, changed, texts } = hear(3);
+test("a burst renders once, with its newest messages", () => {
+  const { client, store, changed, texts } = open(3);
   store.subscribe(changed);
-  client.say(...Array.from({ length: 1_000 }, (_, i) => String(i)));
+  client.receive(...Array.from({ length: 1_000 }, (_, i) => String(i)));
   expect([texts(), changed.mock.calls.length]).toEqual([[], 0]);
   vi.runAllTimers();
   expect([texts(), changed.mock.calls.length]).toEqual([["997", "998", "999"], 1]);
-  client.say("next");
+  client.receive("next");
   vi.runAllTimers();
   expect([texts(), changed.mock.calls.length]).toEqual([["998", "999", "next"], 2]);
 });
 
 test("unchanged parts stay the same objects", () => {
-  const { client, store, changed } = hear();
+  const { client, store, changed } = open();
   store.subscribe(changed);
-  client.say("a");
+  client.receive("a");
   client.subscriptions[0]?.options.onGap?.({ channel: "chat", from: 1, to: 2 });
   vi.runAllTimers();
   const before = store.read();
@@ -60,39 +60,39 @@ test("unchanged parts stay the same objects", () => {
   vi.runAllTimers();
   expect(store.read()).toMatchObject({ state: "subscribed", gaps: [{ from: 1, to: 2 }] });
   expect(store.read().messages).toBe(before.messages);
-  client.say("b");
+  client.receive("b");
   vi.runAllTimers();
   expect(store.read().gaps).toBe(before.gaps);
 });
 
-test("the limit holds for gaps, too, and may be 0", () => {
-  const { client, store, changed } = hear(0);
+test("the limit also applies to gaps, and may be 0", () => {
+  const { client, store, changed } = open(0);
   store.subscribe(changed);
-  client.say("a");
+  client.receive("a");
   client.subscriptions[0]?.options.onGap?.({ channel: "chat", from: 1, to: 2 });
   vi.runAllTimers();
   expect(store.read()).toMatchObject({ messages: [], gaps: [] });
 });
 
-test("after it unsubscribes nothing changes, and it begins anew", () => {
-  const { client, store, changed, texts } = hear();
+test("after unsubscribing nothing changes, and a new subscription starts empty", () => {
+  const { client, store, changed, texts } = open();
   const leave = store.subscribe(changed);
-  client.say("a");
+  client.receive("a");
   vi.runAllTimers();
-  client.say("b");
+  client.receive("b");
   leave();
   vi.runAllTimers();
   expect([client.subscriptions[0]?.state, changed.mock.calls.length]).toEqual(["unsubscribed", 1]);
   store.subscribe(changed);
   expect(store.read()).toMatchObject({ messages: [], state: "subscribing" });
-  client.say("c");
+  client.receive("c");
   vi.runAllTimers();
   expect(texts()).toEqual(["c"]);
 });
 
-test("why a subscription failed is shown", () => {
+test("the view shows why a subscription failed", () => {
   const error = new Refused("forbidden", "your token doesn't grant this channel");
-  const { client, store, changed } = hear();
+  const { client, store, changed } = open();
   store.subscribe(changed);
   client.subscriptions.at(-1)?.options.onState?.("unsubscribed", error.message, error);
   vi.runAllTimers();

@@ -1,6 +1,6 @@
 /** Which object takes the next connection or link, when one is full. */
 import { expect, test } from "vitest";
-import type { Filling } from "../../../src/runtime/calls.ts";
+import type { CapacityReport } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { Capacity } from "../../../src/tree/capacity.ts";
 import { stillWorld } from "./fake-runtime.ts";
@@ -15,7 +15,7 @@ interface Options {
 
 /** The room of an object that holds as much as the test says in `held`. */
 function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options = {}) {
-  const told: [string, Filling][] = [];
+  const told: [string, CapacityReport][] = [];
   const runtime = stillWorld(name, new Map(), {
     fill: async (object, filling) => {
       told.push([object, filling]);

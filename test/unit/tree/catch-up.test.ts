@@ -1,35 +1,38 @@
 /** What was missed of a channel of another object: asked for together, and joined to what arrives meanwhile. */
 import { describe, expect, test } from "vitest";
-import type { Kept, Missing } from "../../../src/runtime/calls.ts";
-import { Arrivals } from "../../../src/tree/arrivals.ts";
-import { missedBy, Recovery } from "../../../src/tree/catch-up.ts";
+import type { MissedAnswer, MissedRequest } from "../../../src/runtime/calls.ts";
+import { CatchUp, selectMissed } from "../../../src/tree/catch-up.ts";
+import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
 import { stillWorld } from "./fake-runtime.ts";
 
 /** An object that is at position 10 of `news`, whose root's answers the test gives. */
-function recovering() {
-  const asked: { wanted: Missing; answer: (kept: Kept) => void; fail: () => void }[] = [];
-  const recover = (_: string, wanted: Missing) =>
-    new Promise<Kept>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
-  const recovery = new Recovery(stillWorld("home", new Map(), { recover }));
-  const taken: Kept[] = [];
+function catchingUp() {
+  const asked: { wanted: MissedRequest; answer: (kept: MissedAnswer) => void; fail: () => void }[] = [];
+  const recover = (_: string, wanted: MissedRequest) =>
+    new Promise<MissedAnswer>((answer, fail) =>
+      asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }),
+    );
+  const catchUp = new CatchUp(stillWorld("home", new Map(), { recover }));
+  const taken: MissedAnswer[] = [];
   const place: { position: number | undefined } = { position: 10 };
-  const arrivals = new Arrivals({ now: () => 0 });
-  const whereabouts = {
+  const waiters = new PositionWaiters({ now: () => 0 });
+  const progress = {
     position: () => place.position,
     reached: (position: number) =>
-      position > (place.position ?? position) ? arrivals.wait("news", position) : undefined,
+      position > (place.position ?? position) ? waiters.wait("news", position) : undefined,
   };
-  const ask = (wanted: Missing) => recovery.recover("news", whereabouts, wanted, (kept) => taken.push(kept));
+  const ask = (wanted: MissedRequest) =>
+    catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
   const hear = (lines: string, count: number) => {
-    recovery.hear("news", lines, count);
+    catchUp.append("news", lines, count);
     place.position = (place.position ?? 0) + count;
-    arrivals.reach("news", place.position);
+    waiters.reach("news", place.position);
   };
   const lose = () => {
-    recovery.lose("news");
-    arrivals.giveUp("news");
+    catchUp.abort("news");
+    waiters.releaseAll("news");
   };
-  return { recovery, asked, taken, ask, hear, lose, place };
+  return { catchUp, asked, taken, ask, hear, lose, place };
 }
 
 /** Ends when all promises that depend on nothing else have been settled. */
@@ -38,15 +41,15 @@ async function settled(): Promise<void> {
 }
 
 /** The messages after a position, named like their positions. */
-function messagesAfter(position: number, count: number): Extract<Kept, { count: number }> {
+function messagesAfter(position: number, count: number): Extract<MissedAnswer, { count: number }> {
   const lines = Array.from({ length: count }, (_, i) => `${position + i + 1}\n`).join("");
   return { after: position, count, lines };
 }
 
-const since = (position: number): Missing => ({ since: position, last: 0 });
+const since = (position: number): MissedRequest => ({ since: position, last: 0 });
 
 test("those who ask at one time are asked for together, and later ones together in the next call", async () => {
-  const { recovery, asked, taken, ask } = recovering();
+  const { catchUp, asked, taken, ask } = catchingUp();
   const first = [ask(since(8)), ask(since(5)), ask({ since: undefined, last: 3 })];
   await settled();
   expect(asked.map(({ wanted }) => wanted)).toEqual([{ since: 5, last: 3 }]);
@@ -56,11 +59,11 @@ test("those who ask at one time are asked for together, and later ones together 
   asked[0]?.answer(messagesAfter(5, 5));
   expect(await Promise.all(first)).toEqual([true, true, true]);
   await settled();
-  expect(recovery.isFor("news")).toBe(true);
+  expect(catchUp.isPending("news")).toBe(true);
   expect(asked[1]?.wanted).toEqual({ since: 7, last: 0 });
   asked[1]?.answer(messagesAfter(7, 3));
   await Promise.all(second);
-  expect(recovery.isFor("news")).toBe(false);
+  expect(catchUp.isPending("news")).toBe(false);
   expect(taken).toEqual([
     messagesAfter(5, 5),
     messagesAfter(5, 5),
@@ -77,18 +80,18 @@ test.each([
   ["less than what had arrived before it was asked", messagesAfter(5, 1), messagesAfter(10, 2)],
   ["nothing that this object has come to", messagesAfter(15, 2), { after: 12, count: 0, lines: "" }],
 ])("what the root tells is %s: it is handed over up to there", async (_, kept, expected) => {
-  const { recovery, asked, taken, ask, hear } = recovering();
+  const { catchUp, asked, taken, ask, hear } = catchingUp();
   const asking = ask(since(7));
   await settled();
   hear("11\n12\n", 2);
-  recovery.hear("sport", "1\n", 1);
+  catchUp.append("sport", "1\n", 1);
   asked[0]?.answer(kept);
   expect(await asking).toBe(true);
   expect(taken).toEqual([expected]);
 });
 
 test("who was further already, by another object, waits until this one has come there too", async () => {
-  const { asked, taken, ask, hear } = recovering();
+  const { asked, taken, ask, hear } = catchingUp();
   const asking = ask(since(12));
   await settled();
   asked[0]?.answer(messagesAfter(12, 3));
@@ -102,7 +105,7 @@ test("who was further already, by another object, waits until this one has come 
 });
 
 test("who waits for that does not when the place is lost, or when there is no such position", async () => {
-  const { lose, asked, taken, ask } = recovering();
+  const { lose, asked, taken, ask } = catchingUp();
   const asking = ask(since(12));
   await settled();
   asked[0]?.answer(messagesAfter(12, 3));
@@ -117,21 +120,21 @@ test("who waits for that does not when the place is lost, or when there is no su
 });
 
 test("who loses its place meanwhile is told, and hears the channel for nobody afterwards", async () => {
-  const { recovery, asked, taken, ask } = recovering();
+  const { catchUp, asked, taken, ask } = catchingUp();
   const asking = ask(since(7));
   await settled();
-  expect(recovery.isFor("news")).toBe(true);
-  recovery.lose("news");
-  expect(recovery.isFor("news")).toBe(false);
+  expect(catchUp.isPending("news")).toBe(true);
+  catchUp.abort("news");
+  expect(catchUp.isPending("news")).toBe(false);
   asked[0]?.answer(messagesAfter(7, 3));
   expect(await asking).toBe(false);
   expect(taken).toEqual([]);
-  expect(recovery.isFor("news")).toBe(false);
+  expect(catchUp.isPending("news")).toBe(false);
 });
 
 test("whoever is linked anew meanwhile, or not at all, may have missed some", async () => {
   for (const position of [11, undefined]) {
-    const { asked, taken, ask, place } = recovering();
+    const { asked, taken, ask, place } = catchingUp();
     const asking = ask(since(7));
     await settled();
     place.position = position;
@@ -142,7 +145,7 @@ test("whoever is linked anew meanwhile, or not at all, may have missed some", as
 });
 
 test("who asks by a new link does not go on with what arrived by the one before", async () => {
-  const { asked, taken, ask, place } = recovering();
+  const { asked, taken, ask, place } = catchingUp();
   const before = ask(since(7));
   await settled();
   place.position = 11;
@@ -155,7 +158,7 @@ test("who asks by a new link does not go on with what arrived by the one before"
 });
 
 test("where more arrives meanwhile than there is room for, the place is lost", async () => {
-  const { asked, ask, hear } = recovering();
+  const { asked, ask, hear } = catchingUp();
   const asking = ask(since(7));
   await settled();
   hear(`${"x".repeat(4_000_000)}\n`, 1);
@@ -164,7 +167,7 @@ test("where more arrives meanwhile than there is room for, the place is lost", a
 });
 
 test("a call that fails is repeated; a root that keeps nothing says so; one that does not answer is told", async () => {
-  const { recovery, asked, taken, ask } = recovering();
+  const { catchUp, asked, taken, ask } = catchingUp();
   const asking = ask(since(7));
   await settled();
   asked[0]?.fail();
@@ -178,7 +181,7 @@ test("a call that fails is repeated; a root that keeps nothing says so; one that
     asked[attempt]?.fail();
   }
   await failing;
-  expect(recovery.isFor("news")).toBe(false);
+  expect(catchUp.isPending("news")).toBe(false);
 });
 
 describe("of what is kept, one connection has missed", () => {
@@ -192,6 +195,6 @@ describe("of what is kept, one connection has missed", () => {
     ["the newest", { since: undefined, last: 3 }, { gap: undefined, ...messagesAfter(6, 3) }],
     ["fewer than it asks for", { since: undefined, last: 30 }, { gap: undefined, ...messagesAfter(5, 4) }],
   ])("%s", (_, wanted, missed) => {
-    expect(missedBy(wanted, kept)).toEqual(missed);
+    expect(selectMissed(wanted, kept)).toEqual(missed);
   });
 });

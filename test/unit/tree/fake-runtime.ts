@@ -5,7 +5,7 @@ import { storeOf } from "../../simulation/store.ts";
 
 /** What other objects do; what is left out never answers. */
 export type Others = {
-  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["ask"]) => Promise<Calls[Kind]["answer"]>;
+  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["request"]) => Promise<Calls[Kind]["answer"]>;
 };
 
 /** When an object's alarm is to go off. */

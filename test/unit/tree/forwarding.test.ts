@@ -166,23 +166,23 @@ test("no more waits than there is room for, but for a single one, and answers ma
 
 test("of each object's batches only those are taken that come after all before", () => {
   const numbers = new BatchNumbers();
-  const newerThan = (from: string, number: number) =>
-    numbers.newerThan({ from, number, lines: "", count: 0 });
-  expect(newerThan("home", 100)).toBeUndefined();
-  for (const number of [99, 100]) expect(newerThan("home", number)).toBe(100);
-  expect(newerThan("other", 1)).toBeUndefined();
-  expect(newerThan("home", 101)).toBeUndefined();
-  expect(newerThan("home", 100)).toBe(101);
+  const outdatedBy = (from: string, number: number) =>
+    numbers.outdatedBy({ from, number, lines: "", count: 0 });
+  expect(outdatedBy("home", 100)).toBeUndefined();
+  for (const number of [99, 100]) expect(outdatedBy("home", number)).toBe(100);
+  expect(outdatedBy("other", 1)).toBeUndefined();
+  expect(outdatedBy("home", 101)).toBeUndefined();
+  expect(outdatedBy("home", 100)).toBe(101);
 });
 
 test("the batches of ten thousand objects are told apart, and no more remembered", () => {
   const numbers = new BatchNumbers();
-  const newerThan = (from: number, number: number) =>
-    numbers.newerThan({ from: `home${from}`, number, lines: "", count: 0 });
-  for (let from = 0; from < 10_000; from++) newerThan(from, 100);
-  expect(newerThan(0, 99)).toBe(100);
-  expect(newerThan(10_000, 99)).toBeUndefined();
-  expect(newerThan(0, 99)).toBeUndefined();
+  const outdatedBy = (from: number, number: number) =>
+    numbers.outdatedBy({ from: `home${from}`, number, lines: "", count: 0 });
+  for (let from = 0; from < 10_000; from++) outdatedBy(from, 100);
+  expect(outdatedBy(0, 99)).toBe(100);
+  expect(outdatedBy(10_000, 99)).toBeUndefined();
+  expect(outdatedBy(0, 99)).toBeUndefined();
 });
 
 test("what waits for all channels together has a limit, and room again when something has arrived", async () => {

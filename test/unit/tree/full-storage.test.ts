@@ -30,14 +30,14 @@ test("messages that storage refuses are not retained, nor are those before them"
   const stored = tell("a", "key");
   state.takes = false;
   const last = tell("b", "other");
-  expect(root.recover({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
+  expect(root.readMissed({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
   expect(root.history?.announcedUnder("key") ?? root.history?.announcedUnder("other")).toBeUndefined();
   state.takes = true;
   tell("c");
-  expect(linesOf(root.recover(ALL))).toBe("c\n");
+  expect(linesOf(root.readMissed(ALL))).toBe("c\n");
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last + 1);
-  expect(linesOf(woken.root.recover(ALL))).toBe("c\n");
+  expect(linesOf(woken.root.readMissed(ALL))).toBe("c\n");
 });
 
 test("links go on under the new numbers, those that are behind too", async () => {
@@ -71,21 +71,21 @@ test("a life that may follow a crash proves that storage takes a row before it s
   const stored = tell("a");
   const full = rootOf(rows);
   full.state.takes = false;
-  const answer = full.root.recover({ since: stored, last: 0 });
+  const answer = full.root.readMissed({ since: stored, last: 0 });
   expect(answer).toMatchObject({ after: full.root.log.position, count: 0 });
   expect(full.root.log.position).toBeGreaterThanOrEqual(stored + 1_000_000);
   // One that has room, that has slept, or that is asked for the newest alone does not do so for nothing.
   const proven = rootOf(rows);
-  expect(proven.root.recover({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
-  expect(proven.root.recover({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
+  expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
+  expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
   expect(proven.state.written).toBe(1);
   const slept = rootOf(rows, {}, keeperOf());
   slept.state.takes = false;
-  expect(slept.root.recover({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
+  expect(slept.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
   const linked = rootOf(rows);
   linked.root.link({ from: "home", epoch: 1 });
   const { written } = linked.state;
-  expect(linked.root.recover({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
+  expect(linked.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
   expect(linked.state.written).toBe(written);
 });
 
@@ -157,7 +157,7 @@ class Root {
 
   /** A client comes back with what it was told last. */
   resume(): void {
-    expect(this.#life.root.recover({ since: this.#told, last: 0 })).toHaveProperty("after");
+    expect(this.#life.root.readMissed({ since: this.#told, last: 0 })).toHaveProperty("after");
   }
 
   wait(): void {

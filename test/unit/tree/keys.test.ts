@@ -27,12 +27,12 @@ test("a key lives exactly as long as its message: where there is no room for bot
   root.flush();
   const known = (life: typeof root) => keys.filter((key) => life.history?.announcedUnder(key) !== undefined);
   for (const life of [root, rootOf(rows).root]) {
-    expect(linesOf(life.recover(ALL))).toBe("c\n");
+    expect(linesOf(life.readMissed(ALL))).toBe("c\n");
     expect(known(life)).toEqual(keys.slice(2));
   }
   tell("d".repeat(90));
   expect(known(root)).toEqual([]);
-  expect(linesOf(root.recover(ALL))).toBe(`${"d".repeat(90)}\n`);
+  expect(linesOf(root.readMissed(ALL))).toBe(`${"d".repeat(90)}\n`);
 });
 
 test("the text of an announcement is known by its key, of several lines too, stored or not", () => {
@@ -51,7 +51,7 @@ test("the text of an announcement is known by its key, of several lines too, sto
   root.flush();
   check(root);
   check(rootOf(rows, FAR).root);
-  expect(linesOf(rootOf(rows, FAR).root.recover(ALL))).toBe("before\na\nb\nc\nd\n");
+  expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe("before\na\nb\nc\nd\n");
 });
 
 test("what has a key is retained with all of its lines, or not at all", () => {

@@ -27,7 +27,7 @@ export class LinkedChannel {
   constructor(runtime: Runtime, maxBuffered: number, limits: HistoryLimits, told: Told, keeper: Keeper) {
     this.schedule = scheduleOf(told);
     const renumbered = (position: number, count: number) => {
-      this.downstream.owe();
+      this.downstream.scheduleDelivery();
       told.renumbered?.(position, count);
     };
     this.channel = new ChannelLog(runtime, limits, keeper, this.schedule, { renumbered });
@@ -46,27 +46,27 @@ export class LinkedChannel {
   }
 
   append(lines: string, count: number, key?: string) {
-    const placed = this.channel.append(lines, count, key, this.downstream.size > 0);
-    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(placed.last);
-    return placed;
+    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
+    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(appended.last);
+    return appended;
   }
 
   relay(lines: string, count: number, after: number): void {
-    const placed = this.channel.relay(lines, count, after, this.downstream.size > 0);
-    this.downstream.appended(placed.last);
+    const appended = this.channel.relay(lines, count, after, this.downstream.size > 0);
+    this.downstream.appended(appended.last);
   }
 
   renumber(position: number): void {
     this.channel.renumber(position);
-    this.downstream.owe();
+    this.downstream.scheduleDelivery();
   }
 
   locate() {
     return this.channel.locate();
   }
 
-  recover(...missing: Parameters<ChannelLog["recover"]>) {
-    return this.channel.recover(...missing);
+  readMissed(...missing: Parameters<ChannelLog["readMissed"]>) {
+    return this.channel.readMissed(...missing);
   }
 
   store(): void {

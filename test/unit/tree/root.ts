@@ -1,7 +1,7 @@
 /** A root with history, whose time, storage and calls a test controls. */
 
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
-import type { Delivery, DeliveryAnswer, Kept } from "../../../src/runtime/calls.ts";
+import type { Delivery, DeliveryAnswer, MissedAnswer } from "../../../src/runtime/calls.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
@@ -85,6 +85,6 @@ export function rowsOf(rows: Map<string, unknown>): string[] {
 }
 
 /** The retained lines of an answer. */
-export function linesOf(kept: Kept): string {
+export function linesOf(kept: MissedAnswer): string {
   return "none" in kept ? "none" : kept.lines;
 }

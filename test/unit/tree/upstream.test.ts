@@ -228,9 +228,9 @@ test("a link by which a message does not arrive is lost, and its parent is told 
   const upstream = new Upstream(runtime, channelWith(new Log(0)), listeners, keeper, scheduleOf());
   upstream.start();
   const reached = upstream.reached("news", 41);
-  expect(upstream.loseLate()).toBe(true);
+  expect(upstream.loseOverdue()).toBe(true);
   clock.now += 100_000;
-  expect(upstream.loseLate()).toBe(false);
+  expect(upstream.loseOverdue()).toBe(false);
   await reached;
   expect({ lost, unlinked }).toEqual({ lost: ["news"], unlinked: ["news"] });
 });

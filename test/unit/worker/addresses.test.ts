@@ -1,4 +1,4 @@
-/** Addresses of one network are one, however they are written. */
+/** Networks of addresses, in all notations. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { networkOf } from "../../../src/worker/addresses.ts";
@@ -16,11 +16,11 @@ describe("an IPv6 address", () => {
     ["fe80::1%eth0", "fe80:0:0:0::/64"],
     ["::1", "0:0:0:0::/64"],
     ["::", "0:0:0:0::/64"],
-  ])("'%s' is of the network %s", (address, network) => {
+  ])("'%s' is in the network %s", (address, network) => {
     expect(networkOf(address)).toBe(network);
   });
 
-  test("is of the same network whatever its last 64 bits, and however they are written", () => {
+  test("is in the same network for any last 64 bits, in any notation", () => {
     const group = fc.nat(0xffff).map((n) => n.toString(16));
     const half = fc.array(group, { minLength: 4, maxLength: 4 });
     fc.assert(
@@ -39,7 +39,7 @@ describe("an IPv6 address", () => {
   });
 });
 
-test("an IPv4 address that is written as IPv6 is the IPv4 address", () => {
+test("an IPv4 address in IPv6 notation is the IPv4 address", () => {
   for (const address of [
     "192.0.2.1",
     "::ffff:192.0.2.1",
@@ -50,7 +50,7 @@ test("an IPv4 address that is written as IPv6 is the IPv4 address", () => {
     expect(networkOf(address)).toBe("192.0.2.1");
 });
 
-test("what is no address stands for itself, up to a length", () => {
+test("text that isn't an address is returned unchanged, up to a length", () => {
   for (const text of ["", "unknown", "1:2", ":::", "1::2::3", "1:2:3:4:5:6:7:8:9", "g::1", "::1.2.3"])
     expect(networkOf(text)).toBe(text);
   expect(networkOf(":".repeat(10_000))).toHaveLength(64);

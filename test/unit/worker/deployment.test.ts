@@ -1,4 +1,4 @@
-/** What a deployment is made from: that the free plan takes it, and that no secret comes with it. */
+/** The deployment's configuration runs on the free plan, and contains no secret. */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { readSettings } from "../../../src/worker/settings.ts";
@@ -10,32 +10,32 @@ function fileOf(path: string): Promise<string> {
   return readFile(new URL(`../../../${path}`, import.meta.url), "utf8");
 }
 
-/** All that stands between quotes in the settings of a name. */
+/** Returns all quoted values of a setting. */
 function named(name: string): string[] {
   const settings = [...configuration.matchAll(new RegExp(`^${name} = (.*)$`, "gm"))];
   return settings.flatMap(([, value = ""]) => [...value.matchAll(/"(.*?)"/g)].map(([, word = ""]) => word));
 }
 
-test("limits are not set, which only paid plans may", () => {
+test("limits aren't set, because they need a paid plan", () => {
   expect(configuration).not.toMatch(/^ *(?:\[.*\blimits\b.*\]|limits\b.*=)/m);
 });
 
-test("every class of objects has storage that is free", () => {
+test("every class uses SQLite storage, as the free plan requires", () => {
   expect(named("class_name")).not.toEqual([]);
   expect(named("new_sqlite_classes").sort()).toEqual(named("class_name").sort());
   expect(configuration).not.toMatch(/^ *new_classes\b/m);
 });
 
-test("clients that leave are noticed, and nothing is compressed", () => {
+test("the Worker notices clients that disconnect, and doesn't compress", () => {
   const flags = ["enable_request_signal", "no_web_socket_compression"];
   expect(named("compatibility_flags").sort()).toEqual(flags);
 });
 
-test("a Worker around this one is told to configure all that this one does", async () => {
+test("the instructions for mounting list this Worker's whole configuration", async () => {
   const [, told = ""] =
     /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/worker/README.md")) ?? [];
   const [shared = ""] = configuration.split("# Settings; docs/operations.md");
-  const own = ["name = ", "main = ", "[dev]", "port = "];
+  const own = ["name = ", "main = ", "[build]", "command = ", "watch_dir = ", "[dev]", "port = "];
   const needed = shared.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
   lines.push('name = "CHANNEL"');
@@ -46,7 +46,7 @@ test("a Worker around this one is told to configure all that this one does", asy
   }
 });
 
-test("the example of secrets sets nothing, and names what can be set", async () => {
+test("the example of secrets names the settings, and sets none", async () => {
   const lines = (await fileOf(".dev.vars.example")).split("\n");
   expect(lines.filter((line) => line !== "" && !line.startsWith("#"))).toEqual([]);
   const names = lines.flatMap((line) => /^# (\w+)=$/.exec(line)?.[1] ?? []);

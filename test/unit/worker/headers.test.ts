@@ -1,7 +1,7 @@
-/** Request headers are compared as HTTP defines them, whatever clients make of them. */
+/** Parsing of request headers, however clients write them. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accepts, favourite, typeOf, wordsOf } from "../../../src/worker/headers.ts";
+import { accepts, preferredType, typeOf, wordsOf } from "../../../src/worker/headers.ts";
 import { lastEventId } from "../../../src/worker/http/last-event-id.ts";
 
 function requestWith(headers: Record<string, string>, path = "/"): Request {
@@ -37,12 +37,12 @@ describe("a media type", () => {
     expect(accepts(requestWith({ Accept }), EVENTS)).toBe(false);
   });
 
-  test("is liked best if it has the greatest weight, and else if it is the first", () => {
-    const best = (Accept: string) => favourite(requestWith({ Accept }));
+  test("is preferred if it has the greatest weight, or is the first of several", () => {
+    const best = (Accept: string) => preferredType(requestWith({ Accept }));
     expect(best("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).toBe("text/html");
     expect(best("application/json;q=0.9, Text/HTML")).toBe("text/html");
     expect(best("text/html;q=0.5, text/event-stream")).toBe("text/event-stream");
-    expect(favourite(requestWith({}))).toBeUndefined();
+    expect(preferredType(requestWith({}))).toBeUndefined();
   });
 });
 
@@ -57,14 +57,14 @@ test.each([
   expect(typeOf(requestWith({ "Content-Type": type }))).toEqual({ type: "text/plain", charset });
 });
 
-test("words of a list are read whatever their case and the spaces between them", () => {
+test("words of a list may have any case, and any space around them", () => {
   expect(wordsOf(requestWith({ "Content-Encoding": " Identity ,, GZIP " }), "Content-Encoding")).toEqual([
     "identity",
     "gzip",
   ]);
 });
 
-test("the last event's id is a header, or a parameter under any of the names that polyfills give it", () => {
+test("the last event's id is a header, or a query parameter with any of the polyfills' names", () => {
   const names = ["lastEventId", "lastEventID", "Last-Event-ID", "last-event-id"];
   for (const name of names) expect(lastEventId(requestWith({}, `/news?${name}=1.2`))).toBe("1.2");
   expect(lastEventId(requestWith({ "Last-Event-ID": "3.4" }, "/?lastEventId=1.2"))).toBe("3.4");
@@ -73,7 +73,7 @@ test("the last event's id is a header, or a parameter under any of the names tha
     expect(lastEventId(requestWith({}, path))).toBe(undefined);
 });
 
-test("whatever is sent is read, in time linear in its length", () => {
+test("any header is parsed in linear time", () => {
   const text = fc
     .array(fc.constantFrom(...'",;=\\ ', "text/html", "q", "0", "a"))
     .map((parts) => parts.join(""));

@@ -1,11 +1,11 @@
-/** The settings that say who may come in, and what they have to be. */
+/** Settings of access, and their validation. */
 import { describe, expect, test } from "vitest";
 import { SettingError } from "../../../src/runtime/limits.ts";
-import { checkSecret, readSettings, tellSettings } from "../../../src/worker/settings.ts";
+import { checkSecret, publicSettings, readSettings } from "../../../src/worker/settings.ts";
 import { SECRET } from "../../runtime/support/mint.ts";
 import { wrongSettings } from "./wrong-settings.ts";
 
-/** Why settings cannot be used. */
+/** Returns the error of invalid settings. */
 function fault(variables: Record<string, unknown>): string {
   try {
     readSettings(variables);
@@ -13,27 +13,27 @@ function fault(variables: Record<string, unknown>): string {
     if (error instanceof SettingError) return error.message;
     throw error;
   }
-  throw new Error(`these can be used: ${JSON.stringify(variables)}`);
+  throw new Error(`these are valid: ${JSON.stringify(variables)}`);
 }
 
-test.each(wrongSettings)("%s cannot be used", (_, settings) => {
+test.each(wrongSettings)("%s are refused", (_, settings) => {
   for (const { variables, says } of settings) {
     expect(fault(variables)).toBe(says);
   }
 });
 
-test("what is told of them could be set again, and has nothing that is secret", () => {
+test("public settings can be set again, and contain no secret", () => {
   const variables = {
     LINES_PER_SECOND: "7",
     HISTORY_CHANNELS: "news, sport/*",
     ALLOWED_ORIGINS: "https://a.example,https://b.example",
   };
   const settings = readSettings(variables);
-  const told = tellSettings(readSettings({ ...variables, TOKEN_SECRET: SECRET }));
+  const told = publicSettings(readSettings({ ...variables, TOKEN_SECRET: SECRET }));
   expect(readSettings(told)).toEqual(settings);
   expect(told).toMatchObject({ LINES_PER_SECOND: 7, HISTORY_CHANNELS: "news sport/*" });
   expect(JSON.stringify(told)).not.toContain(SECRET);
-  expect(readSettings(tellSettings(readSettings({})))).toEqual(readSettings({}));
+  expect(readSettings(publicSettings(readSettings({})))).toEqual(readSettings({}));
 });
 
 test("the console is on unless it is switched off", () => {
@@ -42,7 +42,7 @@ test("the console is on unless it is switched off", () => {
     true,
     false,
   ]);
-  expect(tellSettings(readSettings({ CONSOLE: "off" }))).toMatchObject({ CONSOLE: "off" });
+  expect(publicSettings(readSettings({ CONSOLE: "off" }))).toMatchObject({ CONSOLE: "off" });
   expect(fault({ CONSOLE: "no" })).toBe("CONSOLE must be 'on' or 'off', not 'no'");
 });
 
@@ -51,7 +51,7 @@ describe("origins that may connect", () => {
   const origins = (list: string | undefined, always?: string[]) =>
     readSettings({ ALLOWED_ORIGINS: list }, always).allowedOrigins;
 
-  test("are any, or those of the site around the server", () => {
+  test("default to any, or to the surrounding site's own", () => {
     for (const none of [undefined, ""]) {
       expect(origins(none)).toBeUndefined();
       expect(origins(none, own)).toEqual(own);
@@ -60,7 +60,7 @@ describe("origins that may connect", () => {
     expect(origins("*", own)).toBeUndefined();
   });
 
-  test("are those that are listed, besides those of the site", () => {
+  test("are those listed and the surrounding site's own", () => {
     const listed = ["https://a.example", "tauri://localhost", "null"];
     expect(origins(listed.join(" ,\n"))).toEqual(listed);
     expect(origins(listed.join(","), own)).toEqual([...listed, ...own]);
@@ -71,7 +71,7 @@ describe("origins that may connect", () => {
 describe("settings of tokens", () => {
   const keys = "https://example.com/jwks.json";
 
-  test("are a secret, with an audience and an issuer or without, or where public keys are, with an audience", () => {
+  test("are a secret, optionally with an audience and an issuer, or a URL of public keys with an audience", () => {
     for (const audience of [undefined, "fanout"]) {
       for (const issuer of [undefined, "https://issuer.example"]) {
         const more = { TOKEN_AUDIENCE: audience, TOKEN_ISSUER: issuer };
@@ -83,14 +83,14 @@ describe("settings of tokens", () => {
     }
   });
 
-  test("may have the secret before, which may still be the same", () => {
+  test("may include the previous secret, even if it is the same", () => {
     for (const previous of [SECRET, `${SECRET}, another`]) {
       const { tokens } = readSettings({ TOKEN_SECRET: SECRET, TOKEN_SECRET_PREVIOUS: previous });
       expect(tokens).toEqual({ secret: SECRET, previous });
     }
   });
 
-  test("may be those of the README on this machine alone", () => {
+  test("may be the README's example on this machine only", () => {
     const example = "an-example-with-more-than-32-bytes";
     const from = (url: string, address?: string) =>
       new Request(url, address === undefined ? {} : { headers: { "CF-Connecting-IP": address } });
@@ -119,20 +119,20 @@ describe("settings of tokens", () => {
     for (const url of there) checkSecret(readSettings({}), from(url));
   });
 
-  test("may be empty, which is none", () => {
+  test("count as unset if they are empty", () => {
     expect(readSettings({}).tokens).toBeUndefined();
     const empty = { TOKEN_SECRET: "", TOKEN_JWKS_URL: "", TOKEN_AUDIENCE: "" };
     expect(readSettings(empty).tokens).toBeUndefined();
     expect(readSettings({ ...empty, TOKEN_SECRET: SECRET }).tokens).toEqual({ secret: SECRET });
   });
 
-  test("have a secret of 32 bytes at least", () => {
+  test("need a secret of at least 32 bytes", () => {
     for (const secret of ["s".repeat(32), "\u00e9".repeat(16), "\u{1f600}".repeat(8)]) {
       expect(readSettings({ TOKEN_SECRET: secret }).tokens).toEqual({ secret });
     }
   });
 
-  test("have keys at a URL that nobody on the way can change", () => {
+  test("need a URL of keys that the network can't tamper with", () => {
     const local = ["http://localhost/keys", "http://localhost:8080/keys", "http://127.0.0.1:1/"];
     for (const url of [keys, "https://example.com", ...local]) {
       const { tokens } = readSettings({ TOKEN_JWKS_URL: url, TOKEN_AUDIENCE: "fanout" });

@@ -1,16 +1,16 @@
-/** Settings that cannot be used, and what is said of them: by those who read them, and to those who connect. */
+/** Invalid settings and their error messages, for tests of the parser and of the server. */
 import { SECRET } from "../../runtime/support/mint.ts";
 import { ranges } from "../object/ranges.ts";
 
 export interface Wrong {
   variables: Record<string, unknown>;
-  /** The sentence, without its end. */
+  /** The expected message. */
   says: string;
 }
 
 const KEYS = "https://example.com/jwks.json";
 
-/** Sentences that name what is wrong in a list of origins. */
+/** Lists of origins with an invalid one, which the message names. */
 function wrongOrigins(origins: string[], listOf = (origin: string) => origin): Wrong[] {
   const start =
     "ALLOWED_ORIGINS must be '*', or origins like 'https://example.com' and 'app://localhost', without a path, separated by commas, not";
@@ -20,9 +20,9 @@ function wrongOrigins(origins: string[], listOf = (origin: string) => origin): W
   }));
 }
 
-/** The same of a list of channels, where the other one is good. */
+/** Lists of channels with a valid and an invalid pattern. */
 function wrongChannels(...patterns: string[]): Wrong[] {
-  const names = "names of channels, or beginnings of them that end in '*', separated by spaces or commas";
+  const names = "channel names or prefixes followed by '*', separated by spaces or commas";
   return patterns.map((pattern) => ({
     variables: { HISTORY_CHANNELS: `news/*, ${pattern}` },
     says: `HISTORY_CHANNELS must be ${names}, not '${pattern}'`,
@@ -83,7 +83,7 @@ const withoutAudience: Wrong[] = [{}, { TOKEN_AUDIENCE: "" }, { TOKEN_ISSUER: "i
   }),
 );
 
-/** The secret is good, and not to be told. */
+/** The secret is valid, and must not be in the message. */
 const besideSecret: Wrong[] = [
   { variables: { TOKEN_JWKS_URL: KEYS }, says: "only one of TOKEN_SECRET and TOKEN_JWKS_URL may be set" },
   ...wrongOrigins(["nonsense"]),
@@ -94,13 +94,13 @@ const besideSecret: Wrong[] = [
   { variables: { TOKEN_AUDIENCE: 1 }, says: "TOKEN_AUDIENCE must be text" },
 ].map(({ variables, says }) => ({ variables: { TOKEN_SECRET: SECRET, ...variables }, says }));
 
-/** By what is wrong with them. */
+/** All invalid settings, by what is wrong. */
 export const wrongSettings: [what: string, settings: Wrong[]][] = [
-  ["what tokens claim without a key to verify them", withoutKey],
-  ["keys of an issuer whose tokens may be for anyone", withoutAudience],
-  ["a secret of less than 32 bytes", shortSecrets],
-  ["keys at a URL that somebody on the way can change", unsafeKeys],
-  ["what is not text where text has to be", notText],
+  ["required claims without a key", withoutKey],
+  ["keys without an audience", withoutAudience],
+  ["secrets of less than 32 bytes", shortSecrets],
+  ["URLs of keys that the network could tamper with", unsafeKeys],
+  ["values that aren't text", notText],
   ["origins with wildcards", wrongOrigins(["https://*.example.com", "https://*", "http://localhost:*"])],
   [
     "origins that no browser would send",
@@ -121,9 +121,9 @@ export const wrongSettings: [what: string, settings: Wrong[]][] = [
     ),
   ],
   [
-    "channels that there cannot be",
+    "invalid channels",
     wrongChannels("", "debug", "a!b", "a!*", "!*", "n".repeat(256), `${"n".repeat(256)}*`),
   ],
-  ["numbers beyond what may be", tooMany],
-  ["what is wrong beside a secret", besideSecret],
+  ["numbers out of range", tooMany],
+  ["other invalid settings next to a secret", besideSecret],
 ];

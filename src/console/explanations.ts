@@ -1,0 +1,67 @@
+/** Explanations of protocol lines. */
+import { parseCommand } from "../protocol/commands.ts";
+import { parseReply } from "../protocol/replies.ts";
+import type { Direction } from "./network.ts";
+
+/** Explains a line in one sentence. */
+export function explain(direction: Direction, line: string): string {
+  return direction === "in" ? explainReply(line) : explainCommand(line);
+}
+
+function explainReply(line: string): string {
+  const reply = parseReply(line);
+  switch (reply.kind) {
+    case "connected":
+      return "The greeting: the connection is ready, and subscribed to its channel and 'all'.";
+    case "busy":
+      return "The service has reached its connection limit.";
+    case "message":
+      return `A message on '${reply.channel}'. Its position is one higher than that of the previous message.`;
+    case "error":
+      return "The server refused a command: the error code, the command, and the reason. Only this connection receives it.";
+    case "accepted":
+      return "The server accepted the new token; it is valid until this time, in Unix seconds.";
+    case "time":
+      return "The reply to ping, the time in Unix seconds: all earlier commands have taken effect.";
+    case "figure":
+      return "One figure of the reply to info.";
+    case "alive":
+      return "The reply to keepalive: the connection works. It wakes no object.";
+    case "position":
+      return `This connection receives '${reply.channel}' after this position; each message advances it by one.`;
+    case "gap":
+      return `Messages on '${reply.channel}' between these positions have expired.`;
+    case "once":
+      return "The message announced with this key has this position.";
+    case "unknown":
+      return "Unknown to this page; the server may be newer.";
+  }
+}
+
+function explainCommand(line: string): string {
+  const command = parseCommand(line);
+  switch (command.kind) {
+    case "ping":
+      return "Requests the time; the server replies when all earlier commands have taken effect.";
+    case "info":
+      return "Requests the server's figures.";
+    case "keepalive":
+      return "Checks the connection without waking an object.";
+    case "subscribe":
+      return command.from
+        ? `Subscribes to '${command.channel}' from this position on; missed messages come first.`
+        : `Subscribes to '${command.channel}'.`;
+    case "unsubscribe":
+      return `Unsubscribes from '${command.channel}'.`;
+    case "announce":
+      return `Announces a message on '${command.channel}'.`;
+    case "once":
+      return `Announces a message on '${command.channel}'; repeating it with the same key announces nothing.`;
+    case "token":
+      return "Replaces the connection's token.";
+    case "refused":
+      return `The server refuses this line: ${command.refusal.why}.`;
+    case "empty":
+      return "An empty line; the server ignores it.";
+  }
+}
