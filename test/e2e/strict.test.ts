@@ -33,12 +33,12 @@ for (const { title, settings, answers } of servers) {
   describe(title, () => {
     let runtime: Served;
     let depth = 0;
-    const broken: string[] = [];
+    const violations: string[] = [];
 
     beforeAll(async () => {
       const onLine = (line: string) => {
         depth = Math.max(depth, Number(/depth (\d+)/.exec(line)?.[1] ?? 0));
-        if (line.includes("broken: ")) broken.push(line);
+        if (line.includes("violation: ")) violations.push(line);
       };
       runtime = await serve({ settings, around, onLine });
     });
@@ -49,7 +49,7 @@ for (const { title, settings, answers } of servers) {
     });
 
     afterEach(() => {
-      expect([...new Set(broken.splice(0))]).toEqual([]);
+      expect([...new Set(violations.splice(0))]).toEqual([]);
       expect(depth).toBeLessThanOrEqual(DEEPEST);
     });
 

@@ -121,7 +121,7 @@ export class Flow {
 
   receive(bytes: number): void {
     this.#received += bytes;
-    if (this.#received >= this.#due) this.#goOn();
+    if (this.#received >= this.#due) this.#sendMore();
   }
 
   /** Bytes that all subscribers together receive for one message. */
@@ -129,7 +129,7 @@ export class Flow {
     return this.lineLength * this.subscribers;
   }
 
-  #goOn(): void {
+  #sendMore(): void {
     if (this.#window === 0) {
       this.#allReceived();
       return;

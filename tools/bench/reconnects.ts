@@ -36,21 +36,21 @@ class Reader {
   #connection: Connection | undefined;
   #rest = "";
   /** Whether it has been greeted, and has got its position if it asked for one. */
-  #isThere = false;
+  #isReady = false;
   #counts = true;
   #onRead = () => {};
 
   /** Connects, by default with its position (the current one at first); resolves when it has caught up to that. */
   async connect(port: number, counts = true): Promise<void> {
     this.#counts = counts;
-    this.#isThere = false;
+    this.#isReady = false;
     this.#rest = "";
     const query = counts ? `?since=${this.#position ?? "now"}` : "";
     const connection = new Connection(port, `/${CHANNEL}${query}`, "");
     this.#connection = connection;
-    connection.onReceive = (bytes, from, to) => this.#take(bytes.toString("latin1", from, to));
+    connection.onReceive = (bytes, from, to) => this.#receive(bytes.toString("latin1", from, to));
     await connection.opened;
-    await this.#until(() => this.#isThere);
+    await this.#until(() => this.#isReady);
   }
 
   /** Resolves when it has received this message or a later one. */
@@ -62,16 +62,16 @@ class Reader {
     this.#connection?.close();
   }
 
-  #until(isSo: () => boolean): Promise<void> {
+  #until(holds: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       this.#onRead = () => {
-        if (isSo()) resolve();
+        if (holds()) resolve();
       };
       this.#onRead();
     });
   }
 
-  #take(text: string): void {
+  #receive(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
     for (const line of lines) this.#read(line);
@@ -81,16 +81,16 @@ class Reader {
   #read(line: string): void {
     const [, number] = line.split(`${CHANNEL}!`);
     if (number !== undefined) this.#count(Number(number));
-    else if (line.startsWith("debug!position ")) this.#locate(Number(line.split(" ")[2]));
+    else if (line.startsWith("debug!position ")) this.#setPosition(Number(line.split(" ")[2]));
     else if (line.startsWith("debug!gap ")) this.gaps += 1;
     else if (line !== "debug!connected...") throw new Error(`a client received '${line}'`);
-    else if (!this.#counts) this.#isThere = true;
+    else if (!this.#counts) this.#isReady = true;
   }
 
-  #locate(position: number): void {
+  #setPosition(position: number): void {
     this.#position ??= position;
     if (this.gaps === 0 && this.#position !== position) throw new Error("the positions differ");
-    this.#isThere = true;
+    this.#isReady = true;
   }
 
   #count(number: number): void {
@@ -276,10 +276,10 @@ async function openAll(port: number, paths: string[]): Promise<Connection[]> {
 /** Does something for each element, with a limit on concurrency. */
 async function inTurns<T>(all: T[], act: (one: T) => Promise<void>): Promise<void> {
   const left = [...all];
-  const goOn = async () => {
+  const work = async () => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) await act(next);
   };
-  await Promise.all(Array.from({ length: OPENING }, goOn));
+  await Promise.all(Array.from({ length: OPENING }, work));
 }
 
 /** Formats the outcome of a mass reconnect. */

@@ -38,7 +38,7 @@ export async function deployProbe(): Promise<Access> {
   const url = await wranglerDeploy(key, "1");
   const deploy = async (version: string) => void (await wranglerDeploy(key, version));
   const access = { url, key, deploy };
-  await untilThere(access);
+  await untilReachable(access);
   return access;
 }
 
@@ -65,7 +65,7 @@ async function wranglerDeploy(key: string, version: string): Promise<string> {
 }
 
 /** Waits for a new address, which takes a while to be known everywhere. */
-async function untilThere({ url, key }: Access): Promise<void> {
+async function untilReachable({ url, key }: Access): Promise<void> {
   const headers = { Authorization: `Bearer ${key}` };
   const body = JSON.stringify({ experiment: "identity" });
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
