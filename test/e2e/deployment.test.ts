@@ -1,7 +1,7 @@
 /** A wrong deployment reports on every path what is missing. */
 import { describe, expect, test } from "vitest";
-import { type Refusal, refusal } from "./support/listener.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
+import { type Refusal, refusal } from "./support/test-client.ts";
 
 /** Another class of objects. */
 const OTHER_CLASS = `import { DurableObject } from "cloudflare:workers";
@@ -36,7 +36,7 @@ async function ask({ url }: Served, path: string, init: RequestInit = {}) {
   const response = await fetch(url.replace("ws:", "http:") + path, init);
   expect(response.headers.get("Fanout-Error")).toBe("unavailable");
   expect(response.headers.get("Retry-After")).toBeNull();
-  return { status: response.status, said: await response.text() };
+  return { status: response.status, body: await response.text() };
 }
 
 describe.each(faults)("a server with %s", (_, options, says) => {
@@ -44,11 +44,11 @@ describe.each(faults)("a server with %s", (_, options, says) => {
     const logged: string[] = [];
     const server = await serveInTest({ ...options, onLine: (line) => logged.push(line) });
     for (const [what, way] of Object.entries(ways)) {
-      const { status, said } = await way(server);
+      const { status, body } = await way(server);
       expect([what, status]).toEqual([what, 500]);
-      expect(said).toMatch(/^This server's settings are wrong: [^\n]*\.\n$/);
-      expect(said).toMatch(says);
-      expect(said).not.toMatch(/later|again/);
+      expect(body).toMatch(/^This server's settings are wrong: [^\n]*\.\n$/);
+      expect(body).toMatch(says);
+      expect(body).not.toMatch(/later|again/);
     }
     expect(logged.filter((line) => line.includes("failures.settings")).length).toBe(1);
   });

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 // The attacking connections are still open here.
-afterEach(() => bystander.hearsMore());
+afterEach(() => bystander.receivesMore());
 
 const CHUNKED = "Transfer-Encoding: chunked";
 

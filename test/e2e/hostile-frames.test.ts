@@ -26,13 +26,13 @@ let baseline = 0;
 beforeAll(async () => {
   server = await startServer();
   bystander = await Bystander.connect(server);
-  await bystander.hearsMore();
+  await bystander.receivesMore();
   baseline = await memoryOf(server.group);
   return server.stop;
 });
 
 // The attacking connections are still open here.
-afterEach(() => bystander.hearsMore());
+afterEach(() => bystander.receivesMore());
 
 describe("invalid UTF-8 is refused in binary frames, and replaced in text frames", () => {
   test.each<[string, number[]]>([
@@ -51,7 +51,7 @@ describe("invalid UTF-8 is refused in binary frames, and replaced in text frames
   ])("%s", async (_, bytes) => {
     const client = await RawClient.upgrade(server, "echo");
     const command = "announce echo x\n";
-    const refusal = "debug!error invalid frame: a frame is UTF-8; no line of this one was carried out";
+    const refusal = "debug!error invalid frame: a frame must be UTF-8; none of its lines were executed";
     for (let at = 0; at <= command.length; at++) {
       const parts = [command.slice(0, at), bytes, command.slice(at)];
       const broken = Buffer.concat(parts.map(bytesOf));
@@ -178,7 +178,7 @@ describe("the reply to", () => {
     const client = await RawClient.upgrade(server);
     if (pongs === "not read") client.pause();
     client.send(Buffer.concat(scraps.split("").map((_, i) => frame(PING, String(i)))));
-    await bystander.hearsMore();
+    await bystander.receivesMore();
     client.resume();
     // One pong may answer several pings.
     const answers = (await client.outcome()).filter((line) => line.startsWith("pong"));
@@ -228,7 +228,7 @@ test.skipIf(process.platform !== "linux")("memory decreases again", async ({ sig
   }
   // It was three times as much. The runtime releases memory only when it has work to do.
   while ((await memoryOf(server.group)) > baseline + 500 * 1024 && !signal.aborted) {
-    await bystander.hearsMore();
+    await bystander.receivesMore();
   }
 });
 

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 // The attacking connections are still open here.
-afterEach(() => bystander.hearsMore());
+afterEach(() => bystander.receivesMore());
 
 /** Returns the handshake without some headers, and with others. */
 function handshake(without: string, ...more: string[]): string[] {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { refusal } from "./support/listener.ts";
 import { type Server, startServer } from "./support/server.ts";
+import { refusal } from "./support/test-client.ts";
 
 let server: Server;
 
@@ -43,6 +43,6 @@ describe("a path without a valid channel is refused with the reason", () => {
     expect(response.status).toBe(400);
     expect(said).toMatch(/^[A-Z'].*\.\n$/);
     expect(said).toMatch(why);
-    expect(await refusal(server.url + path)).toEqual({ status: 400, said });
+    expect(await refusal(server.url + path)).toEqual({ status: 400, body: said });
   });
 });

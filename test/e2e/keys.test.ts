@@ -7,10 +7,10 @@ import { createServer, type ServerResponse } from "node:http";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bearer, EVERYTHING, sign } from "../runtime/support/mint.ts";
-import { Listener } from "./support/listener.ts";
 import { listening } from "./support/listening.ts";
 import type { RuntimeOptions } from "./support/runtime.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 
 /** Cancels a request with `?leave=<URL>` when the URL answers, like that of a client that disconnects. */
 const AROUND = `import { WorkerEntrypoint } from "cloudflare:workers";
@@ -165,10 +165,10 @@ test("an issuer that stalls in its answer delays requests by at most five second
 
 test("connections and the command 'token' use the Worker's keys", async () => {
   const issuer = await Issuer.begin();
-  const connecting = Listener.connect(`${issuer.server.url}/news`, { headers: bearer(token) });
+  const connecting = TestClient.connect(`${issuer.server.url}/news`, { headers: bearer(token) });
   answer(await issuer.next());
   const client = await connecting;
-  client.say(`token ${await issue("good")}\ntoken ${await issue("junk")}`);
+  client.send(`token ${await issue("good")}\ntoken ${await issue("junk")}`);
   expect(await client.line()).toMatch(/^debug!token accepted until \d+$/);
   expect(await client.line()).toMatch(
     /^debug!error unavailable token: the keys that verify tokens are unavailable/,

@@ -3,13 +3,13 @@ import { createServer } from "node:http";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bearer, EVERYTHING, mint, SECRET, seconds, sign } from "../runtime/support/mint.ts";
-import { Listener, type Options, type Refusal, refusal } from "./support/listener.ts";
 import { listening } from "./support/listening.ts";
 import { type Server, startServer } from "./support/server.ts";
+import { type Options, type Refusal, refusal, TestClient } from "./support/test-client.ts";
 
 let server: Server;
 const handedOut: string[] = [];
-const connections: Listener[] = [];
+const connections: TestClient[] = [];
 
 beforeAll(async () => {
   // Objects have so little room that some connections go to children.
@@ -55,8 +55,8 @@ const ways = [
 ];
 
 /** Connects, and reads the greeting. */
-async function connect({ path, options }: Handing, { url } = server): Promise<Listener> {
-  const connection = await Listener.connect(url + path, options);
+async function connect({ path, options }: Handing, { url } = server): Promise<TestClient> {
+  const connection = await TestClient.connect(url + path, options);
   connections.push(connection);
   return connection;
 }
@@ -69,7 +69,7 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
   test("is accepted", async () => {
     const connection = await connect(handing("/news", await issue()));
     expect(connection.socket.protocol).toBe(protocol);
-    connection.say("announce news hello");
+    connection.send("announce news hello");
     expect(await connection.line()).toBe("news!hello");
   });
 
@@ -78,21 +78,21 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
     handedOut.push(forged);
     expect(await refused(handing("/", forged))).toEqual({
       status: 401,
-      said: "The token's signature is wrong.\n",
+      body: "The token's signature is wrong.\n",
     });
     const elsewhere = handing("/news", await issue({ subscribe: ["sport"] }));
     expect(await refused(elsewhere)).toEqual({
       status: 403,
-      said: "Your token doesn't grant this channel.\n",
+      body: "Your token doesn't grant this channel.\n",
     });
   });
 });
 
 test("connections and requests without a token are refused", async () => {
-  const { status, said } = await refused({ path: "/" });
-  expect([status, said]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
+  const { status, body } = await refused({ path: "/" });
+  expect([status, body]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
   const response = await fetch(server.url);
-  expect([response.status, await response.text()]).toEqual([401, said]);
+  expect([response.status, await response.text()]).toEqual([401, body]);
   expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
 });
 
@@ -104,7 +104,7 @@ test("connections at all objects of a channel are closed when their tokens expir
   for (const { closed } of brief) expect(await closed).toEqual({ code: 1008, reason });
   // Not too early.
   expect(Date.now()).toBeGreaterThanOrEqual(until);
-  stays.say("announce expiring over");
+  stays.send("announce expiring over");
   expect(await stays.line()).toBe("expiring!over");
 });
 
@@ -112,7 +112,7 @@ test("connections at all objects of a channel are closed when their tokens expir
  * Opens two connections whose tokens expire at `until`, in milliseconds since 1970: as soon as possible, but late enough
  * for both to connect on a busy machine.
  */
-async function connectBriefly(path: string): Promise<{ until: number; brief: Listener[] }> {
+async function connectBriefly(path: string): Promise<{ until: number; brief: TestClient[] }> {
   for (let left = 2; ; left *= 2) {
     const until = seconds() + left;
     // Clock skew adds five seconds to a token's expiry.
@@ -154,7 +154,7 @@ test("public keys are fetched once for connections and renewals", async () => {
   const handing = { path: "/news", options: { protocols: ["fanout", token] } };
   const connection = await connect(handing, locked);
   await connect(handing, locked);
-  connection.say(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
+  connection.send(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
   expect(await connection.line()).toMatch(/^debug!token accepted until \d+$/);
   expect(asked).toBe(1);
   // Tokens that the issuer signed for other services aren't valid here.

@@ -2,7 +2,7 @@
 import { mayOperate, maySeeNames } from "../../auth/grants.ts";
 import { EVERYONE } from "../../protocol/channels.ts";
 import { NOT_OPERATOR } from "../../protocol/refusals.ts";
-import type { Calls, Description } from "../../runtime/calls.ts";
+import type { Calls, TreeDescription } from "../../runtime/calls.ts";
 import { SettingError } from "../../runtime/limits.ts";
 import { channelOf } from "../../runtime/object-names.ts";
 import { infoOf } from "../../stats/info.ts";
@@ -94,7 +94,7 @@ function channelPage(channel: string): Page {
 }
 
 /** Objects are named after their clients' channels; numbers replace the names of other channels' objects. */
-function withoutNames(channel: string, { objects, ...tree }: Description): Description {
+function withoutNames(channel: string, { objects, ...tree }: TreeDescription): TreeDescription {
   const numbers = new Map(objects.map(({ object }, i) => [object, `object ${i + 1}`]));
   const anonymized = (object: string) =>
     channelOf(object) === channel ? object : (numbers.get(object) ?? "another object");
@@ -107,7 +107,7 @@ function withoutNames(channel: string, { objects, ...tree }: Description): Descr
 }
 
 /** Returns a channel's tree, with the number of messages that each object lags behind the root. */
-function treeOf(channel: string, { objects, omitted, unreachable, kept }: Description) {
+function treeOf(channel: string, { objects, omitted, unreachable, kept }: TreeDescription) {
   const newest = objects[0]?.position;
   const members = objects.map(({ object, parent, listeners, position }) => {
     const lag = newest === undefined || position === undefined ? null : newest - position;
@@ -122,7 +122,7 @@ async function ask<Kind extends keyof Calls>(
   env: Env,
   object: string,
   kind: Kind,
-  asked: Calls[Kind]["ask"],
+  asked: Calls[Kind]["request"],
 ) {
   try {
     return await stubOf(env, object).call(kind, asked, WORKER_HOPS);

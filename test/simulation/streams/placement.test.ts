@@ -11,7 +11,7 @@ import {
   PlacementCache,
 } from "../../../src/streams/placement.ts";
 import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
-import { stillWorld } from "../../unit/tree/fake-runtime.ts";
+import { fakeRuntime } from "../../unit/tree/fake-runtime.ts";
 import { replay, TIMES } from "./replay.ts";
 import { Time } from "./time.ts";
 import { check } from "./violation.ts";
@@ -37,7 +37,7 @@ class SimulatedObject {
   readonly room: Capacity;
 
   constructor(name: string, note: (parent: string, filling: Parameters<Capacity["note"]>[0]) => void) {
-    const runtime = stillWorld(name, new Map(), {
+    const runtime = fakeRuntime(name, new Map(), {
       fill: async (parent, filling) => {
         note(parent, filling);
         return undefined;
