@@ -11,14 +11,14 @@ const MANY_SOCKETS = 250;
 
 /** Sends what a flush sends. */
 export interface Sender {
-  /** The number of sockets, at most, for which lines are gathered. */
+  /** How many sockets have buffered lines, at most. */
   readonly dueSockets: number;
-  /** Sends the gathered lines; returns whether there was room for all of them. */
+  /** Sends buffered lines, and returns whether there was room for all of them. */
   send(): boolean;
-  /** Resolves when clients have made room. */
+  /** Resolves when clients have read enough for more output. */
   makeRoom(): Promise<void>;
-  /** Resolves when other clients' events could come in. */
-  letIn(): Promise<void>;
+  /** Lets the object receive events of other clients. */
+  admitEvents(): Promise<void>;
 }
 
 export class Flush {
@@ -62,7 +62,7 @@ export class Flush {
       const areMany = this.#dueSockets >= MANY_SOCKETS;
       this.#isDue = false;
       while (this.#sender?.send() === false) await this.#sender.makeRoom();
-      if (areMany) this.#rest = this.#sender?.letIn();
+      if (areMany) this.#rest = this.#sender?.admitEvents();
     }
   }
 
