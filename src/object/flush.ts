@@ -1,10 +1,10 @@
-/** Decides when gathered lines are sent. */
+/** Decides when buffered lines are sent. */
 import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Activity } from "./activity.ts";
 
 /** Turns of the event loop without an event after which no more events are expected to be queued. */
 const QUIET_TURNS = 2;
-/** The most turns for which gathered lines wait. */
+/** The most turns for which buffered lines wait. */
 const MAX_TURNS = 64;
 /** Sockets that take some milliseconds to send to: after that many, clients' events are let in before the next flush. */
 const MANY_SOCKETS = 250;
@@ -40,12 +40,12 @@ export class Flush {
     this.#sender = sender;
   }
 
-  /** Resolves when all lines gathered so far have been sent. */
+  /** Resolves when all lines buffered so far have been sent. */
   get done(): Promise<void> {
     return this.#done;
   }
 
-  /** Sends the gathered lines after the events that are already queued. */
+  /** Sends the buffered lines after the events that are already queued. */
   soon(): void {
     if (this.#isDue) return;
     this.#isDue = true;
