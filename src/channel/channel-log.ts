@@ -1,6 +1,6 @@
 /** One channel's messages at one object: their order and, at the channel's root, the retained messages. */
 import { assert } from "../assert.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -44,7 +44,7 @@ export class ChannelLog {
   }
 
   /** Whether messages are retained. */
-  get retainsHistory(): boolean {
+  get hasHistory(): boolean {
     return this.history?.isOn === true;
   }
 
@@ -60,7 +60,7 @@ export class ChannelLog {
    * @param hasLinks whether links need the messages; otherwise only retained messages stay in the log
    */
   append(lines: string, count: number, key: string | undefined, hasLinks: boolean): AppendedMessages {
-    if (!hasLinks && !this.retainsHistory) return this.log.skip(lines, count);
+    if (!hasLinks && !this.hasHistory) return this.log.skip(lines, count);
     const appended = this.log.append(lines, count, key);
     this.history?.indexKey(appended);
     return appended;
@@ -86,7 +86,7 @@ export class ChannelLog {
   }
 
   /** Returns the retained messages after a position, and at least the newest ones that the request asks for. */
-  readMissed(missing: Missing): Kept {
+  readMissed(missing: MissedRequest): MissedAnswer {
     this.store(true);
     return this.history?.readMissed(missing) ?? { none: true };
   }

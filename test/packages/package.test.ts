@@ -150,7 +150,7 @@ test("it contains exactly the files needed to use it", async () => {
   );
 });
 
-test("types import the modules of their own format", async () => {
+test("types import modules of the same format", async () => {
   const dist = join(project, "node_modules", "fanout-edge", "dist");
   const files = await readdir(dist);
   for (const [types, module] of [

@@ -28,7 +28,7 @@ type Optional<T> = T extends object
 /** The optional properties of each call; the types prove that none is missing. */
 const OPTIONAL: {
   [Kind in keyof Calls]: {
-    ask: Record<Optional<Calls[Kind]["ask"]>, true>;
+    ask: Record<Optional<Calls[Kind]["request"]>, true>;
     answer: Record<Optional<Calls[Kind]["answer"]>, true>;
   };
 } = {

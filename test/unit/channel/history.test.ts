@@ -163,7 +163,7 @@ test.each<[string, unknown]>([
   ["with keys that are numbers", { ...segment, keys: [[6, 6, 1]] }],
 ])("a root doesn't start from a row that isn't a segment: %s", (_, row) => {
   expect(rootOf(new Map([["history:0", segment]])).root.log.position).toBe(6);
-  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("rows of the kind that was put there");
+  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("stored rows have the type that was written");
 });
 
 test("messages before a gap between rows are not retained", () => {

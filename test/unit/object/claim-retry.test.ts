@@ -1,7 +1,7 @@
 /** After a failed claim, the alarm stays set until the claim has been made. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
-import type { Claim } from "../../../src/runtime/calls.ts";
+import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
@@ -27,7 +27,7 @@ test("a quiet second doesn't cancel the retry of a failed claim", async () => {
   const rows = new Map<string, unknown>();
   const others = {
     link: () => Promise.resolve({ after: 0 }),
-    claim: (_: string, { wanted }: Claim) =>
+    claim: (_: string, { wanted }: ConnectionClaim) =>
       isUp ? Promise.resolve(wanted) : Promise.reject(new Error("lost")),
   };
   const runtime = {

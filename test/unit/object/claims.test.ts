@@ -1,7 +1,7 @@
 /** The claims of an object for its connections, when their number is limited. */
 import { expect, test } from "vitest";
 import { Claims } from "../../../src/object/claims.ts";
-import type { Claim } from "../../../src/runtime/calls.ts";
+import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /**
@@ -10,11 +10,11 @@ import { fakeRuntime } from "../tree/fake-runtime.ts";
  * @param rows the rows in storage
  */
 function claimsOf(held = 0, rows = new Map<string, unknown>()) {
-  const asked: Claim[] = [];
+  const asked: ConnectionClaim[] = [];
   const answers: (number | "fails")[] = [];
   const admitted: (boolean | undefined)[] = [];
   const state = { unfinished: 0 };
-  const claim = async (claim: Claim) => {
+  const claim = async (claim: ConnectionClaim) => {
     asked.push(claim);
     const answer = answers.shift() ?? claim.wanted;
     if (answer === "fails") throw new Error("lost");

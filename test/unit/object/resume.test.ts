@@ -1,7 +1,7 @@
 /** A connection stays open only while it gets the messages of its channel. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
-import type { Delivery, Kept } from "../../../src/runtime/calls.ts";
+import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
@@ -15,7 +15,7 @@ async function resuming() {
   const network = { isUp: true };
   const lines: string[] = [];
   const closes: [number, string][] = [];
-  let answer = (_: Kept) => {};
+  let answer = (_: MissedAnswer) => {};
   const others = {
     link: async () => {
       if (!network.isUp) throw new Error("it can't be reached");
@@ -23,7 +23,7 @@ async function resuming() {
     },
     unlink: async () => undefined,
     recover: () =>
-      new Promise<Kept>((resolve) => {
+      new Promise<MissedAnswer>((resolve) => {
         answer = resolve;
       }),
   };
@@ -52,7 +52,7 @@ async function resuming() {
     lost: true,
     where: false,
   };
-  return { broker, network, lines, closes, delivery, answer: (kept: Kept) => answer(kept) };
+  return { broker, network, lines, closes, delivery, answer: (kept: MissedAnswer) => answer(kept) };
 }
 
 test("a connection closes if its channel is lost while it resumes, and stays unreachable", async () => {

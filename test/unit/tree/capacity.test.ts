@@ -1,6 +1,6 @@
 /** The object that gets the next connection or link, once this one is full. */
 import { expect, test } from "vitest";
-import type { Filling } from "../../../src/runtime/calls.ts";
+import type { CapacityReport } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { Capacity } from "../../../src/tree/capacity.ts";
 import { fakeRuntime } from "./fake-runtime.ts";
@@ -15,7 +15,7 @@ interface Options {
 
 /** The capacity of an object that holds as many connections and links as the test sets in `held`. */
 function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options = {}) {
-  const reported: [string, Filling][] = [];
+  const reported: [string, CapacityReport][] = [];
   const runtime = fakeRuntime(name, new Map(), {
     fill: async (object, filling) => {
       reported.push([object, filling]);

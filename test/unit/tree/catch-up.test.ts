@@ -1,17 +1,19 @@
 /** Missed messages of another object's channel: connections share requests, and live messages are joined. */
 import { describe, expect, test } from "vitest";
-import type { Kept, Missing } from "../../../src/runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../../../src/runtime/calls.ts";
 import { CatchUp, selectMissed } from "../../../src/tree/catch-up.ts";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
 import { fakeRuntime } from "./fake-runtime.ts";
 
 /** An object at position 10 of `news`. The test gives the root's answers. */
 function catchingUp() {
-  const asked: { wanted: Missing; answer: (kept: Kept) => void; fail: () => void }[] = [];
-  const recover = (_: string, wanted: Missing) =>
-    new Promise<Kept>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
+  const asked: { wanted: MissedRequest; answer: (kept: MissedAnswer) => void; fail: () => void }[] = [];
+  const recover = (_: string, wanted: MissedRequest) =>
+    new Promise<MissedAnswer>((answer, fail) =>
+      asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }),
+    );
   const catchUp = new CatchUp(fakeRuntime("home", new Map(), { recover }));
-  const taken: Kept[] = [];
+  const taken: MissedAnswer[] = [];
   const state: { position: number | undefined } = { position: 10 };
   const waiters = new PositionWaiters({ now: () => 0 });
   const progress = {
@@ -19,7 +21,8 @@ function catchingUp() {
     reached: (position: number) =>
       position > (state.position ?? position) ? waiters.wait("news", position) : undefined,
   };
-  const ask = (wanted: Missing) => catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
+  const ask = (wanted: MissedRequest) =>
+    catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
   const arrive = (lines: string, count: number) => {
     catchUp.append("news", lines, count);
     state.position = (state.position ?? 0) + count;
@@ -38,12 +41,12 @@ async function settled(): Promise<void> {
 }
 
 /** The messages after a position, named like their positions. */
-function messagesAfter(position: number, count: number): Extract<Kept, { count: number }> {
+function messagesAfter(position: number, count: number): Extract<MissedAnswer, { count: number }> {
   const lines = Array.from({ length: count }, (_, i) => `${position + i + 1}\n`).join("");
   return { after: position, count, lines };
 }
 
-const since = (position: number): Missing => ({ since: position, last: 0 });
+const since = (position: number): MissedRequest => ({ since: position, last: 0 });
 
 test("concurrent requests share a call, and later ones share the next", async () => {
   const { catchUp, asked, taken, ask } = catchingUp();

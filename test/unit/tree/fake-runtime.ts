@@ -5,7 +5,7 @@ import { storeOf } from "../../simulation/store.ts";
 
 /** Handlers for calls to other objects; calls without a handler never get an answer. */
 export type Others = {
-  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["ask"]) => Promise<Calls[Kind]["answer"]>;
+  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["request"]) => Promise<Calls[Kind]["answer"]>;
 };
 
 /** The time of an object's alarm. */

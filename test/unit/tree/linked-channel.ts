@@ -53,7 +53,7 @@ export class LinkedChannel {
 
   append(lines: string, count: number, key?: string) {
     const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
-    if (this.downstream.size > 0 || this.channel.retainsHistory) this.downstream.appended(appended.last);
+    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(appended.last);
     return appended;
   }
 

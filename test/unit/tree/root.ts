@@ -1,7 +1,7 @@
 /** A root with a history, whose time, storage and calls the test controls. */
 
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
-import type { Delivery, DeliveryAnswer, Kept } from "../../../src/runtime/calls.ts";
+import type { Delivery, DeliveryAnswer, MissedAnswer } from "../../../src/runtime/calls.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
@@ -85,6 +85,6 @@ export function rowsOf(rows: Map<string, unknown>): string[] {
 }
 
 /** Returns the lines of an answer. */
-export function linesOf(kept: Kept): string {
+export function linesOf(kept: MissedAnswer): string {
   return "none" in kept ? "none" : kept.lines;
 }

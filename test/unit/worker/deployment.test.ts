@@ -35,7 +35,7 @@ test("the instructions for mounting list this Worker's whole configuration", asy
   const [, told = ""] =
     /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/worker/README.md")) ?? [];
   const [shared = ""] = configuration.split("# Settings; docs/operations.md");
-  const own = ["name = ", "main = ", "[dev]", "port = "];
+  const own = ["name = ", "main = ", "[build]", "command = ", "watch_dir = ", "[dev]", "port = "];
   const needed = shared.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
   lines.push('name = "CHANNEL"');
