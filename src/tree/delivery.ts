@@ -54,7 +54,9 @@ export class DownstreamLink {
     this.mayRepeat = true;
   }
 
-  /** Continues after the position that the receiver has reported. Returns false if the log lacks the messages after it. */
+  /**
+   * Continues after the position that the receiver has reported. Returns false if the log lacks the messages after it.
+   */
   resumeAt(last: number, { start = 0, position = 0 }: Log): boolean {
     this.isPositionUnknown = false;
     this.acknowledged = last;
@@ -77,7 +79,9 @@ export class DownstreamLink {
     return !this.loss && !this.isPositionUnknown && this.acknowledged < (log.start ?? 0);
   }
 
-  /** Whether to send now. Links have one call in flight; losses that couldn't be reported wait for their next attempt. */
+  /**
+   * Whether to send now. Links have one call in flight; losses that couldn't be reported wait for their next attempt.
+   */
   maySend(now: number): boolean {
     if (this.isSending) return false;
     return !this.loss || (this.loss.next !== undefined && this.loss.next <= now);
