@@ -4,8 +4,8 @@
  * **The parent**, if it was a child. When all clients of a channel reconnect at once, as after a deploy, their objects
  * ask these children for links, instead of all asking the root.
  *
- * **The position.** A client may subscribe again, and the new parent may lag behind the old one. The position prevents
- * that the client gets the same messages twice.
+ * **The position.** A client may subscribe again, and the new parent may lag behind the old one. The position keeps the
+ * client from getting messages twice.
  */
 
 import type { Runtime } from "../runtime/runtime.ts";
