@@ -187,8 +187,8 @@ export function batchOf(
 }
 
 /**
- * Returns how many of an announcement's newest messages fit into `room` characters, and their size. Announcements with a
- * key fit completely or not at all, because their whole text is compared when the key is used again.
+ * Returns how many of an announcement's newest messages fit into `room` characters, and their size. Announcements with
+ * a key fit completely or not at all, because their whole text is compared when the key is used again.
  */
 function newestOf(appended: AppendedMessages, room: number): { count: number; size: number } {
   const { lines, count, key } = appended;
