@@ -54,7 +54,9 @@ function withToken<Options extends { tokenFile?: string }>(url: string, options:
   return { ...options, token: tokenFor(url, options.tokenFile) };
 }
 
-/** Splits arguments into the address and the rest. An argument without a scheme isn't an address, so FANOUT_URL is used. */
+/**
+ * Splits arguments into the address and the rest. An argument without a scheme isn't an address, so FANOUT_URL is used.
+ */
 function split(words: string[]): [url: string, rest: string[]] {
   const [first = "", ...rest] = words;
   if (/^\w+:\/\//.test(first)) return [first, rest];

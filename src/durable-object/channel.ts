@@ -1,7 +1,7 @@
 /**
  * The Durable Object class. The object named `c` is the root of channel `c`: it orders the channel's messages and
- * delivers them to its own sockets and to linked objects. It also holds the sockets that connected at `/c`, and links to
- * the roots of the other channels that they subscribe to.
+ * delivers them to its own sockets and to linked objects. It also holds the sockets that connected at `/c`, and links
+ * to the roots of the other channels that they subscribe to.
  *
  * This class forwards the runtime's events to `object/broker.ts`.
  */

@@ -1,6 +1,6 @@
 /**
- * Streams of server-sent events. Lines carry no positions, so the stream counts its position in each channel, and writes
- * them all into each event's id, with which a client resumes.
+ * Streams of server-sent events. Lines carry no positions, so the stream counts its position in each channel, and
+ * writes them all into each event's id, with which a client resumes.
  */
 import { DEBUG } from "../protocol/channels.ts";
 import { type Fault, formatRefusal, type Refusal } from "../protocol/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * The channels of a stream, and its position in each. Subscriptions that the object refuses temporarily are retried with
- * backoff while the other channels continue.
+ * The channels of a stream, and its position in each. Subscriptions that the object refuses temporarily are retried
+ * with backoff while the other channels continue.
  */
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatCommand } from "../protocol/commands.ts";

@@ -44,7 +44,9 @@ function notGranted(grants: Grants | undefined): Denial {
   return new Denial(403, "forbidden", NOT_GRANTED, {}, grants?.sub);
 }
 
-/** Returns the server's WebSocket subprotocol if the client offers it; browsers require that the server chooses it then. */
+/**
+ * Returns the server's WebSocket subprotocol if the client offers it; browsers require that the server chooses it then.
+ */
 export function subprotocolOf(request: Request): string | undefined {
   return subprotocolsOf(request).find((name) => name === SUBPROTOCOL);
 }

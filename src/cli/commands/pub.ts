@@ -136,7 +136,10 @@ class Window {
     this.#pending.add(settled);
   }
 
-  /** Resolves when there is room for another announcement; at the limit, waits for all replies. @throws the first failure */
+  /**
+   * Resolves when there is room for another announcement; at the limit, waits for all replies.
+   * @throws the first failure
+   */
   async room(): Promise<void> {
     if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await this.empty();
     if (this.#failed) throw this.#failed.error;

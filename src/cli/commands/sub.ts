@@ -71,10 +71,12 @@ function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: Sub
   }
   if (ack !== undefined && cursor === undefined) throw new Exit(USAGE, "--ack needs --cursor <file>");
   if (ack !== undefined && (exec !== undefined || on.size > 0)) {
-    throw new Exit(USAGE, "--ack is for pipes; with --exec, a command acknowledges by ending with 0");
+    throw new Exit(
+      USAGE,
+      "--ack is for pipes; with --exec, a command acknowledges a message by exiting with 0",
+    );
   }
-  if (since !== undefined && last !== undefined)
-    throw new Exit(USAGE, "--since and --last exclude each other");
+  if (since !== undefined && last !== undefined) throw new Exit(USAGE, "use --since or --last, not both");
   return channels;
 }
 

@@ -49,7 +49,10 @@ function checkType(request: Request): void {
   if (isCompressed) refuse("a body isn't compressed");
 }
 
-/** Returns the key without quotes, which https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ requires. */
+/**
+ * Returns the idempotency key, with or without the quotes that
+ * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ requires.
+ */
 function keyIn({ headers }: Request): string | undefined {
   return headers.get("Idempotency-Key")?.replace(/^"(.*)"$/, "$1");
 }

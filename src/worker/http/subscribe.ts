@@ -134,7 +134,10 @@ async function answerPoll(
   });
 }
 
-/** Returns the answer at once if it is one piece, as most are; longer answers stay within the budget while they are read. */
+/**
+ * Returns the answer at once if it is one piece, as most are; longer answers stay within the budget while they are
+ * read.
+ */
 function bodyOfPoll(lines: Backlog): BodyInit {
   const first = lines.take(STREAM_ENVIRONMENT.now());
   if (lines.size === 0) return first;

@@ -79,7 +79,9 @@ export async function keys(name: string, prefix = ""): Promise<string[]> {
   return (await rows(name, prefix)).map(([key]) => key);
 }
 
-/** Crashes a channel's root as if during deliveries: its storage says that one was in flight, but not how far it got. */
+/**
+ * Crashes a channel's root as if during deliveries: its storage says that one was in flight, but not how far it got.
+ */
 export async function crashBusy(name: string): Promise<void> {
   await runInDurableObject(object(name), async (_, { storage }) => {
     const row: unknown = storage.kv.get("order");
@@ -220,7 +222,9 @@ export function failOnce(name: string, call: Call, when: "before" | "after"): vo
   });
 }
 
-/** Returns an error whose kind the runtime reports to the caller; without a kind it would count as a bug of the callee. */
+/**
+ * Returns an error whose kind the runtime reports to the caller; without a kind it would count as a bug of the callee.
+ */
 export function failure(kind: "retryable" | "overloaded"): Error {
   return Object.assign(new Error("a call failed by a test"), { [kind]: true });
 }

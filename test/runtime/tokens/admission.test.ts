@@ -25,7 +25,9 @@ interface Answer {
   said: string;
 }
 
-/** Returns the Worker's response, which is the same with and without an upgrade, and expects that no object is called. */
+/**
+ * Returns the Worker's response, which is the same with and without an upgrade, and expects that no object is called.
+ */
 async function answer(
   path: string,
   headers: Record<string, string> = {},

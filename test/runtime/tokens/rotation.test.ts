@@ -1,6 +1,6 @@
 /**
- * When the secret changes, or whether tokens are required, an object closes outdated connections at the first event after
- * its next start.
+ * When the secret changes, or whether tokens are required, an object closes outdated connections at the first event
+ * after its next start.
  */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";

@@ -7,8 +7,8 @@ import type { Simulation } from "./simulation.ts";
 import { check } from "./violation.ts";
 
 /**
- * Seconds within which a stream has caught up or has ended, under any load: two minutes until an object counts as stuck,
- * and the longest delay before a subscription is retried.
+ * Seconds within which a stream has caught up or has ended, under any load: two minutes until an object counts as
+ * stuck, and the longest delay before a subscription is retried.
  */
 const BUSY = 200;
 /** Seconds within which streams notice earlier events. */
