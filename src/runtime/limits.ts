@@ -66,7 +66,7 @@ export function readLimits(variables: Variables): Limits {
   };
 }
 
-/** Whether `channel` has history. */
+/** Whether messages of `channel` are retained. */
 export function hasHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
   return historySeconds > 0 && matchesAny(historyChannels, channel);
 }

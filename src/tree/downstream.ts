@@ -248,7 +248,7 @@ export class Downstream {
     this.#writeOrder();
     const isInOrder = this.#links.size === 0 || this.#row?.position === this.#channel.position;
     // A child that continued from an old row would deliver messages twice.
-    return this.#channel.keepUnstored(isInOrder) || this.#channel.history !== undefined;
+    return this.#channel.saveUnstored(isInOrder) || this.#channel.history !== undefined;
   }
 
   #add(object: string, row: LinkRow): DownstreamLink {

@@ -96,12 +96,12 @@ function channelPage(channel: string): Page {
 /** Objects are named after their clients' channels; numbers replace the names of other channels' objects. */
 function withoutNames(channel: string, { objects, ...tree }: TreeDescription): TreeDescription {
   const numbers = new Map(objects.map(({ object }, i) => [object, `object ${i + 1}`]));
-  const told = (object: string) =>
+  const anonymized = (object: string) =>
     channelOf(object) === channel ? object : (numbers.get(object) ?? "another object");
   const anonymous = objects.map(({ object, parent, ...figures }) => ({
     ...figures,
-    object: told(object),
-    ...(parent === undefined ? {} : { parent: told(parent) }),
+    object: anonymized(object),
+    ...(parent === undefined ? {} : { parent: anonymized(parent) }),
   }));
   return { ...tree, objects: anonymous };
 }
@@ -109,13 +109,13 @@ function withoutNames(channel: string, { objects, ...tree }: TreeDescription): T
 /** Returns a channel's tree, with the number of messages that each object lags behind the root. */
 function treeOf(channel: string, { objects, omitted, unreachable, kept }: TreeDescription) {
   const newest = objects[0]?.position;
-  const told = objects.map(({ object, parent, listeners, position }) => {
+  const members = objects.map(({ object, parent, listeners, position }) => {
     const lag = newest === undefined || position === undefined ? null : newest - position;
     return { object, parent: parent ?? null, listeners, lag };
   });
   const listeners = objects.reduce((sum, object) => sum + object.listeners, 0);
   const known = { position: newest ?? null, kept: kept ?? null };
-  return { channel, listeners, ...known, objects: told, omitted, unreachable };
+  return { channel, listeners, ...known, objects: members, omitted, unreachable };
 }
 
 async function ask<Kind extends keyof Calls>(

@@ -12,7 +12,7 @@ import { evict, evictAll, hold, keys, settleQuickly, unique } from "../support/s
 
 settleQuickly();
 
-// The tests use the settings of wrangler.toml, which are the defaults.
+// The tests use the default settings.
 const { maxLineBytes, maxChannelsPerConnection, maxBufferedBytes, linesPerSecond } = readLimits({});
 
 const scripts = [

@@ -11,7 +11,7 @@ import {
   PlacementCache,
 } from "../../../src/streams/placement.ts";
 import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
-import { stillWorld } from "../../unit/tree/fake-runtime.ts";
+import { fakeRuntime } from "../../unit/tree/fake-runtime.ts";
 import { replay, TIMES } from "./replay.ts";
 import { Time } from "./time.ts";
 import { check } from "./violation.ts";
@@ -19,7 +19,7 @@ import { check } from "./violation.ts";
 /** Most turns of the microtask queue that any chain of promises takes. */
 const MICROTASKS = 40;
 /** Most objects asked for one connection, and most milliseconds until its outcome. */
-const MOST_ASKED = 16;
+const MAX_ASKED = 16;
 const ANSWERED_WITHIN = 30_000;
 
 /** Redirects of a misbehaving object. */
@@ -37,7 +37,7 @@ class SimulatedObject {
   readonly room: Capacity;
 
   constructor(name: string, note: (parent: string, filling: Parameters<Capacity["note"]>[0]) => void) {
-    const runtime = stillWorld(name, new Map(), {
+    const runtime = fakeRuntime(name, new Map(), {
       fill: async (parent, filling) => {
         note(parent, filling);
         return undefined;
@@ -107,7 +107,7 @@ class Tree {
   #answerLike(attempt: Attempt, offer: Offer): Promise<Answer<string>> {
     attempt.asked.push(offer);
     const { object } = offer;
-    check(attempt.asked.length <= MOST_ASKED, () => `${attempt.asked.length} objects are asked`);
+    check(attempt.asked.length <= MAX_ASKED, () => `${attempt.asked.length} objects are asked`);
     check(channelOf(object) === "news", () => `${object} is asked for a connection to news`);
     const how = this.#isHonest ? 9 : this.#choose(10);
     if (how === 0) return Promise.reject(new Error("the object failed"));

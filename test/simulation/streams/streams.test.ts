@@ -11,7 +11,7 @@ import { type Action, type Profile, Simulation } from "./simulation.ts";
 const seen = new Set<Case>();
 
 /** Most open streams and polls. */
-const MOST_OPEN = 6;
+const MAX_OPEN = 6;
 
 const CHANNELS = [["all"], ["a", "all"], ["a", "b", "all"], ["b", "all"], [..."abcdefg", "all"]];
 
@@ -26,7 +26,7 @@ function clientActions(simulation: Simulation): Action[] {
   const gaps = [...simulation.used]
     .filter((channel) => truth.hasHistory(channel))
     .map((channel) => ({ label: `a gap on ${channel}`, happen: () => simulation.skip(channel) }));
-  return [...said, ...said, ...gaps, ...(openClients < MOST_OPEN ? openings(simulation) : [])];
+  return [...said, ...said, ...gaps, ...(openClients < MAX_OPEN ? openings(simulation) : [])];
 }
 
 function openings(simulation: Simulation): Action[] {

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { Claims } from "../../../src/object/claims.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /**
  * The claims of the object `home`.
@@ -23,7 +23,7 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   const goOn = () => {
     state.unfinished += 1;
   };
-  const claims = new Claims(stillWorld("home", rows), claim, { goOn });
+  const claims = new Claims(fakeRuntime("home", rows), claim, { goOn });
   claims.start(held);
   /** Asks for so many connections, in one turn. */
   const admit = (count: number) => {

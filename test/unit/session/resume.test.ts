@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
@@ -29,7 +29,7 @@ test("a client that resumes again and again is refused, without a call to the ro
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const runtime = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
+  const runtime = { ...fakeRuntime("home", new Map(), others), now: () => 1_000_000 };
   const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket);
   await settled();

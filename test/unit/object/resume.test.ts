@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** Ends when all promises that depend on nothing else have been settled. */
 async function settled(): Promise<void> {
@@ -35,7 +35,7 @@ async function resuming() {
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const runtime = { ...stillWorld("news!1", new Map(), others), now: () => 1_000_000 };
+  const runtime = { ...fakeRuntime("news!1", new Map(), others), now: () => 1_000_000 };
   const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket, "", undefined, { since: 8 });
   await settled();

@@ -4,7 +4,7 @@ import { Broker } from "../../../src/object/broker.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 const socket: Socket = {
   bufferedAmount: 0,
@@ -31,7 +31,7 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
       isUp ? Promise.resolve(wanted) : Promise.reject(new Error("lost")),
   };
   const runtime = {
-    ...stillWorld("news", rows, others),
+    ...fakeRuntime("news", rows, others),
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
     alarm: (time: number) => {
