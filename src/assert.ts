@@ -1,7 +1,8 @@
 /**
- * Ends what is under way if something does not hold that has to: that is a mistake in this program.
- * @throws Error with `what` was expected to hold
+ * Checks an invariant of this program.
+ * @param what the invariant, as a sentence for the error message
+ * @throws Error if it doesn't hold
  */
 export function assert(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(`this does not hold: ${what}`);
+  if (!holds) throw new Error(`assertion failed: ${what}`);
 }

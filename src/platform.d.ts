@@ -1,4 +1,4 @@
-/** What every runtime has besides the language itself, for the rooms that know of none. */
+/** Globals that all runtimes provide, for code that depends on no particular runtime. */
 
 declare class TextDecoder {
   constructor(label: "utf-8", options: { fatal: boolean; ignoreBOM: boolean });

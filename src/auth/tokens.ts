@@ -33,7 +33,7 @@ export const MAX_TOKEN_BYTES = 4_096;
 const CLOCK_TOLERANCE = 5;
 
 /** The latest expiry: the runtime's alarms can't be set beyond 2189. */
-const FOR_EVER = Date.UTC(2180, 0);
+const LATEST_EXPIRY = Date.UTC(2180, 0);
 
 /** Algorithms for public keys; secrets are only used with HS256. */
 const PUBLIC_KEY_ALGORITHMS = [
@@ -61,7 +61,7 @@ export async function readToken(token: string, settings: TokenSettings, keysAt =
   return {
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
-    until: Math.min((exp + CLOCK_TOLERANCE) * 1000, FOR_EVER),
+    until: Math.min((exp + CLOCK_TOLERANCE) * 1000, LATEST_EXPIRY),
     ...(claims.operate === true ? { operate: true } : {}),
     ...(sub === undefined ? {} : { sub }),
     key,

@@ -17,10 +17,10 @@ export interface BridgeOptions {
 }
 
 /** Most clients, including those that have left while their announcements are in flight. */
-const MOST_CLIENTS = 10_000;
+const MAX_CLIENTS = 10_000;
 
 /** Characters buffered for all clients together. Each client may use 32 kB more, for one write and one short line. */
-const MOST_MEMORY = 256_000_000;
+const MAX_MEMORY = 256_000_000;
 
 /** Characters written to one client before it counts as slow, if memory is full. */
 const WRITE_SIZE = 16_384;
@@ -34,11 +34,11 @@ const KEEPALIVE_AFTER = 60_000;
  */
 export async function bridge({ to, token, host, port }: BridgeOptions): Promise<Server> {
   let clients = 0;
-  const memory: Memory = { used: 0, most: MOST_MEMORY };
+  const memory: Memory = { used: 0, most: MAX_MEMORY };
   const options = { allowHalfOpen: true, noDelay: true, highWaterMark: WRITE_SIZE };
   const server = createServer(options, (socket) => {
     socket.on("error", () => {});
-    if (clients >= MOST_CLIENTS) {
+    if (clients >= MAX_CLIENTS) {
       socket.end(BUSY);
       return;
     }

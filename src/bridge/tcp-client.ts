@@ -13,13 +13,13 @@ import { clientLines } from "./client-lines.ts";
 import { isFull, type Memory } from "./memory.ts";
 
 /** Most characters of a line. The server's own limit is lower, and it reports that itself. */
-const MOST_LINE = 1_000_000;
+const MAX_LINE = 1_000_000;
 const TOO_LONG: RefusedLine = {
   kind: "refused",
-  refusal: { code: "limit", command: "line", why: `a line has at most ${MOST_LINE} characters` },
+  refusal: { code: "limit", command: "line", why: `a line has at most ${MAX_LINE} characters` },
 };
 /** Most characters of a line while memory is full. */
-const MOST_LINE_WHEN_FULL = 16_384;
+const MAX_LINE_WHEN_FULL = 16_384;
 const MEMORY_FULL: RefusedLine = {
   kind: "refused",
   refusal: {
@@ -29,12 +29,12 @@ const MEMORY_FULL: RefusedLine = {
   },
 };
 /** Pending bytes above which a slow client is unsubscribed, and its commands aren't read, until it has drained them. */
-const MOST_PENDING = 1_000_000;
+const MAX_PENDING = 1_000_000;
 /**
  * Announcements in flight above which the client's input pauses until all are acknowledged. So announcements that the
  * server refuses temporarily are retried before any later ones.
  */
-const MOST_ANNOUNCING = 500;
+const MAX_ANNOUNCING = 500;
 
 type ClientSocket = Duplex & Pick<Socket, "destroySoon">;
 interface ClientFanout extends Subscribable, Pick<Fanout, "ping" | "info"> {
@@ -79,7 +79,7 @@ export class TcpClient {
    * @throws Error if the connection breaks
    */
   async serve(): Promise<void> {
-    for await (const lines of clientLines(this.#socket, MOST_LINE, (length) => this.#hasRoom(length))) {
+    for await (const lines of clientLines(this.#socket, MAX_LINE, (length) => this.#hasRoom(length))) {
       for (const line of lines) {
         const done = this.#execute(line === undefined ? this.#lineRefusal : parseCommand(line));
         // Awaiting nothing lets consecutive announcements share a frame.
@@ -113,14 +113,14 @@ export class TcpClient {
   #hasRoom(length: number): boolean {
     this.#incomplete = length;
     this.#charge();
-    this.#lineRefusal = length > MOST_LINE ? TOO_LONG : length > 0 ? MEMORY_FULL : this.#lineRefusal;
-    return length <= MOST_LINE_WHEN_FULL || !isFull(this.#memory);
+    this.#lineRefusal = length > MAX_LINE ? TOO_LONG : length > 0 ? MEMORY_FULL : this.#lineRefusal;
+    return length <= MAX_LINE_WHEN_FULL || !isFull(this.#memory);
   }
 
   /** Returns whether the client has to drain its backlog first. */
   #isBehind(): boolean {
     const { writableLength, writableNeedDrain } = this.#socket;
-    return writableLength > MOST_PENDING || (writableNeedDrain && isFull(this.#memory));
+    return writableLength > MAX_PENDING || (writableNeedDrain && isFull(this.#memory));
   }
 
   /** Executes a command. If it returns a promise, the next command has to wait for it. */
@@ -195,7 +195,7 @@ export class TcpClient {
     this.#announcing.add(announced);
     this.#inFlight += message.length;
     this.#charge();
-    const isMuch = this.#announcing.size >= MOST_ANNOUNCING || this.#inFlight > MOST_PENDING;
+    const isMuch = this.#announcing.size >= MAX_ANNOUNCING || this.#inFlight > MAX_PENDING;
     return isMuch || isFull(this.#memory) ? Promise.all(this.#announcing) : undefined;
   }
 

@@ -1,6 +1,6 @@
-/** The messages of one channel at one object: their order and, at the channel's root, the retained ones. */
+/** One channel's messages at one object: their order and, at the channel's root, the retained messages. */
 import { assert } from "../assert.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -44,7 +44,7 @@ export class ChannelLog {
   }
 
   /** Whether messages are retained. */
-  get keepsHistory(): boolean {
+  get hasHistory(): boolean {
     return this.history?.isOn === true;
   }
 
@@ -57,36 +57,36 @@ export class ChannelLog {
 
   /**
    * Gives messages the next positions.
-   * @param hasLinks whether links need the messages: else only retained ones stay in the log
+   * @param hasLinks whether links need the messages; otherwise only retained messages stay in the log
    */
   append(lines: string, count: number, key: string | undefined, hasLinks: boolean): AppendedMessages {
-    if (!hasLinks && !this.keepsHistory) return this.log.skip(lines, count);
+    if (!hasLinks && !this.hasHistory) return this.log.skip(lines, count);
     const appended = this.log.append(lines, count, key);
     this.history?.indexKey(appended);
     return appended;
   }
 
-  /** Appends messages of the parent, with the positions that they have. */
+  /** Appends messages that the parent has delivered, which keep their positions. */
   relay(lines: string, count: number, after: number, hasLinks: boolean): AppendedMessages {
     if (this.log.position === undefined) this.log.begin(after);
     assert(this.log.position === after, "a parent's messages follow the newest one here");
     return this.append(lines, count, undefined, hasLinks);
   }
 
-  /** Continues under the numbers that the root has given, as its storage refuses rows. */
+  /** Continues after the position to which the root has moved, because its storage refuses rows. */
   renumber(position: number): void {
     if (this.log.position === undefined) this.log.begin(position);
     else this.log.renumber(this.log.position, position);
   }
 
-  /** Returns the newest position to a client that counts on from it: it is retained from now on. */
+  /** Returns the newest position, and retains it for the client that will count positions from it. */
   locate(): number | undefined {
     this.store(true);
     return this.log.position;
   }
 
-  /** Returns the retained messages after a position, or the newest ones. */
-  readMissed(missing: Missing): Kept {
+  /** Returns the retained messages after a position, and at least the newest ones that the request asks for. */
+  readMissed(missing: MissedRequest): MissedAnswer {
     this.store(true);
     return this.history?.readMissed(missing) ?? { none: true };
   }
@@ -99,23 +99,29 @@ export class ChannelLog {
     this.history?.store(sendsPosition);
   }
 
-  /** Deletes expired messages, and the position too unless `isCounted` says that clients count on from it. */
+  /**
+   * Deletes the rows of expired messages, and the expired position.
+   * @param isCounted whether clients count positions from the newest one, so that it can't expire
+   */
   expire(isCounted: boolean): void {
     this.history?.expire(isCounted);
   }
 
-  /** Has the newest position outlive this time in memory, if messages are retained and storage takes it. */
+  /**
+   * Stores the newest position before the object leaves memory, if storage refused it before.
+   * @param isCounted whether clients count positions from the newest one
+   */
   settle(isCounted: boolean): void {
     this.history?.settle(isCounted);
   }
 
   /**
-   * Persists the position with a socket while storage refuses it.
-   * @param isStored whether storage has the position as far as links need it
-   * @returns whether it is persisted
+   * Saves the newest position in a socket's attachment if storage refused it.
+   * @param isOrderStored whether storage has the position that links need
+   * @returns whether nothing is left to save
    */
-  keepUnstored(isStored: boolean): boolean {
-    const isInStorage = isStored && this.history?.isStored !== false;
-    return this.#unstored.save(isInStorage ? undefined : this.log.position);
+  saveUnstored(isOrderStored: boolean): boolean {
+    const isStored = isOrderStored && this.history?.isStored !== false;
+    return this.#unstored.save(isStored ? undefined : this.log.position);
   }
 }

@@ -12,7 +12,7 @@
  * ones. After a crash, the object continues from storage, so it never assigns a position twice.
  */
 
-import type { Missing } from "../runtime/calls.ts";
+import type { MissedRequest } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -307,7 +307,7 @@ export class History {
   // --- reading
 
   /** Returns the retained messages after `since`, and at least the newest `last`; undefined without a history. */
-  readMissed({ since, last }: Missing): Messages | undefined {
+  readMissed({ since, last }: MissedRequest): Messages | undefined {
     if (!this.isOn) return undefined;
     if (since !== undefined) this.#checkStorage();
     this.dropExpired();

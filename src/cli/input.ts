@@ -2,7 +2,7 @@
 import { Exit, USAGE } from "./exits.ts";
 
 /** Most bytes of a message; no server accepts longer ones. */
-const MOST_BYTES = 1_000_000;
+const MAX_BYTES = 1_000_000;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -27,7 +27,7 @@ export async function* messagesIn(
   const add = (part: Uint8Array) => {
     parts.push(part);
     size += part.length;
-    if (size > MOST_BYTES) throw new Exit(USAGE, `line ${number + 1} has more than ${MOST_BYTES} bytes`);
+    if (size > MAX_BYTES) throw new Exit(USAGE, `line ${number + 1} has more than ${MAX_BYTES} bytes`);
   };
   const take = () => {
     number += 1;

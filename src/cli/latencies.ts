@@ -3,7 +3,7 @@
 /** The ratio of each bucket's upper to its lower bound, which is also the precision of quantiles. */
 const STEP = 1.02;
 /** Upper bound of the first bucket, in milliseconds. */
-const LEAST = 0.01;
+const MIN_LATENCY = 0.01;
 /** Number of buckets; the last one has everything above a quarter of an hour. */
 const BUCKETS = 930;
 
@@ -13,7 +13,7 @@ export class Latencies {
   #largest = 0;
 
   add(milliseconds: number): void {
-    const above = Math.ceil(Math.log(Math.max(milliseconds, LEAST) / LEAST) / Math.log(STEP));
+    const above = Math.ceil(Math.log(Math.max(milliseconds, MIN_LATENCY) / MIN_LATENCY) / Math.log(STEP));
     const bucket = Math.min(BUCKETS - 1, above);
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#count += 1;
@@ -32,6 +32,6 @@ export class Latencies {
       left -= count;
       return left <= 0;
     });
-    return Math.min(this.#largest, LEAST * STEP ** bucket);
+    return Math.min(this.#largest, MIN_LATENCY * STEP ** bucket);
   }
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const MIN_SIZE = 32;
 
 /** Most announcements in flight; a server that needs more can't sustain the rate. */
-const MOST_PENDING = 500;
+const MAX_PENDING = 500;
 
 export interface Load {
   /** Messages per second. */
@@ -54,7 +54,7 @@ export async function announceAll(
   for (let passed = 0; passed < seconds; passed = (performance.now() - began) / 1_000) {
     // The first message is due at once, so the last one is due before the end.
     const due = Math.min(rate * seconds, Math.floor(passed * rate) + 1);
-    while (progress.sent < due && progress.sent - progress.announced < MOST_PENDING) send();
+    while (progress.sent < due && progress.sent - progress.announced < MAX_PENDING) send();
     if (progress.failed.length > 0) throw progress.failed[0];
     await sleep(1);
   }

@@ -18,7 +18,7 @@ import {
   channelCommand,
   channelName,
   key,
-  MOST_SECONDS,
+  MAX_SECONDS,
   nonEmpty,
   pattern,
   position,
@@ -36,7 +36,7 @@ a cursor in use), 8 a command of --exec failed, 130 or 143 interrupted with work
 function server(command: Command): Command {
   return command
     .option("--token-file <file>", "read the token from a file instead of FANOUT_TOKEN", nonEmpty)
-    .option("--timeout <seconds>", "how long to wait for the server", wholeNumber(1, MOST_SECONDS), 10);
+    .option("--timeout <seconds>", "how long to wait for the server", wholeNumber(1, MAX_SECONDS), 10);
 }
 
 /** Returns the address and the options of a command that takes no other arguments. */
@@ -167,7 +167,7 @@ server(program.command("bench").argument("[url]", "the server"))
   .option("--connections <n>", "number of subscribers", wholeNumber(1, 100_000), 100)
   .option("--rate <n>", "messages per second", wholeNumber(1, 100_000), 100)
   .option("--size <bytes>", "size of each message", wholeNumber(1, 1_000_000), 100)
-  .option("--seconds <n>", "duration", wholeNumber(1, MOST_SECONDS), 10)
+  .option("--seconds <n>", "duration", wholeNumber(1, MAX_SECONDS), 10)
   .option("--channel <name>", "use this channel instead of a new one named bench-…", channelName)
   .option("--json", "print a JSON object")
   .addHelpText("after", BENCH_EXAMPLE)

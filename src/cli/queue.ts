@@ -2,7 +2,7 @@
 import { Exit, LOCAL } from "./exits.ts";
 
 /** Most queued messages, to bound the memory that a slow consumer costs. */
-const MOST_PENDING = 1_000_000;
+const MAX_PENDING = 1_000_000;
 
 export class Queue {
   #left: number;
@@ -26,8 +26,8 @@ export class Queue {
   }
 
   add(work: () => Promise<void>): void {
-    if (this.#pending.length - this.#next >= MOST_PENDING) {
-      this.#fail(new Exit(LOCAL, `the consumer is too slow: ${MOST_PENDING} messages are queued`));
+    if (this.#pending.length - this.#next >= MAX_PENDING) {
+      this.#fail(new Exit(LOCAL, `the consumer is too slow: ${MAX_PENDING} messages are queued`));
       return;
     }
     this.#pending.push(work);

@@ -70,7 +70,7 @@ function tooLate(change: Change | undefined, timeout: number): Exit {
 }
 
 /** Reports on standard error when the connection is lost and restored. */
-export function noteConnection(fanout: Fanout): void {
+export function reportConnection(fanout: Fanout): void {
   let isLost = false;
   let wasConnected = false;
   fanout.on("state", ({ state, reason, willRetry }) => {

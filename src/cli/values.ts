@@ -6,7 +6,7 @@ import { keyFault } from "../protocol/keys.ts";
 import { Exit, USAGE } from "./exits.ts";
 
 /** Longest timer, in seconds. */
-export const MOST_SECONDS = 2_000_000;
+export const MAX_SECONDS = 2_000_000;
 
 /** Returns a parser of whole numbers within a range. */
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (word: string) => number {

@@ -1,4 +1,4 @@
-/** Validation of everything that programs pass in. Errors say what would be right. */
+/** Validation of arguments and options. */
 
 /** @throws TypeError unless `isValid` */
 export function demand(isValid: boolean, name: string, value: unknown, what: string): asserts isValid {

@@ -223,7 +223,7 @@ export class Outbox {
     this.#lanes.delete(channel);
     this.#lanes.set(channel, lane);
     if (!isKeyless) return;
-    // Without keys only errors are replied to; the reply to a ping shows that there are no more.
+    // Without keys the server replies only with errors; the reply to a ping marks their end.
     transport.ask("ping", "", () => {
       transport.pending.delete(`announce ${channel}`);
       // Within a frame the server refuses all announcements, or only the last ones.

@@ -175,7 +175,7 @@ export class RequestSocket implements WebSocketLike {
 
   async #info(): Promise<void> {
     const answer = await this.#request("-/info");
-    if (!isFine(answer)) return this.#refuseFor("info", answer);
+    if (!isOk(answer)) return this.#refuseFor("info", answer);
     for (const [key, value] of Object.entries(JSON.parse(answer.body))) this.#emit(`${key}: ${value}`);
   }
 
@@ -190,7 +190,7 @@ export class RequestSocket implements WebSocketLike {
     const answer = await this.#request(encodeURIComponent(channel), { method: "POST", body, headers });
     const position = positionIn(answer.body);
     if (answer.retryAfter > 0) await this.#pause(answer.retryAfter);
-    if (!isFine(answer)) this.#refuseFor(command, answer);
+    if (!isOk(answer)) this.#refuseFor(command, answer);
     else if (position === undefined || (key && position === null))
       this.#refuse(command, "unavailable", NOT_FANOUT);
     else if (key && position !== null) {
@@ -254,7 +254,7 @@ export class RequestSocket implements WebSocketLike {
       headers,
       signal,
     });
-    if (!isFine(response)) {
+    if (!isOk(response)) {
       const answer = await this.#shared.read(response);
       if (signal.aborted) return;
       if (answer.status === 401) return this.#end(new Ending(answer));
@@ -299,7 +299,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function isFine({ status }: Pick<Answer, "status">): boolean {
+function isOk({ status }: Pick<Answer, "status">): boolean {
   return status >= 200 && status < 300;
 }
 

@@ -147,7 +147,7 @@ export class Channel extends DurableObject<Env> implements Callable {
    */
   call<Kind extends keyof Calls>(
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#broker.called(kind, ask, hop);

@@ -3,7 +3,7 @@ import type { Grants } from "../auth/grants.ts";
 import type { Guard } from "../auth/verify.ts";
 import type { Frame } from "../protocol/frames.ts";
 import type { From } from "../protocol/positions.ts";
-import type { Answering, Calls } from "../runtime/calls.ts";
+import type { Calls, Handlers } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Socket, Sockets } from "../session/socket.ts";
@@ -66,7 +66,7 @@ export class Broker {
   /** Forgets a socket that has closed. */
   closed(socket: Socket): void {
     this.#event(FRESH);
-    this.#parts.lifecycle.gone(socket);
+    this.#parts.lifecycle.socketClosed(socket);
     this.#parts.router.capacity.report("sockets");
   }
 
@@ -82,7 +82,7 @@ export class Broker {
    */
   called<Kind extends keyof Calls>(
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#parts.peers.answer(hop, () => {
@@ -110,6 +110,6 @@ export class Broker {
   }
 }
 
-function handle<Kind extends keyof Calls>(handlers: Answering, kind: Kind, ask: Calls[Kind]["ask"]) {
+function handle<Kind extends keyof Calls>(handlers: Handlers, kind: Kind, ask: Calls[Kind]["request"]) {
   return handlers[kind](ask);
 }

@@ -1,24 +1,24 @@
 /** What an object does for each call; `runtime/calls.ts` says what calls mean. */
 import type {
-  Announced,
+  AnnounceAnswer,
   Announcement,
-  Answering,
   Batch,
   BatchAnswer,
-  Claim,
+  CapacityReport,
+  ConnectionClaim,
   Delivery,
   DeliveryAnswer,
-  Described,
-  Description,
   Figures,
   FiguresRequest,
-  Filling,
-  Kept,
+  Handlers,
   LinkAnswer,
   LinkRequest,
-  Missing,
+  MissedAnswer,
+  MissedRequest,
   ServiceFigures,
   Totals,
+  TreeDescription,
+  TreeRequest,
   UnlinkRequest,
 } from "../runtime/calls.ts";
 import type { Drain } from "../session/drain.ts";
@@ -42,7 +42,7 @@ interface CallHandlerParts {
 }
 
 /** Calls that change nothing don't note an event, so they don't keep the object in memory. */
-export class CallHandlers implements Answering {
+export class CallHandlers implements Handlers {
   readonly #parts: CallHandlerParts;
   readonly #batches = new BatchNumbers();
 
@@ -100,7 +100,7 @@ export class CallHandlers implements Answering {
     return this.#whenStored(() => ({ before, last: appended.last }));
   }
 
-  async announce(announcement: Announcement): Promise<Announced> {
+  async announce(announcement: Announcement): Promise<AnnounceAnswer> {
     this.#parts.schedule.note();
     return this.#whenStored(this.#parts.router.announceHere(announcement));
   }
@@ -109,19 +109,19 @@ export class CallHandlers implements Answering {
   async #whenStored<T>(answer: () => T): Promise<T> {
     const { schedule, router, drain } = this.#parts;
     drain.flushIfLarge();
-    if (router.channel.keepsHistory) await schedule.flushed;
+    if (router.channel.hasHistory) await schedule.flushed;
     return answer();
   }
 
-  recover(missing: Missing): Kept {
+  recover(missing: MissedRequest): MissedAnswer {
     return this.#parts.router.channel.readMissed(missing);
   }
 
-  fill(filling: Filling): undefined {
+  fill(filling: CapacityReport): undefined {
     this.#parts.router.capacity.note(filling);
   }
 
-  claim(claim: Claim): number {
+  claim(claim: ConnectionClaim): number {
     this.#parts.schedule.note();
     return this.#parts.clientLimit?.claim(claim) ?? claim.wanted;
   }
@@ -145,7 +145,7 @@ export class CallHandlers implements Answering {
     this.#parts.reporter.tally(totals);
   }
 
-  describe({ channel }: Described): Promise<Description> {
+  describe({ channel }: TreeRequest): Promise<TreeDescription> {
     return this.#parts.topology.describe(channel);
   }
 }

@@ -1,5 +1,5 @@
 /** Claims this object's connections at the root of `all`, where the number of connections is limited. */
-import type { Claim } from "../runtime/calls.ts";
+import type { ConnectionClaim } from "../runtime/calls.ts";
 import { isNumber, rowOf } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Outage } from "../tree/outage.ts";
@@ -10,7 +10,7 @@ const TOLD = "told";
 
 export class Claims {
   readonly #runtime: Runtime;
-  readonly #claim: (claim: Claim) => Promise<number>;
+  readonly #claim: (claim: ConnectionClaim) => Promise<number>;
   readonly #outage: Pick<Outage, "goOn">;
   #held = 0;
   /** The number of connections that the root of `all` knows; NaN while that is unknown. */
@@ -20,7 +20,11 @@ export class Claims {
   #isAsking = false;
 
   /** @param claim claims at the root of `all`, and resolves with how many of the wanted connections are granted */
-  constructor(runtime: Runtime, claim: (claim: Claim) => Promise<number>, outage: Pick<Outage, "goOn">) {
+  constructor(
+    runtime: Runtime,
+    claim: (claim: ConnectionClaim) => Promise<number>,
+    outage: Pick<Outage, "goOn">,
+  ) {
     this.#runtime = runtime;
     this.#claim = claim;
     this.#outage = outage;

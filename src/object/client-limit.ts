@@ -1,6 +1,6 @@
 /** This object's part in limiting the connections of the whole service. */
 import { EVERYONE } from "../protocol/channels.ts";
-import type { Claim } from "../runtime/calls.ts";
+import type { ConnectionClaim } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Outage } from "../tree/outage.ts";
@@ -20,7 +20,7 @@ export class ClientLimit {
     this.#counters = counters;
     if (runtime.name === EVERYONE)
       this.#quota = new Quota(runtime, limit, (object) => this.#recountAt(object));
-    const claimAtRoot = async (claim: Claim) =>
+    const claimAtRoot = async (claim: ConnectionClaim) =>
       this.#quota ? this.claim(claim) : runtime.call(EVERYONE, "claim", claim);
     this.#claims = new Claims(runtime, claimAtRoot, outage);
   }
@@ -52,7 +52,7 @@ export class ClientLimit {
   }
 
   /** At the root of `all`: returns how many of the wanted connections are granted to an object. */
-  claim(claim: Claim): number {
+  claim(claim: ConnectionClaim): number {
     const granted = this.#quota?.claim(claim) ?? claim.wanted;
     this.#counters.count("rejected", claim.wanted - granted);
     return granted;

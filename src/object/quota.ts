@@ -2,7 +2,7 @@
  * Limits the connections of the whole service. The root of `all` counts them: every object reports how many connections
  * it has, and asks before it takes more.
  */
-import type { Claim } from "../runtime/calls.ts";
+import type { ConnectionClaim } from "../runtime/calls.ts";
 import { isNumber, rowOf } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -40,7 +40,7 @@ export class Quota {
   }
 
   /** Notes the connections of an object; returns how many of the wanted ones are granted. */
-  claim({ from, number, held, wanted }: Claim): number {
+  claim({ from, number, held, wanted }: ConnectionClaim): number {
     const known = this.#held.get(from) ?? { connections: 0, number: 0 };
     // The sender has given this claim up and made a newer one.
     if (number <= known.number) return 0;

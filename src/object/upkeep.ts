@@ -52,7 +52,7 @@ export class Upkeep implements ActivityEvents {
       schedule.flush();
     }
     router.retry();
-    if (joined || router.channel.keepsHistory || runtime.alarmTime() !== undefined) schedule.note();
+    if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
   /** Asks the root of `all` what it has to answer; undefined if there is no need to join `all`. */
@@ -67,7 +67,7 @@ export class Upkeep implements ActivityEvents {
     counters.note("awake", milliseconds);
     reporter.save();
     const isAwaited = router.loseOverdue();
-    return lifecycle.closeUnreached() || isAwaited;
+    return lifecycle.closeUnread() || isAwaited;
   }
 
   /**

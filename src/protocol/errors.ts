@@ -23,7 +23,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** An error: its code and its sentence. */
 export interface Fault {
   code: ErrorCode;
-  /** States the fault, then what would be right; without a capital and a full stop. */
+  /** States the fault, then the remedy; without a capital and a full stop. */
   why: string;
 }
 

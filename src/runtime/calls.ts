@@ -1,77 +1,79 @@
 /**
- * What objects say to each other. This file imports nothing, so that it can be read, and kept, by itself.
+ * The calls between objects, and their types. This file imports nothing, so that it can be read on its own.
  *
- * A **link** is one object's subscription at another one, so that a channel's listeners form a tree. An
- * object asks a channel's root for a link, and from then on gets every message of that channel, whatever
- * the number of its own listeners. The end that asks and receives is in `upstream.ts`, the end that
- * delivers in `downstream.ts`; announcements go towards a root by `forwarding.ts`.
+ * A **link** is one object's subscription to a channel at another object, so that the subscribers of a channel form a
+ * tree. An object requests a link from the channel's root, and then receives every message of the channel once, for any
+ * number of subscribers. The requesting end is in `upstream.ts`, the delivering end in `downstream.ts`; `forwarding.ts`
+ * sends announcements to a root.
  *
- * Two numbers keep the ends in step when calls are slow, fail, or overtake one another:
+ * Two numbers keep both ends consistent when calls are slow, fail or overtake one another:
  *
- * - An **epoch** names one asking of one link. The asker raises it each time it asks anew; whatever
- *   ends a link says the newest epoch that it means, so it can never end one asked for later.
- * - A **position** is a message's number in its channel's order. A delivery says after which position it
- *   goes on, so the receiver drops what it has and notices what it missed.
+ * - An **epoch** identifies one request for a link. Objects raise it with each request, and unlink requests contain the
+ *   newest epoch that they end. So no request can end a link that was requested later.
+ * - A **position** is the number of a message in its channel's order. Each delivery contains the position that it follows,
+ *   so the receiver drops duplicates and notices gaps.
  *
- * A call that fails has been carried out, will be soon, or never is: its caller cannot know.
+ * A failed call may have been executed, may still be executed, or may never be: the caller can't know.
  */
 
-/** Every call between objects: what is asked, and the answer. */
+/** All calls between objects, with their requests and answers. */
 export interface Calls {
-  /** Asks for a link. */
-  link: { ask: LinkRequest; answer: LinkAnswer };
+  /** Requests a link. */
+  link: { request: LinkRequest; answer: LinkAnswer };
   /** Ends a link. */
-  unlink: { ask: UnlinkRequest; answer: undefined };
-  /** Carries messages on, down a link. */
-  deliver: { ask: Delivery; answer: DeliveryAnswer };
-  /** Carries announcements to the root of their channel. */
-  forward: { ask: Batch; answer: BatchAnswer };
-  /** Announces messages that have not come by a socket, at the root of their channel. */
-  announce: { ask: Announcement; answer: Announced };
-  /** Asks a channel's root for what was missed of it. */
-  recover: { ask: Missing; answer: Kept };
-  /** A child says whether it has room for more. */
-  fill: { ask: Filling; answer: undefined };
-  /** Asks how many of the connections that want to be let in may be. */
-  claim: { ask: Claim; answer: number };
-  /** Asks an object to claim anew, if what it has claimed is not true any more. */
-  recount: { ask: undefined; answer: undefined };
-  /** Asks what the object says of itself, and in the tree of `all` of those linked to it. */
-  figures: { ask: FiguresRequest; answer: Figures };
-  /** Asks what the whole service says of itself; only the root of `all` can tell. */
-  serviceFigures: { ask: undefined; answer: ServiceFigures };
-  /** Hands over, to the root of `all`, what an object has counted that is not linked to it. */
-  tally: { ask: Totals; answer: undefined };
-  /** Asks how an object hears a channel, and those that hear it through that one. */
-  describe: { ask: Described; answer: Description };
+  unlink: { request: UnlinkRequest; answer: undefined };
+  /** Delivers messages along a link. */
+  deliver: { request: Delivery; answer: DeliveryAnswer };
+  /** Forwards announcements from an object to the root of their channel. */
+  forward: { request: Batch; answer: BatchAnswer };
+  /** Announces messages from HTTP clients at the root of their channel. */
+  announce: { request: Announcement; answer: AnnounceAnswer };
+  /** Requests missed messages from the root of a channel. */
+  recover: { request: MissedRequest; answer: MissedAnswer };
+  /** Reports whether a child has room for more connections or links. */
+  fill: { request: CapacityReport; answer: undefined };
+  /** Requests slots for new connections; the answer is how many are granted. */
+  claim: { request: ConnectionClaim; answer: number };
+  /** Asks an object to claim again, if the number of its connections has changed. */
+  recount: { request: undefined; answer: undefined };
+  /** Requests the figures of an object and, in the tree of `all`, of all objects below it. */
+  figures: { request: FiguresRequest; answer: Figures };
+  /** Requests the figures of the whole service from the root of `all`. */
+  serviceFigures: { request: undefined; answer: ServiceFigures };
+  /** Reports the counters of an object without a link to the root of `all`. */
+  tally: { request: Totals; answer: undefined };
+  /** Requests the part of a channel's tree that begins at the object. */
+  describe: { request: TreeRequest; answer: TreeDescription };
 }
 
-/** What an object does for each call. */
-export type Answering = {
-  [Kind in keyof Calls]: (ask: Calls[Kind]["ask"]) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
+/** The handlers of an object, by call. */
+export type Handlers = {
+  [Kind in keyof Calls]: (
+    ask: Calls[Kind]["request"],
+  ) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
 };
 
 export interface LinkRequest {
-  /** Name of the object that asks. */
+  /** Name of the requesting object. */
   from: string;
   epoch: number;
-  /** Where a child's connections come from, so that its parent sends more of them there. */
+  /** Region of a child's connections, so that its parent sends it more from there. */
   region?: string | undefined;
-  /** Set to ask whether a link with this epoch is still counted on; it is not to be made then. */
-  still?: Still | undefined;
-  /** To a child, from its parent's answer: the epoch of the child's own link that the parent counts on. */
+  /** Set to ask whether a link with this epoch still exists, without creating one. */
+  still?: LinkCheck | undefined;
+  /** For a child, from its parent's answer: the epoch of the link between them, which the parent confirms. */
   vouched?: number | undefined;
 }
 
-/** What an object that asks whether it still has a link knows about it. */
-export interface Still {
-  /** The position of the newest message that has arrived; undefined if it has left memory since. */
+/** State of the object that asks whether its link still exists. */
+export interface LinkCheck {
+  /** The position of the newest message received; undefined if the object has lost it from memory. */
   last: number | undefined;
 }
 
 /**
- * The position after which deliveries go on; or the epoch that a new request has to exceed; or, from an
- * object that has no room, the child to ask instead, and the epoch of that child's own link if it has one.
+ * The position after which deliveries begin; or the epoch that a new request must exceed; or, from an object without room,
+ * the child to ask instead, with the epoch of that child's own link if it has one.
  */
 export type LinkAnswer =
   | { after: number }
@@ -79,9 +81,9 @@ export type LinkAnswer =
   | { instead: string; vouched?: number | undefined };
 
 export interface UnlinkRequest {
-  /** Name of the object that asks. */
+  /** Name of the requesting object. */
   from: string;
-  /** Of the link, or of a newer one than that. */
+  /** Of the link, or newer. */
   epoch: number;
   /** The counters of an object that unlinks from `all`: the parent adds them. */
   counters?: CounterReport | undefined;
@@ -89,118 +91,115 @@ export interface UnlinkRequest {
 
 export interface Delivery {
   channel: string;
-  /** Name of the object that delivers. */
+  /** Name of the delivering object. */
   from: string;
   epoch: number;
-  /**
-   * Rises from call to call, across the lives of the sender, so that one which it has given up cannot come after a
-   * later one.
-   */
+  /** Rises from call to call, even across crashes of the sender, so that receivers reject calls that arrive late. */
   number: number;
   /** The position of the message before the first one here. */
   after: number;
-  /** Set where the root has given new numbers: the position that `after` takes the place of. Nothing is in between. */
+  /** Set after the root has renumbered: the old position that `after` replaces, with no messages in between. */
   follows?: number | undefined;
-  /** How many messages there are. */
+  /** Number of messages. */
   count: number;
-  /** The messages as lines, one after another. */
+  /** The messages, as lines. */
   lines: string;
-  /** Set when these messages may have been delivered before, by a call whose fate is unknown. */
+  /** Set when an earlier call with an unknown outcome may have delivered these messages. */
   again: boolean;
-  /** Set when messages have been lost on this link; then it carries none and ends the link. */
+  /** Set when messages have been lost on this link: the call has no messages and ends the link. */
   lost: boolean;
-  /** Set to ask how far the far end is, after a crash of this one; then it carries none. */
+  /** Set after a crash of the sender, to ask for the receiver's position: the call has no messages. */
   where: boolean;
 }
 
 /**
- * `gone` ends the link: nobody listens there under that epoch. `last` is the newest that has arrived, if asked for.
- * `newer` is the number that a delivery has to exceed to be taken.
+ * `gone` ends the link: the receiver has no link with that epoch. `last` is the position of the newest message received,
+ * if requested. `newer` is the number that a delivery must exceed.
  */
 export type DeliveryAnswer =
   | { gone: false; last?: number | undefined }
   | { gone: false; newer: number }
   | { gone: true };
 
-/** Announcements for the root of a channel to give neighbouring positions. */
+/** Announcements to which the root of a channel gives consecutive positions. */
 export interface Batch {
-  /** Name of the object they come from. */
+  /** Name of the forwarding object. */
   from: string;
-  /** Rises from batch to batch, so that one which its sender has given up cannot come after a later one. */
+  /** Rises from batch to batch, so that the root rejects batches that arrive late. */
   number: number;
   count: number;
-  /** The messages as lines, one after another. */
+  /** The messages, as lines. */
   lines: string;
-  /** Set if each message is announced only if none has been under its key. */
+  /** The idempotency keys of the messages, if they have any. */
   keys?: string[] | undefined;
 }
 
 /**
- * The newest position before the batch, and that of the last message, or of each one if they have keys: undefined where
- * the key was used for another message. Or the number that a batch has to exceed to be taken.
+ * The newest position before the batch, and that of its last message; or that of each message if they have keys, undefined
+ * where the key belongs to another message. Or the number that a batch must exceed.
  */
 export type BatchAnswer =
   | { before: number; last: number }
   | { before: number; positions: (number | undefined)[] }
   | { newer: number };
 
-/** Messages that get neighbouring positions, all or none. */
+/** Messages that get consecutive positions, or are all rejected. */
 export interface Announcement {
   count: number;
-  /** The messages as lines, one after another. */
+  /** The messages, as lines. */
   lines: string;
-  /** Set if they are announced only if none have been under this key. */
+  /** Their idempotency key, if they have one. */
   key?: string | undefined;
-  /** Set if they are announced only if the newest message has this position. */
+  /** Set to announce them only if the newest message has this position. */
   expected?: number | undefined;
 }
 
 /**
- * The position of the last message, which is undefined where no history is kept; the newest one, if another was
- * expected; that the key was used for other messages; or that no history is kept, where that is needed.
+ * The position of the last message, undefined for a channel without history; or the newest position, if another was
+ * expected. `conflict` means that the key belongs to other messages, `none` that keys and `expected` need history.
  */
-export type Announced =
+export type AnnounceAnswer =
   | { last: number | undefined }
   | { newest: number }
   | { conflict: true }
   | { none: true };
 
-/** What connections have missed, those of one object together. */
-export interface Missing {
-  /** The lowest position after which any of them goes on; undefined if none says one. */
+/** A request for missed messages, for all resuming connections of one object. */
+export interface MissedRequest {
+  /** The lowest position from which any of them resumes; undefined if none has a position. */
   since: number | undefined;
-  /** The most of the newest messages that any of them asks for. */
+  /** The highest number of newest messages that any of them requests. */
   last: number;
 }
 
-/** What a root has of that: `count` messages after a position, up to its newest, as lines; or that it keeps none. */
-export type Kept = { after: number; count: number; lines: string } | { none: true };
+/** `count` retained messages after a position, up to the newest one, as lines; or `none` for a channel without history. */
+export type MissedAnswer = { after: number; count: number; lines: string } | { none: true };
 
-/** What can fill an object up. */
+/** A kind of load that can fill an object. */
 export type Load = "sockets" | "links";
 
-export interface Filling {
+export interface CapacityReport {
   child: string;
   load: Load;
   full: boolean;
 }
 
-/** What an object tells the root of `all` of its connections, where their number is limited. */
-export interface Claim {
+/** The connections of an object, reported to the root of `all` if the service limits their number. */
+export interface ConnectionClaim {
   /** Name of the object. */
   from: string;
-  /** Rises from claim to claim, so that one which its sender has given up cannot undo a later one. */
+  /** Rises from claim to claim, so that a late claim can't undo a newer one. */
   number: number;
-  /** How many it has. */
+  /** Connections that it has. */
   held: number;
-  /** How many more want to be let in. */
+  /** Connections that await admission. */
   wanted: number;
 }
 
-/** How often something has happened, by its name. */
+/** How often events have occurred, by name. */
 export type Tally = Record<string, number>;
 
-/** Things counted since the beginning. */
+/** Counters since the service was first used. */
 export interface Totals {
   rejected: number;
   connections: number;
@@ -209,24 +208,23 @@ export interface Totals {
   subscribes: number;
   unsubscribes: number;
   pings: number;
-  /** What only who runs the service wants to know. */
+  /** Counters for metrics, which `info` doesn't show. */
   others?: Tally | undefined;
 }
 
 /** The counters of an object that unlinks from `all`. */
 export interface CounterReport {
   totals: Totals;
-  /** The most sockets held at one time. */
+  /** The most sockets at a time. */
   peak: number;
 }
 
-/** Asks for figures. */
 export interface FiguresRequest {
-  /** What names of channels are hashed with. */
+  /** Seed for hashing channel names. */
   seed: number;
 }
 
-/** What one object says of itself, or with those below it in the tree of `all`. */
+/** The figures of one object, or of all objects below it in the tree of `all` too. */
 export interface Figures {
   totals: Totals;
   connections: number;
@@ -238,44 +236,44 @@ export interface Figures {
   channels: number[];
   /** Objects that hold connections. */
   objects: number;
-  /** Objects that did not answer; nothing of theirs is counted. */
+  /** Objects that did not answer; the other figures exclude them. */
   unreachable: number;
-  /** The deepest hop that any event of theirs was in this life. */
+  /** The most hops of any recent chain of calls that reached one of them. */
   deepest?: number | undefined;
-  /** Characters of messages that they keep. */
+  /** Characters of retained messages. */
   kept?: number | undefined;
 }
 
 export interface ServiceFigures extends Omit<Figures, "channels"> {
   /** Milliseconds since 1970 at which the service was first used. */
   since: number;
-  /** How many channels have subscribers. */
+  /** Number of channels with subscribers. */
   channels: number;
 }
 
-export interface Described {
+export interface TreeRequest {
   channel: string;
 }
 
 /** One object of a channel's tree. */
-export interface ObjectOfTree {
+export interface TreeNode {
   object: string;
-  /** By which one it hears the channel; undefined of the root. */
+  /** The object at the other end of its link; undefined for the root. */
   parent?: string | undefined;
-  /** Connections that are subscribed there. */
+  /** Number of subscribed connections. */
   listeners: number;
-  /** The newest position that has arrived there, as far as it or its parent knows. */
+  /** The newest position received there, if it or its parent knows it. */
   position?: number | undefined;
 }
 
 /** A part of a channel's tree. */
-export interface Description {
-  /** The object itself first; some may be left out where they are very many. */
-  objects: ObjectOfTree[];
-  /** How many are left out. */
+export interface TreeDescription {
+  /** The queried object first. Large trees may be incomplete. */
+  objects: TreeNode[];
+  /** Number of objects left out. */
   omitted: number;
-  /** How many did not answer. */
+  /** Number of objects that did not answer. */
   unreachable: number;
-  /** What its root keeps, after which position; undefined where nothing is kept. */
+  /** The retained messages of the root, which follow the position `after`; undefined without history. */
   kept?: { after: number; count: number; characters: number } | undefined;
 }

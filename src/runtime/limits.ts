@@ -1,48 +1,48 @@
-/** What an object holds at most: the operator's settings, read from the Worker's variables. */
+/** The limits of an object, read from the Worker's variables. */
 import { channelFault, matchesAny, nameFault } from "../protocol/channels.ts";
 
 export interface Limits {
-  /** Connections one object holds before a channel's next ones go to a child. */
+  /** Most connections of an object; further ones go to its children. */
   socketsPerObject: number;
-  /** Links one object feeds before the next ones go to a child; also the most children of an object. */
+  /** Most links from an object; further ones go to its children. Also the most children of an object. */
   linksPerObject: number;
-  /** Longest line a client may send, in bytes, its end not counted. */
+  /** Longest line from a client, in bytes, without its line end. */
   maxLineBytes: number;
-  /** Channels one connection may be subscribed to, `all` included. */
+  /** Most channels per connection, including `all`. */
   maxChannelsPerConnection: number;
-  /** Bytes that may wait for one connection or one link, in either direction; also of one frame. */
+  /** Most pending bytes per connection or link, in either direction. Also the largest frame. */
   maxBufferedBytes: number;
-  /** Bytes that may wait for all connections together; not a setting, as it is what memory there is for that. */
-  mostWaiting: number;
-  /** Work for clients that is done before others can come in, in microseconds or so; not a setting either. */
+  /** Most pending bytes of all connections together. This is no setting, because it depends on the memory of an object. */
+  maxPendingBytes: number;
+  /** Most work for clients between two pauses, in microseconds or so. This is no setting either. */
   maxWork: number;
-  /** Lines of one connection that are carried out in a second, and in one burst; as many more get an error. */
+  /** Lines executed per second and connection, and in one burst; as many more get an error. */
   linesPerSecond: number;
-  /** Connections that the whole service has at most; 0 means that they are not counted. */
+  /** Most connections of the whole service; 0 for no limit. */
   clientLimit: number;
-  /** How long a message is kept for who comes later, in seconds; 0 keeps none. */
+  /** How long messages are retained, in seconds; 0 turns history off. */
   historySeconds: number;
-  /** Characters of messages and keys that are kept of one channel. */
+  /** Most characters of retained messages and keys per channel. */
   historyBytes: number;
-  /** Channels of which messages are kept: names, and beginnings of names that end in `*`. */
+  /** Channels with history: names, or prefixes followed by `*`. */
   historyChannels: string[];
 }
 
 /**
- * Of messages, and of keys besides: together one row, which has 2 MB at most, and two bytes for a character, see
- * https://developers.cloudflare.com/durable-objects/platform/limits/.
+ * Most characters of retained messages, and of their keys. Both are in one row, which may have 2 MB, and a character may
+ * take two bytes; see https://developers.cloudflare.com/durable-objects/platform/limits/.
  */
 const MOST_HISTORY = 500_000;
 
 /** A quarter of an object's 128 MB. */
-const MOST_WAITING = 32_000_000;
+const MAX_PENDING_BYTES = 32_000_000;
 
-/** As long as a few hundred sends take. */
-const MOST_WORK = 10_000;
+/** The time of a few hundred sends. */
+const MAX_WORK = 10_000;
 
 export type Variables = Readonly<Record<string, unknown>>;
 
-/** A setting that cannot be used; the message names it and says what would do. */
+/** An invalid setting. The message names the variable and its valid values. */
 export class SettingError extends Error {}
 
 /**
@@ -56,8 +56,8 @@ export function readLimits(variables: Variables): Limits {
     maxLineBytes: wholeNumber(variables, "MAX_LINE_BYTES", 65_536, 300, 1_000_000),
     maxChannelsPerConnection: wholeNumber(variables, "MAX_CHANNELS_PER_CONNECTION", 256, 2, 4_000),
     maxBufferedBytes: wholeNumber(variables, "MAX_BUFFERED_BYTES", 4_194_304, 1_000_000, 32_000_000),
-    mostWaiting: MOST_WAITING,
-    maxWork: MOST_WORK,
+    maxPendingBytes: MAX_PENDING_BYTES,
+    maxWork: MAX_WORK,
     linesPerSecond: wholeNumber(variables, "LINES_PER_SECOND", 10_000, 1, 1_000_000),
     clientLimit: wholeNumber(variables, "CLIENT_LIMIT", 0, 0, 1_000_000_000),
     historySeconds: wholeNumber(variables, "HISTORY_SECONDS", 120, 0, 86_400),
@@ -66,14 +66,14 @@ export function readLimits(variables: Variables): Limits {
   };
 }
 
-/** Whether messages of `channel` are kept. */
-export function keepsHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
+/** Whether messages of `channel` are retained. */
+export function hasHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
   return historySeconds > 0 && matchesAny(historyChannels, channel);
 }
 
 /**
- * A variable that is text; undefined if it is not set, or empty.
- * @throws SettingError if it is something else
+ * Returns a text variable; undefined if it is unset or empty.
+ * @throws SettingError if it is not text
  */
 export function text(variables: Variables, name: string): string | undefined {
   const value = variables[name];
@@ -86,12 +86,12 @@ function channels(variables: Variables, name: string, fallback: string): string[
   return (text(variables, name) ?? fallback).split(/[\s,]+/).map((pattern) => {
     if (isPattern(pattern)) return pattern;
     throw new SettingError(
-      `${name} must be names of channels, or beginnings of them that end in '*', separated by spaces or commas, not '${pattern}'`,
+      `${name} must be channel names or prefixes followed by '*', separated by spaces or commas, not '${pattern}'`,
     );
   });
 }
 
-/** Whether `text` can be a channel's name, or the beginning of one before a `*`. */
+/** Whether `text` is a channel name, or a prefix of one followed by `*`. */
 function isPattern(text: string): boolean {
   if (text === "*") return true;
   return (text.endsWith("*") ? nameFault(text.slice(0, -1)) : channelFault(text)) === undefined;

@@ -1,12 +1,13 @@
-/** What is read back from storage: nothing but a look at it tells its kind. */
+/** Checks the types of values read from storage. */
 import { assert } from "../assert.ts";
 
 /**
- * A row of storage, or undefined if there is none.
- * @throws Error if it is of another kind than `is` says, as nobody else writes there
+ * Returns a stored row; undefined if there is none.
+ * @param is checks its type
+ * @throws Error if the row has another type
  */
 export function rowOf<Row>(value: unknown, is: (value: unknown) => value is Row): Row | undefined {
-  assert(value === undefined || is(value), "storage has rows of the kind that was put there");
+  assert(value === undefined || is(value), "stored rows have the type that was written");
   return value;
 }
 
@@ -14,7 +15,7 @@ export function isNumber(value: unknown): value is number {
   return typeof value === "number";
 }
 
-/** Whether a value has properties, which are still to be looked at. */
+/** Whether a value is an object with properties, whose types remain to be checked. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

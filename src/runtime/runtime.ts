@@ -33,7 +33,7 @@ export interface Runtime {
   call<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hasOwnBudget?: boolean,
   ): Promise<Calls[Kind]["answer"]>;
   now(): number;
@@ -86,7 +86,7 @@ export interface Stub {
    */
   call<Kind extends keyof Calls>(
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hop: number,
     givenUp?: Promise<void>,
   ): Promise<Calls[Kind]["answer"]>;

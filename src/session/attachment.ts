@@ -1,35 +1,34 @@
-/** What outlives hibernation, as a socket's attachment. A socket that the server has closed has none. */
+/** The state of a connection that survives hibernation, in the attachment of its socket. Closed sockets have none. */
 import { type Grants, isGrants, isNames } from "../auth/grants.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
 import { isLongerThan } from "../protocol/text.ts";
 import type { Socket } from "./socket.ts";
 
-/** Size that the runtime allows, https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
+/** Largest attachment, see https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
 const MOST_BYTES = 16_384;
-/** What an attachment takes besides what is counted: its own structure. */
+/** Bytes of an attachment's own structure, which `size` doesn't include. */
 const STRUCTURE = 200;
-/** Bytes that a connection's own part may take: the names of its channels, and its grants. */
+/** Most bytes of a connection's own part: the names of its channels, and its grants. */
 const MOST_OWN_BYTES = 15_000;
 
 export interface Attachment {
-  /** Subscriptions of which the client counts no positions. */
+  /** Subscriptions without positions. */
   channels: string[];
-  /** Those of which it does. */
+  /** Subscriptions in which the client counts positions. */
   counted?: string[];
   grants?: Grants | undefined;
   /** State of the whole object, persisted with one of its sockets. */
   kept?: object;
 }
 
-/** A connection as far as its attachment has it. */
+/** The properties of a connection that are in its attachment. */
 interface Attached {
   readonly channels: ReadonlySet<string>;
   readonly counted: ReadonlySet<string>;
   readonly grants: Grants | undefined;
 }
 
-/** Returns what outlives hibernation of a connection. */
 export function attachmentOf({ channels, counted, grants }: Attached): Attachment {
   const attachment: Attachment = { channels: [...channels].filter((channel) => !counted.has(channel)) };
   if (counted.size > 0) attachment.counted = [...counted];
@@ -44,7 +43,7 @@ export function isAttachment(value: unknown): value is Attachment {
   return isNames(value.channels) && (!("grants" in value) || isGrants(value.grants));
 }
 
-/** Closes a socket whose attachment can't be read, as its grants are unknown. */
+/** Closes a socket whose attachment can't be read, because its grants are unknown. */
 export function closeUnreadable(socket: Socket): void {
   socket.serializeAttachment(null);
   socket.close(
@@ -63,7 +62,7 @@ export function fitsBeside(bytes: number, kept: object): boolean {
   return STRUCTURE + bytes + sizeOf(kept) <= MOST_BYTES;
 }
 
-/** Returns how many bytes plain data takes at most as V8 serializes it: a tag, a length and what it's made of. */
+/** Returns an upper bound, in bytes, of plain data that V8 serializes: a tag, a length and the contents. */
 export function sizeOf(value: unknown): number {
   if (typeof value === "string") return 8 + value.length * (isLongerThan(value, value.length) ? 2 : 1);
   if (typeof value !== "object" || value === null) return 9;

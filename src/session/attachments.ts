@@ -1,4 +1,4 @@
-/** Writes what outlives hibernation to the sockets of one object: each connection's own part, and the object's. */
+/** Writes the attachments of an object's sockets: each connection's own part, and in one of them state of the whole object. */
 import type { Grants } from "../auth/grants.ts";
 import { type Attachment, attachmentOf, fitsBeside } from "./attachment.ts";
 import type { Socket } from "./socket.ts";
@@ -8,24 +8,25 @@ interface Attached {
   readonly channels: ReadonlySet<string>;
   readonly counted: ReadonlySet<string>;
   readonly grants: Grants | undefined;
-  /** Bytes that its channels and grants take. */
+  /** Bytes of its channels and grants. */
   readonly size: number;
   readonly closed: boolean;
 }
 
+/** State of the whole object, and the connection whose attachment contains it. */
 interface Kept<A> {
   value: Record<string, unknown>;
-  by: A;
+  holder: A;
 }
 
-/** What the object does without first where its sockets have too little room: operators' counters, then all counters. */
+/** Properties to drop first if no socket has enough room: operators' counters, then all counters. */
 const DROPPED_FIRST = ["others", "counted"];
 
 export class Attachments<A extends Attached> {
   readonly #connections: Iterable<A>;
-  /** Connections whose attachment the runtime doesn't take. */
+  /** Connections whose attachments the runtime has rejected. */
   #rejected: A[] = [];
-  /** Connections whose attachment isn't what it has to be. */
+  /** Connections whose attachments are out of date. */
   #changed = new Set<A>();
   #kept: Kept<A> | undefined;
 
@@ -34,72 +35,72 @@ export class Attachments<A extends Attached> {
     this.#connections = connections;
   }
 
-  /** Returns the connections whose attachment the runtime doesn't take, and forgets them. */
+  /** Removes and returns the rejected connections. */
   takeRejected(): A[] {
     return this.#rejected.length === 0 ? this.#rejected : this.#rejected.splice(0);
   }
 
-  /** The object's own part, if its socket is still there. */
+  /** State of the whole object. */
   get kept(): object | undefined {
     return this.#kept?.value;
   }
 
-  /** Takes up an attachment that an earlier life of this object wrote. */
-  takeUp(by: A, { kept }: Attachment): void {
-    if (kept) this.#kept = { value: { ...kept }, by };
+  /** Reads an attachment written before hibernation. */
+  restore(holder: A, { kept }: Attachment): void {
+    if (kept) this.#kept = { value: { ...kept }, holder };
   }
 
-  /** Has `write` write a connection's attachment. A connection that changes several times is written once. */
+  /** Has the next `write` include a connection. */
   change(connection: A): void {
     this.#changed.add(connection);
   }
 
-  /** Writes the attachments that have changed; to be called before clients are told of the changes. */
+  /** Writes the attachments that have changed. Call this before clients learn of the changes. */
   write(): void {
     if (this.#changed.size === 0) return;
     const before = this.#kept;
-    if (before && !fitsBeside(before.by.size, before.value)) this.#place(before.value);
-    if (this.#kept && this.#kept !== before) this.#changed.add(this.#kept.by);
+    if (before && !fitsBeside(before.holder.size, before.value)) this.#place(before.value);
+    if (this.#kept && this.#kept !== before) this.#changed.add(this.#kept.holder);
     const changed = this.#changed;
     this.#changed = new Set();
     for (const connection of changed) this.#attach(connection);
   }
 
-  /** Forgets a connection that is closed. */
-  forget(connection: A): void {
+  /** Cancels writing the attachment of a closed connection. */
+  remove(connection: A): void {
     this.#changed.delete(connection);
   }
 
   /**
-   * Adds properties to the object's own part, at once.
-   * @returns whether some socket has room for them
+   * Adds properties to the state of the whole object, and writes it at once.
+   * @returns whether a socket has room for them
    */
   keep(some: object): boolean {
-    const before = this.#kept?.by;
+    const before = this.#kept?.holder;
     this.#place({ ...this.#kept?.value, ...some });
     const kept = this.#kept;
-    if (before && before !== kept?.by && !before.closed) this.#attach(before);
-    if (kept) this.#attach(kept.by);
+    if (before && before !== kept?.holder && !before.closed) this.#attach(before);
+    if (kept) this.#attach(kept.holder);
     return kept !== undefined && Object.keys(some).every((key) => key in kept.value);
   }
 
-  /** Finds a connection with room for the object's own part, or for as much of it as possible. */
+  /** Finds a connection with room for the state of the whole object, or for as much of it as possible. */
   #place(value: Record<string, unknown>): void {
     const left = { ...value };
     for (const dropped of ["", ...DROPPED_FIRST]) {
       delete left[dropped];
-      const by = this.#roomiest(left);
-      if (by) {
-        this.#kept = { value: left, by };
+      const holder = this.#withRoomFor(left);
+      if (holder) {
+        this.#kept = { value: left, holder };
         return;
       }
     }
     this.#kept = undefined;
   }
 
-  /** The connection that had it before, if it has room, else any that has. */
-  #roomiest(value: object): A | undefined {
-    const before = this.#kept?.by;
+  /** Returns a connection with room for `value`, preferably the one that has it already. */
+  #withRoomFor(value: object): A | undefined {
+    const before = this.#kept?.holder;
     if (before && !before.closed && fitsBeside(before.size, value)) return before;
     for (const connection of this.#connections) {
       if (fitsBeside(connection.size, value)) return connection;
@@ -110,15 +111,15 @@ export class Attachments<A extends Attached> {
   #attach(connection: A): void {
     const { socket } = connection;
     const own = attachmentOf(connection);
-    const kept = this.#kept?.by === connection ? this.#kept.value : undefined;
-    if (kept && isTaken(socket, { ...own, kept })) return;
+    const kept = this.#kept?.holder === connection ? this.#kept.value : undefined;
+    if (kept && tryWrite(socket, { ...own, kept })) return;
     if (kept) this.#kept = undefined;
-    if (!isTaken(socket, own)) this.#rejected.push(connection);
+    if (!tryWrite(socket, own)) this.#rejected.push(connection);
   }
 }
 
-/** Writes an attachment; says whether the runtime takes it. */
-function isTaken(socket: Socket, attachment: Attachment): boolean {
+/** Writes an attachment, and returns whether the runtime accepted it. */
+function tryWrite(socket: Socket, attachment: Attachment): boolean {
   try {
     socket.serializeAttachment(attachment);
     return true;

@@ -1,4 +1,4 @@
-/** What the commands of clients do. */
+/** Executes the commands of clients. */
 import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { ErrorCode, Refusal } from "../protocol/errors.ts";
@@ -13,19 +13,19 @@ import {
   tooManyChannels,
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import { hasHistory, type Limits } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
+import { announceFault } from "./announce-fault.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { Drain } from "./drain.ts";
-import { announceFault } from "./faults.ts";
-import { type Carrier, CommandError, type Step } from "./inbox.ts";
+import { CommandError, type CommandHandler, type Step } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Pace } from "./pace.ts";
-import { Resuming } from "./resume.ts";
+import { Resume } from "./resume.ts";
 import type { Tokens } from "./tokens.ts";
 
 type Once = Extract<Step, { kind: "once" }>;
@@ -36,7 +36,7 @@ export interface CommandParts {
   lifecycle: Lifecycle;
   router: Router;
   tokens: Tokens;
-  /** Answers `info`. */
+  /** Creates the reply to `info`. */
   reporter: { info(): Promise<string> };
   counters: Counters;
   limits: Limits;
@@ -45,22 +45,22 @@ export interface CommandParts {
   pace: Pace;
 }
 
-export class Commands implements Carrier {
+export class Commands implements CommandHandler {
   readonly #parts: CommandParts;
-  readonly #resuming: Resuming;
+  readonly #resume: Resume;
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
-    this.#resuming = new Resuming(parts);
+    this.#resume = new Resume(parts);
   }
 
   /**
-   * Subscribes to what an address asks for, from there on, or else as if it did not say from where.
-   * @throws Unreachable if the channel does not reach this object any more: the connection would stay open, and get nothing
+   * Resumes the channel of a connection's URL, or only subscribes to it if that fails.
+   * @throws Unreachable if this object doesn't receive the channel, so the connection would stay open and get nothing
    */
   async resume(connection: Connection, channel: string, from: From): Promise<void> {
     try {
-      await this.#resuming.subscribe(connection, channel, from);
+      await this.#resume.subscribe(connection, channel, from);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       if (!this.#parts.router.isLive(channel)) throw new Unreachable("the channel can't be reached now");
@@ -70,17 +70,17 @@ export class Commands implements Carrier {
     }
   }
 
-  tell(connection: Connection, line: string): void {
-    this.#parts.connections.tell(connection, line);
+  #send(connection: Connection, line: string): void {
+    this.#parts.connections.send(connection, line);
   }
 
   refuse(connection: Connection, refusal: Refusal): void {
     this.#parts.counters.note(`refused.${refusal.code}`);
-    this.tell(connection, formatError(refusal));
+    this.#send(connection, formatError(refusal));
   }
 
-  portionOf(channel: string): number {
-    return this.#parts.connections.portionOf(channel);
+  portionSize(channel: string): number {
+    return this.#parts.connections.portionSize(channel);
   }
 
   close(connection: Connection, cause: ClosingCause, why: string): void {
@@ -89,12 +89,12 @@ export class Commands implements Carrier {
 
   pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
     const { tokens, schedule, drain, pace } = this.#parts;
-    if (tokens.hasEnded(connection) && tokens.closeExpired()) schedule.stay();
+    if (tokens.hasExpired(connection) && tokens.closeExpired()) schedule.stay();
     drain.flushIfLarge();
     return pace.after(work, needsRoom);
   }
 
-  carryOut(connection: Connection, step: Step): Promise<void> | undefined {
+  execute(connection: Connection, step: Step): Promise<void> | undefined {
     switch (step.kind) {
       case "announce":
         return this.#announce(connection, step.channel, step.lines, step.count);
@@ -106,11 +106,11 @@ export class Commands implements Carrier {
       case "once":
         return this.#announceOnce(connection, step);
       case "keepalive":
-        this.tell(connection, ALIVE);
+        this.#send(connection, ALIVE);
         return undefined;
       case "ping":
         this.#parts.counters.count("pings");
-        this.tell(connection, formatTime(this.#parts.runtime.now()));
+        this.#send(connection, formatTime(this.#parts.runtime.now()));
         return undefined;
       case "info":
         return this.#info(connection);
@@ -129,18 +129,18 @@ export class Commands implements Carrier {
     return this.#parts.router.announce(channel, lines, count)?.catch(failToAnnounce);
   }
 
-  /** All at once, so that they go together; the answers come in the order of the commands. */
+  /** Announces keyed messages concurrently, so that they travel in one call. Replies are in the order of the commands. */
   async #announceOnce(connection: Connection, { channel, messages }: Once): Promise<void> {
     const outcomes = messages.map(({ key, message }) => this.#outcome(connection, key, channel, message));
     for (const outcome of await Promise.all(outcomes)) {
-      if (typeof outcome === "string") this.tell(connection, outcome);
+      if (typeof outcome === "string") this.#send(connection, outcome);
       else this.refuse(connection, outcome);
     }
-    // A subscriber that knows the position of one message knows those of all that follow.
-    if (connection.channels.has(channel)) this.#parts.connections.count(connection, channel);
+    // A subscriber that knows the position of one message can count on from there.
+    if (connection.channels.has(channel)) this.#parts.connections.markCounted(connection, channel);
   }
 
-  /** The reply line to one keyed announcement, or why it's refused. */
+  /** Returns the reply to one keyed announcement, or its refusal. */
   async #outcome(
     { grants }: Connection,
     key: string,
@@ -149,7 +149,7 @@ export class Commands implements Carrier {
   ): Promise<string | Refusal> {
     try {
       checkAnnounce(grants, channel);
-      if (!keepsHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
+      if (!hasHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);
       return formatOnce(key, await this.#positionOf(key, channel, formatMessage(channel, message)));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
@@ -168,9 +168,9 @@ export class Commands implements Carrier {
   }
 
   #subscribe(connection: Connection, channel: string, from: From | undefined): Promise<void> | undefined {
-    // Subscribed and not live is what `all` can be, while its object does not answer.
     this.#checkSubscribe(connection, channel);
     if (from) return this.#subscribeFrom(connection, channel, from);
+    // A subscribed channel may not be live: clients are subscribed to `all` even while its root is unreachable.
     if (!this.#parts.router.isLive(channel)) return this.#joinAndSubscribe(connection, channel);
     this.#parts.lifecycle.subscribe(connection, channel);
     return undefined;
@@ -178,7 +178,7 @@ export class Commands implements Carrier {
 
   async #subscribeFrom(connection: Connection, channel: string, from: From): Promise<void> {
     try {
-      await this.#resuming.subscribe(connection, channel, from);
+      await this.#resume.subscribe(connection, channel, from);
     } finally {
       if (!connection.channels.has(channel)) this.#parts.router.leaveIfUnneeded(channel);
     }
@@ -213,13 +213,13 @@ export class Commands implements Carrier {
     else lifecycle.subscribe(connection, channel);
   }
 
-  /** Requires the same claim as the page `/-/info`. */
+  /** Requires the same permission as `GET /-/info`. */
   async #info(connection: Connection): Promise<void> {
     if (!mayOperate(connection.grants)) throw new CommandError("forbidden", NOT_OPERATOR);
     const lines = await this.#parts.reporter.info().catch(() => {
-      throw new CommandError("unavailable", "the object that adds up the figures doesn't answer; try again");
+      throw new CommandError("unavailable", "the root of `all` doesn't answer; try again");
     });
-    this.tell(connection, lines);
+    this.#send(connection, lines);
   }
 }
 

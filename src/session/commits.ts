@@ -1,16 +1,16 @@
-/** Waiting for commits: the platform holds back what an object sends until what it has written is durable. */
+/** The runtime holds back an object's output until its writes are durable. */
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** The longest that anything waits for a commit, in milliseconds, as storage may never answer. */
-const LONGEST_COMMIT = 10_000;
+/** The longest wait for a commit, in milliseconds, because storage may never answer. */
+const MAX_COMMIT = 10_000;
 
 /**
- * Resolves when clients have had time to take what was held back for them: when what this object has written is
- * durable, and as long again after that, as they could read nothing meanwhile.
+ * Resolves when clients have had time to read output that a commit held back: when the object's writes are durable, and
+ * then as long again.
  * @param isOver ends the second wait early
- * @returns whether it's durable; else that takes very long, or failed
+ * @returns whether the writes are durable; false if the commit takes very long or fails
  */
-export async function whenTaken(
+export async function whenReadable(
   { store, within, sleep, now }: Pick<Runtime, "store" | "within" | "sleep" | "now">,
   isOver: () => boolean,
 ): Promise<boolean> {
@@ -19,7 +19,7 @@ export async function whenTaken(
   const commit = store.sync().then(() => {
     isDurable = true;
   });
-  await within(LONGEST_COMMIT, commit).catch(() => {});
+  await within(MAX_COMMIT, commit).catch(() => {});
   const patience = now() - began;
   for (let waited = 0, wait = 1; waited < patience && !isOver(); waited += wait, wait *= 2) await sleep(wait);
   return isDurable;

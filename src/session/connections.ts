@@ -1,75 +1,75 @@
-/** The sockets of one object, what each is subscribed to, and what is about to be sent to them. */
+/** The sockets of one object, their subscriptions, and the lines buffered for them. */
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
-import { Gathering } from "./gathering.ts";
-import type { Outbox } from "./outbox.ts";
+import { LineBuffer } from "./line-buffer.ts";
 import { type Bucket, newBucket } from "./rate.ts";
+import { SendBudget, type SendLimits } from "./send-budget.ts";
 import type { Socket, Sockets } from "./socket.ts";
+import type { SocketOutput } from "./socket-output.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { Waiting, type WaitingLimits } from "./waiting.ts";
 
-/** Characters that are worth a frame of their own: to send them takes about as long as to send any frame. */
-const WORTH_A_FRAME = 16_384;
-/** Characters that are handed on at a time at most: a quarter of the least that may wait for one client. */
-const MOST_AT_ONCE = 250_000;
+/** Characters that justify a frame of their own: sending fewer takes about as long. */
+const MIN_PORTION = 16_384;
+/** Most characters of messages in one step: a quarter of the smallest MAX_BUFFERED_BYTES. */
+const MAX_PORTION = 250_000;
 
 export interface Connection {
   readonly socket: Socket;
   readonly channels: Set<string>;
-  /** Those in which its client counts on from a position that it was told. */
+  /** Channels in which the client counts positions, starting from one that the server has sent. */
   readonly counted: Set<string>;
-  /** What its token allows; undefined on a server without tokens. */
+  /** Permissions from its token; undefined on a server without tokens. */
   grants: Grants | undefined;
-  /** Bytes that its channels and grants take in its attachment. */
+  /** Bytes of its channels and grants in its attachment. */
   size: number;
-  /** Lines gathered for the next frame. */
-  gathered: string;
-  readonly outbox: Outbox;
-  /** Lines that it may send. */
-  readonly lines: Bucket;
-  /** Lines too many that it may send. */
-  readonly excess: Bucket;
-  /** Characters of what it has missed that it may be sent. */
-  readonly missed: Bucket;
-  /** Tokens that it may hand in. */
-  readonly tokens: Bucket;
-  /** Whether it has been let in, where the number of connections is limited. */
+  /** Lines for its next frame. */
+  buffered: string;
+  readonly output: SocketOutput;
+  /** Limits the lines that are executed. */
+  readonly lineRate: Bucket;
+  /** Limits the lines that are refused because of `lineRate`. */
+  readonly excessRate: Bucket;
+  /** Limits the characters of missed messages. */
+  readonly missedRate: Bucket;
+  /** Limits the tokens that are verified. */
+  readonly tokenRate: Bucket;
+  /** Whether it counts against the limit on connections of the whole service, if there is one. */
   admitted: boolean;
   closed: boolean;
 }
 
 /**
- * Holds the sockets and an index from channel to sockets. What is said to them is gathered until
- * `flush`, which sends each socket one frame with all of it, in the order in which it was said.
+ * Holds the sockets and an index from channel to sockets. Lines are buffered until `flush`, which sends each socket one
+ * frame with all its lines in order.
  */
 export class Connections {
   readonly #sockets: Sockets;
   readonly #schedule: Pick<Schedule, "flush">;
-  readonly #limits: WaitingLimits;
+  readonly #limits: SendLimits;
   readonly #bySocket = new Map<Socket, Connection>();
   readonly #subscriptions = new Subscriptions<Connection>();
   readonly #attachments: Attachments<Connection>;
-  /** Lines of channels, not yet handed to each subscriber. */
-  readonly #gathering = new Gathering<Connection>();
-  /** Connections that lines were gathered for one by one. */
+  /** Published lines, not yet copied to each subscriber. */
+  readonly #published = new LineBuffer<Connection>();
+  /** Connections with lines buffered for them alone. */
   #unflushed = new Set<Connection>();
-  /** Those of them that something has been due to since an earlier flush, for want of room. */
-  #held: ReadonlySet<Connection> = new Set();
-  /** Characters gathered for single connections since the last flush. */
-  #gatheredApart = 0;
-  /** Characters to be sent with the next flush, to all connections together. */
+  /** Those of them that the last flush had no room for. */
+  #blocked: ReadonlySet<Connection> = new Set();
+  /** Characters buffered for single connections since the last flush. */
+  #unshared = 0;
+  /** Characters that the next flush sends, to all connections together. */
   #outgoing = 0;
-  readonly waiting: Waiting;
+  readonly budget: SendBudget;
   #hasSlept = false;
 
-  constructor(sockets: Sockets, limits: WaitingLimits, now: () => number, schedule: Pick<Schedule, "flush">) {
+  constructor(sockets: Sockets, limits: SendLimits, now: () => number, schedule: Pick<Schedule, "flush">) {
     this.#sockets = sockets;
     this.#limits = limits;
-    this.waiting = new Waiting(limits, now);
+    this.budget = new SendBudget(limits, now);
     this.#schedule = schedule;
     this.#attachments = new Attachments(this);
   }
@@ -84,7 +84,7 @@ export class Connections {
       }
       const connection = this.#add(socket, attached.grants);
       connection.admitted = true;
-      this.#attachments.takeUp(connection, attached);
+      this.#attachments.restore(connection, attached);
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
     }
@@ -109,14 +109,14 @@ export class Connections {
     return this.#subscriptions.count;
   }
 
-  /** Whether one more subscription is one too many for this object's memory. */
+  /** Whether this object has no memory for another subscription. */
   get isFull(): boolean {
-    return this.#subscriptions.areFull;
+    return this.#subscriptions.isFull;
   }
 
-  /** Whether memory may not do for many more connections, so that new ones had better go elsewhere. */
+  /** Whether memory is so short that new connections should go to another object. */
   get isCrowded(): boolean {
-    return this.#subscriptions.areMany || this.waiting.isCrowded;
+    return this.#subscriptions.isCrowded || this.budget.isCrowded;
   }
 
   /** The channels that have subscribers here. */
@@ -124,35 +124,35 @@ export class Connections {
     return this.#subscriptions.channels;
   }
 
-  /** How many are subscribed to `channel` here. */
+  /** Returns the number of subscribers of `channel` here. */
   subscribers(channel: string): number {
     return this.#subscriptions.of(channel).size;
   }
 
-  /** Those subscribed to `channel`, as they are now. */
+  /** Returns a copy of the set of subscribers of `channel`. */
   subscribersOf(channel: string): Connection[] {
     return [...this.#subscriptions.of(channel)];
   }
 
-  /** The connection of a socket; undefined once it has been removed. */
+  /** Returns the connection of a socket; undefined once it has been removed. */
   of(socket: Socket): Connection | undefined {
     return this.#bySocket.get(socket);
   }
 
-  /** What an earlier life of this object has kept, if its socket is still there. */
+  /** State of the whole object, restored from an attachment. */
   get kept(): object | undefined {
     return this.#attachments.kept;
   }
 
   /**
-   * Keeps some properties for this object with one of its sockets, so that they outlive sleep; says whether there is
-   * one with room for them.
+   * Persists properties of the whole object in the attachment of one socket, so that they survive hibernation.
+   * @returns whether a socket has room for them
    */
   keep(some: object): boolean {
     return this.#attachments.keep(some);
   }
 
-  /** Takes a new socket in, subscribed to nothing yet. */
+  /** Adds a new socket, without subscriptions. */
   accept(socket: Socket, grants: Grants | undefined): Connection {
     this.#sockets.acceptWebSocket(socket);
     const connection = this.#add(socket, grants);
@@ -161,152 +161,150 @@ export class Connections {
     return connection;
   }
 
-  /** Whether one more channel fits into what a connection keeps through hibernation. */
+  /** Whether another channel fits into a connection's attachment. */
   canSubscribe({ size }: Connection, channel: string): boolean {
     return fitsItself(size + sizeOf(channel));
   }
 
-  /** Whether other grants fit into that, beside the connection's channels. */
+  /** Whether other grants fit into a connection's attachment, beside its channels. */
   canGrant({ size, grants }: Connection, others: Grants): boolean {
     return fitsItself(size - sizeOf(grants) + sizeOf(others));
   }
 
-  /** Gives `connection` other grants than it had. */
+  /** Replaces the grants of `connection`. */
   grant(connection: Connection, grants: Grants): void {
     connection.size += sizeOf(grants) - sizeOf(connection.grants);
     connection.grants = grants;
     this.#change(connection);
   }
 
-  /** @param isCounted whether its client was told from which position it is subscribed */
+  /** @param isCounted whether the server has sent the client its position */
   subscribe(connection: Connection, channel: string, isCounted = false): void {
-    assert(!connection.channels.has(channel), "nobody is subscribed twice");
-    this.#take(connection);
+    assert(!connection.channels.has(channel), "a connection subscribes to a channel only once");
+    this.#copyShared(connection);
     this.#index(connection, channel, isCounted);
     this.#change(connection);
   }
 
-  /** Notes that a subscriber has been told its position in a channel. */
-  count(connection: Connection, channel: string): void {
+  /** Records that the server has sent a subscriber its position in a channel. */
+  markCounted(connection: Connection, channel: string): void {
     if (connection.counted.has(channel)) return;
     connection.counted.add(channel);
     this.#change(connection);
   }
 
-  /** Whether any subscriber of a channel counts positions on. */
+  /** Whether any subscriber of a channel counts positions. */
   isCounted(channel: string): boolean {
     for (const { counted } of this.#subscriptions.of(channel)) if (counted.has(channel)) return true;
     return false;
   }
 
-  /**
-   * Inserts a line before the newest `count` gathered messages of a channel, for each subscriber that counts positions on.
-   */
+  /** Inserts a line before the newest `count` buffered messages of a channel, for each subscriber that counts positions. */
   insert(channel: string, line: string, count: number): void {
     const counting = this.subscribersOf(channel).filter(({ counted }) => counted.has(channel));
     for (const connection of counting) {
-      this.tell(connection, line);
-      const before = connection.gathered.slice(0, -line.length);
-      connection.gathered = insertLine(before, line, `${channel}!`, count);
+      this.send(connection, line);
+      const before = connection.buffered.slice(0, -line.length);
+      connection.buffered = insertLine(before, line, `${channel}!`, count);
     }
   }
 
   unsubscribe(connection: Connection, channel: string): void {
-    assert(connection.channels.has(channel), "who is unsubscribed was subscribed");
-    this.#take(connection);
+    assert(connection.channels.has(channel), "a connection unsubscribes only from its channels");
+    this.#copyShared(connection);
     this.#unindex(connection, channel);
     this.#change(connection);
   }
 
-  /** Forgets `connection` and its subscriptions. */
+  /** Removes `connection` and its subscriptions. */
   remove(connection: Connection): void {
     for (const channel of connection.channels) this.#unindex(connection, channel);
     connection.closed = true;
-    this.waiting.remove(connection.outbox);
+    this.budget.remove(connection.output);
     this.#bySocket.delete(connection.socket);
     this.#unflushed.delete(connection);
-    this.#gathering.forget(connection);
-    this.#attachments.forget(connection);
+    this.#published.remove(connection);
+    this.#attachments.remove(connection);
   }
 
-  /** A socket that was closed from this side has gone: nothing waits for its client any more. */
-  forget(socket: Socket): void {
-    this.waiting.forget(socket);
+  /** Stops counting the pending output of a socket that the server closed earlier. */
+  socketClosed(socket: Socket): void {
+    this.budget.socketClosed(socket);
   }
 
-  /** Sends what is gathered for `connection` if there is room, then closes it and forgets it: many may be closed at once. */
+  /** Closes and removes `connection`. Sends its buffered lines first if the budget allows, as many may close at once. */
   close(connection: Connection, code: number, reason: string): void {
-    this.#take(connection);
-    if (this.waiting.hasRoomForLast(connection.outbox)) this.#send(connection);
+    this.#copyShared(connection);
+    if (this.budget.hasRoomForLast(connection.output)) this.#sendBuffered(connection);
     this.remove(connection);
-    this.waiting.leave(connection.socket, connection.outbox);
+    this.budget.addClosing(connection.socket, connection.output);
     connection.socket.serializeAttachment(null);
     try {
       connection.socket.close(code, reason);
     } catch {
-      // It was closed from the other side; then there is nothing to do.
+      // The client has closed it already.
     }
   }
 
-  /** Forgets what is gathered for `connection`. */
-  drop(connection: Connection): void {
-    this.#gathering.take(connection);
+  /** Discards the buffered lines of `connection`. */
+  discardBuffered(connection: Connection): void {
+    this.#published.take(connection);
     this.#unflushed.delete(connection);
-    connection.gathered = "";
+    connection.buffered = "";
   }
 
-  /** Gathers a line for one connection. */
-  tell(connection: Connection, line: string): void {
+  /** Buffers a line for one connection. */
+  send(connection: Connection, line: string): void {
     if (connection.closed) return;
-    this.#take(connection);
-    this.#gather(connection, line);
+    this.#copyShared(connection);
+    this.#append(connection, line);
     this.#schedule.flush();
   }
 
-  /** Gathers lines for everyone subscribed to `channel`. */
+  /** Buffers lines for all subscribers of `channel`. */
   publish(channel: string, lines: string): void {
     const subscribers = this.subscribers(channel);
     if (subscribers === 0) return;
     this.#outgoing += lines.length * subscribers;
-    this.#gathering.publish(channel, lines);
+    this.#published.append(channel, lines);
     this.#schedule.flush();
   }
 
-  /** Characters of messages that go out together best: more of them would fill what may wait for all. */
-  portionOf(channel: string): number {
-    const fitting = this.#limits.mostWaiting / 2 / Math.max(1, this.subscribers(channel));
-    return Math.min(MOST_AT_ONCE, Math.max(WORTH_A_FRAME, fitting));
+  /** Returns the best size of one step's messages, in characters: all of its copies use at most half of the send budget. */
+  portionSize(channel: string): number {
+    const fitting = this.#limits.maxPendingBytes / 2 / Math.max(1, this.subscribers(channel));
+    return Math.min(MAX_PORTION, Math.max(MIN_PORTION, fitting));
   }
 
-  /** Memory of what has been gathered since the last flush, in characters: lines of channels count once. */
-  get gathered(): number {
-    return this.#gathering.size + this.#gatheredApart;
+  /** Memory of the lines buffered since the last flush, in characters: published lines count once. */
+  get bufferedSize(): number {
+    return this.#published.size + this.#unshared;
   }
 
   /**
-   * Whether a flush is better not put off: what has been gathered would become much of what may wait for one client,
-   * and a flood would look like slow consumers; or it would fill what may wait for all.
+   * Whether to flush early: the buffered lines exceed a quarter of one client's limit, and a flood would look like slow
+   * consumers; or the next flush would use more than half of the send budget.
    */
-  get isMuch(): boolean {
-    if (this.gathered > this.#limits.maxBufferedBytes / 4) return true;
-    return this.#outgoing > this.#limits.mostWaiting / 2 && this.gathered > WORTH_A_FRAME;
+  get shouldFlush(): boolean {
+    if (this.bufferedSize > this.#limits.maxBufferedBytes / 4) return true;
+    return this.#outgoing > this.#limits.maxPendingBytes / 2 && this.bufferedSize > MIN_PORTION;
   }
 
-  /** How many sockets something has been gathered for, at most. */
+  /** How many sockets have buffered lines, at most. */
   get due(): number {
     let due = this.#unflushed.size;
-    for (const channel of this.#gathering.channels) due += this.subscribers(channel);
+    for (const channel of this.#published.channels) due += this.subscribers(channel);
     return due;
   }
 
-  /** Whether something is due that there was no room for. */
-  get areHeld(): boolean {
-    return this.#held.size > 0;
+  /** Whether the last flush had no room for some connections. */
+  get isBlocked(): boolean {
+    return this.#blocked.size > 0;
   }
 
   /**
-   * Writes the attachments that have changed, before clients are told of the changes.
-   * @returns connections whose attachment the runtime doesn't take, so that they can't outlive hibernation
+   * Writes the attachments that have changed, before clients learn of the changes.
+   * @returns connections whose attachments the runtime rejected, so that they wouldn't survive hibernation
    */
   writeAttachments(): Connection[] {
     this.#attachments.write();
@@ -314,91 +312,91 @@ export class Connections {
   }
 
   /**
-   * Sends what has been gathered, as far as there is room; the rest is due still. Connections that were held up before
-   * come last, those first that least is due to: the others have taken what there was.
+   * Sends buffered lines within the send budget; the rest stays buffered. Connections that were blocked before come last,
+   * those with the fewest buffered lines first: the others have read what the server sent them.
    */
   flush(): void {
     this.#attachments.write();
-    for (const connection of this.#unflushed) this.#take(connection);
-    for (const connection of this.#gathering.takers) this.#take(connection);
-    this.#gatheredApart = this.#outgoing = 0;
-    const apart = [...this.#unflushed];
-    const held = apart.filter((connection) => this.#held.has(connection));
+    for (const connection of this.#unflushed) this.#copyShared(connection);
+    for (const connection of this.#published.takers) this.#copyShared(connection);
+    this.#unshared = this.#outgoing = 0;
+    const unflushed = [...this.#unflushed];
+    const blocked = unflushed.filter((connection) => this.#blocked.has(connection));
     this.#unflushed = new Set();
-    for (const connection of apart) if (!this.#held.has(connection)) this.#sendOrHold(connection);
-    for (const { readers, lines } of this.#gathering.end((channel) => this.#subscriptions.of(channel))) {
-      this.#sendShared(readers, lines);
+    for (const connection of unflushed) if (!this.#blocked.has(connection)) this.#sendOrBlock(connection);
+    for (const { subscribers, lines } of this.#published.end((channel) => this.#subscriptions.of(channel))) {
+      this.#sendShared(subscribers, lines);
     }
-    held.sort((a, b) => a.gathered.length - b.gathered.length);
-    for (const connection of held) this.#sendOrHold(connection);
-    this.#held = new Set(this.#unflushed);
+    blocked.sort((a, b) => a.buffered.length - b.buffered.length);
+    for (const connection of blocked) this.#sendOrBlock(connection);
+    this.#blocked = new Set(this.#unflushed);
   }
 
-  #sendOrHold(connection: Connection): void {
-    if (this.#maySend(connection)) this.#send(connection);
+  #sendOrBlock(connection: Connection): void {
+    if (this.#maySend(connection)) this.#sendBuffered(connection);
     else this.#unflushed.add(connection);
   }
 
   #sendShared(connections: Iterable<Connection>, lines: string): void {
     const frames = framesOf(lines);
     for (const connection of connections) {
-      if (this.#maySend(connection)) this.waiting.send(connection.outbox, frames);
+      if (this.#maySend(connection)) this.budget.send(connection.output, frames);
       else {
-        connection.gathered = lines;
+        connection.buffered = lines;
         this.#unflushed.add(connection);
       }
     }
   }
 
-  /** Moves what `connection` is due of its channels to what is gathered for it alone. */
-  #take(connection: Connection): void {
-    const lines = this.#gathering.take(connection);
-    if (lines !== "") this.#gather(connection, lines);
+  /** Copies published lines for `connection` to its own buffer. */
+  #copyShared(connection: Connection): void {
+    const lines = this.#published.take(connection);
+    if (lines !== "") this.#append(connection, lines);
   }
 
-  #gather(connection: Connection, lines: string): void {
-    if (connection.gathered === "") this.#unflushed.add(connection);
-    connection.gathered += lines;
-    this.#gatheredApart += lines.length;
+  #append(connection: Connection, lines: string): void {
+    if (connection.buffered === "") this.#unflushed.add(connection);
+    connection.buffered += lines;
+    this.#unshared += lines.length;
     this.#outgoing += lines.length;
   }
 
-  #maySend({ outbox }: Connection): boolean {
-    return !this.waiting.isSlow(outbox) && this.waiting.hasRoom(this.size);
+  #maySend({ output }: Connection): boolean {
+    return !this.budget.isSlow(output) && this.budget.hasRoom(this.size);
   }
 
-  /** The connections that something is due to, but have not taken what was sent to them earlier. */
+  /** Slow consumers with buffered lines. */
   get slow(): Connection[] {
-    return [...this.#unflushed].filter(({ outbox }) => this.waiting.isSlow(outbox));
+    return [...this.#unflushed].filter(({ output }) => this.budget.isSlow(output));
   }
 
-  /** Whether at most half of what may wait for all still does. */
+  /** Whether at most half of the send budget is in use, with all pending output weighed again. */
   hasDrained(): boolean {
-    for (const { outbox } of this) void outbox.weight;
-    return this.waiting.hasDrained(this.size);
+    for (const { output } of this) void output.weight;
+    return this.budget.hasDrained(this.size);
   }
 
   /**
-   * Those to close, as what was sent is not taken: they for whom most waits, until half of what may wait would.
-   * Where as much waits for those who were closed before, also they to whom nothing more can be sent.
+   * The connections with the most pending output, as many as must close to bring pending output down to half of the
+   * budget. Also all blocked connections, if closed sockets use up the whole budget.
    */
-  get tooSlow(): Connection[] {
-    const weighed = [...this].map((connection) => ({ connection, weight: connection.outbox.weight }));
+  get slowest(): Connection[] {
+    const weighed = [...this].map((connection) => ({ connection, weight: connection.output.weight }));
     weighed.sort((a, b) => b.weight - a.weight);
-    const tooSlow = new Set(this.waiting.isFull ? this.#unflushed : []);
-    let left = this.waiting.bytes;
+    const slowest = new Set(this.budget.isExhausted ? this.#unflushed : []);
+    let left = this.budget.bytes;
     for (const { connection, weight } of weighed) {
-      if (left <= this.waiting.mostFor(this.size) / 2) break;
-      tooSlow.add(connection);
+      if (left <= this.budget.budgetFor(this.size) / 2) break;
+      slowest.add(connection);
       left -= weight;
     }
-    return [...tooSlow];
+    return [...slowest];
   }
 
-  #send(connection: Connection): void {
-    const frames = framesOf(connection.gathered);
-    connection.gathered = "";
-    this.waiting.send(connection.outbox, frames);
+  #sendBuffered(connection: Connection): void {
+    const frames = framesOf(connection.buffered);
+    connection.buffered = "";
+    this.budget.send(connection.output, frames);
   }
 
   #add(socket: Socket, grants: Grants | undefined): Connection {
@@ -408,12 +406,12 @@ export class Connections {
       channels: new Set<string>(),
       counted: new Set<string>(),
       size: sizeOf(grants),
-      gathered: "",
-      outbox: this.waiting.newOutbox(socket),
-      lines: newBucket(),
-      excess: newBucket(),
-      missed: newBucket(),
-      tokens: newBucket(),
+      buffered: "",
+      output: this.budget.newOutput(socket),
+      lineRate: newBucket(),
+      excessRate: newBucket(),
+      missedRate: newBucket(),
+      tokenRate: newBucket(),
       admitted: false,
       closed: false,
     };
@@ -433,7 +431,7 @@ export class Connections {
     this.#subscriptions.remove(connection, channel);
   }
 
-  /** A connection's attachment is to be written, before its client is told of anything. */
+  /** Has the next flush write a connection's attachment, before the client learns of the change. */
   #change(connection: Connection): void {
     this.#attachments.change(connection);
     this.#schedule.flush();

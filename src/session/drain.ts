@@ -1,16 +1,16 @@
-/** Sends gathered lines to clients within the object's memory budget, and closes clients that read too slowly. */
+/** Sends buffered lines within the send budget, applies backpressure while it is used up, and closes slow consumers. */
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import type { Router } from "../tree/router.ts";
-import { whenTaken } from "./commits.ts";
+import { whenReadable } from "./commits.ts";
 import type { Connections } from "./connections.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Pace } from "./pace.ts";
 import type { Tokens } from "./tokens.ts";
 
-/** How long clients may take to read half of the pending output, in milliseconds. */
+/** How long clients may take to read half of their pending output, in milliseconds. */
 const PATIENCE = 500;
-/** How long no event comes in while clients read but more output is due, in milliseconds. */
+/** How long the object receives no events while clients read but more lines are buffered, in milliseconds. */
 const MAX_HOLD = 500;
 
 interface DrainParts {
@@ -32,33 +32,33 @@ export class Drain {
     this.#parts = parts;
   }
 
-  /** The number of sockets, at most, for which lines are gathered. */
+  /** How many sockets have buffered lines, at most. */
   get dueSockets(): number {
     return this.#parts.connections.due;
   }
 
-  /** Sends gathered lines to clients and links; returns whether there was room for all of them. */
+  /** Sends buffered lines to clients and links, and returns whether clients had room for all of them. */
   send(): boolean {
     const isAll = this.flush();
     this.#parts.router.flush();
     return isAll;
   }
 
-  /** Resolves when other clients' events could come in. */
+  /** Lets the object receive events of other clients. */
   letIn(): Promise<void> {
     return this.#parts.pace.letIn();
   }
 
-  /** Flushes early if much is gathered. Sending takes time, which slows a flood down. */
+  /** Flushes early if many lines are buffered. Sending takes time, which slows a flood down. */
   flushIfLarge(): void {
-    if (this.#parts.connections.isMuch) this.flush();
+    if (this.#parts.connections.shouldFlush) this.flush();
   }
 
   /**
-   * Sends what is due as clients read what was sent before. No event comes in until everything is sent, or for half a
-   * second: publishers have to wait for readers. Slow connections are closed; if clients don't read half of the pending
-   * output in time, those with the most pending are closed. Frames held back by a commit count as pending, so no client
-   * is judged before the commit.
+   * Sends all buffered lines as clients read earlier ones. For up to about half a second the object receives no events,
+   * so that publishers can't outrun subscribers. Closes slow consumers and, if clients don't read half of all pending
+   * output in time, those with the most. Judges clients only after a commit, because output that it holds back counts as
+   * pending.
    */
   makeRoom(): Promise<void> {
     this.#room ??= this.#parts.runtime
@@ -69,7 +69,10 @@ export class Drain {
     return this.#room;
   }
 
-  /** Sends what is due as far as there is room; returns whether that was everything. Else it makes room. */
+  /**
+   * Sends buffered lines within the send budget, then applies backpressure until the rest is sent.
+   * @returns whether that was all
+   */
   flush(): boolean {
     this.#send();
     const isAll = this.#parts.connections.due === 0;
@@ -77,7 +80,7 @@ export class Drain {
     return isAll;
   }
 
-  /** Messages are stored before clients get them, and expired connections get nothing more. */
+  /** Closes expired connections and stores messages before anything is sent. */
   #send(): void {
     const { connections, lifecycle, tokens, router, schedule } = this.#parts;
     if (tokens.closeExpired()) schedule.stay();
@@ -87,19 +90,19 @@ export class Drain {
     this.#confirm();
   }
 
-  /** After much output, finds out when it has left the object. */
+  /** Waits for a commit if many bytes are unconfirmed. */
   #confirm(): void {
     const { runtime, connections } = this.#parts;
-    const { waiting } = connections;
-    if (this.#isConfirming || !waiting.isDoubtful) return;
+    const { budget } = connections;
+    if (this.#isConfirming || !budget.needsConfirmation) return;
     this.#isConfirming = true;
-    const { sent } = waiting;
+    const { sent } = budget;
     const done = () => {
       this.#isConfirming = false;
     };
     runtime.store
       .sync()
-      .then(() => waiting.confirm(sent))
+      .then(() => budget.confirm(sent))
       .then(done, done);
   }
 
@@ -107,16 +110,16 @@ export class Drain {
     const { runtime, connections } = this.#parts;
     const began = runtime.now();
     do {
-      const { waiting } = connections;
-      const { sent } = waiting;
-      const isDurable = await whenTaken(runtime, () => connections.slow.length === 0);
-      if (isDurable) waiting.confirm(sent);
-      await this.#untilDrained();
+      const { budget } = connections;
+      const { sent } = budget;
+      const isDurable = await whenReadable(runtime, () => connections.slow.length === 0);
+      if (isDurable) budget.confirm(sent);
+      await this.#closeSlow();
       this.#send();
-    } while (connections.areHeld && runtime.now() < began + MAX_HOLD);
+    } while (connections.isBlocked && runtime.now() < began + MAX_HOLD);
   }
 
-  async #untilDrained(): Promise<void> {
+  async #closeSlow(): Promise<void> {
     const { runtime, connections, lifecycle } = this.#parts;
     for (const connection of connections.slow) lifecycle.closeSlow(connection);
     const hasDrained = () => connections.hasDrained();
@@ -124,6 +127,6 @@ export class Drain {
       await runtime.sleep(wait);
     }
     if (hasDrained()) return;
-    for (const connection of connections.tooSlow) lifecycle.closeSlow(connection);
+    for (const connection of connections.slowest) lifecycle.closeSlow(connection);
   }
 }

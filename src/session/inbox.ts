@@ -1,4 +1,4 @@
-/** What clients send: frames, lines, and commands, those of one connection strictly one after another. */
+/** Splits the frames of clients into commands, and executes the commands of each connection strictly in order. */
 import { assert } from "../assert.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import { type ClientLine, type Command, parseCommand, refuseLine } from "../protocol/commands.ts";
@@ -12,14 +12,14 @@ import { take } from "./rate.ts";
 
 type Once = Extract<Command, { kind: "once" }>;
 
-/** A command, or announcements in a row on one channel: those are one step. */
+/** A command, or consecutive announcements on one channel. */
 export type Step =
   | Exclude<Command, { kind: "announce" | "once" }>
-  /** Of `count` messages, as lines, that get neighbouring positions. */
+  /** `count` messages, as lines, which get consecutive positions. */
   | { kind: "announce"; channel: string; lines: string; count: number }
   | { kind: "once"; channel: string; messages: Pick<Once, "key" | "message">[] };
 
-/** A command that can't be carried out; the message tells the client why. */
+/** The failure of a command; the message is sent to the client. */
 export class CommandError extends Error {
   readonly code: ErrorCode;
 
@@ -29,23 +29,22 @@ export class CommandError extends Error {
   }
 }
 
-/** Carries out what clients send. */
-export interface Carrier {
+export interface CommandHandler {
   /**
-   * Carries out a step. A promise resolves when the step has taken effect everywhere.
-   * @throws CommandError if that can't be done
+   * Executes a step. The promise, if any, resolves when the step has taken effect everywhere.
+   * @throws CommandError if the command fails
    */
-  carryOut(connection: Connection, step: Step): Promise<void> | undefined;
-  /** Returns how many characters of messages one step should have at most, but for its last message. */
-  portionOf(channel: string): number;
-  /** Tells a client that a command was refused. */
+  execute(connection: Connection, step: Step): Promise<void> | undefined;
+  /** Returns after how many characters a step should get no more messages. */
+  portionSize(channel: string): number;
+  /** Sends a client an error reply. */
   refuse(connection: Connection, refusal: Refusal): void;
-  /** Closes a connection that broke a limit. */
+  /** Closes a connection that exceeds a limit. */
   close(connection: Connection, cause: ClosingCause, why: string): void;
   /**
    * Called between two steps of a connection.
-   * @param work that the step before caused, in microseconds or so
-   * @param needsRoom whether the next step should wait until everything announced before has been sent
+   * @param work of the previous step, in microseconds or so
+   * @param needsRoom whether the next step should wait until all published lines are sent
    * @returns a promise that resolves when the next step may run; undefined if that's now
    */
   pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined;
@@ -54,204 +53,206 @@ export interface Carrier {
 const NOT_UTF8: Refusal = {
   code: "invalid",
   command: "frame",
-  why: "a frame is UTF-8; no line of this one was carried out",
+  why: "a frame must be UTF-8; none of its lines were executed",
 };
 
-/** Bytes of frames that wait or are being carried out, of all connections of an object: an eighth of its 128 MB. */
-const MOST_WAITING = 16_000_000;
+/** Most bytes of frames that an object holds for all its connections: an eighth of its 128 MB. */
+const MAX_HELD = 16_000_000;
 
-/** Announcements that each have a key, in one step: each is looked up and answered by itself. */
-const MOST_ONCE = 500;
+/** Most keyed announcements in one step, because each needs its own look-up and reply. */
+const MAX_KEYED = 500;
 
 /**
- * Bytes of a frame that may have to wait in the middle for what it has announced to be sent. Of smaller ones, one comes
- * in whenever one has been carried out, so none pile up.
+ * Bytes above which a frame may pause between its commands until its messages are sent. Smaller frames pause only at
+ * their end; they can't pile up, as the next frame is received only then.
  */
-const LARGE = 1_000_000;
+const LARGE_FRAME = 1_000_000;
 
-/** Bytes that a frame takes besides its own. */
+/** Memory of a frame besides its text, in bytes. */
 const FRAME_OVERHEAD = 100;
 
-/** Work that a line causes, in microseconds or so, characters that cause as much, and a step that others have to answer. */
-const LINE = 1;
-const CHARACTERS = 100;
-const ANSWER = 1_000;
+/** Work per line and per asynchronous step, in microseconds or so; and how many characters cause one unit of work. */
+const LINE_WORK = 1;
+const ASYNC_WORK = 1_000;
+const CHARACTERS_PER_WORK = 100;
 
 export interface InboxLimits {
-  /** Longest line, in bytes, its end not counted. */
+  /** Longest line, in bytes, without its line end. */
   maxLineBytes: number;
-  /** Bytes of one frame, and of what waits of one connection. */
+  /** Largest frame, and most bytes of pending frames per connection. */
   maxBufferedBytes: number;
-  /** Lines that are carried out in a second, and in one burst; as many more get an error. */
+  /** Lines executed per second, and in one burst; as many more get an error. */
   linesPerSecond: number;
 }
 
-/** A frame that waits. */
-interface Waiting {
+interface PendingFrame {
   frame: Frame;
-  /** How many of its lines, from the first, are to be carried out. The others are too many. */
+  /** How many of its lines may be executed; the rate limit refuses the others. */
   allowed: number;
-  /** Bytes that it counts for. */
+  /** Bytes, with overhead. */
   size: number;
 }
 
-/** What one connection has sent, and where in it this object is. */
+/** The frames of one connection, and how far they have been executed. */
 interface Queue {
-  /** The frames not yet begun. */
-  frames: Waiting[];
-  /** Their size together. */
-  waiting: number;
-  /** The frame that is being carried out; undefined if it was not UTF-8. */
+  pending: PendingFrame[];
+  pendingBytes: number;
+  /** The current frame; undefined if it is not UTF-8. */
   text: string | undefined;
-  /** Where in it the next line begins; behind its end if there is none. */
+  /** Where its next line begins; beyond its end after the last line. */
   next: number;
-  /** How many more of its lines are to be carried out. */
+  /** How many more of its lines may be executed. */
   allowed: number;
-  /** Its size. */
-  begun: number;
-  /** Work caused since the last pause. */
+  /** Size of the current frame. */
+  currentBytes: number;
+  /** Work since the last pause. */
   work: number;
-  /** Whether the next step waits for nothing but a pause, which is not this client's fault. */
+  /** Whether the object itself delays the next step, which is not the client's fault. */
   isPaused: boolean;
 }
 
 export class Inbox {
-  readonly #carrier: Carrier;
+  readonly #handler: CommandHandler;
   readonly #limits: InboxLimits;
   readonly #now: () => number;
-  /** Of the connections whose commands are being carried out. */
+  /** Queues of the connections that are executing commands. */
   readonly #queues = new Map<Connection, Queue>();
-  /** Bytes that wait or are being carried out, of all connections. */
-  #held = 0;
+  /** Bytes of pending and current frames, of all connections. */
+  #heldBytes = 0;
 
-  constructor(carrier: Carrier, limits: InboxLimits, now: () => number) {
-    this.#carrier = carrier;
+  constructor(handler: CommandHandler, limits: InboxLimits, now: () => number) {
+    this.#handler = handler;
     this.#limits = limits;
     this.#now = now;
   }
 
-  /** Has everything that `connection` sends wait until `begun` has settled. */
-  begin(connection: Connection, begun: Promise<void>): Promise<void> {
-    return this.#run(connection, begun);
+  /** Queues the frames of `connection` until `ready` resolves. */
+  begin(connection: Connection, ready: Promise<void>): Promise<void> {
+    return this.#run(connection, ready);
   }
 
-  /** Takes a frame. Resolves when its commands have been carried out, or they wait behind earlier ones. */
+  /**
+   * Receives a frame.
+   * @returns a promise that resolves when its commands have been executed; undefined if they are queued behind earlier
+   * ones, or the connection had to be closed
+   */
   receive(connection: Connection, frame: Frame): Promise<void> | undefined {
-    const allowed = this.#allowed(connection, frame);
+    const allowed = this.#allowedLines(connection, frame);
     if (allowed === undefined) return undefined;
     const queue = this.#queues.get(connection);
     const done = queue
-      ? this.#wait(connection, queue, frame, allowed)
+      ? this.#enqueue(connection, queue, frame, allowed)
       : this.#begin(connection, frame, allowed);
-    while (this.#held > MOST_WAITING) this.#closeForWaiting(this.#longest());
+    while (this.#heldBytes > MAX_HELD) this.#closeTooMany(this.#largest());
     return done;
   }
 
   #begin(connection: Connection, frame: Frame, allowed: number): Promise<void> {
     const size = lengthOf(frame) + FRAME_OVERHEAD;
-    this.#held += size;
+    this.#heldBytes += size;
     return this.#run(connection, undefined, [{ frame, allowed, size }]);
   }
 
-  #wait(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
+  #enqueue(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
     const size = sizeOf(frame) + FRAME_OVERHEAD;
-    if (queue.waiting + size > this.#limits.maxBufferedBytes && !queue.isPaused) {
-      this.#closeForWaiting(connection);
+    if (queue.pendingBytes + size > this.#limits.maxBufferedBytes && !queue.isPaused) {
+      this.#closeTooMany(connection);
       return;
     }
-    queue.frames.push({ frame, allowed, size });
-    queue.waiting += size;
-    this.#held += size;
+    queue.pending.push({ frame, allowed, size });
+    queue.pendingBytes += size;
+    this.#heldBytes += size;
   }
 
-  /** The connection that holds most. */
-  #longest(): Connection {
+  /** The connection with the most held bytes. */
+  #largest(): Connection {
     const [first, ...others] = this.#queues;
-    assert(first !== undefined, "what waits does so in a queue");
+    assert(first !== undefined, "held bytes belong to a queue");
     return others.reduce(
-      (longest, other) => (heldBy(other[1]) > heldBy(longest[1]) ? other : longest),
+      (largest, other) => (heldBytesOf(other[1]) > heldBytesOf(largest[1]) ? other : largest),
       first,
     )[0];
   }
 
-  #closeForWaiting(connection: Connection): void {
-    this.#drop(this.#queues.get(connection));
-    this.#carrier.close(connection, "waiting", "too many commands are pending");
+  #closeTooMany(connection: Connection): void {
+    this.#discard(this.#queues.get(connection));
+    this.#handler.close(connection, "waiting", "too many commands are pending");
   }
 
-  /** Forgets what waits in a queue, and the rest of what is being carried out. */
-  #drop(queue: Queue | undefined): void {
+  /** Discards the pending frames of a queue, and the rest of the current one. */
+  #discard(queue: Queue | undefined): void {
     if (!queue) return;
-    this.#held -= heldBy(queue);
-    queue.frames = [];
+    this.#heldBytes -= heldBytesOf(queue);
+    queue.pending = [];
     queue.text = "";
     queue.next = 1;
-    queue.waiting = queue.begun = 0;
+    queue.pendingBytes = queue.currentBytes = 0;
   }
 
-  /** How many lines of a frame are to be carried out; undefined if the connection had to be closed. */
-  #allowed(connection: Connection, frame: Frame): number | undefined {
+  /** Returns how many lines of a frame may be executed; undefined if the connection had to be closed. */
+  #allowedLines(connection: Connection, frame: Frame): number | undefined {
     const { maxBufferedBytes, linesPerSecond } = this.#limits;
     if (isTooBig(frame, maxBufferedBytes)) {
-      this.#carrier.close(connection, "frame", `a frame has at most ${maxBufferedBytes} bytes`);
+      this.#handler.close(connection, "frame", `a frame has at most ${maxBufferedBytes} bytes`);
       return undefined;
     }
     const lines = countLines(frame);
     const now = this.#now();
-    const allowed = take(connection.lines, lines, linesPerSecond, now);
+    const allowed = take(connection.lineRate, lines, linesPerSecond, now);
     const tooMany = lines - allowed;
-    if (take(connection.excess, tooMany, linesPerSecond, now) === tooMany) return allowed;
-    this.#carrier.close(connection, "rate", `far more than ${linesPerSecond} lines per second`);
+    if (take(connection.excessRate, tooMany, linesPerSecond, now) === tooMany) return allowed;
+    this.#handler.close(connection, "rate", `far more than ${linesPerSecond} lines per second`);
     return undefined;
   }
 
   async #run(
     connection: Connection,
-    begun: Promise<void> | undefined,
-    frames: Waiting[] = [],
+    ready: Promise<void> | undefined,
+    pending: PendingFrame[] = [],
   ): Promise<void> {
-    const [{ size: waiting } = { size: 0 }] = frames;
+    const [{ size: pendingBytes } = { size: 0 }] = pending;
     const queue: Queue = {
-      frames,
-      waiting,
+      pending,
+      pendingBytes,
       text: "",
       next: 1,
       allowed: 0,
-      begun: 0,
+      currentBytes: 0,
       work: 0,
       isPaused: false,
     };
     this.#queues.set(connection, queue);
     try {
-      if (begun) await begun;
+      if (ready) await ready;
       for (let line = this.#take(queue); line && !connection.closed; line = this.#take(queue)) {
-        const done = this.#carryOutLine(connection, line, queue);
+        const done = this.#executeLine(connection, line, queue);
         if (done) {
           await done;
-          queue.work += ANSWER;
+          queue.work += ASYNC_WORK;
         }
-        const pause = this.#carrier.pause(connection, queue.work, queue.begun > LARGE || isOver(queue));
+        const needsRoom = queue.currentBytes > LARGE_FRAME || isOver(queue);
+        const pause = this.#handler.pause(connection, queue.work, needsRoom);
         queue.work = 0;
         queue.isPaused = pause !== undefined;
         if (pause) await pause;
         queue.isPaused = false;
       }
     } finally {
-      this.#drop(queue);
+      this.#discard(queue);
       this.#queues.delete(connection);
     }
   }
 
-  #carryOutLine(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
-    if (line.kind === "refused") this.#carrier.refuse(connection, line.refusal);
-    else if (line.kind !== "empty") return this.#carryOut(connection, this.#stepFrom(line, queue));
+  #executeLine(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
+    if (line.kind === "refused") this.#handler.refuse(connection, line.refusal);
+    else if (line.kind !== "empty") return this.#execute(connection, this.#stepFrom(line, queue));
     return undefined;
   }
 
-  #carryOut(connection: Connection, step: Step): Promise<void> | undefined {
+  #execute(connection: Connection, step: Step): Promise<void> | undefined {
     const refuse = (error: unknown) => this.#refuse(connection, step, error);
     try {
-      return this.#carrier.carryOut(connection, step)?.catch(refuse);
+      return this.#handler.execute(connection, step)?.catch(refuse);
     } catch (error) {
       refuse(error);
       return undefined;
@@ -263,20 +264,20 @@ export class Inbox {
     if (!(error instanceof CommandError)) throw error;
     const { code, message: why } = error;
     for (const argument of argumentsOf(step)) {
-      this.#carrier.refuse(connection, { code, command: step.kind, argument, why });
+      this.#handler.refuse(connection, { code, command: step.kind, argument, why });
     }
   }
 
   #stepFrom(line: Command, queue: Queue): Step {
-    if (line.kind === "announce") return this.#withMore(line.channel, line.message, queue);
-    return line.kind === "once" ? this.#withMoreOnce(line, queue) : line;
+    if (line.kind === "announce") return this.#combine(line.channel, line.message, queue);
+    return line.kind === "once" ? this.#combineKeyed(line, queue) : line;
   }
 
-  /** An announcement, and those that follow it on the same channel, while they aren't too much for one step. */
-  #withMore(channel: string, message: string, queue: Queue): Step {
+  /** Combines consecutive announcements on one channel, up to the size of a step. */
+  #combine(channel: string, message: string, queue: Queue): Step {
     let lines = formatMessage(channel, message);
     let count = 1;
-    const most = this.#carrier.portionOf(channel);
+    const most = this.#handler.portionSize(channel);
     while (lines.length < most) {
       const next = this.#peek(queue);
       if (next?.kind !== "announce" || next.channel !== channel) break;
@@ -287,12 +288,12 @@ export class Inbox {
     return { kind: "announce", channel, lines, count };
   }
 
-  /** The same of announcements that each have a key. */
-  #withMoreOnce(first: Once, queue: Queue): Step {
+  /** The same for keyed announcements. */
+  #combineKeyed(first: Once, queue: Queue): Step {
     const { channel } = first;
     const messages = [first];
-    const most = this.#carrier.portionOf(channel);
-    for (let length = 0; length < most && messages.length < MOST_ONCE; ) {
+    const most = this.#handler.portionSize(channel);
+    for (let length = 0; length < most && messages.length < MAX_KEYED; ) {
       const next = this.#peek(queue);
       if (next?.kind !== "once" || next.channel !== channel) break;
       this.#advance(queue);
@@ -302,7 +303,7 @@ export class Inbox {
     return { kind: "once", channel, messages };
   }
 
-  /** The next line, taken out; undefined when none waits. */
+  /** Removes and returns the next line; undefined if none is pending. */
   #take(queue: Queue): ClientLine | undefined {
     const line = this.#peek(queue);
     if (line) this.#advance(queue);
@@ -311,24 +312,24 @@ export class Inbox {
 
   #peek(queue: Queue): ClientLine | undefined {
     while (isOver(queue)) {
-      const waiting = queue.frames.shift();
-      this.#held -= queue.begun;
-      queue.begun = 0;
-      if (!waiting) return undefined;
-      queue.begun = waiting.size;
-      queue.waiting -= waiting.size;
-      queue.text = textOf(waiting.frame);
-      queue.allowed = waiting.allowed;
+      const pending = queue.pending.shift();
+      this.#heldBytes -= queue.currentBytes;
+      queue.currentBytes = 0;
+      if (!pending) return undefined;
+      queue.currentBytes = pending.size;
+      queue.pendingBytes -= pending.size;
+      queue.text = textOf(pending.frame);
+      queue.allowed = pending.allowed;
       queue.next = 0;
     }
     if (queue.text === undefined) return { kind: "refused", refusal: NOT_UTF8 };
     return this.#read(queue.text.slice(queue.next, endOf(queue)), queue.allowed > 0);
   }
 
-  /** Goes on to the line after the next one. */
+  /** Removes the next line. */
   #advance(queue: Queue): void {
     const end = endOf(queue);
-    queue.work += LINE + (end - queue.next) / CHARACTERS;
+    queue.work += LINE_WORK + (end - queue.next) / CHARACTERS_PER_WORK;
     queue.next = end + 1;
     queue.allowed -= 1;
   }
@@ -342,25 +343,24 @@ export class Inbox {
   }
 }
 
-/** The channel or key of each command of a step; undefined for one that has neither. */
+/** Returns the channel or key of each command of a step; undefined for a command without either. */
 function argumentsOf(step: Step): (string | undefined)[] {
   if (step.kind === "once") return step.messages.map(({ key }) => key);
   if (step.kind === "announce") return Array.from({ length: step.count }, () => step.channel);
   return ["channel" in step ? step.channel : undefined];
 }
 
-/** Where the next line of a frame ends. */
+/** Returns the end of the next line. */
 function endOf({ text = "", next }: Queue): number {
   const end = text.indexOf("\n", next);
   return end < 0 ? text.length : end;
 }
 
-/** Whether all lines of the frame have been taken out. */
+/** Whether no lines of the current frame are left. */
 function isOver({ text = "", next }: Queue): boolean {
   return next > text.length;
 }
 
-/** Bytes that a queue counts for. */
-function heldBy({ waiting, begun }: Queue): number {
-  return waiting + begun;
+function heldBytesOf({ pendingBytes, currentBytes }: Queue): number {
+  return pendingBytes + currentBytes;
 }

@@ -1,4 +1,4 @@
-/** A connection's life: it is let in, greeted, and one day closed or gone. */
+/** Admits, greets and closes connections. */
 import type { GrantsFault } from "../auth/grants.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { CLOSINGS, type ClosingCause } from "../protocol/close-codes.ts";
@@ -10,21 +10,21 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import type { Router } from "../tree/router.ts";
 import { Unreachable } from "../tree/upstream.ts";
-import { whenTaken } from "./commits.ts";
+import { whenReadable } from "./commits.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { Socket } from "./socket.ts";
 
-/** How long a connection's greeting waits for the root of `all`, in milliseconds. */
+/** How long a greeting waits for the root of `all`, in milliseconds. */
 const ROOT_GRACE = 2_000;
 
-/** How long a client may take to take its greeting, in milliseconds. */
+/** How long a client may take to read its greeting, in milliseconds. */
 const GREETING_GRACE = 10_000;
 
 /** Counts the connections of the whole service against its limit. */
 interface ClientLimit {
-  /** Resolves with whether one more connection is admitted. */
+  /** Resolves to whether another connection is admitted. */
   admit(): Promise<boolean>;
-  /** An admitted connection has closed. */
+  /** Frees the slot of an admitted connection. */
   release(): void;
 }
 
@@ -35,7 +35,7 @@ export interface LifecycleParts {
   counters: Counters;
   /** Undefined if the number of connections is unlimited. */
   clientLimit: ClientLimit | undefined;
-  /** Told when the last connection has closed. */
+  /** Notified when the last connection has closed. */
   reporter: { emptied(): void };
 }
 
@@ -44,10 +44,10 @@ export class Lifecycle {
   readonly #connections: Connections;
   readonly #router: Router;
   readonly #counters: Counters;
-  /** Undefined where the number of connections is not limited. */
+  /** Undefined if the number of connections is not limited. */
   readonly #limit: ClientLimit | undefined;
   readonly #reporter: { emptied(): void };
-  /** When connections were greeted that are not known to have taken that yet. */
+  /** When connections were greeted, until their clients have read the greeting. */
   readonly #greeted = new Map<Connection, number>();
 
   constructor({ runtime, connections, router, counters, clientLimit, reporter }: LifecycleParts) {
@@ -60,43 +60,47 @@ export class Lifecycle {
   }
 
   /**
-   * Lets a connection in, if it may come in; its greeting says that it hears this object's channel and `all`.
-   * @param resume where it is to hear the channel from somewhere on: subscribes it there
+   * Admits a connection, subscribes it to this object's channel and `all`, and greets it.
+   * @param resume subscribes it to the channel from a position, if its URL has one
    */
   async greet(connection: Connection, resume?: (channel: string) => Promise<void>): Promise<void> {
-    if (this.#limit) await this.#awhile(this.#admit(connection, this.#limit));
+    if (this.#limit) await this.#withGrace(this.#admit(connection, this.#limit));
     if (connection.closed) return;
     this.#counters.count("connections");
     this.#counters.holds(this.#connections.size);
     const joined = this.#router.joinEveryone();
-    if (joined) await this.#awhile(joined);
+    if (joined) await this.#withGrace(joined);
     const channel = channelOf(this.#runtime.name);
     try {
       while (!connection.closed && !this.#router.isLive(channel)) await this.#router.join(channel);
       if (connection.closed) this.#router.leaveIfUnneeded(channel);
-      else await this.#welcome(connection, channel, resume);
+      else await this.#subscribeAndGreet(connection, channel, resume);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "subscribing to the channel failed";
       this.close(connection, "unreachable", `${why}; connect again`);
     }
   }
 
-  async #welcome(connection: Connection, channel: string, resume?: (channel: string) => Promise<void>) {
-    for (const heard of new Set([EVERYONE, channel])) {
-      if (heard !== channel || !resume) this.subscribe(connection, heard);
+  async #subscribeAndGreet(
+    connection: Connection,
+    channel: string,
+    resume?: (channel: string) => Promise<void>,
+  ) {
+    for (const each of new Set([EVERYONE, channel])) {
+      if (each !== channel || !resume) this.subscribe(connection, each);
     }
-    this.#connections.tell(connection, GREETING);
+    this.#connections.send(connection, GREETING);
     this.#greeted.set(connection, this.#runtime.now());
     await resume?.(channel);
   }
 
   /**
-   * Subscribes a connection to a channel that reaches this object, unless it is subscribed already.
-   * @param isCounted whether its client was told from which position it is subscribed
+   * Subscribes a connection to a channel that is live here, unless it is subscribed already.
+   * @param isCounted whether the server has sent the client its position
    */
   subscribe(connection: Connection, channel: string, isCounted = false): void {
     if (connection.channels.has(channel)) {
-      if (isCounted) this.#connections.count(connection, channel);
+      if (isCounted) this.#connections.markCounted(connection, channel);
       return;
     }
     this.#connections.subscribe(connection, channel, isCounted);
@@ -112,26 +116,26 @@ export class Lifecycle {
     this.#router.leaveIfUnneeded(channel);
   }
 
-  /** Closes a connection, with the close code and the error code of the cause, and a sentence. */
+  /** Closes a connection, with the close code and the error code of `cause`. */
   close(connection: Connection, cause: ClosingCause, why: string): void {
     if (connection.closed) return;
     this.#counters.note(`closes.${cause}`);
-    // It is sent what is gathered for it: nobody is to know of what a crash could take back.
+    // Closing sends buffered lines. Store their messages first, so that a crash can't take them back.
     this.#router.store();
     const { status, code } = CLOSINGS[cause];
     this.#end(connection, () => this.#connections.close(connection, status, formatReason({ code, why })));
   }
 
-  /** Closes all who are subscribed to a channel of which messages are missing. */
+  /** Closes all subscribers of a channel after its messages were lost. */
   lost(channel: string): void {
     for (const connection of this.#connections.subscribersOf(channel)) {
       this.close(connection, "lost", "messages may be missing; connect again");
     }
   }
 
-  /** Closes a connection that does not take what is sent to it. */
+  /** Closes a slow consumer. */
   closeSlow(connection: Connection): void {
-    this.#connections.drop(connection);
+    this.#connections.discardBuffered(connection);
     this.close(
       connection,
       "slow",
@@ -142,76 +146,76 @@ export class Lifecycle {
   /** Closes a connection whose grants don't fit the server's settings. */
   closeOutdated(connection: Connection, fault: GrantsFault): void {
     if (fault === "outdated") {
-      const why = "your token's key isn't valid any more; connect again with a new token";
+      const why = "your token's key is no longer valid; connect again with a new token";
       this.close(connection, "outdated", why);
     } else if (fault === "missing") {
       this.close(connection, "unauthorized", "this server requires a token now; connect again with one");
     } else {
-      this.close(connection, "settings", "this server requires no tokens any more; connect again");
+      this.close(connection, "settings", "this server no longer requires tokens; connect again");
     }
   }
 
-  /** Closes a connection whose grants have ended. What is gathered for it may have been announced after that. */
-  closeEnded(connection: Connection): void {
-    this.#connections.drop(connection);
+  /** Closes a connection whose grants have expired. Discards its buffered lines, which may be newer than that. */
+  closeExpired(connection: Connection): void {
+    this.#connections.discardBuffered(connection);
     this.close(connection, "expired", "your token has expired; connect again with a new one");
   }
 
-  /** Closes a connection that couldn't outlive hibernation, and would miss all that comes after it. */
+  /** Closes a connection whose state can't be persisted, because it would receive nothing after hibernation. */
   closeUnkept(connection: Connection): void {
-    this.close(connection, "unkept", "the server can't keep this connection's subscriptions; connect again");
+    this.close(connection, "unkept", "the server can't store this connection's subscriptions; connect again");
   }
 
-  /** A socket has closed by itself. */
-  gone(socket: Socket): void {
+  /** Handles the end of a socket's network connection. */
+  socketClosed(socket: Socket): void {
     const connection = this.#connections.of(socket);
     if (connection) {
       this.#counters.note("closes.client");
       this.#end(connection, () => this.#connections.remove(connection));
-    } else this.#connections.forget(socket);
+    } else this.#connections.socketClosed(socket);
   }
 
   /**
-   * Closes connections that do not take their greeting. The runtime does not tell that a client has gone
-   * before its request was answered: nothing else would ever end what it has left.
-   * @returns whether there are some of which that is not known yet
+   * Closes connections whose clients don't read their greeting. The runtime doesn't report clients that disconnect during
+   * the upgrade, so their connections would stay open forever.
+   * @returns whether any greetings are still unread
    */
-  closeUnreached(): boolean {
+  closeUnread(): boolean {
     const due: Connection[] = [];
     for (const [connection, since] of this.#greeted) {
-      if (connection.closed || connection.outbox.hasTaken) this.#greeted.delete(connection);
+      if (connection.closed || connection.output.hasBeenRead) this.#greeted.delete(connection);
       else if (this.#runtime.now() - since >= GREETING_GRACE) due.push(connection);
     }
-    if (due.length > 0) this.#runtime.keep(this.#closeUntaken(due));
+    if (due.length > 0) this.#runtime.keep(this.#closeIfUnread(due));
     return this.#greeted.size > 0;
   }
 
-  /** Not before what a commit holds back has gone out. */
-  async #closeUntaken(greeted: Connection[]): Promise<void> {
-    const untaken = () => greeted.filter(({ outbox }) => !outbox.hasTaken);
-    await whenTaken(this.#runtime, () => untaken().length === 0);
-    for (const connection of untaken()) {
+  /** Closes them after the commit that may hold back their greetings. */
+  async #closeIfUnread(greeted: Connection[]): Promise<void> {
+    const unread = () => greeted.filter(({ output }) => !output.hasBeenRead);
+    await whenReadable(this.#runtime, () => unread().length === 0);
+    for (const connection of unread()) {
       this.close(connection, "greeting", "the client didn't read the greeting; connect again");
     }
   }
 
-  /** Waits for the root of `all`, but not so long that the service fails with it. */
-  #awhile(work: Promise<void>): Promise<void> {
+  /** Waits for the root of `all`, but only briefly, so that the service works without it. */
+  #withGrace(work: Promise<void>): Promise<void> {
     return this.#runtime.within(ROOT_GRACE, work);
   }
 
-  /** Lets a connection in, or turns it away if it is one too many. */
+  /** Admits a connection, or closes it if the service is full. */
   async #admit(connection: Connection, limit: ClientLimit): Promise<void> {
     const admitted = await limit.admit();
     if (connection.closed && admitted) limit.release();
     if (connection.closed) return;
     connection.admitted = admitted;
     if (admitted) return;
-    this.#connections.tell(connection, BUSY);
+    this.#connections.send(connection, BUSY);
     this.close(connection, "busy", SERVICE_FULL);
   }
 
-  /** Ends what was only there for a connection. */
+  /** Removes a connection, and what existed only for it. */
   #end(connection: Connection, end: () => void): void {
     const channels = [...connection.channels];
     for (const channel of connection.counted) this.#router.retainPosition(channel);

@@ -1,6 +1,6 @@
 /**
- * Limits how much work clients cause before other events can come in: one client's frame may hold thousands of commands,
- * and hundreds of frames may wait for one answer.
+ * Limits how long commands run before the object receives other events: one frame may contain thousands of commands, and
+ * hundreds of frames may be pending.
  */
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -9,17 +9,17 @@ export class Pace {
   readonly #runtime: Pick<Runtime, "sleep" | "hold">;
   readonly #maxWork: number;
   readonly #schedule: Pick<Schedule, "flushed">;
-  readonly #connections: { readonly areHeld: boolean };
-  /** Work done since other events could come in. */
+  readonly #connections: { readonly isBlocked: boolean };
+  /** Work since the object last received events, in microseconds or so. */
   #work = 0;
   #pause: Promise<void> | undefined;
 
-  /** @param maxWork work that is done at a time, in about microseconds */
+  /** @param maxWork work between two pauses, in microseconds or so */
   constructor(
     runtime: Pick<Runtime, "sleep" | "hold">,
     maxWork: number,
     schedule: Pick<Schedule, "flushed">,
-    connections: { readonly areHeld: boolean },
+    connections: { readonly isBlocked: boolean },
   ) {
     this.#runtime = runtime;
     this.#maxWork = maxWork;
@@ -27,19 +27,19 @@ export class Pace {
     this.#connections = connections;
   }
 
-  /** A client's event has come in, so others could too. */
+  /** Resets the work: the object receives a client's event, so it has received all earlier ones. */
   begin(): void {
     this.#work = 0;
   }
 
   /**
    * Counts the work of a step.
-   * @param needsRoom whether the next step should wait until everything published before has been sent
+   * @param needsRoom whether the next step should wait until all published lines are sent
    * @returns a promise that resolves when the next step may run; undefined if that's now
    */
   after(work: number, needsRoom: boolean): Promise<void> | undefined {
     this.#work += work;
-    const room = needsRoom && this.#connections.areHeld ? this.#schedule.flushed : undefined;
+    const room = needsRoom && this.#connections.isBlocked ? this.#schedule.flushed : undefined;
     if (room ?? this.#work >= this.#maxWork) this.#pause ??= this.#rest(room);
     return this.#pause;
   }
@@ -52,9 +52,8 @@ export class Pace {
   }
 
   /**
-   * Resolves when other events could come in. A timer makes the runtime look for events; otherwise it may run all
-   * promises that are ready first. No event is delivered before the timer has gone off, and then one frame per client, so
-   * that a flood doesn't pile up here.
+   * Lets the object receive events. A timer makes the runtime look for them; otherwise it may run all ready promises
+   * first. Until the timer fires it delivers none, and then one frame per client, so that a flood doesn't pile up here.
    */
   letIn(): Promise<void> {
     return this.#runtime.hold(() => this.#runtime.sleep(0));

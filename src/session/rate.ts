@@ -1,21 +1,20 @@
 /**
- * A token bucket: how much of something may be done now, if so much may be done in a second. It holds
- * what one second allows. An object stays in memory for that long after an event, so a bucket is full
- * by the time it is forgotten, and need not outlive hibernation.
+ * A token bucket that holds the allowance of one second. Objects stay in memory for that long after an event, so a bucket
+ * is full again before its object hibernates, and need not be persisted.
  */
 export interface Bucket {
-  /** What was in it at `at`. */
+  /** Its contents at `at`. */
   level: number;
   /** Milliseconds since 1970. */
   at: number;
 }
 
-/** A full one. */
+/** Returns a full bucket. */
 export function newBucket(): Bucket {
   return { level: 0, at: 0 };
 }
 
-/** Takes out as much of `wanted` as there is, in whole numbers; says how much that was. */
+/** Takes up to `wanted` out of a bucket, as a whole number, and returns how much it took. */
 export function take(bucket: Bucket, wanted: number, perSecond: number, now: number): number {
   const level = levelOf(bucket, perSecond, now);
   const taken = Math.min(wanted, Math.floor(level));
@@ -25,9 +24,9 @@ export function take(bucket: Bucket, wanted: number, perSecond: number, now: num
 }
 
 /**
- * Takes `cost` out, even if that is more than the bucket holds: the debt has to flow in before anything else is taken.
- * A cost of more than a full bucket needs a full one.
- * @returns 0 if it was taken; else the milliseconds until it can be
+ * Takes all of `cost` out of a bucket, or nothing. A cost above `perSecond` needs a full bucket and leaves a debt, which
+ * must be paid off before the next charge.
+ * @returns 0 on success; else the milliseconds until the charge can succeed
  */
 export function charge(bucket: Bucket, cost: number, perSecond: number, now: number): number {
   const level = levelOf(bucket, perSecond, now);
@@ -38,7 +37,6 @@ export function charge(bucket: Bucket, cost: number, perSecond: number, now: num
   return isEnough ? 0 : ((needed - level) * 1_000) / perSecond;
 }
 
-/** Returns whether a bucket is like a new one. */
 export function isFull(bucket: Bucket, perSecond: number, now: number): boolean {
   return levelOf(bucket, perSecond, now) >= perSecond;
 }

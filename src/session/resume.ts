@@ -1,10 +1,10 @@
-/** Connections that go on in a channel where they were: they get what they have missed, and their position. */
+/** Subscribes connections from a position: sends that position, and then the missed messages. */
 
 import type { From } from "../protocol/positions.ts";
 import { NO_HISTORY } from "../protocol/refusals.ts";
 import { formatGap, formatPosition } from "../protocol/replies.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
+import { hasHistory, type Limits } from "../runtime/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Counters } from "../stats/counters.ts";
 import { selectMissed } from "../tree/catch-up.ts";
@@ -15,10 +15,10 @@ import { CommandError } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { take } from "./rate.ts";
 
-/** Characters of what it has missed that a connection may be sent in a second: the history of 16 channels. */
-const MOST_MISSED = 4_000_000;
+/** Most characters of missed messages per second and connection: the default history of 15 channels. */
+const MAX_MISSED = 4_000_000;
 
-interface ResumingParts {
+interface ResumeParts {
   runtime: Runtime;
   connections: Connections;
   router: Router;
@@ -27,7 +27,7 @@ interface ResumingParts {
   limits: Limits;
 }
 
-export class Resuming {
+export class Resume {
   readonly #runtime: Runtime;
   readonly #connections: Connections;
   readonly #router: Router;
@@ -35,7 +35,7 @@ export class Resuming {
   readonly #lifecycle: Lifecycle;
   readonly #limits: Limits;
 
-  constructor({ runtime, connections, router, counters, lifecycle, limits }: ResumingParts) {
+  constructor({ runtime, connections, router, counters, lifecycle, limits }: ResumeParts) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
@@ -45,12 +45,12 @@ export class Resuming {
   }
 
   /**
-   * Subscribes a connection to a channel from somewhere in it on.
-   * @throws CommandError if it cannot be; where no history is kept, it is subscribed all the same
+   * Subscribes a connection to a channel from a position or with the newest messages.
+   * @throws CommandError on failure, and if the channel has no history; in that case, the connection is subscribed anyway
    */
   async subscribe(connection: Connection, channel: string, from: From): Promise<void> {
     try {
-      if (!keepsHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
+      if (!hasHistory(this.#limits, channel)) await this.#subscribeOnly(connection, channel);
       else await this.#resume(connection, channel, from);
     } catch (error) {
       if (error instanceof CommandError) throw error;
@@ -75,56 +75,61 @@ export class Resuming {
         "you are subscribed to this channel; unsubscribe first, or use 'since now'",
       );
     }
-    // Who has been sent so much is not to have the root asked all the time either.
-    if (!isNow && !this.#mayAsk(connection)) throw tooMuch();
-    const hasHistory = await this.#recover(connection, channel, missing(from));
-    if (!hasHistory) await this.#subscribeOnly(connection, channel);
+    // Connections above their rate must not load the root either.
+    if (!isNow && !this.#mayResume(connection)) throw tooManyMissed();
+    const isResumed = await this.#sendMissed(connection, channel, requestOf(from));
+    if (!isResumed) await this.#subscribeOnly(connection, channel);
   }
 
-  /** Whether a connection may be sent as much now as a channel may have. */
-  #mayAsk({ missed }: Connection): boolean {
-    take(missed, 0, MOST_MISSED, this.#runtime.now());
-    return missed.level >= this.#limits.historyBytes;
+  /** Whether a connection may receive a full channel history now. */
+  #mayResume({ missedRate }: Connection): boolean {
+    take(missedRate, 0, MAX_MISSED, this.#runtime.now());
+    return missedRate.level >= this.#limits.historyBytes;
   }
 
-  /** Says whether there is any history. */
-  async #recover(connection: Connection, channel: string, wanted: Missing): Promise<boolean> {
+  /** Sends missed messages and subscribes. Returns false if the channel has no history. */
+  async #sendMissed(connection: Connection, channel: string, request: MissedRequest): Promise<boolean> {
     const outcome: { hasHistory: boolean; refusal: CommandError | undefined } = {
       hasHistory: true,
       refusal: undefined,
     };
-    await this.#router.readMissed(channel, wanted, (kept) => {
-      if ("none" in kept) outcome.hasHistory = false;
-      else if (!connection.closed) outcome.refusal = this.#handOver(connection, channel, wanted, kept);
+    await this.#router.readMissed(channel, request, (history) => {
+      if ("none" in history) outcome.hasHistory = false;
+      else if (!connection.closed) outcome.refusal = this.#deliver(connection, channel, request, history);
     });
     if (outcome.refusal) throw outcome.refusal;
     return outcome.hasHistory;
   }
 
-  /** Sends what was missed, and subscribes where that ends; who is subscribed already is told where that is. */
-  #handOver(connection: Connection, channel: string, wanted: Missing, kept: Exclude<Kept, { none: true }>) {
-    const { gap, after, count, lines } = selectMissed(wanted, kept);
-    const taken = take(connection.missed, lines.length, MOST_MISSED, this.#runtime.now());
-    if (taken < lines.length) return tooMuch();
-    if (wanted.since !== undefined)
+  /** Sends the position and the missed messages, and subscribes the connection if it isn't subscribed yet. */
+  #deliver(
+    connection: Connection,
+    channel: string,
+    request: MissedRequest,
+    history: Exclude<MissedAnswer, { none: true }>,
+  ) {
+    const { gap, after, count, lines } = selectMissed(request, history);
+    const taken = take(connection.missedRate, lines.length, MAX_MISSED, this.#runtime.now());
+    if (taken < lines.length) return tooManyMissed();
+    if (request.since !== undefined)
       this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
-    if (gap !== undefined) this.#connections.tell(connection, formatGap(channel, gap, after));
-    this.#connections.tell(connection, formatPosition(channel, after));
-    this.#connections.tell(connection, lines);
+    if (gap !== undefined) this.#connections.send(connection, formatGap(channel, gap, after));
+    this.#connections.send(connection, formatPosition(channel, after));
+    this.#connections.send(connection, lines);
     this.#counters.count("messages", count);
     this.#lifecycle.subscribe(connection, channel, true);
     return undefined;
   }
 }
 
-function tooMuch(): CommandError {
+function tooManyMissed(): CommandError {
   return new CommandError(
     "rate",
-    `a connection gets at most ${MOST_MISSED} characters of missed messages per second; try again`,
+    `a connection gets at most ${MAX_MISSED} characters of missed messages per second; try again`,
   );
 }
 
-function missing(from: From): Missing {
+function requestOf(from: From): MissedRequest {
   if ("last" in from) return { since: undefined, last: from.last };
   return { since: from.since === "now" ? undefined : from.since, last: 0 };
 }

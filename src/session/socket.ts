@@ -1,16 +1,16 @@
-/** What is used of the runtime's WebSockets. */
+/** The part of the runtime's WebSockets that this project uses. */
 
 export interface Socket {
-  /** Bytes sent that the client has not taken yet; not every runtime tells. */
+  /** Bytes sent that the client has not read yet; undefined if the runtime doesn't report them. */
   readonly bufferedAmount: number | undefined;
   send(text: string): void;
   close(code: number, reason: string): void;
-  /** Keeps something that outlives hibernation, of at most 16,384 bytes. */
+  /** Stores a value of at most 16,384 bytes that survives hibernation. */
   serializeAttachment(attachment: unknown): void;
   deserializeAttachment(): unknown;
 }
 
-/** Where the runtime keeps the sockets of an object while that is not in memory. */
+/** The sockets of one object, which the runtime holds while the object hibernates. */
 export interface Sockets {
   acceptWebSocket(socket: Socket): void;
   getWebSockets(): Socket[];

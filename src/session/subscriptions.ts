@@ -1,10 +1,10 @@
-/** Which connections of an object are subscribed to which channels, and how much memory that takes. */
+/** Indexes the subscriptions of an object by channel, and estimates their memory. */
 
-/** Bytes that all subscriptions of an object together may take: a quarter of its 128 MB. */
-const MOST_MEMORY = 32_000_000;
-/** Bytes that a subscription takes besides its name in the attachment. */
+/** Most memory of all subscriptions of an object, in bytes: a quarter of its 128 MB. */
+const MAX_MEMORY = 32_000_000;
+/** Memory of a subscription besides its name in the attachment, in bytes. */
 const SUBSCRIPTION = 100;
-/** Bytes that a channel's first subscription takes besides that. */
+/** Additional memory of a channel's first subscription, in bytes. */
 const FIRST_SUBSCRIPTION = 400;
 
 interface Subscriber {
@@ -28,16 +28,16 @@ export class Subscriptions<S extends Subscriber> {
   }
 
   /** Whether there is no memory for one more subscription. */
-  get areFull(): boolean {
-    return this.#memory > MOST_MEMORY;
+  get isFull(): boolean {
+    return this.#memory > MAX_MEMORY;
   }
 
   /** Whether memory is so short that new connections should go to another object. */
-  get areMany(): boolean {
-    return this.#memory > MOST_MEMORY * 0.75;
+  get isCrowded(): boolean {
+    return this.#memory > MAX_MEMORY * 0.75;
   }
 
-  /** Returns the subscribers of `channel`, a set that changes with them. */
+  /** Returns the subscribers of `channel`, as a live set. */
   of(channel: string): ReadonlySet<S> {
     return this.#byChannel.get(channel) ?? NONE;
   }
@@ -61,7 +61,7 @@ export class Subscriptions<S extends Subscriber> {
   }
 }
 
-/** Memory of one more subscription to a channel that has so many others, in bytes. */
+/** Returns the memory of another subscription to a channel with `others` subscriptions, in bytes. */
 function memoryOf(channel: string, others: number): number {
   return SUBSCRIPTION + channel.length + (others === 0 ? FIRST_SUBSCRIPTION + channel.length : 0);
 }

@@ -1,4 +1,4 @@
-/** What connections may do by their tokens: until when, and a new token in place of an old one. */
+/** Renews the tokens of connections, and closes connections whose tokens have expired. */
 import { type Grants, type GrantsFault, grantsFault, hasExpired, maySubscribe } from "../auth/grants.ts";
 import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
 import { formatAccepted } from "../protocol/replies.ts";
@@ -8,12 +8,12 @@ import { CommandError } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { take } from "./rate.ts";
 
-/** Tokens of one connection that are checked per second; a check costs as much as a hundred other lines. */
-const MOST_TOKENS = 10;
+/** Most tokens verified per second and connection; verifying one costs as much as executing a hundred lines. */
+const MAX_TOKENS = 10;
 
-/** The alarm of this object, as far as tokens set it. */
+/** The part of the object's alarm that is for tokens. */
 interface ExpiryAlarm {
-  /** When the first grants expire, in milliseconds since 1970; infinite if none do. */
+  /** When the first grants expire, in milliseconds since 1970; infinity if none do. */
   readonly expiry: number;
   expireAt(time: number): void;
 }
@@ -40,12 +40,12 @@ export class Tokens {
     this.#lifecycle = lifecycle;
   }
 
-  /** Sets the alarm for when the first token expires. */
+  /** Sets the alarm to the first expiry of any connection's grants. */
   start(): void {
     this.#alarm.expireAt(firstExpiry(this.#connections));
   }
 
-  /** The connections whose grants don't fit the current settings: an earlier life of this object admitted them. */
+  /** Connections whose grants don't match the current settings, because they were admitted under earlier ones. */
   get outdated(): { connection: Connection; fault: GrantsFault }[] {
     return [...this.#connections].flatMap((connection) => {
       const fault = grantsFault(connection.grants, this.#guard?.keys);
@@ -53,40 +53,40 @@ export class Tokens {
     });
   }
 
-  /** A connection has these grants now: the alarm is to go off when the first of all end. */
+  /** Sets the alarm to the expiry of these grants, if they expire first. */
   watch({ until }: Grants): void {
     if (until < this.#alarm.expiry) this.#alarm.expireAt(until);
   }
 
-  hasEnded({ grants }: Connection): boolean {
+  hasExpired({ grants }: Connection): boolean {
     return hasExpired(grants, this.#runtime.now());
   }
 
   /**
-   * Closes the connections whose grants have ended. As long as none can have, that only takes a look at the clock.
-   * @returns whether there were any
+   * Closes the connections whose grants have expired. This only reads the clock while no grants can have expired.
+   * @returns whether it closed any
    */
   closeExpired(): boolean {
     if (this.#runtime.now() < this.#alarm.expiry) return false;
-    const ended = [...this.#connections].filter((connection) => this.hasEnded(connection));
-    for (const connection of ended) this.#lifecycle.closeEnded(connection);
+    const expired = [...this.#connections].filter((connection) => this.hasExpired(connection));
+    for (const connection of expired) this.#lifecycle.closeExpired(connection);
     this.start();
-    return ended.length > 0;
+    return expired.length > 0;
   }
 
   /**
-   * Has a new token take the place of the one that a connection came with, and tells it so.
-   * @throws CommandError if the token is not good, or not enough
+   * Replaces the token of a connection, and confirms that to the client.
+   * @throws CommandError if the token is invalid, or doesn't grant the connection's channels
    */
   async renew(connection: Connection, token: string): Promise<void> {
-    if (take(connection.tokens, 1, MOST_TOKENS, this.#runtime.now()) === 0) {
-      throw new CommandError("rate", `more than ${MOST_TOKENS} tokens per second`);
+    if (take(connection.tokenRate, 1, MAX_TOKENS, this.#runtime.now()) === 0) {
+      throw new CommandError("rate", `more than ${MAX_TOKENS} tokens per second`);
     }
     const grants = await this.#granted(token);
     if (connection.closed) return;
-    const heard = [...connection.channels].find((channel) => !maySubscribe(grants, channel));
-    if (heard !== undefined) {
-      throw new CommandError("forbidden", `the token doesn't grant '${heard}', to which you are subscribed`);
+    const denied = [...connection.channels].find((channel) => !maySubscribe(grants, channel));
+    if (denied !== undefined) {
+      throw new CommandError("forbidden", `the token doesn't grant '${denied}', to which you are subscribed`);
     }
     if (!this.#connections.canGrant(connection, grants)) {
       throw new CommandError(
@@ -96,7 +96,7 @@ export class Tokens {
     }
     this.#connections.grant(connection, grants);
     this.watch(grants);
-    this.#connections.tell(connection, formatAccepted(grants.until));
+    this.#connections.send(connection, formatAccepted(grants.until));
   }
 
   async #granted(token: string): Promise<Grants> {
@@ -111,7 +111,7 @@ export class Tokens {
   }
 }
 
-/** When the first of all connections' grants end, in milliseconds since 1970; infinite if none do. */
+/** Returns when the first grants expire, in milliseconds since 1970; infinity if none do. */
 function firstExpiry(connections: Iterable<Connection>): number {
   let first = Number.POSITIVE_INFINITY;
   for (const { grants } of connections) if (grants) first = Math.min(first, grants.until);

@@ -1,40 +1,40 @@
 /**
- * How many different names several objects have together, without telling the names. Each object tells the smallest
- * hashes of its names; so few that they are cheap to send, and to join. With fewer names than that, the count is exact;
- * beyond, it's estimated from how close together the hashes lie. Its standard error is 2.2 %.
+ * Counts the distinct names of several objects, without sending the names: a K-minimum-values sketch. Each object reports
+ * the smallest hashes of its names. With fewer names than MAX_HASHES, the count is exact; otherwise it's an estimate from
+ * the density of the hashes, with a standard error of 2.2 %.
  */
 
-/** Most hashes that are told. */
-export const MOST_HASHES = 2_048;
+/** Most hashes in a report. */
+export const MAX_HASHES = 2_048;
 
-/** Hashes are whole numbers below this. */
+/** Hashes are integers below this. */
 const RANGE = 2 ** 53;
 
 /**
- * Returns the smallest hashes of some names, in their order.
- * @param seed a whole number that all objects use: clients that don't know it can't choose names with small hashes
+ * Returns the smallest hashes of `names`, in ascending order.
+ * @param seed a secret integer that all objects share, so that clients can't choose names with small hashes
  */
 export function hashesOf(names: Iterable<string>, seed: number): number[] {
   const hashes = Float64Array.from(names, (name) => hashOf(name, seed)).sort();
-  return Array.from(new Set(hashes.subarray(0, MOST_HASHES)));
+  return Array.from(new Set(hashes.subarray(0, MAX_HASHES)));
 }
 
-/** Joins two lists of smallest hashes. */
-export function joinHashes(one: number[], other: number[]): number[] {
-  const joined: number[] = [];
-  for (let i = 0, j = 0; joined.length < MOST_HASHES && (i < one.length || j < other.length); ) {
+/** Merges two lists of smallest hashes. */
+export function mergeHashes(one: number[], other: number[]): number[] {
+  const merged: number[] = [];
+  for (let i = 0, j = 0; merged.length < MAX_HASHES && (i < one.length || j < other.length); ) {
     const [a = RANGE, b = RANGE] = [one[i], other[j]];
-    joined.push(Math.min(a, b));
+    merged.push(Math.min(a, b));
     if (a <= b) i += 1;
     if (b <= a) j += 1;
   }
-  return joined;
+  return merged;
 }
 
-/** Returns how many different names have these as their smallest hashes; estimated if there are as many as are told. */
+/** Returns the number of names with these smallest hashes; an estimate if the list is full. */
 export function countByHashes(hashes: number[]): number {
-  const largest = hashes[MOST_HASHES - 1];
-  return largest === undefined ? hashes.length : Math.round(((MOST_HASHES - 1) * RANGE) / largest);
+  const largest = hashes[MAX_HASHES - 1];
+  return largest === undefined ? hashes.length : Math.round(((MAX_HASHES - 1) * RANGE) / largest);
 }
 
 /** Hashes a name to 53 bits. */

@@ -1,19 +1,19 @@
-/** The answer to `info`. */
+/** Formats the reply to `info`. */
 
 import { formatFigure } from "../protocol/replies.ts";
 import type { ServiceFigures } from "../runtime/calls.ts";
 
-/** Hibernatable sockets that one object may hold, by the platform's documentation. */
+/** Most hibernatable sockets of one object, according to Cloudflare's documentation. */
 const SOCKETS_OF_AN_OBJECT = 32_768;
 
-/** The same as values that a program can read; the time of use in seconds. */
+/** Returns the figures as numbers, for programs. Uptime is in seconds. */
 export function infoOf(figures: ServiceFigures, clientLimit: number, now: number): Record<string, number> {
   const info: Record<string, number> = { uptime: Math.floor((now - figures.since) / 1000) };
   for (const [key, value] of rowsOf(figures, clientLimit)) if (typeof value === "number") info[key] = value;
   return info;
 }
 
-/** The lines that answer `info`: those of the original server, then our own. */
+/** Returns the reply lines: those of the original server, then additional ones. */
 export function formatInfo(figures: ServiceFigures, clientLimit: number, now: number): string {
   const rows: Row[] = [["uptime", formatDuration(now - figures.since)], ...rowsOf(figures, clientLimit)];
   return rows.map(([key, value]) => formatFigure(key, value)).join("");

@@ -1,45 +1,45 @@
-/** How often many objects are asked for what they know, as anyone may want to know at any time. */
+/** Limits how often all objects are polled, however often clients ask. */
 
-/** Objects that are asked whenever somebody wants to know: each is a call, and may have to be woken. */
-const ALWAYS_ASKED = 10;
-/** Of more objects, what they said is told again for so long, in milliseconds for each of them. */
-const TOLD_FOR = 10;
+/** Up to this many objects are polled for each request. Each poll is a call, and may wake the object. */
+const ALWAYS_POLLED = 10;
+/** The result of polling more objects is cached, for this many milliseconds per object. */
+const CACHED_PER_OBJECT = 10;
 
-export class Polling<Known> {
-  readonly #ask: () => Promise<Known>;
-  readonly #objectsOf: (known: Known) => number;
+export class Polling<Result> {
+  readonly #poll: () => Promise<Result>;
+  readonly #objectsOf: (result: Result) => number;
   readonly #now: () => number;
-  /** Ends when the question that goes round now is answered. */
+  /** Settles when the current poll has. */
   #current: Promise<unknown> = Promise.resolve();
-  /** The question that goes round after that. */
-  #next: Promise<Known> | undefined;
-  #told: { known: Known; until: number } | undefined;
+  /** The poll that starts after it. */
+  #next: Promise<Result> | undefined;
+  #cached: { result: Result; until: number } | undefined;
 
   /**
-   * @param ask asks everyone
-   * @param objectsOf how many those were
+   * @param poll polls all objects
+   * @param objectsOf returns how many objects a result includes
    */
-  constructor(ask: () => Promise<Known>, objectsOf: (known: Known) => number, now: () => number) {
-    this.#ask = ask;
+  constructor(poll: () => Promise<Result>, objectsOf: (result: Result) => number, now: () => number) {
+    this.#poll = poll;
     this.#objectsOf = objectsOf;
     this.#now = now;
   }
 
-  /** One question goes round at a time; all who want to know meanwhile share the answer to the next one. */
-  answer(): Promise<Known> {
-    if (this.#told && this.#now() < this.#told.until) return Promise.resolve(this.#told.known);
-    this.#next ??= this.#askNext();
+  /** Returns a result that is cached or newer than this call. Polls run one at a time; concurrent callers share the next one. */
+  answer(): Promise<Result> {
+    if (this.#cached && this.#now() < this.#cached.until) return Promise.resolve(this.#cached.result);
+    this.#next ??= this.#startNext();
     return this.#next;
   }
 
-  async #askNext(): Promise<Known> {
+  async #startNext(): Promise<Result> {
     await this.#current;
     this.#next = undefined;
-    const asking = this.#ask();
-    this.#current = asking.catch(() => {});
-    const known = await asking;
-    const objects = this.#objectsOf(known);
-    if (objects > ALWAYS_ASKED) this.#told = { known, until: this.#now() + objects * TOLD_FOR };
-    return known;
+    const polling = this.#poll();
+    this.#current = polling.catch(() => {});
+    const result = await polling;
+    const objects = this.#objectsOf(result);
+    if (objects > ALWAYS_POLLED) this.#cached = { result, until: this.#now() + objects * CACHED_PER_OBJECT };
+    return result;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the root of `all` remembers of the whole service: every object with sockets is linked to it, and
- * hands over to it what it has counted.
+ * Totals of the whole service, at the root of `all`. Every object with sockets is linked to that root, and reports its
+ * counters to it.
  */
 import type { CounterReport, Figures, ServiceFigures, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
@@ -8,13 +8,13 @@ import type { Store } from "../runtime/runtime.ts";
 import { countByHashes } from "./distinct.ts";
 import { isTotals, noTotals, sumOf } from "./totals.ts";
 
-/** What storage remembers, under `service`. */
+/** The row stored under `service`. */
 interface ServiceRow {
   /** Milliseconds since 1970. */
   since: number;
   /** An estimate of the most connections at one time. */
   peak: number;
-  /** Of objects whose link has ended. */
+  /** Counters of objects that have unlinked. */
   totals: Totals;
 }
 
@@ -37,21 +37,21 @@ export class Service {
     this.#row = rowOf(this.#store.get(SERVICE), isServiceRow) ?? { ...this.#row, since: now };
   }
 
-  /** Notes that the service is in use, and that it had `connections` at one time. */
+  /** Records that the service is in use, and updates its peak. */
   note(connections: number): void {
     if (connections <= this.#row.peak && this.#store.get(SERVICE) !== undefined) return;
     this.#row.peak = Math.max(this.#row.peak, connections);
     this.#write();
   }
 
-  /** Adds the counters of an object that has unlinked, while there were `others` connections. */
+  /** Adds the counters of an object that has unlinked, while other objects had `others` connections. */
   add({ totals, peak }: CounterReport, others: number): void {
     this.#row.totals = sumOf(this.#row.totals, totals);
     this.#row.peak = Math.max(this.#row.peak, peak + others);
     this.#write();
   }
 
-  /** What the whole service says of itself, given what all that is linked says together. */
+  /** Returns the figures of the whole service, from the sum of all linked objects. */
   figures(linked: Figures): ServiceFigures {
     this.note(linked.peak);
     const { since, peak, totals } = this.#row;

@@ -1,19 +1,16 @@
-/**
- * What is counted for who runs the service, besides what `info` tells: by names that are known here, so that nothing
- * that a client says makes more of them.
- */
+/** Names of the counters for metrics that `info` doesn't show. They are fixed, so clients can't create more of them. */
 
 import { CLOSINGS, type ClosingCause, isClosingCause } from "../protocol/close-codes.ts";
 import { ERROR_CODES, type ErrorCode } from "../protocol/errors.ts";
 import type { Calls, Tally } from "../runtime/calls.ts";
 
-/** Why connections ended: their clients closed them, or the server did for one of its causes. */
+/** Reasons for closing connections: the client closed it, or the server's cause. */
 export const CLOSED = ["client", ...Object.keys(CLOSINGS).filter(isClosingCause)] as const;
 
-/** Why commands were refused. */
+/** Reasons for refusing commands. */
 export const REFUSED = ERROR_CODES;
 
-/** Every call between objects. */
+/** All calls between objects. */
 export const CALLS: readonly (keyof Calls)[] = [
   "link",
   "unlink",
@@ -35,14 +32,14 @@ export type Name =
   | `refused.${ErrorCode}`
   | `resumes.${"complete" | "gap"}`
   | `${"calls" | "failures"}.${keyof Calls}`
-  /** Rows written, and deleted, as far as the platform counts them. */
+  /** Rows written or deleted, as the platform counts them. */
   | "rows"
-  /** Rows and alarms that storage did not take. */
+  /** Rows and alarms that storage rejected. */
   | "rows.refused"
-  /** Milliseconds for which something kept an object in memory. */
+  /** Milliseconds that events kept an object in memory. */
   | "awake";
 
-/** Refusals that operators look for in a log; clients cause all others by themselves. */
+/** Refusals that operators look for; clients alone cause all others. */
 const LOGGED_REFUSALS: readonly ErrorCode[] = ["forbidden", "limit", "rate", "unavailable", "uncertain"];
 
 /** Events that are logged. */
@@ -62,7 +59,7 @@ export function isTally(value: unknown): value is Tally {
   );
 }
 
-/** The sum of both; a version that knows fewer leaves some out. */
+/** Adds two tallies. Either may lack names, because objects may run different versions. */
 export function sumOfTallies(one: Tally = {}, other: Tally = {}): Tally {
   const sum = { ...one };
   for (const [name, n] of Object.entries(other)) sum[name] = (sum[name] ?? 0) + n;

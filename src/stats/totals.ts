@@ -1,10 +1,9 @@
-/** Arithmetic of what objects say of themselves. */
+/** Arithmetic on the figures of objects. */
 import type { Figures, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
-import { joinHashes } from "./distinct.ts";
+import { mergeHashes } from "./distinct.ts";
 import { isTally, sumOfTallies } from "./tally.ts";
 
-/** Totals of nothing. */
 export function noTotals(): Totals {
   return {
     rejected: 0,
@@ -17,18 +16,16 @@ export function noTotals(): Totals {
   };
 }
 
-/** Whether nothing was counted that anybody would miss. */
+/** Whether all totals that `info` shows are zero. */
 export function isNothing(totals: Totals): boolean {
   return Object.values({ ...totals, others: 0 }).every((total) => total === 0);
 }
 
-/** Whether a value is what totals are. */
 export function isTotals(value: unknown): value is Totals {
   if (!isRecord(value) || !Object.keys(noTotals()).every((counter) => isNumber(value[counter]))) return false;
   return value.others === undefined || isTally(value.others);
 }
 
-/** The sum of both. */
 export function sumOf(one: Totals, other: Totals): Totals {
   return {
     rejected: one.rejected + other.rejected,
@@ -55,7 +52,7 @@ export function sumOfFigures(own: Figures, linked: Figures[], unreachable: numbe
     all.unreachable += figures.unreachable;
     all.deepest = Math.max(all.deepest ?? 0, figures.deepest ?? 0);
     all.kept = (all.kept ?? 0) + (figures.kept ?? 0);
-    all.channels = joinHashes(all.channels, figures.channels);
+    all.channels = mergeHashes(all.channels, figures.channels);
   }
   return all;
 }

@@ -9,9 +9,9 @@ import { UNANSWERED } from "./greeting.ts";
 /** How long a child is cached, in milliseconds. */
 const CACHED_FOR = 10_000;
 /** Most channels in the cache. */
-const MOST_CACHED = 1_000;
+const MAX_CACHED = 1_000;
 /** Most objects asked for one connection. It takes more than three only if many connections compete. */
-const MOST_ASKED = 16;
+const MAX_ASKED = 16;
 /** Timeouts of one object's answer and of the whole search, in milliseconds. */
 const ANSWER_TIMEOUT = 15_000;
 const SEARCH_TIMEOUT = 30_000;
@@ -54,7 +54,7 @@ export class PlacementCache {
   }
 
   set(channel: string, child: string): void {
-    if (this.#children.size >= MOST_CACHED) this.#children.clear();
+    if (this.#children.size >= MAX_CACHED) this.#children.clear();
     this.#children.set(channel, { child, until: this.#environment.now() + CACHED_FOR });
   }
 
@@ -73,7 +73,7 @@ export async function findPlacement<T>(
   const deadline = environment.now() + SEARCH_TIMEOUT;
   const first = cache.get(channel);
   let offer: Offer | undefined = { object: first, full: "", below: false };
-  for (let asked = 0; offer && asked < MOST_ASKED; asked++) {
+  for (let asked = 0; offer && asked < MAX_ASKED; asked++) {
     const until = Math.min(deadline, environment.now() + ANSWER_TIMEOUT);
     const answer = await answerTo(offer, objects, environment, until);
     if (answer && "accepted" in answer) return answer;

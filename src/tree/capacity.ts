@@ -1,6 +1,6 @@
 /** Tracks how full an object and its children are, and places connections and links that exceed its limits in children. */
 import { assert } from "../assert.ts";
-import type { Filling, Load } from "../runtime/calls.ts";
+import type { CapacityReport, Load } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import { childOf, parentOf } from "../runtime/object-names.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -86,7 +86,7 @@ export class Capacity {
   }
 
   /** Notes a child's report of whether it is full. */
-  note({ child, load, full }: Filling): void {
+  note({ child, load, full }: CapacityReport): void {
     this.add(child, "");
     const known = this.#children.get(child);
     if (known) known.full[load] = full;

@@ -6,7 +6,7 @@
 
 import { Log } from "../channel/log.ts";
 import { dropLines, firstLines } from "../protocol/frames.ts";
-import type { Kept, Missing } from "../runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
 
@@ -14,7 +14,7 @@ import { retry } from "./retry.ts";
 const MAX_BUFFERED = 4_000_000;
 
 /** The answer of a root that has a history. */
-type RetainedMessages = Exclude<Kept, { none: true }>;
+type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
 /** The progress of this object's link to a channel. */
 interface LinkProgress {
@@ -32,9 +32,9 @@ interface PendingCatchUp {
   /** Whether messages have been lost since, or the channel was renumbered. */
   isAborted: boolean;
   /** The combined requests for the next call. */
-  wanted: Missing;
+  wanted: MissedRequest;
   /** The next call, which starts after the current one. */
-  next: Promise<Kept> | undefined;
+  next: Promise<MissedAnswer> | undefined;
   /** The call in flight. */
   current: Promise<unknown> | undefined;
 }
@@ -76,8 +76,8 @@ export class CatchUp {
   async readMissed(
     channel: string,
     { position, reached }: LinkProgress,
-    wanted: Missing,
-    take: (kept: Kept) => void,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
   ): Promise<boolean> {
     const pending = this.#pendingFor(channel, position());
     pending.requests += 1;
@@ -112,7 +112,7 @@ export class CatchUp {
   }
 
   /** Adds a request to the next call. Each channel has one call in flight. */
-  #ask(channel: string, pending: PendingCatchUp, { since, last }: Missing): Promise<Kept> {
+  #ask(channel: string, pending: PendingCatchUp, { since, last }: MissedRequest): Promise<MissedAnswer> {
     const { wanted } = pending;
     if (since !== undefined) wanted.since = Math.min(since, wanted.since ?? since);
     wanted.last = Math.max(last, wanted.last);
@@ -120,7 +120,7 @@ export class CatchUp {
     return pending.next;
   }
 
-  async #askNext(channel: string, pending: PendingCatchUp): Promise<Kept> {
+  async #askNext(channel: string, pending: PendingCatchUp): Promise<MissedAnswer> {
     await pending.current?.catch(() => {});
     await this.#runtime.turn();
     const { wanted, next } = pending;
@@ -153,7 +153,7 @@ export interface MissedMessages extends RetainedMessages {
 }
 
 /** Selects one connection's messages from the answer to a combined request. */
-export function selectMissed({ since, last }: Missing, kept: RetainedMessages): MissedMessages {
+export function selectMissed({ since, last }: MissedRequest, kept: RetainedMessages): MissedMessages {
   const end = kept.after + kept.count;
   const from = since ?? Math.max(kept.after, end - last);
   const isInRange = from >= kept.after && from <= end;

@@ -5,8 +5,8 @@ import type {
   Delivery,
   DeliveryAnswer,
   LinkAnswer,
+  LinkCheck,
   LinkRequest,
-  Still,
   UnlinkRequest,
 } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
@@ -203,7 +203,7 @@ export class Downstream {
   }
 
   /** Answers an object that asks for its link again, or whether it still has it. */
-  #answerAgain(link: DownstreamLink, still: Still | undefined): LinkAnswer {
+  #answerAgain(link: DownstreamLink, still: LinkCheck | undefined): LinkAnswer {
     if (still) this.#compare(link, still);
     if (!link.loss) return { after: link.acknowledged };
     // The answer may get lost.
@@ -212,7 +212,7 @@ export class Downstream {
   }
 
   /** Compares what the object knows of its link with what is known here. */
-  #compare(link: DownstreamLink, { last }: Still): void {
+  #compare(link: DownstreamLink, { last }: LinkCheck): void {
     if (link.loss) return;
     // Neither side can know what was received with a failed call.
     if (last === undefined && link.mayRepeat) this.#cutOff(link);
@@ -248,7 +248,7 @@ export class Downstream {
     this.#writeOrder();
     const isInOrder = this.#links.size === 0 || this.#row?.position === this.#channel.position;
     // A child that continued from an old row would deliver messages twice.
-    return this.#channel.keepUnstored(isInOrder) || this.#channel.history !== undefined;
+    return this.#channel.saveUnstored(isInOrder) || this.#channel.history !== undefined;
   }
 
   #add(object: string, row: LinkRow): DownstreamLink {
@@ -349,8 +349,8 @@ export class Downstream {
     if (this.#links.size === 0) return;
     // The row may only name stored positions.
     this.#channel.store();
-    const { position, keepsHistory } = this.#channel;
-    const row = orderRow(position, this.#isBusy, keepsHistory, this.#runtime);
+    const { position, hasHistory } = this.#channel;
+    const row = orderRow(position, this.#isBusy, hasHistory, this.#runtime);
     if (!(this.#row && isSameOrder(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

@@ -142,7 +142,7 @@ export class Peers {
   async call<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hasOwnBudget = false,
   ): Promise<Calls[Kind]["answer"]> {
     if (hasOwnBudget) return this.#untilMade(object, kind, ask);
@@ -169,7 +169,7 @@ export class Peers {
   async #untilMade<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     givenUp?: Promise<void>,
   ): Promise<Calls[Kind]["answer"]> {
     for (let remakes = 0; ; remakes++) {
@@ -186,7 +186,7 @@ export class Peers {
   #make<Kind extends keyof Calls>(
     object: string,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     const known = this.#made < CALLS_PER_EVENT ? this.#stubTo(object, kind) : undefined;
@@ -210,7 +210,7 @@ export class Peers {
     object: string,
     known: KnownStub,
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     givenUp: Promise<void> | undefined,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
@@ -294,6 +294,6 @@ export class Peers {
 }
 
 /** Characters of messages in a call. */
-function sizeOf(ask: Calls[keyof Calls]["ask"]): number {
+function sizeOf(ask: Calls[keyof Calls]["request"]): number {
   return ask && "lines" in ask ? ask.lines.length : 0;
 }

@@ -5,15 +5,15 @@ import type { AppendedMessages } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
 import type {
-  Announced,
+  AnnounceAnswer,
   Announcement,
   CounterReport,
   Delivery,
   DeliveryAnswer,
-  Kept,
-  Missing,
+  MissedAnswer,
+  MissedRequest,
 } from "../runtime/calls.ts";
-import { keepsHistory, type Limits } from "../runtime/limits.ts";
+import { hasHistory, type Limits } from "../runtime/limits.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -81,7 +81,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
     this.#schedule = schedule;
     this.#outage = outage;
     this.#own = channelOf(runtime.name);
-    const history = keepsHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
+    const history = hasHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
     this.channel = new ChannelLog(runtime, history, connections, schedule, this);
     this.downstream = new Downstream(runtime, limits.maxBufferedBytes, this.channel, schedule, this);
     this.capacity = new Capacity(runtime, limits, connections, this.downstream);
@@ -133,7 +133,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   #appended({ last }: AppendedMessages): void {
-    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(last);
+    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(last);
   }
 
   /**
@@ -177,16 +177,16 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * Announces messages at this root that didn't come from a connection.
    * @returns a function that returns the answer, which is final when the messages are stored
    */
-  announceHere({ lines, count, key, expected }: Announcement): () => Announced {
-    const { keepsHistory, history } = this.channel;
-    if (!keepsHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
+  announceHere({ lines, count, key, expected }: Announcement): () => AnnounceAnswer {
+    const { hasHistory, history } = this.channel;
+    if (!hasHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
     const isNew = key === undefined || history?.announcedUnder(key) === undefined;
     const newest = expected === undefined || !isNew ? undefined : this.channel.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
     if (isNew) this.#counters.count("announcements", count);
     const appended = this.#appendOnce({ lines, count, key });
     if (!appended) return () => ({ conflict: true });
-    return () => ({ last: keepsHistory ? appended.last : undefined });
+    return () => ({ last: hasHistory ? appended.last : undefined });
   }
 
   // --- deliveries
@@ -255,13 +255,21 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * Passes on the missed messages of a channel, up to where a subscription that begins at that moment continues.
    * @throws Unreachable if the channel can't be linked; anything if its root doesn't answer
    */
-  readMissed(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> | undefined {
+  readMissed(
+    channel: string,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
+  ): Promise<void> | undefined {
     if (!this.#isRootOf(channel)) return this.#readMissedRemotely(channel, wanted, take);
     take(this.channel.readMissed(wanted));
     return undefined;
   }
 
-  async #readMissedRemotely(channel: string, wanted: Missing, take: (kept: Kept) => void): Promise<void> {
+  async #readMissedRemotely(
+    channel: string,
+    wanted: MissedRequest,
+    take: (kept: MissedAnswer) => void,
+  ): Promise<void> {
     const position = () => this.positionOf(channel);
     const reached = (position: number) => this.#upstream.reached(channel, position);
     for (let tries = 0; tries < MAX_TRIES; ) {

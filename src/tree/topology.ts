@@ -1,5 +1,5 @@
 /** Describes a channel's tree to operators: its objects, their subscribers, and their positions. */
-import type { Description, ObjectOfTree } from "../runtime/calls.ts";
+import type { TreeDescription, TreeNode } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Polling } from "../stats/polling.ts";
@@ -12,29 +12,29 @@ export class Topology {
   readonly #runtime: Runtime;
   readonly #connections: Subscribers;
   readonly #router: Router;
-  readonly #polling: Polling<Description>;
+  readonly #polling: Polling<TreeDescription>;
 
   constructor(runtime: Runtime, connections: Subscribers, router: Router) {
     this.#runtime = runtime;
     this.#connections = connections;
     this.#router = router;
-    const objectsOf = ({ objects, omitted }: Description) => objects.length + omitted;
+    const objectsOf = ({ objects, omitted }: TreeDescription) => objects.length + omitted;
     this.#polling = new Polling(() => this.#describeOwn(), objectsOf, runtime.now);
   }
 
   /** Returns this object's part of a channel's tree. */
-  async describe(channel: string): Promise<Description> {
+  async describe(channel: string): Promise<TreeDescription> {
     if (channel === channelOf(this.#runtime.name)) return this.#polling.answer();
     const position = this.#router.positionOf(channel);
     return { objects: [this.#self(channel, position)], omitted: 0, unreachable: 0 };
   }
 
-  #self(channel: string, position: number | undefined): ObjectOfTree {
+  #self(channel: string, position: number | undefined): TreeNode {
     return { object: this.#runtime.name, listeners: this.#connections.subscribers(channel), position };
   }
 
   /** Describes the object's own channel, with the objects below it. */
-  async #describeOwn(): Promise<Description> {
+  async #describeOwn(): Promise<TreeDescription> {
     const channel = channelOf(this.#runtime.name);
     const { position, history } = this.#router.channel;
     const self = this.#self(channel, position);
@@ -50,11 +50,11 @@ export class Topology {
   }
 
   /** The parts of the linked objects; undefined for one that doesn't answer. */
-  #below(channel: string): Promise<(Description | undefined)[]> {
+  #below(channel: string): Promise<(TreeDescription | undefined)[]> {
     return Promise.all([...this.#router.downstream.objects].map((object) => this.#ask(object, channel)));
   }
 
-  async #ask(object: string, channel: string): Promise<Description | undefined> {
+  async #ask(object: string, channel: string): Promise<TreeDescription | undefined> {
     const part = await this.#runtime.call(object, "describe", { channel }).catch(() => undefined);
     const [first] = part?.objects ?? [];
     // An object that has hibernated doesn't know its position: it has what it acknowledged.

@@ -7,12 +7,12 @@
 export function networkOf(address: string): string {
   const [bare = ""] = address.trim().toLowerCase().split("%");
   const groups = groupsOf(bare);
-  if (!groups) return bare.slice(0, MOST_TEXT);
+  if (!groups) return bare.slice(0, MAX_TEXT);
   return embedded(groups) ?? `${groups.slice(0, 4).join(":")}::/64`;
 }
 
 /** Most characters of an address that isn't IPv6. */
-const MOST_TEXT = 64;
+const MAX_TEXT = 64;
 
 const IPV4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
 

@@ -59,9 +59,9 @@ const NOT_MADE = /subrequest depth limit|too many subrequests|generating too muc
 function failureOf(error: unknown): unknown {
   const fault = deploymentFault(error);
   if (fault) return fault;
-  const says = (what: string) => error instanceof Error && Reflect.get(error, what) === true;
+  const hasFlag = (flag: string) => error instanceof Error && Reflect.get(error, flag) === true;
   if (error instanceof Error && NOT_MADE.test(error.message)) return new CallFailed("not made", error);
-  if (says("durableObjectReset")) return error;
-  if (says("overloaded")) return new CallFailed("overloaded", error);
-  return says("remote") && !says("retryable") ? new CallFailed("thrown", error) : error;
+  if (hasFlag("durableObjectReset")) return error;
+  if (hasFlag("overloaded")) return new CallFailed("overloaded", error);
+  return hasFlag("remote") && !hasFlag("retryable") ? new CallFailed("thrown", error) : error;
 }

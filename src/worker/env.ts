@@ -11,7 +11,7 @@ export interface Env {
 export interface Callable extends Rpc.DurableObjectBranded {
   call<Kind extends keyof Calls>(
     kind: Kind,
-    ask: Calls[Kind]["ask"],
+    ask: Calls[Kind]["request"],
     hop: number,
   ): Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
 }

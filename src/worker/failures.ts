@@ -2,7 +2,7 @@
 import { SettingError } from "../runtime/limits.ts";
 import { tokenOf } from "./admission.ts";
 import { Denial } from "./denial.ts";
-import { deniedEvents } from "./http/subscribe.ts";
+import { denialAsEvents } from "./http/subscribe.ts";
 import { log } from "./log.ts";
 import { preflight } from "./origins.ts";
 import { denied, ERROR, text } from "./responses.ts";
@@ -22,24 +22,24 @@ export function failed(request: Request, error: unknown): Response {
 }
 
 /** Most characters that are logged of an unexpected error. */
-const MOST_LOGGED = 2_000;
+const MAX_LOGGED = 2_000;
 
 /** Describes an error without the request's token, because the runtime might quote a header. */
 function withoutToken(request: Request, error: unknown): string {
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return why.replaceAll(tokenOf(request) || "<token>", "<token>").slice(0, MOST_LOGGED);
+  return why.replaceAll(tokenOf(request) || "<token>", "<token>").slice(0, MAX_LOGGED);
 }
 
 function refused(request: Request, denial: Denial): Response {
   const { status, code, message, sub } = denial;
   if (status === 401 || status === 403) log(`refused.${status}`, { code, why: message, sub });
-  return deniedEvents(request, denial) ?? denied(denial);
+  return denialAsEvents(request, denial) ?? denied(denial);
 }
 
 function unexpected({ method }: Request): Response {
-  const isLost = method === "POST";
-  const sentence = isLost
+  const isAnnouncement = method === "POST";
+  const sentence = isAnnouncement
     ? "An unexpected error occurred, so the announcement may be lost; the server's log has the cause.\n"
     : "An unexpected error occurred; the server's log has the cause.\n";
-  return text(500, sentence, { [ERROR]: isLost ? "uncertain" : "unavailable" });
+  return text(500, sentence, { [ERROR]: isAnnouncement ? "uncertain" : "unavailable" });
 }

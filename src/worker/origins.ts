@@ -6,14 +6,14 @@ import type { Settings } from "./settings.ts";
 export const METHODS = "GET, HEAD, POST, OPTIONS";
 
 /** How long a browser may cache a preflight, in seconds: a day. */
-const REMEMBERED_FOR = 86_400;
+const PREFLIGHT_MAX_AGE = 86_400;
 
 /** Headers that a page may send, if the preflight doesn't name any. */
 const ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Position, Last-Event-ID";
 const EXPOSED_HEADERS = `${ERROR}, ${POSITION}, Retry-After`;
 
 /** Most headers in a preflight. Browsers list only headers that aren't simple, which are few. */
-const MOST_HEADERS = 100;
+const MAX_HEADERS = 100;
 
 /** Anything that a browser could send as an origin; other clients may send any text. */
 const ORIGIN = /^[!-~]{1,300}$/;
@@ -38,7 +38,7 @@ export function preflight(request: Request): Response {
     Allow: METHODS,
     "Access-Control-Allow-Methods": METHODS,
     "Access-Control-Allow-Headers": headersFor(request),
-    "Access-Control-Max-Age": String(REMEMBERED_FOR),
+    "Access-Control-Max-Age": String(PREFLIGHT_MAX_AGE),
     Vary: "Access-Control-Request-Headers",
   };
   return new Response(null, { status: 204, headers });
@@ -46,7 +46,7 @@ export function preflight(request: Request): Response {
 
 /** Allows all headers that a page asks for: libraries add some, for tracing for example, and none gives a page more access. */
 function headersFor({ headers }: Request): string {
-  const names = (headers.get("Access-Control-Request-Headers") ?? "").split(",", MOST_HEADERS);
+  const names = (headers.get("Access-Control-Request-Headers") ?? "").split(",", MAX_HEADERS);
   const valid = names.map((name) => name.trim()).filter((name) => HEADER_NAME.test(name));
   return valid.length === 0 ? ALLOWED_HEADERS : valid.join(", ");
 }

@@ -15,7 +15,7 @@ export const OBJECT_COST = 10;
 export const MESSAGE_COST = 1;
 
 /** Most addresses with their own buckets. */
-const MOST_ADDRESSES = 10_000;
+const MAX_ADDRESSES = 10_000;
 
 /** Least time between two sweeps, in milliseconds: each looks at all addresses. */
 const SWEEP_INTERVAL = 1_000;
@@ -44,8 +44,8 @@ export function chargeAddress({ headers }: Request, cost: number, linesPerSecond
 function bucketOf(network: string, linesPerSecond: number): Bucket {
   const known = buckets.get(network);
   if (known) return known;
-  if (buckets.size >= MOST_ADDRESSES) sweep(linesPerSecond);
-  if (buckets.size >= MOST_ADDRESSES) return sharedBucket;
+  if (buckets.size >= MAX_ADDRESSES) sweep(linesPerSecond);
+  if (buckets.size >= MAX_ADDRESSES) return sharedBucket;
   const bucket = newBucket();
   buckets.set(network, bucket);
   return bucket;

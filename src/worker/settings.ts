@@ -33,7 +33,7 @@ export function publicSettings({
   allowedOrigins,
   hasConsole,
 }: Settings): Record<string, number | string> {
-  const { mostWaiting: _, historyChannels, ...numbers } = limits;
+  const { maxPendingBytes: _, maxWork: _work, historyChannels, ...numbers } = limits;
   const shown: Record<string, number | string> = {
     HISTORY_CHANNELS: historyChannels.join(" "),
     CONSOLE: hasConsole ? "on" : "off",

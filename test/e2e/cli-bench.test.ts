@@ -4,9 +4,9 @@ import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { mint, SECRET } from "../runtime/support/mint.ts";
 import { startFake } from "./support/fake-server.ts";
-import { Listener } from "./support/listener.ts";
 import { run, start } from "./support/program.ts";
 import { serveInTest } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 
 const flawless = { lost: 0, repeated: 0, outOfOrder: 0, closed: 0 };
 
@@ -74,7 +74,7 @@ test("lost, repeated and reordered messages are counted", async () => {
 
 test("closed connections and missing announcements are counted", async () => {
   const runtime = await serveInTest();
-  const listener = await Listener.connect(`${runtime.url}/mine`);
+  const listener = await TestClient.connect(`${runtime.url}/mine`);
   const words = ["--connections", "3", "--seconds", "4", "--timeout", "1", "--channel", "mine", "--json"];
   const child = start(["bench", runtime.url, ...words]);
   const [ended, out] = [once(child, "exit"), text(child.stdout)];

@@ -1,9 +1,9 @@
-/** What a wrong deployment says: on every path what is missing, and never that it passes. */
+/** A wrong deployment reports on every path what is missing. */
 import { describe, expect, test } from "vitest";
-import { type Refusal, refusal } from "./support/listener.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
+import { type Refusal, refusal } from "./support/test-client.ts";
 
-/** A class of objects that isn't this server's. */
+/** Another class of objects. */
 const OTHER_CLASS = `import { DurableObject } from "cloudflare:workers";
 export { default } from "./worker.js";
 export class Channel extends DurableObject { async fetch() { return new Response("hello"); } }`;
@@ -19,7 +19,7 @@ const faults: [what: string, options: Parameters<typeof serveInTest>[0], says: R
   ["a class without a migration", { lacks: "sqlite" }, /'Channel' has no SQLite storage.*\[\[migrations\]\]/],
 ];
 
-/** Ways to ask a server for something. */
+/** Different requests. */
 const ways: Record<string, (server: Served) => Promise<Refusal>> = {
   "its health": (server) => ask(server, "/-/health"),
   "its figures": (server) => ask(server, "/-/info"),
@@ -36,25 +36,25 @@ async function ask({ url }: Served, path: string, init: RequestInit = {}) {
   const response = await fetch(url.replace("ws:", "http:") + path, init);
   expect(response.headers.get("Fanout-Error")).toBe("unavailable");
   expect(response.headers.get("Retry-After")).toBeNull();
-  return { status: response.status, said: await response.text() };
+  return { status: response.status, body: await response.text() };
 }
 
 describe.each(faults)("a server with %s", (_, options, says) => {
-  test("says so to everyone who asks for something, and in its log", async () => {
+  test("reports it in every response, and in its log", async () => {
     const logged: string[] = [];
     const server = await serveInTest({ ...options, onLine: (line) => logged.push(line) });
     for (const [what, way] of Object.entries(ways)) {
-      const { status, said } = await way(server);
+      const { status, body } = await way(server);
       expect([what, status]).toEqual([what, 500]);
-      expect(said).toMatch(/^This server's settings are wrong: [^\n]*\.\n$/);
-      expect(said).toMatch(says);
-      expect(said).not.toMatch(/later|again/);
+      expect(body).toMatch(/^This server's settings are wrong: [^\n]*\.\n$/);
+      expect(body).toMatch(says);
+      expect(body).not.toMatch(/later|again/);
     }
     expect(logged.filter((line) => line.includes("failures.settings")).length).toBe(1);
   });
 });
 
-test("a server whose objects are busy is in good health", async () => {
+test("a server with busy objects is healthy", async () => {
   const around = `export { default, Channel as Busy } from "./worker.js";
 import { Channel as Right } from "./worker.js";
 export class Channel extends Right { call() { throw Object.assign(new Error("busy"), { overloaded: true }); } }`;

@@ -10,10 +10,10 @@ import { chromium } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
 import { Network } from "../../tools/faults/network.ts";
 import { SECRET } from "../runtime/support/mint.ts";
-import { Listener } from "./support/listener.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
 import { serveInTest } from "./support/serve.ts";
 import { startServer } from "./support/server.ts";
+import { TestClient } from "./support/test-client.ts";
 import { find } from "./support/tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
@@ -29,7 +29,7 @@ async function serve(...configurations: string[]): Promise<string> {
 test("your own Worker serves Fanout below a path, and everything else itself", async () => {
   const url = await serve("examples/mounted/wrangler.toml");
   expect(await (await fetch(`${url}/news`)).text()).toBe("A page of the site.\n");
-  const listener = await Listener.connect(`${url.replace("http", "ws")}/live/news`);
+  const listener = await TestClient.connect(`${url.replace("http", "ws")}/live/news`);
   const { status } = await fetch(`${url}/live/news`, { method: "POST", body: "hello" });
   expect([status, await listener.line()]).toEqual([200, "news!hello"]);
   expect(await (await fetch(`${url}/live/-/health`)).text()).toBe("ok\n");
@@ -66,7 +66,7 @@ async function runInNode(example: string, env: Record<string, string>): Promise<
 
 test("a backend announces each order once", async () => {
   const url = await serve("wrangler.toml");
-  const listener = await Listener.connect(`${url.replace("http", "ws")}/orders`);
+  const listener = await TestClient.connect(`${url.replace("http", "ws")}/orders`);
   const orders = await runInNode("backend", { FANOUT_URL: url });
   const order = async (body: string) => {
     const response = await fetch(orders, { method: "POST", body });

@@ -68,7 +68,7 @@ test("messages that are kept have an alarm go off once in 2.125 times as long, a
   expect(requests).toBeCloseTo(DAY + DAY / 255);
 });
 
-test("each listener comes and goes once", () => {
+test("each subscriber comes and goes once", () => {
   const seconds = (count: number) => ({ ...NOTHING, seconds: count });
   const costs = only({
     "connecting to an unused channel": seconds(1),

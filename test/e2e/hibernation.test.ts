@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
-import { Listener } from "./support/listener.ts";
 import { type Served, serve } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 
 /**
  * The Worker, which logs each object that is brought into memory: nothing else shows from outside that an object had
@@ -43,12 +43,12 @@ beforeAll(async () => {
 test("after a silence no object is in memory, and a message wakes only the objects it concerns", {
   timeout: 180_000,
 }, async () => {
-  const root = await Listener.connect(`${runtime.url}/news`);
-  const linked = await Listener.connect(`${runtime.url}/elsewhere`);
-  const former = await Listener.connect(`${runtime.url}/news`);
-  const publisher = await Listener.connect(`${runtime.url}/publisher`);
-  linked.say("subscribe news");
-  former.say("unsubscribe news");
+  const root = await TestClient.connect(`${runtime.url}/news`);
+  const linked = await TestClient.connect(`${runtime.url}/elsewhere`);
+  const former = await TestClient.connect(`${runtime.url}/news`);
+  const publisher = await TestClient.connect(`${runtime.url}/publisher`);
+  linked.send("subscribe news");
+  former.send("unsubscribe news");
   for (const client of [linked, former]) expect(await client.ping()).toEqual([]);
   await haveWoken("all", "elsewhere", "news", "publisher");
 
@@ -56,7 +56,7 @@ test("after a silence no object is in memory, and a message wakes only the objec
     woken = [];
     await sleep(SILENCE);
     expect(woken).toEqual([]);
-    publisher.say(`announce news ${message}`);
+    publisher.send(`announce news ${message}`);
     expect(await publisher.ping()).toEqual([]);
     expect(await root.line()).toBe(`news!${message}`);
     expect(await linked.line()).toBe(`news!${message}`);
@@ -64,7 +64,7 @@ test("after a silence no object is in memory, and a message wakes only the objec
     await haveWoken("elsewhere", "news", "publisher");
   }
 
-  publisher.say("announce all end");
+  publisher.send("announce all end");
   for (const client of [root, linked, former, publisher]) {
     expect(await client.line()).toBe("all!end");
     client.close();

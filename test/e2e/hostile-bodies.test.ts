@@ -1,6 +1,5 @@
 /**
- * Bodies as slow, as long and in as small pieces as no client should send them, to the bare runtime. A bystander must
- * not notice any of it.
+ * Bodies that are too slow, too long or in tiny pieces, sent to the bare runtime. They must not affect a bystander.
  */
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { Bystander } from "./support/bystander.ts";
@@ -17,8 +16,8 @@ beforeAll(async () => {
   return runtime.end;
 });
 
-// The connections of the attack are still open then.
-afterEach(() => bystander.hearsMore());
+// The attacking connections are still open here.
+afterEach(() => bystander.receivesMore());
 
 const CHUNKED = "Transfer-Encoding: chunked";
 
@@ -27,8 +26,8 @@ function chunk(text: string): Buffer {
 }
 
 /**
- * Begins a POST, with a part of its body. All of it is written at once: a client that writes on after a refusal learns
- * that the connection is closed, and nothing else.
+ * Begins a POST with a part of its body, in one write, because a client that still writes after the refusal only learns
+ * that the connection is closed.
  */
 async function begin(headers: string[], ...parts: Bytes[]): Promise<RawClient> {
   const client = await RawClient.connect(runtime);
@@ -36,20 +35,20 @@ async function begin(headers: string[], ...parts: Bytes[]): Promise<RawClient> {
   return client;
 }
 
-/** The answer to a POST. */
+/** Sends a POST, and returns the response. */
 async function post(headers: string[], ...parts: Bytes[]): Promise<Answer> {
   return (await begin(headers, ...parts)).answer();
 }
 
-test("200,000 chunks of one byte are one message's worth of memory", async () => {
+test("200,000 chunks of one byte use only one message's memory", async () => {
   const pieces = chunk("x").toString().repeat(1_000);
   const before = await memoryOf(runtime.pid);
   const answer = await post([CHUNKED], ...Array<string>(60).fill(pieces), "0\r\n\r\n");
   expect(answer).toMatchObject({ status: 200, body: expect.stringContaining('"count":1') });
-  // Longer than a line may be: it is read to its end all the same.
+  // Too long for a line, but the body is read completely.
   const long = await post([CHUNKED], ...Array<string>(200).fill(pieces), "0\r\n\r\n");
   expect(long).toMatchObject({ status: 400, head: expect.stringMatching(/^fanout-error: limit\r$/im) });
-  // At 4 kB for each chunk it would be 800 MB; the runtime itself takes some.
+  // At 4 kB per chunk it would be 800 MB; the runtime itself uses some.
   expect((await memoryOf(runtime.pid)) - before).toBeLessThan(60_000);
 });
 
@@ -65,7 +64,7 @@ test.each<[what: string, headers: string[], parts: Bytes[]]>([
   });
 });
 
-test("a body of a million bytes is announced, however it is cut", async () => {
+test("a body of a million bytes is announced, however it is split", async () => {
   const lines = Array.from({ length: 16 }, (_, i) => `${i}`.padEnd(62_499, "x"));
   const body = `${lines.join("\n")}\n`;
   expect(body).toHaveLength(1_000_000);
@@ -76,15 +75,15 @@ test("a body of a million bytes is announced, however it is cut", async () => {
   expect(cut).toMatchObject({ status: 200, body: expect.stringContaining('"count":16') });
 });
 
-/** What is announced while or after bodies are refused. */
+/** Announces a message while or after bodies are refused. */
 async function expectTaken(): Promise<void> {
   const line = "y".repeat(60_000);
   expect(await post([`Content-Length: ${line.length}`], line)).toMatchObject({ status: 200 });
 }
 
-test("150 bodies that never end are refused: those for which there is no room at once, the others in ten seconds", async () => {
+test("150 bodies that never end are refused: those without room at once, the others within ten seconds", async () => {
   const before = await memoryOf(runtime.pid);
-  // One that comes a byte a second has no more time. It comes first, so that there is room for it.
+  // A body of one byte per second gets no more time. It is sent first, so that it has room.
   const slow = await begin([CHUNKED], chunk("x"));
   const dripping = setInterval(() => slow.send(chunk("x")), 1_000);
   const crowd = Array.from({ length: 150 }, () => begin(["Content-Length: 1000000"], "x".repeat(900_000)));
@@ -103,13 +102,13 @@ test("150 bodies that never end are refused: those for which there is no room at
   await expectTaken();
 });
 
-/** The answer, when the connection has ended; undefined if that came while its client was still writing. */
+/** Returns the response when the connection has ended; undefined if it ended while the client was writing. */
 async function answerOf(client: RawClient): Promise<Answer | undefined> {
   await client.ended();
   return client.answer().catch(() => undefined);
 }
 
-test("bodies that break off take nothing with them", async () => {
+test("incomplete bodies leave nothing behind", async () => {
   for (let i = 0; i < 40; i++) {
     const client = await begin(["Content-Length: 1000000"], "x".repeat(900_000));
     client.reset();

@@ -1,4 +1,4 @@
-/** Frames that no client should send, and what they say. A bystander must not notice any of it. */
+/** Invalid and extreme frames and commands. They must not affect a bystander. */
 import { readdir, readFile } from "node:fs/promises";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Bystander } from "./support/bystander.ts";
@@ -16,7 +16,7 @@ import {
 } from "./support/raw-client.ts";
 import { type Server, startServer } from "./support/server.ts";
 
-/** More than a frame may have by our own limit, but not by the runtime's. */
+/** More bytes than the server's limit of a frame, but not the runtime's. */
 const BIG = 30_000_000;
 
 let server: Server;
@@ -26,32 +26,32 @@ let baseline = 0;
 beforeAll(async () => {
   server = await startServer();
   bystander = await Bystander.connect(server);
-  await bystander.hearsMore();
+  await bystander.receivesMore();
   baseline = await memoryOf(server.group);
   return server.stop;
 });
 
-// The connections of the attack are still open then.
-afterEach(() => bystander.hearsMore());
+// The attacking connections are still open here.
+afterEach(() => bystander.receivesMore());
 
-describe("bytes that are not UTF-8 are refused in binary frames, and replaced in text", () => {
+describe("invalid UTF-8 is refused in binary frames, and replaced in text frames", () => {
   test.each<[string, number[]]>([
     ["the first of two bytes", [0xc3]],
     ["two of three bytes", [0xe2, 0x82]],
     ["three of four bytes", [0xf0, 0x9f, 0x98]],
-    ["a later byte alone", [0x80]],
+    ["a continuation byte alone", [0x80]],
     ["a slash in two bytes", [0xc0, 0xaf]],
-    ["a line's end in two bytes", [0xc0, 0x8a]],
+    ["a line end in two bytes", [0xc0, 0x8a]],
     ["a NUL in three bytes", [0xe0, 0x80, 0x80]],
     ["a lone surrogate", [0xed, 0xa0, 0x80]],
     ["a pair of surrogates", [0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80]],
-    ["what is beyond Unicode", [0xf4, 0x90, 0x80, 0x80]],
+    ["a code point beyond Unicode", [0xf4, 0x90, 0x80, 0x80]],
     ["0xFF", [0xff]],
     ["0xFE 0xFF", [0xfe, 0xff]],
   ])("%s", async (_, bytes) => {
     const client = await RawClient.upgrade(server, "echo");
     const command = "announce echo x\n";
-    const refusal = "debug!error invalid frame: a frame is UTF-8; no line of this one was carried out";
+    const refusal = "debug!error invalid frame: a frame must be UTF-8; none of its lines were executed";
     for (let at = 0; at <= command.length; at++) {
       const parts = [command.slice(0, at), bytes, command.slice(at)];
       const broken = Buffer.concat(parts.map(bytesOf));
@@ -66,10 +66,10 @@ describe("bytes that are not UTF-8 are refused in binary frames, and replaced in
 
 describe("control characters", () => {
   const all = [...range(0, 0x20), ...range(0x7f, 0xa0)].map((code) => String.fromCodePoint(code));
-  // A line's end makes two lines of one.
+  // A line end makes two lines.
   const characters = all.filter((character) => character !== "\n");
 
-  test("make no command", async () => {
+  test("are refused in commands", async () => {
     const client = await RawClient.upgrade(server);
     for (const character of characters) client.send(frame(TEXT, `pi${character}ng`));
     const refusals = characters.map(() =>
@@ -78,7 +78,7 @@ describe("control characters", () => {
     expect(await client.outcome()).toEqual(refusals);
   });
 
-  test.each(["subscribe", "unsubscribe", "announce"])("make no name to %s", async (verb) => {
+  test.each(["subscribe", "unsubscribe", "announce"])("are refused in names to %s", async (verb) => {
     const client = await RawClient.upgrade(server);
     for (const character of characters) client.send(frame(TEXT, `${verb} a${character}b x`));
     const refusals = characters.map(
@@ -87,7 +87,7 @@ describe("control characters", () => {
     expect(await client.outcome()).toEqual(refusals);
   });
 
-  test.each([TEXT, BINARY])("pass in messages byte for byte, in frames of kind %i", async (opcode) => {
+  test.each([TEXT, BINARY])("are unchanged in messages, in frames with opcode %i", async (opcode) => {
     const client = await RawClient.upgrade(server, "echo");
     for (const character of characters) client.send(frame(opcode, `announce echo ${character}\n`));
     const message = characters.join("");
@@ -96,7 +96,7 @@ describe("control characters", () => {
   });
 });
 
-describe("what others would take for more than text is passed on as it is, and logged nowhere", () => {
+describe("text that other programs would interpret is delivered unchanged, and isn't logged", () => {
   test.each([
     ["HTML", "<script>alert('marker')</script>", "</pre><script>alert('marker')</script>"],
     ["a format", "%s%n%xmarker", "%s%n%x%1000000d marker {0} $marker"],
@@ -117,7 +117,7 @@ describe("what others would take for more than text is passed on as it is, and l
   });
 });
 
-describe("what comes of", () => {
+describe("the reply to", () => {
   const scraps = "x".repeat(100_000);
   const tooLong = (head: string) => `debug!error limit ${head}: a line has at most 65536 bytes`;
   const unknown = (command: string) =>
@@ -144,14 +144,14 @@ describe("what comes of", () => {
     ["40 MB", () => frame(TEXT, Buffer.alloc(40_000_000, "x")), ["closed 1009"]],
     ["2^63 bytes claimed", () => frame(BINARY, "x", { claimed: 2n ** 63n }), ["closed 1009"]],
     ["2^64 - 1 bytes claimed", () => frame(TEXT, "x", { claimed: 2n ** 64n - 1n }), ["closed 1009"]],
-    ["2^63 bytes claimed of a ping", () => frame(PING, "x", { claimed: 2n ** 63n }), ["closed 1009"]],
+    ["2^63 bytes claimed by a ping", () => frame(PING, "x", { claimed: 2n ** 63n }), ["closed 1009"]],
     ["a message within a message", () => [...unfinished, ...frame(TEXT, "ps")], ["closed 1002"]],
     ["a continuation of nothing", () => frame(CONTINUATION, "oops"), ["closed 1002"]],
     ["a ping in two frames", () => frame(PING, "?", { final: false }), ["closed 1002"]],
     ["the first reserved bit", () => frame(TEXT, "oops", { reserved: 0x40 }), ["closed 1002"]],
     ["the second reserved bit", () => frame(TEXT, "oops", { reserved: 0x20 }), ["closed 1002"]],
     ["the third reserved bit", () => frame(PING, "?", { reserved: 0x10 }), ["closed 1002"]],
-    // What follows the runtime need not take, but does.
+    // The runtime could refuse these, but accepts them.
     ["a frame without a mask", () => frame(TEXT, "oops", { masked: false }), [unknown("oops")]],
     ["a short length written long", () => frame(TEXT, "oops", { claimed: 4n }), [unknown("oops")]],
     ["a ping of 126 bytes", () => frame(PING, "?".repeat(126)), [`pong ${"?".repeat(126)}`]],
@@ -161,13 +161,13 @@ describe("what comes of", () => {
     expect(await client.outcome()).toEqual(expected);
   });
 
-  test.each([3, 4, 5, 6, 7, 11, 12, 13, 14, 15])("a frame of kind %i", async (opcode) => {
+  test.each([3, 4, 5, 6, 7, 11, 12, 13, 14, 15])("a frame with opcode %i", async (opcode) => {
     const client = await RawClient.upgrade(server);
     client.send(frame(opcode, "ping"));
     expect(await client.outcome()).toEqual(["closed 1002"]);
   });
 
-  test("pings within a message", async () => {
+  test("pings between the frames of a message", async () => {
     const client = await RawClient.upgrade(server);
     client.send(fragments(TEXT, "oops", frame(PING, "?")));
     const said = await client.outcome();
@@ -178,7 +178,7 @@ describe("what comes of", () => {
     const client = await RawClient.upgrade(server);
     if (pongs === "not read") client.pause();
     client.send(Buffer.concat(scraps.split("").map((_, i) => frame(PING, String(i)))));
-    await bystander.hearsMore();
+    await bystander.receivesMore();
     client.resume();
     // One pong may answer several pings.
     const answers = (await client.outcome()).filter((line) => line.startsWith("pong"));
@@ -192,8 +192,8 @@ describe("a close frame", () => {
   test.each<[string, number[], number]>([
     ["without a code", [], 1005],
     ["with half a code", [3], 1005],
-    ["with the code for none", coded(1005), 1005],
-    ["with a reason that is not UTF-8", coded(1000, [0xff, 0xc3]), 1000],
+    ["with the code for a missing code", coded(1005), 1005],
+    ["with a reason that isn't UTF-8", coded(1000, [0xff, 0xc3]), 1000],
     ["with a reason of control characters", coded(1000, [0, 10, 13, 27]), 1000],
     ["with a reason that is too long", coded(1000, "x".repeat(124)), 1002],
   ])("%s is answered", answersClose);
@@ -203,7 +203,7 @@ describe("a close frame", () => {
   );
 
   test.each([0, 1, 999, 1004, 1006, 1015, 5000, 65_535])(
-    "with code %i is answered, but not with that",
+    "with code %i is answered with another code",
     (code) => answersClose("", coded(code), 1002),
   );
 });
@@ -215,7 +215,7 @@ async function answersClose(_: string, payload: number[], code: number): Promise
   await client.ended();
 }
 
-test.skipIf(process.platform !== "linux")("memory comes back down", async ({ signal }) => {
+test.skipIf(process.platform !== "linux")("memory decreases again", async ({ signal }) => {
   const big = frame(BINARY, Buffer.alloc(BIG));
   for (let i = 0; i < 25; i++) {
     const [whole, broken] = await Promise.all([RawClient.upgrade(server), RawClient.upgrade(server)]);
@@ -226,9 +226,9 @@ test.skipIf(process.platform !== "linux")("memory comes back down", async ({ sig
     expect(await whole.outcome()).toEqual(["closed 1009"]);
     whole.reset();
   }
-  // That was three times as much. The runtime gives memory back when it has something to do.
+  // It was three times as much. The runtime releases memory only when it has work to do.
   while ((await memoryOf(server.group)) > baseline + 500 * 1024 && !signal.aborted) {
-    await bystander.hearsMore();
+    await bystander.receivesMore();
   }
 });
 
@@ -236,11 +236,11 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-/** Resident memory of the runtimes in a process group, in KiB. */
+/** Returns the resident memory of the runtimes in a process group, in KiB. */
 async function memoryOf(group: number): Promise<number> {
   let sum = 0;
   for (const pid of await readdir("/proc")) {
-    // Not all that is there is a process, and a process may have ended meanwhile.
+    // Not all entries are processes, and a process may have ended.
     const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
     const [, name, inGroup, resident] =
       /^Name:\t(\S+).*^NSpgid:\t(\d+).*^VmRSS:\s+(\d+)/ms.exec(status) ?? [];

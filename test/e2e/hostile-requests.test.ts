@@ -1,4 +1,4 @@
-/** Requests and connections that no client should make. A bystander must not notice any of it. */
+/** Invalid and extreme requests and connections. They must not affect a bystander. */
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ATTACKED, Bystander } from "./support/bystander.ts";
 import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./support/raw-client.ts";
@@ -13,15 +13,15 @@ beforeAll(async () => {
   return server.stop;
 });
 
-// The connections of the attack are still open then.
-afterEach(() => bystander.hearsMore());
+// The attacking connections are still open here.
+afterEach(() => bystander.receivesMore());
 
-/** The handshake without the headers of some names, and with others. */
+/** Returns the handshake without some headers, and with others. */
 function handshake(without: string, ...more: string[]): string[] {
   return [...HANDSHAKE.filter((header) => !header.startsWith(`${without}:`)), ...more];
 }
 
-describe("an upgrade is granted", () => {
+describe("an upgrade succeeds", () => {
   test.each<[string, Buffer]>([
     ["at //", request("//")],
     ["at /a//b", request("/a//b")],
@@ -41,11 +41,11 @@ describe("an upgrade is granted", () => {
     ["with a key that is too short", request("/a", handshake("Sec-WebSocket-Key", "Sec-WebSocket-Key: x"))],
     ["with two keys", request("/a", [...HANDSHAKE, "Sec-WebSocket-Key: x"])],
     ["with 'Connection: close'", request("/a", handshake("Connection", "Connection: close"))],
-    ["with a region of one's own", request("/a", [...HANDSHAKE, "Fanout-Region: \xff"])],
-    ["with a full child of one's own", request("/a", [...HANDSHAKE, "Fanout-Full: %"])],
-    ["with a place of one's own", request("/a", [...HANDSHAKE, "Fanout-Place: attacked"])],
-    ["with grants of one's own", request("/a", [...HANDSHAKE, "Fanout-Grants: %7B%7D"])],
-    ["from where on, said in a header of one's own", request("/a", [...HANDSHAKE, "Fanout-From: nonsense"])],
+    ["with a forged region", request("/a", [...HANDSHAKE, "Fanout-Region: \xff"])],
+    ["with a forged full child", request("/a", [...HANDSHAKE, "Fanout-Full: %"])],
+    ["with a forged place", request("/a", [...HANDSHAKE, "Fanout-Place: attacked"])],
+    ["with forged grants", request("/a", [...HANDSHAKE, "Fanout-Grants: %7B%7D"])],
+    ["with a forged starting position", request("/a", [...HANDSHAKE, "Fanout-From: nonsense"])],
   ])("%s", async (_, bytes) => {
     const client = await RawClient.connect(server);
     client.send(bytes);
@@ -75,8 +75,8 @@ describe("a request is refused", () => {
     ["at 100,000 letters", request(`/${"n".repeat(100_000)}`)],
     ["at a path with a NUL", request("/a\0b")],
     ["at a path with a space", request("/a b")],
-    ["at a path that is not UTF-8", request("/\xff")],
-    ["at no path", request("")],
+    ["at a path that isn't UTF-8", request("/\xff")],
+    ["without a path", request("")],
     ["at a file", request("file:///etc/passwd")],
     ["with a header added by the path", request("/a%0d%0aX-Evil:%20evil")],
     ["with a status added by the path", request("/a%0d%0a%0d%0aHTTP/1.1%20200%20evil")],
@@ -86,9 +86,9 @@ describe("a request is refused", () => {
     ["with a NUL in a header", request("/a", [...HANDSHAKE, "X: a\0b"])],
     ["with a folded header", request("/a", [...HANDSHAKE, "X: a\r\n b"])],
     ["with two lengths", request("/a", [...HANDSHAKE, "Content-Length: 1", "Content-Length: 2"])],
-    ["of a method that cannot upgrade", request("/a", HANDSHAKE, "POST")],
+    ["of a method that can't upgrade", request("/a", HANDSHAKE, "POST")],
     ...["PUT", "PATCH", "DELETE"].map((method) => withBody(method)),
-    ["of POST with what is not UTF-8", withBody("POST", "\xff")[1]],
+    ["of POST with invalid UTF-8", withBody("POST", "\xff")[1]],
     ["of no protocol", Buffer.from("\xff\xfe\x00\r\n\r\n", "latin1")],
     ["of TLS", Buffer.concat([Buffer.from("16030100c8010000c40303", "hex"), Buffer.alloc(200)])],
   ])("%s", async (_, bytes) => {
@@ -97,7 +97,7 @@ describe("a request is refused", () => {
     const { status, head, body } = await client.answer();
     expect(String(status)).toMatch(/^4\d\d$/);
     expect(head + body).not.toMatch(/evil/i);
-    // There is no second answer: what is asked next is what is answered next, if anything is.
+    // Each request gets only one response, so the next response belongs to the next request.
     client.send(request("/debug"));
     const next = await client.answer().catch(() => undefined);
     expect([undefined, 400]).toContain(next?.status);
@@ -117,12 +117,12 @@ describe("a request is answered", () => {
     ],
     ["of OPTIONS with a body", 204, withBody("OPTIONS")[1]],
     [
-      "of HEAD, to upgrade to one of two",
+      "of HEAD, with two protocols to upgrade to",
       200,
       request("/a", handshake("Upgrade", "Upgrade: websocket, h2c"), "HEAD"),
     ],
     [
-      "of HEAD, to upgrade to something else",
+      "of HEAD, with another protocol to upgrade to",
       200,
       request("/a", handshake("Upgrade", "Upgrade: h2c"), "HEAD"),
     ],
@@ -133,14 +133,14 @@ describe("a request is answered", () => {
   });
 });
 
-describe("nobody notices a connection that", () => {
+describe("no other client is affected by a connection that", () => {
   const upgrade = request(`/${ATTACKED}`);
   const message = frame(TEXT, `announce echo ${"x".repeat(1_000)}`);
   const half = (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1);
 
   describe.each<[string, (client: RawClient) => void]>([
     ["stalls", () => {}],
-    ["says no more", (client) => client.finish()],
+    ["stays silent", (client) => client.finish()],
     ["breaks off", (client) => client.reset()],
   ])("%s", (_, end) => {
     test.each<[string, Buffer[]]>([

@@ -1,6 +1,6 @@
 /**
- * What is to be tried on the runtime itself: what `wrangler dev` has in front of it agrees on compression, and
- * keeps connections whose clients have gone. A bystander must not notice any of it.
+ * Attacks on the bare runtime, because the proxy of `wrangler dev` negotiates compression, and keeps connections of lost
+ * clients. They must not affect a bystander.
  */
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,7 +10,7 @@ import { Bystander, OWN } from "./support/bystander.ts";
 import { CLOSE, frame, HANDSHAKE, RawClient, request, TEXT } from "./support/raw-client.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
 
-/** The reserved bit that says that a message is compressed. */
+/** The reserved bit of compressed messages. */
 const COMPRESSED = 0x40;
 
 let runtime: Served;
@@ -22,10 +22,10 @@ beforeAll(async () => {
   return runtime.end;
 });
 
-// The connections of the attack are still open then.
-afterEach(() => bystander.hearsMore());
+// The attacking connections are still open here.
+afterEach(() => bystander.receivesMore());
 
-describe("compression is not agreed on, and closes the connection", () => {
+describe("compression isn't negotiated, and closes the connection", () => {
   const bomb = deflateRawSync(Buffer.alloc(500_000_000));
 
   test.each([
@@ -42,7 +42,7 @@ describe("compression is not agreed on, and closes the connection", () => {
   });
 });
 
-test("a host that makes no address is refused", async () => {
+test("an invalid host is refused", async () => {
   for (const host of ["[", "%%", "a b", "a:99999", "[::1"]) {
     const client = await RawClient.connect(runtime);
     client.send(Buffer.from(`GET /news HTTP/1.1\r\nHost: ${host}\r\nOrigin: https://page.test\r\n\r\n`));
@@ -53,7 +53,7 @@ test("a host that makes no address is refused", async () => {
   }
 });
 
-test("an origin that no browser sends isn't sent back", async () => {
+test("an origin that no browser sends isn't echoed", async () => {
   const { url } = await serveInTest({ settings: { ALLOWED_ORIGINS: "https://page.test" } });
   for (const origin of ["\xff\xfe", "\xc3\xa9", "a b", "x".repeat(50_000), "\x01"]) {
     const client = await RawClient.connect({ url });
@@ -64,7 +64,7 @@ test("an origin that no browser sends isn't sent back", async () => {
   }
 });
 
-test("an upgrade to one of several protocols, among which the runtime can't choose, is refused with the one to ask for", async () => {
+test("an upgrade with several protocols, among which the runtime can't choose, is refused", async () => {
   for (const offered of ["websocket, h2c", "h2c, WebSocket", "websocket/13"]) {
     const client = await RawClient.connect(runtime);
     const headers = HANDSHAKE.map((header) =>
@@ -74,15 +74,15 @@ test("an upgrade to one of several protocols, among which the runtime can't choo
     const { status, body } = await client.answer();
     expect([status, body]).toEqual([
       426,
-      "Several protocols are offered; send 'Upgrade: websocket' alone.\n",
+      "The request offers several protocols; send 'Upgrade: websocket' only.\n",
     ]);
   }
 });
 
-/** A name at random, of few, as an object for each of 3,000 would take a minute to make; often the bystander's. */
+/** Returns one of a few names, often the bystander's, because creating 3,000 objects would take a minute. */
 const anyName = () => (randomInt(4) === 0 ? OWN : `room${randomInt(100)}`);
 
-test("of 1,000 subscriptions of one connection, none is counted any more", async ({ signal }) => {
+test("1,000 subscriptions of one connection are no longer counted when it closes", async ({ signal }) => {
   const client = await RawClient.upgrade(runtime, OWN);
   const names = Array.from({ length: 1_000 }, () => `room${randomInt(200)}`);
   const commands = names.map((name, i) => `subscribe ${name}\nunsubscribe ${names[i - 200] ?? "none"}\n`);
@@ -101,7 +101,7 @@ test.for<[string, (client: RawClient) => Promise<unknown>]>([
       return client.ended();
     },
   ],
-  ["break off before they are answered", (client) => client.sent()],
+  ["are cut before they are answered", (client) => client.sent()],
 ])("of 1,000 connections that %s, none is counted any more", async ([, live], { signal }) => {
   await inCrowds(1_000, async () => {
     const client = await RawClient.connect(runtime);
@@ -112,7 +112,7 @@ test.for<[string, (client: RawClient) => Promise<unknown>]>([
   await nobodyElseIsCounted(signal);
 });
 
-/** Has something done so many times, a hundred times at once. */
+/** Repeats an action, with a hundred in parallel. */
 async function inCrowds(times: number, act: () => Promise<void>): Promise<void> {
   let left = times;
   const one = async () => {
@@ -121,7 +121,7 @@ async function inCrowds(times: number, act: () => Promise<void>): Promise<void> 
   await Promise.all(Array.from({ length: 100 }, one));
 }
 
-/** Ends when `info` counts the bystander and the newcomer who asks, and nobody else; or with the test. */
+/** Waits until `info` counts only the bystander and the client that asks. */
 async function nobodyElseIsCounted(signal: AbortSignal): Promise<void> {
   const newcomer = await RawClient.upgrade(runtime, "");
   const expected = [
@@ -134,7 +134,7 @@ async function nobodyElseIsCounted(signal: AbortSignal): Promise<void> {
     newcomer.send(frame(TEXT, "info"));
     lines = await newcomer.outcome();
     expect(lines.at(-1)).not.toMatch(/^closed/);
-    // Else these are more commands than one connection may send.
+    // Otherwise these commands would exceed the rate limit of a connection.
     await sleep(10);
   }
 }

@@ -1,4 +1,4 @@
-/** Clients that are not ours, by HTTP: through `wrangler dev`, and at the bare runtime. */
+/** Third-party HTTP clients, through `wrangler dev` and with the bare runtime. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -31,7 +31,7 @@ async function startBare(): Promise<Started> {
   return { url: url.replace(/^ws/, "http"), stop: end };
 }
 
-/** Announces by POST, and gives what is answered. */
+/** Announces by POST, and returns the response. */
 async function post(url: string, body: string): Promise<{ position: number; count: number }> {
   const response = await fetch(url, { method: "POST", body });
   const said = await response.text();
@@ -39,9 +39,9 @@ async function post(url: string, body: string): Promise<{ position: number; coun
   return JSON.parse(said);
 }
 
-/** A program that is ended with the test. */
+/** Starts a program, and kills it at the end of the test. */
 function run(command: string | undefined, ...args: string[]) {
-  if (command === undefined) throw new Error("it is not here");
+  if (command === undefined) throw new Error("the program isn't installed");
   const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
@@ -55,7 +55,7 @@ async function output(command: string | undefined, ...args: string[]): Promise<s
 
 describe.each([
   ["through wrangler dev", () => startServer()],
-  ["at the bare runtime", startBare],
+  ["with the bare runtime", startBare],
 ])("%s", (_, start) => {
   let url: string;
 
@@ -67,38 +67,41 @@ describe.each([
     };
   });
 
-  /** How many connections the service has. */
+  /** Returns the number of connections. */
   const connections = async () => {
     const info = await (await fetch(`${url}/-/info`)).text();
     return Number(/"current connections":(\d+)/.exec(info)?.[1]);
   };
 
-  test.skipIf(!curl)("curl announces, listens, and its leaving is noticed", async () => {
-    const news = unique();
-    const said = await output(curl, "-s", "-d", "hello", `${url}/${news}`);
-    expect(JSON.parse(said)).toEqual({ channel: news, position: expect.any(Number), count: 1 });
-    const before = await connections();
-    const listener = run(curl, "-sN", `${url}/${news}?last=5`);
-    const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
-    const next = async () => (await lines.next()).value;
-    expect([await next(), await next(), await next()]).toEqual([
-      "debug!connected...",
-      expect.stringContaining(`debug!position ${news} `),
-      `${news}!hello`,
-    ]);
-    await post(`${url}/${news}`, "a\nb");
-    expect([await next(), await next()]).toEqual([`${news}!a`, `${news}!b`]);
-    expect(await connections()).toBe(before + 1);
-    listener.kill("SIGKILL");
-    // Its end of the connection is closed, which is no end of the other one: that shows by writing to it.
-    const later = async () => {
-      await post(`${url}/${news}`, "c");
-      return connections();
-    };
-    await expect.poll(later, { timeout: 60_000 }).toBe(before);
-  });
+  test.skipIf(!curl)(
+    "curl announces and subscribes, and the server notices when it disconnects",
+    async () => {
+      const news = unique();
+      const said = await output(curl, "-s", "-d", "hello", `${url}/${news}`);
+      expect(JSON.parse(said)).toEqual({ channel: news, position: expect.any(Number), count: 1 });
+      const before = await connections();
+      const listener = run(curl, "-sN", `${url}/${news}?last=5`);
+      const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
+      const next = async () => (await lines.next()).value;
+      expect([await next(), await next(), await next()]).toEqual([
+        "debug!connected...",
+        expect.stringContaining(`debug!position ${news} `),
+        `${news}!hello`,
+      ]);
+      await post(`${url}/${news}`, "a\nb");
+      expect([await next(), await next()]).toEqual([`${news}!a`, `${news}!b`]);
+      expect(await connections()).toBe(before + 1);
+      listener.kill("SIGKILL");
+      // A proxy notices the closed connection only when it writes to it.
+      const later = async () => {
+        await post(`${url}/${news}`, "c");
+        return connections();
+      };
+      await expect.poll(later, { timeout: 60_000 }).toBe(before);
+    },
+  );
 
-  test("a stream of fetch brings what comes together in one piece", async () => {
+  test("a stream of fetch has messages that are announced together in one piece", async () => {
     const news = unique();
     const leaving = new AbortController();
     onTestFinished(() => leaving.abort());
@@ -110,7 +113,7 @@ describe.each([
     expect((await reader?.read())?.value).toBe(lines.map((line) => `${news}!${line}\n`).join(""));
   });
 
-  test("EventSource misses and repeats nothing, however often its connection breaks off", async () => {
+  test("EventSource misses and repeats no messages, however often its connection is lost", async () => {
     const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const [news, art] = [unique(), unique()];
@@ -135,7 +138,7 @@ describe.each([
     expect(said).toContain("resumed complete");
   });
 
-  test.skipIf(!browser)("a browser's own EventSource does so too, from another origin", async () => {
+  test.skipIf(!browser)("a browser's EventSource does so too, from another origin", async () => {
     const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
@@ -157,7 +160,7 @@ describe.each([
     expect(await page.evaluate("window.said")).toContain("resumed complete");
   });
 
-  test("what a network holds back for a while comes when it does not any more, once", async () => {
+  test("messages that the network delays are delivered once", async () => {
     const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const news = unique();
@@ -177,7 +180,7 @@ describe.each([
     expect(read).toEqual(numbers(21).map(String));
   });
 
-  test("a poll ends when all is there", async () => {
+  test("a poll ends when it is complete", async () => {
     const news = unique();
     const { position } = await post(`${url}/${news}`, "a");
     await post(`${url}/${news}`, "b\nc");
@@ -185,7 +188,7 @@ describe.each([
     expect(await response.text()).toBe(`${news}!b\n${news}!c\n`);
   });
 
-  // The proxy of `wrangler dev` notices a client's end only when it writes to it, and reads for those who do not.
+  // The proxy of `wrangler dev` notices lost clients only when it writes, and buffers for slow ones.
   const testBare = start === startBare ? test : () => {};
   testBare("a client whose connection breaks off is noticed at once", async () => {
     const news = unique();
@@ -220,7 +223,7 @@ describe.each([
       while (read < sent) read += (await reader?.read())?.value?.length ?? 0;
     }
     expect([read, await connections()]).toEqual([sent, before + 1]);
-    // What waits for it has a bound, and the network's own buffers do.
+    // Pending lines are bounded, and so are the network's buffers.
     expect(sent).toBeLessThan(100_000_000);
   });
 
@@ -239,7 +242,7 @@ function numbers(n: number): number[] {
   return Array.from({ length: n }, (_, i) => i + 1);
 }
 
-/** Announces thirty numbers on each channel, and breaks connections off in between. */
+/** Announces thirty numbers on each channel, and cuts connections in between. */
 async function announceAmidFaults(url: string, channels: string[], network: Network): Promise<void> {
   for (const n of numbers(30)) {
     for (const channel of channels) await post(`${url}/${channel}`, String(n));

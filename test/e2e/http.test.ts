@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { refusal } from "./support/listener.ts";
 import { type Server, startServer } from "./support/server.ts";
+import { refusal } from "./support/test-client.ts";
 
 let server: Server;
 
@@ -10,29 +10,29 @@ beforeAll(async () => {
 });
 
 describe("without an upgrade", () => {
-  test("/ tells how to connect", async () => {
+  test("/ returns the welcome page", async () => {
     const response = await fetch(server.url);
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Type")).toMatch(/^text\//);
     expect(await response.text()).toMatch(/WebSocket/);
   });
 
-  test.each(["/x", "/a/b", "/caf%C3%A9", "/__proto__"])("%s tells people so too", async (path) => {
+  test.each(["/x", "/a/b", "/caf%C3%A9", "/__proto__"])("%s returns it to browsers too", async (path) => {
     const response = await fetch(server.url + path, { headers: { Accept: "text/html,*/*" } });
     expect(response.status).toBe(200);
     expect(await response.text()).toMatch(/WebSocket/);
   });
 });
 
-describe("a path that names no channel is refused, and told why", () => {
+describe("a path without a valid channel is refused with the reason", () => {
   test.each([
     ["with '!'", "/c!1", /'!'/],
     ["with '!', encoded", "/c%211", /'!'/],
     ["with a space", "/a%20b", /space/],
-    ["with a line's end", "/%0a", /control character/],
+    ["with a line end", "/%0a", /control character/],
     ["with a control character beyond ASCII", "/%C2%85", /control character/],
-    ["the server's own", "/debug", /'debug'/],
-    ["the server's own, encoded", "/%64ebug", /'debug'/],
+    ["the reserved name", "/debug", /'debug'/],
+    ["the reserved name, encoded", "/%64ebug", /'debug'/],
     ["broken encoding", "/%", /percent-encoded/],
     ["not UTF-8", "/%FF", /percent-encoded/],
     ["256 letters", `/${"n".repeat(256)}`, /255 bytes/],
@@ -43,6 +43,6 @@ describe("a path that names no channel is refused, and told why", () => {
     expect(response.status).toBe(400);
     expect(said).toMatch(/^[A-Z'].*\.\n$/);
     expect(said).toMatch(why);
-    expect(await refusal(server.url + path)).toEqual({ status: 400, said });
+    expect(await refusal(server.url + path)).toEqual({ status: 400, body: said });
   });
 });

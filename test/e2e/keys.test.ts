@@ -1,18 +1,18 @@
 /**
- * Public keys of an issuer that is slow, while clients leave: in the bare runtime, where a request that is cancelled
- * takes its fetch, its timers and its promises with it.
+ * Public keys of a slow issuer while clients disconnect, in the bare runtime, where a cancelled request loses its fetch,
+ * its timers and its promises.
  */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bearer, EVERYTHING, sign } from "../runtime/support/mint.ts";
-import { Listener } from "./support/listener.ts";
 import { listening } from "./support/listening.ts";
 import type { RuntimeOptions } from "./support/runtime.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 
-/** Has a request with `?leave=<URL>` cancelled, as in production that of a client that leaves, when the URL answers. */
+/** Cancels a request with `?leave=<URL>` when the URL answers, like that of a client that disconnects. */
 const AROUND = `import { WorkerEntrypoint } from "cloudflare:workers";
 import worker, { Channel } from "./worker.js";
 export { Channel };
@@ -43,12 +43,12 @@ beforeAll(async () => {
   token = await issue("good");
 });
 
-/** A token that names a key. */
+/** Makes a token that names a key. */
 function issue(kid: string): Promise<string> {
   return sign({ alg: "ES256", kid }, { ...EVERYTHING, aud: "fanout" }, privateKey);
 }
 
-/** An issuer that answers when its test says. */
+/** An issuer that answers when the test says so. */
 class Issuer {
   asked = 0;
   readonly url: string;
@@ -80,7 +80,7 @@ class Issuer {
     this.#noticed();
   }
 
-  /** Takes the next request that comes, or has come. */
+  /** Waits for the next request. */
   async next(): Promise<ServerResponse> {
     for (;;) {
       const response = this.#open.shift();
@@ -91,7 +91,7 @@ class Issuer {
     }
   }
 
-  /** Asks the server for its page, which takes a token and no object. */
+  /** Requests a page that needs a token and no object. */
   async visit(bearing: string, query = ""): Promise<{ status: number; wait: number | undefined }> {
     const url = `${this.server.url.replace("ws:", "http:")}/${query}`;
     const response = await fetch(url, { headers: bearer(bearing) });
@@ -107,11 +107,11 @@ function answer(response: ServerResponse): void {
 }
 
 describe.each([
-  ["as the platform has it", []],
-  // Sites set it for the sake of libraries that share what they should not.
-  ["where promises of other requests may be awaited", ["no_handle_cross_request_promise_resolution"]],
+  ["by default", []],
+  // Some Workers set this flag for libraries that share promises between requests.
+  ["if requests may await other requests' promises", ["no_handle_cross_request_promise_resolution"]],
 ])("%s,", (_, flags) => {
-  test("keys come, once, for all who wait for them, though the client whose request asked for them leaves", async () => {
+  test("keys are fetched once for all requests that wait, even if the client whose request started the fetch disconnects", async () => {
     const issuer = await Issuer.begin({ flags });
     const leaver = issuer.visit(token, `?leave=${encodeURIComponent(`${issuer.url}/leave`)}`);
     const asked = [await issuer.next(), await issuer.next()];
@@ -126,7 +126,7 @@ describe.each([
   });
 });
 
-test("100 junk tokens at once have the issuer asked once, whatever it answers", async () => {
+test("100 simultaneous junk tokens cause one fetch, whatever the issuer answers", async () => {
   const junk = await Promise.all(Array.from({ length: 100 }, (_, i) => issue(`junk ${i}`)));
   const answers: ((response: ServerResponse) => void)[] = [
     answer,
@@ -152,7 +152,7 @@ test("100 junk tokens at once have the issuer asked once, whatever it answers", 
   }
 });
 
-test("an issuer that stalls in its answer is not waited for longer than five seconds", async () => {
+test("an issuer that stalls in its answer delays requests by at most five seconds", async () => {
   const issuer = await Issuer.begin();
   const waits = [issuer.visit(token), issuer.visit(token)];
   const stalled = await issuer.next();
@@ -163,12 +163,12 @@ test("an issuer that stalls in its answer is not waited for longer than five sec
   expect(issuer.asked).toBe(1);
 });
 
-test("connections and the command 'token' use the keys that the Worker has", async () => {
+test("connections and the command 'token' use the Worker's keys", async () => {
   const issuer = await Issuer.begin();
-  const connecting = Listener.connect(`${issuer.server.url}/news`, { headers: bearer(token) });
+  const connecting = TestClient.connect(`${issuer.server.url}/news`, { headers: bearer(token) });
   answer(await issuer.next());
   const client = await connecting;
-  client.say(`token ${await issue("good")}\ntoken ${await issue("junk")}`);
+  client.send(`token ${await issue("good")}\ntoken ${await issue("junk")}`);
   expect(await client.line()).toMatch(/^debug!token accepted until \d+$/);
   expect(await client.line()).toMatch(
     /^debug!error unavailable token: the keys that verify tokens are unavailable/,

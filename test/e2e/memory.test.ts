@@ -3,9 +3,9 @@
  * enough. `CROWD=9000`, `STALLED=5000` and `LINKS=1000` run more clients than the suite has time for.
  */
 import { expect, test } from "vitest";
-import { connectAll, type Listener } from "./support/listener.ts";
 import { memoryOf } from "./support/runtime.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
+import { connectAll, type TestClient } from "./support/test-client.ts";
 
 const CROWD = Number(process.env.CROWD ?? 2_000);
 /** Subscriptions per client: the maximum, including `all` and the channel it connects to. */
@@ -45,7 +45,7 @@ test(`${CROWD} connections subscribe to ${EACH} channels each until memory for s
   const wanted = names.map((name) => `subscribe ${name}`).join("\n");
   let refused = 0;
   for (const client of crowd) {
-    client.say(wanted);
+    client.send(wanted);
     for (const line of await client.ping()) {
       expect(line).toMatch(
         /^debug!error unavailable subscribe channel-\d+-x+: this object has no memory for more subscriptions/,
@@ -56,7 +56,7 @@ test(`${CROWD} connections subscribe to ${EACH} channels each until memory for s
   // Some fail, because the others use all the memory for subscriptions.
   expect(refused).toBeGreaterThan(0);
   expect(refused).toBeLessThan(CROWD * EACH);
-  crowd[0]?.say(`announce ${names[0]} for its subscribers\nannounce crowd for all`);
+  crowd[0]?.send(`announce ${names[0]} for its subscribers\nannounce crowd for all`);
   await Promise.all(
     crowd.map(async (client) => {
       for (let line = ""; line !== "crowd!for all"; line = await client.line());
@@ -64,7 +64,7 @@ test(`${CROWD} connections subscribe to ${EACH} channels each until memory for s
   );
   // A new client goes to another object.
   const [late] = await connectAll(runtime.url, ["/crowd"]);
-  late?.say(wanted);
+  late?.send(wanted);
   expect(await late?.ping()).toEqual([]);
   for (const client of crowd) client.close();
 });
@@ -81,7 +81,7 @@ test(`${STALLED} clients that leave ${MEGABYTES} MB each unread are closed befor
   let most = 0;
   const message = "x".repeat(60_000);
   for (let sent = 0; sent < (MEGABYTES * 1e6) / message.length; sent += 1) {
-    publisher.say(`announce flood ${sent} ${message}`);
+    publisher.send(`announce flood ${sent} ${message}`);
     expect(await reader.line()).toBe(`flood!${sent} ${message}`);
     expect(await publisher.line()).toBe(`flood!${sent} ${message}`);
     most = Math.max(most, await memoryOf(runtime.pid));
@@ -98,7 +98,7 @@ test(`${STALLED} clients that leave ${MEGABYTES} MB each unread are closed befor
   });
   // A new client goes to an object without such a backlog.
   const [late] = await connectAll(runtime.url, ["/flood"]);
-  publisher.say(`announce flood ${message}`);
+  publisher.send(`announce flood ${message}`);
   expect(await late?.line()).toBe(`flood!${message}`);
   for (const client of stalled) client.close();
 });
@@ -110,21 +110,21 @@ test(`${LINKS} links that fall behind at once leave enough memory`, {
   const [publisher] = await connectAll(runtime.url, ["/flood"]);
   if (!publisher) throw new Error("the publisher is missing");
   const homes = Array.from({ length: LINKS }, (_, i) => `/home-${i}`);
-  const listeners = await connectAll(runtime.url, homes);
+  const clients = await connectAll(runtime.url, homes);
   await Promise.all(
-    listeners.map(async (listener) => {
-      listener.say("subscribe flood");
-      await listener.ping();
+    clients.map(async (client) => {
+      client.send("subscribe flood");
+      await client.ping();
     }),
   );
   // More than the log holds, sent without waiting for any reply.
   const message = "x".repeat(60_000);
-  for (let sent = 0; sent < FLOOD; sent += 1) publisher.say(`announce flood ${sent} ${message}`);
+  for (let sent = 0; sent < FLOOD; sent += 1) publisher.send(`announce flood ${sent} ${message}`);
   const ends = await Promise.all(
-    listeners.map(async (listener) => {
+    clients.map(async (client) => {
       for (let next = 0; next < FLOOD; next += 1) {
-        const line = await listener.line().catch(() => undefined);
-        if (line === undefined) return listener.closing?.code;
+        const line = await client.line().catch(() => undefined);
+        if (line === undefined) return client.closing?.code;
         expect(line.slice(0, 20)).toBe(`flood!${next} ${message}`.slice(0, 20));
       }
       return "all";
@@ -132,7 +132,7 @@ test(`${LINKS} links that fall behind at once leave enough memory`, {
   );
   // Clients that the server could no longer buffer for were told why; the runtime survived.
   expect(ends.filter((end) => end !== "all" && end !== 1013)).toEqual([]);
-  publisher.say("announce flood after");
+  publisher.send("announce flood after");
   for (let line = ""; line !== "flood!after"; line = await publisher.line());
 });
 
@@ -161,7 +161,7 @@ test(`${BUSY} clients whose frames of 4 MB are stuck waiting for another object 
   if (!bystander) throw new Error("the bystander is missing");
   const before = await memoryOf(runtime.pid);
   const frame = `announce hung x\n${"x".repeat(4_000_000)}`;
-  for (const client of busy) client.say(frame);
+  for (const client of busy) client.send(frame);
   const ends = busy.map(async (client) => (await client.closed).reason);
   expect(await bystander.ping()).toEqual([]);
   const most = await untilClosed(busy, BUSY - 5, () => memoryOf(runtime.pid));
@@ -175,7 +175,7 @@ test(`${BUSY} clients whose frames of 4 MB are stuck waiting for another object 
 
 /** Waits until `count` clients are closed; returns the peak measurement. */
 async function untilClosed(
-  clients: Listener[],
+  clients: TestClient[],
   count: number,
   measure: () => Promise<number>,
 ): Promise<number> {

@@ -19,12 +19,12 @@ import { VERSION } from "../../src/version.ts";
 import { readSettings } from "../../src/worker/settings.ts";
 import { type Line, runCase, type Step, TIME } from "../conformance/case.ts";
 import { bearer } from "../runtime/support/mint.ts";
-import { Listener } from "./support/listener.ts";
 import { run } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { serve } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 import { find } from "./support/tools.ts";
-import { wiresTo } from "./support/wire.ts";
+import { webSocketsTo } from "./support/websockets.ts";
 
 const root = new URL("../../", import.meta.url);
 /** Documents for users. */
@@ -101,7 +101,7 @@ async function* linesOf(program: string, ...options: string[]): AsyncGenerator<s
 }
 
 test("the browser snippet announces, and shows each message", async () => {
-  const other = await Listener.connect(`${url}/news`);
+  const other = await TestClient.connect(`${url}/news`);
   const shown = runInBrowser(at(url, LOCAL, block("js", "new WebSocket")));
   const next = async () => (await shown.next()).value;
   expect(await next()).toBe("channel: debug message: connected...");
@@ -109,7 +109,7 @@ test("the browser snippet announces, and shows each message", async () => {
   expect(await other.line()).toBe("news!Hello from a browser");
   // More than fits into one frame, with the characters that the snippet splits at.
   const messages = Array.from({ length: 3_000 }, (_, i) => `${i}! ${"é!".repeat(20)}`);
-  other.say(messages.map((message) => `announce news ${message}\n`).join(""));
+  other.send(messages.map((message) => `announce news ${message}\n`).join(""));
   for (const message of messages) expect(await next()).toBe(`channel: news message: ${message}`);
   other.close();
 });
@@ -250,8 +250,8 @@ test("the snippets of the client library compile", async () => {
 
 test("the command that makes a token makes a valid one", async () => {
   const options = { headers: bearer(await makeToken()) };
-  const client = await Listener.connect(`${locked}/news/today`, options);
-  client.say("announce news/today hello");
+  const client = await TestClient.connect(`${locked}/news/today`, options);
+  client.send("announce news/today hello");
   expect(await client.ping()).toEqual(["news/today!hello"]);
   client.close();
 });
@@ -277,7 +277,7 @@ test("the two terminals at the top show real output", async () => {
     else steps.push({ name, does: "reads", lines: [lineIn(text)] });
   }
   expect(cells.filter(({ text }) => text === "< debug!connected...")).toHaveLength(2);
-  await runCase({ title: "the top of README.md", steps }, wiresTo(url));
+  await runCase({ title: "the top of README.md", steps }, webSocketsTo(url));
 });
 
 test("the output of the doctor is real", async () => {

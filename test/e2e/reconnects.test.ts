@@ -2,17 +2,17 @@
 import { expect, test } from "vitest";
 import { massReconnect, reconnectChannels } from "../../tools/bench/reconnects.ts";
 
-const LISTENERS = 300;
+const SUBSCRIBERS = 300;
 
 test("clients that all reconnect at once miss and repeat nothing, and their objects ask for them together", async () => {
-  const { missed, repeated, gaps, asked } = await massReconnect(LISTENERS, 3, true);
+  const { missed, repeated, gaps, asked } = await massReconnect(SUBSCRIBERS, 3, true);
   expect({ missed, repeated, gaps }).toEqual({ missed: 0, repeated: 0, gaps: 0 });
   expect(asked).toBeGreaterThan(0);
-  expect(asked).toBeLessThan(LISTENERS / 4);
+  expect(asked).toBeLessThan(SUBSCRIBERS / 4);
 });
 
 test("clients that reconnect without a position miss messages", async () => {
-  const { missed, asked } = await massReconnect(LISTENERS, 3, false);
+  const { missed, asked } = await massReconnect(SUBSCRIBERS, 3, false);
   expect(missed).toBeGreaterThan(0);
   expect(asked).toBe(0);
 });

@@ -3,8 +3,8 @@
  * `LIVES=20` runs more than the suite has time for.
  */
 import { expect, test } from "vitest";
-import { type Closing, connectAll, type Listener } from "./support/listener.ts";
 import { serveInTest } from "./support/serve.ts";
+import { type Closing, connectAll, type TestClient } from "./support/test-client.ts";
 
 const LIVES = Number(process.env.LIVES ?? 3);
 const CHANNELS = 500;
@@ -18,27 +18,27 @@ test(`after each of ${LIVES - 1} power failures, connections that are accepted s
   for (let start = 0; start < LIVES; start++) {
     if (start > 0) await runtime.restart();
     const began = performance.now();
-    const listeners = await connectAll(runtime.url, paths);
-    for (const listener of listeners) listener.say("subscribe all");
-    await Promise.allSettled(listeners.map((listener) => listener.ping()));
+    const clients = await connectAll(runtime.url, paths);
+    for (const client of clients) client.send("subscribe all");
+    await Promise.allSettled(clients.map((client) => client.ping()));
     const took = performance.now() - began;
-    endings.push(await endingsAfterAll(listeners));
+    endings.push(await endingsAfterAll(clients));
     console.log(
       `start ${start + 1}: all connected after ${Math.round(took)} ms, ${endings.at(-1)?.length} closed`,
     );
     // Some of these are in flight when the power fails.
-    for (const listener of listeners.slice(0, 100)) listener.say("announce all lost");
-    await Promise.any(listeners.map((listener) => listener.read(1)));
+    for (const client of clients.slice(0, 100)) client.send("announce all lost");
+    await Promise.any(clients.map((client) => client.read(1)));
     await runtime.kill();
-    await Promise.all(listeners.map(({ closed }) => closed));
+    await Promise.all(clients.map(({ closed }) => closed));
   }
   expect(endings.flat()).toEqual([]);
 });
 
 /** Returns how connections ended, once every object has reported what its last run left unfinished. */
-async function endingsAfterAll(listeners: Listener[]): Promise<Closing[]> {
-  const [first] = listeners;
-  first?.say("announce all received");
-  await Promise.allSettled(listeners.map((listener) => listener.read(1)));
-  return listeners.flatMap(({ closing }) => closing ?? []);
+async function endingsAfterAll(clients: TestClient[]): Promise<Closing[]> {
+  const [first] = clients;
+  first?.send("announce all received");
+  await Promise.allSettled(clients.map((client) => client.read(1)));
+  return clients.flatMap(({ closing }) => closing ?? []);
 }

@@ -6,11 +6,11 @@
  */
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { hasEnded, Listener } from "./support/listener.ts";
 import { memoryOf } from "./support/runtime.ts";
 import { serveInTest } from "./support/serve.ts";
+import { hasEnded, TestClient } from "./support/test-client.ts";
 
-const LISTENERS = 100;
+const CLIENTS = 100;
 /** Megabytes for each client, many times what the server buffers for one. */
 const MEGABYTES = Number(process.env.SLOW_MEGABYTES ?? 20);
 const message = "x".repeat(50_000);
@@ -23,17 +23,17 @@ const BOUND = 400_000;
 
 /** Counts the characters that a client has received. */
 class Reader {
-  readonly #listener: Listener;
+  readonly #client: TestClient;
   #read = 0;
   #noticed = () => {};
 
-  constructor(listener: Listener) {
-    this.#listener = listener;
-    listener.count((characters) => {
+  constructor(client: TestClient) {
+    this.#client = client;
+    client.count((characters) => {
       this.#read += characters;
       this.#noticed();
     });
-    void listener.closed.then(() => this.#noticed());
+    void client.closed.then(() => this.#noticed());
   }
 
   /** Characters received so far. */
@@ -47,7 +47,7 @@ class Reader {
    */
   async hasRead(characters: number): Promise<void> {
     while (this.#read < characters) {
-      if (this.#listener.closing) throw hasEnded(this.#listener.closing);
+      if (this.#client.closing) throw hasEnded(this.#client.closing);
       await new Promise<void>((resolve) => {
         this.#noticed = resolve;
       });
@@ -55,21 +55,21 @@ class Reader {
   }
 }
 
-test(`one of ${LISTENERS + 1} clients leaves ${MEGABYTES} MB unread and is closed, and the others miss nothing`, {
+test(`one of ${CLIENTS + 1} clients leaves ${MEGABYTES} MB unread and is closed, and the others miss nothing`, {
   timeout: 300_000,
 }, async () => {
   const runtime = await serveInTest();
-  const connect = () => Listener.connect(`${runtime.url}/flood`);
+  const connect = () => TestClient.connect(`${runtime.url}/flood`);
   const [sleeper, publisher] = [await connect(), await connect()];
-  publisher.say("unsubscribe flood");
-  const listeners = await Promise.all(Array.from({ length: LISTENERS }, connect));
-  const readers = listeners.map((listener) => new Reader(listener));
+  publisher.send("unsubscribe flood");
+  const clients = await Promise.all(Array.from({ length: CLIENTS }, connect));
+  const readers = clients.map((client) => new Reader(client));
   const before = await memoryOf(runtime.pid);
   sleeper.socket.pause();
 
   let most = 0;
   for (let sent = 1; sent <= MESSAGES; sent += 1) {
-    publisher.say(`announce flood ${message}`);
+    publisher.send(`announce flood ${message}`);
     for (const reader of readers) await reader.hasRead((sent - AHEAD) * LINE);
     most = Math.max(most, await memoryOf(runtime.pid));
   }
@@ -79,10 +79,10 @@ test(`one of ${LISTENERS + 1} clients leaves ${MEGABYTES} MB unread and is close
   expect(most - before).toBeLessThan(BOUND);
 
   // If it were still open, one of these pings would get a reply, even if messages were lost.
-  sleeper.socket.on("message", () => sleeper.say("ping"));
+  sleeper.socket.on("message", () => sleeper.send("ping"));
   sleeper.socket.resume();
   await expect(sleeper.ping().then((before) => `${before.length} lines`)).rejects.toThrow(
     "closed (1013 unavailable: the client reads too slowly, so messages would be missing; connect again)",
   );
-  for (const { socket } of listeners) expect(socket.readyState).toBe(WebSocket.OPEN);
+  for (const { socket } of clients) expect(socket.readyState).toBe(WebSocket.OPEN);
 });

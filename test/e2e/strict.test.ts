@@ -6,9 +6,9 @@ import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { runCase } from "../conformance/case.ts";
 import { cases } from "../conformance/transcripts.ts";
-import { connectAll, Listener } from "./support/listener.ts";
 import { type Served, serve } from "./support/serve.ts";
-import { wiresTo } from "./support/wire.ts";
+import { connectAll, TestClient } from "./support/test-client.ts";
+import { webSocketsTo } from "./support/websockets.ts";
 
 /** The maximum that `src/tree/peers.ts` guarantees. */
 const DEEPEST = 7;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 const servers = [
   { title: "with default settings", settings: {}, answers: 2_000 },
   {
-    title: "with room for one connection and one link in each object",
+    title: "with channel for one connection and one link in each object",
     settings: { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" },
     answers: 500,
   },
@@ -33,12 +33,12 @@ for (const { title, settings, answers } of servers) {
   describe(title, () => {
     let runtime: Served;
     let depth = 0;
-    const broken: string[] = [];
+    const violations: string[] = [];
 
     beforeAll(async () => {
       const onLine = (line: string) => {
         depth = Math.max(depth, Number(/depth (\d+)/.exec(line)?.[1] ?? 0));
-        if (line.includes("broken: ")) broken.push(line);
+        if (line.includes("violation: ")) violations.push(line);
       };
       runtime = await serve({ settings, around, onLine });
     });
@@ -49,25 +49,25 @@ for (const { title, settings, answers } of servers) {
     });
 
     afterEach(() => {
-      expect([...new Set(broken.splice(0))]).toEqual([]);
+      expect([...new Set(violations.splice(0))]).toEqual([]);
       expect(depth).toBeLessThanOrEqual(DEEPEST);
     });
 
-    for (const testCase of cases) test(testCase.title, () => runCase(testCase, wiresTo(runtime.url)));
+    for (const testCase of cases) test(testCase.title, () => runCase(testCase, webSocketsTo(runtime.url)));
 
     test("one frame of 40 announcements that alternate between channels", async () => {
       const channels = (among: number) => Array.from({ length: among }, (_, i) => `lane${i}`);
       for (const among of [2, 40]) {
-        const client = await Listener.connect(runtime.url);
-        client.say(
+        const client = await TestClient.connect(runtime.url);
+        client.send(
           channels(among)
             .map((channel) => `subscribe ${channel}`)
             .join("\n"),
         );
         await client.ping();
-        const said = Array.from({ length: 40 }, (_, i) => `lane${i % among} ${i}`);
-        client.say(said.map((message) => `announce ${message}`).join("\n"));
-        expect(await client.ping()).toEqual(said.map((message) => message.replace(" ", "!")));
+        const sent = Array.from({ length: 40 }, (_, i) => `lane${i % among} ${i}`);
+        client.send(sent.map((message) => `announce ${message}`).join("\n"));
+        expect(await client.ping()).toEqual(sent.map((message) => message.replace(" ", "!")));
         client.close();
       }
     });
@@ -79,31 +79,31 @@ for (const { title, settings, answers } of servers) {
 }
 
 /** Runs clients that subscribe to three channels each, and reply to each message on another of theirs. */
-async function chat(url: string, people: number, homes: number, answers: number): Promise<void> {
-  const crowd = await connectAll(
+async function chat(url: string, count: number, homes: number, answers: number): Promise<void> {
+  const clients = await connectAll(
     url,
-    Array.from({ length: people }, (_, i) => `/home${i % homes}`),
+    Array.from({ length: count }, (_, i) => `/home${i % homes}`),
   );
-  const rooms = (i: number) => [0, 1, 2].map((n) => `home${(i + n) % homes}`);
-  for (const [i, person] of crowd.entries()) {
-    person.say(
-      rooms(i)
-        .map((room) => `subscribe ${room}`)
+  const channelsOf = (i: number) => [0, 1, 2].map((n) => `home${(i + n) % homes}`);
+  for (const [i, client] of clients.entries()) {
+    client.send(
+      channelsOf(i)
+        .map((channel) => `subscribe ${channel}`)
         .join("\n"),
     );
-    await person.ping();
+    await client.ping();
   }
-  let said = 0;
+  let sent = 0;
   await Promise.all(
-    crowd.map(async (person, i) => {
-      while (said < answers) {
-        const room = rooms(i)[said % 3];
-        said += 1;
-        person.say(`announce ${room} by ${i}: ${said}`);
-        await person.line();
+    clients.map(async (client, i) => {
+      while (sent < answers) {
+        const channel = channelsOf(i)[sent % 3];
+        sent += 1;
+        client.send(`announce ${channel} by ${i}: ${sent}`);
+        await client.line();
       }
     }),
   );
-  await Promise.all(crowd.map((person) => person.ping()));
-  for (const person of crowd) person.close();
+  await Promise.all(clients.map((client) => client.ping()));
+  for (const client of clients) client.close();
 }

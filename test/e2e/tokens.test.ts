@@ -1,18 +1,18 @@
-/** Tokens as clients that are not ours hand them in, on a real server. */
+/** Tokens of third-party clients, with a real server. */
 import { createServer } from "node:http";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { bearer, EVERYTHING, mint, SECRET, seconds, sign } from "../runtime/support/mint.ts";
-import { Listener, type Options, type Refusal, refusal } from "./support/listener.ts";
 import { listening } from "./support/listening.ts";
 import { type Server, startServer } from "./support/server.ts";
+import { type Options, type Refusal, refusal, TestClient } from "./support/test-client.ts";
 
 let server: Server;
 const handedOut: string[] = [];
-const connections: Listener[] = [];
+const connections: TestClient[] = [];
 
 beforeAll(async () => {
-  // With room for so little, some connections go to children.
+  // Objects have so little room that some connections go to children.
   server = await startServer({ TOKEN_SECRET: SECRET, SOCKETS_PER_OBJECT: "1" });
   return server.stop;
 });
@@ -27,7 +27,7 @@ async function issue(claims: Record<string, unknown> = EVERYTHING): Promise<stri
   return token;
 }
 
-/** How a token is handed in. */
+/** A way to send a token. */
 interface Handing {
   path: string;
   options?: Options;
@@ -54,9 +54,9 @@ const ways = [
   },
 ];
 
-/** A connection that has been greeted. */
-async function connect({ path, options }: Handing, { url } = server): Promise<Listener> {
-  const connection = await Listener.connect(url + path, options);
+/** Connects, and reads the greeting. */
+async function connect({ path, options }: Handing, { url } = server): Promise<TestClient> {
+  const connection = await TestClient.connect(url + path, options);
   connections.push(connection);
   return connection;
 }
@@ -66,56 +66,56 @@ function refused({ path, options }: Handing, { url } = server): Promise<Refusal>
 }
 
 describe.each(ways)("a token $way", ({ handing, protocol }) => {
-  test("lets in", async () => {
+  test("is accepted", async () => {
     const connection = await connect(handing("/news", await issue()));
     expect(connection.socket.protocol).toBe(protocol);
-    connection.say("announce news hello");
+    connection.send("announce news hello");
     expect(await connection.line()).toBe("news!hello");
   });
 
-  test("that is not good, or not for this channel, does not", async () => {
+  test("that is invalid, or doesn't grant this channel, is refused", async () => {
     const forged = await mint(EVERYTHING, `${SECRET}x`);
     handedOut.push(forged);
     expect(await refused(handing("/", forged))).toEqual({
       status: 401,
-      said: "The token's signature is wrong.\n",
+      body: "The token's signature is wrong.\n",
     });
     const elsewhere = handing("/news", await issue({ subscribe: ["sport"] }));
     expect(await refused(elsewhere)).toEqual({
       status: 403,
-      said: "Your token doesn't grant this channel.\n",
+      body: "Your token doesn't grant this channel.\n",
     });
   });
 });
 
-test("without a token nobody comes in, with a connection or without", async () => {
-  const { status, said } = await refused({ path: "/" });
-  expect([status, said]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
+test("connections and requests without a token are refused", async () => {
+  const { status, body } = await refused({ path: "/" });
+  expect([status, body]).toEqual([401, expect.stringMatching(/^A token is missing; send it as/)]);
   const response = await fetch(server.url);
-  expect([response.status, await response.text()]).toEqual([401, said]);
+  expect([response.status, await response.text()]).toEqual([401, body]);
   expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
 });
 
-test("connections of one channel are closed when their tokens expire, in each object, and no others", async () => {
+test("connections at all objects of a channel are closed when their tokens expire, and no others", async () => {
   const path = "/expiring";
   const { until, brief } = await connectBriefly(path);
   const stays = await connect({ path, options: { headers: bearer(await issue()) } });
   const reason = "expired: your token has expired; connect again with a new one";
   for (const { closed } of brief) expect(await closed).toEqual({ code: 1008, reason });
-  // Not sooner than they may be.
+  // Not too early.
   expect(Date.now()).toBeGreaterThanOrEqual(until);
-  stays.say("announce expiring over");
+  stays.send("announce expiring over");
   expect(await stays.line()).toBe("expiring!over");
 });
 
 /**
- * Two connections whose tokens end at a time, in milliseconds since 1970: as soon as this machine, however
- * busy, can connect two before that.
+ * Opens two connections whose tokens expire at `until`, in milliseconds since 1970: as soon as possible, but late enough
+ * for both to connect on a busy machine.
  */
-async function connectBriefly(path: string): Promise<{ until: number; brief: Listener[] }> {
+async function connectBriefly(path: string): Promise<{ until: number; brief: TestClient[] }> {
   for (let left = 2; ; left *= 2) {
     const until = seconds() + left;
-    // Five seconds are added to what a token says.
+    // Clock skew adds five seconds to a token's expiry.
     const token = await issue({ ...EVERYTHING, exp: until - 5 });
     const handing = { path, options: { headers: bearer(token) } };
     const brief = await Promise.all([connect(handing), connect(handing)]).catch(() => []);
@@ -154,10 +154,10 @@ test("public keys are fetched once for connections and renewals", async () => {
   const handing = { path: "/news", options: { protocols: ["fanout", token] } };
   const connection = await connect(handing, locked);
   await connect(handing, locked);
-  connection.say(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
+  connection.send(`token ${await sealed({ aud: ["other", "fanout"], iss: issuer })}`);
   expect(await connection.line()).toMatch(/^debug!token accepted until \d+$/);
   expect(asked).toBe(1);
-  // What the same issuer has signed for others is good for them alone.
+  // Tokens that the issuer signed for other services aren't valid here.
   for (const claims of [{}, { aud: "other", iss: issuer }, { aud: "fanout", iss: "https://other.test" }]) {
     const other = { path: "/news", options: { protocols: ["fanout", await sealed(claims)] } };
     expect(await refused(other, locked)).toMatchObject({ status: 401 });

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { runCase } from "../conformance/case.ts";
 import { cases } from "../conformance/transcripts.ts";
-import { eventsOf, isForHttp } from "./support/http-wire.ts";
+import { eventStreamsTo, isForHttp } from "./support/event-streams.ts";
 import { type Server, startServer } from "./support/server.ts";
-import { wiresTo } from "./support/wire.ts";
+import { webSocketsTo } from "./support/websockets.ts";
 
 let server: Server;
 
@@ -13,11 +13,12 @@ beforeAll(async () => {
 });
 
 describe("through wrangler dev", () => {
-  for (const testCase of cases) test(testCase.title, () => runCase(testCase, wiresTo(server.url)));
+  for (const testCase of cases) test(testCase.title, () => runCase(testCase, webSocketsTo(server.url)));
 });
 
 describe("over event streams and POST, through wrangler dev", () => {
   const applicable = cases.filter(isForHttp);
   test("several cases need no WebSocket", () => expect(applicable.length).toBeGreaterThan(5));
-  for (const testCase of applicable) test(testCase.title, () => runCase(testCase, eventsOf(server.url)));
+  for (const testCase of applicable)
+    test(testCase.title, () => runCase(testCase, eventStreamsTo(server.url)));
 });

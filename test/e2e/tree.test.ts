@@ -1,12 +1,12 @@
 /** A channel, and `all`, that outgrow their objects, in the bare runtime. */
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { connectAll, type Listener } from "./support/listener.ts";
 import { serveInTest } from "./support/serve.ts";
+import { connectAll, type TestClient } from "./support/test-client.ts";
 
 /** Returns the reply to `info`. */
-async function info(client: Listener): Promise<Record<string, string>> {
-  client.say("info");
+async function info(client: TestClient): Promise<Record<string, string>> {
+  client.send("info");
   const lines = await client.ping();
   return Object.fromEntries(lines.map((line) => line.split(": ")));
 }
@@ -19,11 +19,11 @@ test(`${CROWD} connections on one channel receive a thousand messages from many 
   timeout: 600_000,
 }, async () => {
   const runtime = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "1000" } });
-  const listeners = await connectAll(
+  const clients = await connectAll(
     runtime.url,
     Array.from({ length: CROWD }, () => "/crowd"),
   );
-  const [first] = listeners;
+  const [first] = clients;
   if (!first) throw new Error("the clients are missing");
   expect(await info(first)).toMatchObject({
     "current connections": String(CROWD),
@@ -32,11 +32,11 @@ test(`${CROWD} connections on one channel receive a thousand messages from many 
     objects: String(Math.ceil(CROWD / 1_000)),
     "unreachable objects": "0",
   });
-  for (let i = 0; i < 1_000; i++) listeners[(i * 37) % listeners.length]?.say(`announce crowd ${i}`);
+  for (let i = 0; i < 1_000; i++) clients[(i * 37) % clients.length]?.send(`announce crowd ${i}`);
   const order = (await first.read(1_000)).join("\n");
   expect(new Set(order.split("\n")).size).toBe(1_000);
-  for (const listener of listeners.slice(1)) expect((await listener.read(1_000)).join("\n")).toBe(order);
-  for (const listener of listeners) listener.close();
+  for (const client of clients.slice(1)) expect((await client.read(1_000)).join("\n")).toBe(order);
+  for (const client of clients) client.close();
 });
 
 test("500 channels receive `all` once each through objects with 16 links, also after a power failure", {
@@ -46,16 +46,16 @@ test("500 channels receive `all` once each through objects with 16 links, also a
   const paths = Array.from({ length: 1_000 }, (_, i) => `/room${i % 500}`);
   for (let round = 0; round < 2; round++) {
     if (round > 0) await runtime.restart();
-    const listeners = await connectAll(runtime.url, paths);
-    const [first] = listeners;
+    const clients = await connectAll(runtime.url, paths);
+    const [first] = clients;
     if (!first) throw new Error("the clients are missing");
     // On a busy machine some clients are greeted before their object has joined `all`; the ping waits for that.
-    for (const listener of listeners) listener.say("subscribe all");
-    await Promise.all(listeners.map((listener) => listener.ping()));
-    first.say("announce all one\nannounce all two\nannounce room499 three");
-    for (const [i, listener] of listeners.entries()) {
+    for (const client of clients) client.send("subscribe all");
+    await Promise.all(clients.map((client) => client.ping()));
+    first.send("announce all one\nannounce all two\nannounce room499 three");
+    for (const [i, client] of clients.entries()) {
       const expected = ["all!one", "all!two", ...(i % 500 === 499 ? ["room499!three"] : [])];
-      const read = await listener.read(expected.length);
+      const read = await client.read(expected.length);
       expect(read.sort()).toEqual(expected);
     }
     expect(await info(first)).toMatchObject({
@@ -65,9 +65,9 @@ test("500 channels receive `all` once each through objects with 16 links, also a
       "unreachable objects": "0",
     });
     // Some of these are in flight when the power fails.
-    for (const listener of listeners.slice(0, 100)) listener.say("announce all lost");
+    for (const client of clients.slice(0, 100)) client.send("announce all lost");
     await first.read(1);
     await runtime.kill();
-    await Promise.all(listeners.map(({ closed }) => closed));
+    await Promise.all(clients.map(({ closed }) => closed));
   }
 });

@@ -12,7 +12,7 @@ interface Call<Kind extends keyof Calls> {
   /** The hop count that its caller claims. */
   claimed: number;
   kind: Kind;
-  ask: Calls[Kind]["ask"];
+  ask: Calls[Kind]["request"];
 }
 
 /** The objects, as calls see them. */
@@ -61,7 +61,7 @@ export class ObjectCalls {
   }
 
   /** Makes a call as a Worker does: with the hop count of an upgrade. */
-  callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
+  callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
     const asked = { to, claimed: 2, kind, ask: structuredClone(ask) };
     return this.network.call<Calls[Kind]["answer"]>(
       `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,

@@ -73,7 +73,7 @@ export interface ObservedCall {
   from: string;
   to: string;
   kind: keyof Calls;
-  ask: Calls[keyof Calls]["ask"];
+  ask: Calls[keyof Calls]["request"];
   answer: Calls[keyof Calls]["answer"];
 }
 

@@ -36,7 +36,7 @@ export class Objects {
   }
 
   /** Calls an object as a Worker does. */
-  askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]) {
+  askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
     return this.#calls.callFromWorker(to, kind, ask);
   }
 

@@ -67,7 +67,7 @@ export function limitsOf(profile: Profile, choose: (among: number) => number): L
     ...readLimits({}),
     ...few,
     ...(profile.withTinyBuffers && { maxBufferedBytes: 200 }),
-    ...(profile.withSlowReaders && { mostWaiting: MAX_BUFFERED, socketsPerObject: 4 }),
+    ...(profile.withSlowReaders && { maxPendingBytes: MAX_BUFFERED, socketsPerObject: 4 }),
     historySeconds: profile.withHistory ? historySeconds : 0,
     ...(profile.withLittleHistory && { historyBytes: LITTLE_HISTORY }),
     clientLimit: profile.clientLimit,

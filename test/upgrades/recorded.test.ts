@@ -7,7 +7,7 @@ import { isAttachment } from "../../src/session/attachment.ts";
 import type { Socket } from "../../src/session/socket.ts";
 import { properties } from "../simulation/object.ts";
 import { kindOfRow, ROW_KINDS } from "../simulation/rows.ts";
-import { type Others, stillWorld } from "../unit/tree/fake-runtime.ts";
+import { fakeRuntime, type Others } from "../unit/tree/fake-runtime.ts";
 import { bundleRelease } from "./bundle.ts";
 import {
   formatRecording,
@@ -28,7 +28,7 @@ type Optional<T> = T extends object
 /** The optional properties of each call; the types prove that none is missing. */
 const OPTIONAL: {
   [Kind in keyof Calls]: {
-    ask: Record<Optional<Calls[Kind]["ask"]>, true>;
+    ask: Record<Optional<Calls[Kind]["request"]>, true>;
     answer: Record<Optional<Calls[Kind]["answer"]>, true>;
   };
 } = {
@@ -96,7 +96,7 @@ function wake({ name, alarm, rows, attachments }: Stored, others: Others): Broke
   });
   const state = { time: alarm };
   let fired = 0;
-  const platform = stillWorld(name, new Map(Object.entries(rows)), others, state);
+  const platform = fakeRuntime(name, new Map(Object.entries(rows)), others, state);
   const ring = () => {
     state.time = undefined;
     broker.alarmed();

@@ -44,7 +44,7 @@ class Scene extends Simulation {
   }
 
   /** Calls an object as a Worker does. */
-  async ask<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["ask"]): Promise<void> {
+  async ask<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]): Promise<void> {
     const answer = this.objects.askFromWorker(to, kind, ask);
     await this.quiesce();
     this.#recorder.addCall({ from: "a Worker", to, kind, ask, answer: await answer });

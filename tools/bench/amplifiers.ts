@@ -4,7 +4,6 @@
  * the pings of another client wait. Pass another Worker's file to compare with.
  */
 import { parseArgs } from "node:util";
-import { connectAll, type Listener } from "../../test/e2e/support/listener.ts";
 import {
   bundle,
   memoryOf,
@@ -12,6 +11,7 @@ import {
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { connectAll, type TestClient } from "../../test/e2e/support/test-client.ts";
 import { startPinger } from "./pinger.ts";
 
 export interface Amplifier {
@@ -86,7 +86,7 @@ export async function amplify(
   const watch = { isOver: false, memory: 0 };
   const watching = watchMemory(runtime.pid, watch);
   const began = performance.now();
-  sender.say(frame);
+  sender.send(frame);
   const ending = await untilAnswered(sender);
   await Promise.all(reached);
   const took = performance.now() - began;
@@ -98,15 +98,15 @@ export async function amplify(
   return { took, slowest, memory: watch.memory - before, ending, lost };
 }
 
-async function subscribe(client: Listener, channel: string): Promise<void> {
-  client.say(`subscribe ${channel}`);
+async function subscribe(client: TestClient, channel: string): Promise<void> {
+  client.send(`subscribe ${channel}`);
   await client.ping();
 }
 
 /** Waits until the frame has been executed; returns how the connection ended, if it did. */
-async function untilAnswered(sender: Listener): Promise<string> {
+async function untilAnswered(sender: TestClient): Promise<string> {
   // The frame may contain pings, so a message shows that all of it has been executed.
-  sender.say("announce c done\n");
+  sender.send("announce c done\n");
   try {
     for (let line = ""; line !== "c!done"; ) line = await sender.line();
     return "";
@@ -116,7 +116,7 @@ async function untilAnswered(sender: Listener): Promise<string> {
 }
 
 /** Resolves when a subscriber has received the last message or is closed; stores nothing of what it receives. */
-function untilDone(client: Listener): Promise<unknown> {
+function untilDone(client: TestClient): Promise<unknown> {
   client.count(() => {});
   const done = new Promise<void>((resolve) => {
     client.socket.on("message", (frame: Buffer) => {

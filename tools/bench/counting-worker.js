@@ -28,7 +28,7 @@ class Tally {
   hasAlarm = false;
   isAwake = false;
   #name;
-  #underWay = 0;
+  #inFlight = 0;
   #since = 0;
 
   static of(name) {
@@ -68,7 +68,7 @@ class Tally {
   }
 
   begin() {
-    this.#underWay += 1;
+    this.#inFlight += 1;
     if (this.isAwake) return;
     this.isAwake = true;
     this.periods += 1;
@@ -76,8 +76,8 @@ class Tally {
   }
 
   end() {
-    this.#underWay -= 1;
-    if (this.#underWay > 0) return;
+    this.#inFlight -= 1;
+    if (this.#inFlight > 0) return;
     this.isAwake = false;
     this.seconds += (Date.now() - this.#since) / 1000;
     console.log(`quiet ${this.#name}`);

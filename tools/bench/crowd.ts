@@ -1,12 +1,12 @@
 /** A server's connections, and the channels that they subscribe to. */
 import { Flow } from "./flow.ts";
-import { Counter, Witness } from "./listeners.ts";
 import type { Server } from "./servers.ts";
+import { Counter, Witness } from "./subscribers.ts";
 import { Connection } from "./websocket.ts";
 
 /** Maximum connections being opened at once. */
 const OPENING = 200;
-/** Number of listeners that check every line they receive. */
+/** Number of subscribers that check every line they receive. */
 const WITNESSES = 10;
 
 /** The role of one connection. Channels are referred to by index. */
@@ -27,7 +27,7 @@ export interface Seating {
 
 export class Crowd {
   readonly flows: Flow[];
-  readonly listeners: Counter[] = [];
+  readonly subscribers: Counter[] = [];
   readonly #server: Server;
   readonly #seating: Seating;
   readonly #connections: Connection[] = [];
@@ -89,10 +89,10 @@ export class Crowd {
       const { subscribesTo = [], announcesOn } = this.#seating.seats[index] ?? {};
       if (announcesOn !== undefined) this.flows[announcesOn]?.announcing.push(connection);
       const flows = subscribesTo.flatMap((channel) => this.flows[channel] ?? []);
-      for (const flow of flows) flow.listeners += 1;
+      for (const flow of flows) flow.subscribers += 1;
       const isWitness = flows.length > 1 || index >= Math.floor(witnesses * spacing);
       if (isWitness) witnesses += 1;
-      this.listeners.push(
+      this.subscribers.push(
         isWitness ? new Witness(connection, flows, this.flows) : new Counter(connection, flows),
       );
     }

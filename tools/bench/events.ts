@@ -1,7 +1,7 @@
 /** Performs each kind of event in isolation, and measures its cost. */
 import { assert } from "../../src/assert.ts";
 import { TIME } from "../../test/conformance/case.ts";
-import type { Listener } from "../../test/e2e/support/listener.ts";
+import type { TestClient } from "../../test/e2e/support/test-client.ts";
 import { type Cost, each, minus, times } from "./cost.ts";
 import { type Meter, type Spent, totalOf } from "./meter.ts";
 
@@ -39,11 +39,11 @@ export interface Schedule {
   beforeLone(): Promise<unknown>;
   /** Number of messages without a pause, after a first one. */
   quick: number;
-  /** Resolves when the next of them is due; all listeners have the previous one. */
+  /** Resolves when the next of them is due; all subscribers have the previous one. */
   afterQuick(): Promise<unknown>;
   /** Number of messages with pauses in which the objects settle, but no alarm fires. */
   slow: number;
-  /** Resolves when the next of them is due on a channel; all listeners have the previous one. */
+  /** Resolves when the next of them is due on a channel; all subscribers have the previous one. */
   afterSlow(channel: string, meter: Meter): Promise<unknown>;
 }
 
@@ -76,7 +76,7 @@ function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, r
 }
 
 async function connectionEvents(meter: Meter) {
-  let crowd: Listener[] = [];
+  let crowd: TestClient[] = [];
   // One object has two connections.
   const homes = [...names("home", 10), "home/0"];
   await meter.spent(async () => {
@@ -95,21 +95,21 @@ function names(channel: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${channel}/${i}`);
 }
 
-function connectTo(meter: Meter, channels: string[]): Promise<Listener[]> {
+function connectTo(meter: Meter, channels: string[]): Promise<TestClient[]> {
   return Promise.all(channels.map((channel) => meter.connect(`/${channel}`)));
 }
 
 /** Sends a command, and reads up to the reply to a `ping` in the same frame. */
-async function carriedOut(listener: Listener, command: string): Promise<void> {
-  listener.say(`${command}\nping`);
-  while (!TIME.test(await listener.line()));
+async function carriedOut(subscriber: TestClient, command: string): Promise<void> {
+  subscriber.send(`${command}\nping`);
+  while (!TIME.test(await subscriber.line()));
 }
 
 async function connectAndLeave(meter: Meter) {
-  const listeners: Listener[] = [];
-  const connect = async () => listeners.push(await meter.connect("/news"));
+  const subscribers: TestClient[] = [];
+  const connect = async () => subscribers.push(await meter.connect("/news"));
   const leave = async () => {
-    for (const listener of listeners.splice(0, 1)) meter.leave(listener);
+    for (const subscriber of subscribers.splice(0, 1)) meter.leave(subscriber);
   };
   return {
     "connecting to an unused channel": totalOf(await meter.spent(connect)),
@@ -120,9 +120,9 @@ async function connectAndLeave(meter: Meter) {
 }
 
 /** @param other another connection of the same object */
-async function subscribeAndUnsubscribe(meter: Meter, one: Listener, other: Listener) {
-  const spent = async (listener: Listener, command: string) =>
-    totalOf(await meter.spent(() => carriedOut(listener, command)));
+async function subscribeAndUnsubscribe(meter: Meter, one: TestClient, other: TestClient) {
+  const spent = async (subscriber: TestClient, command: string) =>
+    totalOf(await meter.spent(() => carriedOut(subscriber, command)));
   return {
     "an object's first subscription to another channel": await spent(one, "subscribe news"),
     "another subscription of that object": await spent(other, "subscribe news"),
@@ -185,46 +185,46 @@ function furtherOf(spent: Map<string, Spent>, channel: string, count: number, fi
   return each(1 + count - firsts, { ...further, requests });
 }
 
-/** A channel with its listeners and a publisher. */
+/** A channel with its subscribers and a publisher. */
 class TestChannel {
   readonly channel: string;
-  readonly #publisher: Listener;
-  readonly #listeners: Listener[];
+  readonly #publisher: TestClient;
+  readonly #subscribers: TestClient[];
 
-  private constructor(channel: string, publisher: Listener | undefined, listeners: Listener[]) {
+  private constructor(channel: string, publisher: TestClient | undefined, subscribers: TestClient[]) {
     assert(publisher !== undefined, "a test channel has a publisher");
     this.channel = channel;
     this.#publisher = publisher;
-    this.#listeners = listeners;
+    this.#subscribers = subscribers;
   }
 
-  /** Creates a test channel with ten listeners connected to the channel; one of them publishes unless `publishedAt` is set. */
+  /** Creates a test channel with ten subscribers connected to the channel; one of them publishes unless `publishedAt` is set. */
   static async direct(meter: Meter, channel: string, publishedAt?: string): Promise<TestChannel> {
-    const listeners = await connectTo(
+    const subscribers = await connectTo(
       meter,
       Array.from({ length: 10 }, () => channel),
     );
-    const publisher = publishedAt === undefined ? listeners[0] : await meter.connect(`/${publishedAt}`);
-    return new TestChannel(channel, publisher, listeners);
+    const publisher = publishedAt === undefined ? subscribers[0] : await meter.connect(`/${publishedAt}`);
+    return new TestChannel(channel, publisher, subscribers);
   }
 
-  /** Creates a test channel with listeners connected elsewhere, each to its own object, and a publisher. */
+  /** Creates a test channel with subscribers connected elsewhere, each to its own object, and a publisher. */
   static async linked(meter: Meter, channel: string, links: number): Promise<TestChannel> {
-    const listeners = await connectTo(meter, names(channel, links));
-    for (const listener of listeners) await carriedOut(listener, `subscribe ${channel}`);
+    const subscribers = await connectTo(meter, names(channel, links));
+    for (const subscriber of subscribers) await carriedOut(subscriber, `subscribe ${channel}`);
     const publisher = await meter.connect(`/${channel}`);
-    return new TestChannel(channel, publisher, [publisher, ...listeners]);
+    return new TestChannel(channel, publisher, [publisher, ...subscribers]);
   }
 
   /**
-   * Announces messages; all listeners receive each before the next is sent.
+   * Announces messages; all subscribers receive each before the next is sent.
    * @param between awaited between messages
    */
   async announce(count: number, between: () => Promise<unknown> = async () => {}): Promise<void> {
     for (let i = 0; i < count; i++) {
       if (i > 0) await between();
-      this.#publisher.say(`announce ${this.channel} ${i}`);
-      for (const listener of this.#listeners) await listener.line();
+      this.#publisher.send(`announce ${this.channel} ${i}`);
+      for (const subscriber of this.#subscribers) await subscriber.line();
     }
   }
 }

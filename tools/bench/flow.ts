@@ -7,9 +7,9 @@ import { type Connection, clientFrame } from "./websocket.ts";
 export class Meter {
   /** Messages sent earlier are not measured. */
   from = Number.POSITIVE_INFINITY;
-  /** From sending to receiving, for some of the listeners. */
+  /** From sending to receiving, for some of the subscribers. */
   readonly latencies: number[] = [];
-  /** From sending until the last listener has the message; only known for one message at a time. */
+  /** From sending until the last subscriber has the message; only known for one message at a time. */
   readonly rounds: number[] = [];
 
   note(times: number[], sentAt: number, now: number): void {
@@ -20,7 +20,7 @@ export class Meter {
 /** A connection that announces on one channel. */
 export class Publisher {
   readonly sentAt: number[] = [];
-  /** What listeners receive for its first message. */
+  /** What subscribers receive for its first message. */
   readonly line: Buffer;
   readonly #connection: Connection;
   readonly #frame: Buffer;
@@ -56,13 +56,13 @@ export class Flow {
   readonly messageAt: number;
   /** Connections that may announce here. */
   readonly announcing: Connection[] = [];
-  listeners = 0;
+  subscribers = 0;
   meter = new Meter();
   publishers: Publisher[] = [];
   #turn = 0;
   #window = 0;
   #sent = 0;
-  /** Bytes received by all listeners, and the number at which more is sent. */
+  /** Bytes received by all subscribers, and the number at which more is sent. */
   #received = 0;
   #due = Number.POSITIVE_INFINITY;
   #allReceived = () => {};
@@ -81,7 +81,7 @@ export class Flow {
     return this.#sent;
   }
 
-  /** Messages received since `begin`, over all listeners. */
+  /** Messages received since `begin`, over all subscribers. */
   get deliveries(): number {
     return this.#received / this.lineLength;
   }
@@ -121,15 +121,15 @@ export class Flow {
 
   receive(bytes: number): void {
     this.#received += bytes;
-    if (this.#received >= this.#due) this.#goOn();
+    if (this.#received >= this.#due) this.#sendMore();
   }
 
-  /** Bytes that all listeners together receive for one message. */
+  /** Bytes that all subscribers together receive for one message. */
   get #load(): number {
-    return this.lineLength * this.listeners;
+    return this.lineLength * this.subscribers;
   }
 
-  #goOn(): void {
+  #sendMore(): void {
     if (this.#window === 0) {
       this.#allReceived();
       return;

@@ -16,13 +16,13 @@ import {
 } from "../../test/e2e/support/runtime.ts";
 import { clientFrame } from "./websocket.ts";
 
-/** Occurs once per message, and nowhere else in what listeners receive. */
+/** Occurs once per message, and nowhere else in what subscribers receive. */
 const MARK = "@".charCodeAt(0);
 const MESSAGE = `@${"x".repeat(31)}`;
-const LISTENERS = 1_000;
+const SUBSCRIBERS = 1_000;
 const POSTERS = 32;
 
-/** The request headers of each kind of listener. */
+/** The request headers of each kind of subscriber. */
 const KINDS = {
   WebSocket:
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
@@ -51,8 +51,8 @@ async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<s
   for (const kind of ["WebSocket", "events"] as const) {
     const before = await memoryOf(runtime.pid);
     const crowd = await Crowd.gather(port, kind);
-    const each = ((await memoryOf(runtime.pid)) - before) / LISTENERS;
-    yield `${LISTENERS} ${kind} listeners: ${each.toFixed(1)} KiB each in the runtime`;
+    const each = ((await memoryOf(runtime.pid)) - before) / SUBSCRIBERS;
+    yield `${SUBSCRIBERS} ${kind} subscribers: ${each.toFixed(1)} KiB each in the runtime`;
     for (const window of [16, 256]) {
       const rate = await crowd.deliver(window, milliseconds);
       rates.set(`${kind} ${window}`, rate);
@@ -99,9 +99,9 @@ async function post(port: number, milliseconds: number): Promise<{ rate: number;
   return { rate, median: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 };
 }
 
-/** The listeners of one channel, and a publisher. */
+/** The subscribers of one channel, and a publisher. */
 class Crowd {
-  readonly #listeners: Socket[] = [];
+  readonly #subscribers: Socket[] = [];
   #announcer: Socket | undefined;
   #read = 0;
   #sent = 0;
@@ -110,11 +110,11 @@ class Crowd {
   static async gather(port: number, kind: Kind): Promise<Crowd> {
     const crowd = new Crowd();
     const channel = `crowd-${kind}`;
-    for (let i = 0; i < LISTENERS; i += 50) {
+    for (let i = 0; i < SUBSCRIBERS; i += 50) {
       const some = Array.from({ length: 50 }, () =>
         open(port, channel, kind, (bytes) => crowd.#count(bytes)),
       );
-      crowd.#listeners.push(...(await Promise.all(some)));
+      crowd.#subscribers.push(...(await Promise.all(some)));
     }
     crowd.#announcer = await open(port, "all", "WebSocket", () => {});
     // Leaves time for the positions that event streams begin with.
@@ -134,17 +134,17 @@ class Crowd {
     this.#send(window);
     await new Promise<void>((resolve) => {
       this.#onRead = () => {
-        const received = Math.floor(this.#read / LISTENERS);
+        const received = Math.floor(this.#read / SUBSCRIBERS);
         if (performance.now() < until) this.#send(received + window - this.#sent);
-        else if (this.#read >= this.#sent * LISTENERS) resolve();
+        else if (this.#read >= this.#sent * SUBSCRIBERS) resolve();
       };
     });
-    if (this.#read !== this.#sent * LISTENERS) throw new Error("more messages were received than sent");
+    if (this.#read !== this.#sent * SUBSCRIBERS) throw new Error("more messages were received than sent");
     return (this.#read / (performance.now() - began)) * 1_000;
   }
 
   async leave(): Promise<void> {
-    for (const socket of [...this.#listeners, this.#announcer]) socket?.resetAndDestroy();
+    for (const socket of [...this.#subscribers, this.#announcer]) socket?.resetAndDestroy();
     await sleep(500);
   }
 

@@ -4,7 +4,6 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectAll, Listener } from "../../test/e2e/support/listener.ts";
 import {
   bundle,
   type Runtime,
@@ -12,6 +11,7 @@ import {
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { connectAll, TestClient } from "../../test/e2e/support/test-client.ts";
 
 /** Longer than the runtime keeps an idle object in memory, plus the second in which ours settles. */
 const UNTIL_ASLEEP = 13_000;
@@ -29,7 +29,7 @@ await removeFolder(folder);
 process.exit();
 
 async function measure(runtime: Runtime, connections: number): Promise<void> {
-  const first = await Listener.connect(`${runtime.url}/idle`);
+  const first = await TestClient.connect(`${runtime.url}/idle`);
   const before = await memoryOf(runtime.pid);
   const began = performance.now();
   const others = await connectAll(
@@ -56,10 +56,10 @@ async function memoryOf(pid: number): Promise<number> {
 }
 
 /** Returns the milliseconds until all have received a message from the first. */
-async function announce(listeners: Listener[], message: string): Promise<number> {
-  const received = listeners.map((listener) => listener.line());
+async function announce(subscribers: TestClient[], message: string): Promise<number> {
+  const received = subscribers.map((subscriber) => subscriber.line());
   const began = performance.now();
-  listeners[0]?.say(`announce idle ${message}`);
+  subscribers[0]?.send(`announce idle ${message}`);
   await Promise.all(received);
   return performance.now() - began;
 }

@@ -11,12 +11,12 @@ import { Crowds, contest } from "./contest.ts";
 import { draw } from "./draw.ts";
 import { reportHttp } from "./http.ts";
 import { report } from "./reconnects.ts";
-import { each, listeners, type Row, rowsFor } from "./rows.ts";
+import { each, type Row, rowsFor, subscribers } from "./rows.ts";
 import { type Servers, startServers, versions } from "./servers.ts";
 import { block, HEADER, percent } from "./table.ts";
 
 const PICTURE = fileURLToPath(new URL("throughput.svg", import.meta.url));
-const CEILING = { listeners: 1000, window: 1024 };
+const CEILING = { subscribers: 1000, window: 1024 };
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: "boolean", default: false }, picture: { type: "boolean", default: false } },
@@ -65,8 +65,8 @@ async function returns(): Promise<void> {
   progress("mass reconnects");
   console.log();
   const size = values.quick
-    ? { listeners: 500, objects: 5, channels: 100 }
-    : { listeners: 4_000, objects: 10, channels: 1_000 };
+    ? { subscribers: 500, objects: 5, channels: 100 }
+    : { subscribers: 4_000, objects: 10, channels: 1_000 };
   for await (const line of report(size)) console.log(line);
 }
 
@@ -86,7 +86,7 @@ async function measure(row: Row): Promise<void> {
 }
 
 async function ceiling({ bare }: Servers): Promise<void> {
-  const contenders = each([bare], listeners(CEILING.listeners), CEILING.window);
+  const contenders = each([bare], subscribers(CEILING.subscribers), CEILING.window);
   const [outcome] = await contest(contenders, crowds, { ...pace, rounds: 1 }, true, progress);
   if (!outcome) return;
   progress("");

@@ -1,7 +1,6 @@
 /** Measures the cost of events by the tallies of `counting-worker.js`, before and after. */
 import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { Listener } from "../../test/e2e/support/listener.ts";
 import {
   bundle,
   type Runtime,
@@ -9,6 +8,7 @@ import {
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { TestClient } from "../../test/e2e/support/test-client.ts";
 import { type Cost, minus, plus } from "./cost.ts";
 
 /** An object's cost, and how often it was awake. */
@@ -30,14 +30,14 @@ export class Meter {
   readonly #folder: string;
   readonly #restart: () => Promise<Runtime>;
   /** Emits `quiet` each time an object becomes idle. */
-  readonly #told: EventEmitter;
+  readonly #events: EventEmitter;
   #connections = 0;
 
-  private constructor(runtime: Runtime, folder: string, told: EventEmitter, restart: () => Promise<Runtime>) {
+  private constructor(runtime: Runtime, folder: string, events: EventEmitter, restart: () => Promise<Runtime>) {
     this.#runtime = runtime;
     this.#restart = restart;
     this.#folder = folder;
-    this.#told = told;
+    this.#events = events;
   }
 
   /**
@@ -48,14 +48,14 @@ export class Meter {
   static async start(historySeconds: number, more: Record<string, string> = {}): Promise<Meter> {
     const folder = await temporaryFolder();
     const around = await readFile(new URL("counting-worker.js", import.meta.url), "utf8");
-    const told = new EventEmitter();
+    const events = new EventEmitter();
     const onLine = (line: string) =>
-      void (line.includes("quiet ") ? told.emit("quiet") : console.error(line));
+      void (line.includes("quiet ") ? events.emit("quiet") : console.error(line));
     const settings = { HISTORY_SECONDS: String(historySeconds), ...more };
     const options = { around, flags: ["nodejs_als"], onLine, settings };
     const file = await bundle(folder);
     const start = () => startRuntime(file, folder, options);
-    return new Meter(await start(), folder, told, start);
+    return new Meter(await start(), folder, events, start);
   }
 
   get port(): number {
@@ -87,14 +87,14 @@ export class Meter {
   }
 
   /** Opens a connection, and reads the greeting. */
-  async connect(path: string): Promise<Listener> {
+  async connect(path: string): Promise<TestClient> {
     this.#connections += 1;
-    return await Listener.connect(this.#runtime.url + path);
+    return await TestClient.connect(this.#runtime.url + path);
   }
 
-  leave(listener: Listener): void {
+  leave(subscriber: TestClient): void {
     this.#connections -= 1;
-    listener.close();
+    subscriber.close();
   }
 
   /**
@@ -123,7 +123,7 @@ export class Meter {
   async #until(isOver: (tallies: Tallies) => boolean): Promise<Tallies> {
     for (;;) {
       // Listens before it reads, so that no event is missed in between.
-      const quiet = once(this.#told, "quiet");
+      const quiet = once(this.#events, "quiet");
       const tallies = await this.#read();
       if (isOver(tallies)) return tallies;
       await quiet;

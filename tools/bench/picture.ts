@@ -1,9 +1,9 @@
-/** Draws deliveries per second against the number of listeners, as SVG; both scales are logarithmic. */
+/** Draws deliveries per second against the number of subscribers, as SVG; both scales are logarithmic. */
 
 export interface Line {
   label: string;
   color: string;
-  /** Deliveries per second, for each number of listeners. */
+  /** Deliveries per second, for each number of subscribers. */
   rates: number[];
 }
 
@@ -17,11 +17,11 @@ const BOTTOM = 374;
 /** The height of a label. */
 const LABEL_HEIGHT = 38;
 
-export function picture(title: string, subtitle: string, listeners: number[], lines: Line[]): string {
+export function picture(title: string, subtitle: string, subscribers: number[], lines: Line[]): string {
   const rates = lines.flatMap((line) => line.rates);
   const lowest = Math.floor(Math.log10(Math.min(...rates)));
   const highest = Math.ceil(Math.log10(Math.max(...rates)));
-  const x = scale(Math.log10(Math.min(...listeners)), Math.log10(Math.max(...listeners)), LEFT, RIGHT);
+  const x = scale(Math.log10(Math.min(...subscribers)), Math.log10(Math.max(...subscribers)), LEFT, RIGHT);
   const y = scale(lowest, highest, BOTTOM, TOP);
   const decades = Array.from({ length: highest - lowest + 1 }, (_, index) => 10 ** (lowest + index));
 
@@ -32,13 +32,13 @@ export function picture(title: string, subtitle: string, listeners: number[], li
       `<text x="${LEFT - 12}" y="${at}" dy="4" text-anchor="end">${inWords(rate)}</text>`
     );
   });
-  const ticks = listeners.map((count) => {
+  const ticks = subscribers.map((count) => {
     const at = x(count).toFixed(1);
     return `<text x="${at}" y="${BOTTOM + 24}" text-anchor="middle">${count.toLocaleString("en-US")}</text>`;
   });
   const labels = apart(lines.map(({ rates }) => y(rates.at(-1) ?? 1)));
   const drawn = lines.map(({ label, color, rates }, index) => {
-    const points = rates.map((rate, at) => [x(listeners[at] ?? 1).toFixed(1), y(rate).toFixed(1)] as const);
+    const points = rates.map((rate, at) => [x(subscribers[at] ?? 1).toFixed(1), y(rate).toFixed(1)] as const);
     const dots = points.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="4" fill="${color}"/>`);
     const labelAt = (labels[index] ?? 0).toFixed(1);
     return (
@@ -61,7 +61,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-s
 <text class="title" x="24" y="38">${title}</text>
 <text x="24" y="60">${subtitle}</text>
 ${[...grid, ...ticks, ...drawn].join("\n")}
-<text x="${(LEFT + RIGHT) / 2}" y="${BOTTOM + 48}" text-anchor="middle">listeners of one channel</text>
+<text x="${(LEFT + RIGHT) / 2}" y="${BOTTOM + 48}" text-anchor="middle">subscribers of one channel</text>
 </svg>
 `;
 }

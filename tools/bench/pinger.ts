@@ -1,6 +1,6 @@
 /** A client that pings continuously in its own thread, so that other reading doesn't delay it. */
 import { parentPort, Worker, workerData } from "node:worker_threads";
-import { Listener } from "../../test/e2e/support/listener.ts";
+import { TestClient } from "../../test/e2e/support/test-client.ts";
 
 /** Starts a pinging client; the returned function stops it, and returns the longest delay in milliseconds. */
 export async function startPinger(url: string, channels: string[]): Promise<() => Promise<number>> {
@@ -15,8 +15,8 @@ export async function startPinger(url: string, channels: string[]): Promise<() =
 }
 
 async function ping(url: string, channels: string[]): Promise<void> {
-  const client = await Listener.connect(url);
-  for (const channel of channels) client.say(`subscribe ${channel}`);
+  const client = await TestClient.connect(url);
+  for (const channel of channels) client.send(`subscribe ${channel}`);
   await client.ping();
   let isOver = false;
   parentPort?.once("message", () => {

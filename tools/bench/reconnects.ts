@@ -24,7 +24,7 @@ export interface Return {
   asked: number;
 }
 
-/** A listener that counts messages over all its connections. */
+/** A subscriber that counts messages over all its connections. */
 class Reader {
   /** Messages, over all its connections. */
   missed = 0;
@@ -36,21 +36,21 @@ class Reader {
   #connection: Connection | undefined;
   #rest = "";
   /** Whether it has been greeted, and has got its position if it asked for one. */
-  #isThere = false;
+  #isReady = false;
   #counts = true;
   #onRead = () => {};
 
   /** Connects, by default with its position (the current one at first); resolves when it has caught up to that. */
   async connect(port: number, counts = true): Promise<void> {
     this.#counts = counts;
-    this.#isThere = false;
+    this.#isReady = false;
     this.#rest = "";
     const query = counts ? `?since=${this.#position ?? "now"}` : "";
     const connection = new Connection(port, `/${CHANNEL}${query}`, "");
     this.#connection = connection;
-    connection.onReceive = (bytes, from, to) => this.#take(bytes.toString("latin1", from, to));
+    connection.onReceive = (bytes, from, to) => this.#receive(bytes.toString("latin1", from, to));
     await connection.opened;
-    await this.#until(() => this.#isThere);
+    await this.#until(() => this.#isReady);
   }
 
   /** Resolves when it has received this message or a later one. */
@@ -62,16 +62,16 @@ class Reader {
     this.#connection?.close();
   }
 
-  #until(isSo: () => boolean): Promise<void> {
+  #until(holds: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       this.#onRead = () => {
-        if (isSo()) resolve();
+        if (holds()) resolve();
       };
       this.#onRead();
     });
   }
 
-  #take(text: string): void {
+  #receive(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
     for (const line of lines) this.#read(line);
@@ -81,16 +81,16 @@ class Reader {
   #read(line: string): void {
     const [, number] = line.split(`${CHANNEL}!`);
     if (number !== undefined) this.#count(Number(number));
-    else if (line.startsWith("debug!position ")) this.#locate(Number(line.split(" ")[2]));
+    else if (line.startsWith("debug!position ")) this.#setPosition(Number(line.split(" ")[2]));
     else if (line.startsWith("debug!gap ")) this.gaps += 1;
     else if (line !== "debug!connected...") throw new Error(`a client received '${line}'`);
-    else if (!this.#counts) this.#isThere = true;
+    else if (!this.#counts) this.#isReady = true;
   }
 
-  #locate(position: number): void {
+  #setPosition(position: number): void {
     this.#position ??= position;
     if (this.gaps === 0 && this.#position !== position) throw new Error("the positions differ");
-    this.#isThere = true;
+    this.#isReady = true;
   }
 
   #count(number: number): void {
@@ -103,7 +103,7 @@ class Reader {
 
 /**
  * Announces numbers, a hundred per second, in batches large enough that this machine sends no more than 20,000 frames
- * per second to the listeners, which would take all its time. Waits if the machine is too busy even for that.
+ * per second to the subscribers, which would take all its time. Waits if the machine is too busy even for that.
  */
 class Announcer {
   readonly #connection: Connection;
@@ -114,7 +114,7 @@ class Announcer {
   #isOver = false;
   next = 0;
 
-  constructor(port: number, listeners: number) {
+  constructor(port: number, subscribers: number) {
     this.#connection = new Connection(port, `/${CHANNEL}`, "");
     this.#connection.onReceive = (bytes, from, to) => {
       const lines = (this.#rest + bytes.toString("latin1", from, to)).split("\n");
@@ -123,7 +123,7 @@ class Announcer {
       if (number !== undefined) this.#newest = Number(number);
       this.#onRead();
     };
-    void this.#announce(Math.max(10, listeners / 20));
+    void this.#announce(Math.max(10, subscribers / 20));
   }
 
   async #announce(milliseconds: number): Promise<void> {
@@ -151,16 +151,16 @@ class Announcer {
 }
 
 /**
- * Breaks the connections of all listeners of a channel at once, and reconnects them at once, while a hundred messages
+ * Breaks the connections of all subscribers of a channel at once, and reconnects them at once, while a hundred messages
  * per second are announced.
  * @param counts whether they resume from their positions
  */
-export async function massReconnect(listeners: number, objects: number, counts: boolean): Promise<Return> {
-  const settings = { SOCKETS_PER_OBJECT: String(Math.ceil(listeners / objects)) };
+export async function massReconnect(subscribers: number, objects: number, counts: boolean): Promise<Return> {
+  const settings = { SOCKETS_PER_OBJECT: String(Math.ceil(subscribers / objects)) };
   const meter = await Meter.start(120, settings);
-  const readers = Array.from({ length: listeners }, () => new Reader());
+  const readers = Array.from({ length: subscribers }, () => new Reader());
   await inTurns(readers, (reader) => reader.connect(meter.port));
-  const announcer = new Announcer(meter.port, listeners);
+  const announcer = new Announcer(meter.port, subscribers);
   await Promise.all(readers.map((reader) => reader.reach(10)));
   const before = await meter.requests("recover");
   for (const reader of readers) reader.cut();
@@ -187,7 +187,7 @@ export async function massReconnect(listeners: number, objects: number, counts: 
   };
 }
 
-/** Calls caused when all listeners of many channels reconnect at once. */
+/** Calls caused when all subscribers of many channels reconnect at once. */
 export interface Calls {
   greeted: number;
   /** Calls for a link to `all`: those to its root, and those to its children. */
@@ -196,7 +196,7 @@ export interface Calls {
 }
 
 /**
- * Breaks the connections of all listeners of many channels, two each, and reconnects them at once after the objects have
+ * Breaks the connections of all subscribers of many channels, two each, and reconnects them at once after the objects have
  * noticed; otherwise some would find their old links.
  * @param powerFails whether to kill the runtime, so that only storage survives
  * @param links the maximum links per object
@@ -229,20 +229,20 @@ export async function reconnectChannels(channels: number, powerFails: boolean, l
  * @param last how many of these each client asks for; 0 for none
  * @returns connections per second
  */
-export async function connecting(listeners: number, last: number): Promise<number> {
+export async function connecting(subscribers: number, last: number): Promise<number> {
   const meter = await Meter.start(120);
   const [announcer] = await openAll(meter.port, [`/${CHANNEL}`]);
-  const said = Array.from({ length: 100 }, (_, i) => `announce ${CHANNEL} ${String(i).padStart(32)}\n`);
-  announcer?.write(clientFrame(said.join("")));
+  const lines = Array.from({ length: 100 }, (_, i) => `announce ${CHANNEL} ${String(i).padStart(32)}\n`);
+  announcer?.write(clientFrame(lines.join("")));
   const began = performance.now();
   const open: Connection[] = [];
-  await inTurns([...Array(listeners).keys()], async () => {
+  await inTurns([...Array(subscribers).keys()], async () => {
     const path = last > 0 ? `/${CHANNEL}?last=${last}` : `/${CHANNEL}`;
     const connection = new Connection(meter.port, path, "");
     open.push(connection);
     await linesOf(connection, last > 0 ? 2 + last : 1);
   });
-  const rate = (1000 * listeners) / (performance.now() - began);
+  const rate = (1000 * subscribers) / (performance.now() - began);
   for (const connection of [...open, announcer]) connection?.close();
   await meter.stop();
   return rate;
@@ -276,10 +276,10 @@ async function openAll(port: number, paths: string[]): Promise<Connection[]> {
 /** Does something for each element, with a limit on concurrency. */
 async function inTurns<T>(all: T[], act: (one: T) => Promise<void>): Promise<void> {
   const left = [...all];
-  const goOn = async () => {
+  const work = async () => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) await act(next);
   };
-  await Promise.all(Array.from({ length: OPENING }, goOn));
+  await Promise.all(Array.from({ length: OPENING }, work));
 }
 
 /** Formats the outcome of a mass reconnect. */
@@ -291,17 +291,17 @@ export function summary({ greeted, caughtUp, missed, repeated, gaps, asked }: Re
 /** The size of a mass reconnect. */
 export interface Size {
   /** Listeners of one channel, and the number of objects they are in. */
-  listeners: number;
+  subscribers: number;
   objects: number;
-  /** Channels of two listeners each. */
+  /** Channels of two subscribers each. */
   channels: number;
 }
 
 /** Yields the results, line by line. */
-export async function* report({ listeners, objects, channels }: Size): AsyncGenerator<string> {
+export async function* report({ subscribers, objects, channels }: Size): AsyncGenerator<string> {
   for (const counts of [true, false]) {
-    const outcome = await massReconnect(listeners, objects, counts);
-    yield `${listeners} listeners in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: ${summary(outcome)}`;
+    const outcome = await massReconnect(subscribers, objects, counts);
+    yield `${subscribers} subscribers in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: ${summary(outcome)}`;
   }
   for (const powerFails of [false, true]) {
     const { greeted, root, children } = await reconnectChannels(channels, powerFails);
@@ -314,6 +314,6 @@ export async function* report({ listeners, objects, channels }: Size): AsyncGene
 }
 
 if (import.meta.main) {
-  const [listeners = 8_000, objects = 10, channels = 2_000] = process.argv.slice(2).map(Number);
-  for await (const line of report({ listeners, objects, channels })) console.log(line);
+  const [subscribers = 8_000, objects = 10, channels = 2_000] = process.argv.slice(2).map(Number);
+  for await (const line of report({ subscribers, objects, channels })) console.log(line);
 }

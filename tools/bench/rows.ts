@@ -22,21 +22,26 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
   const all = [ours, loop, nats].filter((server) => server !== undefined);
   const native = nats ? [nats] : [];
   const channels = quick ? 100 : Math.min(1000, Math.floor(openFiles() / FILES_PER_CHANNEL));
-  const thousand = listeners(1000);
+  const thousand = subscribers(1000);
   return [
-    { number: 1, title: "100 listeners, 64 in flight", contenders: each(all, listeners(100), 64) },
-    { number: 2, title: "1,000 listeners, 16 in flight", contenders: each(all, thousand, 16) },
-    { number: 3, title: "1,000 listeners, 256 in flight", contenders: each(all, thousand, 256) },
-    { number: 4, title: "1,000 listeners, one at a time", contenders: each(all, thousand, 1), single: true },
+    { number: 1, title: "100 subscribers, 64 in flight", contenders: each(all, subscribers(100), 64) },
+    { number: 2, title: "1,000 subscribers, 16 in flight", contenders: each(all, thousand, 16) },
+    { number: 3, title: "1,000 subscribers, 256 in flight", contenders: each(all, thousand, 256) },
+    {
+      number: 4,
+      title: "1,000 subscribers, one at a time",
+      contenders: each(all, thousand, 1),
+      single: true,
+    },
     {
       number: 5,
-      title: "10 listeners, one at a time",
-      contenders: each(all, listeners(10), 1),
+      title: "10 subscribers, one at a time",
+      contenders: each(all, subscribers(10), 1),
       single: true,
     },
     {
       number: 6,
-      title: "1,000 listeners connected to 8 other channels, 256 in flight",
+      title: "1,000 subscribers connected to 8 other channels, 256 in flight",
       contenders: [
         contender("8 homes", ours, spread(1000, 8), { window: 256, publishers: 1 }),
         contender("1 home", ours, thousand, { window: 256, publishers: 1 }),
@@ -44,7 +49,7 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
     },
     {
       number: 7,
-      title: "100 publishers, 1,000 listeners, 256 in flight together",
+      title: "100 publishers, 1,000 subscribers, 256 in flight together",
       contenders: [
         contender("ours", ours, thousand, { window: 256, publishers: 100 }),
         contender("ours, 1 publ.", ours, thousand, { window: 256, publishers: 1 }),
@@ -53,8 +58,8 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
     },
     {
       number: 8,
-      title: `${channels} channels of 10 listeners, 16 in flight on each`,
-      contenders: each([ours, loop], listeners(10, channels), 16),
+      title: `${channels} channels of 10 subscribers, 16 in flight on each`,
+      contenders: each([ours, loop], subscribers(10, channels), 16),
       apart: true,
     },
     {
@@ -66,7 +71,7 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
     },
     {
       number: 10,
-      title: "1,000 listeners in 1, 4 and 16 objects of one channel, 256 in flight",
+      title: "1,000 subscribers in 1, 4 and 16 objects of one channel, 256 in flight",
       contenders: each([ours, ...trees], thousand, 256),
     },
   ];
@@ -81,8 +86,8 @@ function contender(name: string, server: Server, seating: Seating, load: Load): 
   return { name, server, seating, load };
 }
 
-/** Channels with their own listeners, which are connected to their channel and can announce. */
-export function listeners(count: number, channels = 1): Seating {
+/** Channels with their own subscribers, which are connected to their channel and can announce. */
+export function subscribers(count: number, channels = 1): Seating {
   const seats = Array.from({ length: count * channels }, (_, index): Seat => {
     const channel = Math.floor(index / count);
     return { subscribesTo: [channel], announcesOn: channel };
@@ -90,7 +95,7 @@ export function listeners(count: number, channels = 1): Seating {
   return { name: `${count}x${channels}`, channels, seats };
 }
 
-/** One channel, with its publisher connected to it and its other listeners elsewhere. */
+/** One channel, with its publisher connected to it and its other subscribers elsewhere. */
 function spread(count: number, homes: number): Seating {
   const others = Array.from({ length: count - 1 }, (_, index): Seat => {
     return { home: `home${index % homes}`, subscribesTo: [0] };

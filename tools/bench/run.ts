@@ -24,7 +24,7 @@ export interface Load {
 }
 
 export interface Run {
-  /** Messages received per second, over all listeners. */
+  /** Messages received per second, over all subscribers. */
   rate: number;
   latencies: number[];
   rounds: number[];
@@ -38,27 +38,27 @@ export interface Run {
  * channels that take turns, one may be silent for longer than the given time.
  */
 export async function run(server: Server, crowd: Crowd, load: Load, milliseconds: number): Promise<Run> {
-  const { flows, listeners } = crowd;
+  const { flows, subscribers } = crowd;
   const quiet = load.quiet === undefined ? undefined : flows.at(-1);
   const busy = flows.filter((flow) => flow !== quiet);
   const meter = new Meter();
   for (const flow of busy) flow.begin(load.publishers, quiet ? new Meter() : meter);
   quiet?.begin(1, meter);
-  for (const listener of listeners) listener.begin();
+  for (const subscriber of subscribers) subscriber.begin();
 
   const timeout = setTimeout(lost, milliseconds + LOST_AFTER);
   for (const flow of busy) flow.keepInFlight(load.window);
   const timer = quiet && setInterval(() => quiet.sendOne(), load.quiet);
   await sleep(LEAD_IN);
   meter.from = performance.now();
-  while (flows.some(({ deliveries, listeners }) => deliveries < listeners)) await sleep(LOOK_AGAIN);
+  while (flows.some(({ deliveries, subscribers }) => deliveries < subscribers)) await sleep(LOOK_AGAIN);
   const before = snapshot(server, crowd);
   await sleep(milliseconds);
   clearInterval(timer);
   await Promise.all(flows.map((flow) => flow.end()));
   const after = snapshot(server, crowd);
   clearTimeout(timeout);
-  for (const listener of listeners) listener.check();
+  for (const subscriber of subscribers) subscriber.check();
 
   const time = after.time - before.time;
   return {

@@ -115,11 +115,11 @@ async function findNats(): Promise<string | undefined> {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   for (const folder of folders) {
     const program = join(folder, "nats-server");
-    const isThere = await access(program).then(
+    const exists = await access(program).then(
       () => true,
       () => false,
     );
-    if (isThere) return program;
+    if (exists) return program;
   }
   return undefined;
 }

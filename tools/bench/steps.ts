@@ -1,6 +1,7 @@
 /** Measures the steps of a delivery: a send to a socket, and a call to a linked object. */
-import { connectAll, Listener } from "../../test/e2e/support/listener.ts";
+
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
+import { connectAll, TestClient } from "../../test/e2e/support/test-client.ts";
 
 const ROUNDS = 50;
 const MANY = 500;
@@ -18,22 +19,22 @@ process.exit();
 
 /** Returns the microseconds per subscriber until the last of MANY has a message: the median of all rounds. */
 async function measure(path: (i: number) => string): Promise<number> {
-  const listeners = await connectAll(
+  const subscribers = await connectAll(
     runtime.url,
     Array.from({ length: MANY }, (_, i) => path(i)),
   );
-  const publisher = await Listener.connect(`${runtime.url}/root`);
-  for (const listener of listeners) listener.say("subscribe root");
-  await Promise.all(listeners.map((listener) => listener.ping()));
+  const publisher = await TestClient.connect(`${runtime.url}/root`);
+  for (const subscriber of subscribers) subscriber.send("subscribe root");
+  await Promise.all(subscribers.map((subscriber) => subscriber.ping()));
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const received = listeners.map((listener) => listener.line());
+    const received = subscribers.map((subscriber) => subscriber.line());
     const began = performance.now();
-    publisher.say(`announce root ${round}`);
+    publisher.send(`announce root ${round}`);
     await Promise.all(received);
     times.push(((performance.now() - began) * 1000) / MANY);
     await publisher.line();
   }
-  for (const listener of [...listeners, publisher]) listener.close();
+  for (const subscriber of [...subscribers, publisher]) subscriber.close();
   return times.sort((a, b) => a - b)[ROUNDS >> 1] ?? Number.NaN;
 }

@@ -8,9 +8,9 @@ export const HEADER = `
 ours: this project. loop: an object that sends each message to each socket as it arrives. nats: a
 native server, over WebSocket. Messages have 32 bytes.
 
-Deliveries per second (a message received by one listener is one), and the ratio to the first
+Deliveries per second (a message received by one subscriber is one), and the ratio to the first
 of each group. Milliseconds from sending a message to receiving it: half of the deliveries,
-99 %, and 99.9 % take no longer; to the last listener, where that is known. Then the CPU use
+99 %, and 99.9 % take no longer; to the last subscriber, where that is known. Then the CPU use
 of the server and the load generator, in cores; all are on this machine.
 
 ${cells(["", "deliveries/s", "ratio", "p50", "p99", "p99.9", "last p50", "server", "generator"])}`;

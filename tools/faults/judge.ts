@@ -35,8 +35,8 @@ export function isFlawless({ lost, repeated, early, strange }: Verdict): boolean
 export function inWords(what: string, verdict: Verdict): string {
   const { came, due, lost, repeated, early, strange } = verdict;
   const wrongs = Object.entries({ lost, repeated, "out of order": early, strange });
-  const said = wrongs.map(
+  const parts = wrongs.map(
     ([name, which]) => `${which.length} ${name}${which.length > 0 ? ` (${which.slice(0, 5)}…)` : ""}`,
   );
-  return `${what}: ${came} of ${due} received; ${said.join(", ")}`;
+  return `${what}: ${came} of ${due} received; ${parts.join(", ")}`;
 }

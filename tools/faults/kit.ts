@@ -60,9 +60,9 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
   };
   process.once("exit", endAll);
   try {
-    const listener = start(trial.listen);
+    const subscriber = start(trial.listen);
     const received: string[] = [];
-    createInterface({ input: listener.stdout }).on("line", (line) => received.push(line));
+    createInterface({ input: subscriber.stdout }).on("line", (line) => received.push(line));
     const announcer = start(trial.announce);
     // The judge connects directly, so only the server's own faults affect it.
     await until(

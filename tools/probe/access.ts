@@ -38,7 +38,7 @@ export async function deployProbe(): Promise<Access> {
   const url = await wranglerDeploy(key, "1");
   const deploy = async (version: string) => void (await wranglerDeploy(key, version));
   const access = { url, key, deploy };
-  await untilThere(access);
+  await untilReachable(access);
   return access;
 }
 
@@ -52,20 +52,20 @@ async function wranglerDeploy(key: string, version: string): Promise<string> {
   const variables = ["--var", `KEY:${key}`, "--var", `VERSION:${version}`];
   const command = [join(bin, "wrangler"), "deploy", "-c", CONFIGURATION, ...variables];
   const child = spawn(join(bin, "node"), command, { cwd: ROOT, stdio: ["inherit", "pipe", "inherit"] });
-  let said = "";
+  let output = "";
   child.stdout.on("data", (chunk: unknown) => {
-    said += String(chunk);
+    output += String(chunk);
     process.stderr.write(String(chunk));
   });
   const [code] = await once(child, "close");
-  const [url] = /https:\/\/\S+\.workers\.dev/.exec(said) ?? [];
+  const [url] = /https:\/\/\S+\.workers\.dev/.exec(output) ?? [];
   if (code !== 0 || url === undefined)
     throw new Error("wrangler failed, or printed no URL: see its output above");
   return url;
 }
 
 /** Waits for a new address, which takes a while to be known everywhere. */
-async function untilThere({ url, key }: Access): Promise<void> {
+async function untilReachable({ url, key }: Access): Promise<void> {
   const headers = { Authorization: `Bearer ${key}` };
   const body = JSON.stringify({ experiment: "identity" });
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {

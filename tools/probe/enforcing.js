@@ -46,7 +46,7 @@ export class Probe extends Unlimited {
 }
 
 function eventAt(depth) {
-  return { depth, calls: 0, underWay: 0, waiting: [] };
+  return { depth, calls: 0, inFlight: 0, queued: [] };
 }
 
 /** A stub has the depth of its object's newest event at the stub's first use. */
@@ -59,14 +59,14 @@ function limited(stub, own) {
       if (from >= DEEPEST) throw new Error("Subrequest depth limit exceeded.");
       event.calls += 1;
       if (event.calls > CALLS) throw new Error("Too many subrequests.");
-      if (event.underWay === AT_ONCE) await new Promise((resolve) => event.waiting.push(resolve));
-      else event.underWay += 1;
+      if (event.inFlight === AT_ONCE) await new Promise((resolve) => event.queued.push(resolve));
+      else event.inFlight += 1;
       try {
         return await stub.ask(experiment, { ...ask, depth: from + 1 });
       } finally {
-        const next = event.waiting.shift();
+        const next = event.queued.shift();
         if (next) next();
-        else event.underWay -= 1;
+        else event.inFlight -= 1;
       }
     },
   };

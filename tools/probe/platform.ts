@@ -1,7 +1,7 @@
 /** The probe, deployed or in a local runtime, as the questions use it. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { Listener } from "../../test/e2e/support/listener.ts";
+import { TestClient } from "../../test/e2e/support/test-client.ts";
 import { type Facts, readFacts } from "./facts.ts";
 
 export interface Access {
@@ -57,11 +57,11 @@ export class Platform {
   }
 
   /** Opens a WebSocket to an object. */
-  async connect(object: string): Promise<Listener> {
+  async connect(object: string): Promise<TestClient> {
     const options = { headers: this.#headers };
-    const listener = Listener.open(this.#urlOf(object).replace(/^http/, "ws"), options);
-    await once(listener.socket, "open");
-    return listener;
+    const client = TestClient.open(this.#urlOf(object).replace(/^http/, "ws"), options);
+    await once(client.socket, "open");
+    return client;
   }
 
   /**
@@ -83,17 +83,17 @@ export class Platform {
 }
 
 /** Runs an experiment in an object by a message on its socket. */
-export async function askBy(listener: Listener, experiment: string, ask: Facts = {}): Promise<Facts> {
-  listener.say(JSON.stringify({ ...ask, experiment }));
-  return readFacts(await listener.line());
+export async function askBy(client: TestClient, experiment: string, ask: Facts = {}): Promise<Facts> {
+  client.send(JSON.stringify({ ...ask, experiment }));
+  return readFacts(await client.line());
 }
 
 async function firstEvent(body: AsyncIterable<Uint8Array>): Promise<Facts> {
   const decoder = new TextDecoder();
-  let said = "";
+  let text = "";
   for await (const bytes of body) {
-    said += decoder.decode(bytes, { stream: true });
-    const [, data] = /^data: (.+)\n/m.exec(said) ?? [];
+    text += decoder.decode(bytes, { stream: true });
+    const [, data] = /^data: (.+)\n/m.exec(text) ?? [];
     if (data) return readFacts(data);
   }
   throw new Error("the stream ended");

@@ -16,7 +16,7 @@ export interface BenchOptions extends ServerOptions, Load {
 }
 
 /** Connections that are opened at once. */
-const OPENING = 100;
+const CONNECT_BATCH = 100;
 
 /** The running counts of a benchmark. */
 interface Counts extends Progress {
@@ -57,8 +57,8 @@ function newCounts(): Counts {
 }
 
 async function openAll(connections: number, open: () => Promise<void>): Promise<void> {
-  for (let opened = 0; opened < connections; opened += OPENING) {
-    await Promise.all(Array.from({ length: Math.min(OPENING, connections - opened) }, open));
+  for (let opened = 0; opened < connections; opened += CONNECT_BATCH) {
+    await Promise.all(Array.from({ length: Math.min(CONNECT_BATCH, connections - opened) }, open));
   }
 }
 

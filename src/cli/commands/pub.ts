@@ -7,7 +7,7 @@ import { DONE, Exit, messageOf, USAGE } from "../exits.ts";
 import { messagesIn } from "../input.ts";
 import { print, remark } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { noteConnection, refusable, type ServerOptions, serverAt } from "../server.ts";
+import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 import { keyOf } from "../values.ts";
 import { jsonOf } from "../visible.ts";
@@ -80,7 +80,7 @@ async function pubAll(
   { key, json, null: isNull }: PubOptions,
 ): Promise<void> {
   const progress = new Progress(process.stderr.isTTY === true && process.stdin.isTTY !== true);
-  noteConnection(fanout);
+  reportConnection(fanout);
   const window = new Window();
   doneWhen(() => window.count === 0);
   let printed = Promise.resolve();
@@ -107,8 +107,8 @@ async function pubAll(
 }
 
 /** Most announcements in flight, and their bytes. At the limit, reading the input pauses. */
-const MOST_PENDING = 500;
-const MOST_BYTES = 1_000_000;
+const MAX_PENDING = 500;
+const MAX_BYTES = 1_000_000;
 
 /** Announcements in flight. */
 class Window {
@@ -138,7 +138,7 @@ class Window {
 
   /** Resolves when there is room for another announcement; at the limit, waits for all replies. @throws the first failure */
   async room(): Promise<void> {
-    if (this.count >= MOST_PENDING || this.#bytes >= MOST_BYTES) await this.empty();
+    if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await this.empty();
     if (this.#failed) throw this.#failed.error;
   }
 

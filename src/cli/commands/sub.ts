@@ -9,7 +9,7 @@ import { DONE, Exit, GAP, USAGE } from "../exits.ts";
 import { type FormatOptions, formatGap, gapAsJson, printMessage } from "../format.ts";
 import { print, remark, surviveClosedPipe } from "../output.ts";
 import { Queue } from "../queue.ts";
-import { noteConnection, refusable, type ServerOptions, serverAt } from "../server.ts";
+import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 
 export interface SubOptions extends ServerOptions, FormatOptions {
@@ -44,7 +44,7 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
   const { fanout, inTime } = serverAt(url, options);
   const cursor = options.cursor === undefined ? undefined : Cursor.open(options.cursor);
   doneWhen(() => options.count === undefined && !options.untilCaughtUp);
-  noteConnection(fanout);
+  reportConnection(fanout);
   const sink = sinkOf(options, channels, cursor);
   const run = subscribeAll(fanout, channels, options, cursor, sink);
   const done = sink.failure ? Promise.race([run.done, sink.failure]) : run.done;

@@ -105,7 +105,9 @@ export const sockets: Check = {
       const socket = await target.socket(channel);
       socket.close();
     } catch (error) {
-      return bad(`${error instanceof Error ? error.message : error}; ${await whyNot(target, channel)}`);
+      return bad(
+        `${error instanceof Error ? error.message : error}; ${await describeFailure(target, channel)}`,
+      );
     }
     target.has.add("sockets");
     return ok(`one opened, and received the greeting, in ${(performance.now() - began).toFixed(0)} ms`);
@@ -113,7 +115,7 @@ export const sockets: Check = {
 };
 
 /** Describes by HTTP requests why a WebSocket doesn't open. */
-async function whyNot({ address, timeout }: Target, channel: string): Promise<string> {
+async function describeFailure({ address, timeout }: Target, channel: string): Promise<string> {
   const answer = await requestUpgrade(address, channel, timeout).catch(() => undefined);
   const refused = await probe(environmentOf({}), parseAddress(address.url), address.token, channel);
   const upgrade = answer

@@ -6,13 +6,13 @@ import { newChannel } from "./target.ts";
 import { requestUpgrade } from "./upgrade.ts";
 
 /** An origin that no server allows, because its domain is reserved (RFC 2606). */
-const STRANGE = "https://fanout-doctor.invalid";
+const FOREIGN_ORIGIN = "https://fanout-doctor.invalid";
 
 /** Longest lifetime of a token according to the checklist, in seconds. */
-const LONGEST = 86_400;
+const MAX_LIFETIME = 86_400;
 
 /** Most lines per second according to the checklist. */
-const MOST_LINES = 1_000;
+const MAX_LINES = 1_000;
 
 /** Rows per day that the free plan includes. */
 const FREE_ROWS = 100_000;
@@ -20,13 +20,13 @@ const FREE_ROWS = 100_000;
 const SECONDS_A_DAY = 86_400;
 
 /** Least uptime for which a rate of rows is meaningful, in seconds: the doctor itself writes some. */
-const SHORTEST = 3_600;
+const MIN_UPTIME = 3_600;
 
 export const origins: Check = {
   name: "origins",
   remedy: "see the server's log (npx wrangler tail)",
   async run({ request }) {
-    const { status } = await request("", { headers: { Origin: STRANGE } });
+    const { status } = await request("", { headers: { Origin: FOREIGN_ORIGIN } });
     if (status === 403) return ok("pages of other sites are refused");
     return note("pages of any site may connect; set ALLOWED_ORIGINS to restrict them");
   },
@@ -39,7 +39,7 @@ export const grants: Check = {
     if (token === undefined) return undefined;
     const { exp, aud, announce, operate } = claimsIn(token);
     const faults: string[] = [];
-    if (typeof exp !== "number" || exp * 1_000 > Date.now() + LONGEST * 1_000) {
+    if (typeof exp !== "number" || exp * 1_000 > Date.now() + MAX_LIFETIME * 1_000) {
       faults.push("is valid for more than a day");
     }
     if (aud === undefined) faults.push("has no audience, so it is valid at all servers with its secret");
@@ -69,8 +69,8 @@ export const exposure: Check = {
     const { CLIENT_LIMIT, LINES_PER_SECOND } = known.settings;
     const faults: string[] = [];
     if (CLIENT_LIMIT === 0) faults.push("CLIENT_LIMIT allows any number of connections");
-    if (Number(LINES_PER_SECOND) > MOST_LINES) {
-      faults.push(`LINES_PER_SECOND allows ${LINES_PER_SECOND}; ${MOST_LINES} are enough for most servers`);
+    if (Number(LINES_PER_SECOND) > MAX_LINES) {
+      faults.push(`LINES_PER_SECOND allows ${LINES_PER_SECOND}; ${MAX_LINES} are enough for most servers`);
     }
     return faults.length === 0 ? ok("connections and lines are limited") : note(faults.join("; "));
   },
@@ -118,7 +118,7 @@ export const rows: Check = {
     ];
     if (!Number.isFinite(written / seconds))
       return note("the server doesn't report the number of written rows");
-    if (seconds < SHORTEST)
+    if (seconds < MIN_UPTIME)
       return ok(`${written} written so far; run this again when the server is an hour old`);
     const daily = Math.round((written / seconds) * SECONDS_A_DAY);
     const rate = `${daily.toLocaleString("en")} per day at the current rate`;

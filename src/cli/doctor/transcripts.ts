@@ -7,7 +7,7 @@ import { newChannel, type Target } from "./target.ts";
 const REMEDY = "check that the address is this version of Fanout, or deploy it again (npm run deploy)";
 
 /** Number of measurements. */
-const TIMES = 10;
+const MEASUREMENTS = 10;
 
 /** Tolerated clock skew, in seconds. */
 const MAX_SKEW = 5;
@@ -91,7 +91,7 @@ export const latency: Check = {
         expectLines([await socket.line()], [`${channel}!hello`]);
       });
       return ok(
-        `round trip ${roundTrip.toFixed(1)} ms, delivery ${delivery.toFixed(1)} ms (medians of ${TIMES})`,
+        `round trip ${roundTrip.toFixed(1)} ms, delivery ${delivery.toFixed(1)} ms (medians of ${MEASUREMENTS})`,
       );
     }),
 };
@@ -99,12 +99,12 @@ export const latency: Check = {
 /** Returns the median time of several runs, in milliseconds. */
 async function median(work: () => Promise<unknown>): Promise<number> {
   const all: number[] = [];
-  while (all.length < TIMES) {
+  while (all.length < MEASUREMENTS) {
     const began = performance.now();
     await work();
     all.push(performance.now() - began);
   }
-  return all.sort((a, b) => a - b)[TIMES / 2] ?? 0;
+  return all.sort((a, b) => a - b)[MEASUREMENTS / 2] ?? 0;
 }
 
 export const clock: Check = {

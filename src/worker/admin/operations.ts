@@ -2,7 +2,7 @@
 import { mayOperate, maySeeNames } from "../../auth/grants.ts";
 import { EVERYONE } from "../../protocol/channels.ts";
 import { NOT_OPERATOR } from "../../protocol/refusals.ts";
-import type { Calls, Description } from "../../runtime/calls.ts";
+import type { Calls, TreeDescription } from "../../runtime/calls.ts";
 import { SettingError } from "../../runtime/limits.ts";
 import { channelOf } from "../../runtime/object-names.ts";
 import { infoOf } from "../../stats/info.ts";
@@ -94,35 +94,35 @@ function channelPage(channel: string): Page {
 }
 
 /** Objects are named after their clients' channels; numbers replace the names of other channels' objects. */
-function withoutNames(channel: string, { objects, ...tree }: Description): Description {
+function withoutNames(channel: string, { objects, ...tree }: TreeDescription): TreeDescription {
   const numbers = new Map(objects.map(({ object }, i) => [object, `object ${i + 1}`]));
-  const told = (object: string) =>
+  const anonymized = (object: string) =>
     channelOf(object) === channel ? object : (numbers.get(object) ?? "another object");
   const anonymous = objects.map(({ object, parent, ...figures }) => ({
     ...figures,
-    object: told(object),
-    ...(parent === undefined ? {} : { parent: told(parent) }),
+    object: anonymized(object),
+    ...(parent === undefined ? {} : { parent: anonymized(parent) }),
   }));
   return { ...tree, objects: anonymous };
 }
 
 /** Returns a channel's tree, with the number of messages that each object lags behind the root. */
-function treeOf(channel: string, { objects, omitted, unreachable, kept }: Description) {
+function treeOf(channel: string, { objects, omitted, unreachable, kept }: TreeDescription) {
   const newest = objects[0]?.position;
-  const told = objects.map(({ object, parent, listeners, position }) => {
+  const members = objects.map(({ object, parent, listeners, position }) => {
     const lag = newest === undefined || position === undefined ? null : newest - position;
     return { object, parent: parent ?? null, listeners, lag };
   });
   const listeners = objects.reduce((sum, object) => sum + object.listeners, 0);
   const known = { position: newest ?? null, kept: kept ?? null };
-  return { channel, listeners, ...known, objects: told, omitted, unreachable };
+  return { channel, listeners, ...known, objects: members, omitted, unreachable };
 }
 
 async function ask<Kind extends keyof Calls>(
   env: Env,
   object: string,
   kind: Kind,
-  asked: Calls[Kind]["ask"],
+  asked: Calls[Kind]["request"],
 ) {
   try {
     return await stubOf(env, object).call(kind, asked, WORKER_HOPS);

@@ -4,7 +4,7 @@ import { parseMessages } from "../../protocol/bodies.ts";
 import { KEY_CONFLICT, NO_HISTORY } from "../../protocol/refusals.ts";
 import { type Limits, SettingError } from "../../runtime/limits.ts";
 import { wasNotMade } from "../../runtime/runtime.ts";
-import { announceFault } from "../../session/faults.ts";
+import { announceFault } from "../../session/announce-fault.ts";
 import { stubOf, WORKER_HOPS } from "../calls.ts";
 import { Denial, retryAfter } from "../denial.ts";
 import type { Env } from "../env.ts";

@@ -5,7 +5,7 @@
 import { Denial, retryAfter } from "../denial.ts";
 
 /** Most bytes of a body, which is what one delivery along a link can carry. */
-export const MOST_BODY = 1_000_000;
+export const MAX_BODY = 1_000_000;
 
 /** Bytes of all bodies together: an eighth of a Worker's 128 MB, because the messages made of them take as much again. */
 const BUDGET = 16_000_000;
@@ -62,7 +62,7 @@ class Buffer {
   open(): Uint8Array<ArrayBuffer> {
     // One byte more than allowed, to notice longer bodies.
     if (this.size - this.#used < PIECE)
-      this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MOST_BODY + 1));
+      this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MAX_BODY + 1));
     return this.#bytes.subarray(this.#used);
   }
 
@@ -91,7 +91,7 @@ class Buffer {
 
   #take(bytes: number): void {
     this.#used += bytes;
-    if (this.#used > MOST_BODY) throw tooLong();
+    if (this.#used > MAX_BODY) throw tooLong();
   }
 
   #grow(size: number): void {
@@ -120,7 +120,7 @@ async function fill(buffer: Buffer, { body, headers }: Request): Promise<void> {
   if (!body) return;
   const source = sourceOf(body);
   try {
-    if (Number(headers.get("Content-Length")) > MOST_BODY) throw tooLong();
+    if (Number(headers.get("Content-Length")) > MAX_BODY) throw tooLong();
     const deadline = buffer.since + DEADLINE;
     const next = () => inTime(source.next(buffer), Math.min(PIECE_DEADLINE, deadline - Date.now()));
     while (await next());
@@ -177,7 +177,7 @@ async function inTime<T>(work: Promise<T>, milliseconds: number): Promise<T> {
 }
 
 function tooLong(): Denial {
-  return new Denial(413, "limit", `a body has at most ${MOST_BODY} bytes`);
+  return new Denial(413, "limit", `a body has at most ${MAX_BODY} bytes`);
 }
 
 function tooSlow(): Denial {

@@ -30,7 +30,7 @@ import { lastEventId } from "./last-event-id.ts";
 const budget = new Budget({ forOne: 5_000_000, forAll: 32_000_000 });
 
 /** A client's request to subscribe. */
-interface Wanted {
+interface SubscriptionRequest {
   channels: string[];
   from: From | undefined;
   /** The positions of the stream that it resumes. */
@@ -54,7 +54,7 @@ export async function subscribe(
   grants: Grants | undefined,
   settings: Settings,
 ): Promise<Response> {
-  const wanted = wantedIn(request, channel, grants, settings);
+  const wanted = parseSubscription(request, channel, grants, settings);
   const isPoll = new URL(request.url).searchParams.has("poll") && !wantsEvents(request);
   if (request.method === "HEAD") return new Response(null, { headers: headersOf(request) });
   const { linesPerSecond } = settings.limits;
@@ -65,11 +65,16 @@ export async function subscribe(
   const from = isPoll ? (wanted.from ?? { since: "now" }) : format.from;
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
   const connection = new ObjectConnection(adaptSocket(webSocket), STREAM_ENVIRONMENT, budget);
-  whenGone(request, () => connection.drop());
+  onDisconnect(request, () => connection.drop());
   return isPoll ? answerPoll(request, channel, connection) : stream(request, connection, format);
 }
 
-function wantedIn(request: Request, channel: string, grants: Grants | undefined, settings: Settings): Wanted {
+function parseSubscription(
+  request: Request,
+  channel: string,
+  grants: Grants | undefined,
+  settings: Settings,
+): SubscriptionRequest {
   const { searchParams } = new URL(request.url);
   const channels = [...new Set([channel, ...searchParams.getAll("channel")])];
   const refuse = (why: string) => new Denial(400, "invalid", why);
@@ -87,11 +92,11 @@ function wantedIn(request: Request, channel: string, grants: Grants | undefined,
     throw refuse("'since' is a position of one channel, and there are several");
   if (channels.length > 1 && searchParams.has("poll")) throw refuse("'poll' takes one channel");
   if (wantsEvents(request) && !channels.includes(EVERYONE)) channels.push(EVERYONE);
-  return { channels, from, resumed: resumedIn(request, channels.length) };
+  return { channels, from, resumed: positionsToResume(request, channels.length) };
 }
 
 /** Returns the positions of the stream to resume, which had as many channels. */
-function resumedIn(request: Request, channels: number): Positions | undefined {
+function positionsToResume(request: Request, channels: number): Positions | undefined {
   const id = lastEventId(request);
   if (id === undefined || !wantsEvents(request)) return undefined;
   const positions = parseId(id, channels);
@@ -123,7 +128,7 @@ async function answerPoll(
   const polled = await poll(connection, channel, STREAM_ENVIRONMENT, budget);
   if ("code" in polled) throw denialOf(polled);
   const { lines, position } = polled;
-  whenGone(request, () => lines.drop());
+  onDisconnect(request, () => lines.drop());
   return new Response(bodyOfPoll(lines), {
     headers: { ...headersOf(request), [POSITION]: String(position) },
   });
@@ -156,7 +161,7 @@ function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): Re
 }
 
 /** Calls `act` when the client has gone, which the runtime reports by the request's signal only. */
-function whenGone({ signal }: Request, act: () => void): void {
+function onDisconnect({ signal }: Request, act: () => void): void {
   if (signal.aborted) act();
   else signal.addEventListener("abort", act);
 }
@@ -179,7 +184,7 @@ function headersOf(request: Request): Record<string, string> {
  * Returns a denial as an event stream, because browsers never reconnect after any other response. Temporary denials are
  * an error event and a delay; clients whose access has ended get 204, after which browsers stop.
  */
-export function deniedEvents(request: Request, { status, code, message }: Denial): Response | undefined {
+export function denialAsEvents(request: Request, { status, code, message }: Denial): Response | undefined {
   if (!wantsEvents(request) || request.method !== "GET") return undefined;
   if ((status === 401 || status === 403) && lastEventId(request) !== undefined) {
     return new Response(null, { status: 204, headers: { [ERROR]: code } });

@@ -1,6 +1,6 @@
 /** A connection to a server under attack, which must not be affected. */
 import { expect } from "vitest";
-import { Listener } from "./listener.ts";
+import { TestClient } from "./test-client.ts";
 
 /** The channel that attackers connect to, and that the bystander subscribes to. */
 export const ATTACKED = "attacked";
@@ -12,33 +12,33 @@ export type Served = { readonly url: string };
 
 export class Bystander {
   readonly #server: Served;
-  readonly #listener: Listener;
+  readonly #client: TestClient;
   #announced = 0;
   #isWaiting = false;
 
-  private constructor(server: Served, listener: Listener) {
+  private constructor(server: Served, client: TestClient) {
     this.#server = server;
-    this.#listener = listener;
+    this.#client = client;
   }
 
   static async connect(server: Served): Promise<Bystander> {
-    const listener = await Listener.connect(`${server.url}/${OWN}`);
-    listener.say(`subscribe ${ATTACKED}`);
-    await listener.ping();
-    return new Bystander(server, listener);
+    const client = await TestClient.connect(`${server.url}/${OWN}`);
+    client.send(`subscribe ${ATTACKED}`);
+    await client.ping();
+    return new Bystander(server, client);
   }
 
   /** Has a new client announce a message on each of the two channels, and checks that the bystander receives exactly those. */
-  async hearsMore(): Promise<void> {
+  async receivesMore(): Promise<void> {
     // If the bystander missed a message in an earlier test, fail at once instead of timing out.
     if (this.#isWaiting) throw new Error("the bystander is still waiting for an earlier message");
     this.#isWaiting = true;
     this.#announced += 1;
-    const newcomer = await Listener.connect(this.#server.url, { closeTimeout: 30_000 });
-    newcomer.say(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
+    const newcomer = await TestClient.connect(this.#server.url, { closeTimeout: 30_000 });
+    newcomer.send(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
     // The order between channels is not guaranteed.
     const expected = [ATTACKED, OWN].map((channel) => `${channel}!${this.#announced}`);
-    expect((await this.#listener.read(2)).sort()).toEqual(expected);
+    expect((await this.#client.read(2)).sort()).toEqual(expected);
     this.#isWaiting = false;
     newcomer.socket.close();
     await newcomer.closed;

@@ -82,13 +82,13 @@ export class HttpSoakClient {
           body: message,
           headers,
         });
-        const said = await response.text();
+        const text = await response.text();
         if (response.ok) {
-          this.#log.found(channel, Number(/"position":(\d+)/.exec(said)?.[1]), message);
+          this.#log.found(channel, Number(/"position":(\d+)/.exec(text)?.[1]), message);
           this.#log.announced += 1;
           return message;
         }
-        if (response.status !== 503) this.#log.faults.push(said);
+        if (response.status !== 503) this.#log.faults.push(text);
       } catch {
         // The network failed.
       }
@@ -122,12 +122,12 @@ export class HttpSoakClient {
     this.#onReceive();
   }
 
-  #debug(said: string): void {
-    const [what, channel = "", word] = said.split(" ");
+  #debug(text: string): void {
+    const [what, channel = "", word] = text.split(" ");
     const progress = this.#progress.get(channel);
     if (!progress) return;
     if (what === "gap") {
-      this.#log.gaps.push(said);
+      this.#log.gaps.push(text);
       progress.isAfterGap = true;
     }
     if (what !== "position") return;

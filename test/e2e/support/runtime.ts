@@ -82,15 +82,15 @@ export async function startRuntime(
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const [, stdout, stderr, control] = child.stdio;
-  const said: string[] = [];
-  for (const output of [stdout, stderr]) {
-    linesOf(output).on("line", (line) => {
-      said.push(line);
+  const output: string[] = [];
+  for (const stream of [stdout, stderr]) {
+    linesOf(stream).on("line", (line) => {
+      output.push(line);
       options.onLine?.(line);
     });
   }
   const port = await listeningPort(linesOf(control));
-  if (port === undefined) throw new Error(`the runtime ended before it was listening:\n${said.join("\n")}`);
+  if (port === undefined) throw new Error(`the runtime ended before it was listening:\n${output.join("\n")}`);
   const kill = () => {
     child.kill("SIGKILL");
     return ended;

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isTemporary, type Refusal } from "../../../src/protocol/errors.ts";
 import { parseReply } from "../../../src/protocol/replies.ts";
-import { Listener } from "./listener.ts";
+import { TestClient } from "./test-client.ts";
 
 /** A log of all clients: the messages they received, and violated guarantees. */
 export class SoakLog {
@@ -63,7 +63,7 @@ export class SoakClient {
   readonly #home: string;
   readonly #log: SoakLog;
   readonly #url: () => string;
-  #listener: Listener | undefined;
+  #connection: TestClient | undefined;
   #pending: Announcement | undefined;
   #announced = 0;
   #isStopped = false;
@@ -100,7 +100,7 @@ export class SoakClient {
 
   /** Breaks its connection. */
   cut(): void {
-    this.#listener?.close();
+    this.#connection?.close();
   }
 
   stop(): void {
@@ -137,12 +137,12 @@ export class SoakClient {
     for (const progress of this.#progress.values()) progress.isLive = false;
     const { position } = this.#progress.get(this.#home) ?? {};
     const since = position ?? "now";
-    const listener = Listener.open(`${this.#url()}/${this.#home}?since=${since}`);
-    this.#listener = listener;
-    if ((await listener.line()) !== "debug!connected...") throw new Error("the greeting is missing");
+    const connection = TestClient.open(`${this.#url()}/${this.#home}?since=${since}`);
+    this.#connection = connection;
+    if ((await connection.line()) !== "debug!connected...") throw new Error("the greeting is missing");
     for (const channel of this.#progress.keys()) if (channel !== this.#home) this.#resume(channel);
     this.#retry();
-    for (;;) this.#handle(await listener.line());
+    for (;;) this.#handle(await connection.line());
   }
 
   #resume(channel: string): void {
@@ -157,7 +157,8 @@ export class SoakClient {
   }
 
   #send(lines: string): void {
-    if (this.#listener?.socket.readyState === this.#listener?.socket.OPEN) this.#listener?.say(`${lines}\n`);
+    if (this.#connection?.socket.readyState === this.#connection?.socket.OPEN)
+      this.#connection?.send(`${lines}\n`);
   }
 
   #handle(line: string): void {
@@ -209,9 +210,9 @@ export class SoakClient {
 
   /** Retries what failed, if the error is temporary. */
   async #retryLater(line: string, { code, command }: Refusal): Promise<void> {
-    const listener = this.#listener;
+    const connection = this.#connection;
     await sleep(Math.random() * PAUSE);
-    if (this.#listener !== listener) return;
+    if (this.#connection !== connection) return;
     if (!isTemporary(code) && code !== "uncertain") this.#log.faults.push(line);
     else if (command === "once") this.#retry();
     else for (const [channel, { isLive }] of this.#progress) if (!isLive) this.#resume(channel);

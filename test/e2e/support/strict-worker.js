@@ -17,17 +17,17 @@ const DEEPEST = 16;
 /** Maximum calls per event, as on the free plan. */
 const CALLS = 1_000;
 /** Maximum calls in flight per object; more are queued. */
-const UNDER_WAY = 6;
+const MAX_IN_FLIGHT = 6;
 
 let deepest = 0;
 
 class Rules {
   newest = 0;
   isOver = true;
-  inFlight = new Set();
+  unfinished = new Set();
   calls = 0;
-  underWay = 0;
-  waiting = [];
+  inFlight = 0;
+  queued = [];
 
   begin(depth) {
     this.newest = depth;
@@ -41,17 +41,17 @@ class Rules {
 
   get depth() {
     if (!this.isOver) return this.newest;
-    return Math.max(this.newest, ...[...this.inFlight].map((event) => event.depth));
+    return Math.max(this.newest, ...[...this.unfinished].map((event) => event.depth));
   }
 
   async during(depth, act) {
     this.begin(depth);
     const event = { depth };
-    this.inFlight.add(event);
+    this.unfinished.add(event);
     try {
       return await act();
     } finally {
-      this.inFlight.delete(event);
+      this.unfinished.delete(event);
       this.isOver = true;
     }
   }
@@ -62,20 +62,20 @@ class Rules {
   }
 
   async queue(act) {
-    if (this.underWay >= UNDER_WAY) await new Promise((resolve) => this.waiting.push(resolve));
-    else this.underWay += 1;
+    if (this.inFlight >= MAX_IN_FLIGHT) await new Promise((resolve) => this.queued.push(resolve));
+    else this.inFlight += 1;
     try {
       return await act();
     } finally {
-      const next = this.waiting.shift();
+      const next = this.queued.shift();
       if (next) next();
-      else this.underWay -= 1;
+      else this.inFlight -= 1;
     }
   }
 }
 
 function fail(what) {
-  console.log(`broken: ${what}`);
+  console.log(`violation: ${what}`);
   throw new Error(what);
 }
 

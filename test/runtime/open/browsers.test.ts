@@ -168,7 +168,7 @@ describe("a server inside another Worker", () => {
     const env = { CHANNEL: exports.Channel };
     const request = new Request("https://site.test/live/news");
     for (const prefix of ["live", "/live/", "/", "/live?x", "//"]) {
-      expect(() => mount(prefix, request, env)).toThrow("a prefix is like '/live'");
+      expect(() => mount(prefix, request, env)).toThrow("use a path such as '/live'");
     }
     expect(mount("/other", request, env)).toBeUndefined();
     expect(mount("/live/new", request, env)).toBeUndefined();

@@ -117,7 +117,7 @@ describe("lines per second", () => {
     expect(new Set(await bold.lines(linesPerSecond))).toEqual(new Set([refusal("ping")]));
     expect(await rude.closed).toEqual({
       code: 1008,
-      reason: `rate: remote more than ${linesPerSecond} lines per second`,
+      reason: `rate: far more than ${linesPerSecond} lines per second`,
     });
     await expectDelivery(neighbour, room, neighbour, bold);
   });
@@ -190,7 +190,7 @@ describe("channels of one connection", () => {
 
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes, mostWaiting: maxBufferedBytes },
+      { maxBufferedBytes, maxPendingBytes: maxBufferedBytes },
       () => 0,
       { flush: () => {} },
     );

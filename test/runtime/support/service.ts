@@ -156,7 +156,12 @@ Object.assign(Channel.prototype, {
   fetch(this: Channel, request: Request): unknown {
     return dispatch(this, "fetch", () => Reflect.apply(fetch, this, [request]));
   },
-  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["ask"], hop?: number): unknown {
+  call<Kind extends keyof Calls>(
+    this: Channel,
+    kind: Kind,
+    ask: Calls[Kind]["request"],
+    hop?: number,
+  ): unknown {
     return dispatch(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
   },
 });

@@ -239,7 +239,7 @@ describe("a token of the greatest length", () => {
     });
     const connections = new Connections(
       { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes: 1_000, mostWaiting: 8_000 },
+      { maxBufferedBytes: 1_000, maxPendingBytes: 8_000 },
       () => 0,
       { flush: () => {} },
     );

@@ -17,7 +17,7 @@ const NEXT = "the next secret of the tests, of more than 32 bytes";
 
 const outdated: Closing = {
   code: 1008,
-  reason: "expired: your token's key isn't valid any more; connect again with a new token",
+  reason: "expired: your token's key is no longer valid; connect again with a new token",
 };
 const missing: Closing = {
   code: 1008,
@@ -25,7 +25,7 @@ const missing: Closing = {
 };
 const needless: Closing = {
   code: 1013,
-  reason: "unavailable: this server requires no tokens any more; connect again",
+  reason: "unavailable: this server no longer requires tokens; connect again",
 };
 
 async function connect(channel: string, secret = SECRET, claims: object = {}): Promise<Client> {

@@ -184,7 +184,7 @@ class Run {
     if (program.client.state !== "closed") throw new Breach("the client isn't closed");
   }
 
-  /** Checks that there are no more attempts than backoff and wake-ups allow. */
+  /** Checks the number of attempts against backoff and wake-ups. */
   checkAttempts(): void {
     const { attempts } = this.network;
     const reconnects = this.environment.log.filter((line) => line.endsWith("disconnect and connect")).length;

@@ -10,7 +10,7 @@ import { FLEETING, SECRET, type Server } from "./server.ts";
 const CHANNELS = ["a", "b", "all", FLEETING, SECRET, "."];
 const MAX_READERS = 6;
 
-interface Announced {
+interface AnnounceAnswer {
   channel: string;
   text: string;
   key: string | undefined;
@@ -25,7 +25,7 @@ export class Program {
   readonly #server: Server;
   readonly client: Fanout;
   readonly readers: Reader[] = [];
-  readonly announced: Announced[] = [];
+  readonly announced: AnnounceAnswer[] = [];
   readonly states: State[] = [];
   /** The number of pending `ping` and `info` calls. */
   questions = 0;
@@ -159,7 +159,7 @@ export class Program {
   #announce(channel: string, text: string, options: AnnounceOptions): void {
     const isTooLong = text.length + 100 > this.#server.settings.maxLineBytes;
     const number = this.announced.length;
-    const announced: Announced = {
+    const announced: AnnounceAnswer = {
       channel,
       text,
       key: options.key,
@@ -224,7 +224,7 @@ export class Program {
     }
   }
 
-  #checkOutcome(announced: Announced, mayFail: boolean): void {
+  #checkOutcome(announced: AnnounceAnswer, mayFail: boolean): void {
     const { outcome, channel, text } = announced;
     const what = `announcement ${announced.number} of '${text.slice(0, 20)}' on ${channel}`;
     if (!outcome) throw new Breach(`${what} is pending`);
@@ -259,7 +259,7 @@ export class Program {
 }
 
 /** Returns the codes with which an announcement may fail. */
-function codesFor({ channel, options, isTooLong }: Announced, mayFail: boolean): string[] {
+function codesFor({ channel, options, isTooLong }: AnnounceAnswer, mayFail: boolean): string[] {
   return [
     ...(options.timeout !== undefined || mayFail ? ["unavailable", "uncertain", "invalid", "expired"] : []),
     ...(channel === FLEETING ? ["uncertain"] : []),

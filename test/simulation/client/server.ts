@@ -74,7 +74,7 @@ export class Server {
     return state;
   }
 
-  /** Returns what is wrong with a token; undefined if it is valid. */
+  /** Returns the fault of a token; undefined if it is valid. */
   fault(token: string | undefined): { status: number; code: ErrorCode; why: string } | undefined {
     if (!this.settings.needsTokens) return undefined;
     if (token === undefined) return { status: 401, code: "forbidden", why: "a token is missing" };

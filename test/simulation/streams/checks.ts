@@ -1,27 +1,27 @@
-/** What has to be true of streams and polls when objects work and clients read, and when all is over. */
+/** Checks of streams and polls while objects work and clients read, and at the end. */
 
-import { hold } from "./breach.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
 import type { Judge, Reader } from "./reader.ts";
 import type { Simulation } from "./simulation.ts";
+import { check } from "./violation.ts";
 
 /**
- * Seconds within which a stream has caught up or is over, however busy it is: two minutes until an object counts as
- * stuck, and the longest pause before a channel is asked for again.
+ * Seconds within which a stream has caught up or has ended, under any load: two minutes until an object counts as stuck,
+ * and the longest delay before a subscription is retried.
  */
 const BUSY = 200;
-/** Seconds within which streams notice what has happened before. */
+/** Seconds within which streams notice earlier events. */
 const SETTLED = 40;
-/** Seconds in which only one channel is busy, and then none. */
+/** Seconds during which only one channel is busy, and then none. */
 const QUIET = 70;
-/** Seconds after which a reader that reads nothing is given up. */
+/** Seconds after which a stalled reader is dropped. */
 const STALLED = 130;
 
-/** Milliseconds after which networks begin to cut silent connections; a stream is never silent for so long. */
+/** Longest silence of a stream in milliseconds; some networks cut connections that are silent for longer. */
 const SILENT = 32_000;
 
-/** Has every object work, and every client that is there read, for some seconds, or until all is done. */
+/** Lets objects work and clients read, for some seconds or until a condition holds. */
 async function work(
   simulation: Simulation,
   seconds: number,
@@ -34,7 +34,7 @@ async function work(
     await rest(simulation);
     const now = simulation.time.now();
     for (const { name, waitingSince = now } of simulation.readers) {
-      hold(now - Math.max(start, waitingSince) < SILENT, () => `${name} is silent`);
+      check(now - Math.max(start, waitingSince) < SILENT, () => `${name} is silent`);
     }
     simulation.time.pass(1_000);
     for (let next = simulation.time.next; next; next = simulation.time.next) {
@@ -45,17 +45,17 @@ async function work(
   }
 }
 
-/** Has everything happen that needs no time. */
+/** Runs everything that needs no time. */
 async function rest(simulation: Simulation): Promise<void> {
   for (;;) {
     await simulation.settle();
-    const [action] = [...simulation.duties(), ...simulation.reading()];
+    const [action] = [...simulation.objectActions(), ...simulation.reading()];
     if (!action) return;
     action.happen();
   }
 }
 
-/** Comes to rest while all channels are busy, and then in silence: every stream has caught up by then, or is over. */
+/** Checks that every stream catches up or ends, while all channels are busy and then while they are silent. */
 export async function checkCaughtUp(simulation: Simulation): Promise<void> {
   const { readers, pollers, used } = simulation;
   const announce = () => {
@@ -63,22 +63,22 @@ export async function checkCaughtUp(simulation: Simulation): Promise<void> {
   };
   await work(simulation, SETTLED, announce);
   await work(simulation, BUSY, announce, () => readers.every((reader) => missingOf(reader) === undefined));
-  for (const reader of readers) hold(!missingOf(reader), () => `${reader.name} ${missingOf(reader)}`);
+  for (const reader of readers) check(!missingOf(reader), () => `${reader.name} ${missingOf(reader)}`);
   const alive = readers.filter(
     ({ over, hasVanished, object }) =>
-      !over && !hasVanished && !object.hasBeenSilent && !object.hasSentInvalid,
+      !over && !hasVanished && !object.hasIgnoredPing && !object.hasSentInvalid,
   );
-  // Where that isn't a part of a stream, nothing else shows that the stream is alive.
+  // Streams without `all` show nothing of this, so they need heartbeats.
   await work(simulation, QUIET, () => simulation.announce("all"));
   await work(simulation, QUIET, () => {});
-  for (const { name, over } of pollers) hold(over !== undefined, () => `${name} hangs`);
-  for (const { name, over } of alive) hold(over === undefined, () => `${name} is ${over} without a cause`);
+  for (const { name, over } of pollers) check(over !== undefined, () => `${name} hangs`);
+  for (const { name, over } of alive) check(over === undefined, () => `${name} is ${over} without a cause`);
   announce();
   await rest(simulation);
   for (const reader of readers) checkReading(simulation, reader);
 }
 
-/** What a stream has to come to, and hasn't yet; undefined if it has. */
+/** Returns what a stream still lacks; undefined if it has caught up. */
 function missingOf({ over, hasVanished, object, judge }: Reader): string | undefined {
   if (over || hasVanished || object.hasSentInvalid) return undefined;
   if (object.hasVanished) return "hasn't noticed that its object is gone";
@@ -87,37 +87,37 @@ function missingOf({ over, hasVanished, object, judge }: Reader): string | undef
   return missing === undefined ? undefined : `never gets ${missing}`;
 }
 
-/** Whether a stream has begun on a channel, or was refused there. */
+/** Whether a channel is live in a stream, or was refused. */
 function isSettled(judge: Judge, channel: string): boolean {
   return !(judge instanceof EventsJudge) || judge.live.has(channel) || judge.refused.has(channel);
 }
 
-/** The stream has the newest message of each channel. */
+/** Checks that a stream has the newest message of each channel. */
 function checkReading({ truth }: Simulation, { name, over, hasVanished, object, judge }: Reader): void {
   if (over || hasVanished || object.hasSentInvalid) return;
   if (judge instanceof LinesJudge) {
-    hold(judge.length === object.sent.length, () => `${name} misses what was sent last`);
+    check(judge.length === object.sent.length, () => `${name} misses what was sent last`);
   }
   if (!(judge instanceof EventsJudge)) return;
   for (const [i, channel] of judge.channels.entries()) {
     if (!judge.live.has(channel)) continue;
     const at = judge.at[i] ?? truth.find(channel, judge.last.get(channel) ?? "");
-    hold(
+    check(
       at === truth.newest(channel),
       () => `${name} is at ${at} of ${channel}, not ${truth.newest(channel)}`,
     );
   }
 }
 
-/** When clients have gone, or have read nothing for long, no connection, timer or text is left. */
+/** Checks that no connection, timer or text is left when clients have disconnected or stalled. */
 export async function checkNothingLeft(simulation: Simulation): Promise<void> {
   for (const reader of simulation.readers) if (!reader.hasVanished) reader.leave();
   const areAllGone = simulation.readers.every(({ hasVanished }) => !hasVanished);
-  hold(!areAllGone || simulation.time.timers === 0, () => "a timer outlives its stream");
+  check(!areAllGone || simulation.time.timers === 0, () => "a timer outlives its stream");
   await work(simulation, STALLED, () => {});
   for (const { name, object } of [...simulation.readers, ...simulation.pollers]) {
-    hold(object.isLeft, () => `the connection of ${name} is left open`);
+    check(object.isClosedByWorker, () => `the connection of ${name} is left open`);
   }
-  hold(simulation.time.timers === 0, () => `${simulation.time.timers} timers are left`);
-  hold(simulation.budget.size === 0, () => `${simulation.budget.size} characters are left`);
+  check(simulation.time.timers === 0, () => `${simulation.time.timers} timers are left`);
+  check(simulation.budget.size === 0, () => `${simulation.budget.size} characters are left`);
 }

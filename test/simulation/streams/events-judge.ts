@@ -1,9 +1,9 @@
-/** Checks that a stream of events has every message once, and that its ids say where it is. */
+/** Checks that an event stream has every message once, and that its ids have the right positions. */
 import { formatId, type Positions } from "../../../src/protocol/events.ts";
 import { type From, parsePosition } from "../../../src/protocol/positions.ts";
-import { hold } from "./breach.ts";
 import type { Judge } from "./reader.ts";
 import type { Truth } from "./truth.ts";
+import { check } from "./violation.ts";
 
 interface Event {
   event: string;
@@ -15,22 +15,22 @@ export class EventsJudge implements Judge {
   readonly #truth: Truth;
   readonly channels: string[];
   readonly from: From | undefined;
-  /** Where the first channel begins while no position is known, if that is a position. */
+  /** The position at which the first channel starts, if the client gave one. */
   #begins: number | undefined;
   readonly #isResumed: boolean;
-  /** Where the stream is in each channel: after the event that was read last. */
+  /** The stream's position in each channel, after the last event. */
   readonly at: Positions;
-  /** Channels that the object has refused for good. */
+  /** Channels that the object refused permanently. */
   readonly refused = new Set<string>();
-  /** Channels that the object has refused to leave. */
-  readonly #kept = new Set<string>();
-  /** Channels that the object has refused for the moment. */
+  /** Channels whose `unsubscribe` the object refused. */
+  readonly #stillSubscribed = new Set<string>();
+  /** Channels that the object refused temporarily. */
   readonly postponed = new Set<string>();
   /** Why the stream ended; undefined if it gave no reason. */
   reason: string | undefined;
-  /** Channels of which the stream has begun. */
+  /** Channels that are live. */
   readonly live = new Set<string>();
-  /** Every id that was read. */
+  /** All ids received. */
   readonly ids: string[] = [];
   /** Gaps that no position has followed yet. */
   readonly #gaps = new Map<string, { from: number; to: number }>();
@@ -41,8 +41,8 @@ export class EventsJudge implements Judge {
   #rest = "";
 
   /**
-   * @param resumed where an earlier stream was
-   * @param from where channels begin whose position isn't known
+   * @param resumed the positions of the stream that it resumes
+   * @param from where channels without a position start
    */
   constructor(truth: Truth, channels: string[], resumed: Positions | undefined, from: From | undefined) {
     this.#truth = truth;
@@ -56,7 +56,7 @@ export class EventsJudge implements Judge {
   }
 
   read(text: string): void {
-    hold(text.endsWith("\n\n"), () => `a piece ends within an event: ${JSON.stringify(text.slice(-40))}`);
+    check(text.endsWith("\n\n"), () => `a piece ends within an event: ${JSON.stringify(text.slice(-40))}`);
     const blocks = (this.#rest + text).split("\n\n");
     this.#rest = blocks.pop() ?? "";
     for (const block of blocks) {
@@ -65,36 +65,36 @@ export class EventsJudge implements Judge {
     }
   }
 
-  /** Streams may end anywhere: their ids say where. */
+  /** Accepts any end, because clients resume by ids. */
   ended(): void {}
 
   #take({ event, data, id }: Event): void {
     if (event === "debug") this.#readDebug(data);
     else this.#readMessage(event, data);
     const at = formatId(this.at);
-    hold(at === id, () => `after '${event} ${data}' the id is ${id}, and the stream is at ${at}`);
+    check(at === id, () => `after '${event} ${data}' the id is ${id}, and the stream is at ${at}`);
     this.ids.push(id);
   }
 
   #readMessage(channel: string, data: string): void {
     const i = this.channels.indexOf(channel);
-    hold(i >= 0, () => `an event of ${channel}, which nobody asked for`);
-    hold(this.live.has(channel), () => `an event of ${channel} before its position`);
+    check(i >= 0, () => `an event of ${channel}, which nobody asked for`);
+    check(this.live.has(channel), () => `an event of ${channel} before its position`);
     const before = this.at[i];
     if (before === undefined) this.#readWithoutPosition(channel, data);
     else {
       const text = this.#truth.at(channel, before + 1)?.replaceAll("\r", "\n");
-      hold(text === data, () => `after ${before} of ${channel} comes '${text}', not '${data}'`);
+      check(text === data, () => `after ${before} of ${channel} comes '${text}', not '${data}'`);
       this.at[i] = before + 1;
     }
   }
 
   #readWithoutPosition(channel: string, data: string): void {
     const position = this.#truth.find(channel, data.replaceAll("\n", "\r"));
-    hold(position !== undefined, () => `${data} was never announced on ${channel}`);
+    check(position !== undefined, () => `${data} was never announced on ${channel}`);
     const last = this.last.get(channel);
     const before = last === undefined ? position - 1 : this.#truth.find(channel, last);
-    hold(position === (before ?? 0) + 1, () => `${channel} goes from ${before} to ${position}`);
+    check(position === (before ?? 0) + 1, () => `${channel} goes from ${before} to ${position}`);
     this.last.set(channel, data.replaceAll("\n", "\r"));
   }
 
@@ -117,8 +117,8 @@ export class EventsJudge implements Judge {
     this.#gaps.delete(channel);
     const isAfterGap = gap !== undefined && gap.to === position && gap.from === (before ?? gap.from);
     const isHere = before === undefined || before === position;
-    hold(!this.refused.has(channel), () => `${channel} was refused, and has a position`);
-    hold(isHere || isAfterGap, () => `${channel} jumps from ${before} to ${position} without a gap`);
+    check(!this.refused.has(channel), () => `${channel} was refused, and has a position`);
+    check(isHere || isAfterGap, () => `${channel} jumps from ${before} to ${position} without a gap`);
     this.live.add(channel);
     this.at[i] = position;
   }
@@ -128,12 +128,13 @@ export class EventsJudge implements Judge {
     const [, code = "", command, channel = ""] = /^error (\S+) (\S+)(?: (\S+))?: ./.exec(data) ?? [];
     const i = this.channels.indexOf(channel);
     if (command === "connect") this.reason = code;
-    // A channel that can't be left can't be asked for either.
-    if (command === "unsubscribe") this.#kept.add(channel);
-    else if (this.#kept.delete(channel)) return;
-    // Else the object has told a position before, and that goes on being true.
-    const isMet = (command === "subscribe" || command === "unsubscribe") && i >= 0 && !this.live.has(channel);
-    if (!isMet) return;
+    // A channel that is still subscribed can't be subscribed again.
+    if (command === "unsubscribe") this.#stillSubscribed.add(channel);
+    else if (this.#stillSubscribed.delete(channel)) return;
+    // Otherwise the object has already sent a position, which is still right.
+    const isSeen =
+      (command === "subscribe" || command === "unsubscribe") && i >= 0 && !this.live.has(channel);
+    if (!isSeen) return;
     if (code === "no-history") {
       this.live.add(channel);
       this.at[i] = undefined;
@@ -143,15 +144,15 @@ export class EventsJudge implements Judge {
   }
 
   #readResumed(what: string): void {
-    hold(this.#isResumed && this.resumed === undefined, () => `'resumed ${what}' comes twice, or unasked`);
+    check(this.#isResumed && this.resumed === undefined, () => `'resumed ${what}' comes twice, or unasked`);
     this.resumed = what;
     const isAll = this.channels.every((channel) => this.live.has(channel));
-    hold(what === "gap" || (this.#isComplete && isAll), () => "'resumed complete' with a gap");
-    hold(isAll || this.refused.size > 0, () => "'resumed' before all channels have begun");
+    check(what === "gap" || (this.#isComplete && isAll), () => "'resumed complete' with a gap");
+    check(isAll || this.refused.size > 0, () => "'resumed' before all channels have begun");
   }
 }
 
-/** One event; undefined for comments and `retry`. */
+/** Parses an event; returns undefined for comments and `retry`. */
 function parse(block: string): Event | undefined {
   const fields = new Map<string, string[]>();
   for (const line of block.split("\n")) {
@@ -160,6 +161,6 @@ function parse(block: string): Event | undefined {
   }
   const [event, ...others] = fields.get("event") ?? [];
   if (event === undefined) return undefined;
-  hold(others.length === 0 && fields.get("id")?.length === 1, () => `an event has a field twice: ${block}`);
+  check(others.length === 0 && fields.get("id")?.length === 1, () => `an event has a field twice: ${block}`);
   return { event, data: fields.get("data")?.join("\n") ?? "", id: fields.get("id")?.[0] ?? "" };
 }

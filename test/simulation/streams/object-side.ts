@@ -1,14 +1,14 @@
-/** An object's end of one connection from a Worker: what the object has sent, and what of that has arrived. */
+/** An object's end of one connection from a Worker: the text that it sent, and how much of it is delivered. */
 import { parseCommand } from "../../../src/protocol/commands.ts";
 import type { ErrorCode } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { ALIVE, BUSY, formatError, formatTime, GREETING } from "../../../src/protocol/replies.ts";
 import { newBucket, take } from "../../../src/session/rate.ts";
 import type { OpenSocket, SocketEvents } from "../../../src/streams/object-connection.ts";
-import { hold } from "./breach.ts";
 import type { Truth } from "./truth.ts";
+import { check } from "./violation.ts";
 
-/** What an object says that doesn't do as it should. */
+/** Lines that a misbehaving object may send. */
 export const INVALID_LINES = [
   "1795438800\n",
   "debug!",
@@ -22,10 +22,10 @@ export const INVALID_LINES = [
   "x".repeat(3_000),
 ];
 
-/** Milliseconds after which an object that sends nothing is given up. */
+/** Milliseconds after which a silent object counts as lost. */
 export const SILENCE_TIMEOUT = 30_000;
 
-/** Milliseconds after which one is that carries out no commands. */
+/** Milliseconds after which an object that executes no commands counts as stuck. */
 const LONGEST = 120_000;
 
 export class ObjectSide {
@@ -38,32 +38,32 @@ export class ObjectSide {
   /** Subscriptions. */
   readonly #channels = new Set<string>();
   readonly #commands: string[] = [];
-  /** Everything that was sent. */
+  /** All text sent. */
   sent = "";
-  /** How much of it has arrived. */
+  /** How many characters of it are delivered. */
   #arrived = 0;
   #isGreeted = false;
-  /** How the object has closed the connection, which is told when all has arrived. */
+  /** How the object closed the connection; delivered after all text. */
   #closing: { code: number; reason: string } | undefined;
-  /** Whether the Worker has closed it. */
-  isLeft = false;
-  /** Whether the object is gone, and the socket will tell nothing. */
+  /** Whether the Worker has closed the connection. */
+  isClosedByWorker = false;
+  /** Whether the object is lost without an event of the socket. */
   hasVanished = false;
   hasSentInvalid = false;
-  /** Whether the object has left a `ping` without an answer. */
-  hasBeenSilent = false;
-  /** Whether it has not carried out an `unsubscribe`. */
-  #hasKept = false;
-  /** Whether it has refused something. */
+  /** Whether the object has ignored a `ping`. */
+  hasIgnoredPing = false;
+  /** Whether the object has refused an `unsubscribe`. */
+  #hasRefusedUnsubscribe = false;
+  /** Whether the object has refused anything. */
   #hasRefused = false;
   readonly #openedAt: number;
   #arrivedAt: number;
-  /** Of the newest answer to `ping`: where it ends in what was sent, and the newest position then. */
+  /** The end of the last reply to `ping` in the sent text, and the newest position at that time. */
   #ponged: { end: number; newest: number } | undefined;
-  /** Lines that it may be sent. */
+  /** The rate limit of commands. */
   readonly #lines = newBucket();
 
-  /** @param linesPerSecond that the object carries out */
+  /** @param linesPerSecond the object's limit */
   constructor(
     truth: Truth,
     channel: string,
@@ -80,35 +80,35 @@ export class ObjectSide {
     this.#arrivedAt = now();
   }
 
-  /** The Worker's end. */
+  /** Opens the Worker's end. */
   readonly open: OpenSocket = (receiver) => {
     this.#socket = receiver;
     return {
       send: (text) => this.#received(text),
       close: () => {
-        this.isLeft = true;
+        this.isClosedByWorker = true;
       },
     };
   };
 
-  /** Whether the object goes on with the connection. */
+  /** Whether the object still serves the connection. */
   get isOpen(): boolean {
-    return !this.isLeft && !this.hasVanished && !this.#closing;
+    return !this.isClosedByWorker && !this.hasVanished && !this.#closing;
   }
 
-  /** Whether the object gives a cause to give the connection up; it may also have taken long to answer. */
+  /** Whether the Worker has a reason to give up, including a late answer. */
   get hasFailed(): boolean {
-    const hasStopped = this.#closing !== undefined || this.hasVanished || this.hasBeenSilent;
+    const hasStopped = this.#closing !== undefined || this.hasVanished || this.hasIgnoredPing;
     const isLate = this.silence >= SILENCE_TIMEOUT || this.age >= LONGEST;
     return hasStopped || this.hasSentInvalid || this.#hasRefused || isLate;
   }
 
-  /** For how long nothing has arrived, in milliseconds. */
+  /** Time since the last delivery, in milliseconds. */
   get silence(): number {
     return this.#now() - this.#arrivedAt;
   }
 
-  /** How long the connection has been there, in milliseconds. */
+  /** Age of the connection, in milliseconds. */
   get age(): number {
     return this.#now() - this.#openedAt;
   }
@@ -117,17 +117,17 @@ export class ObjectSide {
     return this.#isGreeted;
   }
 
-  /** Characters on their way. */
+  /** Characters that aren't delivered yet. */
   get pending(): number {
     return this.sent.length - this.#arrived;
   }
 
-  /** The newest position when it answered a `ping`, if that has arrived. */
+  /** The newest position at the last delivered reply to `ping`. */
   get answered(): number | undefined {
     return this.#ponged && this.#ponged.end <= this.#arrived ? this.#ponged.newest : undefined;
   }
 
-  /** The whole lines that have arrived. */
+  /** All whole lines delivered. */
   get arrived(): string {
     return this.sent.slice(0, this.sent.lastIndexOf("\n", this.#arrived - 1) + 1);
   }
@@ -136,9 +136,9 @@ export class ObjectSide {
     return this.#commands.length > 0;
   }
 
-  /** Whether the Worker is yet to be told that the object has closed the connection. */
+  /** Whether the object's close hasn't been delivered. */
   get isClosing(): boolean {
-    return this.#closing !== undefined && !this.isLeft && !this.hasVanished;
+    return this.#closing !== undefined && !this.isClosedByWorker && !this.hasVanished;
   }
 
   greet(code?: ErrorCode): void {
@@ -153,19 +153,19 @@ export class ObjectSide {
     this.#channels.add(this.channel);
   }
 
-  /** Turns the connection away. */
-  turnAway(): void {
+  /** Refuses the connection because the service is full. */
+  refuseAsFull(): void {
     this.sent += BUSY;
     this.close(1013, "unavailable: the service has reached its connection limit; connect again later");
   }
 
-  /** A message has been announced. */
+  /** Sends an announced message if the connection is subscribed. */
   announced(channel: string, line: string): void {
     if (this.isOpen && this.#channels.has(channel)) this.sent += line;
   }
 
-  /** Sends something that nobody asked for. */
-  say(lines: string): void {
+  /** Sends unsolicited lines. */
+  send(lines: string): void {
     this.sent += lines;
   }
 
@@ -173,13 +173,13 @@ export class ObjectSide {
     return this.#channels.has(channel);
   }
 
-  /** Carries the next command out, or refuses it. */
-  carryOut(code?: ErrorCode | "silently" | "unknown"): void {
+  /** Executes or refuses the next command. */
+  execute(code?: ErrorCode | "silently" | "unknown"): void {
     const line = this.#commands.shift() ?? "";
     const command = parseCommand(line);
-    if (code && command.kind === "unsubscribe") this.#hasKept = true;
+    if (code && command.kind === "unsubscribe") this.#hasRefusedUnsubscribe = true;
     if (code) this.#hasRefused = true;
-    if (code === "silently" && command.kind === "ping") this.hasBeenSilent = true;
+    if (code === "silently" && command.kind === "ping") this.hasIgnoredPing = true;
     if (code === "silently") return;
     const [verb = "", argument] = line.split(" ");
     if (code === "unknown") this.sent += `debug!error overcast ${line.split(" ", 2).join(" ")}: no\n`;
@@ -191,33 +191,33 @@ export class ObjectSide {
     else if (command.kind === "subscribe") this.#subscribe(command.channel, command.from);
   }
 
-  /** Has some characters arrive. */
+  /** Delivers some characters. */
   deliver(characters: number): void {
     const chunk = this.sent.slice(this.#arrived, this.#arrived + characters);
     this.#arrived += chunk.length;
     this.#arrivedAt = this.#now();
-    if (chunk !== "" && !this.isLeft) this.#socket?.received(chunk);
+    if (chunk !== "" && !this.isClosedByWorker) this.#socket?.received(chunk);
   }
 
-  /** Ends the connection, with what is on its way or without it. */
+  /** Closes the connection, and optionally loses undelivered text. */
   close(code: number, reason: string, isLost = false): void {
     if (isLost) this.sent = this.sent.slice(0, this.#arrived);
     this.#closing = { code, reason };
   }
 
-  /** Has the end of the connection arrive. */
+  /** Delivers the end of the connection. */
   deliverEnd(): void {
     if (this.#closing && this.pending === 0) this.#socket?.ended(this.#closing);
   }
 
   #received(text: string): void {
     if (!this.isOpen) return;
-    // The runtime answers that for the object.
+    // The runtime answers for the object.
     if (text === "keepalive\n") this.sent += ALIVE;
     else {
       const lines = text.split("\n").slice(0, -1);
       const allowed = take(this.#lines, lines.length, this.#linesPerSecond, this.#now());
-      hold(allowed === lines.length, () => `${lines.length} lines are too many at a time`);
+      check(allowed === lines.length, () => `${lines.length} lines are too many at a time`);
       this.#commands.push(...lines);
     }
   }
@@ -230,7 +230,10 @@ export class ObjectSide {
   #subscribe(channel: string, from: From | undefined, code?: ErrorCode): void {
     const isNow = from !== undefined && "since" in from && from.since === "now";
     const isAgain = this.#channels.has(channel) && from !== undefined && !isNow;
-    hold(!isAgain || this.#hasKept, () => `${channel} is asked for again without leaving it`);
+    check(
+      !isAgain || this.#hasRefusedUnsubscribe,
+      () => `${channel} is subscribed again without unsubscribing`,
+    );
     if (!code && !isAgain) this.#channels.add(channel);
     if (code) this.#refuse(channel, code);
     else if (isAgain) this.#refuse(channel, "invalid");

@@ -1,4 +1,4 @@
-/** Which object a connection goes to, among objects that fill up, fail, hang, answer late, and name wrong ones. */
+/** Placement of connections among objects that fill up, fail, hang, answer late, and redirect wrongly. */
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { readLimits } from "../../../src/runtime/limits.ts";
@@ -11,18 +11,18 @@ import {
   PlacementCache,
 } from "../../../src/streams/placement.ts";
 import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
-import { stillWorld } from "../../unit/tree/fake-runtime.ts";
-import { hold } from "./breach.ts";
+import { fakeRuntime } from "../../unit/tree/fake-runtime.ts";
 import { replay, TIMES } from "./replay.ts";
 import { Time } from "./time.ts";
+import { check } from "./violation.ts";
 
-/** Turns of the microtask queue that any chain of promises takes at most. */
+/** Most turns of the microtask queue that any chain of promises takes. */
 const MICROTASKS = 40;
-/** Most objects asked for one connection, and milliseconds until it is answered in any case. */
-const MOST_ASKED = 16;
+/** Most objects asked for one connection, and most milliseconds until its outcome. */
+const MAX_ASKED = 16;
 const ANSWERED_WITHIN = 30_000;
 
-/** What an object that doesn't work answers. */
+/** Redirects of a misbehaving object. */
 const WRONG_REDIRECTS: Placement[] = [
   { object: "sport", below: false },
   { object: "sport!1", below: true },
@@ -37,7 +37,7 @@ class SimulatedObject {
   readonly room: Capacity;
 
   constructor(name: string, note: (parent: string, filling: Parameters<Capacity["note"]>[0]) => void) {
-    const runtime = stillWorld(name, new Map(), {
+    const runtime = fakeRuntime(name, new Map(), {
       fill: async (parent, filling) => {
         note(parent, filling);
         return undefined;
@@ -64,7 +64,7 @@ class SimulatedObject {
 interface Attempt {
   startedAt: number;
   asked: Offer[];
-  /** What became of it; undefined while nothing has. */
+  /** Undefined while pending. */
   outcome: "taken" | "refused" | undefined;
 }
 
@@ -75,9 +75,9 @@ class Tree {
   readonly cache: PlacementCache;
   readonly #objects = new Map<string, SimulatedObject>();
   readonly attempts: Attempt[] = [];
-  /** Answers that are late. */
+  /** Late answers. */
   readonly late: (() => void)[] = [];
-  /** Connections that objects have: those of clients, and those that were given up. */
+  /** Connections that objects accepted, and those of them that were discarded or lost. */
   taken = 0;
   lost = 0;
 
@@ -88,7 +88,7 @@ class Tree {
     this.cache = new PlacementCache(this.time);
   }
 
-  /** Has a client connect. */
+  /** Connects a client. */
   connect(): void {
     const attempt: Attempt = { startedAt: this.time.now(), asked: [], outcome: undefined };
     this.attempts.push(attempt);
@@ -100,15 +100,15 @@ class Tree {
     };
     void findPlacement("news", objects, this.cache, this.time).then((outcome) => {
       attempt.outcome = "accepted" in outcome ? "taken" : "refused";
-      if ("code" in outcome) hold(outcome.why !== "", () => "a denial has no sentence");
+      if ("code" in outcome) check(outcome.why !== "", () => "a denial has no sentence");
     });
   }
 
   #answerLike(attempt: Attempt, offer: Offer): Promise<Answer<string>> {
     attempt.asked.push(offer);
     const { object } = offer;
-    hold(attempt.asked.length <= MOST_ASKED, () => `${attempt.asked.length} objects are asked`);
-    hold(channelOf(object) === "news", () => `${object} is asked for a connection to news`);
+    check(attempt.asked.length <= MAX_ASKED, () => `${attempt.asked.length} objects are asked`);
+    check(channelOf(object) === "news", () => `${object} is asked for a connection to news`);
     const how = this.#isHonest ? 9 : this.#choose(10);
     if (how === 0) return Promise.reject(new Error("the object failed"));
     if (how === 1) return new Promise(() => {});
@@ -139,20 +139,20 @@ class Tree {
   }
 }
 
-/** What has been met in all runs. */
-const met = new Set<string>();
+/** Cases reached in all runs. */
+const seen = new Set<string>();
 
 async function settle(tree: Tree): Promise<void> {
   for (let i = 0; i < MICROTASKS; i++) await Promise.resolve();
   for (const { outcome, startedAt, asked } of tree.attempts) {
     const waited = tree.time.now() - startedAt;
-    hold(outcome !== undefined || waited <= ANSWERED_WITHIN, () => `no answer, of ${asked.length} objects`);
-    if (asked.length > 3) met.add("a chain");
-    if (outcome === "refused") met.add("refused");
+    check(outcome !== undefined || waited <= ANSWERED_WITHIN, () => `no answer, of ${asked.length} objects`);
+    if (asked.length > 3) seen.add("a chain");
+    if (outcome === "refused") seen.add("refused");
   }
 }
 
-/** Has everything be answered, or time out. */
+/** Answers or times out everything. */
 async function rest(tree: Tree): Promise<void> {
   await settle(tree);
   for (let next = tree.time.next; next; next = tree.time.next) {
@@ -175,23 +175,23 @@ async function play(choices: number[], isHonest: boolean): Promise<void> {
   }
   await rest(tree);
   const placed = tree.attempts.filter(({ outcome }) => outcome === "taken").length;
-  hold(placed + tree.lost === tree.taken, () => `${tree.taken} taken, ${placed} placed, ${tree.lost} lost`);
-  hold(tree.time.timers === 0, () => `${tree.time.timers} timers are left`);
+  check(placed + tree.lost === tree.taken, () => `${tree.taken} taken, ${placed} placed, ${tree.lost} lost`);
+  check(tree.time.timers === 0, () => `${tree.time.timers} timers are left`);
   if (isHonest)
-    hold(placed === tree.attempts.length, () => `only ${placed} of ${tree.attempts.length} are placed`);
-  if (tree.lost > 0) met.add("lost");
+    check(placed === tree.attempts.length, () => `only ${placed} of ${tree.attempts.length} are placed`);
+  if (tree.lost > 0) seen.add("lost");
 }
 
 const choices = fc.array(fc.nat(), { maxLength: 200, size: "max" });
 
-test("where objects work, every connection finds one with room", async () => {
+test("if objects work, every connection finds one with room", async () => {
   await fc.assert(
     fc.asyncProperty(choices, (choices) => play(choices, true)),
     { numRuns: 500 * TIMES, ...replay },
   );
 });
 
-test("whatever objects do, few are asked, there is an answer in time, and no connection is left behind", async () => {
+test("whatever objects do, few are asked, the outcome is in time, and no connection leaks", async () => {
   await fc.assert(
     fc.asyncProperty(choices, (choices) => play(choices, false)),
     {
@@ -201,7 +201,7 @@ test("whatever objects do, few are asked, there is an answer in time, and no con
   );
 });
 
-test("a child that doesn't answer is forgotten, and the root is asked again", async () => {
+test("a child that doesn't answer is removed from the cache, and the root is asked again", async () => {
   const time = new Time(() => 0);
   const cache = new PlacementCache(time);
   const asked: string[] = [];
@@ -220,5 +220,5 @@ test("a child that doesn't answer is forgotten, and the root is asked again", as
 });
 
 afterAll(() => {
-  if (!replay) expect([...met].sort()).toEqual(["a chain", "lost", "refused"]);
+  if (!replay) expect([...seen].sort()).toEqual(["a chain", "lost", "refused"]);
 });

@@ -1,14 +1,14 @@
-/** A client that polls, and checks that the answer is what it missed. */
+/** A client that polls, and checks that it receives exactly the missed messages. */
 import type { Fault } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import type { Budget } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 import { ObjectConnection } from "../../../src/streams/object-connection.ts";
 import { poll } from "../../../src/streams/poll.ts";
-import { hold } from "./breach.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
 import { isTight } from "./reader.ts";
 import type { Truth } from "./truth.ts";
+import { check } from "./violation.ts";
 
 export class Poller {
   readonly name: string;
@@ -19,7 +19,7 @@ export class Poller {
   readonly #isTight: boolean;
   over: "answered" | "denied" | "left" | undefined;
   denial: Fault | undefined;
-  breach: unknown;
+  violation: unknown;
 
   constructor(
     name: string,
@@ -35,7 +35,7 @@ export class Poller {
     this.#isTight = isTight(budget);
     this.#connection = new ObjectConnection(object.open, environment, budget);
     this.#poll(environment, budget).catch((error: unknown) => {
-      this.breach = error;
+      this.violation = error;
     });
   }
 
@@ -46,12 +46,15 @@ export class Poller {
 
   async #poll(environment: StreamEnvironment, budget: Budget): Promise<void> {
     const polled = await poll(this.#connection, this.object.channel, environment, budget);
-    hold(this.object.isLeft || this.object.isClosing, () => "an answered poll has left its connection open");
+    check(
+      this.object.isClosedByWorker || this.object.isClosing,
+      () => "an answered poll has left its connection open",
+    );
     if ("code" in polled) {
       this.over ??= "denied";
       this.denial = polled;
-      hold(polled.why !== "", () => "a denial has no sentence");
-      hold(this.#mayFail, () => `it is denied without a cause: ${polled.why}`);
+      check(polled.why !== "", () => "a denial has no sentence");
+      check(this.#mayFail, () => `it is denied without a cause: ${polled.why}`);
       return;
     }
     this.over ??= "answered";
@@ -69,19 +72,19 @@ export class Poller {
     this.#check(lines, polled.position);
     const { answered } = this.object;
     const isLong = length > budget.limits.forOne / 10;
-    if (answered === undefined) hold(isLong || this.#mayFail, () => "it is answered too early");
+    if (answered === undefined) check(isLong || this.#mayFail, () => "it is answered too early");
     else if (!isLong)
-      hold(polled.position === answered, () => `it is told ${polled.position}, not ${answered}`);
+      check(polled.position === answered, () => `it is told ${polled.position}, not ${answered}`);
   }
 
-  /** Whether it may end before its answer: it was given up, or there is a cause. */
+  /** Whether the poll may fail: the client left, or there is a reason. */
   get #mayFail(): boolean {
     return (
       this.over === "left" || this.#isTight || this.object.hasFailed || this.object.age >= SILENCE_TIMEOUT
     );
   }
 
-  /** Messages and gaps go on from where it was up to the position that it is told. */
+  /** Checks that messages and gaps continue from the client's position up to the new one. */
   #check(lines: string[], position: number): void {
     const { channel } = this.object;
     const since = "since" in this.#from ? this.#from.since : undefined;
@@ -89,14 +92,14 @@ export class Poller {
     for (const line of lines) {
       const [, from, to] = /^debug!gap \S+ (\d+) (\d+)$/.exec(line) ?? [];
       if (from !== undefined) {
-        hold(Number(from) === at, () => `'${line}' does not go on from ${at}`);
+        check(Number(from) === at, () => `'${line}' does not go on from ${at}`);
         at = Number(to);
       } else {
         at += 1;
         const text = this.#truth.at(channel, at);
-        hold(line === `${channel}!${text}`, () => `${line} is not ${text}, which has position ${at}`);
+        check(line === `${channel}!${text}`, () => `${line} is not ${text}, which has position ${at}`);
       }
     }
-    hold(at === position, () => `the messages end at ${at}, and the position is ${position}`);
+    check(at === position, () => `the messages end at ${at}, and the position is ${position}`);
   }
 }

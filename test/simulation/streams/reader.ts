@@ -1,21 +1,21 @@
-/** A client that reads a stream: late, or for a while, or up to its end. */
+/** A client that reads a stream, possibly slowly or only in part. */
 import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 import { ObjectConnection } from "../../../src/streams/object-connection.ts";
 import { Stream, type StreamFormat } from "../../../src/streams/stream.ts";
-import { hold } from "./breach.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
+import { check } from "./violation.ts";
 
-/** What checks the text that a reader gets. */
+/** Checks the text that a reader receives. */
 export interface Judge {
-  /** @throws Breach if that is not what it has to be */
+  /** @throws Violation if the text is wrong */
   read(text: string): void;
-  /** The stream has come to its end. Throws like `read`. */
+  /** Checks the end of the stream. Throws like `read`. */
   ended(): void;
 }
 
-/** Whether so little may be pending that anything may be cut off. */
+/** Whether the budget is so small that any reader may be dropped. */
 export function isTight({ limits }: Budget): boolean {
   return limits.forAll < 100_000;
 }
@@ -28,17 +28,17 @@ export class Reader {
   readonly #connection: ObjectConnection;
   #stream: Stream | undefined;
   #isReading = false;
-  /** How it is over, if it is. */
+  /** How the stream ended; undefined while it is open. */
   over: "denied" | "ended" | "broken off" | "left" | undefined;
   denial: Fault | undefined;
-  /** Whether it will never read again, and nobody is told. */
+  /** Whether the client is lost without a sign, and never reads again. */
   hasVanished = false;
   #askedAt: number;
-  /** Whether it has read nothing for so long that it may be cut off. */
+  /** Whether the client was stalled, so that it may be dropped. */
   #wasLate = false;
   readonly #isTight: boolean;
-  /** What it found wrong. */
-  breach: unknown;
+  /** The violation that the client found. */
+  violation: unknown;
 
   constructor(
     name: string,
@@ -61,7 +61,7 @@ export class Reader {
     return this.#stream !== undefined && !this.#isReading && !this.over && !this.hasVanished;
   }
 
-  /** Since when it has been waiting for the next piece, in milliseconds since 1970; undefined if it isn't. */
+  /** When the client began to wait for the next piece, in milliseconds since 1970; undefined if it isn't waiting. */
   get waitingSince(): number | undefined {
     return this.#isReading && !this.over && !this.hasVanished ? this.#askedAt : undefined;
   }
@@ -71,7 +71,7 @@ export class Reader {
     this.#note(this.#read());
   }
 
-  /** Goes, as the runtime is told. */
+  /** Disconnects, and the runtime reports it. */
   leave(): void {
     this.over ??= "left";
     this.#connection.drop();
@@ -84,10 +84,10 @@ export class Reader {
     else {
       this.over ??= "denied";
       this.denial = stream;
-      hold(stream.why !== "", () => "a denial has no sentence");
+      check(stream.why !== "", () => "a denial has no sentence");
       const mayFail =
         this.over === "left" || this.#isTight || object.hasFailed || object.age >= SILENCE_TIMEOUT;
-      hold(mayFail, () => `it is denied without a cause: ${stream.why}`);
+      check(mayFail, () => `it is denied without a cause: ${stream.why}`);
     }
   }
 
@@ -98,14 +98,14 @@ export class Reader {
     const text = await this.#stream?.next().catch((error: unknown) => {
       if (!String(error).includes("too slow")) throw error;
       this.over ??= "broken off";
-      hold(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
+      check(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
     });
     this.#isReading = false;
     if (this.over) return;
-    hold(text !== "", () => "a piece is empty");
+    check(text !== "", () => "a piece is empty");
     if (text === undefined) {
       this.over = "ended";
-      hold(this.object.hasFailed, () => "it ends without a cause");
+      check(this.object.hasFailed, () => "it ends without a cause");
     }
     if (this.object.hasSentInvalid) return;
     if (text === undefined) this.judge.ended();
@@ -114,7 +114,7 @@ export class Reader {
 
   #note(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.breach ??= error;
+      this.violation ??= error;
     });
   }
 }

@@ -1,9 +1,9 @@
-/** How often properties are tried, and how a failure is made to happen again. */
+/** Settings of property tests: number of runs, and replaying a failure. */
 
-/** `RUNS=20` has each property tried so many times as often. */
+/** `RUNS=20` multiplies the number of runs. */
 export const TIMES = Number(process.env.RUNS ?? 1);
 
-/** `SEED=… REPLAY=…` has one failure happen again: the seed and the path that it printed. */
+/** `SEED=… REPLAY=…` replays a failure by the seed and the path that it printed. */
 export const replay = process.env.REPLAY && {
   seed: Number(process.env.SEED),
   path: process.env.REPLAY,

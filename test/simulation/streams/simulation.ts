@@ -1,6 +1,6 @@
 /**
- * A Worker's streams and polls, without time and without a network: what objects send, what of that arrives, when
- * clients read, and when timers go off is chosen. Truth is what has been announced.
+ * Simulates a Worker's streams and polls without a real clock or network: choices decide what objects send, when it is
+ * delivered, when clients read, and when timers fire. `Truth` has the announced messages.
  */
 import { ERROR_CODES } from "../../../src/protocol/errors.ts";
 import { parseId } from "../../../src/protocol/events.ts";
@@ -9,7 +9,6 @@ import { formatGap, formatPosition } from "../../../src/protocol/replies.ts";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
 import { LineStream } from "../../../src/streams/line-stream.ts";
-import { Breach, hold } from "./breach.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
 import { INVALID_LINES, ObjectSide } from "./object-side.ts";
@@ -17,34 +16,35 @@ import { Poller } from "./poller.ts";
 import { type Judge, Reader } from "./reader.ts";
 import { Time } from "./time.ts";
 import { Truth } from "./truth.ts";
+import { check, Violation } from "./violation.ts";
 
-/** Turns of the microtask queue that any chain of promises in a stream needs at most. */
+/** Most turns of the microtask queue that any chain of promises in a stream takes. */
 const MICROTASKS = 40;
 
-/** Lines a second of one connection. */
+/** Lines per second of one connection. */
 const LINES_PER_SECOND = 10;
 
-export interface Kind {
+export interface Profile {
   /** Whether objects refuse commands and connections. */
   refuses: boolean;
-  /** Whether objects close connections, crash, or vanish without a word. */
+  /** Whether objects close connections, crash, or are lost without a sign. */
   fails: boolean;
-  /** Whether objects send what they never should. */
+  /** Whether objects send invalid lines. */
   lies: boolean;
-  /** Whether so little may be pending that readers are cut off. */
+  /** Whether the budget is so small that readers are dropped. */
   isTight: boolean;
-  /** Whether the channel `b` retains nothing. */
-  isForgetful: boolean;
+  /** Whether the channel `b` has no history. */
+  isWithoutHistory: boolean;
 }
 
-/** Something that may happen next. */
+/** A possible next step. */
 export interface Action {
   label: string;
   happen: () => void;
 }
 
 export class Simulation {
-  readonly kind: Kind;
+  readonly profile: Profile;
   readonly choose: (among: number) => number;
   readonly time: Time;
   readonly budget: Budget;
@@ -52,24 +52,24 @@ export class Simulation {
   readonly readers: Reader[] = [];
   readonly pollers: Poller[] = [];
   readonly script: string[] = [];
-  /** Channels that somebody uses. */
+  /** Channels in use. */
   readonly used = new Set<string>();
   #names = 0;
 
-  constructor(choose: (among: number) => number, kind: Kind) {
-    this.kind = kind;
+  constructor(choose: (among: number) => number, profile: Profile) {
+    this.profile = profile;
     this.choose = choose;
     this.time = new Time(choose);
-    this.budget = new Budget(kind.isTight ? { forOne: 600, forAll: 1_000 } : { forOne: 1e6, forAll: 1e7 });
+    this.budget = new Budget(profile.isTight ? { forOne: 600, forAll: 1_000 } : { forOne: 1e6, forAll: 1e7 });
     this.truth = new Truth([
       { name: "all", hasHistory: true },
       { name: "a", hasHistory: true },
-      { name: "b", hasHistory: !kind.isForgetful },
+      { name: "b", hasHistory: !profile.isWithoutHistory },
       ...["c", "d", "e", "f", "g"].map((name) => ({ name, hasHistory: true })),
     ]);
   }
 
-  /** Has one of some things happen. */
+  /** Chooses one of several actions, and runs it. */
   async step(actions: Action[]): Promise<void> {
     const action = actions[this.choose(actions.length)];
     if (!action) return;
@@ -80,21 +80,21 @@ export class Simulation {
 
   async settle(): Promise<void> {
     for (let i = 0; i < MICROTASKS; i++) await Promise.resolve();
-    for (const { breach, name } of [...this.readers, ...this.pollers]) {
-      if (breach) throw new Error(`${name}: ${breach}`, { cause: breach });
+    for (const { violation, name } of [...this.readers, ...this.pollers]) {
+      if (violation) throw new Error(`${name}: ${violation}`, { cause: violation });
     }
     for (const { name, over, object } of this.pollers) {
-      hold(
+      check(
         over !== undefined || object.hasSentInvalid || object.answered === undefined,
         () => `${name} goes on after its answer`,
       );
     }
     const open = [...this.readers, ...this.pollers].filter(({ over }) => !over).length;
-    hold(this.time.timers <= open, () => `${this.time.timers} timers for ${open} clients`);
-    hold(this.budget.size <= this.budget.limits.forAll, () => `${this.budget.size} characters are pending`);
+    check(this.time.timers <= open, () => `${this.time.timers} timers for ${open} clients`);
+    check(this.budget.size <= this.budget.limits.forAll, () => `${this.budget.size} characters are pending`);
   }
 
-  /** Connections that an object goes on with. */
+  /** Connections that objects still serve. */
   get open(): ObjectSide[] {
     return [...this.readers, ...this.pollers].map(({ object }) => object).filter(({ isOpen }) => isOpen);
   }
@@ -104,10 +104,10 @@ export class Simulation {
     for (const object of this.open) object.announced(channel, line);
   }
 
-  /** Opens a stream of events; resumes one after an id if that is given. */
+  /** Opens an event stream, or resumes one after an id. */
   openEvents(channels: string[], from: From | undefined, id?: string): Reader {
     const resumed = id === undefined ? undefined : parseId(id, channels.length);
-    if (id !== undefined && !resumed) throw new Breach(`${id} is no id of ${channels}`);
+    if (id !== undefined && !resumed) throw new Violation(`${id} is no id of ${channels}`);
     const format = new EventStream(channels, resumed, from, this.time, LINES_PER_SECOND);
     const judge = new EventsJudge(this.truth, channels, resumed, from);
     return this.#read("events", format, this.#serve(channels, format.from), judge);
@@ -147,24 +147,24 @@ export class Simulation {
     return `${kind} ${this.#names}`;
   }
 
-  // --- what may happen
+  // --- possible actions
 
-  /** What objects do that work. */
-  duties(): Action[] {
+  /** Actions of working objects. */
+  objectActions(): Action[] {
     return this.#connections.flatMap(({ name, object }): Action[] => {
       const { pending } = object;
       const arrive = (characters: number) => ({
         label: `${characters} characters arrive for ${name}`,
         happen: () => object.deliver(characters),
       });
-      const isDue = pending > 0 && !object.hasVanished && !object.isLeft;
+      const isDue = pending > 0 && !object.hasVanished && !object.isClosedByWorker;
       return [
         ...(isDue ? [arrive(pending), arrive(1 + this.choose(pending))] : []),
         ...(object.isOpen && !object.isGreeted
           ? [{ label: `${name} is greeted`, happen: () => object.greet() }]
           : []),
         ...(object.isOpen && object.isGreeted && object.hasCommands
-          ? [{ label: `a command of ${name} is carried out`, happen: () => object.carryOut() }]
+          ? [{ label: `a command of ${name} is carried out`, happen: () => object.execute() }]
           : []),
         ...(object.isClosing && pending === 0
           ? [{ label: `the end of ${name} arrives`, happen: () => object.deliverEnd() }]
@@ -173,19 +173,19 @@ export class Simulation {
     });
   }
 
-  /** What objects do that don't. */
-  mischief(): Action[] {
+  /** Actions of failing objects. */
+  faults(): Action[] {
     return this.#connections.flatMap(({ name, object }): Action[] => {
       if (!object.isOpen) return [];
       return [
-        ...(this.kind.refuses ? this.#refusals(name, object) : []),
-        ...(this.kind.fails ? this.#failures(name, object) : []),
-        ...(this.kind.lies
+        ...(this.profile.refuses ? this.#refusals(name, object) : []),
+        ...(this.profile.fails ? this.#failures(name, object) : []),
+        ...(this.profile.lies
           ? INVALID_LINES.map((lie) => ({
               label: `${name} is told ${JSON.stringify(lie.slice(0, 50))}`,
               happen: () => {
                 object.hasSentInvalid = true;
-                object.say(lie);
+                object.send(lie);
               },
             }))
           : []),
@@ -201,12 +201,12 @@ export class Simulation {
     if (!object.isGreeted) {
       const own = code === "unknown" || code === "silently" ? "unavailable" : code;
       return [
-        { label: `${name} is turned away`, happen: () => object.turnAway() },
+        { label: `${name} is turned away`, happen: () => object.refuseAsFull() },
         { label: `${name} is greeted, its channel refused: ${own}`, happen: () => object.greet(own) },
       ];
     }
     if (!object.hasCommands) return [];
-    return [{ label: `a command of ${name} is refused: ${code}`, happen: () => object.carryOut(code) }];
+    return [{ label: `a command of ${name} is refused: ${code}`, happen: () => object.execute(code) }];
   }
 
   #failures(name: string, object: ObjectSide): Action[] {
@@ -225,23 +225,23 @@ export class Simulation {
     ];
   }
 
-  /** An object may say at any time where the next message is, and that some are not to be had. */
+  /** An object may send positions and gaps at any time. */
   #positions(name: string, object: ObjectSide): Action[] {
     return this.truth.channels
       .filter((channel) => this.truth.hasHistory(channel) && object.isSubscribed(channel))
       .map((channel) => ({
         label: `${name} is told where ${channel} is`,
-        happen: () => object.say(formatPosition(channel, this.truth.newest(channel))),
+        happen: () => object.send(formatPosition(channel, this.truth.newest(channel))),
       }));
   }
 
-  /** A gap in what an object sends, of which it tells. */
+  /** Skips a message, and sends a gap instead. */
   skip(channel: string): void {
     const from = this.truth.newest(channel);
     this.truth.announce(channel);
     const to = this.truth.newest(channel);
     for (const other of this.open) {
-      if (other.isSubscribed(channel)) other.say(formatGap(channel, from, to) + formatPosition(channel, to));
+      if (other.isSubscribed(channel)) other.send(formatGap(channel, from, to) + formatPosition(channel, to));
     }
   }
 
@@ -249,7 +249,7 @@ export class Simulation {
     return [...this.readers, ...this.pollers];
   }
 
-  /** What clients do that are there. */
+  /** Reads of clients. */
   reading(): Action[] {
     return this.readers
       .filter(({ mayRead }) => mayRead)

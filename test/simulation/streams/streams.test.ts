@@ -2,23 +2,23 @@ import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import type { From } from "../../../src/protocol/positions.ts";
 import { checkCaughtUp, checkNothingLeft } from "./checks.ts";
+import { CASES, type Case, note } from "./coverage.ts";
 import { EventsJudge } from "./events-judge.ts";
-import { note, RARITIES, type Rarity } from "./rarities.ts";
 import { replay, TIMES } from "./replay.ts";
-import { type Action, type Kind, Simulation } from "./simulation.ts";
+import { type Action, type Profile, Simulation } from "./simulation.ts";
 
-/** What has been met in all runs. */
-const met = new Set<Rarity>();
+/** Cases reached in all runs. */
+const seen = new Set<Case>();
 
-/** Most streams and polls that are open at one time. */
-const MOST_OPEN = 6;
+/** Most open streams and polls. */
+const MAX_OPEN = 6;
 
 const CHANNELS = [["all"], ["a", "all"], ["a", "b", "all"], ["b", "all"], [..."abcdefg", "all"]];
 
-/** What clients and publishers might do next. */
-function wishes(simulation: Simulation): Action[] {
+/** Possible actions of clients and publishers. */
+function clientActions(simulation: Simulation): Action[] {
   const { truth, readers, pollers } = simulation;
-  const busy = [...readers, ...pollers].filter(({ over }) => !over).length;
+  const openClients = [...readers, ...pollers].filter(({ over }) => !over).length;
   const said = [...simulation.used].flatMap((channel) => [
     { label: `a message on ${channel}`, happen: () => simulation.announce(channel) },
     { label: `history of ${channel} expires`, happen: () => truth.forget(channel) },
@@ -26,7 +26,7 @@ function wishes(simulation: Simulation): Action[] {
   const gaps = [...simulation.used]
     .filter((channel) => truth.hasHistory(channel))
     .map((channel) => ({ label: `a gap on ${channel}`, happen: () => simulation.skip(channel) }));
-  return [...said, ...said, ...gaps, ...(busy < MOST_OPEN ? openings(simulation) : [])];
+  return [...said, ...said, ...gaps, ...(openClients < MAX_OPEN ? openings(simulation) : [])];
 }
 
 function openings(simulation: Simulation): Action[] {
@@ -48,37 +48,37 @@ function openings(simulation: Simulation): Action[] {
     { label: `a poll of ${channel}`, happen: () => void simulation.poll(channel, since(channel)) },
     { label: `a poll of ${channel}, now`, happen: () => void simulation.poll(channel, { since: "now" }) },
   ]);
-  return [...fresh, ...lines, ...polls, ...returns(simulation), ...returns(simulation)];
+  return [...fresh, ...lines, ...polls, ...resumes(simulation), ...resumes(simulation)];
 }
 
-/** Streams that go on where others were, at any event of theirs. */
-function returns(simulation: Simulation): Action[] {
+/** Streams that resume others after any of their events. */
+function resumes(simulation: Simulation): Action[] {
   return simulation.readers.flatMap(({ name, judge, object }) => {
     if (!(judge instanceof EventsJudge) || object.hasSentInvalid || judge.ids.length === 0) return [];
     const id = judge.ids[simulation.choose(judge.ids.length)];
     const { channels, from } = judge;
     return [
       {
-        label: `${name} comes back to ${id}`,
+        label: `${name} resumes after ${id}`,
         happen: () => void simulation.openEvents(channels, from, id),
       },
     ];
   });
 }
 
-/** Plays streams out as the choices say, and checks all that can be checked of any. */
-async function play(choices: number[], kind: Kind): Promise<void> {
+/** Runs a simulation by choices, and checks it. */
+async function play(choices: number[], profile: Profile): Promise<void> {
   let i = 0;
-  const simulation = new Simulation((among) => (choices[i++] ?? 0) % Math.max(1, among), kind);
+  const simulation = new Simulation((among) => (choices[i++] ?? 0) % Math.max(1, among), profile);
   try {
     while (i < choices.length) {
-      const duties = [...simulation.duties(), ...simulation.reading()];
-      const others = OTHERS[simulation.choose(OTHERS.length)] ?? wishes;
-      const isDue = simulation.choose(3) > 0 && duties.length > 0;
-      await simulation.step(isDue ? duties : others(simulation));
+      const objectActions = [...simulation.objectActions(), ...simulation.reading()];
+      const others = OTHERS[simulation.choose(OTHERS.length)] ?? clientActions;
+      const isDue = simulation.choose(3) > 0 && objectActions.length > 0;
+      await simulation.step(isDue ? objectActions : others(simulation));
     }
     await checkCaughtUp(simulation);
-    note(simulation, met);
+    note(simulation, seen);
     await checkNothingLeft(simulation);
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${simulation.script.join("\n")}`, { cause: error });
@@ -87,47 +87,63 @@ async function play(choices: number[], kind: Kind): Promise<void> {
 
 const leaving = (simulation: Simulation) => simulation.leaving();
 const timing = (simulation: Simulation) => simulation.timing();
-const mischief = (simulation: Simulation) => simulation.mischief();
+const faults = (simulation: Simulation) => simulation.faults();
 
-/** What happens besides; repeated entries are likelier. */
-const OTHERS = [wishes, wishes, wishes, wishes, mischief, mischief, mischief, timing, timing, leaving];
+/** Other actions; repeated entries are likelier. */
+const OTHERS = [
+  clientActions,
+  clientActions,
+  clientActions,
+  clientActions,
+  faults,
+  faults,
+  faults,
+  timing,
+  timing,
+  leaving,
+];
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 400, size: "max" });
 
 const timeout = 120_000 * Math.max(1, TIMES);
 
-/** Tries kinds of objects and clients `runs` times, with other choices each time. */
-async function tryOut(runs: number, kinds: fc.Arbitrary<Kind>): Promise<void> {
-  // Before the test's own limit, as a failure is worth nothing without the script that shows it.
+/** Runs the property `runs` times with arbitrary choices and profiles. */
+async function runProperty(runs: number, profiles: fc.Arbitrary<Profile>): Promise<void> {
+  // Stop before the test's timeout, because a failure is useless without the script that reproduces it.
   const limit = { interruptAfterTimeLimit: timeout - 30_000, markInterruptAsFailure: false };
-  const property = fc.asyncProperty(choices, kinds, play);
+  const property = fc.asyncProperty(choices, profiles, play);
   await fc.assert(property, { numRuns: runs * TIMES, ...limit, ...replay });
 }
 
 const never = fc.constant(false);
 const always = fc.constant(true);
-const calm = { refuses: never, fails: never, lies: never, isTight: never, isForgetful: fc.boolean() };
+const calm = { refuses: never, fails: never, lies: never, isTight: never, isWithoutHistory: fc.boolean() };
 
-test("streams bring every message once, and each id brings back to where it was", { timeout }, async () => {
-  await tryOut(1_000, fc.record(calm));
+test("streams deliver every message once, and resume after any id", { timeout }, async () => {
+  await runProperty(1_000, fc.record(calm));
 });
 
-test("what an object refuses for the moment comes, however busy the stream is", { timeout }, async () => {
-  await tryOut(1_000, fc.record({ ...calm, refuses: always }));
+test("temporarily refused channels become live, however busy the stream is", { timeout }, async () => {
+  await runProperty(1_000, fc.record({ ...calm, refuses: always }));
 });
 
-test("no stream or poll hangs, whatever becomes of its object", { timeout }, async () => {
-  await tryOut(1_500, fc.record({ ...calm, refuses: fc.boolean(), fails: always }));
+test("no stream or poll hangs, however its object fails", { timeout }, async () => {
+  await runProperty(1_500, fc.record({ ...calm, refuses: fc.boolean(), fails: always }));
 });
 
-test("where little may be pending, slow readers are cut off, and come back", { timeout }, async () => {
-  await tryOut(1_000, fc.record({ ...calm, refuses: fc.boolean(), fails: fc.boolean(), isTight: always }));
+test("with a small budget, slow readers are dropped, and resume", { timeout }, async () => {
+  await runProperty(
+    1_000,
+    fc.record({ ...calm, refuses: fc.boolean(), fails: fc.boolean(), isTight: always }),
+  );
 });
 
-test("an object that sends nonsense can neither hang nor fill a Worker", { timeout }, async () => {
-  await tryOut(500, fc.record({ ...calm, fails: fc.boolean(), lies: always, isTight: fc.boolean() }));
+test("an object that sends invalid lines can't block a Worker or exhaust its memory", {
+  timeout,
+}, async () => {
+  await runProperty(500, fc.record({ ...calm, fails: fc.boolean(), lies: always, isTight: fc.boolean() }));
 });
 
 afterAll(() => {
-  if (!replay) expect([...met].sort()).toEqual([...RARITIES].sort());
+  if (!replay) expect([...seen].sort()).toEqual([...CASES].sort());
 });

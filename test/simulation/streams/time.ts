@@ -1,4 +1,4 @@
-/** Time that passes when that is chosen, and timers that go off then. */
+/** A simulated clock with timers. */
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 
 interface Waiting {
@@ -29,17 +29,17 @@ export class Time implements StreamEnvironment {
     return () => this.#timers.delete(timer);
   }
 
-  /** Timers that are set. */
+  /** Number of timers. */
   get timers(): number {
     return this.#timers.size;
   }
 
-  /** Has time pass, during which timers may be late. */
+  /** Advances the clock without firing timers, which are late then. */
   pass(milliseconds: number): void {
     this.#now += milliseconds;
   }
 
-  /** The timer that is to go off next; undefined if there is none. */
+  /** The timer that is due next; undefined if none is set. */
   get next(): { at: number; fire: () => void } | undefined {
     let next: Waiting | undefined;
     for (const timer of this.#timers) if (timer.at < (next?.at ?? Number.POSITIVE_INFINITY)) next = timer;

@@ -1,8 +1,8 @@
-/** What has been announced on each channel, and which of it is retained. */
+/** The announced and the retained messages of each channel. */
 import type { From } from "../../../src/protocol/positions.ts";
 import { formatGap, formatMessage, formatPosition } from "../../../src/protocol/replies.ts";
 
-/** Messages that look like something else, or have lines of their own once they are events. */
+/** Messages that look like protocol lines, or become several lines in an event. */
 const TEXTS = [
   (n: number) => String(1_795_438_800 + n),
   (n: number) => `${n}\r${n}`,
@@ -10,18 +10,18 @@ const TEXTS = [
   (n: number) => `!${n}: ${"x".repeat(n % 40)}`,
 ];
 
-/** One channel. */
-interface Told {
+/** The messages of one channel. */
+interface ChannelLog {
   /** The position before its first message. */
   start: number;
   texts: string[];
-  /** The position up to which nothing is retained. */
+  /** The position up to which messages have expired. */
   floor: number;
   hasHistory: boolean;
 }
 
 export class Truth {
-  readonly #channels = new Map<string, Told>();
+  readonly #channels = new Map<string, ChannelLog>();
   #messages = 0;
 
   constructor(channels: { name: string; hasHistory: boolean }[]) {
@@ -44,13 +44,13 @@ export class Truth {
     return start + texts.length;
   }
 
-  /** The message at a position; undefined if there is none. */
+  /** Returns the message at a position; undefined if none has it. */
   at(channel: string, position: number): string | undefined {
     const { start, texts } = this.#of(channel);
     return texts[position - start - 1];
   }
 
-  /** Positions of all messages with a text. */
+  /** Returns the first position of a text. */
   find(channel: string, text: string): number | undefined {
     const { start, texts } = this.#of(channel);
     const at = texts.indexOf(text);
@@ -65,13 +65,13 @@ export class Truth {
     return formatMessage(channel, text);
   }
 
-  /** Drops what is retained, but for the newest message. */
+  /** Expires all messages except the newest. */
   forget(channel: string): void {
     const told = this.#of(channel);
     told.floor = Math.max(told.floor, this.newest(channel) - 1);
   }
 
-  /** The lines that are due to a subscriber from somewhere on. */
+  /** Returns the lines for a subscriber that starts at a position. */
   missed(channel: string, from: From): string {
     const newest = this.newest(channel);
     const { floor } = this.#of(channel);
@@ -89,7 +89,7 @@ export class Truth {
     return lines;
   }
 
-  #of(channel: string): Told {
+  #of(channel: string): ChannelLog {
     const told = this.#channels.get(channel);
     if (!told) throw new Error(`there is no channel ${channel}`);
     return told;

@@ -1,16 +1,16 @@
-/** What a root stores: before anything goes out, in few rows, and as much as there is room for. */
+/** A root stores messages before it sends them, in few rows, and retains as many as there is room for. */
 import { expect, test } from "vitest";
 import { ALL, FAR, linesOf, rootOf, rowsOf, settled } from "../tree/root.ts";
 
-test("messages are stored before they go out, in one row for all that goes out together, which goes on for a while", () => {
-  const { root, rows, state, say } = rootOf(new Map(), FAR);
-  say("a");
-  say("b");
+test("messages are stored before they are sent, and batches share a row until it is full or too old", () => {
+  const { root, rows, state, append } = rootOf(new Map(), FAR);
+  append("a");
+  append("b");
   expect(rowsOf(rows)).toEqual([]);
   root.flush();
   expect([...rows]).toMatchObject([["history:0", { counts: [2], times: [1_000_000], lines: "a\nb\n" }]]);
   state.now += 14_999;
-  say("c", "key");
+  append("c", "key");
   root.flush();
   const segment = {
     counts: [2, 1],
@@ -20,58 +20,58 @@ test("messages are stored before they go out, in one row for all that goes out t
   };
   expect([...rows]).toMatchObject([["history:0", segment]]);
   state.now += 1;
-  say("d");
+  append("d");
   root.flush();
-  say("e".repeat(5_000));
+  append("e".repeat(5_000));
   root.flush();
-  say("f");
+  append("f");
   root.flush();
   expect(rowsOf(rows)).toEqual(["history:0", "history:1", "history:2"]);
   expect(rows.get("history:1")).toMatchObject({ counts: [1, 1], times: [1_015_000, 1_015_000] });
   expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(`a\nb\nc\nd\n${"e".repeat(5_000)}\nf\n`);
 });
 
-test("a row goes on where it was, also when others are forgotten meanwhile", () => {
-  const { root, rows, state, tell } = rootOf();
-  tell("a".repeat(30));
+test("a row can take another batch after older rows have been dropped", () => {
+  const { root, rows, state, announce } = rootOf();
+  announce("a".repeat(30));
   state.now += 15_000;
-  tell("b".repeat(30));
-  tell("c".repeat(50));
+  announce("b".repeat(30));
+  announce("c".repeat(50));
   expect(linesOf(root.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
 });
 
-test("messages that a repeated call takes along were stored too", async () => {
-  const { root, rows, calls, say, tell } = rootOf();
-  tell("a");
+test("messages that join a repeated call were stored before", async () => {
+  const { root, rows, calls, append, announce } = rootOf();
+  announce("a");
   root.link({ from: "home", epoch: 1 });
-  tell("b");
+  announce("b");
   await settled();
-  say("c");
+  append("c");
   calls[0]?.fail();
   await settled();
   expect(calls[1]?.delivery).toMatchObject({ lines: "b\nc\n", again: true });
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
 });
 
-test("a woken root goes on after what is stored, and has all of it", () => {
-  const { rows, tell } = rootOf();
-  tell("a", "key");
-  const last = tell("b");
+test("a root that wakes restores its messages, and continues after them", () => {
+  const { rows, announce } = rootOf();
+  announce("a", "key");
+  const last = announce("b");
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last);
   expect(woken.root.readMissed(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
   expect(woken.root.history?.announcedUnder("key")).toMatchObject({ last: last - 1, lines: "a\n" });
   woken.state.now += 15_000;
-  expect(woken.tell("c")).toBe(last + 1);
+  expect(woken.announce("c")).toBe(last + 1);
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
 });
 
-test("clients get the messages after a position, or the newest, of those that are retained", () => {
-  const { root, tell } = rootOf();
-  const first = tell("a");
-  tell("b");
-  tell("c");
+test("clients get the retained messages after a position, or the newest ones", () => {
+  const { root, announce } = rootOf();
+  const first = announce("a");
+  announce("b");
+  announce("c");
   expect(linesOf(root.readMissed({ since: first, last: 0 }))).toBe("b\nc\n");
   expect(linesOf(root.readMissed({ since: undefined, last: 1 }))).toBe("c\n");
   expect(linesOf(root.readMissed({ since: first + 1, last: 2 }))).toBe("b\nc\n");
@@ -79,36 +79,36 @@ test("clients get the messages after a position, or the newest, of those that ar
   expect(root.readMissed({ since: 0, last: 99 })).toEqual({ after: first - 1, count: 3, lines: "a\nb\nc\n" });
 });
 
-test("a root without history says so", () => {
-  const { root, say } = rootOf(new Map(), { historySeconds: 0 });
-  say("a");
+test("a root without a history says so", () => {
+  const { root, append } = rootOf(new Map(), { historySeconds: 0 });
+  append("a");
   expect(root.readMissed(ALL)).toEqual({ none: true });
 });
 
-test("the oldest are forgotten when there is no room, and their slots are used again", () => {
-  const { root, rows, state, tell } = rootOf();
+test("without room, the oldest messages are dropped, and their slots are reused", () => {
+  const { root, rows, state, announce } = rootOf();
   for (const line of ["a", "b", "c"].map((letter) => letter.repeat(39))) {
-    tell(line);
+    announce(line);
     state.now += 15_000;
   }
   expect(linesOf(root.readMissed(ALL))).toBe(`${"b".repeat(39)}\n${"c".repeat(39)}\n`);
   expect(rowsOf(rows)).toHaveLength(2);
-  tell("d".repeat(39));
+  announce("d".repeat(39));
   expect(rowsOf(rows)).toHaveLength(2);
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"c".repeat(39)}\n${"d".repeat(39)}\n`);
   state.now += 15_000;
-  tell("e".repeat(39));
-  // The newest is in the first slot now.
+  announce("e".repeat(39));
+  // The newest message is now in the first slot.
   expect(rows.get("history:0")).toMatchObject({ lines: `${"e".repeat(39)}\n` });
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"d".repeat(39)}\n${"e".repeat(39)}\n`);
 });
 
-test("of more than there is room for, the newest lines are retained", () => {
-  const { root, rows, state, say, tell } = rootOf();
-  tell("before");
+test("if a batch exceeds the limit, its newest lines are retained", () => {
+  const { root, rows, state, append, announce } = rootOf();
+  announce("before");
   state.now += 15_000;
-  say("a".repeat(60));
-  say("b".repeat(60));
+  append("a".repeat(60));
+  append("b".repeat(60));
   root.flush();
   const kept = { after: (root.log.position ?? 0) - 1, count: 1, lines: `${"b".repeat(60)}\n` };
   expect(root.readMissed(ALL)).toEqual(kept);
@@ -117,16 +117,16 @@ test("of more than there is room for, the newest lines are retained", () => {
   root.flush();
   expect(linesOf(root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
-  tell("e".repeat(200));
+  announce("e".repeat(200));
   expect(linesOf(root.readMissed(ALL))).toBe("");
   expect(rootOf(rows).root.log.position).toBe(root.log.position);
 });
 
-test("links go on after a crash of their root from what each of them has", async () => {
-  const { root, rows, tell, calls } = rootOf();
-  tell("a");
+test("after a crash of the root, its links continue after the messages that their objects have", async () => {
+  const { root, rows, announce, calls } = rootOf();
+  announce("a");
   root.link({ from: "home", epoch: 1 });
-  const after = tell("b") - 1;
+  const after = announce("b") - 1;
   await settled();
   expect(calls[0]?.delivery).toMatchObject({ after, lines: "b\n" });
   const woken = rootOf(rows);
@@ -152,21 +152,21 @@ test.each<[string, unknown]>([
   ["without a position", { ...segment, after: "5" }],
   ["without counts", { ...segment, counts: undefined }],
   ["without times", { ...segment, times: undefined }],
-  ["without any batch", { ...segment, counts: [], times: [] }],
+  ["without batches", { ...segment, counts: [], times: [] }],
   ["with a batch without a time", { ...segment, counts: [1, 1] }],
   ["with times that are text", { ...segment, times: ["1"] }],
   ["without lines", { ...segment, lines: 5 }],
   ["without keys", { ...segment, keys: undefined }],
-  ["with keys that are none", { ...segment, keys: ["key"] }],
+  ["with keys that aren't tuples", { ...segment, keys: ["key"] }],
   ["with keys without positions", { ...segment, keys: [["key", "6", 1]] }],
   ["with keys without a count", { ...segment, keys: [["key", 6]] }],
   ["with keys that are numbers", { ...segment, keys: [[6, 6, 1]] }],
-])("a row that is no segment stops a root that would go on from it: %s", (_, row) => {
+])("a root doesn't start from a row that isn't a segment: %s", (_, row) => {
   expect(rootOf(new Map([["history:0", segment]])).root.log.position).toBe(6);
-  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("rows of the kind that was put there");
+  expect(() => rootOf(new Map([["history:0", row]]))).toThrow("stored rows have the type that was written");
 });
 
-test("messages that don't reach up to the next row are not retained", () => {
+test("messages before a gap between rows are not retained", () => {
   const { root } = rootOf(
     new Map([
       ["history:0", { ...segment, after: 10 }],
@@ -176,13 +176,13 @@ test("messages that don't reach up to the next row are not retained", () => {
   expect(root.readMissed(ALL)).toEqual({ after: 10, count: 1, lines: "a\n" });
 });
 
-test("where a link is so far behind that the log drops messages, they are not retained either", async () => {
-  const { root, rows, say, tell } = rootOf(new Map(), { historyBytes: 80_000 });
+test("messages that the log drops because a link is too far behind are not retained either", async () => {
+  const { root, rows, append, announce } = rootOf(new Map(), { historyBytes: 80_000 });
   root.link({ from: "home", epoch: 1 });
-  tell("a".repeat(30_000), "key");
-  tell("b".repeat(30_000));
-  // More than 100,000 characters: half of them stay.
-  for (const letter of ["c", "d"]) say(letter.repeat(30_000));
+  announce("a".repeat(30_000), "key");
+  announce("b".repeat(30_000));
+  // Past 100,000 characters, the log drops all but half of them.
+  for (const letter of ["c", "d"]) append(letter.repeat(30_000));
   root.flush();
   const lines = `${"d".repeat(30_000)}\n`;
   expect(linesOf(root.readMissed(ALL))).toBe(lines);

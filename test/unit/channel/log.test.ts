@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
 
-test("positions go on from the one before, whether messages are kept or not", () => {
+test("positions are consecutive, whether messages are stored or not", () => {
   const log = new Log(7);
   expect(log.append("a\nb\n", 2).last).toBe(9);
   expect(log.skip("x\ny\nz\n", 3).last).toBe(12);
@@ -10,7 +10,7 @@ test("positions go on from the one before, whether messages are kept or not", ()
   expect(log.position).toBe(13);
 });
 
-test("nobody gives positions who does not know the one before", () => {
+test("a log assigns positions only after it knows its own", () => {
   const log = new Log(undefined);
   expect(() => log.append("a\n", 1)).toThrow(/knows its position/);
   expect(() => log.skip("a\n", 1)).toThrow(/knows its position/);
@@ -20,10 +20,10 @@ test("nobody gives positions who does not know the one before", () => {
   expect([log.position, log.size]).toEqual([undefined, 0]);
 });
 
-/** Batches of messages that were appended one after another. */
+/** The sizes of announcements that are appended one after another. */
 const batches = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 20 });
 
-test("after each message comes exactly what was appended after it, in pieces of bounded size", () => {
+test("a log returns exactly the messages after a position, in pieces of bounded size", () => {
   fc.assert(
     fc.property(batches, fc.nat(20), fc.integer({ min: 1, max: 40 }), (sizes, read, most) => {
       const log = new Log(100);
@@ -36,7 +36,7 @@ test("after each message comes exactly what was appended after it, in pieces of 
         const piece = log.since(position, most);
         if (piece.count === 0) break;
         expect(piece.lines.split("\n")).toHaveLength(piece.count + 1);
-        // One message is never divided, however long.
+        // A single message is never split, however long it is.
         expect(piece.lines.length <= most || piece.count === 1).toBe(true);
         text += piece.lines;
         position += piece.count;
@@ -47,25 +47,25 @@ test("after each message comes exactly what was appended after it, in pieces of 
   );
 });
 
-test("what is trimmed is gone, and what comes after it stays", () => {
+test("trimming drops the oldest messages only", () => {
   fc.assert(
     fc.property(batches, fc.nat(80), (sizes, most) => {
       const log = new Log(0);
       for (const [i, count] of sizes.entries()) log.append(`${i};\n`.repeat(count), count);
       const whole = log.since(0, 10_000);
-      const kept = log.trimTo(most) ?? 0;
+      const start = log.trimTo(most) ?? 0;
       expect(log.size).toBeLessThanOrEqual(most);
-      const rest = log.since(kept, 10_000);
+      const rest = log.since(start, 10_000);
       expect(rest.lines.length).toBe(log.size);
       expect(whole.lines.endsWith(rest.lines)).toBe(true);
-      expect(kept + rest.count).toBe(log.position);
+      expect(start + rest.count).toBe(log.position);
       log.trim(log.position ?? 0);
       expect(log.size).toBe(0);
     }),
   );
 });
 
-test("where the log was renumbered, each side comes by itself, and what was placed has its new position", () => {
+test("a renumbered log returns the messages on each side separately, and their announcements have the new positions", () => {
   const log = new Log(10);
   const before = log.append("a\nb\n", 2);
   const [c, d] = [log.append("c\n", 1), log.append("d\ne\n", 2)];
@@ -80,7 +80,7 @@ test("where the log was renumbered, each side comes by itself, and what was plac
   expect(() => log.renumber(12, 1_002)).toThrow(/positions only rise/);
 });
 
-test("where nothing has come since the log was renumbered, that is to be told", () => {
+test("a renumbered log without later messages returns its new position", () => {
   const log = new Log(10);
   log.renumber(10, 1_000);
   expect(log.since(10, 100)).toEqual({ after: 1_000, count: 0, lines: "" });

@@ -1,36 +1,36 @@
-/** For how long a root retains messages, keys and positions, through sleep and crashes, and what it leaves in storage. */
+/** How long a root retains messages, keys and positions, through hibernation and crashes, and which rows it leaves. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { properties } from "../../simulation/object.ts";
 import { ALL, FAR, linesOf, rootOf, rowsOf } from "../tree/root.ts";
 
-/** How long messages are retained, in milliseconds. */
+/** The retention time, in milliseconds. */
 const RETENTION = 120_000;
 
-/** A root over several lives, with its alarm, and connections that count. */
+/** A root that leaves memory and wakes again, its alarm, and clients that count positions. */
 class Channel {
   readonly rows = new Map<string, unknown>();
   now = 1_000_000;
   written = 0;
-  /** When its alarm goes off, in milliseconds. */
+  /** The alarm's time, in milliseconds. */
   alarm = Number.POSITIVE_INFINITY;
   alarms = 0;
   isCounted = false;
-  #life = this.#wake();
+  #instance = this.#wake();
 
   #wake() {
     return rootOf(this.rows, FAR, undefined, this.now);
   }
 
-  /** Has something done, and notes what it wrote and for when it has set the alarm. */
-  do<T>(act: (life: ReturnType<typeof rootOf>) => T): T {
-    const life = this.#life;
-    life.state.now = this.now;
-    const before = life.state.written;
-    const outcome = act(life);
-    this.written += life.state.written - before;
-    for (const time of life.state.until.splice(0)) if (time < this.alarm) this.#setAlarm(time);
-    return outcome;
+  /** Acts on the root, counts the rows that it writes, and sets its alarm. */
+  do<T>(act: (instance: ReturnType<typeof rootOf>) => T): T {
+    const instance = this.#instance;
+    instance.state.now = this.now;
+    const before = instance.state.written;
+    const result = act(instance);
+    this.written += instance.state.written - before;
+    for (const time of instance.state.due.splice(0)) if (time < this.alarm) this.#setAlarm(time);
+    return result;
   }
 
   #setAlarm(time: number): void {
@@ -39,10 +39,10 @@ class Channel {
   }
 
   announce(text: string, key?: string): number {
-    return this.do(({ tell }) => tell(text, key));
+    return this.do(({ announce }) => announce(text, key));
   }
 
-  /** The position, as a client gets it that asks. */
+  /** Returns the position, as a client gets it. */
   locate(): number | undefined {
     return this.do(({ root }) => root.locate());
   }
@@ -53,20 +53,20 @@ class Channel {
     );
   }
 
-  /** The texts that are in storage, retained or not. */
+  /** The texts in storage, retained or not. */
   get texts(): string[] {
     return [...this.rows.values()].flatMap((row) => String(properties(row).lines).split("\n"));
   }
 
-  /** Leaves memory, after it has settled, and comes back. */
-  sleep(): void {
+  /** Settles, leaves memory and wakes. */
+  hibernate(): void {
     this.do(({ root }) => root.settle(this.isCounted));
-    this.#life = this.#wake();
+    this.#instance = this.#wake();
   }
 
-  /** Leaves memory at once, and connections end. */
+  /** Leaves memory at once, so that its connections close. */
   crash(): void {
-    this.#life = this.#wake();
+    this.#instance = this.#wake();
     if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
     this.isCounted = false;
   }
@@ -76,31 +76,31 @@ class Channel {
     this.isCounted = false;
   }
 
-  /** Time passes, in milliseconds, and the alarm goes off in another life when it is due. */
+  /** Lets time pass, in milliseconds. The root leaves memory before its alarm goes off. */
   wait(milliseconds: number): void {
     const end = this.now + milliseconds;
     while (this.alarm <= end) {
       this.now = Math.max(this.now, this.alarm);
       this.alarm = Number.POSITIVE_INFINITY;
-      this.#life = this.#wake();
+      this.#instance = this.#wake();
       this.do(({ root }) => root.expire(this.isCounted));
     }
     this.now = end;
   }
 }
 
-test("messages that a root announces between sleeps are over when each one's own time is", () => {
+test("messages announced between hibernations expire one by one", () => {
   const channel = new Channel();
   for (let i = 0; i < 30; i++) {
     channel.announce(String(i));
-    channel.sleep();
+    channel.hibernate();
     channel.wait(10_000);
   }
-  // The one that was announced 120 seconds ago is over.
+  // The message announced 120 seconds ago has expired.
   expect(channel.retained).toBe([...Array(11)].map((_, i) => `${19 + i}\n`).join(""));
 });
 
-test("a message of a row is over before others in it are, in memory and for the next life", () => {
+test("a message expires before later messages in its row, in memory and after waking", () => {
   const channel = new Channel();
   channel.announce("a", "key");
   channel.wait(14_000);
@@ -109,66 +109,66 @@ test("a message of a row is over before others in it are, in memory and for the 
   channel.wait(RETENTION - 14_001);
   expect(channel.retained).toBe("a\nb\n");
   channel.wait(1);
-  for (const act of [() => {}, () => channel.sleep()]) {
+  for (const act of [() => {}, () => channel.hibernate()]) {
     act();
     expect(channel.retained).toBe("b\n");
     expect(channel.do(({ root }) => root.history?.announcedUnder("key"))).toBeUndefined();
   }
 });
 
-test("what links have yet to get is not retained for longer by that", () => {
-  const { root, state, tell } = rootOf();
+test("messages that links have yet to receive aren't retained for longer", () => {
+  const { root, state, announce } = rootOf();
   root.link({ from: "home", epoch: 1 });
-  tell("a");
+  announce("a");
   state.now += RETENTION;
-  tell("b");
+  announce("b");
   expect(linesOf(root.readMissed(ALL))).toBe("b\n");
 });
 
-test("a position is there for the retention time after it was told last, or after a client that counts has left", () => {
+test("a position is retained after it was last sent, or after a client that counts positions has left", () => {
   const channel = new Channel();
   const position = channel.announce("a");
   channel.isCounted = true;
   channel.wait(100 * RETENTION);
-  channel.sleep();
+  channel.hibernate();
   channel.wait(RETENTION);
   channel.leave();
-  channel.sleep();
+  channel.hibernate();
   channel.wait(RETENTION - 1);
-  channel.sleep();
+  channel.hibernate();
   expect(channel.locate()).toBe(position);
   channel.wait(RETENTION - 1);
-  channel.sleep();
+  channel.hibernate();
   expect(channel.locate()).toBe(position);
   channel.wait(10 * RETENTION);
   expect(channel.rows).toEqual(new Map());
 });
 
-test("a client that a crash has disconnected after a long silence finds its position", () => {
+test("a client finds its position again after a long silence and a crash", () => {
   const channel = new Channel();
   const position = channel.announce("a");
   channel.isCounted = true;
   channel.wait(50 * RETENTION);
   channel.crash();
   channel.wait(RETENTION - 1);
-  channel.sleep();
+  channel.hibernate();
   expect(channel.locate()).toBe(position);
 });
 
-test("a lone message takes a row and an alarm, and one row to delete it", () => {
+test("a single message costs one row, one alarm and one deletion", () => {
   const channel = new Channel();
   channel.announce("a");
-  channel.sleep();
+  channel.hibernate();
   channel.wait(10 * RETENTION);
   expect([channel.written, channel.alarms, channel.rows.size]).toEqual([2, 1, 0]);
 });
 
-test("where clients count, the text of a message leaves storage, and one row stays", () => {
+test("while clients count positions, expired text is deleted, and one row stays", () => {
   const channel = new Channel();
   for (const text of ["a", "b", "c"]) {
     channel.announce(text);
     channel.isCounted = true;
-    channel.sleep();
+    channel.hibernate();
     channel.wait(20_000);
   }
   const position = channel.locate();
@@ -176,22 +176,22 @@ test("where clients count, the text of a message leaves storage, and one row sta
   expect([...channel.rows.values()]).toMatchObject([{ after: position, lines: "" }]);
   const { written, alarms } = channel;
   channel.wait(100 * RETENTION);
-  channel.sleep();
+  channel.hibernate();
   expect([channel.written, channel.alarms]).toEqual([written, alarms]);
 });
 
-test("questions about a quiet channel take a row in each retention time at most", () => {
+test("asking for the position of a quiet channel costs at most one row per retention time", () => {
   const channel = new Channel();
   for (let i = 0; i < 100; i++) {
     channel.locate();
-    channel.sleep();
+    channel.hibernate();
     channel.wait(RETENTION / 10);
   }
   expect(channel.written).toBeLessThanOrEqual(11);
   expect(channel.alarms).toBeLessThanOrEqual(6);
 });
 
-test("messages one after another have one alarm in two retention times, and leave no text for long", () => {
+test("a steady flow of messages takes one alarm per two retention times, and leaves no text for long", () => {
   const channel = new Channel();
   for (let i = 0; i < 200; i++) {
     channel.announce(`${i};`);
@@ -201,7 +201,7 @@ test("messages one after another have one alarm in two retention times, and leav
   expect(channel.alarms).toBeLessThanOrEqual(200 / 24 + 1);
 });
 
-test("a burst of rows is deleted when messages go on as a trickle, and none of its text stays for long", () => {
+test("the rows of a burst are deleted during a trickle of messages, and its text doesn't stay for long", () => {
   const channel = new Channel();
   for (let i = 0; i < 20; i++) channel.announce(`burst${"x".repeat(4_096)}`);
   expect(rowsOf(channel.rows)).toHaveLength(20);
@@ -209,11 +209,11 @@ test("a burst of rows is deleted when messages go on as a trickle, and none of i
   for (let waited = 0; waited < 3.375 * RETENTION; waited += RETENTION / 3) {
     channel.wait(RETENTION / 3);
     channel.announce("trickle");
-    channel.sleep();
+    channel.hibernate();
   }
   expect(channel.texts.filter((text) => text.startsWith("burst"))).toEqual([]);
   expect(rowsOf(channel.rows).length).toBeLessThanOrEqual(4);
-  // In the end one row is left, without text.
+  // In the end, one row without text is left.
   channel.wait(4 * RETENTION);
   expect([...channel.rows.values()]).toMatchObject([{ lines: "" }]);
 });
@@ -221,46 +221,46 @@ test("a burst of rows is deleted when messages go on as a trickle, and none of i
 test.each([
   ["a moment", 1_000],
   ["a day", 86_400_000],
-])("a clock that goes back by %s has nothing retained for more than twice the time", (_, back) => {
+])("if the clock goes back by %s, nothing is retained for more than twice the retention time", (_, back) => {
   const channel = new Channel();
   channel.announce("a");
   channel.now -= back;
-  channel.sleep();
+  channel.hibernate();
   channel.announce("b");
   expect(channel.retained.endsWith("b\n")).toBe(true);
   channel.wait(2 * RETENTION);
   expect(channel.retained).toBe("");
-  channel.sleep();
+  channel.hibernate();
   expect(channel.retained).toBe("");
   channel.wait(10 * RETENTION);
   expect(channel.rows).toEqual(new Map());
 });
 
-test("a row from the future neither stays for ever nor counts", () => {
+test("a row from the future isn't retained, and is deleted", () => {
   const channel = new Channel();
   const row = { after: 5, counts: [1], times: [9_000_000_000_000], lines: "a\n", keys: [["key", 6, 1]] };
   channel.rows.set("history:0", row);
-  channel.sleep();
+  channel.hibernate();
   expect(channel.retained).toBe("");
   expect(channel.do(({ root }) => root.history?.announcedUnder("key"))).toBeUndefined();
   expect(channel.locate()).toBe(6);
-  channel.sleep();
+  channel.hibernate();
   channel.wait(10 * RETENTION);
   expect(channel.rows).toEqual(new Map());
 });
 
-/** What happens to a channel. */
+/** Events of a channel. */
 const events = fc.oneof(
   fc.record({ kind: fc.constant("announce" as const), isKeyed: fc.boolean() }),
   fc.record({ kind: fc.constant("wait" as const), milliseconds: fc.integer({ min: 1, max: 30_000 }) }),
   fc.record({ kind: fc.constant("wait" as const), milliseconds: fc.integer({ min: 1, max: 3 * RETENTION }) }),
-  fc.record({ kind: fc.constantFrom("ask", "come", "leave", "sleep", "crash") }),
+  fc.record({ kind: fc.constantFrom("ask", "join", "leave", "hibernate", "crash") }),
 );
 
-/** What is to be found of a channel: its newest position, since when nobody counts on it, and its messages. */
+/** The expected state of a channel: its newest position, when that was last sent, and its messages. */
 interface Expected {
   position: number | undefined;
-  toldAt: number;
+  sentAt: number;
   messages: { text: string; key: string; at: number; position: number }[];
 }
 
@@ -269,7 +269,7 @@ function happen(
   expected: Expected,
   event: typeof events extends fc.Arbitrary<infer T> ? T : never,
 ) {
-  const counts = channel.isCounted;
+  const wasCounted = channel.isCounted;
   switch (event.kind) {
     case "announce": {
       const text = `${expected.messages.length};`;
@@ -280,7 +280,7 @@ function happen(
     case "wait":
       channel.wait(event.milliseconds);
       break;
-    case "come":
+    case "join":
       channel.isCounted = true;
       channel.locate();
       break;
@@ -290,34 +290,35 @@ function happen(
     default:
       channel[event.kind]();
   }
-  const isTold = ["announce", "come", "ask", "leave", "crash"].includes(event.kind);
-  if (isTold && (counts || !["leave", "crash"].includes(event.kind))) expected.toldAt = channel.now;
+  const isSent = ["announce", "join", "ask"].includes(event.kind);
+  const endsCounting = ["leave", "crash"].includes(event.kind) && wasCounted;
+  if (isSent || endsCounting) expected.sentAt = channel.now;
 }
 
 function check(channel: Channel, expected: Expected): void {
-  const isWithin = (at: number) => channel.now - at < RETENTION;
-  const messages = expected.messages.filter(({ at }) => isWithin(at));
-  const kept = channel.do(({ root }) =>
+  const isCurrent = (at: number) => channel.now - at < RETENTION;
+  const messages = expected.messages.filter(({ at }) => isCurrent(at));
+  const retained = channel.do(({ root }) =>
     root.history?.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
   );
-  expect(kept?.lines).toBe(messages.map(({ text }) => `${text}\n`).join(""));
+  expect(retained?.lines).toBe(messages.map(({ text }) => `${text}\n`).join(""));
   for (const { key, at, position } of expected.messages.filter((message) => message.key !== "")) {
     const known = channel.do(({ root }) => root.history?.announcedUnder(key)?.last);
-    expect(known).toBe(isWithin(at) ? position : undefined);
+    expect(known).toBe(isCurrent(at) ? position : undefined);
   }
   const old = expected.messages.filter(({ at }) => channel.now - at > 3.5 * RETENTION);
   const stored = new Set(channel.texts);
   expect(old.filter(({ text }) => stored.has(text))).toEqual([]);
   const position = channel.do(({ root }) => root.log.position);
-  if (channel.isCounted || isWithin(expected.toldAt)) expect(position).toBe(expected.position ?? position);
+  if (channel.isCounted || isCurrent(expected.sentAt)) expect(position).toBe(expected.position ?? position);
   expected.position = position;
 }
 
-test("whatever happens, exactly the messages of the retention time are there, positions too, and nothing in the end", () => {
+test("whatever happens, exactly the messages and positions of the retention time are retained, and in the end nothing", () => {
   const scripts = fc.array(events, { minLength: 1, maxLength: 60, size: "max" });
   const property = fc.property(scripts, (script) => {
     const channel = new Channel();
-    const expected: Expected = { position: undefined, toldAt: Number.NEGATIVE_INFINITY, messages: [] };
+    const expected: Expected = { position: undefined, sentAt: Number.NEGATIVE_INFINITY, messages: [] };
     for (const event of script) {
       if (event.kind === "announce") expected.position = (expected.position ?? 0) + 1;
       happen(channel, expected, event);
@@ -325,7 +326,7 @@ test("whatever happens, exactly the messages of the retention time are there, po
       check(channel, expected);
     }
     channel.leave();
-    channel.sleep();
+    channel.hibernate();
     channel.wait(10 * RETENTION);
     expect(channel.rows).toEqual(new Map());
   });

@@ -1,7 +1,7 @@
 /** When an object has been quiet for long enough to write down what it must not forget. */
 import { expect, test } from "vitest";
 import { Activity } from "../../../src/object/activity.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** Activity whose time passes when the test says so, and what comes of it. */
 function activity() {
@@ -9,7 +9,7 @@ function activity() {
   const said: string[] = [];
   const state = { stays: false, now: 0 };
   const runtime = {
-    ...stillWorld("news", new Map()),
+    ...fakeRuntime("news", new Map()),
     now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };

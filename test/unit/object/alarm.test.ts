@@ -1,7 +1,7 @@
 /** One alarm for all that is due later. */
 import { expect, test } from "vitest";
 import { Alarm } from "../../../src/object/alarm.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 interface State {
   now: number;
@@ -15,7 +15,7 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
   const time = Number.isFinite(expiry) ? expiry : undefined;
   const state: State = { now: 1_000, time, sets: 0, takes: true };
   const runtime = {
-    ...stillWorld("news", new Map()),
+    ...fakeRuntime("news", new Map()),
     now: () => state.now,
     alarm: (time: number) => {
       if (state.takes) state.time = time;

@@ -1,8 +1,8 @@
 /** What an object claims for its own connections, where their number is limited. */
 import { expect, test } from "vitest";
 import { Claims } from "../../../src/object/claims.ts";
-import type { Claim } from "../../../src/runtime/calls.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /**
  * The claims of the object `home`.
@@ -10,11 +10,11 @@ import { stillWorld } from "../tree/fake-runtime.ts";
  * @param rows what it remembers
  */
 function claimsOf(held = 0, rows = new Map<string, unknown>()) {
-  const asked: Claim[] = [];
+  const asked: ConnectionClaim[] = [];
   const answers: (number | "fails")[] = [];
   const admitted: (boolean | undefined)[] = [];
   const state = { unfinished: 0 };
-  const claim = async (claim: Claim) => {
+  const claim = async (claim: ConnectionClaim) => {
     asked.push(claim);
     const answer = answers.shift() ?? claim.wanted;
     if (answer === "fails") throw new Error("lost");
@@ -23,7 +23,7 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   const goOn = () => {
     state.unfinished += 1;
   };
-  const claims = new Claims(stillWorld("home", rows), claim, { goOn });
+  const claims = new Claims(fakeRuntime("home", rows), claim, { goOn });
   claims.start(held);
   /** Asks for so many connections, in one turn. */
   const admit = (count: number) => {

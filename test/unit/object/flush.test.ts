@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket that keeps the frames sent to it. */
 class Frames implements Socket {
@@ -37,7 +37,7 @@ class Frames implements Socket {
  */
 async function open(count: number, turned: () => void = () => {}) {
   const runtime = {
-    ...stillWorld("all", new Map()),
+    ...fakeRuntime("all", new Map()),
     turn: async () => {
       await undefined;
       turned();

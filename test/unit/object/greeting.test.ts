@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket whose client takes what was sent when the test says so. */
 class Waiting implements Socket {
@@ -30,7 +30,7 @@ function atAll() {
   const timers: (() => void)[] = [];
   let now = 0;
   const runtime = {
-    ...stillWorld("all", new Map()),
+    ...fakeRuntime("all", new Map()),
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
   };

@@ -5,7 +5,7 @@ import { Broker } from "../../../src/object/broker.ts";
 import { type Limits, readLimits } from "../../../src/runtime/limits.ts";
 import type { RawRuntime } from "../../../src/runtime/runtime.ts";
 import type { Socket } from "../../../src/session/socket.ts";
-import { type Others, stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
 /** A socket whose client takes what is sent to it at once, unless the test says otherwise. */
 export class ClientSocket implements Socket {
@@ -68,7 +68,7 @@ export function objectOf({
   platform,
 }: Options = {}) {
   const clock = { now: 1_000 };
-  const runtime = { ...stillWorld(name, rows, others), now: () => clock.now, ...platform };
+  const runtime = { ...fakeRuntime(name, rows, others), now: () => clock.now, ...platform };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => slept };
   const broker = new Broker(runtime, sockets, { ...readLimits({}), ...limits }, guard).start();
   const open = async (grants?: Grants) => {

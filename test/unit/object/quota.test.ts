@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Quota } from "../../../src/object/quota.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 const LIMIT = 10;
 
@@ -14,7 +14,7 @@ interface Options {
 
 /** A life of the root of `all`. */
 function quotaOf({ rows = new Map(), random = 0, recount = async () => {} }: Options = {}): Quota {
-  const quota = new Quota({ ...stillWorld("all", rows), random: () => random }, LIMIT, recount);
+  const quota = new Quota({ ...fakeRuntime("all", rows), random: () => random }, LIMIT, recount);
   quota.start();
   return quota;
 }

@@ -4,7 +4,7 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { readLimits, type Variables } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { type AlarmState, stillWorld } from "../tree/fake-runtime.ts";
+import { type AlarmState, fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** The server's end of a connection, and what its client has read. */
 class Connection implements Socket {
@@ -82,7 +82,7 @@ export class Service {
   broker(name: string): Broker {
     const object = this.#of(name);
     if (object.broker) return object.broker;
-    const runtime = stillWorld(name, object.rows, {}, object.alarm);
+    const runtime = fakeRuntime(name, object.rows, {}, object.alarm);
     const slept = [...object.sockets];
     object.broker = new Broker(
       {

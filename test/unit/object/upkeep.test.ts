@@ -5,7 +5,7 @@ import type { Delivery } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { type Others, stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
 /** What outlives an object's time in memory, and how it fares. */
 interface State {
@@ -29,7 +29,7 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     state.alarm = undefined;
   };
   const runtime = {
-    ...stillWorld(name, state.rows, others),
+    ...fakeRuntime(name, state.rows, others),
     store: storeOf(state.rows, () => true, released),
     now: () => state.now,
     after: (_: number, act: () => void) => void timers.push(act),

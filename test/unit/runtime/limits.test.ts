@@ -1,9 +1,9 @@
-/** What may be set of the limits, and what they are if nothing is. */
+/** Ranges and defaults of the settings. */
 import { expect, test } from "vitest";
-import { keepsHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
+import { hasHistory, readLimits, SettingError } from "../../../src/runtime/limits.ts";
 import { ranges } from "../object/ranges.ts";
 
-test.each(ranges)("$name has a least and a most", ({ name, least, most }) => {
+test.each(ranges)("$name has a range", ({ name, least, most }) => {
   for (const value of [least, most, String(least), String(most)]) {
     expect(Object.values(readLimits({ [name]: value }))).toContain(Number(value));
   }
@@ -21,30 +21,35 @@ test.each(ranges)("$name has a default", ({ name }) => {
   expect(readLimits({ [name]: undefined })).toEqual(readLimits({}));
 });
 
-/** Which of some channels messages are kept of. */
-function kept(variables: Record<string, string>, ...channels: string[]): string[] {
+/** Returns those of some channels that have history. */
+function withHistory(variables: Record<string, string>, ...channels: string[]): string[] {
   const limits = readLimits(variables);
-  return channels.filter((channel) => keepsHistory(limits, channel));
+  return channels.filter((channel) => hasHistory(limits, channel));
 }
 
-test("history is kept of all channels for two minutes if nothing is set", () => {
+test("by default, all channels have two minutes of history", () => {
   expect(readLimits({})).toMatchObject({
     historySeconds: 120,
     historyBytes: 262_144,
     historyChannels: ["*"],
   });
   expect(readLimits({ HISTORY_CHANNELS: "" })).toEqual(readLimits({}));
-  expect(kept({}, "all", "x", "*")).toEqual(["all", "x", "*"]);
+  expect(withHistory({}, "all", "x", "*")).toEqual(["all", "x", "*"]);
 });
 
-test("history is kept of channels that are named, or begin as is said", () => {
+test("channels have history if HISTORY_CHANNELS has their name or a prefix of it", () => {
   const channels = ["news", "news/", "news/today", "newsreel", "sport", "all", "a*b", "NEWS"];
   for (const list of ["news/*, sport a*b", "news/*,sport,a*b", "a*b\nsport ,news/*"]) {
-    expect(kept({ HISTORY_CHANNELS: list }, ...channels)).toEqual(["news/", "news/today", "sport", "a*b"]);
+    expect(withHistory({ HISTORY_CHANNELS: list }, ...channels)).toEqual([
+      "news/",
+      "news/today",
+      "sport",
+      "a*b",
+    ]);
   }
 });
 
-test("no history is kept where it is kept for no time", () => {
-  expect(kept({ HISTORY_SECONDS: "0" }, "all", "x")).toEqual([]);
-  expect(kept({ HISTORY_SECONDS: "0", HISTORY_CHANNELS: "x" }, "x")).toEqual([]);
+test("no channel has history if HISTORY_SECONDS is 0", () => {
+  expect(withHistory({ HISTORY_SECONDS: "0" }, "all", "x")).toEqual([]);
+  expect(withHistory({ HISTORY_SECONDS: "0", HISTORY_CHANNELS: "x" }, "x")).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** What sockets keep through hibernation: that it fits, and what an object does without where it does not. */
+/** The size of attachments, and what objects drop if they have too little room. */
 import { serialize } from "node:v8";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { fitsItself, isAttachment, sizeOf } from "../../../src/session/attachmen
 import { type Connection, Connections } from "../../../src/session/connections.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
-/** A socket that takes attachments as the runtime does, which serializes them as V8 does. */
+/** A socket that limits attachments as the runtime does, by their size after V8 serializes them. */
 class Limited implements Socket {
   bufferedAmount = 0;
   attachment: unknown;
@@ -28,11 +28,11 @@ class Limited implements Socket {
   }
 }
 
-/** The connections of an object, which has just been made or wakes with `sockets`. */
+/** Creates the connections of an object that wakes with `sockets`, if there are any. */
 function connectionsOf(...sockets: Limited[]) {
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
     () => 0,
     { flush: () => {} },
   );
@@ -40,12 +40,12 @@ function connectionsOf(...sockets: Limited[]) {
   return all;
 }
 
-/** Subscribes a connection to channels whose names take so many bytes together, as they are counted. */
+/** Subscribes a connection to channels until its size is almost `bytes`. */
 function fill(all: Connections, connection: Connection, bytes: number): void {
   for (let i = 0; connection.size + 258 < bytes; i++) all.subscribe(connection, `${i}`.padEnd(250, "x"));
 }
 
-test("no plain data is longer than it's counted for, as V8 serializes it", () => {
+test("plain data is never larger than its estimated size when V8 serializes it", () => {
   const name = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.string({ maxLength: 300 }),
@@ -66,7 +66,7 @@ test("no plain data is longer than it's counted for, as V8 serializes it", () =>
   fc.assert(fc.property(data, (value) => serialize(value).length <= sizeOf(value) + 8));
 });
 
-test("a connection that changes several times is written once", () => {
+test("an attachment that changes several times is written once", () => {
   const all = connectionsOf();
   const socket = new Limited();
   const connection = all.accept(socket, undefined);
@@ -77,7 +77,7 @@ test("a connection that changes several times is written once", () => {
   expect(socket.written).toBe(2);
 });
 
-test("names and grants fit, and with them what is most important of the object", () => {
+test("channel names and grants fit, and so does the most important state of the object", () => {
   const all = connectionsOf();
   const socket = new Limited();
   const names = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(85, "漢"));
@@ -102,11 +102,11 @@ test("names and grants fit, and with them what is most important of the object",
   expect(connectionsOf(socket).kept).toEqual({ counted: { connections: 7 }, position: 8 });
 });
 
-test("what is kept for the object moves to a socket with room, before it's dropped", () => {
+test("the state of the object moves to a socket with room before any of it is dropped", () => {
   const all = connectionsOf();
   const sockets = [new Limited(), new Limited()];
   const [one, two] = sockets.map((socket) => all.accept(socket, undefined));
-  if (!one || !two) throw new Error("two are there");
+  if (!one || !two) throw new Error("two connections were expected");
   const others = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`failures.number-${i}`, i]));
   all.flush();
   expect(all.keep({ others, position: 8 })).toBe(true);
@@ -123,7 +123,7 @@ test("what is kept for the object moves to a socket with room, before it's dropp
   expect(keepers()[0]).toEqual({ position: 9 });
 });
 
-test("an attachment that the runtime doesn't take concerns its connection alone", () => {
+test("an attachment that the runtime rejects affects its own connection alone", () => {
   const all = connectionsOf();
   const [broken, sound] = [new Limited(), new Limited()];
   const connections = [broken, sound].map((socket) => all.accept(socket, undefined));

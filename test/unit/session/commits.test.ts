@@ -1,8 +1,8 @@
-/** A slow commit holds back what is sent, which then looks as if clients did not take it: nobody is closed for that. */
+/** A slow commit holds back output, so clients seem not to read it. The server must not close them for that. */
 import { expect, test } from "vitest";
 import { ClientSocket, objectOf, settled } from "../object/object.ts";
 
-/** A socket of which what is sent counts as buffered until a commit lets it out, and then until its client reads. */
+/** A socket whose output is pending until a commit releases it, and then until its client reads. */
 class Gated extends ClientSocket {
   isReading = true;
   readonly #isCommitting: () => boolean;
@@ -17,13 +17,13 @@ class Gated extends ClientSocket {
     if (this.#isCommitting() || !this.isReading) this.bufferedAmount += text.length;
   }
 
-  letOut(): void {
+  release(): void {
     if (this.isReading) this.bufferedAmount = 0;
   }
 }
 
-/** An object with sockets, whose next commit takes as long as the test says. */
-async function committing(count: number, limits: { maxBufferedBytes: number; mostWaiting: number }) {
+/** Creates an object with `count` sockets, whose commits the test begins and ends. */
+async function committing(count: number, limits: { maxBufferedBytes: number; maxPendingBytes: number }) {
   const sockets: Gated[] = [];
   let commit = () => {};
   let committed: Promise<void> | undefined;
@@ -52,7 +52,7 @@ async function committing(count: number, limits: { maxBufferedBytes: number; mos
     committed = new Promise((resolve) => {
       commit = () => {
         committed = undefined;
-        for (const socket of sockets) socket.letOut();
+        for (const socket of sockets) socket.release();
         resolve();
       };
     });
@@ -70,7 +70,7 @@ async function committing(count: number, limits: { maxBufferedBytes: number; mos
   return { broker, sockets, begin, end: () => commit(), pass };
 }
 
-/** A store whose commits are pending as long as a promise says. */
+/** A store whose `sync` waits for the promise that `pending` returns. */
 function storeOf(pending: () => Promise<void> | undefined) {
   return {
     get: () => undefined,
@@ -86,12 +86,12 @@ function storeOf(pending: () => Promise<void> | undefined) {
 const MESSAGE = `announce all ${"x".repeat(50_000)}`;
 
 test.each([
-  { title: "for one client", limits: { maxBufferedBytes: 100_000, mostWaiting: 100_000_000 } },
-  { title: "for all clients together", limits: { maxBufferedBytes: 100_000_000, mostWaiting: 200_000 } },
-])("while a commit takes seconds, as much may be held back $title as it comes to", async ({ limits }) => {
+  { title: "for one client", limits: { maxBufferedBytes: 100_000, maxPendingBytes: 100_000_000 } },
+  { title: "for all clients together", limits: { maxBufferedBytes: 100_000_000, maxPendingBytes: 200_000 } },
+])("a commit of several seconds may hold back any amount of output $title", async ({ limits }) => {
   const { broker, sockets, begin, end, pass } = await committing(3, limits);
   const [first] = sockets;
-  if (!first) throw new Error("nobody is connected");
+  if (!first) throw new Error("connections were expected");
   begin();
   for (let i = 0; i < 10; i++) {
     broker.received(first, `${MESSAGE}${i}`);
@@ -109,11 +109,11 @@ test.each([
 test.each([
   { title: "that ends", ends: true, wait: 4_000 },
   { title: "that never ends", ends: false, wait: 15_000 },
-])("who does not read is closed in the end, even after a commit $title", async ({ ends, wait }) => {
-  const limits = { maxBufferedBytes: 100_000, mostWaiting: 100_000_000 };
+])("a client that doesn't read is closed in the end, even after a commit $title", async ({ ends, wait }) => {
+  const limits = { maxBufferedBytes: 100_000, maxPendingBytes: 100_000_000 };
   const { broker, sockets, begin, end, pass } = await committing(3, limits);
   const [first, second] = sockets;
-  if (!first || !second) throw new Error("nobody is connected");
+  if (!first || !second) throw new Error("connections were expected");
   second.isReading = false;
   begin();
   for (let i = 0; i < 10; i++) {
@@ -127,11 +127,11 @@ test.each([
   broker.received(first, MESSAGE);
   await pass(wait);
   expect(second.closed).toMatch(/reads too slowly/);
-  // Where nothing is committed, nobody can be told from those that do not read.
+  // Before the commit, all clients look alike.
   expect(first.closed === undefined).toBe(ends);
 });
 
-test("who does not take the greeting has until the commit that holds it back has ended", async () => {
+test("a client has until the end of the commit to read a greeting that the commit holds back", async () => {
   const timers: (() => void)[] = [];
   let commit = () => {};
   let committed: Promise<void> | undefined;
@@ -150,7 +150,7 @@ test("who does not take the greeting has until the commit that holds it back has
   }
   await settled();
   expect(socket.closed).toBeUndefined();
-  socket.letOut();
+  socket.release();
   commit();
   await settled();
   expect(socket.closed).toBeUndefined();

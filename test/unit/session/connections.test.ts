@@ -1,13 +1,13 @@
-/** The sockets of one object: who they are after sleep, who reads what, and who reads too slowly. */
+/** The sockets of one object: their state after hibernation, their frames, and slow consumers. */
 import { expect, test } from "vitest";
 import { Connections } from "../../../src/session/connections.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
-/** Bytes that may wait for one client. */
+/** Most pending output of one client, in bytes. */
 const MOST = 20_000;
 
-/** A socket that keeps what is done to it. */
-class Kept implements Socket {
+/** A socket that records all calls. */
+class RecordingSocket implements Socket {
   bufferedAmount = 0;
   readonly done: string[] = [];
   attachment: unknown;
@@ -37,13 +37,13 @@ class Kept implements Socket {
 
 const grants = { subscribe: ["*"], announce: [], until: 1_000, key: "key" };
 
-/** The connections of an object that wakes with `sockets`. */
-function woken(...sockets: Kept[]) {
+/** Creates the connections of an object that wakes with `sockets`. */
+function woken(...sockets: RecordingSocket[]) {
   const accepted: Socket[] = [];
   const state = { due: 0 };
   const all = new Connections(
     { acceptWebSocket: (socket) => void accepted.push(socket), getWebSockets: () => sockets },
-    { maxBufferedBytes: MOST, mostWaiting: 8 * MOST },
+    { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST },
     () => 0,
     {
       flush: () => {
@@ -55,15 +55,15 @@ function woken(...sockets: Kept[]) {
   return { all, accepted, state };
 }
 
-/** Some connections that are subscribed to `news`. */
+/** Creates connections that are subscribed to `news`. */
 function readers(count: number) {
-  const sockets = Array.from({ length: count }, () => new Kept({ channels: ["news"] }));
+  const sockets = Array.from({ length: count }, () => new RecordingSocket({ channels: ["news"] }));
   const { all, state } = woken(...sockets);
   return { all, state, sockets, connections: [...all] };
 }
 
-test("what a connection has outlives sleep, and what has been closed does not come back", () => {
-  const socket = new Kept();
+test("connections survive hibernation, except closed ones", () => {
+  const socket = new RecordingSocket();
   const { all, accepted } = woken();
   const connection = all.accept(socket, undefined);
   all.subscribe(connection, "news");
@@ -72,10 +72,10 @@ test("what a connection has outlives sleep, and what has been closed does not co
   all.grant(connection, grants);
   all.flush();
   expect({ accepted, admitted: connection.admitted }).toEqual({ accepted: [socket], admitted: false });
-  const closed = new Kept();
+  const closed = new RecordingSocket();
   all.close(all.accept(closed, grants), 1008, "because");
   expect(closed.attachment).toBeNull();
-  const next = woken(socket, closed, new Kept({ channels: ["news"], grants: "none" })).all;
+  const next = woken(socket, closed, new RecordingSocket({ channels: ["news"], grants: "none" })).all;
   expect([...next]).toMatchObject([{ socket, grants, admitted: true, channels: new Set(["news"]) }]);
   expect(next.of(socket)?.socket).toBe(socket);
   expect(next.of(closed)).toBeUndefined();
@@ -84,10 +84,10 @@ test("what a connection has outlives sleep, and what has been closed does not co
   ]);
 });
 
-test("channels are those with subscribers, and subscriptions are counted one by one", () => {
+test("channels with subscribers are listed, and subscriptions are counted", () => {
   const { all, connections } = readers(2);
   const [one, two] = connections;
-  if (!one || !two) throw new Error("nobody is there");
+  if (!one || !two) throw new Error("connections were expected");
   all.subscribe(one, "more");
   expect([all.subscriptions, [...all.channels]]).toEqual([3, ["news", "more"]]);
   expect(all.subscribersOf("news")).toEqual([one, two]);
@@ -96,19 +96,19 @@ test("channels are those with subscribers, and subscriptions are counted one by 
   expect([all.size, all.subscriptions, [...all.channels], one.closed]).toEqual([1, 1, ["news"], true]);
 });
 
-test("nobody is subscribed twice, and only who is subscribed can end that", () => {
+test("a connection can't subscribe twice, and can unsubscribe only from its channels", () => {
   const { all, connections } = readers(1);
   const [one] = connections;
-  if (!one) throw new Error("nobody is there");
-  expect(() => all.subscribe(one, "news")).toThrow(/nobody is subscribed twice/);
-  expect(() => all.unsubscribe(one, "more")).toThrow(/was subscribed/);
+  if (!one) throw new Error("connections were expected");
+  expect(() => all.subscribe(one, "news")).toThrow(/only once/);
+  expect(() => all.unsubscribe(one, "more")).toThrow(/only from its channels/);
 });
 
-test("who comes after a message does not read it, and who goes after it does", () => {
+test("a message reaches clients that unsubscribe or close after it, and none that subscribe after it", () => {
   const { all, connections, sockets } = readers(2);
   const [one, two] = connections;
-  if (!one || !two) throw new Error("nobody is there");
-  const late = new Kept();
+  if (!one || !two) throw new Error("connections were expected");
+  const late = new RecordingSocket();
   all.publish("news", "a\n");
   all.unsubscribe(one, "news");
   all.subscribe(all.accept(late, undefined), "news");
@@ -123,65 +123,73 @@ test("who comes after a message does not read it, and who goes after it does", (
   ]);
 });
 
-test("a flush is due for the first line, and is for as many sockets as there is something for", () => {
+test("lines make a flush due, for the sockets that they are for", () => {
   const { all, connections, state, sockets } = readers(3);
   const [one] = connections;
-  if (!one) throw new Error("nobody is there");
-  all.publish("none", "nobody reads this\n");
-  expect({ due: all.due, gathered: all.gathered, said: state.due }).toEqual({ due: 0, gathered: 0, said: 0 });
+  if (!one) throw new Error("connections were expected");
+  all.publish("none", "no subscribers\n");
+  expect({ due: all.due, bufferedSize: all.bufferedSize, events: state.due }).toEqual({
+    due: 0,
+    bufferedSize: 0,
+    events: 0,
+  });
   all.publish("news", "a\n");
   all.publish("news", "b\n");
-  expect({ due: all.due, gathered: all.gathered, said: state.due }).toEqual({
+  expect({ due: all.due, bufferedSize: all.bufferedSize, events: state.due }).toEqual({
     due: 3,
-    gathered: 104,
-    said: 2,
+    bufferedSize: 104,
+    events: 2,
   });
   all.flush();
-  all.tell(one, "c\n");
-  expect({ due: all.due, gathered: all.gathered, said: state.due }).toEqual({ due: 1, gathered: 2, said: 3 });
+  all.send(one, "c\n");
+  expect({ due: all.due, bufferedSize: all.bufferedSize, events: state.due }).toEqual({
+    due: 1,
+    bufferedSize: 2,
+    events: 3,
+  });
   all.flush();
-  expect({ due: all.due, gathered: all.gathered }).toEqual({ due: 0, gathered: 0 });
+  expect({ due: all.due, bufferedSize: all.bufferedSize }).toEqual({ due: 0, bufferedSize: 0 });
   expect(sockets.map(({ done }) => done)).toEqual([["a\nb\n", "c\n"], ["a\nb\n"], ["a\nb\n"]]);
 });
 
 test.each([
-  { title: "what all read", told: [] },
-  { title: "what is said to some besides", told: [0, 1] },
-])("nothing of $title is sent to who has too much waiting, and all else goes to all others", ({ told }) => {
+  { title: "published lines", addressees: [] },
+  { title: "published lines and lines of its own", addressees: [0, 1] },
+])("a slow consumer gets its $title later, and all others get theirs at once", ({ addressees }) => {
   const { all, connections, sockets } = readers(6);
   const [slow, brim, quick] = sockets;
-  if (!slow || !brim || !quick) throw new Error("nobody is there");
+  if (!slow || !brim || !quick) throw new Error("connections were expected");
   slow.bufferedAmount = MOST + 1;
   brim.bufferedAmount = MOST;
-  for (const i of told) {
+  for (const i of addressees) {
     const connection = connections[i];
-    if (connection) all.tell(connection, "hello\n");
+    if (connection) all.send(connection, "hello\n");
   }
   all.publish("news", "a\n");
   all.flush();
   expect(all.slow.map(({ socket }) => socket)).toEqual([slow]);
-  const hello = told.length > 0 ? "hello\n" : "";
+  const hello = addressees.length > 0 ? "hello\n" : "";
   expect([slow.done, brim.done, quick.done]).toEqual([[], [`${hello}a\n`], ["a\n"]]);
-  // It is still due to that one, which may only have had to wait for a commit.
+  // The lines stay buffered: a commit may have held back the earlier ones.
   slow.bufferedAmount = 0;
   expect({ slow: all.slow, due: all.due }).toEqual({ slow: [], due: 1 });
   all.flush();
   expect({ done: slow.done, due: all.due }).toEqual({ done: [`${hello}a\n`], due: 0 });
 });
 
-test("a line that one connection is told costs the others nothing", () => {
+test("lines for one connection cost the others nothing", () => {
   const { all, connections, sockets } = readers(8);
   const [one, ...others] = connections;
-  if (!one) throw new Error("nobody is there");
+  if (!one) throw new Error("connections were expected");
   for (let i = 0; i < 100; i++) {
     all.publish("news", `${i}\n`);
-    all.tell(one, "pong\n");
+    all.send(one, "pong\n");
     if (i % 2 === 0) all.unsubscribe(one, "news");
     else all.subscribe(one, "news");
   }
-  // Lines of channels count once, and nothing has been copied for those that only read them.
-  expect(all.gathered).toBeLessThan(20_000);
-  expect(new Set(others.map(({ gathered }) => gathered))).toEqual(new Set([""]));
+  // Published lines count once, and connections without lines of their own have no copies.
+  expect(all.bufferedSize).toBeLessThan(20_000);
+  expect(new Set(others.map(({ buffered }) => buffered))).toEqual(new Set([""]));
   all.flush();
   const lines = Array.from({ length: 100 }, (_, i) => `${i}\n`);
   expect(new Set(sockets.slice(1).map(({ done }) => done.join("|")))).toEqual(new Set([lines.join("")]));
@@ -189,28 +197,33 @@ test("a line that one connection is told costs the others nothing", () => {
   expect(sockets[0]?.done).toEqual([own.map((line) => `${line}pong\n`).join("")]);
 });
 
-test("who has closed already can be closed, and is told nothing more", () => {
+test("closing a connection that its client has closed does no harm, and later lines are discarded", () => {
   const { all, connections, sockets } = readers(1);
   const [one] = connections;
   const [socket] = sockets;
-  if (!one || !socket) throw new Error("nobody is there");
+  if (!one || !socket) throw new Error("connections were expected");
   socket.isGone = true;
   all.close(one, 1013, "because");
-  all.tell(one, "hello\n");
+  all.send(one, "hello\n");
   all.flush();
-  expect({ done: socket.done, size: all.size, gathered: all.gathered }).toEqual({
+  expect({ done: socket.done, size: all.size, bufferedSize: all.bufferedSize }).toEqual({
     done: [],
     size: 0,
-    gathered: 0,
+    bufferedSize: 0,
   });
 });
 
-test("subscriptions have a budget, which names and the first one to a channel count for", () => {
+test("subscriptions have a memory budget, which includes names and a surcharge for new channels", () => {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connections = new Connections(sockets, { maxBufferedBytes: MOST, mostWaiting: 8 * MOST }, () => 0, {
-    flush: () => {},
-  });
-  const crowd = Array.from({ length: 200 }, () => connections.accept(new Kept(), undefined));
+  const connections = new Connections(
+    sockets,
+    { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST },
+    () => 0,
+    {
+      flush: () => {},
+    },
+  );
+  const crowd = Array.from({ length: 200 }, () => connections.accept(new RecordingSocket(), undefined));
   const subscribe = (from: number, to: number) => {
     for (const connection of crowd.slice(from, to)) {
       for (let i = 0; i < 256; i++)
@@ -226,19 +239,19 @@ test("subscriptions have a budget, which names and the first one to a channel co
   expect([connections.isCrowded, connections.subscriptions]).toEqual([false, 0]);
 });
 
-/** The client takes nothing of what is sent. */
-class Stalled extends Kept {
+/** A socket whose client reads nothing. */
+class Stalled extends RecordingSocket {
   override send(text: string): void {
     super.send(text);
     this.bufferedAmount += text.length;
   }
 }
 
-test("when too much waits for all, the others wait, those first who have taken most, and the heaviest are too slow", () => {
-  const most = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
+test("when the send budget is used up, the rest is blocked, clients that have read go first, and the slowest are closed", () => {
+  const limits = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const all = new Connections(accepting, most, () => 0, { flush: () => {} });
+  const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
   all.start();
   const connections = [...all];
   const line = `news!${"x".repeat(40_000)}\n`;
@@ -246,29 +259,29 @@ test("when too much waits for all, the others wait, those first who have taken m
   all.publish("news", line);
   all.flush();
   expect([sent(), all.due, all.hasDrained()]).toEqual([[1, 1, 1, 0, 0, 0], 3, false]);
-  expect(all.tooSlow).toEqual(connections.slice(0, 2));
-  // The first one takes what it has, and goes before those that were held up.
-  all.waiting.confirm(all.waiting.sent);
+  expect(all.slowest).toEqual(connections.slice(0, 2));
+  // The first client reads its output, and goes before the blocked ones.
+  all.budget.confirm(all.budget.sent);
   Object.assign(sockets[0] ?? {}, { bufferedAmount: 0 });
   expect(all.hasDrained()).toBe(false);
   all.publish("news", line);
   all.flush();
   expect(sent()).toEqual([2, 1, 1, 0, 0, 0]);
-  // What waits for who was closed goes with the network connection, not before: others had better go elsewhere.
-  for (const connection of all.tooSlow) {
-    all.drop(connection);
+  // Output of closed sockets is pending until their network connections end; meanwhile, new connections go elsewhere.
+  for (const connection of all.slowest) {
+    all.discardBuffered(connection);
     all.close(connection, 1013, "too slow");
   }
   expect(all.isCrowded).toBe(true);
-  for (const socket of sockets) all.forget(socket);
+  for (const socket of sockets) all.socketClosed(socket);
   expect(all.isCrowded).toBe(false);
 });
 
-test("of many that are closed at once, only those get their last lines for which there is room", () => {
+test("of many connections that close at once, only as many get their last lines as the budget allows", () => {
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const most = { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 };
-  const all = new Connections(accepting, most, () => 0, { flush: () => {} });
+  const limits = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
+  const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
   all.start();
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   for (const connection of [...all]) all.close(connection, 1013, "lost");
@@ -276,11 +289,11 @@ test("of many that are closed at once, only those get their last lines for which
   expect(sockets.every(({ done }) => done.at(-1) === "closed 1013 lost")).toBe(true);
 });
 
-test("where the runtime doesn't count what a commit holds back, no more is sent than may wait", () => {
-  const sockets = Array.from({ length: 6 }, () => new Kept({ channels: ["news"] }));
+test("without `bufferedAmount` for held back output, no more is sent than the budget allows", () => {
+  const sockets = Array.from({ length: 6 }, () => new RecordingSocket({ channels: ["news"] }));
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 1_000_000, mostWaiting: 100_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 },
     () => 0,
     { flush: () => {} },
   );
@@ -288,18 +301,18 @@ test("where the runtime doesn't count what a commit holds back, no more is sent 
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   all.flush();
   const sent = () => sockets.map(({ done }) => done.length);
-  expect([sent(), all.areHeld, all.hasDrained()]).toEqual([[1, 1, 1, 0, 0, 0], true, false]);
-  all.waiting.confirm(all.waiting.sent);
+  expect([sent(), all.isBlocked, all.hasDrained()]).toEqual([[1, 1, 1, 0, 0, 0], true, false]);
+  all.budget.confirm(all.budget.sent);
   expect(all.hasDrained()).toBe(true);
   all.flush();
-  expect([sent(), all.areHeld]).toEqual([[1, 1, 1, 1, 1, 1], false]);
+  expect([sent(), all.isBlocked]).toEqual([[1, 1, 1, 1, 1, 1], false]);
 });
 
-test("of few connections, each may have half of what makes it slow before others wait", () => {
+test("few connections are blocked before any of them is slow", () => {
   const sockets = Array.from({ length: 2 }, () => new Stalled({ channels: ["news"] }));
   const all = new Connections(
     { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 100_000, mostWaiting: 10_000_000 },
+    { maxBufferedBytes: 100_000, maxPendingBytes: 10_000_000 },
     () => 0,
     { flush: () => {} },
   );
@@ -308,5 +321,5 @@ test("of few connections, each may have half of what makes it slow before others
     all.publish("news", `news!${"x".repeat(40_000)}\n`);
     all.flush();
   }
-  expect({ held: all.areHeld, slow: all.slow }).toEqual({ held: true, slow: [] });
+  expect({ isBlocked: all.isBlocked, slow: all.slow }).toEqual({ isBlocked: true, slow: [] });
 });

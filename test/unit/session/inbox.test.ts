@@ -1,12 +1,12 @@
-/** What one connection sends: taken apart into steps, which are carried out one after another. */
+/** Frames are split into steps, which are executed in order. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
 import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { Connections } from "../../../src/session/connections.ts";
 import {
-  type Carrier,
   CommandError,
+  type CommandHandler,
   Inbox,
   type InboxLimits,
   type Step,
@@ -24,47 +24,46 @@ const socket: Socket = {
 };
 
 /**
- * One connection's inbox.
- * @param carryOut what becomes of each step; nothing keeps the next one waiting by default
+ * Creates an inbox with one connection.
+ * @param execute called with each step; by default, all steps are synchronous
  */
 function inboxOf(
-  carryOut: (step: Step) => Promise<void> | undefined = () => undefined,
-  pause: Carrier["pause"] = () => undefined,
+  execute: (step: Step) => Promise<void> | undefined = () => undefined,
+  pause: CommandHandler["pause"] = () => undefined,
 ) {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connection = new Connections(
     sockets,
-    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
     () => 0,
     { flush: () => {} },
   ).accept(socket, undefined);
-  const said: string[] = [];
+  const log: string[] = [];
   const clock = { now: 1_000_000 };
-  const carrier = {
-    carryOut: (_: unknown, step: Step) => {
-      said.push(inShort(step));
-      return carryOut(step);
+  const handler = {
+    execute: (_: unknown, step: Step) => {
+      log.push(format(step));
+      return execute(step);
     },
     pause,
-    portionOf: () => 100_000,
-    tell: (_: unknown, line: string) => void said.push(line.trim()),
-    refuse: (_: unknown, refusal: Refusal) => void said.push(formatRefusal(refusal)),
+    portionSize: () => 100_000,
+    refuse: (_: unknown, refusal: Refusal) => void log.push(formatRefusal(refusal)),
     close: (_: unknown, cause: ClosingCause, why: string) => {
-      said.push(`closed for ${cause}: ${why}`);
+      log.push(`closed for ${cause}: ${why}`);
       connection.closed = true;
     },
   };
-  const inbox = new Inbox(carrier, LIMITS, () => clock.now);
+  const inbox = new Inbox(handler, LIMITS, () => clock.now);
   const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
-  /** What has been done since it was asked last. */
+  /** Returns what the handler was asked to do since the last call. */
   const done = async () => {
     for (let turn = 0; turn < 300; turn++) await undefined;
-    return said.splice(0);
+    return log.splice(0);
   };
   return { inbox, connection, receive, done, clock };
 }
 
-function inShort(step: Step): string {
+function format(step: Step): string {
   if (step.kind === "announce") return `${step.count}: ${step.lines.trim().replaceAll("\n", ", ")}`;
   if (step.kind === "once") return `once ${step.messages.map(({ key, message }) => `${key}: ${message}`)}`;
   return "channel" in step ? `${step.kind} ${step.channel}` : step.kind;
@@ -79,19 +78,19 @@ function pending() {
   return { promise, resolve };
 }
 
-test("what is announced once in a row on one channel is a step of its own", async () => {
+test("consecutive keyed announcements on one channel are one step", async () => {
   const { receive, done } = inboxOf();
   void receive("announce a 1\nonce k a 2\nonce l a 3\nonce m b 4\nannounce a 5\nkeepalive\nannounce a 6");
   expect(await done()).toEqual(["1: a!1", "once k: 2,l: 3", "once m: 4", "1: a!5", "keepalive", "1: a!6"]);
 });
 
-test("announcements in a row on one channel are one step, and no others", async () => {
+test("consecutive announcements on one channel are one step", async () => {
   const { receive, done } = inboxOf();
   void receive("announce a 1\nannounce a 2\nannounce b 3\nannounce a 4\nping\nannounce a 5\n\nannounce a 6");
   expect(await done()).toEqual(["2: a!1, a!2", "1: b!3", "1: a!4", "ping", "1: a!5", "1: a!6"]);
 });
 
-test("while a step takes its time all else waits, and what waits is put together too", async () => {
+test("lines are queued while a step is pending, and queued announcements are combined too", async () => {
   const { promise, resolve } = pending();
   const { receive, done } = inboxOf((step) => (step.kind === "subscribe" ? promise : undefined));
   void receive("subscribe a");
@@ -102,7 +101,7 @@ test("while a step takes its time all else waits, and what waits is put together
   expect(await done()).toEqual(["3: a!1, a!2, a!3", "1: b!4", "ping"]);
 });
 
-test("nothing is carried out before the connection has begun, nor once it is closed", async () => {
+test("nothing is executed before the connection is ready, or after it is closed", async () => {
   const { promise, resolve } = pending();
   const { inbox, connection, receive, done } = inboxOf((step) => {
     connection.closed = step.kind === "info";
@@ -115,7 +114,7 @@ test("nothing is carried out before the connection has begun, nor once it is clo
   expect(await done()).toEqual(["ping", "info"]);
 });
 
-test("what is no command, or cannot be carried out, is told, and the next line is not concerned", async () => {
+test("invalid and failed commands get an error reply, and the next line is executed", async () => {
   const { receive, done } = inboxOf((step) => {
     if (step.kind === "subscribe") throw new CommandError("limit", "not today");
     return step.kind === "unsubscribe"
@@ -132,11 +131,11 @@ test("what is no command, or cannot be carried out, is told, and the next line i
     "unsubscribe a",
     "uncertain unsubscribe a: nor later",
     "ping",
-    "invalid frame: a frame is UTF-8; no line of this one was carried out",
+    "invalid frame: a frame must be UTF-8; none of its lines were executed",
   ]);
 });
 
-test("each command of a step that fails is refused by itself", async () => {
+test("each command of a failed step is refused", async () => {
   const { receive, done } = inboxOf((step) => {
     const fails = new CommandError("uncertain", "it may be lost");
     if (step.kind === "once") throw fails;
@@ -151,7 +150,7 @@ test("each command of a step that fails is refused by itself", async () => {
   ]);
 });
 
-test("what should not have happened is nothing that a client is told, and the next frame is taken", async () => {
+test("an unexpected error isn't sent to the client, and the next frame is executed", async () => {
   const cause = new Error("a mistake");
   const { receive, done } = inboxOf((step) => (step.kind === "info" ? Promise.reject(cause) : undefined));
   await expect(receive("info\nping")).rejects.toBe(cause);
@@ -160,14 +159,14 @@ test("what should not have happened is nothing that a client is told, and the ne
   expect(await done()).toEqual(["ping"]);
 });
 
-test("as much may wait as there is room for, each frame with 101 bytes more than it has", async () => {
+test("pending frames have a limit, and each counts 101 bytes of overhead", async () => {
   let step = pending();
   const { receive, done } = inboxOf(() => step.promise);
   const line = (bytes: number) => `announce a ${"x".repeat(bytes - "announce a ".length)}`;
   void receive("ping");
   for (let i = 0; i < 4; i++) void receive(line(149));
   expect(await done()).toEqual(["ping"]);
-  // What has been begun waits no more, and makes room.
+  // The current frame is not pending, so there is room again.
   step.resolve();
   step = pending();
   expect(await done()).toEqual([expect.stringMatching(/^4: a!x/)]);
@@ -177,7 +176,7 @@ test("as much may wait as there is room for, each frame with 101 bytes more than
   expect(await done()).toEqual(["closed for waiting: too many commands are pending"]);
 });
 
-test("a frame that is too big closes the connection, one that is just not does not", async () => {
+test("a frame above the limit closes the connection", async () => {
   const { receive, done } = inboxOf();
   void receive(`announce a ${"x".repeat(200)}\n${"x".repeat(1_000 - 212)}`);
   expect(await done()).toEqual([`1: a!${"x".repeat(200)}`, "limit line: a line has at most 300 bytes"]);
@@ -185,7 +184,7 @@ test("a frame that is too big closes the connection, one that is just not does n
   expect(await done()).toEqual(["closed for frame: a frame has at most 1000 bytes"]);
 });
 
-test("lines beyond those of a second are refused, and far more close the connection", async () => {
+test("lines above the rate limit are refused, and lines far above it close the connection", async () => {
   const { receive, done, clock } = inboxOf();
   const lines = (count: number) => Array.from({ length: count }, () => "ping").join("\n");
   const tooMany = "rate ping: at most 100 lines per second are carried out; send this again later";
@@ -202,48 +201,47 @@ test("lines beyond those of a second are refused, and far more close the connect
   expect(await done()).toEqual(["closed for rate: far more than 100 lines per second"]);
 });
 
-/** An inbox of connections whose commands never end, and those of them that it has closed. */
+/** Creates an inbox of connections whose commands never finish, and a list of connections that it has closed. */
 function crowded() {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const connections = new Connections(
     sockets,
-    { maxBufferedBytes: 1_000_000, mostWaiting: 8_000_000 },
+    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
     () => 0,
     { flush: () => {} },
   );
   const closed: unknown[] = [];
-  const carrier = {
-    carryOut: () => pending().promise,
+  const handler = {
+    execute: () => pending().promise,
     pause: () => undefined,
-    portionOf: () => 100_000,
-    tell: () => {},
+    portionSize: () => 100_000,
     refuse: () => {},
     close: (connection: unknown) => void closed.push(connection),
   };
-  const inbox = new Inbox(carrier, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
+  const inbox = new Inbox(handler, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
   const connect = () => connections.accept({ ...socket }, undefined);
   return { inbox, closed, connect };
 }
 
-test("when too much waits of all connections together, the one of which most waits is closed", () => {
+test("when all frames exceed their limit, the connection with the most is closed", () => {
   const { inbox, closed, connect } = crowded();
-  const talk = (size: number) => {
+  const fill = (size: number) => {
     const connection = connect();
     for (const frame of ["ping", "x".repeat(size)]) void inbox.receive(connection, frame);
     return connection;
   };
-  const longest = talk(3_900_000);
-  const others = [3_000_000, 3_000_000, 3_000_000, 3_000_000].map(talk);
+  const largest = fill(3_900_000);
+  const others = [3_000_000, 3_000_000, 3_000_000, 3_000_000].map(fill);
   expect(closed).toEqual([]);
-  talk(1_000_000);
-  expect(closed).toEqual([longest]);
-  talk(2_900_000);
-  expect(closed).toEqual([longest]);
-  talk(2_000_000);
-  expect(closed).toEqual([longest, others[0]]);
+  fill(1_000_000);
+  expect(closed).toEqual([largest]);
+  fill(2_900_000);
+  expect(closed).toEqual([largest]);
+  fill(2_000_000);
+  expect(closed).toEqual([largest, others[0]]);
 });
 
-test("frames that are being carried out count too, until they have been", async () => {
+test("the current frames count until they have been executed", async () => {
   const { inbox, closed, connect } = crowded();
   const frame = `ping\n${"x".repeat(4_000_000)}`;
   const senders = [3_000_000, 3_900_000, 3_800_000, 3_700_000].map((size) => {
@@ -254,12 +252,12 @@ test("frames that are being carried out count too, until they have been", async 
   expect(closed).toEqual([]);
   void inbox.receive(connect(), frame.slice(0, 2_000_000));
   expect(closed).toEqual([senders[1]]);
-  // What the closed one held is free again.
+  // The bytes of the closed connection are free again.
   void inbox.receive(connect(), frame.slice(0, 3_000_000));
   expect(closed).toEqual([senders[1]]);
 });
 
-test("the lines of a frame are as those of its parts between line ends, empty ones too", async () => {
+test("a frame is split at line ends, and empty lines are skipped", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.constantFrom("", "ping", "keepalive", "x"), { maxLength: 12 }),
@@ -267,23 +265,23 @@ test("the lines of a frame are as those of its parts between line ends, empty on
         const { receive, done } = inboxOf();
         void receive(lines.join("\n"));
         void receive("info");
-        const short = (await done()).map((said) => (said.startsWith("invalid x") ? "x" : said));
+        const short = (await done()).map((entry) => (entry.startsWith("invalid x") ? "x" : entry));
         expect(short).toEqual([...lines.filter((line) => line !== ""), "info"]);
       },
     ),
   );
 });
 
-test("between steps it waits as long as it is told to, and as much as comes meanwhile has to wait", async () => {
+test("the inbox pauses between steps, and pending frames have no limit meanwhile", async () => {
   const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
-  const pause: Carrier["pause"] = (_, work, needsRoom) => {
+  const pause: CommandHandler["pause"] = (_, work, needsRoom) => {
     const { promise, resolve: end } = pending();
     pauses.push({ work, needsRoom, end });
     return promise;
   };
   const { receive, done } = inboxOf(undefined, pause);
   void receive(`announce a ${"x".repeat(189)}\nping`);
-  // Nobody is closed for what comes while the object itself has it wait.
+  // The limit doesn't apply while the object itself delays the connection.
   for (let i = 0; i < 5; i++) void receive("x".repeat(290));
   expect(await done()).toEqual([expect.stringMatching(/^1: a!x/)]);
   expect(pauses).toMatchObject([{ work: 3, needsRoom: false }]);

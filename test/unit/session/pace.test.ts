@@ -1,8 +1,8 @@
-/** What one client sends is carried out in portions: others are answered meanwhile, and memory has a bound. */
+/** Commands are executed in portions, so that other clients get replies and memory is bounded. */
 import { expect, test } from "vitest";
 import { objectOf, settled } from "../object/object.ts";
 
-/** An object that lets another client ping whenever it lets others in, and how often that was. */
+/** Sends a frame to an object, and a ping from another client in each pause. Returns the number of pauses. */
 async function attacked(frame: string, readers = 3) {
   let onPause = () => {};
   const sleep = async (milliseconds: number) => {
@@ -27,7 +27,7 @@ test.each([
   { title: "short lines", lines: ["announce all x", "ping"] },
   { title: "unknown commands", lines: ["x"] },
   { title: "subscriptions", lines: ["unsubscribe all", "subscribe all"] },
-])("between $title of one client, another one's ping is answered", async ({ lines }) => {
+])("the server answers pings between $title of another client", async ({ lines }) => {
   const frame = `${lines.join("\n")}\n`.repeat(9_998 / lines.length);
   const { pauses, other } = await attacked(`${frame}announce all last`);
   expect(pauses).toBeGreaterThanOrEqual(4);
@@ -36,7 +36,7 @@ test.each([
   expect(answers[0]).toBeLessThanOrEqual(other.lines.length - 2);
 });
 
-test("the messages of one frame go out in portions, and keep their order", async () => {
+test("the messages of one frame are delivered in portions and in order", async () => {
   const messages = Array.from({ length: 40 }, (_, i) => `${i} ${"x".repeat(50_000)}`);
   const frame = messages.map((message) => `announce all ${message}`).join("\n");
   const { pauses, attacker, other } = await attacked(`${frame}\nping`);
@@ -46,7 +46,7 @@ test("the messages of one frame go out in portions, and keep their order", async
   expect(attacker.lines).toEqual([...expected, expect.stringMatching(/^\d+$/)]);
 });
 
-test("a short frame is carried out at once", async () => {
+test("a short frame is executed at once", async () => {
   const { pauses, other } = await attacked("announce all x\nping\nx\n".repeat(100));
   expect({ pauses, lines: other.lines.length }).toEqual({ pauses: 0, lines: 100 });
 });

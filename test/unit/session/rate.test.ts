@@ -1,4 +1,4 @@
-/** How much a bucket gives, whatever is asked of it and when. */
+/** Token buckets under any sequence of requests. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { charge, isFull, newBucket, take } from "../../../src/session/rate.ts";
@@ -6,7 +6,7 @@ import { charge, isFull, newBucket, take } from "../../../src/session/rate.ts";
 const rate = fc.integer({ min: 1, max: 1_000_000 });
 const start = fc.integer({ min: 1_700_000_000_000, max: 1_800_000_000_000 });
 
-test("a bucket gives what one second allows at once, and no more", () => {
+test("a full bucket holds the allowance of one second, and no more", () => {
   fc.assert(
     fc.property(rate, start, (perSecond, now) => {
       const bucket = newBucket();
@@ -16,7 +16,7 @@ test("a bucket gives what one second allows at once, and no more", () => {
   );
 });
 
-test("over any time a bucket gives at most its rate, and one second's worth besides", () => {
+test("over any period, a bucket gives at most its rate plus the allowance of one second", () => {
   const wishes = fc.array(fc.record({ after: fc.nat(3_000), wanted: fc.nat(2_000_000) }), { maxLength: 50 });
   fc.assert(
     fc.property(rate, start, wishes, (perSecond, begun, steps) => {
@@ -34,7 +34,7 @@ test("over any time a bucket gives at most its rate, and one second's worth besi
   );
 });
 
-test("who never asks for more than the rate gets it all", () => {
+test("requests within the rate always succeed", () => {
   fc.assert(
     fc.property(
       rate,
@@ -53,7 +53,7 @@ test("who never asks for more than the rate gets it all", () => {
   );
 });
 
-test("a second after anything a bucket is full, and a clock that goes back does no harm", () => {
+test("a bucket is full after one second, and a clock that goes back does no harm", () => {
   fc.assert(
     fc.property(rate, start, fc.nat(2_000_000), fc.nat(10_000), (perSecond, now, wanted, back) => {
       const bucket = newBucket();
@@ -64,7 +64,7 @@ test("a second after anything a bucket is full, and a clock that goes back does 
   );
 });
 
-test("whatever is charged, over any time it is at most the rate, and one second's worth and one charge besides", () => {
+test("over any period, charges are at most the rate plus the allowance of one second and one charge", () => {
   const steps = fc.array(fc.record({ after: fc.nat(30_000), cost: fc.nat(100_000) }), { maxLength: 50 });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 10_000 }), start, steps, (perSecond, begun, wishes) => {
@@ -81,7 +81,7 @@ test("whatever is charged, over any time it is at most the rate, and one second'
   );
 });
 
-test("what is refused can be charged as soon as was said, and not before", () => {
+test("a refused charge succeeds after the time returned, and not before", () => {
   const costs = fc.array(fc.nat(100_000), { minLength: 1, maxLength: 20 });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 10_000 }), start, costs, (perSecond, begun, wishes) => {

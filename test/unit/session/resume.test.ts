@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 2_000; turn++) await undefined;
 }
 
-test("who asks for everything again and again is refused, and so the root is not asked either", async () => {
+test("a client that resumes again and again is refused, without a call to the root", async () => {
   let asked = 0;
   const lines = `news!${"x".repeat(262_000)}\n`;
   const recover = () => {
@@ -29,7 +29,7 @@ test("who asks for everything again and again is refused, and so the root is not
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const runtime = { ...stillWorld("home", new Map(), others), now: () => 1_000_000 };
+  const runtime = { ...fakeRuntime("home", new Map(), others), now: () => 1_000_000 };
   const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket);
   await settled();
@@ -38,7 +38,7 @@ test("who asks for everything again and again is refused, and so the root is not
     await settled();
   }
   const text = read.join("");
-  // Time stands still: what may be sent in a second is all there is.
+  // The clock stands still, so the allowance of one second is all that the client gets.
   expect(text.match(/^news!/gm)).toHaveLength(15);
   expect(
     text.match(/^debug!error rate subscribe news: a connection gets at most 4000000 characters/gm),

@@ -6,8 +6,8 @@ import { noTotals } from "../../../src/stats/totals.ts";
 import { storeOf } from "../../simulation/store.ts";
 
 /**
- * Counters of an object, with a socket to keep them or none, and time that the test sets.
- * @param tooLarge what the socket has no room for
+ * Creates the counters of an object, with or without a socket to persist them, and a clock that the test sets.
+ * @param tooLarge properties that the socket has no room for
  */
 function counters(
   rows = new Map<string, unknown>(),
@@ -36,7 +36,7 @@ function serviceOf(rows: Map<string, unknown>, now: number): Service {
   return service;
 }
 
-test("what is counted outlives sleep, written where there is no socket to keep it", () => {
+test("counters survive hibernation, in storage if there is no socket", () => {
   const { rows, counters: first } = counters();
   first.count("pings");
   first.count("messages", 3);
@@ -50,7 +50,7 @@ test("what is counted outlives sleep, written where there is no socket to keep i
   });
 });
 
-test("what others keep with the same socket is left to them", () => {
+test("properties that others keep with the same socket don't change", () => {
   const socket: { kept: object | undefined } = { kept: undefined };
   const { counters: first } = counters(new Map(), socket);
   first.count("pings");
@@ -63,10 +63,10 @@ test("what others keep with the same socket is left to them", () => {
   expect(socket.kept).not.toHaveProperty("counted.position");
 });
 
-test("with a socket to keep it, what is counted is written each minute at most, however often it sleeps", () => {
+test("with a socket, counters are stored at most once a minute, however often the object hibernates", () => {
   const socket: { kept: object | undefined } = { kept: undefined };
   const rows = new Map<string, unknown>();
-  /** An object that wakes at a time, counts a ping and sleeps; how many pings it knows of, and storage does. */
+  /** Wakes an object at a time to count a ping. Returns the number of pings that it restores afterwards, and that storage has. */
   const wake = (now: number) => {
     const { time, counters: awake } = counters(rows, socket);
     time.now = now;
@@ -80,14 +80,14 @@ test("with a socket to keep it, what is counted is written each minute at most, 
     [2, 1],
     [3, 1],
   ]);
-  // What is kept is older than what is written now.
+  // The attachment is older than the row written now.
   expect([120_000, 121_000].map(wake)).toEqual([
     [4, 4],
     [5, 4],
   ]);
 });
 
-test("stores nothing if there is nothing to store", () => {
+test("counters that are all zero are not stored", () => {
   const { rows, counters: idle } = counters();
   idle.settle();
   expect(idle.takeReport()).toBeUndefined();
@@ -116,19 +116,19 @@ test("the root of `all` adds reports to its own counters", () => {
     totals: { ...noTotals(), pings: 1 },
     channels: hashesOf(["all", "news"], 1),
   };
-  // The most at one time is an estimate: a peak, beside those who were there then.
+  // The peak of the service is an estimate: the peak of one object plus the connections of all others.
   const expected = { since: 100, peak: 7, channels: 2, totals: { ...noTotals(), pings: 6 } };
   expect(serviceOf(rows, 900).figures(linked)).toMatchObject(expected);
   expect(serviceOf(rows, 900).figures({ ...linked, peak: 9 })).toMatchObject({ peak: 9 });
 });
 
-test("what only who runs the service wants to know is kept where that costs no row", () => {
-  const { rows, counters: nobody } = counters();
-  nobody.note("calls.deliver", 3);
-  nobody.settle();
+test("event counters are persisted only if that costs no row", () => {
+  const { rows, counters: unattached } = counters();
+  unattached.note("calls.deliver", 3);
+  unattached.settle();
   expect(rows.size).toBe(0);
-  // What may be forgotten is not told, or figures would fall.
-  expect(nobody.figures(0).totals.others).toBeUndefined();
+  // Counters that a crash could lose are not reported, because metrics must not fall.
+  expect(unattached.figures(0).totals.others).toBeUndefined();
   const socket: { kept: object | undefined } = { kept: undefined };
   const { counters: first } = counters(new Map(), socket);
   first.note("calls.deliver", 3);
@@ -136,14 +136,14 @@ test("what only who runs the service wants to know is kept where that costs no r
   expect(counters(new Map(), socket).counters.figures(1).totals.others).toEqual({ "calls.deliver": 3 });
 });
 
-test("what only who runs the service wants to know is forgotten first, where there is too little room", () => {
+test("event counters are dropped first if the socket has too little room", () => {
   const socket: { kept: object | undefined } = { kept: undefined };
   const rows = new Map<string, unknown>();
   const { counters: first } = counters(rows, socket, ["others"]);
   first.count("pings");
   first.note("calls.deliver", 3);
   first.settle();
-  // What may be forgotten is not told.
+  // Counters that a crash could lose are not reported.
   expect(first.figures(0).totals.others).toBeUndefined();
   rows.clear();
   expect(counters(rows, socket).counters.figures(0).totals).toMatchObject({ pings: 1 });

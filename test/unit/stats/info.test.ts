@@ -1,4 +1,4 @@
-/** The answer to `info`, line by line. */
+/** The reply to `info`, line by line. */
 import { expect, test } from "vitest";
 import { parseReply } from "../../../src/protocol/replies.ts";
 import type { ServiceFigures } from "../../../src/runtime/calls.ts";
@@ -7,7 +7,7 @@ import { noTotals } from "../../../src/stats/totals.ts";
 
 const SINCE = 1_795_438_800_000;
 
-/** Different ones, so that none can stand in for another. */
+/** All figures differ, so that the test notices if they are mixed up. */
 const figures: ServiceFigures = {
   since: SINCE,
   peak: 1,
@@ -24,12 +24,12 @@ const figures: ServiceFigures = {
   },
 };
 
-/** What a client reads. */
+/** Parses a reply as clients do. */
 function read(info: string): unknown[] {
   return info.split("\n").slice(0, -1).map(parseReply);
 }
 
-test("every line is read as the figure that it tells", () => {
+test("clients can parse every line", () => {
   const rows: [key: string, value: string][] = [
     ["uptime", "0d 0h 0m 0s"],
     ["client-limit", "8"],
@@ -62,7 +62,7 @@ test.each([
   { after: 100 * 86_400_000 + 3_661_000, uptime: "100d 1h 1m 1s" },
   // Clocks of objects may differ.
   { after: -5_000, uptime: "0d 0h 0m 0s" },
-])("$after ms after the first use, the uptime is $uptime", ({ after, uptime }) => {
+])("the uptime is $uptime after $after ms", ({ after, uptime }) => {
   const [first] = read(formatInfo(figures, 0, SINCE + after));
   expect(first).toEqual({ kind: "figure", key: "uptime", value: uptime });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { OperatorLog } from "../../../src/stats/operator-log.ts";
 
-test("what is looked for is logged each ten seconds at most, with how often it has happened; the rest never is", () => {
+test("events that operators look for are logged at most every ten seconds, with their number; other events never are", () => {
   const logged: unknown[] = [];
   let now = 0;
   const log = new OperatorLog({ log: (event) => void logged.push(event), now: () => now });
@@ -17,7 +17,7 @@ test("what is looked for is logged each ten seconds at most, with how often it h
   expect(logged).toEqual([{ event: "closes.slow", times: 5 }]);
 });
 
-test("why storage takes no rows is logged with how many it didn't take", () => {
+test("the log says why storage rejected rows", () => {
   const logged: unknown[] = [];
   const refusal = () => "Error: exceeded allowed rows";
   const log = new OperatorLog({ log: (event) => void logged.push(event), now: () => 0, refusal });

@@ -1,13 +1,13 @@
-/** How often everyone is asked, however many want to know. */
+/** How often objects are polled, however many clients ask. */
 import { expect, test } from "vitest";
 import type { ServiceFigures } from "../../../src/runtime/calls.ts";
 import { Polling } from "../../../src/stats/polling.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 
-/** The polling of so many objects, whose questions are answered when the test says so. */
+/** Creates the polling of so many objects, whose polls the test ends. */
 function pollingOf(objects: number) {
   const clock = { now: 1_000 };
-  const asked: { answer: () => void; fail: () => void }[] = [];
+  const polls: { answer: () => void; fail: () => void }[] = [];
   const figures = (since: number): ServiceFigures => ({
     ...{
       since,
@@ -24,53 +24,53 @@ function pollingOf(objects: number) {
   const polling = new Polling<ServiceFigures>(
     () =>
       new Promise((resolve, reject) => {
-        const number = asked.length + 1;
-        asked.push({
+        const number = polls.length + 1;
+        polls.push({
           answer: () => resolve(figures(number)),
-          fail: () => reject(new Error("nobody answers")),
+          fail: () => reject(new Error("no answer")),
         });
       }),
     ({ objects }) => objects,
     () => clock.now,
   );
-  /** The number of the question whose answer one gets who wants to know now. */
+  /** Asks, and returns the number of the poll that answered. */
   const ask = async () => (await polling.answer()).since;
-  return { asked, ask, clock };
+  return { polls, ask, clock };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
-test("one question goes round at a time, and an answer is never older than the question", async () => {
-  const { asked, ask } = pollingOf(3);
+test("one poll runs at a time, and no answer is older than its request", async () => {
+  const { polls, ask } = pollingOf(3);
   const first = ask();
   await settled();
   const later = [ask(), ask(), ask()];
   await settled();
-  expect(asked).toHaveLength(1);
-  asked[0]?.answer();
+  expect(polls).toHaveLength(1);
+  polls[0]?.answer();
   expect(await first).toBe(1);
   await settled();
-  expect(asked).toHaveLength(2);
-  asked[1]?.answer();
+  expect(polls).toHaveLength(2);
+  polls[1]?.answer();
   expect(await Promise.all(later)).toEqual([2, 2, 2]);
   const last = ask();
   await settled();
-  asked[2]?.answer();
+  polls[2]?.answer();
   expect(await last).toBe(3);
 });
 
-test("a question that fails is not in the way of the next one", async () => {
-  const { asked, ask } = pollingOf(3);
+test("the next poll runs after one that fails", async () => {
+  const { polls, ask } = pollingOf(3);
   const failing = ask();
   await settled();
   const next = ask();
-  asked[0]?.fail();
-  await expect(failing).rejects.toThrow("nobody answers");
+  polls[0]?.fail();
+  await expect(failing).rejects.toThrow("no answer");
   await settled();
-  asked[1]?.answer();
+  polls[1]?.answer();
   expect(await next).toBe(2);
 });
 
@@ -78,11 +78,11 @@ test.each([
   { objects: 10, until: 1_000 },
   { objects: 11, until: 1_110 },
   { objects: 1_000, until: 11_000 },
-])("what $objects objects said is told until $until", async ({ objects, until }) => {
-  const { asked, ask, clock } = pollingOf(objects);
+])("the figures of $objects objects are cached until $until", async ({ objects, until }) => {
+  const { polls, ask, clock } = pollingOf(objects);
   const first = ask();
   await settled();
-  asked[0]?.answer();
+  polls[0]?.answer();
   await first;
   if (until > clock.now) {
     clock.now = until - 1;
@@ -91,6 +91,6 @@ test.each([
   clock.now = until;
   const next = ask();
   await settled();
-  asked[1]?.answer();
+  polls[1]?.answer();
   expect(await next).toBe(2);
 });

@@ -13,18 +13,18 @@ const ONE: Totals = {
   pings: 17,
 };
 
-/** Each total times a number. */
+/** Returns `ONE` multiplied by a number. */
 function times(n: number): Totals {
   return Array.from({ length: n }).reduce<Totals>((sum) => sumOf(sum, ONE), noTotals());
 }
 
-/** What an object says of itself that has `n` of everything. */
+/** Returns the figures of an object with `n` of everything. */
 function figures(n: number, channels: string[]): Figures {
   const sizes = { connections: n, peak: n, subscriptions: n, requested: n, objects: n, unreachable: n };
   return { ...sizes, totals: times(n), channels: hashesOf(channels, 1) };
 }
 
-test("totals are added one by one", () => {
+test("each total is added", () => {
   expect(sumOf(ONE, noTotals())).toEqual(ONE);
   expect(sumOf(ONE, ONE)).toEqual({
     rejected: 4,
@@ -37,7 +37,7 @@ test("totals are added one by one", () => {
   });
 });
 
-test("figures of objects are added up, and each channel counts once", () => {
+test("figures are added, and each channel counts once", () => {
   const linked = [figures(2, ["all", "news"]), figures(4, ["all", "sport"])];
   const sum = sumOfFigures(figures(1, ["all"]), linked, 1);
   const others = { unreachable: 8, deepest: 0, kept: 0 };

@@ -1,4 +1,4 @@
-/** Lines on their way to readers, within a budget. */
+/** Buffered lines within a budget. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Backlog, Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
@@ -11,7 +11,7 @@ function takeAll(backlog: Backlog): string[] {
   return pieces;
 }
 
-test("lines that were cut anywhere come whole and in order, and the rest waits for its end", () => {
+test("lines that were split anywhere are whole and in order, and an unfinished line stays buffered", () => {
   const anyChunks = fc.array(fc.string({ unit: fc.constantFrom("a", "\n", "ü") }));
   fc.assert(
     fc.property(anyChunks, fc.array(fc.nat(5)), (chunks, takes) => {
@@ -32,7 +32,7 @@ test("lines that were cut anywhere come whole and in order, and the rest waits f
   );
 });
 
-test("a reader gets a piece at a time, of as many frames as fit", () => {
+test("a piece has as many frames as fit", () => {
   const backlog = new Backlog(new Budget(ample), 0);
   const frame = `${"x".repeat(29_999)}\n`;
   for (let i = 0; i < 5; i++) backlog.push(frame, 0);
@@ -40,7 +40,7 @@ test("a reader gets a piece at a time, of as many frames as fit", () => {
   expect(takeAll(backlog).map((piece) => piece.length)).toEqual([60_000, 60_000, 30_000, 100_001]);
 });
 
-test("where too much is pending for one reader, all of that is dropped, and what follows it too", () => {
+test("if too much is pending for one reader, all of its lines are dropped, including later ones", () => {
   const budget = new Budget({ forOne: 1_000, forAll: 10_000 });
   const backlog = new Backlog(budget, 0);
   const other = new Backlog(budget, 0);
@@ -53,21 +53,21 @@ test("where too much is pending for one reader, all of that is dropped, and what
   expect([backlog.take(0), other.take(0), budget.size]).toEqual(["", "other\n", 0]);
 });
 
-test("small frames count for what they take besides their text", () => {
+test("small frames count with their overhead", () => {
   const budget = new Budget({ forOne: 1_000, forAll: 10_000 });
   const backlog = new Backlog(budget, 0);
   for (let i = 0; i < 16; i++) backlog.push("\n", 0);
   expect(backlog.isShed).toBe(true);
 });
 
-test("where too much is pending for all, stalled readers are the first to lose theirs, then those with the most", () => {
+test("if too much is pending for all, stalled readers are dropped first, then the largest backlogs", () => {
   const budget = new Budget({ forOne: 10_000, forAll: 10_000 });
   const push = (size: number, now: number) => {
     const backlog = new Backlog(budget, now);
     backlog.push(`${"x".repeat(size)}\n`, now);
     return backlog;
   };
-  // Of a request that the runtime has given up nothing else is ever heard.
+  // An abandoned request never takes anything.
   const abandoned = push(1_000, 0);
   const [large, small] = [push(5_000, STALLED_AFTER), push(3_000, STALLED_AFTER)];
   const more = push(1_500, STALLED_AFTER);

@@ -1,15 +1,15 @@
-/** Events made of an object's lines, and what is asked of the object. */
+/** Events rendered from an object's lines, and the commands sent to the object. */
 import { expect, test } from "vitest";
 import type { Positions } from "../../../src/protocol/events.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
 import { Time } from "../../simulation/streams/time.ts";
 
-/** A stream, and the time that it knows. Pauses are as short as they can be. */
+/** Makes a stream and its clock. Delays are as short as possible. */
 function streamOf(channels: string[], resumed?: Positions, from?: From, linesPerSecond = 1_000) {
   const time = new Time(() => 0);
   const stream = new EventStream(channels, resumed, from, time, linesPerSecond);
-  /** Has the time come at which there is something to ask; returns what, and after how many milliseconds. */
+  /** Advances to the next due commands; returns them, and the delay in milliseconds. */
   const next = (): [milliseconds: number, commands: string] => {
     const pause = Math.max(0, stream.dueAt - time.now());
     time.pass(pause);
@@ -18,7 +18,7 @@ function streamOf(channels: string[], resumed?: Positions, from?: From, linesPer
   return { stream, time, next };
 }
 
-/** Names, ids and data of events, in short. */
+/** Returns names, ids and data of events in a short form. */
 function inShort(events: string): string[] {
   return events
     .split("\n\n")
@@ -26,10 +26,10 @@ function inShort(events: string): string[] {
     .map((block) => block.replace(/^event: (.*)\nid: (.*)\ndata: /, "$1 [$2] "));
 }
 
-test("a fresh stream asks where it is, and counts from there", () => {
+test("a new stream requests its positions, and counts from there", () => {
   const { stream, next } = streamOf(["news", "all"]);
   expect([stream.from, next()]).toEqual([{ since: "now" }, [0, "subscribe all since now\nping\n"]]);
-  // Messages before the position were announced before the stream began.
+  // Messages before the position were announced before the stream started.
   expect(inShort(stream.render("debug!connected...\nall!early\ndebug!position news 7\n"))).toHaveLength(2);
   expect(inShort(stream.render("debug!position all 3\nnews!a\nall!b\n1795438800\nnews!c\n"))).toEqual([
     "debug [7.3] position all 3",
@@ -40,7 +40,7 @@ test("a fresh stream asks where it is, and counts from there", () => {
   expect([stream.dueAt, stream.commands()]).toEqual([Number.POSITIVE_INFINITY, ""]);
 });
 
-test("a message is a message, whatever it looks like", () => {
+test("a message that looks like a reply is a message", () => {
   const { stream } = streamOf(["a", "all"]);
   stream.commands();
   stream.render("debug!position a 7\ndebug!position all 3\n1\n");
@@ -50,7 +50,7 @@ test("a message is a message, whatever it looks like", () => {
   );
 });
 
-test("a stream that comes back says when all that was missed has come, and whether it is all", () => {
+test("a resumed stream reports when all missed messages are delivered, and whether some have expired", () => {
   const complete = streamOf(["news", "all"], [7, 3]);
   expect([complete.stream.from, complete.next()]).toEqual([
     { since: 7 },
@@ -68,13 +68,13 @@ test("a stream that comes back says when all that was missed has come, and wheth
   expect(inShort(unknown.stream.render("debug!position all 3\n1\n")).at(-1)).toBe("debug [3] resumed gap");
 });
 
-test("a stream that broke off before its position begins where it was to begin", () => {
+test("a stream that is resumed before its first position starts where it was to start", () => {
   expect(streamOf(["news", "all"], [undefined, undefined], { since: 5 }).stream.from).toEqual({ since: 5 });
   expect(streamOf(["news", "all"], [undefined, 3], { last: 20 }).stream.from).toEqual({ last: 20 });
   expect(streamOf(["news", "all"], [8, 3], { since: 5 }).stream.from).toEqual({ since: 8 });
 });
 
-test("what an object says of the subscription that it is to end is no part of the stream", () => {
+test("replies about an earlier subscription aren't part of the stream", () => {
   const { stream } = streamOf(["news", "all"], [7, 3]);
   stream.commands();
   expect(stream.render("all!5\ndebug!position all 5\nall!6\ndebug!gap all 6 8\n1\n")).toBe("");
@@ -84,7 +84,7 @@ test("what an object says of the subscription that it is to end is no part of th
   ]);
 });
 
-test("a position is true at any time", () => {
+test("positions are accepted at any time", () => {
   const { stream } = streamOf(["news", "all"]);
   stream.commands();
   stream.render("debug!position news 7\ndebug!position all 3\n1\nnews!a\n");
@@ -96,7 +96,7 @@ test("a position is true at any time", () => {
   expect(stream.render("debug!position sport 5\n")).toBe("");
 });
 
-test("channels that are refused for the moment are asked for again from where they were, after growing pauses", () => {
+test("temporarily refused channels are retried at their positions with backoff", () => {
   const { stream, next } = streamOf(["news", "art", "all"], [7, 5, 3]);
   expect(next()[1]).toBe("unsubscribe all\nping\nsubscribe art since 5\nsubscribe all since 3\nping\n");
   stream.render("debug!position news 7\n1\ndebug!error rate subscribe art: x\n");
@@ -123,7 +123,7 @@ test("channels that are refused for the moment are asked for again from where th
   expect(stream.dueAt).toBe(Number.POSITIVE_INFINITY);
 });
 
-test("the connection's own channel is asked for again too", () => {
+test("the connection's own channel is retried too", () => {
   const { stream, next } = streamOf(["news", "all"], undefined, { last: 5 });
   next();
   stream.render("debug!error unavailable subscribe news: x\ndebug!position all 3\n1\n");
@@ -132,7 +132,7 @@ test("the connection's own channel is asked for again too", () => {
 });
 
 test.each(["invalid", "forbidden", "expired", "revoked", "limit", "uncertain", "conflict", "overcast"])(
-  "a channel that is refused as %s is not asked for again, and the others go on",
+  "a channel that is refused as %s isn't retried, and the others continue",
   (code) => {
     const { stream, next } = streamOf(["news", "art", "all"], [7, 5, 3]);
     next();
@@ -144,7 +144,7 @@ test.each(["invalid", "forbidden", "expired", "revoked", "limit", "uncertain", "
   },
 );
 
-test("where no history is kept, messages come without a position", () => {
+test("on channels without history, messages have no position", () => {
   const { stream, next } = streamOf(["news", "all"], [7, 3]);
   next();
   stream.render("debug!error no-history subscribe news: this channel retains no messages\n1\n");
@@ -154,14 +154,14 @@ test("where no history is kept, messages come without a position", () => {
   ]);
 });
 
-test("a channel of which the object says nothing is asked for again", () => {
+test("a channel without a reply is retried", () => {
   const { stream, next } = streamOf(["news", "art", "all"]);
   next();
   stream.render("debug!position news 7\ndebug!position all 3\n1\n");
   expect(next()).toEqual([1_000, "subscribe art since now\nping\n"]);
 });
 
-test("refusals of other commands and of other channels change nothing", () => {
+test("refusals of other commands and channels are ignored", () => {
   const { stream, next } = streamOf(["news", "all"]);
   next();
   stream.render("debug!position news 7\ndebug!error forbidden announce all: x\n");
@@ -172,7 +172,7 @@ test("refusals of other commands and of other channels change nothing", () => {
   ]);
 });
 
-test("a refused `ping` is an answer too", () => {
+test("a refused `ping` counts as a reply", () => {
   const { stream, next } = streamOf(["news", "all"], [7, 3]);
   next();
   stream.render("debug!position news 7\ndebug!error rate unsubscribe all: x\ndebug!error rate ping: x\n");
@@ -180,14 +180,14 @@ test("a refused `ping` is an answer too", () => {
   expect(next()).toEqual([1_000, "unsubscribe all\nping\nsubscribe all since 3\nping\n"]);
 });
 
-test("no more lines are sent at a time than an object carries out in a second", () => {
+test("commands stay within the object's lines per second", () => {
   const { stream, next } = streamOf(["a", "b", "c", "d", "all"], undefined, undefined, 6);
   expect(next()).toEqual([0, "subscribe b since now\nsubscribe c since now\nping\n"]);
   stream.render("debug!position a 1\ndebug!position b 1\ndebug!position c 1\n1\n");
   expect(next()).toEqual([1_000, "subscribe d since now\nsubscribe all since now\nping\n"]);
 });
 
-test("an object that carries out no commands ends the stream, one that is slow does not", () => {
+test("an object that executes no commands ends the stream, and a slow one doesn't", () => {
   const { stream, time, next } = streamOf(["news", "art", "all"]);
   next();
   time.pass(119_000);

@@ -1,11 +1,11 @@
-/** An object's end of a connection that a Worker holds, in the hands of a test. */
+/** An object's end of a Worker's connection, controlled by a test. */
 import type { Budget } from "../../../src/streams/backlog.ts";
 import { type Ending, ObjectConnection, type SocketEvents } from "../../../src/streams/object-connection.ts";
 import type { Time } from "../../simulation/streams/time.ts";
 
 export class ObjectEnd {
   readonly connection: ObjectConnection;
-  /** The frames that the Worker has sent, and no test has read. */
+  /** Frames of the Worker that the test hasn't read. */
   #sent: string[] = [];
   #receiver: SocketEvents | undefined;
   /** Whether the Worker has closed the connection. */
@@ -24,8 +24,8 @@ export class ObjectEnd {
     this.connection = new ObjectConnection(open, time, budget);
   }
 
-  /** Sends text to the Worker, and has it do what it does then. */
-  async say(text: string): Promise<void> {
+  /** Sends text to the Worker, and lets it react. */
+  async send(text: string): Promise<void> {
     this.#receiver?.received(text);
     await settle();
   }
@@ -35,13 +35,13 @@ export class ObjectEnd {
     await settle();
   }
 
-  /** Takes the frames that the Worker has sent. */
+  /** Returns the frames that the Worker has sent since the last call. */
   sent(): string[] {
     return this.#sent.splice(0);
   }
 }
 
-/** Has time pass, and timers go off in it. */
+/** Advances the clock, and fires timers. */
 export async function pass(time: Time, milliseconds: number): Promise<void> {
   const until = time.now() + milliseconds;
   for (let next = time.next; next && next.at <= until; next = time.next) {
@@ -51,7 +51,7 @@ export async function pass(time: Time, milliseconds: number): Promise<void> {
   time.pass(until - time.now());
 }
 
-/** Has everything happen that needs no time. */
+/** Runs everything that needs no time. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 40; i++) await Promise.resolve();
 }

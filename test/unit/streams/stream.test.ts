@@ -1,4 +1,4 @@
-/** What a stream does as time passes, whatever its channels bring meanwhile. */
+/** Timing of streams, independent of their messages. */
 import { expect, test } from "vitest";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
@@ -14,12 +14,12 @@ type Make = (time: Time) => StreamFormat;
 const events: Make = (time) => new EventStream(["news", "all"], undefined, undefined, time, 1_000);
 const lines: Make = (time) => new LineStream(["news"], undefined, time, 1_000);
 
-/** A stream that the object has greeted, and a client that reads it as long as it is told to. */
+/** Opens a stream, and a client that reads it unless it is paused. */
 async function reading(make: Make) {
   const time = new Time(() => 0);
   const object = new ObjectEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
   const opening = Stream.open(object.connection, make(time), time);
-  await object.say(GREETING);
+  await object.send(GREETING);
   const stream = await opening;
   if (!(stream instanceof Stream)) throw new Error(stream.why);
   const client = { text: "", end: "", reads: true };
@@ -34,7 +34,7 @@ async function reading(make: Make) {
     client.end = String(error);
   });
   await settle();
-  /** What the client has got since it was asked last. */
+  /** Returns the text received since the last call. */
   const got = () => {
     const { text } = client;
     client.text = "";
@@ -45,44 +45,44 @@ async function reading(make: Make) {
 
 const LIVE = "debug!position news 7\ndebug!position all 3\n1\n";
 
-test("a channel that was refused for the moment is asked for again on a busy stream", async () => {
+test("a temporarily refused channel is retried on a busy stream", async () => {
   const { time, object, got } = await reading(events);
   expect(object.sent()).toEqual(["subscribe all since now\nping\n"]);
-  await object.say("debug!position news 7\ndebug!error unavailable subscribe all: x\n1\n");
+  await object.send("debug!position news 7\ndebug!error unavailable subscribe all: x\n1\n");
   for (let i = 0; i < 10; i++) {
-    await object.say("news!busy\n");
+    await object.send("news!busy\n");
     await pass(time, 100);
   }
-  await object.say("news!busy\n");
+  await object.send("news!busy\n");
   expect(object.sent()).toEqual(["subscribe all since now\nping\n"]);
   got();
-  await object.say("debug!position all 3\n1\nall!at last\n");
+  await object.send("debug!position all 3\n1\nall!at last\n");
   expect(got()).toMatch(/event: all\nid: 18.4\ndata: at last\n/);
 });
 
-test("a stream shows each 20 seconds that it is alive, also while what arrives is no part of it", async () => {
+test("a stream sends a heartbeat every 20 seconds, even while it receives unrelated lines", async () => {
   const { time, object, got } = await reading(events);
-  await object.say("debug!position news 7\ndebug!error forbidden subscribe all: x\n1\n");
+  await object.send("debug!position news 7\ndebug!error forbidden subscribe all: x\n1\n");
   got();
   let ticks = "";
   for (let i = 0; i < 62; i++) {
-    await object.say("all!nobody asked for this\n");
+    await object.send("all!nobody asked for this\n");
     await pass(time, 1_000);
     ticks += got();
   }
   expect(ticks).toBe(":\n\n".repeat(3));
 });
 
-test("a stream of which the object says nothing asks it whether it is alive", async () => {
+test("a stream sends `keepalive` to a silent object", async () => {
   for (const make of [events, lines]) {
     const { time, object, client, got } = await reading(make);
-    if (make === events) await object.say(LIVE);
+    if (make === events) await object.send(LIVE);
     object.sent();
     got();
     for (let i = 0; i < 5; i++) {
       await pass(time, 20_000);
       expect(object.sent()).toEqual(["keepalive\n"]);
-      await object.say("debug!alive\n");
+      await object.send("debug!alive\n");
       expect(got()).toBe(make === events ? ":\n\n" : "debug!alive\n");
     }
     await pass(time, 29_999);
@@ -93,11 +93,11 @@ test("a stream of which the object says nothing asks it whether it is alive", as
   }
 });
 
-test("what arrived before an object closed the connection is read, and why it did", async () => {
+test("lines received before the object closed the connection are delivered, and its reason", async () => {
   const { object, client, got, time } = await reading(lines);
   client.reads = false;
-  await object.say("news!a\n");
-  await object.say("news!b\nnews!c\nnews!unfin");
+  await object.send("news!a\n");
+  await object.send("news!b\nnews!c\nnews!unfin");
   await object.end({ code: 1013, reason: "unavailable: messages may be missing; connect again" });
   client.reads = true;
   await settle();
@@ -106,16 +106,16 @@ test("what arrived before an object closed the connection is read, and why it di
   expect([client.end, time.timers]).toEqual(["ended", 0]);
 });
 
-test("a client that reads nothing for a minute is given up, and so is one of whom too much is pending", async () => {
+test("a client that reads nothing for a minute is dropped, and so is one with too much pending", async () => {
   const stalled = await reading(lines);
   stalled.client.reads = false;
-  await stalled.object.say("news!a\n");
+  await stalled.object.send("news!a\n");
   await pass(stalled.time, 59_999);
   expect(stalled.object.isClosed).toBe(false);
   await pass(stalled.time, 1);
   const slow = await reading(lines);
   slow.client.reads = false;
-  for (let i = 0; i < 3; i++) await slow.object.say(`news!${"x".repeat(60_000)}\n`);
+  for (let i = 0; i < 3; i++) await slow.object.send(`news!${"x".repeat(60_000)}\n`);
   for (const { object, client, time } of [stalled, slow]) {
     expect([object.isClosed, time.timers]).toEqual([true, 0]);
     client.reads = true;
@@ -124,7 +124,7 @@ test("a client that reads nothing for a minute is given up, and so is one of who
   }
 });
 
-test("a connection that is not greeted is denied: turned away, closed, or not answered", async () => {
+test("a connection without a greeting is denied: the service is full, it is closed, or the object doesn't answer", async () => {
   const opened = async (happen: (object: ObjectEnd, time: Time) => Promise<void>) => {
     const time = new Time(() => 0);
     const object = new ObjectEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
@@ -134,7 +134,7 @@ test("a connection that is not greeted is denied: turned away, closed, or not an
     expect([object.isClosed, time.timers]).toEqual([true, 0]);
     return outcome;
   };
-  expect(await opened((object) => object.say("debug!busy\n"))).toMatchObject({
+  expect(await opened((object) => object.send("debug!busy\n"))).toMatchObject({
     code: "unavailable",
     why: expect.stringContaining("connection limit"),
   });
@@ -146,18 +146,18 @@ test("a connection that is not greeted is denied: turned away, closed, or not an
   const unanswered = { code: "unavailable", why: expect.stringContaining("doesn't answer") };
   expect(await opened((_, time) => pass(time, 30_000))).toMatchObject(unanswered);
   expect(await opened(async (object) => object.connection.drop())).toMatchObject(unanswered);
-  expect(await opened((object) => object.say("debug!con\n"))).toMatchObject(unanswered);
+  expect(await opened((object) => object.send("debug!con\n"))).toMatchObject(unanswered);
 });
 
-test("a greeting may come in pieces", async () => {
+test("a greeting may be split", async () => {
   const time = new Time(() => 0);
   const object = new ObjectEnd(time, new Budget({ forOne: 100_000, forAll: 1_000_000 }));
   const opening = Stream.open(object.connection, lines(time), time);
-  for (const piece of ["debug!c", "onnected", "...\nnew"]) await object.say(piece);
+  for (const piece of ["debug!c", "onnected", "...\nnew"]) await object.send(piece);
   expect(await opening).toBeInstanceOf(Stream);
 });
 
-test("lines of more channels are asked for at the pace that objects take", async () => {
+test("line streams subscribe to more channels within the object's lines per second", async () => {
   const channels = ["news", "a", "b", "c"];
   const { time, object } = await reading((time) => new LineStream(channels, { last: 2 }, time, 2));
   expect(object.sent()).toEqual(["subscribe a last 2\nsubscribe b last 2\n"]);

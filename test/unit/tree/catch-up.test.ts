@@ -1,51 +1,54 @@
-/** What was missed of a channel of another object: asked for together, and joined to what arrives meanwhile. */
+/** Missed messages of another object's channel: connections share requests, and live messages are joined. */
 import { describe, expect, test } from "vitest";
-import type { Kept, Missing } from "../../../src/runtime/calls.ts";
+import type { MissedAnswer, MissedRequest } from "../../../src/runtime/calls.ts";
 import { CatchUp, selectMissed } from "../../../src/tree/catch-up.ts";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
-import { stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime } from "./fake-runtime.ts";
 
-/** An object that is at position 10 of `news`, whose root's answers the test gives. */
+/** An object at position 10 of `news`. The test gives the root's answers. */
 function catchingUp() {
-  const asked: { wanted: Missing; answer: (kept: Kept) => void; fail: () => void }[] = [];
-  const recover = (_: string, wanted: Missing) =>
-    new Promise<Kept>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
-  const catchUp = new CatchUp(stillWorld("home", new Map(), { recover }));
-  const taken: Kept[] = [];
-  const place: { position: number | undefined } = { position: 10 };
+  const asked: { wanted: MissedRequest; answer: (kept: MissedAnswer) => void; fail: () => void }[] = [];
+  const recover = (_: string, wanted: MissedRequest) =>
+    new Promise<MissedAnswer>((answer, fail) =>
+      asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }),
+    );
+  const catchUp = new CatchUp(fakeRuntime("home", new Map(), { recover }));
+  const taken: MissedAnswer[] = [];
+  const state: { position: number | undefined } = { position: 10 };
   const waiters = new PositionWaiters({ now: () => 0 });
   const progress = {
-    position: () => place.position,
+    position: () => state.position,
     reached: (position: number) =>
-      position > (place.position ?? position) ? waiters.wait("news", position) : undefined,
+      position > (state.position ?? position) ? waiters.wait("news", position) : undefined,
   };
-  const ask = (wanted: Missing) => catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
-  const hear = (lines: string, count: number) => {
+  const ask = (wanted: MissedRequest) =>
+    catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
+  const arrive = (lines: string, count: number) => {
     catchUp.append("news", lines, count);
-    place.position = (place.position ?? 0) + count;
-    waiters.reach("news", place.position);
+    state.position = (state.position ?? 0) + count;
+    waiters.reach("news", state.position);
   };
-  const lose = () => {
+  const abort = () => {
     catchUp.abort("news");
     waiters.releaseAll("news");
   };
-  return { catchUp, asked, taken, ask, hear, lose, place };
+  return { catchUp, asked, taken, ask, arrive, abort, state };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 /** The messages after a position, named like their positions. */
-function messagesAfter(position: number, count: number): Extract<Kept, { count: number }> {
+function messagesAfter(position: number, count: number): Extract<MissedAnswer, { count: number }> {
   const lines = Array.from({ length: count }, (_, i) => `${position + i + 1}\n`).join("");
   return { after: position, count, lines };
 }
 
-const since = (position: number): Missing => ({ since: position, last: 0 });
+const since = (position: number): MissedRequest => ({ since: position, last: 0 });
 
-test("those who ask at one time are asked for together, and later ones together in the next call", async () => {
+test("concurrent requests share a call, and later ones share the next", async () => {
   const { catchUp, asked, taken, ask } = catchingUp();
   const first = [ask(since(8)), ask(since(5)), ask({ since: undefined, last: 3 })];
   await settled();
@@ -71,43 +74,46 @@ test("those who ask at one time are asked for together, and later ones together 
 });
 
 test.each([
-  ["up to where this object is", messagesAfter(7, 3), messagesAfter(7, 5)],
-  ["further than what has arrived here", messagesAfter(7, 9), messagesAfter(7, 5)],
-  ["only some of what has arrived here", messagesAfter(7, 4), messagesAfter(7, 5)],
-  ["less than what had arrived before it was asked", messagesAfter(5, 1), messagesAfter(10, 2)],
-  ["nothing that this object has come to", messagesAfter(15, 2), { after: 12, count: 0, lines: "" }],
-])("what the root tells is %s: it is handed over up to there", async (_, kept, expected) => {
-  const { catchUp, asked, taken, ask, hear } = catchingUp();
-  const asking = ask(since(7));
-  await settled();
-  hear("11\n12\n", 2);
-  catchUp.append("sport", "1\n", 1);
-  asked[0]?.answer(kept);
-  expect(await asking).toBe(true);
-  expect(taken).toEqual([expected]);
-});
+  ["the messages up to the object's position", messagesAfter(7, 3), messagesAfter(7, 5)],
+  ["messages beyond the object's position", messagesAfter(7, 9), messagesAfter(7, 5)],
+  ["only some of the messages that have arrived here", messagesAfter(7, 4), messagesAfter(7, 5)],
+  ["fewer messages than had arrived before the request", messagesAfter(5, 1), messagesAfter(10, 2)],
+  ["only messages beyond the object's position", messagesAfter(15, 2), { after: 12, count: 0, lines: "" }],
+])(
+  "the root returns %s: the request gets messages up to the object's position",
+  async (_, kept, expected) => {
+    const { catchUp, asked, taken, ask, arrive } = catchingUp();
+    const asking = ask(since(7));
+    await settled();
+    arrive("11\n12\n", 2);
+    catchUp.append("sport", "1\n", 1);
+    asked[0]?.answer(kept);
+    expect(await asking).toBe(true);
+    expect(taken).toEqual([expected]);
+  },
+);
 
-test("who was further already, by another object, waits until this one has come there too", async () => {
-  const { asked, taken, ask, hear } = catchingUp();
+test("a client that has received newer messages elsewhere waits until they arrive here", async () => {
+  const { asked, taken, ask, arrive } = catchingUp();
   const asking = ask(since(12));
   await settled();
   asked[0]?.answer(messagesAfter(12, 3));
   await settled();
-  hear("11\n", 1);
+  arrive("11\n", 1);
   await settled();
   expect(taken).toEqual([]);
-  hear("12\n13\n", 2);
+  arrive("12\n13\n", 2);
   expect(await asking).toBe(true);
   expect(taken).toEqual([messagesAfter(12, 1)]);
 });
 
-test("who waits for that does not when the place is lost, or when there is no such position", async () => {
-  const { lose, asked, taken, ask } = catchingUp();
+test("it stops waiting when the link ends, and doesn't wait for a position that the root doesn't have", async () => {
+  const { abort, asked, taken, ask } = catchingUp();
   const asking = ask(since(12));
   await settled();
   asked[0]?.answer(messagesAfter(12, 3));
   await settled();
-  lose();
+  abort();
   expect(await asking).toBe(false);
   const another = ask(since(12));
   await settled();
@@ -116,7 +122,7 @@ test("who waits for that does not when the place is lost, or when there is no su
   expect(taken).toEqual([messagesAfter(10, 0)]);
 });
 
-test("who loses its place meanwhile is told, and hears the channel for nobody afterwards", async () => {
+test("an aborted catch-up fails its requests, and is no longer pending", async () => {
   const { catchUp, asked, taken, ask } = catchingUp();
   const asking = ask(since(7));
   await settled();
@@ -129,23 +135,23 @@ test("who loses its place meanwhile is told, and hears the channel for nobody af
   expect(catchUp.isPending("news")).toBe(false);
 });
 
-test("whoever is linked anew meanwhile, or not at all, may have missed some", async () => {
+test("a request fails if the link was replaced or has ended in the meantime", async () => {
   for (const position of [11, undefined]) {
-    const { asked, taken, ask, place } = catchingUp();
+    const { asked, taken, ask, state } = catchingUp();
     const asking = ask(since(7));
     await settled();
-    place.position = position;
+    state.position = position;
     asked[0]?.answer(messagesAfter(7, 3));
     expect(await asking).toBe(false);
     expect(taken).toEqual([]);
   }
 });
 
-test("who asks by a new link does not go on with what arrived by the one before", async () => {
-  const { asked, taken, ask, place } = catchingUp();
+test("a request over a new link doesn't use messages of the former link", async () => {
+  const { asked, taken, ask, state } = catchingUp();
   const before = ask(since(7));
   await settled();
-  place.position = 11;
+  state.position = 11;
   const asking = ask(since(7));
   await settled();
   asked[0]?.answer(messagesAfter(7, 3));
@@ -154,16 +160,16 @@ test("who asks by a new link does not go on with what arrived by the one before"
   expect(taken).toEqual([messagesAfter(7, 4)]);
 });
 
-test("where more arrives meanwhile than there is room for, the place is lost", async () => {
-  const { asked, ask, hear } = catchingUp();
+test("a request fails if too many messages arrive in the meantime", async () => {
+  const { asked, ask, arrive } = catchingUp();
   const asking = ask(since(7));
   await settled();
-  hear(`${"x".repeat(4_000_000)}\n`, 1);
+  arrive(`${"x".repeat(4_000_000)}\n`, 1);
   asked[0]?.answer(messagesAfter(7, 3));
   expect(await asking).toBe(false);
 });
 
-test("a call that fails is repeated; a root that keeps nothing says so; one that does not answer is told", async () => {
+test("failed calls are repeated, and a request fails if the root doesn't answer; a root may have no history", async () => {
   const { catchUp, asked, taken, ask } = catchingUp();
   const asking = ask(since(7));
   await settled();
@@ -181,17 +187,17 @@ test("a call that fails is repeated; a root that keeps nothing says so; one that
   expect(catchUp.isPending("news")).toBe(false);
 });
 
-describe("of what is kept, one connection has missed", () => {
-  const kept = messagesAfter(5, 4);
+describe("of the retained messages, a connection has missed", () => {
+  const retained = messagesAfter(5, 4);
   test.each([
-    ["what came after its position", since(7), { gap: undefined, ...messagesAfter(7, 2) }],
-    ["nothing", since(9), { gap: undefined, ...messagesAfter(9, 0) }],
+    ["those after its position", since(7), { gap: undefined, ...messagesAfter(7, 2) }],
+    ["none", since(9), { gap: undefined, ...messagesAfter(9, 0) }],
     ["all of it", since(5), { gap: undefined, ...messagesAfter(5, 4) }],
-    ["more than there is", since(4), { gap: 4, ...messagesAfter(5, 4) }],
-    ["what is not there yet", since(10), { gap: 10, ...messagesAfter(9, 0) }],
-    ["the newest", { since: undefined, last: 3 }, { gap: undefined, ...messagesAfter(6, 3) }],
-    ["fewer than it asks for", { since: undefined, last: 30 }, { gap: undefined, ...messagesAfter(5, 4) }],
+    ["more than are retained", since(4), { gap: 4, ...messagesAfter(5, 4) }],
+    ["those after a position that doesn't exist yet", since(10), { gap: 10, ...messagesAfter(9, 0) }],
+    ["the newest ones", { since: undefined, last: 3 }, { gap: undefined, ...messagesAfter(6, 3) }],
+    ["fewer than it asked for", { since: undefined, last: 30 }, { gap: undefined, ...messagesAfter(5, 4) }],
   ])("%s", (_, wanted, missed) => {
-    expect(selectMissed(wanted, kept)).toEqual(missed);
+    expect(selectMissed(wanted, retained)).toEqual(missed);
   });
 });

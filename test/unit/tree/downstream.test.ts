@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { type AlarmState, noKeeper, type Others, stillWorld } from "./fake-runtime.ts";
+import { type AlarmState, fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 interface Call {
@@ -10,7 +10,7 @@ interface Call {
   fail: () => void;
 }
 
-/** The links of the channel `news`, with calls that the test answers one by one. */
+/** The links of the channel `news`, whose calls the test answers one by one. */
 function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: AlarmState = { time: 5 }) {
   const calls: Call[] = [];
   let called = () => {};
@@ -21,8 +21,8 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
         called();
       }),
   };
-  const runtime = stillWorld("news", rows, others, alarm);
-  const told = {
+  const runtime = fakeRuntime("news", rows, others, alarm);
+  const handlers = {
     mark: () => {
       alarm.time = (downstream.schedule.rest ?? 0) + 1;
     },
@@ -32,10 +32,10 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
     runtime,
     maxBuffered,
     { historySeconds: 0, historyBytes: 0 },
-    told,
+    handlers,
     noKeeper,
   );
-  /** The next call, when it is made. */
+  /** Resolves with the next call. */
   const call = async () => {
     while (calls.length === 0) {
       await new Promise<void>((resolve) => {
@@ -49,7 +49,7 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   return { downstream, call, rows, alarm };
 }
 
-test("what comes while a call is under way goes out together in the next one", async () => {
+test("messages during a call share the next one", async () => {
   const { downstream, call } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
   downstream.append("a\n", 1);
@@ -64,7 +64,7 @@ test("what comes while a call is under way goes out together in the next one", a
   expect(second.delivery).toMatchObject({ after: first.delivery.after + 1, count: 3, lines: "b\nc\nd\n" });
 });
 
-test("a failed call is repeated after the same position, and marked", async () => {
+test("a failed call is repeated from the same position, and marked as a repetition", async () => {
   const { downstream, call } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
   downstream.append("a\n", 1);
@@ -78,7 +78,7 @@ test("a failed call is repeated after the same position, and marked", async () =
   second.answer({ gone: false });
 });
 
-test("a delivery that comes after one with a higher number is sent again with a still higher one", async () => {
+test("a delivery with an outdated number is sent again with a newer one", async () => {
   const { downstream, call } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
   downstream.append("a\n", 1);
@@ -92,7 +92,7 @@ test("a delivery that comes after one with a higher number is sent again with a 
   second.answer({ gone: false });
 });
 
-test("a link that stays unreachable is lost, in storage too, and told so when it can be", async () => {
+test("a link to an unreachable object is lost, which is stored, and reported once the object is reachable", async () => {
   const { downstream, call, rows } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
   downstream.append("a\n", 1);
@@ -103,7 +103,7 @@ test("a link that stays unreachable is lost, in storage too, and told so when it
   expect(rows.get("downstream:home")).toEqual({ epoch: 1, lostAt: 100 });
 });
 
-test("a link that ends while the last attempt to reach it fails leaves nothing in storage", async () => {
+test("a link that ends during its last attempt leaves no rows", async () => {
   const { downstream, call, rows } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
   downstream.append("a\n", 1);
@@ -116,22 +116,22 @@ test("a link that ends while the last attempt to reach it fails leaves nothing i
   expect(rows).toEqual(new Map());
 });
 
-test("a link that falls too far behind is lost, and others lose nothing", async () => {
+test("a link that is too far behind is lost, and the others are not", async () => {
   const { downstream, call, rows } = newsOf(new Map(), 40);
   downstream.link({ from: "slow", epoch: 1 });
   downstream.link({ from: "quick", epoch: 1 });
-  const placeAndFlush = () => {
+  const appendAndFlush = () => {
     downstream.append("0123456\n", 1);
     downstream.flush();
   };
-  placeAndFlush();
+  appendAndFlush();
   const slow = await call();
   expect(slow.object).toBe("slow");
   for (let message = 1; message <= 8; message++) {
     const quick = await call();
     expect(quick).toMatchObject({ object: "quick", delivery: { count: 1, lost: false } });
     quick.answer({ gone: false });
-    placeAndFlush();
+    appendAndFlush();
   }
   expect(rows.get("downstream:slow")).toEqual({ epoch: 1, lostAt: 100 });
   expect(rows.get("downstream:quick")).toEqual({ epoch: 1, lostAt: undefined });
@@ -141,11 +141,11 @@ test("a link that falls too far behind is lost, and others lose nothing", async 
   }
 });
 
-test("an object that crashed while busy tells every link, one that slept none", async () => {
+test("after a crash during deliveries, all links are lost; after hibernation, none is", async () => {
   const { downstream, rows, alarm } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
   expect(newsOf(new Map(rows), undefined, { ...alarm }).downstream.isBusy).toBe(false);
-  // An alarm that has gone off is none that says something.
+  // An alarm that has gone off doesn't mark pending deliveries.
   expect(newsOf(new Map(rows), undefined, { time: undefined }).downstream.isBusy).toBe(false);
   downstream.append("a\n", 1);
   const { downstream: next, call } = newsOf(new Map(rows), undefined, { ...alarm });
@@ -154,7 +154,7 @@ test("an object that crashed while busy tells every link, one that slept none", 
   expect((await call()).delivery).toMatchObject({ lost: true });
 });
 
-test("who asks whether it is still linked is told so only if its epoch is counted on, and is not linked anew", () => {
+test("an object that asks for its link again gets it only with the same epoch, and no new one", () => {
   const { downstream, rows, alarm } = newsOf();
   const still = { last: undefined };
   expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
@@ -168,7 +168,7 @@ test("who asks whether it is still linked is told so only if its epoch is counte
   expect(crashed.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
 });
 
-test("who asks that and does not know what has arrived is not linked any more if nobody does", async () => {
+test("an object that asks for its link without a position loses it if a delivery may have been received", async () => {
   const { downstream, call } = newsOf();
   const { after } = linked(downstream, 1);
   downstream.append("a\n", 1);
@@ -179,9 +179,9 @@ test("who asks that and does not know what has arrived is not linked any more if
   expect(downstream.link({ from: "home", epoch: 1, still: { last: undefined } })).toEqual({ newer: 1 });
 });
 
-test("an object that asks for its link says how far it is, if its parent has forgotten that in a crash", async () => {
+test("after a crash of the parent, an object that asks for its link reports its position", async () => {
   const { rows, alarm } = newsOf();
-  for (const [last, isThere] of [
+  for (const [last, isLinked] of [
     [11, true],
     [10, true],
     [9, false],
@@ -194,8 +194,8 @@ test("an object that asks for its link says how far it is, if its parent has for
     const { downstream } = newsOf(stored, undefined, alarm);
     expect(downstream.vouchFor("home")).toBeUndefined();
     const answer = downstream.link({ from: "home", epoch: 1, still: { last } });
-    expect(answer).toEqual(isThere ? { after: last } : { newer: 1 });
-    expect(downstream.vouchFor("home")).toBe(isThere ? 1 : undefined);
+    expect(answer).toEqual(isLinked ? { after: last } : { newer: 1 });
+    expect(downstream.vouchFor("home")).toBe(isLinked ? 1 : undefined);
   }
 });
 

@@ -1,20 +1,20 @@
-/** A runtime in which nothing happens by itself, for tests of one end of a link. */
+/** A runtime for unit tests: timers never fire, and tests answer its calls. */
 import type { Calls } from "../../../src/runtime/calls.ts";
 import type { Keeper, RawRuntime, Runtime } from "../../../src/runtime/runtime.ts";
 import { storeOf } from "../../simulation/store.ts";
 
-/** What other objects do; what is left out never answers. */
+/** Handlers for calls to other objects; calls without a handler never get an answer. */
 export type Others = {
-  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["ask"]) => Promise<Calls[Kind]["answer"]>;
+  [Kind in keyof Calls]?: (object: string, ask: Calls[Kind]["request"]) => Promise<Calls[Kind]["answer"]>;
 };
 
-/** When an object's alarm is to go off. */
+/** The time of an object's alarm. */
 export interface AlarmState {
   time: number | undefined;
 }
 
-/** A runtime in which timers never fire, except that repeats of failed calls come at once. */
-export function stillWorld(
+/** Returns a runtime in which timers never fire, but retries are made at once. */
+export function fakeRuntime(
   name: string,
   rows: Map<string, unknown>,
   others: Others = {},
@@ -43,10 +43,10 @@ export function stillWorld(
   };
 }
 
-/** Where an object has no sockets, nothing outlives sleep but what is stored. */
+/** The keeper of an object without sockets, which keeps nothing during hibernation. */
 export const noKeeper: Keeper = { hasSlept: false, kept: undefined, keep: () => false };
 
-/** Keeps what it is told to, as a socket would, for an object that has slept. */
+/** Returns the keeper of an object that has hibernated, which works like a socket's attachment. */
 export function newKeeper(): Keeper {
   let kept: object | undefined;
   return {

@@ -1,8 +1,8 @@
-/** Announcements on their way to the root of another channel. */
+/** Announcements that are forwarded to the roots of other channels. */
 import { expect, test } from "vitest";
 import type { Batch, BatchAnswer } from "../../../src/runtime/calls.ts";
 import { BatchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/tree/forwarding.ts";
-import { stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime } from "./fake-runtime.ts";
 
 interface Call {
   channel: string;
@@ -11,7 +11,7 @@ interface Call {
   fail: (cause: Error) => void;
 }
 
-/** Announcements of the object `home`, in calls that the test answers. */
+/** Announcements of the object `home`, whose calls the test answers. */
 function forwarding(maxBuffered = 20) {
   const arrived: { position: number | undefined; regressed: string[] } = {
     position: undefined,
@@ -19,20 +19,20 @@ function forwarding(maxBuffered = 20) {
   };
   const calls: Call[] = [];
   const outcomes: Record<string, unknown> = {};
-  const runtime = stillWorld("home", new Map(), {
+  const runtime = fakeRuntime("home", new Map(), {
     forward: (channel, batch) =>
       new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
   });
-  const all = new Forwarding(runtime, maxBuffered, {
+  const announcements = new Forwarding(runtime, maxBuffered, {
     arrived: () => arrived.position,
     regressed: (channel) => void arrived.regressed.push(channel),
   });
-  /** Notes the position, or what went wrong, under the text itself. */
+  /** Announces lines, and records their position or error under their text. */
   const announce = (lines: string, channel = "news", key?: string) => {
-    const note = (outcome: unknown) => {
+    const record = (outcome: unknown) => {
       outcomes[lines.trim()] = outcome;
     };
-    all.forward(channel, lines, lines.split("\n").length - 1, key).then(note, note);
+    announcements.forward(channel, lines, lines.split("\n").length - 1, key).then(record, record);
   };
   const next = async () => {
     await settled();
@@ -43,12 +43,12 @@ function forwarding(maxBuffered = 20) {
   return { announce, next, calls, outcomes, arrived };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
-test("what is announced in one turn goes out together, and each learns its own last position", async () => {
+test("announcements in the same turn share a call, and each gets its own last position", async () => {
   const { announce, next, calls, outcomes } = forwarding();
   for (const lines of ["a\n", "b\nc\n", "d\n"]) announce(lines);
   const { batch, answer } = await next();
@@ -58,7 +58,7 @@ test("what is announced in one turn goes out together, and each learns its own l
   expect({ outcomes, calls }).toEqual({ outcomes: { a: 51, "b\nc": 53, d: 54 }, calls: [] });
 });
 
-test("a message whose key was used for another one is refused, and those around it are announced", async () => {
+test("a message whose key was used for another one is rejected, and its neighbors are announced", async () => {
   const { announce, next, outcomes } = forwarding();
   for (const [i, line] of ["a\n", "b\n", "c\n"].entries()) announce(line, "news", `k${i}`);
   (await next()).answer({ before: 6, positions: [7, undefined, 8] });
@@ -66,7 +66,7 @@ test("a message whose key was used for another one is refused, and those around 
   expect(outcomes).toEqual({ a: 7, b: expect.any(KeyConflict), c: 8 });
 });
 
-test("messages with keys go together, and each learns where it is; others wait until they have gone", async () => {
+test("messages with keys share a call, and each gets its position; messages without keys get another call", async () => {
   const { announce, next, outcomes } = forwarding();
   announce("a\n", "news", "k1");
   announce("b\n", "news", "k2");
@@ -83,12 +83,12 @@ test("messages with keys go together, and each learns where it is; others wait u
   expect(outcomes).toEqual({ a: 7, b: 51, c: 52, d: 53 });
 });
 
-test("a root whose newest position is before what had arrived here has forgotten some", async () => {
+test("a root whose newest position is lower than one that has arrived here has lost positions", async () => {
   const { announce, next, arrived } = forwarding();
   arrived.position = 50;
   announce("a\n");
   const first = await next();
-  // What arrives while it is asked says nothing of that.
+  // Messages that arrive during the call don't count.
   arrived.position = 60;
   first.answer({ before: 50, last: 51 });
   announce("b\n", "news", "k");
@@ -101,7 +101,7 @@ test("a root whose newest position is before what had arrived here has forgotten
   expect(arrived.regressed).toEqual(["news"]);
 });
 
-test("to each channel one call is under way at a time, and none waits for another channel's", async () => {
+test("each channel has one call in flight, and channels don't wait for each other", async () => {
   const { announce, next, calls } = forwarding();
   announce("a\n");
   announce("x\n", "other");
@@ -117,7 +117,7 @@ test("to each channel one call is under way at a time, and none waits for anothe
   expect(second.batch.number).toBeGreaterThan(first.batch.number);
 });
 
-test("a call that failed is not repeated: all that was in it may be lost, and nothing else is", async () => {
+test("a failed call isn't repeated, and only its own announcements fail", async () => {
   const { announce, next, outcomes } = forwarding();
   const cause = new Error("lost");
   announce("a\n");
@@ -132,7 +132,7 @@ test("a call that failed is not repeated: all that was in it may be lost, and no
   expect(outcomes).toEqual({ a: cause, b: cause, c: 60 });
 });
 
-test("a batch that was not new enough goes again, with a number that is", async () => {
+test("a batch with an outdated number is sent again with a newer one", async () => {
   const { announce, next, outcomes } = forwarding();
   announce("a\n");
   (await next()).answer({ newer: 5_000 });
@@ -145,7 +145,7 @@ test("a batch that was not new enough goes again, with a number that is", async 
   expect((await next()).batch.number).toBe(5_002);
 });
 
-test("no more waits than there is room for, but for a single one, and answers make room", async () => {
+test("a channel has a limit for pending announcements, except for a single one, and answers free it", async () => {
   const { announce, next, outcomes } = forwarding();
   const long = `${"x".repeat(30)}\n`;
   announce(long);
@@ -153,7 +153,7 @@ test("no more waits than there is room for, but for a single one, and answers ma
   const first = await next();
   expect(first.batch.lines).toBe(long);
   expect(outcomes).toEqual({ a: expect.any(QueueFull) });
-  // What is under way counts until it is answered.
+  // Announcements in flight count until they are answered.
   announce("b\n");
   await settled();
   expect(outcomes).toMatchObject({ b: expect.any(QueueFull) });
@@ -164,7 +164,7 @@ test("no more waits than there is room for, but for a single one, and answers ma
   expect(outcomes).toMatchObject({ c: expect.any(QueueFull) });
 });
 
-test("of each object's batches only those are taken that come after all before", () => {
+test("batches of an object are accepted only in order", () => {
   const numbers = new BatchNumbers();
   const outdatedBy = (from: string, number: number) =>
     numbers.outdatedBy({ from, number, lines: "", count: 0 });
@@ -175,7 +175,7 @@ test("of each object's batches only those are taken that come after all before",
   expect(outdatedBy("home", 100)).toBe(101);
 });
 
-test("the batches of ten thousand objects are told apart, and no more remembered", () => {
+test("the newest batches of ten thousand objects are remembered", () => {
   const numbers = new BatchNumbers();
   const outdatedBy = (from: number, number: number) =>
     numbers.outdatedBy({ from: `home${from}`, number, lines: "", count: 0 });
@@ -185,7 +185,7 @@ test("the batches of ten thousand objects are told apart, and no more remembered
   expect(outdatedBy(0, 99)).toBeUndefined();
 });
 
-test("what waits for all channels together has a limit, and room again when something has arrived", async () => {
+test("all channels share a limit for pending announcements, and answers free it", async () => {
   const { announce, next, outcomes } = forwarding(4_000_000);
   const long = (letter: string) => `${letter.repeat(3_999_999)}\n`;
   for (const [i, letter] of ["a", "b"].entries()) announce(long(letter), `channel${i}`);
@@ -200,7 +200,7 @@ test("what waits for all channels together has a limit, and room again when some
   expect(outcomes.d).toBe(7);
 });
 
-test("channels whose objects don't answer leave room for others", async () => {
+test("channels whose roots don't answer leave room for others", async () => {
   const { announce, next, outcomes } = forwarding(4_000_000);
   let sent = 0;
   const part = () => `${sent++} ${"x".repeat(64_000)}\n`;
@@ -208,11 +208,11 @@ test("channels whose objects don't answer leave room for others", async () => {
     for (let i = 0; i < 100; i++) announce(part(), `channel${channel}`);
     await settled();
   }
-  const refused = Object.keys(outcomes).length;
-  expect(refused).toBeGreaterThan(100);
+  const settledBefore = Object.keys(outcomes).length;
+  expect(settledBefore).toBeGreaterThan(100);
   announce(part(), "other");
   await settled();
-  expect(Object.keys(outcomes)).toHaveLength(refused);
+  expect(Object.keys(outcomes)).toHaveLength(settledBefore);
   for (let channel = 0; channel < 5; channel++)
     expect((await next()).batch.lines.length).toBeLessThan(1_200_000);
 });

@@ -1,49 +1,50 @@
-/** Which announcement a root knows by its key. */
+/** The announcements that a root finds by their keys. */
 import { expect, test } from "vitest";
 import { batchOf } from "../../../src/channel/retained.ts";
 import { ALL, FAR, linesOf, rootOf } from "./root.ts";
 
-test("a key that is used again, when its first message is over, is known by the second one, also after waking", () => {
+test("a key used again after its first message has expired finds the second one, also after waking", () => {
   const rows = new Map<string, unknown>();
   const first = rootOf(rows, FAR);
-  first.tell("a", "key");
+  first.announce("a", "key");
   first.state.now += 60_000;
-  first.tell("b");
+  first.announce("b");
   const second = rootOf(rows, FAR, undefined, first.state.now + 60_000);
   expect(second.root.history?.announcedUnder("key")).toBeUndefined();
-  const position = second.tell("c", "key");
-  // The row of the first message is still there, and over.
+  const position = second.announce("c", "key");
+  // The row of the first message still exists, but has expired.
   const third = rootOf(rows, FAR, undefined, second.state.now);
   expect(third.root.history?.announcedUnder("key")).toMatchObject({ last: position, lines: "c\n" });
-  third.tell("d");
+  third.announce("d");
   third.root.expire(false);
   expect(third.root.history?.announcedUnder("key")).toMatchObject({ last: position });
 });
 
-test("a key lives exactly as long as its message: where there is no room for both, both go", () => {
-  const { root, rows, say, tell } = rootOf();
+test("a key is retained exactly as long as its message, and both are dropped if there is no room for both", () => {
+  const { root, rows, append, announce } = rootOf();
   const keys = ["a", "b", "c"].map((letter) => letter.repeat(34));
-  for (const key of keys) say(key.slice(0, 1), key);
+  for (const key of keys) append(key.slice(0, 1), key);
   root.flush();
-  const known = (life: typeof root) => keys.filter((key) => life.history?.announcedUnder(key) !== undefined);
-  for (const life of [root, rootOf(rows).root]) {
-    expect(linesOf(life.readMissed(ALL))).toBe("c\n");
-    expect(known(life)).toEqual(keys.slice(2));
+  const known = (instance: typeof root) =>
+    keys.filter((key) => instance.history?.announcedUnder(key) !== undefined);
+  for (const instance of [root, rootOf(rows).root]) {
+    expect(linesOf(instance.readMissed(ALL))).toBe("c\n");
+    expect(known(instance)).toEqual(keys.slice(2));
   }
-  tell("d".repeat(90));
+  announce("d".repeat(90));
   expect(known(root)).toEqual([]);
   expect(linesOf(root.readMissed(ALL))).toBe(`${"d".repeat(90)}\n`);
 });
 
-test("the text of an announcement is known by its key, of several lines too, stored or not", () => {
-  const { root, rows, tell } = rootOf(new Map(), FAR);
-  tell("before");
+test("a key finds the text of its announcement, even of several lines, stored or not", () => {
+  const { root, rows, announce } = rootOf(new Map(), FAR);
+  announce("before");
   root.append("a\nb\n", 2, "two");
   root.append("c\n", 1, "one");
   root.append("d\n", 1);
   const { position = 0 } = root.log;
-  const check = (life: typeof root) => {
-    const { history } = life;
+  const check = (instance: typeof root) => {
+    const { history } = instance;
     expect(history?.announcedUnder("two")).toMatchObject({ last: position - 2, count: 2, lines: "a\nb\n" });
     expect(history?.announcedUnder("one")).toMatchObject({ last: position - 1, count: 1, lines: "c\n" });
   };
@@ -54,7 +55,7 @@ test("the text of an announcement is known by its key, of several lines too, sto
   expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe("before\na\nb\nc\nd\n");
 });
 
-test("what has a key is retained with all of its lines, or not at all", () => {
+test("an announcement with a key is retained with all of its lines, or not at all", () => {
   const lines = ["a\n", "b\n", "c\n"].map((line, i) => ({
     last: i + 1,
     count: 1,

@@ -6,8 +6,8 @@ import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
 import type { Schedule } from "../../../src/runtime/schedule.ts";
 import { Downstream } from "../../../src/tree/downstream.ts";
 
-/** What the test is told; nothing by default. */
-export interface Told {
+/** Callbacks of the test; by default, none. */
+export interface Handlers {
   mark?: () => void;
   due?: (at: number) => void;
   flush?: () => void;
@@ -15,7 +15,7 @@ export interface Told {
   ended?: (object: string) => void;
 }
 
-export function scheduleOf({ mark = () => {}, due = () => {}, flush = () => {} }: Told = {}): Schedule {
+export function scheduleOf({ mark = () => {}, due = () => {}, flush = () => {} }: Handlers = {}): Schedule {
   return { mark, due, flush, stay: () => {}, flushed: Promise.resolve(), rest: undefined };
 }
 
@@ -24,14 +24,20 @@ export class LinkedChannel {
   readonly downstream: Downstream;
   readonly schedule: Schedule;
 
-  constructor(runtime: Runtime, maxBuffered: number, limits: HistoryLimits, told: Told, keeper: Keeper) {
-    this.schedule = scheduleOf(told);
+  constructor(
+    runtime: Runtime,
+    maxBuffered: number,
+    limits: HistoryLimits,
+    handlers: Handlers,
+    keeper: Keeper,
+  ) {
+    this.schedule = scheduleOf(handlers);
     const renumbered = (position: number, count: number) => {
       this.downstream.scheduleDelivery();
-      told.renumbered?.(position, count);
+      handlers.renumbered?.(position, count);
     };
     this.channel = new ChannelLog(runtime, limits, keeper, this.schedule, { renumbered });
-    const ended = (object: string) => told.ended?.(object);
+    const ended = (object: string) => handlers.ended?.(object);
     this.downstream = new Downstream(runtime, maxBuffered, this.channel, this.schedule, { ended });
     this.channel.start();
     this.downstream.start();
@@ -47,7 +53,7 @@ export class LinkedChannel {
 
   append(lines: string, count: number, key?: string) {
     const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
-    if (this.downstream.size > 0 || this.channel.keepsHistory) this.downstream.appended(appended.last);
+    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(appended.last);
     return appended;
   }
 

@@ -10,12 +10,12 @@ function outageOf(keeper: Keeper, now = () => 1_000_000): Outage {
   return outage;
 }
 
-test("the longer the root of `all` does not answer, the more rarely it is asked, also after sleep", () => {
+test("the longer the root of `all` is unreachable, the less often it is asked, even after hibernation", () => {
   const keeper = newKeeper();
   const clock = { now: 1_000_000 };
   const now = () => clock.now;
   const times: number[] = [];
-  for (let life = 0; life < 9; life++) {
+  for (let wake = 0; wake < 9; wake++) {
     const outage = outageOf(keeper, now);
     expect(outage.mayAsk).toBe(true);
     outage.goOn();
@@ -26,7 +26,7 @@ test("the longer the root of `all` does not answer, the more rarely it is asked,
   expect(times.map((time) => time / 1000)).toEqual([10, 10, 20, 40, 80, 160, 320, 600, 600]);
 });
 
-test("once it has answered, there is nothing to ask", () => {
+test("after an answer, the outage is over", () => {
   const keeper = newKeeper();
   const outage = outageOf(keeper);
   outage.goOn();

@@ -3,7 +3,7 @@ import { CallFailed } from "../../../src/runtime/runtime.ts";
 import { EventCounters } from "../../../src/stats/event-counters.ts";
 import { MAX_OPENING_DEPTH, Peers } from "../../../src/tree/peers.ts";
 
-/** A call under way: what it is, and how to end it. */
+/** A call in flight, and functions to end it. */
 interface Made {
   object: string;
   hop: number;
@@ -11,7 +11,7 @@ interface Made {
   fail: (cause: unknown) => void;
 }
 
-/** Peers of one object, whose calls the test answers, and whose time it sets. */
+/** The peers of an object, whose calls the test answers, and whose time it sets. */
 function peersOf() {
   const made: Made[] = [];
   const done = new Set<Made>();
@@ -23,12 +23,12 @@ function peersOf() {
     time: 0,
     now: () => runtime.time,
     sleeping,
-    // Waits for a call to be made again are over at once, longer ones when the test says so.
+    // Delays before repeated calls end at once, and longer ones when the test lets time pass.
     sleep: (milliseconds: number) =>
       milliseconds < 1_000 ? Promise.resolve() : new Promise<void>((wake) => sleeping.push(wake)),
     open: (object: string) => {
       opened.push(object);
-      const call = (_: unknown, __: unknown, hop: number, givenUp?: Promise<void>) =>
+      const call = (_: unknown, __: unknown, hop: number, abandoned?: Promise<void>) =>
         new Promise<never>((resolve, reject) => {
           const answer = () => {
             done.add(call);
@@ -40,7 +40,7 @@ function peersOf() {
           };
           const call = { object, hop, fail, answer };
           made.push(call);
-          void givenUp?.then(() => fail(new Error("given up")));
+          void abandoned?.then(() => fail(new Error("abandoned")));
         });
       return { call };
     },
@@ -59,16 +59,16 @@ function peersOf() {
     const flags = { again: false, lost: false, where: false };
     return peers.call(object, "deliver", { ...delivery, ...flags, lines: "x".repeat(size) }, hasOwnBudget);
   };
-  const underWay = () => made.filter((one) => !done.has(one));
-  return { peers, runtime, made, opened, call, deliver, underWay };
+  const inFlight = () => made.filter((call) => !done.has(call));
+  return { peers, runtime, made, opened, call, deliver, inFlight };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await undefined;
 }
 
-test("a chain of objects, each of which calls another one, is never deeper than one more than its bound", async () => {
+test("a chain of calls from object to object is never deeper than `DEEPEST_FRESH` + 1", async () => {
   let hop = 1;
   let deepest = 0;
   for (let link = 0; link < 100; link++) {
@@ -86,7 +86,7 @@ test("a chain of objects, each of which calls another one, is never deeper than 
   expect(deepest).toBe(MAX_OPENING_DEPTH + 1);
 });
 
-test("a way is kept, and a better one takes its place", async () => {
+test("a stub is reused, and replaced by a better one", async () => {
   const { peers, opened, made, call } = peersOf();
   for (const hop of [4, 6, 2, 16]) {
     peers.arrived(hop);
@@ -97,7 +97,7 @@ test("a way is kept, and a better one takes its place", async () => {
   expect(made.map(({ hop }) => hop)).toEqual([5, 5, 3, 3]);
 });
 
-test("after a while, what counts is the deepest event of late, or one not answered yet", async () => {
+test("after a while, only recent events and unanswered ones count for the depth", async () => {
   const { peers, runtime, made, call } = peersOf();
   void peers.answer(5, () => new Promise(() => {}));
   peers.arrived(1);
@@ -110,7 +110,7 @@ test("after a while, what counts is the deepest event of late, or one not answer
   expect(made.map(({ hop }) => hop)).toEqual([6, 6]);
 });
 
-test("an event counts for a second after it was answered, as its answer may not have left yet", async () => {
+test("an event counts for a second after its answer, which may not have been sent yet", async () => {
   const { peers, runtime, made, call } = peersOf();
   let finish = () => {};
   const answered = peers.answer(5, () => new Promise<void>((resolve) => (finish = resolve)));
@@ -127,7 +127,7 @@ test("an event counts for a second after it was answered, as its answer may not 
   expect(made.map(({ hop }) => hop)).toEqual([6, 2]);
 });
 
-test("where storage takes no alarm, a call that would need one fails", async () => {
+test("if storage refuses the alarm, a call that needs one fails", async () => {
   const { peers, runtime, call } = peersOf();
   runtime.comes = false;
   peers.arrived(16);
@@ -135,7 +135,7 @@ test("where storage takes no alarm, a call that would need one fails", async () 
   await expect(call("other")).rejects.toMatchObject({ why: "not made" });
 });
 
-test("a way by which a call failed is not used again, unless the far object has said so itself", async () => {
+test("a stub isn't reused after a failed call, unless the other object threw", async () => {
   const { peers, opened, made, call } = peersOf();
   for (const cause of [new Error("reset"), new CallFailed("overloaded", ""), new CallFailed("thrown", "")]) {
     peers.arrived(1);
@@ -148,7 +148,7 @@ test("a way by which a call failed is not used again, unless the far object has 
   expect(opened).toHaveLength(3);
 });
 
-test("the next call to an object that may have crashed goes by a new way", async () => {
+test("the next call to an object that may have crashed uses a new stub", async () => {
   const { peers, opened, made, call } = peersOf();
   peers.arrived(1);
   void call("other");
@@ -159,7 +159,7 @@ test("the next call to an object that may have crashed goes by a new way", async
   expect(opened).toHaveLength(2);
 });
 
-test("where the platform would not open a better way, the one before serves", async () => {
+test("if the platform refuses a better stub, the former one is used", async () => {
   const { peers, opened, made, call } = peersOf();
   peers.arrived(4);
   void call("other");
@@ -173,7 +173,7 @@ test("where the platform would not open a better way, the one before serves", as
   expect(made.map(({ hop }) => hop)).toEqual([5, 3, 5]);
 });
 
-test("what the platform would not make is made by a new event, three times at most", async () => {
+test("a call that the platform refused is made again from a new event, at most three times", async () => {
   const { peers, runtime, made, call } = peersOf();
   peers.arrived(1);
   const outcome = call("other").catch((error: unknown) => error);
@@ -188,7 +188,7 @@ test("what the platform would not make is made by a new event, three times at mo
   expect(await outcome).toBeInstanceOf(CallFailed);
 });
 
-/** So much time passes, and everything that was to happen after it does. */
+/** Lets time pass, in milliseconds, and ends all delays. */
 async function pass(
   runtime: { time: number; sleeping: (() => void)[] },
   milliseconds: number,
@@ -198,7 +198,7 @@ async function pass(
   await settled();
 }
 
-test("of many calls 200 are under way, and of large ones as many as have 2,500,000 characters", async () => {
+test("at most 200 calls are in flight, and at most 2,500,000 characters", async () => {
   const { peers, made, call } = peersOf();
   peers.arrived(1);
   for (let i = 0; i < 300; i++) void call(`object${i}`);
@@ -220,41 +220,38 @@ test("of many calls 200 are under way, and of large ones as many as have 2,500,0
 test.each([
   { what: "calls", size: 0 },
   { what: "characters", size: 64_000 },
-])(
-  "of many objects that don't answer, none holds others up for longer than a moment: $what",
-  async ({ size }) => {
-    const { peers, runtime, made, call, underWay } = peersOf();
+])("many unresponsive objects delay calls to others only for a moment: $what", async ({ size }) => {
+  const { peers, runtime, made, call, inFlight } = peersOf();
+  peers.arrived(1);
+  for (let i = 0; i < 1_000; i++) void call(`silent${i}`, size).catch(() => {});
+  const isAnswered = call("prompt", size);
+  // Calls take turns until it is known which objects answer.
+  while (!made.some(({ object }) => object === "prompt")) {
     peers.arrived(1);
-    for (let i = 0; i < 1_000; i++) void call(`silent${i}`, size).catch(() => {});
-    const isAnswered = call("prompt", size);
-    // As long as nobody knows which of them will answer, they take turns.
-    while (!made.some(({ object }) => object === "prompt")) {
-      peers.arrived(1);
-      await pass(runtime, 1_000);
-    }
-    made.at(-1)?.answer();
-    await isAnswered;
-    for (let second = 0; second < 60; second++) {
-      peers.arrived(1);
-      for (let i = 0; i < 10; i++) void call(`silent${i}`, size).catch(() => {});
-      const before = made.length;
-      const answered = call("prompt", size);
-      await (second % 2 === 0 ? pass(runtime, 1_000) : settled());
-      expect(made.slice(before).map(({ object }) => object)).toContain("prompt");
-      made.find(({ object }, i) => i >= before && object === "prompt")?.answer();
-      await answered;
-      expect(underWay().length).toBeLessThanOrEqual(size === 0 ? 600 : 7_500_000 / size);
-    }
-  },
-);
+    await pass(runtime, 1_000);
+  }
+  made.at(-1)?.answer();
+  await isAnswered;
+  for (let second = 0; second < 60; second++) {
+    peers.arrived(1);
+    for (let i = 0; i < 10; i++) void call(`silent${i}`, size).catch(() => {});
+    const before = made.length;
+    const answered = call("prompt", size);
+    await (second % 2 === 0 ? pass(runtime, 1_000) : settled());
+    expect(made.slice(before).map(({ object }) => object)).toContain("prompt");
+    made.find(({ object }, i) => i >= before && object === "prompt")?.answer();
+    await answered;
+    expect(inFlight().length).toBeLessThanOrEqual(size === 0 ? 600 : 7_500_000 / size);
+  }
+});
 
-test("a call with a budget of its own waits for nothing", async () => {
+test("a call with a budget of its own doesn't wait", async () => {
   const { peers, made, call, deliver } = peersOf();
   peers.arrived(1);
   for (let i = 0; i < 300; i++) void call(`object${i}`, 1_000_000);
   await settled();
   const before = made.length;
-  // Of 8,000,000 characters, with 100 links.
+  // 100 links have 80,000 of 8,000,000 characters each.
   for (let i = 0; i < 100; i++) void deliver(`link${i}`, 80_000, true);
   void deliver("large", 80_001, false);
   await settled();
@@ -263,7 +260,7 @@ test("a call with a budget of its own waits for nothing", async () => {
   );
 });
 
-test("one event makes 900 calls; more wait for a new one", async () => {
+test("one event makes at most 900 calls, and more calls wait for a new event", async () => {
   const { peers, runtime, made, call } = peersOf();
   peers.arrived(1);
   for (let i = 0; i < 1_000; i++) {
@@ -277,7 +274,7 @@ test("one event makes 900 calls; more wait for a new one", async () => {
   expect(made).toHaveLength(1_000);
 });
 
-test("500 ways are kept, those used last", async () => {
+test("the 500 stubs used last are kept", async () => {
   const { peers, opened, made, call } = peersOf();
   peers.arrived(1);
   const used = Array.from({ length: 501 }, (_, i) => `object${i}`);

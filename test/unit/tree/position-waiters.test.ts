@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
 
-/** PositionWaiters by a clock that the test sets, and the positions that have been waited for long enough. */
-function arrivalsOf() {
+/** Waiters with a clock that the test sets, and the positions whose waiters have resolved. */
+function waitersOf() {
   const clock = { now: 0 };
   const waiters = new PositionWaiters({ now: () => clock.now });
   const arrived: string[] = [];
@@ -13,13 +13,13 @@ function arrivalsOf() {
   return { waiters, clock, arrived, wait };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await undefined;
 }
 
-test("a position is waited for until it is reached, or never will be", async () => {
-  const { waiters, arrived, wait } = arrivalsOf();
+test("waiters resolve when their position is reached, or when their link ends", async () => {
+  const { waiters, arrived, wait } = waitersOf();
   for (const position of [3, 5]) void wait("news", position);
   void wait("sport", 1);
   waiters.reach("news", 4);
@@ -33,8 +33,8 @@ test("a position is waited for until it is reached, or never will be", async () 
   expect(waiters.hasAny).toBe(false);
 });
 
-test("a message is late that has its position for 100 seconds, and has not arrived", () => {
-  const { waiters, clock, wait } = arrivalsOf();
+test("a message is overdue if it hasn't arrived after 100 seconds", () => {
+  const { waiters, clock, wait } = waitersOf();
   void wait("news", 3);
   clock.now = 50_000;
   void wait("sport", 1);

@@ -1,17 +1,17 @@
-/** Links that nobody here wants any more end at their parents too, whenever those can be reached. */
+/** Links without subscribers are ended at their parents too, once these are reachable. */
 import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { newKeeper, noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
-const asleep: Keeper = { ...noKeeper, hasSlept: true };
+const hibernated: Keeper = { ...noKeeper, hasSlept: true };
 
-/** An object with no listeners but those that the test names, and what it has told other objects. */
-function objectOf(rows: Map<string, unknown>, keeper = asleep) {
-  const state = { isReachable: true, takes: true, now: 1_000_000, listens: "news", ended: 0 };
+/** An object with the subscribers that the test sets, and the links that it has ended. */
+function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
+  const state = { isReachable: true, accepts: true, now: 1_000_000, subscribed: "news", ended: 0 };
   const unlinked: [parent: string, epoch: number][] = [];
   const unlink = async (parent: string, { epoch }: { epoch: number }) => {
     unlinked.push([parent, epoch]);
@@ -19,10 +19,10 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
     return undefined;
   };
   const link = async () => ({ after: 0 });
-  const store = storeOf(rows, () => state.takes);
-  const runtime = { ...stillWorld("home", rows, { link, unlink }), store, now: () => state.now };
-  const listeners = {
-    needs: (channel: string) => channel === state.listens,
+  const store = storeOf(rows, () => state.accepts);
+  const runtime = { ...fakeRuntime("home", rows, { link, unlink }), store, now: () => state.now };
+  const receiver = {
+    needs: (channel: string) => channel === state.subscribed,
     receive: () => {},
     renumber: () => {},
     lose: () => {},
@@ -32,20 +32,20 @@ function objectOf(rows: Map<string, unknown>, keeper = asleep) {
     state.ended += 1;
   };
   const schedule = { ...scheduleOf(), stay };
-  const upstream = new Upstream(runtime, channelWith(new Log(0)), listeners, keeper, schedule);
+  const upstream = new Upstream(runtime, channelWith(new Log(0)), receiver, keeper, schedule);
   upstream.start();
-  state.listens = "";
+  state.subscribed = "";
   return { upstream, state, unlinked };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 const linked = () => new Map<string, unknown>([["upstream:news", { parent: "news!1", epoch: 7 }]]);
 
-test("the row of a link stays until its parent knows that it has ended", async () => {
+test("the row of a link stays until its parent knows that the link has ended", async () => {
   const rows = linked();
   const { upstream, unlinked } = objectOf(rows);
   upstream.leave("news");
@@ -54,7 +54,7 @@ test("the row of a link stays until its parent knows that it has ended", async (
   expect({ rows: rows.size, unlinked }).toEqual({ rows: 0, unlinked: [["news!1", 7]] });
 });
 
-test("an object that crashed before its parent knew tells it in its next life", async () => {
+test("an object that crashed before its parent knew tells it when it wakes", async () => {
   const rows = linked();
   objectOf(rows).upstream.leave("news");
   const { upstream, unlinked } = objectOf(rows);
@@ -63,7 +63,7 @@ test("an object that crashed before its parent knew tells it in its next life", 
   expect({ rows: rows.size, unlinked }).toEqual({ rows: 0, unlinked: [["news!1", 7]] });
 });
 
-test("a parent that can't be reached is told later, by whichever life of the object", async () => {
+test("an unreachable parent is told later, even after the object has left memory", async () => {
   const rows = linked();
   const first = objectOf(rows);
   first.state.isReachable = false;
@@ -79,19 +79,19 @@ test("a parent that can't be reached is told later, by whichever life of the obj
   expect({ rows: rows.size, unlinked: next.unlinked }).toEqual({ rows: 0, unlinked: [["news!1", 7]] });
 });
 
-test("another link to the channel takes the place of one whose parent could not be told", async () => {
+test("a new link to the channel replaces one whose parent couldn't be told", async () => {
   const rows = linked();
   const { upstream, state } = objectOf(rows);
   state.isReachable = false;
   upstream.leave("news");
   await settled();
-  state.listens = "news";
+  state.subscribed = "news";
   expect(upstream.dueAt).toBe(Number.POSITIVE_INFINITY);
   await upstream.join("news");
   expect(rows.get("upstream:news")).toEqual({ parent: "news!1", epoch: 1_000_000 });
 });
 
-test("a link that an object could not make sure of is in doubt after sleep too", async () => {
+test("an unconfirmed link stays unconfirmed during hibernation", async () => {
   const keeper = newKeeper();
   const { upstream } = objectOf(linked(), keeper);
   expect(upstream.isLinked("news")).toBe(true);
@@ -103,31 +103,31 @@ test("a link that an object could not make sure of is in doubt after sleep too",
   expect(objectOf(linked(), keeper).upstream.isLinked("news")).toBe(true);
 });
 
-test("a message that arrived before sleep is not waited for once the parent says so", async () => {
+test("waiting for a message that arrived before hibernation ends with the parent's answer", async () => {
   const { upstream, state } = objectOf(linked());
-  state.listens = "news";
+  state.subscribed = "news";
   expect(upstream.isUnlocated("news")).toBe(true);
-  let isOver = false;
+  let isResolved = false;
   void upstream.reached("news", 0)?.then(() => {
-    isOver = true;
+    isResolved = true;
   });
   upstream.doubt("news");
   await upstream.join("news");
   await settled();
-  expect([isOver, upstream.isUnlocated("news")]).toEqual([true, false]);
+  expect([isResolved, upstream.isUnlocated("news")]).toEqual([true, false]);
 });
 
-test("what storage would not delete is not taken for a link after sleep", async () => {
+test("after hibernation, a row that storage refused to delete doesn't count as a link", async () => {
   const rows = linked();
   const keeper = newKeeper();
   const { upstream, state } = objectOf(rows, keeper);
   expect(upstream.isLinked("news")).toBe(true);
-  state.takes = false;
+  state.accepts = false;
   const lost = { channel: "news", from: "news!1", epoch: 7, number: 1, after: 0, count: 0, lines: "" };
   upstream.deliver({ ...lost, again: false, lost: true, where: false });
   upstream.settle();
   expect(rows.size).toBe(1);
   const next = objectOf(rows, keeper);
-  next.state.listens = "news";
+  next.state.subscribed = "news";
   expect(next.upstream.isLinked("news")).toBe(false);
 });

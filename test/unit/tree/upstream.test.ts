@@ -2,31 +2,31 @@ import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/runtime/calls.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
-import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 /**
- * An object that woke with a link to `news` of epoch 7, and one listener.
- * @param hasSlept whether it can be sure that it did not crash
- * @param answers what the root of `news` says to its requests, in turn
- * @param position the newest message's, if it remembers that
- * @param kept what was kept with its socket
+ * An object that woke with a link to `news` of epoch 7, and one subscriber.
+ * @param hasSlept whether it has hibernated, rather than crashed
+ * @param answers the answers of the root of `news` to its requests, in turn
+ * @param position the position of the newest message, if the object knows it
+ * @param kept the state in the attachment of its socket
  */
-function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, kept?: object) {
+function wokenObject(hasSlept = true, answers: LinkAnswer[] = [], position?: number, kept?: object) {
   const asked: LinkRequest[] = [];
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const heard: string[] = [];
+  const received: string[] = [];
   const lost: string[] = [];
   const link = (request: LinkRequest): Promise<LinkAnswer> => {
     asked.push(request);
     const answer = answers.shift();
     return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
   };
-  const runtime = stillWorld("news!1", rows, { link: (_, request) => link(request) });
-  const listeners = {
+  const runtime = fakeRuntime("news!1", rows, { link: (_, request) => link(request) });
+  const receiver = {
     needs: () => true,
-    receive: (_: string, lines: string, count: number) => void heard.push(`${count}: ${lines}`),
-    renumber: (_: string, position: number) => void heard.push(`after ${position}`),
+    receive: (_: string, lines: string, count: number) => void received.push(`${count}: ${lines}`),
+    renumber: (_: string, position: number) => void received.push(`after ${position}`),
     lose: (channel: string) => void lost.push(channel),
     takeCounters: () => undefined,
   };
@@ -38,7 +38,7 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
   const upstream = new Upstream(
     runtime,
     channelWith(new Log(position)),
-    listeners,
+    receiver,
     { ...keeper, keep },
     scheduleOf(),
   );
@@ -58,31 +58,31 @@ function awoken(hasSlept = true, answers: LinkAnswer[] = [], position?: number, 
       where: false,
       ...delivery,
     });
-  return { upstream, deliver, heard, lost, rows, asked, keeper };
+  return { upstream, deliver, received, lost, rows, asked, keeper };
 }
 
-test("a delivery is taken at its sender's word when nothing is remembered", () => {
-  const { deliver, heard } = awoken();
+test("without a position, a delivery is accepted with the sender's", () => {
+  const { deliver, received } = wokenObject();
   expect(deliver({})).toEqual({ gone: false });
-  expect(heard).toEqual(["2: a\nb\n"]);
+  expect(received).toEqual(["2: a\nb\n"]);
 });
 
-test("a repeated delivery ends the link when nothing is remembered, as it may have come before", () => {
-  const { deliver, heard, lost, rows } = awoken();
+test("without a position, a repeated delivery ends the link, as it may have been received before", () => {
+  const { deliver, received, lost, rows } = wokenObject();
   expect(deliver({ again: true })).toEqual({ gone: true });
-  expect({ heard, lost, rows: rows.size }).toEqual({ heard: [], lost: ["news"], rows: 0 });
+  expect({ received, lost, rows: rows.size }).toEqual({ received: [], lost: ["news"], rows: 0 });
 });
 
-test("of a repeated delivery only what is new is handed on", () => {
-  const { deliver, heard } = awoken();
+test("of a repeated delivery, only the new messages are received", () => {
+  const { deliver, received } = wokenObject();
   deliver({});
   expect(deliver({ again: true })).toEqual({ gone: false });
   expect(deliver({ again: true, count: 3, lines: "a\nb\nc\n" })).toEqual({ gone: false });
-  expect(heard).toEqual(["2: a\nb\n", "1: c\n"]);
+  expect(received).toEqual(["2: a\nb\n", "1: c\n"]);
 });
 
-test("a delivery that its sender has given up is not taken after a later one", () => {
-  const { deliver, heard, lost } = awoken(true, [], 40);
+test("a delivery that its sender has abandoned is rejected after a later one", () => {
+  const { deliver, received, lost } = wokenObject(true, [], 40);
   expect(deliver({ number: 7, count: 0, lines: "", again: true, where: true })).toEqual({
     gone: false,
     last: 40,
@@ -90,39 +90,39 @@ test("a delivery that its sender has given up is not taken after a later one", (
   expect(deliver({ number: 6 })).toEqual({ gone: false, newer: 7 });
   expect(deliver({ number: 8 })).toEqual({ gone: false });
   expect(deliver({ number: 7 })).toEqual({ gone: false, newer: 8 });
-  expect({ heard, lost }).toEqual({ heard: ["2: a\nb\n"], lost: [] });
+  expect({ received, lost }).toEqual({ received: ["2: a\nb\n"], lost: [] });
 });
 
 test.each([
-  ["that remembers where it is", 40],
-  ["that has slept", undefined],
-])("an object %s goes on under the numbers that its parent has given", (_, position) => {
-  const { deliver, heard, lost } = awoken(true, [], position);
+  ["that knows its position", 40],
+  ["that has hibernated", undefined],
+])("an object %s continues after the position to which its parent has moved", (_, position) => {
+  const { deliver, received, lost } = wokenObject(true, [], position);
   expect(deliver({ after: 900, follows: 40 })).toEqual({ gone: false });
   expect(deliver({ after: 902, count: 1, lines: "c\n" })).toEqual({ gone: false });
-  expect({ heard, lost }).toEqual({ heard: ["after 900", "2: a\nb\n", "1: c\n"], lost: [] });
+  expect({ received, lost }).toEqual({ received: ["after 900", "2: a\nb\n", "1: c\n"], lost: [] });
 });
 
-test("new numbers are told once, however often that is delivered, and before there are messages", () => {
-  const { deliver, heard, lost } = awoken(true, [], 40);
+test("subscribers get a new position once, however often it is delivered, even without messages", () => {
+  const { deliver, received, lost } = wokenObject(true, [], 40);
   const none = { count: 0, lines: "" };
   expect(deliver({ after: 900, follows: 40, ...none })).toEqual({ gone: false });
   expect(deliver({ after: 900, follows: 40, again: true })).toEqual({ gone: false });
   expect(deliver({ after: 900, follows: 40, again: true })).toEqual({ gone: false });
-  expect({ heard, lost }).toEqual({ heard: ["after 900", "2: a\nb\n"], lost: [] });
+  expect({ received, lost }).toEqual({ received: ["after 900", "2: a\nb\n"], lost: [] });
 });
 
-test("new numbers that follow another position than the newest end the link", () => {
-  const { deliver, heard, lost } = awoken(true, [], 39);
+test("a new position that follows another one than the newest ends the link", () => {
+  const { deliver, received, lost } = wokenObject(true, [], 39);
   expect(deliver({ after: 900, follows: 40 })).toEqual({ gone: true });
-  expect({ heard, lost }).toEqual({ heard: [], lost: ["news"] });
+  expect({ received, lost }).toEqual({ received: [], lost: ["news"] });
 });
 
-test("a parent that has forgotten numbers is noticed also by an object that has slept since", async () => {
-  const { deliver, keeper } = awoken();
+test("an object notices that its parent has lost positions, even after hibernation", async () => {
+  const { deliver, keeper } = wokenObject();
   deliver({ after: 900, follows: 40 });
   expect(keeper.kept).toEqual({ floors: { news: 900 } });
-  const woken = () => awoken(true, [{ after: 42 }], undefined, keeper.kept);
+  const woken = () => wokenObject(true, [{ after: 42 }], undefined, keeper.kept);
   const good = woken();
   expect(good.deliver({ after: 902 })).toEqual({ gone: false });
   for (const forgotten of [{ after: 42 }, { after: 2_000, follows: 42 }]) {
@@ -130,7 +130,7 @@ test("a parent that has forgotten numbers is noticed also by an object that has 
     expect(deliver(forgotten)).toEqual({ gone: true });
     expect([lost, keeper.kept]).toEqual([["news"], { floors: undefined }]);
   }
-  // So it is when the parent is asked.
+  // It also notices that from the parent's answer to a request.
   const { upstream, lost } = woken();
   upstream.doubt("news");
   await upstream.join("news");
@@ -138,29 +138,29 @@ test("a parent that has forgotten numbers is noticed also by an object that has 
 });
 
 test("a gap ends the link", () => {
-  const { deliver, heard, lost } = awoken();
+  const { deliver, received, lost } = wokenObject();
   deliver({});
   expect(deliver({ after: 43 })).toEqual({ gone: true });
-  expect({ heard, lost }).toEqual({ heard: ["2: a\nb\n"], lost: ["news"] });
+  expect({ received, lost }).toEqual({ received: ["2: a\nb\n"], lost: ["news"] });
 });
 
-test("a delivery of another epoch is not for those who listen now", () => {
-  const { deliver, heard, lost, rows } = awoken();
+test("a delivery with another epoch is rejected", () => {
+  const { deliver, received, lost, rows } = wokenObject();
   expect(deliver({ epoch: 6 })).toEqual({ gone: true });
-  expect({ heard, lost, rows: rows.size }).toEqual({ heard: [], lost: [], rows: 1 });
+  expect({ received, lost, rows: rows.size }).toEqual({ received: [], lost: [], rows: 1 });
 });
 
-test("an object that slept relies on its link, one that may have crashed asks first", async () => {
-  expect(awoken().upstream.isLinked("news")).toBe(true);
-  const { upstream, asked } = awoken(false, [{ after: 40 }], 40);
+test("an object that has hibernated relies on its link, and one that may have crashed asks first", async () => {
+  expect(wokenObject().upstream.isLinked("news")).toBe(true);
+  const { upstream, asked } = wokenObject(false, [{ after: 40 }], 40);
   expect(upstream.isLinked("news")).toBe(false);
   await upstream.join("news");
   expect(upstream.isLinked("news")).toBe(true);
   expect(asked).toMatchObject([{ epoch: 7, still: { last: 40 } }]);
 });
 
-test("a link that turns out to be lost is lost for those who had it, before anyone new has one", async () => {
-  const { upstream, asked, lost } = awoken(false, [{ newer: 7 }, { after: 50 }], 40);
+test("a link that turns out to be lost is reported to its subscribers, before another one is made", async () => {
+  const { upstream, asked, lost } = wokenObject(false, [{ newer: 7 }, { after: 50 }], 40);
   await upstream.join("news");
   expect({ lost, linked: upstream.isLinked("news") }).toEqual({ lost: ["news"], linked: false });
   await upstream.join("news");
@@ -168,56 +168,56 @@ test("a link that turns out to be lost is lost for those who had it, before anyo
   expect(asked).toMatchObject([{ epoch: 7 }, { epoch: 100, still: undefined }]);
 });
 
-test("the parent's word spares the question for whom it was given, and only of the same epoch", async () => {
-  const { upstream, asked } = awoken(false, [], 40);
+test("a link that the parent vouches for needs no request, if its epoch is the same", async () => {
+  const { upstream, asked } = wokenObject(false, [], 40);
   expect(upstream.isVouchedFor("news", 7)).toBe(true);
   expect(upstream.isVouchedFor("news", 6)).toBe(false);
   expect(upstream.isVouchedFor("news", undefined)).toBe(false);
-  // Others do not know when it was given.
+  // Other requests don't know when the parent vouched for the link.
   expect({ linked: upstream.isLinked("news"), asked }).toEqual({ linked: false, asked: [] });
-  expect(awoken(false, []).upstream.isVouchedFor("news", 7)).toBe(false);
+  expect(wokenObject(false, []).upstream.isVouchedFor("news", 7)).toBe(false);
 });
 
-test("an answer to a question asked before the link was called into question does not count", async () => {
-  const { upstream, asked } = awoken(false, [{ after: 40 }, { after: 40 }], 40);
+test("an answer doesn't confirm a link that was doubted after the request", async () => {
+  const { upstream, asked } = wokenObject(false, [{ after: 40 }, { after: 40 }], 40);
   const joining = upstream.join("news");
   upstream.doubt("news");
   await joining;
   expect({ linked: upstream.isLinked("news"), asked: asked.length }).toEqual({ linked: true, asked: 2 });
 });
 
-test("who comes back to a channel asks the child that it left, and the root if that does not answer", async () => {
+test("an object that rejoins a channel asks its former parent, and the root if that doesn't answer", async () => {
   const asked: string[] = [];
   const rows = new Map<string, unknown>([["upstream:all", { parent: "all!7", epoch: 7 }]]);
   const link = (object: string): Promise<LinkAnswer> => {
     asked.push(object);
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
-  const runtime = stillWorld("news", rows, { link });
-  const listeners = {
+  const runtime = fakeRuntime("news", rows, { link });
+  const receiver = {
     needs: () => false,
     receive: () => {},
     renumber: () => {},
     lose: () => {},
     takeCounters: () => undefined,
   };
-  const upstream = new Upstream(runtime, channelWith(new Log(40)), listeners, noKeeper, scheduleOf());
+  const upstream = new Upstream(runtime, channelWith(new Log(40)), receiver, noKeeper, scheduleOf());
   upstream.start();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
   expect([...new Set(asked)]).toEqual(["all!7", "all"]);
 });
 
-test("a link by which a message does not arrive is lost, and its parent is told so", async () => {
+test("a link whose messages don't arrive is lost, and ended at its parent", async () => {
   const lost: string[] = [];
   const unlinked: string[] = [];
   const clock = { now: 100 };
   const unlink = async (object: string) => void unlinked.push(object);
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const runtime = { ...stillWorld("home", rows, { unlink }), now: () => clock.now };
+  const runtime = { ...fakeRuntime("home", rows, { unlink }), now: () => clock.now };
   const lose = (channel: string) => void lost.push(channel);
   const ignore = () => {};
-  const listeners = {
+  const receiver = {
     needs: () => true,
     receive: ignore,
     renumber: ignore,
@@ -225,7 +225,7 @@ test("a link by which a message does not arrive is lost, and its parent is told 
     takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(runtime, channelWith(new Log(0)), listeners, keeper, scheduleOf());
+  const upstream = new Upstream(runtime, channelWith(new Log(0)), receiver, keeper, scheduleOf());
   upstream.start();
   const reached = upstream.reached("news", 41);
   expect(upstream.loseOverdue()).toBe(true);

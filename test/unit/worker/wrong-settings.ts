@@ -22,7 +22,7 @@ function wrongOrigins(origins: string[], listOf = (origin: string) => origin): W
 
 /** Lists of channels with a valid and an invalid pattern. */
 function wrongChannels(...patterns: string[]): Wrong[] {
-  const names = "names of channels, or beginnings of them that end in '*', separated by spaces or commas";
+  const names = "channel names or prefixes followed by '*', separated by spaces or commas";
   return patterns.map((pattern) => ({
     variables: { HISTORY_CHANNELS: `news/*, ${pattern}` },
     says: `HISTORY_CHANNELS must be ${names}, not '${pattern}'`,

@@ -41,10 +41,10 @@ export const buffered: Question = {
 
 async function ofStalledClient(platform: Platform): Promise<string> {
   const object = platform.newObject();
-  const listener = await platform.connect(object);
-  listener.socket.pause();
+  const client = await platform.connect(object);
+  client.socket.pause();
   const facts = await platform.ask(object, "flood", { bytes: BYTES, enough: ENOUGH });
-  listener.close();
+  client.close();
   const sent = inMebibytes(facts, "sent");
   if (facts.most === undefined) return ABSENT;
   return `${inMebibytes(facts, "most")} after ${sent} were sent, ${inMebibytes(facts, "later")} a second later`;
@@ -52,26 +52,26 @@ async function ofStalledClient(platform: Platform): Promise<string> {
 
 async function ofReadingClient(platform: Platform): Promise<string> {
   const object = platform.newObject();
-  const listener = await platform.connect(object);
+  const client = await platform.connect(object);
   let read = 0;
-  listener.count((bytes) => {
+  client.count((bytes) => {
     read += bytes;
   });
   const { sent } = await platform.ask(object, "flood", { bytes: FEW, enough: BYTES });
   const hasReadAll = async () => {
-    while (read < Number(sent)) await once(listener.socket, "message");
+    while (read < Number(sent)) await once(client.socket, "message");
   };
   await within(PATIENCE, hasReadAll());
   const facts = await platform.ask(object, "buffered");
-  listener.close();
+  client.close();
   return facts.waiting === undefined ? ABSENT : String(facts.waiting);
 }
 
 async function ofHeldFrames(platform: Platform): Promise<string> {
   const object = platform.newObject();
-  const listener = await platform.connect(object);
+  const client = await platform.connect(object);
   const facts = await platform.ask(object, "held");
-  listener.close();
+  client.close();
   if (facts.before === undefined) return ABSENT;
   return `${inMebibytes(facts, "before")} of ${inMebibytes(facts, "sent")} before, ${inMebibytes(facts, "after")} after it`;
 }

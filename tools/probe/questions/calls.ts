@@ -20,7 +20,7 @@ export const atOnce: Question = {
       {
         question: "to one object",
         assumed,
-        seen: `${toOne.underWay} at a time: ${toOne.elapsed} ms`,
+        seen: `${toOne.inFlight} at a time: ${toOne.elapsed} ms`,
       },
       { question: "each to a different object", assumed, seen: `${toMany.elapsed} ms` },
     ];
@@ -30,12 +30,12 @@ export const atOnce: Question = {
 async function makeCalls(
   platform: Platform,
   callees: number,
-): Promise<{ elapsed: number; underWay: number }> {
+): Promise<{ elapsed: number; inFlight: number }> {
   const object = platform.newObject();
   // The first calls bring the objects into memory, which must not be measured.
   await platform.ask(object, "at once", { calls: CALLS, callees, milliseconds: 1 });
   const facts = await platform.ask(object, "at once", { calls: CALLS, callees, milliseconds: EACH });
-  return { elapsed: numberIn(facts, "elapsed"), underWay: numberIn(facts, "underWay") };
+  return { elapsed: numberIn(facts, "elapsed"), inFlight: numberIn(facts, "inFlight") };
 }
 
 export const perEvent: Question = {

@@ -1,6 +1,6 @@
 /** The effect of a deploy on sockets. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Listener } from "../../../test/e2e/support/listener.ts";
+import type { TestClient } from "../../../test/e2e/support/test-client.ts";
 import { askBy } from "../platform.ts";
 import { NOT_ASKED, type Question, type Row, within } from "../question.ts";
 import { SILENCE } from "./sleep.ts";
@@ -31,7 +31,7 @@ export const deploys: Question = {
     time.deployed = performance.now();
     onStep("observing the sockets for some minutes");
     const seen = rows(await watch(asleep, time), await seenAwake);
-    for (const listener of [asleep, awake]) listener.close();
+    for (const client of [asleep, awake]) client.close();
     return seen;
   },
 };
@@ -49,9 +49,9 @@ interface Time {
 }
 
 /** Sends messages on a socket until the new code answers, the socket closes, or time is up. */
-async function watch(listener: Listener, time: Time): Promise<string> {
+async function watch(client: TestClient, time: Time): Promise<string> {
   for (;;) {
-    const told = await within(PATIENCE, askBy(listener, "identity")).catch(String);
+    const told = await within(PATIENCE, askBy(client, "identity")).catch(String);
     if (typeof told === "string") return `${told}, ${since(time)}`;
     if (told.version === NEXT) return `open, answered by the new code, ${since(time)}`;
     if (time.deployed !== undefined && performance.now() - time.deployed > LONGEST) {

@@ -73,9 +73,9 @@ function seenIn(facts: Facts): string {
 }
 
 async function fromMessage(platform: Platform): Promise<Facts> {
-  const listener = await platform.connect(platform.newObject());
-  const facts = await askBy(listener, "chain", { hops: HOPS });
-  listener.close();
+  const client = await platform.connect(platform.newObject());
+  const facts = await askBy(client, "chain", { hops: HOPS });
+  client.close();
   return facts;
 }
 

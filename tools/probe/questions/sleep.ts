@@ -46,10 +46,10 @@ export const alarms: Question = {
   title: "What an object woken by its alarm knows",
   when: "beside",
   async ask(platform) {
-    const listener = await platform.connect(platform.newObject());
-    await askBy(listener, "set alarm", { milliseconds: SILENCE });
-    const facts = readFacts(await within(SILENCE / 1_000 + PATIENCE, listener.line()));
-    listener.close();
+    const client = await platform.connect(platform.newObject());
+    await askBy(client, "set alarm", { milliseconds: SILENCE });
+    const facts = readFacts(await within(SILENCE / 1_000 + PATIENCE, client.line()));
+    client.close();
     const yes = (holds: unknown) => (holds === true ? "yes" : "no");
     return [
       { question: "it was rebuilt", assumed: "yes", seen: yes(facts.isRebuilt) },

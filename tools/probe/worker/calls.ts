@@ -8,7 +8,7 @@ const BATCH = 50;
 
 export class Calls {
   readonly #host: Host;
-  #underWay = 0;
+  #inFlight = 0;
 
   constructor(host: Host) {
     this.#host = host;
@@ -19,15 +19,15 @@ export class Calls {
    * @param ask `milliseconds`
    */
   async linger(ask: Facts): Promise<Facts> {
-    this.#underWay += 1;
-    const underWay = this.#underWay;
+    this.#inFlight += 1;
+    const inFlight = this.#inFlight;
     await pause(numberIn(ask, "milliseconds"));
-    this.#underWay -= 1;
-    return { underWay };
+    this.#inFlight -= 1;
+    return { inFlight };
   }
 
   /**
-   * Makes slow calls in parallel. Returns `elapsed`, the milliseconds until all were answered, and `underWay`, the maximum
+   * Makes slow calls in parallel. Returns `elapsed`, the milliseconds until all were answered, and `inFlight`, the maximum
    * in flight in one callee.
    * @param ask `calls`: how many; `callees`: to how many objects; `milliseconds`: the duration of each
    */
@@ -39,8 +39,8 @@ export class Calls {
       this.#host.peer(`${this.#host.name}/${i % callees}`).ask("linger", { milliseconds }),
     );
     const answers = await Promise.all(calls);
-    const underWay = answers.map((answer) => numberIn(answer, "underWay"));
-    return { elapsed: Date.now() - began, underWay: Math.max(...underWay) };
+    const inFlight = answers.map((answer) => numberIn(answer, "inFlight"));
+    return { elapsed: Date.now() - began, inFlight: Math.max(...inFlight) };
   }
 
   /**

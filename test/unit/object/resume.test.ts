@@ -1,9 +1,9 @@
 /** A connection stays open only if it gets what is announced on the channel that it came for. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
-import type { Delivery, Kept } from "../../../src/runtime/calls.ts";
+import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** Ends when all promises that depend on nothing else have been settled. */
 async function settled(): Promise<void> {
@@ -15,7 +15,7 @@ async function resuming() {
   const network = { isUp: true };
   const lines: string[] = [];
   const closes: [number, string][] = [];
-  let answer = (_: Kept) => {};
+  let answer = (_: MissedAnswer) => {};
   const others = {
     link: async () => {
       if (!network.isUp) throw new Error("it can't be reached");
@@ -23,7 +23,7 @@ async function resuming() {
     },
     unlink: async () => undefined,
     recover: () =>
-      new Promise<Kept>((resolve) => {
+      new Promise<MissedAnswer>((resolve) => {
         answer = resolve;
       }),
   };
@@ -35,7 +35,7 @@ async function resuming() {
     deserializeAttachment: () => undefined,
   };
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const runtime = { ...stillWorld("news!1", new Map(), others), now: () => 1_000_000 };
+  const runtime = { ...fakeRuntime("news!1", new Map(), others), now: () => 1_000_000 };
   const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
   broker.opened(socket, "", undefined, { since: 8 });
   await settled();
@@ -52,7 +52,7 @@ async function resuming() {
     lost: true,
     where: false,
   };
-  return { broker, network, lines, closes, delivery, answer: (kept: Kept) => answer(kept) };
+  return { broker, network, lines, closes, delivery, answer: (kept: MissedAnswer) => answer(kept) };
 }
 
 test("a connection is closed if its channel is lost while it goes on there, and can't be reached again", async () => {

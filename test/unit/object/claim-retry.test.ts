@@ -1,10 +1,10 @@
 /** A claim that failed: the alarm that has it made again stays set until it has been. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
-import type { Claim } from "../../../src/runtime/calls.ts";
+import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
-import { stillWorld } from "../tree/fake-runtime.ts";
+import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 const socket: Socket = {
   bufferedAmount: 0,
@@ -27,11 +27,11 @@ test("a quiet second does not take back what a failed claim has asked for", asyn
   const rows = new Map<string, unknown>();
   const others = {
     link: () => Promise.resolve({ after: 0 }),
-    claim: (_: string, { wanted }: Claim) =>
+    claim: (_: string, { wanted }: ConnectionClaim) =>
       isUp ? Promise.resolve(wanted) : Promise.reject(new Error("lost")),
   };
   const runtime = {
-    ...stillWorld("news", rows, others),
+    ...fakeRuntime("news", rows, others),
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
     alarm: (time: number) => {

@@ -20,7 +20,7 @@ export class Counter {
   /** @throws Error unless exactly the bytes sent have been received */
   check(): void {
     const sent = this.#flows.reduce((sum, flow) => sum + flow.sent * flow.lineLength, 0);
-    if (this.bytes !== sent) throw new Error(`a listener received ${this.bytes} bytes instead of ${sent}`);
+    if (this.bytes !== sent) throw new Error(`a subscriber received ${this.bytes} bytes instead of ${sent}`);
   }
 
   protected receive(_bytes: Buffer, from: number, to: number): void {

@@ -1,11 +1,9 @@
-/** What the failure of a call between objects means for clients. */
-
 import type { Fault } from "../protocol/errors.ts";
 import { KEY_CONFLICT } from "../protocol/refusals.ts";
 import { CallFailed, wasNotMade } from "../runtime/runtime.ts";
 import { KeyConflict, QueueFull } from "../tree/forwarding.ts";
 
-/** Explains to a publisher why the call with its announcement failed, and whether it may have been carried out. */
+/** Explains to a publisher why announcing failed. The code `uncertain` means that the message may have been announced. */
 export function announceFault(error: unknown): Fault {
   if (error instanceof KeyConflict) return { code: "conflict", why: KEY_CONFLICT };
   if (error instanceof QueueFull) return { code: "unavailable", why: `${error.message}; try again` };

@@ -1,4 +1,4 @@
-/** How an object comes by a link, what it takes from it, and how the link ends. */
+/** How an object requests a link, which deliveries it accepts, and how the link ends. */
 import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
 import type {
@@ -10,22 +10,22 @@ import type {
 } from "../../../src/runtime/calls.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
-import { noKeeper, stillWorld } from "./fake-runtime.ts";
+import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
 type Answer = LinkAnswer | "fails";
 
-/** An object that hears `news`, by default the root of `home`. */
+/** An object with subscribers of `news`; by default the root of `home`. */
 function objectOf(answers: Answer[], name = "home", rows = new Map<string, unknown>()) {
   const asked: [string, LinkRequest][] = [];
   const unlinked: [string, UnlinkRequest][] = [];
-  const told: string[] = [];
-  const state: { listens: boolean; counters: CounterReport | undefined; failures: number } = {
-    listens: true,
+  const received: string[] = [];
+  const state: { isSubscribed: boolean; counters: CounterReport | undefined; failures: number } = {
+    isSubscribed: true,
     counters: undefined,
     failures: 0,
   };
-  const runtime = stillWorld(name, rows, {
+  const runtime = fakeRuntime(name, rows, {
     link: async (object, request) => {
       asked.push([object, request]);
       const answer = answers.shift() ?? "fails";
@@ -38,17 +38,17 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
       return undefined;
     },
   });
-  const listeners = {
-    needs: () => state.listens,
+  const receiver = {
+    needs: () => state.isSubscribed,
     receive: (_: string, lines: string, count: number, after: number) =>
-      void told.push(`${after}+${count} ${lines.trim()}`),
+      void received.push(`${after}+${count} ${lines.trim()}`),
     renumber: () => {},
-    lose: () => void told.push("lost"),
+    lose: () => void received.push("lost"),
     takeCounters: () => state.counters,
   };
   const log = new Log(name === "home" ? 0 : undefined);
-  const upstream = new Upstream(runtime, channelWith(log), listeners, noKeeper, scheduleOf());
-  return { upstream, log, asked, unlinked, told, state, rows };
+  const upstream = new Upstream(runtime, channelWith(log), receiver, noKeeper, scheduleOf());
+  return { upstream, log, asked, unlinked, received, state, rows };
 }
 
 const counters: CounterReport = { totals: noTotals(), peak: 1 };
@@ -61,46 +61,46 @@ function deliveryOf(changes: Partial<Delivery> = {}): Delivery {
   return { ...delivery, number: deliveries, again: false, lost: false, where: false, ...changes };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
-test("a link that its parent may have unawares is to be ended, and the next request is a newer one", async () => {
-  const { upstream, asked, told, rows } = objectOf([...failures(5), { after: 40 }]);
+test("a link that the parent may have made is ended, and the next request has a newer epoch", async () => {
+  const { upstream, asked, received, rows } = objectOf([...failures(5), { after: 40 }]);
   await expect(upstream.join("news")).rejects.toThrow(Unreachable);
   expect(rows.get("upstream:news")).toEqual({ parent: "news", epoch: 100, left: 100 });
   expect(upstream.isLinked("news")).toBe(false);
-  expect(told).toEqual([]);
-  told.length = 0;
+  expect(received).toEqual([]);
+  received.length = 0;
   await upstream.join("news");
   expect(rows.get("upstream:news")).toEqual({ parent: "news", epoch: 101 });
   expect(upstream.isLinked("news")).toBe(true);
   expect(asked.map(([, { epoch }]) => epoch)).toEqual([100, 100, 100, 100, 100, 101]);
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
 });
 
-test("a link that there was stays, though nobody can say whether it is still good", async () => {
+test("a restored link stays, even if it can't be confirmed", async () => {
   const row = { parent: "news", epoch: 7 };
-  const { upstream, told, rows } = objectOf(failures(5), "home", new Map([["upstream:news", row]]));
+  const { upstream, received, rows } = objectOf(failures(5), "home", new Map([["upstream:news", row]]));
   await expect(upstream.join("news")).rejects.toThrow(Unreachable);
-  expect({ rows: [...rows.values()], linked: upstream.isLinked("news"), told }).toEqual({
+  expect({ rows: [...rows.values()], linked: upstream.isLinked("news"), received }).toEqual({
     rows: [row],
     linked: false,
-    told: [],
+    received: [],
   });
   expect(upstream.deliver(deliveryOf({ epoch: 7 }))).toEqual({ gone: false });
-  expect(told).toEqual(["40+1 a"]);
+  expect(received).toEqual(["40+1 a"]);
 });
 
-test("all who want a link meanwhile wait for one request, and nobody asks for one that is there", async () => {
+test("concurrent requests for a link share one call, and a confirmed link needs none", async () => {
   const { upstream, asked } = objectOf([{ after: 40 }]);
   await Promise.all([upstream.join("news"), upstream.join("news")]);
   await upstream.join("news");
   expect(asked).toHaveLength(1);
 });
 
-test("a request that was not new enough is followed by one that is, wherever the child is to be asked", async () => {
+test("a request with an outdated epoch is repeated with a newer one, at the child that the root names", async () => {
   const { upstream, asked, rows } = objectOf([
     { newer: 500 },
     { instead: "news!1", vouched: 9 },
@@ -113,12 +113,12 @@ test("a request that was not new enough is followed by one that is, wherever the
     ["news!1", { epoch: 501, vouched: 9 }],
   ]);
   expect(rows.get("upstream:news")).toEqual({ parent: "news!1", epoch: 501 });
-  // Only who was asked last may deliver.
+  // Only the object that was asked last may deliver.
   expect(upstream.deliver(deliveryOf({ epoch: 501 }))).toMatchObject({ gone: true });
   expect(upstream.deliver(deliveryOf({ epoch: 501, from: "news!1" }))).toEqual({ gone: false });
 });
 
-test("a child asks its parent, and learns from it where in the order it is", async () => {
+test("a child requests the link from its parent, and learns its position", async () => {
   const { upstream, asked, log } = objectOf([{ after: 40 }], "news!1!2");
   await upstream.join("news");
   expect(asked).toMatchObject([["news!1", { from: "news!1!2" }]]);
@@ -128,12 +128,13 @@ test("a child asks its parent, and learns from it where in the order it is", asy
   expect(log.position).toBeUndefined();
 });
 
-test("who waits for a message waits until it has been handed on, or never will be", async () => {
-  const { upstream, told } = objectOf([{ after: 40 }]);
+test("waiting for a position ends when its message has been received, or when the link ends", async () => {
+  const { upstream, received } = objectOf([{ after: 40 }]);
   expect(upstream.reached("news", 41)).toBeUndefined();
   await upstream.join("news");
   expect(upstream.reached("news", 40)).toBeUndefined();
-  const wait = (position: number) => upstream.reached("news", position)?.then(() => told.push(`${position}`));
+  const wait = (position: number) =>
+    upstream.reached("news", position)?.then(() => received.push(`${position}`));
   for (const position of [42, 41, 43]) void wait(position);
   upstream.deliver(deliveryOf());
   await settled();
@@ -142,51 +143,51 @@ test("who waits for a message waits until it has been handed on, or never will b
   expect(upstream.reached("news", 42)).toBeUndefined();
   upstream.leave("news");
   await settled();
-  expect(told.filter((line) => !/begin|end/.test(line))).toEqual(["40+1 a", "41", "41+1 b", "42", "43"]);
+  expect(received.filter((line) => !/begin|end/.test(line))).toEqual(["40+1 a", "41", "41+1 b", "42", "43"]);
 });
 
-test("what comes before the answer to a request is heard, whoever listens by then", async () => {
-  const { upstream, told, state } = objectOf([{ after: 40 }]);
-  state.listens = false;
+test("deliveries before the answer to a request are accepted, even without subscribers", async () => {
+  const { upstream, received, state } = objectOf([{ after: 40 }]);
+  state.isSubscribed = false;
   const joining = upstream.join("news");
   expect(upstream.deliver(deliveryOf())).toEqual({ gone: false });
   await joining;
   expect(upstream.deliver(deliveryOf({ again: true, count: 2, lines: "a\nb\n" }))).toMatchObject({
     gone: true,
   });
-  expect(told).toEqual(["40+1 a"]);
+  expect(received).toEqual(["40+1 a"]);
 });
 
-test("of what comes once more only the rest is handed on, after what came before", async () => {
-  const { upstream, told } = objectOf([{ after: 40 }]);
+test("of a repeated delivery, only the new messages are received", async () => {
+  const { upstream, received } = objectOf([{ after: 40 }]);
   await upstream.join("news");
   upstream.deliver(deliveryOf({ count: 2, lines: "a\nb\n" }));
   upstream.deliver(deliveryOf({ again: true, count: 3, lines: "a\nb\nc\n" }));
-  expect(told).toEqual(["40+2 a\nb", "42+1 c"]);
+  expect(received).toEqual(["40+2 a\nb", "42+1 c"]);
 });
 
-test("a delivery of an earlier link changes nothing for the one that there is", async () => {
-  const { upstream, log, told } = objectOf([{ after: 40 }], "news!1");
+test("a delivery over an earlier link doesn't affect the current one", async () => {
+  const { upstream, log, received } = objectOf([{ after: 40 }], "news!1");
   await upstream.join("news");
   expect(upstream.deliver(deliveryOf({ epoch: 99, after: 10 }))).toMatchObject({ gone: true });
   expect({ linked: upstream.isLinked("news"), position: log.position }).toEqual({
     linked: true,
     position: 40,
   });
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
 });
 
-test("a link that has been left cannot be lost", async () => {
+test("a link that was left can't be lost", async () => {
   const rows = new Map([["upstream:news", { parent: "news", epoch: 7 }]]);
-  const { upstream, told } = objectOf([{ newer: 7 }], "home", rows);
+  const { upstream, received } = objectOf([{ newer: 7 }], "home", rows);
   const joining = upstream.join("news");
   upstream.leave("news");
   await joining;
   await settled();
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
 });
 
-test("requests are newer than any before, also where the clock has gone back", async () => {
+test("epochs rise, even if the clock has gone back", async () => {
   const rows = new Map([["upstream:news", { parent: "news", epoch: 900 }]]);
   const { upstream, asked } = objectOf([{ after: 40 }], "home", rows);
   upstream.leave("news");
@@ -194,16 +195,16 @@ test("requests are newer than any before, also where the clock has gone back", a
   expect(asked).toMatchObject([["news", { epoch: 901 }]]);
 });
 
-test("where nobody listens any more a delivery ends the link, and nobody has lost anything", async () => {
-  const { upstream, told, state, rows } = objectOf([{ after: 40 }]);
+test("without subscribers, a delivery ends the link, and no loss is reported", async () => {
+  const { upstream, received, state, rows } = objectOf([{ after: 40 }]);
   await upstream.join("news");
-  state.listens = false;
+  state.isSubscribed = false;
   expect(upstream.deliver(deliveryOf())).toMatchObject({ gone: true });
   expect({ rows: rows.size, linked: upstream.isLinked("news") }).toEqual({ rows: 0, linked: false });
-  expect(told).not.toContain("lost");
+  expect(received).not.toContain("lost");
 });
 
-test("counters go with the end of a link", async () => {
+test("an object reports its counters when it unlinks", async () => {
   const { upstream, unlinked, state } = objectOf([{ after: 40 }]);
   await upstream.join("news");
   state.counters = counters;
@@ -212,7 +213,7 @@ test("counters go with the end of a link", async () => {
   expect(unlinked).toEqual([["news", { from: "home", epoch: 100, counters }]]);
 });
 
-test("counters go with the first attempt to end a link only", async () => {
+test("an object reports its counters only with the first attempt to unlink", async () => {
   const { upstream, unlinked, state } = objectOf([{ after: 40 }]);
   await upstream.join("news");
   Object.assign(state, { counters, failures: 1 });
@@ -221,7 +222,7 @@ test("counters go with the first attempt to end a link only", async () => {
   expect(unlinked).toEqual([["news", { from: "home", epoch: 100, counters: undefined }]]);
 });
 
-test("the end of a link is not said before its request was answered", async () => {
+test("a link isn't ended before its request was answered", async () => {
   const { upstream, unlinked } = objectOf([{ after: 40 }]);
   const joining = upstream.join("news");
   upstream.leave("news");
@@ -232,24 +233,24 @@ test("the end of a link is not said before its request was answered", async () =
   expect(upstream.isLinked("news")).toBe(false);
 });
 
-test("who comes back to a channel by a child that is not as far waits until that is", async () => {
+test("an object that rejoins a channel through a child that lags behind waits until the child catches up", async () => {
   const behind = [{ instead: "news!1" }, { after: 40 }];
-  const { upstream, asked, told, state } = objectOf([{ after: 40 }, ...behind, ...behind, { after: 41 }]);
+  const { upstream, asked, received, state } = objectOf([{ after: 40 }, ...behind, ...behind, { after: 41 }]);
   await upstream.join("news");
   upstream.deliver(deliveryOf());
   upstream.leave("news");
-  // Left again meanwhile, it is as far behind as before.
+  // The object leaves again in the meantime, and is as far behind as before.
   void upstream.join("news");
   await settled();
   upstream.leave("news");
   const joining = upstream.join("news");
   await settled();
-  expect({ linked: upstream.isLinked("news"), told: told.includes("40+1 a") }).toEqual({
+  expect({ linked: upstream.isLinked("news"), received: received.includes("40+1 a") }).toEqual({
     linked: false,
-    told: true,
+    received: true,
   });
-  state.listens = false;
-  told.length = 0;
+  state.isSubscribed = false;
+  received.length = 0;
   const epoch = asked.at(-1)?.[1].epoch ?? 0;
   expect(upstream.deliver(deliveryOf({ from: "news!1", epoch }))).toEqual({ gone: false });
   await joining;
@@ -257,12 +258,12 @@ test("who comes back to a channel by a child that is not as far waits until that
   expect(asked.at(-1)).toMatchObject(["news!1", { still: { last: 41 } }]);
 });
 
-test("what a crash left behind is left, but for what somebody listens to", async () => {
+test("links that a crash left behind are ended, unless they have subscribers", async () => {
   const rows = new Map([["upstream:news", { parent: "news!3", epoch: 7 }]]);
   const { upstream, unlinked, state } = objectOf([], "home", rows);
   upstream.start();
   expect(rows.size).toBe(1);
-  state.listens = false;
+  state.isSubscribed = false;
   upstream.start();
   await settled();
   expect(rows.size).toBe(0);

@@ -26,26 +26,26 @@ const MARK = "(mark) ";
 let marks = 0;
 
 /** Subscribes and announces at a server's URL. */
-export function eventsOf(url: string): Connect {
+export function eventStreamsTo(url: string): Connect {
   return async (path, receiver) => {
     const channel = decodeURIComponent(path.slice(1)) || "all";
-    const listener = new Listener(url, channel, receiver);
-    await listener.begun();
+    const client = new EventSourceClient(url, channel, receiver);
+    await client.begun();
     receiver.frame("debug!connected...\n");
     let done = Promise.resolve();
     return {
       send: (frame) => {
-        done = done.then(() => listener.carryOut(String(frame)));
+        done = done.then(() => client.carryOut(String(frame)));
       },
       close: async () => {
         await done;
-        listener.close();
+        client.close();
       },
     };
   };
 }
 
-class Listener {
+class EventSourceClient {
   readonly #url: string;
   readonly #channels: string[];
   readonly #source: EventSource;
@@ -102,10 +102,10 @@ class Listener {
       method: "POST",
       body: message,
     });
-    const said = await response.text();
+    const body = await response.text();
     if (response.ok) return;
     const code = response.headers.get("Fanout-Error");
-    this.#receiver.frame(`debug!error ${code} announce ${channel}: ${said}`);
+    this.#receiver.frame(`debug!error ${code} announce ${channel}: ${body}`);
   }
 
   /** Passes a message on. A line break in an event's data stands for a carriage return. */

@@ -23,10 +23,10 @@ export interface Options extends ClientOptions {
 /** A response that refuses an upgrade. */
 export interface Refusal {
   status: number | undefined;
-  said: string;
+  body: string;
 }
 
-export class Listener {
+export class TestClient {
   readonly socket: WebSocket;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<Closing>;
@@ -53,16 +53,16 @@ export class Listener {
   }
 
   /** Connects, and reads the greeting. */
-  static async connect(url: string, options: Options = {}): Promise<Listener> {
-    const listener = Listener.open(url, options);
-    const greeting = await listener.line();
+  static async connect(url: string, options: Options = {}): Promise<TestClient> {
+    const client = TestClient.open(url, options);
+    const greeting = await client.line();
     if (greeting !== "debug!connected...") throw new Error(`greeted with '${greeting}'`);
-    return listener;
+    return client;
   }
 
   /** Connects without reading the greeting. */
-  static open(url: string, options: Options = {}): Listener {
-    return new Listener(openSocket(url, options));
+  static open(url: string, options: Options = {}): TestClient {
+    return new TestClient(openSocket(url, options));
   }
 
   /**
@@ -74,7 +74,7 @@ export class Listener {
     this.socket.on("message", (frame: Buffer) => onFrame(frame.length));
   }
 
-  say(text: string | Buffer): void {
+  send(text: string | Buffer): void {
     this.socket.send(text);
   }
 
@@ -100,7 +100,7 @@ export class Listener {
 
   /** Sends `ping`, reads up to its reply, and returns the lines before that. */
   async ping(): Promise<string[]> {
-    this.say("ping");
+    this.send("ping");
     const before: string[] = [];
     for (let line = await this.line(); !/^\d+$/.test(line); line = await this.line()) before.push(line);
     return before;
@@ -127,7 +127,7 @@ export async function refusal(url: string, options: Options = {}): Promise<Refus
       // Terminating the socket below emits an error as well, which comes too late to matter.
       socket.on("error", reject);
     });
-    return { status: response.statusCode, said: await text(response) };
+    return { status: response.statusCode, body: await text(response) };
   } finally {
     socket.terminate();
   }
@@ -142,11 +142,11 @@ function openSocket(url: string, { protocols = [], closeTimeout = 1, ...options 
 const OPENING = 100;
 
 /** Opens a connection for each path, and reads the greetings. */
-export async function connectAll(url: string, paths: string[]): Promise<Listener[]> {
-  const listeners: Listener[] = [];
+export async function connectAll(url: string, paths: string[]): Promise<TestClient[]> {
+  const clients: TestClient[] = [];
   for (let from = 0; from < paths.length; from += OPENING) {
-    const some = paths.slice(from, from + OPENING).map((path) => Listener.connect(url + path));
-    listeners.push(...(await Promise.all(some)));
+    const some = paths.slice(from, from + OPENING).map((path) => TestClient.connect(url + path));
+    clients.push(...(await Promise.all(some)));
   }
-  return listeners;
+  return clients;
 }

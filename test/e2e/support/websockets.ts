@@ -4,7 +4,7 @@ import { type ClientOptions, WebSocket } from "ws";
 import type { Connect } from "../../conformance/case.ts";
 
 /** The options of `ws`, and one more. */
-export interface WireOptions extends ClientOptions {
+export interface WebSocketOptions extends ClientOptions {
   /** How long the server may take to close the TCP connection after the client's close frame, in milliseconds. */
   closeTimeout?: number;
 }
@@ -13,12 +13,12 @@ export interface WireOptions extends ClientOptions {
 export class Refusal extends Error {
   readonly status: number;
   /** The first line of a text response; empty for an HTML page. */
-  readonly said: string;
+  readonly body: string;
 
-  constructor(status: number, said: string) {
-    super(`the server answered ${status}: ${said}`);
+  constructor(status: number, body: string) {
+    super(`the server answered ${status}: ${body}`);
     this.status = status;
-    this.said = said;
+    this.body = body;
   }
 }
 
@@ -26,7 +26,7 @@ export class Refusal extends Error {
  * Opens WebSockets at a server's URL.
  * @returns a function that throws Refusal if the server refuses the upgrade
  */
-export function wiresTo(url: string, options: WireOptions = {}): Connect {
+export function webSocketsTo(url: string, options: WebSocketOptions = {}): Connect {
   return async (path, receiver) => {
     const socket = new WebSocket(url + path, options);
     socket.on("message", (data, isBinary) => receiver.frame(isBinary ? data : data.toString()));
@@ -61,11 +61,11 @@ function opening(socket: WebSocket): Promise<void> {
 /** Reads no more of a response than needed, and closes it. */
 async function refusalIn(response: IncomingMessage): Promise<Refusal> {
   const isText = response.headers["content-type"]?.startsWith("text/plain");
-  let said = "";
+  let body = "";
   for await (const chunk of response) {
-    said += String(chunk);
-    if (said.includes("\n") || said.length > 1000) break;
+    body += String(chunk);
+    if (body.includes("\n") || body.length > 1000) break;
   }
-  const [line = ""] = said.split("\n");
+  const [line = ""] = body.split("\n");
   return new Refusal(response.statusCode ?? 0, isText ? line.trim() : "");
 }
