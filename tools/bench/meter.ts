@@ -33,7 +33,12 @@ export class Meter {
   readonly #events: EventEmitter;
   #connections = 0;
 
-  private constructor(runtime: Runtime, folder: string, events: EventEmitter, restart: () => Promise<Runtime>) {
+  private constructor(
+    runtime: Runtime,
+    folder: string,
+    events: EventEmitter,
+    restart: () => Promise<Runtime>,
+  ) {
     this.#runtime = runtime;
     this.#restart = restart;
     this.#folder = folder;
