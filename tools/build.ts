@@ -76,5 +76,5 @@ rmSync(DIST, { recursive: true, force: true });
 writeConsoleModule();
 writeModules();
 writePageScripts();
-for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.client.json", ending);
-await writeTypes(SERVER, "tsconfig.json", "ts");
+for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.browser.json", ending);
+await writeTypes(SERVER, "tsconfig.worker.json", "ts");
