@@ -233,9 +233,7 @@ export class History {
 
   /** The slot of the next row. It overwrites the position's row if that has no retained messages. */
   get #slot(): number {
-    return (
-      (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot
-    );
+    return (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
   }
 
   #put(slot: number, row: SegmentRow): boolean {

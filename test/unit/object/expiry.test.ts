@@ -70,9 +70,7 @@ test("a connection's commands are executed until its grants expire", async () =>
 });
 
 test("an object that wakes with expired connections sends them no messages, whatever wakes it", async () => {
-  const hibernated = [2_000, 9_000].map(
-    (until) => new ClientSocket({ channels: ["all"], grants: granted(until) }),
-  );
+  const hibernated = [2_000, 9_000].map((until) => new ClientSocket({ channels: ["all"], grants: granted(until) }));
   const [short, long] = hibernated;
   if (!short || !long) throw new Error("there are two sockets");
   const { broker, clock } = objectOf({ hibernated, guard, platform: noAlarm });

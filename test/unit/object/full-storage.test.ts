@@ -45,11 +45,7 @@ test("clients that count positions get the new one before messages that storage 
   expect([remote.read(), announcing.read()]).toEqual([counted, counted]);
   expect([other.read(), remoteOther.read()]).toEqual([counted.slice(1), counted.slice(1)]);
   // Positions continue from there.
-  expect(await remote.ask("once k2 news 4", "ping")).toEqual([
-    "news!4",
-    `debug!once k2 ${position + 4}`,
-    "1000",
-  ]);
+  expect(await remote.ask("once k2 news 4", "ping")).toEqual(["news!4", `debug!once k2 ${position + 4}`, "1000"]);
   expect(await remote.ask("subscribe news since now")).toEqual([`debug!position news ${position + 4}`]);
   expect([other.ending, remoteOther.ending, counting.ending]).toEqual([undefined, undefined, undefined]);
 });
