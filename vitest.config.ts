@@ -1,23 +1,30 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { SECRET } from "./test/runtime/support/mint.ts";
 import { writeConsoleModule } from "./tools/build-console.ts";
 
 // The Worker imports it.
 writeConsoleModule();
 
-/** Nothing here is a threshold: only a test that is about to fail, on a busy machine, ever takes so long. */
+/** Far longer than any test takes: only a hanging test, or one on a very busy machine, reaches these limits. */
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
 
-/** Tests that run in Node. */
-function inNode(name: string, more: { globalSetup?: string[] } = {}) {
-  return { test: { ...patience, name, include: [`test/${name}/**/*.test.ts`], ...more } };
+const SLOW = "test/**/*.slow.test.ts";
+
+/** Setup for tests that serve the Worker's bundle. */
+const BUNDLED = "test/e2e/support/bundled.ts";
+
+/** Returns a project of tests that run in Node: those in the folder of its name that aren't slow, or others. */
+function inNode(name: string, more: { include?: string[]; exclude?: string[]; globalSetup?: string[] } = {}) {
+  const include = [`test/${name}/**/*.test.ts`];
+  const exclude = [...configDefaults.exclude, SLOW];
+  return { test: { ...patience, name, include, exclude, ...more } };
 }
 
-/** Tests that run inside the runtime, next to a server with settings of its own. */
+/** Returns a project of tests that run inside the runtime, next to a server with settings of its own. */
 function inRuntime(name: string, settings: Record<string, string>, ...more: string[]) {
   const wrangler = { configPath: "./wrangler.toml" };
-  // Whoever runs the tests may have a secret in .dev.vars.
+  // A developer may have a secret in .dev.vars.
   const bindings = { TOKEN_SECRET: "", ...settings };
   const include = [`test/runtime/${name}/*.test.ts`, ...more];
   return {
@@ -26,33 +33,33 @@ function inRuntime(name: string, settings: Record<string, string>, ...more: stri
   };
 }
 
-/** Room for so little that every channel becomes a tree. */
-const narrow = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
+/** Limits so low that every channel becomes a tree. */
+const NARROW = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 
-/** What is said to and heard from a server, which holds for every one that is open to all. */
-const plays = "test/runtime/conformance.test.ts";
-
-const bundled = "test/e2e/support/bundled.ts";
+/** Transcripts, which hold on every server that needs no tokens. */
+const CONFORMANCE = "test/runtime/conformance.test.ts";
 
 export default defineConfig({
   test: {
-    // More than there are cores, of which two are enough: much of what is tested end to end is waiting.
+    // One more than two cores, because end-to-end tests mostly wait.
     maxWorkers: 3,
     coverage: { include: ["src/**/*.ts"], reporter: ["text"] },
     projects: [
       inNode("unit"),
       inNode("simulation"),
       inNode("upgrades"),
-      // What is left in storage, and who is closed, is another matter where messages are kept.
-      inRuntime("open", { HISTORY_SECONDS: "0" }, plays),
-      inRuntime("trees", { ...narrow, HISTORY_SECONDS: "0" }, plays),
-      inRuntime("history", {}, plays),
-      inRuntime("grown", narrow, plays, "test/runtime/history/*.test.ts"),
+      // Without retention, other rows are left in storage, and other connections closed.
+      inRuntime("open", { HISTORY_SECONDS: "0" }, CONFORMANCE),
+      inRuntime("trees", { ...NARROW, HISTORY_SECONDS: "0" }, CONFORMANCE),
+      inRuntime("history", {}, CONFORMANCE),
+      inRuntime("grown", NARROW, CONFORMANCE, "test/runtime/history/*.test.ts"),
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
-      inNode("e2e", { globalSetup: [bundled] }),
-      inNode("packages", { globalSetup: [bundled, "test/packages/setup.ts"] }),
+      inNode("e2e", { globalSetup: [BUNDLED] }),
       inNode("probe"),
+      // `npm test` leaves out these two.
+      inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
+      inNode("packages", { globalSetup: [BUNDLED, "test/packages/setup.ts"] }),
     ],
   },
 });

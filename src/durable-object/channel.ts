@@ -145,11 +145,7 @@ export class Channel extends DurableObject<Env> implements Callable {
    * Answers a call from another object, or from a Worker.
    * @param hop the depth of this object in the chain of calls
    */
-  call<Kind extends keyof Calls>(
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    hop: number,
-  ): Promise<Calls[Kind]["answer"]> {
+  call<Kind extends keyof Calls>(kind: Kind, ask: Calls[Kind]["request"], hop: number): Promise<Calls[Kind]["answer"]> {
     return this.#broker.called(kind, ask, hop);
   }
 }

@@ -55,13 +55,7 @@ export class EventStream implements StreamFormat {
     linesPerSecond: number,
   ) {
     this.preamble = formatRetry(RETRY * (1 + 2 * environment.random()));
-    this.#positions = new StreamPositions(
-      channels,
-      resumed,
-      from ?? { since: "now" },
-      environment,
-      linesPerSecond,
-    );
+    this.#positions = new StreamPositions(channels, resumed, from ?? { since: "now" }, environment, linesPerSecond);
   }
 
   get from(): From | undefined {

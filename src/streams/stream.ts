@@ -142,8 +142,7 @@ export class Stream {
     const alive = this.#awaitsKeepalive
       ? this.#keepalive.sentAt + KEEPALIVE_TIMEOUT
       : this.#connection.receivedAt + HEARTBEAT_INTERVAL;
-    const tick =
-      this.#format.heartbeat === "" ? Number.POSITIVE_INFINITY : this.#wroteAt + HEARTBEAT_INTERVAL;
+    const tick = this.#format.heartbeat === "" ? Number.POSITIVE_INFINITY : this.#wroteAt + HEARTBEAT_INTERVAL;
     return Math.min(alive, tick, this.#format.dueAt);
   }
 

@@ -24,8 +24,7 @@ export async function admit(request: Request, { tokens }: Settings): Promise<Gra
     return await verify(token, tokens);
   } catch (error) {
     if (error instanceof TokenError) throw new Denial(401, error.code, error.message, {}, error.sub);
-    if (error instanceof NoKeys)
-      throw new Denial(503, "unavailable", error.message, retryAfter(error.seconds));
+    if (error instanceof NoKeys) throw new Denial(503, "unavailable", error.message, retryAfter(error.seconds));
     throw error;
   }
 }

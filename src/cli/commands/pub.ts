@@ -54,10 +54,7 @@ function checkWords(channel: string, message: string | undefined, options: PubOp
   }
   if (message === "") throw new Exit(USAGE, "the message is empty; it has at least one character");
   if (message.includes("\n")) {
-    throw new Exit(
-      USAGE,
-      "the message has a line break; a message is one line. Standard input takes several lines",
-    );
+    throw new Exit(USAGE, "the message has a line break; a message is one line. Standard input takes several lines");
   }
 }
 
@@ -92,10 +89,7 @@ async function pubAll(
       const announced = refusable(fanout.announce(channel, text, { key: lineKey }));
       window.add(utf8Length(text), announced);
       announced.then(() => progress.advance()).catch(() => {});
-      if (json)
-        printed = printed.then(async () =>
-          print(jsonOf({ channel, line: number, position: await announced })),
-        );
+      if (json) printed = printed.then(async () => print(jsonOf({ channel, line: number, position: await announced })));
       printed.catch(() => {});
     }
     await window.empty();

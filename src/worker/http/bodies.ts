@@ -63,8 +63,7 @@ class Buffer {
    */
   open(): Uint8Array<ArrayBuffer> {
     // One byte more than allowed, to notice longer bodies.
-    if (this.size - this.#used < PIECE)
-      this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MAX_BODY + 1));
+    if (this.size - this.#used < PIECE) this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MAX_BODY + 1));
     return this.#bytes.subarray(this.#used);
   }
 

@@ -18,12 +18,7 @@ const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
  * Announces the messages in a request's body.
  * @throws Denial if the request is refused
  */
-export async function publish(
-  request: Request,
-  env: Env,
-  channel: string,
-  limits: Limits,
-): Promise<Response> {
+export async function publish(request: Request, env: Env, channel: string, limits: Limits): Promise<Response> {
   checkType(request);
   const key = keyIn(request);
   const expected = expectedIn(request);

@@ -291,20 +291,14 @@ test("after all objects have crashed, everything works again, without leftovers"
   }
 
   const { room, home } = before;
-  const [local, remote, lobby] = await Promise.all([
-    Client.connect(room),
-    Client.connect(home),
-    Client.connect(),
-  ]);
+  const [local, remote, lobby] = await Promise.all([Client.connect(room), Client.connect(home), Client.connect()]);
   await sendAll([remote], `subscribe ${room}`);
   await expectDelivery(local, room, local, remote);
   await expectDelivery(remote, room, local, remote);
   await expectDelivery(lobby, "all", local, remote, lobby);
   await evictAll();
 
-  expect((await keys("all", "downstream:")).sort()).toEqual(
-    [`downstream:${home}`, `downstream:${room}`].sort(),
-  );
+  expect((await keys("all", "downstream:")).sort()).toEqual([`downstream:${home}`, `downstream:${room}`].sort());
   expect(await lobby.info()).toMatchObject({
     "current connections": "3",
     "current channels": "3",

@@ -112,10 +112,8 @@ function quicker(delay: number): number {
 export function settleQuickly(): void {
   const inTruth = globalThis.setTimeout;
   beforeAll(() => {
-    vi.stubGlobal(
-      "setTimeout",
-      (act: (...args: unknown[]) => void, delay: number | undefined, ...args: unknown[]) =>
-        inTruth(act, quicker(delay ?? 0), ...args),
+    vi.stubGlobal("setTimeout", (act: (...args: unknown[]) => void, delay: number | undefined, ...args: unknown[]) =>
+      inTruth(act, quicker(delay ?? 0), ...args),
     );
   });
   afterAll(() => {
@@ -158,12 +156,7 @@ Object.assign(Channel.prototype, {
   fetch(this: Channel, request: Request): unknown {
     return dispatch(this, "fetch", () => Reflect.apply(fetch, this, [request]));
   },
-  call<Kind extends keyof Calls>(
-    this: Channel,
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    hop?: number,
-  ): unknown {
+  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["request"], hop?: number): unknown {
     return dispatch(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
   },
 });
