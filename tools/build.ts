@@ -59,11 +59,7 @@ const TSC = join(ROOT, "node_modules", ".bin", "tsc");
  * Bundles types. Modules of each format need their own, because an import names the other file's ending.
  * @param project relative to `src/`
  */
-async function writeTypes(
-  input: Record<string, string>,
-  project: string,
-  ending: "ts" | "cts",
-): Promise<void> {
+async function writeTypes(input: Record<string, string>, project: string, ending: "ts" | "cts"): Promise<void> {
   // This TypeScript has no API yet, so the plugin runs its compiler.
   const plugins = [dts({ emitDtsOnly: true, tsconfig: join(SRC, project), tsgo: { path: TSC } })];
   const types = await rolldown({ cwd: SRC, input, external: /^(react|cloudflare:workers)$/, plugins });

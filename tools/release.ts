@@ -27,11 +27,9 @@ function run(program: string, ...words: string[]): string {
 async function versions(): Promise<string | undefined> {
   for (const path of ["package.json", "package-lock.json"]) {
     const { version } = JSON.parse(await textOf(path));
-    if (version !== VERSION)
-      return `${path} has version ${version}, src/version.ts ${VERSION}: make them equal`;
+    if (version !== VERSION) return `${path} has version ${version}, src/version.ts ${VERSION}: make them equal`;
   }
-  if (run("git", "tag", "--list", `v${VERSION}`) !== "")
-    return `the tag v${VERSION} exists: raise the version`;
+  if (run("git", "tag", "--list", `v${VERSION}`) !== "") return `the tag v${VERSION} exists: raise the version`;
   return undefined;
 }
 
@@ -53,9 +51,7 @@ async function baseline(): Promise<string | undefined> {
   const isSaved =
     (await textOf("test/upgrades/before.js")) === (await bundleRelease()) &&
     (await textOf("test/upgrades/before.json")) === formatRecording(await record());
-  return isSaved
-    ? undefined
-    : "the upgrade baseline isn't of this code: run npx node test/upgrades/save-release.ts";
+  return isSaved ? undefined : "the upgrade baseline isn't of this code: run npx node test/upgrades/save-release.ts";
 }
 
 /** Checks that the package contains each file that its package.json names. */
@@ -63,9 +59,7 @@ async function contents(): Promise<string | undefined> {
   const [packed] = JSON.parse(run("npm", "pack", "--dry-run", "--json", "--ignore-scripts"));
   const names = new Set<string>(packed.files.map(({ path }: { path: string }) => path));
   const { exports, bin } = JSON.parse(await textOf("package.json"));
-  const named = JSON.stringify({ exports, bin }).matchAll(
-    /"(?:\.\/)?([\w/.-]+\.(?:c?js|d\.c?ts|json))"(?!:)/g,
-  );
+  const named = JSON.stringify({ exports, bin }).matchAll(/"(?:\.\/)?([\w/.-]+\.(?:c?js|d\.c?ts|json))"(?!:)/g);
   const missing = [...named].flatMap(([, name = ""]) => (names.has(name) ? [] : [name]));
   return missing.length > 0 ? `the package lacks ${missing.join(", ")}` : undefined;
 }

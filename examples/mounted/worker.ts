@@ -4,6 +4,5 @@ import { type Env, mount } from "fanout-edge/worker";
 export { Channel } from "fanout-edge/worker";
 
 export default {
-  fetch: (request: Request, env: Env) =>
-    mount("/live", request, env) ?? new Response("A page of the site.\n"),
+  fetch: (request: Request, env: Env) => mount("/live", request, env) ?? new Response("A page of the site.\n"),
 };

@@ -20,11 +20,7 @@ function userOf(request: IncomingMessage): string | undefined {
 /** Signs a token with a user's grants. */
 function tokenFor(user: string): Promise<string> {
   const grants = { subscribe: ["news", "lobby", `user/${user}`], announce: ["lobby"] };
-  return new SignJWT(grants)
-    .setProtectedHeader({ alg: "HS256" })
-    .setSubject(user)
-    .setExpirationTime("1h")
-    .sign(secret);
+  return new SignJWT(grants).setProtectedHeader({ alg: "HS256" }).setSubject(user).setExpirationTime("1h").sign(secret);
 }
 
 const server = createServer(async (request, response) => {

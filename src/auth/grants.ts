@@ -1,4 +1,6 @@
-/** The permissions of a connection, from its token. On a server without tokens, there are no grants and all is allowed. */
+/**
+ * The permissions of a connection, from its token. On a server without tokens, there are no grants and all is allowed.
+ */
 import { EVERYONE, matchesAny } from "../protocol/channels.ts";
 
 export interface Grants {

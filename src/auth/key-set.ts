@@ -150,8 +150,7 @@ export class KeySet {
       signal: AbortSignal.timeout(DEADLINE),
     });
     if (response.status === 200) return createLocalJWKSet({ keys: keysIn(await textOf(response)) });
-    this.#notBefore =
-      this.#runtime.now() + coolDown(response.headers.get("Retry-After"), this.#runtime.now());
+    this.#notBefore = this.#runtime.now() + coolDown(response.headers.get("Retry-After"), this.#runtime.now());
     await response.body?.cancel();
     throw new Error(`the issuer answers with status ${response.status}`);
   }

@@ -1,6 +1,6 @@
 /**
- * One client of the original TCP protocol. It has its own connection to the server, which reconnects and resumes without
- * the client noticing.
+ * One client of the original TCP protocol. It has its own connection to the server, which reconnects and resumes
+ * without the client noticing.
  */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -44,7 +44,9 @@ interface ClientFanout extends Subscribable, Pick<Fanout, "ping" | "info"> {
 export class TcpClient {
   readonly #socket: ClientSocket;
   readonly #fanout: ClientFanout;
-  /** The client's subscriptions. Unsubscribed ones resume at their positions when the client has drained its backlog. */
+  /**
+   * The client's subscriptions. Unsubscribed ones resume at their positions when the client has drained its backlog.
+   */
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #announcing = new Set<Promise<void>>();
   readonly #memory: Memory;
@@ -232,7 +234,9 @@ export class TcpClient {
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
   }
 
-  /** Resumes subscriptions when the backlog is drained: the server has retained the messages since, or reports a gap. */
+  /**
+   * Resumes subscriptions when the backlog is drained: the server has retained the messages since, or reports a gap.
+   */
   #resume(): void {
     for (const { channel, state, position } of this.#subscriptions.values()) {
       if (state !== "unsubscribed") continue;

@@ -23,8 +23,7 @@ export interface SegmentRow {
 export function isSegmentRow(row: unknown): row is SegmentRow {
   if (!isRecord(row) || !isNumber(row.after) || typeof row.lines !== "string") return false;
   const { counts, times, keys } = row;
-  if (!isNumbers(counts) || !isNumbers(times) || counts.length !== times.length || times.length === 0)
-    return false;
+  if (!isNumbers(counts) || !isNumbers(times) || counts.length !== times.length || times.length === 0) return false;
   return Array.isArray(keys) && keys.every(isKey);
 }
 

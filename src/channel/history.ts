@@ -108,7 +108,9 @@ export class History {
     return this.#retained.start ?? this.#stored;
   }
 
-  /** The retained messages: the position before the first, their number and their size; undefined if none are retained. */
+  /**
+   * The retained messages: the position before the first, their number and their size; undefined if none are retained.
+   */
   get retained(): { after: number; count: number; characters: number } | undefined {
     this.dropExpired();
     if (this.#retained.isEmpty) return undefined;
@@ -231,9 +233,7 @@ export class History {
 
   /** The slot of the next row. It overwrites the position's row if that has no retained messages. */
   get #slot(): number {
-    return (
-      (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot
-    );
+    return (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
   }
 
   #put(slot: number, row: SegmentRow): boolean {
@@ -257,7 +257,9 @@ export class History {
 
   // --- full storage
 
-  /** Stops retaining messages, as storage refused the newest ones, and moves these to positions that are never reused. */
+  /**
+   * Stops retaining messages, as storage refused the newest ones, and moves these to positions that are never reused.
+   */
   #handleRefusal(): void {
     const last = this.#log.position ?? 0;
     this.#isRefused = true;
@@ -281,8 +283,8 @@ export class History {
   }
 
   /**
-   * After a crash, checks that storage accepts rows before clients rely on the retained messages. If it doesn't, messages
-   * announced before the crash may not have been stored, so earlier messages count as not retained.
+   * After a crash, checks that storage accepts rows before clients rely on the retained messages. If it doesn't,
+   * messages announced before the crash may not have been stored, so earlier messages count as not retained.
    */
   #checkStorage(): void {
     if (!this.#isDoubtful || this.#runtime.store.hasTaken()) return;

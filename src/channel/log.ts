@@ -72,8 +72,8 @@ export class Log {
   }
 
   /**
-   * Returns the messages after a position: at most `most` characters, but at least one message. The result never spans a
-   * renumbering. If `position` is just before one, `after` is the position that replaced it.
+   * Returns the messages after a position: at most `most` characters, but at least one message. The result never spans
+   * a renumbering. If `position` is just before one, `after` is the position that replaced it.
    */
   since(position: number, most: number): Messages {
     const start = this.#firstAfter(position);

@@ -49,12 +49,7 @@ export class Retained {
   #size = 0;
 
   /** @param released called with the slot of each row whose messages have all expired, and when the row was written */
-  constructor(
-    log: Log,
-    limits: HistoryLimits,
-    now: () => number,
-    released: (slot: number, at: number) => void,
-  ) {
+  constructor(log: Log, limits: HistoryLimits, now: () => number, released: (slot: number, at: number) => void) {
     this.#log = log;
     this.#limits = limits;
     this.#now = now;
@@ -144,8 +139,7 @@ export class Retained {
 
   /** Drops the key of an announcement, unless a later announcement has the same key. */
   #dropKey(appended: AppendedMessages): void {
-    if (appended.key !== undefined && this.#byKey.get(appended.key) === appended)
-      this.#byKey.delete(appended.key);
+    if (appended.key !== undefined && this.#byKey.get(appended.key) === appended) this.#byKey.delete(appended.key);
   }
 
   /** Indexes the key of an announcement, if it has one. */
@@ -165,12 +159,7 @@ export class Retained {
  * @param last the position of the newest message
  * @param at the time at which the batch is stored, in milliseconds since 1970
  */
-export function batchOf(
-  messages: readonly AppendedMessages[],
-  last: number,
-  at: number,
-  most: number,
-): Batch {
+export function batchOf(messages: readonly AppendedMessages[], last: number, at: number, most: number): Batch {
   const keyed: AppendedMessages[] = [];
   let count = 0;
   let size = 0;
@@ -187,8 +176,8 @@ export function batchOf(
 }
 
 /**
- * Returns how many of an announcement's newest messages fit into `room` characters, and their size. Announcements with a
- * key fit completely or not at all, because their whole text is compared when the key is used again.
+ * Returns how many of an announcement's newest messages fit into `room` characters, and their size. Announcements with
+ * a key fit completely or not at all, because their whole text is compared when the key is used again.
  */
 function newestOf(appended: AppendedMessages, room: number): { count: number; size: number } {
   const { lines, count, key } = appended;

@@ -28,10 +28,7 @@ export class Acknowledgements {
     try {
       fstatSync(fd);
     } catch (error) {
-      throw new Exit(
-        USAGE,
-        `file descriptor ${fd} can't be read: ${messageOf(error)}; open it, as in ${fd}<fifo`,
-      );
+      throw new Exit(USAGE, `file descriptor ${fd} can't be read: ${messageOf(error)}; open it, as in ${fd}<fifo`);
     }
     void this.#read(fd);
   }
@@ -60,9 +57,7 @@ export class Acknowledgements {
       this.#end();
     } catch (error) {
       this.#fail(
-        error instanceof Exit
-          ? error
-          : new Exit(LOCAL, `acknowledgements can't be read: ${messageOf(error)}`),
+        error instanceof Exit ? error : new Exit(LOCAL, `acknowledgements can't be read: ${messageOf(error)}`),
       );
     }
   }

@@ -8,12 +8,7 @@ export interface Address {
 }
 
 /** Returns the URL of a channel; "" for the prefix of all channels' URLs. */
-export function urlOf(
-  { url }: Address,
-  scheme: "ws" | "http",
-  channel: string,
-  query: Record<string, string>,
-): string {
+export function urlOf({ url }: Address, scheme: "ws" | "http", channel: string, query: Record<string, string>): string {
   const search = new URLSearchParams(query).toString();
   const asked = `${channelUrl(parseAddress(url), channel)}${search === "" ? "" : `?${search}`}`;
   return scheme === "ws" ? webSocketUrl(asked) : asked;

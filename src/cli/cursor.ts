@@ -77,8 +77,7 @@ export function parsePositions(text: string): Map<string, number> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("no object");
   const positions = new Map<string, number>();
   for (const [channel, position] of Object.entries<unknown>({ ...value })) {
-    if (typeof position !== "number" || !Number.isSafeInteger(position) || position < 0)
-      throw new Error("no position");
+    if (typeof position !== "number" || !Number.isSafeInteger(position) || position < 0) throw new Error("no position");
     positions.set(channel, position);
   }
   return positions;

@@ -9,11 +9,7 @@ export interface FormatOptions {
 }
 
 /** Prints a message. Only `raw` sends control characters to a terminal. */
-export function printMessage(
-  { channel, text, position }: Message,
-  { json, raw }: FormatOptions,
-  areSeveral: boolean,
-) {
+export function printMessage({ channel, text, position }: Message, { json, raw }: FormatOptions, areSeveral: boolean) {
   if (json) return print(jsonOf({ channel, text, position }));
   if (raw) return printAsIs(`${channel}!${text}`);
   return print(areSeveral ? `${channel} ${text}` : text);

@@ -17,10 +17,7 @@ export interface InputLine {
  * @param separator the byte that ends a message: 10 (line feed) or 0
  * @throws Exit with the number of the first message that is too long, isn't UTF-8, or has a line break
  */
-export async function* messagesIn(
-  input: AsyncIterable<Uint8Array>,
-  separator: 0 | 10,
-): AsyncGenerator<InputLine> {
+export async function* messagesIn(input: AsyncIterable<Uint8Array>, separator: 0 | 10): AsyncGenerator<InputLine> {
   let number = 0;
   let parts: Uint8Array[] = [];
   let size = 0;

@@ -14,16 +14,7 @@ import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 import { endWithPipe, print, remark } from "./output.ts";
 import { tokenFor } from "./secrets.ts";
 import { endWithSignals } from "./signals.ts";
-import {
-  channelCommand,
-  channelName,
-  key,
-  MAX_SECONDS,
-  nonEmpty,
-  pattern,
-  position,
-  wholeNumber,
-} from "./values.ts";
+import { channelCommand, channelName, key, MAX_SECONDS, nonEmpty, pattern, position, wholeNumber } from "./values.ts";
 
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
@@ -54,7 +45,9 @@ function withToken<Options extends { tokenFile?: string }>(url: string, options:
   return { ...options, token: tokenFor(url, options.tokenFile) };
 }
 
-/** Splits arguments into the address and the rest. An argument without a scheme isn't an address, so FANOUT_URL is used. */
+/**
+ * Splits arguments into the address and the rest. An argument without a scheme isn't an address, so FANOUT_URL is used.
+ */
 function split(words: string[]): [url: string, rest: string[]] {
   const [first = "", ...rest] = words;
   if (/^\w+:\/\//.test(first)) return [first, rest];
@@ -100,19 +93,12 @@ server(program.command("sub").argument("<url>", "the server").argument("[channel
   .option("--count <n>", "stop after n messages", wholeNumber(1))
   .option("--until-caught-up", "stop when all missed messages are processed")
   .option("--cursor <file>", "resume where the last run with this file stopped", nonEmpty)
-  .option(
-    "--ack <fd>",
-    "advance the cursor by the positions read from a file descriptor",
-    wholeNumber(3, 1_000),
-  )
+  .option("--ack <fd>", "advance the cursor by the positions read from a file descriptor", wholeNumber(3, 1_000))
   .option("--json", "print messages and gaps as JSON objects")
   .option("--raw", "print protocol lines, <channel>!<text>, with control characters")
   .option("--exec <command>", "run a command for each message, with the message as standard input", nonEmpty)
   .addOption(
-    new Option(
-      "--on <channel=command>",
-      "subscribe to a channel, and run a command for its messages; repeatable",
-    )
+    new Option("--on <channel=command>", "subscribe to a channel, and run a command for its messages; repeatable")
       .argParser(channelCommand)
       .default(new Map<string, string>(), "none"),
   )
@@ -127,9 +113,7 @@ server(program.command("sub").argument("<url>", "the server").argument("[channel
 const PUB_EXAMPLE = `
 Put -- before a message that begins with -: fanout pub <url> news -- "-5 degrees"`;
 
-server(
-  program.command("pub").argument("<url>", "the server").argument("[words...]", "a channel, and a message"),
-)
+server(program.command("pub").argument("<url>", "the server").argument("[words...]", "a channel, and a message"))
   .description("announce a message, or each line of standard input")
   .option("--key <key>", "idempotency key; line n of the input gets <key>-<n>", key)
   .option("--file <file>", "read lines from a file instead of standard input", nonEmpty)
@@ -197,12 +181,7 @@ program
   .command("token")
   .description("make a token for testing")
   .option("--secret-file <file>", "read the server's secret from a file instead of TOKEN_SECRET", nonEmpty)
-  .option(
-    "--subscribe <channels...>",
-    "channels to subscribe to: names, and prefixes followed by *",
-    pattern,
-    [],
-  )
+  .option("--subscribe <channels...>", "channels to subscribe to: names, and prefixes followed by *", pattern, [])
   .option("--announce <channels...>", "channels to announce on", pattern, [])
   .option("--operate", "grant the operators' pages")
   .option("--expires <time>", "time until it expires, such as 30m, 12h or 7d", "1h")

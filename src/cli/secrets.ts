@@ -41,9 +41,7 @@ export function isExposed(url: string): boolean {
 export function tokenFor(url: string, file: string | undefined): string | undefined {
   const token = secretFrom(file, "FANOUT_TOKEN");
   if (token !== undefined && isExposed(url)) {
-    remark(
-      `warning: the token crosses the network unencrypted; use ${url.replace(/^(ws|http)(?=:)/i, "$1s")}`,
-    );
+    remark(`warning: the token crosses the network unencrypted; use ${url.replace(/^(ws|http)(?=:)/i, "$1s")}`);
   }
   return token;
 }

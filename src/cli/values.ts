@@ -20,9 +20,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (wor
 /** Parses a position. @throws InvalidArgumentError, which explains times too */
 export function position(word: string): number {
   if (/^\d+[smhd]$/.test(word)) {
-    throw new InvalidArgumentError(
-      "It takes a position: messages have no times. Use --last <n>, or --cursor <file>.",
-    );
+    throw new InvalidArgumentError("It takes a position: messages have no times. Use --last <n>, or --cursor <file>.");
   }
   return wholeNumber(0)(word);
 }

@@ -17,8 +17,7 @@ export type Base = string;
 export function parseAddress(address: unknown, page?: string): Base {
   const isGiven = address instanceof URL || (typeof address === "string" && address !== "");
   // React Native's URL has only `href`, so parse that.
-  const [, scheme = "", rest] =
-    /^(?:ws|http)(s?):\/\/([^?#@]+?)\/*$/.exec(isGiven ? hrefOf(address, page) : "") ?? [];
+  const [, scheme = "", rest] = /^(?:ws|http)(s?):\/\/([^?#@]+?)\/*$/.exec(isGiven ? hrefOf(address, page) : "") ?? [];
   const what = "a host, with a path at most, such as wss://host/path";
   demand(rest !== undefined, "the address", isGiven ? String(address) : address, what);
   return `http${scheme}://${rest}`;

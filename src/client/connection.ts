@@ -156,15 +156,7 @@ export class Connection implements TransportListener {
     this.#listener.debug(`connecting to ${url}${home ? "" : " by requests"}`);
     try {
       const socket = socketAt(url);
-      this.#transport = new Transport(
-        socket,
-        home,
-        this.#environment,
-        this.#pace,
-        signal,
-        this,
-        this.#listener,
-      );
+      this.#transport = new Transport(socket, home, this.#environment, this.#pace, signal, this, this.#listener);
       this.#phase = "opening";
     } catch (error) {
       // A wrong address, or a page that may not use it, fails every time.
@@ -209,8 +201,7 @@ export class Connection implements TransportListener {
 
   ended(status: number, reason: string): void {
     const wasOpen = this.#phase === "open";
-    if (wasOpen && this.#environment.now() - this.#openedAt >= MIN_UPTIME)
-      this.#failures = this.#refusals = 0;
+    if (wasOpen && this.#environment.now() - this.#openedAt >= MIN_UPTIME) this.#failures = this.#refusals = 0;
     const signal = this.#enter("probing");
     const { code, why } = parseReason(reason) ?? { code: undefined, why: reason };
     if (wasOpen) this.#listener.lost(status === TOO_BIG || code === "limit");
@@ -264,9 +255,7 @@ export class Connection implements TransportListener {
   #retry(code: number, reason: string, retryAfter = 0): void {
     const signal = this.#enter("backoff");
     this.#isServerDelay = retryAfter > 0;
-    after(this.#environment, backoff(this.#environment, this.#failures, retryAfter), signal, () =>
-      this.#begin(),
-    );
+    after(this.#environment, backoff(this.#environment, this.#failures, retryAfter), signal, () => this.#begin());
     this.#failures += 1;
     this.#listener.changed("disconnected", reason, code);
   }

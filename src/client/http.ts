@@ -44,9 +44,7 @@ export async function probe(
   try {
     const answer = await inTime(environment, signal, async (own) => {
       const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-      return read(
-        await environment.fetch(`${urlOf(base, channel)}?poll=`, { method: "GET", headers, signal: own }),
-      );
+      return read(await environment.fetch(`${urlOf(base, channel)}?poll=`, { method: "GET", headers, signal: own }));
     });
     // Channels without history can't be polled, but subscribing to them works.
     return answer.status === 200 || answer.code === "no-history" ? undefined : answer;

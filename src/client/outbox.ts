@@ -83,10 +83,7 @@ export class Outbox {
    * @returns its position; undefined if the channel retains no messages
    * @throws Refused if the server refuses it, too many are pending, or the timeout expires
    */
-  announce(
-    message: Pick<Pending, "channel" | "text" | "key">,
-    options: AnnounceOptions,
-  ): Promise<number | undefined> {
+  announce(message: Pick<Pending, "channel" | "text" | "key">, options: AnnounceOptions): Promise<number | undefined> {
     const { channel, text, key } = message;
     return limited(this.#environment, options, (resolve, reject) => {
       this.sequence += 1;

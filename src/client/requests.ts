@@ -191,8 +191,7 @@ export class RequestSocket implements WebSocketLike {
     const position = positionIn(answer.body);
     if (answer.retryAfter > 0) await this.#pause(answer.retryAfter);
     if (!isOk(answer)) this.#refuseFor(command, answer);
-    else if (position === undefined || (key && position === null))
-      this.#refuse(command, "unavailable", NOT_FANOUT);
+    else if (position === undefined || (key && position === null)) this.#refuse(command, "unavailable", NOT_FANOUT);
     else if (key && position !== null) {
       this.#announced.set(channel, position);
       this.#emit(`debug!once ${key} ${position}`);
@@ -279,8 +278,7 @@ export class RequestSocket implements WebSocketLike {
 
   #receiveLine(stream: Stream, channel: string, line: string): void {
     if (stream.abort.signal.aborted) return;
-    const [, code = "", isOwn, why = ""] =
-      /^debug!error ([a-z-]+) (subscribe )?[^:]*: (.*)$/s.exec(line) ?? [];
+    const [, code = "", isOwn, why = ""] = /^debug!error ([a-z-]+) (subscribe )?[^:]*: (.*)$/s.exec(line) ?? [];
     if (code !== "" && code !== "no-history") {
       this.#fail(stream, channel, isOwn ? code : "unavailable", why);
     } else if (code !== "" || line.startsWith(`debug!position ${channel} `)) {

@@ -4,14 +4,7 @@ import type { Environment } from "./environment.ts";
 import { checkFunction, demand } from "./inputs.ts";
 import { Feed } from "./iterator.ts";
 import { add, emit, type Listeners } from "./listeners.ts";
-import type {
-  Codec,
-  Message,
-  SubscribeOptions,
-  Subscription,
-  SubscriptionEvents,
-  SubscriptionState,
-} from "./types.ts";
+import type { Codec, Message, SubscribeOptions, Subscription, SubscriptionEvents, SubscriptionState } from "./types.ts";
 
 /** Default buffer of a loop, in messages. */
 const BUFFER = 1_000;

@@ -53,12 +53,7 @@ export function inTime<T>(
 }
 
 /** Calls `act` after a delay, unless the signal is aborted earlier. */
-export function after(
-  environment: Environment,
-  milliseconds: number,
-  signal: AbortSignal,
-  act: () => void,
-): void {
+export function after(environment: Environment, milliseconds: number, signal: AbortSignal, act: () => void): void {
   if (signal.aborted) return;
   const cancel = environment.later(milliseconds, () => {
     signal.removeEventListener("abort", cancel);

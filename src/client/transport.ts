@@ -271,8 +271,7 @@ export class Transport {
   }
 
   #handleRefusal(text: string): void {
-    const [, word = "", name = "", why = ""] =
-      /^error ([a-z-]+) ([a-z]+(?: [^ ]+)?): (.*)$/s.exec(text) ?? [];
+    const [, word = "", name = "", why = ""] = /^error ([a-z-]+) ([a-z]+(?: [^ ]+)?): (.*)$/s.exec(text) ?? [];
     const error = new Refused(isErrorCode(word) ? word : "invalid", why);
     const [command, channel = ""] = name.split(" ");
     const isUnsubscribed = command === "unsubscribe" && !this.#channels.get(channel);

@@ -98,10 +98,7 @@ export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
   /** The newest delivered message's position; undefined until known, and if the channel retains no messages. */
   readonly position: number | undefined;
   /** Adds a listener; returns a function that removes it. */
-  on<K extends keyof SubscriptionEvents>(
-    kind: K,
-    listener: (event: SubscriptionEvents<T>[K]) => void,
-  ): () => void;
+  on<K extends keyof SubscriptionEvents>(kind: K, listener: (event: SubscriptionEvents<T>[K]) => void): () => void;
   /** Ends the subscription; loops over it end after the buffered messages. */
   unsubscribe(): void;
   /** Iterates over messages. Each iterator gets every message; leaving the last loop unsubscribes. */
@@ -186,11 +183,7 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
    * @returns its position; undefined if the channel retains no messages
    * @throws Refused if the server refuses it or its outcome is unknown; Error if an argument is invalid
    */
-  announce<T>(
-    channel: string,
-    data: T,
-    options: AnnounceOptions & { codec: Codec<T> },
-  ): Promise<number | undefined>;
+  announce<T>(channel: string, data: T, options: AnnounceOptions & { codec: Codec<T> }): Promise<number | undefined>;
   announce(channel: string, data: Data, options?: AnnounceOptions): Promise<number | undefined>;
   /** Resolves when all earlier calls have taken effect, with the round-trip time in milliseconds. */
   ping(options?: RequestOptions): Promise<number>;

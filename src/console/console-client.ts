@@ -130,8 +130,7 @@ export class ConsoleClient {
     this.#generation += 1;
     this.#listener.missed("");
     if (this.#outage) return;
-    if (this.#positions.size > 0)
-      this.#outage = { since: new Map(this.#positions), messages: [], announced: [] };
+    if (this.#positions.size > 0) this.#outage = { since: new Map(this.#positions), messages: [], announced: [] };
   }
 
   /** Counts the missed messages when they have all been delivered. */
@@ -142,12 +141,7 @@ export class ConsoleClient {
       const retained = await fetchRetained(this.#base, this.#token, channel, since);
       await this.#waitForPosition(channel, retained.position);
       const ofChannel = (one: { channel: string }) => one.channel === channel;
-      return countMissed(
-        since,
-        retained,
-        outage.messages.filter(ofChannel),
-        outage.announced.filter(ofChannel),
-      );
+      return countMissed(since, retained, outage.messages.filter(ofChannel), outage.announced.filter(ofChannel));
     });
     const text = await Promise.all(counted).then(
       (counts) => formatMissed(sumOf(counts)),

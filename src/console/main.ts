@@ -21,8 +21,7 @@ const context: PageContext = {
   traffic: new Traffic(),
   token: () => token,
   changed: () => {
-    for (const pane of panes.filter(({ element }) => !element.isConnected))
-      panes.splice(panes.indexOf(pane), 1);
+    for (const pane of panes.filter(({ element }) => !element.isConnected)) panes.splice(panes.indexOf(pane), 1);
     show();
     // The focused element may have been removed.
     if (document.activeElement === document.body) addButton.focus();

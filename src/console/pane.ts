@@ -119,9 +119,7 @@ export class Pane {
     this.#onSubmit(".announce", (text) => {
       const channel = this.#part(".announce select", HTMLSelectElement).value;
       this.#context.traffic.sent(channel, text);
-      this.#client
-        .announce(channel, text)
-        .catch((error: Error) => this.#note(`not announced: ${error.message}`));
+      this.#client.announce(channel, text).catch((error: Error) => this.#note(`not announced: ${error.message}`));
     });
     this.#onSubmit(".type", (line) => this.#terminal.send(line));
   }

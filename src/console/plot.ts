@@ -78,17 +78,13 @@ export function showTraffic(): (second: Second) => void {
     { label: "median", isDashed: false },
     { label: "largest", isDashed: true },
   ]);
-  const [rate, latency] = [
-    find(document, "#rates .now", HTMLElement),
-    find(document, "#latencies .now", HTMLElement),
-  ];
+  const [rate, latency] = [find(document, "#rates .now", HTMLElement), find(document, "#latencies .now", HTMLElement)];
   return ({ received, sent, median, largest }) => {
     const now = Math.floor(Date.now() / 1_000);
     rates(now, [received, sent]);
     latencies(now, [median, largest]);
     rate.textContent = `${received.toLocaleString()} received, ${sent.toLocaleString()} sent`;
-    latency.textContent =
-      median === null ? "–" : `${formatted(median)}, at most ${formatted(largest ?? median)}`;
+    latency.textContent = median === null ? "–" : `${formatted(median)}, at most ${formatted(largest ?? median)}`;
   };
 }
 

@@ -29,12 +29,8 @@ export class RawLines {
 function row(direction: Direction, line: string): HTMLElement {
   const summary = make("summary", "", `${SIGNS[direction]} `, make("bdi", "", line));
   const details = make("details", direction, summary);
-  details.addEventListener(
-    "toggle",
-    () => details.append(make("p", "explanation", explain(direction, line))),
-    {
-      once: true,
-    },
-  );
+  details.addEventListener("toggle", () => details.append(make("p", "explanation", explain(direction, line))), {
+    once: true,
+  });
   return details;
 }

@@ -28,16 +28,12 @@ export async function showTree(
 ): Promise<void> {
   const tree = find(document, "#tree", HTMLElement);
   const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-  const response = await fetch(`${base}/-/channels/${encodeURIComponent(channel)}`, { headers }).catch(
-    () => undefined,
-  );
+  const response = await fetch(`${base}/-/channels/${encodeURIComponent(channel)}`, { headers }).catch(() => undefined);
   const value: unknown = response?.ok ? await response.json() : undefined;
   if (!isCurrent()) return;
   if (!response?.ok) {
     const isRefused = response !== undefined && NOT_ALLOWED.includes(response.status);
-    const why = isRefused
-      ? "This needs a token with the claim 'operate'."
-      : "The server can't provide it now.";
+    const why = isRefused ? "This needs a token with the claim 'operate'." : "The server can't provide it now.";
     tree.replaceChildren(make("p", "why", why));
     return;
   }
@@ -78,9 +74,6 @@ function nodesIn(value: unknown): Node[] {
 function isNode(value: unknown): value is Node {
   if (typeof value !== "object" || value === null) return false;
   if (!("object" in value && "parent" in value && "listeners" in value && "lag" in value)) return false;
-  const isNamed =
-    typeof value.object === "string" && (value.parent === null || typeof value.parent === "string");
-  return (
-    isNamed && typeof value.listeners === "number" && (value.lag === null || typeof value.lag === "number")
-  );
+  const isNamed = typeof value.object === "string" && (value.parent === null || typeof value.parent === "string");
+  return isNamed && typeof value.listeners === "number" && (value.lag === null || typeof value.lag === "number");
 }

@@ -1,7 +1,7 @@
 /**
  * The Durable Object class. The object named `c` is the root of channel `c`: it orders the channel's messages and
- * delivers them to its own sockets and to linked objects. It also holds the sockets that connected at `/c`, and links to
- * the roots of the other channels that they subscribe to.
+ * delivers them to its own sockets and to linked objects. It also holds the sockets that connected at `/c`, and links
+ * to the roots of the other channels that they subscribe to.
  *
  * This class forwards the runtime's events to `object/broker.ts`.
  */
@@ -145,11 +145,7 @@ export class Channel extends DurableObject<Env> implements Callable {
    * Answers a call from another object, or from a Worker.
    * @param hop the depth of this object in the chain of calls
    */
-  call<Kind extends keyof Calls>(
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    hop: number,
-  ): Promise<Calls[Kind]["answer"]> {
+  call<Kind extends keyof Calls>(kind: Kind, ask: Calls[Kind]["request"], hop: number): Promise<Calls[Kind]["answer"]> {
     return this.#broker.called(kind, ask, hop);
   }
 }

@@ -14,10 +14,7 @@ export interface Configuration {
 }
 
 /** Reads an object's configuration; returns the error if it can't be used. */
-export async function configure(
-  env: object,
-  storage: DurableObjectStorage,
-): Promise<Configuration | SettingError> {
+export async function configure(env: object, storage: DurableObjectStorage): Promise<Configuration | SettingError> {
   try {
     const { limits, tokens } = readSettings({ ...env });
     const bindings = readBindings(env);

@@ -12,11 +12,7 @@ export interface ObjectRuntime extends RawRuntime {
  * Returns the runtime of an object.
  * @param alarmTime the time of an alarm that was set before this start
  */
-export function runtimeOf(
-  context: DurableObjectState,
-  env: Env,
-  alarmTime: number | undefined,
-): ObjectRuntime {
+export function runtimeOf(context: DurableObjectState, env: Env, alarmTime: number | undefined): ObjectRuntime {
   const { name } = context.id;
   if (name === undefined) throw new Error("the object has no name; address objects by the name of a channel");
   let refusal: string | undefined;
@@ -52,11 +48,7 @@ export function runtimeOf(
  * @param set the time of an alarm that was set before this start
  * @param onRefusal called with the error if storage refuses an alarm
  */
-function alarmOf(
-  { storage }: DurableObjectState,
-  set: number | undefined,
-  onRefusal: (error: unknown) => void,
-) {
+function alarmOf({ storage }: DurableObjectState, set: number | undefined, onRefusal: (error: unknown) => void) {
   let time = set;
   return {
     alarmTime: () => time,
@@ -82,11 +74,7 @@ function alarmOf(
  * @param emptied called when all rows and the alarm have been deleted
  * @param onRefusal called with the error if storage refuses a row
  */
-function storeOf(
-  storage: DurableObjectStorage,
-  emptied: () => void,
-  onRefusal: (error: unknown) => void,
-): Store {
+function storeOf(storage: DurableObjectStorage, emptied: () => void, onRefusal: (error: unknown) => void): Store {
   const { kv } = storage;
   let changed = false;
   let hasTaken = false;
@@ -112,9 +100,7 @@ function storeOf(
       for (const _ of kv.list({ limit: 1 })) return;
       changed = false;
       emptied();
-      storage
-        .deleteAll()
-        .catch((error: unknown) => console.error("empty storage couldn't be deleted:", error));
+      storage.deleteAll().catch((error: unknown) => console.error("empty storage couldn't be deleted:", error));
     },
   };
 }

@@ -20,11 +20,7 @@ export class Claims {
   #isAsking = false;
 
   /** @param claim claims at the root of `all`, and resolves with how many of the wanted connections are granted */
-  constructor(
-    runtime: Runtime,
-    claim: (claim: ConnectionClaim) => Promise<number>,
-    outage: Pick<Outage, "goOn">,
-  ) {
+  constructor(runtime: Runtime, claim: (claim: ConnectionClaim) => Promise<number>, outage: Pick<Outage, "goOn">) {
     this.#runtime = runtime;
     this.#claim = claim;
     this.#outage = outage;

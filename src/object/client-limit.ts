@@ -18,8 +18,7 @@ export class ClientLimit {
   constructor(runtime: Runtime, limit: number, counters: Counters, outage: Outage) {
     this.#runtime = runtime;
     this.#counters = counters;
-    if (runtime.name === EVERYONE)
-      this.#quota = new Quota(runtime, limit, (object) => this.#recountAt(object));
+    if (runtime.name === EVERYONE) this.#quota = new Quota(runtime, limit, (object) => this.#recountAt(object));
     const claimAtRoot = async (claim: ConnectionClaim) =>
       this.#quota ? this.claim(claim) : runtime.call(EVERYONE, "claim", claim);
     this.#claims = new Claims(runtime, claimAtRoot, outage);

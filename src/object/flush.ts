@@ -1,24 +1,24 @@
-/** Decides when gathered lines are sent. */
+/** Decides when buffered lines are sent. */
 import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Activity } from "./activity.ts";
 
 /** Turns of the event loop without an event after which no more events are expected to be queued. */
 const QUIET_TURNS = 2;
-/** The most turns for which gathered lines wait. */
+/** The most turns for which buffered lines wait. */
 const MAX_TURNS = 64;
 /** Sockets that take some milliseconds to send to: after that many, clients' events are let in before the next flush. */
 const MANY_SOCKETS = 250;
 
 /** Sends what a flush sends. */
 export interface Sender {
-  /** The number of sockets, at most, for which lines are gathered. */
+  /** How many sockets have buffered lines, at most. */
   readonly dueSockets: number;
-  /** Sends the gathered lines; returns whether there was room for all of them. */
+  /** Sends buffered lines, and returns whether there was room for all of them. */
   send(): boolean;
-  /** Resolves when clients have made room. */
+  /** Resolves when clients have read enough for more output. */
   makeRoom(): Promise<void>;
-  /** Resolves when other clients' events could come in. */
-  letIn(): Promise<void>;
+  /** Lets the object receive events of other clients. */
+  admitEvents(): Promise<void>;
 }
 
 export class Flush {
@@ -40,12 +40,12 @@ export class Flush {
     this.#sender = sender;
   }
 
-  /** Resolves when all lines gathered so far have been sent. */
+  /** Resolves when all lines buffered so far have been sent. */
   get done(): Promise<void> {
     return this.#done;
   }
 
-  /** Sends the gathered lines after the events that are already queued. */
+  /** Sends the buffered lines after the events that are already queued. */
   soon(): void {
     if (this.#isDue) return;
     this.#isDue = true;
@@ -62,7 +62,7 @@ export class Flush {
       const areMany = this.#dueSockets >= MANY_SOCKETS;
       this.#isDue = false;
       while (this.#sender?.send() === false) await this.#sender.makeRoom();
-      if (areMany) this.#rest = this.#sender?.letIn();
+      if (areMany) this.#rest = this.#sender?.admitEvents();
     }
   }
 

@@ -47,9 +47,7 @@ export class Reporter {
   /** Returns the lines that answer `info`. */
   async info(): Promise<string> {
     const { runtime, clientLimit } = this.#parts;
-    const figures = await (this.#service
-      ? this.serviceFigures()
-      : runtime.call(EVERYONE, "serviceFigures", undefined));
+    const figures = await (this.#service ? this.serviceFigures() : runtime.call(EVERYONE, "serviceFigures", undefined));
     return formatInfo(figures, clientLimit, runtime.now());
   }
 

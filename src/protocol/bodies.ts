@@ -57,8 +57,7 @@ export function parseMessages(
 
 function firstFault(messages: string[], maxLineBytes: number): Fault | undefined {
   for (const [i, message] of messages.entries()) {
-    if (message === "")
-      return { code: "invalid", why: `line ${i + 1} is empty; a message has at least one character` };
+    if (message === "") return { code: "invalid", why: `line ${i + 1} is empty; a message has at least one character` };
     if (message.includes("\n")) return { code: "invalid", why: "a message is one line" };
     if (isLongerThan(message, maxLineBytes)) return { code: "limit", why: lineTooLong(maxLineBytes) };
   }

@@ -54,11 +54,8 @@ export function formatRefusal({ code, command, argument, why }: Refusal): string
  * so that the command is settled, and not retried.
  */
 export function parseRefusal(text: string): Refusal | undefined {
-  const [, word = "", command = "", argument, why] =
-    /^([a-z-]+) ([a-z]+)(?: ([^ ]+))?: (.*)$/s.exec(text) ?? [];
-  return why === undefined
-    ? undefined
-    : { code: isErrorCode(word) ? word : "invalid", command, argument, why };
+  const [, word = "", command = "", argument, why] = /^([a-z-]+) ([a-z]+)(?: ([^ ]+))?: (.*)$/s.exec(text) ?? [];
+  return why === undefined ? undefined : { code: isErrorCode(word) ? word : "invalid", command, argument, why };
 }
 
 /** Longest reason of a close frame, in bytes, https://www.rfc-editor.org/rfc/rfc6455#section-5.5 */

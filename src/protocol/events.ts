@@ -25,22 +25,14 @@ export function formatEvent(event: string, data: string, id: string): string {
 }
 
 /** Returns an event's text before and after the position of channel `at` in its id, up to its data. */
-export function aroundPosition(
-  event: string,
-  positions: Positions,
-  at: number,
-): [head: string, tail: string] {
+export function aroundPosition(event: string, positions: Positions, at: number): [head: string, tail: string] {
   const before = positions.slice(0, at).map((position) => `${position ?? UNKNOWN}.`);
   const after = positions.slice(at + 1).map((position) => `.${position ?? UNKNOWN}`);
   return [`event: ${event}\nid: ${before.join("")}`, `${after.join("")}\ndata: `];
 }
 
 /** Formats one event from the text around its position. */
-export function formatEventAround(
-  [head, tail]: [string, string],
-  position: number | undefined,
-  data: string,
-): string {
+export function formatEventAround([head, tail]: [string, string], position: number | undefined, data: string): string {
   return `${head}${position ?? UNKNOWN}${tail}${formatData(data)}\n\n`;
 }
 

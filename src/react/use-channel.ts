@@ -28,11 +28,7 @@ export interface ChannelClient<Data = string> {
 /** The part of a client that the hook uses if it has its own codec. */
 export interface CodecClient<Data> {
   subscribe(channel: string, options: AndCodec<SubscribeOptions<Data>, Data>): Subscribed;
-  announce(
-    channel: string,
-    data: Data,
-    options: AndCodec<AnnounceOptions, Data>,
-  ): Promise<number | undefined>;
+  announce(channel: string, data: Data, options: AndCodec<AnnounceOptions, Data>): Promise<number | undefined>;
 }
 
 const LIMIT = 100;

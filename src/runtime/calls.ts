@@ -48,9 +48,7 @@ export interface Calls {
 
 /** The handlers of an object, by call. */
 export type Handlers = {
-  [Kind in keyof Calls]: (
-    ask: Calls[Kind]["request"],
-  ) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
+  [Kind in keyof Calls]: (ask: Calls[Kind]["request"]) => Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
 };
 
 export interface LinkRequest {
@@ -75,10 +73,7 @@ export interface LinkCheck {
  * The position after which deliveries begin; or the epoch that a new request must exceed; or, from an object without room,
  * the child to ask instead, with the epoch of that child's own link if it has one.
  */
-export type LinkAnswer =
-  | { after: number }
-  | { newer: number }
-  | { instead: string; vouched?: number | undefined };
+export type LinkAnswer = { after: number } | { newer: number } | { instead: string; vouched?: number | undefined };
 
 export interface UnlinkRequest {
   /** Name of the requesting object. */
@@ -158,11 +153,7 @@ export interface Announcement {
  * The position of the last message, undefined for a channel without history; or the newest position, if another was
  * expected. `conflict` means that the key belongs to other messages, `none` that keys and `expected` need history.
  */
-export type AnnounceAnswer =
-  | { last: number | undefined }
-  | { newest: number }
-  | { conflict: true }
-  | { none: true };
+export type AnnounceAnswer = { last: number | undefined } | { newest: number } | { conflict: true } | { none: true };
 
 /** A request for missed messages, for all resuming connections of one object. */
 export interface MissedRequest {

@@ -97,13 +97,7 @@ function isPattern(text: string): boolean {
   return (text.endsWith("*") ? nameFault(text.slice(0, -1)) : channelFault(text)) === undefined;
 }
 
-function wholeNumber(
-  variables: Variables,
-  name: string,
-  fallback: number,
-  least: number,
-  most: number,
-): number {
+function wholeNumber(variables: Variables, name: string, fallback: number, least: number, most: number): number {
   const value = variables[name];
   if (value === undefined || value === "") return fallback;
   const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;

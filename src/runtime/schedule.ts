@@ -1,8 +1,8 @@
-/** Decides when an object does what can't be done at once. The parts of an object report to it alone. */
+/** Schedules an object's deferred work. The parts of an object report to it alone. */
 export interface Schedule {
   /** Flushes after the events that the runtime has already queued. */
   flush(): void;
-  /** Resolves when all lines gathered so far have been sent. */
+  /** Resolves when all lines buffered so far have been sent. */
   readonly flushed: Promise<void>;
   /** Keeps the object in memory for another second; when nothing changes in that time, the object settles. */
   stay(): void;

@@ -46,10 +46,7 @@ export function isAttachment(value: unknown): value is Attachment {
 /** Closes a socket whose attachment can't be read, because its grants are unknown. */
 export function closeUnreadable(socket: Socket): void {
   socket.serializeAttachment(null);
-  socket.close(
-    TRY_AGAIN,
-    formatReason({ code: "unavailable", why: "its state can't be read; connect again" }),
-  );
+  socket.close(TRY_AGAIN, formatReason({ code: "unavailable", why: "its state can't be read; connect again" }));
 }
 
 /** Whether a connection's own part of `bytes`, as `sizeOf` counts them, fits into its attachment. */
@@ -67,7 +64,6 @@ export function sizeOf(value: unknown): number {
   if (typeof value === "string") return 8 + value.length * (isLongerThan(value, value.length) ? 2 : 1);
   if (typeof value !== "object" || value === null) return 9;
   let bytes = 16;
-  for (const [key, part] of Object.entries(value))
-    bytes += (Array.isArray(value) ? 0 : sizeOf(key)) + sizeOf(part);
+  for (const [key, part] of Object.entries(value)) bytes += (Array.isArray(value) ? 0 : sizeOf(key)) + sizeOf(part);
   return bytes;
 }

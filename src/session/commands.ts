@@ -119,12 +119,7 @@ export class Commands implements CommandHandler {
     }
   }
 
-  #announce(
-    { grants }: Connection,
-    channel: string,
-    lines: string,
-    count: number,
-  ): Promise<void> | undefined {
+  #announce({ grants }: Connection, channel: string, lines: string, count: number): Promise<void> | undefined {
     checkAnnounce(grants, channel);
     return this.#parts.router.announce(channel, lines, count)?.catch(failToAnnounce);
   }
@@ -141,12 +136,7 @@ export class Commands implements CommandHandler {
   }
 
   /** Returns the reply to one keyed announcement, or its refusal. */
-  async #outcome(
-    { grants }: Connection,
-    key: string,
-    channel: string,
-    message: string,
-  ): Promise<string | Refusal> {
+  async #outcome({ grants }: Connection, key: string, channel: string, message: string): Promise<string | Refusal> {
     try {
       checkAnnounce(grants, channel);
       if (!hasHistory(this.#parts.limits, channel)) throw new CommandError("no-history", NO_HISTORY);

@@ -45,8 +45,8 @@ export class Drain {
   }
 
   /** Lets the object receive events of other clients. */
-  letIn(): Promise<void> {
-    return this.#parts.pace.letIn();
+  admitEvents(): Promise<void> {
+    return this.#parts.pace.admitEvents();
   }
 
   /** Flushes early if many lines are buffered. Sending takes time, which slows a flood down. */

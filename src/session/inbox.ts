@@ -140,9 +140,7 @@ export class Inbox {
     const allowed = this.#allowedLines(connection, frame);
     if (allowed === undefined) return undefined;
     const queue = this.#queues.get(connection);
-    const done = queue
-      ? this.#enqueue(connection, queue, frame, allowed)
-      : this.#begin(connection, frame, allowed);
+    const done = queue ? this.#enqueue(connection, queue, frame, allowed) : this.#begin(connection, frame, allowed);
     while (this.#heldBytes > MAX_HELD) this.#closeTooMany(this.#largest());
     return done;
   }
@@ -205,11 +203,7 @@ export class Inbox {
     return undefined;
   }
 
-  async #run(
-    connection: Connection,
-    ready: Promise<void> | undefined,
-    pending: PendingFrame[] = [],
-  ): Promise<void> {
+  async #run(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
     const [{ size: pendingBytes } = { size: 0 }] = pending;
     const queue: Queue = {
       pending,

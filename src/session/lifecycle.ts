@@ -81,11 +81,7 @@ export class Lifecycle {
     }
   }
 
-  async #subscribeAndGreet(
-    connection: Connection,
-    channel: string,
-    resume?: (channel: string) => Promise<void>,
-  ) {
+  async #subscribeAndGreet(connection: Connection, channel: string, resume?: (channel: string) => Promise<void>) {
     for (const each of new Set([EVERYONE, channel])) {
       if (each !== channel || !resume) this.subscribe(connection, each);
     }
@@ -136,11 +132,7 @@ export class Lifecycle {
   /** Closes a slow consumer. */
   closeSlow(connection: Connection): void {
     this.#connections.discardBuffered(connection);
-    this.close(
-      connection,
-      "slow",
-      "the client reads too slowly, so messages would be missing; connect again",
-    );
+    this.close(connection, "slow", "the client reads too slowly, so messages would be missing; connect again");
   }
 
   /** Closes a connection whose grants don't fit the server's settings. */

@@ -46,7 +46,7 @@ export class Pace {
 
   async #rest(room: Promise<void> | undefined): Promise<void> {
     await room;
-    await this.letIn();
+    await this.admitEvents();
     this.#pause = undefined;
     this.#work = 0;
   }
@@ -55,7 +55,7 @@ export class Pace {
    * Lets the object receive events. A timer makes the runtime look for them; otherwise it may run all ready promises
    * first. Until the timer fires it delivers none, and then one frame per client, so that a flood doesn't pile up here.
    */
-  letIn(): Promise<void> {
+  admitEvents(): Promise<void> {
     return this.#runtime.hold(() => this.#runtime.sleep(0));
   }
 }

@@ -70,10 +70,7 @@ export class Resume {
   async #resume(connection: Connection, channel: string, from: From): Promise<void> {
     const isNow = "since" in from && from.since === "now";
     if (connection.channels.has(channel) && !isNow) {
-      throw new CommandError(
-        "invalid",
-        "you are subscribed to this channel; unsubscribe first, or use 'since now'",
-      );
+      throw new CommandError("invalid", "you are subscribed to this channel; unsubscribe first, or use 'since now'");
     }
     // Connections above their rate must not load the root either.
     if (!isNow && !this.#mayResume(connection)) throw tooManyMissed();
@@ -111,8 +108,7 @@ export class Resume {
     const { gap, after, count, lines } = selectMissed(request, history);
     const taken = take(connection.missedRate, lines.length, MAX_MISSED, this.#runtime.now());
     if (taken < lines.length) return tooManyMissed();
-    if (request.since !== undefined)
-      this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
+    if (request.since !== undefined) this.#counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
     if (gap !== undefined) this.#connections.send(connection, formatGap(channel, gap, after));
     this.#connections.send(connection, formatPosition(channel, after));
     this.#connections.send(connection, lines);

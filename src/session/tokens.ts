@@ -89,10 +89,7 @@ export class Tokens {
       throw new CommandError("forbidden", `the token doesn't grant '${denied}', to which you are subscribed`);
     }
     if (!this.#connections.canGrant(connection, grants)) {
-      throw new CommandError(
-        "limit",
-        "the names of this connection's channels and grants are too long together",
-      );
+      throw new CommandError("limit", "the names of this connection's channels and grants are too long together");
     }
     this.#connections.grant(connection, grants);
     this.watch(grants);

@@ -36,11 +36,7 @@ function gauges(figures: ServiceFigures): Metric[] {
       "Objects that did not answer, so that the other figures exclude them.",
       figures.unreachable,
     ],
-    [
-      "history_bytes",
-      "Characters of retained messages, in objects that hold connections.",
-      figures.kept ?? 0,
-    ],
+    ["history_bytes", "Characters of retained messages, in objects that hold connections.", figures.kept ?? 0],
     ["deepest_hop", "Hops of the longest recent chain of calls between objects.", figures.deepest ?? 0],
   ];
   return rows.map(([name, help, value]) => {
@@ -75,9 +71,7 @@ function labelled({ totals: { others = {} } }: ServiceFigures): Metric[] {
     ["call_failures", "Calls between objects that failed.", "kind", "failures", CALLS],
   ];
   return counted.map(([name, help, label, prefix, values]) => {
-    const samples = values.map(
-      (value): Sample => [`{${label}="${value}"}`, others[`${prefix}.${value}`] ?? 0],
-    );
+    const samples = values.map((value): Sample => [`{${label}="${value}"}`, others[`${prefix}.${value}`] ?? 0]);
     return { name: `fanout_${name}_total`, type: "counter", help, samples };
   });
 }

@@ -44,9 +44,7 @@ const LOGGED_REFUSALS: readonly ErrorCode[] = ["forbidden", "limit", "rate", "un
 
 /** Events that are logged. */
 export const LOGGED: ReadonlySet<Name> = new Set<Name>([
-  ...CLOSED.filter((cause) => cause !== "client" && cause !== "expired").map(
-    (cause): Name => `closes.${cause}`,
-  ),
+  ...CLOSED.filter((cause) => cause !== "client" && cause !== "expired").map((cause): Name => `closes.${cause}`),
   ...LOGGED_REFUSALS.map((code): Name => `refused.${code}`),
   ...CALLS.map((kind): Name => `failures.${kind}`),
   "resumes.gap",
@@ -54,9 +52,7 @@ export const LOGGED: ReadonlySet<Name> = new Set<Name>([
 ]);
 
 export function isTally(value: unknown): value is Tally {
-  return (
-    typeof value === "object" && value !== null && Object.values(value).every((n) => typeof n === "number")
-  );
+  return typeof value === "object" && value !== null && Object.values(value).every((n) => typeof n === "number");
 }
 
 /** Adds two tallies. Either may lack names, because objects may run different versions. */

@@ -1,6 +1,6 @@
 /**
- * Streams of server-sent events. Lines carry no positions, so the stream counts its position in each channel, and writes
- * them all into each event's id, with which a client resumes.
+ * Streams of server-sent events. Lines carry no positions, so the stream counts its position in each channel, and
+ * writes them all into each event's id, with which a client resumes.
  */
 import { DEBUG } from "../protocol/channels.ts";
 import { type Fault, formatRefusal, type Refusal } from "../protocol/errors.ts";
@@ -55,13 +55,7 @@ export class EventStream implements StreamFormat {
     linesPerSecond: number,
   ) {
     this.preamble = formatRetry(RETRY * (1 + 2 * environment.random()));
-    this.#positions = new StreamPositions(
-      channels,
-      resumed,
-      from ?? { since: "now" },
-      environment,
-      linesPerSecond,
-    );
+    this.#positions = new StreamPositions(channels, resumed, from ?? { since: "now" }, environment, linesPerSecond);
   }
 
   get from(): From | undefined {

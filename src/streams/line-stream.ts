@@ -23,12 +23,7 @@ export class LineStream implements StreamFormat {
    * @param from where to start in each channel; undefined for now
    * @param linesPerSecond the object's limit
    */
-  constructor(
-    channels: string[],
-    from: From | undefined,
-    environment: StreamEnvironment,
-    linesPerSecond: number,
-  ) {
+  constructor(channels: string[], from: From | undefined, environment: StreamEnvironment, linesPerSecond: number) {
     this.from = from;
     const last = from && "last" in from ? { from } : {};
     this.#commands = channels.slice(1).map((channel) => {

@@ -78,7 +78,9 @@ export class ObjectConnection {
     if (commands !== "" && !this.#ending) this.#socket.send(commands);
   }
 
-  /** Waits for whole lines, and takes at most one piece; returns "" at the end of the connection and at the deadline. */
+  /**
+   * Waits for whole lines, and takes at most one piece; returns "" at the end of the connection and at the deadline.
+   */
   async take(deadline: number): Promise<string> {
     let lines = this.#takeNow();
     if (lines === "" && !this.#ending && deadline > this.#environment.now()) {

@@ -101,8 +101,7 @@ class AnswerReader {
     if (reply.kind === "time") this.#isAnswered = true;
     if (reply.kind === "error") this.#refuse(reply);
     if (reply.kind === "gap" && reply.channel === this.#channel) this.#gap = line;
-    if (reply.kind === "position" && reply.channel === this.#channel)
-      return this.#renderPosition(reply.position);
+    if (reply.kind === "position" && reply.channel === this.#channel) return this.#renderPosition(reply.position);
     return "";
   }
 

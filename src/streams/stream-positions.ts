@@ -1,6 +1,6 @@
 /**
- * The channels of a stream, and its position in each. Subscriptions that the object refuses temporarily are retried with
- * backoff while the other channels continue.
+ * The channels of a stream, and its position in each. Subscriptions that the object refuses temporarily are retried
+ * with backoff while the other channels continue.
  */
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatCommand } from "../protocol/commands.ts";
@@ -119,8 +119,7 @@ export class StreamPositions {
     if (this.#pings > 0 || this.#environment.now() < this.dueAt) return "";
     const due = this.all.filter(({ state }) => state === "due").slice(0, this.#maxPerRound);
     const resubscribed = due.filter(mustUnsubscribe);
-    for (const subscription of due)
-      subscription.state = resubscribed.includes(subscription) ? "leaving" : "asked";
+    for (const subscription of due) subscription.state = resubscribed.includes(subscription) ? "leaving" : "asked";
     this.#pings = resubscribed.length > 0 ? 2 : 1;
     this.#answeredAt = this.#environment.now();
     const leave = resubscribed.map(({ channel }) => `${formatCommand({ kind: "unsubscribe", channel })}\n`);

@@ -78,9 +78,9 @@ export class Stream {
   }
 
   /**
-   * Waits for the next piece of text, never "".
+   * Waits for the next piece of text, which is never "".
    * @returns undefined at the end of the stream
-   * @throws Error if the reader was too slow, so that the response breaks off
+   * @throws Error if the reader was too slow, which aborts the response
    */
   async next(): Promise<string | undefined> {
     while (!this.#isOver) {
@@ -112,7 +112,10 @@ export class Stream {
     return text === "" && this.#isSilentTo(this.#wroteAt) ? this.#format.heartbeat : text;
   }
 
-  /** Sends `keepalive` to a silent object, and closes the connection without a reply: a lost object may leave its socket open. */
+  /**
+   * Sends `keepalive` to a silent object, and closes the connection if it doesn't reply, because the socket of a lost
+   * object may stay open.
+   */
   #checkAlive(): void {
     const { receivedAt, frames } = this.#connection;
     const now = this.#environment.now();
@@ -139,8 +142,7 @@ export class Stream {
     const alive = this.#awaitsKeepalive
       ? this.#keepalive.sentAt + KEEPALIVE_TIMEOUT
       : this.#connection.receivedAt + HEARTBEAT_INTERVAL;
-    const tick =
-      this.#format.heartbeat === "" ? Number.POSITIVE_INFINITY : this.#wroteAt + HEARTBEAT_INTERVAL;
+    const tick = this.#format.heartbeat === "" ? Number.POSITIVE_INFINITY : this.#wroteAt + HEARTBEAT_INTERVAL;
     return Math.min(alive, tick, this.#format.dueAt);
   }
 

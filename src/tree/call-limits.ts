@@ -1,8 +1,8 @@
 /**
  * Limits the calls that an object has in flight, and the characters of messages in them. Objects that don't answer must
  * not use up these limits. So there are three lanes: one for calls to responsive objects, one for calls to objects that
- * didn't answer the last time, and one for late calls, which move there after `LATE_AFTER`. If the late lane is full, its
- * oldest calls are abandoned.
+ * didn't answer the last time, and one for late calls, which move there after `LATE_AFTER`. If the late lane is full,
+ * its oldest calls are abandoned.
  */
 import type { Runtime } from "../runtime/runtime.ts";
 

@@ -10,7 +10,9 @@ import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
 
-/** Characters of a channel's live messages that are buffered while its root is asked; past that, the catch-up starts over. */
+/**
+ * The most characters of live messages buffered for a channel while its root is asked. Past that, requests start over.
+ */
 const MAX_BUFFERED = 4_000_000;
 
 /** The answer of a root that has a history. */
@@ -69,7 +71,7 @@ export class CatchUp {
   }
 
   /**
-   * Passes missed messages of a channel to `take`, up to the newest one that has arrived here at that moment.
+   * Passes missed messages of a channel to `accept`, up to the newest one that has arrived here at that moment.
    * @returns false if the request was aborted, so that it has to start over
    * @throws if the root doesn't answer
    */
@@ -77,16 +79,16 @@ export class CatchUp {
     channel: string,
     { position, reached }: LinkProgress,
     wanted: MissedRequest,
-    take: (kept: MissedAnswer) => void,
+    accept: (answer: MissedAnswer) => void,
   ): Promise<boolean> {
     const pending = this.#pendingFor(channel, position());
     pending.requests += 1;
     try {
-      const kept = await this.#ask(channel, pending, wanted);
+      const answer = await this.#ask(channel, pending, wanted);
       // The client may have received newer messages from another object: wait until they arrive here.
-      if (!("none" in kept)) await reached(Math.min(wanted.since ?? 0, kept.after + kept.count));
+      if (!("none" in answer)) await reached(Math.min(wanted.since ?? 0, answer.after + answer.count));
       if (pending.isAborted || pending.log.position !== position()) return false;
-      take("none" in kept ? kept : join(kept, pending.log));
+      accept("none" in answer ? answer : join(answer, pending.log));
       return true;
     } finally {
       pending.requests -= 1;
@@ -133,17 +135,17 @@ export class CatchUp {
 }
 
 /** Trims or extends the root's messages, so that they end with the newest message that has arrived here. */
-function join(kept: RetainedMessages, arrived: Log): RetainedMessages {
+function join(retained: RetainedMessages, arrived: Log): RetainedMessages {
   const { position = 0, start = position } = arrived;
-  const end = kept.after + kept.count;
-  if (kept.after > position) return { after: position, count: 0, lines: "" };
+  const end = retained.after + retained.count;
+  if (retained.after > position) return { after: position, count: 0, lines: "" };
   if (end >= position) {
-    const count = position - kept.after;
-    return { after: kept.after, count, lines: firstLines(kept.lines, count) };
+    const count = position - retained.after;
+    return { after: retained.after, count, lines: firstLines(retained.lines, count) };
   }
   if (end < start) return arrived.since(start, Number.POSITIVE_INFINITY);
   const more = arrived.since(end, Number.POSITIVE_INFINITY);
-  return { after: kept.after, count: kept.count + more.count, lines: kept.lines + more.lines };
+  return { after: retained.after, count: retained.count + more.count, lines: retained.lines + more.lines };
 }
 
 /** The messages that one connection has missed. */
@@ -153,12 +155,12 @@ export interface MissedMessages extends RetainedMessages {
 }
 
 /** Selects one connection's messages from the answer to a combined request. */
-export function selectMissed({ since, last }: MissedRequest, kept: RetainedMessages): MissedMessages {
-  const end = kept.after + kept.count;
-  const from = since ?? Math.max(kept.after, end - last);
-  const isInRange = from >= kept.after && from <= end;
+export function selectMissed({ since, last }: MissedRequest, retained: RetainedMessages): MissedMessages {
+  const end = retained.after + retained.count;
+  const from = since ?? Math.max(retained.after, end - last);
+  const isInRange = from >= retained.after && from <= end;
   // A position beyond the end may belong to messages that the root has lost.
-  const after = isInRange ? from : from < kept.after ? kept.after : end;
-  const lines = dropLines(kept.lines, after - kept.after);
+  const after = isInRange ? from : from < retained.after ? retained.after : end;
+  const lines = dropLines(retained.lines, after - retained.after);
   return { gap: isInRange ? undefined : from, after, count: end - after, lines };
 }

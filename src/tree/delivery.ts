@@ -28,7 +28,7 @@ export class DownstreamLink {
   acknowledged: number;
   /** Whether the receiver has to be asked for its position first, because `acknowledged` is unknown. */
   isPositionUnknown = false;
-  /** Whether a call has failed since, so that the receiver may already have some of the next messages. */
+  /** Whether the receiver may already have some of the messages after `acknowledged`, because a call failed. */
   mayRepeat = false;
   /** Set if messages for the link were dropped. Then the receiver is told only that, and the link ends. */
   loss: PendingRetry | undefined;
@@ -47,14 +47,14 @@ export class DownstreamLink {
     if (lostAt !== undefined) this.loss = { since: lostAt, next: undefined };
   }
 
-  /** Asks the receiver for its position, after a crash during deliveries. The log has the messages that it may lack. */
+  /** Marks the position as unknown, after a crash during deliveries. The log has the messages that may be missing. */
   markUnknown(log: Log): void {
     this.acknowledged = log.start ?? 0;
     this.isPositionUnknown = true;
     this.mayRepeat = true;
   }
 
-  /** Continues after the position that the receiver has reported. Returns false if the log lacks the messages after it. */
+  /** Continues after the position that the receiver reported. Returns false if the log lacks messages after it. */
   resumeAt(last: number, { start = 0, position = 0 }: Log): boolean {
     this.isPositionUnknown = false;
     this.acknowledged = last;
@@ -77,7 +77,9 @@ export class DownstreamLink {
     return !this.loss && !this.isPositionUnknown && this.acknowledged < (log.start ?? 0);
   }
 
-  /** Whether to send now. Links have one call in flight; losses that couldn't be reported wait for their next attempt. */
+  /**
+   * Whether to send now. Links have one call in flight; losses that couldn't be reported wait for their next attempt.
+   */
   maySend(now: number): boolean {
     if (this.isSending) return false;
     return !this.loss || (this.loss.next !== undefined && this.loss.next <= now);

@@ -1,14 +1,7 @@
 /** The delivering end of links: sends a channel's messages to the objects that are linked to this one. */
 import { assert } from "../assert.ts";
 import type { ChannelLog } from "../channel/channel-log.ts";
-import type {
-  Delivery,
-  DeliveryAnswer,
-  LinkAnswer,
-  LinkCheck,
-  LinkRequest,
-  UnlinkRequest,
-} from "../runtime/calls.ts";
+import type { Delivery, DeliveryAnswer, LinkAnswer, LinkCheck, LinkRequest, UnlinkRequest } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { type Runtime, wasNotMade } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";
@@ -79,12 +72,7 @@ export class Downstream {
     const { unstoredPosition } = this.#channel;
     this.#setRow(rowOf(this.#runtime.store.get(ORDER), isOrderRow));
     const unstored = { position: unstoredPosition };
-    const { position, isBehind, isInDoubt } = restoreOrder(
-      this.#row,
-      this.#channel.position,
-      unstored,
-      this.#runtime,
-    );
+    const { position, isBehind, isInDoubt } = restoreOrder(this.#row, this.#channel.position, unstored, this.#runtime);
     this.#channel.continueAfter(position);
     this.#isBusy = isBehind || isInDoubt;
     // Storage may have taken a link, and then no more rows.
@@ -217,9 +205,7 @@ export class Downstream {
     // Neither side can know what was received with a failed call.
     if (last === undefined && link.mayRepeat) this.#cutOff(link);
     if (last === undefined) return;
-    if (
-      link.isPositionUnknown ? !link.resumeAt(last, this.#channel.log) : last > (this.#channel.position ?? 0)
-    ) {
+    if (link.isPositionUnknown ? !link.resumeAt(last, this.#channel.log) : last > (this.#channel.position ?? 0)) {
       this.#cutOff(link);
     }
   }
@@ -240,8 +226,7 @@ export class Downstream {
   settle(isCounted: boolean): boolean {
     for (const link of this.#links.values()) {
       if (link.isLossUnwritten) this.#cutOff(link);
-      if (link.isSending || link.isLossUnwritten || (link.hasPending(this.#channel.log) && !link.loss))
-        return false;
+      if (link.isSending || link.isLossUnwritten || (link.hasPending(this.#channel.log) && !link.loss)) return false;
     }
     this.#isBusy = false;
     this.#channel.settle(isCounted);
@@ -282,11 +267,7 @@ export class Downstream {
     const delivery = nextDelivery(link, this.#channel.log, this.#runtime.name, this.#newest, share);
     try {
       const hasOwnBudget = delivery.lines.length <= share;
-      this.#acknowledge(
-        link,
-        delivery,
-        await this.#runtime.call(link.object, "deliver", delivery, hasOwnBudget),
-      );
+      this.#acknowledge(link, delivery, await this.#runtime.call(link.object, "deliver", delivery, hasOwnBudget));
       return true;
     } catch (error) {
       if (!wasNotMade(error)) link.mayRepeat = true;

@@ -1,11 +1,11 @@
 /**
  * Remembers two things about links that have ended.
  *
- * **The parent**, if it was a child. When all clients of a channel reconnect at once, as after a deploy, their objects ask
- * these children for links, instead of all asking the root.
+ * **The parent**, if it was a child. When all clients of a channel reconnect at once, as after a deploy, their objects
+ * ask these children for links, instead of all asking the root.
  *
- * **The position.** A client may subscribe again, and the new parent may lag behind the old one. The position prevents
- * that the client gets the same messages twice.
+ * **The position.** A client may subscribe again, and the new parent may lag behind the old one. The position keeps the
+ * client from getting messages twice.
  */
 
 import type { Runtime } from "../runtime/runtime.ts";
@@ -32,7 +32,9 @@ export class FormerLinks {
       remember(this.#positions, channel, { last, at: this.#now() });
   }
 
-  /** Returns the child that was a channel's parent, only once: if it doesn't answer, the next request goes to the root. */
+  /**
+   * Returns the child that was a channel's parent, only once: if it doesn't answer, the next request goes to the root.
+   */
   takeParent(channel: string): string | undefined {
     const parent = this.#parents.get(channel);
     this.#parents.delete(channel);

@@ -56,8 +56,8 @@ export class Forwarding {
   }
 
   /**
-   * Announces messages, formatted as lines, which get consecutive positions. A failed call isn't retried, because it may
-   * have been carried out.
+   * Announces messages, formatted as lines, which get consecutive positions. A failed call isn't retried, because it
+   * may have been carried out.
    * @param key the idempotency key of a single message
    * @returns the position of the last message
    * @throws QueueFull or KeyConflict if nothing was announced; any other error if the messages may have been announced
@@ -106,7 +106,8 @@ export class Forwarding {
   }
 
   /**
-   * Sends announcements to the root. Batch numbers are times, so they rise even if this object leaves memory in between.
+   * Sends announcements to the root. Batch numbers are times, so they rise even if this object leaves memory in
+   * between.
    * @returns the position of the last message of each part; undefined where the key was used for another message
    */
   async #positions(channel: string, parts: PendingAnnouncement[]): Promise<(number | undefined)[]> {

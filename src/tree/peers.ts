@@ -202,8 +202,7 @@ export class Peers {
 
   /** Storage refuses the alarm, so no event will come that could make the deferred calls. */
   #failDeferred(): void {
-    for (const { fail } of this.#deferred.splice(0))
-      fail(new CallFailed("not made", "every event is too deep"));
+    for (const { fail } of this.#deferred.splice(0)) fail(new CallFailed("not made", "every event is too deep"));
   }
 
   async #use<Kind extends keyof Calls>(

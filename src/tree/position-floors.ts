@@ -1,6 +1,6 @@
 /**
- * Remembers to which position a root has moved its newest messages because its storage is full. If the root then crashes,
- * it continues with lower positions, and a lower position shows that this has happened. The floors are saved in a
+ * Remembers the positions to which roots have moved their newest messages because storage was full. If such a root
+ * crashes, it continues with lower positions, and so a position below its floor reveals the crash. Floors are saved in a
  * socket's attachment while the object hibernates. An object without sockets has no links when it wakes.
  */
 import { isNumber, isRecord } from "../runtime/rows.ts";

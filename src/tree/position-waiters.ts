@@ -2,8 +2,8 @@
 import type { Runtime } from "../runtime/runtime.ts";
 
 /**
- * The longest time that this may take, in milliseconds. By then, the parent has given up its retries and reported a loss,
- * unless it doesn't know about the link.
+ * The longest time that this may take, in milliseconds. By then, the parent has given up its retries and reported a
+ * loss, unless it doesn't know about the link.
  */
 export const ARRIVAL_TIMEOUT = 100_000;
 

@@ -76,8 +76,8 @@ function backoff(failures: number): number {
 }
 
 /**
- * Returns the number of failures after one more. Calls to an overloaded object are repeated only once, after the longest
- * delay. Calls that threw in the other object aren't repeated, because they would throw again.
+ * Returns the number of failures after one more. Calls to an overloaded object are repeated only once, after the
+ * longest delay. Calls that threw in the other object aren't repeated, because they would throw again.
  */
 function countFailure(failures: number, error: unknown): number {
   if (!(error instanceof CallFailed)) return failures + 1;

@@ -157,11 +157,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   /** Appends messages at this root unless they were announced under their key; undefined if others were. */
-  #appendOnce({
-    lines,
-    count,
-    key,
-  }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
+  #appendOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
     const known = key === undefined ? undefined : this.channel.history?.announcedUnder(key);
     if (!known) return this.append({ lines, count, key });
     return known.lines === lines ? known : undefined;
@@ -198,8 +194,7 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
 
   receive(channel: string, lines: string, count: number, after: number): void {
     this.#catchUp.append(channel, lines, count);
-    if (channel === this.#own)
-      this.#appended(this.channel.relay(lines, count, after, this.downstream.size > 0));
+    if (channel === this.#own) this.#appended(this.channel.relay(lines, count, after, this.downstream.size > 0));
     this.#publish(channel, lines, count);
   }
 
@@ -255,21 +250,13 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * Passes on the missed messages of a channel, up to where a subscription that begins at that moment continues.
    * @throws Unreachable if the channel can't be linked; anything if its root doesn't answer
    */
-  readMissed(
-    channel: string,
-    wanted: MissedRequest,
-    take: (kept: MissedAnswer) => void,
-  ): Promise<void> | undefined {
+  readMissed(channel: string, wanted: MissedRequest, take: (kept: MissedAnswer) => void): Promise<void> | undefined {
     if (!this.#isRootOf(channel)) return this.#readMissedRemotely(channel, wanted, take);
     take(this.channel.readMissed(wanted));
     return undefined;
   }
 
-  async #readMissedRemotely(
-    channel: string,
-    wanted: MissedRequest,
-    take: (kept: MissedAnswer) => void,
-  ): Promise<void> {
+  async #readMissedRemotely(channel: string, wanted: MissedRequest, take: (kept: MissedAnswer) => void): Promise<void> {
     const position = () => this.positionOf(channel);
     const reached = (position: number) => this.#upstream.reached(channel, position);
     for (let tries = 0; tries < MAX_TRIES; ) {

@@ -106,8 +106,7 @@ export class Unlinks {
     const now = this.#runtime.now();
     for (const pending of this.#unneeded) {
       const { isTelling, pendingRetry } = pending;
-      if (!isTelling && pendingRetry && isDue(pendingRetry, now))
-        this.#runtime.keep(this.#untilKnown(pending));
+      if (!isTelling && pendingRetry && isDue(pendingRetry, now)) this.#runtime.keep(this.#untilKnown(pending));
     }
   }
 
@@ -134,11 +133,7 @@ export class Unlinks {
     if (areDoubtful !== areRowsDoubtful(this.#keeper)) this.#keeper.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add(
-    { channel, parent, epoch, asking, counters }: EndedLink,
-    hasRow: boolean,
-    left?: number,
-  ): PendingUnlink {
+  #add({ channel, parent, epoch, asking, counters }: EndedLink, hasRow: boolean, left?: number): PendingUnlink {
     const pending = {
       channel,
       parent,

@@ -46,10 +46,10 @@ export function newLink(channel: string, { parent, epoch }: LinkRow, known: Upst
 }
 
 /**
- * Whether a message before those in a delivery is missing, or may be missing. Senders repeat messages only if they don't
- * know whether these have arrived; a sender that repeats others has lost its position. If this object has left memory, it
- * doesn't know the link's position and trusts the sender's. But it can't trust a repeated delivery, which may have
- * arrived before, nor a position below the channel's floor.
+ * Whether a message before those in a delivery is missing, or may be missing. Senders repeat messages only if they
+ * don't know whether these have arrived; a sender that repeats others has lost its position. If this object has left
+ * memory, it doesn't know the link's position and trusts the sender's. But it can't trust a repeated delivery, which
+ * may have arrived before, nor a position below the channel's floor.
  */
 export function isMissingMessages(
   { channel, last }: UpstreamLink,

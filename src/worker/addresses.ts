@@ -1,8 +1,8 @@
 /** Network addresses of clients. */
 
 /**
- * Returns the network of an address: an IPv4 address unchanged, or the first 64 bits of an IPv6 address, because clients
- * usually have a whole /64. An IPv4 address in IPv6 notation counts as the IPv4 address.
+ * Returns the network of an address: an IPv4 address unchanged, or the first 64 bits of an IPv6 address, because
+ * clients usually have a whole /64. An IPv4 address in IPv6 notation counts as the IPv4 address.
  */
 export function networkOf(address: string): string {
   const [bare = ""] = address.trim().toLowerCase().split("%");

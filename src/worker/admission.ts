@@ -24,8 +24,7 @@ export async function admit(request: Request, { tokens }: Settings): Promise<Gra
     return await verify(token, tokens);
   } catch (error) {
     if (error instanceof TokenError) throw new Denial(401, error.code, error.message, {}, error.sub);
-    if (error instanceof NoKeys)
-      throw new Denial(503, "unavailable", error.message, retryAfter(error.seconds));
+    if (error instanceof NoKeys) throw new Denial(503, "unavailable", error.message, retryAfter(error.seconds));
     throw error;
   }
 }
@@ -44,7 +43,9 @@ function notGranted(grants: Grants | undefined): Denial {
   return new Denial(403, "forbidden", NOT_GRANTED, {}, grants?.sub);
 }
 
-/** Returns the server's WebSocket subprotocol if the client offers it; browsers require that the server chooses it then. */
+/**
+ * Returns the server's WebSocket subprotocol if the client offers it; browsers require that the server chooses it then.
+ */
 export function subprotocolOf(request: Request): string | undefined {
   return subprotocolsOf(request).find((name) => name === SUBPROTOCOL);
 }

@@ -4,7 +4,8 @@ import { deploymentFault } from "./deployment.ts";
 import type { Env } from "./env.ts";
 
 /**
- * Timeout of a call, in milliseconds. The runtime's own retries may start only after ten seconds, so it has to be longer.
+ * Timeout of a call, in milliseconds. The runtime's own retries may start only after ten seconds, so it has to be
+ * longer.
  */
 const CALL_TIMEOUT = 15_000;
 

@@ -9,8 +9,8 @@ import { readSettings } from "./settings.ts";
 
 export class Fanout extends WorkerEntrypoint<Env> {
   /**
-   * Announces one or several messages at consecutive positions, or none of them. No token is needed, because the binding
-   * grants access.
+   * Announces one or several messages at consecutive positions, or none of them. No token is needed, because the
+   * binding grants access.
    * @param options `key`: an idempotency key, under which the channel announces once within its retention
    * @returns the position of the last message, once it is stored; null on channels without history
    * @throws Error whose `code` is one of the protocol's error codes; "uncertain" means that the messages may have been

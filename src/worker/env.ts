@@ -16,8 +16,7 @@ export interface Callable extends Rpc.DurableObjectBranded {
   ): Calls[Kind]["answer"] | Promise<Calls[Kind]["answer"]>;
 }
 
-const REMEDY =
-  "its wrangler.toml has to bind CHANNEL to the class 'Channel', under [[durable_objects.bindings]]";
+const REMEDY = "its wrangler.toml has to bind CHANNEL to the class 'Channel', under [[durable_objects.bindings]]";
 
 /**
  * Returns the Worker's bindings.

@@ -44,7 +44,10 @@ export function preflight(request: Request): Response {
   return new Response(null, { status: 204, headers });
 }
 
-/** Allows all headers that a page asks for: libraries add some, for tracing for example, and none gives a page more access. */
+/**
+ * Allows all headers that a page asks for: libraries add some, for tracing for example, and none gives a page more
+ * access.
+ */
 function headersFor({ headers }: Request): string {
   const names = (headers.get("Access-Control-Request-Headers") ?? "").split(",", MAX_HEADERS);
   const valid = names.map((name) => name.trim()).filter((name) => HEADER_NAME.test(name));

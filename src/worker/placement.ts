@@ -50,8 +50,8 @@ export async function placeConnection(
 }
 
 /**
- * Offers a connection to an object. Children are created near their first client; the platform places roots. The runtime
- * retries the request by itself where that is safe.
+ * Offers a connection to an object. Children are created near their first client; the platform places roots. The
+ * runtime retries the request by itself where that is safe.
  * @throws Denial if the object refuses the connection; SettingError if it isn't an object of this server
  */
 async function offerTo(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Accepted>> {

@@ -28,11 +28,7 @@ export function readSettings(variables: Variables, ownOrigins?: string[]): Setti
 }
 
 /** Returns the settings under the names and values of their variables, without secrets. */
-export function publicSettings({
-  limits,
-  allowedOrigins,
-  hasConsole,
-}: Settings): Record<string, number | string> {
+export function publicSettings({ limits, allowedOrigins, hasConsole }: Settings): Record<string, number | string> {
   const { maxPendingBytes: _, maxWork: _work, historyChannels, ...numbers } = limits;
   const shown: Record<string, number | string> = {
     HISTORY_CHANNELS: historyChannels.join(" "),
@@ -48,8 +44,7 @@ export function publicSettings({
 /** @returns true if the variable isn't set */
 function isOn(variables: Variables, name: string): boolean {
   const value = text(variables, name) ?? "on";
-  if (value !== "on" && value !== "off")
-    throw new SettingError(`${name} must be 'on' or 'off', not '${value}'`);
+  if (value !== "on" && value !== "off") throw new SettingError(`${name} must be 'on' or 'off', not '${value}'`);
   return value === "on";
 }
 
@@ -118,9 +113,7 @@ function keyUrl(url: string, audience: string | undefined, previous: string | un
   }
   if (previous !== undefined) throw new SettingError("TOKEN_SECRET_PREVIOUS needs TOKEN_SECRET");
   if (audience !== undefined) return url;
-  throw new SettingError(
-    "TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name",
-  );
+  throw new SettingError("TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name");
 }
 
 /** Requires TLS, because anyone on the network could replace keys that are sent unencrypted. */

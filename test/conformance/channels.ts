@@ -82,11 +82,7 @@ export const channels: Case[] = [
     steps: [
       alice.connects(`/${LONGEST}`),
       bob.connects(`/${encodeURIComponent(LONGEST_ACCENTED)}`),
-      alice.sends(
-        `announce ${LONGEST} hi`,
-        `subscribe ${LONGEST_ACCENTED}`,
-        `announce ${LONGEST_ACCENTED} hi`,
-      ),
+      alice.sends(`announce ${LONGEST} hi`, `subscribe ${LONGEST_ACCENTED}`, `announce ${LONGEST_ACCENTED} hi`),
       alice.reads(`${LONGEST}!hi`, `${LONGEST_ACCENTED}!hi`),
       bob.reads(`${LONGEST_ACCENTED}!hi`),
       alice.sends(`subscribe ${LONGEST}n`, `announce ${LONGEST_ACCENTED}n hi`, `unsubscribe ${LONGEST}n`),
@@ -175,9 +171,7 @@ export const channels: Case[] = [
     steps: [
       alice.connects("/x"),
       alice.sends("subscribe y\nsubscribe z"),
-      alice.sends(
-        "announce y 1\nannounce x 2\nannounce z 3\nannounce all 4\nannounce x 5\nping\nannounce y 6",
-      ),
+      alice.sends("announce y 1\nannounce x 2\nannounce z 3\nannounce all 4\nannounce x 5\nping\nannounce y 6"),
       alice.reads("y!1", "x!2", "z!3", "all!4", "x!5", TIME, "y!6"),
       alice.sends("announce z 7", "announce x 8", "ping", "announce z 9", "unsubscribe z", "announce z -"),
       alice.reads("z!7", "x!8", TIME, "z!9"),

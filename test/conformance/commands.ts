@@ -45,10 +45,7 @@ export const commands: Case[] = [
     steps: [
       alice.connects("/"),
       alice.sends("subscribe x since yesterday\nsubscribe x last 0\nannounce x 1\nsubscribe x"),
-      alice.reads(
-        error("invalid subscribe x", /'since' takes/),
-        error("invalid subscribe x", /'last' takes/),
-      ),
+      alice.reads(error("invalid subscribe x", /'since' takes/), error("invalid subscribe x", /'last' takes/)),
       alice.sends("announce x 2"),
       alice.reads("x!2"),
     ],
@@ -99,8 +96,7 @@ export const commands: Case[] = [
     ],
   },
   {
-    title:
-      "subscribing twice has no effect: each message comes once, and one unsubscribe ends the subscription",
+    title: "subscribing twice has no effect: each message comes once, and one unsubscribe ends the subscription",
     steps: [
       alice.connects("/"),
       alice.sends("subscribe x", "subscribe x", "announce x once"),
@@ -160,11 +156,7 @@ export const commands: Case[] = [
       alice.reads("x! two spaces", "x!trailing  ", "x! "),
       alice.sends("announce x !", "announce x y!z", "announce x x!x", "announce x announce x hi"),
       alice.reads("x!!", "x!y!z", "x!x!x", "x!announce x hi"),
-      alice.sends(
-        "announce x \t\u0000\u0001\u007f",
-        "announce x naïve € 😀 e\u0301",
-        "announce x \ufeffmark",
-      ),
+      alice.sends("announce x \t\u0000\u0001\u007f", "announce x naïve € 😀 e\u0301", "announce x \ufeffmark"),
       alice.reads("x!\t\u0000\u0001\u007f", "x!naïve € 😀 e\u0301", "x!\ufeffmark"),
     ],
   },
@@ -234,11 +226,7 @@ export const commands: Case[] = [
       alice.connects("/x"),
       bob.connects("/x"),
       alice.sends("subscribe debug", "announce debug hi", "announce x hi"),
-      alice.reads(
-        error("invalid subscribe debug", /reserved/),
-        error("invalid announce debug", /reserved/),
-        "x!hi",
-      ),
+      alice.reads(error("invalid subscribe debug", /reserved/), error("invalid announce debug", /reserved/), "x!hi"),
       bob.reads("x!hi"),
     ],
   },

@@ -18,16 +18,7 @@ export const faults: Case[] = [
         error("invalid line", /unknown command/),
         "x!3",
       ),
-      alice.sends(
-        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "{}",
-        " ",
-        "!",
-        "x!hi",
-        "\u0000",
-        "😀",
-        "announce x 4",
-      ),
+      alice.sends("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "{}", " ", "!", "x!hi", "\u0000", "😀", "announce x 4"),
       alice.reads(...Array(8).fill(error("invalid line", /unknown command/)), "x!4"),
       alice.sends("Subscribe y", "ANNOUNCE x hi", "subscribed y", "__proto__", "constructor y", "toString"),
       alice.reads(
@@ -72,13 +63,7 @@ export const faults: Case[] = [
         error("invalid unsubscribe x!", /'!'/),
         "x!1",
       ),
-      alice.sends(
-        "subscribe \ty",
-        "announce \u0000 hi",
-        "unsubscribe x\u007f",
-        "announce x\r hi",
-        "announce x 2",
-      ),
+      alice.sends("subscribe \ty", "announce \u0000 hi", "unsubscribe x\u007f", "announce x\r hi", "announce x 2"),
       alice.reads(
         error("invalid subscribe", /control character/),
         error("invalid announce", /control character/),

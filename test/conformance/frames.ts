@@ -37,9 +37,7 @@ export const frames: Case[] = [
     title: "a hundred frames are executed in order",
     steps: [
       alice.connects("/x"),
-      alice.sends(
-        ...numbers(100).map((n) => (n % 10 === 0 ? "ping" : `announce ${n % 3 ? "all" : "x"} ${n}`)),
-      ),
+      alice.sends(...numbers(100).map((n) => (n % 10 === 0 ? "ping" : `announce ${n % 3 ? "all" : "x"} ${n}`))),
       alice.reads(...numbers(100).map((n) => (n % 10 === 0 ? TIME : `${n % 3 ? "all" : "x"}!${n}`))),
     ],
   },
@@ -55,11 +53,7 @@ export const frames: Case[] = [
     title: "binary frames are read as UTF-8",
     steps: [
       alice.connects("/x"),
-      alice.sends(
-        utf8("subscribe é\nannounce é naïve 😀\n"),
-        utf8("announce x \ufeffhi\r\nping"),
-        "announce x ok",
-      ),
+      alice.sends(utf8("subscribe é\nannounce é naïve 😀\n"), utf8("announce x \ufeffhi\r\nping"), "announce x ok"),
       alice.reads("é!naïve 😀", "x!\ufeffhi\r", TIME, "x!ok"),
       // A byte order mark is not stripped from either kind of frame.
       alice.sends("\ufeffping", utf8("\ufeffping")),

@@ -19,15 +19,11 @@ const originals: Case[] = [
       alice.reads("news!hello world", TIME),
       alice.sends("announce sport 1:0\n", "announce all to everyone\n", "announce weather rain\n"),
       alice.reads("sport!1:0", "all!to everyone"),
-      alice.sends(
-        "subscribe news\nannounce news once\nunsubscribe sport\nannounce sport 1:1\nannounce news x!y z \n",
-      ),
+      alice.sends("subscribe news\nannounce news once\nunsubscribe sport\nannounce sport 1:1\nannounce news x!y z \n"),
       alice.reads("news!once", "news!x!y z "),
       alice.sends("unsubscribe sport\nunsubscribe never\nsubscribe sport\nannounce sport 2:1\nping\n"),
       alice.reads("sport!2:1", TIME),
-      alice.sends(
-        "unsubscribe all\nannounce all hi\nsubscribe all\nannounce all hi again\nunsubscribe news\n\nping\n",
-      ),
+      alice.sends("unsubscribe all\nannounce all hi\nsubscribe all\nannounce all hi again\nunsubscribe news\n\nping\n"),
       alice.reads("all!hi again", TIME),
     ],
   },

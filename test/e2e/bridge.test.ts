@@ -105,9 +105,7 @@ test("an invalid command gets one line, and the connection continues", async () 
   expect(await client.read()).toMatch(/^debug!error invalid shout: unknown command/);
   expect(await client.read()).toMatch(/^debug!error invalid subscribe a!b: /);
   expect(await client.read()).toMatch(/^debug!error invalid announce debug: /);
-  expect(await client.read()).toBe(
-    "debug!error invalid once k: the original protocol doesn't have this command",
-  );
+  expect(await client.read()).toBe("debug!error invalid once k: the original protocol doesn't have this command");
   await settled(client);
 });
 

@@ -64,9 +64,7 @@ test("a server without history", async () => {
   const notes = { tokens: "note", history: "note", once: "note", resume: "note" };
   expect([code, grades]).toEqual([0, { ...healthy, ...notes }]);
   expect(says("history")).toMatch(/HISTORY_SECONDS/);
-  expect(says("limits")).toBe(
-    "50 connections; 10000 lines per second each, of up to 65536 bytes; no history",
-  );
+  expect(says("limits")).toBe("50 connections; 10000 lines per second each, of up to 65536 bytes; no history");
 });
 
 test("a hardened server, and one with open settings and broad tokens", async () => {
@@ -80,10 +78,7 @@ test("a hardened server, and one with open settings and broad tokens", async () 
   const url = await urlWith(settings);
   const claims = { subscribe: ["doctor-*"], announce: ["doctor-*"], aud: "chat" };
   const { code, grades } = await examine(url, { FANOUT_TOKEN: await mint(claims) });
-  expect([code, grades]).toMatchObject([
-    0,
-    { origins: "ok", grants: "ok", compression: "ok", exposure: "note" },
-  ]);
+  expect([code, grades]).toMatchObject([0, { origins: "ok", grants: "ok", compression: "ok", exposure: "note" }]);
   const operator = await examine(url, { FANOUT_TOKEN: await mint({ ...claims, operate: true }) });
   expect(operator.grades).toMatchObject({ grants: "note", exposure: "ok", rows: "ok" });
   const exp = Math.floor(Date.now() / 1_000) + 30 * 86_400;
@@ -170,7 +165,5 @@ test("no server: one line, and exit code 6", async () => {
   await once(socket, "connect");
   const { code, out } = await run(["doctor", `ws://127.0.0.1:${socket.localPort}`]);
   expect(code).toBe(6);
-  expect(out).toMatch(
-    /^bad {2}reachable: the server can't be reached \(.*ECONNREFUSED.*\); check the address.*\n$/,
-  );
+  expect(out).toMatch(/^bad {2}reachable: the server can't be reached \(.*ECONNREFUSED.*\); check the address.*\n$/);
 });

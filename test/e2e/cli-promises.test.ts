@@ -155,10 +155,7 @@ test("a full disk exits with 7", async () => {
   const news = unique();
   await post(news, "x");
   const { code, err } = await bash(`${fanout("sub", runtime.url, news, "--last", "1")} >/dev/full`, "/");
-  expect([code, err]).toEqual([
-    7,
-    expect.stringMatching(/^fanout: standard output can't be written: .*ENOSPC/),
-  ]);
+  expect([code, err]).toEqual([7, expect.stringMatching(/^fanout: standard output can't be written: .*ENOSPC/)]);
 });
 
 test.each([
@@ -207,9 +204,7 @@ test("pub announces long lines, and prints positions in order", async () => {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-  expect(printed).toEqual(
-    printed.map((_, i) => ({ channel: news, line: i + 1, position: printed[0].position + i })),
-  );
+  expect(printed).toEqual(printed.map((_, i) => ({ channel: news, line: i + 1, position: printed[0].position + i })));
   expect(printed).toHaveLength(200);
 });
 
@@ -241,17 +236,14 @@ test("the loss of the connection is reported", async () => {
   const { url } = server;
   await expect
     .poll(
-      async () =>
-        (await (await fetch(`${url.replace(/^ws/, "http")}/-/info`)).text()).match(/"current connections":1/),
+      async () => (await (await fetch(`${url.replace(/^ws/, "http")}/-/info`)).text()).match(/"current connections":1/),
       {
         timeout: 30_000,
       },
     )
     .not.toBeNull();
   await server.kill();
-  await expect
-    .poll(() => err, { timeout: 30_000 })
-    .toMatch(/^fanout: the connection was lost.*; connecting again\n$/);
+  await expect.poll(() => err, { timeout: 30_000 }).toMatch(/^fanout: the connection was lost.*; connecting again\n$/);
 });
 
 test("--json prints gaps as objects between the messages", async () => {

@@ -87,10 +87,7 @@ test("several subscriptions to a channel share one, and each receives all messag
   await client.announce(chat, "a");
   await reading[0];
   await client.announce(chat, "b");
-  expect((await Promise.all(reading)).map((messages) => messages.map(({ text }) => text))).toEqual([
-    ["a"],
-    ["a", "b"],
-  ]);
+  expect((await Promise.all(reading)).map((messages) => messages.map(({ text }) => text))).toEqual([["a"], ["a", "b"]]);
 });
 
 test("any client can resume from a position", async () => {
@@ -329,9 +326,7 @@ test.skipIf(!browser)("it works in a browser, also after a network failure", asy
     window.chat = window.fanout.subscribe(${JSON.stringify(chat)}, { onMessage: ({ text }) => window.read.push(text) });
     await window.fanout.announce(${JSON.stringify(chat)}, "from a page");
   })`);
-  await page.waitForFunction(
-    "window.chat.state === 'subscribed' && window.fanout.position(window.chat.channel) > 0",
-  );
+  await page.waitForFunction("window.chat.state === 'subscribed' && window.fanout.position(window.chat.channel) > 0");
   network.cut();
   await fanout().announce(chat, "while offline");
   await page.waitForFunction("window.read.includes('while offline')", undefined, { timeout: 60_000 });

@@ -79,10 +79,7 @@ describe("the server", () => {
 
   test("refuses invalid channels to browsers, too", async () => {
     const response = await fetch(`${network.url}/a!b`, { headers: NAVIGATION });
-    expect([response.status, response.headers.get("Content-Type")]).toEqual([
-      400,
-      "text/plain; charset=utf-8",
-    ]);
+    expect([response.status, response.headers.get("Content-Type")]).toEqual([400, "text/plain; charset=utf-8"]);
   });
 
   test("serves other clients what they accept", async () => {
@@ -322,9 +319,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect(await lines()).toContain("< debug!connected...");
     expect((await lines()).some((line) => /^> once \S+ \S+ hello$/.test(line))).toBe(true);
     await one.getByText("debug!connected...").click();
-    await one
-      .getByText("The greeting: the connection is ready, and subscribed to its channel and 'all'.")
-      .waitFor();
+    await one.getByText("The greeting: the connection is ready, and subscribed to its channel and 'all'.").waitFor();
   });
 
   test("the protocol terminal has its own connection", async () => {
@@ -433,9 +428,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const page = await open("/news", {}, closed.url.replace(/^ws/, "http"));
     const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
-    await expect
-      .poll(() => one.locator(".state").textContent(), slow)
-      .toMatch(/401 forbidden: a token is missing/);
+    await expect.poll(() => one.locator(".state").textContent(), slow).toMatch(/401 forbidden: a token is missing/);
     const paste = async (token: string) => {
       await page.getByLabel("Token").fill(token);
       await page.getByRole("button", { name: "Use" }).click();
@@ -449,9 +442,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await say(two, "hello again");
     for (const each of [one, two]) await shows(each, ["hello", "hello again"]);
     expect(new URL(page.url()).hash).toBe("#news;news");
-    expect(await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length")).toBe(
-      0,
-    );
+    expect(await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length")).toBe(0);
   });
 
   /** Opens a page with everything it can show: messages, including long ones, and lines. */
@@ -474,23 +465,18 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect(await page.evaluate(OVERLAPPING)).toEqual([]);
   });
 
-  test.each(["light", "dark"] as const)(
-    "axe finds no serious problems in %s colours",
-    async (colorScheme) => {
-      const page = await openFull({ colorScheme, reducedMotion: "reduce" });
-      await pane(page, "Client 2").getByRole("button", { name: "Go offline for 10 s" }).click();
-      await expect
-        .poll(() => pane(page, "Client 2").locator(".state").textContent(), slow)
-        .toContain("offline");
-      await page.evaluate(await readFile(AXE, "utf8"));
-      const found = await page.evaluate(
-        `axe.run().then(({ violations }) => violations
+  test.each(["light", "dark"] as const)("axe finds no serious problems in %s colours", async (colorScheme) => {
+    const page = await openFull({ colorScheme, reducedMotion: "reduce" });
+    await pane(page, "Client 2").getByRole("button", { name: "Go offline for 10 s" }).click();
+    await expect.poll(() => pane(page, "Client 2").locator(".state").textContent(), slow).toContain("offline");
+    await page.evaluate(await readFile(AXE, "utf8"));
+    const found = await page.evaluate(
+      `axe.run().then(({ violations }) => violations
         .filter(({ impact }) => impact === "serious" || impact === "critical")
         .map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html).join(" ")))`,
-      );
-      expect(found).toEqual([]);
-    },
-  );
+    );
+    expect(found).toEqual([]);
+  });
 
   test("the keyboard reaches every control, with a visible focus", async () => {
     const page = await open(`/${unique()}`);

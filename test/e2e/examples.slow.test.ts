@@ -127,9 +127,7 @@ test.skipIf(!browser)(
     await bob.fill("input", "yes");
     await bob.press("input", "Enter");
     for (const page of [alice, bob]) {
-      await expect
-        .poll(() => lines(page), { timeout: 30_000 })
-        .toEqual(["<b>hello</b>", "are you there?", "yes"]);
+      await expect.poll(() => lines(page), { timeout: 30_000 }).toEqual(["<b>hello</b>", "are you there?", "yes"]);
     }
   },
 );

@@ -2,16 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { each, minus, plus, requested, times, written } from "../../tools/bench/cost.ts";
 import type { Costs } from "../../tools/bench/events.ts";
-import {
-  COSTS,
-  channels,
-  FREE,
-  messages,
-  most,
-  SERVICES,
-  table,
-  type Use,
-} from "../../tools/bench/free-plan.ts";
+import { COSTS, channels, FREE, messages, most, SERVICES, table, type Use } from "../../tools/bench/free-plan.ts";
 
 const NOTHING = { rows: {}, requests: {}, seconds: 0 };
 const DAY = 24 * 3600;
@@ -90,15 +81,12 @@ test("a channel has so many messages", () => {
   expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
 });
 
-test.each<keyof Use>(["rows", "requests", "seconds"])(
-  "there are as many of a thing as its %s allow",
-  (what) => {
-    const use = (count: number) => ({ rows: 0, requests: 0, seconds: 0, [what]: 3 * count });
-    const limits = { rows: 1, requests: 1, seconds: 1, [what]: 100 };
-    expect(most({ title: "", use }, limits)).toBe(33);
-    expect(most({ title: "", use }, { ...limits, [what]: 2 })).toBe(0);
-  },
-);
+test.each<keyof Use>(["rows", "requests", "seconds"])("there are as many of a thing as its %s allow", (what) => {
+  const use = (count: number) => ({ rows: 0, requests: 0, seconds: 0, [what]: 3 * count });
+  const limits = { rows: 1, requests: 1, seconds: 1, [what]: 100 };
+  expect(most({ title: "", use }, limits)).toBe(33);
+  expect(most({ title: "", use }, { ...limits, [what]: 2 })).toBe(0);
+});
 
 test("tools/bench/README.md shows the table that the program prints", async () => {
   const readme = await readFile(new URL("../../tools/bench/README.md", import.meta.url), "utf8");

@@ -72,9 +72,7 @@ describe("control characters", () => {
   test("are refused in commands", async () => {
     const client = await RawClient.upgrade(server);
     for (const character of characters) client.send(frame(TEXT, `pi${character}ng`));
-    const refusals = characters.map(() =>
-      expect.stringMatching(/^debug!error invalid (line|pi): unknown command/),
-    );
+    const refusals = characters.map(() => expect.stringMatching(/^debug!error invalid (line|pi): unknown command/));
     expect(await client.outcome()).toEqual(refusals);
   });
 
@@ -133,11 +131,7 @@ describe("the reply to", () => {
       [tooLong("announce echo"), unknown("x")],
     ],
     ["a line in 100,000 frames", () => fragments(TEXT, scraps), [tooLong("line")]],
-    [
-      "100,000 empty frames",
-      () => [...unfinished, ...nothing, ...frame(CONTINUATION, "ps")],
-      [unknown("oops")],
-    ],
+    ["100,000 empty frames", () => [...unfinished, ...nothing, ...frame(CONTINUATION, "ps")], [unknown("oops")]],
     ["2,000,000 empty lines", () => frame(TEXT, "\n".repeat(2_000_000)), ["closed 1008"]],
     ["30 MB", () => frame(TEXT, Buffer.alloc(BIG, "x")), ["closed 1009"]],
     ["30 MB of line ends", () => frame(BINARY, Buffer.alloc(BIG, "\n")), ["closed 1009"]],
@@ -202,9 +196,8 @@ describe("a close frame", () => {
     answersClose("", coded(code), code),
   );
 
-  test.each([0, 1, 999, 1004, 1006, 1015, 5000, 65_535])(
-    "with code %i is answered with another code",
-    (code) => answersClose("", coded(code), 1002),
+  test.each([0, 1, 999, 1004, 1006, 1015, 5000, 65_535])("with code %i is answered with another code", (code) =>
+    answersClose("", coded(code), 1002),
   );
 });
 
@@ -242,8 +235,7 @@ async function memoryOf(group: number): Promise<number> {
   for (const pid of await readdir("/proc")) {
     // Not all entries are processes, and a process may have ended.
     const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-    const [, name, inGroup, resident] =
-      /^Name:\t(\S+).*^NSpgid:\t(\d+).*^VmRSS:\s+(\d+)/ms.exec(status) ?? [];
+    const [, name, inGroup, resident] = /^Name:\t(\S+).*^NSpgid:\t(\d+).*^VmRSS:\s+(\d+)/ms.exec(status) ?? [];
     if (name === "workerd" && Number(inGroup) === group) sum += Number(resident);
   }
   return sum;

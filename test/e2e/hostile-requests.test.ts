@@ -33,10 +33,7 @@ describe("an upgrade succeeds", () => {
     ["at a channel of another host", request("http://evil.test/a")],
     ["with a long query", request(`/a?${"q".repeat(10_000)}`)],
     ["with a header of 60 kB", request("/a", [...HANDSHAKE, `X: ${"x".repeat(60_000)}`])],
-    [
-      "with 1,000 headers",
-      request("/a", [...HANDSHAKE, ...Array.from({ length: 1_000 }, (_, i) => `X-${i}: x`)]),
-    ],
+    ["with 1,000 headers", request("/a", [...HANDSHAKE, ...Array.from({ length: 1_000 }, (_, i) => `X-${i}: x`)])],
     ["with bytes beyond ASCII in a header", request("/a", [...HANDSHAKE, "X: \xff\xfe\x80"])],
     ["with a key that is too short", request("/a", handshake("Sec-WebSocket-Key", "Sec-WebSocket-Key: x"))],
     ["with two keys", request("/a", [...HANDSHAKE, "Sec-WebSocket-Key: x"])],
@@ -110,10 +107,7 @@ describe("a request is answered", () => {
     [
       "of POST in chunks",
       200,
-      Buffer.concat([
-        request("/a", ["Transfer-Encoding: chunked"], "POST"),
-        Buffer.from("2\r\nab\r\n0\r\n\r\n"),
-      ]),
+      Buffer.concat([request("/a", ["Transfer-Encoding: chunked"], "POST"), Buffer.from("2\r\nab\r\n0\r\n\r\n")]),
     ],
     ["of OPTIONS with a body", 204, withBody("OPTIONS")[1]],
     [
@@ -121,11 +115,7 @@ describe("a request is answered", () => {
       200,
       request("/a", handshake("Upgrade", "Upgrade: websocket, h2c"), "HEAD"),
     ],
-    [
-      "of HEAD, with another protocol to upgrade to",
-      200,
-      request("/a", handshake("Upgrade", "Upgrade: h2c"), "HEAD"),
-    ],
+    ["of HEAD, with another protocol to upgrade to", 200, request("/a", handshake("Upgrade", "Upgrade: h2c"), "HEAD")],
   ])("%s", async (_, expected, bytes) => {
     const client = await RawClient.connect(server);
     client.send(bytes);
@@ -146,10 +136,7 @@ describe("no other client is affected by a connection that", () => {
     test.each<[string, Buffer[]]>([
       ["before its request", []],
       ["within its request", [half(upgrade)]],
-      [
-        "within a request's body",
-        [request("/attacked", ["Content-Length: 10"], "POST"), Buffer.from("half")],
-      ],
+      ["within a request's body", [request("/attacked", ["Content-Length: 10"], "POST"), Buffer.from("half")]],
       ["after its request", [upgrade]],
       ["within a frame's header", [upgrade, frame(TEXT, "x").subarray(0, 1)]],
       ["within a frame", [upgrade, half(message)]],

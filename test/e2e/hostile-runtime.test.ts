@@ -67,15 +67,10 @@ test("an origin that no browser sends isn't echoed", async () => {
 test("an upgrade with several protocols, among which the runtime can't choose, is refused", async () => {
   for (const offered of ["websocket, h2c", "h2c, WebSocket", "websocket/13"]) {
     const client = await RawClient.connect(runtime);
-    const headers = HANDSHAKE.map((header) =>
-      header.startsWith("Upgrade:") ? `Upgrade: ${offered}` : header,
-    );
+    const headers = HANDSHAKE.map((header) => (header.startsWith("Upgrade:") ? `Upgrade: ${offered}` : header));
     client.send(request("/a", headers));
     const { status, body } = await client.answer();
-    expect([status, body]).toEqual([
-      426,
-      "The request offers several protocols; send 'Upgrade: websocket' only.\n",
-    ]);
+    expect([status, body]).toEqual([426, "The request offers several protocols; send 'Upgrade: websocket' only.\n"]);
   }
 });
 

@@ -73,33 +73,30 @@ describe.each([
     return Number(/"current connections":(\d+)/.exec(info)?.[1]);
   };
 
-  test.skipIf(!curl)(
-    "curl announces and subscribes, and the server notices when it disconnects",
-    async () => {
-      const news = unique();
-      const said = await output(curl, "-s", "-d", "hello", `${url}/${news}`);
-      expect(JSON.parse(said)).toEqual({ channel: news, position: expect.any(Number), count: 1 });
-      const before = await connections();
-      const listener = run(curl, "-sN", `${url}/${news}?last=5`);
-      const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
-      const next = async () => (await lines.next()).value;
-      expect([await next(), await next(), await next()]).toEqual([
-        "debug!connected...",
-        expect.stringContaining(`debug!position ${news} `),
-        `${news}!hello`,
-      ]);
-      await post(`${url}/${news}`, "a\nb");
-      expect([await next(), await next()]).toEqual([`${news}!a`, `${news}!b`]);
-      expect(await connections()).toBe(before + 1);
-      listener.kill("SIGKILL");
-      // A proxy notices the closed connection only when it writes to it.
-      const later = async () => {
-        await post(`${url}/${news}`, "c");
-        return connections();
-      };
-      await expect.poll(later, { timeout: 60_000 }).toBe(before);
-    },
-  );
+  test.skipIf(!curl)("curl announces and subscribes, and the server notices when it disconnects", async () => {
+    const news = unique();
+    const said = await output(curl, "-s", "-d", "hello", `${url}/${news}`);
+    expect(JSON.parse(said)).toEqual({ channel: news, position: expect.any(Number), count: 1 });
+    const before = await connections();
+    const listener = run(curl, "-sN", `${url}/${news}?last=5`);
+    const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
+    const next = async () => (await lines.next()).value;
+    expect([await next(), await next(), await next()]).toEqual([
+      "debug!connected...",
+      expect.stringContaining(`debug!position ${news} `),
+      `${news}!hello`,
+    ]);
+    await post(`${url}/${news}`, "a\nb");
+    expect([await next(), await next()]).toEqual([`${news}!a`, `${news}!b`]);
+    expect(await connections()).toBe(before + 1);
+    listener.kill("SIGKILL");
+    // A proxy notices the closed connection only when it writes to it.
+    const later = async () => {
+      await post(`${url}/${news}`, "c");
+      return connections();
+    };
+    await expect.poll(later, { timeout: 60_000 }).toBe(before);
+  });
 
   test("a stream of fetch has messages that are announced together in one piece", async () => {
     const news = unique();

@@ -170,9 +170,7 @@ test("connections and the command 'token' use the Worker's keys", async () => {
   const client = await connecting;
   client.send(`token ${await issue("good")}\ntoken ${await issue("junk")}`);
   expect(await client.line()).toMatch(/^debug!token accepted until \d+$/);
-  expect(await client.line()).toMatch(
-    /^debug!error unavailable token: the keys that verify tokens are unavailable/,
-  );
+  expect(await client.line()).toMatch(/^debug!error unavailable token: the keys that verify tokens are unavailable/);
   client.close();
   expect(issuer.asked).toBe(1);
 });

@@ -174,11 +174,7 @@ test(`${BUSY} clients whose frames of 4 MB are stuck waiting for another object 
 });
 
 /** Waits until `count` clients are closed; returns the peak measurement. */
-async function untilClosed(
-  clients: TestClient[],
-  count: number,
-  measure: () => Promise<number>,
-): Promise<number> {
+async function untilClosed(clients: TestClient[], count: number, measure: () => Promise<number>): Promise<number> {
   let most = 0;
   while (clients.filter(({ closing }) => closing).length < count) {
     most = Math.max(most, await measure());

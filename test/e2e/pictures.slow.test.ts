@@ -29,20 +29,17 @@ async function talk(page: Page): Promise<void> {
   await bob.getByText("delivered on resume").waitFor();
 }
 
-test.skipIf(!browser).each(["light", "dark"] as const)(
-  "a screenshot is taken in %s colours",
-  async (colorScheme) => {
-    const folder = await temporaryFolder();
-    onTestFinished(() => removeFolder(folder));
-    const runtime = await serveInTest();
-    const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
-    onTestFinished(() => launched.close());
-    const page = await launched.newPage({ viewport: { width: 1_200, height: 900 }, colorScheme });
-    await page.goto(`${runtime.url.replace(/^ws/, "http")}/trains`);
-    await talk(page);
-    const target = process.env.PICTURES ? DOCS : folder;
-    await mkdir(target, { recursive: true });
-    const picture = await page.screenshot({ path: join(target, `console-${colorScheme}.png`) });
-    expect(picture.length).toBeGreaterThan(10_000);
-  },
-);
+test.skipIf(!browser).each(["light", "dark"] as const)("a screenshot is taken in %s colours", async (colorScheme) => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const runtime = await serveInTest();
+  const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+  onTestFinished(() => launched.close());
+  const page = await launched.newPage({ viewport: { width: 1_200, height: 900 }, colorScheme });
+  await page.goto(`${runtime.url.replace(/^ws/, "http")}/trains`);
+  await talk(page);
+  const target = process.env.PICTURES ? DOCS : folder;
+  await mkdir(target, { recursive: true });
+  const picture = await page.screenshot({ path: join(target, `console-${colorScheme}.png`) });
+  expect(picture.length).toBeGreaterThan(10_000);
+});

@@ -118,8 +118,7 @@ test("the browser snippet joins lines that are split between frames", async () =
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   onTestFinished(() => void server.close());
   server.on("connection", (socket) => {
-    for (const piece of ["debug!conn", "ected...\nnews!o", "ne\n", "news!two\nnews!three", "\n"])
-      socket.send(piece);
+    for (const piece of ["debug!conn", "ected...\nnews!o", "ne\n", "news!two\nnews!three", "\n"]) socket.send(piece);
   });
   await once(server, "listening");
   const address = server.address();
@@ -135,9 +134,7 @@ test("the browser snippet with a token connects", async () => {
   const code = only(/`(new WebSocket\("wss:[^`]*)`/g);
   const show = "socket.onmessage = ({ data }) => console.log(JSON.stringify([socket.protocol, data]));";
   const token = JSON.stringify(await makeToken());
-  const shown = runInBrowser(
-    `const token = ${token};\nconst socket = ${at(locked, DEPLOYED, code)};\n${show}`,
-  );
+  const shown = runInBrowser(`const token = ${token};\nconst socket = ${at(locked, DEPLOYED, code)};\n${show}`);
   expect(JSON.parse((await shown.next()).value)).toEqual(["fanout", "debug!connected...\n"]);
 });
 
@@ -261,9 +258,7 @@ test("the two terminals at the top show real output", async () => {
   // Side by side, each from where its command begins.
   const columns = [...commands.matchAll(/\$ npx wscat -c (\S+)/g)];
   expect(columns).toHaveLength(2);
-  const steps = columns.map(
-    ([name, address = ""]): Step => ({ name, does: "connects", path: at("", LOCAL, address) }),
-  );
+  const steps = columns.map(([name, address = ""]): Step => ({ name, does: "connects", path: at("", LOCAL, address) }));
   const cells = rows.flatMap((row) =>
     columns.map(({ 0: name, index }, i) => ({
       name,
@@ -357,9 +352,7 @@ test("docs/operations.md says what the free plan carries, as tools/bench/README.
 });
 
 test("docs/protocol.md lists every cause for which the server closes a connection", async () => {
-  const paths = (await readdir(new URL("src", root), { recursive: true })).filter((path) =>
-    /\.ts$/.test(path),
-  );
+  const paths = (await readdir(new URL("src", root), { recursive: true })).filter((path) => /\.ts$/.test(path));
   const sources = (await Promise.all(paths.map((path) => fileOf(`src/${path}`)))).join("\n");
   const closings = [...sources.matchAll(/\.close\(\s*\w+,\s*"(\w+)",/g)].map(([, cause = ""]) => cause);
   const rows = [...protocol.matchAll(/^\| (10\d\d) (.+?) \| `(.+?)` \|/gm)];
@@ -376,9 +369,7 @@ test("docs/protocol.md lists every cause for which the server closes a connectio
 
 test("docs/protocol.md lists every error code", () => {
   const [, table = ""] = /^\| code \| meaning \|.*?\n((?:\|.*\n)+)/m.exec(protocol) ?? [];
-  const codes = [...table.matchAll(/^\| (`.+?`) \|/gm)].flatMap(
-    ([, named = ""]) => named.match(/[a-z-]+/g) ?? [],
-  );
+  const codes = [...table.matchAll(/^\| (`.+?`) \|/gm)].flatMap(([, named = ""]) => named.match(/[a-z-]+/g) ?? []);
   expect(codes).toEqual([...ERROR_CODES]);
 });
 
@@ -396,9 +387,7 @@ describe("the table of settings", async () => {
 
   test("names exactly the settings in the code", () => {
     const read = new Set<string>();
-    readSettings(
-      new Proxy({}, { get: (_, name) => (typeof name === "string" ? void read.add(name) : undefined) }),
-    );
+    readSettings(new Proxy({}, { get: (_, name) => (typeof name === "string" ? void read.add(name) : undefined) }));
     expect(settings.map(({ name }) => name).sort()).toEqual([...read].sort());
   });
 

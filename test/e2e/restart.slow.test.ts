@@ -23,9 +23,7 @@ test(`after each of ${LIVES - 1} power failures, connections that are accepted s
     await Promise.allSettled(clients.map((client) => client.ping()));
     const took = performance.now() - began;
     endings.push(await endingsAfterAll(clients));
-    console.log(
-      `start ${start + 1}: all connected after ${Math.round(took)} ms, ${endings.at(-1)?.length} closed`,
-    );
+    console.log(`start ${start + 1}: all connected after ${Math.round(took)} ms, ${endings.at(-1)?.length} closed`);
     // Some of these are in flight when the power fails.
     for (const client of clients.slice(0, 100)) client.send("announce all lost");
     await Promise.any(clients.map((client) => client.read(1)));

@@ -19,6 +19,5 @@ describe("through wrangler dev", () => {
 describe("over event streams and POST, through wrangler dev", () => {
   const applicable = cases.filter(isForHttp);
   test("several cases need no WebSocket", () => expect(applicable.length).toBeGreaterThan(5));
-  for (const testCase of applicable)
-    test(testCase.title, () => runCase(testCase, eventStreamsTo(server.url)));
+  for (const testCase of applicable) test(testCase.title, () => runCase(testCase, eventStreamsTo(server.url)));
 });

@@ -240,8 +240,7 @@ const CONSUMERS = {
     packages: ["vite@8"],
     files: {
       "it.js": 'import { Fanout } from "fanout-edge/client"; receive(Fanout).then(console.log);',
-      "vite.config.js":
-        'export default { build: { lib: { entry: "it.js", formats: ["es"], fileName: "out" } } };',
+      "vite.config.js": 'export default { build: { lib: { entry: "it.js", formats: ["es"], fileName: "out" } } };',
     },
     commands: ["vite build", "node dist/out.js"],
   },
@@ -295,8 +294,7 @@ test("stack traces show the sources through source maps", async () => {
 });
 
 test("unused imports leave nothing in a bundle", async () => {
-  const source =
-    'import { Fanout } from "fanout-edge/client"; import { useChannel } from "fanout-edge/react";';
+  const source = 'import { Fanout } from "fanout-edge/client"; import { useChannel } from "fanout-edge/react";';
   const { size } = await stat(await bundled("unused.js", source));
   expect(size).toBeLessThan(50);
 });

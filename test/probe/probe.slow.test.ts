@@ -97,14 +97,7 @@ test("observations match the assumptions where the platform's limits are enforce
 test("the program prints a table of the questions it is given", async () => {
   const program = fileURLToPath(new URL("../../tools/probe/main.ts", import.meta.url));
   const where = ["--url", local.url, "--key", local.key];
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    program,
-    "10",
-    "3",
-    "--calls",
-    "7",
-    ...where,
-  ]);
+  const { stdout } = await promisify(execFile)(process.execPath, [program, "10", "3", "--calls", "7", ...where]);
   expect(stdout).toContain(local.url);
   expect(stdout).toMatch(/assumed +observed\n/);
   expect(stdout).toMatch(/^3\. Calls that one event may make\nin an event +1,000 .* no limit seen up to 7$/m);

@@ -42,8 +42,7 @@ function checkCounted({ ledger }: Simulation, client: SimulatedClient): void {
   if (!client.open) return;
   for (const [message, { channel, issued, placed }] of ledger.announced) {
     const counted = client.received.counting.get(channel);
-    if (!counted || counted.since >= issued || placed() === undefined || counted.messages.has(message))
-      continue;
+    if (!counted || counted.since >= issued || placed() === undefined || counted.messages.has(message)) continue;
     throw new Violation(`${client.name} has not counted ${message} on ${channel}`);
   }
 }
@@ -83,9 +82,7 @@ export function checkLinks(simulation: Simulation): void {
     for (const channel of CHANNELS) {
       if (client.subscribedSince(channel) === undefined) continue;
       if (!isReached(simulation.objects, client.home, channel)) {
-        throw new Violation(
-          `${client.name} at ${client.home} is subscribed to ${channel}, but not linked to it`,
-        );
+        throw new Violation(`${client.name} at ${client.home} is subscribed to ${channel}, but not linked to it`);
       }
     }
   }
@@ -122,8 +119,7 @@ function checkDownstream(simulation: Simulation, { name: from }: SimulatedObject
 }
 
 function checkUpstream(simulation: Simulation, object: SimulatedObject, channel: string, row: unknown) {
-  if (!isUpstream(row))
-    throw new Violation(`${object.name} has a row of another kind: ${JSON.stringify(row)}`);
+  if (!isUpstream(row)) throw new Violation(`${object.name} has a row of another kind: ${JSON.stringify(row)}`);
   // The parent couldn't be told that this link ended; an alarm retries that.
   if (row.left !== undefined) return;
   if (!isOfEpoch(simulation.objects.of(row.parent).rows.get(`downstream:${object.name}`), row.epoch)) {

@@ -66,9 +66,7 @@ export class Conversation {
 
   /** The command that allows messages of `channel` to come. */
   reasonFor(channel: string): Step | undefined {
-    const last = this.#steps.findLast(
-      (step) => isAbout(step, channel) && (step.refusals === 0 || !step.done),
-    );
+    const last = this.#steps.findLast((step) => isAbout(step, channel) && (step.refusals === 0 || !step.done));
     return last?.verb === "unsubscribe" && last.done !== undefined ? undefined : last;
   }
 
@@ -100,9 +98,7 @@ export class Conversation {
     if (!step) throw new Violation(`${this.#name} got a reply to a ping it did not send`);
     step.done = this.#now();
     if (step.verb === "announce" && step.refusals % step.messages.length !== 0) {
-      throw new Violation(
-        `${this.#name} got ${step.refusals} errors for ${step.messages.length} announcements`,
-      );
+      throw new Violation(`${this.#name} got ${step.refusals} errors for ${step.messages.length} announcements`);
     }
     return step;
   }

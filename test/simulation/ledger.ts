@@ -115,8 +115,7 @@ export class Ledger {
     const forgotten = now - milliseconds;
     if (counted.left !== undefined && counted.left <= forgotten) return;
     const unread = [...this.announced].filter(
-      ([message, announcement]) =>
-        announcement.channel === channel && isUnread(counted, message, announcement),
+      ([message, announcement]) => announcement.channel === channel && isUnread(counted, message, announcement),
     );
     if (unread.some(([, { issued }]) => issued <= forgotten)) return;
     const characters = unread.reduce((sum, [message]) => sum + sizeOf(channel, message), 0);

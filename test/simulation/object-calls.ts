@@ -105,12 +105,7 @@ export class ObjectCalls {
     return answer;
   }
 
-  async #answer<Kind extends keyof Calls>({
-    to,
-    claimed,
-    kind,
-    ask,
-  }: Call<Kind>): Promise<Calls[Kind]["answer"]> {
+  async #answer<Kind extends keyof Calls>({ to, claimed, kind, ask }: Call<Kind>): Promise<Calls[Kind]["answer"]> {
     const incarnation = this.#objects.inMemory(this.#objects.of(to));
     const answered = incarnation.depth.beginToAnswer(claimed);
     try {

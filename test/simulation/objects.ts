@@ -83,9 +83,7 @@ export class Objects {
     if (!incarnation) return [];
     return sockets.filter((socket) => {
       const attachment = socket.deserializeAttachment();
-      return (
-        socket.open && isAttachment(attachment) && grantsFault(attachment.grants, incarnation.guard?.keys)
-      );
+      return socket.open && isAttachment(attachment) && grantsFault(attachment.grants, incarnation.guard?.keys);
     });
   }
 
@@ -140,12 +138,7 @@ export class Objects {
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    incarnation.broker = new Broker(
-      this.#platformOf(object, incarnation),
-      sockets,
-      limits,
-      incarnation.guard,
-    ).start();
+    incarnation.broker = new Broker(this.#platformOf(object, incarnation), sockets, limits, incarnation.guard).start();
     return incarnation;
   }
 

@@ -90,8 +90,7 @@ export class Received {
    * @param since the position that it asked to resume from, if any
    */
   position(channel: string, position: number, asked: number, since: number | undefined): void {
-    const counted =
-      this.counting.get(channel) ?? (since === undefined ? undefined : this.paused.get(channel));
+    const counted = this.counting.get(channel) ?? (since === undefined ? undefined : this.paused.get(channel));
     this.paused.delete(channel);
     const began = { position, asked, since: this.#service.now, messages: new Set<string>(), left: undefined };
     this.counting.set(channel, counted ?? began);

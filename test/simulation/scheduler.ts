@@ -147,8 +147,7 @@ export class Scheduler {
     return [...objects].flatMap((object): Action[] => {
       const { alarm, incarnation, skew, name } = object;
       // An object that has just set its alarm again holds the new time; the old one must not fire.
-      if (alarm === undefined || (incarnation && incarnation.alarm !== alarm) || alarm - skew > time)
-        return [];
+      if (alarm === undefined || (incarnation && incarnation.alarm !== alarm) || alarm - skew > time) return [];
       return [{ label: `the alarm of ${name}`, at: alarm - skew, happen: () => objects.ring(object) }];
     });
   }

@@ -226,9 +226,7 @@ export class SimulatedClient implements Reader {
     // The answer to a claim may come late, after the connection has been accepted without it.
     if (isBusy(reason)) return;
     if (!this.#isGreeted || this.#isAffected || !this.#surroundings.isUnaffected(this, [])) return;
-    throw new Violation(
-      `${this.name} at ${this.home} was closed although no fault affected it: ${code} ${reason}`,
-    );
+    throw new Violation(`${this.name} at ${this.home} was closed although no fault affected it: ${code} ${reason}`);
   }
 
   #readLine(line: string): void {

@@ -281,9 +281,7 @@ export class Simulation implements Surroundings {
     if (this.profile.withSlowReaders) return false;
     if (!survivors.has(home)) return true;
     const { rows, skew } = this.objects.of(home);
-    const links = channels
-      .filter((channel) => channel !== home)
-      .map((channel) => rows.get(`upstream:${channel}`));
+    const links = channels.filter((channel) => channel !== home).map((channel) => rows.get(`upstream:${channel}`));
     // Epochs are times, by the object's own clock.
     return links.every((link) => isUpstream(link) && link.epoch - skew > at);
   }

@@ -24,9 +24,7 @@ export function storeOf(
     put: (key, value) => change(() => rows.set(key, structuredClone(value))),
     delete: (key) => change(() => rows.delete(key)),
     list: (prefix): [string, unknown][] =>
-      [...rows]
-        .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]) => [key, structuredClone(value)]),
+      [...rows].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key, structuredClone(value)]),
     hasTaken: () => hasTaken,
     sync: () => Promise.resolve(),
     release: () => {

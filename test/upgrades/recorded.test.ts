@@ -21,9 +21,7 @@ import {
 import { record } from "./scenes.ts";
 
 /** The properties of T, or of any member of a union, that may be undefined. */
-type Optional<T> = T extends object
-  ? { [P in keyof T]-?: undefined extends T[P] ? P : never }[keyof T]
-  : never;
+type Optional<T> = T extends object ? { [P in keyof T]-?: undefined extends T[P] ? P : never }[keyof T] : never;
 
 /** The optional properties of each call; the types prove that none is missing. */
 const OPTIONAL: {
@@ -135,19 +133,16 @@ test("the recording has every kind of row and every shape of attachment", () => 
   }
 });
 
-test.each(Object.entries(OPTIONAL))(
-  "the recording has the call %s with all optional properties",
-  (kind, parts) => {
-    const ofKind = recording.calls.filter((call) => call.kind === kind);
-    expect(ofKind).not.toEqual([]);
-    for (const name of Object.keys(parts.ask)) {
-      expect(ofKind.some(({ ask }) => properties(ask)[name] !== undefined)).toBe(true);
-    }
-    for (const name of Object.keys(parts.answer)) {
-      expect(ofKind.some(({ answer }) => properties(answer)[name] !== undefined)).toBe(true);
-    }
-  },
-);
+test.each(Object.entries(OPTIONAL))("the recording has the call %s with all optional properties", (kind, parts) => {
+  const ofKind = recording.calls.filter((call) => call.kind === kind);
+  expect(ofKind).not.toEqual([]);
+  for (const name of Object.keys(parts.ask)) {
+    expect(ofKind.some(({ ask }) => properties(ask)[name] !== undefined)).toBe(true);
+  }
+  for (const name of Object.keys(parts.answer)) {
+    expect(ofKind.some(({ answer }) => properties(answer)[name] !== undefined)).toBe(true);
+  }
+});
 
 test.each(variants)("objects load recorded rows and attachments $title", async ({ of }) => {
   const { objects, calls } = of(recording);

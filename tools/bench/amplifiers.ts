@@ -4,13 +4,7 @@
  * the pings of another client wait. Pass another Worker's file to compare with.
  */
 import { parseArgs } from "node:util";
-import {
-  bundle,
-  memoryOf,
-  removeFolder,
-  startRuntime,
-  temporaryFolder,
-} from "../../test/e2e/support/runtime.ts";
+import { bundle, memoryOf, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { connectAll, type TestClient } from "../../test/e2e/support/test-client.ts";
 import { startPinger } from "./pinger.ts";
 
@@ -140,9 +134,7 @@ if (process.argv[1] === import.meta.filename) {
   });
   const folder = await temporaryFolder();
   const file = positionals[0] ?? (await bundle(folder));
-  console.log(
-    "| frame | bytes | ms | slowest ping, ms | memory, KiB | |\n| --- | --- | --- | --- | --- | --- |",
-  );
+  console.log("| frame | bytes | ms | slowest ping, ms | memory, KiB | |\n| --- | --- | --- | --- | --- | --- |");
   for (const { title, frame } of AMPLIFIERS) {
     if (values.only !== undefined && !title.startsWith(values.only)) continue;
     const runtime = await startRuntime(file, await temporaryFolder(), {

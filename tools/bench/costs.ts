@@ -26,12 +26,7 @@ await withoutHistory.stop();
 await withHistory.stop();
 console.log("| | rows written | requests | seconds awake |\n| --- | --- | --- | --- |");
 for (const [kind, cost] of Object.entries(costs)) {
-  const cells = [
-    kind,
-    total(written(cost), cost.rows),
-    total(requested(cost), cost.requests),
-    cost.seconds.toFixed(2),
-  ];
+  const cells = [kind, total(written(cost), cost.rows), total(requested(cost), cost.requests), cost.seconds.toFixed(2)];
   console.log(`| ${cells.join(" | ")} |`);
 }
 process.exit();

@@ -92,9 +92,7 @@ export class Crowd {
       for (const flow of flows) flow.subscribers += 1;
       const isWitness = flows.length > 1 || index >= Math.floor(witnesses * spacing);
       if (isWitness) witnesses += 1;
-      this.subscribers.push(
-        isWitness ? new Witness(connection, flows, this.flows) : new Counter(connection, flows),
-      );
+      this.subscribers.push(isWitness ? new Witness(connection, flows, this.flows) : new Counter(connection, flows));
     }
   }
 }

@@ -63,13 +63,11 @@ export async function measure(withoutHistory: Meter, withHistory: Meter, schedul
 
 function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, retained`, Cost> {
   return {
-    "a lone message to 10 subscribers, no links, retained":
-      costs["a lone message to 10 subscribers, no links"],
+    "a lone message to 10 subscribers, no links, retained": costs["a lone message to 10 subscribers, no links"],
     "a lone message from another object, retained": costs["a lone message from another object"],
     "a lone message, 1 link, retained": costs["a lone message, 1 link"],
     "a lone message, 10 links, retained": costs["a lone message, 10 links"],
-    "one more message immediately after, 10 links, retained":
-      costs["one more message immediately after, 10 links"],
+    "one more message immediately after, 10 links, retained": costs["one more message immediately after, 10 links"],
     "a message every two seconds for a minute, 10 links, retained":
       costs["a message every two seconds for a minute, 10 links"],
   };
@@ -135,17 +133,12 @@ async function subscribeAndUnsubscribe(meter: Meter, one: TestClient, other: Tes
 async function announceAll(meter: Meter, schedule: Schedule): Promise<Record<MessageKind, Cost>> {
   const channels: TestChannel[] = [];
   await meter.spent(async () => {
-    channels.push(
-      await TestChannel.direct(meter, "alone"),
-      await TestChannel.direct(meter, "afar", "afar/publisher"),
-    );
+    channels.push(await TestChannel.direct(meter, "alone"), await TestChannel.direct(meter, "afar", "afar/publisher"));
     for (const [channel, links] of Object.entries({ one: 1, ten: 10, quick: 10, slow: 10 })) {
       channels.push(await TestChannel.linked(meter, channel, links));
     }
   });
-  const spent = await meter.spent(() =>
-    Promise.all(channels.map((target) => announceIn(meter, target, schedule))),
-  );
+  const spent = await meter.spent(() => Promise.all(channels.map((target) => announceIn(meter, target, schedule))));
   const lone = totalOf(spent, "ten");
   return {
     "a lone message to 10 subscribers, no links": totalOf(spent, "alone"),

@@ -138,9 +138,7 @@ export function messages(costs: Costs, subscribers: number, links: 0 | 10, isRet
     use: (count) => {
       const alarms = every === 0 ? count : Math.min(count, DAY / every);
       const trims = isRetained ? Math.min(count, DAY / TRIM_INTERVAL) : 0;
-      const { rows, requests, seconds } = used(
-        plus(times(count, each), times(alarms, alarm), times(trims, TRIM)),
-      );
+      const { rows, requests, seconds } = used(plus(times(count, each), times(alarms, alarm), times(trims, TRIM)));
       return {
         // Each object writes its counters once a minute.
         rows: base.rows + rows + objects * Math.min(count, DAY / 60),
@@ -178,20 +176,14 @@ export function channels(costs: Costs, subscribers: number, count: number): Serv
 
 /** The cost of each subscriber's connecting and leaving once, one after another. */
 function attendance(costs: Costs, subscribers: number, links: number): Cost {
-  const opened = plus(
-    costs["connecting to an unused channel"],
-    costs["leaving a channel as its last client"],
-  );
+  const opened = plus(costs["connecting to an unused channel"], costs["leaving a channel as its last client"]);
   const joined = plus(costs["connecting to a channel in use"], costs["leaving a channel still in use"]);
   if (links === 0) return plus(opened, times(subscribers - 1, joined));
   const subscribed = plus(
     costs["an object's first subscription to another channel"],
     costs["an object's last unsubscribe"],
   );
-  const added = plus(
-    costs["another subscription of that object"],
-    costs["unsubscribing while others stay subscribed"],
-  );
+  const added = plus(costs["another subscription of that object"], costs["unsubscribing while others stay subscribed"]);
   return plus(times(links, plus(opened, subscribed)), times(subscribers - links, plus(joined, added)));
 }
 

@@ -57,9 +57,7 @@ async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<s
       const rate = await crowd.deliver(window, milliseconds);
       rates.set(`${kind} ${window}`, rate);
       const share =
-        kind === "events"
-          ? ` (${(rate / (rates.get(`WebSocket ${window}`) ?? 1)).toFixed(2)} of a WebSocket's)`
-          : "";
+        kind === "events" ? ` (${(rate / (rates.get(`WebSocket ${window}`) ?? 1)).toFixed(2)} of a WebSocket's)` : "";
       yield `  ${window} in flight: ${words(rate)} deliveries/s${share}`;
     }
     await crowd.leave();
@@ -111,9 +109,7 @@ class Crowd {
     const crowd = new Crowd();
     const channel = `crowd-${kind}`;
     for (let i = 0; i < SUBSCRIBERS; i += 50) {
-      const some = Array.from({ length: 50 }, () =>
-        open(port, channel, kind, (bytes) => crowd.#count(bytes)),
-      );
+      const some = Array.from({ length: 50 }, () => open(port, channel, kind, (bytes) => crowd.#count(bytes)));
       crowd.#subscribers.push(...(await Promise.all(some)));
     }
     crowd.#announcer = await open(port, "all", "WebSocket", () => {});
@@ -162,12 +158,7 @@ class Crowd {
 }
 
 /** Opens a connection, and waits for the first bytes of the response. */
-async function open(
-  port: number,
-  channel: string,
-  kind: Kind,
-  onBytes: (bytes: Buffer) => void,
-): Promise<Socket> {
+async function open(port: number, channel: string, kind: Kind, onBytes: (bytes: Buffer) => void): Promise<Socket> {
   const socket = connect({ host: "127.0.0.1", port });
   socket.setNoDelay(true);
   socket.write(`GET /${channel} HTTP/1.1\r\nHost: 127.0.0.1\r\n${KINDS[kind]}\r\n`);

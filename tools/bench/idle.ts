@@ -4,13 +4,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  bundle,
-  type Runtime,
-  removeFolder,
-  startRuntime,
-  temporaryFolder,
-} from "../../test/e2e/support/runtime.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { connectAll, TestClient } from "../../test/e2e/support/test-client.ts";
 
 /** Longer than the runtime keeps an idle object in memory, plus the second in which ours settles. */

@@ -34,9 +34,7 @@ const servers = await startServers(folder);
 const crowds = new Crowds();
 
 const load = loadavg().map((value) => value.toFixed(1));
-console.log(
-  `${await versions()}\n${availableParallelism()} x ${cpus()[0]?.model}, load ${load.join(" ")} before`,
-);
+console.log(`${await versions()}\n${availableParallelism()} x ${cpus()[0]?.model}, load ${load.join(" ")} before`);
 if (!servers.nats) console.log("nats-server isn't installed, and is left out.");
 await ceiling(servers);
 console.log(HEADER);

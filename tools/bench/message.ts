@@ -25,8 +25,7 @@ export function renumber(bytes: Buffer, at: number, number: number): void {
 }
 
 export const channelOf = (bytes: Buffer, at: number) => digits(bytes, at, CHANNEL_DIGITS);
-export const publisherOf = (bytes: Buffer, at: number) =>
-  digits(bytes, at + CHANNEL_DIGITS, PUBLISHER_DIGITS);
+export const publisherOf = (bytes: Buffer, at: number) => digits(bytes, at + CHANNEL_DIGITS, PUBLISHER_DIGITS);
 export const numberOf = (bytes: Buffer, at: number) => digits(bytes, at + NUMBER_AT, NUMBER_DIGITS);
 
 function digits(bytes: Buffer, at: number, count: number): number {

@@ -1,13 +1,7 @@
 /** Measures the cost of events by the tallies of `counting-worker.js`, before and after. */
 import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
-import {
-  bundle,
-  type Runtime,
-  removeFolder,
-  startRuntime,
-  temporaryFolder,
-} from "../../test/e2e/support/runtime.ts";
+import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { TestClient } from "../../test/e2e/support/test-client.ts";
 import { type Cost, minus, plus } from "./cost.ts";
 
@@ -33,12 +27,7 @@ export class Meter {
   readonly #events: EventEmitter;
   #connections = 0;
 
-  private constructor(
-    runtime: Runtime,
-    folder: string,
-    events: EventEmitter,
-    restart: () => Promise<Runtime>,
-  ) {
+  private constructor(runtime: Runtime, folder: string, events: EventEmitter, restart: () => Promise<Runtime>) {
     this.#runtime = runtime;
     this.#restart = restart;
     this.#folder = folder;
@@ -54,8 +43,7 @@ export class Meter {
     const folder = await temporaryFolder();
     const around = await readFile(new URL("counting-worker.js", import.meta.url), "utf8");
     const events = new EventEmitter();
-    const onLine = (line: string) =>
-      void (line.includes("quiet ") ? events.emit("quiet") : console.error(line));
+    const onLine = (line: string) => void (line.includes("quiet ") ? events.emit("quiet") : console.error(line));
     const settings = { HISTORY_SECONDS: String(historySeconds), ...more };
     const options = { around, flags: ["nodejs_als"], onLine, settings };
     const file = await bundle(folder);
@@ -144,9 +132,7 @@ export class Meter {
 
 /** Returns the total cost of a family's objects, or of all objects. */
 export function totalOf(spent: Map<string, Spent>, family?: string): Cost {
-  return plus(
-    ...[...spent].flatMap(([name, cost]) => (family === undefined || isOf(family, name) ? [cost] : [])),
-  );
+  return plus(...[...spent].flatMap(([name, cost]) => (family === undefined || isOf(family, name) ? [cost] : [])));
 }
 
 /** Whether an object belongs to a family: the channel of that name, and all names that continue with a slash. */

@@ -174,8 +174,7 @@ export async function massReconnect(subscribers: number, objects: number, counts
   announcer.stop();
   for (const reader of readers) reader.cut();
   await meter.stop();
-  const sum = (what: "missed" | "repeated" | "gaps") =>
-    readers.reduce((total, reader) => total + reader[what], 0);
+  const sum = (what: "missed" | "repeated" | "gaps") => readers.reduce((total, reader) => total + reader[what], 0);
   const asked = (after.get(CHANNEL) ?? 0) - (before.get(CHANNEL) ?? 0);
   return {
     greeted,
@@ -218,9 +217,7 @@ export async function reconnectChannels(channels: number, powerFails: boolean, l
   ]);
   for (const connection of open) connection.close();
   await meter.stop();
-  const children = asked
-    .filter(([name]) => name.startsWith("all!"))
-    .reduce((sum, [, count]) => sum + count, 0);
+  const children = asked.filter(([name]) => name.startsWith("all!")).reduce((sum, [, count]) => sum + count, 0);
   return { greeted, root: new Map(asked).get("all") ?? 0, children };
 }
 
@@ -253,8 +250,7 @@ function linesOf(connection: Connection, count: number): Promise<void> {
   let left = count;
   return new Promise((resolve) => {
     connection.onReceive = (bytes, from, to) => {
-      for (let at = bytes.indexOf("\n", from); at >= 0 && at < to; at = bytes.indexOf("\n", at + 1))
-        left -= 1;
+      for (let at = bytes.indexOf("\n", from); at >= 0 && at < to; at = bytes.indexOf("\n", at + 1)) left -= 1;
       if (left <= 0) resolve();
     };
   });

@@ -52,9 +52,7 @@ export async function startServers(folder: string): Promise<Servers> {
 export async function versions(): Promise<string> {
   const workerd = join(HERE, "..", "..", "node_modules", ".bin", "workerd");
   const commands = [workerd, await findNats()].filter((command) => command !== undefined);
-  const runs = commands.map(async (command) =>
-    (await promisify(execFile)(command, ["--version"])).stdout.trim(),
-  );
+  const runs = commands.map(async (command) => (await promisify(execFile)(command, ["--version"])).stdout.trim());
   return [...(await Promise.all(runs)), `node ${process.version}`].join(", ");
 }
 

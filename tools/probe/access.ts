@@ -20,10 +20,7 @@ const BETWEEN = 2_000;
  * @param folder the folder of its storage
  * @param around as in `startRuntime`
  */
-export async function startLocal(
-  folder: string,
-  around?: string,
-): Promise<{ access: Access; runtime: Runtime }> {
+export async function startLocal(folder: string, around?: string): Promise<{ access: Access; runtime: Runtime }> {
   const key = newKey();
   const settings = { KEY: key, VERSION: "1" };
   const file = await bundle(folder, CONFIGURATION);
@@ -59,8 +56,7 @@ async function wranglerDeploy(key: string, version: string): Promise<string> {
   });
   const [code] = await once(child, "close");
   const [url] = /https:\/\/\S+\.workers\.dev/.exec(output) ?? [];
-  if (code !== 0 || url === undefined)
-    throw new Error("wrangler failed, or printed no URL: see its output above");
+  if (code !== 0 || url === undefined) throw new Error("wrangler failed, or printed no URL: see its output above");
   return url;
 }
 

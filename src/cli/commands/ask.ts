@@ -5,10 +5,7 @@ import { type ServerOptions, serverAt } from "../server.ts";
 import { jsonOf } from "../visible.ts";
 
 /** @returns the exit code */
-export async function ping(
-  url: string,
-  { count, ...options }: ServerOptions & { count: number },
-): Promise<number> {
+export async function ping(url: string, { count, ...options }: ServerOptions & { count: number }): Promise<number> {
   const { fanout, inTime } = serverAt(url, options);
   // The first one connects.
   await inTime(fanout.ping());
@@ -18,10 +15,7 @@ export async function ping(
 }
 
 /** @returns the exit code */
-export async function info(
-  url: string,
-  { json, ...options }: ServerOptions & { json?: boolean },
-): Promise<number> {
+export async function info(url: string, { json, ...options }: ServerOptions & { json?: boolean }): Promise<number> {
   const { fanout, inTime } = serverAt(url, options);
   const figures = await inTime(fanout.info());
   if (json) await print(jsonOf(Object.fromEntries(figures)));

@@ -87,8 +87,7 @@ function onMessage(text: string, receipt: Receipt, counts: Counts): void {
 
 /** Resolves when all messages are acknowledged and delivered, or after some seconds without progress. */
 async function untilQuiet(counts: Counts, seconds: number): Promise<void> {
-  const isComplete = () =>
-    counts.announced === counts.sent && counts.distinct === counts.sent * counts.receipts.length;
+  const isComplete = () => counts.announced === counts.sent && counts.distinct === counts.sent * counts.receipts.length;
   let before = 0;
   let since = performance.now();
   while (!isComplete() && performance.now() < since + seconds * 1_000) {

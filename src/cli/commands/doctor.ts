@@ -66,8 +66,7 @@ export async function doctor(url: string, options: ServerOptions): Promise<numbe
 
 async function findingOf(check: Check, target: Target, end: number): Promise<Finding | undefined> {
   const { needs, remedy } = check;
-  if (performance.now() >= end)
-    return bad("skipped, because a minute has passed; see which checks were slow");
+  if (performance.now() >= end) return bad("skipped, because a minute has passed; see which checks were slow");
   if (needs && !target.has.has(needs)) return note(`skipped, because ${LACKS[needs]}`);
   try {
     return await before(end, check.run(target));

@@ -54,10 +54,7 @@ function checkWords(channel: string, message: string | undefined, options: PubOp
   }
   if (message === "") throw new Exit(USAGE, "the message is empty; it has at least one character");
   if (message.includes("\n")) {
-    throw new Exit(
-      USAGE,
-      "the message has a line break; a message is one line. Standard input takes several lines",
-    );
+    throw new Exit(USAGE, "the message has a line break; a message is one line. Standard input takes several lines");
   }
 }
 
@@ -92,10 +89,7 @@ async function pubAll(
       const announced = refusable(fanout.announce(channel, text, { key: lineKey }));
       window.add(utf8Length(text), announced);
       announced.then(() => progress.advance()).catch(() => {});
-      if (json)
-        printed = printed.then(async () =>
-          print(jsonOf({ channel, line: number, position: await announced })),
-        );
+      if (json) printed = printed.then(async () => print(jsonOf({ channel, line: number, position: await announced })));
       printed.catch(() => {});
     }
     await window.empty();
@@ -136,7 +130,10 @@ class Window {
     this.#pending.add(settled);
   }
 
-  /** Resolves when there is room for another announcement; at the limit, waits for all replies. @throws the first failure */
+  /**
+   * Resolves when there is room for another announcement; at the limit, waits for all replies.
+   * @throws the first failure
+   */
   async room(): Promise<void> {
     if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await this.empty();
     if (this.#failed) throw this.#failed.error;

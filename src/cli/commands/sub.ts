@@ -71,10 +71,9 @@ function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: Sub
   }
   if (ack !== undefined && cursor === undefined) throw new Exit(USAGE, "--ack needs --cursor <file>");
   if (ack !== undefined && (exec !== undefined || on.size > 0)) {
-    throw new Exit(USAGE, "--ack is for pipes; with --exec, a command acknowledges by ending with 0");
+    throw new Exit(USAGE, "--ack is for pipes; with --exec, a command acknowledges a message by exiting with 0");
   }
-  if (since !== undefined && last !== undefined)
-    throw new Exit(USAGE, "--since and --last exclude each other");
+  if (since !== undefined && last !== undefined) throw new Exit(USAGE, "use --since or --last, not both");
   return channels;
 }
 
@@ -106,13 +105,7 @@ function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefi
 }
 
 /** Subscribes to channels, and processes messages and gaps one at a time in the order received. */
-function subscribeAll(
-  fanout: Fanout,
-  channels: string[],
-  options: SubOptions,
-  cursor: Cursor | undefined,
-  sink: Sink,
-) {
+function subscribeAll(fanout: Fanout, channels: string[], options: SubOptions, cursor: Cursor | undefined, sink: Sink) {
   const queue = new Queue(options.count);
   let hasGaps = false;
   const ends = channels.map((channel) => {

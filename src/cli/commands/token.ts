@@ -13,13 +13,7 @@ export interface TokenOptions {
 }
 
 /** @returns the exit code */
-export async function token({
-  secretFile,
-  subscribe,
-  announce,
-  operate,
-  expires,
-}: TokenOptions): Promise<number> {
+export async function token({ secretFile, subscribe, announce, operate, expires }: TokenOptions): Promise<number> {
   const secret = secretFrom(secretFile, "TOKEN_SECRET");
   if (secret === undefined || new TextEncoder().encode(secret).length < 32) {
     throw new Exit(

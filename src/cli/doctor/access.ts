@@ -105,9 +105,7 @@ export const sockets: Check = {
       const socket = await target.socket(channel);
       socket.close();
     } catch (error) {
-      return bad(
-        `${error instanceof Error ? error.message : error}; ${await describeFailure(target, channel)}`,
-      );
+      return bad(`${error instanceof Error ? error.message : error}; ${await describeFailure(target, channel)}`);
     }
     target.has.add("sockets");
     return ok(`one opened, and received the greeting, in ${(performance.now() - began).toFixed(0)} ms`);

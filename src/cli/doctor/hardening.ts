@@ -112,19 +112,12 @@ export const rows: Check = {
     }
     const metrics = await response.text();
     const figure = (name: string) => Number(new RegExp(`^fanout_${name} (\\S+)$`, "m").exec(metrics)?.[1]);
-    const [written, seconds] = [
-      figure("rows_written_total"),
-      Date.now() / 1_000 - figure("start_time_seconds"),
-    ];
-    if (!Number.isFinite(written / seconds))
-      return note("the server doesn't report the number of written rows");
-    if (seconds < MIN_UPTIME)
-      return ok(`${written} written so far; run this again when the server is an hour old`);
+    const [written, seconds] = [figure("rows_written_total"), Date.now() / 1_000 - figure("start_time_seconds")];
+    if (!Number.isFinite(written / seconds)) return note("the server doesn't report the number of written rows");
+    if (seconds < MIN_UPTIME) return ok(`${written} written so far; run this again when the server is an hour old`);
     const daily = Math.round((written / seconds) * SECONDS_A_DAY);
     const rate = `${daily.toLocaleString("en")} per day at the current rate`;
     const included = `${FREE_ROWS.toLocaleString("en")} of the free plan`;
-    return daily <= FREE_ROWS
-      ? ok(`${rate}, within the ${included}`)
-      : note(`${rate}, more than the ${included}`);
+    return daily <= FREE_ROWS ? ok(`${rate}, within the ${included}`) : note(`${rate}, more than the ${included}`);
   },
 };

@@ -62,10 +62,7 @@ async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncGenerator<Event
     const blocks = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
     rest = blocks.pop() ?? "";
     for (const block of blocks) {
-      const fields = [...block.matchAll(/^(\w+): (.*)$/gm)].map(([, field = "", value = ""]) => [
-        field,
-        value,
-      ]);
+      const fields = [...block.matchAll(/^(\w+): (.*)$/gm)].map(([, field = "", value = ""]) => [field, value]);
       yield Object.fromEntries(fields);
     }
   }

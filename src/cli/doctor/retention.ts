@@ -37,9 +37,7 @@ export const once: Check = {
       const key = randomUUID();
       const command = `once ${key} ${channel} hello`;
       const answers = await socket.repliesTo(command, command);
-      const positions = answers
-        .map(parseReply)
-        .flatMap((reply) => (reply.kind === "once" ? [reply.position] : []));
+      const positions = answers.map(parseReply).flatMap((reply) => (reply.kind === "once" ? [reply.position] : []));
       const again = `debug!once ${key} ${positions[0] ?? "…"}`;
       // The message and the first reply may be received in any order.
       expectLines([...answers].sort(), [again, again, `${channel}!hello`]);
@@ -57,9 +55,7 @@ export const resume: Check = {
     const position = await readPosition(before);
     expectLines(await before.repliesTo(`announce ${channel} one`), [`${channel}!one`]);
     before.close();
-    await withSocket(target, (other) =>
-      other.repliesTo(`announce ${channel} two`, `announce ${channel} three`),
-    );
+    await withSocket(target, (other) => other.repliesTo(`announce ${channel} two`, `announce ${channel} three`));
     const after = await target.socket(channel, { since: String(position + 1) });
     try {
       expectLines(await after.repliesTo(), [

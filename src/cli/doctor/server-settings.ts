@@ -41,8 +41,7 @@ export const limits: Check = {
 /** Returns the server's settings, or why they aren't available. */
 export async function fetchSettings(target: Target): Promise<ServerSettings | string> {
   const response = await target.page("settings");
-  if (response.status === 401 || response.status === 403)
-    return "this needs a token with the claim 'operate'";
+  if (response.status === 401 || response.status === 403) return "this needs a token with the claim 'operate'";
   if (response.status === 404) return "unknown, because the server is older than this program";
   const known: unknown = await response.json();
   if (isServerSettings(known)) return known;
@@ -50,7 +49,6 @@ export async function fetchSettings(target: Target): Promise<ServerSettings | st
 }
 
 function isServerSettings(known: unknown): known is ServerSettings {
-  if (typeof known !== "object" || known === null || !("version" in known && "settings" in known))
-    return false;
+  if (typeof known !== "object" || known === null || !("version" in known && "settings" in known)) return false;
   return typeof known.version === "string" && typeof known.settings === "object" && known.settings !== null;
 }

@@ -73,8 +73,7 @@ export const mistake: Check = {
   run: (target) =>
     withSocket(target, async (socket) => {
       const answers = await socket.repliesTo("nonsense");
-      if (answers.length !== 1 || !answers[0]?.startsWith("debug!error "))
-        expectLines(answers, ["debug!error …"]);
+      if (answers.length !== 1 || !answers[0]?.startsWith("debug!error ")) expectLines(answers, ["debug!error …"]);
       return ok("an invalid command gets one debug!error");
     }),
 };
@@ -119,8 +118,7 @@ export const clock: Check = {
       // The server reports whole seconds.
       const ahead = Math.max(0, time - after) - Math.max(0, before - (time + 1));
       const skew = `${Math.abs(ahead).toFixed(0)} s ${ahead < 0 ? "behind" : "ahead of"} this machine's`;
-      if (Math.abs(ahead) > MAX_SKEW)
-        return note(`${skew}: one of them is wrong, and tokens expire at the wrong time`);
+      if (Math.abs(ahead) > MAX_SKEW) return note(`${skew}: one of them is wrong, and tokens expire at the wrong time`);
       return ok(Math.abs(ahead) < 1 ? "the same as this machine's" : skew);
     }),
 };

@@ -32,12 +32,7 @@ export function isOperation(path: string): boolean {
  * Answers a request for an operators' page.
  * @throws Denial if the request is refused
  */
-export async function operate(
-  request: Request,
-  env: Env,
-  path: string,
-  settings: Settings,
-): Promise<Response> {
+export async function operate(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new Denial(405, "invalid", "only GET is allowed here", { Allow: METHODS });
   }
@@ -64,8 +59,7 @@ function pageOf(path: string): Page {
 /** @throws SettingError if the Worker can't call objects */
 async function health(env: Env): Promise<Response> {
   // An object that is asked to describe another channel answers by itself, without asking further objects.
-  const call = (object: string) =>
-    stubOf(env, object).call("describe", { channel: `${object}!` }, WORKER_HOPS);
+  const call = (object: string) => stubOf(env, object).call("describe", { channel: `${object}!` }, WORKER_HOPS);
   await checkObjects(env, call);
   return text(200, "ok\n");
 }
@@ -118,21 +112,11 @@ function treeOf(channel: string, { objects, omitted, unreachable, kept }: TreeDe
   return { channel, listeners, ...known, objects: members, omitted, unreachable };
 }
 
-async function ask<Kind extends keyof Calls>(
-  env: Env,
-  object: string,
-  kind: Kind,
-  asked: Calls[Kind]["request"],
-) {
+async function ask<Kind extends keyof Calls>(env: Env, object: string, kind: Kind, asked: Calls[Kind]["request"]) {
   try {
     return await stubOf(env, object).call(kind, asked, WORKER_HOPS);
   } catch (error) {
     if (error instanceof SettingError) throw error;
-    throw new Denial(
-      503,
-      "unavailable",
-      "the channel's object doesn't answer; try again later",
-      retryAfter(5),
-    );
+    throw new Denial(503, "unavailable", "the channel's object doesn't answer; try again later", retryAfter(5));
   }
 }

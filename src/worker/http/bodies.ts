@@ -1,13 +1,15 @@
 /**
- * Request bodies. Clients may send them slowly and in tiny pieces, so each body has deadlines, and all bodies of a Worker
- * share a memory budget, which a body uses from its first byte until its request is done.
+ * Request bodies. Clients may send them slowly and in tiny pieces, so each body has deadlines, and all bodies of a
+ * Worker share a memory budget, which a body uses from its first byte until its request is done.
  */
 import { Denial, retryAfter } from "../denial.ts";
 
 /** Most bytes of a body, which is what one delivery along a link can carry. */
 export const MAX_BODY = 1_000_000;
 
-/** Bytes of all bodies together: an eighth of a Worker's 128 MB, because the messages made of them take as much again. */
+/**
+ * Bytes of all bodies together: an eighth of a Worker's 128 MB, because the messages made of them take as much again.
+ */
 const BUDGET = 16_000_000;
 
 /** Initial size of a body's buffer, in bytes. */
@@ -61,8 +63,7 @@ class Buffer {
    */
   open(): Uint8Array<ArrayBuffer> {
     // One byte more than allowed, to notice longer bodies.
-    if (this.size - this.#used < PIECE)
-      this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MAX_BODY + 1));
+    if (this.size - this.#used < PIECE) this.#grow(Math.min(Math.max(2 * this.size, FIRST_SIZE), MAX_BODY + 1));
     return this.#bytes.subarray(this.#used);
   }
 

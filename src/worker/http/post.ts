@@ -18,12 +18,7 @@ const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
  * Announces the messages in a request's body.
  * @throws Denial if the request is refused
  */
-export async function publish(
-  request: Request,
-  env: Env,
-  channel: string,
-  limits: Limits,
-): Promise<Response> {
+export async function publish(request: Request, env: Env, channel: string, limits: Limits): Promise<Response> {
   checkType(request);
   const key = keyIn(request);
   const expected = expectedIn(request);
@@ -49,7 +44,10 @@ function checkType(request: Request): void {
   if (isCompressed) refuse("a body isn't compressed");
 }
 
-/** Returns the key without quotes, which https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ requires. */
+/**
+ * Returns the idempotency key, with or without the quotes that
+ * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ requires.
+ */
 function keyIn({ headers }: Request): string | undefined {
   return headers.get("Idempotency-Key")?.replace(/^"(.*)"$/, "$1");
 }

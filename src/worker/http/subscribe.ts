@@ -88,8 +88,7 @@ function parseSubscription(
   const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
   if (from && "why" in from) throw refuse(from.why);
   const isNumber = from && "since" in from && from.since !== "now";
-  if (channels.length > 1 && isNumber)
-    throw refuse("'since' is a position of one channel, and there are several");
+  if (channels.length > 1 && isNumber) throw refuse("'since' is a position of one channel, and there are several");
   if (channels.length > 1 && searchParams.has("poll")) throw refuse("'poll' takes one channel");
   if (wantsEvents(request) && !channels.includes(EVERYONE)) channels.push(EVERYONE);
   return { channels, from, resumed: positionsToResume(request, channels.length) };
@@ -106,11 +105,7 @@ function positionsToResume(request: Request, channels: number): Positions | unde
 
 // --- answers
 
-async function stream(
-  request: Request,
-  connection: ObjectConnection,
-  format: StreamFormat,
-): Promise<Response> {
+async function stream(request: Request, connection: ObjectConnection, format: StreamFormat): Promise<Response> {
   const stream = await Stream.open(connection, format, STREAM_ENVIRONMENT);
   if ("code" in stream) throw denialOf(stream);
   const body = bodyOf(
@@ -120,11 +115,7 @@ async function stream(
   return new Response(body, { headers: headersOf(request) });
 }
 
-async function answerPoll(
-  request: Request,
-  channel: string,
-  connection: ObjectConnection,
-): Promise<Response> {
+async function answerPoll(request: Request, channel: string, connection: ObjectConnection): Promise<Response> {
   const polled = await poll(connection, channel, STREAM_ENVIRONMENT, budget);
   if ("code" in polled) throw denialOf(polled);
   const { lines, position } = polled;
@@ -134,7 +125,10 @@ async function answerPoll(
   });
 }
 
-/** Returns the answer at once if it is one piece, as most are; longer answers stay within the budget while they are read. */
+/**
+ * Returns the answer at once if it is one piece, as most are; longer answers stay within the budget while they are
+ * read.
+ */
 function bodyOfPoll(lines: Backlog): BodyInit {
   const first = lines.take(STREAM_ENVIRONMENT.now());
   if (lines.size === 0) return first;

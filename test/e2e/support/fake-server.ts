@@ -17,10 +17,7 @@ interface Channel {
 }
 
 /** Starts a server that stops when the test ends; returns its URL. */
-export async function startFake({
-  spoil = () => (line) => [line],
-  forgets = false,
-}: Faults): Promise<string> {
+export async function startFake({ spoil = () => (line) => [line], forgets = false }: Faults): Promise<string> {
   const channels = new Map<string, Channel>();
   const channelOf = (name: string): Channel => {
     const channel = channels.get(name) ?? { messages: [], subscribers: new Set() };

@@ -33,9 +33,7 @@ export class HttpSoakClient {
     const [home = "all", ...others] = channels;
     // The order of positions in the ids of the stream's events.
     const all = [...new Set([...channels, "all"])];
-    this.#progress = new Map(
-      all.map((channel) => [channel, { position: undefined, isAfterGap: false, newest: "" }]),
-    );
+    this.#progress = new Map(all.map((channel) => [channel, { position: undefined, isAfterGap: false, newest: "" }]));
     const more = others.map((channel) => `channel=${channel}`).join("&");
     this.#source = new EventSource(`${network.url}/${home}?${more}`);
     for (const [i, channel] of all.entries()) {
@@ -45,18 +43,12 @@ export class HttpSoakClient {
     }
     this.#source.addEventListener("debug", ({ data }) => this.#debug(data));
     this.#source.addEventListener("error", ({ code }) => {
-      if (this.#source.readyState === EventSource.CLOSED)
-        log.faults.push(`${name} was told not to reconnect: ${code}`);
+      if (this.#source.readyState === EventSource.CLOSED) log.faults.push(`${name} was told not to reconnect: ${code}`);
     });
   }
 
   /** @param url returns the server's current URL */
-  static async start(
-    name: string,
-    channels: string[],
-    log: SoakLog,
-    url: () => string,
-  ): Promise<HttpSoakClient> {
+  static async start(name: string, channels: string[], log: SoakLog, url: () => string): Promise<HttpSoakClient> {
     return new HttpSoakClient(name, channels, log, await Network.start(url));
   }
 

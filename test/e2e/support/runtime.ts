@@ -70,11 +70,7 @@ export async function bundle(folder: string, configuration = CONFIGURATION): Pro
  * Starts the runtime on a Worker's file, with its storage in `folder`.
  * @param file a module as `bundle` writes it
  */
-export async function startRuntime(
-  file: string,
-  folder: string,
-  options: RuntimeOptions = {},
-): Promise<Runtime> {
+export async function startRuntime(file: string, folder: string, options: RuntimeOptions = {}): Promise<Runtime> {
   const configuration = await configure(file, folder, options);
   const command = ["serve", configuration, "--socket-addr=http=127.0.0.1:0", "--control-fd=3"];
   const child = spawn("sh", ["-c", MORE_FILES, "sh", pathIn(exported), ...command], {

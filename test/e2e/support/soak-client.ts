@@ -79,10 +79,7 @@ export class SoakClient {
     this.#log = log;
     this.#url = url;
     this.#progress = new Map(
-      channels.map((channel) => [
-        channel,
-        { position: undefined, isLive: false, isAfterGap: false, newest: "" },
-      ]),
+      channels.map((channel) => [channel, { position: undefined, isLive: false, isAfterGap: false, newest: "" }]),
     );
   }
 
@@ -157,8 +154,7 @@ export class SoakClient {
   }
 
   #send(lines: string): void {
-    if (this.#connection?.socket.readyState === this.#connection?.socket.OPEN)
-      this.#connection?.send(`${lines}\n`);
+    if (this.#connection?.socket.readyState === this.#connection?.socket.OPEN) this.#connection?.send(`${lines}\n`);
   }
 
   #handle(line: string): void {

@@ -50,9 +50,7 @@ test("an event stream resumes with exactly the missed messages of every channel,
   };
   await send(`announce ${news} 1`, `announce ${art} 2`, "announce all 3");
   const events = [await reader.event(), await reader.event(), await reader.event()];
-  expect(events.map(({ event, data }) => `${event} ${data}`).sort()).toEqual(
-    [`${art} 2`, `${news} 1`, "all 3"].sort(),
-  );
+  expect(events.map(({ event, data }) => `${event} ${data}`).sort()).toEqual([`${art} 2`, `${news} 1`, "all 3"].sort());
   // Like a page that has received only the first event.
   reader.leave();
   await send(`announce ${news} 4`, `announce ${art} 5`);
@@ -107,12 +105,7 @@ test.each([
     { "Last-Event-ID": "1.2" },
     "'Last-Event-ID' isn't an id of a stream of these channels",
   ],
-  [
-    "an invalid id",
-    "/news",
-    { "Last-Event-ID": "x" },
-    "'Last-Event-ID' isn't an id of a stream of these channels",
-  ],
+  ["an invalid id", "/news", { "Last-Event-ID": "x" }, "'Last-Event-ID' isn't an id of a stream of these channels"],
   ["an invalid channel", "/news?channel=a!b", {}, "a channel name has no '!', space or control character"],
   [
     "a position in two channels",

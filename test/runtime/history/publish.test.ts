@@ -53,43 +53,29 @@ describe("a body", () => {
 
   const utf16 = { "Content-Type": "text/plain; charset=utf-16" };
 
-  test.each<
-    [what: string, status: number, code: string, body: BodyInit, headers: Record<string, string>, why: string]
-  >([
-    ["nothing", 400, "invalid", "", {}, "A message is missing."],
-    ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty; a message has at least one character."],
+  test.each<[what: string, status: number, code: string, body: BodyInit, headers: Record<string, string>, why: string]>(
     [
-      "only an end of a line",
-      400,
-      "invalid",
-      "\r\n",
-      {},
-      "Line 1 is empty; a message has at least one character.",
+      ["nothing", 400, "invalid", "", {}, "A message is missing."],
+      ["an empty line", 400, "invalid", "a\n\nb", {}, "Line 2 is empty; a message has at least one character."],
+      ["only an end of a line", 400, "invalid", "\r\n", {}, "Line 1 is empty; a message has at least one character."],
+      ["what is not UTF-8", 400, "invalid", Uint8Array.of(0xff), {}, "A body is UTF-8, and this one isn't."],
+      ["a long line", 400, "limit", `a\n${"x".repeat(65_537)}`, {}, "A line has at most 65536 bytes."],
+      ["10,001 lines", 400, "limit", "a\n".repeat(10_001), {}, "A request announces at most 10000 messages."],
+      ["a megabyte", 413, "limit", "x".repeat(1_000_001), {}, "A body has at most 1000000 bytes."],
+      ["a form", 415, "invalid", new FormData(), {}, "A body is lines of text, not parts of a form."],
+      ["UTF-16", 415, "invalid", "a", utf16, "A body is UTF-8."],
+      ["gzip", 415, "invalid", "a", { "Content-Encoding": "gzip" }, "A body isn't compressed."],
+      ["a bad key", 400, "invalid", "a", { "Idempotency-Key": "a b" }, "A key has no space or control character."],
+      [
+        "an invalid position",
+        400,
+        "invalid",
+        "a",
+        { "If-Position": "x" },
+        "'If-Position' takes a position, a whole number.",
+      ],
     ],
-    ["what is not UTF-8", 400, "invalid", Uint8Array.of(0xff), {}, "A body is UTF-8, and this one isn't."],
-    ["a long line", 400, "limit", `a\n${"x".repeat(65_537)}`, {}, "A line has at most 65536 bytes."],
-    ["10,001 lines", 400, "limit", "a\n".repeat(10_001), {}, "A request announces at most 10000 messages."],
-    ["a megabyte", 413, "limit", "x".repeat(1_000_001), {}, "A body has at most 1000000 bytes."],
-    ["a form", 415, "invalid", new FormData(), {}, "A body is lines of text, not parts of a form."],
-    ["UTF-16", 415, "invalid", "a", utf16, "A body is UTF-8."],
-    ["gzip", 415, "invalid", "a", { "Content-Encoding": "gzip" }, "A body isn't compressed."],
-    [
-      "a bad key",
-      400,
-      "invalid",
-      "a",
-      { "Idempotency-Key": "a b" },
-      "A key has no space or control character.",
-    ],
-    [
-      "an invalid position",
-      400,
-      "invalid",
-      "a",
-      { "If-Position": "x" },
-      "'If-Position' takes a position, a whole number.",
-    ],
-  ])(
+  )(
     "with %s is refused with %i, a code and a message, and nothing is announced",
     async (_, status, code, body, headers, why) => {
       const news = unique("news");
@@ -130,9 +116,7 @@ test("a key announces once, even after a crash", async () => {
 test("of two requests with the same If-Position, only one announces", async () => {
   const news = unique("news");
   const first = await placed(news, "a");
-  const both = await Promise.all(
-    ["b", "c"].map((body) => post(news, body, { "If-Position": String(first) })),
-  );
+  const both = await Promise.all(["b", "c"].map((body) => post(news, body, { "If-Position": String(first) })));
   expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
   const refused = both.find(({ status }) => status === 412);
   expect(refused?.headers.get("Fanout-Position")).toBe(String(first + 1));

@@ -40,13 +40,7 @@ const K65 = "k".repeat(65);
 
 describe("announcing", () => {
   test.each<[code: string, why: string, head: string, line: string, channel: string, key?: string]>([
-    [
-      "invalid",
-      "a channel name has no '!', space or control character",
-      "announce a!b",
-      "announce a!b c",
-      "a!b",
-    ],
+    ["invalid", "a channel name has no '!', space or control character", "announce a!b", "announce a!b c", "a!b"],
     [
       "invalid",
       "'debug' is reserved for the server; use another channel",
@@ -69,9 +63,7 @@ describe("announcing", () => {
 
   test("needs a message", async () => {
     const why = "a message is missing";
-    expect(await command("announce news")).toBe(
-      `debug!error invalid announce news: ${why} after the channel`,
-    );
+    expect(await command("announce news")).toBe(`debug!error invalid announce news: ${why} after the channel`);
     expect(await post("news", "")).toMatchObject({
       status: 400,
       code: "invalid",
@@ -123,9 +115,7 @@ describe("announcing", () => {
     const client = await Client.connect(unique("home"));
     client.send(`announce ${news} a\nannounce ${news} b\nonce k ${news} c\nonce l ${news} d`);
     expect(await client.ping()).toEqual(
-      [`announce ${news}`, `announce ${news}`, "once k", "once l"].map(
-        (head) => `debug!error ${code} ${head}: ${why}`,
-      ),
+      [`announce ${news}`, `announce ${news}`, "once k", "once l"].map((head) => `debug!error ${code} ${head}: ${why}`),
     );
     const said = `${sentenceOf(why)}\n`;
     expect(await post(news, "a")).toEqual({ status: 503, code, said, retryAfter });

@@ -97,10 +97,7 @@ test("`last` starts with the newest messages, and expired messages are a gap", a
     `debug!error invalid subscribe ${news}: you are subscribed to this channel; unsubscribe first, or use 'since now'`,
   );
   reader.send(`unsubscribe ${news}\nsubscribe ${news} since 7`);
-  expect((await reader.ping()).slice(0, 2)).toEqual([
-    `debug!gap ${news} 7 ${from}`,
-    `debug!position ${news} ${from}`,
-  ]);
+  expect((await reader.ping()).slice(0, 2)).toEqual([`debug!gap ${news} 7 ${from}`, `debug!position ${news} ${from}`]);
   reader.send(`unsubscribe ${news}\nsubscribe ${news} since ${from + 9}`);
   expect(await reader.ping()).toEqual([
     `debug!gap ${news} ${from + 9} ${from + 3}`,

@@ -2,17 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Client, closeAll } from "../support/client.ts";
 import { expectDelivery } from "../support/connections.ts";
-import {
-  crash,
-  evict,
-  evictAll,
-  hold,
-  keys,
-  resetService,
-  rows,
-  settleQuickly,
-  unique,
-} from "../support/service.ts";
+import { crash, evict, evictAll, hold, keys, resetService, rows, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -10,11 +10,7 @@ settleQuickly();
 
 const PAGE = "https://page.test";
 
-function ask(
-  path: string,
-  init: RequestInit = {},
-  variables: Record<string, unknown> = {},
-): Promise<Response> {
+function ask(path: string, init: RequestInit = {}, variables: Record<string, unknown> = {}): Promise<Response> {
   const env = { CHANNEL: exports.Channel, ...variables };
   return worker.fetch(new Request(`http://fanout.test${path}`, init), env);
 }
@@ -62,9 +58,7 @@ describe("a preflight", () => {
 });
 
 describe("pages can read why they are refused:", () => {
-  test.each<
-    [what: string, status: number, path: string, init: RequestInit, variables: Record<string, unknown>]
-  >([
+  test.each<[what: string, status: number, path: string, init: RequestInit, variables: Record<string, unknown>]>([
     ["no channel", 400, "/c!1", {}, {}],
     ["no token", 401, "/news", {}, { TOKEN_SECRET: SECRET }],
     ["another method", 405, "/news", { method: "PUT" }, {}],
@@ -98,10 +92,7 @@ describe("pages can read why they are refused:", () => {
       ["POST", "uncertain"],
     ] as const) {
       const init = { method, headers: { Origin: PAGE } };
-      const response = await worker.fetch(
-        new Request(`http://fanout.test/news?token=${token}`, init),
-        broken,
-      );
+      const response = await worker.fetch(new Request(`http://fanout.test/news?token=${token}`, init), broken);
       expect([response.status, shared(response)]).toEqual([500, "*"]);
       expect(response.headers.get("Fanout-Error")).toBe(code);
       expect(await response.text()).toMatch(/^An unexpected error occurred/);
@@ -139,10 +130,7 @@ describe("origins", () => {
 });
 
 describe("a server inside another Worker", () => {
-  async function visit(
-    origin: string | undefined,
-    variables: Record<string, string> = {},
-  ): Promise<Response> {
+  async function visit(origin: string | undefined, variables: Record<string, string> = {}): Promise<Response> {
     const headers: Record<string, string> = origin === undefined ? {} : { Origin: origin };
     const request = new Request("https://site.test/live/", { headers });
     const response = await mount("/live", request, { CHANNEL: exports.Channel, ...variables });

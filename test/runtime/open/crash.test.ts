@@ -1,6 +1,7 @@
 /**
- * Objects may crash at any moment, and then lose their memory and sockets, but not their storage. Clients of other objects
- * either continue without missing messages, or are told to reconnect. Ordinary traffic removes what the crash left behind.
+ * Objects may crash at any moment, and then lose their memory and sockets, but not their storage. Clients of other
+ * objects either continue without missing messages, or are told to reconnect. Ordinary traffic removes what the crash
+ * left behind.
  */
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
@@ -26,7 +27,10 @@ stopClock();
 
 const take = gather(18);
 
-/** Crashes an object, and passes two seconds: announcements take the same path as one in the last second, and may be lost. */
+/**
+ * Crashes an object, and passes two seconds: announcements take the same path as one in the last second, and may be
+ * lost.
+ */
 async function crash(name: string): Promise<void> {
   await crashNow(name);
   pass(2);
@@ -287,20 +291,14 @@ test("after all objects have crashed, everything works again, without leftovers"
   }
 
   const { room, home } = before;
-  const [local, remote, lobby] = await Promise.all([
-    Client.connect(room),
-    Client.connect(home),
-    Client.connect(),
-  ]);
+  const [local, remote, lobby] = await Promise.all([Client.connect(room), Client.connect(home), Client.connect()]);
   await sendAll([remote], `subscribe ${room}`);
   await expectDelivery(local, room, local, remote);
   await expectDelivery(remote, room, local, remote);
   await expectDelivery(lobby, "all", local, remote, lobby);
   await evictAll();
 
-  expect((await keys("all", "downstream:")).sort()).toEqual(
-    [`downstream:${home}`, `downstream:${room}`].sort(),
-  );
+  expect((await keys("all", "downstream:")).sort()).toEqual([`downstream:${home}`, `downstream:${room}`].sort());
   expect(await lobby.info()).toMatchObject({
     "current connections": "3",
     "current channels": "3",

@@ -3,16 +3,7 @@ import { exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { Client } from "../support/client.ts";
 import { expectDelivery, expectNoMore, gather, sendAll } from "../support/connections.ts";
-import {
-  type Call,
-  evictAll,
-  failOnce,
-  failure,
-  intercept,
-  keys,
-  settleQuickly,
-  unique,
-} from "../support/service.ts";
+import { type Call, evictAll, failOnce, failure, intercept, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 
@@ -57,12 +48,7 @@ describe("a subscription", () => {
     ["succeeds after four network failures", [network(), network(), network(), network()], 5, true],
     ["is given up after five network failures", Array.from({ length: 5 }, network), 5, false],
     ["succeeds if an object is overloaded once", [overload()], 2, true],
-    [
-      "is given up if the object is still overloaded after the longest delay",
-      [overload(), overload()],
-      2,
-      false,
-    ],
+    ["is given up if the object is still overloaded after the longest delay", [overload(), overload()], 2, false],
     ["is given up at once if the object's code throws", [bug()], 1, false],
   ])("%s", async (_, failures, tried, had) => {
     const room = unique("room");

@@ -18,7 +18,10 @@ const plain = {
   subprotocol: undefined,
 };
 
-/** Sends a request; returns its response and the headers of each request to an object. All objects but the last redirect. */
+/**
+ * Sends a request; returns its response and the headers of each request to an object. All objects but the last
+ * redirect.
+ */
 async function ask(path: string, headers: Record<string, string>, ...redirects: string[]) {
   const asked: Headers[] = [];
   const stub = {

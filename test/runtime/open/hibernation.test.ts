@@ -1,9 +1,10 @@
 /**
- * The runtime may evict an object whenever it is idle, and its sockets hibernate. Subscribers still receive each message
- * once and in order, and other clients receive none.
+ * The runtime may evict an object whenever it is idle, and its sockets hibernate. Subscribers still receive each
+ * message once and in order, and other clients receive none.
  *
  * Messages are numbered, and received lines are compared one by one, so missing, additional and reordered lines show. A
- * `ping` after evicting all objects shows that nothing more was in flight, because evicting waits until an object is idle.
+ * `ping` after evicting all objects shows that nothing more was in flight, because evicting waits until an object is
+ * idle.
  */
 import { describe, expect, test } from "vitest";
 import { Client, isTime } from "../support/client.ts";

@@ -101,9 +101,7 @@ describe("a token made with a private key", () => {
       code: "forbidden",
       message: "the token's claim 'aud' is missing",
     });
-    expect(await fault(await issue(first, { exp: 1 }), server)).toBe(
-      "expired: the token has expired; get a new one",
-    );
+    expect(await fault(await issue(first, { exp: 1 }), server)).toBe("expired: the token has expired; get a new one");
     expect(await fault(await issue(first, { exp: undefined }), server)).toBe(
       "forbidden: the token's claim 'exp' is missing",
     );
@@ -117,9 +115,7 @@ describe("a token made with a private key", () => {
     const forged = await sign({ alg: "ES256", kid: second.jwk.kid }, EVERYTHING, first.privateKey);
     expect(await fault(forged, server)).toBe("forbidden: the token's signature is wrong");
     const nameless = await sign({ alg: "ES256" }, EVERYTHING, first.privateKey);
-    expect(await fault(nameless, server)).toBe(
-      "forbidden: the token doesn't name a key that this server knows",
-    );
+    expect(await fault(nameless, server)).toBe("forbidden: the token doesn't name a key that this server knows");
   });
 
   test("can't contain its own key", async () => {

@@ -91,11 +91,7 @@ describe("lines per second", () => {
     ["text", (text: string) => text],
     ["binary", (text: string) => new TextEncoder().encode(text)],
   ])("as %s are limited", async (_, make) => {
-    const [within, beyond, neighbour] = await Promise.all([
-      Client.connect(),
-      Client.connect(),
-      Client.connect(),
-    ]);
+    const [within, beyond, neighbour] = await Promise.all([Client.connect(), Client.connect(), Client.connect()]);
     within.send(make(many(linesPerSecond)));
     beyond.send(make(`${many(linesPerSecond)}\nannounce all ignored\nping\n\n`));
     await times(within, linesPerSecond);
@@ -252,9 +248,7 @@ describe("the queue", () => {
     const replies = [await patient.line()];
     replies.push(...(await patient.ping()));
     expect(replies).toHaveLength(frames);
-    expect(new Set(replies)).toEqual(
-      new Set([expect.stringMatching(/^debug!error invalid line: unknown command/)]),
-    );
+    expect(new Set(replies)).toEqual(new Set([expect.stringMatching(/^debug!error invalid line: unknown command/)]));
     await expectDelivery(neighbour, third, patient);
     await patient.close();
     await evictAll();
@@ -295,11 +289,7 @@ describe("the queue", () => {
   test("of deliveries to an unresponsive object is limited", async () => {
     const home = unique("home");
     const room = unique("room");
-    const [local, remote, idle] = await Promise.all([
-      Client.connect(room),
-      Client.connect(home),
-      Client.connect(home),
-    ]);
+    const [local, remote, idle] = await Promise.all([Client.connect(room), Client.connect(home), Client.connect(home)]);
     await sendAll([remote], `subscribe ${room}`);
     const delivery = hold(home, "deliver");
     const command = `announce ${room} `;

@@ -65,12 +65,7 @@ describe("allowed origins", () => {
     expect(await status(variables, { Origin: "https://example.com" })).toBe(200);
     expect(await status(variables, {})).toBe(200);
     const others = [
-      ...[
-        "http://example.com",
-        "https://example.com:8443",
-        "https://example.com.evil.test",
-        "https://a.example.com",
-      ],
+      ...["http://example.com", "https://example.com:8443", "https://example.com.evil.test", "https://a.example.com"],
       ...["https://example.com/", "https://example.com, https://evil.test", "example.com", "null", "*", ""],
       ...["https://EXAMPLE.com", "https://evil.test/https://example.com"],
     ];

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, vi } from "vitest";
 
 /**
- * Stops the clock in a whole test file, at a full second; only `pass` advances it. Objects that were created before aren't
- * affected.
+ * Stops the clock in a whole test file, at a full second; only `pass` advances it. Objects that were created before
+ * aren't affected.
  */
 export function stopClock(): void {
   beforeAll(() => {

@@ -68,9 +68,7 @@ export async function expectDelivery(who: Client, channel: string, ...subscriber
   announced += 1;
   who.send(`announce ${channel} ${announced}`);
   const line = `${channel}!${announced}`;
-  expect(await Promise.all(subscribers.map((subscriber) => subscriber.line()))).toEqual(
-    subscribers.map(() => line),
-  );
+  expect(await Promise.all(subscribers.map((subscriber) => subscriber.line()))).toEqual(subscribers.map(() => line));
 }
 
 /** Expects that no more lines are delivered; evicting an object waits for everything that it has to do. */

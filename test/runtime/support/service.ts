@@ -79,7 +79,9 @@ export async function keys(name: string, prefix = ""): Promise<string[]> {
   return (await rows(name, prefix)).map(([key]) => key);
 }
 
-/** Crashes a channel's root as if during deliveries: its storage says that one was in flight, but not how far it got. */
+/**
+ * Crashes a channel's root as if during deliveries: its storage says that one was in flight, but not how far it got.
+ */
 export async function crashBusy(name: string): Promise<void> {
   await runInDurableObject(object(name), async (_, { storage }) => {
     const row: unknown = storage.kv.get("order");
@@ -110,10 +112,8 @@ function quicker(delay: number): number {
 export function settleQuickly(): void {
   const inTruth = globalThis.setTimeout;
   beforeAll(() => {
-    vi.stubGlobal(
-      "setTimeout",
-      (act: (...args: unknown[]) => void, delay: number | undefined, ...args: unknown[]) =>
-        inTruth(act, quicker(delay ?? 0), ...args),
+    vi.stubGlobal("setTimeout", (act: (...args: unknown[]) => void, delay: number | undefined, ...args: unknown[]) =>
+      inTruth(act, quicker(delay ?? 0), ...args),
     );
   });
   afterAll(() => {
@@ -156,12 +156,7 @@ Object.assign(Channel.prototype, {
   fetch(this: Channel, request: Request): unknown {
     return dispatch(this, "fetch", () => Reflect.apply(fetch, this, [request]));
   },
-  call<Kind extends keyof Calls>(
-    this: Channel,
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    hop?: number,
-  ): unknown {
+  call<Kind extends keyof Calls>(this: Channel, kind: Kind, ask: Calls[Kind]["request"], hop?: number): unknown {
     return dispatch(this, kind, () => Reflect.apply(call, this, [kind, ask, hop]));
   },
 });
@@ -220,7 +215,9 @@ export function failOnce(name: string, call: Call, when: "before" | "after"): vo
   });
 }
 
-/** Returns an error whose kind the runtime reports to the caller; without a kind it would count as a bug of the callee. */
+/**
+ * Returns an error whose kind the runtime reports to the caller; without a kind it would count as a bug of the callee.
+ */
 export function failure(kind: "retryable" | "overloaded"): Error {
   return Object.assign(new Error("a call failed by a test"), { [kind]: true });
 }

@@ -40,9 +40,7 @@ export class StreamReader {
   }
 
   /** Reads up to the next wanted event, by default the next message. */
-  async event(
-    isWanted = (event: string) => event !== "debug",
-  ): Promise<{ event: string; data: string; id: string }> {
+  async event(isWanted = (event: string) => event !== "debug"): Promise<{ event: string; data: string; id: string }> {
     for (;;) {
       const block = await this.upTo("\n\n");
       if (block === undefined) throw new Error("the stream has ended");

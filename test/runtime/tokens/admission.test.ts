@@ -25,7 +25,9 @@ interface Answer {
   said: string;
 }
 
-/** Returns the Worker's response, which is the same with and without an upgrade, and expects that no object is called. */
+/**
+ * Returns the Worker's response, which is the same with and without an upgrade, and expects that no object is called.
+ */
 async function answer(
   path: string,
   headers: Record<string, string> = {},
@@ -111,14 +113,7 @@ describe("a token", () => {
 
   test("isn't accepted anywhere else", async () => {
     const token = await mint(EVERYTHING);
-    for (const value of [
-      "Bearer",
-      "Bearer ",
-      `Basic ${token}`,
-      token,
-      `Bearer${token}`,
-      `Bearer ${token} x`,
-    ]) {
+    for (const value of ["Bearer", "Bearer ", `Basic ${token}`, token, `Bearer${token}`, `Bearer ${token} x`]) {
       await expectNoToken("/", { Authorization: value });
     }
     for (const list of ["", "fanout", "fanout, fanout", token, `Fanout, ${token}`]) {
@@ -130,21 +125,9 @@ describe("a token", () => {
   test("that is invalid is refused with the reason", async () => {
     const bad: [token: string, code: string, why: string][] = [
       [await mint({ exp: seconds() - 60 }), "expired", "The token has expired; get a new one"],
-      [
-        await mint({ nbf: seconds() + 60 }),
-        "forbidden",
-        "The token's claim 'nbf' isn't what this server requires",
-      ],
-      [
-        await mint(EVERYTHING, "another secret of more than 32 bytes"),
-        "forbidden",
-        "The token's signature is wrong",
-      ],
-      [
-        await mint({ subscribe: "news" }),
-        "forbidden",
-        "The token's claim 'subscribe' isn't a list of channels",
-      ],
+      [await mint({ nbf: seconds() + 60 }), "forbidden", "The token's claim 'nbf' isn't what this server requires"],
+      [await mint(EVERYTHING, "another secret of more than 32 bytes"), "forbidden", "The token's signature is wrong"],
+      [await mint({ subscribe: "news" }), "forbidden", "The token's claim 'subscribe' isn't a list of channels"],
       ["x".repeat(MAX_TOKEN_BYTES + 1), "forbidden", `A token has at most ${MAX_TOKEN_BYTES} bytes`],
       ["nonsense", "forbidden", "The token isn't a signed JWT"],
     ];

@@ -224,10 +224,7 @@ test("a connection receives all earlier messages before it is closed", async () 
   expect(await neighbour.ping()).toEqual([`${room}!1`, `${room}!2`]);
   pass(65);
   await runDurableObjectAlarm(object(room));
-  expect((await client.untilClosed()).filter((line) => line.startsWith(room))).toEqual([
-    `${room}!1`,
-    `${room}!2`,
-  ]);
+  expect((await client.untilClosed()).filter((line) => line.startsWith(room))).toEqual([`${room}!1`, `${room}!2`]);
 });
 
 test("statistics are exact after connections have expired", async () => {

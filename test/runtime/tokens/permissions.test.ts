@@ -145,9 +145,7 @@ describe("grants apply", () => {
   test("to each connection separately, at the same object and on the same channel", async () => {
     const room = unique("room");
     const own = Array.from({ length: 5 }, (_, i) => `${room}/${i}`);
-    const clients = await Promise.all(
-      own.map((name) => connect(room, { subscribe: [room, name], announce: [name] })),
-    );
+    const clients = await Promise.all(own.map((name) => connect(room, { subscribe: [room, name], announce: [name] })));
     const everyone = own.map((name) => `subscribe ${name}`).join("\n");
     for (const client of clients) client.send(everyone);
     for (const [i, client] of clients.entries()) {
@@ -265,10 +263,7 @@ describe("a token of the greatest length", () => {
 
 test("info needs the same grant as /-/info", async () => {
   const home = unique("home");
-  const [client, operator] = [
-    await connect(home, EVERYTHING),
-    await connect(home, { ...EVERYTHING, operate: true }),
-  ];
+  const [client, operator] = [await connect(home, EVERYTHING), await connect(home, { ...EVERYTHING, operate: true })];
   client.send("info\ninfo");
   const refusal = "debug!error forbidden info: your token lacks the claim 'operate'";
   expect(await client.ping()).toEqual([refusal, refusal]);

@@ -79,10 +79,7 @@ describe("the grants of a new token", () => {
 
   test("apply to one connection only", async () => {
     const home = unique("home");
-    const [one, other] = [
-      await connect(home, { subscribe: [home] }),
-      await connect(home, { subscribe: [home] }),
-    ];
+    const [one, other] = [await connect(home, { subscribe: [home] }), await connect(home, { subscribe: [home] })];
     expect(await renew(one, { subscribe: [home], announce: [home] })).toEqual([accepted(3_600)]);
     other.send(`announce ${home} 1`);
     expect(await other.ping()).toEqual([noAnnouncement(home)]);
@@ -112,9 +109,7 @@ describe("a new token is refused, and the old one stays valid,", () => {
     const because = (channel: string) =>
       `debug!error forbidden token: the token doesn't grant '${channel}', to which you are subscribed`;
     expect(await renew(client, { subscribe: [`${room}*`] })).toEqual([because(home)]);
-    expect(await renew(client, { subscribe: [home, `${room}1`], announce: ["*"] })).toEqual([
-      because(`${room}2`),
-    ]);
+    expect(await renew(client, { subscribe: [home, `${room}1`], announce: ["*"] })).toEqual([because(`${room}2`)]);
     await expectUnchanged(client, home);
   });
 
@@ -135,10 +130,7 @@ describe("a new token is refused, and the old one stays valid,", () => {
     const home = unique("home");
     const client = await connect(home, { subscribe: [home], announce: [home] });
     const bad: [token: string, why: string][] = [
-      [
-        await mint({ ...EVERYTHING, exp: seconds() - 5 }),
-        "expired token: the token has expired; get a new one",
-      ],
+      [await mint({ ...EVERYTHING, exp: seconds() - 5 }), "expired token: the token has expired; get a new one"],
       [
         await mint({ ...EVERYTHING, nbf: seconds() + 6 }),
         "forbidden token: the token's claim 'nbf' isn't what this server requires",
@@ -148,10 +140,7 @@ describe("a new token is refused, and the old one stays valid,", () => {
         await mint(EVERYTHING, "another secret of more than 32 bytes"),
         "forbidden token: the token's signature is wrong",
       ],
-      [
-        await mint({ subscribe: "*" }),
-        "forbidden token: the token's claim 'subscribe' isn't a list of channels",
-      ],
+      [await mint({ subscribe: "*" }), "forbidden token: the token's claim 'subscribe' isn't a list of channels"],
       ["x".repeat(MAX_TOKEN_BYTES + 1), `forbidden token: a token has at most ${MAX_TOKEN_BYTES} bytes`],
       ["nonsense", "forbidden token: the token isn't a signed JWT"],
     ];

@@ -1,6 +1,6 @@
 /**
- * When the secret changes, or whether tokens are required, an object closes outdated connections at the first event after
- * its next start.
+ * When the secret changes, or whether tokens are required, an object closes outdated connections at the first event
+ * after its next start.
  */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
@@ -207,9 +207,7 @@ test("connections of an object with invalid settings are closed with the reason"
   client.send("ping");
   expect(await client.closed).toEqual({
     code: 1013,
-    reason: expect.stringMatching(
-      /^unavailable: the settings of the channel's object are wrong: LINES_PER_SECOND/,
-    ),
+    reason: expect.stringMatching(/^unavailable: the settings of the channel's object are wrong: LINES_PER_SECOND/),
   });
   configure({ LINES_PER_SECOND: "10000" });
   await evict(room);

@@ -2,16 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Client, closeAll } from "../support/client.ts";
 import { expectDelivery, sendAll } from "../support/connections.ts";
-import {
-  crash,
-  crashBusy,
-  evictAll,
-  keys,
-  resetService,
-  rows,
-  settleQuickly,
-  unique,
-} from "../support/service.ts";
+import { crash, crashBusy, evictAll, keys, resetService, rows, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 

@@ -62,8 +62,7 @@ export class Network {
   // --- WebSockets
 
   get WebSocket(): WebSocketConstructor {
-    const connect = (url: string, protocols: string[], socket: FakeSocket) =>
-      this.#connect(url, protocols, socket);
+    const connect = (url: string, protocols: string[], socket: FakeSocket) => this.#connect(url, protocols, socket);
     return class extends FakeSocket {
       constructor(url: string, protocols: string[]) {
         super();
@@ -105,8 +104,7 @@ export class Network {
       queues.down.pop();
       isStalled = true;
     };
-    const breaks = (ending: [code: number, reason: string]) =>
-      environment.choose(4) === 0 ? stall() : cut(ending);
+    const breaks = (ending: [code: number, reason: string]) => (environment.choose(4) === 0 ? stall() : cut(ending));
     this.#breaks.add(breaks);
     socket.onSend = (frame) => {
       if (!isStalled)
@@ -146,10 +144,7 @@ export class Network {
   /** Delivers lines in frames that are split anywhere. */
   #deliver(socket: Pick<FakeSocket, "receive">, down: Pending[], lines: string): void {
     for (let rest = lines; rest !== ""; ) {
-      const at = Math.max(
-        1,
-        rest.length - Math.max(0, this.#environment.choose(2 * rest.length) - rest.length),
-      );
+      const at = Math.max(1, rest.length - Math.max(0, this.#environment.choose(2 * rest.length) - rest.length));
       const frame = rest.slice(0, at);
       rest = rest.slice(at);
       this.#environment.enqueue(down, { label: `< ${frame}`, run: () => socket.receive(frame) });
@@ -216,12 +211,7 @@ export class Network {
   /** Returns a random response of an overloaded server or a proxy. */
   #failure(): ResponseLike | undefined {
     if (this.#chance(10))
-      return respond(
-        503,
-        "unavailable",
-        "not now",
-        this.#environment.choose(2) ? { "Retry-After": "2" } : {},
-      );
+      return respond(503, "unavailable", "not now", this.#environment.choose(2) ? { "Retry-After": "2" } : {});
     if (this.#chance(20)) return respond(404, undefined, "<html>a page of a proxy</html>");
     if (this.#chance(20)) return respond(200, undefined, "<html>log in to this network</html>");
     return undefined;

@@ -62,15 +62,9 @@ export class Program {
       [`announce on ${busy}`, () => this.announce(busy, {})],
       [`announce five times on ${channel}`, () => this.#times(5, () => this.announce(channel, {}))],
       [`announce ten times on ${busy}`, () => this.#times(10, () => this.announce(busy, {}))],
-      [
-        `announce on ${channel} with a timeout`,
-        () => this.announce(channel, { timeout: 1 + choose(20_000) }),
-      ],
+      [`announce on ${channel} with a timeout`, () => this.announce(channel, { timeout: 1 + choose(20_000) })],
       [`announce twice with one key on ${busy}`, () => this.#twice(busy)],
-      [
-        `announce a long message on ${busy}`,
-        () => this.announce(busy, {}, "x".repeat(choose(2) ? 700 : 3_000)),
-      ],
+      [`announce a long message on ${busy}`, () => this.announce(busy, {}, "x".repeat(choose(2) ? 700 : 3_000))],
       ["ping", () => this.#ask(() => this.client.ping())],
       ["ping with a timeout", () => this.#ask(() => this.client.ping({ timeout: 1 + choose(5_000) }))],
       ["info", () => this.#ask(() => this.client.info())],
@@ -81,15 +75,11 @@ export class Program {
         [`subscribe ${channel}`, () => this.subscribe(channel, {})],
         [`subscribe ${channel} last 3`, () => this.subscribe(channel, { last: 3 })],
         [`subscribe ${busy} last 2`, () => this.subscribe(busy, { last: 2 })],
-        [
-          `subscribe ${busy} since`,
-          () => this.subscribe(busy, { since: this.#server.channel(busy).head - choose(6) }),
-        ],
+        [`subscribe ${busy} since`, () => this.subscribe(busy, { since: this.#server.channel(busy).head - choose(6) })],
       );
     }
     for (const reader of this.readers) {
-      if (!reader.isEnded)
-        actions.push([`${reader.name} unsubscribes`, () => reader.subscription?.unsubscribe()]);
+      if (!reader.isEnded) actions.push([`${reader.name} unsubscribes`, () => reader.subscription?.unsubscribe()]);
     }
     return actions.map(([label, run]) => ({ label, run }));
   }
@@ -251,8 +241,7 @@ export class Program {
       const order = this.#server.announced.get(text)?.order;
       // Repetitions with a key, and announcements that timed out, may be out of order.
       if (order === undefined || options.key !== undefined || options.timeout !== undefined) continue;
-      if (order < (newest.get(channel) ?? -1))
-        throw new Breach(`'${text}' was announced out of order on ${channel}`);
+      if (order < (newest.get(channel) ?? -1)) throw new Breach(`'${text}' was announced out of order on ${channel}`);
       newest.set(channel, order);
     }
   }

@@ -79,16 +79,13 @@ export class Reader {
 
   receive({ text, position, channel }: Message) {
     const announced = this.#server.announced.get(text);
-    if (!announced || channel !== this.channel || announced.channel !== channel)
-      throw this.#breach(`gets '${text}'`);
+    if (!announced || channel !== this.channel || announced.channel !== channel) throw this.#breach(`gets '${text}'`);
     this.count += 1;
     if (channel === FLEETING) return this.#receiveFleeting(announced.order, position);
-    if (position !== announced.position)
-      throw this.#breach(`gets '${text}' at ${position}, not ${announced.position}`);
+    if (position !== announced.position) throw this.#breach(`gets '${text}' at ${position}, not ${announced.position}`);
     // One message may have been missing at the start.
     const isSecond = this.#isFresh && position === this.#skipped + 1;
-    if (position !== (this.at ?? Number.NaN) + 1 && !isSecond)
-      throw this.#breach(`gets ${position} after ${this.at}`);
+    if (position !== (this.at ?? Number.NaN) + 1 && !isSecond) throw this.#breach(`gets ${position} after ${this.at}`);
     this.at = position;
     this.#isFresh = false;
   }
@@ -96,8 +93,7 @@ export class Reader {
   #receiveFleeting(order: number, position: number | undefined): void {
     if (position !== undefined) throw this.#breach("gets a position on a channel without history");
     const wasMissed = [...this.#server.announced.values()].some(
-      (announced) =>
-        announced.channel === FLEETING && announced.order > this.#order && announced.order < order,
+      (announced) => announced.channel === FLEETING && announced.order > this.#order && announced.order < order,
     );
     if (this.#order >= order) throw this.#breach("gets a message again, or out of order");
     if (wasMissed && this.#order >= 0 && !this.#hasGap) throw this.#breach("misses messages without a gap");
@@ -135,13 +131,10 @@ export class Reader {
     this.gaps += 1;
     this.#hasGap = true;
     if (this.channel === FLEETING) return;
-    if (from !== this.at || to === undefined)
-      throw this.#breach(`has a gap after ${from}, but is at ${this.at}`);
+    if (from !== this.at || to === undefined) throw this.#breach(`has a gap after ${from}, but is at ${this.at}`);
     const { head, log } = this.#server.channel(this.channel);
     if (from !== undefined && from >= head - log.length && from <= head && to > from) {
-      throw this.#breach(
-        `gets a gap from ${from} to ${to}, though messages are retained after ${head - log.length}`,
-      );
+      throw this.#breach(`gets a gap from ${from} to ${to}, though messages are retained after ${head - log.length}`);
     }
     this.at = to;
     this.#isFresh = false;
@@ -150,13 +143,11 @@ export class Reader {
   /** Checks, when everything has settled, that it has everything. */
   check(): void {
     if (this.isEnded) return;
-    if (!this.wasSubscribed || this.subscription?.state !== "subscribed")
-      throw this.#breach("is not subscribed");
+    if (!this.wasSubscribed || this.subscription?.state !== "subscribed") throw this.#breach("is not subscribed");
     if (this.channel === FLEETING) return;
     const { head } = this.#server.channel(this.channel);
     if (this.at !== head) throw this.#breach(`is at ${this.at}, and the channel at ${head}`);
-    if (this.subscription.position !== head)
-      throw this.#breach(`reports position ${this.subscription.position}`);
+    if (this.subscription.position !== head) throw this.#breach(`reports position ${this.subscription.position}`);
   }
 
   #breach(what: string): Breach {

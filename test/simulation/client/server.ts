@@ -1,13 +1,7 @@
 /** A simplified server: one object with all channels. */
 import { type Command, parseCommand } from "../../../src/protocol/commands.ts";
 import { type ErrorCode, formatReason } from "../../../src/protocol/errors.ts";
-import {
-  formatError,
-  formatGap,
-  formatMessage,
-  formatOnce,
-  formatPosition,
-} from "../../../src/protocol/replies.ts";
+import { formatError, formatGap, formatMessage, formatOnce, formatPosition } from "../../../src/protocol/replies.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { Breach, type SimulatedEnvironment } from "./environment.ts";
 
@@ -86,8 +80,7 @@ export class Server {
   /** Closes sessions whose token has expired. */
   expire(): void {
     for (const session of this.sessions) {
-      if (this.#environment.date > session.expiresAt)
-        this.end(session, 1008, "expired: your token has expired");
+      if (this.#environment.date > session.expiresAt) this.end(session, 1008, "expired: your token has expired");
     }
   }
 
@@ -141,8 +134,7 @@ export class Server {
 
   #execute(session: Session, line: string, isAllowed: boolean, draw: number) {
     const { verb, argument } = channelOf(line);
-    const refuse = (code: ErrorCode, why: string) =>
-      session.send(formatError({ code, command: verb, argument, why }));
+    const refuse = (code: ErrorCode, why: string) => session.send(formatError({ code, command: verb, argument, why }));
     if (!isAllowed) return refuse("rate", "too many lines; send this again later");
     if (utf8Length(line) > this.settings.maxLineBytes) return refuse("limit", "a line is too long");
     const command = parseCommand(line);
@@ -175,15 +167,12 @@ export class Server {
     refuse: (code: ErrorCode, why: string) => void,
   ) {
     const { kind, channel, message, key } = command;
-    if (kind === "once" && channel === FLEETING)
-      return refuse("no-history", "this channel retains no messages");
-    if (kind === "announce" && channel !== FLEETING)
-      throw new Breach(`'${message}' is announced without a key`);
+    if (kind === "once" && channel === FLEETING) return refuse("no-history", "this channel retains no messages");
+    if (kind === "announce" && channel !== FLEETING) throw new Breach(`'${message}' is announced without a key`);
     if (draw === 2) return refuse("uncertain", "it may be lost");
     const result = this.announce(channel, message, key);
     if (draw === 3) refuse("uncertain", "it may be lost");
-    else if (result === "conflict")
-      refuse("conflict", "this key was used for another message on this channel");
+    else if (result === "conflict") refuse("conflict", "this key was used for another message on this channel");
     else if (key !== undefined) session.send(formatOnce(key, result));
   }
 
@@ -221,15 +210,13 @@ export class Server {
     refuse: (code: ErrorCode, why: string) => void,
   ) {
     const isNow = from !== undefined && "since" in from && from.since === "now";
-    if (session.channels.has(name) && from && !isNow)
-      return refuse("invalid", "you are subscribed to this channel");
+    if (session.channels.has(name) && from && !isNow) return refuse("invalid", "you are subscribed to this channel");
     if (name === FLEETING && from) refuse("no-history", "this channel retains no messages");
     session.channels.add(name);
     if (name === FLEETING || !from) return;
     const { head, log } = this.channel(name);
     const oldest = head - log.length;
-    const wanted =
-      "last" in from ? Math.max(oldest, head - from.last) : from.since === "now" ? head : from.since;
+    const wanted = "last" in from ? Math.max(oldest, head - from.last) : from.since === "now" ? head : from.since;
     const after = wanted > head ? head : Math.max(wanted, oldest);
     if (after !== wanted) session.send(formatGap(name, wanted, after));
     session.send(formatPosition(name, after));

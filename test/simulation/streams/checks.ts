@@ -7,8 +7,8 @@ import type { Simulation } from "./simulation.ts";
 import { check } from "./violation.ts";
 
 /**
- * Seconds within which a stream has caught up or has ended, under any load: two minutes until an object counts as stuck,
- * and the longest delay before a subscription is retried.
+ * Seconds within which a stream has caught up or has ended, under any load: two minutes until an object counts as
+ * stuck, and the longest delay before a subscription is retried.
  */
 const BUSY = 200;
 /** Seconds within which streams notice earlier events. */
@@ -65,8 +65,7 @@ export async function checkCaughtUp(simulation: Simulation): Promise<void> {
   await work(simulation, BUSY, announce, () => readers.every((reader) => missingOf(reader) === undefined));
   for (const reader of readers) check(!missingOf(reader), () => `${reader.name} ${missingOf(reader)}`);
   const alive = readers.filter(
-    ({ over, hasVanished, object }) =>
-      !over && !hasVanished && !object.hasIgnoredPing && !object.hasSentInvalid,
+    ({ over, hasVanished, object }) => !over && !hasVanished && !object.hasIgnoredPing && !object.hasSentInvalid,
   );
   // Streams without `all` show nothing of this, so they need heartbeats.
   await work(simulation, QUIET, () => simulation.announce("all"));
@@ -102,10 +101,7 @@ function checkReading({ truth }: Simulation, { name, over, hasVanished, object, 
   for (const [i, channel] of judge.channels.entries()) {
     if (!judge.live.has(channel)) continue;
     const at = judge.at[i] ?? truth.find(channel, judge.last.get(channel) ?? "");
-    check(
-      at === truth.newest(channel),
-      () => `${name} is at ${at} of ${channel}, not ${truth.newest(channel)}`,
-    );
+    check(at === truth.newest(channel), () => `${name} is at ${at} of ${channel}, not ${truth.newest(channel)}`);
   }
 }
 

@@ -132,8 +132,7 @@ export class EventsJudge implements Judge {
     if (command === "unsubscribe") this.#stillSubscribed.add(channel);
     else if (this.#stillSubscribed.delete(channel)) return;
     // Otherwise the object has already sent a position, which is still right.
-    const isSeen =
-      (command === "subscribe" || command === "unsubscribe") && i >= 0 && !this.live.has(channel);
+    const isSeen = (command === "subscribe" || command === "unsubscribe") && i >= 0 && !this.live.has(channel);
     if (!isSeen) return;
     if (code === "no-history") {
       this.live.add(channel);

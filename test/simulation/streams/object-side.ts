@@ -64,13 +64,7 @@ export class ObjectSide {
   readonly #lines = newBucket();
 
   /** @param linesPerSecond the object's limit */
-  constructor(
-    truth: Truth,
-    channel: string,
-    from: From | undefined,
-    linesPerSecond: number,
-    now: () => number,
-  ) {
+  constructor(truth: Truth, channel: string, from: From | undefined, linesPerSecond: number, now: () => number) {
     this.#linesPerSecond = linesPerSecond;
     this.channel = channel;
     this.#from = from;
@@ -230,10 +224,7 @@ export class ObjectSide {
   #subscribe(channel: string, from: From | undefined, code?: ErrorCode): void {
     const isNow = from !== undefined && "since" in from && from.since === "now";
     const isAgain = this.#channels.has(channel) && from !== undefined && !isNow;
-    check(
-      !isAgain || this.#hasRefusedUnsubscribe,
-      () => `${channel} is subscribed again without unsubscribing`,
-    );
+    check(!isAgain || this.#hasRefusedUnsubscribe, () => `${channel} is subscribed again without unsubscribing`);
     if (!code && !isAgain) this.#channels.add(channel);
     if (code) this.#refuse(channel, code);
     else if (isAgain) this.#refuse(channel, "invalid");

@@ -177,8 +177,7 @@ async function play(choices: number[], isHonest: boolean): Promise<void> {
   const placed = tree.attempts.filter(({ outcome }) => outcome === "taken").length;
   check(placed + tree.lost === tree.taken, () => `${tree.taken} taken, ${placed} placed, ${tree.lost} lost`);
   check(tree.time.timers === 0, () => `${tree.time.timers} timers are left`);
-  if (isHonest)
-    check(placed === tree.attempts.length, () => `only ${placed} of ${tree.attempts.length} are placed`);
+  if (isHonest) check(placed === tree.attempts.length, () => `only ${placed} of ${tree.attempts.length} are placed`);
   if (tree.lost > 0) seen.add("lost");
 }
 

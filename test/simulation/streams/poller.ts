@@ -46,10 +46,7 @@ export class Poller {
 
   async #poll(environment: StreamEnvironment, budget: Budget): Promise<void> {
     const polled = await poll(this.#connection, this.object.channel, environment, budget);
-    check(
-      this.object.isClosedByWorker || this.object.isClosing,
-      () => "an answered poll has left its connection open",
-    );
+    check(this.object.isClosedByWorker || this.object.isClosing, () => "an answered poll has left its connection open");
     if ("code" in polled) {
       this.over ??= "denied";
       this.denial = polled;
@@ -60,11 +57,7 @@ export class Poller {
     this.over ??= "answered";
     const lines: string[] = [];
     let length = 0;
-    for (
-      let piece = polled.lines.take(environment.now());
-      piece !== "";
-      piece = polled.lines.take(environment.now())
-    ) {
+    for (let piece = polled.lines.take(environment.now()); piece !== ""; piece = polled.lines.take(environment.now())) {
       length += piece.length;
       lines.push(...piece.split("\n").slice(0, -1));
     }
@@ -73,15 +66,12 @@ export class Poller {
     const { answered } = this.object;
     const isLong = length > budget.limits.forOne / 10;
     if (answered === undefined) check(isLong || this.#mayFail, () => "it is answered too early");
-    else if (!isLong)
-      check(polled.position === answered, () => `it is told ${polled.position}, not ${answered}`);
+    else if (!isLong) check(polled.position === answered, () => `it is told ${polled.position}, not ${answered}`);
   }
 
   /** Whether the poll may fail: the client left, or there is a reason. */
   get #mayFail(): boolean {
-    return (
-      this.over === "left" || this.#isTight || this.object.hasFailed || this.object.age >= SILENCE_TIMEOUT
-    );
+    return this.over === "left" || this.#isTight || this.object.hasFailed || this.object.age >= SILENCE_TIMEOUT;
   }
 
   /** Checks that messages and gaps continue from the client's position up to the new one. */

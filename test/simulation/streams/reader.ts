@@ -85,8 +85,7 @@ export class Reader {
       this.over ??= "denied";
       this.denial = stream;
       check(stream.why !== "", () => "a denial has no sentence");
-      const mayFail =
-        this.over === "left" || this.#isTight || object.hasFailed || object.age >= SILENCE_TIMEOUT;
+      const mayFail = this.over === "left" || this.#isTight || object.hasFailed || object.age >= SILENCE_TIMEOUT;
       check(mayFail, () => `it is denied without a cause: ${stream.why}`);
     }
   }

@@ -160,9 +160,7 @@ export class Simulation {
       const isDue = pending > 0 && !object.hasVanished && !object.isClosedByWorker;
       return [
         ...(isDue ? [arrive(pending), arrive(1 + this.choose(pending))] : []),
-        ...(object.isOpen && !object.isGreeted
-          ? [{ label: `${name} is greeted`, happen: () => object.greet() }]
-          : []),
+        ...(object.isOpen && !object.isGreeted ? [{ label: `${name} is greeted`, happen: () => object.greet() }] : []),
         ...(object.isOpen && object.isGreeted && object.hasCommands
           ? [{ label: `a command of ${name} is carried out`, happen: () => object.execute() }]
           : []),
@@ -278,12 +276,6 @@ export class Simulation {
     const { next } = this.time;
     const timer = next ? [{ label: "a timer goes off", happen: next.fire }] : [];
     const second = { label: "a second passes", happen: () => this.time.pass(1_000) };
-    return [
-      ...timer,
-      ...timer,
-      second,
-      second,
-      { label: "a minute passes", happen: () => this.time.pass(60_000) },
-    ];
+    return [...timer, ...timer, second, second, { label: "a minute passes", happen: () => this.time.pass(60_000) }];
   }
 }

@@ -132,10 +132,7 @@ test("no stream or poll hangs, however its object fails", { timeout }, async () 
 });
 
 test("with a small budget, slow readers are dropped, and resume", { timeout }, async () => {
-  await runProperty(
-    1_000,
-    fc.record({ ...calm, refuses: fc.boolean(), fails: fc.boolean(), isTight: always }),
-  );
+  await runProperty(1_000, fc.record({ ...calm, refuses: fc.boolean(), fails: fc.boolean(), isTight: always }));
 });
 
 test("an object that sends invalid lines can't block a Worker or exhaust its memory", {

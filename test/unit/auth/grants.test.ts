@@ -106,17 +106,14 @@ describe("'all'", () => {
   });
 
   test("may be announced on only if the list names it literally", () => {
-    fc.assert(
-      fc.property(patterns, (list) => mayAnnounce(grants(["all"], list), "all") === list.includes("all")),
-    );
+    fc.assert(fc.property(patterns, (list) => mayAnnounce(grants(["all"], list), "all") === list.includes("all")));
     for (const list of [["*"], ["all*"], ["a*"], ["al*", "*"], ["All"], ["all "]]) {
       expect(mayAnnounce(grants([], list), "all")).toBe(false);
     }
   });
 
   test("isn't a prefix of other names", () => {
-    for (const ask of [maySubscribe, mayAnnounce])
-      expect(ask(grants(["all"], ["all"]), "allies")).toBe(false);
+    for (const ask of [maySubscribe, mayAnnounce]) expect(ask(grants(["all"], ["all"]), "allies")).toBe(false);
   });
 });
 

@@ -161,11 +161,7 @@ describe("an issuer that", () => {
   const failures: [what: string, answer: Issuer["answer"], why: RegExp][] = [
     ["answers 429", () => new Response("no", { status: 429 }), /status 429/],
     ["answers 500", () => new Response("no", { status: 500 }), /status 500/],
-    [
-      "redirects",
-      () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } }),
-      /status 302/,
-    ],
+    ["redirects", () => new Response(null, { status: 302, headers: { Location: "https://evil.test/" } }), /status 302/],
     ["answers with a page", html, /JSON/],
     ["answers with nothing", () => new Response(""), /JSON/],
     ["answers with other JSON", () => Response.json([first]), /no keys/],
@@ -249,8 +245,7 @@ test("a fetch of a cancelled request delays other requests only briefly", async 
 });
 
 test("an invalid key doesn't affect the others", async () => {
-  issuer.answer = () =>
-    Response.json({ keys: [{ ...second, x: "AA" }, "nonsense", { kid: "no type" }, first] });
+  issuer.answer = () => Response.json({ keys: [{ ...second, x: "AA" }, "nonsense", { kid: "no type" }, first] });
   expect(await find("first")).toBe("found");
   await expect(find("second")).rejects.toThrow();
   expect(issuer.asked).toBe(1);

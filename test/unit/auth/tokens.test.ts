@@ -116,9 +116,7 @@ describe("time", () => {
       expect(until).toBe((now - late + 5) * 1000);
     }
     for (const late of [5, 6, 3_600, now, 2 * now]) {
-      expect(await fault(await mint({ exp: now - late }))).toBe(
-        "expired: the token has expired; get a new one",
-      );
+      expect(await fault(await mint({ exp: now - late }))).toBe("expired: the token has expired; get a new one");
     }
   });
 
@@ -179,9 +177,7 @@ describe("a subject", () => {
       expect(await readToken(await mint({ sub }), settings)).not.toHaveProperty("sub");
     }
     for (const sub of [1, true, ["me"], {}, "x".repeat(256), "\u00e9".repeat(128)]) {
-      expect(await fault(await mint({ sub }))).toBe(
-        "forbidden: the token's claim 'sub' is text of at most 255 bytes",
-      );
+      expect(await fault(await mint({ sub }))).toBe("forbidden: the token's claim 'sub' is text of at most 255 bytes");
     }
   });
 
@@ -239,9 +235,7 @@ describe("a signature", () => {
       expect(await fault(`${part({ alg })}.${claims}.`)).toBe(notAccepted);
       expect(await fault(`${part({ alg })}.${claims}.${signature}`)).toBe(notAccepted);
     }
-    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe(
-      "forbidden: the token's signature is wrong",
-    );
+    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe("forbidden: the token's signature is wrong");
     expect(await fault(`${part({})}.${claims}.${signature}`)).toBe("forbidden: the token isn't a signed JWT");
   });
 
@@ -257,9 +251,9 @@ describe("a signature", () => {
   test("must use HS256", async () => {
     for (const alg of ["HS384", "HS512"]) {
       const long = new TextEncoder().encode(SECRET.repeat(2));
-      expect(
-        await fault(await sign({ alg }, EVERYTHING, long), { ...settings, secret: SECRET.repeat(2) }),
-      ).toBe(notAccepted);
+      expect(await fault(await sign({ alg }, EVERYTHING, long), { ...settings, secret: SECRET.repeat(2) })).toBe(
+        notAccepted,
+      );
     }
     const { privateKey } = await generateKeyPair("ES256");
     expect(await fault(await sign({ alg: "ES256" }, EVERYTHING, privateKey))).toBe(notAccepted);
@@ -347,20 +341,7 @@ describe("a length", () => {
 });
 
 describe("channels", () => {
-  const wrong = [
-    "news",
-    "*",
-    [1],
-    [["news"]],
-    ["news", null],
-    { 0: "news", length: 1 },
-    {},
-    0,
-    1,
-    true,
-    false,
-    "",
-  ];
+  const wrong = ["news", "*", [1], [["news"]], ["news", null], { 0: "news", length: 1 }, {}, 0, 1, true, false, ""];
 
   test.each(["subscribe", "announce"])("in '%s' must be a list of strings", async (claim) => {
     for (const value of wrong) {
@@ -399,9 +380,7 @@ describe("channels", () => {
     expect(await fault(await mint(`{"__proto__":{"exp":${exp}}}`))).toBe(
       "forbidden: the token's claim 'exp' is missing",
     );
-    expect(await fault(await mint(`{"exp":${exp},"exp":1}`))).toBe(
-      "expired: the token has expired; get a new one",
-    );
+    expect(await fault(await mint(`{"exp":${exp},"exp":1}`))).toBe("expired: the token has expired; get a new one");
     expect({}).not.toHaveProperty("subscribe");
   });
 });

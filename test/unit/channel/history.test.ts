@@ -110,9 +110,9 @@ test("if a batch exceeds the limit, its newest lines are retained", () => {
   append("a".repeat(60));
   append("b".repeat(60));
   root.flush();
-  const kept = { after: (root.log.position ?? 0) - 1, count: 1, lines: `${"b".repeat(60)}\n` };
-  expect(root.readMissed(ALL)).toEqual(kept);
-  expect(rootOf(rows).root.readMissed(ALL)).toEqual(kept);
+  const newest = { after: (root.log.position ?? 0) - 1, count: 1, lines: `${"b".repeat(60)}\n` };
+  expect(root.readMissed(ALL)).toEqual(newest);
+  expect(rootOf(rows).root.readMissed(ALL)).toEqual(newest);
   root.append(`${"c".repeat(60)}\n${"d".repeat(60)}\n`, 2);
   root.flush();
   expect(linesOf(root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);

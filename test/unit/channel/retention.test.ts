@@ -48,9 +48,7 @@ class Channel {
   }
 
   get retained(): string {
-    return this.do(({ root }) =>
-      linesOf(root.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER })),
-    );
+    return this.do(({ root }) => linesOf(root.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER })));
   }
 
   /** The texts in storage, retained or not. */
@@ -264,11 +262,7 @@ interface Expected {
   messages: { text: string; key: string; at: number; position: number }[];
 }
 
-function happen(
-  channel: Channel,
-  expected: Expected,
-  event: typeof events extends fc.Arbitrary<infer T> ? T : never,
-) {
+function happen(channel: Channel, expected: Expected, event: typeof events extends fc.Arbitrary<infer T> ? T : never) {
   const wasCounted = channel.isCounted;
   switch (event.kind) {
     case "announce": {

@@ -52,9 +52,7 @@ test("on channels without history, messages are announced without keys, and neve
 test("200 announcements of 60 kB stay within the limits in flight, and all succeed", async () => {
   const { client } = connectTo();
   const text = "x".repeat(60_000);
-  const announced = Promise.all(
-    Array.from({ length: 200 }, (_, i) => client.announce("a", text, { key: `k${i}` })),
-  );
+  const announced = Promise.all(Array.from({ length: 200 }, (_, i) => client.announce("a", text, { key: `k${i}` })));
   const socket = await greet();
   for (let seen = 0, replied = 0; replied < 200; ) {
     const frames = socket.sent.slice(seen).join("");
@@ -163,8 +161,6 @@ test("too many pending announcements are refused, to bound memory", async () => 
   const outcomes = Promise.allSettled(Array.from({ length: 20_001 }, () => client.announce("a", "x")));
   await settle();
   await client.close({ within: 0 });
-  const reasons = (await outcomes).map((outcome) =>
-    outcome.status === "rejected" ? outcome.reason.code : "fine",
-  );
+  const reasons = (await outcomes).map((outcome) => (outcome.status === "rejected" ? outcome.reason.code : "fine"));
   expect([reasons[0], reasons.at(-1)]).toEqual(["unavailable", "limit"]);
 });

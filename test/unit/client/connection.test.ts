@@ -12,11 +12,7 @@ test("a client connects at a channel with its position, and parses lines split a
   await settle();
   const socket = FakeSocket.newest;
   expect([socket.url, socket.protocols]).toEqual(["wss://example.com/live/a%2Fb?since=7", ["fanout", "t"]]);
-  for (const data of [
-    "debug!connec",
-    "ted...\ndebug!gap a/b 7 9\ndebug!position a/b 9\na/b!x!y\na",
-    "ll!z\n",
-  ]) {
+  for (const data of ["debug!connec", "ted...\ndebug!gap a/b 7 9\ndebug!position a/b 9\na/b!x!y\na", "ll!z\n"]) {
     socket.onmessage?.({ data });
   }
   expect(received).toEqual(["x!y 10"]);

@@ -199,9 +199,7 @@ describe("a codec", () => {
 
   test("validates announced and received messages; invalid ones are skipped", async () => {
     const codec = json(
-      schema((value) =>
-        typeof value === "number" ? { value } : { issues: [{ message: "no number", path: ["n"] }] },
-      ),
+      schema((value) => (typeof value === "number" ? { value } : { issues: [{ message: "no number", path: ["n"] }] })),
     );
     const { client } = connectTo();
     const received: [number, number | undefined][] = [];
@@ -221,9 +219,7 @@ describe("a codec", () => {
       ["the message doesn't match its schema: n: no number", 10],
     ]);
     expect([subscription.state, subscription.position]).toEqual(["subscribed", 11]);
-    await expect(Reflect.apply(client.announce, undefined, ["a", "x", { codec }])).rejects.toThrow(
-      "no number",
-    );
+    await expect(Reflect.apply(client.announce, undefined, ["a", "x", { codec }])).rejects.toThrow("no number");
   });
 
   test("of a client applies to all channels", async () => {

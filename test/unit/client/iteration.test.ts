@@ -48,11 +48,11 @@ test("a loop that doesn't read ends with an error after its buffered messages", 
   const loop = subscription[Symbol.asyncIterator]();
   receive(1, 3);
   await settle();
-  expect([
-    (await loop.next()).value?.text,
-    (await loop.next()).value?.text,
-    (await loop.next()).value?.text,
-  ]).toEqual(["1", "2", "3"]);
+  expect([(await loop.next()).value?.text, (await loop.next()).value?.text, (await loop.next()).value?.text]).toEqual([
+    "1",
+    "2",
+    "3",
+  ]);
   await expect(loop.next()).rejects.toThrow("more than 2 messages are pending");
   expect(await loop.next()).toEqual({ done: true, value: undefined });
   expect(subscription.state).toBe("unsubscribed");

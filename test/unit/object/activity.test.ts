@@ -1,54 +1,54 @@
-/** When an object has been quiet for long enough to write down what it must not forget. */
+/** An object settles, storing its state, once it has been quiet for a second. */
 import { expect, test } from "vitest";
 import { Activity } from "../../../src/object/activity.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
-/** Activity whose time passes when the test says so, and what comes of it. */
-function activity() {
+/** Activity in a runtime whose time the test lets pass, and its events. */
+function activityOf() {
   const timers: { milliseconds: number; act: () => void }[] = [];
-  const said: string[] = [];
+  const events: string[] = [];
   const state = { stays: false, now: 0 };
   const runtime = {
     ...fakeRuntime("news", new Map()),
     now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };
-  const all = new Activity(runtime);
-  all.start({
+  const activity = new Activity(runtime);
+  activity.start({
     passed: () => {
-      said.push("passed");
+      events.push("passed");
       return state.stays;
     },
-    settle: () => said.push("settle"),
+    settle: () => events.push("settle"),
   });
-  /** Lets the time pass that is waited for. */
+  /** Lets the time of the next timer pass; returns it, and the events. */
   const pass = () => {
     const [{ milliseconds, act } = { milliseconds: 0, act: () => {} }] = timers.splice(0);
     state.now += milliseconds;
     act();
-    return [milliseconds, ...said.splice(0)];
+    return [milliseconds, ...events.splice(0)];
   };
-  return { all, pass, timers, state };
+  return { activity, pass, timers, state };
 }
 
-test("a second after the last event an object settles, and waits for nothing more", () => {
-  const { all, pass, timers, state } = activity();
-  all.note();
-  expect(all.count).toBe(1);
+test("an object settles a second after its last event, and then has no timer", () => {
+  const { activity, pass, timers, state } = activityOf();
+  activity.note();
+  expect(activity.count).toBe(1);
   expect(pass()).toEqual([1_000, "passed", "settle"]);
   expect(timers).toEqual([]);
-  all.note();
+  activity.note();
   state.now += 700;
-  all.note();
+  activity.note();
   state.now -= 700;
   expect(pass()).toEqual([1_000, "passed"]);
   expect(pass()).toEqual([700, "passed", "settle"]);
 });
 
-test("an object that has to stay does not settle before it need not any more", () => {
-  const { all, pass, state } = activity();
+test("an object that has to stay in memory doesn't settle before it may leave", () => {
+  const { activity, pass, state } = activityOf();
   state.stays = true;
-  all.note();
+  activity.note();
   expect([pass(), pass()]).toEqual([
     [1_000, "passed"],
     [1_000, "passed"],

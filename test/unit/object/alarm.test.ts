@@ -1,4 +1,4 @@
-/** One alarm for all that is due later. */
+/** An object's alarm, which serves all its due times. */
 import { expect, test } from "vitest";
 import { Alarm } from "../../../src/object/alarm.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
@@ -7,20 +7,20 @@ interface State {
   now: number;
   time: number | undefined;
   sets: number;
-  takes: boolean;
+  accepts: boolean;
 }
 
-/** An alarm, the time that it is set for last, and how often it was set. */
+/** An alarm, its newest time, and how often it was set. */
 function alarmOf(expiry = Number.POSITIVE_INFINITY) {
   const time = Number.isFinite(expiry) ? expiry : undefined;
-  const state: State = { now: 1_000, time, sets: 0, takes: true };
+  const state: State = { now: 1_000, time, sets: 0, accepts: true };
   const runtime = {
     ...fakeRuntime("news", new Map()),
     now: () => state.now,
     alarm: (time: number) => {
-      if (state.takes) state.time = time;
+      if (state.accepts) state.time = time;
       state.sets += 1;
-      return Promise.resolve(state.takes);
+      return Promise.resolve(state.accepts);
     },
     alarmTime: () => state.time,
   };
@@ -29,7 +29,7 @@ function alarmOf(expiry = Number.POSITIVE_INFINITY) {
   return { alarm, state };
 }
 
-test("what is unfinished is looked at again after ten seconds, however often that is said", () => {
+test("pending work is retried after ten seconds, however often it is marked", () => {
   const { alarm, state } = alarmOf();
   alarm.mark();
   state.now += 9_000;
@@ -40,7 +40,7 @@ test("what is unfinished is looked at again after ten seconds, however often tha
   expect(state).toMatchObject({ time: 20_000, sets: 2 });
 });
 
-test("what is under way shows by an alarm for another time than when nothing was", () => {
+test("pending work sets the alarm to another time than at rest", () => {
   const { alarm, state } = alarmOf();
   alarm.mark();
   alarm.rest = state.time;
@@ -48,13 +48,13 @@ test("what is under way shows by an alarm for another time than when nothing was
   expect(state).toMatchObject({ time: 10_999, sets: 2 });
   alarm.mark();
   expect(state.sets).toBe(2);
-  // One that has gone off says nothing either; nor may one that is set for what ends just then.
+  // After the alarm has gone off, an expiry must not set it to the time at rest either.
   state.time = undefined;
   alarm.expireAt(11_000);
   expect(state.time).toBe(10_999);
 });
 
-test("it goes off for what comes first, and is never put off", () => {
+test("the alarm goes off at the earliest due time, and is never postponed", () => {
   const { alarm, state } = alarmOf(50_000);
   expect(alarm.expiry).toBe(50_000);
   alarm.mark();
@@ -71,12 +71,12 @@ test("it goes off for what comes first, and is never put off", () => {
   expect(state).toMatchObject({ time: 1_000, sets: 3 });
 });
 
-test("what storage did not take is set with whatever comes next", async () => {
+test("a time that storage refused is set with the next one", async () => {
   const { alarm, state } = alarmOf();
-  state.takes = false;
+  state.accepts = false;
   expect(await alarm.due(5_000)).toBe(false);
   expect(await alarm.due(Number.POSITIVE_INFINITY)).toBe(false);
-  state.takes = true;
+  state.accepts = true;
   expect(await alarm.due(9_000)).toBe(true);
   expect(state.time).toBe(5_000);
   state.time = undefined;

@@ -1,4 +1,4 @@
-/** A claim that failed: the alarm that has it made again stays set until it has been. */
+/** After a failed claim, the alarm stays set until the claim has been made. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
@@ -19,7 +19,7 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 300; turn++) await undefined;
 }
 
-test("a quiet second does not take back what a failed claim has asked for", async () => {
+test("a quiet second doesn't cancel the retry of a failed claim", async () => {
   let alarm: number | undefined;
   let now = 100;
   let isUp = false;

@@ -1,4 +1,4 @@
-/** What an object claims for its own connections, where their number is limited. */
+/** The claims of an object for its connections, when their number is limited. */
 import { expect, test } from "vitest";
 import { Claims } from "../../../src/object/claims.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
@@ -6,8 +6,8 @@ import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /**
  * The claims of the object `home`.
- * @param held connections that are there already
- * @param rows what it remembers
+ * @param held connections that are open already
+ * @param rows the rows in storage
  */
 function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   const asked: ConnectionClaim[] = [];
@@ -25,7 +25,7 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   };
   const claims = new Claims(fakeRuntime("home", rows), claim, { goOn });
   claims.start(held);
-  /** Asks for so many connections, in one turn. */
+  /** Asks to admit a number of connections in the same turn. */
   const admit = (count: number) => {
     for (let i = 0; i < count; i++) {
       const at = admitted.push(undefined) - 1;
@@ -37,12 +37,12 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   return { claims, admit, asked, answers, admitted, rows, state };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 200; turn++) await undefined;
 }
 
-test("who comes in one turn is claimed for together, and the first are let in", async () => {
+test("connections in the same turn share a claim, and the first ones are admitted", async () => {
   const { admit, asked, answers, admitted, rows } = claimsOf();
   answers.push(2);
   admit(3);
@@ -54,7 +54,7 @@ test("who comes in one turn is claimed for together, and the first are let in", 
   expect(rows.get("told")).toBe(2);
 });
 
-test("who comes while a claim is under way is claimed for next, beside those let in", async () => {
+test("connections during a claim share the next one, which includes those already admitted", async () => {
   const { admit, asked, admitted } = claimsOf();
   admit(2);
   await undefined;
@@ -68,7 +68,7 @@ test("who comes while a claim is under way is claimed for next, beside those let
   expect(admitted).toEqual([true, true, true]);
 });
 
-test("what goes is told, and when nothing is left nothing is remembered", async () => {
+test("closed connections are reported, and without connections no row is left", async () => {
   const { claims, admit, asked, rows } = claimsOf();
   admit(2);
   await settled();
@@ -79,7 +79,7 @@ test("what goes is told, and when nothing is left nothing is remembered", async 
   expect(rows.size).toBe(0);
 });
 
-test("while nobody answers everyone is let in, counted, and claimed for later", async () => {
+test("while the root of `all` is unreachable, all connections are admitted, counted, and claimed later", async () => {
   const { claims, admit, asked, answers, admitted, state } = claimsOf();
   answers.push("fails", "fails", "fails", "fails", "fails");
   admit(2);
@@ -91,7 +91,7 @@ test("while nobody answers everyone is let in, counted, and claimed for later", 
   expect(asked).toHaveLength(6);
 });
 
-test("an object that wakes claims only if what it has is not what it has told", async () => {
+test("an object that wakes claims only if it has reported another number", async () => {
   const woken = claimsOf(3, new Map([["told", 3]]));
   await settled();
   expect(woken.asked).toEqual([]);
@@ -104,7 +104,7 @@ test("an object that wakes claims only if what it has is not what it has told", 
   expect(crashed.rows.size).toBe(0);
 });
 
-test("a claim that fails may have been carried out: what was told before does not count any more", async () => {
+test("after a failed claim, which may have been carried out, the number reported before no longer counts", async () => {
   const { claims, admit, answers, asked } = claimsOf(0, new Map([["told", 1]]));
   answers.push(...Array<"fails">(5).fill("fails"));
   admit(1);

@@ -1,13 +1,16 @@
-/** Grants that end where storage takes no alarm: the clock is looked at whenever something happens. */
+/** Grants that expire while storage refuses alarms: the object checks the clock at each event. */
 import { expect, test } from "vitest";
 import { ClientSocket, objectOf, settled } from "./object.ts";
 
 const EXPIRED = /^expired: /;
 const granted = (until: number) => ({ subscribe: ["*"], announce: ["*", "all"], until, key: "key" });
-const guard = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("no token is renewed here")) };
+const guard = {
+  keys: new Set(["key"]),
+  verify: () => Promise.reject(new Error("no token is renewed in this test")),
+};
 const noAlarm = { alarm: () => Promise.resolve(false) };
 
-test("a connection reads nothing that is announced after its grants have ended", async () => {
+test("a connection gets no messages after its grants have expired", async () => {
   const { broker, clock, open } = objectOf({ platform: noAlarm });
   const [short, long] = [await open(granted(2_000)), await open(granted(9_000))];
   broker.received(long, "announce all before");
@@ -19,7 +22,7 @@ test("a connection reads nothing that is announced after its grants have ended",
   expect([short.closed, long.closed]).toEqual([expect.stringMatching(EXPIRED), undefined]);
 });
 
-test("nor does it where they end between the announcement and the flush", async () => {
+test("a connection gets no messages if its grants expire between the announcement and the flush", async () => {
   let onTurn = () => {};
   const turn = async () => onTurn();
   const { broker, clock, open } = objectOf({ platform: { ...noAlarm, turn } });
@@ -33,7 +36,7 @@ test("nor does it where they end between the announcement and the flush", async 
   expect(short.closed).toMatch(EXPIRED);
 });
 
-test("a delivery from another object closes it too", async () => {
+test("a delivery from another object closes an expired connection too", async () => {
   const others = {
     link: async () => ({ after: 10 }),
     unlink: async () => undefined,
@@ -49,7 +52,7 @@ test("a delivery from another object closes it too", async () => {
   expect([socket.lines, socket.closed]).toEqual([[], expect.stringMatching(EXPIRED)]);
 });
 
-test("what it has sent is carried out until then, and no further", async () => {
+test("a connection's commands are executed until its grants expire", async () => {
   const { broker, clock, open } = objectOf({
     platform: {
       ...noAlarm,
@@ -66,13 +69,11 @@ test("what it has sent is carried out until then, and no further", async () => {
   expect(long.lines).not.toContain("all!last");
 });
 
-test("an object that wakes with grants that have ended delivers nothing to them, whatever wakes it", async () => {
-  const slept = [2_000, 9_000].map(
-    (until) => new ClientSocket({ channels: ["all"], grants: granted(until) }),
-  );
-  const [short, long] = slept;
-  if (!short || !long) throw new Error("two are there");
-  const { broker, clock } = objectOf({ slept, guard, platform: noAlarm });
+test("an object that wakes with expired connections sends them no messages, whatever wakes it", async () => {
+  const hibernated = [2_000, 9_000].map((until) => new ClientSocket({ channels: ["all"], grants: granted(until) }));
+  const [short, long] = hibernated;
+  if (!short || !long) throw new Error("there are two sockets");
+  const { broker, clock } = objectOf({ hibernated, guard, platform: noAlarm });
   clock.now = 5_000;
   await broker.called("announce", { lines: "all!posted\n", count: 1 }, 2);
   await settled();
@@ -80,22 +81,22 @@ test("an object that wakes with grants that have ended delivers nothing to them,
   expect([long.lines, long.closed]).toEqual([["all!posted"], undefined]);
 });
 
-test("an alarm that storage did not take is set when it takes one again", async () => {
+test("an alarm that storage refused is set once storage accepts it", async () => {
   const alarms: number[] = [];
   const timers: (() => void)[] = [];
-  let takes = false;
+  let accepts = false;
   const { open, clock } = objectOf({
     platform: {
       after: (_, act) => void timers.push(act),
       alarm: async (time) => {
-        if (takes) alarms.push(time);
-        return takes;
+        if (accepts) alarms.push(time);
+        return accepts;
       },
     },
   });
   await open(granted(60_000));
   expect(alarms).toEqual([]);
-  takes = true;
+  accepts = true;
   for (let second = 0; second < 3; second++) {
     clock.now += 1_000;
     for (const act of timers.splice(0)) act();

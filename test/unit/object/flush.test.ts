@@ -1,4 +1,4 @@
-/** What is gathered, in which order, for how long, and in frames of which size. */
+/** Output is buffered: in which order, for how long, and in frames of which size. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
@@ -6,7 +6,7 @@ import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
-/** A socket that keeps the frames sent to it. */
+/** A socket that records the frames sent to it. */
 class Frames implements Socket {
   readonly bufferedAmount = 0;
   readonly frames: string[] = [];
@@ -33,7 +33,7 @@ class Frames implements Socket {
 
 /**
  * The object of `all` with greeted sockets.
- * @param turned called each time it turns the event loop before it sends what it has gathered
+ * @param turned called for each turn of the event loop before a flush
  */
 async function open(count: number, turned: () => void = () => {}) {
   const runtime = {
@@ -52,7 +52,7 @@ async function open(count: number, turned: () => void = () => {}) {
   return { broker, sockets };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 1_000; turn++) await undefined;
 }
@@ -61,28 +61,25 @@ test.each([
   { sockets: 2, most: 2 },
   { sockets: 100, most: 25 },
   { sockets: 400, most: 64 },
-])(
-  "a flood puts off what is due to $sockets sockets for no more than $most turns and a timer",
-  async (bound) => {
-    let turns = 0;
-    let flood = () => {};
-    const { broker, sockets } = await open(bound.sockets, () => {
-      turns += 1;
-      flood();
-    });
-    const [flooder, bystander] = sockets;
-    if (!flooder || !bystander) throw new Error("no sockets");
-    turns = 0;
-    flood = () => broker.received(flooder, "announce all more");
-    broker.received(bystander, "ping");
-    broker.received(flooder, "announce all first");
-    while (bystander.frames.length === 0) await undefined;
-    expect(turns).toBe(bound.most);
-    expect(bystander.lines[0]).toMatch(/^\d+$/);
-  },
-);
+])("a flood delays the output of $sockets sockets for at most $most turns and a timer", async (bound) => {
+  let turns = 0;
+  let flood = () => {};
+  const { broker, sockets } = await open(bound.sockets, () => {
+    turns += 1;
+    flood();
+  });
+  const [flooder, bystander] = sockets;
+  if (!flooder || !bystander) throw new Error("no sockets");
+  turns = 0;
+  flood = () => broker.received(flooder, "announce all more");
+  broker.received(bystander, "ping");
+  broker.received(flooder, "announce all first");
+  while (bystander.frames.length === 0) await undefined;
+  expect(turns).toBe(bound.most);
+  expect(bystander.lines[0]).toMatch(/^\d+$/);
+});
 
-test("without a flood, two turns are enough", async () => {
+test("without a flood, output is delayed for two turns", async () => {
   let turns = 0;
   const { broker, sockets } = await open(1, () => {
     turns += 1;
@@ -95,28 +92,28 @@ test("without a flood, two turns are enough", async () => {
   expect({ turns, frames: socket.frames }).toEqual({ turns: 2, frames: ["all!hi\n"] });
 });
 
-/** What happens in one turn, and which sockets read what of it, one after another. */
-const happening = fc.record({
-  who: fc.nat(2),
-  says: fc.constantFrom("announce all ", "ping", "nonsense", "subscribe all", "unsubscribe all"),
+/** A command of one of three sockets. */
+const command = fc.record({
+  socket: fc.nat(2),
+  text: fc.constantFrom("announce all ", "ping", "nonsense", "subscribe all", "unsubscribe all"),
 });
 
-type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
+type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
 interface Reader {
   subscribed: boolean;
-  /** What it is to read, errors in short. */
+  /** The expected lines; errors are shortened. */
   lines: string[];
 }
 
-/** Has `readers` read what comes of number `i` of what happens. */
-function happen(readers: Reader[], { who, says }: Happening, i: number): void {
-  const reader = readers[who];
-  if (!reader) throw new Error("nobody is there");
-  switch (says) {
+/** Adds the expected lines of command number `i`. */
+function expectLines(readers: Reader[], { socket, text }: Command, i: number): void {
+  const reader = readers[socket];
+  if (!reader) throw new Error("no reader");
+  switch (text) {
     case "subscribe all":
     case "unsubscribe all":
-      reader.subscribed = says === "subscribe all";
+      reader.subscribed = text === "subscribe all";
       break;
     case "ping":
       reader.lines.push("0");
@@ -129,15 +126,15 @@ function happen(readers: Reader[], { who, says }: Happening, i: number): void {
   }
 }
 
-test("each socket reads its lines in the order in which they came about, in one frame", async () => {
+test("each socket gets its lines in order, in one frame", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(happening, { maxLength: 30 }), async (happenings) => {
+    fc.asyncProperty(fc.array(command, { maxLength: 30 }), async (commands) => {
       const { broker, sockets } = await open(3);
       const readers = sockets.map((): Reader => ({ subscribed: true, lines: [] }));
-      for (const [i, each] of happenings.entries()) {
-        const socket = sockets[each.who];
-        if (socket) broker.received(socket, each.says.endsWith(" ") ? `${each.says}${i}` : each.says);
-        happen(readers, each, i);
+      for (const [i, each] of commands.entries()) {
+        const socket = sockets[each.socket];
+        if (socket) broker.received(socket, each.text.endsWith(" ") ? `${each.text}${i}` : each.text);
+        expectLines(readers, each, i);
       }
       await settled();
       const short = (line: string) => line.replace(/^debug!error .*/, "error");
@@ -147,7 +144,7 @@ test("each socket reads its lines in the order in which they came about, in one 
   );
 });
 
-test("frames hold whole lines, and no more than 64 KiB unless one line is longer", async () => {
+test("frames have whole lines, and at most 64 KiB unless a single line is longer", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: 1, max: 65_000 }), { minLength: 1, maxLength: 20 }),

@@ -1,12 +1,12 @@
-/** A client that has gone before its request was answered: the runtime tells nobody. */
+/** Clients that disconnect before the upgrade is answered, which the runtime doesn't report. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
-/** A socket whose client takes what was sent when the test says so. */
-class Waiting implements Socket {
+/** A socket whose client reads when the test sets `bufferedAmount`. */
+class UnreadSocket implements Socket {
   bufferedAmount = 0;
   ended: [code: number, reason: string] | undefined;
 
@@ -25,8 +25,8 @@ class Waiting implements Socket {
   }
 }
 
-/** The object of `all`, and seconds that pass when the test says so. */
-function atAll() {
+/** The root of `all`, and its time, which the test lets pass. */
+function rootOfAll() {
   const timers: (() => void)[] = [];
   let now = 0;
   const runtime = {
@@ -40,7 +40,7 @@ function atAll() {
     readLimits({}),
     undefined,
   ).start();
-  /** Lets a second pass; says whether there is another one to come. */
+  /** Lets a second pass; returns whether the object stays in memory for another one. */
   const pass = async () => {
     now += 1_000;
     for (const act of timers.splice(0)) act();
@@ -48,7 +48,7 @@ function atAll() {
     return timers.length > 0;
   };
   const open = async () => {
-    const socket = new Waiting();
+    const socket = new UnreadSocket();
     broker.opened(socket);
     await settled();
     return socket;
@@ -56,13 +56,13 @@ function atAll() {
   return { open, pass };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 200; turn++) await undefined;
 }
 
-test("who has not taken the greeting after ten seconds is gone, and until then the object stays", async () => {
-  const { open, pass } = atAll();
+test("a client that hasn't read the greeting after ten seconds is disconnected, and until then the object stays in memory", async () => {
+  const { open, pass } = rootOfAll();
   const socket = await open();
   for (let second = 1; second < 10; second++) expect(await pass()).toBe(true);
   expect(socket.ended).toBeUndefined();
@@ -72,14 +72,14 @@ test("who has not taken the greeting after ten seconds is gone, and until then t
   expect(await pass()).toBe(false);
 });
 
-test("who has taken the greeting stays, and keeps no object in memory", async () => {
-  const { open, pass } = atAll();
+test("a client that has read the greeting stays connected, and doesn't keep the object in memory", async () => {
+  const { open, pass } = rootOfAll();
   const socket = await open();
   await pass();
   socket.bufferedAmount = 0;
   expect(await pass()).toBe(false);
   const other = await open();
-  // What waits later is no greeting.
+  // Later output isn't a greeting.
   socket.send("more");
   other.bufferedAmount = 0;
   for (let second = 0; second < 12; second++) await pass();

@@ -1,4 +1,4 @@
-/** Keys of announcements: the same message is announced once, and another message under its key is refused. */
+/** Idempotency keys: a message is announced once, and another message with the same key is rejected. */
 import { describe, expect, test } from "vitest";
 import { Service, settled } from "./service.ts";
 
@@ -7,20 +7,15 @@ const CONFLICT = "this key was used for another message on this channel";
 describe.each([
   ["at the channel's own object", "news"],
   ["at another object", "home"],
-])("a message under a key that was used for another one, %s,", (_, home) => {
-  test("is refused, and those around it are announced", async () => {
+])("a message with a key that was used for another one, %s,", (_, home) => {
+  test("is rejected, and its neighbors are announced", async () => {
     const service = new Service();
     const reader = await service.connect("news", { since: "now" });
     const ann = await service.connect(home);
     const [position = ""] = reader.read().filter((line) => line.startsWith("debug!position"));
     const first = Number(position.split(" ")[2]) + 1;
-    expect(await ann.ask("unsubscribe news", "once k news a", "ping")).toEqual([
-      `debug!once k ${first}`,
-      "1000",
-    ]);
-    expect(
-      await ann.ask("once k2 news b", "once k news b", "once k news a", "once k3 news c", "ping"),
-    ).toEqual([
+    expect(await ann.ask("unsubscribe news", "once k news a", "ping")).toEqual([`debug!once k ${first}`, "1000"]);
+    expect(await ann.ask("once k2 news b", "once k news b", "once k news a", "once k3 news c", "ping")).toEqual([
       `debug!once k2 ${first + 1}`,
       `debug!error conflict once k: ${CONFLICT}`,
       `debug!once k ${first}`,
@@ -30,7 +25,7 @@ describe.each([
     expect(reader.read()).toEqual(["news!a", "news!b", "news!c"]);
   });
 
-  test("is refused also in the same frame, after sleep, and after a crash", async () => {
+  test("is also rejected in the same frame, after hibernation, and after a crash", async () => {
     const service = new Service();
     const ann = await service.connect(home);
     const [first = "", ...others] = await ann.ask("once k news a", "once k news b", "once k news a");
@@ -40,7 +35,7 @@ describe.each([
       `debug!error conflict once k: ${CONFLICT}`,
       expect.stringMatching(/^debug!once k \d+$/),
     ]);
-    service.sleep("news");
+    service.hibernate("news");
     expect(await ann.ask("once k news b")).toEqual([`debug!error conflict once k: ${CONFLICT}`]);
     service.crash("news");
     const bob = await service.connect("elsewhere");
@@ -49,7 +44,7 @@ describe.each([
   });
 });
 
-test("of two messages that come from two objects at once under one key, one is announced and the other refused", async () => {
+test("if two objects forward different messages with one key, one is announced and the other is rejected", async () => {
   const service = new Service();
   const reader = await service.connect("news");
   const homes = [await service.connect("one"), await service.connect("two")];
@@ -63,7 +58,7 @@ test("of two messages that come from two objects at once under one key, one is a
   expect(reader.read()).toHaveLength(1);
 });
 
-test("messages that a Worker announces together are known by all of their lines", async () => {
+test("for messages that a Worker announces together, all lines have to match", async () => {
   const broker = new Service().broker("news");
   const announce = (lines: string, key?: string) =>
     broker.called("announce", { lines, count: lines.split("\n").length - 1, key }, 2);
@@ -72,7 +67,7 @@ test("messages that a Worker announces together are known by all of their lines"
   for (const other of ["news!a\n", "news!b\n", "news!a\nnews!b\nnews!c\n", "news!b\nnews!a\n"]) {
     expect(await announce(other, "k")).toEqual({ conflict: true });
   }
-  // What another object forwards is known in the same way.
+  // The same holds for messages that another object forwards.
   const forward = (number: number, line: string) =>
     broker.called("forward", { from: "home", number, count: 1, lines: line, keys: ["k"] }, 2);
   expect(await forward(1, "news!b\n")).toMatchObject({ positions: [undefined] });
@@ -80,11 +75,10 @@ test("messages that a Worker announces together are known by all of their lines"
   expect(await announce("news!d\n")).toMatchObject({ last: expect.any(Number) });
 });
 
-test("a message with a key that is longer than what is retained is refused", async () => {
+test("a message with a key is rejected if it is longer than the history", async () => {
   const service = new Service({ HISTORY_BYTES: "40" });
   const ann = await service.connect("home");
-  const why =
-    "messages with a key have at most 40 characters in total, as the channel retains them to detect repeats";
+  const why = "messages with a key have at most 40 characters in total, as the channel retains them to detect repeats";
   expect(await ann.ask(`once k news ${"x".repeat(17)}`)).toMatchObject(
     [/^debug!once k/].map((line) => expect.stringMatching(line)),
   );

@@ -1,4 +1,4 @@
-/** One object in a runtime whose clock, commits and timers a test controls. */
+/** An object in a runtime whose clock, commits and timers the test controls. */
 import type { Grants } from "../../../src/auth/grants.ts";
 import type { Guard } from "../../../src/auth/verify.ts";
 import { Broker } from "../../../src/object/broker.ts";
@@ -7,7 +7,7 @@ import type { RawRuntime } from "../../../src/runtime/runtime.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
-/** A socket whose client takes what is sent to it at once, unless the test says otherwise. */
+/** A socket whose client reads at once, unless the test sets `bufferedAmount`. */
 export class ClientSocket implements Socket {
   bufferedAmount = 0;
   text = "";
@@ -39,7 +39,7 @@ export class ClientSocket implements Socket {
   }
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 1_000; turn++) await undefined;
 }
@@ -48,28 +48,28 @@ interface Options {
   name?: string;
   limits?: Partial<Limits>;
   others?: Others;
-  /** Sockets that hibernated with it. */
-  slept?: Socket[];
+  /** Sockets that hibernated with the object. */
+  hibernated?: Socket[];
   rows?: Map<string, unknown>;
-  /** Checks tokens; none are needed without it. */
+  /** Verifies tokens; without a guard, clients need none. */
   guard?: Guard;
-  /** Properties of its runtime in place of those that stand still. */
+  /** Overrides properties of the fake runtime. */
   platform?: Partial<RawRuntime>;
 }
 
-/** Makes an object, `all` unless named otherwise. */
+/** Creates an object, by default the root of `all`. */
 export function objectOf({
   name = "all",
   limits,
   others,
-  slept = [],
+  hibernated = [],
   rows = new Map(),
   guard,
   platform,
 }: Options = {}) {
   const clock = { now: 1_000 };
   const runtime = { ...fakeRuntime(name, rows, others), now: () => clock.now, ...platform };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => slept };
+  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => hibernated };
   const broker = new Broker(runtime, sockets, { ...readLimits({}), ...limits }, guard).start();
   const open = async (grants?: Grants) => {
     const socket = new ClientSocket();

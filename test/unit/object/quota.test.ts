@@ -1,4 +1,4 @@
-/** The count of all connections, at the root of `all`. */
+/** The number of all connections, which the root of `all` limits. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Quota } from "../../../src/object/quota.ts";
@@ -12,14 +12,14 @@ interface Options {
   recount?: (object: string) => Promise<void>;
 }
 
-/** A life of the root of `all`. */
+/** Starts the root of `all`. */
 function quotaOf({ rows = new Map(), random = 0, recount = async () => {} }: Options = {}): Quota {
   const quota = new Quota({ ...fakeRuntime("all", rows), random: () => random }, LIMIT, recount);
   quota.start();
   return quota;
 }
 
-test("as many are let in as there is room for beside all others, whatever has been forgotten", () => {
+test("as many connections are admitted as the limit allows, even after crashes", () => {
   const claim = fc.record({
     from: fc.constantFrom("all", "a", "b"),
     held: fc.nat(5),
@@ -44,14 +44,14 @@ test("as many are let in as there is room for beside all others, whatever has be
   );
 });
 
-test("a claim that comes after a later one is refused, and changes nothing", () => {
+test("an outdated claim is rejected, and changes nothing", () => {
   const quota = quotaOf();
   expect(quota.claim({ from: "a", number: 2, held: 4, wanted: 2 })).toBe(2);
   for (const number of [1, 2]) expect(quota.claim({ from: "a", number, held: 0, wanted: 1 })).toBe(0);
   expect(quota.claim({ from: "b", number: 1, held: 0, wanted: 9 })).toBe(LIMIT - 6);
 });
 
-test("with each refusal some object is asked to claim anew, one at a time", async () => {
+test("each refusal asks one object to recount, one at a time", async () => {
   const asked: string[] = [];
   let answer = () => {};
   const quota = quotaOf({
@@ -59,7 +59,7 @@ test("with each refusal some object is asked to claim anew, one at a time", asyn
     recount: (object) => {
       asked.push(object);
       return new Promise((resolve, reject) => {
-        answer = asked.length === 1 ? () => reject(new Error("nobody answers")) : resolve;
+        answer = asked.length === 1 ? () => reject(new Error("unreachable")) : resolve;
       });
     },
   });

@@ -1,4 +1,4 @@
-/** What each limit may be set to. */
+/** The range of each limit. */
 export const ranges = [
   { name: "SOCKETS_PER_OBJECT", least: 1, most: 32_768 },
   { name: "LINKS_PER_OBJECT", least: 1, most: 1_000 },

@@ -1,16 +1,16 @@
-/** A connection stays open only if it gets what is announced on the channel that it came for. */
+/** A connection stays open only while it gets the messages of its channel. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 500; turn++) await undefined;
 }
 
-/** A child of `news` with a connection that goes on in the channel, while the root is asked for what it missed. */
+/** A child of `news` with a connection that resumes the channel, while the root is asked for its missed messages. */
 async function resuming() {
   const network = { isUp: true };
   const lines: string[] = [];
@@ -42,7 +42,7 @@ async function resuming() {
   const delivery: Delivery = {
     channel: "news",
     from: "news",
-    // The link to `all` was asked for before.
+    // The link to `all` was requested before.
     epoch: 1_000_001,
     number: 1,
     after: 10,
@@ -55,7 +55,7 @@ async function resuming() {
   return { broker, network, lines, closes, delivery, answer: (kept: MissedAnswer) => answer(kept) };
 }
 
-test("a connection is closed if its channel is lost while it goes on there, and can't be reached again", async () => {
+test("a connection closes if its channel is lost while it resumes, and stays unreachable", async () => {
   const { broker, network, closes, delivery, answer } = await resuming();
   network.isUp = false;
   expect(await broker.called("deliver", delivery, 2)).toMatchObject({ gone: true });
@@ -64,7 +64,7 @@ test("a connection is closed if its channel is lost while it goes on there, and 
   expect(closes).toEqual([[1013, "unavailable: the channel can't be reached now; connect again"]]);
 });
 
-test("a connection goes on if its channel is lost meanwhile, but can be reached again", async () => {
+test("a connection resumes if its channel is lost in the meantime, but reachable again", async () => {
   const { broker, lines, closes, delivery, answer } = await resuming();
   await broker.called("deliver", delivery, 2);
   answer({ after: 8, count: 2, lines: "news!a\nnews!b\n" });

@@ -1,4 +1,4 @@
-/** Whole objects that call each other at once, without time, network or chance; and their clients. */
+/** Objects that call each other at once, without time, network or randomness, and their clients. */
 import { Broker } from "../../../src/object/broker.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { readLimits, type Variables } from "../../../src/runtime/limits.ts";
@@ -6,7 +6,7 @@ import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { type AlarmState, fakeRuntime } from "../tree/fake-runtime.ts";
 
-/** The server's end of a connection, and what its client has read. */
+/** The server's end of a connection, and the lines that its client has received. */
 class Connection implements Socket {
   readonly #broker: () => Broker;
   readonly bufferedAmount = 0;
@@ -34,7 +34,7 @@ class Connection implements Socket {
     return this.attachment;
   }
 
-  /** Sends lines, and returns those that the client reads then. */
+  /** Sends lines; resolves with the lines that the client receives. */
   async ask(...lines: string[]): Promise<string[]> {
     this.read();
     this.#broker().received(this, lines.join("\n"));
@@ -42,7 +42,7 @@ class Connection implements Socket {
     return this.read();
   }
 
-  /** The lines since the last time. */
+  /** Returns the lines received since the last call. */
   read(): string[] {
     const lines = this.text.split("\n").slice(0, -1);
     this.text = "";
@@ -58,8 +58,8 @@ export class Service {
   readonly #variables: Variables;
   /** Milliseconds since 1970. */
   now = 1_000_000;
-  /** Whether storage takes rows. */
-  takes = true;
+  /** Whether storage accepts rows. */
+  accepts = true;
 
   constructor(variables: Variables = {}) {
     this.#variables = variables;
@@ -78,22 +78,22 @@ export class Service {
     return object;
   }
 
-  /** An object, brought into memory if it isn't there. */
+  /** Returns an object, which wakes if it isn't in memory. */
   broker(name: string): Broker {
     const object = this.#of(name);
     if (object.broker) return object.broker;
     const runtime = fakeRuntime(name, object.rows, {}, object.alarm);
-    const slept = [...object.sockets];
+    const hibernated = [...object.sockets];
     object.broker = new Broker(
       {
         ...runtime,
         now: () => this.now,
-        store: storeOf(object.rows, () => this.takes),
+        store: storeOf(object.rows, () => this.accepts),
         open: (other) => ({
           call: async (kind, ask, hop) => this.broker(other).called(kind, structuredClone(ask), hop),
         }),
       },
-      { acceptWebSocket: () => {}, getWebSockets: () => slept },
+      { acceptWebSocket: () => {}, getWebSockets: () => hibernated },
       readLimits(this.#variables),
       undefined,
     ).start();
@@ -112,14 +112,14 @@ export class Service {
     return connection;
   }
 
-  /** Has an object leave memory; its connections hibernate. */
-  sleep(name: string): void {
+  /** Makes an object hibernate, with its connections. */
+  hibernate(name: string): void {
     this.#of(name).broker = undefined;
   }
 
-  /** Has an object crash: its connections end. */
+  /** Makes an object crash, which closes its connections. */
   crash(name: string): void {
-    this.sleep(name);
+    this.hibernate(name);
     this.#of(name).sockets.length = 0;
   }
 }

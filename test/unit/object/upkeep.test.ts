@@ -1,4 +1,4 @@
-/** What an object has to do later is done without anything else happening to it: by its alarm. */
+/** An object's alarm makes it complete pending work, without other events. */
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery } from "../../../src/runtime/calls.ts";
@@ -7,21 +7,21 @@ import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
-/** What outlives an object's time in memory, and how it fares. */
+/** The state outside an object's memory. */
 interface State {
   rows: Map<string, unknown>;
   alarm: number | undefined;
-  takesAlarm: boolean;
+  acceptsAlarm: boolean;
   now: number;
-  /** How often everything was given back. */
+  /** How often the object has released its storage. */
   releases: number;
 }
 
 function newState(): State {
-  return { rows: new Map(), alarm: undefined, takesAlarm: true, now: 1_000_000, releases: 0 };
+  return { rows: new Map(), alarm: undefined, acceptsAlarm: true, now: 1_000_000, releases: 0 };
 }
 
-/** One life of an object, whose seconds pass when the test says so. */
+/** Wakes an object, whose time the test lets pass. */
 function wake(name: string, state: State, others: Others, settings = {}) {
   const timers: (() => void)[] = [];
   const released = () => {
@@ -34,8 +34,8 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     now: () => state.now,
     after: (_: number, act: () => void) => void timers.push(act),
     alarm: (time: number) => {
-      if (state.takesAlarm) state.alarm = time;
-      return Promise.resolve(state.takesAlarm);
+      if (state.acceptsAlarm) state.alarm = time;
+      return Promise.resolve(state.acceptsAlarm);
     },
     alarmTime: () => state.alarm,
   };
@@ -46,21 +46,21 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     { ...readLimits({ HISTORY_SECONDS: 0 }), ...settings },
     undefined,
   ).start();
-  /** Lets a quiet second pass; says whether there is another one to come. */
+  /** Lets a quiet second pass; returns whether the object stays in memory for another one. */
   const pass = async () => {
     state.now += 1_000;
     for (const act of timers.splice(0)) act();
     await settled();
     return timers.length > 0;
   };
-  /** Has the alarm go off when it is due. */
-  const ring = async () => {
+  /** Lets time pass until the alarm goes off. */
+  const fireAlarm = async () => {
     state.now = Math.max(state.now, state.alarm ?? 0);
     state.alarm = undefined;
     broker.alarmed();
     await settled();
   };
-  return { broker, pass, ring };
+  return { broker, pass, fireAlarm };
 }
 
 function newSocket(): Socket {
@@ -73,12 +73,12 @@ function newSocket(): Socket {
   };
 }
 
-/** Ends when all promises that depend on nothing else have been settled. */
+/** Resolves when all promises that depend on nothing else have settled. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 500; turn++) await undefined;
 }
 
-/** A root whose only link could not be reached for a message, until it gave up. */
+/** Returns a root that has given up on its only link, to an unreachable object. */
 async function rootWithLostLink(state: State) {
   const deliveries: Delivery[] = [];
   const network = { isUp: false };
@@ -95,36 +95,36 @@ async function rootWithLostLink(state: State) {
   return { ...root, deliveries, network, others: { deliver } };
 }
 
-test("a link that is lost is told so when it can be reached again, though its channel is quiet", async () => {
+test("the loss of a link is reported when its object is reachable again, even if the channel is quiet", async () => {
   const state = newState();
   const { pass, deliveries, network, others } = await rootWithLostLink(state);
   while (await pass());
   expect(state.alarm).toBeDefined();
-  // The object has left memory since: nothing but its alarm wakes it.
-  for (const life of [1, 2]) {
-    await wake("news", state, others).ring();
+  // The object leaves memory, and only its alarm wakes it.
+  for (const wakes of [1, 2]) {
+    await wake("news", state, others).fireAlarm();
     expect(deliveries.every(({ lost }) => lost)).toBe(true);
-    expect(deliveries).toHaveLength(5 * life);
+    expect(deliveries).toHaveLength(5 * wakes);
     expect(state.alarm).toBeGreaterThan(state.now);
   }
   network.isUp = true;
-  await wake("news", state, others).ring();
+  await wake("news", state, others).fireAlarm();
   expect(deliveries).toHaveLength(11);
   expect([...state.rows.keys()]).toEqual([]);
 });
 
-test("an object that can't store when to tell a link that it is lost stays in memory until it can", async () => {
+test("an object stays in memory while storage refuses the alarm for reporting a loss", async () => {
   const state = newState();
-  state.takesAlarm = false;
+  state.acceptsAlarm = false;
   const { pass } = await rootWithLostLink(state);
   for (let second = 0; second < 10; second++) expect(await pass()).toBe(true);
   expect(state.alarm).toBeUndefined();
-  state.takesAlarm = true;
+  state.acceptsAlarm = true;
   await pass();
   expect(state.alarm).toBeDefined();
 });
 
-test("storage is not given back, and the alarm with it, while the alarm is needed", async () => {
+test("storage isn't released, and the alarm deleted with it, while the alarm is needed", async () => {
   const state = newState();
   const others = {
     link: async () => ({ after: 0 }),
@@ -138,28 +138,28 @@ test("storage is not given back, and the alarm with it, while the alarm is neede
   broker.closed(socket);
   await settled();
   while (await pass());
-  // A claim may have been carried out: that it is over has to be told.
+  // The claim may have been carried out, so its end has to be reported.
   expect({ rows: state.rows.size, releases: state.releases }).toEqual({ rows: 0, releases: 0 });
   expect(state.alarm).toBeDefined();
   const next = wake("news", state, { ...others, claim: async () => 0 }, { clientLimit: 5 });
-  await next.ring();
+  await next.fireAlarm();
   while (await next.pass());
 });
 
-test("an object whose connections can't join `all` tries again, each time that its alarm goes off", async () => {
+test("an object that can't link to `all` tries again at each alarm", async () => {
   const state = newState();
   let tries = 0;
   const link = async () => {
     tries += 1;
     throw new Error("it can't be reached");
   };
-  const { broker, ring, pass } = wake("news", state, { link });
+  const { broker, fireAlarm, pass } = wake("news", state, { link });
   broker.opened(newSocket());
   await settled();
-  for (let life = 1; life <= 3; life++) {
-    expect(tries).toBe(5 * life);
+  for (let attempts = 1; attempts <= 3; attempts++) {
+    expect(tries).toBe(5 * attempts);
     while (await pass());
     expect(state.alarm).toBeGreaterThan(state.now);
-    await ring();
+    await fireAlarm();
   }
 });

@@ -43,10 +43,7 @@ function checkCommand(line: string, command: ClientLine): void {
     case "subscribe":
     case "unsubscribe":
       expect(isName(command.channel)).toBe(true);
-      expect(line.replace(/\r$/, "").split(" ").filter(Boolean).slice(0, 2)).toEqual([
-        command.kind,
-        command.channel,
-      ]);
+      expect(line.replace(/\r$/, "").split(" ").filter(Boolean).slice(0, 2)).toEqual([command.kind, command.channel]);
       expect(`${command.kind} ${command.channel}`).not.toBe("subscribe debug");
       break;
     case "announce":
@@ -64,10 +61,7 @@ function checkCommand(line: string, command: ClientLine): void {
       break;
     case "token":
       expect(command.token).toMatch(/^[^ ]+$/);
-      expect(line.replace(/\r$/, "").split(" ").filter(Boolean).slice(0, 2)).toEqual([
-        "token",
-        command.token,
-      ]);
+      expect(line.replace(/\r$/, "").split(" ").filter(Boolean).slice(0, 2)).toEqual(["token", command.token]);
       break;
     case "refused":
       checkRefusal(line, command.refusal);

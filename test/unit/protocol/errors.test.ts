@@ -20,11 +20,7 @@ import { anyUnits, bytesOf, goodKey, goodName } from "./texts.ts";
 
 const code = fc.constantFrom(...ERROR_CODES);
 const why = fc.oneof(anyUnits, fc.constantFrom("a: b", ": ", "x y: z", "invalid ping: nested", "a\nb"));
-const argument = fc.oneof(
-  goodName,
-  goodKey,
-  fc.constantFrom(":", "a:", ":a", "a:b", "::", "\u00a0", "\u3000"),
-);
+const argument = fc.oneof(goodName, goodKey, fc.constantFrom(":", "a:", ":a", "a:b", "::", "\u00a0", "\u3000"));
 
 describe("a refusal", () => {
   test("is parsed back, with any argument and sentence", () => {

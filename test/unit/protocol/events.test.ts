@@ -1,13 +1,7 @@
 /** Server-sent events, and their ids. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  aroundPosition,
-  formatEvent,
-  formatEventAround,
-  formatId,
-  parseId,
-} from "../../../src/protocol/events.ts";
+import { aroundPosition, formatEvent, formatEventAround, formatId, parseId } from "../../../src/protocol/events.ts";
 
 const anyPositions = fc.array(fc.option(fc.maxSafeNat(), { nil: undefined }), { minLength: 1 });
 
@@ -18,8 +12,7 @@ test("ids are parsed back for the right number of channels; everything else is r
       expect(parseId(formatId(positions), positions.length + 1)).toBeUndefined();
     }),
   );
-  for (const id of ["", "x", "1.", "-1", "1.5.x", "1e3"])
-    expect(parseId(id, id.split(".").length)).toBeUndefined();
+  for (const id of ["", "x", "1.", "-1", "1.5.x", "1e3"]) expect(parseId(id, id.split(".").length)).toBeUndefined();
 });
 
 test("formatEventAround agrees with formatEvent", () => {

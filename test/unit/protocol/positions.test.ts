@@ -1,13 +1,7 @@
 /** Positions, and the starting points of subscriptions. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  type From,
-  formatFrom,
-  parseFrom,
-  parseFromWords,
-  parsePosition,
-} from "../../../src/protocol/positions.ts";
+import { type From, formatFrom, parseFrom, parseFromWords, parsePosition } from "../../../src/protocol/positions.ts";
 import { anyFrom, anyLine, anyPosition } from "./texts.ts";
 
 const MOST = Number.MAX_SAFE_INTEGER;

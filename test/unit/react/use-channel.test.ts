@@ -26,8 +26,7 @@ function fakeClient(...retained: string[]) {
   const client: ChannelClient = {
     subscribe: (channel, options) => {
       open.push(options);
-      for (const [i, text] of retained.entries())
-        options.onMessage?.({ channel, text, data: text, position: i + 1 });
+      for (const [i, text] of retained.entries()) options.onMessage?.({ channel, text, data: text, position: i + 1 });
       return {
         unsubscribe: () => {
           open = open.filter((other) => other !== options);

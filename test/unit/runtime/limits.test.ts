@@ -40,12 +40,7 @@ test("by default, all channels have two minutes of history", () => {
 test("channels have history if HISTORY_CHANNELS has their name or a prefix of it", () => {
   const channels = ["news", "news/", "news/today", "newsreel", "sport", "all", "a*b", "NEWS"];
   for (const list of ["news/*, sport a*b", "news/*,sport,a*b", "a*b\nsport ,news/*"]) {
-    expect(withHistory({ HISTORY_CHANNELS: list }, ...channels)).toEqual([
-      "news/",
-      "news/today",
-      "sport",
-      "a*b",
-    ]);
+    expect(withHistory({ HISTORY_CHANNELS: list }, ...channels)).toEqual(["news/", "news/today", "sport", "a*b"]);
   }
 });
 

@@ -46,11 +46,7 @@ function fill(all: Connections, connection: Connection, bytes: number): void {
 }
 
 test("plain data is never larger than its estimated size when V8 serializes it", () => {
-  const name = fc.oneof(
-    fc.string({ unit: "binary" }),
-    fc.string({ maxLength: 300 }),
-    fc.constant("漢".repeat(85)),
-  );
+  const name = fc.oneof(fc.string({ unit: "binary" }), fc.string({ maxLength: 300 }), fc.constant("漢".repeat(85)));
   const { data } = fc.letrec((tie) => ({
     data: fc.oneof(
       { maxDepth: 4 },
@@ -90,9 +86,7 @@ test("channel names and grants fit, and so does the most important state of the 
   for (const name of names) if (all.canSubscribe(connection, name)) all.subscribe(connection, name);
   expect(connection.channels.size).toBeGreaterThan(20);
   expect(all.canSubscribe(connection, names.at(-1) ?? "")).toBe(false);
-  expect(all.canGrant(connection, { subscribe: names, announce: names, until: 1e13, key: "key" })).toBe(
-    false,
-  );
+  expect(all.canGrant(connection, { subscribe: names, announce: names, until: 1e13, key: "key" })).toBe(false);
   const others = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`failures.number-${i}`, 1e13]));
   expect(all.keep({ others })).toBe(false);
   expect(all.keep({ counted: { connections: 7 }, position: 8 })).toBe(true);

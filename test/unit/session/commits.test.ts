@@ -35,10 +35,7 @@ async function committing(count: number, limits: { maxBufferedBytes: number; max
         ? Promise.resolve()
         : new Promise<void>((wake) => sleeping.push({ at: clock.now + milliseconds, wake })),
     within: (milliseconds: number, work: Promise<void>) =>
-      Promise.race([
-        work,
-        new Promise<void>((wake) => sleeping.push({ at: clock.now + milliseconds, wake })),
-      ]),
+      Promise.race([work, new Promise<void>((wake) => sleeping.push({ at: clock.now + milliseconds, wake }))]),
   };
   const { broker, clock } = objectOf({ limits, platform: { ...platform, store: storeOf(() => committed) } });
   for (let i = 0; i < count; i++) {
@@ -60,10 +57,7 @@ async function committing(count: number, limits: { maxBufferedBytes: number; max
   const pass = async (milliseconds: number) => {
     for (const end = clock.now + milliseconds; clock.now < end; ) {
       clock.now = Math.min(end, ...sleeping.map(({ at }) => at));
-      for (const { wake } of sleeping
-        .splice(0)
-        .filter((each) => each.at <= clock.now || !sleeping.push(each)))
-        wake();
+      for (const { wake } of sleeping.splice(0).filter((each) => each.at <= clock.now || !sleeping.push(each))) wake();
       await settled();
     }
   };
@@ -102,8 +96,7 @@ test.each([
   end();
   await pass(1_000);
   const expected = Array.from({ length: 10 }, (_, i) => `all!${"x".repeat(50_000)}${i}`);
-  for (const { closed, lines } of sockets)
-    expect({ closed, lines }).toEqual({ closed: undefined, lines: expected });
+  for (const { closed, lines } of sockets) expect({ closed, lines }).toEqual({ closed: undefined, lines: expected });
 });
 
 test.each([

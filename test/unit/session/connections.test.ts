@@ -79,9 +79,7 @@ test("connections survive hibernation, except closed ones", () => {
   expect([...next]).toMatchObject([{ socket, grants, admitted: true, channels: new Set(["news"]) }]);
   expect(next.of(socket)?.socket).toBe(socket);
   expect(next.of(closed)).toBeUndefined();
-  expect([next.size, next.subscriptions, next.subscribers("news"), next.subscribers("more")]).toEqual([
-    1, 1, 1, 0,
-  ]);
+  expect([next.size, next.subscriptions, next.subscribers("news"), next.subscribers("more")]).toEqual([1, 1, 1, 0]);
 });
 
 test("channels with subscribers are listed, and subscriptions are counted", () => {
@@ -215,19 +213,13 @@ test("closing a connection that its client has closed does no harm, and later li
 
 test("subscriptions have a memory budget, which includes names and a surcharge for new channels", () => {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connections = new Connections(
-    sockets,
-    { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST },
-    () => 0,
-    {
-      flush: () => {},
-    },
-  );
+  const connections = new Connections(sockets, { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST }, () => 0, {
+    flush: () => {},
+  });
   const crowd = Array.from({ length: 200 }, () => connections.accept(new RecordingSocket(), undefined));
   const subscribe = (from: number, to: number) => {
     for (const connection of crowd.slice(from, to)) {
-      for (let i = 0; i < 256; i++)
-        connections.subscribe(connection, `${from}-${i}-${crowd.indexOf(connection)}`);
+      for (let i = 0; i < 256; i++) connections.subscribe(connection, `${from}-${i}-${crowd.indexOf(connection)}`);
     }
   };
   subscribe(0, 170);

@@ -4,13 +4,7 @@ import { expect, test } from "vitest";
 import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
 import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
 import { Connections } from "../../../src/session/connections.ts";
-import {
-  CommandError,
-  type CommandHandler,
-  Inbox,
-  type InboxLimits,
-  type Step,
-} from "../../../src/session/inbox.ts";
+import { CommandError, type CommandHandler, Inbox, type InboxLimits, type Step } from "../../../src/session/inbox.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
 const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
@@ -32,12 +26,9 @@ function inboxOf(
   pause: CommandHandler["pause"] = () => undefined,
 ) {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connection = new Connections(
-    sockets,
-    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
-    () => 0,
-    { flush: () => {} },
-  ).accept(socket, undefined);
+  const connection = new Connections(sockets, { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 }, () => 0, {
+    flush: () => {},
+  }).accept(socket, undefined);
   const log: string[] = [];
   const clock = { now: 1_000_000 };
   const handler = {
@@ -94,8 +85,7 @@ test("lines are queued while a step is pending, and queued announcements are com
   const { promise, resolve } = pending();
   const { receive, done } = inboxOf((step) => (step.kind === "subscribe" ? promise : undefined));
   void receive("subscribe a");
-  for (const frame of ["announce a 1", "announce a 2\nannounce a 3", "announce b 4", "ping"])
-    void receive(frame);
+  for (const frame of ["announce a 1", "announce a 2\nannounce a 3", "announce b 4", "ping"]) void receive(frame);
   expect(await done()).toEqual(["subscribe a"]);
   resolve();
   expect(await done()).toEqual(["3: a!1, a!2, a!3", "1: b!4", "ping"]);
@@ -117,9 +107,7 @@ test("nothing is executed before the connection is ready, or after it is closed"
 test("invalid and failed commands get an error reply, and the next line is executed", async () => {
   const { receive, done } = inboxOf((step) => {
     if (step.kind === "subscribe") throw new CommandError("limit", "not today");
-    return step.kind === "unsubscribe"
-      ? Promise.reject(new CommandError("uncertain", "nor later"))
-      : undefined;
+    return step.kind === "unsubscribe" ? Promise.reject(new CommandError("uncertain", "nor later")) : undefined;
   });
   void receive(`nonsense\n${"x".repeat(301)}\nsubscribe a\nunsubscribe a\nping`);
   void receive(new Uint8Array([0x70, 0xff, 0x0a, 0x70]).buffer);
@@ -204,12 +192,9 @@ test("lines above the rate limit are refused, and lines far above it close the c
 /** Creates an inbox of connections whose commands never finish, and a list of connections that it has closed. */
 function crowded() {
   const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connections = new Connections(
-    sockets,
-    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
-    () => 0,
-    { flush: () => {} },
-  );
+  const connections = new Connections(sockets, { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 }, () => 0, {
+    flush: () => {},
+  });
   const closed: unknown[] = [];
   const handler = {
     execute: () => pending().promise,
@@ -259,16 +244,13 @@ test("the current frames count until they have been executed", async () => {
 
 test("a frame is split at line ends, and empty lines are skipped", async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.constantFrom("", "ping", "keepalive", "x"), { maxLength: 12 }),
-      async (lines) => {
-        const { receive, done } = inboxOf();
-        void receive(lines.join("\n"));
-        void receive("info");
-        const short = (await done()).map((entry) => (entry.startsWith("invalid x") ? "x" : entry));
-        expect(short).toEqual([...lines.filter((line) => line !== ""), "info"]);
-      },
-    ),
+    fc.asyncProperty(fc.array(fc.constantFrom("", "ping", "keepalive", "x"), { maxLength: 12 }), async (lines) => {
+      const { receive, done } = inboxOf();
+      void receive(lines.join("\n"));
+      void receive("info");
+      const short = (await done()).map((entry) => (entry.startsWith("invalid x") ? "x" : entry));
+      expect(short).toEqual([...lines.filter((line) => line !== ""), "info"]);
+    }),
   );
 });
 

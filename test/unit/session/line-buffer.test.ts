@@ -80,13 +80,7 @@ test("subscribers of the same channels share their lines, and no share is empty"
     received: "",
     expected: "",
   });
-  const subscribers = [
-    subscriber("a"),
-    subscriber("a", "b"),
-    subscriber("b", "a"),
-    subscriber("c"),
-    subscriber("a"),
-  ];
+  const subscribers = [subscriber("a"), subscriber("a", "b"), subscriber("b", "a"), subscriber("c"), subscriber("a")];
   const buffer = new LineBuffer<Subscriber>();
   for (const [i, channel] of ["a", "b", "a", "d"].entries()) buffer.append(channel, `${i}\n`);
   const on = (name: string) => new Set(subscribers.filter(({ channels }) => channels.has(name)));

@@ -36,20 +36,15 @@ test("over any period, a bucket gives at most its rate plus the allowance of one
 
 test("requests within the rate always succeed", () => {
   fc.assert(
-    fc.property(
-      rate,
-      start,
-      fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 50 }),
-      (perSecond, now, gaps) => {
-        const bucket = newBucket();
-        let time = now;
-        for (const gap of gaps) {
-          time += gap;
-          const due = Math.floor((gap * perSecond) / 1000);
-          expect(take(bucket, due, perSecond, time)).toBe(due);
-        }
-      },
-    ),
+    fc.property(rate, start, fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 50 }), (perSecond, now, gaps) => {
+      const bucket = newBucket();
+      let time = now;
+      for (const gap of gaps) {
+        time += gap;
+        const due = Math.floor((gap * perSecond) / 1000);
+        expect(take(bucket, due, perSecond, time)).toBe(due);
+      }
+    }),
   );
 });
 

@@ -40,8 +40,8 @@ test("a client that resumes again and again is refused, without a call to the ro
   const text = read.join("");
   // The clock stands still, so the allowance of one second is all that the client gets.
   expect(text.match(/^news!/gm)).toHaveLength(15);
-  expect(
-    text.match(/^debug!error rate subscribe news: a connection gets at most 4000000 characters/gm),
-  ).toHaveLength(25);
+  expect(text.match(/^debug!error rate subscribe news: a connection gets at most 4000000 characters/gm)).toHaveLength(
+    25,
+  );
   expect(asked).toBe(15);
 });

@@ -9,11 +9,7 @@ import { storeOf } from "../../simulation/store.ts";
  * Creates the counters of an object, with or without a socket to persist them, and a clock that the test sets.
  * @param tooLarge properties that the socket has no room for
  */
-function counters(
-  rows = new Map<string, unknown>(),
-  socket?: { kept: object | undefined },
-  tooLarge: string[] = [],
-) {
+function counters(rows = new Map<string, unknown>(), socket?: { kept: object | undefined }, tooLarge: string[] = []) {
   const time = { now: 0 };
   const keeper = {
     hasSlept: socket !== undefined,

@@ -32,8 +32,7 @@ test.each([MAX_HASHES - 1, MAX_HASHES, 10_000, 100_000])(
         (by, prefix) => {
           const objects: string[][] = [[], [], []];
           // Two objects have a third of them in common.
-          for (let i = 0; i < count; i++)
-            for (const at of [i % 3, (i * i) % 3]) objects[at]?.push(`${prefix}${i}`);
+          for (let i = 0; i < count; i++) for (const at of [i % 3, (i * i) % 3]) objects[at]?.push(`${prefix}${i}`);
           const hashes = merged(objects, by);
           expect(hashes.length).toBeLessThanOrEqual(MAX_HASHES);
           expect(hashes).toEqual(hashes.toSorted((a, b) => a - b));

@@ -49,9 +49,7 @@ test("clients can parse every line", () => {
     ["objects", "6"],
     ["unreachable objects", "7"],
   ];
-  expect(read(formatInfo(figures, 8, SINCE))).toEqual(
-    rows.map(([key, value]) => ({ kind: "figure", key, value })),
-  );
+  expect(read(formatInfo(figures, 8, SINCE))).toEqual(rows.map(([key, value]) => ({ kind: "figure", key, value })));
 });
 
 test.each([

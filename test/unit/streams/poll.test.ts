@@ -90,17 +90,14 @@ test("so they are if its connection ends", async () => {
   expect(closed.answer()).toEqual({ code: "expired", why: "your token has expired" });
 });
 
-test.each(["no-history", "forbidden", "rate", "limit"])(
-  "a poll is refused as %s if its channel is",
-  async (code) => {
-    const { object, answer } = await polling();
-    await object.send(`debug!error ${code} announce news: x\ndebug!error ${code} subscribe all: x\n`);
-    expect(answer()).toBeUndefined();
-    await object.send(`debug!error ${code} subscribe news: because\nnews!a\n`);
-    expect(answer()).toMatchObject({ code, why: "because" });
-    expect(object.isClosed).toBe(true);
-  },
-);
+test.each(["no-history", "forbidden", "rate", "limit"])("a poll is refused as %s if its channel is", async (code) => {
+  const { object, answer } = await polling();
+  await object.send(`debug!error ${code} announce news: x\ndebug!error ${code} subscribe all: x\n`);
+  expect(answer()).toBeUndefined();
+  await object.send(`debug!error ${code} subscribe news: because\nnews!a\n`);
+  expect(answer()).toMatchObject({ code, why: "because" });
+  expect(object.isClosed).toBe(true);
+});
 
 test("a client that disconnects leaves nothing behind", async () => {
   const { object, answer, budget, time } = await polling();

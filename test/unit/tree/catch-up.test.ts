@@ -9,9 +9,7 @@ import { fakeRuntime } from "./fake-runtime.ts";
 function catchingUp() {
   const asked: { wanted: MissedRequest; answer: (kept: MissedAnswer) => void; fail: () => void }[] = [];
   const recover = (_: string, wanted: MissedRequest) =>
-    new Promise<MissedAnswer>((answer, fail) =>
-      asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }),
-    );
+    new Promise<MissedAnswer>((answer, fail) => asked.push({ wanted, answer, fail: () => fail(new Error("lost")) }));
   const catchUp = new CatchUp(fakeRuntime("home", new Map(), { recover }));
   const taken: MissedAnswer[] = [];
   const state: { position: number | undefined } = { position: 10 };
@@ -21,8 +19,7 @@ function catchingUp() {
     reached: (position: number) =>
       position > (state.position ?? position) ? waiters.wait("news", position) : undefined,
   };
-  const ask = (wanted: MissedRequest) =>
-    catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
+  const ask = (wanted: MissedRequest) => catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));
   const arrive = (lines: string, count: number) => {
     catchUp.append("news", lines, count);
     state.position = (state.position ?? 0) + count;
@@ -79,19 +76,16 @@ test.each([
   ["only some of the messages that have arrived here", messagesAfter(7, 4), messagesAfter(7, 5)],
   ["fewer messages than had arrived before the request", messagesAfter(5, 1), messagesAfter(10, 2)],
   ["only messages beyond the object's position", messagesAfter(15, 2), { after: 12, count: 0, lines: "" }],
-])(
-  "the root returns %s: the request gets messages up to the object's position",
-  async (_, kept, expected) => {
-    const { catchUp, asked, taken, ask, arrive } = catchingUp();
-    const asking = ask(since(7));
-    await settled();
-    arrive("11\n12\n", 2);
-    catchUp.append("sport", "1\n", 1);
-    asked[0]?.answer(kept);
-    expect(await asking).toBe(true);
-    expect(taken).toEqual([expected]);
-  },
-);
+])("the root returns %s: the request gets messages up to the object's position", async (_, kept, expected) => {
+  const { catchUp, asked, taken, ask, arrive } = catchingUp();
+  const asking = ask(since(7));
+  await settled();
+  arrive("11\n12\n", 2);
+  catchUp.append("sport", "1\n", 1);
+  asked[0]?.answer(kept);
+  expect(await asking).toBe(true);
+  expect(taken).toEqual([expected]);
+});
 
 test("a client that has received newer messages elsewhere waits until they arrive here", async () => {
   const { asked, taken, ask, arrive } = catchingUp();

@@ -20,8 +20,7 @@ function forwarding(maxBuffered = 20) {
   const calls: Call[] = [];
   const outcomes: Record<string, unknown> = {};
   const runtime = fakeRuntime("home", new Map(), {
-    forward: (channel, batch) =>
-      new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
+    forward: (channel, batch) => new Promise((answer, fail) => void calls.push({ channel, batch, answer, fail })),
   });
   const announcements = new Forwarding(runtime, maxBuffered, {
     arrived: () => arrived.position,
@@ -166,8 +165,7 @@ test("a channel has a limit for pending announcements, except for a single one, 
 
 test("batches of an object are accepted only in order", () => {
   const numbers = new BatchNumbers();
-  const outdatedBy = (from: string, number: number) =>
-    numbers.outdatedBy({ from, number, lines: "", count: 0 });
+  const outdatedBy = (from: string, number: number) => numbers.outdatedBy({ from, number, lines: "", count: 0 });
   expect(outdatedBy("home", 100)).toBeUndefined();
   for (const number of [99, 100]) expect(outdatedBy("home", number)).toBe(100);
   expect(outdatedBy("other", 1)).toBeUndefined();
@@ -213,6 +211,5 @@ test("channels whose roots don't answer leave room for others", async () => {
   announce(part(), "other");
   await settled();
   expect(Object.keys(outcomes)).toHaveLength(settledBefore);
-  for (let channel = 0; channel < 5; channel++)
-    expect((await next()).batch.lines.length).toBeLessThan(1_200_000);
+  for (let channel = 0; channel < 5; channel++) expect((await next()).batch.lines.length).toBeLessThan(1_200_000);
 });

@@ -79,9 +79,9 @@ test("after a possible crash, a root checks that storage accepts rows before it 
   expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
   expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
   expect(proven.state.written).toBe(1);
-  const slept = rootOf(rows, {}, keeperOf());
-  slept.state.accepts = false;
-  expect(slept.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
+  const hibernated = rootOf(rows, {}, keeperOf());
+  hibernated.state.accepts = false;
+  expect(hibernated.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
   const linked = rootOf(rows);
   linked.root.link({ from: "home", epoch: 1 });
   const { written } = linked.state;
@@ -134,8 +134,8 @@ test("an object that asks for its link again learns whether it lacks messages, o
   expect(asks(last - 3)).toEqual([{ newer: 1 }, undefined]);
   expect(asks(last + 1)).toEqual([{ newer: 1 }, undefined]);
   root.settle(false);
-  const slept = rootOf(rows);
-  expect(slept.root.link({ from: "home", epoch: 1, still: { last: last + 1 } })).toEqual({ newer: 1 });
+  const hibernated = rootOf(rows);
+  expect(hibernated.root.link({ from: "home", epoch: 1, still: { last: last + 1 } })).toEqual({ newer: 1 });
 });
 
 /** A root that crashes, and whose storage accepts rows or refuses them. */

@@ -25,8 +25,7 @@ test("a key is retained exactly as long as its message, and both are dropped if 
   const keys = ["a", "b", "c"].map((letter) => letter.repeat(34));
   for (const key of keys) append(key.slice(0, 1), key);
   root.flush();
-  const known = (instance: typeof root) =>
-    keys.filter((key) => instance.history?.announcedUnder(key) !== undefined);
+  const known = (instance: typeof root) => keys.filter((key) => instance.history?.announcedUnder(key) !== undefined);
   for (const instance of [root, rootOf(rows).root]) {
     expect(linesOf(instance.readMissed(ALL))).toBe("c\n");
     expect(known(instance)).toEqual(keys.slice(2));

@@ -1,13 +1,7 @@
 /** How an object requests a link, which deliveries it accepts, and how the link ends. */
 import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
-import type {
-  CounterReport,
-  Delivery,
-  LinkAnswer,
-  LinkRequest,
-  UnlinkRequest,
-} from "../../../src/runtime/calls.ts";
+import type { CounterReport, Delivery, LinkAnswer, LinkRequest, UnlinkRequest } from "../../../src/runtime/calls.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
@@ -101,11 +95,7 @@ test("concurrent requests for a link share one call, and a confirmed link needs 
 });
 
 test("a request with an outdated epoch is repeated with a newer one, at the child that the root names", async () => {
-  const { upstream, asked, rows } = objectOf([
-    { newer: 500 },
-    { instead: "news!1", vouched: 9 },
-    { after: 40 },
-  ]);
+  const { upstream, asked, rows } = objectOf([{ newer: 500 }, { instead: "news!1", vouched: 9 }, { after: 40 }]);
   await upstream.join("news");
   expect(asked).toMatchObject([
     ["news", { epoch: 100, vouched: undefined }],
@@ -133,8 +123,7 @@ test("waiting for a position ends when its message has been received, or when th
   expect(upstream.reached("news", 41)).toBeUndefined();
   await upstream.join("news");
   expect(upstream.reached("news", 40)).toBeUndefined();
-  const wait = (position: number) =>
-    upstream.reached("news", position)?.then(() => received.push(`${position}`));
+  const wait = (position: number) => upstream.reached("news", position)?.then(() => received.push(`${position}`));
   for (const position of [42, 41, 43]) void wait(position);
   upstream.deliver(deliveryOf());
   await settled();

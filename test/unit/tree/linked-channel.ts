@@ -24,13 +24,7 @@ export class LinkedChannel {
   readonly downstream: Downstream;
   readonly schedule: Schedule;
 
-  constructor(
-    runtime: Runtime,
-    maxBuffered: number,
-    limits: HistoryLimits,
-    handlers: Handlers,
-    keeper: Keeper,
-  ) {
+  constructor(runtime: Runtime, maxBuffered: number, limits: HistoryLimits, handlers: Handlers, keeper: Keeper) {
     this.schedule = scheduleOf(handlers);
     const renumbered = (position: number, count: number) => {
       this.downstream.scheduleDelivery();

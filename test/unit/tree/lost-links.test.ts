@@ -7,12 +7,7 @@ import { LinkedChannel } from "./linked-channel.ts";
 type Times = number[];
 
 /** An object whose links are unreachable, with a clock that the test sets. `alarms` are the times of its alarms. */
-function objectOf(
-  rows: Map<string, unknown>,
-  clock: { now: number },
-  isReachable = () => false,
-  name = "news",
-) {
+function objectOf(rows: Map<string, unknown>, clock: { now: number }, isReachable = () => false, name = "news") {
   const attempts: Times = [];
   const alarms: number[] = [];
   const deliver = async () => {

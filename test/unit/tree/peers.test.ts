@@ -189,10 +189,7 @@ test("a call that the platform refused is made again from a new event, at most t
 });
 
 /** Lets time pass, in milliseconds, and ends all delays. */
-async function pass(
-  runtime: { time: number; sleeping: (() => void)[] },
-  milliseconds: number,
-): Promise<void> {
+async function pass(runtime: { time: number; sleeping: (() => void)[] }, milliseconds: number): Promise<void> {
   runtime.time += milliseconds;
   for (const wake of runtime.sleeping.splice(0)) wake();
   await settled();
@@ -255,9 +252,7 @@ test("a call with a budget of its own doesn't wait", async () => {
   for (let i = 0; i < 100; i++) void deliver(`link${i}`, 80_000, true);
   void deliver("large", 80_001, false);
   await settled();
-  expect(made.slice(before).map(({ object }) => object)).toEqual(
-    Array.from({ length: 100 }, (_, i) => `link${i}`),
-  );
+  expect(made.slice(before).map(({ object }) => object)).toEqual(Array.from({ length: 100 }, (_, i) => `link${i}`));
 });
 
 test("one event makes at most 900 calls, and more calls wait for a new event", async () => {

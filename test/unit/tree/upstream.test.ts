@@ -35,13 +35,7 @@ function wokenObject(hasSlept = true, answers: LinkAnswer[] = [], position?: num
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(
-    runtime,
-    channelWith(new Log(position)),
-    receiver,
-    { ...keeper, keep },
-    scheduleOf(),
-  );
+  const upstream = new Upstream(runtime, channelWith(new Log(position)), receiver, { ...keeper, keep }, scheduleOf());
   upstream.start();
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>

@@ -40,13 +40,7 @@ describe("an IPv6 address", () => {
 });
 
 test("an IPv4 address in IPv6 notation is the IPv4 address", () => {
-  for (const address of [
-    "192.0.2.1",
-    "::ffff:192.0.2.1",
-    "::FFFF:c000:201",
-    "0:0:0:0:0:ffff:192.0.2.1",
-    "::192.0.2.1",
-  ])
+  for (const address of ["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201", "0:0:0:0:0:ffff:192.0.2.1", "::192.0.2.1"])
     expect(networkOf(address)).toBe("192.0.2.1");
 });
 

@@ -101,10 +101,7 @@ describe("settings of tokens", () => {
       "http://localhost.example/",
       "http://a.localhost/",
     ];
-    for (const variables of [
-      { TOKEN_SECRET: example },
-      { TOKEN_SECRET: SECRET, TOKEN_SECRET_PREVIOUS: example },
-    ]) {
+    for (const variables of [{ TOKEN_SECRET: example }, { TOKEN_SECRET: SECRET, TOKEN_SECRET_PREVIOUS: example }]) {
       const settings = readSettings(variables);
       const refuses = (request: Request) =>
         expect(() => checkSecret(settings, request)).toThrow("TOKEN_SECRET is the README's example");

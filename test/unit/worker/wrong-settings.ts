@@ -76,12 +76,10 @@ const withoutKey: Wrong[] = [
   },
 ];
 
-const withoutAudience: Wrong[] = [{}, { TOKEN_AUDIENCE: "" }, { TOKEN_ISSUER: "issuer" }].map(
-  (variables) => ({
-    variables: { TOKEN_JWKS_URL: KEYS, ...variables },
-    says: "TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name",
-  }),
-);
+const withoutAudience: Wrong[] = [{}, { TOKEN_AUDIENCE: "" }, { TOKEN_ISSUER: "issuer" }].map((variables) => ({
+  variables: { TOKEN_JWKS_URL: KEYS, ...variables },
+  says: "TOKEN_JWKS_URL needs TOKEN_AUDIENCE, which the claim 'aud' of each token has to name",
+}));
 
 /** The secret is valid, and must not be in the message. */
 const besideSecret: Wrong[] = [
@@ -116,14 +114,9 @@ export const wrongSettings: [what: string, settings: Wrong[]][] = [
   ],
   [
     "origins that are empty",
-    [",", "https://example.com,", ",https://example.com", " "].flatMap((list) =>
-      wrongOrigins([""], () => list),
-    ),
+    [",", "https://example.com,", ",https://example.com", " "].flatMap((list) => wrongOrigins([""], () => list)),
   ],
-  [
-    "invalid channels",
-    wrongChannels("", "debug", "a!b", "a!*", "!*", "n".repeat(256), `${"n".repeat(256)}*`),
-  ],
+  ["invalid channels", wrongChannels("", "debug", "a!b", "a!*", "!*", "n".repeat(256), `${"n".repeat(256)}*`)],
   ["numbers out of range", tooMany],
   ["other invalid settings next to a secret", besideSecret],
 ];

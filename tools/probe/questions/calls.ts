@@ -27,10 +27,7 @@ export const atOnce: Question = {
   },
 };
 
-async function makeCalls(
-  platform: Platform,
-  callees: number,
-): Promise<{ elapsed: number; inFlight: number }> {
+async function makeCalls(platform: Platform, callees: number): Promise<{ elapsed: number; inFlight: number }> {
   const object = platform.newObject();
   // The first calls bring the objects into memory, which must not be measured.
   await platform.ask(object, "at once", { calls: CALLS, callees, milliseconds: 1 });

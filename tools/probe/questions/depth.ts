@@ -23,11 +23,7 @@ const TRIALS: Trial[] = [
   ["from an alarm set in a deep event", 1, (at) => deep(at, at.newObject(), "chain at alarm")],
   ["from a deep event", DEEP, (platform) => deep(platform, platform.newObject(), "chain")],
   ["from a timer set before a deep event", DEEP, (platform) => afterDeep(platform, "timer")],
-  [
-    "from a timer set in a deep event, after another event",
-    ASKED,
-    (platform) => beforeOther(platform, "timer"),
-  ],
+  ["from a timer set in a deep event, after another event", ASKED, (platform) => beforeOther(platform, "timer")],
   ["from waitUntil begun before a deep event", DEEP, (platform) => afterDeep(platform, "waitUntil")],
   [
     "from waitUntil begun in a deep event, after another event",

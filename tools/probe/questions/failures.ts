@@ -64,9 +64,7 @@ async function overloaded(platform: Platform): Promise<string> {
   const [, ...outcomes] = await Promise.all([busy, ...callers]);
   const answered = outcomes.reduce((sum, outcome) => sum + numberIn(outcome, "answered"), 0);
   const kinds = new Set(outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [String(failure)])));
-  return kinds.size === 0
-    ? "not seen: all were answered"
-    : `${answered} were answered; ${[...kinds].join(" | ")}`;
+  return kinds.size === 0 ? "not seen: all were answered" : `${answered} were answered; ${[...kinds].join(" | ")}`;
 }
 
 async function exhaustion(platform: Platform): Promise<Row[]> {

@@ -67,9 +67,7 @@ export class Calls {
     const stub = this.#host.peer(textIn(ask, "peer"));
     const calls = Array.from({ length: numberIn(ask, "calls") }, () => stub.ask("nothing", {}));
     const outcomes = await Promise.allSettled(calls);
-    const failures = outcomes.flatMap((outcome) =>
-      outcome.status === "rejected" ? [textOf(outcome.reason)] : [],
-    );
+    const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [textOf(outcome.reason)] : []));
     const answered = outcomes.length - failures.length;
     return failures.length === 0 ? { answered } : { answered, failure: [...new Set(failures)].join(" | ") };
   }
