@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { SECRET } from "./test/runtime/support/mint.ts";
 import { writeConsoleModule } from "./tools/build-console.ts";
 
@@ -39,8 +40,23 @@ const NARROW = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 /** Transcripts, which hold on every server that needs no tokens. */
 const CONFORMANCE = "test/runtime/conformance.test.ts";
 
+/** The projects with the longest test files, which begin first, so that none is left to run alone at the end. */
+const LONGEST = ["simulation", "slow", "packages", "e2e"];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ project }: TestSpecification) => LONGEST.includes(project.name);
+    return [
+      ...LONGEST.flatMap((name) => sorted.filter(({ project }) => project.name === name)),
+      ...sorted.filter((file) => !isLong(file)),
+    ];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     // One more than two cores, because end-to-end tests mostly wait.
     maxWorkers: 3,
     coverage: { include: ["src/**/*.ts"], reporter: ["text"] },
@@ -56,7 +72,6 @@ export default defineConfig({
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
       inNode("e2e", { globalSetup: [BUNDLED] }),
-      inNode("probe"),
       // `npm test` leaves out these two.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
       inNode("packages", { globalSetup: [BUNDLED, "test/packages/setup.ts"] }),
