@@ -14,8 +14,8 @@
 
 import type { MissedRequest } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
 import type { AppendedMessages, Log, Messages } from "./log.ts";
 import { type Batch, batchOf, type HistoryLimits, MAX_ROW_AGE, Retained } from "./retained.ts";
@@ -41,19 +41,14 @@ interface FreeRow {
  */
 const STRIDE = 1_000_000;
 
-/** Reacts to what happens in a history. */
-export interface HistoryEvents {
-  /** The newest `count` messages, which haven't been sent, have moved to the positions after `position`. */
-  renumbered(position: number, count: number): void;
-}
+/** Called when the newest `count` messages, which haven't been sent, have moved to the positions after `position`. */
+export type Renumbered = (position: number, count: number) => void;
 
 export class History {
-  readonly #runtime: Runtime;
+  readonly #parts: CoreParts;
   readonly #log: Log;
   readonly #limits: HistoryLimits;
-  readonly #keeper: Keeper;
-  readonly #schedule: Pick<Schedule, "due">;
-  readonly #events: HistoryEvents;
+  readonly #renumbered: Renumbered;
   readonly #retained: Retained;
   #free: FreeRow[] = [];
   #nextSlot = 0;
@@ -67,29 +62,20 @@ export class History {
   /** Whether the object may have assigned positions, before a crash, that storage refused. */
   #isDoubtful = true;
 
-  constructor(
-    runtime: Runtime,
-    log: Log,
-    limits: HistoryLimits,
-    keeper: Keeper,
-    schedule: Pick<Schedule, "due">,
-    events: HistoryEvents,
-  ) {
-    this.#runtime = runtime;
-    this.#keeper = keeper;
-    this.#schedule = schedule;
+  constructor(parts: CoreParts, log: Log, limits: HistoryLimits, renumbered: Renumbered) {
+    this.#parts = parts;
     this.#log = log;
     this.#limits = limits;
-    this.#events = events;
-    this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
+    this.#renumbered = renumbered;
+    this.#retained = new Retained(log, limits, parts.runtime.now, (slot, at) => {
       if (slot !== this.#positionRow?.slot) this.#free.push({ slot, at });
     });
   }
 
   /** Restores the stored messages; the log continues after them. */
   restore(): void {
-    this.#isDoubtful = !this.#keeper.hasSlept;
-    for (const { slot, row } of rowsIn(this.#runtime)) this.#restore(slot, row);
+    this.#isDoubtful = !this.#parts.connections.hasSlept;
+    for (const { slot, row } of rowsIn(this.#parts.runtime)) this.#restore(slot, row);
     this.dropExpired();
   }
 
@@ -174,10 +160,10 @@ export class History {
   /** Schedules `expire` for the time at which the newest row may expire, if there is one. */
   #scheduleExpiry(): void {
     if (!this.#positionRow) return;
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     // With this slack, the alarm of a first message also serves the messages soon after it.
     const slack = MAX_ROW_AGE * this.#retention;
-    this.#schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
+    this.#parts.schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
   }
 
   /** Whether the position's row stays for another retention time. */
@@ -188,7 +174,7 @@ export class History {
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
-    const batch = batchOf(messages, position, this.#runtime.now(), this.#limits.historyBytes);
+    const batch = batchOf(messages, position, this.#parts.runtime.now(), this.#limits.historyBytes);
     if (batch.after === this.#stored) this.#retained.dropExpired(batch.size);
     else this.#dropAllBut(batch);
     if (batch.count > 0) this.#storeBatch(batch, position);
@@ -223,7 +209,7 @@ export class History {
   /** Stores the newest position in a row without messages. */
   #storePosition(): void {
     const position = this.#log.position ?? 0;
-    const at = this.#runtime.now();
+    const at = this.#parts.runtime.now();
     const slot = this.#slot;
     if (this.#put(slot, { after: position, counts: [0], times: [at], lines: "", keys: [] })) {
       this.#recordStored(position, { slot, at, hasMessages: false });
@@ -237,7 +223,7 @@ export class History {
   }
 
   #put(slot: number, row: SegmentRow): boolean {
-    return this.#runtime.store.put(SEGMENT + slot, row);
+    return this.#parts.runtime.store.put(SEGMENT + slot, row);
   }
 
   #recordStored(position: number, row: PositionRow): void {
@@ -266,11 +252,11 @@ export class History {
     this.#retained.dropAll();
     if (!this.#isAhead) {
       // Random, because clocks may differ before and after a crash.
-      const stride = Math.floor(STRIDE * (1 + this.#runtime.random()));
-      const base = Math.max(this.#runtime.now() * 1000, last) + stride;
+      const stride = Math.floor(STRIDE * (1 + this.#parts.runtime.random()));
+      const base = Math.max(this.#parts.runtime.now() * 1000, last) + stride;
       this.#isAhead = true;
       this.#log.renumber(this.#stored, base);
-      this.#events.renumbered(base, last - this.#stored);
+      this.#renumbered(base, last - this.#stored);
     }
     this.#continueAfter(this.#log.position ?? 0);
   }
@@ -287,7 +273,7 @@ export class History {
    * messages announced before the crash may not have been stored, so earlier messages count as not retained.
    */
   #checkStorage(): void {
-    if (!this.#isDoubtful || this.#runtime.store.hasTaken()) return;
+    if (!this.#isDoubtful || this.#parts.runtime.store.hasTaken()) return;
     this.#isDoubtful = false;
     this.dropExpired();
     const { newest } = this.#retained;
@@ -340,19 +326,19 @@ export class History {
 
   /** Whether a free row is likely to be overwritten soon, which saves deleting it. */
   #isReusedSoon({ at }: FreeRow): boolean {
-    const age = this.#runtime.now() - at;
+    const age = this.#parts.runtime.now() - at;
     return !this.#retained.isEmpty && age >= 0 && age < (1 + MAX_ROW_AGE) * this.#retention;
   }
 
   #expirePositionRow({ slot, at, hasMessages }: PositionRow, isCounted: boolean): void {
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     if (!isCounted && now >= at + 2 * this.#retention) {
       if (this.#delete(slot)) this.#positionRow = undefined;
     } else if ((isCounted && hasMessages) || at > now) this.#storePosition();
   }
 
   #delete(slot: number): boolean {
-    return this.#runtime.store.delete(SEGMENT + slot);
+    return this.#parts.runtime.store.delete(SEGMENT + slot);
   }
 
   /** Keeps retained messages in the log after all links have received them. */

@@ -8,7 +8,7 @@ import type { Limits } from "../runtime/limits.ts";
 import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Socket, Sockets } from "../session/socket.ts";
 import type { Placement } from "../tree/capacity.ts";
-import { type Parts, start, wire } from "./wiring.ts";
+import { Parts } from "./wiring.ts";
 
 /** The depth of an event that comes by a socket or an alarm, in hops. */
 const FRESH = 1;
@@ -20,12 +20,12 @@ export class Broker {
 
   /** @param guard undefined on a server without tokens */
   constructor(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
-    this.#parts = wire(raw, sockets, limits, guard);
+    this.#parts = new Parts(raw, sockets, limits, guard);
   }
 
   /** Restores the object's state, closes connections that the current settings no longer admit, and returns the broker. */
   start(): this {
-    start(this.#parts);
+    this.#parts.start();
     const { tokens, lifecycle, schedule } = this.#parts;
     for (const { connection, fault } of tokens.outdated) {
       lifecycle.closeOutdated(connection, fault);
@@ -47,7 +47,7 @@ export class Broker {
    */
   opened(socket: Socket, region = "", grants?: Grants, from?: From): void {
     this.#event(UPGRADE);
-    this.#parts.router.comeFrom(region);
+    this.#parts.router.upstream.region ||= region;
     const connection = this.#parts.connections.accept(socket, grants);
     if (grants) this.#parts.tokens.watch(grants);
     const resume = from && ((channel: string) => this.#parts.commands.resume(connection, channel, from));

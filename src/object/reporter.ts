@@ -2,25 +2,16 @@
 import { EVERYONE } from "../protocol/channels.ts";
 import type { CounterReport, Figures, FiguresRequest, ServiceFigures, Totals } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Connections } from "../session/connections.ts";
-import type { Counters } from "../stats/counters.ts";
+import type { SessionParts } from "../session/parts.ts";
 import { hashesOf } from "../stats/distinct.ts";
 import { formatInfo } from "../stats/info.ts";
 import { Polling } from "../stats/polling.ts";
 import { Service } from "../stats/service.ts";
 import { sumOfFigures } from "../stats/totals.ts";
 import type { Peers } from "../tree/peers.ts";
-import type { Router } from "../tree/router.ts";
 
-interface ReporterParts {
-  runtime: Runtime;
-  peers: Pick<Peers, "deepest">;
-  connections: Connections;
-  router: Router;
-  counters: Counters;
-  /** Connections of the whole service; 0 if unlimited. */
-  clientLimit: number;
+interface ReporterParts extends SessionParts {
+  readonly peers: Pick<Peers, "deepest">;
 }
 
 export class Reporter {
@@ -46,9 +37,9 @@ export class Reporter {
 
   /** Returns the lines that answer `info`. */
   async info(): Promise<string> {
-    const { runtime, clientLimit } = this.#parts;
+    const { runtime, limits } = this.#parts;
     const figures = await (this.#service ? this.serviceFigures() : runtime.call(EVERYONE, "serviceFigures", undefined));
-    return formatInfo(figures, clientLimit, runtime.now());
+    return formatInfo(figures, limits.clientLimit, runtime.now());
   }
 
   /** Returns the figures of the whole service. Only the root of `all` has them. */
@@ -81,13 +72,13 @@ export class Reporter {
 
   #own({ seed }: FiguresRequest): Figures {
     const { connections, counters, peers, router } = this.#parts;
-    const { size, subscriptions, channels } = connections;
+    const { size, subscriptions } = connections;
     return {
       ...counters.figures(size),
       connections: size,
-      subscriptions,
-      requested: subscriptions - connections.subscribers(EVERYONE),
-      channels: hashesOf(channels, seed),
+      subscriptions: subscriptions.count,
+      requested: subscriptions.count - connections.subscribers(EVERYONE),
+      channels: hashesOf(subscriptions.channels, seed),
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
       deepest: peers.deepest,

@@ -7,7 +7,8 @@ import { countLines, type Frame, isTooBig, lengthOf, sizeOf, textOf } from "../p
 import { lineTooLong, tooManyLines } from "../protocol/refusals.ts";
 import { formatMessage } from "../protocol/replies.ts";
 import { isLongerThan } from "../protocol/text.ts";
-import type { Connection } from "./connections.ts";
+import type { Limits } from "../runtime/limits.ts";
+import type { Connection } from "./connection.ts";
 import { take } from "./rate.ts";
 
 type Once = Extract<Command, { kind: "once" }>;
@@ -76,14 +77,7 @@ const LINE_WORK = 1;
 const ASYNC_WORK = 1_000;
 const CHARACTERS_PER_WORK = 100;
 
-export interface InboxLimits {
-  /** Longest line, in bytes, without its line end. */
-  maxLineBytes: number;
-  /** Largest frame, and most bytes of pending frames per connection. */
-  maxBufferedBytes: number;
-  /** Lines executed per second, and in one burst; as many more get an error. */
-  linesPerSecond: number;
-}
+export type InboxLimits = Pick<Limits, "maxLineBytes" | "maxBufferedBytes" | "linesPerSecond">;
 
 interface PendingFrame {
   frame: Frame;

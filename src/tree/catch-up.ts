@@ -16,14 +16,14 @@ import { retry } from "./retry.ts";
 const MAX_BUFFERED = 4_000_000;
 
 /** The answer of a root that has a history. */
-type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
+export type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
-/** The progress of this object's link to a channel. */
+/** The progress of this object's links. */
 interface LinkProgress {
   /** Returns the position of the newest message that has arrived; undefined if that isn't known. */
-  position: () => number | undefined;
+  positionOf(channel: string): number | undefined;
   /** Resolves when the message with a position has arrived; undefined if it already has, or if there is no link. */
-  reached: (position: number) => Promise<void> | undefined;
+  reached(channel: string, position: number): Promise<void> | undefined;
 }
 
 /** The requests for missed messages of one channel that are in progress. */
@@ -77,17 +77,17 @@ export class CatchUp {
    */
   async readMissed(
     channel: string,
-    { position, reached }: LinkProgress,
+    links: LinkProgress,
     wanted: MissedRequest,
     accept: (answer: MissedAnswer) => void,
   ): Promise<boolean> {
-    const pending = this.#pendingFor(channel, position());
+    const pending = this.#pendingFor(channel, links.positionOf(channel));
     pending.requests += 1;
     try {
       const answer = await this.#ask(channel, pending, wanted);
       // The client may have received newer messages from another object: wait until they arrive here.
-      if (!("none" in answer)) await reached(Math.min(wanted.since ?? 0, answer.after + answer.count));
-      if (pending.isAborted || pending.log.position !== position()) return false;
+      if (!("none" in answer)) await links.reached(channel, Math.min(wanted.since ?? 0, answer.after + answer.count));
+      if (pending.isAborted || pending.log.position !== links.positionOf(channel)) return false;
       accept("none" in answer ? answer : join(answer, pending.log));
       return true;
     } finally {

@@ -1,6 +1,5 @@
 /** The rows of an object's downstream links, and of its channel's position while it has links. */
 
-import type { UnstoredPosition } from "../channel/unstored-position.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -71,11 +70,11 @@ interface RestoredOrder {
 export function restoreOrder(
   row: OrderRow | undefined,
   stored: number | undefined,
-  unstored: Pick<UnstoredPosition, "position">,
+  unstored: number | undefined,
   runtime: Runtime,
 ): RestoredOrder {
-  if (unstored.position !== undefined) {
-    const position = Math.max(unstored.position, row?.position ?? 0, stored ?? 0);
+  if (unstored !== undefined) {
+    const position = Math.max(unstored, row?.position ?? 0, stored ?? 0);
     return { position, isBehind: false, isInDoubt: false };
   }
   if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {

@@ -8,35 +8,37 @@ import type { Router, Subscribers } from "./router.ts";
 /** The most objects that a description lists. */
 const MAX_LISTED = 1_000;
 
+interface TopologyParts {
+  runtime: Runtime;
+  connections: Subscribers;
+  router: Router;
+}
+
 export class Topology {
-  readonly #runtime: Runtime;
-  readonly #connections: Subscribers;
-  readonly #router: Router;
+  readonly #parts: TopologyParts;
   readonly #polling: Polling<TreeDescription>;
 
-  constructor(runtime: Runtime, connections: Subscribers, router: Router) {
-    this.#runtime = runtime;
-    this.#connections = connections;
-    this.#router = router;
+  constructor(parts: TopologyParts) {
+    this.#parts = parts;
     const objectsOf = ({ objects, omitted }: TreeDescription) => objects.length + omitted;
-    this.#polling = new Polling(() => this.#describeOwn(), objectsOf, runtime.now);
+    this.#polling = new Polling(() => this.#describeOwn(), objectsOf, parts.runtime.now);
   }
 
   /** Returns this object's part of a channel's tree. */
   async describe(channel: string): Promise<TreeDescription> {
-    if (channel === channelOf(this.#runtime.name)) return this.#polling.answer();
-    const position = this.#router.positionOf(channel);
+    if (channel === channelOf(this.#parts.runtime.name)) return this.#polling.answer();
+    const position = this.#parts.router.positionOf(channel);
     return { objects: [this.#self(channel, position)], omitted: 0, unreachable: 0 };
   }
 
   #self(channel: string, position: number | undefined): TreeNode {
-    return { object: this.#runtime.name, listeners: this.#connections.subscribers(channel), position };
+    return { object: this.#parts.runtime.name, listeners: this.#parts.connections.subscribers(channel), position };
   }
 
   /** Describes the object's own channel, with the objects below it. */
   async #describeOwn(): Promise<TreeDescription> {
-    const channel = channelOf(this.#runtime.name);
-    const { position, history } = this.#router.channel;
+    const channel = channelOf(this.#parts.runtime.name);
+    const { position, history } = this.#parts.router.channel;
     const self = this.#self(channel, position);
     const below = await this.#below(channel);
     const objects = [self, ...below.flatMap((part) => part?.objects ?? [])];
@@ -51,16 +53,16 @@ export class Topology {
 
   /** The parts of the linked objects; undefined for one that doesn't answer. */
   #below(channel: string): Promise<(TreeDescription | undefined)[]> {
-    return Promise.all([...this.#router.downstream.objects].map((object) => this.#ask(object, channel)));
+    return Promise.all([...this.#parts.router.downstream.objects].map((object) => this.#ask(object, channel)));
   }
 
   async #ask(object: string, channel: string): Promise<TreeDescription | undefined> {
-    const part = await this.#runtime.call(object, "describe", { channel }).catch(() => undefined);
+    const part = await this.#parts.runtime.call(object, "describe", { channel }).catch(() => undefined);
     const [first] = part?.objects ?? [];
     // An object that has hibernated doesn't know its position: it has what it acknowledged.
     if (first) {
-      first.parent = this.#runtime.name;
-      first.position ??= this.#router.downstream.acknowledgedBy(object);
+      first.parent = this.#parts.runtime.name;
+      first.position ??= this.#parts.router.downstream.acknowledgedBy(object);
     }
     return part;
   }

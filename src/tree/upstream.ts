@@ -1,11 +1,10 @@
 /** The receiving end of links: the channels that this object gets on behalf of its own subscribers and links. */
-import type { ChannelLog } from "../channel/channel-log.ts";
+import type { Log } from "../channel/log.ts";
 import { dropLines } from "../protocol/frames.ts";
 import type { CounterReport, Delivery, DeliveryAnswer } from "../runtime/calls.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
 import { FormerLinks } from "./former-links.ts";
 import { PositionFloors } from "./position-floors.ts";
 import { PositionWaiters } from "./position-waiters.ts";
@@ -34,11 +33,9 @@ export class Unreachable extends Error {}
 class StorageFull extends Unreachable {}
 
 export class Upstream {
-  readonly #runtime: Runtime;
-  readonly #channel: Pick<ChannelLog, "log" | "position">;
+  readonly #parts: CoreParts;
+  readonly #log: Log;
   readonly #receiver: Receiver;
-  readonly #keeper: Keeper;
-  readonly #schedule: Pick<Schedule, "stay">;
   readonly #floors: PositionFloors;
   readonly #links = new Map<string, UpstreamLink>();
   readonly #unlinks: Unlinks;
@@ -50,26 +47,16 @@ export class Upstream {
   /** Where this object's connections come from; a child tells its parent. */
   region = "";
 
-  /**
-   * @param channel this object's own; a child learns its position with its link
-   * @param keeper persists what storage refuses
-   */
-  constructor(
-    runtime: Runtime,
-    channel: Pick<ChannelLog, "log" | "position">,
-    receiver: Receiver,
-    keeper: Keeper,
-    schedule: Pick<Schedule, "due" | "stay">,
-  ) {
-    this.#runtime = runtime;
-    this.#channel = channel;
+  /** @param log of this object's own channel; a child learns its position with its link */
+  constructor(parts: CoreParts, log: Log, receiver: Receiver) {
+    const { runtime, connections } = parts;
+    this.#parts = parts;
+    this.#log = log;
     this.#receiver = receiver;
-    this.#keeper = keeper;
-    this.#schedule = schedule;
     this.#waiters = new PositionWaiters(runtime);
     this.#former = new FormerLinks(runtime);
-    this.#floors = new PositionFloors(keeper);
-    this.#unlinks = new Unlinks(runtime, keeper, schedule, (channel) => receiver.needs(channel));
+    this.#floors = new PositionFloors(connections);
+    this.#unlinks = new Unlinks(parts, (channel) => receiver.needs(channel));
   }
 
   /**
@@ -77,10 +64,10 @@ export class Upstream {
    * @returns whether a crash left any
    */
   start(): boolean {
-    this.#areRowsTrusted = this.#keeper.hasSlept && !areRowsDoubtful(this.#keeper);
+    this.#areRowsTrusted = this.#parts.connections.hasSlept && !areRowsDoubtful(this.#parts.connections);
     this.#floors.start();
     let hasCrashed = false;
-    for (const [key, value] of [...this.#runtime.store.list(LINK)]) {
+    for (const [key, value] of [...this.#parts.runtime.store.list(LINK)]) {
       const channel = key.slice(LINK.length);
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#receiver.needs(channel))) continue;
@@ -120,7 +107,7 @@ export class Upstream {
    */
   isVouchedFor(channel: string, epoch: number | undefined): boolean {
     const link = this.#link(channel);
-    return link?.linked === true && link.epoch === epoch && this.#channel.position !== undefined;
+    return link?.linked === true && link.epoch === epoch && this.#log.position !== undefined;
   }
 
   /** The position of the newest received message of a channel; undefined if it isn't known. */
@@ -200,7 +187,7 @@ export class Upstream {
   reached(channel: string, position: number): Promise<void> | undefined {
     const link = this.#link(channel);
     if (!link?.linked || (link.last ?? -1) >= position) return undefined;
-    this.#schedule.stay();
+    this.#parts.schedule.stay();
     return this.#waiters.wait(channel, position);
   }
 
@@ -221,20 +208,20 @@ export class Upstream {
   #link(channel: string): UpstreamLink | undefined {
     const known = this.#links.get(channel);
     if (known || this.#unlinks.has(channel)) return known;
-    const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
+    const row = rowOf(this.#parts.runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
-    const last = this.#isOwn(channel) ? this.#channel.position : undefined;
+    const last = this.#isOwn(channel) ? this.#log.position : undefined;
     const linked = { linked: true, hasRow: true };
     if (last === undefined || !this.#floors.isBelow(channel, last)) {
       return this.#add(channel, row, { ...linked, last, confirmed: this.#areRowsTrusted });
     }
     // Storage has refused this child's position: its parent knows it.
-    this.#channel.log.forgetPosition();
+    this.#log.forgetPosition();
     return this.#add(channel, row, { ...linked, last: undefined, confirmed: false });
   }
 
   #isOwn(channel: string): boolean {
-    return channel === channelOf(this.#runtime.name);
+    return channel === channelOf(this.#parts.runtime.name);
   }
 
   #add(channel: string, row: LinkRow, known: UpstreamLinkState): UpstreamLink {
@@ -246,15 +233,15 @@ export class Upstream {
 
   /** Epochs are times, so they rise across crashes and after the storage was given back. */
   #nextEpoch(): number {
-    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#runtime.now());
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#parts.runtime.now());
     return this.#newestEpoch;
   }
 
   #ask(channel: string): UpstreamLink {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
+      (this.#isOwn(channel) && parentOf(this.#parts.runtime.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
-    if (this.#isOwn(channel)) this.#channel.log.forgetPosition();
+    if (this.#isOwn(channel)) this.#log.forgetPosition();
     const known = { last: undefined, linked: false, hasRow: false, confirmed: false };
     return this.#add(channel, { parent, epoch }, known);
   }
@@ -264,7 +251,7 @@ export class Upstream {
     try {
       while (isOpen()) {
         this.#write(link);
-        await retry(this.#runtime, () => this.#request(link), isOpen);
+        await retry(this.#parts.runtime, () => this.#request(link), isOpen);
         if (isOpen() && this.#isBehind(link)) {
           await this.reached(link.channel, this.#former.lastPosition(link.channel));
         }
@@ -285,7 +272,7 @@ export class Upstream {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
-    if (!this.#runtime.store.put(LINK + channel, row)) {
+    if (!this.#parts.runtime.store.put(LINK + channel, row)) {
       throw new StorageFull("the server's storage takes no more rows");
     }
     link.hasRow = true;
@@ -307,8 +294,8 @@ export class Upstream {
     const { channel, parent, epoch, linked, vouched } = link;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
-    const request = { from: this.#runtime.name, epoch, region: this.region, still, vouched };
-    const answer = await this.#runtime.call(parent, "link", request, true);
+    const request = { from: this.#parts.runtime.name, epoch, region: this.region, still, vouched };
+    const answer = await this.#parts.runtime.call(parent, "link", request, true);
     if (this.#links.get(channel) !== link) return;
     if ("instead" in answer) {
       link.parent = answer.instead;
@@ -326,7 +313,7 @@ export class Upstream {
   }
 
   #linked(link: UpstreamLink, after: number): void {
-    if (this.#isOwn(link.channel) && this.#channel.position === undefined) this.#channel.log.begin(after);
+    if (this.#isOwn(link.channel) && this.#log.position === undefined) this.#log.begin(after);
     link.last ??= after;
     link.linked = true;
     link.confirmed = !link.doubted && !this.#isBehind(link);
@@ -346,7 +333,7 @@ export class Upstream {
 
   /** Forgets the position of this object's own channel if it isn't linked to it. */
   #forgetPosition(channel: string): void {
-    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#channel.log.forgetPosition();
+    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#log.forgetPosition();
   }
 
   /** Ends a link whose parent knows, or will know by an answer, that it has ended. */

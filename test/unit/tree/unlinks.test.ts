@@ -5,7 +5,7 @@ import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
-import { channelWith, scheduleOf } from "./linked-channel.ts";
+import { scheduleOf } from "./linked-channel.ts";
 
 const hibernated: Keeper = { ...noKeeper, hasSlept: true };
 
@@ -32,7 +32,7 @@ function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
     state.ended += 1;
   };
   const schedule = { ...scheduleOf(), stay };
-  const upstream = new Upstream(runtime, channelWith(new Log(0)), receiver, keeper, schedule);
+  const upstream = new Upstream({ runtime, connections: keeper, schedule }, new Log(0), receiver);
   upstream.start();
   state.subscribed = "";
   return { upstream, state, unlinked };
