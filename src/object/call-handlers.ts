@@ -30,9 +30,9 @@ function linkHandlers({ peers, schedule, router, drain, reporter, topology }: Ha
       if (!router.isVouchedFor(vouched)) await router.confirmOwn();
       if (capacity.isChild(from)) {
         if (!still) capacity.add(from, region);
-      } else if (!still && downstream.epochOf(from) === undefined && capacity.isFull("links")) {
+      } else if (!still && !downstream.linkTo(from) && capacity.isFull("links")) {
         const instead = capacity.childForLink();
-        return { instead, vouched: downstream.vouchFor(instead) };
+        return { instead, vouched: downstream.linkTo(instead)?.vouched };
       }
       const answer = downstream.link(request);
       capacity.report("links");

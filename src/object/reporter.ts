@@ -5,7 +5,7 @@ import { channelOf } from "../runtime/object-names.ts";
 import type { SessionParts } from "../session/parts.ts";
 import { hashesOf } from "../stats/distinct.ts";
 import { formatInfo } from "../stats/info.ts";
-import { Polling } from "../stats/polling.ts";
+import { polling } from "../stats/polling.ts";
 import { Service } from "../stats/service.ts";
 import { sumOfFigures } from "../stats/totals.ts";
 import type { Peers } from "../tree/peers.ts";
@@ -16,7 +16,8 @@ interface ReporterParts extends SessionParts {
 
 export class Reporter {
   readonly #parts: ReporterParts;
-  readonly #polling: Polling<ServiceFigures>;
+  /** Returns the figures of the whole service. Only the root of `all` has them. */
+  readonly serviceFigures: () => Promise<ServiceFigures>;
   /** Only at the root of `all`. */
   readonly #service: Service | undefined;
   /** The seed of the hashes of channel names, while this object is in memory. */
@@ -27,7 +28,7 @@ export class Reporter {
     const { name, store, now } = parts.runtime;
     if (name === EVERYONE) this.#service = new Service(store);
     const objectsOf = ({ objects, unreachable }: ServiceFigures) => objects + unreachable;
-    this.#polling = new Polling(() => this.#poll(), objectsOf, now);
+    this.serviceFigures = polling(() => this.#poll(), objectsOf, now);
   }
 
   /** Restores the service's figures. */
@@ -42,11 +43,6 @@ export class Reporter {
     return formatInfo(figures, limits.clientLimit, runtime.now());
   }
 
-  /** Returns the figures of the whole service. Only the root of `all` has them. */
-  serviceFigures(): Promise<ServiceFigures> {
-    return this.#polling.answer();
-  }
-
   async #poll(): Promise<ServiceFigures> {
     if (!this.#service) throw new Error("only the root of `all` has the figures of the service");
     this.#seed ??= Math.floor(this.#parts.runtime.random() * 2 ** 32);
@@ -59,13 +55,13 @@ export class Reporter {
     if (channelOf(runtime.name) !== EVERYONE) return this.#own(request);
     const objects = [...router.downstream.objects];
     const asked = objects.map(async (object) => {
-      const epoch = router.downstream.epochOf(object);
+      const epoch = router.downstream.linkTo(object)?.epoch;
       return { object, epoch, figures: await runtime.call(object, "figures", request) };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     // An object that has unlinked since it was asked has reported its counters.
-    const linked = answered.filter(({ object, epoch }) => epoch === router.downstream.epochOf(object));
+    const linked = answered.filter(({ object, epoch }) => epoch === router.downstream.linkTo(object)?.epoch);
     const figures = linked.map((answer) => answer.figures);
     return sumOfFigures(this.#own(request), figures, objects.length - answered.length);
   }

@@ -3,7 +3,7 @@
  * reports them. Counters are exact as long as nothing fails: a crash loses up to a minute of them, a failed report all of it.
  */
 import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
-import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
+import { isNumber, isRecord, optional, rowOf, shape } from "../runtime/rows.ts";
 import type { Keeper, Runtime, Store } from "../runtime/runtime.ts";
 import { EventCounters } from "./event-counters.ts";
 import { isTally, type Name } from "./tally.ts";
@@ -19,10 +19,12 @@ interface CountedRow {
   peak: number;
 }
 
-function isCountedRow(row: unknown): row is CountedRow {
-  if (!isRecord(row) || !isNumber(row.revision) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
-  return row.saved === undefined || isNumber(row.saved);
-}
+const isCountedRow: (row: unknown) => row is CountedRow = shape({
+  revision: isNumber,
+  saved: optional(isNumber),
+  totals: isTotals,
+  peak: isNumber,
+});
 
 const COUNTED = "counted";
 

@@ -7,14 +7,7 @@ import type { Limits } from "../runtime/limits.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { wasNotMade } from "../runtime/runtime.ts";
 import type { CoreParts } from "../runtime/schedule.ts";
-import {
-  DownstreamLink,
-  lowestAcknowledged,
-  nextDelivery,
-  nextLossReport,
-  releaseDueLosses,
-  shareOf,
-} from "./delivery.ts";
+import { DownstreamLink, nextDelivery, shareOf } from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -26,7 +19,7 @@ import {
   orderRow,
   restoreOrder,
 } from "./link-rows.ts";
-import { postpone, retry } from "./retry.ts";
+import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
 
 interface DownstreamParts extends CoreParts {
   /** The most characters that are buffered for links which are behind. */
@@ -44,7 +37,8 @@ export class Downstream {
   readonly #links = new Map<string, DownstreamLink>();
   /** The number of the newest delivery. Numbers are times, so they rise even if the object leaves memory in between. */
   #newest = 0;
-  #isBusy = false;
+  /** Whether a crash would leave links in doubt. */
+  isBusy = false;
   /** The row that storage has under `order`. */
   #row: OrderRow | undefined;
 
@@ -69,7 +63,7 @@ export class Downstream {
       this.#parts.runtime,
     );
     this.#channel.continueAfter(position);
-    this.#isBusy = isBehind || isInDoubt;
+    this.isBusy = isBehind || isInDoubt;
     // Storage may have taken a link, and then no more rows.
     const isUnknown = position === undefined || !(this.#row || unstoredPosition !== undefined);
     for (const [key, value] of this.#parts.runtime.store.list(LINK)) {
@@ -77,7 +71,7 @@ export class Downstream {
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
       if (isInDoubt || isUnknown) this.#noteLoss(link);
-      else if (this.#isBusy) link.markUnknown(this.#channel.log);
+      else if (this.isBusy) link.markUnknown(this.#channel.log);
     }
     this.#parts.schedule.due(this.lossReportAt);
   }
@@ -85,11 +79,6 @@ export class Downstream {
   #setRow(row: OrderRow | undefined): void {
     this.#row = row;
     this.#parts.schedule.rest = row?.alarm;
-  }
-
-  /** Whether a crash would leave links in doubt. */
-  get isBusy(): boolean {
-    return this.#isBusy;
   }
 
   /** The names of the linked objects. */
@@ -102,20 +91,9 @@ export class Downstream {
     return this.#links.size;
   }
 
-  /** Returns the epoch of the link to an object; undefined if there is none. */
-  epochOf(object: string): number | undefined {
-    return this.#links.get(object)?.epoch;
-  }
-
-  /** Returns the same of a link that the object may rely on. */
-  vouchFor(object: string): number | undefined {
-    const link = this.#links.get(object);
-    return link?.loss || link?.isPositionUnknown ? undefined : link?.epoch;
-  }
-
-  /** Returns the position up to which an object is known to have all messages; undefined if it isn't linked. */
-  acknowledgedBy(object: string): number | undefined {
-    return this.#links.get(object)?.acknowledged;
+  /** Returns the link to an object; undefined if there is none. */
+  linkTo(object: string): DownstreamLink | undefined {
+    return this.#links.get(object);
   }
 
   /** Gives messages the next positions, and schedules their delivery. */
@@ -143,8 +121,8 @@ export class Downstream {
 
   /** Schedules a delivery to every link. */
   scheduleDelivery(): void {
-    if (!this.#isBusy && this.#links.size > 0) this.#parts.schedule.mark();
-    this.#isBusy = this.#links.size > 0;
+    if (!this.isBusy && this.#links.size > 0) this.#parts.schedule.mark();
+    this.isBusy = this.#links.size > 0;
     this.#parts.schedule.flush();
   }
 
@@ -168,18 +146,25 @@ export class Downstream {
 
   /** Drops messages that every link has received and that aren't retained. */
   trim(): void {
-    this.#channel.log.trim(lowestAcknowledged(this.#links.values(), this.#channel.log));
+    let lowest = this.#channel.position ?? 0;
+    for (const { loss, acknowledged } of this.#links.values()) if (!loss) lowest = Math.min(lowest, acknowledged);
+    this.#channel.log.trim(lowest);
   }
 
   /** When to call `reportLosses`, in milliseconds since 1970; infinite if no link is lost. */
   get lossReportAt(): number {
-    return nextLossReport(this.#links.values(), this.#parts.runtime.now());
+    return earliestRetry(this.#losses, this.#parts.runtime.now());
   }
 
   /** Tells lost links so again, if it is time to: objects that were unreachable may have recovered. */
   reportLosses(): void {
-    releaseDueLosses(this.#links.values(), this.#parts.runtime.now());
+    const now = this.#parts.runtime.now();
+    for (const loss of this.#losses) if (isDue(loss, now)) loss.next = now;
     this.flush();
+  }
+
+  get #losses(): PendingRetry[] {
+    return [...this.#links.values()].flatMap(({ loss }) => loss ?? []);
   }
 
   /**
@@ -240,7 +225,7 @@ export class Downstream {
       if (link.isLossUnwritten) this.#cutOff(link);
       if (link.isSending || link.isLossUnwritten || (link.hasPending(this.#channel.log) && !link.loss)) return false;
     }
-    this.#isBusy = false;
+    this.isBusy = false;
     this.#channel.history?.settle(isCounted);
     this.#writeOrder();
     const isInOrder = this.#links.size === 0 || this.#row?.position === this.#channel.position;
@@ -332,7 +317,7 @@ export class Downstream {
     this.#parts.runtime.store.delete(LINK + link.object);
     if (this.#links.size > 0) return;
     this.#channel.log.trim(this.#channel.position ?? 0);
-    this.#isBusy = false;
+    this.isBusy = false;
     this.#setRow(undefined);
     this.#parts.runtime.store.delete(ORDER);
   }
@@ -343,7 +328,7 @@ export class Downstream {
     // The row may only name stored positions.
     this.#channel.store();
     const { position, hasHistory } = this.#channel;
-    const row = orderRow(position, this.#isBusy, hasHistory, this.#parts.runtime);
+    const row = orderRow(position, this.isBusy, hasHistory, this.#parts.runtime);
     if (!(this.#row && isSameOrder(this.#row, row)) && this.#parts.runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

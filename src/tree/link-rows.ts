@@ -1,44 +1,38 @@
 /** The rows of an object's downstream links, and of its channel's position while it has links. */
 
 import { parentOf } from "../runtime/object-names.ts";
-import { isNumber, isRecord } from "../runtime/rows.ts";
+import { type Checked, isBoolean, isNumber, optional, shape } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 export const LINK = "downstream:";
 export const ORDER = "order";
 
 /** The row of a link, stored under `downstream:<object>`. */
-export interface LinkRow {
-  epoch: number;
+export type LinkRow = Checked<typeof isLinkRow>;
+
+export const isLinkRow = shape({
+  epoch: isNumber,
   /** The time at which the link was lost, in milliseconds since 1970; undefined if it isn't lost. */
-  lostAt: number | undefined;
-}
+  lostAt: optional(isNumber),
+});
 
 /** The row of the channel's order, stored under `order` while the object has links. */
-export interface OrderRow {
+export type OrderRow = Checked<typeof isOrderRow>;
+
+export const isOrderRow = shape({
   /** The newest position; undefined while a child doesn't know it. */
-  position: number | undefined;
+  position: optional(isNumber),
   /** Whether deliveries may be pending. */
-  busy: boolean;
+  busy: isBoolean,
   /**
    * The alarm's time when the row was written, in milliseconds since 1970. Before the first delivery after a quiet
    * time, the object sets the alarm to another time instead of writing a row. So if the object wakes and the alarm is
    * set for another time than this, deliveries may have been pending. An alarm that has gone off means nothing.
    */
-  alarm: number | undefined;
+  alarm: optional(isNumber),
   /** Whether the object has a history: then the history has the newest position, and the alarm doesn't count. */
-  kept: boolean;
-}
-
-export function isLinkRow(row: unknown): row is LinkRow {
-  return isRecord(row) && isNumber(row.epoch) && (row.lostAt === undefined || isNumber(row.lostAt));
-}
-
-export function isOrderRow(row: unknown): row is OrderRow {
-  if (!isRecord(row) || typeof row.busy !== "boolean" || typeof row.kept !== "boolean") return false;
-  const { position, alarm } = row;
-  return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
-}
+  kept: isBoolean,
+});
 
 /** Returns the row for the current state. Pending deliveries don't matter if the object has a history. */
 export function orderRow(

@@ -1,32 +1,27 @@
 /** Describes a channel's tree to operators: its objects, their subscribers, and their positions. */
 import type { TreeDescription, TreeNode } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import { Polling } from "../stats/polling.ts";
-import type { Router, Subscribers } from "./router.ts";
+import { polling } from "../stats/polling.ts";
+import type { Router, RouterParts } from "./router.ts";
 
 /** The most objects that a description lists. */
 const MAX_LISTED = 1_000;
 
-interface TopologyParts {
-  runtime: Runtime;
-  connections: Subscribers;
-  router: Router;
-}
+type TopologyParts = RouterParts & { readonly router: Router };
 
 export class Topology {
   readonly #parts: TopologyParts;
-  readonly #polling: Polling<TreeDescription>;
+  readonly #poll: () => Promise<TreeDescription>;
 
   constructor(parts: TopologyParts) {
     this.#parts = parts;
     const objectsOf = ({ objects, omitted }: TreeDescription) => objects.length + omitted;
-    this.#polling = new Polling(() => this.#describeOwn(), objectsOf, parts.runtime.now);
+    this.#poll = polling(() => this.#describeOwn(), objectsOf, parts.runtime.now);
   }
 
   /** Returns this object's part of a channel's tree. */
   async describe(channel: string): Promise<TreeDescription> {
-    if (channel === channelOf(this.#parts.runtime.name)) return this.#polling.answer();
+    if (channel === channelOf(this.#parts.runtime.name)) return this.#poll();
     const position = this.#parts.router.positionOf(channel);
     return { objects: [this.#self(channel, position)], omitted: 0, unreachable: 0 };
   }
@@ -62,7 +57,7 @@ export class Topology {
     // An object that has hibernated doesn't know its position: it has what it acknowledged.
     if (first) {
       first.parent = this.#parts.runtime.name;
-      first.position ??= this.#parts.router.downstream.acknowledgedBy(object);
+      first.position ??= this.#parts.router.downstream.linkTo(object)?.acknowledged;
     }
     return part;
   }

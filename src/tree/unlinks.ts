@@ -3,7 +3,7 @@
  * has ended: so a crash forgets none, and a parent that is unreachable is told later.
  */
 import type { CounterReport } from "../runtime/calls.ts";
-import { isNumber, isRecord } from "../runtime/rows.ts";
+import { isNumber, isString, optional, shape } from "../runtime/rows.ts";
 import type { Keeper } from "../runtime/runtime.ts";
 import type { CoreParts } from "../runtime/schedule.ts";
 import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
@@ -18,10 +18,11 @@ export interface LinkRow {
   left?: number | undefined;
 }
 
-export function isLinkRow(row: unknown): row is LinkRow {
-  if (!isRecord(row) || typeof row.parent !== "string" || !isNumber(row.epoch)) return false;
-  return row.left === undefined || isNumber(row.left);
-}
+export const isLinkRow: (row: unknown) => row is LinkRow = shape({
+  parent: isString,
+  epoch: isNumber,
+  left: optional(isNumber),
+});
 
 /** A link that has ended here. */
 export interface EndedLink {

@@ -116,14 +116,14 @@ export class LinkedChannel {
   }
 
   epochOf(object: string) {
-    return this.downstream.epochOf(object);
+    return this.downstream.linkTo(object)?.epoch;
   }
 
   vouchFor(object: string) {
-    return this.downstream.vouchFor(object);
+    return this.downstream.linkTo(object)?.vouched;
   }
 
   acknowledgedBy(object: string) {
-    return this.downstream.acknowledgedBy(object);
+    return this.downstream.linkTo(object)?.acknowledged;
   }
 }
