@@ -43,7 +43,7 @@ export class ChannelLog {
   append(lines: string, count: number, key: string | undefined, hasLinks: boolean): AppendedMessages {
     if (!hasLinks && !this.hasHistory) return this.log.skip(lines, count);
     const appended = this.log.append(lines, count, key);
-    this.history?.indexKey(appended);
+    this.history?.index.indexKey(appended);
     return appended;
   }
 
@@ -85,7 +85,7 @@ export class ChannelLog {
    * @returns whether nothing is left to save
    */
   saveUnstored(isOrderStored: boolean): boolean {
-    const position = isOrderStored && this.history?.isStored !== false ? undefined : this.log.position;
+    const position = isOrderStored && !this.history?.isRefused ? undefined : this.log.position;
     return position === this.unstoredPosition || this.#keeper.keep({ position }) || position === undefined;
   }
 }

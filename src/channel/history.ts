@@ -17,7 +17,7 @@ import { rowOf } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { CoreParts } from "../runtime/schedule.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
-import type { AppendedMessages, Log, Messages } from "./log.ts";
+import type { Log, Messages } from "./log.ts";
 import { type Batch, batchOf, type HistoryLimits, MAX_ROW_AGE, Retained } from "./retained.ts";
 
 /** The row that records the newest position. */
@@ -29,11 +29,7 @@ interface PositionRow {
 }
 
 /** A row without retained messages, to be overwritten or deleted. */
-interface FreeRow {
-  slot: number;
-  /** The time at which it was written, in milliseconds since 1970. */
-  at: number;
-}
+type FreeRow = Pick<PositionRow, "slot" | "at">;
 
 /**
  * Positions that storage refused are at least this far beyond the others. To reach them after a crash, the object would
@@ -49,14 +45,14 @@ export class History {
   readonly #log: Log;
   readonly #limits: HistoryLimits;
   readonly #renumbered: Renumbered;
-  readonly #retained: Retained;
+  readonly index: Retained;
   #free: FreeRow[] = [];
   #nextSlot = 0;
   #positionRow: PositionRow | undefined;
   /** The position up to which messages were stored or refused. */
   #stored = 0;
   /** Whether storage has refused the newest position. */
-  #isRefused = false;
+  isRefused = false;
   /** Whether the newest positions are beyond all that the object could assign after a crash. */
   #isAhead = false;
   /** Whether the object may have assigned positions, before a crash, that storage refused. */
@@ -67,7 +63,7 @@ export class History {
     this.#log = log;
     this.#limits = limits;
     this.#renumbered = renumbered;
-    this.#retained = new Retained(log, limits, parts.runtime.now, (slot, at) => {
+    this.index = new Retained(log, limits, parts.runtime.now, (slot, at) => {
       if (slot !== this.#positionRow?.slot) this.#free.push({ slot, at });
     });
   }
@@ -84,14 +80,9 @@ export class History {
     return this.#limits.historySeconds > 0;
   }
 
-  /** Bytes of retained messages and keys. */
-  get size(): number {
-    return this.#retained.size;
-  }
-
   /** The position after which all messages are retained. */
   get start(): number {
-    return this.#retained.start ?? this.#stored;
+    return this.index.start ?? this.#stored;
   }
 
   /**
@@ -99,8 +90,8 @@ export class History {
    */
   get retained(): { after: number; count: number; bytes: number } | undefined {
     this.dropExpired();
-    if (this.#retained.isEmpty) return undefined;
-    return { after: this.start, count: this.#stored - this.start, bytes: this.size };
+    if (this.index.isEmpty) return undefined;
+    return { after: this.start, count: this.#stored - this.start, bytes: this.index.size };
   }
 
   /** The retention time, in milliseconds. */
@@ -113,25 +104,10 @@ export class History {
    * @param isRefused whether storage has refused this position
    */
   begin(position: number, isRefused = false): void {
-    this.#retained.dropAll();
+    this.index.dropAll();
     this.#log.begin(position);
     this.#continueAfter(position);
-    this.#isRefused = this.#isAhead = isRefused;
-  }
-
-  /** Whether storage has accepted the newest position, or wasn't asked to. */
-  get isStored(): boolean {
-    return !this.#isRefused;
-  }
-
-  /** Returns the retained announcement with a key. */
-  announcedUnder(key: string): AppendedMessages | undefined {
-    return this.#retained.announcedUnder(key);
-  }
-
-  /** Indexes the key of an announcement, if it has one. */
-  indexKey(appended: AppendedMessages): void {
-    this.#retained.indexKey(appended);
+    this.isRefused = this.#isAhead = isRefused;
   }
 
   // --- storing
@@ -168,32 +144,32 @@ export class History {
 
   /** Whether the position's row stays for another retention time. */
   get #isPositionFresh(): boolean {
-    return this.#positionRow !== undefined && this.#retained.isCurrent(this.#positionRow.at);
+    return this.#positionRow !== undefined && this.index.isCurrent(this.#positionRow.at);
   }
 
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
     const batch = batchOf(messages, position, this.#parts.runtime.now(), this.#limits.historyBytes);
-    if (batch.after === this.#stored) this.#retained.dropExpired(batch.size);
+    if (batch.after === this.#stored) this.index.dropExpired(batch.size);
     else this.#dropAllBut(batch);
     if (batch.count > 0) this.#storeBatch(batch, position);
     else this.#storePosition();
   }
 
   #storeBatch(batch: Batch, position: number): void {
-    const { open } = this.#retained;
+    const { open } = this.index;
     const slot = open?.slot ?? this.#slot;
     if (this.#put(slot, this.#rowOf(open?.batches ?? [], batch))) {
-      this.#retained.add(slot, batch);
+      this.index.add(slot, batch);
       this.#recordStored(position, { slot, at: batch.at, hasMessages: true });
     } else this.#handleRefusal();
   }
 
   /** Drops everything before a batch, because messages right before it are too large to be retained. */
   #dropAllBut({ keyed }: Batch): void {
-    this.#retained.dropAll();
-    for (const appended of keyed) this.#retained.indexKey(appended);
+    this.index.dropAll();
+    for (const appended of keyed) this.index.indexKey(appended);
   }
 
   /** Returns a row of batches. `newest` ends with the newest message in the log. */
@@ -213,13 +189,13 @@ export class History {
     const slot = this.#slot;
     if (this.#put(slot, { after: position, counts: [0], times: [at], lines: "", keys: [] })) {
       this.#recordStored(position, { slot, at, hasMessages: false });
-    } else if (position === this.#stored) this.#isRefused = true;
+    } else if (position === this.#stored) this.isRefused = true;
     else this.#handleRefusal();
   }
 
   /** The slot of the next row. It overwrites the position's row if that has no retained messages. */
   get #slot(): number {
-    return (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
+    return (this.index.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
   }
 
   #put(slot: number, row: SegmentRow): boolean {
@@ -228,7 +204,7 @@ export class History {
 
   #recordStored(position: number, row: PositionRow): void {
     this.#stored = position;
-    this.#isRefused = this.#isAhead = false;
+    this.isRefused = this.#isAhead = false;
     this.#nextSlot = Math.max(this.#nextSlot, row.slot + 1);
     if (this.#free[0]?.slot === row.slot) this.#free.shift();
     this.#setPositionRow(row);
@@ -238,7 +214,7 @@ export class History {
   #setPositionRow(row: PositionRow | undefined): void {
     const before = this.#positionRow;
     this.#positionRow = row;
-    if (before && before.slot !== row?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
+    if (before && before.slot !== row?.slot && !this.index.has(before.slot)) this.#free.push(before);
   }
 
   // --- full storage
@@ -248,8 +224,8 @@ export class History {
    */
   #handleRefusal(): void {
     const last = this.#log.position ?? 0;
-    this.#isRefused = true;
-    this.#retained.dropAll();
+    this.isRefused = true;
+    this.index.dropAll();
     if (!this.#isAhead) {
       // Random, because clocks may differ before and after a crash.
       const stride = Math.floor(STRIDE * (1 + this.#parts.runtime.random()));
@@ -276,11 +252,11 @@ export class History {
     if (!this.#isDoubtful || this.#parts.runtime.store.hasTaken()) return;
     this.#isDoubtful = false;
     this.dropExpired();
-    const { newest } = this.#retained;
+    const { newest } = this.index;
     const batch = newest?.batches.at(-1);
     if (!newest || !batch) this.#storePosition();
     else if (this.#put(newest.slot, this.#rowOf(newest.batches.slice(0, -1), batch))) return;
-    if (newest || this.#isRefused) this.#handleRefusal();
+    if (newest || this.isRefused) this.#handleRefusal();
   }
 
   /**
@@ -288,7 +264,7 @@ export class History {
    * @param isCounted whether clients count positions from the newest one, so that its row can't expire
    */
   settle(isCounted: boolean): void {
-    if (this.#isRefused) this.store(true);
+    if (this.isRefused) this.store(true);
     if (!isCounted) this.#scheduleExpiry();
   }
 
@@ -308,7 +284,7 @@ export class History {
 
   /** Drops expired messages from memory. Restoring drops them too, even if their rows still exist. */
   dropExpired(): void {
-    this.#retained.dropExpired();
+    this.index.dropExpired();
     this.#retainLog();
   }
 
@@ -319,7 +295,7 @@ export class History {
   expire(isCounted: boolean): void {
     this.dropExpired();
     this.#free = this.#free.filter((row) => this.#isReusedSoon(row) || !this.#delete(row.slot));
-    const isSettled = this.#retained.isEmpty && this.#log.position === this.#stored;
+    const isSettled = this.index.isEmpty && this.#log.position === this.#stored;
     if (this.#positionRow && isSettled) this.#expirePositionRow(this.#positionRow, isCounted);
     if (!isCounted || this.#positionRow?.hasMessages) this.#scheduleExpiry();
   }
@@ -327,7 +303,7 @@ export class History {
   /** Whether a free row is likely to be overwritten soon, which saves deleting it. */
   #isReusedSoon({ at }: FreeRow): boolean {
     const age = this.#parts.runtime.now() - at;
-    return !this.#retained.isEmpty && age >= 0 && age < (1 + MAX_ROW_AGE) * this.#retention;
+    return !this.index.isEmpty && age >= 0 && age < (1 + MAX_ROW_AGE) * this.#retention;
   }
 
   #expirePositionRow({ slot, at, hasMessages }: PositionRow, isCounted: boolean): void {
@@ -353,9 +329,9 @@ export class History {
     const pieces = piecesOf(row);
     for (const [i, at] of row.times.entries()) {
       const appended = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
-      for (const announcement of appended) this.#retained.indexKey(announcement);
+      for (const announcement of appended) this.index.indexKey(announcement);
       const batch = batchOf(appended, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
-      if (batch.count > 0) this.#retained.add(slot, batch);
+      if (batch.count > 0) this.index.add(slot, batch);
     }
     this.#stored = this.#log.position ?? 0;
     const at = Math.max(...row.times);

@@ -26,11 +26,7 @@ export class Broker {
   /** Restores the object's state, closes connections that the current settings no longer admit, and returns the broker. */
   start(): this {
     this.#parts.start();
-    const { tokens, lifecycle, schedule } = this.#parts;
-    for (const { connection, fault } of tokens.outdated) {
-      lifecycle.closeOutdated(connection, fault);
-      schedule.note();
-    }
+    this.#parts.tokens.closeOutdated();
     return this;
   }
 
@@ -86,7 +82,7 @@ export class Broker {
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#parts.peers.answer(hop, () => {
-      this.#closeExpired();
+      this.#parts.tokens.closeExpired();
       return handle(this.#parts.handlers, kind, ask);
     });
   }
@@ -96,12 +92,8 @@ export class Broker {
     this.#parts.peers.arrived(hop);
     this.#parts.schedule.note();
     this.#parts.pace.begin();
-    this.#closeExpired();
-  }
-
-  /** Closes expired connections: the alarm may be late, or storage may have refused it. */
-  #closeExpired(): void {
-    if (this.#parts.tokens.closeExpired()) this.#parts.schedule.note();
+    // The alarm may be late, or storage may have refused it.
+    this.#parts.tokens.closeExpired();
   }
 
   /** Commands may be executed long after their event: what they change is settled then, too. */

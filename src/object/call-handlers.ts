@@ -103,7 +103,7 @@ function serviceHandlers({ schedule, reporter, clientLimit }: HandlerParts): Pic
       schedule.note();
       clientLimit?.recount();
     },
-    figures: (request) => reporter.figures(request),
+    figures: ({ seed }) => reporter.figures(seed),
     serviceFigures() {
       schedule.note();
       return reporter.serviceFigures();

@@ -1,6 +1,6 @@
 /** Reports what this object does and, at the root of `all`, what the whole service does. */
 import { EVERYONE } from "../protocol/channels.ts";
-import type { CounterReport, Figures, FiguresRequest, ServiceFigures, Totals } from "../runtime/calls.ts";
+import type { CounterReport, Figures, ServiceFigures, Totals } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { SessionParts } from "../session/parts.ts";
 import { hashesOf } from "../stats/distinct.ts";
@@ -46,27 +46,27 @@ export class Reporter {
   async #poll(): Promise<ServiceFigures> {
     if (!this.#service) throw new Error("only the root of `all` has the figures of the service");
     this.#seed ??= Math.floor(this.#parts.runtime.random() * 2 ** 32);
-    return this.#service.figures(await this.figures({ seed: this.#seed }));
+    return this.#service.figures(await this.figures(this.#seed));
   }
 
   /** Returns this object's figures, in the tree of `all` with those of the objects linked to it. */
-  async figures(request: FiguresRequest): Promise<Figures> {
+  async figures(seed: number): Promise<Figures> {
     const { runtime, router } = this.#parts;
-    if (channelOf(runtime.name) !== EVERYONE) return this.#own(request);
+    if (channelOf(runtime.name) !== EVERYONE) return this.#own(seed);
     const objects = [...router.downstream.objects];
     const asked = objects.map(async (object) => {
       const epoch = router.downstream.linkTo(object)?.epoch;
-      return { object, epoch, figures: await runtime.call(object, "figures", request) };
+      return { object, epoch, figures: await runtime.call(object, "figures", { seed }) };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     // An object that has unlinked since it was asked has reported its counters.
     const linked = answered.filter(({ object, epoch }) => epoch === router.downstream.linkTo(object)?.epoch);
     const figures = linked.map((answer) => answer.figures);
-    return sumOfFigures(this.#own(request), figures, objects.length - answered.length);
+    return sumOfFigures(this.#own(seed), figures, objects.length - answered.length);
   }
 
-  #own({ seed }: FiguresRequest): Figures {
+  #own(seed: number): Figures {
     const { connections, counters, peers, router } = this.#parts;
     const { size, subscriptions } = connections;
     return {
@@ -78,7 +78,7 @@ export class Reporter {
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
       deepest: peers.deepest,
-      kept: router.channel.history?.size ?? 0,
+      kept: router.channel.history?.index.size ?? 0,
     };
   }
 

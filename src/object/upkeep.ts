@@ -28,7 +28,7 @@ export class Upkeep {
    */
   alarmed(): void {
     const { runtime, alarm, schedule, router, tokens, outage } = this.#parts;
-    if (tokens.closeExpired()) schedule.note();
+    tokens.closeExpired();
     tokens.start();
     this.#setAlarm();
     const joined = outage.mayAsk ? this.#askRoot() : undefined;
@@ -38,7 +38,7 @@ export class Upkeep {
       schedule.flush();
     }
     router.downstream.reportLosses();
-    router.upstream.retry();
+    router.upstream.unlinks.retry();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
@@ -91,6 +91,12 @@ export class Upkeep {
     if (router.hasEveryone && clientLimit?.isKnown !== false) outage.end();
     else outage.begin();
     const callsAt = peers.hasDeferred ? runtime.now() : Number.POSITIVE_INFINITY;
-    return Math.min(alarm.expiry, outage.askAgainAt, router.downstream.lossReportAt, router.upstream.dueAt, callsAt);
+    return Math.min(
+      alarm.expiry,
+      outage.askAgainAt,
+      router.downstream.lossReportAt,
+      router.upstream.unlinks.dueAt,
+      callsAt,
+    );
   }
 }

@@ -13,7 +13,7 @@ import type { Sockets } from "../session/socket.ts";
 import { Tokens } from "../session/tokens.ts";
 import { Counters } from "../stats/counters.ts";
 import { EventCounters } from "../stats/event-counters.ts";
-import { OperatorLog } from "../stats/operator-log.ts";
+import { operatorLog } from "../stats/operator-log.ts";
 import { countingRows } from "../stats/row-counting.ts";
 import { Outage } from "../tree/outage.ts";
 import { Peers } from "../tree/peers.ts";
@@ -33,6 +33,7 @@ import { Upkeep } from "./upkeep.ts";
 export class Parts {
   readonly limits: Limits;
   readonly guard: Guard | undefined;
+  readonly events: EventCounters;
   readonly runtime: Runtime;
   readonly alarm: Alarm;
   readonly peers: Peers;
@@ -58,14 +59,14 @@ export class Parts {
   constructor(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
     this.limits = limits;
     this.guard = guard;
-    const events = new EventCounters(new OperatorLog(raw));
-    const counting = countingRows(raw, events);
+    this.events = new EventCounters(operatorLog(raw));
+    const counting = countingRows(raw, this.events);
     this.alarm = new Alarm(counting);
-    this.peers = new Peers(counting, this.alarm, events);
+    this.peers = new Peers(counting, this.alarm, this.events);
     this.runtime = { ...counting, call: (...call) => this.peers.call(...call) };
     this.schedule = new ObjectSchedule(this);
     this.connections = new Connections(sockets, limits, raw.now, this.schedule);
-    this.counters = new Counters(this.runtime, this.connections, events);
+    this.counters = new Counters(this);
     this.outage = new Outage(this);
     this.router = new Router(this);
     if (limits.clientLimit > 0) this.clientLimit = new ClientLimit(this);

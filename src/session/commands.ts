@@ -70,8 +70,8 @@ export class Commands implements CommandHandler {
   }
 
   pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
-    const { tokens, schedule, drain, pace } = this.#parts;
-    if (tokens.hasExpired(connection) && tokens.closeExpired()) schedule.stay();
+    const { tokens, drain, pace } = this.#parts;
+    if (tokens.hasExpired(connection)) tokens.closeExpired();
     drain.flushIfLarge();
     return pace.after(work, needsRoom);
   }

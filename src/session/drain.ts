@@ -1,5 +1,5 @@
 /** Sends buffered lines within the send budget, applies backpressure while it is used up, and closes slow consumers. */
-import { whenReadable } from "./commits.ts";
+import { sleepUntil, whenReadable } from "./commits.ts";
 import type { Pace } from "./pace.ts";
 import type { TokenParts, Tokens } from "./tokens.ts";
 
@@ -62,28 +62,27 @@ export class Drain {
 
   /** Closes expired connections and stores messages before anything is sent. */
   #send(): void {
-    const { connections, lifecycle, tokens, router, schedule } = this.#parts;
-    if (tokens.closeExpired()) schedule.stay();
+    const { connections, lifecycle, tokens, router } = this.#parts;
+    tokens.closeExpired();
     router.channel.store();
-    for (const connection of connections.writeAttachments()) lifecycle.closeUnkept(connection);
+    for (const connection of connections.writeAttachments()) {
+      // It would receive nothing after hibernation.
+      lifecycle.close(connection, "unkept", "the server can't store this connection's subscriptions; connect again");
+    }
     connections.flush();
-    this.#confirm();
+    void this.#confirm();
   }
 
   /** Waits for a commit if many bytes are unconfirmed. */
-  #confirm(): void {
+  async #confirm(): Promise<void> {
     const { runtime, connections } = this.#parts;
     const { budget } = connections;
     if (this.#isConfirming || !budget.needsConfirmation) return;
     this.#isConfirming = true;
     const { sent } = budget;
-    const done = () => {
-      this.#isConfirming = false;
-    };
-    runtime.store
-      .sync()
-      .then(() => budget.confirm(sent))
-      .then(done, done);
+    const commit = runtime.store.sync().then(() => budget.confirm(sent));
+    await commit.catch(() => {});
+    this.#isConfirming = false;
   }
 
   async #drain(): Promise<void> {
@@ -103,9 +102,7 @@ export class Drain {
     const { runtime, connections, lifecycle } = this.#parts;
     for (const connection of connections.slow) lifecycle.closeSlow(connection);
     const hasDrained = () => connections.hasDrained();
-    for (let waited = 0, wait = 1; waited < PATIENCE && !hasDrained(); waited += wait, wait *= 2) {
-      await runtime.sleep(wait);
-    }
+    await sleepUntil(runtime, PATIENCE, hasDrained);
     if (hasDrained()) return;
     for (const connection of connections.slowest) lifecycle.closeSlow(connection);
   }

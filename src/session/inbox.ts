@@ -120,11 +120,6 @@ export class Inbox {
     this.#now = now;
   }
 
-  /** Queues the frames of `connection` until `ready` resolves. */
-  begin(connection: Connection, ready: Promise<void>): Promise<void> {
-    return this.#run(connection, ready);
-  }
-
   /**
    * Receives a frame.
    * @returns a promise that resolves when its commands have been executed; undefined if they are queued behind earlier
@@ -142,7 +137,7 @@ export class Inbox {
   #begin(connection: Connection, frame: Frame, allowed: number): Promise<void> {
     const size = lengthOf(frame) + FRAME_OVERHEAD;
     this.#heldBytes += size;
-    return this.#run(connection, undefined, [{ frame, allowed, size }]);
+    return this.begin(connection, undefined, [{ frame, allowed, size }]);
   }
 
   #enqueue(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
@@ -197,7 +192,8 @@ export class Inbox {
     return undefined;
   }
 
-  async #run(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
+  /** Executes the pending frames of `connection`, and those that arrive meanwhile, once `ready` has resolved. */
+  async begin(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
     const [{ size: pendingBytes } = { size: 0 }] = pending;
     const queue: Queue = {
       pending,

@@ -1,5 +1,4 @@
 /** Admits, greets and closes connections. */
-import type { GrantsFault } from "../auth/grants.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { CLOSINGS, type ClosingCause } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
@@ -12,7 +11,7 @@ import type { Connection } from "./connection.ts";
 import type { SessionParts } from "./parts.ts";
 import type { Socket } from "./socket.ts";
 
-/** How long a greeting waits for the root of `all`, in milliseconds. */
+/** How long a greeting waits for the root of `all`, in milliseconds: only briefly, so that the service works without it. */
 const ROOT_GRACE = 2_000;
 
 /** How long a client may take to read its greeting, in milliseconds. */
@@ -33,12 +32,12 @@ export class Lifecycle {
    */
   async greet(connection: Connection, resume?: (channel: string) => Promise<void>): Promise<void> {
     const { runtime, connections, router, counters, clientLimit } = this.#parts;
-    if (clientLimit) await this.#withGrace(this.#admit(connection, clientLimit));
+    if (clientLimit) await runtime.within(ROOT_GRACE, this.#admit(connection, clientLimit));
     if (connection.closed) return;
     counters.count("connections");
     counters.holds(connections.size);
     const joined = router.joinEveryone();
-    if (joined) await this.#withGrace(joined);
+    if (joined) await runtime.within(ROOT_GRACE, joined);
     const channel = channelOf(runtime.name);
     try {
       while (!connection.closed && !router.isLive(channel)) await router.upstream.join(channel);
@@ -107,29 +106,6 @@ export class Lifecycle {
     this.close(connection, "slow", "the client reads too slowly, so messages would be missing; connect again");
   }
 
-  /** Closes a connection whose grants don't fit the server's settings. */
-  closeOutdated(connection: Connection, fault: GrantsFault): void {
-    if (fault === "outdated") {
-      const why = "your token's key is no longer valid; connect again with a new token";
-      this.close(connection, "outdated", why);
-    } else if (fault === "missing") {
-      this.close(connection, "unauthorized", "this server requires a token now; connect again with one");
-    } else {
-      this.close(connection, "settings", "this server no longer requires tokens; connect again");
-    }
-  }
-
-  /** Closes a connection whose grants have expired. Discards its buffered lines, which may be newer than that. */
-  closeExpired(connection: Connection): void {
-    this.#parts.connections.discardBuffered(connection);
-    this.close(connection, "expired", "your token has expired; connect again with a new one");
-  }
-
-  /** Closes a connection whose state can't be persisted, because it would receive nothing after hibernation. */
-  closeUnkept(connection: Connection): void {
-    this.close(connection, "unkept", "the server can't store this connection's subscriptions; connect again");
-  }
-
   /** Handles the end of a socket's network connection. */
   socketClosed(socket: Socket): void {
     const { connections, counters } = this.#parts;
@@ -163,11 +139,6 @@ export class Lifecycle {
     for (const connection of unread()) {
       this.close(connection, "greeting", "the client didn't read the greeting; connect again");
     }
-  }
-
-  /** Waits for the root of `all`, but only briefly, so that the service works without it. */
-  #withGrace(work: Promise<void>): Promise<void> {
-    return this.#parts.runtime.within(ROOT_GRACE, work);
   }
 
   /** Admits a connection, or closes it if the service is full. */

@@ -1,6 +1,7 @@
 /** Renews the tokens of connections, and closes connections whose tokens have expired. */
 import { type Grants, type GrantsFault, grantsFault, hasExpired, maySubscribe } from "../auth/grants.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
+import type { ClosingCause } from "../protocol/close-codes.ts";
 import { formatAccepted } from "../protocol/replies.ts";
 import type { Connection } from "./connection.ts";
 import { CommandError } from "./inbox.ts";
@@ -10,6 +11,13 @@ import { take } from "./rate.ts";
 
 /** Most tokens verified per second and connection; verifying one costs as much as executing a hundred lines. */
 const MAX_TOKENS = 10;
+
+/** Why connections are closed whose grants don't match the current settings. */
+const OUTDATED: Record<GrantsFault, [cause: ClosingCause, why: string]> = {
+  outdated: ["outdated", "your token's key is no longer valid; connect again with a new token"],
+  missing: ["unauthorized", "this server requires a token now; connect again with one"],
+  needless: ["settings", "this server no longer requires tokens; connect again"],
+};
 
 export interface TokenParts extends SessionParts {
   readonly lifecycle: Lifecycle;
@@ -27,12 +35,15 @@ export class Tokens {
     this.#parts.alarm.expireAt(firstExpiry(this.#parts.connections));
   }
 
-  /** Connections whose grants don't match the current settings, because they were admitted under earlier ones. */
-  get outdated(): { connection: Connection; fault: GrantsFault }[] {
-    return [...this.#parts.connections].flatMap((connection) => {
-      const fault = grantsFault(connection.grants, this.#parts.guard?.keys);
-      return fault ? [{ connection, fault }] : [];
-    });
+  /** Closes connections whose grants don't match the current settings, because they were admitted under earlier ones. */
+  closeOutdated(): void {
+    const { connections, guard, lifecycle, schedule } = this.#parts;
+    for (const connection of [...connections]) {
+      const fault = grantsFault(connection.grants, guard?.keys);
+      if (!fault) continue;
+      lifecycle.close(connection, ...OUTDATED[fault]);
+      schedule.stay();
+    }
   }
 
   /** Sets the alarm to the expiry of these grants, if they expire first. */
@@ -45,15 +56,19 @@ export class Tokens {
   }
 
   /**
-   * Closes the connections whose grants have expired. This only reads the clock while no grants can have expired.
-   * @returns whether it closed any
+   * Closes the connections whose grants have expired. Discards their buffered lines, which may be newer than that. This
+   * only reads the clock while no grants can have expired.
    */
-  closeExpired(): boolean {
-    if (this.#parts.runtime.now() < this.#parts.alarm.expiry) return false;
-    const expired = [...this.#parts.connections].filter((connection) => this.hasExpired(connection));
-    for (const connection of expired) this.#parts.lifecycle.closeExpired(connection);
+  closeExpired(): void {
+    const { runtime, connections, alarm, lifecycle, schedule } = this.#parts;
+    if (runtime.now() < alarm.expiry) return;
+    for (const connection of [...connections]) {
+      if (!this.hasExpired(connection)) continue;
+      connections.discardBuffered(connection);
+      lifecycle.close(connection, "expired", "your token has expired; connect again with a new one");
+      schedule.stay();
+    }
     this.start();
-    return expired.length > 0;
   }
 
   /**

@@ -9,6 +9,7 @@ import { dropLines, firstLines } from "../protocol/frames.ts";
 import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
+import type { Upstream } from "./upstream.ts";
 
 /**
  * The most characters of live messages buffered for a channel while its root is asked. Past that, requests start over.
@@ -17,14 +18,6 @@ const MAX_BUFFERED = 4_000_000;
 
 /** The answer of a root that has a history. */
 export type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
-
-/** The progress of this object's links. */
-interface LinkProgress {
-  /** Returns the position of the newest message that has arrived; undefined if that isn't known. */
-  positionOf(channel: string): number | undefined;
-  /** Resolves when the message with a position has arrived; undefined if it already has, or if there is no link. */
-  reached(channel: string, position: number): Promise<void> | undefined;
-}
 
 /** The requests for missed messages of one channel that are in progress. */
 interface PendingCatchUp {
@@ -77,7 +70,7 @@ export class CatchUp {
    */
   async readMissed(
     channel: string,
-    links: LinkProgress,
+    links: Pick<Upstream, "positionOf" | "reached">,
     wanted: MissedRequest,
     accept: (answer: MissedAnswer) => void,
   ): Promise<boolean> {

@@ -45,18 +45,10 @@ export function orderRow(
   return { position, busy, alarm: alarmTime(), kept: false };
 }
 
-/** The state of a channel's order after its object has woken. */
-interface RestoredOrder {
-  /** The position to continue after; undefined if a child has to learn it from its parent. */
-  position: number | undefined;
-  /** Whether links may be behind. The log has the messages that they lack. */
-  isBehind: boolean;
-  /** Whether the object crashed during deliveries, so that it can't know which messages were received. */
-  isInDoubt: boolean;
-}
-
 /**
- * Determines the state of the order after the object has woken.
+ * Returns the state of the order after the object has woken: the position to continue after, undefined if a child has to
+ * learn it from its parent; whether links may be behind, though the log has the messages that they lack; and whether the
+ * object crashed during deliveries, so that it can't know which messages were received.
  * @param row the row of the order
  * @param stored the newest position in the history
  * @param unstored the newest position that storage refused before the object hibernated
@@ -66,7 +58,7 @@ export function restoreOrder(
   stored: number | undefined,
   unstored: number | undefined,
   runtime: Runtime,
-): RestoredOrder {
+) {
   if (unstored !== undefined) {
     const position = Math.max(unstored, row?.position ?? 0, stored ?? 0);
     return { position, isBehind: false, isInDoubt: false };

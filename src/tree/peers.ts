@@ -36,11 +36,6 @@ const MAX_STUBS = 500;
 /** How often a call that the platform rejected is made again. */
 const MAX_REMAKES = 3;
 
-/** Milliseconds to wait before the call is made again: 1, 20, 400. */
-function backoff(remakes: number): number {
-  return 20 ** remakes;
-}
-
 /** How long an event may still count after it has been answered, in milliseconds. */
 const LINGER = 1_000;
 
@@ -177,7 +172,8 @@ export class Peers {
         return await this.#make(call);
       } catch (error) {
         if (!wasNotMade(error) || remakes === MAX_REMAKES) throw error;
-        await this.#runtime.sleep(backoff(remakes));
+        // For 1, 20 and 400 ms.
+        await this.#runtime.sleep(20 ** remakes);
         this.#newest = UNKNOWN;
       }
     }

@@ -114,7 +114,7 @@ export class Router implements Receiver {
    */
   announceOnce(channel: string, key: string, line: string): Promise<number> | AppendedMessages | undefined {
     if (!this.#isRootOf(channel)) return this.#forwardOnce(channel, key, line);
-    if (this.channel.history?.announcedUnder(key) === undefined) this.#parts.counters.count("announcements");
+    if (this.channel.history?.index.announcedUnder(key) === undefined) this.#parts.counters.count("announcements");
     return this.#appendOnce({ lines: line, count: 1, key });
   }
 
@@ -129,7 +129,7 @@ export class Router implements Receiver {
 
   /** Appends messages at this root unless they were announced under their key; undefined if others were. */
   #appendOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
-    const known = key === undefined ? undefined : this.channel.history?.announcedUnder(key);
+    const known = key === undefined ? undefined : this.channel.history?.index.announcedUnder(key);
     if (!known) return this.append({ lines, count, key });
     return known.lines === lines ? known : undefined;
   }
@@ -147,7 +147,7 @@ export class Router implements Receiver {
   announceHere({ lines, count, key, expected }: Announcement): () => AnnounceAnswer {
     const { hasHistory, history } = this.channel;
     if (!hasHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
-    const isNew = key === undefined || history?.announcedUnder(key) === undefined;
+    const isNew = key === undefined || history?.index.announcedUnder(key) === undefined;
     const newest = expected === undefined || !isNew ? undefined : this.channel.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
     if (isNew) this.#parts.counters.count("announcements", count);

@@ -39,7 +39,6 @@ interface PendingUnlink extends EndedLink {
   counters: CounterReport | undefined;
   /** Set while the parent can't be told. */
   pendingRetry: PendingRetry | undefined;
-  hasRow: boolean;
   /** Whether the row says since when the parent couldn't be told. */
   isNoted: boolean;
   /** Whether the parent knows, and only the row is left to delete. */
@@ -66,21 +65,20 @@ export class Unlinks {
 
   /**
    * Tells the parent that a link has ended.
-   * @param hasRow whether storage has a row of the link
-   * @param left as in that row
+   * @param left as in its row
    */
-  begin(link: EndedLink, hasRow = true, left?: number): void {
-    this.#parts.runtime.keep(this.#untilKnown(this.#add(link, hasRow, left)));
+  begin(link: EndedLink, left?: number): void {
+    this.#parts.runtime.keep(this.#untilKnown(this.#add(link, left)));
   }
 
   /** Tells the parent later: it doesn't answer, and may or may not have the link. */
   postpone(link: EndedLink): void {
-    this.#defer(this.#add(link, true));
+    this.#defer(this.#add(link));
   }
 
   /** Deletes the row of a link whose end the parent knows. */
   finish(link: EndedLink): void {
-    const pending = this.#add(link, true);
+    const pending = this.#add(link);
     pending.isKnown = true;
     this.#forget(pending);
   }
@@ -117,13 +115,12 @@ export class Unlinks {
    */
   settle(isUnsure: boolean): void {
     for (const pending of [...this.#pending.values()]) if (pending.isKnown) this.#forget(pending);
-    const isDoubtful = ({ hasRow, isNoted }: PendingUnlink) => hasRow && !isNoted;
-    const areDoubtful = isUnsure || [...this.#pending.values()].some(isDoubtful);
+    const areDoubtful = isUnsure || [...this.#pending.values()].some(({ isNoted }) => !isNoted);
     if (areDoubtful !== areRowsDoubtful(this.#parts.connections))
       this.#parts.connections.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add({ channel, parent, epoch, asking, counters }: EndedLink, hasRow: boolean, left?: number): PendingUnlink {
+  #add({ channel, parent, epoch, asking, counters }: EndedLink, left?: number): PendingUnlink {
     const pending = {
       channel,
       parent,
@@ -131,7 +128,6 @@ export class Unlinks {
       asking,
       counters,
       pendingRetry: left === undefined ? undefined : { since: left, next: undefined },
-      hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,
       isKnown: false,
       isTelling: false,
@@ -174,7 +170,6 @@ export class Unlinks {
     postpone(pending.pendingRetry, now);
     const row: LinkRow = { parent, epoch, left: pending.pendingRetry.since };
     pending.isNoted ||= this.#parts.runtime.store.put(LINK + channel, row);
-    pending.hasRow ||= pending.isNoted;
     this.#changed();
   }
 
@@ -184,9 +179,9 @@ export class Unlinks {
   }
 
   #forget(pending: PendingUnlink): void {
-    const { channel, hasRow } = pending;
+    const { channel } = pending;
     if (this.#pending.get(channel) !== pending) return;
-    if (!hasRow || this.#parts.runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
+    if (this.#parts.runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
   }
 }
 

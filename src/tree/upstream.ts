@@ -10,7 +10,10 @@ import { PositionFloors } from "./position-floors.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, isLinkRow, LINK, type LinkRow, Unlinks } from "./unlinks.ts";
-import { isMissingMessages, newLink, type UpstreamLink, type UpstreamLinkState } from "./upstream-link.ts";
+import { isMissingMessages, type UpstreamLink } from "./upstream-link.ts";
+
+/** The state of a link that isn't in its row. */
+type LinkState = Pick<UpstreamLink, "last" | "linked" | "hasRow" | "confirmed">;
 
 /** Receives what comes by links. */
 export interface Receiver {
@@ -38,7 +41,7 @@ export class Upstream {
   readonly #receiver: Receiver;
   readonly #floors: PositionFloors;
   readonly #links = new Map<string, UpstreamLink>();
-  readonly #unlinks: Unlinks;
+  readonly unlinks: Unlinks;
   readonly #waiters: PositionWaiters;
   readonly #former: FormerLinks;
   /** Whether rows of links are those that connections had when they hibernated. */
@@ -56,7 +59,7 @@ export class Upstream {
     this.#waiters = new PositionWaiters(runtime);
     this.#former = new FormerLinks(runtime);
     this.#floors = new PositionFloors(connections);
-    this.#unlinks = new Unlinks(parts, (channel) => receiver.needs(channel));
+    this.unlinks = new Unlinks(parts, (channel) => receiver.needs(channel));
   }
 
   /**
@@ -73,7 +76,7 @@ export class Upstream {
       if (!row || (row.left === undefined && this.#receiver.needs(channel))) continue;
       this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
       this.#former.add({ channel, ...row, last: undefined });
-      this.#unlinks.begin({ channel, ...row, asking: undefined }, true, row.left);
+      this.unlinks.begin({ channel, ...row, asking: undefined }, row.left);
       this.#forgetPosition(channel);
       hasCrashed ||= row.left === undefined;
     }
@@ -130,23 +133,13 @@ export class Upstream {
     if (!link) return;
     this.#remove(link);
     this.#former.add(link);
-    this.#unlinks.begin({ ...link, counters: this.#receiver.takeCounters(channel) });
+    this.unlinks.begin({ ...link, counters: this.#receiver.takeCounters(channel) });
     this.#forgetPosition(channel);
-  }
-
-  /** Tells parents again that links have ended, if it is time to. */
-  retry(): void {
-    this.#unlinks.retry();
-  }
-
-  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
-  get dueAt(): number {
-    return this.#unlinks.dueAt;
   }
 
   /** Persists what storage refused. */
   settle(): void {
-    this.#unlinks.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
+    this.unlinks.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
   }
 
   /** Receives a delivery: passes new messages on, exactly once and in order, or ends the link. */
@@ -167,9 +160,12 @@ export class Upstream {
     return this.#gone(delivery.channel);
   }
 
-  /** The root of a channel has forgotten positions that messages here have, so some may be missing. */
-  regressed(channel: string): void {
-    if (this.#link(channel)) this.#abandon(channel);
+  /** Ends a link that will not deliver messages which have positions, such as those that a root has forgotten. */
+  abandon(channel: string): void {
+    if (!this.#link(channel)) return;
+    this.leave(channel);
+    this.#former.forgetPosition(channel);
+    this.#receiver.lose(channel);
   }
 
   /** Whether this object is linked to a channel, but doesn't know its position there. */
@@ -194,20 +190,13 @@ export class Upstream {
   /** Ends links whose messages are overdue; returns whether others are awaited. */
   loseOverdue(): boolean {
     if (!this.#waiters.hasAny) return false;
-    for (const channel of this.#waiters.overdue) this.#abandon(channel);
+    for (const channel of this.#waiters.overdue) this.abandon(channel);
     return this.#waiters.hasAny;
-  }
-
-  /** Ends a link that will not deliver messages which have positions. */
-  #abandon(channel: string): void {
-    this.leave(channel);
-    this.#former.forgetPosition(channel);
-    this.#receiver.lose(channel);
   }
 
   #link(channel: string): UpstreamLink | undefined {
     const known = this.#links.get(channel);
-    if (known || this.#unlinks.has(channel)) return known;
+    if (known || this.unlinks.has(channel)) return known;
     const row = rowOf(this.#parts.runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
     const last = this.#isOwn(channel) ? this.#log.position : undefined;
@@ -224,9 +213,10 @@ export class Upstream {
     return channel === channelOf(this.#parts.runtime.name);
   }
 
-  #add(channel: string, row: LinkRow, known: UpstreamLinkState): UpstreamLink {
-    this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const link = newLink(channel, row, known);
+  #add(channel: string, { parent, epoch }: LinkRow, known: LinkState): UpstreamLink {
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
+    const asked = { channel, parent, epoch, vouched: undefined, newestDelivery: 0, doubted: false, asking: undefined };
+    const link: UpstreamLink = { ...asked, ...known };
     this.#links.set(channel, link);
     return link;
   }
@@ -276,14 +266,14 @@ export class Upstream {
       throw new StorageFull("the server's storage takes no more rows");
     }
     link.hasRow = true;
-    this.#unlinks.replace(channel);
+    this.unlinks.replace(channel);
   }
 
   /** Gives a request up. If the parent didn't answer, it may have the link, so it has to be told. */
   #giveUp(link: UpstreamLink, cause: unknown): void {
     this.#remove(link);
-    if (!(cause instanceof StorageFull)) this.#unlinks.postpone({ ...link, asking: undefined });
-    else if (link.hasRow) this.#unlinks.finish(link);
+    if (!(cause instanceof StorageFull)) this.unlinks.postpone({ ...link, asking: undefined });
+    else if (link.hasRow) this.unlinks.finish(link);
   }
 
   /**
@@ -301,7 +291,7 @@ export class Upstream {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      if (linked && this.#floors.isBelow(channel, answer.after)) this.regressed(channel);
+      if (linked && this.#floors.isBelow(channel, answer.after)) this.abandon(channel);
       else this.#linked(link, answer.after);
     } else if (linked) {
       this.#drop(link);
@@ -339,7 +329,7 @@ export class Upstream {
   /** Ends a link whose parent knows, or will know by an answer, that it has ended. */
   #drop(link: UpstreamLink): void {
     this.#remove(link);
-    this.#unlinks.finish(link);
+    this.unlinks.finish(link);
   }
 
   #remove(link: UpstreamLink): void {
