@@ -2,16 +2,15 @@
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
 import { parentOf } from "../runtime/object-names.ts";
-import { type Answer, findPlacement, type Objects, PlacementCache } from "../streams/placement.ts";
+import { type Answer, findPlacement, type Objects, type PlacementCache } from "../streams/placement.ts";
 import { subprotocolOf } from "./admission.ts";
 import { Denial, denialOf, retryAfter } from "./denial.ts";
 import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
-import { discardSocket } from "./object-socket.ts";
-import { STREAM_ENVIRONMENT } from "./stream-environment.ts";
+import { discardSocket, STREAM_ENVIRONMENT } from "./object-socket.ts";
 import { formatUpgrade, parseRedirect, parseRefused, type Upgrade } from "./upgrade.ts";
 
-const cache = new PlacementCache(STREAM_ENVIRONMENT);
+const cache: PlacementCache = new Map();
 
 /** An object's response that accepts an upgrade, with the client's end of the socket. */
 interface Accepted {

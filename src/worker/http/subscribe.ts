@@ -7,20 +7,19 @@ import { type From, parseFrom } from "../../protocol/positions.ts";
 import { tooManyChannels } from "../../protocol/refusals.ts";
 import { type Backlog, Budget } from "../../streams/backlog.ts";
 import { EventStream, RETRY } from "../../streams/event-stream.ts";
-import { LineStream } from "../../streams/line-stream.ts";
-import { ObjectConnection } from "../../streams/object-connection.ts";
+import { lineStream } from "../../streams/line-stream.ts";
+import type { ObjectConnection } from "../../streams/object-connection.ts";
 import { poll } from "../../streams/poll.ts";
-import { Stream, type StreamFormat } from "../../streams/stream.ts";
+import { openStream, type StreamFormat } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { accepts } from "../headers.ts";
-import { adaptSocket } from "../object-socket.ts";
+import { connectionOver, STREAM_ENVIRONMENT } from "../object-socket.ts";
 import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
-import { STREAM_ENVIRONMENT } from "../stream-environment.ts";
 import { lastEventId } from "./last-event-id.ts";
 
 /**
@@ -61,10 +60,10 @@ export async function subscribe(
   chargeAddress(request, OBJECT_COST * wanted.channels.length, linesPerSecond);
   const format = wantsEvents(request)
     ? new EventStream(wanted.channels, wanted.resumed, wanted.from, STREAM_ENVIRONMENT, linesPerSecond)
-    : new LineStream(wanted.channels, wanted.from, STREAM_ENVIRONMENT, linesPerSecond);
+    : lineStream(wanted.channels, wanted.from, STREAM_ENVIRONMENT, linesPerSecond);
   const from = isPoll ? (wanted.from ?? { since: "now" }) : format.from;
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
-  const connection = new ObjectConnection(adaptSocket(webSocket), STREAM_ENVIRONMENT, budget);
+  const connection = connectionOver(webSocket, budget);
   onDisconnect(request, () => connection.drop());
   return isPoll ? answerPoll(request, channel, connection) : stream(request, connection, format);
 }
@@ -106,13 +105,12 @@ function positionsToResume(request: Request, channels: number): Positions | unde
 // --- answers
 
 async function stream(request: Request, connection: ObjectConnection, format: StreamFormat): Promise<Response> {
-  const stream = await Stream.open(connection, format, STREAM_ENVIRONMENT);
-  if ("code" in stream) throw denialOf(stream);
-  const body = bodyOf(
-    () => stream.next(),
-    () => connection.drop(),
+  const pieces = await openStream(connection, format, STREAM_ENVIRONMENT);
+  if ("code" in pieces) throw denialOf(pieces);
+  return new Response(
+    bodyOf(pieces, () => connection.drop()),
+    { headers: headersOf(request) },
   );
-  return new Response(body, { headers: headersOf(request) });
 }
 
 async function answerPoll(request: Request, channel: string, connection: ObjectConnection): Promise<Response> {
@@ -131,25 +129,26 @@ async function answerPoll(request: Request, channel: string, connection: ObjectC
  */
 function bodyOfPoll(lines: Backlog): BodyInit {
   const first = lines.take(STREAM_ENVIRONMENT.now());
-  if (lines.size === 0) return first;
-  let next = first;
-  const nextPiece = async () => {
-    const piece = next;
-    next = lines.take(STREAM_ENVIRONMENT.now());
+  return lines.size === 0 ? first : bodyOf(piecesOf(first, lines), () => lines.drop());
+}
+
+async function* piecesOf(first: string, lines: Backlog): AsyncGenerator<string, void> {
+  for (let piece = first; piece !== ""; ) {
+    const next = lines.take(STREAM_ENVIRONMENT.now());
     if (lines.isShed) throw new Error("the reader was too slow");
-    return piece === "" ? undefined : piece;
-  };
-  return bodyOf(nextPiece, () => lines.drop());
+    yield piece;
+    piece = next;
+  }
 }
 
 const encoder = new TextEncoder();
 
 /** Returns a body that is produced while it is read. */
-function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): ReadableStream<Uint8Array> {
+function bodyOf(pieces: AsyncGenerator<string, void>, cancel: () => void): ReadableStream<Uint8Array> {
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    const text = await next();
-    if (text === undefined) controller.close();
-    else controller.enqueue(encoder.encode(text));
+    const { value, done } = await pieces.next();
+    if (done) controller.close();
+    else controller.enqueue(encoder.encode(value));
   };
   return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
 }
