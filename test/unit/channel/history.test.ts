@@ -1,6 +1,7 @@
 /** A root stores messages before it sends them, in few rows, and retains as many as there is room for. */
 import { expect, test } from "vitest";
-import { ALL, FAR, linesOf, rootOf, rowsOf, settled } from "../tree/root.ts";
+import { settled } from "../settled.ts";
+import { ALL, FAR, linesOf, rootOf, rowsOf } from "../tree/root.ts";
 
 test("messages are stored before they are sent, and batches share a row until it is full or too old", () => {
   const { root, rows, state, append } = rootOf(new Map(), FAR);

@@ -4,6 +4,7 @@ import { Broker } from "../../../src/object/broker.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 const socket: Socket = {
@@ -13,11 +14,6 @@ const socket: Socket = {
   serializeAttachment: () => {},
   deserializeAttachment: () => undefined,
 };
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 300; turn++) await undefined;
-}
 
 test("a quiet second doesn't cancel the retry of a failed claim", async () => {
   let alarm: number | undefined;

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket that records the frames sent to it. */
@@ -50,11 +51,6 @@ async function open(count: number, turned: () => void = () => {}) {
   await settled();
   for (const socket of sockets) socket.frames.length = 0;
   return { broker, sockets };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 1_000; turn++) await undefined;
 }
 
 test.each([

@@ -1,6 +1,7 @@
 /** The lines that clients get when storage refuses rows. */
 import { expect, test } from "vitest";
-import { Service, settled } from "./service.ts";
+import { settled } from "../settled.ts";
+import { Service } from "./service.ts";
 
 /** Returns the position in the only `position` line. */
 function positionIn(lines: string[]): number {

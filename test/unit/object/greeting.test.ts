@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket whose client reads when the test sets `bufferedAmount`. */
@@ -54,11 +55,6 @@ function rootOfAll() {
     return socket;
   };
   return { open, pass };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 200; turn++) await undefined;
 }
 
 test("a client that hasn't read the greeting after ten seconds is disconnected, and until then the object stays in memory", async () => {

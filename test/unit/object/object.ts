@@ -5,6 +5,7 @@ import { Broker } from "../../../src/object/broker.ts";
 import { type Limits, readLimits } from "../../../src/runtime/limits.ts";
 import type { RawRuntime } from "../../../src/runtime/runtime.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
 /** A socket whose client reads at once, unless the test sets `bufferedAmount`. */
@@ -37,11 +38,6 @@ export class ClientSocket implements Socket {
   deserializeAttachment(): unknown {
     return this.attachment;
   }
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 1_000; turn++) await undefined;
 }
 
 interface Options {

@@ -3,12 +3,8 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 500; turn++) await undefined;
-}
 
 /** A child of `news` with a connection that resumes the channel, while the root is asked for its missed messages. */
 async function resuming() {

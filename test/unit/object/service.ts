@@ -4,6 +4,7 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { readLimits, type Variables } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
 import { type AlarmState, fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** The server's end of a connection, and the lines that its client has received. */
@@ -122,9 +123,4 @@ export class Service {
     this.hibernate(name);
     this.#of(name).sockets.length = 0;
   }
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) await undefined;
 }

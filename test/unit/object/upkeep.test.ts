@@ -5,6 +5,7 @@ import type { Delivery } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
 /** The state outside an object's memory. */
@@ -71,11 +72,6 @@ function newSocket(): Socket {
     serializeAttachment: () => {},
     deserializeAttachment: () => undefined,
   };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 500; turn++) await undefined;
 }
 
 /** Returns a root that has given up on its only link, to an unreachable object. */

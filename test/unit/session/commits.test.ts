@@ -1,6 +1,7 @@
 /** A slow commit holds back output, so clients seem not to read it. The server must not close them for that. */
 import { expect, test } from "vitest";
-import { ClientSocket, objectOf, settled } from "../object/object.ts";
+import { ClientSocket, objectOf } from "../object/object.ts";
+import { settled } from "../settled.ts";
 
 /** A socket whose output is pending until a commit releases it, and then until its client reads. */
 class Gated extends ClientSocket {

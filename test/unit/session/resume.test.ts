@@ -1,12 +1,8 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) await undefined;
-}
 
 test("a client that resumes again and again is refused, without a call to the root", async () => {
   let asked = 0;

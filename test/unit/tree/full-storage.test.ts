@@ -1,7 +1,8 @@
 /** Full storage: messages are still delivered, no position is assigned twice, and gaps are reported. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ALL, FAR, keeperOf, linesOf, rootOf, settled } from "./root.ts";
+import { settled } from "../settled.ts";
+import { ALL, FAR, keeperOf, linesOf, rootOf } from "./root.ts";
 
 test("messages that storage refuses move to positions far beyond the stored ones, before they are sent", () => {
   const { root, state, append, announce } = rootOf();

@@ -4,6 +4,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { CounterReport, Delivery, LinkAnswer, LinkRequest, UnlinkRequest } from "../../../src/runtime/calls.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
@@ -53,11 +54,6 @@ function deliveryOf(changes: Partial<Delivery> = {}): Delivery {
   deliveries += 1;
   const delivery = { channel: "news", from: "news", epoch: 100, after: 40, count: 1, lines: "a\n" };
   return { ...delivery, number: deliveries, again: false, lost: false, where: false, ...changes };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 test("a link that the parent may have made is ended, and the next request has a newer epoch", async () => {

@@ -74,11 +74,6 @@ export function keeperOf(): Keeper {
   };
 }
 
-/** Resolves when all promises that depend on nothing else have settled. */
-export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
-}
-
 /** Returns the names of a history's rows. */
 export function rowsOf(rows: Map<string, unknown>): string[] {
   return [...rows.keys()].filter((key) => key.startsWith("history:")).sort();

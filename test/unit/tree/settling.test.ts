@@ -1,6 +1,7 @@
 /** What an object with links stores, so that every gap is reported after a crash. */
 import { expect, test } from "vitest";
 import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
+import { settled } from "../settled.ts";
 import { type AlarmState, fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
@@ -43,11 +44,6 @@ function linksOf(
 }
 
 const accepted: DeliveryAnswer = { gone: false };
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
-}
 
 test("without links, nothing is buffered, stored or pending", () => {
   const { downstream, rows, events } = linksOf("news");

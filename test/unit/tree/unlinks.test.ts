@@ -4,6 +4,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
 import { channelWith, scheduleOf } from "./linked-channel.ts";
 
@@ -36,11 +37,6 @@ function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
   upstream.start();
   state.subscribed = "";
   return { upstream, state, unlinked };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 const linked = () => new Map<string, unknown>([["upstream:news", { parent: "news!1", epoch: 7 }]]);
