@@ -1,7 +1,8 @@
 /** Grants that expire while storage refuses alarms: the object checks the clock at each event. */
 import { expect, test } from "vitest";
 import { settled } from "../settled.ts";
-import { ClientSocket, objectOf } from "./object.ts";
+import { ClientSocket } from "../sockets.ts";
+import { objectOf } from "./object.ts";
 
 const EXPIRED = /^expired: /;
 const granted = (until: number) => ({ subscribe: ["*"], announce: ["*", "all"], until, key: "key" });

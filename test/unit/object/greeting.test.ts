@@ -2,27 +2,20 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import type { Socket } from "../../../src/session/socket.ts";
 import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket whose client reads when the test sets `bufferedAmount`. */
-class UnreadSocket implements Socket {
-  bufferedAmount = 0;
+class UnreadSocket extends ClientSocket {
   ended: [code: number, reason: string] | undefined;
 
-  send(text: string): void {
+  override send(text: string): void {
     this.bufferedAmount += text.length;
   }
 
-  close(code: number, reason: string): void {
+  override close(code: number, reason: string): void {
     this.ended = [code, reason];
-  }
-
-  serializeAttachment(): void {}
-
-  deserializeAttachment(): unknown {
-    return undefined;
   }
 }
 
@@ -35,12 +28,7 @@ function rootOfAll() {
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
   };
-  const broker = new Broker(
-    runtime,
-    { acceptWebSocket: () => {}, getWebSockets: () => [] },
-    readLimits({}),
-    undefined,
-  ).start();
+  const broker = new Broker(runtime, socketsOf(), readLimits({}), undefined).start();
   /** Lets a second pass; returns whether the object stays in memory for another one. */
   const pass = async () => {
     now += 1_000;

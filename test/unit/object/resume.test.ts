@@ -4,6 +4,7 @@ import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { settled } from "../settled.ts";
+import { socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A child of `news` with a connection that resumes the channel, while the root is asked for its missed messages. */
@@ -30,9 +31,8 @@ async function resuming() {
     serializeAttachment: () => {},
     deserializeAttachment: () => undefined,
   };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const runtime = { ...fakeRuntime("news!1", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
+  const broker = new Broker(runtime, socketsOf(), readLimits({}), undefined).start();
   broker.opened(socket, "", undefined, { since: 8 });
   await settled();
   const delivery: Delivery = {

@@ -19,115 +19,42 @@ export function scheduleOf({ mark = () => {}, due = () => {}, flush = () => {} }
   return { mark, due, flush, stay: () => {}, flushed: Promise.resolve(), rest: undefined };
 }
 
-export class LinkedChannel {
+export class LinkedChannel extends Downstream {
   readonly channel: ChannelLog;
-  readonly downstream: Downstream;
   readonly schedule: Schedule;
 
   constructor(runtime: Runtime, maxBuffered: number, limits: HistoryLimits, handlers: Handlers, keeper: Keeper) {
-    this.schedule = scheduleOf(handlers);
+    const schedule = scheduleOf(handlers);
     const renumbered = (position: number, count: number) => {
-      this.downstream.scheduleDelivery();
+      this.scheduleDelivery();
       handlers.renumbered?.(position, count);
     };
-    this.channel = new ChannelLog(runtime, limits, keeper, this.schedule, { renumbered });
-    const ended = (object: string) => handlers.ended?.(object);
-    this.downstream = new Downstream(runtime, maxBuffered, this.channel, this.schedule, { ended });
+    const channel = new ChannelLog(runtime, limits, keeper, schedule, { renumbered });
+    super(runtime, maxBuffered, channel, schedule, { ended: (object) => handlers.ended?.(object) });
+    this.schedule = schedule;
+    this.channel = channel;
     this.channel.start();
-    this.downstream.start();
+    this.start();
   }
 
   get log() {
     return this.channel.log;
   }
 
-  get history() {
-    return this.channel.history;
-  }
-
   append(lines: string, count: number, key?: string) {
-    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
-    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(appended.last);
+    const appended = this.channel.append(lines, count, key, this.size > 0);
+    if (this.size > 0 || this.channel.hasHistory) this.appended(appended.last);
     return appended;
   }
 
   relay(lines: string, count: number, after: number): void {
-    const appended = this.channel.relay(lines, count, after, this.downstream.size > 0);
-    this.downstream.appended(appended.last);
-  }
-
-  renumber(position: number): void {
-    this.channel.renumber(position);
-    this.downstream.scheduleDelivery();
-  }
-
-  locate() {
-    return this.channel.locate();
-  }
-
-  readMissed(...missing: Parameters<ChannelLog["readMissed"]>) {
-    return this.channel.readMissed(...missing);
-  }
-
-  store(): void {
-    this.channel.store();
+    const appended = this.channel.relay(lines, count, after, this.size > 0);
+    this.appended(appended.last);
   }
 
   expire(isCounted: boolean): void {
     this.channel.expire(isCounted);
-    this.downstream.trim();
-  }
-
-  flush(): void {
-    this.downstream.flush();
-  }
-
-  link(...request: Parameters<Downstream["link"]>) {
-    return this.downstream.link(...request);
-  }
-
-  unlink(...request: Parameters<Downstream["unlink"]>) {
-    return this.downstream.unlink(...request);
-  }
-
-  settle(isCounted: boolean) {
-    return this.downstream.settle(isCounted);
-  }
-
-  loseAll(): void {
-    this.downstream.loseAll();
-  }
-
-  reportLosses(): void {
-    this.downstream.reportLosses();
-  }
-
-  get lossReportAt() {
-    return this.downstream.lossReportAt;
-  }
-
-  get isBusy() {
-    return this.downstream.isBusy;
-  }
-
-  get size() {
-    return this.downstream.size;
-  }
-
-  get objects() {
-    return this.downstream.objects;
-  }
-
-  epochOf(object: string) {
-    return this.downstream.epochOf(object);
-  }
-
-  vouchFor(object: string) {
-    return this.downstream.vouchFor(object);
-  }
-
-  acknowledgedBy(object: string) {
-    return this.downstream.acknowledgedBy(object);
+    this.trim();
   }
 }
 

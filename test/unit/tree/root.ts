@@ -1,10 +1,9 @@
 /** A root with a history, whose time, storage and calls the test controls. */
 
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
-import type { Delivery, DeliveryAnswer, MissedAnswer } from "../../../src/runtime/calls.ts";
-import type { Keeper } from "../../../src/runtime/runtime.ts";
+import type { MissedAnswer } from "../../../src/runtime/calls.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
+import { type DeliveryCall, delivering, fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 /** Room for all messages of a test. */
@@ -27,18 +26,14 @@ export function rootOf(
   const due: number[] = [];
   const renumbered: { position: number; count: number }[] = [];
   const state = { now, accepts: true, due, renumbered, written: 0 };
-  const calls: { delivery: Delivery; answer: (answer: DeliveryAnswer) => void; fail: () => void }[] = [];
-  const others: Others = {
-    deliver: (_, delivery) =>
-      new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
-  };
+  const calls: DeliveryCall[] = [];
   const store = storeOf(rows, () => {
     if (state.accepts) state.written += 1;
     return state.accepts;
   });
   // A different number at each time.
   const random = () => (0.618 * state.now) % 1;
-  const runtime = { ...fakeRuntime("news", rows, others), store, random, now: () => state.now };
+  const runtime = { ...fakeRuntime("news", rows, delivering(calls)), store, random, now: () => state.now };
   const handlers = {
     due: (time: number) => void (Number.isFinite(time) && due.push(time)),
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),
@@ -57,21 +52,6 @@ export function rootOf(
     return position();
   };
   return { root, rows, state, calls, append, announce };
-}
-
-/** A keeper that replaces what it kept before. */
-export function keeperOf(): Keeper {
-  const attachment: { kept?: object } = {};
-  return {
-    hasSlept: true,
-    get kept() {
-      return attachment.kept;
-    },
-    keep(some) {
-      attachment.kept = some;
-      return true;
-    },
-  };
 }
 
 /** Returns the names of a history's rows. */
