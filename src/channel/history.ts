@@ -73,6 +73,8 @@ export class History {
     this.#isDoubtful = !this.#parts.connections.hasSlept;
     for (const { slot, row } of rowsIn(this.#parts.runtime)) this.#restore(slot, row);
     this.dropExpired();
+    // A link that lacks expired messages is given up rather than sent them.
+    if (this.isOn) this.#log.trim(this.#log.position ?? 0);
   }
 
   /** Whether messages are retained. */

@@ -198,3 +198,21 @@ test("the limit of retained messages is in bytes of UTF-8", () => {
   announce("a".repeat(16));
   expect(linesOf(root.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n${"a".repeat(16)}\n`);
 });
+
+test.each([
+  { title: "sends a link the messages that it lacks", away: 60_000, next: { lines: "a\n", lost: false } },
+  { title: "gives up a link that lacks expired messages", away: 121_000, next: { lines: "", lost: true } },
+])("a root that wakes after a crash $title", async ({ away, next }) => {
+  const { root, rows, state, calls, announce } = rootOf();
+  root.link({ from: "home", epoch: 1 });
+  const position = announce("a");
+  calls[0]?.fail();
+  await settled();
+  const woken = rootOf(rows, {}, undefined, state.now + away);
+  woken.root.flush();
+  expect(woken.calls[0]?.delivery).toMatchObject({ where: true });
+  woken.calls[0]?.answer({ gone: false, last: position - 1 });
+  await settled();
+  woken.root.flush();
+  expect(woken.calls[1]?.delivery).toMatchObject(next);
+});
