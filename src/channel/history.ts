@@ -115,15 +115,13 @@ export class History {
   /**
    * Stores new messages. Must be called before any output that reveals them.
    * @param sendsPosition whether the newest position is sent to a client, which restarts its retention time
-   * @returns whether anything was written or refused
    */
-  store(sendsPosition: boolean): boolean {
-    if (!this.isOn) return false;
+  store(sendsPosition: boolean): void {
+    if (!this.isOn) return;
     if (this.#log.position !== this.#stored) this.#storeMessages();
     else if (sendsPosition && !this.#isPositionFresh) this.#storePosition();
-    else return false;
+    else return;
     this.#scheduleExpiry();
-    return true;
   }
 
   /** Retains the newest position for a client that counted positions and has left, or may have left. */

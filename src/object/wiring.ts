@@ -12,7 +12,6 @@ import { Pace } from "../session/pace.ts";
 import type { Sockets } from "../session/socket.ts";
 import { Tokens } from "../session/tokens.ts";
 import { Counters } from "../stats/counters.ts";
-import { EventCounters } from "../stats/event-counters.ts";
 import { operatorLog } from "../stats/operator-log.ts";
 import { countingRows } from "../stats/row-counting.ts";
 import { Outage } from "../tree/outage.ts";
@@ -33,7 +32,6 @@ import { Upkeep } from "./upkeep.ts";
 export class Parts {
   readonly limits: Limits;
   readonly guard: Guard | undefined;
-  readonly events: EventCounters;
   readonly runtime: Runtime;
   readonly alarm: Alarm;
   readonly peers: Peers;
@@ -59,14 +57,14 @@ export class Parts {
   constructor(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
     this.limits = limits;
     this.guard = guard;
-    this.events = new EventCounters(operatorLog(raw));
-    const counting = countingRows(raw, this.events);
+    this.counters = new Counters(this, operatorLog(raw));
+    const note = this.counters.note.bind(this.counters);
+    const counting = countingRows(raw, note);
     this.alarm = new Alarm(counting);
-    this.peers = new Peers(counting, this.alarm, this.events);
+    this.peers = new Peers(counting, this.alarm, note);
     this.runtime = { ...counting, call: (...call) => this.peers.call(...call) };
     this.schedule = new ObjectSchedule(this);
     this.connections = new Connections(sockets, limits, raw.now, this.schedule);
-    this.counters = new Counters(this);
     this.outage = new Outage(this);
     this.router = new Router(this);
     if (limits.clientLimit > 0) this.clientLimit = new ClientLimit(this);

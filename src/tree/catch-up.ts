@@ -20,18 +20,23 @@ const MAX_BUFFERED = 4_000_000;
 export type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
 /** The requests for missed messages of one channel that are in progress. */
-interface PendingCatchUp {
+class PendingCatchUp {
   /** The messages that have arrived since the first request. */
   readonly log: Log;
-  requests: number;
+  requests = 0;
   /** Whether messages have been lost since, or the channel was renumbered. */
-  isAborted: boolean;
+  isAborted = false;
   /** The combined requests for the next call. */
-  wanted: MissedRequest;
+  wanted: MissedRequest = { since: undefined, last: 0 };
   /** The next call, which starts after the current one. */
   next: Promise<MissedAnswer> | undefined;
   /** The call in flight. */
   current: Promise<unknown> | undefined;
+
+  /** @param position of the newest message that has arrived */
+  constructor(position: number | undefined) {
+    this.log = new Log(position);
+  }
 }
 
 export class CatchUp {
@@ -94,14 +99,7 @@ export class CatchUp {
     const known = this.#pending.get(channel);
     if (known && known.log.position === position) return known;
     this.abort(channel);
-    const pending: PendingCatchUp = {
-      log: new Log(position),
-      requests: 0,
-      isAborted: false,
-      wanted: { since: undefined, last: 0 },
-      next: undefined,
-      current: undefined,
-    };
+    const pending = new PendingCatchUp(position);
     this.#pending.set(channel, pending);
     return pending;
   }

@@ -7,7 +7,7 @@ import type { Limits } from "../runtime/limits.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { wasNotMade } from "../runtime/runtime.ts";
 import type { CoreParts } from "../runtime/schedule.ts";
-import { DownstreamLink, nextDelivery, shareOf } from "./delivery.ts";
+import { DownstreamLink, shareOf } from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -261,7 +261,7 @@ export class Downstream {
     if (link.isBehindLog(this.#channel.log)) this.#cutOff(link);
     this.#newest = Math.max(this.#newest + 1, this.#parts.runtime.now());
     const share = shareOf(this.#links.size);
-    const delivery = nextDelivery(link, this.#channel.log, this.#parts.runtime.name, this.#newest, share);
+    const delivery = link.next(this.#channel.log, this.#parts.runtime.name, this.#newest, share);
     try {
       const hasOwnBudget = delivery.lines.length <= share;
       this.#acknowledge(link, delivery, await this.#parts.runtime.call(link.object, "deliver", delivery, hasOwnBudget));

@@ -12,7 +12,7 @@
 
 import type { Calls } from "../runtime/calls.ts";
 import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
-import type { EventCounters } from "../stats/event-counters.ts";
+import type { Name } from "../stats/tally.ts";
 import { CallLimiter } from "./call-limits.ts";
 
 /**
@@ -73,7 +73,7 @@ interface DeferredCall {
 export class Peers {
   readonly #runtime: Pick<RawRuntime, "open" | "now" | "sleep">;
   readonly #alarm: { goOffNow(): Promise<boolean> };
-  readonly #events: EventCounters;
+  readonly #note: (name: Name) => void;
   /** By object, the most recently used one last. */
   readonly #stubs = new Map<string, KnownStub>();
   /** The depth of the newest event. */
@@ -95,11 +95,11 @@ export class Peers {
   constructor(
     runtime: Pick<RawRuntime, "open" | "now" | "sleep">,
     alarm: { goOffNow(): Promise<boolean> },
-    events: EventCounters,
+    note: (name: Name) => void,
   ) {
     this.#runtime = runtime;
     this.#alarm = alarm;
-    this.#events = events;
+    this.#note = note;
     this.#inFlight = new CallLimiter(runtime);
   }
 
@@ -200,7 +200,7 @@ export class Peers {
     { object, kind, ask, givenUp }: PeerCall<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
-    this.#events.note(`calls.${kind}`);
+    this.#note(`calls.${kind}`);
     known.inFlight += 1;
     try {
       const answer = await known.stub.call(kind, ask, known.depth + 1, givenUp);
@@ -208,7 +208,7 @@ export class Peers {
       known.replaces = undefined;
       return answer;
     } catch (error) {
-      this.#events.note(`failures.${kind}`);
+      this.#note(`failures.${kind}`);
       if (this.#stubs.get(object) === known) this.#failed(object, known, error);
       throw error;
     } finally {
