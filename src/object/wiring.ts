@@ -17,7 +17,6 @@ import { countingRows } from "../stats/row-counting.ts";
 import { Outage } from "../tree/outage.ts";
 import { Peers } from "../tree/peers.ts";
 import { Router } from "../tree/router.ts";
-import { Topology } from "../tree/topology.ts";
 import { Alarm } from "./alarm.ts";
 import { handlersOf } from "./call-handlers.ts";
 import { ClientLimit } from "./client-limit.ts";
@@ -50,7 +49,6 @@ export class Parts {
   readonly commands = new Commands(this);
   readonly upkeep = new Upkeep(this);
   readonly inbox: Inbox;
-  readonly topology: Topology;
   readonly handlers: Handlers;
 
   /** @param guard undefined on a server without tokens */
@@ -70,7 +68,6 @@ export class Parts {
     if (limits.clientLimit > 0) this.clientLimit = new ClientLimit(this);
     this.reporter = new Reporter(this);
     this.inbox = new Inbox(this.commands, limits, raw.now);
-    this.topology = new Topology(this);
     this.handlers = handlersOf(this);
   }
 

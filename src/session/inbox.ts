@@ -35,7 +35,7 @@ export interface CommandHandler {
    * Executes a step. The promise, if any, resolves when the step has taken effect everywhere.
    * @throws CommandError if the command fails
    */
-  execute(connection: Connection, step: Step): Promise<void> | undefined;
+  execute(connection: Connection, step: Step): Promise<unknown> | undefined;
   /** Returns after how many characters a step should get no more messages. */
   portionSize(channel: string): number;
   /** Sends a client an error reply. */
@@ -109,6 +109,11 @@ class Queue {
     this.pendingBytes = pending[0]?.size ?? 0;
   }
 
+  push(frame: PendingFrame): undefined {
+    this.pending.push(frame);
+    this.pendingBytes += frame.size;
+  }
+
   get heldBytes(): number {
     return this.pendingBytes + this.currentBytes;
   }
@@ -150,26 +155,16 @@ export class Inbox {
     const allowed = this.#allowedLines(connection, frame);
     if (allowed === undefined) return undefined;
     const queue = this.#queues.get(connection);
-    const done = queue ? this.#enqueue(connection, queue, frame, allowed) : this.#begin(connection, frame, allowed);
+    const size = (queue ? sizeOf(frame) : lengthOf(frame)) + FRAME_OVERHEAD;
+    if (queue && !queue.isPaused && queue.pendingBytes + size > this.#limits.maxBufferedBytes) {
+      this.#closeTooMany(connection);
+      return undefined;
+    }
+    const pending = { frame, allowed, size };
+    this.#heldBytes += size;
+    const done = queue ? queue.push(pending) : this.begin(connection, undefined, [pending]);
     while (this.#heldBytes > MAX_HELD) this.#closeTooMany(this.#largest());
     return done;
-  }
-
-  #begin(connection: Connection, frame: Frame, allowed: number): Promise<void> {
-    const size = lengthOf(frame) + FRAME_OVERHEAD;
-    this.#heldBytes += size;
-    return this.begin(connection, undefined, [{ frame, allowed, size }]);
-  }
-
-  #enqueue(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
-    const size = sizeOf(frame) + FRAME_OVERHEAD;
-    if (queue.pendingBytes + size > this.#limits.maxBufferedBytes && !queue.isPaused) {
-      this.#closeTooMany(connection);
-      return;
-    }
-    queue.pending.push({ frame, allowed, size });
-    queue.pendingBytes += size;
-    this.#heldBytes += size;
   }
 
   /** The connection with the most held bytes. */
@@ -235,7 +230,7 @@ export class Inbox {
     }
   }
 
-  #execute(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
+  #execute(connection: Connection, line: ClientLine, queue: Queue): Promise<unknown> | undefined {
     if (line.kind === "refused") this.#handler.refuse(connection, line.refusal);
     if (line.kind === "refused" || line.kind === "empty") return undefined;
     const step = this.#stepFrom(line, queue);

@@ -82,7 +82,12 @@ export class CatchUp {
     const pending = this.#pendingFor(channel, links.positionOf(channel));
     pending.requests += 1;
     try {
-      const answer = await this.#ask(channel, pending, wanted);
+      const { since, last } = wanted;
+      if (since !== undefined) pending.wanted.since = Math.min(since, pending.wanted.since ?? since);
+      pending.wanted.last = Math.max(last, pending.wanted.last);
+      // Each channel has one call in flight.
+      pending.next ??= this.#askNext(channel, pending);
+      const answer = await pending.next;
       // The client may have received newer messages from another object: wait until they arrive here.
       if (!("none" in answer)) await links.reached(channel, Math.min(wanted.since ?? 0, answer.after + answer.count));
       if (pending.isAborted || pending.log.position !== links.positionOf(channel)) return false;
@@ -102,15 +107,6 @@ export class CatchUp {
     const pending = new PendingCatchUp(position);
     this.#pending.set(channel, pending);
     return pending;
-  }
-
-  /** Adds a request to the next call. Each channel has one call in flight. */
-  #ask(channel: string, pending: PendingCatchUp, { since, last }: MissedRequest): Promise<MissedAnswer> {
-    const { wanted } = pending;
-    if (since !== undefined) wanted.since = Math.min(since, wanted.since ?? since);
-    wanted.last = Math.max(last, wanted.last);
-    pending.next ??= this.#askNext(channel, pending);
-    return pending.next;
   }
 
   async #askNext(channel: string, pending: PendingCatchUp): Promise<MissedAnswer> {

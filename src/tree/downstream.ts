@@ -16,7 +16,6 @@ import {
   type LinkRow,
   ORDER,
   type OrderRow,
-  orderRow,
   restoreOrder,
 } from "./link-rows.ts";
 import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
@@ -328,7 +327,10 @@ export class Downstream {
     // The row may only name stored positions.
     this.#channel.store();
     const { position, hasHistory } = this.#channel;
-    const row = orderRow(position, this.isBusy, hasHistory, this.#parts.runtime);
+    // Pending deliveries don't matter if the object has a history.
+    const row: OrderRow = hasHistory
+      ? { position, busy: false, alarm: undefined, kept: true }
+      : { position, busy: this.isBusy, alarm: this.#parts.runtime.alarmTime(), kept: false };
     if (!(this.#row && isSameOrder(this.#row, row)) && this.#parts.runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

@@ -231,17 +231,14 @@ export class Peers {
     const known = this.#stubs.get(object);
     if (!known && depth > MAX_OPENING_DEPTH) return undefined;
     const isGood = known !== undefined && known.depth <= depth && this.#isTrusted(known, kind, depth);
-    const stub = isGood ? known : this.#open(object, depth, known);
+    const { open, now } = this.#runtime;
+    const replaces = known?.replaces ?? known;
+    const stub = isGood ? known : { stub: open(object), depth, answered: now(), replaces, inFlight: 0 };
     this.#stubs.delete(object);
     this.#stubs.set(object, stub);
     const [oldest] = this.#stubs.keys();
     if (this.#stubs.size > MAX_STUBS && oldest !== undefined) this.#stubs.delete(oldest);
     return stub;
-  }
-
-  #open(object: string, depth: number, known: KnownStub | undefined): KnownStub {
-    const { open, now } = this.#runtime;
-    return { stub: open(object), depth, answered: now(), replaces: known?.replaces ?? known, inFlight: 0 };
   }
 
   /** Whether a stub may carry a call. Announcements aren't repeated, so their stub must have worked just now. */
