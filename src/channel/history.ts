@@ -117,15 +117,13 @@ export class History {
   /**
    * Stores new messages. Must be called before any output that reveals them.
    * @param sendsPosition whether the newest position is sent to a client, which restarts its retention time
-   * @returns whether anything was written or refused
    */
-  store(sendsPosition: boolean): boolean {
-    if (!this.isOn) return false;
+  store(sendsPosition: boolean): void {
+    if (!this.isOn) return;
     if (this.#log.position !== this.#stored) this.#storeMessages();
-    else if (sendsPosition && !this.#isPositionFresh) this.#storePosition();
-    else return false;
+    else if (sendsPosition && !(this.#positionRow && this.index.isCurrent(this.#positionRow.at))) this.#storePosition();
+    else return;
     this.#scheduleExpiry();
-    return true;
   }
 
   /** Retains the newest position for a client that counted positions and has left, or may have left. */
@@ -144,17 +142,16 @@ export class History {
     this.#parts.schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
   }
 
-  /** Whether the position's row stays for another retention time. */
-  get #isPositionFresh(): boolean {
-    return this.#positionRow !== undefined && this.index.isCurrent(this.#positionRow.at);
-  }
-
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
     const batch = batchOf(messages, position, this.#parts.runtime.now(), this.#limits.historyBytes);
     if (batch.after === this.#stored) this.index.dropExpired(batch.size);
-    else this.#dropAllBut(batch);
+    else {
+      // Messages right before this batch are too large to be retained.
+      this.index.dropAll();
+      for (const appended of batch.keyed) this.index.indexKey(appended);
+    }
     if (batch.count > 0) this.#storeBatch(batch, position);
     else this.#storePosition();
   }
@@ -166,12 +163,6 @@ export class History {
       this.index.add(slot, batch);
       this.#recordStored(position, { slot, at: batch.at, hasMessages: true });
     } else this.#handleRefusal();
-  }
-
-  /** Drops everything before a batch, because messages right before it are too large to be retained. */
-  #dropAllBut({ keyed }: Batch): void {
-    this.index.dropAll();
-    for (const appended of keyed) this.index.indexKey(appended);
   }
 
   /** Returns a row of batches. `newest` ends with the newest message in the log. */

@@ -98,11 +98,7 @@ export class Log {
   }
 
   /** Returns the announcements after a position. */
-  after(position: number): readonly AppendedMessages[] {
-    return this.#entriesAfter(position);
-  }
-
-  #entriesAfter(position: number): Entry[] {
+  after(position: number): Entry[] {
     return this.#entries.slice(this.#firstAfter(position)).filter((entry) => entry !== undefined);
   }
 
@@ -114,7 +110,7 @@ export class Log {
   renumber(position: number, base: number): void {
     assert(this.#position !== undefined && base >= this.#position, "positions only rise");
     const shift = base - position;
-    for (const entry of this.#entriesAfter(position)) entry.last += shift;
+    for (const entry of this.after(position)) entry.last += shift;
     this.#position += shift;
   }
 

@@ -1,14 +1,10 @@
 /** The index of a root's retained messages: batches, rows and keys. The log has the messages themselves. */
 import { sizeOfKeyed } from "../protocol/keys.ts";
 import { utf8Length } from "../protocol/text.ts";
+import type { Limits } from "../runtime/limits.ts";
 import type { AppendedMessages, Log } from "./log.ts";
 
-export interface HistoryLimits {
-  /** The retention time in seconds; 0 turns history off. */
-  historySeconds: number;
-  /** The most bytes of messages and keys that are retained per channel, as UTF-8. */
-  historyBytes: number;
-}
+export type HistoryLimits = Pick<Limits, "historySeconds" | "historyBytes">;
 
 /** Messages that were stored together. */
 export interface Batch {
@@ -127,16 +123,15 @@ export class Retained {
     if (batch) {
       segment.size -= batch.size;
       this.size -= batch.size;
-      for (const appended of batch.keyed) this.#dropKey(appended);
+      for (const appended of batch.keyed) {
+        const { key = "" } = appended;
+        // A later announcement may have the same key.
+        if (this.#byKey.get(key) === appended) this.#byKey.delete(key);
+      }
     }
     if (segment.batches.length > 0) return;
     this.#segments.shift();
     this.#released(segment.slot, batch?.at ?? 0);
-  }
-
-  /** Drops the key of an announcement, unless a later announcement has the same key. */
-  #dropKey(appended: AppendedMessages): void {
-    if (appended.key !== undefined && this.#byKey.get(appended.key) === appended) this.#byKey.delete(appended.key);
   }
 
   /** Indexes the key of an announcement, if it has one. */

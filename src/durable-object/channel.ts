@@ -31,8 +31,10 @@ const REFUSED = "the settings of the server are changing; connect again";
 export class Channel extends DurableObject<Env> implements Callable {
   /** The sockets that hibernated with this object. */
   readonly #hibernated: WebSocket[];
-  /** The configuration, or its error; undefined until it is read. */
-  #configuration: Configuration | SettingError | undefined;
+  /** The configuration; undefined until it is read, and if it has a fault. */
+  #configuration: Configuration | undefined;
+  /** The error in the configuration; undefined if it is valid. */
+  #fault: string | undefined;
   /** Undefined until the first event after a start. */
   #awake: { broker: Broker; runtime: ObjectRuntime } | undefined;
   /** The time of an alarm that was set before this start; it shows whether the object crashed. */
@@ -43,7 +45,9 @@ export class Channel extends DurableObject<Env> implements Callable {
     this.#hibernated = context.getWebSockets();
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(KEEPALIVE, ALIVE));
     void context.blockConcurrencyWhile(async () => {
-      this.#configuration = await configure(env, context.storage);
+      const configuration = await configure(env, context.storage);
+      if (configuration instanceof SettingError) this.#fault = `${WRONG_SETTINGS}${configuration.message}`;
+      else this.#configuration = configuration;
       this.#alarmTime = (await context.storage.getAlarm()) ?? undefined;
     });
   }
@@ -54,16 +58,9 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   /** @throws Error that the Worker understands as a SettingError */
   get #configured(): Configuration {
-    const configuration = this.#configuration;
-    if (configuration && !(configuration instanceof SettingError)) return configuration;
+    if (this.#configuration) return this.#configuration;
     this.#closeAll();
     throw new Error(this.#fault);
-  }
-
-  /** The error in the configuration; undefined if it is valid. */
-  get #fault(): string | undefined {
-    const configuration = this.#configuration;
-    return configuration instanceof SettingError ? `${WRONG_SETTINGS}${configuration.message}` : undefined;
   }
 
   /** Closes all connections, because the object can't serve them while the configuration is wrong. */

@@ -3,7 +3,7 @@ import type { Grants } from "../auth/grants.ts";
 import type { Guard } from "../auth/verify.ts";
 import type { Frame } from "../protocol/frames.ts";
 import type { From } from "../protocol/positions.ts";
-import type { Calls, Handlers } from "../runtime/calls.ts";
+import type { Calls } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Socket, Sockets } from "../session/socket.ts";
@@ -81,9 +81,10 @@ export class Broker {
     ask: Calls[Kind]["request"],
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
-    return this.#parts.peers.answer(hop, () => {
-      this.#parts.tokens.closeExpired();
-      return handle(this.#parts.handlers, kind, ask);
+    const { peers, tokens, handlers } = this.#parts;
+    return peers.answer(hop, () => {
+      tokens.closeExpired();
+      return handlers[kind](ask);
     });
   }
 
@@ -100,8 +101,4 @@ export class Broker {
   #keep(work: Promise<void> | undefined): void {
     if (work) this.#parts.runtime.keep(work.finally(() => this.#parts.schedule.stay()));
   }
-}
-
-function handle<Kind extends keyof Calls>(handlers: Handlers, kind: Kind, ask: Calls[Kind]["request"]) {
-  return handlers[kind](ask);
 }

@@ -3,24 +3,18 @@
  * event, so they don't keep the object in memory.
  */
 import type { Handlers } from "../runtime/calls.ts";
-import type { Drain } from "../session/drain.ts";
-import { BatchNumbers } from "../tree/forwarding.ts";
-import type { Topology } from "../tree/topology.ts";
+import { batchNumbers } from "../tree/forwarding.ts";
+import { describerOf } from "../tree/topology.ts";
 import type { UpkeepParts } from "./upkeep.ts";
 
-interface HandlerParts extends UpkeepParts {
-  readonly drain: Drain;
-  readonly topology: Topology;
-}
-
-export function handlersOf(parts: HandlerParts): Handlers {
+export function handlersOf(parts: UpkeepParts): Handlers {
   return { ...linkHandlers(parts), ...announcementHandlers(parts), ...serviceHandlers(parts) };
 }
 
-type LinkCalls = "link" | "unlink" | "deliver" | "fill" | "describe";
-
-function linkHandlers({ peers, schedule, router, drain, reporter, topology }: HandlerParts): Pick<Handlers, LinkCalls> {
+function linkHandlers(parts: UpkeepParts) {
+  const { peers, schedule, router, drain, reporter } = parts;
   const { downstream, capacity, upstream } = router;
+  const describe = describerOf(parts);
   return {
     async link(request) {
       schedule.note();
@@ -31,7 +25,7 @@ function linkHandlers({ peers, schedule, router, drain, reporter, topology }: Ha
       if (capacity.isChild(from)) {
         if (!still) capacity.add(from, region);
       } else if (!still && !downstream.linkTo(from) && capacity.isFull("links")) {
-        const instead = capacity.childForLink();
+        const { object: instead } = capacity.choose("links");
         return { instead, vouched: downstream.linkTo(instead)?.vouched };
       }
       const answer = downstream.link(request);
@@ -54,15 +48,13 @@ function linkHandlers({ peers, schedule, router, drain, reporter, topology }: Ha
     fill(report) {
       capacity.note(report);
     },
-    describe: ({ channel }) => topology.describe(channel),
-  };
+    describe: ({ channel }) => describe(channel),
+  } satisfies Partial<Handlers>;
 }
 
-type AnnouncementCalls = "forward" | "announce" | "recover";
-
-function announcementHandlers({ schedule, router, drain }: HandlerParts): Pick<Handlers, AnnouncementCalls> {
+function announcementHandlers({ schedule, router, drain }: UpkeepParts) {
   const { channel } = router;
-  const batches = new BatchNumbers();
+  const outdatedBy = batchNumbers();
   /** Positions are final when they are stored. */
   const whenStored = async <T>(answer: () => T): Promise<T> => {
     drain.flushIfLarge();
@@ -71,7 +63,7 @@ function announcementHandlers({ schedule, router, drain }: HandlerParts): Pick<H
   };
   return {
     async forward(batch) {
-      const newer = batches.outdatedBy(batch);
+      const newer = outdatedBy(batch);
       if (newer !== undefined) return { newer };
       schedule.note();
       const { keys, lines } = batch;
@@ -88,12 +80,10 @@ function announcementHandlers({ schedule, router, drain }: HandlerParts): Pick<H
       return whenStored(router.announceHere(announcement));
     },
     recover: (missing) => channel.readMissed(missing),
-  };
+  } satisfies Partial<Handlers>;
 }
 
-type ServiceCalls = "claim" | "recount" | "figures" | "serviceFigures" | "tally";
-
-function serviceHandlers({ schedule, reporter, clientLimit }: HandlerParts): Pick<Handlers, ServiceCalls> {
+function serviceHandlers({ schedule, reporter, clientLimit }: UpkeepParts) {
   return {
     claim(claim) {
       schedule.note();
@@ -112,5 +102,5 @@ function serviceHandlers({ schedule, reporter, clientLimit }: HandlerParts): Pic
       schedule.note();
       reporter.tally(totals);
     },
-  };
+  } satisfies Partial<Handlers>;
 }

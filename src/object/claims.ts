@@ -8,10 +8,11 @@ import { retry } from "../tree/retry.ts";
 /** The row with the number of connections that the root of `all` knows. */
 const TOLD = "told";
 
+type ClaimParts = { readonly runtime: Runtime; readonly outage: Pick<Outage, "goOn"> };
+
 export class Claims {
-  readonly #runtime: Runtime;
+  readonly #parts: ClaimParts;
   readonly #claim: (claim: ConnectionClaim) => Promise<number>;
-  readonly #outage: Pick<Outage, "goOn">;
   #held = 0;
   /** The number of connections that the root of `all` knows; NaN while that is unknown. */
   #known = 0;
@@ -20,16 +21,15 @@ export class Claims {
   #isAsking = false;
 
   /** @param claim claims at the root of `all`, and resolves with how many of the wanted connections are granted */
-  constructor(runtime: Runtime, claim: (claim: ConnectionClaim) => Promise<number>, outage: Pick<Outage, "goOn">) {
-    this.#runtime = runtime;
+  constructor(parts: ClaimParts, claim: (claim: ConnectionClaim) => Promise<number>) {
+    this.#parts = parts;
     this.#claim = claim;
-    this.#outage = outage;
   }
 
   /** @param held connections that hibernated with this object */
   start(held: number): void {
     this.#held = held;
-    this.#known = rowOf(this.#runtime.store.get(TOLD), isNumber) ?? 0;
+    this.#known = rowOf(this.#parts.runtime.store.get(TOLD), isNumber) ?? 0;
     this.#report();
   }
 
@@ -57,7 +57,7 @@ export class Claims {
   #report(): void {
     if (this.#isAsking || this.isKnown) return;
     this.#isAsking = true;
-    this.#runtime.keep(this.#untilKnown());
+    this.#parts.runtime.keep(this.#untilKnown());
   }
 
   /** Whether the root of `all` knows all claims. */
@@ -69,25 +69,25 @@ export class Claims {
     // Changes of the same turn go together.
     await undefined;
     try {
-      while (!this.isKnown) await retry(this.#runtime, () => this.#claimAll());
+      while (!this.isKnown) await retry(this.#parts.runtime, () => this.#claimAll());
     } catch {
       this.#admit(this.#pending.splice(0), Number.POSITIVE_INFINITY);
-      this.#outage.goOn();
+      this.#parts.outage.goOn();
     } finally {
       this.#isAsking = false;
     }
   }
 
   async #claimAll(): Promise<void> {
-    this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
+    this.#newest = Math.max(this.#newest + 1, this.#parts.runtime.now());
     const wanted = this.#pending.length;
-    const claim = { from: this.#runtime.name, number: this.#newest, held: this.#held, wanted };
+    const claim = { from: this.#parts.runtime.name, number: this.#newest, held: this.#held, wanted };
     // If the call fails, the root of `all` may or may not have executed it.
     this.#known = Number.NaN;
     const granted = await this.#claim(claim);
     this.#known = claim.held + granted;
-    if (this.#known === 0) this.#runtime.store.delete(TOLD);
-    else this.#runtime.store.put(TOLD, this.#known);
+    if (this.#known === 0) this.#parts.runtime.store.delete(TOLD);
+    else this.#parts.runtime.store.put(TOLD, this.#known);
     this.#admit(this.#pending.splice(0, wanted), granted);
   }
 

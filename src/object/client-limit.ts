@@ -11,10 +11,10 @@ export class ClientLimit extends Claims {
   readonly #quota: Quota | undefined;
 
   constructor(parts: RouterParts) {
-    const { runtime, limits, outage } = parts;
+    const { runtime, limits } = parts;
     const claim = async (claim: ConnectionClaim) =>
       this.#quota ? this.claim(claim) : runtime.call(EVERYONE, "claim", claim);
-    super(runtime, claim, outage);
+    super(parts, claim);
     this.#parts = parts;
     if (runtime.name !== EVERYONE) return;
     this.#quota = new Quota(runtime, limits.clientLimit, async (object) => {

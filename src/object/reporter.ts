@@ -25,10 +25,15 @@ export class Reporter {
 
   constructor(parts: ReporterParts) {
     this.#parts = parts;
-    const { name, store, now } = parts.runtime;
+    const { name, store, now, random } = parts.runtime;
     if (name === EVERYONE) this.#service = new Service(store);
     const objectsOf = ({ objects, unreachable }: ServiceFigures) => objects + unreachable;
-    this.serviceFigures = polling(() => this.#poll(), objectsOf, now);
+    const poll = async () => {
+      if (!this.#service) throw new Error("only the root of `all` has the figures of the service");
+      this.#seed ??= Math.floor(random() * 2 ** 32);
+      return this.#service.figures(await this.figures(this.#seed));
+    };
+    this.serviceFigures = polling(poll, objectsOf, now);
   }
 
   /** Restores the service's figures. */
@@ -41,12 +46,6 @@ export class Reporter {
     const { runtime, limits } = this.#parts;
     const figures = await (this.#service ? this.serviceFigures() : runtime.call(EVERYONE, "serviceFigures", undefined));
     return formatInfo(figures, limits.clientLimit, runtime.now());
-  }
-
-  async #poll(): Promise<ServiceFigures> {
-    if (!this.#service) throw new Error("only the root of `all` has the figures of the service");
-    this.#seed ??= Math.floor(this.#parts.runtime.random() * 2 ** 32);
-    return this.#service.figures(await this.figures(this.#seed));
   }
 
   /** Returns this object's figures, in the tree of `all` with those of the objects linked to it. */
@@ -94,14 +93,6 @@ export class Reporter {
     if (this.#service) this.#parts.counters.add(totals);
   }
 
-  /** Reports the counters of an object without connections, if they are worth a call. They are lost if it fails. */
-  #report(): void {
-    const { runtime, connections, counters } = this.#parts;
-    if (this.#service || connections.size > 0) return;
-    const report = counters.takeWorthwhile();
-    if (report) runtime.keep(runtime.call(EVERYONE, "tally", report.totals).catch(() => {}));
-  }
-
   /** The last connection has closed. At the root of `all`, notes how many the service had; others report it. */
   emptied(): void {
     this.#service?.note(this.#parts.counters.takePeak() + this.#parts.router.downstream.size);
@@ -115,8 +106,11 @@ export class Reporter {
 
   /** Has counters outlive this time in memory. */
   settle(): void {
-    this.#report();
-    this.#parts.counters.settle();
+    const { runtime, connections, counters } = this.#parts;
+    // The counters of an object without connections are reported, if they are worth a call. They are lost if it fails.
+    const report = this.#service || connections.size > 0 ? undefined : counters.takeWorthwhile();
+    if (report) runtime.keep(runtime.call(EVERYONE, "tally", report.totals).catch(() => {}));
+    counters.settle();
     this.#service?.note(0);
   }
 }

@@ -1,16 +1,15 @@
 /** Work that an object does without an event: when it has been quiet for a second, and when its alarm goes off. */
-import type { TokenParts, Tokens } from "../session/tokens.ts";
+import type { CommandParts } from "../session/commands.ts";
 import type { Peers } from "../tree/peers.ts";
 import type { Alarm } from "./alarm.ts";
 import type { ClientLimit } from "./client-limit.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ObjectSchedule } from "./schedule.ts";
 
-export interface UpkeepParts extends TokenParts {
+export interface UpkeepParts extends CommandParts {
   readonly alarm: Alarm;
   readonly schedule: ObjectSchedule;
   readonly peers: Peers;
-  readonly tokens: Tokens;
   readonly reporter: Reporter;
   readonly clientLimit: ClientLimit | undefined;
 }
@@ -27,11 +26,13 @@ export class Upkeep {
    * closes expired connections and deletes expired messages. The alarm is set again first, as a crash may follow.
    */
   alarmed(): void {
-    const { runtime, alarm, schedule, router, tokens, outage } = this.#parts;
+    const { runtime, alarm, schedule, router, tokens, outage, clientLimit } = this.#parts;
     tokens.closeExpired();
     tokens.start();
     this.#setAlarm();
-    const joined = outage.mayAsk ? this.#askRoot() : undefined;
+    const { mayAsk } = outage;
+    if (mayAsk && clientLimit?.isKnown === false) clientLimit.recount();
+    const joined = mayAsk ? router.joinEveryone() : undefined;
     router.expire();
     if (router.downstream.isBusy) {
       alarm.mark();
@@ -40,13 +41,6 @@ export class Upkeep {
     router.downstream.reportLosses();
     router.upstream.unlinks.retry();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
-  }
-
-  /** Asks the root of `all` what it has to answer; undefined if there is no need to join `all`. */
-  #askRoot(): Promise<void> | undefined {
-    const { clientLimit, router } = this.#parts;
-    if (clientLimit?.isKnown === false) clientLimit.recount();
-    return router.joinEveryone();
   }
 
   passed(milliseconds: number): boolean {
@@ -78,25 +72,16 @@ export class Upkeep {
    * @returns when something is due, in milliseconds since 1970; infinite if nothing is
    */
   #setAlarm(): number {
-    const { alarm, schedule, router } = this.#parts;
-    const dueAt = this.#dueAt();
-    void alarm.due(dueAt).then((isSet) => {
-      if (!isSet && Number.isFinite(router.downstream.lossReportAt)) schedule.stay();
-    });
-    return dueAt;
-  }
-
-  #dueAt(): number {
-    const { runtime, peers, alarm, router, outage, clientLimit } = this.#parts;
+    const { runtime, peers, alarm, schedule, router, outage, clientLimit } = this.#parts;
+    const { downstream, upstream } = router;
     if (router.hasEveryone && clientLimit?.isKnown !== false) outage.end();
     else outage.begin();
     const callsAt = peers.hasDeferred ? runtime.now() : Number.POSITIVE_INFINITY;
-    return Math.min(
-      alarm.expiry,
-      outage.askAgainAt,
-      router.downstream.lossReportAt,
-      router.upstream.unlinks.dueAt,
-      callsAt,
-    );
+    const linksAt = Math.min(downstream.lossReportAt, upstream.unlinks.dueAt);
+    const dueAt = Math.min(alarm.expiry, outage.askAgainAt, linksAt, callsAt);
+    void alarm.due(dueAt).then((isSet) => {
+      if (!isSet && Number.isFinite(downstream.lossReportAt)) schedule.stay();
+    });
+    return dueAt;
   }
 }

@@ -12,13 +12,11 @@ import { Pace } from "../session/pace.ts";
 import type { Sockets } from "../session/socket.ts";
 import { Tokens } from "../session/tokens.ts";
 import { Counters } from "../stats/counters.ts";
-import { EventCounters } from "../stats/event-counters.ts";
 import { operatorLog } from "../stats/operator-log.ts";
 import { countingRows } from "../stats/row-counting.ts";
 import { Outage } from "../tree/outage.ts";
 import { Peers } from "../tree/peers.ts";
 import { Router } from "../tree/router.ts";
-import { Topology } from "../tree/topology.ts";
 import { Alarm } from "./alarm.ts";
 import { handlersOf } from "./call-handlers.ts";
 import { ClientLimit } from "./client-limit.ts";
@@ -33,7 +31,6 @@ import { Upkeep } from "./upkeep.ts";
 export class Parts {
   readonly limits: Limits;
   readonly guard: Guard | undefined;
-  readonly events: EventCounters;
   readonly runtime: Runtime;
   readonly alarm: Alarm;
   readonly peers: Peers;
@@ -52,27 +49,25 @@ export class Parts {
   readonly commands = new Commands(this);
   readonly upkeep = new Upkeep(this);
   readonly inbox: Inbox;
-  readonly topology: Topology;
   readonly handlers: Handlers;
 
   /** @param guard undefined on a server without tokens */
   constructor(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
     this.limits = limits;
     this.guard = guard;
-    this.events = new EventCounters(operatorLog(raw));
-    const counting = countingRows(raw, this.events);
+    this.counters = new Counters(this, operatorLog(raw));
+    const note = this.counters.note.bind(this.counters);
+    const counting = countingRows(raw, note);
     this.alarm = new Alarm(counting);
-    this.peers = new Peers(counting, this.alarm, this.events);
+    this.peers = new Peers(counting, this.alarm, note);
     this.runtime = { ...counting, call: (...call) => this.peers.call(...call) };
     this.schedule = new ObjectSchedule(this);
     this.connections = new Connections(sockets, limits, raw.now, this.schedule);
-    this.counters = new Counters(this);
     this.outage = new Outage(this);
     this.router = new Router(this);
     if (limits.clientLimit > 0) this.clientLimit = new ClientLimit(this);
     this.reporter = new Reporter(this);
     this.inbox = new Inbox(this.commands, limits, raw.now);
-    this.topology = new Topology(this);
     this.handlers = handlersOf(this);
   }
 

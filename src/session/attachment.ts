@@ -3,7 +3,7 @@ import { type Grants, isGrants, isNames } from "../auth/grants.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
 import { isLongerThan } from "../protocol/text.ts";
-import type { Connection } from "./connection.ts";
+import { isRecord, optional, shape } from "../runtime/rows.ts";
 import type { Socket } from "./socket.ts";
 
 /** Largest attachment, see https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
@@ -17,25 +17,32 @@ export interface Attachment {
   /** Subscriptions without positions. */
   channels: string[];
   /** Subscriptions in which the client counts positions. */
-  counted?: string[];
+  counted?: string[] | undefined;
   grants?: Grants | undefined;
   /** State of the whole object, persisted with one of its sockets. */
-  kept?: object;
+  kept?: object | undefined;
 }
 
-export function attachmentOf({ channels, counted, grants }: Connection): Attachment {
+/** The properties of a connection that are in its attachment. */
+interface Attached {
+  readonly channels: ReadonlySet<string>;
+  readonly counted: ReadonlySet<string>;
+  readonly grants: Grants | undefined;
+}
+
+export function attachmentOf({ channels, counted, grants }: Attached): Attachment {
   const attachment: Attachment = { channels: [...channels].filter((channel) => !counted.has(channel)) };
   if (counted.size > 0) attachment.counted = [...counted];
   if (grants) attachment.grants = grants;
   return attachment;
 }
 
-export function isAttachment(value: unknown): value is Attachment {
-  if (typeof value !== "object" || value === null || !("channels" in value)) return false;
-  if ("kept" in value && (typeof value.kept !== "object" || value.kept === null)) return false;
-  if ("counted" in value && !isNames(value.counted)) return false;
-  return isNames(value.channels) && (!("grants" in value) || isGrants(value.grants));
-}
+export const isAttachment: (value: unknown) => value is Attachment = shape({
+  channels: isNames,
+  counted: optional(isNames),
+  grants: optional(isGrants),
+  kept: optional(isRecord),
+});
 
 /** Closes a socket whose attachment can't be read, because its grants are unknown. */
 export function closeUnreadable(socket: Socket): void {

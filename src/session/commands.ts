@@ -76,7 +76,7 @@ export class Commands implements CommandHandler {
     return pace.after(work, needsRoom);
   }
 
-  execute(connection: Connection, step: Step): Promise<void> | undefined {
+  execute(connection: Connection, step: Step): Promise<unknown> | undefined {
     switch (step.kind) {
       case "announce":
         return this.#announce(connection, step.channel, step.lines, step.count);
@@ -101,7 +101,7 @@ export class Commands implements CommandHandler {
     }
   }
 
-  #announce({ grants }: Connection, channel: string, lines: string, count: number): Promise<void> | undefined {
+  #announce({ grants }: Connection, channel: string, lines: string, count: number): Promise<unknown> | undefined {
     checkAnnounce(grants, channel);
     return this.#parts.router.announce(channel, lines, count)?.catch(failToAnnounce);
   }

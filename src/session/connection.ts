@@ -1,30 +1,38 @@
 /** One connection of an object: a socket, its subscriptions, its pending output, and its allowances. */
 import type { Grants } from "../auth/grants.ts";
-import type { Bucket } from "./rate.ts";
+import { sizeOf } from "./attachment.ts";
+import { newBucket } from "./rate.ts";
 import type { Socket } from "./socket.ts";
 import type { SocketOutput } from "./socket-output.ts";
 
-export interface Connection {
+export class Connection {
   readonly socket: Socket;
-  readonly channels: Set<string>;
-  /** Channels in which the client counts positions, starting from one that the server has sent. */
-  readonly counted: Set<string>;
+  readonly output: SocketOutput;
   /** Permissions from its token; undefined on a server without tokens. */
   grants: Grants | undefined;
+  readonly channels = new Set<string>();
+  /** Channels in which the client counts positions, starting from one that the server has sent. */
+  readonly counted = new Set<string>();
   /** Bytes of its channels and grants in its attachment. */
   size: number;
   /** Lines for its next frame. */
-  buffered: string;
-  readonly output: SocketOutput;
+  buffered = "";
   /** Limits the lines that are executed. */
-  readonly lineRate: Bucket;
+  readonly lineRate = newBucket();
   /** Limits the lines that are refused because of `lineRate`. */
-  readonly excessRate: Bucket;
+  readonly excessRate = newBucket();
   /** Limits the characters of missed messages. */
-  readonly missedRate: Bucket;
+  readonly missedRate = newBucket();
   /** Limits the tokens that are verified. */
-  readonly tokenRate: Bucket;
+  readonly tokenRate = newBucket();
   /** Whether it counts against the limit on connections of the whole service, if there is one. */
-  admitted: boolean;
-  closed: boolean;
+  admitted = false;
+  closed = false;
+
+  constructor(socket: Socket, output: SocketOutput, grants: Grants | undefined) {
+    this.socket = socket;
+    this.output = output;
+    this.grants = grants;
+    this.size = sizeOf(grants);
+  }
 }

@@ -5,9 +5,8 @@ import { framesOf, insertLine } from "../protocol/frames.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
-import type { Connection } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { LineBuffer } from "./line-buffer.ts";
-import { newBucket } from "./rate.ts";
 import { SendBudget, type SendLimits } from "./send-budget.ts";
 import type { Socket, Sockets } from "./socket.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -347,21 +346,7 @@ export class Connections {
   }
 
   #add(socket: Socket, grants: Grants | undefined): Connection {
-    const connection = {
-      socket,
-      grants,
-      channels: new Set<string>(),
-      counted: new Set<string>(),
-      size: sizeOf(grants),
-      buffered: "",
-      output: this.budget.newOutput(socket),
-      lineRate: newBucket(),
-      excessRate: newBucket(),
-      missedRate: newBucket(),
-      tokenRate: newBucket(),
-      admitted: false,
-      closed: false,
-    };
+    const connection = new Connection(socket, this.budget.newOutput(socket), grants);
     this.#bySocket.set(socket, connection);
     return connection;
   }

@@ -86,24 +86,18 @@ export class Drain {
   }
 
   async #drain(): Promise<void> {
-    const { runtime, connections } = this.#parts;
+    const { runtime, connections, lifecycle } = this.#parts;
+    const { budget } = connections;
+    const hasDrained = () => connections.hasDrained();
     const began = runtime.now();
     do {
-      const { budget } = connections;
       const { sent } = budget;
       const isDurable = await whenReadable(runtime, () => connections.slow.length === 0);
       if (isDurable) budget.confirm(sent);
-      await this.#closeSlow();
+      for (const connection of connections.slow) lifecycle.closeSlow(connection);
+      await sleepUntil(runtime, PATIENCE, hasDrained);
+      for (const connection of hasDrained() ? [] : connections.slowest) lifecycle.closeSlow(connection);
       this.#send();
     } while (connections.isBlocked && runtime.now() < began + MAX_HOLD);
-  }
-
-  async #closeSlow(): Promise<void> {
-    const { runtime, connections, lifecycle } = this.#parts;
-    for (const connection of connections.slow) lifecycle.closeSlow(connection);
-    const hasDrained = () => connections.hasDrained();
-    await sleepUntil(runtime, PATIENCE, hasDrained);
-    if (hasDrained()) return;
-    for (const connection of connections.slowest) lifecycle.closeSlow(connection);
   }
 }

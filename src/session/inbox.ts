@@ -35,7 +35,7 @@ export interface CommandHandler {
    * Executes a step. The promise, if any, resolves when the step has taken effect everywhere.
    * @throws CommandError if the command fails
    */
-  execute(connection: Connection, step: Step): Promise<void> | undefined;
+  execute(connection: Connection, step: Step): Promise<unknown> | undefined;
   /** Returns after how many characters a step should get no more messages. */
   portionSize(channel: string): number;
   /** Sends a client an error reply. */
@@ -88,21 +88,47 @@ interface PendingFrame {
 }
 
 /** The frames of one connection, and how far they have been executed. */
-interface Queue {
+class Queue {
   pending: PendingFrame[];
   pendingBytes: number;
   /** The current frame; undefined if it is not UTF-8. */
-  text: string | undefined;
+  text: string | undefined = "";
   /** Where its next line begins; beyond its end after the last line. */
-  next: number;
+  next = 1;
   /** How many more of its lines may be executed. */
-  allowed: number;
+  allowed = 0;
   /** Size of the current frame. */
-  currentBytes: number;
+  currentBytes = 0;
   /** Work since the last pause. */
-  work: number;
+  work = 0;
   /** Whether the object itself delays the next step, which is not the client's fault. */
-  isPaused: boolean;
+  isPaused = false;
+
+  constructor(pending: PendingFrame[]) {
+    this.pending = pending;
+    this.pendingBytes = pending[0]?.size ?? 0;
+  }
+
+  push(frame: PendingFrame): undefined {
+    this.pending.push(frame);
+    this.pendingBytes += frame.size;
+  }
+
+  get heldBytes(): number {
+    return this.pendingBytes + this.currentBytes;
+  }
+
+  /** The end of the next line. */
+  get end(): number {
+    const { text = "", next } = this;
+    const end = text.indexOf("\n", next);
+    return end < 0 ? text.length : end;
+  }
+
+  /** Whether no lines of the current frame are left. */
+  get isOver(): boolean {
+    return this.next > (this.text ?? "").length;
+  }
 }
 
 export class Inbox {
@@ -129,36 +155,23 @@ export class Inbox {
     const allowed = this.#allowedLines(connection, frame);
     if (allowed === undefined) return undefined;
     const queue = this.#queues.get(connection);
-    const done = queue ? this.#enqueue(connection, queue, frame, allowed) : this.#begin(connection, frame, allowed);
+    const size = (queue ? sizeOf(frame) : lengthOf(frame)) + FRAME_OVERHEAD;
+    if (queue && !queue.isPaused && queue.pendingBytes + size > this.#limits.maxBufferedBytes) {
+      this.#closeTooMany(connection);
+      return undefined;
+    }
+    const pending = { frame, allowed, size };
+    this.#heldBytes += size;
+    const done = queue ? queue.push(pending) : this.begin(connection, undefined, [pending]);
     while (this.#heldBytes > MAX_HELD) this.#closeTooMany(this.#largest());
     return done;
-  }
-
-  #begin(connection: Connection, frame: Frame, allowed: number): Promise<void> {
-    const size = lengthOf(frame) + FRAME_OVERHEAD;
-    this.#heldBytes += size;
-    return this.begin(connection, undefined, [{ frame, allowed, size }]);
-  }
-
-  #enqueue(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
-    const size = sizeOf(frame) + FRAME_OVERHEAD;
-    if (queue.pendingBytes + size > this.#limits.maxBufferedBytes && !queue.isPaused) {
-      this.#closeTooMany(connection);
-      return;
-    }
-    queue.pending.push({ frame, allowed, size });
-    queue.pendingBytes += size;
-    this.#heldBytes += size;
   }
 
   /** The connection with the most held bytes. */
   #largest(): Connection {
     const [first, ...others] = this.#queues;
     assert(first !== undefined, "held bytes belong to a queue");
-    return others.reduce(
-      (largest, other) => (heldBytesOf(other[1]) > heldBytesOf(largest[1]) ? other : largest),
-      first,
-    )[0];
+    return others.reduce((largest, other) => (other[1].heldBytes > largest[1].heldBytes ? other : largest), first)[0];
   }
 
   #closeTooMany(connection: Connection): void {
@@ -169,7 +182,7 @@ export class Inbox {
   /** Discards the pending frames of a queue, and the rest of the current one. */
   #discard(queue: Queue | undefined): void {
     if (!queue) return;
-    this.#heldBytes -= heldBytesOf(queue);
+    this.#heldBytes -= queue.heldBytes;
     queue.pending = [];
     queue.text = "";
     queue.next = 1;
@@ -194,27 +207,17 @@ export class Inbox {
 
   /** Executes the pending frames of `connection`, and those that arrive meanwhile, once `ready` has resolved. */
   async begin(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
-    const [{ size: pendingBytes } = { size: 0 }] = pending;
-    const queue: Queue = {
-      pending,
-      pendingBytes,
-      text: "",
-      next: 1,
-      allowed: 0,
-      currentBytes: 0,
-      work: 0,
-      isPaused: false,
-    };
+    const queue = new Queue(pending);
     this.#queues.set(connection, queue);
     try {
       if (ready) await ready;
       for (let line = this.#take(queue); line && !connection.closed; line = this.#take(queue)) {
-        const done = this.#executeLine(connection, line, queue);
+        const done = this.#execute(connection, line, queue);
         if (done) {
           await done;
           queue.work += ASYNC_WORK;
         }
-        const needsRoom = queue.currentBytes > LARGE_FRAME || isOver(queue);
+        const needsRoom = queue.currentBytes > LARGE_FRAME || queue.isOver;
         const pause = this.#handler.pause(connection, queue.work, needsRoom);
         queue.work = 0;
         queue.isPaused = pause !== undefined;
@@ -227,13 +230,10 @@ export class Inbox {
     }
   }
 
-  #executeLine(connection: Connection, line: ClientLine, queue: Queue): Promise<void> | undefined {
+  #execute(connection: Connection, line: ClientLine, queue: Queue): Promise<unknown> | undefined {
     if (line.kind === "refused") this.#handler.refuse(connection, line.refusal);
-    else if (line.kind !== "empty") return this.#execute(connection, this.#stepFrom(line, queue));
-    return undefined;
-  }
-
-  #execute(connection: Connection, step: Step): Promise<void> | undefined {
+    if (line.kind === "refused" || line.kind === "empty") return undefined;
+    const step = this.#stepFrom(line, queue);
     const refuse = (error: unknown) => this.#refuse(connection, step, error);
     try {
       return this.#handler.execute(connection, step)?.catch(refuse);
@@ -295,7 +295,7 @@ export class Inbox {
   }
 
   #peek(queue: Queue): ClientLine | undefined {
-    while (isOver(queue)) {
+    while (queue.isOver) {
       const pending = queue.pending.shift();
       this.#heldBytes -= queue.currentBytes;
       queue.currentBytes = 0;
@@ -307,12 +307,12 @@ export class Inbox {
       queue.next = 0;
     }
     if (queue.text === undefined) return { kind: "refused", refusal: NOT_UTF8 };
-    return this.#read(queue.text.slice(queue.next, endOf(queue)), queue.allowed > 0);
+    return this.#read(queue.text.slice(queue.next, queue.end), queue.allowed > 0);
   }
 
   /** Removes the next line. */
   #advance(queue: Queue): void {
-    const end = endOf(queue);
+    const end = queue.end;
     queue.work += LINE_WORK + (end - queue.next) / CHARACTERS_PER_WORK;
     queue.next = end + 1;
     queue.allowed -= 1;
@@ -332,19 +332,4 @@ function argumentsOf(step: Step): (string | undefined)[] {
   if (step.kind === "once") return step.messages.map(({ key }) => key);
   if (step.kind === "announce") return Array.from({ length: step.count }, () => step.channel);
   return ["channel" in step ? step.channel : undefined];
-}
-
-/** Returns the end of the next line. */
-function endOf({ text = "", next }: Queue): number {
-  const end = text.indexOf("\n", next);
-  return end < 0 ? text.length : end;
-}
-
-/** Whether no lines of the current frame are left. */
-function isOver({ text = "", next }: Queue): boolean {
-  return next > text.length;
-}
-
-function heldBytesOf({ pendingBytes, currentBytes }: Queue): number {
-  return pendingBytes + currentBytes;
 }

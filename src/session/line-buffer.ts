@@ -14,12 +14,6 @@ interface Segment {
   lines: string;
 }
 
-/** Lines for several subscribers. */
-export interface SharedLines<S> {
-  readonly subscribers: Iterable<S>;
-  readonly lines: string;
-}
-
 /** Memory of a segment besides its lines, in bytes. */
 const SEGMENT_OVERHEAD = 100;
 
@@ -75,7 +69,7 @@ export class LineBuffer<S extends Subscriber> {
   }
 
   /** Empties the buffer, and returns the lines for subscribers that haven't called `take`. */
-  end(subscribersOf: (channel: string) => ReadonlySet<S>): Iterable<SharedLines<S>> {
+  end(subscribersOf: (channel: string) => ReadonlySet<S>): Iterable<{ subscribers: Iterable<S>; lines: string }> {
     const [segments, channels, copied] = [this.#segments, this.#channels, this.#copied];
     this.#segments = [];
     this.#channels = new Set();
@@ -137,7 +131,10 @@ function newGroup<S>(channel: string, wider: Group<S> | undefined): Group<S> {
 }
 
 /** Yields the lines of one group at a time, so that the lines of only one are in memory. */
-function* shareByGroup<S>(segments: Segment[], groups: Iterable<Group<S>>): Iterable<SharedLines<S>> {
+function* shareByGroup<S>(
+  segments: Segment[],
+  groups: Iterable<Group<S>>,
+): Iterable<{ subscribers: Iterable<S>; lines: string }> {
   for (const group of groups) {
     const channels = new Set<string>();
     for (let at: Group<S> | undefined = group; at; at = at.wider) channels.add(at.channel);

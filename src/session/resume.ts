@@ -51,21 +51,17 @@ export class Resume {
     if (connection.channels.has(channel) && !isNow) {
       throw new CommandError("invalid", "you are subscribed to this channel; unsubscribe first, or use 'since now'");
     }
-    // Connections above their rate must not load the root either.
-    if (!isNow && !this.#mayResume(connection)) throw tooManyMissed();
+    const { runtime, limits, router } = this.#parts;
+    take(connection.missedRate, 0, MAX_MISSED, runtime.now());
+    // Connections that couldn't receive a full history now must not load the root either.
+    if (!isNow && connection.missedRate.level < limits.historyBytes) throw tooManyMissed();
     let hasNone = false;
     const request = requestOf(from);
-    await this.#parts.router.readMissed(channel, request, (history) => {
+    await router.readMissed(channel, request, (history) => {
       hasNone = "none" in history;
       if (!("none" in history) && !connection.closed) this.#deliver(connection, channel, request, history);
     });
     if (hasNone) await this.#subscribeOnly(connection, channel);
-  }
-
-  /** Whether a connection may receive a full channel history now. */
-  #mayResume({ missedRate }: Connection): boolean {
-    take(missedRate, 0, MAX_MISSED, this.#parts.runtime.now());
-    return missedRate.level >= this.#parts.limits.historyBytes;
   }
 
   /** Sends the position and the missed messages, and subscribes the connection if it isn't subscribed yet. */

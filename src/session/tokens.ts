@@ -32,7 +32,9 @@ export class Tokens {
 
   /** Sets the alarm to the first expiry of any connection's grants. */
   start(): void {
-    this.#parts.alarm.expireAt(firstExpiry(this.#parts.connections));
+    let first = Number.POSITIVE_INFINITY;
+    for (const { grants } of this.#parts.connections) if (grants) first = Math.min(first, grants.until);
+    this.#parts.alarm.expireAt(first);
   }
 
   /** Closes connections whose grants don't match the current settings, because they were admitted under earlier ones. */
@@ -104,11 +106,4 @@ export class Tokens {
       throw error;
     }
   }
-}
-
-/** Returns when the first grants expire, in milliseconds since 1970; infinity if none do. */
-function firstExpiry(connections: Iterable<Connection>): number {
-  let first = Number.POSITIVE_INFINITY;
-  for (const { grants } of connections) if (grants) first = Math.min(first, grants.until);
-  return first;
 }

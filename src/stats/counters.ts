@@ -5,8 +5,7 @@
 import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, optional, rowOf, shape } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { EventCounters } from "./event-counters.ts";
-import { isTally, type Name } from "./tally.ts";
+import { isTally, type Name, sumOfTallies } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** Counters as stored under `counted`, and in a socket's attachment: the one with the higher revision is newer. */
@@ -34,14 +33,15 @@ const CALLS_PER_REPORT = 20;
 /** How often counters are stored while there are sockets, in milliseconds. */
 const SAVE_INTERVAL = 60_000;
 
-interface CounterParts {
-  readonly runtime: Pick<Runtime, "store" | "now">;
-  readonly connections: Keeper;
-  readonly events: EventCounters;
-}
+type Parts = { readonly runtime: Pick<Runtime, "store" | "now">; readonly connections: Keeper };
 
 export class Counters {
-  readonly #parts: CounterParts;
+  readonly #parts: Parts;
+  readonly #log: (name: Name) => void;
+  /** Events that only metrics show, by names known in advance: so no client can make their number grow. */
+  #events: Tally = {};
+  /** Whether events were counted since they were persisted. */
+  #haveEventsChanged = false;
   /** Its totals don't include the event counters until it is written. */
   #row: CountedRow = { revision: 0, totals: noTotals(), peak: 0 };
   /** Whether totals have changed since they were persisted. */
@@ -49,8 +49,10 @@ export class Counters {
   /** The persisted event counters. Only they are reported, so that a crash can't make metrics fall. */
   #persisted: Tally | undefined;
 
-  constructor(parts: CounterParts) {
+  /** @param log logs the events that operators look for */
+  constructor(parts: Parts, log: (name: Name) => void) {
     this.#parts = parts;
+    this.#log = log;
   }
 
   /** Restores the counters from storage or a socket's attachment. */
@@ -61,7 +63,7 @@ export class Counters {
     const restored = (this.#changed ? attached : row) ?? this.#row;
     const { others, ...totals } = restored.totals;
     this.#row = { ...restored, totals };
-    if (others) this.#parts.events.add(others);
+    this.#events = sumOfTallies(this.#events, others);
     this.#persisted = others;
   }
 
@@ -80,18 +82,20 @@ export class Counters {
 
   /** Counts an event that only metrics show: no row is written for that alone. */
   note(name: Name, n = 1): void {
-    this.#parts.events.note(name, n);
+    this.#events[name] = (this.#events[name] ?? 0) + n;
+    this.#haveEventsChanged = true;
+    this.#log(name);
   }
 
   /** Returns all counters, and resets them; undefined if there are none. */
   takeReport(): CounterReport | undefined {
     const { totals, peak } = this.#row;
-    const others = this.#parts.events.tally;
+    const others = this.#tally;
     if (isNothing(totals) && peak === 0 && others === undefined) return undefined;
     this.#row.totals = noTotals();
     this.#row.peak = 0;
-    this.#changed = false;
-    this.#parts.events.reset();
+    this.#events = {};
+    this.#changed = this.#haveEventsChanged = false;
     this.#persisted = undefined;
     if (this.#parts.runtime.store.get(COUNTED) !== undefined) this.#parts.runtime.store.delete(COUNTED);
     return { totals: { ...totals, ...(others && { others }) }, peak };
@@ -99,7 +103,7 @@ export class Counters {
 
   /** The same for an object without connections; undefined if they aren't worth a call. */
   takeWorthwhile(): CounterReport | undefined {
-    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#parts.events.tally) >= CALLS_PER_REPORT;
+    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#events) >= CALLS_PER_REPORT;
     return isWorthwhile ? this.takeReport() : undefined;
   }
 
@@ -107,7 +111,7 @@ export class Counters {
   add(totals: Totals): void {
     const { others, ...sum } = sumOf(this.#row.totals, totals);
     this.#row.totals = sum;
-    if (others) this.#parts.events.add(others);
+    this.#events = sumOfTallies(this.#events, others);
     this.#changed = true;
   }
 
@@ -135,27 +139,28 @@ export class Counters {
   /** Has the counters outlive hibernation. */
   settle(): void {
     this.save();
-    if (!this.#changed && !this.#parts.events.hasChanged) return;
+    if (!this.#changed && !this.#haveEventsChanged) return;
     this.#row.revision += 1;
     if (!this.#parts.connections.keep({ counted: this.#row })) {
       if (this.#changed) this.#write();
-    } else if (this.#parts.connections.keep({ others: { own: this.#parts.events.tally } })) this.#notePersisted();
+    } else if (this.#parts.connections.keep({ others: { own: this.#tally } }))
+      this.#persisted = this.#tally && { ...this.#tally };
   }
 
-  #notePersisted(): void {
-    const { tally } = this.#parts.events;
-    this.#persisted = tally && { ...tally };
+  /** The events; undefined if there were none. */
+  get #tally(): Tally | undefined {
+    return Object.keys(this.#events).length === 0 ? undefined : this.#events;
   }
 
   /** Stores the counters, or deletes their row if all are zero. */
   #write(): void {
-    this.#changed = this.#parts.events.hasChanged = false;
+    this.#changed = this.#haveEventsChanged = false;
     this.#row.saved = this.#parts.runtime.now();
     this.#row.revision += 1;
-    const totals = { ...this.#row.totals, others: this.#parts.events.tally };
+    const totals = { ...this.#row.totals, others: this.#tally };
     if (isNothing(totals)) this.#parts.runtime.store.delete(COUNTED);
     else this.#parts.runtime.store.put(COUNTED, { ...this.#row, totals });
-    this.#notePersisted();
+    this.#persisted = this.#tally && { ...this.#tally };
   }
 }
 
@@ -166,6 +171,6 @@ function attachedTo({ kept }: Keeper): CountedRow | undefined {
   return { ...kept.counted, totals: { ...kept.counted.totals, others } };
 }
 
-function callsIn(tally: Tally = {}): number {
+function callsIn(tally: Tally): number {
   return Object.entries(tally).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
 }

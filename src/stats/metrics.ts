@@ -2,8 +2,9 @@
  * Formats the figures of the service for Prometheus, see
  * https://prometheus.io/docs/instrumenting/exposition_formats/. Names and labels are fixed, so their number is bounded.
  */
+import { ERROR_CODES } from "../protocol/errors.ts";
 import type { ServiceFigures } from "../runtime/calls.ts";
-import { CALLS, CLOSED, REFUSED } from "./tally.ts";
+import { CALLS, CLOSED } from "./tally.ts";
 
 /** The name, help and value of a metric without labels. */
 type Row = [name: string, help: string, value: number];
@@ -65,7 +66,7 @@ function counters({ totals }: ServiceFigures): Row[] {
 const LABELLED: [name: string, help: string, label: string, prefix: string, values: readonly string[]][] = [
   ["resumes", "Subscriptions resumed from a position.", "outcome", "resumes", ["complete", "gap"]],
   ["connections_closed", "Connections closed.", "reason", "closes", CLOSED],
-  ["commands_refused", "Commands refused.", "reason", "refused", REFUSED],
+  ["commands_refused", "Commands refused.", "reason", "refused", ERROR_CODES],
   ["calls", "Calls between objects.", "kind", "calls", CALLS],
   ["call_failures", "Calls between objects that failed.", "kind", "failures", CALLS],
 ];

@@ -1,15 +1,12 @@
 /** Names of the counters for metrics that `info` doesn't show. They are fixed, so clients can't create more of them. */
 
 import { CLOSINGS, type ClosingCause, isClosingCause } from "../protocol/close-codes.ts";
-import { ERROR_CODES, type ErrorCode } from "../protocol/errors.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
 import type { Calls, Tally } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 
 /** Reasons for closing connections: the client closed it, or the server's cause. */
 export const CLOSED = ["client", ...Object.keys(CLOSINGS).filter(isClosingCause)] as const;
-
-/** Reasons for refusing commands. */
-export const REFUSED = ERROR_CODES;
 
 /** All calls between objects. */
 export const CALLS: readonly (keyof Calls)[] = [

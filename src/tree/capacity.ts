@@ -101,12 +101,7 @@ export class Capacity {
     if (full !== "") this.note({ child: full, load: "sockets", full: true });
     if (!this.isFull("sockets")) return undefined;
     if (parentOf(this.#parts.runtime.name) !== undefined && !below) return { object: "", below: true };
-    return this.#choose("sockets", region);
-  }
-
-  /** Returns the child for the next link. */
-  childForLink(): string {
-    return this.#choose("links", "").object;
+    return this.choose("sockets", region);
   }
 
   /** Reports to the parent when this child has become full, and again when an eighth is free. */
@@ -126,12 +121,15 @@ export class Capacity {
    * Chooses a child: one of the region with room, else a new one if the limit allows it, else any with room, else any,
    * which places the connection below itself.
    */
-  #choose(load: Load, region: string): Placement {
+  choose(load: Load, region = ""): Placement {
+    const { name } = this.#parts.runtime;
     const roomy = [...this.#children].filter(([, child]) => !child.full[load]);
     const near = roomy.find(([, child]) => child.region === region || region === "");
     if (near) return { object: near[0], below: false };
     if (this.#children.size < this.#parts.limits.linksPerObject) {
-      const object = this.#newChild();
+      let n = 1;
+      while (this.#children.has(childOf(name, n))) n += 1;
+      const object = childOf(name, n);
       this.add(object, region);
       return { object, below: false };
     }
@@ -140,12 +138,5 @@ export class Capacity {
     const object = [...this.#children.keys()][Math.floor(this.#parts.runtime.random() * this.#children.size)];
     assert(object !== undefined, "the limit allows at least one child");
     return { object, below: true };
-  }
-
-  #newChild(): string {
-    for (let n = 1; ; n++) {
-      const name = childOf(this.#parts.runtime.name, n);
-      if (!this.#children.has(name)) return name;
-    }
   }
 }

@@ -20,18 +20,23 @@ const MAX_BUFFERED = 4_000_000;
 export type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
 /** The requests for missed messages of one channel that are in progress. */
-interface PendingCatchUp {
+class PendingCatchUp {
   /** The messages that have arrived since the first request. */
   readonly log: Log;
-  requests: number;
+  requests = 0;
   /** Whether messages have been lost since, or the channel was renumbered. */
-  isAborted: boolean;
+  isAborted = false;
   /** The combined requests for the next call. */
-  wanted: MissedRequest;
+  wanted: MissedRequest = { since: undefined, last: 0 };
   /** The next call, which starts after the current one. */
   next: Promise<MissedAnswer> | undefined;
   /** The call in flight. */
   current: Promise<unknown> | undefined;
+
+  /** @param position of the newest message that has arrived */
+  constructor(position: number | undefined) {
+    this.log = new Log(position);
+  }
 }
 
 export class CatchUp {
@@ -77,7 +82,12 @@ export class CatchUp {
     const pending = this.#pendingFor(channel, links.positionOf(channel));
     pending.requests += 1;
     try {
-      const answer = await this.#ask(channel, pending, wanted);
+      const { since, last } = wanted;
+      if (since !== undefined) pending.wanted.since = Math.min(since, pending.wanted.since ?? since);
+      pending.wanted.last = Math.max(last, pending.wanted.last);
+      // Each channel has one call in flight.
+      pending.next ??= this.#askNext(channel, pending);
+      const answer = await pending.next;
       // The client may have received newer messages from another object: wait until they arrive here.
       if (!("none" in answer)) await links.reached(channel, Math.min(wanted.since ?? 0, answer.after + answer.count));
       if (pending.isAborted || pending.log.position !== links.positionOf(channel)) return false;
@@ -94,25 +104,9 @@ export class CatchUp {
     const known = this.#pending.get(channel);
     if (known && known.log.position === position) return known;
     this.abort(channel);
-    const pending: PendingCatchUp = {
-      log: new Log(position),
-      requests: 0,
-      isAborted: false,
-      wanted: { since: undefined, last: 0 },
-      next: undefined,
-      current: undefined,
-    };
+    const pending = new PendingCatchUp(position);
     this.#pending.set(channel, pending);
     return pending;
-  }
-
-  /** Adds a request to the next call. Each channel has one call in flight. */
-  #ask(channel: string, pending: PendingCatchUp, { since, last }: MissedRequest): Promise<MissedAnswer> {
-    const { wanted } = pending;
-    if (since !== undefined) wanted.since = Math.min(since, wanted.since ?? since);
-    wanted.last = Math.max(last, wanted.last);
-    pending.next ??= this.#askNext(channel, pending);
-    return pending.next;
   }
 
   async #askNext(channel: string, pending: PendingCatchUp): Promise<MissedAnswer> {

@@ -89,28 +89,21 @@ export class DownstreamLink {
     if (this.isSending) return false;
     return !this.loss || (this.loss.next !== undefined && this.loss.next <= now);
   }
-}
 
-/**
- * Returns the next delivery of a link: messages, a request for the receiver's position, or the report of a loss.
- * @param from the name of this object
- * @param number the number of the delivery
- * @param most the most characters of messages
- */
-export function nextDelivery(
-  { epoch, acknowledged, isPositionUnknown, mayRepeat: again, loss }: DownstreamLink,
-  log: Log,
-  from: string,
-  number: number,
-  most: number,
-): Delivery {
-  const lost = loss !== undefined;
-  const channel = channelOf(from);
-  const where = isPositionUnknown && !lost;
-  const call = { channel, from, epoch, number, again, lost, where };
-  if (lost || isPositionUnknown)
-    return { ...call, after: where ? (log.position ?? 0) : acknowledged, lines: "", count: 0 };
-  const messages = log.since(acknowledged, most);
-  const follows = messages.after === acknowledged ? undefined : acknowledged;
-  return { ...call, ...messages, follows };
+  /**
+   * Returns the next delivery: messages, a request for the receiver's position, or the report of a loss.
+   * @param from the name of this object
+   * @param number the number of the delivery
+   * @param most the most characters of messages
+   */
+  next(log: Log, from: string, number: number, most: number): Delivery {
+    const { epoch, acknowledged, mayRepeat: again } = this;
+    const lost = this.loss !== undefined;
+    const where = this.isPositionUnknown && !lost;
+    const call = { channel: channelOf(from), from, epoch, number, again, lost, where };
+    if (lost || where) return { ...call, after: where ? (log.position ?? 0) : acknowledged, lines: "", count: 0 };
+    const messages = log.since(acknowledged, most);
+    const follows = messages.after === acknowledged ? undefined : acknowledged;
+    return { ...call, ...messages, follows };
+  }
 }

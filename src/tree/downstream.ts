@@ -7,7 +7,7 @@ import type { Limits } from "../runtime/limits.ts";
 import { rowOf } from "../runtime/rows.ts";
 import { wasNotMade } from "../runtime/runtime.ts";
 import type { CoreParts } from "../runtime/schedule.ts";
-import { DownstreamLink, nextDelivery, shareOf } from "./delivery.ts";
+import { DownstreamLink, shareOf } from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -16,7 +16,6 @@ import {
   type LinkRow,
   ORDER,
   type OrderRow,
-  orderRow,
   restoreOrder,
 } from "./link-rows.ts";
 import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
@@ -261,7 +260,7 @@ export class Downstream {
     if (link.isBehindLog(this.#channel.log)) this.#cutOff(link);
     this.#newest = Math.max(this.#newest + 1, this.#parts.runtime.now());
     const share = shareOf(this.#links.size);
-    const delivery = nextDelivery(link, this.#channel.log, this.#parts.runtime.name, this.#newest, share);
+    const delivery = link.next(this.#channel.log, this.#parts.runtime.name, this.#newest, share);
     try {
       const hasOwnBudget = delivery.lines.length <= share;
       this.#acknowledge(link, delivery, await this.#parts.runtime.call(link.object, "deliver", delivery, hasOwnBudget));
@@ -328,7 +327,10 @@ export class Downstream {
     // The row may only name stored positions.
     this.#channel.store();
     const { position, hasHistory } = this.#channel;
-    const row = orderRow(position, this.isBusy, hasHistory, this.#parts.runtime);
+    // Pending deliveries don't matter if the object has a history.
+    const row: OrderRow = hasHistory
+      ? { position, busy: false, alarm: undefined, kept: true }
+      : { position, busy: this.isBusy, alarm: this.#parts.runtime.alarmTime(), kept: false };
     if (!(this.#row && isSameOrder(this.#row, row)) && this.#parts.runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

@@ -56,7 +56,10 @@ export class Forwarding {
    * @throws QueueFull or KeyConflict if nothing was announced; any other error if the messages may have been announced
    */
   forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
-    const queue = this.#queues.get(channel) ?? this.#open(channel);
+    const known = this.#queues.get(channel);
+    const queue = known ?? { pending: [], buffered: 0 };
+    this.#queues.set(channel, queue);
+    if (!known) this.#runtime.keep(this.#send(channel, queue));
     // A channel may use half of the free space, so that others find room if its root doesn't answer.
     const free = MAX_BUFFERED - this.#buffered;
     if (queue.buffered > 0 && queue.buffered + lines.length > Math.min(this.#maxBuffered, free)) {
@@ -68,13 +71,6 @@ export class Forwarding {
     queue.buffered += lines.length;
     this.#buffered += lines.length;
     return new Promise((resolve, reject) => queue.pending.push({ lines, count, key, resolve, reject }));
-  }
-
-  #open(channel: string): Queue {
-    const queue: Queue = { pending: [], buffered: 0 };
-    this.#queues.set(channel, queue);
-    this.#runtime.keep(this.#send(channel, queue));
-    return queue;
   }
 
   async #send(channel: string, queue: Queue): Promise<void> {
@@ -147,16 +143,17 @@ function batchLength(pending: PendingAnnouncement[]): number {
 /** The most objects whose newest batch is remembered: enough for all that could have one in flight. */
 const MAX_SENDERS = 10_000;
 
-/** Detects batches that arrive after a later one of the same object. */
-export class BatchNumbers {
-  readonly #newest = new Map<string, number>();
-
-  /** Records a batch. If it is out of order, returns the number that it has to exceed. */
-  outdatedBy({ from, number }: Batch): number | undefined {
-    const newest = this.#newest.get(from) ?? 0;
+/**
+ * Returns a function that records a batch. If the batch arrives after a later one of the same object, the function returns
+ * the number that it has to exceed.
+ */
+export function batchNumbers(): (batch: Batch) => number | undefined {
+  const newestOf = new Map<string, number>();
+  return ({ from, number }) => {
+    const newest = newestOf.get(from) ?? 0;
     if (number <= newest) return newest;
-    if (this.#newest.size >= MAX_SENDERS) this.#newest.clear();
-    this.#newest.set(from, number);
+    if (newestOf.size >= MAX_SENDERS) newestOf.clear();
+    newestOf.set(from, number);
     return undefined;
-  }
+  };
 }

@@ -34,17 +34,6 @@ export const isOrderRow = shape({
   kept: isBoolean,
 });
 
-/** Returns the row for the current state. Pending deliveries don't matter if the object has a history. */
-export function orderRow(
-  position: number | undefined,
-  busy: boolean,
-  hasHistory: boolean,
-  { alarmTime }: Pick<Runtime, "alarmTime">,
-): OrderRow {
-  if (hasHistory) return { position, busy: false, alarm: undefined, kept: true };
-  return { position, busy, alarm: alarmTime(), kept: false };
-}
-
 /**
  * Returns the state of the order after the object has woken: the position to continue after, undefined if a child has to
  * learn it from its parent; whether links may be behind, though the log has the messages that they lack; and whether the

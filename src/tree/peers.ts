@@ -12,7 +12,7 @@
 
 import type { Calls } from "../runtime/calls.ts";
 import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
-import type { EventCounters } from "../stats/event-counters.ts";
+import type { Name } from "../stats/tally.ts";
 import { CallLimiter } from "./call-limits.ts";
 
 /**
@@ -73,7 +73,7 @@ interface DeferredCall {
 export class Peers {
   readonly #runtime: Pick<RawRuntime, "open" | "now" | "sleep">;
   readonly #alarm: { goOffNow(): Promise<boolean> };
-  readonly #events: EventCounters;
+  readonly #note: (name: Name) => void;
   /** By object, the most recently used one last. */
   readonly #stubs = new Map<string, KnownStub>();
   /** The depth of the newest event. */
@@ -95,11 +95,11 @@ export class Peers {
   constructor(
     runtime: Pick<RawRuntime, "open" | "now" | "sleep">,
     alarm: { goOffNow(): Promise<boolean> },
-    events: EventCounters,
+    note: (name: Name) => void,
   ) {
     this.#runtime = runtime;
     this.#alarm = alarm;
-    this.#events = events;
+    this.#note = note;
     this.#inFlight = new CallLimiter(runtime);
   }
 
@@ -200,7 +200,7 @@ export class Peers {
     { object, kind, ask, givenUp }: PeerCall<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
-    this.#events.note(`calls.${kind}`);
+    this.#note(`calls.${kind}`);
     known.inFlight += 1;
     try {
       const answer = await known.stub.call(kind, ask, known.depth + 1, givenUp);
@@ -208,7 +208,7 @@ export class Peers {
       known.replaces = undefined;
       return answer;
     } catch (error) {
-      this.#events.note(`failures.${kind}`);
+      this.#note(`failures.${kind}`);
       if (this.#stubs.get(object) === known) this.#failed(object, known, error);
       throw error;
     } finally {
@@ -231,17 +231,14 @@ export class Peers {
     const known = this.#stubs.get(object);
     if (!known && depth > MAX_OPENING_DEPTH) return undefined;
     const isGood = known !== undefined && known.depth <= depth && this.#isTrusted(known, kind, depth);
-    const stub = isGood ? known : this.#open(object, depth, known);
+    const { open, now } = this.#runtime;
+    const replaces = known?.replaces ?? known;
+    const stub = isGood ? known : { stub: open(object), depth, answered: now(), replaces, inFlight: 0 };
     this.#stubs.delete(object);
     this.#stubs.set(object, stub);
     const [oldest] = this.#stubs.keys();
     if (this.#stubs.size > MAX_STUBS && oldest !== undefined) this.#stubs.delete(oldest);
     return stub;
-  }
-
-  #open(object: string, depth: number, known: KnownStub | undefined): KnownStub {
-    const { open, now } = this.#runtime;
-    return { stub: open(object), depth, answered: now(), replaces: known?.replaces ?? known, inFlight: 0 };
   }
 
   /** Whether a stub may carry a call. Announcements aren't repeated, so their stub must have worked just now. */

@@ -3,8 +3,8 @@
  * crashes, it continues with lower positions, and so a position below its floor reveals the crash. Floors are saved in a
  * socket's attachment while the object hibernates. An object without sockets has no links when it wakes.
  */
-import { isNumber, isRecord } from "../runtime/rows.ts";
 import type { Keeper } from "../runtime/runtime.ts";
+import { isTally } from "../stats/tally.ts";
 
 /** The most characters of channel names in the attachment, which also holds other state. */
 const MAX_CHARACTERS = 1_000;
@@ -20,8 +20,8 @@ export class PositionFloors {
   /** Restores the floors that were persisted when the object hibernated. */
   start(): void {
     const { kept } = this.#keeper;
-    const floors = kept && "floors" in kept && isRecord(kept.floors) ? kept.floors : {};
-    this.#byChannel = new Map(Object.entries(floors).filter(isFloor));
+    const floors = kept && "floors" in kept && isTally(kept.floors) ? kept.floors : {};
+    this.#byChannel = new Map(Object.entries(floors));
   }
 
   /** Whether a position is below the channel's floor, so that its root must have lost positions. */
@@ -52,8 +52,4 @@ export class PositionFloors {
     }
     this.#keeper.keep({ floors: characters > 0 ? floors : undefined });
   }
-}
-
-function isFloor(entry: [string, unknown]): entry is [string, number] {
-  return isNumber(entry[1]);
 }

@@ -87,17 +87,11 @@ export class Router implements Receiver {
    *   so already
    * @throws QueueFull if none was announced; anything else if that is unknown
    */
-  announce(channel: string, lines: string, count: number): Promise<void> | undefined {
+  announce(channel: string, lines: string, count: number): Promise<unknown> | undefined {
     if (!this.#isRootOf(channel)) return this.#forward(channel, lines, count);
     this.#parts.counters.count("announcements", count);
     this.append({ lines, count });
     return undefined;
-  }
-
-  async #forward(channel: string, lines: string, count: number): Promise<void> {
-    const last = await this.#forwarding.forward(channel, lines, count);
-    this.#parts.counters.count("announcements", count);
-    await this.upstream.reached(channel, last);
   }
 
   /** Gives messages of this root's channel their positions, and passes them on. */
@@ -113,18 +107,18 @@ export class Router implements Receiver {
    *   elsewhere a promise of its position, which rejects with KeyConflict, or like `announce`
    */
   announceOnce(channel: string, key: string, line: string): Promise<number> | AppendedMessages | undefined {
-    if (!this.#isRootOf(channel)) return this.#forwardOnce(channel, key, line);
+    if (!this.#isRootOf(channel)) return this.#forward(channel, line, 1, key);
     if (this.channel.history?.index.announcedUnder(key) === undefined) this.#parts.counters.count("announcements");
     return this.#appendOnce({ lines: line, count: 1, key });
   }
 
-  async #forwardOnce(channel: string, key: string, line: string): Promise<number> {
-    const position = await this.#forwarding.forward(channel, line, 1, key);
-    this.#parts.counters.count("announcements");
+  async #forward(channel: string, lines: string, count: number, key?: string): Promise<number> {
+    const last = await this.#forwarding.forward(channel, lines, count, key);
+    this.#parts.counters.count("announcements", count);
     // A message that was announced long ago isn't delivered again.
-    if (this.upstream.isUnlocated(channel)) await this.#locate(channel);
-    await this.upstream.reached(channel, position);
-    return position;
+    if (key !== undefined && this.upstream.isUnlocated(channel)) await this.#locate(channel);
+    await this.upstream.reached(channel, last);
+    return last;
   }
 
   /** Appends messages at this root unless they were announced under their key; undefined if others were. */

@@ -7,35 +7,34 @@ import type { Router, RouterParts } from "./router.ts";
 /** The most objects that a description lists. */
 const MAX_LISTED = 1_000;
 
-type TopologyParts = RouterParts & { readonly router: Router };
+type DescriberParts = RouterParts & { readonly router: Router };
 
-export class Topology {
-  readonly #parts: TopologyParts;
-  readonly #poll: () => Promise<TreeDescription>;
+/** Returns a function that describes this object's part of a channel's tree. */
+export function describerOf({ runtime, connections, router }: DescriberParts) {
+  const { name } = runtime;
+  const own = channelOf(name);
 
-  constructor(parts: TopologyParts) {
-    this.#parts = parts;
-    const objectsOf = ({ objects, omitted }: TreeDescription) => objects.length + omitted;
-    this.#poll = polling(() => this.#describeOwn(), objectsOf, parts.runtime.now);
-  }
+  const describeSelf = (channel: string, position: number | undefined): TreeNode => {
+    return { object: name, listeners: connections.subscribers(channel), position };
+  };
 
-  /** Returns this object's part of a channel's tree. */
-  async describe(channel: string): Promise<TreeDescription> {
-    if (channel === channelOf(this.#parts.runtime.name)) return this.#poll();
-    const position = this.#parts.router.positionOf(channel);
-    return { objects: [this.#self(channel, position)], omitted: 0, unreachable: 0 };
-  }
-
-  #self(channel: string, position: number | undefined): TreeNode {
-    return { object: this.#parts.runtime.name, listeners: this.#parts.connections.subscribers(channel), position };
-  }
+  /** Describes the part below a linked object; returns undefined if that doesn't answer. */
+  const describeBelow = async (object: string): Promise<TreeDescription | undefined> => {
+    const part = await runtime.call(object, "describe", { channel: own }).catch(() => undefined);
+    const [first] = part?.objects ?? [];
+    // An object that has hibernated doesn't know its position: it has what it acknowledged.
+    if (first) {
+      first.parent = name;
+      first.position ??= router.downstream.linkTo(object)?.acknowledged;
+    }
+    return part;
+  };
 
   /** Describes the object's own channel, with the objects below it. */
-  async #describeOwn(): Promise<TreeDescription> {
-    const channel = channelOf(this.#parts.runtime.name);
-    const { position, history } = this.#parts.router.channel;
-    const self = this.#self(channel, position);
-    const below = await this.#below(channel);
+  const describeOwn = async (): Promise<TreeDescription> => {
+    const { position, history } = router.channel;
+    const self = describeSelf(own, position);
+    const below = await Promise.all([...router.downstream.objects].map(describeBelow));
     const objects = [self, ...below.flatMap((part) => part?.objects ?? [])];
     const omitted = below.reduce((sum, part) => sum + (part?.omitted ?? 0), 0);
     return {
@@ -44,21 +43,11 @@ export class Topology {
       unreachable: below.reduce((sum, part) => sum + (part?.unreachable ?? 1), 0),
       kept: history?.retained,
     };
-  }
+  };
 
-  /** The parts of the linked objects; undefined for one that doesn't answer. */
-  #below(channel: string): Promise<(TreeDescription | undefined)[]> {
-    return Promise.all([...this.#parts.router.downstream.objects].map((object) => this.#ask(object, channel)));
-  }
-
-  async #ask(object: string, channel: string): Promise<TreeDescription | undefined> {
-    const part = await this.#parts.runtime.call(object, "describe", { channel }).catch(() => undefined);
-    const [first] = part?.objects ?? [];
-    // An object that has hibernated doesn't know its position: it has what it acknowledged.
-    if (first) {
-      first.parent = this.#parts.runtime.name;
-      first.position ??= this.#parts.router.downstream.linkTo(object)?.acknowledged;
-    }
-    return part;
-  }
+  const poll = polling(describeOwn, ({ objects, omitted }) => objects.length + omitted, runtime.now);
+  return async (channel: string): Promise<TreeDescription> => {
+    if (channel === own) return poll();
+    return { objects: [describeSelf(channel, router.positionOf(channel))], omitted: 0, unreachable: 0 };
+  };
 }

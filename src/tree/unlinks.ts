@@ -120,19 +120,16 @@ export class Unlinks {
       this.#parts.connections.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add({ channel, parent, epoch, asking, counters }: EndedLink, left?: number): PendingUnlink {
+  #add(link: EndedLink, left?: number): PendingUnlink {
     const pending = {
-      channel,
-      parent,
-      epoch,
-      asking,
-      counters,
+      ...link,
+      counters: link.counters,
       pendingRetry: left === undefined ? undefined : { since: left, next: undefined },
       isNoted: left !== undefined,
       isKnown: false,
       isTelling: false,
     };
-    this.#pending.set(channel, pending);
+    this.#pending.set(link.channel, pending);
     return pending;
   }
 

@@ -24,7 +24,7 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
   const goOn = () => {
     state.unfinished += 1;
   };
-  const claims = new Claims(fakeRuntime("home", rows), claim, { goOn });
+  const claims = new Claims({ runtime: fakeRuntime("home", rows), outage: { goOn } }, claim);
   claims.start(held);
   /** Asks to admit a number of connections in the same turn. */
   const admit = (count: number) => {

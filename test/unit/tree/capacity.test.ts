@@ -90,16 +90,16 @@ test("the number of a removed child is reused, and its region is free again", ()
 
 test("there are at most as many children for links as links; if all are full, any of them passes links on", () => {
   const { room } = roomOf({ random: 0.6 });
-  expect(room.childForLink()).toBe("news!1");
+  expect(room.choose("links").object).toBe("news!1");
   room.note({ child: "news!1", load: "links", full: true });
-  expect(room.childForLink()).toBe("news!2");
+  expect(room.choose("links").object).toBe("news!2");
   room.note({ child: "news!2", load: "links", full: true });
-  expect(room.childForLink()).toBe("news!2");
+  expect(room.choose("links").object).toBe("news!2");
   room.note({ child: "news!1", load: "links", full: false });
-  expect(room.childForLink()).toBe("news!1");
+  expect(room.choose("links").object).toBe("news!1");
   // A child that is full of links may have room for connections.
   room.note({ child: "news!1", load: "sockets", full: true });
-  expect(room.childForLink()).toBe("news!1");
+  expect(room.choose("links").object).toBe("news!1");
 });
 
 test("when all possible children are full, one of them places connections below itself", () => {

@@ -1,7 +1,7 @@
 /** Announcements that are forwarded to the roots of other channels. */
 import { expect, test } from "vitest";
 import type { Batch, BatchAnswer } from "../../../src/runtime/calls.ts";
-import { BatchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/tree/forwarding.ts";
+import { batchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/tree/forwarding.ts";
 import { fakeRuntime } from "./fake-runtime.ts";
 
 interface Call {
@@ -164,8 +164,8 @@ test("a channel has a limit for pending announcements, except for a single one, 
 });
 
 test("batches of an object are accepted only in order", () => {
-  const numbers = new BatchNumbers();
-  const outdatedBy = (from: string, number: number) => numbers.outdatedBy({ from, number, lines: "", count: 0 });
+  const numbers = batchNumbers();
+  const outdatedBy = (from: string, number: number) => numbers({ from, number, lines: "", count: 0 });
   expect(outdatedBy("home", 100)).toBeUndefined();
   for (const number of [99, 100]) expect(outdatedBy("home", number)).toBe(100);
   expect(outdatedBy("other", 1)).toBeUndefined();
@@ -174,9 +174,8 @@ test("batches of an object are accepted only in order", () => {
 });
 
 test("the newest batches of ten thousand objects are remembered", () => {
-  const numbers = new BatchNumbers();
-  const outdatedBy = (from: number, number: number) =>
-    numbers.outdatedBy({ from: `home${from}`, number, lines: "", count: 0 });
+  const numbers = batchNumbers();
+  const outdatedBy = (from: number, number: number) => numbers({ from: `home${from}`, number, lines: "", count: 0 });
   for (let from = 0; from < 10_000; from++) outdatedBy(from, 100);
   expect(outdatedBy(0, 99)).toBe(100);
   expect(outdatedBy(10_000, 99)).toBeUndefined();

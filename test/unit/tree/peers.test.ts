@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { CallFailed } from "../../../src/runtime/runtime.ts";
-import { EventCounters } from "../../../src/stats/event-counters.ts";
 import { MAX_OPENING_DEPTH, Peers } from "../../../src/tree/peers.ts";
 
 /** A call in flight, and functions to end it. */
@@ -49,7 +48,7 @@ function peersOf() {
     runtime.begunAnew += 1;
     return Promise.resolve(runtime.comes);
   };
-  const peers = new Peers(runtime, { goOffNow }, new EventCounters(() => {}));
+  const peers = new Peers(runtime, { goOffNow }, () => {});
   const call = (object: string, size = 0) => {
     const lines = "x".repeat(size);
     return peers.call(object, "forward", { from: "me", number: 1, count: 1, lines });
