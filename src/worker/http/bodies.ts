@@ -119,33 +119,29 @@ function sizeOfAll(): number {
 
 async function fill(buffer: Buffer, { body, headers }: Request): Promise<void> {
   if (!body) return;
-  const source = sourceOf(body);
+  const { reader, next } = sourceOf(body, buffer);
   try {
     if (Number(headers.get("Content-Length")) > MAX_BODY) throw tooLong();
     const deadline = buffer.since + DEADLINE;
-    const next = () => inTime(source.next(buffer), Math.min(PIECE_DEADLINE, deadline - Date.now()));
-    while (await next());
+    while (await inTime(next(), Math.min(PIECE_DEADLINE, deadline - Date.now())));
   } catch (error) {
-    source.cancel();
+    reader.cancel().catch(() => {});
     // The client has left, or sent less than its Content-Length.
     throw error instanceof Denial ? error : new Denial(400, "invalid", "the body broke off");
   }
 }
 
-interface Source {
-  /** Reads the next piece; returns false at the end. */
-  next(buffer: Buffer): Promise<boolean>;
-  cancel(): void;
-}
-
-/** Reads the runtime's own streams into the buffer, and copies from streams that a surrounding Worker made. */
-function sourceOf(body: ReadableStream<Uint8Array>): Source {
+/**
+ * Reads the runtime's own streams into the buffer, and copies from streams that a surrounding Worker made.
+ * @returns `next`, which reads the next piece, and returns false at the end
+ */
+function sourceOf(body: ReadableStream<Uint8Array>, buffer: Buffer) {
   try {
     const reader = body.getReader({ mode: "byob" });
-    return { next: (buffer) => readInto(buffer, reader), cancel: () => cancel(reader) };
+    return { reader, next: () => readInto(buffer, reader) };
   } catch {
     const reader = body.getReader();
-    return { next: (buffer) => copyInto(buffer, reader), cancel: () => cancel(reader) };
+    return { reader, next: () => copyInto(buffer, reader) };
   }
 }
 
@@ -160,10 +156,6 @@ async function copyInto(buffer: Buffer, reader: ReadableStreamDefaultReader<Uint
   const { done, value } = await reader.read();
   if (value) buffer.add(value);
   return !done;
-}
-
-function cancel(reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader): void {
-  reader.cancel().catch(() => {});
 }
 
 /** @throws Denial if the work isn't done in time */

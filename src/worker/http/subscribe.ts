@@ -84,13 +84,19 @@ function parseSubscription(
   }
   const most = settings.limits.maxChannelsPerConnection;
   if (channels.length >= most) throw new Denial(400, "limit", tooManyChannels(most));
-  const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
-  if (from && "why" in from) throw refuse(from.why);
+  const from = fromIn(searchParams);
   const isNumber = from && "since" in from && from.since !== "now";
   if (channels.length > 1 && isNumber) throw refuse("'since' is a position of one channel, and there are several");
   if (channels.length > 1 && searchParams.has("poll")) throw refuse("'poll' takes one channel");
   if (wantsEvents(request) && !channels.includes(EVERYONE)) channels.push(EVERYONE);
   return { channels, from, resumed: positionsToResume(request, channels.length) };
+}
+
+/** Returns where a request's query asks to start in the channel. */
+export function fromIn(query: URLSearchParams): From | undefined {
+  const from = parseFrom(query.get("since"), query.get("last"));
+  if (from && "why" in from) throw new Denial(400, "invalid", from.why);
+  return from;
 }
 
 /** Returns the positions of the stream to resume, which had as many channels. */
