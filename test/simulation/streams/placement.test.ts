@@ -51,7 +51,7 @@ class SimulatedObject {
         return placing.sockets;
       },
     };
-    this.room = new Capacity(runtime, limits, connections, { objects: [] });
+    this.room = new Capacity({ runtime, limits, connections }, { objects: [] });
   }
 
   take(): void {
