@@ -28,5 +28,5 @@ export function mount(prefix: string, request: Request, env: Bindings): Promise<
   if (!URL.canParse(request.url)) return undefined;
   const { pathname } = new URL(request.url);
   const isBelow = pathname === prefix || pathname.startsWith(`${prefix}/`);
-  return isBelow ? handle(request, env, { path: pathname.slice(prefix.length) || "/" }) : undefined;
+  return isBelow ? handle(request, env, pathname.slice(prefix.length) || "/") : undefined;
 }

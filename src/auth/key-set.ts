@@ -38,17 +38,12 @@ const POLL_INTERVAL = 20;
 /** Errors that newer keys can't fix; they can fix a missing or damaged key. */
 const FINAL = [NoKeys, errors.JOSENotSupported, errors.JWKSMultipleMatchingKeys];
 
-interface Attempt {
-  readonly at: number;
-  isOver: boolean;
-}
-
 export class KeySet {
   readonly #url: string;
   readonly #runtime: KeySetRuntime;
   /** The keys, and when their fetch began. */
   #keys: { find: JWTVerifyGetKey; at: number } | undefined;
-  #attempt: Attempt | undefined;
+  #attempt: { readonly at: number; isOver: boolean } | undefined;
   /** When the next fetch may begin. */
   #notBefore = 0;
   /** Whether the last completed fetch failed. */
@@ -126,7 +121,10 @@ export class KeySet {
     this.#attempt = attempt;
     this.#notBefore = attempt.at + COOL_DOWN;
     try {
-      const find = await Promise.race([this.#load(), this.#late()]);
+      const late = this.#runtime.sleep(DEADLINE).then(() => {
+        throw new Error(`the issuer didn't answer within ${DEADLINE / 1_000} seconds`);
+      });
+      const find = await Promise.race([this.#load(), late]);
       // A fetch that seemed abandoned may end after a later one.
       if (this.#attempt === attempt) this.#keys = { find, at: attempt.at };
       this.#isFailing = false;
@@ -135,11 +133,6 @@ export class KeySet {
       this.#runtime.failed(error instanceof Error ? error.message : String(error));
     }
     attempt.isOver = true;
-  }
-
-  async #late(): Promise<never> {
-    await this.#runtime.sleep(DEADLINE);
-    throw new Error(`the issuer didn't answer within ${DEADLINE / 1_000} seconds`);
   }
 
   /** Fetches the keys. @throws Error that describes the issuer's response */

@@ -89,13 +89,12 @@ async function fingerprint(key: string, { audience, issuer }: TokenSettings): Pr
   return base64url.encode(new Uint8Array(digest, 0, FINGERPRINT_BYTES));
 }
 
-interface Verified {
-  payload: JWTPayload;
-  /** The fingerprint of the key that verified the signature. */
-  key: string;
-}
-
-async function verified(token: string, settings: TokenSettings, keysAt: KeysAt): Promise<Verified> {
+/** @returns the claims, and the fingerprint of the key that verified the signature */
+async function verified(
+  token: string,
+  settings: TokenSettings,
+  keysAt: KeysAt,
+): Promise<{ payload: JWTPayload; key: string }> {
   const { audience, issuer } = settings;
   const common = {
     clockTolerance: CLOCK_TOLERANCE,

@@ -4,8 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type Change, Fanout } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { BUSY } from "../protocol/replies.ts";
-import type { Memory } from "./memory.ts";
-import { TcpClient } from "./tcp-client.ts";
+import { type Memory, TcpClient } from "./tcp-client.ts";
 
 export interface BridgeOptions {
   /** The server's address. */

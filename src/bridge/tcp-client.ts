@@ -7,27 +7,16 @@ import type { Duplex } from "node:stream";
 import { type Fanout, Refused, type Subscribable, type Subscription } from "../client/fanout.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
-import type { Fault, Refusal } from "../protocol/errors.ts";
+import type { ErrorCode, Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
 import { clientLines } from "./client-lines.ts";
-import { isFull, type Memory } from "./memory.ts";
 
 /** Most characters of a line. The server's own limit is lower, and it reports that itself. */
 const MAX_LINE = 1_000_000;
-const TOO_LONG: RefusedLine = {
-  kind: "refused",
-  refusal: { code: "limit", command: "line", why: `a line has at most ${MAX_LINE} characters` },
-};
 /** Most characters of a line while memory is full. */
 const MAX_LINE_WHEN_FULL = 16_384;
-const MEMORY_FULL: RefusedLine = {
-  kind: "refused",
-  refusal: {
-    code: "unavailable",
-    command: "line",
-    why: "the bridge's memory is full; send a shorter line, or try again later",
-  },
-};
+const TOO_LONG = refusedLine("limit", `a line has at most ${MAX_LINE} characters`);
+const MEMORY_FULL = refusedLine("unavailable", "the bridge's memory is full; send a shorter line, or try again later");
 /** Pending bytes above which a slow client is unsubscribed, and its commands aren't read, until it has drained them. */
 const MAX_PENDING = 1_000_000;
 /**
@@ -35,6 +24,13 @@ const MAX_PENDING = 1_000_000;
  * server refuses temporarily are retried before any later ones.
  */
 const MAX_ANNOUNCING = 500;
+
+/** Characters that the bridge buffers for all clients: incomplete lines, announcements in flight and pending output. */
+export interface Memory {
+  used: number;
+  /** Beyond this, each client may use only one write and one short line. */
+  readonly most: number;
+}
 
 type ClientSocket = Duplex & Pick<Socket, "destroySoon">;
 interface ClientFanout extends Subscribable, Pick<Fanout, "ping" | "info"> {
@@ -48,7 +44,7 @@ export class TcpClient {
    * The client's subscriptions. Unsubscribed ones resume at their positions when the client has drained its backlog.
    */
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #announcing = new Set<Promise<void>>();
+  readonly #announcing = new Set<Promise<unknown>>();
   readonly #memory: Memory;
   #isGreeted = false;
   /** Characters of the incomplete line, of announcements in flight, and of all that counts as this client's memory. */
@@ -142,19 +138,21 @@ export class TcpClient {
           return formatTime(Date.now());
         });
       case "info":
-        return this.#ask("info", async () => formatFigures(await this.#fanout.info()));
+        return this.#ask("info", async () =>
+          Array.from(await this.#fanout.info(), ([key, value]) => formatFigure(key, value)).join(""),
+        );
       case "empty":
-        return undefined;
+        break;
       case "refused":
         this.#write(formatError(line.refusal));
-        return undefined;
+        break;
       default: {
         const why = "the original protocol doesn't have this command";
         const argument = line.kind === "once" ? line.key : undefined;
         this.#write(formatError({ code: "invalid", command: line.kind, argument, why }));
-        return undefined;
       }
     }
+    return undefined;
   }
 
   /** Calls `act` after the announcements in flight, because commands take effect in order. */
@@ -185,10 +183,7 @@ export class TcpClient {
   #announce(channel: string, message: string): Promise<unknown> | undefined {
     const announced = this.#fanout
       .announce(channel, message)
-      .then(
-        () => {},
-        (error: Error) => this.#write(formatError(refusalOf(error, "announce", channel))),
-      )
+      .catch((error: Error) => this.#write(formatError(refusalOf(error, "announce", channel))))
       .finally(() => {
         this.#announcing.delete(announced);
         this.#inFlight -= message.length;
@@ -252,6 +247,10 @@ function refusalOf(error: Error, command: string, argument?: string): Refusal {
   return { code, command, argument, why: error.message };
 }
 
-function formatFigures(figures: Map<string, string>): string {
-  return [...figures].map(([key, value]) => formatFigure(key, value)).join("");
+function refusedLine(code: ErrorCode, why: string): RefusedLine {
+  return { kind: "refused", refusal: { code, command: "line", why } };
+}
+
+function isFull({ used, most }: Memory): boolean {
+  return used > most;
 }

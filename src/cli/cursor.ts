@@ -3,29 +3,25 @@ import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { codeOf, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 
-export interface Cursor {
-  positionIn(channel: string): number | undefined;
-  /** Stores the position at which a channel starts, unless one is stored already. */
-  begin(channel: string, position: number): void;
-  /** Stores a position, unless a later one is stored. @throws Exit if the file can't be written */
-  reach(channel: string, position: number): void;
-}
+export type Cursor = ReturnType<typeof openCursor>;
 
 /**
  * Locks the file until the program ends, and reads it. A missing or empty file has no positions.
  * @throws Exit if another run uses the file, or if it can't be read or isn't a cursor
  */
-export function openCursor(file: string): Cursor {
+export function openCursor(file: string) {
   // Before the lock, so that a wrong name leaves no lock behind.
   readPositions(file);
   lock(file);
   const positions = readPositions(file);
   return {
-    positionIn: (channel) => positions.get(channel),
-    begin(channel, position) {
+    positionIn: (channel: string) => positions.get(channel),
+    /** Stores the position at which a channel starts, unless one is stored already. */
+    begin(channel: string, position: number): void {
       if (!positions.has(channel)) this.reach(channel, position);
     },
-    reach(channel, position) {
+    /** Stores a position, unless a later one is stored. @throws Exit if the file can't be written */
+    reach(channel: string, position: number): void {
       if (position <= (positions.get(channel) ?? -1)) return;
       positions.set(channel, position);
       writePositions(file, positions);

@@ -31,21 +31,20 @@ export async function* messagesIn(input: AsyncIterable<Uint8Array>, separator: 0
     const text = textOf(Buffer.concat(parts), number, separator);
     parts = [];
     size = 0;
-    return { number, text };
+    return text;
   };
   for await (const bytes of input) {
     let start = 0;
     for (let end = bytes.indexOf(separator); end >= 0; end = bytes.indexOf(separator, start)) {
       add(bytes.subarray(start, end));
       start = end + 1;
-      const line = take();
-      if (line.text !== "") yield line;
+      const text = take();
+      if (text !== "") yield { number, text };
     }
     if (start < bytes.length) add(bytes.subarray(start));
   }
-  if (size === 0) return;
-  const line = take();
-  if (line.text !== "") yield line;
+  const text = size === 0 ? "" : take();
+  if (text !== "") yield { number, text };
 }
 
 function textOf(bytes: Uint8Array, number: number, separator: 0 | 10): string {

@@ -24,10 +24,6 @@ export interface Progress {
   failed: unknown[];
 }
 
-function mark(number: number, size: number): string {
-  return `${number} ${performance.now().toFixed(3)} `.padEnd(size, ".");
-}
-
 /** Parses a message; returns undefined if it isn't from this program. */
 export function readMark(text: string): { number: number; sentAt: number } | undefined {
   const [, number, sentAt] = /^(\d+) ([\d.]+) \.*$/.exec(text) ?? [];
@@ -45,7 +41,8 @@ export async function announceAll(
   progress: Progress,
 ): Promise<void> {
   const send = () => {
-    announce(mark(progress.sent++, size)).then(
+    const text = `${progress.sent++} ${performance.now().toFixed(3)} `.padEnd(size, ".");
+    announce(text).then(
       () => progress.announced++,
       (error: unknown) => progress.failed.push(error),
     );

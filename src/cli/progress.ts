@@ -6,32 +6,21 @@ const UPDATE_INTERVAL = 100;
 /** Moves a terminal's cursor to the start of the line, and clears the line. */
 const CLEAR = "\r\x1b[K";
 
-export class Progress {
-  readonly #isShown: boolean;
-  readonly #began = performance.now();
-  #shownAt = Number.NEGATIVE_INFINITY;
-  #count = 0;
-
-  constructor(isShown: boolean) {
-    this.#isShown = isShown;
-  }
-
-  /** Counts a message. */
-  advance(): void {
-    this.#count += 1;
-    const now = performance.now();
-    if (!this.#isShown || now < this.#shownAt + UPDATE_INTERVAL) return;
-    this.#shownAt = now;
-    const perSecond = Math.round((this.#count / (now - this.#began)) * 1_000);
-    process.stderr.write(`${CLEAR}… ${this.#count} messages, ${perSecond} per second`);
-  }
-
-  clear(): void {
-    if (this.#isShown) process.stderr.write(CLEAR);
-  }
-
-  get summary(): string {
-    const seconds = (performance.now() - this.#began) / 1_000;
-    return `${this.#count} messages announced in ${seconds.toFixed(1)} s`;
-  }
+export function progressOf(isShown: boolean) {
+  const began = performance.now();
+  let shownAt = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  return {
+    /** Counts a message. */
+    advance(): void {
+      count += 1;
+      const now = performance.now();
+      if (!isShown || now < shownAt + UPDATE_INTERVAL) return;
+      shownAt = now;
+      const perSecond = Math.round((count / (now - began)) * 1_000);
+      process.stderr.write(`${CLEAR}… ${count} messages, ${perSecond} per second`);
+    },
+    clear: () => isShown && process.stderr.write(CLEAR),
+    summary: () => `${count} messages announced in ${((performance.now() - began) / 1_000).toFixed(1)} s`,
+  };
 }

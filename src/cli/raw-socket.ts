@@ -5,96 +5,83 @@ import { EVERYONE } from "../protocol/channels.ts";
 import { parseReply } from "../protocol/replies.ts";
 import { type Address, urlOf } from "./address.ts";
 
-export class RawSocket {
-  readonly #socket: WebSocket;
-  readonly #timeout: number;
-  readonly #lines: string[] = [];
-  #rest = "";
-  #ended: Error | undefined;
-  #noticed = () => {};
+export type RawSocket = Awaited<ReturnType<typeof openSocket>>;
 
-  private constructor(socket: WebSocket, timeout: number) {
-    this.#socket = socket;
-    this.#timeout = timeout;
-    socket.onmessage = ({ data }) => this.#read(String(data));
-    socket.onclose = ({ code, reason }) => this.#end(`the connection was closed (${code} ${reason})`);
-    socket.onerror = () => this.#end("the connection broke off");
-  }
-
-  /**
-   * Connects, and reads the greeting.
-   * @param timeout for each line, in milliseconds
-   * @throws Error if the greeting is missing or wrong
-   */
-  static async open(
-    address: Address,
-    timeout: number,
-    channel: string,
-    query: Record<string, string> = {},
-  ): Promise<RawSocket> {
-    const subprotocols = address.token === undefined ? [] : ["fanout", address.token];
-    const search = new URLSearchParams(query).toString();
-    const url = webSocketUrl(`${urlOf(address, channel)}${search === "" ? "" : `?${search}`}`);
-    const socket = new RawSocket(new WebSocket(url, subprotocols), timeout);
-    try {
-      const greeting = await socket.line();
-      if (parseReply(greeting).kind === "connected") return socket;
-      throw new Error(`'${greeting}' isn't the greeting`);
-    } catch (error) {
-      socket.close();
-      throw error;
-    }
-  }
-
-  send(...lines: string[]): void {
-    this.#socket.send(lines.map((line) => `${line}\n`).join(""));
-  }
-
-  /**
-   * Waits for the next line.
-   * @throws Error if none is received in time, or the connection has ended
-   */
-  async line(): Promise<string> {
-    const timer = setTimeout(() => this.#end(`no line in ${this.#timeout / 1_000} s`), this.#timeout);
-    try {
-      for (;;) {
-        const line = this.#lines.shift();
-        if (line !== undefined) return line;
-        if (this.#ended) throw this.#ended;
-        await new Promise<void>((resolve) => {
-          this.#noticed = resolve;
-        });
-      }
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Sends lines and a `ping`, and returns the lines received before the reply to `ping`. */
-  async repliesTo(...lines: string[]): Promise<string[]> {
-    this.send(...lines, "ping");
-    const answers: string[] = [];
-    for (let line = await this.line(); parseReply(line).kind !== "time"; line = await this.line()) {
-      answers.push(line);
-    }
-    return answers;
-  }
-
-  close(): void {
-    this.#end("the connection is closed");
-    this.#socket.close();
-  }
-
-  #read(text: string): void {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop() ?? "";
+/**
+ * Connects, and reads the greeting.
+ * @param timeout for each line, in milliseconds
+ * @throws Error if the greeting is missing or wrong
+ */
+export async function openSocket(
+  address: Address,
+  timeout: number,
+  channel: string,
+  query: Record<string, string> = {},
+) {
+  const search = new URLSearchParams(query).toString();
+  const url = webSocketUrl(`${urlOf(address, channel)}${search === "" ? "" : `?${search}`}`);
+  const socket = new WebSocket(url, address.token === undefined ? [] : ["fanout", address.token]);
+  const lines: string[] = [];
+  let rest = "";
+  let ended: Error | undefined;
+  let notify = () => {};
+  const end = (why: string) => {
+    ended ??= new Error(why);
+    notify();
+  };
+  socket.onmessage = ({ data }) => {
+    const received = (rest + String(data)).split("\n");
+    rest = received.pop() ?? "";
     // Messages on `all` may come from any client, so they aren't replies.
-    this.#lines.push(...lines.filter((line) => !line.startsWith(`${EVERYONE}!`)));
-    this.#noticed();
-  }
-
-  #end(why: string): void {
-    this.#ended ??= new Error(why);
-    this.#noticed();
+    lines.push(...received.filter((line) => !line.startsWith(`${EVERYONE}!`)));
+    notify();
+  };
+  socket.onclose = ({ code, reason }) => end(`the connection was closed (${code} ${reason})`);
+  socket.onerror = () => end("the connection broke off");
+  const opened = {
+    send(...commands: string[]): void {
+      socket.send(commands.map((command) => `${command}\n`).join(""));
+    },
+    /**
+     * Waits for the next line.
+     * @throws Error if none is received in time, or the connection has ended
+     */
+    async line(): Promise<string> {
+      const timer = setTimeout(() => end(`no line in ${timeout / 1_000} s`), timeout);
+      try {
+        for (;;) {
+          const line = lines.shift();
+          if (line !== undefined) return line;
+          if (ended) throw ended;
+          await new Promise<void>((resolve) => {
+            notify = resolve;
+          });
+        }
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    /** Sends lines and a `ping`, and returns the lines received before the reply to `ping`. */
+    async repliesTo(...commands: string[]): Promise<string[]> {
+      opened.send(...commands, "ping");
+      const answers: string[] = [];
+      for (;;) {
+        const line = await opened.line();
+        if (parseReply(line).kind === "time") return answers;
+        answers.push(line);
+      }
+    },
+    close(): void {
+      end("the connection is closed");
+      socket.close();
+    },
+  };
+  try {
+    const greeting = await opened.line();
+    if (parseReply(greeting).kind === "connected") return opened;
+    throw new Error(`'${greeting}' isn't the greeting`);
+  } catch (error) {
+    opened.close();
+    throw error;
   }
 }

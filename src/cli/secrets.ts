@@ -12,17 +12,14 @@ const SECRETS = ["FANOUT_TOKEN", "TOKEN_SECRET"];
  */
 export function secretFrom(file: string | undefined, variable: string): string | undefined {
   if (file === undefined) return process.env[variable]?.trim() || undefined;
-  const secret = textOf(file).trim();
-  if (secret === "") throw new Exit(USAGE, `${file} is empty; write the value of ${variable} to it`);
-  return secret;
-}
-
-function textOf(file: string): string {
+  let secret: string;
   try {
-    return readFileSync(file, "utf8");
+    secret = readFileSync(file, "utf8").trim();
   } catch (error) {
     throw new Exit(USAGE, `the secret can't be read: ${messageOf(error)}`);
   }
+  if (secret === "") throw new Exit(USAGE, `${file} is empty; write the value of ${variable} to it`);
+  return secret;
 }
 
 /** Returns the environment without secrets. */

@@ -9,20 +9,15 @@ const FRAME_OVERHEAD = 64;
 /** Time after which a reader that takes nothing of its pending lines has stalled, in milliseconds. */
 export const STALLED_AFTER = 60_000;
 
-/** Most pending characters, of one reader and of all. */
-export interface BacklogLimits {
-  forOne: number;
-  forAll: number;
-}
-
 /** The pending lines of all readers of a Worker. */
 export class Budget {
-  readonly limits: BacklogLimits;
+  /** Most pending characters, of one reader and of all. */
+  readonly limits: { forOne: number; forAll: number };
   /** Pending characters. */
   size = 0;
   readonly #pending = new Set<Backlog>();
 
-  constructor(limits: BacklogLimits) {
+  constructor(limits: Budget["limits"]) {
     this.limits = limits;
   }
 

@@ -9,34 +9,28 @@ export interface StreamEnvironment {
 }
 
 /** A timer that is cheap to postpone. In a Worker, setting a runtime timer costs more than delivering a message. */
-export class Timer {
-  readonly #environment: StreamEnvironment;
-  readonly #act: () => void;
+export type Timer = ReturnType<typeof timer>;
+
+export function timer(environment: StreamEnvironment, act: () => void) {
   /** When it fires. */
-  #at = 0;
+  let firesAt = 0;
   /** The runtime's timer, which may fire earlier; undefined while the timer isn't set. */
-  #armed: { at: number; cancel: () => void } | undefined;
-
-  constructor(environment: StreamEnvironment, act: () => void) {
-    this.#environment = environment;
-    this.#act = act;
-  }
-
+  let armed: { at: number; cancel: () => void } | undefined;
+  const clear = () => {
+    armed?.cancel();
+    armed = undefined;
+  };
   /** Sets when the timer fires, instead of any earlier setting. */
-  set(at: number): void {
-    this.#at = at;
-    if (this.#armed && this.#armed.at <= at) return;
-    this.clear();
-    const fire = () => {
-      this.#armed = undefined;
-      if (this.#at > this.#environment.now()) this.set(this.#at);
-      else this.#act();
-    };
-    this.#armed = { at, cancel: this.#environment.after(Math.max(0, at - this.#environment.now()), fire) };
-  }
-
-  clear(): void {
-    this.#armed?.cancel();
-    this.#armed = undefined;
-  }
+  const set = (at: number) => {
+    firesAt = at;
+    if (armed && armed.at <= at) return;
+    clear();
+    armed = { at, cancel: environment.after(Math.max(0, at - environment.now()), fire) };
+  };
+  const fire = () => {
+    armed = undefined;
+    if (firesAt > environment.now()) set(firesAt);
+    else act();
+  };
+  return { set, clear };
 }

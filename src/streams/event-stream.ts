@@ -52,14 +52,9 @@ export class EventStream extends StreamPositions implements StreamFormat {
     if (at < 0 || line.startsWith(DEBUG_PREFIX)) return this.#renderDebug(line);
     const subscription = this.liveSubscription(line.slice(0, at));
     if (!subscription) return "";
-    const run = this.#runOf(subscription);
-    this.#run = run;
-    return renderMessage(run, line.slice(at + 1));
-  }
-
-  #runOf(subscription: Subscription): MessageRun {
     const around = aroundPosition(subscription.channel, this.positions, this.all.indexOf(subscription));
-    return { subscription, prefix: `${subscription.channel}!`, around };
+    this.#run = { subscription, prefix: `${subscription.channel}!`, around };
+    return renderMessage(this.#run, line.slice(at + 1));
   }
 
   /** Returns the event for a line that isn't a message; "" if the line is for the Worker only. */

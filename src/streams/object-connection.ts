@@ -6,7 +6,7 @@ import { type Fault, parseReason } from "../protocol/errors.ts";
 import { SERVICE_FULL } from "../protocol/refusals.ts";
 import { BUSY, GREETING } from "../protocol/replies.ts";
 import { Backlog, type Budget, STALLED_AFTER } from "./backlog.ts";
-import { type StreamEnvironment, Timer } from "./environment.ts";
+import { type StreamEnvironment, type Timer, timer } from "./environment.ts";
 
 /** The fault if a channel's object doesn't answer. */
 export const UNANSWERED: Fault = {
@@ -52,7 +52,7 @@ export class ObjectConnection {
     this.receivedAt = environment.now();
     this.#readAt = environment.now();
     // Ends the reader's wait, or drops a reader that took nothing for too long.
-    this.#timer = new Timer(environment, () => (this.#wakeReader ? this.#notify() : this.#dropSlowReader()));
+    this.#timer = timer(environment, () => (this.#wakeReader ? this.#notify() : this.#dropSlowReader()));
   }
 
   /** Why the object closed the connection; undefined if it gave no reason. */

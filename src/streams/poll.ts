@@ -36,80 +36,68 @@ export async function poll(
   if (typeof greeting !== "string") return greeting;
   connection.send("ping\n");
   const lines = new Backlog(budget, environment.now());
-  const answer = new AnswerReader(channel, lines, budget.limits.forOne * ANSWER_SHARE);
+  const answer = answerReader(channel, lines, budget.limits.forOne * ANSWER_SHARE);
   for (let more = greeting; more !== ""; more = await connection.take(deadline)) {
     answer.read(more, environment.now());
-    if (answer.isDone) break;
+    if (answer.isDone()) break;
   }
   connection.drop();
   return answer.end() ?? connection.fault ?? UNANSWERED;
 }
 
-/** Collects an answer from an object's lines. */
-class AnswerReader {
-  readonly #channel: string;
-  readonly #lines: Backlog;
-  readonly #maxLength: number;
-  #length = 0;
-  #position: number | undefined;
-  #fault: Fault | undefined;
+/**
+ * Collects an answer from an object's lines.
+ * @param maxLength characters at which the answer ends; the next poll continues after it
+ */
+function answerReader(channel: string, lines: Backlog, maxLength: number) {
+  let length = 0;
+  let position: number | undefined;
+  let fault: Fault | undefined;
   /** The line of a gap that no position has followed yet. */
-  #gap = "";
-  #isAnswered = false;
-
-  /** @param maxLength characters at which the answer ends; the next poll continues after it */
-  constructor(channel: string, lines: Backlog, maxLength: number) {
-    this.#channel = channel;
-    this.#lines = lines;
-    this.#maxLength = maxLength;
-  }
-
-  /** Whether the answer ends here. */
-  get isDone(): boolean {
-    return this.#isAnswered || this.#fault !== undefined || this.#length >= this.#maxLength;
-  }
-
-  /** Returns the answer, or the fault that the object reported; undefined if the object sent neither. */
-  end(): PollAnswer | Fault | undefined {
-    // Messages are useful even if more follow; an empty answer has to be certain.
-    const isUseful = this.#isAnswered || this.#length > 0;
-    if (this.#lines.isShed) return NO_MEMORY;
-    if (isUseful && this.#position !== undefined && !this.#fault) {
-      return { lines: this.#lines, position: this.#position };
-    }
-    this.#lines.drop();
-    return this.#fault;
-  }
-
-  read(lines: string, now: number): void {
-    let read = "";
-    for (let from = 0; from < lines.length && !this.isDone; ) {
-      const end = lines.indexOf("\n", from) + 1;
-      const part = this.#partOf(lines.slice(from, end));
-      this.#length += part.length;
-      read += part;
-      from = end;
-    }
-    if (read !== "") this.#lines.push(read, now);
-  }
-
-  /** Returns the part of a line that belongs to the answer. */
-  #partOf(line: string): string {
-    if (line.startsWith(`${this.#channel}!`)) {
-      if (this.#position === undefined) return "";
-      this.#position += 1;
-      return line;
-    }
+  let gap = "";
+  let isAnswered = false;
+  /** Accepts a line that isn't a message. Returns the gap before the position in the line, if any. */
+  const readReply = (line: string): string => {
     const reply = parseReply(line.slice(0, -1));
-    if (reply.kind === "time" || (reply.kind === "error" && reply.command === "ping")) this.#isAnswered = true;
-    if (reply.kind === "error" && reply.command === "subscribe" && reply.argument === this.#channel) {
-      this.#fault = reply;
-    }
-    if (reply.kind === "gap" && reply.channel === this.#channel) this.#gap = line;
-    if (reply.kind !== "position" || reply.channel !== this.#channel) return "";
-    this.#position = reply.position;
-    const gap = this.#gap;
-    this.#gap = "";
-    return gap;
-  }
+    if (reply.kind === "time" || (reply.kind === "error" && reply.command === "ping")) isAnswered = true;
+    if (reply.kind === "error" && reply.command === "subscribe" && reply.argument === channel) fault = reply;
+    if (reply.kind === "gap" && reply.channel === channel) gap = line;
+    if (reply.kind !== "position" || reply.channel !== channel) return "";
+    position = reply.position;
+    const before = gap;
+    gap = "";
+    return before;
+  };
+  /** Returns the part of a line that belongs to the answer. */
+  const partOf = (line: string): string => {
+    if (!line.startsWith(`${channel}!`)) return readReply(line);
+    if (position === undefined) return "";
+    position += 1;
+    return line;
+  };
+  /** Whether the answer ends here. */
+  const isDone = () => isAnswered || fault !== undefined || length >= maxLength;
+  return {
+    isDone,
+    read(text: string, now: number): void {
+      let read = "";
+      for (let from = 0; from < text.length && !isDone(); ) {
+        const end = text.indexOf("\n", from) + 1;
+        const part = partOf(text.slice(from, end));
+        length += part.length;
+        read += part;
+        from = end;
+      }
+      if (read !== "") lines.push(read, now);
+    },
+    /** Returns the answer, or the fault that the object reported; undefined if the object sent neither. */
+    end(): PollAnswer | Fault | undefined {
+      if (lines.isShed) return NO_MEMORY;
+      // Messages are useful even if more follow; an empty answer has to be certain.
+      const isUseful = isAnswered || length > 0;
+      if (isUseful && position !== undefined && !fault) return { lines, position };
+      lines.drop();
+      return fault;
+    },
+  };
 }

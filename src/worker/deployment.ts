@@ -7,7 +7,8 @@ import type { Env } from "./env.ts";
 /** Prefix of the error with which an object whose settings are wrong answers calls. */
 export const WRONG_SETTINGS = "the settings of the channel's object are wrong: ";
 
-const OTHER_CLASS =
+/** The fault of a binding to objects of another class. */
+export const OTHER_CLASS =
   "the binding CHANNEL leads to another class; its wrangler.toml has to bind CHANNEL to the class 'Channel' of this server";
 
 const NO_SQLITE =
@@ -23,12 +24,7 @@ export function deploymentFault(error: unknown): SettingError | undefined {
   const { message } = error;
   if (message.startsWith(WRONG_SETTINGS)) return new SettingError(message.slice(WRONG_SETTINGS.length));
   if (message.includes("new_sqlite_classes")) return new SettingError(NO_SQLITE);
-  return NOT_THIS_SERVER.test(message) ? otherClass() : undefined;
-}
-
-/** Returns the fault of a binding to objects of another class. */
-export function otherClass(): SettingError {
-  return new SettingError(OTHER_CLASS);
+  return NOT_THIS_SERVER.test(message) ? new SettingError(OTHER_CLASS) : undefined;
 }
 
 /** Namespaces that have been checked. */

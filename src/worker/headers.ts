@@ -1,4 +1,6 @@
-/** Parsing of request headers that are lists of words with parameters, case-insensitive and optionally quoted. */
+/**
+ * Parsing of request headers. Most are lists of words with parameters, case-insensitive and optionally quoted.
+ */
 
 /** A word of a list, in lower case, with its parameters. */
 interface Item {
@@ -27,6 +29,19 @@ export function wordsOf({ headers }: Request, header: string): string[] {
 export function typeOf({ headers }: Request): { type: string; charset: string | undefined } {
   const [item] = itemsOf(headers, "Content-Type");
   return { type: item?.word ?? "", charset: item?.parameters.get("charset")?.toLowerCase() };
+}
+
+/**
+ * Returns the id of the last event that a client of an event stream received; undefined if the request has none. Polyfills that can't set headers send it in the query, as
+ * `lastEventId`, `Last-Event-ID` or `lastEventID`.
+ */
+export function lastEventId({ headers, url }: Request): string | undefined {
+  const header = headers.get("Last-Event-ID");
+  if (header) return header;
+  for (const [name, value] of new URL(url).searchParams) {
+    if (name.replaceAll("-", "").toLowerCase() === "lasteventid" && value !== "") return value;
+  }
+  return undefined;
 }
 
 function weightOf({ parameters }: Item): number {

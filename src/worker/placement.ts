@@ -1,11 +1,12 @@
 /** Placement of new connections among the objects of a channel's tree. */
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
+import { SettingError } from "../runtime/limits.ts";
 import { parentOf } from "../runtime/object-names.ts";
 import { type Answer, findPlacement, type Objects, type PlacementCache } from "../streams/placement.ts";
 import { subprotocolOf } from "./admission.ts";
 import { Denial, denialOf, retryAfter } from "./denial.ts";
-import { deploymentFault, otherClass } from "./deployment.ts";
+import { deploymentFault, OTHER_CLASS } from "./deployment.ts";
 import type { Env } from "./env.ts";
 import { discardSocket, STREAM_ENVIRONMENT } from "./object-socket.ts";
 import { formatUpgrade, parseRedirect, parseRefused, type Upgrade } from "./upgrade.ts";
@@ -68,7 +69,7 @@ async function offerTo(
   const redirect = parseRedirect(response);
   if (redirect) return { redirect };
   const fault = parseRefused(response);
-  throw fault ? new Denial(503, fault.code, fault.why, retryAfter(5)) : otherClass();
+  throw fault ? new Denial(503, fault.code, fault.why, retryAfter(5)) : new SettingError(OTHER_CLASS);
 }
 
 /**

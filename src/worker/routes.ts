@@ -1,6 +1,6 @@
 /** Routes requests. */
 import { EVERYONE } from "../protocol/channels.ts";
-import { isOperation, operate } from "./admin/operations.ts";
+import { operate } from "./admin/operations.ts";
 import { admit, checkSubscribe } from "./admission.ts";
 import { channelIn } from "./channel-path.ts";
 import { Denial } from "./denial.ts";
@@ -30,25 +30,19 @@ Without a WebSocket, GET /<channel> subscribes, and POST /<channel> announces:
   curl -d 'hello' <this address>/news
 `;
 
-/** A server that is mounted in another Worker. */
-export interface Mounted {
-  /** The part of the request's path below the prefix. */
-  path: string;
-}
-
 /**
  * Answers a request. It never throws: every failure becomes a response that pages can read.
  * @param env the Worker's bindings and settings
- * @param mounted undefined if the whole Worker is this server
+ * @param below the path below the prefix at which another Worker mounts this server; undefined if it isn't mounted
  */
-export async function handle(request: Request, env: object, mounted?: Mounted): Promise<Response> {
+export async function handle(request: Request, env: object, below?: string): Promise<Response> {
   let allowedOrigins: readonly string[] | undefined;
   const answered = async () => {
     const { pathname, origin } = addressOf(request);
-    const settings = readSettings({ ...env }, mounted && [origin]);
+    const settings = readSettings({ ...env }, below === undefined ? undefined : [origin]);
     allowedOrigins = settings.allowedOrigins;
     checkSecret(settings, request);
-    return answer(request, readBindings(env), mounted?.path ?? pathname, settings);
+    return answer(request, readBindings(env), below ?? pathname, settings);
   };
   const response = await answered().catch((error: unknown) => failed(request, error));
   return shareWithOrigin(request, response, allowedOrigins);
@@ -63,7 +57,7 @@ function addressOf({ url }: Request): URL {
 async function answer(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
   checkOrigin(request, settings);
   if (request.method === "OPTIONS") return preflight(request);
-  if (isOperation(path)) return operate(request, env, path, settings);
+  if (path.startsWith("/-/")) return operate(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return publish(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {

@@ -23,7 +23,7 @@ export function readSettings(variables: Variables, ownOrigins?: string[]): Setti
     limits: readLimits(variables),
     allowedOrigins: origins(variables, ownOrigins),
     tokens: tokens(variables),
-    hasConsole: isOn(variables, "CONSOLE"),
+    hasConsole: hasConsole(variables),
   };
 }
 
@@ -42,9 +42,9 @@ export function publicSettings({ limits, allowedOrigins, hasConsole }: Settings)
 }
 
 /** @returns true if the variable isn't set */
-function isOn(variables: Variables, name: string): boolean {
-  const value = text(variables, name) ?? "on";
-  if (value !== "on" && value !== "off") throw new SettingError(`${name} must be 'on' or 'off', not '${value}'`);
+function hasConsole(variables: Variables): boolean {
+  const value = text(variables, "CONSOLE") ?? "on";
+  if (value !== "on" && value !== "off") throw new SettingError(`CONSOLE must be 'on' or 'off', not '${value}'`);
   return value === "on";
 }
 

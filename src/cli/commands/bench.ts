@@ -42,20 +42,17 @@ export async function bench(url: string, options: BenchOptions): Promise<number>
   const opening = performance.now();
   const announcer = serverOf();
   await announcer.inTime(announcer.fanout.ping());
-  await openAll(connections, () => subscribe(serverOf(), channel, counts));
+  for (let opened = 0; opened < connections; opened += CONNECT_BATCH) {
+    const open = () => subscribe(serverOf(), channel, counts);
+    await Promise.all(Array.from({ length: Math.min(CONNECT_BATCH, connections - opened) }, open));
+  }
   const began = performance.now();
   const announce = (text: string) => announcer.fanout.announce(channel, text);
   await refusable(announceAll(options, announce, counts));
   await refusable(untilQuiet(counts, timeout));
-  const report = reportOf(options, counts, { opening: began - opening, delivery: counts.lastAt - began });
+  const report = reportOf(options, counts, began - opening, counts.lastAt - began);
   await print(options.json ? JSON.stringify(report) : formatReport(report));
   return isFlawless(report) ? DONE : GAP;
-}
-
-async function openAll(connections: number, open: () => Promise<void>): Promise<void> {
-  for (let opened = 0; opened < connections; opened += CONNECT_BATCH) {
-    await Promise.all(Array.from({ length: Math.min(CONNECT_BATCH, connections - opened) }, open));
-  }
 }
 
 /** Connects a subscriber; resolves when it is subscribed. */
@@ -95,12 +92,11 @@ async function untilQuiet(counts: Counts, seconds: number): Promise<void> {
   }
 }
 
-/** @param took in milliseconds: until all connections were open, and from then until the last delivery */
-function reportOf(
-  { rate, seconds }: Load,
-  counts: Counts,
-  { opening, delivery }: { opening: number; delivery: number },
-): Report {
+/**
+ * @param opening milliseconds until all connections were open
+ * @param delivery milliseconds from then until the last delivery
+ */
+function reportOf({ rate, seconds }: Load, counts: Counts, opening: number, delivery: number): Report {
   const { receipts, latencies, announced, delivered, closed } = counts;
   const sum = (of: (receipt: Receipt) => number) => receipts.reduce((all, receipt) => all + of(receipt), 0);
   return {

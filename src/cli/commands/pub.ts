@@ -5,7 +5,7 @@ import { utf8Length } from "../../protocol/text.ts";
 import { DONE, Exit, messageOf, USAGE } from "../exits.ts";
 import { messagesIn } from "../input.ts";
 import { print, remark } from "../output.ts";
-import { Progress } from "../progress.ts";
+import { progressOf } from "../progress.ts";
 import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 import { checkChannel, keyOf } from "../values.ts";
@@ -74,7 +74,7 @@ async function pubAll(
   input: AsyncIterable<Uint8Array>,
   { key, json, null: isNull }: PubOptions,
 ): Promise<void> {
-  const progress = new Progress(process.stderr.isTTY === true && process.stdin.isTTY !== true);
+  const progress = progressOf(process.stderr.isTTY === true && process.stdin.isTTY !== true);
   reportConnection(fanout);
   const window = new Window();
   doneWhen(() => window.count === 0);
@@ -95,7 +95,7 @@ async function pubAll(
   } finally {
     progress.clear();
   }
-  if (process.stderr.isTTY) remark(progress.summary);
+  if (process.stderr.isTTY) remark(progress.summary());
 }
 
 /** Most announcements in flight, and their bytes. At the limit, reading the input pauses. */

@@ -1,18 +1,20 @@
 /** `fanout sub`: messages to standard output, one per line, or to commands. */
 
 import type { Fanout, Gap, Message } from "../../client/fanout.ts";
-import { Acknowledgements } from "../acknowledgements.ts";
+import { readAcknowledgements } from "../acknowledgements.ts";
 import { type Cursor, openCursor } from "../cursor.ts";
 import { execute } from "../execute.ts";
 import { DONE, Exit, GAP, USAGE } from "../exits.ts";
-import { type FormatOptions, formatGap, gapAsJson, printMessage } from "../format.ts";
-import { print, remark, surviveClosedPipe } from "../output.ts";
+import { print, printAsIs, remark, surviveClosedPipe } from "../output.ts";
 import { Queue } from "../queue.ts";
 import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 import { checkChannel } from "../values.ts";
+import { jsonOf } from "../visible.ts";
 
-export interface SubOptions extends ServerOptions, FormatOptions {
+export interface SubOptions extends ServerOptions {
+  json?: boolean;
+  raw?: boolean;
   since?: number;
   last?: number;
   count?: number;
@@ -23,19 +25,6 @@ export interface SubOptions extends ServerOptions, FormatOptions {
   cursor?: string;
   /** The file descriptor for acknowledgements. */
   ack?: number;
-}
-
-/** The destination of messages. */
-interface Sink {
-  /** Stores the position at which a channel starts. */
-  begin(channel: string, position: number): void;
-  /** Resolves when a message is printed, or its command has ended. */
-  message(message: Message): Promise<void>;
-  gap(gap: Gap): Promise<void>;
-  /** Resolves when everything is acknowledged. */
-  settled(): Promise<void>;
-  /** Rejects if the consumer fails. */
-  failure: Promise<never> | undefined;
 }
 
 /** @returns the exit code */
@@ -74,15 +63,21 @@ function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: Sub
   return channels;
 }
 
-function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefined): Sink {
+/** The destination of messages. */
+type Sink = ReturnType<typeof sinkOf>;
+
+function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefined) {
   const { ack } = options;
   const commandOf = (channel: string) => options.on.get(channel) ?? options.exec;
-  const acks = ack === undefined || !cursor ? undefined : new Acknowledgements(ack, cursor, channels);
+  const acks = ack === undefined || !cursor ? undefined : readAcknowledgements(ack, cursor, channels);
   if (acks) surviveClosedPipe();
   return {
+    /** Rejects if the consumer fails. */
     failure: acks?.failure,
-    begin: (channel, position) => cursor?.begin(channel, position),
-    async message(message) {
+    /** Stores the position at which a channel starts. */
+    begin: (channel: string, position: number) => cursor?.begin(channel, position),
+    /** Resolves when a message is printed, or its command has ended. */
+    async message(message: Message): Promise<void> {
       const { channel, position } = message;
       if (position !== undefined) acks?.expect(channel, position);
       const command = commandOf(channel);
@@ -93,12 +88,21 @@ function sinkOf(options: SubOptions, channels: string[], cursor: Cursor | undefi
       } else await execute(command, message);
       if (position !== undefined && !acks) cursor?.reach(channel, position);
     },
-    async gap(gap) {
-      remark(formatGap(gap));
-      if (options.json && commandOf(gap.channel) === undefined) await print(gapAsJson(gap));
+    async gap({ channel, from, to }: Gap): Promise<void> {
+      const after = from === undefined ? "" : ` after ${from}`;
+      remark(`messages of ${channel}${after} are lost${to === undefined ? "" : `, up to ${to}`}: they have expired`);
+      if (options.json && commandOf(channel) === undefined) await print(jsonOf({ channel, gap: { from, to } }));
     },
+    /** Resolves when everything is acknowledged. */
     settled: async () => acks?.settled(),
   };
+}
+
+/** Prints a message. Only `raw` sends control characters to a terminal. */
+function printMessage({ channel, text, position }: Message, { json, raw }: SubOptions, areSeveral: boolean) {
+  if (json) return print(jsonOf({ channel, text, position }));
+  if (raw) return printAsIs(`${channel}!${text}`);
+  return print(areSeveral ? `${channel} ${text}` : text);
 }
 
 /** Subscribes to channels, and processes messages and gaps one at a time in the order received. */
@@ -117,13 +121,8 @@ function subscribeAll(fanout: Fanout, channels: string[], options: SubOptions, c
       queue.add(() => sink.gap(gap));
     };
     const onMessage = (message: Message) => queue.addMessage(() => sink.message(message));
-    const subscription = fanout.subscribe(channel, {
-      since,
-      last: options.last,
-      onGap,
-      onPosition,
-      onMessage,
-    });
+    const { last } = options;
+    const subscription = fanout.subscribe(channel, { since, last, onGap, onPosition, onMessage });
     const ended = new Promise<void>((resolve, reject) => {
       subscription.on("state", ({ state, error }) => {
         if (state === "unsubscribed") error ? reject(error) : resolve();

@@ -1,8 +1,8 @@
 /** The server that `fanout doctor` examines. */
 import { randomBytes } from "node:crypto";
 import { type Address, urlOf } from "../address.ts";
-import { RawSocket } from "../raw-socket.ts";
-import { checkAddress, type Server, type ServerOptions, serverAt } from "../server.ts";
+import { openSocket } from "../raw-socket.ts";
+import { checkAddress, type ServerOptions } from "../server.ts";
 
 /** Prefix of the channels that the checks use. */
 export const CHANNELS = "doctor-";
@@ -10,39 +10,29 @@ export const CHANNELS = "doctor-";
 /** What a server may have or lack, and other checks need. */
 export type Capability = "answers" | "sockets" | "history";
 
-export interface Target {
-  address: Address;
-  /** Time to wait for an answer, in milliseconds. */
-  timeout: number;
-  /** Capabilities found so far. */
-  has: Set<Capability>;
-  /** Opens a connection of the client library. */
-  server(): Server;
-  socket(channel: string, query?: Record<string, string>): Promise<RawSocket>;
-  /** Sends an HTTP request to a channel. */
-  request(channel: string, init?: RequestInit): Promise<Response>;
-  /** Requests one of the operators' pages. */
-  page(name: string): Promise<Response>;
-}
+export type Target = ReturnType<typeof targetAt>;
 
 /** @throws Exit if the address isn't valid */
-export function targetAt(url: string, options: ServerOptions): Target {
+export function targetAt(url: string, { token, timeout: seconds }: ServerOptions) {
   checkAddress(url);
-  const address: Address = { url, token: options.token };
-  const timeout = options.timeout * 1_000;
+  const address: Address = { url, token };
+  /** Time to wait for an answer, in milliseconds. */
+  const timeout = seconds * 1_000;
   const ask = (asked: string, init: RequestInit = {}) => {
     const headers = new Headers(init.headers);
-    if (address.token !== undefined) headers.set("Authorization", `Bearer ${address.token}`);
+    if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
     return fetch(asked, { ...init, headers, signal: AbortSignal.timeout(timeout) });
   };
   return {
     address,
     timeout,
-    has: new Set(),
-    server: () => serverAt(url, options),
-    socket: (channel, query) => RawSocket.open(address, timeout, channel, query),
-    request: (channel, init) => ask(urlOf(address, channel), init),
-    page: (name) => ask(`${urlOf(address, "")}-/${name}`),
+    /** Capabilities found so far. */
+    has: new Set<Capability>(),
+    socket: (channel: string, query?: Record<string, string>) => openSocket(address, timeout, channel, query),
+    /** Sends an HTTP request to a channel. */
+    request: (channel: string, init?: RequestInit) => ask(urlOf(address, channel), init),
+    /** Requests one of the operators' pages. */
+    page: (name: string) => ask(`${urlOf(address, "")}-/${name}`),
   };
 }
 

@@ -5,21 +5,14 @@ import { request as requestWithTls } from "node:https";
 import { text } from "node:stream/consumers";
 import { type Address, urlOf } from "../address.ts";
 
-export interface UpgradeAnswer {
-  /** The HTTP status; 101 if the upgrade succeeds. */
-  status: number;
-  /** The first line of the body. */
-  reason: string;
-  /** The accepted `Sec-WebSocket-Extensions`. */
-  extensions: string;
-}
-
 /** Any 16 bytes (RFC 6455, section 4.1). */
 const KEY = Buffer.from("fanout: a doctor").toString("base64");
 
 /**
  * @param timeout in milliseconds
  * @param more additional headers
+ * @returns the HTTP status, which is 101 if the upgrade succeeds; the first line of the body; and the accepted
+ * `Sec-WebSocket-Extensions`
  * @throws Error if the server doesn't answer in time
  */
 export async function requestUpgrade(
@@ -27,7 +20,7 @@ export async function requestUpgrade(
   channel: string,
   timeout: number,
   more: Record<string, string> = {},
-): Promise<UpgradeAnswer> {
+) {
   const url = urlOf(address, channel);
   const headers = {
     Connection: "Upgrade",

@@ -23,11 +23,6 @@ const CHANNEL = "/-/channels";
 const METHODS = "GET, HEAD, OPTIONS";
 const PAGES = "/-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
 
-/** Whether a path belongs to the operators' pages. */
-export function isOperation(path: string): boolean {
-  return path.startsWith("/-/");
-}
-
 /**
  * Answers a request for an operators' page.
  * @throws Denial if the request is refused

@@ -73,7 +73,25 @@ class Buffer {
    */
   put({ buffer, byteLength }: Uint8Array<ArrayBuffer>): void {
     this.#bytes = new Uint8Array(buffer);
-    this.#used += byteLength;
+    this.#take(byteLength);
+  }
+
+  /**
+   * Copies a piece.
+   * @throws Denial if the body is too long
+   */
+  add(piece: Uint8Array): void {
+    for (let from = 0; from < piece.byteLength; ) {
+      const room = this.open();
+      const part = piece.subarray(from, from + room.byteLength);
+      room.set(part);
+      this.#take(part.byteLength);
+      from += part.byteLength;
+    }
+  }
+
+  #take(bytes: number): void {
+    this.#used += bytes;
     if (this.#used > MAX_BODY) throw tooLong();
   }
 
@@ -101,17 +119,11 @@ function sizeOfAll(): number {
 
 async function fill(buffer: Buffer, { body, headers }: Request): Promise<void> {
   if (!body) return;
-  const reader = readerOf(body);
+  const { reader, next } = sourceOf(body, buffer);
   try {
     if (Number(headers.get("Content-Length")) > MAX_BODY) throw tooLong();
     const deadline = buffer.since + DEADLINE;
-    for (let isOver = false; !isOver; ) {
-      const room = buffer.open();
-      const piece = reader.readAtLeast(Math.min(PIECE, room.byteLength), room);
-      const { done, value } = await inTime(piece, Math.min(PIECE_DEADLINE, deadline - Date.now()));
-      if (value) buffer.put(value);
-      isOver = done;
-    }
+    while (await inTime(next(), Math.min(PIECE_DEADLINE, deadline - Date.now())));
   } catch (error) {
     reader.cancel().catch(() => {});
     // The client has left, or sent less than its Content-Length.
@@ -119,13 +131,31 @@ async function fill(buffer: Buffer, { body, headers }: Request): Promise<void> {
   }
 }
 
-/** Returns a reader into the buffer. Streams that a surrounding Worker made need the detour through a runtime's own. */
-function readerOf(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader {
+/**
+ * Reads the runtime's own streams into the buffer, and copies from streams that a surrounding Worker made.
+ * @returns `next`, which reads the next piece, and returns false at the end
+ */
+function sourceOf(body: ReadableStream<Uint8Array>, buffer: Buffer) {
   try {
-    return body.getReader({ mode: "byob" });
+    const reader = body.getReader({ mode: "byob" });
+    return { reader, next: () => readInto(buffer, reader) };
   } catch {
-    return body.pipeThrough(new IdentityTransformStream()).getReader({ mode: "byob" });
+    const reader = body.getReader();
+    return { reader, next: () => copyInto(buffer, reader) };
   }
+}
+
+async function readInto(buffer: Buffer, reader: ReadableStreamBYOBReader): Promise<boolean> {
+  const room = buffer.open();
+  const { done, value } = await reader.readAtLeast(Math.min(PIECE, room.byteLength), room);
+  if (value) buffer.put(value);
+  return !done;
+}
+
+async function copyInto(buffer: Buffer, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<boolean> {
+  const { done, value } = await reader.read();
+  if (value) buffer.add(value);
+  return !done;
 }
 
 /** @throws Denial if the work isn't done in time */

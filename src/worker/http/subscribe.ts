@@ -14,27 +14,18 @@ import { openStream, type StreamFormat } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
-import { accepts } from "../headers.ts";
+import { accepts, lastEventId } from "../headers.ts";
 import { connectionOver, STREAM_ENVIRONMENT } from "../object-socket.ts";
 import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
-import { lastEventId } from "./last-event-id.ts";
 
 /**
  * Pending characters: for one reader, as many as an object sends at once of missed messages; for all, a quarter of the
  * Worker's 128 MB.
  */
 const budget = new Budget({ forOne: 5_000_000, forAll: 32_000_000 });
-
-/** A client's request to subscribe. */
-interface SubscriptionRequest {
-  channels: string[];
-  from: From | undefined;
-  /** The positions of the stream that it resumes. */
-  resumed: Positions | undefined;
-}
 
 /** Whether a client asks for server-sent events. */
 export function wantsEvents(request: Request): boolean {
@@ -68,12 +59,8 @@ export async function subscribe(
   return isPoll ? answerPoll(request, channel, connection) : stream(request, connection, format);
 }
 
-function parseSubscription(
-  request: Request,
-  channel: string,
-  grants: Grants | undefined,
-  settings: Settings,
-): SubscriptionRequest {
+/** Returns the channels, where to start in them, and the positions of the stream to resume. */
+function parseSubscription(request: Request, channel: string, grants: Grants | undefined, settings: Settings) {
   const { searchParams } = new URL(request.url);
   const channels = [...new Set([channel, ...searchParams.getAll("channel")])];
   const refuse = (why: string) => new Denial(400, "invalid", why);

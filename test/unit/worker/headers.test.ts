@@ -1,8 +1,7 @@
 /** Parsing of request headers, however clients write them. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accepts, preferredType, typeOf, wordsOf } from "../../../src/worker/headers.ts";
-import { lastEventId } from "../../../src/worker/http/last-event-id.ts";
+import { accepts, lastEventId, preferredType, typeOf, wordsOf } from "../../../src/worker/headers.ts";
 
 function requestWith(headers: Record<string, string>, path = "/"): Request {
   return new Request(`http://fanout.test${path}`, { headers });
