@@ -5,8 +5,8 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { ALIVE, BUSY, formatError, formatTime, GREETING } from "../../../src/protocol/replies.ts";
 import { newBucket, take } from "../../../src/session/rate.ts";
 import type { OpenSocket, SocketEvents } from "../../../src/streams/object-connection.ts";
+import { check } from "../violation.ts";
 import type { Truth } from "./truth.ts";
-import { check } from "./violation.ts";
 
 /** Lines that a misbehaving object may send. */
 export const INVALID_LINES = [

@@ -143,14 +143,6 @@ test("deliveries before the answer to a request are accepted, even without subsc
   expect(received).toEqual(["40+1 a"]);
 });
 
-test("of a repeated delivery, only the new messages are received", async () => {
-  const { upstream, received } = objectOf([{ after: 40 }]);
-  await upstream.join("news");
-  upstream.deliver(deliveryOf({ count: 2, lines: "a\nb\n" }));
-  upstream.deliver(deliveryOf({ again: true, count: 3, lines: "a\nb\nc\n" }));
-  expect(received).toEqual(["40+2 a\nb", "42+1 c"]);
-});
-
 test("a delivery over an earlier link doesn't affect the current one", async () => {
   const { upstream, log, received } = objectOf([{ after: 40 }], "news!1");
   await upstream.join("news");
