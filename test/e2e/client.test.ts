@@ -235,37 +235,6 @@ test.each([
   expect(gzipSync(first, { level: 9 }).length).toBeLessThan(most);
 });
 
-test("it works in a Worker", async () => {
-  const entryPoints = [fileURLToPath(new URL("../../src/client/fanout.ts", import.meta.url))];
-  const options = {
-    bundle: true,
-    format: "iife",
-    globalName: "client",
-    target: "es2022",
-    write: false,
-  } as const;
-  const { outputFiles } = await build({ entryPoints, ...options });
-  const around = `${outputFiles[0]?.text}
-    import worker, { Channel } from "./worker.js";
-    export { Channel };
-    const use = async (url) => {
-      const fanout = new client.Fanout(new URL("/", url).href);
-      const subscription = fanout.subscribe("from-a-worker");
-      const first = subscription[Symbol.asyncIterator]().next();
-      const position = await fanout.announce("from-a-worker", "hello");
-      const { value } = await first;
-      await fanout.close();
-      return Response.json({ text: value.text, isSame: value.position === position });
-    };
-    export default {
-      fetch: (request, ...more) =>
-        new URL(request.url).pathname === "/!use" ? use(request.url) : worker.fetch(request, ...more),
-    };`;
-  const server = await serveInTest({ around });
-  const response = await fetch(`${server.url.replace(/^ws/, "http")}/!use`);
-  expect(JSON.parse(await response.text())).toEqual({ text: "hello", isSame: true });
-});
-
 test.skipIf(!browser)("it works in a browser, also after a network failure", async () => {
   const code = await modules();
   const pages = createServer(({ url = "" }, response) => {

@@ -135,13 +135,9 @@ test("after a crash of the root, its links continue after the messages that thei
   woken.root.flush();
   await settled();
   expect(woken.calls[0]?.delivery).toMatchObject({ where: true, count: 0, again: true });
-  woken.calls[0]?.answer({ gone: false, last: after });
-  await settled();
-  woken.root.flush();
-  await settled();
+  await woken.answer(0, { gone: false, last: after });
   expect(woken.calls[1]?.delivery).toMatchObject({ after, lines: "b\n", again: false, lost: false });
-  woken.calls[1]?.answer({ gone: false });
-  await settled();
+  await woken.answer(1, { gone: false });
   expect(woken.root.settle(false)).toBe(true);
   expect(rootOf(rows).root.isBusy).toBe(false);
 });

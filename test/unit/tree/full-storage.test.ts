@@ -43,7 +43,7 @@ test("messages that storage refuses are not retained, nor are those before them"
 });
 
 test("links continue after the new position, even those that are behind", async () => {
-  const { root, state, calls, announce } = rootOf();
+  const { root, state, calls, answer, announce } = rootOf();
   announce("a");
   root.link({ from: "home", epoch: 1 });
   const stored = announce("b");
@@ -52,19 +52,12 @@ test("links continue after the new position, even those that are behind", async 
   announce("c");
   state.accepts = false;
   const last = announce("d");
-  calls[0]?.answer({ gone: false });
-  await settled();
-  root.flush();
-  await settled();
+  await answer(0, { gone: false });
   // Messages before the new position are delivered separately.
   expect(calls[1]?.delivery).toMatchObject({ after: stored, lines: "c\n", follows: undefined });
-  calls[1]?.answer({ gone: false });
-  await settled();
-  root.flush();
-  await settled();
+  await answer(1, { gone: false });
   expect(calls[2]?.delivery).toMatchObject({ after: last - 1, lines: "d\n", follows: stored + 1 });
-  calls[2]?.answer({ gone: false });
-  await settled();
+  await answer(2, { gone: false });
   expect(root.acknowledgedBy("home")).toBe(last);
 });
 

@@ -5,6 +5,7 @@ import type { HistoryLimits } from "../../../src/channel/retained.ts";
 import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
 import type { Schedule } from "../../../src/runtime/schedule.ts";
 import { Downstream } from "../../../src/tree/downstream.ts";
+import type { Receiver } from "../../../src/tree/upstream.ts";
 
 /** Callbacks of the test; by default, none. */
 export interface Handlers {
@@ -56,6 +57,12 @@ export class LinkedChannel extends Downstream {
     this.channel.expire(isCounted);
     this.trim();
   }
+}
+
+/** Returns the receiver of an object's links; by default, the object subscribes to every channel and ignores what it gets. */
+export function receiverOf(some: Partial<Receiver> = {}): Receiver {
+  const ignore = () => {};
+  return { needs: () => true, receive: ignore, renumber: ignore, lose: ignore, takeCounters: () => undefined, ...some };
 }
 
 /** An object's own channel with a log of a test. */

@@ -1,8 +1,9 @@
 /** A root with a history, whose time, storage and calls the test controls. */
 
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
-import type { MissedAnswer } from "../../../src/runtime/calls.ts";
+import type { DeliveryAnswer, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
 import { type DeliveryCall, delivering, fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
@@ -51,7 +52,14 @@ export function rootOf(
     root.flush();
     return position();
   };
-  return { root, rows, state, calls, append, announce };
+  /** Answers a call, and lets the root deliver what is next. */
+  const answer = async (call: number, outcome: DeliveryAnswer) => {
+    calls[call]?.answer(outcome);
+    await settled();
+    root.flush();
+    await settled();
+  };
+  return { root, rows, state, calls, answer, append, announce };
 }
 
 /** Returns the names of a history's rows. */

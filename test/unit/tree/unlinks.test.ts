@@ -6,7 +6,7 @@ import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { settled } from "../settled.ts";
 import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
-import { channelWith, scheduleOf } from "./linked-channel.ts";
+import { channelWith, receiverOf, scheduleOf } from "./linked-channel.ts";
 
 const hibernated: Keeper = { ...noKeeper, hasSlept: true };
 
@@ -22,13 +22,7 @@ function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
   const link = async () => ({ after: 0 });
   const store = storeOf(rows, () => state.accepts);
   const runtime = { ...fakeRuntime("home", rows, { link, unlink }), store, now: () => state.now };
-  const receiver = {
-    needs: (channel: string) => channel === state.subscribed,
-    receive: () => {},
-    renumber: () => {},
-    lose: () => {},
-    takeCounters: () => undefined,
-  };
+  const receiver = receiverOf({ needs: (channel) => channel === state.subscribed });
   const stay = () => {
     state.ended += 1;
   };
