@@ -33,7 +33,9 @@ test("messages that storage refuses are not retained, nor are those before them"
   state.accepts = false;
   const last = announce("b", "other");
   expect(root.channel.readMissed({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
-  expect(root.channel.history?.announcedUnder("key") ?? root.channel.history?.announcedUnder("other")).toBeUndefined();
+  expect(
+    root.channel.history?.index.announcedUnder("key") ?? root.channel.history?.index.announcedUnder("other"),
+  ).toBeUndefined();
   state.accepts = true;
   announce("c");
   expect(linesOf(root.channel.readMissed(ALL))).toBe("c\n");

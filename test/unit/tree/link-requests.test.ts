@@ -6,7 +6,7 @@ import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
 import { settled } from "../settled.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
-import { channelWith, receiverOf, scheduleOf } from "./linked-channel.ts";
+import { receiverOf, scheduleOf } from "./linked-channel.ts";
 
 type Answer = LinkAnswer | "fails";
 
@@ -40,7 +40,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     takeCounters: () => state.counters,
   });
   const log = new Log(name === "home" ? 0 : undefined);
-  const upstream = new Upstream(runtime, channelWith(log), receiver, noKeeper, scheduleOf());
+  const upstream = new Upstream({ runtime, connections: noKeeper, schedule: scheduleOf() }, log, receiver);
   return { upstream, log, asked, unlinked, received, state, rows };
 }
 

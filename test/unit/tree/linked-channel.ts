@@ -1,6 +1,5 @@
 /** One channel's log and links, used together as a router does. */
 import { ChannelLog } from "../../../src/channel/channel-log.ts";
-import type { Log } from "../../../src/channel/log.ts";
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
 import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
 import type { Schedule } from "../../../src/runtime/schedule.ts";
@@ -30,11 +29,12 @@ export class LinkedChannel extends Downstream {
       this.scheduleDelivery();
       handlers.renumbered?.(position, count);
     };
-    const channel = new ChannelLog(runtime, limits, keeper, schedule, { renumbered });
-    super(runtime, maxBuffered, channel, schedule, { ended: (object) => handlers.ended?.(object) });
+    const parts = { runtime, schedule, connections: keeper, limits: { maxBufferedBytes: maxBuffered } };
+    const channel = new ChannelLog(parts, limits, renumbered);
+    super(parts, channel, (object) => handlers.ended?.(object));
     this.schedule = schedule;
     this.channel = channel;
-    this.channel.start();
+    this.channel.history?.restore();
     this.start();
   }
 
@@ -42,20 +42,21 @@ export class LinkedChannel extends Downstream {
     return this.channel.log;
   }
 
-  append(lines: string, count: number, key?: string) {
-    const appended = this.channel.append(lines, count, key, this.size > 0);
-    if (this.size > 0 || this.channel.hasHistory) this.appended(appended.last);
-    return appended;
-  }
-
-  relay(lines: string, count: number, after: number): void {
-    const appended = this.channel.relay(lines, count, after, this.size > 0);
-    this.appended(appended.last);
-  }
-
   expire(isCounted: boolean): void {
-    this.channel.expire(isCounted);
+    this.channel.history?.expire(isCounted);
     this.trim();
+  }
+
+  epochOf(object: string) {
+    return this.linkTo(object)?.epoch;
+  }
+
+  vouchFor(object: string) {
+    return this.linkTo(object)?.vouched;
+  }
+
+  acknowledgedBy(object: string) {
+    return this.linkTo(object)?.acknowledged;
   }
 }
 
@@ -63,14 +64,4 @@ export class LinkedChannel extends Downstream {
 export function receiverOf(some: Partial<Receiver> = {}): Receiver {
   const ignore = () => {};
   return { needs: () => true, receive: ignore, renumber: ignore, lose: ignore, takeCounters: () => undefined, ...some };
-}
-
-/** An object's own channel with a log of a test. */
-export function channelWith(log: Log): Pick<ChannelLog, "log" | "position"> {
-  return {
-    log,
-    get position() {
-      return log.position;
-    },
-  };
 }
