@@ -52,6 +52,14 @@ async function settled({ socket, read }: Awaited<ReturnType<typeof connect>>): P
   expect(await read()).toMatch(/^\d{10}$/);
 }
 
+/** Connects a client that is subscribed to a channel. */
+async function subscriber(channel: string) {
+  const client = await connect();
+  client.socket.write(`subscribe ${channel}\n`);
+  await settled(client);
+  return client;
+}
+
 describe("the original protocol", () => {
   const some = cases.filter(isForTcp);
   test("has many transcripts", () => expect(some.length).toBeGreaterThan(5));
@@ -72,9 +80,7 @@ async function post(channel: string, body: string, server = runtime): Promise<vo
 
 test("failures of the server go unnoticed: no message is lost or repeated", async () => {
   const chat = unique();
-  const [alice, bob] = [await connect(), await connect()];
-  alice.socket.write(`subscribe ${chat}\n`);
-  await settled(alice);
+  const [alice, bob] = [await subscriber(chat), await connect()];
   for (let i = 0; i < 60; i++) {
     bob.socket.write(`announce ${chat} ${i}\n`);
     if (i % 10 === 3) network.cut();
@@ -120,9 +126,7 @@ test("a line without an end is refused", async () => {
 
 test("a client that ends its side at once has still announced, and then the bridge ends its side", async () => {
   const chat = unique();
-  const alice = await connect();
-  alice.socket.write(`subscribe ${chat}\n`);
-  await settled(alice);
+  const alice = await subscriber(chat);
   const bob = await dial(address);
   bob.end(`announce ${chat} by the way\n`);
   bob.resume();
@@ -139,9 +143,7 @@ test("a client that ends its side receives the greeting and its replies, and no 
 
 test("a last line without an end is dropped, as the original does", async () => {
   const chat = unique();
-  const alice = await connect();
-  alice.socket.write(`subscribe ${chat}\n`);
-  await settled(alice);
+  const alice = await subscriber(chat);
   const bob = await connect();
   bob.socket.end(`announce ${chat} whole\nannounce ${chat} cut off`);
   expect(await bob.read()).toBeUndefined();
@@ -165,9 +167,7 @@ describe("a connection is closed, and nothing is executed, if it begins like", (
   };
   test.each(Object.entries(openings))("%s", async (_, opening) => {
     const chat = unique();
-    const alice = await connect();
-    alice.socket.write(`subscribe ${chat}\n`);
-    await settled(alice);
+    const alice = await subscriber(chat);
     const stranger = await dial(address);
     // Closing a connection with unread data resets it.
     stranger.on("error", () => {}).resume();

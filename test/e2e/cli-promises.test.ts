@@ -4,10 +4,9 @@ import { once } from "node:events";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { listening } from "./support/listening.ts";
-import { NODE, PROGRAM, run, start } from "./support/program.ts";
+import { jsonIn, NODE, outcomeOf, PROGRAM, post, run, start } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
 
@@ -27,11 +26,6 @@ async function folderInTest(): Promise<string> {
   return folder;
 }
 
-async function post(channel: string, body: string): Promise<number> {
-  const response = await fetch(`${runtime.url.replace(/^ws/, "http")}/${channel}`, { method: "POST", body });
-  return Number(/"position":(\d+)/.exec(await response.text())?.[1]);
-}
-
 const fanout = (...words: string[]) => [NODE, PROGRAM, ...words].map((word) => `'${word}'`).join(" ");
 
 /** Runs a bash script. */
@@ -42,17 +36,14 @@ async function bash(script: string, cwd: string, env: Record<string, string> = {
     stdio: ["ignore", "pipe", "pipe"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  const ended = once(child, "exit");
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  const [code] = await ended;
-  return { code, out, err };
+  return outcomeOf(child);
 }
 
 describe("a cursor", () => {
   test("follows acknowledgements: unprocessed messages are printed again", async () => {
     const [folder, news] = [await folderInTest(), unique()];
     await writeFile(join(folder, "place"), "");
-    const newest = await post(news, "1\n2\n3\n4\n5");
+    const newest = await post(runtime, news, "1\n2\n3\n4\n5");
     await writeFile(join(folder, "place"), JSON.stringify({ [news]: newest - 5 }));
     const sub = (...words: string[]) =>
       fanout("sub", runtime.url, news, "--cursor", "place", "--until-caught-up", "--json", ...words);
@@ -78,7 +69,7 @@ describe("a cursor", () => {
   test("advances when a command exits with 0, and not when it fails", async () => {
     const [folder, news] = [await folderInTest(), unique()];
     const place = join(folder, "place");
-    const newest = await post(news, "a\nb\nc");
+    const newest = await post(runtime, news, "a\nb\nc");
     await writeFile(place, JSON.stringify({ [news]: newest - 3 }));
     const words = ["sub", runtime.url, news, "--cursor", place, "--until-caught-up", "--exec"];
     const failed = await run([...words, "read -r line; [ $line != b ]"]);
@@ -153,7 +144,7 @@ describe("an invalid command line exits with 2, without connecting:", () => {
 
 test("a full disk exits with 7", async () => {
   const news = unique();
-  await post(news, "x");
+  await post(runtime, news, "x");
   const { code, err } = await bash(`${fanout("sub", runtime.url, news, "--last", "1")} >/dev/full`, "/");
   expect([code, err]).toEqual([7, expect.stringMatching(/^fanout: standard output can't be written: .*ENOSPC/)]);
 });
@@ -174,7 +165,7 @@ test.each([
 test("control characters in messages reach pipes and --raw, but no terminals", async () => {
   const news = unique();
   const evil = "\u001b]52;c;eA==\u0007\u009b\u202e";
-  await post(news, evil);
+  await post(runtime, news, evil);
   const words = ["sub", runtime.url, news, "--last", "1", "--count", "1"];
   expect((await run(words)).out).toBe(`${evil}\n`);
   expect((await run([...words, "--json"])).out).toMatch(/^[ -~]+\n$/);
@@ -186,7 +177,7 @@ test("control characters in messages reach pipes and --raw, but no terminals", a
 
 test("a command gets channel and position, but no secrets", async () => {
   const news = unique();
-  const position = await post(news, "x");
+  const position = await post(runtime, news, "x");
   const { out } = await run(["sub", runtime.url, "--on", `${news}=env`, "--last", "1", "--count", "1"], {
     env: { FANOUT_TOKEN: "hidden", TOKEN_SECRET: "hidden" },
   });
@@ -200,10 +191,7 @@ test("pub announces long lines, and prints positions in order", async () => {
   const input = Array.from({ length: 200 }, (_, i) => `${i} `.padEnd(60_000, "x")).join("\n");
   const { code, out, err } = await run(["pub", runtime.url, news, "--json"], { input });
   expect([code, err]).toEqual([0, ""]);
-  const printed = out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const printed = jsonIn(out);
   expect(printed).toEqual(printed.map((_, i) => ({ channel: news, line: i + 1, position: printed[0].position + i })));
   expect(printed).toHaveLength(200);
 });
@@ -212,10 +200,7 @@ test("pub accepts files, NUL, and messages that begin with -", async () => {
   const [folder, news] = [await folderInTest(), unique()];
   await writeFile(join(folder, "lines"), "a\n\nb");
   const { out } = await run(["pub", runtime.url, news, "--json", "--file", join(folder, "lines")]);
-  const printed = out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const printed = jsonIn(out);
   expect(printed).toMatchObject([
     { channel: news, line: 1 },
     { channel: news, line: 3, position: printed[0].position + 1 },
@@ -248,13 +233,10 @@ test("the loss of the connection is reported", async () => {
 
 test("--json prints gaps as objects between the messages", async () => {
   const news = unique();
-  const position = await post(news, "x");
+  const position = await post(runtime, news, "x");
   const { code, out } = await run(["sub", runtime.url, news, "--since", "5", "--until-caught-up", "--json"]);
   expect(code).toBe(3);
-  const [gap, message] = out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  const [gap, message] = jsonIn(out);
   expect(gap).toEqual({ channel: news, gap: { from: 5, to: position - 1 } });
   expect(message ?? { position }).toMatchObject({ position });
 });

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { SECRET } from "../runtime/support/mint.ts";
-import { NODE, PROGRAM, run, start } from "./support/program.ts";
+import { jsonIn, NODE, PROGRAM, post, run, start } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
 
@@ -27,11 +27,6 @@ function linesOf(child: ReturnType<typeof start>): () => Promise<string> {
   return async () => (await lines.next()).value ?? "";
 }
 
-async function post(channel: string, body: string): Promise<number> {
-  const response = await fetch(`${runtime.url.replace(/^ws/, "http")}/${channel}`, { method: "POST", body });
-  return Number(/"position":(\d+)/.exec(await response.text())?.[1]);
-}
-
 test("pub announces a message, or lines of standard input; sub prints them", async () => {
   const [news, art] = [unique(), unique()];
   expect(await run(["pub", runtime.url, news, "hello world"])).toEqual({ code: 0, out: "", err: "" });
@@ -39,7 +34,7 @@ test("pub announces a message, or lines of standard input; sub prints them", asy
   expect((await run(["pub", runtime.url, news], { input })).code).toBe(0);
   const all = await run(["sub", runtime.url, news, "--last", "3001", "--until-caught-up"]);
   expect([all.code, all.out]).toEqual([0, `hello world\n${input}\n`]);
-  await post(art, "x");
+  await post(runtime, art, "x");
   const raw = await run(["sub", runtime.url, art, "--last", "1", "--count", "1", "--raw"]);
   expect(raw.out).toBe(`${art}!x\n`);
   const json = await run(["sub", runtime.url, art, "--last", "1", "--count", "1", "--json"]);
@@ -70,25 +65,22 @@ test("with a cursor, sub resumes exactly where the last run stopped, even if it 
   const next = linesOf(first);
   // The starting position is stored before the first message.
   await expect.poll(() => readFile(cursor, "utf8").catch(() => ""), { timeout: 30_000 }).not.toBe("");
-  await post(news, "a");
+  await post(runtime, news, "a");
   expect(await next()).toBe("a");
   first.kill("SIGKILL");
   await once(first, "exit");
   // A printed message is in the cursor, or is printed again.
   const reached = JSON.parse(await readFile(cursor, "utf8"))[news];
-  const newest = await post(news, "b\nc");
+  const newest = await post(runtime, news, "b\nc");
   const second = await run([...words, "--until-caught-up", "--json"]);
-  const positions = second.out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line).position);
+  const positions = jsonIn(second.out).map(({ position }) => position);
   expect(positions).toEqual(Array.from({ length: newest - reached }, (_, i) => reached + 1 + i));
   expect((await run([...words, "--until-caught-up"])).out).toBe("");
 });
 
 test("each message can be the input of a command, and sub stops if one fails", async () => {
   const news = unique();
-  await post(news, "a\nb");
+  await post(runtime, news, "a\nb");
   const command = 'read -r line; echo "$FANOUT_CHANNEL: $line"; [ "$line" != b ] || exit 6';
   const { code, out, err } = await run(["sub", runtime.url, news, "--last", "2", "--exec", command]);
   expect([code, out]).toEqual([8, `${news}: a\n${news}: b\n`]);
@@ -100,16 +92,16 @@ test("sub exits quietly when its pipe is closed, and on Ctrl-C", async () => {
   const child = start(["sub", runtime.url, news]);
   const ended = once(child, "exit");
   await expect
-    .poll(() => post(news, "a").then(() => child.stdout.readableLength), { timeout: 30_000 })
+    .poll(() => post(runtime, news, "a").then(() => child.stdout.readableLength), { timeout: 30_000 })
     .toBeGreaterThan(0);
   child.stdout.destroy();
-  const closing = setInterval(() => void post(news, "b"), 50);
+  const closing = setInterval(() => void post(runtime, news, "b"), 50);
   onTestFinished(() => clearInterval(closing));
   expect((await ended)[0]).toBe(0);
   const other = start(["sub", runtime.url, news]);
   const interrupted = once(other, "exit");
   await expect
-    .poll(() => post(news, "a").then(() => other.stdout.readableLength), { timeout: 30_000 })
+    .poll(() => post(runtime, news, "a").then(() => other.stdout.readableLength), { timeout: 30_000 })
     .toBeGreaterThan(0);
   other.kill("SIGINT");
   expect((await interrupted)[0]).toBe(0);
@@ -165,7 +157,7 @@ describe("errors have an exit code and one line:", () => {
 
   test("messages that have expired: 3", async () => {
     const news = unique();
-    await post(news, "x");
+    await post(runtime, news, "x");
     const { code, err } = await run(["sub", runtime.url, news, "--since", "5", "--until-caught-up"]);
     expect([code, err]).toEqual([
       3,

@@ -121,26 +121,6 @@ test("expired messages are reported as a gap", async () => {
   expect(gaps).toEqual([{ channel: chat, from: 5, to: subscription.position }]);
 });
 
-test("a slow reader either drops the oldest messages, or ends with an error", async () => {
-  const chat = unique();
-  const client = fanout();
-  const gaps: Gap[] = [];
-  const dropping = client.subscribe(chat, { buffer: 2, overflow: "oldest", onGap: (gap) => gaps.push(gap) });
-  const ending = client.subscribe(chat, { buffer: 2 });
-  await live(ending);
-  // Both loops start, and stop at the first message.
-  const [one, two] = [dropping[Symbol.asyncIterator](), ending[Symbol.asyncIterator]()];
-  const begun = [one.next(), two.next()];
-  for (const text of ["0", "1", "2", "3", "4"]) await client.announce(chat, text);
-  await Promise.all(begun);
-  const missed = () => gaps.reduce((sum, { from = 0, to = 0 }) => sum + to - from, 0);
-  await expect.poll(missed).toBe(2);
-  expect([(await one.next()).value, (await one.next()).value]).toMatchObject([{ text: "3" }, { text: "4" }]);
-  await expect(async () => {
-    for (;;) await two.next();
-  }).rejects.toThrow("more than 2 messages are pending");
-});
-
 describe.each<[name: string, start: (target: () => string) => Promise<TestNetwork>]>([
   ["by WebSocket", Network.start],
   ["by requests alone", withoutUpgrades],
@@ -233,26 +213,6 @@ test("a token is renewed before its expiry, without a reconnect", async () => {
   expect(changes.map(({ state }) => state)).toEqual(["connecting", "connected"]);
 });
 
-test("close() waits for pending announcements", async () => {
-  const chat = unique();
-  const client = new Fanout(runtime.url);
-  const announced = ["a", "b", "c"].map((text) => client.announce(chat, text));
-  await client.close();
-  const positions = await Promise.all(announced);
-  expect(positions).toEqual([0, 1, 2].map((n) => Number(positions[0]) + n));
-  await expect(client.announce(chat, "d")).rejects.toThrow("the client is closed");
-});
-
-test("invalid messages, keys and channels are refused before they are sent", async () => {
-  const client = fanout();
-  await expect(client.announce("a!b", "x")).rejects.toThrow("without spaces, '!'");
-  await expect(client.announce("a", "")).rejects.toThrow("it takes 1 to 1000000 bytes");
-  await expect(client.announce("a", "x\ny")).rejects.toThrow("text on one line");
-  await expect(client.announce("a", "x", { key: "" })).rejects.toThrow("it takes 1 to 64 bytes");
-  await expect(client.announce("a", "x", { key: "k b" })).rejects.toThrow("text without spaces");
-  expect(() => client.subscribe("debug")).toThrow("not `debug`");
-});
-
 /**
  * Bundles the library for browsers: the file that a page loads first, and the one for networks that block WebSockets.
  * @param names the names that the program imports
@@ -273,37 +233,6 @@ test.each([
   expect([...files.keys()].sort()).toEqual([expect.stringMatching(/^\/requests-\w+\.js$/), "/stdin.js"]);
   const first = files.get("/stdin.js") ?? "";
   expect(gzipSync(first, { level: 9 }).length).toBeLessThan(most);
-});
-
-test("it works in a Worker", async () => {
-  const entryPoints = [fileURLToPath(new URL("../../src/client/fanout.ts", import.meta.url))];
-  const options = {
-    bundle: true,
-    format: "iife",
-    globalName: "client",
-    target: "es2022",
-    write: false,
-  } as const;
-  const { outputFiles } = await build({ entryPoints, ...options });
-  const around = `${outputFiles[0]?.text}
-    import worker, { Channel } from "./worker.js";
-    export { Channel };
-    const use = async (url) => {
-      const fanout = new client.Fanout(new URL("/", url).href);
-      const subscription = fanout.subscribe("from-a-worker");
-      const first = subscription[Symbol.asyncIterator]().next();
-      const position = await fanout.announce("from-a-worker", "hello");
-      const { value } = await first;
-      await fanout.close();
-      return Response.json({ text: value.text, isSame: value.position === position });
-    };
-    export default {
-      fetch: (request, ...more) =>
-        new URL(request.url).pathname === "/!use" ? use(request.url) : worker.fetch(request, ...more),
-    };`;
-  const server = await serveInTest({ around });
-  const response = await fetch(`${server.url.replace(/^ws/, "http")}/!use`);
-  expect(JSON.parse(await response.text())).toEqual({ text: "hello", isSame: true });
 });
 
 test.skipIf(!browser)("it works in a browser, also after a network failure", async () => {

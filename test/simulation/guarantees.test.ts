@@ -2,16 +2,8 @@ import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { COVERAGE_GOALS, type CoverageGoal } from "./coverage.ts";
 import { CALM, type Profile } from "./profile.ts";
+import { replay, TIMES } from "./replay.ts";
 import { run } from "./run.ts";
-
-/** `RUNS=20` multiplies the number of runs of each property. */
-const TIMES = Number(process.env.RUNS ?? 1);
-/** `SEED=… REPLAY=…` repeats one failure: the seed and the path that it printed. */
-const replay = process.env.REPLAY && {
-  seed: Number(process.env.SEED),
-  path: process.env.REPLAY,
-  endOnFailure: true,
-};
 
 /** The coverage goals reached in all runs. */
 const covered = new Set<CoverageGoal>();

@@ -1,54 +1,39 @@
 /** Profiles of simulated services: their limits, and how the platform and the clients behave. */
 import { type Limits, readLimits } from "../../src/runtime/limits.ts";
 
-export interface Profile {
-  /** Whether calls fail and objects crash. */
-  withFaults: boolean;
-  /** Whether objects, or the path from one to another, are unreachable for longer than calls are retried. */
-  withOutages: boolean;
-  /** Whether seconds and minutes pass without commands: see `pass` in `scheduler.ts`. */
-  passesTime: boolean;
-  /** Whether the run ends without another use of each channel, so that alarms and timers alone must settle everything. */
-  endsInSilence: boolean;
-  /** Whether each object's clock is off, by up to a minute. */
-  withSkew: boolean;
-  /** Maximum connections of the whole service; 0 disables counting. */
-  clientLimit: number;
-  /** Whether clients need tokens. */
-  withTokens: boolean;
-  /** Whether grants nearly fill an attachment; only with tokens. */
-  withLongGrants: boolean;
-  /** Whether buffers are so small that slow links are cut off. */
-  withTinyBuffers: boolean;
-  /** Whether clients read frames late, and an object may buffer little for all of its clients. */
-  withSlowReaders: boolean;
-  /** Whether messages are retained. */
-  withHistory: boolean;
-  /** Whether only a few characters of a channel are retained. */
-  withLittleHistory: boolean;
-  /** Whether the platform is as strict as in production: see `platform-rules.ts`. */
-  isStrict: boolean;
-  /** Whether storage accepts only a limited number of rows until the run ends. */
-  withFullStorage: boolean;
-}
-
 /** No faults, no limits, and time barely moves. */
-export const CALM: Profile = {
+export const CALM = {
+  /** Whether calls fail and objects crash. */
   withFaults: false,
+  /** Whether objects, or the path from one to another, are unreachable for longer than calls are retried. */
   withOutages: false,
+  /** Whether seconds and minutes pass without commands: see `pass` in `scheduler.ts`. */
   passesTime: false,
+  /** Whether the run ends without another use of each channel, so that alarms and timers alone must settle everything. */
   endsInSilence: false,
+  /** Whether each object's clock is off, by up to a minute. */
   withSkew: false,
+  /** Maximum connections of the whole service; 0 disables counting. */
   clientLimit: 0,
+  /** Whether clients need tokens. */
   withTokens: false,
+  /** Whether grants nearly fill an attachment; only with tokens. */
   withLongGrants: false,
+  /** Whether buffers are so small that slow links are cut off. */
   withTinyBuffers: false,
+  /** Whether clients read frames late, and an object may buffer little for all of its clients. */
   withSlowReaders: false,
+  /** Whether messages are retained. */
   withHistory: false,
+  /** Whether only a few characters of a channel are retained. */
   withLittleHistory: false,
+  /** Whether the platform is as strict as in production: see `platform-rules.ts`. */
   isStrict: false,
+  /** Whether storage accepts only a limited number of rows until the run ends. */
   withFullStorage: false,
 };
+
+export type Profile = typeof CALM;
 
 /** Retention periods to draw from, in seconds. Runs in which little time passes outlive only the last. */
 const RETENTIONS = [120, 30, 120, 1];

@@ -32,6 +32,12 @@ class Scene extends Simulation {
     return this.#scheduler.quiesce();
   }
 
+  /** Returns the outcome of a step once everything that it causes has happened. */
+  async after<Outcome>(outcome: Outcome): Promise<Outcome> {
+    await this.quiesce();
+    return outcome;
+  }
+
   /** Runs until a fault with this label is possible, and performs it. */
   async fail(label: string): Promise<void> {
     for (;;) {
@@ -95,50 +101,38 @@ export async function record(): Promise<Recording> {
 }
 
 async function everydayUse(scene: Scene): Promise<void> {
-  const ann = scene.connect("news", "weur");
-  await scene.quiesce();
-  const bob = scene.connect("news");
-  await scene.quiesce();
-  bob.subscribe("sport");
-  await scene.quiesce();
+  const ann = await scene.after(scene.connect("news", "weur"));
+  const bob = await scene.after(scene.connect("news"));
+  await scene.after(bob.subscribe("sport"));
   ann.announce("sport", 2);
   ann.announce("news");
-  ann.announce("all");
-  await scene.quiesce();
+  await scene.after(ann.announce("all"));
   ann.info();
   await scene.sleep();
   ann.announce("all");
-  ann.announce("news");
-  await scene.quiesce();
+  await scene.after(ann.announce("news"));
   bob.unsubscribe("sport");
-  scene.disconnect(ann);
-  await scene.quiesce();
+  await scene.after(scene.disconnect(ann));
   scene.disconnect(bob);
 }
 
 /** Clients resume, and a root that crashes in a delivery asks how far that came. */
 async function resuming(scene: Scene): Promise<void> {
   const ann = scene.connect("sport");
-  const bob = scene.connect("art");
-  await scene.quiesce();
+  const bob = await scene.after(scene.connect("art"));
   ann.subscribe("news", { since: "now" });
-  ann.announceOnce("news", 2);
-  await scene.quiesce();
-  bob.subscribe("news", { last: 1 });
-  await scene.quiesce();
+  await scene.after(ann.announceOnce("news", 2));
+  await scene.after(bob.subscribe("news", { last: 1 }));
   bob.unsubscribe("news");
-  bob.announce("news");
-  await scene.quiesce();
-  bob.subscribe("news", { since: bob.received.paused.get("news")?.position ?? 0 });
-  await scene.quiesce();
+  await scene.after(bob.announce("news"));
+  await scene.after(bob.subscribe("news", { since: bob.received.paused.get("news")?.position ?? 0 }));
   ann.announce("news");
   await scene.fail("failed, executed later: news -> sport: deliver");
   scene.crashOf("news");
   // The first call after a crash fails. Time passes, as how deep events are is remembered for a while.
   for (let tries = 0; tries < 2; tries++) {
     scene.now += 10_000;
-    bob.announce("news");
-    await scene.quiesce();
+    await scene.after(bob.announce("news"));
   }
   scene.disconnect(ann);
   scene.disconnect(bob);
@@ -146,43 +140,33 @@ async function resuming(scene: Scene): Promise<void> {
 
 /** Workers announce on a channel and describe it; an object without connections reports its counters. */
 async function withoutConnections(scene: Scene): Promise<void> {
-  const ann = scene.connect("news");
-  await scene.quiesce();
-  ann.subscribe("sport");
-  await scene.quiesce();
+  const ann = await scene.after(scene.connect("news"));
+  await scene.after(ann.subscribe("sport"));
   await scene.ask("sport", "announce", { lines: "sport!a\nsport!b\n", count: 2, key: "k" });
   await scene.ask("sport", "announce", { lines: "sport!c\n", count: 1, expected: 1 });
   await scene.ask("sport", "describe", { channel: "sport" });
-  scene.disconnect(ann);
-  await scene.quiesce();
+  await scene.after(scene.disconnect(ann));
 }
 
 /** Storage accepts no more rows: the root skips positions, and reports that. */
 async function fullStorage(scene: Scene): Promise<void> {
   const ann = scene.connect("news");
-  const bob = scene.connect("sport");
-  await scene.quiesce();
-  bob.subscribe("news", { since: "now" });
-  await scene.quiesce();
-  ann.announce("news");
-  await scene.quiesce();
+  const bob = await scene.after(scene.connect("sport"));
+  await scene.after(bob.subscribe("news", { since: "now" }));
+  await scene.after(ann.announce("news"));
   scene.rowsLeft = 0;
-  ann.announce("news");
-  await scene.quiesce();
+  await scene.after(ann.announce("news"));
 }
 
 /** Objects are redirected to a child, and link to it. */
 async function trees(scene: Scene): Promise<void> {
-  const clients = ["all", "news", "sport", "art"].map((channel) => scene.connect(channel));
-  await scene.quiesce();
+  const clients = await scene.after(["all", "news", "sport", "art"].map((channel) => scene.connect(channel)));
   for (const client of clients) client.announce("all");
   await scene.sleep();
-  scene.connect("art");
-  await scene.quiesce();
+  await scene.after(scene.connect("art"));
   // Leaves a child with nothing but links.
   scene.crashOf("all!1");
-  scene.ring("all!1");
-  await scene.quiesce();
+  await scene.after(scene.ring("all!1"));
   for (const client of clients) scene.disconnect(client);
   await scene.sleep();
 }
@@ -191,11 +175,9 @@ async function trees(scene: Scene): Promise<void> {
 async function linkedToChild(scene: Scene): Promise<void> {
   scene.connect("news");
   const ann = scene.connect("news");
-  const others = ["sport", "art"].map((channel) => scene.connect(channel));
-  await scene.quiesce();
+  const others = await scene.after(["sport", "art"].map((channel) => scene.connect(channel)));
   for (const other of others) {
-    other.subscribe("news");
-    await scene.quiesce();
+    await scene.after(other.subscribe("news"));
   }
   scene.disconnect(ann);
 }
@@ -203,15 +185,13 @@ async function linkedToChild(scene: Scene): Promise<void> {
 /** Calls fail with an unknown outcome. */
 async function failedCalls(scene: Scene): Promise<void> {
   const ann = scene.connect("all");
-  const bob = scene.connect("news");
-  await scene.quiesce();
+  const bob = await scene.after(scene.connect("news"));
   ann.announce("all");
   await scene.fail("failed, executed later: all -> news: deliver");
   await scene.quiesce();
   scene.disconnect(bob);
   await scene.fail("lost: news -> all: unlink");
-  ann.info();
-  await scene.quiesce();
+  await scene.after(ann.info());
 }
 
 /** Objects crash while they deliver. */
@@ -227,8 +207,7 @@ async function crashesInDelivery(scene: Scene): Promise<void> {
   scene.connect("all").announce("all");
   await scene.fail("lost: all");
   scene.crashOf("all");
-  scene.ring("all");
-  await scene.quiesce();
+  await scene.after(scene.ring("all"));
 }
 
 /** A child learns, from its parent or by asking it, that it missed a message. */
@@ -236,48 +215,38 @@ async function lostLinks(scene: Scene): Promise<void> {
   const ann = scene.connect("all");
   scene.connect("news");
   for (const fault of ["lost: all!1 -> sport: deliver", "failed, executed later: all -> all!1: deliver"]) {
-    scene.connect("sport");
-    await scene.quiesce();
+    await scene.after(scene.connect("sport"));
     ann.announce("all");
     await scene.fail(fault);
     scene.crashOf("all!1");
-    scene.ring("all!1");
-    await scene.quiesce();
+    await scene.after(scene.ring("all!1"));
   }
-  scene.connect("sport");
-  await scene.quiesce();
+  await scene.after(scene.connect("sport"));
   ann.announce("all");
   await scene.fail("lost: all!1 -> sport: deliver");
   scene.crashOf("all");
-  scene.ring("all");
-  await scene.quiesce();
+  await scene.after(scene.ring("all"));
 }
 
 /** An object that crashed reuses old epochs, because its clock is behind. */
 async function oldNumbers(scene: Scene): Promise<void> {
-  const ann = scene.connect("news");
-  await scene.quiesce();
-  ann.announce("sport");
-  await scene.quiesce();
+  const ann = await scene.after(scene.connect("news"));
+  await scene.after(ann.announce("sport"));
   scene.disconnect(ann);
   await scene.fail("lost: news -> all: unlink");
   scene.crashOf("news");
   scene.now -= 10;
-  const bob = scene.connect("news");
-  await scene.quiesce();
-  bob.announce("sport");
-  await scene.quiesce();
+  const bob = await scene.after(scene.connect("news"));
+  await scene.after(bob.announce("sport"));
 }
 
 async function counting(scene: Scene): Promise<void> {
-  const clients = ["news", "sport", "art"].map((channel) => scene.connect(channel));
-  await scene.quiesce();
+  const clients = await scene.after(["news", "sport", "art"].map((channel) => scene.connect(channel)));
   for (const client of clients) scene.disconnect(client);
 }
 
 async function tokens(scene: Scene): Promise<void> {
-  const ann = scene.connect("news");
-  await scene.quiesce();
+  const ann = await scene.after(scene.connect("news"));
   ann.renew("2000000000");
   ann.subscribe("sport");
   await scene.sleep();

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Counts, requested, written } from "./cost.ts";
 import { measure, RETENTION_SECONDS, type Schedule } from "./events.ts";
 import { Meter } from "./meter.ts";
+import { markdown } from "./table.ts";
 
 /** Longer than the runtime keeps an idle object in memory, so that lone messages find hibernating objects. */
 const UNTIL_ASLEEP = 15_000;
@@ -24,11 +25,11 @@ const [withoutHistory, withHistory] = [await Meter.start(0), await Meter.start(h
 const costs = await measure(withoutHistory, withHistory, SCHEDULE);
 await withoutHistory.stop();
 await withHistory.stop();
-console.log("| | rows written | requests | seconds awake |\n| --- | --- | --- | --- |");
-for (const [kind, cost] of Object.entries(costs)) {
-  const cells = [kind, total(written(cost), cost.rows), total(requested(cost), cost.requests), cost.seconds.toFixed(2)];
-  console.log(`| ${cells.join(" | ")} |`);
-}
+const rows = Object.entries(costs).map(([kind, cost]) => [
+  ...[kind, total(written(cost), cost.rows)],
+  ...[total(requested(cost), cost.requests), cost.seconds.toFixed(2)],
+]);
+console.log(markdown([["", "rows written", "requests", "seconds awake"], ...rows]));
 process.exit();
 
 /** Formats a number with its parts. */

@@ -4,6 +4,7 @@
  */
 import { type Cost, minus, plus, requested, times, written } from "./cost.ts";
 import type { Costs } from "./events.ts";
+import { markdown, percent, whole } from "./table.ts";
 
 /** The cost of each kind of event, from `costs.ts`. */
 export const COSTS: Costs = {
@@ -220,29 +221,19 @@ export const SERVICES: Service[] = [
 
 /** Formats how many of each fit, alone, as a Markdown table. */
 export function table(services: Service[], limits: Use): string {
-  const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
-  return [
-    row("per day", "at most", "rows written", "requests", "time in memory"),
-    row("---", "---", "---", "---", "---"),
+  return markdown([
+    ["per day", "at most", "rows written", "requests", "time in memory"],
     ...services.map((service) => {
       const count = most(service, limits);
-      return row(service.title, rounded(count), ...shares(service.use(count), limits).map(percent));
+      return [service.title, rounded(count), ...shares(service.use(count), limits).map(percent)];
     }),
-  ].join("\n");
+  ]);
 }
 
 /** Rounds down to three digits. */
 function rounded(count: number): string {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 2);
   return whole(Math.floor(count / unit) * unit);
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
-}
-
-function whole(value: number): string {
-  return value.toLocaleString("en-US");
 }
 
 if (import.meta.main) console.log(table(SERVICES, FREE));

@@ -14,6 +14,7 @@ import {
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { whole } from "./table.ts";
 import { clientFrame } from "./websocket.ts";
 
 /** Occurs once per message, and nowhere else in what subscribers receive. */
@@ -46,7 +47,7 @@ export async function* reportHttp(milliseconds: number): AsyncGenerator<string> 
 async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<string> {
   const port = Number(new URL(runtime.url).port);
   const { rate, median } = await post(port, milliseconds);
-  yield `POST, ${POSTERS} at a time: ${words(rate)} announcements/s, median ${median.toFixed(1)} ms`;
+  yield `POST, ${POSTERS} at a time: ${whole(Math.round(rate))} announcements/s, median ${median.toFixed(1)} ms`;
   const rates = new Map<string, number>();
   for (const kind of ["WebSocket", "events"] as const) {
     const before = await memoryOf(runtime.pid);
@@ -58,14 +59,10 @@ async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<s
       rates.set(`${kind} ${window}`, rate);
       const share =
         kind === "events" ? ` (${(rate / (rates.get(`WebSocket ${window}`) ?? 1)).toFixed(2)} of a WebSocket's)` : "";
-      yield `  ${window} in flight: ${words(rate)} deliveries/s${share}`;
+      yield `  ${window} in flight: ${whole(Math.round(rate))} deliveries/s${share}`;
     }
     await crowd.leave();
   }
-}
-
-function words(rate: number): string {
-  return Math.round(rate).toLocaleString("en-US");
 }
 
 /** Announces one message per request, over persistent connections. */

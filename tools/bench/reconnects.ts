@@ -11,19 +11,6 @@ const OPENING = 500;
 
 const CHANNEL = "news";
 
-/** The outcome of a mass reconnect. */
-export interface Return {
-  /** Milliseconds until the last client was greeted, and until it had caught up. */
-  greeted: number;
-  caughtUp: number;
-  /** Messages, over all clients. */
-  missed: number;
-  repeated: number;
-  gaps: number;
-  /** How often the channel's object was asked for missed messages. */
-  asked: number;
-}
-
 /** A subscriber that counts messages over all its connections. */
 class Reader {
   /** Messages, over all its connections. */
@@ -56,6 +43,10 @@ class Reader {
   /** Resolves when it has received this message or a later one. */
   reach(number: number): Promise<void> {
     return this.#until(() => this.newest >= number);
+  }
+
+  write(lines: string): void {
+    this.#connection?.write(clientFrame(lines));
   }
 
   cut(): void {
@@ -106,56 +97,36 @@ class Reader {
  * per second to the subscribers, which would take all its time. Waits if the machine is too busy even for that.
  */
 class Announcer {
-  readonly #connection: Connection;
-  /** The number of the newest message it has received; -1 before the first. */
-  #newest = -1;
-  #rest = "";
-  #onRead = () => {};
+  readonly #reader = new Reader();
   #isOver = false;
   next = 0;
 
   constructor(port: number, subscribers: number) {
-    this.#connection = new Connection(port, `/${CHANNEL}`, "");
-    this.#connection.onReceive = (bytes, from, to) => {
-      const lines = (this.#rest + bytes.toString("latin1", from, to)).split("\n");
-      this.#rest = lines.pop() ?? "";
-      const [, number] = lines.at(-1)?.split(`${CHANNEL}!`) ?? [];
-      if (number !== undefined) this.#newest = Number(number);
-      this.#onRead();
-    };
-    void this.#announce(Math.max(10, subscribers / 20));
+    void this.#announce(port, Math.max(10, subscribers / 20));
   }
 
-  async #announce(milliseconds: number): Promise<void> {
-    await this.#connection.opened;
+  async #announce(port: number, milliseconds: number): Promise<void> {
+    await this.#reader.connect(port, false);
     while (!this.#isOver) {
       const lines = Array.from({ length: milliseconds / 10 }, () => `announce ${CHANNEL} ${this.next++}\n`);
-      this.#connection.write(clientFrame(lines.join("")));
-      await Promise.all([sleep(milliseconds), this.#reach(this.next - 1)]);
+      this.#reader.write(lines.join(""));
+      await Promise.all([sleep(milliseconds), this.#reader.reach(this.next - 1)]);
     }
-  }
-
-  #reach(number: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onRead = () => {
-        if (this.#newest >= number) resolve();
-      };
-      this.#onRead();
-    });
   }
 
   stop(): void {
     this.#isOver = true;
-    this.#connection.close();
+    this.#reader.cut();
   }
 }
 
 /**
  * Breaks the connections of all subscribers of a channel at once, and reconnects them at once, while a hundred messages
- * per second are announced.
+ * per second are announced. Returns the milliseconds until the last client was greeted and until it had caught up; the
+ * messages over all clients; and how often the channel's object was asked for missed ones.
  * @param counts whether they resume from their positions
  */
-export async function massReconnect(subscribers: number, objects: number, counts: boolean): Promise<Return> {
+export async function massReconnect(subscribers: number, objects: number, counts: boolean) {
   const settings = { SOCKETS_PER_OBJECT: String(Math.ceil(subscribers / objects)) };
   const meter = await Meter.start(120, settings);
   const readers = Array.from({ length: subscribers }, () => new Reader());
@@ -176,31 +147,17 @@ export async function massReconnect(subscribers: number, objects: number, counts
   await meter.stop();
   const sum = (what: "missed" | "repeated" | "gaps") => readers.reduce((total, reader) => total + reader[what], 0);
   const asked = (after.get(CHANNEL) ?? 0) - (before.get(CHANNEL) ?? 0);
-  return {
-    greeted,
-    caughtUp,
-    missed: sum("missed"),
-    repeated: sum("repeated"),
-    gaps: sum("gaps"),
-    asked,
-  };
-}
-
-/** Calls caused when all subscribers of many channels reconnect at once. */
-export interface Calls {
-  greeted: number;
-  /** Calls for a link to `all`: those to its root, and those to its children. */
-  root: number;
-  children: number;
+  return { greeted, caughtUp, missed: sum("missed"), repeated: sum("repeated"), gaps: sum("gaps"), asked };
 }
 
 /**
  * Breaks the connections of all subscribers of many channels, two each, and reconnects them at once after the objects have
- * noticed; otherwise some would find their old links.
+ * noticed; otherwise some would find their old links. Returns the calls for a link to `all`: those to its root, and those
+ * to its children.
  * @param powerFails whether to kill the runtime, so that only storage survives
  * @param links the maximum links per object
  */
-export async function reconnectChannels(channels: number, powerFails: boolean, links = 100): Promise<Calls> {
+export async function reconnectChannels(channels: number, powerFails: boolean, links = 100) {
   const meter = await Meter.start(120, { LINKS_PER_OBJECT: String(links) });
   const paths = Array.from({ length: 2 * channels }, (_, i) => `/channel-${i % channels}`);
   let open = await openAll(meter.port, paths);
@@ -278,12 +235,6 @@ async function inTurns<T>(all: T[], act: (one: T) => Promise<void>): Promise<voi
   await Promise.all(Array.from({ length: OPENING }, work));
 }
 
-/** Formats the outcome of a mass reconnect. */
-export function summary({ greeted, caughtUp, missed, repeated, gaps, asked }: Return): string {
-  const times = `all are connected after ${(greeted / 1000).toFixed(1)} s, and have caught up after ${(caughtUp / 1000).toFixed(1)} s`;
-  return `${times}; missed ${missed}, repeated ${repeated}, gaps ${gaps}; calls to the root for missed messages: ${asked}`;
-}
-
 /** The size of a mass reconnect. */
 export interface Size {
   /** Listeners of one channel, and the number of objects they are in. */
@@ -296,17 +247,21 @@ export interface Size {
 /** Yields the results, line by line. */
 export async function* report({ subscribers, objects, channels }: Size): AsyncGenerator<string> {
   for (const counts of [true, false]) {
-    const outcome = await massReconnect(subscribers, objects, counts);
-    yield `${subscribers} subscribers in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: ${summary(outcome)}`;
+    const { greeted, caughtUp, missed, repeated, gaps, asked } = await massReconnect(subscribers, objects, counts);
+    yield `${subscribers} subscribers in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: all are connected after ${inSeconds(greeted)}, and have caught up after ${inSeconds(caughtUp)}; missed ${missed}, repeated ${repeated}, gaps ${gaps}; calls to the root for missed messages: ${asked}`;
   }
   for (const powerFails of [false, true]) {
     const { greeted, root, children } = await reconnectChannels(channels, powerFails);
     const why = powerFails ? "a power failure" : "a network failure";
-    yield `${channels} channels of 2 reconnect after ${why}: all are connected after ${(greeted / 1000).toFixed(1)} s; calls for a link: ${root} to the root of 'all', ${children} to its children`;
+    yield `${channels} channels of 2 reconnect after ${why}: all are connected after ${inSeconds(greeted)}; calls for a link: ${root} to the root of 'all', ${children} to its children`;
   }
   for (const last of [0, 100]) {
     yield `Connections per second ${last > 0 ? `that ask for the newest ${last} messages` : "without history"}: ${Math.round(await connecting(1_000, last))}`;
   }
+}
+
+function inSeconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
 if (import.meta.main) {

@@ -3,6 +3,8 @@
  * inputs below.
  */
 
+import { markdown, whole } from "./table.ts";
+
 /** Measured and billed costs. Rates are in dollars, times in seconds. */
 export const RATES = {
   /** Time per additional socket of an object, from `steps.ts`. */
@@ -102,11 +104,9 @@ function sum(numbers: number[]): number {
 /** Formats needs and costs as a Markdown table. */
 export function table(): string {
   const columns = SERVICES.map((service) => ({ service, result: arithmetic(service, RATES) }));
-  const row = (title: string, cell: (column: (typeof columns)[number]) => string) =>
-    `| ${[title, ...columns.map(cell)].join(" | ")} |`;
-  return [
+  const row = (title: string, cell: (column: (typeof columns)[number]) => string) => [title, ...columns.map(cell)];
+  return markdown([
     row("", ({ service }) => service.title),
-    row("---", () => "---"),
     row("announcements per second", ({ service }) => whole(service.announcements)),
     row("objects with sockets", ({ result }) => whole(result.objects)),
     row("levels below the channel's root", ({ result }) => whole(result.depth)),
@@ -117,15 +117,11 @@ export function table(): string {
     row("with at most six calls at a time", ({ result }) => `${(result.lastBySix * 1000).toFixed(0)} ms`),
     row("cost of 30 days", ({ result }) => dollars(result.month)),
     row("cost of 30 days if each delivery is billed", ({ result }) => dollars(result.hosted)),
-  ].join("\n");
-}
-
-function whole(value: number): string {
-  return value.toLocaleString("en-US");
+  ]);
 }
 
 function dollars(value: number): string {
-  return `$${Math.round(value).toLocaleString("en-US")}`;
+  return `$${whole(Math.round(value))}`;
 }
 
 if (import.meta.main) console.log(table());

@@ -19,7 +19,7 @@ export function block({ number, title, single }: Row, outcomes: Outcome[]): stri
   const lines = outcomes.map((outcome, index) =>
     cells([
       outcome.name,
-      Math.round(outcome.rate).toLocaleString("en-US"),
+      whole(Math.round(outcome.rate)),
       index === 0 ? "" : `${significant(outcome.behind)}x`,
       ...[0.5, 0.99, 0.999].map((part) => significant(quantile(outcome.latencies, part))),
       single ? significant(quantile(outcome.rounds, 0.5)) : "",
@@ -28,6 +28,17 @@ export function block({ number, title, single }: Row, outcomes: Outcome[]): stri
     ]),
   );
   return [`\n${number}. ${title}`, ...lines].join("\n");
+}
+
+/** Formats a Markdown table; the first row has the titles. */
+export function markdown([titles = [], ...rows]: string[][]): string {
+  const lines = [titles, titles.map(() => "---"), ...rows];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** Formats a whole number. */
+export function whole(value: number): string {
+  return value.toLocaleString("en-US");
 }
 
 export function percent(share: number): string {

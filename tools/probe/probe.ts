@@ -7,7 +7,7 @@ import { deploys } from "./questions/deploys.ts";
 import { depth } from "./questions/depth.ts";
 import { failures } from "./questions/failures.ts";
 import { alarms, streams } from "./questions/sleep.ts";
-import { rows, storage } from "./questions/storage.ts";
+import { storage } from "./questions/storage.ts";
 
 /** All questions; their numbers are their positions here, from 1. */
 export const QUESTIONS: readonly Question[] = [
@@ -20,7 +20,6 @@ export const QUESTIONS: readonly Question[] = [
   streams,
   failures,
   alarms,
-  rows,
 ];
 
 /** The answer to a question. */

@@ -5,26 +5,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EventSource } from "eventsource";
 import { Network } from "../../../tools/faults/network.ts";
-import type { SoakLog } from "./soak-client.ts";
-
-/** Maximum delay before a retry, in milliseconds. */
-const PAUSE = 300;
-
-/** A client's progress in a channel. */
-interface Progress {
-  position: number | undefined;
-  isAfterGap: boolean;
-  newest: string;
-}
+import { PAUSE, ProgressOf, type SoakLog } from "./soak-client.ts";
 
 export class HttpSoakClient {
   readonly #name: string;
-  readonly #progress: Map<string, Progress>;
+  readonly #progress: ProgressOf;
   readonly #log: SoakLog;
   readonly #network: Network;
   readonly #source: EventSource;
   #announced = 0;
-  #onReceive = () => {};
 
   private constructor(name: string, channels: string[], log: SoakLog, network: Network) {
     this.#name = name;
@@ -33,12 +22,12 @@ export class HttpSoakClient {
     const [home = "all", ...others] = channels;
     // The order of positions in the ids of the stream's events.
     const all = [...new Set([...channels, "all"])];
-    this.#progress = new Map(all.map((channel) => [channel, { position: undefined, isAfterGap: false, newest: "" }]));
+    this.#progress = new ProgressOf(name, all, log);
     const more = others.map((channel) => `channel=${channel}`).join("&");
     this.#source = new EventSource(`${network.url}/${home}?${more}`);
     for (const [i, channel] of all.entries()) {
       this.#source.addEventListener(channel, ({ data, lastEventId }) => {
-        this.#receive(channel, data, Number(lastEventId.split(".")[i]));
+        this.#progress.receive(channel, data, Number(lastEventId.split(".")[i]));
       });
     }
     this.#source.addEventListener("debug", ({ data }) => this.#debug(data));
@@ -89,46 +78,13 @@ export class HttpSoakClient {
   }
 
   /** Resolves when it has received the newest message of each of its channels. */
-  async reach(newest: Map<string, string>): Promise<void> {
-    const isUpToDate = () =>
-      [...this.#progress].every(([channel, progress]) => progress.newest === newest.get(channel));
-    await new Promise<void>((resolve) => {
-      this.#onReceive = () => {
-        if (isUpToDate()) resolve();
-      };
-      this.#onReceive();
-    });
-  }
-
-  #receive(channel: string, message: string, position: number): void {
-    const progress = this.#progress.get(channel);
-    if (!progress) return;
-    const { position: before = position - 1 } = progress;
-    if (position !== before + 1) {
-      this.#log.faults.push(`${this.#name} was at ${before} of ${channel}, but received ${position}`);
-    }
-    progress.position = position;
-    progress.newest = message;
-    this.#log.read += 1;
-    this.#log.found(channel, position, message);
-    this.#onReceive();
+  reach(newest: Map<string, string>): Promise<void> {
+    return this.#progress.reach(newest);
   }
 
   #debug(text: string): void {
     const [what, channel = "", word] = text.split(" ");
-    const progress = this.#progress.get(channel);
-    if (!progress) return;
-    if (what === "gap") {
-      this.#log.gaps.push(text);
-      progress.isAfterGap = true;
-    }
-    if (what !== "position") return;
-    const { position: before = Number(word) } = progress;
-    if (before !== Number(word) && !progress.isAfterGap) {
-      this.#log.faults.push(`${this.#name} was at ${before} of ${channel}, but resumed at ${word}`);
-    }
-    if (progress.position !== undefined) this.#log.resumed += 1;
-    progress.position = Number(word);
-    progress.isAfterGap = false;
+    if (what === "gap") this.#progress.gap(text, channel);
+    if (what === "position") this.#progress.resumeAt(channel, Number(word));
   }
 }

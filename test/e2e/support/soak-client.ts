@@ -38,12 +38,69 @@ export class SoakLog {
 interface Progress {
   /** The position of the newest message it received; undefined before it gets the first position. */
   position: number | undefined;
-  /** Whether it has got a position on this connection. */
-  isLive: boolean;
   /** Whether the last reply was a gap. */
   isAfterGap: boolean;
   /** The newest message it received. */
   newest: string;
+}
+
+/** Counts the messages of some channels, and records violated guarantees. */
+export class ProgressOf {
+  readonly channels: Map<string, Progress>;
+  readonly #name: string;
+  readonly #log: SoakLog;
+  #onReceive = () => {};
+
+  constructor(name: string, channels: string[], log: SoakLog) {
+    this.#name = name;
+    this.#log = log;
+    this.channels = new Map(
+      channels.map((channel) => [channel, { position: undefined, isAfterGap: false, newest: "" }]),
+    );
+  }
+
+  /** Resolves when the newest message of each channel has been received. */
+  async reach(newest: Map<string, string>): Promise<void> {
+    const isUpToDate = () => [...this.channels].every(([channel, progress]) => progress.newest === newest.get(channel));
+    await new Promise<void>((resolve) => {
+      this.#onReceive = () => {
+        if (isUpToDate()) resolve();
+      };
+      this.#onReceive();
+    });
+  }
+
+  receive(channel: string, message: string, position: number): void {
+    const progress = this.channels.get(channel);
+    if (!progress) return;
+    const { position: before = position - 1 } = progress;
+    if (position !== before + 1) {
+      this.#log.faults.push(`${this.#name} was at ${before} of ${channel}, but received ${position}`);
+    }
+    progress.position = position;
+    progress.newest = message;
+    this.#log.read += 1;
+    this.#log.found(channel, position, message);
+    this.#onReceive();
+  }
+
+  resumeAt(channel: string, position: number): void {
+    const progress = this.channels.get(channel);
+    if (!progress) return;
+    const was = progress.position ?? position;
+    if (was !== position && !progress.isAfterGap)
+      this.#log.faults.push(`${this.#name} was at ${was} of ${channel}, but resumed at ${position}`);
+    if (progress.position !== undefined) this.#log.resumed += 1;
+    progress.position = position;
+    progress.isAfterGap = false;
+  }
+
+  /** @param line the reported gap */
+  gap(line: string, channel: string): void {
+    this.#log.gaps.push(line);
+    const progress = this.channels.get(channel);
+    if (progress) progress.isAfterGap = true;
+  }
 }
 
 /** An announcement without a reply. */
@@ -55,11 +112,13 @@ interface Announcement {
 }
 
 /** Maximum delay before a client reconnects or retries, in milliseconds. */
-const PAUSE = 300;
+export const PAUSE = 300;
 
 export class SoakClient {
   readonly #name: string;
-  readonly #progress: Map<string, Progress>;
+  readonly #progress: ProgressOf;
+  /** The channels whose position it has got on this connection. */
+  readonly #live = new Set<string>();
   readonly #home: string;
   readonly #log: SoakLog;
   readonly #url: () => string;
@@ -67,7 +126,6 @@ export class SoakClient {
   #pending: Announcement | undefined;
   #announced = 0;
   #isStopped = false;
-  #onReceive = () => {};
 
   /**
    * @param channels the channels it counts; it connects to the first one
@@ -78,9 +136,7 @@ export class SoakClient {
     this.#home = channels[0] ?? "all";
     this.#log = log;
     this.#url = url;
-    this.#progress = new Map(
-      channels.map((channel) => [channel, { position: undefined, isLive: false, isAfterGap: false, newest: "" }]),
-    );
+    this.#progress = new ProgressOf(name, channels, log);
   }
 
   /** Connects, and reconnects until it is stopped. */
@@ -119,32 +175,26 @@ export class SoakClient {
   }
 
   /** Resolves when it has received the newest message of each of its channels. */
-  async reach(newest: Map<string, string>): Promise<void> {
-    const isUpToDate = () =>
-      [...this.#progress].every(([channel, progress]) => progress.newest === newest.get(channel));
-    await new Promise<void>((resolve) => {
-      this.#onReceive = () => {
-        if (isUpToDate()) resolve();
-      };
-      this.#onReceive();
-    });
+  reach(newest: Map<string, string>): Promise<void> {
+    return this.#progress.reach(newest);
   }
 
   async #connectOnce(): Promise<void> {
-    for (const progress of this.#progress.values()) progress.isLive = false;
-    const { position } = this.#progress.get(this.#home) ?? {};
-    const since = position ?? "now";
-    const connection = TestClient.open(`${this.#url()}/${this.#home}?since=${since}`);
+    this.#live.clear();
+    const connection = TestClient.open(`${this.#url()}/${this.#home}?since=${this.#positionIn(this.#home)}`);
     this.#connection = connection;
     if ((await connection.line()) !== "debug!connected...") throw new Error("the greeting is missing");
-    for (const channel of this.#progress.keys()) if (channel !== this.#home) this.#resume(channel);
+    for (const channel of this.#progress.channels.keys()) if (channel !== this.#home) this.#resume(channel);
     this.#retry();
     for (;;) this.#handle(await connection.line());
   }
 
   #resume(channel: string): void {
-    const { position } = this.#progress.get(channel) ?? {};
-    this.#send(`unsubscribe ${channel}\nsubscribe ${channel} since ${position ?? "now"}`);
+    this.#send(`unsubscribe ${channel}\nsubscribe ${channel} since ${this.#positionIn(channel)}`);
+  }
+
+  #positionIn(channel: string): number | "now" {
+    return this.#progress.channels.get(channel)?.position ?? "now";
   }
 
   #retry(): void {
@@ -161,39 +211,21 @@ export class SoakClient {
     const reply = parseReply(line);
     if (reply.kind === "message") this.#receive(reply.channel, reply.message);
     else if (reply.kind === "position") this.#resumeAt(reply.channel, reply.position);
-    else if (reply.kind === "gap") this.#gap(line, reply.channel);
+    else if (reply.kind === "gap") this.#progress.gap(line, reply.channel);
     else if (reply.kind === "once") this.#answered(reply.key, reply.position);
     else if (reply.kind === "error") void this.#retryLater(line, reply);
     else this.#log.faults.push(`${this.#name} read '${line}'`);
   }
 
   #receive(channel: string, message: string): void {
-    const progress = this.#progress.get(channel);
+    const position = this.#positionIn(channel);
     // Messages of 'all' that come before its position will come again.
-    if (!progress?.isLive || progress.position === undefined) return;
-    progress.position += 1;
-    progress.newest = message;
-    this.#log.read += 1;
-    this.#log.found(channel, progress.position, message);
-    this.#onReceive();
+    if (this.#live.has(channel) && position !== "now") this.#progress.receive(channel, message, position + 1);
   }
 
   #resumeAt(channel: string, position: number): void {
-    const progress = this.#progress.get(channel);
-    if (!progress) return;
-    const was = progress.position ?? position;
-    if (was !== position && !progress.isAfterGap)
-      this.#log.faults.push(`${this.#name} was at ${was} of ${channel}, but resumed at ${position}`);
-    if (progress.position !== undefined) this.#log.resumed += 1;
-    progress.position = position;
-    progress.isLive = true;
-    progress.isAfterGap = false;
-  }
-
-  #gap(line: string, channel: string): void {
-    this.#log.gaps.push(line);
-    const progress = this.#progress.get(channel);
-    if (progress) progress.isAfterGap = true;
+    this.#live.add(channel);
+    this.#progress.resumeAt(channel, position);
   }
 
   #answered(key: string, position: number): void {
@@ -211,6 +243,6 @@ export class SoakClient {
     if (this.#connection !== connection) return;
     if (!isTemporary(code) && code !== "uncertain") this.#log.faults.push(line);
     else if (command === "once") this.#retry();
-    else for (const [channel, { isLive }] of this.#progress) if (!isLive) this.#resume(channel);
+    else for (const channel of this.#progress.channels.keys()) if (!this.#live.has(channel)) this.#resume(channel);
   }
 }

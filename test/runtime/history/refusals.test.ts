@@ -16,6 +16,11 @@ async function request(path: string, init: RequestInit = {}) {
   return { status, code, said: await response.text(), retryAfter };
 }
 
+/** Returns what `request` returns for a refusal. */
+function refusal(status: number, code: string, why: string, retryAfter: string | null = null) {
+  return { status, code, said: `${sentenceOf(why)}\n`, retryAfter };
+}
+
 function post(channel: string, body: string, headers: Record<string, string> = {}) {
   return request(`/${encodeURIComponent(channel)}`, { method: "POST", body, headers });
 }
@@ -52,23 +57,14 @@ describe("announcing", () => {
   ])("is %s: %s", async (code, why, head, line, channel, key) => {
     expect(await command(line)).toBe(`debug!error ${code} ${head}: ${why}`);
     const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
-    expect(await post(channel, "c", headers)).toEqual({
-      status: 400,
-      code,
-      said: `${sentenceOf(why)}\n`,
-      retryAfter: null,
-    });
+    expect(await post(channel, "c", headers)).toEqual(refusal(400, code, why));
     expect(await caught(channel, "c", key)).toEqual([code, why]);
   });
 
   test("needs a message", async () => {
     const why = "a message is missing";
     expect(await command("announce news")).toBe(`debug!error invalid announce news: ${why} after the channel`);
-    expect(await post("news", "")).toMatchObject({
-      status: 400,
-      code: "invalid",
-      said: `${sentenceOf(why)}\n`,
-    });
+    expect(await post("news", "")).toEqual(refusal(400, "invalid", why));
     expect(await caught("news", [])).toEqual(["invalid", why]);
     expect(await caught("news", "two\nlines")).toEqual(["invalid", "a message is one line"]);
   });
@@ -78,11 +74,7 @@ describe("announcing", () => {
     const long = "x".repeat(65_537);
     expect(await command(`announce news ${long}`)).toBe(`debug!error limit announce news: ${why}`);
     expect(await command(`once k news ${long}`)).toBe(`debug!error limit once k: ${why}`);
-    expect(await post("news", long)).toMatchObject({
-      status: 400,
-      code: "limit",
-      said: `${sentenceOf(why)}\n`,
-    });
+    expect(await post("news", long)).toEqual(refusal(400, "limit", why));
     expect(await caught("news", long)).toEqual(["limit", why]);
   });
 
@@ -117,27 +109,19 @@ describe("announcing", () => {
     expect(await client.ping()).toEqual(
       [`announce ${news}`, `announce ${news}`, "once k", "once l"].map((head) => `debug!error ${code} ${head}: ${why}`),
     );
-    const said = `${sentenceOf(why)}\n`;
-    expect(await post(news, "a")).toEqual({ status: 503, code, said, retryAfter });
+    expect(await post(news, "a")).toEqual(refusal(503, code, why, retryAfter));
     // With a key, retrying is safe.
-    expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual({
-      status: 503,
-      code,
-      said,
-      retryAfter: "1",
-    });
+    expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(refusal(503, code, why, "1"));
     expect(await caught(news, "a")).toEqual([code, why]);
   });
 
   test("another message under a key is a conflict", async () => {
     const news = unique("news");
     const why = "this key was used for another message on this channel";
-    const said = `${sentenceOf(why)}\n`;
     const first = await post(news, "a", { "Idempotency-Key": "k" });
     expect(await command(`once k ${news} b`)).toBe(`debug!error conflict once k: ${why}`);
     for (const other of ["b", "a\nb", "A"]) {
-      const conflict = { status: 409, code: "conflict", said, retryAfter: null };
-      expect(await post(news, other, { "Idempotency-Key": "k" })).toEqual(conflict);
+      expect(await post(news, other, { "Idempotency-Key": "k" })).toEqual(refusal(409, "conflict", why));
     }
     expect(await caught(news, ["a", "a"], "k")).toEqual(["conflict", why]);
     expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(first);
@@ -148,8 +132,7 @@ describe("announcing", () => {
     const why = "messages with a key have at most 262144 bytes in total, as the channel retains them to detect repeats";
     const [half, rest] = ["x".repeat(60_000), "x".repeat(22_200)];
     const body = [half, half, half, half, rest].join("\n");
-    const limit = { status: 400, code: "limit", said: `${sentenceOf(why)}\n`, retryAfter: null };
-    expect(await post(news, body, { "Idempotency-Key": "k" })).toEqual(limit);
+    expect(await post(news, body, { "Idempotency-Key": "k" })).toEqual(refusal(400, "limit", why));
     expect(await caught(news, body.split("\n"), "k")).toEqual(["limit", why]);
     expect((await post(news, body)).status).toBe(200);
   });
@@ -158,11 +141,9 @@ describe("announcing", () => {
     const news = unique("news");
     const { said } = await post(news, "a");
     const position = Number(/"position":(\d+)/.exec(said)?.[1]);
-    expect(await post(news, "b", { "If-Position": "7" })).toMatchObject({
-      status: 412,
-      code: "conflict",
-      said: `The newest position is ${position}.\n`,
-    });
+    expect(await post(news, "b", { "If-Position": "7" })).toEqual(
+      refusal(412, "conflict", `the newest position is ${position}`),
+    );
   });
 });
 
@@ -188,17 +169,14 @@ describe("subscribing", () => {
   ])("is invalid: %s", async (why, head, line, path) => {
     expect(await command(line)).toBe(`debug!error invalid ${head}: ${why}`);
     for (const headers of [{}, upgrade, EVENTS]) {
-      const refused = { status: 400, code: "invalid", said: `${sentenceOf(why)}\n`, retryAfter: null };
-      expect(await request(path, { headers })).toEqual(refused);
+      expect(await request(path, { headers })).toEqual(refusal(400, "invalid", why));
     }
   });
 
   test("limits the number of channels", async () => {
     const many = Array.from({ length: 256 }, (_, i) => `channel=${i}`).join("&");
-    const said = "A connection has at most 256 channels.\n";
-    for (const headers of [{}, EVENTS]) {
-      expect(await request(`/news?${many}`, { headers })).toMatchObject({ status: 400, code: "limit", said });
-    }
+    const refused = refusal(400, "limit", "a connection has at most 256 channels");
+    for (const headers of [{}, EVENTS]) expect(await request(`/news?${many}`, { headers })).toEqual(refused);
   });
 
   test("is unavailable if the channel's object doesn't answer, which browsers learn from an event", async () => {
@@ -207,10 +185,8 @@ describe("subscribing", () => {
       throw failure("overloaded");
     });
     const why = "the channel's object doesn't answer; try again later";
-    for (const headers of [{}, upgrade]) {
-      const refused = { status: 503, code: "unavailable", said: `${sentenceOf(why)}\n`, retryAfter: "5" };
-      expect(await request(`/${room}`, { headers })).toEqual(refused);
-    }
+    const refused = refusal(503, "unavailable", why, "5");
+    for (const headers of [{}, upgrade]) expect(await request(`/${room}`, { headers })).toEqual(refused);
     const { status, code, said } = await request(`/${room}`, { headers: EVENTS });
     expect([status, code]).toEqual([200, "unavailable"]);
     expect(said).toMatch(/^retry: \d+\n/);
@@ -236,8 +212,8 @@ describe("subscribing", () => {
 test("requests above an address's rate limit are refused for a second", async () => {
   const headers = { "CF-Connecting-IP": "192.0.2.7" };
   const lines = "x\n".repeat(10_000);
-  const said = "At most 10000 lines per second are carried out; send this again later.\n";
-  const refused = { status: 429, code: "rate", said, retryAfter: "1" };
+  const why = "at most 10000 lines per second are carried out; send this again later";
+  const refused = refusal(429, "rate", why, "1");
   // At once, and more than a slow machine refills in the same time.
   const answers = await Promise.all(Array.from({ length: 8 }, () => post(unique("news"), lines, headers)));
   expect(answers).toContainEqual(refused);

@@ -35,17 +35,13 @@ describe.each([
     const [talker, reader] = [await Client.connect(), await Client.connect(homeOf(news))];
     const from = await locate(reader, news);
     await announce(talker, news, "1", "2");
-    expect([await reader.line(), await reader.line()]).toEqual([`${news}!1`, `${news}!2`]);
+    expect(await reader.lines(2)).toEqual([`${news}!1`, `${news}!2`]);
     await reader.close();
     await announce(talker, news, "3", "4");
     await evictAll();
     const back = await Client.connect(`${news}-other`);
     back.send(`subscribe ${news} since ${from + 2}`);
-    expect([await back.line(), await back.line(), await back.line()]).toEqual([
-      `debug!position ${news} ${from + 2}`,
-      `${news}!3`,
-      `${news}!4`,
-    ]);
+    expect(await back.lines(3)).toEqual([`debug!position ${news} ${from + 2}`, `${news}!3`, `${news}!4`]);
     await announce(talker, news, "5");
     expect(await back.line()).toBe(`${news}!5`);
     expect(await locate(back, news)).toBe(from + 5);
@@ -61,11 +57,7 @@ describe.each([
     await announce(talker, news, "3");
     const back = await Client.connect(homeOf(news));
     back.send(`unsubscribe ${news}\nsubscribe ${news} since ${from + 1}`);
-    expect([await back.line(), await back.line(), await back.line()]).toEqual([
-      `debug!position ${news} ${from + 1}`,
-      `${news}!2`,
-      `${news}!3`,
-    ]);
+    expect(await back.lines(3)).toEqual([`debug!position ${news} ${from + 1}`, `${news}!2`, `${news}!3`]);
   });
 });
 

@@ -31,12 +31,14 @@ class Sending {
     this.request = new Request("http://fanout.test/", { method: "POST", body, headers });
   }
 
-  send(bytes: number, of = "x"): void {
+  send(bytes: number, of = "x"): this {
     this.#sink?.enqueue(new TextEncoder().encode(of.repeat(bytes)));
+    return this;
   }
 
-  end(): void {
+  end(): this {
     this.#sink?.close();
+    return this;
   }
 
   breakOff(): void {
@@ -58,6 +60,9 @@ async function read(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
+/** A body of the greatest length. */
+const full = () => new Sending().send(1_000_000).end();
+
 test("a body is the concatenation of its pieces, whatever their size", async () => {
   const body = new Sending();
   const text = outcome(body);
@@ -65,14 +70,8 @@ test("a body is the concatenation of its pieces, whatever their size", async () 
   for (const [i, size] of sizes.entries()) body.send(size, String(i));
   body.end();
   expect(await text).toBe(sizes.map((size, i) => String(i).repeat(size)).join(""));
-  expect(await outcome(await emptied())).toBe("");
+  expect(await outcome(new Sending().end())).toBe("");
 });
-
-async function emptied(): Promise<Sending> {
-  const body = new Sending();
-  body.end();
-  return body;
-}
 
 describe("a body is refused, and no longer read, if it", () => {
   test.each([
@@ -86,9 +85,8 @@ describe("a body is refused, and no longer read, if it", () => {
   });
 
   test("pauses for ten seconds", async () => {
-    const body = new Sending();
+    const body = new Sending().send(1);
     const status = outcome(body);
-    body.send(1);
     await read();
     await vi.advanceTimersByTimeAsync(10 * SECOND);
     expect(await status).toBe(408);
@@ -113,25 +111,17 @@ describe("a body is refused, and no longer read, if it", () => {
   });
 
   test("breaks off", async () => {
-    const body = new Sending();
+    const body = new Sending().send(1);
     const status = outcome(body);
-    body.send(1);
     await read();
     body.breakOff();
     expect(await status).toBe(400);
   });
 
   test("exceeds the shared memory, until another one is done", async () => {
-    let done = () => {};
-    const held = new Promise<void>((resolve) => {
-      done = resolve;
-    });
+    const { promise: held, resolve: done } = Promise.withResolvers<void>();
     const others = Array.from({ length: 15 }, async () => {
-      const body = new Sending();
-      const used = outcome(body, () => held.then(() => "used"));
-      body.send(1_000_000);
-      body.end();
-      return used;
+      return outcome(full(), () => held.then(() => "used"));
     });
     await read();
     const tooMany = new Sending();
@@ -141,21 +131,14 @@ describe("a body is refused, and no longer read, if it", () => {
     expect(tooMany.isCancelled).toBe(true);
     done();
     expect(await Promise.all(others)).toEqual(Array(15).fill("used"));
-    const later = new Sending();
-    const text = outcome(later);
-    later.send(1_000_000);
-    later.end();
-    expect(await text).toHaveLength(1_000_000);
+    expect(await outcome(full())).toHaveLength(1_000_000);
   });
 });
 
 test("bodies of cancelled requests stop counting after a minute", async () => {
   for (let i = 0; i < 16; i++) {
-    const body = new Sending();
     // Neither its end nor its timers run.
-    void outcome(body, () => new Promise(() => {}));
-    body.send(1_000_000);
-    body.end();
+    void outcome(full(), () => new Promise(() => {}));
   }
   await read();
   const status = outcome(full());
@@ -163,10 +146,3 @@ test("bodies of cancelled requests stop counting after a minute", async () => {
   await vi.advanceTimersByTimeAsync(61 * SECOND);
   expect(await outcome(full())).toHaveLength(1_000_000);
 });
-
-function full(): Sending {
-  const body = new Sending();
-  body.send(1_000_000);
-  body.end();
-  return body;
-}

@@ -76,3 +76,10 @@ export async function expectNoMore(...clients: Client[]): Promise<void> {
   await evictAll();
   for (const client of clients) expect(await client.ping()).toEqual([]);
 }
+
+/** Returns the refusal of a command on a channel that the token doesn't grant. */
+const notGranted = (command: string) => (channel: string) =>
+  `debug!error forbidden ${command} ${channel}: your token doesn't grant this channel`;
+
+export const noSubscription = notGranted("subscribe");
+export const noAnnouncement = notGranted("announce");

@@ -14,18 +14,9 @@ async function ask(path: string, init: RequestInit = {}) {
 
 test("announcing and subscribing without grants are refused with the same message as commands", async () => {
   const headers = bearer(await mint({ subscribe: ["a"], announce: ["b"] }));
-  expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual({
-    status: 403,
-    code: "forbidden",
-    said: "Your token doesn't grant this channel.\n",
-  });
-  for (const path of ["/b", "/a?channel=b", "/b?poll"]) {
-    expect(await ask(path, { headers })).toEqual({
-      status: 403,
-      code: "forbidden",
-      said: "Your token doesn't grant this channel.\n",
-    });
-  }
+  const refusal = { status: 403, code: "forbidden", said: "Your token doesn't grant this channel.\n" };
+  expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual(refusal);
+  for (const path of ["/b", "/a?channel=b", "/b?poll"]) expect(await ask(path, { headers })).toEqual(refusal);
   expect(await ask("/b", { method: "POST", body: "x", headers })).toMatchObject({ status: 200, code: null });
   expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401, code: "forbidden" });
 });
@@ -41,21 +32,15 @@ test("an EventSource whose access has ended gets 204; a new one gets the reason"
   expect(await ask("/a", { headers: { ...events, ...old } })).toMatchObject({ status: 401, code: "expired" });
 });
 
-test("a stream ends when its token expires, with the reason", async () => {
+test.each([
+  ["a stream", "debug!", {}],
+  ["an event stream", "data: ", { Accept: "text/event-stream" }],
+])("%s ends when its token expires, with the reason", async (_, prefix, headers) => {
   const token = bearer(await mint({ ...EVERYTHING, exp: seconds() - 4 }));
-  const { status, said } = await ask(`/${unique("news")}`, { headers: token });
+  const { status, said } = await ask(`/${unique("news")}`, { headers: { ...token, ...headers } });
   expect(status).toBe(200);
-  expect(said.trim().split("\n").at(-1)).toBe(
-    "debug!error expired connect: your token has expired; connect again with a new one",
-  );
-});
-
-test("an event stream ends with an event when its token has expired", async () => {
-  const token = bearer(await mint({ ...EVERYTHING, exp: seconds() - 4 }));
-  const { said } = await ask(`/${unique("news")}`, { headers: { ...token, Accept: "text/event-stream" } });
-  expect(said.trim().split("\n").at(-1)).toBe(
-    "data: error expired connect: your token has expired; connect again with a new one",
-  );
+  const reason = "error expired connect: your token has expired; connect again with a new one";
+  expect(said.trim().split("\n").at(-1)).toBe(prefix + reason);
 });
 
 test("the operators' pages need a claim, except /-/health", async () => {

@@ -5,17 +5,11 @@ import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { connectionsOf } from "../../unit/sockets.ts";
 import { Client } from "../support/client.ts";
-import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
+import { expectDelivery, expectNoMore, noAnnouncement, noSubscription, sendAll } from "../support/connections.ts";
 import { bearer, EVERYTHING, granting, mint, SECRET } from "../support/mint.ts";
 import { evict, evictAll, keys, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
-
-/** The refusals of commands on a channel that the token doesn't grant. */
-const noSubscription = (channel: string) =>
-  `debug!error forbidden subscribe ${channel}: your token doesn't grant this channel`;
-const noAnnouncement = (channel: string) =>
-  `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
 
 async function connect(channel: string, claims: Record<string, unknown>): Promise<Client> {
   return Client.connect(channel, await granting(claims));

@@ -4,18 +4,12 @@ import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
 import { Client } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
-import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
+import { expectDelivery, expectNoMore, noAnnouncement, noSubscription, sendAll } from "../support/connections.ts";
 import { EVERYTHING, granting, mint, seconds } from "../support/mint.ts";
 import { alarmOf, evict, object, settleQuickly, unique } from "../support/service.ts";
 
 settleQuickly();
 stopClock();
-
-/** The refusals of commands on a channel that the token doesn't grant. */
-const noSubscription = (channel: string) =>
-  `debug!error forbidden subscribe ${channel}: your token doesn't grant this channel`;
-const noAnnouncement = (channel: string) =>
-  `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
 
 /** Returns the reply to a valid token that expires after a number of seconds. */
 function accepted(left: number): string {
@@ -132,15 +126,9 @@ describe("a new token is refused, and the old one stays valid,", () => {
     const bad: [token: string, why: string][] = [
       [await mint({ ...EVERYTHING, exp: seconds() - 5 }), "expired token: the token has expired; get a new one"],
       [
-        await mint({ ...EVERYTHING, nbf: seconds() + 6 }),
-        "forbidden token: the token's claim 'nbf' isn't what this server requires",
-      ],
-      [await mint({ ...EVERYTHING, exp: undefined }), "forbidden token: the token's claim 'exp' is missing"],
-      [
         await mint(EVERYTHING, "another secret of more than 32 bytes"),
         "forbidden token: the token's signature is wrong",
       ],
-      [await mint({ subscribe: "*" }), "forbidden token: the token's claim 'subscribe' isn't a list of channels"],
       ["x".repeat(MAX_TOKEN_BYTES + 1), `forbidden token: a token has at most ${MAX_TOKEN_BYTES} bytes`],
       ["nonsense", "forbidden token: the token isn't a signed JWT"],
     ];
@@ -150,11 +138,7 @@ describe("a new token is refused, and the old one stays valid,", () => {
     }
     client.send(`token\ntoken \ntoken  \r\ntoken ${"x".repeat(100_000)}`);
     expect(await client.ping()).toEqual([
-      ...[
-        "debug!error invalid token: a token is missing",
-        "debug!error invalid token: a token is missing",
-        "debug!error invalid token: a token is missing",
-      ],
+      ...Array(3).fill("debug!error invalid token: a token is missing"),
       expect.stringMatching(/^debug!error limit token: a line has at most/),
     ]);
     await expectUnchanged(client, home);

@@ -1,19 +1,11 @@
 /** Simulates the client library with failures of the network, the server and the runtime: see `test/README.md`. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { replay, TIMES } from "../replay.ts";
 import { Breach, type Pending, SimulatedEnvironment, settle } from "./environment.ts";
 import { Network } from "./network.ts";
 import { Program } from "./program.ts";
 import { Server } from "./server.ts";
-
-/** `RUNS=20` multiplies the number of runs. */
-const RUNS_FACTOR = Number(process.env.RUNS ?? 1);
-/** `SEED=… REPLAY=…` replays a failure from the seed and path that it printed. */
-const replay = process.env.REPLAY && {
-  seed: Number(process.env.SEED),
-  path: process.env.REPLAY,
-  endOnFailure: true,
-};
 
 interface Scenario {
   /** Whether WebSockets work, are blocked by the network, or don't exist in the runtime. */
@@ -215,12 +207,12 @@ async function play(choices: number[], scenario: Scenario): Promise<void> {
 const totals = { messages: 0, gaps: 0 };
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 400, size: "max" });
-const timeout = Math.max(60_000, 120_000 * RUNS_FACTOR);
+const timeout = Math.max(60_000, 120_000 * TIMES);
 
 async function check(runs: number, scenarios: fc.Arbitrary<Scenario>): Promise<void> {
   const property = fc.asyncProperty(choices, scenarios, play);
   const limit = { interruptAfterTimeLimit: timeout - 30_000, markInterruptAsFailure: false };
-  await fc.assert(property, { numRuns: Math.ceil(runs * RUNS_FACTOR), ...limit, ...replay });
+  await fc.assert(property, { numRuns: Math.ceil(runs * TIMES), ...limit, ...replay });
   expect(totals.messages).toBeGreaterThan(0);
 }
 

@@ -1,10 +1,10 @@
 /** Checks of streams and polls while objects work and clients read, and at the end. */
 
+import { check } from "../violation.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
 import type { Judge, Reader } from "./reader.ts";
 import type { Simulation } from "./simulation.ts";
-import { check } from "./violation.ts";
 
 /**
  * Seconds within which a stream has caught up or has ended, under any load: two minutes until an object counts as

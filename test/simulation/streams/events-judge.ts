@@ -1,9 +1,9 @@
 /** Checks that an event stream has every message once, and that its ids have the right positions. */
 import { formatId, type Positions } from "../../../src/protocol/events.ts";
 import { type From, parsePosition } from "../../../src/protocol/positions.ts";
+import { check } from "../violation.ts";
 import type { Judge } from "./reader.ts";
 import type { Truth } from "./truth.ts";
-import { check } from "./violation.ts";
 
 interface Event {
   event: string;

@@ -1,8 +1,8 @@
 /** Checks that a stream of lines is exactly what the object sent. */
 
+import { check } from "../violation.ts";
 import type { ObjectSide } from "./object-side.ts";
 import type { Judge } from "./reader.ts";
-import { check } from "./violation.ts";
 
 export class LinesJudge implements Judge {
   readonly #object: ObjectSide;

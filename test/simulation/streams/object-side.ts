@@ -7,8 +7,8 @@ import { newBucket, take } from "../../../src/session/rate.ts";
 import type { Budget } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 import { ObjectConnection } from "../../../src/streams/object-connection.ts";
+import { check } from "../violation.ts";
 import type { Truth } from "./truth.ts";
-import { check } from "./violation.ts";
 
 /** Lines that a misbehaving object may send. */
 export const INVALID_LINES = [

@@ -12,9 +12,9 @@ import {
 } from "../../../src/streams/placement.ts";
 import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
 import { fakeRuntime } from "../../unit/tree/fake-runtime.ts";
-import { replay, TIMES } from "./replay.ts";
+import { replay, TIMES } from "../replay.ts";
+import { check } from "../violation.ts";
 import { Time } from "./time.ts";
-import { check } from "./violation.ts";
 
 /** Most turns of the microtask queue that any chain of promises takes. */
 const MICROTASKS = 40;

@@ -5,10 +5,10 @@ import type { Budget } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 import type { ObjectConnection } from "../../../src/streams/object-connection.ts";
 import { poll } from "../../../src/streams/poll.ts";
+import { check } from "../violation.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
 import { isTight } from "./reader.ts";
 import type { Truth } from "./truth.ts";
-import { check } from "./violation.ts";
 
 export class Poller {
   readonly name: string;

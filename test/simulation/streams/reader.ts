@@ -4,8 +4,8 @@ import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 import type { ObjectConnection } from "../../../src/streams/object-connection.ts";
 import { openStream, type StreamFormat } from "../../../src/streams/stream.ts";
+import { check } from "../violation.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
-import { check } from "./violation.ts";
 
 /** Checks the text that a reader receives. */
 export interface Judge {

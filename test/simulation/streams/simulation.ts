@@ -10,6 +10,7 @@ import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
 import { lineStream } from "../../../src/streams/line-stream.ts";
 import type { StreamFormat } from "../../../src/streams/stream.ts";
+import { check, Violation } from "../violation.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
 import { INVALID_LINES, ObjectSide } from "./object-side.ts";
@@ -17,7 +18,6 @@ import { Poller } from "./poller.ts";
 import { type Judge, Reader } from "./reader.ts";
 import { Time } from "./time.ts";
 import { Truth } from "./truth.ts";
-import { check, Violation } from "./violation.ts";
 
 /** Most turns of the microtask queue that any chain of promises in a stream takes. */
 const MICROTASKS = 40;

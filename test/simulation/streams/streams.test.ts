@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import type { From } from "../../../src/protocol/positions.ts";
+import { replay, TIMES } from "../replay.ts";
 import { checkCaughtUp, checkNothingLeft } from "./checks.ts";
 import { CASES, type Case, note } from "./coverage.ts";
 import { EventsJudge } from "./events-judge.ts";
-import { replay, TIMES } from "./replay.ts";
 import { type Action, type Profile, Simulation } from "./simulation.ts";
 
 /** Cases reached in all runs. */

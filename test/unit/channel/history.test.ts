@@ -1,6 +1,7 @@
 /** A root stores messages before it sends them, in few rows, and retains as many as there is room for. */
 import { expect, test } from "vitest";
-import { ALL, FAR, linesOf, rootOf, rowsOf, settled } from "../tree/root.ts";
+import { settled } from "../settled.ts";
+import { ALL, FAR, linesOf, rootOf, rowsOf } from "../tree/root.ts";
 
 test("messages are stored before they are sent, and batches share a row until it is full or too old", () => {
   const { root, rows, state, append } = rootOf(new Map(), FAR);
@@ -28,7 +29,7 @@ test("messages are stored before they are sent, and batches share a row until it
   root.flush();
   expect(rowsOf(rows)).toEqual(["history:0", "history:1", "history:2"]);
   expect(rows.get("history:1")).toMatchObject({ counts: [1, 1], times: [1_015_000, 1_015_000] });
-  expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(`a\nb\nc\nd\n${"e".repeat(5_000)}\nf\n`);
+  expect(linesOf(rootOf(rows, FAR).root.channel.readMissed(ALL))).toBe(`a\nb\nc\nd\n${"e".repeat(5_000)}\nf\n`);
 });
 
 test("a row can take another batch after older rows have been dropped", () => {
@@ -37,8 +38,8 @@ test("a row can take another batch after older rows have been dropped", () => {
   state.now += 15_000;
   announce("b".repeat(30));
   announce("c".repeat(50));
-  expect(linesOf(root.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
-  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
+  expect(linesOf(root.channel.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
+  expect(linesOf(rootOf(rows).root.channel.readMissed(ALL))).toBe(`${"b".repeat(30)}\n${"c".repeat(50)}\n`);
 });
 
 test("messages that join a repeated call were stored before", async () => {
@@ -51,7 +52,7 @@ test("messages that join a repeated call were stored before", async () => {
   calls[0]?.fail();
   await settled();
   expect(calls[1]?.delivery).toMatchObject({ lines: "b\nc\n", again: true });
-  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
+  expect(linesOf(rootOf(rows).root.channel.readMissed(ALL))).toBe("a\nb\nc\n");
 });
 
 test("a root that wakes restores its messages, and continues after them", () => {
@@ -60,11 +61,11 @@ test("a root that wakes restores its messages, and continues after them", () => 
   const last = announce("b");
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last);
-  expect(woken.root.readMissed(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
-  expect(woken.root.history?.index.announcedUnder("key")).toMatchObject({ last: last - 1, lines: "a\n" });
+  expect(woken.root.channel.readMissed(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
+  expect(woken.root.channel.history?.index.announcedUnder("key")).toMatchObject({ last: last - 1, lines: "a\n" });
   woken.state.now += 15_000;
   expect(woken.announce("c")).toBe(last + 1);
-  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
+  expect(linesOf(rootOf(rows).root.channel.readMissed(ALL))).toBe("a\nb\nc\n");
 });
 
 test("clients get the retained messages after a position, or the newest ones", () => {
@@ -72,17 +73,17 @@ test("clients get the retained messages after a position, or the newest ones", (
   const first = announce("a");
   announce("b");
   announce("c");
-  expect(linesOf(root.readMissed({ since: first, last: 0 }))).toBe("b\nc\n");
-  expect(linesOf(root.readMissed({ since: undefined, last: 1 }))).toBe("c\n");
-  expect(linesOf(root.readMissed({ since: first + 1, last: 2 }))).toBe("b\nc\n");
-  expect(linesOf(root.readMissed({ since: first + 99, last: 0 }))).toBe("");
-  expect(root.readMissed({ since: 0, last: 99 })).toEqual({ after: first - 1, count: 3, lines: "a\nb\nc\n" });
+  expect(linesOf(root.channel.readMissed({ since: first, last: 0 }))).toBe("b\nc\n");
+  expect(linesOf(root.channel.readMissed({ since: undefined, last: 1 }))).toBe("c\n");
+  expect(linesOf(root.channel.readMissed({ since: first + 1, last: 2 }))).toBe("b\nc\n");
+  expect(linesOf(root.channel.readMissed({ since: first + 99, last: 0 }))).toBe("");
+  expect(root.channel.readMissed({ since: 0, last: 99 })).toEqual({ after: first - 1, count: 3, lines: "a\nb\nc\n" });
 });
 
 test("a root without a history says so", () => {
   const { root, append } = rootOf(new Map(), { historySeconds: 0 });
   append("a");
-  expect(root.readMissed(ALL)).toEqual({ none: true });
+  expect(root.channel.readMissed(ALL)).toEqual({ none: true });
 });
 
 test("without room, the oldest messages are dropped, and their slots are reused", () => {
@@ -91,16 +92,16 @@ test("without room, the oldest messages are dropped, and their slots are reused"
     announce(line);
     state.now += 15_000;
   }
-  expect(linesOf(root.readMissed(ALL))).toBe(`${"b".repeat(39)}\n${"c".repeat(39)}\n`);
+  expect(linesOf(root.channel.readMissed(ALL))).toBe(`${"b".repeat(39)}\n${"c".repeat(39)}\n`);
   expect(rowsOf(rows)).toHaveLength(2);
   announce("d".repeat(39));
   expect(rowsOf(rows)).toHaveLength(2);
-  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"c".repeat(39)}\n${"d".repeat(39)}\n`);
+  expect(linesOf(rootOf(rows).root.channel.readMissed(ALL))).toBe(`${"c".repeat(39)}\n${"d".repeat(39)}\n`);
   state.now += 15_000;
   announce("e".repeat(39));
   // The newest message is now in the first slot.
   expect(rows.get("history:0")).toMatchObject({ lines: `${"e".repeat(39)}\n` });
-  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"d".repeat(39)}\n${"e".repeat(39)}\n`);
+  expect(linesOf(rootOf(rows).root.channel.readMissed(ALL))).toBe(`${"d".repeat(39)}\n${"e".repeat(39)}\n`);
 });
 
 test("if a batch exceeds the limit, its newest lines are retained", () => {
@@ -111,14 +112,14 @@ test("if a batch exceeds the limit, its newest lines are retained", () => {
   append("b".repeat(60));
   root.flush();
   const newest = { after: (root.log.position ?? 0) - 1, count: 1, lines: `${"b".repeat(60)}\n` };
-  expect(root.readMissed(ALL)).toEqual(newest);
-  expect(rootOf(rows).root.readMissed(ALL)).toEqual(newest);
+  expect(root.channel.readMissed(ALL)).toEqual(newest);
+  expect(rootOf(rows).root.channel.readMissed(ALL)).toEqual(newest);
   root.append(`${"c".repeat(60)}\n${"d".repeat(60)}\n`, 2);
   root.flush();
-  expect(linesOf(root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
-  expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
+  expect(linesOf(root.channel.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
+  expect(linesOf(rootOf(rows).root.channel.readMissed(ALL))).toBe(`${"d".repeat(60)}\n`);
   announce("e".repeat(200));
-  expect(linesOf(root.readMissed(ALL))).toBe("");
+  expect(linesOf(root.channel.readMissed(ALL))).toBe("");
   expect(rootOf(rows).root.log.position).toBe(root.log.position);
 });
 
@@ -134,13 +135,9 @@ test("after a crash of the root, its links continue after the messages that thei
   woken.root.flush();
   await settled();
   expect(woken.calls[0]?.delivery).toMatchObject({ where: true, count: 0, again: true });
-  woken.calls[0]?.answer({ gone: false, last: after });
-  await settled();
-  woken.root.flush();
-  await settled();
+  await woken.answer(0, { gone: false, last: after });
   expect(woken.calls[1]?.delivery).toMatchObject({ after, lines: "b\n", again: false, lost: false });
-  woken.calls[1]?.answer({ gone: false });
-  await settled();
+  await woken.answer(1, { gone: false });
   expect(woken.root.settle(false)).toBe(true);
   expect(rootOf(rows).root.isBusy).toBe(false);
 });
@@ -173,7 +170,7 @@ test("messages before a gap between rows are not retained", () => {
       ["history:1", { ...segment, after: 8 }],
     ]),
   );
-  expect(root.readMissed(ALL)).toEqual({ after: 10, count: 1, lines: "a\n" });
+  expect(root.channel.readMissed(ALL)).toEqual({ after: 10, count: 1, lines: "a\n" });
 });
 
 test("messages that the log drops because a link is too far behind are not retained either", async () => {
@@ -185,18 +182,18 @@ test("messages that the log drops because a link is too far behind are not retai
   for (const letter of ["c", "d"]) append(letter.repeat(30_000));
   root.flush();
   const lines = `${"d".repeat(30_000)}\n`;
-  expect(linesOf(root.readMissed(ALL))).toBe(lines);
-  expect(root.history?.index.announcedUnder("key")).toBeUndefined();
-  expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(lines);
+  expect(linesOf(root.channel.readMissed(ALL))).toBe(lines);
+  expect(root.channel.history?.index.announcedUnder("key")).toBeUndefined();
+  expect(linesOf(rootOf(rows, FAR).root.channel.readMissed(ALL))).toBe(lines);
 });
 
 test("the limit of retained messages is in bytes of UTF-8", () => {
   const { root, announce } = rootOf(new Map(), { historyBytes: 30 });
   announce("é".repeat(9));
   announce("\u{1f600}".repeat(3));
-  expect(linesOf(root.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n`);
+  expect(linesOf(root.channel.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n`);
   announce("a".repeat(16));
-  expect(linesOf(root.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n${"a".repeat(16)}\n`);
+  expect(linesOf(root.channel.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n${"a".repeat(16)}\n`);
 });
 
 test.each([

@@ -44,11 +44,11 @@ class Channel {
 
   /** Returns the position, as a client gets it. */
   locate(): number | undefined {
-    return this.do(({ root }) => root.locate());
+    return this.do(({ root }) => root.channel.locate());
   }
 
   get retained(): string {
-    return this.do(({ root }) => linesOf(root.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER })));
+    return this.do(({ root }) => linesOf(root.channel.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER })));
   }
 
   /** The texts in storage, retained or not. */
@@ -65,12 +65,12 @@ class Channel {
   /** Leaves memory at once, so that its connections close. */
   crash(): void {
     this.#instance = this.#wake();
-    if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
+    if (this.isCounted) this.do(({ root }) => root.channel.history?.retainPosition());
     this.isCounted = false;
   }
 
   leave(): void {
-    if (this.isCounted) this.do(({ root }) => root.history?.retainPosition());
+    if (this.isCounted) this.do(({ root }) => root.channel.history?.retainPosition());
     this.isCounted = false;
   }
 
@@ -110,7 +110,7 @@ test("a message expires before later messages in its row, in memory and after wa
   for (const act of [() => {}, () => channel.hibernate()]) {
     act();
     expect(channel.retained).toBe("b\n");
-    expect(channel.do(({ root }) => root.history?.index.announcedUnder("key"))).toBeUndefined();
+    expect(channel.do(({ root }) => root.channel.history?.index.announcedUnder("key"))).toBeUndefined();
   }
 });
 
@@ -120,7 +120,7 @@ test("messages that links have yet to receive aren't retained for longer", () =>
   announce("a");
   state.now += RETENTION;
   announce("b");
-  expect(linesOf(root.readMissed(ALL))).toBe("b\n");
+  expect(linesOf(root.channel.readMissed(ALL))).toBe("b\n");
 });
 
 test("a position is retained after it was last sent, or after a client that counts positions has left", () => {
@@ -240,7 +240,7 @@ test("a row from the future isn't retained, and is deleted", () => {
   channel.rows.set("history:0", row);
   channel.hibernate();
   expect(channel.retained).toBe("");
-  expect(channel.do(({ root }) => root.history?.index.announcedUnder("key"))).toBeUndefined();
+  expect(channel.do(({ root }) => root.channel.history?.index.announcedUnder("key"))).toBeUndefined();
   expect(channel.locate()).toBe(6);
   channel.hibernate();
   channel.wait(10 * RETENTION);
@@ -293,11 +293,11 @@ function check(channel: Channel, expected: Expected): void {
   const isCurrent = (at: number) => channel.now - at < RETENTION;
   const messages = expected.messages.filter(({ at }) => isCurrent(at));
   const retained = channel.do(({ root }) =>
-    root.history?.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
+    root.channel.history?.readMissed({ since: undefined, last: Number.MAX_SAFE_INTEGER }),
   );
   expect(retained?.lines).toBe(messages.map(({ text }) => `${text}\n`).join(""));
   for (const { key, at, position } of expected.messages.filter((message) => message.key !== "")) {
-    const known = channel.do(({ root }) => root.history?.index.announcedUnder(key)?.last);
+    const known = channel.do(({ root }) => root.channel.history?.index.announcedUnder(key)?.last);
     expect(known).toBe(isCurrent(at) ? position : undefined);
   }
   const old = expected.messages.filter(({ at }) => channel.now - at > 3.5 * RETENTION);

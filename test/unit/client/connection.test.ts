@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { connectTo, FakeSocket, greet, requests, settle, useFakeTime } from "./fakes.ts";
+import { breakOff, connectTo, FakeSocket, greet, requests, settle, subscribed, useFakeTime } from "./fakes.ts";
 
 beforeEach(useFakeTime);
 
@@ -96,9 +96,7 @@ test("a 403 ends one channel, and the client connects at another", async () => {
   const secret = client.subscribe("secret");
   const other = client.subscribe("b");
   const announced = client.announce("b", "x", { key: "k" });
-  await settle();
-  FakeSocket.newest.end(1006);
-  await vi.advanceTimersByTimeAsync(1_000);
+  await breakOff();
   await expect(secret[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "forbidden" });
   const socket = await greet("debug!position b 7");
   socket.receive("debug!once k 8");
@@ -112,9 +110,7 @@ test("a client that may announce but not subscribe connects at the root", async 
       : { status: 200 };
   const { client } = connectTo({}, respond);
   const announced = client.announce("drop", "x", { key: "k" });
-  await settle();
-  FakeSocket.newest.end(1006);
-  await vi.advanceTimersByTimeAsync(1_000);
+  await breakOff();
   const socket = await greet();
   socket.receive("debug!once k 8");
   expect([socket.url, await announced]).toEqual(["wss://host/", 8]);
@@ -136,9 +132,7 @@ test("a refusal of the page is final", async () => {
 test.each([401, 403, 404, 500, 502])("a %i from a proxy is not final", async (status) => {
   const { client, states } = connectTo({ token: "t" }, () => ({ status, body: "<html>" }));
   client.subscribe("a");
-  await settle();
-  FakeSocket.newest.end(1006);
-  await vi.advanceTimersByTimeAsync(1_000);
+  await breakOff();
   expect(FakeSocket.made).toHaveLength(2);
   expect(states()).not.toContain("failed");
 });
@@ -146,9 +140,7 @@ test.each([401, 403, 404, 500, 502])("a %i from a proxy is not final", async (st
 test("the server's Retry-After is respected up to a limit", async () => {
   const { client } = connectTo({}, () => ({ status: 503, code: "unavailable", retryAfter: "30" }));
   client.subscribe("a");
-  await settle();
-  FakeSocket.newest.end(1006);
-  await vi.advanceTimersByTimeAsync(29_000);
+  await breakOff(29_000);
   expect(FakeSocket.made).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(FakeSocket.made).toHaveLength(2);
@@ -165,9 +157,7 @@ test("if requests succeed and WebSockets don't, the client uses requests", async
   const { client } = connectTo({}, () => ({ status: 200, body: "ok" }));
   client.connect();
   for (let i = 0; i < 2; i++) {
-    await settle();
-    FakeSocket.newest.end(1006);
-    await vi.advanceTimersByTimeAsync(2_000);
+    await breakOff(2_000);
   }
   await vi.dynamicImportSettled();
   expect([FakeSocket.made.length, client.state, requests.at(-1)]).toEqual([
@@ -179,9 +169,7 @@ test("if requests succeed and WebSockets don't, the client uses requests", async
 
 describe("a silent server", () => {
   test("is detected by a keepalive, which doesn't wake the server", async () => {
-    const { client } = connectTo();
-    client.subscribe("a");
-    const socket = await greet("debug!position a 7");
+    const { client, socket } = await subscribed();
     const before = socket.sent.length;
     await vi.advanceTimersByTimeAsync(25_000);
     expect(socket.sent.slice(before)).toEqual(["keepalive\n"]);
@@ -219,9 +207,7 @@ describe("a silent server", () => {
 });
 
 test("a send that throws ends the session", async () => {
-  const { client } = connectTo();
-  client.subscribe("a");
-  const socket = await greet("debug!position a 7");
+  const { client, socket } = await subscribed();
   socket.send = () => {
     throw new Error("Cannot perform I/O on behalf of a different request");
   };
@@ -260,9 +246,7 @@ describe("wake-ups", () => {
   });
 
   test("check an open session; hiding the page doesn't", async () => {
-    const { client } = connectTo();
-    client.subscribe("a");
-    const socket = await greet("debug!position a 7");
+    const { socket } = await subscribed();
     const before = socket.sent.length;
     vi.stubGlobal("document", { hidden: true });
     wake("visibilitychange");
@@ -275,9 +259,7 @@ describe("wake-ups", () => {
 });
 
 test("an idle client disconnects after a minute, and reconnects on demand", async () => {
-  const { client, states } = connectTo();
-  const subscription = client.subscribe("a");
-  const socket = await greet("debug!position a 7");
+  const { client, states, subscription, socket } = await subscribed();
   subscription.unsubscribe();
   await vi.advanceTimersByTimeAsync(26_000);
   socket.receive("debug!alive");
@@ -322,9 +304,7 @@ test("several listeners may throw, and each can be removed", async () => {
 
 test("debug shows events without tokens", async () => {
   const events: string[] = [];
-  const { client } = connectTo({ token: () => "a.b.c", debug: (event) => void events.push(event) });
-  client.subscribe("a");
-  await greet("debug!position a 7");
+  await subscribed({ token: () => "a.b.c", debug: (event) => void events.push(event) });
   expect(events.join("\n")).toContain("connecting to wss://host/a?since=now");
   expect(events.join("\n")).toContain("< debug!connected...");
   expect(events.join("\n")).not.toContain("a.b.c");

@@ -112,6 +112,20 @@ export async function greet(...lines: string[]): Promise<FakeSocket> {
   return FakeSocket.newest;
 }
 
+/** Creates a client that is subscribed to `a`, at position 7. */
+export async function subscribed(options: Omit<FanoutOptions, "codec"> = {}) {
+  const connected = connectTo(options);
+  const subscription = connected.client.subscribe("a");
+  return { ...connected, subscription, socket: await greet("debug!position a 7") };
+}
+
+/** Breaks off the newest connection, and lets time pass. */
+export async function breakOff(milliseconds = 1_000): Promise<void> {
+  await settle();
+  FakeSocket.newest.end(1006);
+  await vi.advanceTimersByTimeAsync(milliseconds);
+}
+
 /** Creates a token with the given claims. */
 export function tokenOf(claims: unknown): string {
   return `x.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.y`;

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { untilRenewal } from "../../../src/client/token.ts";
-import { connectTo, FakeSocket, greet, settle, tokenOf, useFakeTime } from "./fakes.ts";
+import { breakOff, connectTo, greet, settle, subscribed, tokenOf, useFakeTime } from "./fakes.ts";
 
 beforeEach(useFakeTime);
 
@@ -32,18 +32,14 @@ test("with any clock skew, a renewal comes neither at once nor after more than a
 
 test("a token of a year doesn't overflow the timer", async () => {
   const token = vi.fn(() => tokenOf({ exp: 1_700_000_000 + 365 * 86_400 }));
-  const { client } = connectTo({ token });
-  client.subscribe("a");
-  await greet("debug!position a 7");
+  await subscribed({ token });
   await settle();
   expect(token).toHaveBeenCalledTimes(1);
 });
 
 test("a renewal is sent only on an open connection, and not retried at once if refused", async () => {
   const token = vi.fn(() => tokenOf({ exp: 1_700_000_000 + 60 }));
-  const { client } = connectTo({ token });
-  client.subscribe("a");
-  const socket = await greet("debug!position a 7");
+  const { client, socket } = await subscribed({ token });
   await vi.advanceTimersByTimeAsync(30_000);
   expect(socket.lines.filter((line) => line.startsWith("token "))).toHaveLength(1);
   socket.receive("debug!error forbidden token: the token doesn't grant 'a'");
@@ -59,9 +55,7 @@ const refusing = (code: string) => () => ({ status: 401, code, body: `The token 
 
 async function refuse(times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
-    await settle();
-    FakeSocket.newest.end(1006);
-    await vi.advanceTimersByTimeAsync(20_000);
+    await breakOff(20_000);
   }
 }
 

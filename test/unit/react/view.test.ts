@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Refused, type SubscribeOptions, type SubscriptionState } from "../../../src/client/fanout.ts";
+import type { SubscribeOptions, SubscriptionState } from "../../../src/client/fanout.ts";
 import { storeOf } from "../../../src/react/view.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -88,13 +88,4 @@ test("after unsubscribing nothing changes, and a new subscription starts empty",
   client.receive("c");
   vi.runAllTimers();
   expect(texts()).toEqual(["c"]);
-});
-
-test("the view shows why a subscription failed", () => {
-  const error = new Refused("forbidden", "your token doesn't grant this channel");
-  const { client, store, changed } = open();
-  store.subscribe(changed);
-  client.subscriptions.at(-1)?.options.onState?.("unsubscribed", error.message, error);
-  vi.runAllTimers();
-  expect(store.read()).toMatchObject({ state: "unsubscribed", error });
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { MissedAnswer, MissedRequest } from "../../../src/runtime/calls.ts";
 import { CatchUp, selectMissed } from "../../../src/tree/catch-up.ts";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "./fake-runtime.ts";
 
 /** An object at position 10 of `news`. The test gives the root's answers. */
@@ -30,11 +31,6 @@ function catchingUp() {
     waiters.releaseAll("news");
   };
   return { catchUp, asked, taken, ask, arrive, abort, state };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 /** The messages after a position, named like their positions. */

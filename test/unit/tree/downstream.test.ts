@@ -1,27 +1,12 @@
 import { expect, test } from "vitest";
-import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { type AlarmState, fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
+import { settled } from "../settled.ts";
+import { type AlarmState, type DeliveryCall, delivering, fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
-
-interface Call {
-  object: string;
-  delivery: Delivery;
-  answer: (answer: DeliveryAnswer) => void;
-  fail: () => void;
-}
 
 /** The links of the channel `news`, whose calls the test answers one by one. */
 function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: AlarmState = { time: 5 }) {
-  const calls: Call[] = [];
-  let called = () => {};
-  const others: Others = {
-    deliver: (object, delivery) =>
-      new Promise((answer, fail) => {
-        calls.push({ object, delivery, answer, fail: () => fail(new Error("lost")) });
-        called();
-      }),
-  };
-  const runtime = fakeRuntime("news", rows, others, alarm);
+  const calls: DeliveryCall[] = [];
+  const runtime = fakeRuntime("news", rows, delivering(calls), alarm);
   const handlers = {
     mark: () => {
       alarm.time = (downstream.schedule.rest ?? 0) + 1;
@@ -37,24 +22,23 @@ function newsOf(rows = new Map<string, unknown>(), maxBuffered = 1_000, alarm: A
   );
   /** Resolves with the next call. */
   const call = async () => {
-    while (calls.length === 0) {
-      await new Promise<void>((resolve) => {
-        called = resolve;
-      });
-    }
+    await settled();
     const [next] = calls.splice(0, 1);
     if (!next) throw new Error("no call");
     return next;
   };
-  return { downstream, call, rows, alarm };
+  const deliver = (line: string) => {
+    downstream.append(`${line}\n`, 1);
+    downstream.flush();
+    return call();
+  };
+  return { downstream, call, deliver, rows, alarm };
 }
 
 test("messages during a call share the next one", async () => {
-  const { downstream, call } = newsOf();
+  const { downstream, call, deliver } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
-  downstream.append("a\n", 1);
-  downstream.flush();
-  const first = await call();
+  const first = await deliver("a");
   downstream.append("b\n", 1);
   downstream.append("c\nd\n", 2);
   downstream.flush();
@@ -65,11 +49,9 @@ test("messages during a call share the next one", async () => {
 });
 
 test("a failed call is repeated from the same position, and marked as a repetition", async () => {
-  const { downstream, call } = newsOf();
+  const { downstream, call, deliver } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
-  downstream.append("a\n", 1);
-  downstream.flush();
-  const first = await call();
+  const first = await deliver("a");
   first.fail();
   const second = await call();
   expect(first.delivery.again).toBe(false);
@@ -79,11 +61,9 @@ test("a failed call is repeated from the same position, and marked as a repetiti
 });
 
 test("a delivery with an outdated number is sent again with a newer one", async () => {
-  const { downstream, call } = newsOf();
+  const { downstream, call, deliver } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
-  downstream.append("a\n", 1);
-  downstream.flush();
-  const first = await call();
+  const first = await deliver("a");
   first.answer({ gone: false, newer: 1_000_000 });
   await Promise.resolve();
   downstream.flush();
@@ -93,22 +73,20 @@ test("a delivery with an outdated number is sent again with a newer one", async 
 });
 
 test("a link to an unreachable object is lost, which is stored, and reported once the object is reachable", async () => {
-  const { downstream, call, rows } = newsOf();
+  const { downstream, call, deliver, rows } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
-  downstream.append("a\n", 1);
-  downstream.flush();
-  for (let attempt = 0; attempt < 5; attempt++) (await call()).fail();
+  (await deliver("a")).fail();
+  for (let attempt = 1; attempt < 5; attempt++) (await call()).fail();
   const notice = await call();
   expect(notice.delivery).toMatchObject({ lost: true, count: 0, lines: "" });
   expect(rows.get("downstream:home")).toEqual({ epoch: 1, lostAt: 100 });
 });
 
 test("a link that ends during its last attempt leaves no rows", async () => {
-  const { downstream, call, rows } = newsOf();
+  const { downstream, call, deliver, rows } = newsOf();
   downstream.link({ from: "home", epoch: 1 });
-  downstream.append("a\n", 1);
-  downstream.flush();
-  for (let attempt = 0; attempt < 4; attempt++) (await call()).fail();
+  (await deliver("a")).fail();
+  for (let attempt = 1; attempt < 4; attempt++) (await call()).fail();
   const last = await call();
   downstream.unlink({ from: "home", epoch: 1 });
   last.fail();
@@ -117,26 +95,21 @@ test("a link that ends during its last attempt leaves no rows", async () => {
 });
 
 test("a link that is too far behind is lost, and the others are not", async () => {
-  const { downstream, call, rows } = newsOf(new Map(), 40);
+  const { downstream, call, deliver, rows } = newsOf(new Map(), 40);
   downstream.link({ from: "slow", epoch: 1 });
   downstream.link({ from: "quick", epoch: 1 });
-  const appendAndFlush = () => {
-    downstream.append("0123456\n", 1);
-    downstream.flush();
-  };
-  appendAndFlush();
-  const slow = await call();
+  const slow = await deliver("0123456");
   expect(slow.object).toBe("slow");
+  let quick = await call();
   for (let message = 1; message <= 8; message++) {
-    const quick = await call();
     expect(quick).toMatchObject({ object: "quick", delivery: { count: 1, lost: false } });
     quick.answer({ gone: false });
-    appendAndFlush();
+    quick = await deliver("0123456");
   }
   expect(rows.get("downstream:slow")).toEqual({ epoch: 1, lostAt: 100 });
   expect(rows.get("downstream:quick")).toEqual({ epoch: 1, lostAt: undefined });
   slow.answer({ gone: false });
-  for (const next of [await call(), await call()]) {
+  for (const next of [quick, await call()]) {
     expect(next.delivery.lost).toBe(next.object === "slow");
   }
 });
@@ -159,7 +132,7 @@ test("an object that asks for its link again gets it only with the same epoch, a
   const still = { last: undefined };
   expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ newer: 1 });
   expect(rows.size).toBe(0);
-  const { after } = linked(downstream, 1);
+  const { after } = linked(downstream);
   expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ after });
   expect(downstream.vouchFor("home")).toBe(1);
   downstream.append("a\n", 1);
@@ -169,11 +142,9 @@ test("an object that asks for its link again gets it only with the same epoch, a
 });
 
 test("an object that asks for its link without a position loses it if a delivery may have been received", async () => {
-  const { downstream, call } = newsOf();
-  const { after } = linked(downstream, 1);
-  downstream.append("a\n", 1);
-  downstream.flush();
-  (await call()).fail();
+  const { downstream, call, deliver } = newsOf();
+  const { after } = linked(downstream);
+  (await deliver("a")).fail();
   await call();
   expect(downstream.link({ from: "home", epoch: 1, still: { last: after } })).toEqual({ after });
   expect(downstream.link({ from: "home", epoch: 1, still: { last: undefined } })).toEqual({ newer: 1 });
@@ -199,8 +170,8 @@ test("after a crash of the parent, an object that asks for its link reports its 
   }
 });
 
-function linked(downstream: LinkedChannel, epoch: number): { after: number } {
-  const answer = downstream.link({ from: "home", epoch });
+function linked(downstream: LinkedChannel): { after: number } {
+  const answer = downstream.link({ from: "home", epoch: 1 });
   if ("after" in answer) return answer;
   throw new Error("not linked");
 }

@@ -1,5 +1,5 @@
 /** A runtime for unit tests: timers never fire, and tests answer its calls. */
-import type { Calls } from "../../../src/runtime/calls.ts";
+import type { Calls, Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
 import type { Keeper, RawRuntime, Runtime } from "../../../src/runtime/runtime.ts";
 import { storeOf } from "../../simulation/store.ts";
 
@@ -40,6 +40,22 @@ export function fakeRuntime(
       return Promise.resolve(true);
     },
     alarmTime: () => alarm.time,
+  };
+}
+
+/** A delivery that the test answers. */
+export interface DeliveryCall {
+  object: string;
+  delivery: Delivery;
+  answer: (answer: DeliveryAnswer) => void;
+  fail: () => void;
+}
+
+/** Handles deliveries by adding them to `calls`. */
+export function delivering(calls: DeliveryCall[]): Others {
+  return {
+    deliver: (object, delivery) =>
+      new Promise((answer, fail) => calls.push({ object, delivery, answer, fail: () => fail(new Error("lost")) })),
   };
 }
 

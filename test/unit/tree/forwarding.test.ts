@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Batch, BatchAnswer } from "../../../src/runtime/calls.ts";
 import { batchNumbers, Forwarding, KeyConflict, QueueFull } from "../../../src/tree/forwarding.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "./fake-runtime.ts";
 
 interface Call {
@@ -40,11 +41,6 @@ function forwarding(maxBuffered = 20) {
     return call;
   };
   return { announce, next, calls, outcomes, arrived };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 test("announcements in the same turn share a call, and each gets its own last position", async () => {

@@ -1,7 +1,9 @@
 /** Full storage: messages are still delivered, no position is assigned twice, and gaps are reported. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ALL, FAR, keeperOf, linesOf, rootOf, settled } from "./root.ts";
+import { settled } from "../settled.ts";
+import { newKeeper } from "./fake-runtime.ts";
+import { ALL, FAR, linesOf, rootOf } from "./root.ts";
 
 test("messages that storage refuses move to positions far beyond the stored ones, before they are sent", () => {
   const { root, state, append, announce } = rootOf();
@@ -14,7 +16,7 @@ test("messages that storage refuses move to positions far beyond the stored ones
   expect(position).toBeGreaterThan(stored + 1_000_000);
   expect(count).toBe(2);
   expect(positions.map((final) => final())).toEqual([position + 1, position + 2]);
-  expect(root.locate()).toBe(position + 2);
+  expect(root.channel.locate()).toBe(position + 2);
   // Positions continue from there while storage refuses rows, and when it accepts them again.
   expect(announce("d")).toBe(position + 3);
   state.accepts = true;
@@ -30,18 +32,20 @@ test("messages that storage refuses are not retained, nor are those before them"
   const stored = announce("a", "key");
   state.accepts = false;
   const last = announce("b", "other");
-  expect(root.readMissed({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
-  expect(root.history?.index.announcedUnder("key") ?? root.history?.index.announcedUnder("other")).toBeUndefined();
+  expect(root.channel.readMissed({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
+  expect(
+    root.channel.history?.index.announcedUnder("key") ?? root.channel.history?.index.announcedUnder("other"),
+  ).toBeUndefined();
   state.accepts = true;
   announce("c");
-  expect(linesOf(root.readMissed(ALL))).toBe("c\n");
+  expect(linesOf(root.channel.readMissed(ALL))).toBe("c\n");
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last + 1);
-  expect(linesOf(woken.root.readMissed(ALL))).toBe("c\n");
+  expect(linesOf(woken.root.channel.readMissed(ALL))).toBe("c\n");
 });
 
 test("links continue after the new position, even those that are behind", async () => {
-  const { root, state, calls, announce } = rootOf();
+  const { root, state, calls, answer, announce } = rootOf();
   announce("a");
   root.link({ from: "home", epoch: 1 });
   const stored = announce("b");
@@ -50,19 +54,12 @@ test("links continue after the new position, even those that are behind", async 
   announce("c");
   state.accepts = false;
   const last = announce("d");
-  calls[0]?.answer({ gone: false });
-  await settled();
-  root.flush();
-  await settled();
+  await answer(0, { gone: false });
   // Messages before the new position are delivered separately.
   expect(calls[1]?.delivery).toMatchObject({ after: stored, lines: "c\n", follows: undefined });
-  calls[1]?.answer({ gone: false });
-  await settled();
-  root.flush();
-  await settled();
+  await answer(1, { gone: false });
   expect(calls[2]?.delivery).toMatchObject({ after: last - 1, lines: "d\n", follows: stored + 1 });
-  calls[2]?.answer({ gone: false });
-  await settled();
+  await answer(2, { gone: false });
   expect(root.acknowledgedBy("home")).toBe(last);
 });
 
@@ -71,26 +68,26 @@ test("after a possible crash, a root checks that storage accepts rows before it 
   const stored = announce("a");
   const full = rootOf(rows);
   full.state.accepts = false;
-  const answer = full.root.readMissed({ since: stored, last: 0 });
+  const answer = full.root.channel.readMissed({ since: stored, last: 0 });
   expect(answer).toMatchObject({ after: full.root.log.position, count: 0 });
   expect(full.root.log.position).toBeGreaterThanOrEqual(stored + 1_000_000);
   // A root checks only once, and not at all if it has hibernated or written a row.
   const proven = rootOf(rows);
-  expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
-  expect(proven.root.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
+  expect(proven.root.channel.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
+  expect(proven.root.channel.readMissed({ since: stored, last: 0 })).toEqual({ after: stored, count: 0, lines: "" });
   expect(proven.state.written).toBe(1);
-  const hibernated = rootOf(rows, {}, keeperOf());
+  const hibernated = rootOf(rows, {}, newKeeper());
   hibernated.state.accepts = false;
-  expect(hibernated.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
+  expect(hibernated.root.channel.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
   const linked = rootOf(rows);
   linked.root.link({ from: "home", epoch: 1 });
   const { written } = linked.state;
-  expect(linked.root.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
+  expect(linked.root.channel.readMissed({ since: stored - 1, last: 0 })).toMatchObject({ lines: "a\n" });
   expect(linked.state.written).toBe(written);
 });
 
 test("a position that storage refuses is saved with a socket during hibernation, until storage accepts it", () => {
-  const keeper = keeperOf();
+  const keeper = newKeeper();
   const { root, rows, state, announce } = rootOf(new Map(), {}, keeper);
   announce("a");
   state.accepts = false;
@@ -103,14 +100,14 @@ test("a position that storage refuses is saved with a socket during hibernation,
     woken.root.settle(true);
   }
   const woken = rootOf(rows, {}, keeper);
-  expect(woken.root.locate()).toBe(last);
+  expect(woken.root.channel.locate()).toBe(last);
   woken.root.settle(true);
   expect(keeper.kept).toEqual({ position: undefined });
   expect(rootOf(rows).root.log.position).toBe(last);
 });
 
 test("a stored position is saved nowhere else", () => {
-  const keeper = keeperOf();
+  const keeper = newKeeper();
   const { root, announce } = rootOf(new Map(), {}, keeper);
   root.settle(true);
   announce("a");
@@ -152,12 +149,12 @@ class Root {
   }
 
   ask(): void {
-    this.#sent = this.#instance.root.locate() ?? 0;
+    this.#sent = this.#instance.root.channel.locate() ?? 0;
   }
 
   /** Resumes a client from the position that it received last. */
   resume(): void {
-    expect(this.#instance.root.readMissed({ since: this.#sent, last: 0 })).toHaveProperty("after");
+    expect(this.#instance.root.channel.readMissed({ since: this.#sent, last: 0 })).toHaveProperty("after");
   }
 
   wait(): void {

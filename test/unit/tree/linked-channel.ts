@@ -4,6 +4,7 @@ import type { HistoryLimits } from "../../../src/channel/retained.ts";
 import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
 import type { Schedule } from "../../../src/runtime/schedule.ts";
 import { Downstream } from "../../../src/tree/downstream.ts";
+import type { Receiver } from "../../../src/tree/upstream.ts";
 
 /** Callbacks of the test; by default, none. */
 export interface Handlers {
@@ -18,112 +19,49 @@ export function scheduleOf({ mark = () => {}, due = () => {}, flush = () => {} }
   return { mark, due, flush, stay: () => {}, flushed: Promise.resolve(), rest: undefined };
 }
 
-export class LinkedChannel {
+export class LinkedChannel extends Downstream {
   readonly channel: ChannelLog;
-  readonly downstream: Downstream;
   readonly schedule: Schedule;
 
   constructor(runtime: Runtime, maxBuffered: number, limits: HistoryLimits, handlers: Handlers, keeper: Keeper) {
-    this.schedule = scheduleOf(handlers);
+    const schedule = scheduleOf(handlers);
     const renumbered = (position: number, count: number) => {
-      this.downstream.scheduleDelivery();
+      this.scheduleDelivery();
       handlers.renumbered?.(position, count);
     };
-    const parts = { runtime, schedule: this.schedule, connections: keeper, limits: { maxBufferedBytes: maxBuffered } };
-    this.channel = new ChannelLog(parts, limits, renumbered);
-    const ended = (object: string) => handlers.ended?.(object);
-    this.downstream = new Downstream(parts, this.channel, ended);
+    const parts = { runtime, schedule, connections: keeper, limits: { maxBufferedBytes: maxBuffered } };
+    const channel = new ChannelLog(parts, limits, renumbered);
+    super(parts, channel, (object) => handlers.ended?.(object));
+    this.schedule = schedule;
+    this.channel = channel;
     this.channel.history?.restore();
-    this.downstream.start();
+    this.start();
   }
 
   get log() {
     return this.channel.log;
   }
 
-  get history() {
-    return this.channel.history;
-  }
-
-  append(lines: string, count: number, key?: string) {
-    return this.downstream.append(lines, count, key);
-  }
-
-  relay(lines: string, count: number, after: number): void {
-    this.downstream.relay(lines, count, after);
-  }
-
-  renumber(position: number): void {
-    this.channel.renumber(position);
-    this.downstream.scheduleDelivery();
-  }
-
-  locate() {
-    return this.channel.locate();
-  }
-
-  readMissed(...missing: Parameters<ChannelLog["readMissed"]>) {
-    return this.channel.readMissed(...missing);
-  }
-
-  store(): void {
-    this.channel.store();
-  }
-
   expire(isCounted: boolean): void {
     this.channel.history?.expire(isCounted);
-    this.downstream.trim();
-  }
-
-  flush(): void {
-    this.downstream.flush();
-  }
-
-  link(...request: Parameters<Downstream["link"]>) {
-    return this.downstream.link(...request);
-  }
-
-  unlink(...request: Parameters<Downstream["unlink"]>) {
-    return this.downstream.unlink(...request);
-  }
-
-  settle(isCounted: boolean) {
-    return this.downstream.settle(isCounted);
-  }
-
-  loseAll(): void {
-    this.downstream.loseAll();
-  }
-
-  reportLosses(): void {
-    this.downstream.reportLosses();
-  }
-
-  get lossReportAt() {
-    return this.downstream.lossReportAt;
-  }
-
-  get isBusy() {
-    return this.downstream.isBusy;
-  }
-
-  get size() {
-    return this.downstream.size;
-  }
-
-  get objects() {
-    return this.downstream.objects;
+    this.trim();
   }
 
   epochOf(object: string) {
-    return this.downstream.linkTo(object)?.epoch;
+    return this.linkTo(object)?.epoch;
   }
 
   vouchFor(object: string) {
-    return this.downstream.linkTo(object)?.vouched;
+    return this.linkTo(object)?.vouched;
   }
 
   acknowledgedBy(object: string) {
-    return this.downstream.linkTo(object)?.acknowledged;
+    return this.linkTo(object)?.acknowledged;
   }
+}
+
+/** Returns the receiver of an object's links; by default, the object subscribes to every channel and ignores what it gets. */
+export function receiverOf(some: Partial<Receiver> = {}): Receiver {
+  const ignore = () => {};
+  return { needs: () => true, receive: ignore, renumber: ignore, lose: ignore, takeCounters: () => undefined, ...some };
 }

@@ -1,5 +1,6 @@
 /** Reports the loss of a link to an unreachable object later, even without other messages. */
 import { expect, test } from "vitest";
+import { settled } from "../settled.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
@@ -20,11 +21,6 @@ function objectOf(rows: Map<string, unknown>, clock: { now: number }, isReachabl
   const limits = { historySeconds: 0, historyBytes: 0 };
   const downstream = new LinkedChannel(runtime, 1_000_000, limits, { due }, noKeeper);
   return { downstream, attempts, alarms };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 200; turn++) await undefined;
 }
 
 /** Returns an object with a link that was unreachable for a delivery, and for the report of its loss. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { CallFailed } from "../../../src/runtime/runtime.ts";
 import { MAX_OPENING_DEPTH, Peers } from "../../../src/tree/peers.ts";
+import { settled } from "../settled.ts";
 
 /** A call in flight, and functions to end it. */
 interface Made {
@@ -60,11 +61,6 @@ function peersOf() {
   };
   const inFlight = () => made.filter((call) => !done.has(call));
   return { peers, runtime, made, opened, call, deliver, inFlight };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await undefined;
 }
 
 test("a chain of calls from object to object is never deeper than `DEEPEST_FRESH` + 1", async () => {

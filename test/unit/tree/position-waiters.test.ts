@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { PositionWaiters } from "../../../src/tree/position-waiters.ts";
+import { settled } from "../settled.ts";
 
 /** Waiters with a clock that the test sets, and the positions whose waiters have resolved. */
 function waitersOf() {
@@ -11,11 +12,6 @@ function waitersOf() {
     arrived.push(`${channel} ${position}`);
   };
   return { waiters, clock, arrived, wait };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn++) await undefined;
 }
 
 test("waiters resolve when their position is reached, or when their link ends", async () => {

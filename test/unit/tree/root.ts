@@ -1,10 +1,10 @@
 /** A root with a history, whose time, storage and calls the test controls. */
 
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
-import type { Delivery, DeliveryAnswer, MissedAnswer } from "../../../src/runtime/calls.ts";
-import type { Keeper } from "../../../src/runtime/runtime.ts";
+import type { DeliveryAnswer, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { storeOf } from "../../simulation/store.ts";
-import { fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
+import { settled } from "../settled.ts";
+import { type DeliveryCall, delivering, fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 /** Room for all messages of a test. */
@@ -27,18 +27,14 @@ export function rootOf(
   const due: number[] = [];
   const renumbered: { position: number; count: number }[] = [];
   const state = { now, accepts: true, due, renumbered, written: 0 };
-  const calls: { delivery: Delivery; answer: (answer: DeliveryAnswer) => void; fail: () => void }[] = [];
-  const others: Others = {
-    deliver: (_, delivery) =>
-      new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
-  };
+  const calls: DeliveryCall[] = [];
   const store = storeOf(rows, () => {
     if (state.accepts) state.written += 1;
     return state.accepts;
   });
   // A different number at each time.
   const random = () => (0.618 * state.now) % 1;
-  const runtime = { ...fakeRuntime("news", rows, others), store, random, now: () => state.now };
+  const runtime = { ...fakeRuntime("news", rows, delivering(calls)), store, random, now: () => state.now };
   const handlers = {
     due: (time: number) => void (Number.isFinite(time) && due.push(time)),
     renumbered: (position: number, count: number) => void renumbered.push({ position, count }),
@@ -56,27 +52,14 @@ export function rootOf(
     root.flush();
     return position();
   };
-  return { root, rows, state, calls, append, announce };
-}
-
-/** A keeper that replaces what it kept before. */
-export function keeperOf(): Keeper {
-  const attachment: { kept?: object } = {};
-  return {
-    hasSlept: true,
-    get kept() {
-      return attachment.kept;
-    },
-    keep(some) {
-      attachment.kept = some;
-      return true;
-    },
+  /** Answers a call, and lets the root deliver what is next. */
+  const answer = async (call: number, outcome: DeliveryAnswer) => {
+    calls[call]?.answer(outcome);
+    await settled();
+    root.flush();
+    await settled();
   };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
+  return { root, rows, state, calls, answer, append, announce };
 }
 
 /** Returns the names of a history's rows. */

@@ -1,7 +1,8 @@
 /** What an object with links stores, so that every gap is reported after a crash. */
 import { expect, test } from "vitest";
-import type { Delivery, DeliveryAnswer } from "../../../src/runtime/calls.ts";
-import { type AlarmState, fakeRuntime, noKeeper, type Others } from "./fake-runtime.ts";
+import type { DeliveryAnswer } from "../../../src/runtime/calls.ts";
+import { settled } from "../settled.ts";
+import { type AlarmState, type DeliveryCall, delivering, fakeRuntime, noKeeper } from "./fake-runtime.ts";
 import { LinkedChannel } from "./linked-channel.ts";
 
 /** The most characters that are buffered. */
@@ -14,14 +15,10 @@ function linksOf(
   now = 100,
   alarm: AlarmState = { time: undefined },
 ) {
-  const calls: { delivery: Delivery; answer: (answer: DeliveryAnswer) => void; fail: () => void }[] = [];
+  const calls: DeliveryCall[] = [];
   const flushes = { due: 0 };
   const events: unknown[] = [];
-  const others: Others = {
-    deliver: (_, delivery) =>
-      new Promise((answer, fail) => calls.push({ delivery, answer, fail: () => fail(new Error("lost")) })),
-  };
-  const runtime = { ...fakeRuntime(object, rows, others, alarm), now: () => now };
+  const runtime = { ...fakeRuntime(object, rows, delivering(calls), alarm), now: () => now };
   const downstream = new LinkedChannel(
     runtime,
     MAX_BUFFERED,
@@ -43,11 +40,6 @@ function linksOf(
 }
 
 const accepted: DeliveryAnswer = { gone: false };
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
-}
 
 test("without links, nothing is buffered, stored or pending", () => {
   const { downstream, rows, events } = linksOf("news");

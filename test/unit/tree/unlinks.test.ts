@@ -4,8 +4,9 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
-import { scheduleOf } from "./linked-channel.ts";
+import { receiverOf, scheduleOf } from "./linked-channel.ts";
 
 const hibernated: Keeper = { ...noKeeper, hasSlept: true };
 
@@ -21,13 +22,7 @@ function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
   const link = async () => ({ after: 0 });
   const store = storeOf(rows, () => state.accepts);
   const runtime = { ...fakeRuntime("home", rows, { link, unlink }), store, now: () => state.now };
-  const receiver = {
-    needs: (channel: string) => channel === state.subscribed,
-    receive: () => {},
-    renumber: () => {},
-    lose: () => {},
-    takeCounters: () => undefined,
-  };
+  const receiver = receiverOf({ needs: (channel) => channel === state.subscribed });
   const stay = () => {
     state.ended += 1;
   };
@@ -36,11 +31,6 @@ function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
   upstream.start();
   state.subscribed = "";
   return { upstream, state, unlinked };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 const linked = () => new Map<string, unknown>([["upstream:news", { parent: "news!1", epoch: 7 }]]);

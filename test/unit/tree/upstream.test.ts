@@ -3,7 +3,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/runtime/calls.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
-import { scheduleOf } from "./linked-channel.ts";
+import { receiverOf, scheduleOf } from "./linked-channel.ts";
 
 /**
  * An object that woke with a link to `news` of epoch 7, and one subscriber.
@@ -23,13 +23,11 @@ function wokenObject(hasSlept = true, answers: LinkAnswer[] = [], position?: num
     return answer ? Promise.resolve(answer) : Promise.reject(new Error("asked too often"));
   };
   const runtime = fakeRuntime("news!1", rows, { link: (_, request) => link(request) });
-  const receiver = {
-    needs: () => true,
-    receive: (_: string, lines: string, count: number) => void received.push(`${count}: ${lines}`),
-    renumber: (_: string, position: number) => void received.push(`after ${position}`),
-    lose: (channel: string) => void lost.push(channel),
-    takeCounters: () => undefined,
-  };
+  const receiver = receiverOf({
+    receive: (_, lines, count) => void received.push(`${count}: ${lines}`),
+    renumber: (_, position) => void received.push(`after ${position}`),
+    lose: (channel) => void lost.push(channel),
+  });
   const keeper = { ...noKeeper, hasSlept, kept };
   const keep = (some: object) => {
     Object.assign(keeper, { kept: some });
@@ -192,13 +190,7 @@ test("an object that rejoins a channel asks its former parent, and the root if t
     return object === "all" ? Promise.resolve({ after: 40 }) : Promise.reject(new Error("it has crashed"));
   };
   const runtime = fakeRuntime("news", rows, { link });
-  const receiver = {
-    needs: () => false,
-    receive: () => {},
-    renumber: () => {},
-    lose: () => {},
-    takeCounters: () => undefined,
-  };
+  const receiver = receiverOf({ needs: () => false });
   const upstream = new Upstream({ runtime, connections: noKeeper, schedule: scheduleOf() }, new Log(40), receiver);
   upstream.start();
   await expect(upstream.join("all")).rejects.toThrow();
@@ -213,15 +205,7 @@ test("a link whose messages don't arrive is lost, and ended at its parent", asyn
   const unlink = async (object: string) => void unlinked.push(object);
   const rows = new Map<string, unknown>([["upstream:news", { parent: "news", epoch: 7 }]]);
   const runtime = { ...fakeRuntime("home", rows, { unlink }), now: () => clock.now };
-  const lose = (channel: string) => void lost.push(channel);
-  const ignore = () => {};
-  const receiver = {
-    needs: () => true,
-    receive: ignore,
-    renumber: ignore,
-    lose,
-    takeCounters: () => undefined,
-  };
+  const receiver = receiverOf({ lose: (channel) => void lost.push(channel) });
   const keeper = { ...noKeeper, hasSlept: true };
   const upstream = new Upstream({ runtime, connections: keeper, schedule: scheduleOf() }, new Log(0), receiver);
   upstream.start();

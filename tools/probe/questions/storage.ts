@@ -1,7 +1,7 @@
 /** How long it takes to wait for storage. */
 import { numberIn } from "../facts.ts";
 import type { Platform } from "../platform.ts";
-import { NOT_ASKED, type Question } from "../question.ts";
+import type { Question } from "../question.ts";
 
 const IDLE = 5_000;
 const COMMITS = 100;
@@ -17,20 +17,6 @@ export const storage: Question = {
         seen: await measured(platform, IDLE, false),
       },
       { question: "after a put", assumed: "10 ms", seen: await measured(platform, COMMITS, true) },
-    ];
-  },
-};
-
-export const rows: Question = {
-  title: "When a write fails after the day's rows are used up",
-  when: "in turn",
-  async ask() {
-    return [
-      {
-        question: "immediately or later",
-        assumed: "immediately",
-        seen: `${NOT_ASKED}: it would use them up`,
-      },
     ];
   },
 };
