@@ -1,0 +1,145 @@
+/** Runs the recipes' programs in Node, Python and the shell, as `docs/recipes/` says. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { mint, SECRET } from "../runtime/support/mint.ts";
+import { NODE } from "./support/program.ts";
+import { serveInTest } from "./support/serve.ts";
+import { find } from "./support/tools.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const python = find("python3", "apt-get install python3");
+
+/** The command that runs an example: with Python or Node. */
+function commandOf(example: string): string[] {
+  return [example.endsWith(".py") ? (python ?? "python3") : NODE, join(ROOT, "examples", example)];
+}
+
+type Program = ChildProcessByStdio<null, Readable, Readable>;
+
+/** Starts an example, and kills it when the test ends. */
+function start([program = "", ...words]: string[], env: Record<string, string>): Program {
+  const child = spawn(program, words, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env.PATH, ...env },
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+/** Runs an example to its end; returns its output and exit code. */
+async function run(words: string[], env: Record<string, string>) {
+  const child = start(words, env);
+  const ended = once(child, "exit");
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await ended;
+  return { code, out: out.trim(), err: err.trim() };
+}
+
+/** Ends a program as `kill -9` does. */
+async function kill(child: Program): Promise<void> {
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+}
+
+function linesOf(child: Program): AsyncIterator<string> {
+  return createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+}
+
+/** Creates an empty folder for the test. */
+async function folderInTest(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "fanout-recipe-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const http = (url: string) => url.replace("ws:", "http:");
+
+async function post(url: string, channel: string, body: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${http(url)}/${encodeURIComponent(channel)}`, { method: "POST", body, headers });
+  expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('"position"')]);
+}
+
+describe.skipIf(!python)("a backend in Python", () => {
+  const announce = commandOf("backend/announce.py");
+
+  test("announces an update once, however often it runs", async () => {
+    const { url } = await serveInTest();
+    const env = { FANOUT_URL: http(url) };
+    const first = await run([...announce, "7", "shipped"], env);
+    expect(first).toMatchObject({ code: 0, err: "", out: expect.stringMatching(/^\d{16}$/) });
+    expect(await run([...announce, "7", "shipped"], env)).toEqual(first);
+    const { out } = await run([...announce, "7", "delivered"], env);
+    expect(Number(out)).toBe(Number(first.out) + 1);
+    const { status, headers } = await fetch(`${http(url)}/orders?poll&last=9`);
+    expect([status, headers.get("Fanout-Position")]).toEqual([200, out]);
+  });
+
+  test("says why an announcement is refused, and announces with a token", async () => {
+    const { url } = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
+    const env = { FANOUT_URL: http(url) };
+    const { code, err } = await run([...announce, "7", "shipped"], env);
+    expect([code, err]).toEqual([1, expect.stringMatching(/^refused \(401 forbidden\): .*token/)]);
+    const FANOUT_TOKEN = await mint({ announce: ["orders"] });
+    expect(await run([...announce, "7", "shipped"], { ...env, FANOUT_TOKEN })).toMatchObject({ code: 0, err: "" });
+  });
+
+  test("stops following with a sentence if the server refuses it", async () => {
+    const { url } = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
+    const file = join(await folderInTest(), "id");
+    const { code, err } = await run([...commandOf("backend/follow.py"), file], { FANOUT_URL: http(url) });
+    expect([code, err]).toEqual([1, expect.stringMatching(/^401: .*token/)]);
+  });
+});
+
+/** Returns the next line that isn't one of those to skip. */
+async function nextBut(skipped: RegExp, lines: AsyncIterator<string>): Promise<string> {
+  const { value } = await lines.next();
+  return skipped.test(value) ? nextBut(skipped, lines) : value;
+}
+
+/** Announces messages until a program has printed the first of them. */
+async function announceUntilPrinted(url: string, lines: AsyncIterator<string>): Promise<void> {
+  let isPrinted = false;
+  const printed = lines.next().finally(() => {
+    isPrinted = true;
+  });
+  for (let i = 0; !isPrinted; i++) await post(url, "orders", `opening ${i}`);
+  await printed;
+}
+
+describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
+  test.skipIf(example.endsWith(".py") && !python)(
+    "prints every order in order, although it and the server are killed",
+    async () => {
+      const server = await serveInTest();
+      const file = join(await folderInTest(), "position");
+      const follow = () => start([...commandOf(example), file], { FANOUT_URL: http(server.url) });
+
+      let child = follow();
+      let lines = linesOf(child);
+      // Without a stored position, it starts with new orders.
+      await announceUntilPrinted(server.url, lines);
+      for (const round of [1, 2, 3]) {
+        await post(server.url, "orders", `seen ${round}`);
+        expect(await nextBut(/^opening/, lines)).toBe(`seen ${round}`);
+        await kill(child);
+        if (round === 2) await server.restart();
+        for (const i of [1, 2]) await post(server.url, "orders", `missed ${round} ${i}`);
+        child = follow();
+        lines = linesOf(child);
+        // The last line before the kill is printed again if its position wasn't yet stored.
+        expect(await nextBut(/^seen/, lines)).toBe(`missed ${round} 1`);
+        expect((await lines.next()).value).toBe(`missed ${round} 2`);
+      }
+    },
+  );
+});
