@@ -11,7 +11,8 @@ const { FANOUT_URL = "http://localhost:8787", FANOUT_TOKEN } = process.env;
 const [, , path] = process.argv;
 if (path === undefined) throw new Error("usage: follow.ts <file>");
 
-const stored = Number(await readFile(path, "utf8").catch(() => ""));
+/** The position of the last processed message; undefined in the first run. */
+let position = Number(await readFile(path, "utf8").catch(() => "")) || undefined;
 
 /** Replaces the file in one step, so that a crash leaves the old position or the new one. */
 async function store(path: string, position: number): Promise<void> {
@@ -21,9 +22,15 @@ async function store(path: string, position: number): Promise<void> {
 
 const fanout = new Fanout(FANOUT_URL, { token: FANOUT_TOKEN });
 const orders = fanout.subscribe("orders", {
-  since: stored > 0 ? stored : undefined,
+  since: position,
+  onPosition: (first) => {
+    position ??= first;
+  },
   onGap: ({ from, to }) => console.error(`the messages after ${from}, up to ${to}, are missing`),
 });
+// A first run that ends before the first message resumes where it began.
+await fanout.ping();
+if (position !== undefined) await store(path, position);
 for await (const { text, position } of orders) {
   console.log(text); // Process the message here.
   // Store the position last: after a crash in between, the message is processed again rather than lost.

@@ -1,7 +1,8 @@
 /** Runs the recipes' programs in Node, Python and the shell, as `docs/recipes/` says. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,7 +11,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { mint, SECRET } from "../runtime/support/mint.ts";
-import { NODE } from "./support/program.ts";
+import { NODE, PROGRAM } from "./support/program.ts";
 import { serveInTest } from "./support/serve.ts";
 import { find } from "./support/tools.ts";
 
@@ -106,16 +107,6 @@ async function nextBut(skipped: RegExp, lines: AsyncIterator<string>): Promise<s
   return skipped.test(value) ? nextBut(skipped, lines) : value;
 }
 
-/** Announces messages until a program has printed the first of them. */
-async function announceUntilPrinted(url: string, lines: AsyncIterator<string>): Promise<void> {
-  let isPrinted = false;
-  const printed = lines.next().finally(() => {
-    isPrinted = true;
-  });
-  for (let i = 0; !isPrinted; i++) await post(url, "orders", `opening ${i}`);
-  await printed;
-}
-
 describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
   test.skipIf(example.endsWith(".py") && !python)(
     "prints every order in order, although it and the server are killed",
@@ -126,11 +117,10 @@ describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
 
       let child = follow();
       let lines = linesOf(child);
-      // Without a stored position, it starts with new orders.
-      await announceUntilPrinted(server.url, lines);
+      await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
       for (const round of [1, 2, 3]) {
         await post(server.url, "orders", `seen ${round}`);
-        expect(await nextBut(/^opening/, lines)).toBe(`seen ${round}`);
+        expect(await nextBut(/^missed/, lines)).toBe(`seen ${round}`);
         await kill(child);
         if (round === 2) await server.restart();
         for (const i of [1, 2]) await post(server.url, "orders", `missed ${round} ${i}`);
@@ -142,4 +132,39 @@ describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
       }
     },
   );
+});
+
+test("a watcher stores every alert once, although it is killed again and again", async () => {
+  const { url } = await serveInTest();
+  const inbox = join(await folderInTest(), "inbox");
+  const env = { FANOUT_URL: url, FANOUT: `${NODE} ${PROGRAM}` };
+  const watch = () => start(["sh", join(ROOT, "examples/watcher/watch.sh"), inbox], env);
+  const stored = async () => (await readdir(inbox)).filter((name) => /^\d+$/.test(name)).sort();
+  const alerts = Array.from({ length: 60 }, (_, i) => `alert ${i}`);
+
+  let child = watch();
+  await expect.poll(() => existsSync(join(inbox, ".cursor")), { timeout: 30_000 }).toBe(true);
+  for (const [i, alert] of alerts.entries()) {
+    await post(url, "alerts", alert);
+    if (i % 20 !== 10) continue;
+    // In the middle of its work.
+    await expect.poll(async () => (await stored()).length, { timeout: 30_000 }).toBeGreaterThan(i - 5);
+    await kill(child);
+    child = watch();
+  }
+  await expect.poll(async () => (await stored()).length, { timeout: 30_000 }).toBe(alerts.length);
+  const texts = (await stored()).map(async (name) => (await readFile(join(inbox, name), "utf8")).trimEnd());
+  await expect.poll(() => Promise.all(texts)).toEqual(alerts);
+});
+
+test("a day of history costs as many rows as two minutes: one for each message", async () => {
+  const MESSAGES = 40;
+  const around = await readFile(join(ROOT, "tools/bench/counting-worker.js"), "utf8");
+  for (const HISTORY_SECONDS of ["120", "86400"]) {
+    const settings = { HISTORY_SECONDS, HISTORY_BYTES: "500000" };
+    const { url } = await serveInTest({ settings, around, flags: ["nodejs_als"] });
+    for (let i = 0; i < MESSAGES; i++) await post(url, "chat", `message ${i}`);
+    const { chat } = await (await fetch(`${http(url)}/!costs`)).json();
+    expect(chat.rows).toMatchObject({ history: MESSAGES, alarm: 1 });
+  }
 });
