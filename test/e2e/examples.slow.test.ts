@@ -219,20 +219,24 @@ async function withAssets(folder: string): Promise<string> {
     export default { fetch: (request, env) => worker.fetch(request, { ...env, ASSETS }) };`;
 }
 
-test.each(["caller", "mounted", "page", "react"])("the Worker of %s can be deployed", async (name) => {
-  const bin = join(ROOT, "node_modules", ".bin");
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const command = [join(bin, "wrangler"), "deploy", "-c", `examples/${name}/wrangler.toml`, "--dry-run"];
-  const { stdout } = await promisify(execFile)(join(bin, "node"), [...command, "--outdir", folder], {
-    cwd: ROOT,
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
-  });
-  expect(stdout).toContain("Total Upload");
-});
+test.each(["caller", "cursors", "members", "mounted", "page", "react", "scores"])(
+  "the Worker of %s can be deployed",
+  async (name) => {
+    const bin = join(ROOT, "node_modules", ".bin");
+    const folder = await temporaryFolder();
+    onTestFinished(() => removeFolder(folder));
+    const command = [join(bin, "wrangler"), "deploy", "-c", `examples/${name}/wrangler.toml`, "--dry-run"];
+    const { stdout } = await promisify(execFile)(join(bin, "node"), [...command, "--outdir", folder], {
+      cwd: ROOT,
+      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
+    });
+    expect(stdout).toContain("Total Upload");
+  },
+);
 
-test("every example is tested here", async () => {
+test("every example is tested here or in recipes*.test.ts", async () => {
   const all = await readdir(join(ROOT, "examples"), { withFileTypes: true });
   const names = all.filter((it) => it.isDirectory()).map(({ name }) => name);
-  expect(names.sort()).toEqual(["backend", "caller", "mounted", "page", "react", "tokens"]);
+  const here = ["backend", "caller", "mounted", "page", "react", "tokens"];
+  expect(names.sort()).toEqual([...here, "cursors", "members", "scores", "watcher"].sort());
 });
