@@ -2,6 +2,7 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { mint, SECRET } from "../runtime/support/mint.ts";
+import { run } from "./support/program.ts";
 import { startServer } from "./support/server.ts";
 import { TestClient } from "./support/test-client.ts";
 import { find } from "./support/tools.ts";
@@ -154,12 +155,14 @@ describe.skipIf(!installed)("pages:", () => {
     const early = await open(url);
     const score = (page: Page) => expect.poll(() => page.locator("#score").textContent(), SOON);
     await score(early).toBe("no score yet");
-    const backend = await mint({ announce: ["match/*"] });
+    const { out } = await run(["token", "--announce", "match/*"], { env: { TOKEN_SECRET: SECRET } });
+    const env = { FANOUT_TOKEN: out.trim() };
     for (const [home, away] of [
       [0, 1],
       [1, 1],
     ]) {
-      expect(await post(url, "match/7", JSON.stringify({ home, away }), backend)).toBe(200);
+      const words = ["pub", `${url}/live`, "match/7", JSON.stringify({ home, away })];
+      expect(await run(words, { env })).toMatchObject({ code: 0 });
       await score(early).toBe(`${home} : ${away}`);
     }
     await score(await open(url)).toBe("1 : 1");

@@ -1,4 +1,6 @@
-/** Runs the recipes' programs in Node, Python and the shell, as `docs/recipes/` says. */
+/**
+ * Runs the recipes' programs in Node, Python and the shell, and checks the excerpts and numbers in `docs/recipes/`.
+ */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -10,6 +12,9 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { Fanout } from "../../src/client/fanout.ts";
+import { written } from "../../tools/bench/cost.ts";
+import { COSTS, FREE, most as howMany, messages } from "../../tools/bench/free-plan.ts";
 import { mint, SECRET } from "../runtime/support/mint.ts";
 import { NODE, PROGRAM } from "./support/program.ts";
 import { serveInTest } from "./support/serve.ts";
@@ -140,15 +145,15 @@ test("a watcher stores every alert once, although it is killed again and again",
   const env = { FANOUT_URL: url, FANOUT: `${NODE} ${PROGRAM}` };
   const watch = () => start(["sh", join(ROOT, "examples/watcher/watch.sh"), inbox], env);
   const stored = async () => (await readdir(inbox)).filter((name) => /^\d+$/.test(name)).sort();
-  const alerts = Array.from({ length: 60 }, (_, i) => `alert ${i}`);
+  const alerts = Array.from({ length: 24 }, (_, i) => `alert ${i}`);
 
   let child = watch();
   await expect.poll(() => existsSync(join(inbox, ".cursor")), { timeout: 30_000 }).toBe(true);
   for (const [i, alert] of alerts.entries()) {
     await post(url, "alerts", alert);
-    if (i % 20 !== 10) continue;
+    if (i % 8 !== 5) continue;
     // In the middle of its work.
-    await expect.poll(async () => (await stored()).length, { timeout: 30_000 }).toBeGreaterThan(i - 5);
+    await expect.poll(async () => (await stored()).length, { timeout: 30_000 }).toBeGreaterThan(i - 3);
     await kill(child);
     child = watch();
   }
@@ -168,3 +173,98 @@ test("a day of history costs as many rows as two minutes: one for each message",
     expect(costs).toMatchObject({ chat: { rows: { history: MESSAGES, alarm: 1 } } });
   }
 });
+
+const RECIPES = join(ROOT, "docs/recipes");
+const pageOf = (recipe: string) => readFile(join(RECIPES, `${recipe}.md`), "utf8");
+
+describe("the recipes' pages", async () => {
+  const pages = (await readdir(RECIPES)).map((name) => name.replace(".md", ""));
+  const paths = (await readdir(join(ROOT, "examples"), { recursive: true })).filter((path) =>
+    /\.(ts|tsx|py|sh|toml)$|chat\.js$|members\.js$|scores\.js$|cursors\.js$/.test(path),
+  );
+  const examples = await Promise.all(paths.map((path) => readFile(join(ROOT, "examples", path), "utf8")));
+
+  /** Code without indentation, which differs between an excerpt and its file. */
+  const flat = (code: string) => code.replace(/^[ \t]+/gm, "");
+
+  test.each(pages)("%s quotes the examples exactly", async (page) => {
+    const excerpts = [...(await pageOf(page)).matchAll(/^```(?:js|ts|python|toml)\n(.*?)^```$/gms)];
+    const all = examples.map(flat);
+    for (const [, excerpt = ""] of excerpts)
+      expect(
+        all.some((code) => code.includes(flat(excerpt))),
+        excerpt,
+      ).toBe(true);
+  });
+
+  test.each(pages)("%s names files that exist, in its commands too", async (page) => {
+    for (const [path] of (await pageOf(page)).matchAll(/\bexamples\/[\w./-]+\.\w+/g))
+      expect([path, existsSync(join(ROOT, path))]).toEqual([path, true]);
+  });
+
+  test("the index links to every page", async () => {
+    const index = await pageOf("README");
+    for (const page of pages.filter((name) => name !== "README")) expect(index).toContain(`(${page}.md)`);
+  });
+});
+
+describe("the numbers of the recipes follow from measured costs:", () => {
+  const rows = (...events: (keyof typeof COSTS)[]) => events.reduce((sum, event) => sum + written(COSTS[event]), 0);
+
+  test("a day of chat", async () => {
+    const page = await pageOf("chat");
+    const use = messages(COSTS, 50, 0).use(2_000);
+    const share = Math.max(use.rows / FREE.rows, use.requests / FREE.requests, use.seconds / FREE.seconds);
+    expect(page).toContain(`use ${Math.round(share * 100)} % of the Workers free plan`);
+
+    const { url } = await serveInTest();
+    const fanout = new Fanout(url);
+    await fanout.announce("chat", "x".repeat(50));
+    await fanout.close();
+    const tree: unknown = await (await fetch(`${http(url)}/-/channels/chat`)).json();
+    const size = 108;
+    expect(tree).toMatchObject({ kept: { count: 1, characters: size } });
+    const most = Math.floor(500_000 / size / 100) * 100;
+    expect(page).toContain(`${most.toLocaleString("en-US")} messages of 50 characters`);
+  });
+
+  test("notifications", async () => {
+    const page = await pageOf("notifications");
+    const visit = rows("an object's first subscription to another channel", "an object's last unsubscribe");
+    expect(page).toContain(`costs ${visit} rows`);
+    expect(page).toContain(`costs ${rows("a lone message, 1 link, retained")}.`);
+    const visits = Math.floor(FREE.rows / visit / 1_000) * 1_000;
+    expect(page).toContain(`${visits.toLocaleString("en-US")} visits a day`);
+  });
+
+  test("scores", async () => {
+    const most = Math.floor(howMany(messages(COSTS, 1_000, 0), FREE) / 100) * 100;
+    expect(await pageOf("scores")).toContain(`${most.toLocaleString("en-US")} messages a day`);
+  });
+
+  test("cursors: a message from a client is a twentieth of a request, and writes no row", async () => {
+    const around = await readFile(join(ROOT, "tools/bench/counting-worker.js"), "utf8");
+    const settings = { HISTORY_CHANNELS: "chat chat/*" };
+    const { url } = await serveInTest({ settings, around, flags: ["nodejs_als"] });
+    const fanout = new Fanout(url);
+    const costs = async (): Promise<unknown> => (await fetch(`${http(url)}/!costs`)).json();
+    // The client learns from the first announcement that the channel retains nothing.
+    for (let i = 0; i < 10; i++) await fanout.announce("cursors", `[${i}]`);
+    const before = await costs();
+    for (let i = 0; i < 10; i++) await fanout.announce("cursors", `[${i}]`);
+    expect(countsOf(await costs())).toEqual({ ...countsOf(before), message: countsOf(before).message + 10 });
+    await fanout.close();
+    const page = await pageOf("cursors");
+    const perHour = (10 * 3_600) / 20;
+    expect(page).toContain(`costs ${perHour.toLocaleString("en-US")} requests`);
+    expect(page).toContain(`carries ${Math.floor(FREE.requests / perHour)} hours`);
+    expect(page).toContain(`has ${Math.floor(FREE.seconds / 3_600)} hours a day`);
+  });
+});
+
+/** Returns an object's counted rows, and the messages that it received from clients. */
+function countsOf(costs: unknown): { rows: string; message: number } {
+  const text = JSON.stringify(costs);
+  const [, rows = "", message] = /"cursors":\{"rows":(\{.*?\}),"requests":\{.*?"message":(\d+)/.exec(text) ?? [];
+  return { rows, message: Number(message) };
+}
