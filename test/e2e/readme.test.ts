@@ -298,6 +298,7 @@ describe("commands, links and files that exist:", async () => {
     "docs/architecture.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    ...(await readdir(new URL("docs/recipes", root))).map((page) => `docs/recipes/${page}`),
     "src/README.md",
     "test/README.md",
     "tools/bench/README.md",
