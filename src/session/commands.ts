@@ -8,8 +8,8 @@ import {
   KEY_CONFLICT,
   keyedTooLong,
   NO_HISTORY,
-  NOT_GRANTED,
   NOT_OPERATOR,
+  notGranted,
   tooManyChannels,
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
@@ -179,7 +179,7 @@ export class Commands implements CommandHandler {
     const refuse = (code: ErrorCode, why: string) => {
       throw new CommandError(code, why);
     };
-    if (!maySubscribe(grants, channel)) refuse("forbidden", NOT_GRANTED);
+    if (!maySubscribe(grants, channel)) refuse("forbidden", notGranted("subscribe", channel));
     if (channels.has(channel)) return;
     const most = this.#parts.limits.maxChannelsPerConnection;
     if (channels.size >= most) refuse("limit", tooManyChannels(most));
@@ -215,7 +215,7 @@ export class Commands implements CommandHandler {
 
 function checkAnnounce(grants: Grants | undefined, channel: string): void {
   if (mayAnnounce(grants, channel)) return;
-  throw new CommandError("forbidden", NOT_GRANTED);
+  throw new CommandError("forbidden", notGranted("announce", channel));
 }
 
 function failToAnnounce(error: unknown): never {

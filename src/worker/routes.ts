@@ -74,6 +74,9 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   }
   const channel = channelIn(path);
   if (settings.hasConsole && wantsConsole(request)) return consolePage(request, path);
+  if (Number(request.headers.get("Content-Length")) > 0) {
+    throw new Denial(400, "invalid", "GET subscribes, and has no body; use POST to announce");
+  }
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);

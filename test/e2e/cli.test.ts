@@ -134,7 +134,7 @@ test("a token of `fanout token` is valid", async () => {
   expect(await run(["pub", locked.url, "art", "x"], { env })).toEqual({
     code: 4,
     out: "",
-    err: "fanout: your token doesn't grant this channel\n",
+    err: "fanout: your token doesn't grant this channel; its claim 'announce' has to list it\n",
   });
   expect(await run(["sub", locked.url, "news"])).toMatchObject({
     code: 4,
@@ -145,7 +145,7 @@ test("a token of `fanout token` is valid", async () => {
 describe("errors have an exit code and one line:", () => {
   test.each<[what: string, code: number, words: string[], why: RegExp]>([
     ["no address", 2, ["sub", "news"], /^fanout: the address is missing; give one, or set FANOUT_URL\n$/],
-    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: the channel is missing\n$/],
+    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: the channel is missing; give it after the address\n$/],
     [
       "an address with another scheme",
       2,

@@ -205,11 +205,11 @@ test("states report failures, and hopeless attempts aren't retried", async () =>
   expect(await member.announce("chat", "x")).toBeGreaterThan(0);
   await expect(member.announce("news", "x")).rejects.toMatchObject({
     code: "forbidden",
-    message: "your token doesn't grant this channel",
+    message: "your token doesn't grant this channel; its claim 'announce' has to list it",
   });
   await expect(take(member.subscribe("news"), 1)).rejects.toMatchObject({
     code: "forbidden",
-    message: "your token doesn't grant this channel",
+    message: "your token doesn't grant this channel; its claim 'subscribe' has to list it",
   });
   await expect(member.info()).rejects.toMatchObject({
     code: "forbidden",

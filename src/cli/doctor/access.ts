@@ -65,6 +65,12 @@ async function figuresIn(response: Response): Promise<Map<string, string>> {
   return new Map(figures.map(([key, value]) => [key, key === "uptime" ? `${value} s` : String(value)]));
 }
 
+/** Returns the fault in a refusal, without the remedy for clients. */
+function faultOf(reason: string): string {
+  const [fault = ""] = clauseOf(reason).split(";");
+  return fault;
+}
+
 export const tokens: Check = {
   name: "tokens",
   isVital: true,
@@ -83,10 +89,10 @@ export const tokens: Check = {
       return bad(`required, but none was given, so the other checks can't run; ${TOKEN_REMEDY}`);
     }
     const subscribing = await requestUpgrade(address, channel, timeout);
-    if (isRefusal(subscribing.status)) return bad(`${clauseOf(subscribing.reason)}; ${TOKEN_REMEDY}`);
+    if (isRefusal(subscribing.status)) return bad(`${faultOf(subscribing.reason)}; ${TOKEN_REMEDY}`);
     const announcing = await request(channel, { method: "POST", body: "may I?" });
     const reason = (await announcing.text()).trim();
-    if (isRefusal(announcing.status)) return bad(`${clauseOf(reason)}; ${TOKEN_REMEDY}`);
+    if (isRefusal(announcing.status)) return bad(`${faultOf(reason)}; ${TOKEN_REMEDY}`);
     return ok("required (401 without), and yours grants what these checks need");
   },
 };

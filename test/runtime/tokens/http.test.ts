@@ -17,13 +17,13 @@ test("announcing and subscribing without grants are refused with the same messag
   expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual({
     status: 403,
     code: "forbidden",
-    said: "Your token doesn't grant this channel.\n",
+    said: "Your token doesn't grant this channel; its claim 'announce' has to list it.\n",
   });
   for (const path of ["/b", "/a?channel=b", "/b?poll"]) {
     expect(await ask(path, { headers })).toEqual({
       status: 403,
       code: "forbidden",
-      said: "Your token doesn't grant this channel.\n",
+      said: "Your token doesn't grant this channel; its claim 'subscribe' has to list it.\n",
     });
   }
   expect(await ask("/b", { method: "POST", body: "x", headers })).toMatchObject({ status: 200, code: null });

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
+import { notGranted } from "../../../src/protocol/refusals.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { Connections } from "../../../src/session/connections.ts";
 import { Client } from "../support/client.ts";
@@ -13,9 +14,9 @@ settleQuickly();
 
 /** The refusals of commands on a channel that the token doesn't grant. */
 const noSubscription = (channel: string) =>
-  `debug!error forbidden subscribe ${channel}: your token doesn't grant this channel`;
+  `debug!error forbidden subscribe ${channel}: ${notGranted("subscribe", channel)}`;
 const noAnnouncement = (channel: string) =>
-  `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
+  `debug!error forbidden announce ${channel}: ${notGranted("announce", channel)}`;
 
 async function connect(channel: string, claims: Record<string, unknown>): Promise<Client> {
   return Client.connect(channel, await granting(claims));

@@ -2,6 +2,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES } from "../../../src/auth/tokens.ts";
+import { notGranted } from "../../../src/protocol/refusals.ts";
 import { Client } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
 import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
@@ -13,9 +14,9 @@ stopClock();
 
 /** The refusals of commands on a channel that the token doesn't grant. */
 const noSubscription = (channel: string) =>
-  `debug!error forbidden subscribe ${channel}: your token doesn't grant this channel`;
+  `debug!error forbidden subscribe ${channel}: ${notGranted("subscribe", channel)}`;
 const noAnnouncement = (channel: string) =>
-  `debug!error forbidden announce ${channel}: your token doesn't grant this channel`;
+  `debug!error forbidden announce ${channel}: ${notGranted("announce", channel)}`;
 
 /** Returns the reply to a valid token that expires after a number of seconds. */
 function accepted(left: number): string {
@@ -133,16 +134,19 @@ describe("a new token is refused, and the old one stays valid,", () => {
       [await mint({ ...EVERYTHING, exp: seconds() - 5 }), "expired token: the token has expired; get a new one"],
       [
         await mint({ ...EVERYTHING, nbf: seconds() + 6 }),
-        "forbidden token: the token's claim 'nbf' isn't what this server requires",
+        "forbidden token: the token's claim 'nbf' is in the future; check the clock of its issuer",
       ],
-      [await mint({ ...EVERYTHING, exp: undefined }), "forbidden token: the token's claim 'exp' is missing"],
+      [await mint({ ...EVERYTHING, exp: undefined }), "forbidden token: the token's claim 'exp' is missing; add it"],
       [
         await mint(EVERYTHING, "another secret of more than 32 bytes"),
-        "forbidden token: the token's signature is wrong",
+        "forbidden token: the token's signature is wrong; sign it with the key of this server",
       ],
-      [await mint({ subscribe: "*" }), "forbidden token: the token's claim 'subscribe' isn't a list of channels"],
+      [
+        await mint({ subscribe: "*" }),
+        "forbidden token: the token's claim 'subscribe' isn't a list of channels, such as [\"news\"]",
+      ],
       ["x".repeat(MAX_TOKEN_BYTES + 1), `forbidden token: a token has at most ${MAX_TOKEN_BYTES} bytes`],
-      ["nonsense", "forbidden token: the token isn't a signed JWT"],
+      ["nonsense", "forbidden token: the token isn't a signed JWT; make one with a JWT library, or `fanout token`"],
     ];
     for (const [token, why] of bad) {
       client.send(`token ${token}`);
