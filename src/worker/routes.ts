@@ -62,8 +62,9 @@ function addressOf({ url }: Request): URL {
 }
 
 async function answer(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
-  checkOrigin(request, settings);
+  // Without a successful preflight, browsers would hide why the request that follows is refused.
   if (request.method === "OPTIONS") return preflight(request);
+  checkOrigin(request, settings);
   if (isOperation(path)) return operate(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return announce(request, env, channelIn(path), settings);
