@@ -23,7 +23,7 @@ const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
   /<channel>   subscribes to <channel> as well
 
 Then send lines, each ending in "\\n": ping, info, subscribe <channel>, unsubscribe <channel>,
-announce <channel> <message>. Messages arrive as lines: <channel>!<message>
+announce <channel> <message>. Channels have no spaces. Messages arrive as lines: <channel>!<message>
 
 Without a WebSocket, GET /<channel> subscribes, and POST /<channel> announces:
 

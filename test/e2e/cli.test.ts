@@ -150,14 +150,19 @@ describe("errors have an exit code and one line:", () => {
       "an address with another scheme",
       2,
       ["ping", "ftp://localhost"],
-      /^fanout: the address is "ftp:\/\/localhost"; it takes a host/,
+      /^fanout: the address is "ftp:\/\/localhost"; it takes ws:/,
     ],
     ["an unknown command", 2, ["nonsense"], /unknown command/],
     ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],
     ["not a number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
     ["a message in several words", 2, ["pub", "ws://localhost", "a", "b", "c"], /put it in quotes/],
     ["no secret", 2, ["token"], /32 bytes or more/],
-    ["no server", 6, ["ping", "ws://127.0.0.1:1", "--timeout", "2"], /^fanout: the server can't be reached\n$/],
+    [
+      "no server",
+      6,
+      ["ping", "ws://127.0.0.1:1", "--timeout", "2"],
+      /^fanout: the server can't be reached; check the address\n$/,
+    ],
   ])("%s: %i", async (_, code, words, why) => {
     const ended = await run(words);
     expect(ended).toMatchObject({ code, err: expect.stringMatching(why) });

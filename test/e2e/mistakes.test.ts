@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { type Browser, chromium } from "playwright-core";
-import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Fanout, type FanoutOptions, type Subscription } from "../../src/client/fanout.ts";
 import { EVERYTHING, mint, SECRET, seconds } from "../runtime/support/mint.ts";
 import { listening } from "./support/listening.ts";
@@ -82,8 +82,7 @@ async function loopWith(claims: Record<string, unknown>, secret?: string): Promi
 /** Returns what the console shows of a client that subscribes at an address. */
 async function shownFor(url: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const warn = vi.spyOn(console, "warn").mockImplementation(resolve);
-  onTestFinished(() => warn.mockRestore());
+  vi.mocked(console.warn).mockImplementation(resolve);
   client(url).subscribe("chat");
   return promise;
 }
@@ -114,6 +113,11 @@ const WRONG_SETTING =
 const NOT_GRANTED = "your token doesn't grant this channel; its claim";
 
 describe("in a program that uses the client library:", () => {
+  beforeEach(() => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    return () => warn.mockRestore();
+  });
+
   eachOf([
     [
       "announce an object",
