@@ -7,6 +7,16 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** The least version of Node, as in `engines` of package.json. */
+const LEAST = 20;
+
+if (Number.parseInt(process.versions.node, 10) < LEAST) {
+  console.error(
+    `Fanout needs Node.js ${LEAST} or newer, but this is ${process.versions.node}. Install a newer one from https://nodejs.org.`,
+  );
+  process.exit(1);
+}
+
 const folder = join(fileURLToPath(new URL("..", import.meta.url)), process.argv[2] ?? ".");
 
 /**

@@ -124,14 +124,13 @@ function explained(error: unknown): unknown {
     return new TokenError("expired", "the token has expired; get a new one", error.payload.sub);
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
-    const what = error.reason === "missing" ? "is missing" : "isn't what this server requires";
-    return new TokenError("forbidden", `the token's claim '${error.claim}' ${what}`, error.payload.sub);
+    return new TokenError("forbidden", claimFault(error), error.payload.sub);
   }
   if (error instanceof errors.JOSEAlgNotAllowed) {
-    return new TokenError("forbidden", "the token's algorithm isn't accepted by this server");
+    return new TokenError("forbidden", "the token's algorithm isn't accepted by this server; with a secret, use HS256");
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) {
-    return new TokenError("forbidden", "the token's signature is wrong");
+    return new TokenError("forbidden", "the token's signature is wrong; sign it with the key of this server");
   }
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
     return new TokenError("forbidden", "the token doesn't name a key that this server knows");
@@ -141,15 +140,27 @@ function explained(error: unknown): unknown {
     error instanceof errors.JWSInvalid ||
     error instanceof errors.JOSENotSupported
   ) {
-    return new TokenError("forbidden", "the token isn't a signed JWT");
+    return new TokenError("forbidden", "the token isn't a signed JWT; make one with a JWT library, or `fanout token`");
   }
   return new NoKeys("the keys that verify tokens can't be used", undefined, { cause: error });
+}
+
+/** The settings that require a value of a claim. */
+const REQUIRED_BY: Record<string, string> = { aud: "TOKEN_AUDIENCE", iss: "TOKEN_ISSUER" };
+
+function claimFault({ claim, reason }: errors.JWTClaimValidationFailed): string {
+  const what = `the token's claim '${claim}'`;
+  const setting = REQUIRED_BY[claim];
+  if (reason === "missing") return `${what} is missing; add it`;
+  if (setting !== undefined) return `${what} isn't this server's ${setting}; make them equal`;
+  if (claim === "nbf" && reason === "check_failed") return `${what} is in the future; check the clock of its issuer`;
+  return `${what} is malformed; it has to be a time in Unix seconds`;
 }
 
 function namesIn(claims: JWTPayload, claim: "subscribe" | "announce"): string[] {
   const names = claims[claim] ?? [];
   if (isNames(names)) return names;
-  throw new TokenError("forbidden", `the token's claim '${claim}' isn't a list of channels`);
+  throw new TokenError("forbidden", `the token's claim '${claim}' isn't a list of channels, such as ["news"]`);
 }
 
 /** Returns the token's subject; undefined if it has none. */

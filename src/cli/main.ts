@@ -12,7 +12,7 @@ import { sub } from "./commands/sub.ts";
 import { token } from "./commands/token.ts";
 import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 import { endWithPipe, print, remark } from "./output.ts";
-import { tokenFor } from "./secrets.ts";
+import { isExposed, tokenFor } from "./secrets.ts";
 import { endWithSignals } from "./signals.ts";
 import { channelCommand, channelName, key, MAX_SECONDS, nonEmpty, pattern, position, wholeNumber } from "./values.ts";
 
@@ -27,6 +27,7 @@ a cursor in use), 8 a command of --exec failed, 130 or 143 interrupted with work
 function server(command: Command): Command {
   return command
     .option("--token-file <file>", "read the token from a file instead of FANOUT_TOKEN", nonEmpty)
+    .addOption(new Option("--token <token>").hideHelp())
     .option("--timeout <seconds>", "how long to wait for the server", wholeNumber(1, MAX_SECONDS), 10);
 }
 
@@ -40,10 +41,16 @@ function withServer<Options>(run: (url: string, options: Options) => Promise<num
     });
 }
 
-/** Adds the token to the options of a command. */
-function withToken<Options extends { tokenFile?: string }>(url: string, options: Options) {
+/** Adds the token to the options of a command. @throws Exit if the token is an argument */
+function withToken<Options extends { tokenFile?: string; token?: string }>(url: string, options: Options) {
+  if (options.token !== undefined) {
+    throw new Exit(USAGE, "a token isn't an argument, as other users can see those; set FANOUT_TOKEN or --token-file");
+  }
   return { ...options, token: tokenFor(url, options.tokenFile) };
 }
+
+/** A host without a scheme: with a port, or with a domain. */
+const HOST = /^[\w-]+(\.[\w-]+)*(:\d+|\.[a-z]{2,})(\/[^?#]*)?$/i;
 
 /**
  * Splits arguments into the address and the rest. An argument without a scheme isn't an address, so FANOUT_URL is used.
@@ -53,6 +60,10 @@ function split(words: string[]): [url: string, rest: string[]] {
   if (/^\w+:\/\//.test(first)) return [first, rest];
   const url = process.env.FANOUT_URL;
   if (url) return [url, words];
+  if (HOST.test(first)) {
+    const scheme = isExposed(`ws://${first}`) ? "wss" : "ws";
+    throw new Exit(USAGE, `the address '${first}' has no scheme; use ${scheme}://${first}`);
+  }
   throw new Exit(USAGE, "the address is missing; give one, or set FANOUT_URL");
 }
 
@@ -60,6 +71,7 @@ const program = new Command("fanout")
   .description("Publish and subscribe with a Fanout server.")
   .version(VERSION)
   .addHelpText("after", ENDINGS)
+  .showHelpAfterError("Run 'fanout --help' or 'fanout <command> --help' for what is possible.")
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
 
 if (!("WebSocket" in globalThis)) {
@@ -123,7 +135,7 @@ server(program.command("pub").argument("<url>", "the server").argument("[words..
   .action((_, __, options, command: Command) =>
     act(async () => {
       const [url, [channel, message, ...more]] = split(command.args);
-      if (channel === undefined) throw new Exit(USAGE, "the channel is missing");
+      if (channel === undefined) throw new Exit(USAGE, "the channel is missing; give it after the address");
       if (more.length > 0) throw new Exit(USAGE, "the message has to be one argument; put it in quotes");
       return pub(url, channel, message, withToken(url, options));
     }),

@@ -65,7 +65,10 @@ export async function refusable<T>(work: Promise<T>): Promise<T> {
 
 function tooLate(change: Change | undefined, timeout: number): Exit {
   if (change?.state === "connected") return new Exit(TIMED_OUT, `the server didn't reply within ${timeout} s`);
-  return new Exit(UNREACHABLE, change?.reason ? faultIn(change.reason).why : "the server can't be reached");
+  return new Exit(
+    UNREACHABLE,
+    change?.reason ? faultIn(change.reason).why : "the server can't be reached; check the address",
+  );
 }
 
 /** Reports on standard error when the connection is lost and restored. */

@@ -18,8 +18,9 @@ export function parseAddress(address: unknown, page?: string): Base {
   const isGiven = address instanceof URL || (typeof address === "string" && address !== "");
   // React Native's URL has only `href`, so parse that.
   const [, scheme = "", rest] = /^(?:ws|http)(s?):\/\/([^?#@]+?)\/*$/.exec(isGiven ? hrefOf(address, page) : "") ?? [];
-  const what = "a host, with a path at most, such as wss://host/path";
-  demand(rest !== undefined, "the address", isGiven ? String(address) : address, what);
+  // Don't show parts that could be secrets.
+  const shown = isGiven ? String(address).replace(/[^/]*@|[?#].*/g, "…") : address;
+  demand(rest !== undefined, "the address", shown, "ws://host or wss://host/path");
   return `http${scheme}://${rest}`;
 }
 

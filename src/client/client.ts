@@ -59,6 +59,8 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   /** Why the client accepts no more calls: it failed, or was closed. */
   #ending: Refused | undefined;
   #isClosing = false;
+  /** Whether it has never been connected. */
+  #isNew = true;
   /** Whether it stays offline until `connect` is called. */
   #isPaused = false;
   /** Callbacks for when no announcement is pending. */
@@ -239,6 +241,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   }
 
   opened(transport: Transport): void {
+    this.#isNew = false;
     this.#transport = transport;
     transport.leaveAllBut(this.#channels);
     for (const [name, channel] of this.#channels) channel.begin(transport, name === transport.home?.channel);
@@ -253,6 +256,8 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   }
 
   changed(state: State, reason = "", code = 0, willRetry = true): void {
+    // Programs that don't handle changes would wait without knowing why.
+    if (reason && this.#isNew && this.#listeners.size === 0) console.warn(`Fanout: ${reason}`);
     const isChange = state !== this.state || !willRetry;
     this.state = state;
     if (isChange) emit(this.#listeners, { state, code, reason, willRetry });

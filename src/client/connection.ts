@@ -138,8 +138,14 @@ export class Connection implements TransportListener {
         this.#open(signal, token, undefined, () => new RequestSocket(token, parts));
       }
     } catch (error) {
-      if (!signal.aborted) this.#retry(0, error instanceof Error ? error.message : String(error));
+      if (!signal.aborted) this.#handleError(error);
     }
+  }
+
+  /** Fails if a function never returned a token, as the program is wrong; later, its issuer may be failing. */
+  #handleError(error: unknown): void {
+    if (error instanceof Refused && this.#token === undefined) this.#fail(error, 0);
+    else this.#retry(0, error instanceof Error ? error.message : String(error));
   }
 
   /** @param home undefined if the socket is a RequestSocket */

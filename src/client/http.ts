@@ -23,10 +23,12 @@ export async function read(response: ResponseLike): Promise<Answer & { body: str
   const { status, headers } = response;
   const word = headers.get("Fanout-Error") ?? "";
   const body = (await response.text()).trim();
+  const code = isErrorCode(word) ? word : undefined;
   // Proxies respond with HTML pages of several lines.
-  const why = /^.{1,300}$/.test(body) ? clauseOf(body) : `the response has the status ${status}`;
+  const text = /^.{1,300}$/.test(body) ? clauseOf(body) : `status ${status}`;
+  const why = code ? text : `the answer isn't from Fanout (${text}); check the address`;
   const retryAfter = Number(headers.get("Retry-After")) * 1_000 || 0;
-  return { status, code: isErrorCode(word) ? word : undefined, body, why, retryAfter };
+  return { status, code, body, why, retryAfter };
 }
 
 /**
@@ -49,6 +51,6 @@ export async function probe(
     // Channels without history can't be polled, but subscribing to them works.
     return answer.status === 200 || answer.code === "no-history" ? undefined : answer;
   } catch {
-    return { status: 0, why: "the server can't be reached" };
+    return { status: 0, why: "the server can't be reached; check the address" };
   }
 }

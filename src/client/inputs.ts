@@ -4,7 +4,7 @@
 export function demand(isValid: boolean, name: string, value: unknown, what: string): asserts isValid {
   if (isValid) return;
   const text = typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
-  throw new TypeError(`${name} is ${Object(value) === value ? typeof value : text}; it takes ${what}`);
+  throw new TypeError(`${name} is ${Object(value) === value ? `of type ${typeof value}` : text}; it takes ${what}`);
 }
 
 /**
@@ -33,7 +33,7 @@ export function checkKey(key: unknown): string {
 
 /** @throws TypeError if `message` isn't one line of at most 1,000,000 bytes, the most that any server allows */
 export function checkMessage(message: unknown): string {
-  const what = "text on one line; for anything else use a codec, such as `json()`";
+  const what = "text on one line, or a codec, such as `json()`";
   return checkText(message, "the message", /[\n\p{Cs}]/u, 1_000_000, what);
 }
 
@@ -47,6 +47,7 @@ const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1 };
 
 /** @throws TypeError that names the first invalid option */
 export function checkOptions(options: object): void {
+  demand(!!options && typeof options === "object", "`options`", options, "an object");
   for (const [key, value] of Object.entries(options)) {
     const name = `the option \`${key}\``;
     const least = WHOLE[key];

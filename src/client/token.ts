@@ -1,7 +1,7 @@
 /** Tokens and their renewal. */
 
 import type { Environment } from "./environment.ts";
-import { demand } from "./inputs.ts";
+import { Refused } from "./errors.ts";
 import { inTime } from "./timing.ts";
 import type { FanoutOptions } from "./types.ts";
 
@@ -15,19 +15,17 @@ const MAX_DELAY = 86_400_000;
 /** Time until a renewal, in milliseconds, if the clock is wrong and the token's lifetime unknown. */
 const DEFAULT_DELAY = 60_000;
 
-/** @throws Error if `token` isn't a JWT */
+/** @throws Refused if `token` isn't a JWT; its message doesn't show the token, even if it's invalid */
 export function checkToken(token: unknown): string {
   // WebSockets send it as a subprotocol, which limits its characters.
-  const isToken = typeof token === "string" && /^[\w.-]+$/.test(token);
-  // Don't show the token in the error, even if it's invalid.
-  const value = typeof token === "string" ? "…" : token;
-  demand(isToken, "the token", value, "a JWT, or a function that returns one");
-  return token;
+  if (typeof token === "string" && /^[\w.-]+$/.test(token)) return token;
+  const why = `the token is of type ${typeof token}; it takes a JWT, or a function that returns one`;
+  throw new Refused("invalid", why);
 }
 
 /**
  * Returns the current token; undefined if the client has none.
- * @throws the function's error, or Error if it times out or returns no token
+ * @throws the function's error; Error if it times out; Refused if it returns no token
  */
 export async function getToken(
   environment: Environment,

@@ -262,9 +262,11 @@ export class Transport {
 
   /**
    * Handles a position. Of several pending subscriptions to a channel, only the newest counts. A position without a
-   * pending one is also reported: the server has moved the stream.
+   * pending one is also reported: the server has moved the stream. In an address such as wss://host/news, the server takes
+   * the whole path for a channel, which this client doesn't know.
    */
   #handlePosition(channel: string, outcome: Outcome): void {
+    if (!this.#channels.has(channel)) this.#end(400, "invalid: leave the channel out of the address");
     const name = `subscribe ${channel}`;
     this.#settle(name, outcome);
     if (!this.pending.has(name) && this.#channels.get(channel)) this.#receiver.subscribed(channel, outcome);

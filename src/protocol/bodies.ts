@@ -42,7 +42,7 @@ export function parseMessages(
 ): Messages | Fault {
   const bad = channelFault(channel) ?? (key === undefined ? undefined : keyFault(key));
   if (bad !== undefined) return { code: "invalid", why: bad };
-  if (messages.length === 0) return { code: "invalid", why: "a message is missing" };
+  if (messages.length === 0) return { code: "invalid", why: "a message is missing; send one per line" };
   if (messages.length > linesPerSecond) {
     return { code: "limit", why: `a request announces at most ${linesPerSecond} messages` };
   }
@@ -58,7 +58,8 @@ export function parseMessages(
 function firstFault(messages: string[], maxLineBytes: number): Fault | undefined {
   for (const [i, message] of messages.entries()) {
     if (message === "") return { code: "invalid", why: `line ${i + 1} is empty; a message has at least one character` };
-    if (message.includes("\n")) return { code: "invalid", why: "a message is one line" };
+    if (message.includes("\n"))
+      return { code: "invalid", why: "a message is one line; send several lines as JSON, or as several messages" };
     if (isLongerThan(message, maxLineBytes)) return { code: "limit", why: lineTooLong(maxLineBytes) };
   }
   return undefined;

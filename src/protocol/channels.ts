@@ -17,7 +17,7 @@ const FORBIDDEN_IN_NAME = /[\u0000-\u0020!\u007f-\u009f]/;
 export function nameFault(name: string): string | undefined {
   if (name === "") return "a channel name is missing";
   if (isLongerThan(name, MAX_NAME_BYTES)) return `a channel name has at most ${MAX_NAME_BYTES} bytes`;
-  if (FORBIDDEN_IN_NAME.test(name)) return "a channel name has no '!', space or control character";
+  if (FORBIDDEN_IN_NAME.test(name)) return "a channel name has no '!', space or control character; use '-' instead";
   return undefined;
 }
 

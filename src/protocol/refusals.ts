@@ -1,11 +1,17 @@
 /** Refusal sentences that several entry points share. */
+import { EVERYONE } from "./channels.ts";
 
 export const NO_MESSAGE = "a message is missing after the channel";
-export const NOT_GRANTED = "your token doesn't grant this channel";
 export const NOT_OPERATOR = "your token lacks the claim 'operate'";
 export const SERVICE_FULL = "the service has reached its connection limit; connect again later";
 export const NO_HISTORY = "this channel retains no messages";
 export const KEY_CONFLICT = "this key was used for another message on this channel";
+
+/** @param claim the token's claim that lists the channels of such commands */
+export function notGranted(claim: "subscribe" | "announce", channel: string): string {
+  const it = channel === EVERYONE ? `'${EVERYONE}' by name, because '*' doesn't include it` : "it";
+  return `your token doesn't grant this channel; its claim '${claim}' has to list ${it}`;
+}
 
 /** @param most bytes that one channel may retain */
 export function keyedTooLong(most: number): string {
@@ -13,7 +19,7 @@ export function keyedTooLong(most: number): string {
 }
 
 export function lineTooLong(maxBytes: number): string {
-  return `a line has at most ${maxBytes} bytes`;
+  return `a line has at most ${maxBytes} bytes; split the message, or raise MAX_LINE_BYTES`;
 }
 
 export function tooManyLines(perSecond: number): string {

@@ -8,8 +8,8 @@ import {
   KEY_CONFLICT,
   keyedTooLong,
   NO_HISTORY,
-  NOT_GRANTED,
   NOT_OPERATOR,
+  notGranted,
   tooManyChannels,
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
@@ -160,7 +160,7 @@ export class Commands implements CommandHandler {
     const { grants, channels } = connection;
     const { connections, limits } = this.#parts;
     const most = limits.maxChannelsPerConnection;
-    if (!maySubscribe(grants, channel)) throw new CommandError("forbidden", NOT_GRANTED);
+    if (!maySubscribe(grants, channel)) throw new CommandError("forbidden", notGranted("subscribe", channel));
     if (channels.has(channel)) return;
     if (channels.size >= most) throw new CommandError("limit", tooManyChannels(most));
     if (connections.subscriptions.isFull) {
@@ -195,7 +195,7 @@ export class Commands implements CommandHandler {
 
 function checkAnnounce(grants: Grants | undefined, channel: string): void {
   if (mayAnnounce(grants, channel)) return;
-  throw new CommandError("forbidden", NOT_GRANTED);
+  throw new CommandError("forbidden", notGranted("announce", channel));
 }
 
 function failToAnnounce(error: unknown): never {

@@ -1,7 +1,7 @@
 /** Checks the tokens of requests, before any object is called. */
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
-import { NOT_GRANTED } from "../protocol/refusals.ts";
+import { notGranted } from "../protocol/refusals.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Settings } from "./settings.ts";
 import { verify } from "./verification.ts";
@@ -31,16 +31,16 @@ export async function admit(request: Request, { tokens }: Settings): Promise<Gra
 
 /** @throws Denial if `grants` don't include subscribing to `channel` */
 export function checkSubscribe(grants: Grants | undefined, channel: string): void {
-  if (!maySubscribe(grants, channel)) throw notGranted(grants);
+  if (!maySubscribe(grants, channel)) throw forbidden(grants, notGranted("subscribe", channel));
 }
 
 /** @throws Denial if `grants` don't include announcing on `channel` */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
-  if (!mayAnnounce(grants, channel)) throw notGranted(grants);
+  if (!mayAnnounce(grants, channel)) throw forbidden(grants, notGranted("announce", channel));
 }
 
-function notGranted(grants: Grants | undefined): Denial {
-  return new Denial(403, "forbidden", NOT_GRANTED, {}, grants?.sub);
+function forbidden(grants: Grants | undefined, why: string): Denial {
+  return new Denial(403, "forbidden", why, {}, grants?.sub);
 }
 
 /**

@@ -22,6 +22,7 @@ export class Fanout extends WorkerEntrypoint<Env> {
     { key }: { key?: string | undefined } = {},
   ): Promise<number | null> {
     return explained(async () => {
+      checkTypes(channel, [messages].flat(), key);
       const { limits } = readSettings({ ...this.env });
       const env = readBindings(this.env);
       return (await announce(env, channel, [messages].flat(), { key }, limits)) ?? null;
@@ -32,6 +33,16 @@ export class Fanout extends WorkerEntrypoint<Env> {
   async info(): Promise<Record<string, number>> {
     return explained(() => info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit));
   }
+}
+
+/** @throws Denial if an argument isn't text, because callers may be plain JavaScript */
+function checkTypes(channel: unknown, messages: unknown[], key: unknown): void {
+  const isText = (value: unknown) => typeof value === "string";
+  const fault =
+    (!isText(channel) && "the channel isn't text; pass its name") ||
+    (!messages.every(isText) && "a message isn't text; pass text, such as from JSON.stringify") ||
+    (key !== undefined && !isText(key) && "the option 'key' isn't text; pass text");
+  if (fault) throw new Denial(400, "invalid", fault);
 }
 
 /** Reports errors in the settings like HTTP responses do. */

@@ -22,7 +22,7 @@ const WELCOME = `This is Fanout, a pub/sub server. Connect with a WebSocket:
   /<channel>   subscribes to <channel> as well
 
 Then send lines, each ending in "\\n": ping, info, subscribe <channel>, unsubscribe <channel>,
-announce <channel> <message>. Messages arrive as lines: <channel>!<message>
+announce <channel> <message>. Channels have no spaces. Messages arrive as lines: <channel>!<message>
 
 Without a WebSocket, GET /<channel> subscribes, and POST /<channel> announces:
 
@@ -55,8 +55,9 @@ function addressOf({ url }: Request): URL {
 }
 
 async function answer(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
-  checkOrigin(request, settings);
+  // Without a successful preflight, browsers would hide why the request that follows is refused.
   if (request.method === "OPTIONS") return preflight(request);
+  checkOrigin(request, settings);
   if (path.startsWith("/-/")) return operate(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return publish(request, env, channelIn(path), settings);
@@ -67,6 +68,9 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   }
   const channel = channelIn(path);
   if (settings.hasConsole && wantsConsole(request)) return consolePage(request, path);
+  if (Number(request.headers.get("Content-Length")) > 0) {
+    throw new Denial(400, "invalid", "GET subscribes, and has no body; use POST to announce");
+  }
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);

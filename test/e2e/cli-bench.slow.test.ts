@@ -48,7 +48,7 @@ test("bench needs no history, and uses the token", async () => {
   const mute = { FANOUT_TOKEN: await mint({ subscribe: ["mine"] }) };
   expect(await run(words, { env: mute })).toMatchObject({
     code: 4,
-    err: "fanout: your token doesn't grant this channel\n",
+    err: "fanout: your token doesn't grant this channel; its claim 'announce' has to list it\n",
   });
 });
 

@@ -126,7 +126,7 @@ test("a token of `fanout token` is valid", async () => {
   expect(await run(["pub", locked.url, "art", "x"], { env })).toEqual({
     code: 4,
     out: "",
-    err: "fanout: your token doesn't grant this channel\n",
+    err: "fanout: your token doesn't grant this channel; its claim 'announce' has to list it\n",
   });
   expect(await run(["sub", locked.url, "news"])).toMatchObject({
     code: 4,
@@ -137,19 +137,24 @@ test("a token of `fanout token` is valid", async () => {
 describe("errors have an exit code and one line:", () => {
   test.each<[what: string, code: number, words: string[], why: RegExp]>([
     ["no address", 2, ["sub", "news"], /^fanout: the address is missing; give one, or set FANOUT_URL\n$/],
-    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: the channel is missing\n$/],
+    ["no channel", 2, ["sub", "ws://localhost"], /^fanout: the channel is missing; give it after the address\n$/],
     [
       "an address with another scheme",
       2,
       ["ping", "ftp://localhost"],
-      /^fanout: the address is "ftp:\/\/localhost"; it takes a host/,
+      /^fanout: the address is "ftp:\/\/localhost"; it takes ws:/,
     ],
     ["an unknown command", 2, ["nonsense"], /unknown command/],
     ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],
     ["not a number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
     ["a message in several words", 2, ["pub", "ws://localhost", "a", "b", "c"], /put it in quotes/],
     ["no secret", 2, ["token"], /32 bytes or more/],
-    ["no server", 6, ["ping", "ws://127.0.0.1:1", "--timeout", "2"], /^fanout: the server can't be reached\n$/],
+    [
+      "no server",
+      6,
+      ["ping", "ws://127.0.0.1:1", "--timeout", "2"],
+      /^fanout: the server can't be reached; check the address\n$/,
+    ],
   ])("%s: %i", async (_, code, words, why) => {
     const ended = await run(words);
     expect(ended).toMatchObject({ code, err: expect.stringMatching(why) });

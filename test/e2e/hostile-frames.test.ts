@@ -80,7 +80,7 @@ describe("control characters", () => {
     const client = await RawClient.upgrade(server);
     for (const character of characters) client.send(frame(TEXT, `${verb} a${character}b x`));
     const refusals = characters.map(
-      () => `debug!error invalid ${verb}: a channel name has no '!', space or control character`,
+      () => `debug!error invalid ${verb}: a channel name has no '!', space or control character; use '-' instead`,
     );
     expect(await client.outcome()).toEqual(refusals);
   });
@@ -117,7 +117,8 @@ describe("text that other programs would interpret is delivered unchanged, and i
 
 describe("the reply to", () => {
   const scraps = "x".repeat(100_000);
-  const tooLong = (head: string) => `debug!error limit ${head}: a line has at most 65536 bytes`;
+  const tooLong = (head: string) =>
+    `debug!error limit ${head}: a line has at most 65536 bytes; split the message, or raise MAX_LINE_BYTES`;
   const unknown = (command: string) =>
     expect.stringMatching(new RegExp(`^debug!error invalid ${command}: unknown command`));
   const unfinished = frame(TEXT, "oo", { final: false });

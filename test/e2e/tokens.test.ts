@@ -78,12 +78,12 @@ describe.each(ways)("a token $way", ({ handing, protocol }) => {
     handedOut.push(forged);
     expect(await refused(handing("/", forged))).toEqual({
       status: 401,
-      body: "The token's signature is wrong.\n",
+      body: "The token's signature is wrong; sign it with the key of this server.\n",
     });
     const elsewhere = handing("/news", await issue({ subscribe: ["sport"] }));
     expect(await refused(elsewhere)).toEqual({
       status: 403,
-      body: "Your token doesn't grant this channel.\n",
+      body: "Your token doesn't grant this channel; its claim 'subscribe' has to list it.\n",
     });
   });
 });

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 /** Returns a script for bash or zsh. */
 export function completionFor(shell: "bash" | "zsh", program: Command): string {
   const cases = program.commands.map((command) => {
-    const options = command.options.flatMap(({ long }) => (long ? [long] : []));
+    const options = command.options.flatMap(({ long, hidden }) => (long && !hidden ? [long] : []));
     return `    ${command.name()}) words="${[...options, "--help"].join(" ")}" ;;`;
   });
   const names = program.commands.map((command) => command.name()).join(" ");

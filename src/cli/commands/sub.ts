@@ -53,7 +53,7 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
 /** Returns the channels without duplicates. @throws Exit if there are none, or if the arguments aren't valid */
 function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: SubOptions): string[] {
   const channels = [...new Set([...words, ...on.keys()])];
-  if (channels.length === 0) throw new Exit(USAGE, "the channel is missing");
+  if (channels.length === 0) throw new Exit(USAGE, "the channel is missing; give it after the address");
   channels.forEach(checkChannel);
   if (ack !== undefined && cursor === undefined) throw new Exit(USAGE, "--ack needs --cursor <file>");
   if (ack !== undefined && (exec !== undefined || on.size > 0)) {

@@ -87,10 +87,10 @@ export const access = [
       return bad(`required, but none was given, so the other checks can't run; ${TOKEN_REMEDY}`);
     }
     const subscribing = await requestUpgrade(address, channel, timeout);
-    if (isRefusal(subscribing.status)) return bad(`${clauseOf(subscribing.reason)}; ${TOKEN_REMEDY}`);
+    if (isRefusal(subscribing.status)) return bad(`${faultOf(subscribing.reason)}; ${TOKEN_REMEDY}`);
     const announcing = await request(channel, { method: "POST", body: "may I?" });
     const reason = (await announcing.text()).trim();
-    if (isRefusal(announcing.status)) return bad(`${clauseOf(reason)}; ${TOKEN_REMEDY}`);
+    if (isRefusal(announcing.status)) return bad(`${faultOf(reason)}; ${TOKEN_REMEDY}`);
     return ok("required (401 without), and yours grants what these checks need");
   }),
   check("WebSockets", { remedy: LOG_REMEDY }, async (target) => {
@@ -105,3 +105,9 @@ export const access = [
     return ok(`one opened, and received the greeting, in ${(performance.now() - began).toFixed(0)} ms`);
   }),
 ];
+
+/** Returns the fault in a refusal, without the remedy for clients. */
+function faultOf(reason: string): string {
+  const [fault = ""] = clauseOf(reason).split(";");
+  return fault;
+}

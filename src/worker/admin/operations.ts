@@ -29,7 +29,7 @@ const PAGES = "/-/health, /-/settings, /-/info, /-/metrics and /-/channels/<chan
  */
 export async function operate(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new Denial(405, "invalid", "only GET is allowed here", { Allow: METHODS });
+    throw new Denial(405, "invalid", "paths below /-/ are read-only; use GET", { Allow: METHODS });
   }
   // Public, because it reveals nothing.
   if (path === "/-/health") return health(env);
@@ -48,7 +48,7 @@ function pageOf(path: string): Page {
   if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
   if (path === "/-/metrics") return metrics;
   if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length)));
-  throw new Denial(404, "invalid", `the pages are ${PAGES}`);
+  throw new Denial(404, "invalid", `there is no such page; the pages are ${PAGES}`);
 }
 
 /** @throws SettingError if the Worker can't call objects */

@@ -32,6 +32,7 @@ export async function publish(request: Request, env: Env, channel: string, setti
   chargeAddress(request, OBJECT_COST, limits.linesPerSecond);
   return withBody(request, async (body) => {
     const messages = linesOfBody(decoded(body), limits.linesPerSecond);
+    checkJson(request, messages);
     chargeAddress(request, MESSAGE_COST * messages.length, limits.linesPerSecond);
     const position = await announce(env, channel, messages, { key, expected }, limits);
     const headers = position === undefined ? {} : { [POSITION]: String(position) };
@@ -74,10 +75,24 @@ function checkType(request: Request): void {
     throw new Denial(415, "invalid", why);
   };
   const { type, charset } = typeOf(request);
-  if (type.startsWith("multipart/")) refuse("a body is lines of text, not parts of a form");
-  if (charset && !CHARSETS.includes(charset)) refuse("a body is UTF-8");
+  if (type.startsWith("multipart/"))
+    refuse("a body is lines of text, not parts of a form; with curl, use -d instead of -F");
+  if (charset && !CHARSETS.includes(charset)) refuse("the body's charset isn't UTF-8; send UTF-8");
   const isCompressed = wordsOf(request, "Content-Encoding").some((coding) => coding !== "identity");
-  if (isCompressed) refuse("a body isn't compressed");
+  if (isCompressed) refuse("the body is compressed; send it uncompressed");
+}
+
+/**
+ * Refuses JSON with line breaks, because each of its lines would be a message.
+ * @throws Denial if the body is declared as JSON, but its first line isn't JSON by itself
+ */
+function checkJson(request: Request, [first = "", ...more]: string[]): void {
+  if (more.length === 0 || typeOf(request).type !== "application/json") return;
+  try {
+    JSON.parse(first);
+  } catch {
+    throw new Denial(400, "invalid", "the JSON has line breaks, but each line is a message; send it on one line");
+  }
 }
 
 /**
@@ -100,6 +115,6 @@ function decoded(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new Denial(400, "invalid", "a body is UTF-8, and this one isn't");
+    throw new Denial(400, "invalid", "the body isn't UTF-8; send UTF-8");
   }
 }

@@ -106,7 +106,12 @@ test.each([
     "'Last-Event-ID' isn't an id of a stream of these channels",
   ],
   ["an invalid id", "/news", { "Last-Event-ID": "x" }, "'Last-Event-ID' isn't an id of a stream of these channels"],
-  ["an invalid channel", "/news?channel=a!b", {}, "a channel name has no '!', space or control character"],
+  [
+    "an invalid channel",
+    "/news?channel=a!b",
+    {},
+    "a channel name has no '!', space or control character; use '-' instead",
+  ],
   [
     "a position in two channels",
     "/news?channel=art&since=1",

@@ -45,7 +45,13 @@ const K65 = "k".repeat(65);
 
 describe("announcing", () => {
   test.each<[code: string, why: string, head: string, line: string, channel: string, key?: string]>([
-    ["invalid", "a channel name has no '!', space or control character", "announce a!b", "announce a!b c", "a!b"],
+    [
+      "invalid",
+      "a channel name has no '!', space or control character; use '-' instead",
+      "announce a!b",
+      "announce a!b c",
+      "a!b",
+    ],
     [
       "invalid",
       "'debug' is reserved for the server; use another channel",
@@ -63,14 +69,28 @@ describe("announcing", () => {
 
   test("needs a message", async () => {
     const why = "a message is missing";
+    const bodyWhy = `${why}; send one per line`;
     expect(await command("announce news")).toBe(`debug!error invalid announce news: ${why} after the channel`);
-    expect(await post("news", "")).toEqual(refusal(400, "invalid", why));
-    expect(await caught("news", [])).toEqual(["invalid", why]);
-    expect(await caught("news", "two\nlines")).toEqual(["invalid", "a message is one line"]);
+    expect(await post("news", "")).toEqual(refusal(400, "invalid", bodyWhy));
+    expect(await caught("news", [])).toEqual(["invalid", bodyWhy]);
+    expect(await caught("news", "two\nlines")).toEqual([
+      "invalid",
+      "a message is one line; send several lines as JSON, or as several messages",
+    ]);
+  });
+
+  test.each([
+    [{ channel: 7 }, "the channel isn't text; pass its name"],
+    [{ messages: { id: 7 } }, "a message isn't text; pass text, such as from JSON.stringify"],
+    [{ messages: ["a", undefined] }, "a message isn't text; pass text, such as from JSON.stringify"],
+    [{ key: 7 }, "the option 'key' isn't text; pass text"],
+  ])("by a call with %j is refused", async (wrong, why) => {
+    const { channel, messages, key } = { channel: "news", messages: "a", key: "k", ...wrong };
+    expect(await Reflect.apply(caught, undefined, [channel, messages, key])).toEqual(["invalid", why]);
   });
 
   test("limits the length of a line", async () => {
-    const why = "a line has at most 65536 bytes";
+    const why = "a line has at most 65536 bytes; split the message, or raise MAX_LINE_BYTES";
     const long = "x".repeat(65_537);
     expect(await command(`announce news ${long}`)).toBe(`debug!error limit announce news: ${why}`);
     expect(await command(`once k news ${long}`)).toBe(`debug!error limit once k: ${why}`);
@@ -152,7 +172,12 @@ describe("subscribing", () => {
   const n256 = "n".repeat(256);
 
   test.each([
-    ["a channel name has no '!', space or control character", "subscribe a!b", "subscribe a!b", "/a!b"],
+    [
+      "a channel name has no '!', space or control character; use '-' instead",
+      "subscribe a!b",
+      "subscribe a!b",
+      "/a!b",
+    ],
     ["a channel name has at most 255 bytes", "subscribe", `subscribe ${n256}`, `/${n256}`],
     [
       "'since' takes a position, a whole number from 0 to 9007199254740991, or 'now'",
@@ -224,7 +249,7 @@ test("other methods and unknown pages are invalid", async () => {
   expect(await request("/-/health", { method: "POST" })).toMatchObject({
     status: 405,
     code: "invalid",
-    said: "Only GET is allowed here.\n",
+    said: "Paths below /-/ are read-only; use GET.\n",
   });
   expect(await request("/news", { method: "DELETE" })).toMatchObject({ status: 405, code: "invalid" });
   expect(await request("/%ff")).toMatchObject({ status: 400, code: "invalid" });

@@ -99,21 +99,23 @@ describe("a token made with a private key", () => {
     await readToken(await issue(first, { aud: "fanout" }), settings);
     await expect(readToken(await issue(first), settings)).rejects.toMatchObject({
       code: "forbidden",
-      message: "the token's claim 'aud' is missing",
+      message: "the token's claim 'aud' is missing; add it",
     });
     expect(await fault(await issue(first, { exp: 1 }), server)).toBe("expired: the token has expired; get a new one");
     expect(await fault(await issue(first, { exp: undefined }), server)).toBe(
-      "forbidden: the token's claim 'exp' is missing",
+      "forbidden: the token's claim 'exp' is missing; add it",
     );
     expect(await fault(await issue(first, { subscribe: "*" }), server)).toBe(
-      "forbidden: the token's claim 'subscribe' isn't a list of channels",
+      "forbidden: the token's claim 'subscribe' isn't a list of channels, such as [\"news\"]",
     );
   });
 
   test("must be made with the key that it names", async () => {
     const server = keyServer(first.jwk, second.jwk);
     const forged = await sign({ alg: "ES256", kid: second.jwk.kid }, EVERYTHING, first.privateKey);
-    expect(await fault(forged, server)).toBe("forbidden: the token's signature is wrong");
+    expect(await fault(forged, server)).toBe(
+      "forbidden: the token's signature is wrong; sign it with the key of this server",
+    );
     const nameless = await sign({ alg: "ES256" }, EVERYTHING, first.privateKey);
     expect(await fault(nameless, server)).toBe("forbidden: the token doesn't name a key that this server knows");
   });
@@ -124,14 +126,14 @@ describe("a token made with a private key", () => {
     for (const more of [{ jwk }, { jku: "https://evil.test/" }, { x5u: "https://evil.test/" }, { x5c: [] }]) {
       const header = { alg: "ES256", kid: second.jwk.kid, ...more };
       expect(await fault(await sign(header, EVERYTHING, first.privateKey), server)).toBe(
-        "forbidden: the token's signature is wrong",
+        "forbidden: the token's signature is wrong; sign it with the key of this server",
       );
     }
   });
 });
 
 describe("a token made with another key", () => {
-  const notAccepted = "forbidden: the token's algorithm isn't accepted by this server";
+  const notAccepted = "forbidden: the token's algorithm isn't accepted by this server; with a secret, use HS256";
 
   test("as a secret, such as the public key itself, is refused", async () => {
     const rsa = await pair("RS256");
@@ -166,7 +168,7 @@ describe("keys", () => {
       expect(await readToken(await issue(made), server.settings)).toMatchObject(EVERYTHING);
     }
     expect(await fault(`${(await issue(first)).slice(0, -9)}AAAAAAAAA`, server)).toBe(
-      "forbidden: the token's signature is wrong",
+      "forbidden: the token's signature is wrong; sign it with the key of this server",
     );
     expect(server.asked).toBe(1);
   });

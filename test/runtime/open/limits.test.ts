@@ -35,7 +35,7 @@ describe("a line", () => {
     const command = `announce ${room} `;
     const longest = textOf(maxLineBytes - command.length, character);
     const commands = [`${command}before`, command + longest, `${command}${longest}z`, `${command}after`];
-    const refusal = `debug!error limit announce ${room}: a line has at most ${maxLineBytes} bytes`;
+    const refusal = `debug!error limit announce ${room}: a line has at most ${maxLineBytes} bytes; split the message, or raise MAX_LINE_BYTES`;
 
     announcer.send(commands.join("\n"));
     const before = [`${room}!before`, `${room}!${longest}`];
@@ -66,7 +66,7 @@ describe("a frame", () => {
     client.send(make(longest));
     expect(await client.ping()).toEqual([
       `${room}!before`,
-      `debug!error limit line: a line has at most ${maxLineBytes} bytes`,
+      `debug!error limit line: a line has at most ${maxLineBytes} bytes; split the message, or raise MAX_LINE_BYTES`,
     ]);
     giant.send(make(`${longest}z`));
     expect(await giant.closed).toEqual({

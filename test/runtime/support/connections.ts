@@ -1,5 +1,7 @@
 /** Sets of connections around one channel, and common steps with them. */
+
 import { beforeAll, expect } from "vitest";
+import { notGranted } from "../../../src/protocol/refusals.ts";
 import { Client } from "./client.ts";
 import { evictAll, unique } from "./service.ts";
 
@@ -78,8 +80,8 @@ export async function expectNoMore(...clients: Client[]): Promise<void> {
 }
 
 /** Returns the refusal of a command on a channel that the token doesn't grant. */
-const notGranted = (command: string) => (channel: string) =>
-  `debug!error forbidden ${command} ${channel}: your token doesn't grant this channel`;
+const refusalOf = (command: "subscribe" | "announce") => (channel: string) =>
+  `debug!error forbidden ${command} ${channel}: ${notGranted(command, channel)}`;
 
-export const noSubscription = notGranted("subscribe");
-export const noAnnouncement = notGranted("announce");
+export const noSubscription = refusalOf("subscribe");
+export const noAnnouncement = refusalOf("announce");

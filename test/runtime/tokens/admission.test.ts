@@ -126,11 +126,23 @@ describe("a token", () => {
   test("that is invalid is refused with the reason", async () => {
     const bad: [token: string, code: string, why: string][] = [
       [await mint({ exp: seconds() - 60 }), "expired", "The token has expired; get a new one"],
-      [await mint({ nbf: seconds() + 60 }), "forbidden", "The token's claim 'nbf' isn't what this server requires"],
-      [await mint(EVERYTHING, "another secret of more than 32 bytes"), "forbidden", "The token's signature is wrong"],
-      [await mint({ subscribe: "news" }), "forbidden", "The token's claim 'subscribe' isn't a list of channels"],
+      [
+        await mint({ nbf: seconds() + 60 }),
+        "forbidden",
+        "The token's claim 'nbf' is in the future; check the clock of its issuer",
+      ],
+      [
+        await mint(EVERYTHING, "another secret of more than 32 bytes"),
+        "forbidden",
+        "The token's signature is wrong; sign it with the key of this server",
+      ],
+      [
+        await mint({ subscribe: "news" }),
+        "forbidden",
+        "The token's claim 'subscribe' isn't a list of channels, such as [\"news\"]",
+      ],
       ["x".repeat(MAX_TOKEN_BYTES + 1), "forbidden", `A token has at most ${MAX_TOKEN_BYTES} bytes`],
-      ["nonsense", "forbidden", "The token isn't a signed JWT"],
+      ["nonsense", "forbidden", "The token isn't a signed JWT; make one with a JWT library, or `fanout token`"],
     ];
     for (const [token, code, why] of bad) {
       const expected = { status: 401, code, said: `${why}.\n` };
@@ -154,7 +166,7 @@ describe("a token", () => {
     const refusal = {
       status: 403,
       code: "forbidden",
-      said: "Your token doesn't grant this channel.\n",
+      said: "Your token doesn't grant this channel; its claim 'subscribe' has to list it.\n",
     };
     for (const path of ["/news", "/sport", "/News/x", "/news%2", "/cafe", "/*", "/%61ll/"]) {
       const expected = path === "/news%2" ? { status: 400, code: "invalid" } : refusal;

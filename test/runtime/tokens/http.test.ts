@@ -14,9 +14,14 @@ async function ask(path: string, init: RequestInit = {}) {
 
 test("announcing and subscribing without grants are refused with the same message as commands", async () => {
   const headers = bearer(await mint({ subscribe: ["a"], announce: ["b"] }));
-  const refusal = { status: 403, code: "forbidden", said: "Your token doesn't grant this channel.\n" };
-  expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual(refusal);
-  for (const path of ["/b", "/a?channel=b", "/b?poll"]) expect(await ask(path, { headers })).toEqual(refusal);
+  const refusal = (claim: string) => {
+    const said = `Your token doesn't grant this channel; its claim '${claim}' has to list it.\n`;
+    return { status: 403, code: "forbidden", said };
+  };
+  expect(await ask("/a", { method: "POST", body: "x", headers })).toEqual(refusal("announce"));
+  for (const path of ["/b", "/a?channel=b", "/b?poll"]) {
+    expect(await ask(path, { headers })).toEqual(refusal("subscribe"));
+  }
   expect(await ask("/b", { method: "POST", body: "x", headers })).toMatchObject({ status: 200, code: null });
   expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401, code: "forbidden" });
 });

@@ -26,12 +26,13 @@ test("refusals are logged with the subject of a token with a valid signature, on
     return lines.splice(0).map((line): unknown => JSON.parse(line));
   };
 
-  const narrow = { code: "forbidden", why: "your token doesn't grant this channel", sub: "ann" };
+  const why = (claim: string) => `your token doesn't grant this channel; its claim '${claim}' has to list it`;
+  const narrow = { code: "forbidden", why: why("subscribe"), sub: "ann" };
   expect(await logged(ask("/b", tokens.narrow), ask("/b", tokens.narrow))).toEqual([
     { event: "refused.403", times: 1, ...narrow },
   ]);
   expect(await logged(ask("/b", tokens.narrow, { method: "POST", body: "x" }))).toEqual([
-    { event: "refused.403", times: 2, ...narrow },
+    { event: "refused.403", times: 2, ...narrow, why: why("announce") },
   ]);
   expect(await logged(ask("/-/info", tokens.narrow))).toEqual([
     {
@@ -57,7 +58,10 @@ test("refusals are logged with the subject of a token with a valid signature, on
   expect(await logged(ask("/a", tokens.early))).toMatchObject([{ event: "refused.401", sub: "cid" }]);
   // A forged token may contain anything.
   const [forged] = await logged(ask("/a", tokens.forged));
-  expect(forged).toMatchObject({ event: "refused.401", why: "the token's signature is wrong" });
+  expect(forged).toMatchObject({
+    event: "refused.401",
+    why: "the token's signature is wrong; sign it with the key of this server",
+  });
   expect(forged).not.toHaveProperty("sub");
   expect(await logged(ask("/a"))).toMatchObject([
     { event: "refused.401", why: expect.stringMatching(/^a token is missing/) },

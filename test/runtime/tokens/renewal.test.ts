@@ -127,10 +127,14 @@ describe("a new token is refused, and the old one stays valid,", () => {
       [await mint({ ...EVERYTHING, exp: seconds() - 5 }), "expired token: the token has expired; get a new one"],
       [
         await mint(EVERYTHING, "another secret of more than 32 bytes"),
-        "forbidden token: the token's signature is wrong",
+        "forbidden token: the token's signature is wrong; sign it with the key of this server",
+      ],
+      [
+        await mint({ subscribe: "*" }),
+        "forbidden token: the token's claim 'subscribe' isn't a list of channels, such as [\"news\"]",
       ],
       ["x".repeat(MAX_TOKEN_BYTES + 1), `forbidden token: a token has at most ${MAX_TOKEN_BYTES} bytes`],
-      ["nonsense", "forbidden token: the token isn't a signed JWT"],
+      ["nonsense", "forbidden token: the token isn't a signed JWT; make one with a JWT library, or `fanout token`"],
     ];
     for (const [token, why] of bad) {
       client.send(`token ${token}`);

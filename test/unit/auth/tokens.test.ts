@@ -124,20 +124,20 @@ describe("time", () => {
     for (const early of [-3_600, 0, 4, 5]) await readToken(await mint({ nbf: now + early }), settings);
     for (const early of [6, 3_600]) {
       expect(await fault(await mint({ nbf: now + early }))).toBe(
-        "forbidden: the token's claim 'nbf' isn't what this server requires",
+        "forbidden: the token's claim 'nbf' is in the future; check the clock of its issuer",
       );
     }
   });
 
   test("must be a number", async () => {
-    expect(await fault(await mint({ exp: undefined }))).toBe("forbidden: the token's claim 'exp' is missing");
+    expect(await fault(await mint({ exp: undefined }))).toBe("forbidden: the token's claim 'exp' is missing; add it");
     for (const exp of [null, String(now + 60), [now + 60], {}, true]) {
       expect(await fault(await mint({ exp }))).toBe(
-        "forbidden: the token's claim 'exp' isn't what this server requires",
+        "forbidden: the token's claim 'exp' is malformed; it has to be a time in Unix seconds",
       );
     }
     expect(await fault(await mint({ nbf: "now" }))).toBe(
-      "forbidden: the token's claim 'nbf' isn't what this server requires",
+      "forbidden: the token's claim 'nbf' is malformed; it has to be a time in Unix seconds",
     );
   });
 });
@@ -147,10 +147,10 @@ test("the audience must be that of the settings, if they have one", async () => 
   for (const aud of ["fanout", ["fanout"], ["other", "fanout"]]) {
     await readToken(await mint({ aud }), particular);
   }
-  expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'aud' is missing");
+  expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'aud' is missing; add it");
   for (const aud of ["other", "", "Fanout", "fanout ", [], ["other"], null, 1, { fanout: true }]) {
     expect(await fault(await mint({ aud }), particular)).toBe(
-      "forbidden: the token's claim 'aud' isn't what this server requires",
+      "forbidden: the token's claim 'aud' isn't this server's TOKEN_AUDIENCE; make them equal",
     );
     if (typeof aud === "string") await readToken(await mint({ aud }), settings);
   }
@@ -159,10 +159,10 @@ test("the audience must be that of the settings, if they have one", async () => 
 test("the issuer must be that of the settings, if they have one", async () => {
   const particular = { ...settings, issuer: "https://issuer.example" };
   await readToken(await mint({ iss: "https://issuer.example" }), particular);
-  expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'iss' is missing");
+  expect(await fault(await mint(), particular)).toBe("forbidden: the token's claim 'iss' is missing; add it");
   for (const iss of ["https://issuer.example/", "other", "", null, 1, ["https://issuer.example"]]) {
     expect(await fault(await mint({ iss }), particular)).toBe(
-      "forbidden: the token's claim 'iss' isn't what this server requires",
+      "forbidden: the token's claim 'iss' isn't this server's TOKEN_ISSUER; make them equal",
     );
     await readToken(await mint({ iss }), settings);
   }
@@ -202,7 +202,7 @@ describe("a rotated secret", () => {
     expect((await readToken(await mint(EVERYTHING, SECRET), rotated)).key).toBe(older);
     expect(older).toBe(current);
     expect(await fault(await mint(EVERYTHING, `${SECRET}, another`), rotated)).toBe(
-      "forbidden: the token's signature is wrong",
+      "forbidden: the token's signature is wrong; sign it with the key of this server",
     );
     expect(await fault(await mint({ exp: now - 60 }, SECRET), rotated)).toMatch(/^expired/);
   });
@@ -225,7 +225,7 @@ describe("a rotated secret", () => {
 });
 
 describe("a signature", () => {
-  const notAccepted = "forbidden: the token's algorithm isn't accepted by this server";
+  const notAccepted = "forbidden: the token's algorithm isn't accepted by this server; with a secret, use HS256";
 
   test("is required", async () => {
     const unsigned = new UnsecuredJWT(EVERYTHING).setExpirationTime("1h").encode();
@@ -235,17 +235,25 @@ describe("a signature", () => {
       expect(await fault(`${part({ alg })}.${claims}.`)).toBe(notAccepted);
       expect(await fault(`${part({ alg })}.${claims}.${signature}`)).toBe(notAccepted);
     }
-    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe("forbidden: the token's signature is wrong");
-    expect(await fault(`${part({})}.${claims}.${signature}`)).toBe("forbidden: the token isn't a signed JWT");
+    expect(await fault(`${part({ alg: "HS256" })}.${claims}.`)).toBe(
+      "forbidden: the token's signature is wrong; sign it with the key of this server",
+    );
+    expect(await fault(`${part({})}.${claims}.${signature}`)).toBe(
+      "forbidden: the token isn't a signed JWT; make one with a JWT library, or `fanout token`",
+    );
   });
 
   test("must be made with the secret", async () => {
     for (const secret of [`${SECRET}x`, SECRET.slice(1), SECRET.toUpperCase(), "x".repeat(32)]) {
-      expect(await fault(await mint(EVERYTHING, secret))).toBe("forbidden: the token's signature is wrong");
+      expect(await fault(await mint(EVERYTHING, secret))).toBe(
+        "forbidden: the token's signature is wrong; sign it with the key of this server",
+      );
     }
     const [header, , signature] = (await mint()).split(".");
     const [, claims] = (await mint(EVERYTHING)).split(".");
-    expect(await fault(`${header}.${claims}.${signature}`)).toBe("forbidden: the token's signature is wrong");
+    expect(await fault(`${header}.${claims}.${signature}`)).toBe(
+      "forbidden: the token's signature is wrong; sign it with the key of this server",
+    );
   });
 
   test("must use HS256", async () => {
@@ -263,7 +271,7 @@ describe("a signature", () => {
 });
 
 describe("the error for tokens that aren't signed JWTs", () => {
-  const notJwt = "forbidden: the token isn't a signed JWT";
+  const notJwt = "forbidden: the token isn't a signed JWT; make one with a JWT library, or `fanout token`";
 
   test("is given for invalid headers", async () => {
     const claims = part({ ...EVERYTHING, exp: now + 60 });
@@ -346,7 +354,7 @@ describe("channels", () => {
   test.each(["subscribe", "announce"])("in '%s' must be a list of strings", async (claim) => {
     for (const value of wrong) {
       expect(await fault(await mint({ ...EVERYTHING, [claim]: value }))).toBe(
-        `forbidden: the token's claim '${claim}' isn't a list of channels`,
+        `forbidden: the token's claim '${claim}' isn't a list of channels, such as ["news"]`,
       );
     }
     const channels = fc.anything({ withNullPrototype: false }).filter((value) => {
@@ -378,7 +386,7 @@ describe("channels", () => {
       });
     }
     expect(await fault(await mint(`{"__proto__":{"exp":${exp}}}`))).toBe(
-      "forbidden: the token's claim 'exp' is missing",
+      "forbidden: the token's claim 'exp' is missing; add it",
     );
     expect(await fault(await mint(`{"exp":${exp},"exp":1}`))).toBe("expired: the token has expired; get a new one");
     expect({}).not.toHaveProperty("subscribe");

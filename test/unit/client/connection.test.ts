@@ -302,6 +302,50 @@ test("several listeners may throw, and each can be removed", async () => {
   );
 });
 
+test("an address with a channel is refused when the server subscribes to a channel that the client doesn't know", async () => {
+  const { client, changes } = connectTo({}, undefined, "wss://host/news");
+  const subscription = client.subscribe("news");
+  await settle();
+  expect(FakeSocket.newest.url).toBe("wss://host/news/news?since=now");
+  await greet("debug!position news/news 7");
+  const why = "leave the channel out of the address";
+  await expect(subscription[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "invalid", message: why });
+  expect(changes.at(-1)).toMatchObject({ state: "failed", willRetry: false, reason: `invalid: ${why}` });
+});
+
+describe("without a listener for states, the console shows", () => {
+  const warnings: unknown[] = [];
+  beforeEach(() => {
+    warnings.length = 0;
+    const warn = vi.spyOn(console, "warn").mockImplementation((warning) => void warnings.push(warning));
+    return () => warn.mockRestore();
+  });
+
+  test("why attempts fail, until one succeeds", async () => {
+    const { client } = connectTo({ onState: undefined }, () => ({ status: 404, body: "Not found" }));
+    client.subscribe("a");
+    await settle();
+    FakeSocket.newest.end(1006);
+    await settle();
+    expect(warnings).toEqual(["Fanout: the answer isn't from Fanout (not found); check the address"]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    const socket = await greet("debug!position a 7");
+    socket.end(1006);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(warnings).toHaveLength(1);
+  });
+
+  test("nothing if there is one", async () => {
+    const { client, changes } = connectTo({}, () => ({ status: 404, body: "<html>\nNot found" }));
+    client.subscribe("a");
+    await settle();
+    FakeSocket.newest.end(1006);
+    await settle();
+    expect(changes.at(-1)?.reason).toBe("the answer isn't from Fanout (status 404); check the address");
+    expect(warnings).toEqual([]);
+  });
+});
+
 test("debug shows events without tokens", async () => {
   const events: string[] = [];
   await subscribed({ token: () => "a.b.c", debug: (event) => void events.push(event) });

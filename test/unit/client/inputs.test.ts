@@ -30,7 +30,7 @@ test.each([
   ["ü".repeat(128), "1 to 255 bytes"],
   [null, "the channel is null"],
   [undefined, "the channel is undefined"],
-  [{}, "the channel is object"],
+  [{}, "the channel is of type object"],
 ])("the channel %j is refused at once", async (channel, why) => {
   const { client } = connectTo();
   await expect(Reflect.apply(client.announce, undefined, [channel, "hi"])).rejects.toThrow(why);
@@ -40,10 +40,10 @@ test.each([
 
 test.each([
   ["", 'the message is ""; it takes 1 to 1000000 bytes of text on one line'],
-  ["a\nb", "use a codec, such as `json()`"],
+  ["a\nb", "on one line, or a codec, such as `json()`"],
   ["\udc00", 'the message is "\\udc00"'],
-  [{ a: 1 }, "use a codec, such as `json()`"],
-  [undefined, "use a codec, such as `json()`"],
+  [{ a: 1 }, "on one line, or a codec, such as `json()`"],
+  [undefined, "on one line, or a codec, such as `json()`"],
   ["x".repeat(1_000_001), "1 to 1000000 bytes"],
 ])("the message %.20j is refused at once", async (text, why) => {
   const { client } = connectTo();
@@ -61,6 +61,9 @@ test.each([
   [{ buffer: 0 }, "a whole number from 1 up"],
   [{ onMessage: "alert" }, "the option `onMessage` is"],
   [{ overflow: "drop" }, 'the option `overflow` is "drop"; it takes `end` or `oldest`'],
+  [() => {}, "`options` is of type function; it takes an object"],
+  ["since", '`options` is "since"; it takes an object'],
+  [null, "`options` is null; it takes an object"],
   [{ codec: JSON }, "the option `codec`.decode is undefined; it takes a function"],
 ])("subscribe refuses the options %j at once", (options, why) => {
   const { client } = connectTo();
@@ -68,16 +71,16 @@ test.each([
 });
 
 test.each([
-  [undefined, "the address is undefined; it takes a host, with a path at most, such as wss://host/path"],
+  [undefined, "the address is undefined; it takes ws://host or wss://host/path"],
   [null, "the address is null"],
   ["", 'the address is ""'],
   ["/live", 'the address is "/live"'],
-  ["localhost:8787", "such as wss://"],
+  ["localhost:8787", 'the address is "localhost:8787"; it takes ws://'],
   ["host", 'the address is "host"'],
-  ["ftp://host", "such as wss://"],
-  ["wss://host?token=x", "with a path at most"],
-  ["wss://host#x", "with a path at most"],
-  ["wss://ann:secret@host", "with a path at most"],
+  ["ftp://host", "it takes ws://"],
+  ["wss://host?token=x", 'the address is "wss://host…"; it'],
+  ["wss://host#x", 'the address is "wss://host…"; it'],
+  ["wss://ann:secret@host", 'the address is "wss://…host"; it'],
   ["wss://", 'the address is "wss://"'],
 ])("the address %j is refused by the constructor", (address, why) => {
   expect(() => Reflect.construct(Fanout, [address])).toThrow(why);

@@ -105,12 +105,6 @@ test.each([
     "no session",
   ],
   ["rejects", () => Promise.reject(new Error("no session")), "no session"],
-  [
-    "returns null",
-    () => Reflect.get({}, "missing") ?? null,
-    "the token is null; it takes a JWT, or a function that returns one",
-  ],
-  ["returns a token with a space", () => "a b", 'the token is "…"; it takes a JWT'],
   ["never returns", () => new Promise<string>(() => {}), "didn't return within 20 s"],
 ])("a function that %s is asked again later, and the reason is reported", async (_, token, why) => {
   const asked = vi.fn(token);
@@ -122,4 +116,37 @@ test.each([
   await vi.advanceTimersByTimeAsync(1_000);
   expect(asked.mock.calls.length).toBeGreaterThan(1);
   expect(asked.mock.calls.length).toBeLessThan(30);
+});
+
+test.each([
+  ["nothing", undefined, "undefined"],
+  ["an error page", "<h1>Bad gateway</h1>", "string"],
+  ["an empty text", "", "string"],
+  ["an object", { token: "x.y.z" }, "object"],
+])("a function that never returned a token, but %s, is final, and its value isn't shown", async (_, value, type) => {
+  const given: object = { value };
+  const { client, changes } = connectTo({ token: () => Reflect.get(given, "value") });
+  const subscription = client.subscribe("a");
+  const why = `the token is of type ${type}; it takes a JWT, or a function that returns one`;
+  await expect(client.announce("a", "x")).rejects.toMatchObject({ code: "invalid", message: why });
+  await expect(subscription[Symbol.asyncIterator]().next()).rejects.toThrow(why);
+  expect(changes.at(-1)).toMatchObject({ state: "failed", willRetry: false, reason: `invalid: ${why}` });
+  expect(FakeSocket.made).toEqual([]);
+});
+
+test("a function that returned a token before, but no longer does, is asked again later", async () => {
+  const tokens = ["x.y.z", "<h1>Bad gateway</h1>"];
+  const { client, changes } = connectTo({ token: () => tokens.shift() ?? "x.y.z" });
+  client.subscribe("a");
+  const socket = await greet("debug!position a 7");
+  socket.end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(changes.at(-1)).toMatchObject({
+    state: "disconnected",
+    willRetry: true,
+    reason: "the token is of type string; it takes a JWT, or a function that returns one",
+  });
+  await vi.advanceTimersByTimeAsync(2_000);
+  await greet("debug!position a 7");
+  expect(client.state).toBe("connected");
 });

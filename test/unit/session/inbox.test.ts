@@ -93,7 +93,7 @@ test("invalid and failed commands get an error reply, and the next line is execu
   void receive(new Uint8Array([0x70, 0xff, 0x0a, 0x70]).buffer);
   expect(await done()).toEqual([
     expect.stringMatching(/^invalid nonsense: unknown command/),
-    "limit line: a line has at most 300 bytes",
+    "limit line: a line has at most 300 bytes; split the message, or raise MAX_LINE_BYTES",
     "subscribe a",
     "limit subscribe a: not today",
     "unsubscribe a",
@@ -147,7 +147,10 @@ test("pending frames have a limit, and each counts 101 bytes of overhead", async
 test("a frame above the limit closes the connection", async () => {
   const { receive, done } = inboxOf();
   void receive(`announce a ${"x".repeat(200)}\n${"x".repeat(1_000 - 212)}`);
-  expect(await done()).toEqual([`1: a!${"x".repeat(200)}`, "limit line: a line has at most 300 bytes"]);
+  expect(await done()).toEqual([
+    `1: a!${"x".repeat(200)}`,
+    "limit line: a line has at most 300 bytes; split the message, or raise MAX_LINE_BYTES",
+  ]);
   void receive("é".repeat(501));
   expect(await done()).toEqual(["closed for frame: a frame has at most 1000 bytes"]);
 });
