@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { untilRenewal } from "../../../src/client/token.ts";
-import { breakOff, connectTo, greet, settle, subscribed, tokenOf, useFakeTime } from "./fakes.ts";
+import { breakOff, connectTo, FakeSocket, greet, settle, subscribed, tokenOf, useFakeTime } from "./fakes.ts";
 
 beforeEach(useFakeTime);
 
