@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { each, minus, plus, requested, times, written } from "../../tools/bench/cost.ts";
-import type { Costs } from "../../tools/bench/events.ts";
-import { COSTS, channels, FREE, messages, most, SERVICES, table, type Use } from "../../tools/bench/free-plan.ts";
+import { each, minus, plus, requested, times, written } from "../../src/costs/cost.ts";
+import { channels, FREE, messages, most, shares, type Use, usedIn } from "../../src/costs/free-plan.ts";
+import { COSTS, type Costs } from "../../src/costs/measured.ts";
+import { SERVICES, table } from "../../tools/bench/free-plan.ts";
 
 const NOTHING = { rows: {}, requests: {}, seconds: 0 };
 const DAY = 24 * 3600;
@@ -79,6 +80,21 @@ test("each subscriber comes and goes once", () => {
 test("a channel has so many messages", () => {
   const costs = only({ "a lone message to 10 subscribers, no links, retained": { ...NOTHING, seconds: 2 } });
   expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
+});
+
+describe("a day", () => {
+  const day = { people: 50, messages: 2_000, updates: 500 };
+
+  test("costs what its messages cost on one channel, and a request for each update", () => {
+    const { rows, requests, seconds } = messages(COSTS, 50, 0).use(2_500);
+    expect(usedIn(COSTS, day)).toEqual({ rows, requests: requests + 500 * (1 - 1 / 20), seconds });
+    expect(usedIn(COSTS, { ...day, updates: 0 })).toEqual(messages(COSTS, 50, 0).use(2_000));
+  });
+
+  test("of 50 people with 2,000 messages and 500 updates is 5 % of the free plan", () => {
+    const percentages = shares(usedIn(COSTS, day), FREE).map((share) => Math.round(100 * share));
+    expect(percentages).toEqual([4, 1, 5]);
+  });
 });
 
 test.each<keyof Use>(["rows", "requests", "seconds"])("there are as many of a thing as its %s allow", (what) => {
