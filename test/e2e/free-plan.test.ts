@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { each, minus, plus, requested, times, written } from "../../src/costs/cost.ts";
 import { channels, FREE, messages, most, shares, type Use, usedIn } from "../../src/costs/free-plan.ts";
 import { COSTS, type Costs } from "../../src/costs/measured.ts";
-import { SERVICES, table } from "../../tools/bench/free-plan.ts";
+import { DAYS, dayTable, SERVICES, table } from "../../tools/bench/free-plan.ts";
 
 const NOTHING = { rows: {}, requests: {}, seconds: 0 };
 const DAY = 24 * 3600;
@@ -104,7 +104,18 @@ test.each<keyof Use>(["rows", "requests", "seconds"])("there are as many of a th
   expect(most({ title: "", use }, { ...limits, [what]: 2 })).toBe(0);
 });
 
-test("tools/bench/README.md shows the table that the program prints", async () => {
-  const readme = await readFile(new URL("../../tools/bench/README.md", import.meta.url), "utf8");
-  expect(readme).toContain(`\n\n${table(SERVICES, FREE)}\n\n`);
+describe("docs/costs.md", async () => {
+  const page = await readFile(new URL("../../docs/costs.md", import.meta.url), "utf8");
+
+  test("shows the tables that the program prints", () => {
+    for (const shown of [dayTable(DAYS, FREE), table(SERVICES, FREE)]) expect(page).toContain(`\n\n${shown}\n\n`);
+  });
+
+  test("says in words what a row of its examples says", async () => {
+    const [, people, sent, updates, share] =
+      /^(\d+) people who send ([\d,]+) messages a day, .* announces (\d+) updates, use (\d+ %)/m.exec(page) ?? [];
+    expect(page).toMatch(new RegExp(`\\| ${people} \\| ${sent} \\| ${updates} \\|.*\\| \\*\\*${share}\\*\\* \\|`));
+    const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+    expect(readme).toContain(`A team's chat of 2,500 messages a day takes [${share} of the free\nplan](docs/costs.md`);
+  });
 });

@@ -1,8 +1,19 @@
 /**
- * Computes what the Workers free plan carries in a day: `node tools/bench/free-plan.ts` prints the table of this
- * folder's `README.md`.
+ * Computes what the Workers free plan carries in a day: `node tools/bench/free-plan.ts` prints the tables of
+ * `docs/costs.md`.
  */
-import { channels, FREE, messages, most, type Service, shares, type Use, whole } from "../../src/costs/free-plan.ts";
+import {
+  channels,
+  type Day,
+  FREE,
+  messages,
+  most,
+  type Service,
+  shares,
+  type Use,
+  usedIn,
+  whole,
+} from "../../src/costs/free-plan.ts";
 import { COSTS } from "../../src/costs/measured.ts";
 
 export const SERVICES: Service[] = [
@@ -14,17 +25,52 @@ export const SERVICES: Service[] = [
   channels(COSTS, 1, 0),
 ];
 
+/** Products of one channel each, and a day of them. */
+export const DAYS: [product: string, day: Day][] = [
+  ["a family's shopping list", { people: 5, messages: 100, updates: 0 }],
+  ["a team's chat, with updates from its tools", { people: 50, messages: 2_000, updates: 500 }],
+  ["the orders of a shop, for its staff", { people: 20, messages: 0, updates: 3_000 }],
+  ["a sensor's value every ten seconds", { people: 100, messages: 0, updates: 8_640 }],
+  ["the scores of a match day", { people: 5_000, messages: 0, updates: 1_000 }],
+  ["the chat of a public event", { people: 5_000, messages: 20_000, updates: 0 }],
+  ["a busy game", { people: 1_000, messages: 80_000, updates: 0 }],
+];
+
+/** Formats the share of the limits that each day uses, as a Markdown table. */
+export function dayTable(days: typeof DAYS, limits: Use): string {
+  return markdown(
+    [
+      "in a day",
+      "people",
+      "their messages",
+      "updates",
+      "rows written",
+      "requests",
+      "time in memory",
+      "of the free plan",
+    ],
+    days.map(([product, day]) => {
+      const used = shares(usedIn(COSTS, day), limits);
+      const { people, messages: announced, updates } = day;
+      const most = `**${percent(Math.max(...used))}**`;
+      return [product, ...[people, announced, updates].map(whole), ...used.map(percent), most];
+    }),
+  );
+}
+
 /** Formats how many of each fit, alone, as a Markdown table. */
 export function table(services: Service[], limits: Use): string {
-  const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
-  return [
-    row("per day", "at most", "rows written", "requests", "time in memory"),
-    row("---", "---", "---", "---", "---"),
-    ...services.map((service) => {
+  return markdown(
+    ["per day", "at most", "rows written", "requests", "time in memory"],
+    services.map((service) => {
       const count = most(service, limits);
-      return row(service.title, rounded(count), ...shares(service.use(count), limits).map(percent));
+      return [service.title, rounded(count), ...shares(service.use(count), limits).map(percent)];
     }),
-  ].join("\n");
+  );
+}
+
+function markdown(head: string[], rows: string[][]): string {
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
 /** Rounds down to three digits. */
@@ -34,7 +80,8 @@ function rounded(count: number): string {
 }
 
 function percent(share: number): string {
+  if (share > 0 && share < 0.005) return "< 1 %";
   return `${Math.round(share * 100)} %`;
 }
 
-if (import.meta.main) console.log(table(SERVICES, FREE));
+if (import.meta.main) console.log(`${dayTable(DAYS, FREE)}\n\n${table(SERVICES, FREE)}`);
