@@ -144,6 +144,10 @@ export function most({ use }: Service, limits: Use): number {
   return least;
 }
 
+export function percent(share: number): string {
+  return `${whole(Math.round(share * 100))} %`;
+}
+
 export function whole(value: number): string {
   return value.toLocaleString("en-US");
 }

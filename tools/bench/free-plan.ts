@@ -2,7 +2,17 @@
  * Computes what the Workers free plan carries in a day: `node tools/bench/free-plan.ts` prints the table of this
  * folder's `README.md`.
  */
-import { channels, FREE, messages, most, type Service, shares, type Use, whole } from "../../src/costs/free-plan.ts";
+import {
+  channels,
+  FREE,
+  messages,
+  most,
+  percent,
+  type Service,
+  shares,
+  type Use,
+  whole,
+} from "../../src/costs/free-plan.ts";
 import { COSTS } from "../../src/costs/measured.ts";
 
 export const SERVICES: Service[] = [
@@ -31,10 +41,6 @@ export function table(services: Service[], limits: Use): string {
 function rounded(count: number): string {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 2);
   return whole(Math.floor(count / unit) * unit);
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
 }
 
 if (import.meta.main) console.log(table(SERVICES, FREE));
