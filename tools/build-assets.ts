@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
+import packageJson from "../package.json" with { type: "json" };
 import { VERSION } from "../src/version.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -15,6 +16,7 @@ function consoleModule(): string {
   const [script, style] = [bundled(join(CONSOLE, "main.ts")), bundled(join(CONSOLE, "console.css"))];
   const page = readFileSync(join(CONSOLE, "index.html"), "utf8")
     .replace(/^ +/gm, "")
+    .replace(RECIPES, () => linkedTo(recipesAddress(packageJson)))
     .replace("<style></style>", () => `<style>${style}</style>`)
     .replace('<script type="module"></script>', () => `<script type="module">${script}</script>`);
   return `// Generated from src/console/ by npm run build:assets.
@@ -31,6 +33,31 @@ function clientModule(): string {
 export const CLIENT = ${JSON.stringify(script)};
 export const CLIENT_HASH = "${hashOf(script)}";
 `;
+}
+
+/** Where the page mentions the recipes, relative to the repository. */
+const RECIPES = "docs/recipes/README.md";
+
+/** What package.json may say about the project. */
+interface PackageJson {
+  name?: string;
+  repository?: string | { url: string };
+  homepage?: string;
+}
+
+/** Returns the address of the recipes, or else of the project; undefined if package.json names neither. */
+export function recipesAddress({ repository, homepage }: PackageJson): string | undefined {
+  const url = typeof repository === "string" ? repository : repository?.url;
+  const page = url
+    ?.replace(/^(?:github:)?(?=[\w.-]+\/[\w.-]+$)/, "https://github.com/")
+    .replace(/^git\+/, "")
+    .replace(/\.git$/, "");
+  return page?.startsWith("https://") ? `${page}/blob/HEAD/${RECIPES}` : homepage;
+}
+
+function linkedTo(address: string | undefined): string {
+  const escaped = address?.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  return escaped === undefined ? RECIPES : `<a href="${escaped}" rel="noopener" target="_blank">${RECIPES}</a>`;
 }
 
 function bundled(entryPoint: string): string {

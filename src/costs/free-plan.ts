@@ -144,6 +144,11 @@ export function most({ use }: Service, limits: Use): number {
   return least;
 }
 
+export function percent(share: number): string {
+  if (share > 0 && share < 0.005) return "< 1 %";
+  return `${whole(Math.round(share * 100))} %`;
+}
+
 export function whole(value: number): string {
   return value.toLocaleString("en-US");
 }

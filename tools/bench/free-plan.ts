@@ -8,6 +8,7 @@ import {
   FREE,
   messages,
   most,
+  percent,
   type Service,
   shares,
   type Use,
@@ -79,9 +80,6 @@ function rounded(count: number): string {
   return whole(Math.floor(count / unit) * unit);
 }
 
-function percent(share: number): string {
-  if (share > 0 && share < 0.005) return "< 1 %";
-  return `${Math.round(share * 100)} %`;
-}
+if (import.meta.main) console.log(`${dayTable(DAYS, FREE)}
 
-if (import.meta.main) console.log(`${dayTable(DAYS, FREE)}\n\n${table(SERVICES, FREE)}`);
+${table(SERVICES, FREE)}`);
