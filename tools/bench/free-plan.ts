@@ -80,6 +80,7 @@ function rounded(count: number): string {
   return whole(Math.floor(count / unit) * unit);
 }
 
-if (import.meta.main) console.log(`${dayTable(DAYS, FREE)}
+if (import.meta.main)
+  console.log(`${dayTable(DAYS, FREE)}
 
 ${table(SERVICES, FREE)}`);
