@@ -37,7 +37,7 @@ let uploads: Upload[];
 let environment: Record<string, string | undefined>;
 
 beforeEach(async () => {
-  // A clone, as far as a deployment reads it.
+  // The parts of a clone that a deployment reads.
   folder = await temporaryFolder();
   for (const name of ["src", "tools", "node_modules", "package.json"])
     await symlink(join(ROOT, name), join(folder, name));
