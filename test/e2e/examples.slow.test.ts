@@ -101,34 +101,40 @@ test("a server issues tokens for each user's own channels", async () => {
 });
 
 test.skipIf(!browser)(
-  "the chat without a framework restores its messages after a reload, and resumes with missed ones",
+  "the chat without a framework shows its history after a reload and in a new browser, and resumes",
   async () => {
     const url = await serve("examples/page/wrangler.toml");
     const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
     onTestFinished(() => launched.close());
-    const [alice, bob] = [await launched.newPage(), await launched.newPage()];
-    for (const page of [alice, bob]) {
+    // Pages of a browser don't share storage.
+    const open = async () => {
+      const page = await launched.newPage();
       await page.goto(url);
       await page.waitForFunction("document.getElementById('state').textContent === 'connected'");
-    }
-    const lines = (page: typeof alice) => page.locator("#messages li").allTextContents();
-    await alice.fill("input", "<b>hello</b>");
-    await alice.press("input", "Enter");
-    await expect.poll(() => lines(bob), { timeout: 30_000 }).toEqual(["<b>hello</b>"]);
+      return page;
+    };
+    type Page = Awaited<ReturnType<typeof open>>;
+    const shows = (page: Page, ...texts: string[]) =>
+      expect.poll(() => page.locator("#messages li").allTextContents(), { timeout: 30_000 }).toEqual(texts);
+    const send = async (page: Page, text: string) => {
+      await page.fill("input", text);
+      await page.press("input", "Enter");
+    };
+    const [alice, bob] = [await open(), await open()];
+    await send(alice, "<b>hello</b>");
+    await shows(bob, "<b>hello</b>");
     await bob.goto("about:blank");
-    await alice.fill("input", "are you there?");
-    await alice.press("input", "Enter");
-    await expect.poll(() => lines(alice), { timeout: 30_000 }).toEqual(["<b>hello</b>", "are you there?"]);
+    await send(alice, "are you there?");
+    await shows(alice, "<b>hello</b>", "are you there?");
     await bob.goto(url);
     for (const page of [alice, bob]) {
       await page.reload();
-      await expect.poll(() => lines(page), { timeout: 30_000 }).toEqual(["<b>hello</b>", "are you there?"]);
+      await shows(page, "<b>hello</b>", "are you there?");
     }
-    await bob.fill("input", "yes");
-    await bob.press("input", "Enter");
-    for (const page of [alice, bob]) {
-      await expect.poll(() => lines(page), { timeout: 30_000 }).toEqual(["<b>hello</b>", "are you there?", "yes"]);
-    }
+    await send(bob, "yes");
+    for (const page of [alice, bob, await open()]) await shows(page, "<b>hello</b>", "are you there?", "yes");
+    const settings = await (await fetch(`${url}/live/-/settings`)).json();
+    expect(settings).toMatchObject({ settings: { HISTORY_SECONDS: 86_400, HISTORY_BYTES: 500_000 } });
   },
 );
 
@@ -213,20 +219,24 @@ async function withAssets(folder: string): Promise<string> {
     export default { fetch: (request, env) => worker.fetch(request, { ...env, ASSETS }) };`;
 }
 
-test.each(["caller", "mounted", "page", "react"])("the Worker of %s can be deployed", async (name) => {
-  const bin = join(ROOT, "node_modules", ".bin");
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const command = [join(bin, "wrangler"), "deploy", "-c", `examples/${name}/wrangler.toml`, "--dry-run"];
-  const { stdout } = await promisify(execFile)(join(bin, "node"), [...command, "--outdir", folder], {
-    cwd: ROOT,
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
-  });
-  expect(stdout).toContain("Total Upload");
-});
+test.each(["caller", "cursors", "members", "mounted", "page", "react", "scores"])(
+  "the Worker of %s can be deployed",
+  async (name) => {
+    const bin = join(ROOT, "node_modules", ".bin");
+    const folder = await temporaryFolder();
+    onTestFinished(() => removeFolder(folder));
+    const command = [join(bin, "wrangler"), "deploy", "-c", `examples/${name}/wrangler.toml`, "--dry-run"];
+    const { stdout } = await promisify(execFile)(join(bin, "node"), [...command, "--outdir", folder], {
+      cwd: ROOT,
+      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false" },
+    });
+    expect(stdout).toContain("Total Upload");
+  },
+);
 
-test("every example is tested here", async () => {
+test("every example is tested here or in recipes*.test.ts", async () => {
   const all = await readdir(join(ROOT, "examples"), { withFileTypes: true });
   const names = all.filter((it) => it.isDirectory()).map(({ name }) => name);
-  expect(names.sort()).toEqual(["backend", "caller", "mounted", "page", "react", "tokens"]);
+  const here = ["backend", "caller", "mounted", "page", "react", "tokens"];
+  expect(names.sort()).toEqual([...here, "cursors", "members", "scores", "watcher"].sort());
 });

@@ -1,21 +1,17 @@
-// A chat without a framework. After a reload it restores its messages, then resumes with the missed ones.
+// A chat without a framework. The server retains a day of messages, so a page shows the newest ones whenever it loads:
+// after a reload, in a new tab, on another device.
 import { Fanout } from "./fanout.js";
 
 const [state, list, form] = ["state", "messages", "composer"].map((id) => document.getElementById(id));
 
-/** The newest messages shown, and the position of the last one. */
-const shown = JSON.parse(sessionStorage.getItem("chat")) ?? { texts: [], position: undefined };
+/** How many of the newest messages the page shows. */
+const SHOWN = 100;
 
 function show(text) {
   const line = document.createElement("li");
   line.textContent = text;
   list.append(line);
-}
-
-function store(text, position) {
-  shown.texts = [...shown.texts, text].slice(-100);
-  shown.position = position;
-  sessionStorage.setItem("chat", JSON.stringify(shown));
+  if (list.children.length > SHOWN) list.firstElementChild.remove();
 }
 
 const fanout = new Fanout("live", {
@@ -31,18 +27,9 @@ form.addEventListener("submit", (event) => {
   text.value = "";
 });
 
-for (const text of shown.texts) show(text);
-const chat = fanout.subscribe("chat", {
-  since: shown.position,
-  last: 20,
-  onGap: () => show("(messages are missing here)"),
-});
+const chat = fanout.subscribe("chat", { last: SHOWN, onGap: () => show("(messages are missing here)") });
 try {
-  for await (const { text, position } of chat) {
-    show(text);
-    // Store last: after a crash in between, the message is shown again rather than lost.
-    store(text, position);
-  }
+  for await (const { text } of chat) show(text);
 } catch (error) {
   show(`(the chat has ended: ${error.message})`);
 }
