@@ -332,7 +332,6 @@ describe("commands, links and files that exist:", async () => {
     ...new Set([...GUIDES, ...PAGES]),
     "CONTRIBUTING.md",
     "SECURITY.md",
-    ...(await readdir(new URL("docs/recipes", root))).map((page) => `docs/recipes/${page}`),
     "src/README.md",
     "test/README.md",
     "tools/bench/README.md",
