@@ -15,8 +15,15 @@ const SLOW = "test/**/*.slow.test.ts";
 /** Setup for tests that serve the Worker's bundle. */
 const BUNDLED = "test/e2e/support/bundled.ts";
 
+interface More {
+  include?: string[];
+  exclude?: string[];
+  globalSetup?: string[];
+  env?: Record<string, string>;
+}
+
 /** Returns a project of tests that run in Node: those in the folder of its name that aren't slow, or others. */
-function inNode(name: string, more: { include?: string[]; exclude?: string[]; globalSetup?: string[] } = {}) {
+function inNode(name: string, more: More = {}) {
   const include = [`test/${name}/**/*.test.ts`];
   const exclude = [...configDefaults.exclude, SLOW];
   return { test: { ...patience, name, include, exclude, ...more } };
@@ -62,7 +69,8 @@ export default defineConfig({
     coverage: { include: ["src/**/*.ts"], reporter: ["text"] },
     projects: [
       inNode("unit"),
-      inNode("simulation"),
+      // The project `slow` makes all runs.
+      inNode("simulation", { env: { RUNS: process.env.RUNS ?? "0.5" } }),
       inNode("upgrades"),
       // Without retention, other rows are left in storage, and other connections closed.
       inRuntime("open", { HISTORY_SECONDS: "0" }, CONFORMANCE),

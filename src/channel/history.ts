@@ -98,7 +98,7 @@ export class History {
     return this.#limits.historySeconds > 0;
   }
 
-  /** Characters of retained messages and keys. */
+  /** Bytes of retained messages and keys. */
   get size(): number {
     return this.#retained.size;
   }
@@ -111,10 +111,10 @@ export class History {
   /**
    * The retained messages: the position before the first, their number and their size; undefined if none are retained.
    */
-  get retained(): { after: number; count: number; characters: number } | undefined {
+  get retained(): { after: number; count: number; bytes: number } | undefined {
     this.dropExpired();
     if (this.#retained.isEmpty) return undefined;
-    return { after: this.start, count: this.#stored - this.start, characters: this.size };
+    return { after: this.start, count: this.#stored - this.start, bytes: this.size };
   }
 
   /** The retention time, in milliseconds. */

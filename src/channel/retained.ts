@@ -1,11 +1,12 @@
 /** The index of a root's retained messages: batches, rows and keys. The log has the messages themselves. */
 import { sizeOfKeyed } from "../protocol/keys.ts";
+import { utf8Length } from "../protocol/text.ts";
 import type { AppendedMessages, Log } from "./log.ts";
 
 export interface HistoryLimits {
   /** The retention time in seconds; 0 turns history off. */
   historySeconds: number;
-  /** The most characters of messages and keys that are retained per channel. */
+  /** The most bytes of messages and keys that are retained per channel, as UTF-8. */
   historyBytes: number;
 }
 
@@ -15,7 +16,7 @@ export interface Batch {
   count: number;
   /** The time at which it was stored, in milliseconds since 1970. */
   at: number;
-  /** Characters of its messages and keys. */
+  /** Bytes of its messages and keys, as UTF-8. */
   size: number;
   /** Its announcements that have a key. */
   keyed: readonly AppendedMessages[];
@@ -30,7 +31,7 @@ export interface Segment {
 }
 
 /**
- * New batches are added to the newest row until it has `FULL_ROW` characters, or until its oldest batch is older than
+ * New batches are added to the newest row until it has `FULL_ROW` bytes, or until its oldest batch is older than
  * `MAX_ROW_AGE`, a share of the retention time. So there are few rows to delete, and rows don't outlive their messages
  * for long.
  */
@@ -56,7 +57,7 @@ export class Retained {
     this.#released = released;
   }
 
-  /** Characters of retained messages and keys. */
+  /** Bytes of retained messages and keys, as UTF-8. */
   get size(): number {
     return this.#size;
   }
@@ -105,7 +106,7 @@ export class Retained {
   }
 
   /**
-   * Drops expired batches, then the oldest ones until there is room for `size` more characters. Also drops batches that
+   * Drops expired batches, then the oldest ones until there is room for `size` more bytes. Also drops batches that
    * the log has dropped because links are too far behind.
    */
   dropExpired(size = 0): void {
@@ -155,7 +156,7 @@ export class Retained {
 }
 
 /**
- * Makes a batch of the newest messages: at most `most` characters of them and their keys.
+ * Makes a batch of the newest messages: at most `most` bytes of them and their keys.
  * @param last the position of the newest message
  * @param at the time at which the batch is stored, in milliseconds since 1970
  */
@@ -176,16 +177,19 @@ export function batchOf(messages: readonly AppendedMessages[], last: number, at:
 }
 
 /**
- * Returns how many of an announcement's newest messages fit into `room` characters, and their size. Announcements with
+ * Returns how many of an announcement's newest messages fit into `room` bytes, and their size. Announcements with
  * a key fit completely or not at all, because their whole text is compared when the key is used again.
  */
 function newestOf(appended: AppendedMessages, room: number): { count: number; size: number } {
   const { lines, count, key } = appended;
-  const size = key === undefined ? lines.length : sizeOfKeyed(key, lines);
+  let size = key === undefined ? utf8Length(lines) : sizeOfKeyed(key, lines);
   if (size <= room) return { count, size };
   if (key !== undefined) return { count: 0, size: 0 };
   let dropped = 0;
-  let from = 0;
-  for (; lines.length - from > room; dropped++) from = lines.indexOf("\n", from) + 1;
-  return { count: count - dropped, size: lines.length - from };
+  for (let from = 0; size > room; dropped++) {
+    const end = lines.indexOf("\n", from) + 1;
+    size -= utf8Length(lines.slice(from, end));
+    from = end;
+  }
+  return { count: count - dropped, size };
 }

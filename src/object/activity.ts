@@ -45,7 +45,7 @@ export class Activity {
     this.stay();
   }
 
-  /** The same for a change without an event of its own. */
+  /** Notes a change that no event caused. */
   stay(): void {
     this.#changes += 1;
     this.#last = this.#runtime.now();

@@ -1,6 +1,6 @@
 /**
- * The object's alarm: one, for whatever is due first, whether the object is in memory by then or not. Setting it costs a
- * row, so it is never cancelled or postponed; a spurious wake-up is cheaper.
+ * The object's one alarm, for the earliest of all that is due. It wakes an object that has left memory. Setting it costs
+ * a row, so it is never cancelled or postponed; a spurious wake-up is cheaper.
  */
 import type { RawRuntime } from "../runtime/runtime.ts";
 

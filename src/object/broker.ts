@@ -23,7 +23,7 @@ export class Broker {
     this.#parts = wire(raw, sockets, limits, guard);
   }
 
-  /** Restores the object's state, and closes connections that the current settings no longer admit. Returns the broker. */
+  /** Restores the object's state, closes connections that the current settings no longer admit, and returns the broker. */
   start(): this {
     start(this.#parts);
     const { tokens, lifecycle, schedule } = this.#parts;
@@ -70,7 +70,7 @@ export class Broker {
     this.#parts.router.capacity.report("sockets");
   }
 
-  /** Does what is due, after the alarm has gone off. */
+  /** Handles the alarm. */
   alarmed(): void {
     this.#parts.peers.arrived(FRESH);
     this.#parts.upkeep.alarmed();
@@ -91,7 +91,7 @@ export class Broker {
     });
   }
 
-  /** Notes an event of a client, so many hops deep. */
+  /** Notes an event of a client at a depth of `hop`. */
   #event(hop: number): void {
     this.#parts.peers.arrived(hop);
     this.#parts.schedule.note();

@@ -71,8 +71,8 @@ export class Upkeep implements ActivityEvents {
   }
 
   /**
-   * Writes what must outlive this time in memory: first the alarm, as rows say when it is set; last the counters, as they
-   * count the rows. When nothing is due, empty storage is given back, and the alarm with it.
+   * Persists the object's state. The alarm goes first, because rows record its time; the counters go last, because they
+   * count rows. When nothing is due, releases empty storage, and the alarm with it.
    */
   settle(): void {
     const { runtime, alarm, schedule, connections, router, reporter } = this.#parts;
@@ -86,15 +86,15 @@ export class Upkeep implements ActivityEvents {
   }
 
   /**
-   * Sets the alarm for what is due first. If storage refuses that while links are lost, the object stays in memory:
-   * nothing else could tell them.
+   * Sets the alarm for the earliest due time. If storage refuses that while links are lost, keeps the object in memory,
+   * because the alarm alone would report the losses.
    * @returns when something is due, in milliseconds since 1970; infinite if nothing is
    */
   #setAlarm(): number {
     const { alarm, schedule, router } = this.#parts;
     const dueAt = this.#dueAt();
     void alarm.due(dueAt).then((isSet) => {
-      if (!isSet && Number.isFinite(router.downstream.retellAt)) schedule.stay();
+      if (!isSet && Number.isFinite(router.downstream.lossReportAt)) schedule.stay();
     });
     return dueAt;
   }

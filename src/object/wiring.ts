@@ -66,7 +66,7 @@ export function wire(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: G
   return { ...session, peers, outage, clientLimit, reporter, drain, commands, inbox, handlers, upkeep };
 }
 
-/** Restores what was stored, or persisted with sockets, when the object last left memory. */
+/** Restores the state in storage and in attachments. */
 export function start(parts: Parts): void {
   const { schedule, connections, tokens, counters, outage, router, clientLimit, reporter } = parts;
   schedule.start(parts.upkeep, parts.drain);

@@ -1,20 +1,20 @@
 /** Idempotency keys of announcements. */
-import { isLongerThan } from "./text.ts";
+import { isLongerThan, utf8Length } from "./text.ts";
 
 /** Longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 64;
 
-/** Characters of overhead for a retained key. */
+/** Bytes of overhead for a retained key. */
 const KEY_OVERHEAD = 16;
 
-/** The size, in characters, of retained messages and their key. */
+/** Returns the size of retained messages and their key, in bytes. */
 export function sizeOfKeyed(key: string, lines: string): number {
-  return lines.length + key.length + KEY_OVERHEAD;
+  return utf8Length(lines) + utf8Length(key) + KEY_OVERHEAD;
 }
 
 /**
  * Whether a repetition of the announcement can be detected: the channel must be able to retain its whole text.
- * @param most characters that one channel may retain
+ * @param most bytes that one channel may retain
  */
 export function canDeduplicate(key: string, lines: string, most: number): boolean {
   return sizeOfKeyed(key, lines) <= most;

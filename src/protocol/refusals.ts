@@ -7,9 +7,9 @@ export const SERVICE_FULL = "the service has reached its connection limit; conne
 export const NO_HISTORY = "this channel retains no messages";
 export const KEY_CONFLICT = "this key was used for another message on this channel";
 
-/** @param most characters that one channel may retain */
+/** @param most bytes that one channel may retain */
 export function keyedTooLong(most: number): string {
-  return `messages with a key have at most ${most} characters in total, as the channel retains them to detect repeats`;
+  return `messages with a key have at most ${most} bytes in total, as the channel retains them to detect repeats`;
 }
 
 export function lineTooLong(maxBytes: number): string {

@@ -266,5 +266,5 @@ export interface TreeDescription {
   /** Number of objects that did not answer. */
   unreachable: number;
   /** The retained messages of the root, which follow the position `after`; undefined without history. */
-  kept?: { after: number; count: number; characters: number } | undefined;
+  kept?: { after: number; count: number; bytes: number } | undefined;
 }

@@ -22,15 +22,15 @@ export interface Limits {
   clientLimit: number;
   /** How long messages are retained, in seconds; 0 turns history off. */
   historySeconds: number;
-  /** Most characters of retained messages and keys per channel. */
+  /** Most bytes of retained messages and keys per channel, as UTF-8. */
   historyBytes: number;
   /** Channels with history: names, or prefixes followed by `*`. */
   historyChannels: string[];
 }
 
 /**
- * Most characters of retained messages, and of their keys. Both are in one row, which may have 2 MB, and a character may
- * take two bytes; see https://developers.cloudflare.com/durable-objects/platform/limits/.
+ * Most bytes of retained messages and keys, as UTF-8. They share one row, which may have 2 MB, and a row takes up to two
+ * bytes for one of ASCII; see https://developers.cloudflare.com/durable-objects/platform/limits/.
  */
 const MOST_HISTORY = 500_000;
 

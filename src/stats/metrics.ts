@@ -36,7 +36,7 @@ function gauges(figures: ServiceFigures): Metric[] {
       "Objects that did not answer, so that the other figures exclude them.",
       figures.unreachable,
     ],
-    ["history_bytes", "Characters of retained messages, in objects that hold connections.", figures.kept ?? 0],
+    ["history_bytes", "Bytes of retained messages, in objects that hold connections.", figures.kept ?? 0],
     ["deepest_hop", "Hops of the longest recent chain of calls between objects.", figures.deepest ?? 0],
   ];
   return rows.map(([name, help, value]) => {

@@ -10,7 +10,7 @@ import type { Downstream } from "./downstream.ts";
 export interface Placement {
   /** An object; "" for the parent, as this child is full. */
   object: string;
-  /** Whether that object is full too, as far as is known, and should place the connection below itself. */
+  /** Whether that object is known to be full too, and should place the connection below itself. */
   below: boolean;
 }
 
@@ -20,7 +20,7 @@ interface Child {
   full: Record<Load, boolean>;
 }
 
-/** The connections of an object, as far as they fill it up. */
+/** How many connections an object has, and whether they fill its memory. */
 interface ConnectionLoad {
   readonly size: number;
   /** Whether they take so much memory that new ones should go elsewhere. */

@@ -84,7 +84,7 @@ export class Downstream {
       if (isInDoubt || isUnknown) this.#noteLoss(link);
       else if (this.#isBusy) link.markUnknown(this.#channel.log);
     }
-    this.#schedule.due(this.retellAt);
+    this.#schedule.due(this.lossReportAt);
   }
 
   #setRow(row: OrderRow | undefined): void {
@@ -159,13 +159,13 @@ export class Downstream {
     this.#channel.log.trim(lowestAcknowledged(this.#links.values(), this.#channel.log));
   }
 
-  /** When to call `retell`, in milliseconds since 1970; infinite if no link is lost. */
-  get retellAt(): number {
+  /** When to call `reportLosses`, in milliseconds since 1970; infinite if no link is lost. */
+  get lossReportAt(): number {
     return nextLossReport(this.#links.values(), this.#runtime.now());
   }
 
   /** Tells lost links so again, if it is time to: objects that were unreachable may have recovered. */
-  retell(): void {
+  reportLosses(): void {
     releaseDueLosses(this.#links.values(), this.#runtime.now());
     this.flush();
   }
@@ -199,10 +199,10 @@ export class Downstream {
     return { newer: link.epoch };
   }
 
-  /** Compares what the object knows of its link with what is known here. */
+  /** Compares both ends of a link. */
   #compare(link: DownstreamLink, { last }: LinkCheck): void {
     if (link.loss) return;
-    // Neither side can know what was received with a failed call.
+    // A call failed, and neither end knows whether its messages were received.
     if (last === undefined && link.mayRepeat) this.#cutOff(link);
     if (last === undefined) return;
     if (link.isPositionUnknown ? !link.resumeAt(last, this.#channel.log) : last > (this.#channel.position ?? 0)) {
@@ -307,7 +307,7 @@ export class Downstream {
 
   #cutOff(link: DownstreamLink): void {
     this.#noteLoss(link);
-    this.#schedule.due(this.retellAt);
+    this.#schedule.due(this.lossReportAt);
   }
 
   #noteLoss(link: DownstreamLink): void {

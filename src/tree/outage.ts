@@ -1,4 +1,4 @@
-/** Tracks for how long the root of `all` has been unreachable: the longer, the less often it is asked again. */
+/** Tracks an outage of the root of `all`: the longer it lasts, the less often objects ask again. */
 import { isNumber } from "../runtime/rows.ts";
 import type { Keeper, Runtime } from "../runtime/runtime.ts";
 import type { Schedule } from "../runtime/schedule.ts";

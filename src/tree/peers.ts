@@ -238,7 +238,7 @@ export class Peers {
     else this.#stubs.delete(object);
   }
 
-  /** Returns the known stub, or a new one if that is better; undefined if there is none and none may be opened. */
+  /** Returns the known stub, or a new one if that is better; undefined if only a new one would do and none may be opened. */
   #stubTo(object: string, kind: keyof Calls): KnownStub | undefined {
     const depth = this.#depth;
     const known = this.#stubs.get(object);

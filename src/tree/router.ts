@@ -28,7 +28,7 @@ import { type Receiver, Unreachable, Upstream } from "./upstream.ts";
 /** How often missed messages are read again if the object's link to the channel changes meanwhile. */
 const MAX_TRIES = 10;
 
-/** The connections of this object, as far as messages for them need it. */
+/** The connections of this object, as the router uses them. */
 export interface Subscribers extends Keeper {
   readonly size: number;
   /** Whether they take so much memory that new ones should go elsewhere. */
@@ -374,13 +374,13 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
 
   /** Tells other objects again that links have ended or are lost, if it is time to. */
   retry(): void {
-    this.downstream.retell();
+    this.downstream.reportLosses();
     this.#upstream.retry();
   }
 
   /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
   get dueAt(): number {
-    return Math.min(this.downstream.retellAt, this.#upstream.dueAt);
+    return Math.min(this.downstream.lossReportAt, this.#upstream.dueAt);
   }
 
   /** Ends links whose messages are overdue; returns whether others are awaited. */
@@ -389,8 +389,8 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   }
 
   /**
-   * Writes what must outlive this time in memory.
-   * @returns whether all of it is written
+   * Persists the state of channel and links.
+   * @returns whether storage or an attachment has all of it
    */
   settle(): boolean {
     const isSettled = this.downstream.settle(this.#isCounted);

@@ -101,7 +101,7 @@ export class Unlinks {
     this.#pending.delete(channel);
   }
 
-  /** Tries again what is due. */
+  /** Retries the unlinks that are due. */
   retry(): void {
     const now = this.#runtime.now();
     for (const pending of this.#unneeded) {

@@ -270,7 +270,7 @@ export class Upstream {
         }
       }
     } catch (cause) {
-      // The link was dropped meanwhile: callers that still need it ask again.
+      // The link was dropped during the call; callers that still need it request it again.
       if (!isOpen()) return;
       if (!link.linked) this.#giveUp(link, cause);
       if (cause instanceof Unreachable) throw cause;
@@ -300,9 +300,8 @@ export class Upstream {
   }
 
   /**
-   * Asks once; afterwards the object is linked, or the link is lost, or it has to be requested otherwise. The call has a
-   * budget of its own: an object that is asked for a link may have to ask another one first, and objects that waited for
-   * each other would wait forever.
+   * Requests a link once. The answer is the link, its loss, or another parent or epoch to try. The call has a budget of
+   * its own, because the parent may have to request a link first, and objects that waited for each other would deadlock.
    */
   async #request(link: UpstreamLink): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;

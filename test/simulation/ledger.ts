@@ -9,6 +9,8 @@ export interface Announcement {
   issued: number;
   /** When it was certainly in the order, because the publisher's next ping was answered without an error; else undefined. */
   placed: () => number | undefined;
+  /** Whether a client has announced it again: if its key had expired by then, that was a new announcement. */
+  isRepeated?: boolean;
 }
 
 /** What a client knows of a channel that it counts, over all its connections. */
@@ -53,6 +55,12 @@ export class Ledger {
   /** Records the first announcement of a message. */
   announce(message: string, announcement: Announcement): void {
     this.announced.set(message, announcement);
+  }
+
+  /** Records that a message is announced again under its key, which may take effect much later. */
+  repeat(message: string): void {
+    const announcement = this.announced.get(message);
+    if (announcement) announcement.isRepeated = true;
   }
 
   /** Records the position of a message that a client received, by the client's count. */
@@ -124,8 +132,9 @@ export class Ledger {
 
   /** Checks that a message sent to a resuming client had not expired when the client asked. */
   checkRetained(message: string, asked: number): void {
-    const placed = this.announced.get(message)?.placed();
-    if (placed === undefined) return;
+    const announcement = this.announced.get(message);
+    const placed = announcement?.placed();
+    if (placed === undefined || (announcement?.isRepeated && this.mayRepeat(message))) return;
     const age = asked - placed;
     if (age <= this.#retention.milliseconds + this.#retention.lateness) return;
     throw new Violation(`${message} was readable ${age} ms after it was announced`);

@@ -105,6 +105,7 @@ export class SimulatedClient implements Reader {
   /** Announces an earlier message again under its key, perhaps another client's. */
   announceAgain(channel: string, message: string): void {
     this.#conversation.begin("once", channel);
+    this.#surroundings.ledger.repeat(message);
     this.#send([{ kind: "once", key: `${channel}:${message}`, channel, message }]);
   }
 

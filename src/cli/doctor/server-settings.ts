@@ -33,7 +33,7 @@ export const limits: Check = {
     const history =
       settings.HISTORY_SECONDS === 0
         ? "no history"
-        : `history of ${settings.HISTORY_SECONDS} s, ${settings.HISTORY_BYTES} characters per channel`;
+        : `history of ${settings.HISTORY_SECONDS} s, ${settings.HISTORY_BYTES} bytes per channel`;
     return ok(`${most} connections; ${lines}; ${history}`);
   },
 };

@@ -145,8 +145,7 @@ describe("announcing", () => {
 
   test("with a key is limited by the retention", async () => {
     const news = unique("news");
-    const why =
-      "messages with a key have at most 262144 characters in total, as the channel retains them to detect repeats";
+    const why = "messages with a key have at most 262144 bytes in total, as the channel retains them to detect repeats";
     const [half, rest] = ["x".repeat(60_000), "x".repeat(22_200)];
     const body = [half, half, half, half, rest].join("\n");
     const limit = { status: 400, code: "limit", said: `${sentenceOf(why)}\n`, retryAfter: null };

@@ -189,3 +189,12 @@ test("messages that the log drops because a link is too far behind are not retai
   expect(root.history?.announcedUnder("key")).toBeUndefined();
   expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(lines);
 });
+
+test("the limit of retained messages is in bytes of UTF-8", () => {
+  const { root, announce } = rootOf(new Map(), { historyBytes: 30 });
+  announce("é".repeat(9));
+  announce("\u{1f600}".repeat(3));
+  expect(linesOf(root.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n`);
+  announce("a".repeat(16));
+  expect(linesOf(root.readMissed(ALL))).toBe(`${"\u{1f600}".repeat(3)}\n${"a".repeat(16)}\n`);
+});

@@ -78,7 +78,7 @@ test("for messages that a Worker announces together, all lines have to match", a
 test("a message with a key is rejected if it is longer than the history", async () => {
   const service = new Service({ HISTORY_BYTES: "40" });
   const ann = await service.connect("home");
-  const why = "messages with a key have at most 40 characters in total, as the channel retains them to detect repeats";
+  const why = "messages with a key have at most 40 bytes in total, as the channel retains them to detect repeats";
   expect(await ann.ask(`once k news ${"x".repeat(17)}`)).toMatchObject(
     [/^debug!once k/].map((line) => expect.stringMatching(line)),
   );

@@ -98,12 +98,12 @@ export class LinkedChannel {
     this.downstream.loseAll();
   }
 
-  retell(): void {
-    this.downstream.retell();
+  reportLosses(): void {
+    this.downstream.reportLosses();
   }
 
-  get retellAt() {
-    return this.downstream.retellAt;
+  get lossReportAt() {
+    return this.downstream.lossReportAt;
   }
 
   get isBusy() {

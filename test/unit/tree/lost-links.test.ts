@@ -44,7 +44,7 @@ test("a loss that couldn't be reported is stored, and retried ten seconds later"
   const { downstream, rows, attempts, alarms } = await lostLink();
   expect(attempts).toHaveLength(10);
   expect(rows.get("downstream:home")).toEqual({ epoch: 1, lostAt: 1_000_000 });
-  expect([downstream.retellAt, ...alarms]).toEqual([1_010_000, 1_010_000]);
+  expect([downstream.lossReportAt, ...alarms]).toEqual([1_010_000, 1_010_000]);
 });
 
 test("a loss isn't reported earlier because of other messages, and doesn't keep the object in memory", async () => {
@@ -52,7 +52,7 @@ test("a loss isn't reported earlier because of other messages, and doesn't keep 
   clock.now += 4_000;
   downstream.append("news!b\n", 1);
   downstream.flush();
-  downstream.retell();
+  downstream.reportLosses();
   await settled();
   expect(attempts).toHaveLength(10);
   expect(downstream.settle(false)).toBe(true);
@@ -63,8 +63,8 @@ test("the delay between reports of a loss grows up to ten minutes", async () => 
   const times: Times = [];
   for (let wake = 0; wake < 10; wake++) {
     const { downstream, attempts } = objectOf(rows, clock);
-    clock.now = downstream.retellAt;
-    downstream.retell();
+    clock.now = downstream.lossReportAt;
+    downstream.reportLosses();
     await settled();
     times.push((attempts[0] ?? 0) - 1_000);
   }
@@ -77,11 +77,11 @@ test("an object that wakes for another reason reports the loss at its alarm, and
   downstream.flush();
   await settled();
   expect(attempts).toEqual([]);
-  downstream.retell();
+  downstream.reportLosses();
   await settled();
   expect(attempts).toHaveLength(1);
   expect(rows).toEqual(new Map());
-  expect(downstream.retellAt).toBe(Number.POSITIVE_INFINITY);
+  expect(downstream.lossReportAt).toBe(Number.POSITIVE_INFINITY);
 });
 
 test("losses at nearly the same time are reported together", async () => {
@@ -91,17 +91,17 @@ test("losses at nearly the same time are reported together", async () => {
   downstream.append("news!b\n", 1);
   downstream.flush();
   await settled();
-  clock.now = downstream.retellAt;
+  clock.now = downstream.lossReportAt;
   expect(clock.now).toBe(1_010_000);
-  downstream.retell();
+  downstream.reportLosses();
   await settled();
-  expect(downstream.retellAt).toBe(clock.now + 10_000);
+  expect(downstream.lossReportAt).toBe(clock.now + 10_000);
 });
 
 test.each(["news", "news!1"])("links of %s are lost if storage has them, but not the order", async (name) => {
   const rows = new Map<string, unknown>([["downstream:home", { epoch: 1, lostAt: undefined }]]);
   const { downstream, attempts } = objectOf(rows, { now: 1_000_000 }, () => true, name);
-  expect(downstream.retellAt).toBe(1_010_000);
+  expect(downstream.lossReportAt).toBe(1_010_000);
   downstream.flush();
   await settled();
   expect([attempts.length, rows.size]).toEqual([1, 0]);
