@@ -5,7 +5,7 @@ import type { Second } from "./traffic.ts";
 
 /** The plotted period, in seconds. */
 const WINDOW_SECONDS = 120;
-const HEIGHT = 180;
+const HEIGHT = 160;
 
 const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
 
@@ -35,12 +35,11 @@ function plotIn(element: HTMLElement, unit: string, lines: Line[]): Plot {
     spanGaps: true,
   }));
   const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 } };
-  const label = { labelSize: 20, labelGap: 0, labelFont: "12px system-ui, sans-serif" };
-  const times = { ...axis, ...label, label: "time of day", space: 80, values: "{HH}:{mm}:{ss}" };
+  const label = { label: unit, labelSize: 20, labelGap: 0, labelFont: "12px system-ui, sans-serif" };
+  const times = { ...axis, space: 80, values: "{HH}:{mm}:{ss}" };
   const numbers = {
     ...axis,
     ...label,
-    label: unit,
     size: 48,
     values: (_: uPlot, ticks: number[]) => ticks.map(abbreviated),
   };
@@ -78,11 +77,11 @@ function colour(name: string): string {
 
 /** Creates the plots; returns a function that appends one second. */
 export function showTraffic(): (second: Second) => void {
-  const rates = plotIn(find(document, "#rates .plot", HTMLElement), "messages per second", [
+  const rates = plotIn(find(document, "#rates .plot", HTMLElement), "messages/s", [
     { label: "in", isDashed: false },
     { label: "out", isDashed: true },
   ]);
-  const latencies = plotIn(find(document, "#latencies .plot", HTMLElement), "milliseconds", [
+  const latencies = plotIn(find(document, "#latencies .plot", HTMLElement), "ms", [
     { label: "median", isDashed: false },
     { label: "largest", isDashed: true },
   ]);
