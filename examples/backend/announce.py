@@ -6,13 +6,15 @@ It needs Python 3.8 and nothing else. A token, if the server requires one, is in
 
 import json
 import os
+import re
 import sys
 import time
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-URL = os.environ.get("FANOUT_URL", "http://localhost:8787")
+# The server's address may begin with ws, as WebSocket clients need it.
+URL = re.sub("^ws", "http", os.environ.get("FANOUT_URL", "http://localhost:8787")).rstrip("/")
 TOKEN = os.environ.get("FANOUT_TOKEN")
 
 # Seconds before each further attempt.

@@ -6,6 +6,7 @@ requires one, is in FANOUT_TOKEN.
 """
 
 import os
+import re
 import sys
 import time
 from http.client import HTTPException
@@ -13,7 +14,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-URL = os.environ.get("FANOUT_URL", "http://localhost:8787")
+# The server's address may begin with ws, as WebSocket clients need it.
+URL = re.sub("^ws", "http", os.environ.get("FANOUT_URL", "http://localhost:8787")).rstrip("/")
 TOKEN = os.environ.get("FANOUT_TOKEN")
 
 # The server sends at least a comment every 20 seconds; after this time without any, the connection is dead.
@@ -43,6 +45,7 @@ def parse(lines):
 def follow(channel, last_id=None):
     """Yields the events after `last_id`, or from now on, as (id, event, data); reconnects and resumes by itself."""
     pause = 1.0
+    is_lost = False
     while True:
         headers = {"Accept": "text/event-stream"}
         if TOKEN:
@@ -53,6 +56,7 @@ def follow(channel, last_id=None):
             with urlopen(Request(f"{URL}/{quote(channel, safe='')}", headers=headers), timeout=TIMEOUT) as response:
                 if response.status == 204:
                     raise Stopped("the token has expired")
+                is_lost = False
                 for fields in parse(response):
                     if "retry" in fields:  # Milliseconds; the server varies them, so that clients spread out.
                         pause = int(fields["retry"]) / 1000
@@ -62,9 +66,16 @@ def follow(channel, last_id=None):
         except HTTPError as error:
             if error.code < 500 and error.code not in (408, 429):
                 raise Stopped(f"{error.code}: {error.read().decode().strip()}") from error
-        except (OSError, HTTPException):
-            pass  # The connection is lost.
+            reason = error
+        except (OSError, HTTPException) as error:
+            reason = error
+        else:
+            reason = "the stream has ended"
+        if not is_lost:
+            print(f"the connection to {URL} is lost, and will be restored: {reason}", file=sys.stderr, flush=True)
+        is_lost = True
         time.sleep(pause)
+        pause = min(2 * pause, 30)
 
 
 def load(path):

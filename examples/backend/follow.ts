@@ -20,7 +20,12 @@ async function store(path: string, position: number): Promise<void> {
   await rename(`${path}.new`, path);
 }
 
-const fanout = new Fanout(FANOUT_URL, { token: FANOUT_TOKEN });
+const fanout = new Fanout(FANOUT_URL, {
+  token: FANOUT_TOKEN,
+  onState: ({ state, reason = "the connection is lost" }) => {
+    if (state === "disconnected" || state === "failed") console.error(`${state}: ${reason}`);
+  },
+});
 const orders = fanout.subscribe("orders", {
   since: position,
   onPosition: (first) => {

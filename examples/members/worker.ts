@@ -22,8 +22,8 @@ interface Grants {
 /** Names of members. A name such as `*` would match every channel in a grant. */
 const NAME = /^\w{1,20}$/;
 
-/** The longest post, in characters, and the most members that it can mention. */
-const LONGEST = 1_000;
+/** The longest body of a request, in bytes, and the most members that a post can mention. */
+const LONGEST = 2_000;
 const MOST_MENTIONS = 5;
 
 /** A token is valid for ten minutes, because it can't be revoked; pages get a new one in time. */
@@ -55,8 +55,8 @@ export default {
 
 /** Starts a session. A real site would check a password; this one believes the name. */
 async function logIn(request: Request, secret: Uint8Array): Promise<Response> {
-  const name = await request.text();
-  if (!NAME.test(name)) return text(400, "a name has 1 to 20 letters, digits or underscores");
+  const name = await bodyOf(request);
+  if (name === undefined || !NAME.test(name)) return text(400, "a name has 1 to 20 letters, digits or underscores");
   const session = new SignJWT().setProtectedHeader({ alg: "HS256" }).setSubject(name).setAudience(SESSION);
   const signed = await session.setExpirationTime("1d").sign(secret);
   return new Response(null, { headers: { "Set-Cookie": cookie(request, signed, 86_400) } });
@@ -94,8 +94,8 @@ function sign(subject: string, grants: Grants, lifetime: string, secret: Uint8Ar
 /** Announces a member's post under the member's name, and notifies the mentioned members. */
 async function post(request: Request, from: string | undefined, env: Env, secret: Uint8Array): Promise<Response> {
   if (from === undefined) return text(403, "log in to post");
-  const body = await request.text();
-  if (body === "" || body.length > LONGEST) return text(400, `a post has 1 to ${LONGEST} characters`);
+  const body = await bodyOf(request);
+  if (!body) return text(400, `a post has 1 to ${LONGEST} bytes`);
   // The page sends the same key when it retries, so nothing is announced twice.
   const key = request.headers.get("Idempotency-Key") ?? crypto.randomUUID();
   const message = JSON.stringify({ from, text: body });
@@ -116,6 +116,12 @@ async function announce(channel: string, body: string, key: string, { url }: Req
     body,
   });
   return mount("/live", request, env) ?? text(500, "Fanout isn't mounted at /live");
+}
+
+/** Reads a request's body; returns undefined if it is too long, or doesn't say how long it is. */
+async function bodyOf(request: Request): Promise<string | undefined> {
+  const length = Number(request.headers.get("Content-Length") ?? Number.NaN);
+  return length <= LONGEST ? request.text() : undefined;
 }
 
 function text(status: number, sentence: string): Response {

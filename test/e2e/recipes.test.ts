@@ -16,6 +16,7 @@ import { Fanout } from "../../src/client/fanout.ts";
 import { written } from "../../src/costs/cost.ts";
 import { FREE, most as howMany, messages } from "../../src/costs/free-plan.ts";
 import { COSTS } from "../../src/costs/measured.ts";
+import { Network } from "../../tools/faults/network.ts";
 import { mint, SECRET } from "../runtime/support/mint.ts";
 import { NODE, PROGRAM } from "./support/program.ts";
 import { serveInTest } from "./support/serve.ts";
@@ -114,30 +115,48 @@ async function nextBut(skipped: RegExp, lines: AsyncIterator<string>): Promise<s
 }
 
 describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
-  test.skipIf(example.endsWith(".py") && !python)(
-    "prints every order in order, although it and the server are killed",
-    async () => {
-      const server = await serveInTest();
-      const file = join(await folderInTest(), "position");
-      const follow = () => start([...commandOf(example), file], { FANOUT_URL: http(server.url) });
+  const isMissing = example.endsWith(".py") && !python;
 
-      let child = follow();
-      let lines = linesOf(child);
-      await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
-      for (const round of [1, 2, 3]) {
-        await post(server.url, "orders", `seen ${round}`);
-        expect(await nextBut(/^missed/, lines)).toBe(`seen ${round}`);
-        await kill(child);
-        if (round === 2) await server.restart();
-        for (const i of [1, 2]) await post(server.url, "orders", `missed ${round} ${i}`);
-        child = follow();
-        lines = linesOf(child);
-        // The last line before the kill is printed again if its position wasn't yet stored.
-        expect(await nextBut(/^seen/, lines)).toBe(`missed ${round} 1`);
-        expect((await lines.next()).value).toBe(`missed ${round} 2`);
-      }
-    },
-  );
+  test.skipIf(isMissing)("reports a lost connection, and resumes by itself, also after a restart", async () => {
+    const server = await serveInTest();
+    const network = await Network.start(() => server.url);
+    onTestFinished(() => network.stop());
+    const file = join(await folderInTest(), "position");
+    // WebSocket addresses work as well.
+    const child = start([...commandOf(example), file], { FANOUT_URL: network.url.replace("http", "ws") });
+    const errors = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+    await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
+    const lines = linesOf(child);
+    for (const round of [1, 2]) {
+      network.cut();
+      expect((await errors.next()).value).toMatch(/lost|disconnected/);
+      if (round === 2) await server.restart();
+      await post(server.url, "orders", `missed ${round}`);
+      expect((await lines.next()).value).toBe(`missed ${round}`);
+    }
+  });
+
+  test.skipIf(isMissing)("prints every order in order, although it and the server are killed", async () => {
+    const server = await serveInTest();
+    const file = join(await folderInTest(), "position");
+    const follow = () => start([...commandOf(example), file], { FANOUT_URL: http(server.url) });
+
+    let child = follow();
+    let lines = linesOf(child);
+    await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
+    for (const round of [1, 2, 3]) {
+      await post(server.url, "orders", `seen ${round}`);
+      expect(await nextBut(/^missed/, lines)).toBe(`seen ${round}`);
+      await kill(child);
+      if (round === 2) await server.restart();
+      for (const i of [1, 2]) await post(server.url, "orders", `missed ${round} ${i}`);
+      child = follow();
+      lines = linesOf(child);
+      // The last line before the kill is printed again if its position wasn't yet stored.
+      expect(await nextBut(/^seen/, lines)).toBe(`missed ${round} 1`);
+      expect((await lines.next()).value).toBe(`missed ${round} 2`);
+    }
+  });
 });
 
 test("a watcher stores every alert once, although it is killed again and again", async () => {
@@ -226,7 +245,7 @@ describe("the numbers of the recipes follow from measured costs:", () => {
     const size = 108;
     expect(tree).toMatchObject({ kept: { count: 1, bytes: size } });
     const most = Math.floor(500_000 / size / 100) * 100;
-    expect(page).toContain(`${most.toLocaleString("en-US")} messages of 50 characters`);
+    expect(page).toContain(`${most.toLocaleString("en-US")} messages of 50 letters`);
   });
 
   test("notifications", async () => {
