@@ -3,7 +3,8 @@ import { serialize } from "node:v8";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fitsItself, isAttachment, sizeOf } from "../../../src/session/attachment.ts";
-import { type Connection, Connections } from "../../../src/session/connections.ts";
+import type { Connection } from "../../../src/session/connection.ts";
+import { Connections } from "../../../src/session/connections.ts";
 import type { Socket } from "../../../src/session/socket.ts";
 
 /** A socket that limits attachments as the runtime does, by their size after V8 serializes them. */

@@ -79,7 +79,9 @@ test("connections survive hibernation, except closed ones", () => {
   expect([...next]).toMatchObject([{ socket, grants, admitted: true, channels: new Set(["news"]) }]);
   expect(next.of(socket)?.socket).toBe(socket);
   expect(next.of(closed)).toBeUndefined();
-  expect([next.size, next.subscriptions, next.subscribers("news"), next.subscribers("more")]).toEqual([1, 1, 1, 0]);
+  expect([next.size, next.subscriptions.count, next.subscribers("news"), next.subscribers("more")]).toEqual([
+    1, 1, 1, 0,
+  ]);
 });
 
 test("channels with subscribers are listed, and subscriptions are counted", () => {
@@ -87,11 +89,16 @@ test("channels with subscribers are listed, and subscriptions are counted", () =
   const [one, two] = connections;
   if (!one || !two) throw new Error("connections were expected");
   all.subscribe(one, "more");
-  expect([all.subscriptions, [...all.channels]]).toEqual([3, ["news", "more"]]);
-  expect(all.subscribersOf("news")).toEqual([one, two]);
-  expect([all.subscribersOf("more"), all.subscribersOf("none")]).toEqual([[one], []]);
+  expect([all.subscriptions.count, [...all.subscriptions.channels]]).toEqual([3, ["news", "more"]]);
+  expect([...all.subscriptions.of("news")]).toEqual([one, two]);
+  expect([[...all.subscriptions.of("more")], [...all.subscriptions.of("none")]]).toEqual([[one], []]);
   all.remove(one);
-  expect([all.size, all.subscriptions, [...all.channels], one.closed]).toEqual([1, 1, ["news"], true]);
+  expect([all.size, all.subscriptions.count, [...all.subscriptions.channels], one.closed]).toEqual([
+    1,
+    1,
+    ["news"],
+    true,
+  ]);
 });
 
 test("a connection can't subscribe twice, and can unsubscribe only from its channels", () => {
@@ -223,12 +230,12 @@ test("subscriptions have a memory budget, which includes names and a surcharge f
     }
   };
   subscribe(0, 170);
-  expect([connections.isCrowded, connections.isFull]).toEqual([false, false]);
+  expect([connections.isCrowded, connections.subscriptions.isFull]).toEqual([false, false]);
   subscribe(170, 200);
-  expect([connections.isCrowded, connections.isFull]).toEqual([true, false]);
+  expect([connections.isCrowded, connections.subscriptions.isFull]).toEqual([true, false]);
   for (const connection of crowd) connections.remove(connection);
   connections.flush();
-  expect([connections.isCrowded, connections.subscriptions]).toEqual([false, 0]);
+  expect([connections.isCrowded, connections.subscriptions.count]).toEqual([false, 0]);
 });
 
 /** A socket whose client reads nothing. */
@@ -265,7 +272,7 @@ test("when the send budget is used up, the rest is blocked, clients that have re
     all.close(connection, 1013, "too slow");
   }
   expect(all.isCrowded).toBe(true);
-  for (const socket of sockets) all.socketClosed(socket);
+  for (const socket of sockets) all.budget.socketClosed(socket);
   expect(all.isCrowded).toBe(false);
 });
 

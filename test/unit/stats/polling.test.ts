@@ -1,7 +1,7 @@
 /** How often objects are polled, however many clients ask. */
 import { expect, test } from "vitest";
 import type { ServiceFigures } from "../../../src/runtime/calls.ts";
-import { Polling } from "../../../src/stats/polling.ts";
+import { polling } from "../../../src/stats/polling.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 
 /** Creates the polling of so many objects, whose polls the test ends. */
@@ -21,7 +21,7 @@ function pollingOf(objects: number) {
     },
     totals: noTotals(),
   });
-  const polling = new Polling<ServiceFigures>(
+  const answer = polling<ServiceFigures>(
     () =>
       new Promise((resolve, reject) => {
         const number = polls.length + 1;
@@ -34,7 +34,7 @@ function pollingOf(objects: number) {
     () => clock.now,
   );
   /** Asks, and returns the number of the poll that answered. */
-  const ask = async () => (await polling.answer()).since;
+  const ask = async () => (await answer()).since;
   return { polls, ask, clock };
 }
 
