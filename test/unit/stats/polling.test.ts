@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { ServiceFigures } from "../../../src/runtime/calls.ts";
 import { polling } from "../../../src/stats/polling.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
+import { settled } from "../settled.ts";
 
 /** Creates the polling of so many objects, whose polls the test ends. */
 function pollingOf(objects: number) {
@@ -36,11 +37,6 @@ function pollingOf(objects: number) {
   /** Asks, and returns the number of the poll that answered. */
   const ask = async () => (await answer()).since;
   return { polls, ask, clock };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 test("one poll runs at a time, and no answer is older than its request", async () => {
