@@ -1,6 +1,6 @@
 /** The rows of a root's history, stored under `history:<slot>`. */
 import { skipLines } from "../protocol/frames.ts";
-import { isNumber, isRecord } from "../runtime/rows.ts";
+import { type Checked, isNumber, isString, listOf, shape } from "../runtime/rows.ts";
 
 export const SEGMENT = "history:";
 
@@ -8,31 +8,26 @@ export const SEGMENT = "history:";
  * Messages in one row, oldest first. They were stored in batches. A row without messages records the newest position,
  * and has one empty batch.
  */
-export interface SegmentRow {
+export type SegmentRow = Checked<typeof hasTypes>;
+
+const hasTypes = shape({
   /** The position of the message before the first one. */
-  after: number;
+  after: isNumber,
   /** The number of messages in each batch. */
-  counts: number[];
+  counts: listOf(isNumber),
   /** When each batch was stored, in milliseconds since 1970. */
-  times: number[];
-  lines: string;
+  times: listOf(isNumber),
+  lines: isString,
   /** For each announcement with a key: the key, the position of its last message, and its number of messages. */
-  keys: [key: string, last: number, count: number][];
-}
+  keys: listOf(isKey),
+});
 
 export function isSegmentRow(row: unknown): row is SegmentRow {
-  if (!isRecord(row) || !isNumber(row.after) || typeof row.lines !== "string") return false;
-  const { counts, times, keys } = row;
-  if (!isNumbers(counts) || !isNumbers(times) || counts.length !== times.length || times.length === 0) return false;
-  return Array.isArray(keys) && keys.every(isKey);
+  return hasTypes(row) && row.counts.length === row.times.length && row.times.length > 0;
 }
 
-function isNumbers(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every(isNumber);
-}
-
-function isKey(value: unknown): value is [string, number, number] {
-  return Array.isArray(value) && typeof value[0] === "string" && isNumber(value[1]) && isNumber(value[2]);
+function isKey(value: unknown): value is [key: string, last: number, count: number] {
+  return Array.isArray(value) && isString(value[0]) && isNumber(value[1]) && isNumber(value[2]);
 }
 
 /** The messages of one announcement with a key, or of any number of announcements without. */

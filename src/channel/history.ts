@@ -14,10 +14,10 @@
 
 import type { MissedRequest } from "../runtime/calls.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
 import { isSegmentRow, piecesOf, SEGMENT, type SegmentRow } from "./history-rows.ts";
-import type { AppendedMessages, Log, Messages } from "./log.ts";
+import type { Log, Messages } from "./log.ts";
 import { type Batch, batchOf, type HistoryLimits, MAX_ROW_AGE, Retained } from "./retained.ts";
 
 /** The row that records the newest position. */
@@ -29,11 +29,7 @@ interface PositionRow {
 }
 
 /** A row without retained messages, to be overwritten or deleted. */
-interface FreeRow {
-  slot: number;
-  /** The time at which it was written, in milliseconds since 1970. */
-  at: number;
-}
+type FreeRow = Pick<PositionRow, "slot" | "at">;
 
 /**
  * Positions that storage refused are at least this far beyond the others. To reach them after a crash, the object would
@@ -41,55 +37,41 @@ interface FreeRow {
  */
 const STRIDE = 1_000_000;
 
-/** Reacts to what happens in a history. */
-export interface HistoryEvents {
-  /** The newest `count` messages, which haven't been sent, have moved to the positions after `position`. */
-  renumbered(position: number, count: number): void;
-}
+/** Called when the newest `count` messages, which haven't been sent, have moved to the positions after `position`. */
+export type Renumbered = (position: number, count: number) => void;
 
 export class History {
-  readonly #runtime: Runtime;
+  readonly #parts: CoreParts;
   readonly #log: Log;
   readonly #limits: HistoryLimits;
-  readonly #keeper: Keeper;
-  readonly #schedule: Pick<Schedule, "due">;
-  readonly #events: HistoryEvents;
-  readonly #retained: Retained;
+  readonly #renumbered: Renumbered;
+  readonly index: Retained;
   #free: FreeRow[] = [];
   #nextSlot = 0;
   #positionRow: PositionRow | undefined;
   /** The position up to which messages were stored or refused. */
   #stored = 0;
   /** Whether storage has refused the newest position. */
-  #isRefused = false;
+  isRefused = false;
   /** Whether the newest positions are beyond all that the object could assign after a crash. */
   #isAhead = false;
   /** Whether the object may have assigned positions, before a crash, that storage refused. */
   #isDoubtful = true;
 
-  constructor(
-    runtime: Runtime,
-    log: Log,
-    limits: HistoryLimits,
-    keeper: Keeper,
-    schedule: Pick<Schedule, "due">,
-    events: HistoryEvents,
-  ) {
-    this.#runtime = runtime;
-    this.#keeper = keeper;
-    this.#schedule = schedule;
+  constructor(parts: CoreParts, log: Log, limits: HistoryLimits, renumbered: Renumbered) {
+    this.#parts = parts;
     this.#log = log;
     this.#limits = limits;
-    this.#events = events;
-    this.#retained = new Retained(log, limits, runtime.now, (slot, at) => {
+    this.#renumbered = renumbered;
+    this.index = new Retained(log, limits, parts.runtime.now, (slot, at) => {
       if (slot !== this.#positionRow?.slot) this.#free.push({ slot, at });
     });
   }
 
   /** Restores the stored messages; the log continues after them. */
   restore(): void {
-    this.#isDoubtful = !this.#keeper.hasSlept;
-    for (const { slot, row } of rowsIn(this.#runtime)) this.#restore(slot, row);
+    this.#isDoubtful = !this.#parts.connections.hasSlept;
+    for (const { slot, row } of rowsIn(this.#parts.runtime)) this.#restore(slot, row);
     this.dropExpired();
   }
 
@@ -98,14 +80,9 @@ export class History {
     return this.#limits.historySeconds > 0;
   }
 
-  /** Bytes of retained messages and keys. */
-  get size(): number {
-    return this.#retained.size;
-  }
-
   /** The position after which all messages are retained. */
   get start(): number {
-    return this.#retained.start ?? this.#stored;
+    return this.index.start ?? this.#stored;
   }
 
   /**
@@ -113,8 +90,8 @@ export class History {
    */
   get retained(): { after: number; count: number; bytes: number } | undefined {
     this.dropExpired();
-    if (this.#retained.isEmpty) return undefined;
-    return { after: this.start, count: this.#stored - this.start, bytes: this.size };
+    if (this.index.isEmpty) return undefined;
+    return { after: this.start, count: this.#stored - this.start, bytes: this.index.size };
   }
 
   /** The retention time, in milliseconds. */
@@ -127,25 +104,10 @@ export class History {
    * @param isRefused whether storage has refused this position
    */
   begin(position: number, isRefused = false): void {
-    this.#retained.dropAll();
+    this.index.dropAll();
     this.#log.begin(position);
     this.#continueAfter(position);
-    this.#isRefused = this.#isAhead = isRefused;
-  }
-
-  /** Whether storage has accepted the newest position, or wasn't asked to. */
-  get isStored(): boolean {
-    return !this.#isRefused;
-  }
-
-  /** Returns the retained announcement with a key. */
-  announcedUnder(key: string): AppendedMessages | undefined {
-    return this.#retained.announcedUnder(key);
-  }
-
-  /** Indexes the key of an announcement, if it has one. */
-  indexKey(appended: AppendedMessages): void {
-    this.#retained.indexKey(appended);
+    this.isRefused = this.#isAhead = isRefused;
   }
 
   // --- storing
@@ -174,40 +136,40 @@ export class History {
   /** Schedules `expire` for the time at which the newest row may expire, if there is one. */
   #scheduleExpiry(): void {
     if (!this.#positionRow) return;
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     // With this slack, the alarm of a first message also serves the messages soon after it.
     const slack = MAX_ROW_AGE * this.#retention;
-    this.#schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
+    this.#parts.schedule.due(Math.max(Math.min(this.#positionRow.at, now) + 2 * this.#retention, now) + slack);
   }
 
   /** Whether the position's row stays for another retention time. */
   get #isPositionFresh(): boolean {
-    return this.#positionRow !== undefined && this.#retained.isCurrent(this.#positionRow.at);
+    return this.#positionRow !== undefined && this.index.isCurrent(this.#positionRow.at);
   }
 
   #storeMessages(): void {
     const position = this.#log.position ?? 0;
     const messages = this.#log.after(this.#stored);
-    const batch = batchOf(messages, position, this.#runtime.now(), this.#limits.historyBytes);
-    if (batch.after === this.#stored) this.#retained.dropExpired(batch.size);
+    const batch = batchOf(messages, position, this.#parts.runtime.now(), this.#limits.historyBytes);
+    if (batch.after === this.#stored) this.index.dropExpired(batch.size);
     else this.#dropAllBut(batch);
     if (batch.count > 0) this.#storeBatch(batch, position);
     else this.#storePosition();
   }
 
   #storeBatch(batch: Batch, position: number): void {
-    const { open } = this.#retained;
+    const { open } = this.index;
     const slot = open?.slot ?? this.#slot;
     if (this.#put(slot, this.#rowOf(open?.batches ?? [], batch))) {
-      this.#retained.add(slot, batch);
+      this.index.add(slot, batch);
       this.#recordStored(position, { slot, at: batch.at, hasMessages: true });
     } else this.#handleRefusal();
   }
 
   /** Drops everything before a batch, because messages right before it are too large to be retained. */
   #dropAllBut({ keyed }: Batch): void {
-    this.#retained.dropAll();
-    for (const appended of keyed) this.#retained.indexKey(appended);
+    this.index.dropAll();
+    for (const appended of keyed) this.index.indexKey(appended);
   }
 
   /** Returns a row of batches. `newest` ends with the newest message in the log. */
@@ -223,26 +185,26 @@ export class History {
   /** Stores the newest position in a row without messages. */
   #storePosition(): void {
     const position = this.#log.position ?? 0;
-    const at = this.#runtime.now();
+    const at = this.#parts.runtime.now();
     const slot = this.#slot;
     if (this.#put(slot, { after: position, counts: [0], times: [at], lines: "", keys: [] })) {
       this.#recordStored(position, { slot, at, hasMessages: false });
-    } else if (position === this.#stored) this.#isRefused = true;
+    } else if (position === this.#stored) this.isRefused = true;
     else this.#handleRefusal();
   }
 
   /** The slot of the next row. It overwrites the position's row if that has no retained messages. */
   get #slot(): number {
-    return (this.#retained.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
+    return (this.index.isEmpty ? this.#positionRow?.slot : undefined) ?? this.#free[0]?.slot ?? this.#nextSlot;
   }
 
   #put(slot: number, row: SegmentRow): boolean {
-    return this.#runtime.store.put(SEGMENT + slot, row);
+    return this.#parts.runtime.store.put(SEGMENT + slot, row);
   }
 
   #recordStored(position: number, row: PositionRow): void {
     this.#stored = position;
-    this.#isRefused = this.#isAhead = false;
+    this.isRefused = this.#isAhead = false;
     this.#nextSlot = Math.max(this.#nextSlot, row.slot + 1);
     if (this.#free[0]?.slot === row.slot) this.#free.shift();
     this.#setPositionRow(row);
@@ -252,7 +214,7 @@ export class History {
   #setPositionRow(row: PositionRow | undefined): void {
     const before = this.#positionRow;
     this.#positionRow = row;
-    if (before && before.slot !== row?.slot && !this.#retained.has(before.slot)) this.#free.push(before);
+    if (before && before.slot !== row?.slot && !this.index.has(before.slot)) this.#free.push(before);
   }
 
   // --- full storage
@@ -262,15 +224,15 @@ export class History {
    */
   #handleRefusal(): void {
     const last = this.#log.position ?? 0;
-    this.#isRefused = true;
-    this.#retained.dropAll();
+    this.isRefused = true;
+    this.index.dropAll();
     if (!this.#isAhead) {
       // Random, because clocks may differ before and after a crash.
-      const stride = Math.floor(STRIDE * (1 + this.#runtime.random()));
-      const base = Math.max(this.#runtime.now() * 1000, last) + stride;
+      const stride = Math.floor(STRIDE * (1 + this.#parts.runtime.random()));
+      const base = Math.max(this.#parts.runtime.now() * 1000, last) + stride;
       this.#isAhead = true;
       this.#log.renumber(this.#stored, base);
-      this.#events.renumbered(base, last - this.#stored);
+      this.#renumbered(base, last - this.#stored);
     }
     this.#continueAfter(this.#log.position ?? 0);
   }
@@ -287,14 +249,14 @@ export class History {
    * messages announced before the crash may not have been stored, so earlier messages count as not retained.
    */
   #checkStorage(): void {
-    if (!this.#isDoubtful || this.#runtime.store.hasTaken()) return;
+    if (!this.#isDoubtful || this.#parts.runtime.store.hasTaken()) return;
     this.#isDoubtful = false;
     this.dropExpired();
-    const { newest } = this.#retained;
+    const { newest } = this.index;
     const batch = newest?.batches.at(-1);
     if (!newest || !batch) this.#storePosition();
     else if (this.#put(newest.slot, this.#rowOf(newest.batches.slice(0, -1), batch))) return;
-    if (newest || this.#isRefused) this.#handleRefusal();
+    if (newest || this.isRefused) this.#handleRefusal();
   }
 
   /**
@@ -302,7 +264,7 @@ export class History {
    * @param isCounted whether clients count positions from the newest one, so that its row can't expire
    */
   settle(isCounted: boolean): void {
-    if (this.#isRefused) this.store(true);
+    if (this.isRefused) this.store(true);
     if (!isCounted) this.#scheduleExpiry();
   }
 
@@ -322,7 +284,7 @@ export class History {
 
   /** Drops expired messages from memory. Restoring drops them too, even if their rows still exist. */
   dropExpired(): void {
-    this.#retained.dropExpired();
+    this.index.dropExpired();
     this.#retainLog();
   }
 
@@ -333,26 +295,26 @@ export class History {
   expire(isCounted: boolean): void {
     this.dropExpired();
     this.#free = this.#free.filter((row) => this.#isReusedSoon(row) || !this.#delete(row.slot));
-    const isSettled = this.#retained.isEmpty && this.#log.position === this.#stored;
+    const isSettled = this.index.isEmpty && this.#log.position === this.#stored;
     if (this.#positionRow && isSettled) this.#expirePositionRow(this.#positionRow, isCounted);
     if (!isCounted || this.#positionRow?.hasMessages) this.#scheduleExpiry();
   }
 
   /** Whether a free row is likely to be overwritten soon, which saves deleting it. */
   #isReusedSoon({ at }: FreeRow): boolean {
-    const age = this.#runtime.now() - at;
-    return !this.#retained.isEmpty && age >= 0 && age < (1 + MAX_ROW_AGE) * this.#retention;
+    const age = this.#parts.runtime.now() - at;
+    return !this.index.isEmpty && age >= 0 && age < (1 + MAX_ROW_AGE) * this.#retention;
   }
 
   #expirePositionRow({ slot, at, hasMessages }: PositionRow, isCounted: boolean): void {
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     if (!isCounted && now >= at + 2 * this.#retention) {
       if (this.#delete(slot)) this.#positionRow = undefined;
     } else if ((isCounted && hasMessages) || at > now) this.#storePosition();
   }
 
   #delete(slot: number): boolean {
-    return this.#runtime.store.delete(SEGMENT + slot);
+    return this.#parts.runtime.store.delete(SEGMENT + slot);
   }
 
   /** Keeps retained messages in the log after all links have received them. */
@@ -367,9 +329,9 @@ export class History {
     const pieces = piecesOf(row);
     for (const [i, at] of row.times.entries()) {
       const appended = (pieces[i] ?? []).map(({ lines, count, key }) => this.#log.append(lines, count, key));
-      for (const announcement of appended) this.#retained.indexKey(announcement);
+      for (const announcement of appended) this.index.indexKey(announcement);
       const batch = batchOf(appended, this.#log.position ?? 0, at, Number.POSITIVE_INFINITY);
-      if (batch.count > 0) this.#retained.add(slot, batch);
+      if (batch.count > 0) this.index.add(slot, batch);
     }
     this.#stored = this.#log.position ?? 0;
     const at = Math.max(...row.times);

@@ -47,7 +47,8 @@ export class Retained {
   readonly #segments: Segment[] = [];
   /** Announcements that are retained or about to be stored, by key. */
   readonly #byKey = new Map<string, AppendedMessages>();
-  #size = 0;
+  /** Bytes of retained messages and keys, as UTF-8. */
+  size = 0;
 
   /** @param released called with the slot of each row whose messages have all expired, and when the row was written */
   constructor(log: Log, limits: HistoryLimits, now: () => number, released: (slot: number, at: number) => void) {
@@ -55,11 +56,6 @@ export class Retained {
     this.#limits = limits;
     this.#now = now;
     this.#released = released;
-  }
-
-  /** Bytes of retained messages and keys, as UTF-8. */
-  get size(): number {
-    return this.#size;
   }
 
   get isEmpty(): boolean {
@@ -102,7 +98,7 @@ export class Retained {
     const { newest } = this;
     newest?.batches.push(batch);
     if (newest) newest.size += batch.size;
-    this.#size += batch.size;
+    this.size += batch.size;
   }
 
   /**
@@ -112,7 +108,7 @@ export class Retained {
   dropExpired(size = 0): void {
     for (let [segment] = this.#segments; segment; [segment] = this.#segments) {
       const [batch] = segment.batches;
-      const hasRoom = this.#size + size <= this.#limits.historyBytes;
+      const hasRoom = this.size + size <= this.#limits.historyBytes;
       const isInLog = batch && batch.after >= (this.#log.start ?? 0);
       if (isInLog && hasRoom && this.isCurrent(batch.at)) return;
       this.#dropOldest(segment);
@@ -130,7 +126,7 @@ export class Retained {
     const batch = segment.batches.shift();
     if (batch) {
       segment.size -= batch.size;
-      this.#size -= batch.size;
+      this.size -= batch.size;
       for (const appended of batch.keyed) this.#dropKey(appended);
     }
     if (segment.batches.length > 0) return;

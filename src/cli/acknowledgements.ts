@@ -11,9 +11,9 @@ export class Acknowledgements {
   readonly #channels: string[];
   /** The newest printed position of each channel with unacknowledged messages. */
   readonly #printed = new Map<string, number>();
+  readonly #failed = Promise.withResolvers<never>();
   /** Rejects if acknowledgements end early, or aren't valid. */
-  readonly failure: Promise<never>;
-  #fail: (error: Exit) => void = () => {};
+  readonly failure = this.#failed.promise;
   #settled: () => void = () => {};
   #hasEnded = false;
 
@@ -21,9 +21,6 @@ export class Acknowledgements {
   constructor(fd: number, cursor: Cursor, channels: string[]) {
     this.#cursor = cursor;
     this.#channels = channels;
-    this.failure = new Promise((_, reject) => {
-      this.#fail = reject;
-    });
     this.failure.catch(() => {});
     try {
       fstatSync(fd);
@@ -50,13 +47,11 @@ export class Acknowledgements {
 
   async #read(fd: number): Promise<void> {
     try {
-      for await (const line of createInterface({
-        input: new Socket({ fd, readable: true, writable: false }),
-      }))
-        this.#take(line);
+      const input = new Socket({ fd, readable: true, writable: false });
+      for await (const line of createInterface({ input })) this.#take(line);
       this.#end();
     } catch (error) {
-      this.#fail(
+      this.#failed.reject(
         error instanceof Exit ? error : new Exit(LOCAL, `acknowledgements can't be read: ${messageOf(error)}`),
       );
     }
@@ -82,6 +77,6 @@ export class Acknowledgements {
   #end(): void {
     this.#hasEnded = true;
     if (this.#printed.size > 0)
-      this.#fail(new Exit(LOCAL, "acknowledgements ended before all messages were acknowledged"));
+      this.#failed.reject(new Exit(LOCAL, "acknowledgements ended before all messages were acknowledged"));
   }
 }

@@ -3,52 +3,49 @@ import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { codeOf, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 
-export class Cursor {
-  readonly #file: string;
-  readonly #positions: Map<string, number>;
-
-  private constructor(file: string, positions: Map<string, number>) {
-    this.#file = file;
-    this.#positions = positions;
-  }
-
-  /**
-   * Locks the file until the program ends, and reads it. A missing or empty file has no positions.
-   * @throws Exit if another run uses the file, or if it can't be read or isn't a cursor
-   */
-  static open(file: string): Cursor {
-    // Before the lock, so that a wrong name leaves no lock behind.
-    readPositions(file);
-    lock(file);
-    return new Cursor(file, readPositions(file));
-  }
-
-  positionIn(channel: string): number | undefined {
-    return this.#positions.get(channel);
-  }
-
+export interface Cursor {
+  positionIn(channel: string): number | undefined;
   /** Stores the position at which a channel starts, unless one is stored already. */
-  begin(channel: string, position: number): void {
-    if (!this.#positions.has(channel)) this.reach(channel, position);
-  }
-
+  begin(channel: string, position: number): void;
   /** Stores a position, unless a later one is stored. @throws Exit if the file can't be written */
-  reach(channel: string, position: number): void {
-    if (position <= (this.#positions.get(channel) ?? -1)) return;
-    this.#positions.set(channel, position);
-    const next = `${this.#file}.${randomUUID()}.tmp`;
-    try {
-      writeFileSync(next, `${JSON.stringify(Object.fromEntries(this.#positions))}\n`, {
-        mode: 0o600,
-        flag: "wx",
-        // Otherwise the file may be empty after a power failure, which would count as a new cursor.
-        flush: true,
-      });
-      renameSync(next, this.#file);
-    } catch (error) {
-      rmSync(next, { force: true });
-      throw new Exit(LOCAL, `the cursor can't be written: ${messageOf(error)}`);
-    }
+  reach(channel: string, position: number): void;
+}
+
+/**
+ * Locks the file until the program ends, and reads it. A missing or empty file has no positions.
+ * @throws Exit if another run uses the file, or if it can't be read or isn't a cursor
+ */
+export function openCursor(file: string): Cursor {
+  // Before the lock, so that a wrong name leaves no lock behind.
+  readPositions(file);
+  lock(file);
+  const positions = readPositions(file);
+  return {
+    positionIn: (channel) => positions.get(channel),
+    begin(channel, position) {
+      if (!positions.has(channel)) this.reach(channel, position);
+    },
+    reach(channel, position) {
+      if (position <= (positions.get(channel) ?? -1)) return;
+      positions.set(channel, position);
+      writePositions(file, positions);
+    },
+  };
+}
+
+function writePositions(file: string, positions: Map<string, number>): void {
+  const next = `${file}.${randomUUID()}.tmp`;
+  try {
+    writeFileSync(next, `${JSON.stringify(Object.fromEntries(positions))}\n`, {
+      mode: 0o600,
+      flag: "wx",
+      // Otherwise the file may be empty after a power failure, which would count as a new cursor.
+      flush: true,
+    });
+    renameSync(next, file);
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw new Exit(LOCAL, `the cursor can't be written: ${messageOf(error)}`);
   }
 }
 
@@ -72,7 +69,7 @@ function readText(file: string): string {
 }
 
 /** Parses the text of a cursor. @throws Error if it isn't one */
-export function parsePositions(text: string): Map<string, number> {
+function parsePositions(text: string): Map<string, number> {
   const value: unknown = JSON.parse(text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("no object");
   const positions = new Map<string, number>();

@@ -10,19 +10,15 @@ const BUCKETS = 930;
 export class Latencies {
   readonly #counts = new Array<number>(BUCKETS).fill(0);
   #count = 0;
-  #largest = 0;
+  /** The largest latency in milliseconds; 0 if there are none. */
+  largest = 0;
 
   add(milliseconds: number): void {
     const above = Math.ceil(Math.log(Math.max(milliseconds, MIN_LATENCY) / MIN_LATENCY) / Math.log(STEP));
     const bucket = Math.min(BUCKETS - 1, above);
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#count += 1;
-    this.#largest = Math.max(this.#largest, milliseconds);
-  }
-
-  /** The largest latency in milliseconds; 0 if there are none. */
-  get largest(): number {
-    return this.#largest;
+    this.largest = Math.max(this.largest, milliseconds);
   }
 
   /** Returns a quantile, from 0 to 1, in milliseconds; 0 if there are none. */
@@ -32,6 +28,6 @@ export class Latencies {
       left -= count;
       return left <= 0;
     });
-    return Math.min(this.#largest, MIN_LATENCY * STEP ** bucket);
+    return Math.min(this.largest, MIN_LATENCY * STEP ** bucket);
   }
 }

@@ -30,14 +30,14 @@ function server(command: Command): Command {
     .option("--timeout <seconds>", "how long to wait for the server", wholeNumber(1, MAX_SECONDS), 10);
 }
 
-/** Returns the address and the options of a command that takes no other arguments. */
-function withServer<Options extends { tokenFile?: string }>(
-  command: Command,
-  options: Options,
-): [url: string, options: Options & { token: string | undefined }] {
-  const [url, more] = split(command.args);
-  if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' isn't an address; use the form wss://example.com`);
-  return [url, withToken(url, options)];
+/** Returns the action of a command that takes an address, and no other arguments. */
+function withServer<Options>(run: (url: string, options: Options) => Promise<number>) {
+  return (_: unknown, options: Options & { tokenFile?: string }, command: Command) =>
+    act(async () => {
+      const [url, more] = split(command.args);
+      if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' isn't an address; use the form wss://example.com`);
+      return run(url, withToken(url, options));
+    });
 }
 
 /** Adds the token to the options of a command. */
@@ -132,12 +132,12 @@ server(program.command("pub").argument("<url>", "the server").argument("[words..
 server(program.command("ping").argument("[url]", "the server"))
   .description("print the round-trip time")
   .option("--count <n>", "number of pings", wholeNumber(1), 1)
-  .action((_, options, command: Command) => act(async () => ping(...withServer(command, options))));
+  .action(withServer(ping));
 
 server(program.command("info").argument("[url]", "the server"))
   .description("print the server's statistics")
   .option("--json", "print a JSON object")
-  .action((_, options, command: Command) => act(async () => info(...withServer(command, options))));
+  .action(withServer(info));
 
 const BENCH_EXAMPLE = `
 Deliver 20 messages of 1 kB per second to a thousand connections, for a minute:
@@ -155,7 +155,7 @@ server(program.command("bench").argument("[url]", "the server"))
   .option("--channel <name>", "use this channel instead of a new one named bench-…", channelName)
   .option("--json", "print a JSON object")
   .addHelpText("after", BENCH_EXAMPLE)
-  .action((_, options, command: Command) => act(async () => bench(...withServer(command, options))));
+  .action(withServer(bench));
 
 const DOCTOR_EXAMPLE = `
 Run it after each deployment. If the server requires tokens, give one that may subscribe to and announce on doctor-*.
@@ -167,7 +167,7 @@ Each line begins with ok, note or bad. Bad findings say what to do, and the exit
 server(program.command("doctor").argument("[url]", "the server"))
   .description("check that a server works correctly, in less than a minute")
   .addHelpText("after", DOCTOR_EXAMPLE)
-  .action((_, options, command: Command) => act(async () => doctor(...withServer(command, options))));
+  .action(withServer(doctor));
 
 program
   .command("bridge")

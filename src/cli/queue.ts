@@ -10,24 +10,19 @@ export class Queue {
   #next = 0;
   #isBusy = false;
   #drained: (() => void)[] = [];
-  #finish: () => void = () => {};
-  #fail: (error: unknown) => void = () => {};
+  readonly #end = Promise.withResolvers<void>();
   /** Resolves when `count` messages are processed; rejects when work fails. */
-  readonly finished: Promise<void>;
+  readonly finished = this.#end.promise;
 
   /** @param count number of messages to process; later ones are ignored */
   constructor(count = Number.POSITIVE_INFINITY) {
     this.#left = count;
-    this.finished = new Promise((resolve, reject) => {
-      this.#finish = resolve;
-      this.#fail = reject;
-    });
     this.finished.catch(() => {});
   }
 
   add(work: () => Promise<void>): void {
     if (this.#pending.length - this.#next >= MAX_PENDING) {
-      this.#fail(new Exit(LOCAL, `the consumer is too slow: ${MAX_PENDING} messages are queued`));
+      this.#end.reject(new Exit(LOCAL, `the consumer is too slow: ${MAX_PENDING} messages are queued`));
       return;
     }
     this.#pending.push(work);
@@ -51,11 +46,11 @@ export class Queue {
     try {
       for (let work = this.#take(); work && this.#left > 0; work = this.#take()) await work();
     } catch (error) {
-      this.#fail(error);
+      this.#end.reject(error);
       return;
     }
     this.#isBusy = false;
-    if (this.#left <= 0) this.#finish();
+    if (this.#left <= 0) this.#end.resolve();
     for (const resolve of this.#drained.splice(0)) resolve();
   }
 

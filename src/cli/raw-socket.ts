@@ -1,5 +1,6 @@
 /** A WebSocket that exposes the protocol's lines. */
 
+import { webSocketUrl } from "../client/address.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { parseReply } from "../protocol/replies.ts";
 import { type Address, urlOf } from "./address.ts";
@@ -32,7 +33,9 @@ export class RawSocket {
     query: Record<string, string> = {},
   ): Promise<RawSocket> {
     const subprotocols = address.token === undefined ? [] : ["fanout", address.token];
-    const socket = new RawSocket(new WebSocket(urlOf(address, "ws", channel, query), subprotocols), timeout);
+    const search = new URLSearchParams(query).toString();
+    const url = webSocketUrl(`${urlOf(address, channel)}${search === "" ? "" : `?${search}`}`);
+    const socket = new RawSocket(new WebSocket(url, subprotocols), timeout);
     try {
       const greeting = await socket.line();
       if (parseReply(greeting).kind === "connected") return socket;

@@ -2,7 +2,7 @@
 import { parseAddress } from "../client/address.ts";
 import { type Change, Fanout, Refused } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
-import { Exit, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
+import { Exit, messageOf, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
 import { remark } from "./output.ts";
 
 export interface ServerOptions {
@@ -22,7 +22,7 @@ export function checkAddress(url: string): void {
   try {
     parseAddress(url);
   } catch (error) {
-    throw new Exit(USAGE, error instanceof Error ? error.message : String(error));
+    throw new Exit(USAGE, messageOf(error));
   }
 }
 
@@ -40,18 +40,18 @@ export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd =
     change = next;
   };
   const fanout = new Fanout(url, { onState, token });
-  const inTime = async <T>(work: Promise<T>): Promise<T> => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(tooLate(change, timeout)), timeout * 1_000);
-    });
-    try {
-      return await refusable(Promise.race([work, late]));
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-  return { fanout, inTime };
+  return { fanout, inTime: (work) => refusable(within(timeout * 1_000, work, () => tooLate(change, timeout))) };
+}
+
+/** Waits for work. @throws the error that `tooLate` returns if the work isn't done in time */
+export async function within<T>(milliseconds: number, work: Promise<T>, tooLate: () => Error): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooLate()), milliseconds);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Waits for a reply of the server. @throws Exit if the server refuses the command */

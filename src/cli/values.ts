@@ -30,17 +30,22 @@ export function nonEmpty(word: string): string {
   throw new InvalidArgumentError("The value is empty.");
 }
 
-export function key(word: string): string {
-  const fault = keyFault(word);
-  if (fault === undefined) return word;
-  throw new InvalidArgumentError(sentenceOf(fault));
+/** Returns a parser of words in which `faultOf` finds no fault. */
+function faultless(faultOf: (word: string) => string | undefined): (word: string) => string {
+  return (word) => {
+    const fault = faultOf(word);
+    if (fault === undefined) return word;
+    throw new InvalidArgumentError(sentenceOf(fault));
+  };
 }
+
+export const key = faultless(keyFault);
+export const channelName = faultless(channelFault);
+const patternName = faultless(nameFault);
 
 /** Parses a channel's name or a prefix followed by `*`, and appends it to earlier ones. */
 export function pattern(word: string, earlier: string[]): string[] {
-  const fault = nameFault(word);
-  if (fault === undefined) return [...earlier, word];
-  throw new InvalidArgumentError(sentenceOf(fault));
+  return [...earlier, patternName(word)];
 }
 
 /** Returns the idempotency key of a line. @throws Exit if it is too long */
@@ -51,16 +56,15 @@ export function keyOf(prefix: string | undefined, line: number): string | undefi
   throw new Exit(USAGE, `with --key, line ${line} has the key '${prefix}-${line}': ${fault}`);
 }
 
-/** Parses the name of a channel. */
-export function channelName(word: string): string {
-  const fault = channelFault(word);
-  if (fault === undefined) return word;
-  throw new InvalidArgumentError(sentenceOf(fault));
-}
-
 /** Parses `<channel>=<command>`, and adds it to the commands by channel. */
 export function channelCommand(word: string, earlier: Map<string, string>): Map<string, string> {
   const [, channel = "", command = ""] = /^([^=]*)=(.+)$/s.exec(word) ?? [];
   if (command === "") throw new InvalidArgumentError("Use the form <channel>=<command>.");
   return new Map([...earlier, [channelName(channel), command]]);
+}
+
+/** @throws Exit if a channel, given as an argument, isn't valid */
+export function checkChannel(channel: string): void {
+  const fault = channelFault(channel);
+  if (fault !== undefined) throw new Exit(USAGE, fault);
 }

@@ -4,68 +4,62 @@ import type { RawRuntime } from "../runtime/runtime.ts";
 /** How long after the last change the object settles, in milliseconds. */
 const SETTLE_AFTER = 1_000;
 
-export interface ActivityEvents {
-  /**
-   * Called at least every second while the object is kept in memory.
-   * @param milliseconds since the last call
-   * @returns whether the object must stay in memory for another second
-   */
-  passed(milliseconds: number): boolean;
-  /** Nothing has changed for a second. */
-  settle(): void;
+export interface ActivityParts {
+  readonly runtime: Pick<RawRuntime, "now" | "after">;
+  readonly upkeep: {
+    /**
+     * Called at least every second while the object is kept in memory.
+     * @param milliseconds since the last call
+     * @returns whether the object must stay in memory for another second
+     */
+    passed(milliseconds: number): boolean;
+    /** Nothing has changed for a second. */
+    settle(): void;
+  };
 }
 
 export class Activity {
-  readonly #runtime: Pick<RawRuntime, "now" | "after">;
-  #events: ActivityEvents | undefined;
-  #count = 0;
+  readonly #parts: ActivityParts;
+  /** The number of events so far. */
+  count = 0;
   /** Events, and changes by work that outlasts its event. */
   #changes = 0;
   /** When the last change was, in milliseconds since 1970. */
   #last = 0;
   #isTiming = false;
 
-  constructor(runtime: Pick<RawRuntime, "now" | "after">) {
-    this.#runtime = runtime;
-  }
-
-  /** Begins to report to `events`. */
-  start(events: ActivityEvents): void {
-    this.#events = events;
-  }
-
-  /** The number of events so far. */
-  get count(): number {
-    return this.#count;
+  constructor(parts: ActivityParts) {
+    this.#parts = parts;
   }
 
   /** Notes an event. The object stays in memory, and settles when nothing has changed for a second. */
   note(): void {
-    this.#count += 1;
+    this.count += 1;
     this.stay();
   }
 
   /** Notes a change that no event caused. */
   stay(): void {
     this.#changes += 1;
-    this.#last = this.#runtime.now();
+    this.#last = this.#parts.runtime.now();
     if (this.#isTiming) return;
     this.#isTiming = true;
     this.#wait(SETTLE_AFTER);
   }
 
   #wait(milliseconds: number): void {
+    const { runtime, upkeep } = this.#parts;
     const before = this.#changes;
-    const since = this.#runtime.now();
-    this.#runtime.after(milliseconds, () => {
-      const stays = this.#events?.passed(this.#runtime.now() - since);
+    const since = runtime.now();
+    runtime.after(milliseconds, () => {
+      const stays = upkeep.passed(runtime.now() - since);
       if (stays || before !== this.#changes) {
-        const quiet = this.#runtime.now() - this.#last;
+        const quiet = runtime.now() - this.#last;
         this.#wait(stays ? SETTLE_AFTER : Math.max(1, SETTLE_AFTER - quiet));
         return;
       }
       this.#isTiming = false;
-      this.#events?.settle();
+      upkeep.settle();
     });
   }
 }

@@ -11,7 +11,8 @@ export class Alarm {
   readonly #runtime: Pick<RawRuntime, "now" | "alarm" | "alarmTime">;
   /** The alarm's time when all links were last known to be up to date; see `Schedule`. */
   rest: number | undefined;
-  #expiry = Number.POSITIVE_INFINITY;
+  /** When the first token expires, in milliseconds since 1970; infinite if none does. */
+  expiry = Number.POSITIVE_INFINITY;
   /** The earliest time for which storage refused to set the alarm; infinite if it refused none. */
   #refused = Number.POSITIVE_INFINITY;
 
@@ -19,14 +20,9 @@ export class Alarm {
     this.#runtime = runtime;
   }
 
-  /** When the first token expires, in milliseconds since 1970; infinite if none does. */
-  get expiry(): number {
-    return this.#expiry;
-  }
-
   /** Sets the alarm for when the first token expires, in milliseconds since 1970. */
   expireAt(time: number): void {
-    this.#expiry = time;
+    this.expiry = time;
     void this.due(time);
   }
 

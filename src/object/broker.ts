@@ -8,7 +8,7 @@ import type { Limits } from "../runtime/limits.ts";
 import type { RawRuntime } from "../runtime/runtime.ts";
 import type { Socket, Sockets } from "../session/socket.ts";
 import type { Placement } from "../tree/capacity.ts";
-import { type Parts, start, wire } from "./wiring.ts";
+import { Parts } from "./wiring.ts";
 
 /** The depth of an event that comes by a socket or an alarm, in hops. */
 const FRESH = 1;
@@ -20,17 +20,13 @@ export class Broker {
 
   /** @param guard undefined on a server without tokens */
   constructor(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
-    this.#parts = wire(raw, sockets, limits, guard);
+    this.#parts = new Parts(raw, sockets, limits, guard);
   }
 
   /** Restores the object's state, closes connections that the current settings no longer admit, and returns the broker. */
   start(): this {
-    start(this.#parts);
-    const { tokens, lifecycle, schedule } = this.#parts;
-    for (const { connection, fault } of tokens.outdated) {
-      lifecycle.closeOutdated(connection, fault);
-      schedule.note();
-    }
+    this.#parts.start();
+    this.#parts.tokens.closeOutdated();
     return this;
   }
 
@@ -47,7 +43,7 @@ export class Broker {
    */
   opened(socket: Socket, region = "", grants?: Grants, from?: From): void {
     this.#event(UPGRADE);
-    this.#parts.router.comeFrom(region);
+    this.#parts.router.upstream.region ||= region;
     const connection = this.#parts.connections.accept(socket, grants);
     if (grants) this.#parts.tokens.watch(grants);
     const resume = from && ((channel: string) => this.#parts.commands.resume(connection, channel, from));
@@ -86,7 +82,7 @@ export class Broker {
     hop: number,
   ): Promise<Calls[Kind]["answer"]> {
     return this.#parts.peers.answer(hop, () => {
-      this.#closeExpired();
+      this.#parts.tokens.closeExpired();
       return handle(this.#parts.handlers, kind, ask);
     });
   }
@@ -96,12 +92,8 @@ export class Broker {
     this.#parts.peers.arrived(hop);
     this.#parts.schedule.note();
     this.#parts.pace.begin();
-    this.#closeExpired();
-  }
-
-  /** Closes expired connections: the alarm may be late, or storage may have refused it. */
-  #closeExpired(): void {
-    if (this.#parts.tokens.closeExpired()) this.#parts.schedule.note();
+    // The alarm may be late, or storage may have refused it.
+    this.#parts.tokens.closeExpired();
   }
 
   /** Commands may be executed long after their event: what they change is settled then, too. */

@@ -1,31 +1,23 @@
 /** Reports what this object does and, at the root of `all`, what the whole service does. */
 import { EVERYONE } from "../protocol/channels.ts";
-import type { CounterReport, Figures, FiguresRequest, ServiceFigures, Totals } from "../runtime/calls.ts";
+import type { CounterReport, Figures, ServiceFigures, Totals } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Connections } from "../session/connections.ts";
-import type { Counters } from "../stats/counters.ts";
+import type { SessionParts } from "../session/parts.ts";
 import { hashesOf } from "../stats/distinct.ts";
 import { formatInfo } from "../stats/info.ts";
-import { Polling } from "../stats/polling.ts";
+import { polling } from "../stats/polling.ts";
 import { Service } from "../stats/service.ts";
 import { sumOfFigures } from "../stats/totals.ts";
 import type { Peers } from "../tree/peers.ts";
-import type { Router } from "../tree/router.ts";
 
-interface ReporterParts {
-  runtime: Runtime;
-  peers: Pick<Peers, "deepest">;
-  connections: Connections;
-  router: Router;
-  counters: Counters;
-  /** Connections of the whole service; 0 if unlimited. */
-  clientLimit: number;
+interface ReporterParts extends SessionParts {
+  readonly peers: Pick<Peers, "deepest">;
 }
 
 export class Reporter {
   readonly #parts: ReporterParts;
-  readonly #polling: Polling<ServiceFigures>;
+  /** Returns the figures of the whole service. Only the root of `all` has them. */
+  readonly serviceFigures: () => Promise<ServiceFigures>;
   /** Only at the root of `all`. */
   readonly #service: Service | undefined;
   /** The seed of the hashes of channel names, while this object is in memory. */
@@ -36,7 +28,7 @@ export class Reporter {
     const { name, store, now } = parts.runtime;
     if (name === EVERYONE) this.#service = new Service(store);
     const objectsOf = ({ objects, unreachable }: ServiceFigures) => objects + unreachable;
-    this.#polling = new Polling(() => this.#poll(), objectsOf, now);
+    this.serviceFigures = polling(() => this.#poll(), objectsOf, now);
   }
 
   /** Restores the service's figures. */
@@ -46,52 +38,47 @@ export class Reporter {
 
   /** Returns the lines that answer `info`. */
   async info(): Promise<string> {
-    const { runtime, clientLimit } = this.#parts;
+    const { runtime, limits } = this.#parts;
     const figures = await (this.#service ? this.serviceFigures() : runtime.call(EVERYONE, "serviceFigures", undefined));
-    return formatInfo(figures, clientLimit, runtime.now());
-  }
-
-  /** Returns the figures of the whole service. Only the root of `all` has them. */
-  serviceFigures(): Promise<ServiceFigures> {
-    return this.#polling.answer();
+    return formatInfo(figures, limits.clientLimit, runtime.now());
   }
 
   async #poll(): Promise<ServiceFigures> {
     if (!this.#service) throw new Error("only the root of `all` has the figures of the service");
     this.#seed ??= Math.floor(this.#parts.runtime.random() * 2 ** 32);
-    return this.#service.figures(await this.figures({ seed: this.#seed }));
+    return this.#service.figures(await this.figures(this.#seed));
   }
 
   /** Returns this object's figures, in the tree of `all` with those of the objects linked to it. */
-  async figures(request: FiguresRequest): Promise<Figures> {
+  async figures(seed: number): Promise<Figures> {
     const { runtime, router } = this.#parts;
-    if (channelOf(runtime.name) !== EVERYONE) return this.#own(request);
+    if (channelOf(runtime.name) !== EVERYONE) return this.#own(seed);
     const objects = [...router.downstream.objects];
     const asked = objects.map(async (object) => {
-      const epoch = router.downstream.epochOf(object);
-      return { object, epoch, figures: await runtime.call(object, "figures", request) };
+      const epoch = router.downstream.linkTo(object)?.epoch;
+      return { object, epoch, figures: await runtime.call(object, "figures", { seed }) };
     });
     const outcomes = await Promise.allSettled(asked);
     const answered = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     // An object that has unlinked since it was asked has reported its counters.
-    const linked = answered.filter(({ object, epoch }) => epoch === router.downstream.epochOf(object));
+    const linked = answered.filter(({ object, epoch }) => epoch === router.downstream.linkTo(object)?.epoch);
     const figures = linked.map((answer) => answer.figures);
-    return sumOfFigures(this.#own(request), figures, objects.length - answered.length);
+    return sumOfFigures(this.#own(seed), figures, objects.length - answered.length);
   }
 
-  #own({ seed }: FiguresRequest): Figures {
+  #own(seed: number): Figures {
     const { connections, counters, peers, router } = this.#parts;
-    const { size, subscriptions, channels } = connections;
+    const { size, subscriptions } = connections;
     return {
       ...counters.figures(size),
       connections: size,
-      subscriptions,
-      requested: subscriptions - connections.subscribers(EVERYONE),
-      channels: hashesOf(channels, seed),
+      subscriptions: subscriptions.count,
+      requested: subscriptions.count - connections.subscribers(EVERYONE),
+      channels: hashesOf(subscriptions.channels, seed),
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
       deepest: peers.deepest,
-      kept: router.channel.history?.size ?? 0,
+      kept: router.channel.history?.index.size ?? 0,
     };
   }
 

@@ -1,35 +1,21 @@
 /** Work that an object does without an event: when it has been quiet for a second, and when its alarm goes off. */
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Connections } from "../session/connections.ts";
-import type { Lifecycle } from "../session/lifecycle.ts";
-import type { Tokens } from "../session/tokens.ts";
-import type { Counters } from "../stats/counters.ts";
-import type { Outage } from "../tree/outage.ts";
+import type { TokenParts, Tokens } from "../session/tokens.ts";
 import type { Peers } from "../tree/peers.ts";
-import type { Router } from "../tree/router.ts";
-import type { ActivityEvents } from "./activity.ts";
 import type { Alarm } from "./alarm.ts";
 import type { ClientLimit } from "./client-limit.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ObjectSchedule } from "./schedule.ts";
 
-export interface UpkeepParts {
-  runtime: Runtime;
-  alarm: Alarm;
-  schedule: ObjectSchedule;
-  peers: Peers;
-  connections: Connections;
-  router: Router;
-  lifecycle: Lifecycle;
-  tokens: Tokens;
-  reporter: Reporter;
-  outage: Outage;
-  counters: Counters;
-  /** Undefined if the number of connections is unlimited. */
-  clientLimit: ClientLimit | undefined;
+export interface UpkeepParts extends TokenParts {
+  readonly alarm: Alarm;
+  readonly schedule: ObjectSchedule;
+  readonly peers: Peers;
+  readonly tokens: Tokens;
+  readonly reporter: Reporter;
+  readonly clientLimit: ClientLimit | undefined;
 }
 
-export class Upkeep implements ActivityEvents {
+export class Upkeep {
   readonly #parts: UpkeepParts;
 
   constructor(parts: UpkeepParts) {
@@ -42,7 +28,7 @@ export class Upkeep implements ActivityEvents {
    */
   alarmed(): void {
     const { runtime, alarm, schedule, router, tokens, outage } = this.#parts;
-    if (tokens.closeExpired()) schedule.note();
+    tokens.closeExpired();
     tokens.start();
     this.#setAlarm();
     const joined = outage.mayAsk ? this.#askRoot() : undefined;
@@ -51,7 +37,8 @@ export class Upkeep implements ActivityEvents {
       alarm.mark();
       schedule.flush();
     }
-    router.retry();
+    router.downstream.reportLosses();
+    router.upstream.unlinks.retry();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
@@ -66,7 +53,7 @@ export class Upkeep implements ActivityEvents {
     const { counters, reporter, router, lifecycle } = this.#parts;
     counters.note("awake", milliseconds);
     reporter.save();
-    const isAwaited = router.loseOverdue();
+    const isAwaited = router.upstream.loseOverdue();
     return lifecycle.closeUnread() || isAwaited;
   }
 
@@ -104,6 +91,12 @@ export class Upkeep implements ActivityEvents {
     if (router.hasEveryone && clientLimit?.isKnown !== false) outage.end();
     else outage.begin();
     const callsAt = peers.hasDeferred ? runtime.now() : Number.POSITIVE_INFINITY;
-    return Math.min(alarm.expiry, outage.askAgainAt, router.dueAt, callsAt);
+    return Math.min(
+      alarm.expiry,
+      outage.askAgainAt,
+      router.downstream.lossReportAt,
+      router.upstream.unlinks.dueAt,
+      callsAt,
+    );
   }
 }

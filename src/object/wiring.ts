@@ -1,8 +1,6 @@
-/**
- * Wires the parts of one object together, from the bottom up: each gets the parts that it uses, and reports to nothing
- * but the schedule. Constructors do no I/O; `start` restores state in the same order.
- */
+/** Wires the parts of one object together, from the bottom up, and restores their state in the same order. */
 import type { Guard } from "../auth/verify.ts";
+import type { Handlers } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import type { RawRuntime, Runtime } from "../runtime/runtime.ts";
 import { Commands } from "../session/commands.ts";
@@ -15,66 +13,77 @@ import type { Sockets } from "../session/socket.ts";
 import { Tokens } from "../session/tokens.ts";
 import { Counters } from "../stats/counters.ts";
 import { EventCounters } from "../stats/event-counters.ts";
-import { OperatorLog } from "../stats/operator-log.ts";
+import { operatorLog } from "../stats/operator-log.ts";
 import { countingRows } from "../stats/row-counting.ts";
 import { Outage } from "../tree/outage.ts";
 import { Peers } from "../tree/peers.ts";
 import { Router } from "../tree/router.ts";
 import { Topology } from "../tree/topology.ts";
 import { Alarm } from "./alarm.ts";
-import { CallHandlers } from "./call-handlers.ts";
+import { handlersOf } from "./call-handlers.ts";
 import { ClientLimit } from "./client-limit.ts";
 import { Reporter } from "./reporter.ts";
 import { ObjectSchedule } from "./schedule.ts";
 import { Upkeep } from "./upkeep.ts";
 
-/** The parts of one object. */
-export type Parts = ReturnType<typeof wire>;
-
 /**
- * Builds the parts.
- * @param guard undefined on a server without tokens
+ * The parts of one object. Most parts get all of them, and use those above themselves only after all exist: constructors
+ * do no I/O.
  */
-export function wire(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
-  // Counting, calling and scheduling.
-  const events = new EventCounters(new OperatorLog(raw));
-  const counting = countingRows(raw, events);
-  const alarm = new Alarm(counting);
-  const peers = new Peers(counting, alarm, events);
-  const runtime: Runtime = { ...counting, call: (...call) => peers.call(...call) };
-  const schedule = new ObjectSchedule(runtime, alarm);
-  // Connections, and the way of messages to and from other objects.
-  const connections = new Connections(sockets, limits, runtime.now, schedule);
-  const counters = new Counters(runtime, connections, events);
-  const outage = new Outage(runtime, connections, schedule);
-  const router = new Router({ runtime, limits, connections, counters, schedule, outage });
-  const { clientLimit: maxClients } = limits;
-  const clientLimit = maxClients > 0 ? new ClientLimit(runtime, maxClients, counters, outage) : undefined;
-  const reporter = new Reporter({ runtime, peers, connections, router, counters, clientLimit: maxClients });
-  // What clients send, and what they are sent.
-  const lifecycle = new Lifecycle({ runtime, connections, router, counters, clientLimit, reporter });
-  const tokens = new Tokens(runtime, connections, alarm, guard, lifecycle);
-  const pace = new Pace(runtime, limits.maxWork, schedule, connections);
-  const session = { runtime, limits, connections, counters, router, lifecycle, tokens, pace, schedule };
-  const drain = new Drain(session);
-  const commands = new Commands({ ...session, drain, reporter });
-  const inbox = new Inbox(commands, limits, runtime.now);
-  // What other objects and time ask for.
-  const topology = new Topology(runtime, connections, router);
-  const handlers = new CallHandlers({ peers, schedule, router, drain, reporter, topology, clientLimit });
-  const upkeep = new Upkeep({ ...session, alarm, peers, reporter, outage, clientLimit });
-  return { ...session, peers, outage, clientLimit, reporter, drain, commands, inbox, handlers, upkeep };
-}
+export class Parts {
+  readonly limits: Limits;
+  readonly guard: Guard | undefined;
+  readonly events: EventCounters;
+  readonly runtime: Runtime;
+  readonly alarm: Alarm;
+  readonly peers: Peers;
+  readonly schedule: ObjectSchedule;
+  readonly connections: Connections;
+  readonly counters: Counters;
+  readonly outage: Outage;
+  readonly router: Router;
+  /** Undefined if the number of connections is unlimited. */
+  readonly clientLimit: ClientLimit | undefined;
+  readonly reporter: Reporter;
+  readonly lifecycle = new Lifecycle(this);
+  readonly tokens = new Tokens(this);
+  readonly pace = new Pace(this);
+  readonly drain = new Drain(this);
+  readonly commands = new Commands(this);
+  readonly upkeep = new Upkeep(this);
+  readonly inbox: Inbox;
+  readonly topology: Topology;
+  readonly handlers: Handlers;
 
-/** Restores the state in storage and in attachments. */
-export function start(parts: Parts): void {
-  const { schedule, connections, tokens, counters, outage, router, clientLimit, reporter } = parts;
-  schedule.start(parts.upkeep, parts.drain);
-  connections.start();
-  tokens.start();
-  counters.start();
-  outage.start();
-  router.start(parts.lifecycle);
-  clientLimit?.start(connections.size);
-  reporter.start();
+  /** @param guard undefined on a server without tokens */
+  constructor(raw: RawRuntime, sockets: Sockets, limits: Limits, guard: Guard | undefined) {
+    this.limits = limits;
+    this.guard = guard;
+    this.events = new EventCounters(operatorLog(raw));
+    const counting = countingRows(raw, this.events);
+    this.alarm = new Alarm(counting);
+    this.peers = new Peers(counting, this.alarm, this.events);
+    this.runtime = { ...counting, call: (...call) => this.peers.call(...call) };
+    this.schedule = new ObjectSchedule(this);
+    this.connections = new Connections(sockets, limits, raw.now, this.schedule);
+    this.counters = new Counters(this);
+    this.outage = new Outage(this);
+    this.router = new Router(this);
+    if (limits.clientLimit > 0) this.clientLimit = new ClientLimit(this);
+    this.reporter = new Reporter(this);
+    this.inbox = new Inbox(this.commands, limits, raw.now);
+    this.topology = new Topology(this);
+    this.handlers = handlersOf(this);
+  }
+
+  /** Restores the state in storage and in attachments. */
+  start(): void {
+    this.connections.start();
+    this.tokens.start();
+    this.counters.start();
+    this.outage.start();
+    this.router.start();
+    this.clientLimit?.start(this.connections.size);
+    this.reporter.start();
+  }
 }

@@ -36,14 +36,14 @@ export interface Calls {
   claim: { request: ConnectionClaim; answer: number };
   /** Asks an object to claim again, if the number of its connections has changed. */
   recount: { request: undefined; answer: undefined };
-  /** Requests the figures of an object and, in the tree of `all`, of all objects below it. */
-  figures: { request: FiguresRequest; answer: Figures };
+  /** Requests the figures of an object, with the seed for hashing channel names, and, in the tree of `all`, of all objects below it. */
+  figures: { request: { seed: number }; answer: Figures };
   /** Requests the figures of the whole service from the root of `all`. */
   serviceFigures: { request: undefined; answer: ServiceFigures };
   /** Reports the counters of an object without a link to the root of `all`. */
   tally: { request: Totals; answer: undefined };
   /** Requests the part of a channel's tree that begins at the object. */
-  describe: { request: TreeRequest; answer: TreeDescription };
+  describe: { request: { channel: string }; answer: TreeDescription };
 }
 
 /** The handlers of an object, by call. */
@@ -210,11 +210,6 @@ export interface CounterReport {
   peak: number;
 }
 
-export interface FiguresRequest {
-  /** Seed for hashing channel names. */
-  seed: number;
-}
-
 /** The figures of one object, or of all objects below it in the tree of `all` too. */
 export interface Figures {
   totals: Totals;
@@ -240,10 +235,6 @@ export interface ServiceFigures extends Omit<Figures, "channels"> {
   since: number;
   /** Number of channels with subscribers. */
   channels: number;
-}
-
-export interface TreeRequest {
-  channel: string;
 }
 
 /** One object of a channel's tree. */

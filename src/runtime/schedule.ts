@@ -1,3 +1,5 @@
+import type { Keeper, Runtime } from "./runtime.ts";
+
 /** Schedules an object's deferred work. The parts of an object report to it alone. */
 export interface Schedule {
   /** Flushes after the events that the runtime has already queued. */
@@ -12,4 +14,12 @@ export interface Schedule {
   mark(): void;
   /** The alarm's time, in milliseconds since 1970, when all links were last known to be up to date. */
   rest: number | undefined;
+}
+
+/** What most parts of an object use. */
+export interface CoreParts {
+  readonly runtime: Runtime;
+  readonly schedule: Schedule;
+  /** Persists what storage refuses, and what deserves no row. */
+  readonly connections: Keeper;
 }

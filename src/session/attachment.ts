@@ -3,6 +3,7 @@ import { type Grants, isGrants, isNames } from "../auth/grants.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
 import { isLongerThan } from "../protocol/text.ts";
+import type { Connection } from "./connection.ts";
 import type { Socket } from "./socket.ts";
 
 /** Largest attachment, see https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
@@ -22,14 +23,7 @@ export interface Attachment {
   kept?: object;
 }
 
-/** The properties of a connection that are in its attachment. */
-interface Attached {
-  readonly channels: ReadonlySet<string>;
-  readonly counted: ReadonlySet<string>;
-  readonly grants: Grants | undefined;
-}
-
-export function attachmentOf({ channels, counted, grants }: Attached): Attachment {
+export function attachmentOf({ channels, counted, grants }: Connection): Attachment {
   const attachment: Attachment = { channels: [...channels].filter((channel) => !counted.has(channel)) };
   if (counted.size > 0) attachment.counted = [...counted];
   if (grants) attachment.grants = grants;

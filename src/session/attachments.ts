@@ -1,42 +1,32 @@
 /** Writes the attachments of an object's sockets: each connection's own part, and in one of them state of the whole object. */
-import type { Grants } from "../auth/grants.ts";
 import { type Attachment, attachmentOf, fitsBeside } from "./attachment.ts";
+import type { Connection } from "./connection.ts";
 import type { Socket } from "./socket.ts";
 
-interface Attached {
-  readonly socket: Socket;
-  readonly channels: ReadonlySet<string>;
-  readonly counted: ReadonlySet<string>;
-  readonly grants: Grants | undefined;
-  /** Bytes of its channels and grants. */
-  readonly size: number;
-  readonly closed: boolean;
-}
-
 /** State of the whole object, and the connection whose attachment contains it. */
-interface Kept<A> {
+interface Kept {
   value: Record<string, unknown>;
-  holder: A;
+  holder: Connection;
 }
 
 /** Properties to drop first if no socket has enough room: operators' counters, then all counters. */
 const DROPPED_FIRST = ["others", "counted"];
 
-export class Attachments<A extends Attached> {
-  readonly #connections: Iterable<A>;
+export class Attachments {
+  readonly #connections: Iterable<Connection>;
   /** Connections whose attachments the runtime has rejected. */
-  #rejected: A[] = [];
+  #rejected: Connection[] = [];
   /** Connections whose attachments are out of date. */
-  #changed = new Set<A>();
-  #kept: Kept<A> | undefined;
+  #changed = new Set<Connection>();
+  #kept: Kept | undefined;
 
   /** @param connections all connections of the object */
-  constructor(connections: Iterable<A>) {
+  constructor(connections: Iterable<Connection>) {
     this.#connections = connections;
   }
 
   /** Removes and returns the rejected connections. */
-  takeRejected(): A[] {
+  takeRejected(): Connection[] {
     return this.#rejected.length === 0 ? this.#rejected : this.#rejected.splice(0);
   }
 
@@ -46,12 +36,12 @@ export class Attachments<A extends Attached> {
   }
 
   /** Reads an attachment written before hibernation. */
-  restore(holder: A, { kept }: Attachment): void {
+  restore(holder: Connection, { kept }: Attachment): void {
     if (kept) this.#kept = { value: { ...kept }, holder };
   }
 
   /** Has the next `write` include a connection. */
-  change(connection: A): void {
+  change(connection: Connection): void {
     this.#changed.add(connection);
   }
 
@@ -67,7 +57,7 @@ export class Attachments<A extends Attached> {
   }
 
   /** Cancels writing the attachment of a closed connection. */
-  remove(connection: A): void {
+  remove(connection: Connection): void {
     this.#changed.delete(connection);
   }
 
@@ -99,7 +89,7 @@ export class Attachments<A extends Attached> {
   }
 
   /** Returns a connection with room for `value`, preferably the one that has it already. */
-  #withRoomFor(value: object): A | undefined {
+  #withRoomFor(value: object): Connection | undefined {
     const before = this.#kept?.holder;
     if (before && !before.closed && fitsBeside(before.size, value)) return before;
     for (const connection of this.#connections) {
@@ -108,7 +98,7 @@ export class Attachments<A extends Attached> {
     return undefined;
   }
 
-  #attach(connection: A): void {
+  #attach(connection: Connection): void {
     const { socket } = connection;
     const own = attachmentOf(connection);
     const kept = this.#kept?.holder === connection ? this.#kept.value : undefined;

@@ -1,7 +1,7 @@
 /** Executes the commands of clients. */
 import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
-import type { ErrorCode, Refusal } from "../protocol/errors.ts";
+import type { Refusal } from "../protocol/errors.ts";
 import { canDeduplicate } from "../protocol/keys.ts";
 import type { From } from "../protocol/positions.ts";
 import {
@@ -13,36 +13,18 @@ import {
   tooManyChannels,
 } from "../protocol/refusals.ts";
 import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
-import { hasHistory, type Limits } from "../runtime/limits.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
-import type { Counters } from "../stats/counters.ts";
-import type { Router } from "../tree/router.ts";
+import { hasHistory } from "../runtime/limits.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import { announceFault } from "./announce-fault.ts";
-import type { Connection, Connections } from "./connections.ts";
-import type { Drain } from "./drain.ts";
+import type { Connection } from "./connection.ts";
+import type { Drain, DrainParts } from "./drain.ts";
 import { CommandError, type CommandHandler, type Step } from "./inbox.ts";
-import type { Lifecycle } from "./lifecycle.ts";
-import type { Pace } from "./pace.ts";
 import { Resume } from "./resume.ts";
-import type { Tokens } from "./tokens.ts";
 
 type Once = Extract<Step, { kind: "once" }>;
 
-export interface CommandParts {
-  runtime: Runtime;
-  connections: Connections;
-  lifecycle: Lifecycle;
-  router: Router;
-  tokens: Tokens;
-  /** Creates the reply to `info`. */
-  reporter: { info(): Promise<string> };
-  counters: Counters;
-  limits: Limits;
-  schedule: Schedule;
-  drain: Drain;
-  pace: Pace;
+export interface CommandParts extends DrainParts {
+  readonly drain: Drain;
 }
 
 export class Commands implements CommandHandler {
@@ -88,8 +70,8 @@ export class Commands implements CommandHandler {
   }
 
   pause(connection: Connection, work: number, needsRoom: boolean): Promise<void> | undefined {
-    const { tokens, schedule, drain, pace } = this.#parts;
-    if (tokens.hasExpired(connection) && tokens.closeExpired()) schedule.stay();
+    const { tokens, drain, pace } = this.#parts;
+    if (tokens.hasExpired(connection)) tokens.closeExpired();
     drain.flushIfLarge();
     return pace.after(work, needsRoom);
   }
@@ -176,25 +158,23 @@ export class Commands implements CommandHandler {
 
   #checkSubscribe(connection: Connection, channel: string): void {
     const { grants, channels } = connection;
-    const refuse = (code: ErrorCode, why: string) => {
-      throw new CommandError(code, why);
-    };
-    if (!maySubscribe(grants, channel)) refuse("forbidden", NOT_GRANTED);
+    const { connections, limits } = this.#parts;
+    const most = limits.maxChannelsPerConnection;
+    if (!maySubscribe(grants, channel)) throw new CommandError("forbidden", NOT_GRANTED);
     if (channels.has(channel)) return;
-    const most = this.#parts.limits.maxChannelsPerConnection;
-    if (channels.size >= most) refuse("limit", tooManyChannels(most));
-    if (this.#parts.connections.isFull) {
-      refuse("unavailable", "this object has no memory for more subscriptions; connect again");
+    if (channels.size >= most) throw new CommandError("limit", tooManyChannels(most));
+    if (connections.subscriptions.isFull) {
+      throw new CommandError("unavailable", "this object has no memory for more subscriptions; connect again");
     }
-    if (!this.#parts.connections.canSubscribe(connection, channel)) {
-      refuse("limit", "the names of this connection's channels are too long together");
+    if (!connections.canSubscribe(connection, channel)) {
+      throw new CommandError("limit", "the names of this connection's channels are too long together");
     }
   }
 
   async #joinAndSubscribe(connection: Connection, channel: string): Promise<void> {
     const { router, lifecycle } = this.#parts;
     try {
-      while (!router.isLive(channel)) await router.join(channel);
+      while (!router.isLive(channel)) await router.upstream.join(channel);
     } catch (error) {
       const why = error instanceof Unreachable ? error.message : "subscribing failed";
       throw new CommandError("unavailable", `${why}; try again`);

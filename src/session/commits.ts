@@ -20,7 +20,11 @@ export async function whenReadable(
     isDurable = true;
   });
   await within(MAX_COMMIT, commit).catch(() => {});
-  const patience = now() - began;
-  for (let waited = 0, wait = 1; waited < patience && !isOver(); waited += wait, wait *= 2) await sleep(wait);
+  await sleepUntil({ sleep }, now() - began, isOver);
   return isDurable;
+}
+
+/** Resolves after `milliseconds` or so, or earlier when `isOver`. */
+export async function sleepUntil({ sleep }: Pick<Runtime, "sleep">, milliseconds: number, isOver: () => boolean) {
+  for (let waited = 0, wait = 1; waited < milliseconds && !isOver(); waited += wait, wait *= 2) await sleep(wait);
 }

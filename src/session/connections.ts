@@ -5,42 +5,17 @@ import { framesOf, insertLine } from "../protocol/frames.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
+import type { Connection } from "./connection.ts";
 import { LineBuffer } from "./line-buffer.ts";
-import { type Bucket, newBucket } from "./rate.ts";
+import { newBucket } from "./rate.ts";
 import { SendBudget, type SendLimits } from "./send-budget.ts";
 import type { Socket, Sockets } from "./socket.ts";
-import type { SocketOutput } from "./socket-output.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** Characters that justify a frame of their own: sending fewer takes about as long. */
 const MIN_PORTION = 16_384;
 /** Most characters of messages in one step: a quarter of the smallest MAX_BUFFERED_BYTES. */
 const MAX_PORTION = 250_000;
-
-export interface Connection {
-  readonly socket: Socket;
-  readonly channels: Set<string>;
-  /** Channels in which the client counts positions, starting from one that the server has sent. */
-  readonly counted: Set<string>;
-  /** Permissions from its token; undefined on a server without tokens. */
-  grants: Grants | undefined;
-  /** Bytes of its channels and grants in its attachment. */
-  size: number;
-  /** Lines for its next frame. */
-  buffered: string;
-  readonly output: SocketOutput;
-  /** Limits the lines that are executed. */
-  readonly lineRate: Bucket;
-  /** Limits the lines that are refused because of `lineRate`. */
-  readonly excessRate: Bucket;
-  /** Limits the characters of missed messages. */
-  readonly missedRate: Bucket;
-  /** Limits the tokens that are verified. */
-  readonly tokenRate: Bucket;
-  /** Whether it counts against the limit on connections of the whole service, if there is one. */
-  admitted: boolean;
-  closed: boolean;
-}
 
 /**
  * Holds the sockets and an index from channel to sockets. Lines are buffered until `flush`, which sends each socket one
@@ -51,8 +26,8 @@ export class Connections {
   readonly #schedule: Pick<Schedule, "flush">;
   readonly #limits: SendLimits;
   readonly #bySocket = new Map<Socket, Connection>();
-  readonly #subscriptions = new Subscriptions<Connection>();
-  readonly #attachments: Attachments<Connection>;
+  readonly subscriptions = new Subscriptions();
+  readonly #attachments: Attachments;
   /** Published lines, not yet copied to each subscriber. */
   readonly #published = new LineBuffer<Connection>();
   /** Connections with lines buffered for them alone. */
@@ -64,7 +39,8 @@ export class Connections {
   /** Characters that the next flush sends, to all connections together. */
   #outgoing = 0;
   readonly budget: SendBudget;
-  #hasSlept = false;
+  /** Whether connections hibernated with this object. */
+  hasSlept = false;
 
   constructor(sockets: Sockets, limits: SendLimits, now: () => number, schedule: Pick<Schedule, "flush">) {
     this.#sockets = sockets;
@@ -88,12 +64,7 @@ export class Connections {
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
     }
-    this.#hasSlept = this.#bySocket.size > 0;
-  }
-
-  /** Whether connections hibernated with this object. */
-  get hasSlept(): boolean {
-    return this.#hasSlept;
+    this.hasSlept = this.#bySocket.size > 0;
   }
 
   /** How many connections there are. */
@@ -105,33 +76,14 @@ export class Connections {
     return this.#bySocket.values();
   }
 
-  get subscriptions(): number {
-    return this.#subscriptions.count;
-  }
-
-  /** Whether this object has no memory for another subscription. */
-  get isFull(): boolean {
-    return this.#subscriptions.isFull;
-  }
-
   /** Whether memory is so short that new connections should go to another object. */
   get isCrowded(): boolean {
-    return this.#subscriptions.isCrowded || this.budget.isCrowded;
-  }
-
-  /** The channels that have subscribers here. */
-  get channels(): Iterable<string> {
-    return this.#subscriptions.channels;
+    return this.subscriptions.isCrowded || this.budget.isCrowded;
   }
 
   /** Returns the number of subscribers of `channel` here. */
   subscribers(channel: string): number {
-    return this.#subscriptions.of(channel).size;
-  }
-
-  /** Returns a copy of the set of subscribers of `channel`. */
-  subscribersOf(channel: string): Connection[] {
-    return [...this.#subscriptions.of(channel)];
+    return this.subscriptions.of(channel).size;
   }
 
   /** Returns the connection of a socket; undefined once it has been removed. */
@@ -195,13 +147,13 @@ export class Connections {
 
   /** Whether any subscriber of a channel counts positions. */
   isCounted(channel: string): boolean {
-    for (const { counted } of this.#subscriptions.of(channel)) if (counted.has(channel)) return true;
+    for (const { counted } of this.subscriptions.of(channel)) if (counted.has(channel)) return true;
     return false;
   }
 
   /** Inserts a line before the newest `count` buffered messages of a channel, for each subscriber that counts positions. */
   insert(channel: string, line: string, count: number): void {
-    const counting = this.subscribersOf(channel).filter(({ counted }) => counted.has(channel));
+    const counting = [...this.subscriptions.of(channel)].filter(({ counted }) => counted.has(channel));
     for (const connection of counting) {
       this.send(connection, line);
       const before = connection.buffered.slice(0, -line.length);
@@ -220,16 +172,11 @@ export class Connections {
   remove(connection: Connection): void {
     for (const channel of connection.channels) this.#unindex(connection, channel);
     connection.closed = true;
-    this.budget.remove(connection.output);
+    connection.output.moveTo(undefined);
     this.#bySocket.delete(connection.socket);
     this.#unflushed.delete(connection);
     this.#published.remove(connection);
     this.#attachments.remove(connection);
-  }
-
-  /** Stops counting the pending output of a socket that the server closed earlier. */
-  socketClosed(socket: Socket): void {
-    this.budget.socketClosed(socket);
   }
 
   /** Closes and removes `connection`. Sends its buffered lines first if the budget allows, as many may close at once. */
@@ -324,7 +271,7 @@ export class Connections {
     const blocked = unflushed.filter((connection) => this.#blocked.has(connection));
     this.#unflushed = new Set();
     for (const connection of unflushed) if (!this.#blocked.has(connection)) this.#sendOrBlock(connection);
-    for (const { subscribers, lines } of this.#published.end((channel) => this.#subscriptions.of(channel))) {
+    for (const { subscribers, lines } of this.#published.end((channel) => this.subscriptions.of(channel))) {
       this.#sendShared(subscribers, lines);
     }
     blocked.sort((a, b) => a.buffered.length - b.buffered.length);
@@ -422,13 +369,13 @@ export class Connections {
   #index(connection: Connection, channel: string, isCounted = false): void {
     connection.size += sizeOf(channel);
     if (isCounted) connection.counted.add(channel);
-    this.#subscriptions.add(connection, channel);
+    this.subscriptions.add(connection, channel);
   }
 
   #unindex(connection: Connection, channel: string): void {
     connection.size -= sizeOf(channel);
     connection.counted.delete(channel);
-    this.#subscriptions.remove(connection, channel);
+    this.subscriptions.remove(connection, channel);
   }
 
   /** Has the next flush write a connection's attachment, before the client learns of the change. */

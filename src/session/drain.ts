@@ -1,26 +1,16 @@
 /** Sends buffered lines within the send budget, applies backpressure while it is used up, and closes slow consumers. */
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
-import type { Router } from "../tree/router.ts";
-import { whenReadable } from "./commits.ts";
-import type { Connections } from "./connections.ts";
-import type { Lifecycle } from "./lifecycle.ts";
+import { sleepUntil, whenReadable } from "./commits.ts";
 import type { Pace } from "./pace.ts";
-import type { Tokens } from "./tokens.ts";
+import type { TokenParts, Tokens } from "./tokens.ts";
 
 /** How long clients may take to read half of their pending output, in milliseconds. */
 const PATIENCE = 500;
 /** How long the object receives no events while clients read but more lines are buffered, in milliseconds. */
 const MAX_HOLD = 500;
 
-interface DrainParts {
-  runtime: Runtime;
-  connections: Connections;
-  lifecycle: Lifecycle;
-  tokens: Tokens;
-  router: Router;
-  pace: Pace;
-  schedule: Pick<Schedule, "stay">;
+export interface DrainParts extends TokenParts {
+  readonly tokens: Tokens;
+  readonly pace: Pace;
 }
 
 export class Drain {
@@ -32,21 +22,11 @@ export class Drain {
     this.#parts = parts;
   }
 
-  /** How many sockets have buffered lines, at most. */
-  get dueSockets(): number {
-    return this.#parts.connections.due;
-  }
-
   /** Sends buffered lines to clients and links, and returns whether clients had room for all of them. */
   send(): boolean {
     const isAll = this.flush();
-    this.#parts.router.flush();
+    this.#parts.router.downstream.flush();
     return isAll;
-  }
-
-  /** Lets the object receive events of other clients. */
-  admitEvents(): Promise<void> {
-    return this.#parts.pace.admitEvents();
   }
 
   /** Flushes early if many lines are buffered. Sending takes time, which slows a flood down. */
@@ -82,28 +62,27 @@ export class Drain {
 
   /** Closes expired connections and stores messages before anything is sent. */
   #send(): void {
-    const { connections, lifecycle, tokens, router, schedule } = this.#parts;
-    if (tokens.closeExpired()) schedule.stay();
-    router.store();
-    for (const connection of connections.writeAttachments()) lifecycle.closeUnkept(connection);
+    const { connections, lifecycle, tokens, router } = this.#parts;
+    tokens.closeExpired();
+    router.channel.store();
+    for (const connection of connections.writeAttachments()) {
+      // It would receive nothing after hibernation.
+      lifecycle.close(connection, "unkept", "the server can't store this connection's subscriptions; connect again");
+    }
     connections.flush();
-    this.#confirm();
+    void this.#confirm();
   }
 
   /** Waits for a commit if many bytes are unconfirmed. */
-  #confirm(): void {
+  async #confirm(): Promise<void> {
     const { runtime, connections } = this.#parts;
     const { budget } = connections;
     if (this.#isConfirming || !budget.needsConfirmation) return;
     this.#isConfirming = true;
     const { sent } = budget;
-    const done = () => {
-      this.#isConfirming = false;
-    };
-    runtime.store
-      .sync()
-      .then(() => budget.confirm(sent))
-      .then(done, done);
+    const commit = runtime.store.sync().then(() => budget.confirm(sent));
+    await commit.catch(() => {});
+    this.#isConfirming = false;
   }
 
   async #drain(): Promise<void> {
@@ -123,9 +102,7 @@ export class Drain {
     const { runtime, connections, lifecycle } = this.#parts;
     for (const connection of connections.slow) lifecycle.closeSlow(connection);
     const hasDrained = () => connections.hasDrained();
-    for (let waited = 0, wait = 1; waited < PATIENCE && !hasDrained(); waited += wait, wait *= 2) {
-      await runtime.sleep(wait);
-    }
+    await sleepUntil(runtime, PATIENCE, hasDrained);
     if (hasDrained()) return;
     for (const connection of connections.slowest) lifecycle.closeSlow(connection);
   }

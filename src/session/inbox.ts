@@ -7,7 +7,8 @@ import { countLines, type Frame, isTooBig, lengthOf, sizeOf, textOf } from "../p
 import { lineTooLong, tooManyLines } from "../protocol/refusals.ts";
 import { formatMessage } from "../protocol/replies.ts";
 import { isLongerThan } from "../protocol/text.ts";
-import type { Connection } from "./connections.ts";
+import type { Limits } from "../runtime/limits.ts";
+import type { Connection } from "./connection.ts";
 import { take } from "./rate.ts";
 
 type Once = Extract<Command, { kind: "once" }>;
@@ -76,14 +77,7 @@ const LINE_WORK = 1;
 const ASYNC_WORK = 1_000;
 const CHARACTERS_PER_WORK = 100;
 
-export interface InboxLimits {
-  /** Longest line, in bytes, without its line end. */
-  maxLineBytes: number;
-  /** Largest frame, and most bytes of pending frames per connection. */
-  maxBufferedBytes: number;
-  /** Lines executed per second, and in one burst; as many more get an error. */
-  linesPerSecond: number;
-}
+export type InboxLimits = Pick<Limits, "maxLineBytes" | "maxBufferedBytes" | "linesPerSecond">;
 
 interface PendingFrame {
   frame: Frame;
@@ -126,11 +120,6 @@ export class Inbox {
     this.#now = now;
   }
 
-  /** Queues the frames of `connection` until `ready` resolves. */
-  begin(connection: Connection, ready: Promise<void>): Promise<void> {
-    return this.#run(connection, ready);
-  }
-
   /**
    * Receives a frame.
    * @returns a promise that resolves when its commands have been executed; undefined if they are queued behind earlier
@@ -148,7 +137,7 @@ export class Inbox {
   #begin(connection: Connection, frame: Frame, allowed: number): Promise<void> {
     const size = lengthOf(frame) + FRAME_OVERHEAD;
     this.#heldBytes += size;
-    return this.#run(connection, undefined, [{ frame, allowed, size }]);
+    return this.begin(connection, undefined, [{ frame, allowed, size }]);
   }
 
   #enqueue(connection: Connection, queue: Queue, frame: Frame, allowed: number): undefined {
@@ -203,7 +192,8 @@ export class Inbox {
     return undefined;
   }
 
-  async #run(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
+  /** Executes the pending frames of `connection`, and those that arrive meanwhile, once `ready` has resolved. */
+  async begin(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
     const [{ size: pendingBytes } = { size: 0 }] = pending;
     const queue: Queue = {
       pending,

@@ -2,29 +2,16 @@
  * Limits how long commands run before the object receives other events: one frame may contain thousands of commands, and
  * hundreds of frames may be pending.
  */
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import type { SessionParts } from "./parts.ts";
 
 export class Pace {
-  readonly #runtime: Pick<Runtime, "sleep" | "hold">;
-  readonly #maxWork: number;
-  readonly #schedule: Pick<Schedule, "flushed">;
-  readonly #connections: { readonly isBlocked: boolean };
+  readonly #parts: SessionParts;
   /** Work since the object last received events, in microseconds or so. */
   #work = 0;
   #pause: Promise<void> | undefined;
 
-  /** @param maxWork work between two pauses, in microseconds or so */
-  constructor(
-    runtime: Pick<Runtime, "sleep" | "hold">,
-    maxWork: number,
-    schedule: Pick<Schedule, "flushed">,
-    connections: { readonly isBlocked: boolean },
-  ) {
-    this.#runtime = runtime;
-    this.#maxWork = maxWork;
-    this.#schedule = schedule;
-    this.#connections = connections;
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
   }
 
   /** Resets the work: the object receives a client's event, so it has received all earlier ones. */
@@ -39,8 +26,9 @@ export class Pace {
    */
   after(work: number, needsRoom: boolean): Promise<void> | undefined {
     this.#work += work;
-    const room = needsRoom && this.#connections.isBlocked ? this.#schedule.flushed : undefined;
-    if (room ?? this.#work >= this.#maxWork) this.#pause ??= this.#rest(room);
+    const { connections, schedule, limits } = this.#parts;
+    const room = needsRoom && connections.isBlocked ? schedule.flushed : undefined;
+    if (room ?? this.#work >= limits.maxWork) this.#pause ??= this.#rest(room);
     return this.#pause;
   }
 
@@ -56,6 +44,6 @@ export class Pace {
    * first. Until the timer fires it delivers none, and then one frame per client, so that a flood doesn't pile up here.
    */
   admitEvents(): Promise<void> {
-    return this.#runtime.hold(() => this.#runtime.sleep(0));
+    return this.#parts.runtime.hold(() => this.#parts.runtime.sleep(0));
   }
 }

@@ -1,14 +1,9 @@
 /** Bounds the output that is pending for the clients of one object: sent, but not yet read by them. */
+import type { Limits } from "../runtime/limits.ts";
 import type { Socket } from "./socket.ts";
 import { type OutputTotal, SocketOutput } from "./socket-output.ts";
 
-/** Limits on pending output, in bytes. */
-export interface SendLimits {
-  /** Of one client, before it counts as a slow consumer. */
-  maxBufferedBytes: number;
-  /** Of all clients of an object together. */
-  maxPendingBytes: number;
-}
+export type SendLimits = Pick<Limits, "maxBufferedBytes" | "maxPendingBytes">;
 
 export class SendBudget {
   readonly #limits: SendLimits;
@@ -19,7 +14,7 @@ export class SendBudget {
   /** Output of sockets that the server has closed, until their network connections end. */
   readonly #closing = new Map<Socket, SocketOutput>();
   /** Bytes sent, and how many of them have certainly left this object: a pending commit holds back the rest. */
-  #sent = 0;
+  sent = 0;
   #confirmed = 0;
 
   constructor(limits: SendLimits, now: () => number) {
@@ -32,11 +27,6 @@ export class SendBudget {
     return this.#open.bytes;
   }
 
-  /** Bytes sent since this object woke. */
-  get sent(): number {
-    return this.#sent;
-  }
-
   /** Records that the first `bytes` bytes sent have left this object. */
   confirm(bytes: number): void {
     this.#confirmed = Math.max(this.#confirmed, bytes);
@@ -44,7 +34,7 @@ export class SendBudget {
 
   /** Whether unconfirmed bytes use up half of the budget, so that a commit should be awaited to confirm them. */
   get needsConfirmation(): boolean {
-    return this.#sent - this.#confirmed > this.#limits.maxPendingBytes / 2;
+    return this.sent - this.#confirmed > this.#limits.maxPendingBytes / 2;
   }
 
   /** Whether closed sockets use so much of the budget that new connections should go to another object. */
@@ -63,12 +53,7 @@ export class SendBudget {
 
   send(output: SocketOutput, frames: string[]): void {
     output.send(frames);
-    for (const frame of frames) this.#sent += frame.length;
-  }
-
-  /** Stops counting the output of a connection. */
-  remove(output: SocketOutput): void {
-    output.moveTo(undefined);
+    for (const frame of frames) this.sent += frame.length;
   }
 
   /** Counts the output of a socket that the server has closed, until `socketClosed`. */
@@ -93,7 +78,7 @@ export class SendBudget {
    * a runtime may leave what a commit holds back out of `bufferedAmount`.
    */
   hasRoom(connections: number, part = 1): boolean {
-    if (this.#sent - this.#confirmed > part * this.#limits.maxPendingBytes) return false;
+    if (this.sent - this.#confirmed > part * this.#limits.maxPendingBytes) return false;
     return this.#open.bytes <= part * this.budgetFor(connections);
   }
 

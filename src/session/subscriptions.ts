@@ -1,5 +1,7 @@
 /** Indexes the subscriptions of an object by channel, and estimates their memory. */
 
+import type { Connection } from "./connection.ts";
+
 /** Most memory of all subscriptions of an object, in bytes: a quarter of its 128 MB. */
 const MAX_MEMORY = 32_000_000;
 /** Memory of a subscription besides its name in the attachment, in bytes. */
@@ -7,20 +9,12 @@ const SUBSCRIPTION = 100;
 /** Additional memory of a channel's first subscription, in bytes. */
 const FIRST_SUBSCRIPTION = 400;
 
-interface Subscriber {
-  readonly channels: Set<string>;
-}
-
 const NONE: ReadonlySet<never> = new Set();
 
-export class Subscriptions<S extends Subscriber> {
-  readonly #byChannel = new Map<string, Set<S>>();
-  #count = 0;
+export class Subscriptions {
+  readonly #byChannel = new Map<string, Set<Connection>>();
+  count = 0;
   #memory = 0;
-
-  get count(): number {
-    return this.#count;
-  }
 
   /** The channels that have subscribers. */
   get channels(): Iterable<string> {
@@ -38,24 +32,24 @@ export class Subscriptions<S extends Subscriber> {
   }
 
   /** Returns the subscribers of `channel`, as a live set. */
-  of(channel: string): ReadonlySet<S> {
+  of(channel: string): ReadonlySet<Connection> {
     return this.#byChannel.get(channel) ?? NONE;
   }
 
-  add(subscriber: S, channel: string): void {
+  add(subscriber: Connection, channel: string): void {
     const subscribers = this.#byChannel.get(channel) ?? new Set();
     if (subscribers.size === 0) this.#byChannel.set(channel, subscribers);
     this.#memory += memoryOf(channel, subscribers.size);
-    this.#count += 1;
+    this.count += 1;
     subscriber.channels.add(channel);
     subscribers.add(subscriber);
   }
 
-  remove(subscriber: S, channel: string): void {
+  remove(subscriber: Connection, channel: string): void {
     const subscribers = this.#byChannel.get(channel);
     subscriber.channels.delete(channel);
     if (!subscribers?.delete(subscriber)) return;
-    this.#count -= 1;
+    this.count -= 1;
     this.#memory -= memoryOf(channel, subscribers.size);
     if (subscribers.size === 0) this.#byChannel.delete(channel);
   }

@@ -1,77 +1,74 @@
 /** Renews the tokens of connections, and closes connections whose tokens have expired. */
 import { type Grants, type GrantsFault, grantsFault, hasExpired, maySubscribe } from "../auth/grants.ts";
-import { type Guard, NoKeys, TokenError } from "../auth/verify.ts";
+import { NoKeys, TokenError } from "../auth/verify.ts";
+import type { ClosingCause } from "../protocol/close-codes.ts";
 import { formatAccepted } from "../protocol/replies.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Connection, Connections } from "./connections.ts";
+import type { Connection } from "./connection.ts";
 import { CommandError } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { SessionParts } from "./parts.ts";
 import { take } from "./rate.ts";
 
 /** Most tokens verified per second and connection; verifying one costs as much as executing a hundred lines. */
 const MAX_TOKENS = 10;
 
-/** The part of the object's alarm that is for tokens. */
-interface ExpiryAlarm {
-  /** When the first grants expire, in milliseconds since 1970; infinity if none do. */
-  readonly expiry: number;
-  expireAt(time: number): void;
+/** Why connections are closed whose grants don't match the current settings. */
+const OUTDATED: Record<GrantsFault, [cause: ClosingCause, why: string]> = {
+  outdated: ["outdated", "your token's key is no longer valid; connect again with a new token"],
+  missing: ["unauthorized", "this server requires a token now; connect again with one"],
+  needless: ["settings", "this server no longer requires tokens; connect again"],
+};
+
+export interface TokenParts extends SessionParts {
+  readonly lifecycle: Lifecycle;
 }
 
 export class Tokens {
-  readonly #runtime: Runtime;
-  readonly #connections: Connections;
-  readonly #alarm: ExpiryAlarm;
-  readonly #guard: Guard | undefined;
-  readonly #lifecycle: Lifecycle;
+  readonly #parts: TokenParts;
 
-  /** @param guard undefined on a server without tokens */
-  constructor(
-    runtime: Runtime,
-    connections: Connections,
-    alarm: ExpiryAlarm,
-    guard: Guard | undefined,
-    lifecycle: Lifecycle,
-  ) {
-    this.#runtime = runtime;
-    this.#connections = connections;
-    this.#alarm = alarm;
-    this.#guard = guard;
-    this.#lifecycle = lifecycle;
+  constructor(parts: TokenParts) {
+    this.#parts = parts;
   }
 
   /** Sets the alarm to the first expiry of any connection's grants. */
   start(): void {
-    this.#alarm.expireAt(firstExpiry(this.#connections));
+    this.#parts.alarm.expireAt(firstExpiry(this.#parts.connections));
   }
 
-  /** Connections whose grants don't match the current settings, because they were admitted under earlier ones. */
-  get outdated(): { connection: Connection; fault: GrantsFault }[] {
-    return [...this.#connections].flatMap((connection) => {
-      const fault = grantsFault(connection.grants, this.#guard?.keys);
-      return fault ? [{ connection, fault }] : [];
-    });
+  /** Closes connections whose grants don't match the current settings, because they were admitted under earlier ones. */
+  closeOutdated(): void {
+    const { connections, guard, lifecycle, schedule } = this.#parts;
+    for (const connection of [...connections]) {
+      const fault = grantsFault(connection.grants, guard?.keys);
+      if (!fault) continue;
+      lifecycle.close(connection, ...OUTDATED[fault]);
+      schedule.stay();
+    }
   }
 
   /** Sets the alarm to the expiry of these grants, if they expire first. */
   watch({ until }: Grants): void {
-    if (until < this.#alarm.expiry) this.#alarm.expireAt(until);
+    if (until < this.#parts.alarm.expiry) this.#parts.alarm.expireAt(until);
   }
 
   hasExpired({ grants }: Connection): boolean {
-    return hasExpired(grants, this.#runtime.now());
+    return hasExpired(grants, this.#parts.runtime.now());
   }
 
   /**
-   * Closes the connections whose grants have expired. This only reads the clock while no grants can have expired.
-   * @returns whether it closed any
+   * Closes the connections whose grants have expired. Discards their buffered lines, which may be newer than that. This
+   * only reads the clock while no grants can have expired.
    */
-  closeExpired(): boolean {
-    if (this.#runtime.now() < this.#alarm.expiry) return false;
-    const expired = [...this.#connections].filter((connection) => this.hasExpired(connection));
-    for (const connection of expired) this.#lifecycle.closeExpired(connection);
+  closeExpired(): void {
+    const { runtime, connections, alarm, lifecycle, schedule } = this.#parts;
+    if (runtime.now() < alarm.expiry) return;
+    for (const connection of [...connections]) {
+      if (!this.hasExpired(connection)) continue;
+      connections.discardBuffered(connection);
+      lifecycle.close(connection, "expired", "your token has expired; connect again with a new one");
+      schedule.stay();
+    }
     this.start();
-    return expired.length > 0;
   }
 
   /**
@@ -79,7 +76,7 @@ export class Tokens {
    * @throws CommandError if the token is invalid, or doesn't grant the connection's channels
    */
   async renew(connection: Connection, token: string): Promise<void> {
-    if (take(connection.tokenRate, 1, MAX_TOKENS, this.#runtime.now()) === 0) {
+    if (take(connection.tokenRate, 1, MAX_TOKENS, this.#parts.runtime.now()) === 0) {
       throw new CommandError("rate", `more than ${MAX_TOKENS} tokens per second`);
     }
     const grants = await this.#granted(token);
@@ -88,18 +85,19 @@ export class Tokens {
     if (denied !== undefined) {
       throw new CommandError("forbidden", `the token doesn't grant '${denied}', to which you are subscribed`);
     }
-    if (!this.#connections.canGrant(connection, grants)) {
+    if (!this.#parts.connections.canGrant(connection, grants)) {
       throw new CommandError("limit", "the names of this connection's channels and grants are too long together");
     }
-    this.#connections.grant(connection, grants);
+    this.#parts.connections.grant(connection, grants);
     this.watch(grants);
-    this.#connections.send(connection, formatAccepted(grants.until));
+    this.#parts.connections.send(connection, formatAccepted(grants.until));
   }
 
   async #granted(token: string): Promise<Grants> {
-    if (!this.#guard) throw new CommandError("invalid", "this server needs no tokens");
+    const { guard } = this.#parts;
+    if (!guard) throw new CommandError("invalid", "this server needs no tokens");
     try {
-      return await this.#guard.verify(token);
+      return await guard.verify(token);
     } catch (error) {
       if (error instanceof TokenError) throw new CommandError(error.code, error.message);
       if (error instanceof NoKeys) throw new CommandError("unavailable", `${error.message}; try again`);

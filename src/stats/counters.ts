@@ -3,9 +3,9 @@
  * reports them. Counters are exact as long as nothing fails: a crash loses up to a minute of them, a failed report all of it.
  */
 import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
-import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
-import type { Keeper, Runtime, Store } from "../runtime/runtime.ts";
-import { EventCounters } from "./event-counters.ts";
+import { isNumber, isRecord, optional, rowOf, shape } from "../runtime/rows.ts";
+import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { EventCounters } from "./event-counters.ts";
 import { isTally, type Name } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
@@ -19,10 +19,12 @@ interface CountedRow {
   peak: number;
 }
 
-function isCountedRow(row: unknown): row is CountedRow {
-  if (!isRecord(row) || !isNumber(row.revision) || !isTotals(row.totals) || !isNumber(row.peak)) return false;
-  return row.saved === undefined || isNumber(row.saved);
-}
+const isCountedRow: (row: unknown) => row is CountedRow = shape({
+  revision: isNumber,
+  saved: optional(isNumber),
+  totals: isTotals,
+  peak: isNumber,
+});
 
 const COUNTED = "counted";
 
@@ -32,11 +34,14 @@ const CALLS_PER_REPORT = 20;
 /** How often counters are stored while there are sockets, in milliseconds. */
 const SAVE_INTERVAL = 60_000;
 
+interface CounterParts {
+  readonly runtime: Pick<Runtime, "store" | "now">;
+  readonly connections: Keeper;
+  readonly events: EventCounters;
+}
+
 export class Counters {
-  readonly #store: Store;
-  readonly #keeper: Keeper;
-  readonly #now: () => number;
-  readonly #events: EventCounters;
+  readonly #parts: CounterParts;
   /** Its totals don't include the event counters until it is written. */
   #row: CountedRow = { revision: 0, totals: noTotals(), peak: 0 };
   /** Whether totals have changed since they were persisted. */
@@ -44,26 +49,19 @@ export class Counters {
   /** The persisted event counters. Only they are reported, so that a crash can't make metrics fall. */
   #persisted: Tally | undefined;
 
-  constructor(
-    { store, now }: Pick<Runtime, "store" | "now">,
-    keeper: Keeper,
-    events: EventCounters = new EventCounters(),
-  ) {
-    this.#events = events;
-    this.#store = store;
-    this.#keeper = keeper;
-    this.#now = now;
+  constructor(parts: CounterParts) {
+    this.#parts = parts;
   }
 
   /** Restores the counters from storage or a socket's attachment. */
   start(): void {
-    const row = rowOf(this.#store.get(COUNTED), isCountedRow);
-    const attached = attachedTo(this.#keeper);
+    const row = rowOf(this.#parts.runtime.store.get(COUNTED), isCountedRow);
+    const attached = attachedTo(this.#parts.connections);
     this.#changed = attached !== undefined && attached.revision > (row?.revision ?? 0);
     const restored = (this.#changed ? attached : row) ?? this.#row;
     const { others, ...totals } = restored.totals;
     this.#row = { ...restored, totals };
-    if (others) this.#events.add(others);
+    if (others) this.#parts.events.add(others);
     this.#persisted = others;
   }
 
@@ -82,26 +80,26 @@ export class Counters {
 
   /** Counts an event that only metrics show: no row is written for that alone. */
   note(name: Name, n = 1): void {
-    this.#events.note(name, n);
+    this.#parts.events.note(name, n);
   }
 
   /** Returns all counters, and resets them; undefined if there are none. */
   takeReport(): CounterReport | undefined {
     const { totals, peak } = this.#row;
-    const others = this.#events.tally;
+    const others = this.#parts.events.tally;
     if (isNothing(totals) && peak === 0 && others === undefined) return undefined;
     this.#row.totals = noTotals();
     this.#row.peak = 0;
     this.#changed = false;
-    this.#events.reset();
+    this.#parts.events.reset();
     this.#persisted = undefined;
-    if (this.#store.get(COUNTED) !== undefined) this.#store.delete(COUNTED);
+    if (this.#parts.runtime.store.get(COUNTED) !== undefined) this.#parts.runtime.store.delete(COUNTED);
     return { totals: { ...totals, ...(others && { others }) }, peak };
   }
 
   /** The same for an object without connections; undefined if they aren't worth a call. */
   takeWorthwhile(): CounterReport | undefined {
-    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#events.tally) >= CALLS_PER_REPORT;
+    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#parts.events.tally) >= CALLS_PER_REPORT;
     return isWorthwhile ? this.takeReport() : undefined;
   }
 
@@ -109,7 +107,7 @@ export class Counters {
   add(totals: Totals): void {
     const { others, ...sum } = sumOf(this.#row.totals, totals);
     this.#row.totals = sum;
-    if (others) this.#events.add(others);
+    if (others) this.#parts.events.add(others);
     this.#changed = true;
   }
 
@@ -131,32 +129,32 @@ export class Counters {
   /** Stores the counters if they have changed and the interval is over. */
   save(): void {
     const { saved = 0 } = this.#row;
-    if (this.#changed && this.#now() >= saved + SAVE_INTERVAL) this.#write();
+    if (this.#changed && this.#parts.runtime.now() >= saved + SAVE_INTERVAL) this.#write();
   }
 
   /** Has the counters outlive hibernation. */
   settle(): void {
     this.save();
-    if (!this.#changed && !this.#events.hasChanged) return;
+    if (!this.#changed && !this.#parts.events.hasChanged) return;
     this.#row.revision += 1;
-    if (!this.#keeper.keep({ counted: this.#row })) {
+    if (!this.#parts.connections.keep({ counted: this.#row })) {
       if (this.#changed) this.#write();
-    } else if (this.#keeper.keep({ others: { own: this.#events.tally } })) this.#notePersisted();
+    } else if (this.#parts.connections.keep({ others: { own: this.#parts.events.tally } })) this.#notePersisted();
   }
 
   #notePersisted(): void {
-    const { tally } = this.#events;
+    const { tally } = this.#parts.events;
     this.#persisted = tally && { ...tally };
   }
 
   /** Stores the counters, or deletes their row if all are zero. */
   #write(): void {
-    this.#changed = this.#events.hasChanged = false;
-    this.#row.saved = this.#now();
+    this.#changed = this.#parts.events.hasChanged = false;
+    this.#row.saved = this.#parts.runtime.now();
     this.#row.revision += 1;
-    const totals = { ...this.#row.totals, others: this.#events.tally };
-    if (isNothing(totals)) this.#store.delete(COUNTED);
-    else this.#store.put(COUNTED, { ...this.#row, totals });
+    const totals = { ...this.#row.totals, others: this.#parts.events.tally };
+    if (isNothing(totals)) this.#parts.runtime.store.delete(COUNTED);
+    else this.#parts.runtime.store.put(COUNTED, { ...this.#row, totals });
     this.#notePersisted();
   }
 }

@@ -3,13 +3,13 @@ import type { Tally } from "../runtime/calls.ts";
 import { type Name, sumOfTallies } from "./tally.ts";
 
 export class EventCounters {
-  readonly #log: { note(name: Name): void };
+  readonly #log: (name: Name) => void;
   #tally: Tally = {};
   /** Whether anything was counted since that was set to false. */
   hasChanged = false;
 
   /** @param log logs the events that operators look for */
-  constructor(log: { note(name: Name): void } = { note: () => {} }) {
+  constructor(log: (name: Name) => void) {
     this.#log = log;
   }
 
@@ -22,7 +22,7 @@ export class EventCounters {
   note(name: Name, n = 1): void {
     this.#tally[name] = (this.#tally[name] ?? 0) + n;
     this.hasChanged = true;
-    this.#log.note(name);
+    this.#log(name);
   }
 
   /** Adds the counters of another object, or of an earlier life of this one. */

@@ -5,27 +5,33 @@
 import type { ServiceFigures } from "../runtime/calls.ts";
 import { CALLS, CLOSED, REFUSED } from "./tally.ts";
 
-type Sample = [labels: string, value: number];
-
-interface Metric {
-  name: string;
-  type: "counter" | "gauge";
-  help: string;
-  samples: Sample[];
-}
+/** The name, help and value of a metric without labels. */
+type Row = [name: string, help: string, value: number];
 
 /** Returns the body of `GET /-/metrics`. */
 export function formatMetrics(figures: ServiceFigures): string {
-  return [...gauges(figures), ...counters(figures), ...labelled(figures)].map(format).join("");
+  const { others = {} } = figures.totals;
+  return [
+    ...gauges(figures).map(([name, help, value]) => format(name, "gauge", help, [["", value]])),
+    ...counters(figures).map(([name, help, value]) => format(`${name}_total`, "counter", help, [["", value]])),
+    ...LABELLED.map(([name, help, label, prefix, values]) =>
+      format(
+        `${name}_total`,
+        "counter",
+        help,
+        values.map((value) => [`{${label}="${value}"}`, others[`${prefix}.${value}`] ?? 0]),
+      ),
+    ),
+  ].join("");
 }
 
-function format({ name, type, help, samples }: Metric): string {
-  const lines = samples.map(([labels, value]) => `${name}${labels} ${value}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
+function format(name: string, type: "counter" | "gauge", help: string, samples: [labels: string, n: number][]): string {
+  const lines = samples.map(([labels, value]) => `fanout_${name}${labels} ${value}\n`);
+  return `# HELP fanout_${name} ${help}\n# TYPE fanout_${name} ${type}\n${lines.join("")}`;
 }
 
-function gauges(figures: ServiceFigures): Metric[] {
-  const rows: [name: string, help: string, value: number][] = [
+function gauges(figures: ServiceFigures): Row[] {
+  return [
     ["start_time_seconds", "Time of the first use of the service, in Unix seconds.", figures.since / 1000],
     ["connections", "Open connections.", figures.connections],
     ["channels", "Channels with subscribers.", figures.channels],
@@ -39,14 +45,11 @@ function gauges(figures: ServiceFigures): Metric[] {
     ["history_bytes", "Bytes of retained messages, in objects that hold connections.", figures.kept ?? 0],
     ["deepest_hop", "Hops of the longest recent chain of calls between objects.", figures.deepest ?? 0],
   ];
-  return rows.map(([name, help, value]) => {
-    return { name: `fanout_${name}`, type: "gauge", help, samples: [["", value]] };
-  });
 }
 
-function counters({ totals }: ServiceFigures): Metric[] {
+function counters({ totals }: ServiceFigures): Row[] {
   const { rows = 0, awake = 0 } = totals.others ?? {};
-  const counted: [name: string, help: string, value: number][] = [
+  return [
     ["connections_opened", "Connections admitted.", totals.connections],
     ["connections_rejected", "Connections rejected because the service was full.", totals.rejected],
     ["announcements", "Messages announced.", totals.announcements],
@@ -57,21 +60,12 @@ function counters({ totals }: ServiceFigures): Metric[] {
     ["rows_written", "Rows written to storage.", rows],
     ["awake_seconds", "Time that objects spent in memory because of events, in seconds.", awake / 1000],
   ];
-  return counted.map(([name, help, value]) => {
-    return { name: `fanout_${name}_total`, type: "counter", help, samples: [["", value]] };
-  });
 }
 
-function labelled({ totals: { others = {} } }: ServiceFigures): Metric[] {
-  const counted: [name: string, help: string, label: string, prefix: string, values: readonly string[]][] = [
-    ["resumes", "Subscriptions resumed from a position.", "outcome", "resumes", ["complete", "gap"]],
-    ["connections_closed", "Connections closed.", "reason", "closes", CLOSED],
-    ["commands_refused", "Commands refused.", "reason", "refused", REFUSED],
-    ["calls", "Calls between objects.", "kind", "calls", CALLS],
-    ["call_failures", "Calls between objects that failed.", "kind", "failures", CALLS],
-  ];
-  return counted.map(([name, help, label, prefix, values]) => {
-    const samples = values.map((value): Sample => [`{${label}="${value}"}`, others[`${prefix}.${value}`] ?? 0]);
-    return { name: `fanout_${name}_total`, type: "counter", help, samples };
-  });
-}
+const LABELLED: [name: string, help: string, label: string, prefix: string, values: readonly string[]][] = [
+  ["resumes", "Subscriptions resumed from a position.", "outcome", "resumes", ["complete", "gap"]],
+  ["connections_closed", "Connections closed.", "reason", "closes", CLOSED],
+  ["commands_refused", "Commands refused.", "reason", "refused", REFUSED],
+  ["calls", "Calls between objects.", "kind", "calls", CALLS],
+  ["call_failures", "Calls between objects that failed.", "kind", "failures", CALLS],
+];

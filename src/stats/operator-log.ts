@@ -5,27 +5,19 @@ import { LOGGED, type Name } from "./tally.ts";
 /** The shortest time between two log lines of one event, in milliseconds. */
 const LOG_INTERVAL = 10_000;
 
-export class OperatorLog {
-  readonly #runtime: Pick<RawRuntime, "log" | "now" | "refusal">;
+type LogRuntime = Pick<RawRuntime, "log" | "now" | "refusal">;
+
+/** Returns a function that logs an event, if operators look for it and its last line is long enough ago. */
+export function operatorLog({ log, now, refusal }: LogRuntime): (event: Name) => void {
   /** When each event was last logged, and how often it has happened since. */
-  readonly #noted = new Map<Name, { at: number; times: number }>();
-
-  constructor(runtime: Pick<RawRuntime, "log" | "now" | "refusal">) {
-    this.#runtime = runtime;
-  }
-
-  /** Logs an event, if operators look for it and its last line is long enough ago. */
-  note(event: Name): void {
+  const noted = new Map<Name, { at: number; times: number }>();
+  return (event) => {
     if (!LOGGED.has(event)) return;
-    const now = this.#runtime.now();
-    const { at, times } = this.#noted.get(event) ?? { at: Number.NEGATIVE_INFINITY, times: 0 };
-    const isDue = now - at >= LOG_INTERVAL;
-    if (isDue) this.#log(event, times + 1);
-    this.#noted.set(event, isDue ? { at: now, times: 0 } : { at, times: times + 1 });
-  }
-
-  #log(event: Name, times: number): void {
-    const cause = event === "rows.refused" ? this.#runtime.refusal?.() : undefined;
-    this.#runtime.log({ event, times, ...(cause !== undefined && { cause }) });
-  }
+    const { at, times } = noted.get(event) ?? { at: Number.NEGATIVE_INFINITY, times: 0 };
+    const isDue = now() - at >= LOG_INTERVAL;
+    noted.set(event, isDue ? { at: now(), times: 0 } : { at, times: times + 1 });
+    if (!isDue) return;
+    const cause = event === "rows.refused" ? refusal?.() : undefined;
+    log({ event, times: times + 1, ...(cause !== undefined && { cause }) });
+  };
 }

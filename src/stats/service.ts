@@ -2,25 +2,23 @@
  * Totals of the whole service, at the root of `all`. Every object with sockets is linked to that root, and reports its
  * counters to it.
  */
-import type { CounterReport, Figures, ServiceFigures, Totals } from "../runtime/calls.ts";
-import { isNumber, isRecord, rowOf } from "../runtime/rows.ts";
+import type { CounterReport, Figures, ServiceFigures } from "../runtime/calls.ts";
+import { type Checked, isNumber, rowOf, shape } from "../runtime/rows.ts";
 import type { Store } from "../runtime/runtime.ts";
 import { countByHashes } from "./distinct.ts";
 import { isTotals, noTotals, sumOf } from "./totals.ts";
 
 /** The row stored under `service`. */
-interface ServiceRow {
-  /** Milliseconds since 1970. */
-  since: number;
-  /** An estimate of the most connections at one time. */
-  peak: number;
-  /** Counters of objects that have unlinked. */
-  totals: Totals;
-}
+type ServiceRow = Checked<typeof isServiceRow>;
 
-function isServiceRow(row: unknown): row is ServiceRow {
-  return isRecord(row) && isNumber(row.since) && isNumber(row.peak) && isTotals(row.totals);
-}
+const isServiceRow = shape({
+  /** Milliseconds since 1970. */
+  since: isNumber,
+  /** An estimate of the most connections at one time. */
+  peak: isNumber,
+  /** Counters of objects that have unlinked. */
+  totals: isTotals,
+});
 
 const SERVICE = "service";
 

@@ -3,6 +3,7 @@
 import { CLOSINGS, type ClosingCause, isClosingCause } from "../protocol/close-codes.ts";
 import { ERROR_CODES, type ErrorCode } from "../protocol/errors.ts";
 import type { Calls, Tally } from "../runtime/calls.ts";
+import { isNumber, isRecord } from "../runtime/rows.ts";
 
 /** Reasons for closing connections: the client closed it, or the server's cause. */
 export const CLOSED = ["client", ...Object.keys(CLOSINGS).filter(isClosingCause)] as const;
@@ -52,7 +53,7 @@ export const LOGGED: ReadonlySet<Name> = new Set<Name>([
 ]);
 
 export function isTally(value: unknown): value is Tally {
-  return typeof value === "object" && value !== null && Object.values(value).every((n) => typeof n === "number");
+  return isRecord(value) && Object.values(value).every(isNumber);
 }
 
 /** Adds two tallies. Either may lack names, because objects may run different versions. */

@@ -12,9 +12,9 @@ export interface StreamEnvironment {
 export class Timer {
   readonly #environment: StreamEnvironment;
   readonly #act: () => void;
-  /** When it fires; undefined while it isn't set. */
-  #at: number | undefined;
-  /** The runtime's timer, which may fire earlier. */
+  /** When it fires. */
+  #at = 0;
+  /** The runtime's timer, which may fire earlier; undefined while the timer isn't set. */
   #armed: { at: number; cancel: () => void } | undefined;
 
   constructor(environment: StreamEnvironment, act: () => void) {
@@ -26,48 +26,17 @@ export class Timer {
   set(at: number): void {
     this.#at = at;
     if (this.#armed && this.#armed.at <= at) return;
-    this.#armed?.cancel();
-    this.#arm(at);
+    this.clear();
+    const fire = () => {
+      this.#armed = undefined;
+      if (this.#at > this.#environment.now()) this.set(this.#at);
+      else this.#act();
+    };
+    this.#armed = { at, cancel: this.#environment.after(Math.max(0, at - this.#environment.now()), fire) };
   }
 
   clear(): void {
-    this.#at = undefined;
     this.#armed?.cancel();
     this.#armed = undefined;
-  }
-
-  #arm(at: number): void {
-    const cancel = this.#environment.after(Math.max(0, at - this.#environment.now()), () => this.#fire());
-    this.#armed = { at, cancel };
-  }
-
-  #fire(): void {
-    this.#armed = undefined;
-    if (this.#at === undefined) return;
-    if (this.#at > this.#environment.now()) this.#arm(this.#at);
-    else {
-      this.#at = undefined;
-      this.#act();
-    }
-  }
-}
-
-/**
- * Waits for work until a deadline.
- * @returns undefined if the work isn't done by then; it continues nevertheless
- */
-export async function within<T>(
-  environment: StreamEnvironment,
-  deadline: number,
-  work: Promise<T>,
-): Promise<T | undefined> {
-  let cancel = () => {};
-  const late = new Promise<undefined>((resolve) => {
-    cancel = environment.after(Math.max(0, deadline - environment.now()), () => resolve(undefined));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    cancel();
   }
 }

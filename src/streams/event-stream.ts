@@ -3,19 +3,9 @@
  * writes them all into each event's id, with which a client resumes.
  */
 import { DEBUG } from "../protocol/channels.ts";
-import { type Fault, formatRefusal, type Refusal } from "../protocol/errors.ts";
-import {
-  aroundPosition,
-  COMMENT,
-  formatEvent,
-  formatEventAround,
-  formatId,
-  formatRetry,
-  type Positions,
-} from "../protocol/events.ts";
-import type { From } from "../protocol/positions.ts";
+import { formatRefusal, type Refusal } from "../protocol/errors.ts";
+import { aroundPosition, COMMENT, formatEvent, formatEventAround, formatId, formatRetry } from "../protocol/events.ts";
 import { parseReply } from "../protocol/replies.ts";
-import type { StreamEnvironment } from "./environment.ts";
 import type { StreamFormat } from "./stream.ts";
 import { type Resumed, StreamPositions, type Subscription } from "./stream-positions.ts";
 
@@ -34,45 +24,11 @@ interface MessageRun {
   around: [string, string];
 }
 
-export class EventStream implements StreamFormat {
-  readonly preamble: string;
+export class EventStream extends StreamPositions implements StreamFormat {
+  readonly preamble = formatRetry(RETRY * (1 + 2 * this.environment.random()));
   readonly heartbeat = COMMENT;
-  readonly #positions: StreamPositions;
   /** Undefined unless the last line was a message. */
   #run: MessageRun | undefined;
-
-  /**
-   * @param channels the connection's own channel first
-   * @param resumed the positions of the stream to resume; undefined for a new stream
-   * @param from where a new stream starts in each channel; undefined for now
-   * @param linesPerSecond the object's limit
-   */
-  constructor(
-    channels: string[],
-    resumed: Positions | undefined,
-    from: From | undefined,
-    environment: StreamEnvironment,
-    linesPerSecond: number,
-  ) {
-    this.preamble = formatRetry(RETRY * (1 + 2 * environment.random()));
-    this.#positions = new StreamPositions(channels, resumed, from ?? { since: "now" }, environment, linesPerSecond);
-  }
-
-  get from(): From | undefined {
-    return this.#positions.from;
-  }
-
-  get dueAt(): number {
-    return this.#positions.dueAt;
-  }
-
-  get fault(): Fault | undefined {
-    return this.#positions.fault;
-  }
-
-  commands(): string {
-    return this.#positions.commands();
-  }
 
   render(lines: string): string {
     let events = "";
@@ -94,7 +50,7 @@ export class EventStream implements StreamFormat {
   #renderLine(line: string): string {
     const at = line.indexOf("!");
     if (at < 0 || line.startsWith(DEBUG_PREFIX)) return this.#renderDebug(line);
-    const subscription = this.#positions.liveSubscription(line.slice(0, at));
+    const subscription = this.liveSubscription(line.slice(0, at));
     if (!subscription) return "";
     const run = this.#runOf(subscription);
     this.#run = run;
@@ -102,9 +58,7 @@ export class EventStream implements StreamFormat {
   }
 
   #runOf(subscription: Subscription): MessageRun {
-    const subscriptions = this.#positions.all;
-    const positions = subscriptions.map(({ position }) => position);
-    const around = aroundPosition(subscription.channel, positions, subscriptions.indexOf(subscription));
+    const around = aroundPosition(subscription.channel, this.positions, this.all.indexOf(subscription));
     return { subscription, prefix: `${subscription.channel}!`, around };
   }
 
@@ -115,15 +69,15 @@ export class EventStream implements StreamFormat {
     const reply = parseReply(line);
     switch (reply.kind) {
       case "time":
-        return this.#resumed(this.#positions.onPong());
+        return this.#resumed(this.onPong());
       case "alive":
         return "";
       case "position":
-        return this.#positions.onPosition(reply.channel, reply.position) ? event() : "";
+        return this.onPosition(reply.channel, reply.position) ? event() : "";
       case "gap":
-        return this.#positions.onGap(reply.channel, reply.from, reply.to) ? event() : "";
+        return this.onGap(reply.channel, reply.from, reply.to) ? event() : "";
       case "error": {
-        const resumed = this.#positions.onError(reply);
+        const resumed = this.onError(reply);
         return event() + this.#resumed(resumed);
       }
       default:
@@ -136,7 +90,7 @@ export class EventStream implements StreamFormat {
   }
 
   #debug(data: string): string {
-    return formatEvent(DEBUG, data, formatId(this.#positions.all.map(({ position }) => position)));
+    return formatEvent(DEBUG, data, formatId(this.positions));
   }
 }
 

@@ -2,8 +2,17 @@
  * A connection to an object for an HTTP client. The Worker holds the client's end of the socket, so the object can
  * hibernate while the response continues.
  */
+import { type Fault, parseReason } from "../protocol/errors.ts";
+import { SERVICE_FULL } from "../protocol/refusals.ts";
+import { BUSY, GREETING } from "../protocol/replies.ts";
 import { Backlog, type Budget, STALLED_AFTER } from "./backlog.ts";
 import { type StreamEnvironment, Timer } from "./environment.ts";
+
+/** The fault if a channel's object doesn't answer. */
+export const UNANSWERED: Fault = {
+  code: "unavailable",
+  why: "the channel's object doesn't answer; try again later",
+};
 
 /** How a connection ended. */
 export interface Ending {
@@ -18,64 +27,66 @@ export interface ObjectSocket {
   close(): void;
 }
 
-/** Callbacks of a socket; none is called before `OpenSocket` has returned. */
-export interface SocketEvents {
-  received(text: string): void;
-  ended(ending: Ending): void;
-}
-
-/** Opens a socket that an object has accepted. */
-export type OpenSocket = (events: SocketEvents) => ObjectSocket;
-
 export class ObjectConnection {
+  /** How the connection ended; undefined while it is open. Lines received before can still be taken. */
+  ending: Ending | undefined;
+  /** Whether lines were dropped because the reader was too slow. */
+  isTooSlow = false;
+  /** When the object last sent something. */
+  receivedAt: number;
+  /** Number of frames received from the object. */
+  frames = 0;
   readonly #environment: StreamEnvironment;
   readonly #backlog: Backlog;
   readonly #socket: ObjectSocket;
   readonly #timer: Timer;
-  #ending: Ending | undefined;
-  #isTooSlow = false;
   /** Wakes the reader that waits for lines; undefined while none waits. */
   #wakeReader: (() => void) | undefined;
-  #receivedAt: number;
-  #frames = 0;
   /** When the reader last received something, or stopped waiting. */
   #readAt: number;
 
-  constructor(open: OpenSocket, environment: StreamEnvironment, budget: Budget) {
+  constructor(socket: ObjectSocket, environment: StreamEnvironment, budget: Budget) {
+    this.#socket = socket;
     this.#environment = environment;
     this.#backlog = new Backlog(budget, environment.now());
-    this.#receivedAt = environment.now();
+    this.receivedAt = environment.now();
     this.#readAt = environment.now();
-    this.#timer = new Timer(environment, () => this.#timedOut());
-    this.#socket = open({
-      received: (text) => this.#received(text),
-      ended: (ending) => this.end(ending),
-    });
+    // Ends the reader's wait, or drops a reader that took nothing for too long.
+    this.#timer = new Timer(environment, () => (this.#wakeReader ? this.#notify() : this.#dropSlowReader()));
   }
 
-  /** How the connection ended; undefined while it is open. Lines received before can still be taken. */
-  get ending(): Ending | undefined {
-    return this.#ending;
+  /** Why the object closed the connection; undefined if it gave no reason. */
+  get fault(): Fault | undefined {
+    return parseReason(this.ending?.reason ?? "");
   }
 
-  /** Whether lines were dropped because the reader was too slow. */
-  get isTooSlow(): boolean {
-    return this.#isTooSlow;
-  }
-
-  /** When the object last sent something. */
-  get receivedAt(): number {
-    return this.#receivedAt;
-  }
-
-  /** Number of frames received from the object. */
-  get frames(): number {
-    return this.#frames;
+  /** Accepts a frame of the object. */
+  received(text: string): void {
+    if (this.ending) return;
+    const now = this.#environment.now();
+    this.receivedAt = now;
+    this.frames += 1;
+    this.#backlog.push(text, now);
+    const isStalled = !this.#wakeReader && now - this.#readAt >= STALLED_AFTER;
+    if (this.#backlog.isShed || isStalled) this.#dropSlowReader();
+    else if (this.#backlog.hasLines) this.#notify();
   }
 
   /** Sends commands to the object. */
   send(commands: string): void {
-    if (commands !== "" && !this.#ending) this.#socket.send(commands);
+    if (commands !== "" && !this.ending) this.#socket.send(commands);
+  }
+
+  /**
+   * Waits for the greeting until a deadline, and closes the connection if none is received.
+   * @returns the first lines, which begin with the greeting; or why the object refuses the connection
+   */
+  async greeting(deadline: number): Promise<string | Fault> {
+    const lines = await this.take(deadline);
+    if (lines.startsWith(GREETING)) return lines;
+    this.drop();
+    if (lines.startsWith(BUSY)) return { code: "unavailable", why: SERVICE_FULL };
+    return this.fault ?? UNANSWERED;
   }
 
   /**
@@ -83,7 +94,7 @@ export class ObjectConnection {
    */
   async take(deadline: number): Promise<string> {
     let lines = this.#takeNow();
-    if (lines === "" && !this.#ending && deadline > this.#environment.now()) {
+    if (lines === "" && !this.ending && deadline > this.#environment.now()) {
       await new Promise<void>((resolve) => {
         this.#wakeReader = resolve;
         this.#timer.set(deadline);
@@ -97,14 +108,14 @@ export class ObjectConnection {
   /** Restarts the time within which the reader has to take more. */
   markRead(): void {
     this.#readAt = this.#environment.now();
-    if (this.#ending && this.#backlog.size === 0) this.#timer.clear();
+    if (this.ending && this.#backlog.size === 0) this.#timer.clear();
     else this.#timer.set(this.#readAt + STALLED_AFTER);
   }
 
   /** Closes the connection. Whole lines that are pending can still be taken. */
   end(ending: Ending = { code: 1000, reason: "" }): void {
-    if (this.#ending) return;
-    this.#ending = ending;
+    if (this.ending) return;
+    this.ending = ending;
     this.#socket.close();
     this.#backlog.finish();
     if (this.#backlog.size === 0) this.#timer.clear();
@@ -123,36 +134,14 @@ export class ObjectConnection {
     return this.#backlog.take(this.#environment.now());
   }
 
-  get #isStalled(): boolean {
-    return !this.#wakeReader && this.#environment.now() - this.#readAt >= STALLED_AFTER;
-  }
-
-  #received(text: string): void {
-    if (this.#ending) return;
-    const now = this.#environment.now();
-    this.#receivedAt = now;
-    this.#frames += 1;
-    this.#backlog.push(text, now);
-    if (this.#backlog.isShed || this.#isStalled) this.#dropSlowReader();
-    else if (this.#backlog.hasLines) this.#notify();
-  }
-
-  /** Ends the reader's wait, or drops a reader that took nothing for too long. */
-  #timedOut(): void {
-    if (this.#wakeReader) this.#notify();
-    else this.#dropSlowReader();
-  }
-
   #dropSlowReader(): void {
-    this.#isTooSlow = true;
+    this.isTooSlow = true;
     this.drop();
   }
 
   #notify(): void {
-    const wake = this.#wakeReader;
-    if (!wake) return;
+    if (this.#wakeReader) this.#readAt = this.#environment.now();
+    this.#wakeReader?.();
     this.#wakeReader = undefined;
-    this.#readAt = this.#environment.now();
-    wake();
   }
 }

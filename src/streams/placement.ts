@@ -3,8 +3,8 @@
 import type { Fault } from "../protocol/errors.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import type { Placement } from "../tree/capacity.ts";
-import { type StreamEnvironment, within } from "./environment.ts";
-import { UNANSWERED } from "./greeting.ts";
+import type { StreamEnvironment } from "./environment.ts";
+import { UNANSWERED } from "./object-connection.ts";
 
 /** How long a child is cached, in milliseconds. */
 const CACHED_FOR = 10_000;
@@ -38,30 +38,8 @@ export interface Objects<T> {
   discard(accepted: T): void;
 }
 
-/** The child to try first, of channels whose root is full. */
-export class PlacementCache {
-  readonly #environment: StreamEnvironment;
-  readonly #children = new Map<string, { child: string; until: number }>();
-
-  constructor(environment: StreamEnvironment) {
-    this.#environment = environment;
-  }
-
-  /** Returns the object to ask first. */
-  get(channel: string): string {
-    const known = this.#children.get(channel);
-    return known && known.until > this.#environment.now() ? known.child : channel;
-  }
-
-  set(channel: string, child: string): void {
-    if (this.#children.size >= MAX_CACHED) this.#children.clear();
-    this.#children.set(channel, { child, until: this.#environment.now() + CACHED_FOR });
-  }
-
-  delete(channel: string): void {
-    this.#children.delete(channel);
-  }
-}
+/** The child to try first, of channels whose root is full, and until when. */
+export type PlacementCache = Map<string, { child: string; until: number }>;
 
 /** Places a connection in the channel's root, or, if the root is full, in a child that it names. */
 export async function findPlacement<T>(
@@ -71,22 +49,36 @@ export async function findPlacement<T>(
   environment: StreamEnvironment,
 ): Promise<{ accepted: T } | Fault> {
   const deadline = environment.now() + SEARCH_TIMEOUT;
-  const first = cache.get(channel);
+  const known = cache.get(channel);
+  const first = known && known.until > environment.now() ? known.child : channel;
   let offer: Offer | undefined = { object: first, full: "", below: false };
+  let fallback = first === channel ? undefined : { ...offer, object: channel };
   for (let asked = 0; offer && asked < MAX_ASKED; asked++) {
     const until = Math.min(deadline, environment.now() + ANSWER_TIMEOUT);
     const answer = await answerTo(offer, objects, environment, until);
     if (answer && "accepted" in answer) return answer;
-    if (answer) offer = follow(channel, offer, answer.redirect, cache);
-    else {
-      // A cached child may have gone, and the root may have room again.
-      cache.delete(channel);
-      const isRoot = offer.object === channel;
-      offer = asked === 0 && !isRoot ? { object: channel, full: "", below: false } : undefined;
-    }
-    if (!offer) return UNANSWERED;
+    // A cached child may have gone, and the root may have room again.
+    if (!answer?.redirect.object) cache.delete(channel);
+    if (answer) offer = follow(channel, offer, answer.redirect, cache, environment.now());
+    else offer = fallback;
+    fallback = undefined;
   }
-  return FULL;
+  return offer ? FULL : UNANSWERED;
+}
+
+/** Returns the next offer; undefined if the named object isn't one of the channel's. */
+function follow(
+  channel: string,
+  { object }: Offer,
+  { object: child, below }: Placement,
+  cache: PlacementCache,
+  now: number,
+): Offer | undefined {
+  if (child === "") return { object: parentOf(object) ?? channel, full: object, below };
+  if (channelOf(child) !== channel) return undefined;
+  if (cache.size >= MAX_CACHED) cache.clear();
+  cache.set(channel, { child, until: now + CACHED_FOR });
+  return { object: child, full: "", below };
 }
 
 /** Returns undefined if the object doesn't answer before the deadline. */
@@ -97,26 +89,13 @@ async function answerTo<T>(
   deadline: number,
 ): Promise<Answer<T> | undefined> {
   const pending = objects.offer(offer).catch(() => undefined);
-  const answer = await within(environment, deadline, pending);
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const cancel = environment.after(Math.max(0, deadline - environment.now()), () => resolve(undefined));
+  const answer = await Promise.race([pending, late]);
+  cancel();
   const discard = (late: Answer<T> | undefined) => {
     if (late && "accepted" in late) objects.discard(late.accepted);
   };
   if (!answer) void pending.then(discard);
   return answer;
-}
-
-/** Returns the next offer; undefined if the named object isn't one of the channel's. */
-function follow(
-  channel: string,
-  { object }: Offer,
-  { object: named, below }: Placement,
-  cache: PlacementCache,
-): Offer | undefined {
-  if (named === "") {
-    cache.delete(channel);
-    return { object: parentOf(object) ?? channel, full: object, below };
-  }
-  if (channelOf(named) !== channel) return undefined;
-  cache.set(channel, named);
-  return { object: named, full: "", below };
 }

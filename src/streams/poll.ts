@@ -1,10 +1,9 @@
 /** Polls: the missed messages of one channel, and the position for the next poll. */
 import type { Fault } from "../protocol/errors.ts";
-import { parseReply, type Reply } from "../protocol/replies.ts";
+import { parseReply } from "../protocol/replies.ts";
 import { Backlog, type Budget } from "./backlog.ts";
 import type { StreamEnvironment } from "./environment.ts";
-import { faultOf, greetingOf, UNANSWERED } from "./greeting.ts";
-import type { ObjectConnection } from "./object-connection.ts";
+import { type ObjectConnection, UNANSWERED } from "./object-connection.ts";
 
 const POLL_TIMEOUT = 30_000;
 
@@ -33,7 +32,7 @@ export async function poll(
   budget: Budget,
 ): Promise<PollAnswer | Fault> {
   const deadline = environment.now() + POLL_TIMEOUT;
-  const greeting = await greetingOf(connection, deadline);
+  const greeting = await connection.greeting(deadline);
   if (typeof greeting !== "string") return greeting;
   connection.send("ping\n");
   const lines = new Backlog(budget, environment.now());
@@ -43,13 +42,12 @@ export async function poll(
     if (answer.isDone) break;
   }
   connection.drop();
-  return answer.end() ?? faultOf(connection) ?? UNANSWERED;
+  return answer.end() ?? connection.fault ?? UNANSWERED;
 }
 
 /** Collects an answer from an object's lines. */
 class AnswerReader {
   readonly #channel: string;
-  readonly #prefix: string;
   readonly #lines: Backlog;
   readonly #maxLength: number;
   #length = 0;
@@ -62,7 +60,6 @@ class AnswerReader {
   /** @param maxLength characters at which the answer ends; the next poll continues after it */
   constructor(channel: string, lines: Backlog, maxLength: number) {
     this.#channel = channel;
-    this.#prefix = `${channel}!`;
     this.#lines = lines;
     this.#maxLength = maxLength;
   }
@@ -88,40 +85,31 @@ class AnswerReader {
     let read = "";
     for (let from = 0; from < lines.length && !this.isDone; ) {
       const end = lines.indexOf("\n", from) + 1;
-      read += this.#renderLine(lines.slice(from, end));
+      const part = this.#partOf(lines.slice(from, end));
+      this.#length += part.length;
+      read += part;
       from = end;
     }
     if (read !== "") this.#lines.push(read, now);
   }
 
   /** Returns the part of a line that belongs to the answer. */
-  #renderLine(line: string): string {
-    if (line.startsWith(this.#prefix)) return this.#renderMessage(line);
+  #partOf(line: string): string {
+    if (line.startsWith(`${this.#channel}!`)) {
+      if (this.#position === undefined) return "";
+      this.#position += 1;
+      return line;
+    }
     const reply = parseReply(line.slice(0, -1));
-    if (reply.kind === "time") this.#isAnswered = true;
-    if (reply.kind === "error") this.#refuse(reply);
+    if (reply.kind === "time" || (reply.kind === "error" && reply.command === "ping")) this.#isAnswered = true;
+    if (reply.kind === "error" && reply.command === "subscribe" && reply.argument === this.#channel) {
+      this.#fault = reply;
+    }
     if (reply.kind === "gap" && reply.channel === this.#channel) this.#gap = line;
-    if (reply.kind === "position" && reply.channel === this.#channel) return this.#renderPosition(reply.position);
-    return "";
-  }
-
-  #renderMessage(line: string): string {
-    if (this.#position === undefined) return "";
-    this.#position += 1;
-    this.#length += line.length;
-    return line;
-  }
-
-  #renderPosition(position: number): string {
-    this.#position = position;
+    if (reply.kind !== "position" || reply.channel !== this.#channel) return "";
+    this.#position = reply.position;
     const gap = this.#gap;
     this.#gap = "";
-    this.#length += gap.length;
     return gap;
-  }
-
-  #refuse(refusal: Extract<Reply, { kind: "error" }>): void {
-    if (refusal.command === "ping") this.#isAnswered = true;
-    if (refusal.command === "subscribe" && refusal.argument === this.#channel) this.#fault = refusal;
   }
 }

@@ -43,7 +43,7 @@ export interface Subscription {
 }
 
 export class StreamPositions {
-  readonly #environment: StreamEnvironment;
+  protected readonly environment: StreamEnvironment;
   readonly #maxPerRound: number;
   /** In the order of the channels. */
   readonly all: readonly Subscription[];
@@ -59,36 +59,44 @@ export class StreamPositions {
   #hasProgressed = false;
   /** Whether the result of resuming hasn't been reported yet. */
   #isResuming: boolean;
-  #hasAllMessages = true;
+  #hasAllMessages: boolean;
 
   /**
    * @param channels the connection's own channel first
    * @param resumed the positions of the stream to resume; undefined for a new stream
-   * @param from where a new stream starts in each channel
+   * @param from where a new stream starts in each channel; undefined for now
    * @param linesPerSecond the object's limit
    */
   constructor(
     channels: string[],
     resumed: Positions | undefined,
-    from: From,
+    from: From | undefined,
     environment: StreamEnvironment,
     linesPerSecond: number,
   ) {
-    this.#environment = environment;
+    this.environment = environment;
     // A channel needs up to two commands, and each round up to two pings.
     this.#maxPerRound = Math.max(1, Math.floor((linesPerSecond - 2) / 2));
-    const subscriptions = channels.map((channel, i): Subscription => {
-      const isFirst = i === 0;
-      const begins: From = channel === EVERYONE && !isFirst ? { since: "now" } : from;
-      const mayBeSubscribed = channel === EVERYONE && !isFirst;
-      const state = isFirst ? "asked" : "due";
-      return { channel, position: resumed?.[i], from: begins, state, mayBeSubscribed, gapTo: undefined };
+    this.all = channels.map((channel, i) => {
+      // Every connection is subscribed to `all`.
+      const mayBeSubscribed = channel === EVERYONE && i > 0;
+      return {
+        channel,
+        position: resumed?.[i],
+        from: from === undefined || mayBeSubscribed ? { since: "now" } : from,
+        state: i === 0 ? "asked" : "due",
+        mayBeSubscribed,
+        gapTo: undefined,
+      };
     });
-    this.all = subscriptions;
-    this.#byChannel = new Map(subscriptions.map((subscription) => [subscription.channel, subscription]));
+    this.#byChannel = new Map(this.all.map((subscription) => [subscription.channel, subscription]));
     this.#isResuming = resumed !== undefined;
-    const isKnown = (subscription: Subscription) => positionOf(fromOf(subscription)) !== undefined;
-    if (resumed && !subscriptions.every(isKnown)) this.#hasAllMessages = false;
+    this.#hasAllMessages = !resumed || this.all.every((subscription) => positionOf(subscription) !== undefined);
+  }
+
+  /** The position in each channel. */
+  protected get positions(): Positions {
+    return this.all.map(({ position }) => position);
   }
 
   /** Where to start in the connection's own channel. */
@@ -109,21 +117,24 @@ export class StreamPositions {
 
   /** Why the stream can't continue; undefined if it can. */
   get fault(): Fault | undefined {
-    const isStuck = this.#pings > 0 && this.#environment.now() >= this.dueAt;
+    const isStuck = this.#pings > 0 && this.environment.now() >= this.dueAt;
     if (!isStuck) return undefined;
     return { code: "unavailable", why: "the channel's object doesn't execute commands; connect again" };
   }
 
   /** Returns the commands that are due: subscriptions, and a `ping` whose reply shows that all are executed. */
   commands(): string {
-    if (this.#pings > 0 || this.#environment.now() < this.dueAt) return "";
+    if (this.#pings > 0 || this.environment.now() < this.dueAt) return "";
     const due = this.all.filter(({ state }) => state === "due").slice(0, this.#maxPerRound);
-    const resubscribed = due.filter(mustUnsubscribe);
-    for (const subscription of due) subscription.state = resubscribed.includes(subscription) ? "leaving" : "asked";
-    this.#pings = resubscribed.length > 0 ? 2 : 1;
-    this.#answeredAt = this.#environment.now();
-    const leave = resubscribed.map(({ channel }) => `${formatCommand({ kind: "unsubscribe", channel })}\n`);
-    if (resubscribed.length > 0) leave.push(PING);
+    const leave: string[] = [];
+    for (const subscription of due) {
+      subscription.state = mustUnsubscribe(subscription) ? "leaving" : "asked";
+      const { channel, state } = subscription;
+      if (state === "leaving") leave.push(`${formatCommand({ kind: "unsubscribe", channel })}\n`);
+    }
+    if (leave.length > 0) leave.push(PING);
+    this.#pings = leave.length > 0 ? 2 : 1;
+    this.#answeredAt = this.environment.now();
     return [...leave, ...due.map(subscribeCommand), PING].join("");
   }
 
@@ -174,14 +185,14 @@ export class StreamPositions {
   onPong(): Resumed {
     if (this.#pings === 0) return undefined;
     this.#pings -= 1;
-    this.#answeredAt = this.#environment.now();
+    this.#answeredAt = this.environment.now();
     for (const subscription of this.all) {
       if (subscription.state === "leaving") subscription.state = "asked";
       else if (subscription.state === "asked" && this.#pings === 0) this.#postpone(subscription);
     }
     if (this.#pings > 0) return undefined;
     const isDone = this.all.every(({ state }) => state !== "due");
-    this.#dueAt = isDone ? Number.POSITIVE_INFINITY : this.#environment.now() + this.#retryDelay();
+    this.#dueAt = isDone ? Number.POSITIVE_INFINITY : this.environment.now() + this.#retryDelay();
     if (!this.#isResuming || !isDone) return undefined;
     this.#isResuming = false;
     return this.#hasAllMessages ? "complete" : "gap";
@@ -193,30 +204,31 @@ export class StreamPositions {
     const delay = Math.min(LONGEST_RETRY_DELAY, RETRY_DELAY * 2 ** this.#failures);
     this.#failures += 1;
     this.#hasProgressed = false;
-    return delay * (1 + this.#environment.random());
+    return delay * (1 + this.environment.random());
   }
 
   #goLive(subscription: Subscription): void {
     subscription.state = "live";
     this.#hasProgressed = true;
-    this.#answeredAt = this.#environment.now();
+    this.#answeredAt = this.environment.now();
   }
 
   #postpone(subscription: Subscription): void {
     subscription.state = "due";
     // Also after a refusal: an object always subscribes a connection to its own channel.
     subscription.mayBeSubscribed = true;
-    this.#answeredAt = this.#environment.now();
+    this.#answeredAt = this.environment.now();
   }
 }
 
 /** Whether a reported position can be the answer to `subscribe`: it is the one asked for, or the end of a gap. */
 function isAnswer(subscription: Subscription, position: number): boolean {
-  const since = positionOf(fromOf(subscription));
+  const since = positionOf(subscription);
   return since === undefined || position === since || position === subscription.gapTo;
 }
 
-function positionOf(from: From): number | undefined {
+function positionOf(subscription: Subscription): number | undefined {
+  const from = fromOf(subscription);
   return "since" in from && from.since !== "now" ? from.since : undefined;
 }
 

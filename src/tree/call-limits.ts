@@ -24,7 +24,7 @@ interface Lane {
 }
 
 /** A call in flight. */
-export interface LimitedCall {
+interface LimitedCall {
   readonly object: string;
   readonly size: number;
   /** The start time, in milliseconds since 1970. */
@@ -42,8 +42,7 @@ interface QueuedCall {
 }
 
 export class CallLimiter {
-  readonly #now: Runtime["now"];
-  readonly #sleep: Runtime["sleep"];
+  readonly #runtime: Pick<Runtime, "now" | "sleep">;
   /** Oldest first. */
   readonly #calls = new Set<LimitedCall>();
   readonly #queue = new Set<QueuedCall>();
@@ -54,9 +53,8 @@ export class CallLimiter {
   readonly #unresponsive = new Set<string>();
   #isWatching = false;
 
-  constructor({ now, sleep }: Pick<Runtime, "now" | "sleep">) {
-    this.#now = now;
-    this.#sleep = sleep;
+  constructor(runtime: Pick<Runtime, "now" | "sleep">) {
+    this.#runtime = runtime;
   }
 
   /**
@@ -88,7 +86,7 @@ export class CallLimiter {
   async #watch(): Promise<void> {
     this.#isWatching = true;
     while (this.#queue.size > 0) {
-      await this.#sleep(LATE_AFTER);
+      await this.#runtime.sleep(LATE_AFTER);
       this.#moveLate();
       this.#startQueued();
     }
@@ -97,7 +95,7 @@ export class CallLimiter {
 
   /** Moves late calls to their lane, and abandons the oldest calls there if it is over its limits. */
   #moveLate(): void {
-    const now = this.#now();
+    const now = this.#runtime.now();
     for (const call of this.#calls) {
       if (now - call.since < LATE_AFTER) break;
       count(call, -1);
@@ -132,7 +130,7 @@ export class CallLimiter {
 
   #start(object: string, size: number): LimitedCall {
     const { promise: abandoned, resolve: abandon } = Promise.withResolvers<void>();
-    const call = { object, size, since: this.#now(), lane: this.#laneFor(object), abandoned, abandon };
+    const call = { object, size, since: this.#runtime.now(), lane: this.#laneFor(object), abandoned, abandon };
     this.#calls.add(call);
     count(call, 1);
     return call;

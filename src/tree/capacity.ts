@@ -20,11 +20,14 @@ interface Child {
   full: Record<Load, boolean>;
 }
 
-/** How many connections an object has, and whether they fill its memory. */
-interface ConnectionLoad {
-  readonly size: number;
-  /** Whether they take so much memory that new ones should go elsewhere. */
-  readonly isCrowded: boolean;
+interface CapacityParts {
+  readonly runtime: Runtime;
+  readonly limits: Pick<Limits, "socketsPerObject" | "linksPerObject">;
+  readonly connections: {
+    readonly size: number;
+    /** Whether they take so much memory that new ones should go elsewhere. */
+    readonly isCrowded: boolean;
+  };
 }
 
 /**
@@ -32,23 +35,14 @@ interface ConnectionLoad {
  * after all says so, and a forgotten child is found again by its number.
  */
 export class Capacity {
-  readonly #runtime: Runtime;
-  readonly #limits: Record<Load, number>;
-  readonly #connections: ConnectionLoad;
+  readonly #parts: CapacityParts;
   readonly #downstream: Pick<Downstream, "objects">;
   readonly #children = new Map<string, Child>();
   /** What this child has reported to its parent. */
   readonly #reported: Record<Load, boolean> = { sockets: false, links: false };
 
-  constructor(
-    runtime: Runtime,
-    limits: Pick<Limits, "socketsPerObject" | "linksPerObject">,
-    connections: ConnectionLoad,
-    downstream: Pick<Downstream, "objects">,
-  ) {
-    this.#runtime = runtime;
-    this.#limits = { sockets: limits.socketsPerObject, links: limits.linksPerObject };
-    this.#connections = connections;
+  constructor(parts: CapacityParts, downstream: Pick<Downstream, "objects">) {
+    this.#parts = parts;
     this.#downstream = downstream;
   }
 
@@ -58,16 +52,21 @@ export class Capacity {
   }
 
   isChild(object: string): boolean {
-    return parentOf(object) === this.#runtime.name;
+    return parentOf(object) === this.#parts.runtime.name;
   }
 
   isFull(load: Load): boolean {
-    return this.#count(load) >= this.#limits[load];
+    return this.#count(load) >= this.#limit(load);
+  }
+
+  #limit(load: Load): number {
+    const { socketsPerObject, linksPerObject } = this.#parts.limits;
+    return load === "sockets" ? socketsPerObject : linksPerObject;
   }
 
   /** Links to children don't count: they are what more load goes to. */
   #count(load: Load): number {
-    const { size, isCrowded } = this.#connections;
+    const { size, isCrowded } = this.#parts.connections;
     if (load === "sockets") return isCrowded ? Number.POSITIVE_INFINITY : size;
     let links = 0;
     for (const object of this.#downstream.objects) if (!this.isChild(object)) links += 1;
@@ -101,7 +100,7 @@ export class Capacity {
   placementFor(region: string, full: string, below: boolean): Placement | undefined {
     if (full !== "") this.note({ child: full, load: "sockets", full: true });
     if (!this.isFull("sockets")) return undefined;
-    if (parentOf(this.#runtime.name) !== undefined && !below) return { object: "", below: true };
+    if (parentOf(this.#parts.runtime.name) !== undefined && !below) return { object: "", below: true };
     return this.#choose("sockets", region);
   }
 
@@ -112,15 +111,15 @@ export class Capacity {
 
   /** Reports to the parent when this child has become full, and again when an eighth is free. */
   report(load: Load): void {
-    const { name } = this.#runtime;
+    const { name } = this.#parts.runtime;
     const parent = parentOf(name);
     if (parent === undefined) return;
-    const limit = this.#limits[load];
+    const limit = this.#limit(load);
     const threshold = this.#reported[load] ? limit - Math.max(1, limit >> 3) + 1 : limit;
     const full = this.#count(load) >= threshold;
     if (full === this.#reported[load]) return;
     this.#reported[load] = full;
-    this.#runtime.keep(this.#runtime.call(parent, "fill", { child: name, load, full }).catch(() => {}));
+    this.#parts.runtime.keep(this.#parts.runtime.call(parent, "fill", { child: name, load, full }).catch(() => {}));
   }
 
   /**
@@ -131,21 +130,21 @@ export class Capacity {
     const roomy = [...this.#children].filter(([, child]) => !child.full[load]);
     const near = roomy.find(([, child]) => child.region === region || region === "");
     if (near) return { object: near[0], below: false };
-    if (this.#children.size < this.#limits.links) {
+    if (this.#children.size < this.#parts.limits.linksPerObject) {
       const object = this.#newChild();
       this.add(object, region);
       return { object, below: false };
     }
     const [first] = roomy;
     if (first) return { object: first[0], below: false };
-    const object = [...this.#children.keys()][Math.floor(this.#runtime.random() * this.#children.size)];
+    const object = [...this.#children.keys()][Math.floor(this.#parts.runtime.random() * this.#children.size)];
     assert(object !== undefined, "the limit allows at least one child");
     return { object, below: true };
   }
 
   #newChild(): string {
     for (let n = 1; ; n++) {
-      const name = childOf(this.#runtime.name, n);
+      const name = childOf(this.#parts.runtime.name, n);
       if (!this.#children.has(name)) return name;
     }
   }

@@ -9,6 +9,7 @@ import { dropLines, firstLines } from "../protocol/frames.ts";
 import type { MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { retry } from "./retry.ts";
+import type { Upstream } from "./upstream.ts";
 
 /**
  * The most characters of live messages buffered for a channel while its root is asked. Past that, requests start over.
@@ -16,15 +17,7 @@ import { retry } from "./retry.ts";
 const MAX_BUFFERED = 4_000_000;
 
 /** The answer of a root that has a history. */
-type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
-
-/** The progress of this object's link to a channel. */
-interface LinkProgress {
-  /** Returns the position of the newest message that has arrived; undefined if that isn't known. */
-  position: () => number | undefined;
-  /** Resolves when the message with a position has arrived; undefined if it already has, or if there is no link. */
-  reached: (position: number) => Promise<void> | undefined;
-}
+export type RetainedMessages = Exclude<MissedAnswer, { none: true }>;
 
 /** The requests for missed messages of one channel that are in progress. */
 interface PendingCatchUp {
@@ -77,17 +70,17 @@ export class CatchUp {
    */
   async readMissed(
     channel: string,
-    { position, reached }: LinkProgress,
+    links: Pick<Upstream, "positionOf" | "reached">,
     wanted: MissedRequest,
     accept: (answer: MissedAnswer) => void,
   ): Promise<boolean> {
-    const pending = this.#pendingFor(channel, position());
+    const pending = this.#pendingFor(channel, links.positionOf(channel));
     pending.requests += 1;
     try {
       const answer = await this.#ask(channel, pending, wanted);
       // The client may have received newer messages from another object: wait until they arrive here.
-      if (!("none" in answer)) await reached(Math.min(wanted.since ?? 0, answer.after + answer.count));
-      if (pending.isAborted || pending.log.position !== position()) return false;
+      if (!("none" in answer)) await links.reached(channel, Math.min(wanted.since ?? 0, answer.after + answer.count));
+      if (pending.isAborted || pending.log.position !== links.positionOf(channel)) return false;
       accept("none" in answer ? answer : join(answer, pending.log));
       return true;
     } finally {

@@ -4,7 +4,7 @@ import type { Log } from "../channel/log.ts";
 import type { Delivery } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import type { LinkRow } from "./link-rows.ts";
-import { earliestRetry, isDue, type PendingRetry } from "./retry.ts";
+import type { PendingRetry } from "./retry.ts";
 
 /** The most characters in one delivery; the runtime's own limit for a call is 32 MiB. */
 const MAX_DELIVERY = 1_000_000;
@@ -67,6 +67,11 @@ export class DownstreamLink {
     return { epoch: this.epoch, lostAt: this.loss.since };
   }
 
+  /** The epoch, if the object may rely on the link. */
+  get vouched(): number | undefined {
+    return this.loss || this.isPositionUnknown ? undefined : this.epoch;
+  }
+
   /** Whether there is something to send. */
   hasPending(log: Log): boolean {
     return this.loss !== undefined || this.isPositionUnknown || this.acknowledged < (log.position ?? 0);
@@ -84,27 +89,6 @@ export class DownstreamLink {
     if (this.isSending) return false;
     return !this.loss || (this.loss.next !== undefined && this.loss.next <= now);
   }
-}
-
-/** Returns the position up to which all links that aren't lost have everything. */
-export function lowestAcknowledged(links: Iterable<DownstreamLink>, log: Log): number {
-  let lowest = log.position ?? 0;
-  for (const { loss, acknowledged } of links) if (!loss) lowest = Math.min(lowest, acknowledged);
-  return lowest;
-}
-
-/** Returns the time of the next attempt to report a loss, in milliseconds since 1970; infinite if no link is lost. */
-export function nextLossReport(links: Iterable<DownstreamLink>, now: number): number {
-  return earliestRetry(lossesOf(links), now);
-}
-
-/** Makes losses that are due reportable now. */
-export function releaseDueLosses(links: Iterable<DownstreamLink>, now: number): void {
-  for (const loss of lossesOf(links)) if (isDue(loss, now)) loss.next = now;
-}
-
-function lossesOf(links: Iterable<DownstreamLink>): PendingRetry[] {
-  return [...links].flatMap(({ loss }) => loss ?? []);
 }
 
 /**

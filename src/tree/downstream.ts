@@ -1,18 +1,13 @@
 /** The delivering end of links: sends a channel's messages to the objects that are linked to this one. */
 import { assert } from "../assert.ts";
 import type { ChannelLog } from "../channel/channel-log.ts";
+import type { AppendedMessages } from "../channel/log.ts";
 import type { Delivery, DeliveryAnswer, LinkAnswer, LinkCheck, LinkRequest, UnlinkRequest } from "../runtime/calls.ts";
+import type { Limits } from "../runtime/limits.ts";
 import { rowOf } from "../runtime/rows.ts";
-import { type Runtime, wasNotMade } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
-import {
-  DownstreamLink,
-  lowestAcknowledged,
-  nextDelivery,
-  nextLossReport,
-  releaseDueLosses,
-  shareOf,
-} from "./delivery.ts";
+import { wasNotMade } from "../runtime/runtime.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
+import { DownstreamLink, nextDelivery, shareOf } from "./delivery.ts";
 import {
   isLinkRow,
   isOrderRow,
@@ -24,12 +19,11 @@ import {
   orderRow,
   restoreOrder,
 } from "./link-rows.ts";
-import { postpone, retry } from "./retry.ts";
+import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
 
-/** Reacts to what happens to links. */
-export interface DownstreamEvents {
-  /** The link of an object has ended. */
-  ended(object: string): void;
+interface DownstreamParts extends CoreParts {
+  /** The most characters that are buffered for links which are behind. */
+  readonly limits: Pick<Limits, "maxBufferedBytes">;
 }
 
 /**
@@ -37,31 +31,22 @@ export interface DownstreamEvents {
  * log, so a slow link costs memory once; links that are too far behind are cut off.
  */
 export class Downstream {
-  readonly #runtime: Runtime;
+  readonly #parts: DownstreamParts;
   readonly #channel: ChannelLog;
-  readonly #maxBuffered: number;
-  readonly #schedule: Schedule;
-  readonly #events: DownstreamEvents;
+  readonly #ended: (object: string) => void;
   readonly #links = new Map<string, DownstreamLink>();
   /** The number of the newest delivery. Numbers are times, so they rise even if the object leaves memory in between. */
   #newest = 0;
-  #isBusy = false;
+  /** Whether a crash would leave links in doubt. */
+  isBusy = false;
   /** The row that storage has under `order`. */
   #row: OrderRow | undefined;
 
-  /** @param maxBuffered characters that are buffered for links which are behind */
-  constructor(
-    runtime: Runtime,
-    maxBuffered: number,
-    channel: ChannelLog,
-    schedule: Schedule,
-    events: DownstreamEvents,
-  ) {
-    this.#runtime = runtime;
-    this.#maxBuffered = maxBuffered;
+  /** @param ended called with the object whose link has ended */
+  constructor(parts: DownstreamParts, channel: ChannelLog, ended: (object: string) => void) {
+    this.#parts = parts;
     this.#channel = channel;
-    this.#schedule = schedule;
-    this.#events = events;
+    this.#ended = ended;
   }
 
   /**
@@ -70,31 +55,30 @@ export class Downstream {
    */
   start(): void {
     const { unstoredPosition } = this.#channel;
-    this.#setRow(rowOf(this.#runtime.store.get(ORDER), isOrderRow));
-    const unstored = { position: unstoredPosition };
-    const { position, isBehind, isInDoubt } = restoreOrder(this.#row, this.#channel.position, unstored, this.#runtime);
+    this.#setRow(rowOf(this.#parts.runtime.store.get(ORDER), isOrderRow));
+    const { position, isBehind, isInDoubt } = restoreOrder(
+      this.#row,
+      this.#channel.position,
+      unstoredPosition,
+      this.#parts.runtime,
+    );
     this.#channel.continueAfter(position);
-    this.#isBusy = isBehind || isInDoubt;
+    this.isBusy = isBehind || isInDoubt;
     // Storage may have taken a link, and then no more rows.
     const isUnknown = position === undefined || !(this.#row || unstoredPosition !== undefined);
-    for (const [key, value] of this.#runtime.store.list(LINK)) {
+    for (const [key, value] of this.#parts.runtime.store.list(LINK)) {
       const row = rowOf(value, isLinkRow);
       if (!row) continue;
       const link = this.#add(key.slice(LINK.length), row);
       if (isInDoubt || isUnknown) this.#noteLoss(link);
-      else if (this.#isBusy) link.markUnknown(this.#channel.log);
+      else if (this.isBusy) link.markUnknown(this.#channel.log);
     }
-    this.#schedule.due(this.lossReportAt);
+    this.#parts.schedule.due(this.lossReportAt);
   }
 
   #setRow(row: OrderRow | undefined): void {
     this.#row = row;
-    this.#schedule.rest = row?.alarm;
-  }
-
-  /** Whether a crash would leave links in doubt. */
-  get isBusy(): boolean {
-    return this.#isBusy;
+    this.#parts.schedule.rest = row?.alarm;
   }
 
   /** The names of the linked objects. */
@@ -107,33 +91,39 @@ export class Downstream {
     return this.#links.size;
   }
 
-  /** Returns the epoch of the link to an object; undefined if there is none. */
-  epochOf(object: string): number | undefined {
-    return this.#links.get(object)?.epoch;
+  /** Returns the link to an object; undefined if there is none. */
+  linkTo(object: string): DownstreamLink | undefined {
+    return this.#links.get(object);
   }
 
-  /** Returns the same of a link that the object may rely on. */
-  vouchFor(object: string): number | undefined {
-    const link = this.#links.get(object);
-    return link?.loss || link?.isPositionUnknown ? undefined : link?.epoch;
+  /** Gives messages the next positions, and schedules their delivery. */
+  append(lines: string, count: number, key?: string): AppendedMessages {
+    const hasLinks = this.#links.size > 0;
+    const appended = this.#channel.append(lines, count, key, hasLinks);
+    if (hasLinks || this.#channel.hasHistory) {
+      this.scheduleDelivery();
+      if (this.#channel.log.size > this.#maxBuffered) this.#shorten(appended.last);
+    }
+    return appended;
   }
 
-  /** Returns the position up to which an object is known to have all messages; undefined if it isn't linked. */
-  acknowledgedBy(object: string): number | undefined {
-    return this.#links.get(object)?.acknowledged;
+  /** Appends messages that the parent has delivered, which keep their positions. */
+  relay(lines: string, count: number, after: number): void {
+    const { log } = this.#channel;
+    if (log.position === undefined) log.begin(after);
+    assert(log.position === after, "a parent's messages follow the newest one here");
+    this.append(lines, count);
   }
 
-  /** Messages up to a position were appended to the log: schedules their delivery, and cuts off links too far behind. */
-  appended(last: number): void {
-    this.scheduleDelivery();
-    if (this.#channel.log.size > this.#maxBuffered) this.#shorten(last);
+  get #maxBuffered(): number {
+    return this.#parts.limits.maxBufferedBytes;
   }
 
   /** Schedules a delivery to every link. */
   scheduleDelivery(): void {
-    if (!this.#isBusy && this.#links.size > 0) this.#schedule.mark();
-    this.#isBusy = this.#links.size > 0;
-    this.#schedule.flush();
+    if (!this.isBusy && this.#links.size > 0) this.#parts.schedule.mark();
+    this.isBusy = this.#links.size > 0;
+    this.#parts.schedule.flush();
   }
 
   /** Cuts off every link: messages are missing here. */
@@ -148,26 +138,33 @@ export class Downstream {
   flush(): void {
     this.#channel.store();
     this.trim();
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     for (const link of this.#links.values()) {
-      if (link.hasPending(this.#channel.log) && link.maySend(now)) this.#runtime.keep(this.#send(link));
+      if (link.hasPending(this.#channel.log) && link.maySend(now)) this.#parts.runtime.keep(this.#send(link));
     }
   }
 
   /** Drops messages that every link has received and that aren't retained. */
   trim(): void {
-    this.#channel.log.trim(lowestAcknowledged(this.#links.values(), this.#channel.log));
+    let lowest = this.#channel.position ?? 0;
+    for (const { loss, acknowledged } of this.#links.values()) if (!loss) lowest = Math.min(lowest, acknowledged);
+    this.#channel.log.trim(lowest);
   }
 
   /** When to call `reportLosses`, in milliseconds since 1970; infinite if no link is lost. */
   get lossReportAt(): number {
-    return nextLossReport(this.#links.values(), this.#runtime.now());
+    return earliestRetry(this.#losses, this.#parts.runtime.now());
   }
 
   /** Tells lost links so again, if it is time to: objects that were unreachable may have recovered. */
   reportLosses(): void {
-    releaseDueLosses(this.#links.values(), this.#runtime.now());
+    const now = this.#parts.runtime.now();
+    for (const loss of this.#losses) if (isDue(loss, now)) loss.next = now;
     this.flush();
+  }
+
+  get #losses(): PendingRetry[] {
+    return [...this.#links.values()].flatMap(({ loss }) => loss ?? []);
   }
 
   /**
@@ -184,7 +181,7 @@ export class Downstream {
     const { position } = this.#channel;
     assert(position !== undefined, "a parent knows its position before it accepts links");
     const row: LinkRow = { epoch, lostAt: undefined };
-    if (!this.#runtime.store.put(LINK + from, row)) throw new Error("storage takes no more links");
+    if (!this.#parts.runtime.store.put(LINK + from, row)) throw new Error("storage takes no more links");
     this.#add(from, row);
     if (this.#row?.position === undefined) this.#writeOrder();
     return { after: position };
@@ -195,7 +192,7 @@ export class Downstream {
     if (still) this.#compare(link, still);
     if (!link.loss) return { after: link.acknowledged };
     // The answer may get lost.
-    this.#schedule.flush();
+    this.#parts.schedule.flush();
     return { newer: link.epoch };
   }
 
@@ -215,7 +212,7 @@ export class Downstream {
     const known = this.#links.get(from);
     if (!known || known.epoch > epoch) return;
     this.#end(known);
-    this.#events.ended(from);
+    this.#ended(from);
   }
 
   /**
@@ -228,8 +225,8 @@ export class Downstream {
       if (link.isLossUnwritten) this.#cutOff(link);
       if (link.isSending || link.isLossUnwritten || (link.hasPending(this.#channel.log) && !link.loss)) return false;
     }
-    this.#isBusy = false;
-    this.#channel.settle(isCounted);
+    this.isBusy = false;
+    this.#channel.history?.settle(isCounted);
     this.#writeOrder();
     const isInOrder = this.#links.size === 0 || this.#row?.position === this.#channel.position;
     // A child that continued from an old row would deliver messages twice.
@@ -246,7 +243,7 @@ export class Downstream {
   async #send(link: DownstreamLink): Promise<void> {
     link.isSending = true;
     const isLinked = () => this.#links.get(link.object) === link;
-    const deliver = () => retry(this.#runtime, () => this.#deliver(link), isLinked);
+    const deliver = () => retry(this.#parts.runtime, () => this.#deliver(link), isLinked);
     const reached = await deliver().catch(() => {
       // The link ended while the call was in flight; don't write its row again.
       if (link.loss || !isLinked()) return false;
@@ -254,20 +251,20 @@ export class Downstream {
       return deliver().catch(() => false);
     });
     link.isSending = false;
-    if (!reached && link.loss) postpone(link.loss, this.#runtime.now());
-    if (reached && isLinked() && link.hasPending(this.#channel.log)) this.#schedule.flush();
+    if (!reached && link.loss) postpone(link.loss, this.#parts.runtime.now());
+    if (reached && isLinked() && link.hasPending(this.#channel.log)) this.#parts.schedule.flush();
   }
 
   async #deliver(link: DownstreamLink): Promise<true> {
     // A repeated call takes along later messages.
     this.#channel.store();
     if (link.isBehindLog(this.#channel.log)) this.#cutOff(link);
-    this.#newest = Math.max(this.#newest + 1, this.#runtime.now());
+    this.#newest = Math.max(this.#newest + 1, this.#parts.runtime.now());
     const share = shareOf(this.#links.size);
-    const delivery = nextDelivery(link, this.#channel.log, this.#runtime.name, this.#newest, share);
+    const delivery = nextDelivery(link, this.#channel.log, this.#parts.runtime.name, this.#newest, share);
     try {
       const hasOwnBudget = delivery.lines.length <= share;
-      this.#acknowledge(link, delivery, await this.#runtime.call(link.object, "deliver", delivery, hasOwnBudget));
+      this.#acknowledge(link, delivery, await this.#parts.runtime.call(link.object, "deliver", delivery, hasOwnBudget));
       return true;
     } catch (error) {
       if (!wasNotMade(error)) link.mayRepeat = true;
@@ -279,7 +276,7 @@ export class Downstream {
     if (this.#links.get(link.object) !== link) return;
     if (answer.gone) {
       this.#end(link);
-      this.#events.ended(link.object);
+      this.#ended(link.object);
       return;
     }
     if ("newer" in answer) {
@@ -307,22 +304,22 @@ export class Downstream {
 
   #cutOff(link: DownstreamLink): void {
     this.#noteLoss(link);
-    this.#schedule.due(this.lossReportAt);
+    this.#parts.schedule.due(this.lossReportAt);
   }
 
   #noteLoss(link: DownstreamLink): void {
-    const row = link.markLost(this.#runtime.now());
-    link.isLossUnwritten = !this.#runtime.store.put(LINK + link.object, row);
+    const row = link.markLost(this.#parts.runtime.now());
+    link.isLossUnwritten = !this.#parts.runtime.store.put(LINK + link.object, row);
   }
 
   #end(link: DownstreamLink): void {
     this.#links.delete(link.object);
-    this.#runtime.store.delete(LINK + link.object);
+    this.#parts.runtime.store.delete(LINK + link.object);
     if (this.#links.size > 0) return;
     this.#channel.log.trim(this.#channel.position ?? 0);
-    this.#isBusy = false;
+    this.isBusy = false;
     this.#setRow(undefined);
-    this.#runtime.store.delete(ORDER);
+    this.#parts.runtime.store.delete(ORDER);
   }
 
   /** Writes what storage must know of the order, unless it has it. */
@@ -331,7 +328,7 @@ export class Downstream {
     // The row may only name stored positions.
     this.#channel.store();
     const { position, hasHistory } = this.#channel;
-    const row = orderRow(position, this.#isBusy, hasHistory, this.#runtime);
-    if (!(this.#row && isSameOrder(this.#row, row)) && this.#runtime.store.put(ORDER, row)) this.#setRow(row);
+    const row = orderRow(position, this.isBusy, hasHistory, this.#parts.runtime);
+    if (!(this.#row && isSameOrder(this.#row, row)) && this.#parts.runtime.store.put(ORDER, row)) this.#setRow(row);
   }
 }

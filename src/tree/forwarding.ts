@@ -1,6 +1,7 @@
 /** Forwards announcements from this object to the roots of other channels. */
 import type { Batch } from "../runtime/calls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { Upstream } from "./upstream.ts";
 
 interface PendingAnnouncement {
   lines: string;
@@ -15,14 +16,6 @@ interface Queue {
   pending: PendingAnnouncement[];
   /** Characters of announcements that are pending or in flight. */
   buffered: number;
-}
-
-/** The positions that have arrived over this object's links. */
-interface ReceivedPositions {
-  /** Returns the position of the newest message of a channel that has arrived; undefined if it isn't known. */
-  arrived(channel: string): number | undefined;
-  /** Reports that a channel's root has lost positions of messages that have arrived here. */
-  regressed(channel: string): void;
 }
 
 /** The most characters that are buffered for all channels. */
@@ -41,7 +34,7 @@ export class KeyConflict extends Error {}
 export class Forwarding {
   readonly #runtime: Runtime;
   readonly #maxBuffered: number;
-  readonly #received: ReceivedPositions;
+  readonly #upstream: Pick<Upstream, "arrived" | "abandon">;
   /** The channels that have announcements pending or in flight. */
   readonly #queues = new Map<string, Queue>();
   /** Characters of announcements that are pending or in flight, for all channels. */
@@ -49,9 +42,9 @@ export class Forwarding {
   #newestBatch = 0;
 
   /** @param maxBuffered the most characters that are buffered for one channel */
-  constructor(runtime: Runtime, maxBuffered: number, received: ReceivedPositions) {
+  constructor(runtime: Runtime, maxBuffered: number, upstream: Pick<Upstream, "arrived" | "abandon">) {
     this.#runtime = runtime;
-    this.#received = received;
+    this.#upstream = upstream;
     this.#maxBuffered = maxBuffered;
   }
 
@@ -118,14 +111,14 @@ export class Forwarding {
       this.#newestBatch = Math.max(this.#newestBatch + 1, this.#runtime.now());
       const batch: Batch = { from: this.#runtime.name, number: this.#newestBatch, lines, count };
       if (keys.length > 0) batch.keys = keys;
-      const arrived = this.#received.arrived(channel) ?? 0;
+      const arrived = this.#upstream.arrived(channel) ?? 0;
       const answer = await this.#runtime.call(channel, "forward", batch);
       if ("newer" in answer) {
         this.#newestBatch = Math.max(this.#newestBatch, answer.newer);
         continue;
       }
       // Otherwise, messages with these positions would seem to have arrived already.
-      if (answer.before < arrived) this.#received.regressed(channel);
+      if (answer.before < arrived) this.#upstream.abandon(channel);
       return "positions" in answer ? answer.positions : positionsUpTo(answer.last, parts);
     }
   }

@@ -1,45 +1,38 @@
 /** The rows of an object's downstream links, and of its channel's position while it has links. */
 
-import type { UnstoredPosition } from "../channel/unstored-position.ts";
 import { parentOf } from "../runtime/object-names.ts";
-import { isNumber, isRecord } from "../runtime/rows.ts";
+import { type Checked, isBoolean, isNumber, optional, shape } from "../runtime/rows.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 export const LINK = "downstream:";
 export const ORDER = "order";
 
 /** The row of a link, stored under `downstream:<object>`. */
-export interface LinkRow {
-  epoch: number;
+export type LinkRow = Checked<typeof isLinkRow>;
+
+export const isLinkRow = shape({
+  epoch: isNumber,
   /** The time at which the link was lost, in milliseconds since 1970; undefined if it isn't lost. */
-  lostAt: number | undefined;
-}
+  lostAt: optional(isNumber),
+});
 
 /** The row of the channel's order, stored under `order` while the object has links. */
-export interface OrderRow {
+export type OrderRow = Checked<typeof isOrderRow>;
+
+export const isOrderRow = shape({
   /** The newest position; undefined while a child doesn't know it. */
-  position: number | undefined;
+  position: optional(isNumber),
   /** Whether deliveries may be pending. */
-  busy: boolean;
+  busy: isBoolean,
   /**
    * The alarm's time when the row was written, in milliseconds since 1970. Before the first delivery after a quiet
    * time, the object sets the alarm to another time instead of writing a row. So if the object wakes and the alarm is
    * set for another time than this, deliveries may have been pending. An alarm that has gone off means nothing.
    */
-  alarm: number | undefined;
+  alarm: optional(isNumber),
   /** Whether the object has a history: then the history has the newest position, and the alarm doesn't count. */
-  kept: boolean;
-}
-
-export function isLinkRow(row: unknown): row is LinkRow {
-  return isRecord(row) && isNumber(row.epoch) && (row.lostAt === undefined || isNumber(row.lostAt));
-}
-
-export function isOrderRow(row: unknown): row is OrderRow {
-  if (!isRecord(row) || typeof row.busy !== "boolean" || typeof row.kept !== "boolean") return false;
-  const { position, alarm } = row;
-  return (position === undefined || isNumber(position)) && (alarm === undefined || isNumber(alarm));
-}
+  kept: isBoolean,
+});
 
 /** Returns the row for the current state. Pending deliveries don't matter if the object has a history. */
 export function orderRow(
@@ -52,18 +45,10 @@ export function orderRow(
   return { position, busy, alarm: alarmTime(), kept: false };
 }
 
-/** The state of a channel's order after its object has woken. */
-interface RestoredOrder {
-  /** The position to continue after; undefined if a child has to learn it from its parent. */
-  position: number | undefined;
-  /** Whether links may be behind. The log has the messages that they lack. */
-  isBehind: boolean;
-  /** Whether the object crashed during deliveries, so that it can't know which messages were received. */
-  isInDoubt: boolean;
-}
-
 /**
- * Determines the state of the order after the object has woken.
+ * Returns the state of the order after the object has woken: the position to continue after, undefined if a child has to
+ * learn it from its parent; whether links may be behind, though the log has the messages that they lack; and whether the
+ * object crashed during deliveries, so that it can't know which messages were received.
  * @param row the row of the order
  * @param stored the newest position in the history
  * @param unstored the newest position that storage refused before the object hibernated
@@ -71,11 +56,11 @@ interface RestoredOrder {
 export function restoreOrder(
   row: OrderRow | undefined,
   stored: number | undefined,
-  unstored: Pick<UnstoredPosition, "position">,
+  unstored: number | undefined,
   runtime: Runtime,
-): RestoredOrder {
-  if (unstored.position !== undefined) {
-    const position = Math.max(unstored.position, row?.position ?? 0, stored ?? 0);
+) {
+  if (unstored !== undefined) {
+    const position = Math.max(unstored, row?.position ?? 0, stored ?? 0);
     return { position, isBehind: false, isInDoubt: false };
   }
   if (row?.kept && stored !== undefined && stored >= (row.position ?? 0)) {

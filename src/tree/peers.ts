@@ -13,7 +13,7 @@
 import type { Calls } from "../runtime/calls.ts";
 import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
 import type { EventCounters } from "../stats/event-counters.ts";
-import { CallLimiter, type LimitedCall } from "./call-limits.ts";
+import { CallLimiter } from "./call-limits.ts";
 
 /**
  * The deepest event that may open a stub. An upgrade is 2 hops deep, and each level of a tree asks one hop deeper than
@@ -36,11 +36,6 @@ const MAX_STUBS = 500;
 /** How often a call that the platform rejected is made again. */
 const MAX_REMAKES = 3;
 
-/** Milliseconds to wait before the call is made again: 1, 20, 400. */
-function backoff(remakes: number): number {
-  return 20 ** remakes;
-}
-
 /** How long an event may still count after it has been answered, in milliseconds. */
 const LINGER = 1_000;
 
@@ -61,8 +56,17 @@ interface KnownStub {
   inFlight: number;
 }
 
+/** A call to another object. */
+interface PeerCall<Kind extends keyof Calls> {
+  object: string;
+  kind: Kind;
+  ask: Calls[Kind]["request"];
+  /** Resolves when the caller no longer waits. */
+  givenUp?: Promise<void>;
+}
+
 interface DeferredCall {
-  make: () => void;
+  make: () => Promise<void>;
   fail: (cause: unknown) => void;
 }
 
@@ -109,7 +113,7 @@ export class Peers {
     void Promise.resolve().then(() => {
       this.#isHandling = false;
     });
-    for (const { make } of this.#deferred.splice(0)) make();
+    for (const { make } of this.#deferred.splice(0)) void make();
   }
 
   /** Drops the stub of an object that may have crashed: the next call with it would fail. */
@@ -145,16 +149,12 @@ export class Peers {
     ask: Calls[Kind]["request"],
     hasOwnBudget = false,
   ): Promise<Calls[Kind]["answer"]> {
-    if (hasOwnBudget) return this.#untilMade(object, kind, ask);
+    if (hasOwnBudget) return this.#untilMade({ object, kind, ask });
     const begun = this.#inFlight.begin(object, sizeOf(ask));
     const call = begun instanceof Promise ? await begun : begun;
-    return this.#untilEnded(call, () => this.#untilMade(object, kind, ask, call.abandoned));
-  }
-
-  async #untilEnded<T>(call: LimitedCall, make: () => Promise<T>): Promise<T> {
     let isAnswered = false;
     try {
-      const answer = await make();
+      const answer = await this.#untilMade({ object, kind, ask, givenUp: call.abandoned });
       isAnswered = true;
       return answer;
     } catch (error) {
@@ -166,34 +166,24 @@ export class Peers {
   }
 
   /** A call that the platform rejected was not executed, so it is made again, from a new event. */
-  async #untilMade<Kind extends keyof Calls>(
-    object: string,
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    givenUp?: Promise<void>,
-  ): Promise<Calls[Kind]["answer"]> {
+  async #untilMade<Kind extends keyof Calls>(call: PeerCall<Kind>): Promise<Calls[Kind]["answer"]> {
     for (let remakes = 0; ; remakes++) {
       try {
-        return await this.#make(object, kind, ask, givenUp);
+        return await this.#make(call);
       } catch (error) {
         if (!wasNotMade(error) || remakes === MAX_REMAKES) throw error;
-        await this.#runtime.sleep(backoff(remakes));
+        // For 1, 20 and 400 ms.
+        await this.#runtime.sleep(20 ** remakes);
         this.#newest = UNKNOWN;
       }
     }
   }
 
-  #make<Kind extends keyof Calls>(
-    object: string,
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    givenUp: Promise<void> | undefined,
-  ): Promise<Calls[Kind]["answer"]> {
-    const known = this.#made < CALLS_PER_EVENT ? this.#stubTo(object, kind) : undefined;
-    if (known) return this.#use(object, known, kind, ask, givenUp);
+  #make<Kind extends keyof Calls>(call: PeerCall<Kind>): Promise<Calls[Kind]["answer"]> {
+    const known = this.#made < CALLS_PER_EVENT ? this.#stubTo(call) : undefined;
+    if (known) return this.#use(known, call);
     return new Promise((resolve, reject) => {
-      const make = () => this.#make(object, kind, ask, givenUp).then(resolve, reject);
-      this.#deferred.push({ make, fail: reject });
+      this.#deferred.push({ make: () => this.#make(call).then(resolve, reject), fail: reject });
       void this.#alarm.goOffNow().then((willGoOff) => {
         if (!willGoOff) this.#failDeferred();
       });
@@ -206,11 +196,8 @@ export class Peers {
   }
 
   async #use<Kind extends keyof Calls>(
-    object: string,
     known: KnownStub,
-    kind: Kind,
-    ask: Calls[Kind]["request"],
-    givenUp: Promise<void> | undefined,
+    { object, kind, ask, givenUp }: PeerCall<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     this.#made += 1;
     this.#events.note(`calls.${kind}`);
@@ -239,7 +226,7 @@ export class Peers {
   }
 
   /** Returns the known stub, or a new one if that is better; undefined if only a new one would do and none may be opened. */
-  #stubTo(object: string, kind: keyof Calls): KnownStub | undefined {
+  #stubTo({ object, kind }: PeerCall<keyof Calls>): KnownStub | undefined {
     const depth = this.#depth;
     const known = this.#stubs.get(object);
     if (!known && depth > MAX_OPENING_DEPTH) return undefined;

@@ -1,26 +1,17 @@
 /** Routes messages: to this object's own connections, down its links, or to the root of their channel. */
 import { ChannelLog } from "../channel/channel-log.ts";
-import type { HistoryEvents } from "../channel/history.ts";
 import type { AppendedMessages } from "../channel/log.ts";
 import { EVERYONE } from "../protocol/channels.ts";
 import { formatPosition } from "../protocol/replies.ts";
-import type {
-  AnnounceAnswer,
-  Announcement,
-  CounterReport,
-  Delivery,
-  DeliveryAnswer,
-  MissedAnswer,
-  MissedRequest,
-} from "../runtime/calls.ts";
+import type { AnnounceAnswer, Announcement, CounterReport, MissedAnswer, MissedRequest } from "../runtime/calls.ts";
 import { hasHistory, type Limits } from "../runtime/limits.ts";
 import { channelOf } from "../runtime/object-names.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import type { Keeper } from "../runtime/runtime.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
 import type { Counters } from "../stats/counters.ts";
 import { Capacity } from "./capacity.ts";
 import { CatchUp } from "./catch-up.ts";
-import { Downstream, type DownstreamEvents } from "./downstream.ts";
+import { Downstream } from "./downstream.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { Outage } from "./outage.ts";
 import { type Receiver, Unreachable, Upstream } from "./upstream.ts";
@@ -43,63 +34,48 @@ export interface Subscribers extends Keeper {
   insert(channel: string, line: string, count: number): void;
 }
 
-/** Closes connections that would miss messages. */
-export interface SubscriberEvents {
-  /** Messages of a channel are missing: its subscribers have to be closed. */
-  lost(channel: string): void;
+export interface RouterParts extends CoreParts {
+  readonly limits: Limits;
+  readonly connections: Subscribers;
+  readonly counters: Counters;
+  readonly outage: Outage;
+  /** Closes the subscribers of a channel whose messages are missing. */
+  readonly lifecycle: { lost(channel: string): void };
 }
 
-interface RouterParts {
-  runtime: Runtime;
-  limits: Limits;
-  connections: Subscribers;
-  counters: Counters;
-  schedule: Schedule;
-  outage: Outage;
-}
-
-export class Router implements Receiver, DownstreamEvents, HistoryEvents {
+export class Router implements Receiver {
   readonly channel: ChannelLog;
   readonly downstream: Downstream;
+  readonly upstream: Upstream;
   readonly capacity: Capacity;
-  readonly #runtime: Runtime;
-  readonly #connections: Subscribers;
-  readonly #counters: Counters;
-  readonly #schedule: Schedule;
-  readonly #outage: Outage;
-  readonly #upstream: Upstream;
+  readonly #parts: RouterParts;
   readonly #forwarding: Forwarding;
   readonly #catchUp: CatchUp;
   /** The channel whose root this object is, or a child of it. */
   readonly #own: string;
-  #events: SubscriberEvents | undefined;
 
-  constructor({ runtime, limits, connections, counters, schedule, outage }: RouterParts) {
-    this.#runtime = runtime;
-    this.#connections = connections;
-    this.#counters = counters;
-    this.#schedule = schedule;
-    this.#outage = outage;
+  constructor(parts: RouterParts) {
+    const { runtime, limits } = parts;
+    this.#parts = parts;
     this.#own = channelOf(runtime.name);
     const history = hasHistory(limits, runtime.name) ? limits : { ...limits, historySeconds: 0 };
-    this.channel = new ChannelLog(runtime, history, connections, schedule, this);
-    this.downstream = new Downstream(runtime, limits.maxBufferedBytes, this.channel, schedule, this);
-    this.capacity = new Capacity(runtime, limits, connections, this.downstream);
-    this.#upstream = new Upstream(runtime, this.channel, this, connections, schedule);
-    this.#forwarding = new Forwarding(runtime, limits.maxBufferedBytes, this.#upstream);
+    this.channel = new ChannelLog(parts, history, (position, count) => this.#renumbered(position, count));
+    this.downstream = new Downstream(parts, this.channel, (object) => this.#unlinked(object));
+    this.capacity = new Capacity(parts, this.downstream);
+    this.upstream = new Upstream(parts, this.channel.log, this);
+    this.#forwarding = new Forwarding(runtime, limits.maxBufferedBytes, this.upstream);
     this.#catchUp = new CatchUp(runtime);
   }
 
   /** Restores messages and links from storage: first the position, then the links that go by it. */
-  start(events: SubscriberEvents): void {
-    this.#events = events;
-    this.channel.start();
+  start(): void {
+    this.channel.history?.restore();
     this.downstream.start();
     this.capacity.start();
-    const hasCrashed = this.#upstream.start() && !this.#connections.hasSlept;
+    const hasCrashed = this.upstream.start() && !this.#parts.connections.hasSlept;
     // Storage may have refused to note that these links are lost.
-    if (!this.#isRootOf(this.#own) && !this.#upstream.has(this.#own)) this.downstream.loseAll();
-    if (this.downstream.isBusy) this.#schedule.flush();
+    if (!this.#isRootOf(this.#own) && !this.upstream.has(this.#own)) this.downstream.loseAll();
+    if (this.downstream.isBusy) this.#parts.schedule.flush();
     if (hasCrashed) this.channel.history?.retainPosition();
   }
 
@@ -113,27 +89,22 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    */
   announce(channel: string, lines: string, count: number): Promise<void> | undefined {
     if (!this.#isRootOf(channel)) return this.#forward(channel, lines, count);
-    this.#counters.count("announcements", count);
+    this.#parts.counters.count("announcements", count);
     this.append({ lines, count });
     return undefined;
   }
 
   async #forward(channel: string, lines: string, count: number): Promise<void> {
     const last = await this.#forwarding.forward(channel, lines, count);
-    this.#counters.count("announcements", count);
-    await this.#upstream.reached(channel, last);
+    this.#parts.counters.count("announcements", count);
+    await this.upstream.reached(channel, last);
   }
 
   /** Gives messages of this root's channel their positions, and passes them on. */
   append({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages {
-    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
-    this.#appended(appended);
+    const appended = this.downstream.append(lines, count, key);
     this.#publish(this.#own, lines, count);
     return appended;
-  }
-
-  #appended({ last }: AppendedMessages): void {
-    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(last);
   }
 
   /**
@@ -143,22 +114,22 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    */
   announceOnce(channel: string, key: string, line: string): Promise<number> | AppendedMessages | undefined {
     if (!this.#isRootOf(channel)) return this.#forwardOnce(channel, key, line);
-    if (this.channel.history?.announcedUnder(key) === undefined) this.#counters.count("announcements");
+    if (this.channel.history?.index.announcedUnder(key) === undefined) this.#parts.counters.count("announcements");
     return this.#appendOnce({ lines: line, count: 1, key });
   }
 
   async #forwardOnce(channel: string, key: string, line: string): Promise<number> {
     const position = await this.#forwarding.forward(channel, line, 1, key);
-    this.#counters.count("announcements");
+    this.#parts.counters.count("announcements");
     // A message that was announced long ago isn't delivered again.
-    if (this.#upstream.isUnlocated(channel)) await this.locate(channel);
-    await this.#upstream.reached(channel, position);
+    if (this.upstream.isUnlocated(channel)) await this.#locate(channel);
+    await this.upstream.reached(channel, position);
     return position;
   }
 
   /** Appends messages at this root unless they were announced under their key; undefined if others were. */
   #appendOnce({ lines, count, key }: Pick<Announcement, "lines" | "count" | "key">): AppendedMessages | undefined {
-    const known = key === undefined ? undefined : this.channel.history?.announcedUnder(key);
+    const known = key === undefined ? undefined : this.channel.history?.index.announcedUnder(key);
     if (!known) return this.append({ lines, count, key });
     return known.lines === lines ? known : undefined;
   }
@@ -176,10 +147,10 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   announceHere({ lines, count, key, expected }: Announcement): () => AnnounceAnswer {
     const { hasHistory, history } = this.channel;
     if (!hasHistory && (key !== undefined || expected !== undefined)) return () => ({ none: true });
-    const isNew = key === undefined || history?.announcedUnder(key) === undefined;
+    const isNew = key === undefined || history?.index.announcedUnder(key) === undefined;
     const newest = expected === undefined || !isNew ? undefined : this.channel.locate();
     if (newest !== undefined && newest !== expected) return () => ({ newest });
-    if (isNew) this.#counters.count("announcements", count);
+    if (isNew) this.#parts.counters.count("announcements", count);
     const appended = this.#appendOnce({ lines, count, key });
     if (!appended) return () => ({ conflict: true });
     return () => ({ last: hasHistory ? appended.last : undefined });
@@ -187,20 +158,16 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
 
   // --- deliveries
 
-  /** Receives a delivery of another object. */
-  deliver(delivery: Delivery): DeliveryAnswer {
-    return this.#upstream.deliver(delivery);
-  }
-
   receive(channel: string, lines: string, count: number, after: number): void {
     this.#catchUp.append(channel, lines, count);
-    if (channel === this.#own) this.#appended(this.channel.relay(lines, count, after, this.downstream.size > 0));
+    if (channel === this.#own) this.downstream.relay(lines, count, after);
     this.#publish(channel, lines, count);
   }
 
   #publish(channel: string, lines: string, count: number): void {
-    this.#connections.publish(channel, lines);
-    this.#counters.count("messages", count * this.#connections.subscribers(channel));
+    const { connections, counters } = this.#parts;
+    connections.publish(channel, lines);
+    counters.count("messages", count * connections.subscribers(channel));
   }
 
   renumber(channel: string, position: number): void {
@@ -213,10 +180,10 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
     this.#insertPosition(channel, position, 0);
   }
 
-  /** Storage refuses messages, so this root has renumbered them. */
-  renumbered(position: number, count: number): void {
+  /** Storage refuses messages, so this root has moved the newest `count` to the positions after `position`. */
+  #renumbered(position: number, count: number): void {
     this.downstream.scheduleDelivery();
-    this.#insertPosition(this.#runtime.name, position, count);
+    this.#insertPosition(this.#own, position, count);
   }
 
   /**
@@ -224,63 +191,46 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * which were gathered for them and not sent.
    */
   #insertPosition(channel: string, position: number, count: number): void {
-    this.#connections.insert(channel, formatPosition(channel, position), count);
+    this.#parts.connections.insert(channel, formatPosition(channel, position), count);
   }
 
   lose(channel: string): void {
     this.#catchUp.abort(channel);
-    this.#events?.lost(channel);
+    this.#parts.lifecycle.lost(channel);
     if (channel === this.#own) this.downstream.loseAll();
     if (channel === EVERYONE) this.joinEveryone();
-  }
-
-  /** Starts to deliver messages to links. */
-  flush(): void {
-    this.downstream.flush();
-  }
-
-  /** Stores the messages to retain, before lines that tell of them are sent. */
-  store(): void {
-    this.channel.store();
   }
 
   // --- missed messages
 
   /**
    * Passes on the missed messages of a channel, up to where a subscription that begins at that moment continues.
-   * @throws Unreachable if the channel can't be linked; anything if its root doesn't answer
+   * @throws Unreachable if the channel can't be linked; anything if its root doesn't answer, or that `accept` throws
    */
-  readMissed(channel: string, wanted: MissedRequest, take: (kept: MissedAnswer) => void): Promise<void> | undefined {
-    if (!this.#isRootOf(channel)) return this.#readMissedRemotely(channel, wanted, take);
-    take(this.channel.readMissed(wanted));
-    return undefined;
-  }
-
-  async #readMissedRemotely(channel: string, wanted: MissedRequest, take: (kept: MissedAnswer) => void): Promise<void> {
-    const position = () => this.positionOf(channel);
-    const reached = (position: number) => this.#upstream.reached(channel, position);
+  async readMissed(channel: string, wanted: MissedRequest, accept: (answer: MissedAnswer) => void): Promise<void> {
+    if (this.#isRootOf(channel)) return accept(this.channel.readMissed(wanted));
     for (let tries = 0; tries < MAX_TRIES; ) {
-      if (position() === undefined) await this.locate(channel);
-      else if (await this.#catchUp.readMissed(channel, { position, reached }, wanted, take)) return;
+      if (this.upstream.positionOf(channel) === undefined) await this.#locate(channel);
+      else if (await this.#catchUp.readMissed(channel, this.upstream, wanted, accept)) return;
       else tries += 1;
     }
     throw new Unreachable("too much is announced meanwhile");
   }
 
-  /** The position after which a subscription that begins now continues; undefined if `locate` has to find out. */
+  /** The position after which a subscription that begins now continues; undefined if it isn't known. */
   positionOf(channel: string): number | undefined {
-    return this.#isRootOf(channel) ? this.channel.locate() : this.#upstream.positionOf(channel);
+    return this.#isRootOf(channel) ? this.channel.locate() : this.upstream.positionOf(channel);
   }
 
   /**
-   * Finds out this object's position in a channel, and links it if need be. As with `join`, callers have to check
-   * whether that still holds.
+   * Finds out this object's position in a channel, and links it if need be. As with `Upstream.join`, callers have to
+   * check whether that still holds.
    * @throws Unreachable if the channel can't be linked
    */
-  locate(channel: string): Promise<void> {
+  #locate(channel: string): Promise<void> {
     // After hibernation only the parent knows.
-    if (this.#upstream.isLinked(channel)) this.#upstream.doubt(channel);
-    return this.#upstream.join(channel);
+    if (this.upstream.isLinked(channel)) this.upstream.doubt(channel);
+    return this.upstream.join(channel);
   }
 
   /** Retains a channel's position for a connection that counted on from it and has left. */
@@ -290,23 +240,14 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
 
   /** Whether clients or linked objects count on from this object's position. The root of `all` never forgets its own. */
   get #isCounted(): boolean {
-    return this.#own === EVERYONE || this.downstream.size > 0 || this.#connections.isCounted(this.#own);
+    return this.#own === EVERYONE || this.downstream.size > 0 || this.#parts.connections.isCounted(this.#own);
   }
 
   // --- links
 
   /** Whether messages of a channel are received here. */
   isLive(channel: string): boolean {
-    return this.#isRootOf(channel) || this.#upstream.isLinked(channel);
-  }
-
-  /**
-   * Links this object to a channel. Callers have to check whether that still holds when they continue: another caller
-   * that waited for the same link may have ended it.
-   * @throws Unreachable if the channel can't be linked
-   */
-  join(channel: string): Promise<void> {
-    return this.#upstream.join(channel);
+    return this.#isRootOf(channel) || this.upstream.isLinked(channel);
   }
 
   /**
@@ -314,34 +255,36 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
    * @param vouched the epoch of the link that the parent has vouched for to the other object
    */
   isVouchedFor(vouched: number | undefined): boolean {
-    return this.#isRootOf(this.#own) || this.#upstream.isVouchedFor(this.#own, vouched);
+    return this.#isRootOf(this.#own) || this.upstream.isVouchedFor(this.#own, vouched);
   }
 
   /** Confirms the link to this object's own channel, so that others may rely on it. */
   async confirmOwn(): Promise<void> {
-    this.#upstream.doubt(this.#own);
-    while (!this.isLive(this.#own)) await this.join(this.#own);
+    this.upstream.doubt(this.#own);
+    while (!this.isLive(this.#own)) await this.upstream.join(this.#own);
   }
 
   needs(channel: string): boolean {
     if (channel === this.#own && this.downstream.size > 0) return true;
+    const { connections } = this.#parts;
     // Every object with connections is linked to `all`, so that the root of `all` knows of it.
-    if (channel === EVERYONE) return this.#connections.size > 0;
-    return this.#connections.subscribers(channel) > 0 || this.#catchUp.isPending(channel);
+    if (channel === EVERYONE) return connections.size > 0;
+    return connections.subscribers(channel) > 0 || this.#catchUp.isPending(channel);
   }
 
-  /** Ends the link to a channel, by default this object's own, if this object no longer needs it. */
-  leaveIfUnneeded(channel = this.#own): void {
-    if (!this.#isRootOf(channel) && !this.needs(channel)) this.#upstream.leave(channel);
+  /** Ends the link to a channel if this object no longer needs it. */
+  leaveIfUnneeded(channel: string): void {
+    if (!this.#isRootOf(channel) && !this.needs(channel)) this.upstream.leave(channel);
   }
 
   takeCounters(channel: string): CounterReport | undefined {
-    return channel === EVERYONE ? this.#counters.takeReport() : undefined;
+    return channel === EVERYONE ? this.#parts.counters.takeReport() : undefined;
   }
 
-  ended(object: string): void {
+  /** The link of an object has ended. */
+  #unlinked(object: string): void {
     if (this.capacity.isChild(object)) this.capacity.remove(object);
-    this.leaveIfUnneeded();
+    this.leaveIfUnneeded(this.#own);
     if (this.downstream.size === 0) this.channel.history?.retainPosition();
     this.capacity.report("links");
   }
@@ -354,38 +297,17 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   /** Links this object to `all` if its connections need it; undefined if they don't. Never rejects. */
   joinEveryone(): Promise<void> | undefined {
     if (this.hasEveryone) return undefined;
-    const joined = this.#upstream.join(EVERYONE).catch(() => this.#outage.goOn());
-    this.#runtime.keep(joined);
+    const joined = this.upstream.join(EVERYONE).catch(() => this.#parts.outage.goOn());
+    this.#parts.runtime.keep(joined);
     return joined;
-  }
-
-  /** Notes where this object's connections come from, unless that is known. */
-  comeFrom(region: string): void {
-    this.#upstream.region ||= region;
   }
 
   // --- upkeep
 
   /** Deletes expired messages. */
   expire(): void {
-    this.channel.expire(this.#isCounted);
+    this.channel.history?.expire(this.#isCounted);
     this.downstream.trim();
-  }
-
-  /** Tells other objects again that links have ended or are lost, if it is time to. */
-  retry(): void {
-    this.downstream.reportLosses();
-    this.#upstream.retry();
-  }
-
-  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
-  get dueAt(): number {
-    return Math.min(this.downstream.lossReportAt, this.#upstream.dueAt);
-  }
-
-  /** Ends links whose messages are overdue; returns whether others are awaited. */
-  loseOverdue(): boolean {
-    return this.#upstream.loseOverdue();
   }
 
   /**
@@ -395,11 +317,11 @@ export class Router implements Receiver, DownstreamEvents, HistoryEvents {
   settle(): boolean {
     const isSettled = this.downstream.settle(this.#isCounted);
     if (!isSettled) this.downstream.flush();
-    this.#upstream.settle();
+    this.upstream.settle();
     return isSettled;
   }
 
   #isRootOf(channel: string): boolean {
-    return channel === this.#runtime.name;
+    return channel === this.#parts.runtime.name;
   }
 }

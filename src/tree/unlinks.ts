@@ -3,9 +3,9 @@
  * has ended: so a crash forgets none, and a parent that is unreachable is told later.
  */
 import type { CounterReport } from "../runtime/calls.ts";
-import { isNumber, isRecord } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import { isNumber, isString, optional, shape } from "../runtime/rows.ts";
+import type { Keeper } from "../runtime/runtime.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
 import { earliestRetry, isDue, type PendingRetry, postpone, retry } from "./retry.ts";
 
 export const LINK = "upstream:";
@@ -18,10 +18,11 @@ export interface LinkRow {
   left?: number | undefined;
 }
 
-export function isLinkRow(row: unknown): row is LinkRow {
-  if (!isRecord(row) || typeof row.parent !== "string" || !isNumber(row.epoch)) return false;
-  return row.left === undefined || isNumber(row.left);
-}
+export const isLinkRow: (row: unknown) => row is LinkRow = shape({
+  parent: isString,
+  epoch: isNumber,
+  left: optional(isNumber),
+});
 
 /** A link that has ended here. */
 export interface EndedLink {
@@ -38,7 +39,6 @@ interface PendingUnlink extends EndedLink {
   counters: CounterReport | undefined;
   /** Set while the parent can't be told. */
   pendingRetry: PendingRetry | undefined;
-  hasRow: boolean;
   /** Whether the row says since when the parent couldn't be told. */
   isNoted: boolean;
   /** Whether the parent knows, and only the row is left to delete. */
@@ -47,26 +47,14 @@ interface PendingUnlink extends EndedLink {
 }
 
 export class Unlinks {
-  readonly #runtime: Runtime;
-  readonly #keeper: Keeper;
-  readonly #schedule: Pick<Schedule, "due" | "stay">;
+  readonly #parts: CoreParts;
   readonly #isNeeded: (channel: string) => boolean;
   /** By channel: one at a time has the row. */
   readonly #pending = new Map<string, PendingUnlink>();
 
-  /**
-   * @param keeper persists what storage refuses
-   * @param isNeeded returns whether the channel is about to be linked again: that request tells the parent too
-   */
-  constructor(
-    runtime: Runtime,
-    keeper: Keeper,
-    schedule: Pick<Schedule, "due" | "stay">,
-    isNeeded: (channel: string) => boolean,
-  ) {
-    this.#runtime = runtime;
-    this.#keeper = keeper;
-    this.#schedule = schedule;
+  /** @param isNeeded returns whether the channel is about to be linked again: that request tells the parent too */
+  constructor(parts: CoreParts, isNeeded: (channel: string) => boolean) {
+    this.#parts = parts;
     this.#isNeeded = isNeeded;
   }
 
@@ -77,21 +65,20 @@ export class Unlinks {
 
   /**
    * Tells the parent that a link has ended.
-   * @param hasRow whether storage has a row of the link
-   * @param left as in that row
+   * @param left as in its row
    */
-  begin(link: EndedLink, hasRow = true, left?: number): void {
-    this.#runtime.keep(this.#untilKnown(this.#add(link, hasRow, left)));
+  begin(link: EndedLink, left?: number): void {
+    this.#parts.runtime.keep(this.#untilKnown(this.#add(link, left)));
   }
 
   /** Tells the parent later: it doesn't answer, and may or may not have the link. */
   postpone(link: EndedLink): void {
-    this.#defer(this.#add(link, true));
+    this.#defer(this.#add(link));
   }
 
   /** Deletes the row of a link whose end the parent knows. */
   finish(link: EndedLink): void {
-    const pending = this.#add(link, true);
+    const pending = this.#add(link);
     pending.isKnown = true;
     this.#forget(pending);
   }
@@ -103,10 +90,10 @@ export class Unlinks {
 
   /** Retries the unlinks that are due. */
   retry(): void {
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     for (const pending of this.#unneeded) {
       const { isTelling, pendingRetry } = pending;
-      if (!isTelling && pendingRetry && isDue(pendingRetry, now)) this.#runtime.keep(this.#untilKnown(pending));
+      if (!isTelling && pendingRetry && isDue(pendingRetry, now)) this.#parts.runtime.keep(this.#untilKnown(pending));
     }
   }
 
@@ -118,7 +105,7 @@ export class Unlinks {
   get dueAt(): number {
     return earliestRetry(
       this.#unneeded.flatMap(({ pendingRetry }) => pendingRetry ?? []),
-      this.#runtime.now(),
+      this.#parts.runtime.now(),
     );
   }
 
@@ -128,12 +115,12 @@ export class Unlinks {
    */
   settle(isUnsure: boolean): void {
     for (const pending of [...this.#pending.values()]) if (pending.isKnown) this.#forget(pending);
-    const isDoubtful = ({ hasRow, isNoted }: PendingUnlink) => hasRow && !isNoted;
-    const areDoubtful = isUnsure || [...this.#pending.values()].some(isDoubtful);
-    if (areDoubtful !== areRowsDoubtful(this.#keeper)) this.#keeper.keep({ areRowsDoubtful: areDoubtful });
+    const areDoubtful = isUnsure || [...this.#pending.values()].some(({ isNoted }) => !isNoted);
+    if (areDoubtful !== areRowsDoubtful(this.#parts.connections))
+      this.#parts.connections.keep({ areRowsDoubtful: areDoubtful });
   }
 
-  #add({ channel, parent, epoch, asking, counters }: EndedLink, hasRow: boolean, left?: number): PendingUnlink {
+  #add({ channel, parent, epoch, asking, counters }: EndedLink, left?: number): PendingUnlink {
     const pending = {
       channel,
       parent,
@@ -141,7 +128,6 @@ export class Unlinks {
       asking,
       counters,
       pendingRetry: left === undefined ? undefined : { since: left, next: undefined },
-      hasRow: hasRow || this.#pending.get(channel)?.hasRow === true,
       isNoted: left !== undefined,
       isKnown: false,
       isTelling: false,
@@ -155,7 +141,7 @@ export class Unlinks {
     // An unlink that overtook the request for its link would leave the link behind.
     await pending.asking?.catch(() => {});
     try {
-      await retry(this.#runtime, () => this.#tell(pending));
+      await retry(this.#parts.runtime, () => this.#tell(pending));
     } catch {
       pending.isTelling = false;
       this.#defer(pending);
@@ -165,38 +151,37 @@ export class Unlinks {
     this.#forget(pending);
     this.#changed();
     // Hold the object in memory until the write commits.
-    await this.#runtime.store.sync();
+    await this.#parts.runtime.store.sync();
   }
 
   /** Counters go with the first attempt only: if that fails, the parent may have added them. */
   async #tell(pending: PendingUnlink): Promise<void> {
     const { parent, epoch, counters } = pending;
     pending.counters = undefined;
-    await this.#runtime.call(parent, "unlink", { from: this.#runtime.name, epoch, counters });
+    await this.#parts.runtime.call(parent, "unlink", { from: this.#parts.runtime.name, epoch, counters });
   }
 
   /** Notes in storage that the parent couldn't be told. */
   #defer(pending: PendingUnlink): void {
     if (this.#pending.get(pending.channel) !== pending) return;
-    const now = this.#runtime.now();
+    const now = this.#parts.runtime.now();
     const { channel, parent, epoch } = pending;
     pending.pendingRetry ??= { since: now, next: undefined };
     postpone(pending.pendingRetry, now);
     const row: LinkRow = { parent, epoch, left: pending.pendingRetry.since };
-    pending.isNoted ||= this.#runtime.store.put(LINK + channel, row);
-    pending.hasRow ||= pending.isNoted;
+    pending.isNoted ||= this.#parts.runtime.store.put(LINK + channel, row);
     this.#changed();
   }
 
   #changed(): void {
-    this.#schedule.due(this.dueAt);
-    this.#schedule.stay();
+    this.#parts.schedule.due(this.dueAt);
+    this.#parts.schedule.stay();
   }
 
   #forget(pending: PendingUnlink): void {
-    const { channel, hasRow } = pending;
+    const { channel } = pending;
     if (this.#pending.get(channel) !== pending) return;
-    if (!hasRow || this.#runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
+    if (this.#parts.runtime.store.delete(LINK + channel)) this.#pending.delete(channel);
   }
 }
 

@@ -2,7 +2,6 @@
 
 import type { Delivery } from "../runtime/calls.ts";
 import type { PositionFloors } from "./position-floors.ts";
-import type { LinkRow } from "./unlinks.ts";
 
 /** A link that this object has requested. */
 export interface UpstreamLink {
@@ -26,23 +25,6 @@ export interface UpstreamLink {
   doubted: boolean;
   /** Settles when the parent has answered; undefined if there is no request in flight. */
   asking: Promise<void> | undefined;
-}
-
-/** The state of a link that isn't in its row. */
-export type UpstreamLinkState = Pick<UpstreamLink, "last" | "linked" | "hasRow" | "confirmed">;
-
-/** Creates a link from its row and its state. */
-export function newLink(channel: string, { parent, epoch }: LinkRow, known: UpstreamLinkState): UpstreamLink {
-  const asked = {
-    channel,
-    parent,
-    epoch,
-    vouched: undefined,
-    newestDelivery: 0,
-    doubted: false,
-    asking: undefined,
-  };
-  return { ...asked, ...known };
 }
 
 /**

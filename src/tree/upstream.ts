@@ -1,17 +1,19 @@
 /** The receiving end of links: the channels that this object gets on behalf of its own subscribers and links. */
-import type { ChannelLog } from "../channel/channel-log.ts";
+import type { Log } from "../channel/log.ts";
 import { dropLines } from "../protocol/frames.ts";
 import type { CounterReport, Delivery, DeliveryAnswer } from "../runtime/calls.ts";
 import { channelOf, parentOf } from "../runtime/object-names.ts";
 import { rowOf } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
-import type { Schedule } from "../runtime/schedule.ts";
+import type { CoreParts } from "../runtime/schedule.ts";
 import { FormerLinks } from "./former-links.ts";
 import { PositionFloors } from "./position-floors.ts";
 import { PositionWaiters } from "./position-waiters.ts";
 import { retry } from "./retry.ts";
 import { areRowsDoubtful, isLinkRow, LINK, type LinkRow, Unlinks } from "./unlinks.ts";
-import { isMissingMessages, newLink, type UpstreamLink, type UpstreamLinkState } from "./upstream-link.ts";
+import { isMissingMessages, type UpstreamLink } from "./upstream-link.ts";
+
+/** The state of a link that isn't in its row. */
+type LinkState = Pick<UpstreamLink, "last" | "linked" | "hasRow" | "confirmed">;
 
 /** Receives what comes by links. */
 export interface Receiver {
@@ -34,14 +36,12 @@ export class Unreachable extends Error {}
 class StorageFull extends Unreachable {}
 
 export class Upstream {
-  readonly #runtime: Runtime;
-  readonly #channel: Pick<ChannelLog, "log" | "position">;
+  readonly #parts: CoreParts;
+  readonly #log: Log;
   readonly #receiver: Receiver;
-  readonly #keeper: Keeper;
-  readonly #schedule: Pick<Schedule, "stay">;
   readonly #floors: PositionFloors;
   readonly #links = new Map<string, UpstreamLink>();
-  readonly #unlinks: Unlinks;
+  readonly unlinks: Unlinks;
   readonly #waiters: PositionWaiters;
   readonly #former: FormerLinks;
   /** Whether rows of links are those that connections had when they hibernated. */
@@ -50,26 +50,16 @@ export class Upstream {
   /** Where this object's connections come from; a child tells its parent. */
   region = "";
 
-  /**
-   * @param channel this object's own; a child learns its position with its link
-   * @param keeper persists what storage refuses
-   */
-  constructor(
-    runtime: Runtime,
-    channel: Pick<ChannelLog, "log" | "position">,
-    receiver: Receiver,
-    keeper: Keeper,
-    schedule: Pick<Schedule, "due" | "stay">,
-  ) {
-    this.#runtime = runtime;
-    this.#channel = channel;
+  /** @param log of this object's own channel; a child learns its position with its link */
+  constructor(parts: CoreParts, log: Log, receiver: Receiver) {
+    const { runtime, connections } = parts;
+    this.#parts = parts;
+    this.#log = log;
     this.#receiver = receiver;
-    this.#keeper = keeper;
-    this.#schedule = schedule;
     this.#waiters = new PositionWaiters(runtime);
     this.#former = new FormerLinks(runtime);
-    this.#floors = new PositionFloors(keeper);
-    this.#unlinks = new Unlinks(runtime, keeper, schedule, (channel) => receiver.needs(channel));
+    this.#floors = new PositionFloors(connections);
+    this.unlinks = new Unlinks(parts, (channel) => receiver.needs(channel));
   }
 
   /**
@@ -77,16 +67,16 @@ export class Upstream {
    * @returns whether a crash left any
    */
   start(): boolean {
-    this.#areRowsTrusted = this.#keeper.hasSlept && !areRowsDoubtful(this.#keeper);
+    this.#areRowsTrusted = this.#parts.connections.hasSlept && !areRowsDoubtful(this.#parts.connections);
     this.#floors.start();
     let hasCrashed = false;
-    for (const [key, value] of [...this.#runtime.store.list(LINK)]) {
+    for (const [key, value] of [...this.#parts.runtime.store.list(LINK)]) {
       const channel = key.slice(LINK.length);
       const row = rowOf(value, isLinkRow);
       if (!row || (row.left === undefined && this.#receiver.needs(channel))) continue;
       this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
       this.#former.add({ channel, ...row, last: undefined });
-      this.#unlinks.begin({ channel, ...row, asking: undefined }, true, row.left);
+      this.unlinks.begin({ channel, ...row, asking: undefined }, row.left);
       this.#forgetPosition(channel);
       hasCrashed ||= row.left === undefined;
     }
@@ -120,7 +110,7 @@ export class Upstream {
    */
   isVouchedFor(channel: string, epoch: number | undefined): boolean {
     const link = this.#link(channel);
-    return link?.linked === true && link.epoch === epoch && this.#channel.position !== undefined;
+    return link?.linked === true && link.epoch === epoch && this.#log.position !== undefined;
   }
 
   /** The position of the newest received message of a channel; undefined if it isn't known. */
@@ -143,23 +133,13 @@ export class Upstream {
     if (!link) return;
     this.#remove(link);
     this.#former.add(link);
-    this.#unlinks.begin({ ...link, counters: this.#receiver.takeCounters(channel) });
+    this.unlinks.begin({ ...link, counters: this.#receiver.takeCounters(channel) });
     this.#forgetPosition(channel);
-  }
-
-  /** Tells parents again that links have ended, if it is time to. */
-  retry(): void {
-    this.#unlinks.retry();
-  }
-
-  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to do. */
-  get dueAt(): number {
-    return this.#unlinks.dueAt;
   }
 
   /** Persists what storage refused. */
   settle(): void {
-    this.#unlinks.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
+    this.unlinks.settle([...this.#links.values()].some(({ hasRow, confirmed }) => hasRow && !confirmed));
   }
 
   /** Receives a delivery: passes new messages on, exactly once and in order, or ends the link. */
@@ -180,9 +160,12 @@ export class Upstream {
     return this.#gone(delivery.channel);
   }
 
-  /** The root of a channel has forgotten positions that messages here have, so some may be missing. */
-  regressed(channel: string): void {
-    if (this.#link(channel)) this.#abandon(channel);
+  /** Ends a link that will not deliver messages which have positions, such as those that a root has forgotten. */
+  abandon(channel: string): void {
+    if (!this.#link(channel)) return;
+    this.leave(channel);
+    this.#former.forgetPosition(channel);
+    this.#receiver.lose(channel);
   }
 
   /** Whether this object is linked to a channel, but doesn't know its position there. */
@@ -200,61 +183,55 @@ export class Upstream {
   reached(channel: string, position: number): Promise<void> | undefined {
     const link = this.#link(channel);
     if (!link?.linked || (link.last ?? -1) >= position) return undefined;
-    this.#schedule.stay();
+    this.#parts.schedule.stay();
     return this.#waiters.wait(channel, position);
   }
 
   /** Ends links whose messages are overdue; returns whether others are awaited. */
   loseOverdue(): boolean {
     if (!this.#waiters.hasAny) return false;
-    for (const channel of this.#waiters.overdue) this.#abandon(channel);
+    for (const channel of this.#waiters.overdue) this.abandon(channel);
     return this.#waiters.hasAny;
-  }
-
-  /** Ends a link that will not deliver messages which have positions. */
-  #abandon(channel: string): void {
-    this.leave(channel);
-    this.#former.forgetPosition(channel);
-    this.#receiver.lose(channel);
   }
 
   #link(channel: string): UpstreamLink | undefined {
     const known = this.#links.get(channel);
-    if (known || this.#unlinks.has(channel)) return known;
-    const row = rowOf(this.#runtime.store.get(LINK + channel), isLinkRow);
+    if (known || this.unlinks.has(channel)) return known;
+    const row = rowOf(this.#parts.runtime.store.get(LINK + channel), isLinkRow);
     if (!row) return undefined;
-    const last = this.#isOwn(channel) ? this.#channel.position : undefined;
+    const last = this.#isOwn(channel) ? this.#log.position : undefined;
     const linked = { linked: true, hasRow: true };
     if (last === undefined || !this.#floors.isBelow(channel, last)) {
       return this.#add(channel, row, { ...linked, last, confirmed: this.#areRowsTrusted });
     }
     // Storage has refused this child's position: its parent knows it.
-    this.#channel.log.forgetPosition();
+    this.#log.forgetPosition();
     return this.#add(channel, row, { ...linked, last: undefined, confirmed: false });
   }
 
   #isOwn(channel: string): boolean {
-    return channel === channelOf(this.#runtime.name);
+    return channel === channelOf(this.#parts.runtime.name);
   }
 
-  #add(channel: string, row: LinkRow, known: UpstreamLinkState): UpstreamLink {
-    this.#newestEpoch = Math.max(this.#newestEpoch, row.epoch);
-    const link = newLink(channel, row, known);
+  #add(channel: string, { parent, epoch }: LinkRow, known: LinkState): UpstreamLink {
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
+    const asked = { channel, parent, epoch, vouched: undefined, newestDelivery: 0, doubted: false, asking: undefined };
+    const link: UpstreamLink = { ...asked, ...known };
     this.#links.set(channel, link);
     return link;
   }
 
   /** Epochs are times, so they rise across crashes and after the storage was given back. */
   #nextEpoch(): number {
-    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#runtime.now());
+    this.#newestEpoch = Math.max(this.#newestEpoch + 1, this.#parts.runtime.now());
     return this.#newestEpoch;
   }
 
   #ask(channel: string): UpstreamLink {
     const parent =
-      (this.#isOwn(channel) && parentOf(this.#runtime.name)) || this.#former.takeParent(channel) || channel;
+      (this.#isOwn(channel) && parentOf(this.#parts.runtime.name)) || this.#former.takeParent(channel) || channel;
     const epoch = this.#nextEpoch();
-    if (this.#isOwn(channel)) this.#channel.log.forgetPosition();
+    if (this.#isOwn(channel)) this.#log.forgetPosition();
     const known = { last: undefined, linked: false, hasRow: false, confirmed: false };
     return this.#add(channel, { parent, epoch }, known);
   }
@@ -264,7 +241,7 @@ export class Upstream {
     try {
       while (isOpen()) {
         this.#write(link);
-        await retry(this.#runtime, () => this.#request(link), isOpen);
+        await retry(this.#parts.runtime, () => this.#request(link), isOpen);
         if (isOpen() && this.#isBehind(link)) {
           await this.reached(link.channel, this.#former.lastPosition(link.channel));
         }
@@ -285,18 +262,18 @@ export class Upstream {
     const { channel, parent, epoch } = link;
     const row: LinkRow = { parent, epoch };
     if (link.linked) return;
-    if (!this.#runtime.store.put(LINK + channel, row)) {
+    if (!this.#parts.runtime.store.put(LINK + channel, row)) {
       throw new StorageFull("the server's storage takes no more rows");
     }
     link.hasRow = true;
-    this.#unlinks.replace(channel);
+    this.unlinks.replace(channel);
   }
 
   /** Gives a request up. If the parent didn't answer, it may have the link, so it has to be told. */
   #giveUp(link: UpstreamLink, cause: unknown): void {
     this.#remove(link);
-    if (!(cause instanceof StorageFull)) this.#unlinks.postpone({ ...link, asking: undefined });
-    else if (link.hasRow) this.#unlinks.finish(link);
+    if (!(cause instanceof StorageFull)) this.unlinks.postpone({ ...link, asking: undefined });
+    else if (link.hasRow) this.unlinks.finish(link);
   }
 
   /**
@@ -307,14 +284,14 @@ export class Upstream {
     const { channel, parent, epoch, linked, vouched } = link;
     const still = linked ? { last: link.last } : undefined;
     link.doubted = false;
-    const request = { from: this.#runtime.name, epoch, region: this.region, still, vouched };
-    const answer = await this.#runtime.call(parent, "link", request, true);
+    const request = { from: this.#parts.runtime.name, epoch, region: this.region, still, vouched };
+    const answer = await this.#parts.runtime.call(parent, "link", request, true);
     if (this.#links.get(channel) !== link) return;
     if ("instead" in answer) {
       link.parent = answer.instead;
       link.vouched = answer.vouched;
     } else if ("after" in answer) {
-      if (linked && this.#floors.isBelow(channel, answer.after)) this.regressed(channel);
+      if (linked && this.#floors.isBelow(channel, answer.after)) this.abandon(channel);
       else this.#linked(link, answer.after);
     } else if (linked) {
       this.#drop(link);
@@ -326,7 +303,7 @@ export class Upstream {
   }
 
   #linked(link: UpstreamLink, after: number): void {
-    if (this.#isOwn(link.channel) && this.#channel.position === undefined) this.#channel.log.begin(after);
+    if (this.#isOwn(link.channel) && this.#log.position === undefined) this.#log.begin(after);
     link.last ??= after;
     link.linked = true;
     link.confirmed = !link.doubted && !this.#isBehind(link);
@@ -346,13 +323,13 @@ export class Upstream {
 
   /** Forgets the position of this object's own channel if it isn't linked to it. */
   #forgetPosition(channel: string): void {
-    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#channel.log.forgetPosition();
+    if (this.#isOwn(channel) && !this.#links.has(channel)) this.#log.forgetPosition();
   }
 
   /** Ends a link whose parent knows, or will know by an answer, that it has ended. */
   #drop(link: UpstreamLink): void {
     this.#remove(link);
-    this.#unlinks.finish(link);
+    this.unlinks.finish(link);
   }
 
   #remove(link: UpstreamLink): void {

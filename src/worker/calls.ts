@@ -25,8 +25,7 @@ export function stubOf(env: Env, object: string): Stub {
 
 /** Lets the runtime release a call that is still in flight. */
 function dispose(value: unknown): void {
-  const isObject = (typeof value === "object" || typeof value === "function") && value !== null;
-  const act: unknown = isObject ? Reflect.get(value, Symbol.dispose) : undefined;
+  const act: unknown = Reflect.get(Object(value), Symbol.dispose);
   if (typeof act === "function") Reflect.apply(act, value, []);
 }
 

@@ -7,16 +7,13 @@ import { Denial } from "./denial.ts";
  * @throws Denial if the name isn't valid
  */
 export function channelIn(path: string): string {
-  const channel = decoded(path.slice(1));
-  const fault = channel === undefined ? "the path isn't percent-encoded UTF-8" : channelFault(channel);
-  if (channel === undefined || fault) throw new Denial(400, "invalid", `${fault}`);
-  return channel;
-}
-
-function decoded(path: string): string | undefined {
+  let channel: string;
   try {
-    return decodeURIComponent(path) || EVERYONE;
+    channel = decodeURIComponent(path.slice(1)) || EVERYONE;
   } catch {
-    return undefined;
+    throw new Denial(400, "invalid", "the path isn't percent-encoded UTF-8");
   }
+  const fault = channelFault(channel);
+  if (fault !== undefined) throw new Denial(400, "invalid", fault);
+  return channel;
 }

@@ -4,7 +4,7 @@ import { SettingError } from "../runtime/limits.ts";
 import { info } from "./admin/operations.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
-import { announce } from "./http/announce.ts";
+import { announce } from "./http/post.ts";
 import { readSettings } from "./settings.ts";
 
 export class Fanout extends WorkerEntrypoint<Env> {

@@ -28,12 +28,8 @@ export function readBindings(env: object): Env {
   throw new SettingError(`the binding CHANNEL isn't a Durable Object namespace; ${REMEDY}`);
 }
 
-function isBound(env: object): env is Env {
-  return "CHANNEL" in env && isNamespace(env.CHANNEL);
-}
-
 /** Tells a namespace from a service binding, which seems to have methods of every name, but has `fetch` as well. */
-function isNamespace(binding: unknown): boolean {
-  const isObject = (typeof binding === "object" || typeof binding === "function") && binding !== null;
-  return isObject && "getByName" in binding && !("fetch" in binding);
+function isBound(env: { CHANNEL: unknown }): env is Env {
+  const binding = Object(env.CHANNEL);
+  return "getByName" in binding && !("fetch" in binding);
 }

@@ -9,7 +9,11 @@ import { denied, ERROR, text } from "./responses.ts";
 
 /** Returns the response to a failed request, and logs the failure for operators. */
 export function failed(request: Request, error: unknown): Response {
-  if (error instanceof Denial) return refused(request, error);
+  if (error instanceof Denial) {
+    const { status, code, message, sub } = error;
+    if (status === 401 || status === 403) log(`refused.${status}`, { code, why: message, sub });
+    return denialAsEvents(request, error) ?? denied(error);
+  }
   if (error instanceof SettingError) {
     log("failures.settings", { why: error.message });
     // Without a successful preflight, browsers would hide the error of the request that follows.
@@ -28,12 +32,6 @@ const MAX_LOGGED = 2_000;
 function withoutToken(request: Request, error: unknown): string {
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return why.replaceAll(tokenOf(request) || "<token>", "<token>").slice(0, MAX_LOGGED);
-}
-
-function refused(request: Request, denial: Denial): Response {
-  const { status, code, message, sub } = denial;
-  if (status === 401 || status === 403) log(`refused.${status}`, { code, why: message, sub });
-  return denialAsEvents(request, denial) ?? denied(denial);
 }
 
 function unexpected({ method }: Request): Response {

@@ -2,16 +2,15 @@
 import type { Grants } from "../auth/grants.ts";
 import type { From } from "../protocol/positions.ts";
 import { parentOf } from "../runtime/object-names.ts";
-import { type Answer, findPlacement, type Objects, PlacementCache } from "../streams/placement.ts";
+import { type Answer, findPlacement, type Objects, type PlacementCache } from "../streams/placement.ts";
 import { subprotocolOf } from "./admission.ts";
 import { Denial, denialOf, retryAfter } from "./denial.ts";
 import { deploymentFault, otherClass } from "./deployment.ts";
 import type { Env } from "./env.ts";
-import { discardSocket } from "./object-socket.ts";
-import { STREAM_ENVIRONMENT } from "./stream-environment.ts";
+import { discardSocket, STREAM_ENVIRONMENT } from "./object-socket.ts";
 import { formatUpgrade, parseRedirect, parseRefused, type Upgrade } from "./upgrade.ts";
 
-const cache = new PlacementCache(STREAM_ENVIRONMENT);
+const cache: PlacementCache = new Map();
 
 /** An object's response that accepts an upgrade, with the client's end of the socket. */
 interface Accepted {
@@ -30,13 +29,14 @@ export async function placeConnection(
   grants: Grants | undefined,
   from: From | undefined,
 ): Promise<Accepted> {
-  const client = { region: regionOf(request), grants, from, subprotocol: subprotocolOf(request) };
+  const hint = HINTS[String(request.cf?.continent)];
+  const client = { region: hint ?? "", grants, from, subprotocol: subprotocolOf(request) };
   /** Why an object refused this connection. */
   let refusal: Error | undefined;
   const objects: Objects<Accepted> = {
     offer: async ({ object, full, below }) => {
       try {
-        return await offerTo(env, object, { ...client, full, below });
+        return await offerTo(env, object, { ...client, full, below }, hint);
       } catch (error) {
         refusal = error instanceof Denial ? error : deploymentFault(error);
         throw error;
@@ -54,10 +54,14 @@ export async function placeConnection(
  * runtime retries the request by itself where that is safe.
  * @throws Denial if the object refuses the connection; SettingError if it isn't an object of this server
  */
-async function offerTo(env: Env, object: string, upgrade: Upgrade): Promise<Answer<Accepted>> {
-  const { region } = upgrade;
-  const hint = isHint(region) && parentOf(object) !== undefined ? { locationHint: region } : {};
-  const stub = env.CHANNEL.getByName(object, hint);
+async function offerTo(
+  env: Env,
+  object: string,
+  upgrade: Upgrade,
+  locationHint: DurableObjectLocationHint | undefined,
+): Promise<Answer<Accepted>> {
+  const isChild = parentOf(object) !== undefined;
+  const stub = env.CHANNEL.getByName(object, isChild && locationHint ? { locationHint } : {});
   const response = await stub.fetch("http://object/", { headers: formatUpgrade(upgrade) });
   const { webSocket } = response;
   if (webSocket) return { accepted: { response, webSocket } };
@@ -71,17 +75,11 @@ async function offerTo(env: Env, object: string, upgrade: Upgrade): Promise<Answ
  * The platform's location hints by continent,
  * https://developers.cloudflare.com/durable-objects/reference/data-location/
  */
-const HINTS = { AF: "afr", AS: "apac", EU: "weur", NA: "enam", OC: "oc", SA: "sam" } as const;
-
-type Hint = (typeof HINTS)[keyof typeof HINTS];
-
-function isHint(region: string): region is Hint {
-  return Object.values(HINTS).some((hint) => hint === region);
-}
-
-/** Returns the location hint for the continent of a request; "" if that is unknown. */
-function regionOf({ cf }: Request): string {
-  const continent = cf?.continent;
-  const known = Object.entries(HINTS).find(([name]) => name === continent);
-  return known?.[1] ?? "";
-}
+const HINTS: Partial<Record<string, DurableObjectLocationHint>> = {
+  AF: "afr",
+  AS: "apac",
+  EU: "weur",
+  NA: "enam",
+  OC: "oc",
+  SA: "sam",
+};

@@ -1,8 +1,7 @@
 /** Routes requests. */
 import { EVERYONE } from "../protocol/channels.ts";
-import { type From, parseFrom } from "../protocol/positions.ts";
 import { isOperation, operate } from "./admin/operations.ts";
-import { admit, checkAnnounce, checkSubscribe } from "./admission.ts";
+import { admit, checkSubscribe } from "./admission.ts";
 import { channelIn } from "./channel-path.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
@@ -11,7 +10,7 @@ import { accepts, wordsOf } from "./headers.ts";
 import { clientModule, isClientModule } from "./http/client-module.ts";
 import { consolePage, wantsConsole } from "./http/console.ts";
 import { publish } from "./http/post.ts";
-import { subscribe, wantsEvents } from "./http/subscribe.ts";
+import { fromIn, subscribe, wantsEvents } from "./http/subscribe.ts";
 import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
 import { chargeAddress, OBJECT_COST } from "./rate-limit.ts";
@@ -69,7 +68,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (request.method === "OPTIONS") return preflight(request);
   if (isOperation(path)) return operate(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
-  if (request.method === "POST") return announce(request, env, channelIn(path), settings);
+  if (request.method === "POST") return publish(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new Denial(405, "invalid", "this method isn't supported; GET subscribes and POST announces", {
       Allow: METHODS,
@@ -84,17 +83,12 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
 }
 
 async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
-  const from = fromIn(request);
+  const from = fromIn(new URL(request.url).searchParams);
   const grants = await admit(request, settings);
   checkSubscribe(grants, channel);
   chargeAddress(request, OBJECT_COST, settings.limits.linesPerSecond);
   const { response } = await placeConnection(env, channel, request, grants, from);
   return response;
-}
-
-async function announce(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
-  checkAnnounce(await admit(request, settings), channel);
-  return publish(request, env, channel, settings.limits);
 }
 
 /**
@@ -118,12 +112,4 @@ function wantsPage(request: Request, path: string): boolean {
   const isPerson = accepts(request, "text/html");
   const { searchParams } = new URL(request.url);
   return isPerson || (path === "/" && !SUBSCRIBE_PARAMETERS.some((name) => searchParams.has(name)));
-}
-
-/** Returns where a request's query asks to start in the channel. */
-function fromIn(request: Request): From | undefined {
-  const { searchParams } = new URL(request.url);
-  const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
-  if (from && "why" in from) throw new Denial(400, "invalid", from.why);
-  return from;
 }

@@ -1,7 +1,7 @@
 /** Connecting to channels, and channels in several objects. */
 
 import { type Case, error, TIME } from "./case.ts";
-import { alice, bob, carol, dave } from "./clients.ts";
+import { alice, bob, carol, dave, each } from "./clients.ts";
 
 /** 255 bytes, the maximum length of a name. */
 const LONGEST = "n".repeat(255);
@@ -36,8 +36,7 @@ export const channels: Case[] = [
       alice.connects("/all"),
       bob.connects("/"),
       alice.sends("announce all hi"),
-      alice.reads("all!hi"),
-      bob.reads("all!hi"),
+      ...each(alice, bob).reads("all!hi"),
     ],
   },
   {
@@ -48,8 +47,7 @@ export const channels: Case[] = [
       carol.connects("/a"),
       dave.connects("/a/b/"),
       bob.sends("announce a/b hi", "announce a hi", "announce a/b/ hi"),
-      bob.reads("a/b!hi"),
-      alice.reads("a/b!hi"),
+      ...each(bob, alice).reads("a/b!hi"),
       carol.reads("a!hi"),
       dave.reads("a/b/!hi"),
     ],
@@ -73,8 +71,7 @@ export const channels: Case[] = [
       bob.reads("cafe\u0301!hi"),
       carol.reads("😀!hi"),
       carol.sends("subscribe café", "announce café hi again"),
-      carol.reads("café!hi again"),
-      alice.reads("café!hi again"),
+      ...each(carol, alice).reads("café!hi again"),
     ],
   },
   {
@@ -120,8 +117,7 @@ export const channels: Case[] = [
       bob.connects("/y"),
       alice.sends("subscribe y\nsubscribe z\nsubscribe w"),
       bob.sends("announce y hi"),
-      bob.reads("y!hi"),
-      alice.reads("y!hi"),
+      ...each(bob, alice).reads("y!hi"),
       bob.sends("announce z hi"),
       alice.reads("z!hi"),
       bob.sends("announce x hi"),
@@ -133,27 +129,21 @@ export const channels: Case[] = [
   {
     title: "clients of the same object have separate subscriptions",
     steps: [
-      alice.connects("/x"),
-      bob.connects("/x"),
+      ...each(alice, bob).connects("/x"),
       carol.connects("/y"),
       alice.sends("subscribe y"),
       carol.sends("announce y 1"),
-      carol.reads("y!1"),
-      alice.reads("y!1"),
+      ...each(carol, alice).reads("y!1"),
       bob.sends("subscribe y"),
       carol.sends("announce y 2"),
-      carol.reads("y!2"),
-      alice.reads("y!2"),
-      bob.reads("y!2"),
+      ...each(carol, alice, bob).reads("y!2"),
       alice.sends("unsubscribe y"),
       carol.sends("announce y 3"),
-      carol.reads("y!3"),
-      bob.reads("y!3"),
+      ...each(carol, bob).reads("y!3"),
       alice.sends("subscribe y"),
       bob.leaves(),
       carol.sends("announce y 4"),
-      carol.reads("y!4"),
-      alice.reads("y!4"),
+      ...each(carol, alice).reads("y!4"),
     ],
   },
   {
@@ -188,8 +178,7 @@ export const channels: Case[] = [
       bob.sends("subscribe x"),
       carol.sends("subscribe x"),
       alice.sends("announce x 1\nannounce x 2"),
-      alice.reads("x!1", "x!2"),
-      bob.reads("x!1", "x!2"),
+      ...each(alice, bob).reads("x!1", "x!2"),
       bob.sends("announce x 3", "announce x 4"),
       bob.reads("x!3", "x!4"),
       carol.reads("x!1", "x!2", "x!3", "x!4"),
@@ -202,22 +191,18 @@ export const channels: Case[] = [
   {
     title: "clients that leave don't affect the others, and can return",
     steps: [
-      alice.connects("/x"),
-      bob.connects("/x"),
+      ...each(alice, bob).connects("/x"),
       carol.connects("/y"),
       carol.sends("subscribe x"),
       bob.sends("announce x hi"),
-      bob.reads("x!hi"),
-      alice.reads("x!hi"),
-      carol.reads("x!hi"),
+      ...each(bob, alice, carol).reads("x!hi"),
       bob.leaves(),
       carol.leaves(),
       alice.sends("announce x hi again"),
       alice.reads("x!hi again"),
       bob.connects("/x"),
       alice.sends("announce x welcome back"),
-      alice.reads("x!welcome back"),
-      bob.reads("x!welcome back"),
+      ...each(alice, bob).reads("x!welcome back"),
     ],
   },
 ];

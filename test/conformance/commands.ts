@@ -1,7 +1,7 @@
 /** Commands, the channel `all`, and the reserved channel `debug`. */
 
 import { type Case, error, type Line, TIME } from "./case.ts";
-import { alice, bob, carol, dave } from "./clients.ts";
+import { alice, bob, carol, dave, each } from "./clients.ts";
 
 const INFO: Line[] = [
   /^uptime: \d+d ([01]?\d|2[0-3])h [1-5]?\dm [1-5]?\ds$/,
@@ -64,17 +64,13 @@ export const commands: Case[] = [
   {
     title: "all subscribers receive a message, including its publisher if subscribed",
     steps: [
-      alice.connects("/"),
-      bob.connects("/"),
-      carol.connects("/"),
+      ...each(alice, bob, carol).connects("/"),
       alice.sends("subscribe x"),
       carol.sends("subscribe x"),
       bob.sends("announce x from bob"),
-      alice.reads("x!from bob"),
-      carol.reads("x!from bob"),
+      ...each(alice, carol).reads("x!from bob"),
       alice.sends("announce x from alice"),
-      alice.reads("x!from alice"),
-      carol.reads("x!from alice"),
+      ...each(alice, carol).reads("x!from alice"),
     ],
   },
   {
@@ -84,15 +80,13 @@ export const commands: Case[] = [
       bob.connects("/x"),
       alice.sends("subscribe x"),
       bob.sends("announce x 1"),
-      bob.reads("x!1"),
-      alice.reads("x!1"),
+      ...each(bob, alice).reads("x!1"),
       alice.sends("unsubscribe x"),
       bob.sends("announce x 2"),
       bob.reads("x!2"),
       alice.sends("subscribe x"),
       bob.sends("announce x 3"),
-      bob.reads("x!3"),
-      alice.reads("x!3"),
+      ...each(bob, alice).reads("x!3"),
     ],
   },
   {
@@ -124,8 +118,7 @@ export const commands: Case[] = [
   {
     title: "clients can unsubscribe from the channel of the path, and subscribe again",
     steps: [
-      alice.connects("/x"),
-      bob.connects("/x"),
+      ...each(alice, bob).connects("/x"),
       alice.sends("unsubscribe x"),
       bob.sends("announce x 1"),
       bob.reads("x!1"),
@@ -133,8 +126,7 @@ export const commands: Case[] = [
       bob.reads("x!2"),
       alice.sends("subscribe x"),
       bob.sends("announce x 3"),
-      bob.reads("x!3"),
-      alice.reads("x!3"),
+      ...each(bob, alice).reads("x!3"),
     ],
   },
   {
@@ -179,35 +171,24 @@ export const commands: Case[] = [
       carol.connects("/all"),
       dave.connects("/y"),
       alice.sends("announce all from alice"),
-      alice.reads("all!from alice"),
-      bob.reads("all!from alice"),
-      carol.reads("all!from alice"),
-      dave.reads("all!from alice"),
+      ...each(alice, bob, carol, dave).reads("all!from alice"),
       bob.sends("announce all from bob"),
-      bob.reads("all!from bob"),
-      alice.reads("all!from bob"),
-      carol.reads("all!from bob"),
-      dave.reads("all!from bob"),
+      ...each(bob, alice, carol, dave).reads("all!from bob"),
     ],
   },
   {
     title: "clients can unsubscribe from 'all', and subscribe again",
     steps: [
       alice.connects("/"),
-      bob.connects("/x"),
-      carol.connects("/x"),
+      ...each(bob, carol).connects("/x"),
       bob.sends("unsubscribe all"),
       alice.sends("announce all 1"),
-      alice.reads("all!1"),
-      carol.reads("all!1"),
+      ...each(alice, carol).reads("all!1"),
       // Bob's announcement comes after that, and passes his object before he subscribes again.
       bob.sends("announce all 2", "subscribe all"),
-      alice.reads("all!2"),
-      carol.reads("all!2"),
+      ...each(alice, carol).reads("all!2"),
       alice.sends("announce all 3"),
-      alice.reads("all!3"),
-      carol.reads("all!3"),
-      bob.reads("all!3"),
+      ...each(alice, carol, bob).reads("all!3"),
     ],
   },
   {
@@ -223,8 +204,7 @@ export const commands: Case[] = [
   {
     title: "'debug' is reserved: clients can't subscribe to it or announce on it",
     steps: [
-      alice.connects("/x"),
-      bob.connects("/x"),
+      ...each(alice, bob).connects("/x"),
       alice.sends("subscribe debug", "announce debug hi", "announce x hi"),
       alice.reads(error("invalid subscribe debug", /reserved/), error("invalid announce debug", /reserved/), "x!hi"),
       bob.reads("x!hi"),
@@ -233,13 +213,11 @@ export const commands: Case[] = [
   {
     title: "an error goes only to the client whose command failed",
     steps: [
-      alice.connects("/x"),
-      bob.connects("/x"),
+      ...each(alice, bob).connects("/x"),
       alice.sends("nonsense"),
       alice.reads(error("invalid nonsense", /unknown command/)),
       alice.sends("announce x hi"),
-      alice.reads("x!hi"),
-      bob.reads("x!hi"),
+      ...each(alice, bob).reads("x!hi"),
     ],
   },
 ];

@@ -1,7 +1,7 @@
 /** Lines, and the frames that contain them. */
 
 import { type Case, error, TIME } from "./case.ts";
-import { alice, bob, bytes, numbers, utf8 } from "./clients.ts";
+import { alice, bob, bytes, each, numbers, utf8 } from "./clients.ts";
 
 /** 65,536 bytes, the maximum length of a line, in characters of one byte and of two. */
 const LONGEST_MESSAGE = "m".repeat(65_536 - "announce x ".length);
@@ -87,8 +87,7 @@ export const frames: Case[] = [
       alice.reads(`x!${"a".repeat(60_000)}`, `y!${"é".repeat(30_000)}`, "x!after"),
       bob.reads(`y!${"é".repeat(30_000)}`),
       bob.sends(utf8(`announce y ${"😀".repeat(15_000)}\nannounce y after`)),
-      bob.reads(`y!${"😀".repeat(15_000)}`, "y!after"),
-      alice.reads(`y!${"😀".repeat(15_000)}`, "y!after"),
+      ...each(bob, alice).reads(`y!${"😀".repeat(15_000)}`, "y!after"),
     ],
   },
   {

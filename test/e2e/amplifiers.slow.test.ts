@@ -3,7 +3,7 @@
  * lose nothing, and each frame gets a reply. The time it takes depends on the machine, and is only printed.
  */
 import { expect, test } from "vitest";
-import { AMPLIFIERS, amplify } from "../../tools/bench/amplifiers.ts";
+import { AMPLIFIERS, amplify } from "./support/amplifiers.ts";
 import { serveInTest } from "./support/serve.ts";
 
 const SUBSCRIBERS = Number(process.env.SUBSCRIBERS ?? 200);

@@ -4,9 +4,9 @@ import { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
 import { readLimits } from "../../src/runtime/limits.ts";
 import { isAttachment } from "../../src/session/attachment.ts";
-import type { Socket } from "../../src/session/socket.ts";
 import { properties } from "../simulation/object.ts";
 import { kindOfRow, ROW_KINDS } from "../simulation/rows.ts";
+import { ClientSocket, socketsOf } from "../unit/sockets.ts";
 import { fakeRuntime, type Others } from "../unit/tree/fake-runtime.ts";
 import { bundleRelease } from "./bundle.ts";
 import {
@@ -80,18 +80,7 @@ const MAX_ALARMS = 10;
 
 /** Wakes an object from recorded state alone. Its alarms fire at once. */
 function wake({ name, alarm, rows, attachments }: Stored, others: Others): Broker {
-  const sockets = attachments.map((attachment): Socket => {
-    let attached = attachment;
-    return {
-      bufferedAmount: 0,
-      send: () => {},
-      close: () => {},
-      serializeAttachment: (value) => {
-        attached = value;
-      },
-      deserializeAttachment: () => attached,
-    };
-  });
+  const sockets = attachments.map((attachment) => new ClientSocket(attachment));
   const state = { time: alarm };
   let fired = 0;
   const platform = fakeRuntime(name, new Map(Object.entries(rows)), others, state);
@@ -107,9 +96,8 @@ function wake({ name, alarm, rows, attachments }: Stored, others: Others): Broke
       return true;
     },
   };
-  const service = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
   const limits = { ...readLimits({}), clientLimit: 100 };
-  const broker = new Broker(alarmed, service, limits, guardOf(attachments)).start();
+  const broker = new Broker(alarmed, socketsOf(...sockets), limits, guardOf(attachments)).start();
   return broker;
 }
 

@@ -25,8 +25,12 @@ createServer((socket) => {
       let bytes = Buffer.concat([unread, Buffer.from(chunk)]);
       while (bytes.length > 1 && bytes.length >= HEADER + (bytes.readUInt8(1) & 127)) {
         const end = HEADER + (bytes.readUInt8(1) & 127);
-        if (room.lines === "") setImmediate(flush, room);
-        room.lines += `${bytes.toString("latin1", HEADER + "announce ".length, end).replace(" ", "!")}\n`;
+        const text = bytes.toString("latin1", HEADER, end);
+        if (text === "ping\n") socket.write(frame("0\n"));
+        else {
+          if (room.lines === "") setImmediate(flush, room);
+          room.lines += `${text.slice("announce ".length).replace(" ", "!")}\n`;
+        }
         bytes = bytes.subarray(end);
       }
       unread = bytes;

@@ -1,5 +1,6 @@
 /** A server's connections, and the channels that they subscribe to. */
 import { Flow } from "./flow.ts";
+import { introduction, READY } from "./protocol.ts";
 import type { Server } from "./servers.ts";
 import { Counter, Witness } from "./subscribers.ts";
 import { Connection } from "./websocket.ts";
@@ -36,7 +37,7 @@ export class Crowd {
     this.#server = server;
     this.#seating = seating;
     this.flows = Array.from({ length: seating.channels }, (_, index) => {
-      return new Flow(server.dialect, index, `${seating.name}-${String(index).padStart(4, "0")}`);
+      return new Flow(server.isNats, index, `${seating.name}-${String(index).padStart(4, "0")}`);
     });
   }
 
@@ -59,19 +60,18 @@ export class Crowd {
 
   /** @param ready receives a promise that resolves when the connection has subscribed */
   #connect(seat: Seat, ready: Promise<void>[]): Connection {
-    const { dialect, port } = this.#server;
+    const { isNats, port } = this.#server;
     const channels = seat.subscribesTo.map((index) => this.#name(index));
     const home = seat.home
       ? `${this.#seating.name}-${seat.home}`
       : this.#name(seat.announcesOn ?? seat.subscribesTo[0] ?? 0);
-    const introduction = dialect.introduction(home, channels);
-    const connection = new Connection(port, dialect.path(home), introduction);
+    const connection = new Connection(port, `/${home}`, introduction(isNats, home, channels));
     this.#connections.push(connection);
     let read = "";
     const { promise, resolve } = Promise.withResolvers<void>();
     connection.onReceive = (bytes, from, to) => {
       read += bytes.toString("latin1", from, to);
-      if (dialect.isReady(read)) resolve();
+      if (READY.test(read)) resolve();
     };
     ready.push(promise);
     return connection;

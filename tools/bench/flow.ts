@@ -1,6 +1,6 @@
 /** One channel under load, with a given number of messages in flight. */
-import type { Dialect } from "./dialects.ts";
 import { firstMessage, renumber } from "./message.ts";
+import { announcement, delivery } from "./protocol.ts";
 import { type Connection, clientFrame } from "./websocket.ts";
 
 /** The times measured in a run, in milliseconds. */
@@ -28,9 +28,9 @@ export class Publisher {
 
   constructor(flow: Flow, index: number, connection: Connection) {
     const message = firstMessage(flow.index, index);
-    this.line = Buffer.from(flow.dialect.line(flow.channel, message));
+    this.line = Buffer.from(delivery(flow.isNats, flow.channel, message));
     this.#connection = connection;
-    this.#frame = clientFrame(flow.dialect.announcement(flow.channel, message));
+    this.#frame = clientFrame(announcement(flow.isNats, flow.channel, message));
     this.#messageAt = this.#frame.indexOf(message);
   }
 
@@ -48,7 +48,7 @@ export class Publisher {
 }
 
 export class Flow {
-  readonly dialect: Dialect;
+  readonly isNats: boolean;
   readonly index: number;
   readonly channel: string;
   /** The length of a line, and the offset of the message in it. */
@@ -67,11 +67,11 @@ export class Flow {
   #due = Number.POSITIVE_INFINITY;
   #allReceived = () => {};
 
-  constructor(dialect: Dialect, index: number, channel: string) {
-    this.dialect = dialect;
+  constructor(isNats: boolean, index: number, channel: string) {
+    this.isNats = isNats;
     this.index = index;
     this.channel = channel;
-    const line = dialect.line(channel, firstMessage(index, 0));
+    const line = delivery(isNats, channel, firstMessage(index, 0));
     this.lineLength = line.length;
     this.messageAt = line.indexOf(firstMessage(index, 0));
   }

@@ -2,9 +2,16 @@
  * Measures idle connections: how fast they are opened, how much memory each takes, and how long a hibernating object
  * needs to serve them again. Runs the bundle in the bare runtime.
  */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
+import {
+  bundle,
+  memoryOf,
+  type Runtime,
+  removeFolder,
+  startRuntime,
+  temporaryFolder,
+} from "../../test/e2e/support/runtime.ts";
 import { connectAll, TestClient } from "../../test/e2e/support/test-client.ts";
 
 /** Longer than the runtime keeps an idle object in memory, plus the second in which ours settles. */
@@ -41,12 +48,6 @@ async function measure(runtime: Runtime, connections: number): Promise<void> {
       `${(awake / connections).toFixed(1)} KiB each in memory, ${(asleep / connections).toFixed(1)} KiB each hibernating; ` +
       `a message reaches all in ${Math.round(woken)} ms from hibernation, ${Math.round(again)} ms from memory`,
   );
-}
-
-/** Returns a process's resident memory, in KiB. */
-async function memoryOf(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
 }
 
 /** Returns the milliseconds until all have received a message from the first. */

@@ -15,7 +15,8 @@ export class Channel extends DurableObject {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  webSocketMessage(_socket, frame) {
+  webSocketMessage(sender, frame) {
+    if (frame === "ping\n") return sender.send("0\n");
     const [, channel, message] = /^announce (\S+) (.+)$/.exec(frame);
     for (const socket of this.ctx.getWebSockets()) socket.send(`${channel}!${message}\n`);
   }

@@ -2,24 +2,21 @@
  * `npm run bench`: compares this project's fan-out with an object that loops over its sockets, and with a native server,
  * on one machine, in the bare runtime.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { Crowds, contest } from "./contest.ts";
-import { draw } from "./draw.ts";
 import { reportHttp } from "./http.ts";
 import { report } from "./reconnects.ts";
 import { each, type Row, rowsFor, subscribers } from "./rows.ts";
 import { type Servers, startServers, versions } from "./servers.ts";
 import { block, HEADER, percent } from "./table.ts";
 
-const PICTURE = fileURLToPath(new URL("throughput.svg", import.meta.url));
 const CEILING = { subscribers: 1000, window: 1024 };
 
 const { values, positionals } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, picture: { type: "boolean", default: false } },
+  options: { quick: { type: "boolean", default: false } },
   allowPositionals: true,
 });
 const pace = values.quick ? { rounds: 1, milliseconds: 300 } : { rounds: 3, milliseconds: 1_200 };
@@ -39,21 +36,17 @@ if (!servers.nats) console.log("nats-server isn't installed, and is left out.");
 await ceiling(servers);
 console.log(HEADER);
 for (const row of selected(rowsFor(servers, values.quick))) await measure(row);
-if (positionals.length === 0 && !values.picture) {
+if (positionals.length === 0) {
   await withoutWebSocket();
   await returns();
-}
-if (values.picture) {
-  writeFileSync(PICTURE, await draw(servers, crowds, pace, progress));
-  console.log(`\nWrote ${PICTURE}`);
 }
 progress("");
 console.log(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
 process.exit();
 
-/** Returns the rows given by number; by default all, or none with --picture. */
+/** Returns the rows given by number; by default all. */
 function selected(rows: Row[]): Row[] {
-  if (positionals.length === 0) return values.picture ? [] : rows;
+  if (positionals.length === 0) return rows;
   return rows.filter(({ number }) => positionals.includes(String(number)));
 }
 

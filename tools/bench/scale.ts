@@ -4,24 +4,24 @@
  */
 
 /** Measured and billed costs. Rates are in dollars, times in seconds. */
-export interface Rates {
+export const RATES = {
   /** Time per additional socket of an object, from `steps.ts`. */
-  send: number;
+  send: 41e-6,
   /** Time per additional linked object, including its own share of the work, from `steps.ts`. */
-  link: number;
+  link: 406e-6,
   /** Time from one object to another on another continent; an assumption. */
-  hop: number;
+  hop: 0.15,
   /** Per million requests to objects, https://developers.cloudflare.com/durable-objects/platform/pricing/ */
-  requests: number;
+  requests: 0.15,
   /** Per million GB-seconds of active objects in memory, from the same page. */
-  duration: number;
+  duration: 12.5,
   /** GB billed for an object in memory, from the same page. */
-  memory: number;
+  memory: 0.128,
   /** Seconds an object stays in memory after an event, to write to storage (`branch.ts`). */
-  settle: number;
+  settle: 1,
   /** Per million messages, published or delivered, from Ably's price list, https://ably.com/pricing */
-  hosted: number;
-}
+  hosted: 2.5,
+};
 
 export interface Service {
   title: string;
@@ -34,56 +34,18 @@ export interface Service {
   linksPerObject: number;
 }
 
-export interface Arithmetic {
-  /** Objects that hold sockets. */
-  objects: number;
-  /** Levels below the root of a channel. */
-  depth: number;
-  /** Levels below the root of `all`, to which each of those objects is linked. */
-  depthOfAll: number;
-  /** Calls between objects per announcement. */
-  calls: number;
-  /** Billed requests per announcement; 20 messages from clients count as one. */
-  billed: number;
-  /** Seconds from the announcement until its last subscriber has it. */
-  last: number;
-  /** The same if each object makes only six calls at a time. */
-  lastBySix: number;
-  /** Dollars per 30 days. */
-  month: number;
-  /** Dollars per 30 days for the messages alone, where each delivery is billed. */
-  hosted: number;
-}
-
-export const RATES: Rates = {
-  send: 41e-6,
-  link: 406e-6,
-  hop: 0.15,
-  requests: 0.15,
-  duration: 12.5,
-  memory: 0.128,
-  settle: 1,
-  hosted: 2.5,
-};
-
 const SIZES = { socketsPerObject: 10_000, linksPerObject: 100 };
 
-export const SERVICES: Service[] = [
+const SERVICES: Service[] = [
   { title: "1 channel, 1 million subscribers", channels: 1, subscribers: 1e6, announcements: 1, ...SIZES },
   { title: "1 channel, 10 million subscribers", channels: 1, subscribers: 1e7, announcements: 1, ...SIZES },
-  {
-    title: "1 million channels, 10 subscribers each",
-    channels: 1e6,
-    subscribers: 10,
-    announcements: 1_000,
-    ...SIZES,
-  },
+  { title: "1 million channels, 10 subscribers each", channels: 1e6, subscribers: 10, announcements: 1_000, ...SIZES },
 ];
 
 const MONTH = 30 * 24 * 3600;
 
 /** Computes what a service needs and costs. */
-export function arithmetic(service: Service, rates: Rates): Arithmetic {
+export function arithmetic(service: Service, rates: typeof RATES) {
   const { channels, subscribers, announcements, socketsPerObject, linksPerObject } = service;
   const objectsEach = Math.ceil(subscribers / socketsPerObject);
   const objects = objectsEach * channels;
@@ -100,7 +62,26 @@ export function arithmetic(service: Service, rates: Rates): Arithmetic {
     ((objects * busy * MONTH * rates.memory) / 1e6) * rates.duration;
   const hosted = ((announcements * MONTH * (subscribers + 1)) / 1e6) * rates.hosted;
   const depthOfAll = objects > 1 ? Math.ceil(Math.log(objects) / Math.log(linksPerObject)) : 0;
-  return { objects, depth: children.length, depthOfAll, calls, billed, last, lastBySix, month, hosted };
+  return {
+    /** Objects that hold sockets. */
+    objects,
+    /** Levels below the root of a channel. */
+    depth: children.length,
+    /** Levels below the root of `all`, to which each of those objects is linked. */
+    depthOfAll,
+    /** Calls between objects per announcement. */
+    calls,
+    /** Billed requests per announcement; 20 messages from clients count as one. */
+    billed,
+    /** Seconds from the announcement until its last subscriber has it. */
+    last,
+    /** The same if each object makes only six calls at a time. */
+    lastBySix,
+    /** Dollars per 30 days. */
+    month,
+    /** Dollars per 30 days for the messages alone, where each delivery is billed. */
+    hosted,
+  };
 }
 
 /** Returns the number of children per object, level by level, if each object has at most `most`. */
@@ -119,8 +100,8 @@ function sum(numbers: number[]): number {
 }
 
 /** Formats needs and costs as a Markdown table. */
-export function table(services: Service[], rates: Rates): string {
-  const columns = services.map((service) => ({ service, result: arithmetic(service, rates) }));
+export function table(): string {
+  const columns = SERVICES.map((service) => ({ service, result: arithmetic(service, RATES) }));
   const row = (title: string, cell: (column: (typeof columns)[number]) => string) =>
     `| ${[title, ...columns.map(cell)].join(" | ")} |`;
   return [
@@ -147,4 +128,4 @@ function dollars(value: number): string {
   return `$${Math.round(value).toLocaleString("en-US")}`;
 }
 
-if (import.meta.main) console.log(table(SERVICES, RATES));
+if (import.meta.main) console.log(table());

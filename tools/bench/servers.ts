@@ -6,13 +6,13 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { bundle, startRuntime } from "../../test/e2e/support/runtime.ts";
-import { ANNOUNCE_ONLY, type Dialect, FANOUT, NATS } from "./dialects.ts";
 
 export interface Server {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
-  readonly dialect: Dialect;
+  /** Whether it speaks NATS's protocol instead of Fanout's. */
+  readonly isNats: boolean;
 }
 
 export interface Servers {
@@ -35,11 +35,11 @@ export async function startServers(folder: string): Promise<Servers> {
   const file = await bundle(folder);
   const tree = (objects: number) => {
     const settings = { ...UNLIMITED, SOCKETS_PER_OBJECT: String(Math.ceil(1_000 / objects)) };
-    return startWorker(`${objects} objects`, file, folder, FANOUT, settings);
+    return startWorker(`${objects} objects`, file, folder, settings);
   };
   const [ours, loop, nats, bare, ...trees] = await Promise.all([
-    startWorker("ours", file, folder, FANOUT, UNLIMITED),
-    startWorker("loop", join(HERE, "loop-worker.js"), folder, ANNOUNCE_ONLY),
+    startWorker("ours", file, folder, UNLIMITED),
+    startWorker("loop", join(HERE, "loop-worker.js"), folder),
     startNats(folder),
     startBare(),
     tree(4),
@@ -60,7 +60,6 @@ async function startWorker(
   name: string,
   file: string,
   folder: string,
-  dialect: Dialect,
   settings: Record<string, string> = {},
 ): Promise<Server> {
   const own = join(folder, name);
@@ -68,7 +67,7 @@ async function startWorker(
   const onLine = (line: string) => console.error(`${name}: ${line}`);
   const { url, pid, kill } = await startRuntime(file, own, { onLine, settings });
   process.prependOnceListener("exit", () => void kill());
-  return { name, port: Number(new URL(url).port), pid, dialect };
+  return { name, port: Number(new URL(url).port), pid, isNats: false };
 }
 
 async function startBare(): Promise<Server> {
@@ -77,7 +76,7 @@ async function startBare(): Promise<Server> {
   });
   const pid = pidOf(child);
   for await (const port of createInterface({ input: child.stdout })) {
-    return { name: "bare", port: Number(port), pid, dialect: ANNOUNCE_ONLY };
+    return { name: "bare", port: Number(port), pid, isNats: false };
   }
   throw new Error("the bare server ended before it was listening");
 }
@@ -103,7 +102,7 @@ ping_interval: "1h"
   const file = join(folder, `nats-server_${pid}.ports`);
   for await (const _ of changes) {
     const [, port] = /ws:\/\/127\.0\.0\.1:(\d+)/.exec(await readFile(file, "utf8").catch(() => "")) ?? [];
-    if (port) return { name: "nats", port: Number(port), pid, dialect: NATS };
+    if (port) return { name: "nats", port: Number(port), pid, isNats: true };
   }
   return undefined;
 }

@@ -35,7 +35,9 @@ interface Counts extends Progress {
 export async function bench(url: string, options: BenchOptions): Promise<number> {
   const { connections, channel = `bench-${randomUUID()}`, size, timeout } = options;
   if (size < MIN_SIZE) throw new Exit(USAGE, `--size is too small; it takes ${MIN_SIZE} bytes or more`);
-  const counts = newCounts();
+  const progress = { sent: 0, announced: 0, failed: [] };
+  const latencies = new Latencies();
+  const counts = { ...progress, receipts: [], latencies, delivered: 0, distinct: 0, lastAt: 0, closed: 0 };
   const serverOf = () => serverAt(url, options, () => counts.closed++);
   const opening = performance.now();
   const announcer = serverOf();
@@ -48,12 +50,6 @@ export async function bench(url: string, options: BenchOptions): Promise<number>
   const report = reportOf(options, counts, { opening: began - opening, delivery: counts.lastAt - began });
   await print(options.json ? JSON.stringify(report) : formatReport(report));
   return isFlawless(report) ? DONE : GAP;
-}
-
-function newCounts(): Counts {
-  const progress = { sent: 0, announced: 0, failed: [] };
-  const latencies = new Latencies();
-  return { ...progress, receipts: [], latencies, delivered: 0, distinct: 0, lastAt: 0, closed: 0 };
 }
 
 async function openAll(connections: number, open: () => Promise<void>): Promise<void> {

@@ -1,42 +1,18 @@
 /** `fanout doctor`: checks a server, and prints one line per finding. */
-import { info, reachable, sockets, tokens } from "../doctor/access.ts";
+import { access } from "../doctor/access.ts";
 import { bad, type Check, type Finding, formatFinding, note } from "../doctor/findings.ts";
-import { compression, encryption, exposure, grants, origins, rows } from "../doctor/hardening.ts";
-import { events, post } from "../doctor/http-delivery.ts";
-import { history, once, resume } from "../doctor/retention.ts";
-import { limits, version } from "../doctor/server-settings.ts";
+import { hardening } from "../doctor/hardening.ts";
+import { httpDelivery } from "../doctor/http-delivery.ts";
+import { retention } from "../doctor/retention.ts";
+import { serverSettings } from "../doctor/server-settings.ts";
 import { type Target, targetAt } from "../doctor/target.ts";
-import { announce, barrier, clock, latency, mistake, ping } from "../doctor/transcripts.ts";
-import { DONE, UNHEALTHY, UNREACHABLE } from "../exits.ts";
+import { timing, transcripts } from "../doctor/transcripts.ts";
+import { DONE, messageOf, UNHEALTHY, UNREACHABLE } from "../exits.ts";
 import { print } from "../output.ts";
-import type { ServerOptions } from "../server.ts";
+import { type ServerOptions, within } from "../server.ts";
 
 /** In an order in which later checks may rely on earlier ones. */
-const CHECKS: Check[] = [
-  reachable,
-  info,
-  tokens,
-  sockets,
-  ping,
-  announce,
-  barrier,
-  mistake,
-  history,
-  once,
-  resume,
-  post,
-  events,
-  latency,
-  clock,
-  version,
-  limits,
-  origins,
-  grants,
-  exposure,
-  encryption,
-  compression,
-  rows,
-];
+const CHECKS = [access, transcripts, retention, httpDelivery, timing, serverSettings, hardening].flat();
 
 /** Timeout of all checks together, in milliseconds. */
 const TOTAL_TIMEOUT = 55_000;
@@ -69,21 +45,8 @@ async function findingOf(check: Check, target: Target, end: number): Promise<Fin
   if (performance.now() >= end) return bad("skipped, because a minute has passed; see which checks were slow");
   if (needs && !target.has.has(needs)) return note(`skipped, because ${LACKS[needs]}`);
   try {
-    return await before(end, check.run(target));
+    return await within(end - performance.now(), check.run(target), () => new Error("not finished after a minute"));
   } catch (error) {
-    return bad(`${error instanceof Error ? error.message : String(error)}; ${remedy}`);
-  }
-}
-
-/** @throws Error if the work isn't done in time */
-async function before<T>(end: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("not finished after a minute")), end - performance.now());
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
+    return bad(`${messageOf(error)}; ${remedy}`);
   }
 }

@@ -1,7 +1,6 @@
 /** `fanout pub`: announces one message, or each line of standard input or a file. */
 import { open } from "node:fs/promises";
 import type { Fanout } from "../../client/fanout.ts";
-import { channelFault } from "../../protocol/channels.ts";
 import { utf8Length } from "../../protocol/text.ts";
 import { DONE, Exit, messageOf, USAGE } from "../exits.ts";
 import { messagesIn } from "../input.ts";
@@ -9,7 +8,7 @@ import { print, remark } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
-import { keyOf } from "../values.ts";
+import { checkChannel, keyOf } from "../values.ts";
 import { jsonOf } from "../visible.ts";
 
 export interface PubOptions extends ServerOptions {
@@ -46,8 +45,7 @@ export async function pub(
 
 /** @throws Exit if the channel or the message isn't valid */
 function checkWords(channel: string, message: string | undefined, options: PubOptions): void {
-  const fault = channelFault(channel);
-  if (fault !== undefined) throw new Exit(USAGE, fault);
+  checkChannel(channel);
   if (message === undefined) return;
   if (options.file !== undefined || options.null) {
     throw new Exit(USAGE, "--file and --null are for messages that aren't arguments; leave the message out");
@@ -116,14 +114,11 @@ class Window {
 
   add(bytes: number, announced: Promise<unknown>): void {
     this.#bytes += bytes;
-    const settled: Promise<void> = announced
-      .then(
-        () => {},
-        (error: unknown) => {
-          this.#failed ??= { error };
-        },
-      )
-      .then(() => {
+    const settled = announced
+      .catch((error: unknown) => {
+        this.#failed ??= { error };
+      })
+      .finally(() => {
         this.#bytes -= bytes;
         this.#pending.delete(settled);
       });
@@ -135,13 +130,13 @@ class Window {
    * @throws the first failure
    */
   async room(): Promise<void> {
-    if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await this.empty();
+    if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await Promise.all(this.#pending);
     if (this.#failed) throw this.#failed.error;
   }
 
   /** Waits for all replies. @throws the first failure */
   async empty(): Promise<void> {
     await Promise.all(this.#pending);
-    if (this.#failed) throw this.#failed.error;
+    await this.room();
   }
 }

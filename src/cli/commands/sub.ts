@@ -1,9 +1,8 @@
 /** `fanout sub`: messages to standard output, one per line, or to commands. */
 
 import type { Fanout, Gap, Message } from "../../client/fanout.ts";
-import { channelFault } from "../../protocol/channels.ts";
 import { Acknowledgements } from "../acknowledgements.ts";
-import { Cursor } from "../cursor.ts";
+import { type Cursor, openCursor } from "../cursor.ts";
 import { execute } from "../execute.ts";
 import { DONE, Exit, GAP, USAGE } from "../exits.ts";
 import { type FormatOptions, formatGap, gapAsJson, printMessage } from "../format.ts";
@@ -11,6 +10,7 @@ import { print, remark, surviveClosedPipe } from "../output.ts";
 import { Queue } from "../queue.ts";
 import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
+import { checkChannel } from "../values.ts";
 
 export interface SubOptions extends ServerOptions, FormatOptions {
   since?: number;
@@ -42,7 +42,7 @@ interface Sink {
 export async function sub(url: string, words: string[], options: SubOptions): Promise<number> {
   const channels = channelsOf(words, options);
   const { fanout, inTime } = serverAt(url, options);
-  const cursor = options.cursor === undefined ? undefined : Cursor.open(options.cursor);
+  const cursor = options.cursor === undefined ? undefined : openCursor(options.cursor);
   doneWhen(() => options.count === undefined && !options.untilCaughtUp);
   reportConnection(fanout);
   const sink = sinkOf(options, channels, cursor);
@@ -65,10 +65,7 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
 function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: SubOptions): string[] {
   const channels = [...new Set([...words, ...on.keys()])];
   if (channels.length === 0) throw new Exit(USAGE, "the channel is missing");
-  for (const channel of channels) {
-    const fault = channelFault(channel);
-    if (fault !== undefined) throw new Exit(USAGE, fault);
-  }
+  channels.forEach(checkChannel);
   if (ack !== undefined && cursor === undefined) throw new Exit(USAGE, "--ack needs --cursor <file>");
   if (ack !== undefined && (exec !== undefined || on.size > 0)) {
     throw new Exit(USAGE, "--ack is for pipes; with --exec, a command acknowledges a message by exiting with 0");

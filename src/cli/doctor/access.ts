@@ -3,7 +3,8 @@ import { parseAddress } from "../../client/address.ts";
 import { environmentOf } from "../../client/environment.ts";
 import { probe } from "../../client/http.ts";
 import { clauseOf } from "../../protocol/errors.ts";
-import { bad, type Check, note, ok } from "./findings.ts";
+import { messageOf } from "../exits.ts";
+import { bad, check, note, ok } from "./findings.ts";
 import { CHANNELS, newChannel, type Target } from "./target.ts";
 import { requestUpgrade } from "./upgrade.ts";
 
@@ -13,29 +14,6 @@ const LOG_REMEDY = "see the server's log (npx wrangler tail)";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
-export const reachable: Check = {
-  name: "reachable",
-  isVital: true,
-  remedy: "check the address, and whether the server is deployed",
-  async run(target) {
-    const began = performance.now();
-    const response = await target.page("health").catch((error: unknown) => {
-      throw new Error(`the server can't be reached (${causeOf(error)})`);
-    });
-    target.has.add("answers");
-    const body = (await response.text()).trim();
-    const took = `in ${(performance.now() - began).toFixed(0)} ms`;
-    if (response.status !== 200 || body !== "ok") {
-      const [line] = body.split("\n");
-      return bad(`/-/health answers ${response.status}: ${line}; fix that, or check the address`);
-    }
-    const { protocol, hostname } = new URL(target.address.url);
-    if (/wss|https/.test(protocol)) return ok(`answers over TLS, ${took}`);
-    if (LOCAL.includes(hostname)) return ok(`answers on this machine, ${took}`);
-    return note(`answers ${took}, but without TLS, so the network can read everything`);
-  },
-};
-
 /** Returns the cause of an error of `fetch`, whose own message is always the same. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
@@ -44,32 +22,58 @@ function causeOf(error: unknown): string {
   return cause.message || ("code" in cause ? String(cause.code) : cause.name);
 }
 
-export const info: Check = {
-  name: "info",
-  remedy: "see /-/info, and the server's log (npx wrangler tail)",
-  async run(target) {
+function isRefusal(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
+/** Describes by HTTP requests why a WebSocket doesn't open. */
+async function describeFailure({ address, timeout }: Target, channel: string): Promise<string> {
+  const answer = await requestUpgrade(address, channel, timeout).catch(() => undefined);
+  const refused = await probe(environmentOf({}), parseAddress(address.url), address.token, channel);
+  const upgrade = answer
+    ? `the upgrade gets ${answer.status} ${clauseOf(answer.reason)}`.trim()
+    : "the upgrade gets no answer";
+  const fallback = refused
+    ? `requests get ${refused.status} ${refused.why}`
+    : "requests get through, so clients can use HTTP";
+  return `${upgrade}, and ${fallback}; have the proxy in front of the server forward upgrades`;
+}
+
+export const access = [
+  check(
+    "reachable",
+    { remedy: "check the address, and whether the server is deployed", isVital: true },
+    async (target) => {
+      const began = performance.now();
+      const response = await target.page("health").catch((error: unknown) => {
+        throw new Error(`the server can't be reached (${causeOf(error)})`);
+      });
+      target.has.add("answers");
+      const body = (await response.text()).trim();
+      const took = `in ${(performance.now() - began).toFixed(0)} ms`;
+      if (response.status !== 200 || body !== "ok") {
+        const [line] = body.split("\n");
+        return bad(`/-/health answers ${response.status}: ${line}; fix that, or check the address`);
+      }
+      const { protocol, hostname } = new URL(target.address.url);
+      if (/wss|https/.test(protocol)) return ok(`answers over TLS, ${took}`);
+      if (LOCAL.includes(hostname)) return ok(`answers on this machine, ${took}`);
+      return note(`answers ${took}, but without TLS, so the network can read everything`);
+    },
+  ),
+  check("info", { remedy: "see /-/info, and the server's log (npx wrangler tail)" }, async (target) => {
     const response = await target.page("info");
     if (response.status === 401) return note("the statistics need a valid token");
     if (response.status === 403) return note("the statistics need a token with the claim 'operate'");
-    const figures = await figuresIn(response);
-    const figure = (key: string) => figures.get(key) ?? "?";
+    if (response.status !== 200) throw new Error(`/-/info answers ${response.status}`);
+    const figures: Record<string, unknown> = JSON.parse(await response.text());
+    const figure = (key: string) => figures[key] ?? "?";
+    const uptime = "uptime" in figures ? `${figures.uptime} s` : "?";
     return ok(
-      `${figure("current connections")} connections and ${figure("current channels")} channels now, up for ${figure("uptime")}`,
+      `${figure("current connections")} connections and ${figure("current channels")} channels now, up for ${uptime}`,
     );
-  },
-};
-
-async function figuresIn(response: Response): Promise<Map<string, string>> {
-  if (response.status !== 200) throw new Error(`/-/info answers ${response.status}`);
-  const figures: [string, unknown][] = Object.entries(JSON.parse(await response.text()));
-  return new Map(figures.map(([key, value]) => [key, key === "uptime" ? `${value} s` : String(value)]));
-}
-
-export const tokens: Check = {
-  name: "tokens",
-  isVital: true,
-  remedy: LOG_REMEDY,
-  async run({ address, timeout, request }) {
+  }),
+  check("tokens", { remedy: LOG_REMEDY, isVital: true }, async ({ address, timeout, request }) => {
     const channel = newChannel();
     const stranger = { ...address, token: undefined };
     const { status } = await requestUpgrade(stranger, channel, timeout).catch(() => ({ status: 0 }));
@@ -88,39 +92,16 @@ export const tokens: Check = {
     const reason = (await announcing.text()).trim();
     if (isRefusal(announcing.status)) return bad(`${clauseOf(reason)}; ${TOKEN_REMEDY}`);
     return ok("required (401 without), and yours grants what these checks need");
-  },
-};
-
-function isRefusal(status: number): boolean {
-  return status === 401 || status === 403;
-}
-
-export const sockets: Check = {
-  name: "WebSockets",
-  remedy: LOG_REMEDY,
-  async run(target) {
+  }),
+  check("WebSockets", { remedy: LOG_REMEDY }, async (target) => {
     const channel = newChannel();
     const began = performance.now();
     try {
-      const socket = await target.socket(channel);
-      socket.close();
+      (await target.socket(channel)).close();
     } catch (error) {
-      return bad(`${error instanceof Error ? error.message : error}; ${await describeFailure(target, channel)}`);
+      return bad(`${messageOf(error)}; ${await describeFailure(target, channel)}`);
     }
     target.has.add("sockets");
     return ok(`one opened, and received the greeting, in ${(performance.now() - began).toFixed(0)} ms`);
-  },
-};
-
-/** Describes by HTTP requests why a WebSocket doesn't open. */
-async function describeFailure({ address, timeout }: Target, channel: string): Promise<string> {
-  const answer = await requestUpgrade(address, channel, timeout).catch(() => undefined);
-  const refused = await probe(environmentOf({}), parseAddress(address.url), address.token, channel);
-  const upgrade = answer
-    ? `the upgrade gets ${answer.status} ${clauseOf(answer.reason)}`.trim()
-    : "the upgrade gets no answer";
-  const fallback = refused
-    ? `requests get ${refused.status} ${refused.why}`
-    : "requests get through, so clients can use HTTP";
-  return `${upgrade}, and ${fallback}; have the proxy in front of the server forward upgrades`;
-}
+  }),
+];

@@ -19,6 +19,10 @@ export interface Check {
   run(target: Target): Promise<Finding | undefined>;
 }
 
+export function check(name: string, about: Omit<Check, "name" | "run">, run: Check["run"]): Check {
+  return { name, ...about, run };
+}
+
 export function ok(text: string): Finding {
   return { grade: "ok", text };
 }

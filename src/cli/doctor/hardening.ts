@@ -1,7 +1,7 @@
 /** Checks the items of the hardening checklist in SECURITY.md that are visible from outside. */
 import { urlOf } from "../address.ts";
-import { type Check, note, ok } from "./findings.ts";
-import { fetchSettings } from "./server-settings.ts";
+import { check, note, ok } from "./findings.ts";
+import { settingsCheck } from "./server-settings.ts";
 import { newChannel } from "./target.ts";
 import { requestUpgrade } from "./upgrade.ts";
 
@@ -22,20 +22,23 @@ const SECONDS_A_DAY = 86_400;
 /** Least uptime for which a rate of rows is meaningful, in seconds: the doctor itself writes some. */
 const MIN_UPTIME = 3_600;
 
-export const origins: Check = {
-  name: "origins",
-  remedy: "see the server's log (npx wrangler tail)",
-  async run({ request }) {
+/** Returns the claims of a token, unverified, because only a note depends on them. */
+function claimsIn(token: string): Record<string, unknown> {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    return typeof claims === "object" && claims !== null ? { ...claims } : {};
+  } catch {
+    return {};
+  }
+}
+
+export const hardening = [
+  check("origins", { remedy: "see the server's log (npx wrangler tail)" }, async ({ request }) => {
     const { status } = await request("", { headers: { Origin: FOREIGN_ORIGIN } });
     if (status === 403) return ok("pages of other sites are refused");
     return note("pages of any site may connect; set ALLOWED_ORIGINS to restrict them");
-  },
-};
-
-export const grants: Check = {
-  name: "grants",
-  remedy: "",
-  async run({ address: { token } }) {
+  }),
+  check("grants", { remedy: "" }, async ({ address: { token } }) => {
     if (token === undefined) return undefined;
     const { exp, aud, announce, operate } = claimsIn(token);
     const faults: string[] = [];
@@ -47,65 +50,35 @@ export const grants: Check = {
     if (operate === true) faults.push("may see the operators' pages");
     if (faults.length === 0) return ok("your token is short-lived, and grants only named channels");
     return note(`your token ${faults.join("; ")}; don't give such tokens to users`);
-  },
-};
-
-/** Returns the claims of a token, unverified, because only a note depends on them. */
-function claimsIn(token: string): Record<string, unknown> {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
-    return typeof claims === "object" && claims !== null ? { ...claims } : {};
-  } catch {
-    return {};
-  }
-}
-
-export const exposure: Check = {
-  name: "exposure",
-  remedy: "see /-/settings",
-  async run(target) {
-    const known = await fetchSettings(target);
-    if (typeof known === "string") return note(known);
-    const { CLIENT_LIMIT, LINES_PER_SECOND } = known.settings;
+  }),
+  settingsCheck("exposure", ({ settings: { CLIENT_LIMIT, LINES_PER_SECOND } }) => {
     const faults: string[] = [];
     if (CLIENT_LIMIT === 0) faults.push("CLIENT_LIMIT allows any number of connections");
     if (Number(LINES_PER_SECOND) > MAX_LINES) {
       faults.push(`LINES_PER_SECOND allows ${LINES_PER_SECOND}; ${MAX_LINES} are enough for most servers`);
     }
     return faults.length === 0 ? ok("connections and lines are limited") : note(faults.join("; "));
-  },
-};
-
-export const encryption: Check = {
-  name: "encryption",
-  remedy: "",
-  async run({ address, timeout }) {
-    const secure = urlOf(address, "http", "", {});
+  }),
+  check("encryption", { remedy: "" }, async ({ address, timeout }) => {
+    const secure = urlOf(address, "");
     if (!secure.startsWith("https:")) return undefined;
     const asked = { redirect: "manual", signal: AbortSignal.timeout(timeout) } as const;
     const answer = await fetch(`${secure.replace(/^https/, "http")}-/health`, asked).catch(() => undefined);
     if (answer?.status !== 200) return ok("the server can't be reached without TLS");
     return note("the server answers without TLS too; redirect http:// to https://");
-  },
-};
-
-export const compression: Check = {
-  name: "compression",
-  needs: "sockets",
-  remedy: "check the proxy in front of the server",
-  async run({ address, timeout }) {
-    const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
-    const { status, extensions } = await requestUpgrade(address, newChannel(), timeout, offer);
-    if (status !== 101) return note(`can't tell whether frames are compressed: an upgrade gets ${status}`);
-    if (extensions === "") return ok("frames aren't compressed");
-    return note(`frames are compressed (${extensions}), so the length of a frame can reveal secrets`);
-  },
-};
-
-export const rows: Check = {
-  name: "rows",
-  remedy: "see /-/metrics",
-  async run(target) {
+  }),
+  check(
+    "compression",
+    { remedy: "check the proxy in front of the server", needs: "sockets" },
+    async ({ address, timeout }) => {
+      const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
+      const { status, extensions } = await requestUpgrade(address, newChannel(), timeout, offer);
+      if (status !== 101) return note(`can't tell whether frames are compressed: an upgrade gets ${status}`);
+      if (extensions === "") return ok("frames aren't compressed");
+      return note(`frames are compressed (${extensions}), so the length of a frame can reveal secrets`);
+    },
+  ),
+  check("rows", { remedy: "see /-/metrics" }, async (target) => {
     const response = await target.page("metrics");
     if (response.status !== 200) {
       return note("the number of written rows needs a token with the claim 'operate'");
@@ -119,5 +92,5 @@ export const rows: Check = {
     const rate = `${daily.toLocaleString("en")} per day at the current rate`;
     const included = `${FREE_ROWS.toLocaleString("en")} of the free plan`;
     return daily <= FREE_ROWS ? ok(`${rate}, within the ${included}`) : note(`${rate}, more than the ${included}`);
-  },
-};
+  }),
+];

@@ -1,18 +1,6 @@
 /** Checks announcing and subscribing by HTTP. */
-import { type Check, ok } from "./findings.ts";
+import { check, ok } from "./findings.ts";
 import { newChannel, type Target } from "./target.ts";
-
-export const post: Check = {
-  name: "POST",
-  remedy: "have the proxy in front of the server forward POST",
-  async run(target) {
-    const channel = newChannel();
-    const answer: unknown = JSON.parse(await announce(target, channel));
-    const hasPosition = typeof answer === "object" && answer !== null && "position" in answer;
-    if (!hasPosition) throw new Error(`the response is ${JSON.stringify(answer)}, without a position`);
-    return ok("announces a message, and returns its position");
-  },
-};
 
 /** @throws Error if the server refuses the message */
 async function announce({ request }: Target, channel: string): Promise<string> {
@@ -21,27 +9,6 @@ async function announce({ request }: Target, channel: string): Promise<string> {
   if (response.status === 200) return body;
   throw new Error(`POST answers ${response.status}: ${body.trim()}`);
 }
-
-export const events: Check = {
-  name: "events",
-  remedy: "have the proxy in front of the server forward streams without buffering",
-  async run(target) {
-    const channel = newChannel();
-    const response = await target.request(channel, { headers: { Accept: "text/event-stream" } });
-    if (response.status !== 200 || !response.body) throw new Error(`GET answers ${response.status}`);
-    const events = eventsIn(response.body);
-    try {
-      await nextEvent(events, "debug");
-      await announce(target, channel);
-      const { data, id } = await nextEvent(events, channel);
-      if (data !== "hello") throw new Error(`the event has '${data}' instead of 'hello'`);
-      if (!id) throw new Error("the event has no id, so clients can't resume after it");
-    } finally {
-      await events.return();
-    }
-    return ok("a stream of server-sent events delivers messages, each with an id");
-  },
-};
 
 type Event = Record<string, string>;
 
@@ -67,3 +34,33 @@ async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncGenerator<Event
     }
   }
 }
+
+export const httpDelivery = [
+  check("POST", { remedy: "have the proxy in front of the server forward POST" }, async (target) => {
+    const channel = newChannel();
+    const answer: unknown = JSON.parse(await announce(target, channel));
+    const hasPosition = typeof answer === "object" && answer !== null && "position" in answer;
+    if (!hasPosition) throw new Error(`the response is ${JSON.stringify(answer)}, without a position`);
+    return ok("announces a message, and returns its position");
+  }),
+  check(
+    "events",
+    { remedy: "have the proxy in front of the server forward streams without buffering" },
+    async (target) => {
+      const channel = newChannel();
+      const response = await target.request(channel, { headers: { Accept: "text/event-stream" } });
+      if (response.status !== 200 || !response.body) throw new Error(`GET answers ${response.status}`);
+      const events = eventsIn(response.body);
+      try {
+        await nextEvent(events, "debug");
+        await announce(target, channel);
+        const { data, id } = await nextEvent(events, channel);
+        if (data !== "hello") throw new Error(`the event has '${data}' instead of 'hello'`);
+        if (!id) throw new Error("the event has no id, so clients can't resume after it");
+      } finally {
+        await events.return();
+      }
+      return ok("a stream of server-sent events delivers messages, each with an id");
+    },
+  ),
+];

@@ -41,8 +41,8 @@ export function targetAt(url: string, options: ServerOptions): Target {
     has: new Set(),
     server: () => serverAt(url, options),
     socket: (channel, query) => RawSocket.open(address, timeout, channel, query),
-    request: (channel, init) => ask(urlOf(address, "http", channel, {}), init),
-    page: (name) => ask(`${urlOf(address, "http", "", {})}-/${name}`),
+    request: (channel, init) => ask(urlOf(address, channel), init),
+    page: (name) => ask(`${urlOf(address, "")}-/${name}`),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Checks the server's replies to commands, its latency and its clock. */
 
 import type { RawSocket } from "../raw-socket.ts";
-import { type Check, expectLines, note, ok } from "./findings.ts";
+import { check, expectLines, type Finding, note, ok } from "./findings.ts";
 import { newChannel, type Target } from "./target.ts";
 
 const REMEDY = "check that the address is this version of Fanout, or deploy it again (npm run deploy)";
@@ -26,6 +26,11 @@ export async function withSocket<T>(
   }
 }
 
+/** Returns a check of a new connection to a new channel. */
+function socketCheck(name: string, run: (socket: RawSocket, channel: string) => Promise<Finding>, remedy = REMEDY) {
+  return check(name, { remedy, needs: "sockets" }, (target) => withSocket(target, run));
+}
+
 /** Returns the server's time, which is its reply to `ping`. @throws Error if the reply is something else */
 async function readTime(socket: RawSocket): Promise<number> {
   socket.send("ping");
@@ -34,66 +39,25 @@ async function readTime(socket: RawSocket): Promise<number> {
   throw new Error(`ping is answered with '${line}' instead of Unix seconds`);
 }
 
-export const ping: Check = {
-  name: "ping",
-  needs: "sockets",
-  remedy: REMEDY,
-  run: (target) => withSocket(target, async (socket) => ok(`the time is ${await readTime(socket)}`)),
-};
-
-export const announce: Check = {
-  name: "announce",
-  needs: "sockets",
-  remedy: REMEDY,
-  run: (target) =>
-    withSocket(target, async (socket) => {
-      const channel = newChannel();
-      socket.send(`subscribe ${channel}`, `announce ${channel} hello`);
-      expectLines([await socket.line()], [`${channel}!hello`]);
-      return ok("a subscriber receives messages");
-    }),
-};
-
-export const barrier: Check = {
-  name: "barrier",
-  needs: "sockets",
-  remedy: REMEDY,
-  run: (target) =>
-    withSocket(target, async (socket, channel) => {
-      const answers = await socket.repliesTo(`subscribe ${channel}`, `announce ${channel} hello`);
-      expectLines(answers, [`${channel}!hello`]);
-      return ok("the reply to ping follows all earlier messages");
-    }),
-};
-
-export const mistake: Check = {
-  name: "mistake",
-  needs: "sockets",
-  remedy: REMEDY,
-  run: (target) =>
-    withSocket(target, async (socket) => {
-      const answers = await socket.repliesTo("nonsense");
-      if (answers.length !== 1 || !answers[0]?.startsWith("debug!error ")) expectLines(answers, ["debug!error …"]);
-      return ok("an invalid command gets one debug!error");
-    }),
-};
-
-export const latency: Check = {
-  name: "latency",
-  needs: "sockets",
-  remedy: "test from a closer network, or see the server's log (npx wrangler tail)",
-  run: (target) =>
-    withSocket(target, async (socket, channel) => {
-      const roundTrip = await median(() => readTime(socket));
-      const delivery = await median(async () => {
-        socket.send(`announce ${channel} hello`);
-        expectLines([await socket.line()], [`${channel}!hello`]);
-      });
-      return ok(
-        `round trip ${roundTrip.toFixed(1)} ms, delivery ${delivery.toFixed(1)} ms (medians of ${MEASUREMENTS})`,
-      );
-    }),
-};
+export const transcripts = [
+  socketCheck("ping", async (socket) => ok(`the time is ${await readTime(socket)}`)),
+  socketCheck("announce", async (socket) => {
+    const channel = newChannel();
+    socket.send(`subscribe ${channel}`, `announce ${channel} hello`);
+    expectLines([await socket.line()], [`${channel}!hello`]);
+    return ok("a subscriber receives messages");
+  }),
+  socketCheck("barrier", async (socket, channel) => {
+    const answers = await socket.repliesTo(`subscribe ${channel}`, `announce ${channel} hello`);
+    expectLines(answers, [`${channel}!hello`]);
+    return ok("the reply to ping follows all earlier messages");
+  }),
+  socketCheck("mistake", async (socket) => {
+    const answers = await socket.repliesTo("nonsense");
+    if (answers.length !== 1 || !answers[0]?.startsWith("debug!error ")) expectLines(answers, ["debug!error …"]);
+    return ok("an invalid command gets one debug!error");
+  }),
+];
 
 /** Returns the median time of several runs, in milliseconds. */
 async function median(work: () => Promise<unknown>): Promise<number> {
@@ -106,19 +70,25 @@ async function median(work: () => Promise<unknown>): Promise<number> {
   return all.sort((a, b) => a - b)[MEASUREMENTS / 2] ?? 0;
 }
 
-export const clock: Check = {
-  name: "clock",
-  needs: "sockets",
-  remedy: REMEDY,
-  run: (target) =>
-    withSocket(target, async (socket) => {
-      const before = Date.now() / 1_000;
-      const time = await readTime(socket);
-      const after = Date.now() / 1_000;
-      // The server reports whole seconds.
-      const ahead = Math.max(0, time - after) - Math.max(0, before - (time + 1));
-      const skew = `${Math.abs(ahead).toFixed(0)} s ${ahead < 0 ? "behind" : "ahead of"} this machine's`;
-      if (Math.abs(ahead) > MAX_SKEW) return note(`${skew}: one of them is wrong, and tokens expire at the wrong time`);
-      return ok(Math.abs(ahead) < 1 ? "the same as this machine's" : skew);
-    }),
-};
+async function measureLatency(socket: RawSocket, channel: string): Promise<Finding> {
+  const roundTrip = await median(() => readTime(socket));
+  const delivery = await median(async () => {
+    socket.send(`announce ${channel} hello`);
+    expectLines([await socket.line()], [`${channel}!hello`]);
+  });
+  return ok(`round trip ${roundTrip.toFixed(1)} ms, delivery ${delivery.toFixed(1)} ms (medians of ${MEASUREMENTS})`);
+}
+
+export const timing = [
+  socketCheck("latency", measureLatency, "test from a closer network, or see the server's log (npx wrangler tail)"),
+  socketCheck("clock", async (socket) => {
+    const before = Date.now() / 1_000;
+    const time = await readTime(socket);
+    const after = Date.now() / 1_000;
+    // The server reports whole seconds.
+    const ahead = Math.max(0, time - after) - Math.max(0, before - (time + 1));
+    const skew = `${Math.abs(ahead).toFixed(0)} s ${ahead < 0 ? "behind" : "ahead of"} this machine's`;
+    if (Math.abs(ahead) > MAX_SKEW) return note(`${skew}: one of them is wrong, and tokens expire at the wrong time`);
+    return ok(Math.abs(ahead) < 1 ? "the same as this machine's" : skew);
+  }),
+];

@@ -28,7 +28,7 @@ export async function requestUpgrade(
   timeout: number,
   more: Record<string, string> = {},
 ): Promise<UpgradeAnswer> {
-  const url = urlOf(address, "http", channel, {});
+  const url = urlOf(address, channel);
   const headers = {
     Connection: "Upgrade",
     Upgrade: "websocket",

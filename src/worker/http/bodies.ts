@@ -73,25 +73,7 @@ class Buffer {
    */
   put({ buffer, byteLength }: Uint8Array<ArrayBuffer>): void {
     this.#bytes = new Uint8Array(buffer);
-    this.#take(byteLength);
-  }
-
-  /**
-   * Copies a piece.
-   * @throws Denial if the body is too long
-   */
-  add(piece: Uint8Array): void {
-    for (let from = 0; from < piece.byteLength; ) {
-      const room = this.open();
-      const part = piece.subarray(from, from + room.byteLength);
-      room.set(part);
-      this.#take(part.byteLength);
-      from += part.byteLength;
-    }
-  }
-
-  #take(bytes: number): void {
-    this.#used += bytes;
+    this.#used += byteLength;
     if (this.#used > MAX_BODY) throw tooLong();
   }
 
@@ -119,51 +101,31 @@ function sizeOfAll(): number {
 
 async function fill(buffer: Buffer, { body, headers }: Request): Promise<void> {
   if (!body) return;
-  const source = sourceOf(body);
+  const reader = readerOf(body);
   try {
     if (Number(headers.get("Content-Length")) > MAX_BODY) throw tooLong();
     const deadline = buffer.since + DEADLINE;
-    const next = () => inTime(source.next(buffer), Math.min(PIECE_DEADLINE, deadline - Date.now()));
-    while (await next());
+    for (let isOver = false; !isOver; ) {
+      const room = buffer.open();
+      const piece = reader.readAtLeast(Math.min(PIECE, room.byteLength), room);
+      const { done, value } = await inTime(piece, Math.min(PIECE_DEADLINE, deadline - Date.now()));
+      if (value) buffer.put(value);
+      isOver = done;
+    }
   } catch (error) {
-    source.cancel();
+    reader.cancel().catch(() => {});
     // The client has left, or sent less than its Content-Length.
     throw error instanceof Denial ? error : new Denial(400, "invalid", "the body broke off");
   }
 }
 
-interface Source {
-  /** Reads the next piece; returns false at the end. */
-  next(buffer: Buffer): Promise<boolean>;
-  cancel(): void;
-}
-
-/** Reads the runtime's own streams into the buffer, and copies from streams that a surrounding Worker made. */
-function sourceOf(body: ReadableStream<Uint8Array>): Source {
+/** Returns a reader into the buffer. Streams that a surrounding Worker made need the detour through a runtime's own. */
+function readerOf(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader {
   try {
-    const reader = body.getReader({ mode: "byob" });
-    return { next: (buffer) => readInto(buffer, reader), cancel: () => cancel(reader) };
+    return body.getReader({ mode: "byob" });
   } catch {
-    const reader = body.getReader();
-    return { next: (buffer) => copyInto(buffer, reader), cancel: () => cancel(reader) };
+    return body.pipeThrough(new IdentityTransformStream()).getReader({ mode: "byob" });
   }
-}
-
-async function readInto(buffer: Buffer, reader: ReadableStreamBYOBReader): Promise<boolean> {
-  const room = buffer.open();
-  const { done, value } = await reader.readAtLeast(Math.min(PIECE, room.byteLength), room);
-  if (value) buffer.put(value);
-  return !done;
-}
-
-async function copyInto(buffer: Buffer, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<boolean> {
-  const { done, value } = await reader.read();
-  if (value) buffer.add(value);
-  return !done;
-}
-
-function cancel(reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader): void {
-  reader.cancel().catch(() => {});
 }
 
 /** @throws Denial if the work isn't done in time */

@@ -1,14 +1,19 @@
-/** Announcing by POST, with one message per line of the body. */
+/** Announcing without a connection, by a call to the channel's root: by POST, with one message per line of the body. */
 
-import { linesOfBody } from "../../protocol/bodies.ts";
+import { linesOfBody, parseMessages } from "../../protocol/bodies.ts";
 import { parsePosition } from "../../protocol/positions.ts";
-import type { Limits } from "../../runtime/limits.ts";
-import { Denial } from "../denial.ts";
+import { KEY_CONFLICT, NO_HISTORY } from "../../protocol/refusals.ts";
+import { type Limits, SettingError } from "../../runtime/limits.ts";
+import { wasNotMade } from "../../runtime/runtime.ts";
+import { announceFault } from "../../session/announce-fault.ts";
+import { admit, checkAnnounce } from "../admission.ts";
+import { stubOf, WORKER_HOPS } from "../calls.ts";
+import { Denial, retryAfter } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { typeOf, wordsOf } from "../headers.ts";
 import { chargeAddress, MESSAGE_COST, OBJECT_COST } from "../rate-limit.ts";
 import { json, POSITION } from "../responses.ts";
-import { announce } from "./announce.ts";
+import type { Settings } from "../settings.ts";
 import { withBody } from "./bodies.ts";
 
 /** Names of UTF-8, and of its subset ASCII. */
@@ -18,7 +23,9 @@ const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
  * Announces the messages in a request's body.
  * @throws Denial if the request is refused
  */
-export async function publish(request: Request, env: Env, channel: string, limits: Limits): Promise<Response> {
+export async function publish(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
+  const { limits } = settings;
+  checkAnnounce(await admit(request, settings), channel);
   checkType(request);
   const key = keyIn(request);
   const expected = expectedIn(request);
@@ -30,6 +37,35 @@ export async function publish(request: Request, env: Env, channel: string, limit
     const headers = position === undefined ? {} : { [POSITION]: String(position) };
     return json(200, { channel, position: position ?? null, count: messages.length }, headers);
   });
+}
+
+/**
+ * Announces messages at consecutive positions, or none of them.
+ * @param options `key`: the idempotency key; `expected`: the position that the newest message must have
+ * @returns the position of the last message; undefined on channels without history
+ * @throws Denial if nothing was announced, or if that is uncertain; SettingError if the deployment is at fault
+ */
+export async function announce(
+  env: Env,
+  channel: string,
+  messages: string[],
+  { key, expected }: { key?: string | undefined; expected?: number | undefined },
+  limits: Limits,
+): Promise<number | undefined> {
+  const parsed = parseMessages(channel, messages, key, limits);
+  if ("why" in parsed) throw new Denial(400, parsed.code, parsed.why);
+  const asked = stubOf(env, channel).call("announce", { ...parsed, key, expected }, WORKER_HOPS);
+  const answer = await asked.catch((error: unknown) => {
+    if (error instanceof SettingError) throw error;
+    const { code, why } = announceFault(error);
+    const isRepeatable = wasNotMade(error) || key !== undefined;
+    throw new Denial(503, code, why, isRepeatable ? retryAfter(1) : {});
+  });
+  if ("conflict" in answer) throw new Denial(409, "conflict", KEY_CONFLICT);
+  if ("none" in answer) throw new Denial(400, "no-history", NO_HISTORY);
+  if ("last" in answer) return answer.last;
+  const why = `the newest position is ${answer.newest}`;
+  throw new Denial(412, "conflict", why, { [POSITION]: String(answer.newest) });
 }
 
 /** Refuses bodies that certainly aren't lines of UTF-8; any other `Content-Type` is accepted. */

@@ -7,20 +7,19 @@ import { type From, parseFrom } from "../../protocol/positions.ts";
 import { tooManyChannels } from "../../protocol/refusals.ts";
 import { type Backlog, Budget } from "../../streams/backlog.ts";
 import { EventStream, RETRY } from "../../streams/event-stream.ts";
-import { LineStream } from "../../streams/line-stream.ts";
-import { ObjectConnection } from "../../streams/object-connection.ts";
+import { lineStream } from "../../streams/line-stream.ts";
+import type { ObjectConnection } from "../../streams/object-connection.ts";
 import { poll } from "../../streams/poll.ts";
-import { Stream, type StreamFormat } from "../../streams/stream.ts";
+import { openStream, type StreamFormat } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
 import { accepts } from "../headers.ts";
-import { adaptSocket } from "../object-socket.ts";
+import { connectionOver, STREAM_ENVIRONMENT } from "../object-socket.ts";
 import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
-import { STREAM_ENVIRONMENT } from "../stream-environment.ts";
 import { lastEventId } from "./last-event-id.ts";
 
 /**
@@ -61,10 +60,10 @@ export async function subscribe(
   chargeAddress(request, OBJECT_COST * wanted.channels.length, linesPerSecond);
   const format = wantsEvents(request)
     ? new EventStream(wanted.channels, wanted.resumed, wanted.from, STREAM_ENVIRONMENT, linesPerSecond)
-    : new LineStream(wanted.channels, wanted.from, STREAM_ENVIRONMENT, linesPerSecond);
+    : lineStream(wanted.channels, wanted.from, STREAM_ENVIRONMENT, linesPerSecond);
   const from = isPoll ? (wanted.from ?? { since: "now" }) : format.from;
   const { webSocket } = await placeConnection(env, channel, request, grants, from);
-  const connection = new ObjectConnection(adaptSocket(webSocket), STREAM_ENVIRONMENT, budget);
+  const connection = connectionOver(webSocket, budget);
   onDisconnect(request, () => connection.drop());
   return isPoll ? answerPoll(request, channel, connection) : stream(request, connection, format);
 }
@@ -85,13 +84,19 @@ function parseSubscription(
   }
   const most = settings.limits.maxChannelsPerConnection;
   if (channels.length >= most) throw new Denial(400, "limit", tooManyChannels(most));
-  const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
-  if (from && "why" in from) throw refuse(from.why);
+  const from = fromIn(searchParams);
   const isNumber = from && "since" in from && from.since !== "now";
   if (channels.length > 1 && isNumber) throw refuse("'since' is a position of one channel, and there are several");
   if (channels.length > 1 && searchParams.has("poll")) throw refuse("'poll' takes one channel");
   if (wantsEvents(request) && !channels.includes(EVERYONE)) channels.push(EVERYONE);
   return { channels, from, resumed: positionsToResume(request, channels.length) };
+}
+
+/** Returns where a request's query asks to start in the channel. */
+export function fromIn(query: URLSearchParams): From | undefined {
+  const from = parseFrom(query.get("since"), query.get("last"));
+  if (from && "why" in from) throw new Denial(400, "invalid", from.why);
+  return from;
 }
 
 /** Returns the positions of the stream to resume, which had as many channels. */
@@ -106,13 +111,12 @@ function positionsToResume(request: Request, channels: number): Positions | unde
 // --- answers
 
 async function stream(request: Request, connection: ObjectConnection, format: StreamFormat): Promise<Response> {
-  const stream = await Stream.open(connection, format, STREAM_ENVIRONMENT);
-  if ("code" in stream) throw denialOf(stream);
-  const body = bodyOf(
-    () => stream.next(),
-    () => connection.drop(),
+  const pieces = await openStream(connection, format, STREAM_ENVIRONMENT);
+  if ("code" in pieces) throw denialOf(pieces);
+  return new Response(
+    bodyOf(pieces, () => connection.drop()),
+    { headers: headersOf(request) },
   );
-  return new Response(body, { headers: headersOf(request) });
 }
 
 async function answerPoll(request: Request, channel: string, connection: ObjectConnection): Promise<Response> {
@@ -131,25 +135,26 @@ async function answerPoll(request: Request, channel: string, connection: ObjectC
  */
 function bodyOfPoll(lines: Backlog): BodyInit {
   const first = lines.take(STREAM_ENVIRONMENT.now());
-  if (lines.size === 0) return first;
-  let next = first;
-  const nextPiece = async () => {
-    const piece = next;
-    next = lines.take(STREAM_ENVIRONMENT.now());
+  return lines.size === 0 ? first : bodyOf(piecesOf(first, lines), () => lines.drop());
+}
+
+async function* piecesOf(first: string, lines: Backlog): AsyncGenerator<string, void> {
+  for (let piece = first; piece !== ""; ) {
+    const next = lines.take(STREAM_ENVIRONMENT.now());
     if (lines.isShed) throw new Error("the reader was too slow");
-    return piece === "" ? undefined : piece;
-  };
-  return bodyOf(nextPiece, () => lines.drop());
+    yield piece;
+    piece = next;
+  }
 }
 
 const encoder = new TextEncoder();
 
 /** Returns a body that is produced while it is read. */
-function bodyOf(next: () => Promise<string | undefined>, cancel: () => void): ReadableStream<Uint8Array> {
+function bodyOf(pieces: AsyncGenerator<string, void>, cancel: () => void): ReadableStream<Uint8Array> {
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    const text = await next();
-    if (text === undefined) controller.close();
-    else controller.enqueue(encoder.encode(text));
+    const { value, done } = await pieces.next();
+    if (done) controller.close();
+    else controller.enqueue(encoder.encode(value));
   };
   return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
 }

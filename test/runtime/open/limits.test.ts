@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { MAX_NAME_BYTES } from "../../../src/protocol/channels.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import { Connections } from "../../../src/session/connections.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
+import { connectionsOf } from "../../unit/sockets.ts";
 import { Client } from "../support/client.ts";
 import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { evict, evictAll, hold, keys, settleQuickly, unique } from "../support/service.ts";
@@ -184,12 +184,7 @@ describe("channels of one connection", () => {
     const name = text.filter((candidate) => utf8Length(candidate) <= MAX_NAME_BYTES);
     const names = fc.uniqueArray(name, { minLength: 20, maxLength: 150, size: "max" });
 
-    const connections = new Connections(
-      { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes, maxPendingBytes: maxBufferedBytes },
-      () => 0,
-      { flush: () => {} },
-    );
+    const connections = connectionsOf([], { maxBufferedBytes, maxPendingBytes: maxBufferedBytes });
     const { 1: socket } = new WebSocketPair();
     const n = Number.MAX_SAFE_INTEGER;
     const totals = Object.fromEntries(Object.keys(noTotals()).map((counter) => [counter, n]));

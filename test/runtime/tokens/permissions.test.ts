@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { Connections } from "../../../src/session/connections.ts";
+import { connectionsOf } from "../../unit/sockets.ts";
 import { Client } from "../support/client.ts";
 import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
 import { bearer, EVERYTHING, granting, mint, SECRET } from "../support/mint.ts";
@@ -235,12 +235,7 @@ describe("a token of the greatest length", () => {
         return room >= 0;
       });
     });
-    const connections = new Connections(
-      { acceptWebSocket: () => {}, getWebSockets: () => [] },
-      { maxBufferedBytes: 1_000, maxPendingBytes: 8_000 },
-      () => 0,
-      { flush: () => {} },
-    );
+    const connections = connectionsOf();
     const { 1: socket } = new WebSocketPair();
     const attempt = fc.asyncProperty(names, names, async (subscribe, announce) => {
       const token = await mint({ subscribe, announce });

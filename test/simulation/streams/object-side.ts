@@ -4,7 +4,9 @@ import type { ErrorCode } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { ALIVE, BUSY, formatError, formatTime, GREETING } from "../../../src/protocol/replies.ts";
 import { newBucket, take } from "../../../src/session/rate.ts";
-import type { OpenSocket, SocketEvents } from "../../../src/streams/object-connection.ts";
+import type { Budget } from "../../../src/streams/backlog.ts";
+import type { StreamEnvironment } from "../../../src/streams/environment.ts";
+import { ObjectConnection } from "../../../src/streams/object-connection.ts";
 import type { Truth } from "./truth.ts";
 import { check } from "./violation.ts";
 
@@ -34,7 +36,7 @@ export class ObjectSide {
   readonly #truth: Truth;
   readonly #linesPerSecond: number;
   readonly #now: () => number;
-  #socket: SocketEvents | undefined;
+  #connection: ObjectConnection | undefined;
   /** Subscriptions. */
   readonly #channels = new Set<string>();
   readonly #commands: string[] = [];
@@ -75,15 +77,13 @@ export class ObjectSide {
   }
 
   /** Opens the Worker's end. */
-  readonly open: OpenSocket = (receiver) => {
-    this.#socket = receiver;
-    return {
-      send: (text) => this.#received(text),
-      close: () => {
-        this.isClosedByWorker = true;
-      },
+  connect({ environment, budget }: { environment: StreamEnvironment; budget: Budget }): ObjectConnection {
+    const close = () => {
+      this.isClosedByWorker = true;
     };
-  };
+    this.#connection = new ObjectConnection({ send: (text) => this.#received(text), close }, environment, budget);
+    return this.#connection;
+  }
 
   /** Whether the object still serves the connection. */
   get isOpen(): boolean {
@@ -190,7 +190,7 @@ export class ObjectSide {
     const chunk = this.sent.slice(this.#arrived, this.#arrived + characters);
     this.#arrived += chunk.length;
     this.#arrivedAt = this.#now();
-    if (chunk !== "" && !this.isClosedByWorker) this.#socket?.received(chunk);
+    if (chunk !== "" && !this.isClosedByWorker) this.#connection?.received(chunk);
   }
 
   /** Closes the connection, and optionally loses undelivered text. */
@@ -201,7 +201,7 @@ export class ObjectSide {
 
   /** Delivers the end of the connection. */
   deliverEnd(): void {
-    if (this.#closing && this.pending === 0) this.#socket?.ended(this.#closing);
+    if (this.#closing && this.pending === 0) this.#connection?.end(this.#closing);
   }
 
   #received(text: string): void {

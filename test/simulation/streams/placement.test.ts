@@ -8,7 +8,7 @@ import {
   findPlacement,
   type Objects,
   type Offer,
-  PlacementCache,
+  type PlacementCache,
 } from "../../../src/streams/placement.ts";
 import { Capacity, type Placement } from "../../../src/tree/capacity.ts";
 import { fakeRuntime } from "../../unit/tree/fake-runtime.ts";
@@ -51,7 +51,7 @@ class SimulatedObject {
         return placing.sockets;
       },
     };
-    this.room = new Capacity(runtime, limits, connections, { objects: [] });
+    this.room = new Capacity({ runtime, limits, connections }, { objects: [] });
   }
 
   take(): void {
@@ -72,7 +72,7 @@ class Tree {
   readonly #choose: (among: number) => number;
   readonly #isHonest: boolean;
   readonly time: Time;
-  readonly cache: PlacementCache;
+  readonly cache: PlacementCache = new Map();
   readonly #objects = new Map<string, SimulatedObject>();
   readonly attempts: Attempt[] = [];
   /** Late answers. */
@@ -85,7 +85,6 @@ class Tree {
     this.#choose = choose;
     this.#isHonest = isHonest;
     this.time = new Time(choose);
-    this.cache = new PlacementCache(this.time);
   }
 
   /** Connects a client. */
@@ -202,7 +201,7 @@ test("whatever objects do, few are asked, the outcome is in time, and no connect
 
 test("a child that doesn't answer is removed from the cache, and the root is asked again", async () => {
   const time = new Time(() => 0);
-  const cache = new PlacementCache(time);
+  const cache: PlacementCache = new Map();
   const asked: string[] = [];
   const objects: Objects<string> = {
     offer: async ({ object }) => {
@@ -212,7 +211,7 @@ test("a child that doesn't answer is removed from the cache, and the root is ask
     },
     discard: () => {},
   };
-  cache.set("news", "news!1");
+  cache.set("news", { child: "news!1", until: time.now() + 10_000 });
   expect(await findPlacement("news", objects, cache, time)).toEqual({ accepted: "news" });
   expect(await findPlacement("news", objects, cache, time)).toEqual({ accepted: "news" });
   expect(asked).toEqual(["news!1", "news", "news"]);

@@ -3,7 +3,7 @@ import type { Fault } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import type { Budget } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
-import { ObjectConnection } from "../../../src/streams/object-connection.ts";
+import type { ObjectConnection } from "../../../src/streams/object-connection.ts";
 import { poll } from "../../../src/streams/poll.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
 import { isTight } from "./reader.ts";
@@ -33,7 +33,7 @@ export class Poller {
     this.#truth = truth;
     this.#from = from;
     this.#isTight = isTight(budget);
-    this.#connection = new ObjectConnection(object.open, environment, budget);
+    this.#connection = object.connect({ environment, budget });
     this.#poll(environment, budget).catch((error: unknown) => {
       this.violation = error;
     });

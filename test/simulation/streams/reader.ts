@@ -2,8 +2,8 @@
 import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
-import { ObjectConnection } from "../../../src/streams/object-connection.ts";
-import { Stream, type StreamFormat } from "../../../src/streams/stream.ts";
+import type { ObjectConnection } from "../../../src/streams/object-connection.ts";
+import { openStream, type StreamFormat } from "../../../src/streams/stream.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
 import { check } from "./violation.ts";
 
@@ -26,7 +26,7 @@ export class Reader {
   readonly judge: Judge;
   readonly #environment: StreamEnvironment;
   readonly #connection: ObjectConnection;
-  #stream: Stream | undefined;
+  #stream: AsyncGenerator<string, void> | undefined;
   #isReading = false;
   /** How the stream ended; undefined while it is open. */
   over: "denied" | "ended" | "broken off" | "left" | undefined;
@@ -53,7 +53,7 @@ export class Reader {
     this.#environment = environment;
     this.#askedAt = environment.now();
     this.#isTight = isTight(budget);
-    this.#connection = new ObjectConnection(object.open, environment, budget);
+    this.#connection = object.connect({ environment, budget });
     this.#note(this.#open(format));
   }
 
@@ -79,8 +79,8 @@ export class Reader {
 
   async #open(format: StreamFormat): Promise<void> {
     const { object } = this;
-    const stream = await Stream.open(this.#connection, format, this.#environment);
-    if (stream instanceof Stream) this.#stream = stream;
+    const stream = await openStream(this.#connection, format, this.#environment);
+    if (!("code" in stream)) this.#stream = stream;
     else {
       this.over ??= "denied";
       this.denial = stream;
@@ -94,13 +94,14 @@ export class Reader {
     if (this.#environment.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
     this.#isReading = true;
     this.#askedAt = this.#environment.now();
-    const text = await this.#stream?.next().catch((error: unknown) => {
+    const next = await this.#stream?.next().catch((error: unknown) => {
       if (!String(error).includes("too slow")) throw error;
       this.over ??= "broken off";
       check(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
     });
     this.#isReading = false;
     if (this.over) return;
+    const text = next?.value;
     check(text !== "", () => "a piece is empty");
     if (text === undefined) {
       this.over = "ended";

@@ -8,7 +8,8 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { formatGap, formatPosition } from "../../../src/protocol/replies.ts";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
-import { LineStream } from "../../../src/streams/line-stream.ts";
+import { lineStream } from "../../../src/streams/line-stream.ts";
+import type { StreamFormat } from "../../../src/streams/stream.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
 import { INVALID_LINES, ObjectSide } from "./object-side.ts";
@@ -114,7 +115,7 @@ export class Simulation {
   }
 
   openLines(channels: string[], from: From | undefined): Reader {
-    const format = new LineStream(channels, from, this.time, LINES_PER_SECOND);
+    const format = lineStream(channels, from, this.time, LINES_PER_SECOND);
     const object = this.#serve(channels, from);
     return this.#read("lines", format, object, new LinesJudge(object));
   }
@@ -126,7 +127,7 @@ export class Simulation {
     return poller;
   }
 
-  #read(kind: string, format: EventStream | LineStream, object: ObjectSide, judge: Judge): Reader {
+  #read(kind: string, format: StreamFormat, object: ObjectSide, judge: Judge): Reader {
     const reader = new Reader(this.#name(kind), object, format, judge, this.#parts);
     this.readers.push(reader);
     return reader;

@@ -61,7 +61,7 @@ test("a root that wakes restores its messages, and continues after them", () => 
   const woken = rootOf(rows);
   expect(woken.root.log.position).toBe(last);
   expect(woken.root.readMissed(ALL)).toEqual({ after: last - 2, count: 2, lines: "a\nb\n" });
-  expect(woken.root.history?.announcedUnder("key")).toMatchObject({ last: last - 1, lines: "a\n" });
+  expect(woken.root.history?.index.announcedUnder("key")).toMatchObject({ last: last - 1, lines: "a\n" });
   woken.state.now += 15_000;
   expect(woken.announce("c")).toBe(last + 1);
   expect(linesOf(rootOf(rows).root.readMissed(ALL))).toBe("a\nb\nc\n");
@@ -186,7 +186,7 @@ test("messages that the log drops because a link is too far behind are not retai
   root.flush();
   const lines = `${"d".repeat(30_000)}\n`;
   expect(linesOf(root.readMissed(ALL))).toBe(lines);
-  expect(root.history?.announcedUnder("key")).toBeUndefined();
+  expect(root.history?.index.announcedUnder("key")).toBeUndefined();
   expect(linesOf(rootOf(rows, FAR).root.readMissed(ALL))).toBe(lines);
 });
 

@@ -110,7 +110,7 @@ test("a message expires before later messages in its row, in memory and after wa
   for (const act of [() => {}, () => channel.hibernate()]) {
     act();
     expect(channel.retained).toBe("b\n");
-    expect(channel.do(({ root }) => root.history?.announcedUnder("key"))).toBeUndefined();
+    expect(channel.do(({ root }) => root.history?.index.announcedUnder("key"))).toBeUndefined();
   }
 });
 
@@ -240,7 +240,7 @@ test("a row from the future isn't retained, and is deleted", () => {
   channel.rows.set("history:0", row);
   channel.hibernate();
   expect(channel.retained).toBe("");
-  expect(channel.do(({ root }) => root.history?.announcedUnder("key"))).toBeUndefined();
+  expect(channel.do(({ root }) => root.history?.index.announcedUnder("key"))).toBeUndefined();
   expect(channel.locate()).toBe(6);
   channel.hibernate();
   channel.wait(10 * RETENTION);
@@ -297,7 +297,7 @@ function check(channel: Channel, expected: Expected): void {
   );
   expect(retained?.lines).toBe(messages.map(({ text }) => `${text}\n`).join(""));
   for (const { key, at, position } of expected.messages.filter((message) => message.key !== "")) {
-    const known = channel.do(({ root }) => root.history?.announcedUnder(key)?.last);
+    const known = channel.do(({ root }) => root.history?.index.announcedUnder(key)?.last);
     expect(known).toBe(isCurrent(at) ? position : undefined);
   }
   const old = expected.messages.filter(({ at }) => channel.now - at > 3.5 * RETENTION);

@@ -13,14 +13,14 @@ function activityOf() {
     now: () => state.now,
     after: (milliseconds: number, act: () => void) => void timers.push({ milliseconds, act }),
   };
-  const activity = new Activity(runtime);
-  activity.start({
+  const upkeep = {
     passed: () => {
       events.push("passed");
       return state.stays;
     },
     settle: () => events.push("settle"),
-  });
+  };
+  const activity = new Activity({ runtime, upkeep });
   /** Lets the time of the next timer pass; returns it, and the events. */
   const pass = () => {
     const [{ milliseconds, act } = { milliseconds: 0, act: () => {} }] = timers.splice(0);

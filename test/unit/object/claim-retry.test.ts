@@ -3,21 +3,9 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
-
-const socket: Socket = {
-  bufferedAmount: 0,
-  send: () => {},
-  close: () => {},
-  serializeAttachment: () => {},
-  deserializeAttachment: () => undefined,
-};
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 300; turn++) await undefined;
-}
 
 test("a quiet second doesn't cancel the retry of a failed claim", async () => {
   let alarm: number | undefined;
@@ -44,9 +32,8 @@ test("a quiet second doesn't cancel the retry of a failed claim", async () => {
     for (const act of timers.splice(0)) act();
     await settled();
   };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const broker = new Broker(runtime, sockets, { ...readLimits({}), clientLimit: 5 }, undefined).start();
-  broker.opened(socket);
+  const broker = new Broker(runtime, socketsOf(), { ...readLimits({}), clientLimit: 5 }, undefined).start();
+  broker.opened(new ClientSocket());
   await settled();
   expect(alarm).toBeDefined();
   await quietSecond();

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { Claims } from "../../../src/object/claims.ts";
 import type { ConnectionClaim } from "../../../src/runtime/calls.ts";
+import { settled } from "../settled.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /**
@@ -35,11 +36,6 @@ function claimsOf(held = 0, rows = new Map<string, unknown>()) {
     }
   };
   return { claims, admit, asked, answers, admitted, rows, state };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 200; turn++) await undefined;
 }
 
 test("connections in the same turn share a claim, and the first ones are admitted", async () => {

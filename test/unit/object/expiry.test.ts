@@ -1,6 +1,8 @@
 /** Grants that expire while storage refuses alarms: the object checks the clock at each event. */
 import { expect, test } from "vitest";
-import { ClientSocket, objectOf, settled } from "./object.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket } from "../sockets.ts";
+import { objectOf } from "./object.ts";
 
 const EXPIRED = /^expired: /;
 const granted = (until: number) => ({ subscribe: ["*"], announce: ["*", "all"], until, key: "key" });

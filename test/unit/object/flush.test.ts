@@ -3,31 +3,17 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket that records the frames sent to it. */
-class Frames implements Socket {
-  readonly bufferedAmount = 0;
+class Frames extends ClientSocket {
   readonly frames: string[] = [];
-  #attachment: unknown;
 
-  send(text: string): void {
+  override send(text: string): void {
+    super.send(text);
     this.frames.push(text);
-  }
-
-  get lines(): string[] {
-    return this.frames.join("").split("\n").slice(0, -1);
-  }
-
-  close(): void {}
-
-  serializeAttachment(attachment: unknown): void {
-    this.#attachment = attachment;
-  }
-
-  deserializeAttachment(): unknown {
-    return this.#attachment;
   }
 }
 
@@ -43,18 +29,15 @@ async function open(count: number, turned: () => void = () => {}) {
       turned();
     },
   };
-  const noSockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const broker = new Broker(runtime, noSockets, readLimits({}), undefined).start();
+  const broker = new Broker(runtime, socketsOf(), readLimits({}), undefined).start();
   const sockets = Array.from({ length: count }, () => new Frames());
   for (const socket of sockets) broker.opened(socket);
   await settled();
-  for (const socket of sockets) socket.frames.length = 0;
+  for (const socket of sockets) {
+    socket.text = "";
+    socket.frames.length = 0;
+  }
   return { broker, sockets };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 1_000; turn++) await undefined;
 }
 
 test.each([

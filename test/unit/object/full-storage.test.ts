@@ -1,6 +1,7 @@
 /** The lines that clients get when storage refuses rows. */
 import { expect, test } from "vitest";
-import { Service, settled } from "./service.ts";
+import { settled } from "../settled.ts";
+import { Service } from "./service.ts";
 
 /** Returns the position in the only `position` line. */
 function positionIn(lines: string[]): number {
@@ -47,7 +48,7 @@ test("clients that count positions get the new one before messages that storage 
   // Positions continue from there.
   expect(await remote.ask("once k2 news 4", "ping")).toEqual(["news!4", `debug!once k2 ${position + 4}`, "1000"]);
   expect(await remote.ask("subscribe news since now")).toEqual([`debug!position news ${position + 4}`]);
-  expect([other.ending, remoteOther.ending, counting.ending]).toEqual([undefined, undefined, undefined]);
+  expect([other.closed, remoteOther.closed, counting.closed]).toEqual([undefined, undefined, undefined]);
 });
 
 test("replies have the new positions of messages", async () => {
@@ -99,7 +100,7 @@ test("a child passes new positions on to its connections and links", async () =>
   await settled();
   for (const client of [inChild, ...homes]) {
     expect(client.read()).toEqual([expect.stringMatching(/^debug!position news \d+$/), "news!a"]);
-    expect(client.ending).toBeUndefined();
+    expect(client.closed).toBeUndefined();
   }
 });
 

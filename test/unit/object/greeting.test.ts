@@ -2,26 +2,20 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** A socket whose client reads when the test sets `bufferedAmount`. */
-class UnreadSocket implements Socket {
-  bufferedAmount = 0;
+class UnreadSocket extends ClientSocket {
   ended: [code: number, reason: string] | undefined;
 
-  send(text: string): void {
+  override send(text: string): void {
     this.bufferedAmount += text.length;
   }
 
-  close(code: number, reason: string): void {
+  override close(code: number, reason: string): void {
     this.ended = [code, reason];
-  }
-
-  serializeAttachment(): void {}
-
-  deserializeAttachment(): unknown {
-    return undefined;
   }
 }
 
@@ -34,12 +28,7 @@ function rootOfAll() {
     now: () => now,
     after: (_: number, act: () => void) => void timers.push(act),
   };
-  const broker = new Broker(
-    runtime,
-    { acceptWebSocket: () => {}, getWebSockets: () => [] },
-    readLimits({}),
-    undefined,
-  ).start();
+  const broker = new Broker(runtime, socketsOf(), readLimits({}), undefined).start();
   /** Lets a second pass; returns whether the object stays in memory for another one. */
   const pass = async () => {
     now += 1_000;
@@ -54,11 +43,6 @@ function rootOfAll() {
     return socket;
   };
   return { open, pass };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 200; turn++) await undefined;
 }
 
 test("a client that hasn't read the greeting after ten seconds is disconnected, and until then the object stays in memory", async () => {

@@ -1,6 +1,7 @@
 /** Idempotency keys: a message is announced once, and another message with the same key is rejected. */
 import { describe, expect, test } from "vitest";
-import { Service, settled } from "./service.ts";
+import { settled } from "../settled.ts";
+import { Service } from "./service.ts";
 
 const CONFLICT = "this key was used for another message on this channel";
 

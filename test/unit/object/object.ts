@@ -5,44 +5,9 @@ import { Broker } from "../../../src/object/broker.ts";
 import { type Limits, readLimits } from "../../../src/runtime/limits.ts";
 import type { RawRuntime } from "../../../src/runtime/runtime.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
-
-/** A socket whose client reads at once, unless the test sets `bufferedAmount`. */
-export class ClientSocket implements Socket {
-  bufferedAmount = 0;
-  text = "";
-  closed: string | undefined;
-  attachment: unknown;
-
-  constructor(attachment?: unknown) {
-    this.attachment = attachment;
-  }
-
-  get lines(): string[] {
-    return this.text.split("\n").slice(0, -1);
-  }
-
-  send(text: string): void {
-    this.text += text;
-  }
-
-  close(_: number, reason: string): void {
-    this.closed = reason;
-  }
-
-  serializeAttachment(attachment: unknown): void {
-    this.attachment = structuredClone(attachment);
-  }
-
-  deserializeAttachment(): unknown {
-    return this.attachment;
-  }
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 1_000; turn++) await undefined;
-}
 
 interface Options {
   name?: string;
@@ -69,8 +34,7 @@ export function objectOf({
 }: Options = {}) {
   const clock = { now: 1_000 };
   const runtime = { ...fakeRuntime(name, rows, others), now: () => clock.now, ...platform };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => hibernated };
-  const broker = new Broker(runtime, sockets, { ...readLimits({}), ...limits }, guard).start();
+  const broker = new Broker(runtime, socketsOf(...hibernated), { ...readLimits({}), ...limits }, guard).start();
   const open = async (grants?: Grants) => {
     const socket = new ClientSocket();
     broker.opened(socket, "", grants);

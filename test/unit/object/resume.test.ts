@@ -3,12 +3,9 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery, MissedAnswer } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
+import { settled } from "../settled.ts";
+import { socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 500; turn++) await undefined;
-}
 
 /** A child of `news` with a connection that resumes the channel, while the root is asked for its missed messages. */
 async function resuming() {
@@ -34,9 +31,8 @@ async function resuming() {
     serializeAttachment: () => {},
     deserializeAttachment: () => undefined,
   };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const runtime = { ...fakeRuntime("news!1", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
+  const broker = new Broker(runtime, socketsOf(), readLimits({}), undefined).start();
   broker.opened(socket, "", undefined, { since: 8 });
   await settled();
   const delivery: Delivery = {

@@ -2,36 +2,18 @@
 import { Broker } from "../../../src/object/broker.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { readLimits, type Variables } from "../../../src/runtime/limits.ts";
-import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { type AlarmState, fakeRuntime } from "../tree/fake-runtime.ts";
 
 /** The server's end of a connection, and the lines that its client has received. */
-class Connection implements Socket {
+class Connection extends ClientSocket {
   readonly #broker: () => Broker;
-  readonly bufferedAmount = 0;
-  attachment: unknown;
-  text = "";
-  ending: string | undefined;
 
   constructor(broker: () => Broker) {
+    super();
     this.#broker = broker;
-  }
-
-  send(text: string): void {
-    this.text += text;
-  }
-
-  close(_: number, reason: string): void {
-    this.ending = reason;
-  }
-
-  serializeAttachment(attachment: unknown): void {
-    this.attachment = structuredClone(attachment);
-  }
-
-  deserializeAttachment(): unknown {
-    return this.attachment;
   }
 
   /** Sends lines; resolves with the lines that the client receives. */
@@ -44,7 +26,7 @@ class Connection implements Socket {
 
   /** Returns the lines received since the last call. */
   read(): string[] {
-    const lines = this.text.split("\n").slice(0, -1);
+    const { lines } = this;
     this.text = "";
     return lines;
   }
@@ -93,7 +75,7 @@ export class Service {
           call: async (kind, ask, hop) => this.broker(other).called(kind, structuredClone(ask), hop),
         }),
       },
-      { acceptWebSocket: () => {}, getWebSockets: () => hibernated },
+      socketsOf(...hibernated),
       readLimits(this.#variables),
       undefined,
     ).start();
@@ -122,9 +104,4 @@ export class Service {
     this.hibernate(name);
     this.#of(name).sockets.length = 0;
   }
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) await undefined;
 }

@@ -3,8 +3,9 @@ import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import type { Delivery } from "../../../src/runtime/calls.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
-import type { Socket } from "../../../src/session/socket.ts";
 import { storeOf } from "../../simulation/store.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
 
 /** The state outside an object's memory. */
@@ -39,10 +40,9 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     },
     alarmTime: () => state.alarm,
   };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
   const broker = new Broker(
     runtime,
-    sockets,
+    socketsOf(),
     { ...readLimits({ HISTORY_SECONDS: 0 }), ...settings },
     undefined,
   ).start();
@@ -61,21 +61,6 @@ function wake(name: string, state: State, others: Others, settings = {}) {
     await settled();
   };
   return { broker, pass, fireAlarm };
-}
-
-function newSocket(): Socket {
-  return {
-    bufferedAmount: 0,
-    send: () => {},
-    close: () => {},
-    serializeAttachment: () => {},
-    deserializeAttachment: () => undefined,
-  };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 500; turn++) await undefined;
 }
 
 /** Returns a root that has given up on its only link, to an unreachable object. */
@@ -132,7 +117,7 @@ test("storage isn't released, and the alarm deleted with it, while the alarm is 
     claim: async () => Promise.reject(new Error("it can't be reached")),
   };
   const { broker, pass } = wake("news", state, others, { clientLimit: 5 });
-  const socket = newSocket();
+  const socket = new ClientSocket();
   broker.opened(socket);
   await settled();
   broker.closed(socket);
@@ -154,7 +139,7 @@ test("an object that can't link to `all` tries again at each alarm", async () =>
     throw new Error("it can't be reached");
   };
   const { broker, fireAlarm, pass } = wake("news", state, { link });
-  broker.opened(newSocket());
+  broker.opened(new ClientSocket());
   await settled();
   for (let attempts = 1; attempts <= 3; attempts++) {
     expect(tries).toBe(5 * attempts);

@@ -3,41 +3,20 @@ import { serialize } from "node:v8";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fitsItself, isAttachment, sizeOf } from "../../../src/session/attachment.ts";
-import { type Connection, Connections } from "../../../src/session/connections.ts";
-import type { Socket } from "../../../src/session/socket.ts";
+import type { Connection } from "../../../src/session/connection.ts";
+import type { Connections } from "../../../src/session/connections.ts";
+import { ClientSocket, connectionsOf } from "../sockets.ts";
 
 /** A socket that limits attachments as the runtime does, by their size after V8 serializes them. */
-class Limited implements Socket {
-  bufferedAmount = 0;
-  attachment: unknown;
+class Limited extends ClientSocket {
   isBroken = false;
   written = 0;
 
-  send(): void {}
-
-  close(): void {}
-
-  serializeAttachment(attachment: unknown): void {
+  override serializeAttachment(attachment: unknown): void {
     this.written += 1;
     if (this.isBroken || serialize(attachment).length > 16_384) throw new Error("too long");
-    this.attachment = structuredClone(attachment);
+    super.serializeAttachment(attachment);
   }
-
-  deserializeAttachment(): unknown {
-    return this.attachment;
-  }
-}
-
-/** Creates the connections of an object that wakes with `sockets`, if there are any. */
-function connectionsOf(...sockets: Limited[]) {
-  const all = new Connections(
-    { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 },
-    () => 0,
-    { flush: () => {} },
-  );
-  all.start();
-  return all;
 }
 
 /** Subscribes a connection to channels until its size is almost `bytes`. */
@@ -93,7 +72,7 @@ test("channel names and grants fit, and so does the most important state of the 
   expect(all.keep({ others })).toBe(false);
   all.flush();
   expect(all.writeAttachments()).toEqual([]);
-  expect(connectionsOf(socket).kept).toEqual({ counted: { connections: 7 }, position: 8 });
+  expect(connectionsOf([socket]).kept).toEqual({ counted: { connections: 7 }, position: 8 });
 });
 
 test("the state of the object moves to a socket with room before any of it is dropped", () => {

@@ -1,6 +1,8 @@
 /** A slow commit holds back output, so clients seem not to read it. The server must not close them for that. */
 import { expect, test } from "vitest";
-import { ClientSocket, objectOf, settled } from "../object/object.ts";
+import { objectOf } from "../object/object.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket } from "../sockets.ts";
 
 /** A socket whose output is pending until a commit releases it, and then until its client reads. */
 class Gated extends ClientSocket {

@@ -2,36 +2,23 @@
 import { expect, test } from "vitest";
 import { Connections } from "../../../src/session/connections.ts";
 import type { Socket } from "../../../src/session/socket.ts";
+import { ClientSocket, connectionsOf } from "../sockets.ts";
 
 /** Most pending output of one client, in bytes. */
 const MOST = 20_000;
 
 /** A socket that records all calls. */
-class RecordingSocket implements Socket {
-  bufferedAmount = 0;
+class RecordingSocket extends ClientSocket {
   readonly done: string[] = [];
-  attachment: unknown;
   isGone = false;
 
-  constructor(attachment?: unknown) {
-    this.attachment = attachment;
-  }
-
-  send(text: string): void {
+  override send(text: string): void {
     this.done.push(text);
   }
 
-  close(code: number, reason: string): void {
+  override close(code: number, reason: string): void {
     if (this.isGone) throw new Error("closed already");
     this.done.push(`closed ${code} ${reason}`);
-  }
-
-  serializeAttachment(attachment: unknown): void {
-    this.attachment = structuredClone(attachment);
-  }
-
-  deserializeAttachment(): unknown {
-    return this.attachment;
   }
 }
 
@@ -79,7 +66,9 @@ test("connections survive hibernation, except closed ones", () => {
   expect([...next]).toMatchObject([{ socket, grants, admitted: true, channels: new Set(["news"]) }]);
   expect(next.of(socket)?.socket).toBe(socket);
   expect(next.of(closed)).toBeUndefined();
-  expect([next.size, next.subscriptions, next.subscribers("news"), next.subscribers("more")]).toEqual([1, 1, 1, 0]);
+  expect([next.size, next.subscriptions.count, next.subscribers("news"), next.subscribers("more")]).toEqual([
+    1, 1, 1, 0,
+  ]);
 });
 
 test("channels with subscribers are listed, and subscriptions are counted", () => {
@@ -87,11 +76,16 @@ test("channels with subscribers are listed, and subscriptions are counted", () =
   const [one, two] = connections;
   if (!one || !two) throw new Error("connections were expected");
   all.subscribe(one, "more");
-  expect([all.subscriptions, [...all.channels]]).toEqual([3, ["news", "more"]]);
-  expect(all.subscribersOf("news")).toEqual([one, two]);
-  expect([all.subscribersOf("more"), all.subscribersOf("none")]).toEqual([[one], []]);
+  expect([all.subscriptions.count, [...all.subscriptions.channels]]).toEqual([3, ["news", "more"]]);
+  expect([...all.subscriptions.of("news")]).toEqual([one, two]);
+  expect([[...all.subscriptions.of("more")], [...all.subscriptions.of("none")]]).toEqual([[one], []]);
   all.remove(one);
-  expect([all.size, all.subscriptions, [...all.channels], one.closed]).toEqual([1, 1, ["news"], true]);
+  expect([all.size, all.subscriptions.count, [...all.subscriptions.channels], one.closed]).toEqual([
+    1,
+    1,
+    ["news"],
+    true,
+  ]);
 });
 
 test("a connection can't subscribe twice, and can unsubscribe only from its channels", () => {
@@ -126,27 +120,15 @@ test("lines make a flush due, for the sockets that they are for", () => {
   const [one] = connections;
   if (!one) throw new Error("connections were expected");
   all.publish("none", "no subscribers\n");
-  expect({ due: all.due, bufferedSize: all.bufferedSize, events: state.due }).toEqual({
-    due: 0,
-    bufferedSize: 0,
-    events: 0,
-  });
+  expect([all.due, all.bufferedSize, state.due]).toEqual([0, 0, 0]);
   all.publish("news", "a\n");
   all.publish("news", "b\n");
-  expect({ due: all.due, bufferedSize: all.bufferedSize, events: state.due }).toEqual({
-    due: 3,
-    bufferedSize: 104,
-    events: 2,
-  });
+  expect([all.due, all.bufferedSize, state.due]).toEqual([3, 104, 2]);
   all.flush();
   all.send(one, "c\n");
-  expect({ due: all.due, bufferedSize: all.bufferedSize, events: state.due }).toEqual({
-    due: 1,
-    bufferedSize: 2,
-    events: 3,
-  });
+  expect([all.due, all.bufferedSize, state.due]).toEqual([1, 2, 3]);
   all.flush();
-  expect({ due: all.due, bufferedSize: all.bufferedSize }).toEqual({ due: 0, bufferedSize: 0 });
+  expect([all.due, all.bufferedSize]).toEqual([0, 0]);
   expect(sockets.map(({ done }) => done)).toEqual([["a\nb\n", "c\n"], ["a\nb\n"], ["a\nb\n"]]);
 });
 
@@ -212,10 +194,7 @@ test("closing a connection that its client has closed does no harm, and later li
 });
 
 test("subscriptions have a memory budget, which includes names and a surcharge for new channels", () => {
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connections = new Connections(sockets, { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST }, () => 0, {
-    flush: () => {},
-  });
+  const connections = connectionsOf([], { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST });
   const crowd = Array.from({ length: 200 }, () => connections.accept(new RecordingSocket(), undefined));
   const subscribe = (from: number, to: number) => {
     for (const connection of crowd.slice(from, to)) {
@@ -223,13 +202,16 @@ test("subscriptions have a memory budget, which includes names and a surcharge f
     }
   };
   subscribe(0, 170);
-  expect([connections.isCrowded, connections.isFull]).toEqual([false, false]);
+  expect([connections.isCrowded, connections.subscriptions.isFull]).toEqual([false, false]);
   subscribe(170, 200);
-  expect([connections.isCrowded, connections.isFull]).toEqual([true, false]);
+  expect([connections.isCrowded, connections.subscriptions.isFull]).toEqual([true, false]);
   for (const connection of crowd) connections.remove(connection);
   connections.flush();
-  expect([connections.isCrowded, connections.subscriptions]).toEqual([false, 0]);
+  expect([connections.isCrowded, connections.subscriptions.count]).toEqual([false, 0]);
 });
+
+/** Limits whose send budget is used up by three lines of 40 kB. */
+const SMALL_BUDGET = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
 
 /** A socket whose client reads nothing. */
 class Stalled extends RecordingSocket {
@@ -240,11 +222,8 @@ class Stalled extends RecordingSocket {
 }
 
 test("when the send budget is used up, the rest is blocked, clients that have read go first, and the slowest are closed", () => {
-  const limits = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
-  const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
-  all.start();
+  const all = connectionsOf(sockets, SMALL_BUDGET);
   const connections = [...all];
   const line = `news!${"x".repeat(40_000)}\n`;
   const sent = () => sockets.map(({ done }) => done.length);
@@ -265,16 +244,13 @@ test("when the send budget is used up, the rest is blocked, clients that have re
     all.close(connection, 1013, "too slow");
   }
   expect(all.isCrowded).toBe(true);
-  for (const socket of sockets) all.socketClosed(socket);
+  for (const socket of sockets) all.budget.socketClosed(socket);
   expect(all.isCrowded).toBe(false);
 });
 
 test("of many connections that close at once, only as many get their last lines as the budget allows", () => {
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
-  const accepting = { acceptWebSocket: () => {}, getWebSockets: () => sockets };
-  const limits = { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 };
-  const all = new Connections(accepting, limits, () => 0, { flush: () => {} });
-  all.start();
+  const all = connectionsOf(sockets, SMALL_BUDGET);
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   for (const connection of [...all]) all.close(connection, 1013, "lost");
   expect(sockets.map(({ done }) => done.length)).toEqual([2, 2, 2, 1, 1, 1]);
@@ -283,13 +259,7 @@ test("of many connections that close at once, only as many get their last lines 
 
 test("without `bufferedAmount` for held back output, no more is sent than the budget allows", () => {
   const sockets = Array.from({ length: 6 }, () => new RecordingSocket({ channels: ["news"] }));
-  const all = new Connections(
-    { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 1_000_000, maxPendingBytes: 100_000 },
-    () => 0,
-    { flush: () => {} },
-  );
-  all.start();
+  const all = connectionsOf(sockets, SMALL_BUDGET);
   all.publish("news", `news!${"x".repeat(40_000)}\n`);
   all.flush();
   const sent = () => sockets.map(({ done }) => done.length);
@@ -302,13 +272,7 @@ test("without `bufferedAmount` for held back output, no more is sent than the bu
 
 test("few connections are blocked before any of them is slow", () => {
   const sockets = Array.from({ length: 2 }, () => new Stalled({ channels: ["news"] }));
-  const all = new Connections(
-    { acceptWebSocket: () => {}, getWebSockets: () => sockets },
-    { maxBufferedBytes: 100_000, maxPendingBytes: 10_000_000 },
-    () => 0,
-    { flush: () => {} },
-  );
-  all.start();
+  const all = connectionsOf(sockets, { maxBufferedBytes: 100_000, maxPendingBytes: 10_000_000 });
   for (let i = 0; i < 3; i++) {
     all.publish("news", `news!${"x".repeat(40_000)}\n`);
     all.flush();

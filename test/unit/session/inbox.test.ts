@@ -3,19 +3,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ClosingCause } from "../../../src/protocol/close-codes.ts";
 import { formatRefusal, type Refusal } from "../../../src/protocol/errors.ts";
-import { Connections } from "../../../src/session/connections.ts";
 import { CommandError, type CommandHandler, Inbox, type InboxLimits, type Step } from "../../../src/session/inbox.ts";
-import type { Socket } from "../../../src/session/socket.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, connectionsOf } from "../sockets.ts";
 
 const LIMITS: InboxLimits = { maxLineBytes: 300, maxBufferedBytes: 1_000, linesPerSecond: 100 };
-
-const socket: Socket = {
-  bufferedAmount: 0,
-  send: () => {},
-  close: () => {},
-  serializeAttachment: () => {},
-  deserializeAttachment: () => undefined,
-};
 
 /**
  * Creates an inbox with one connection.
@@ -25,10 +17,7 @@ function inboxOf(
   execute: (step: Step) => Promise<void> | undefined = () => undefined,
   pause: CommandHandler["pause"] = () => undefined,
 ) {
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connection = new Connections(sockets, { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 }, () => 0, {
-    flush: () => {},
-  }).accept(socket, undefined);
+  const connection = connectionsOf().accept(new ClientSocket(), undefined);
   const log: string[] = [];
   const clock = { now: 1_000_000 };
   const handler = {
@@ -48,7 +37,7 @@ function inboxOf(
   const receive = (frame: string | ArrayBuffer) => inbox.receive(connection, frame);
   /** Returns what the handler was asked to do since the last call. */
   const done = async () => {
-    for (let turn = 0; turn < 300; turn++) await undefined;
+    await settled();
     return log.splice(0);
   };
   return { inbox, connection, receive, done, clock };
@@ -58,15 +47,6 @@ function format(step: Step): string {
   if (step.kind === "announce") return `${step.count}: ${step.lines.trim().replaceAll("\n", ", ")}`;
   if (step.kind === "once") return `once ${step.messages.map(({ key, message }) => `${key}: ${message}`)}`;
   return "channel" in step ? `${step.kind} ${step.channel}` : step.kind;
-}
-
-/** A promise that the test resolves. */
-function pending() {
-  let resolve = () => {};
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
 
 test("consecutive keyed announcements on one channel are one step", async () => {
@@ -82,7 +62,7 @@ test("consecutive announcements on one channel are one step", async () => {
 });
 
 test("lines are queued while a step is pending, and queued announcements are combined too", async () => {
-  const { promise, resolve } = pending();
+  const { promise, resolve } = Promise.withResolvers<void>();
   const { receive, done } = inboxOf((step) => (step.kind === "subscribe" ? promise : undefined));
   void receive("subscribe a");
   for (const frame of ["announce a 1", "announce a 2\nannounce a 3", "announce b 4", "ping"]) void receive(frame);
@@ -92,7 +72,7 @@ test("lines are queued while a step is pending, and queued announcements are com
 });
 
 test("nothing is executed before the connection is ready, or after it is closed", async () => {
-  const { promise, resolve } = pending();
+  const { promise, resolve } = Promise.withResolvers<void>();
   const { inbox, connection, receive, done } = inboxOf((step) => {
     connection.closed = step.kind === "info";
     return undefined;
@@ -148,7 +128,7 @@ test("an unexpected error isn't sent to the client, and the next frame is execut
 });
 
 test("pending frames have a limit, and each counts 101 bytes of overhead", async () => {
-  let step = pending();
+  let step = Promise.withResolvers<void>();
   const { receive, done } = inboxOf(() => step.promise);
   const line = (bytes: number) => `announce a ${"x".repeat(bytes - "announce a ".length)}`;
   void receive("ping");
@@ -156,7 +136,7 @@ test("pending frames have a limit, and each counts 101 bytes of overhead", async
   expect(await done()).toEqual(["ping"]);
   // The current frame is not pending, so there is room again.
   step.resolve();
-  step = pending();
+  step = Promise.withResolvers<void>();
   expect(await done()).toEqual([expect.stringMatching(/^4: a!x/)]);
   for (let i = 0; i < 4; i++) void receive(line(149));
   expect(await done()).toEqual([]);
@@ -191,20 +171,17 @@ test("lines above the rate limit are refused, and lines far above it close the c
 
 /** Creates an inbox of connections whose commands never finish, and a list of connections that it has closed. */
 function crowded() {
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
-  const connections = new Connections(sockets, { maxBufferedBytes: 1_000_000, maxPendingBytes: 8_000_000 }, () => 0, {
-    flush: () => {},
-  });
+  const connections = connectionsOf();
   const closed: unknown[] = [];
   const handler = {
-    execute: () => pending().promise,
+    execute: () => Promise.withResolvers<void>().promise,
     pause: () => undefined,
     portionSize: () => 100_000,
     refuse: () => {},
     close: (connection: unknown) => void closed.push(connection),
   };
   const inbox = new Inbox(handler, { ...LIMITS, maxBufferedBytes: 4_000_000 }, () => 1_000_000);
-  const connect = () => connections.accept({ ...socket }, undefined);
+  const connect = () => connections.accept(new ClientSocket(), undefined);
   return { inbox, closed, connect };
 }
 
@@ -257,7 +234,7 @@ test("a frame is split at line ends, and empty lines are skipped", async () => {
 test("the inbox pauses between steps, and pending frames have no limit meanwhile", async () => {
   const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
   const pause: CommandHandler["pause"] = (_, work, needsRoom) => {
-    const { promise, resolve: end } = pending();
+    const { promise, resolve: end } = Promise.withResolvers<void>();
     pauses.push({ work, needsRoom, end });
     return promise;
   };

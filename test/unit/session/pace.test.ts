@@ -1,6 +1,7 @@
 /** Commands are executed in portions, so that other clients get replies and memory is bounded. */
 import { expect, test } from "vitest";
-import { objectOf, settled } from "../object/object.ts";
+import { objectOf } from "../object/object.ts";
+import { settled } from "../settled.ts";
 
 /** Sends a frame to an object, and a ping from another client in each pause. Returns the number of pauses. */
 async function attacked(frame: string, readers = 3) {

@@ -1,12 +1,9 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
+import { settled } from "../settled.ts";
+import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 2_000; turn++) await undefined;
-}
 
 test("a client that resumes again and again is refused, without a call to the root", async () => {
   let asked = 0;
@@ -20,24 +17,16 @@ test("a client that resumes again and again is refused, without a call to the ro
     unlink: () => Promise.resolve(undefined),
     recover,
   };
-  const read: string[] = [];
-  const socket = {
-    bufferedAmount: 0,
-    send: (text: string) => void read.push(text),
-    close: () => {},
-    serializeAttachment: () => {},
-    deserializeAttachment: () => undefined,
-  };
-  const sockets = { acceptWebSocket: () => {}, getWebSockets: () => [] };
+  const socket = new ClientSocket();
   const runtime = { ...fakeRuntime("home", new Map(), others), now: () => 1_000_000 };
-  const broker = new Broker(runtime, sockets, readLimits({}), undefined).start();
+  const broker = new Broker(runtime, socketsOf(), readLimits({}), undefined).start();
   broker.opened(socket);
   await settled();
   for (let i = 0; i < 40; i++) {
     broker.received(socket, "subscribe news since 9\nunsubscribe news");
     await settled();
   }
-  const text = read.join("");
+  const { text } = socket;
   // The clock stands still, so the allowance of one second is all that the client gets.
   expect(text.match(/^news!/gm)).toHaveLength(15);
   expect(text.match(/^debug!error rate subscribe news: a connection gets at most 4000000 characters/gm)).toHaveLength(

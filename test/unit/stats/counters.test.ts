@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Counters } from "../../../src/stats/counters.ts";
 import { hashesOf } from "../../../src/stats/distinct.ts";
+import { EventCounters } from "../../../src/stats/event-counters.ts";
 import { Service } from "../../../src/stats/service.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
 import { storeOf } from "../../simulation/store.ts";
@@ -20,7 +21,11 @@ function counters(rows = new Map<string, unknown>(), socket?: { kept: object | u
       return socket !== undefined;
     },
   };
-  const counters = new Counters({ store: storeOf(rows), now: () => time.now }, keeper);
+  const counters = new Counters({
+    runtime: { store: storeOf(rows), now: () => time.now },
+    connections: keeper,
+    events: new EventCounters(() => {}),
+  });
   counters.start();
   return { rows, time, counters };
 }

@@ -1,28 +1,28 @@
 import { expect, test } from "vitest";
-import { OperatorLog } from "../../../src/stats/operator-log.ts";
+import { operatorLog } from "../../../src/stats/operator-log.ts";
 
 test("events that operators look for are logged at most every ten seconds, with their number; other events never are", () => {
   const logged: unknown[] = [];
   let now = 0;
-  const log = new OperatorLog({ log: (event) => void logged.push(event), now: () => now });
-  for (let i = 0; i < 5; i++) log.note("closes.slow");
-  log.note("failures.deliver");
-  for (const name of ["closes.client", "refused.invalid", "calls.deliver", "rows"] as const) log.note(name);
+  const log = operatorLog({ log: (event) => void logged.push(event), now: () => now });
+  for (let i = 0; i < 5; i++) log("closes.slow");
+  log("failures.deliver");
+  for (const name of ["closes.client", "refused.invalid", "calls.deliver", "rows"] as const) log(name);
   expect(logged.splice(0)).toEqual([
     { event: "closes.slow", times: 1 },
     { event: "failures.deliver", times: 1 },
   ]);
   now = 10_000;
-  log.note("closes.slow");
+  log("closes.slow");
   expect(logged).toEqual([{ event: "closes.slow", times: 5 }]);
 });
 
 test("the log says why storage rejected rows", () => {
   const logged: unknown[] = [];
   const refusal = () => "Error: exceeded allowed rows";
-  const log = new OperatorLog({ log: (event) => void logged.push(event), now: () => 0, refusal });
-  for (let i = 0; i < 1_000; i++) log.note("rows.refused");
-  log.note("closes.slow");
+  const log = operatorLog({ log: (event) => void logged.push(event), now: () => 0, refusal });
+  for (let i = 0; i < 1_000; i++) log("rows.refused");
+  log("closes.slow");
   expect(logged).toEqual([
     { event: "rows.refused", times: 1, cause: "Error: exceeded allowed rows" },
     { event: "closes.slow", times: 1 },

@@ -1,8 +1,9 @@
 /** How often objects are polled, however many clients ask. */
 import { expect, test } from "vitest";
 import type { ServiceFigures } from "../../../src/runtime/calls.ts";
-import { Polling } from "../../../src/stats/polling.ts";
+import { polling } from "../../../src/stats/polling.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
+import { settled } from "../settled.ts";
 
 /** Creates the polling of so many objects, whose polls the test ends. */
 function pollingOf(objects: number) {
@@ -21,7 +22,7 @@ function pollingOf(objects: number) {
     },
     totals: noTotals(),
   });
-  const polling = new Polling<ServiceFigures>(
+  const answer = polling<ServiceFigures>(
     () =>
       new Promise((resolve, reject) => {
         const number = polls.length + 1;
@@ -34,13 +35,8 @@ function pollingOf(objects: number) {
     () => clock.now,
   );
   /** Asks, and returns the number of the poll that answered. */
-  const ask = async () => (await polling.answer()).since;
+  const ask = async () => (await answer()).since;
   return { polls, ask, clock };
-}
-
-/** Resolves when all promises that depend on nothing else have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await undefined;
 }
 
 test("one poll runs at a time, and no answer is older than its request", async () => {

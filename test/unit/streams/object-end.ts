@@ -1,37 +1,30 @@
 /** An object's end of a Worker's connection, controlled by a test. */
 import type { Budget } from "../../../src/streams/backlog.ts";
-import { type Ending, ObjectConnection, type SocketEvents } from "../../../src/streams/object-connection.ts";
+import { type Ending, ObjectConnection } from "../../../src/streams/object-connection.ts";
 import type { Time } from "../../simulation/streams/time.ts";
 
 export class ObjectEnd {
   readonly connection: ObjectConnection;
   /** Frames of the Worker that the test hasn't read. */
   #sent: string[] = [];
-  #receiver: SocketEvents | undefined;
   /** Whether the Worker has closed the connection. */
   isClosed = false;
 
   constructor(time: Time, budget: Budget) {
-    const open = (receiver: SocketEvents) => {
-      this.#receiver = receiver;
-      return {
-        send: (text: string) => void this.#sent.push(text),
-        close: () => {
-          this.isClosed = true;
-        },
-      };
+    const close = () => {
+      this.isClosed = true;
     };
-    this.connection = new ObjectConnection(open, time, budget);
+    this.connection = new ObjectConnection({ send: (text) => void this.#sent.push(text), close }, time, budget);
   }
 
   /** Sends text to the Worker, and lets it react. */
   async send(text: string): Promise<void> {
-    this.#receiver?.received(text);
+    this.connection.received(text);
     await settle();
   }
 
   async end(ending: Ending): Promise<void> {
-    this.#receiver?.ended(ending);
+    this.connection.end(ending);
     await settle();
   }
 

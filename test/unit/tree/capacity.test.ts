@@ -35,7 +35,7 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
       return Array.from({ length: held.links }, (_, i) => `home${i}`);
     },
   };
-  const room = new Capacity({ ...runtime, random: () => random }, limits, connections, downstream);
+  const room = new Capacity({ runtime: { ...runtime, random: () => random }, limits, connections }, downstream);
   /** Returns the object that gets a connection; undefined for this one. */
   const place = (region: string, full = "") => room.placementFor(region, full, false)?.object;
   return { room, held, reported, place };

@@ -15,8 +15,8 @@ function catchingUp() {
   const state: { position: number | undefined } = { position: 10 };
   const waiters = new PositionWaiters({ now: () => 0 });
   const progress = {
-    position: () => state.position,
-    reached: (position: number) =>
+    positionOf: () => state.position,
+    reached: (_: string, position: number) =>
       position > (state.position ?? position) ? waiters.wait("news", position) : undefined,
   };
   const ask = (wanted: MissedRequest) => catchUp.readMissed("news", progress, wanted, (kept) => taken.push(kept));

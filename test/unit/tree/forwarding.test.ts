@@ -24,7 +24,7 @@ function forwarding(maxBuffered = 20) {
   });
   const announcements = new Forwarding(runtime, maxBuffered, {
     arrived: () => arrived.position,
-    regressed: (channel) => void arrived.regressed.push(channel),
+    abandon: (channel) => void arrived.regressed.push(channel),
   });
   /** Announces lines, and records their position or error under their text. */
   const announce = (lines: string, channel = "news", key?: string) => {

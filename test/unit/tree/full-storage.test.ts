@@ -31,7 +31,7 @@ test("messages that storage refuses are not retained, nor are those before them"
   state.accepts = false;
   const last = announce("b", "other");
   expect(root.readMissed({ since: stored, last: 0 })).toEqual({ after: last, count: 0, lines: "" });
-  expect(root.history?.announcedUnder("key") ?? root.history?.announcedUnder("other")).toBeUndefined();
+  expect(root.history?.index.announcedUnder("key") ?? root.history?.index.announcedUnder("other")).toBeUndefined();
   state.accepts = true;
   announce("c");
   expect(linesOf(root.readMissed(ALL))).toBe("c\n");

@@ -10,14 +10,14 @@ test("a key used again after its first message has expired finds the second one,
   first.state.now += 60_000;
   first.announce("b");
   const second = rootOf(rows, FAR, undefined, first.state.now + 60_000);
-  expect(second.root.history?.announcedUnder("key")).toBeUndefined();
+  expect(second.root.history?.index.announcedUnder("key")).toBeUndefined();
   const position = second.announce("c", "key");
   // The row of the first message still exists, but has expired.
   const third = rootOf(rows, FAR, undefined, second.state.now);
-  expect(third.root.history?.announcedUnder("key")).toMatchObject({ last: position, lines: "c\n" });
+  expect(third.root.history?.index.announcedUnder("key")).toMatchObject({ last: position, lines: "c\n" });
   third.announce("d");
   third.root.expire(false);
-  expect(third.root.history?.announcedUnder("key")).toMatchObject({ last: position });
+  expect(third.root.history?.index.announcedUnder("key")).toMatchObject({ last: position });
 });
 
 test("a key is retained exactly as long as its message, and both are dropped if there is no room for both", () => {
@@ -25,7 +25,8 @@ test("a key is retained exactly as long as its message, and both are dropped if 
   const keys = ["a", "b", "c"].map((letter) => letter.repeat(34));
   for (const key of keys) append(key.slice(0, 1), key);
   root.flush();
-  const known = (instance: typeof root) => keys.filter((key) => instance.history?.announcedUnder(key) !== undefined);
+  const known = (instance: typeof root) =>
+    keys.filter((key) => instance.history?.index.announcedUnder(key) !== undefined);
   for (const instance of [root, rootOf(rows).root]) {
     expect(linesOf(instance.readMissed(ALL))).toBe("c\n");
     expect(known(instance)).toEqual(keys.slice(2));
@@ -44,8 +45,8 @@ test("a key finds the text of its announcement, even of several lines, stored or
   const { position = 0 } = root.log;
   const check = (instance: typeof root) => {
     const { history } = instance;
-    expect(history?.announcedUnder("two")).toMatchObject({ last: position - 2, count: 2, lines: "a\nb\n" });
-    expect(history?.announcedUnder("one")).toMatchObject({ last: position - 1, count: 1, lines: "c\n" });
+    expect(history?.index.announcedUnder("two")).toMatchObject({ last: position - 2, count: 2, lines: "a\nb\n" });
+    expect(history?.index.announcedUnder("one")).toMatchObject({ last: position - 1, count: 1, lines: "c\n" });
   };
   check(root);
   root.flush();

@@ -5,7 +5,7 @@ import type { CounterReport, Delivery, LinkAnswer, LinkRequest, UnlinkRequest } 
 import { noTotals } from "../../../src/stats/totals.ts";
 import { Unreachable, Upstream } from "../../../src/tree/upstream.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
-import { channelWith, scheduleOf } from "./linked-channel.ts";
+import { scheduleOf } from "./linked-channel.ts";
 
 type Answer = LinkAnswer | "fails";
 
@@ -41,7 +41,7 @@ function objectOf(answers: Answer[], name = "home", rows = new Map<string, unkno
     takeCounters: () => state.counters,
   };
   const log = new Log(name === "home" ? 0 : undefined);
-  const upstream = new Upstream(runtime, channelWith(log), receiver, noKeeper, scheduleOf());
+  const upstream = new Upstream({ runtime, connections: noKeeper, schedule: scheduleOf() }, log, receiver);
   return { upstream, log, asked, unlinked, received, state, rows };
 }
 

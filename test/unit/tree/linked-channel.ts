@@ -1,6 +1,5 @@
 /** One channel's log and links, used together as a router does. */
 import { ChannelLog } from "../../../src/channel/channel-log.ts";
-import type { Log } from "../../../src/channel/log.ts";
 import type { HistoryLimits } from "../../../src/channel/retained.ts";
 import type { Keeper, Runtime } from "../../../src/runtime/runtime.ts";
 import type { Schedule } from "../../../src/runtime/schedule.ts";
@@ -30,10 +29,11 @@ export class LinkedChannel {
       this.downstream.scheduleDelivery();
       handlers.renumbered?.(position, count);
     };
-    this.channel = new ChannelLog(runtime, limits, keeper, this.schedule, { renumbered });
+    const parts = { runtime, schedule: this.schedule, connections: keeper, limits: { maxBufferedBytes: maxBuffered } };
+    this.channel = new ChannelLog(parts, limits, renumbered);
     const ended = (object: string) => handlers.ended?.(object);
-    this.downstream = new Downstream(runtime, maxBuffered, this.channel, this.schedule, { ended });
-    this.channel.start();
+    this.downstream = new Downstream(parts, this.channel, ended);
+    this.channel.history?.restore();
     this.downstream.start();
   }
 
@@ -46,14 +46,11 @@ export class LinkedChannel {
   }
 
   append(lines: string, count: number, key?: string) {
-    const appended = this.channel.append(lines, count, key, this.downstream.size > 0);
-    if (this.downstream.size > 0 || this.channel.hasHistory) this.downstream.appended(appended.last);
-    return appended;
+    return this.downstream.append(lines, count, key);
   }
 
   relay(lines: string, count: number, after: number): void {
-    const appended = this.channel.relay(lines, count, after, this.downstream.size > 0);
-    this.downstream.appended(appended.last);
+    this.downstream.relay(lines, count, after);
   }
 
   renumber(position: number): void {
@@ -74,7 +71,7 @@ export class LinkedChannel {
   }
 
   expire(isCounted: boolean): void {
-    this.channel.expire(isCounted);
+    this.channel.history?.expire(isCounted);
     this.downstream.trim();
   }
 
@@ -119,24 +116,14 @@ export class LinkedChannel {
   }
 
   epochOf(object: string) {
-    return this.downstream.epochOf(object);
+    return this.downstream.linkTo(object)?.epoch;
   }
 
   vouchFor(object: string) {
-    return this.downstream.vouchFor(object);
+    return this.downstream.linkTo(object)?.vouched;
   }
 
   acknowledgedBy(object: string) {
-    return this.downstream.acknowledgedBy(object);
+    return this.downstream.linkTo(object)?.acknowledged;
   }
-}
-
-/** An object's own channel with a log of a test. */
-export function channelWith(log: Log): Pick<ChannelLog, "log" | "position"> {
-  return {
-    log,
-    get position() {
-      return log.position;
-    },
-  };
 }

@@ -1,11 +1,15 @@
 import { expect, test } from "vitest";
 import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Outage } from "../../../src/tree/outage.ts";
-import { newKeeper } from "./fake-runtime.ts";
+import { fakeRuntime, newKeeper } from "./fake-runtime.ts";
 import { scheduleOf } from "./linked-channel.ts";
 
 function outageOf(keeper: Keeper, now = () => 1_000_000): Outage {
-  const outage = new Outage({ now }, keeper, scheduleOf());
+  const outage = new Outage({
+    runtime: { ...fakeRuntime("news", new Map()), now },
+    connections: keeper,
+    schedule: scheduleOf(),
+  });
   outage.start();
   return outage;
 }

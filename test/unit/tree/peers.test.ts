@@ -49,7 +49,7 @@ function peersOf() {
     runtime.begunAnew += 1;
     return Promise.resolve(runtime.comes);
   };
-  const peers = new Peers(runtime, { goOffNow }, new EventCounters());
+  const peers = new Peers(runtime, { goOffNow }, new EventCounters(() => {}));
   const call = (object: string, size = 0) => {
     const lines = "x".repeat(size);
     return peers.call(object, "forward", { from: "me", number: 1, count: 1, lines });

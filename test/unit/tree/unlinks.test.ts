@@ -5,7 +5,7 @@ import type { Keeper } from "../../../src/runtime/runtime.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { storeOf } from "../../simulation/store.ts";
 import { fakeRuntime, newKeeper, noKeeper } from "./fake-runtime.ts";
-import { channelWith, scheduleOf } from "./linked-channel.ts";
+import { scheduleOf } from "./linked-channel.ts";
 
 const hibernated: Keeper = { ...noKeeper, hasSlept: true };
 
@@ -32,7 +32,7 @@ function objectOf(rows: Map<string, unknown>, keeper = hibernated) {
     state.ended += 1;
   };
   const schedule = { ...scheduleOf(), stay };
-  const upstream = new Upstream(runtime, channelWith(new Log(0)), receiver, keeper, schedule);
+  const upstream = new Upstream({ runtime, connections: keeper, schedule }, new Log(0), receiver);
   upstream.start();
   state.subscribed = "";
   return { upstream, state, unlinked };
@@ -70,8 +70,8 @@ test("an unreachable parent is told later, even after the object has left memory
   first.upstream.leave("news");
   await settled();
   expect(rows.get("upstream:news")).toEqual({ parent: "news!1", epoch: 7, left: 1_000_000 });
-  expect([first.state.ended, first.upstream.dueAt]).toEqual([1, 1_010_000]);
-  first.upstream.retry();
+  expect([first.state.ended, first.upstream.unlinks.dueAt]).toEqual([1, 1_010_000]);
+  first.upstream.unlinks.retry();
   await settled();
   expect(first.unlinked).toHaveLength(5);
   const next = objectOf(rows);
@@ -86,7 +86,7 @@ test("a new link to the channel replaces one whose parent couldn't be told", asy
   upstream.leave("news");
   await settled();
   state.subscribed = "news";
-  expect(upstream.dueAt).toBe(Number.POSITIVE_INFINITY);
+  expect(upstream.unlinks.dueAt).toBe(Number.POSITIVE_INFINITY);
   await upstream.join("news");
   expect(rows.get("upstream:news")).toEqual({ parent: "news!1", epoch: 1_000_000 });
 });

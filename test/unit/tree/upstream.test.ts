@@ -3,7 +3,7 @@ import { Log } from "../../../src/channel/log.ts";
 import type { Delivery, LinkAnswer, LinkRequest } from "../../../src/runtime/calls.ts";
 import { Upstream } from "../../../src/tree/upstream.ts";
 import { fakeRuntime, noKeeper } from "./fake-runtime.ts";
-import { channelWith, scheduleOf } from "./linked-channel.ts";
+import { scheduleOf } from "./linked-channel.ts";
 
 /**
  * An object that woke with a link to `news` of epoch 7, and one subscriber.
@@ -35,7 +35,11 @@ function wokenObject(hasSlept = true, answers: LinkAnswer[] = [], position?: num
     Object.assign(keeper, { kept: some });
     return true;
   };
-  const upstream = new Upstream(runtime, channelWith(new Log(position)), receiver, { ...keeper, keep }, scheduleOf());
+  const upstream = new Upstream(
+    { runtime, connections: { ...keeper, keep }, schedule: scheduleOf() },
+    new Log(position),
+    receiver,
+  );
   upstream.start();
   let number = 0;
   const deliver = (delivery: Partial<Delivery>) =>
@@ -195,7 +199,7 @@ test("an object that rejoins a channel asks its former parent, and the root if t
     lose: () => {},
     takeCounters: () => undefined,
   };
-  const upstream = new Upstream(runtime, channelWith(new Log(40)), receiver, noKeeper, scheduleOf());
+  const upstream = new Upstream({ runtime, connections: noKeeper, schedule: scheduleOf() }, new Log(40), receiver);
   upstream.start();
   await expect(upstream.join("all")).rejects.toThrow();
   await upstream.join("all");
@@ -219,7 +223,7 @@ test("a link whose messages don't arrive is lost, and ended at its parent", asyn
     takeCounters: () => undefined,
   };
   const keeper = { ...noKeeper, hasSlept: true };
-  const upstream = new Upstream(runtime, channelWith(new Log(0)), receiver, keeper, scheduleOf());
+  const upstream = new Upstream({ runtime, connections: keeper, schedule: scheduleOf() }, new Log(0), receiver);
   upstream.start();
   const reached = upstream.reached("news", 41);
   expect(upstream.loseOverdue()).toBe(true);

@@ -1,14 +1,13 @@
 /**
- * Measures how much work one frame causes: `node tools/bench/amplifiers.ts` sends each of the frames below to an object
- * with 1,000 subscribers, in the bare runtime, and prints how long that takes, how much memory it needs, and how long
- * the pings of another client wait. Pass another Worker's file to compare with.
+ * Measures how much work one frame causes at an object with many subscribers: how long it takes, how much memory it needs,
+ * and how long the pings of another client wait.
  */
-import { parseArgs } from "node:util";
-import { bundle, memoryOf, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
-import { connectAll, type TestClient } from "../../test/e2e/support/test-client.ts";
-import { startPinger } from "./pinger.ts";
 
-export interface Amplifier {
+import { startPinger } from "./pinger.ts";
+import { memoryOf } from "./runtime.ts";
+import { connectAll, type TestClient } from "./test-client.ts";
+
+interface Amplifier {
   title: string;
   frame: string;
 }
@@ -48,7 +47,7 @@ export const AMPLIFIERS: Amplifier[] = [
 /** The end of the last frame that subscribers receive. */
 const DONE = Buffer.from("c!done\n");
 
-export interface Outcome {
+interface Outcome {
   /** Milliseconds until every open connection has received the message announced after the frame. */
   took: number;
   /** The longest wait of the other client's pings, in milliseconds. */
@@ -125,34 +124,4 @@ async function watchMemory(pid: number, watch: { isOver: boolean; memory: number
     watch.memory = Math.max(watch.memory, await memoryOf(pid));
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const { values, positionals } = parseArgs({
-    options: { only: { type: "string" }, subscribers: { type: "string", default: "1000" } },
-    allowPositionals: true,
-  });
-  const folder = await temporaryFolder();
-  const file = positionals[0] ?? (await bundle(folder));
-  console.log("| frame | bytes | ms | slowest ping, ms | memory, KiB | |\n| --- | --- | --- | --- | --- | --- |");
-  for (const { title, frame } of AMPLIFIERS) {
-    if (values.only !== undefined && !title.startsWith(values.only)) continue;
-    const runtime = await startRuntime(file, await temporaryFolder(), {
-      v8Flags: ["--max-old-space-size=128"],
-    });
-    const outcome = await amplify(runtime, frame, Number(values.subscribers)).catch(String);
-    await runtime.kill();
-    const cells =
-      typeof outcome === "string"
-        ? [outcome]
-        : [
-            outcome.took.toFixed(0),
-            outcome.slowest.toFixed(0),
-            outcome.memory,
-            `${outcome.ending} ${outcome.lost || ""}`,
-          ];
-    console.log(`| ${[title, frame.length, ...cells].join(" | ")} |`);
-  }
-  await removeFolder(folder);
-  process.exit();
 }

@@ -1,6 +1,6 @@
 /** A client that pings continuously in its own thread, so that other reading doesn't delay it. */
 import { parentPort, Worker, workerData } from "node:worker_threads";
-import { TestClient } from "../../test/e2e/support/test-client.ts";
+import { TestClient } from "./test-client.ts";
 
 /** Starts a pinging client; the returned function stops it, and returns the longest delay in milliseconds. */
 export async function startPinger(url: string, channels: string[]): Promise<() => Promise<number>> {
