@@ -1,4 +1,4 @@
-/** Bundles what the Worker serves to browsers, the console and the client library, into modules of `src/worker/`. */
+/** Bundles the console and the client library into modules of `src/worker/`, which serves them to browsers. */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

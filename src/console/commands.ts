@@ -9,6 +9,6 @@ export function commandsFor(base: string, channel: string): string[] {
   return [
     `curl -N ${shellQuoted(`${base}/${path}`)}`,
     `npx wscat -c ${shellQuoted(`${server}/${path}`)}`,
-    `npx -p fanout-edge fanout sub ${shellQuoted(server)} ${shellQuoted(channel)}`,
+    `npm run fanout -s -- sub ${shellQuoted(server)} ${shellQuoted(channel)} # in a clone of the repository`,
   ];
 }

@@ -1,4 +1,4 @@
-/** Copies code that repeats what a client has just done. */
+/** Copies code that repeats the last action of a client. */
 import { find } from "./elements.ts";
 import { type Action, type Language, snippetFor, type Target } from "./snippets.ts";
 

@@ -1,14 +1,14 @@
-/** Estimates the share of the Workers free plan that a product takes, from what a form has been given. */
+/** Estimates the share of the Workers free plan that a product takes, from the fields of a form. */
 import { type Day, FREE, percent, shares, type Use, usedIn, whole } from "../costs/free-plan.ts";
 import { COSTS } from "../costs/measured.ts";
 
-/** What is typed into each field. */
+/** The text in each field. */
 export type Fields = Record<keyof Day, string>;
 
-/** A sentence and the parts that it sums up, or a sentence about the first wrong field. */
+/** A sentence with the use of each limit, or a sentence about the first wrong field. */
 export type Estimate = { sentence: string; parts: string[] } | { wrong: keyof Day; sentence: string };
 
-/** What a field takes: whole numbers, from `least` to `most`. */
+/** A field for whole numbers from `least` to `most`. */
 interface Field {
   name: string;
   least: number;

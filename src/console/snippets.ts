@@ -1,9 +1,9 @@
-/** Code that repeats what a client has done. */
+/** Code that repeats an action of a client. */
 import { isVisible, literal, printfQuoted, shellQuoted } from "./quoting.ts";
 
 export type Language = "curl" | "JavaScript" | "Python";
 
-/** What a client has done; `last` is the number of newest messages with which the subscription begins. */
+/** An action of a client; `last` is the number of newest messages with which the subscription begins. */
 export type Action =
   | { kind: "announce"; channel: string; text: string }
   | { kind: "subscribe"; channel: string; last: number };

@@ -1,4 +1,4 @@
-/** Computes what uses of the server cost per day, and the share of the Workers free plan that this is. */
+/** Computes the daily usage of the server, and its shares of the Workers free plan. */
 import { type Cost, minus, plus, requested, times, written } from "./cost.ts";
 import type { Costs } from "./measured.ts";
 

@@ -437,7 +437,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect((await page.locator("#start pre").textContent())?.split("\n")).toEqual([
       `curl -N 'http://${host}/it'\\''s-x'`,
       `npx wscat -c 'ws://${host}/it'\\''s-x'`,
-      `npx -p fanout-edge fanout sub ws://${host} 'it'\\''s-x'`,
+      `npm run fanout -s -- sub ws://${host} 'it'\\''s-x' # in a clone of the repository`,
     ]);
   });
 

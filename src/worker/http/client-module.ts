@@ -18,7 +18,8 @@ export function isClientModule(path: string): boolean {
 }
 
 /**
- * Returns the client library, whatever the settings are: it is public, and pages need it to read what is wrong.
+ * Returns the client library. It ignores the settings: the library is public, and lets pages read which setting is
+ * wrong.
  * @throws Denial if the method isn't supported
  */
 export function clientModule(request: Request): Response {

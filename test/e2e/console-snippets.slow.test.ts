@@ -76,6 +76,11 @@ describe("quoted text has its value:", () => {
   const literals = `[${[...texts, "\ud800"].map(literal).join(", ")}]`;
   const escaped = JSON.stringify([...texts, "\ud800"]);
 
+  test("literals show no character that hides or reorders others", () => {
+    expect(literals).toMatch(/^[ -~\u00a0-\u{10ffff}]*$/u);
+    expect(literals).not.toMatch(/[\u200b\u200f\u2028-\u202e\u2066-\u2069\ufeff]/);
+  });
+
   test("in JavaScript", async () => {
     expect(await executed(process.execPath, "-e", `console.log(JSON.stringify(${literals}))`)).toBe(`${escaped}\n`);
   });
