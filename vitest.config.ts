@@ -2,10 +2,10 @@ import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { SECRET } from "./test/runtime/support/mint.ts";
-import { writeConsoleModule } from "./tools/build-console.ts";
+import { writeAssets } from "./tools/build-assets.ts";
 
-// The Worker imports it.
-writeConsoleModule();
+// The Worker imports them.
+writeAssets();
 
 /** Far longer than any test takes: only a hanging test, or one on a very busy machine, reaches these limits. */
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };

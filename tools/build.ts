@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
-import { writeConsoleModule } from "./build-console.ts";
+import { writeAssets } from "./build-assets.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
@@ -69,7 +69,7 @@ async function writeTypes(input: Record<string, string>, project: string, ending
 }
 
 rmSync(DIST, { recursive: true, force: true });
-writeConsoleModule();
+writeAssets();
 writeModules();
 writePageScripts();
 for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.browser.json", ending);

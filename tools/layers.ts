@@ -18,9 +18,10 @@ const ALLOWED: Record<string, string> = {
   runtime: "protocol",
   auth: "protocol jose",
   protocol: "",
+  costs: "",
   client: "protocol",
   react: "client react",
-  console: "client protocol uplot",
+  console: "client costs protocol uplot",
   bridge: "client protocol node:*",
   cli: "bridge client protocol version.ts node:* commander jose",
 };

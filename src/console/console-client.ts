@@ -28,7 +28,7 @@ interface Outage {
 }
 
 /** The number of newest messages with which subscriptions start. */
-const LAST = 20;
+export const LAST = 20;
 
 /** How long to wait for missed messages, in milliseconds. */
 const RESUME_TIMEOUT = 15_000;

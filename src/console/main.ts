@@ -1,6 +1,7 @@
 /** The console: clients side by side on one page, each with its own connection. */
 
 import { showActivity } from "./activity.ts";
+import { setUpCalculator } from "./calculator.ts";
 import { commandsFor } from "./commands.ts";
 import { find } from "./elements.ts";
 import { type PageContext, Pane } from "./pane.ts";
@@ -38,6 +39,8 @@ function show(): void {
 }
 
 find(document, "#start pre", HTMLElement).textContent = commandsFor(context.base, first).join("\n");
+
+setUpCalculator();
 
 let names = 0;
 

@@ -92,7 +92,7 @@ class TracedSocket implements WebSocketLike {
   }
 
   cut(): void {
-    this.onclose?.({ code: 1006, reason: "" });
+    this.onclose?.({ code: 1006, reason: "you cut the connection" });
     this.close();
   }
 }

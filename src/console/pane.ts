@@ -1,6 +1,7 @@
 /** The view of one client, and its controls. */
 import type { Change, Message } from "../client/fanout.ts";
-import { ConsoleClient } from "./console-client.ts";
+import { ConsoleClient, LAST } from "./console-client.ts";
+import { CopiedCode } from "./copied-code.ts";
 import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
 import { RawLines } from "./raw-lines.ts";
@@ -26,6 +27,7 @@ export class Pane {
   readonly #messages: List;
   readonly #raw: RawLines;
   readonly #terminal: Terminal;
+  readonly #code: CopiedCode;
   #client: ConsoleClient;
 
   /** @param name the pane's heading */
@@ -39,10 +41,13 @@ export class Pane {
     this.#raw = new RawLines(this.#part(".raw", HTMLDetailsElement));
     const typed = new RawLines(this.#part(".terminal", HTMLDetailsElement));
     this.#terminal = new Terminal(typed, () => this.#connect());
+    this.#code = new CopiedCode(this.#part(".code", HTMLElement), () => {
+      return { base: context.base, needsToken: context.token() !== undefined };
+    });
     this.#name(name);
     this.#addListeners();
     this.#client = this.#newClient();
-    for (const channel of channels) this.#client.subscribe(channel);
+    for (const channel of channels) this.#subscribe(channel);
     this.#showChannels();
   }
 
@@ -84,6 +89,11 @@ export class Pane {
     return client;
   }
 
+  #subscribe(channel: string): void {
+    this.#client.subscribe(channel);
+    this.#code.show({ kind: "subscribe", channel, last: LAST });
+  }
+
   #showMessage(message: Message, isLate: boolean): void {
     this.#context.traffic.received(message.channel, message.text, isLate);
     const receivedAt = Date.now();
@@ -98,6 +108,15 @@ export class Pane {
     this.element.setAttribute("aria-label", name);
     this.#part("h2", HTMLElement).textContent = name;
     this.#part(".messages", HTMLElement).setAttribute("aria-label", `Messages of ${name}`);
+    this.#describe(".cut", ".actions-hint", `${name} actions`);
+    this.#describe(".offline", ".actions-hint", `${name} actions`);
+  }
+
+  /** Makes a visible hint the description of a control. */
+  #describe(control: string, hint: string, name: string): void {
+    const id = name.replaceAll(" ", "-");
+    this.#part(hint, HTMLElement).id = id;
+    this.#part(control, HTMLElement).setAttribute("aria-describedby", id);
   }
 
   #addListeners(): void {
@@ -113,13 +132,14 @@ export class Pane {
       this.#context.changed();
     });
     this.#onSubmit(".subscribe", (channel) => {
-      this.#client.subscribe(channel);
+      this.#subscribe(channel);
       this.#channelsChanged();
     });
     this.#onSubmit(".announce", (text) => {
       const channel = this.#part(".announce select", HTMLSelectElement).value;
       this.#context.traffic.sent(channel, text);
       this.#client.announce(channel, text).catch((error: Error) => this.#note(`not announced: ${error.message}`));
+      this.#code.show({ kind: "announce", channel, text });
     });
     this.#onSubmit(".type", (line) => this.#terminal.send(line));
   }

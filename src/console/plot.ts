@@ -23,7 +23,8 @@ interface Line {
 /** Appends the next second's values, one per line. */
 type Plot = (seconds: number, values: (number | null)[]) => void;
 
-function plotIn(element: HTMLElement, lines: Line[]): Plot {
+/** @param unit of the vertical axis */
+function plotIn(element: HTMLElement, unit: string, lines: Line[]): Plot {
   const data: (number | null)[][] = [[], ...lines.map(() => [])];
   const series = lines.map(({ label, isDashed }) => ({
     label,
@@ -34,8 +35,14 @@ function plotIn(element: HTMLElement, lines: Line[]): Plot {
     spanGaps: true,
   }));
   const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 } };
+  const label = { label: unit, labelSize: 20, labelGap: 0, labelFont: "12px system-ui, sans-serif" };
   const times = { ...axis, space: 80, values: "{HH}:{mm}:{ss}" };
-  const numbers = { ...axis, size: 48, values: (_: uPlot, ticks: number[]) => ticks.map(abbreviated) };
+  const numbers = {
+    ...axis,
+    ...label,
+    size: 48,
+    values: (_: uPlot, ticks: number[]) => ticks.map(abbreviated),
+  };
   const plot = new uPlot(
     {
       width: element.clientWidth,
@@ -70,11 +77,11 @@ function colour(name: string): string {
 
 /** Creates the plots; returns a function that appends one second. */
 export function showTraffic(): (second: Second) => void {
-  const rates = plotIn(find(document, "#rates .plot", HTMLElement), [
+  const rates = plotIn(find(document, "#rates .plot", HTMLElement), "messages/s", [
     { label: "in", isDashed: false },
     { label: "out", isDashed: true },
   ]);
-  const latencies = plotIn(find(document, "#latencies .plot", HTMLElement), [
+  const latencies = plotIn(find(document, "#latencies .plot", HTMLElement), "ms", [
     { label: "median", isDashed: false },
     { label: "largest", isDashed: true },
   ]);
@@ -83,8 +90,9 @@ export function showTraffic(): (second: Second) => void {
     const now = Math.floor(Date.now() / 1_000);
     rates(now, [received, sent]);
     latencies(now, [median, largest]);
-    rate.textContent = `${received.toLocaleString()} received, ${sent.toLocaleString()} sent`;
-    latency.textContent = median === null ? "–" : `${formatted(median)}, at most ${formatted(largest ?? median)}`;
+    rate.textContent = `${received.toLocaleString()} received, ${sent.toLocaleString()} sent in the last second`;
+    latency.textContent =
+      median === null ? "–" : `median ${formatted(median)}, longest ${formatted(largest ?? median)}`;
   };
 }
 

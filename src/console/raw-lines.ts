@@ -1,4 +1,4 @@
-/** Shows protocol lines as sent and received; each expands to its explanation. */
+/** Shows protocol lines as sent and received, each with its explanation. */
 import { find, make } from "./elements.ts";
 import { explain } from "./explanations.ts";
 import { List } from "./list.ts";
@@ -25,12 +25,8 @@ export class RawLines {
   }
 }
 
-/** Creates the row of a line, which expands to its explanation. */
+/** Creates the row of a line, with its explanation. */
 function row(direction: Direction, line: string): HTMLElement {
-  const summary = make("summary", "", `${SIGNS[direction]} `, make("bdi", "", line));
-  const details = make("details", direction, summary);
-  details.addEventListener("toggle", () => details.append(make("p", "explanation", explain(direction, line))), {
-    once: true,
-  });
-  return details;
+  const shown = make("p", direction, `${SIGNS[direction]} `, make("bdi", "", line));
+  return make("div", "", shown, make("p", "meaning", explain(direction, line)));
 }

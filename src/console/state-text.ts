@@ -13,9 +13,10 @@ const CODES: Record<number, string> = {
 /** @param until the end of a simulated outage, if any */
 export function stateText({ state, code, reason, willRetry }: Change, until: Date | undefined): string {
   if (state === "connected") return "connected";
-  const offline = until && `offline until ${until.toLocaleTimeString()}`;
-  if (state === "connecting") return offline ?? "connecting…";
+  // No other reason matters: the page itself blocks all connections.
+  if (until) return `offline until ${until.toLocaleTimeString()}, as you asked`;
+  if (state === "connecting") return "connecting…";
   const why = [code || "", reason || (CODES[code] ?? "")].filter(Boolean).join(" ");
-  const next = willRetry ? (offline ?? "retries within 20 s") : "doesn't retry";
+  const next = willRetry ? "retries within 20 s" : "doesn't retry";
   return ["disconnected", why, next].filter(Boolean).join(" · ");
 }

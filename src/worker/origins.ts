@@ -1,6 +1,6 @@
 /** Access of web pages by their origins, and CORS headers. */
 import { Denial } from "./denial.ts";
-import { ERROR, POSITION } from "./responses.ts";
+import { ERROR, POSITION, SERVER_VERSION } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 
 export const METHODS = "GET, HEAD, POST, OPTIONS";
@@ -10,7 +10,7 @@ const PREFLIGHT_MAX_AGE = 86_400;
 
 /** Headers that a page may send, if the preflight doesn't name any. */
 const ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Position, Last-Event-ID";
-const EXPOSED_HEADERS = `${ERROR}, ${POSITION}, Retry-After`;
+const EXPOSED_HEADERS = `${ERROR}, ${POSITION}, ${SERVER_VERSION}, Retry-After`;
 
 /** Most headers in a preflight. Browsers list only headers that aren't simple, which are few. */
 const MAX_HEADERS = 100;
@@ -33,14 +33,14 @@ export function checkOrigin(request: Request, { allowedOrigins }: Settings): voi
 }
 
 /** Returns the response to OPTIONS: the methods, and the headers that pages may send. */
-export function preflight(request: Request): Response {
+export function preflight(request: Request, methods = METHODS): Response {
   // Allows all headers that a page asks for: libraries add some, for tracing for example, and none gives a page more
   // access.
   const names = (request.headers.get("Access-Control-Request-Headers") ?? "").split(",", MAX_HEADERS);
   const valid = names.map((name) => name.trim()).filter((name) => HEADER_NAME.test(name));
   const headers = {
-    Allow: METHODS,
-    "Access-Control-Allow-Methods": METHODS,
+    Allow: methods,
+    "Access-Control-Allow-Methods": methods,
     "Access-Control-Allow-Headers": valid.length === 0 ? ALLOWED_HEADERS : valid.join(", "),
     "Access-Control-Max-Age": String(PREFLIGHT_MAX_AGE),
     Vary: "Access-Control-Request-Headers",

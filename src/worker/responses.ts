@@ -4,6 +4,8 @@ import type { Denial } from "./denial.ts";
 
 /** The response header with the newest position in a response. */
 export const POSITION = "Fanout-Position";
+/** The response header with the server's version. */
+export const SERVER_VERSION = "Fanout-Version";
 /** The response header with the error code of a refusal. */
 export const ERROR = "Fanout-Error";
 

@@ -7,6 +7,7 @@ import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
 import { failed } from "./failures.ts";
 import { accepts, wordsOf } from "./headers.ts";
+import { clientModule, isClientModule } from "./http/client-module.ts";
 import { consolePage, wantsConsole } from "./http/console.ts";
 import { publish } from "./http/post.ts";
 import { fromIn, subscribe, wantsEvents } from "./http/subscribe.ts";
@@ -39,10 +40,12 @@ export async function handle(request: Request, env: object, below?: string): Pro
   let allowedOrigins: readonly string[] | undefined;
   const answered = async () => {
     const { pathname, origin } = addressOf(request);
+    const path = below ?? pathname;
+    if (isClientModule(path)) return clientModule(request);
     const settings = readSettings({ ...env }, below === undefined ? undefined : [origin]);
     allowedOrigins = settings.allowedOrigins;
     checkSecret(settings, request);
-    return answer(request, readBindings(env), below ?? pathname, settings);
+    return answer(request, readBindings(env), path, settings);
   };
   const response = await answered().catch((error: unknown) => failed(request, error));
   return shareWithOrigin(request, response, allowedOrigins);

@@ -4,6 +4,9 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { estimate } from "../../src/console/estimate.ts";
+import { type Action, type Language, snippetFor } from "../../src/console/snippets.ts";
+import { recipesAddress } from "../../tools/build-assets.ts";
 import { Network } from "../../tools/faults/network.ts";
 import { EVERYTHING, mint, SECRET } from "../runtime/support/mint.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
@@ -124,6 +127,23 @@ test("the page works below a path of another Worker, too", async () => {
   }
 });
 
+test("the page names the recipes, and links to them if package.json says where the project is", async () => {
+  const page = await (await fetch(network.url, { headers: NAVIGATION })).text();
+  expect(page).toContain("docs/recipes/README.md");
+  const recipes = "https://github.com/owner/name/blob/HEAD/docs/recipes/README.md";
+  for (const repository of [
+    "owner/name",
+    "github:owner/name",
+    "https://github.com/owner/name",
+    { url: "git+https://github.com/owner/name.git" },
+  ]) {
+    expect(recipesAddress({ repository, homepage: "https://example.com" })).toBe(recipes);
+  }
+  expect(recipesAddress({ homepage: "https://example.com" })).toBe("https://example.com");
+  expect(recipesAddress({ repository: "git@example.com:name.git" })).toBeUndefined();
+  expect(recipesAddress({})).toBeUndefined();
+});
+
 test("the page has less than 80 kB compressed", async () => {
   const page = await (await fetch(network.url, { headers: NAVIGATION })).text();
   expect(gzipSync(page).length).toBeLessThan(80_000);
@@ -179,6 +199,16 @@ describe.skipIf(!browser)("in Chromium", () => {
     await one.getByLabel("Message", { exact: true }).press("Enter");
   }
 
+  /** Records a client's states from now on; returns a function that returns them. */
+  async function statesOf(page: Page, name: string): Promise<() => Promise<string[]>> {
+    await page.evaluate(`
+      window.states = [];
+      new MutationObserver((changes) => {
+        for (const { addedNodes } of changes) states.push(...[...addedNodes].map(({ data }) => data));
+      }).observe(document.querySelector("[aria-label='${name}'] .state"), { childList: true });`);
+    return () => page.evaluate<string[]>("states");
+  }
+
   test("two clients appear side by side, and both receive each message", async () => {
     const page = await open(`/${unique()}`);
     const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
@@ -202,12 +232,14 @@ describe.skipIf(!browser)("in Chromium", () => {
     await say(one, "before");
     await shows(two, ["before"]);
     await becomes(two, "connected");
+    const states = await statesOf(page, "Client 2");
     await two.getByRole("button", { name: "Cut connection" }).click();
     await say(one, "meanwhile");
     for (const each of [one, two]) await shows(each, ["before", "meanwhile"]);
     await expect
       .poll(() => two.locator(".missed").textContent(), slow)
       .toMatch(/^(\d) missed: \1 delivered on resume, 0 lost, 0 duplicated$/);
+    expect(await states()).toContain("disconnected · 1006 you cut the connection · retries within 20 s");
   });
 
   test("a client that was offline receives its missed messages, counted", async () => {
@@ -215,6 +247,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
     await say(one, "before");
     await shows(two, ["before"]);
+    const states = await statesOf(page, "Client 2");
     await two.getByRole("button", { name: "Go offline for 10 s" }).click();
     await expect.poll(() => two.locator(".state").textContent(), slow).toContain("offline until");
     const missed = Array.from({ length: 7 }, (_, number) => `missed ${number}`);
@@ -225,6 +258,11 @@ describe.skipIf(!browser)("in Chromium", () => {
     await say(two, "its own");
     await showsCounts(two, "7 missed: 7 delivered on resume, 0 lost, 0 duplicated");
     await shows(two, ["before", ...missed, "its own"]);
+    // The server is not to blame.
+    const [last, ...others] = (await states()).reverse();
+    expect(last).toBe("connected");
+    expect(others.length).toBeGreaterThan(0);
+    for (const state of others) expect(state).toMatch(/^offline until .+, as you asked$|^connecting…$/);
   });
 
   test("missed messages that have expired are shown as a gap, and counted as lost", async () => {
@@ -314,12 +352,14 @@ describe.skipIf(!browser)("in Chromium", () => {
     const one = pane(page, "Client 1");
     await one.locator(".raw > summary").click();
     await say(one, "hello");
-    const lines = () => one.locator(".raw .lines summary").allTextContents();
+    const lines = () => one.locator(".raw .in, .raw .out").allTextContents();
     await expect.poll(lines, slow).toContain(`< ${channel}!hello`);
     expect(await lines()).toContain("< debug!connected...");
     expect((await lines()).some((line) => /^> once \S+ \S+ hello$/.test(line))).toBe(true);
-    await one.getByText("debug!connected...").click();
-    await one.getByText("The greeting: the connection is ready, and subscribed to its channel and 'all'.").waitFor();
+    const greeting = one.getByText("The greeting: the connection is ready, and subscribed to its channel and 'all'.");
+    await greeting.waitFor();
+    await one.locator(".raw").getByLabel("Explain each line").uncheck();
+    await greeting.waitFor({ state: "hidden" });
   });
 
   test("the protocol terminal has its own connection", async () => {
@@ -332,7 +372,7 @@ describe.skipIf(!browser)("in Chromium", () => {
       await field.fill(line);
       await field.press("Enter");
     };
-    const lines = () => one.locator(".terminal summary").allTextContents();
+    const lines = () => one.locator(".terminal .in, .terminal .out").allTextContents();
     const answers = (line: RegExp) => expect.poll(async () => (await lines()).at(-1), slow).toMatch(line);
     await type("ping");
     await answers(/^< \d{10}$/);
@@ -344,7 +384,6 @@ describe.skipIf(!browser)("in Chromium", () => {
     await type("shout");
     await answers(/^< debug!error invalid shout: unknown command/);
     expect(await one.locator(".chip bdi").allTextContents()).toEqual([channel]);
-    await one.locator(".terminal summary", { hasText: "< debug!error" }).click();
     await one
       .getByText(
         "The server refused a command: the error code, the command, and the reason. Only this connection receives it.",
@@ -375,15 +414,15 @@ describe.skipIf(!browser)("in Chromium", () => {
     const one = pane(page, "Client 1");
     await say(one, "before");
     await shows(one, ["before"]);
-    await showsText(page, "#rates .now", /^\d+ received, \d+ sent$/);
+    await showsText(page, "#rates .now", /^\d+ received, \d+ sent in the last second$/);
     const picture = () => page.evaluate<string>("document.querySelector('#rates canvas').toDataURL()");
     const before = await picture();
     await page.getByLabel("Connections").fill("20");
     await page.getByLabel("Messages per second", { exact: true }).fill("20");
     await page.getByRole("button", { name: "Start" }).click();
     await showsText(page, "#load p", /^20 connected, [1-9]\d* announced, [1-9][\d,]* delivered$/);
-    await showsText(page, "#rates .now", /^[1-9]\d{2,} received, [1-9]\d* sent$/);
-    await showsText(page, "#latencies .now", /^[\d.]+ ms, at most [\d.]+ ms$/);
+    await showsText(page, "#rates .now", /^[1-9]\d{2,} received, [1-9]\d* sent in the last second$/);
+    await showsText(page, "#latencies .now", /^median [\d.]+ ms, longest [\d.]+ ms$/);
     await showsText(page, "#tree", /^\S+ 22 subscribers, \d+ messages? behind$/);
     expect(await picture()).not.toBe(before);
     await say(one, "still here");
@@ -398,8 +437,91 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect((await page.locator("#start pre").textContent())?.split("\n")).toEqual([
       `curl -N 'http://${host}/it'\\''s-x'`,
       `npx wscat -c 'ws://${host}/it'\\''s-x'`,
-      `npx -p fanout-edge fanout sub ws://${host} 'it'\\''s-x'`,
+      `npm run fanout -s -- sub ws://${host} 'it'\\''s-x' # in a clone of the repository`,
     ]);
+  });
+
+  test("what a client has just done is copied as code", async () => {
+    const [channel, other] = [`${unique()}-it's`, unique()];
+    const page = await open(`/${encodeURIComponent(channel)}`, { permissions: ["clipboard-read", "clipboard-write"] });
+    const one = pane(page, "Client 1");
+    const target = { base: network.url, needsToken: false };
+    const copies = async (language: Language, action: Action) => {
+      await one.getByRole("button", { name: `Copy as ${language}` }).click();
+      await one.getByText("Copied:").waitFor();
+      const code = snippetFor(language, action, target);
+      expect(await page.evaluate("navigator.clipboard.readText()")).toBe(code);
+      expect(await one.locator(".code pre").textContent()).toBe(code);
+    };
+    const action = one.locator(".action");
+    expect(await action.textContent()).toBe(`Copy the subscription to ${channel} as`);
+    await copies("curl", { kind: "subscribe", channel, last: 20 });
+    await say(one, "it's `me`");
+    expect(await action.textContent()).toBe(`Copy the announcement on ${channel} as`);
+    expect(await one.locator(".code pre").isVisible()).toBe(false);
+    for (const language of ["curl", "JavaScript", "Python"] as const) {
+      await copies(language, { kind: "announce", channel, text: "it's `me`" });
+    }
+    await one.getByLabel("Channel to add").fill(other);
+    await one.getByLabel("Channel to add").press("Enter");
+    await copies("Python", { kind: "subscribe", channel: other, last: 20 });
+  });
+
+  test("code has a place for the token, never the token itself", async () => {
+    const page = await open(`/${unique()}`);
+    await page.getByLabel("Token").fill("a-secret-token");
+    await page.getByRole("button", { name: "Use" }).click();
+    const one = pane(page, "Client 1");
+    for (const [language, place] of Object.entries({
+      curl: "$FANOUT_TOKEN",
+      JavaScript: "paste the token here",
+      Python: "FANOUT_TOKEN",
+    })) {
+      await one.getByRole("button", { name: `Copy as ${language}` }).click();
+      await expect.poll(() => one.locator(".code pre").textContent(), slow).toContain(place);
+      expect(await one.locator(".code pre").textContent()).not.toContain("a-secret-token");
+    }
+  });
+
+  test("where a page may not copy, the code is selected", async () => {
+    const page = await open(`/${unique()}`);
+    await page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error())");
+    const one = pane(page, "Client 1");
+    await one.getByRole("button", { name: "Copy as curl" }).click();
+    await one.getByText("The code is selected; press Ctrl+C or ⌘C:").waitFor();
+    expect(await page.evaluate("String(getSelection())")).toMatch(/^curl -N /);
+  });
+
+  test("the buttons that disconnect are explained, also to screen readers", async () => {
+    const page = await open(`/${unique()}`);
+    for (const name of ["Client 1", "Client 2"]) {
+      for (const button of ["Cut connection", "Go offline for 10 s"]) {
+        const id = await pane(page, name).getByRole("button", { name: button }).getAttribute("aria-describedby");
+        const hint = pane(page, name).locator(`#${id}`);
+        expect(await hint.isVisible()).toBe(true);
+        expect(await hint.textContent()).toMatch(/^Cutting breaks the connection .* Offline, it can't for 10 s\./);
+      }
+    }
+  });
+
+  test("the calculator computes the share of the free plan, and names wrong input", async () => {
+    const page = await open(`/${unique()}`);
+    const costs = page.getByRole("region", { name: "Costs" });
+    const result = costs.getByRole("status");
+    const fields = { people: "50", messages: "2,000", updates: "500" };
+    expect(await result.textContent()).toBe(estimate(fields).sentence);
+    await costs.getByLabel("People a day").fill("1,000");
+    await costs.getByLabel("Updates a day").fill("90000");
+    const estimated = estimate({ people: "1000", messages: "2000", updates: "90000" });
+    expect(await result.textContent()).toBe(estimated.sentence);
+    expect(await costs.locator("li").allTextContents()).toEqual("parts" in estimated ? estimated.parts : []);
+    await costs.getByLabel("Messages a day").fill("a few");
+    expect(await result.textContent()).toBe("Messages a day must be a whole number from 0 to 1,000,000,000.");
+    expect(await costs.locator("li").count()).toBe(0);
+    expect(await costs.getByLabel("Messages a day").getAttribute("aria-invalid")).toBe("true");
+    await costs.getByLabel("Messages a day").press("Enter");
+    await costs.getByLabel("Messages a day").fill("0");
+    expect(await costs.getByLabel("Messages a day").getAttribute("aria-invalid")).toBe("false");
   });
 
   test("a late response doesn't replace that for a channel selected since", async () => {
@@ -450,12 +572,16 @@ describe.skipIf(!browser)("in Chromium", () => {
     const page = await open(`/${unique()}`, options);
     const one = pane(page, "Client 1");
     await one.locator(".raw > summary").click();
+    await pane(page, "Client 2").locator(".terminal > summary").click();
+    await page.getByLabel("Messages a day").fill("none");
     await one.getByLabel("Channel to add").fill("a".repeat(100));
     await one.getByLabel("Channel to add").press("Enter");
     await becomes(one, "connected");
     await say(one, "hello");
     await say(one, "long".repeat(100));
     await shows(one, ["hello", "long".repeat(100)]);
+    await one.getByRole("button", { name: "Copy as Python" }).click();
+    await one.locator(".code pre").waitFor();
     return page;
   }
 
@@ -482,10 +608,11 @@ describe.skipIf(!browser)("in Chromium", () => {
     const page = await open(`/${unique()}`);
     await becomes(pane(page, "Client 1"), "connected");
     const reached = new Set<unknown>();
-    for (let presses = 0; presses < 40; presses += 1) {
+    const controls = await page.evaluate<string[]>(CONTROLS);
+    for (let presses = 0; presses < controls.length + 5; presses += 1) {
       await page.keyboard.press("Tab");
       reached.add(await page.evaluate(FOCUSED));
     }
-    for (const name of await page.evaluate<string[]>(CONTROLS)) expect(reached).toContain(`${name} seen`);
+    for (const name of controls) expect(reached).toContain(`${name} seen`);
   });
 });

@@ -1,8 +1,8 @@
 /** The costs of events that the free plan's arithmetic uses are the measured ones. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cost, type Counts, each } from "../../tools/bench/cost.ts";
-import { type Costs, type EventKind, measure, RETENTION_SECONDS, type Schedule } from "../../tools/bench/events.ts";
-import { COSTS } from "../../tools/bench/free-plan.ts";
+import { type Cost, type Counts, each } from "../../src/costs/cost.ts";
+import { COSTS, type Costs, type EventKind } from "../../src/costs/measured.ts";
+import { measure, RETENTION_SECONDS, type Schedule } from "../../tools/bench/events.ts";
 import { Meter } from "../../tools/bench/meter.ts";
 
 /** Their time per message depends on the machine. */

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { each, minus, plus, requested, times, written } from "../../tools/bench/cost.ts";
-import type { Costs } from "../../tools/bench/events.ts";
-import { COSTS, channels, FREE, messages, most, SERVICES, table, type Use } from "../../tools/bench/free-plan.ts";
+import { each, minus, plus, requested, times, written } from "../../src/costs/cost.ts";
+import { channels, FREE, messages, most, shares, type Use, usedIn } from "../../src/costs/free-plan.ts";
+import { COSTS, type Costs } from "../../src/costs/measured.ts";
+import { DAYS, dayTable, SERVICES, table } from "../../tools/bench/free-plan.ts";
 
 const NOTHING = { rows: {}, requests: {}, seconds: 0 };
 const DAY = 24 * 3600;
@@ -81,6 +82,21 @@ test("a channel has so many messages", () => {
   expect(channels(costs, 10, 5).use(3).seconds).toBe(3 * 5 * 2);
 });
 
+describe("a day", () => {
+  const day = { people: 50, messages: 2_000, updates: 500 };
+
+  test("costs what its messages cost on one channel, and a request for each update", () => {
+    const { rows, requests, seconds } = messages(COSTS, 50, 0).use(2_500);
+    expect(usedIn(COSTS, day)).toEqual({ rows, requests: requests + 500 * (1 - 1 / 20), seconds });
+    expect(usedIn(COSTS, { ...day, updates: 0 })).toEqual(messages(COSTS, 50, 0).use(2_000));
+  });
+
+  test("of 50 people with 2,000 messages and 500 updates is 5 % of the free plan", () => {
+    const percentages = shares(usedIn(COSTS, day), FREE).map((share) => Math.round(100 * share));
+    expect(percentages).toEqual([5, 1, 5]);
+  });
+});
+
 test.each<keyof Use>(["rows", "requests", "seconds"])("there are as many of a thing as its %s allow", (what) => {
   const use = (count: number) => ({ rows: 0, requests: 0, seconds: 0, [what]: 3 * count });
   const limits = { rows: 1, requests: 1, seconds: 1, [what]: 100 };
@@ -88,7 +104,18 @@ test.each<keyof Use>(["rows", "requests", "seconds"])("there are as many of a th
   expect(most({ title: "", use }, { ...limits, [what]: 2 })).toBe(0);
 });
 
-test("tools/bench/README.md shows the table that the program prints", async () => {
-  const readme = await readFile(new URL("../../tools/bench/README.md", import.meta.url), "utf8");
-  expect(readme).toContain(`\n\n${table(SERVICES, FREE)}\n\n`);
+describe("docs/costs.md", async () => {
+  const page = await readFile(new URL("../../docs/costs.md", import.meta.url), "utf8");
+
+  test("shows the tables that the program prints", () => {
+    for (const shown of [dayTable(DAYS, FREE), table(SERVICES, FREE)]) expect(page).toContain(`\n\n${shown}\n\n`);
+  });
+
+  test("says in words what a row of its examples says", async () => {
+    const [, people, sent, updates, share] =
+      /^(\d+) people who send ([\d,]+) messages a day, .* announces (\d+) updates, use (\d+ %)/m.exec(page) ?? [];
+    expect(page).toMatch(new RegExp(`\\| ${people} \\| ${sent} \\| ${updates} \\|.*\\| \\*\\*${share}\\*\\* \\|`));
+    const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+    expect(readme).toContain(`A team's chat of 2,500 messages a day takes\n[${share} of the free plan](docs/costs.md`);
+  });
 });

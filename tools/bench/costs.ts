@@ -1,10 +1,10 @@
 /**
  * Counts what each kind of event costs on the platform, in the bare runtime: `node tools/bench/costs.ts` takes two and
- * a half minutes, and `node tools/bench/costs.ts 120` retains messages for the default time. `free-plan.ts` uses the
- * result.
+ * a half minutes, and `node tools/bench/costs.ts 120` retains messages for the default time. The result is in
+ * `src/costs/measured.ts`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Counts, requested, written } from "./cost.ts";
+import { type Counts, requested, written } from "../../src/costs/cost.ts";
 import { measure, RETENTION_SECONDS, type Schedule } from "./events.ts";
 import { Meter } from "./meter.ts";
 import { markdown } from "./table.ts";

@@ -1,34 +1,10 @@
 /** Performs each kind of event in isolation, and measures its cost. */
 import { assert } from "../../src/assert.ts";
+import { type Cost, each, minus, times } from "../../src/costs/cost.ts";
+import type { Costs, MessageKind } from "../../src/costs/measured.ts";
 import { TIME } from "../../test/conformance/case.ts";
 import type { TestClient } from "../../test/e2e/support/test-client.ts";
-import { type Cost, each, minus, times } from "./cost.ts";
 import { type Meter, type Spent, totalOf } from "./meter.ts";
-
-/** Kinds of events. Before each event, the objects it concerns have settled. */
-export type EventKind =
-  | "connecting to an unused channel"
-  | "connecting to a channel in use"
-  | "leaving a channel still in use"
-  | "leaving a channel as its last client"
-  | "an object's first subscription to another channel"
-  | "another subscription of that object"
-  | "unsubscribing while others stay subscribed"
-  | "an object's last unsubscribe"
-  | "`info`, with 10 objects in use"
-  | MessageKind
-  | `${MessageKind}, retained`;
-
-/** Kinds of messages. */
-export type MessageKind =
-  | "a lone message to 10 subscribers, no links"
-  | "a lone message from another object"
-  | "a lone message, 1 link"
-  | "a lone message, 10 links"
-  | "one more message immediately after, 10 links"
-  | "a message every two seconds for a minute, 10 links";
-
-export type Costs = Record<EventKind, Cost>;
 
 /** Seconds for which messages are retained: short, but long enough that no other alarm fires at the same time. */
 export const RETENTION_SECONDS = 15;
@@ -65,6 +41,7 @@ function asRetained(costs: Record<MessageKind, Cost>): Record<`${MessageKind}, r
   return {
     "a lone message to 10 subscribers, no links, retained": costs["a lone message to 10 subscribers, no links"],
     "a lone message from another object, retained": costs["a lone message from another object"],
+    "a lone message by POST, retained": costs["a lone message by POST"],
     "a lone message, 1 link, retained": costs["a lone message, 1 link"],
     "a lone message, 10 links, retained": costs["a lone message, 10 links"],
     "one more message immediately after, 10 links, retained": costs["one more message immediately after, 10 links"],
@@ -134,6 +111,7 @@ async function announceAll(meter: Meter, schedule: Schedule): Promise<Record<Mes
   const channels: TestChannel[] = [];
   await meter.spent(async () => {
     channels.push(await TestChannel.direct(meter, "alone"), await TestChannel.direct(meter, "afar", "afar/publisher"));
+    channels.push(await TestChannel.posted(meter, "posted"));
     for (const [channel, links] of Object.entries({ one: 1, ten: 10, quick: 10, slow: 10 })) {
       channels.push(await TestChannel.linked(meter, channel, links));
     }
@@ -143,6 +121,7 @@ async function announceAll(meter: Meter, schedule: Schedule): Promise<Record<Mes
   return {
     "a lone message to 10 subscribers, no links": totalOf(spent, "alone"),
     "a lone message from another object": totalOf(spent, "afar"),
+    "a lone message by POST": totalOf(spent, "posted"),
     "a lone message, 1 link": totalOf(spent, "one"),
     "a lone message, 10 links": lone,
     "one more message immediately after, 10 links": furtherOf(spent, "quick", schedule.quick, lone),
@@ -178,16 +157,20 @@ function furtherOf(spent: Map<string, Spent>, channel: string, count: number, fi
   return each(1 + count - firsts, { ...further, requests });
 }
 
+/** Announces a message. */
+type Publish = (text: string) => Promise<void>;
+
 /** A channel with its subscribers and a publisher. */
 class TestChannel {
   readonly channel: string;
-  readonly #publisher: TestClient;
+  readonly #publish: Publish;
   readonly #subscribers: TestClient[];
 
-  private constructor(channel: string, publisher: TestClient | undefined, subscribers: TestClient[]) {
+  private constructor(channel: string, publisher: TestClient | Publish | undefined, subscribers: TestClient[]) {
     assert(publisher !== undefined, "a test channel has a publisher");
     this.channel = channel;
-    this.#publisher = publisher;
+    this.#publish =
+      publisher instanceof Function ? publisher : async (text) => publisher.send(`announce ${channel} ${text}`);
     this.#subscribers = subscribers;
   }
 
@@ -199,6 +182,15 @@ class TestChannel {
     );
     const publisher = publishedAt === undefined ? subscribers[0] : await meter.connect(`/${publishedAt}`);
     return new TestChannel(channel, publisher, subscribers);
+  }
+
+  /** Creates a test channel with ten subscribers connected to the channel, and a publisher without a connection. */
+  static async posted(meter: Meter, channel: string): Promise<TestChannel> {
+    const subscribers = await connectTo(
+      meter,
+      Array.from({ length: 10 }, () => channel),
+    );
+    return new TestChannel(channel, (text) => meter.post(channel, text), subscribers);
   }
 
   /** Creates a test channel with subscribers connected elsewhere, each to its own object, and a publisher. */
@@ -216,7 +208,7 @@ class TestChannel {
   async announce(count: number, between: () => Promise<unknown> = async () => {}): Promise<void> {
     for (let i = 0; i < count; i++) {
       if (i > 0) await between();
-      this.#publisher.send(`announce ${this.channel} ${i}`);
+      await this.#publish(String(i));
       for (const subscriber of this.#subscribers) await subscriber.line();
     }
   }

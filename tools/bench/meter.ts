@@ -1,9 +1,9 @@
 /** Measures the cost of events by the tallies of `counting-worker.js`, before and after. */
 import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { type Cost, minus, plus } from "../../src/costs/cost.ts";
 import { bundle, type Runtime, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { TestClient } from "../../test/e2e/support/test-client.ts";
-import { type Cost, minus, plus } from "./cost.ts";
 
 /** An object's cost, and how often it was awake. */
 export interface Spent extends Cost {
@@ -83,6 +83,13 @@ export class Meter {
   async connect(path: string): Promise<TestClient> {
     this.#connections += 1;
     return await TestClient.connect(this.#runtime.url + path);
+  }
+
+  /** Announces by HTTP. */
+  async post(channel: string, text: string): Promise<void> {
+    const address = `${this.#runtime.url.replace(/^ws/, "http")}/${channel}`;
+    const { ok, status } = await fetch(address, { method: "POST", body: text });
+    if (!ok) throw new Error(`the announcement failed with status ${status}`);
   }
 
   leave(subscriber: TestClient): void {

@@ -21,7 +21,7 @@ import { publicSettings, type Settings } from "../settings.ts";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
 const METHODS = "GET, HEAD, OPTIONS";
-const PAGES = "/-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
+const PAGES = "/-/client.js, /-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
 
 /**
  * Answers a request for an operators' page.

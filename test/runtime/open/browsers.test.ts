@@ -2,6 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { mount } from "../../../src/mount.ts";
+import { VERSION } from "../../../src/version.ts";
 import worker from "../../../src/worker.ts";
 import { mint, SECRET } from "../support/mint.ts";
 import { settleQuickly, unique } from "../support/service.ts";
@@ -217,4 +218,78 @@ test("an event stream also resumes by its last event's id in the query", async (
   }
   const ended = await ask("/news?lastEventId=1.1", { headers }, { TOKEN_SECRET: SECRET });
   expect(ended.status).toBe(204);
+});
+
+describe("the client library, /-/client.js,", () => {
+  const CLIENT = "/-/client.js";
+
+  test("is a module with the server's version, which caches can store and pages of any origin import", async () => {
+    for (const headers of [{}, { Origin: PAGE }]) {
+      const response = await ask(CLIENT, { headers });
+      expect(response.status).toBe(200);
+      expect(shared(response)).toBe("*");
+      expect(response.headers.get("Content-Type")).toBe("text/javascript; charset=utf-8");
+      expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+      expect(response.headers.get("Cache-Control")).toBe("public, max-age=3600");
+      expect(response.headers.get("Fanout-Version")).toBe(VERSION);
+      expect(response.headers.get("ETag")).toMatch(/^"[!#-~]+"$/);
+      expect(response.headers.get("ETag")).toContain(VERSION);
+      expect(response.headers.get("Vary")).toBeNull();
+      expect(await response.text()).toMatch(
+        new RegExp(`^/\\* Client library of Fanout ${VERSION}, MIT license \\*/\n`),
+      );
+    }
+    const read = await ask(CLIENT, { headers: { Origin: PAGE } });
+    expect(read.headers.get("Access-Control-Expose-Headers")).toContain("Fanout-Version");
+  });
+
+  test("is not sent again to clients that have it, also if a proxy has made the tag weak", async () => {
+    const tag = (await ask(CLIENT)).headers.get("ETag") ?? "";
+    for (const held of [tag, `W/${tag}`, `"other", ${tag}`, "*"]) {
+      const response = await ask(CLIENT, { headers: { "If-None-Match": held } });
+      expect([response.status, await response.text(), response.headers.get("ETag")]).toEqual([304, "", tag]);
+      expect(response.headers.get("Cache-Control")).toBe("public, max-age=3600");
+      expect(shared(response)).toBe("*");
+    }
+    for (const held of ["", '"other"', tag.slice(1), `${tag.slice(0, -1)}x"`]) {
+      expect((await ask(CLIENT, { headers: { "If-None-Match": held } })).status).toBe(200);
+    }
+  });
+
+  test.each<[what: string, variables: Record<string, unknown>]>([
+    ["the server requires tokens", { TOKEN_SECRET: SECRET }],
+    ["the server allows other origins only", { ALLOWED_ORIGINS: "https://other.test" }],
+    ["the console is off", { CONSOLE: "off" }],
+    ["the settings are wrong", { LINES_PER_SECOND: "x" }],
+    ["the binding is missing", { CHANNEL: undefined }],
+  ])("is public, even if %s", async (_, variables) => {
+    const response = await ask(CLIENT, { headers: { Origin: PAGE } }, variables);
+    expect([response.status, shared(response)]).toEqual([200, "*"]);
+  });
+
+  test("is below the path of a mounted server", async () => {
+    const env = { CHANNEL: exports.Channel };
+    const response = await mount("/live", new Request(`http://fanout.test/live${CLIENT}`), env);
+    expect([response?.status, response?.headers.get("Fanout-Version")]).toEqual([200, VERSION]);
+  });
+
+  test("answers HEAD without a body, OPTIONS with the methods, and refuses others", async () => {
+    const get = await ask(CLIENT);
+    const head = await ask(CLIENT, { method: "HEAD" });
+    expect([head.status, head.headers.get("ETag")]).toEqual([200, get.headers.get("ETag")]);
+    const options = await ask(CLIENT, { method: "OPTIONS", headers: { Origin: PAGE } });
+    expect([options.status, options.headers.get("Allow"), shared(options)]).toEqual([204, "GET, HEAD, OPTIONS", "*"]);
+    for (const method of ["POST", "PUT", "DELETE", "PURGE"]) {
+      const response = await ask(CLIENT, { method, headers: { Origin: PAGE } });
+      expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
+      expect([shared(response), response.headers.get("Fanout-Error")]).toEqual(["*", "invalid"]);
+      expect(await response.text()).toBe("Only GET is allowed here.\n");
+    }
+  });
+
+  test("has no other addresses", async () => {
+    for (const path of ["/-/client.js/", "/-/client", "/-/Client.js", "/client.js/-/"]) {
+      expect((await ask(path, { method: "HEAD" })).headers.get("Content-Type")).not.toMatch(/javascript/);
+    }
+  });
 });

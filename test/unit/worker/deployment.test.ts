@@ -33,7 +33,7 @@ test("the Worker notices clients that disconnect, and doesn't compress", () => {
 
 test("the instructions for mounting list this Worker's whole configuration", async () => {
   const [, told = ""] = /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/worker/README.md")) ?? [];
-  const [shared = ""] = configuration.split("# Settings; docs/operations.md");
+  const [shared = ""] = configuration.split("# Settings; docs/settings.md");
   const own = ["name = ", "main = ", "[build]", "command = ", "watch_dir = ", "[dev]", "port = "];
   const needed = shared.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
