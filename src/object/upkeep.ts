@@ -22,7 +22,7 @@ export class Upkeep {
   }
 
   /**
-   * Does what is due after the alarm has gone off: continues what a crash or an unreachable object left unfinished,
+   * Handles the alarm: continues the work that a crash or an unreachable object left unfinished,
    * closes expired connections and deletes expired messages. The alarm is set again first, as a crash may follow.
    */
   alarmed(): void {

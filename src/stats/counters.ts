@@ -87,7 +87,7 @@ export class Counters {
     this.#log(name);
   }
 
-  /** Returns all counters, and resets them; undefined if there are none. */
+  /** Takes all counters, which begin again at zero; undefined if all are zero. */
   takeReport(): CounterReport | undefined {
     const { totals, peak } = this.#row;
     const others = this.#tally;

@@ -1,4 +1,4 @@
-/** The receiving end of links: the channels that this object gets on behalf of its own subscribers and links. */
+/** The receiving end of links: this object's subscriptions to channels, for its own subscribers and links. */
 import type { Log } from "../channel/log.ts";
 import { dropLines } from "../protocol/frames.ts";
 import type { CounterReport, Delivery, DeliveryAnswer } from "../runtime/calls.ts";
@@ -15,7 +15,7 @@ import { isMissingMessages, type UpstreamLink } from "./upstream-link.ts";
 /** The state of a link that isn't in its row. */
 type LinkState = Pick<UpstreamLink, "last" | "linked" | "hasRow" | "confirmed">;
 
-/** Receives what comes by links. */
+/** Receives messages and losses from links. */
 export interface Receiver {
   /** Whether this object needs a channel. */
   needs(channel: string): boolean;
@@ -25,7 +25,7 @@ export interface Receiver {
   renumber(channel: string, position: number): void;
   /** Messages of a channel are missing: its subscribers may not go on as if they weren't. */
   lose(channel: string): void;
-  /** Returns the counters to report when the link to a channel ends, and resets them; undefined if there are none. */
+  /** Takes the counters to report when the link to a channel ends; undefined without any. */
   takeCounters(channel: string): CounterReport | undefined;
 }
 
@@ -44,7 +44,7 @@ export class Upstream {
   readonly unlinks: Unlinks;
   readonly #waiters: PositionWaiters;
   readonly #former: FormerLinks;
-  /** Whether rows of links are those that connections had when they hibernated. */
+  /** Whether the rows of links survived hibernation rather than a crash. */
   #areRowsTrusted = false;
   #newestEpoch = 0;
   /** Where this object's connections come from; a child tells its parent. */
@@ -63,7 +63,7 @@ export class Upstream {
   }
 
   /**
-   * Restores links, and ends those that nobody needs: a crash left them behind, or their parent couldn't be told.
+   * Restores links, and ends unneeded ones, which a crash or an unreachable parent left behind.
    * @returns whether a crash left any
    */
   start(): boolean {
@@ -160,7 +160,7 @@ export class Upstream {
     return this.#gone(delivery.channel);
   }
 
-  /** Ends a link that will not deliver messages which have positions, such as those that a root has forgotten. */
+  /** Ends a link whose messages are missing, for example because the root has forgotten them. */
   abandon(channel: string): void {
     if (!this.#link(channel)) return;
     this.leave(channel);

@@ -50,7 +50,7 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
   return run.hasGaps() ? GAP : DONE;
 }
 
-/** Returns the channels without duplicates. @throws Exit if there are none, or if the arguments aren't valid */
+/** Returns the channels without duplicates. @throws Exit for missing or invalid arguments */
 function channelsOf(words: string[], { on, ack, cursor, exec, since, last }: SubOptions): string[] {
   const channels = [...new Set([...words, ...on.keys()])];
   if (channels.length === 0) throw new Exit(USAGE, "the channel is missing; give it after the address");
