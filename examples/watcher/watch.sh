@@ -3,6 +3,7 @@
 # the next run resumes at the first message that isn't stored. In a clone:
 #   FANOUT_URL=http://localhost:8787 FANOUT='node_modules/.bin/node src/cli/main.ts' sh examples/watcher/watch.sh inbox
 set -eu
+: "${FANOUT_URL:?set it to the server's address}"
 export INBOX="${1:?usage: watch.sh <folder>}"
 mkdir -p "$INBOX"
 
