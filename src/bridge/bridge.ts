@@ -15,7 +15,7 @@ export interface BridgeOptions {
   port: number;
 }
 
-/** Most clients, including those that have left while their announcements are in flight. */
+/** Most clients. Disconnected clients count while their announcements are in flight. */
 const MAX_CLIENTS = 10_000;
 
 /** Characters buffered for all clients together. Each client may use 32 kB more, for one write and one short line. */

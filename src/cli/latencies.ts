@@ -10,7 +10,7 @@ const BUCKETS = 930;
 export class Latencies {
   readonly #counts = new Array<number>(BUCKETS).fill(0);
   #count = 0;
-  /** The largest latency in milliseconds; 0 if there are none. */
+  /** The largest latency in milliseconds; 0 without samples. */
   largest = 0;
 
   add(milliseconds: number): void {
@@ -21,7 +21,7 @@ export class Latencies {
     this.largest = Math.max(this.largest, milliseconds);
   }
 
-  /** Returns a quantile, from 0 to 1, in milliseconds; 0 if there are none. */
+  /** Returns a quantile, from 0 to 1, in milliseconds; 0 without samples. */
   quantile(fraction: number): number {
     let left = Math.ceil(fraction * this.#count);
     const bucket = this.#counts.findIndex((count) => {

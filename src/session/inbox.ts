@@ -205,7 +205,7 @@ export class Inbox {
     return undefined;
   }
 
-  /** Executes the pending frames of `connection`, and those that arrive meanwhile, once `ready` has resolved. */
+  /** Waits for `ready`, then executes the pending frames of `connection` and those that arrive during that. */
   async begin(connection: Connection, ready: Promise<void> | undefined, pending: PendingFrame[] = []): Promise<void> {
     const queue = new Queue(pending);
     this.#queues.set(connection, queue);

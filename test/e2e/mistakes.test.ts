@@ -1,4 +1,4 @@
-/** Mistakes of newcomers, and the sentence that each of them sees: what is wrong, and what would be right. */
+/** Mistakes of newcomers. Each error names the fault and the remedy. */
 import { execFile } from "node:child_process";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -376,6 +376,16 @@ describe("with the program fanout:", () => {
       "put the channel into the address",
       "fanout: the channel is missing; give it after the address\n",
       () => fanout("sub", `${open.url}/news`),
+    ],
+    [
+      "put the channel of an announcement into the address",
+      "fanout: the input is empty, so nothing was announced; is the channel missing before the message?\n",
+      () => fanout("pub", `${open.url}/news`, "hello"),
+    ],
+    [
+      "make a token that grants nothing",
+      "fanout: this token grants nothing; add --subscribe, --announce or --operate\n",
+      async () => (await run(["token"], { env: { TOKEN_SECRET: SECRET } })).err,
     ],
     [
       "write a message without quotes",

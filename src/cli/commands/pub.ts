@@ -79,8 +79,10 @@ async function pubAll(
   const window = new Window();
   doneWhen(() => window.count === 0);
   let printed = Promise.resolve();
+  let lines = 0;
   try {
     for await (const { number, text } of messagesIn(input, isNull ? 0 : 10)) {
+      lines = number;
       // A line's key depends on its number, so running the same command again announces nothing twice.
       const lineKey = keyOf(key, number);
       await window.room();
@@ -95,7 +97,8 @@ async function pubAll(
   } finally {
     progress.clear();
   }
-  if (process.stderr.isTTY) remark(progress.summary());
+  if (lines === 0) remark("the input is empty, so nothing was announced; is the channel missing before the message?");
+  else if (process.stderr.isTTY) remark(progress.summary());
 }
 
 /** Most announcements in flight, and their bytes. At the limit, reading the input pauses. */

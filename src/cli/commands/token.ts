@@ -1,7 +1,7 @@
 /** `fanout token`: makes a token for testing. */
 import { SignJWT } from "jose";
 import { DONE, Exit, USAGE } from "../exits.ts";
-import { print } from "../output.ts";
+import { print, remark } from "../output.ts";
 import { secretFrom } from "../secrets.ts";
 
 export interface TokenOptions {
@@ -26,6 +26,9 @@ export async function token({ secretFile, subscribe, announce, operate, expires 
       USAGE,
       `'${expires}' isn't a duration; use a number from 1 to 99999 with a unit, such as 30m, 12h or 7d`,
     );
+  if (subscribe.length === 0 && announce.length === 0 && !operate) {
+    remark("this token grants nothing; add --subscribe, --announce or --operate");
+  }
   const claims = { subscribe, announce, ...(operate ? { operate } : {}) };
   const made = new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setExpirationTime(expires);
   await print(await made.sign(new TextEncoder().encode(secret)));
