@@ -2,12 +2,15 @@
  * The permissions of a connection, from its token. On a server without tokens, there are no grants and all is allowed.
  */
 import { EVERYONE, matchesAny } from "../protocol/channels.ts";
+import { subjectOf } from "../protocol/members.ts";
 
 export interface Grants {
   /** Channels that the client may subscribe to: names, and prefixes followed by `*`. */
   subscribe: string[];
   /** Channels that the client may announce on, in the same form. */
   announce: string[];
+  /** Channels that the client may enter as a member, in the same form; undefined for none. */
+  enter?: string[] | undefined;
   /** When the grants expire, in milliseconds since 1970. */
   until: number;
   /** Whether the client may see the operators' pages. */
@@ -40,15 +43,33 @@ export function grantsFault(
   return keys.has(grants.key) ? undefined : "outdated";
 }
 
-/** Whether `grants` include subscribing to `channel`; every connection may subscribe to `all`. */
+/**
+ * Whether `grants` include subscribing to `channel`; every connection may subscribe to `all`. The right to subscribe to
+ * a channel includes its presence.
+ */
 export function maySubscribe(grants: Grants | undefined, channel: string): boolean {
-  return !grants || channel === EVERYONE || matchesAny(grants.subscribe, channel);
+  if (!grants || channel === EVERYONE || matchesAny(grants.subscribe, channel)) return true;
+  const subject = subjectOf(channel);
+  return subject !== undefined && (subject === EVERYONE || matchesAny(grants.subscribe, subject));
 }
 
 /** Whether `grants` include announcing on `channel`; no pattern includes `all`, because it reaches every client. */
 export function mayAnnounce(grants: Grants | undefined, channel: string): boolean {
-  if (!grants) return true;
-  return channel === EVERYONE ? grants.announce.includes(EVERYONE) : matchesAny(grants.announce, channel);
+  return !grants || isNamed(grants.announce, channel);
+}
+
+/** Whether `grants` include entering `channel`, under any name. No pattern includes `all`. */
+export function mayEnter(grants: Grants | undefined, channel: string): boolean {
+  return !grants || isNamed(grants.enter ?? [], channel);
+}
+
+/** Whether `grants` allow the name of a member: with a subject, only that, so that nobody can pose as another. */
+export function mayEnterAs(grants: Grants | undefined, member: string): boolean {
+  return grants?.sub === undefined || grants.sub === member;
+}
+
+function isNamed(patterns: string[], channel: string): boolean {
+  return channel === EVERYONE ? patterns.includes(EVERYONE) : matchesAny(patterns, channel);
 }
 
 /** Whether `grants` include the operators' pages. */
@@ -73,11 +94,12 @@ export function isNames(value: unknown): value is string[] {
 
 export function isGrants(value: unknown): value is Grants {
   if (typeof value !== "object" || value === null) return false;
-  const { subscribe, announce, until, operate, sub, key }: { [name in keyof Grants]?: unknown } = value;
+  const { subscribe, announce, enter, until, operate, sub, key }: { [name in keyof Grants]?: unknown } = value;
   const isOptional = (property: unknown, type: string) => property === undefined || typeof property === type;
   return (
     isNames(subscribe) &&
     isNames(announce) &&
+    (enter === undefined || isNames(enter)) &&
     Number.isFinite(until) &&
     typeof key === "string" &&
     isOptional(operate, "boolean") &&

@@ -61,6 +61,7 @@ export async function readToken(token: string, settings: TokenSettings, keysAt =
   return {
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
+    ...(claims["enter"] === undefined ? {} : { enter: namesIn(claims, "enter") }),
     until: Math.min((exp + CLOCK_TOLERANCE) * 1000, LATEST_EXPIRY),
     ...(claims.operate === true ? { operate: true } : {}),
     ...(sub === undefined ? {} : { sub }),
@@ -157,7 +158,7 @@ function claimFault({ claim, reason }: errors.JWTClaimValidationFailed): string 
   return `${what} is malformed; it has to be a time in Unix seconds`;
 }
 
-function namesIn(claims: JWTPayload, claim: "subscribe" | "announce"): string[] {
+function namesIn(claims: JWTPayload, claim: "subscribe" | "announce" | "enter"): string[] {
   const names = claims[claim] ?? [];
   if (isNames(names)) return names;
   throw new TokenError("forbidden", `the token's claim '${claim}' isn't a list of channels, such as ["news"]`);

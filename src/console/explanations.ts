@@ -33,6 +33,10 @@ function explainReply(line: string): string {
       return `Messages on '${reply.channel}' between these positions have expired.`;
     case "once":
       return "The message announced with this key has this position.";
+    case "members":
+      return `The members of '${reply.channel}' follow: ${reply.count}, at this position of 'presence/${reply.channel}'.`;
+    case "member":
+      return `One member of '${reply.channel}', and its data.`;
     case "unknown":
       return "Unknown to this page; the server may be newer.";
   }
@@ -57,6 +61,12 @@ function explainCommand(line: string): string {
       return `Announces a message on '${command.channel}'.`;
     case "once":
       return `Announces a message on '${command.channel}'; repeating it with the same key announces nothing.`;
+    case "enter":
+      return `Makes this connection present on '${command.channel}' as '${command.member}'.`;
+    case "leave":
+      return `Ends this connection's presence on '${command.channel}'.`;
+    case "members":
+      return `Requests the members of '${command.channel}'.`;
     case "token":
       return "Replaces the connection's token.";
     case "refused":

@@ -89,6 +89,9 @@ function serviceHandlers({ schedule, reporter, clientLimit }: UpkeepParts) {
       schedule.note();
       return clientLimit?.claim(claim) ?? claim.wanted;
     },
+    present: () => ({ none: true }),
+    restate: () => undefined,
+    members: () => ({ none: true }),
     recount() {
       schedule.note();
       clientLimit?.recount();

@@ -3,6 +3,7 @@ import { channelFault, nameFault } from "./channels.ts";
 import type { Refusal } from "./errors.ts";
 import { type Invalid, invalid } from "./invalid.ts";
 import { keyFault } from "./keys.ts";
+import { dataFault, formatMember, type Member, memberFault, presenceFault } from "./members.ts";
 import { type From, formatFrom, parseFromWords } from "./positions.ts";
 import { NO_MESSAGE } from "./refusals.ts";
 
@@ -15,6 +16,9 @@ export type Command =
   | Announcement
   /** Announces the message, unless the channel's history has one with the same key. */
   | { kind: "once"; key: string; channel: string; message: string }
+  | ({ kind: "enter"; channel: string } & Member)
+  | { kind: "leave"; channel: string }
+  | { kind: "members"; channel: string }
   | { kind: "token"; token: string };
 
 interface Announcement {
@@ -46,7 +50,7 @@ export function refuseLine(line: string, code: Refusal["code"], why: string): Re
 // Error lines repeat channels and keys of up to 255 bytes without control characters. `announce` and `once` take exactly
 // one space before that word, and a "\r" at the end of their line is part of it.
 const VERBATIM = /^(announce|once) ([^ \p{Cc}\p{Cs}]{1,255})(?: |$)/u;
-const SPACED = /^(subscribe|unsubscribe) +([^ \p{Cc}\p{Cs}]{1,255})(?: |\r?$)/u;
+const SPACED = /^(subscribe|unsubscribe|enter|leave|members) +([^ \p{Cc}\p{Cs}]{1,255})(?: |\r?$)/u;
 const NAME = /^([a-z]{1,16})(?: |\r?$)/;
 
 /**
@@ -64,16 +68,23 @@ function parse(line: string): Command | Invalid | { kind: "empty" } {
   const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
   if (bare === "") return { kind: "empty" };
   if (bare === "ping" || bare === "info" || bare === "keepalive") return { kind: bare };
-  const [verb, word = "", ...more] = bare.split(/ +/, 4);
-  if (verb === "subscribe") return parseSubscribe(word, more);
-  if (verb === "unsubscribe") return parseUnsubscribe(word);
+  const [verb = "", word = "", ...more] = bare.split(/ +/, 4);
+  const parsed = parseWithChannel(verb, word, more, bare);
+  if (parsed) return parsed;
   if (verb === "token") return word === "" ? invalid("a token is missing") : { kind: "token", token: word };
   if (verb === "announce") return invalid("announce takes a channel and a message");
   if (verb === "once") return invalid("once takes a key, a channel and a message");
   if (verb === "ping" || verb === "info" || verb === "keepalive") return invalid(`${verb} takes no argument`);
   return invalid(
-    "unknown command; the commands are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, once <key> <channel> <message>, token <jwt>, keepalive",
+    "unknown command; the commands are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, once <key> <channel> <message>, enter <channel> <member> [<data>], leave <channel>, members <channel>, token <jwt>, keepalive",
   );
+}
+
+function parseWithChannel(verb: string, channel: string, more: string[], line: string): Command | Invalid | undefined {
+  if (verb === "subscribe") return parseSubscribe(channel, more);
+  if (verb === "unsubscribe" || verb === "leave") return parseUnchecked(verb, channel);
+  if (verb === "enter") return parseEnter(line);
+  return verb === "members" ? parseMembers(channel) : undefined;
 }
 
 /** Formats a command; the inverse of `parseCommand`. */
@@ -86,7 +97,11 @@ export function formatCommand(command: Command): string {
     case "subscribe":
       return formatSubscribe(command.channel, command.from);
     case "unsubscribe":
-      return `unsubscribe ${command.channel}`;
+    case "leave":
+    case "members":
+      return `${command.kind} ${command.channel}`;
+    case "enter":
+      return `enter ${command.channel} ${formatMember(command)}`;
     case "announce":
       return `announce ${command.channel} ${command.message}`;
     case "once":
@@ -109,9 +124,22 @@ function parseSubscribe(channel: string, [how = "", word = ""]: string[]): Comma
   return "why" in from ? from : { kind: "subscribe", channel, from };
 }
 
-function parseUnsubscribe(channel: string): Command | Invalid {
+/** Parses a command that is harmless on a channel that can't exist. */
+function parseUnchecked(kind: "unsubscribe" | "leave", channel: string): Command | Invalid {
   const fault = nameFault(channel);
-  return fault ? invalid(fault) : { kind: "unsubscribe", channel };
+  return fault ? invalid(fault) : { kind, channel };
+}
+
+/** Data is everything after one space behind the member. */
+function parseEnter(line: string): Command | Invalid {
+  const [, channel = "", member = "", data = ""] = /^enter *([^ ]*) *([^ ]*) ?(.*)$/s.exec(line) ?? [];
+  const fault = presenceFault(channel) ?? memberFault(member) ?? dataFault(data);
+  return fault ? invalid(fault) : { kind: "enter", channel, member, data };
+}
+
+function parseMembers(channel: string): Command | Invalid {
+  const fault = presenceFault(channel);
+  return fault ? invalid(fault) : { kind: "members", channel };
 }
 
 /** Parses a channel and a message, from index `from` of the line. */

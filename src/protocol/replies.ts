@@ -1,6 +1,7 @@
 /** Lines from the server to a client: `format…` makes one, `parseReply` parses any. */
 import { DEBUG, nameFault } from "./channels.ts";
 import { formatRefusal, parseRefusal, type Refusal } from "./errors.ts";
+import { formatMember, type Member, memberFault, parseMember } from "./members.ts";
 import { parsePosition } from "./positions.ts";
 
 /** Greets a client when its connection is ready. */
@@ -42,6 +43,16 @@ export function formatOnce(key: string, position: number): string {
   return `${DEBUG}!once ${key} ${position}\n`;
 }
 
+/** Begins the reply to `members`: `count` members follow, as of a position of the presence channel. */
+export function formatMembers(channel: string, position: number, count: number): string {
+  return `${DEBUG}!members ${channel} ${position} ${count}\n`;
+}
+
+/** Formats one member in the reply to `members`. */
+export function formatMemberOf(channel: string, member: Member): string {
+  return `${DEBUG}!member ${channel} ${formatMember(member)}\n`;
+}
+
 /** Replies to `ping` with the time in whole Unix seconds. @param now milliseconds */
 export function formatTime(now: number): string {
   return `${Math.floor(now / 1000)}\n`;
@@ -66,6 +77,8 @@ export type Reply =
   | { kind: "position"; channel: string; position: number }
   | { kind: "gap"; channel: string; from: number; to: number }
   | { kind: "once"; key: string; position: number }
+  | { kind: "members"; channel: string; position: number; count: number }
+  | ({ kind: "member"; channel: string } & Member)
   /** A line that a newer server may send. */
   | { kind: "unknown"; line: string };
 
@@ -88,7 +101,13 @@ function parseDebug(line: string, text: string): Reply {
   if (refusal) return { kind: "error", ...refusal };
   const [, until] = /^token accepted until (\d+)$/.exec(text) ?? [];
   if (until !== undefined) return { kind: "accepted", until: Number(until) };
-  return parsePositions(text) ?? { kind: "unknown", line };
+  return parseMemberOf(text) ?? parsePositions(text) ?? { kind: "unknown", line };
+}
+
+function parseMemberOf(text: string): Reply | undefined {
+  const [, channel = "", rest = ""] = /^member ([^ ]+) (.+)$/s.exec(text) ?? [];
+  const member = parseMember(rest);
+  return nameFault(channel) || memberFault(member.member) ? undefined : { kind: "member", channel, ...member };
 }
 
 /** Parses the position or gap of a channel, or the position of an announcement with a key. */
@@ -100,6 +119,9 @@ function parsePositions(text: string): Reply | undefined {
   if (what === "once" && !isPair && name !== "") return { kind: "once", key: name, position: first };
   if (nameFault(name)) return undefined;
   if (what === "position" && !isPair) return { kind: "position", channel: name, position: first };
+  if (what === "members" && second !== undefined) {
+    return { kind: "members", channel: name, position: first, count: second };
+  }
   if (what !== "gap" || second === undefined) return undefined;
   return { kind: "gap", channel: name, from: first, to: second };
 }

@@ -30,6 +30,12 @@ export interface Calls {
   announce: { request: Announcement; answer: AnnounceAnswer };
   /** Requests missed messages from the root of a channel. */
   recover: { request: MissedRequest; answer: MissedAnswer };
+  /** Reports the members with connections at an object to the root of a presence channel. */
+  present: { request: PresenceReport; answer: PresenceAnswer };
+  /** Asks an object to report all its members again. */
+  restate: { request: { channel: string }; answer: undefined };
+  /** Requests the members of a channel from the root of its presence channel. */
+  members: { request: undefined; answer: MembersAnswer };
   /** Reports whether a child has room for more connections or links. */
   fill: { request: CapacityReport; answer: undefined };
   /** Requests slots for new connections; the answer is how many are granted. */
@@ -165,6 +171,53 @@ export interface MissedRequest {
 
 /** `count` retained messages after a position, up to the newest one, as lines; or `none` for a channel without history. */
 export type MissedAnswer = { after: number; count: number; lines: string } | { none: true };
+
+/** The members of one channel that have connections at one object: all of them, or what has changed. */
+export interface PresenceReport {
+  /** Name of the reporting object. */
+  from: string;
+  /** Rises from report to report, so that a late report can't undo a newer one. */
+  number: number;
+  /** The number of the report that this one continues; undefined if it lists all members. */
+  after: number | undefined;
+  present: PresentMember[];
+  gone: GoneMember[];
+}
+
+/** A member with connections at the reporting object. */
+export interface PresentMember {
+  member: string;
+  data: string;
+  /** The number of the first report with this state: it is carried out once, however often it is repeated. */
+  change: number;
+}
+
+/** A member whose last connection at the reporting object has ended, or has left. */
+export interface GoneMember {
+  member: string;
+  left: boolean;
+  /** As in `PresentMember`. */
+  change: number;
+}
+
+/**
+ * The members that were refused, because the channel has too many; or the number that a report must exceed; or that the
+ * next report must list all members; or that storage refused the changes; or that the server retains no messages.
+ */
+export type PresenceAnswer =
+  | { refused: string[] }
+  | { newer: number }
+  | { behind: true }
+  | { full: true }
+  | { none: true };
+
+/** The members of a channel at a position of its presence channel; or `none` on a server without retention. */
+export type MembersAnswer = { position: number; members: Member[] } | { none: true };
+
+export interface Member {
+  member: string;
+  data: string;
+}
 
 /** A kind of load that can fill an object. */
 export type Load = "sockets" | "links";

@@ -1,5 +1,6 @@
 /** The limits of an object, read from the Worker's variables. */
 import { channelFault, matchesAny, nameFault } from "../protocol/channels.ts";
+import { subjectOf } from "../protocol/members.ts";
 
 export interface Limits {
   /** Most connections of an object; further ones go to its children. */
@@ -26,6 +27,10 @@ export interface Limits {
   historyBytes: number;
   /** Channels with history: names, or prefixes followed by `*`. */
   historyChannels: string[];
+  /** How long a member without connections stays, in seconds. */
+  presenceGraceSeconds: number;
+  /** Most members of a channel. */
+  membersPerChannel: number;
 }
 
 /**
@@ -33,6 +38,9 @@ export interface Limits {
  * bytes for one of ASCII; see https://developers.cloudflare.com/durable-objects/platform/limits/.
  */
 const MOST_HISTORY = 500_000;
+
+/** Most members of a channel: a list of so many, with the longest names, is one reply to `members`. */
+const MOST_MEMBERS = 5_000;
 
 /** A quarter of an object's 128 MB. */
 const MAX_PENDING_BYTES = 32_000_000;
@@ -63,12 +71,14 @@ export function readLimits(variables: Variables): Limits {
     historySeconds: wholeNumber(variables, "HISTORY_SECONDS", 120, 0, 86_400),
     historyBytes: wholeNumber(variables, "HISTORY_BYTES", 262_144, 1, MOST_HISTORY),
     historyChannels: channels(variables, "HISTORY_CHANNELS", "*"),
+    presenceGraceSeconds: wholeNumber(variables, "PRESENCE_GRACE_SECONDS", 15, 0, 3_600),
+    membersPerChannel: wholeNumber(variables, "MEMBERS_PER_CHANNEL", 1_000, 0, MOST_MEMBERS),
   };
 }
 
-/** Whether messages of `channel` are retained. */
+/** Whether messages of `channel` are retained. Presence channels always are, because lists of members name positions. */
 export function hasHistory({ historySeconds, historyChannels }: Limits, channel: string): boolean {
-  return historySeconds > 0 && matchesAny(historyChannels, channel);
+  return historySeconds > 0 && (subjectOf(channel) !== undefined || matchesAny(historyChannels, channel));
 }
 
 /**

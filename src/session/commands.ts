@@ -96,6 +96,10 @@ export class Commands implements CommandHandler {
         return undefined;
       case "info":
         return this.#info(connection);
+      case "enter":
+      case "leave":
+      case "members":
+        throw new CommandError("unavailable", "not yet");
       case "token":
         return this.#parts.tokens.renew(connection, step.token);
     }

@@ -157,6 +157,7 @@ export class Server {
     else if (draw === 1) refuse("unavailable", "not now");
     else if (command.channel === SECRET) refuse("forbidden", "your token doesn't grant this channel");
     else if (command.kind === "subscribe") this.resume(session, command.channel, command.from, refuse);
+    else if (command.kind !== "announce" && command.kind !== "once") refuse("unavailable", "not now");
     else this.#announce(session, command, draw, refuse);
   }
 
