@@ -32,6 +32,7 @@ export type Name =
   | `closes.${"client" | ClosingCause}`
   | `refused.${ErrorCode}`
   | `resumes.${"complete" | "gap"}`
+  | `members.${"enter" | "update" | "leave"}`
   | `${"calls" | "failures"}.${keyof Calls}`
   /** Rows written or deleted, as the platform counts them. */
   | "rows"
