@@ -51,11 +51,11 @@ export class Upkeep {
 
   passed(milliseconds: number): boolean {
     const { counters, reporter, router, lifecycle, authority } = this.#parts;
-    authority?.proceed();
+    const isAsking = authority?.proceed() ?? false;
     counters.note("awake", milliseconds);
     reporter.save();
     const isAwaited = router.upstream.loseOverdue();
-    return lifecycle.closeUnread() || isAwaited;
+    return lifecycle.closeUnread() || isAwaited || isAsking;
   }
 
   /**

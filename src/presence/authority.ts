@@ -169,8 +169,8 @@ export class Authority {
     this.#askAt = Math.max(now + after, next);
   }
 
-  /** Asks objects to report again, if that is due. Called every second while the object is in memory, and by the alarm. */
-  ask(): void {
+  /** Asks objects to report again, if that is due. */
+  #ask(): void {
     const { runtime } = this.#parts;
     if (this.#isAsking || runtime.now() < this.#askAt) return;
     if (this.#failed && !isDue(this.#failed, runtime.now())) return;
@@ -213,15 +213,24 @@ export class Authority {
     return Math.min(Math.max(this.#table.dueAt, this.#retryAt), this.#askingDueAt(now));
   }
 
-  /** The object stays in memory until it asks, if that is soon. */
   #askingDueAt(now: number): number {
     if (this.#failed) return earliestRetry([this.#failed], now);
-    return this.#isAsking || this.#askAt <= now + PATIENCE ? Number.POSITIVE_INFINITY : this.#askAt;
+    return this.#asksSoon(now) ? Number.POSITIVE_INFINITY : this.#askAt;
   }
 
-  /** Handles the alarm, and the passing of a second. */
-  proceed(): void {
-    if (this.#table.dueAt <= this.#parts.runtime.now()) this.#parts.schedule.flush();
-    this.ask();
+  /** Whether the object stays in memory to ask, which saves setting the alarm. */
+  #asksSoon(now: number): boolean {
+    return this.#isAsking || (this.#failed === undefined && this.#askAt <= now + PATIENCE);
+  }
+
+  /**
+   * Handles the alarm, and the passing of a second.
+   * @returns whether the object must stay in memory for another one
+   */
+  proceed(): boolean {
+    const now = this.#parts.runtime.now();
+    if (this.#table.dueAt <= now) this.#parts.schedule.flush();
+    this.#ask();
+    return this.#asksSoon(now);
   }
 }

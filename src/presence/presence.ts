@@ -229,10 +229,13 @@ export class Presence {
 
   async #reportAll(channel: PresentMembers): Promise<void> {
     const { schedule } = this.#parts;
-    // Changes of the same turn go together.
-    await undefined;
     try {
-      while (!channel.isKnown) await this.#reportOnce(channel);
+      while (!channel.isKnown) {
+        // What is entered until then shares the call.
+        schedule.flush();
+        await schedule.flushed;
+        await this.#reportOnce(channel);
+      }
       this.#finish(channel);
     } catch (error) {
       this.#fail(channel, error);
