@@ -381,11 +381,13 @@ export class Presence {
     return earliestRetry(retries, this.#parts.runtime.now());
   }
 
-  /** Makes the reports again that are due. */
+  /** Makes the reports again that are due. Called by the alarm, which is set again while others are under way. */
   retry(): void {
-    const now = this.#parts.runtime.now();
+    const { runtime, schedule } = this.#parts;
+    const now = runtime.now();
     for (const channel of this.#channels.values()) {
-      if (channel.pendingRetry && isDue(channel.pendingRetry, now)) this.#report(channel);
+      if (channel.isReporting) schedule.due(now + CRASH_CHECK);
+      else if (channel.pendingRetry && isDue(channel.pendingRetry, now)) this.#report(channel);
     }
   }
 }
