@@ -17,6 +17,8 @@ export interface Grants {
   operate?: boolean;
   /** The token's subject; undefined if it has none. */
   sub?: string;
+  /** When the token was issued, in Unix seconds; undefined if it doesn't say. */
+  iat?: number | undefined;
   /** The fingerprint of the key that verified the token. */
   key: string;
 }
@@ -94,7 +96,7 @@ export function isNames(value: unknown): value is string[] {
 
 export function isGrants(value: unknown): value is Grants {
   if (typeof value !== "object" || value === null) return false;
-  const { subscribe, announce, enter, until, operate, sub, key }: { [name in keyof Grants]?: unknown } = value;
+  const { subscribe, announce, enter, until, operate, sub, iat, key }: { [name in keyof Grants]?: unknown } = value;
   const isOptional = (property: unknown, type: string) => property === undefined || typeof property === type;
   return (
     isNames(subscribe) &&
@@ -103,6 +105,7 @@ export function isGrants(value: unknown): value is Grants {
     Number.isFinite(until) &&
     typeof key === "string" &&
     isOptional(operate, "boolean") &&
-    isOptional(sub, "string")
+    isOptional(sub, "string") &&
+    isOptional(iat, "number")
   );
 }

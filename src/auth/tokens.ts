@@ -21,6 +21,8 @@ export type TokenSettings = KeySettings & {
   audience: string | undefined;
   /** The required `iss` of tokens; undefined for any. */
   issuer?: string | undefined;
+  /** The longest lifetime of tokens, in seconds; undefined for any. */
+  maxSeconds?: number | undefined;
 };
 
 /** Returns the key set at a URL. */
@@ -56,8 +58,9 @@ export async function readToken(token: string, settings: TokenSettings, keysAt =
   const { payload, key } = await verified(token, settings, keysAt).catch((error) => {
     throw explained(error);
   });
-  const { exp = 0, ...claims } = payload;
+  const { exp = 0, iat, ...claims } = payload;
   const sub = subjectIn(claims);
+  checkLifetime(exp - (iat ?? Date.now() / 1_000), settings.maxSeconds, sub);
   return {
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
@@ -65,8 +68,16 @@ export async function readToken(token: string, settings: TokenSettings, keysAt =
     until: Math.min((exp + CLOCK_TOLERANCE) * 1000, LATEST_EXPIRY),
     ...(claims.operate === true ? { operate: true } : {}),
     ...(sub === undefined ? {} : { sub }),
+    ...(iat === undefined ? {} : { iat }),
     key,
   };
+}
+
+/** @param seconds from when the token was issued, or else from now, until it expires */
+function checkLifetime(seconds: number, most: number | undefined, sub: string | undefined): void {
+  if (most === undefined || seconds <= most) return;
+  const why = `a token of this server is valid for at most ${most} seconds (TOKEN_MAX_SECONDS); issue it for less`;
+  throw new TokenError("forbidden", why, sub);
 }
 
 const noKeysAt: KeysAt = (url) => () => {

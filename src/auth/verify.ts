@@ -11,11 +11,13 @@ export interface Guard {
   verify(token: string): Promise<Grants>;
   /** Fingerprints of the keys whose tokens are valid. */
   readonly keys: ReadonlySet<string>;
+  /** The longest lifetime of tokens, in seconds; undefined for any. */
+  readonly maxSeconds?: number | undefined;
 }
 
 /** An invalid token; the message says why it is. */
 export class TokenError extends Error {
-  readonly code: Extract<ErrorCode, "expired" | "forbidden">;
+  readonly code: Extract<ErrorCode, "expired" | "forbidden" | "revoked">;
   /** The token's subject, if its signature is valid. */
   readonly sub: string | undefined;
 

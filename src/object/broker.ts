@@ -3,6 +3,7 @@ import type { Grants } from "../auth/grants.ts";
 import type { Guard } from "../auth/verify.ts";
 import type { Frame } from "../protocol/frames.ts";
 import type { From } from "../protocol/positions.ts";
+import { REVOKED } from "../protocol/refusals.ts";
 import type { Calls } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
 import type { RawRuntime } from "../runtime/runtime.ts";
@@ -46,6 +47,11 @@ export class Broker {
     this.#parts.router.upstream.region ||= region;
     const connection = this.#parts.connections.accept(socket, grants);
     if (grants) this.#parts.tokens.watch(grants);
+    // The Worker may have learned of revocations some seconds ago.
+    if (grants && this.#parts.revokedTokens.isRevoked(grants)) {
+      this.#parts.lifecycle.close(connection, "revoked", REVOKED);
+      return;
+    }
     const resume = from && ((channel: string) => this.#parts.commands.resume(connection, channel, from));
     this.#keep(this.#parts.inbox.begin(connection, this.#parts.lifecycle.greet(connection, resume)));
     this.#parts.router.capacity.report("sockets");

@@ -110,8 +110,17 @@ function presenceHandlers({ schedule, presence, authority }: UpkeepParts) {
   } satisfies Partial<Handlers>;
 }
 
-function serviceHandlers({ schedule, reporter, clientLimit }: UpkeepParts) {
+function serviceHandlers({ schedule, reporter, clientLimit, revokedTokens }: UpkeepParts) {
   return {
+    revoke({ sub }) {
+      schedule.note();
+      return revokedTokens.revoke(sub);
+    },
+    revoked({ revocations }) {
+      schedule.note();
+      return revokedTokens.apply(revocations);
+    },
+    revocations: ({ after }) => ({ revocations: revokedTokens.listAfter(after) }),
     claim(claim) {
       schedule.note();
       return clientLimit?.claim(claim) ?? claim.wanted;

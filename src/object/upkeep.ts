@@ -6,6 +6,7 @@ import type { Peers } from "../tree/peers.ts";
 import type { Alarm } from "./alarm.ts";
 import type { ClientLimit } from "./client-limit.ts";
 import type { Reporter } from "./reporter.ts";
+import type { RevokedTokens } from "./revocations.ts";
 import type { ObjectSchedule } from "./schedule.ts";
 
 export interface UpkeepParts extends CommandParts {
@@ -15,6 +16,7 @@ export interface UpkeepParts extends CommandParts {
   readonly reporter: Reporter;
   readonly clientLimit: ClientLimit | undefined;
   readonly presence: Presence;
+  readonly revokedTokens: RevokedTokens;
   readonly authority: Authority | undefined;
 }
 
@@ -30,7 +32,8 @@ export class Upkeep {
    * closes expired connections and deletes expired messages. The alarm is set again first, as a crash may follow.
    */
   alarmed(): void {
-    const { runtime, alarm, schedule, router, tokens, outage, clientLimit, presence, authority } = this.#parts;
+    const { runtime, alarm, schedule, router, tokens, outage, clientLimit, presence, authority, revokedTokens } =
+      this.#parts;
     tokens.closeExpired();
     tokens.start();
     this.#setAlarm();
@@ -46,6 +49,7 @@ export class Upkeep {
     router.upstream.unlinks.retry();
     presence.retry();
     authority?.proceed();
+    revokedTokens.proceed();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
@@ -79,14 +83,15 @@ export class Upkeep {
    * @returns when something is due, in milliseconds since 1970; infinite if nothing is
    */
   #setAlarm(): number {
-    const { runtime, peers, alarm, schedule, router, outage, clientLimit, presence, authority } = this.#parts;
+    const { runtime, peers, alarm, schedule, router, outage, clientLimit, presence, authority, revokedTokens } =
+      this.#parts;
     const { downstream, upstream } = router;
     if (router.hasEveryone && clientLimit?.isKnown !== false) outage.end();
     else outage.begin();
     const callsAt = peers.hasDeferred ? runtime.now() : Number.POSITIVE_INFINITY;
     const linksAt = Math.min(downstream.lossReportAt, upstream.unlinks.dueAt);
     const membersAt = Math.min(presence.dueAt, authority?.dueAt ?? Number.POSITIVE_INFINITY);
-    const dueAt = Math.min(alarm.expiry, outage.askAgainAt, linksAt, callsAt, membersAt);
+    const dueAt = Math.min(alarm.expiry, outage.askAgainAt, linksAt, callsAt, membersAt, revokedTokens.dueAt);
     void alarm.due(dueAt).then((isSet) => {
       if (!isSet && Number.isFinite(Math.min(downstream.lossReportAt, membersAt))) schedule.stay();
     });

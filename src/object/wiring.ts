@@ -25,6 +25,7 @@ import { Alarm } from "./alarm.ts";
 import { handlersOf } from "./call-handlers.ts";
 import { ClientLimit } from "./client-limit.ts";
 import { Reporter } from "./reporter.ts";
+import { RevokedTokens } from "./revocations.ts";
 import { ObjectSchedule } from "./schedule.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -51,6 +52,7 @@ export class Parts {
   readonly presence: Presence;
   readonly lifecycle = new Lifecycle(this);
   readonly tokens = new Tokens(this);
+  readonly revokedTokens: RevokedTokens;
   readonly pace = new Pace(this);
   readonly drain = new Drain(this);
   readonly commands = new Commands(this);
@@ -76,6 +78,7 @@ export class Parts {
     this.reporter = new Reporter(this);
     if (subjectOf(raw.name) !== undefined && parentOf(raw.name) === undefined) this.authority = new Authority(this);
     this.presence = new Presence(this);
+    this.revokedTokens = new RevokedTokens(this);
     this.inbox = new Inbox(this.commands, limits, raw.now);
     this.handlers = handlersOf(this);
   }
@@ -91,5 +94,6 @@ export class Parts {
     this.reporter.start();
     this.authority?.start();
     this.presence.start();
+    this.revokedTokens.start();
   }
 }

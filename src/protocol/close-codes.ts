@@ -28,6 +28,7 @@ export const CLOSINGS = {
   greeting: { status: TRY_AGAIN, code: "unavailable" },
   busy: { status: TRY_AGAIN, code: "unavailable" },
   expired: { status: POLICY, code: "expired" },
+  revoked: { status: POLICY, code: "revoked" },
   outdated: { status: POLICY, code: "expired" },
   unauthorized: { status: POLICY, code: "expired" },
   settings: { status: TRY_AGAIN, code: "unavailable" },

@@ -38,6 +38,12 @@ export interface Calls {
   members: { request: undefined; answer: MembersAnswer };
   /** Reports whether a child has room for more connections or links. */
   fill: { request: CapacityReport; answer: undefined };
+  /** At the root of `all`: revokes the tokens of a subject. */
+  revoke: { request: { sub: string }; answer: RevokeAnswer };
+  /** Ends the connections of revoked tokens, at the object and at those below it in the tree of `all`. */
+  revoked: { request: { revocations: Revocation[] }; answer: RevokedAnswer };
+  /** Requests the revocations after a number from the root of `all`. */
+  revocations: { request: { after: number }; answer: { revocations: Revocation[] } };
   /** Requests slots for new connections; the answer is how many are granted. */
   claim: { request: ConnectionClaim; answer: number };
   /** Asks an object to claim again, if the number of its connections has changed. */
@@ -225,6 +231,23 @@ export type MembersAnswer = { position: number; members: Member[] } | { none: tr
 export interface Member {
   member: string;
   data: string;
+}
+
+/** A subject whose tokens have been revoked; see `auth/revocations.ts`. */
+export interface Revocation {
+  sub: string;
+  before: number;
+  until: number;
+  number: number;
+}
+
+/** A revocation, how many objects it has reached, and how many didn't answer. Or that there are too many revocations. */
+export type RevokeAnswer = { revocation: Revocation; objects: number; unreachable: number } | { limit: number };
+
+/** How many objects have ended the connections of revoked tokens, and the names of those that didn't answer. */
+export interface RevokedAnswer {
+  objects: number;
+  unreachable: string[];
 }
 
 /** A kind of load that can fill an object. */

@@ -107,7 +107,11 @@ function isPattern(text: string): boolean {
   return (text.endsWith("*") ? nameFault(text.slice(0, -1)) : channelFault(text)) === undefined;
 }
 
-function wholeNumber(variables: Variables, name: string, fallback: number, least: number, most: number): number {
+/**
+ * Returns a variable that is a whole number, or `fallback` if it is unset or empty.
+ * @throws SettingError if it isn't a whole number from `least` to `most`
+ */
+export function wholeNumber(variables: Variables, name: string, fallback: number, least: number, most: number): number {
   const value = variables[name];
   if (value === undefined || value === "") return fallback;
   const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;

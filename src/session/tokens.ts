@@ -10,6 +10,7 @@ import {
 } from "../auth/grants.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
+import { REVOKED } from "../protocol/refusals.ts";
 import { formatAccepted } from "../protocol/replies.ts";
 import type { Connection } from "./connection.ts";
 import { CommandError } from "./inbox.ts";
@@ -29,6 +30,11 @@ const OUTDATED: Record<GrantsFault, [cause: ClosingCause, why: string]> = {
 
 export interface TokenParts extends SessionParts {
   readonly lifecycle: Lifecycle;
+  readonly revokedTokens: SessionParts["revokedTokens"] & {
+    /** Learns of revocations. Never rejects. */
+    refresh(): Promise<void>;
+    isRevoked(grants: Grants): boolean;
+  };
 }
 
 export class Tokens {
@@ -82,6 +88,21 @@ export class Tokens {
   }
 
   /**
+   * Closes the connections of revoked tokens, and discards their buffered lines, which may be newer than that. Their
+   * members leave at once.
+   */
+  closeRevoked(isRevoked: (grants: Grants) => boolean): void {
+    const { connections, lifecycle, presence, schedule } = this.#parts;
+    for (const connection of [...connections]) {
+      if (!connection.grants || !isRevoked(connection.grants)) continue;
+      presence.endWhere(connection, () => true);
+      connections.discardBuffered(connection);
+      lifecycle.close(connection, "revoked", REVOKED);
+      schedule.stay();
+    }
+  }
+
+  /**
    * Replaces the token of a connection, and confirms that to the client.
    * @throws CommandError if the token is invalid, or doesn't grant the connection's channels
    */
@@ -106,10 +127,13 @@ export class Tokens {
   }
 
   async #granted(token: string): Promise<Grants> {
-    const { guard } = this.#parts;
+    const { guard, revokedTokens } = this.#parts;
     if (!guard) throw new CommandError("invalid", "this server needs no tokens");
     try {
-      return await guard.verify(token);
+      const grants = await guard.verify(token);
+      if (grants.sub !== undefined) await revokedTokens.refresh();
+      if (revokedTokens.isRevoked(grants)) throw new CommandError("revoked", REVOKED);
+      return grants;
     } catch (error) {
       if (error instanceof TokenError) throw new CommandError(error.code, error.message);
       if (error instanceof NoKeys) throw new CommandError("unavailable", `${error.message}; try again`);

@@ -41,6 +41,8 @@ export interface RouterParts extends CoreParts {
   readonly outage: Outage;
   /** Closes the subscribers of a channel whose messages are missing. */
   readonly lifecycle: { lost(channel: string): void };
+  /** Learns that this object has linked to `all`. */
+  readonly revokedTokens: { linked(): void };
 }
 
 export class Router implements Receiver {
@@ -291,7 +293,10 @@ export class Router implements Receiver {
   /** Links this object to `all` if its connections need it; undefined if they don't. Never rejects. */
   joinEveryone(): Promise<void> | undefined {
     if (this.hasEveryone) return undefined;
-    const joined = this.upstream.join(EVERYONE).catch(() => this.#parts.outage.goOn());
+    const joined = this.upstream.join(EVERYONE).then(
+      () => this.#parts.revokedTokens.linked(),
+      () => this.#parts.outage.goOn(),
+    );
     this.#parts.runtime.keep(joined);
     return joined;
   }

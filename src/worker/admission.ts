@@ -1,8 +1,11 @@
-/** Checks the tokens of requests, before any object is called. */
+/** Checks the tokens of requests, before any other object than the root of `all` is called. */
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
+import type { TokenSettings } from "../auth/tokens.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
 import { notGranted } from "../protocol/refusals.ts";
 import { Denial, retryAfter } from "./denial.ts";
+import type { Env } from "./env.ts";
+import { checkRevoked } from "./revoked.ts";
 import type { Settings } from "./settings.ts";
 import { verify } from "./verification.ts";
 
@@ -14,12 +17,18 @@ const NO_TOKEN = `a token is missing; send it as 'Authorization: Bearer <token>'
 /**
  * Checks the token of a request.
  * @returns its grants; undefined, which allows everything, on a server without tokens
- * @throws Denial if the token is missing or invalid
+ * @throws Denial if the token is missing, invalid or revoked
  */
-export async function admit(request: Request, { tokens }: Settings): Promise<Grants | undefined> {
+export async function admit(request: Request, env: Env, { tokens }: Settings): Promise<Grants | undefined> {
   if (!tokens) return undefined;
   const token = tokenOf(request);
   if (token === undefined) throw new Denial(401, "forbidden", NO_TOKEN);
+  const grants = await verified(token, tokens);
+  await checkRevoked(env, grants);
+  return grants;
+}
+
+async function verified(token: string, tokens: TokenSettings): Promise<Grants> {
   try {
     return await verify(token, tokens);
   } catch (error) {

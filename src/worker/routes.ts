@@ -74,7 +74,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (Number(request.headers.get("Content-Length")) > 0) {
     throw new Denial(400, "invalid", "GET subscribes, and has no body; use POST to announce");
   }
-  const grants = await admit(request, settings);
+  const grants = await admit(request, env, settings);
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);
   return subscribe(request, env, channel, grants, settings);
@@ -82,7 +82,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
 
 async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
   const from = fromIn(new URL(request.url).searchParams);
-  const grants = await admit(request, settings);
+  const grants = await admit(request, env, settings);
   checkSubscribe(grants, channel);
   chargeAddress(request, OBJECT_COST, settings.limits.linesPerSecond);
   const { response } = await placeConnection(env, channel, request, grants, from);

@@ -1,7 +1,7 @@
 /** The operator's settings: read from the Worker's variables, each with a default. */
 import type { TokenSettings } from "../auth/tokens.ts";
 import { utf8Length } from "../protocol/text.ts";
-import { type Limits, readLimits, SettingError, text, type Variables } from "../runtime/limits.ts";
+import { type Limits, readLimits, SettingError, text, type Variables, wholeNumber } from "../runtime/limits.ts";
 
 export interface Settings {
   limits: Limits;
@@ -81,7 +81,7 @@ function isOrigin(text: string): boolean {
 const MIN_SECRET_BYTES = 32;
 
 /** Token settings that need a key. */
-const NEED_KEYS = ["TOKEN_AUDIENCE", "TOKEN_ISSUER", "TOKEN_SECRET_PREVIOUS"];
+const NEED_KEYS = ["TOKEN_AUDIENCE", "TOKEN_ISSUER", "TOKEN_SECRET_PREVIOUS", "TOKEN_MAX_SECONDS"];
 
 function tokens(variables: Variables): TokenSettings | undefined {
   const secret = secretIn(variables, "TOKEN_SECRET");
@@ -89,11 +89,12 @@ function tokens(variables: Variables): TokenSettings | undefined {
   const previous = secretIn(variables, "TOKEN_SECRET_PREVIOUS");
   const audience = text(variables, "TOKEN_AUDIENCE");
   const issuer = text(variables, "TOKEN_ISSUER");
+  const maxSeconds = wholeNumber(variables, "TOKEN_MAX_SECONDS", 0, 0, 315_360_000) || undefined;
   if (secret !== undefined && keys !== undefined) {
     throw new SettingError("only one of TOKEN_SECRET and TOKEN_JWKS_URL may be set");
   }
-  if (secret !== undefined) return { secret, previous, audience, issuer };
-  if (keys !== undefined) return { keys: keyUrl(keys, audience, previous), audience, issuer };
+  if (secret !== undefined) return { secret, previous, audience, issuer, maxSeconds };
+  if (keys !== undefined) return { keys: keyUrl(keys, audience, previous), audience, issuer, maxSeconds };
   const alone = NEED_KEYS.find((name) => text(variables, name) !== undefined);
   if (alone === undefined) return undefined;
   const needed = alone === "TOKEN_SECRET_PREVIOUS" ? "TOKEN_SECRET" : "TOKEN_SECRET or TOKEN_JWKS_URL";

@@ -19,7 +19,7 @@ export function verify(token: string, settings: TokenSettings): Promise<Grants> 
 
 export async function guardOf(settings: TokenSettings): Promise<Guard> {
   const keys = new Set(await fingerprintsOf(settings));
-  return { keys, verify: (token) => verify(token, settings) };
+  return { keys, maxSeconds: settings.maxSeconds, verify: (token) => verify(token, settings) };
 }
 
 function keySetAt(url: string): KeySet {

@@ -1,10 +1,12 @@
 /** Pages for operators, at paths that begin with `/-/`. */
-import { mayOperate, maySeeNames } from "../../auth/grants.ts";
+import { MAX_SUBJECT_BYTES, mayOperate, maySeeNames } from "../../auth/grants.ts";
 import { EVERYONE } from "../../protocol/channels.ts";
 import { NOT_OPERATOR } from "../../protocol/refusals.ts";
+import { isLongerThan } from "../../protocol/text.ts";
 import type { Calls, TreeDescription } from "../../runtime/calls.ts";
 import { SettingError } from "../../runtime/limits.ts";
 import { channelOf } from "../../runtime/object-names.ts";
+import { isRecord } from "../../runtime/rows.ts";
 import { infoOf } from "../../stats/info.ts";
 import { formatMetrics } from "../../stats/metrics.ts";
 import { VERSION } from "../../version.ts";
@@ -14,27 +16,33 @@ import { channelIn } from "../channel-path.ts";
 import { Denial, retryAfter } from "../denial.ts";
 import { checkObjects } from "../deployment.ts";
 import type { Env } from "../env.ts";
+import { withBody } from "../http/bodies.ts";
 import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { json, text } from "../responses.ts";
+import { noteRevocation } from "../revoked.ts";
 import { publicSettings, type Settings } from "../settings.ts";
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
+const REVOKE = "/-/revoke";
 const METHODS = "GET, HEAD, OPTIONS";
-const PAGES = "/-/client.js, /-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>";
+const PAGES =
+  "/-/client.js, /-/health, /-/settings, /-/info, /-/metrics, /-/channels/<channel> and, with POST, /-/revoke";
 
 /**
  * Answers a request for an operators' page.
  * @throws Denial if the request is refused
  */
 export async function operate(request: Request, env: Env, path: string, settings: Settings): Promise<Response> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new Denial(405, "invalid", "paths below /-/ are read-only; use GET", { Allow: METHODS });
+  const isRevocation = path === REVOKE;
+  if (isRevocation ? request.method !== "POST" : request.method !== "GET" && request.method !== "HEAD") {
+    const why = isRevocation ? "revoking takes POST" : "this path is read-only; use GET";
+    throw new Denial(405, "invalid", why, { Allow: isRevocation ? "POST, OPTIONS" : METHODS });
   }
   // Public, because it reveals nothing.
   if (path === "/-/health") return health(env);
-  const page = pageOf(path);
-  const grants = await admit(request, settings);
+  const page = isRevocation ? revokePage(request) : pageOf(path);
+  const grants = await admit(request, env, settings);
   if (!mayOperate(grants)) throw new Denial(403, "forbidden", NOT_OPERATOR, {}, grants?.sub);
   if (page !== settingsPage) chargeAddress(request, OBJECT_COST, settings.limits.linesPerSecond);
   return page(env, settings, maySeeNames(grants));
@@ -80,6 +88,43 @@ function channelPage(channel: string): Page {
     const tree = await ask(env, channel, "describe", { channel });
     return json(200, treeOf(channel, withNames ? tree : withoutNames(channel, tree)));
   };
+}
+
+/** Revokes the tokens of the subject that the body names. */
+function revokePage(request: Request): Page {
+  return async (env, { tokens }) => {
+    if (!tokens) throw new Denial(400, "invalid", "this server has no tokens; set TOKEN_SECRET or TOKEN_JWKS_URL");
+    const sub = await withBody(request, async (body) => subjectIn(body));
+    const answer = await ask(env, EVERYONE, "revoke", { sub });
+    if ("limit" in answer) {
+      const why = `${answer.limit} subjects are revoked already; with TOKEN_MAX_SECONDS, they are forgotten sooner`;
+      throw new Denial(400, "limit", why);
+    }
+    const { revocation, objects, unreachable } = answer;
+    noteRevocation(env, revocation);
+    return json(200, { sub, before: revocation.before, objects, unreachable });
+  };
+}
+
+const NO_SUBJECT = 'the body has to be JSON that names the claim \'sub\' of the tokens, such as {"sub": "ann"}';
+
+/** @throws Denial if the body isn't `{"sub": "…"}` */
+function subjectIn(body: Uint8Array): string {
+  const sub = parsed(body);
+  if (typeof sub !== "string" || sub === "") throw new Denial(400, "invalid", NO_SUBJECT);
+  if (isLongerThan(sub, MAX_SUBJECT_BYTES)) {
+    throw new Denial(400, "invalid", `the claim 'sub' of a token has at most ${MAX_SUBJECT_BYTES} bytes`);
+  }
+  return sub;
+}
+
+function parsed(body: Uint8Array): unknown {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body));
+    return isRecord(value) ? value.sub : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Objects are named after their clients' channels; numbers replace the names of other channels' objects. */

@@ -25,7 +25,7 @@ const CHARSETS = ["utf-8", "utf8", "us-ascii", "ascii"];
  */
 export async function publish(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
   const { limits } = settings;
-  checkAnnounce(await admit(request, settings), channel);
+  checkAnnounce(await admit(request, env, settings), channel);
   checkType(request);
   const key = keyIn(request);
   const expected = expectedIn(request);
