@@ -6,6 +6,7 @@ import { assert } from "../assert.ts";
 import type { Handlers } from "../runtime/calls.ts";
 import { batchNumbers } from "../tree/forwarding.ts";
 import { describerOf } from "../tree/topology.ts";
+import { listerOf } from "./channel-list.ts";
 import type { UpkeepParts } from "./upkeep.ts";
 
 export function handlersOf(parts: UpkeepParts): Handlers {
@@ -110,7 +111,8 @@ function presenceHandlers({ schedule, presence, authority }: UpkeepParts) {
   } satisfies Partial<Handlers>;
 }
 
-function serviceHandlers({ schedule, reporter, clientLimit, revokedTokens }: UpkeepParts) {
+function serviceHandlers(parts: UpkeepParts) {
+  const { schedule, reporter, clientLimit, revokedTokens, router, authority } = parts;
   return {
     revoke({ sub }) {
       schedule.note();
@@ -120,6 +122,8 @@ function serviceHandlers({ schedule, reporter, clientLimit, revokedTokens }: Upk
       schedule.note();
       return revokedTokens.apply(revocations);
     },
+    channels: listerOf(parts),
+    summary: () => ({ position: router.channel.position, members: authority?.size }),
     revocations: ({ after }) => ({ revocations: revokedTokens.listAfter(after) }),
     claim(claim) {
       schedule.note();

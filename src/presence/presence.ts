@@ -82,6 +82,11 @@ export class Presence {
     if (isUntold) connections.keep({ untold: undefined });
   }
 
+  /** The channels that have members with connections here. */
+  get channels(): string[] {
+    return [...this.#channels.values()].filter(({ size }) => size > 0).map(({ name }) => name);
+  }
+
   /** The number of members with connections here. */
   get size(): number {
     let size = 0;

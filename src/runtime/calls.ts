@@ -54,6 +54,10 @@ export interface Calls {
   serviceFigures: { request: undefined; answer: ServiceFigures };
   /** Reports the counters of an object without a link to the root of `all`. */
   tally: { request: Totals; answer: undefined };
+  /** Requests the channels in use at the object and, in the tree of `all`, at all objects below it. */
+  channels: { request: ChannelsRequest; answer: ChannelsAnswer };
+  /** Requests the position of the object's own channel, and the number of members that it knows of. */
+  summary: { request: undefined; answer: ChannelSummary };
   /** Requests the part of a channel's tree that begins at the object. */
   describe: { request: { channel: string }; answer: TreeDescription };
 }
@@ -321,6 +325,37 @@ export interface ServiceFigures extends Omit<Figures, "channels"> {
   since: number;
   /** Number of channels with subscribers. */
   channels: number;
+}
+
+/** A request for the first `limit` channels that begin with a prefix and follow a name. */
+export interface ChannelsRequest {
+  prefix: string;
+  after: string;
+  limit: number;
+}
+
+/** Channels in use, in the order of their names, and the number of objects that didn't answer. */
+export interface ChannelsAnswer {
+  channels: ChannelEntry[];
+  unreachable: number;
+}
+
+/** What some objects know of a channel in use. */
+export interface ChannelEntry {
+  channel: string;
+  subscribers: number;
+  /** Whether members have connections at one of these objects. */
+  hasMembers: boolean;
+  /** The newest position, if the channel's root is among these objects and knows it. */
+  position?: number | undefined;
+  /** The number of members, if the root of the presence channel is among these objects. */
+  members?: number | undefined;
+}
+
+export interface ChannelSummary {
+  position?: number | undefined;
+  /** At the root of a presence channel. */
+  members?: number | undefined;
 }
 
 /** One object of a channel's tree. */

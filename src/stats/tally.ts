@@ -28,6 +28,8 @@ export const CALLS: readonly (keyof Calls)[] = [
   "figures",
   "serviceFigures",
   "tally",
+  "channels",
+  "summary",
   "describe",
 ];
 

@@ -39,6 +39,8 @@ const OPTIONAL: {
   revoke: { ask: {}, answer: {} },
   revoked: { ask: {}, answer: {} },
   revocations: { ask: {}, answer: {} },
+  channels: { ask: {}, answer: {} },
+  summary: { ask: {}, answer: { position: true, members: true } },
   restate: { ask: {}, answer: {} },
   members: { ask: {}, answer: {} },
   fill: { ask: {}, answer: {} },

@@ -3,8 +3,7 @@ import { MAX_SUBJECT_BYTES, mayOperate, maySeeNames } from "../../auth/grants.ts
 import { EVERYONE } from "../../protocol/channels.ts";
 import { NOT_OPERATOR } from "../../protocol/refusals.ts";
 import { isLongerThan } from "../../protocol/text.ts";
-import type { Calls, TreeDescription } from "../../runtime/calls.ts";
-import { SettingError } from "../../runtime/limits.ts";
+import type { TreeDescription } from "../../runtime/calls.ts";
 import { channelOf } from "../../runtime/object-names.ts";
 import { isRecord } from "../../runtime/rows.ts";
 import { infoOf } from "../../stats/info.ts";
@@ -13,7 +12,7 @@ import { VERSION } from "../../version.ts";
 import { admit } from "../admission.ts";
 import { stubOf, WORKER_HOPS } from "../calls.ts";
 import { channelIn } from "../channel-path.ts";
-import { Denial, retryAfter } from "../denial.ts";
+import { Denial } from "../denial.ts";
 import { checkObjects } from "../deployment.ts";
 import type { Env } from "../env.ts";
 import { withBody } from "../http/bodies.ts";
@@ -21,13 +20,15 @@ import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { json, text } from "../responses.ts";
 import { noteRevocation } from "../revoked.ts";
 import { publicSettings, type Settings } from "../settings.ts";
+import { ask } from "./ask.ts";
+import { listChannels, parseWanted } from "./channels.ts";
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const CHANNEL = "/-/channels";
 const REVOKE = "/-/revoke";
 const METHODS = "GET, HEAD, OPTIONS";
 const PAGES =
-  "/-/client.js, /-/health, /-/settings, /-/info, /-/metrics, /-/channels/<channel> and, with POST, /-/revoke";
+  "/-/client.js, /-/health, /-/settings, /-/info, /-/metrics, /-/channels, /-/channels/<channel> and, with POST, /-/revoke";
 
 /**
  * Answers a request for an operators' page.
@@ -41,7 +42,7 @@ export async function operate(request: Request, env: Env, path: string, settings
   }
   // Public, because it reveals nothing.
   if (path === "/-/health") return health(env);
-  const page = isRevocation ? revokePage(request) : pageOf(path);
+  const page = isRevocation ? revokePage(request) : pageOf(path, new URL(request.url).searchParams);
   const grants = await admit(request, env, settings);
   if (!mayOperate(grants)) throw new Denial(403, "forbidden", NOT_OPERATOR, {}, grants?.sub);
   if (page !== settingsPage) chargeAddress(request, OBJECT_COST, settings.limits.linesPerSecond);
@@ -51,12 +52,20 @@ export async function operate(request: Request, env: Env, path: string, settings
 /** @param withNames whether the client may see the names of all channels */
 type Page = (env: Env, settings: Settings, withNames: boolean) => Promise<Response>;
 
-function pageOf(path: string): Page {
+function pageOf(path: string, query: URLSearchParams): Page {
   if (path === "/-/settings") return settingsPage;
   if (path === "/-/info") return async (env, { limits }) => json(200, await info(env, limits.clientLimit));
   if (path === "/-/metrics") return metrics;
+  if (path === CHANNEL) return channelsPage(query);
   if (path.startsWith(`${CHANNEL}/`)) return channelPage(channelIn(path.slice(CHANNEL.length)));
   throw new Denial(404, "invalid", `there is no such page; the pages are ${PAGES}`);
+}
+
+function channelsPage(query: URLSearchParams): Page {
+  return (env, _, withNames) => {
+    if (withNames) return listChannels(env, parseWanted(query));
+    throw new Denial(403, "forbidden", "channel names are shown only to tokens with the claim 'operate'");
+  };
 }
 
 /** @throws SettingError if the Worker can't call objects */
@@ -150,13 +159,4 @@ function treeOf(channel: string, { objects, omitted, unreachable, kept }: TreeDe
   const listeners = objects.reduce((sum, object) => sum + object.listeners, 0);
   const known = { position: newest ?? null, kept: kept ?? null };
   return { channel, listeners, ...known, objects: members, omitted, unreachable };
-}
-
-async function ask<Kind extends keyof Calls>(env: Env, object: string, kind: Kind, asked: Calls[Kind]["request"]) {
-  try {
-    return await stubOf(env, object).call(kind, asked, WORKER_HOPS);
-  } catch (error) {
-    if (error instanceof SettingError) throw error;
-    throw new Denial(503, "unavailable", "the channel's object doesn't answer; try again later", retryAfter(5));
-  }
 }
