@@ -1,4 +1,6 @@
 /** Objects that call each other at once, without time, network or randomness, and their clients. */
+import type { Grants } from "../../../src/auth/grants.ts";
+import type { Guard } from "../../../src/auth/verify.ts";
 import { Broker } from "../../../src/object/broker.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import { readLimits, type Variables } from "../../../src/runtime/limits.ts";
@@ -43,8 +45,14 @@ export class Service {
   /** Whether storage accepts rows. */
   accepts = true;
 
-  constructor(variables: Variables = {}) {
+  /** The number of calls so far, by kind. */
+  readonly calls = new Map<string, number>();
+  readonly #guard: Guard | undefined;
+
+  /** @param guard undefined for a service without tokens */
+  constructor(variables: Variables = {}, guard?: Guard) {
     this.#variables = variables;
+    this.#guard = guard;
   }
 
   #of(name: string) {
@@ -72,12 +80,15 @@ export class Service {
         now: () => this.now,
         store: storeOf(object.rows, () => this.accepts),
         open: (other) => ({
-          call: async (kind, ask, hop) => this.broker(other).called(kind, structuredClone(ask), hop),
+          call: async (kind, ask, hop) => {
+            this.calls.set(kind, (this.calls.get(kind) ?? 0) + 1);
+            return this.broker(other).called(kind, structuredClone(ask), hop);
+          },
         }),
       },
       socketsOf(...hibernated),
       readLimits(this.#variables),
-      undefined,
+      this.#guard,
     ).start();
     return object.broker;
   }
@@ -86,10 +97,10 @@ export class Service {
     return this.#of(name).rows;
   }
 
-  async connect(channel: string, from?: From): Promise<Connection> {
+  async connect(channel: string, from?: From, grants?: Grants): Promise<Connection> {
     const connection = new Connection(() => this.broker(channel));
     this.#of(channel).sockets.push(connection);
-    this.broker(channel).opened(connection, "", undefined, from);
+    this.broker(channel).opened(connection, "", grants, from);
     await settled();
     return connection;
   }
