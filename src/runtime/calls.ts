@@ -281,6 +281,8 @@ export interface Figures {
   deepest?: number | undefined;
   /** Characters of retained messages. */
   kept?: number | undefined;
+  /** Members that have connections at each object; a member with connections at several objects counts at each. */
+  members?: number | undefined;
 }
 
 export interface ServiceFigures extends Omit<Figures, "channels"> {

@@ -42,6 +42,7 @@ export function sumOfFigures(own: Figures, linked: Figures[], unreachable: numbe
     for (const figure of FIGURES) all[figure] += figures[figure];
     all.deepest = Math.max(all.deepest ?? 0, figures.deepest ?? 0);
     all.kept = (all.kept ?? 0) + (figures.kept ?? 0);
+    all.members = (all.members ?? 0) + (figures.members ?? 0);
     all.channels = mergeHashes(all.channels, figures.channels);
   }
   return all;

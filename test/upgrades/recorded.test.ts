@@ -42,8 +42,8 @@ const OPTIONAL: {
   claim: { ask: {}, answer: {} },
   recount: { ask: {}, answer: {} },
   announce: { ask: { key: true, expected: true }, answer: { last: true } },
-  figures: { ask: {}, answer: { deepest: true, kept: true } },
-  serviceFigures: { ask: {}, answer: { deepest: true, kept: true } },
+  figures: { ask: {}, answer: { deepest: true, kept: true, members: true } },
+  serviceFigures: { ask: {}, answer: { deepest: true, kept: true, members: true } },
   tally: { ask: { others: true }, answer: {} },
   describe: { ask: {}, answer: { kept: true } },
 };
