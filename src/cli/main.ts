@@ -14,7 +14,17 @@ import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 import { endWithPipe, print, remark } from "./output.ts";
 import { isExposed, tokenFor } from "./secrets.ts";
 import { endWithSignals } from "./signals.ts";
-import { channelCommand, channelName, key, MAX_SECONDS, nonEmpty, pattern, position, wholeNumber } from "./values.ts";
+import {
+  channelCommand,
+  channelName,
+  key,
+  MAX_SECONDS,
+  memberName,
+  nonEmpty,
+  pattern,
+  position,
+  wholeNumber,
+} from "./values.ts";
 
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
@@ -195,6 +205,8 @@ program
   .option("--secret-file <file>", "read the server's secret from a file instead of TOKEN_SECRET", nonEmpty)
   .option("--subscribe <channels...>", "channels to subscribe to: names, and prefixes followed by *", pattern, [])
   .option("--announce <channels...>", "channels to announce on", pattern, [])
+  .option("--enter <channels...>", "channels to enter as a member", pattern, [])
+  .option("--sub <name>", "the user, and the only name under which the token may enter", memberName)
   .option("--operate", "grant the operators' pages")
   .option("--expires <time>", "time until it expires, such as 30m, 12h or 7d", "1h")
   .action((options) => act(() => token(options)));
