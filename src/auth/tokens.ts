@@ -61,7 +61,7 @@ export async function readToken(token: string, settings: TokenSettings, keysAt =
   return {
     subscribe: namesIn(claims, "subscribe"),
     announce: namesIn(claims, "announce"),
-    ...(claims["enter"] === undefined ? {} : { enter: namesIn(claims, "enter") }),
+    ...(claims.enter === undefined ? {} : { enter: namesIn(claims, "enter") }),
     until: Math.min((exp + CLOCK_TOLERANCE) * 1000, LATEST_EXPIRY),
     ...(claims.operate === true ? { operate: true } : {}),
     ...(sub === undefined ? {} : { sub }),

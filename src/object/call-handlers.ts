@@ -2,13 +2,19 @@
  * What an object does for each call; `runtime/calls.ts` says what calls mean. Calls that change nothing don't note an
  * event, so they don't keep the object in memory.
  */
+import { assert } from "../assert.ts";
 import type { Handlers } from "../runtime/calls.ts";
 import { batchNumbers } from "../tree/forwarding.ts";
 import { describerOf } from "../tree/topology.ts";
 import type { UpkeepParts } from "./upkeep.ts";
 
 export function handlersOf(parts: UpkeepParts): Handlers {
-  return { ...linkHandlers(parts), ...announcementHandlers(parts), ...serviceHandlers(parts) };
+  return {
+    ...linkHandlers(parts),
+    ...announcementHandlers(parts),
+    ...presenceHandlers(parts),
+    ...serviceHandlers(parts),
+  };
 }
 
 function linkHandlers(parts: UpkeepParts) {
@@ -52,9 +58,10 @@ function linkHandlers(parts: UpkeepParts) {
   } satisfies Partial<Handlers>;
 }
 
-function announcementHandlers({ schedule, router, drain }: UpkeepParts) {
+function announcementHandlers({ schedule, router, drain, authority }: UpkeepParts) {
   const { channel } = router;
   const outdatedBy = batchNumbers();
+  const checkAnnounced = () => assert(!authority, "only the server announces on a presence channel");
   /** Positions are final when they are stored. */
   const whenStored = async <T>(answer: () => T): Promise<T> => {
     drain.flushIfLarge();
@@ -63,6 +70,7 @@ function announcementHandlers({ schedule, router, drain }: UpkeepParts) {
   };
   return {
     async forward(batch) {
+      checkAnnounced();
       const newer = outdatedBy(batch);
       if (newer !== undefined) return { newer };
       schedule.note();
@@ -76,10 +84,29 @@ function announcementHandlers({ schedule, router, drain }: UpkeepParts) {
       return whenStored(() => ({ before, last: appended.last }));
     },
     async announce(announcement) {
+      checkAnnounced();
       schedule.note();
       return whenStored(router.announceHere(announcement));
     },
     recover: (missing) => channel.readMissed(missing),
+  } satisfies Partial<Handlers>;
+}
+
+function presenceHandlers({ schedule, presence, authority }: UpkeepParts) {
+  return {
+    async present(report) {
+      schedule.note();
+      assert(authority !== undefined, "members are reported to the root of a presence channel");
+      return authority.report(report);
+    },
+    restate(request) {
+      schedule.note();
+      presence.restate(request);
+    },
+    members() {
+      assert(authority !== undefined, "the root of a presence channel is asked for members");
+      return authority.members();
+    },
   } satisfies Partial<Handlers>;
 }
 
@@ -89,9 +116,6 @@ function serviceHandlers({ schedule, reporter, clientLimit }: UpkeepParts) {
       schedule.note();
       return clientLimit?.claim(claim) ?? claim.wanted;
     },
-    present: () => ({ none: true }),
-    restate: () => undefined,
-    members: () => ({ none: true }),
     recount() {
       schedule.note();
       clientLimit?.recount();

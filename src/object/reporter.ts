@@ -12,6 +12,7 @@ import type { Peers } from "../tree/peers.ts";
 
 interface ReporterParts extends SessionParts {
   readonly peers: Pick<Peers, "deepest">;
+  readonly presence: SessionParts["presence"] & { readonly size: number };
 }
 
 export class Reporter {
@@ -66,7 +67,7 @@ export class Reporter {
   }
 
   #own(seed: number): Figures {
-    const { connections, counters, peers, router } = this.#parts;
+    const { connections, counters, peers, router, presence } = this.#parts;
     const { size, subscriptions } = connections;
     return {
       ...counters.figures(size),
@@ -77,6 +78,7 @@ export class Reporter {
       objects: size > 0 ? 1 : 0,
       unreachable: 0,
       deepest: peers.deepest,
+      members: presence.size,
       kept: router.channel.history?.index.size ?? 0,
     };
   }

@@ -1,4 +1,6 @@
 /** Work that an object does without an event: when it has been quiet for a second, and when its alarm goes off. */
+import type { Authority } from "../presence/authority.ts";
+import type { Presence } from "../presence/presence.ts";
 import type { CommandParts } from "../session/commands.ts";
 import type { Peers } from "../tree/peers.ts";
 import type { Alarm } from "./alarm.ts";
@@ -12,6 +14,8 @@ export interface UpkeepParts extends CommandParts {
   readonly peers: Peers;
   readonly reporter: Reporter;
   readonly clientLimit: ClientLimit | undefined;
+  readonly presence: Presence;
+  readonly authority: Authority | undefined;
 }
 
 export class Upkeep {
@@ -26,7 +30,7 @@ export class Upkeep {
    * closes expired connections and deletes expired messages. The alarm is set again first, as a crash may follow.
    */
   alarmed(): void {
-    const { runtime, alarm, schedule, router, tokens, outage, clientLimit } = this.#parts;
+    const { runtime, alarm, schedule, router, tokens, outage, clientLimit, presence, authority } = this.#parts;
     tokens.closeExpired();
     tokens.start();
     this.#setAlarm();
@@ -40,15 +44,18 @@ export class Upkeep {
     }
     router.downstream.reportLosses();
     router.upstream.unlinks.retry();
+    presence.retry();
+    authority?.proceed();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
   passed(milliseconds: number): boolean {
-    const { counters, reporter, router, lifecycle } = this.#parts;
+    const { counters, reporter, router, lifecycle, authority } = this.#parts;
+    const isAsking = authority?.proceed() ?? false;
     counters.note("awake", milliseconds);
     reporter.save();
     const isAwaited = router.upstream.loseOverdue();
-    return lifecycle.closeUnread() || isAwaited;
+    return lifecycle.closeUnread() || isAwaited || isAsking;
   }
 
   /**
@@ -67,20 +74,21 @@ export class Upkeep {
   }
 
   /**
-   * Sets the alarm for the earliest due time. If storage refuses that while links are lost, keeps the object in memory,
-   * because the alarm alone would report the losses.
+   * Sets the alarm for the earliest due time. If storage refuses that while links are lost or members are about to leave, keeps the object in memory,
+   * because the alarm alone would report that.
    * @returns when something is due, in milliseconds since 1970; infinite if nothing is
    */
   #setAlarm(): number {
-    const { runtime, peers, alarm, schedule, router, outage, clientLimit } = this.#parts;
+    const { runtime, peers, alarm, schedule, router, outage, clientLimit, presence, authority } = this.#parts;
     const { downstream, upstream } = router;
     if (router.hasEveryone && clientLimit?.isKnown !== false) outage.end();
     else outage.begin();
     const callsAt = peers.hasDeferred ? runtime.now() : Number.POSITIVE_INFINITY;
     const linksAt = Math.min(downstream.lossReportAt, upstream.unlinks.dueAt);
-    const dueAt = Math.min(alarm.expiry, outage.askAgainAt, linksAt, callsAt);
+    const membersAt = Math.min(presence.dueAt, authority?.dueAt ?? Number.POSITIVE_INFINITY);
+    const dueAt = Math.min(alarm.expiry, outage.askAgainAt, linksAt, callsAt, membersAt);
     void alarm.due(dueAt).then((isSet) => {
-      if (!isSet && Number.isFinite(downstream.lossReportAt)) schedule.stay();
+      if (!isSet && Number.isFinite(Math.min(downstream.lossReportAt, membersAt))) schedule.stay();
     });
     return dueAt;
   }

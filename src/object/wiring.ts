@@ -1,7 +1,11 @@
 /** Wires the parts of one object together, from the bottom up, and restores their state in the same order. */
 import type { Guard } from "../auth/verify.ts";
+import { Authority } from "../presence/authority.ts";
+import { Presence } from "../presence/presence.ts";
+import { subjectOf } from "../protocol/members.ts";
 import type { Handlers } from "../runtime/calls.ts";
 import type { Limits } from "../runtime/limits.ts";
+import { parentOf } from "../runtime/object-names.ts";
 import type { RawRuntime, Runtime } from "../runtime/runtime.ts";
 import { Commands } from "../session/commands.ts";
 import { Connections } from "../session/connections.ts";
@@ -42,6 +46,9 @@ export class Parts {
   /** Undefined if the number of connections is unlimited. */
   readonly clientLimit: ClientLimit | undefined;
   readonly reporter: Reporter;
+  /** Only at the root of a presence channel. */
+  readonly authority: Authority | undefined;
+  readonly presence: Presence;
   readonly lifecycle = new Lifecycle(this);
   readonly tokens = new Tokens(this);
   readonly pace = new Pace(this);
@@ -67,6 +74,8 @@ export class Parts {
     this.router = new Router(this);
     if (limits.clientLimit > 0) this.clientLimit = new ClientLimit(this);
     this.reporter = new Reporter(this);
+    if (subjectOf(raw.name) !== undefined && parentOf(raw.name) === undefined) this.authority = new Authority(this);
+    this.presence = new Presence(this);
     this.inbox = new Inbox(this.commands, limits, raw.now);
     this.handlers = handlersOf(this);
   }
@@ -80,5 +89,7 @@ export class Parts {
     this.router.start();
     this.clientLimit?.start(this.connections.size);
     this.reporter.start();
+    this.authority?.start();
+    this.presence.start();
   }
 }

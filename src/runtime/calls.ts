@@ -32,8 +32,8 @@ export interface Calls {
   recover: { request: MissedRequest; answer: MissedAnswer };
   /** Reports the members with connections at an object to the root of a presence channel. */
   present: { request: PresenceReport; answer: PresenceAnswer };
-  /** Asks an object to report all its members again. */
-  restate: { request: { channel: string }; answer: undefined };
+  /** Asks an object to report all its members again, unless both objects agree. */
+  restate: { request: RestateRequest; answer: undefined };
   /** Requests the members of a channel from the root of its presence channel. */
   members: { request: undefined; answer: MembersAnswer };
   /** Reports whether a child has room for more connections or links. */
@@ -200,12 +200,20 @@ export interface GoneMember {
   change: number;
 }
 
+export interface RestateRequest {
+  /** The channel whose members are asked for. */
+  channel: string;
+  /** The number of the object's newest report that was received; 0 for none. */
+  number: number;
+}
+
 /**
- * The members that were refused, because the channel has too many; or the number that a report must exceed; or that the
+ * The members that were refused, because the channel has too many, and the position of the presence channel after the
+ * changes; or the number that a report must exceed; or that the
  * next report must list all members; or that storage refused the changes; or that the server retains no messages.
  */
 export type PresenceAnswer =
-  | { refused: string[] }
+  | { refused: string[]; position: number }
   | { newer: number }
   | { behind: true }
   | { full: true }
@@ -281,7 +289,7 @@ export interface Figures {
   deepest?: number | undefined;
   /** Characters of retained messages. */
   kept?: number | undefined;
-  /** Members that have connections at each object; a member with connections at several objects counts at each. */
+  /** Members with connections there: one in several objects counts several times. */
   members?: number | undefined;
 }
 

@@ -3,7 +3,8 @@ import { type Grants, isGrants, isNames } from "../auth/grants.ts";
 import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
 import { isLongerThan } from "../protocol/text.ts";
-import { isRecord, optional, shape } from "../runtime/rows.ts";
+import type { Member } from "../runtime/calls.ts";
+import { isRecord, isString, optional, shape } from "../runtime/rows.ts";
 import type { Socket } from "./socket.ts";
 
 /** Largest attachment, see https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
@@ -19,6 +20,8 @@ export interface Attachment {
   /** Subscriptions in which the client counts positions. */
   counted?: string[] | undefined;
   grants?: Grants | undefined;
+  /** As whom it has entered which channel: name, member and data. */
+  entered?: [channel: string, member: string, data: string][] | undefined;
   /** State of the whole object, persisted with one of its sockets. */
   kept?: object | undefined;
 }
@@ -28,12 +31,14 @@ interface Attached {
   readonly channels: ReadonlySet<string>;
   readonly counted: ReadonlySet<string>;
   readonly grants: Grants | undefined;
+  readonly entered: ReadonlyMap<string, Member>;
 }
 
-export function attachmentOf({ channels, counted, grants }: Attached): Attachment {
+export function attachmentOf({ channels, counted, grants, entered }: Attached): Attachment {
   const attachment: Attachment = { channels: [...channels].filter((channel) => !counted.has(channel)) };
   if (counted.size > 0) attachment.counted = [...counted];
   if (grants) attachment.grants = grants;
+  if (entered.size > 0) attachment.entered = [...entered].map(([channel, { member, data }]) => [channel, member, data]);
   return attachment;
 }
 
@@ -41,8 +46,14 @@ export const isAttachment: (value: unknown) => value is Attachment = shape({
   channels: isNames,
   counted: optional(isNames),
   grants: optional(isGrants),
+  entered: optional(areEntered),
   kept: optional(isRecord),
 });
+
+function areEntered(value: unknown): value is [channel: string, member: string, data: string][] {
+  const isEntered = (each: unknown) => Array.isArray(each) && each.length === 3 && each.every(isString);
+  return Array.isArray(value) && value.every(isEntered);
+}
 
 /** Closes a socket whose attachment can't be read, because its grants are unknown. */
 export function closeUnreadable(socket: Socket): void {

@@ -1,25 +1,38 @@
 /** Executes the commands of clients. */
-import { type Grants, mayAnnounce, mayOperate, maySubscribe } from "../auth/grants.ts";
+import { type Grants, mayAnnounce, mayEnter, mayEnterAs, mayOperate, maySubscribe } from "../auth/grants.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { Refusal } from "../protocol/errors.ts";
 import { canDeduplicate } from "../protocol/keys.ts";
+import { subjectOf } from "../protocol/members.ts";
 import type { From } from "../protocol/positions.ts";
 import {
   KEY_CONFLICT,
   keyedTooLong,
   NO_HISTORY,
+  NO_PRESENCE,
   NOT_OPERATOR,
   notGranted,
+  notSubject,
+  SERVER_ANNOUNCES,
   tooManyChannels,
 } from "../protocol/refusals.ts";
-import { ALIVE, formatError, formatMessage, formatOnce, formatTime } from "../protocol/replies.ts";
+import {
+  ALIVE,
+  formatError,
+  formatMemberOf,
+  formatMembers,
+  formatMessage,
+  formatOnce,
+  formatTime,
+} from "../protocol/replies.ts";
+import type { Member } from "../runtime/calls.ts";
 import { hasHistory } from "../runtime/limits.ts";
 import { Unreachable } from "../tree/upstream.ts";
 import { announceFault } from "./announce-fault.ts";
 import type { Connection } from "./connection.ts";
 import type { Drain, DrainParts } from "./drain.ts";
 import { CommandError, type CommandHandler, type Step } from "./inbox.ts";
-import { Resume } from "./resume.ts";
+import { chargeMissed, Resume } from "./resume.ts";
 
 type Once = Extract<Step, { kind: "once" }>;
 
@@ -97,9 +110,11 @@ export class Commands implements CommandHandler {
       case "info":
         return this.#info(connection);
       case "enter":
+        return this.#enter(connection, step.channel, step);
       case "leave":
+        return this.#parts.presence.leave(connection, step.channel);
       case "members":
-        throw new CommandError("unavailable", "not yet");
+        return this.#members(connection, step.channel);
       case "token":
         return this.#parts.tokens.renew(connection, step.token);
     }
@@ -187,6 +202,29 @@ export class Commands implements CommandHandler {
     else lifecycle.subscribe(connection, channel);
   }
 
+  #enter(connection: Connection, channel: string, { member, data }: Member): Promise<void> | undefined {
+    const { grants } = connection;
+    if (!mayEnter(grants, channel)) throw new CommandError("forbidden", notGranted("enter", channel));
+    if (!mayEnterAs(grants, member)) throw new CommandError("forbidden", notSubject(grants?.sub ?? ""));
+    return this.#parts.presence.enter(connection, channel, { member, data });
+  }
+
+  /** Sends the members of a channel, which count as missed messages. */
+  async #members(connection: Connection, channel: string): Promise<void> {
+    if (!maySubscribe(connection.grants, channel)) {
+      throw new CommandError("forbidden", notGranted("subscribe", channel));
+    }
+    chargeMissed(connection, 0, this.#parts.runtime.now(), 1);
+    const answer = await this.#parts.presence.members(channel).catch(() => {
+      throw new CommandError("unavailable", "the members of this channel can't be reached now; try again");
+    });
+    if ("none" in answer) throw new CommandError("no-history", NO_PRESENCE);
+    const { position, members } = answer;
+    const lines = members.map((member) => formatMemberOf(channel, member)).join("");
+    chargeMissed(connection, lines.length, this.#parts.runtime.now());
+    this.#send(connection, formatMembers(channel, position, members.length) + lines);
+  }
+
   /** Requires the same permission as `GET /-/info`. */
   async #info(connection: Connection): Promise<void> {
     if (!mayOperate(connection.grants)) throw new CommandError("forbidden", NOT_OPERATOR);
@@ -198,6 +236,7 @@ export class Commands implements CommandHandler {
 }
 
 function checkAnnounce(grants: Grants | undefined, channel: string): void {
+  if (subjectOf(channel) !== undefined) throw new CommandError("forbidden", SERVER_ANNOUNCES);
   if (mayAnnounce(grants, channel)) return;
   throw new CommandError("forbidden", notGranted("announce", channel));
 }

@@ -1,5 +1,6 @@
 /** One connection of an object: a socket, its subscriptions, its pending output, and its allowances. */
 import type { Grants } from "../auth/grants.ts";
+import type { Member } from "../runtime/calls.ts";
 import { sizeOf } from "./attachment.ts";
 import { newBucket } from "./rate.ts";
 import type { Socket } from "./socket.ts";
@@ -13,7 +14,9 @@ export class Connection {
   readonly channels = new Set<string>();
   /** Channels in which the client counts positions, starting from one that the server has sent. */
   readonly counted = new Set<string>();
-  /** Bytes of its channels and grants in its attachment. */
+  /** As whom it has entered which channel. */
+  readonly entered = new Map<string, Member>();
+  /** Bytes of its channels, members and grants in its attachment. */
   size: number;
   /** Lines for its next frame. */
   buffered = "";
@@ -23,6 +26,8 @@ export class Connection {
   readonly excessRate = newBucket();
   /** Limits the characters of missed messages. */
   readonly missedRate = newBucket();
+  /** Limits how often it enters and leaves channels. */
+  readonly presenceRate = newBucket();
   /** Limits the tokens that are verified. */
   readonly tokenRate = newBucket();
   /** Whether it counts against the limit on connections of the whole service, if there is one. */

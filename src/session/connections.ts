@@ -2,6 +2,7 @@
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
+import type { Member } from "../runtime/calls.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
@@ -62,6 +63,8 @@ export class Connections {
       this.#attachments.restore(connection, attached);
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
+      for (const [channel, member, data] of attached.entered ?? [])
+        this.#setEntered(connection, channel, { member, data });
     }
     this.hasSlept = this.#bySocket.size > 0;
   }
@@ -120,6 +123,17 @@ export class Connections {
   /** Whether other grants fit into a connection's attachment, beside its channels. */
   canGrant({ size, grants }: Connection, others: Grants): boolean {
     return fitsItself(size - sizeOf(grants) + sizeOf(others));
+  }
+
+  /** Whether entering a channel fits into a connection's attachment. */
+  canEnter({ size, entered }: Connection, channel: string, member: Member): boolean {
+    return fitsItself(size - sizeOfEntered(channel, entered.get(channel)) + sizeOfEntered(channel, member));
+  }
+
+  /** Records as whom a connection is present in a channel; undefined for no longer. */
+  setEntered(connection: Connection, channel: string, member: Member | undefined): void {
+    this.#setEntered(connection, channel, member);
+    this.#change(connection);
   }
 
   /** Replaces the grants of `connection`. */
@@ -357,6 +371,12 @@ export class Connections {
     this.subscriptions.add(connection, channel);
   }
 
+  #setEntered(connection: Connection, channel: string, member: Member | undefined): void {
+    connection.size += sizeOfEntered(channel, member) - sizeOfEntered(channel, connection.entered.get(channel));
+    if (member) connection.entered.set(channel, member);
+    else connection.entered.delete(channel);
+  }
+
   #unindex(connection: Connection, channel: string): void {
     connection.size -= sizeOf(channel);
     connection.counted.delete(channel);
@@ -368,4 +388,9 @@ export class Connections {
     this.#attachments.change(connection);
     this.#schedule.flush();
   }
+}
+
+/** Returns the bytes of what a connection has entered in its attachment; 0 for nothing. */
+function sizeOfEntered(channel: string, entered: Member | undefined): number {
+  return entered ? sizeOf([channel, entered.member, entered.data]) : 0;
 }

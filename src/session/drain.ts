@@ -62,8 +62,9 @@ export class Drain {
 
   /** Closes expired connections and stores messages before anything is sent. */
   #send(): void {
-    const { connections, lifecycle, tokens, router } = this.#parts;
+    const { connections, lifecycle, tokens, router, presence } = this.#parts;
     tokens.closeExpired();
+    presence.flush();
     router.channel.store();
     for (const connection of connections.writeAttachments()) {
       // It would receive nothing after hibernation.

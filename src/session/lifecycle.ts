@@ -154,7 +154,8 @@ export class Lifecycle {
 
   /** Removes a connection, and what existed only for it. */
   #end(connection: Connection, end: () => void): void {
-    const { connections, counters, router, clientLimit, reporter } = this.#parts;
+    const { connections, counters, router, clientLimit, reporter, presence } = this.#parts;
+    presence.end(connection);
     const channels = [...connection.channels];
     for (const channel of connection.counted) router.retainPosition(channel);
     end();

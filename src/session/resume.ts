@@ -52,9 +52,8 @@ export class Resume {
       throw new CommandError("invalid", "you are subscribed to this channel; unsubscribe first, or use 'since now'");
     }
     const { runtime, limits, router } = this.#parts;
-    take(connection.missedRate, 0, MAX_MISSED, runtime.now());
     // Connections that couldn't receive a full history now must not load the root either.
-    if (!isNow && connection.missedRate.level < limits.historyBytes) throw tooManyMissed();
+    if (!isNow) chargeMissed(connection, 0, runtime.now(), limits.historyBytes);
     let hasNone = false;
     const request = requestOf(from);
     await router.readMissed(channel, request, (history) => {
@@ -68,8 +67,7 @@ export class Resume {
   #deliver(connection: Connection, channel: string, request: MissedRequest, history: RetainedMessages): void {
     const { runtime, connections, counters, lifecycle } = this.#parts;
     const { gap, after, count, lines } = selectMissed(request, history);
-    const taken = take(connection.missedRate, lines.length, MAX_MISSED, runtime.now());
-    if (taken < lines.length) throw tooManyMissed();
+    chargeMissed(connection, lines.length, runtime.now());
     if (request.since !== undefined) counters.note(gap === undefined ? "resumes.complete" : "resumes.gap");
     if (gap !== undefined) connections.send(connection, formatGap(channel, gap, after));
     connections.send(connection, formatPosition(channel, after));
@@ -79,10 +77,18 @@ export class Resume {
   }
 }
 
-function tooManyMissed(): CommandError {
-  return new CommandError(
+/**
+ * Charges a connection for missed messages or a list of members.
+ * @param characters that it gets now
+ * @param left what must be left of its allowance afterwards
+ * @throws CommandError if it has had too many in this second
+ */
+export function chargeMissed(connection: Connection, characters: number, now: number, left = 0): void {
+  const taken = take(connection.missedRate, characters, MAX_MISSED, now);
+  if (taken === characters && connection.missedRate.level >= left) return;
+  throw new CommandError(
     "rate",
-    `a connection gets at most ${MAX_MISSED} characters of missed messages per second; try again`,
+    `a connection gets at most ${MAX_MISSED} characters of missed messages and members per second; try again`,
   );
 }
 

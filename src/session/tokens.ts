@@ -1,5 +1,13 @@
 /** Renews the tokens of connections, and closes connections whose tokens have expired. */
-import { type Grants, type GrantsFault, grantsFault, hasExpired, maySubscribe } from "../auth/grants.ts";
+import {
+  type Grants,
+  type GrantsFault,
+  grantsFault,
+  hasExpired,
+  mayEnter,
+  mayEnterAs,
+  maySubscribe,
+} from "../auth/grants.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import { formatAccepted } from "../protocol/replies.ts";
@@ -91,6 +99,8 @@ export class Tokens {
       throw new CommandError("limit", "the names of this connection's channels and grants are too long together");
     }
     this.#parts.connections.grant(connection, grants);
+    const isDenied = (channel: string, member: string) => !mayEnter(grants, channel) || !mayEnterAs(grants, member);
+    this.#parts.presence.endWhere(connection, isDenied);
     this.watch(grants);
     this.#parts.connections.send(connection, formatAccepted(grants.until));
   }

@@ -45,6 +45,9 @@ const LINGER = 1_000;
  */
 const TRUST_PERIOD = 1_000;
 
+/** Characters that a member takes in a call, besides its texts. */
+const MEMBER_SIZE = 20;
+
 interface KnownStub {
   stub: Stub;
   depth: number;
@@ -276,7 +279,10 @@ export class Peers {
   }
 }
 
-/** Characters of messages in a call. */
-function sizeOf(ask: Calls[keyof Calls]["request"]): number {
-  return ask && "lines" in ask ? ask.lines.length : 0;
+/** Returns the characters of messages and members in a call. */
+export function sizeOf(ask: Calls[keyof Calls]["request"]): number {
+  if (ask && "lines" in ask) return ask.lines.length;
+  if (!(ask && "present" in ask)) return 0;
+  const present = ask.present.reduce((size, { member, data }) => size + MEMBER_SIZE + member.length + data.length, 0);
+  return ask.gone.reduce((size, { member }) => size + MEMBER_SIZE + member.length, present);
 }

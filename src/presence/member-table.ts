@@ -1,0 +1,239 @@
+/**
+ * The members of one channel, at the root of its presence channel. Changes become final with `commit`, or are undone by
+ * `rollback`.
+ */
+import type { MemberChange } from "../protocol/members.ts";
+import { utf8Length } from "../protocol/text.ts";
+import type { GoneMember, Member, PresenceReport, PresentMember } from "../runtime/calls.ts";
+import type { Limits } from "../runtime/limits.ts";
+
+/** A member, as stored. Records are replaced, never changed. */
+export interface MemberRecord {
+  readonly data: string;
+  /** The objects where it has connections. */
+  readonly objects: readonly string[];
+  /** Without connections: when it leaves, in milliseconds since 1970. */
+  readonly until?: number | undefined;
+}
+
+/** What one commit changes; undefined stands for a deletion. */
+export interface TableDelta {
+  readonly members: ReadonlyMap<string, MemberRecord | undefined>;
+  /** By object, the number of its newest report. */
+  readonly numbers: ReadonlyMap<string, number | undefined>;
+}
+
+/** Most bytes of a channel's members: names, data and the names of their objects. */
+const MAX_BYTES = 2_000_000;
+/** Bytes of a member besides its texts. */
+const OVERHEAD = 40;
+
+/** Time that an enter may take to arrive, in milliseconds: members without connections stay so much longer. */
+const SLACK = 1_000;
+
+export type TableLimits = Pick<Limits, "membersPerChannel" | "presenceGraceSeconds">;
+
+export class MemberTable {
+  readonly #limits: TableLimits;
+  readonly #members = new Map<string, MemberRecord>();
+  /** By object, the members that have connections there. */
+  readonly #present = new Map<string, Set<string>>();
+  /** By object, the number of its newest report. */
+  readonly #numbers = new Map<string, number>();
+  /** What the number of an unknown object must exceed, so that late reports are refused. */
+  #floor: number;
+  #bytes = 0;
+  /** What changed since the last commit, as it was before. */
+  readonly #before = new Map<string, MemberRecord | undefined>();
+  readonly #numbersBefore = new Map<string, number | undefined>();
+  #changes: MemberChange[] = [];
+
+  /** @param now when this table is restored: reports from before that are repeated */
+  constructor(limits: TableLimits, now: number) {
+    this.#limits = limits;
+    this.#floor = now;
+  }
+
+  /** Restores a stored record. */
+  restore(member: string, record: MemberRecord | undefined): void {
+    this.#set(member, record);
+  }
+
+  /** Restores the number of an object's newest stored report. */
+  restoreNumber(object: string, number: number | undefined): void {
+    this.#setNumber(object, number);
+  }
+
+  /** The number of members, with those that have no connections but may come back. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** All members, in the order of their names. */
+  list(): Member[] {
+    const members = [...this.#members].map(([member, { data }]) => ({ member, data }));
+    return members.sort((a, b) => (a.member < b.member ? -1 : 1));
+  }
+
+  /** All records. */
+  get records(): ReadonlyMap<string, MemberRecord> {
+    return this.#members;
+  }
+
+  /** The numbers of the newest reports, by object. */
+  get numbers(): ReadonlyMap<string, number> {
+    return this.#numbers;
+  }
+
+  /** The objects that have reported members. */
+  get objects(): string[] {
+    return [...this.#present.keys()];
+  }
+
+  /** The number that a report of an object must exceed. */
+  numberOf(object: string): number {
+    return this.#numbers.get(object) ?? this.#floor;
+  }
+
+  /** When the next member leaves, in milliseconds since 1970; infinite if all have connections. */
+  get dueAt(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { until } of this.#members.values()) if (until !== undefined) first = Math.min(first, until);
+    return first;
+  }
+
+  // --- changes
+
+  /**
+   * Applies a report. Its number must exceed that of the object's last one.
+   * @returns the members that are refused
+   */
+  apply({ from, number, after, present, gone }: PresenceReport, now: number): string[] {
+    const known = this.numberOf(from);
+    const named = new Set([...present, ...gone].map(({ member }) => member));
+    const unnamed = after === undefined ? [...(this.#present.get(from) ?? [])].filter((each) => !named.has(each)) : [];
+    for (const member of unnamed) this.#end({ member, left: false, change: number }, from, now);
+    // A repeated report has changes that were carried out before.
+    for (const each of gone) if (each.change > known) this.#end(each, from, now);
+    const refused = present.filter((each) => !this.#isAccepted(each, from, each.change > known));
+    this.#noteNumber(from, number);
+    return refused.map(({ member }) => member);
+  }
+
+  /** Records the number of a report. Forgets it with the object's last member. */
+  #noteNumber(object: string, number: number): void {
+    const isNeeded = this.#present.has(object);
+    if (!isNeeded) this.#floor = Math.max(this.#floor, number);
+    if (!this.#numbersBefore.has(object)) this.#numbersBefore.set(object, this.#numbers.get(object));
+    this.#setNumber(object, isNeeded ? number : undefined);
+  }
+
+  #isAccepted({ member, data }: PresentMember, from: string, isChange: boolean): boolean {
+    const known = this.#members.get(member);
+    const objects = known?.objects.includes(from) ? known.objects : [...(known?.objects ?? []), from];
+    const record = { data: known && !isChange ? known.data : data, objects };
+    if (known?.objects === objects && known.data === record.data) return true;
+    const isNew = known === undefined && this.size >= this.#limits.membersPerChannel;
+    if (isNew || this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES) return false;
+    this.#replace(member, record);
+    if (!known) this.#changes.push({ kind: "enter", member, data });
+    else if (known.data !== record.data) this.#changes.push({ kind: "update", member, data });
+    return true;
+  }
+
+  /** Ends the connections of a member at an object. */
+  #end({ member, left }: GoneMember, from: string, now: number): void {
+    const known = this.#members.get(member);
+    if (!known || !(left || known.objects.includes(from))) return;
+    const objects = known.objects.filter((object) => object !== from);
+    const grace = left ? 0 : this.#limits.presenceGraceSeconds * 1_000;
+    if (objects.length === 0 && grace === 0) this.#leave(member);
+    else if (objects.length > 0) this.#replace(member, { data: known.data, objects });
+    else this.#replace(member, { data: known.data, objects, until: now + grace + SLACK });
+  }
+
+  /** Ends the membership of those who haven't come back in time. */
+  expire(now: number): void {
+    for (const [member, { until }] of [...this.#members]) {
+      if (until !== undefined && until <= now) this.#leave(member);
+    }
+  }
+
+  #leave(member: string): void {
+    this.#replace(member, undefined);
+    this.#changes.push({ kind: "leave", member });
+  }
+
+  // --- commits
+
+  /** Whether anything that is stored has changed since the last commit. */
+  get hasChanged(): boolean {
+    return this.#before.size > 0;
+  }
+
+  /** What the next commit changes. */
+  get delta(): TableDelta {
+    return {
+      members: new Map([...this.#before.keys()].map((member) => [member, this.#members.get(member)])),
+      numbers: new Map([...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)])),
+    };
+  }
+
+  /** Makes the changes final, and returns those to announce. */
+  commit(): MemberChange[] {
+    const changes = this.#changes;
+    this.#clear();
+    return changes;
+  }
+
+  /** Undoes all changes since the last commit. */
+  rollback(): void {
+    for (const [member, record] of this.#before) this.#set(member, record);
+    for (const [object, number] of this.#numbersBefore) this.#setNumber(object, number);
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#before.clear();
+    this.#numbersBefore.clear();
+    this.#changes = [];
+  }
+
+  #replace(member: string, record: MemberRecord | undefined): void {
+    if (!this.#before.has(member)) this.#before.set(member, this.#members.get(member));
+    this.#set(member, record);
+  }
+
+  #set(member: string, record: MemberRecord | undefined): void {
+    const known = this.#members.get(member);
+    this.#bytes += bytesOf(member, record) - bytesOf(member, known);
+    for (const object of known?.objects ?? []) this.#unindex(member, object);
+    for (const object of record?.objects ?? []) this.#index(member, object);
+    if (record) this.#members.set(member, record);
+    else this.#members.delete(member);
+  }
+
+  #setNumber(object: string, number: number | undefined): void {
+    if (number === undefined) this.#numbers.delete(object);
+    else this.#numbers.set(object, number);
+  }
+
+  #index(member: string, object: string): void {
+    const members = this.#present.get(object);
+    if (members) members.add(member);
+    else this.#present.set(object, new Set([member]));
+  }
+
+  #unindex(member: string, object: string): void {
+    const members = this.#present.get(object);
+    members?.delete(member);
+    if (members?.size === 0) this.#present.delete(object);
+  }
+}
+
+/** Returns the size of a record, in bytes; 0 for none. */
+export function bytesOf(member: string, record: MemberRecord | undefined): number {
+  if (!record) return 0;
+  const objects = record.objects.reduce((bytes, object) => bytes + utf8Length(object) + OVERHEAD, 0);
+  return OVERHEAD + utf8Length(member) + utf8Length(record.data) + objects;
+}

@@ -1,0 +1,398 @@
+/**
+ * The members with connections at this object. It reports them to the authority of each channel, the object
+ * `presence/<channel>`, by one call at a time for each channel, which takes along all that has changed.
+ *
+ * The row `present:<channel>` says that the authority may know members of this object. If their connections are gone when
+ * the object starts, it reports that they have ended.
+ */
+import { assert } from "../assert.ts";
+import { presenceOf } from "../protocol/members.ts";
+import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
+import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
+import { isNumber, optional, rowOf, shape } from "../runtime/rows.ts";
+import type { Connection } from "../session/connection.ts";
+import type { Connections } from "../session/connections.ts";
+import { CommandError } from "../session/inbox.ts";
+import { newBucket, take } from "../session/rate.ts";
+import { earliestRetry, isDue, postpone, retry } from "../tree/retry.ts";
+import type { Router, RouterParts } from "../tree/router.ts";
+import type { Authority } from "./authority.ts";
+import { PresentMembers } from "./present-members.ts";
+
+const ROW = "present:";
+
+const isRow = shape({
+  /** Since when the authority couldn't be told of changes, in milliseconds since 1970. */
+  since: optional(isNumber),
+});
+
+/** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
+const CRASH_CHECK = 10_000;
+
+/** Most changes per second: of one connection, and of an object. */
+const MAX_CHANGES = 50;
+const MAX_CHANGES_HERE = 5_000;
+
+/** Most memory of the members of an object, in bytes: an eighth of its 128 MB. */
+const MAX_MEMORY = 16_000_000;
+
+const STORAGE_FULL = "the server's storage takes no more rows; try again";
+
+export interface PresenceParts extends RouterParts {
+  readonly connections: Connections;
+  readonly router: Router;
+  /** Only at the root of a presence channel. */
+  readonly authority: Authority | undefined;
+}
+
+export class Presence {
+  readonly #parts: PresenceParts;
+  readonly #channels = new Map<string, PresentMembers>();
+  readonly #memory = { bytes: 0 };
+  readonly #rate = newBucket();
+  readonly #lists = new Map<string, List>();
+  #newest = 0;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+  }
+
+  flush(): void {
+    this.#parts.authority?.flush();
+  }
+
+  /** Restores the members of connections that hibernated, and reports those whose connections are gone. */
+  start(): void {
+    const { runtime, connections } = this.#parts;
+    for (const connection of connections) {
+      for (const [channel, { member, data }] of connection.entered) {
+        this.#channel(channel).restore(connection, member, data);
+      }
+    }
+    for (const [key, value] of [...runtime.store.list(ROW)]) {
+      const name = key.slice(ROW.length);
+      const channel = this.#channel(name);
+      channel.hasRow = true;
+      const since = rowOf(value, isRow)?.since;
+      if (since !== undefined) channel.pendingRetry = { since, next: undefined };
+      if (since !== undefined || channel.size === 0) this.#report(channel);
+    }
+  }
+
+  /** The number of members with connections here. */
+  get size(): number {
+    let size = 0;
+    for (const channel of this.#channels.values()) size += channel.size;
+    return size;
+  }
+
+  // --- commands
+
+  /**
+   * Makes a connection present in a channel.
+   * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
+   * @throws CommandError, at once or later, if it isn't carried out
+   */
+  enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
+    const { member, data } = entered;
+    const channel = this.#channels.get(name);
+    const before = this.#stateOf(connection, name);
+    if (before?.member === member && before.data === data) return channel && this.#whenKnown(channel, [member]);
+    this.#checkRate(connection);
+    this.#checkRoom(connection, name, entered);
+    return this.#carryOut(connection, this.#channelToEnter(name), entered);
+  }
+
+  /** Ends a connection's presence in a channel, if there is any. Like `enter`. */
+  leave(connection: Connection, name: string): Promise<void> | undefined {
+    const channel = this.#channels.get(name);
+    if (!channel || !connection.entered.has(name)) return undefined;
+    this.#checkRate(connection);
+    return this.#carryOut(connection, channel, undefined);
+  }
+
+  /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
+  end(connection: Connection): void {
+    this.#withdraw(connection, () => true, false);
+  }
+
+  /** Ends the presence of a connection where its grants no longer allow it. */
+  endWhere(connection: Connection, isDenied: (channel: string, member: string) => boolean): void {
+    this.#withdraw(connection, isDenied, true);
+  }
+
+  #withdraw(connection: Connection, isOver: (channel: string, member: string) => boolean, left: boolean): void {
+    for (const [name, { member }] of [...connection.entered]) {
+      if (!isOver(name, member)) continue;
+      const channel = this.#channel(name);
+      this.#move(connection, channel, undefined, left);
+      if (!channel.areKnown([member])) this.#report(channel);
+    }
+  }
+
+  /** As whom a connection is present in a channel, with that member's newest data. */
+  #stateOf(connection: Connection, name: string): Member | undefined {
+    const entered = connection.entered.get(name);
+    return entered && { ...entered, data: this.#channels.get(name)?.dataOf(entered.member) ?? entered.data };
+  }
+
+  #checkRoom(connection: Connection, name: string, entered: Member): void {
+    const { connections, limits } = this.#parts;
+    if (limits.historySeconds === 0) throw new CommandError("no-history", NO_PRESENCE);
+    if (!connections.canEnter(connection, name, entered)) {
+      throw new CommandError("limit", "the names of this connection's channels and members are too long together");
+    }
+    if (this.#memory.bytes > MAX_MEMORY) {
+      throw new CommandError("unavailable", "this object has no memory for more members; connect again");
+    }
+  }
+
+  /** Returns a channel whose row is stored, so that a crash can't make this object forget it. */
+  #channelToEnter(name: string): PresentMembers {
+    const channel = this.#channel(name);
+    channel.hasRow ||= this.#parts.runtime.store.put(ROW + name, {});
+    if (!channel.hasRow) throw new CommandError("unavailable", STORAGE_FULL);
+    return channel;
+  }
+
+  /**
+   * Changes as whom a connection is present, and undoes that if the authority refuses it or doesn't answer. Resolves when
+   * this object has received the announcement.
+   */
+  #carryOut(connection: Connection, channel: PresentMembers, entered: Member | undefined): Promise<void> | undefined {
+    const before = this.#stateOf(connection, channel.name);
+    this.#move(connection, channel, entered, true);
+    const undo = () => {
+      const isOver = connection.closed || connection.entered.get(channel.name) !== entered;
+      if (!isOver) this.#move(connection, channel, before, true);
+    };
+    const members = [before?.member, entered?.member].filter((member) => member !== undefined);
+    return this.#whenKnown(channel, members, undo, entered?.member);
+  }
+
+  /** Resolves when the authority knows the state of some members; undefined if it does. */
+  #whenKnown(
+    channel: PresentMembers,
+    members: string[],
+    undo: () => void = () => {},
+    entered?: string,
+  ): Promise<void> | undefined {
+    if (channel.areKnown(members)) return undefined;
+    const known = new Promise<void>((resolve, reject) => {
+      channel.waiting.push({ members, entered, undo, resolve, reject });
+    });
+    this.#report(channel);
+    return known;
+  }
+
+  #checkRate(connection: Connection): void {
+    const now = this.#parts.runtime.now();
+    if (take(connection.presenceRate, 1, MAX_CHANGES, now) === 0) {
+      throw new CommandError(
+        "rate",
+        `a connection enters and leaves at most ${MAX_CHANGES} times per second; try again`,
+      );
+    }
+    if (take(this.#rate, 1, MAX_CHANGES_HERE, now) === 0) {
+      throw new CommandError("rate", "too many members enter and leave at once; try again");
+    }
+  }
+
+  /**
+   * Changes as whom a connection is present.
+   * @param left whether its client has said so, if it is no longer present
+   */
+  #move(connection: Connection, channel: PresentMembers, entered: Member | undefined, left: boolean): void {
+    const before = connection.entered.get(channel.name);
+    if (before && before.member !== entered?.member) channel.remove(connection, before.member, left);
+    if (entered) channel.add(connection, entered.member, entered.data);
+    this.#parts.connections.setEntered(connection, channel.name, entered);
+  }
+
+  // --- reports
+
+  #channel(name: string): PresentMembers {
+    const known = this.#channels.get(name) ?? new PresentMembers(name, this.#memory);
+    this.#channels.set(name, known);
+    return known;
+  }
+
+  /** Reports what the authority doesn't know, unless that is under way. */
+  #report(channel: PresentMembers): void {
+    const { runtime, schedule } = this.#parts;
+    schedule.due(runtime.now() + CRASH_CHECK);
+    schedule.stay();
+    if (channel.isReporting) return;
+    channel.isReporting = true;
+    runtime.keep(this.#reportAll(channel));
+  }
+
+  async #reportAll(channel: PresentMembers): Promise<void> {
+    const { schedule } = this.#parts;
+    try {
+      while (!channel.isKnown) {
+        // What is entered until then shares the call.
+        schedule.flush();
+        await schedule.flushed;
+        await this.#reportOnce(channel);
+      }
+      this.#finish(channel);
+    } catch (error) {
+      this.#fail(channel, error);
+    } finally {
+      channel.isReporting = false;
+      schedule.stay();
+    }
+  }
+
+  async #reportOnce(channel: PresentMembers): Promise<void> {
+    const answered = await retry(this.#parts.runtime, () => this.#attempt(channel));
+    assert(answered !== undefined, "a report is repeated until it is answered");
+    const { report, answer } = answered;
+    if ("newer" in answer) this.#newest = Math.max(this.#newest, answer.newer);
+    else if ("behind" in answer) channel.doubt();
+    else if ("full" in answer) throw new CommandError("unavailable", STORAGE_FULL);
+    else if ("none" in answer) throw new CommandError("no-history", NO_PRESENCE);
+    else this.#answered(channel, report, answer);
+  }
+
+  async #attempt(channel: PresentMembers) {
+    this.#newest = Math.max(this.#newest + 1, this.#parts.runtime.now());
+    const report = channel.report(this.#parts.runtime.name, this.#newest);
+    try {
+      return { report, answer: await this.#send(channel.name, report) };
+    } catch (error) {
+      // The authority may have carried it out.
+      channel.doubt();
+      throw error;
+    }
+  }
+
+  async #send(channel: string, report: PresenceReport): Promise<PresenceAnswer> {
+    const authority = presenceOf(channel);
+    if (authority !== this.#parts.runtime.name) return this.#parts.runtime.call(authority, "present", report);
+    return this.#own.report(report);
+  }
+
+  #answered(
+    channel: PresentMembers,
+    report: PresenceReport,
+    { refused, position }: { refused: string[]; position: number },
+  ) {
+    const most = this.#parts.limits.membersPerChannel;
+    channel.answered(report, refused);
+    for (const command of channel.takeRefused(refused)) {
+      command.undo();
+      command.reject(new CommandError("limit", tooManyMembers(most)));
+    }
+    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position));
+  }
+
+  /** Resolves when this object has received what was announced; undefined if it has, or isn't linked to that channel. */
+  #received(channel: string, position: number): Promise<void> | undefined {
+    return this.#parts.router.upstream.reached(presenceOf(channel), position);
+  }
+
+  /** The authority knows everything: without members, nothing is left to do. */
+  #finish(channel: PresentMembers): void {
+    const { store } = this.#parts.runtime;
+    const wasPending = channel.pendingRetry !== undefined;
+    channel.pendingRetry = undefined;
+    if (channel.size === 0) this.#forget(channel);
+    else if (wasPending) store.put(ROW + channel.name, {});
+  }
+
+  #forget(channel: PresentMembers): void {
+    if (channel.size > 0) return;
+    if (!channel.hasRow || this.#parts.runtime.store.delete(ROW + channel.name)) this.#channels.delete(channel.name);
+  }
+
+  /** The authority doesn't answer, or refuses: undoes the commands that wait, and tells it later. */
+  #fail(channel: PresentMembers, error: unknown): void {
+    const why = "the members of this channel can't be reached now; try again";
+    const cause = error instanceof CommandError ? error : new CommandError("unavailable", why);
+    for (const { undo, reject } of channel.takeAll()) {
+      undo();
+      reject(cause);
+    }
+    channel.doubt();
+    if (cause.code === "no-history") this.#forget(channel);
+    else this.#postpone(channel);
+  }
+
+  #postpone(channel: PresentMembers): void {
+    const { runtime, schedule } = this.#parts;
+    channel.pendingRetry ??= { since: runtime.now(), next: undefined };
+    postpone(channel.pendingRetry, runtime.now());
+    if (channel.hasRow) runtime.store.put(ROW + channel.name, { since: channel.pendingRetry.since });
+    schedule.due(this.dueAt);
+  }
+
+  /** Reports all members of a channel again, unless the authority knows this object's newest report. */
+  restate({ channel: name, number }: RestateRequest): void {
+    const channel = this.#channel(name);
+    if (channel.isKnownAt(number)) return;
+    channel.doubt();
+    this.#report(channel);
+  }
+
+  // --- lists
+
+  /**
+   * Returns the members of a channel, as of after this call. Requests that come together share a call.
+   * @throws if the authority doesn't answer
+   */
+  async members(name: string): Promise<MembersAnswer> {
+    const list = this.#lists.get(name) ?? { current: undefined, next: undefined };
+    this.#lists.set(name, list);
+    list.next ??= this.#askNext(name, list);
+    return list.next;
+  }
+
+  async #askNext(name: string, list: List): Promise<MembersAnswer> {
+    await list.current?.catch(() => {});
+    await undefined;
+    list.current = list.next;
+    list.next = undefined;
+    try {
+      return await this.#ask(name);
+    } finally {
+      if (list.next === undefined) this.#lists.delete(name);
+    }
+  }
+
+  async #ask(name: string): Promise<MembersAnswer> {
+    const authority = presenceOf(name);
+    if (authority !== this.#parts.runtime.name) return this.#parts.runtime.call(authority, "members", undefined);
+    return this.#own.members();
+  }
+
+  get #own(): Authority {
+    const { authority } = this.#parts;
+    assert(authority !== undefined, "the root of a presence channel is its authority");
+    return authority;
+  }
+
+  // --- upkeep
+
+  /** When to call `retry`, in milliseconds since 1970; infinite if nothing is left to report. */
+  get dueAt(): number {
+    const retries = [...this.#channels.values()].flatMap(({ pendingRetry }) => pendingRetry ?? []);
+    return earliestRetry(retries, this.#parts.runtime.now());
+  }
+
+  /** Makes the reports again that are due. */
+  retry(): void {
+    const now = this.#parts.runtime.now();
+    for (const channel of this.#channels.values()) {
+      if (channel.pendingRetry && isDue(channel.pendingRetry, now)) this.#report(channel);
+    }
+  }
+}
+
+/** The requests for the members of one channel. */
+interface List {
+  /** The call in flight, and the one after it. */
+  current: Promise<MembersAnswer> | undefined;
+  next: Promise<MembersAnswer> | undefined;
+}

@@ -1,0 +1,218 @@
+/** The members of one channel that have connections at this object, and what its authority knows of them. */
+import type { GoneMember, PresenceReport, PresentMember } from "../runtime/calls.ts";
+import type { Connection } from "../session/connection.ts";
+import type { PendingRetry } from "../tree/retry.ts";
+
+/** Memory of a member besides its texts, in bytes. */
+const OVERHEAD = 300;
+
+/** Most members in one report that the authority can't know yet, and their most characters. */
+const MAX_NEW = 1_000;
+const MAX_NEW_SIZE = 200_000;
+
+/** The number of changes that were carried out before this object hibernated. */
+const OLD = 1;
+
+interface Present {
+  data: string;
+  /** The number of the first report with this data; 0 before there is one. */
+  change: number;
+  /** Whether the authority knows that the member is present here, and whether it may. */
+  isKnown: boolean;
+  mayBeKnown: boolean;
+  readonly connections: Set<Connection>;
+}
+
+type Gone = Omit<GoneMember, "member">;
+
+/** A command that waits until the authority knows what it has changed. */
+export interface WaitingCommand {
+  /** The members that it has changed, and the one that it has entered, if any. */
+  readonly members: string[];
+  readonly entered: string | undefined;
+  /** Restores the state before it. */
+  undo: () => void;
+  resolve: (received: Promise<void> | undefined) => void;
+  reject: (error: unknown) => void;
+}
+
+export class PresentMembers {
+  readonly name: string;
+  readonly #present = new Map<string, Present>();
+  readonly #gone = new Map<string, Gone>();
+  /** Members whose state the authority doesn't know. */
+  readonly #changed = new Set<string>();
+  /** The number of the newest report that the authority has carried out; undefined if the next one must list all members. */
+  #answered: number | undefined;
+  readonly #memory: { bytes: number };
+  waiting: WaitingCommand[] = [];
+  isReporting = false;
+  /** Whether storage has the row that names this channel. */
+  hasRow = false;
+  /** Set while the authority can't be told. */
+  pendingRetry: PendingRetry | undefined;
+
+  /**
+   * @param name of the channel
+   * @param memory of the members of all channels
+   */
+  constructor(name: string, memory: { bytes: number }) {
+    this.name = name;
+    this.#memory = memory;
+  }
+
+  /** The number of members with connections here. */
+  get size(): number {
+    return this.#present.size;
+  }
+
+  /** The data of a member with connections here; undefined for others. */
+  dataOf(member: string): string | undefined {
+    return this.#present.get(member)?.data;
+  }
+
+  /** Whether the authority knows the state of these members. */
+  areKnown(members: string[]): boolean {
+    return !members.some((member) => this.#changed.has(member));
+  }
+
+  /** Whether the authority knows everything. */
+  get isKnown(): boolean {
+    return this.#answered !== undefined && this.#changed.size === 0;
+  }
+
+  /** Whether the report with a number was the last one, and nothing has changed since. */
+  isKnownAt(number: number): boolean {
+    return this.isKnown && this.#answered === number;
+  }
+
+  // --- changes
+
+  /** Restores the member of a connection that hibernated: the authority knew it. */
+  restore(connection: Connection, member: string, data: string): void {
+    const present = this.#present.get(member) ?? this.#begin(member, data);
+    present.connections.add(connection);
+    present.change = OLD;
+    present.isKnown = present.mayBeKnown = true;
+  }
+
+  /** Adds a connection of a member, or changes its data. */
+  add(connection: Connection, member: string, data: string): void {
+    const gone = this.#gone.get(member);
+    this.#gone.delete(member);
+    const present = this.#present.get(member) ?? this.#begin(member, data);
+    const isNew = present.connections.size === 0;
+    present.connections.add(connection);
+    present.mayBeKnown ||= gone !== undefined;
+    if (!isNew && present.data === data) return;
+    this.#memory.bytes += data.length - present.data.length;
+    present.data = data;
+    present.change = 0;
+    this.#changed.add(member);
+  }
+
+  #begin(member: string, data: string): Present {
+    const present = { data, change: 0, isKnown: false, mayBeKnown: false, connections: new Set<Connection>() };
+    this.#present.set(member, present);
+    this.#memory.bytes += OVERHEAD + member.length + data.length;
+    return present;
+  }
+
+  /**
+   * Removes a connection of a member.
+   * @param left whether the client has said so; otherwise its connection has ended
+   */
+  remove(connection: Connection, member: string, left: boolean): void {
+    const present = this.#present.get(member);
+    if (!present?.connections.delete(connection) || present.connections.size > 0) return;
+    this.#present.delete(member);
+    this.#memory.bytes -= OVERHEAD + member.length + present.data.length;
+    if (present.mayBeKnown) this.#gone.set(member, { left, change: 0 });
+    if (present.mayBeKnown) this.#changed.add(member);
+    else this.#changed.delete(member);
+  }
+
+  // --- reports
+
+  /** Has the next report list all members: the authority may not know what this object believes that it knows. */
+  doubt(): void {
+    this.#answered = undefined;
+  }
+
+  /** Returns the next report. */
+  report(from: string, number: number): PresenceReport {
+    const isFull = this.#answered === undefined;
+    const present: PresentMember[] = [];
+    for (const [member, each] of this.#listed(isFull)) {
+      each.change ||= number;
+      each.mayBeKnown = true;
+      present.push({ member, data: each.data, change: each.change });
+    }
+    const gone: GoneMember[] = [];
+    for (const [member, each] of this.#gone) {
+      each.change ||= number;
+      gone.push({ member, ...each });
+    }
+    return { from, number, after: this.#answered, present, gone };
+  }
+
+  /** The members to list: all that the authority may know, or only the changed ones, and some that it can't know yet. */
+  *#listed(isFull: boolean): Generator<[string, Present]> {
+    let count = 0;
+    let size = 0;
+    const members = isFull ? [...this.#present.keys()] : this.#changed;
+    for (const member of members) {
+      const present = this.#present.get(member);
+      if (!present) continue;
+      if (!present.mayBeKnown) {
+        count += 1;
+        size += member.length + present.data.length;
+        if (count > MAX_NEW || size > MAX_NEW_SIZE) continue;
+      }
+      yield [member, present];
+    }
+  }
+
+  /**
+   * Notes that the authority has carried out a report.
+   * @param refused the members that it has refused
+   */
+  answered({ number, present, gone }: PresenceReport, refused: string[]): void {
+    this.#answered = number;
+    for (const { member, change } of present) this.#notePresent(member, change, refused.includes(member));
+    for (const { member, change } of gone) {
+      if (this.#gone.get(member)?.change !== change) continue;
+      this.#gone.delete(member);
+      this.#changed.delete(member);
+    }
+  }
+
+  #notePresent(member: string, change: number, isRefused: boolean): void {
+    const present = this.#present.get(member);
+    if (!present) return;
+    if (isRefused && !present.isKnown) present.mayBeKnown = false;
+    else present.isKnown = true;
+    if (present.change === change) this.#changed.delete(member);
+  }
+
+  /** Removes and returns the commands that entered as one of the refused members, the newest first. */
+  takeRefused(refused: string[]): WaitingCommand[] {
+    return this.#take(({ entered }) => entered !== undefined && refused.includes(entered)).reverse();
+  }
+
+  /** Removes and returns the commands whose changes the authority knows. */
+  takeDone(): WaitingCommand[] {
+    return this.#take(({ members }) => this.areKnown(members));
+  }
+
+  /** Removes and returns all commands, the newest first. */
+  takeAll(): WaitingCommand[] {
+    return this.#take(() => true).reverse();
+  }
+
+  #take(isTaken: (command: WaitingCommand) => boolean): WaitingCommand[] {
+    const { taken = [], left = [] } = Object.groupBy(this.waiting, (command) => (isTaken(command) ? "taken" : "left"));
+    this.waiting = left;
+    return taken;
+  }
+}
