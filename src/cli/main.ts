@@ -7,6 +7,7 @@ import { bench } from "./commands/bench.ts";
 import { bridgeFrom } from "./commands/bridge.ts";
 import { completionFor } from "./commands/completion.ts";
 import { doctor } from "./commands/doctor.ts";
+import { members } from "./commands/members.ts";
 import { pub } from "./commands/pub.ts";
 import { sub } from "./commands/sub.ts";
 import { token } from "./commands/token.ts";
@@ -160,6 +161,31 @@ server(program.command("info").argument("[url]", "the server"))
   .description("print the server's statistics")
   .option("--json", "print a JSON object")
   .action(withServer(info));
+
+const MEMBERS_EXAMPLE = `
+A line is <member>[ <data>]. With --follow, each line begins with a sign:
+
+  = ann {"typing":false}    ann was present at the start
+  + bob                     bob entered
+  ~ ann {"typing":true}     ann has other data
+  - bob                     bob left
+
+After a lost connection, the lines continue with all that has changed meanwhile. Members have a grace period to
+reconnect, 15 s by default, in which nothing is printed.`;
+
+server(program.command("members").argument("<url>", "the server").argument("[channel]", "the channel"))
+  .description("print the members of a channel, one per line, sorted by name")
+  .option("--follow", "print each change too, until stopped")
+  .option("--json", "print JSON objects")
+  .addHelpText("after", MEMBERS_EXAMPLE)
+  .action((_, __, options, command: Command) =>
+    act(async () => {
+      const [url, [channel, ...more]] = split(command.args);
+      if (channel === undefined) throw new Exit(USAGE, "the channel is missing; give it after the address");
+      if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' is one too many; give one channel`);
+      return members(url, channel, withToken(url, options));
+    }),
+  );
 
 const BENCH_EXAMPLE = `
 Deliver 20 messages of 1 kB per second to a thousand connections, for a minute:
