@@ -178,7 +178,7 @@ describe("errors have an exit code and one line:", () => {
 
   test.each<[what: string, code: number, words: string[], why: RegExp]>([
     ["no channel", 2, ["members", "ws://localhost"], /^fanout: the channel is missing; give it after the address\n$/],
-    ["two channels", 2, ["members", "ws://localhost", "a", "b"], /^fanout: 'b' is one too many; give one channel\n$/],
+    ["two channels", 2, ["members", "ws://localhost", "a", "b"], /too many arguments/],
     ["an invalid channel", 2, ["members", "ws://localhost", "a b"], /^fanout: .+ space/],
     ["a long channel", 2, ["members", "ws://localhost", "x".repeat(247)], new RegExp(`^fanout: ${NAME}\n$`)],
     ["a presence channel", 2, ["members", "ws://localhost", "presence/a"], /^fanout: 'presence\/…' is about another/],
@@ -187,6 +187,12 @@ describe("errors have an exit code and one line:", () => {
     for (const more of [[], ["--follow"]]) {
       expect(await run([...words, ...more])).toEqual({ code, out: "", err: expect.stringMatching(why) });
     }
+  });
+
+  test("two channels, with the address in FANOUT_URL: 2", async () => {
+    const env = { FANOUT_URL: runtime.url };
+    const err = "fanout: 'b' is one too many; give one channel\n";
+    expect(await run(["members", "a", "b"], { env })).toEqual({ code: 2, out: "", err });
   });
 
   test("a server that retains nothing, and so has no presence: 4", async () => {

@@ -1,5 +1,5 @@
 /** `fanout members`: who is present on a channel, once or with each change. */
-import type { Fanout, Members } from "../../client/fanout.ts";
+import type { Members } from "../../client/fanout.ts";
 import { formatMember, type Member, presenceFault } from "../../protocol/members.ts";
 import { DONE, Exit, USAGE } from "../exits.ts";
 import { print, remark } from "../output.ts";
@@ -25,9 +25,10 @@ export async function members(url: string, channel: string, options: MembersOpti
   if (fault !== undefined) throw new Exit(USAGE, fault);
   const { fanout, inTime } = serverAt(url, options);
   doneWhen(() => options.follow === true);
+  if (options.follow) reportConnection(fanout);
   const list = fanout.members(channel);
   await inTime(list.ready);
-  if (options.follow) await follow(fanout, list, options);
+  if (options.follow) await follow(list, options);
   else await printAll(channel, list.current, options.json ? (member) => jsonOf(fieldsOf(member)) : formatMember);
   await fanout.close();
   return DONE;
@@ -45,8 +46,7 @@ async function printAll(
 }
 
 /** Prints the members, and each change until the server ends the subscription. The list must be complete. */
-async function follow(fanout: Fanout, list: Members, { json }: MembersOptions): Promise<void> {
-  reportConnection(fanout);
+async function follow(list: Members, { json }: MembersOptions): Promise<void> {
   const queue = new Queue();
   const lineOf = (change: Change, member: Member) =>
     json ? jsonOf({ change, ...fieldsOf(member) }) : `${SIGNS[change]} ${formatMember(member)}`;
