@@ -109,10 +109,10 @@ export class Authority {
   }
 
   #apply(report: PresenceReport, now: number): { refused: string[] } | { newer: number } | { behind: true } {
+    const least = this.#table.leastNumberOf(report.from);
+    if (report.number <= least) return { newer: least };
+    if (report.after !== undefined && report.after !== this.#table.numberOf(report.from)) return { behind: true };
     this.#unheard.delete(report.from);
-    const known = this.#table.numberOf(report.from);
-    if (report.number <= known) return { newer: known };
-    if (report.after !== undefined && report.after !== known) return { behind: true };
     return { refused: this.#table.apply(report, now) };
   }
 
