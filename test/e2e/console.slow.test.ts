@@ -18,10 +18,10 @@ const browser = find("chromium", "apt-get install chromium");
 
 const AXE = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
 
-/** Run in the page: returns pairs of overlapping elements, unless one contains the other. */
+/** Run in the page: returns pairs of overlapping elements, unless one contains the other, or a box clips its content. */
 const OVERLAPPING = `(() => {
   const all = [...document.querySelectorAll("h1, h2, h3, p, label, input, select, button, ul, li, summary, figure, [role=log]")];
-  const seen = all.filter((one) => one.checkVisibility() && !one.parentElement.closest("[role=log]"));
+  const seen = all.filter((one) => one.checkVisibility() && !one.parentElement.closest("[role=log], .members"));
   const overlap = (a, b) => {
     const [one, other] = [a.getBoundingClientRect(), b.getBoundingClientRect()];
     return Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1
