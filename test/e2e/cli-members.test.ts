@@ -3,10 +3,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
+import { isDeepStrictEqual } from "node:util";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Network } from "../../tools/faults/network.ts";
 import { mint, SECRET } from "../runtime/support/mint.ts";
-import { jsonIn, NODE, PROGRAM, run, start } from "./support/program.ts";
+import { jsonIn, NODE, outcomeOf, PROGRAM, run, start } from "./support/program.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
 import { TestClient } from "./support/test-client.ts";
 
@@ -139,24 +140,44 @@ describe("after a lost connection, --follow prints all that has changed meanwhil
     isDown = false;
     expect((await reports.next()).value).toBe("fanout: connected again");
     await cid(`leave ${news}`);
-    const [members, lines] = [
-      new Map([
-        ["ann", "0"],
-        ["bob", ""],
-      ]),
-      new Set<string>(),
-    ];
-    while (!lines.has("- cid")) {
-      const [line = ""] = await next(1);
-      const [, sign, member = "", data = ""] = /^([=+~-]) (\w+) ?(\w*)$/.exec(line) ?? [];
-      lines.add(line);
-      if (sign === "-") expect(members.delete(member)).toBe(true);
-      else expect(members.has(member)).toBe(sign === "~");
-      if (sign !== "-") members.set(member, data);
-    }
-    expect([...members]).toEqual([["ann", `4${"x".repeat(500)}`]]);
-    expect(lines).toContain("- bob");
+    await bob(`enter ${news} dan`);
+    const members = new Map([
+      ["ann", "0"],
+      ["bob", ""],
+    ]);
+    const last = new Map([
+      ["ann", `4${"x".repeat(500)}`],
+      ["dan", ""],
+    ]);
+    while (!isDeepStrictEqual(members, last)) apply((await next(1))[0], members);
   });
+});
+
+/** Applies a line to a map of members, as a consumer would. */
+function apply(line = "", members: Map<string, string>): void {
+  const [, sign, member = "", data = ""] = /^([+~-]) (\w+) ?(\w*)$/.exec(line) ?? [];
+  expect(members.has(member), line).toBe(sign !== "+");
+  if (sign === "-") members.delete(member);
+  else members.set(member, data);
+}
+
+test("--follow ends when the server no longer accepts the token: 4", async () => {
+  const [first, second] = await Promise.all(
+    [SECRET, `${SECRET}, changed`].map((secret) => serveInTest({ settings: { TOKEN_SECRET: secret } })),
+  );
+  let current = first;
+  const network = await Network.start(() => current?.url ?? "");
+  onTestFinished(() => network.stop());
+  const child = start(["members", network.url, "news", "--follow"], {
+    FANOUT_TOKEN: await mint({ subscribe: ["news"] }),
+  });
+  const ended = outcomeOf(child);
+  await once(child.stderr, "data");
+  current = second;
+  network.cut();
+  const { code, out, err } = await ended;
+  expect([code, out]).toEqual([4, ""]);
+  expect(err).toMatch(/^fanout: the token's signature is wrong/m);
 });
 
 test("--follow exits quietly when its pipe is closed", async () => {
