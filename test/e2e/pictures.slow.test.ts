@@ -43,7 +43,7 @@ test.skipIf(!browser).each(["light", "dark"] as const)("a screenshot is taken in
   const runtime = await serveInTest();
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
-  const page = await launched.newPage({ viewport: { width: 1_200, height: 1_000 }, colorScheme });
+  const page = await launched.newPage({ viewport: { width: 1_200, height: 1_160 }, colorScheme });
   await page.goto(`${runtime.url.replace(/^ws/, "http")}/trains`);
   await talk(page);
   const target = process.env.PICTURES ? DOCS : folder;
