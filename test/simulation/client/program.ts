@@ -97,6 +97,7 @@ export class Program {
       [`enter ${channel}`, entering],
       [`leave ${channel}`, () => this.leave(channel)],
       [`enter ${channel} and leave`, () => this.#times(1 + choose(2), () => this.#enterAndLeave(channel))],
+      [`leave ${busy} and enter`, () => this.#leaveAndEnter(busy, choose(2) ? "me" : FORBIDDEN_NAME)],
       [`enter ${busy} thrice`, () => this.#times(3, () => this.enter(busy, choose(3) ? "me" : FORBIDDEN_NAME))],
     );
     if (this.watchers.filter(({ isEnded }) => !isEnded).length < MAX_WATCHERS) {
@@ -208,6 +209,11 @@ export class Program {
     this.enter(channel, "me");
     this.leave(channel);
     if (this.#environment.choose(2) === 0) this.enter(channel, "me");
+  }
+
+  #leaveAndEnter(channel: string, member: string): void {
+    this.leave(channel);
+    this.enter(channel, member);
   }
 
   watch(channel: string): void {
