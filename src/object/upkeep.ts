@@ -33,6 +33,7 @@ export class Upkeep {
     const { runtime, alarm, schedule, router, tokens, outage, clientLimit, presence, authority } = this.#parts;
     tokens.closeExpired();
     tokens.start();
+    authority?.alarmed();
     this.#setAlarm();
     const { mayAsk } = outage;
     if (mayAsk && clientLimit?.isKnown === false) clientLimit.recount();
@@ -45,17 +46,16 @@ export class Upkeep {
     router.downstream.reportLosses();
     router.upstream.unlinks.retry();
     presence.retry();
-    authority?.proceed();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 
   passed(milliseconds: number): boolean {
     const { counters, reporter, router, lifecycle, authority } = this.#parts;
-    authority?.proceed();
+    const isAsking = authority?.proceed() ?? false;
     counters.note("awake", milliseconds);
     reporter.save();
     const isAwaited = router.upstream.loseOverdue();
-    return lifecycle.closeUnread() || isAwaited;
+    return lifecycle.closeUnread() || isAwaited || isAsking;
   }
 
   /**

@@ -70,9 +70,12 @@ export class Authority {
   start(): void {
     this.#rows.restore();
     if (this.#table.size === 0) return;
+    const { schedule, runtime } = this.#parts;
     this.#askSoon(PATIENCE, INTERVAL_PER_OBJECT);
-    this.#parts.schedule.stay();
-    this.#parts.schedule.due(this.dueAt);
+    schedule.stay();
+    // An alarm for the past would go off again.
+    if (this.dueAt > runtime.now()) schedule.due(this.dueAt);
+    else schedule.flush();
   }
 
   /** The number of members. */
@@ -108,11 +111,15 @@ export class Authority {
     }
   }
 
-  #apply(report: PresenceReport, now: number): { refused: string[] } | { newer: number } | { behind: true } {
-    this.#unheard.delete(report.from);
+  #apply(
+    report: PresenceReport,
+    now: number,
+  ): { refused: string[] } | { newer: number; known: number } | { behind: true } {
+    const least = this.#table.leastNumberOf(report.from);
     const known = this.#table.numberOf(report.from);
-    if (report.number <= known) return { newer: known };
+    if (report.number <= least) return { newer: least, known };
     if (report.after !== undefined && report.after !== known) return { behind: true };
+    this.#unheard.delete(report.from);
     return { refused: this.#table.apply(report, now) };
   }
 
@@ -169,8 +176,8 @@ export class Authority {
     this.#askAt = Math.max(now + after, next);
   }
 
-  /** Asks objects to report again, if that is due. Called every second while the object is in memory, and by the alarm. */
-  ask(): void {
+  /** Asks objects to report again, if that is due. */
+  #ask(): void {
     const { runtime } = this.#parts;
     if (this.#isAsking || runtime.now() < this.#askAt) return;
     if (this.#failed && !isDue(this.#failed, runtime.now())) return;
@@ -213,15 +220,30 @@ export class Authority {
     return Math.min(Math.max(this.#table.dueAt, this.#retryAt), this.#askingDueAt(now));
   }
 
-  /** The object stays in memory until it asks, if that is soon. */
   #askingDueAt(now: number): number {
     if (this.#failed) return earliestRetry([this.#failed], now);
-    return this.#isAsking || this.#askAt <= now + PATIENCE ? Number.POSITIVE_INFINITY : this.#askAt;
+    return this.#asksSoon(now) ? Number.POSITIVE_INFINITY : this.#askAt;
   }
 
-  /** Handles the alarm, and the passing of a second. */
-  proceed(): void {
-    if (this.#table.dueAt <= this.#parts.runtime.now()) this.#parts.schedule.flush();
-    this.ask();
+  /** Whether the object stays in memory to ask, which saves setting the alarm. */
+  #asksSoon(now: number): boolean {
+    return this.#isAsking || (this.#failed === undefined && this.#askAt <= now + PATIENCE);
+  }
+
+  /** Handles the alarm. */
+  alarmed(): void {
+    if (this.#table.dueAt <= this.#parts.runtime.now()) this.flush();
+    this.#ask();
+  }
+
+  /**
+   * Handles the passing of a second.
+   * @returns whether the object must stay in memory for another one
+   */
+  proceed(): boolean {
+    const now = this.#parts.runtime.now();
+    if (this.#table.dueAt <= now) this.#parts.schedule.flush();
+    this.#ask();
+    return this.#asksSoon(now);
   }
 }

@@ -23,10 +23,13 @@ export interface TableDelta {
   readonly numbers: ReadonlyMap<string, number | undefined>;
 }
 
-/** Most bytes of a channel's members: names, data and the names of their objects. */
+/** Most bytes of a channel's members before others are refused: names, data and the names of their objects. */
 const MAX_BYTES = 2_000_000;
 /** Bytes of a member besides its texts. */
 const OVERHEAD = 40;
+
+/** The age of the report that may have started this object, in milliseconds; earlier ones are late. */
+const MAX_AGE = 5_000;
 
 /** Time that an enter may take to arrive, in milliseconds: members without connections stay so much longer. */
 const SLACK = 1_000;
@@ -40,18 +43,22 @@ export class MemberTable {
   readonly #present = new Map<string, Set<string>>();
   /** By object, the number of its newest report. */
   readonly #numbers = new Map<string, number>();
-  /** What the number of an unknown object must exceed, so that late reports are refused. */
+  /** What the number of any report must exceed: reports were made before that time, and have been repeated since. */
+  readonly #since: number;
+  /** What the number of a report must exceed if its object isn't in `#numbers`. */
   #floor: number;
+  /** See `dueAt`; undefined while it isn't known. */
+  #dueAt: number | undefined;
   #bytes = 0;
   /** What changed since the last commit, as it was before. */
   readonly #before = new Map<string, MemberRecord | undefined>();
   readonly #numbersBefore = new Map<string, number | undefined>();
   #changes: MemberChange[] = [];
 
-  /** @param now when this table is restored: reports from before that are repeated */
+  /** @param now when this table is restored, in milliseconds since 1970 */
   constructor(limits: TableLimits, now: number) {
     this.#limits = limits;
-    this.#floor = now;
+    this.#since = this.#floor = now - MAX_AGE;
   }
 
   /** Restores a stored record. */
@@ -90,22 +97,29 @@ export class MemberTable {
     return [...this.#present.keys()];
   }
 
-  /** The number that a report of an object must exceed. */
+  /** The number of an object's newest report; 0 for none. */
   numberOf(object: string): number {
-    return this.#numbers.get(object) ?? this.#floor;
+    return this.#numbers.get(object) ?? 0;
+  }
+
+  /** The number that an object's next report must exceed. */
+  leastNumberOf(object: string): number {
+    return Math.max(this.#numbers.get(object) ?? this.#floor, this.#since);
   }
 
   /** When the next member leaves, in milliseconds since 1970; infinite if all have connections. */
   get dueAt(): number {
+    if (this.#dueAt !== undefined) return this.#dueAt;
     let first = Number.POSITIVE_INFINITY;
     for (const { until } of this.#members.values()) if (until !== undefined) first = Math.min(first, until);
+    this.#dueAt = first;
     return first;
   }
 
   // --- changes
 
   /**
-   * Applies a report. Its number must exceed that of the object's last one.
+   * Applies a report.
    * @returns the members that are refused
    */
   apply({ from, number, after, present, gone }: PresenceReport, now: number): string[] {
@@ -133,12 +147,17 @@ export class MemberTable {
     const objects = known?.objects.includes(from) ? known.objects : [...(known?.objects ?? []), from];
     const record = { data: known && !isChange ? known.data : data, objects };
     if (known?.objects === objects && known.data === record.data) return true;
-    const isNew = known === undefined && this.size >= this.#limits.membersPerChannel;
-    if (isNew || this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES) return false;
+    // A member that is present at this object stays so, whatever its data.
+    if (known?.objects !== objects && this.#isTooMuch(member, known, record)) return false;
     this.#replace(member, record);
     if (!known) this.#changes.push({ kind: "enter", member, data });
     else if (known.data !== record.data) this.#changes.push({ kind: "update", member, data });
     return true;
+  }
+
+  #isTooMuch(member: string, known: MemberRecord | undefined, record: MemberRecord): boolean {
+    if (!known && this.size >= this.#limits.membersPerChannel) return true;
+    return this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES;
   }
 
   /** Ends the connections of a member at an object. */
@@ -154,6 +173,7 @@ export class MemberTable {
 
   /** Ends the membership of those who haven't come back in time. */
   expire(now: number): void {
+    if (now < this.dueAt) return;
     for (const [member, { until }] of [...this.#members]) {
       if (until !== undefined && until <= now) this.#leave(member);
     }
@@ -206,6 +226,7 @@ export class MemberTable {
 
   #set(member: string, record: MemberRecord | undefined): void {
     const known = this.#members.get(member);
+    this.#dueAt = undefined;
     this.#bytes += bytesOf(member, record) - bytesOf(member, known);
     for (const object of known?.objects ?? []) this.#unindex(member, object);
     for (const object of record?.objects ?? []) this.#index(member, object);

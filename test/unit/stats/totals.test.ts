@@ -40,6 +40,6 @@ test("each total is added", () => {
 test("figures are added, and each channel counts once", () => {
   const linked = [figures(2, ["all", "news"]), figures(4, ["all", "sport"])];
   const sum = sumOfFigures(figures(1, ["all"]), linked, 1);
-  const others = { unreachable: 8, deepest: 0, kept: 0 };
+  const others = { unreachable: 8, deepest: 0, kept: 0, members: 0 };
   expect(sum).toEqual({ ...figures(7, ["all", "news", "sport"]), ...others });
 });
