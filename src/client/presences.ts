@@ -15,16 +15,24 @@ interface Call {
   reject(error: Error): void;
 }
 
+/** As whom to enter. */
+interface Entry {
+  /** The member and its data, as in the command. */
+  readonly text: string;
+  /** Called if the presence ends by a refusal. */
+  readonly listeners: Listeners<Refused>;
+}
+
 interface Presence {
   readonly channel: string;
-  /** The member and its data, as in the command; undefined to leave. */
-  wanted: string | undefined;
-  /** The same, as carried out last. */
-  entered: string | undefined;
+  /** Undefined to leave. */
+  wanted: Entry | undefined;
+  /** What the command in flight enters; undefined if `leave` was called meanwhile. */
+  sent: Entry | undefined;
+  /** What was carried out last. */
+  entered: Entry | undefined;
   /** Pending calls. */
   readonly calls: Set<Call>;
-  /** Called if it ends by a refusal. */
-  readonly listeners: Listeners<Refused>;
   /** Whether its command has to be sent. */
   isDue: boolean;
   /** Whether a command is in flight, or a retry scheduled. */
@@ -56,31 +64,31 @@ export class Presences {
 
   /**
    * Enters a channel.
-   * @param wanted the member and its data, as in the command
+   * @param text the member and its data, as in the command
    * @throws Refused if the server refuses it for good, or `leave` is called meanwhile
    */
-  enter(channel: string, wanted: string, onEnd: ((error: Refused) => void) | undefined): Promise<void> {
+  enter(channel: string, text: string, onEnd: ((error: Refused) => void) | undefined): Promise<void> {
+    const wanted: Entry = { text, listeners: new Set() };
+    add(wanted.listeners, onEnd);
     const presence = this.#presences.get(channel) ?? {
       channel,
       wanted,
+      sent: undefined,
       entered: undefined,
       calls: new Set(),
-      listeners: new Set(),
       isDue: false,
       isBusy: false,
       failures: 0,
     };
     this.#presences.set(channel, presence);
     presence.wanted = wanted;
-    presence.listeners.clear();
-    add(presence.listeners, onEnd);
     return new Promise((resolve, reject) => this.#add(presence, { resolve, reject }));
   }
 
   async leave(channel: string): Promise<void> {
     const presence = this.#presences.get(channel);
     if (!presence) return;
-    presence.wanted = presence.entered = undefined;
+    presence.wanted = presence.sent = presence.entered = undefined;
     settle(presence, presence.calls, new Refused("unavailable", "`leave` was called"));
     if (!this.#transport?.home) this.#end(presence);
     else await new Promise<void>((resolve) => this.#add(presence, { resolve, reject: () => resolve() }));
@@ -118,14 +126,8 @@ export class Presences {
   #end(presence: Presence, error?: Error, failure?: Refused): void {
     this.#presences.delete(presence.channel);
     settle(presence, presence.calls, error);
-    if (failure && presence.entered) emit(presence.listeners, failure);
+    if (failure && presence.entered) emit(presence.entered.listeners, failure);
     this.#onSettled();
-  }
-
-  /** Returns to what was carried out last. */
-  #restore(presence: Presence): void {
-    presence.wanted = presence.entered;
-    if (!presence.wanted) this.#end(presence);
   }
 
   // --- sending
@@ -137,14 +139,7 @@ export class Presences {
       if (!transport || !presence.isDue || presence.isBusy) continue;
       presence.isDue = false;
       if (transport.home) sent.push(this.#send(presence, transport));
-      else {
-        settle(
-          presence,
-          presence.calls,
-          new Refused("unavailable", "presence needs a WebSocket, as it ends with a connection"),
-        );
-        this.#restore(presence);
-      }
+      else this.#wait(presence);
     }
     if (sent.length === 0) return;
     // The server replies only with errors; the reply to a ping marks their end.
@@ -154,20 +149,28 @@ export class Presences {
     });
   }
 
+  /** Refuses calls on a connection that can't be present, but enters again on the next one. */
+  #wait(presence: Presence): void {
+    settle(presence, presence.calls, new Refused("unavailable", "presence needs a WebSocket"));
+    presence.wanted = presence.entered;
+    if (!presence.wanted) this.#end(presence);
+  }
+
   /** Sends a command; returns a function that handles its outcome. */
   #send(presence: Presence, transport: Transport): () => void {
-    const { channel, wanted, calls } = presence;
-    const sent = [...calls];
+    const { channel, wanted } = presence;
+    const calls = [...presence.calls];
     const name = `${wanted ? "enter" : "leave"} ${channel}`;
     let error: Refused | undefined;
-    transport.ask(name, wanted ? ` ${wanted}` : "", (outcome) => {
+    transport.ask(name, wanted ? ` ${wanted.text}` : "", (outcome) => {
       if (outcome instanceof Refused) error = outcome;
     });
+    presence.sent = wanted;
     presence.isBusy = true;
     return () => {
       transport.pending.delete(name);
       if (error && isTemporary(error.code)) this.#hold(presence, transport);
-      else this.#finish(presence, wanted, sent, error);
+      else this.#finish(presence, wanted, calls, error);
     };
   }
 
@@ -180,17 +183,20 @@ export class Presences {
     presence.failures += 1;
   }
 
-  #finish(presence: Presence, wanted: string | undefined, sent: Call[], error: Refused | undefined): void {
-    const wasEntered = wanted === presence.entered;
+  #finish(presence: Presence, wanted: Entry | undefined, calls: Call[], error: Refused | undefined): void {
+    const { sent, entered } = presence;
     presence.isBusy = false;
     presence.failures = 0;
-    settle(presence, sent, error);
-    if (!error) presence.entered = wanted;
+    settle(presence, calls, error);
+    if (!error) presence.entered = sent;
     // A newer call counts.
-    if (presence.isDue) return;
-    presence.isDue = error !== undefined;
-    if (error && wasEntered) this.#end(presence, error, error);
-    else this.#restore(presence);
+    if (presence.wanted !== wanted) return;
+    if (!wanted || (error && sent === entered)) this.#end(presence, error, error);
+    else if (error) {
+      // Return to what was carried out last. If that is nothing, leave: an earlier command may have entered.
+      presence.wanted = entered;
+      presence.isDue = true;
+    }
   }
 }
 

@@ -1,8 +1,7 @@
 /** The members of a channel: a list from the server, and the changes since. */
 import { parseChange } from "../protocol/members.ts";
-import { checkFunction, demand } from "./inputs.ts";
 import { Feed } from "./iterator.ts";
-import { add, emit, type Listeners } from "./listeners.ts";
+import { addFor, emit, type ListenersByKind } from "./listeners.ts";
 import type { List } from "./transport.ts";
 import type {
   MemberChange,
@@ -16,8 +15,6 @@ import type {
 /** Most buffered changes of a loop. */
 const BUFFER = 20_000;
 
-type Sets = { readonly [K in keyof MembersEvents]: Listeners<MembersEvents[K]> };
-
 /**
  * It subscribes first, and asks for the list in the same frame. Then it resumes from the list's position, which takes no
  * round trip unless there was a change meanwhile.
@@ -29,7 +26,12 @@ export class Roster implements Members {
   readonly ready: Promise<void>;
   readonly #open: (options: SubscribeOptions) => Subscription;
   readonly #ask: (signal: AbortSignal) => Promise<List>;
-  readonly #listeners: Sets = { added: new Set(), updated: new Set(), removed: new Set(), state: new Set() };
+  readonly #listeners: ListenersByKind<MembersEvents> = {
+    added: new Set(),
+    updated: new Set(),
+    removed: new Set(),
+    state: new Set(),
+  };
   readonly #feeds = new Set<Feed<MemberChange>>();
   readonly #abort = new AbortController();
   #subscription: Subscription;
@@ -63,12 +65,8 @@ export class Roster implements Members {
 
   readonly unsubscribe = (): void => this.#end();
 
-  readonly on = <K extends keyof MembersEvents>(kind: K, listener: (event: MembersEvents[K]) => void): (() => void) => {
-    checkFunction(listener, "the listener");
-    const listeners = this.#listeners[kind];
-    demand(listeners !== undefined, "the event", kind, Object.keys(this.#listeners).join(", "));
-    return add(listeners, listener);
-  };
+  readonly on = <K extends keyof MembersEvents>(kind: K, listener: (event: MembersEvents[K]) => void): (() => void) =>
+    addFor(this.#listeners, kind, listener);
 
   readonly [Symbol.asyncIterator] = (): AsyncIterableIterator<MemberChange> => {
     const feed = new Feed<MemberChange>(() => {
