@@ -192,7 +192,7 @@ describe.each<[Language, string | undefined]>([
 });
 
 /** Texts that can be a member's data. */
-const DATA = HOSTILE.filter((text) => !text.endsWith("\r"));
+const DATA = HOSTILE.filter((text) => !text.includes("\r"));
 
 test("JavaScript enters exactly the channel, with exactly the data", async () => {
   const channel = `caf\u00e9/it's-$(x)-"${++names}"?#%2f&'`;
