@@ -1,5 +1,5 @@
 /** The members of one of a client's channels, live, and a form to enter it. */
-import { type Member, presenceFault } from "../protocol/members.ts";
+import { listMembers, type Member, presenceFault } from "../protocol/members.ts";
 import type { ConsoleClient } from "./console-client.ts";
 import { find, make } from "./elements.ts";
 import type { Action } from "./snippets.ts";
@@ -115,7 +115,7 @@ export class MembersView {
 
   #drawNow(): void {
     const own = this.#context.client().memberOf(this.#channel);
-    const members = sorted(this.#members ?? new Map());
+    const members = listMembers(this.#members ?? new Map());
     const known = this.#members ? `: ${members.length.toLocaleString()}` : "";
     const fault = this.#fault === "" ? "" : `: ${this.#fault}`;
     const of = this.#channel === "" ? "" : ` of ${this.#channel}`;
@@ -126,12 +126,6 @@ export class MembersView {
     this.#list.replaceChildren(...rows);
     this.#exit.hidden = own === undefined;
   }
-}
-
-/** Returns members in the order of their names. */
-function sorted(members: ReadonlyMap<string, string>): Member[] {
-  const names = [...members.keys()].sort();
-  return names.map((member) => ({ member, data: members.get(member) ?? "" }));
 }
 
 /** @param isSelf whether the client has entered as this member */

@@ -1,6 +1,6 @@
 /** `fanout members`: who is present on a channel, once or with each change. */
 import type { Members } from "../../client/fanout.ts";
-import { formatMember, type Member, presenceFault } from "../../protocol/members.ts";
+import { formatMember, listMembers, type Member, presenceFault } from "../../protocol/members.ts";
 import { DONE, Exit, USAGE } from "../exits.ts";
 import { print, remark } from "../output.ts";
 import { Queue } from "../queue.ts";
@@ -40,9 +40,8 @@ async function printAll(
   members: ReadonlyMap<string, string>,
   lineOf: (member: Member) => string,
 ): Promise<void> {
-  const sorted = [...members].sort(([one], [other]) => (one < other ? -1 : 1));
-  if (sorted.length === 0) remark(`${channel} has no members`);
-  else await print(sorted.map(([member, data]) => lineOf({ member, data })).join("\n"));
+  if (members.size === 0) remark(`${channel} has no members`);
+  else await print(listMembers(members).map(lineOf).join("\n"));
 }
 
 /** Prints the members, and each change until the server ends the subscription. The list must be complete. */
