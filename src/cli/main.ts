@@ -8,6 +8,7 @@ import { bridgeFrom } from "./commands/bridge.ts";
 import { completionFor } from "./commands/completion.ts";
 import { doctor } from "./commands/doctor.ts";
 import { members } from "./commands/members.ts";
+import { channels, revoke } from "./commands/operators.ts";
 import { pub } from "./commands/pub.ts";
 import { sub } from "./commands/sub.ts";
 import { token } from "./commands/token.ts";
@@ -184,6 +185,24 @@ server(program.command("members").argument("<url>", "the server").argument("[cha
       if (channel === undefined) throw new Exit(USAGE, "the channel is missing; give it after the address");
       if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' is one too many; give one channel`);
       return members(url, channel, withToken(url, options));
+    }),
+  );
+
+server(program.command("channels").argument("[url]", "the server"))
+  .description("list the channels in use: name, subscribers, members, newest position; needs the claim 'operate'")
+  .option("--prefix <text>", "only channels whose names begin with this", nonEmpty)
+  .option("--json", "print a JSON object for each channel")
+  .action(withServer(channels));
+
+server(program.command("revoke").argument("<url>", "the server").argument("[sub]", "the claim 'sub' of the tokens"))
+  .description("end all connections of a user, and refuse tokens issued before now; needs the claim 'operate'")
+  .option("--json", "print a JSON object")
+  .action((_, __, options, command: Command) =>
+    act(async () => {
+      const [url, [sub, ...more]] = split(command.args);
+      if (sub === undefined) throw new Exit(USAGE, "the subject is missing; give it after the address");
+      if (more.length > 0) throw new Exit(USAGE, "only one subject can be revoked at a time");
+      return revoke(url, sub, withToken(url, options));
     }),
   );
 

@@ -83,7 +83,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
 }
 
 async function members(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
-  checkSubscribe(await admit(request, settings), channel);
+  checkSubscribe(await admit(request, env, settings), channel);
   return membersPage(request, env, channel, settings);
 }
 
