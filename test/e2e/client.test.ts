@@ -153,6 +153,45 @@ describe.each<[name: string, start: (target: () => string) => Promise<TestNetwor
   });
 });
 
+test("members stay present despite failures, and every roster has the truth", async () => {
+  const server = await serveInTest();
+  const network = await Network.start(() => server.url);
+  onTestFinished(() => network.stop());
+  const room = unique();
+  const watcher = fanout(network.url);
+  const changes: string[] = [];
+  const members = watcher.members(room);
+  members.on("added", ({ member, data }) => void changes.push(`+${member} ${data}`));
+  members.on("updated", ({ member, data }) => void changes.push(`=${member} ${data}`));
+  members.on("removed", ({ member }) => void changes.push(`-${member}`));
+  await members.ready;
+  const clients = ["ann", "bob", "carl"].map((name) => ({ name, client: fanout(network.url) }));
+  await Promise.all(clients.map(({ name, client }) => client.enter(room, name, "1")));
+  await expect.poll(() => [...members.current.keys()].sort()).toEqual(["ann", "bob", "carl"]);
+  for (let i = 0; i < 4; i++) {
+    network.cut();
+    if (i === 2) await server.restart();
+    const [ann] = clients;
+    await ann?.client.enter(room, "ann", `update ${i}`);
+  }
+  await expect.poll(() => members.current.get("ann"), { timeout: 30_000 }).toBe("update 3");
+  await Promise.all(clients.map(({ client }) => client.ping()));
+  expect(changes.filter((change) => change.startsWith("-"))).toEqual([]);
+  await clients[1]?.client.leave(room);
+  await expect.poll(() => [...members.current.keys()].sort(), { timeout: 30_000 }).toEqual(["ann", "carl"]);
+  const { value } = await watcher.members(room)[Symbol.asyncIterator]().next();
+  expect(value).toEqual({ kind: "added", channel: room, member: "ann", data: "update 3" });
+  expect(changes.filter((change) => change.startsWith("+") || change.startsWith("-"))).toHaveLength(4);
+});
+
+test("a client that can't use WebSockets can't enter", async () => {
+  const { url } = await withoutUpgrades(() => runtime.url);
+  await expect(fanout(url).enter(unique(), "ann")).rejects.toMatchObject({
+    code: "unavailable",
+    message: "presence needs a WebSocket",
+  });
+});
+
 /** Subscribes to a new channel, and records its messages and gaps. */
 async function read(client: Fanout): Promise<{ channel: string; messages: Message[]; gaps: Gap[] }> {
   const channel = unique();
