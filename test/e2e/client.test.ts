@@ -192,6 +192,18 @@ test("a client that can't use WebSockets can't enter", async () => {
   });
 });
 
+test("a client that can't use WebSockets follows the members", async () => {
+  const room = unique();
+  const { url } = await withoutUpgrades(() => runtime.url);
+  const [member, watcher] = [fanout(), fanout(url)];
+  await member.enter(room, "ann", "x  y");
+  const members = watcher.members(room);
+  await members.ready;
+  expect([...members.current]).toEqual([["ann", "x  y"]]);
+  await member.leave(room);
+  await expect.poll(() => members.current.size, { timeout: 30_000 }).toBe(0);
+});
+
 /** Subscribes to a new channel, and records its messages and gaps. */
 async function read(client: Fanout): Promise<{ channel: string; messages: Message[]; gaps: Gap[] }> {
   const channel = unique();
