@@ -1,6 +1,6 @@
 /**
- * The channels in which the client is present, which it enters again on each connection. In each channel one command is
- * in flight, and only the newest call counts: calls made meanwhile take effect together.
+ * The channels in which the client is present, which it enters again on each connection. Each channel has at most one
+ * command in flight. Of the calls made until its reply, only the newest is sent, and they settle together.
  */
 import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
@@ -25,9 +25,9 @@ interface Presence {
   readonly channel: string;
   /** Undefined to leave. */
   wanted?: Entry | undefined;
-  /** What the command in flight enters; undefined if `leave` was called meanwhile. */
+  /** What the command in flight enters; undefined if `leave` was called after it was sent. */
   sent?: Entry | undefined;
-  /** What was carried out last. */
+  /** What the server carried out last. */
   entered?: Entry | undefined;
   /** Pending calls. */
   readonly calls: Set<Call>;
@@ -62,7 +62,7 @@ export class Presences {
 
   /**
    * Enters a channel.
-   * @throws Refused if the server refuses it for good, or `leave` is called meanwhile
+   * @throws Refused if the server refuses it for good, or `leave` is called
    */
   enter(channel: string, entry: Entry): Promise<void> {
     const presence = this.#presences.get(channel) ?? { channel, calls: new Set(), failures: 0 };
@@ -181,7 +181,7 @@ export class Presences {
     if (presence.wanted !== wanted) return;
     if (!wanted || (error && sent === entered)) this.#end(presence, error, error);
     else if (error) {
-      // Return to what was carried out last. If that is nothing, leave: an earlier command may have entered.
+      // A failed call changes nothing. Without an earlier `enter`, leave: a call that `leave` has cancelled may have entered.
       presence.wanted = entered;
       presence.isDue = true;
     }
