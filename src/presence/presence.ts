@@ -107,9 +107,13 @@ export class Presence {
     this.#checkRate(connection);
     this.#checkRoom(connection, name, entered);
     const channel = this.#channelToEnter(name);
-    channel.add(connection, entered.member, entered.data);
+    const dataBefore = channel.add(connection, entered.member, entered.data);
     this.#parts.connections.setEntered(connection, name, entered);
-    const known = this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, before));
+    const undo = () => {
+      channel.restoreData(entered.member, entered.data, dataBefore);
+      this.#undo(connection, channel, entered, before);
+    };
+    const known = this.#whenKnown(channel, entered.member, undo);
     if (!before || before.member === entered.member) return known;
     // The new name may be refused, and must not cost the old one.
     return this.#rename(connection, channel, before.member, known);
@@ -124,14 +128,12 @@ export class Presence {
 
   /** Restores what a connection had entered before. */
   #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
-    const isOver = connection.closed || connection.entered.get(channel.name) !== entered;
     const isRename = before?.member !== entered.member;
-    if (isOver) {
+    if (connection.closed || connection.entered.get(channel.name) !== entered) {
       if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
       return;
     }
     if (isRename) channel.remove(connection, entered.member, true);
-    else channel.add(connection, before.member, before.data);
     this.#parts.connections.setEntered(connection, channel.name, before);
   }
 
@@ -146,7 +148,7 @@ export class Presence {
     const channel = this.#channel(name);
     channel.remove(connection, before.member, true);
     this.#parts.connections.setEntered(connection, name, undefined);
-    return this.#whenKnown(channel, before.member);
+    return this.#whenKnown(channel, before.member, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
@@ -201,11 +203,17 @@ export class Presence {
    * Resolves when the authority knows the state of a member, and this object has received the announcement; undefined if
    * that is so.
    * @param undo restores the state before the member was entered, if the authority refuses it or doesn't answer
+   * @param failure what the client is told if the authority doesn't answer, unless that is the cause
    */
-  #whenKnown(channel: PresentMembers, member: string, undo?: () => void): Promise<void> | undefined {
+  #whenKnown(
+    channel: PresentMembers,
+    member: string,
+    undo?: () => void,
+    failure?: CommandError,
+  ): Promise<void> | undefined {
     if (channel.knows(member)) return undefined;
     const known = new Promise<void>((resolve, reject) => {
-      channel.waiting.push({ member, undo, resolve, reject });
+      channel.waiting.push({ member, undo, failure, resolve, reject });
     });
     this.#report(channel);
     return known;
@@ -296,7 +304,7 @@ export class Presence {
   #answered(
     channel: PresentMembers,
     report: PresenceReport,
-    { refused, position }: { refused: string[]; position: number },
+    { refused, position, isNew }: Extract<PresenceAnswer, { refused: string[] }>,
   ) {
     const most = this.#parts.limits.membersPerChannel;
     channel.answered(report, refused);
@@ -305,7 +313,7 @@ export class Presence {
       reject(new CommandError("limit", tooManyMembers(most)));
     }
     for (const member of refused) this.#end(channel, member);
-    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position));
+    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position, isNew));
   }
 
   /** Ends the presence of connections whose member is refused later: others had taken its place in the meantime. */
@@ -320,8 +328,11 @@ export class Presence {
   }
 
   /** Resolves when this object has received what was announced; undefined if it has, or isn't linked to that channel. */
-  #received(channel: string, position: number): Promise<void> | undefined {
-    return this.#parts.router.upstream.reached(presenceOf(channel), position);
+  #received(name: string, position: number, isNew: boolean): Promise<void> | undefined {
+    const { upstream } = this.#parts.router;
+    const channel = presenceOf(name);
+    // After hibernation, an object doesn't know whether it has received what was announced before.
+    return isNew || !upstream.isUnlocated(channel) ? upstream.reached(channel, position) : undefined;
   }
 
   /** The authority knows everything: without members, nothing is left to do. */
@@ -342,9 +353,9 @@ export class Presence {
   #fail(channel: PresentMembers, error: unknown): void {
     const why = "the members of this channel can't be reached now; try again";
     const cause = error instanceof CommandError ? error : new CommandError("unavailable", why);
-    for (const { undo, reject } of channel.takeAll()) {
+    for (const { undo, reject, failure } of channel.takeAll()) {
       undo?.();
-      reject(undo ? cause : new CommandError("uncertain", UNANNOUNCED));
+      reject(failure ?? cause);
     }
     channel.doubt();
     if (cause.code === "no-history") this.#forget(channel);
