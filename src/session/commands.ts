@@ -3,7 +3,7 @@ import { type Grants, mayAnnounce, mayEnter, mayEnterAs, mayOperate, maySubscrib
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { Refusal } from "../protocol/errors.ts";
 import { canDeduplicate } from "../protocol/keys.ts";
-import { subjectOf } from "../protocol/members.ts";
+import { presenceOf, subjectOf } from "../protocol/members.ts";
 import type { From } from "../protocol/positions.ts";
 import {
   KEY_CONFLICT,
@@ -211,7 +211,7 @@ export class Commands implements CommandHandler {
 
   /** Sends the members of a channel, which count as missed messages. */
   async #members(connection: Connection, channel: string): Promise<void> {
-    if (!maySubscribe(connection.grants, channel)) {
+    if (!maySubscribe(connection.grants, presenceOf(channel))) {
       throw new CommandError("forbidden", notGranted("subscribe", channel));
     }
     chargeMissed(connection, 0, this.#parts.runtime.now(), 1);

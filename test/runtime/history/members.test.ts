@@ -89,7 +89,7 @@ test("an object that doesn't answer is unavailable", async () => {
 });
 
 test("only the server announces on presence channels", async () => {
-  const body = "Only the server announces on presence channels; use 'enter' and 'leave'.\n";
+  const body = "Only the server announces on presence channels; enter and leave over a WebSocket.\n";
   expect(await get("/presence/room", { method: "POST", body: "enter eve" })).toEqual({
     status: 403,
     code: "forbidden",
