@@ -250,11 +250,16 @@ describe("without members,", () => {
     expect(await caught(exports.Fanout.members(room))).toMatchObject({ code: "unavailable", message: why });
   });
 
-  test("a server without retention says so", async () => {
+  test("a server without retention says so, also to clients that enter", async () => {
     const room = unique("room");
     configure({ HISTORY_SECONDS: "0" });
     const why = "presence needs retained messages, and this server retains none (HISTORY_SECONDS is 0)";
     expect(await refusal(`/presence/${room}?members`)).toEqual([400, "no-history", `P${why.slice(1)}.\n`]);
+    const ann = await Client.connect(room);
+    ann.send(`enter ${room} ann\nmembers ${room}`);
+    expect(await ann.ping()).toEqual(
+      ["enter", "members"].map((verb) => `debug!error no-history ${verb} ${room}: ${why}`),
+    );
     expect(await caught(exports.Fanout.members(room))).toMatchObject({ code: "no-history", message: why });
   });
 
