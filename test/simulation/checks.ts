@@ -1,6 +1,6 @@
 /** Checks at the end of a run, of what shows only from outside. */
 import { channelOf } from "../../src/runtime/object-names.ts";
-import { CHANNELS } from "./client-actions.ts";
+import { SUBSCRIBED } from "./client-actions.ts";
 import { isBusy, properties, type SimulatedObject } from "./object.ts";
 import type { Objects } from "./objects.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
@@ -79,7 +79,7 @@ export function checkAlive(simulation: Simulation): void {
 /** Checks that an announcement on a channel would reach each of its subscribers. */
 export function checkLinks(simulation: Simulation): void {
   for (const client of simulation.clients) {
-    for (const channel of CHANNELS) {
+    for (const channel of SUBSCRIBED) {
       if (client.subscribedSince(channel) === undefined) continue;
       if (!isReached(simulation.objects, client.home, channel)) {
         throw new Violation(`${client.name} at ${client.home} is subscribed to ${channel}, but not linked to it`);

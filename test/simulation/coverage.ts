@@ -24,6 +24,23 @@ export const COVERAGE_GOALS = [
   "storage released",
   "an attachment of 15,000 bytes",
   "a gap",
+  "entering again within grace",
+  "a member with two connections",
+  "a member at two objects",
+  "a member refused",
+  "a member left after grace",
+  "a member left after a crash",
+  "a member stranded",
+  "members followed",
+  "a gap of members",
+  "a report repeated",
+  "a late report",
+  "a report out of step",
+  "changes of members refused",
+  "a report in flight at a crash",
+  "members asked for again",
+  "presence undone",
+  "presence renounced",
 ] as const;
 
 export type CoverageGoal = (typeof COVERAGE_GOALS)[number];

@@ -38,6 +38,8 @@ function profilesFrom(profiles: Profiles): fc.Arbitrary<Profile> {
     isStrict: fc.boolean(),
     passesTime: fc.boolean(),
     endsInSilence: fc.boolean(),
+    withPresence: rarely,
+    withCrowds: rarely,
   };
   const some = fc.record({ ...drawn, ...profiles });
   return some.map((profile) => ({ ...CALM, ...profile }));
@@ -48,6 +50,15 @@ const rarely = fc.constantFrom(false, false, false, true);
 
 test("links keep the guarantees, whatever the network and the objects do", { timeout }, async () => {
   await runProfiles(2_000, { withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
+});
+
+test("members are those with connections, whatever the network and the objects do", { timeout }, async () => {
+  const present = { withPresence: always, withHistory: always };
+  await runProfiles(1_500, { ...present, withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
+});
+
+test("without failures members come, go and return exactly", { timeout }, async () => {
+  await runProfiles(1_000, { withPresence: always, withHistory: always, withSkew: rarely });
 });
 
 test("without failures no connection is closed, whenever objects hibernate", { timeout }, async () => {

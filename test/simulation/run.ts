@@ -3,6 +3,7 @@ import { parseReason } from "../../src/protocol/errors.ts";
 import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks } from "./checks.ts";
 import { CHANNELS, clientActions, HOMES } from "./client-actions.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import { checkPresence } from "./presence-checks.ts";
 import type { Profile } from "./profile.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { SimulatedClient } from "./sim-client.ts";
@@ -87,6 +88,7 @@ async function checkAll(simulation: Simulation, scheduler: Scheduler): Promise<v
     await scheduler.quiesce();
     checkCount(simulation);
   }
+  if (profile.withPresence && profile.withHistory) await checkPresence(simulation, scheduler);
   for (const client of simulation.clients) checkEnding(client, profile);
 }
 
