@@ -64,6 +64,8 @@ export class Presence {
   /** Restores the members of connections that hibernated, and reports those whose connections are gone. */
   start(): void {
     const { runtime, connections } = this.#parts;
+    const { kept } = connections;
+    const isUntold = kept !== undefined && "untold" in kept && kept.untold === true;
     for (const connection of connections) {
       for (const [channel, { member, data }] of connection.entered) {
         this.#channel(channel).restore(connection, member, data);
@@ -75,8 +77,9 @@ export class Presence {
       channel.hasRow = true;
       const since = rowOf(value, isRow)?.since;
       if (since !== undefined) channel.pendingRetry = { since, next: undefined };
-      if (since !== undefined || channel.size === 0) this.#report(channel);
+      if (since !== undefined || channel.size === 0 || isUntold) this.#report(channel);
     }
+    if (isUntold) connections.keep({ untold: undefined });
   }
 
   /** The number of members with connections here. */
@@ -320,11 +323,13 @@ export class Presence {
     else this.#postpone(channel);
   }
 
+  /** Notes in storage that the authority has to be told, or in an attachment if storage refuses that. */
   #postpone(channel: PresentMembers): void {
-    const { runtime, schedule } = this.#parts;
+    const { runtime, schedule, connections } = this.#parts;
     channel.pendingRetry ??= { since: runtime.now(), next: undefined };
     postpone(channel.pendingRetry, runtime.now());
-    if (channel.hasRow) runtime.store.put(ROW + channel.name, { since: channel.pendingRetry.since });
+    const row = { since: channel.pendingRetry.since };
+    if (channel.hasRow && !runtime.store.put(ROW + channel.name, row)) connections.keep({ untold: true });
     schedule.due(this.dueAt);
   }
 

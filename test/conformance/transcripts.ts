@@ -9,6 +9,7 @@ import { alice } from "./clients.ts";
 import { commands } from "./commands.ts";
 import { faults } from "./faults.ts";
 import { frames } from "./frames.ts";
+import { presence } from "./presence.ts";
 
 const originals: Case[] = [
   {
@@ -29,4 +30,4 @@ const originals: Case[] = [
   },
 ];
 
-export const cases: Case[] = [...commands, ...channels, ...frames, ...faults, ...originals];
+export const cases: Case[] = [...commands, ...channels, ...frames, ...presence, ...faults, ...originals];

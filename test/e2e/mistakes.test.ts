@@ -265,7 +265,7 @@ async function reply(line: string, path = ""): Promise<string> {
 }
 
 const COMMANDS =
-  "unknown command; the commands are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, once <key> <channel> <message>, token <jwt>, keepalive";
+  "unknown command; the commands are ping, info, subscribe <channel>, unsubscribe <channel>, announce <channel> <message>, once <key> <channel> <message>, enter <channel> <member> [<data>], leave <channel>, members <channel>, token <jwt>, keepalive";
 
 describe("on a WebSocket without the library:", () => {
   eachOf([
