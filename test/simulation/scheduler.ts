@@ -126,7 +126,10 @@ export class Scheduler {
   /** Timers and alarms due by a time, in order. */
   #dueBy(time: number): Action[] {
     const due = [...this.#timers(), ...this.#alarms(time)].filter(({ at = 0 }) => at <= time);
-    return due.sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
+    const { now } = this.#simulation;
+    // An alarm that was due long ago must not keep timers from firing.
+    const timeOf = ({ at = 0 }: Action) => Math.max(at, now);
+    return due.sort((a, b) => timeOf(a) - timeOf(b));
   }
 
   #timers(): Action[] {
