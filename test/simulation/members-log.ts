@@ -40,6 +40,11 @@ export class MembersLog {
     this.#isComplete = isComplete;
   }
 
+  /** Whether a member has entered whose name no client has but the last. */
+  get isUsed(): boolean {
+    return this.#changes.some(({ change }) => change.member === "zoe");
+  }
+
   /** The position of the newest change; 0 before there is one. */
   get newest(): number {
     return this.#changes.at(-1)?.position ?? 0;

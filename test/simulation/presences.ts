@@ -98,13 +98,21 @@ export class Presences implements Witness {
     return this.#history.filter((each) => each.channel === channel && each.member === member);
   }
 
+  /** Whether the client has entered, or is about to enter, with this data. */
+  hasEntered(channel: string, { member, data }: Member): boolean {
+    const isSame = (other: Member | undefined) => other?.member === member && other.data === data;
+    return (
+      isSame(this.#settled.get(channel)) ||
+      this.#pending.some((each) => each.channel === channel && isSame(each.entered))
+    );
+  }
+
   // --- commands
 
   enter(channel: string, entered: Member): void {
     const { now: issued } = this.#client;
-    const settled = this.#settled.get(channel);
-    const isRepeated =
-      this.certain(channel) !== undefined && settled?.member === entered.member && settled.data === entered.data;
+    // An object doesn't know that another one has changed a member's data.
+    const isRepeated = this.#truth.isHeldAt(this.home, channel, entered);
     const record = { channel, ...entered, issued, done: undefined, isRefused: false, isRepeated };
     const causes = [this.#truth.allow({ channel, kind: "present", ...entered })];
     for (const member of this.#possible(channel)) {
@@ -157,7 +165,7 @@ export class Presences implements Witness {
       if (entered) this.#settled.set(each, entered);
       if (!isRepeated) this.#doubtful.delete(each);
       if (before && before.member !== entered?.member) this.#truth.checkLeft(this, each, before.member);
-      if (entered) this.#truth.checkEntered(this, each, entered, issued, isRepeated);
+      if (entered && !this.#doubtful.has(each)) this.#truth.checkEntered(this, each, entered, issued, isRepeated);
     }
     // What it has changed is announced before the reply.
     this.#close(causes);

@@ -125,11 +125,12 @@ export class Scheduler {
 
   /** Timers and alarms due by a time, in order. */
   #dueBy(time: number): Action[] {
-    const due = [...this.#timers(), ...this.#alarms(time)].filter(({ at = 0 }) => at <= time);
     const { now } = this.#simulation;
-    // An alarm that was due long ago must not keep timers from firing.
+    const timers = this.#timers().filter(({ at = 0 }) => at <= time);
+    // An alarm that is set for the past must not keep timers from firing.
+    const alarms = this.#alarms(time).filter(() => now <= time);
     const timeOf = ({ at = 0 }: Action) => Math.max(at, now);
-    return due.sort((a, b) => timeOf(a) - timeOf(b));
+    return [...timers, ...alarms].sort((a, b) => timeOf(a) - timeOf(b));
   }
 
   #timers(): Action[] {
