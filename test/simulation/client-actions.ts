@@ -83,13 +83,13 @@ function wordsOfPresence(simulation: Simulation, client: SimulatedClient): Actio
       { label: `${who}: members ${channel}`, happen: () => client.list(channel) },
     ];
   });
-  return [...words, ...words, ...WATCHED.flatMap((channel) => wordsOfWatching(client, channel))];
+  return [...words, ...words, ...WATCHED.flatMap((channel) => wordsOfWatching(simulation, client, channel))];
 }
 
-function wordsOfWatching(client: SimulatedClient, channel: string): Action[] {
+function wordsOfWatching({ profile }: Simulation, client: SimulatedClient, channel: string): Action[] {
   const who = `${client.name} at ${client.home}`;
-  const froms: From[] = [{ since: "now" }];
-  if (client.isNewTo(channel)) froms.push({ last: 2 });
+  const froms: From[] = profile.withHistory ? [{ since: "now" }] : [];
+  if (profile.withHistory && client.isNewTo(channel)) froms.push({ last: 2 });
   const place = client.watching.get(subjectOf(channel) ?? "")?.paused;
   // While a reply is outstanding, the client may have resumed already without knowing.
   const resumes: From[] = place && !client.unanswered ? [{ since: place.position }] : [];

@@ -21,10 +21,17 @@ interface Base {
   members: Members;
 }
 
+export interface LogRules {
+  /** Whether every change is stored, so that the log has all of them. */
+  isComplete: boolean;
+  /** Whether storage refuses rows, so that changes that follow one another may not have all been stored. */
+  mayRenumber: boolean;
+}
+
 export class MembersLog {
   readonly channel: string;
-  /** Whether every change is stored, so that the log has all of them. */
   readonly #isComplete: boolean;
+  readonly #mayRenumber: boolean;
   readonly #changes: AnnouncedChange[] = [];
   /** Positions where the members are known, if the log may be incomplete. */
   readonly #bases: Base[] = [];
@@ -35,9 +42,10 @@ export class MembersLog {
   /** By time, the number of members from then on. */
   readonly #sizes: { at: number; size: number }[] = [{ at: 0, size: 0 }];
 
-  constructor(channel: string, isComplete: boolean) {
+  constructor(channel: string, { isComplete, mayRenumber }: LogRules) {
     this.channel = channel;
     this.#isComplete = isComplete;
+    this.#mayRenumber = mayRenumber;
   }
 
   /** Whether a member has entered whose name no client has but the last. */
@@ -123,7 +131,7 @@ export class MembersLog {
     const base = this.#isComplete
       ? { position: 0, members: new Map() }
       : this.#bases.findLast((each) => each.position <= position);
-    if (!base) return undefined;
+    if (!base || this.#mayRenumber) return undefined;
     const members = new Map(base.members);
     let last = base.position;
     for (const each of this.#changes) {

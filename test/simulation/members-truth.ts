@@ -5,7 +5,7 @@
 import { presenceOf } from "../../src/protocol/members.ts";
 import type { Member } from "../../src/runtime/calls.ts";
 import type { CoverageGoal } from "./coverage.ts";
-import { type AnnouncedChange, type Members, MembersLog, show } from "./members-log.ts";
+import { type AnnouncedChange, type LogRules, type Members, MembersLog, show } from "./members-log.ts";
 import { check } from "./violation.ts";
 
 /** The channels that have members. */
@@ -74,13 +74,11 @@ export interface MembersService {
 }
 
 /** What the server promises in this run. */
-export interface MembersRules {
+export interface MembersRules extends LogRules {
   /** How long members without connections stay, in milliseconds. */
   grace: number;
   /** Most members of a channel. */
   most: number;
-  /** Whether every change is stored. */
-  isComplete: boolean;
 }
 
 /** Time that it takes to announce that a member has left, besides its grace period, in milliseconds. */
@@ -102,7 +100,7 @@ export class MembersTruth {
   constructor(rules: MembersRules, service: MembersService) {
     this.rules = rules;
     this.#service = service;
-    this.#logs = MEMBER_CHANNELS.map((channel) => new MembersLog(channel, rules.isComplete));
+    this.#logs = MEMBER_CHANNELS.map((channel) => new MembersLog(channel, rules));
   }
 
   /** The changes of a channel's members. */

@@ -25,6 +25,8 @@ export interface PresentClient {
   /** Whether the connection is open at both ends. */
   readonly isConnected: boolean;
   readonly now: number;
+  /** Whether its grants may leave no room for a member. */
+  readonly hasLongGrants: boolean;
 }
 
 export class Presences implements Witness {
@@ -177,7 +179,8 @@ export class Presences implements Witness {
     const isReplaced = refusal === "limit" && before !== undefined && before.member !== entered?.member;
     if (refusal === "unavailable" || isReplaced) this.#undone(channel, before, entered);
     else this.#close(causes);
-    if (refusal === "limit" && entered) this.#truth.checkFull(this, channel, entered.member, issued);
+    if (refusal === "limit" && entered && !this.#client.hasLongGrants)
+      this.#truth.checkFull(this, channel, entered.member, issued);
   }
 
   /** The server may have carried out a command that it has refused, and undoes that. */

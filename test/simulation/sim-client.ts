@@ -40,6 +40,8 @@ export interface Surroundings {
   readonly members: MembersTruth;
   /** What clients that watch members may rely on. */
   readonly watched: WatchedService;
+  /** Whether grants may leave no room for a member. */
+  readonly hasLongGrants: boolean;
   /** Whether the server must carry out every command to enter or leave, unless it is forbidden or a channel is full. */
   readonly isReliable: boolean;
 }
@@ -116,6 +118,10 @@ export class SimulatedClient implements Reader {
 
   get now(): number {
     return this.#surroundings.now;
+  }
+
+  get hasLongGrants(): boolean {
+    return this.#surroundings.hasLongGrants;
   }
 
   /** Whether the connection is open at both ends. */

@@ -115,7 +115,7 @@ export class Simulation implements Surroundings {
     const { withFullStorage, withLittleHistory } = this.profile;
     const isComplete = !withFullStorage && !withLittleHistory;
     return new MembersTruth(
-      { grace: presenceGraceSeconds * 1000, most: membersPerChannel, isComplete },
+      { grace: presenceGraceSeconds * 1000, most: membersPerChannel, isComplete, mayRenumber: withFullStorage },
       {
         now: () => this.now,
         cover: (goal) => this.cover(goal),
@@ -273,6 +273,10 @@ export class Simulation implements Surroundings {
   /** Whether messages may be lost silently: a root that crashes while delivering has no record of it if storage was full. */
   get mayLose(): boolean {
     return this.profile.withFullStorage && this.profile.withFaults;
+  }
+
+  get hasLongGrants(): boolean {
+    return this.profile.withLongGrants;
   }
 
   get isReliable(): boolean {
