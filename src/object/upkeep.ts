@@ -33,6 +33,7 @@ export class Upkeep {
     const { runtime, alarm, schedule, router, tokens, outage, clientLimit, presence, authority } = this.#parts;
     tokens.closeExpired();
     tokens.start();
+    authority?.alarmed();
     this.#setAlarm();
     const { mayAsk } = outage;
     if (mayAsk && clientLimit?.isKnown === false) clientLimit.recount();
@@ -45,7 +46,6 @@ export class Upkeep {
     router.downstream.reportLosses();
     router.upstream.unlinks.retry();
     presence.retry();
-    authority?.proceed();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }
 

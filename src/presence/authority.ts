@@ -70,9 +70,12 @@ export class Authority {
   start(): void {
     this.#rows.restore();
     if (this.#table.size === 0) return;
+    const { schedule, runtime } = this.#parts;
     this.#askSoon(PATIENCE, INTERVAL_PER_OBJECT);
-    this.#parts.schedule.stay();
-    this.#parts.schedule.due(this.dueAt);
+    schedule.stay();
+    // An alarm for the past would go off again.
+    if (this.dueAt > runtime.now()) schedule.due(this.dueAt);
+    else schedule.flush();
   }
 
   /** The number of members. */
@@ -108,10 +111,14 @@ export class Authority {
     }
   }
 
-  #apply(report: PresenceReport, now: number): { refused: string[] } | { newer: number } | { behind: true } {
+  #apply(
+    report: PresenceReport,
+    now: number,
+  ): { refused: string[] } | { newer: number; known: number } | { behind: true } {
     const least = this.#table.leastNumberOf(report.from);
-    if (report.number <= least) return { newer: least };
-    if (report.after !== undefined && report.after !== this.#table.numberOf(report.from)) return { behind: true };
+    const known = this.#table.numberOf(report.from);
+    if (report.number <= least) return { newer: least, known };
+    if (report.after !== undefined && report.after !== known) return { behind: true };
     this.#unheard.delete(report.from);
     return { refused: this.#table.apply(report, now) };
   }
@@ -223,8 +230,14 @@ export class Authority {
     return this.#isAsking || (this.#failed === undefined && this.#askAt <= now + PATIENCE);
   }
 
+  /** Handles the alarm. */
+  alarmed(): void {
+    if (this.#table.dueAt <= this.#parts.runtime.now()) this.flush();
+    this.#ask();
+  }
+
   /**
-   * Handles the alarm, and the passing of a second.
+   * Handles the passing of a second.
    * @returns whether the object must stay in memory for another one
    */
   proceed(): boolean {

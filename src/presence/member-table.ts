@@ -23,7 +23,7 @@ export interface TableDelta {
   readonly numbers: ReadonlyMap<string, number | undefined>;
 }
 
-/** Most bytes of a channel's members: names, data and the names of their objects. */
+/** Most bytes of a channel's members before others are refused: names, data and the names of their objects. */
 const MAX_BYTES = 2_000_000;
 /** Bytes of a member besides its texts. */
 const OVERHEAD = 40;
@@ -147,12 +147,17 @@ export class MemberTable {
     const objects = known?.objects.includes(from) ? known.objects : [...(known?.objects ?? []), from];
     const record = { data: known && !isChange ? known.data : data, objects };
     if (known?.objects === objects && known.data === record.data) return true;
-    const isNew = known === undefined && this.size >= this.#limits.membersPerChannel;
-    if (isNew || this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES) return false;
+    // A member that is present at this object stays so, whatever its data.
+    if (known?.objects !== objects && this.#isTooMuch(member, known, record)) return false;
     this.#replace(member, record);
     if (!known) this.#changes.push({ kind: "enter", member, data });
     else if (known.data !== record.data) this.#changes.push({ kind: "update", member, data });
     return true;
+  }
+
+  #isTooMuch(member: string, known: MemberRecord | undefined, record: MemberRecord): boolean {
+    if (!known && this.size >= this.#limits.membersPerChannel) return true;
+    return this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES;
   }
 
   /** Ends the connections of a member at an object. */

@@ -6,6 +6,7 @@
  * the object starts, it reports that they have ended.
  */
 import { assert } from "../assert.ts";
+import type { Refusal } from "../protocol/errors.ts";
 import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
@@ -36,6 +37,7 @@ const MAX_CHANGES_HERE = 5_000;
 /** Most memory of the members of an object, in bytes: an eighth of its 128 MB. */
 const MAX_MEMORY = 16_000_000;
 
+const UNANNOUNCED = "you have left, but that can't be announced now; it will be later";
 const STORAGE_FULL = "the server's storage takes no more rows; try again";
 
 export interface PresenceParts extends RouterParts {
@@ -43,6 +45,7 @@ export interface PresenceParts extends RouterParts {
   readonly router: Router;
   /** Only at the root of a presence channel. */
   readonly authority: Authority | undefined;
+  readonly commands: { refuse(connection: Connection, refusal: Refusal): void };
 }
 
 export class Presence {
@@ -97,21 +100,53 @@ export class Presence {
    * @throws CommandError, at once or later, if it isn't carried out
    */
   enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
-    const { member, data } = entered;
-    const channel = this.#channels.get(name);
     const before = this.#stateOf(connection, name);
-    if (before?.member === member && before.data === data) return channel && this.#whenKnown(channel, [member]);
+    if (before?.member === entered.member && before.data === entered.data) {
+      return this.#whenKnown(this.#channel(name), entered.member);
+    }
     this.#checkRate(connection);
     this.#checkRoom(connection, name, entered);
-    return this.#carryOut(connection, this.#channelToEnter(name), entered);
+    const channel = this.#channelToEnter(name);
+    channel.add(connection, entered.member, entered.data);
+    this.#parts.connections.setEntered(connection, name, entered);
+    const known = this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, before));
+    if (!before || before.member === entered.member) return known;
+    // The new name may be refused, and must not cost the old one.
+    return this.#rename(connection, channel, before.member, known);
   }
 
-  /** Ends a connection's presence in a channel, if there is any. Like `enter`. */
+  /** Ends the presence under the old name once that under the new one is announced. */
+  async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
+    await known;
+    this.#remove(connection, channel, old, !connection.closed);
+    await this.#whenKnown(channel, old)?.catch(() => {});
+  }
+
+  /** Restores what a connection had entered before. */
+  #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
+    const isOver = connection.closed || connection.entered.get(channel.name) !== entered;
+    const isRename = before?.member !== entered.member;
+    if (isOver) {
+      if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
+      return;
+    }
+    if (isRename) channel.remove(connection, entered.member, true);
+    else channel.add(connection, before.member, before.data);
+    this.#parts.connections.setEntered(connection, channel.name, before);
+  }
+
+  /**
+   * Ends a connection's presence in a channel, if there is any. Resolves when that has been announced.
+   * @throws CommandError, at once or later, if it can't be announced now
+   */
   leave(connection: Connection, name: string): Promise<void> | undefined {
-    const channel = this.#channels.get(name);
-    if (!channel || !connection.entered.has(name)) return undefined;
+    const before = connection.entered.get(name);
+    if (!before) return undefined;
     this.#checkRate(connection);
-    return this.#carryOut(connection, channel, undefined);
+    const channel = this.#channel(name);
+    channel.remove(connection, before.member, true);
+    this.#parts.connections.setEntered(connection, name, undefined);
+    return this.#whenKnown(channel, before.member);
   }
 
   /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
@@ -127,10 +162,14 @@ export class Presence {
   #withdraw(connection: Connection, isOver: (channel: string, member: string) => boolean, left: boolean): void {
     for (const [name, { member }] of [...connection.entered]) {
       if (!isOver(name, member)) continue;
-      const channel = this.#channel(name);
-      this.#move(connection, channel, undefined, left);
-      if (!channel.areKnown([member])) this.#report(channel);
+      this.#parts.connections.setEntered(connection, name, undefined);
+      this.#remove(connection, this.#channel(name), member, left);
     }
+  }
+
+  #remove(connection: Connection, channel: PresentMembers, member: string, left: boolean): void {
+    channel.remove(connection, member, left);
+    if (!channel.knows(member)) this.#report(channel);
   }
 
   /** As whom a connection is present in a channel, with that member's newest data. */
@@ -159,30 +198,14 @@ export class Presence {
   }
 
   /**
-   * Changes as whom a connection is present, and undoes that if the authority refuses it or doesn't answer. Resolves when
-   * this object has received the announcement.
+   * Resolves when the authority knows the state of a member, and this object has received the announcement; undefined if
+   * that is so.
+   * @param undo restores the state before the member was entered, if the authority refuses it or doesn't answer
    */
-  #carryOut(connection: Connection, channel: PresentMembers, entered: Member | undefined): Promise<void> | undefined {
-    const before = this.#stateOf(connection, channel.name);
-    this.#move(connection, channel, entered, true);
-    const undo = () => {
-      const isOver = connection.closed || connection.entered.get(channel.name) !== entered;
-      if (!isOver) this.#move(connection, channel, before, true);
-    };
-    const members = [before?.member, entered?.member].filter((member) => member !== undefined);
-    return this.#whenKnown(channel, members, undo, entered?.member);
-  }
-
-  /** Resolves when the authority knows the state of some members; undefined if it does. */
-  #whenKnown(
-    channel: PresentMembers,
-    members: string[],
-    undo: () => void = () => {},
-    entered?: string,
-  ): Promise<void> | undefined {
-    if (channel.areKnown(members)) return undefined;
+  #whenKnown(channel: PresentMembers, member: string, undo?: () => void): Promise<void> | undefined {
+    if (channel.knows(member)) return undefined;
     const known = new Promise<void>((resolve, reject) => {
-      channel.waiting.push({ members, entered, undo, resolve, reject });
+      channel.waiting.push({ member, undo, resolve, reject });
     });
     this.#report(channel);
     return known;
@@ -199,17 +222,6 @@ export class Presence {
     if (take(this.#rate, 1, MAX_CHANGES_HERE, now) === 0) {
       throw new CommandError("rate", "too many members enter and leave at once; try again");
     }
-  }
-
-  /**
-   * Changes as whom a connection is present.
-   * @param left whether its client has said so, if it is no longer present
-   */
-  #move(connection: Connection, channel: PresentMembers, entered: Member | undefined, left: boolean): void {
-    const before = connection.entered.get(channel.name);
-    if (before && before.member !== entered?.member) channel.remove(connection, before.member, left);
-    if (entered) channel.add(connection, entered.member, entered.data);
-    this.#parts.connections.setEntered(connection, channel.name, entered);
   }
 
   // --- reports
@@ -252,8 +264,12 @@ export class Presence {
     const answered = await retry(this.#parts.runtime, () => this.#attempt(channel));
     assert(answered !== undefined, "a report is repeated until it is answered");
     const { report, answer } = answered;
-    if ("newer" in answer) this.#newest = Math.max(this.#newest, answer.newer);
-    else if ("behind" in answer) channel.doubt();
+    if ("newer" in answer) {
+      this.#newest = Math.max(this.#newest, answer.newer);
+      // The newest report that was carried out is from before this object woke.
+      if (answer.known > report.number) channel.renumber();
+      if (answer.known === report.number) channel.doubt();
+    } else if ("behind" in answer) channel.doubt();
     else if ("full" in answer) throw new CommandError("unavailable", STORAGE_FULL);
     else if ("none" in answer) throw new CommandError("no-history", NO_PRESENCE);
     else this.#answered(channel, report, answer);
@@ -284,11 +300,23 @@ export class Presence {
   ) {
     const most = this.#parts.limits.membersPerChannel;
     channel.answered(report, refused);
-    for (const command of channel.takeRefused(refused)) {
-      command.undo();
-      command.reject(new CommandError("limit", tooManyMembers(most)));
+    for (const { undo, reject } of channel.takeRefused(refused)) {
+      undo?.();
+      reject(new CommandError("limit", tooManyMembers(most)));
     }
+    for (const member of refused) this.#end(channel, member);
     for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position));
+  }
+
+  /** Ends the presence of connections whose member is refused later: others had taken its place in the meantime. */
+  #end(channel: PresentMembers, member: string): void {
+    const { connections, commands, limits } = this.#parts;
+    const why = tooManyMembers(limits.membersPerChannel);
+    for (const connection of channel.refusedConnectionsOf(member)) {
+      channel.remove(connection, member, true);
+      connections.setEntered(connection, channel.name, undefined);
+      commands.refuse(connection, { code: "limit", command: "enter", argument: channel.name, why });
+    }
   }
 
   /** Resolves when this object has received what was announced; undefined if it has, or isn't linked to that channel. */
@@ -315,8 +343,8 @@ export class Presence {
     const why = "the members of this channel can't be reached now; try again";
     const cause = error instanceof CommandError ? error : new CommandError("unavailable", why);
     for (const { undo, reject } of channel.takeAll()) {
-      undo();
-      reject(cause);
+      undo?.();
+      reject(undo ? cause : new CommandError("uncertain", UNANNOUNCED));
     }
     channel.doubt();
     if (cause.code === "no-history") this.#forget(channel);

@@ -1,6 +1,7 @@
 /** The members of one channel that have connections at this object, and what its authority knows of them. */
 import type { GoneMember, PresenceReport, PresentMember } from "../runtime/calls.ts";
 import type { Connection } from "../session/connection.ts";
+import type { CommandError } from "../session/inbox.ts";
 import type { PendingRetry } from "../tree/retry.ts";
 
 /** Memory of a member besides its texts, in bytes. */
@@ -25,15 +26,13 @@ interface Present {
 
 type Gone = Omit<GoneMember, "member">;
 
-/** A command that waits until the authority knows what it has changed. */
+/** A command that waits until the authority knows the state of a member. */
 export interface WaitingCommand {
-  /** The members that it has changed, and the one that it has entered, if any. */
-  readonly members: string[];
-  readonly entered: string | undefined;
-  /** Restores the state before it. */
-  undo: () => void;
+  readonly member: string;
+  /** Restores the state before the member was entered; undefined for a command that ends its presence. */
+  readonly undo: (() => void) | undefined;
   resolve: (received: Promise<void> | undefined) => void;
-  reject: (error: unknown) => void;
+  reject: (error: CommandError) => void;
 }
 
 export class PresentMembers {
@@ -71,9 +70,9 @@ export class PresentMembers {
     return this.#present.get(member)?.data;
   }
 
-  /** Whether the authority knows the state of these members. */
-  areKnown(members: string[]): boolean {
-    return !members.some((member) => this.#changed.has(member));
+  /** Whether the authority knows the state of a member. */
+  knows(member: string): boolean {
+    return !this.#changed.has(member);
   }
 
   /** Whether the authority knows everything. */
@@ -190,19 +189,33 @@ export class PresentMembers {
   #notePresent(member: string, change: number, isRefused: boolean): void {
     const present = this.#present.get(member);
     if (!present) return;
-    if (isRefused && !present.isKnown) present.mayBeKnown = false;
-    else present.isKnown = true;
+    if (isRefused) present.mayBeKnown = false;
+    present.isKnown = !isRefused;
     if (present.change === change) this.#changed.delete(member);
+  }
+
+  /** Notes that no report of this object was carried out since it woke: its changes are new to the authority. */
+  renumber(): void {
+    for (const member of this.#changed) {
+      const changed = this.#present.get(member) ?? this.#gone.get(member);
+      if (changed) changed.change = 0;
+    }
+  }
+
+  /** The connections of a member that the authority has refused; none if it knows the member. */
+  refusedConnectionsOf(member: string): Connection[] {
+    const present = this.#present.get(member);
+    return present && !present.isKnown && !this.#changed.has(member) ? [...present.connections] : [];
   }
 
   /** Removes and returns the commands that entered as one of the refused members, the newest first. */
   takeRefused(refused: string[]): WaitingCommand[] {
-    return this.#take(({ entered }) => entered !== undefined && refused.includes(entered)).reverse();
+    return this.#take(({ undo, member }) => undo !== undefined && refused.includes(member)).reverse();
   }
 
   /** Removes and returns the commands whose changes the authority knows. */
   takeDone(): WaitingCommand[] {
-    return this.#take(({ members }) => this.areKnown(members));
+    return this.#take(({ member }) => this.knows(member));
   }
 
   /** Removes and returns all commands, the newest first. */

@@ -45,7 +45,7 @@ describe.each([
     expect(await watcher.line()).toBe(`${presence}!update ann {"mood": "fine"}`);
     expect(await list(watcher, room)).toEqual([`ann {"mood": "fine"}`]);
     await carryOut(ann, `enter ${room} bob`);
-    expect(await watcher.lines(2)).toEqual([`${presence}!leave ann`, `${presence}!enter bob`]);
+    expect(await watcher.lines(2)).toEqual([`${presence}!enter bob`, `${presence}!leave ann`]);
     await carryOut(ann, `leave ${room}\nleave ${room}`);
     expect(await watcher.line()).toBe(`${presence}!leave bob`);
     expect(await list(watcher, room)).toEqual([]);
@@ -156,6 +156,9 @@ test("no more members than the limit, and connections go on", async () => {
   if (!first || !third) throw new Error("three clients are connected");
   await carryOut(first, `leave ${room}`);
   expect(await carryOut(third, `enter ${room} member-2`)).toEqual([]);
+  expect(await list(third, room)).toEqual(["member-1", "member-2"]);
+  // Where there is no room for a second name, the first one stays.
+  expect(await carryOut(third, `enter ${room} member-3`)).toEqual([refused]);
   expect(await list(third, room)).toEqual(["member-1", "member-2"]);
 });
 
