@@ -40,6 +40,8 @@ export const COVERAGE_GOALS = [
   "a report in flight at a crash",
   "members asked for again",
   "presence undone",
+  "a late leave",
+  "a member dropped",
   "presence renounced",
 ] as const;
 

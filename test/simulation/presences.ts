@@ -25,6 +25,8 @@ export interface PresentClient {
   /** Whether the connection is open at both ends. */
   readonly isConnected: boolean;
   readonly now: number;
+  /** Whether the server must carry out every command. */
+  readonly isReliable: boolean;
   /** Whether its grants may leave no room for a member. */
   readonly hasLongGrants: boolean;
 }
@@ -165,34 +167,58 @@ export class Presences implements Witness {
       if (before) this.#truth.notePossible(each, before.member);
       this.#settled.delete(each);
       if (entered) this.#settled.set(each, entered);
-      if (!isRepeated) this.#doubtful.delete(each);
-      if (before && before.member !== entered?.member) this.#truth.checkLeft(this, each, before.member);
+      const isRenamed = before && entered && before.member !== entered.member;
+      if (before && !entered) this.#truth.checkLeft(this, each, before.member);
+      if (isRenamed) this.#renamed(each, before.member);
       if (entered && !this.#doubtful.has(each)) this.#truth.checkEntered(this, each, entered, issued, isRepeated);
+      if (!isRepeated) this.#doubtful.delete(each);
     }
     // What it has changed is announced before the reply.
     this.#close(causes);
   }
 
+  /** The new name is announced. That the old one leaves can be late if the root of the presence channel is unreachable. */
+  #renamed(channel: string, old: string): void {
+    if (this.#client.isReliable) this.#truth.checkLeft(this, channel, old);
+    else this.#leavesLater(channel, old);
+  }
+
+  #leavesLater(channel: string, member: string): void {
+    this.#truth.allow({ channel, kind: "leave", member, data: undefined });
+    this.#uncertain.add(`${channel} ${member}`);
+    this.#truth.notePossible(channel, member);
+  }
+
   #refused({ channel = "", entered, issued, causes, record }: Pending, refusal: ErrorCode): void {
     if (record) record.isRefused = true;
     const before = this.#settled.get(channel);
-    const isReplaced = refusal === "limit" && before !== undefined && before.member !== entered?.member;
-    if (refusal === "unavailable" || isReplaced) this.#undone(channel, before, entered);
+    if (refusal === "unavailable") this.#undone(channel, before, entered);
+    else if (refusal === "uncertain") this.#leftLater(channel, before);
     else this.#close(causes);
+    // The error may have been meant for an earlier command: the server had to undo a later one, but the place was taken.
+    if (refusal === "limit" && !this.#client.isReliable) this.#doubtful.add(channel);
     if (refusal === "limit" && entered && !this.#client.hasLongGrants)
       this.#truth.checkFull(this, channel, entered.member, issued);
   }
 
+  /** The client has left, but that is announced later. */
+  #leftLater(channel: string, before: Member | undefined): void {
+    this.#settled.delete(channel);
+    if (before) this.#leavesLater(channel, before.member);
+  }
+
+  /** Notes that the server couldn't restore the presence that a refused command had changed. */
+  dropped(channel: string): void {
+    this.#leftLater(channel, this.#settled.get(channel));
+  }
+
   /** The server may have carried out a command that it has refused, and undoes that. */
   #undone(channel: string, before: Member | undefined, entered: Member | undefined): void {
-    if (entered) this.#truth.allow({ channel, kind: "leave", member: entered.member, data: undefined });
     if (before) this.#truth.allow({ channel, kind: "present", member: before.member, data: undefined });
-    // Others may take the place that it had left.
-    if (before && this.#truth.mayBeFull) this.#doubtful.add(channel);
+    // Another connection of the object may have the same name.
+    if (entered) this.#truth.allow({ channel, kind: "present", member: entered.member, data: undefined });
     for (const member of [before?.member, entered?.member]) {
-      if (member === undefined) continue;
-      this.#uncertain.add(`${channel} ${member}`);
-      this.#truth.notePossible(channel, member);
+      if (member !== undefined) this.#leavesLater(channel, member);
     }
   }
 

@@ -1,7 +1,7 @@
 /** A client of the simulated service: sends commands, and checks the replies. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
-import { parseReason } from "../../src/protocol/errors.ts";
+import { parseReason, type Refusal } from "../../src/protocol/errors.ts";
 import { presenceOf, subjectOf } from "../../src/protocol/members.ts";
 import type { From } from "../../src/protocol/positions.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
@@ -118,6 +118,10 @@ export class SimulatedClient implements Reader {
 
   get now(): number {
     return this.#surroundings.now;
+  }
+
+  get isReliable(): boolean {
+    return this.#surroundings.isReliable;
   }
 
   get hasLongGrants(): boolean {
@@ -338,8 +342,7 @@ export class SimulatedClient implements Reader {
         this.#message(reply.channel, reply.message);
         break;
       case "error":
-        if (reply.command === "token") this.#offered.shift();
-        this.#conversation.refuse(reply);
+        this.#refused(reply);
         break;
       case "position":
         this.#position(reply.channel, reply.position);
@@ -380,6 +383,17 @@ export class SimulatedClient implements Reader {
     this.#checkOwn(step);
   }
 
+  #refused(refusal: Refusal): void {
+    const { command, argument = "", code } = refusal;
+    const { next } = this.#conversation;
+    if (command === "token") this.#offered.shift();
+    const isLate = command === "enter" && code === "limit" && !this.#surroundings.isReliable;
+    if (isLate && !(next?.verb === "enter" && next.channel === argument && next.refusals === 0)) {
+      this.#surroundings.cover("a member dropped");
+      this.presences.dropped(argument);
+    } else this.#conversation.refuse(refusal);
+  }
+
   // --- presence
 
   #carriedOut({ verb, channel, refusal }: Step): void {
@@ -388,6 +402,7 @@ export class SimulatedClient implements Reader {
     const isForbidden = verb === "enter" && !this.mayEnter;
     check((refusal === "forbidden") === isForbidden, () => what);
     if (refusal === "unavailable") this.#surroundings.cover("presence undone");
+    if (refusal === "uncertain") this.#surroundings.cover("a late leave");
     if (!this.#surroundings.isReliable || isForbidden) return;
     check(refusal === undefined || (verb === "enter" && refusal === "limit"), () => what);
   }
