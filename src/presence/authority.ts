@@ -102,12 +102,14 @@ export class Authority {
     this.#pendingSize = 0;
     const answers = reports.map(({ report }) => this.#apply(report, now));
     if (now >= this.#retryAt) this.#table.expire(now);
+    const before = this.#parts.router.channel.position ?? 0;
     const isStored = this.#commit();
     const position = this.#parts.router.channel.position ?? 0;
+    const isNew = position !== before;
     for (const [i, { resolve }] of reports.entries()) {
       const answer = answers[i];
       if (!answer || !isStored) resolve({ full: true });
-      else resolve("refused" in answer ? { ...answer, position } : answer);
+      else resolve("refused" in answer ? { ...answer, position, isNew } : answer);
     }
   }
 

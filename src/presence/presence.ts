@@ -102,7 +102,8 @@ export class Presence {
   enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
     const before = this.#stateOf(connection, name);
     if (before?.member === entered.member && before.data === entered.data) {
-      return this.#whenKnown(this.#channel(name), entered.member);
+      const channel = this.#channel(name);
+      return this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, undefined));
     }
     this.#checkRate(connection);
     this.#checkRoom(connection, name, entered);
@@ -124,7 +125,7 @@ export class Presence {
 
   /** Restores what a connection had entered before. */
   #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
-    const isOver = connection.closed || connection.entered.get(channel.name) !== entered;
+    const isOver = connection.closed || connection.entered.get(channel.name)?.member !== entered.member;
     const isRename = before?.member !== entered.member;
     if (isOver) {
       if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
@@ -296,7 +297,7 @@ export class Presence {
   #answered(
     channel: PresentMembers,
     report: PresenceReport,
-    { refused, position }: { refused: string[]; position: number },
+    { refused, position, isNew }: Extract<PresenceAnswer, { refused: string[] }>,
   ) {
     const most = this.#parts.limits.membersPerChannel;
     channel.answered(report, refused);
@@ -305,7 +306,7 @@ export class Presence {
       reject(new CommandError("limit", tooManyMembers(most)));
     }
     for (const member of refused) this.#end(channel, member);
-    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position));
+    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position, isNew));
   }
 
   /** Ends the presence of connections whose member is refused later: others had taken its place in the meantime. */
@@ -320,8 +321,11 @@ export class Presence {
   }
 
   /** Resolves when this object has received what was announced; undefined if it has, or isn't linked to that channel. */
-  #received(channel: string, position: number): Promise<void> | undefined {
-    return this.#parts.router.upstream.reached(presenceOf(channel), position);
+  #received(name: string, position: number, isNew: boolean): Promise<void> | undefined {
+    const { upstream } = this.#parts.router;
+    const channel = presenceOf(name);
+    // After hibernation, an object doesn't know whether it has received what was announced before.
+    return isNew || !upstream.isUnlocated(channel) ? upstream.reached(channel, position) : undefined;
   }
 
   /** The authority knows everything: without members, nothing is left to do. */

@@ -100,10 +100,11 @@ export class PresentMembers {
     const gone = this.#gone.get(member);
     this.#gone.delete(member);
     const present = this.#present.get(member) ?? this.#begin(member, data);
-    const isNew = present.connections.size === 0;
+    // Elsewhere, the member may have got other data since.
+    const isChange = !present.connections.has(connection) || present.data !== data;
     present.connections.add(connection);
     present.mayBeKnown ||= gone !== undefined;
-    if (!isNew && present.data === data) return;
+    if (!isChange) return;
     this.#memory.bytes += data.length - present.data.length;
     present.data = data;
     present.change = 0;
