@@ -42,7 +42,12 @@ function profilesFrom(profiles: Profiles): fc.Arbitrary<Profile> {
     withCrowds: rarely,
   };
   const some = fc.record({ ...drawn, ...profiles });
-  return some.map((profile) => ({ ...CALM, ...profile, ...(process.env.NOSKEW && { withSkew: false }) }));
+  return some.map((profile) => ({ ...CALM, ...profile, ...impliedBy(profile) }));
+}
+
+/** Returns what follows from a profile: without history, readers that are slow would get many long errors about presence. */
+function impliedBy({ withPresence, withSlowReaders }: Partial<Profile>): Partial<Profile> {
+  return withPresence && withSlowReaders ? { withHistory: true } : {};
 }
 
 const always = fc.constant(true);

@@ -163,18 +163,22 @@ export class Presences implements Witness {
   #accepted(pending: Pending): void {
     const { channel, entered, isRepeated, issued, causes } = pending;
     for (const each of channel === undefined ? MEMBER_CHANNELS : [channel]) {
-      const before = this.#settled.get(each);
-      if (before) this.#truth.notePossible(each, before.member);
-      this.#settled.delete(each);
-      if (entered) this.#settled.set(each, entered);
-      const isRenamed = before && entered && before.member !== entered.member;
-      if (before && !entered) this.#truth.checkLeft(this, each, before.member);
-      if (isRenamed) this.#renamed(each, before.member);
+      this.#settle(each, entered);
       if (entered && !this.#doubtful.has(each)) this.#truth.checkEntered(this, each, entered, issued, isRepeated);
       if (!isRepeated) this.#doubtful.delete(each);
     }
     // What it has changed is announced before the reply.
     this.#close(causes);
+  }
+
+  #settle(channel: string, entered: Member | undefined): void {
+    const before = this.#settled.get(channel);
+    if (entered) this.#settled.set(channel, entered);
+    else this.#settled.delete(channel);
+    if (!before) return;
+    this.#truth.notePossible(channel, before.member);
+    if (!entered) this.#truth.checkLeft(this, channel, before.member);
+    else if (before.member !== entered.member) this.#renamed(channel, before.member);
   }
 
   /** The new name is announced. That the old one leaves can be late if the root of the presence channel is unreachable. */

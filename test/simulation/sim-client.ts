@@ -34,6 +34,8 @@ export interface Surroundings {
   readonly mayLose: boolean;
   /** Records a coverage goal. */
   cover(goal: CoverageGoal): void;
+  /** What happened, for people to read. */
+  readonly trace: string[];
   /** Whether clients read frames late. */
   readonly readLate: boolean;
   /** Who is present as whom. */
@@ -397,6 +399,7 @@ export class SimulatedClient implements Reader {
   // --- presence
 
   #carriedOut({ verb, channel, refusal }: Step): void {
+    this.#surroundings.trace.push(`  ${this.name} gets a reply to ${verb} ${channel}: ${refusal ?? "done"}`);
     this.presences.answered(refusal);
     const what = `${this.name} tried to ${verb} ${channel}, and the server says: ${refusal ?? "yes"}`;
     const isForbidden = verb === "enter" && !this.mayEnter;
