@@ -195,6 +195,7 @@ program
   .option("--secret-file <file>", "read the server's secret from a file instead of TOKEN_SECRET", nonEmpty)
   .option("--subscribe <channels...>", "channels to subscribe to: names, and prefixes followed by *", pattern, [])
   .option("--announce <channels...>", "channels to announce on", pattern, [])
+  .option("--enter <channels...>", "channels to enter as a member", pattern, [])
   .option("--operate", "grant the operators' pages")
   .option("--expires <time>", "time until it expires, such as 30m, 12h or 7d", "1h")
   .action((options) => act(() => token(options)));

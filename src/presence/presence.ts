@@ -102,15 +102,18 @@ export class Presence {
   enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
     const before = this.#stateOf(connection, name);
     if (before?.member === entered.member && before.data === entered.data) {
-      const channel = this.#channel(name);
-      return this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, undefined));
+      return this.#whenKnown(this.#channel(name), entered.member);
     }
     this.#checkRate(connection);
     this.#checkRoom(connection, name, entered);
     const channel = this.#channelToEnter(name);
-    channel.add(connection, entered.member, entered.data);
+    const dataBefore = channel.add(connection, entered.member, entered.data);
     this.#parts.connections.setEntered(connection, name, entered);
-    const known = this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, before));
+    const undo = () => {
+      channel.restoreData(entered.member, entered.data, dataBefore);
+      this.#undo(connection, channel, entered, before);
+    };
+    const known = this.#whenKnown(channel, entered.member, undo);
     if (!before || before.member === entered.member) return known;
     // The new name may be refused, and must not cost the old one.
     return this.#rename(connection, channel, before.member, known);
@@ -125,14 +128,12 @@ export class Presence {
 
   /** Restores what a connection had entered before. */
   #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
-    const isOver = connection.closed || connection.entered.get(channel.name)?.member !== entered.member;
     const isRename = before?.member !== entered.member;
-    if (isOver) {
+    if (connection.closed || connection.entered.get(channel.name) !== entered) {
       if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
       return;
     }
     if (isRename) channel.remove(connection, entered.member, true);
-    else channel.add(connection, before.member, before.data);
     this.#parts.connections.setEntered(connection, channel.name, before);
   }
 
@@ -147,7 +148,7 @@ export class Presence {
     const channel = this.#channel(name);
     channel.remove(connection, before.member, true);
     this.#parts.connections.setEntered(connection, name, undefined);
-    return this.#whenKnown(channel, before.member);
+    return this.#whenKnown(channel, before.member, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
@@ -202,11 +203,17 @@ export class Presence {
    * Resolves when the authority knows the state of a member, and this object has received the announcement; undefined if
    * that is so.
    * @param undo restores the state before the member was entered, if the authority refuses it or doesn't answer
+   * @param failure what the client is told if the authority doesn't answer, unless that is the cause
    */
-  #whenKnown(channel: PresentMembers, member: string, undo?: () => void): Promise<void> | undefined {
+  #whenKnown(
+    channel: PresentMembers,
+    member: string,
+    undo?: () => void,
+    failure?: CommandError,
+  ): Promise<void> | undefined {
     if (channel.knows(member)) return undefined;
     const known = new Promise<void>((resolve, reject) => {
-      channel.waiting.push({ member, undo, resolve, reject });
+      channel.waiting.push({ member, undo, failure, resolve, reject });
     });
     this.#report(channel);
     return known;
@@ -346,9 +353,9 @@ export class Presence {
   #fail(channel: PresentMembers, error: unknown): void {
     const why = "the members of this channel can't be reached now; try again";
     const cause = error instanceof CommandError ? error : new CommandError("unavailable", why);
-    for (const { undo, reject } of channel.takeAll()) {
+    for (const { undo, reject, failure } of channel.takeAll()) {
       undo?.();
-      reject(undo ? cause : new CommandError("uncertain", UNANNOUNCED));
+      reject(failure ?? cause);
     }
     channel.doubt();
     if (cause.code === "no-history") this.#forget(channel);

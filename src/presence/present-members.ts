@@ -29,8 +29,10 @@ type Gone = Omit<GoneMember, "member">;
 /** A command that waits until the authority knows the state of a member. */
 export interface WaitingCommand {
   readonly member: string;
-  /** Restores the state before the member was entered; undefined for a command that ends its presence. */
+  /** Restores the state before the command; undefined if it has nothing to restore. */
   readonly undo: (() => void) | undefined;
+  /** What the client is told if the authority doesn't answer, unless that is the cause. */
+  readonly failure: CommandError | undefined;
   resolve: (received: Promise<void> | undefined) => void;
   reject: (error: CommandError) => void;
 }
@@ -95,8 +97,12 @@ export class PresentMembers {
     present.isKnown = present.mayBeKnown = true;
   }
 
-  /** Adds a connection of a member, or changes its data. */
-  add(connection: Connection, member: string, data: string): void {
+  /**
+   * Adds a connection of a member, or changes its data.
+   * @returns the data that the member had here before; undefined if it had no connections here
+   */
+  add(connection: Connection, member: string, data: string): string | undefined {
+    const before = this.dataOf(member);
     const gone = this.#gone.get(member);
     this.#gone.delete(member);
     const present = this.#present.get(member) ?? this.#begin(member, data);
@@ -104,7 +110,17 @@ export class PresentMembers {
     const isChange = !present.connections.has(connection) || present.data !== data;
     present.connections.add(connection);
     present.mayBeKnown ||= gone !== undefined;
-    if (!isChange) return;
+    if (isChange) this.#setData(member, present, data);
+    return before;
+  }
+
+  /** Undoes a change of a member's data, unless it has been changed again. */
+  restoreData(member: string, data: string, before: string | undefined): void {
+    const present = this.#present.get(member);
+    if (present?.data === data && before !== undefined) this.#setData(member, present, before);
+  }
+
+  #setData(member: string, present: Present, data: string): void {
     this.#memory.bytes += data.length - present.data.length;
     present.data = data;
     present.change = 0;

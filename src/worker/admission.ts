@@ -1,7 +1,8 @@
 /** Checks the tokens of requests, before any object is called. */
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
-import { notGranted } from "../protocol/refusals.ts";
+import { subjectOf } from "../protocol/members.ts";
+import { notGranted, SERVER_ANNOUNCES } from "../protocol/refusals.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Settings } from "./settings.ts";
 import { verify } from "./verification.ts";
@@ -34,8 +35,9 @@ export function checkSubscribe(grants: Grants | undefined, channel: string): voi
   if (!maySubscribe(grants, channel)) throw forbidden(grants, notGranted("subscribe", channel));
 }
 
-/** @throws Denial if `grants` don't include announcing on `channel` */
+/** @throws Denial if `grants` don't include announcing on `channel`, or only the server announces on it */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
+  if (subjectOf(channel) !== undefined) throw forbidden(grants, SERVER_ANNOUNCES);
   if (!mayAnnounce(grants, channel)) throw forbidden(grants, notGranted("announce", channel));
 }
 

@@ -1,9 +1,12 @@
 /** The RPC interface for other Workers of the same account, which bind it with `entrypoint = "Fanout"`. */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { presenceFault } from "../protocol/members.ts";
 import { SettingError } from "../runtime/limits.ts";
 import { info } from "./admin/operations.ts";
+import { checkAnnounce } from "./admission.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
+import { type Members, membersOf } from "./http/members.ts";
 import { announce } from "./http/post.ts";
 import { readSettings } from "./settings.ts";
 
@@ -25,7 +28,22 @@ export class Fanout extends WorkerEntrypoint<Env> {
       checkTypes(channel, [messages].flat(), key);
       const { limits } = readSettings({ ...this.env });
       const env = readBindings(this.env);
+      checkAnnounce(undefined, channel);
       return (await announce(env, channel, [messages].flat(), { key }, limits)) ?? null;
+    });
+  }
+
+  /**
+   * Returns the members of a channel, and the position of `presence/<channel>` at which they are its members. A Worker
+   * can't enter a channel, because members need a connection.
+   * @throws Error whose `code` is one of the protocol's error codes
+   */
+  async members(channel: string): Promise<Members> {
+    return explained(async () => {
+      const fault = typeof channel === "string" ? presenceFault(channel) : "the channel isn't text; pass its name";
+      if (fault !== undefined) throw new Denial(400, "invalid", fault);
+      readSettings({ ...this.env });
+      return membersOf(readBindings(this.env), channel);
     });
   }
 

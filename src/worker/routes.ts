@@ -9,6 +9,7 @@ import { failed } from "./failures.ts";
 import { accepts, wordsOf } from "./headers.ts";
 import { clientModule, isClientModule } from "./http/client-module.ts";
 import { consolePage, wantsConsole } from "./http/console.ts";
+import { membersPage, wantsMembers } from "./http/members.ts";
 import { publish } from "./http/post.ts";
 import { fromIn, subscribe, wantsEvents } from "./http/subscribe.ts";
 import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
@@ -70,6 +71,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
     });
   }
   const channel = channelIn(path);
+  if (wantsMembers(request)) return members(request, env, channel, settings);
   if (settings.hasConsole && wantsConsole(request)) return consolePage(request, path);
   if (Number(request.headers.get("Content-Length")) > 0) {
     throw new Denial(400, "invalid", "GET subscribes, and has no body; use POST to announce");
@@ -78,6 +80,11 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);
   return subscribe(request, env, channel, grants, settings);
+}
+
+async function members(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
+  checkSubscribe(await admit(request, settings), channel);
+  return membersPage(request, env, channel, settings);
 }
 
 async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
