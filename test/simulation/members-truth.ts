@@ -53,8 +53,6 @@ export interface Witness {
   hasHeld(channel: string, member: string): boolean;
   /** The commands to enter as a member. */
   history(channel: string, member: string): Entered[];
-  /** Whether the client has entered, or is about to enter, with this data. */
-  hasEntered(channel: string, entered: Member): boolean;
   /** Whether the client's refused commands may still change a member's data. */
   isUncertain(channel: string, member: string): boolean;
 }
@@ -129,11 +127,6 @@ export class MembersTruth {
   }
 
   // --- causes
-
-  /** Whether any connection of an object has entered with this data. */
-  isHeldAt(home: string, channel: string, entered: Member): boolean {
-    return this.#clients.some((client) => client.home === home && client.hasEntered(channel, entered));
-  }
 
   /** Records that a command allows a change from now on. */
   allow(cause: Omit<Cause, "from" | "to">): Cause {

@@ -103,20 +103,18 @@ export class Presences implements Witness {
   }
 
   /** Whether the client has entered, or is about to enter, with this data. */
-  hasEntered(channel: string, { member, data }: Member): boolean {
+  #hasEntered(channel: string, { member, data }: Member): boolean {
     const isSame = (other: Member | undefined) => other?.member === member && other.data === data;
-    return (
-      isSame(this.#settled.get(channel)) ||
-      this.#pending.some((each) => each.channel === channel && isSame(each.entered))
-    );
+    const isPending = this.#pending.some((each) => each.channel === channel && isSame(each.entered));
+    return isPending || isSame(this.#settled.get(channel));
   }
 
   // --- commands
 
   enter(channel: string, entered: Member): void {
     const { now: issued } = this.#client;
-    // An object doesn't know that another one has changed a member's data.
-    const isRepeated = this.#truth.isHeldAt(this.home, channel, entered);
+    // A client that repeats itself changes nothing, even if others have changed the member's data since.
+    const isRepeated = this.#hasEntered(channel, entered);
     const record = { channel, ...entered, issued, done: undefined, isRefused: false, isRepeated };
     const causes = [this.#truth.allow({ channel, kind: "present", ...entered })];
     for (const member of this.#possible(channel)) {
