@@ -2,7 +2,7 @@
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
 import { parseReason, type Refusal } from "../../src/protocol/errors.ts";
-import { presenceOf, subjectOf } from "../../src/protocol/members.ts";
+import { type MemberChange, presenceOf, subjectOf } from "../../src/protocol/members.ts";
 import type { From } from "../../src/protocol/positions.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
 import type { Member } from "../../src/runtime/calls.ts";
@@ -398,16 +398,31 @@ export class SimulatedClient implements Reader {
 
   // --- presence
 
-  #carriedOut({ verb, channel, refusal }: Step): void {
+  #carriedOut({ verb, channel, refusal, issued }: Step): void {
     this.#surroundings.trace.push(`  ${this.name} gets a reply to ${verb} ${channel}: ${refusal ?? "done"}`);
     this.presences.answered(refusal);
     const what = `${this.name} tried to ${verb} ${channel}, and the server says: ${refusal ?? "yes"}`;
     const isForbidden = verb === "enter" && !this.mayEnter;
     check((refusal === "forbidden") === isForbidden, () => what);
+    if (refusal === undefined) this.#checkWatched(channel, issued);
     if (refusal === "unavailable") this.#surroundings.cover("presence undone");
     if (refusal === "uncertain") this.#surroundings.cover("a late leave");
     if (!this.#surroundings.isReliable || isForbidden) return;
     check(refusal === undefined || (verb === "enter" && refusal === "limit"), () => what);
+  }
+
+  /** Checks that a client that watches a channel receives what it has changed itself before the reply to its next ping. */
+  #checkWatched(channel: string, issued: number): void {
+    const { isReliable, members } = this.#surroundings;
+    const since = this.subscribedSince(presenceOf(channel));
+    const { counting } = this.watching.get(channel) ?? {};
+    const data = this.presences.settled(channel)?.data;
+    // Other clients use no other data twice.
+    if (!isReliable || !counting || since === undefined || since > issued || !data) return;
+    const isOwn = (change: MemberChange) => change.kind !== "leave" && change.data === data;
+    const own = members.log(channel).all.find(({ at, change }) => at >= issued && isOwn(change));
+    const isReceived = !own || own.position <= counting.position;
+    check(isReceived, () => `${this.name} got a reply before it received ${JSON.stringify(own)}`);
   }
 
   #renewed({ refusals }: Step): void {

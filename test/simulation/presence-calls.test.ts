@@ -1,0 +1,73 @@
+import { beforeEach, expect, test } from "vitest";
+import { CALM } from "./profile.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { SimulatedClient } from "./sim-client.ts";
+import { Simulation } from "./simulation.ts";
+
+const MANY = 50;
+
+/** The calls between objects since the test began, by kind. */
+let calls: Map<string, number>;
+let simulation: Simulation;
+let scheduler: Scheduler;
+
+beforeEach(() => {
+  calls = new Map();
+  simulation = new Simulation(() => 0, { ...CALM, withHistory: true, withPresence: true, withCrowds: true });
+  scheduler = new Scheduler(simulation, () => 0);
+  simulation.observe = ({ kind }) => calls.set(kind, (calls.get(kind) ?? 0) + 1);
+});
+
+/** Has many clients connect to the same object, and enter `a` at once. */
+async function crowd(): Promise<SimulatedClient[]> {
+  const clients = Array.from({ length: MANY }, () => simulation.connect("a"));
+  await scheduler.quiesce();
+  enter(clients);
+  await scheduler.quiesce();
+  return clients;
+}
+
+function enter(clients: SimulatedClient[]): void {
+  for (const [i, client] of clients.entries()) client.enter("a", { member: `m${i}`, data: "" });
+}
+
+test("clients of an object that enter at once share a few calls", async () => {
+  await crowd();
+  expect(simulation.members.log("a").members.size).toBe(MANY);
+  expect(calls.get("present")).toBeLessThanOrEqual(3);
+});
+
+test("a mass return within the grace period announces nothing, and takes a few calls", async () => {
+  const clients = await crowd();
+  const announced = simulation.members.log("a").all.length;
+  calls.clear();
+  for (const client of clients) simulation.disconnect(client);
+  await scheduler.pass(5_000);
+  const returned = clients.map(() => simulation.connect("a"));
+  await scheduler.pass(1_000);
+  enter(returned);
+  await scheduler.pass(60_000);
+  expect(simulation.members.log("a").all.length).toBe(announced);
+  expect(calls.get("present")).toBeLessThanOrEqual(6);
+});
+
+test("an object that crashes soon after its clients entered is noticed without any traffic", async () => {
+  const clients = await crowd();
+  for (const client of clients) client.leave("a");
+  enter(clients);
+  await scheduler.pass(1_000);
+  expect(simulation.members.log("a").members.size).toBe(MANY);
+  simulation.objects.crash(simulation.objects.of("a"));
+  await scheduler.pass(40_000);
+  expect([...simulation.members.log("a").members]).toEqual([]);
+});
+
+test("members who stay cost nothing: no call, no timer, no alarm but for what expires", async () => {
+  await crowd();
+  await scheduler.silence();
+  calls.clear();
+  simulation.trace.length = 0;
+  await scheduler.pass(3_600_000);
+  expect(calls).toEqual(new Map());
+  expect(simulation.trace.filter((line) => !line.endsWith("pass"))).toEqual([]);
+});
