@@ -25,10 +25,10 @@ export async function run(choices: number[], profile: Profile): Promise<Set<Cove
   try {
     if (choices.length % 2 === 0) await settleIn(simulation, scheduler);
     if (profile.withFullStorage) simulation.rowsLeft = (choices[0] ?? 0) % 100;
-    while (i < (choices.length * 2) / 3) await scheduler.step(clientActions(simulation), profile.withFaults);
+    while (i < (choices.length * 2) / 3) await scheduler.step(() => clientActions(simulation), profile.withFaults);
     if (profile.withFaults) await scheduler.crash();
     if (choose(2) === 1) simulation.objects.network.outages.end();
-    while (i < choices.length) await scheduler.step(clientActions(simulation), false);
+    while (i < choices.length) await scheduler.step(() => clientActions(simulation), false);
     simulation.rowsLeft = Number.POSITIVE_INFINITY;
     if (profile.withFullStorage) pingAll(simulation);
     if (profile.endsInSilence) await scheduler.silence();

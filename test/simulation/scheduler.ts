@@ -45,16 +45,17 @@ export class Scheduler {
    * Performs one action: usually a pending one, else one of the clients' actions, a fault, an eviction from memory, or
    * the passing of time.
    */
-  async step(clientActions: Action[], withFaults: boolean): Promise<void> {
+  async step(clientActions: () => Action[], withFaults: boolean): Promise<void> {
     const { profile } = this.#simulation;
-    const pending = this.pending();
-    const faults = withFaults ? this.#faults() : [];
-    const reads = this.#simulation.reads();
-    const kinds = [pending, pending, pending, clientActions, clientActions, this.#sleeps(), faults, reads];
+    const pending = () => this.pending();
+    const sleeps = () => this.#sleeps();
+    const faults = () => (withFaults ? this.#faults() : []);
+    const reads = () => this.#simulation.reads();
+    const kinds = [pending, pending, pending, clientActions, clientActions, sleeps, faults, reads];
     const drawn = this.#choose(kinds.length + (profile.passesTime ? 1 : 0));
     if (drawn === kinds.length) return await this.pass(PASSES[this.#choose(PASSES.length)] ?? 0);
-    const drawnKind = kinds[drawn] ?? [];
-    const actions = drawnKind.length > 0 ? drawnKind : clientActions;
+    const drawnKind = kinds[drawn]?.() ?? [];
+    const actions = drawnKind.length > 0 ? drawnKind : clientActions();
     const action = actions[this.#choose(actions.length)];
     if (action) await this.#simulation.perform(action);
   }

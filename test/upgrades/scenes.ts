@@ -87,6 +87,7 @@ const SCENES: { profile: Profile; run: (scene: Scene) => Promise<void> }[] = [
   { profile: { ...open, withHistory: true, withFullStorage: true }, run: fullStorage },
   { profile: { ...open, clientLimit: 2 }, run: counting },
   { profile: { ...open, withTokens: true }, run: tokens },
+  { profile: { ...open, withHistory: true, withPresence: true }, run: members },
 ];
 
 /** Runs all scenes. */
@@ -250,4 +251,19 @@ async function tokens(scene: Scene): Promise<void> {
   ann.renew("2000000000");
   ann.subscribe("sport");
   await scene.sleep();
+}
+
+/** Clients enter, change their data, ask who is there, and leave or lose their connections. */
+async function members(scene: Scene): Promise<void> {
+  const ann = await scene.after(scene.connect("a"));
+  const bob = await scene.after(scene.connect("news"));
+  await scene.after(ann.enter("a", { member: "ann", data: "1" }));
+  await scene.after(bob.enter("a", { member: "bob", data: "" }));
+  await scene.after(ann.enter("a", { member: "ann", data: "2" }));
+  await scene.after(bob.list("a"));
+  scene.now += 120_000;
+  await scene.sleep();
+  await scene.after(bob.list("a"));
+  await scene.after(ann.leave("a"));
+  scene.disconnect(bob);
 }
