@@ -53,6 +53,8 @@ export class MemberTable {
   /** What changed since the last commit, as it was before. */
   readonly #before = new Map<string, MemberRecord | undefined>();
   readonly #numbersBefore = new Map<string, number | undefined>();
+  /** Objects whose numbers aren't stored, because their reports changed nothing: the next row has them. */
+  readonly #unstored = new Set<string>();
   #changes: MemberChange[] = [];
 
   /** @param now when this table is restored, in milliseconds since 1970 */
@@ -195,13 +197,17 @@ export class MemberTable {
   get delta(): TableDelta {
     return {
       members: new Map([...this.#before.keys()].map((member) => [member, this.#members.get(member)])),
-      numbers: new Map([...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)])),
+      numbers: new Map(
+        [...this.#unstored, ...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)]),
+      ),
     };
   }
 
-  /** Makes the changes final, and returns those to announce. */
+  /** Makes the changes final, and returns those to announce. Unless anything `hasChanged`, nothing has to be stored. */
   commit(): MemberChange[] {
     const changes = this.#changes;
+    if (this.hasChanged) this.#unstored.clear();
+    else for (const object of this.#numbersBefore.keys()) this.#unstored.add(object);
     this.#clear();
     return changes;
   }

@@ -100,9 +100,10 @@ export class Presence {
    * @throws CommandError, at once or later, if it isn't carried out
    */
   enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
-    const before = this.#stateOf(connection, name);
+    const before = connection.entered.get(name);
     if (before?.member === entered.member && before.data === entered.data) {
-      return this.#whenKnown(this.#channel(name), entered.member);
+      const known = this.#channel(name);
+      if (known.dataOf(entered.member) === entered.data) return this.#whenKnown(known, entered.member);
     }
     this.#checkRate(connection);
     this.#checkRoom(connection, name, entered);
@@ -172,12 +173,6 @@ export class Presence {
   #remove(connection: Connection, channel: PresentMembers, member: string, left: boolean): void {
     channel.remove(connection, member, left);
     if (!channel.knows(member)) this.#report(channel);
-  }
-
-  /** As whom a connection is present in a channel, with that member's newest data. */
-  #stateOf(connection: Connection, name: string): Member | undefined {
-    const entered = connection.entered.get(name);
-    return entered && { ...entered, data: this.#channels.get(name)?.dataOf(entered.member) ?? entered.data };
   }
 
   #checkRoom(connection: Connection, name: string, entered: Member): void {

@@ -106,11 +106,10 @@ export class PresentMembers {
     const gone = this.#gone.get(member);
     this.#gone.delete(member);
     const present = this.#present.get(member) ?? this.#begin(member, data);
-    // Elsewhere, the member may have got other data since.
-    const isChange = !present.connections.has(connection) || present.data !== data;
     present.connections.add(connection);
     present.mayBeKnown ||= gone !== undefined;
-    if (isChange) this.#setData(member, present, data);
+    // Even the same data may be a change: elsewhere, the member may have got other data since.
+    this.#setData(member, present, data);
     return before;
   }
 
