@@ -262,26 +262,20 @@ export class MembersTruth {
 
   // --- judges of quiet times
 
-  /**
-   * Checks that each member has, or had until a while ago, a connection.
-   * @param since when the last fault was, in milliseconds
-   * @param most how long members may stay, besides their grace period
-   */
-  checkGhosts(since: number, most = PROMPT): void {
+  /** Checks that each member has, or had until a while ago, a connection. */
+  checkGhosts(): void {
     this.scan();
     if (!this.rules.isComplete) return;
-    const now = this.#service.now();
     for (const { channel, members } of this.#logs) {
-      for (const member of members.keys()) {
-        if (this.#clients.some((client) => client.possible(channel).has(member))) continue;
-        if (this.#stranded.has(`${channel} ${member}`)) continue;
-        const age = now - Math.max(since, this.#lastPossible.get(`${channel} ${member}`) ?? 0);
-        check(
-          age <= this.rules.grace + most,
-          () => `${member} stays in ${channel} ${age} ms after its connection ended`,
-        );
-      }
+      for (const member of members.keys()) this.#checkGhost(channel, member);
     }
+  }
+
+  #checkGhost(channel: string, member: string): void {
+    if (this.#clients.some((client) => client.possible(channel).has(member))) return;
+    const age = this.#service.now() - (this.#lastPossible.get(`${channel} ${member}`) ?? 0);
+    const isInTime = age <= this.rules.grace + PROMPT;
+    check(isInTime, () => `${member} stays in ${channel} ${age} ms after its connection ended`);
   }
 
   /** Returns the members of a channel by all clients' replies, each with the data that it may have. */

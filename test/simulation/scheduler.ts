@@ -74,6 +74,7 @@ export class Scheduler {
     simulation.trace.push(`${milliseconds} ms pass`);
     await this.#runUntil(() => until);
     simulation.now = Math.max(simulation.now, until);
+    simulation.checkGhosts();
   }
 
   /** Runs until nothing is pending, in order and without faults. */

@@ -58,9 +58,10 @@ export class Simulation implements Surroundings {
   readonly #choose: (among: number) => number;
   /** Events for objects that block their input, oldest first. */
   readonly #queued: { home: string; deliver: () => void }[] = [];
-  /** When the last fault was. */
-  get lastFault(): number {
-    return this.#lastFault.at;
+  /** Checks that no member has stayed too long, unless faults can delay that until the end of the run. */
+  checkGhosts(): void {
+    const { withPresence, withFaults, withFullStorage } = this.profile;
+    if (withPresence && !withFaults && !withFullStorage) this.members.checkGhosts();
   }
 
   /** The time of the last fault, and the objects that survived it, in memory or hibernating. */
