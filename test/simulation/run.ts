@@ -74,7 +74,7 @@ async function useEverything(simulation: Simulation, scheduler: Scheduler): Prom
       client.announce(channel);
       await scheduler.quiesce();
     }
-    if (simulation.profile.withPresence) await usePresence(client, scheduler);
+    if (simulation.profile.withPresence && home === CHANNELS.at(-1)) await usePresence(client, scheduler);
   }
 }
 
