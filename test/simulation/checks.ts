@@ -114,7 +114,7 @@ export function checkLeftovers(simulation: Simulation): void {
 
 function checkDownstream(simulation: Simulation, { name: from }: SimulatedObject, to: string, row: unknown) {
   const subject = subjectOf(channelOf(from));
-  // Nothing can be announced where nobody could enter, so that nobody has noticed a lost link.
+  // A parent notices that a link is gone when it delivers something.
   if (subject !== undefined && !simulation.members.log(subject).isUsed) return;
   const other = simulation.objects.of(to).rows.get(`upstream:${channelOf(from)}`);
   if (!isUpstream(other) || other.parent !== from || !isOfEpoch(row, other.epoch)) {

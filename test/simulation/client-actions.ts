@@ -2,6 +2,7 @@
 
 import { presenceOf, subjectOf } from "../../src/protocol/members.ts";
 import type { From } from "../../src/protocol/positions.ts";
+import { listByWorker } from "./lists.ts";
 import { MEMBER_CHANNELS, MEMBERS } from "./members-truth.ts";
 import type { Action } from "./network.ts";
 import { post } from "./posts.ts";
@@ -32,6 +33,9 @@ export function clientActions(simulation: Simulation): Action[] {
   return [
     ...posts,
     ...(profile.withTokens ? rotations(simulation) : []),
+    ...(profile.withPresence && profile.withHistory
+      ? MEMBER_CHANNELS.map((channel) => listing(simulation, channel))
+      : []),
     ...(open.length < MOST_CLIENTS ? arrivals(simulation) : []),
     ...open.flatMap((client) => [
       ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
@@ -142,6 +146,10 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
       happen: () => client.announceAgain(channel, message),
     })),
   ];
+}
+
+function listing(simulation: Simulation, channel: string): Action {
+  return { label: `a Worker asks for the members of ${channel}`, happen: () => listByWorker(simulation, channel) };
 }
 
 function rotations({ secrets }: Simulation): Action[] {

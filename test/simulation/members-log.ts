@@ -4,6 +4,9 @@ import { type MemberChange, parseChange, presenceOf } from "../../src/protocol/m
 import type { Member } from "../../src/runtime/calls.ts";
 import { check } from "./violation.ts";
 
+/** The member that enters and leaves at the end of a run, so that something is announced. */
+export const VISITOR = "zoe";
+
 /** Members and their data. */
 export type Members = Map<string, string>;
 
@@ -48,9 +51,9 @@ export class MembersLog {
     this.#mayRenumber = mayRenumber;
   }
 
-  /** Whether a member has entered whose name no client has but the last. */
+  /** Whether the visitor at the end of the run could enter. */
   get isUsed(): boolean {
-    return this.#changes.some(({ change }) => change.member === "zoe");
+    return this.#changes.some(({ change }) => change.member === VISITOR);
   }
 
   /** The position of the newest change; 0 before there is one. */

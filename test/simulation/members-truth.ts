@@ -108,11 +108,6 @@ export class MembersTruth {
     return log;
   }
 
-  /** Whether a channel may get full. */
-  get mayBeFull(): boolean {
-    return this.rules.most < MEMBERS.length;
-  }
-
   add(client: Witness): void {
     this.#clients.push(client);
   }

@@ -3,6 +3,7 @@ import { parseReason } from "../../src/protocol/errors.ts";
 import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks } from "./checks.ts";
 import { CHANNELS, clientActions, HOMES } from "./client-actions.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import { VISITOR } from "./members-log.ts";
 import { MEMBER_CHANNELS } from "./members-truth.ts";
 import { checkPresence } from "./presence-checks.ts";
 import type { Profile } from "./profile.ts";
@@ -81,7 +82,7 @@ async function useEverything(simulation: Simulation, scheduler: Scheduler): Prom
 /** Has something announced on each presence channel that isn't full. */
 async function usePresence(client: SimulatedClient, scheduler: Scheduler): Promise<void> {
   for (const channel of MEMBER_CHANNELS) {
-    client.enter(channel, { member: "zoe", data: "" });
+    client.enter(channel, { member: VISITOR, data: "" });
     await scheduler.quiesce();
     client.leave(channel);
     await scheduler.quiesce();
