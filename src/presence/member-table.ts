@@ -45,6 +45,8 @@ export class MemberTable {
   readonly #numbers = new Map<string, number>();
   /** What the number of any report must exceed: reports were made before that time, and have been repeated since. */
   readonly #since: number;
+  /** The latest time at which a restored member leaves: clocks and settings may have changed since it was stored. */
+  readonly #latest: number;
   /** What the number of a report must exceed if its object isn't in `#numbers`. */
   #floor: number;
   /** See `dueAt`; undefined while it isn't known. */
@@ -61,11 +63,13 @@ export class MemberTable {
   constructor(limits: TableLimits, now: number) {
     this.#limits = limits;
     this.#since = this.#floor = now - MAX_AGE;
+    this.#latest = now + limits.presenceGraceSeconds * 1_000 + SLACK;
   }
 
   /** Restores a stored record. */
   restore(member: string, record: MemberRecord | undefined): void {
-    this.#set(member, record);
+    const isLate = record?.until !== undefined && record.until > this.#latest;
+    this.#set(member, isLate ? { ...record, until: this.#latest } : record);
   }
 
   /** Restores the number of an object's newest stored report. */

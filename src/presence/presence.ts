@@ -317,6 +317,8 @@ export class Presence {
     const why = tooManyMembers(limits.membersPerChannel);
     for (const connection of channel.refusedConnectionsOf(member)) {
       channel.remove(connection, member, true);
+      // It may be changing its name.
+      if (connection.entered.get(channel.name)?.member !== member) continue;
       connections.setEntered(connection, channel.name, undefined);
       commands.refuse(connection, { code: "limit", command: "enter", argument: channel.name, why });
     }

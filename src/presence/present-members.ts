@@ -207,7 +207,10 @@ export class PresentMembers {
     if (!present) return;
     if (isRefused) present.mayBeKnown = false;
     present.isKnown = !isRefused;
-    if (present.change === change) this.#changed.delete(member);
+    if (present.change !== change) return;
+    this.#changed.delete(member);
+    // The authority may forget the number of a report that changed nothing there.
+    if (!isRefused) present.change = OLD;
   }
 
   /** Notes that no report of this object was carried out since it woke: its changes are new to the authority. */
