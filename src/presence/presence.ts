@@ -11,6 +11,7 @@ import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
 import { isNumber, optional, rowOf, shape } from "../runtime/rows.ts";
+import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
 import { CommandError } from "../session/inbox.ts";
@@ -30,8 +31,8 @@ const isRow = shape({
 /** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
 const CRASH_CHECK = 10_000;
 
-/** Most changes per second: of one connection, and of an object. */
-const MAX_CHANGES = 50;
+/** Most commands about members per second: of one connection, and of an object. */
+const MAX_CHANGES = 20;
 const MAX_CHANGES_HERE = 5_000;
 
 /** Most memory of the members of an object, in bytes: an eighth of its 128 MB. */
@@ -70,9 +71,7 @@ export class Presence {
     const { kept } = connections;
     const isUntold = kept !== undefined && "untold" in kept && kept.untold === true;
     for (const connection of connections) {
-      for (const [channel, { member, data }] of connection.entered) {
-        this.#channel(channel).restore(connection, member, data);
-      }
+      for (const [channel, entered] of connection.entered) this.#channel(channel).restore(connection, entered);
     }
     for (const [key, value] of [...runtime.store.list(ROW)]) {
       const name = key.slice(ROW.length);
@@ -99,13 +98,14 @@ export class Presence {
    * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
    * @throws CommandError, at once or later, if it isn't carried out
    */
-  enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
+  enter(connection: Connection, name: string, member: Member): Promise<void> | undefined {
+    const entered = { ...member, at: this.#parts.runtime.now() };
     const before = connection.entered.get(name);
     if (before?.member === entered.member && before.data === entered.data) {
       const known = this.#channel(name);
       if (known.dataOf(entered.member) === entered.data) return this.#whenKnown(known, entered.member);
     }
-    this.#checkRate(connection);
+    this.checkRate(connection);
     this.#checkRoom(connection, name, entered);
     const channel = this.#channelToEnter(name);
     const dataBefore = channel.add(connection, entered.member, entered.data);
@@ -124,18 +124,20 @@ export class Presence {
   async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
     await known;
     this.#remove(connection, channel, old, !connection.closed);
-    await this.#whenKnown(channel, old)?.catch(() => {});
+    await this.#whenKnown(channel, old, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Restores what a connection had entered before. */
-  #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
+  #undo(connection: Connection, channel: PresentMembers, entered: Entered, before: Entered | undefined): void {
     const isRename = before?.member !== entered.member;
     if (connection.closed || connection.entered.get(channel.name) !== entered) {
       if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
       return;
     }
     if (isRename) channel.remove(connection, entered.member, true);
-    this.#parts.connections.setEntered(connection, channel.name, before);
+    // In the meantime, others may have taken the place of the name before.
+    const isPresent = before && channel.has(connection, before.member);
+    this.#parts.connections.setEntered(connection, channel.name, isPresent ? before : undefined);
   }
 
   /**
@@ -145,7 +147,7 @@ export class Presence {
   leave(connection: Connection, name: string): Promise<void> | undefined {
     const before = connection.entered.get(name);
     if (!before) return undefined;
-    this.#checkRate(connection);
+    this.checkRate(connection);
     const channel = this.#channel(name);
     channel.remove(connection, before.member, true);
     this.#parts.connections.setEntered(connection, name, undefined);
@@ -190,8 +192,9 @@ export class Presence {
   #channelToEnter(name: string): PresentMembers {
     const channel = this.#channel(name);
     channel.hasRow ||= this.#parts.runtime.store.put(ROW + name, {});
-    if (!channel.hasRow) throw new CommandError("unavailable", STORAGE_FULL);
-    return channel;
+    if (channel.hasRow) return channel;
+    this.#forget(channel);
+    throw new CommandError("unavailable", STORAGE_FULL);
   }
 
   /**
@@ -214,12 +217,16 @@ export class Presence {
     return known;
   }
 
-  #checkRate(connection: Connection): void {
+  /**
+   * Charges a connection for a command about members.
+   * @throws CommandError if there are too many
+   */
+  checkRate(connection: Connection): void {
     const now = this.#parts.runtime.now();
     if (take(connection.presenceRate, 1, MAX_CHANGES, now) === 0) {
       throw new CommandError(
         "rate",
-        `a connection enters and leaves at most ${MAX_CHANGES} times per second; try again`,
+        `a connection enters, leaves and lists members at most ${MAX_CHANGES} times per second; try again`,
       );
     }
     if (take(this.#rate, 1, MAX_CHANGES_HERE, now) === 0) {
@@ -343,7 +350,8 @@ export class Presence {
 
   #forget(channel: PresentMembers): void {
     if (channel.size > 0) return;
-    if (!channel.hasRow || this.#parts.runtime.store.delete(ROW + channel.name)) this.#channels.delete(channel.name);
+    if (channel.hasRow && !this.#parts.runtime.store.delete(ROW + channel.name)) return;
+    if (this.#channels.delete(channel.name)) channel.end();
   }
 
   /** The authority doesn't answer, or refuses: undoes the commands that wait, and tells it later. */

@@ -215,6 +215,7 @@ export class Commands implements CommandHandler {
     if (!maySubscribe(connection.grants, presenceOf(channel))) {
       throw new CommandError("forbidden", notGranted("subscribe", channel));
     }
+    this.#parts.presence.checkRate(connection);
     chargeMissed(connection, 0, this.#parts.runtime.now(), 1);
     const answer = await this.#parts.presence.members(channel).catch(() => {
       throw new CommandError("unavailable", "the members of this channel can't be reached now; try again");
@@ -224,6 +225,8 @@ export class Commands implements CommandHandler {
     const lines = this.#linesOf(members, channel);
     chargeMissed(connection, lines.length, this.#parts.runtime.now());
     this.#send(connection, formatMembers(channel, position, members.length) + lines);
+    // Many connections may get a list at once.
+    this.#parts.drain.flushIfLarge();
   }
 
   /** Formats a list once for all connections that wait for it: their copies could exhaust the object's memory. */

@@ -127,7 +127,9 @@ describe.each([
 
 test("what enters an object during a report shares the next one", async () => {
   const room = unique("room");
-  const [first, ...others] = await Promise.all(Array.from({ length: 10 }, () => Client.connect(room)));
+  const clients = [];
+  while (clients.length < 5) clients.push(await Client.connect(room));
+  const [first, ...others] = clients;
   // If objects have room for one connection, each connection has its own object.
   const reports = Reflect.get(env, "SOCKETS_PER_OBJECT") === "1" ? others.length : 1;
   if (!first) throw new Error("clients are connected");
@@ -144,7 +146,7 @@ test("what enters an object during a report shares the next one", async () => {
   await Client.connect(room);
   held.release();
   await Promise.all([firstDone, ...others.map((client) => client.ping())]);
-  expect(await list(await Client.connect(), room)).toHaveLength(10);
+  expect(await list(await Client.connect(), room)).toHaveLength(5);
   expect(calls).toBe(reports);
 });
 
