@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
+import type { Action } from "./network.ts";
 import { CALM } from "./profile.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { SimulatedClient } from "./sim-client.ts";
@@ -61,6 +62,43 @@ test("an object that crashes soon after its clients entered is noticed without a
   await scheduler.pass(40_000);
   expect([...simulation.members.log("a").members]).toEqual([]);
 });
+
+test("a report that is carried out late changes nothing", async () => {
+  const client = simulation.connect("a");
+  await scheduler.quiesce();
+  client.enter("a", { member: "ann", data: "" });
+  const late = await loseReport();
+  await performUntilAnswered(client, late);
+  client.leave("a");
+  await performUntilAnswered(client, late);
+  const announced = simulation.members.log("a").all.length;
+  await scheduler.quiesce();
+  expect(simulation.members.log("a").all.length).toBe(announced);
+});
+
+/** Has the next report fail at its sender, to be carried out later; returns its label. */
+async function loseReport(): Promise<string> {
+  const start = "failed, executed later: ";
+  for (;;) {
+    const fault = simulation.objects.network
+      .faults()
+      .find(({ label }) => label.startsWith(`${start}a -> presence/a: present`));
+    const next = fault ?? nextAction("");
+    await simulation.perform(next);
+    if (fault) return fault.label.slice(start.length);
+  }
+}
+
+/** Continues until a client has all replies, but without the call with this label. */
+async function performUntilAnswered(client: SimulatedClient, late: string): Promise<void> {
+  while (client.unanswered) await simulation.perform(nextAction(late));
+}
+
+function nextAction(late: string): Action {
+  const next = scheduler.pending().find(({ label }) => label !== late);
+  if (!next) throw new Error("nothing is pending");
+  return next;
+}
 
 test("members who stay cost nothing: no call, no timer, no alarm but for what expires", async () => {
   await crowd();
