@@ -160,13 +160,23 @@ export class Presences implements Witness {
 
   #accepted(pending: Pending): void {
     const { channel, entered, isRepeated, issued, causes } = pending;
-    for (const each of channel === undefined ? MEMBER_CHANNELS : [channel]) {
-      this.#settle(each, entered);
-      if (entered && !this.#doubtful.has(each)) this.#truth.checkEntered(this, each, entered, issued, isRepeated);
-      if (!isRepeated) this.#doubtful.delete(each);
+    if (channel === undefined) {
+      this.#renounced();
+      return;
     }
+    this.#settle(channel, entered);
+    if (entered && !this.#doubtful.has(channel)) this.#truth.checkEntered(this, channel, entered, issued, isRepeated);
+    if (!isRepeated) this.#doubtful.delete(channel);
     // What it has changed is announced before the reply.
     this.#close(causes);
+  }
+
+  /** The client's token allows it to enter no longer. No reply waits until that is announced. */
+  #renounced(): void {
+    for (const channel of MEMBER_CHANNELS) {
+      this.#leftLater(channel, this.#settled.get(channel));
+      this.#doubtful.delete(channel);
+    }
   }
 
   #settle(channel: string, entered: Member | undefined): void {
