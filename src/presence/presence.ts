@@ -11,6 +11,7 @@ import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
 import { isNumber, optional, rowOf, shape } from "../runtime/rows.ts";
+import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
 import { CommandError } from "../session/inbox.ts";
@@ -30,8 +31,8 @@ const isRow = shape({
 /** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
 const CRASH_CHECK = 10_000;
 
-/** Most changes per second: of one connection, and of an object. */
-const MAX_CHANGES = 50;
+/** Most commands about members per second: of one connection, and of an object. */
+const MAX_CHANGES = 20;
 const MAX_CHANGES_HERE = 5_000;
 
 /** Most memory of the members of an object, in bytes: an eighth of its 128 MB. */
@@ -70,9 +71,7 @@ export class Presence {
     const { kept } = connections;
     const isUntold = kept !== undefined && "untold" in kept && kept.untold === true;
     for (const connection of connections) {
-      for (const [channel, { member, data }] of connection.entered) {
-        this.#channel(channel).restore(connection, member, data);
-      }
+      for (const [channel, entered] of connection.entered) this.#channel(channel).restore(connection, entered);
     }
     for (const [key, value] of [...runtime.store.list(ROW)]) {
       const name = key.slice(ROW.length);
@@ -99,18 +98,23 @@ export class Presence {
    * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
    * @throws CommandError, at once or later, if it isn't carried out
    */
-  enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
-    const before = this.#stateOf(connection, name);
+  enter(connection: Connection, name: string, member: Member): Promise<void> | undefined {
+    const entered = { ...member, at: this.#parts.runtime.now() };
+    const before = connection.entered.get(name);
     if (before?.member === entered.member && before.data === entered.data) {
-      const channel = this.#channel(name);
-      return this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, undefined));
+      const known = this.#channel(name);
+      if (known.dataOf(entered.member) === entered.data) return this.#whenKnown(known, entered.member);
     }
-    this.#checkRate(connection);
+    this.checkRate(connection);
     this.#checkRoom(connection, name, entered);
     const channel = this.#channelToEnter(name);
-    channel.add(connection, entered.member, entered.data);
+    const dataBefore = channel.add(connection, entered.member, entered.data);
     this.#parts.connections.setEntered(connection, name, entered);
-    const known = this.#whenKnown(channel, entered.member, () => this.#undo(connection, channel, entered, before));
+    const undo = () => {
+      channel.restoreData(entered.member, entered.data, dataBefore);
+      this.#undo(connection, channel, entered, before);
+    };
+    const known = this.#whenKnown(channel, entered.member, undo);
     if (!before || before.member === entered.member) return known;
     // The new name may be refused, and must not cost the old one.
     return this.#rename(connection, channel, before.member, known);
@@ -120,20 +124,20 @@ export class Presence {
   async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
     await known;
     this.#remove(connection, channel, old, !connection.closed);
-    await this.#whenKnown(channel, old)?.catch(() => {});
+    await this.#whenKnown(channel, old, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Restores what a connection had entered before. */
-  #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
-    const isOver = connection.closed || connection.entered.get(channel.name)?.member !== entered.member;
+  #undo(connection: Connection, channel: PresentMembers, entered: Entered, before: Entered | undefined): void {
     const isRename = before?.member !== entered.member;
-    if (isOver) {
+    if (connection.closed || connection.entered.get(channel.name) !== entered) {
       if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
       return;
     }
     if (isRename) channel.remove(connection, entered.member, true);
-    else channel.add(connection, before.member, before.data);
-    this.#parts.connections.setEntered(connection, channel.name, before);
+    // In the meantime, others may have taken the place of the name before.
+    const isPresent = before && channel.has(connection, before.member);
+    this.#parts.connections.setEntered(connection, channel.name, isPresent ? before : undefined);
   }
 
   /**
@@ -143,11 +147,11 @@ export class Presence {
   leave(connection: Connection, name: string): Promise<void> | undefined {
     const before = connection.entered.get(name);
     if (!before) return undefined;
-    this.#checkRate(connection);
+    this.checkRate(connection);
     const channel = this.#channel(name);
     channel.remove(connection, before.member, true);
     this.#parts.connections.setEntered(connection, name, undefined);
-    return this.#whenKnown(channel, before.member);
+    return this.#whenKnown(channel, before.member, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
@@ -173,12 +177,6 @@ export class Presence {
     if (!channel.knows(member)) this.#report(channel);
   }
 
-  /** As whom a connection is present in a channel, with that member's newest data. */
-  #stateOf(connection: Connection, name: string): Member | undefined {
-    const entered = connection.entered.get(name);
-    return entered && { ...entered, data: this.#channels.get(name)?.dataOf(entered.member) ?? entered.data };
-  }
-
   #checkRoom(connection: Connection, name: string, entered: Member): void {
     const { connections, limits } = this.#parts;
     if (limits.historySeconds === 0) throw new CommandError("no-history", NO_PRESENCE);
@@ -194,30 +192,41 @@ export class Presence {
   #channelToEnter(name: string): PresentMembers {
     const channel = this.#channel(name);
     channel.hasRow ||= this.#parts.runtime.store.put(ROW + name, {});
-    if (!channel.hasRow) throw new CommandError("unavailable", STORAGE_FULL);
-    return channel;
+    if (channel.hasRow) return channel;
+    this.#forget(channel);
+    throw new CommandError("unavailable", STORAGE_FULL);
   }
 
   /**
    * Resolves when the authority knows the state of a member, and this object has received the announcement; undefined if
    * that is so.
    * @param undo restores the state before the member was entered, if the authority refuses it or doesn't answer
+   * @param failure what the client is told if the authority doesn't answer, unless that is the cause
    */
-  #whenKnown(channel: PresentMembers, member: string, undo?: () => void): Promise<void> | undefined {
+  #whenKnown(
+    channel: PresentMembers,
+    member: string,
+    undo?: () => void,
+    failure?: CommandError,
+  ): Promise<void> | undefined {
     if (channel.knows(member)) return undefined;
     const known = new Promise<void>((resolve, reject) => {
-      channel.waiting.push({ member, undo, resolve, reject });
+      channel.waiting.push({ member, undo, failure, resolve, reject });
     });
     this.#report(channel);
     return known;
   }
 
-  #checkRate(connection: Connection): void {
+  /**
+   * Charges a connection for a command about members.
+   * @throws CommandError if there are too many
+   */
+  checkRate(connection: Connection): void {
     const now = this.#parts.runtime.now();
     if (take(connection.presenceRate, 1, MAX_CHANGES, now) === 0) {
       throw new CommandError(
         "rate",
-        `a connection enters and leaves at most ${MAX_CHANGES} times per second; try again`,
+        `a connection enters, leaves and lists members at most ${MAX_CHANGES} times per second; try again`,
       );
     }
     if (take(this.#rate, 1, MAX_CHANGES_HERE, now) === 0) {
@@ -315,6 +324,8 @@ export class Presence {
     const why = tooManyMembers(limits.membersPerChannel);
     for (const connection of channel.refusedConnectionsOf(member)) {
       channel.remove(connection, member, true);
+      // It may be changing its name.
+      if (connection.entered.get(channel.name)?.member !== member) continue;
       connections.setEntered(connection, channel.name, undefined);
       commands.refuse(connection, { code: "limit", command: "enter", argument: channel.name, why });
     }
@@ -339,16 +350,17 @@ export class Presence {
 
   #forget(channel: PresentMembers): void {
     if (channel.size > 0) return;
-    if (!channel.hasRow || this.#parts.runtime.store.delete(ROW + channel.name)) this.#channels.delete(channel.name);
+    if (channel.hasRow && !this.#parts.runtime.store.delete(ROW + channel.name)) return;
+    if (this.#channels.delete(channel.name)) channel.end();
   }
 
   /** The authority doesn't answer, or refuses: undoes the commands that wait, and tells it later. */
   #fail(channel: PresentMembers, error: unknown): void {
     const why = "the members of this channel can't be reached now; try again";
     const cause = error instanceof CommandError ? error : new CommandError("unavailable", why);
-    for (const { undo, reject } of channel.takeAll()) {
+    for (const { undo, reject, failure } of channel.takeAll()) {
       undo?.();
-      reject(undo ? cause : new CommandError("uncertain", UNANNOUNCED));
+      reject(failure ?? cause);
     }
     channel.doubt();
     if (cause.code === "no-history") this.#forget(channel);

@@ -4,7 +4,7 @@
  */
 import { ERROR_CODES } from "../protocol/errors.ts";
 import type { ServiceFigures } from "../runtime/calls.ts";
-import { CALLS, CLOSED } from "./tally.ts";
+import { CALLS, CLOSED, MEMBER_CHANGES } from "./tally.ts";
 
 /** The name, help and value of a metric without labels. */
 type Row = [name: string, help: string, value: number];
@@ -37,6 +37,7 @@ function gauges(figures: ServiceFigures): Row[] {
     ["connections", "Open connections.", figures.connections],
     ["channels", "Channels with subscribers.", figures.channels],
     ["subscriptions", "Current subscriptions.", figures.subscriptions],
+    ["members", "Members with connections, summed over the objects that hold these.", figures.members ?? 0],
     ["objects", "Objects that hold connections.", figures.objects],
     [
       "unreachable_objects",
@@ -65,6 +66,7 @@ function counters({ totals }: ServiceFigures): Row[] {
 
 const LABELLED: [name: string, help: string, label: string, prefix: string, values: readonly string[]][] = [
   ["resumes", "Subscriptions resumed from a position.", "outcome", "resumes", ["complete", "gap"]],
+  ["member_changes", "Changes of members announced.", "kind", "members", MEMBER_CHANGES],
   ["connections_closed", "Connections closed.", "reason", "closes", CLOSED],
   ["commands_refused", "Commands refused.", "reason", "refused", ERROR_CODES],
   ["calls", "Calls between objects.", "kind", "calls", CALLS],

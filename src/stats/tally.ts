@@ -2,6 +2,7 @@
 
 import { CLOSINGS, type ClosingCause, isClosingCause } from "../protocol/close-codes.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
+import type { MemberChange } from "../protocol/members.ts";
 import type { Calls, Tally } from "../runtime/calls.ts";
 import { isNumber, isRecord } from "../runtime/rows.ts";
 
@@ -28,12 +29,16 @@ export const CALLS: readonly (keyof Calls)[] = [
   "describe",
 ];
 
+/** The kinds of changes of a channel's members. */
+export const MEMBER_CHANGES: readonly MemberChange["kind"][] = ["enter", "update", "leave"];
+
 export type Name =
   | `closes.${"client" | ClosingCause}`
   | `refused.${ErrorCode}`
   | `resumes.${"complete" | "gap"}`
-  | `members.${"enter" | "update" | "leave"}`
   | `${"calls" | "failures"}.${keyof Calls}`
+  /** Changes of members announced. */
+  | `members.${MemberChange["kind"]}`
   /** Rows written or deleted, as the platform counts them. */
   | "rows"
   /** Rows and alarms that storage rejected. */
