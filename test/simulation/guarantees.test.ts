@@ -79,7 +79,8 @@ test("with a client limit, the count converges and never exceeds the limit for l
 });
 
 test("connections with tokens end when their token does, and not before", { timeout }, async () => {
-  await runProfiles(500, { withTokens: always, withLongGrants: rarely, withFaults: fc.boolean() });
+  const faults = { withFaults: fc.boolean() };
+  await runProfiles(500, { withTokens: always, withLongGrants: rarely, withPresence: rarely, ...faults });
 });
 
 test("with tiny buffers, slow connections are closed, and no message is lost silently", {
