@@ -4,7 +4,7 @@
  */
 import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, optional, rowOf, shape } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Keeper, LogDetails, Runtime } from "../runtime/runtime.ts";
 import { isTally, type Name, sumOfTallies } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
@@ -37,7 +37,7 @@ type Parts = { readonly runtime: Pick<Runtime, "store" | "now">; readonly connec
 
 export class Counters {
   readonly #parts: Parts;
-  readonly #log: (name: Name) => void;
+  readonly #log: (name: Name, details?: LogDetails) => void;
   /** Events that only metrics show, by names known in advance: so no client can make their number grow. */
   #events: Tally = {};
   /** Whether events were counted since they were persisted. */
@@ -50,7 +50,7 @@ export class Counters {
   #persisted: Tally | undefined;
 
   /** @param log logs the events that operators look for */
-  constructor(parts: Parts, log: (name: Name) => void) {
+  constructor(parts: Parts, log: (name: Name, details?: LogDetails) => void) {
     this.#parts = parts;
     this.#log = log;
   }
@@ -80,11 +80,14 @@ export class Counters {
     this.#changed = true;
   }
 
-  /** Counts an event that only metrics show: no row is written for that alone. */
-  note(name: Name, n = 1): void {
+  /**
+   * Counts an event that only metrics show: no row is written for that alone.
+   * @param details for the log
+   */
+  note(name: Name, n = 1, details?: LogDetails): void {
     this.#events[name] = (this.#events[name] ?? 0) + n;
     this.#haveEventsChanged = true;
-    this.#log(name);
+    this.#log(name, details);
   }
 
   /** Takes all counters, which begin again at zero; undefined if all are zero. */

@@ -4,6 +4,7 @@ import { SettingError } from "../runtime/limits.ts";
 import { info } from "./admin/operations.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
+import { logWrongSettings, noteDenial } from "./failures.ts";
 import { announce } from "./http/post.ts";
 import { readSettings } from "./settings.ts";
 
@@ -21,7 +22,7 @@ export class Fanout extends WorkerEntrypoint<Env> {
     messages: string | string[],
     { key }: { key?: string | undefined } = {},
   ): Promise<number | null> {
-    return explained(async () => {
+    return explained(this.env, "announce", async () => {
       checkTypes(channel, [messages].flat(), key);
       const { limits } = readSettings({ ...this.env });
       const env = readBindings(this.env);
@@ -31,7 +32,9 @@ export class Fanout extends WorkerEntrypoint<Env> {
 
   /** Returns the statistics of the service, by their names in `info`; `uptime` is in seconds. */
   async info(): Promise<Record<string, number>> {
-    return explained(() => info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit));
+    return explained(this.env, "info", () =>
+      info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit),
+    );
   }
 }
 
@@ -45,12 +48,14 @@ function checkTypes(channel: unknown, messages: unknown[], key: unknown): void {
   if (fault) throw new Denial(400, "invalid", fault);
 }
 
-/** Reports errors in the settings like HTTP responses do. */
-async function explained<T>(work: () => Promise<T>): Promise<T> {
+/** Counts and logs failures, and reports errors in the settings, like HTTP responses do. */
+async function explained<T>(env: Env, command: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof Denial) noteDenial(env, error, command);
     if (!(error instanceof SettingError)) throw error;
+    logWrongSettings(error, command);
     throw new Denial(500, "unavailable", `this server's settings are wrong: ${error.message}`);
   }
 }
