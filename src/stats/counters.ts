@@ -70,7 +70,7 @@ export class Counters {
   /** Returns the counters for a report of the service, with `connections` sockets held. */
   figures(connections: number): Pick<Figures, "totals" | "peak"> {
     const { totals, peak } = this.#row;
-    return { totals: { ...totals, others: this.#persisted }, peak: Math.max(peak, connections) };
+    return { totals: { ...totals, others: this.#reported }, peak: Math.max(peak, connections) };
   }
 
   /** Adds to a counter that `info` shows. */
@@ -148,6 +148,12 @@ export class Counters {
       if (this.#changed) this.#write();
     } else if (this.#parts.connections.keep({ others: { own: this.#tally } }))
       this.#persisted = this.#tally && { ...this.#tally };
+  }
+
+  /** The events to report. Refused rows are reported even if they aren't persisted, because storage may refuse that too. */
+  get #reported(): Tally | undefined {
+    const refused = this.#events["rows.refused"];
+    return refused === undefined ? this.#persisted : { ...this.#persisted, "rows.refused": refused };
   }
 
   /** The events; undefined if there were none. */

@@ -85,6 +85,9 @@ export interface Labels {
   code?: ErrorCode | "";
 }
 
+/** Calls that announce: if they fail, they may have been carried out. */
+const UNCERTAIN: ReadonlySet<string> = new Set<keyof Calls>(["announce", "forward"]);
+
 /** Returns the labels of an event, which are the same in the log and in metrics. */
 export function labelsOf(name: Name): Labels {
   const [group, value = ""] = name.split(".");
@@ -92,8 +95,7 @@ export function labelsOf(name: Name): Labels {
     return isClosingCause(value) ? { reason: value, code: CLOSINGS[value].code } : { reason: "client", code: "" };
   }
   if (group === "refused" || group === "requests") return isErrorCode(value) ? { code: value } : {};
-  // An announcement that fails may have been carried out.
-  if (group === "failures") return { kind: value, code: value === "announce" ? "uncertain" : "unavailable" };
+  if (group === "failures") return { kind: value, code: UNCERTAIN.has(value) ? "uncertain" : "unavailable" };
   if (group === "worker") return { kind: value, code: "unavailable" };
   if (group === "calls" || group === "members") return { kind: value };
   if (group === "resumes") return { outcome: value };
