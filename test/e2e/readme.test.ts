@@ -30,7 +30,9 @@ const root = new URL("../../", import.meta.url);
 /** Documents for users. */
 const GUIDES = [
   "README.md",
-  ...["deploying", "settings", "costs", "operations", "guarantees", "protocol"].map((page) => `docs/${page}.md`),
+  ...["deploying", "settings", "costs", "operations", "runbook", "guarantees", "protocol"].map(
+    (page) => `docs/${page}.md`,
+  ),
   ...["auth", "cli", "client", "worker"].map((folder) => `src/${folder}/README.md`),
 ];
 const protocol = await fileOf("docs/protocol.md");

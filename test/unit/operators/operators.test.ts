@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import type { ServiceFigures } from "../../../src/runtime/calls.ts";
+import { infoOf } from "../../../src/stats/info.ts";
 import { formatMetrics } from "../../../src/stats/metrics.ts";
 import { CLOSED, LOGGED, WORKER_FAILURES } from "../../../src/stats/tally.ts";
 import { noTotals } from "../../../src/stats/totals.ts";
@@ -113,6 +114,24 @@ test("alerts use metrics, labels and sections of the runbook that exist", () => 
   const linked = [...alerts.matchAll(/runbook: docs\/runbook\.md#(\S+)/g)].map(([, anchor = ""]) => anchor);
   expect(linked).toHaveLength([...alerts.matchAll(/- alert:/g)].length);
   for (const anchor of linked) expect(anchors).toContain(anchor);
+});
+
+test("each figure of `info` has the value of the metric that docs/operations.md names", () => {
+  const counted: ServiceFigures = {
+    ...{ since: 0, peak: 1, connections: 2, channels: 3, subscriptions: 4, requested: 5, objects: 6, unreachable: 7 },
+    totals: {
+      ...{ rejected: 8, connections: 9, announcements: 10, messages: 11, subscribes: 12, unsubscribes: 13, pings: 14 },
+    },
+  };
+  const [, table = ""] = /^\| `info` \| metric \|\n(.*?)\n\n/ms.exec(read("operations.md")) ?? [];
+  const rows = [...table.matchAll(/^\| `(.+)` \| `(\w+)` \|$/gm)];
+  const info = infoOf(counted, 0, 0);
+  for (const [, figure = "", metric = ""] of rows) {
+    expect(formatMetrics(counted), figure).toContain(`\n${metric} ${info[figure]}\n`);
+  }
+  // Estimates and settings have no metric.
+  const others = ["uptime", "client-limit", "max connections", "user-requested subscriptions"];
+  expect([...rows.map(([, figure]) => figure), ...others].sort()).toEqual(Object.keys(info).sort());
 });
 
 test("the runbook explains every metric, and no others", () => {
