@@ -14,7 +14,7 @@ const SRC = join(ROOT, "src");
 const DIST = join(ROOT, "dist");
 
 /** The sources of the package's exports, relative to `src/`. */
-const CLIENT = { client: "client/fanout.ts", react: "react/use-channel.ts" };
+const CLIENT = { client: "client/fanout.ts", react: "react/hooks.ts" };
 const SERVER = { worker: "mount.ts" };
 
 function bundle(options: BuildOptions): void {

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Fanout, Refused, type Subscribable, type Subscription } from "../client/fanout.ts";
 import { EVERYONE } from "../protocol/channels.ts";
-import { type ClientLine, parseCommand, type RefusedLine } from "../protocol/commands.ts";
+import { type ClientLine, type Command, parseCommand, type RefusedLine } from "../protocol/commands.ts";
 import type { ErrorCode, Fault, Refusal } from "../protocol/errors.ts";
 import { formatError, formatFigure, formatMessage, formatTime, GREETING } from "../protocol/replies.ts";
 import { clientLines } from "./client-lines.ts";
@@ -148,8 +148,7 @@ export class TcpClient {
         break;
       default: {
         const why = "the original protocol doesn't have this command";
-        const argument = line.kind === "once" ? line.key : undefined;
-        this.#write(formatError({ code: "invalid", command: line.kind, argument, why }));
+        this.#write(formatError({ code: "invalid", command: line.kind, argument: argumentOf(line), why }));
       }
     }
     return undefined;
@@ -245,6 +244,12 @@ export class TcpClient {
 function refusalOf(error: Error, command: string, argument?: string): Refusal {
   const code = error instanceof Refused ? error.code : "invalid";
   return { code, command, argument, why: error.message };
+}
+
+/** Returns the argument that an error about a command names: its key or its channel, if it has one. */
+function argumentOf(command: Command): string | undefined {
+  if ("key" in command) return command.key;
+  return "channel" in command ? command.channel : undefined;
 }
 
 function refusedLine(code: ErrorCode, why: string): RefusedLine {

@@ -7,6 +7,8 @@ import { bench } from "./commands/bench.ts";
 import { bridgeFrom } from "./commands/bridge.ts";
 import { completionFor } from "./commands/completion.ts";
 import { doctor } from "./commands/doctor.ts";
+import { members } from "./commands/members.ts";
+import { channels, revoke } from "./commands/operators.ts";
 import { pub } from "./commands/pub.ts";
 import { sub } from "./commands/sub.ts";
 import { token } from "./commands/token.ts";
@@ -14,7 +16,17 @@ import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 import { endWithPipe, print, remark } from "./output.ts";
 import { isExposed, tokenFor } from "./secrets.ts";
 import { endWithSignals } from "./signals.ts";
-import { channelCommand, channelName, key, MAX_SECONDS, nonEmpty, pattern, position, wholeNumber } from "./values.ts";
+import {
+  channelCommand,
+  channelName,
+  key,
+  MAX_SECONDS,
+  memberName,
+  nonEmpty,
+  pattern,
+  position,
+  wholeNumber,
+} from "./values.ts";
 
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
@@ -151,6 +163,49 @@ server(program.command("info").argument("[url]", "the server"))
   .option("--json", "print a JSON object")
   .action(withServer(info));
 
+const MEMBERS_EXAMPLE = `
+A line is <member>[ <data>]. With --follow, each line begins with a sign:
+
+  = ann {"typing":false}    ann was present at the start
+  + bob                     bob entered
+  ~ ann {"typing":true}     ann has other data
+  - bob                     bob left
+
+After a lost connection, the lines continue with all that has changed meanwhile. Members have a grace period to
+reconnect, 15 s by default, in which nothing is printed.`;
+
+server(program.command("members").argument("<url>", "the server").argument("[channel]", "the channel"))
+  .description("print the members of a channel, one per line, sorted by name")
+  .option("--follow", "print each change too, until stopped")
+  .option("--json", "print JSON objects")
+  .addHelpText("after", MEMBERS_EXAMPLE)
+  .action((_, __, options, command: Command) =>
+    act(async () => {
+      const [url, [channel, ...more]] = split(command.args);
+      if (channel === undefined) throw new Exit(USAGE, "the channel is missing; give it after the address");
+      if (more.length > 0) throw new Exit(USAGE, `'${more[0]}' is one too many; give one channel`);
+      return members(url, channel, withToken(url, options));
+    }),
+  );
+
+server(program.command("channels").argument("[url]", "the server"))
+  .description("list the channels in use: name, subscribers, members, newest position; needs the claim 'operate'")
+  .option("--prefix <text>", "only channels whose names begin with this", nonEmpty)
+  .option("--json", "print a JSON object for each channel")
+  .action(withServer(channels));
+
+server(program.command("revoke").argument("<url>", "the server").argument("[sub]", "the claim 'sub' of the tokens"))
+  .description("end all connections of a user, and refuse tokens issued before now; needs the claim 'operate'")
+  .option("--json", "print a JSON object")
+  .action((_, __, options, command: Command) =>
+    act(async () => {
+      const [url, [sub, ...more]] = split(command.args);
+      if (sub === undefined) throw new Exit(USAGE, "the subject is missing; give it after the address");
+      if (more.length > 0) throw new Exit(USAGE, "only one subject can be revoked at a time");
+      return revoke(url, sub, withToken(url, options));
+    }),
+  );
+
 const BENCH_EXAMPLE = `
 Deliver 20 messages of 1 kB per second to a thousand connections, for a minute:
 
@@ -195,6 +250,8 @@ program
   .option("--secret-file <file>", "read the server's secret from a file instead of TOKEN_SECRET", nonEmpty)
   .option("--subscribe <channels...>", "channels to subscribe to: names, and prefixes followed by *", pattern, [])
   .option("--announce <channels...>", "channels to announce on", pattern, [])
+  .option("--enter <channels...>", "channels to enter as a member", pattern, [])
+  .option("--sub <name>", "the user, and the only name under which the token may enter", memberName)
   .option("--operate", "grant the operators' pages")
   .option("--expires <time>", "time until it expires, such as 30m, 12h or 7d", "1h")
   .action((options) => act(() => token(options)));

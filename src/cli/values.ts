@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "commander";
 import { channelFault, nameFault } from "../protocol/channels.ts";
 import { sentenceOf } from "../protocol/errors.ts";
 import { keyFault } from "../protocol/keys.ts";
+import { memberFault } from "../protocol/members.ts";
 import { Exit, USAGE } from "./exits.ts";
 
 /** Longest timer, in seconds. */
@@ -41,6 +42,7 @@ function faultless(faultOf: (word: string) => string | undefined): (word: string
 
 export const key = faultless(keyFault);
 export const channelName = faultless(channelFault);
+export const memberName = faultless(memberFault);
 const patternName = faultless(nameFault);
 
 /** Parses a channel's name or a prefix followed by `*`, and appends it to earlier ones. */

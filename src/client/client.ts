@@ -1,14 +1,26 @@
 /** The client: its channels, its announcements, and the connection they share. */
+import { formatMember, presenceOf } from "../protocol/members.ts";
 import { parseAddress } from "./address.ts";
 import { Channel } from "./channel.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
 import { type Cancel, type Environment, environmentOf } from "./environment.ts";
 import { Refused } from "./errors.ts";
-import { checkChannel, checkFunction, checkKey, checkMessage, checkOptions, demand } from "./inputs.ts";
+import {
+  checkChannel,
+  checkData,
+  checkFunction,
+  checkKey,
+  checkMessage,
+  checkOptions,
+  checkSubject,
+  demand,
+} from "./inputs.ts";
 import { add, emit, type Listeners } from "./listeners.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
+import { Presences } from "./presences.ts";
 import { Questions } from "./questions.ts";
+import { Roster } from "./roster.ts";
 import { Subscriber } from "./subscription.ts";
 import type { Home, Outcome, Transport } from "./transport.ts";
 import type {
@@ -16,8 +28,10 @@ import type {
   Change,
   CloseOptions,
   Codec,
+  EnterOptions,
   Fanout,
   FanoutOptions,
+  Members,
   RequestOptions,
   State,
   SubscribeOptions,
@@ -51,6 +65,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   readonly #codec: Codec<Data> | undefined;
   readonly #channels = new Map<string, Channel>();
   readonly #outbox: Outbox;
+  readonly #presences: Presences;
   readonly #questions: Questions;
   readonly #connection: Connection;
   readonly #listeners: Listeners<Change> = new Set();
@@ -63,7 +78,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   #isNew = true;
   /** Whether it stays offline until `connect` is called. */
   #isPaused = false;
-  /** Callbacks for when no announcement is pending. */
+  /** Callbacks for when nothing is pending for which `close` waits. */
   readonly #onDrained = new Set<() => void>();
   /** Channels that this client may not subscribe to, though perhaps announce on. */
   readonly #refusedHomes = new Set<string>();
@@ -79,6 +94,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     add(this.#debuggers, options.debug);
     const pace = new Pace(this.#environment);
     this.#outbox = new Outbox(this.#environment, pace, () => this.#update());
+    this.#presences = new Presences(this.#environment, () => this.#update());
     this.#questions = new Questions(this.#environment, () => this.#update());
     this.#connection = new Connection(this.#environment, base, options.token, pace, this);
   }
@@ -118,6 +134,27 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     return announced;
   };
 
+  readonly enter = async (channel: string, member: string, data = "", options: EnterOptions = {}): Promise<void> => {
+    checkOptions(options);
+    const name = checkSubject(channel);
+    const text = formatMember({ member: checkKey(member, "the member"), data: checkData(data) });
+    if (this.#ending) throw this.#ending;
+    const entered = this.#presences.enter(name, { text, onEnd: options.onEnd });
+    this.#update();
+    return entered;
+  };
+
+  readonly leave = async (channel: string): Promise<void> => this.#presences.leave(checkSubject(channel));
+
+  readonly members = (channel: string): Members => {
+    const name = checkSubject(channel);
+    return new Roster(
+      name,
+      (options) => this.subscribe(presenceOf(name), { ...options, codec: codecOf<string>(undefined, undefined) }),
+      (signal) => this.#questions.list(name, signal),
+    );
+  };
+
   readonly ping = async (options: RequestOptions = {}): Promise<number> => {
     let sentAt = 0;
     await this.#ask<number | undefined>(options, (transport, done) => {
@@ -152,7 +189,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     const { within = CLOSE_WITHIN } = options;
     this.#isClosing = true;
     this.#ending ??= new Refused("unavailable", "the client is closed; make a new one");
-    if (within > 0 && this.#outbox.size > 0) {
+    if (within > 0 && this.#isBusy) {
       await new Promise<void>((resolve) => {
         const cancel = this.#environment.later(within, resolve);
         this.#onDrained.add(() => {
@@ -195,6 +232,11 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     return this.#questions.ask(this.#outbox.sequence, options, act);
   }
 
+  /** Whether `close` has something to wait for. */
+  get #isBusy(): boolean {
+    return this.#outbox.size > 0 || this.#presences.isLeaving;
+  }
+
   /**
    * Sends questions whose turn has come, resolves `close`, connects if there is something to do, and schedules a
    * disconnect otherwise. Runs whenever something begins or settles.
@@ -202,12 +244,15 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   #update(): void {
     const { oldest } = this.#outbox;
     const areLive = () => [...this.#channels.values()].every(({ isLive }) => isLive);
-    if (this.#questions.size > 0 && this.#transport && areLive())
-      this.#questions.send(this.#transport, oldest?.sequence ?? this.#outbox.sequence + 1);
-    if (!oldest) for (const drained of this.#onDrained) drained();
+    if (this.#questions.size > 0 && this.#transport) {
+      const next = oldest?.sequence ?? this.#outbox.sequence + 1;
+      this.#questions.send(this.#transport, areLive() ? next : 0);
+    }
+    const isBusy = this.#isBusy;
+    if (!isBusy) for (const drained of this.#onDrained) drained();
     this.#cancelIdle();
-    if (this.#isPaused || (this.#ending && !oldest)) return;
-    if (oldest || this.#channels.size + this.#questions.size > 0) this.#connection.start();
+    if (this.#isPaused || (this.#ending && !isBusy)) return;
+    if (isBusy || this.#channels.size + this.#questions.size + this.#presences.size > 0) this.#connection.start();
     else this.#cancelIdle = this.#environment.later(IDLE, () => this.#rest());
   }
 
@@ -245,14 +290,20 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     this.#transport = transport;
     transport.leaveAllBut(this.#channels);
     for (const [name, channel] of this.#channels) channel.begin(transport, name === transport.home?.channel);
+    this.#presences.use(transport);
     this.#outbox.use(transport);
     this.#update();
   }
 
   lost(isTooBig: boolean): void {
     this.#transport = undefined;
+    this.#presences.use(undefined);
     this.#outbox.use(undefined, isTooBig);
     for (const channel of this.#channels.values()) channel.end();
+  }
+
+  renewed(): void {
+    this.#presences.enterAgain();
   }
 
   changed(state: State, reason = "", code = 0, willRetry = true): void {
@@ -286,10 +337,11 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
 
   /**
    * Settles everything that is pending.
-   * @param failure the error with which subscriptions end, if any
+   * @param failure the error with which subscriptions and presences end, if any
    */
-  #end(ending: Refused, failure: Error | undefined): void {
+  #end(ending: Refused, failure: Refused | undefined): void {
     this.#release();
+    this.#presences.fail(ending, failure);
     this.#outbox.fail(ending);
     this.#questions.fail(ending);
     for (const channel of this.#channels.values()) channel.fail(failure);

@@ -46,6 +46,8 @@ export interface ConnectionListener extends Receiver {
   opened(transport: Transport): void;
   /** @param isTooBig whether the client had sent more than the server accepts */
   lost(isTooBig: boolean): void;
+  /** The server has accepted another token, which may not grant the same. */
+  renewed(): void;
   /** The server refuses this channel, but perhaps not others. */
   homeRefused(channel: string, error: Refused): void;
   /** @param code a close code or an HTTP status */
@@ -198,6 +200,7 @@ export class Connection implements TransportListener {
       this.#transport?.ask("token", ` ${token}`, (outcome) => {
         // Retry only temporary refusals. Otherwise the old token remains valid until it expires.
         const isTemporaryRefusal = outcome instanceof Refused && isTemporary(outcome.code);
+        if (!(outcome instanceof Refused)) this.#listener.renewed();
         this.#renewIn(isTemporaryRefusal ? RENEWAL_RETRY : this.#untilRenewal(token), signal);
       });
     });

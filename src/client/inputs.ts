@@ -25,10 +25,22 @@ export function checkChannel(channel: unknown): string {
   return checkText(channel, "the channel", /^debug$|[ !\p{Cc}\p{Cs}]/u, 255, what);
 }
 
-/** @throws TypeError if `key` is no valid key */
-export function checkKey(key: unknown): string {
+/** @throws TypeError if `channel` is no name of a channel that can have members */
+export function checkSubject(channel: unknown): string {
+  const what = "text that doesn't begin with `presence/`";
+  return checkText(checkChannel(channel), "the channel", /^presence\//, 246, what);
+}
+
+/** @throws TypeError if `key` is no valid key, or name of a member */
+export function checkKey(key: unknown, name = "the option `key`"): string {
   const what = "text without spaces or control characters";
-  return checkText(key, "the option `key`", /[ \p{Cc}\p{Cs}]/u, 64, what);
+  return checkText(key, name, /[ \p{Cc}\p{Cs}]/u, 64, what);
+}
+
+/** @throws TypeError if `data` can't be the data of a member */
+export function checkData(data: unknown): string {
+  const what = "text on one line; for objects use `JSON.stringify`";
+  return data === "" ? data : checkText(data, "the data", /[\r\n\p{Cs}]/u, 1_024, what);
 }
 
 /** @throws TypeError if `message` isn't one line of at most 1,000,000 bytes, the most that any server allows */

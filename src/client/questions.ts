@@ -1,9 +1,13 @@
-/** Pending `ping` and `info` calls. They are sent after all earlier calls took effect, and again on each connection. */
-
+/**
+ * Pending `ping` and `info` calls, which are sent after all earlier calls took effect, and requests for members. They are
+ * sent again on each connection.
+ */
+import { isTemporary } from "../protocol/errors.ts";
+import { backoff } from "./backoff.ts";
 import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
-import { limited } from "./timing.ts";
-import type { Transport } from "./transport.ts";
+import { after, limited } from "./timing.ts";
+import type { List, Transport } from "./transport.ts";
 import type { RequestOptions } from "./types.ts";
 
 interface Question {
@@ -57,6 +61,21 @@ export class Questions {
       this.#changed();
       return remove;
     });
+  }
+
+  /** Asks for the members of a channel, at once, until the server replies or refuses that for good. */
+  list(channel: string, signal: AbortSignal): Promise<List> {
+    const environment = this.#environment;
+    let failures = 0;
+    const ask = (transport: Transport, done: (outcome: List | Refused) => void) =>
+      transport.members(channel, (outcome) => {
+        if (!(outcome instanceof Refused && isTemporary(outcome.code))) return done(outcome);
+        after(environment, backoff(environment, failures), transport.signal, () => {
+          if (!signal.aborted) ask(transport, done);
+        });
+        failures += 1;
+      });
+    return this.ask(-1, { signal }, ask);
   }
 
   /** Sends the questions that precede an announcement, unless already sent on this connection. */

@@ -129,6 +129,7 @@ export class RequestSocket implements WebSocketLike {
   #ask(verb: string, word: string, rest: string): Promise<void> {
     if (verb === "ping") return this.#ping();
     if (verb === "info") return this.#info();
+    if (verb === "members") return this.#members(word);
     if (verb === "announce") return this.#post(`announce ${word}`, word, rest);
     const space = rest.indexOf(" ");
     return this.#post(`once ${word}`, rest.slice(0, space), rest.slice(space + 1), word);
@@ -177,6 +178,29 @@ export class RequestSocket implements WebSocketLike {
     const answer = await this.#request("-/info");
     if (!isOk(answer)) return this.#refuseFor("info", answer);
     for (const [key, value] of Object.entries(JSON.parse(answer.body))) this.#emit(`${key}: ${value}`);
+  }
+
+  /**
+   * Requests the pages of a list, and replies with the position of the first: changes since then may already be on the
+   * others, where they change nothing.
+   */
+  async #members(channel: string): Promise<void> {
+    const command = `members ${channel}`;
+    const lines: string[] = [];
+    let position: number | undefined;
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const path = `${encodeURIComponent(`presence/${channel}`)}?members${after}`;
+      const answer = await this.#request(path);
+      if (!isOk(answer)) return this.#refuseFor(command, answer);
+      const page = pageIn(answer.body);
+      if (!page) return this.#refuse(command, "unavailable", NOT_FANOUT);
+      position ??= page.position;
+      for (const { member, data } of page.members) {
+        lines.push(`\ndebug!member ${channel} ${member}${data === undefined ? "" : ` ${data}`}`);
+      }
+      after = page.next === undefined ? undefined : `&after=${encodeURIComponent(page.next)}`;
+    }
+    this.#emit(`debug!members ${channel} ${position} ${lines.length}${lines.join("")}`);
   }
 
   /** @param key undefined if the channel retains no messages */
@@ -311,6 +335,23 @@ function positionIn(body: string): number | null | undefined {
   try {
     const { position } = JSON.parse(body);
     return position === null || Number.isSafeInteger(position) ? position : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Page {
+  position: number;
+  members: { member: string; data?: string }[];
+  /** The last name on this page, if another one follows. */
+  next?: string;
+}
+
+/** Parses a page of a list of members; undefined if it isn't Fanout's. */
+function pageIn(body: string): Page | undefined {
+  try {
+    const page = JSON.parse(body);
+    return Number.isSafeInteger(page.position) && Array.isArray(page.members) ? page : undefined;
   } catch {
     return undefined;
   }

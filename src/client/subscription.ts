@@ -1,15 +1,12 @@
 /** One subscription of a program: its position, listeners and iterators. */
 import type { Member } from "./channel.ts";
 import type { Environment } from "./environment.ts";
-import { checkFunction, demand } from "./inputs.ts";
 import { Feed } from "./iterator.ts";
-import { add, emit, type Listeners } from "./listeners.ts";
+import { add, addFor, emit, type ListenersByKind } from "./listeners.ts";
 import type { Codec, Message, SubscribeOptions, Subscription, SubscriptionEvents, SubscriptionState } from "./types.ts";
 
 /** Default buffer of a loop, in messages. */
 const BUFFER = 1_000;
-
-type Sets<T> = { readonly [K in keyof SubscriptionEvents]: Listeners<SubscriptionEvents<T>[K]> };
 
 /** Methods for programs are arrow functions, so that a subscription may be wrapped in a proxy, as Vue does. */
 export class Subscriber<T> implements Member, Subscription<T> {
@@ -23,7 +20,7 @@ export class Subscriber<T> implements Member, Subscription<T> {
   readonly #leave: () => void;
   readonly #limit: number;
   readonly #options: SubscribeOptions<T>;
-  readonly #listeners: Sets<T> = {
+  readonly #listeners: ListenersByKind<SubscriptionEvents<T>> = {
     message: new Set(),
     gap: new Set(),
     position: new Set(),
@@ -72,14 +69,12 @@ export class Subscriber<T> implements Member, Subscription<T> {
     kind: K,
     listener: (event: SubscriptionEvents<T>[K]) => void,
   ): (() => void) => {
-    checkFunction(listener, "the listener");
-    const listeners = this.#listeners[kind];
-    demand(listeners !== undefined, "the event", kind, Object.keys(this.#listeners).join(", "));
+    const remove = addFor(this.#listeners, kind, listener);
     if (kind === "message" && this.#firstFeed) {
       this.#feeds.delete(this.#firstFeed);
       this.#firstFeed = undefined;
     }
-    return add(listeners, listener);
+    return remove;
   };
 
   /** Returns an iterator; the first one includes messages received before. */

@@ -34,6 +34,13 @@ export interface Home {
 /** The server's reply to a command: a position or nothing, or a refusal. */
 export type Outcome = number | undefined | Refused;
 
+/** The members of a channel, with their data, at a position of its presence channel. */
+export interface List {
+  readonly position: number;
+  readonly count: number;
+  readonly members: Map<string, string>;
+}
+
 /** Receives a transport's own events. */
 export interface TransportListener {
   opened(transport: Transport): void;
@@ -72,6 +79,8 @@ export class Transport {
   /** All channels that this connection ever subscribed to, and whether it still is or will be. */
   readonly #channels = new Map([[EVERYONE, true]]);
   readonly #figures = new Map<string, string>();
+  /** The list that is being received, or was received last. */
+  #list: List = { position: 0, count: 0, members: new Map() };
   #state: "opening" | "open" | "over" = "opening";
   #partialLine = "";
   /** Whether the reply to a keepalive is pending. */
@@ -183,6 +192,11 @@ export class Transport {
     });
   }
 
+  /** Requests the members of a channel. */
+  members(channel: string, done: (outcome: List | Refused) => void): void {
+    this.ask(`members ${channel}`, "", (outcome) => done(outcome instanceof Refused ? outcome : this.#list));
+  }
+
   /** Checks with a keepalive that the server still replies; the connection ends if it doesn't. */
   check(): void {
     const oldest = this.#environment.now() - REPLY_WITHIN;
@@ -245,11 +259,16 @@ export class Transport {
   }
 
   #receiveDebug(text: string): void {
-    const [kind, name = "", number] = text.split(" ");
+    const [kind = "", name = "", number = "", ...rest] = text.split(" ");
     if (kind === "error") this.#handleRefusal(text);
     else if (kind === "once") this.#settle(`once ${name}`, Number(number));
     else if (kind === "position") this.#handlePosition(name, Number(number));
     else if (kind === "token") this.#settle("token", undefined);
+    else if (kind === "members") this.#list = { position: Number(number), count: Number(rest[0]), members: new Map() };
+    else if (kind === "member") this.#list.members.set(number, rest.join(" "));
+    if (/^members?$/.test(kind) && this.#list.members.size === this.#list.count) {
+      this.#settle(`members ${name}`, undefined);
+    }
   }
 
   /** Settles the oldest command with this name. */
@@ -278,7 +297,8 @@ export class Transport {
     const [command, channel = ""] = name.split(" ");
     const isUnsubscribed = command === "unsubscribe" && !this.#channels.get(channel);
     const isRepeated = isTemporary(error.code) && (name === "ping" || isUnsubscribed);
-    if (word === "rate" || isRepeated) this.#pace.slowDown();
+    // Presence has a rate of its own.
+    if ((word === "rate" && !/^(enter|leave)/.test(name)) || isRepeated) this.#pace.slowDown();
     if (isRepeated) this.write(`${name}\n`);
     else if (command === "subscribe") this.#handlePosition(channel, error);
     else this.#settle(name, error);

@@ -105,6 +105,47 @@ export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>>;
 }
 
+export interface EnterOptions {
+  /**
+   * Called if the presence ends though `leave` wasn't called: the server refused to let the client enter again, after a
+   * reconnect or with a new token, or the client failed.
+   */
+  onEnd?: ((error: Refused) => void) | undefined;
+}
+
+/** A change of a channel's members. */
+export interface MemberChange {
+  kind: "added" | "updated" | "removed";
+  channel: string;
+  member: string;
+  /** The member's data; "" without any. Of a removed member, its last. */
+  data: string;
+}
+
+export interface MembersEvents {
+  added: MemberChange;
+  updated: MemberChange;
+  removed: MemberChange;
+  state: SubscriptionChange;
+}
+
+/** The members of a channel, kept up to date. */
+export interface Members extends AsyncIterable<MemberChange> {
+  readonly channel: string;
+  /** `subscribed` while `current` is up to date, `subscribing` until then and while disconnected. */
+  readonly state: SubscriptionState;
+  /** The data of each member; "" without any. The same map at all times, updated before its events. */
+  readonly current: ReadonlyMap<string, string>;
+  /** Resolves when `current` is complete for the first time, or after `unsubscribe`; rejects if that fails. */
+  readonly ready: Promise<void>;
+  /** Adds a listener; returns a function that removes it. */
+  on<K extends keyof MembersEvents>(kind: K, listener: (event: MembersEvents[K]) => void): () => void;
+  /** Ends the updates. */
+  unsubscribe(): void;
+  /** Iterates over changes; the first ones add the current members. Leaving the last loop unsubscribes. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<MemberChange>;
+}
+
 /**
  * A client's state. `disconnected`: it reconnects by itself if there is something to do, or after `disconnect()` when
  * `connect()` is called. `failed`: the server refuses this client; `connect()` starts over.
@@ -185,6 +226,22 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
    */
   announce<T>(channel: string, data: T, options: AnnounceOptions & { codec: Codec<T> }): Promise<number | undefined>;
   announce(channel: string, data: Data, options?: AnnounceOptions): Promise<number | undefined>;
+  /**
+   * Makes this client present in a channel as `member`, until `leave`: after each reconnect it enters again. Entering as
+   * the same member with other data updates that; entering as another member leaves the first. A call replaces an earlier
+   * one that is pending, and both settle together.
+   * @param data one line of text that all members see, up to 1,024 bytes; for objects use `JSON.stringify`
+   * @throws Refused if the server refuses it for good, which changes nothing, or `leave` is called; Error if an argument is
+   *   invalid
+   */
+  enter(channel: string, member: string, data?: string, options?: EnterOptions): Promise<void>;
+  /** Ends this client's presence in a channel at once. Resolves when the server has announced that, or isn't connected. */
+  leave(channel: string): Promise<void>;
+  /**
+   * Follows the members of a channel. If the client has failed or is closed, it ends at once, with that error.
+   * @throws Error if the channel is invalid
+   */
+  members(channel: string): Members;
   /** Resolves when all earlier calls have taken effect, with the round-trip time in milliseconds. */
   ping(options?: RequestOptions): Promise<number>;
   /** Returns the server's figures. */

@@ -1,7 +1,9 @@
 /** One client of the page: its connection, its messages, and those it missed while disconnected. */
 import { type Change, Fanout, type Gap, type Message, type Subscription } from "../client/fanout.ts";
+import type { Member } from "../protocol/members.ts";
+import type { Direction } from "./direction.ts";
 import { countMissed, fetchRetained, formatMissed, sumOf } from "./missed-messages.ts";
-import { type Direction, Network } from "./network.ts";
+import { Network } from "./network.ts";
 import { stateText } from "./state-text.ts";
 
 /** Receives a client's events. */
@@ -12,6 +14,8 @@ export interface ClientListener {
   gap(gap: Gap): void;
   /** The server refused a subscription. */
   refused(channel: string, why: string): void;
+  /** The server refuses the client as a member. */
+  notMember(channel: string, why: string): void;
   /** Reports the counts of missed messages; empty while they are unknown. */
   missed(text: string): void;
   /** Reports a frame sent or received. */
@@ -46,6 +50,8 @@ export class ConsoleClient {
   /** Increases when an outage begins or ends, which outdates a count in progress. */
   #generation = 0;
   #offlineUntil: Date | undefined;
+  /** The members that it has entered as, by channel. */
+  readonly #entered = new Map<string, Member>();
   readonly #waiters = new Set<() => void>();
 
   constructor(base: string, token: string | undefined, listener: ClientListener) {
@@ -91,6 +97,64 @@ export class ConsoleClient {
     this.#subscriptions.get(channel)?.unsubscribe();
     this.#subscriptions.delete(channel);
     this.#positions.delete(channel);
+    this.leave(channel);
+  }
+
+  /**
+   * Follows the members of a channel.
+   * @param changed called with the live members, by name, after each change; or why they aren't available
+   * @returns a function that ends it
+   */
+  follow(
+    channel: string,
+    changed: (members: ReadonlyMap<string, string> | undefined, fault: string) => void,
+  ): () => void {
+    const list = this.#fanout.members(channel);
+    let isFollowed = true;
+    const report = () => isFollowed && changed(list.current, "");
+    const fail = (error: Error) => isFollowed && changed(undefined, error.message);
+    list.ready.then(() => {
+      report();
+      for (const kind of ["added", "updated", "removed"] as const) list.on(kind, report);
+    }, fail);
+    list.on("state", ({ error }) => {
+      if (error) fail(error);
+    });
+    return () => {
+      isFollowed = false;
+      list.unsubscribe();
+    };
+  }
+
+  /** The name under which the client has entered a channel; undefined if it hasn't. */
+  memberOf(channel: string): string | undefined {
+    return this.#entered.get(channel)?.member;
+  }
+
+  /** Enters a channel; resolves when that is settled. */
+  async enter(channel: string, member: Member): Promise<void> {
+    const before = this.#entered.get(channel);
+    this.#entered.set(channel, member);
+    const refused = (error: Error, still: Member | undefined) => {
+      if (this.#entered.get(channel) !== member) return;
+      if (still) this.#entered.set(channel, still);
+      else this.#entered.delete(channel);
+      this.#listener.notMember(channel, error.message);
+    };
+    const onEnd = (error: Error) => refused(error, undefined);
+    await this.#fanout
+      .enter(channel, member.member, member.data, { onEnd })
+      .catch((error: Error) => refused(error, before));
+  }
+
+  /** Enters the channels that another client has entered. */
+  enterLike(other: ConsoleClient): void {
+    for (const [channel, member] of other.#entered) this.enter(channel, member);
+  }
+
+  /** Leaves a channel, if the client has entered it. */
+  leave(channel: string): void {
+    if (this.#entered.delete(channel)) this.#fanout.leave(channel).catch(() => {});
   }
 
   /** @throws Error if the server refuses the message */

@@ -4,6 +4,14 @@ import { type Action, type Language, snippetFor, type Target } from "./snippets.
 
 const LANGUAGES: Language[] = ["curl", "JavaScript", "Python"];
 
+/** Descriptions of actions, before the channel. */
+const WHAT: Record<Action["kind"], string> = {
+  announce: "the announcement on",
+  subscribe: "the subscription to",
+  enter: "the entry into",
+  members: "the list of members of",
+};
+
 export class CopiedCode {
   readonly #element: HTMLElement;
   readonly #target: () => Target;
@@ -21,8 +29,7 @@ export class CopiedCode {
   /** Sets the action to copy, and hides the code of the previous one. */
   show(action: Action): void {
     this.#action = action;
-    const what = action.kind === "announce" ? "announcement on" : "subscription to";
-    find(this.#element, ".action", HTMLElement).textContent = `Copy the ${what} ${action.channel} as`;
+    find(this.#element, ".action", HTMLElement).textContent = `Copy ${WHAT[action.kind]} ${action.channel} as`;
     find(this.#element, "pre", HTMLElement).hidden = true;
     this.#report("");
   }

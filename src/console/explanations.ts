@@ -1,7 +1,8 @@
 /** Explanations of protocol lines. */
 import { parseCommand } from "../protocol/commands.ts";
+import { parseChange, presenceOf, subjectOf } from "../protocol/members.ts";
 import { parseReply } from "../protocol/replies.ts";
-import type { Direction } from "./network.ts";
+import type { Direction } from "./direction.ts";
 
 /** Explains a line in one sentence. */
 export function explain(direction: Direction, line: string): string {
@@ -16,7 +17,7 @@ function explainReply(line: string): string {
     case "busy":
       return "The service has reached its connection limit.";
     case "message":
-      return `A message on '${reply.channel}'. Its position is one higher than that of the previous message.`;
+      return `${explainMessage(reply.channel, reply.message)} Its position is one higher than that of the previous message.`;
     case "error":
       return "The server refused a command: the error code, the command, and the reason. Only this connection receives it.";
     case "accepted":
@@ -34,12 +35,35 @@ function explainReply(line: string): string {
     case "once":
       return "The message announced with this key has this position.";
     case "members":
-      return `The members of '${reply.channel}' follow: ${reply.count}, at this position of 'presence/${reply.channel}'.`;
+      return `The members of '${reply.channel}' follow, with this number of lines. 'subscribe ${presenceOf(reply.channel)} since ${reply.position}' receives all later changes.`;
     case "member":
-      return `One member of '${reply.channel}', and its data.`;
+      return `'${reply.member}' is present on '${reply.channel}'${reply.data === "" ? "" : ", with this data"}.`;
     case "unknown":
       return "Unknown to this page; the server may be newer.";
   }
+}
+
+/** Explains a message, which on a presence channel is a change of members. */
+function explainMessage(channel: string, message: string): string {
+  const subject = subjectOf(channel);
+  const change = subject === undefined ? undefined : parseChange(message);
+  switch (change?.kind) {
+    case "enter":
+      return `'${change.member}' has entered '${subject}'.`;
+    case "update":
+      return `'${change.member}' has other data on '${subject}'.`;
+    case "leave":
+      return `'${change.member}' has left '${subject}', or has been disconnected for too long.`;
+    default:
+      return `A message on '${channel}'.`;
+  }
+}
+
+function explainSubscribe(channel: string, resumes: boolean): string {
+  const subject = subjectOf(channel);
+  const what = subject === undefined ? `'${channel}'` : `'${channel}', the changes of the members of '${subject}',`;
+  if (resumes) return `Subscribes to ${what} from this position on; missed messages come first.`;
+  return `Subscribes to ${what.replace(/,$/, "")}.`;
 }
 
 function explainCommand(line: string): string {
@@ -52,9 +76,7 @@ function explainCommand(line: string): string {
     case "keepalive":
       return "Checks the connection without waking an object.";
     case "subscribe":
-      return command.from
-        ? `Subscribes to '${command.channel}' from this position on; missed messages come first.`
-        : `Subscribes to '${command.channel}'.`;
+      return explainSubscribe(command.channel, command.from !== undefined);
     case "unsubscribe":
       return `Unsubscribes from '${command.channel}'.`;
     case "announce":
@@ -62,11 +84,11 @@ function explainCommand(line: string): string {
     case "once":
       return `Announces a message on '${command.channel}'; repeating it with the same key announces nothing.`;
     case "enter":
-      return `Makes this connection present on '${command.channel}' as '${command.member}'.`;
+      return `Makes this connection present on '${command.channel}' as '${command.member}', or changes its data. Only a refusal gets a reply.`;
     case "leave":
-      return `Ends this connection's presence on '${command.channel}'.`;
+      return `Ends this connection's presence on '${command.channel}' at once. A lost connection ends it after a grace period.`;
     case "members":
-      return `Requests the members of '${command.channel}'.`;
+      return `Requests the members of '${command.channel}', and the position of '${presenceOf(command.channel)}' at which the list is true.`;
     case "token":
       return "Replaces the connection's token.";
     case "refused":

@@ -3,8 +3,7 @@
  * can be cut or taken offline.
  */
 import type { FetchLike, WebSocketConstructor, WebSocketLike } from "../client/fanout.ts";
-
-export type Direction = "in" | "out";
+import type { Direction } from "./direction.ts";
 
 /** One client's network. */
 export class Network {

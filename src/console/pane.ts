@@ -4,6 +4,7 @@ import { ConsoleClient, LAST } from "./console-client.ts";
 import { CopiedCode } from "./copied-code.ts";
 import { copy, find, make } from "./elements.ts";
 import { List } from "./list.ts";
+import { MembersView } from "./members-view.ts";
 import { RawLines } from "./raw-lines.ts";
 import { Terminal } from "./terminal.ts";
 import type { Traffic } from "./traffic.ts";
@@ -28,6 +29,7 @@ export class Pane {
   readonly #raw: RawLines;
   readonly #terminal: Terminal;
   readonly #code: CopiedCode;
+  readonly #members: MembersView;
   #client: ConsoleClient;
 
   /** @param name the pane's heading */
@@ -43,6 +45,10 @@ export class Pane {
     this.#terminal = new Terminal(typed, () => this.#connect());
     this.#code = new CopiedCode(this.#part(".code", HTMLElement), () => {
       return { base: context.base, needsToken: context.token() !== undefined };
+    });
+    this.#members = new MembersView(this.#part(".presence", HTMLDetailsElement), {
+      client: () => this.#client,
+      acted: (action) => this.#code.show(action),
     });
     this.#name(name);
     this.#addListeners();
@@ -60,6 +66,8 @@ export class Pane {
     const before = this.#client;
     this.#client = this.#newClient();
     for (const channel of before.channels) this.#client.subscribe(channel, before.position(channel));
+    this.#client.enterLike(before);
+    this.#members.restart();
     before.close();
   }
 
@@ -81,6 +89,10 @@ export class Pane {
         this.#note(`gap in ${channel}: ${messages} are unavailable`);
       }),
       refused: ifCurrent((channel, why) => this.#note(`not subscribed to ${channel}: ${why}`)),
+      notMember: ifCurrent((channel, why) => {
+        this.#note(`not a member of ${channel}: ${why}`);
+        this.#members.draw();
+      }),
       missed: ifCurrent((text) => {
         this.#part(".missed", HTMLElement).textContent = text;
       }),
@@ -189,6 +201,7 @@ export class Pane {
     const chosen = select.value;
     select.replaceChildren(...channels.map((channel) => new Option(channel, channel)));
     if (channels.includes(chosen)) select.value = chosen;
+    this.#members.offer(channels);
   }
 
   #chip(channel: string): HTMLElement {

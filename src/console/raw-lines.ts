@@ -1,8 +1,9 @@
 /** Shows protocol lines as sent and received, each with its explanation. */
+
+import type { Direction } from "./direction.ts";
 import { find, make } from "./elements.ts";
 import { explain } from "./explanations.ts";
 import { List } from "./list.ts";
-import type { Direction } from "./network.ts";
 
 const SIGNS = { in: "<", out: ">" };
 

@@ -6,7 +6,9 @@ export type Language = "curl" | "JavaScript" | "Python";
 /** An action of a client; `last` is the number of newest messages with which the subscription begins. */
 export type Action =
   | { kind: "announce"; channel: string; text: string }
-  | { kind: "subscribe"; channel: string; last: number };
+  | { kind: "subscribe"; channel: string; last: number }
+  | { kind: "enter"; channel: string; member: string; data: string }
+  | { kind: "members"; channel: string };
 
 /** The server for which the code is. */
 export interface Target {
@@ -19,6 +21,8 @@ export interface Target {
 export function snippetFor(language: Language, done: Action, target: Target): string {
   const action = sent(done);
   if (language === "JavaScript") return javaScript(action, target);
+  if (action.kind === "enter")
+    return "# HTTP can't enter a channel, because members need a connection; use JavaScript.";
   // Clients resolve these names in a path.
   if (/^\.{1,2}$/.test(action.channel)) return `# HTTP can't name the channel '${action.channel}'; use JavaScript.`;
   return language === "curl" ? curl(action, target) : python(action, target);
@@ -27,19 +31,26 @@ export function snippetFor(language: Language, done: Action, target: Target): st
 /** Returns an action as it is sent: in UTF-8, which has no lone surrogates. */
 function sent(action: Action): Action {
   const channel = action.channel.toWellFormed();
-  return action.kind === "announce" ? { ...action, channel, text: action.text.toWellFormed() } : { ...action, channel };
+  if (action.kind === "announce") return { ...action, channel, text: action.text.toWellFormed() };
+  if (action.kind !== "enter") return { ...action, channel };
+  return { ...action, channel, member: action.member.toWellFormed(), data: action.data.toWellFormed() };
 }
 
-/** Returns the address of a channel, with a query if the action is a subscription. */
-function addressOf(action: Action, base: string): string {
-  const address = `${base}/${encodeURIComponent(action.channel)}`;
-  return action.kind === "subscribe" ? `${address}?last=${action.last}` : address;
+/** An action that HTTP can carry out. */
+type Request = Exclude<Action, { kind: "enter" }>;
+
+/** Returns the address that carries out an action. */
+function addressOf(action: Request, base: string): string {
+  const channel = encodeURIComponent(action.channel);
+  if (action.kind === "members") return `${base}/presence/${channel}?members`;
+  return action.kind === "subscribe" ? `${base}/${channel}?last=${action.last}` : `${base}/${channel}`;
 }
 
-function curl(action: Action, { base, needsToken }: Target): string {
+function curl(action: Request, { base, needsToken }: Target): string {
   const address = shellQuoted(addressOf(action, base));
   const token = needsToken ? ' -H "Authorization: Bearer $FANOUT_TOKEN"' : "";
   if (action.kind === "subscribe") return `curl -N${token} ${address}`;
+  if (action.kind === "members") return `curl${token} ${address}`;
   const { text } = action;
   if (isVisible(text)) return `curl${token} --data-raw ${shellQuoted(text)} ${address}`;
   return `printf ${printfQuoted(text)} | curl${token} --data-binary @- ${address}`;
@@ -47,20 +58,32 @@ function curl(action: Action, { base, needsToken }: Target): string {
 
 function javaScript(action: Action, { base, needsToken }: Target): string {
   const address = literal(base);
-  const channel = literal(action.channel);
   const token = needsToken ? ', { token: "paste the token here" }' : "";
-  const act =
-    action.kind === "announce"
-      ? `console.log(await fanout.announce(${channel}, ${literal(action.text)})); // the message's position`
-      : `for await (const { text } of fanout.subscribe(${channel}, { last: ${action.last} })) console.log(text);`;
   return `// In a page: <script type="module">. In Node, the module is "fanout-edge/client".
 import { Fanout } from ${literal(`${base}/-/client.js`)};
 
 const fanout = new Fanout(${address}${token});
-${act}`;
+${statement(action)}`;
 }
 
-function python(action: Action, { base, needsToken }: Target): string {
+/** Returns the statement that carries out an action in JavaScript. */
+function statement(action: Action): string {
+  const channel = literal(action.channel);
+  switch (action.kind) {
+    case "announce":
+      return `console.log(await fanout.announce(${channel}, ${literal(action.text)})); // the message's position`;
+    case "subscribe":
+      return `for await (const { text } of fanout.subscribe(${channel}, { last: ${action.last} })) console.log(text);`;
+    case "enter": {
+      const data = action.data === "" ? "" : `, ${literal(action.data)}`;
+      return `await fanout.enter(${channel}, ${literal(action.member)}${data}); // present while this program runs`;
+    }
+    case "members":
+      return `for await (const { kind, member, data } of fanout.members(${channel})) console.log(kind, member, data);`;
+  }
+}
+
+function python(action: Request, { base, needsToken }: Target): string {
   const address = literal(addressOf(action, base));
   const body = action.kind === "announce" ? `, ${literal(action.text)}.encode()` : "";
   return [

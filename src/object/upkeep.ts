@@ -36,6 +36,7 @@ export class Upkeep {
       this.#parts;
     tokens.closeExpired();
     tokens.start();
+    authority?.alarmed();
     this.#setAlarm();
     const { mayAsk } = outage;
     if (mayAsk && clientLimit?.isKnown === false) clientLimit.recount();
@@ -48,7 +49,6 @@ export class Upkeep {
     router.downstream.reportLosses();
     router.upstream.unlinks.retry();
     presence.retry();
-    authority?.proceed();
     revokedTokens.proceed();
     if (joined || router.channel.hasHistory || runtime.alarmTime() !== undefined) schedule.note();
   }

@@ -20,8 +20,12 @@ import { MemberTable } from "./member-table.ts";
 /** Most bytes of reports that are pending, of an object's 128 MB. */
 const MAX_PENDING = 16_000_000;
 
-/** The shortest time between two rounds of questions, in milliseconds: for each object asked, and for a client that asks. */
+/**
+ * The shortest time between two rounds of questions, in milliseconds: for each object asked, after a start, and when a
+ * client asks. Each question may wake an object.
+ */
 const INTERVAL_PER_OBJECT = 1_000;
+const INTERVAL_OF_STARTS = 30_000;
 const INTERVAL_OF_CLIENTS = 60_000;
 
 /** How long objects are expected to report by themselves after a start, in milliseconds. */
@@ -42,6 +46,7 @@ interface PendingReport {
   report: PresenceReport;
   size: number;
   resolve: (answer: PresenceAnswer) => void;
+  reject: (error: unknown) => void;
 }
 
 export class Authority {
@@ -70,9 +75,12 @@ export class Authority {
   start(): void {
     this.#rows.restore();
     if (this.#table.size === 0) return;
-    this.#askSoon(PATIENCE, INTERVAL_PER_OBJECT);
-    this.#parts.schedule.stay();
-    this.#parts.schedule.due(this.dueAt);
+    const { schedule, runtime } = this.#parts;
+    this.#askSoon(PATIENCE, INTERVAL_OF_STARTS);
+    schedule.stay();
+    // An alarm for the past would go off again.
+    if (this.dueAt > runtime.now()) schedule.due(this.dueAt);
+    else schedule.flush();
   }
 
   /** The number of members. */
@@ -89,29 +97,44 @@ export class Authority {
     if (this.#pendingSize + size > MAX_PENDING) throw new Error("too many reports of members are pending");
     this.#pendingSize += size;
     this.#parts.schedule.flush();
-    return new Promise((resolve) => this.#pending.push({ report, size, resolve }));
+    return new Promise((resolve, reject) => this.#pending.push({ report, size, resolve, reject }));
   }
 
   /** Applies pending reports, removes members that haven't come back in time, and announces all changes. */
   flush(): void {
-    const now = this.#parts.runtime.now();
     const reports = this.#pending.splice(0);
     this.#pendingSize = 0;
-    const answers = reports.map(({ report }) => this.#apply(report, now));
-    if (now >= this.#retryAt) this.#table.expire(now);
-    const isStored = this.#commit();
-    const position = this.#parts.router.channel.position ?? 0;
-    for (const [i, { resolve }] of reports.entries()) {
-      const answer = answers[i];
-      if (!answer || !isStored) resolve({ full: true });
-      else resolve("refused" in answer ? { ...answer, position } : answer);
+    try {
+      this.#carryOut(reports);
+    } catch (error) {
+      for (const { reject } of reports) reject(error);
+      throw error;
     }
   }
 
-  #apply(report: PresenceReport, now: number): { refused: string[] } | { newer: number } | { behind: true } {
+  #carryOut(reports: PendingReport[]): void {
+    const now = this.#parts.runtime.now();
+    const answers = reports.map(({ report }) => this.#apply(report, now));
+    if (now >= this.#retryAt) this.#table.expire(now);
+    const before = this.#parts.router.channel.position ?? 0;
+    const isStored = this.#commit();
+    const position = this.#parts.router.channel.position ?? 0;
+    const isNew = position !== before;
+    for (const [i, { resolve }] of reports.entries()) {
+      const answer = answers[i];
+      if (!answer || !isStored) resolve({ full: true });
+      else resolve("refused" in answer ? { ...answer, position, isNew } : answer);
+    }
+  }
+
+  #apply(
+    report: PresenceReport,
+    now: number,
+  ): { refused: string[] } | { newer: number; known: number } | { behind: true } {
     const least = this.#table.leastNumberOf(report.from);
-    if (report.number <= least) return { newer: least };
-    if (report.after !== undefined && report.after !== this.#table.numberOf(report.from)) return { behind: true };
+    const known = this.#table.numberOf(report.from);
+    if (report.number <= least) return { newer: least, known };
+    if (report.after !== undefined && report.after !== known) return { behind: true };
     this.#unheard.delete(report.from);
     return { refused: this.#table.apply(report, now) };
   }
@@ -223,8 +246,14 @@ export class Authority {
     return this.#isAsking || (this.#failed === undefined && this.#askAt <= now + PATIENCE);
   }
 
+  /** Handles the alarm. */
+  alarmed(): void {
+    if (this.#table.dueAt <= this.#parts.runtime.now()) this.flush();
+    this.#ask();
+  }
+
   /**
-   * Handles the alarm, and the passing of a second.
+   * Handles the passing of a second.
    * @returns whether the object must stay in memory for another one
    */
   proceed(): boolean {

@@ -23,7 +23,7 @@ export interface TableDelta {
   readonly numbers: ReadonlyMap<string, number | undefined>;
 }
 
-/** Most bytes of a channel's members: names, data and the names of their objects. */
+/** Most bytes of a channel's members before others are refused: names, data and the names of their objects. */
 const MAX_BYTES = 2_000_000;
 /** Bytes of a member besides its texts. */
 const OVERHEAD = 40;
@@ -45,6 +45,8 @@ export class MemberTable {
   readonly #numbers = new Map<string, number>();
   /** What the number of any report must exceed: reports were made before that time, and have been repeated since. */
   readonly #since: number;
+  /** The latest time at which a restored member leaves: clocks and settings may have changed since it was stored. */
+  readonly #latest: number;
   /** What the number of a report must exceed if its object isn't in `#numbers`. */
   #floor: number;
   /** See `dueAt`; undefined while it isn't known. */
@@ -53,17 +55,21 @@ export class MemberTable {
   /** What changed since the last commit, as it was before. */
   readonly #before = new Map<string, MemberRecord | undefined>();
   readonly #numbersBefore = new Map<string, number | undefined>();
+  /** Objects whose numbers aren't stored, because their reports changed nothing: the next row has them. */
+  readonly #unstored = new Set<string>();
   #changes: MemberChange[] = [];
 
   /** @param now when this table is restored, in milliseconds since 1970 */
   constructor(limits: TableLimits, now: number) {
     this.#limits = limits;
     this.#since = this.#floor = now - MAX_AGE;
+    this.#latest = now + limits.presenceGraceSeconds * 1_000 + SLACK;
   }
 
   /** Restores a stored record. */
   restore(member: string, record: MemberRecord | undefined): void {
-    this.#set(member, record);
+    const isLate = record?.until !== undefined && record.until > this.#latest;
+    this.#set(member, isLate ? { ...record, until: this.#latest } : record);
   }
 
   /** Restores the number of an object's newest stored report. */
@@ -147,12 +153,17 @@ export class MemberTable {
     const objects = known?.objects.includes(from) ? known.objects : [...(known?.objects ?? []), from];
     const record = { data: known && !isChange ? known.data : data, objects };
     if (known?.objects === objects && known.data === record.data) return true;
-    const isNew = known === undefined && this.size >= this.#limits.membersPerChannel;
-    if (isNew || this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES) return false;
+    // A member that is present at this object stays so, whatever its data.
+    if (known?.objects !== objects && this.#isTooMuch(member, known, record)) return false;
     this.#replace(member, record);
     if (!known) this.#changes.push({ kind: "enter", member, data });
     else if (known.data !== record.data) this.#changes.push({ kind: "update", member, data });
     return true;
+  }
+
+  #isTooMuch(member: string, known: MemberRecord | undefined, record: MemberRecord): boolean {
+    if (!known && this.size >= this.#limits.membersPerChannel) return true;
+    return this.#bytes + bytesOf(member, record) - bytesOf(member, known) > MAX_BYTES;
   }
 
   /** Ends the connections of a member at an object. */
@@ -190,13 +201,17 @@ export class MemberTable {
   get delta(): TableDelta {
     return {
       members: new Map([...this.#before.keys()].map((member) => [member, this.#members.get(member)])),
-      numbers: new Map([...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)])),
+      numbers: new Map(
+        [...this.#unstored, ...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)]),
+      ),
     };
   }
 
-  /** Makes the changes final, and returns those to announce. */
+  /** Makes the changes final, and returns those to announce. Unless anything `hasChanged`, nothing has to be stored. */
   commit(): MemberChange[] {
     const changes = this.#changes;
+    if (this.hasChanged) this.#unstored.clear();
+    else for (const object of this.#numbersBefore.keys()) this.#unstored.add(object);
     this.#clear();
     return changes;
   }

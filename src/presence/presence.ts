@@ -6,10 +6,12 @@
  * the object starts, it reports that they have ended.
  */
 import { assert } from "../assert.ts";
+import type { Refusal } from "../protocol/errors.ts";
 import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
 import { isNumber, optional, rowOf, shape } from "../runtime/rows.ts";
+import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
 import { CommandError } from "../session/inbox.ts";
@@ -29,13 +31,14 @@ const isRow = shape({
 /** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
 const CRASH_CHECK = 10_000;
 
-/** Most changes per second: of one connection, and of an object. */
-const MAX_CHANGES = 50;
+/** Most commands about members per second: of one connection, and of an object. */
+const MAX_CHANGES = 20;
 const MAX_CHANGES_HERE = 5_000;
 
 /** Most memory of the members of an object, in bytes: an eighth of its 128 MB. */
 const MAX_MEMORY = 16_000_000;
 
+const UNANNOUNCED = "you have left, but that can't be announced now; it will be later";
 const STORAGE_FULL = "the server's storage takes no more rows; try again";
 
 export interface PresenceParts extends RouterParts {
@@ -43,6 +46,7 @@ export interface PresenceParts extends RouterParts {
   readonly router: Router;
   /** Only at the root of a presence channel. */
   readonly authority: Authority | undefined;
+  readonly commands: { refuse(connection: Connection, refusal: Refusal): void };
 }
 
 export class Presence {
@@ -67,9 +71,7 @@ export class Presence {
     const { kept } = connections;
     const isUntold = kept !== undefined && "untold" in kept && kept.untold === true;
     for (const connection of connections) {
-      for (const [channel, { member, data }] of connection.entered) {
-        this.#channel(channel).restore(connection, member, data);
-      }
+      for (const [channel, entered] of connection.entered) this.#channel(channel).restore(connection, entered);
     }
     for (const [key, value] of [...runtime.store.list(ROW)]) {
       const name = key.slice(ROW.length);
@@ -101,22 +103,60 @@ export class Presence {
    * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
    * @throws CommandError, at once or later, if it isn't carried out
    */
-  enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
-    const { member, data } = entered;
-    const channel = this.#channels.get(name);
-    const before = this.#stateOf(connection, name);
-    if (before?.member === member && before.data === data) return channel && this.#whenKnown(channel, [member]);
-    this.#checkRate(connection);
+  enter(connection: Connection, name: string, member: Member): Promise<void> | undefined {
+    const entered = { ...member, at: this.#parts.runtime.now() };
+    const before = connection.entered.get(name);
+    if (before?.member === entered.member && before.data === entered.data) {
+      const known = this.#channel(name);
+      if (known.dataOf(entered.member) === entered.data) return this.#whenKnown(known, entered.member);
+    }
+    this.checkRate(connection);
     this.#checkRoom(connection, name, entered);
-    return this.#carryOut(connection, this.#channelToEnter(name), entered);
+    const channel = this.#channelToEnter(name);
+    const dataBefore = channel.add(connection, entered.member, entered.data);
+    this.#parts.connections.setEntered(connection, name, entered);
+    const undo = () => {
+      channel.restoreData(entered.member, entered.data, dataBefore);
+      this.#undo(connection, channel, entered, before);
+    };
+    const known = this.#whenKnown(channel, entered.member, undo);
+    if (!before || before.member === entered.member) return known;
+    // The new name may be refused, and must not cost the old one.
+    return this.#rename(connection, channel, before.member, known);
   }
 
-  /** Ends a connection's presence in a channel, if there is any. Like `enter`. */
+  /** Ends the presence under the old name once that under the new one is announced. */
+  async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
+    await known;
+    this.#remove(connection, channel, old, !connection.closed);
+    await this.#whenKnown(channel, old, undefined, new CommandError("uncertain", UNANNOUNCED));
+  }
+
+  /** Restores what a connection had entered before. */
+  #undo(connection: Connection, channel: PresentMembers, entered: Entered, before: Entered | undefined): void {
+    const isRename = before?.member !== entered.member;
+    if (connection.closed || connection.entered.get(channel.name) !== entered) {
+      if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
+      return;
+    }
+    if (isRename) channel.remove(connection, entered.member, true);
+    // In the meantime, others may have taken the place of the name before.
+    const isPresent = before && channel.has(connection, before.member);
+    this.#parts.connections.setEntered(connection, channel.name, isPresent ? before : undefined);
+  }
+
+  /**
+   * Ends a connection's presence in a channel, if there is any. Resolves when that has been announced.
+   * @throws CommandError, at once or later, if it can't be announced now
+   */
   leave(connection: Connection, name: string): Promise<void> | undefined {
-    const channel = this.#channels.get(name);
-    if (!channel || !connection.entered.has(name)) return undefined;
-    this.#checkRate(connection);
-    return this.#carryOut(connection, channel, undefined);
+    const before = connection.entered.get(name);
+    if (!before) return undefined;
+    this.checkRate(connection);
+    const channel = this.#channel(name);
+    channel.remove(connection, before.member, true);
+    this.#parts.connections.setEntered(connection, name, undefined);
+    return this.#whenKnown(channel, before.member, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
@@ -132,16 +172,14 @@ export class Presence {
   #withdraw(connection: Connection, isOver: (channel: string, member: string) => boolean, left: boolean): void {
     for (const [name, { member }] of [...connection.entered]) {
       if (!isOver(name, member)) continue;
-      const channel = this.#channel(name);
-      this.#move(connection, channel, undefined, left);
-      if (!channel.areKnown([member])) this.#report(channel);
+      this.#parts.connections.setEntered(connection, name, undefined);
+      this.#remove(connection, this.#channel(name), member, left);
     }
   }
 
-  /** As whom a connection is present in a channel, with that member's newest data. */
-  #stateOf(connection: Connection, name: string): Member | undefined {
-    const entered = connection.entered.get(name);
-    return entered && { ...entered, data: this.#channels.get(name)?.dataOf(entered.member) ?? entered.data };
+  #remove(connection: Connection, channel: PresentMembers, member: string, left: boolean): void {
+    channel.remove(connection, member, left);
+    if (!channel.knows(member)) this.#report(channel);
   }
 
   #checkRoom(connection: Connection, name: string, entered: Member): void {
@@ -159,62 +197,46 @@ export class Presence {
   #channelToEnter(name: string): PresentMembers {
     const channel = this.#channel(name);
     channel.hasRow ||= this.#parts.runtime.store.put(ROW + name, {});
-    if (!channel.hasRow) throw new CommandError("unavailable", STORAGE_FULL);
-    return channel;
+    if (channel.hasRow) return channel;
+    this.#forget(channel);
+    throw new CommandError("unavailable", STORAGE_FULL);
   }
 
   /**
-   * Changes as whom a connection is present, and undoes that if the authority refuses it or doesn't answer. Resolves when
-   * this object has received the announcement.
+   * Resolves when the authority knows the state of a member, and this object has received the announcement; undefined if
+   * that is so.
+   * @param undo restores the state before the member was entered, if the authority refuses it or doesn't answer
+   * @param failure what the client is told if the authority doesn't answer, unless that is the cause
    */
-  #carryOut(connection: Connection, channel: PresentMembers, entered: Member | undefined): Promise<void> | undefined {
-    const before = this.#stateOf(connection, channel.name);
-    this.#move(connection, channel, entered, true);
-    const undo = () => {
-      const isOver = connection.closed || connection.entered.get(channel.name) !== entered;
-      if (!isOver) this.#move(connection, channel, before, true);
-    };
-    const members = [before?.member, entered?.member].filter((member) => member !== undefined);
-    return this.#whenKnown(channel, members, undo, entered?.member);
-  }
-
-  /** Resolves when the authority knows the state of some members; undefined if it does. */
   #whenKnown(
     channel: PresentMembers,
-    members: string[],
-    undo: () => void = () => {},
-    entered?: string,
+    member: string,
+    undo?: () => void,
+    failure?: CommandError,
   ): Promise<void> | undefined {
-    if (channel.areKnown(members)) return undefined;
+    if (channel.knows(member)) return undefined;
     const known = new Promise<void>((resolve, reject) => {
-      channel.waiting.push({ members, entered, undo, resolve, reject });
+      channel.waiting.push({ member, undo, failure, resolve, reject });
     });
     this.#report(channel);
     return known;
   }
 
-  #checkRate(connection: Connection): void {
+  /**
+   * Charges a connection for a command about members.
+   * @throws CommandError if there are too many
+   */
+  checkRate(connection: Connection): void {
     const now = this.#parts.runtime.now();
     if (take(connection.presenceRate, 1, MAX_CHANGES, now) === 0) {
       throw new CommandError(
         "rate",
-        `a connection enters and leaves at most ${MAX_CHANGES} times per second; try again`,
+        `a connection enters, leaves and lists members at most ${MAX_CHANGES} times per second; try again`,
       );
     }
     if (take(this.#rate, 1, MAX_CHANGES_HERE, now) === 0) {
       throw new CommandError("rate", "too many members enter and leave at once; try again");
     }
-  }
-
-  /**
-   * Changes as whom a connection is present.
-   * @param left whether its client has said so, if it is no longer present
-   */
-  #move(connection: Connection, channel: PresentMembers, entered: Member | undefined, left: boolean): void {
-    const before = connection.entered.get(channel.name);
-    if (before && before.member !== entered?.member) channel.remove(connection, before.member, left);
-    if (entered) channel.add(connection, entered.member, entered.data);
-    this.#parts.connections.setEntered(connection, channel.name, entered);
   }
 
   // --- reports
@@ -257,8 +279,12 @@ export class Presence {
     const answered = await retry(this.#parts.runtime, () => this.#attempt(channel));
     assert(answered !== undefined, "a report is repeated until it is answered");
     const { report, answer } = answered;
-    if ("newer" in answer) this.#newest = Math.max(this.#newest, answer.newer);
-    else if ("behind" in answer) channel.doubt();
+    if ("newer" in answer) {
+      this.#newest = Math.max(this.#newest, answer.newer);
+      // The newest report that was carried out is from before this object woke.
+      if (answer.known > report.number) channel.renumber();
+      if (answer.known === report.number) channel.doubt();
+    } else if ("behind" in answer) channel.doubt();
     else if ("full" in answer) throw new CommandError("unavailable", STORAGE_FULL);
     else if ("none" in answer) throw new CommandError("no-history", NO_PRESENCE);
     else this.#answered(channel, report, answer);
@@ -285,20 +311,37 @@ export class Presence {
   #answered(
     channel: PresentMembers,
     report: PresenceReport,
-    { refused, position }: { refused: string[]; position: number },
+    { refused, position, isNew }: Extract<PresenceAnswer, { refused: string[] }>,
   ) {
     const most = this.#parts.limits.membersPerChannel;
     channel.answered(report, refused);
-    for (const command of channel.takeRefused(refused)) {
-      command.undo();
-      command.reject(new CommandError("limit", tooManyMembers(most)));
+    for (const { undo, reject } of channel.takeRefused(refused)) {
+      undo?.();
+      reject(new CommandError("limit", tooManyMembers(most)));
     }
-    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position));
+    for (const member of refused) this.#end(channel, member);
+    for (const { resolve } of channel.takeDone()) resolve(this.#received(channel.name, position, isNew));
+  }
+
+  /** Ends the presence of connections whose member is refused later: others had taken its place in the meantime. */
+  #end(channel: PresentMembers, member: string): void {
+    const { connections, commands, limits } = this.#parts;
+    const why = tooManyMembers(limits.membersPerChannel);
+    for (const connection of channel.refusedConnectionsOf(member)) {
+      channel.remove(connection, member, true);
+      // It may be changing its name.
+      if (connection.entered.get(channel.name)?.member !== member) continue;
+      connections.setEntered(connection, channel.name, undefined);
+      commands.refuse(connection, { code: "limit", command: "enter", argument: channel.name, why });
+    }
   }
 
   /** Resolves when this object has received what was announced; undefined if it has, or isn't linked to that channel. */
-  #received(channel: string, position: number): Promise<void> | undefined {
-    return this.#parts.router.upstream.reached(presenceOf(channel), position);
+  #received(name: string, position: number, isNew: boolean): Promise<void> | undefined {
+    const { upstream } = this.#parts.router;
+    const channel = presenceOf(name);
+    // After hibernation, an object doesn't know whether it has received what was announced before.
+    return isNew || !upstream.isUnlocated(channel) ? upstream.reached(channel, position) : undefined;
   }
 
   /** The authority knows everything: without members, nothing is left to do. */
@@ -312,16 +355,17 @@ export class Presence {
 
   #forget(channel: PresentMembers): void {
     if (channel.size > 0) return;
-    if (!channel.hasRow || this.#parts.runtime.store.delete(ROW + channel.name)) this.#channels.delete(channel.name);
+    if (channel.hasRow && !this.#parts.runtime.store.delete(ROW + channel.name)) return;
+    if (this.#channels.delete(channel.name)) channel.end();
   }
 
   /** The authority doesn't answer, or refuses: undoes the commands that wait, and tells it later. */
   #fail(channel: PresentMembers, error: unknown): void {
     const why = "the members of this channel can't be reached now; try again";
     const cause = error instanceof CommandError ? error : new CommandError("unavailable", why);
-    for (const { undo, reject } of channel.takeAll()) {
-      undo();
-      reject(cause);
+    for (const { undo, reject, failure } of channel.takeAll()) {
+      undo?.();
+      reject(failure ?? cause);
     }
     channel.doubt();
     if (cause.code === "no-history") this.#forget(channel);

@@ -1,10 +1,13 @@
 /** The members of one channel that have connections at this object, and what its authority knows of them. */
 import type { GoneMember, PresenceReport, PresentMember } from "../runtime/calls.ts";
+import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
+import type { CommandError } from "../session/inbox.ts";
 import type { PendingRetry } from "../tree/retry.ts";
 
-/** Memory of a member besides its texts, in bytes. */
+/** Memory of a member besides its texts, and of a channel, in bytes. */
 const OVERHEAD = 300;
+const CHANNEL_OVERHEAD = 1_000;
 
 /** Most members in one report that the authority can't know yet, and their most characters. */
 const MAX_NEW = 1_000;
@@ -15,6 +18,8 @@ const OLD = 1;
 
 interface Present {
   data: string;
+  /** When the restored data was entered, in milliseconds since 1970. */
+  at: number;
   /** The number of the first report with this data; 0 before there is one. */
   change: number;
   /** Whether the authority knows that the member is present here, and whether it may. */
@@ -25,15 +30,15 @@ interface Present {
 
 type Gone = Omit<GoneMember, "member">;
 
-/** A command that waits until the authority knows what it has changed. */
+/** A command that waits until the authority knows the state of a member. */
 export interface WaitingCommand {
-  /** The members that it has changed, and the one that it has entered, if any. */
-  readonly members: string[];
-  readonly entered: string | undefined;
-  /** Restores the state before it. */
-  undo: () => void;
+  readonly member: string;
+  /** Restores the state before the command; undefined if it has nothing to restore. */
+  readonly undo: (() => void) | undefined;
+  /** What the client is told if the authority doesn't answer, unless that is the cause. */
+  readonly failure: CommandError | undefined;
   resolve: (received: Promise<void> | undefined) => void;
-  reject: (error: unknown) => void;
+  reject: (error: CommandError) => void;
 }
 
 export class PresentMembers {
@@ -59,6 +64,7 @@ export class PresentMembers {
   constructor(name: string, memory: { bytes: number }) {
     this.name = name;
     this.#memory = memory;
+    memory.bytes += CHANNEL_OVERHEAD;
   }
 
   /** The number of members with connections here. */
@@ -71,9 +77,9 @@ export class PresentMembers {
     return this.#present.get(member)?.data;
   }
 
-  /** Whether the authority knows the state of these members. */
-  areKnown(members: string[]): boolean {
-    return !members.some((member) => this.#changed.has(member));
+  /** Whether the authority knows the state of a member. */
+  knows(member: string): boolean {
+    return !this.#changed.has(member);
   }
 
   /** Whether the authority knows everything. */
@@ -88,31 +94,50 @@ export class PresentMembers {
 
   // --- changes
 
-  /** Restores the member of a connection that hibernated: the authority knew it. */
-  restore(connection: Connection, member: string, data: string): void {
+  /** Restores the member of a connection that hibernated: the authority knew it. The latest data counts. */
+  restore(connection: Connection, { member, data, at }: Entered): void {
     const present = this.#present.get(member) ?? this.#begin(member, data);
     present.connections.add(connection);
+    if (at >= present.at) this.#replaceData(present, data);
+    present.at = Math.max(present.at, at);
     present.change = OLD;
     present.isKnown = present.mayBeKnown = true;
   }
 
-  /** Adds a connection of a member, or changes its data. */
-  add(connection: Connection, member: string, data: string): void {
-    const gone = this.#gone.get(member);
-    this.#gone.delete(member);
+  /**
+   * Adds a connection of a member, or changes its data.
+   * @returns the data that the member had here before; undefined if it had no connections here
+   */
+  add(connection: Connection, member: string, data: string): string | undefined {
+    const before = this.dataOf(member);
+    const wasGone = this.#forgetGone(member);
     const present = this.#present.get(member) ?? this.#begin(member, data);
-    const isNew = present.connections.size === 0;
     present.connections.add(connection);
-    present.mayBeKnown ||= gone !== undefined;
-    if (!isNew && present.data === data) return;
+    present.mayBeKnown ||= wasGone;
+    // Even the same data may be a change: elsewhere, the member may have got other data since.
+    this.#setData(member, present, data);
+    return before;
+  }
+
+  /** Undoes a change of a member's data, unless it has been changed again. */
+  restoreData(member: string, data: string, before: string | undefined): void {
+    const present = this.#present.get(member);
+    if (present?.data === data && before !== undefined) this.#setData(member, present, before);
+  }
+
+  #replaceData(present: Present, data: string): void {
     this.#memory.bytes += data.length - present.data.length;
     present.data = data;
+  }
+
+  #setData(member: string, present: Present, data: string): void {
+    this.#replaceData(present, data);
     present.change = 0;
     this.#changed.add(member);
   }
 
   #begin(member: string, data: string): Present {
-    const present = { data, change: 0, isKnown: false, mayBeKnown: false, connections: new Set<Connection>() };
+    const present = { data, at: 0, change: 0, isKnown: false, mayBeKnown: false, connections: new Set<Connection>() };
     this.#present.set(member, present);
     this.#memory.bytes += OVERHEAD + member.length + data.length;
     return present;
@@ -127,9 +152,25 @@ export class PresentMembers {
     if (!present?.connections.delete(connection) || present.connections.size > 0) return;
     this.#present.delete(member);
     this.#memory.bytes -= OVERHEAD + member.length + present.data.length;
-    if (present.mayBeKnown) this.#gone.set(member, { left, change: 0 });
-    if (present.mayBeKnown) this.#changed.add(member);
-    else this.#changed.delete(member);
+    if (!present.mayBeKnown) {
+      this.#changed.delete(member);
+      return;
+    }
+    this.#gone.set(member, { left, change: 0 });
+    this.#memory.bytes += OVERHEAD + member.length;
+    this.#changed.add(member);
+  }
+
+  /** Returns whether a member was gone, and the authority not told. */
+  #forgetGone(member: string): boolean {
+    if (!this.#gone.delete(member)) return false;
+    this.#memory.bytes -= OVERHEAD + member.length;
+    return true;
+  }
+
+  /** Releases the memory of a channel without members. */
+  end(): void {
+    this.#memory.bytes -= CHANNEL_OVERHEAD;
   }
 
   // --- reports
@@ -182,7 +223,7 @@ export class PresentMembers {
     for (const { member, change } of present) this.#notePresent(member, change, refused.includes(member));
     for (const { member, change } of gone) {
       if (this.#gone.get(member)?.change !== change) continue;
-      this.#gone.delete(member);
+      this.#forgetGone(member);
       this.#changed.delete(member);
     }
   }
@@ -190,19 +231,41 @@ export class PresentMembers {
   #notePresent(member: string, change: number, isRefused: boolean): void {
     const present = this.#present.get(member);
     if (!present) return;
-    if (isRefused && !present.isKnown) present.mayBeKnown = false;
-    else present.isKnown = true;
-    if (present.change === change) this.#changed.delete(member);
+    if (isRefused) present.mayBeKnown = false;
+    present.isKnown = !isRefused;
+    if (present.change !== change) return;
+    this.#changed.delete(member);
+    // The authority may forget the number of a report that changed nothing there.
+    if (!isRefused) present.change = OLD;
+  }
+
+  /** Notes that no report of this object was carried out since it woke: its changes are new to the authority. */
+  renumber(): void {
+    for (const member of this.#changed) {
+      const changed = this.#present.get(member) ?? this.#gone.get(member);
+      if (changed) changed.change = 0;
+    }
+  }
+
+  /** Whether a connection is present as a member. */
+  has(connection: Connection, member: string): boolean {
+    return this.#present.get(member)?.connections.has(connection) === true;
+  }
+
+  /** The connections of a member that the authority has refused; none if it knows the member. */
+  refusedConnectionsOf(member: string): Connection[] {
+    const present = this.#present.get(member);
+    return present && !present.isKnown && !this.#changed.has(member) ? [...present.connections] : [];
   }
 
   /** Removes and returns the commands that entered as one of the refused members, the newest first. */
   takeRefused(refused: string[]): WaitingCommand[] {
-    return this.#take(({ entered }) => entered !== undefined && refused.includes(entered)).reverse();
+    return this.#take(({ undo, member }) => undo !== undefined && refused.includes(member)).reverse();
   }
 
   /** Removes and returns the commands whose changes the authority knows. */
   takeDone(): WaitingCommand[] {
-    return this.#take(({ members }) => this.areKnown(members));
+    return this.#take(({ member }) => this.knows(member));
   }
 
   /** Removes and returns all commands, the newest first. */

@@ -80,3 +80,9 @@ export function parseChange(message: string): MemberChange | undefined {
   if (kind === "enter" || kind === "update") return { kind, ...parseMember(rest) };
   return kind === "leave" ? { kind, member: rest } : undefined;
 }
+
+/** Returns members, given as the data of each name, in the order of lists: sorted by name. */
+export function listMembers(members: ReadonlyMap<string, string>): Member[] {
+  const sorted = [...members].sort(([one], [other]) => (one < other ? -1 : 1));
+  return sorted.map(([member, data]) => ({ member, data }));
+}

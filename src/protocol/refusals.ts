@@ -8,7 +8,7 @@ export const NO_HISTORY = "this channel retains no messages";
 export const KEY_CONFLICT = "this key was used for another message on this channel";
 
 export const REVOKED = "your token was revoked; get a new one";
-export const SERVER_ANNOUNCES = "only the server announces on presence channels; use 'enter' and 'leave'";
+export const SERVER_ANNOUNCES = "only the server announces on presence channels; enter and leave over a WebSocket";
 export const NO_PRESENCE = "presence needs retained messages, and this server retains none (HISTORY_SECONDS is 0)";
 export const CONNECTIONS_ENTER = "members need a connection; enter over a WebSocket";
 

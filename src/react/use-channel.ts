@@ -1,4 +1,4 @@
-/** The React hook. */
+/** The React hook for a channel. */
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { AnnounceOptions, Codec, SubscribeOptions } from "../client/fanout.ts";
 import { DISABLED_STORE, type Subscribed, storeOf, type View } from "./view.ts";

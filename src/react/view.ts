@@ -18,26 +18,26 @@ export interface Subscribed {
 }
 
 /** A store for `useSyncExternalStore`. */
-export interface Store<Data> {
+export interface Store<View> {
   /** The view during server rendering, and before anything is received. */
-  readonly first: View<Data>;
+  readonly first: View;
   /** Subscribes, and calls `changed` after each new view; returns a function that unsubscribes. */
   subscribe(changed: () => void): () => void;
-  read(): View<Data>;
+  read(): View;
 }
 
 const EMPTY: View<never> = { messages: [], gaps: [], state: "subscribing", error: undefined };
 const DISABLED: View<never> = { ...EMPTY, state: "unsubscribed" };
 
 /** Never subscribes. */
-export const DISABLED_STORE: Store<never> = {
+export const DISABLED_STORE: Store<View<never>> = {
   first: DISABLED,
   subscribe: () => () => {},
   read: () => DISABLED,
 };
 
 /** How long changes are batched, in milliseconds: about a frame. Animation frames stop while a page is hidden. */
-const BATCH_DELAY = 16;
+export const BATCH_DELAY = 16;
 
 /**
  * Returns a channel's store. Each `subscribe` starts with an empty view, as messages may have been missed before.
@@ -46,7 +46,7 @@ const BATCH_DELAY = 16;
 export function storeOf<Data>(
   subscribe: (listeners: SubscribeOptions<Data>) => Subscribed,
   limit: number,
-): Store<Data> {
+): Store<View<Data>> {
   let view: View<Data> = EMPTY;
   const open = (changed: () => void) => {
     view = EMPTY;

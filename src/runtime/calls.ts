@@ -218,13 +218,13 @@ export interface RestateRequest {
 }
 
 /**
- * The members that were refused, because the channel has too many, and the position of the presence channel after the
- * changes; or the number that a report must exceed; or that the
+ * The members that were refused, because the channel has too many, the position of the presence channel after the
+ * changes, and whether anything was announced just now; or the number that a report must exceed, and that of the object's newest one; or that the
  * next report must list all members; or that storage refused the changes; or that the server retains no messages.
  */
 export type PresenceAnswer =
-  | { refused: string[]; position: number }
-  | { newer: number }
+  | { refused: string[]; position: number; isNew: boolean }
+  | { newer: number; known: number }
   | { behind: true }
   | { full: true }
   | { none: true };

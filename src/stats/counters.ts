@@ -106,7 +106,9 @@ export class Counters {
 
   /** The same for an object without connections; undefined if they aren't worth a call. */
   takeWorthwhile(): CounterReport | undefined {
-    const isWorthwhile = !isNothing(this.#row.totals) || callsIn(this.#events) >= CALLS_PER_REPORT;
+    const haveMembersChanged = countIn(this.#events, "members.") > 0;
+    const hasCalled = countIn(this.#events, "calls.") >= CALLS_PER_REPORT;
+    const isWorthwhile = !isNothing(this.#row.totals) || haveMembersChanged || hasCalled;
     return isWorthwhile ? this.takeReport() : undefined;
   }
 
@@ -180,6 +182,7 @@ function attachedTo({ kept }: Keeper): CountedRow | undefined {
   return { ...kept.counted, totals: { ...kept.counted.totals, others } };
 }
 
-function callsIn(tally: Tally): number {
-  return Object.entries(tally).reduce((sum, [name, n]) => (name.startsWith("calls.") ? sum + n : sum), 0);
+/** Returns how many events with a prefix were counted. */
+function countIn(tally: Tally, prefix: string): number {
+  return Object.entries(tally).reduce((sum, [name, n]) => (name.startsWith(prefix) ? sum + n : sum), 0);
 }

@@ -2,7 +2,8 @@
 import { type Grants, mayAnnounce, maySubscribe } from "../auth/grants.ts";
 import type { TokenSettings } from "../auth/tokens.ts";
 import { NoKeys, TokenError } from "../auth/verify.ts";
-import { notGranted } from "../protocol/refusals.ts";
+import { subjectOf } from "../protocol/members.ts";
+import { notGranted, SERVER_ANNOUNCES } from "../protocol/refusals.ts";
 import { Denial, retryAfter } from "./denial.ts";
 import type { Env } from "./env.ts";
 import { checkRevoked } from "./revoked.ts";
@@ -43,8 +44,9 @@ export function checkSubscribe(grants: Grants | undefined, channel: string): voi
   if (!maySubscribe(grants, channel)) throw forbidden(grants, notGranted("subscribe", channel));
 }
 
-/** @throws Denial if `grants` don't include announcing on `channel` */
+/** @throws Denial if `grants` don't include announcing on `channel`, or if only the server announces there */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
+  if (subjectOf(channel) !== undefined) throw forbidden(grants, SERVER_ANNOUNCES);
   if (!mayAnnounce(grants, channel)) throw forbidden(grants, notGranted("announce", channel));
 }
 

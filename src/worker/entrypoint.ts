@@ -2,9 +2,11 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { SettingError } from "../runtime/limits.ts";
 import { info } from "./admin/operations.ts";
+import { checkAnnounce } from "./admission.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
 import { logWrongSettings, noteDenial } from "./failures.ts";
+import { type MemberList, membersOf } from "./http/members.ts";
 import { announce } from "./http/post.ts";
 import { readSettings } from "./settings.ts";
 
@@ -24,9 +26,23 @@ export class Fanout extends WorkerEntrypoint<Env> {
   ): Promise<number | null> {
     return explained(this.env, "announce", async () => {
       checkTypes(channel, [messages].flat(), key);
+      checkAnnounce(undefined, channel);
       const { limits } = readSettings({ ...this.env });
       const env = readBindings(this.env);
       return (await announce(env, channel, [messages].flat(), { key }, limits)) ?? null;
+    });
+  }
+
+  /**
+   * Returns the members of a channel, sorted by name, and the position of `presence/<channel>` at which they are. Calls
+   * can't enter a channel, because members need a connection.
+   * @throws Error whose `code` is one of the protocol's error codes
+   */
+  async members(channel: string): Promise<MemberList> {
+    return explained(this.env, "members", async () => {
+      checkTypes(channel, [], undefined);
+      readSettings({ ...this.env });
+      return membersOf(readBindings(this.env), channel);
     });
   }
 

@@ -9,8 +9,9 @@ import { failed } from "./failures.ts";
 import { accepts, wordsOf } from "./headers.ts";
 import { clientModule, isClientModule } from "./http/client-module.ts";
 import { consolePage, wantsConsole } from "./http/console.ts";
+import { asksForMembers, listMembers } from "./http/members.ts";
 import { publish } from "./http/post.ts";
-import { fromIn, subscribe, wantsEvents } from "./http/subscribe.ts";
+import { fromIn, SUBSCRIBE_PARAMETERS, subscribe, wantsEvents } from "./http/subscribe.ts";
 import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
 import { chargeAddress, OBJECT_COST } from "./rate-limit.ts";
@@ -52,10 +53,12 @@ export async function handle(request: Request, env: object, below?: string): Pro
 }
 
 /** Names what a request wants to do, in the words of errors and claims, for the log. */
-function commandOf({ method, url }: Request, below: string | undefined): string {
-  const path = below ?? (URL.canParse(url) ? new URL(url).pathname : "/");
+function commandOf(request: Request, below: string | undefined): string {
+  if (!URL.canParse(request.url)) return "connect";
+  const path = below ?? new URL(request.url).pathname;
   if (path.startsWith("/-/")) return "operate";
-  return method === "POST" ? "announce" : "connect";
+  if (asksForMembers(request)) return "members";
+  return request.method === "POST" ? "announce" : "connect";
 }
 
 /** @throws Denial if the client's `Host` isn't valid */
@@ -69,6 +72,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (request.method === "OPTIONS") return preflight(request);
   checkOrigin(request, settings);
   if (path.startsWith("/-/")) return operate(request, env, path, settings);
+  if (asksForMembers(request)) return listMembers(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return publish(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {
@@ -107,9 +111,6 @@ function wantsUpgrade(request: Request): boolean {
   const why = "the request offers several protocols; send 'Upgrade: websocket' only";
   throw new Denial(426, "invalid", why, { Upgrade: "websocket" });
 }
-
-/** Query parameters that only subscriptions have. */
-const SUBSCRIBE_PARAMETERS = ["since", "last", "poll", "channel"];
 
 /** Whether to answer with a page rather than a subscription: to browsers, and at `/` without parameters. */
 function wantsPage(request: Request, path: string): boolean {

@@ -115,6 +115,18 @@ test("an invalid command gets one line, and the connection continues", async () 
   await settled(client);
 });
 
+test("commands that the original protocol doesn't have aren't forwarded, and are refused by name and channel", async () => {
+  const chat = unique();
+  const client = await connect();
+  const why = "the original protocol doesn't have this command";
+  client.socket.write(`enter ${chat} ann {"a":1}\nleave ${chat}\nmembers ${chat}\nenter ${chat}\n`);
+  for (const command of ["enter", "leave", "members"]) {
+    expect(await client.read()).toBe(`debug!error invalid ${command} ${chat}: ${why}`);
+  }
+  expect(await client.read()).toBe(`debug!error invalid enter ${chat}: the name of a member is missing`);
+  await settled(client);
+});
+
 test("a line without an end is refused", async () => {
   const client = await connect();
   await settled(client);

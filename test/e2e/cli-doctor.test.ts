@@ -41,6 +41,7 @@ const healthy = {
   history: "ok",
   once: "ok",
   resume: "ok",
+  presence: "ok",
   POST: "ok",
   events: "ok",
   latency: "ok",
@@ -56,12 +57,12 @@ const healthy = {
 test("a healthy server without tokens, which is noted", async () => {
   const { code, grades, says } = await examine(await urlWith());
   expect([code, grades]).toEqual([0, { ...healthy, tokens: "note" }]);
-  expect(says("tokens")).toMatch(/anyone may subscribe and announce; set TOKEN_SECRET/);
+  expect(says("tokens")).toMatch(/anyone may subscribe, announce and enter; set TOKEN_SECRET/);
 });
 
 test("a server without history", async () => {
   const { code, grades, says } = await examine(await urlWith({ HISTORY_SECONDS: "0", CLIENT_LIMIT: "50" }));
-  const notes = { tokens: "note", history: "note", once: "note", resume: "note" };
+  const notes = { tokens: "note", history: "note", once: "note", resume: "note", presence: "note" };
   expect([code, grades]).toEqual([0, { ...healthy, ...notes }]);
   expect(says("history")).toMatch(/HISTORY_SECONDS/);
   expect(says("limits")).toBe("50 connections; 10000 lines per second each, of up to 65536 bytes; no history");
@@ -84,11 +85,11 @@ test("a hardened server, and one with open settings and broad tokens", async () 
   const exp = Math.floor(Date.now() / 1_000) + 30 * 86_400;
   const open = await urlWith({ TOKEN_SECRET: SECRET });
   const long = await examine(open, {
-    FANOUT_TOKEN: await mint({ subscribe: ["*"], announce: ["*"], operate: true, exp }),
+    FANOUT_TOKEN: await mint({ subscribe: ["*"], announce: ["*"], enter: ["*"], operate: true, exp }),
   });
   expect(long.says("grants")).toBe(
     "your token is valid for more than a day; has no audience, so it is valid at all servers with its secret; " +
-      "may announce on every channel; may see the operators' pages; don't give such tokens to users",
+      "may announce on every channel; may enter under any name, because it has no claim 'sub'; may see the operators' pages; don't give such tokens to users",
   );
   expect(long.says("origins")).toMatch(/^pages of any site may connect; set ALLOWED_ORIGINS/);
   expect(long.says("exposure")).toMatch(
@@ -101,9 +102,9 @@ test("a server that requires tokens: with a valid token, with none, and with ins
   const env = { FANOUT_TOKEN: await mint({ subscribe: ["doctor-*"], announce: ["doctor-*"] }) };
   expect(await examine(url, env)).toMatchObject({
     code: 0,
-    grades: { ...healthy, info: "note", version: "note", limits: "note", rows: "note" },
+    grades: { ...healthy, info: "note", presence: "note", version: "note", limits: "note", rows: "note" },
   });
-  const operator = { subscribe: ["doctor-*"], announce: ["doctor-*"], operate: true };
+  const operator = { subscribe: ["doctor-*"], announce: ["doctor-*"], enter: ["doctor-*"], sub: "ann", operate: true };
   expect(await examine(url, { FANOUT_TOKEN: await mint(operator) })).toMatchObject({
     code: 0,
     grades: healthy,
@@ -117,6 +118,32 @@ test("a server that requires tokens: with a valid token, with none, and with ins
   }
   const forged = await examine(url, { FANOUT_TOKEN: await mint({}, `${SECRET}x`) });
   expect(forged.says("tokens")).toMatch(/^the token's signature is wrong; give a token/);
+});
+
+test("presence is checked as the token's subject, and not at all if the token or the server doesn't allow it", async () => {
+  const claims = { subscribe: ["doctor-*"], announce: ["doctor-*"] };
+  const url = await urlWith({ TOKEN_SECRET: SECRET });
+  const without = await examine(url, { FANOUT_TOKEN: await mint(claims) });
+  expect(without.says("presence")).toMatch(
+    /^not checked: your token doesn't grant this channel; its claim 'enter' has/,
+  );
+  const hostile = await mint({ ...claims, enter: ["doctor-*"], sub: "two words\nping" });
+  expect((await examine(url, { FANOUT_TOKEN: hostile })).says("presence")).toMatch(/^not checked: your token's claim/);
+  const full = await examine(await urlWith({ MEMBERS_PER_CHANNEL: "0" }));
+  expect(full.says("presence")).toMatch(/^not checked: a channel has at most 0 members/);
+});
+
+test("a server that is older than presence, and one whose lists of members are wrong", async () => {
+  const older = await examine(await startFake({}));
+  expect(older.says("presence")).toBe("the server has none, because it is older than this program");
+  const right = await examine(await startFake({ hasMembers: true }));
+  expect(right.says("presence")).toBe("a member that enters is listed, and its leaving is announced");
+  const spoil = () => (line: string) => (line.startsWith("debug!member ") ? [] : [line]);
+  const wrong = await examine(await startFake({ hasMembers: true, spoil }));
+  expect([wrong.code, wrong.grades.presence]).toEqual([1, "bad"]);
+  expect(wrong.says("presence")).toMatch(
+    /^the server answers 'debug!members \S+ 1 1' instead of .+ doctor'; see in the/,
+  );
 });
 
 test("a server that sends wrong replies", async () => {

@@ -242,6 +242,8 @@ test("--json prints gaps as objects between the messages", async () => {
 });
 
 test("completion prints a working script", async () => {
-  const script = `eval "$(${fanout("completion", "bash")})"; COMP_WORDS=(fanout sub --cu); COMP_CWORD=2; _fanout; echo "\${COMPREPLY[*]}"`;
-  expect((await bash(script, "/")).out).toBe("--cursor\n");
+  const script = `eval "$(${fanout("completion", "bash")})"
+    complete() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fanout; echo "\${COMPREPLY[*]}"; }
+    complete fanout sub --cu; complete fanout mem; complete fanout members --f`;
+  expect((await bash(script, "/")).out).toBe("--cursor\nmembers\n--follow\n");
 });

@@ -134,6 +134,17 @@ test("a token of `fanout token` is valid", async () => {
   });
 });
 
+test("a token names the channels to enter, and the only name to enter them under", async () => {
+  const env = { TOKEN_SECRET: SECRET };
+  const claimsIn = ({ out }: { out: string }) =>
+    JSON.parse(Buffer.from(out.split(".")[1] ?? "", "base64url").toString());
+  const member = await run(["token", "--enter", "news", "room/*", "--sub", "ann"], { env });
+  expect(member).toMatchObject({ code: 0, err: "" });
+  expect(claimsIn(member)).toMatchObject({ subscribe: [], announce: [], enter: ["news", "room/*"], sub: "ann" });
+  const reader = await run(["token", "--subscribe", "news"], { env });
+  expect(claimsIn(reader)).toEqual({ subscribe: ["news"], announce: [], exp: expect.any(Number) });
+});
+
 describe("errors have an exit code and one line:", () => {
   test.each<[what: string, code: number, words: string[], why: RegExp]>([
     ["no address", 2, ["sub", "news"], /^fanout: the address is missing; give one, or set FANOUT_URL\n$/],
@@ -148,6 +159,7 @@ describe("errors have an exit code and one line:", () => {
     ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],
     ["not a number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
     ["a message in several words", 2, ["pub", "ws://localhost", "a", "b", "c"], /put it in quotes/],
+    ["a name that no member can have", 2, ["token", "--sub", "two words"], /has no space or control character/],
     ["no secret", 2, ["token"], /32 bytes or more/],
     [
       "no server",

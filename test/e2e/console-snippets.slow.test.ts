@@ -167,6 +167,18 @@ describe.each<[Language, string | undefined]>([
     await received;
   });
 
+  test.skipIf(!program)("lists the members of exactly the channel", async () => {
+    const channel = `caf\u00e9/it's-$(x)-"${++names}"?#%2f&'`;
+    const member = await TestClient.connect(`${server.url}/${encodeURIComponent(channel)}`);
+    onTestFinished(() => member.close());
+    member.send(`enter ${channel} ann {"x":1}`);
+    expect(await member.ping()).toEqual([]);
+    const lines = start(language, snippetFor(language, { kind: "members", channel }, target));
+    const line = await new Promise<string>((resolve) => lines.once("line", resolve));
+    if (language === "JavaScript") expect(line).toBe('added ann {"x":1}');
+    else expect(JSON.parse(line)).toMatchObject({ channel, count: 1, members: [{ member: "ann", data: '{"x":1}' }] });
+  });
+
   test.skipIf(!program)("sends the token that it is given", async () => {
     const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const token = await mint(EVERYTHING);
@@ -177,6 +189,21 @@ describe.each<[Language, string | undefined]>([
     start(language, code.replace("paste the token here", token), { FANOUT_TOKEN: token });
     expect(await subscriber.line()).toBe("news!hello");
   });
+});
+
+/** Texts that can be a member's data. */
+const DATA = HOSTILE.filter((text) => !text.includes("\r"));
+
+test("JavaScript enters exactly the channel, with exactly the data", async () => {
+  const channel = `caf\u00e9/it's-$(x)-"${++names}"?#%2f&'`;
+  for (const data of DATA) {
+    const watcher = await TestClient.connect(`${server.url}/${encodeURIComponent(`presence/${channel}`)}`);
+    onTestFinished(() => watcher.close());
+    const member = `it's"${++names}`;
+    start("JavaScript", snippetFor("JavaScript", { kind: "enter", channel, member, data }, target));
+    expect(await watcher.line()).toBe(`presence/${channel}!enter ${member} ${data}`);
+    watcher.close();
+  }
 });
 
 test.skipIf(!browser)("a script of a page announces exactly the text", async () => {

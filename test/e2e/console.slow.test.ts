@@ -11,16 +11,17 @@ import { Network } from "../../tools/faults/network.ts";
 import { EVERYTHING, mint, SECRET } from "../runtime/support/mint.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "./support/runtime.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
+import { TestClient } from "./support/test-client.ts";
 import { find } from "./support/tools.ts";
 
 const browser = find("chromium", "apt-get install chromium");
 
 const AXE = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
 
-/** Run in the page: returns pairs of overlapping elements, unless one contains the other. */
+/** Run in the page: returns pairs of overlapping elements, unless one contains the other, or a box clips its content. */
 const OVERLAPPING = `(() => {
   const all = [...document.querySelectorAll("h1, h2, h3, p, label, input, select, button, ul, li, summary, figure, [role=log]")];
-  const seen = all.filter((one) => one.checkVisibility() && !one.parentElement.closest("[role=log]"));
+  const seen = all.filter((one) => one.checkVisibility() && !one.parentElement.closest("[role=log], .members"));
   const overlap = (a, b) => {
     const [one, other] = [a.getBoundingClientRect(), b.getBoundingClientRect()];
     return Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1
@@ -465,6 +466,12 @@ describe.skipIf(!browser)("in Chromium", () => {
     await one.getByLabel("Channel to add").fill(other);
     await one.getByLabel("Channel to add").press("Enter");
     await copies("Python", { kind: "subscribe", channel: other, last: 20 });
+    await enter(one, "ann", '{"x":1}');
+    expect(await action.textContent()).toBe(`Copy the entry into ${channel} as`);
+    await copies("JavaScript", { kind: "enter", channel, member: "ann", data: '{"x":1}' });
+    await one.getByLabel("Members of").selectOption(other);
+    expect(await action.textContent()).toBe(`Copy the list of members of ${other} as`);
+    await copies("curl", { kind: "members", channel: other });
   });
 
   test("code has a place for the token, never the token itself", async () => {
@@ -490,6 +497,177 @@ describe.skipIf(!browser)("in Chromium", () => {
     await one.getByRole("button", { name: "Copy as curl" }).click();
     await one.getByText("The code is selected; press Ctrl+C or ⌘C:").waitFor();
     expect(await page.evaluate("String(getSelection())")).toMatch(/^curl -N /);
+  });
+
+  const summaryOf = (one: Locator) => one.locator(".presence > summary");
+  const present = (one: Locator) => one.locator(".members > li").allTextContents();
+
+  /** Waits until clients show exactly these members of a channel. */
+  async function showMembers(panes: Locator[], channel: string, members: string[]): Promise<void> {
+    for (const each of panes) {
+      await expect.poll(() => present(each), slow).toEqual(members);
+      await expect.poll(() => summaryOf(each).textContent(), slow).toBe(`Members of ${channel}: ${members.length}`);
+    }
+  }
+
+  async function enter(one: Locator, member: string, data: string): Promise<void> {
+    await one.getByLabel("Member name").fill(member);
+    await one.getByLabel("Member data").fill(data);
+    await one.getByLabel("Member data").press("Enter");
+  }
+
+  test("clients enter and leave, and each client shows the members of its channel", async () => {
+    const channel = unique();
+    const page = await open(`/${channel}`);
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await showMembers([one, two], channel, []);
+    const leave = one.getByRole("button", { name: "Leave" });
+    expect(await leave.isVisible()).toBe(false);
+    await enter(one, "zoe", "1");
+    await showMembers([one, two], channel, ["zoe 1"]);
+    await enter(two, "ann", "<b>bold</b>");
+    await showMembers([one, two], channel, ["ann <b>bold</b>", "zoe 1"]);
+    expect(await page.locator("b").count()).toBe(0);
+    expect(await one.locator(".self").allTextContents()).toEqual(["zoe 1"]);
+    expect(await two.locator(".self").allTextContents()).toEqual(["ann <b>bold</b>"]);
+    await enter(one, "zoe", "2");
+    await showMembers([one, two], channel, ["ann <b>bold</b>", "zoe 2"]);
+    await enter(one, "bob", "");
+    await showMembers([one, two], channel, ["ann <b>bold</b>", "bob"]);
+    await leave.click();
+    await showMembers([one, two], channel, ["ann <b>bold</b>"]);
+    expect(await leave.isVisible()).toBe(false);
+    await two.getByRole("button", { name: `Unsubscribe from ${channel}` }).click();
+    await showMembers([one], channel, []);
+    expect(await summaryOf(two).textContent()).toBe("Members");
+  });
+
+  test("a member whose connection breaks enters again, and no client sees it leave", async () => {
+    const channel = unique();
+    const page = await open(`/${channel}`);
+    const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
+    await enter(one, "ann", "1");
+    await showMembers([one, two], channel, ["ann 1"]);
+    await two.locator(".raw > summary").click();
+    const lines = () => two.locator(".raw .in").allTextContents();
+    const states = await statesOf(page, "Client 1");
+    await one.getByRole("button", { name: "Cut connection" }).click();
+    await expect.poll(states, slow).toContain("connected");
+    await enter(one, "ann", "2");
+    await showMembers([one, two], channel, ["ann 2"]);
+    const changes = (await lines()).filter((line) => line.startsWith(`< presence/${channel}!`));
+    expect(changes.at(-1)).toBe(`< presence/${channel}!update ann 2`);
+    expect(changes.filter((line) => line.includes("!leave"))).toEqual([]);
+    await two.getByText("'ann' has other data on").first().waitFor();
+  });
+
+  test("a member that the server refuses after a reconnect is shown as none", async () => {
+    const full = await serveInTest({ settings: { MEMBERS_PER_CHANNEL: "0" } });
+    let target = runtime.url;
+    const own = await Network.start(() => target);
+    onTestFinished(() => own.stop());
+    const channel = unique();
+    const page = await open(`/${channel}`, {}, own.url);
+    const one = pane(page, "Client 1");
+    await enter(one, "ann", "");
+    await showMembers([one], channel, ["ann"]);
+    target = full.url;
+    own.cut();
+    await one.getByText(`not a member of ${channel}: a channel has at most 0 members`).waitFor();
+    await showMembers([one], channel, []);
+    expect(await one.getByRole("button", { name: "Leave" }).isVisible()).toBe(false);
+  });
+
+  test("the members are those of the selected channel, while their list is open", async () => {
+    const [here, there] = [unique(), unique()];
+    const page = await open(`/#${here},${there},presence/${here}`);
+    const one = pane(page, "Client 1");
+    await one.locator(".raw > summary").click();
+    const sent = () => one.locator(".raw .out").allTextContents();
+    await enter(one, "ann", "");
+    await showMembers([one], here, ["ann"]);
+    const select = one.getByLabel("Members of");
+    expect(await select.locator("option").allTextContents()).toEqual([here, there]);
+    await select.selectOption(there);
+    await showMembers([one], there, []);
+    expect(await one.getByRole("button", { name: "Leave" }).isVisible()).toBe(false);
+    await enter(one, "bob", "");
+    await showMembers([one], there, ["bob"]);
+    await select.selectOption(here);
+    await showMembers([one], here, ["ann"]);
+    await expect.poll(sent, slow).toContain(`> unsubscribe presence/${there}`);
+    await summaryOf(one).click();
+    await expect.poll(() => summaryOf(one).textContent(), slow).toBe("Members");
+    await expect.poll(async () => (await sent()).filter((line) => line === `> members ${here}`).length, slow).toBe(2);
+    await summaryOf(one).click();
+    await showMembers([one], here, ["ann"]);
+    expect((await sent()).filter((line) => line === `> members ${here}`)).toHaveLength(3);
+  });
+
+  test("a list that isn't known yet isn't shown as empty, even if the client is replaced", async () => {
+    const own = await Network.start(() => runtime.url);
+    onTestFinished(() => own.stop());
+    const [here, there] = [unique(), unique()];
+    const page = await open(`/#${here},${there}`, {}, own.url);
+    const one = pane(page, "Client 1");
+    await showMembers([one], here, []);
+    own.hold(true);
+    await one.getByLabel("Members of").selectOption(there);
+    await page.getByRole("button", { name: "Use" }).click();
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+    expect(await summaryOf(one).textContent()).toBe(`Members of ${there}`);
+    own.hold(false);
+    await showMembers([one], there, []);
+  });
+
+  test("very many members are counted, and the first hundred are listed", async () => {
+    const channel = unique();
+    const page = await open(`/${channel}`);
+    const one = pane(page, "Client 1");
+    const clients = Array.from({ length: 120 }, async (_, number) => {
+      const client = await TestClient.connect(`${runtime.url}/${channel}`);
+      onTestFinished(() => client.close());
+      client.send(`enter ${channel} m${String(number).padStart(3, "0")}`);
+      expect(await client.ping()).toEqual([]);
+    });
+    await Promise.all(clients);
+    await expect.poll(() => summaryOf(one).textContent(), slow).toBe(`Members of ${channel}: 120`);
+    const shown = await present(one);
+    expect([shown.length, shown[0], shown[99], shown[100]]).toEqual([101, "m000", "m099", "and 20 more"]);
+  });
+
+  test("why a client is no member, or can't see the members, is shown", async () => {
+    const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
+    const page = await open("/news", {}, closed.url.replace(/^ws/, "http"));
+    const one = pane(page, "Client 1");
+    const paste = async (claims: Record<string, unknown>) => {
+      await page.getByLabel("Token").fill(await mint(claims));
+      await page.getByRole("button", { name: "Use" }).click();
+    };
+    await paste(EVERYTHING);
+    await showMembers([one], "news", []);
+    await enter(one, "ann", "");
+    await one
+      .getByText("not a member of news: your token doesn't grant this channel; its claim 'enter' has to list it")
+      .waitFor();
+    expect(await one.getByRole("button", { name: "Leave" }).isVisible()).toBe(false);
+    await paste({ ...EVERYTHING, enter: ["news"], sub: "ann" });
+    await enter(one, "ann", "");
+    await showMembers([one], "news", ["ann"]);
+    await enter(one, "bob", "");
+    await one.getByText("not a member of news: your token's claim 'sub' is 'ann'").waitFor();
+    // With another token, the client enters again.
+    await paste({ ...EVERYTHING, enter: ["*"] });
+    await showMembers([one], "news", ["ann"]);
+    await becomes(one, "connected");
+    expect(await one.locator(".self").allTextContents()).toEqual(["ann"]);
+    await enter(one, "two words", "");
+    await one.getByText(/^not a member of news: .+ space/).waitFor();
+    const none = await serveInTest({ settings: { HISTORY_SECONDS: "0" } });
+    const other = await open("/news", {}, none.url.replace(/^ws/, "http"));
+    await expect
+      .poll(() => summaryOf(pane(other, "Client 1")).textContent(), slow)
+      .toBe("Members of news: presence needs retained messages, and this server retains none (HISTORY_SECONDS is 0)");
   });
 
   test("the buttons that disconnect are explained, also to screen readers", async () => {
@@ -580,6 +758,9 @@ describe.skipIf(!browser)("in Chromium", () => {
     await say(one, "hello");
     await say(one, "long".repeat(100));
     await shows(one, ["hello", "long".repeat(100)]);
+    await enter(one, "ann", '{"typing":true}');
+    await enter(pane(page, "Client 2"), "m".repeat(64), "data".repeat(100));
+    await expect.poll(() => one.locator(".members > li").count(), slow).toBe(2);
     await one.getByRole("button", { name: "Copy as Python" }).click();
     await one.locator(".code pre").waitFor();
     return page;

@@ -384,7 +384,7 @@ describe("with the program fanout:", () => {
     ],
     [
       "make a token that grants nothing",
-      "fanout: this token grants nothing; add --subscribe, --announce or --operate\n",
+      "fanout: this token grants nothing; add --subscribe, --announce, --enter or --operate\n",
       async () => (await run(["token"], { env: { TOKEN_SECRET: SECRET } })).err,
     ],
     [

@@ -12,7 +12,7 @@ const browser = find("chromium", "apt-get install chromium");
 
 const DOCS = fileURLToPath(new URL("../../docs", import.meta.url));
 
-/** Breaks one client's connection, so that it misses and then resumes a message. */
+/** Has two clients enter, and breaks one's connection, so that it misses and then resumes a message. */
 async function talk(page: Page): Promise<void> {
   const client = (name: string) => page.getByRole("region", { name, exact: true });
   const [ann, bob] = [client("Client 1"), client("Client 2")];
@@ -21,7 +21,15 @@ async function talk(page: Page): Promise<void> {
     await one.getByLabel("Message", { exact: true }).press("Enter");
     await other.getByText(text, { exact: true }).waitFor();
   };
+  const enter = async (one: typeof ann, member: string, data: string) => {
+    await one.getByLabel("Member name").fill(member);
+    await one.getByLabel("Member data").fill(data);
+    await one.getByLabel("Member data").press("Enter");
+    await bob.locator(".member", { hasText: member }).waitFor();
+  };
   for (const one of [ann, bob]) await one.getByText("connected", { exact: true }).waitFor();
+  await enter(ann, "ann", '{"track":7}');
+  await enter(bob, "bob", "");
   await announce(ann, bob, "The train leaves from platform 7.");
   await announce(bob, ann, "Thank you!");
   await bob.getByRole("button", { name: "Cut connection" }).click();
@@ -35,7 +43,7 @@ test.skipIf(!browser).each(["light", "dark"] as const)("a screenshot is taken in
   const runtime = await serveInTest();
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
-  const page = await launched.newPage({ viewport: { width: 1_200, height: 1_000 }, colorScheme });
+  const page = await launched.newPage({ viewport: { width: 1_200, height: 1_160 }, colorScheme });
   await page.goto(`${runtime.url.replace(/^ws/, "http")}/trains`);
   await talk(page);
   const target = process.env.PICTURES ? DOCS : folder;

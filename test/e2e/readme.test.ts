@@ -30,7 +30,7 @@ const root = new URL("../../", import.meta.url);
 /** Documents for users. */
 const GUIDES = [
   "README.md",
-  ...["deploying", "settings", "costs", "operations", "runbook", "guarantees", "protocol"].map(
+  ...["deploying", "settings", "costs", "operations", "runbook", "guarantees", "presence", "protocol"].map(
     (page) => `docs/${page}.md`,
   ),
   ...["auth", "cli", "client", "worker"].map((folder) => `src/${folder}/README.md`),
@@ -310,6 +310,36 @@ test("the two terminals at the top show real output", async () => {
   }
   expect(cells.filter(({ text }) => text === "< debug!connected...")).toHaveLength(2);
   await runCase({ title: "the top of README.md", steps }, webSocketsTo(url));
+});
+
+test("the example of docs/presence.md is real", async () => {
+  const lines = block("text", "> enter chat ann").trimEnd().split("\n");
+  const [shown = ""] = /\d{16}/.exec(lines.join("\n")) ?? [];
+  const [ann, bob] = [await TestClient.connect(url), await TestClient.connect(url)];
+  bob.send("enter chat bob");
+  await bob.ping();
+  let position = shown;
+  for (const line of lines) {
+    const text = line.slice(2).replaceAll(shown, position);
+    if (line.startsWith("> ")) {
+      ann.send(text);
+      continue;
+    }
+    if (text === "presence/chat!update bob away") bob.send("enter chat bob away");
+    if (text === "presence/chat!leave bob") bob.send("leave chat");
+    const received = await ann.line();
+    position = /^debug!members chat (\d+)/.exec(received)?.[1] ?? position;
+    expect(received).toBe(line.slice(2).replaceAll(shown, position));
+  }
+  const [, address = "", streamed = ""] = /curl -N '(.*)'\n(.*)/s.exec(block("text", "$ curl -N")) ?? [];
+  const stream = await fetch(at(httpUrl(), "localhost:8787", address).replace(shown, position));
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let read = "";
+  while (read.length < streamed.length) read += (await reader?.read())?.value ?? "";
+  expect(read).toBe(streamed.replaceAll(shown, position));
+  await reader?.cancel();
+  ann.close();
+  bob.close();
 });
 
 test("the output of the doctor is real", async () => {

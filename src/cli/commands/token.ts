@@ -8,12 +8,15 @@ export interface TokenOptions {
   secretFile?: string;
   subscribe: string[];
   announce: string[];
+  enter: string[];
+  /** The subject, the only name under which the token may enter. */
+  sub?: string;
   operate?: boolean;
   expires: string;
 }
 
 /** @returns the exit code */
-export async function token({ secretFile, subscribe, announce, operate, expires }: TokenOptions): Promise<number> {
+export async function token({ secretFile, expires, ...grants }: TokenOptions): Promise<number> {
   const secret = secretFrom(secretFile, "TOKEN_SECRET");
   if (secret === undefined || new TextEncoder().encode(secret).length < 32) {
     throw new Exit(
@@ -26,11 +29,14 @@ export async function token({ secretFile, subscribe, announce, operate, expires 
       USAGE,
       `'${expires}' isn't a duration; use a number from 1 to 99999 with a unit, such as 30m, 12h or 7d`,
     );
-  if (subscribe.length === 0 && announce.length === 0 && !operate) {
-    remark("this token grants nothing; add --subscribe, --announce or --operate");
+  const { subscribe, announce, enter, sub, operate } = grants;
+  if (subscribe.length + announce.length + enter.length === 0 && !operate) {
+    remark("this token grants nothing; add --subscribe, --announce, --enter or --operate");
   }
-  const claims = { subscribe, announce, ...(operate ? { operate } : {}) };
-  const made = new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setExpirationTime(expires);
+  const claims = { subscribe, announce, ...(enter.length > 0 && { enter }), ...(sub !== undefined && { sub }) };
+  const made = new SignJWT({ ...claims, ...(operate && { operate }) })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime(expires);
   await print(await made.sign(new TextEncoder().encode(secret)));
   return DONE;
 }

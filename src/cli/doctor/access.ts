@@ -78,7 +78,7 @@ export const access = [
     const stranger = { ...address, token: undefined };
     const { status } = await requestUpgrade(stranger, channel, timeout).catch(() => ({ status: 0 }));
     if (status === 101) {
-      return note("not needed: anyone may subscribe and announce; set TOKEN_SECRET to require tokens");
+      return note("not needed: anyone may subscribe, announce and enter; set TOKEN_SECRET to require tokens");
     }
     if (status !== 401) {
       return note(`can't tell whether they are needed (an upgrade gets ${status || "no answer"})`);

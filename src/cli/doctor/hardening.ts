@@ -1,5 +1,6 @@
 /** Checks the items of the hardening checklist in SECURITY.md that are visible from outside. */
 import { urlOf } from "../address.ts";
+import { claimsIn } from "./claims.ts";
 import { check, note, ok } from "./findings.ts";
 import { settingsCheck } from "./server-settings.ts";
 import { newChannel } from "./target.ts";
@@ -22,16 +23,6 @@ const SECONDS_A_DAY = 86_400;
 /** Least uptime for which a rate of rows is meaningful, in seconds: the doctor itself writes some. */
 const MIN_UPTIME = 3_600;
 
-/** Returns the claims of a token, unverified, because only a note depends on them. */
-function claimsIn(token: string): Record<string, unknown> {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
-    return typeof claims === "object" && claims !== null ? { ...claims } : {};
-  } catch {
-    return {};
-  }
-}
-
 export const hardening = [
   check("origins", { remedy: "see the server's log (npx wrangler tail)" }, async ({ request }) => {
     const { status } = await request("", { headers: { Origin: FOREIGN_ORIGIN } });
@@ -40,13 +31,16 @@ export const hardening = [
   }),
   check("grants", { remedy: "" }, async ({ address: { token } }) => {
     if (token === undefined) return undefined;
-    const { exp, aud, announce, operate } = claimsIn(token);
+    const { exp, aud, announce, enter, sub, operate } = claimsIn(token);
     const faults: string[] = [];
     if (typeof exp !== "number" || exp * 1_000 > Date.now() + MAX_LIFETIME * 1_000) {
       faults.push("is valid for more than a day");
     }
     if (aud === undefined) faults.push("has no audience, so it is valid at all servers with its secret");
     if (Array.isArray(announce) && announce.includes("*")) faults.push("may announce on every channel");
+    if (Array.isArray(enter) && enter.length > 0 && sub === undefined) {
+      faults.push("may enter under any name, because it has no claim 'sub'");
+    }
     if (operate === true) faults.push("may see the operators' pages");
     if (faults.length === 0) return ok("your token is short-lived, and grants only named channels");
     return note(`your token ${faults.join("; ")}; don't give such tokens to users`);

@@ -1,7 +1,10 @@
-/** Checks that the server retains messages, and deduplicates them by key. */
+/** Checks that the server retains messages, deduplicates them by key, and announces members. */
 import { randomUUID } from "node:crypto";
+import type { Refusal } from "../../protocol/errors.ts";
+import { memberFault, presenceOf } from "../../protocol/members.ts";
 import { parseReply } from "../../protocol/replies.ts";
 import type { RawSocket } from "../raw-socket.ts";
+import { claimsIn } from "./claims.ts";
 import { check, expectLines, type Finding, note, ok } from "./findings.ts";
 import { newChannel, type Target } from "./target.ts";
 import { withSocket } from "./transcripts.ts";
@@ -16,6 +19,9 @@ export const retention = [
   ),
   check("once", ABOUT, (target) => withSocket(target, announceTwice)),
   check("resume", ABOUT, reconnect),
+  check("presence", ABOUT, (target) =>
+    withSocket(target, (socket, channel) => enterAndLeave(socket, channel, memberFor(target))),
+  ),
 ];
 
 async function findHistory(socket: RawSocket, { has }: Target): Promise<Finding> {
@@ -64,4 +70,34 @@ async function reconnect(target: Target): Promise<Finding> {
     after.close();
   }
   return ok("a client that reconnects receives exactly the missed messages");
+}
+
+/** Returns the name under which the doctor may enter. */
+function memberFor({ address: { token } }: Target): string {
+  const { sub } = token === undefined ? {} : claimsIn(token);
+  return typeof sub === "string" && memberFault(sub) === undefined ? sub : "doctor";
+}
+
+async function enterAndLeave(socket: RawSocket, channel: string, member: string): Promise<Finding> {
+  const [first = "", ...more] = await socket.repliesTo(`enter ${channel} ${member}`, `members ${channel}`);
+  const reply = parseReply(first);
+  if (reply.kind === "error" && reply.command === "enter") return notEntered(reply);
+  const position = reply.kind === "members" ? reply.position : 0;
+  expectLines([first, ...more], [`debug!members ${channel} ${position} 1`, `debug!member ${channel} ${member}`]);
+  const since = `subscribe ${presenceOf(channel)} since ${position}`;
+  const answers = await socket.repliesTo(since, `leave ${channel}`, `members ${channel}`);
+  // The change and the replies may be received in any order.
+  expectLines(answers.sort(), [
+    `debug!members ${channel} ${position + 1} 0`,
+    `debug!position ${presenceOf(channel)} ${position}`,
+    `${presenceOf(channel)}!leave ${member}`,
+  ]);
+  return ok("a member that enters is listed, and its leaving is announced");
+}
+
+/** @throws Error if the server should have let the member enter */
+function notEntered({ code, why }: Refusal): Finding {
+  if (code === "forbidden" || code === "limit") return note(`not checked: ${why}`);
+  if (code === "invalid") return note("the server has none, because it is older than this program");
+  throw new Error(`the server refuses a member: ${why}`);
 }

@@ -2,6 +2,7 @@
 import { createServer } from "node:http";
 import { onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
+import { FakeMembers } from "./fake-members.ts";
 import { listening } from "./listening.ts";
 
 export interface Faults {
@@ -9,18 +10,23 @@ export interface Faults {
   spoil?: () => (line: string) => string[];
   /** Whether it forgets positions, so that clients resume from the current end. */
   forgets?: boolean;
+  /** Whether it has presence. A member leaves as soon as its connection ends. */
+  hasMembers?: boolean;
 }
 
 interface Channel {
   messages: string[];
   subscribers: Set<(line: string) => void>;
+  /** The data of each member, by name. */
+  members: Map<string, string>;
 }
 
 /** Starts a server that stops when the test ends; returns its URL. */
-export async function startFake({ spoil = () => (line) => [line], forgets = false }: Faults): Promise<string> {
+export async function startFake(faults: Faults): Promise<string> {
+  const { spoil = () => (line) => [line], forgets = false, hasMembers = false } = faults;
   const channels = new Map<string, Channel>();
   const channelOf = (name: string): Channel => {
-    const channel = channels.get(name) ?? { messages: [], subscribers: new Set() };
+    const channel = channels.get(name) ?? { messages: [], subscribers: new Set(), members: new Map() };
     channels.set(name, channel);
     return channel;
   };
@@ -36,20 +42,24 @@ export async function startFake({ spoil = () => (line) => [line], forgets = fals
     const asked = searchParams.get("since") ?? undefined;
     const since = forgets && asked !== undefined ? "now" : asked;
     const unsubscribers = [subscribe(channelOf(pathname.slice(1)), pathname.slice(1), since, send)];
+    const announce = (name: string, message: string) => publish(channelOf(name), name, message);
+    const presence = hasMembers ? new FakeMembers(channelOf, announce, send) : undefined;
     const execute = (line: string) => {
       const [command, ...words] = line.split(" ");
       const [first = "", second = ""] = words;
       if (command === "ping") send(String(Math.floor(Date.now() / 1_000)));
       else if (command === "subscribe") {
         unsubscribers.push(subscribe(channelOf(first), first, words[2], send));
-      } else if (command === "announce") publish(channelOf(first), first, words.slice(1).join(" "));
+      } else if (command === "announce") announce(first, words.slice(1).join(" "));
       else if (command === "once") {
-        send(`debug!once ${first} ${publish(channelOf(second), second, words.slice(2).join(" "))}`);
+        send(`debug!once ${first} ${announce(second, words.slice(2).join(" "))}`);
       } else if (command !== "unsubscribe") send(`debug!error invalid ${command}: unknown command`);
     };
-    socket.on("message", (data) => data.toString().split("\n").filter(Boolean).forEach(execute));
+    const carryOut = (line: string) => presence?.execute(line) || execute(line);
+    socket.on("message", (data) => data.toString().split("\n").filter(Boolean).forEach(carryOut));
     socket.on("close", () => {
       for (const unsubscribe of unsubscribers) unsubscribe();
+      presence?.end();
     });
   });
   onTestFinished(() => {

@@ -17,7 +17,7 @@ function isOriginal(frame: Frame): boolean {
   return frame.split("\n").every((line) => {
     const command = parseCommand(line);
     if (command.kind === "subscribe") return command.from === undefined;
-    return !["once", "token", "keepalive"].includes(command.kind);
+    return !["once", "enter", "leave", "members", "token", "keepalive"].includes(command.kind);
   });
 }
 

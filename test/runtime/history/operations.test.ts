@@ -92,6 +92,23 @@ test("resumes, refusals and closes are counted by cause", async () => {
   await expect.poll(now, { timeout: 30_000 }).toEqual([Number(before[0]) + 1, Number(before[1]) + 2]);
 });
 
+test("members are a gauge, and their changes are counted by kind", async () => {
+  const news = unique("news");
+  const [one, other] = [await Client.connect(unique("home")), await Client.connect(unique("home"))];
+  const names = ["members", ...["enter", "update", "leave"].map((kind) => `member_changes_total{kind="${kind}"}`)];
+  const now = () => Promise.all(names.map(metric));
+  const before = await now();
+  const since = (...more: number[]) => more.map((n, i) => Number(before[i]) + n);
+  one.send(`enter ${news} ann\nenter ${news} ann 1\nenter ${news} ann 2`);
+  expect(await one.ping()).toEqual([]);
+  other.send(`enter ${news} ann 2\nenter ${news} bob`);
+  expect(await other.ping()).toEqual([]);
+  await expect.poll(now, { timeout: 30_000 }).toEqual(since(2, 2, 2, 0));
+  one.send(`leave ${news}`);
+  expect(await one.ping()).toEqual([]);
+  await expect.poll(now, { timeout: 30_000 }).toEqual(since(1, 2, 2, 1));
+});
+
 test("failures are logged with a rate limit, and without clients' data", async () => {
   const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
   const client = await Client.connect(unique("home"));

@@ -5,7 +5,7 @@ import { replay, TIMES } from "../replay.ts";
 import { Breach, type Pending, SimulatedEnvironment, settle } from "./environment.ts";
 import { Network } from "./network.ts";
 import { Program } from "./program.ts";
-import { Server } from "./server.ts";
+import { Server, Session } from "./server.ts";
 
 interface Scenario {
   /** Whether WebSockets work, are blocked by the network, or don't exist in the runtime. */
@@ -91,7 +91,8 @@ class Run {
     const timers = timer ? [{ label: "time passes", run: () => this.#fire() }] : [];
     const otherEvents = [
       { label: "another client announces", run: () => void this.#announceElsewhere() },
-      ...(this.#scenario.withFaults ? network.faults() : []),
+      { label: "another client enters or leaves", run: () => this.#changeElsewhere() },
+      ...(this.#scenario.withFaults ? [...network.faults(), this.#guarding()] : []),
       ...[...environment.wakers].map((wake) => ({ label: "a wake-up", run: () => this.#wake(wake) })),
     ];
     const actions = program.actions();
@@ -109,6 +110,37 @@ class Run {
   #announceElsewhere(): void {
     const channel = ["a", "b", "all", "fleeting"][this.environment.choose(4)] ?? "a";
     this.server.announce(channel, `other ${this.server.announced.size}`, undefined);
+  }
+
+  /** Returns a change of what tokens grant. */
+  #guarding(): Pending {
+    const isGuarding = !this.server.isGuarding;
+    const run = () => {
+      this.server.isGuarding = isGuarding;
+    };
+    return { label: `tokens ${isGuarding ? "no longer " : ""}grant to enter a channel`, run };
+  }
+
+  /** Connections of other clients. */
+  readonly #others = [0, 1, 2].map(
+    () =>
+      new Session(
+        () => {},
+        () => {},
+        0,
+      ),
+  );
+
+  #changeElsewhere(): void {
+    const { choose } = this.environment;
+    const session = this.#others[choose(3)];
+    const channel = choose(2) ? "a" : "b";
+    const member = ["ann", "bob", "carl", "me"][choose(4)] ?? "ann";
+    if (!session) return;
+    const what = choose(6);
+    if (what === 0) this.server.leave(session, channel);
+    else if (what === 1) this.server.drop(session);
+    else this.server.enter(session, channel, { member, data: `x${choose(3)}` });
   }
 
   #fire(): void {
@@ -198,22 +230,28 @@ async function play(choices: number[], scenario: Scenario): Promise<void> {
       totals.gaps += gaps;
       totals.messages += count;
     }
+    for (const { changes } of run.program.watchers) totals.changes += changes;
+    totals.entries += run.server.entries.length;
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${run.environment.log.join("\n")}`, { cause: error });
   }
 }
 
 /** Totals of all runs; without any messages the runs prove nothing. */
-const totals = { messages: 0, gaps: 0 };
+const totals = { messages: 0, gaps: 0, changes: 0, entries: 0 };
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 400, size: "max" });
 const timeout = Math.max(60_000, 120_000 * TIMES);
 
 async function check(runs: number, scenarios: fc.Arbitrary<Scenario>): Promise<void> {
   const property = fc.asyncProperty(choices, scenarios, play);
-  const limit = { interruptAfterTimeLimit: timeout - 30_000, markInterruptAsFailure: false };
+  const limit = {
+    interruptAfterTimeLimit: timeout - 30_000,
+    markInterruptAsFailure: false,
+    endOnFailure: !!process.env.NOSHRINK,
+  };
   await fc.assert(property, { numRuns: Math.ceil(runs * TIMES), ...limit, ...replay });
-  expect(totals.messages).toBeGreaterThan(0);
+  expect(Math.min(totals.messages, totals.changes, totals.entries)).toBeGreaterThan(0);
 }
 
 const skew = fc.constantFrom(0, 0, 3, -3, 20_000);

@@ -4,7 +4,7 @@ import { RequestSocket } from "../../../src/client/requests.ts";
 import type { FetchLike, ResponseLike, WebSocketConstructor } from "../../../src/client/types.ts";
 import { parseFrom } from "../../../src/protocol/positions.ts";
 import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
-import { FLEETING, SECRET, type Server, Session } from "./server.ts";
+import { FLEETING, nameOf, SECRET, type Server, Session } from "./server.ts";
 
 /** How servers, proxies and networks end connections. */
 const CLOSINGS: [code: number, reason: string][] = [
@@ -20,6 +20,9 @@ const CLOSINGS: [code: number, reason: string][] = [
   [1013, "unavailable: messages may be missing"],
   [4999, "unknown"],
 ];
+
+/** Most members in a page of a list. */
+const PAGE = 2;
 
 export class Network {
   readonly #environment: SimulatedEnvironment;
@@ -92,8 +95,7 @@ export class Network {
     };
     const session = new Session((lines) => this.#deliver(socket, queues.down, lines), end, environment.now);
     const cut = ([code, reason]: [code: number, reason: string]) => {
-      session.isOver = true;
-      this.#server.sessions.delete(session);
+      this.#server.drop(session);
       queues.up.length = 0;
       // Some of the frames in transit are still delivered.
       queues.down.length = Math.min(queues.down.length, environment.choose(4));
@@ -116,11 +118,10 @@ export class Network {
     socket.onClose = () => {
       this.#breaks.delete(breaks);
       queues.up.length = queues.down.length = 0;
-      session.isOver = true;
-      this.#server.sessions.delete(session);
+      this.#server.drop(session);
     };
     if (isStalled) return;
-    const isRefused = this.isBlocked || this.#chance(6) || this.#server.fault(token) || channel === SECRET;
+    const isRefused = this.isBlocked || this.#chance(6) || this.#server.fault(token) || nameOf(channel) === SECRET;
     if (isRefused) return end(1006, "");
     environment.enqueue(queues.up, {
       label: `connects at ${channel}`,
@@ -163,8 +164,8 @@ export class Network {
   readonly fetch: FetchLike = (url, init) => {
     const environment = this.#environment;
     if (this.isClosed) throw new Breach(`a closed client requests ${url}`);
-    const { pathname, searchParams } = new URL(url);
-    const isStream = init.method === "GET" && !pathname.startsWith("/-/") && !searchParams.has("poll");
+    const { pathname, search } = new URL(url);
+    const isStream = init.method === "GET" && !pathname.startsWith("/-/") && !/[?&](poll|members)\b/.test(search);
     return new Promise((resolve, reject) => {
       const queue: Pending[] = [];
       init.signal.addEventListener("abort", () => {
@@ -175,7 +176,7 @@ export class Network {
       const isLost = this.#chance(8);
       const answer = () => {
         if (isLost && environment.choose(2) === 0) return reject(new TypeError("fetch failed"));
-        const response = isStream ? this.#stream(url, init) : this.#respond(pathname, init);
+        const response = isStream ? this.#stream(url, init) : this.#respond(url, init);
         // The server may have handled the request though its response is lost.
         if (isLost) reject(new TypeError("fetch failed"));
         else resolve(response);
@@ -184,18 +185,20 @@ export class Network {
     });
   };
 
-  #respond(pathname: string, { method, headers, body = "" }: Parameters<FetchLike>[1]): ResponseLike {
+  #respond(url: string, { method, headers, body = "" }: Parameters<FetchLike>[1]): ResponseLike {
     const failure = this.#failure();
     if (failure) return failure;
+    const { pathname, searchParams } = new URL(url);
     if (pathname === "/-/health") return respond(200, undefined, "ok\n");
     const fault = this.#server.fault(headers.Authorization?.slice("Bearer ".length));
     if (fault) return respond(fault.status, fault.code, fault.why);
     if (pathname === "/-/info") return respond(200, undefined, '{"channels": 3}');
     const channel = decodeURIComponent(pathname.slice(1));
-    if (channel === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
+    if (nameOf(channel) === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
+    if (searchParams.has("members")) return this.#list(nameOf(channel), searchParams.get("after") ?? "");
     if (method === "GET") return respond(200, undefined, "");
     const key = headers["Idempotency-Key"];
-    if (channel === FLEETING && key !== undefined)
+    if (nameOf(channel) === FLEETING && key !== undefined)
       return respond(400, "no-history", "this channel retains no messages");
     if (body.length > this.#server.settings.maxLineBytes) return respond(400, "limit", "a line is too long");
     if (this.#chance(8)) return respond(429, "rate", "too fast", { "Retry-After": "1" });
@@ -204,8 +207,19 @@ export class Network {
     return respond(
       200,
       undefined,
-      JSON.stringify({ channel, position: channel === FLEETING ? null : position, count: 1 }),
+      JSON.stringify({ channel, position: nameOf(channel) === FLEETING ? null : position, count: 1 }),
     );
+  }
+
+  /** Returns a page of the members of a channel. */
+  #list(channel: string, after: string): ResponseLike {
+    if (channel === FLEETING) return respond(400, "no-history", "this server has no presence");
+    const { position, members } = this.#server.list(channel);
+    const rest = members.filter(({ member }) => member > after);
+    const page = rest.slice(0, PAGE);
+    const next = rest.length > PAGE ? page.at(-1)?.member : undefined;
+    const shown = page.map(({ member, data }) => (data === "" ? { member } : { member, data }));
+    return respond(200, undefined, JSON.stringify({ channel, position, count: members.length, members: shown, next }));
   }
 
   /** Returns a random response of an overloaded server or a proxy. */
@@ -222,9 +236,9 @@ export class Network {
     const channel = decodeURIComponent(pathname.slice(1));
     const from = parseFrom(searchParams.get("since"), searchParams.get("last"));
     if (!from || "why" in from) throw new Breach(`the client streams from ${url}`);
-    const refusal = this.#respond("/-/info", { ...init });
+    const refusal = this.#respond("https://host/-/info", { ...init });
     if (refusal.status !== 200) return refusal;
-    if (channel === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
+    if (nameOf(channel) === SECRET) return respond(403, "forbidden", "your token doesn't grant this channel");
     const body = new Body();
     const down: Pending[] = [];
     const end = () => {
@@ -234,8 +248,7 @@ export class Network {
     const send = (lines: string) => this.#deliver({ receive: (frame) => body.push(frame) }, down, lines);
     const session = new Session(send, end, this.#environment.now);
     const cut = () => {
-      session.isOver = true;
-      this.#server.sessions.delete(session);
+      this.#server.drop(session);
       down.length = Math.min(down.length, this.#environment.choose(4));
       end();
     };
@@ -244,8 +257,7 @@ export class Network {
     init.signal.addEventListener("abort", () => {
       this.#breaks.delete(cut);
       down.length = 0;
-      session.isOver = true;
-      this.#server.sessions.delete(session);
+      this.#server.drop(session);
       body.end();
     });
     this.#server.begin(session, init.headers.Authorization?.slice("Bearer ".length));

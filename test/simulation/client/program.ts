@@ -3,12 +3,23 @@ import { Client } from "../../../src/client/client.ts";
 import type { Environment } from "../../../src/client/environment.ts";
 import { Refused } from "../../../src/client/errors.ts";
 import type { AnnounceOptions, Fanout, FanoutOptions, Message, State } from "../../../src/client/types.ts";
+import type { Member } from "../../../src/protocol/members.ts";
 import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 import { Reader } from "./reader.ts";
-import { FLEETING, SECRET, type Server } from "./server.ts";
+import { FLEETING, FORBIDDEN_NAME, SECRET, type Server } from "./server.ts";
+import { Watcher } from "./watcher.ts";
 
 const CHANNELS = ["a", "b", "all", FLEETING, SECRET, "."];
 const MAX_READERS = 6;
+const MAX_WATCHERS = 4;
+
+/** A call of `enter` or `leave`, or the end of a presence. */
+interface PresenceCall {
+  channel: string;
+  /** As whom to enter; undefined to leave, or if the presence has ended. */
+  entered: Member | undefined;
+  outcome: "carried out" | Error | undefined;
+}
 
 interface AnnounceAnswer {
   channel: string;
@@ -26,6 +37,8 @@ export class Program {
   readonly client: Fanout;
   readonly readers: Reader[] = [];
   readonly announced: AnnounceAnswer[] = [];
+  readonly watchers: Watcher[] = [];
+  readonly presences: PresenceCall[] = [];
   readonly states: State[] = [];
   /** The number of pending `ping` and `info` calls. */
   questions = 0;
@@ -77,6 +90,21 @@ export class Program {
         [`subscribe ${busy} last 2`, () => this.subscribe(busy, { last: 2 })],
         [`subscribe ${busy} since`, () => this.subscribe(busy, { since: this.#server.channel(busy).head - choose(6) })],
       );
+    }
+    const entering = () => this.enter(channel, ["me", FORBIDDEN_NAME, "bob"][choose(3)] ?? "me");
+    actions.push(
+      [`enter ${busy}`, () => this.enter(busy, "me")],
+      [`enter ${channel}`, entering],
+      [`leave ${channel}`, () => this.leave(channel)],
+      [`enter ${channel} and leave`, () => this.#times(1 + choose(2), () => this.#enterAndLeave(channel))],
+      [`leave ${busy} and enter`, () => this.#leaveAndEnter(busy, choose(2) ? "me" : FORBIDDEN_NAME)],
+      [`enter ${busy} thrice`, () => this.#times(3, () => this.enter(busy, choose(3) ? "me" : FORBIDDEN_NAME))],
+    );
+    if (this.watchers.filter(({ isEnded }) => !isEnded).length < MAX_WATCHERS) {
+      actions.push([`watch ${channel}`, () => this.watch(channel)], [`watch ${busy}`, () => this.watch(busy)]);
+    }
+    for (const watcher of this.watchers) {
+      if (!watcher.isEnded) actions.push([`${watcher.name} unsubscribes`, () => watcher.roster.unsubscribe()]);
     }
     for (const reader of this.readers) {
       if (!reader.isEnded) actions.push([`${reader.name} unsubscribes`, () => reader.subscription?.unsubscribe()]);
@@ -140,6 +168,57 @@ export class Program {
     } catch (error) {
       this.breach ??= error;
     }
+  }
+
+  enter(channel: string, member: string): void {
+    const entered = { member, data: this.#environment.choose(4) === 0 ? "" : `n${this.presences.length}` };
+    const call: PresenceCall = { channel, entered, outcome: undefined };
+    this.presences.push(call);
+    const before = this.#server.entries.length;
+    const onEnd = (error: Error) => {
+      this.#environment.record(`the presence in ${channel} ends: ${error.message}`);
+      if (call.outcome !== "carried out") this.breach ??= new Breach(`the presence of a failed call ends`);
+      this.presences.push({ channel, entered: undefined, outcome: "carried out" });
+    };
+    this.client.enter(channel, member, entered.data, { onEnd }).then(
+      () => {
+        call.outcome = "carried out";
+        const isDone = this.#server.entries.some((entry, i) => i >= before && entry.channel === channel);
+        if (!isDone) this.breach ??= new Breach(`entering ${channel} resolves, but wasn't carried out`);
+      },
+      (error) => {
+        call.outcome = error;
+      },
+    );
+  }
+
+  leave(channel: string): void {
+    const call: PresenceCall = { channel, entered: undefined, outcome: undefined };
+    this.presences.push(call);
+    this.client.leave(channel).then(
+      () => {
+        call.outcome = "carried out";
+      },
+      (error) => {
+        call.outcome = error;
+      },
+    );
+  }
+
+  #enterAndLeave(channel: string): void {
+    this.enter(channel, "me");
+    this.leave(channel);
+    if (this.#environment.choose(2) === 0) this.enter(channel, "me");
+  }
+
+  #leaveAndEnter(channel: string, member: string): void {
+    this.leave(channel);
+    this.enter(channel, member);
+  }
+
+  watch(channel: string): void {
+    const name = `watcher ${this.watchers.length}`;
+    this.watchers.push(new Watcher(name, this.client.members(channel), this.#server, (act) => this.#guard(act)));
   }
 
   announce(channel: string, options: AnnounceOptions, suffix = ""): void {
@@ -207,11 +286,32 @@ export class Program {
     if (this.questions > 0) throw new Breach(`${this.questions} questions are pending`);
     for (const announced of this.announced) this.#checkOutcome(announced, mayFail);
     this.#checkOrder();
-    for (const reader of this.readers) {
-      const isForbidden = reader.channel === SECRET || reader.channel === ".";
-      if (reader.error && !isForbidden && !mayFail) throw reader.error;
-      if (this.client.state !== "failed") reader.check();
+    this.#checkPresence(mayFail);
+    for (const { channel, error } of this.readers) {
+      if (error && channel !== SECRET && channel !== "." && !mayFail) throw error;
     }
+    for (const { channel, error } of this.watchers) {
+      if (error && channel !== SECRET && channel !== FLEETING && !mayFail) throw error;
+    }
+    if (this.client.state === "failed") return;
+    for (const reader of [...this.readers, ...this.watchers]) reader.check();
+  }
+
+  /** Checks that the server has what the program has entered. */
+  #checkPresence(mayFail: boolean): void {
+    for (const call of this.presences) checkCall(call, mayFail);
+    const expected = new Map<string, Member>();
+    for (const { channel, entered, outcome } of this.presences) {
+      if (outcome !== "carried out") continue;
+      if (entered) expected.set(channel, entered);
+      else expected.delete(channel);
+    }
+    const [session] = [...this.#server.sessions].filter(({ isStream }) => !isStream);
+    if (expected.size > 0 && this.client.state !== "connected") throw new Breach("the client isn't connected");
+    // Plain requests can't enter.
+    if (!session) return;
+    const [actual, wanted] = [show(session.entered), show(expected)];
+    if (actual !== wanted) throw new Breach(`the client is present as '${actual}', not as '${wanted}'`);
   }
 
   #checkOutcome(announced: AnnounceAnswer, mayFail: boolean): void {
@@ -245,6 +345,28 @@ export class Program {
       newest.set(channel, order);
     }
   }
+}
+
+function show(members: Iterable<[string, Member]>): string {
+  return [...members]
+    .map(([channel, { member, data }]) => `${channel} ${member} ${data}`)
+    .sort()
+    .join("; ");
+}
+
+/** Checks the outcome of `enter` or `leave`. */
+function checkCall({ channel, entered, outcome }: PresenceCall, mayFail: boolean): void {
+  const what = entered ? `entering ${channel} as ${entered.member}` : `leaving ${channel}`;
+  if (!outcome) throw new Breach(`${what} is pending`);
+  const refusal = channel === FLEETING ? "no-history" : "forbidden";
+  if (outcome === "carried out") {
+    if (entered && (channel === SECRET || channel === FLEETING)) throw new Breach(`${what} was carried out`);
+    return;
+  }
+  if (!(outcome instanceof Refused) || !entered) throw outcome;
+  // A call is refused together with a later one that replaces it, such as as FORBIDDEN_NAME.
+  const isExpected = outcome.code === refusal || /^`leave` was called|^presence needs/.test(outcome.message);
+  if (!isExpected && !mayFail) throw new Breach(`${what} failed: ${outcome.code} ${outcome.message}`);
 }
 
 /** Returns the codes with which an announcement may fail. */

@@ -1,17 +1,44 @@
 /** A simplified server: one object with all channels. */
 import { type Command, parseCommand } from "../../../src/protocol/commands.ts";
 import { type ErrorCode, formatReason } from "../../../src/protocol/errors.ts";
-import { formatError, formatGap, formatMessage, formatOnce, formatPosition } from "../../../src/protocol/replies.ts";
+import { formatChange, type Member, type MemberChange, presenceOf, subjectOf } from "../../../src/protocol/members.ts";
+import {
+  formatError,
+  formatGap,
+  formatMemberOf,
+  formatMembers,
+  formatMessage,
+  formatOnce,
+  formatPosition,
+} from "../../../src/protocol/replies.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
-import { Breach, type SimulatedEnvironment } from "./environment.ts";
+import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 
 /** A channel to which no token grants access. */
 export const SECRET = "secret";
 /** A channel without history. */
 export const FLEETING = "fleeting";
 
+/** A member's name that no token grants. */
+export const FORBIDDEN_NAME = "I";
+/** A channel that tokens sometimes don't grant to enter. */
+export const GUARDED = "b";
+
+/** How long members without connections stay present, in milliseconds. */
+const GRACE = 15_000;
+
+/** A member of a channel: its data, its connections, and when it leaves if it has none. */
+interface Present {
+  data: string;
+  sessions: Set<Session>;
+  deadline: number;
+}
+
 interface ChannelState {
+  /** The position of the newest message that has reached the client's object. */
   head: number;
+  /** Changes of members on their way from the root. */
+  link: Pending[];
   /** The newest messages, up to `head`. */
   log: string[];
   keys: Map<string, { text: string; position: number }>;
@@ -22,6 +49,12 @@ export class Session {
   readonly send: (lines: string) => void;
   readonly close: (code: number, reason: string) => void;
   readonly channels = new Set<string>(["all"]);
+  /** As whom it has entered which channel. */
+  readonly entered = new Map<string, Member>();
+  /** Whether its token doesn't grant to enter the channel `GUARDED`. */
+  isGuarded = false;
+  /** Commands that await the reply to an earlier one. */
+  backlog: (() => void)[] | undefined;
   isOver = false;
   /** Whether it is a streamed response. */
   isStream = false;
@@ -56,6 +89,15 @@ export class Server {
   readonly announced = new Map<string, { channel: string; position: number; order: number }>();
   /** Whether commands may fail at random. */
   fails = false;
+  readonly #members = new Map<string, Map<string, Present>>();
+  /** Whether new tokens don't grant to enter the channel `GUARDED`. */
+  isGuarding = false;
+  /** All changes of each channel's members. */
+  readonly changes = new Map<string, MemberChange[]>();
+  /** All `enter` commands that were carried out. */
+  readonly entries: ({ channel: string } & Member)[] = [];
+  /** For each list that was sent, the number of changes before it, by channel. */
+  readonly lists = new Map<string, number[]>();
 
   constructor(environment: SimulatedEnvironment, settings: Settings) {
     this.#environment = environment;
@@ -63,7 +105,7 @@ export class Server {
   }
 
   channel(name: string): ChannelState {
-    const state = this.#channels.get(name) ?? { head: 1_000, log: [], keys: new Map() };
+    const state = this.#channels.get(name) ?? { head: 1_000, link: [], log: [], keys: new Map() };
     this.#channels.set(name, state);
     return state;
   }
@@ -77,8 +119,13 @@ export class Server {
     return { status: 401, code: "expired", why: "the token has expired" };
   }
 
-  /** Closes sessions whose token has expired. */
+  /** Closes sessions whose token has expired, and ends the grace of members. */
   expire(): void {
+    for (const [channel, members] of this.#members) {
+      for (const [member, { sessions, deadline }] of members) {
+        if (sessions.size === 0 && deadline <= this.#environment.now) this.#change(channel, { kind: "leave", member });
+      }
+    }
     for (const session of this.sessions) {
       if (this.#environment.date > session.expiresAt) this.end(session, 1008, "expired: your token has expired");
     }
@@ -86,14 +133,21 @@ export class Server {
 
   end(session: Session, code: number, reason: string): void {
     if (session.isOver) return;
+    this.drop(session);
+    session.close(code, reason);
+  }
+
+  /** Removes a session; its members may come back for a while. */
+  drop(session: Session): void {
     session.isOver = true;
     this.sessions.delete(session);
-    session.close(code, reason);
+    for (const channel of session.entered.keys()) this.#withdraw(session, channel, GRACE);
   }
 
   begin(session: Session, token: string | undefined): void {
     if (token !== undefined) session.expiresAt = expiryOf(token) + 5_000;
     session.allowed = session.tolerated = this.settings.linesPerSecond;
+    session.isGuarded = this.isGuarding;
     this.sessions.add(session);
   }
 
@@ -120,8 +174,15 @@ export class Server {
       const { channel } = channelOf(line);
       // Consecutive commands on a channel are one step, which fails as a whole.
       if (run?.channel !== channel) run = { channel, draw: this.fails ? this.#environment.choose(24) : 0 };
-      this.#execute(session, line, i < allowed, run.draw);
+      const { draw } = run;
+      this.#perform(session, () => this.#execute(session, line, i < allowed, draw));
     }
+  }
+
+  /** Runs a command when the earlier ones have taken effect. */
+  #perform(session: Session, act: () => void): void {
+    if (session.backlog) session.backlog.push(act);
+    else if (!session.isOver) act();
   }
 
   #refill(session: Session): void {
@@ -153,12 +214,44 @@ export class Server {
     draw: number,
     refuse: (code: ErrorCode, why: string) => void,
   ): void {
+    const isPresence = ["enter", "leave", "members"].includes(command.kind);
     if (command.kind === "unsubscribe") session.channels.delete(command.channel);
+    else if (isPresence && draw === 2) refuse("rate", "too fast");
     else if (draw === 1) refuse("unavailable", "not now");
-    else if (command.channel === SECRET) refuse("forbidden", "your token doesn't grant this channel");
+    else if (command.kind === "leave") this.leave(session, command.channel);
+    else if (nameOf(command.channel) === SECRET) refuse("forbidden", "your token doesn't grant this channel");
     else if (command.kind === "subscribe") this.resume(session, command.channel, command.from, refuse);
-    else if (command.kind !== "announce" && command.kind !== "once") refuse("unavailable", "not now");
+    else if (command.kind === "enter" || command.kind === "members") this.#executePresence(session, command, refuse);
     else this.#announce(session, command, draw, refuse);
+  }
+
+  #executePresence(
+    session: Session,
+    command: Extract<Command, { kind: "enter" | "members" }>,
+    refuse: (code: ErrorCode, why: string) => void,
+  ): void {
+    const { channel } = command;
+    const isForbidden =
+      command.kind === "enter" && (command.member === FORBIDDEN_NAME || (channel === GUARDED && session.isGuarded));
+    if (channel === FLEETING) refuse("no-history", "this server has no presence");
+    else if (isForbidden) refuse("forbidden", "your token doesn't grant this");
+    else if (command.kind === "enter") this.enter(session, channel, command);
+    else this.#sendList(session, channel);
+  }
+
+  /** Sends a list that the root has just made, after the root's reply has arrived; messages may overtake it. */
+  #sendList(session: Session, channel: string): void {
+    const { position, members } = this.list(channel);
+    const lines = members.map((member) => formatMemberOf(channel, member));
+    const backlog: (() => void)[] = [];
+    session.backlog = backlog;
+    const send = () => {
+      if (session.isOver) return;
+      session.backlog = undefined;
+      session.send(formatMembers(channel, position, members.length) + lines.join(""));
+      for (const act of backlog) this.#perform(session, act);
+    };
+    this.#environment.enqueue([], { label: `the members of ${channel} at ${position}`, run: send });
   }
 
   #announce(
@@ -181,6 +274,8 @@ export class Server {
     const fault = this.fault(token);
     if (fault) return refuse(fault.code, fault.why);
     session.expiresAt = expiryOf(token) + 5_000;
+    session.isGuarded = this.isGuarding;
+    if (session.isGuarded) this.leave(session, GUARDED);
     session.send(`debug!token accepted until ${Math.floor(session.expiresAt / 1_000)}\n`);
   }
 
@@ -193,14 +288,86 @@ export class Server {
     if (known) return known.text === text ? known.position : "conflict";
     if (this.announced.has(text)) throw new Breach(`'${text}' was announced twice`);
     channel.head += 1;
-    channel.log.push(text);
-    if (channel.log.length > this.settings.retained) channel.log.shift();
     this.announced.set(text, { channel: name, position: channel.head, order: this.announced.size });
     if (key !== undefined) channel.keys.set(key, { text, position: channel.head });
+    this.#append(name, text);
+    return channel.head;
+  }
+
+  #append(name: string, text: string): void {
+    const { log } = this.channel(name);
+    log.push(text);
+    if (log.length > this.settings.retained) log.shift();
     for (const session of this.sessions) {
       if (session.channels.has(name)) session.send(formatMessage(name, text));
     }
-    return channel.head;
+  }
+
+  // --- presence
+
+  membersOf(channel: string): Map<string, Present> {
+    const members = this.#members.get(channel) ?? new Map<string, Present>();
+    this.#members.set(channel, members);
+    return members;
+  }
+
+  /** Returns the members of a channel, sorted. */
+  list(channel: string): { position: number; members: Member[] } {
+    const before = this.changes.get(channel)?.length ?? 0;
+    this.lists.set(channel, [...(this.lists.get(channel) ?? []), before]);
+    const members = [...this.membersOf(channel)].map(([member, { data }]) => ({ member, data }));
+    members.sort((a, b) => (a.member < b.member ? -1 : 1));
+    const { head, link } = this.channel(presenceOf(channel));
+    return { position: head + link.length, members };
+  }
+
+  enter(session: Session, channel: string, { member, data }: Member): void {
+    this.entries.push({ channel, member, data });
+    if (session.entered.get(channel)?.member !== member) this.#withdraw(session, channel, 0);
+    const known = this.membersOf(channel).get(member);
+    if (known?.data !== data) this.#change(channel, { kind: known ? "update" : "enter", member, data });
+    this.membersOf(channel).get(member)?.sessions.add(session);
+    session.entered.set(channel, { member, data });
+  }
+
+  leave(session: Session, channel: string): void {
+    this.#withdraw(session, channel, 0);
+  }
+
+  /** Ends a session's presence. @param grace how long its member may come back, in milliseconds */
+  #withdraw(session: Session, channel: string, grace: number): void {
+    const { member = "" } = session.entered.get(channel) ?? {};
+    session.entered.delete(channel);
+    const present = this.membersOf(channel).get(member);
+    if (!present?.sessions.delete(session) || present.sessions.size > 0) return;
+    if (grace === 0) this.#change(channel, { kind: "leave", member });
+    else present.deadline = this.#environment.now + grace;
+  }
+
+  #change(channel: string, change: MemberChange): void {
+    const members = this.membersOf(channel);
+    if (change.kind === "leave") members.delete(change.member);
+    else {
+      const present = members.get(change.member) ?? { data: "", sessions: new Set(), deadline: 0 };
+      members.set(change.member, { ...present, data: change.data });
+    }
+    this.changes.set(channel, [...(this.changes.get(channel) ?? []), change]);
+    const name = presenceOf(channel);
+    const state = this.channel(name);
+    const arrive = () => {
+      state.head += 1;
+      this.#append(name, formatChange(change));
+    };
+    this.#environment.enqueue(state.link, { label: `${name}!${formatChange(change)} arrives`, run: arrive });
+  }
+
+  /** Delivers all changes that are on their way. */
+  #catchUp(name: string): void {
+    const { link } = this.channel(name);
+    for (let [next] = link; next; [next] = link) {
+      link.shift();
+      next.run();
+    }
   }
 
   /** Subscribes a session, starting at a position. */
@@ -212,12 +379,14 @@ export class Server {
   ) {
     const isNow = from !== undefined && "since" in from && from.since === "now";
     if (session.channels.has(name) && from && !isNow) return refuse("invalid", "you are subscribed to this channel");
-    if (name === FLEETING && from) refuse("no-history", "this channel retains no messages");
+    if (nameOf(name) === FLEETING && from) refuse("no-history", "this channel retains no messages");
     session.channels.add(name);
-    if (name === FLEETING || !from) return;
+    if (nameOf(name) === FLEETING || !from) return;
+    if (!isNow) this.#catchUp(name);
     const { head, log } = this.channel(name);
     const oldest = head - log.length;
-    const wanted = "last" in from ? Math.max(oldest, head - from.last) : from.since === "now" ? head : from.since;
+    const since = "last" in from ? Math.max(oldest, head - from.last) : from.since;
+    const wanted = since === "now" ? head : since;
     const after = wanted > head ? head : Math.max(wanted, oldest);
     if (after !== wanted) session.send(formatGap(name, wanted, after));
     session.send(formatPosition(name, after));
@@ -228,9 +397,16 @@ export class Server {
 /** Commands that the server may ignore without a reply. */
 const MAY_BE_IGNORED = ["ping", "once", "subscribe", "token"];
 
+/** Returns the channel that decides whether a channel may be used: a presence channel is like its subject. */
+export function nameOf(channel: string): string {
+  return subjectOf(channel) ?? channel;
+}
+
 function channelOf(line: string) {
   const [verb = "", first = "", second = ""] = line.split(" ", 3);
-  const argument = ["once", "announce", "subscribe", "unsubscribe"].includes(verb) ? first : undefined;
+  const argument = ["once", "announce", "subscribe", "unsubscribe", "enter", "leave", "members"].includes(verb)
+    ? first
+    : undefined;
   return { verb, argument, channel: verb === "once" ? second : first };
 }
 

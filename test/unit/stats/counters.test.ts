@@ -173,4 +173,7 @@ test("an object without connections reports its counters if they are worth a cal
   expect(root.takeWorthwhile()).toBeUndefined();
   root.count("announcements");
   expect(root.takeWorthwhile()?.totals).toEqual({ ...noTotals(), announcements: 1 });
+  root.note("members.leave");
+  expect(root.takeWorthwhile()?.totals).toEqual({ ...noTotals(), others: { "members.leave": 1 } });
+  expect(root.takeWorthwhile()).toBeUndefined();
 });

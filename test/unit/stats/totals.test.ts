@@ -43,3 +43,9 @@ test("figures are added, and each channel counts once", () => {
   const others = { unreachable: 8, deepest: 0, kept: 0, members: 0 };
   expect(sum).toEqual({ ...figures(7, ["all", "news", "sport"]), ...others });
 });
+
+test("members are added, also to those of objects that don't report any", () => {
+  const [own, linked] = [figures(1, ["all"]), { ...figures(2, ["news"]), members: 3 }];
+  expect(sumOfFigures(own, [linked, linked, own], 0).members).toBe(6);
+  expect(sumOfFigures({ ...own, members: 4 }, [linked, own], 0).members).toBe(7);
+});

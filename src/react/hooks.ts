@@ -1,0 +1,3 @@
+/** The React hooks. */
+export * from "./use-channel.ts";
+export * from "./use-members.ts";

@@ -1,0 +1,26 @@
+/** The React hook for the members of a channel. */
+import { useMemo, useSyncExternalStore } from "react";
+import { DISABLED_MEMBERS, type Followed, type MembersView, membersStoreOf } from "./members-view.ts";
+
+export interface MembersOptions {
+  /** Follows the members only while true; default: true. */
+  enabled?: boolean | undefined;
+}
+
+/** The part of a client that the hook uses; tests can pass in a fake. */
+export interface MembersClient {
+  members(channel: string): Followed;
+}
+
+/**
+ * Follows the members of a channel while the component is mounted. A change of client, channel or `enabled` starts over.
+ * @throws Error, for an error boundary, if the channel is invalid
+ */
+export function useMembers(fanout: MembersClient, channel: string, options: MembersOptions = {}): MembersView {
+  const { enabled = true } = options;
+  const store = useMemo(
+    () => (enabled ? membersStoreOf(() => fanout.members(channel)) : DISABLED_MEMBERS),
+    [fanout, channel, enabled],
+  );
+  return useSyncExternalStore(store.subscribe, store.read, () => store.first);
+}

@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { formatChange, listMembers, parseChange } from "../../../src/protocol/members.ts";
+
+test("members are listed by name, in the order of UTF-16", () => {
+  const members = new Map([
+    ["zoe", ""],
+    ["ann", '{"x":1}'],
+    ["Bob", "b"],
+    ["\u{1f469}", ""],
+    ["\uff5e", ""],
+    ["10", ""],
+    ["9", ""],
+  ]);
+  const names = ["10", "9", "Bob", "ann", "zoe", "\u{1f469}", "\uff5e"];
+  expect(listMembers(members)).toEqual(names.map((member) => ({ member, data: members.get(member) })));
+  expect(listMembers(new Map())).toEqual([]);
+});
+
+test.each([
+  ["enter ann", { kind: "enter", member: "ann", data: "" }],
+  ['update ann {"x": 1}', { kind: "update", member: "ann", data: '{"x": 1}' }],
+  ["enter ann  two ", { kind: "enter", member: "ann", data: " two " }],
+  ["leave ann", { kind: "leave", member: "ann" }],
+] as const)("the change '%s' is parsed, and formatted as before", (message, change) => {
+  expect(parseChange(message)).toEqual(change);
+  expect(formatChange(change)).toBe(message);
+});
+
+test.each(["", "enter", "enter ", "vanish ann", "Enter ann", " enter ann"])("'%s' is no change", (message) => {
+  expect(parseChange(message)).toBeUndefined();
+});
