@@ -190,12 +190,14 @@ export class Presence {
   }
 
   /** Ends the presence of a connection that is about to be removed. Its members may come back for a while. */
-  end(connection: Connection): void 
+  end(connection: Connection): void {
     this.#withdraw(connection, () => true, false);
+  }
 
   /** Ends the presence of a connection where its grants no longer allow it. */
-  endWhere(connection: Connection, isDenied: (channel: string, member: string) => boolean): void 
+  endWhere(connection: Connection, isDenied: (channel: string, member: string) => boolean): void {
     this.#withdraw(connection, isDenied, true);
+  }
 
   #withdraw(connection: Connection, isOver: (channel: string, member: string) => boolean, left: boolean): void {
     for (const [name, { member }] of [...connection.entered]) {
