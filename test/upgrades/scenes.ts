@@ -87,6 +87,7 @@ const SCENES: { profile: Profile; run: (scene: Scene) => Promise<void> }[] = [
   { profile: { ...open, withHistory: true, withFullStorage: true }, run: fullStorage },
   { profile: { ...open, clientLimit: 2 }, run: counting },
   { profile: { ...open, withTokens: true }, run: tokens },
+  { profile: { ...open, withHistory: true, withPresence: true }, run: presence },
   { profile: { ...open, withHistory: true, withPresence: true }, run: members },
 ];
 
@@ -135,6 +136,23 @@ async function resuming(scene: Scene): Promise<void> {
     scene.now += 10_000;
     await scene.after(bob.announce("news"));
   }
+  scene.disconnect(ann);
+  scene.disconnect(bob);
+}
+
+/** Members enter, their object crashes, and the object that knows them asks others again. */
+async function presence(scene: Scene): Promise<void> {
+  const ann = await scene.after(scene.connect("a"));
+  const bob = await scene.after(scene.connect("b"));
+  await scene.after(ann.enter("a", { member: "ann", data: "here" }));
+  await scene.after(bob.enter("a", { member: "bob", data: "" }));
+  await scene.after(ann.enter("a", { member: "ann", data: "there" }));
+  await scene.after(bob.list("a"));
+  await scene.sleep();
+  await scene.after(ann.list("a"));
+  scene.now += 60_000;
+  await scene.after(bob.leave("a"));
+  await scene.ask("presence/a", "members", undefined);
   scene.disconnect(ann);
   scene.disconnect(bob);
 }
