@@ -157,7 +157,10 @@ export class MembersTruth {
   strand(clients: Witness[]): void {
     for (const client of clients) {
       for (const channel of MEMBER_CHANNELS) {
-        for (const member of client.possible(channel)) this.#stranded.add(`${channel} ${member}`);
+        for (const member of client.possible(channel)) {
+          this.#stranded.add(`${channel} ${member}`);
+          this.#service.cover("a member stranded");
+        }
       }
     }
   }
@@ -309,7 +312,6 @@ export class MembersTruth {
       if (expected.has(member) || this.#clients.some((client) => client.possible(channel).has(member))) continue;
       const isStranded = mayStay && this.#stranded.has(`${channel} ${member}`);
       check(isStranded, () => `${what} of ${channel}: ${member} is a member without a connection`);
-      this.#service.cover("a member stranded");
     }
   }
 }
