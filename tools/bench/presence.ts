@@ -1,7 +1,8 @@
 /**
  * Measures presence: what members cost when they enter, leave and return, counted by `counting-worker.js`, and how fast a
- * channel is while its members come and go. `node tools/bench/presence.ts` takes five minutes, because objects have to
- * settle between the measurements; `node tools/bench/presence.ts costs` or `speed` only does one half.
+ * channel is while its members come and go. `node tools/bench/presence.ts` takes eight minutes, because objects have to
+ * settle between the measurements; `node tools/bench/presence.ts costs` or `speed` only does one half, and `npm run bench`
+ * includes the second.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -33,7 +34,6 @@ interface Measured {
 export async function* reportCosts(members = 1_000): AsyncGenerator<string> {
   const rows: string[][] = [];
   for await (const { what, cost, milliseconds } of measureCosts(members)) {
-    console.error(JSON.stringify({ what, milliseconds, ...cost }));
     rows.push([what, parts(cost.rows), calls(cost), cost.seconds.toFixed(2), whole(Math.round(milliseconds))]);
   }
   yield markdown([["", "rows written", "calls and alarms", "seconds awake", "ms until all replied"], ...rows]);
@@ -231,12 +231,6 @@ async function measureRound(server: Server, crowd: Crowd, churn: Churn): Promise
   const { changes, refused } = await churn.pause();
   const seconds = (performance.now() - began) / 1_000;
   return { alone, during, changes: changes / seconds, refused: refused / seconds };
-}
-
-/** Yields everything. */
-export async function* report(members = 1_000): AsyncGenerator<string> {
-  yield* reportSpeed(members);
-  yield* reportCosts(members);
 }
 
 if (import.meta.main) {
