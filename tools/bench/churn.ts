@@ -95,11 +95,18 @@ class Client {
   }
 
   #read(line: string): void {
-    if (line.startsWith("debug!error ")) this.done.refused += 1;
+    if (/^debug!error \S+ leave /.test(line)) this.#refuse(1);
+    // The client had nothing to leave then.
+    else if (line.startsWith("debug!error ")) this.#refuse(2);
     if (!/^\d+$/.test(line)) return;
     this.done.changes += 2;
     if (this.#isPaused) this.#onIdle();
     else this.#connection.write(this.#frame);
+  }
+
+  #refuse(changes: number): void {
+    this.done.refused += 1;
+    this.done.changes -= changes;
   }
 }
 
@@ -114,7 +121,7 @@ async function work(plan: Plan): Promise<void> {
   const pause = async () => {
     await Promise.all(clients.map((client) => client.pause()));
     const sum = (what: keyof Done) => clients.reduce((total, { done }) => total + done[what], 0);
-    parentPort?.postMessage({ changes: sum("changes") - sum("refused"), refused: sum("refused") });
+    parentPort?.postMessage({ changes: sum("changes"), refused: sum("refused") });
   };
   parentPort?.on("message", (order) => {
     if (order === "start") for (const client of clients) client.start();
