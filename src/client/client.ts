@@ -137,9 +137,9 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   readonly enter = async (channel: string, member: string, data = "", options: EnterOptions = {}): Promise<void> => {
     checkOptions(options);
     const name = checkSubject(channel);
-    const wanted = formatMember({ member: checkKey(member, "the member"), data: checkData(data) });
+    const text = formatMember({ member: checkKey(member, "the member"), data: checkData(data) });
     if (this.#ending) throw this.#ending;
-    const entered = this.#presences.enter(name, wanted, options.onEnd);
+    const entered = this.#presences.enter(name, { text, onEnd: options.onEnd });
     this.#update();
     return entered;
   };

@@ -1,42 +1,40 @@
 /**
- * The channels in which the client is present, which it enters again on each connection. In each channel one command is
- * in flight, and only the newest call counts: calls made meanwhile take effect together.
+ * The channels in which the client is present, which it enters again on each connection. Each channel has at most one
+ * command in flight. Of the calls made until its reply, only the newest is sent, and they settle together.
  */
 import { isTemporary } from "../protocol/errors.ts";
 import { backoff } from "./backoff.ts";
 import type { Environment } from "./environment.ts";
 import { Refused } from "./errors.ts";
-import { add, emit, type Listeners } from "./listeners.ts";
+import { emit } from "./listeners.ts";
 import { after } from "./timing.ts";
 import type { Transport } from "./transport.ts";
 
-interface Call {
-  resolve(): void;
-  reject(error: Error): void;
-}
+/** A pending call. */
+type Call = readonly [resolve: () => void, reject: (error: Error) => void];
 
 /** As whom to enter. */
 interface Entry {
   /** The member and its data, as in the command. */
   readonly text: string;
   /** Called if the presence ends by a refusal. */
-  readonly listeners: Listeners<Refused>;
+  readonly onEnd: ((error: Refused) => void) | undefined;
 }
 
 interface Presence {
   readonly channel: string;
   /** Undefined to leave. */
-  wanted: Entry | undefined;
-  /** What the command in flight enters; undefined if `leave` was called meanwhile. */
-  sent: Entry | undefined;
-  /** What was carried out last. */
-  entered: Entry | undefined;
+  wanted?: Entry | undefined;
+  /** What the command in flight enters; undefined if `leave` was called after it was sent. */
+  sent?: Entry | undefined;
+  /** What the server carried out last. */
+  entered?: Entry | undefined;
   /** Pending calls. */
   readonly calls: Set<Call>;
   /** Whether its command has to be sent. */
-  isDue: boolean;
+  isDue?: boolean;
   /** Whether a command is in flight, or a retry scheduled. */
-  isBusy: boolean;
+  isBusy?: boolean;
   failures: number;
 }
 
@@ -64,25 +62,13 @@ export class Presences {
 
   /**
    * Enters a channel.
-   * @param text the member and its data, as in the command
-   * @throws Refused if the server refuses it for good, or `leave` is called meanwhile
+   * @throws Refused if the server refuses it for good, or `leave` is called
    */
-  enter(channel: string, text: string, onEnd: ((error: Refused) => void) | undefined): Promise<void> {
-    const wanted: Entry = { text, listeners: new Set() };
-    add(wanted.listeners, onEnd);
-    const presence = this.#presences.get(channel) ?? {
-      channel,
-      wanted,
-      sent: undefined,
-      entered: undefined,
-      calls: new Set(),
-      isDue: false,
-      isBusy: false,
-      failures: 0,
-    };
+  enter(channel: string, entry: Entry): Promise<void> {
+    const presence = this.#presences.get(channel) ?? { channel, calls: new Set(), failures: 0 };
     this.#presences.set(channel, presence);
-    presence.wanted = wanted;
-    return new Promise((resolve, reject) => this.#add(presence, { resolve, reject }));
+    presence.wanted = entry;
+    return new Promise((...call) => this.#add(presence, call));
   }
 
   async leave(channel: string): Promise<void> {
@@ -91,7 +77,7 @@ export class Presences {
     presence.wanted = presence.sent = presence.entered = undefined;
     settle(presence, presence.calls, new Refused("unavailable", "`leave` was called"));
     if (!this.#transport?.home) this.#end(presence);
-    else await new Promise<void>((resolve) => this.#add(presence, { resolve, reject: () => resolve() }));
+    else await new Promise<void>((resolve) => this.#add(presence, [resolve, () => resolve()]));
   }
 
   #add(presence: Presence, call: Call): void {
@@ -126,7 +112,8 @@ export class Presences {
   #end(presence: Presence, error?: Error, failure?: Refused): void {
     this.#presences.delete(presence.channel);
     settle(presence, presence.calls, error);
-    if (failure && presence.entered) emit(presence.entered.listeners, failure);
+    const { onEnd } = presence.entered ?? {};
+    if (failure && onEnd) emit(new Set([onEnd]), failure);
     this.#onSettled();
   }
 
@@ -134,16 +121,17 @@ export class Presences {
 
   #flush(): void {
     const transport = this.#transport;
+    if (!transport) return;
     const sent: (() => void)[] = [];
     for (const presence of this.#presences.values()) {
-      if (!transport || !presence.isDue || presence.isBusy) continue;
+      if (!presence.isDue || presence.isBusy) continue;
       presence.isDue = false;
       if (transport.home) sent.push(this.#send(presence, transport));
       else this.#wait(presence);
     }
     if (sent.length === 0) return;
     // The server replies only with errors; the reply to a ping marks their end.
-    transport?.ask("ping", "", () => {
+    transport.ask("ping", "", () => {
       for (const finish of sent) finish();
       this.#flush();
     });
@@ -193,7 +181,7 @@ export class Presences {
     if (presence.wanted !== wanted) return;
     if (!wanted || (error && sent === entered)) this.#end(presence, error, error);
     else if (error) {
-      // Return to what was carried out last. If that is nothing, leave: an earlier command may have entered.
+      // A failed call changes nothing. Without an earlier `enter`, leave: a call that `leave` has cancelled may have entered.
       presence.wanted = entered;
       presence.isDue = true;
     }
@@ -202,8 +190,9 @@ export class Presences {
 
 function settle({ calls }: Presence, some: Iterable<Call>, error?: Error): void {
   for (const call of some) {
+    const [resolve, reject] = call;
     calls.delete(call);
-    if (error) call.reject(error);
-    else call.resolve();
+    if (error) reject(error);
+    else resolve();
   }
 }

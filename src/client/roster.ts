@@ -16,8 +16,8 @@ import type {
 const BUFFER = 20_000;
 
 /**
- * It subscribes first, and asks for the list in the same frame. Then it resumes from the list's position, which takes no
- * round trip unless there was a change meanwhile.
+ * Subscribes, and asks for the list in the same frame. Then it resumes from the list's position, which takes another
+ * round trip only if a change was on its way.
  */
 export class Roster implements Members {
   readonly channel: string;
@@ -97,7 +97,7 @@ export class Roster implements Members {
     return subscription;
   }
 
-  /** Asks for the list. Ignores changes meanwhile; the subscription then resumes from the position of the list. */
+  /** Asks for the list. Until the reply it ignores changes, as the subscription then resumes from the list's position. */
   #list(): void {
     this.#isListed = false;
     this.#refresh();

@@ -231,7 +231,7 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
    * the same member with other data updates that; entering as another member leaves the first. A call replaces an earlier
    * one that is pending, and both settle together.
    * @param data one line of text that all members see, up to 1,024 bytes; for objects use `JSON.stringify`
-   * @throws Refused if the server refuses it, or `leave` is called meanwhile; that changes nothing. Error if an argument is
+   * @throws Refused if the server refuses it for good, which changes nothing, or `leave` is called; Error if an argument is
    *   invalid
    */
   enter(channel: string, member: string, data?: string, options?: EnterOptions): Promise<void>;

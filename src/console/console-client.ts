@@ -110,8 +110,9 @@ export class ConsoleClient {
     changed: (members: ReadonlyMap<string, string> | undefined, fault: string) => void,
   ): () => void {
     const list = this.#fanout.members(channel);
-    const report = () => changed(list.current, "");
-    const fail = (error: Error) => changed(undefined, error.message);
+    let isFollowed = true;
+    const report = () => isFollowed && changed(list.current, "");
+    const fail = (error: Error) => isFollowed && changed(undefined, error.message);
     list.ready.then(() => {
       report();
       for (const kind of ["added", "updated", "removed"] as const) list.on(kind, report);
@@ -119,7 +120,10 @@ export class ConsoleClient {
     list.on("state", ({ error }) => {
       if (error) fail(error);
     });
-    return () => list.unsubscribe();
+    return () => {
+      isFollowed = false;
+      list.unsubscribe();
+    };
   }
 
   /** The name under which the client has entered a channel; undefined if it hasn't. */

@@ -81,7 +81,6 @@ export class MembersView {
     this.#fault = "";
     this.#drawNow();
     const changed = (members: ReadonlyMap<string, string> | undefined, fault: string) => {
-      if (this.#channel !== channel) return;
       this.#members = members;
       this.#fault = fault;
       this.draw();

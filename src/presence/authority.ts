@@ -20,8 +20,12 @@ import { MemberTable } from "./member-table.ts";
 /** Most bytes of reports that are pending, of an object's 128 MB. */
 const MAX_PENDING = 16_000_000;
 
-/** The shortest time between two rounds of questions, in milliseconds: for each object asked, and for a client that asks. */
+/**
+ * The shortest time between two rounds of questions, in milliseconds: for each object asked, after a start, and when a
+ * client asks. Each question may wake an object.
+ */
 const INTERVAL_PER_OBJECT = 1_000;
+const INTERVAL_OF_STARTS = 30_000;
 const INTERVAL_OF_CLIENTS = 60_000;
 
 /** How long objects are expected to report by themselves after a start, in milliseconds. */
@@ -42,6 +46,7 @@ interface PendingReport {
   report: PresenceReport;
   size: number;
   resolve: (answer: PresenceAnswer) => void;
+  reject: (error: unknown) => void;
 }
 
 export class Authority {
@@ -71,7 +76,7 @@ export class Authority {
     this.#rows.restore();
     if (this.#table.size === 0) return;
     const { schedule, runtime } = this.#parts;
-    this.#askSoon(PATIENCE, INTERVAL_PER_OBJECT);
+    this.#askSoon(PATIENCE, INTERVAL_OF_STARTS);
     schedule.stay();
     // An alarm for the past would go off again.
     if (this.dueAt > runtime.now()) schedule.due(this.dueAt);
@@ -92,14 +97,23 @@ export class Authority {
     if (this.#pendingSize + size > MAX_PENDING) throw new Error("too many reports of members are pending");
     this.#pendingSize += size;
     this.#parts.schedule.flush();
-    return new Promise((resolve) => this.#pending.push({ report, size, resolve }));
+    return new Promise((resolve, reject) => this.#pending.push({ report, size, resolve, reject }));
   }
 
   /** Applies pending reports, removes members that haven't come back in time, and announces all changes. */
   flush(): void {
-    const now = this.#parts.runtime.now();
     const reports = this.#pending.splice(0);
     this.#pendingSize = 0;
+    try {
+      this.#carryOut(reports);
+    } catch (error) {
+      for (const { reject } of reports) reject(error);
+      throw error;
+    }
+  }
+
+  #carryOut(reports: PendingReport[]): void {
+    const now = this.#parts.runtime.now();
     const answers = reports.map(({ report }) => this.#apply(report, now));
     if (now >= this.#retryAt) this.#table.expire(now);
     const before = this.#parts.router.channel.position ?? 0;

@@ -45,6 +45,8 @@ export class MemberTable {
   readonly #numbers = new Map<string, number>();
   /** What the number of any report must exceed: reports were made before that time, and have been repeated since. */
   readonly #since: number;
+  /** The latest time at which a restored member leaves: clocks and settings may have changed since it was stored. */
+  readonly #latest: number;
   /** What the number of a report must exceed if its object isn't in `#numbers`. */
   #floor: number;
   /** See `dueAt`; undefined while it isn't known. */
@@ -53,17 +55,21 @@ export class MemberTable {
   /** What changed since the last commit, as it was before. */
   readonly #before = new Map<string, MemberRecord | undefined>();
   readonly #numbersBefore = new Map<string, number | undefined>();
+  /** Objects whose numbers aren't stored, because their reports changed nothing: the next row has them. */
+  readonly #unstored = new Set<string>();
   #changes: MemberChange[] = [];
 
   /** @param now when this table is restored, in milliseconds since 1970 */
   constructor(limits: TableLimits, now: number) {
     this.#limits = limits;
     this.#since = this.#floor = now - MAX_AGE;
+    this.#latest = now + limits.presenceGraceSeconds * 1_000 + SLACK;
   }
 
   /** Restores a stored record. */
   restore(member: string, record: MemberRecord | undefined): void {
-    this.#set(member, record);
+    const isLate = record?.until !== undefined && record.until > this.#latest;
+    this.#set(member, isLate ? { ...record, until: this.#latest } : record);
   }
 
   /** Restores the number of an object's newest stored report. */
@@ -195,13 +201,17 @@ export class MemberTable {
   get delta(): TableDelta {
     return {
       members: new Map([...this.#before.keys()].map((member) => [member, this.#members.get(member)])),
-      numbers: new Map([...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)])),
+      numbers: new Map(
+        [...this.#unstored, ...this.#numbersBefore.keys()].map((object) => [object, this.#numbers.get(object)]),
+      ),
     };
   }
 
-  /** Makes the changes final, and returns those to announce. */
+  /** Makes the changes final, and returns those to announce. Unless anything `hasChanged`, nothing has to be stored. */
   commit(): MemberChange[] {
     const changes = this.#changes;
+    if (this.hasChanged) this.#unstored.clear();
+    else for (const object of this.#numbersBefore.keys()) this.#unstored.add(object);
     this.#clear();
     return changes;
   }

@@ -10,7 +10,8 @@ import type { Refusal } from "../protocol/errors.ts";
 import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
-import { isNumber, optional, rowOf, shape } from "../runtime/rows.ts";
+import { isNumber, isString, listOf, optional, rowOf, shape } from "../runtime/rows.ts";
+import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
 import { CommandError } from "../session/inbox.ts";
@@ -18,7 +19,7 @@ import { newBucket, take } from "../session/rate.ts";
 import { earliestRetry, isDue, postpone, retry } from "../tree/retry.ts";
 import type { Router, RouterParts } from "../tree/router.ts";
 import type { Authority } from "./authority.ts";
-import { PresentMembers } from "./present-members.ts";
+import { type KeptReport, PresentMembers } from "./present-members.ts";
 
 const ROW = "present:";
 
@@ -27,11 +28,20 @@ const isRow = shape({
   since: optional(isNumber),
 });
 
+/** Most channels whose reports are remembered through hibernation: those of typical objects. */
+const MAX_KEPT = 20;
+
+const isKeptReport = shape({ number: isNumber, connections: isNumber });
+
+const areReports = listOf((value: unknown): value is [channel: string, report: KeptReport] => {
+  return Array.isArray(value) && isString(value[0]) && isKeptReport(value[1]);
+});
+
 /** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
 const CRASH_CHECK = 10_000;
 
-/** Most changes per second: of one connection, and of an object. */
-const MAX_CHANGES = 50;
+/** Most commands about members per second: of one connection, and of an object. */
+const MAX_CHANGES = 20;
 const MAX_CHANGES_HERE = 5_000;
 
 /** Most memory of the members of an object, in bytes: an eighth of its 128 MB. */
@@ -55,6 +65,8 @@ export class Presence {
   readonly #rate = newBucket();
   readonly #lists = new Map<string, List>();
   #newest = 0;
+  /** Whether an attachment has reports. */
+  #hasKept = false;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -70,19 +82,36 @@ export class Presence {
     const { kept } = connections;
     const isUntold = kept !== undefined && "untold" in kept && kept.untold === true;
     for (const connection of connections) {
-      for (const [channel, { member, data }] of connection.entered) {
-        this.#channel(channel).restore(connection, member, data);
-      }
+      for (const [channel, entered] of connection.entered) this.#channel(channel).restore(connection, entered);
     }
+    const reports = this.#keptReports();
+    this.#hasKept = reports.size > 0;
     for (const [key, value] of [...runtime.store.list(ROW)]) {
-      const name = key.slice(ROW.length);
-      const channel = this.#channel(name);
+      const channel = this.#channel(key.slice(ROW.length));
       channel.hasRow = true;
       const since = rowOf(value, isRow)?.since;
       if (since !== undefined) channel.pendingRetry = { since, next: undefined };
-      if (since !== undefined || channel.size === 0 || isUntold) this.#report(channel);
+      const isComplete = channel.restoreAnswered(reports.get(channel.name));
+      if (since === undefined && !isUntold && channel.size > 0 && isComplete) continue;
+      channel.doubt();
+      this.#report(channel);
     }
     if (isUntold) connections.keep({ untold: undefined });
+  }
+
+  /** Returns which reports were answered before this object hibernated. */
+  #keptReports(): Map<string, KeptReport> {
+    const { kept } = this.#parts.connections;
+    const reports = kept && "reports" in kept ? kept.reports : [];
+    return new Map(areReports(reports) ? reports : []);
+  }
+
+  /** Has the answered reports survive hibernation, if they are few, so that this object doesn't have to list all members again. */
+  settle(): void {
+    const channels = [...this.#channels.values()].slice(0, MAX_KEPT);
+    const reports = channels.flatMap(({ name, answeredReport }) => (answeredReport ? [[name, answeredReport]] : []));
+    if (reports.length > 0 || this.#hasKept) this.#parts.connections.keep({ reports });
+    this.#hasKept = reports.length > 0;
   }
 
   /** The number of members with connections here. */
@@ -99,12 +128,14 @@ export class Presence {
    * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
    * @throws CommandError, at once or later, if it isn't carried out
    */
-  enter(connection: Connection, name: string, entered: Member): Promise<void> | undefined {
-    const before = this.#stateOf(connection, name);
+  enter(connection: Connection, name: string, member: Member): Promise<void> | undefined {
+    const entered = { ...member, at: this.#parts.runtime.now() };
+    const before = connection.entered.get(name);
     if (before?.member === entered.member && before.data === entered.data) {
-      return this.#whenKnown(this.#channel(name), entered.member);
+      const known = this.#channel(name);
+      if (known.dataOf(entered.member) === entered.data) return this.#whenKnown(known, entered.member);
     }
-    this.#checkRate(connection);
+    this.checkRate(connection);
     this.#checkRoom(connection, name, entered);
     const channel = this.#channelToEnter(name);
     const dataBefore = channel.add(connection, entered.member, entered.data);
@@ -123,18 +154,20 @@ export class Presence {
   async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
     await known;
     this.#remove(connection, channel, old, !connection.closed);
-    await this.#whenKnown(channel, old)?.catch(() => {});
+    await this.#whenKnown(channel, old, undefined, new CommandError("uncertain", UNANNOUNCED));
   }
 
   /** Restores what a connection had entered before. */
-  #undo(connection: Connection, channel: PresentMembers, entered: Member, before: Member | undefined): void {
+  #undo(connection: Connection, channel: PresentMembers, entered: Entered, before: Entered | undefined): void {
     const isRename = before?.member !== entered.member;
     if (connection.closed || connection.entered.get(channel.name) !== entered) {
       if (before && isRename) this.#remove(connection, channel, before.member, !connection.closed);
       return;
     }
     if (isRename) channel.remove(connection, entered.member, true);
-    this.#parts.connections.setEntered(connection, channel.name, before);
+    // In the meantime, others may have taken the place of the name before.
+    const isPresent = before && channel.has(connection, before.member);
+    this.#parts.connections.setEntered(connection, channel.name, isPresent ? before : undefined);
   }
 
   /**
@@ -144,7 +177,7 @@ export class Presence {
   leave(connection: Connection, name: string): Promise<void> | undefined {
     const before = connection.entered.get(name);
     if (!before) return undefined;
-    this.#checkRate(connection);
+    this.checkRate(connection);
     const channel = this.#channel(name);
     channel.remove(connection, before.member, true);
     this.#parts.connections.setEntered(connection, name, undefined);
@@ -174,12 +207,6 @@ export class Presence {
     if (!channel.knows(member)) this.#report(channel);
   }
 
-  /** As whom a connection is present in a channel, with that member's newest data. */
-  #stateOf(connection: Connection, name: string): Member | undefined {
-    const entered = connection.entered.get(name);
-    return entered && { ...entered, data: this.#channels.get(name)?.dataOf(entered.member) ?? entered.data };
-  }
-
   #checkRoom(connection: Connection, name: string, entered: Member): void {
     const { connections, limits } = this.#parts;
     if (limits.historySeconds === 0) throw new CommandError("no-history", NO_PRESENCE);
@@ -195,8 +222,9 @@ export class Presence {
   #channelToEnter(name: string): PresentMembers {
     const channel = this.#channel(name);
     channel.hasRow ||= this.#parts.runtime.store.put(ROW + name, {});
-    if (!channel.hasRow) throw new CommandError("unavailable", STORAGE_FULL);
-    return channel;
+    if (channel.hasRow) return channel;
+    this.#forget(channel);
+    throw new CommandError("unavailable", STORAGE_FULL);
   }
 
   /**
@@ -219,12 +247,16 @@ export class Presence {
     return known;
   }
 
-  #checkRate(connection: Connection): void {
+  /**
+   * Charges a connection for a command about members.
+   * @throws CommandError if there are too many
+   */
+  checkRate(connection: Connection): void {
     const now = this.#parts.runtime.now();
     if (take(connection.presenceRate, 1, MAX_CHANGES, now) === 0) {
       throw new CommandError(
         "rate",
-        `a connection enters and leaves at most ${MAX_CHANGES} times per second; try again`,
+        `a connection enters, leaves and lists members at most ${MAX_CHANGES} times per second; try again`,
       );
     }
     if (take(this.#rate, 1, MAX_CHANGES_HERE, now) === 0) {
@@ -243,7 +275,7 @@ export class Presence {
   /** Reports what the authority doesn't know, unless that is under way. */
   #report(channel: PresentMembers): void {
     const { runtime, schedule } = this.#parts;
-    schedule.due(runtime.now() + CRASH_CHECK);
+    if (channel.hasChanged) schedule.due(runtime.now() + CRASH_CHECK);
     schedule.stay();
     if (channel.isReporting) return;
     channel.isReporting = true;
@@ -322,6 +354,8 @@ export class Presence {
     const why = tooManyMembers(limits.membersPerChannel);
     for (const connection of channel.refusedConnectionsOf(member)) {
       channel.remove(connection, member, true);
+      // It may be changing its name.
+      if (connection.entered.get(channel.name)?.member !== member) continue;
       connections.setEntered(connection, channel.name, undefined);
       commands.refuse(connection, { code: "limit", command: "enter", argument: channel.name, why });
     }
@@ -346,7 +380,8 @@ export class Presence {
 
   #forget(channel: PresentMembers): void {
     if (channel.size > 0) return;
-    if (!channel.hasRow || this.#parts.runtime.store.delete(ROW + channel.name)) this.#channels.delete(channel.name);
+    if (channel.hasRow && !this.#parts.runtime.store.delete(ROW + channel.name)) return;
+    if (this.#channels.delete(channel.name)) channel.end();
   }
 
   /** The authority doesn't answer, or refuses: undoes the commands that wait, and tells it later. */

@@ -1,11 +1,13 @@
 /** The members of one channel that have connections at this object, and what its authority knows of them. */
 import type { GoneMember, PresenceReport, PresentMember } from "../runtime/calls.ts";
+import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { CommandError } from "../session/inbox.ts";
 import type { PendingRetry } from "../tree/retry.ts";
 
-/** Memory of a member besides its texts, in bytes. */
+/** Memory of a member besides its texts, and of a channel, in bytes. */
 const OVERHEAD = 300;
+const CHANNEL_OVERHEAD = 1_000;
 
 /** Most members in one report that the authority can't know yet, and their most characters. */
 const MAX_NEW = 1_000;
@@ -16,12 +18,20 @@ const OLD = 1;
 
 interface Present {
   data: string;
+  /** When the restored data was entered, in milliseconds since 1970. */
+  at: number;
   /** The number of the first report with this data; 0 before there is one. */
   change: number;
   /** Whether the authority knows that the member is present here, and whether it may. */
   isKnown: boolean;
   mayBeKnown: boolean;
   readonly connections: Set<Connection>;
+}
+
+/** A report that the authority has carried out, and the number of connections at that time. */
+export interface KeptReport {
+  readonly number: number;
+  readonly connections: number;
 }
 
 type Gone = Omit<GoneMember, "member">;
@@ -60,6 +70,7 @@ export class PresentMembers {
   constructor(name: string, memory: { bytes: number }) {
     this.name = name;
     this.#memory = memory;
+    memory.bytes += CHANNEL_OVERHEAD;
   }
 
   /** The number of members with connections here. */
@@ -72,9 +83,37 @@ export class PresentMembers {
     return this.#present.get(member)?.data;
   }
 
+  /** Whether there are changes that the authority doesn't know. */
+  get hasChanged(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** Whether the authority knows the state of a member. */
   knows(member: string): boolean {
     return !this.#changed.has(member);
+  }
+
+  /** What has to survive hibernation so that the next report needn't list all members; undefined if it has to. */
+  get answeredReport(): KeptReport | undefined {
+    if (this.#answered === undefined || this.#changed.size > 0) return undefined;
+    return { number: this.#answered, connections: this.#connections };
+  }
+
+  /** The number of connections of all members. */
+  get #connections(): number {
+    let connections = 0;
+    for (const present of this.#present.values()) connections += present.connections.size;
+    return connections;
+  }
+
+  /**
+   * Restores the report after which this object hibernated.
+   * @returns whether all connections are still there, as far as is known
+   */
+  restoreAnswered(report: KeptReport | undefined): boolean {
+    if (!report) return true;
+    this.#answered = report.number;
+    return report.connections === this.#connections;
   }
 
   /** Whether the authority knows everything. */
@@ -89,10 +128,12 @@ export class PresentMembers {
 
   // --- changes
 
-  /** Restores the member of a connection that hibernated: the authority knew it. */
-  restore(connection: Connection, member: string, data: string): void {
+  /** Restores the member of a connection that hibernated: the authority knew it. The latest data counts. */
+  restore(connection: Connection, { member, data, at }: Entered): void {
     const present = this.#present.get(member) ?? this.#begin(member, data);
     present.connections.add(connection);
+    if (at >= present.at) this.#replaceData(present, data);
+    present.at = Math.max(present.at, at);
     present.change = OLD;
     present.isKnown = present.mayBeKnown = true;
   }
@@ -103,14 +144,12 @@ export class PresentMembers {
    */
   add(connection: Connection, member: string, data: string): string | undefined {
     const before = this.dataOf(member);
-    const gone = this.#gone.get(member);
-    this.#gone.delete(member);
+    const wasGone = this.#forgetGone(member);
     const present = this.#present.get(member) ?? this.#begin(member, data);
-    // Elsewhere, the member may have got other data since.
-    const isChange = !present.connections.has(connection) || present.data !== data;
     present.connections.add(connection);
-    present.mayBeKnown ||= gone !== undefined;
-    if (isChange) this.#setData(member, present, data);
+    present.mayBeKnown ||= wasGone;
+    // Even the same data may be a change: elsewhere, the member may have got other data since.
+    this.#setData(member, present, data);
     return before;
   }
 
@@ -120,15 +159,19 @@ export class PresentMembers {
     if (present?.data === data && before !== undefined) this.#setData(member, present, before);
   }
 
-  #setData(member: string, present: Present, data: string): void {
+  #replaceData(present: Present, data: string): void {
     this.#memory.bytes += data.length - present.data.length;
     present.data = data;
+  }
+
+  #setData(member: string, present: Present, data: string): void {
+    this.#replaceData(present, data);
     present.change = 0;
     this.#changed.add(member);
   }
 
   #begin(member: string, data: string): Present {
-    const present = { data, change: 0, isKnown: false, mayBeKnown: false, connections: new Set<Connection>() };
+    const present = { data, at: 0, change: 0, isKnown: false, mayBeKnown: false, connections: new Set<Connection>() };
     this.#present.set(member, present);
     this.#memory.bytes += OVERHEAD + member.length + data.length;
     return present;
@@ -143,9 +186,25 @@ export class PresentMembers {
     if (!present?.connections.delete(connection) || present.connections.size > 0) return;
     this.#present.delete(member);
     this.#memory.bytes -= OVERHEAD + member.length + present.data.length;
-    if (present.mayBeKnown) this.#gone.set(member, { left, change: 0 });
-    if (present.mayBeKnown) this.#changed.add(member);
-    else this.#changed.delete(member);
+    if (!present.mayBeKnown) {
+      this.#changed.delete(member);
+      return;
+    }
+    this.#gone.set(member, { left, change: 0 });
+    this.#memory.bytes += OVERHEAD + member.length;
+    this.#changed.add(member);
+  }
+
+  /** Returns whether a member was gone, and the authority not told. */
+  #forgetGone(member: string): boolean {
+    if (!this.#gone.delete(member)) return false;
+    this.#memory.bytes -= OVERHEAD + member.length;
+    return true;
+  }
+
+  /** Releases the memory of a channel without members. */
+  end(): void {
+    this.#memory.bytes -= CHANNEL_OVERHEAD;
   }
 
   // --- reports
@@ -198,7 +257,7 @@ export class PresentMembers {
     for (const { member, change } of present) this.#notePresent(member, change, refused.includes(member));
     for (const { member, change } of gone) {
       if (this.#gone.get(member)?.change !== change) continue;
-      this.#gone.delete(member);
+      this.#forgetGone(member);
       this.#changed.delete(member);
     }
   }
@@ -208,7 +267,10 @@ export class PresentMembers {
     if (!present) return;
     if (isRefused) present.mayBeKnown = false;
     present.isKnown = !isRefused;
-    if (present.change === change) this.#changed.delete(member);
+    if (present.change !== change) return;
+    this.#changed.delete(member);
+    // The authority may forget the number of a report that changed nothing there.
+    if (!isRefused) present.change = OLD;
   }
 
   /** Notes that no report of this object was carried out since it woke: its changes are new to the authority. */
@@ -217,6 +279,11 @@ export class PresentMembers {
       const changed = this.#present.get(member) ?? this.#gone.get(member);
       if (changed) changed.change = 0;
     }
+  }
+
+  /** Whether a connection is present as a member. */
+  has(connection: Connection, member: string): boolean {
+    return this.#present.get(member)?.connections.has(connection) === true;
   }
 
   /** The connections of a member that the authority has refused; none if it knows the member. */

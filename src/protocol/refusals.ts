@@ -7,7 +7,7 @@ export const SERVICE_FULL = "the service has reached its connection limit; conne
 export const NO_HISTORY = "this channel retains no messages";
 export const KEY_CONFLICT = "this key was used for another message on this channel";
 
-export const SERVER_ANNOUNCES = "only the server announces on presence channels; use 'enter' and 'leave'";
+export const SERVER_ANNOUNCES = "only the server announces on presence channels; enter and leave over a WebSocket";
 export const NO_PRESENCE = "presence needs retained messages, and this server retains none (HISTORY_SECONDS is 0)";
 export const CONNECTIONS_ENTER = "members need a connection; enter over a WebSocket";
 

@@ -4,7 +4,7 @@ import { TRY_AGAIN } from "../protocol/close-codes.ts";
 import { formatReason } from "../protocol/errors.ts";
 import { isLongerThan } from "../protocol/text.ts";
 import type { Member } from "../runtime/calls.ts";
-import { isRecord, isString, optional, shape } from "../runtime/rows.ts";
+import { isNumber, isRecord, isString, optional, shape } from "../runtime/rows.ts";
 import type { Socket } from "./socket.ts";
 
 /** Largest attachment, see https://developers.cloudflare.com/durable-objects/best-practices/websockets/ */
@@ -14,14 +14,20 @@ const STRUCTURE = 200;
 /** Most bytes of a connection's own part: the names of its channels, and its grants. */
 const MOST_OWN_BYTES = 15_000;
 
+/** As whom a connection is present in a channel. */
+export interface Entered extends Member {
+  /** When that was, in milliseconds since 1970: of several connections of a member, the latest has its data. */
+  readonly at: number;
+}
+
 export interface Attachment {
   /** Subscriptions without positions. */
   channels: string[];
   /** Subscriptions in which the client counts positions. */
   counted?: string[] | undefined;
   grants?: Grants | undefined;
-  /** As whom it has entered which channel: name, member and data. */
-  entered?: [channel: string, member: string, data: string][] | undefined;
+  /** As whom it has entered which channel, and when: see `Entered`. */
+  entered?: [channel: string, member: string, data: string, at: number][] | undefined;
   /** State of the whole object, persisted with one of its sockets. */
   kept?: object | undefined;
 }
@@ -31,14 +37,16 @@ interface Attached {
   readonly channels: ReadonlySet<string>;
   readonly counted: ReadonlySet<string>;
   readonly grants: Grants | undefined;
-  readonly entered: ReadonlyMap<string, Member>;
+  readonly entered: ReadonlyMap<string, Entered>;
 }
 
 export function attachmentOf({ channels, counted, grants, entered }: Attached): Attachment {
   const attachment: Attachment = { channels: [...channels].filter((channel) => !counted.has(channel)) };
   if (counted.size > 0) attachment.counted = [...counted];
   if (grants) attachment.grants = grants;
-  if (entered.size > 0) attachment.entered = [...entered].map(([channel, { member, data }]) => [channel, member, data]);
+  if (entered.size > 0) {
+    attachment.entered = [...entered].map(([channel, { member, data, at }]) => [channel, member, data, at]);
+  }
   return attachment;
 }
 
@@ -50,8 +58,9 @@ export const isAttachment: (value: unknown) => value is Attachment = shape({
   kept: optional(isRecord),
 });
 
-function areEntered(value: unknown): value is [channel: string, member: string, data: string][] {
-  const isEntered = (each: unknown) => Array.isArray(each) && each.length === 3 && each.every(isString);
+function areEntered(value: unknown): value is [channel: string, member: string, data: string, at: number][] {
+  const isEntered = (each: unknown) =>
+    Array.isArray(each) && isString(each[0]) && isString(each[1]) && isString(each[2]) && isNumber(each[3]);
   return Array.isArray(value) && value.every(isEntered);
 }
 

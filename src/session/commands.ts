@@ -3,7 +3,7 @@ import { type Grants, mayAnnounce, mayEnter, mayEnterAs, mayOperate, maySubscrib
 import type { ClosingCause } from "../protocol/close-codes.ts";
 import type { Refusal } from "../protocol/errors.ts";
 import { canDeduplicate } from "../protocol/keys.ts";
-import { subjectOf } from "../protocol/members.ts";
+import { presenceOf, subjectOf } from "../protocol/members.ts";
 import type { From } from "../protocol/positions.ts";
 import {
   KEY_CONFLICT,
@@ -43,6 +43,7 @@ export interface CommandParts extends DrainParts {
 export class Commands implements CommandHandler {
   readonly #parts: CommandParts;
   readonly #resume: Resume;
+  readonly #lists = new WeakMap<Member[], string>();
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
@@ -211,18 +212,28 @@ export class Commands implements CommandHandler {
 
   /** Sends the members of a channel, which count as missed messages. */
   async #members(connection: Connection, channel: string): Promise<void> {
-    if (!maySubscribe(connection.grants, channel)) {
+    if (!maySubscribe(connection.grants, presenceOf(channel))) {
       throw new CommandError("forbidden", notGranted("subscribe", channel));
     }
+    this.#parts.presence.checkRate(connection);
     chargeMissed(connection, 0, this.#parts.runtime.now(), 1);
     const answer = await this.#parts.presence.members(channel).catch(() => {
       throw new CommandError("unavailable", "the members of this channel can't be reached now; try again");
     });
     if ("none" in answer) throw new CommandError("no-history", NO_PRESENCE);
     const { position, members } = answer;
-    const lines = members.map((member) => formatMemberOf(channel, member)).join("");
+    const lines = this.#linesOf(members, channel);
     chargeMissed(connection, lines.length, this.#parts.runtime.now());
     this.#send(connection, formatMembers(channel, position, members.length) + lines);
+    // Many connections may get a list at once.
+    this.#parts.drain.flushIfLarge();
+  }
+
+  /** Formats a list once for all connections that wait for it: their copies could exhaust the object's memory. */
+  #linesOf(members: Member[], channel: string): string {
+    const lines = this.#lists.get(members) ?? members.map((member) => formatMemberOf(channel, member)).join("");
+    this.#lists.set(members, lines);
+    return lines;
   }
 
   /** Requires the same permission as `GET /-/info`. */

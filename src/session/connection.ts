@@ -1,7 +1,6 @@
 /** One connection of an object: a socket, its subscriptions, its pending output, and its allowances. */
 import type { Grants } from "../auth/grants.ts";
-import type { Member } from "../runtime/calls.ts";
-import { sizeOf } from "./attachment.ts";
+import { type Entered, sizeOf } from "./attachment.ts";
 import { newBucket } from "./rate.ts";
 import type { Socket } from "./socket.ts";
 import type { SocketOutput } from "./socket-output.ts";
@@ -15,7 +14,7 @@ export class Connection {
   /** Channels in which the client counts positions, starting from one that the server has sent. */
   readonly counted = new Set<string>();
   /** As whom it has entered which channel. */
-  readonly entered = new Map<string, Member>();
+  readonly entered = new Map<string, Entered>();
   /** Bytes of its channels, members and grants in its attachment. */
   size: number;
   /** Lines for its next frame. */

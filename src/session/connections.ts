@@ -4,7 +4,7 @@ import type { Grants } from "../auth/grants.ts";
 import { framesOf, insertLine } from "../protocol/frames.ts";
 import type { Member } from "../runtime/calls.ts";
 import type { Schedule } from "../runtime/schedule.ts";
-import { closeUnreadable, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
+import { closeUnreadable, type Entered, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
 import { Connection } from "./connection.ts";
 import { LineBuffer } from "./line-buffer.ts";
@@ -63,8 +63,8 @@ export class Connections {
       this.#attachments.restore(connection, attached);
       for (const channel of attached.channels) this.#index(connection, channel);
       for (const channel of attached.counted ?? []) this.#index(connection, channel, true);
-      for (const [channel, member, data] of attached.entered ?? [])
-        this.#setEntered(connection, channel, { member, data });
+      for (const [channel, member, data, at] of attached.entered ?? [])
+        this.#setEntered(connection, channel, { member, data, at });
     }
     this.hasSlept = this.#bySocket.size > 0;
   }
@@ -131,7 +131,7 @@ export class Connections {
   }
 
   /** Records as whom a connection is present in a channel; undefined for no longer. */
-  setEntered(connection: Connection, channel: string, member: Member | undefined): void {
+  setEntered(connection: Connection, channel: string, member: Entered | undefined): void {
     this.#setEntered(connection, channel, member);
     this.#change(connection);
   }
@@ -371,7 +371,7 @@ export class Connections {
     this.subscriptions.add(connection, channel);
   }
 
-  #setEntered(connection: Connection, channel: string, member: Member | undefined): void {
+  #setEntered(connection: Connection, channel: string, member: Entered | undefined): void {
     connection.size += sizeOfEntered(channel, member) - sizeOfEntered(channel, connection.entered.get(channel));
     if (member) connection.entered.set(channel, member);
     else connection.entered.delete(channel);
@@ -392,5 +392,5 @@ export class Connections {
 
 /** Returns the bytes of what a connection has entered in its attachment; 0 for nothing. */
 function sizeOfEntered(channel: string, entered: Member | undefined): number {
-  return entered ? sizeOf([channel, entered.member, entered.data]) : 0;
+  return entered ? sizeOf([channel, entered.member, entered.data, 0]) : 0;
 }

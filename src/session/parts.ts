@@ -27,6 +27,8 @@ export interface SessionPresence {
    * @throws CommandError, at once or later, if it isn't carried out
    */
   enter(connection: Connection, channel: string, member: Member): Promise<void> | undefined;
+  /** Charges a connection for a command about members. @throws CommandError if there are too many */
+  checkRate(connection: Connection): void;
   /** Ends a connection's presence in a channel, if there is any. Like `enter`. */
   leave(connection: Connection, channel: string): Promise<void> | undefined;
   /** Ends the presence of a connection that is about to be removed. */

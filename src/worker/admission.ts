@@ -35,7 +35,7 @@ export function checkSubscribe(grants: Grants | undefined, channel: string): voi
   if (!maySubscribe(grants, channel)) throw forbidden(grants, notGranted("subscribe", channel));
 }
 
-/** @throws Denial if `grants` don't include announcing on `channel`, or only the server announces on it */
+/** @throws Denial if `grants` don't include announcing on `channel`, or if only the server announces there */
 export function checkAnnounce(grants: Grants | undefined, channel: string): void {
   if (subjectOf(channel) !== undefined) throw forbidden(grants, SERVER_ANNOUNCES);
   if (!mayAnnounce(grants, channel)) throw forbidden(grants, notGranted("announce", channel));

@@ -1,12 +1,11 @@
 /** The RPC interface for other Workers of the same account, which bind it with `entrypoint = "Fanout"`. */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { presenceFault } from "../protocol/members.ts";
 import { SettingError } from "../runtime/limits.ts";
 import { info } from "./admin/operations.ts";
 import { checkAnnounce } from "./admission.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
-import { type Members, membersOf } from "./http/members.ts";
+import { type MemberList, membersOf } from "./http/members.ts";
 import { announce } from "./http/post.ts";
 import { readSettings } from "./settings.ts";
 
@@ -26,22 +25,21 @@ export class Fanout extends WorkerEntrypoint<Env> {
   ): Promise<number | null> {
     return explained(async () => {
       checkTypes(channel, [messages].flat(), key);
+      checkAnnounce(undefined, channel);
       const { limits } = readSettings({ ...this.env });
       const env = readBindings(this.env);
-      checkAnnounce(undefined, channel);
       return (await announce(env, channel, [messages].flat(), { key }, limits)) ?? null;
     });
   }
 
   /**
-   * Returns the members of a channel, and the position of `presence/<channel>` at which they are its members. A Worker
+   * Returns the members of a channel, sorted by name, and the position of `presence/<channel>` at which they are. Calls
    * can't enter a channel, because members need a connection.
    * @throws Error whose `code` is one of the protocol's error codes
    */
-  async members(channel: string): Promise<Members> {
+  async members(channel: string): Promise<MemberList> {
     return explained(async () => {
-      const fault = typeof channel === "string" ? presenceFault(channel) : "the channel isn't text; pass its name";
-      if (fault !== undefined) throw new Denial(400, "invalid", fault);
+      checkTypes(channel, [], undefined);
       readSettings({ ...this.env });
       return membersOf(readBindings(this.env), channel);
     });

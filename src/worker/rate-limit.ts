@@ -41,6 +41,16 @@ export function chargeAddress({ headers }: Request, cost: number, linesPerSecond
   throw new Denial(429, "rate", why, retryAfter(Math.ceil(wait / 1_000)));
 }
 
+/**
+ * Charges an address for a request that is carried out already, because its cost is known only then. The address pays
+ * the debt off before its next request.
+ * @param cost in lines
+ */
+export function debitAddress({ headers }: Request, cost: number, linesPerSecond: number): void {
+  const address = headers.get("CF-Connecting-IP");
+  if (address !== null) bucketOf(networkOf(address), linesPerSecond).level -= cost;
+}
+
 function bucketOf(network: string, linesPerSecond: number): Bucket {
   const known = buckets.get(network);
   if (known) return known;

@@ -9,9 +9,9 @@ import { failed } from "./failures.ts";
 import { accepts, wordsOf } from "./headers.ts";
 import { clientModule, isClientModule } from "./http/client-module.ts";
 import { consolePage, wantsConsole } from "./http/console.ts";
-import { membersPage, wantsMembers } from "./http/members.ts";
+import { asksForMembers, listMembers } from "./http/members.ts";
 import { publish } from "./http/post.ts";
-import { fromIn, subscribe, wantsEvents } from "./http/subscribe.ts";
+import { fromIn, SUBSCRIBE_PARAMETERS, subscribe, wantsEvents } from "./http/subscribe.ts";
 import { checkOrigin, METHODS, preflight, shareWithOrigin } from "./origins.ts";
 import { placeConnection } from "./placement.ts";
 import { chargeAddress, OBJECT_COST } from "./rate-limit.ts";
@@ -63,6 +63,7 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   if (request.method === "OPTIONS") return preflight(request);
   checkOrigin(request, settings);
   if (path.startsWith("/-/")) return operate(request, env, path, settings);
+  if (asksForMembers(request)) return listMembers(request, env, path, settings);
   if (wantsUpgrade(request)) return connect(request, env, channelIn(path), settings);
   if (request.method === "POST") return publish(request, env, channelIn(path), settings);
   if (request.method !== "GET" && request.method !== "HEAD") {
@@ -71,7 +72,6 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
     });
   }
   const channel = channelIn(path);
-  if (wantsMembers(request)) return members(request, env, channel, settings);
   if (settings.hasConsole && wantsConsole(request)) return consolePage(request, path);
   if (Number(request.headers.get("Content-Length")) > 0) {
     throw new Denial(400, "invalid", "GET subscribes, and has no body; use POST to announce");
@@ -80,11 +80,6 @@ async function answer(request: Request, env: Env, path: string, settings: Settin
   checkSubscribe(grants, channel);
   if (wantsPage(request, path)) return text(200, WELCOME);
   return subscribe(request, env, channel, grants, settings);
-}
-
-async function members(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
-  checkSubscribe(await admit(request, settings), channel);
-  return membersPage(request, env, channel, settings);
 }
 
 async function connect(request: Request, env: Env, channel: string, settings: Settings): Promise<Response> {
@@ -107,9 +102,6 @@ function wantsUpgrade(request: Request): boolean {
   const why = "the request offers several protocols; send 'Upgrade: websocket' only";
   throw new Denial(426, "invalid", why, { Upgrade: "websocket" });
 }
-
-/** Query parameters that only subscriptions have. */
-const SUBSCRIBE_PARAMETERS = ["since", "last", "poll", "channel"];
 
 /** Whether to answer with a page rather than a subscription: to browsers, and at `/` without parameters. */
 function wantsPage(request: Request, path: string): boolean {

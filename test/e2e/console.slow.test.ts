@@ -561,6 +561,23 @@ describe.skipIf(!browser)("in Chromium", () => {
     await two.getByText("'ann' has other data on").first().waitFor();
   });
 
+  test("a member that the server refuses after a reconnect is shown as none", async () => {
+    const full = await serveInTest({ settings: { MEMBERS_PER_CHANNEL: "0" } });
+    let target = runtime.url;
+    const own = await Network.start(() => target);
+    onTestFinished(() => own.stop());
+    const channel = unique();
+    const page = await open(`/${channel}`, {}, own.url);
+    const one = pane(page, "Client 1");
+    await enter(one, "ann", "");
+    await showMembers([one], channel, ["ann"]);
+    target = full.url;
+    own.cut();
+    await one.getByText(`not a member of ${channel}: a channel has at most 0 members`).waitFor();
+    await showMembers([one], channel, []);
+    expect(await one.getByRole("button", { name: "Leave" }).isVisible()).toBe(false);
+  });
+
   test("the members are those of the selected channel, while their list is open", async () => {
     const [here, there] = [unique(), unique()];
     const page = await open(`/#${here},${there},presence/${here}`);
@@ -587,7 +604,23 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect((await sent()).filter((line) => line === `> members ${here}`)).toHaveLength(3);
   });
 
-  test("the newest of very many members are counted, and the first hundred are listed", async () => {
+  test("a list that isn't known yet isn't shown as empty, even if the client is replaced", async () => {
+    const own = await Network.start(() => runtime.url);
+    onTestFinished(() => own.stop());
+    const [here, there] = [unique(), unique()];
+    const page = await open(`/#${here},${there}`, {}, own.url);
+    const one = pane(page, "Client 1");
+    await showMembers([one], here, []);
+    own.hold(true);
+    await one.getByLabel("Members of").selectOption(there);
+    await page.getByRole("button", { name: "Use" }).click();
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+    expect(await summaryOf(one).textContent()).toBe(`Members of ${there}`);
+    own.hold(false);
+    await showMembers([one], there, []);
+  });
+
+  test("very many members are counted, and the first hundred are listed", async () => {
     const channel = unique();
     const page = await open(`/${channel}`);
     const one = pane(page, "Client 1");

@@ -333,12 +333,14 @@ const PROGRAMS = {
 import type { AnnounceOptions, CloseOptions, FanoutOptions, RequestOptions, SubscribeOptions } from "fanout-edge/client";
 import type { ChannelOptions } from "fanout-edge/react";
 import { Fanout, json, type Message } from "fanout-edge/client";
-import { type ChannelClient, useChannel } from "fanout-edge/react";
+import { type ChannelClient, type MembersOptions, useChannel, useMembers } from "fanout-edge/react";
 const fanout = new Fanout("wss://host");
 export const useChat = (): readonly Message[] => useChannel(fanout, "chat", { last: 20 }).messages;
 export const fake: ChannelClient = fanout;
 interface Order { id: number }
 const order = json<Order>();
+const enabled: MembersOptions = { enabled: true };
+export const useNames = (): string[] => useMembers(fanout, "chat", enabled).members.map(({ member }) => member);
 export const useOrders = (): number[] => useChannel(fanout, "orders", { codec: order }).messages.map(({ data }) => data.id);
 const orders = new Fanout("wss://host", { codec: order });
 export const useThem = () => useChannel(orders, "orders", { onMessage: ({ data }) => data.id }).announce({ id: 1 });

@@ -27,6 +27,9 @@ import type { Settings } from "../settings.ts";
  */
 const budget = new Budget({ forOne: 5_000_000, forAll: 32_000_000 });
 
+/** Query parameters that only subscriptions have. */
+export const SUBSCRIBE_PARAMETERS = ["since", "last", "poll", "channel"];
+
 /** Whether a client asks for server-sent events. */
 export function wantsEvents(request: Request): boolean {
   return accepts(request, "text/event-stream");

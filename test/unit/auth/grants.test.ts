@@ -7,10 +7,13 @@ import {
   hasExpired,
   isGrants,
   mayAnnounce,
+  mayEnter,
+  mayEnterAs,
   maySeeNames,
   maySubscribe,
 } from "../../../src/auth/grants.ts";
 import { channelFault } from "../../../src/protocol/channels.ts";
+import { presenceOf } from "../../../src/protocol/members.ts";
 
 /** Few letters, so that names often match patterns. */
 const text = fc.string({ unit: fc.constantFrom("a", "b", "/", "*", "\u00e9", "\u{1f600}"), maxLength: 5 });
@@ -20,13 +23,14 @@ const name = fc
 const channel = name.filter((candidate) => candidate !== "all");
 const patterns = fc.array(fc.oneof(text, name, fc.constantFrom("all", "al*", "a*", "*")), { maxLength: 4 });
 
-function grants(subscribe: string[], announce: string[] = []): Grants {
-  return { subscribe, announce, until: 0, key: "key" };
+function grants(subscribe: string[], announce: string[] = [], enter?: string[]): Grants {
+  return { subscribe, announce, enter, until: 0, key: "key" };
 }
 
 const mays = [
   { may: "maySubscribe", ask: maySubscribe, allowing: (list: string[]) => grants(list) },
   { may: "mayAnnounce", ask: mayAnnounce, allowing: (list: string[]) => grants([], list) },
+  { may: "mayEnter", ask: mayEnter, allowing: (list: string[]) => grants([], [], list) },
 ];
 
 describe.each(mays)("$may", ({ ask, allowing }) => {
@@ -90,12 +94,13 @@ describe.each(mays)("$may", ({ ask, allowing }) => {
   });
 });
 
-test("the two lists are independent", () => {
+test("the lists are independent", () => {
   fc.assert(
-    fc.property(patterns, patterns, channel, (subscribe, announce, wanted) => {
-      const both = grants(subscribe, announce);
+    fc.property(patterns, patterns, patterns, channel, (subscribe, announce, enter, wanted) => {
+      const both = grants(subscribe, announce, enter);
       expect(maySubscribe(both, wanted)).toBe(maySubscribe(grants(subscribe), wanted));
       expect(mayAnnounce(both, wanted)).toBe(mayAnnounce(grants([], announce), wanted));
+      expect(mayEnter(both, wanted)).toBe(mayEnter(grants([], [], enter), wanted));
     }),
   );
 });
@@ -105,16 +110,58 @@ describe("'all'", () => {
     fc.assert(fc.property(patterns, (list) => maySubscribe(grants(list), "all")));
   });
 
-  test("may be announced on only if the list names it literally", () => {
+  test("may be announced on and entered only if the list names it literally", () => {
     fc.assert(fc.property(patterns, (list) => mayAnnounce(grants(["all"], list), "all") === list.includes("all")));
+    fc.assert(fc.property(patterns, (list) => mayEnter(grants(["all"], [], list), "all") === list.includes("all")));
     for (const list of [["*"], ["all*"], ["a*"], ["al*", "*"], ["All"], ["all "]]) {
       expect(mayAnnounce(grants([], list), "all")).toBe(false);
+      expect(mayEnter(grants([], [], list), "all")).toBe(false);
     }
   });
 
   test("isn't a prefix of other names", () => {
     for (const ask of [maySubscribe, mayAnnounce]) expect(ask(grants(["all"], ["all"]), "allies")).toBe(false);
   });
+});
+
+describe("the presence of a channel", () => {
+  test("may be subscribed to by all who may subscribe to the channel or to its presence", () => {
+    fc.assert(
+      fc.property(patterns, name, (list, wanted) => {
+        const own = list.some((pattern) => maySubscribe(grants([pattern]), wanted));
+        const some = grants([...list, "presence/other"]);
+        fc.pre(!list.includes("*"));
+        expect(maySubscribe(some, presenceOf(wanted))).toBe(own || wanted === "all" || wanted === "other");
+      }),
+    );
+    expect(maySubscribe(grants([]), presenceOf("all"))).toBe(true);
+    expect(maySubscribe(grants(["presence/news"]), presenceOf("news"))).toBe(true);
+    expect(maySubscribe(grants(["presence/*"]), presenceOf("news"))).toBe(true);
+    expect(maySubscribe(grants(["news"]), presenceOf("news/today"))).toBe(false);
+  });
+
+  test("gives no right to the channel itself", () => {
+    expect(maySubscribe(grants(["presence/news", "presence/*"]), "news")).toBe(false);
+  });
+
+  test("of presence doesn't exist", () => {
+    expect(maySubscribe(grants(["news"]), "presence/presence/news")).toBe(false);
+  });
+});
+
+test("a token with a subject enters only under that name, byte for byte", () => {
+  const ann = { ...grants([], [], ["*"]), sub: "ann" };
+  expect(["ann", "Ann", "ann ", "bob", ""].map((member) => mayEnterAs(ann, member))).toEqual([
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+  // An empty subject is one, which no member can have.
+  expect(mayEnterAs({ ...ann, sub: "" }, "ann")).toBe(false);
+  expect([mayEnterAs(grants([], [], ["*"]), "bob"), mayEnterAs(undefined, "bob")]).toEqual([true, true]);
+  expect(mayEnter(grants(["*"], ["*"]), "news")).toBe(false);
 });
 
 test("grants expire at their exact millisecond; missing grants never expire", () => {
@@ -146,6 +193,7 @@ describe("isGrants", () => {
     {
       subscribe: fc.array(fc.string()),
       announce: fc.array(fc.string()),
+      enter: fc.array(fc.string()),
       until: fc.nat(),
       key: fc.string(),
       operate: fc.boolean(),
@@ -187,6 +235,7 @@ describe("isGrants", () => {
     );
     const optional = fc.oneof(
       fc.record({ key: fc.constant("sub"), value: notText }),
+      fc.record({ key: fc.constant("enter"), value: notNames }),
       fc.record({
         key: fc.constant("operate"),
         value: fc.anything().filter((it) => typeof it !== "boolean"),

@@ -58,13 +58,15 @@ describe("a valid token", () => {
     const claims = {
       subscribe: ["news/*", "caf\u00e9", "*"],
       announce: ["all", ""],
+      enter: ["news/*", "all"],
       exp: now + 60,
       sub: "me",
     };
-    const { subscribe, announce } = claims;
+    const { subscribe, announce, enter } = claims;
     expect(await readToken(await mint(claims), settings)).toEqual({
       subscribe,
       announce,
+      enter,
       until: (now + 60 + 5) * 1000,
       sub: "me",
       key: current,
@@ -351,7 +353,7 @@ describe("a length", () => {
 describe("channels", () => {
   const wrong = ["news", "*", [1], [["news"]], ["news", null], { 0: "news", length: 1 }, {}, 0, 1, true, false, ""];
 
-  test.each(["subscribe", "announce"])("in '%s' must be a list of strings", async (claim) => {
+  test.each(["subscribe", "announce", "enter"])("in '%s' must be a list of strings", async (claim) => {
     for (const value of wrong) {
       expect(await fault(await mint({ ...EVERYTHING, [claim]: value }))).toBe(
         `forbidden: the token's claim '${claim}' isn't a list of channels, such as ["news"]`,

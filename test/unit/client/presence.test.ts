@@ -237,6 +237,52 @@ test("a first refusal only rejects the call; the client leaves in case that an e
   expect(client.state).toBe("disconnected");
 });
 
+test.each([
+  ["that was carried out before", "ann 1", false],
+  ["that is in flight", "ann 2", true],
+])("if what follows a `leave` is refused, the client doesn't return to an `enter` %s", async (_, entry, isInFlight) => {
+  const { client, socket } = await entered();
+  if (isInFlight) noted(client.enter("a", "ann", "2"));
+  await settle();
+  const calls = [noted(client.leave("a")), noted(client.enter("a", "bob"))];
+  await settle();
+  if (isInFlight) socket.receive(TIME);
+  await settle();
+  expect(socket.lines.slice(-4)).toEqual([`enter a ${entry}`, "ping", "enter a bob", "ping"]);
+  socket.receive(FORBIDDEN, TIME);
+  await settle();
+  expect(socket.lines.slice(-2)).toEqual(["leave a", "ping"]);
+  socket.receive(TIME);
+  await settle();
+  expect(calls.map(({ outcome }) => outcome)).toEqual(["carried out", "forbidden: your token doesn't grant this"]);
+});
+
+test("a refusal of a call that was replaced changes nothing for the newer one", async () => {
+  const { client, socket } = await entered();
+  const first = noted(client.enter("a", "bob"));
+  await settle();
+  const second = noted(client.enter("a", "ann", "2"));
+  socket.receive(FORBIDDEN, TIME);
+  await settle();
+  expect(socket.lines.slice(-2)).toEqual(["enter a ann 2", "ping"]);
+  socket.receive(TIME);
+  await settle();
+  expect([first.outcome, second.outcome]).toEqual(["forbidden: your token doesn't grant this", "carried out"]);
+});
+
+test("a refused call isn't repeated because of a new token", async () => {
+  const { client } = connectTo({ token: () => tokenOf({ exp: 1_700_000_000 + 60 }) });
+  client.connect();
+  const socket = await greet();
+  await vi.advanceTimersByTimeAsync(30_000);
+  const call = noted(client.enter("a", "ann"));
+  await settle();
+  socket.receive("debug!token accepted until 1700000090", FORBIDDEN, TIME);
+  await settle();
+  expect(call.outcome).toBe("forbidden: your token doesn't grant this");
+  expect(socket.lines.slice(-4)).toEqual(["enter a ann", "ping", "leave a", "ping"]);
+});
+
 test("a client enters again with each new token, as that may not grant it", async () => {
   const onEnd = vi.fn();
   const { client } = connectTo({ token: () => tokenOf({ exp: 1_700_000_000 + 60 }) });

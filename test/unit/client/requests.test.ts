@@ -100,3 +100,73 @@ test("without streamed responses a subscription fails at once, with a remedy", a
   await settle();
   expect(states.at(-1)).toMatch(/^unsubscribed .*this `fetch` can't stream a response; pass a `WebSocket`/);
 });
+
+/** Returns a stream that sends some lines, and stays open. */
+function streamOf(...lines: string[]) {
+  const chunks = [new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""))];
+  const read = async () => ({ done: false, value: chunks.shift() ?? (await new Promise<never>(() => {})) });
+  return { ...responseOf(200, ""), body: { getReader: () => ({ read }) } };
+}
+
+test("members are listed page by page, with the position of the first page", async () => {
+  const pages: Record<string, unknown> = {
+    "?members": { position: 7, members: [{ member: "ann" }, { member: "bob&", data: "x  y" }], next: "bob&" },
+    "?members&after=bob%26": { position: 8, members: [{ member: "carl", data: "1" }] },
+  };
+  const asked: string[] = [];
+  const fetch: FetchLike = async (url) => {
+    const { pathname, search } = new URL(url);
+    if (pathname === "/-/health") return responseOf(200, "ok\n");
+    asked.push(pathname + search);
+    if (search.startsWith("?since=")) return streamOf("debug!position presence/a 7", "presence/a!enter carl 1");
+    return responseOf(200, JSON.stringify(pages[search]));
+  };
+  const { client } = clientWith({ fetch });
+  const members = client.members("a");
+  const changes: string[] = [];
+  members.on("added", ({ member }) => void changes.push(member));
+  await members.ready;
+  await vi.advanceTimersByTimeAsync(100);
+  const parameters = ["since=now", "members", "members&after=bob%26", "since=7"];
+  expect(asked).toEqual(parameters.map((each) => `/presence%2Fa?${each}`));
+  expect([...members.current]).toEqual([
+    ["ann", ""],
+    ["bob&", "x  y"],
+    ["carl", "1"],
+  ]);
+  expect([changes, members.state]).toEqual([["ann", "bob&", "carl"], "subscribed"]);
+});
+
+test.each([
+  [responseOf(403, "Your token doesn't grant this.", { "Fanout-Error": "forbidden" }), "forbidden"],
+  [responseOf(400, "This server has no presence.", { "Fanout-Error": "no-history" }), "no-history"],
+])("a refused list ends the roster", async (response, code) => {
+  const fetch: FetchLike = async (url) => {
+    if (url.endsWith("/-/health")) return responseOf(200, "ok\n");
+    return url.endsWith("?members") ? response : streamOf("debug!position presence/a 7");
+  };
+  await expect(clientWith({ fetch }).client.members("a").ready).rejects.toMatchObject({ code });
+});
+
+test("a page of a proxy is no list; the request is repeated", async () => {
+  let count = 0;
+  const fetch: FetchLike = async (url) => {
+    if (url.endsWith("/-/health")) return responseOf(200, "ok\n");
+    if (!url.endsWith("?members")) return streamOf("debug!position presence/a 7");
+    count += 1;
+    return responseOf(200, count === 1 ? "<html>log in</html>" : '{"position": 7, "members": []}');
+  };
+  const members = clientWith({ fetch }).client.members("a");
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect([count, members.state]).toEqual([2, "subscribed"]);
+});
+
+test("without a WebSocket the client can't enter, and leaving does nothing", async () => {
+  const fetch: FetchLike = async () => responseOf(200, "ok\n");
+  const { client } = clientWith({ fetch });
+  await expect(client.enter("a", "ann")).rejects.toMatchObject({
+    code: "unavailable",
+    message: "presence needs a WebSocket",
+  });
+  await client.leave("a");
+});

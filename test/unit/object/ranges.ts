@@ -9,4 +9,6 @@ export const ranges = [
   { name: "CLIENT_LIMIT", least: 0, most: 1_000_000_000 },
   { name: "HISTORY_SECONDS", least: 0, most: 86_400 },
   { name: "HISTORY_BYTES", least: 1, most: 500_000 },
+  { name: "PRESENCE_GRACE_SECONDS", least: 0, most: 3_600 },
+  { name: "MEMBERS_PER_CHANNEL", least: 0, most: 5_000 },
 ];

@@ -73,6 +73,12 @@ test("a member without connections stays for the grace period, unless it has lef
   expect(table.dueAt).toBe(Number.POSITIVE_INFINITY);
 });
 
+test("a stored deadline is at most the grace period away: clocks and settings may have changed", () => {
+  const table = new MemberTable(LIMITS, NOW);
+  table.restore("ann", { data: "", objects: [], until: NOW + 3_600_000 });
+  expect(table.dueAt).toBeLessThanOrEqual(NOW + 16_000);
+});
+
 test("a member leaves with the last of its connections, in whichever object", () => {
   const table = tableWith("ann");
   table.apply({ ...report(NOW + 2, {}), from: "other", present: [{ member: "ann", data: "", change: NOW + 2 }] }, NOW);

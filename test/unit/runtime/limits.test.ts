@@ -44,6 +44,16 @@ test("channels have history if HISTORY_CHANNELS has their name or a prefix of it
   }
 });
 
+test("presence channels always have history, unless HISTORY_SECONDS is 0", () => {
+  const channels = ["presence/news", "presence/", "presence", "news"];
+  expect(withHistory({ HISTORY_CHANNELS: "x" }, ...channels)).toEqual(["presence/news", "presence/"]);
+  expect(withHistory({ HISTORY_SECONDS: "0" }, ...channels)).toEqual([]);
+});
+
+test("by default, a channel has up to 1,000 members, who have 15 seconds to return", () => {
+  expect(readLimits({})).toMatchObject({ presenceGraceSeconds: 15, membersPerChannel: 1_000 });
+});
+
 test("no channel has history if HISTORY_SECONDS is 0", () => {
   expect(withHistory({ HISTORY_SECONDS: "0" }, "all", "x")).toEqual([]);
   expect(withHistory({ HISTORY_SECONDS: "0", HISTORY_CHANNELS: "x" }, "x")).toEqual([]);

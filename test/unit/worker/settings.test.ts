@@ -25,13 +25,20 @@ test.each(wrongSettings)("%s are refused", (_, settings) => {
 test("public settings can be set again, and contain no secret", () => {
   const variables = {
     LINES_PER_SECOND: "7",
+    PRESENCE_GRACE_SECONDS: "30",
+    MEMBERS_PER_CHANNEL: "5",
     HISTORY_CHANNELS: "news, sport/*",
     ALLOWED_ORIGINS: "https://a.example,https://b.example",
   };
   const settings = readSettings(variables);
   const told = publicSettings(readSettings({ ...variables, TOKEN_SECRET: SECRET }));
   expect(readSettings(told)).toEqual(settings);
-  expect(told).toMatchObject({ LINES_PER_SECOND: 7, HISTORY_CHANNELS: "news sport/*" });
+  expect(told).toMatchObject({
+    LINES_PER_SECOND: 7,
+    HISTORY_CHANNELS: "news sport/*",
+    PRESENCE_GRACE_SECONDS: 30,
+    MEMBERS_PER_CHANNEL: 5,
+  });
   expect(JSON.stringify(told)).not.toContain(SECRET);
   expect(readSettings(publicSettings(readSettings({})))).toEqual(readSettings({}));
 });
