@@ -16,7 +16,7 @@ export interface MemberRecord {
   readonly until?: number | undefined;
 }
 
-/** What one commit changes; undefined stands for a deletion. */
+/** The changes of one commit; undefined stands for a deletion. */
 export interface TableDelta {
   readonly members: ReadonlyMap<string, MemberRecord | undefined>;
   /** By object, the number of its newest report. */
@@ -82,7 +82,7 @@ export class MemberTable {
     this.#setNumber(object, number);
   }
 
-  /** The number of members, with those that have no connections but may come back. */
+  /** The number of members, including those that have no connections but may still return. */
   get size(): number {
     return this.#members.size;
   }
@@ -190,7 +190,7 @@ export class MemberTable {
     else this.#replace(member, { data: known.data, objects, until: now + grace + SLACK });
   }
 
-  /** Ends the membership of those who haven't come back in time. */
+  /** Removes the members whose grace period is over. */
   expire(now: number): void {
     if (now < this.dueAt) return;
     for (const [member, { until }] of [...this.#members]) {
