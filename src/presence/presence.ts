@@ -154,7 +154,8 @@ export class Presence {
   async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
     await known;
     this.#remove(connection, channel, old, !connection.closed);
-    await this.#whenKnown(channel, old, undefined, new CommandError("uncertain", UNANNOUNCED));
+    // The new name is announced. If the end of the old one can't be announced now, it is announced later.
+    await this.#whenKnown(channel, old)?.catch(() => {});
   }
 
   /** Restores what a connection had entered before. */
