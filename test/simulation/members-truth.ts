@@ -294,7 +294,9 @@ export class MembersTruth {
     // What is undone restores earlier data.
     const isUncertain = this.#clients.some((client) => client.isUncertain(channel, member));
     const isNewest = ({ done = Number.POSITIVE_INFINITY }) => isUncertain || done >= latest;
-    return new Set(entered.filter((each) => !each.isRefused && isNewest(each)).map(({ data }) => data));
+    // A refused command may have been carried out, and can't be undone if the member is present at another object, too.
+    const mayCount = ({ isRefused }: Entered) => isUncertain || !isRefused;
+    return new Set(entered.filter((each) => mayCount(each) && isNewest(each)).map(({ data }) => data));
   }
 
   /**
