@@ -100,7 +100,7 @@ export class Authority {
     return new Promise((resolve, reject) => this.#pending.push({ report, size, resolve, reject }));
   }
 
-  /** Applies pending reports, removes members that haven't come back in time, and announces all changes. */
+  /** Applies pending reports, removes members whose grace period is over, and announces all changes. */
   flush(): void {
     const reports = this.#pending.splice(0);
     this.#pendingSize = 0;
@@ -139,7 +139,7 @@ export class Authority {
     return { refused: this.#table.apply(report, now) };
   }
 
-  /** Stores and announces what has changed; returns whether storage took it. */
+  /** Stores and announces the changes; returns whether storage accepted them. */
   #commit(): boolean {
     if (!this.#table.hasChanged) {
       this.#table.commit();

@@ -78,7 +78,7 @@ export class MemberRows {
     for (const [object, number] of numbers) this.#table.restoreNumber(object, number);
   }
 
-  /** Stores what has changed in the table since its last commit; returns whether storage took it. */
+  /** Stores the table's changes since its last commit; returns whether storage accepted them. */
   store(): boolean {
     if (this.#table.size === 0) return this.#deleteAll();
     const { members, numbers } = this.#table.delta;
@@ -113,7 +113,7 @@ export class MemberRows {
     return this.#putHead(base, parts.length, new Map(), new Map());
   }
 
-  /** Deletes all rows: nobody is a member. */
+  /** Deletes all rows, because the channel has no members. */
   #deleteAll(): boolean {
     if (!this.#hasHead) return true;
     if (!this.#store.delete(HEAD)) return false;

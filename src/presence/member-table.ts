@@ -16,7 +16,7 @@ export interface MemberRecord {
   readonly until?: number | undefined;
 }
 
-/** What one commit changes; undefined stands for a deletion. */
+/** The changes of one commit; undefined stands for a deletion. */
 export interface TableDelta {
   readonly members: ReadonlyMap<string, MemberRecord | undefined>;
   /** By object, the number of its newest report. */
@@ -27,6 +27,9 @@ export interface TableDelta {
 const MAX_BYTES = 2_000_000;
 /** Bytes of a member besides its texts. */
 const OVERHEAD = 40;
+
+/** Most objects without members whose reports are remembered. */
+const MAX_DEPARTED = 1_000;
 
 /** The age of the report that may have started this object, in milliseconds; earlier ones are late. */
 const MAX_AGE = 5_000;
@@ -43,6 +46,8 @@ export class MemberTable {
   readonly #present = new Map<string, Set<string>>();
   /** By object, the number of its newest report. */
   readonly #numbers = new Map<string, number>();
+  /** The numbers of the newest reports of objects without members, while they are remembered: reports may be repeated. */
+  readonly #departed = new Map<string, number>();
   /** What the number of any report must exceed: reports were made before that time, and have been repeated since. */
   readonly #since: number;
   /** The latest time at which a restored member leaves: clocks and settings may have changed since it was stored. */
@@ -77,7 +82,7 @@ export class MemberTable {
     this.#setNumber(object, number);
   }
 
-  /** The number of members, with those that have no connections but may come back. */
+  /** The number of members, including those that have no connections but may still return. */
   get size(): number {
     return this.#members.size;
   }
@@ -103,9 +108,9 @@ export class MemberTable {
     return [...this.#present.keys()];
   }
 
-  /** The number of an object's newest report; 0 for none. */
+  /** The number of an object's newest report; 0 for none, or if it is forgotten. */
   numberOf(object: string): number {
-    return this.#numbers.get(object) ?? 0;
+    return this.#numbers.get(object) ?? this.#departed.get(object) ?? 0;
   }
 
   /** The number that an object's next report must exceed. */
@@ -140,12 +145,20 @@ export class MemberTable {
     return refused.map(({ member }) => member);
   }
 
-  /** Records the number of a report. Forgets it with the object's last member. */
+  /** Records the number of a report. It isn't stored without members. */
   #noteNumber(object: string, number: number): void {
     const isNeeded = this.#present.has(object);
-    if (!isNeeded) this.#floor = Math.max(this.#floor, number);
+    if (!isNeeded) this.#noteDeparted(object, number);
     if (!this.#numbersBefore.has(object)) this.#numbersBefore.set(object, this.#numbers.get(object));
     this.#setNumber(object, isNeeded ? number : undefined);
+  }
+
+  #noteDeparted(object: string, number: number): void {
+    this.#floor = Math.max(this.#floor, number);
+    this.#departed.delete(object);
+    this.#departed.set(object, number);
+    const [oldest] = this.#departed.keys();
+    if (this.#departed.size > MAX_DEPARTED && oldest !== undefined) this.#departed.delete(oldest);
   }
 
   #isAccepted({ member, data }: PresentMember, from: string, isChange: boolean): boolean {
@@ -177,7 +190,7 @@ export class MemberTable {
     else this.#replace(member, { data: known.data, objects, until: now + grace + SLACK });
   }
 
-  /** Ends the membership of those who haven't come back in time. */
+  /** Removes the members whose grace period is over. */
   expire(now: number): void {
     if (now < this.dueAt) return;
     for (const [member, { until }] of [...this.#members]) {

@@ -130,7 +130,7 @@ export class Presence {
 
   /**
    * Makes a connection present in a channel.
-   * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
+   * @returns a promise that resolves when the change has been announced; undefined if nothing changes
    * @throws CommandError, at once or later, if it isn't carried out
    */
   enter(connection: Connection, name: string, member: Member): Promise<void> | undefined {
@@ -159,7 +159,8 @@ export class Presence {
   async #rename(connection: Connection, channel: PresentMembers, old: string, known: Promise<void> | undefined) {
     await known;
     this.#remove(connection, channel, old, !connection.closed);
-    await this.#whenKnown(channel, old, undefined, new CommandError("uncertain", UNANNOUNCED));
+    // The new name is announced. If the end of the old one can't be announced now, it is announced later.
+    await this.#whenKnown(channel, old)?.catch(() => {});
   }
 
   /** Restores what a connection had entered before. */
@@ -291,7 +292,7 @@ export class Presence {
     const { schedule } = this.#parts;
     try {
       while (!channel.isKnown) {
-        // What is entered until then shares the call.
+        // Commands until then share the call.
         schedule.flush();
         await schedule.flushed;
         await this.#reportOnce(channel);
@@ -366,11 +367,11 @@ export class Presence {
     }
   }
 
-  /** Resolves when this object has received what was announced; undefined if it has, or isn't linked to that channel. */
+  /** Resolves when this object has received the announcement; undefined if it has, or isn't linked to the presence channel. */
   #received(name: string, position: number, isNew: boolean): Promise<void> | undefined {
     const { upstream } = this.#parts.router;
     const channel = presenceOf(name);
-    // After hibernation, an object doesn't know whether it has received what was announced before.
+    // After hibernation, an object doesn't know whether it has received earlier announcements.
     return isNew || !upstream.isUnlocated(channel) ? upstream.reached(channel, position) : undefined;
   }
 

@@ -93,7 +93,7 @@ export class PresentMembers {
     return !this.#changed.has(member);
   }
 
-  /** What has to survive hibernation so that the next report needn't list all members; undefined if it has to. */
+  /** The state that lets the next report after hibernation list only changes; undefined if it must list all members. */
   get answeredReport(): KeptReport | undefined {
     if (this.#answered === undefined || this.#changed.size > 0) return undefined;
     return { number: this.#answered, connections: this.#connections };
@@ -108,7 +108,7 @@ export class PresentMembers {
 
   /**
    * Restores the report after which this object hibernated.
-   * @returns whether all connections are still there, as far as is known
+   * @returns whether there are as many connections as then
    */
   restoreAnswered(report: KeptReport | undefined): boolean {
     if (!report) return true;

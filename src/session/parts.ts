@@ -23,7 +23,7 @@ export interface SessionParts extends RouterParts {
 export interface SessionPresence {
   /**
    * Makes a connection present in a channel.
-   * @returns a promise that resolves when that has been announced; undefined if there is nothing to announce
+   * @returns a promise that resolves when the change has been announced; undefined if nothing changes
    * @throws CommandError, at once or later, if it isn't carried out
    */
   enter(connection: Connection, channel: string, member: Member): Promise<void> | undefined;

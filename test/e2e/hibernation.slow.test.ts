@@ -71,6 +71,36 @@ test("after a silence no object is in memory, and a message wakes only the objec
   }
 });
 
+test("members stay while all objects hibernate, and a change wakes only the objects it concerns", {
+  timeout: 180_000,
+}, async () => {
+  const ann = await TestClient.connect(`${runtime.url}/lounge`);
+  const bob = await TestClient.connect(`${runtime.url}/afar`);
+  const watcher = await TestClient.connect(`${runtime.url}/watcher`);
+  watcher.send("subscribe presence/lounge");
+  expect(await watcher.ping()).toEqual([]);
+  ann.send("enter lounge ann");
+  expect(await ann.ping()).toEqual([]);
+  bob.send("enter lounge bob");
+  expect(await bob.ping()).toEqual([]);
+  expect(await watcher.read(2)).toEqual(["presence/lounge!enter ann", "presence/lounge!enter bob"]);
+
+  woken = [];
+  await sleep(SILENCE);
+  expect(woken).toEqual([]);
+  watcher.send("members lounge");
+  const [head, ...members] = await watcher.ping();
+  expect(head).toMatch(/^debug!members lounge \d+ 2$/);
+  expect(members).toEqual(["debug!member lounge ann", "debug!member lounge bob"]);
+  bob.send("enter lounge bob back");
+  expect(await bob.ping()).toEqual([]);
+  // Nothing was announced in between.
+  expect(await watcher.line()).toBe("presence/lounge!update bob back");
+  const all = [...woken].sort();
+  expect(all.filter((name) => name !== "lounge")).toEqual(["afar", "presence/lounge", "watcher"]);
+  for (const client of [ann, bob, watcher]) client.close();
+});
+
 /** Waits until as many objects have woken as named, and checks that they are these. */
 async function haveWoken(...names: string[]): Promise<void> {
   while (woken.length < names.length) {

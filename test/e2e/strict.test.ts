@@ -75,6 +75,10 @@ for (const { title, settings, answers } of servers) {
     test("40 clients connected to 8 channels, each subscribed to 3, reply to every message", async () => {
       await chat(runtime.url, 40, 8, answers);
     });
+
+    test("40 clients connected to 8 channels enter, leave and chat, and one follows the members of all", async () => {
+      await comeAndGo(runtime.url, 40, 8, answers / 100);
+    });
   });
 }
 
@@ -106,4 +110,52 @@ async function chat(url: string, count: number, homes: number, answers: number):
   );
   await Promise.all(clients.map((client) => client.ping()));
   for (const client of clients) client.close();
+}
+
+/**
+ * Runs clients that enter the next channel, announce on it and leave it, in several rounds, and stay in the last one. A
+ * watcher follows the members of all channels, and has the list at the end.
+ */
+async function comeAndGo(url: string, count: number, homes: number, rounds: number): Promise<void> {
+  const channels = Array.from({ length: homes }, (_, i) => `crowd${i}`);
+  const watcher = await TestClient.connect(url);
+  const members = new Map(channels.map((channel) => [`presence/${channel}`, new Set<string>()]));
+  watcher.send(channels.map((channel) => `subscribe presence/${channel}`).join("\n"));
+  await watcher.ping();
+  const clients = await connectAll(
+    url,
+    Array.from({ length: count }, (_, i) => `/crowd${i % homes}`),
+  );
+  await Promise.all(
+    clients.map(async (client, i) => {
+      for (let round = 0; round < rounds; round++) {
+        const channel = channels[(i + round) % homes];
+        client.send(`enter ${channel} member${i} round ${round}\nannounce ${channel} by ${i}\n`);
+        expect(errorsIn(await client.ping())).toEqual([]);
+        if (round === rounds - 1) break;
+        client.send(`leave ${channel}\n`);
+        expect(errorsIn(await client.ping())).toEqual([]);
+      }
+    }),
+  );
+  for (const line of await watcher.ping()) {
+    const [, channel = "", kind, member = ""] = /^(.+)!(enter|leave) (\S+)/.exec(line) ?? [];
+    const present = members.get(channel);
+    if (!present) continue;
+    expect([line, present.has(member)]).toEqual([line, kind === "leave"]);
+    if (kind === "enter") present.add(member);
+    else present.delete(member);
+  }
+  for (const [i, channel] of channels.entries()) {
+    const expected = clients.flatMap((_, n) => ((n + rounds - 1) % homes === i ? [`member${n}`] : [])).sort();
+    watcher.send(`members ${channel}\n`);
+    const [, ...listed] = await watcher.ping();
+    expect(listed.map((line) => line.split(" ")[2])).toEqual(expected);
+    expect([...(members.get(`presence/${channel}`) ?? [])].sort()).toEqual(expected);
+  }
+  for (const client of [...clients, watcher]) client.close();
+}
+
+function errorsIn(lines: string[]): string[] {
+  return lines.filter((line) => line.startsWith("debug!"));
 }

@@ -160,8 +160,10 @@ function rotations({ secrets }: Simulation): Action[] {
 }
 
 function renewals(simulation: Simulation, client: SimulatedClient): Action[] {
+  const renewal = { label: `${client.name} renews its token`, happen: () => client.renew(simulation.token()) };
   return [
-    { label: `${client.name} renews its token`, happen: () => client.renew(simulation.token()) },
+    // Some tokens end the client's presence.
+    ...Array.from({ length: simulation.profile.withPresence ? 8 : 1 }, () => renewal),
     { label: `${client.name} sends a forged token`, happen: () => client.renew("forged") },
   ];
 }

@@ -41,7 +41,6 @@ export const COVERAGE_GOALS = [
   "members asked for again",
   "presence undone",
   "a late leave",
-  "a member dropped",
   "presence renounced",
 ] as const;
 

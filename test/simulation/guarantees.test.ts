@@ -45,9 +45,9 @@ function profilesFrom(profiles: Profiles): fc.Arbitrary<Profile> {
   return some.map((profile) => ({ ...CALM, ...profile, ...impliedBy(profile) }));
 }
 
-/** Returns what follows from a profile: without history, readers that are slow would get many long errors about presence. */
-function impliedBy({ withPresence, withSlowReaders }: Partial<Profile>): Partial<Profile> {
-  return withPresence && withSlowReaders ? { withHistory: true } : {};
+/** Returns what follows from a profile. Without history, there is no presence, and slow readers would get long errors. */
+function impliedBy({ withPresence, withSlowReaders, withTokens }: Partial<Profile>): Partial<Profile> {
+  return withPresence && (withSlowReaders || withTokens) ? { withHistory: true } : {};
 }
 
 const always = fc.constant(true);

@@ -157,7 +157,10 @@ export class MembersTruth {
   strand(clients: Witness[]): void {
     for (const client of clients) {
       for (const channel of MEMBER_CHANNELS) {
-        for (const member of client.possible(channel)) this.#stranded.add(`${channel} ${member}`);
+        for (const member of client.possible(channel)) {
+          this.#stranded.add(`${channel} ${member}`);
+          this.#service.cover("a member stranded");
+        }
       }
     }
   }
@@ -291,7 +294,9 @@ export class MembersTruth {
     // What is undone restores earlier data.
     const isUncertain = this.#clients.some((client) => client.isUncertain(channel, member));
     const isNewest = ({ done = Number.POSITIVE_INFINITY }) => isUncertain || done >= latest;
-    return new Set(entered.filter((each) => !each.isRefused && isNewest(each)).map(({ data }) => data));
+    // A refused command may have been carried out, and can't be undone if the member is present at another object, too.
+    const mayCount = ({ isRefused }: Entered) => isUncertain || !isRefused;
+    return new Set(entered.filter((each) => mayCount(each) && isNewest(each)).map(({ data }) => data));
   }
 
   /**
@@ -309,7 +314,6 @@ export class MembersTruth {
       if (expected.has(member) || this.#clients.some((client) => client.possible(channel).has(member))) continue;
       const isStranded = mayStay && this.#stranded.has(`${channel} ${member}`);
       check(isStranded, () => `${what} of ${channel}: ${member} is a member without a connection`);
-      this.#service.cover("a member stranded");
     }
   }
 }

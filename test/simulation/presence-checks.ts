@@ -12,7 +12,7 @@ const RETRIES = 660_000;
 const ASKS = 61_000;
 
 /** Time in which all reports come after they were asked for, in milliseconds. */
-const REPORTS = 30_000;
+const REPORTS = 90_000;
 
 /** Lets everything settle, and checks that the members are exactly those of open connections. */
 export async function checkPresence(simulation: Simulation, scheduler: Scheduler): Promise<void> {

@@ -202,10 +202,10 @@ export class Presences implements Witness {
   }
 
   #refused({ channel = "", entered, issued, causes, record }: Pending, refusal: ErrorCode): void {
-    if (record) record.isRefused = true;
+    if (record) record.isRefused = refusal !== "uncertain";
     const before = this.#settled.get(channel);
     if (refusal === "unavailable") this.#undone(channel, before, entered);
-    else if (refusal === "uncertain") this.#leftLater(channel, before);
+    else if (refusal === "uncertain") this.#leftLater(channel, before, entered);
     else this.#close(causes);
     // The error may have been meant for an earlier command: the server had to undo a later one, but the place was taken.
     if (refusal === "limit" && !this.#client.isReliable) this.#doubtful.add(channel);
@@ -213,9 +213,13 @@ export class Presences implements Witness {
       this.#truth.checkFull(this, channel, entered.member, issued);
   }
 
-  /** The client has left, but that is announced later. */
-  #leftLater(channel: string, before: Member | undefined): void {
-    this.#settled.delete(channel);
+  /**
+   * The client has left, but that is announced later.
+   * @param entered as whom it is present now
+   */
+  #leftLater(channel: string, before: Member | undefined, entered?: Member): void {
+    if (entered) this.#settled.set(channel, entered);
+    else this.#settled.delete(channel);
     if (before) this.#leavesLater(channel, before.member);
   }
 

@@ -7,6 +7,7 @@
  * - `silence` lets hours pass, until no timer and no alarm is left.
  */
 
+import { subjectOf } from "../../src/protocol/members.ts";
 import type { Action } from "./network.ts";
 import { isBusy, type SimulatedObject } from "./object.ts";
 import type { Simulation } from "./simulation.ts";
@@ -184,7 +185,9 @@ export class Scheduler {
   /** Outages of an object, for all others or for one of them. */
   #outages(): Action[] {
     const objects = [...this.#simulation.objects];
-    return objects.map((object) => ({
+    // Presence depends on the roots of its channels.
+    const roots = objects.filter(({ name }) => subjectOf(name) !== undefined);
+    return [...objects, ...roots, ...roots].map((object) => ({
       label: `${object.name} is cut off`,
       happen: () => this.#cutOff(object, objects),
       isFault: true,

@@ -391,7 +391,6 @@ export class SimulatedClient implements Reader {
     if (command === "token") this.#offered.shift();
     const isLate = command === "enter" && code === "limit" && !this.#surroundings.isReliable;
     if (isLate && !(next?.verb === "enter" && next.channel === argument && next.refusals === 0)) {
-      this.#surroundings.cover("a member dropped");
       this.presences.dropped(argument);
     } else this.#conversation.refuse(refusal);
   }

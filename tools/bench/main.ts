@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { Crowds, contest } from "./contest.ts";
 import { reportHttp } from "./http.ts";
+import { reportSpeed } from "./presence.ts";
 import { report } from "./reconnects.ts";
 import { each, type Row, rowsFor, subscribers } from "./rows.ts";
 import { type Servers, startServers, versions } from "./servers.ts";
@@ -39,6 +40,7 @@ for (const row of selected(rowsFor(servers, values.quick))) await measure(row);
 if (positionals.length === 0) {
   await withoutWebSocket();
   await returns();
+  await membersComeAndGo(values.quick ? 200 : 1_000);
 }
 progress("");
 console.log(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
@@ -67,6 +69,13 @@ async function withoutWebSocket(): Promise<void> {
   progress("by HTTP");
   console.log();
   for await (const line of reportHttp(values.quick ? 500 : 2_000)) console.log(line);
+}
+
+/** Prints how fast a channel is while its members come and go. */
+async function membersComeAndGo(members: number): Promise<void> {
+  progress("presence");
+  console.log();
+  for await (const line of reportSpeed(members)) console.log(line);
 }
 
 async function measure(row: Row): Promise<void> {

@@ -111,7 +111,7 @@ test("late reports are refused, also of objects without members and from before 
   expect(table.leastNumberOf("other")).toBe(NOW - 5_000);
   table.apply(report(NOW + 2, { gone: [{ member: "ann", left: true, change: NOW + 2 }] }), NOW);
   expect(table.leastNumberOf("home")).toBe(NOW + 2);
-  expect(table.numberOf("home")).toBe(0);
+  expect(table.numberOf("home")).toBe(NOW + 2);
 });
 
 /** Reports of three objects about five members. */

@@ -1,0 +1,28 @@
+/** Random decisions that a seed repeats. */
+
+export class Dice {
+  #state: number;
+
+  /** @param index tells apart the dice of one seed */
+  constructor(seed: number, index = 0) {
+    this.#state = Math.imul(seed ^ Math.imul(index + 1, 0x9e3779b9), 0x85ebca6b);
+  }
+
+  /** Returns a number from 0 up to `limit`, which it never is (Mulberry32). */
+  below(limit: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return (((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32) * limit;
+  }
+
+  between(least: number, limit: number): number {
+    return least + this.below(limit - least);
+  }
+
+  any<T>(all: readonly T[]): T {
+    const [one] = all.slice(Math.floor(this.below(all.length)));
+    if (one === undefined) throw new Error("the list is empty");
+    return one;
+  }
+}
