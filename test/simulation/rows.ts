@@ -22,6 +22,7 @@ export const ROW_KINDS = [
   "history",
   "present",
   "members",
+  "revoked",
 ];
 
 /** Returns the kind of a row, from its key. */

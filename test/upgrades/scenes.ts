@@ -88,6 +88,7 @@ const SCENES: { profile: Profile; run: (scene: Scene) => Promise<void> }[] = [
   { profile: { ...open, clientLimit: 2 }, run: counting },
   { profile: { ...open, withTokens: true }, run: tokens },
   { profile: { ...open, withHistory: true, withPresence: true }, run: presence },
+  { profile: { ...open, withHistory: true, withPresence: true }, run: operators },
   { profile: { ...open, withHistory: true, withPresence: true }, run: members },
 ];
 
@@ -155,6 +156,19 @@ async function presence(scene: Scene): Promise<void> {
   await scene.ask("presence/a", "members", undefined);
   scene.disconnect(ann);
   scene.disconnect(bob);
+}
+
+/** Operators revoke tokens, and list the channels in use. */
+async function operators(scene: Scene): Promise<void> {
+  const ann = await scene.after(scene.connect("a"));
+  await scene.after(ann.enter("a", { member: "ann", data: "" }));
+  await scene.ask("all", "revoke", { sub: "eve" });
+  await scene.ask("all", "revocations", { after: 0 });
+  await scene.ask("all", "channels", { prefix: "", after: "", limit: 10 });
+  await scene.ask("presence/a", "channels", { prefix: "", after: "", limit: 10 });
+  await scene.ask("a", "summary", undefined);
+  await scene.ask("presence/a", "summary", undefined);
+  scene.disconnect(ann);
 }
 
 /** Workers announce on a channel and describe it; an object without connections reports its counters. */
