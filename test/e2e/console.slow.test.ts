@@ -808,6 +808,40 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect(await rows()).toEqual([]);
   });
 
+  test.each([360, 1440])("at %i pixels nothing moves when the operators' figures arrive", async (width) => {
+    const { url, operator } = await serveClosed();
+    const page = await open("/news", { viewport: { width, height: 900 } }, url);
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    for (const path of ["**/-/info", "**/-/channels?*"]) {
+      await page.route(path, async (route) => {
+        await held;
+        await route.continue();
+      });
+    }
+    const section = operators(page);
+    await use(page, await operator());
+    const asked = page.waitForRequest("**/-/channels?*");
+    await section.locator("summary").click();
+    await asked;
+    const places = () =>
+      page.evaluate<number[]>(`[...document.querySelectorAll("#operators :is(h2, h3, figure, form, section)")]
+        .filter((one) => one.checkVisibility())
+        .map((one) => Math.round(one.getBoundingClientRect().top + scrollY))`);
+    const before = await places();
+    expect(before.length).toBeGreaterThan(8);
+    answer();
+    await section.getByRole("button", { name: "news", exact: true }).click();
+    await expect.poll(() => section.locator("#service-tree").textContent(), slow).toMatch(/^news 2 subscribers/);
+    await showsText(page, "#service-use .now", /connections/);
+    const [first = 0, ...rest] = before;
+    const [moved = 0, ...after] = await places();
+    // What is above the section may move it.
+    expect(after.map((place) => place - moved)).toEqual(rest.map((place) => place - first));
+  });
+
   test("operators revoke a subject's access after a confirmation", async () => {
     const { url, ws, operator } = await serveClosed();
     const old = { iat: Math.floor(Date.now() / 1_000) - 10 };
