@@ -5,7 +5,7 @@ import type { Change } from "../client/fanout.ts";
 const CODES: Record<number, string> = {
   1001: "the server is going offline",
   1006: "the connection broke",
-  1008: "a limit was exceeded",
+  1008: "a limit was exceeded, or access ended",
   1012: "the server is restarting",
   1013: "messages may be missing, or the server is full",
 };

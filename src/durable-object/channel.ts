@@ -65,8 +65,14 @@ export class Channel extends DurableObject<Env> implements Callable {
 
   /** Closes all connections, because the object can't serve them while the configuration is wrong. */
   #closeAll(): void {
-    const reason = formatReason({ code: "unavailable", why: `${this.#fault}` });
-    for (const socket of this.#hibernated.splice(0)) {
+    const why = `${this.#fault}`;
+    const reason = formatReason({ code: "unavailable", why });
+    const sockets = this.#hibernated.splice(0);
+    if (sockets.length > 0) {
+      const line = { event: "failures.settings", times: sockets.length, kind: "settings", code: "unavailable", why };
+      console.warn(JSON.stringify({ ...line, object: this.ctx.id.name }));
+    }
+    for (const socket of sockets) {
       socket.serializeAttachment(null);
       socket.close(TRY_AGAIN, reason);
     }

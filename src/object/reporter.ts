@@ -90,7 +90,7 @@ export class Reporter {
     else counters.add(report.totals);
   }
 
-  /** At the root of `all`: adds the counters of an object that isn't linked to it. */
+  /** At the root of `all`: adds the counters of an object that isn't linked to it, or of a Worker. */
   tally(totals: Totals): void {
     if (this.#service) this.#parts.counters.add(totals);
   }

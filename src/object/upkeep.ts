@@ -67,10 +67,11 @@ export class Upkeep {
    * count rows. When nothing is due, releases empty storage, and the alarm with it.
    */
   settle(): void {
-    const { runtime, alarm, schedule, connections, router, reporter } = this.#parts;
+    const { runtime, alarm, schedule, connections, router, reporter, presence } = this.#parts;
     if (connections.size === 0) alarm.expireAt(Number.POSITIVE_INFINITY);
     const dueAt = this.#setAlarm();
     if (!router.settle()) schedule.stay();
+    presence.settle();
     reporter.settle();
     if (!Number.isFinite(dueAt)) runtime.store.release();
     // Hold the object in memory until the write commits.

@@ -10,7 +10,7 @@ import type { Refusal } from "../protocol/errors.ts";
 import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
-import { isNumber, optional, rowOf, shape } from "../runtime/rows.ts";
+import { isNumber, isString, listOf, optional, rowOf, shape } from "../runtime/rows.ts";
 import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
@@ -19,13 +19,22 @@ import { newBucket, take } from "../session/rate.ts";
 import { earliestRetry, isDue, postpone, retry } from "../tree/retry.ts";
 import type { Router, RouterParts } from "../tree/router.ts";
 import type { Authority } from "./authority.ts";
-import { PresentMembers } from "./present-members.ts";
+import { type KeptReport, PresentMembers } from "./present-members.ts";
 
 const ROW = "present:";
 
 const isRow = shape({
   /** Since when the authority couldn't be told of changes, in milliseconds since 1970. */
   since: optional(isNumber),
+});
+
+/** Most channels whose reports are remembered through hibernation: those of typical objects. */
+const MAX_KEPT = 20;
+
+const isKeptReport = shape({ number: isNumber, connections: isNumber });
+
+const areReports = listOf((value: unknown): value is [channel: string, report: KeptReport] => {
+  return Array.isArray(value) && isString(value[0]) && isKeptReport(value[1]);
 });
 
 /** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
@@ -56,6 +65,8 @@ export class Presence {
   readonly #rate = newBucket();
   readonly #lists = new Map<string, List>();
   #newest = 0;
+  /** Whether an attachment has reports. */
+  #hasKept = false;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -73,15 +84,34 @@ export class Presence {
     for (const connection of connections) {
       for (const [channel, entered] of connection.entered) this.#channel(channel).restore(connection, entered);
     }
+    const reports = this.#keptReports();
+    this.#hasKept = reports.size > 0;
     for (const [key, value] of [...runtime.store.list(ROW)]) {
-      const name = key.slice(ROW.length);
-      const channel = this.#channel(name);
+      const channel = this.#channel(key.slice(ROW.length));
       channel.hasRow = true;
       const since = rowOf(value, isRow)?.since;
       if (since !== undefined) channel.pendingRetry = { since, next: undefined };
-      if (since !== undefined || channel.size === 0 || isUntold) this.#report(channel);
+      const isComplete = channel.restoreAnswered(reports.get(channel.name));
+      if (since === undefined && !isUntold && channel.size > 0 && isComplete) continue;
+      channel.doubt();
+      this.#report(channel);
     }
     if (isUntold) connections.keep({ untold: undefined });
+  }
+
+  /** Returns which reports were answered before this object hibernated. */
+  #keptReports(): Map<string, KeptReport> {
+    const { kept } = this.#parts.connections;
+    const reports = kept && "reports" in kept ? kept.reports : [];
+    return new Map(areReports(reports) ? reports : []);
+  }
+
+  /** Has the answered reports survive hibernation, if they are few, so that this object doesn't have to list all members again. */
+  settle(): void {
+    const channels = [...this.#channels.values()].slice(0, MAX_KEPT);
+    const reports = channels.flatMap(({ name, answeredReport }) => (answeredReport ? [[name, answeredReport]] : []));
+    if (reports.length > 0 || this.#hasKept) this.#parts.connections.keep({ reports });
+    this.#hasKept = reports.length > 0;
   }
 
   /** The channels that have members with connections here. */
@@ -250,7 +280,7 @@ export class Presence {
   /** Reports what the authority doesn't know, unless that is under way. */
   #report(channel: PresentMembers): void {
     const { runtime, schedule } = this.#parts;
-    schedule.due(runtime.now() + CRASH_CHECK);
+    if (channel.hasChanged) schedule.due(runtime.now() + CRASH_CHECK);
     schedule.stay();
     if (channel.isReporting) return;
     channel.isReporting = true;

@@ -28,6 +28,12 @@ interface Present {
   readonly connections: Set<Connection>;
 }
 
+/** A report that the authority has carried out, and the number of connections at that time. */
+export interface KeptReport {
+  readonly number: number;
+  readonly connections: number;
+}
+
 type Gone = Omit<GoneMember, "member">;
 
 /** A command that waits until the authority knows the state of a member. */
@@ -77,9 +83,37 @@ export class PresentMembers {
     return this.#present.get(member)?.data;
   }
 
+  /** Whether there are changes that the authority doesn't know. */
+  get hasChanged(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** Whether the authority knows the state of a member. */
   knows(member: string): boolean {
     return !this.#changed.has(member);
+  }
+
+  /** What has to survive hibernation so that the next report needn't list all members; undefined if it has to. */
+  get answeredReport(): KeptReport | undefined {
+    if (this.#answered === undefined || this.#changed.size > 0) return undefined;
+    return { number: this.#answered, connections: this.#connections };
+  }
+
+  /** The number of connections of all members. */
+  get #connections(): number {
+    let connections = 0;
+    for (const present of this.#present.values()) connections += present.connections.size;
+    return connections;
+  }
+
+  /**
+   * Restores the report after which this object hibernated.
+   * @returns whether all connections are still there, as far as is known
+   */
+  restoreAnswered(report: KeptReport | undefined): boolean {
+    if (!report) return true;
+    this.#answered = report.number;
+    return report.connections === this.#connections;
   }
 
   /** Whether the authority knows everything. */

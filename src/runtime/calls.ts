@@ -52,7 +52,7 @@ export interface Calls {
   figures: { request: { seed: number }; answer: Figures };
   /** Requests the figures of the whole service from the root of `all`. */
   serviceFigures: { request: undefined; answer: ServiceFigures };
-  /** Reports the counters of an object without a link to the root of `all`. */
+  /** Reports the counters of an object without a link to the root of `all`, or those of a Worker. */
   tally: { request: Totals; answer: undefined };
   /** Requests the channels in use at the object and, in the tree of `all`, at all objects below it. */
   channels: { request: ChannelsRequest; answer: ChannelsAnswer };

@@ -59,10 +59,19 @@ export interface Runtime {
 }
 
 /** One line of the operators' log. */
-export interface LogEvent {
+export interface LogEvent extends LogDetails {
   event: string;
   /** How often it happened since the line before. */
   times: number;
+}
+
+/** What a line of the log says about the newest event that it counts. */
+export interface LogDetails {
+  /** The command that was refused. */
+  command?: string;
+  /** The object that was called. */
+  to?: string;
+  /** Why a call or a row failed. */
   cause?: string;
 }
 

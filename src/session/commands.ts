@@ -71,7 +71,7 @@ export class Commands implements CommandHandler {
   }
 
   refuse(connection: Connection, refusal: Refusal): void {
-    this.#parts.counters.note(`refused.${refusal.code}`);
+    this.#parts.counters.note(`refused.${refusal.code}`, 1, { command: refusal.command });
     this.#send(connection, formatError(refusal));
   }
 

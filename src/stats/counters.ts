@@ -4,7 +4,7 @@
  */
 import type { CounterReport, Figures, Tally, Totals } from "../runtime/calls.ts";
 import { isNumber, isRecord, optional, rowOf, shape } from "../runtime/rows.ts";
-import type { Keeper, Runtime } from "../runtime/runtime.ts";
+import type { Keeper, LogDetails, Runtime } from "../runtime/runtime.ts";
 import { isTally, type Name, sumOfTallies } from "./tally.ts";
 import { isNothing, isTotals, noTotals, sumOf } from "./totals.ts";
 
@@ -37,7 +37,7 @@ type Parts = { readonly runtime: Pick<Runtime, "store" | "now">; readonly connec
 
 export class Counters {
   readonly #parts: Parts;
-  readonly #log: (name: Name) => void;
+  readonly #log: (name: Name, details?: LogDetails) => void;
   /** Events that only metrics show, by names known in advance: so no client can make their number grow. */
   #events: Tally = {};
   /** Whether events were counted since they were persisted. */
@@ -50,7 +50,7 @@ export class Counters {
   #persisted: Tally | undefined;
 
   /** @param log logs the events that operators look for */
-  constructor(parts: Parts, log: (name: Name) => void) {
+  constructor(parts: Parts, log: (name: Name, details?: LogDetails) => void) {
     this.#parts = parts;
     this.#log = log;
   }
@@ -70,7 +70,7 @@ export class Counters {
   /** Returns the counters for a report of the service, with `connections` sockets held. */
   figures(connections: number): Pick<Figures, "totals" | "peak"> {
     const { totals, peak } = this.#row;
-    return { totals: { ...totals, others: this.#persisted }, peak: Math.max(peak, connections) };
+    return { totals: { ...totals, others: this.#reported }, peak: Math.max(peak, connections) };
   }
 
   /** Adds to a counter that `info` shows. */
@@ -80,11 +80,14 @@ export class Counters {
     this.#changed = true;
   }
 
-  /** Counts an event that only metrics show: no row is written for that alone. */
-  note(name: Name, n = 1): void {
+  /**
+   * Counts an event that only metrics show: no row is written for that alone.
+   * @param details for the log
+   */
+  note(name: Name, n = 1, details?: LogDetails): void {
     this.#events[name] = (this.#events[name] ?? 0) + n;
     this.#haveEventsChanged = true;
-    this.#log(name);
+    this.#log(name, details);
   }
 
   /** Takes all counters, which begin again at zero; undefined if all are zero. */
@@ -147,6 +150,12 @@ export class Counters {
       if (this.#changed) this.#write();
     } else if (this.#parts.connections.keep({ others: { own: this.#tally } }))
       this.#persisted = this.#tally && { ...this.#tally };
+  }
+
+  /** The events to report. Refused rows are reported even if they aren't persisted, because storage may refuse that too. */
+  get #reported(): Tally | undefined {
+    const refused = this.#events["rows.refused"];
+    return refused === undefined ? this.#persisted : { ...this.#persisted, "rows.refused": refused };
   }
 
   /** The events; undefined if there were none. */

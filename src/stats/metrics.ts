@@ -4,7 +4,7 @@
  */
 import { ERROR_CODES } from "../protocol/errors.ts";
 import type { ServiceFigures } from "../runtime/calls.ts";
-import { CALLS, CLOSED, MEMBER_CHANGES } from "./tally.ts";
+import { CALLS, CLOSED, type Labels, labelsOf, MEMBER_CHANGES, type Name, WORKER_FAILURES } from "./tally.ts";
 
 /** The name, help and value of a metric without labels. */
 type Row = [name: string, help: string, value: number];
@@ -15,12 +15,12 @@ export function formatMetrics(figures: ServiceFigures): string {
   return [
     ...gauges(figures).map(([name, help, value]) => format(name, "gauge", help, [["", value]])),
     ...counters(figures).map(([name, help, value]) => format(`${name}_total`, "counter", help, [["", value]])),
-    ...LABELLED.map(([name, help, label, prefix, values]) =>
+    ...LABELLED.map(([name, help, events]) =>
       format(
         `${name}_total`,
         "counter",
         help,
-        values.map((value) => [`{${label}="${value}"}`, others[`${prefix}.${value}`] ?? 0]),
+        events.map((event) => [formatLabels(labelsOf(event)), others[event] ?? 0]),
       ),
     ),
   ].join("");
@@ -50,7 +50,7 @@ function gauges(figures: ServiceFigures): Row[] {
 }
 
 function counters({ totals }: ServiceFigures): Row[] {
-  const { rows = 0, awake = 0 } = totals.others ?? {};
+  const { rows = 0, "rows.refused": refused = 0, awake = 0 } = totals.others ?? {};
   return [
     ["connections_opened", "Connections admitted.", totals.connections],
     ["connections_rejected", "Connections rejected because the service was full.", totals.rejected],
@@ -60,15 +60,25 @@ function counters({ totals }: ServiceFigures): Row[] {
     ["unsubscribes", "Subscriptions ended.", totals.unsubscribes],
     ["pings", "Pings answered.", totals.pings],
     ["rows_written", "Rows written to storage.", rows],
+    ["rows_refused", "Rows and alarms that storage refused.", refused],
     ["awake_seconds", "Time that objects spent in memory because of events, in seconds.", awake / 1000],
   ];
 }
 
-const LABELLED: [name: string, help: string, label: string, prefix: string, values: readonly string[]][] = [
-  ["resumes", "Subscriptions resumed from a position.", "outcome", "resumes", ["complete", "gap"]],
-  ["member_changes", "Changes of members announced.", "kind", "members", MEMBER_CHANGES],
-  ["connections_closed", "Connections closed.", "reason", "closes", CLOSED],
-  ["commands_refused", "Commands refused.", "reason", "refused", ERROR_CODES],
-  ["calls", "Calls between objects.", "kind", "calls", CALLS],
-  ["call_failures", "Calls between objects that failed.", "kind", "failures", CALLS],
+const LABELLED: [name: string, help: string, events: readonly Name[]][] = [
+  ["resumes", "Subscriptions resumed from a position.", ["resumes.complete", "resumes.gap"]],
+  ["member_changes", "Changes of members announced.", MEMBER_CHANGES.map((kind): Name => `members.${kind}`)],
+  ["connections_closed", "Connections closed.", CLOSED.map((reason): Name => `closes.${reason}`)],
+  ["commands_refused", "Commands refused.", ERROR_CODES.map((code): Name => `refused.${code}`)],
+  ["requests_refused", "Requests that the Worker refused.", ERROR_CODES.map((code): Name => `requests.${code}`)],
+  ["worker_failures", "Failures of the Worker itself.", WORKER_FAILURES.map((kind): Name => `worker.${kind}`)],
+  ["calls", "Calls between objects.", CALLS.map((kind): Name => `calls.${kind}`)],
+  ["call_failures", "Calls between objects that failed.", CALLS.map((kind): Name => `failures.${kind}`)],
 ];
+
+/** Formats labels; an empty one, which Prometheus ignores, gives all series of a metric the same labels. */
+function formatLabels(labels: Labels): string {
+  return `{${Object.entries(labels)
+    .map(([label, value]) => `${label}="${value}"`)
+    .join(",")}}`;
+}

@@ -11,7 +11,7 @@
  */
 
 import type { Calls } from "../runtime/calls.ts";
-import { CallFailed, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
+import { CallFailed, type LogDetails, type RawRuntime, type Stub, wasNotMade } from "../runtime/runtime.ts";
 import type { Name } from "../stats/tally.ts";
 import { CallLimiter } from "./call-limits.ts";
 
@@ -68,6 +68,12 @@ interface PeerCall<Kind extends keyof Calls> {
   givenUp?: Promise<void>;
 }
 
+/** Counts an event, and logs it with its details if operators look for it. */
+type Note = (name: Name, n?: number, details?: LogDetails) => void;
+
+/** Most characters that are logged of an error. */
+const MAX_CAUSE = 300;
+
 interface DeferredCall {
   make: () => Promise<void>;
   fail: (cause: unknown) => void;
@@ -76,7 +82,7 @@ interface DeferredCall {
 export class Peers {
   readonly #runtime: Pick<RawRuntime, "open" | "now" | "sleep">;
   readonly #alarm: { goOffNow(): Promise<boolean> };
-  readonly #note: (name: Name) => void;
+  readonly #note: Note;
   /** By object, the most recently used one last. */
   readonly #stubs = new Map<string, KnownStub>();
   /** The depth of the newest event. */
@@ -98,7 +104,7 @@ export class Peers {
   constructor(
     runtime: Pick<RawRuntime, "open" | "now" | "sleep">,
     alarm: { goOffNow(): Promise<boolean> },
-    note: (name: Name) => void,
+    note: Note,
   ) {
     this.#runtime = runtime;
     this.#alarm = alarm;
@@ -211,7 +217,7 @@ export class Peers {
       known.replaces = undefined;
       return answer;
     } catch (error) {
-      this.#note(`failures.${kind}`);
+      this.#note(`failures.${kind}`, 1, { to: object, cause: causeOf(error) });
       if (this.#stubs.get(object) === known) this.#failed(object, known, error);
       throw error;
     } finally {
@@ -277,6 +283,12 @@ export class Peers {
     const depth = Math.min(hop, UNKNOWN);
     this.#unanswered[depth] = (this.#unanswered[depth] ?? 0) + events;
   }
+}
+
+/** Describes why a call failed, for the log. */
+function causeOf(error: unknown): string {
+  const cause = error instanceof CallFailed ? (error.cause ?? error) : error;
+  return String(cause).slice(0, MAX_CAUSE);
 }
 
 /** Returns the characters of messages and members in a call. */

@@ -5,6 +5,7 @@ import { info } from "./admin/operations.ts";
 import { checkAnnounce } from "./admission.ts";
 import { Denial } from "./denial.ts";
 import { type Env, readBindings } from "./env.ts";
+import { logWrongSettings, noteDenial } from "./failures.ts";
 import { type MemberList, membersOf } from "./http/members.ts";
 import { announce } from "./http/post.ts";
 import { readSettings } from "./settings.ts";
@@ -23,7 +24,7 @@ export class Fanout extends WorkerEntrypoint<Env> {
     messages: string | string[],
     { key }: { key?: string | undefined } = {},
   ): Promise<number | null> {
-    return explained(async () => {
+    return explained(this.env, "announce", async () => {
       checkTypes(channel, [messages].flat(), key);
       checkAnnounce(undefined, channel);
       const { limits } = readSettings({ ...this.env });
@@ -38,7 +39,7 @@ export class Fanout extends WorkerEntrypoint<Env> {
    * @throws Error whose `code` is one of the protocol's error codes
    */
   async members(channel: string): Promise<MemberList> {
-    return explained(async () => {
+    return explained(this.env, "members", async () => {
       checkTypes(channel, [], undefined);
       readSettings({ ...this.env });
       return membersOf(readBindings(this.env), channel);
@@ -47,7 +48,9 @@ export class Fanout extends WorkerEntrypoint<Env> {
 
   /** Returns the statistics of the service, by their names in `info`; `uptime` is in seconds. */
   async info(): Promise<Record<string, number>> {
-    return explained(() => info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit));
+    return explained(this.env, "info", () =>
+      info(readBindings(this.env), readSettings({ ...this.env }).limits.clientLimit),
+    );
   }
 }
 
@@ -61,12 +64,14 @@ function checkTypes(channel: unknown, messages: unknown[], key: unknown): void {
   if (fault) throw new Denial(400, "invalid", fault);
 }
 
-/** Reports errors in the settings like HTTP responses do. */
-async function explained<T>(work: () => Promise<T>): Promise<T> {
+/** Counts and logs failures, and reports errors in the settings, like HTTP responses do. */
+async function explained<T>(env: Env, command: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof Denial) noteDenial(env, error, command);
     if (!(error instanceof SettingError)) throw error;
+    logWrongSettings(error, command);
     throw new Denial(500, "unavailable", `this server's settings are wrong: ${error.message}`);
   }
 }

@@ -28,6 +28,11 @@ export function readBindings(env: object): Env {
   throw new SettingError(`the binding CHANNEL isn't a Durable Object namespace; ${REMEDY}`);
 }
 
+/** Returns the Worker's bindings; undefined if they are missing or wrong. */
+export function boundIn(env: object): Env | undefined {
+  return "CHANNEL" in env && isBound(env) ? env : undefined;
+}
+
 /** Tells a namespace from a service binding, which seems to have methods of every name, but has `fetch` as well. */
 function isBound(env: { CHANNEL: unknown }): env is Env {
   const binding = Object(env.CHANNEL);

@@ -6,7 +6,6 @@ import { tooManyLines } from "../protocol/refusals.ts";
 import { type Bucket, charge, isFull, newBucket } from "../session/rate.ts";
 import { networkOf } from "./addresses.ts";
 import { Denial, retryAfter } from "./denial.ts";
-import { log } from "./log.ts";
 
 /** The cost of waking or linking an object: a call, a second of its time and up to three rows. */
 export const OBJECT_COST = 10;
@@ -36,7 +35,6 @@ export function chargeAddress({ headers }: Request, cost: number, linesPerSecond
   if (address === null) return;
   const wait = charge(bucketOf(networkOf(address), linesPerSecond), cost, linesPerSecond, Date.now());
   if (wait === 0) return;
-  log("refused.429");
   const why = tooManyLines(linesPerSecond);
   throw new Denial(429, "rate", why, retryAfter(Math.ceil(wait / 1_000)));
 }

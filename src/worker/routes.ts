@@ -48,8 +48,17 @@ export async function handle(request: Request, env: object, below?: string): Pro
     checkSecret(settings, request);
     return answer(request, readBindings(env), path, settings);
   };
-  const response = await answered().catch((error: unknown) => failed(request, error));
+  const response = await answered().catch((error: unknown) => failed(request, env, error, commandOf(request, below)));
   return shareWithOrigin(request, response, allowedOrigins);
+}
+
+/** Names what a request wants to do, in the words of errors and claims, for the log. */
+function commandOf(request: Request, below: string | undefined): string {
+  if (!URL.canParse(request.url)) return "connect";
+  const path = below ?? new URL(request.url).pathname;
+  if (path.startsWith("/-/")) return "operate";
+  if (asksForMembers(request)) return "members";
+  return request.method === "POST" ? "announce" : "connect";
 }
 
 /** @throws Denial if the client's `Host` isn't valid */

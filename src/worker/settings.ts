@@ -28,7 +28,12 @@ export function readSettings(variables: Variables, ownOrigins?: string[]): Setti
 }
 
 /** Returns the settings under the names and values of their variables, without secrets. */
-export function publicSettings({ limits, allowedOrigins, hasConsole }: Settings): Record<string, number | string> {
+export function publicSettings({
+  limits,
+  allowedOrigins,
+  tokens,
+  hasConsole,
+}: Settings): Record<string, number | string> {
   const { maxPendingBytes: _, maxWork: _work, historyChannels, ...numbers } = limits;
   const shown: Record<string, number | string> = {
     HISTORY_CHANNELS: historyChannels.join(" "),
@@ -37,6 +42,7 @@ export function publicSettings({ limits, allowedOrigins, hasConsole }: Settings)
   for (const [name, value] of Object.entries(numbers)) {
     shown[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()] = value;
   }
+  if (tokens?.maxSeconds !== undefined) shown.TOKEN_MAX_SECONDS = tokens.maxSeconds;
   if (allowedOrigins) shown.ALLOWED_ORIGINS = allowedOrigins.join(" ");
   return shown;
 }

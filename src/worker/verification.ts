@@ -1,10 +1,11 @@
 /** Token verification on the platform, by Workers for requests, and by objects for the command `token`. */
-import { waitUntil } from "cloudflare:workers";
+import { env, waitUntil } from "cloudflare:workers";
 import type { Grants } from "../auth/grants.ts";
 import { KeySet } from "../auth/key-set.ts";
 import { fingerprintsOf, readToken, type TokenSettings } from "../auth/tokens.ts";
 import type { Guard } from "../auth/verify.ts";
 import { log } from "./log.ts";
+import { count } from "./tally.ts";
 
 /** Key sets by URL; only settings name URLs, so there are few. */
 const keySets = new Map<string, KeySet>();
@@ -30,7 +31,10 @@ function keySetAt(url: string): KeySet {
     now: Date.now,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     keep: waitUntil,
-    failed: (why) => log("failures.keys", { why }),
+    failed: (why) => {
+      log("failures.keys", { code: "unavailable", why });
+      count(env, "worker.keys");
+    },
   });
   keySets.set(url, keySet);
   return keySet;

@@ -264,6 +264,41 @@ test("a token is renewed before its expiry, without a reconnect", async () => {
   expect(changes.map(({ state }) => state)).toEqual(["connecting", "connected"]);
 });
 
+test.each([
+  ["by WebSocket", {}],
+  ["by requests alone", { WebSocket: undefined }],
+])("a revoked client stays away until it has a new token, %s", async (_, given) => {
+  const locked = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
+  const iat = Math.floor(Date.now() / 1_000);
+  const grants = { subscribe: ["*"], announce: ["*"], sub: "ann" };
+  const changes: Change[] = [];
+  let asked = 0;
+  const token = () => {
+    asked += 1;
+    return mint({ ...grants, iat: iat - 10 });
+  };
+  const environment = { ...environmentOf({}), ...given };
+  const onState = (change: Change) => void changes.push(change);
+  const client = new Client(locked.url, { token, onState }, environment);
+  onTestFinished(() => client.close({ within: 0 }));
+  const subscription = client.subscribe("chat");
+  await live(subscription);
+  const reading = take(subscription, 2);
+  await client.announce("chat", "before");
+  const headers = { Authorization: `Bearer ${await mint({ operate: true })}` };
+  const revoke = `${locked.url.replace(/^ws/, "http")}/-/revoke`;
+  expect((await fetch(revoke, { method: "POST", headers, body: '{"sub": "ann"}' })).status).toBe(200);
+  await expect.poll(() => client.state, { timeout: 30_000 }).toBe("failed");
+  expect(changes.at(-1)?.reason).toBe("revoked: your token was revoked; get a new one");
+  expect([subscription.state, asked]).toEqual(["subscribing", 1]);
+  await expect(client.announce("chat", "x")).rejects.toMatchObject({ code: "revoked" });
+  const other = fanout(locked.url, { token: await mint({ announce: ["*"], sub: "bob" }) });
+  await other.announce("chat", "meanwhile");
+  client.setToken(await mint({ ...grants, iat: iat + 30 }));
+  expect((await reading).map(({ text }) => text)).toEqual(["before", "meanwhile"]);
+  expect(asked).toBe(1);
+});
+
 /**
  * Bundles the library for browsers: the file that a page loads first, and the one for networks that block WebSockets.
  * @param names the names that the program imports

@@ -333,7 +333,7 @@ describe.skipIf(!curl)("with curl:", () => {
     ],
     [
       "subscribe at a path of another server",
-      "There is no such page; the pages are /-/client.js, /-/health, /-/settings, /-/info, /-/metrics and /-/channels/<channel>.",
+      "There is no such page; the pages are /-/client.js, /-/health, /-/settings, /-/info, /-/metrics, /-/channels, /-/channels/<channel> and, with POST, /-/revoke.",
       () => curled("-H", "Accept: text/event-stream", `${http(open)}/-/events`),
     ],
     [

@@ -30,7 +30,7 @@ const root = new URL("../../", import.meta.url);
 /** Documents for users. */
 const GUIDES = [
   "README.md",
-  ...["deploying", "settings", "costs", "operations", "guarantees", "presence", "protocol"].map(
+  ...["deploying", "settings", "costs", "operations", "runbook", "guarantees", "presence", "protocol"].map(
     (page) => `docs/${page}.md`,
   ),
   ...["auth", "cli", "client", "worker"].map((folder) => `src/${folder}/README.md`),

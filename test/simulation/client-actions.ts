@@ -1,5 +1,9 @@
 /** What clients and Workers may do next. Repeated entries are likelier. */
 
+import { presenceOf, subjectOf } from "../../src/protocol/members.ts";
+import type { From } from "../../src/protocol/positions.ts";
+import { listByWorker } from "./lists.ts";
+import { MEMBER_CHANNELS, MEMBERS } from "./members-truth.ts";
 import type { Action } from "./network.ts";
 import { post } from "./posts.ts";
 import type { SimulatedClient } from "./sim-client.ts";
@@ -8,6 +12,12 @@ import type { Simulation } from "./simulation.ts";
 export const CHANNELS = ["all", "a", "b", "c"];
 /** The channels that clients connect to; they only subscribe to `c`. */
 export const HOMES = ["all", "a", "b"];
+/** Channels on which the server announces how members change. */
+const WATCHED = MEMBER_CHANNELS.map(presenceOf);
+
+/** All channels that clients subscribe to. */
+export const SUBSCRIBED = [...CHANNELS, ...WATCHED];
+
 /** Maximum number of clients: enough to fill every object, few enough to interact often. */
 const MOST_CLIENTS = 8;
 
@@ -23,12 +33,16 @@ export function clientActions(simulation: Simulation): Action[] {
   return [
     ...posts,
     ...(profile.withTokens ? rotations(simulation) : []),
+    ...(profile.withPresence && profile.withHistory
+      ? MEMBER_CHANNELS.map((channel) => listing(simulation, channel))
+      : []),
     ...(open.length < MOST_CLIENTS ? arrivals(simulation) : []),
     ...open.flatMap((client) => [
       ...CHANNELS.flatMap((channel) => wordsAbout(client, channel, many)),
       { label: `${client.name} leaves`, happen: () => simulation.disconnect(client) },
       ...(profile.withTokens ? renewals(simulation, client) : []),
       ...(profile.withHistory ? wordsOfPositions(simulation, client) : []),
+      ...(profile.withPresence ? wordsOfPresence(simulation, client) : []),
     ]),
   ];
 }
@@ -49,7 +63,48 @@ function arrivals(simulation: Simulation): Action[] {
 /** Whether a client has disconnected and could resume. */
 function isAway({ reconnected }: Simulation, client: SimulatedClient): boolean {
   const { counting, paused } = client.received;
-  return !client.open && !reconnected.has(client) && counting.size + paused.size > 0;
+  if (client.open || reconnected.has(client)) return false;
+  const isPresent = MEMBER_CHANNELS.some((channel) => client.presences.settled(channel));
+  return isPresent || counting.size + paused.size > 0;
+}
+
+function wordsOfPresence(simulation: Simulation, client: SimulatedClient): Action[] {
+  const who = `${client.name} at ${client.home}`;
+  const words = MEMBER_CHANNELS.flatMap((channel): Action[] => {
+    const entries = ["", simulation.trace.length].flatMap((data) =>
+      MEMBERS.map((member) => ({
+        label: `${who}: enter ${channel} ${member} ${data}`,
+        happen: () => client.enter(channel, { member, data: String(data) }),
+      })),
+    );
+    const settled = client.presences.settled(channel);
+    return [
+      ...entries,
+      ...entries,
+      ...(settled ? [{ label: `${who}: enter ${channel} again`, happen: () => client.enter(channel, settled) }] : []),
+      { label: `${who}: leave ${channel}`, happen: () => client.leave(channel) },
+      { label: `${who}: members ${channel}`, happen: () => client.list(channel) },
+      { label: `${who}: members ${channel}`, happen: () => client.list(channel) },
+    ];
+  });
+  return [...words, ...words, ...WATCHED.flatMap((channel) => wordsOfWatching(simulation, client, channel))];
+}
+
+function wordsOfWatching({ profile }: Simulation, client: SimulatedClient, channel: string): Action[] {
+  const who = `${client.name} at ${client.home}`;
+  const froms: From[] = profile.withHistory ? [{ since: "now" }] : [];
+  if (profile.withHistory && client.isNewTo(channel)) froms.push({ last: 2 });
+  const place = client.watching.get(subjectOf(channel) ?? "")?.paused;
+  // While a reply is outstanding, the client may have resumed already without knowing.
+  const resumes: From[] = place && !client.unanswered ? [{ since: place.position }] : [];
+  return [
+    { label: `${who}: subscribe ${channel}`, happen: () => client.subscribe(channel) },
+    { label: `${who}: unsubscribe ${channel}`, happen: () => client.unsubscribe(channel) },
+    ...[...froms, ...resumes, ...resumes, ...resumes].map((from) => ({
+      label: `${who}: subscribe ${channel} ${JSON.stringify(from)}`,
+      happen: () => client.subscribe(channel, from),
+    })),
+  ];
 }
 
 function wordsAbout(client: SimulatedClient, channel: string, many: number): Action[] {
@@ -91,6 +146,10 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
       happen: () => client.announceAgain(channel, message),
     })),
   ];
+}
+
+function listing(simulation: Simulation, channel: string): Action {
+  return { label: `a Worker asks for the members of ${channel}`, happen: () => listByWorker(simulation, channel) };
 }
 
 function rotations({ secrets }: Simulation): Action[] {

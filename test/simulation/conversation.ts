@@ -1,7 +1,7 @@
 /** The commands of one connection, and their replies: a ping after each command shows when it has taken effect. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import type { Command } from "../../src/protocol/commands.ts";
-import type { Refusal } from "../../src/protocol/errors.ts";
+import type { ErrorCode, Refusal } from "../../src/protocol/errors.ts";
 import { Violation } from "./violation.ts";
 
 /** One command, with the ping behind it. */
@@ -14,6 +14,8 @@ export interface Step {
   done: number | undefined;
   /** Number of errors received for it. */
   refusals: number;
+  /** The code of the last of them. */
+  refusal: ErrorCode | undefined;
   /** The position to resume from. */
   since: number | undefined;
 }
@@ -37,7 +39,16 @@ export class Conversation {
 
   begin(verb: Step["verb"], channel = "", messages: string[] = []): Step {
     const issued = this.#now();
-    const step = { verb, channel, messages, issued, done: undefined, refusals: 0, since: undefined };
+    const step: Step = {
+      verb,
+      channel,
+      messages,
+      issued,
+      done: undefined,
+      refusals: 0,
+      refusal: undefined,
+      since: undefined,
+    };
     this.#steps.push(step);
     return step;
   }
@@ -78,7 +89,7 @@ export class Conversation {
   }
 
   /** Assigns an error to its command. */
-  refuse({ command, argument = "" }: Refusal): void {
+  refuse({ command, argument = "", code }: Refusal): void {
     if (this.#isResuming && command === "subscribe" && argument === this.#greeting.channel) {
       // The client is subscribed anyway, from now on.
       this.#greeting.done = this.#now();
@@ -90,6 +101,7 @@ export class Conversation {
       throw new Violation(`${this.#name} got an error for ${command} ${argument}, which it hadn't sent`);
     }
     step.refusals += 1;
+    step.refusal = code;
   }
 
   /** Handles the reply to a ping: the command before it has taken effect, or failed. */

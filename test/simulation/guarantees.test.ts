@@ -38,16 +38,33 @@ function profilesFrom(profiles: Profiles): fc.Arbitrary<Profile> {
     isStrict: fc.boolean(),
     passesTime: fc.boolean(),
     endsInSilence: fc.boolean(),
+    withPresence: seldom,
+    withCrowds: rarely,
   };
   const some = fc.record({ ...drawn, ...profiles });
-  return some.map((profile) => ({ ...CALM, ...profile }));
+  return some.map((profile) => ({ ...CALM, ...profile, ...impliedBy(profile) }));
+}
+
+/** Returns what follows from a profile: without history, readers that are slow would get many long errors about presence. */
+function impliedBy({ withPresence, withSlowReaders }: Partial<Profile>): Partial<Profile> {
+  return withPresence && withSlowReaders ? { withHistory: true } : {};
 }
 
 const always = fc.constant(true);
 const rarely = fc.constantFrom(false, false, false, true);
+const seldom = fc.constantFrom(true, ...Array.from({ length: 9 }, () => false));
 
 test("links keep the guarantees, whatever the network and the objects do", { timeout }, async () => {
   await runProfiles(2_000, { withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
+});
+
+test("members are those with connections, whatever the network and the objects do", { timeout }, async () => {
+  const present = { withPresence: always, withHistory: always };
+  await runProfiles(1_500, { ...present, withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
+});
+
+test("without failures members come, go and return exactly", { timeout }, async () => {
+  await runProfiles(1_000, { withPresence: always, withHistory: always, withSkew: rarely });
 });
 
 test("without failures no connection is closed, whenever objects hibernate", { timeout }, async () => {
@@ -62,7 +79,8 @@ test("with a client limit, the count converges and never exceeds the limit for l
 });
 
 test("connections with tokens end when their token does, and not before", { timeout }, async () => {
-  await runProfiles(500, { withTokens: always, withLongGrants: rarely, withFaults: fc.boolean() });
+  const faults = { withFaults: fc.boolean() };
+  await runProfiles(500, { withTokens: always, withLongGrants: rarely, withPresence: rarely, ...faults });
 });
 
 test("with tiny buffers, slow connections are closed, and no message is lost silently", {

@@ -157,6 +157,11 @@ export class Network {
     return this.#calls.some(({ to }) => to === object);
   }
 
+  /** The labels of the calls to an object that are in flight. */
+  labelsOf(object: string): string[] {
+    return this.#calls.filter(({ to }) => to === object).map(({ label }) => label);
+  }
+
   /**
    * Handles an object's crash. Calls that their callers gave up on are lost with it; calls on their way still reach the
    * object when it wakes.

@@ -87,20 +87,24 @@ export class ObjectCalls {
   ): Promise<Calls[Kind]["answer"]> {
     const { to, kind, ask } = call;
     const asked = { ...call, ask: structuredClone(ask) };
+    if (kind === "present") this.#beginReport(incarnation, to);
     const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
     await new Promise<void>((resolve) => leave(incarnation, resolve));
-    const answer = await this.network.call<Calls[Kind]["answer"]>(
-      label,
-      { from: from.name, to, isNested: kind === "link" },
-      () => this.#answer(asked),
-      () => incarnation.over,
-    );
+    const answer = await this.network
+      .call<Calls[Kind]["answer"]>(
+        label,
+        { from: from.name, to, isNested: kind === "link" },
+        () => this.#answer(asked),
+        () => incarnation.over,
+      )
+      .finally(() => kind === "present" && incarnation.reporting.delete(to));
     const { after } = properties(answer);
     const { epoch } = properties(ask);
     // Answers can overtake each other, so an older epoch may come last.
     const newest = Math.max(from.linked.get(to) ?? 0, Number(epoch));
     if (kind === "link" && after !== undefined) from.linked.set(to, newest);
     this.#noteGoals(from.name, kind, ask, answer);
+    if (kind === "present") this.#noteReport(properties(ask), properties(answer));
     this.#environment.observe({ from: from.name, to, kind, ask: asked.ask, answer });
     return answer;
   }
@@ -116,7 +120,23 @@ export class ObjectCalls {
     }
   }
 
+  /** Objects report the members of a channel one call at a time. */
+  #beginReport({ reporting }: Incarnation, to: string): void {
+    if (reporting.has(to)) this.#objects.breaks(new RuleViolation(`two reports of members to ${to} are in flight`));
+    reporting.add(to);
+  }
+
+  #noteReport({ number, present, gone }: Record<string, unknown>, answer: Record<string, unknown>): void {
+    const { cover } = this.#environment;
+    if ("newer" in answer) cover("a late report");
+    else if ("behind" in answer) cover("a report out of step");
+    else if ("full" in answer) cover("changes of members refused");
+    const changes = [present, gone].flat().map((each) => Number(properties(each).change));
+    if (changes.some((change) => change > 1 && change < Number(number))) cover("a report repeated");
+  }
+
   #noteGoals(from: string, name: keyof Calls, ask: unknown, answer: unknown): void {
+    if (name === "restate") this.#environment.cover("members asked for again");
     const { again, lost, still, wanted } = properties(ask);
     const { newer, instead, gone } = properties(answer);
     if (newer !== undefined) this.#environment.cover(still ? "a lapsed link" : "a newer epoch");

@@ -25,6 +25,8 @@ export interface Incarnation {
   held: (() => void)[] | undefined;
   /** Whether the object blocks its input. */
   isHolding: boolean;
+  /** The objects that haven't answered a report of members yet. */
+  reporting: Set<string>;
   guard: Guard | undefined;
 }
 
@@ -98,6 +100,8 @@ export interface Environment {
   observe(call: ObservedCall): void;
   /** Whether storage accepts another row. */
   acceptsRow(): boolean;
+  /** Called before an object crashes. */
+  crashing(object: SimulatedObject): void;
 }
 
 /** Sends output of an object: immediately, or once its writes are durable. */

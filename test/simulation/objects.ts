@@ -105,6 +105,7 @@ export class Objects {
 
   /** Crashes an object, which ends its connections; the durable rows stay. */
   crash(object: SimulatedObject): void {
+    this.#environment.crashing(object);
     this.end(object);
     object.crashes += 1;
     this.network.crash(object.name);
@@ -126,6 +127,7 @@ export class Objects {
       alarm: object.alarm,
       held: undefined,
       isHolding: false,
+      reporting: new Set(),
       guard: guard(),
     };
     object.incarnation = incarnation;

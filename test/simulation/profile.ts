@@ -31,6 +31,10 @@ export const CALM = {
   isStrict: false,
   /** Whether storage accepts only a limited number of rows until the run ends. */
   withFullStorage: false,
+  /** Whether clients enter channels and watch their members. */
+  withPresence: false,
+  /** Whether an object has room for all clients. */
+  withCrowds: false,
 };
 
 export type Profile = typeof CALM;
@@ -44,13 +48,25 @@ export const MAX_BUFFERED = 1_000;
 /** The retained characters of a channel, if few are retained: some messages. */
 const LITTLE_HISTORY = 60;
 
+/** Grace periods to draw from, in seconds. */
+const GRACES = [15, 15, 2, 0];
+
+/** Most members of a channel to draw from: fewer than there are names, and more than enough. */
+const MOST_MEMBERS = [1_000, 2, 1_000, 1];
+
 /** The limits of all objects: so low that trees grow and shrink all the time. */
 export function limitsOf(profile: Profile, choose: (among: number) => number): Limits {
   const few = { socketsPerObject: 1 + choose(2), linksPerObject: 1 + choose(2) };
   const historySeconds = RETENTIONS[choose(RETENTIONS.length)] ?? 0;
+  const limits = readLimits({});
+  if (profile.withPresence) {
+    limits.presenceGraceSeconds = GRACES[choose(GRACES.length)] ?? 0;
+    limits.membersPerChannel = MOST_MEMBERS[choose(MOST_MEMBERS.length)] ?? 0;
+  }
   return {
-    ...readLimits({}),
+    ...limits,
     ...few,
+    ...(profile.withCrowds && { socketsPerObject: 100 }),
     ...(profile.withTinyBuffers && { maxBufferedBytes: 200 }),
     ...(profile.withSlowReaders && { maxPendingBytes: MAX_BUFFERED, socketsPerObject: 4 }),
     historySeconds: profile.withHistory ? historySeconds : 0,

@@ -11,7 +11,18 @@ export function isOfEpoch(row: unknown, epoch: unknown): boolean {
 }
 
 /** All kinds of rows; `test/upgrades/scenes.ts` has to record each. */
-export const ROW_KINDS = ["upstream", "downstream", "order", "counted", "service", "told", "held", "history"];
+export const ROW_KINDS = [
+  "upstream",
+  "downstream",
+  "order",
+  "counted",
+  "service",
+  "told",
+  "held",
+  "history",
+  "present",
+  "members",
+];
 
 /** Returns the kind of a row, from its key. */
 export function kindOfRow(key: string): string {

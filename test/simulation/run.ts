@@ -3,6 +3,9 @@ import { parseReason } from "../../src/protocol/errors.ts";
 import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks } from "./checks.ts";
 import { CHANNELS, clientActions, HOMES } from "./client-actions.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import { VISITOR } from "./members-log.ts";
+import { MEMBER_CHANNELS } from "./members-truth.ts";
+import { checkPresence } from "./presence-checks.ts";
 import type { Profile } from "./profile.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { SimulatedClient } from "./sim-client.ts";
@@ -23,10 +26,10 @@ export async function run(choices: number[], profile: Profile): Promise<Set<Cove
   try {
     if (choices.length % 2 === 0) await settleIn(simulation, scheduler);
     if (profile.withFullStorage) simulation.rowsLeft = (choices[0] ?? 0) % 100;
-    while (i < (choices.length * 2) / 3) await scheduler.step(clientActions(simulation), profile.withFaults);
+    while (i < (choices.length * 2) / 3) await scheduler.step(() => clientActions(simulation), profile.withFaults);
     if (profile.withFaults) await scheduler.crash();
     if (choose(2) === 1) simulation.objects.network.outages.end();
-    while (i < choices.length) await scheduler.step(clientActions(simulation), false);
+    while (i < choices.length) await scheduler.step(() => clientActions(simulation), false);
     simulation.rowsLeft = Number.POSITIVE_INFINITY;
     if (profile.withFullStorage) pingAll(simulation);
     if (profile.endsInSilence) await scheduler.silence();
@@ -72,6 +75,17 @@ async function useEverything(simulation: Simulation, scheduler: Scheduler): Prom
       client.announce(channel);
       await scheduler.quiesce();
     }
+    if (simulation.profile.withPresence && home === CHANNELS.at(-1)) await usePresence(client, scheduler);
+  }
+}
+
+/** Has something announced on each presence channel that isn't full. */
+async function usePresence(client: SimulatedClient, scheduler: Scheduler): Promise<void> {
+  for (const channel of MEMBER_CHANNELS) {
+    client.enter(channel, { member: VISITOR, data: "" });
+    await scheduler.quiesce();
+    client.leave(channel);
+    await scheduler.quiesce();
   }
 }
 
@@ -87,6 +101,7 @@ async function checkAll(simulation: Simulation, scheduler: Scheduler): Promise<v
     await scheduler.quiesce();
     checkCount(simulation);
   }
+  if (profile.withPresence && profile.withHistory) await checkPresence(simulation, scheduler);
   for (const client of simulation.clients) checkEnding(client, profile);
 }
 

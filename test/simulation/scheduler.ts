@@ -45,16 +45,17 @@ export class Scheduler {
    * Performs one action: usually a pending one, else one of the clients' actions, a fault, an eviction from memory, or
    * the passing of time.
    */
-  async step(clientActions: Action[], withFaults: boolean): Promise<void> {
+  async step(clientActions: () => Action[], withFaults: boolean): Promise<void> {
     const { profile } = this.#simulation;
-    const pending = this.pending();
-    const faults = withFaults ? this.#faults() : [];
-    const reads = this.#simulation.reads();
-    const kinds = [pending, pending, pending, clientActions, clientActions, this.#sleeps(), faults, reads];
+    const pending = () => this.pending();
+    const sleeps = () => this.#sleeps();
+    const faults = () => (withFaults ? this.#faults() : []);
+    const reads = () => this.#simulation.reads();
+    const kinds = [pending, pending, pending, clientActions, clientActions, sleeps, faults, reads];
     const drawn = this.#choose(kinds.length + (profile.passesTime ? 1 : 0));
     if (drawn === kinds.length) return await this.pass(PASSES[this.#choose(PASSES.length)] ?? 0);
-    const drawnKind = kinds[drawn] ?? [];
-    const actions = drawnKind.length > 0 ? drawnKind : clientActions;
+    const drawnKind = kinds[drawn]?.() ?? [];
+    const actions = drawnKind.length > 0 ? drawnKind : clientActions();
     const action = actions[this.#choose(actions.length)];
     if (action) await this.#simulation.perform(action);
   }
@@ -73,6 +74,7 @@ export class Scheduler {
     simulation.trace.push(`${milliseconds} ms pass`);
     await this.#runUntil(() => until);
     simulation.now = Math.max(simulation.now, until);
+    simulation.checkGhosts();
   }
 
   /** Runs until nothing is pending, in order and without faults. */
@@ -125,8 +127,12 @@ export class Scheduler {
 
   /** Timers and alarms due by a time, in order. */
   #dueBy(time: number): Action[] {
-    const due = [...this.#timers(), ...this.#alarms(time)].filter(({ at = 0 }) => at <= time);
-    return due.sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
+    const { now } = this.#simulation;
+    const timers = this.#timers().filter(({ at = 0 }) => at <= time);
+    // An alarm that is set for the past must not keep timers from firing.
+    const alarms = this.#alarms(time).filter(() => now <= time);
+    const timeOf = ({ at = 0 }: Action) => Math.max(at, now);
+    return [...timers, ...alarms].sort((a, b) => timeOf(a) - timeOf(b));
   }
 
   #timers(): Action[] {

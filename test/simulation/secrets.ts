@@ -19,8 +19,8 @@ export class Secrets {
   }
 
   /** Returns a token signed with the current secret, which expires at `until`, in milliseconds. */
-  tokenUntil(until: number, isLong: boolean): string {
-    return `${this.#newest}.${until}${isLong ? ".long" : ""}`;
+  tokenUntil(until: number, isLong: boolean, mayEnter: boolean): string {
+    return `${this.#newest}.${until}.${isLong ? "long" : ""}.${mayEnter ? "enter" : ""}`;
   }
 
   /** Returns what an object that wakes now checks tokens with, until it leaves memory. */
@@ -38,9 +38,9 @@ export class Secrets {
 /** Names that nearly fill an attachment: grants may use 15,000 bytes for names, and channels need some of them. */
 const LONG = Array.from({ length: 60 }, (_, i) => `${i}`.padEnd(239, "x"));
 
-/** Parses a token, which holds its secret's number, its expiry and whether its grants are long. */
+/** Parses a token: its secret's number, its expiry, whether its grants are long, and whether it allows to enter channels. */
 export function grantsIn(token: string): Grants {
-  const [key = "", until, long] = token.split(".");
+  const [key = "", until, long, enter] = token.split(".");
   const subscribe = ["*", ...(long ? LONG : [])];
-  return { subscribe, announce: ["*", "all"], until: Number(until), key };
+  return { subscribe, announce: ["*", "all"], ...(enter && { enter: ["*", "all"] }), until: Number(until), key };
 }

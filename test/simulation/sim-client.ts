@@ -1,16 +1,21 @@
 /** A client of the simulated service: sends commands, and checks the replies. */
 import { EVERYONE } from "../../src/protocol/channels.ts";
 import { type Command, formatCommand } from "../../src/protocol/commands.ts";
-import { parseReason } from "../../src/protocol/errors.ts";
+import { parseReason, type Refusal } from "../../src/protocol/errors.ts";
+import { type MemberChange, presenceOf, subjectOf } from "../../src/protocol/members.ts";
 import type { From } from "../../src/protocol/positions.ts";
 import { parseReply } from "../../src/protocol/replies.ts";
+import type { Member } from "../../src/runtime/calls.ts";
 import { Conversation, type Step } from "./conversation.ts";
 import type { CoverageGoal } from "./coverage.ts";
 import type { Ledger } from "./ledger.ts";
+import { MEMBER_CHANNELS, type MembersTruth } from "./members-truth.ts";
+import { Presences } from "./presences.ts";
 import { Received } from "./received.ts";
 import { grantsIn, type Secrets } from "./secrets.ts";
 import { isBusy, isSlowConsumer, type Reader, SimulatedSocket } from "./socket.ts";
-import { Violation } from "./violation.ts";
+import { check, Violation } from "./violation.ts";
+import { type WatchedService, Watching } from "./watching.ts";
 
 /** The service, as its clients see it. */
 export interface Surroundings {
@@ -29,8 +34,26 @@ export interface Surroundings {
   readonly mayLose: boolean;
   /** Records a coverage goal. */
   cover(goal: CoverageGoal): void;
+  /** What happened, for people to read. */
+  readonly trace: string[];
   /** Whether clients read frames late. */
   readonly readLate: boolean;
+  /** Who is present as whom. */
+  readonly members: MembersTruth;
+  /** What clients that watch members may rely on. */
+  readonly watched: WatchedService;
+  /** Whether grants may leave no room for a member. */
+  readonly hasLongGrants: boolean;
+  /** Whether the server must carry out every command to enter or leave, unless it is forbidden or a channel is full. */
+  readonly isReliable: boolean;
+}
+
+/** A list of members that is being read. */
+interface ListReply {
+  channel: string;
+  position: number;
+  count: number;
+  list: Member[];
 }
 
 function positionIn(from: From | undefined): number | undefined {
@@ -60,6 +83,18 @@ export class SimulatedClient implements Reader {
   /** Whether a frame was sent to it over links that may have been affected by the last fault. */
   #isAffected = false;
   #isGreeted = false;
+  /** When the server closed the connection. */
+  #closed: number | undefined;
+  readonly presences: Presences;
+  /** What it knows of members, by channel. */
+  readonly watching: ReadonlyMap<string, Watching>;
+  #reply: ListReply | undefined;
+  /** For each `members` without a reply, the position that its list must not precede. */
+  readonly #askedAfter: number[] = [];
+  /** For each token without a reply, whether it allows to enter. */
+  readonly #offeredEnter: boolean[] = [];
+  /** Whether its token allows to enter. */
+  mayEnter = true;
   /** Number of rotations of the secret when it connected. */
   readonly #rotations: number;
   #messages = 0;
@@ -73,11 +108,31 @@ export class SimulatedClient implements Reader {
     this.#rotations = surroundings.secrets.rotations;
     this.#conversation = new Conversation(name, channel, since, () => surroundings.now);
     this.received = new Received(name, surroundings);
+    this.presences = new Presences(this, surroundings.members);
+    const watching = (channel: string) => new Watching(name, channel, surroundings.watched);
+    this.watching = new Map(MEMBER_CHANNELS.map((channel) => [channel, watching(channel)]));
     this.socket = new SimulatedSocket(this, surroundings.readLate, (goal) => surroundings.cover(goal));
   }
 
   get open(): boolean {
     return this.ending === undefined;
+  }
+
+  get now(): number {
+    return this.#surroundings.now;
+  }
+
+  get isReliable(): boolean {
+    return this.#surroundings.isReliable;
+  }
+
+  get hasLongGrants(): boolean {
+    return this.#surroundings.hasLongGrants;
+  }
+
+  /** Whether the connection is open at both ends. */
+  get isConnected(): boolean {
+    return this.open && this.socket.open;
   }
 
   /** The oldest command without a reply. */
@@ -112,6 +167,8 @@ export class SimulatedClient implements Reader {
   subscribe(channel: string, from?: From): void {
     // A message received without a position would come again after resuming from an old position.
     if (!from) this.received.paused.delete(channel);
+    const watching = this.watching.get(subjectOf(channel) ?? "");
+    if (!from && watching) watching.paused = undefined;
     this.#conversation.begin("subscribe", channel).since = positionIn(from);
     this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
   }
@@ -134,8 +191,31 @@ export class SimulatedClient implements Reader {
   /** Sends another token. */
   renew(token: string): void {
     this.#conversation.begin("token");
-    this.#offered.push(grantsIn(token).until);
+    const { until, enter } = grantsIn(token);
+    this.#offered.push(until);
+    this.#offeredEnter.push(enter !== undefined);
+    if (!enter) this.presences.forgo();
     this.#send([{ kind: "token", token }]);
+  }
+
+  enter(channel: string, member: Member): void {
+    this.#conversation.begin("enter", channel);
+    this.presences.enter(channel, member);
+    this.#send([{ kind: "enter", channel, ...member }]);
+  }
+
+  leave(channel: string): void {
+    this.#conversation.begin("leave", channel);
+    this.presences.leave(channel);
+    this.#send([{ kind: "leave", channel }]);
+  }
+
+  /** Asks for the members of a channel. */
+  list(channel: string): void {
+    this.#conversation.begin("members", channel);
+    this.#surroundings.members.scan();
+    this.#askedAfter.push(this.#surroundings.members.log(channel).newest);
+    this.#send([{ kind: "members", channel }]);
   }
 
   /** Resumes the channels that were received before, except the one of the address. */
@@ -145,6 +225,9 @@ export class SimulatedClient implements Reader {
     if (paused.has(EVERYONE) && this.channel !== EVERYONE) this.unsubscribe(EVERYONE);
     for (const [channel, { position }] of paused) {
       if (channel !== this.channel) this.subscribe(channel, { since: position });
+    }
+    for (const [channel, { paused }] of this.watching) {
+      if (paused) this.subscribe(presenceOf(channel), { since: paused.position });
     }
   }
 
@@ -200,12 +283,19 @@ export class SimulatedClient implements Reader {
     channels.delete("debug");
     if (channels.size > 1) this.#surroundings.cover("a mixed flush");
     for (const line of lines) this.#readLine(line);
+    check(this.#reply === undefined, () => `${this.name} got a frame that ends within a list of members`);
   }
 
   /** Notes that the connection has ended, for whatever reason. */
   ended(code: number, reason: string): void {
+    if (this.open) this.presences.lost(this.#closed ?? this.now, code === 1006);
     this.ending ??= { code, reason };
     this.received.end();
+    for (const watching of this.watching.values()) watching.end();
+  }
+
+  closing(): void {
+    this.#closed ??= this.now;
   }
 
   /** Notes that the server closed the connection, which is a violation if nothing has failed since it was opened. */
@@ -236,7 +326,14 @@ export class SimulatedClient implements Reader {
     if (step?.verb === "greeting" && reply.kind !== "connected" && reply.kind !== "busy") {
       throw new Violation(`${this.name} read '${line}' before its greeting`);
     }
+    check(!this.#reply || reply.kind === "member", () => `${this.name} read '${line}' within a list of members`);
     switch (reply.kind) {
+      case "member":
+        this.#readMember(reply.channel, { member: reply.member, data: reply.data });
+        break;
+      case "members":
+        this.#readList(reply.channel, reply.position, reply.count);
+        break;
       case "connected":
         this.#greeted(step);
         break;
@@ -247,14 +344,13 @@ export class SimulatedClient implements Reader {
         this.#message(reply.channel, reply.message);
         break;
       case "error":
-        if (reply.command === "token") this.#offered.shift();
-        this.#conversation.refuse(reply);
+        this.#refused(reply);
         break;
       case "position":
         this.#position(reply.channel, reply.position);
         break;
       case "gap":
-        this.received.gap(reply.channel, reply.from, reply.to);
+        this.#gap(reply.channel, reply.from, reply.to);
         break;
       case "once":
         if (this.#surroundings.ledger.answeredOnce(reply.key, reply.position))
@@ -279,8 +375,100 @@ export class SimulatedClient implements Reader {
 
   #answered(): void {
     const step = this.#conversation.answer();
-    if (step.verb === "unsubscribe" && step.refusals === 0) this.received.pause(step.channel, step.issued);
+    if (step.verb === "unsubscribe" && step.refusals === 0) {
+      this.#watchingOn(step.channel)?.pause(step.issued);
+      this.received.pause(step.channel, step.issued);
+    }
+    if (step.verb === "enter" || step.verb === "leave") this.#carriedOut(step);
+    if (step.verb === "members" && step.refusals > 0) this.#checkUnlisted(step);
+    if (step.verb === "token") this.#renewed(step);
     this.#checkOwn(step);
+  }
+
+  #refused(refusal: Refusal): void {
+    const { command, argument = "", code } = refusal;
+    const { next } = this.#conversation;
+    if (command === "token") this.#offered.shift();
+    const isLate = command === "enter" && code === "limit" && !this.#surroundings.isReliable;
+    if (isLate && !(next?.verb === "enter" && next.channel === argument && next.refusals === 0)) {
+      this.#surroundings.cover("a member dropped");
+      this.presences.dropped(argument);
+    } else this.#conversation.refuse(refusal);
+  }
+
+  // --- presence
+
+  #carriedOut({ verb, channel, refusal, issued }: Step): void {
+    this.#surroundings.trace.push(`  ${this.name} gets a reply to ${verb} ${channel}: ${refusal ?? "done"}`);
+    this.presences.answered(refusal);
+    const what = `${this.name} tried to ${verb} ${channel}, and the server says: ${refusal ?? "yes"}`;
+    const isForbidden = verb === "enter" && !this.mayEnter;
+    check((refusal === "forbidden") === isForbidden, () => what);
+    if (refusal === undefined) this.#checkWatched(channel, issued);
+    if (refusal === "unavailable") this.#surroundings.cover("presence undone");
+    if (refusal === "uncertain") this.#surroundings.cover("a late leave");
+    if (!this.#surroundings.isReliable || isForbidden) return;
+    check(refusal === undefined || (verb === "enter" && refusal === "limit"), () => what);
+  }
+
+  /** Checks that a client that watches a channel receives what it has changed itself before the reply to its next ping. */
+  #checkWatched(channel: string, issued: number): void {
+    const { isReliable, members } = this.#surroundings;
+    const since = this.subscribedSince(presenceOf(channel));
+    const { counting } = this.watching.get(channel) ?? {};
+    const data = this.presences.settled(channel)?.data;
+    // Other clients use no other data twice.
+    if (!isReliable || !counting || since === undefined || since > issued || !data) return;
+    const isOwn = (change: MemberChange) => change.kind !== "leave" && change.data === data;
+    const own = members.log(channel).all.find(({ at, change }) => at >= issued && isOwn(change));
+    const isReceived = !own || own.position <= counting.position;
+    check(isReceived, () => `${this.name} got a reply before it received ${JSON.stringify(own)}`);
+  }
+
+  #renewed({ refusals }: Step): void {
+    const mayEnter = this.#offeredEnter.shift() ?? false;
+    if (!mayEnter) this.presences.answered(refusals > 0 ? "forbidden" : undefined);
+    if (refusals > 0) return;
+    if (this.mayEnter && !mayEnter) this.#surroundings.cover("presence renounced");
+    this.mayEnter = mayEnter;
+  }
+
+  #checkUnlisted({ channel, refusal }: Step): void {
+    this.#askedAfter.shift();
+    check(!this.#surroundings.isReliable, () => `${this.name} got no list of ${channel}: ${refusal}`);
+  }
+
+  #readList(channel: string, position: number, count: number): void {
+    const { next } = this.#conversation;
+    const isAsked = next?.verb === "members" && next.channel === channel;
+    check(isAsked, () => `${this.name} got a list of ${channel} that it hadn't asked for`);
+    this.#reply = { channel, position, count, list: [] };
+    this.#finishList();
+  }
+
+  #readMember(channel: string, member: Member): void {
+    check(this.#reply?.channel === channel, () => `${this.name} got a member of ${channel} without a list`);
+    this.#reply.list.push(member);
+    this.#finishList();
+  }
+
+  #finishList(): void {
+    if (!this.#reply || this.#reply.list.length < this.#reply.count) return;
+    const { channel, position, list } = this.#reply;
+    this.#reply = undefined;
+    const after = this.#askedAfter.shift() ?? 0;
+    this.#surroundings.members.checkList(channel, position, list, after, `the reply to ${this.name}`);
+    this.watching.get(channel)?.listed(position, list);
+  }
+
+  #watchingOn(channel: string): Watching | undefined {
+    return this.watching.get(subjectOf(channel) ?? "");
+  }
+
+  #gap(channel: string, from: number, to: number): void {
+    const watching = this.#watchingOn(channel);
+    if (watching) watching.gap(from, to);
+    else this.received.gap(channel, from, to);
   }
 
   /** Checks that a subscribed client receives its own announcements before the reply to its next ping. */
@@ -298,13 +486,17 @@ export class SimulatedClient implements Reader {
   #message(channel: string, message: string): void {
     const reason = this.#conversation.reasonFor(channel);
     if (!reason) throw new Violation(`${this.name} received ${message} on ${channel} without a subscription`);
-    this.received.message(channel, message, reason.issued);
+    const watching = this.#watchingOn(channel);
+    if (watching) watching.message(message, reason.issued);
+    else this.received.message(channel, message, reason.issued);
   }
 
   #position(channel: string, position: number): void {
     const answered = this.#conversation.answeredBy(channel);
     const { issued } = answered ?? { issued: this.#surroundings.now };
     const since = answered?.channel === channel ? answered.since : undefined;
-    this.received.position(channel, position, issued, since);
+    const watching = this.#watchingOn(channel);
+    if (watching) watching.position(position, since);
+    else this.received.position(channel, position, issued, since);
   }
 }

@@ -6,17 +6,21 @@
  * The objects run the real code (`src/object/broker.ts`). Everything else (time, randomness, calls, storage, tokens)
  * comes from here, and so from the choices alone.
  */
+import { subjectOf } from "../../src/protocol/members.ts";
+import type { Limits } from "../../src/runtime/limits.ts";
 import { parentOf } from "../../src/runtime/object-names.ts";
 import type { CoverageGoal } from "./coverage.ts";
 import { checkBuffers, checkGrants } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
+import { MEMBER_CHANNELS, MembersTruth } from "./members-truth.ts";
 import type { Action } from "./network.ts";
-import type { ObservedCall } from "./object.ts";
+import type { ObservedCall, SimulatedObject } from "./object.ts";
 import { Objects } from "./objects.ts";
 import { limitsOf, type Profile } from "./profile.ts";
 import { isOfEpoch, isUpstream } from "./rows.ts";
 import { grantsIn, Secrets } from "./secrets.ts";
 import { SimulatedClient, type Surroundings } from "./sim-client.ts";
+import type { WatchedService } from "./watching.ts";
 
 /** Microtask turns after which every chain of promises in the objects has settled. */
 const MICROTASKS = 100;
@@ -36,6 +40,8 @@ export class Simulation implements Surroundings {
   readonly clients: SimulatedClient[] = [];
   readonly ledger: Ledger;
   readonly secrets = new Secrets();
+  readonly members: MembersTruth;
+  readonly watched: WatchedService;
   /** What happened, for people to read. */
   readonly trace: string[] = [];
   readonly covered = new Set<CoverageGoal>();
@@ -52,6 +58,12 @@ export class Simulation implements Surroundings {
   readonly #choose: (among: number) => number;
   /** Events for objects that block their input, oldest first. */
   readonly #queued: { home: string; deliver: () => void }[] = [];
+  /** Checks that no member has stayed too long, unless faults can delay that until the end of the run. */
+  checkGhosts(): void {
+    const { withPresence, withFaults, withFullStorage } = this.profile;
+    if (withPresence && !withFaults && !withFullStorage) this.members.checkGhosts();
+  }
+
   /** The time of the last fault, and the objects that survived it, in memory or hibernating. */
   #lastFault = { at: 0, survivors: new Set<string>() };
 
@@ -61,13 +73,25 @@ export class Simulation implements Surroundings {
     this.profile = profile;
     const limits = limitsOf(profile, choose);
     const { withFaults, withFullStorage, withTinyBuffers, withSkew, isStrict } = profile;
+    const mayForget = withFullStorage || withTinyBuffers;
+    const lateness = withFaults ? 100_000 : 10_000;
+    this.members = this.#truthOf(limits);
+    this.watched = {
+      now: () => this.now,
+      members: this.members,
+      retention: limits.historySeconds * 1000,
+      lateness,
+      mayForget: mayForget || profile.withLittleHistory,
+      mayRenumber: withFullStorage,
+      cover: (goal) => this.cover(goal),
+    };
     this.ledger = new Ledger(
       {
         milliseconds: limits.historySeconds * 1000,
         characters: profile.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
-        mayForget: withFullStorage || withTinyBuffers,
+        mayForget,
         mayRenumber: withFullStorage,
-        lateness: withFaults ? 100_000 : 10_000,
+        lateness,
       },
       () => this.now,
     );
@@ -84,13 +108,36 @@ export class Simulation implements Surroundings {
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,
       observe: (call) => this.observe(call),
       acceptsRow: () => this.#acceptsRow(),
+      crashing: (object) => this.#noteCrash(object),
     });
+  }
+
+  #truthOf({ presenceGraceSeconds, membersPerChannel }: Limits): MembersTruth {
+    const { withFullStorage, withLittleHistory } = this.profile;
+    const isComplete = !withFullStorage && !withLittleHistory;
+    return new MembersTruth(
+      { grace: presenceGraceSeconds * 1000, most: membersPerChannel, isComplete, mayRenumber: withFullStorage },
+      {
+        now: () => this.now,
+        cover: (goal) => this.cover(goal),
+        rowsOf: (name) => this.objects.of(name).rows,
+      },
+    );
   }
 
   #acceptsRow(): boolean {
     if (this.rowsLeft === 0) this.cover("a row refused");
     this.rowsLeft = Math.max(0, this.rowsLeft - 1);
     return this.rowsLeft > 0;
+  }
+
+  /** Notes what a crash leaves undone: an object without an alarm doesn't wake by itself. */
+  #noteCrash({ name, alarm }: SimulatedObject): void {
+    const { network } = this.objects;
+    const hasReports = network.labelsOf(name).some((label) => label.includes(": present "));
+    if (subjectOf(name) !== undefined && hasReports) this.cover("a report in flight at a crash");
+    if (alarm !== undefined && !this.profile.withFullStorage) return;
+    this.members.strand(this.clients.filter(({ home }) => home === name).map(({ presences }) => presences));
   }
 
   cover(goal: CoverageGoal): void {
@@ -109,6 +156,7 @@ export class Simulation implements Surroundings {
     if (this.objects.broken) throw this.objects.broken;
     if (this.profile.withSlowReaders) checkBuffers(this.objects);
     if (this.profile.withTokens) checkGrants(this.objects);
+    if (this.profile.withPresence) this.members.scan();
   }
 
   /** Returns the actions that follow by themselves, oldest first. */
@@ -155,8 +203,18 @@ export class Simulation implements Surroundings {
     const counted = counting.get(earlier.channel) ?? paused.get(earlier.channel);
     const client = this.connect(earlier.channel, "", counted?.position);
     client.received.reconnect(earlier.received);
+    for (const [channel, watching] of earlier.watching) client.watching.get(channel)?.reconnect(watching);
     client.catchUp();
+    if (this.profile.withPresence) this.#enterAgain(client, earlier);
     this.reconnected.add(earlier);
+  }
+
+  /** Most clients that reconnect enter again. */
+  #enterAgain(client: SimulatedClient, earlier: SimulatedClient): void {
+    for (const channel of MEMBER_CHANNELS) {
+      const settled = earlier.presences.settled(channel);
+      if (settled && this.#choose(4) > 0) client.enter(channel, settled);
+    }
   }
 
   /**
@@ -170,6 +228,7 @@ export class Simulation implements Surroundings {
     client.home = this.#findObject(channel, region);
     const grants = this.profile.withTokens ? grantsIn(this.token()) : undefined;
     if (grants) client.until = grants.until;
+    if (grants) client.mayEnter = grants.enter !== undefined;
     const { home, socket } = client;
     const from = since === undefined ? undefined : { since };
     this.#deliver(home, () => {
@@ -202,7 +261,9 @@ export class Simulation implements Surroundings {
   /** Returns a token that expires soon, or long after the run. */
   token(): string {
     const soon = Math.ceil(this.now / 1000) + this.#choose(2);
-    return this.secrets.tokenUntil(1000 * (this.#choose(2) ? soon : 1_000_000), this.profile.withLongGrants);
+    const until = 1000 * (this.#choose(2) ? soon : 1_000_000);
+    const mayEnter = this.profile.withPresence && this.#choose(4) > 0;
+    return this.secrets.tokenUntil(until, this.profile.withLongGrants, mayEnter);
   }
 
   /** Restarts every object, with the current secrets. No work may be in progress. */
@@ -213,6 +274,15 @@ export class Simulation implements Surroundings {
   /** Whether messages may be lost silently: a root that crashes while delivering has no record of it if storage was full. */
   get mayLose(): boolean {
     return this.profile.withFullStorage && this.profile.withFaults;
+  }
+
+  get hasLongGrants(): boolean {
+    return this.profile.withLongGrants;
+  }
+
+  get isReliable(): boolean {
+    const { withFaults, withFullStorage, withTinyBuffers, withLongGrants, withHistory } = this.profile;
+    return withHistory && !withFaults && !withFullStorage && !withTinyBuffers && !withLongGrants;
   }
 
   get readLate(): boolean {

@@ -22,6 +22,8 @@ export interface Reader {
   readonly open: boolean;
   /** Notes that the connection has ended, for whatever reason. */
   ended(code: number, reason: string): void;
+  /** Notes that the server is closing the connection; the client will read that later. */
+  closing(): void;
   /** Notes that the server closed the connection. */
   closedByServer(code: number, reason: string): void;
   /** Notes that a frame was sent. */
@@ -62,6 +64,7 @@ export class SimulatedSocket implements Socket {
   }
 
   close(code: number, reason: string): void {
+    if (this.open) this.#client.closing();
     if (this.open) this.#reach(0, () => this.#client.closedByServer(code, reason));
     this.open = false;
   }

@@ -123,7 +123,7 @@ test("the recording has every kind of row and every shape of attachment", () => 
   const kinds = objects.flatMap(({ rows }) => Object.keys(rows).map(kindOfRow));
   expect([...new Set(kinds)].sort()).toEqual([...ROW_KINDS].sort());
   const attached = objects.flatMap(storedShapes).filter((shape) => shape.startsWith("attachment"));
-  for (const optional of ["counted: ", "grants: {", "kept: {"]) {
+  for (const optional of ["counted: ", "entered: ", "grants: {", "kept: {"]) {
     expect(attached.some((shape) => shape.includes(optional))).toBe(true);
     expect(attached.some((shape) => !shape.includes(optional))).toBe(true);
   }

@@ -87,6 +87,8 @@ const SCENES: { profile: Profile; run: (scene: Scene) => Promise<void> }[] = [
   { profile: { ...open, withHistory: true, withFullStorage: true }, run: fullStorage },
   { profile: { ...open, clientLimit: 2 }, run: counting },
   { profile: { ...open, withTokens: true }, run: tokens },
+  { profile: { ...open, withHistory: true, withPresence: true }, run: presence },
+  { profile: { ...open, withHistory: true, withPresence: true }, run: members },
 ];
 
 /** Runs all scenes. */
@@ -134,6 +136,23 @@ async function resuming(scene: Scene): Promise<void> {
     scene.now += 10_000;
     await scene.after(bob.announce("news"));
   }
+  scene.disconnect(ann);
+  scene.disconnect(bob);
+}
+
+/** Members enter, their object crashes, and the object that knows them asks others again. */
+async function presence(scene: Scene): Promise<void> {
+  const ann = await scene.after(scene.connect("a"));
+  const bob = await scene.after(scene.connect("b"));
+  await scene.after(ann.enter("a", { member: "ann", data: "here" }));
+  await scene.after(bob.enter("a", { member: "bob", data: "" }));
+  await scene.after(ann.enter("a", { member: "ann", data: "there" }));
+  await scene.after(bob.list("a"));
+  await scene.sleep();
+  await scene.after(ann.list("a"));
+  scene.now += 60_000;
+  await scene.after(bob.leave("a"));
+  await scene.ask("presence/a", "members", undefined);
   scene.disconnect(ann);
   scene.disconnect(bob);
 }
@@ -250,4 +269,19 @@ async function tokens(scene: Scene): Promise<void> {
   ann.renew("2000000000");
   ann.subscribe("sport");
   await scene.sleep();
+}
+
+/** Clients enter, change their data, ask who is there, and leave or lose their connections. */
+async function members(scene: Scene): Promise<void> {
+  const ann = await scene.after(scene.connect("a"));
+  const bob = await scene.after(scene.connect("news"));
+  await scene.after(ann.enter("a", { member: "ann", data: "1" }));
+  await scene.after(bob.enter("a", { member: "bob", data: "" }));
+  await scene.after(ann.enter("a", { member: "ann", data: "2" }));
+  await scene.after(bob.list("a"));
+  scene.now += 120_000;
+  await scene.sleep();
+  await scene.after(bob.list("a"));
+  await scene.after(ann.leave("a"));
+  scene.disconnect(bob);
 }

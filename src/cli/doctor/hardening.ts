@@ -82,6 +82,8 @@ export const hardening = [
     const [written, seconds] = [figure("rows_written_total"), Date.now() / 1_000 - figure("start_time_seconds")];
     if (!Number.isFinite(written / seconds)) return note("the server doesn't report the number of written rows");
     if (seconds < MIN_UPTIME) return ok(`${written} written so far; run this again when the server is an hour old`);
+    const refused = figure("rows_refused_total");
+    if (refused > 0) return note(`storage has refused ${refused} rows; see docs/runbook.md`);
     const daily = Math.round((written / seconds) * SECONDS_A_DAY);
     const rate = `${daily.toLocaleString("en")} per day at the current rate`;
     const included = `${FREE_ROWS.toLocaleString("en")} of the free plan`;

@@ -83,7 +83,7 @@ test("counters never decrease, although evicted objects forget counts that weren
 test("resumes, refusals and closes are counted by cause", async () => {
   const news = unique("news");
   const client = await Client.connect();
-  const names = ['resumes_total{outcome="gap"}', 'commands_refused_total{reason="invalid"}'];
+  const names = ['resumes_total{outcome="gap"}', 'commands_refused_total{code="invalid"}'];
   const before = await Promise.all(names.map(metric));
   client.send(`subscribe ${news} since 5\nnonsense\nsubscribe debug`);
   await client.ping();

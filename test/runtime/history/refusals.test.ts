@@ -249,7 +249,7 @@ test("other methods and unknown pages are invalid", async () => {
   expect(await request("/-/health", { method: "POST" })).toMatchObject({
     status: 405,
     code: "invalid",
-    said: "Paths below /-/ are read-only; use GET.\n",
+    said: "This path is read-only; use GET.\n",
   });
   expect(await request("/news", { method: "DELETE" })).toMatchObject({ status: 405, code: "invalid" });
   expect(await request("/%ff")).toMatchObject({ status: 400, code: "invalid" });

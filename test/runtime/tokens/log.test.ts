@@ -27,44 +27,40 @@ test("refusals are logged with the subject of a token with a valid signature, on
   };
 
   const why = (claim: string) => `your token doesn't grant this channel; its claim '${claim}' has to list it`;
-  const narrow = { code: "forbidden", why: why("subscribe"), sub: "ann" };
-  expect(await logged(ask("/b", tokens.narrow), ask("/b", tokens.narrow))).toEqual([
-    { event: "refused.403", times: 1, ...narrow },
-  ]);
+  const forbidden = { event: "refused.forbidden", status: 403, code: "forbidden", command: "connect" };
+  const narrow = { ...forbidden, why: why("subscribe"), sub: "ann" };
+  expect(await logged(ask("/b", tokens.narrow), ask("/b", tokens.narrow))).toEqual([{ times: 1, ...narrow }]);
   expect(await logged(ask("/b", tokens.narrow, { method: "POST", body: "x" }))).toEqual([
-    { event: "refused.403", times: 2, ...narrow, why: why("announce") },
+    { times: 2, ...narrow, command: "announce", why: why("announce") },
   ]);
   expect(await logged(ask("/-/info", tokens.narrow))).toEqual([
-    {
-      event: "refused.403",
-      times: 1,
-      code: "forbidden",
-      why: "your token lacks the claim 'operate'",
-      sub: "ann",
-    },
+    { times: 1, ...forbidden, command: "operate", why: "your token lacks the claim 'operate'", sub: "ann" },
   ]);
-  expect(await logged(ask("/a?channel=b", tokens.nameless))).toEqual([
-    { event: "refused.403", times: 1, code: "forbidden", why: narrow.why },
-  ]);
+  expect(await logged(ask("/a?channel=b", tokens.nameless))).toEqual([{ times: 1, ...forbidden, why: narrow.why }]);
   expect(await logged(ask("/a", tokens.expired))).toEqual([
     {
-      event: "refused.401",
+      event: "refused.expired",
       times: 1,
+      status: 401,
       code: "expired",
+      command: "connect",
       why: "the token has expired; get a new one",
       sub: "bob",
     },
   ]);
-  expect(await logged(ask("/a", tokens.early))).toMatchObject([{ event: "refused.401", sub: "cid" }]);
+  expect(await logged(ask("/a", tokens.early))).toMatchObject([
+    { event: "refused.forbidden", status: 401, sub: "cid" },
+  ]);
   // A forged token may contain anything.
   const [forged] = await logged(ask("/a", tokens.forged));
   expect(forged).toMatchObject({
-    event: "refused.401",
+    event: "refused.forbidden",
+    status: 401,
     why: "the token's signature is wrong; sign it with the key of this server",
   });
   expect(forged).not.toHaveProperty("sub");
   expect(await logged(ask("/a"))).toMatchObject([
-    { event: "refused.401", why: expect.stringMatching(/^a token is missing/) },
+    { event: "refused.forbidden", status: 401, why: expect.stringMatching(/^a token is missing/) },
   ]);
 
   const all: Promise<Response>[] = [];

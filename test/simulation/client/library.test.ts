@@ -109,6 +109,7 @@ class Run {
     const otherEvents = [
       { label: "another client announces", run: () => void this.#announceElsewhere() },
       { label: "another client enters or leaves", run: () => this.#changeElsewhere() },
+      { label: "other clients enter and leave", run: () => this.#times(12, () => this.#changeElsewhere()) },
       ...(this.#scenario.withFaults ? [...network.faults(), this.#guarding(), ...this.#revoking()] : []),
       ...[...environment.wakers].map((wake) => ({ label: "a wake-up", run: () => this.#wake(wake) })),
     ];
@@ -176,6 +177,10 @@ class Run {
         0,
       ),
   );
+
+  #times(count: number, act: () => void): void {
+    for (let i = 0; i < count; i++) act();
+  }
 
   #changeElsewhere(): void {
     const { choose } = this.environment;

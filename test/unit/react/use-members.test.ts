@@ -1,7 +1,8 @@
 import { act, createElement } from "react";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
-import type { Followed } from "../../../src/react/members-view.ts";
+import type { MemberChange } from "../../../src/client/fanout.ts";
+import { type Followed, membersStoreOf } from "../../../src/react/members-view.ts";
 import { type MembersClient, type MembersOptions, useMembers } from "../../../src/react/use-members.ts";
 import { breakOff, connectTo, FakeSocket, greet, useFakeTime } from "../client/fakes.ts";
 import { mount, pass } from "./mounting.ts";
@@ -120,4 +121,22 @@ test("tests can pass in a fake", async () => {
   const followed: Followed = { on: () => () => {}, unsubscribe: () => {} };
   const shown = await show({ members: () => followed });
   expect(shown.result.members).toEqual([]);
+});
+
+test("a change just before the end of a subscription isn't shown after it", async () => {
+  const listeners = new Map<string, (event: MemberChange) => void>();
+  const followed: Followed = {
+    on: (kind, listener) => {
+      listeners.set(kind, (event) => Reflect.apply(listener, undefined, [event]));
+      return () => {};
+    },
+    unsubscribe: () => {},
+  };
+  const store = membersStoreOf(() => followed);
+  const changed = vi.fn();
+  const end = store.subscribe(changed);
+  listeners.get("added")?.({ kind: "added", channel: "chat", member: "ann", data: "" });
+  end();
+  await vi.advanceTimersByTimeAsync(100);
+  expect([changed.mock.calls, store.read().members]).toEqual([[], []]);
 });

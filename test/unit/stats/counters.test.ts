@@ -135,6 +135,14 @@ test("event counters are persisted only if that costs no row", () => {
   expect(counters(new Map(), socket).counters.figures(1).totals.others).toEqual({ "calls.deliver": 3 });
 });
 
+test("refused rows are reported although storage refuses to persist their number", () => {
+  const { counters: unattached } = counters();
+  unattached.note("rows.refused", 3);
+  unattached.note("calls.deliver", 3);
+  unattached.settle();
+  expect(unattached.figures(0).totals.others).toEqual({ "rows.refused": 3 });
+});
+
 test("event counters are dropped first if the socket has too little room", () => {
   const socket: { kept: object | undefined } = { kept: undefined };
   const rows = new Map<string, unknown>();

@@ -41,7 +41,7 @@ test("each metric has one help, one type and at least one sample, and no name oc
   const lines = formatMetrics(figures({})).trimEnd().split("\n");
   const helped = lines.flatMap((line) => /^# HELP (\w+) .+\.$/.exec(line)?.[1] ?? []);
   const typed = lines.flatMap((line) => /^# TYPE (\w+) (?:gauge|counter)$/.exec(line)?.[1] ?? []);
-  const sampled = lines.flatMap((line) => /^(\w+)(?:\{\w+="\w[\w-]*"\})? \d+$/.exec(line)?.[1] ?? []);
+  const sampled = lines.flatMap((line) => /^(\w+)(?:\{\w+="[\w-]*"(?:,\w+="[\w-]*")*\})? \d+$/.exec(line)?.[1] ?? []);
   expect(new Set(helped).size).toBe(helped.length);
   expect(typed).toEqual(helped);
   expect([...new Set(sampled)]).toEqual(helped);

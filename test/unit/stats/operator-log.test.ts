@@ -9,12 +9,12 @@ test("events that operators look for are logged at most every ten seconds, with 
   log("failures.deliver");
   for (const name of ["closes.client", "refused.invalid", "calls.deliver", "rows"] as const) log(name);
   expect(logged.splice(0)).toEqual([
-    { event: "closes.slow", times: 1 },
-    { event: "failures.deliver", times: 1 },
+    { event: "closes.slow", times: 1, reason: "slow", code: "unavailable" },
+    { event: "failures.deliver", times: 1, kind: "deliver", code: "unavailable" },
   ]);
   now = 10_000;
   log("closes.slow");
-  expect(logged).toEqual([{ event: "closes.slow", times: 5 }]);
+  expect(logged).toEqual([{ event: "closes.slow", times: 5, reason: "slow", code: "unavailable" }]);
 });
 
 test("the log says why storage rejected rows", () => {
@@ -24,7 +24,7 @@ test("the log says why storage rejected rows", () => {
   for (let i = 0; i < 1_000; i++) log("rows.refused");
   log("closes.slow");
   expect(logged).toEqual([
-    { event: "rows.refused", times: 1, cause: "Error: exceeded allowed rows" },
-    { event: "closes.slow", times: 1 },
+    { event: "rows.refused", times: 1, code: "unavailable", cause: "Error: exceeded allowed rows" },
+    { event: "closes.slow", times: 1, reason: "slow", code: "unavailable" },
   ]);
 });
