@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { Client } from "../../src/client/client.ts";
+import { environmentOf } from "../../src/client/environment.ts";
 import { type Change, Fanout, type Gap, type Message, type Subscription } from "../../src/client/fanout.ts";
 import { Network } from "../../tools/faults/network.ts";
 import { mint, SECRET } from "../runtime/support/mint.ts";
@@ -279,7 +281,7 @@ test.each([
   };
   const environment = { ...environmentOf({}), ...given };
   const onState = (change: Change) => void changes.push(change);
-  const client = new Client(locked.url, { token, onState }, environment);
+  const client: Fanout = new Client<string>(locked.url, { token, onState }, environment);
   onTestFinished(() => client.close({ within: 0 }));
   const subscription = client.subscribe("chat");
   await live(subscription);
@@ -292,7 +294,7 @@ test.each([
   expect(changes.at(-1)?.reason).toBe("revoked: your token was revoked; get a new one");
   expect([subscription.state, asked]).toEqual(["subscribing", 1]);
   await expect(client.announce("chat", "x")).rejects.toMatchObject({ code: "revoked" });
-  const other = fanout(locked.url, { token: await mint({ announce: ["*"], sub: "bob" }) });
+  const other = fanout(locked.url, { token: await mint({ ...grants, sub: "bob" }) });
   await other.announce("chat", "meanwhile");
   client.setToken(await mint({ ...grants, iat: iat + 30 }));
   expect((await reading).map(({ text }) => text)).toEqual(["before", "meanwhile"]);
