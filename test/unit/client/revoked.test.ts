@@ -156,9 +156,9 @@ test("a listener may set a new token at once, and nothing pending fails", async 
 });
 
 test("a new token replaces that of a connected client by a reconnect", async () => {
-  const { client, socket, states } = await connected("old.y.z");
+  const { client, socket, states, subscriptions } = await connected("old.y.z");
   client.setToken("new.y.z");
-  expect(socket.isClosed).toBe(true);
+  expect([socket.isClosed, subscriptions.at(-1)]).toEqual([true, ["subscribing", undefined, undefined]]);
   const next = await greet("debug!position a 7");
   expect(next.protocols).toEqual(["fanout", "new.y.z"]);
   expect(next.lines).toContain("enter b ann 1");
