@@ -36,6 +36,7 @@ import type {
   State,
   SubscribeOptions,
   Subscription,
+  TokenSource,
 } from "./types.ts";
 
 /** How long an unused connection stays open, in milliseconds. */
@@ -170,11 +171,14 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
   readonly position = (channel: string): number | undefined => this.#channels.get(channel)?.position;
 
   readonly connect = (): void => {
+    if (this.#isClosing || this.#isRevoked) throw this.#ending;
+    this.#start();
+  };
+
+  readonly setToken = (token: TokenSource): void => {
     if (this.#isClosing) throw this.#ending;
-    this.#ending = undefined;
-    this.#isPaused = false;
-    this.#connection.start();
-    this.#update();
+    this.#connection.setToken(token);
+    if (this.#ending) this.#start();
   };
 
   readonly disconnect = (): void => {
@@ -335,15 +339,32 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     this.lost(false);
   }
 
+  /** Whether the server has revoked the token. */
+  get #isRevoked(): boolean {
+    return this.#ending?.code === "revoked";
+  }
+
+  #start(): void {
+    this.#ending = undefined;
+    this.#isPaused = false;
+    this.#connection.start();
+    this.#update();
+  }
+
   /**
-   * Settles everything that is pending.
+   * Settles everything that is pending. Only subscriptions, lists of members and presences survive a revocation, as the
+   * program may set another token.
    * @param failure the error with which subscriptions and presences end, if any
    */
   #end(ending: Refused, failure: Refused | undefined): void {
     this.#release();
-    this.#presences.fail(ending, failure);
     this.#outbox.fail(ending);
-    this.#questions.fail(ending);
-    for (const channel of this.#channels.values()) channel.fail(failure);
+    const mayResume = this.#isRevoked && !this.#isClosing;
+    this.#questions.fail(ending, mayResume);
+    if (mayResume) this.#presences.revert(ending);
+    else {
+      this.#presences.fail(ending, failure);
+      for (const channel of this.#channels.values()) channel.fail(failure);
+    }
   }
 }

@@ -9,7 +9,7 @@
  * `stop` returns to idle from any phase, and so does a refusal of the client. Leaving a phase aborts its signal, which
  * cancels the work in progress.
  */
-import { TOO_BIG } from "../protocol/close-codes.ts";
+import { POLICY, TOO_BIG } from "../protocol/close-codes.ts";
 import { type ErrorCode, isTemporary, parseReason } from "../protocol/errors.ts";
 import { type Base, urlOf, webSocketUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
@@ -20,7 +20,7 @@ import type { Pace } from "./pace.ts";
 import { after, inTime } from "./timing.ts";
 import { checkToken, getToken, untilRenewal } from "./token.ts";
 import { type Home, NO_CLOSE_FRAME, type Receiver, Transport, type TransportListener } from "./transport.ts";
-import type { FanoutOptions, State, WebSocketLike } from "./types.ts";
+import type { FanoutOptions, State, TokenSource, WebSocketLike } from "./types.ts";
 
 /** How long a connection must last before earlier failures are forgotten, in milliseconds. */
 const MIN_UPTIME = 10_000;
@@ -59,7 +59,7 @@ export interface ConnectionListener extends Receiver {
 export class Connection implements TransportListener {
   readonly #environment: Environment;
   readonly #base: Base;
-  readonly #tokenSource: FanoutOptions["token"];
+  #tokenSource: FanoutOptions["token"];
   readonly #pace: Pace;
   readonly #listener: ConnectionListener;
   #phase: Phase = "idle";
@@ -95,6 +95,21 @@ export class Connection implements TransportListener {
   /** Connects, unless connected or connecting. */
   start(): void {
     if (this.#phase === "idle") this.#begin();
+  }
+
+  /**
+   * Uses other tokens, and reconnects unless idle.
+   * @throws Refused if the token is invalid
+   */
+  setToken(source: TokenSource): void {
+    this.#tokenSource = typeof source === "function" ? source : checkToken(source);
+    this.#token = undefined;
+    if (this.#phase === "idle") return;
+    this.#failures = this.#refusals = 0;
+    const wasOpen = this.#phase === "open";
+    const signal = this.#enter("starting");
+    if (wasOpen) this.#listener.lost(false);
+    if (!signal.aborted) this.#begin();
   }
 
   /** Disconnects, and cancels attempts. */
@@ -198,6 +213,9 @@ export class Connection implements TransportListener {
       if (signal.aborted) return;
       if (token === undefined) return this.#renewIn(RENEWAL_RETRY, signal);
       this.#transport?.ask("token", ` ${token}`, (outcome) => {
+        if (outcome instanceof Refused && outcome.code === "revoked") {
+          return this.ended(POLICY, `revoked: ${outcome.message}`);
+        }
         // Retry only temporary refusals. Otherwise the old token remains valid until it expires.
         const isTemporaryRefusal = outcome instanceof Refused && isTemporary(outcome.code);
         if (!(outcome instanceof Refused)) this.#listener.renewed();
@@ -253,7 +271,7 @@ export class Connection implements TransportListener {
 
   /** Whether another token can't help. */
   #isHopeless(code: ErrorCode | undefined): boolean {
-    return !this.#isRenewable || (code !== "expired" && this.#refusals >= MAX_REFUSALS);
+    return !this.#isRenewable || code === "revoked" || (code !== "expired" && this.#refusals >= MAX_REFUSALS);
   }
 
   #fail(error: Refused, code: number): void {

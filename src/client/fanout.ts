@@ -33,6 +33,7 @@ export type {
   SubscriptionChange,
   SubscriptionEvents,
   SubscriptionState,
+  TokenSource,
   WebSocketConstructor,
   WebSocketLike,
 } from "./types.ts";

@@ -104,6 +104,17 @@ export class Presences {
     this.#flush();
   }
 
+  /** Rejects pending calls; the client enters again as before on the next connection. */
+  revert(error: Error): void {
+    for (const presence of this.#presences.values()) this.#revert(presence, error);
+  }
+
+  #revert(presence: Presence, error: Error): void {
+    settle(presence, presence.calls, error);
+    presence.wanted = presence.entered;
+    if (!presence.wanted) this.#end(presence);
+  }
+
   /** Ends all presences. @param failure reported to the program, if any */
   fail(error: Error, failure: Refused | undefined): void {
     for (const presence of this.#presences.values()) this.#end(presence, error, failure);
@@ -127,7 +138,8 @@ export class Presences {
       if (!presence.isDue || presence.isBusy) continue;
       presence.isDue = false;
       if (transport.home) sent.push(this.#send(presence, transport));
-      else this.#wait(presence);
+      // Enters again on the next connection that can be present.
+      else this.#revert(presence, new Refused("unavailable", "presence needs a WebSocket"));
     }
     if (sent.length === 0) return;
     // The server replies only with errors; the reply to a ping marks their end.
@@ -135,13 +147,6 @@ export class Presences {
       for (const finish of sent) finish();
       this.#flush();
     });
-  }
-
-  /** Refuses calls on a connection that can't be present, but enters again on the next one. */
-  #wait(presence: Presence): void {
-    settle(presence, presence.calls, new Refused("unavailable", "presence needs a WebSocket"));
-    presence.wanted = presence.entered;
-    if (!presence.wanted) this.#end(presence);
   }
 
   /** Sends a command; returns a function that handles its outcome. */

@@ -10,6 +10,9 @@ import { after, limited } from "./timing.ts";
 import type { List, Transport } from "./transport.ts";
 import type { RequestOptions } from "./types.ts";
 
+/** The sequence number of requests for members, which await no announcement. */
+const LIST = -1;
+
 interface Question {
   /** The sequence number of the last announcement before it. */
   readonly sequence: number;
@@ -75,7 +78,7 @@ export class Questions {
         });
         failures += 1;
       });
-    return this.ask(-1, { signal }, ask);
+    return this.ask(LIST, { signal }, ask);
   }
 
   /** Sends the questions that precede an announcement, unless already sent on this connection. */
@@ -87,8 +90,12 @@ export class Questions {
     }
   }
 
-  fail(error: Error): void {
-    for (const { reject } of this.#pending) reject(error);
-    this.#pending.clear();
+  /** @param keepsLists whether requests for members stay pending */
+  fail(error: Error, keepsLists = false): void {
+    for (const question of this.#pending) {
+      if (keepsLists && question.sequence === LIST) continue;
+      this.#pending.delete(question);
+      question.reject(error);
+    }
   }
 }

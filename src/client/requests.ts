@@ -303,7 +303,8 @@ export class RequestSocket implements WebSocketLike {
   #receiveLine(stream: Stream, channel: string, line: string): void {
     if (stream.abort.signal.aborted) return;
     const [, code = "", isOwn, why = ""] = /^debug!error ([a-z-]+) (subscribe )?[^:]*: (.*)$/s.exec(line) ?? [];
-    if (code !== "" && code !== "no-history") {
+    if (code === "revoked") this.#end(new Ending({ status: 401, code, body: "", why, retryAfter: 0 }));
+    else if (code !== "" && code !== "no-history") {
       this.#fail(stream, channel, isOwn ? code : "unavailable", why);
     } else if (code !== "" || line.startsWith(`debug!position ${channel} `)) {
       stream.isAnswered = true;

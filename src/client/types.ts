@@ -148,7 +148,7 @@ export interface Members extends AsyncIterable<MemberChange> {
 
 /**
  * A client's state. `disconnected`: it reconnects by itself if there is something to do, or after `disconnect()` when
- * `connect()` is called. `failed`: the server refuses this client; `connect()` starts over.
+ * `connect()` is called. `failed`: the server refuses this client; `connect()` starts over, or `setToken()` if the token was revoked.
  */
 export type State = "connecting" | "connected" | "disconnected" | "failed" | "closed";
 
@@ -183,9 +183,12 @@ export interface CloseOptions {
   within?: number | undefined;
 }
 
+/** A token, or a function that returns one. */
+export type TokenSource = string | (() => string | Promise<string>);
+
 export interface FanoutOptions<T = string> {
   /** A token, or a function that returns one, called for each connection and before a token expires. */
-  token?: string | (() => string | Promise<string>) | undefined;
+  token?: TokenSource | undefined;
   /** Encodes and decodes messages wherever no other codec is given. */
   codec?: Codec<T> | undefined;
   /** Called when the state changes. */
@@ -248,8 +251,17 @@ export interface Fanout<Data = string> extends Subscribable<Data> {
   info(options?: RequestOptions): Promise<Map<string, string>>;
   /** Returns the newest known position of a channel; undefined if none is known. */
   position(channel: string): number | undefined;
-  /** Connects, even with nothing to do; starts over after `disconnect()` and after a failure. */
+  /**
+   * Connects, even with nothing to do; starts over after `disconnect()` and after a failure.
+   * @throws Refused if the client is closed, or its token was revoked
+   */
   connect(): void;
+  /**
+   * Replaces the token, or the function that returns one, and reconnects with it. After a failure, such as a revoked token,
+   * the client starts over: subscriptions and presences that survived continue.
+   * @throws Error if it is no token; Refused if the client is closed
+   */
+  setToken(token: TokenSource): void;
   /** Goes offline until `connect()`. Subscriptions keep their positions, and announcements stay pending. */
   disconnect(): void;
   /** Closes the client for good, after pending announcements are settled or the timeout has expired. */

@@ -11,6 +11,7 @@ const TREE_INTERVAL = 5;
 /** Starts the section; returns a function that sets the selectable channels. */
 export function showActivity(context: PageContext): (channels: string[]) => void {
   const select = find(document, "#activity-channel", HTMLSelectElement);
+  const tree = find(document, "#tree", HTMLElement);
   const plot = showTraffic();
   const updateLoad = setUpLoad(context, () => select.value);
   let [lastRequest, lastShown] = [0, 0];
@@ -24,7 +25,7 @@ export function showActivity(context: PageContext): (channels: string[]) => void
       lastShown = request;
       return true;
     };
-    showTree(context.base, token, channel, isCurrent).catch(() => {});
+    showTree(tree, context.base, token, channel, isCurrent).catch(() => {});
   };
   let seconds = 0;
   setInterval(() => {
@@ -34,7 +35,7 @@ export function showActivity(context: PageContext): (channels: string[]) => void
     if (seconds % TREE_INTERVAL === 0) fetchTree();
   }, 1_000);
   select.addEventListener("change", () => {
-    find(document, "#tree", HTMLElement).replaceChildren();
+    tree.replaceChildren();
     fetchTree();
   });
   return (channels) => {

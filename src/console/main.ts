@@ -4,6 +4,7 @@ import { showActivity } from "./activity.ts";
 import { setUpCalculator } from "./calculator.ts";
 import { commandsFor } from "./commands.ts";
 import { find } from "./elements.ts";
+import { setUpOperators } from "./operators.ts";
 import { type PageContext, Pane } from "./pane.ts";
 import { Traffic } from "./traffic.ts";
 import { formatView, MAX_CLIENTS, parseView } from "./view.ts";
@@ -42,6 +43,8 @@ find(document, "#start pre", HTMLElement).textContent = commandsFor(context.base
 
 setUpCalculator();
 
+const updateOperators = setUpOperators(context);
+
 let names = 0;
 
 function addPane(channels: string[]): void {
@@ -63,6 +66,7 @@ tokenForm.addEventListener("submit", (event) => {
   event.preventDefault();
   token = find(tokenForm, "input", HTMLInputElement).value.trim() || undefined;
   for (const pane of panes) pane.restart();
+  updateOperators();
   show();
 });
 

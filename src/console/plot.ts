@@ -20,11 +20,14 @@ interface Line {
   isDashed: boolean;
 }
 
-/** Appends the next second's values, one per line. */
+/** Appends the values at a time, one per line. */
 type Plot = (seconds: number, values: (number | null)[]) => void;
 
-/** @param unit of the vertical axis */
-function plotIn(element: HTMLElement, unit: string, lines: Line[]): Plot {
+/**
+ * Creates a plot; returns a function that appends values.
+ * @param unit of the vertical axis
+ */
+export function plotIn(element: HTMLElement, unit: string, lines: Line[]): Plot {
   const data: (number | null)[][] = [[], ...lines.map(() => [])];
   const series = lines.map(({ label, isDashed }) => ({
     label,

@@ -1,5 +1,6 @@
 /** Shows the tree of objects that carry a channel. */
-import { find, make } from "./elements.ts";
+import { make } from "./elements.ts";
+import { counted } from "./wording.ts";
 
 /** One object of the tree. */
 interface Node {
@@ -21,12 +22,12 @@ const NOT_ALLOWED = [401, 403];
  * @param isCurrent returns false if a newer request has replaced this one; its response is then dropped
  */
 export async function showTree(
+  tree: HTMLElement,
   base: string,
   token: string | undefined,
   channel: string,
   isCurrent: () => boolean,
 ): Promise<void> {
-  const tree = find(document, "#tree", HTMLElement);
   const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(`${base}/-/channels/${encodeURIComponent(channel)}`, { headers }).catch(() => undefined);
   const value: unknown = response?.ok ? await response.json() : undefined;
@@ -60,10 +61,6 @@ function rowOf(node: Node, nodes: Node[], most: number): HTMLElement {
   const item = make("li", "", row);
   if (below.length > 0) item.append(make("ul", "", ...below.map((child) => rowOf(child, nodes, most))));
   return item;
-}
-
-function counted(count: number, noun: string): string {
-  return count === 1 ? `1 ${noun}` : `${count.toLocaleString()} ${noun}s`;
 }
 
 function nodesIn(value: unknown): Node[] {

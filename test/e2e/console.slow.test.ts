@@ -745,6 +745,183 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect(await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length")).toBe(0);
   });
 
+  const operators = (page: Page) => page.getByRole("region", { name: "For operators" });
+
+  /** Serves with tokens; returns the address, and a function that makes an operator's token. */
+  async function serveClosed() {
+    const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
+    const url = closed.url.replace(/^ws/, "http");
+    const operator = (claims = {}) => mint({ ...EVERYTHING, operate: true, ...claims });
+    return { url, ws: closed.url, operator };
+  }
+
+  async function use(page: Page, token: string): Promise<void> {
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Use" }).click();
+  }
+
+  test("operators see the channels in use page by page, and the tree of one", async () => {
+    const { url, ws, operator } = await serveClosed();
+    const token = await operator({ enter: ["*"], sub: "ann" });
+    const client = await TestClient.connect(`${ws}/use-00?token=${token}`);
+    onTestFinished(() => client.close());
+    const others = Array.from({ length: 24 }, (_, i) => `use-${String(i + 1).padStart(2, "0")}`);
+    client.send(`${others.map((channel) => `subscribe ${channel}\n`).join("")}enter use-00 ann\n`);
+    await client.ping();
+    const page = await open("/<b>x", {}, url);
+    const section = operators(page);
+    expect(await section.isVisible()).toBe(false);
+    await use(page, token);
+    await becomes(pane(page, "Client 1"), "connected");
+    await section.locator("summary").click();
+    const status = section.locator("#in-use [role=status]");
+    const rows = () => section.locator("tbody tr").allTextContents();
+    await expect.poll(() => status.textContent(), slow).toBe("Channels 1 to 20 by name");
+    expect((await rows())[0]).toMatch(/^<b>x20\d|^<b>x20[\d,]+$/);
+    expect(await page.locator("b").count()).toBe(0);
+    await section.getByLabel("Prefix").fill("use-");
+    await section.getByLabel("Prefix").press("Enter");
+    await expect.poll(async () => (await rows()).at(-1), slow).toMatch(/^use-1910[\d,]+$/);
+    expect((await rows())[0]).toMatch(/^use-0011[\d,]+$/);
+    await section.getByRole("button", { name: "Next" }).click();
+    await expect.poll(() => status.textContent(), slow).toBe("Channels 21 to 25 by name");
+    expect(await rows()).toHaveLength(5);
+    // The focus isn't lost with the button.
+    expect(await page.evaluate("document.activeElement.className")).toBe("previous");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => status.textContent(), slow).toBe("Channels 1 to 20 by name");
+    await section.getByRole("button", { name: "use-03" }).click();
+    await expect
+      .poll(() => section.locator("#service-tree").textContent(), slow)
+      .toMatch(/^use-03 .*use-00 1 subscriber/);
+    expect(await section.locator("#tree-of").textContent()).toBe(
+      "Server objects that carry use-03, with their subscribers",
+    );
+    await section.getByLabel("Prefix").fill("nothing");
+    await section.getByRole("button", { name: "List" }).click();
+    await expect.poll(() => status.textContent(), slow).toBe("No channel in use begins with nothing");
+    await section.getByLabel("Prefix").fill("a b");
+    await section.getByRole("button", { name: "List" }).click();
+    await expect.poll(() => status.textContent(), slow).toMatch(/'prefix' isn't the start of a channel name/i);
+    await use(page, await mint(EVERYTHING));
+    await expect.poll(() => section.isVisible(), slow).toBe(false);
+    expect(await rows()).toEqual([]);
+  });
+
+  test.each([360, 1440])("at %i pixels nothing moves when the operators' figures arrive", async (width) => {
+    const { url, operator } = await serveClosed();
+    const page = await open("/news", { viewport: { width, height: 900 } }, url);
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    for (const path of ["**/-/info", "**/-/channels?*"]) {
+      await page.route(path, async (route) => {
+        await held;
+        await route.continue();
+      });
+    }
+    const section = operators(page);
+    await use(page, await operator());
+    const asked = page.waitForRequest("**/-/channels?*");
+    await section.locator("summary").click();
+    await asked;
+    const places = () =>
+      page.evaluate<number[]>(`[...document.querySelectorAll("#operators :is(h2, h3, figure, form, section)")]
+        .filter((one) => one.checkVisibility())
+        .map((one) => Math.round(one.getBoundingClientRect().top + scrollY))`);
+    const before = await places();
+    expect(before.length).toBeGreaterThan(8);
+    answer();
+    await section.getByRole("button", { name: "news", exact: true }).click();
+    await expect.poll(() => section.locator("#service-tree").textContent(), slow).toMatch(/^news 2 subscribers/);
+    await showsText(page, "#service-use .now", /connections/);
+    const [first = 0, ...rest] = before;
+    const [moved = 0, ...after] = await places();
+    // What is above the section may move it.
+    expect(after.map((place) => place - moved)).toEqual(rest.map((place) => place - first));
+  });
+
+  test("operators revoke a subject's access after a confirmation", async () => {
+    const { url, ws, operator } = await serveClosed();
+    const old = { iat: Math.floor(Date.now() / 1_000) - 10 };
+    const connect = async () =>
+      TestClient.connect(`${ws}/news?token=${await mint({ ...EVERYTHING, ...old, sub: "ann" })}`);
+    const ann = await connect();
+    const page = await open("/news", {}, url);
+    await use(page, await operator({ sub: "root" }));
+    const section = operators(page);
+    await section.locator("summary").click();
+    const dialog = page.getByRole("dialog");
+    const ask = async (sub: string) => {
+      await section.getByLabel("Subject").fill(sub);
+      await section.getByLabel("Subject").press("Enter");
+      await dialog.waitFor();
+      expect(await dialog.getByRole("heading").textContent()).toBe(`Revoke the access of ${sub}?`);
+    };
+    await ask("root");
+    expect(await dialog.getByText("This page's own access ends, too.").isVisible()).toBe(true);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    const status = section.locator("#revoke [role=status]");
+    await ask("ann");
+    expect(await dialog.getByText("This page's own access ends, too.").isVisible()).toBe(false);
+    // The first button is the harmless one.
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    expect(await status.textContent()).toBe("");
+    await ask("ann");
+    await dialog.getByRole("button", { name: "Revoke" }).click();
+    await expect.poll(() => status.textContent(), slow).toMatch(/^Revoked ann in \d+ objects?\.$/);
+    expect(await ann.closed).toMatchObject({ code: 1008, reason: "revoked: your token was revoked; get a new one" });
+    await becomes(pane(page, "Client 1"), "connected");
+  });
+
+  test("a client whose token is revoked doesn't retry, and works with another token", async () => {
+    const { url, operator } = await serveClosed();
+    const page = await open("/news", {}, url);
+    const one = pane(page, "Client 1");
+    await use(page, await mint({ ...EVERYTHING, sub: "eve", iat: Math.floor(Date.now() / 1_000) - 10 }));
+    await say(one, "before");
+    await shows(one, ["before"]);
+    const headers = { Authorization: `Bearer ${await operator()}` };
+    const answer = await fetch(`${url}/-/revoke`, { method: "POST", headers, body: '{"sub": "eve"}' });
+    expect(answer.status).toBe(200);
+    const state = () => one.locator(".state").textContent();
+    await expect.poll(state, slow).toMatch(/^disconnected · 1008 revoked: .* · doesn't retry$/);
+    await use(page, await operator({ sub: "bob" }));
+    await say(one, "after");
+    await shows(one, ["before", "after"]);
+  });
+
+  test("the service is plotted while the section is open and on screen, and without tokens no names are shown", async () => {
+    const page = await open(`/${unique()}`);
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    const infos = () => asked.filter((path) => path === "/-/info").length;
+    const section = operators(page);
+    await section.waitFor();
+    await showsText(page, "#rates .now", /received/);
+    const before = infos();
+    const openedAt = Date.now();
+    await section.locator("summary").click();
+    await showsText(page, "#service-use .now", /^\d+ connections, \d+ subscriptions, \d+ channels?, \d+ objects?$/);
+    await say(pane(page, "Client 1"), "hello");
+    await section.locator("#service-rates").scrollIntoViewIfNeeded();
+    await showsText(page, "#service-rates .now", /^[\d.]+ delivered, [\d.]+ announced per second$/);
+    expect(infos() - before).toBeGreaterThan(1);
+    expect(infos() - before).toBeLessThan(2 + (Date.now() - openedAt) / 5_000);
+    expect(await section.locator(".named:visible").count()).toBe(0);
+    expect(await section.locator(".unnamed").isVisible()).toBe(true);
+    expect(asked).not.toContain("/-/channels");
+    await section.locator("summary").click();
+    const closed = infos();
+    // The tree of the channel is requested every five seconds, so two intervals pass.
+    await page.waitForResponse("**/-/channels/*");
+    await page.waitForResponse("**/-/channels/*");
+    expect(infos()).toBe(closed);
+  });
+
   /** Opens a page with everything it can show: messages, including long ones, and lines. */
   async function openFull(options: object): Promise<Page> {
     const page = await open(`/${unique()}`, options);
@@ -763,6 +940,8 @@ describe.skipIf(!browser)("in Chromium", () => {
     await expect.poll(() => one.locator(".members > li").count(), slow).toBe(2);
     await one.getByRole("button", { name: "Copy as Python" }).click();
     await one.locator(".code pre").waitFor();
+    await operators(page).locator("summary").click();
+    await showsText(page, "#service-use .now", /connections/);
     return page;
   }
 

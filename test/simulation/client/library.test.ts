@@ -21,16 +21,31 @@ interface Scenario {
 /** The timeout for the simulation to settle after faults have ended, in milliseconds. */
 const SETTLE_TIMEOUT = 900_000;
 
-/** Returns a token function that is sometimes late, never returns, throws, or returns invalid tokens. */
-function tokenSource(environment: SimulatedEnvironment, scenario: Scenario, isCalm: () => boolean) {
-  const mint = (lifetime: number, name = "good") => {
-    const iat = Math.floor(environment.date / 1_000);
-    const payload = Buffer.from(JSON.stringify({ iat, exp: iat + lifetime })).toString("base64url");
-    return `${name}.${payload}.signature`;
+/** Returns a function that makes numbered tokens. @param lifetime in seconds */
+function mintIn(environment: SimulatedEnvironment) {
+  let count = 0;
+  return {
+    count: () => count,
+    mint: (lifetime: number, name = "good") => {
+      count += 1;
+      const iat = Math.floor(environment.date / 1_000);
+      const payload = Buffer.from(JSON.stringify({ iat, exp: iat + lifetime, number: count })).toString("base64url");
+      return `${name}.${payload}.signature`;
+    },
   };
-  if (scenario.tokens === "none") return undefined;
+}
+
+/** Returns a token function that is sometimes late, never returns, throws, or returns invalid tokens. */
+function tokenSource(
+  environment: SimulatedEnvironment,
+  mint: (lifetime: number, name?: string) => string,
+  scenario: Scenario,
+  isCalm: () => boolean,
+  checkMayAsk: () => void,
+) {
   if (scenario.tokens === "static") return mint(1_000_000);
   return () => {
+    checkMayAsk();
     const outcome = scenario.tokens === "good" || isCalm() ? 0 : environment.choose(8);
     if (outcome === 1) throw new Error("no token now");
     if (outcome === 2) return new Promise<string>(() => {});
@@ -51,6 +66,8 @@ class Run {
   readonly network: Network;
   readonly program: Program;
   readonly #scenario: Scenario;
+  readonly #minting: ReturnType<typeof mintIn>;
+  #tokensSet = 0;
   #isCalm = false;
   #ticks = 0;
 
@@ -79,9 +96,9 @@ class Run {
       fetch,
       loadRequests,
     );
-    this.program = new Program(this.environment, this.server, clientEnvironment, {
-      token: tokenSource(this.environment, scenario, () => this.#isCalm),
-    });
+    this.#minting = mintIn(this.environment);
+    const token = needsTokens ? this.#newToken() : undefined;
+    this.program = new Program(this.environment, this.server, clientEnvironment, { token });
   }
 
   async step(): Promise<void> {
@@ -93,14 +110,43 @@ class Run {
       { label: "another client announces", run: () => void this.#announceElsewhere() },
       { label: "another client enters or leaves", run: () => this.#changeElsewhere() },
       { label: "other clients enter and leave", run: () => this.#times(12, () => this.#changeElsewhere()) },
-      ...(this.#scenario.withFaults ? [...network.faults(), this.#guarding()] : []),
+      ...(this.#scenario.withFaults ? [...network.faults(), this.#guarding(), ...this.#revoking()] : []),
       ...[...environment.wakers].map((wake) => ({ label: "a wake-up", run: () => this.#wake(wake) })),
     ];
     const actions = program.actions();
-    const groups = [due, due, due, timers, actions, otherEvents].filter((group) => group.length > 0);
+    const tokens = program.isRevoked ? [{ label: "the program sets a new token", run: () => this.#setToken() }] : [];
+    const groups = [due, due, due, timers, actions, otherEvents, tokens].filter((group) => group.length > 0);
     const group = groups[environment.choose(groups.length)] ?? [];
     const picked = group[environment.choose(group.length)];
     if (picked) await this.#run(picked);
+  }
+
+  #newToken() {
+    return tokenSource(
+      this.environment,
+      this.#minting.mint,
+      this.#scenario,
+      () => this.#isCalm,
+      () => {
+        if (this.program.isRevoked) this.program.breach ??= new Breach("a revoked client asks for a token");
+      },
+    );
+  }
+
+  #setToken(): void {
+    this.#tokensSet += 1;
+    this.network.isRevoked = false;
+    this.program.setToken(this.#newToken());
+  }
+
+  /** Returns events that revoke and replace tokens. */
+  #revoking(): Pending[] {
+    if (!this.server.settings.needsTokens) return [];
+    const revoke = () => this.server.revoke(this.#minting.count());
+    return [
+      { label: "all tokens are revoked", run: revoke },
+      { label: "the program sets a new token", run: () => this.#setToken() },
+    ];
   }
 
   #wake(wake: () => void): void {
@@ -164,6 +210,8 @@ class Run {
     this.environment.record(label.slice(0, 150));
     run();
     await settle();
+    this.network.isRevoked = this.program.isRevoked;
+    if (this.#isCalm) this.#recover();
     if (this.program.breach) throw this.program.breach;
   }
 
@@ -182,13 +230,20 @@ class Run {
   }
 
   get mayFail(): boolean {
-    return this.program.client.state === "failed" || this.program.states.includes("failed");
+    return this.program.hasFailed;
   }
 
-  endFaults(): void {
+  async endFaults(): Promise<void> {
     this.#isCalm = true;
     this.network.withFaults = this.server.fails = false;
     this.environment.record("all faults end");
+    this.#recover();
+    await settle();
+  }
+
+  /** Sets a new token if the client's was revoked. */
+  #recover(): void {
+    if (this.program.isRevoked && !this.program.isClosing) this.#setToken();
   }
 
   isSettled(): boolean {
@@ -217,7 +272,7 @@ class Run {
   checkAttempts(): void {
     const { attempts } = this.network;
     const reconnects = this.environment.log.filter((line) => line.endsWith("disconnect and connect")).length;
-    const most = 5 + this.environment.now / 500 + this.program.wakeUps + reconnects * 2;
+    const most = 5 + this.environment.now / 500 + this.program.wakeUps + (reconnects + this.#tokensSet) * 2;
     if (attempts.length > most) throw new Breach(`${attempts.length} attempts in ${this.environment.now} ms`);
   }
 }
@@ -227,7 +282,7 @@ async function play(choices: number[], scenario: Scenario): Promise<void> {
   const run = new Run((among) => (choices[i++] ?? 0) % among, scenario);
   try {
     while (i < choices.length) await run.step();
-    run.endFaults();
+    await run.endFaults();
     await run.settleAll(() => run.isSettled());
     run.checkAttempts();
     await run.close();
@@ -237,13 +292,14 @@ async function play(choices: number[], scenario: Scenario): Promise<void> {
     }
     for (const { changes } of run.program.watchers) totals.changes += changes;
     totals.entries += run.server.entries.length;
+    totals.revocations += run.program.revocations;
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${run.environment.log.join("\n")}`, { cause: error });
   }
 }
 
 /** Totals of all runs; without any messages the runs prove nothing. */
-const totals = { messages: 0, gaps: 0, changes: 0, entries: 0 };
+const totals = { messages: 0, gaps: 0, changes: 0, entries: 0, revocations: 0 };
 
 const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 400, size: "max" });
 const timeout = Math.max(60_000, 120_000 * TIMES);
@@ -287,4 +343,5 @@ test("despite faults, every message is received once and in order, or is in a ga
       withFaults: fc.constant(true),
     }),
   );
+  expect(totals.revocations).toBeGreaterThan(0);
 });

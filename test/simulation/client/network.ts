@@ -36,6 +36,8 @@ export class Network {
   /** The times of connection attempts. */
   readonly attempts: number[] = [];
   isClosed = false;
+  /** Whether the client knows that its token was revoked. */
+  isRevoked = false;
 
   constructor(environment: SimulatedEnvironment, server: Server) {
     this.#environment = environment;
@@ -57,8 +59,13 @@ export class Network {
     return this.withFaults && this.#environment.choose(among) === 1;
   }
 
+  #checkMayTry(what: string): void {
+    if (this.isClosed) throw new Breach(`a closed client ${what}`);
+    if (this.isRevoked) throw new Breach(`a client whose token was revoked ${what}`);
+  }
+
   #attempt(): void {
-    if (this.isClosed) throw new Breach("a closed client connects");
+    this.#checkMayTry("connects");
     this.attempts.push(this.#environment.now);
   }
 
@@ -163,7 +170,7 @@ export class Network {
 
   readonly fetch: FetchLike = (url, init) => {
     const environment = this.#environment;
-    if (this.isClosed) throw new Breach(`a closed client requests ${url}`);
+    this.#checkMayTry(`requests ${url}`);
     const { pathname, search } = new URL(url);
     const isStream = init.method === "GET" && !pathname.startsWith("/-/") && !/[?&](poll|members)\b/.test(search);
     return new Promise((resolve, reject) => {

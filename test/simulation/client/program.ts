@@ -2,7 +2,15 @@
 import { Client } from "../../../src/client/client.ts";
 import type { Environment } from "../../../src/client/environment.ts";
 import { Refused } from "../../../src/client/errors.ts";
-import type { AnnounceOptions, Fanout, FanoutOptions, Message, State } from "../../../src/client/types.ts";
+import type {
+  AnnounceOptions,
+  Change,
+  Fanout,
+  FanoutOptions,
+  Message,
+  State,
+  TokenSource,
+} from "../../../src/client/types.ts";
 import type { Member } from "../../../src/protocol/members.ts";
 import { Breach, type Pending, type SimulatedEnvironment } from "./environment.ts";
 import { Reader } from "./reader.ts";
@@ -20,6 +28,8 @@ interface PresenceCall {
   entered: Member | undefined;
   outcome: "carried out" | Error | undefined;
 }
+
+type Action = [label: string, run: () => void];
 
 interface AnnounceAnswer {
   channel: string;
@@ -46,6 +56,12 @@ export class Program {
   isClosed = false;
   breach: unknown;
   wakeUps = 0;
+  /** Whether the client has failed because its token was revoked, and has no new one. */
+  isRevoked = false;
+  /** How often that has happened. */
+  revocations = 0;
+  /** Whether the client has failed for another reason. */
+  hasFailed = false;
 
   constructor(
     environment: SimulatedEnvironment,
@@ -55,8 +71,13 @@ export class Program {
   ) {
     this.#environment = environment;
     this.#server = server;
-    const onState = ({ state }: { state: State }) => {
+    const onState = ({ state, reason }: Change) => {
       environment.record(`state ${state}`);
+      if (state === "failed" && reason.startsWith("revoked:")) {
+        this.isRevoked = true;
+        this.revocations += 1;
+      } else if (state === "failed") this.hasFailed = true;
+      else if (this.isRevoked && state !== "closed") this.breach ??= new Breach(`${state} though revoked`);
       if (this.states.at(-1) === "closed") this.breach ??= new Breach(`${state} after closed`);
       this.states.push(state);
       // Subscribe in a listener, as programs may.
@@ -71,7 +92,7 @@ export class Program {
     if (this.isClosing) return [];
     const channel = CHANNELS[choose(CHANNELS.length)] ?? "a";
     const busy = choose(2) === 0 ? "a" : "b";
-    const actions: [label: string, run: () => void][] = [
+    const actions: Action[] = [
       [`announce on ${busy}`, () => this.announce(busy, {})],
       [`announce five times on ${channel}`, () => this.#times(5, () => this.announce(channel, {}))],
       [`announce ten times on ${busy}`, () => this.#times(10, () => this.announce(busy, {}))],
@@ -81,7 +102,7 @@ export class Program {
       ["ping", () => this.#ask(() => this.client.ping())],
       ["ping with a timeout", () => this.#ask(() => this.client.ping({ timeout: 1 + choose(5_000) }))],
       ["info", () => this.#ask(() => this.client.info())],
-      ["disconnect and connect", () => this.#reconnect()],
+      ...(this.isRevoked ? [] : [["disconnect and connect", () => this.#reconnect()] satisfies Action]),
     ];
     if (this.readers.filter(({ isEnded }) => !isEnded).length < MAX_READERS) {
       actions.push(
@@ -110,6 +131,11 @@ export class Program {
       if (!reader.isEnded) actions.push([`${reader.name} unsubscribes`, () => reader.subscription?.unsubscribe()]);
     }
     return actions.map(([label, run]) => ({ label, run }));
+  }
+
+  setToken(token: TokenSource): void {
+    this.isRevoked = false;
+    this.client.setToken(token);
   }
 
   #times(count: number, act: () => void): void {
@@ -288,18 +314,26 @@ export class Program {
     this.#checkOrder();
     this.#checkPresence(mayFail);
     for (const { channel, error } of this.readers) {
-      if (error && channel !== SECRET && channel !== "." && !mayFail) throw error;
+      if (error && channel !== SECRET && channel !== "." && !mayFail && !this.#isExpected(error)) throw error;
     }
     for (const { channel, error } of this.watchers) {
-      if (error && channel !== SECRET && channel !== FLEETING && !mayFail) throw error;
+      if (error && channel !== SECRET && channel !== FLEETING && !mayFail && !this.#isExpected(error)) throw error;
     }
     if (this.client.state === "failed") return;
     for (const reader of [...this.readers, ...this.watchers]) reader.check();
   }
 
+  /** Whether a call failed as it came after the token was revoked. */
+  #isExpected(error: Error): boolean {
+    return this.revocations > 0 && error instanceof Refused && error.code === "revoked";
+  }
+
   /** Checks that the server has what the program has entered. */
   #checkPresence(mayFail: boolean): void {
-    for (const call of this.presences) checkCall(call, mayFail);
+    for (const call of this.presences) {
+      const isRevoked = call.outcome instanceof Error && this.#isExpected(call.outcome);
+      checkCall(call, mayFail || isRevoked);
+    }
     const expected = new Map<string, Member>();
     for (const { channel, entered, outcome } of this.presences) {
       if (outcome !== "carried out") continue;
@@ -329,8 +363,11 @@ export class Program {
     const { error } = outcome;
     if (!(error instanceof Refused)) throw error;
     const expected = codesFor(announced, mayFail);
+    if (this.revocations > 0) expected.push("revoked", "uncertain");
     if (!expected.includes(error.code)) throw new Breach(`${what} failed: ${error.code} ${error.message}`);
-    if (actual && !["uncertain", "conflict"].includes(error.code))
+    // Another one with the same key and text may have been sent.
+    const isRepeated = this.announced.some((other) => other !== announced && other.text === text);
+    if (actual && !isRepeated && !["uncertain", "conflict"].includes(error.code))
       throw new Breach(`${what} failed, but was announced: ${error.message}`);
   }
 

@@ -2,6 +2,7 @@
 import { type Command, parseCommand } from "../../../src/protocol/commands.ts";
 import { type ErrorCode, formatReason } from "../../../src/protocol/errors.ts";
 import { formatChange, type Member, type MemberChange, presenceOf, subjectOf } from "../../../src/protocol/members.ts";
+import { REVOKED } from "../../../src/protocol/refusals.ts";
 import {
   formatError,
   formatGap,
@@ -58,6 +59,7 @@ export class Session {
   isOver = false;
   /** Whether it is a streamed response. */
   isStream = false;
+  token: string | undefined;
   /** When its token expires, in milliseconds since 1970. */
   expiresAt = Number.POSITIVE_INFINITY;
   allowed = 0;
@@ -90,6 +92,8 @@ export class Server {
   /** Whether commands may fail at random. */
   fails = false;
   readonly #members = new Map<string, Map<string, Present>>();
+  /** The number of the newest revoked token. */
+  #revoked = 0;
   /** Whether new tokens don't grant to enter the channel `GUARDED`. */
   isGuarding = false;
   /** All changes of each channel's members. */
@@ -115,6 +119,7 @@ export class Server {
     if (!this.settings.needsTokens) return undefined;
     if (token === undefined) return { status: 401, code: "forbidden", why: "a token is missing" };
     if (token.startsWith("forged")) return { status: 401, code: "invalid", why: "the token is forged" };
+    if (this.isRevoked(token)) return { status: 401, code: "revoked", why: REVOKED };
     if (this.#environment.date <= expiryOf(token)) return undefined;
     return { status: 401, code: "expired", why: "the token has expired" };
   }
@@ -129,6 +134,22 @@ export class Server {
     for (const session of this.sessions) {
       if (this.#environment.date > session.expiresAt) this.end(session, 1008, "expired: your token has expired");
     }
+  }
+
+  /** Revokes all tokens up to a number, and ends their sessions. */
+  revoke(number: number): void {
+    this.#revoked = number;
+    for (const session of this.sessions) this.#endRevoked(session);
+  }
+
+  isRevoked(token: string | undefined): boolean {
+    return token !== undefined && claimsOf(token).number <= this.#revoked;
+  }
+
+  #endRevoked(session: Session): void {
+    if (!this.isRevoked(session.token)) return;
+    if (session.isStream) session.send(formatError({ code: "revoked", command: "connect", why: REVOKED }));
+    this.end(session, 1008, formatReason({ code: "revoked", why: REVOKED }));
   }
 
   end(session: Session, code: number, reason: string): void {
@@ -146,9 +167,12 @@ export class Server {
 
   begin(session: Session, token: string | undefined): void {
     if (token !== undefined) session.expiresAt = expiryOf(token) + 5_000;
+    session.token = token;
     session.allowed = session.tolerated = this.settings.linesPerSecond;
     session.isGuarded = this.isGuarding;
     this.sessions.add(session);
+    // It may have been revoked since the check.
+    this.#endRevoked(session);
   }
 
   // --- commands
@@ -274,6 +298,7 @@ export class Server {
     const fault = this.fault(token);
     if (fault) return refuse(fault.code, fault.why);
     session.expiresAt = expiryOf(token) + 5_000;
+    session.token = token;
     session.isGuarded = this.isGuarding;
     if (session.isGuarded) this.leave(session, GUARDED);
     session.send(`debug!token accepted until ${Math.floor(session.expiresAt / 1_000)}\n`);
@@ -412,6 +437,11 @@ function channelOf(line: string) {
 
 /** Returns a token's expiry, in milliseconds since 1970. */
 export function expiryOf(token: string): number {
+  return claimsOf(token).exp * 1_000;
+}
+
+/** Returns a token's expiry, in Unix seconds, and its number: tokens are numbered from 1. */
+function claimsOf(token: string): { exp: number; number: number } {
   const [, payload = ""] = token.split(".");
-  return JSON.parse(Buffer.from(payload, "base64url").toString()).exp * 1_000;
+  return JSON.parse(Buffer.from(payload, "base64url").toString());
 }

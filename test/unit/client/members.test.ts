@@ -219,11 +219,11 @@ test("a refusal without a reader is no unhandled rejection", async () => {
 
 test.each([
   ["closed", undefined, (client: Fanout) => client.close()],
-  ["failed", "revoked", async () => FakeSocket.newest.end(1008, "revoked: your token was revoked")],
+  ["failed", "expired", async () => FakeSocket.newest.end(1008, "expired: your token has expired")],
 ])("it ends if the client is %s, and later ones end at once", async (_, code, end) => {
   const { client, members, got } = await listed();
   await end(client);
-  expect(got.at(-1)).toBe(code ? "unsubscribed: your token was revoked" : "unsubscribed");
+  expect(got.at(-1)).toBe(code ? "unsubscribed: your token has expired" : "unsubscribed");
   expect(members.state).toBe("unsubscribed");
   await expect(client.members("a").ready).rejects.toMatchObject({ code: code ?? "unavailable" });
 });

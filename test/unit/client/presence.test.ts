@@ -214,9 +214,9 @@ test("a failure of the client ends the presence, and is reported", async () => {
   const onEnd = vi.fn();
   const { client } = await entered(onEnd);
   const call = noted(client.enter("a", "ann", "2"));
-  FakeSocket.newest.end(1008, "revoked: your token was revoked");
+  FakeSocket.newest.end(1008, "expired: your token has expired");
   await settle();
-  expect([client.state, call.outcome]).toEqual(["failed", "revoked: your token was revoked"]);
+  expect([client.state, call.outcome]).toEqual(["failed", "expired: your token has expired"]);
   expect(onEnd).toHaveBeenCalledTimes(1);
   client.connect();
   expect((await greet()).lines).toEqual(["unsubscribe all"]);
