@@ -76,6 +76,8 @@ function answering(calls: { kind: keyof Calls; answer: Calls[keyof Calls]["answe
     tally: async () => undefined,
     describe: async () => ({ objects: [], omitted: 0, unreachable: 0 }),
     claim: async (_, { wanted }) => wanted,
+    revoked: async () => ({ objects: 1, unreachable: [] }),
+    channels: async () => ({ channels: [], unreachable: 0 }),
     figures: async () => {
       if (!isFigures(figures)) throw new Error("no figures are recorded");
       return figures;
