@@ -2,12 +2,13 @@
  * Writes `dist/`, the published code: the client and the React hook as ES modules and as CommonJS, each with types; the
  * server and the CLI as ES modules; and the client for pages without a bundler.
  */
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import { writeAssets } from "./build-assets.ts";
+import { serverSource } from "./build-server.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SRC = join(ROOT, "src");
@@ -72,5 +73,6 @@ rmSync(DIST, { recursive: true, force: true });
 writeAssets();
 writeModules();
 writePageScripts();
+writeFileSync(join(DIST, "server.js"), serverSource());
 for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.browser.json", ending);
 await writeTypes(SERVER, "tsconfig.worker.json", "ts");

@@ -24,7 +24,8 @@ const ALLOWED: Record<string, string> = {
   react: "client react",
   console: "client costs protocol uplot",
   bridge: "client protocol node:*",
-  cli: "bridge client protocol version.ts node:* commander jose",
+  serve: "node:*",
+  cli: "bridge serve client protocol version.ts node:* commander jose",
 };
 
 /** Returns the first part of a module's path below `src/`, or the specifier of a package. */

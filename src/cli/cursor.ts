@@ -1,6 +1,7 @@
 /** A file with a position in each channel. It is replaced atomically, and locked by one run at a time. */
 import { randomUUID } from "node:crypto";
-import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { acquire, Locked } from "../serve/lock.ts";
 import { codeOf, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
 
 export type Cursor = ReturnType<typeof openCursor>;
@@ -76,61 +77,17 @@ function parsePositions(text: string): Map<string, number> {
   return positions;
 }
 
-/** Creates `<file>.lock` with this process's id, and replaces a lock whose process has ended. */
+/** Locks `<file>.lock` until the program ends. @throws Exit if another run has it, or it can't be written */
 function lock(file: string): void {
-  const lockFile = `${file}.lock`;
-  const mine = `${lockFile}.${randomUUID()}`;
   try {
-    writeFileSync(mine, `${process.pid}\n`, { mode: 0o600, flag: "wx" });
-    // Linking is atomic, so another run never reads an incomplete lock.
-    if (!linked(mine, lockFile)) {
-      const holder = holderOf(lockFile);
-      if (holder !== undefined) {
-        throw new Exit(LOCAL, `process ${holder} is using the cursor ${file}; use one cursor for each run`);
-      }
-      takeOver(lockFile, mine);
-    }
+    acquire(`${file}.lock`);
   } catch (error) {
-    if (error instanceof Exit) throw error;
+    if (error instanceof Locked) {
+      const { holder } = error;
+      const who = holder === undefined ? "another run has just taken" : `process ${holder} is using`;
+      throw new Exit(LOCAL, `${who} the cursor ${file}; use one cursor for each run`);
+    }
     const code = codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR" ? USAGE : LOCAL;
     throw new Exit(code, `the cursor can't be locked: ${messageOf(error)}`);
-  } finally {
-    rmSync(mine, { force: true });
-  }
-  process.on("exit", () => rmSync(lockFile, { force: true }));
-}
-
-function linked(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
-  }
-}
-
-/** Replaces a stale lock. If several runs try, the first one that moves the old lock away wins. */
-function takeOver(lockFile: string, mine: string): void {
-  const old = `${mine}.old`;
-  renameSync(lockFile, old);
-  // Another run may have replaced the stale lock since it was read.
-  const isStale = holderOf(old) === undefined;
-  if (!isStale) linked(old, lockFile);
-  unlinkSync(old);
-  if (!isStale || !linked(mine, lockFile)) {
-    throw new Exit(LOCAL, "another run has just taken the cursor; use one cursor for each run");
-  }
-}
-
-/** Returns the process that holds a lock; undefined if it has ended. */
-function holderOf(lockFile: string): number | undefined {
-  const pid = Number(readFileSync(lockFile, "utf8"));
-  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return undefined;
-  try {
-    process.kill(pid, 0);
-    return pid;
-  } catch (error) {
-    return codeOf(error) === "EPERM" ? pid : undefined;
   }
 }

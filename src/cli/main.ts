@@ -10,6 +10,7 @@ import { doctor } from "./commands/doctor.ts";
 import { members } from "./commands/members.ts";
 import { channels, revoke } from "./commands/operators.ts";
 import { pub } from "./commands/pub.ts";
+import { serve } from "./commands/serve.ts";
 import { sub } from "./commands/sub.ts";
 import { token } from "./commands/token.ts";
 import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
@@ -25,13 +26,14 @@ import {
   nonEmpty,
   pattern,
   position,
+  setting,
   wholeNumber,
 } from "./values.ts";
 
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
 4 the server refused the command, 5 no reply in time, 6 the server can't be reached, 7 this machine failed (a full disk,
-a cursor in use), 8 a command of --exec failed, 130 or 143 interrupted with work left.
+a cursor, folder or port in use), 8 a command of --exec failed, 130 or 143 interrupted with work left.
 
 <url> defaults to FANOUT_URL. The token is read from FANOUT_TOKEN or --token-file.`;
 
@@ -80,7 +82,7 @@ function split(words: string[]): [url: string, rest: string[]] {
 }
 
 const program = new Command("fanout")
-  .description("Publish and subscribe with a Fanout server.")
+  .description("Publish and subscribe with a Fanout server, and run one.")
   .version(VERSION)
   .addHelpText("after", ENDINGS)
   .showHelpAfterError("Run 'fanout --help' or 'fanout <command> --help' for what is possible.")
@@ -243,6 +245,29 @@ program
   .option("--listen <host:port>", "where to listen; port 0 means any free port", "127.0.0.1:1986")
   .option("--token-file <file>", "read the token from a file instead of FANOUT_TOKEN", nonEmpty)
   .action((options) => act(async () => bridgeFrom(withToken(options.to, options))));
+
+const SERVE_EXAMPLE = `
+Settings are also read from the environment; their values are listed in docs/settings.md. Options take precedence.
+
+  TOKEN_SECRET=… fanout serve --host 0.0.0.0 --data /var/lib/fanout --var HISTORY_SECONDS=600
+
+The runtime is the package workerd, which has to be installed beside this one: npm install workerd`;
+
+program
+  .command("serve")
+  .description("run a server on this machine, until stopped")
+  .option("--port <port>", "where to listen; 0 means any free port", wholeNumber(0, 65_535), 8787)
+  .option("--host <host>", "an address of this machine; 0.0.0.0 means all", nonEmpty, "127.0.0.1")
+  .option("--data <folder>", "where to store messages; one server at a time can use a folder", nonEmpty, "fanout-data")
+  .addOption(
+    new Option("--var <NAME=value>", "a setting; repeatable")
+      .argParser(setting)
+      .default({}, "those of the environment"),
+  )
+  .option("--secret-file <file>", "read TOKEN_SECRET from a file instead of the environment", nonEmpty)
+  .option("--previous-secret-file <file>", "read TOKEN_SECRET_PREVIOUS from a file", nonEmpty)
+  .addHelpText("after", SERVE_EXAMPLE)
+  .action((options) => act(() => serve(options)));
 
 program
   .command("token")

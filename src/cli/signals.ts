@@ -8,8 +8,20 @@ export function doneWhen(check: () => boolean): void {
   isDone = check;
 }
 
+let stop: (() => void) | undefined;
+
+/** Sets what the first signal does instead of ending the program; a second one ends it. */
+export function instead(work: () => void): void {
+  stop = work;
+}
+
 export function endWithSignals(): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => process.exit(isDone() ? DONE : INTERRUPTED[signal]));
+    process.on(signal, () => {
+      if (stop === undefined) process.exit(isDone() ? DONE : INTERRUPTED[signal]);
+      const work = stop;
+      stop = undefined;
+      work();
+    });
   }
 }

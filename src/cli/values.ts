@@ -4,6 +4,7 @@ import { channelFault, nameFault } from "../protocol/channels.ts";
 import { sentenceOf } from "../protocol/errors.ts";
 import { keyFault } from "../protocol/keys.ts";
 import { memberFault } from "../protocol/members.ts";
+import { SECRETS, SETTINGS } from "../serve/settings.ts";
 import { Exit, USAGE } from "./exits.ts";
 
 /** Longest timer, in seconds. */
@@ -63,6 +64,20 @@ export function channelCommand(word: string, earlier: Map<string, string>): Map<
   const [, channel = "", command = ""] = /^([^=]*)=(.+)$/s.exec(word) ?? [];
   if (command === "") throw new InvalidArgumentError("Use the form <channel>=<command>.");
   return new Map([...earlier, [channelName(channel), command]]);
+}
+
+/** Parses `<NAME>=<value>`, and adds it to the settings by name. */
+export function setting(word: string, earlier: Record<string, string>): Record<string, string> {
+  // `npm start` takes a colon.
+  const [, name = "", value = ""] = /^(\w+)[=:](.*)$/s.exec(word) ?? [];
+  if (name === "") throw new InvalidArgumentError("Use the form <NAME>=<value>.");
+  if (SECRETS.includes(name)) {
+    throw new InvalidArgumentError(
+      "A secret isn't an argument, as other users can see those. Set the variable of that name, or use --secret-file or --previous-secret-file.",
+    );
+  }
+  if (SETTINGS.includes(name)) return { ...earlier, [name]: value };
+  throw new InvalidArgumentError(`The settings are ${SETTINGS.join(", ")}.`);
 }
 
 /** @throws Exit if a channel, given as an argument, isn't valid */

@@ -1,0 +1,72 @@
+/** `fanout serve`: the server on this machine. */
+import { isLoopback } from "../../serve/address.ts";
+import { ServeFault } from "../../serve/fault.ts";
+import { type LocalServer, startServer } from "../../serve/server.ts";
+import { settingsIn } from "../../serve/settings.ts";
+import { DONE, Exit, LOCAL, USAGE } from "../exits.ts";
+import { print, remark } from "../output.ts";
+import { secretFrom } from "../secrets.ts";
+import { instead } from "../signals.ts";
+
+export interface ServeCommand {
+  port: number;
+  host: string;
+  data: string;
+  var: Record<string, string>;
+  secretFile?: string;
+  previousSecretFile?: string;
+}
+
+/** Least time between two remarks about a full disk, in milliseconds. */
+const REMARK_INTERVAL = 60_000;
+
+/** Runs until the program is stopped; resolves to its exit code. */
+export async function serve(command: ServeCommand): Promise<number> {
+  const { port, host, data } = command;
+  const stopped = new Promise<void>((resolve) => instead(resolve));
+  const settings = settingsOf(command);
+  const server = await startServer({ port, host, data, settings, onLine: logger(data) }).catch((error: unknown) => {
+    throw error instanceof ServeFault ? new Exit(error.isLocal ? LOCAL : USAGE, error.message) : error;
+  });
+  if (!isLoopback(server.host) && !("TOKEN_SECRET" in settings) && !("TOKEN_JWKS_URL" in settings)) {
+    remark("warning: everyone who can reach this machine may subscribe and announce; set TOKEN_SECRET");
+  }
+  try {
+    await print(`Fanout serves ${addressOf(server)}; stop it with Ctrl-C`);
+    const end = await Promise.race([stopped, server.ended]);
+    if (end !== undefined) throw new Exit(LOCAL, `the runtime ended unexpectedly (${end}); start the server again`);
+    return DONE;
+  } finally {
+    await server.stop();
+  }
+}
+
+/** @throws Exit if a secret can't be read */
+function settingsOf({ var: variables, secretFile, previousSecretFile }: ServeCommand): Record<string, string> {
+  const settings = { ...settingsIn(process.env), ...variables };
+  const secret = secretFrom(secretFile, "TOKEN_SECRET");
+  const previous = secretFrom(previousSecretFile, "TOKEN_SECRET_PREVIOUS");
+  if (secret !== undefined) settings.TOKEN_SECRET = secret;
+  if (previous !== undefined) settings.TOKEN_SECRET_PREVIOUS = previous;
+  for (const [name, value] of Object.entries(settings)) {
+    if (value.includes("\0")) throw new Exit(USAGE, `${name} contains a NUL character; it has to be text`);
+  }
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== ""));
+}
+
+function addressOf({ host, port, url }: LocalServer): string {
+  if (host === "127.0.0.1") return `http://localhost:${port}`;
+  return host === "0.0.0.0" || host === "::" ? `${url} and every other address of this machine` : url;
+}
+
+/** Returns a function that prints the server's log, and remarks that the disk is full, at most once a minute. */
+function logger(data: string): (line: string) => void {
+  let remarkedAt = Number.NEGATIVE_INFINITY;
+  return (line) => {
+    process.stderr.write(`${line}\n`);
+    if (!/SQLITE_FULL|disk is full|No space left/i.test(line)) return;
+    if (performance.now() < remarkedAt + REMARK_INTERVAL) return;
+    remarkedAt = performance.now();
+    remark(`the disk of ${data} is full; announcements fail until there is room`);
+  };
+}

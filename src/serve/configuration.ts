@@ -1,0 +1,40 @@
+/** The runtime's configuration. Its paths are relative to the folder of the server's data, where the runtime starts. */
+
+/** The platform's rules by which the Worker runs, as in wrangler.toml. */
+export const COMPATIBILITY = {
+  date: "2026-10-01",
+  flags: ["no_web_socket_compression", "enable_request_signal"],
+};
+
+export const CONFIGURATION = "config.capnp";
+export const WORKER = "server.js";
+export const STORAGE = "storage";
+
+/** The schema of configurations, which the runtime contains. */
+const SCHEMA = '"/workerd/workerd.capnp"';
+
+/** @param settings names of variables of the runtime's environment, so that no file has their values */
+export function configurationFor(settings: string[]): string {
+  const variables = settings.map((name) => `    (name = "${name}", fromEnvironment = "${name}"),\n`).join("");
+  return `# Written by fanout serve at each start.
+using Workerd = import ${SCHEMA};
+const config :Workerd.Config = (
+  services = [
+    (name = "fanout", worker = .fanout),
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    (name = "${STORAGE}", disk = (path = "${STORAGE}", writable = true)),
+  ],
+  sockets = [(name = "http", http = (), service = "fanout")],
+);
+const fanout :Workerd.Worker = (
+  modules = [(name = "${WORKER}", esModule = embed "${WORKER}")],
+  compatibilityDate = "${COMPATIBILITY.date}",
+  compatibilityFlags = ${JSON.stringify(COMPATIBILITY.flags)},
+  bindings = [
+    (name = "CHANNEL", durableObjectNamespace = "Channel"),
+${variables}  ],
+  durableObjectNamespaces = [(className = "Channel", uniqueKey = "fanout", enableSql = true)],
+  durableObjectStorage = (localDisk = "${STORAGE}"),
+);
+`;
+}

@@ -1,0 +1,125 @@
+/** The runtime, workerd: a program of about 160 MB, which the package doesn't install by itself. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable, Writable } from "node:stream";
+import { CONFIGURATION } from "./configuration.ts";
+import { ServeFault } from "./fault.ts";
+
+/** The version with which the server is tested. */
+export const TESTED = "1.20261117.1";
+
+/** The oldest version that knows the Worker's compatibility date. */
+const OLDEST = 20_261_001;
+
+const INSTALL = `install it beside this package: npm install workerd@${TESTED}`;
+
+/** Returns the path of the runtime, which is installed beside this package or in the current folder. @throws ServeFault */
+export function findRuntime(): string {
+  for (const place of [import.meta.filename, join(process.cwd(), "package.json")]) {
+    const require = createRequire(place);
+    try {
+      require.resolve("workerd");
+    } catch {
+      continue;
+    }
+    return pathIn(load(require));
+  }
+  throw new ServeFault(`the runtime workerd is missing; ${INSTALL}`);
+}
+
+/** @throws ServeFault if the package has no program for this machine */
+function load(require: NodeJS.Require): unknown {
+  try {
+    return require("workerd");
+  } catch {
+    const machine = `${process.platform} on ${process.arch}`;
+    throw new ServeFault(`workerd is installed without its program for ${machine}; ${INSTALL}`);
+  }
+}
+
+function pathIn(exported: unknown): string {
+  if (typeof exported !== "object" || exported === null || !("default" in exported) || !("version" in exported)) {
+    throw new ServeFault(`this workerd names no program; ${INSTALL}`);
+  }
+  const { default: path, version } = exported;
+  if (Number(String(version).split(".")[1]) < OLDEST) {
+    throw new ServeFault(`workerd ${version} is too old; ${INSTALL}`);
+  }
+  return String(path);
+}
+
+/**
+ * Starts a watcher, and becomes the runtime. If the program that started it ends without a line on file descriptor 4,
+ * for example because it was killed, the watcher ends the runtime. Each connection takes two files.
+ */
+const START = `( exec >&- 2>&- 3>&-; read -r _ <&4 || kill -KILL $$ ) &
+ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+exec "$@" 4<&-`;
+
+export interface Running {
+  readonly pid: number;
+  /** Resolves to the port when the runtime listens; to undefined if it ends first. */
+  readonly port: Promise<number | undefined>;
+  /** Resolves when it has ended, to a description such as `signal SIGKILL`. */
+  readonly ended: Promise<string>;
+  signal(signal: "SIGTERM" | "SIGKILL"): void;
+}
+
+/**
+ * Starts the runtime in the folder of its configuration.
+ * @param variables its whole environment
+ * @param onLine called with each line of its output
+ */
+export function startRuntime(
+  path: string,
+  folder: string,
+  address: string,
+  variables: Record<string, string>,
+  onLine: (line: string) => void,
+): Running {
+  const command = [path, "serve", CONFIGURATION, `--socket-addr=http=${address}`, "--control-fd=3"];
+  const child = spawn("/bin/sh", ["-c", START, "sh", ...command], {
+    cwd: folder,
+    env: variables,
+    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+    // Otherwise Ctrl-C would end it before it is told to finish.
+    detached: true,
+  });
+  const [, stdout, stderr, control, watcher] = child.stdio;
+  for (const stream of [stdout, stderr]) linesOf(stream).on("line", onLine);
+  const ended = endOf(child).finally(() => {
+    // Its id may soon be another process's.
+    if (watcher instanceof Writable) watcher.end("ended\n");
+  });
+  // The watcher closes its end with the runtime.
+  watcher?.on("error", () => {});
+  return {
+    pid: child.pid ?? 0,
+    port: listeningPort(linesOf(control)),
+    ended,
+    signal: (signal) => void child.kill(signal),
+  };
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once("error", ({ message }) => resolve(message));
+    child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+  });
+}
+
+function linesOf(pipe: unknown) {
+  if (pipe instanceof Readable) return createInterface({ input: pipe });
+  throw new Error("the runtime was started without a pipe");
+}
+
+async function listeningPort(lines: AsyncIterable<string>): Promise<number | undefined> {
+  for await (const line of lines) {
+    const event: unknown = JSON.parse(line);
+    if (typeof event !== "object" || event === null || !("port" in event)) continue;
+    if (typeof event.port === "number") return event.port;
+  }
+  return undefined;
+}
