@@ -71,12 +71,8 @@ export function setting(word: string, earlier: Record<string, string>): Record<s
   // `npm start` takes a colon.
   const [, name = "", value = ""] = /^(\w+)[=:](.*)$/s.exec(word) ?? [];
   if (name === "") throw new InvalidArgumentError("Use the form <NAME>=<value>.");
-  if (SECRETS.includes(name)) {
-    throw new InvalidArgumentError(
-      "A secret isn't an argument, as other users can see those. Set the variable of that name, or use --secret-file or --previous-secret-file.",
-    );
-  }
-  if (SETTINGS.includes(name)) return { ...earlier, [name]: value };
+  // The command refuses secrets, because errors of this function repeat the value.
+  if ([...SETTINGS, ...SECRETS].includes(name)) return { ...earlier, [name]: value };
   throw new InvalidArgumentError(`The settings are ${SETTINGS.join(", ")}.`);
 }
 

@@ -54,7 +54,7 @@ export async function startServer({ host, port, data, settings, onLine }: Server
     shareFolder(folder, runtime.pid);
     const place = { host: listener.host, port: await portOf(runtime, lines) };
     const url = urlOf(place);
-    await checkSettings(url);
+    await checkHealth(url);
     report = onLine;
     lines.forEach(onLine);
     return { ...place, url, pid: runtime.pid, ended: runtime.ended, stop: () => stop(runtime) };
@@ -72,13 +72,14 @@ async function portOf(runtime: Running, lines: string[]): Promise<number> {
   throw new ServeFault(`the runtime can't start: ${lines.at(-1) ?? end}`, true);
 }
 
-/** Asks the server for its settings, which it refuses if one is wrong. @throws ServeFault */
-async function checkSettings(url: string): Promise<void> {
-  const response = await fetch(`${url}/-/settings`, { signal: AbortSignal.timeout(START_TIME) }).catch(() => {
+/** Checks that the server works; it refuses all requests if a setting is wrong. @throws ServeFault */
+async function checkHealth(url: string): Promise<void> {
+  const response = await fetch(`${url}/-/health`, { signal: AbortSignal.timeout(START_TIME) }).catch(() => {
     throw new ServeFault("the server doesn't answer", true);
   });
-  const text = await response.text();
-  if (response.status >= 500) throw new ServeFault(text.trim().replace(/^This server's settings are wrong: /, ""));
+  const text = (await response.text()).trim();
+  if (response.status === 503) throw new ServeFault(`the server can't store messages: ${text}`, true);
+  if (!response.ok) throw new ServeFault(text.replace(/^This server's settings are wrong: (.*)\.$/s, "$1"));
 }
 
 async function stop(runtime: Running): Promise<void> {

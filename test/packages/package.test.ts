@@ -139,6 +139,7 @@ test("it contains exactly the files needed to use it", async () => {
       "dist/react.js.map",
       "dist/requests.js",
       "dist/requests.js.map",
+      "dist/server.js",
       "dist/types.d.cts",
       "dist/types.d.ts",
       "dist/worker.d.ts",

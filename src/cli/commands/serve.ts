@@ -2,7 +2,7 @@
 import { isLoopback } from "../../serve/address.ts";
 import { ServeFault } from "../../serve/fault.ts";
 import { type LocalServer, startServer } from "../../serve/server.ts";
-import { settingsIn } from "../../serve/settings.ts";
+import { SECRETS, settingsIn } from "../../serve/settings.ts";
 import { DONE, Exit, LOCAL, USAGE } from "../exits.ts";
 import { print, remark } from "../output.ts";
 import { secretFrom } from "../secrets.ts";
@@ -43,6 +43,11 @@ export async function serve(command: ServeCommand): Promise<number> {
 
 /** @throws Exit if a secret can't be read */
 function settingsOf({ var: variables, secretFile, previousSecretFile }: ServeCommand): Record<string, string> {
+  for (const name of SECRETS) {
+    if (!(name in variables)) continue;
+    const option = name === "TOKEN_SECRET" ? "--secret-file" : "--previous-secret-file";
+    throw new Exit(USAGE, `a secret isn't an argument, as other users can see those; set ${name} or ${option}`);
+  }
   const settings = { ...settingsIn(process.env), ...variables };
   const secret = secretFrom(secretFile, "TOKEN_SECRET");
   const previous = secretFrom(previousSecretFile, "TOKEN_SECRET_PREVIOUS");
@@ -64,7 +69,7 @@ function logger(data: string): (line: string) => void {
   let remarkedAt = Number.NEGATIVE_INFINITY;
   return (line) => {
     process.stderr.write(`${line}\n`);
-    if (!/SQLITE_FULL|disk is full|No space left/i.test(line)) return;
+    if (!/SQLITE_FULL|SHMSIZE|disk is full|No space left/i.test(line)) return;
     if (performance.now() < remarkedAt + REMARK_INTERVAL) return;
     remarkedAt = performance.now();
     remark(`the disk of ${data} is full; announcements fail until there is room`);
