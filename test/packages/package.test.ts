@@ -1,8 +1,10 @@
 /** The packed package, installed in a separate project. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -527,4 +529,22 @@ test.skipIf(!browser)("a page with React 18 switches between channels", async ()
   // An invalid channel is an error of the component; React unmounts it, as nothing catches the error.
   await show("a!b");
   await page.waitForFunction("document.body.childElementCount === 0", undefined, { timeout: 60_000 });
+});
+
+test("fanout serve says that the runtime is missing, and runs one that is installed", async () => {
+  const program = join(project, "node_modules", ".bin", "fanout");
+  const words = ["serve", "--port", "0", "--data", join(project, "data")];
+  await expect(run(program, words)).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^fanout: the runtime workerd is missing; .*npm install workerd@[\d.]+\n$/),
+  });
+  await symlink(join(ROOT, "node_modules", "workerd"), join(project, "node_modules", "workerd"));
+  const child = spawn(program, words, { cwd: project, env: ENV, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  const url = /http:\S+\d/.exec(String(line))?.[0];
+  expect((await fetch(`${url}/news`, { method: "POST", body: "a" })).status).toBe(200);
+  child.kill("SIGTERM");
+  expect(await ended).toEqual([0, null]);
 });
