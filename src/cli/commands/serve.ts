@@ -1,4 +1,5 @@
 /** `fanout serve`: the server on this machine. */
+import { statfsSync } from "node:fs";
 import { isLoopback } from "../../serve/address.ts";
 import { ServeFault } from "../../serve/fault.ts";
 import { type LocalServer, startServer } from "../../serve/server.ts";
@@ -64,13 +65,27 @@ function addressOf({ host, port, url }: LocalServer): string {
   return host === "0.0.0.0" || host === "::" ? `${url} and every other address of this machine` : url;
 }
 
+/** Free bytes below which a disk counts as full: storage grows by several pages at a time. */
+const ENOUGH_BYTES = 262_144;
+
+/** Returns the bytes that this program may still write to a folder's disk. */
+function freeBytes(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 /** Returns a function that prints the server's log, and remarks that the disk is full, at most once a minute. */
 function logger(data: string): (line: string) => void {
   let remarkedAt = Number.NEGATIVE_INFINITY;
   return (line) => {
     process.stderr.write(`${line}\n`);
-    if (!/SQLITE_FULL|SHMSIZE|disk is full|No space left/i.test(line)) return;
-    if (performance.now() < remarkedAt + REMARK_INTERVAL) return;
+    // The runtime doesn't always report why an object can't store messages.
+    if (!/SQLITE_|"uncertain"|"unavailable"/.test(line)) return;
+    if (performance.now() < remarkedAt + REMARK_INTERVAL || freeBytes(data) >= ENOUGH_BYTES) return;
     remarkedAt = performance.now();
     remark(`the disk of ${data} is full; announcements fail until there is room`);
   };
