@@ -11,6 +11,7 @@ import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
 import { isNumber, isString, listOf, optional, rowOf, shape } from "../runtime/rows.ts";
+import { CRASH_CHECK } from "../runtime/schedule.ts";
 import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
@@ -36,9 +37,6 @@ const isKeptReport = shape({ number: isNumber, connections: isNumber });
 const areReports = listOf((value: unknown): value is [channel: string, report: KeptReport] => {
   return Array.isArray(value) && isString(value[0]) && isKeptReport(value[1]);
 });
-
-/** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
-const CRASH_CHECK = 10_000;
 
 /** Most commands about members per second: of one connection, and of an object. */
 const MAX_CHANGES = 20;
