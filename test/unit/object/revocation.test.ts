@@ -80,8 +80,10 @@ test("a subject that is revoked again stays revoked since then, whichever revoca
   state.answers = () => answered;
   const first = revoke("ann");
   await settled();
-  state.answers = async () => false;
-  await revoke("ann");
+  const { promise: never } = Promise.withResolvers<boolean>();
+  state.answers = () => never;
+  void revoke("ann");
+  await settled();
   const second = rows.get("revoked:ann");
   resolve(true);
   await first;
