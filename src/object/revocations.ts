@@ -67,6 +67,8 @@ export class RevokedTokens {
 
   /** Restores the revocations at the root of `all`, and sends those again that were pending before a crash. */
   start(): void {
+    const { kept } = this.#parts.connections;
+    if (kept && "missesRevocations" in kept && kept.missesRevocations === true) this.linked();
     if (!this.#isRoot) return;
     for (const [key, value] of this.#parts.runtime.store.list(ROW)) {
       const row = rowOf(value, isRow);
@@ -129,7 +131,6 @@ export class RevokedTokens {
   }
 
   #settle(revocations: Revocation[]): void {
-    const { runtime, schedule } = this.#parts;
     if (this.#unreachable.size === 0) {
       for (const revocation of revocations) {
         // The row of a subject that was revoked again is newer.
@@ -139,10 +140,7 @@ export class RevokedTokens {
       this.#pendingRetry = undefined;
       return;
     }
-    this.#pendingRetry ??= { since: runtime.now(), next: undefined };
-    postpone(this.#pendingRetry, runtime.now());
-    schedule.due(this.dueAt);
-    schedule.stay();
+    this.#postpone();
   }
 
   /** When to call `proceed`, in milliseconds since 1970; infinite if nothing is due. */
@@ -158,6 +156,10 @@ export class RevokedTokens {
     const { runtime } = this.#parts;
     this.#expire(runtime.now());
     if (this.#isRetrying || !this.#pendingRetry || !isDue(this.#pendingRetry, runtime.now())) return;
+    if (!this.#isRoot) {
+      this.linked();
+      return;
+    }
     this.#isRetrying = true;
     runtime.keep(this.#retry());
   }
@@ -227,7 +229,29 @@ export class RevokedTokens {
   linked(): void {
     const hasSubjects = [...this.#parts.connections].some(({ grants }) => grants?.sub !== undefined);
     if (!hasSubjects || this.#isRoot) return;
-    const fetched = retry(this.#parts.runtime, () => this.#known.fetch());
-    this.#parts.runtime.keep(fetched.then(() => this.#close()).catch(() => {}));
+    this.#parts.runtime.keep(this.#catchUp());
+  }
+
+  /** Requests missed revocations, and retries that by the alarm; the note of that survives hibernation. */
+  async #catchUp(): Promise<void> {
+    const { runtime, connections } = this.#parts;
+    try {
+      await retry(runtime, () => this.#known.fetch());
+      if (connections.kept && "missesRevocations" in connections.kept)
+        connections.keep({ missesRevocations: undefined });
+      this.#pendingRetry = undefined;
+      this.#close();
+    } catch {
+      connections.keep({ missesRevocations: true });
+      this.#postpone();
+    }
+  }
+
+  #postpone(): void {
+    const { runtime, schedule } = this.#parts;
+    this.#pendingRetry ??= { since: runtime.now(), next: undefined };
+    postpone(this.#pendingRetry, runtime.now());
+    schedule.due(this.dueAt);
+    schedule.stay();
   }
 }

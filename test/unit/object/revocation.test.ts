@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Grants } from "../../../src/auth/grants.ts";
 import { settled } from "../settled.ts";
+import type { Others } from "../tree/fake-runtime.ts";
 import { objectOf } from "./object.ts";
 import { Service } from "./service.ts";
 
@@ -89,4 +90,24 @@ test("a subject that is revoked again stays revoked since then, whichever revoca
   await first;
   expect(rows.get("revoked:ann")).toEqual(second);
   expect(second).toMatchObject({ pending: true });
+});
+
+test("an object that couldn't request the revocations it has missed does so later, also after hibernation", async () => {
+  const state = { answers: false };
+  const keys = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) };
+  const others: Others = {
+    link: async () => ({ after: 1 }),
+    revocations: async () => {
+      if (!state.answers) throw new Error("no answer");
+      return { revocations: [{ sub: "ann", before: 100, until: 10_000_000, number: 5 }] };
+    },
+  };
+  const first = objectOf({ name: "room", guard: keys, others });
+  const ann = await first.open(grantsOf("ann"));
+  await settled();
+  expect(ann.closed).toBeUndefined();
+  state.answers = true;
+  objectOf({ name: "room", guard: keys, others, hibernated: [ann] }).broker.alarmed();
+  await settled();
+  expect(ann.closed).toMatch(/^revoked: /);
 });
