@@ -65,7 +65,7 @@ export function mayEnter(grants: Grants | undefined, channel: string): boolean {
   return !grants || isNamed(grants.enter ?? [], channel);
 }
 
-/** Whether `grants` allow the name of a member: with a subject, only that, so that nobody can pose as another. */
+/** Whether `grants` allow a member name: a token with a subject allows only that name, so no user can pose as another. */
 export function mayEnterAs(grants: Grants | undefined, member: string): boolean {
   return grants?.sub === undefined || grants.sub === member;
 }

@@ -21,6 +21,7 @@ export class Revocations {
   readonly #fetch: (after: number) => Promise<Revocation[]>;
   readonly #now: () => number;
   readonly #bySub = new Map<string, Revocation>();
+  /** The newest number of a fetched list. */
   #newest = 0;
   /** When the list was fetched, in milliseconds since 1970. */
   #fetched = 0;
@@ -40,14 +41,17 @@ export class Revocations {
   /** Fetches the newest revocations. @throws if they can't be fetched */
   async fetch(): Promise<void> {
     const began = this.#now();
-    this.add(await this.#fetch(this.#newest));
+    const revocations = await this.#fetch(this.#newest);
+    this.add(revocations);
+    // Only a fetched list is complete up to its newest number.
+    for (const { number } of revocations) this.#newest = Math.max(this.#newest, number);
     this.#fetched = began;
   }
 
+  /** Adds revocations; earlier ones may be missing still. */
   add(revocations: Revocation[]): void {
     const now = this.#now();
     for (const revocation of revocations) {
-      this.#newest = Math.max(this.#newest, revocation.number);
       const known = this.#bySub.get(revocation.sub);
       if (!known || known.number < revocation.number) this.#bySub.set(revocation.sub, revocation);
     }

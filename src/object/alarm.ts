@@ -3,9 +3,7 @@
  * a row, so it is never cancelled or postponed; a spurious wake-up is cheaper.
  */
 import type { RawRuntime } from "../runtime/runtime.ts";
-
-/** When the alarm goes off after the object began something that a crash would leave unfinished, in milliseconds. */
-const CRASH_CHECK = 10_000;
+import { CRASH_CHECK } from "../runtime/schedule.ts";
 
 export class Alarm {
   readonly #runtime: Pick<RawRuntime, "now" | "alarm" | "alarmTime">;

@@ -1,7 +1,7 @@
 /**
- * Revokes tokens. The root of `all` stores which subjects are revoked, and passes that down the tree of `all`: every
- * object with connections ends those of revoked tokens. Objects that don't answer are told later. An object that links to
- * `all` later asks for the revocations that it has missed.
+ * Revokes tokens. The root of `all` stores which subjects are revoked, and sends that down the tree of `all`: every object
+ * with connections closes those of revoked tokens. The root retries objects that don't answer. An object that links to
+ * `all` afterwards requests the revocations.
  */
 import { assert } from "../assert.ts";
 import type { Grants } from "../auth/grants.ts";
@@ -10,6 +10,7 @@ import { EVERYONE } from "../protocol/channels.ts";
 import type { RevokeAnswer, RevokedAnswer } from "../runtime/calls.ts";
 import { channelOf } from "../runtime/object-names.ts";
 import { isBoolean, isNumber, rowOf, shape } from "../runtime/rows.ts";
+import { CRASH_CHECK } from "../runtime/schedule.ts";
 import type { TokenParts, Tokens } from "../session/tokens.ts";
 import { isDue, type PendingRetry, postpone, retry, retryAt } from "../tree/retry.ts";
 
@@ -24,14 +25,11 @@ const FOREVER = 10 * 365 * 24 * 3_600_000;
 /** Seconds for which tokens are accepted after they have expired. */
 const CLOCK_TOLERANCE = 5;
 
-/** When the alarm goes off after a revocation, in milliseconds: it passes on what a crash has held up. */
-const CRASH_CHECK = 10_000;
-
 const isRow = shape({
   before: isNumber,
   until: isNumber,
   number: isNumber,
-  /** Whether some objects may not know it. */
+  /** Whether some objects may not have it. */
   pending: isBoolean,
 });
 
@@ -43,13 +41,13 @@ export class RevokedTokens {
   readonly #parts: RevocationParts;
   /** At the root of `all`, all revocations. */
   readonly #revoked = new Map<string, Revocation>();
-  /** Those that some objects may not know. */
+  /** Those that some objects may not have. */
   #pending: Revocation[] = [];
   /** The objects that didn't answer. */
   #unreachable = new Set<string>();
   #pendingRetry: PendingRetry | undefined;
   #isRetrying = false;
-  /** What this object knows. */
+  /** The revocations that this object has received. */
   readonly #known: Revocations;
   #refreshing: Promise<void> | undefined;
 
@@ -67,8 +65,10 @@ export class RevokedTokens {
     return this.#parts.runtime.name === EVERYONE;
   }
 
-  /** Restores the revocations at the root of `all`, and passes on those that a crash may have held up. */
+  /** Restores the revocations at the root of `all`, and sends those again that were pending before a crash. */
   start(): void {
+    const { kept } = this.#parts.connections;
+    if (kept && "missesRevocations" in kept && kept.missesRevocations === true) this.linked();
     if (!this.#isRoot) return;
     for (const [key, value] of this.#parts.runtime.store.list(ROW)) {
       const row = rowOf(value, isRow);
@@ -77,13 +77,15 @@ export class RevokedTokens {
       this.#revoked.set(revocation.sub, revocation);
       if (pending) this.#pending.push(revocation);
     }
-    if (this.#pending.length > 0) this.#parts.runtime.keep(this.#passOn(this.#pending));
+    if (this.#pending.length === 0) return;
+    this.#parts.schedule.due(this.#parts.runtime.now() + CRASH_CHECK);
+    this.#parts.runtime.keep(this.#send(this.#pending));
   }
 
   // --- at the root of `all`
 
   /**
-   * Revokes the tokens of a subject; resolves when all objects have been told that answer.
+   * Revokes the tokens of a subject; resolves when all reachable objects have closed its connections.
    * @throws Error if storage refuses that
    */
   async revoke(sub: string): Promise<RevokeAnswer> {
@@ -99,7 +101,7 @@ export class RevokedTokens {
     this.#revoked.set(sub, revocation);
     this.#pending.push(revocation);
     schedule.due(now + CRASH_CHECK);
-    const { objects, unreachable } = await this.#passOn([revocation]);
+    const { objects, unreachable } = await this.#send([revocation]);
     return { revocation, objects, unreachable: unreachable.length };
   }
 
@@ -113,15 +115,15 @@ export class RevokedTokens {
     return this.#parts.runtime.store.put(ROW + sub, { ...revocation, pending });
   }
 
-  /** Forgets revocations whose tokens have expired. */
+  /** Deletes revocations whose tokens have expired. */
   #expire(now: number): void {
     for (const { sub, until } of this.#revoked.values()) {
       if (until <= now && this.#parts.runtime.store.delete(ROW + sub)) this.#revoked.delete(sub);
     }
   }
 
-  /** Passes revocations on to all objects, and later to those that don't answer. */
-  async #passOn(revocations: Revocation[]): Promise<RevokedAnswer> {
+  /** Sends revocations to all objects, and retries those that don't answer. */
+  async #send(revocations: Revocation[]): Promise<RevokedAnswer> {
     const answer = await this.apply(revocations);
     for (const object of answer.unreachable) this.#unreachable.add(object);
     this.#settle(revocations);
@@ -129,17 +131,16 @@ export class RevokedTokens {
   }
 
   #settle(revocations: Revocation[]): void {
-    const { runtime, schedule } = this.#parts;
     if (this.#unreachable.size === 0) {
-      for (const revocation of revocations) this.#write(revocation, false);
+      for (const revocation of revocations) {
+        // The row of a subject that was revoked again is newer.
+        if (this.#revoked.get(revocation.sub) === revocation) this.#write(revocation, false);
+      }
       this.#pending = this.#pending.filter((pending) => !revocations.includes(pending));
       this.#pendingRetry = undefined;
       return;
     }
-    this.#pendingRetry ??= { since: runtime.now(), next: undefined };
-    postpone(this.#pendingRetry, runtime.now());
-    schedule.due(this.dueAt);
-    schedule.stay();
+    this.#postpone();
   }
 
   /** When to call `proceed`, in milliseconds since 1970; infinite if nothing is due. */
@@ -150,11 +151,15 @@ export class RevokedTokens {
     return dueAt;
   }
 
-  /** Handles the alarm: tells objects again that didn't answer, and forgets what has expired. */
+  /** Handles the alarm: retries objects that didn't answer, and deletes expired revocations. */
   proceed(): void {
     const { runtime } = this.#parts;
     this.#expire(runtime.now());
     if (this.#isRetrying || !this.#pendingRetry || !isDue(this.#pendingRetry, runtime.now())) return;
+    if (!this.#isRoot) {
+      this.linked();
+      return;
+    }
     this.#isRetrying = true;
     runtime.keep(this.#retry());
   }
@@ -162,8 +167,10 @@ export class RevokedTokens {
   async #retry(): Promise<void> {
     const revocations = [...this.#pending];
     const objects = [...this.#unreachable];
-    const answer = await this.#tell(objects, revocations);
-    for (const object of objects) this.#unreachable.delete(object);
+    const answer = await this.#call(objects, revocations);
+    // What was revoked in the meantime may not have reached them.
+    const isAll = this.#pending.every((pending) => revocations.includes(pending));
+    if (isAll) for (const object of objects) this.#unreachable.delete(object);
     for (const object of answer.unreachable) this.#unreachable.add(object);
     this.#isRetrying = false;
     this.#settle(revocations);
@@ -171,17 +178,17 @@ export class RevokedTokens {
 
   // --- everywhere
 
-  /** Ends the connections of revoked tokens, here and at the objects below this one in the tree of `all`. */
+  /** Closes the connections of revoked tokens, here and at the objects below this one in the tree of `all`. */
   async apply(revocations: Revocation[]): Promise<RevokedAnswer> {
     const { runtime, router } = this.#parts;
     this.#known.add(revocations);
     this.#close();
     const below = channelOf(runtime.name) === EVERYONE ? [...router.downstream.objects] : [];
-    const { objects, unreachable } = await this.#tell(below, revocations);
+    const { objects, unreachable } = await this.#call(below, revocations);
     return { objects: objects + 1, unreachable };
   }
 
-  async #tell(objects: string[], revocations: Revocation[]): Promise<RevokedAnswer> {
+  async #call(objects: string[], revocations: Revocation[]): Promise<RevokedAnswer> {
     const { runtime } = this.#parts;
     const answers = await Promise.all(
       objects.map((object) =>
@@ -202,12 +209,12 @@ export class RevokedTokens {
     this.#parts.tokens.closeRevoked((grants) => this.#known.isRevoked(grants));
   }
 
-  /** Whether a token is revoked, as far as this object knows. */
+  /** Whether a token is revoked by any revocation that this object has received. */
   isRevoked(grants: Grants): boolean {
     return this.#known.isRevoked(grants);
   }
 
-  /** Learns of revocations before a token is judged. While the root of `all` doesn't answer, those known count. */
+  /** Requests new revocations. Without an answer from the root of `all`, the known ones count. */
   async refresh(): Promise<void> {
     this.#refreshing ??= this.#known
       .refresh()
@@ -218,11 +225,33 @@ export class RevokedTokens {
     await this.#refreshing;
   }
 
-  /** This object has linked to `all`: connections may have been revoked that it had before. */
+  /** This object has linked to `all`, and may have missed revocations before that. */
   linked(): void {
     const hasSubjects = [...this.#parts.connections].some(({ grants }) => grants?.sub !== undefined);
     if (!hasSubjects || this.#isRoot) return;
-    const fetched = retry(this.#parts.runtime, () => this.#known.fetch());
-    this.#parts.runtime.keep(fetched.then(() => this.#close()).catch(() => {}));
+    this.#parts.runtime.keep(this.#catchUp());
+  }
+
+  /** Requests missed revocations, and retries that by the alarm; the note of that survives hibernation. */
+  async #catchUp(): Promise<void> {
+    const { runtime, connections } = this.#parts;
+    try {
+      await retry(runtime, () => this.#known.fetch());
+      if (connections.kept && "missesRevocations" in connections.kept)
+        connections.keep({ missesRevocations: undefined });
+      this.#pendingRetry = undefined;
+      this.#close();
+    } catch {
+      connections.keep({ missesRevocations: true });
+      this.#postpone();
+    }
+  }
+
+  #postpone(): void {
+    const { runtime, schedule } = this.#parts;
+    this.#pendingRetry ??= { since: runtime.now(), next: undefined };
+    postpone(this.#pendingRetry, runtime.now());
+    schedule.due(this.dueAt);
+    schedule.stay();
   }
 }

@@ -107,6 +107,7 @@ export class Authority {
     try {
       this.#carryOut(reports);
     } catch (error) {
+      this.#table.rollback();
       for (const { reject } of reports) reject(error);
       throw error;
     }

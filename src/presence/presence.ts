@@ -11,6 +11,7 @@ import { presenceOf } from "../protocol/members.ts";
 import { NO_PRESENCE, tooManyMembers } from "../protocol/refusals.ts";
 import type { Member, MembersAnswer, PresenceAnswer, PresenceReport, RestateRequest } from "../runtime/calls.ts";
 import { isNumber, isString, listOf, optional, rowOf, shape } from "../runtime/rows.ts";
+import { CRASH_CHECK } from "../runtime/schedule.ts";
 import type { Entered } from "../session/attachment.ts";
 import type { Connection } from "../session/connection.ts";
 import type { Connections } from "../session/connections.ts";
@@ -19,6 +20,7 @@ import { newBucket, take } from "../session/rate.ts";
 import { earliestRetry, isDue, postpone, retry } from "../tree/retry.ts";
 import type { Router, RouterParts } from "../tree/router.ts";
 import type { Authority } from "./authority.ts";
+import { MemberLists } from "./member-lists.ts";
 import { type KeptReport, PresentMembers } from "./present-members.ts";
 
 const ROW = "present:";
@@ -36,9 +38,6 @@ const isKeptReport = shape({ number: isNumber, connections: isNumber });
 const areReports = listOf((value: unknown): value is [channel: string, report: KeptReport] => {
   return Array.isArray(value) && isString(value[0]) && isKeptReport(value[1]);
 });
-
-/** When the alarm goes off after a change, in milliseconds: it finds what a crash left unreported. */
-const CRASH_CHECK = 10_000;
 
 /** Most commands about members per second: of one connection, and of an object. */
 const MAX_CHANGES = 20;
@@ -63,7 +62,7 @@ export class Presence {
   readonly #channels = new Map<string, PresentMembers>();
   readonly #memory = { bytes: 0 };
   readonly #rate = newBucket();
-  readonly #lists = new Map<string, List>();
+  readonly #lists = new MemberLists((name) => this.#ask(name));
   #newest = 0;
   /** Whether an attachment has reports. */
   #hasKept = false;
@@ -424,26 +423,11 @@ export class Presence {
   // --- lists
 
   /**
-   * Returns the members of a channel, as of after this call. Requests that come together share a call.
+   * Returns the members of a channel, as of after this call.
    * @throws if the authority doesn't answer
    */
-  async members(name: string): Promise<MembersAnswer> {
-    const list = this.#lists.get(name) ?? { current: undefined, next: undefined };
-    this.#lists.set(name, list);
-    list.next ??= this.#askNext(name, list);
-    return list.next;
-  }
-
-  async #askNext(name: string, list: List): Promise<MembersAnswer> {
-    await list.current?.catch(() => {});
-    await undefined;
-    list.current = list.next;
-    list.next = undefined;
-    try {
-      return await this.#ask(name);
-    } finally {
-      if (list.next === undefined) this.#lists.delete(name);
-    }
+  members(name: string): Promise<MembersAnswer> {
+    return this.#lists.of(name);
   }
 
   async #ask(name: string): Promise<MembersAnswer> {
@@ -475,11 +459,4 @@ export class Presence {
       else if (channel.pendingRetry && isDue(channel.pendingRetry, now)) this.#report(channel);
     }
   }
-}
-
-/** The requests for the members of one channel. */
-interface List {
-  /** The call in flight, and the one after it. */
-  current: Promise<MembersAnswer> | undefined;
-  next: Promise<MembersAnswer> | undefined;
 }

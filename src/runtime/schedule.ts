@@ -1,5 +1,8 @@
 import type { Keeper, Runtime } from "./runtime.ts";
 
+/** When the alarm goes off after the object began work that a crash would leave unfinished, in milliseconds. */
+export const CRASH_CHECK = 10_000;
+
 /** Schedules an object's deferred work. The parts of an object report to it alone. */
 export interface Schedule {
   /** Flushes after the events that the runtime has already queued. */

@@ -1,4 +1,4 @@
-/** `fanout members`: who is present on a channel, once or with each change. */
+/** `fanout members`: lists the members of a channel, and follows their changes. */
 import type { Members } from "../../client/fanout.ts";
 import { formatMember, listMembers, type Member, presenceFault } from "../../protocol/members.ts";
 import { DONE, Exit, USAGE } from "../exits.ts";
@@ -64,7 +64,7 @@ async function follow(list: Members, { json }: MembersOptions): Promise<void> {
   await refusable(Promise.race([ended, queue.finished]));
 }
 
-/** Returns a member for JSON: without data, if there is none. */
+/** Returns a member for JSON; empty data is omitted. */
 function fieldsOf({ member, data }: Member): { member: string; data: string | undefined } {
   return { member, data: data || undefined };
 }

@@ -2,6 +2,8 @@
 import { expect, test } from "vitest";
 import type { Grants } from "../../../src/auth/grants.ts";
 import { settled } from "../settled.ts";
+import type { Others } from "../tree/fake-runtime.ts";
+import { objectOf } from "./object.ts";
 import { Service } from "./service.ts";
 
 const OBJECTS = 1_000;
@@ -27,4 +29,85 @@ test("revoking in a service of a thousand objects takes a thousand calls, and wa
   expect([...service.calls.keys()]).toEqual(["revoked"]);
   expect(anns.filter(({ closed }) => closed?.startsWith("revoked: "))).toHaveLength(OBJECTS);
   expect(service.rows("all").get("revoked:ann")).toMatchObject({ pending: false });
+});
+
+/** A root of `all` to which an object is linked whose answers the test controls. */
+async function rootWithObject() {
+  const state = { answers: (_: string[]): Promise<boolean> => Promise.resolve(true) };
+  const told: string[][] = [];
+  const rows = new Map<string, unknown>();
+  const { broker, clock } = objectOf({
+    name: "all",
+    rows,
+    others: {
+      revoked: async (_, { revocations }) => {
+        const subs = revocations.map(({ sub }) => sub);
+        if (!(await state.answers(subs))) throw new Error("no answer");
+        told.push(subs);
+        return { objects: 1, unreachable: [] };
+      },
+    },
+  });
+  await broker.called("link", { from: "room", epoch: 1 }, 2);
+  const revoke = (sub: string) => broker.called("revoke", { sub }, 2);
+  const ring = async () => {
+    clock.now += 700_000;
+    broker.alarmed();
+    await settled();
+  };
+  return { state, told, rows, revoke, ring };
+}
+
+test("what is revoked while an object is told again reaches that object too", async () => {
+  const { state, told, rows, revoke, ring } = await rootWithObject();
+  state.answers = async () => false;
+  expect(await revoke("ann")).toMatchObject({ unreachable: 1 });
+  const { promise: answered, resolve } = Promise.withResolvers<boolean>();
+  state.answers = (subs) => (subs.includes("bob") ? Promise.resolve(false) : answered);
+  await ring();
+  expect(await revoke("bob")).toMatchObject({ unreachable: 1 });
+  resolve(true);
+  await settled();
+  expect(told).toEqual([["ann"]]);
+  state.answers = async () => true;
+  await ring();
+  expect(told.at(-1)).toContain("bob");
+  for (const sub of ["ann", "bob"]) expect(rows.get(`revoked:${sub}`)).toMatchObject({ pending: false });
+});
+
+test("a subject that is revoked again stays revoked since then, whichever revocation is settled last", async () => {
+  const { state, rows, revoke } = await rootWithObject();
+  const { promise: answered, resolve } = Promise.withResolvers<boolean>();
+  state.answers = () => answered;
+  const first = revoke("ann");
+  await settled();
+  const { promise: never } = Promise.withResolvers<boolean>();
+  state.answers = () => never;
+  void revoke("ann");
+  await settled();
+  const second = rows.get("revoked:ann");
+  resolve(true);
+  await first;
+  expect(rows.get("revoked:ann")).toEqual(second);
+  expect(second).toMatchObject({ pending: true });
+});
+
+test("an object that couldn't request the revocations it has missed does so later, also after hibernation", async () => {
+  const state = { answers: false };
+  const keys = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) };
+  const others: Others = {
+    link: async () => ({ after: 1 }),
+    revocations: async () => {
+      if (!state.answers) throw new Error("no answer");
+      return { revocations: [{ sub: "ann", before: 100, until: 10_000_000, number: 5 }] };
+    },
+  };
+  const first = objectOf({ name: "room", guard: keys, others });
+  const ann = await first.open(grantsOf("ann"));
+  await settled();
+  expect(ann.closed).toBeUndefined();
+  state.answers = true;
+  objectOf({ name: "room", guard: keys, others, hibernated: [ann] }).broker.alarmed();
+  await settled();
+  expect(ann.closed).toMatch(/^revoked: /);
 });
