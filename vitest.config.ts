@@ -15,6 +15,9 @@ const SLOW = "test/**/*.slow.test.ts";
 /** Setup for tests that serve the Worker's bundle. */
 const BUNDLED = "test/e2e/support/bundled.ts";
 
+/** Setup for tests that install the package. */
+const PACKED = "test/packages/packed.ts";
+
 interface More {
   include?: string[];
   exclude?: string[];
@@ -48,7 +51,7 @@ const NARROW = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 const CONFORMANCE = "test/runtime/conformance.test.ts";
 
 /** The projects with the longest test files, which begin first, so that none is left to run alone at the end. */
-const LONGEST = ["simulation", "slow", "packages", "e2e"];
+const LONGEST = ["simulation", "projects", "slow", "packages", "e2e"];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -80,9 +83,10 @@ export default defineConfig({
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
       inNode("e2e", { globalSetup: [BUNDLED] }),
-      // `npm test` leaves out these two.
+      // `npm test` leaves out these three.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
-      inNode("packages", { globalSetup: [BUNDLED, "test/packages/setup.ts"] }),
+      inNode("packages", { globalSetup: [BUNDLED, PACKED, "test/packages/setup.ts"] }),
+      inNode("projects", { globalSetup: [BUNDLED, PACKED] }),
     ],
   },
 });
