@@ -20,7 +20,8 @@ let server: Restarting;
 
 beforeAll(async () => {
   server = await serveRestarting([
-    "vite-react",
+    "vite-react-production",
+    "vite-react-development",
     "next",
     "next-route",
     "webpack",
@@ -126,7 +127,7 @@ test.skipIf(!browser)("Vite, React and StrictMode", async () => {
       "index.html": HTML("/src/main.tsx"),
       "tsconfig.json": JSON.stringify(VITE_TSCONFIG),
       "vite.config.js": 'import react from "@vitejs/plugin-react";\nexport default { plugins: [react()] };',
-      "src/Chat.tsx": COMPONENT("`vite-react-${import.meta.env.MODE}`"),
+      "src/Chat.tsx": COMPONENT(`"vite-react-" + import.meta.env.MODE`),
       "src/main.tsx": `
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -219,7 +220,7 @@ use(Fanout, ${JSON.stringify(server.address)}, "webpack-commonjs").then(console.
   expect(await project.run("webpack --mode production --target node --entry ./index.js -o out")).not.toMatch(
     /warning/i,
   );
-  expect(await project.run("node out/main.js")).toBe(`${RECEIVED}\n`);
+  expect(await project.run("node out/main.js")).toContain(RECEIVED);
 });
 
 test.skipIf(!browser)("Vite and Vue, with a reactive client", async () => {
