@@ -18,6 +18,9 @@ const BUNDLED = "test/e2e/support/bundled.ts";
 /** Setup for tests that install the package. */
 const PACKED = "test/packages/packed.ts";
 
+/** Setup for tests in other runtimes. */
+const RUNTIMES = "test/packages/setup.ts";
+
 interface More {
   include?: string[];
   exclude?: string[];
@@ -85,8 +88,8 @@ export default defineConfig({
       inNode("e2e", { globalSetup: [BUNDLED] }),
       // `npm test` leaves out these three.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
-      inNode("packages", { globalSetup: [BUNDLED, PACKED, "test/packages/setup.ts"] }),
-      inNode("projects", { globalSetup: [BUNDLED, PACKED] }),
+      inNode("packages", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
+      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
     ],
   },
 });
