@@ -26,6 +26,7 @@ interface More {
   exclude?: string[];
   globalSetup?: string[];
   env?: Record<string, string>;
+  testTimeout?: number;
 }
 
 /** Returns a project of tests that run in Node: those in the folder of its name that aren't slow, or others. */
@@ -89,7 +90,7 @@ export default defineConfig({
       // `npm test` leaves out these three.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
       inNode("packages", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
-      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
+      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 300_000 }),
     ],
   },
 });

@@ -22,7 +22,8 @@ beforeAll(async () => {
   server = await serveRestarting([
     "vite-react-production",
     "vite-react-development",
-    "next",
+    "next-production",
+    "next-development",
     "next-route",
     "webpack",
     "webpack-commonjs",
@@ -162,7 +163,7 @@ export default function Page() {
   return <main>{new Refused("limit", "").name} <Chat /></main>;
 }
 `,
-      "app/chat.tsx": `"use client";\n${COMPONENT('"next"')}`,
+      "app/chat.tsx": `"use client";\n${COMPONENT(`"next-" + process.env.NODE_ENV`)}`,
       "app/api/route.ts": `
 import { Fanout } from "fanout-edge/client";
 import { use } from "../../use";
@@ -184,6 +185,7 @@ export async function GET() {
   expect(html).toContain("Refused");
   await expectText(url, RECEIVED);
   expect(await (await fetch(`${url}/api`)).text()).toBe(RECEIVED);
+  await expectText(await project.start("next dev --port 0 --hostname 127.0.0.1", SERVED), RECEIVED);
 });
 
 test.skipIf(!browser)("webpack", async () => {

@@ -162,22 +162,28 @@ export async function create(options: ProjectOptions = {}): Promise<Project> {
 
 /** Starts a program that ends with the test. @throws Error with its output if it ends before that matches */
 async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, pattern: RegExp): Promise<string> {
-  const child = spawn("sh", ["-c", `exec ${command} 2>&1`], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn("sh", ["-c", `exec ${command} 2>&1`], {
+    cwd: folder,
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   onTestFinished(async () => {
-    child.kill("SIGKILL");
+    // The whole group: development servers start further processes.
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
     await ended;
   });
   let output = "";
-  for await (const chunk of child.stdout) {
-    output += String(chunk);
-    const found = pattern.exec(output)?.[1];
-    if (found !== undefined) {
-      child.stdout.resume();
-      return found;
-    }
-  }
-  throw new Error(`${command}:\n${output}`);
+  return new Promise<string>((resolve, reject) => {
+    // Reads on after that, so that the program can write.
+    child.stdout.on("data", (chunk) => {
+      output += String(chunk);
+      const found = pattern.exec(output)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.once("exit", () => reject(new Error(`${command}:\n${output}`)));
+  });
 }
 
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
@@ -206,7 +212,7 @@ export async function expectText(url: string, text: string): Promise<Page> {
     if (/error|warning/.test(line.type()) && !isOfBrowser) problems.push(line.text());
   });
   page.on("pageerror", (error) => problems.push(String(error)));
-  await page.goto(url);
+  await page.goto(url, { timeout: 60_000 });
   const shown = () => page.evaluate<string>("document.body.innerText");
   await expect.poll(async () => problems.join("\n") || (await shown()), { timeout: 60_000 }).toContain(text);
   expect(problems).toEqual([]);
