@@ -245,6 +245,7 @@ declare global {
   const fanout: Fanout, text: string, id: number;
   function process(text: string): Promise<void>;
   function retryLater(): void;
+  function signInAgain(): Promise<string>;
 }`;
 
 /** A stand-in for the schema library. */
