@@ -15,11 +15,18 @@ const SLOW = "test/**/*.slow.test.ts";
 /** Setup for tests that serve the Worker's bundle. */
 const BUNDLED = "test/e2e/support/bundled.ts";
 
+/** Setup for tests that install the package. */
+const PACKED = "test/packages/packed.ts";
+
+/** Setup for tests in other runtimes. */
+const RUNTIMES = "test/packages/setup.ts";
+
 interface More {
   include?: string[];
   exclude?: string[];
   globalSetup?: string[];
   env?: Record<string, string>;
+  testTimeout?: number;
 }
 
 /** Returns a project of tests that run in Node: those in the folder of its name that aren't slow, or others. */
@@ -48,7 +55,7 @@ const NARROW = { SOCKETS_PER_OBJECT: "1", LINKS_PER_OBJECT: "1" };
 const CONFORMANCE = "test/runtime/conformance.test.ts";
 
 /** The projects with the longest test files, which begin first, so that none is left to run alone at the end. */
-const LONGEST = ["simulation", "slow", "packages", "e2e"];
+const LONGEST = ["simulation", "projects", "slow", "packages", "e2e"];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -80,9 +87,10 @@ export default defineConfig({
       inRuntime("limited", { CLIENT_LIMIT: "4" }),
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
       inNode("e2e", { globalSetup: [BUNDLED] }),
-      // `npm test` leaves out these two.
+      // `npm test` leaves out these three.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
-      inNode("packages", { globalSetup: [BUNDLED, "test/packages/setup.ts"] }),
+      inNode("packages", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
+      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 300_000 }),
     ],
   },
 });

@@ -47,8 +47,8 @@ export interface FanoutConstructor {
    * @param address the server's: `wss://…` or `https://…`, or relative to the page
    * @throws Error if the address or an option is invalid
    */
-  new (address: string | URL, options?: FanoutOptions & { codec?: undefined }): Fanout;
   new <T>(address: string | URL, options: FanoutOptions<T> & { codec: Codec<T> }): Fanout<T>;
+  new (address: string | URL, options?: FanoutOptions): Fanout;
 }
 
 export const Fanout: FanoutConstructor = Client;

@@ -46,7 +46,7 @@ export function useChannel<Data>(
 export function useChannel<Data = string>(
   fanout: ChannelClient<Data>,
   channel: string,
-  options?: ChannelOptions<Data> & { codec?: undefined },
+  options?: ChannelOptions<NoInfer<Data>>,
 ): ChannelView<Data>;
 export function useChannel<Data>(
   fanout: ChannelClient<Data>,

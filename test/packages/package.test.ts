@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { chromium, type Page } from "playwright-core";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { beforeAll, expect, inject, onTestFinished, test } from "vitest";
 import { listening } from "../e2e/support/listening.ts";
 import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "../e2e/support/runtime.ts";
 import { find } from "../e2e/support/tools.ts";
@@ -40,9 +40,7 @@ let runtime: Runtime;
 
 beforeAll(async () => {
   const folder = await temporaryFolder();
-  await run("npm", ["pack", "--silent", "--pack-destination", folder], ROOT);
-  const [name = ""] = await readdir(folder);
-  tarball = join(folder, name);
+  tarball = inject("tarball");
   project = join(folder, "project");
   const compilers = COMPILERS.map((version) => `typescript-${version}@npm:typescript@~${version}`);
   await install(project, tarball, ...REACT_18, ...compilers);
@@ -226,67 +224,6 @@ test("the package ws works as the global WebSocket, and may be closed while conn
     silent.once("close", () => { ${script(unique())} });`;
   for (const node of ["node", oldest])
     expect(await run(node, [await write("ws.cjs", program())])).toBe("hello Refused\n");
-});
-
-/** Kinds of projects that take long to install. Each fails unless it receives its own message. */
-const CONSUMERS = {
-  Jest: {
-    packages: ["jest@30"],
-    files: {
-      "package.json": '{ "private": true }',
-      "it.test.js": `const { Fanout } = require("fanout-edge/client");
-        test("it receives", async () => expect(await receive(Fanout)).toBe("hello"));`,
-    },
-    commands: ["jest"],
-  },
-  Vite: {
-    packages: ["vite@8"],
-    files: {
-      "it.js": 'import { Fanout } from "fanout-edge/client"; receive(Fanout).then(console.log);',
-      "vite.config.js": 'export default { build: { lib: { entry: "it.js", formats: ["es"], fileName: "out" } } };',
-    },
-    commands: ["vite build", "node dist/out.js"],
-  },
-  webpack: {
-    packages: ["webpack@5", "webpack-cli@6"],
-    files: { "it.js": 'import { Fanout } from "fanout-edge/client"; receive(Fanout).then(console.log);' },
-    commands: ["webpack --mode production --target node --entry ./it.js -o .", "node main.js"],
-  },
-  Vue: {
-    packages: ["vue@3"],
-    files: {
-      "it.js": `import { Fanout } from "fanout-edge/client"; import { ref } from "vue";
-        receive(class { constructor(url) { return ref(new Fanout(url)).value; } });`,
-    },
-    commands: ["node it.js"],
-  },
-};
-
-/** Announces, and returns the message received. */
-const RECEIVE = `
-async function receive(Fanout) {
-  const fanout = new Fanout(URL_OF_SERVER);
-  const messages = fanout.subscribe("CHANNEL", { last: 1 });
-  await fanout.announce("CHANNEL", "hello");
-  for await (const { text } of messages) {
-    await fanout.close();
-    return text;
-  }
-}`;
-
-test.each(process.env.CONSUMERS ? Object.entries(CONSUMERS) : [])("%s works with it", async (_, consumer) => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => removeFolder(folder));
-  const own = join(folder, "own");
-  await install(own, tarball, ...consumer.packages);
-  const receive = RECEIVE.replaceAll("CHANNEL", unique()).replace("URL_OF_SERVER", JSON.stringify(live()));
-  for (const [name, text] of Object.entries(consumer.files))
-    await writeFile(join(own, name), name.startsWith("it.") ? text + receive : text);
-  const bin = join(own, "node_modules", ".bin");
-  for (const command of consumer.commands) {
-    const [program = "", ...words] = command.split(" ");
-    await run(program === "node" ? program : join(bin, program), words, own);
-  }
 });
 
 test("stack traces show the sources through source maps", async () => {

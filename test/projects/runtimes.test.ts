@@ -1,0 +1,157 @@
+/** Runtimes and package managers that install the packed package. */
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { VERSION } from "../../src/version.ts";
+import {
+  browser,
+  create,
+  expectText,
+  RECEIVED,
+  type Restarting,
+  serveFolder,
+  serveRestarting,
+  USE,
+  USE_COMMONJS,
+} from "./support.ts";
+
+/** The oldest Node for the client, the oldest one for the command-line program, and the newest with long-term support. */
+const NODES = ["20.0.0", "22.0.0", "24"];
+
+/** Returns the path of a runtime that the tests of `packages` install. */
+const OTHERS = (name: string) => join(import.meta.dirname, "..", "packages", "node_modules", ".bin", name);
+
+let server: Restarting;
+
+beforeAll(async () => {
+  const nodes = NODES.flatMap((version) => [`node-${version}-module`, `node-${version}-commonjs`]);
+  server = await serveRestarting([...nodes, "pnpm", "bun", "deno", "page", "shared-page"]);
+  return server.end;
+});
+
+const using = (channel: string, then = ".then(console.log)") =>
+  `use(Fanout, ${JSON.stringify(server.address)}, "${channel}")${then};\n`;
+
+const MODULE = 'import { Fanout } from "fanout-edge/client";\nimport { use } from "./use.mjs";\n';
+const COMMONJS = 'const { Fanout } = require("fanout-edge/client");\nconst { use } = require("./use.cjs");\n';
+
+test.each(NODES)("Node %s, and the command-line program", async (version) => {
+  const project = await create({
+    packages: [`node@${version}`],
+    files: {
+      "use.mjs": USE,
+      "use.cjs": USE_COMMONJS,
+      "main.mjs": MODULE + using(`node-${version}-module`),
+      "main.cjs": COMMONJS + using(`node-${version}-commonjs`),
+    },
+  });
+  expect(await project.run("node --version")).toMatch(`v${version}`);
+  expect(await project.run("node main.mjs")).toContain(RECEIVED);
+  expect(await project.run("node main.cjs")).toContain(RECEIVED);
+  const printed = await project.run("fanout --version").catch(String);
+  if (version === "20.0.0") expect(printed).toContain("fanout: this program needs Node.js 22 or newer");
+  else expect(printed).toBe(`${VERSION}\n`);
+});
+
+test("pnpm", async () => {
+  const project = await create({
+    installer: "npx --yes pnpm@12 add",
+    files: { "use.mjs": USE, "main.mjs": MODULE + using("pnpm") },
+  });
+  expect(await project.run("node main.mjs")).toContain(RECEIVED);
+  expect(await project.run("npx --no-install fanout --version")).toBe(`${VERSION}\n`);
+});
+
+test("Bun installs and runs it", async () => {
+  const project = await create({
+    installer: `${OTHERS("bun")} add`,
+    files: { "use.mjs": USE, "main.mjs": MODULE + using("bun") },
+  });
+  expect(await project.run(`${OTHERS("bun")} main.mjs`)).toContain(RECEIVED);
+});
+
+test("Deno runs it", async () => {
+  const project = await create({ files: { "use.mjs": USE, "main.mjs": MODULE + using("deno") } });
+  expect(await project.run(`${OTHERS("deno")} run --allow-net main.mjs`)).toContain(RECEIVED);
+});
+
+const SHOW = ".then((texts) => document.body.append(texts))";
+
+test.skipIf(!browser)("a page without a bundler", async () => {
+  const project = await create({ files: { "use.js": USE } });
+  const module = "./node_modules/fanout-edge/dist/page/fanout.js";
+  await project.write({
+    "index.html": `<!doctype html><body><script type="module">
+import { Fanout } from "${module}";
+import { use } from "./use.js";
+${using("page", SHOW)}</script></body>`,
+  });
+  await expectText(`${await serveFolder(project.folder)}/`, RECEIVED);
+});
+
+test.skipIf(!browser)("a SharedWorker without a bundler", async () => {
+  const project = await create({ files: { "use.js": USE.replace("export ", "") } });
+  const script = "./node_modules/fanout-edge/dist/page/fanout.global.js";
+  await project.write({
+    "worker.js": `
+importScripts("${script}", "./use.js");
+const { Fanout } = fanoutEdge;
+onconnect = ({ ports: [port] }) => {
+  ${using("shared-page", ".then((texts) => port.postMessage(texts))")}};
+`,
+    "index.html": `<!doctype html><body><script>
+new SharedWorker("worker.js").port.onmessage = ({ data }) => document.body.append(data);
+</script></body>`,
+  });
+  await expectText(`${await serveFolder(project.folder)}/`, RECEIVED);
+});
+
+/** Mounts the server, and answers with what a client receives from another server. */
+const SITE = `
+import { Fanout } from "fanout-edge/client";
+import { type Env, mount } from "fanout-edge/worker";
+export { Channel } from "fanout-edge/worker";
+export default {
+  fetch: async (request: Request, env: Env): Promise<Response> => {
+    const mounted = mount("/live", request, env);
+    if (mounted) return mounted;
+    const fanout = new Fanout(new URL("/live", request.url));
+    const first = fanout.subscribe("news", { last: 1 })[Symbol.asyncIterator]().next();
+    await fanout.announce("news", "hello");
+    const { value } = await first;
+    await fanout.close();
+    return new Response(value?.text);
+  },
+};
+`;
+
+test("a Worker that mounts it, with Wrangler", async () => {
+  const project = await create({
+    fields: { type: "module" },
+    packages: ["wrangler@4", "typescript@5.9"],
+    files: { "worker.ts": SITE },
+  });
+  const example = join(project.folder, "node_modules", "fanout-edge", "examples", "mounted", "wrangler.toml");
+  await project.run(`cp ${example} .`);
+  const settings = { WRANGLER_SEND_METRICS: "false", CI: "true" };
+  await project.run("wrangler types", settings);
+  await project.write({
+    "tsconfig.json": JSON.stringify({
+      compilerOptions: {
+        target: "es2024",
+        lib: ["es2024"],
+        module: "esnext",
+        moduleResolution: "bundler",
+        types: ["./worker-configuration.d.ts"],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+      },
+      files: ["worker.ts"],
+    }),
+  });
+  await project.run("tsc -p .");
+  const output = await project.run("wrangler deploy --dry-run --outdir out", settings);
+  expect(output).not.toMatch(/warning/i);
+  const url = await project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
+  await expect.poll(async () => (await fetch(url)).text().catch(String), { timeout: 60_000 }).toBe("hello");
+});

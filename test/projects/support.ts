@@ -1,0 +1,220 @@
+/** Projects created from scratch that install the packed package, and a server that restarts while they use it. */
+import { execFile, spawn } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import { createServer, connect as dial, type Socket } from "node:net";
+import { delimiter, dirname, extname, join } from "node:path";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { chromium, type Page } from "playwright-core";
+import { expect, inject, onTestFinished } from "vitest";
+import { Fanout } from "../../src/client/fanout.ts";
+import { listening } from "../e2e/support/listening.ts";
+import { removeFolder, temporaryFolder } from "../e2e/support/runtime.ts";
+import { type Served, serve } from "../e2e/support/serve.ts";
+import { find } from "../e2e/support/tools.ts";
+
+export const browser = find("chromium", "apt-get install chromium");
+
+const BIN = join(import.meta.dirname, "..", "..", "node_modules", ".bin");
+
+/**
+ * What each project does with the client: announces "ready", whereupon the server is killed and restarted, and receives
+ * "again". Resolves to all texts that it received.
+ */
+export const USE = `
+export async function use(Fanout, address, channel) {
+  const fanout = new Fanout(address);
+  const texts = [];
+  const messages = fanout.subscribe(channel, { last: 5 });
+  await fanout.announce(channel, "ready");
+  for await (const { text } of messages) {
+    texts.push(text);
+    if (text === "again") break;
+  }
+  await fanout.announce(channel, "done");
+  await fanout.close();
+  return texts.join(" ");
+}
+`;
+
+/** The same in CommonJS. */
+export const USE_COMMONJS = `${USE.replace("export ", "")}module.exports = { use };\n`;
+
+/** The types of `USE`. */
+export const USE_TYPES = `import type { Fanout } from "fanout-edge/client";
+export declare function use(client: typeof Fanout, address: string, channel: string): Promise<string>;
+`;
+
+/** What `use` returns. */
+export const RECEIVED = "ready again";
+
+/** A server that keeps its address when it restarts. */
+export interface Restarting {
+  /** `ws://127.0.0.1:` and a port. */
+  readonly address: string;
+  end(): Promise<void>;
+}
+
+/** Starts a server that any page may use. Whenever a client announces "ready", it restarts, and announces "again". */
+export async function serveRestarting(channels: readonly string[]): Promise<Restarting> {
+  const served = await serve({ settings: { ALLOWED_ORIGINS: "*" } });
+  const forwarder = createServer((socket) => forward(socket, served));
+  const address = (await listening(forwarder)).replace("http", "ws");
+  const watcher = new Fanout(address);
+  let restarted = Promise.resolve();
+  for (const channel of channels) {
+    watcher.subscribe(channel, {
+      onMessage: ({ text }) => {
+        if (text !== "ready") return;
+        restarted = restarted.then(() => served.restart());
+        void restarted.then(() => watcher.announce(channel, "again"));
+      },
+    });
+  }
+  await watcher.ping();
+  return {
+    address,
+    end: async () => {
+      await watcher.close();
+      forwarder.close();
+      await restarted;
+      await served.end();
+    },
+  };
+}
+
+/** Forwards a connection to the server's port of the moment. */
+function forward(socket: Socket, { url }: Served): void {
+  const target = dial(Number(new URL(url).port), "127.0.0.1");
+  target.on("error", () => socket.destroy()).on("close", () => socket.destroy());
+  socket.on("error", () => target.destroy()).on("close", () => target.destroy());
+  socket.pipe(target).pipe(socket);
+}
+
+/** A project in a folder of its own, removed after the test. */
+export interface Project {
+  readonly folder: string;
+  write(files: Record<string, string>): Promise<void>;
+  /** Runs a command in it; returns its output. @throws Error with its output if it fails */
+  run(command: string, env?: Record<string, string>): Promise<string>;
+  /** Runs a command until the test ends; returns the first group of a pattern as soon as its output matches. */
+  start(command: string, pattern: RegExp): Promise<string>;
+  /** Returns the compressed size of files, in bytes. */
+  sizeOf(...names: string[]): Promise<number>;
+}
+
+interface ProjectOptions {
+  /** Packages to install besides this one. */
+  packages?: readonly string[];
+  files?: Record<string, string>;
+  /** Fields of package.json. */
+  fields?: Record<string, unknown>;
+  /** The command that installs packages. */
+  installer?: string;
+}
+
+/** Creates a project and installs the package in it; warnings about the package fail the test. */
+export async function create(options: ProjectOptions = {}): Promise<Project> {
+  const base = await temporaryFolder();
+  onTestFinished(() => removeFolder(base));
+  const folder = join(base, "project");
+  await mkdir(folder);
+  const write = async (files: Record<string, string>) => {
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await writeFile(join(folder, name), text);
+    }
+  };
+  const environment = (more: Record<string, string> = {}) => {
+    const PATH = [join(folder, "node_modules", ".bin"), BIN, process.env.PATH].join(delimiter);
+    // Vitest's own settings would change those of the project.
+    const { NODE_ENV, VITEST, VITEST_MODE, NODE_OPTIONS, ...inherited } = process.env;
+    return { ...inherited, PATH, NEXT_TELEMETRY_DISABLED: "1", ...more };
+  };
+  const start = (command: string, pattern: RegExp) => startIn(folder, command, environment(), pattern);
+  const run = async (command: string, more: Record<string, string> = {}) => {
+    const env = environment(more);
+    const done = await promisify(execFile)("sh", ["-c", `${command} 2>&1`], {
+      cwd: folder,
+      env,
+      maxBuffer: 2 ** 26,
+    }).catch(({ stdout }) => {
+      throw new Error(`${command}:\n${stdout}`);
+    });
+    return done.stdout;
+  };
+  await write({
+    "package.json": JSON.stringify({ name: "project", private: true, ...options.fields }),
+    ...options.files,
+  });
+  const installer = options.installer ?? "npm install --no-audit --no-fund --prefer-offline";
+  const output = await run(`${installer} ${inject("tarball")} ${(options.packages ?? []).join(" ")}`);
+  for (const line of output.split("\n").filter((text) => /warn|deprecated|peer/i.test(text)))
+    expect(line).not.toMatch(/fanout|jose|commander|peer/i);
+  const sizeOf = async (...names: string[]) => {
+    let size = 0;
+    for (const name of names) size += gzipSync(await readFile(join(folder, name))).length;
+    return size;
+  };
+  return { folder, write, run, start, sizeOf };
+}
+
+/** Starts a program that ends with the test. @throws Error with its output if it ends before that matches */
+async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, pattern: RegExp): Promise<string> {
+  const child = spawn("sh", ["-c", `exec ${command} 2>&1`], {
+    cwd: folder,
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  onTestFinished(async () => {
+    // The whole group: development servers start further processes.
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+    await ended;
+  });
+  let output = "";
+  return new Promise<string>((resolve, reject) => {
+    // Reads on after that, so that the program can write.
+    child.stdout.on("data", (chunk) => {
+      output += String(chunk);
+      const found = pattern.exec(output)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.once("exit", () => reject(new Error(`${command}:\n${output}`)));
+  });
+}
+
+const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+
+/** Serves a folder's files until the test ends; returns its URL. */
+export async function serveFolder(folder: string): Promise<string> {
+  const server = createHttpServer(async ({ url = "" }, response) => {
+    const name = url.endsWith("/") ? `${url}index.html` : url.replace(/\?.*/, "");
+    const content = await readFile(join(folder, name)).catch(() => undefined);
+    response.writeHead(content ? 200 : 404, { "Content-Type": TYPES[extname(name)] ?? "text/plain" });
+    response.end(content);
+  });
+  onTestFinished(() => void server.close());
+  return listening(server);
+}
+
+/** Opens a page; resolves when its body has a text. Errors and warnings on its console fail the test. */
+export async function expectText(url: string, text: string): Promise<Page> {
+  const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
+  onTestFinished(() => launched.close());
+  const page = await launched.newPage();
+  const problems: string[] = [];
+  page.on("console", (line) => {
+    // The browser itself logs each connection that fails while the server restarts.
+    const isOfBrowser = /WebSocket connection to|net::ERR|favicon|status of 404/.test(line.text());
+    if (/error|warning/.test(line.type()) && !isOfBrowser) problems.push(line.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  await page.goto(url, { timeout: 60_000 });
+  const shown = () => page.evaluate<string>("document.body.innerText");
+  await expect.poll(async () => problems.join("\n") || (await shown()), { timeout: 60_000 }).toContain(text);
+  expect(problems).toEqual([]);
+  return page;
+}
