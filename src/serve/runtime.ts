@@ -1,11 +1,12 @@
-/** The runtime, workerd: a program of about 160 MB, which the package doesn't install by itself. */
+/** The runtime, workerd: a program of about 160 MB, which is installed when a server starts for the first time. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable, Writable } from "node:stream";
 import { CONFIGURATION } from "./configuration.ts";
-import { ServeFault } from "./fault.ts";
+import { reasonOf, ServeFault } from "./fault.ts";
+import { cachedRuntime, installRuntime } from "./install.ts";
 
 /** The version with which the server is tested. */
 export const TESTED = "1.20261117.1";
@@ -15,18 +16,35 @@ const OLDEST = 20_261_001;
 
 const INSTALL = `install it beside this package: npm install workerd@${TESTED}`;
 
-/** Returns the path of the runtime, which is installed beside this package or in the current folder. @throws ServeFault */
-export function findRuntime(): string {
-  for (const place of [import.meta.filename, join(process.cwd(), "package.json")]) {
-    const require = createRequire(place);
-    try {
-      require.resolve("workerd");
-    } catch {
-      continue;
-    }
-    return pathIn(load(require));
+/**
+ * Returns the path of the runtime: the one beside this package or in the current folder, or else this user's, which is
+ * installed if it is missing.
+ * @param onLine called with a line before an installation, which takes a while
+ * @throws ServeFault
+ */
+export async function findRuntime(onLine: (line: string) => void): Promise<string> {
+  if (process.platform === "win32") throw new ServeFault("this command runs on Linux and macOS; use WSL on Windows");
+  const cached = cachedRuntime(TESTED);
+  const path = pathFrom(import.meta.filename) ?? pathFrom(join(process.cwd(), "x")) ?? pathFrom(join(cached, "x"));
+  if (path !== undefined) return path;
+  onLine(`installing the runtime, workerd ${TESTED}, once, in ${cached}`);
+  const folder = await installRuntime(TESTED).catch((error: unknown) => {
+    throw new ServeFault(`the runtime workerd can't be installed: ${reasonOf(error)}; ${INSTALL}`, true);
+  });
+  const installed = pathFrom(join(folder, "x"));
+  if (installed === undefined) throw new ServeFault(`the runtime workerd isn't in ${folder}; ${INSTALL}`, true);
+  return installed;
+}
+
+/** Returns the path of the runtime that a module would import; undefined if there is none. @throws ServeFault */
+function pathFrom(module: string): string | undefined {
+  const require = createRequire(module);
+  try {
+    require.resolve("workerd");
+  } catch {
+    return undefined;
   }
-  throw new ServeFault(`the runtime workerd is missing; ${INSTALL}`);
+  return pathIn(load(require));
 }
 
 /** @throws ServeFault if the package has no program for this machine */

@@ -4,9 +4,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import { inUrl, type Listener, listenerAt, urlOf } from "./address.ts";
 import { ServeFault } from "./fault.ts";
 import { fill, lockFolder, shareFolder } from "./folder.ts";
-import { findRuntime, type Running, startRuntime } from "./runtime.ts";
+import { type Running, startRuntime } from "./runtime.ts";
 
 export interface ServerOptions {
+  /** The path of the runtime. */
+  runtime: string;
   /** A name or an IP address of this machine. */
   host: string;
   /** 0 for any free port. */
@@ -40,16 +42,17 @@ const START_TIME = 30_000;
  * Starts the server; resolves when it answers requests. Its folder stays locked until this program ends.
  * @throws ServeFault if it can't run
  */
-export async function startServer({ host, port, data, settings, onLine }: ServerOptions): Promise<LocalServer> {
-  if (process.platform === "win32") throw new ServeFault("this command runs on Linux and macOS; use WSL on Windows");
-  const path = findRuntime();
+export async function startServer(options: ServerOptions): Promise<LocalServer> {
+  const { host, port, data, settings, onLine } = options;
   const folder = resolve(data);
   const listener = await listenerAt(host, port);
   await lockFolder(folder);
   fill(folder, Object.keys(settings));
   const lines: string[] = [];
   let report = (line: string): void => void lines.push(line);
-  const runtime = startRuntime(path, folder, `${inUrl(listener.host)}:${port}`, settings, (line) => report(line));
+  const runtime = startRuntime(options.runtime, folder, `${inUrl(listener.host)}:${port}`, settings, (line) =>
+    report(line),
+  );
   try {
     shareFolder(folder, runtime.pid);
     const place = { host: listener.host, port: await portOf(runtime, lines) };

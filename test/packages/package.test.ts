@@ -468,20 +468,54 @@ test.skipIf(!browser)("a page with React 18 switches between channels", async ()
   await page.waitForFunction("document.body.childElementCount === 0", undefined, { timeout: 60_000 });
 });
 
-test("fanout serve says that the runtime is missing, and runs one that is installed", async () => {
+/** Starts `fanout serve` without a runtime beside the package; resolves to its URL, and what it says meanwhile. */
+async function serving(cache: string, data: string) {
   const program = join(project, "node_modules", ".bin", "fanout");
-  const words = ["serve", "--port", "0", "--data", join(project, "data")];
-  await expect(run(program, words)).rejects.toMatchObject({
-    code: 2,
-    stderr: expect.stringMatching(/^fanout: the runtime workerd is missing; .*npm install workerd@[\d.]+\n$/),
-  });
-  await symlink(join(ROOT, "node_modules", "workerd"), join(project, "node_modules", "workerd"));
-  const child = spawn(program, words, { cwd: project, env: ENV, stdio: ["ignore", "pipe", "inherit"] });
-  const ended = once(child, "exit");
+  const env = { ...ENV, XDG_CACHE_HOME: cache, npm_config_prefer_offline: "true" };
+  const child = spawn(program, ["serve", "--port", "0", "--data", join(cache, data)], { cwd: project, env });
   onTestFinished(() => void child.kill("SIGKILL"));
+  const ended = once(child, "exit");
+  let err = "";
+  child.stderr.on("data", (chunk: unknown) => {
+    err += String(chunk);
+  });
   const [line] = await once(createInterface({ input: child.stdout }), "line");
   const url = /http:\S+\d/.exec(String(line))?.[0];
-  expect((await fetch(`${url}/news`, { method: "POST", body: "a" })).status).toBe(200);
-  child.kill("SIGTERM");
-  expect(await ended).toEqual([0, null]);
+  return { url, child, ended, err: () => err };
+}
+
+test("fanout serve installs its runtime once, also if several start at once", async () => {
+  const cache = await temporaryFolder();
+  onTestFinished(() => removeFolder(cache));
+  const servers = await Promise.all([serving(cache, "a"), serving(cache, "b")]);
+  for (const { url, child, ended, err } of servers) {
+    expect((await fetch(`${url}/news`, { method: "POST", body: "a" })).status).toBe(200);
+    expect(err()).toMatch(/^fanout: installing the runtime, workerd [\d.]+, once, in \S+\n$/);
+    child.kill("SIGTERM");
+    expect(await ended).toEqual([0, null]);
+  }
+  expect((await serving(cache, "a")).err()).toBe("");
+  expect(await readdir(join(cache, "fanout"))).toEqual([expect.stringMatching(/^workerd-[\d.]+$/)]);
+});
+
+test("fanout serve says why its runtime can't be installed", async () => {
+  const cache = await temporaryFolder();
+  onTestFinished(() => removeFolder(cache));
+  const program = join(project, "node_modules", "fanout-edge", "dist", "cli.js");
+  const attempt = (env: Record<string, string>) =>
+    promisify(execFile)(process.execPath, [program, "serve", "--port", "0", "--data", join(cache, "data")], {
+      cwd: project,
+      env: { ...ENV, XDG_CACHE_HOME: cache, ...env },
+    }).catch(({ code, stderr }: { code: number; stderr: string }) => [code, stderr.split("\n")[1]]);
+  const why = (reason: string) => [
+    7,
+    expect.stringMatching(`^fanout: the runtime workerd can't be installed: ${reason}; .*npm install workerd@[\\d.]+$`),
+  ];
+  expect(await attempt({ PATH: cache })).toEqual(why("npm is missing"));
+  const offline = { npm_config_offline: "true", npm_config_cache: join(cache, "npm") };
+  expect(await attempt(offline)).toEqual(why("request to .* failed: cache mode is 'only-if-cached' .*"));
+  expect(await readdir(join(cache, "fanout"))).toEqual([]);
+  const file = join(cache, "file");
+  await writeFile(file, "");
+  expect(await attempt({ XDG_CACHE_HOME: file })).toEqual(why("not a directory"));
 });

@@ -2,6 +2,7 @@
 import { statfsSync } from "node:fs";
 import { isLoopback } from "../../serve/address.ts";
 import { ServeFault } from "../../serve/fault.ts";
+import { findRuntime } from "../../serve/runtime.ts";
 import { type LocalServer, startServer } from "../../serve/server.ts";
 import { SECRETS, settingsIn } from "../../serve/settings.ts";
 import { DONE, Exit, LOCAL, USAGE } from "../exits.ts";
@@ -24,11 +25,10 @@ const REMARK_INTERVAL = 60_000;
 /** Runs until the program is stopped; resolves to its exit code. */
 export async function serve(command: ServeCommand): Promise<number> {
   const { port, host, data } = command;
-  const stopped = new Promise<void>((resolve) => instead(resolve));
   const settings = settingsOf(command);
-  const server = await startServer({ port, host, data, settings, onLine: logger(data) }).catch((error: unknown) => {
-    throw error instanceof ServeFault ? new Exit(error.isLocal ? LOCAL : USAGE, error.message) : error;
-  });
+  const runtime = await findRuntime(remark).catch(explain);
+  const stopped = new Promise<void>((resolve) => instead(resolve));
+  const server = await startServer({ runtime, port, host, data, settings, onLine: logger(data) }).catch(explain);
   if (!isLoopback(server.host) && !("TOKEN_SECRET" in settings) && !("TOKEN_JWKS_URL" in settings)) {
     remark("warning: everyone who can reach this machine may subscribe and announce; set TOKEN_SECRET");
   }
@@ -40,6 +40,11 @@ export async function serve(command: ServeCommand): Promise<number> {
   } finally {
     await server.stop();
   }
+}
+
+/** @throws Exit */
+function explain(error: unknown): never {
+  throw error instanceof ServeFault ? new Exit(error.isLocal ? LOCAL : USAGE, error.message) : error;
 }
 
 /** @throws Exit if a secret can't be read */
