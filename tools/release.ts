@@ -29,7 +29,9 @@ async function versions(): Promise<string | undefined> {
     const { version } = JSON.parse(await textOf(path));
     if (version !== VERSION) return `${path} has version ${version}, src/version.ts ${VERSION}: make them equal`;
   }
-  if (run("git", "tag", "--list", `v${VERSION}`) !== "") return `the tag v${VERSION} exists: raise the version`;
+  const tag = `v${VERSION}`;
+  const isHere = run("git", "tag", "--points-at", "HEAD").split("\n").includes(tag);
+  if (!isHere && run("git", "tag", "--list", tag) !== "") return `the tag ${tag} is another commit's: raise the version`;
   return undefined;
 }
 
@@ -80,7 +82,6 @@ for (const check of CHECKS) {
 process.exitCode = isReady ? 0 : 1;
 if (isReady) {
   console.log(`${VERSION} is ready. Once .ci/run passes:
-  git tag v${VERSION} && git push origin v${VERSION}
-  npm run deploy
-  npm publish    # after removing "private" from package.json`);
+  git tag v${VERSION} && git push origin v${VERSION}    # .github/workflows/release.yml publishes the package
+  npm run deploy`);
 }
