@@ -1,9 +1,11 @@
 /**
- * HTTP without WebSockets: announcements per second by POST, and deliveries per second to event streams, compared with
- * WebSockets that are counted in the same way. Here the Worker that holds the streams shares a thread with the object,
- * which limits batching: of 16 messages in flight, about two are sent together. Alone: `node tools/bench/http.ts`.
+ * HTTP without WebSockets: announcements per second by POST, and deliveries per second to streams, compared with
+ * WebSockets that are counted in the same way and in turns. Here the Worker that holds the streams shares a thread with
+ * the object. Alone: `node tools/bench/http.ts`, or only some parts: `node tools/bench/http.ts rates bare`.
  */
 import { Agent, request } from "node:http";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import {
   bundle,
   memoryOf,
@@ -25,18 +27,33 @@ const POSTERS = 32;
 /** Announcements in the frame in which each is followed by a `ping`. */
 const ALTERNATING = 4_500;
 
+const BARE = fileURLToPath(new URL("bare-worker.js", import.meta.url));
+
 /** One publisher sends more than a client normally may. */
 const UNLIMITED = { LINES_PER_SECOND: "1000000" };
 
-/** Yields the results, line by line. */
-export async function* reportHttp(milliseconds: number, rounds = 3): AsyncGenerator<string> {
+/** The parts of the report. `bare` is what the runtime allows: see `bare-worker.js`. */
+const PARTS = ["posts", "memory", "rates", "bare", "frame"];
+
+/**
+ * Yields the results, line by line.
+ * @param parts some of PARTS
+ */
+export async function* reportHttp(milliseconds: number, parts = PARTS, rounds = 3): AsyncGenerator<string> {
   const folder = await temporaryFolder();
   try {
     const file = await bundle(folder);
-    yield* withRuntime(file, ({ port }) => reportPosts(port, milliseconds));
-    for (const kind of SUBSCRIBER_KINDS) yield* withRuntime(file, (runtime) => reportMemory(runtime, kind));
-    yield* withRuntime(file, ({ port }) => reportRates(port, milliseconds, rounds));
-    yield* withRuntime(file, (runtime) => reportAlternating(runtime, rounds));
+    const rates = (name: string, kinds: readonly Kind[]) => (runtime: Fresh) =>
+      reportRates(name, runtime, kinds, milliseconds, rounds);
+    if (parts.includes("posts")) yield* withRuntime(file, ({ port }) => reportPosts(port, milliseconds));
+    for (const kind of parts.includes("memory") ? SUBSCRIBER_KINDS : []) {
+      yield* withRuntime(file, (runtime) => reportMemory(runtime, kind));
+    }
+    if (parts.includes("rates")) yield* withRuntime(file, rates("Fanout", SUBSCRIBER_KINDS));
+    for (const WRITER of parts.includes("bare") ? ["worker", "object"] : []) {
+      yield* withRuntime(BARE, rates(`the ${WRITER} writes, nothing else`, ["WebSocket", "lines"]), { WRITER });
+    }
+    if (parts.includes("frame")) yield* withRuntime(file, (runtime) => reportAlternating(runtime, rounds));
   } finally {
     await removeFolder(folder);
   }
@@ -45,9 +62,13 @@ export async function* reportHttp(milliseconds: number, rounds = 3): AsyncGenera
 /** A fresh runtime, because memory that earlier connections used isn't returned. */
 type Fresh = Runtime & { port: number };
 
-async function* withRuntime(file: string, report: (runtime: Fresh) => AsyncGenerator<string>): AsyncGenerator<string> {
+async function* withRuntime(
+  file: string,
+  report: (runtime: Fresh) => AsyncGenerator<string>,
+  settings: Record<string, string> = {},
+): AsyncGenerator<string> {
   const folder = await temporaryFolder();
-  const runtime = await startRuntime(file, folder, { settings: UNLIMITED });
+  const runtime = await startRuntime(file, folder, { settings: { ...UNLIMITED, ...settings } });
   try {
     yield* report({ ...runtime, port: Number(new URL(runtime.url).port) });
   } finally {
@@ -72,16 +93,23 @@ async function* reportMemory({ port, pid }: Fresh, kind: Kind): AsyncGenerator<s
 }
 
 /** Reports deliveries per second, of all kinds in turns. */
-async function* reportRates(port: number, milliseconds: number, rounds: number): AsyncGenerator<string> {
+async function* reportRates(
+  name: string,
+  { port }: Fresh,
+  each: readonly Kind[],
+  milliseconds: number,
+  rounds: number,
+): AsyncGenerator<string> {
   const kinds: Readers[] = [];
-  for (const kind of SUBSCRIBER_KINDS) kinds.push(await Readers.gather(port, kind, SUBSCRIBERS));
+  for (const kind of each) kinds.push(await Readers.gather(port, kind, SUBSCRIBERS));
   for (const readers of kinds) await readers.deliver(64, 500);
   for (const window of [16, 256]) {
     const rates = kinds.map((): number[] => []);
     for (let round = 0; round < rounds; round++) {
       for (const [i, readers] of kinds.entries()) rates[i]?.push(await readers.deliver(window, milliseconds));
     }
-    for (const [i, { kind }] of kinds.entries()) yield rateLine(kind, window, rates[i] ?? [], rates[0] ?? []);
+    for (const [i, { kind }] of kinds.entries())
+      yield `${name}: ${rateLine(kind, window, rates[i] ?? [], rates[0] ?? [])}`;
   }
   for (const readers of kinds) readers.close();
 }
@@ -139,4 +167,8 @@ async function post(port: number, milliseconds: number): Promise<{ rate: number;
   return { rate, median: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 };
 }
 
-if (import.meta.main) for await (const line of reportHttp(2_000)) console.log(line);
+if (import.meta.main) {
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const parts = positionals.length > 0 ? positionals : PARTS;
+  for await (const line of reportHttp(2_000, parts)) console.log(line);
+}
