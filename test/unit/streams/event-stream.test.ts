@@ -223,12 +223,16 @@ test("streams that share what they render count their own positions", () => {
   expect(render("news!e\n")).toEqual([["news [12.4] e"], ["news [23.4] e"], ["news [11.4] e"], []]);
 });
 
-test("a stream without a live channel doesn't render what a live one has", () => {
-  const ready = streamOf(["news", "all"]).stream;
-  const waiting = streamOf(["news", "all"]).stream;
-  for (const stream of [ready, waiting]) stream.commands();
-  ready.render("debug!position news 7\ndebug!position all 3\n1\n");
-  waiting.render("debug!position news 7\n");
-  expect(inShort(ready.render("news!a\nall!b\n"))).toEqual(["news [8.3] a", "all [8.4] b"]);
-  expect(inShort(waiting.render("news!a\nall!b\n"))).toEqual(["news [8.-] a"]);
+test("a stream that is being resumed doesn't share what others render at the same positions", () => {
+  const live = streamOf(["news", "all"]).stream;
+  const resumed = streamOf(["news", "all"], [7, 3]).stream;
+  for (const stream of [live, resumed]) stream.commands();
+  live.render("debug!position news 7\ndebug!position all 3\n1\n");
+  resumed.render("debug!position news 7\n");
+  expect(inShort(live.render("news!a\nall!b\n"))).toEqual(["news [8.3] a", "all [8.4] b"]);
+  // It is still subscribed to `all` at another position.
+  expect(inShort(resumed.render("news!a\nall!b\n"))).toEqual(["news [8.3] a"]);
+  resumed.render("1\ndebug!position all 3\nall!b\n");
+  expect(inShort(resumed.render("1\n"))).toEqual(["debug [8.4] resumed complete"]);
+  expect(live.render("1\n")).toBe("");
 });
