@@ -1,6 +1,6 @@
 /**
  * Writes `dist/`, the published code: the client and the React hook as ES modules and as CommonJS, each with types; the
- * server and the CLI as ES modules; and the client for pages without a bundler.
+ * server and the CLI as ES modules, the server for tests as both; and the client for pages without a bundler.
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,6 +17,7 @@ const DIST = join(ROOT, "dist");
 /** The sources of the package's exports, relative to `src/`. */
 const CLIENT = { client: "client/fanout.ts", react: "react/hooks.ts" };
 const SERVER = { worker: "mount.ts" };
+const TESTING = { testing: "testing/serve.ts" };
 
 function bundle(options: BuildOptions): void {
   buildSync({
@@ -39,7 +40,10 @@ function writeModules(): void {
     bundle({ ...module, format: "cjs", outExtension: { ".js": ".cjs" } });
   }
   const server = { platform: "node", format: "esm" } as const;
-  bundle({ ...server, entryPoints: { ...SERVER, cli: "cli/main.ts" } });
+  bundle({ ...server, entryPoints: { ...SERVER, ...TESTING, cli: "cli/main.ts" } });
+  // CommonJS has other names for where a module is.
+  const define = { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" };
+  bundle({ ...server, entryPoints: TESTING, format: "cjs", outExtension: { ".js": ".cjs" }, define });
 }
 
 /** Bundles the client for pages: as a module, and as a script that defines `fanoutEdge` and works in local files, too. */
@@ -74,5 +78,8 @@ writeAssets();
 writeModules();
 writePageScripts();
 writeFileSync(join(DIST, "server.js"), serverSource());
-for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.browser.json", ending);
+for (const ending of ["ts", "cts"] as const) {
+  await writeTypes(CLIENT, "tsconfig.browser.json", ending);
+  await writeTypes(TESTING, "../tsconfig.node.json", ending);
+}
 await writeTypes(SERVER, "tsconfig.worker.json", "ts");
