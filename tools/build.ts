@@ -67,7 +67,13 @@ const TSC = join(ROOT, "node_modules", ".bin", "tsc");
 async function writeTypes(input: Record<string, string>, project: string, ending: "ts" | "cts"): Promise<void> {
   // This TypeScript has no API yet, so the plugin runs its compiler.
   const plugins = [dts({ emitDtsOnly: true, tsconfig: join(SRC, project), tsgo: { path: TSC } })];
-  const types = await rolldown({ cwd: SRC, input, external: /^(react|cloudflare:workers)$/, plugins });
+  const types = await rolldown({
+    cwd: SRC,
+    checks: { pluginTimings: false },
+    input,
+    external: /^(react|cloudflare:workers)$/,
+    plugins,
+  });
   const names = { entryFileNames: `[name].${ending}`, chunkFileNames: `types.d.${ending}` };
   await types.write({ dir: DIST, ...names });
   await types.close();

@@ -50,7 +50,7 @@ export class Forwarder {
   #accept(client: Socket): void {
     client.on("error", () => {});
     if (this.#target === undefined) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const pair = new Pair(client, connect({ port: this.#target, host: "127.0.0.1", noDelay: true }));
@@ -78,8 +78,8 @@ class Pair {
 
   reset(): void {
     this.#isSilent = false;
-    this.#server.resetAndDestroy();
-    this.#client.resetAndDestroy();
+    reset(this.#server);
+    reset(this.#client);
   }
 
   /** The server's end is gone, so that the server doesn't hold it for ever; the client's stands still. */
@@ -87,7 +87,7 @@ class Pair {
     this.#isSilent = true;
     this.#client.unpipe();
     this.#server.unpipe();
-    this.#server.resetAndDestroy();
+    reset(this.#server);
     // What the client still sends is lost, but its system acknowledges it.
     this.#client.resume();
   }
@@ -95,4 +95,10 @@ class Pair {
   #ended(): void {
     if (!this.#isSilent) this.#client.destroy();
   }
+}
+
+/** Ends a connection without a farewell. Node never frees a socket that is reset while it says farewell. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

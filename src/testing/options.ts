@@ -17,12 +17,12 @@ export function checkCut(options: unknown): boolean {
 }
 
 function propertiesOf(value: unknown, what: string, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`${what} must be an object with any of ${known.join(", ")}`);
-  }
+  const refuse = (why: string): never => {
+    throw new TypeError(`${what} must be an object with any of ${known.join(", ")}, ${why}`);
+  };
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return refuse("and nothing else");
   for (const name of Object.keys(value)) {
-    if (known.includes(name)) continue;
-    throw new TypeError(`${what} have no ${JSON.stringify(name.slice(0, 40))}, only ${known.join(", ")}`);
+    if (!known.includes(name)) refuse(`not ${JSON.stringify(name.slice(0, 40))}`);
   }
   return { ...value };
 }
