@@ -284,8 +284,8 @@ program
   .usage("[options] [-- <options of wrangler deploy>]")
   .description("deploy a server of your own to Cloudflare, from the current folder")
   .option("--name <name>", "the name of a new server, with which its address begins; fanout by default", workerName)
-  .option("--open", "deploy a server that everyone may use, without a secret", false)
-  .option("--dry-run", "write the files, and check them, but deploy nothing", false)
+  .option("--open", "deploy a server that everyone may use, without a secret")
+  .option("--dry-run", "write the files, and check them, but deploy nothing")
   .addHelpText("after", DEPLOY_EXAMPLE)
   .action((words, options) => act(() => deploy(options, words)));
 

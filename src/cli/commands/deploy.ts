@@ -11,8 +11,8 @@ import { environmentWithoutSecrets } from "../secrets.ts";
 
 export interface DeployCommand {
   name?: string;
-  open: boolean;
-  dryRun: boolean;
+  open?: boolean;
+  dryRun?: boolean;
 }
 
 /** The Worker's name if none is given. */
@@ -23,7 +23,10 @@ const NAME = "fanout";
  * @param passedOn options of `wrangler deploy`
  * @returns the exit code
  */
-export async function deploy({ name, open, dryRun }: DeployCommand, passedOn: string[]): Promise<number> {
+export async function deploy(
+  { name, open = false, dryRun = false }: DeployCommand,
+  passedOn: string[],
+): Promise<number> {
   checkPassedOn(passedOn);
   const folder = process.cwd();
   const found = findConfiguration(folder);

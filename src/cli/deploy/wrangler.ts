@@ -12,8 +12,8 @@ import { type Variables, valueIn } from "./secrets.ts";
 /** The version with which deploying is tested. */
 export const TESTED = "4.156.2";
 
-/** The oldest version that refuses to deploy without required secrets: major and minor. */
-const OLDEST = [4, 77] as const;
+/** The oldest version that knows all of the configuration, such as what to keep out of logs: major and minor. */
+const OLDEST = [4, 128] as const;
 
 export interface Wrangler {
   /** The program, to be run by Node. */
