@@ -4,7 +4,7 @@ import { nextSteps } from "../deploy/next-steps.ts";
 import { checkPassedOn } from "../deploy/options.ts";
 import { completeProject, createProject, findConfiguration, secretsOf } from "../deploy/project.ts";
 import { nameIn, SECRETS_FILE, summaryOf, valueIn, withoutNames } from "../deploy/secrets.ts";
-import { findPackages, readConfiguration, runDeploy } from "../deploy/wrangler.ts";
+import { findPackages, readConfiguration, runDeploy, secretsOfWorker, type Wrangler } from "../deploy/wrangler.ts";
 import { DONE, Exit, FAILED, USAGE } from "../exits.ts";
 import { print, remark } from "../output.ts";
 import { environmentWithoutSecrets } from "../secrets.ts";
@@ -32,7 +32,7 @@ export async function deploy(
   const found = findConfiguration(folder);
   const wrangler = findPackages(folder);
   checkSecret(secretsOf(folder) ?? {}, open);
-  const file = found ?? create(folder, name ?? NAME, open);
+  const file = found ?? (await create(wrangler, folder, name ?? NAME, open));
   const configuration = await readConfiguration(wrangler, file);
   checkName(name, nameIn(configuration), file);
   tell(completeProject(folder, valueIn(configuration, "main")));
@@ -41,6 +41,8 @@ export async function deploy(
 
   const options = ["--config", file, ...(secrets === undefined ? [] : ["--secrets-file", SECRETS_FILE])];
   const env = withoutNames(environmentWithoutSecrets(), secrets ?? {});
+  const hasSecret = found !== undefined && secrets?.TOKEN_SECRET !== undefined;
+  if (hasSecret && !dryRun) await checkOwner(wrangler, nameIn(configuration));
   const deployment = await runDeploy(wrangler, [...options, ...(dryRun ? ["--dry-run"] : []), ...passedOn], env);
   if (!dryRun && deployment === undefined) throw new Exit(FAILED, "Wrangler ended without a deployment");
   const isOpen = !requiresTokens(configuration) && !secrets?.TOKEN_SECRET;
@@ -51,11 +53,29 @@ export async function deploy(
   return DONE;
 }
 
-/** Writes the files of a new server; returns its configuration's. @throws Exit */
-function create(folder: string, name: string, isOpen: boolean): string {
+/** Writes the files of a new server; returns its configuration's. @throws Exit if it would replace another Worker */
+async function create(wrangler: Wrangler, folder: string, name: string, isOpen: boolean): Promise<string> {
+  const deployed = await secretsOfWorker(wrangler, name, environmentWithoutSecrets());
+  const isOurs = secretsOf(folder)?.TOKEN_SECRET !== undefined && deployed?.includes("TOKEN_SECRET");
+  if (deployed !== undefined && !isOurs) {
+    throw new Exit(
+      USAGE,
+      `your account has a Worker '${name}', which this would replace; choose another name with --name`,
+    );
+  }
   const { configuration, written } = createProject(folder, name, isOpen);
   tell(written);
   return configuration;
+}
+
+/** @throws Exit if a Worker of this name isn't this server, which would have a secret */
+async function checkOwner(wrangler: Wrangler, name: string): Promise<void> {
+  const deployed = await secretsOfWorker(wrangler, name, environmentWithoutSecrets());
+  if (deployed === undefined || deployed.includes("TOKEN_SECRET")) return;
+  throw new Exit(
+    USAGE,
+    `your account's Worker '${name}' has no TOKEN_SECRET; if it's this server, run: npx wrangler secret bulk ${SECRETS_FILE} --name ${name}; otherwise choose another name`,
+  );
 }
 
 function tell(written: string[]): void {

@@ -1,9 +1,11 @@
 /** Cloudflare's command-line program, which the folder has to have installed. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { DONE, Exit, FAILED, INTERRUPTED, LOCAL, messageOf, USAGE } from "../exits.ts";
 import { instead } from "../signals.ts";
@@ -77,6 +79,33 @@ export async function readConfiguration({ module }: Wrangler, file: string): Pro
     return valueIn(parse({ config: file }), "rawConfig");
   } catch (error) {
     throw new Exit(USAGE, `${file} isn't valid: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * Returns the names of the secrets of an account's Worker; undefined if there is no such Worker, or if Wrangler can't
+ * tell, for example because nobody has logged in.
+ */
+export async function secretsOfWorker(
+  { program }: Wrangler,
+  name: string,
+  env: Variables,
+): Promise<string[] | undefined> {
+  const command = [program, "secret", "list", "--name", name, "--format", "json"];
+  // Wrangler would otherwise ask questions at the terminal.
+  const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "ignore"], env: { ...env, CI: "true" } });
+  const [out, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  if (code !== DONE) return undefined;
+  return namesIn(out);
+}
+
+/** Returns the names in Wrangler's list, above which it may print remarks. */
+function namesIn(out: string): string[] | undefined {
+  try {
+    const list: unknown = JSON.parse(/^\[.*\]/ms.exec(out)?.[0] ?? "");
+    return Array.isArray(list) ? list.map((secret) => String(valueIn(secret, "name"))) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -11,6 +11,8 @@ export interface Upload {
 export interface Cloudflare {
   /** What was uploaded, in that order. */
   readonly uploads: Upload[];
+  /** The names of the secrets of every Worker, once there is one. */
+  secrets: string[];
   /** The environment in which Wrangler uses the stand-in. */
   readonly environment: Record<string, string>;
   end(): void;
@@ -19,8 +21,9 @@ export interface Cloudflare {
 /** Starts the API of an account without Workers, which accepts every upload. */
 export async function startCloudflare(): Promise<Cloudflare> {
   const uploads: Upload[] = [];
+  const state = { uploads, secrets: ["TOKEN_SECRET"] };
   const api = createServer(async (request, response) => {
-    const { status, ...answer } = await answerTo(request, uploads);
+    const { status, ...answer } = await answerTo(request, state);
     response.writeHead(status, { "Content-Type": "application/json" });
     response.end(JSON.stringify({ success: status === 200, errors: [], messages: [], ...answer }));
   });
@@ -31,10 +34,16 @@ export async function startCloudflare(): Promise<Cloudflare> {
     CLOUDFLARE_ACCOUNT_ID: "account",
     WRANGLER_SEND_METRICS: "false",
   };
-  return { uploads, environment, end: () => void api.close() };
+  return Object.assign(state, { environment, end: () => void api.close() });
 }
 
-async function answerTo(request: IncomingMessage, uploads: Upload[]) {
+/** What different calls return of a Worker. */
+const WORKER = {
+  deployment_id: "0".repeat(32),
+  default_environment: { environment: "production", script: { tag: "tag", last_deployed_from: "wrangler" } },
+};
+
+async function answerTo(request: IncomingMessage, { uploads, secrets }: Pick<Cloudflare, "uploads" | "secrets">) {
   const { method, url = "" } = request;
   const body = await text(request);
   if (method === "PUT") {
@@ -43,7 +52,7 @@ async function answerTo(request: IncomingMessage, uploads: Upload[]) {
   }
   if (/\/services\/|\/secrets$|\/scripts\/\w+\/settings$/.test(url) && uploads.length === 0)
     return { status: 404, result: null, errors: [{ code: 10007, message: "This Worker does not exist" }] };
-  if (url.endsWith("/secrets")) return { status: 200, result: [{ name: "TOKEN_SECRET", type: "secret_text" }] };
-  const shown = { enabled: true, previews_enabled: false };
+  if (url.endsWith("/secrets")) return { status: 200, result: secrets.map((name) => ({ name, type: "secret_text" })) };
+  const shown = { enabled: true, previews_enabled: false, ...WORKER };
   return { status: 200, result: { id: "id", deployments: [], items: [], bindings: [], ...shown, subdomain: "me" } };
 }
