@@ -290,3 +290,11 @@ test("it passes a signal on to Wrangler, and waits for it", async () => {
   expect(await once(child, "close")).toEqual([143, null]);
   expect(out).toBe("started\nstopped\n");
 });
+
+test("docs/deploying.md names the files, and the version of Wrangler", async () => {
+  const guide = await readFile(join(ROOT, "docs/deploying.md"), "utf8");
+  const [, section = ""] = /^## Without a clone\n(.*?)^## /ms.exec(guide) ?? [];
+  const named = [...section.matchAll(/^\| `(.+?)` \|/gm)].map(([, name]) => name);
+  expect(named.sort()).toEqual(WRITTEN);
+  expect(section).toContain(`npm install --save-dev wrangler@${TESTED}\n`);
+});
