@@ -1,6 +1,9 @@
 /** Runtimes and package managers that install the packed package. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { parseEnv } from "node:util";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { Fanout } from "../../src/client/fanout.ts";
 import { VERSION } from "../../src/version.ts";
 import {
   browser,
@@ -16,6 +19,8 @@ import {
 
 /** The oldest Node for the client, the oldest one for the command-line program, and the newest with long-term support. */
 const NODES = ["20.0.0", "22.0.0", "24"];
+
+const ROOT = join(import.meta.dirname, "..", "..");
 
 /** Returns the path of a runtime that the tests of `packages` install. */
 const OTHERS = (name: string) => join(import.meta.dirname, "..", "packages", "node_modules", ".bin", name);
@@ -154,4 +159,30 @@ test("a Worker that mounts it, with Wrangler", async () => {
   expect(output).not.toMatch(/warning/i);
   const url = await project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
   await expect.poll(async () => (await fetch(url)).text().catch(String), { timeout: 60_000 }).toBe("hello");
+});
+
+test("fanout deploy, in a folder with nothing but the two packages", async () => {
+  const { devDependencies } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const project = await create({ packages: [`wrangler@${devDependencies.wrangler}`] });
+  const settings = { WRANGLER_SEND_METRICS: "false", CI: "true", CLOUDFLARE_API_TOKEN: "" };
+  const output = await project.run("npx --no-install fanout deploy --name chat --dry-run", settings);
+  expect(output).toContain("The Worker's name is 'chat'.\ndeploy.env has all required secrets.\n");
+  expect(output).not.toMatch(/warning/i);
+  const { TOKEN_SECRET = "" } = parseEnv(await readFile(join(project.folder, "deploy.env"), "utf8"));
+  const grants = "--subscribe news --announce news --expires 1h";
+  const token = (await project.run(`npx --no-install fanout token ${grants}`, { TOKEN_SECRET })).trim();
+  await project.run("cp deploy.env .dev.vars");
+  const url = await project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
+  const statusOf = async (path: string, init?: RequestInit) => (await fetch(`${url}${path}`, init)).status;
+  await expect.poll(() => statusOf("/-/health").catch(String), { timeout: 60_000 }).toBe(200);
+  expect(await statusOf("/news", { method: "POST", body: "stranger" })).toBe(401);
+  const fanout = new Fanout(url, { token });
+  onTestFinished(() => fanout.close());
+  const messages = fanout.subscribe("news")[Symbol.asyncIterator]();
+  const next = messages.next();
+  await fanout.ping();
+  const headers = { Authorization: `Bearer ${token}` };
+  expect(await statusOf("/news", { method: "POST", body: "hello", headers })).toBe(200);
+  expect((await next).value?.text).toBe("hello");
+  expect(await (await fetch(url, { headers: { Accept: "text/html" } })).text()).toContain("<title>");
 });
