@@ -253,7 +253,7 @@ Settings are also read from the environment; their values are listed in docs/set
 
   TOKEN_SECRET=… fanout serve --host 0.0.0.0 --data /var/lib/fanout --var HISTORY_SECONDS=600
 
-The runtime is the package workerd, which has to be installed beside this one: npm install workerd`;
+The runtime, workerd, is installed for your user when you start a server for the first time.`;
 
 program
   .command("serve")
