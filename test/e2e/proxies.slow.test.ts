@@ -5,7 +5,6 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { connect } from "node:http2";
 import { type RequestOptions, request } from "node:https";
-import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -13,7 +12,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { serveIn } from "./support/cli-server.ts";
-import { listening } from "./support/listening.ts";
+import { freePort, listening } from "./support/listening.ts";
 import { start } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { TestClient } from "./support/test-client.ts";
@@ -46,14 +45,6 @@ beforeAll(async () => {
 
 const key = () => join(folder, "key.pem");
 const certificate = () => join(folder, "certificate.pem");
-
-/** Returns a port that was free a moment ago. */
-async function freePort(): Promise<string> {
-  const server = createTcpServer();
-  const { port } = new URL(await listening(server));
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Replaces text of an example, which has to contain it. */
 function adapt(example: string, changes: Record<string, string>): string {

@@ -5,7 +5,6 @@
  */
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
@@ -13,7 +12,7 @@ import { isAlive, serveIn } from "./support/cli-server.ts";
 import { Dice } from "./support/dice.ts";
 import { HttpSoakClient } from "./support/http-soak-client.ts";
 import { LibrarySoakClient } from "./support/library-soak-client.ts";
-import { listening } from "./support/listening.ts";
+import { freePort } from "./support/listening.ts";
 import { start } from "./support/program.ts";
 import { memoryOf, removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { SoakClient, SoakLog } from "./support/soak-client.ts";
@@ -95,14 +94,6 @@ class Mortal {
     child.kill("SIGKILL");
     await ended;
   }
-}
-
-/** Returns a port that was free a moment ago. */
-async function freePort(): Promise<string> {
-  const server = createServer();
-  const { port } = new URL(await listening(server));
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 test(`for ${SECONDS} s of kills, no client misses or repeats a message, and nothing is left over`, {
