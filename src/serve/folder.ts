@@ -56,7 +56,10 @@ export function fill(folder: string, settings: string[]): void {
   const source = workerSource();
   try {
     writeFileSync(join(folder, WORKER), source);
-    writeFileSync(join(folder, CONFIGURATION), configurationFor(settings));
+    writeFileSync(
+      join(folder, CONFIGURATION),
+      `# Written by fanout serve at each start.\n${configurationFor(settings)}`,
+    );
   } catch (error) {
     throw faultOf(error, folder);
   }
