@@ -231,7 +231,8 @@ test("README.md is short", async () => {
 });
 
 test.each(["README.md", "src/client/README.md"])("%s makes the package right above its import", async (guide) => {
-  const pattern = /^```sh\nnpm install fanout-edge .*\n(.*\n)(.*\n)```\n\n```js\nimport \{ Fanout \} from "fanout-edge\/client"/m;
+  const pattern =
+    /^```sh\nnpm install fanout-edge .*\n(.*\n)(.*\n)```\n\n```js\nimport \{ Fanout \} from "fanout-edge\/client"/m;
   const [, pack, install] = pattern.exec(await fileOf(guide)) ?? [];
   expect(pack).toMatch(/^npm ci && npm pack /);
   expect(pack).toContain(`fanout-edge-${VERSION}.tgz`);

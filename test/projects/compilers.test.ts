@@ -86,5 +86,5 @@ test.each(VERSIONS)("TypeScript %s", async (version) => {
     used.push(project.run(`node ${channel}/main.js`));
   }
   expect(errors).toEqual([]);
-  for (const output of await Promise.all(used)) expect(output).toContain(RECEIVED);
+  for (const output of await Promise.all(used)) expect(output).toBe(`${RECEIVED}\n`);
 });
