@@ -31,7 +31,8 @@ async function versions(): Promise<string | undefined> {
   }
   const tag = `v${VERSION}`;
   const isHere = run("git", "tag", "--points-at", "HEAD").split("\n").includes(tag);
-  if (!isHere && run("git", "tag", "--list", tag) !== "") return `the tag ${tag} is another commit's: raise the version`;
+  if (!isHere && run("git", "tag", "--list", tag) !== "")
+    return `the tag ${tag} is another commit's: raise the version`;
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 /** The packed package, installed in a separate project. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -171,6 +171,27 @@ test("publint and attw find no problems", async () => {
   // Check Workers for ES modules only.
   await run("attw", [tarball, "--exclude-entrypoints", "worker"]);
   await run("attw", [tarball, "--entrypoints", "worker", "--profile", "esm-only"]);
+});
+
+test("the release workflow publishes a package that npm has no warnings about", async () => {
+  const workflow = await readFile(join(ROOT, ".github", "workflows", "release.yml"), "utf8");
+  const commands = [...workflow.matchAll(/^ +(?:- run: )?(npm (?:pkg|publish) .*)$/gm)].map(
+    ([, command = ""]) => command,
+  );
+  expect(commands).toHaveLength(2);
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  await cp(join(project, "node_modules", "fanout-edge"), folder, { recursive: true });
+  const env = { ...ENV, GITHUB_SERVER_URL: "https://github.com", GITHUB_REPOSITORY: "example/fanout" };
+  const [set = "", publish = ""] = commands;
+  // Only the workflow's runner can prove where a package comes from.
+  const rehearsal = publish.replace("--provenance", "--dry-run --ignore-scripts");
+  const { stderr } = await promisify(execFile)("sh", ["-ec", `${set}\n${rehearsal}`], { cwd: folder, env });
+  const warnings = stderr.split("\n").filter((line) => /warn/i.test(line) && !line.includes("logged in"));
+  expect(warnings).toEqual([]);
+  expect(stderr).toContain("with tag latest and public access (dry-run)");
+  const { repository } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+  expect(repository).toEqual({ type: "git", url: "git+https://github.com/example/fanout.git" });
 });
 
 /** A script that announces, and prints the message that it receives. */
