@@ -120,6 +120,7 @@ test("it contains exactly the files needed to use it", async () => {
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
+      "client/package.json",
       "dist/cli.js",
       "dist/client.cjs",
       "dist/client.cjs.map",
@@ -147,6 +148,7 @@ test("it contains exactly the files needed to use it", async () => {
       "examples/mounted/worker.ts",
       "examples/mounted/wrangler.toml",
       "package.json",
+      "react/package.json",
     ].map((file) => `package/${file}`),
   );
 });
