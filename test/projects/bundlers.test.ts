@@ -1,7 +1,7 @@
 /** Pages that bundlers build with the packed package. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   browser,
   create,
@@ -26,6 +26,7 @@ beforeAll(async () => {
     "next-development",
     "next-route",
     "webpack",
+    "parcel",
     "webpack-commonjs",
     "vue",
     "svelte",
@@ -34,8 +35,15 @@ beforeAll(async () => {
   return server.end;
 });
 
-/** Says how large a project's bundle is, for reports. */
-const report = (name: string, size: number) => console.log(`${name}: ${(size / 1000).toFixed(1)} kB compressed`);
+/** The compressed size of each project's bundle, in bytes. */
+const sizes = new Map<string, number>();
+
+const report = (name: string, size: number) => void sizes.set(name, size);
+
+afterAll(() => {
+  const rows = [...sizes].map(([name, size]) => `${name.padEnd(32)}${(size / 1000).toFixed(1).padStart(6)} kB`);
+  console.log(["Bundles, compressed:", ...rows].join("\n"));
+});
 
 /** The line in which a server reports its URL, also if it is coloured. */
 const SERVED = /(http:\/\/127\.0\.0\.1:\d+)/;
@@ -213,7 +221,28 @@ use(Fanout, ${JSON.stringify(server.address)}, "webpack").then((texts) => docume
   await expectText(`${await serveFolder(project.folder)}/`, RECEIVED);
 });
 
-test.skipIf(!browser)("webpack and CommonJS, in a page that announces and in Node", async () => {
+test.skipIf(!browser)("Parcel, which ignores `exports`", async () => {
+  const project = await create({
+    packages: ["parcel@2", "react@19"],
+    files: {
+      "index.html": HTML("index.js"),
+      "use.js": USE,
+      "index.js": `
+import { Fanout } from "fanout-edge/client";
+import "fanout-edge/react";
+import { use } from "./use.js";
+use(Fanout, ${JSON.stringify(server.address)}, "parcel").then((texts) => document.body.append(texts));
+`,
+    },
+  });
+  expect(await project.run("parcel build index.html --no-cache")).not.toMatch(/warning/i);
+  const folder = join(project.folder, "dist");
+  const scripts = (await readdir(folder)).filter((name) => name.endsWith(".js"));
+  report("Parcel", await project.sizeOf(...scripts.map((name) => join("dist", name))));
+  await expectText(`${await serveFolder(folder)}/`, RECEIVED);
+});
+
+test("webpack and CommonJS, for Node", async () => {
   const project = await create({
     packages: ["webpack@5", "webpack-cli@7"],
     files: {

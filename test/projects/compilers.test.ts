@@ -1,6 +1,6 @@
 /** Compilers that read the types of the packed package, with each way to resolve modules. */
 import { beforeAll, expect, test } from "vitest";
-import { create, RECEIVED, type Restarting, serveRestarting, USE, USE_COMMONJS, USE_TYPES } from "./support.ts";
+import { create, RECEIVED_LAST, type Restarting, serveRestarting, USE, USE_COMMONJS, USE_TYPES } from "./support.ts";
 
 /** The oldest version that can read the types, one that many projects use, and the newest ones. */
 const VERSIONS = ["5.4", "5.9", "6.0", "7.0"];
@@ -66,7 +66,8 @@ test.each(VERSIONS)("TypeScript %s", async (version) => {
       module,
       moduleResolution,
       target: "es2022",
-      // The package's declarations are checked, too.
+      // The package's declarations are checked, but not the compiler's own.
+      skipDefaultLibCheck: true,
       lib: ["es2022", "dom", "dom.iterable"],
       types: [],
       strict: true,
@@ -86,5 +87,5 @@ test.each(VERSIONS)("TypeScript %s", async (version) => {
     used.push(project.run(`node ${channel}/main.js`));
   }
   expect(errors).toEqual([]);
-  for (const output of await Promise.all(used)) expect(output).toBe(`${RECEIVED}\n`);
+  for (const output of await Promise.all(used)) expect(output).toMatch(RECEIVED_LAST);
 });

@@ -7,6 +7,7 @@ import {
   create,
   expectText,
   RECEIVED,
+  RECEIVED_LAST,
   type Restarting,
   restartWith,
   serveFolder,
@@ -48,9 +49,8 @@ test.each(NODES)("Node %s, and the command-line program", async (version) => {
   });
   expect(await project.run("node --version")).toMatch(`v${version}`);
   // Before 22.4, Node warns that its WebSocket is experimental.
-  const received = new RegExp(`(^|\n)${RECEIVED}\n$`);
-  expect(await project.run("node main.mjs")).toMatch(received);
-  expect(await project.run("node main.cjs")).toMatch(received);
+  expect(await project.run("node main.mjs")).toMatch(RECEIVED_LAST);
+  expect(await project.run("node main.cjs")).toMatch(RECEIVED_LAST);
   expect(await project.run("fanout --version")).toBe(`${VERSION}\n`);
   expect(await project.run("npx --no-install fanout --help")).toContain("Usage: fanout");
   const printed = await project.run(`fanout ping ${server.address.replace("ws", "http")}`).catch(String);
@@ -75,9 +75,11 @@ test("Bun installs and runs it", async () => {
   expect(await project.run(`${OTHERS("bun")} main.mjs`)).toBe(`${RECEIVED}\n`);
 });
 
-test("Deno runs it", async () => {
-  const project = await create({ files: { "use.mjs": USE, "main.mjs": MODULE + using("deno") } });
-  expect(await project.run(`${OTHERS("deno")} run --allow-net main.mjs`)).toBe(`${RECEIVED}\n`);
+test("Deno checks and runs it", async () => {
+  const files = { "use.mjs": USE, "use.d.mts": USE_TYPES, "main.ts": MODULE + using("deno") };
+  const project = await create({ files });
+  await project.run(`${OTHERS("deno")} check main.ts`);
+  expect(await project.run(`${OTHERS("deno")} run --allow-net main.ts`)).toBe(`${RECEIVED}\n`);
 });
 
 const SHOW = ".then((texts) => document.body.append(texts))";

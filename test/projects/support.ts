@@ -61,6 +61,9 @@ export declare function use(client: typeof Fanout, address: string, channel: str
 /** What `use` returns: every message once, in order. */
 export const RECEIVED = "before during after done";
 
+/** The same as a program's last line. Others may precede it, for example while a restarting server refuses connections. */
+export const RECEIVED_LAST = new RegExp(`(^|\\n)${RECEIVED}\\n$`);
+
 /** A server that keeps its address when it restarts. */
 export interface Restarting {
   /** `ws://127.0.0.1:`, a port, and the path of the server. */
@@ -87,10 +90,19 @@ export async function restartWith(
   const address = (await listening(forwarder)).replace("http", "ws") + path;
   const watcher = new Fanout(address);
   let restarted = Promise.resolve();
+  let next: Promise<void> | undefined;
+  // Clients that announce "before" until the next restart begins share it.
+  const restart = () => {
+    next ??= restarted.then(() => {
+      next = undefined;
+      return served.restart();
+    });
+    restarted = next;
+  };
   for (const channel of channels) {
     watcher.subscribe(channel, {
       onMessage: ({ text }) => {
-        if (text === "before") restarted = restarted.then(() => served.restart());
+        if (text === "before") restart();
         if (text === "during") void restarted.then(() => watcher.announce(channel, "after"));
       },
     });
