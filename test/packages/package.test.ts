@@ -282,7 +282,7 @@ test("a Worker imports the client, and mounts the server", async () => {
 
 test("the program publishes and subscribes", async () => {
   const program = join(project, "node_modules", ".bin", "fanout");
-  expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server.");
+  expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server");
   expect(await run("npx", ["--no-install", "fanout", "pub", "--help"])).toContain("announce a message");
   const news = unique();
   await run(program, ["pub", live(), news, "hello world"]);
