@@ -59,7 +59,7 @@ export declare function use(client: typeof Fanout, address: string, channel: str
 `;
 
 /** What `use` returns: every message once, in order. */
-export const RECEIVED = "before during after done";
+export const RECEIVED = "before meanwhile during after done";
 
 /** The same as a program's last line. Others may precede it, for example while a restarting server refuses connections. */
 export const RECEIVED_LAST = new RegExp(`(^|\\n)${RECEIVED}\\n$`);
@@ -77,8 +77,8 @@ export async function serveRestarting(channels: readonly string[]): Promise<Rest
 }
 
 /**
- * Kills and restarts a server whenever a client announces "before", and announces "after" when it runs again and "during"
- * was received.
+ * Kills and restarts a server whenever a client announces "before", announces "meanwhile" before clients can connect again,
+ * and "after" when it receives "during".
  * @param path where it is mounted
  */
 export async function restartWith(
@@ -86,24 +86,27 @@ export async function restartWith(
   channels: readonly string[],
   path = "",
 ): Promise<Restarting> {
-  const forwarder = createServer((socket) => forward(socket, served));
+  let isOpen = true;
+  const forwarder = createServer((socket) => {
+    if (isOpen) forward(socket, served);
+    else socket.destroy();
+  });
   const address = (await listening(forwarder)).replace("http", "ws") + path;
   const watcher = new Fanout(address);
   let restarted = Promise.resolve();
-  let next: Promise<void> | undefined;
-  // Clients that announce "before" until the next restart begins share it.
-  const restart = () => {
-    next ??= restarted.then(() => {
-      next = undefined;
-      return served.restart();
-    });
-    restarted = next;
+  const restart = async (channel: string) => {
+    isOpen = false;
+    await served.restart();
+    const url = `${served.url.replace(/^ws/, "http")}${path}/${channel}`;
+    const { status } = await fetch(url, { method: "POST", body: "meanwhile" });
+    expect(status).toBe(200);
+    isOpen = true;
   };
   for (const channel of channels) {
     watcher.subscribe(channel, {
       onMessage: ({ text }) => {
-        if (text === "before") restart();
-        if (text === "during") void restarted.then(() => watcher.announce(channel, "after"));
+        if (text === "before") restarted = restarted.then(() => restart(channel));
+        if (text === "during") void watcher.announce(channel, "after");
       },
     });
   }
