@@ -2,7 +2,7 @@
  * Writes `dist/`, the published code: the client and the React hook as ES modules and as CommonJS, each with types; the
  * server and the CLI as ES modules, the server for tests as both; and the client for pages without a bundler.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { rolldown } from "rolldown";
@@ -46,6 +46,15 @@ function writeModules(): void {
   bundle({ ...server, entryPoints: TESTING, format: "cjs", outExtension: { ".js": ".cjs" }, define });
 }
 
+/** Writes a folder for each module, where bundlers that ignore `exports` look for it: Parcel, webpack 4, Browserify. */
+function writeFolders(): void {
+  for (const name of Object.keys(CLIENT)) {
+    const files = { main: `../dist/${name}.cjs`, module: `../dist/${name}.js`, types: `../dist/${name}.d.ts` };
+    mkdirSync(join(ROOT, name), { recursive: true });
+    writeFileSync(join(ROOT, name, "package.json"), `${JSON.stringify({ ...files, sideEffects: false })}\n`);
+  }
+}
+
 /** Bundles the client for pages: as a module, and as a script that defines `fanoutEdge` and works in local files, too. */
 function writePageScripts(): void {
   const page = { minify: true, sourcemap: true } as const;
@@ -82,6 +91,7 @@ async function writeTypes(input: Record<string, string>, project: string, ending
 rmSync(DIST, { recursive: true, force: true });
 writeAssets();
 writeModules();
+writeFolders();
 writePageScripts();
 writeFileSync(join(DIST, "server.js"), serverSource());
 for (const ending of ["ts", "cts"] as const) {

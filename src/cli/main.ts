@@ -90,11 +90,6 @@ const program = new Command("fanout")
   .showHelpAfterError("Run 'fanout --help' or 'fanout <command> --help' for what is possible.")
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
 
-if (!("WebSocket" in globalThis)) {
-  remark("this program needs Node.js 22 or newer");
-  process.exit(USAGE);
-}
-
 /** Runs a command, and exits with its code. */
 function act(work: () => Promise<number>): Promise<void> {
   return work().then(
@@ -311,6 +306,16 @@ program
       return DONE;
     }),
   );
+
+/** Commands that need no server. The others need a `WebSocket`, which Node has from version 22 on. */
+const WITHOUT_SERVER = ["token", "completion"];
+
+program.hook("preAction", (_, command) => {
+  const name = command.name();
+  if ("WebSocket" in globalThis || WITHOUT_SERVER.includes(name)) return;
+  remark(`'fanout ${name}' needs Node.js 22 or newer, and this is ${process.versions.node}`);
+  process.exit(USAGE);
+});
 
 endWithPipe();
 endWithSignals();

@@ -120,6 +120,7 @@ test("it contains exactly the files needed to use it", async () => {
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
+      "client/package.json",
       "dist/cli.js",
       "dist/client.cjs",
       "dist/client.cjs.map",
@@ -151,6 +152,7 @@ test("it contains exactly the files needed to use it", async () => {
       "examples/mounted/worker.ts",
       "examples/mounted/wrangler.toml",
       "package.json",
+      "react/package.json",
     ].map((file) => `package/${file}`),
   );
 });
@@ -284,7 +286,7 @@ test("a Worker imports the client, and mounts the server", async () => {
 
 test("the program publishes and subscribes", async () => {
   const program = join(project, "node_modules", ".bin", "fanout");
-  expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server.");
+  expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server");
   expect(await run("npx", ["--no-install", "fanout", "pub", "--help"])).toContain("announce a message");
   const news = unique();
   await run(program, ["pub", live(), news, "hello world"]);
