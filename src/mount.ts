@@ -11,22 +11,28 @@ interface Bindings {
   CHANNEL: { getByName(name: string): unknown };
 }
 
-/** Valid prefixes: "" for the whole Worker, or a path without a trailing slash. */
-const PREFIX = /^(?:\/[^/?#]+)*$/;
+/** Valid prefixes besides the whole Worker's: paths without a trailing slash. */
+const PREFIX = /^(?:\/[^/?#]+)+$/;
 
 /**
  * Answers requests below a path. Pages of other origins may connect only if `ALLOWED_ORIGINS` names them, because the
  * surrounding Worker may authenticate visitors by cookies.
- * @param prefix such as "/live", with which "/live/news" is the channel `news`
+ * @param prefix such as "/live", with which "/live/news" is the channel `news`; "/" or "" for all requests
  * @returns undefined for all other requests
  * @throws Error if the prefix isn't valid
  */
+export function mount(prefix: "/" | "", request: Request, env: Bindings): Promise<Response>;
+export function mount(prefix: string, request: Request, env: Bindings): Promise<Response> | undefined;
 export function mount(prefix: string, request: Request, env: Bindings): Promise<Response> | undefined {
+  if (prefix === "/" || prefix === "") return handle(request, env, pathOf(request));
   if (!PREFIX.test(prefix))
     throw new Error(`'${prefix}' isn't a prefix; use a path such as '/live', without a trailing slash`);
-  // A client may send any `Host`.
-  if (!URL.canParse(request.url)) return undefined;
-  const { pathname } = new URL(request.url);
-  const isBelow = pathname === prefix || pathname.startsWith(`${prefix}/`);
-  return isBelow ? handle(request, env, pathname.slice(prefix.length) || "/") : undefined;
+  const path = pathOf(request);
+  const isBelow = path === prefix || path.startsWith(`${prefix}/`);
+  return isBelow ? handle(request, env, path.slice(prefix.length) || "/") : undefined;
+}
+
+/** Returns a request's path; empty if its address isn't valid, because a client may send any `Host`. */
+function pathOf({ url }: Request): string {
+  return URL.canParse(url) ? new URL(url).pathname : "";
 }

@@ -1,12 +1,23 @@
 /** The Worker's entry point in a runtime on the operator's own machine, where no network sets `CF-Connecting-IP`. */
+import { Channel as CloudflareChannel } from "./durable-object/channel.ts";
 import type { Env } from "./worker/env.ts";
 import { handle } from "./worker/routes.ts";
 
-export { Channel } from "./durable-object/channel.ts";
+export class Channel extends CloudflareChannel {
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, withoutUnset(env));
+  }
+}
 
 export default {
-  fetch: (request: Request, env: Env) => handle(withAddress(request), env),
+  fetch: (request: Request, env: Env) => handle(withAddress(request), withoutUnset(env)),
 } satisfies ExportedHandler<Env>;
+
+/** Removes variables that aren't set: the runtime sets those that it can't find in its environment to null. */
+function withoutUnset(env: Env): Env {
+  const { CHANNEL, ...variables } = env;
+  return { CHANNEL, ...Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== null)) };
+}
 
 const ADDRESS = "CF-Connecting-IP";
 

@@ -1,8 +1,8 @@
 /**
  * Writes `dist/`, the published code: the client and the React hook as ES modules and as CommonJS, each with types; the
- * server and the CLI as ES modules; and the client for pages without a bundler.
+ * server and the CLI as ES modules, the server for tests as both; and the client for pages without a bundler.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { rolldown } from "rolldown";
@@ -17,6 +17,7 @@ const DIST = join(ROOT, "dist");
 /** The sources of the package's exports, relative to `src/`. */
 const CLIENT = { client: "client/fanout.ts", react: "react/hooks.ts" };
 const SERVER = { worker: "mount.ts" };
+const TESTING = { testing: "testing/serve.ts" };
 
 function bundle(options: BuildOptions): void {
   buildSync({
@@ -39,7 +40,19 @@ function writeModules(): void {
     bundle({ ...module, format: "cjs", outExtension: { ".js": ".cjs" } });
   }
   const server = { platform: "node", format: "esm" } as const;
-  bundle({ ...server, entryPoints: { ...SERVER, cli: "cli/main.ts" } });
+  bundle({ ...server, entryPoints: { ...SERVER, ...TESTING, cli: "cli/main.ts" } });
+  // CommonJS has other names for where a module is.
+  const define = { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" };
+  bundle({ ...server, entryPoints: TESTING, format: "cjs", outExtension: { ".js": ".cjs" }, define });
+}
+
+/** Writes a folder for each module, where bundlers that ignore `exports` look for it: Parcel, webpack 4, Browserify. */
+function writeFolders(): void {
+  for (const name of Object.keys(CLIENT)) {
+    const files = { main: `../dist/${name}.cjs`, module: `../dist/${name}.js`, types: `../dist/${name}.d.ts` };
+    mkdirSync(join(ROOT, name), { recursive: true });
+    writeFileSync(join(ROOT, name, "package.json"), `${JSON.stringify({ ...files, sideEffects: false })}\n`);
+  }
 }
 
 /** Bundles the client for pages: as a module, and as a script that defines `fanoutEdge` and works in local files, too. */
@@ -63,7 +76,13 @@ const TSC = join(ROOT, "node_modules", ".bin", "tsc");
 async function writeTypes(input: Record<string, string>, project: string, ending: "ts" | "cts"): Promise<void> {
   // This TypeScript has no API yet, so the plugin runs its compiler.
   const plugins = [dts({ emitDtsOnly: true, tsconfig: join(SRC, project), tsgo: { path: TSC } })];
-  const types = await rolldown({ cwd: SRC, input, external: /^(react|cloudflare:workers)$/, plugins });
+  const types = await rolldown({
+    cwd: SRC,
+    checks: { pluginTimings: false },
+    input,
+    external: /^(react|cloudflare:workers)$/,
+    plugins,
+  });
   const names = { entryFileNames: `[name].${ending}`, chunkFileNames: `types.d.${ending}` };
   await types.write({ dir: DIST, ...names });
   await types.close();
@@ -72,7 +91,11 @@ async function writeTypes(input: Record<string, string>, project: string, ending
 rmSync(DIST, { recursive: true, force: true });
 writeAssets();
 writeModules();
+writeFolders();
 writePageScripts();
 writeFileSync(join(DIST, "server.js"), serverSource());
-for (const ending of ["ts", "cts"] as const) await writeTypes(CLIENT, "tsconfig.browser.json", ending);
+for (const ending of ["ts", "cts"] as const) {
+  await writeTypes(CLIENT, "tsconfig.browser.json", ending);
+  await writeTypes(TESTING, "../tsconfig.node.json", ending);
+}
 await writeTypes(SERVER, "tsconfig.worker.json", "ts");

@@ -5,12 +5,13 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readSecrets, SECRETS_FILE, summaryOf, type Variables, withoutNames } from "../src/cli/deploy/secrets.ts";
 
 /** The folder of the project, as npm runs its scripts there. */
 const FOLDER = process.cwd();
 const WRANGLER = join(import.meta.dirname, "..", "node_modules", "wrangler", "bin", "wrangler.js");
 
-const [BASE, OWN, SECRETS, MERGED] = ["wrangler.toml", "deploy.toml", "deploy.env", "wrangler.deploy.json"];
+const [BASE, OWN, MERGED] = ["wrangler.toml", "deploy.toml", "wrangler.deploy.json"];
 
 /** Adds settings to others: tables are merged, lists joined, and other values replaced. */
 export function merged(base: unknown, own: unknown): unknown {
@@ -30,20 +31,30 @@ async function read(name: string): Promise<unknown> {
   return readConfiguration({ config: join(FOLDER, name) }).rawConfig;
 }
 
-/** Returns the options that tell Wrangler about the folder's own files. */
-async function ownOptions(): Promise<string[]> {
-  const secrets = existsSync(join(FOLDER, SECRETS)) ? ["--secrets-file", SECRETS] : [];
+/** Returns the file of the configuration: the project's, or one that adds the folder's own to it. */
+async function configurationFile(): Promise<string> {
   if (!existsSync(join(FOLDER, OWN))) {
     console.error(`There is no ${OWN}, so the server gets the name and settings of ${BASE}: docs/deploying.md`);
-    return secrets;
+    return BASE;
   }
   // In the same folder, since paths in it are relative.
   writeFileSync(join(FOLDER, MERGED), `${JSON.stringify(merged(await read(BASE), await read(OWN)), null, 2)}\n`);
-  return ["--config", MERGED, ...secrets];
+  return MERGED;
+}
+
+/** Runs `wrangler deploy`; returns its exit code. */
+function runWrangler(options: string[], secrets: Variables): number {
+  const child = { cwd: FOLDER, stdio: "inherit", env: withoutNames(process.env, secrets) } as const;
+  return spawnSync(process.execPath, [WRANGLER, "deploy", ...options], child).status ?? 1;
 }
 
 if (import.meta.main) {
-  const options = [...(await ownOptions()), ...process.argv.slice(2)];
-  const { status } = spawnSync(process.execPath, [WRANGLER, "deploy", ...options], { cwd: FOLDER, stdio: "inherit" });
-  process.exitCode = status ?? 1;
+  const passedOn = process.argv.slice(2);
+  const file = await configurationFile();
+  const secrets = readSecrets(FOLDER);
+  const secretsFile = secrets === undefined ? [] : ["--secrets-file", SECRETS_FILE];
+  process.exitCode = runWrangler(["--config", file, ...secretsFile, ...passedOn], secrets ?? {});
+  if (passedOn.includes("--dry-run") && process.exitCode === 0) {
+    for (const line of summaryOf(await read(file), secrets ?? {})) console.log(line);
+  }
 }

@@ -25,6 +25,7 @@ const ALLOWED: Record<string, string> = {
   console: "client costs protocol uplot",
   bridge: "client protocol node:*",
   serve: "node:*",
+  testing: "serve node:*",
   cli: "bridge serve client protocol version.ts node:* commander jose",
 };
 

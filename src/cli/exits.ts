@@ -13,7 +13,7 @@ export const UNREACHABLE = 6;
 /** This machine failed: a file or standard output can't be read or written, or messages weren't acknowledged. */
 export const LOCAL = 7;
 
-/** A command of `--exec` failed; its own code, which could be any of these, is on standard error. */
+/** A command of `--exec`, or Wrangler, failed; its own code, which could be any of these, is on standard error. */
 export const FAILED = 8;
 
 /** The program was interrupted with work left; the codes are the same that shells report. */

@@ -6,6 +6,7 @@ import { info, ping } from "./commands/ask.ts";
 import { bench } from "./commands/bench.ts";
 import { bridgeFrom } from "./commands/bridge.ts";
 import { completionFor } from "./commands/completion.ts";
+import { deploy } from "./commands/deploy.ts";
 import { doctor } from "./commands/doctor.ts";
 import { members } from "./commands/members.ts";
 import { channels, revoke } from "./commands/operators.ts";
@@ -28,12 +29,13 @@ import {
   position,
   setting,
   wholeNumber,
+  workerName,
 } from "./values.ts";
 
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
 4 the server refused the command, 5 no reply in time, 6 the server can't be reached, 7 this machine failed (a full disk,
-a cursor, folder or port in use), 8 a command of --exec failed, 130 or 143 interrupted with work left.
+a cursor, folder or port in use), 8 a command of --exec or Wrangler failed, 130 or 143 interrupted with work left.
 
 <url> defaults to FANOUT_URL. The token is read from FANOUT_TOKEN or --token-file.`;
 
@@ -82,16 +84,11 @@ function split(words: string[]): [url: string, rest: string[]] {
 }
 
 const program = new Command("fanout")
-  .description("Publish and subscribe with a Fanout server, and run one.")
+  .description("Publish and subscribe with a Fanout server, run one, and deploy one.")
   .version(VERSION)
   .addHelpText("after", ENDINGS)
   .showHelpAfterError("Run 'fanout --help' or 'fanout <command> --help' for what is possible.")
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? DONE : USAGE));
-
-if (!("WebSocket" in globalThis)) {
-  remark("this program needs Node.js 22 or newer");
-  process.exit(USAGE);
-}
 
 /** Runs a command, and exits with its code. */
 function act(work: () => Promise<number>): Promise<void> {
@@ -251,7 +248,7 @@ Settings are also read from the environment; their values are listed in docs/set
 
   TOKEN_SECRET=… fanout serve --host 0.0.0.0 --data /var/lib/fanout --var HISTORY_SECONDS=600
 
-The runtime is the package workerd, which has to be installed beside this one: npm install workerd`;
+The runtime, workerd, is installed for your user when you start a server for the first time.`;
 
 program
   .command("serve")
@@ -268,6 +265,24 @@ program
   .option("--previous-secret-file <file>", "read TOKEN_SECRET_PREVIOUS from a file", nonEmpty)
   .addHelpText("after", SERVE_EXAMPLE)
   .action((options) => act(() => serve(options)));
+
+const DEPLOY_EXAMPLE = `
+The first run writes wrangler.toml, worker.js, and a secret to deploy.env, which git ignores. Later runs deploy them with
+your changes. Options after -- go to 'wrangler deploy'. Log in with 'npx wrangler login', or set CLOUDFLARE_API_TOKEN.
+
+  fanout deploy --name chat --dry-run    # writes the files
+  fanout deploy`;
+
+program
+  .command("deploy")
+  .argument("[options...]", "options of 'wrangler deploy', after --")
+  .usage("[options] [-- <options of wrangler deploy>]")
+  .description("deploy a server of your own to Cloudflare, from the current folder")
+  .option("--name <name>", "the name of a new server, with which its address begins; fanout by default", workerName)
+  .option("--open", "deploy a server that everyone may use, without a secret")
+  .option("--dry-run", "write the files, and check them, but deploy nothing")
+  .addHelpText("after", DEPLOY_EXAMPLE)
+  .action((words, options) => act(() => deploy(options, words)));
 
 program
   .command("token")
@@ -291,6 +306,16 @@ program
       return DONE;
     }),
   );
+
+/** Commands that need no server. The others need a `WebSocket`, which Node has from version 22 on. */
+const WITHOUT_SERVER = ["token", "completion"];
+
+program.hook("preAction", (_, command) => {
+  const name = command.name();
+  if ("WebSocket" in globalThis || WITHOUT_SERVER.includes(name)) return;
+  remark(`'fanout ${name}' needs Node.js 22 or newer, and this is ${process.versions.node}`);
+  process.exit(USAGE);
+});
 
 endWithPipe();
 endWithSignals();

@@ -8,10 +8,12 @@ export function doneWhen(check: () => boolean): void {
   isDone = check;
 }
 
-let stop: (() => void) | undefined;
+type Signal = keyof typeof INTERRUPTED;
+
+let stop: ((signal: Signal) => void) | undefined;
 
 /** Sets what the first signal does instead of ending the program; a second one ends it. */
-export function instead(work: () => void): void {
+export function instead(work: (signal: Signal) => void): void {
   stop = work;
 }
 
@@ -21,7 +23,7 @@ export function endWithSignals(): void {
       if (stop === undefined) process.exit(isDone() ? DONE : INTERRUPTED[signal]);
       const work = stop;
       stop = undefined;
-      work();
+      work(signal);
     });
   }
 }

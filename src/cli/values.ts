@@ -32,6 +32,12 @@ export function nonEmpty(word: string): string {
   throw new InvalidArgumentError("The value is empty.");
 }
 
+/** Parses the name of a Worker, which begins its address. */
+export function workerName(word: string): string {
+  if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(word)) return word;
+  throw new InvalidArgumentError("It takes up to 63 lowercase letters, digits and, between them, dashes.");
+}
+
 /** Returns a parser of words in which `faultOf` finds no fault. */
 function faultless(faultOf: (word: string) => string | undefined): (word: string) => string {
   return (word) => {

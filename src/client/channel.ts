@@ -143,6 +143,7 @@ export class Channel {
     else this.fail(outcome);
   }
 
+  /** Requests again later; until then, members may miss messages. */
   #hold(): void {
     const transport = this.#transport;
     if (!transport) return;
@@ -152,6 +153,7 @@ export class Channel {
       if (this.#state === "held") this.#request();
     });
     this.#failures += 1;
+    for (const member of this.members) member.become("subscribing");
   }
 
   /** @param position undefined if the channel retains no messages */

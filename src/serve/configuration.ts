@@ -13,18 +13,22 @@ export const STORAGE = "storage";
 /** The schema of configurations, which the runtime contains. */
 const SCHEMA = '"/workerd/workerd.capnp"';
 
-/** @param settings names of variables of the runtime's environment, so that no file has their values */
-export function configurationFor(settings: string[]): string {
+/**
+ * Returns the configuration.
+ * @param settings names of variables of the runtime's environment, so that no file has their values
+ * @param address where the server listens, unless the runtime's arguments say otherwise
+ */
+export function configurationFor(settings: string[], address?: string): string {
   const variables = settings.map((name) => `    (name = "${name}", fromEnvironment = "${name}"),\n`).join("");
-  return `# Written by fanout serve at each start.
-using Workerd = import ${SCHEMA};
+  const listener = address === undefined ? "" : `address = "${address}", `;
+  return `using Workerd = import ${SCHEMA};
 const config :Workerd.Config = (
   services = [
     (name = "fanout", worker = .fanout),
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
     (name = "${STORAGE}", disk = (path = "${STORAGE}", writable = true)),
   ],
-  sockets = [(name = "http", http = (), service = "fanout")],
+  sockets = [(name = "http", ${listener}http = (), service = "fanout")],
 );
 const fanout :Workerd.Worker = (
   modules = [(name = "${WORKER}", esModule = embed "${WORKER}")],

@@ -12,10 +12,19 @@ const ORPHAN_TIME = 5_000;
 
 const LOCK = "lock";
 
-/** Creates the folder if it is missing, and locks it until this program ends. @throws ServeFault */
-export async function lockFolder(folder: string): Promise<void> {
+/** Creates the folder if it is missing. @throws ServeFault */
+export function createFolder(folder: string): void {
   try {
     mkdirSync(join(folder, STORAGE), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw faultOf(error, folder);
+  }
+}
+
+/** Creates the folder if it is missing, and locks it until this program ends. @throws ServeFault */
+export async function lockFolder(folder: string): Promise<void> {
+  createFolder(folder);
+  try {
     await lock(join(folder, LOCK));
   } catch (error) {
     throw faultOf(error, folder);
@@ -47,7 +56,10 @@ export function fill(folder: string, settings: string[]): void {
   const source = workerSource();
   try {
     writeFileSync(join(folder, WORKER), source);
-    writeFileSync(join(folder, CONFIGURATION), configurationFor(settings));
+    writeFileSync(
+      join(folder, CONFIGURATION),
+      `# Written by fanout serve at each start.\n${configurationFor(settings)}`,
+    );
   } catch (error) {
     throw faultOf(error, folder);
   }

@@ -1,6 +1,7 @@
 /** The runtime, workerd: a program of about 160 MB, which is installed when a server starts for the first time. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
+import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable, Writable } from "node:stream";
@@ -83,6 +84,8 @@ export interface Running {
   /** Resolves when it has ended, to a description such as `signal SIGKILL`. */
   readonly ended: Promise<string>;
   signal(signal: "SIGTERM" | "SIGKILL"): void;
+  /** Lets this program end while the runtime runs; then the runtime ends, too. */
+  unref(): void;
 }
 
 /**
@@ -117,7 +120,15 @@ export function startRuntime(
     pid: child.pid ?? 0,
     port: listeningPort(linesOf(control)),
     ended,
-    signal: (signal) => void child.kill(signal),
+    signal: (signal) => {
+      // Its end is awaited.
+      child.ref();
+      child.kill(signal);
+    },
+    unref: () => {
+      child.unref();
+      for (const pipe of child.stdio) if (pipe instanceof Socket) pipe.unref();
+    },
   };
 }
 

@@ -1,9 +1,10 @@
 /** Runs the server on this machine, in workerd, with its storage in a folder. */
+import { get as httpGet } from "node:http";
 import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { inUrl, type Listener, listenerAt, urlOf } from "./address.ts";
 import { ServeFault } from "./fault.ts";
-import { fill, lockFolder, shareFolder } from "./folder.ts";
+import { createFolder, fill, lockFolder, shareFolder } from "./folder.ts";
 import { type Running, startRuntime } from "./runtime.ts";
 
 export interface ServerOptions {
@@ -15,6 +16,8 @@ export interface ServerOptions {
   port: number;
   /** The folder of its data, which is created if it is missing. */
   data: string;
+  /** Whether only this program knows the folder, which then needs no lock, and may end while the server runs. */
+  isTemporary?: boolean;
   /** Settings and secrets by name. */
   settings: Record<string, string>;
   /** Called with each line that the runtime or the server logs. */
@@ -30,6 +33,8 @@ export interface LocalServer extends Listener {
   readonly ended: Promise<string>;
   /** Finishes requests for up to a second, then ends the runtime with all connections. */
   stop(): Promise<void>;
+  /** Ends the runtime at once. */
+  kill(): Promise<void>;
 }
 
 /** How long requests may take after the server was told to stop, in milliseconds. */
@@ -45,8 +50,10 @@ const START_TIME = 30_000;
 export async function startServer(options: ServerOptions): Promise<LocalServer> {
   const { host, port, data, settings, onLine } = options;
   const folder = resolve(data);
+  if (options.isTemporary) createFolder(folder);
+  else await lockFolder(folder);
+  // After the folder's last server has ended, which may have used this port.
   const listener = await listenerAt(host, port);
-  await lockFolder(folder);
   fill(folder, Object.keys(settings));
   const lines: string[] = [];
   let report = (line: string): void => void lines.push(line);
@@ -54,16 +61,17 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     report(line),
   );
   try {
-    shareFolder(folder, runtime.pid);
+    if (!options.isTemporary) shareFolder(folder, runtime.pid);
     const place = { host: listener.host, port: await portOf(runtime, lines) };
     const url = urlOf(place);
     await checkHealth(url);
     report = onLine;
     lines.forEach(onLine);
-    return { ...place, url, pid: runtime.pid, ended: runtime.ended, stop: () => stop(runtime) };
+    if (options.isTemporary) runtime.unref();
+    const { pid, ended } = runtime;
+    return { ...place, url, pid, ended, stop: () => stop(runtime), kill: () => kill(runtime) };
   } catch (error) {
-    runtime.signal("SIGKILL");
-    await runtime.ended;
+    await kill(runtime);
     throw error;
   }
 }
@@ -77,12 +85,30 @@ async function portOf(runtime: Running, lines: string[]): Promise<number> {
 
 /** Checks that the server works; it refuses all requests if a setting is wrong. @throws ServeFault */
 async function checkHealth(url: string): Promise<void> {
-  const response = await fetch(`${url}/-/health`, { signal: AbortSignal.timeout(START_TIME) }).catch(() => {
+  const { status, text } = await get(`${url}/-/health`).catch(() => {
     throw new ServeFault("the server doesn't answer", true);
   });
-  const text = (await response.text()).trim();
-  if (response.status === 503) throw new ServeFault(`the server can't store messages: ${text}`, true);
-  if (!response.ok) throw new ServeFault(text.replace(/^This server's settings are wrong: (.*)\.$/s, "$1"));
+  if (status === 503) throw new ServeFault(`the server can't store messages: ${text}`, true);
+  if (status !== 200) throw new ServeFault(text.replace(/^This server's settings are wrong: (.*)\.$/s, "$1"));
+}
+
+/** Gets a small text. The environments of some test runners have no `fetch`. */
+function get(url: string): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = httpGet(url, { agent: false, timeout: START_TIME }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      response.once("error", reject).once("end", () => resolve({ status: response.statusCode, text: text.trim() }));
+    });
+    request.once("timeout", () => request.destroy(new Error("no answer"))).once("error", reject);
+  });
+}
+
+async function kill(runtime: Running): Promise<void> {
+  runtime.signal("SIGKILL");
+  await runtime.ended;
 }
 
 async function stop(runtime: Running): Promise<void> {

@@ -3,15 +3,13 @@
  * new Worker contains, and that settings of your own survive an upgrade.
  */
 import { execFile } from "node:child_process";
-import { once } from "node:events";
 import { appendFile, copyFile, readFile, symlink, writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { merged } from "../../tools/deploy.ts";
+import { startCloudflare, type Upload } from "./support/cloudflare.ts";
 import { NODE, run } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { serve } from "./support/serve.ts";
@@ -27,11 +25,6 @@ function block(language: string, mark: string): string {
   return code ?? "";
 }
 
-interface Upload {
-  path: string;
-  metadata: Record<string, unknown> & { bindings: unknown[] };
-}
-
 let folder: string;
 let uploads: Upload[];
 let environment: Record<string, string | undefined>;
@@ -42,47 +35,18 @@ beforeEach(async () => {
   for (const name of ["src", "tools", "node_modules", "package.json"])
     await symlink(join(ROOT, name), join(folder, name));
   await copyFile(join(ROOT, "wrangler.toml"), join(folder, "wrangler.toml"));
-  uploads = [];
-  const api = createServer(async (request, response) => {
-    const { status, ...answer } = await answerTo(request);
-    response.writeHead(status, { "Content-Type": "application/json" });
-    response.end(JSON.stringify({ success: status === 200, errors: [], messages: [], ...answer }));
-  });
-  await once(api.listen(0, "127.0.0.1"), "listening");
-  const address = api.address();
-  if (address === null || typeof address === "string") throw new Error("the stand-in has no port");
-  environment = {
-    ...process.env,
-    CI: "true",
-    CLOUDFLARE_API_BASE_URL: `http://127.0.0.1:${address.port}`,
-    CLOUDFLARE_API_TOKEN: "token",
-    CLOUDFLARE_ACCOUNT_ID: "account",
-    WRANGLER_SEND_METRICS: "false",
-  };
+  const cloudflare = await startCloudflare();
+  uploads = cloudflare.uploads;
+  environment = { ...process.env, ...cloudflare.environment };
   return async () => {
-    api.close();
+    cloudflare.end();
     await removeFolder(folder);
   };
 });
 
-/** Answers for an account without Workers, which accepts every upload. */
-async function answerTo(request: IncomingMessage) {
-  const { method, url = "" } = request;
-  const body = await text(request);
-  if (method === "PUT") {
-    const [, metadata = ""] = /name="metadata"\r\n\r\n(.*?)\r\n--/s.exec(body) ?? [];
-    uploads.push({ path: url.replace(/\?.*/, ""), metadata: JSON.parse(metadata) });
-  }
-  if (/\/services\/|\/secrets$|\/scripts\/\w+\/settings$/.test(url) && uploads.length === 0)
-    return { status: 404, result: null, errors: [{ code: 10007, message: "This Worker does not exist" }] };
-  if (url.endsWith("/secrets")) return { status: 200, result: [{ name: "TOKEN_SECRET", type: "secret_text" }] };
-  const shown = { enabled: true, previews_enabled: false };
-  return { status: 200, result: { id: "id", deployments: [], items: [], bindings: [], ...shown, subdomain: "me" } };
-}
-
 /** Runs `npm run deploy`; returns what it prints. */
-async function deploy(): Promise<string> {
-  const command = [join(ROOT, "tools/deploy.ts")];
+async function deploy(...words: string[]): Promise<string> {
+  const command = [join(ROOT, "tools/deploy.ts"), ...words];
   const options = { cwd: folder, env: environment };
   const { stdout, stderr } = await promisify(execFile)(NODE, command, options).catch((error) => error);
   return stdout + stderr;
@@ -107,6 +71,27 @@ test("the first deployment is refused without the secret, and uploads it togethe
     ]),
   );
   expect(metadata).toMatchObject({ migrations: { new_tag: "v1" }, keep_bindings: ["secret_text", "secret_key"] });
+});
+
+test("a dry run names the Worker, and the required secrets that are missing", async () => {
+  await writeFile(join(folder, "deploy.toml"), block("toml", "[secrets]"));
+  const printed = await deploy("--dry-run");
+  expect(printed).toContain("The Worker's name is 'chat'.\n");
+  expect(printed).toContain("deploy.env lacks TOKEN_SECRET; deploying fails, unless the Worker already has it.\n");
+  await writeFile(join(folder, "deploy.env"), `TOKEN_SECRET=${SECRET}\n`);
+  expect(await deploy("--dry-run")).toContain("deploy.env has all required secrets.\n");
+  await writeFile(join(folder, "deploy.toml"), "not toml");
+  expect(await deploy("--dry-run")).not.toContain("The Worker's name");
+  expect(uploads).toEqual([]);
+});
+
+test("a secret of the environment doesn't replace the one of deploy.env", async () => {
+  await writeFile(join(folder, "deploy.env"), `TOKEN_SECRET=${SECRET}\n`);
+  environment.TOKEN_SECRET = "the secret before a rotation, exported to verify the server";
+  const printed = await deploy();
+  expect(uploads, printed).toHaveLength(1);
+  const secret = { name: "TOKEN_SECRET", type: "secret_text", text: SECRET };
+  expect(uploads[0]?.metadata.bindings).toContainEqual(secret);
 });
 
 test("settings of your own survive an upgrade, and git ignores their files", async () => {

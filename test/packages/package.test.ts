@@ -1,7 +1,7 @@
 /** The packed package, installed in a separate project. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -120,6 +120,7 @@ test("it contains exactly the files needed to use it", async () => {
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
+      "client/package.json",
       "dist/cli.js",
       "dist/client.cjs",
       "dist/client.cjs.map",
@@ -140,6 +141,10 @@ test("it contains exactly the files needed to use it", async () => {
       "dist/requests.js",
       "dist/requests.js.map",
       "dist/server.js",
+      "dist/testing.cjs",
+      "dist/testing.d.cts",
+      "dist/testing.d.ts",
+      "dist/testing.js",
       "dist/types.d.cts",
       "dist/types.d.ts",
       "dist/worker.d.ts",
@@ -147,6 +152,7 @@ test("it contains exactly the files needed to use it", async () => {
       "examples/mounted/worker.ts",
       "examples/mounted/wrangler.toml",
       "package.json",
+      "react/package.json",
     ].map((file) => `package/${file}`),
   );
 });
@@ -171,6 +177,27 @@ test("publint and attw find no problems", async () => {
   // Check Workers for ES modules only.
   await run("attw", [tarball, "--exclude-entrypoints", "worker"]);
   await run("attw", [tarball, "--entrypoints", "worker", "--profile", "esm-only"]);
+});
+
+test("the release workflow publishes a package that npm has no warnings about", async () => {
+  const workflow = await readFile(join(ROOT, ".github", "workflows", "release.yml"), "utf8");
+  const commands = [...workflow.matchAll(/^ +(?:- run: )?(npm (?:pkg|publish) .*)$/gm)].map(
+    ([, command = ""]) => command,
+  );
+  expect(commands).toHaveLength(2);
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  await cp(join(project, "node_modules", "fanout-edge"), folder, { recursive: true });
+  const env = { ...ENV, GITHUB_SERVER_URL: "https://github.com", GITHUB_REPOSITORY: "example/fanout" };
+  const [set = "", publish = ""] = commands;
+  // Only the workflow's runner can prove where a package comes from.
+  const rehearsal = publish.replace("--provenance", "--dry-run --ignore-scripts");
+  const { stderr } = await promisify(execFile)("sh", ["-ec", `${set}\n${rehearsal}`], { cwd: folder, env });
+  const warnings = stderr.split("\n").filter((line) => /warn/i.test(line) && !line.includes("logged in"));
+  expect(warnings).toEqual([]);
+  expect(stderr).toContain("with tag latest and public access (dry-run)");
+  const { repository } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+  expect(repository).toEqual({ type: "git", url: "git+https://github.com/example/fanout.git" });
 });
 
 /** A script that announces, and prints the message that it receives. */
@@ -259,7 +286,7 @@ test("a Worker imports the client, and mounts the server", async () => {
 
 test("the program publishes and subscribes", async () => {
   const program = join(project, "node_modules", ".bin", "fanout");
-  expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server.");
+  expect(await run(program, ["--help"])).toContain("Publish and subscribe with a Fanout server");
   expect(await run("npx", ["--no-install", "fanout", "pub", "--help"])).toContain("announce a message");
   const news = unique();
   await run(program, ["pub", live(), news, "hello world"]);

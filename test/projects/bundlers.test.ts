@@ -1,7 +1,7 @@
 /** Pages that bundlers build with the packed package. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   browser,
   create,
@@ -26,6 +26,7 @@ beforeAll(async () => {
     "next-development",
     "next-route",
     "webpack",
+    "parcel",
     "webpack-commonjs",
     "vue",
     "svelte",
@@ -34,8 +35,15 @@ beforeAll(async () => {
   return server.end;
 });
 
-/** Says how large a project's bundle is, for reports. */
-const report = (name: string, size: number) => console.log(`${name}: ${(size / 1000).toFixed(1)} kB compressed`);
+/** The compressed size of each project's bundle, in bytes. */
+const sizes = new Map<string, number>();
+
+const report = (name: string, size: number) => void sizes.set(name, size);
+
+afterAll(() => {
+  const rows = [...sizes].map(([name, size]) => `${name.padEnd(32)}${(size / 1000).toFixed(1).padStart(6)} kB`);
+  console.log(["Bundles, compressed:", ...rows].join("\n"));
+});
 
 /** The line in which a server reports its URL, also if it is coloured. */
 const SERVED = /(http:\/\/127\.0\.0\.1:\d+)/;
@@ -93,22 +101,26 @@ const VITE_TSCONFIG = {
 const HTML = (script: string) =>
   `<!doctype html><html lang="en"><body><div id="app"></div><script type="module" src="${script}"></script></body></html>`;
 
-/** A React component that shows a channel's messages and announces "ready". The channel is an expression. */
+/** A React component that does what `use` does. The channel is an expression. */
 const COMPONENT = (channel: string) => `
 import { Fanout } from "fanout-edge/client";
 import { useChannel } from "fanout-edge/react";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 const fanout = new Fanout(${JSON.stringify(server.address)});
 
 export function Chat() {
   const [error, setError] = useState("");
   const { messages, state, announce } = useChannel(fanout, ${channel}, { last: 5 });
+  const texts = messages.map(({ text }) => text).join(" ");
+  const wasSubscribed = useRef(false);
+  const next = texts.endsWith("after") ? "done" : state === "subscribed" ? "before" : wasSubscribed.current ? "during" : "";
   useEffect(() => {
+    if (next === "before") wasSubscribed.current = true;
     // In StrictMode, this effect runs twice; the key makes it one message.
-    if (state === "subscribed") announce("ready", { key: "ready" }).catch((failure: unknown) => setError(String(failure)));
-  }, [state, announce]);
-  return <p>{error}{messages.map(({ text }) => text).join(" ")}</p>;
+    if (next !== "") announce(next, { key: next }).catch((failure: unknown) => setError(String(failure)));
+  }, [next, announce]);
+  return <p>{error}{texts}</p>;
 }
 `;
 
@@ -141,7 +153,8 @@ if (app) createRoot(app).render(<StrictMode><Chat /></StrictMode>);
   await project.run("tsc -p .");
   await buildWithVite(project, "Vite, React and StrictMode");
   // Only in development does React run effects twice, and does Vite prebundle packages.
-  await expectText(await project.start("vite --host 127.0.0.1 --port 0", SERVED), RECEIVED);
+  const { found } = await project.start("vite --host 127.0.0.1 --port 0", SERVED);
+  await expectText(found, RECEIVED);
 });
 
 test.skipIf(!browser)("Next.js, rendered on the server", async () => {
@@ -160,7 +173,7 @@ import { Refused } from "fanout-edge/client";
 import { Chat } from "./chat";
 export const dynamic = "force-dynamic";
 export default function Page() {
-  return <main>{new Refused("limit", "").name} <Chat /></main>;
+  return <main title={new Refused("limit", "").name}><Chat /></main>;
 }
 `,
       "app/chat.tsx": `"use client";\n${COMPONENT(`"next-" + process.env.NODE_ENV`)}`,
@@ -180,12 +193,13 @@ export async function GET() {
   const chunks = join(".next", "static", "chunks");
   const scripts = (await readdir(join(project.folder, chunks))).filter((name) => name.endsWith(".js"));
   report("Next.js", await project.sizeOf(...scripts.map((name) => join(chunks, name))));
-  const url = await project.start("next start --port 0 --hostname 127.0.0.1", SERVED);
+  const { found: url } = await project.start("next start --port 0 --hostname 127.0.0.1", SERVED);
   const html = await (await fetch(url)).text();
   expect(html).toContain("Refused");
   await expectText(url, RECEIVED);
   expect(await (await fetch(`${url}/api`)).text()).toBe(RECEIVED);
-  await expectText(await project.start("next dev --port 0 --hostname 127.0.0.1", SERVED), RECEIVED);
+  const development = await project.start("next dev --port 0 --hostname 127.0.0.1", SERVED);
+  await expectText(development.found, RECEIVED);
 });
 
 test.skipIf(!browser)("webpack", async () => {
@@ -207,7 +221,28 @@ use(Fanout, ${JSON.stringify(server.address)}, "webpack").then((texts) => docume
   await expectText(`${await serveFolder(project.folder)}/`, RECEIVED);
 });
 
-test.skipIf(!browser)("webpack and CommonJS, in a page that announces and in Node", async () => {
+test.skipIf(!browser)("Parcel, which ignores `exports`", async () => {
+  const project = await create({
+    packages: ["parcel@2", "react@19"],
+    files: {
+      "index.html": HTML("index.js"),
+      "use.js": USE,
+      "index.js": `
+import { Fanout } from "fanout-edge/client";
+import "fanout-edge/react";
+import { use } from "./use.js";
+use(Fanout, ${JSON.stringify(server.address)}, "parcel").then((texts) => document.body.append(texts));
+`,
+    },
+  });
+  expect(await project.run("parcel build index.html --no-cache")).not.toMatch(/warning/i);
+  const folder = join(project.folder, "dist");
+  const scripts = (await readdir(folder)).filter((name) => name.endsWith(".js"));
+  report("Parcel", await project.sizeOf(...scripts.map((name) => join("dist", name))));
+  await expectText(`${await serveFolder(folder)}/`, RECEIVED);
+});
+
+test("webpack and CommonJS, for Node", async () => {
   const project = await create({
     packages: ["webpack@5", "webpack-cli@7"],
     files: {
@@ -222,7 +257,7 @@ use(Fanout, ${JSON.stringify(server.address)}, "webpack-commonjs").then(console.
   expect(await project.run("webpack --mode production --target node --entry ./index.js -o out")).not.toMatch(
     /warning/i,
   );
-  expect(await project.run("node out/main.js")).toContain(RECEIVED);
+  expect(await project.run("node out/main.js")).toBe(`${RECEIVED}\n`);
 });
 
 test.skipIf(!browser)("Vite and Vue, with a reactive client", async () => {
@@ -234,16 +269,16 @@ test.skipIf(!browser)("Vite and Vue, with a reactive client", async () => {
       "tsconfig.json": JSON.stringify(VITE_TSCONFIG),
       "vite.config.js": 'import vue from "@vitejs/plugin-vue";\nexport default { plugins: [vue()] };',
       "src/main.ts": 'import { createApp } from "vue";\nimport App from "./App.vue";\ncreateApp(App).mount("#app");',
+      "src/use.js": USE,
+      "src/use.d.ts": USE_TYPES,
       "src/App.vue": `
 <script setup lang="ts">
 import { Fanout, type Message } from "fanout-edge/client";
 import { onMounted, onUnmounted, reactive, ref } from "vue";
+import { follow } from "./use.js";
 const client = ref(new Fanout(${JSON.stringify(server.address)}));
 const shown = reactive<Message[]>([]);
-onMounted(() => {
-  client.value.subscribe("vue", { last: 5, onMessage: (message) => void shown.push(message) });
-  void client.value.announce("vue", "ready");
-});
+onMounted(() => follow(client.value, "vue", (message) => void shown.push(message)));
 onUnmounted(() => client.value.close());
 </script>
 <template><p>{{ shown.map(({ text }) => text).join(" ") }}</p></template>
@@ -269,15 +304,17 @@ import App from "./App.svelte";
 const target = document.getElementById("app");
 if (target) mount(App, { target });
 `,
+      "src/use.js": USE,
+      "src/use.d.ts": USE_TYPES,
       "src/App.svelte": `
 <script lang="ts">
 import { Fanout, type Message } from "fanout-edge/client";
 import { onMount } from "svelte";
+import { follow } from "./use.js";
 let messages = $state<Message[]>([]);
 onMount(() => {
   const fanout = new Fanout(${JSON.stringify(server.address)});
-  fanout.subscribe("svelte", { last: 5, onMessage: (message) => void messages.push(message) });
-  void fanout.announce("svelte", "ready");
+  void follow(fanout, "svelte", (message) => void messages.push(message));
   return () => void fanout.close();
 });
 </script>

@@ -1,21 +1,29 @@
 /** Runtimes and package managers that install the packed package. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { parseEnv } from "node:util";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { Fanout } from "../../src/client/fanout.ts";
 import { VERSION } from "../../src/version.ts";
 import {
   browser,
   create,
   expectText,
   RECEIVED,
+  RECEIVED_LAST,
   type Restarting,
+  restartWith,
   serveFolder,
   serveRestarting,
   USE,
   USE_COMMONJS,
+  USE_TYPES,
 } from "./support.ts";
 
 /** The oldest Node for the client, the oldest one for the command-line program, and the newest with long-term support. */
 const NODES = ["20.0.0", "22.0.0", "24"];
+
+const ROOT = join(import.meta.dirname, "..", "..");
 
 /** Returns the path of a runtime that the tests of `packages` install. */
 const OTHERS = (name: string) => join(import.meta.dirname, "..", "packages", "node_modules", ".bin", name);
@@ -24,7 +32,7 @@ let server: Restarting;
 
 beforeAll(async () => {
   const nodes = NODES.flatMap((version) => [`node-${version}-module`, `node-${version}-commonjs`]);
-  server = await serveRestarting([...nodes, "pnpm", "bun", "deno", "page", "shared-page"]);
+  server = await serveRestarting([...nodes, "pnpm", "bun", "deno", "page", "shared-page", "worker"]);
   return server.end;
 });
 
@@ -45,11 +53,14 @@ test.each(NODES)("Node %s, and the command-line program", async (version) => {
     },
   });
   expect(await project.run("node --version")).toMatch(`v${version}`);
-  expect(await project.run("node main.mjs")).toContain(RECEIVED);
-  expect(await project.run("node main.cjs")).toContain(RECEIVED);
-  const printed = await project.run("fanout --version").catch(String);
-  if (version === "20.0.0") expect(printed).toContain("fanout: this program needs Node.js 22 or newer");
-  else expect(printed).toBe(`${VERSION}\n`);
+  // Before 22.4, Node warns that its WebSocket is experimental.
+  expect(await project.run("node main.mjs")).toMatch(RECEIVED_LAST);
+  expect(await project.run("node main.cjs")).toMatch(RECEIVED_LAST);
+  expect(await project.run("fanout --version")).toBe(`${VERSION}\n`);
+  expect(await project.run("npx --no-install fanout --help")).toContain("Usage: fanout");
+  const printed = await project.run(`fanout ping ${server.address.replace("ws", "http")}`).catch(String);
+  if (!version.startsWith("20")) expect(printed).toMatch(/(^|\n)\d+\.\d ms\n$/);
+  else expect(printed).toMatch(/\nfanout: 'fanout ping' needs Node\.js 22 or newer, and this is 20\.0\.0\n$/);
 });
 
 test("pnpm", async () => {
@@ -57,7 +68,7 @@ test("pnpm", async () => {
     installer: "npx --yes pnpm@12 add",
     files: { "use.mjs": USE, "main.mjs": MODULE + using("pnpm") },
   });
-  expect(await project.run("node main.mjs")).toContain(RECEIVED);
+  expect(await project.run("node main.mjs")).toBe(`${RECEIVED}\n`);
   expect(await project.run("npx --no-install fanout --version")).toBe(`${VERSION}\n`);
 });
 
@@ -66,12 +77,14 @@ test("Bun installs and runs it", async () => {
     installer: `${OTHERS("bun")} add`,
     files: { "use.mjs": USE, "main.mjs": MODULE + using("bun") },
   });
-  expect(await project.run(`${OTHERS("bun")} main.mjs`)).toContain(RECEIVED);
+  expect(await project.run(`${OTHERS("bun")} main.mjs`)).toBe(`${RECEIVED}\n`);
 });
 
-test("Deno runs it", async () => {
-  const project = await create({ files: { "use.mjs": USE, "main.mjs": MODULE + using("deno") } });
-  expect(await project.run(`${OTHERS("deno")} run --allow-net main.mjs`)).toContain(RECEIVED);
+test("Deno checks and runs it", async () => {
+  const files = { "use.mjs": USE, "use.d.mts": USE_TYPES, "main.ts": MODULE + using("deno") };
+  const project = await create({ files });
+  await project.run(`${OTHERS("deno")} check main.ts`);
+  expect(await project.run(`${OTHERS("deno")} run --allow-net main.ts`)).toBe(`${RECEIVED}\n`);
 });
 
 const SHOW = ".then((texts) => document.body.append(texts))";
@@ -89,7 +102,7 @@ ${using("page", SHOW)}</script></body>`,
 });
 
 test.skipIf(!browser)("a SharedWorker without a bundler", async () => {
-  const project = await create({ files: { "use.js": USE.replace("export ", "") } });
+  const project = await create({ files: { "use.js": USE.replaceAll("export ", "") } });
   const script = "./node_modules/fanout-edge/dist/page/fanout.global.js";
   await project.write({
     "worker.js": `
@@ -105,22 +118,15 @@ new SharedWorker("worker.js").port.onmessage = ({ data }) => document.body.appen
   await expectText(`${await serveFolder(project.folder)}/`, RECEIVED);
 });
 
-/** Mounts the server, and answers with what a client receives from another server. */
-const SITE = `
+/** Mounts the server. At other paths, it answers with what a client in the Worker received. */
+const SITE = () => `
 import { Fanout } from "fanout-edge/client";
 import { type Env, mount } from "fanout-edge/worker";
+import { use } from "./use.js";
 export { Channel } from "fanout-edge/worker";
 export default {
-  fetch: async (request: Request, env: Env): Promise<Response> => {
-    const mounted = mount("/live", request, env);
-    if (mounted) return mounted;
-    const fanout = new Fanout(new URL("/live", request.url));
-    const first = fanout.subscribe("news", { last: 1 })[Symbol.asyncIterator]().next();
-    await fanout.announce("news", "hello");
-    const { value } = await first;
-    await fanout.close();
-    return new Response(value?.text);
-  },
+  fetch: async (request: Request, env: Env): Promise<Response> =>
+    mount("/live", request, env) ?? new Response(await use(Fanout, ${JSON.stringify(server.address)}, "worker")),
 };
 `;
 
@@ -128,7 +134,7 @@ test("a Worker that mounts it, with Wrangler", async () => {
   const project = await create({
     fields: { type: "module" },
     packages: ["wrangler@4", "typescript@5.9"],
-    files: { "worker.ts": SITE },
+    files: { "worker.ts": SITE(), "use.js": USE, "use.d.ts": USE_TYPES },
   });
   const example = join(project.folder, "node_modules", "fanout-edge", "examples", "mounted", "wrangler.toml");
   await project.run(`cp ${example} .`);
@@ -152,6 +158,49 @@ test("a Worker that mounts it, with Wrangler", async () => {
   await project.run("tsc -p .");
   const output = await project.run("wrangler deploy --dry-run --outdir out", settings);
   expect(output).not.toMatch(/warning/i);
-  const url = await project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
-  await expect.poll(async () => (await fetch(url)).text().catch(String), { timeout: 60_000 }).toBe("hello");
+  const start = () => project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
+  let site = await start();
+  expect(await (await fetch(site.found)).text()).toBe(RECEIVED);
+  const mounted = {
+    get url() {
+      return site.found;
+    },
+    restart: async () => {
+      await site.kill();
+      site = await start();
+    },
+    end: () => site.kill(),
+  };
+  const restarting = await restartWith(mounted, ["mounted"], "/live");
+  onTestFinished(restarting.end);
+  await project.write({
+    "main.mjs": `${MODULE.replace("use.mjs", "use.js")}use(Fanout, "${restarting.address}", "mounted").then(console.log);`,
+  });
+  expect(await project.run("node main.mjs")).toBe(`${RECEIVED}\n`);
+});
+
+test("fanout deploy, in a folder with nothing but the two packages", async () => {
+  const { devDependencies } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const project = await create({ packages: [`wrangler@${devDependencies.wrangler}`] });
+  const settings = { WRANGLER_SEND_METRICS: "false", CI: "true", CLOUDFLARE_API_TOKEN: "" };
+  const output = await project.run("npx --no-install fanout deploy --name chat --dry-run", settings);
+  expect(output).toContain("The Worker's name is 'chat'.\ndeploy.env has all required secrets.\n");
+  expect(output).not.toMatch(/warning/i);
+  const { TOKEN_SECRET = "" } = parseEnv(await readFile(join(project.folder, "deploy.env"), "utf8"));
+  const grants = "--subscribe news --announce news --expires 1h";
+  const token = (await project.run(`npx --no-install fanout token ${grants}`, { TOKEN_SECRET })).trim();
+  await project.run("cp deploy.env .dev.vars");
+  const { found: url } = await project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
+  const statusOf = async (path: string, init?: RequestInit) => (await fetch(`${url}${path}`, init)).status;
+  await expect.poll(() => statusOf("/-/health").catch(String), { timeout: 60_000 }).toBe(200);
+  expect(await statusOf("/news", { method: "POST", body: "stranger" })).toBe(401);
+  const fanout = new Fanout(url, { token });
+  onTestFinished(() => fanout.close());
+  const messages = fanout.subscribe("news")[Symbol.asyncIterator]();
+  const next = messages.next();
+  await fanout.ping();
+  const headers = { Authorization: `Bearer ${token}` };
+  expect(await statusOf("/news", { method: "POST", body: "hello", headers })).toBe(200);
+  expect((await next).value?.text).toBe("hello");
+  expect(await (await fetch(url, { headers: { Accept: "text/html" } })).text()).toContain("<title>");
 });

@@ -19,56 +19,94 @@ export const browser = find("chromium", "apt-get install chromium");
 const BIN = join(import.meta.dirname, "..", "..", "node_modules", ".bin");
 
 /**
- * What each project does with the client: announces "ready", whereupon the server is killed and restarted, and receives
- * "again". Resolves to all texts that it received.
+ * What each project does with the client: it announces "before", whereupon the server is killed and restarted, "during" as
+ * soon as the subscription is interrupted, and "done" when it has received "after". Resolves to all texts that it received.
  */
 export const USE = `
+export async function follow(fanout, channel, show = () => {}) {
+  const messages = fanout.subscribe(channel, { last: 5 });
+  let before, during;
+  messages.on("state", ({ state }) => {
+    if (state === "subscribed") before ??= fanout.announce(channel, "before");
+    else if (before) during ??= fanout.announce(channel, "during");
+  });
+  const texts = [];
+  for await (const message of messages) {
+    texts.push(message.text);
+    show(message);
+    if (message.text === "after") void fanout.announce(channel, "done");
+    if (message.text === "done") break;
+  }
+  await during;
+  return texts.join(" ");
+}
+
 export async function use(Fanout, address, channel) {
   const fanout = new Fanout(address);
-  const texts = [];
-  const messages = fanout.subscribe(channel, { last: 5 });
-  await fanout.announce(channel, "ready");
-  for await (const { text } of messages) {
-    texts.push(text);
-    if (text === "again") break;
-  }
-  await fanout.announce(channel, "done");
+  const texts = await follow(fanout, channel);
   await fanout.close();
-  return texts.join(" ");
+  return texts;
 }
 `;
 
 /** The same in CommonJS. */
-export const USE_COMMONJS = `${USE.replace("export ", "")}module.exports = { use };\n`;
+export const USE_COMMONJS = `${USE.replaceAll("export ", "")}module.exports = { use };\n`;
 
 /** The types of `USE`. */
-export const USE_TYPES = `import type { Fanout } from "fanout-edge/client";
+export const USE_TYPES = `import type { Fanout, Message } from "fanout-edge/client";
+export declare function follow(fanout: Fanout, channel: string, show?: (message: Message) => void): Promise<string>;
 export declare function use(client: typeof Fanout, address: string, channel: string): Promise<string>;
 `;
 
-/** What `use` returns. */
-export const RECEIVED = "ready again";
+/** What `use` returns: every message once, in order. */
+export const RECEIVED = "before meanwhile during after done";
+
+/** The same as a program's last line. Others may precede it, for example while a restarting server refuses connections. */
+export const RECEIVED_LAST = new RegExp(`(^|\\n)${RECEIVED}\\n$`);
 
 /** A server that keeps its address when it restarts. */
 export interface Restarting {
-  /** `ws://127.0.0.1:` and a port. */
+  /** `ws://127.0.0.1:`, a port, and the path of the server. */
   readonly address: string;
   end(): Promise<void>;
 }
 
-/** Starts a server that any page may use. Whenever a client announces "ready", it restarts, and announces "again". */
+/** Starts a server that any page may use, and restarts it as `restartWith` says. */
 export async function serveRestarting(channels: readonly string[]): Promise<Restarting> {
-  const served = await serve({ settings: { ALLOWED_ORIGINS: "*" } });
-  const forwarder = createServer((socket) => forward(socket, served));
-  const address = (await listening(forwarder)).replace("http", "ws");
+  return restartWith(await serve({ settings: { ALLOWED_ORIGINS: "*" } }), channels);
+}
+
+/**
+ * Kills and restarts a server whenever a client announces "before", announces "meanwhile" before clients can connect again,
+ * and "after" when it receives "during".
+ * @param path where it is mounted
+ */
+export async function restartWith(
+  served: Pick<Served, "url" | "restart" | "end">,
+  channels: readonly string[],
+  path = "",
+): Promise<Restarting> {
+  let isOpen = true;
+  const forwarder = createServer((socket) => {
+    if (isOpen) forward(socket, served);
+    else socket.destroy();
+  });
+  const address = (await listening(forwarder)).replace("http", "ws") + path;
   const watcher = new Fanout(address);
   let restarted = Promise.resolve();
+  const restart = async (channel: string) => {
+    isOpen = false;
+    await served.restart();
+    const url = `${served.url.replace(/^ws/, "http")}${path}/${channel}`;
+    const { status } = await fetch(url, { method: "POST", body: "meanwhile" });
+    expect(status).toBe(200);
+    isOpen = true;
+  };
   for (const channel of channels) {
     watcher.subscribe(channel, {
       onMessage: ({ text }) => {
-        if (text !== "ready") return;
-        restarted = restarted.then(() => served.restart());
-        void restarted.then(() => watcher.announce(channel, "again"));
+        if (text === "before") restarted = restarted.then(() => restart(channel));
+        if (text === "during") void watcher.announce(channel, "after");
       },
     });
   }
@@ -85,11 +123,19 @@ export async function serveRestarting(channels: readonly string[]): Promise<Rest
 }
 
 /** Forwards a connection to the server's port of the moment. */
-function forward(socket: Socket, { url }: Served): void {
+function forward(socket: Socket, { url }: Pick<Served, "url">): void {
   const target = dial(Number(new URL(url).port), "127.0.0.1");
   target.on("error", () => socket.destroy()).on("close", () => socket.destroy());
   socket.on("error", () => target.destroy()).on("close", () => target.destroy());
   socket.pipe(target).pipe(socket);
+}
+
+/** A running program. */
+export interface Program {
+  /** The first group of the pattern that its output matched. */
+  readonly found: string;
+  /** Kills it with all processes that it started. */
+  kill(): Promise<void>;
 }
 
 /** A project in a folder of its own, removed after the test. */
@@ -98,8 +144,8 @@ export interface Project {
   write(files: Record<string, string>): Promise<void>;
   /** Runs a command in it; returns its output. @throws Error with its output if it fails */
   run(command: string, env?: Record<string, string>): Promise<string>;
-  /** Runs a command until the test ends; returns the first group of a pattern as soon as its output matches. */
-  start(command: string, pattern: RegExp): Promise<string>;
+  /** Starts a command that runs until the test ends; resolves as soon as its output matches. */
+  start(command: string, pattern: RegExp): Promise<Program>;
   /** Returns the compressed size of files, in bytes. */
   sizeOf(...names: string[]): Promise<number>;
 }
@@ -110,11 +156,22 @@ interface ProjectOptions {
   files?: Record<string, string>;
   /** Fields of package.json. */
   fields?: Record<string, unknown>;
+  /** Warnings of the installer about other packages. */
+  warnings?: RegExp;
   /** The command that installs packages. */
   installer?: string;
 }
 
-/** Creates a project and installs the package in it; warnings about the package fail the test. */
+/** Warnings of installers about the install scripts of other packages, which npm and Bun don't run unless told to. */
+const ABOUT_SCRIPTS = /^npm warn install-scripts(?!.*fanout)/;
+
+/** Returns an installer's warnings, except those that are known and about other packages. */
+function warningsIn(output: string, known = /^$/): string[] {
+  const isWarning = (line: string) => /warn|deprecated|peer|error/i.test(line);
+  return output.split("\n").filter((line) => isWarning(line) && !ABOUT_SCRIPTS.test(line) && !known.test(line));
+}
+
+/** Creates a project and installs the package in it; unknown warnings of the installer fail the test. */
 export async function create(options: ProjectOptions = {}): Promise<Project> {
   const base = await temporaryFolder();
   onTestFinished(() => removeFolder(base));
@@ -150,8 +207,7 @@ export async function create(options: ProjectOptions = {}): Promise<Project> {
   });
   const installer = options.installer ?? "npm install --no-audit --no-fund --prefer-offline";
   const output = await run(`${installer} ${inject("tarball")} ${(options.packages ?? []).join(" ")}`);
-  for (const line of output.split("\n").filter((text) => /warn|deprecated|peer/i.test(text)))
-    expect(line).not.toMatch(/fanout|jose|commander|peer/i);
+  expect(warningsIn(output, options.warnings)).toEqual([]);
   const sizeOf = async (...names: string[]) => {
     let size = 0;
     for (const name of names) size += gzipSync(await readFile(join(folder, name))).length;
@@ -161,7 +217,7 @@ export async function create(options: ProjectOptions = {}): Promise<Project> {
 }
 
 /** Starts a program that ends with the test. @throws Error with its output if it ends before that matches */
-async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, pattern: RegExp): Promise<string> {
+async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, pattern: RegExp): Promise<Program> {
   const child = spawn("sh", ["-c", `exec ${command} 2>&1`], {
     cwd: folder,
     env,
@@ -169,18 +225,20 @@ async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, 
     detached: true,
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  onTestFinished(async () => {
+  const kill = async () => {
     // The whole group: development servers start further processes.
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, "SIGKILL");
     await ended;
-  });
+  };
+  onTestFinished(kill);
   let output = "";
-  return new Promise<string>((resolve, reject) => {
+  return new Promise<Program>((resolve, reject) => {
     // Reads on after that, so that the program can write.
     child.stdout.on("data", (chunk) => {
       output += String(chunk);
       const found = pattern.exec(output)?.[1];
-      if (found !== undefined) resolve(found);
+      if (found !== undefined) resolve({ found, kill });
     });
     child.once("exit", () => reject(new Error(`${command}:\n${output}`)));
   });
@@ -200,7 +258,7 @@ export async function serveFolder(folder: string): Promise<string> {
   return listening(server);
 }
 
-/** Opens a page; resolves when its body has a text. Errors and warnings on its console fail the test. */
+/** Opens a page; resolves when its body has exactly a text. Errors and warnings on its console fail the test. */
 export async function expectText(url: string, text: string): Promise<Page> {
   const launched = await chromium.launch({ executablePath: browser ?? "", args: ["--no-sandbox"] });
   onTestFinished(() => launched.close());
@@ -214,7 +272,7 @@ export async function expectText(url: string, text: string): Promise<Page> {
   page.on("pageerror", (error) => problems.push(String(error)));
   await page.goto(url, { timeout: 60_000 });
   const shown = () => page.evaluate<string>("document.body.innerText");
-  await expect.poll(async () => problems.join("\n") || (await shown()), { timeout: 60_000 }).toContain(text);
+  await expect.poll(async () => problems.join("\n") || (await shown()).trim(), { timeout: 60_000 }).toBe(text);
   expect(problems).toEqual([]);
   return page;
 }

@@ -1,5 +1,7 @@
 /** Test runners with jsdom that load the packed package. */
+import { readFile } from "node:fs/promises";
 import { beforeAll, expect, test } from "vitest";
+import { TESTED } from "../../src/serve/runtime.ts";
 import { create, RECEIVED, type Restarting, serveRestarting, USE, USE_COMMONJS, USE_TYPES } from "./support.ts";
 
 let server: Restarting;
@@ -25,6 +27,15 @@ test("a component shows a channel", () => {
   return fanout.close();
 });
 `;
+
+/** Returns the examples of docs/testing.md: for Vitest, and for Node. */
+async function examples(): Promise<string[]> {
+  const text = await readFile(new URL("../../docs/testing.md", import.meta.url), "utf8");
+  return [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code = ""]) => code);
+}
+
+/** The runtime of servers for tests. */
+const WORKERD = `workerd@${TESTED}`;
 
 const REACT = ["react@19", "react-dom@19", "@testing-library/react@16", "@testing-library/dom@10"];
 
@@ -101,4 +112,41 @@ ${COMPONENT_TEST}`,
     },
   });
   expect(await project.run("vitest run")).toMatch(/2 passed/);
+});
+
+test("a server for tests, with Vitest and with Node", async () => {
+  const [vitest = "", node = ""] = await examples();
+  const project = await create({
+    fields: { type: "module" },
+    packages: ["vitest@5", WORKERD],
+    files: {
+      "vitest.config.js": "export default { test: { include: ['one.test.js', 'two.test.js'], testTimeout: 60000 } };",
+      "one.test.js": vitest,
+      // At the same time.
+      "two.test.js": vitest,
+      "node.js": node,
+    },
+  });
+  expect(await project.run("vitest run")).toMatch(/2 passed/);
+  expect(await project.run("node --test node.js")).toMatch(/pass 1\b/);
+});
+
+test("a server for tests, with Jest in both environments, and forgotten", async () => {
+  const [vitest = ""] = await examples();
+  const jest = vitest
+    .replace(/^import (.*) from "vitest";$/m, "")
+    .replace(/^import (.*) from (".*");$/gm, "const $1 = require($2);")
+    .replace("afterAll(() => server.stop());", "");
+  const project = await create({
+    packages: ["jest@30", "jest-environment-jsdom@30", WORKERD],
+    files: {
+      "jest.config.js": "module.exports = { testTimeout: 60000 };",
+      "it.test.js": jest,
+    },
+  });
+  for (const environment of ["node", "jsdom"]) {
+    const output = await project.run(`jest --env ${environment}`);
+    expect(output).toMatch(/Tests: +1 passed/);
+    expect(output).not.toMatch(/did not exit|console\.|after tests are done|force exited/);
+  }
 });

@@ -42,6 +42,7 @@ export const COVERAGE_GOALS = [
   "presence undone",
   "a late leave",
   "presence renounced",
+  "rows of an older version",
 ] as const;
 
 export type CoverageGoal = (typeof COVERAGE_GOALS)[number];

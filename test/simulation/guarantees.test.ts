@@ -63,6 +63,11 @@ test("members are those with connections, whatever the network and the objects d
   await runProfiles(1_500, { ...present, withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
 });
 
+test("while a deploy reaches one object after another, the guarantees hold", { timeout }, async () => {
+  const drawn = { withPresence: fc.boolean(), withTokens: rarely, withFaults: fc.boolean(), withOutages: rarely };
+  await runProfiles(1_000, { withDeploy: always, ...drawn });
+});
+
 test("without failures members come, go and return exactly", { timeout }, async () => {
   await runProfiles(1_000, { withPresence: always, withHistory: always, withSkew: rarely });
 });

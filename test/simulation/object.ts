@@ -42,6 +42,8 @@ export class SimulatedObject {
   readonly skew: number;
   /** Number of crashes; each one invalidates the stubs in use. */
   crashes = 0;
+  /** Whether it runs today's code rather than the last release. */
+  isUpgraded = false;
   /** The epoch of the newest link to each object that it knows of. */
   readonly linked = new Map<string, number>();
 
@@ -92,6 +94,8 @@ export interface Environment {
   cover(goal: CoverageGoal): void;
   /** Whether calls fail and objects crash. */
   withFaults: boolean;
+  /** Whether objects run the last release until a deploy reaches them. */
+  isDeploying: boolean;
   /** Whether the platform is as strict as in production. */
   isStrict: boolean;
   /** Whether the platform refuses to open another stub now. */

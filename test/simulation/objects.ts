@@ -13,6 +13,7 @@ import { Depth, RuleViolation } from "./platform-rules.ts";
 import { kindOfRow, ROW_KINDS } from "./rows.ts";
 import { SimulatedSocket } from "./socket.ts";
 import { storeOf } from "./store.ts";
+import { lastRelease, today } from "./versions.ts";
 
 export class Objects {
   readonly #calls: ObjectCalls;
@@ -140,8 +141,17 @@ export class Objects {
       },
       getWebSockets: () => object.sockets.filter(({ open }) => open),
     };
-    incarnation.broker = new Broker(this.#platformOf(object, incarnation), sockets, limits, incarnation.guard).start();
+    const version = this.#versionOf(object);
+    incarnation.broker = version(this.#platformOf(object, incarnation), sockets, limits, incarnation.guard);
     return incarnation;
+  }
+
+  /** Draws whether a deploy has reached an object when it wakes. */
+  #versionOf(object: SimulatedObject) {
+    object.isUpgraded ||= !this.#environment.isDeploying || this.#environment.choose(3) === 0;
+    if (!object.isUpgraded) return lastRelease;
+    if (this.#environment.isDeploying && object.rows.size > 0) this.#environment.cover("rows of an older version");
+    return today;
   }
 
   /** Notes a write: output of the object is held until the write commits. */

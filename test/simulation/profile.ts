@@ -33,6 +33,8 @@ export const CALM = {
   withFullStorage: false,
   /** Whether clients enter channels and watch their members. */
   withPresence: false,
+  /** Whether objects run the last release at first, and today's code once a deploy has reached them. */
+  withDeploy: false,
   /** Whether an object has room for all clients. */
   withCrowds: false,
 };

@@ -106,6 +106,7 @@ export class Simulation implements Surroundings {
       guard: () => (profile.withTokens ? this.secrets.guard() : undefined),
       cover: (goal) => this.cover(goal),
       withFaults,
+      isDeploying: profile.withDeploy,
       isStrict,
       // A call that can't be made is retried by an alarm, and full storage refuses alarms.
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,

@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from "vitest";
+import { readFile } from "node:fs/promises";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { Guard } from "../../src/auth/verify.ts";
 import { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
@@ -59,11 +60,14 @@ const variants = [
   { title: "with unknown properties", of: withExtraProperties },
 ];
 
-/** What was recorded, after a round trip through a file's text. */
+/** What today's code stores and sends, after a round trip through a file's text. */
 let recording: Recording;
+/** What the last release stored and sent. */
+let before: Recording;
 
 beforeAll(async () => {
   recording = parseRecording(formatRecording(await record()));
+  before = parseRecording(await readFile(new URL("before.json", import.meta.url), "utf8"));
 });
 
 /** Returns constant answers of other objects. */
@@ -142,22 +146,27 @@ test.each(Object.entries(OPTIONAL))("the recording has the call %s with all opti
   }
 });
 
-test.each(variants)("objects load recorded rows and attachments $title", async ({ of }) => {
-  const { objects, calls } = of(recording);
-  for (const state of objects) {
-    const { connections } = await wake(state, answering(calls)).called("figures", { seed: 1 }, 2);
-    expect(connections, JSON.stringify(state)).toBeGreaterThanOrEqual(state.attachments.length);
-  }
-});
-
-test.each(variants)("objects answer recorded calls $title", async ({ of }) => {
-  const { objects, calls } = of(recording);
-  for (const { to, kind, ask } of calls) {
-    const nothing: Stored = { name: to, alarm: undefined, rows: {}, attachments: [] };
-    for (const state of [nothing, ...objects.filter(({ name }) => name === to)]) {
-      await wake(state, answering(calls)).called(kind, ask, 2);
+describe.each([
+  { of: "today", recorded: () => recording },
+  { of: "the last release", recorded: () => before },
+])("of $of,", ({ recorded }) => {
+  test.each(variants)("objects load rows and attachments $title", async ({ of }) => {
+    const { objects, calls } = of(recorded());
+    for (const state of objects) {
+      const { connections } = await wake(state, answering(calls)).called("figures", { seed: 1 }, 2);
+      expect(connections, JSON.stringify(state)).toBeGreaterThanOrEqual(state.attachments.length);
     }
-  }
+  });
+
+  test.each(variants)("objects answer calls $title", async ({ of }) => {
+    const { objects, calls } = of(recorded());
+    for (const { to, kind, ask } of calls) {
+      const nothing: Stored = { name: to, alarm: undefined, rows: {}, attachments: [] };
+      for (const state of [nothing, ...objects.filter(({ name }) => name === to)]) {
+        await wake(state, answering(calls)).called(kind, ask, 2);
+      }
+    }
+  });
 });
 
 test("the saved code of a release runs on its own", async () => {

@@ -5,7 +5,8 @@
 import { writeFile } from "node:fs/promises";
 import { bundleRelease } from "./bundle.ts";
 import { formatRecording } from "./recording.ts";
-import { record } from "./scenes.ts";
 
 await writeFile(new URL("before.js", import.meta.url), await bundleRelease());
+// The simulation, which performs the scenes, can also run the code that was just saved.
+const { record } = await import("./scenes.ts");
 await writeFile(new URL("before.json", import.meta.url), formatRecording(await record()));

@@ -11,10 +11,11 @@ export const PROGRAM = fileURLToPath(new URL("../../../src/cli/main.ts", import.
 export const NODE = fileURLToPath(new URL("../../../node_modules/.bin/node", import.meta.url));
 
 /** Starts the program, and kills it when the test ends. */
-export function start(words: string[], env: Record<string, string> = {}): ChildProcessWithoutNullStreams {
+export function start(words: string[], env: Record<string, string> = {}, cwd?: string): ChildProcessWithoutNullStreams {
   const child = spawn(NODE, [PROGRAM, ...words], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { PATH: process.env.PATH, ...env },
+    cwd,
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
@@ -23,9 +24,9 @@ export function start(words: string[], env: Record<string, string> = {}): ChildP
 /** Runs the program to its end; returns its output and exit code. */
 export async function run(
   words: string[],
-  { input = "", env = {} }: { input?: string; env?: Record<string, string> } = {},
+  { input = "", env = {}, cwd }: { input?: string; env?: Record<string, string>; cwd?: string } = {},
 ) {
-  const child = start(words, env);
+  const child = start(words, env, cwd);
   child.stdin.end(input);
   return outcomeOf(child);
 }

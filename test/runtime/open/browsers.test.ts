@@ -159,11 +159,19 @@ describe("a server inside another Worker", () => {
   test("throws if its prefix isn't valid", () => {
     const env = { CHANNEL: exports.Channel };
     const request = new Request("https://site.test/live/news");
-    for (const prefix of ["live", "/live/", "/", "/live?x", "//"]) {
+    for (const prefix of ["live", "/live/", "/live?x", "//"]) {
       expect(() => mount(prefix, request, env)).toThrow("use a path such as '/live'");
     }
     expect(mount("/other", request, env)).toBeUndefined();
     expect(mount("/live/new", request, env)).toBeUndefined();
+  });
+
+  test.each(["/", ""] as const)("answers all requests with the prefix '%s'", async (prefix) => {
+    const env = { CHANNEL: exports.Channel };
+    const ask = (path: string, init?: RequestInit) => mount(prefix, new Request(`https://site.test${path}`, init), env);
+    expect(await (await ask("/-/health")).text()).toBe("ok\n");
+    expect((await ask(`/${unique("root")}`, { method: "POST", body: "hello" })).status).toBe(200);
+    expect(await (await ask("/")).text()).toContain("This is Fanout");
   });
 });
 

@@ -115,6 +115,18 @@ test("temporary refusals are retried; others end only their channel", async () =
   expect([busy?.state, FakeSocket.made.length]).toEqual(["subscribed", 1]);
 });
 
+test("a subscription that the server interrupts isn't `subscribed` until it continues", async () => {
+  const { client } = connectTo();
+  const states: string[] = [];
+  client.subscribe("a", { onState: (state) => void states.push(state) });
+  const socket = await greet("debug!position a 7", "debug!error unavailable subscribe a: the stream ended");
+  expect(states).toEqual(["subscribed", "subscribing"]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(socket.lines.at(-1)).toBe("subscribe a since 7");
+  socket.receive("debug!position a 7");
+  expect(states).toEqual(["subscribed", "subscribing", "subscribed"]);
+});
+
 test("an unsubscription refused for its rate doesn't affect the next subscription", async () => {
   const { client } = connectTo();
   const first = client.subscribe("a");

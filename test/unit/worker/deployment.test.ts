@@ -1,6 +1,7 @@
 /** The deployment's configuration runs on the free plan, and contains no secret. */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { configurationOf } from "../../../src/cli/deploy/templates.ts";
 import { readSettings } from "../../../src/worker/settings.ts";
 import { SECRET } from "../../runtime/support/mint.ts";
 
@@ -31,7 +32,7 @@ test("the Worker notices clients that disconnect, and doesn't compress", () => {
   expect(named("compatibility_flags").sort()).toEqual(flags);
 });
 
-test("the instructions for mounting list this Worker's whole configuration", async () => {
+test("the instructions for mounting, and the file of fanout deploy, list this Worker's whole configuration", async () => {
   const [, told = ""] = /^```toml\n(compatibility_date.*?)^```/ms.exec(await fileOf("src/worker/README.md")) ?? [];
   const [shared = ""] = configuration.split("# Settings; docs/settings.md");
   const own = ["name = ", "main = ", "[build]", "command = ", "watch_dir = ", "[dev]", "port = "];
@@ -39,7 +40,8 @@ test("the instructions for mounting list this Worker's whole configuration", asy
   const lines = needed.filter((line) => !own.some((start) => line.startsWith(start)));
   lines.push('name = "CHANNEL"');
   expect(lines.length).toBeGreaterThan(10);
-  for (const text of [told, await fileOf("examples/mounted/wrangler.toml")]) {
+  const written = [configurationOf("chat", false), configurationOf("chat", true)];
+  for (const text of [told, await fileOf("examples/mounted/wrangler.toml"), ...written]) {
     const configured = text.split("\n").map((line) => line.replace(/ #.*/, ""));
     for (const line of lines) expect(configured).toContain(line);
   }
