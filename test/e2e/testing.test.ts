@@ -61,7 +61,7 @@ test("a client survives its server's end, restarts and cuts", async () => {
   expect(await until(4)).toBe("a b c d");
 });
 
-test("a silent cut tells neither end", async () => {
+test("a silent cut tells no client", async () => {
   const server = await serving();
   const socket = new WebSocket(`${server.url.replace("http", "ws")}/news`);
   const events: string[] = [];
