@@ -26,8 +26,9 @@ const REMARK_INTERVAL = 60_000;
 export async function serve(command: ServeCommand): Promise<number> {
   const { port, host, data } = command;
   const settings = settingsOf(command);
-  const runtime = await findRuntime(remark).catch(explain);
   const stopped = new Promise<void>((resolve) => instead(() => resolve()));
+  const runtime = await Promise.race([findRuntime(remark).catch(explain), stopped]);
+  if (runtime === undefined) return DONE;
   const server = await startServer({ runtime, port, host, data, settings, onLine: logger(data) }).catch(explain);
   if (!isLoopback(server.host) && !("TOKEN_SECRET" in settings) && !("TOKEN_JWKS_URL" in settings)) {
     remark("warning: everyone who can reach this machine may subscribe and announce; set TOKEN_SECRET");
