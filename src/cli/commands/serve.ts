@@ -6,7 +6,7 @@ import { findRuntime } from "../../serve/runtime.ts";
 import { type LocalServer, startServer } from "../../serve/server.ts";
 import { SECRETS, settingsIn } from "../../serve/settings.ts";
 import { DONE, Exit, LOCAL, USAGE } from "../exits.ts";
-import { print, remark } from "../output.ts";
+import { print, remark, surviveClosedPipe } from "../output.ts";
 import { secretFrom } from "../secrets.ts";
 import { instead } from "../signals.ts";
 
@@ -25,6 +25,8 @@ const REMARK_INTERVAL = 60_000;
 /** Runs until the program is stopped; resolves to its exit code. */
 export async function serve(command: ServeCommand): Promise<number> {
   const { port, host, data } = command;
+  // A server that doesn't run isn't a success.
+  surviveClosedPipe();
   const settings = settingsOf(command);
   const stopped = new Promise<void>((resolve) => instead(() => resolve()));
   const runtime = await Promise.race([findRuntime(remark).catch(explain), stopped]);
