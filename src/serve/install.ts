@@ -11,6 +11,9 @@ const UNFINISHED = "installing-";
 /** Age after which an installation was killed, in milliseconds. */
 const STALE_AGE = 86_400_000;
 
+/** This kind of machine. */
+export const MACHINE = `${process.platform} on ${process.arch}`;
+
 /** Returns the folder in which a version of the runtime is, or will be, installed for this user. @throws Error */
 export function cachedRuntime(version: string): string {
   return join(cacheFolder(), `workerd-${version}`);
@@ -25,11 +28,11 @@ function cacheFolder(): string {
 
 /**
  * Installs a version of the runtime with npm, which checks its integrity. Programs may do so at the same time.
- * @param isUsable whether the folder has the runtime; if not, the folder is replaced
+ * @param isUsable whether a folder has the runtime and its program; a folder in its place that hasn't is replaced
  * @returns its folder
  * @throws Error with the reason
  */
-export async function installRuntime(version: string, isUsable: () => boolean): Promise<string> {
+export async function installRuntime(version: string, isUsable: (folder: string) => boolean): Promise<string> {
   const target = cachedRuntime(version);
   removeStale();
   const folder = newFolder();
@@ -38,10 +41,12 @@ export async function installRuntime(version: string, isUsable: () => boolean): 
   try {
     writeFileSync(join(folder, "package.json"), "{}\n");
     await install(folder, `workerd@${version}`);
-    if (!isUsable()) replace(target, folder);
+    // To npm, its program is optional: without room for it, npm succeeds.
+    if (!isUsable(folder)) throw new Error(`npm got no program for ${MACHINE}, or the disk is full`);
+    if (!isUsable(target)) replace(target, folder);
   } catch (error) {
     // Another program may just have installed it.
-    if (!isUsable()) throw new Error(reasonOf(error));
+    if (!isUsable(target)) throw new Error(reasonOf(error));
   } finally {
     process.off("exit", remove);
     remove();

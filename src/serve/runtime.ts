@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { Readable, Writable } from "node:stream";
 import { CONFIGURATION } from "./configuration.ts";
 import { reasonOf, ServeFault } from "./fault.ts";
-import { cachedRuntime, installRuntime } from "./install.ts";
+import { cachedRuntime, installRuntime, MACHINE } from "./install.ts";
 
 /** The version with which the server is tested. */
 export const TESTED = "1.20261117.1";
@@ -32,7 +32,7 @@ export async function findRuntime(onLine: (line: string) => void): Promise<strin
   const usable = usableIn(cached);
   if (usable !== undefined) return usable;
   onLine(`installing the runtime, workerd ${TESTED}, once, in ${cached}`);
-  const folder = await installRuntime(TESTED, () => usableIn(cached) !== undefined).catch((error: unknown) => {
+  const folder = await installRuntime(TESTED, (folder) => usableIn(folder) !== undefined).catch((error: unknown) => {
     throw new ServeFault(`the runtime workerd can't be installed: ${reasonOf(error)}; ${INSTALL}`, true);
   });
   const installed = pathFrom(join(folder, "x"));
@@ -66,8 +66,7 @@ function load(require: NodeJS.Require): unknown {
   try {
     return require("workerd");
   } catch {
-    const machine = `${process.platform} on ${process.arch}`;
-    throw new ServeFault(`workerd is installed without its program for ${machine}; ${INSTALL}`);
+    throw new ServeFault(`workerd is installed without its program for ${MACHINE}; ${INSTALL}`);
   }
 }
 

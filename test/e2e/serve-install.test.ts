@@ -95,6 +95,18 @@ test("a failed installation leaves nothing, and says why", async () => {
   expect(await readdir(cache())).toEqual([]);
 });
 
+test("an installation without the program, as on a full disk, isn't used", async () => {
+  await npmIs(`${NPM}rm node_modules/workerd/program\n`);
+  const { code, err } = await serve();
+  expect([code, err.split("\n")[1]]).toEqual([
+    7,
+    expect.stringMatching(/: npm got no program for .*, or the disk is full;/),
+  ]);
+  expect(await readdir(cache())).toEqual([]);
+  await npmIs(NPM);
+  expect((await serve()).err).toMatch(STARTED);
+});
+
 test.each(["SIGINT", "SIGTERM"] as const)("%s ends it while npm runs, and nothing is left", async (signal) => {
   await npmIs('#!/bin/sh\necho $$ > "$HOME/npm.pid"\nexec sleep 60\n');
   const child = start();
