@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -29,6 +30,9 @@ const WINDOW = 16_000;
 /** Announcements in one of the announcer's frames. */
 const BATCH = 1_000;
 
+/** Lines per second that our server accepts, and `fanout pub` sends at most. */
+const RATE = "1000000";
+
 const HERE = fileURLToPath(import.meta.url);
 const ROOT = join(HERE, "..", "..", "..");
 
@@ -46,7 +50,7 @@ interface Checkout {
 export async function* reportClient(rounds: number, folders = [ROOT]): AsyncGenerator<string> {
   const checkouts = await Promise.all(folders.map(load));
   const folder = await temporaryFolder();
-  const settings = { LINES_PER_SECOND: "1000000" };
+  const settings = { LINES_PER_SECOND: RATE };
   const runtime = await startRuntime(await bundle(folder), folder, { settings });
   const sender = await startSender();
   try {
@@ -144,8 +148,11 @@ async function pipe({ folder }: Checkout, url: string): Promise<number> {
 }
 
 async function timeOf(folder: string, url: string, lines: number): Promise<number> {
+  const program = join(folder, "src", "cli", "main.ts");
+  // Older checkouts have a fixed rate.
+  const rate = (await readFile(program, "utf8")).includes('--rate <n>", "most') ? ["--rate", RATE] : [];
+  const command = [program, "pub", url, "piped", ...rate];
   const began = performance.now();
-  const command = [join(folder, "src", "cli", "main.ts"), "pub", url, "piped"];
   const child = spawn(process.execPath, command, { stdio: ["pipe", "inherit", "inherit"] });
   const ended = once(child, "exit");
   child.stdin.on("error", () => {});
