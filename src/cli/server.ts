@@ -9,6 +9,8 @@ export interface ServerOptions {
   token?: string | undefined;
   /** Seconds to wait for the server. */
   timeout: number;
+  /** Most lines sent per second. */
+  linesPerSecond?: number | undefined;
 }
 
 export interface Server {
@@ -26,20 +28,30 @@ export function checkAddress(url: string): void {
   }
 }
 
+/** Whether this program has reported that it can't connect. */
+let isFailureReported = false;
+
 /**
+ * Reports on standard error if the first attempt to connect gets no response; the client tries again until the timeout.
  * @param onEnd called when a connection ends
  * @throws Exit if the address isn't valid
  */
-export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd = () => {}): Server {
+export function serverAt(url: string, { token, timeout, linesPerSecond }: ServerOptions, onEnd = () => {}): Server {
   checkAddress(url);
   let change: Change | undefined;
   const onState = (next: Change) => {
     if (next.state === "connecting") return;
     // A failed attempt to reconnect isn't another end.
     if (next.state !== "connected" && change?.state === "connected") onEnd();
+    // A refusal, which has a code, may be of one channel only.
+    const isWithoutResponse = next.state === "disconnected" && next.willRetry && next.code === 0;
+    if (change === undefined && isWithoutResponse && !isFailureReported) {
+      isFailureReported = true;
+      remark(`${faultIn(next.reason).why}; trying again for ${timeout} s`);
+    }
     change = next;
   };
-  const fanout = new Fanout(url, { onState, token });
+  const fanout = new Fanout(url, { onState, token, rate: linesPerSecond });
   return { fanout, inTime: (work) => refusable(within(timeout * 1_000, work, () => tooLate(change, timeout))) };
 }
 

@@ -10,6 +10,14 @@ import { refusable, reportConnection, type ServerOptions, serverAt } from "../se
 import { doneWhen } from "../signals.ts";
 import { checkChannel, keyOf } from "../values.ts";
 import { jsonOf } from "../visible.ts";
+import { Window } from "../window.ts";
+
+/**
+ * Most pending announcements, and their bytes: enough for the client to have the next frame ready when the server has
+ * replied to the one before. At a limit, reading the input pauses.
+ */
+const MAX_PENDING = 16_000;
+const MAX_BYTES = 1_000_000;
 
 export interface PubOptions extends ServerOptions {
   key?: string;
@@ -17,6 +25,8 @@ export interface PubOptions extends ServerOptions {
   json?: boolean;
   /** A file instead of standard input. */
   file?: string;
+  /** Most lines per second. */
+  rate?: number;
   /** Whether messages end with NUL instead of a line break. */
   null?: boolean;
 }
@@ -29,7 +39,7 @@ export async function pub(
   options: PubOptions,
 ): Promise<number> {
   checkWords(channel, message, options);
-  const { fanout, inTime } = serverAt(url, options);
+  const { fanout, inTime } = serverAt(url, { ...options, linesPerSecond: options.rate });
   if (message !== undefined) {
     const position = await inTime(refusable(fanout.announce(channel, message, { key: options.key })));
     if (options.json) await print(jsonOf({ channel, position }));
@@ -37,7 +47,7 @@ export async function pub(
   } else {
     const input = await inputOf(options);
     await inTime(fanout.ping());
-    await pubAll(fanout, channel, input, options);
+    await refusable(pubAll(fanout, channel, input, options));
   }
   await fanout.close();
   return DONE;
@@ -76,7 +86,7 @@ async function pubAll(
 ): Promise<void> {
   const progress = progressOf(process.stderr.isTTY === true && process.stdin.isTTY !== true);
   reportConnection(fanout);
-  const window = new Window();
+  const window = new Window(MAX_PENDING, MAX_BYTES, () => progress.advance());
   doneWhen(() => window.count === 0);
   let printed = Promise.resolve();
   let lines = 0;
@@ -85,61 +95,17 @@ async function pubAll(
       lines = number;
       // A line's key depends on its number, so running the same command again announces nothing twice.
       const lineKey = keyOf(key, number);
-      await window.room();
-      const announced = refusable(fanout.announce(channel, text, { key: lineKey }));
-      window.add(utf8Length(text), announced);
-      announced.then(() => progress.advance()).catch(() => {});
+      if (window.isFull) await window.room();
+      window.check();
+      const announced = fanout.announce(channel, text, { key: lineKey });
+      // Lines that aren't printed are pending too, so that a reader that stalls pauses the input.
       if (json) printed = printed.then(async () => print(jsonOf({ channel, line: number, position: await announced })));
-      printed.catch(() => {});
+      window.add(utf8Length(text), json ? Promise.all([printed, announced]) : announced);
     }
     await window.empty();
-    await printed;
   } finally {
     progress.clear();
   }
   if (lines === 0) remark("the input is empty, so nothing was announced; is the channel missing before the message?");
   else if (process.stderr.isTTY) remark(progress.summary());
-}
-
-/** Most announcements in flight, and their bytes. At the limit, reading the input pauses. */
-const MAX_PENDING = 500;
-const MAX_BYTES = 1_000_000;
-
-/** Announcements in flight. */
-class Window {
-  readonly #pending = new Set<Promise<unknown>>();
-  #bytes = 0;
-  #failed: { error: unknown } | undefined;
-
-  get count(): number {
-    return this.#pending.size;
-  }
-
-  add(bytes: number, announced: Promise<unknown>): void {
-    this.#bytes += bytes;
-    const settled = announced
-      .catch((error: unknown) => {
-        this.#failed ??= { error };
-      })
-      .finally(() => {
-        this.#bytes -= bytes;
-        this.#pending.delete(settled);
-      });
-    this.#pending.add(settled);
-  }
-
-  /**
-   * Resolves when there is room for another announcement; at the limit, waits for all replies.
-   * @throws the first failure
-   */
-  async room(): Promise<void> {
-    if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await Promise.all(this.#pending);
-    if (this.#failed) throw this.#failed.error;
-  }
-
-  /** Waits for all replies. @throws the first failure */
-  async empty(): Promise<void> {
-    await Promise.all(this.#pending);
-    await this.room();
-  }
 }
