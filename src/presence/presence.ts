@@ -379,6 +379,8 @@ export class Presence {
     const { store } = this.#parts.runtime;
     const wasPending = channel.pendingRetry !== undefined;
     channel.pendingRetry = undefined;
+    // The last report may have been refused as late. Members that were never reported, and are gone, need no other one.
+    for (const { resolve } of channel.takeDone()) resolve(undefined);
     if (channel.size === 0) this.#forget(channel);
     else if (wasPending) store.put(ROW + channel.name, {});
   }

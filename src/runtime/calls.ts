@@ -83,6 +83,8 @@ export interface LinkRequest {
 export interface LinkCheck {
   /** The position of the newest message received; undefined if the object has lost it from memory. */
   last: number | undefined;
+  /** Whether the object has received nothing by the link since it started, and has no connections from before. */
+  restarted?: boolean | undefined;
 }
 
 /**

@@ -35,6 +35,8 @@ export class DownstreamLink {
   /** Whether storage refused to record the loss. Until the receiver is told, this object must stay in memory. */
   isLossUnwritten = false;
   isSending = false;
+  /** Whether the receiver has restarted during the call in flight. */
+  hasRestarted = false;
 
   /**
    * Creates a new link, or restores one from its row.
@@ -47,7 +49,7 @@ export class DownstreamLink {
     if (lostAt !== undefined) this.loss = { since: lostAt, next: undefined };
   }
 
-  /** Marks the position as unknown, after a crash during deliveries. The log has the messages that may be missing. */
+  /** Marks the position as unknown, after a crash of either end during deliveries. The log has the messages that may be missing. */
   markUnknown(log: Log): void {
     this.acknowledged = log.start ?? 0;
     this.isPositionUnknown = true;

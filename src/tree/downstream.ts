@@ -196,8 +196,9 @@ export class Downstream {
   }
 
   /** Compares both ends of a link. */
-  #compare(link: DownstreamLink, { last }: LinkCheck): void {
+  #compare(link: DownstreamLink, { last, restarted = false }: LinkCheck): void {
     if (link.loss) return;
+    link.hasRestarted = link.isSending && restarted;
     // A call failed, and neither end knows whether its messages were received.
     if (last === undefined && link.mayRepeat) this.#cutOff(link);
     if (last === undefined) return;
@@ -285,6 +286,12 @@ export class Downstream {
     // The link was cut off during the call: the other object hasn't received all it was promised.
     if (link.loss) return;
     link.mayRepeat = false;
+    if (link.hasRestarted) {
+      // The answer may be from before the receiver crashed.
+      link.hasRestarted = false;
+      link.markUnknown(this.#channel.log);
+      return;
+    }
     const last = answer.last ?? delivery.after + delivery.count;
     if (!link.isPositionUnknown) link.acknowledged = last;
     else if (!link.resumeAt(last, this.#channel.log)) this.#cutOff(link);

@@ -282,7 +282,8 @@ export class Upstream {
    */
   async #request(link: UpstreamLink): Promise<void> {
     const { channel, parent, epoch, linked, vouched } = link;
-    const still = linked ? { last: link.last } : undefined;
+    const restarted = link.newestDelivery === 0 && !this.#parts.connections.hasSlept;
+    const still = linked ? { last: link.last, restarted } : undefined;
     link.doubted = false;
     const request = { from: this.#parts.runtime.name, epoch, region: this.region, still, vouched };
     const answer = await this.#parts.runtime.call(parent, "link", request, true);

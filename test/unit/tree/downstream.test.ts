@@ -150,6 +150,37 @@ test("an object that asks for its link without a position loses it if a delivery
   expect(downstream.link({ from: "home", epoch: 1, still: { last: undefined } })).toEqual({ newer: 1 });
 });
 
+test("an object that restarts during a delivery is asked what it has: the answer may be from before", async () => {
+  const { downstream, call, deliver } = newsOf();
+  const { after } = linked(downstream);
+  const first = await deliver("a");
+  const still = { last: undefined, restarted: true };
+  expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ after });
+  first.answer({ gone: false });
+  const question = await call();
+  expect(question.delivery).toMatchObject({ where: true, count: 0 });
+  question.answer({ gone: false, last: after });
+  const repeated = await call();
+  expect(repeated.delivery).toMatchObject({ after, count: 1, lines: "a\n", lost: false });
+  repeated.answer({ gone: false });
+  await settled();
+  expect(downstream.vouchFor("home")).toBe(1);
+});
+
+test("an object that has hibernated isn't asked: its clients may have the messages whose answer is under way", async () => {
+  const { downstream, call, deliver } = newsOf();
+  const { after } = linked(downstream);
+  const first = await deliver("a");
+  const still = { last: undefined, restarted: false };
+  expect(downstream.link({ from: "home", epoch: 1, still })).toEqual({ after });
+  first.answer({ gone: false });
+  await settled();
+  const second = await deliver("b");
+  expect(second.delivery).toMatchObject({ after: after + 1, again: false, where: false, lines: "b\n" });
+  second.answer({ gone: false });
+  await expect(call()).rejects.toThrow("no call");
+});
+
 test("after a crash of the parent, an object that asks for its link reports its position", async () => {
   const { rows, alarm } = newsOf();
   for (const [last, isLinked] of [

@@ -230,7 +230,7 @@ test("an object that rejoins a channel through a child that lags behind waits un
   expect(upstream.deliver(deliveryOf({ from: "news!1", epoch }))).toEqual({ gone: false });
   await joining;
   expect(upstream.isLinked("news")).toBe(true);
-  expect(asked.at(-1)).toMatchObject(["news!1", { still: { last: 41 } }]);
+  expect(asked.at(-1)).toMatchObject(["news!1", { still: { last: 41, restarted: false } }]);
 });
 
 test("links that a crash left behind are ended, unless they have subscribers", async () => {

@@ -152,7 +152,7 @@ test("an object that has hibernated relies on its link, and one that may have cr
   expect(upstream.isLinked("news")).toBe(false);
   await upstream.join("news");
   expect(upstream.isLinked("news")).toBe(true);
-  expect(asked).toMatchObject([{ epoch: 7, still: { last: 40 } }]);
+  expect(asked).toMatchObject([{ epoch: 7, still: { last: 40, restarted: true } }]);
 });
 
 test("a link that turns out to be lost is reported to its subscribers, before another one is made", async () => {
