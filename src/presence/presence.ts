@@ -90,7 +90,9 @@ export class Presence {
       channel.hasRow = true;
       const since = rowOf(value, isRow)?.since;
       if (since !== undefined) channel.pendingRetry = { since, next: undefined };
-      const isComplete = channel.restoreAnswered(reports.get(channel.name));
+      const report = reports.get(channel.name);
+      // Without a report, connections may have ended meanwhile, one of which had it in its attachment.
+      const isComplete = report ? channel.restoreAnswered(report) : reports.size === MAX_KEPT;
       if (since === undefined && !isUntold && channel.size > 0 && isComplete) continue;
       channel.doubt();
       this.#report(channel);

@@ -110,8 +110,7 @@ export class PresentMembers {
    * Restores the report after which this object hibernated.
    * @returns whether there are as many connections as then
    */
-  restoreAnswered(report: KeptReport | undefined): boolean {
-    if (!report) return true;
+  restoreAnswered(report: KeptReport): boolean {
     this.#answered = report.number;
     return report.connections === this.#connections;
   }
