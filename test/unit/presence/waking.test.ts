@@ -18,7 +18,7 @@ test("an object that can't tell whether connections ended while it hibernated li
   await settled();
   reports.length = 0;
   // What it knew of its last report was in the attachment of the connection that has ended.
-  objectOf({ others: { present }, rows, hibernated: [open] });
+  objectOf({ others: { present }, rows, hibernated: [open] }).broker.received(open, "ping");
   await settled();
   expect(reports).toMatchObject([{ after: undefined, present: [{ member: "bob" }], gone: [] }]);
 });
