@@ -84,13 +84,13 @@ export class Presence {
       for (const [channel, entered] of connection.entered) this.#channel(channel).restore(connection, entered);
     }
     const reports = this.#keptReports();
-    this.#hasKept = reports.size > 0;
+    this.#hasKept = reports !== undefined && reports.size > 0;
     for (const [key, value] of [...runtime.store.list(ROW)]) {
       const channel = this.#channel(key.slice(ROW.length));
       channel.hasRow = true;
       const since = rowOf(value, isRow)?.since;
       if (since !== undefined) channel.pendingRetry = { since, next: undefined };
-      const isComplete = channel.restoreAnswered(reports.get(channel.name));
+      const isComplete = reports !== undefined && channel.restoreAnswered(reports.get(channel.name));
       if (since === undefined && !isUntold && channel.size > 0 && isComplete) continue;
       channel.doubt();
       this.#report(channel);
@@ -98,11 +98,14 @@ export class Presence {
     if (isUntold) connections.keep({ untold: undefined });
   }
 
-  /** Returns which reports were answered before this object hibernated. */
-  #keptReports(): Map<string, KeptReport> {
+  /**
+   * Returns which reports were answered before this object hibernated; undefined if that has gone with the connection
+   * whose attachment had it.
+   */
+  #keptReports(): Map<string, KeptReport> | undefined {
     const { kept } = this.#parts.connections;
-    const reports = kept && "reports" in kept ? kept.reports : [];
-    return new Map(areReports(reports) ? reports : []);
+    const reports = kept && "reports" in kept ? kept.reports : undefined;
+    return areReports(reports) ? new Map(reports) : undefined;
   }
 
   /** Has the answered reports survive hibernation, if they are few, so that this object doesn't have to list all members again. */
