@@ -34,6 +34,8 @@ export class Connections {
   #unflushed = new Set<Connection>();
   /** Those of them that the last flush had no room for. */
   #blocked: ReadonlySet<Connection> = new Set();
+  /** The newest lines that were appended to a connection's own. */
+  #joined: { buffered: string; lines: string; both: string } | undefined;
   /** Characters buffered for single connections since the last flush. */
   #unshared = 0;
   /** Characters that the next flush sends, to all connections together. */
@@ -290,6 +292,7 @@ export class Connections {
     blocked.sort((a, b) => a.buffered.length - b.buffered.length);
     for (const connection of blocked) this.#sendOrBlock(connection);
     this.#blocked = new Set(this.#unflushed);
+    this.#joined = undefined;
   }
 
   #sendOrBlock(connection: Connection): void {
@@ -316,9 +319,19 @@ export class Connections {
 
   #append(connection: Connection, lines: string): void {
     if (connection.buffered === "") this.#unflushed.add(connection);
-    connection.buffered += lines;
+    connection.buffered = this.#join(connection.buffered, lines);
     this.#unshared += lines.length;
     this.#outgoing += lines.length;
+  }
+
+  /** Joins lines once for all connections that have the same lines buffered and get the same. */
+  #join(buffered: string, lines: string): string {
+    if (buffered === "") return lines;
+    const last = this.#joined;
+    if (last?.lines === lines && last.buffered === buffered) return last.both;
+    const both = buffered + lines;
+    this.#joined = { buffered, lines, both };
+    return both;
   }
 
   #maySend({ output }: Connection): boolean {

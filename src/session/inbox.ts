@@ -93,7 +93,7 @@ class Queue {
   pendingBytes: number;
   /** The current frame; undefined if it is not UTF-8. */
   text: string | undefined = "";
-  /** Where its next line begins; beyond its end after the last line. */
+  /** Where its next line begins; its end or beyond after the last line. */
   next = 1;
   /** How many more of its lines may be executed. */
   allowed = 0;
@@ -127,7 +127,7 @@ class Queue {
 
   /** Whether no lines of the current frame are left. */
   get isOver(): boolean {
-    return this.next > (this.text ?? "").length;
+    return this.next >= (this.text?.length ?? 1);
   }
 }
 

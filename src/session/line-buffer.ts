@@ -14,6 +14,14 @@ interface Segment {
   lines: string;
 }
 
+/** The lines of some channels, from one segment to before another. */
+interface Taken {
+  readonly from: number;
+  readonly to: number;
+  readonly channels: readonly string[];
+  readonly lines: string;
+}
+
 /** Memory of a segment besides its lines, in bytes. */
 const SEGMENT_OVERHEAD = 100;
 
@@ -24,6 +32,8 @@ export class LineBuffer<S extends Subscriber> {
   #open: Segment | undefined;
   /** How many segments the copies of subscribers include. */
   #copied = new Map<S, number>();
+  /** The lines that a subscriber took last: most of those that take lines take the same. */
+  #taken: Taken | undefined;
   #size = 0;
 
   /** Memory of the lines, in bytes, if all of them are Latin-1. */
@@ -60,7 +70,18 @@ export class LineBuffer<S extends Subscriber> {
     if (from === this.#segments.length) return "";
     this.#open = undefined;
     this.#copied.set(subscriber, this.#segments.length);
-    return linesOf(this.#segments, subscriber.channels, from);
+    return this.#linesFrom(from, subscriber.channels);
+  }
+
+  /** Returns the lines from a segment on, without joining them again for each subscriber of the same channels. */
+  #linesFrom(from: number, channels: ReadonlySet<string>): string {
+    const to = this.#segments.length;
+    const of = [...this.#channels].filter((channel) => channels.has(channel));
+    const known = this.#taken;
+    if (known?.from === from && known.to === to && isSame(known.channels, of)) return known.lines;
+    const lines = linesOf(this.#segments, channels, from);
+    this.#taken = { from, to, channels: of, lines };
+    return lines;
   }
 
   /** Removes a subscriber that has left its channels. */
@@ -75,6 +96,7 @@ export class LineBuffer<S extends Subscriber> {
     this.#channels = new Set();
     this.#open = undefined;
     this.#copied = new Map();
+    this.#taken = undefined;
     this.#size = 0;
     const [first, ...others] = channels;
     if (first === undefined) return [];
@@ -83,6 +105,10 @@ export class LineBuffer<S extends Subscriber> {
     const subscribers = copied.size === 0 ? all : [...all].filter((each) => !copied.has(each));
     return [{ subscribers, lines: linesOf(segments, channels) }];
   }
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((each, i) => each === others[i]);
 }
 
 /** Returns the lines of `channels` from a segment on, in the order in which they were published. */

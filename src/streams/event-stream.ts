@@ -6,6 +6,7 @@ import { DEBUG } from "../protocol/channels.ts";
 import { formatRefusal, type Refusal } from "../protocol/errors.ts";
 import { aroundPosition, COMMENT, formatEvent, formatEventAround, formatId, formatRetry } from "../protocol/events.ts";
 import { parseReply } from "../protocol/replies.ts";
+import { SharedEvents } from "./shared-events.ts";
 import type { StreamFormat } from "./stream.ts";
 import { type Resumed, StreamPositions, type Subscription } from "./stream-positions.ts";
 
@@ -24,13 +25,42 @@ interface MessageRun {
   around: [string, string];
 }
 
+/** Shared by all streams of this Worker. */
+const shared = new SharedEvents();
+
 export class EventStream extends StreamPositions implements StreamFormat {
   readonly preamble = formatRetry(RETRY * (1 + 2 * this.environment.random()));
   readonly heartbeat = COMMENT;
   /** Undefined unless the last line was a message. */
   #run: MessageRun | undefined;
+  /** Whether all lines were messages since this was set. */
+  #onlyMessages = true;
+  readonly #channels = this.all.map(({ channel }) => channel).join(" ");
+  /** The id of the stream's positions; undefined while it isn't known. */
+  #id: string | undefined;
 
   render(lines: string): string {
+    if (lines === "") return "";
+    const id = this.#id ?? formatId(this.positions);
+    this.#id = undefined;
+    if (!this.isLive) return this.#render(lines);
+    const known = shared.find(this.#channels, id, lines);
+    if (known) {
+      this.setPositions(known.positions);
+      this.#run = undefined;
+      this.#id = known.nextId;
+      return known.events;
+    }
+    this.#onlyMessages = true;
+    const events = this.#render(lines);
+    if (!this.#onlyMessages) return events;
+    const { positions } = this;
+    this.#id = formatId(positions);
+    shared.remember({ channels: this.#channels, id, lines, events, positions, nextId: this.#id });
+    return events;
+  }
+
+  #render(lines: string): string {
     let events = "";
     for (let from = 0; from < lines.length; ) {
       const end = lines.indexOf("\n", from);
@@ -60,6 +90,7 @@ export class EventStream extends StreamPositions implements StreamFormat {
   /** Returns the event for a line that isn't a message; "" if the line is for the Worker only. */
   #renderDebug(line: string): string {
     this.#run = undefined;
+    this.#onlyMessages = false;
     const event = () => this.#debug(line.slice(DEBUG_PREFIX.length));
     const reply = parseReply(line);
     switch (reply.kind) {

@@ -93,14 +93,26 @@ export class ObjectConnection {
    * Waits for whole lines, and takes at most one piece; returns "" at the end of the connection and at the deadline.
    */
   async take(deadline: number): Promise<string> {
-    let lines = this.#takeNow();
-    if (lines === "" && !this.ending && deadline > this.#environment.now()) {
-      await new Promise<void>((resolve) => {
-        this.#wakeReader = resolve;
-        this.#timer.set(deadline);
-      });
-      lines = this.#takeNow();
-    }
+    if (this.mustWait(deadline)) await new Promise<void>((resolve) => this.wait(deadline, resolve));
+    return this.takeNow();
+  }
+
+  /** Whether there is nothing to take yet: no whole lines, no end of the connection, and the deadline is to come. */
+  mustWait(deadline: number): boolean {
+    this.#dropIfShed();
+    return !this.#backlog.hasLines && !this.ending && deadline > this.#environment.now();
+  }
+
+  /** Calls `act` once, when there are whole lines, at the end of the connection, and at the deadline. */
+  wait(deadline: number, act: () => void): void {
+    this.#wakeReader = act;
+    this.#timer.set(deadline);
+  }
+
+  /** Takes at most one piece of whole lines; returns "" if none are pending. */
+  takeNow(): string {
+    this.#dropIfShed();
+    const lines = this.#backlog.take(this.#environment.now());
     this.markRead();
     return lines;
   }
@@ -124,14 +136,13 @@ export class ObjectConnection {
 
   /** Closes the connection and drops pending lines, because the reader has gone. */
   drop(): void {
-    this.end();
     this.#backlog.drop();
+    this.end();
     this.#timer.clear();
   }
 
-  #takeNow(): string {
+  #dropIfShed(): void {
     if (this.#backlog.isShed) this.#dropSlowReader();
-    return this.#backlog.take(this.#environment.now());
   }
 
   #dropSlowReader(): void {
@@ -140,8 +151,10 @@ export class ObjectConnection {
   }
 
   #notify(): void {
-    if (this.#wakeReader) this.#readAt = this.#environment.now();
-    this.#wakeReader?.();
+    const wake = this.#wakeReader;
+    if (!wake) return;
     this.#wakeReader = undefined;
+    this.#readAt = this.#environment.now();
+    wake();
   }
 }

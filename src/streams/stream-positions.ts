@@ -99,6 +99,16 @@ export class StreamPositions {
     return this.all.map(({ position }) => position);
   }
 
+  /** Sets the position in each channel, after messages that another stream has counted. */
+  protected setPositions(positions: Readonly<Positions>): void {
+    for (const [i, subscription] of this.all.entries()) subscription.position = positions[i];
+  }
+
+  /** Whether the messages of all channels are part of the stream. */
+  protected get isLive(): boolean {
+    return this.all.every(({ state }) => state === "live");
+  }
+
   /** Where to start in the connection's own channel. */
   get from(): From | undefined {
     return this.all[0] && fromOf(this.all[0]);

@@ -37,49 +37,113 @@ export interface StreamFormat {
   readonly fault: Fault | undefined;
 }
 
+/** Receives a stream's text: one piece, or the end, after each `pull`. */
+export interface StreamReader {
+  /** @param piece never "" */
+  write(piece: string): void;
+  end(): void;
+  /** Aborts the response, because the reader was too slow. */
+  fail(error: Error): void;
+}
+
 /**
  * Opens a stream when the object has greeted the connection.
- * @returns the stream's pieces of text, or why the object refuses the connection
+ * @returns the stream, or why the object refuses the connection
  */
 export async function openStream(
   connection: ObjectConnection,
   format: StreamFormat,
   environment: StreamEnvironment,
-): Promise<AsyncGenerator<string, void> | Fault> {
+): Promise<Stream | Fault> {
   const greeting = await connection.greeting(environment.now() + GREETING_TIMEOUT);
-  return typeof greeting === "string" ? piecesOf(connection, format, environment, greeting) : greeting;
+  return typeof greeting === "string" ? new Stream(connection, format, environment, greeting) : greeting;
 }
 
 /**
- * Yields pieces of text, which are never "".
- * @param greeting the first lines that were received
- * @throws Error if the reader was too slow, which aborts the response
+ * A stream of pieces of text. A reader that waits for a piece receives it in the same event as the object's lines,
+ * because a promise for each stream would cost more than the lines.
  */
-async function* piecesOf(
-  connection: ObjectConnection,
-  format: StreamFormat,
-  environment: StreamEnvironment,
-  greeting: string,
-): AsyncGenerator<string, void> {
-  const heartbeatAfter = format.heartbeat === "" ? Number.POSITIVE_INFINITY : HEARTBEAT_INTERVAL;
-  const checkAlive = livenessOf(connection, environment);
-  let text = format.preamble + format.render(greeting);
-  let wroteAt = environment.now();
-  connection.markRead();
-  yield text;
-  for (;;) {
-    connection.send(format.commands());
-    const lines = await connection.take(Math.min(checkAlive(), wroteAt + heartbeatAfter, format.dueAt));
-    if (lines === "" && connection.ending) break;
-    if (lines === "" && format.fault) connection.end({ code: TRY_AGAIN, reason: formatReason(format.fault) });
-    text = format.render(lines);
-    if (text === "" && environment.now() - wroteAt >= heartbeatAfter) text = format.heartbeat;
-    if (text === "") continue;
-    wroteAt = environment.now();
-    yield text;
+export class Stream {
+  readonly #connection: ObjectConnection;
+  readonly #format: StreamFormat;
+  readonly #environment: StreamEnvironment;
+  readonly #checkAlive: () => number;
+  readonly #heartbeatAfter: number;
+  readonly #next = () => this.#continue();
+  #wroteAt: number;
+  /** The first piece, until it is read. */
+  #first: string;
+  /** The reader that waits for a piece; undefined while none does. */
+  #reader: StreamReader | undefined;
+  #isOver = false;
+
+  /** @param greeting the first lines that were received */
+  constructor(connection: ObjectConnection, format: StreamFormat, environment: StreamEnvironment, greeting: string) {
+    this.#connection = connection;
+    this.#format = format;
+    this.#environment = environment;
+    this.#checkAlive = livenessOf(connection, environment);
+    this.#heartbeatAfter = format.heartbeat === "" ? Number.POSITIVE_INFINITY : HEARTBEAT_INTERVAL;
+    this.#first = format.preamble + format.render(greeting);
+    this.#wroteAt = environment.now();
   }
-  if (connection.isTooSlow) throw new Error("the reader was too slow");
-  if (connection.fault) yield format.renderError({ ...connection.fault, command: "connect" });
+
+  /** Gives a reader the next piece, now or later. The reader must not pull again before. */
+  pull(reader: StreamReader): void {
+    this.#reader = reader;
+    if (this.#first === "") this.#continue();
+    else {
+      const first = this.#first;
+      this.#first = "";
+      this.#connection.markRead();
+      this.#write(first);
+    }
+  }
+
+  /** Writes the next piece, or waits until there is one. */
+  #continue(): void {
+    const connection = this.#connection;
+    const format = this.#format;
+    if (this.#isOver) this.#take()?.end();
+    while (this.#reader) {
+      connection.send(format.commands());
+      const deadline = Math.min(this.#checkAlive(), this.#wroteAt + this.#heartbeatAfter, format.dueAt);
+      if (connection.mustWait(deadline)) {
+        connection.wait(deadline, this.#next);
+        break;
+      }
+      const lines = connection.takeNow();
+      if (lines === "" && connection.ending) {
+        this.#end();
+        break;
+      }
+      if (lines === "" && format.fault) connection.end({ code: TRY_AGAIN, reason: formatReason(format.fault) });
+      const text = format.render(lines);
+      if (text !== "") this.#write(text);
+      else if (this.#environment.now() - this.#wroteAt >= this.#heartbeatAfter) this.#write(format.heartbeat);
+    }
+  }
+
+  #write(text: string): void {
+    this.#wroteAt = this.#environment.now();
+    this.#take()?.write(text);
+  }
+
+  /** Writes why the object ended the connection, and ends. */
+  #end(): void {
+    this.#isOver = true;
+    const { isTooSlow, fault } = this.#connection;
+    if (isTooSlow) this.#take()?.fail(new Error("the reader was too slow"));
+    else if (fault) this.#write(this.#format.renderError({ ...fault, command: "connect" }));
+    else this.#take()?.end();
+  }
+
+  /** Returns the reader, which gets what it waited for. */
+  #take(): StreamReader | undefined {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    return reader;
+  }
 }
 
 /**

@@ -1,68 +1,141 @@
 /**
- * HTTP without WebSockets: announcements per second by POST, and deliveries per second to event streams, compared with
- * WebSockets that are counted in the same way. Here the Worker that holds the streams shares a thread with the object,
- * which limits batching: of 16 messages in flight, about two are sent together. Alone: `node tools/bench/http.ts`.
+ * HTTP without WebSockets: announcements per second by POST, and deliveries per second to streams, compared with
+ * WebSockets that are counted in the same way and in turns. Here the Worker that holds the streams shares a thread with
+ * the object. Alone: `node tools/bench/http.ts`, or only some parts: `node tools/bench/http.ts rates bare`.
  */
 import { Agent, request } from "node:http";
-import { connect, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import {
   bundle,
   memoryOf,
+  peakMemoryOf,
   type Runtime,
   removeFolder,
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { type Kind, MESSAGE, Readers } from "./readers.ts";
 import { whole } from "./table.ts";
-import { clientFrame } from "./websocket.ts";
 
-/** Occurs once per message, and nowhere else in what subscribers receive. */
-const MARK = "@".charCodeAt(0);
-const MESSAGE = `@${"x".repeat(31)}`;
+const SUBSCRIBER_KINDS = ["WebSocket", "lines", "events"] as const;
+
+/** Number of subscribers of each kind, and of requests to announce at a time. */
 const SUBSCRIBERS = 1_000;
 const POSTERS = 32;
 
-/** The request headers of each kind of subscriber. */
-const KINDS = {
-  WebSocket:
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
-  events: "Accept: text/event-stream\r\n",
-} as const;
+/** Announcements in the frame in which each is followed by a `ping`. */
+const ALTERNATING = 4_500;
 
-type Kind = keyof typeof KINDS;
+const BARE = fileURLToPath(new URL("bare-worker.js", import.meta.url));
 
-/** Yields the results, line by line. */
-export async function* reportHttp(milliseconds: number): AsyncGenerator<string> {
+/** One publisher sends more than a client normally may. */
+const UNLIMITED = { LINES_PER_SECOND: "1000000" };
+
+/** The parts of the report. `bare` is what the runtime allows: see `bare-worker.js`. */
+const PARTS = ["posts", "memory", "rates", "bare", "frame"];
+
+/**
+ * Yields the results, line by line.
+ * @param parts some of PARTS
+ */
+export async function* reportHttp(milliseconds: number, parts = PARTS, rounds = 3): AsyncGenerator<string> {
   const folder = await temporaryFolder();
-  const runtime = await startRuntime(await bundle(folder), folder);
   try {
-    yield* report(runtime, milliseconds);
+    const file = await bundle(folder);
+    const rates = (name: string, kinds: readonly Kind[]) => (runtime: Fresh) =>
+      reportRates(name, runtime, kinds, milliseconds, rounds);
+    if (parts.includes("posts")) yield* withRuntime(file, ({ port }) => reportPosts(port, milliseconds));
+    for (const kind of parts.includes("memory") ? SUBSCRIBER_KINDS : []) {
+      yield* withRuntime(file, (runtime) => reportMemory(runtime, kind));
+    }
+    if (parts.includes("rates")) yield* withRuntime(file, rates("Fanout", SUBSCRIBER_KINDS));
+    for (const WRITER of parts.includes("bare") ? ["worker", "object"] : []) {
+      yield* withRuntime(BARE, rates(`the ${WRITER} writes, nothing else`, ["WebSocket", "lines"]), { WRITER });
+    }
+    if (parts.includes("frame")) yield* withRuntime(file, (runtime) => reportAlternating(runtime, rounds));
+  } finally {
+    await removeFolder(folder);
+  }
+}
+
+/** A fresh runtime, because memory that earlier connections used isn't returned. */
+type Fresh = Runtime & { port: number };
+
+async function* withRuntime(
+  file: string,
+  report: (runtime: Fresh) => AsyncGenerator<string>,
+  settings: Record<string, string> = {},
+): AsyncGenerator<string> {
+  const folder = await temporaryFolder();
+  const runtime = await startRuntime(file, folder, { settings: { ...UNLIMITED, ...settings } });
+  try {
+    yield* report({ ...runtime, port: Number(new URL(runtime.url).port) });
   } finally {
     await runtime.kill();
     await removeFolder(folder);
   }
 }
 
-async function* report(runtime: Runtime, milliseconds: number): AsyncGenerator<string> {
-  const port = Number(new URL(runtime.url).port);
+async function* reportPosts(port: number, milliseconds: number): AsyncGenerator<string> {
   const { rate, median } = await post(port, milliseconds);
   yield `POST, ${POSTERS} at a time: ${whole(Math.round(rate))} announcements/s, median ${median.toFixed(1)} ms`;
-  const rates = new Map<string, number>();
-  for (const kind of ["WebSocket", "events"] as const) {
-    const before = await memoryOf(runtime.pid);
-    const crowd = await Crowd.gather(port, kind);
-    const each = ((await memoryOf(runtime.pid)) - before) / SUBSCRIBERS;
-    yield `${SUBSCRIBERS} ${kind} subscribers: ${each.toFixed(1)} KiB each in the runtime`;
-    for (const window of [16, 256]) {
-      const rate = await crowd.deliver(window, milliseconds);
-      rates.set(`${kind} ${window}`, rate);
-      const share =
-        kind === "events" ? ` (${(rate / (rates.get(`WebSocket ${window}`) ?? 1)).toFixed(2)} of a WebSocket's)` : "";
-      yield `  ${window} in flight: ${whole(Math.round(rate))} deliveries/s${share}`;
+}
+
+/** Reports the memory that each subscriber takes, after some that load all code. */
+async function* reportMemory({ port, pid }: Fresh, kind: Kind): AsyncGenerator<string> {
+  await Readers.gather(port, kind, 50, "first");
+  const before = await memoryOf(pid);
+  const readers = await Readers.gather(port, kind, SUBSCRIBERS);
+  const each = ((await memoryOf(pid)) - before) / SUBSCRIBERS;
+  readers.close();
+  yield `${SUBSCRIBERS} ${kind} subscribers: ${each.toFixed(1)} KiB each in the runtime`;
+}
+
+/** Reports deliveries per second, of all kinds in turns. */
+async function* reportRates(
+  name: string,
+  { port }: Fresh,
+  each: readonly Kind[],
+  milliseconds: number,
+  rounds: number,
+): AsyncGenerator<string> {
+  const kinds: Readers[] = [];
+  for (const kind of each) kinds.push(await Readers.gather(port, kind, SUBSCRIBERS));
+  for (const readers of kinds) await readers.deliver(64, 500);
+  for (const window of [16, 256]) {
+    const rates = kinds.map((): number[] => []);
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, readers] of kinds.entries()) rates[i]?.push(await readers.deliver(window, milliseconds));
     }
-    await crowd.leave();
+    for (const [i, { kind }] of kinds.entries())
+      yield `${name}: ${rateLine(kind, window, rates[i] ?? [], rates[0] ?? [])}`;
   }
+  for (const readers of kinds) readers.close();
+}
+
+function rateLine(kind: Kind, window: number, rates: number[], ofFirst: number[]): string {
+  const shares = rates.map((rate, round) => rate / (ofFirst[round] ?? Number.NaN));
+  const spread = `${whole(Math.round(Math.min(...rates)))} to ${whole(Math.round(Math.max(...rates)))}`;
+  const share = rates === ofFirst ? "" : `, ${median(shares).toFixed(2)} of a WebSocket's`;
+  return `${SUBSCRIBERS} ${kind} subscribers, ${window} in flight: ${whole(Math.round(median(rates)))} deliveries/s (${spread})${share}`;
+}
+
+/** Reports what a frame costs in which announcements and pings alternate. */
+async function* reportAlternating({ port, pid }: Fresh, rounds: number): AsyncGenerator<string> {
+  const readers = await Readers.gather(port, "WebSocket", SUBSCRIBERS);
+  await readers.deliver(64, 500);
+  const before = await memoryOf(pid);
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) times.push(await readers.alternate(ALTERNATING));
+  const more = (await peakMemoryOf(pid)) - before;
+  readers.close();
+  yield `${ALTERNATING} announcements, each followed by a ping, in one frame to ${SUBSCRIBERS} subscribers: ` +
+    `${whole(Math.round(median(times)))} ms, up to ${whole(Math.round(more / 1_024))} MiB`;
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 /** Announces one message per request, over persistent connections. */
@@ -94,74 +167,8 @@ async function post(port: number, milliseconds: number): Promise<{ rate: number;
   return { rate, median: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 };
 }
 
-/** The subscribers of one channel, and a publisher. */
-class Crowd {
-  readonly #subscribers: Socket[] = [];
-  #announcer: Socket | undefined;
-  #read = 0;
-  #sent = 0;
-  #onRead = () => {};
-
-  static async gather(port: number, kind: Kind): Promise<Crowd> {
-    const crowd = new Crowd();
-    const channel = `crowd-${kind}`;
-    for (let i = 0; i < SUBSCRIBERS; i += 50) {
-      const some = Array.from({ length: 50 }, () => open(port, channel, kind, (bytes) => crowd.#count(bytes)));
-      crowd.#subscribers.push(...(await Promise.all(some)));
-    }
-    crowd.#announcer = await open(port, "all", "WebSocket", () => {});
-    // Leaves time for the positions that event streams begin with.
-    await sleep(1_000);
-    crowd.#frame = clientFrame(`announce ${channel} ${MESSAGE}`);
-    return crowd;
-  }
-
-  #frame: Buffer = Buffer.alloc(0);
-
-  /** Keeps `window` messages in flight for a time; returns deliveries per second. */
-  async deliver(window: number, milliseconds: number): Promise<number> {
-    this.#read = 0;
-    this.#sent = 0;
-    const until = performance.now() + milliseconds;
-    const began = performance.now();
-    this.#send(window);
-    await new Promise<void>((resolve) => {
-      this.#onRead = () => {
-        const received = Math.floor(this.#read / SUBSCRIBERS);
-        if (performance.now() < until) this.#send(received + window - this.#sent);
-        else if (this.#read >= this.#sent * SUBSCRIBERS) resolve();
-      };
-    });
-    if (this.#read !== this.#sent * SUBSCRIBERS) throw new Error("more messages were received than sent");
-    return (this.#read / (performance.now() - began)) * 1_000;
-  }
-
-  async leave(): Promise<void> {
-    for (const socket of [...this.#subscribers, this.#announcer]) socket?.resetAndDestroy();
-    await sleep(500);
-  }
-
-  #send(count: number): void {
-    if (count <= 0) return;
-    this.#sent += count;
-    this.#announcer?.write(Buffer.concat(Array.from({ length: count }, () => this.#frame)));
-  }
-
-  #count(bytes: Buffer): void {
-    const before = this.#read;
-    for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) this.#read += 1;
-    if (this.#read > before) this.#onRead();
-  }
+if (import.meta.main) {
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const parts = positionals.length > 0 ? positionals : PARTS;
+  for await (const line of reportHttp(2_000, parts)) console.log(line);
 }
-
-/** Opens a connection, and waits for the first bytes of the response. */
-async function open(port: number, channel: string, kind: Kind, onBytes: (bytes: Buffer) => void): Promise<Socket> {
-  const socket = connect({ host: "127.0.0.1", port });
-  socket.setNoDelay(true);
-  socket.write(`GET /${channel} HTTP/1.1\r\nHost: 127.0.0.1\r\n${KINDS[kind]}\r\n`);
-  await new Promise((resolve, reject) => socket.once("data", resolve).once("error", reject));
-  socket.on("data", onBytes).on("error", () => {});
-  return socket;
-}
-
-if (import.meta.main) for await (const line of reportHttp(2_000)) console.log(line);

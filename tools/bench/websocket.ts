@@ -128,9 +128,17 @@ function upgrade(port: number, path: string): string {
 /** Encodes a text frame, masked with zeros, which leave the payload as it is. */
 export function clientFrame(text: string): Buffer {
   const payload = Buffer.from(text);
-  const header =
-    payload.length < 126
-      ? [0x80 | TEXT, 0x80 | payload.length]
-      : [0x80 | TEXT, 0x80 | 126, payload.length >> 8, payload.length & 255];
-  return Buffer.concat([Buffer.from(header), Buffer.alloc(4), payload]);
+  const header = Buffer.alloc(10);
+  header.writeUInt8(0x80 | TEXT, 0);
+  const length = writeLength(header, payload.length);
+  return Buffer.concat([header.subarray(0, length), Buffer.alloc(4), payload]);
+}
+
+/** Writes a masked frame's length into its header; returns the length of the header. */
+function writeLength(header: Buffer, length: number): number {
+  const short = length < 126 ? length : length < 65_536 ? 126 : 127;
+  header.writeUInt8(0x80 | short, 1);
+  if (short === 126) header.writeUInt16BE(length, 2);
+  if (short === 127) header.writeBigUInt64BE(BigInt(length), 2);
+  return headerLength(short);
 }

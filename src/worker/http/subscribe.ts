@@ -10,7 +10,7 @@ import { EventStream, RETRY } from "../../streams/event-stream.ts";
 import { lineStream } from "../../streams/line-stream.ts";
 import type { ObjectConnection } from "../../streams/object-connection.ts";
 import { poll } from "../../streams/poll.ts";
-import { openStream, type StreamFormat } from "../../streams/stream.ts";
+import { openStream, type StreamFormat, type StreamReader } from "../../streams/stream.ts";
 import { checkSubscribe } from "../admission.ts";
 import { Denial, denialOf } from "../denial.ts";
 import type { Env } from "../env.ts";
@@ -20,6 +20,7 @@ import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
+import { encodeShared } from "./shared-text.ts";
 
 /**
  * Pending characters: for one reader, as many as an object sends at once of missed messages; for all, a quarter of the
@@ -101,10 +102,13 @@ function positionsToResume(request: Request, channels: number): Positions | unde
 // --- answers
 
 async function stream(request: Request, connection: ObjectConnection, format: StreamFormat): Promise<Response> {
-  const pieces = await openStream(connection, format, STREAM_ENVIRONMENT);
-  if ("code" in pieces) throw denialOf(pieces);
+  const opened = await openStream(connection, format, STREAM_ENVIRONMENT);
+  if ("code" in opened) throw denialOf(opened);
   return new Response(
-    bodyOf(pieces, () => connection.drop()),
+    bodyOf(
+      (reader) => opened.pull(reader),
+      () => connection.drop(),
+    ),
     { headers: headersOf(request) },
   );
 }
@@ -128,25 +132,43 @@ function bodyOfPoll(lines: Backlog): BodyInit {
   return lines.size === 0 ? first : bodyOf(piecesOf(first, lines), () => lines.drop());
 }
 
-async function* piecesOf(first: string, lines: Backlog): AsyncGenerator<string, void> {
-  for (let piece = first; piece !== ""; ) {
+/** Returns a function that gives a reader the next piece. */
+function piecesOf(first: string, lines: Backlog): (reader: StreamReader) => void {
+  let piece = first;
+  return (reader) => {
     const next = lines.take(STREAM_ENVIRONMENT.now());
-    if (lines.isShed) throw new Error("the reader was too slow");
-    yield piece;
+    if (lines.isShed) reader.fail(new Error("the reader was too slow"));
+    else if (piece === "") reader.end();
+    else reader.write(piece);
     piece = next;
-  }
+  };
 }
 
-const encoder = new TextEncoder();
-
-/** Returns a body that is produced while it is read. */
-function bodyOf(pieces: AsyncGenerator<string, void>, cancel: () => void): ReadableStream<Uint8Array> {
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    const { value, done } = await pieces.next();
-    if (done) controller.close();
-    else controller.enqueue(encoder.encode(value));
-  };
-  return new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
+/**
+ * Returns a body that is produced while it is read.
+ * @param pull gives the reader the next piece, now or later
+ */
+function bodyOf(pull: (reader: StreamReader) => void, cancel: () => void): ReadableStream<Uint8Array> {
+  let isCancelled = false;
+  const readerOf = (controller: ReadableStreamDefaultController<Uint8Array>): StreamReader => ({
+    write: (piece) => isCancelled || controller.enqueue(encodeShared(piece)),
+    end: () => isCancelled || controller.close(),
+    fail: (error) => isCancelled || controller.error(error),
+  });
+  let reader: StreamReader | undefined;
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: (controller) => {
+        reader ??= readerOf(controller);
+        pull(reader);
+      },
+      cancel: () => {
+        isCancelled = true;
+        cancel();
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** Calls `act` when the client has gone, which the runtime reports by the request's signal only. */

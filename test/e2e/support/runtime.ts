@@ -99,6 +99,11 @@ export async function memoryOf(pid: number): Promise<number> {
   return Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
+/** Returns the most resident memory that a process has had, in KiB. */
+export async function peakMemoryOf(pid: number): Promise<number> {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
 /** Returns the runtime's path, which Node and Vitest wrap differently. */
 function pathIn(value: unknown): string {
   if (typeof value === "string") return value;

@@ -3,9 +3,10 @@ import type { Fault } from "../../../src/protocol/errors.ts";
 import { type Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
 import type { ObjectConnection } from "../../../src/streams/object-connection.ts";
-import { openStream, type StreamFormat } from "../../../src/streams/stream.ts";
+import { openStream, type Stream, type StreamFormat } from "../../../src/streams/stream.ts";
 import { check } from "../violation.ts";
 import { type ObjectSide, SILENCE_TIMEOUT } from "./object-side.ts";
+import { nextPiece } from "./pieces.ts";
 
 /** Checks the text that a reader receives. */
 export interface Judge {
@@ -26,7 +27,7 @@ export class Reader {
   readonly judge: Judge;
   readonly #environment: StreamEnvironment;
   readonly #connection: ObjectConnection;
-  #stream: AsyncGenerator<string, void> | undefined;
+  #stream: Stream | undefined;
   #isReading = false;
   /** How the stream ended; undefined while it is open. */
   over: "denied" | "ended" | "broken off" | "left" | undefined;
@@ -94,14 +95,14 @@ export class Reader {
     if (this.#environment.now() - this.#askedAt >= STALLED_AFTER) this.#wasLate = true;
     this.#isReading = true;
     this.#askedAt = this.#environment.now();
-    const next = await this.#stream?.next().catch((error: unknown) => {
+    const text = await (this.#stream && nextPiece(this.#stream))?.catch((error: unknown) => {
       if (!String(error).includes("too slow")) throw error;
       this.over ??= "broken off";
       check(this.#wasLate || this.#isTight, () => "it is cut off without a cause");
+      return undefined;
     });
     this.#isReading = false;
     if (this.over) return;
-    const text = next?.value;
     check(text !== "", () => "a piece is empty");
     if (text === undefined) {
       this.over = "ended";

@@ -65,7 +65,7 @@ test("lines are queued while a step is pending, and queued announcements are com
   const { promise, resolve } = Promise.withResolvers<void>();
   const { receive, done } = inboxOf((step) => (step.kind === "subscribe" ? promise : undefined));
   void receive("subscribe a");
-  for (const frame of ["announce a 1", "announce a 2\nannounce a 3", "announce b 4", "ping"]) void receive(frame);
+  for (const frame of ["announce a 1\n", "announce a 2\nannounce a 3\n", "announce b 4", "ping"]) void receive(frame);
   expect(await done()).toEqual(["subscribe a"]);
   resolve();
   expect(await done()).toEqual(["3: a!1, a!2, a!3", "1: b!4", "ping"]);

@@ -99,3 +99,24 @@ test("each line counts once, plus an overhead per segment", () => {
   for (let i = 0; i < 10; i++) buffer.append("a", "123456789\n");
   expect(buffer.size).toBe(200);
 });
+
+test("subscribers that take the same lines don't join them again, however many lines of others are between them", () => {
+  let lookups = 0;
+  class Counted extends Set<string> {
+    override has(channel: string): boolean {
+      lookups += 1;
+      return super.has(channel);
+    }
+  }
+  const subscribers = Array.from({ length: 10 }, () => ({ channels: new Counted(["a"]) }));
+  const publisher = { channels: new Set(["a"]) };
+  const buffer = new LineBuffer<{ channels: ReadonlySet<string> }>();
+  for (let i = 0; i < 1_000; i++) {
+    buffer.append("a", `a!${i}\n`);
+    // The publisher receives a reply here.
+    expect(buffer.take(publisher)).toBe(`a!${i}\n`);
+  }
+  const taken = new Set(subscribers.map((subscriber) => buffer.take(subscriber)));
+  expect([taken.size, [...taken][0]?.split("\n").length]).toEqual([1, 1_001]);
+  expect(lookups).toBeLessThan(1_100);
+});

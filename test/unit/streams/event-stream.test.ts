@@ -198,3 +198,41 @@ test("an object that executes no commands ends the stream, and a slow one doesn'
   time.pass(1_000);
   expect(stream.fault).toMatchObject({ code: "unavailable" });
 });
+
+test("streams that share what they render count their own positions", () => {
+  /** A stream of two channels that is live at these positions. */
+  const live = (channel: string, position: number, all: number) => {
+    const { stream } = streamOf([channel, "all"]);
+    stream.commands();
+    stream.render(`debug!position ${channel} ${position}\ndebug!position all ${all}\n1\n`);
+    return stream;
+  };
+  const streams = [live("news", 7, 3), live("news", 7, 3), live("news", 8, 3), live("art", 7, 3)];
+  const render = (lines: string) => streams.map((stream) => inShort(stream.render(lines)));
+  expect(render("news!a\nall!b\n")).toEqual([
+    ["news [8.3] a", "all [8.4] b"],
+    ["news [8.3] a", "all [8.4] b"],
+    ["news [9.3] a", "all [9.4] b"],
+    ["all [7.4] b"],
+  ]);
+  // The second stream receives the same messages in other frames, and a new position.
+  expect(inShort(streams[1]?.render("news!c\n") ?? "")).toEqual(["news [9.4] c"]);
+  expect(inShort(streams[0]?.render("news!c\nnews!d\n") ?? "")).toEqual(["news [9.4] c", "news [10.4] d"]);
+  expect(inShort(streams[1]?.render("debug!position news 20\nnews!d\n") ?? "").at(-1)).toBe("news [21.4] d");
+  expect(render("news!e\n")).toEqual([["news [11.4] e"], ["news [22.4] e"], ["news [10.4] e"], []]);
+  expect(render("news!e\n")).toEqual([["news [12.4] e"], ["news [23.4] e"], ["news [11.4] e"], []]);
+});
+
+test("a stream that is being resumed doesn't share what others render at the same positions", () => {
+  const live = streamOf(["news", "all"]).stream;
+  const resumed = streamOf(["news", "all"], [7, 3]).stream;
+  for (const stream of [live, resumed]) stream.commands();
+  live.render("debug!position news 7\ndebug!position all 3\n1\n");
+  resumed.render("debug!position news 7\n");
+  expect(inShort(live.render("news!a\nall!b\n"))).toEqual(["news [8.3] a", "all [8.4] b"]);
+  // It is still subscribed to `all` at another position.
+  expect(inShort(resumed.render("news!a\nall!b\n"))).toEqual(["news [8.3] a"]);
+  resumed.render("1\ndebug!position all 3\nall!b\n");
+  expect(inShort(resumed.render("1\n"))).toEqual(["debug [8.4] resumed complete"]);
+  expect(live.render("1\n")).toBe("");
+});

@@ -4,6 +4,7 @@ import { Budget } from "../../../src/streams/backlog.ts";
 import { EventStream } from "../../../src/streams/event-stream.ts";
 import { lineStream } from "../../../src/streams/line-stream.ts";
 import { openStream, type StreamFormat } from "../../../src/streams/stream.ts";
+import { nextPiece } from "../../simulation/streams/pieces.ts";
 import { Time } from "../../simulation/streams/time.ts";
 import { ObjectEnd, pass, settle } from "./object-end.ts";
 
@@ -24,7 +25,7 @@ async function reading(make: Make) {
   if ("code" in stream) throw new Error(stream.why);
   const client = { text: "", end: "", reads: true };
   const read = async () => {
-    for await (const text of stream) {
+    for (let text = await nextPiece(stream); text !== undefined; text = await nextPiece(stream)) {
       client.text += text;
       while (!client.reads) await Promise.resolve();
     }
