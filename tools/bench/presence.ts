@@ -15,6 +15,7 @@ import { Crowd } from "./crowd.ts";
 import { RETENTION_SECONDS } from "./events.ts";
 import { Meter, type Spent, totalOf } from "./meter.ts";
 import type { Server } from "./peers/peer.ts";
+import { FANOUT } from "./protocol.ts";
 import { type Run, run } from "./run.ts";
 import { markdown, whole } from "./table.ts";
 

@@ -1,5 +1,5 @@
 /** Formats the results, as Markdown. */
-import { type Outcome, quantile } from "./contest.ts";
+import { median, type Outcome, quantile } from "./contest.ts";
 import type { Row } from "./rows.ts";
 
 const PARTS = [0.5, 0.99, 0.999];
@@ -42,8 +42,8 @@ export function rate(value: number): string {
 }
 
 /** Formats the median of some rates, with the lowest and the highest. */
-export function spread(rates: number[], middle: number): string {
-  return `${rate(middle)} (${rate(Math.min(...rates))} to ${rate(Math.max(...rates))})`;
+export function spread(rates: number[]): string {
+  return `${rate(median(rates))} (${rate(Math.min(...rates))} to ${rate(Math.max(...rates))})`;
 }
 
 /** Rounds to three digits. */

@@ -9,6 +9,9 @@ const CONNECT = 0x10;
 const PUBLISH = 0x30;
 const SUBSCRIBE = 0x82;
 
+/** The type of the answer to `SUBSCRIBE`, which has four more bytes. */
+const SUBSCRIBED = String.fromCharCode(0x90);
+
 /** Version 3.1.1, a clean session, and no limit on silence. */
 const SESSION = Buffer.from([4, 2, 0, 0]);
 
@@ -25,8 +28,7 @@ export const MOSQUITTO: Peer = {
       const subscribe = packet(SUBSCRIBE, Buffer.from([0, 1]), ...topics);
       return Buffer.concat([clientFrame(connect, BINARY), clientFrame(subscribe, BINARY)]);
     },
-    // The acknowledgment of the subscriptions.
-    ready: /\x90[^]\x00\x01/,
+    ready: new RegExp(`${SUBSCRIBED}.{4}`, "s"),
     announcement: (channel, message) => clientFrame(publish(channel, message), BINARY),
     delivery: publish,
   },
@@ -36,9 +38,12 @@ export const MOSQUITTO: Peer = {
   },
   async command(port, folder) {
     const file = join(folder, "mosquitto.conf");
+    // This version ends unless it has another listener besides that for WebSockets.
     await writeFile(
       file,
-      `listener ${port} 127.0.0.1
+      `user root
+listener 0 ${join(folder, "socket")}
+listener ${port} 127.0.0.1
 protocol websockets
 allow_anonymous true
 max_queued_messages 0

@@ -8,20 +8,17 @@ const FOLDER = new URL("../socket.io/", import.meta.url);
 
 /** A message with an event, as opposed to Engine.IO's own packets. */
 const EVENT = "42";
-/** The number of the request that subscribes, and the beginning of its answer. */
-const JOINED = "430";
+/** The request to connect to the default namespace, and the beginning of its answer. */
+const CONNECT = "40";
 
 export const SOCKET_IO: Peer = {
   name: "socket.io",
   configuration: "Socket.IO in Node over WebSockets, with rooms in one process: stores nothing",
   install: "npm ci --prefix tools/bench/socket.io",
   protocol: {
-    path: () => "/socket.io/?EIO=4&transport=websocket",
-    introduction(_, channels) {
-      const join = `${EVENT}0${JSON.stringify(["join", channels])}`;
-      return Buffer.concat([clientFrame("40"), clientFrame(join)]);
-    },
-    ready: new RegExp(`${JOINED}\\[\\]`),
+    path: (home) => `/socket.io/?EIO=4&transport=websocket&room=${home}`,
+    introduction: () => clientFrame(CONNECT),
+    ready: new RegExp(`${CONNECT}{.*}`),
     announcement: (channel, message) => clientFrame(EVENT + JSON.stringify(["announce", channel, message])),
     delivery: (channel, message) => Buffer.from(EVENT + JSON.stringify([channel, message])),
   },
