@@ -44,7 +44,7 @@ for (const row of selected(rowsFor(servers, values.quick))) measured.push(await 
 crowds.close();
 if (values.plot) await drawPlots();
 if (positionals.length === 0) {
-  await print("requests and event streams", reportHttp(values.quick ? 500 : 2_000, undefined, rounds));
+  await print("requests and event streams", reportHttp(values.quick ? 500 : 2_000));
   await print("the client library and the command line", reportClient(rounds));
   const few = { subscribers: 500, objects: 5, channels: 100 };
   const many = { subscribers: 8_000, objects: 10, channels: 1_000 };
@@ -65,7 +65,7 @@ function selected(rows: Row[]): Row[] {
 async function print(title: string, lines: AsyncIterable<string>): Promise<void> {
   progress(title);
   console.log();
-  for await (const line of lines) console.log(`- ${line}`);
+  for await (const line of lines) console.log(line.replace(/^ */, "$&- "));
 }
 
 async function measure(row: Row): Promise<Measured> {
