@@ -1,9 +1,9 @@
 /**
  * `npm run bench`: compares this project's fan-out with an object that loops over its sockets, and with other projects'
- * servers, on one machine, in the bare runtime. Prints Markdown, and draws the plots of `docs/performance.md`.
+ * servers, on one machine, in the bare runtime. Prints Markdown; with `--write`, also replaces the figures and plots of `docs/performance.md`.
  */
 import { rmSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { temporaryFolder } from "../../test/e2e/support/runtime.ts";
@@ -17,12 +17,20 @@ import { each, type Row, rowsFor, subscribers } from "./rows.ts";
 import { CONFIGURATIONS, type Servers, startServers, versions } from "./servers.ts";
 import { block, markdown, percent, rate } from "./table.ts";
 
+/** The document, and what its figures begin and end with. */
+const DOCUMENT = new URL("../../docs/performance.md", import.meta.url);
+const FIGURES = /(?<=<!-- figures -->\n)[^]*(?=<!-- end of figures -->)/;
+
 const CEILING = { subscribers: 1000, window: 1024 };
 
 const { values, positionals } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, plot: { type: "boolean", default: false } },
+  options: { quick: { type: "boolean", default: false }, write: { type: "boolean", default: false } },
   allowPositionals: true,
 });
+if (values.write && (values.quick || positionals.length > 0)) {
+  console.error("--write takes all rows, and no --quick");
+  process.exit(1);
+}
 const rounds = 3;
 const pace = { rounds, milliseconds: values.quick ? 200 : 1_200 };
 const began = performance.now();
@@ -35,14 +43,14 @@ progress("starting the servers");
 const servers = await startServers(folder);
 const crowds = new Crowds();
 
+const printed: string[] = [];
 const load = loadavg().map((value) => value.toFixed(1));
-console.log(`${await versions()}\n${availableParallelism()} x ${cpus()[0]?.model}, load ${load.join(" ")} before\n`);
-console.log(markdown([["server", "configuration and durability"], ...CONFIGURATIONS]));
+show(`${await versions()}; ${availableParallelism()} x ${cpus()[0]?.model}, load ${load.join(" ")} before.\n`);
+show(markdown([["server", "configuration and durability"], ...CONFIGURATIONS]));
 await ceiling(servers);
 const measured: Measured[] = [];
 for (const row of selected(rowsFor(servers, values.quick))) measured.push(await measure(row));
 crowds.close();
-if (values.plot) await drawPlots();
 if (positionals.length === 0) {
   await print("requests and event streams", reportHttp(values.quick ? 500 : 2_000));
   await print("the client library and the command line", reportClient(rounds));
@@ -51,6 +59,7 @@ if (positionals.length === 0) {
   await print("mass reconnects", report(values.quick ? few : many, values.quick ? 1 : rounds));
   await print("presence", reportSpeed(values.quick ? 200 : 1_000));
 }
+if (values.write) await write();
 progress("");
 console.log(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
 process.exit();
@@ -64,8 +73,8 @@ function selected(rows: Row[]): Row[] {
 /** Prints results as they come, as a list. */
 async function print(title: string, lines: AsyncIterable<string>): Promise<void> {
   progress(title);
-  console.log();
-  for await (const line of lines) console.log(line.replace(/^ */, "$&- "));
+  show("");
+  for await (const line of lines) show(line.replace(/^ */, "$&- "));
 }
 
 async function measure(row: Row): Promise<Measured> {
@@ -73,11 +82,21 @@ async function measure(row: Row): Promise<Measured> {
   const { milliseconds = pace.milliseconds, apart = false } = row;
   const outcomes = await contest(row.contenders, crowds, { ...pace, milliseconds }, apart, onStep);
   progress("");
-  console.log(block(row, outcomes));
+  show(block(row, outcomes));
   return { row, outcomes };
 }
 
-async function drawPlots(): Promise<void> {
+function show(text: string): void {
+  console.log(text);
+  printed.push(text);
+}
+
+async function write(): Promise<void> {
+  const document = await readFile(DOCUMENT, "utf8");
+  await writeFile(
+    DOCUMENT,
+    document.replace(FIGURES, () => `\n${printed.join("\n")}\n\n`),
+  );
   for (const [theme, colors] of Object.entries(THEMES)) {
     const file = new URL(`../../docs/performance-${theme}.svg`, import.meta.url);
     await writeFile(file, plot(measured, colors));
@@ -89,10 +108,10 @@ async function ceiling({ bare }: Servers): Promise<void> {
   const [outcome] = await contest(contenders, crowds, { ...pace, rounds: 1 }, true, progress);
   if (!outcome) return;
   progress("");
-  console.log(
+  show(
     `\nLimit of the load generator, with a process that does nothing but send: ` +
       `${rate(outcome.rate)} deliveries/s ` +
-      `(generator ${percent(outcome.generatorCpu)}, sender ${percent(outcome.serverCpu)} of a core)`,
+      `(generator ${percent(outcome.generatorCpu)}, sender ${percent(outcome.serverCpu)} of a core).`,
   );
 }
 

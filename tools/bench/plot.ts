@@ -32,7 +32,7 @@ export const THEMES: Record<"light" | "dark", Theme> = {
 };
 
 /** Sizes, in pixels: of a panel's inside, and of the margins around it. */
-const PANEL = { width: 260, height: 190, left: 52, right: 18, top: 44, bottom: 40 };
+const PANEL = { width: 260, height: 190, left: 52, right: 24, top: 44, bottom: 40 };
 const LEGEND = 30;
 
 /** The quantiles of the curves; those with too few values are left out. */
@@ -109,7 +109,7 @@ function bars(outcomes: Outcome[], y: (value: number) => number, color: (name: s
     return (
       bar +
       line(middle, y(most), middle, y(least), theme, theme.text) +
-      label(middle, top - 6, short(rate), theme, "middle")
+      label(middle, y(most) - 6, short(rate), theme, "middle")
     );
   });
 }
