@@ -19,7 +19,7 @@ import { block, markdown, percent, rate } from "./table.ts";
 
 /** The document, and what its figures begin and end with. */
 const DOCUMENT = new URL("../../docs/performance.md", import.meta.url);
-const FIGURES = /(?<=<!-- figures -->\n)[^]*(?=<!-- end of figures -->)/;
+const FIGURES = /(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)/s;
 
 const CEILING = { subscribers: 1000, window: 1024 };
 
