@@ -189,7 +189,7 @@ export async function* reportSpeed(subscribers = 1_000): AsyncGenerator<string> 
     const own = join(folder, "runtime");
     await mkdir(own);
     const runtime = await startRuntime(file, own, { settings: UNLIMITED, onLine: (line) => console.error(line) });
-    const server = { name: "ours", port: Number(new URL(runtime.url).port), pid: runtime.pid, protocol: FANOUT };
+    const server = { name: "Fanout", port: Number(new URL(runtime.url).port), pid: runtime.pid, protocol: FANOUT };
     yield* speed(server, where, subscribers, homesOf);
     await runtime.kill();
     await rm(own, { recursive: true });

@@ -70,8 +70,8 @@ export function rowsFor({ ours, trees, loop, peers }: Servers, quick: boolean): 
       number: 7,
       title: "100 publishers, 1,000 subscribers, 256 in flight together",
       contenders: [
-        contender("ours", ours, thousand, { window: 256, publishers: 100 }),
-        contender("ours, 1 publ.", ours, thousand, { window: 256, publishers: 1 }),
+        contender("Fanout", ours, thousand, { window: 256, publishers: 100 }),
+        contender("Fanout, 1 publisher", ours, thousand, { window: 256, publishers: 1 }),
         ...native.map((server) => contender("nats", server, thousand, { window: 256, publishers: 100 })),
       ],
     },
