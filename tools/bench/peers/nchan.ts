@@ -39,10 +39,9 @@ http {
   access_log off;
   ${PATHS.join(" ")}
   nchan_message_buffer_length 1000;
-  nchan_subscriber_first_message newest;
   server {
     listen 127.0.0.1:${port};
-    location ~ ^/(.+)$ { nchan_pubsub websocket; nchan_channel_id $1; }
+    location ~ ^/(.+)$ { nchan_pubsub websocket; nchan_channel_id $1; nchan_subscriber_first_message newest; }
   }
 }
 `,
