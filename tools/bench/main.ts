@@ -21,6 +21,9 @@ import { block, markdown, percent, rate } from "./table.ts";
 const DOCUMENT = new URL("../../docs/performance.md", import.meta.url);
 const FIGURES = /(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)/s;
 
+/** All but `bare`, which doesn't change. */
+const HTTP_PARTS = ["posts", "commits", "memory", "rates", "frame"];
+
 const CEILING = { subscribers: 1000, window: 1024 };
 
 const { values, positionals } = parseArgs({
@@ -52,7 +55,7 @@ const measured: Measured[] = [];
 for (const row of selected(rowsFor(servers, values.quick))) measured.push(await measure(row));
 crowds.close();
 if (positionals.length === 0) {
-  await print("requests and event streams", reportHttp(values.quick ? 500 : 2_000));
+  await print("requests and event streams", reportHttp(values.quick ? 500 : 2_000, HTTP_PARTS));
   await print("the client library and the command line", reportClient(rounds));
   const few = { subscribers: 500, objects: 5, channels: 100 };
   const many = { subscribers: 8_000, objects: 10, channels: 1_000 };
