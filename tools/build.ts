@@ -2,7 +2,7 @@
  * Writes `dist/`, the published code: the client and the React hook as ES modules and as CommonJS, each with types; the
  * server and the CLI as ES modules, the server for tests as both; and the client for pages without a bundler.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, buildSync } from "esbuild";
 import { rolldown } from "rolldown";
@@ -88,6 +88,12 @@ async function writeTypes(input: Record<string, string>, project: string, ending
   await types.close();
 }
 
+/** Declares `Symbol.asyncDispose` for programs whose `lib` is older. Bundling types removes such lines from sources. */
+function declareDisposable(name: string): void {
+  const path = join(DIST, name);
+  writeFileSync(path, `/// <reference lib="esnext.disposable" />\n${readFileSync(path, "utf8")}`);
+}
+
 rmSync(DIST, { recursive: true, force: true });
 writeAssets();
 writeModules();
@@ -97,5 +103,6 @@ writeFileSync(join(DIST, "server.js"), serverSource());
 for (const ending of ["ts", "cts"] as const) {
   await writeTypes(CLIENT, "tsconfig.browser.json", ending);
   await writeTypes(TESTING, "../tsconfig.node.json", ending);
+  declareDisposable(`testing.d.${ending}`);
 }
 await writeTypes(SERVER, "tsconfig.worker.json", "ts");

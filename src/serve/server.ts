@@ -50,9 +50,10 @@ const START_TIME = 30_000;
 export async function startServer(options: ServerOptions): Promise<LocalServer> {
   const { host, port, data, settings, onLine } = options;
   const folder = resolve(data);
-  const listener = await listenerAt(host, port);
   if (options.isTemporary) createFolder(folder);
   else await lockFolder(folder);
+  // After the folder's last server has ended, which may have used this port.
+  const listener = await listenerAt(host, port);
   fill(folder, Object.keys(settings));
   const lines: string[] = [];
   let report = (line: string): void => void lines.push(line);

@@ -5,6 +5,9 @@ import { newBucket } from "./rate.ts";
 import type { Socket } from "./socket.ts";
 import type { SocketOutput } from "./socket-output.ts";
 
+/** The batch of connections that have no lines buffered. */
+export const EMPTY_BATCH = {};
+
 export class Connection {
   readonly socket: Socket;
   readonly output: SocketOutput;
@@ -19,6 +22,8 @@ export class Connection {
   size: number;
   /** Lines for its next frame. */
   buffered = "";
+  /** Stands for these lines: connections with the same object have the same lines buffered. */
+  batch: object = EMPTY_BATCH;
   /** Limits the lines that are executed. */
   readonly lineRate = newBucket();
   /** Limits the lines that are refused because of `lineRate`. */

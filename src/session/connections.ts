@@ -6,7 +6,7 @@ import type { Member } from "../runtime/calls.ts";
 import type { Schedule } from "../runtime/schedule.ts";
 import { closeUnreadable, type Entered, fitsItself, isAttachment, sizeOf } from "./attachment.ts";
 import { Attachments } from "./attachments.ts";
-import { Connection } from "./connection.ts";
+import { Connection, EMPTY_BATCH } from "./connection.ts";
 import { LineBuffer } from "./line-buffer.ts";
 import { SendBudget, type SendLimits } from "./send-budget.ts";
 import type { Socket, Sockets } from "./socket.ts";
@@ -34,8 +34,8 @@ export class Connections {
   #unflushed = new Set<Connection>();
   /** Those of them that the last flush had no room for. */
   #blocked: ReadonlySet<Connection> = new Set();
-  /** The newest lines that were appended to a connection's own. */
-  #joined: { buffered: string; lines: string; both: string } | undefined;
+  /** The newest lines that were appended to a batch, and the batch that they form. */
+  #joined: { from: object; lines: string; batch: object; buffered: string } | undefined;
   /** Characters buffered for single connections since the last flush. */
   #unshared = 0;
   /** Characters that the next flush sends, to all connections together. */
@@ -173,6 +173,7 @@ export class Connections {
       this.send(connection, line);
       const before = connection.buffered.slice(0, -line.length);
       connection.buffered = insertLine(before, line, `${channel}!`, count);
+      connection.batch = {};
     }
   }
 
@@ -213,6 +214,7 @@ export class Connections {
     this.#published.take(connection);
     this.#unflushed.delete(connection);
     connection.buffered = "";
+    connection.batch = EMPTY_BATCH;
   }
 
   /** Buffers a line for one connection. */
@@ -302,10 +304,12 @@ export class Connections {
 
   #sendShared(connections: Iterable<Connection>, lines: string): void {
     const frames = framesOf(lines);
+    const batch = {};
     for (const connection of connections) {
       if (this.#maySend(connection)) this.budget.send(connection.output, frames);
       else {
         connection.buffered = lines;
+        connection.batch = batch;
         this.#unflushed.add(connection);
       }
     }
@@ -319,19 +323,20 @@ export class Connections {
 
   #append(connection: Connection, lines: string): void {
     if (connection.buffered === "") this.#unflushed.add(connection);
-    connection.buffered = this.#join(connection.buffered, lines);
+    this.#join(connection, lines);
     this.#unshared += lines.length;
     this.#outgoing += lines.length;
   }
 
-  /** Joins lines once for all connections that have the same lines buffered and get the same. */
-  #join(buffered: string, lines: string): string {
-    if (buffered === "") return lines;
-    const last = this.#joined;
-    if (last?.lines === lines && last.buffered === buffered) return last.both;
-    const both = buffered + lines;
-    this.#joined = { buffered, lines, both };
-    return both;
+  /** Appends lines to those of a connection, once for all connections that have the same batch and get the same lines. */
+  #join(connection: Connection, lines: string): void {
+    let last = this.#joined;
+    if (last?.from !== connection.batch || last.lines !== lines) {
+      last = { from: connection.batch, lines, batch: {}, buffered: connection.buffered + lines };
+      this.#joined = last;
+    }
+    connection.buffered = last.buffered;
+    connection.batch = last.batch;
   }
 
   #maySend({ output }: Connection): boolean {
@@ -369,6 +374,7 @@ export class Connections {
   #sendBuffered(connection: Connection): void {
     const frames = framesOf(connection.buffered);
     connection.buffered = "";
+    connection.batch = EMPTY_BATCH;
     this.budget.send(connection.output, frames);
   }
 

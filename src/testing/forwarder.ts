@@ -36,7 +36,7 @@ export class Forwarder {
     for (const pair of this.#pairs) pair.reset();
   }
 
-  /** Lets all present connections stand still: neither end learns of it, and nothing arrives any more. */
+  /** Ends all present connections without telling the clients, to which nothing arrives any more. */
   silence(): void {
     for (const pair of this.#pairs) pair.silence();
   }
@@ -82,7 +82,7 @@ class Pair {
     reset(this.#client);
   }
 
-  /** The server's end is gone, so that the server doesn't hold it for ever; the client's stands still. */
+  /** Ends the server's end, and leaves the client's open. */
   silence(): void {
     this.#isSilent = true;
     this.#client.unpipe();

@@ -11,13 +11,13 @@ import { checkCut, checkServe } from "./options.ts";
 /** Options of `serve`. */
 export interface ServeOptions {
   /** Settings and secrets by name, such as `{ HISTORY_SECONDS: 10, TOKEN_SECRET: "…" }`; docs/settings.md lists them. */
-  settings?: Readonly<Record<string, string | number>>;
+  settings?: Readonly<Record<string, string | number>> | undefined;
 }
 
 /** Options of `cut`. */
 export interface CutOptions {
   /** Whether nobody tells the clients: their connections stay open, but nothing arrives any more. */
-  silently?: boolean;
+  silently?: boolean | undefined;
 }
 
 /** A running server. */
@@ -129,7 +129,7 @@ class RunningServer implements TestServer {
     this.#forwarder.cut();
   }
 
-  #next(name: string, act: () => Promise<void>): Promise<void> {
+  async #next(name: string, act: () => Promise<void>): Promise<void> {
     this.#demandRunning(name);
     const done = this.#last.then(act);
     this.#last = done.catch(() => {});

@@ -301,6 +301,7 @@ import type { AnnounceOptions, CloseOptions, FanoutOptions, RequestOptions, Subs
 import type { ChannelOptions } from "fanout-edge/react";
 import { Fanout, json, type Message } from "fanout-edge/client";
 import { type ChannelClient, type MembersOptions, useChannel, useMembers } from "fanout-edge/react";
+import { type CutOptions, type ServeOptions, serve, type TestServer } from "fanout-edge/testing";
 const fanout = new Fanout("wss://host");
 export const useChat = (): readonly Message[] => useChannel(fanout, "chat", { last: 20 }).messages;
 export const fake: ChannelClient = fanout;
@@ -312,13 +313,17 @@ export const useOrders = (): number[] => useChannel(fanout, "orders", { codec: o
 const orders = new Fanout("wss://host", { codec: order });
 export const useThem = () => useChannel(orders, "orders", { onMessage: ({ data }) => data.id }).announce({ id: 1 });
 fanout.subscribe("orders", { codec: order, onMessage: ({ data }) => data.id });
+export const serving = (): Promise<TestServer> => serve({ settings: { HISTORY_SECONDS: 10, TOKEN_SECRET: "secret" } });
+export const ending = (server: TestServer): Promise<void> => server[Symbol.asyncDispose]();
+// @ts-expect-error a setting is text or a number
+serve({ settings: { CONSOLE: true } });
 // @ts-expect-error a channel is a string
 fanout.announce(1, "hello");
 // @ts-expect-error an order has an id
 orders.announce("orders", "hello");
 /** Options that may be omitted, but not undefined. */
 type Rejecting<T> = { [K in keyof T]-?: undefined extends Required<T>[K] ? never : K }[keyof T];
-type All = FanoutOptions & SubscribeOptions & AnnounceOptions & RequestOptions & CloseOptions & ChannelOptions;
+type All = FanoutOptions & SubscribeOptions & AnnounceOptions & RequestOptions & CloseOptions & ChannelOptions & ServeOptions & CutOptions;
 export const none: [Rejecting<All>] extends [never] ? true : false = true;
 export const one: Rejecting<{ a?: string; b?: string | undefined }> = "a";`,
     libraries: { lib: ["es2022", "dom", "dom.iterable"], types: [] },

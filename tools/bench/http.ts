@@ -57,6 +57,7 @@ export async function* reportHttp(milliseconds: number, parts = PARTS, rounds = 
       yield* withRuntime(file, (runtime) => reportMemory(runtime, kind));
     }
     if (parts.includes("rates")) yield* withRuntime(file, rates("Fanout", SUBSCRIBER_KINDS));
+    if (parts.includes("bare")) yield* withRuntime(BARE, (runtime) => reportMemory(runtime, "lines", "bare "));
     for (const WRITER of parts.includes("bare") ? ["worker", "object"] : []) {
       yield* withRuntime(BARE, rates(`the ${WRITER} writes, nothing else`, ["WebSocket", "lines"]), { WRITER });
     }
@@ -95,13 +96,13 @@ async function* reportPosts({ port }: Fresh, commits: string, milliseconds: numb
 }
 
 /** Reports the memory that each subscriber takes, after some that load all code. */
-async function* reportMemory({ port, pid }: Fresh, kind: Kind): AsyncGenerator<string> {
+async function* reportMemory({ port, pid }: Fresh, kind: Kind, name = ""): AsyncGenerator<string> {
   await Readers.gather(port, kind, 50, "first");
   const before = await memoryOf(pid);
   const readers = await Readers.gather(port, kind, SUBSCRIBERS);
   const each = ((await memoryOf(pid)) - before) / SUBSCRIBERS;
   readers.close();
-  yield `${SUBSCRIBERS} ${kind} subscribers: ${each.toFixed(1)} KiB each in the runtime`;
+  yield `${SUBSCRIBERS} ${name}${kind} subscribers: ${each.toFixed(1)} KiB each in the runtime`;
 }
 
 /** Reports deliveries per second, of all kinds in turns. */

@@ -52,7 +52,7 @@ export class Readers {
       const some = Array.from({ length: Math.min(AT_ONCE, size - i) }, () => open(port, channel, kind, count));
       readers.#sockets.push(...(await Promise.all(some)));
     }
-    readers.#publisher = await open(port, process.env.AT ?? channel, "WebSocket", () => {});
+    readers.#publisher = await open(port, channel, "WebSocket", () => {});
     return readers;
   }
 

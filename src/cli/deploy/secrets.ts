@@ -1,7 +1,8 @@
 /** The secrets of a deployment, in a file that git ignores and Wrangler uploads together with the code. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
+// Node 20.0, in which other commands work, has no `parseEnv` to import.
+import * as util from "node:util";
 
 /** The file of secrets, one `NAME=value` per line. */
 export const SECRETS_FILE = "deploy.env";
@@ -12,7 +13,7 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 /** Returns the secrets of a folder; undefined without the file. @throws the system's error if it can't be read */
 export function readSecrets(folder: string): Variables | undefined {
   try {
-    return parseEnv(readFileSync(join(folder, SECRETS_FILE), "utf8"));
+    return util.parseEnv(readFileSync(join(folder, SECRETS_FILE), "utf8"));
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;

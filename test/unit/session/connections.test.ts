@@ -279,3 +279,56 @@ test("few connections are blocked before any of them is slow", () => {
   }
   expect({ isBlocked: all.isBlocked, slow: all.slow }).toEqual({ isBlocked: true, slow: [] });
 });
+
+test("blocked connections that share lines receive only their own, whatever happens between", () => {
+  const attachments = [["news"], ["news"], ["sport"], []].map((channels) => ({ channels, counted: channels }));
+  const sockets = attachments.map((attachment) => new ClientSocket(attachment));
+  const all = connectionsOf(sockets);
+  const connections = [...all];
+  const received = sockets.map(() => "");
+  /** Blocks some connections, and flushes. */
+  const flush = (...blocked: number[]) => {
+    for (const [i, socket] of sockets.entries()) socket.bufferedAmount = blocked.includes(i) ? 1_100_000 : 0;
+    // Weighs their output again.
+    all.hasDrained();
+    all.flush();
+  };
+  /** Buffers a line for each connection. */
+  const send = (line: string) => {
+    for (const [i, connection] of connections.entries()) {
+      all.send(connection, line);
+      received[i] += line;
+    }
+  };
+  const publish = (channel: string, line: string) => {
+    all.publish(channel, line);
+    for (const [i, { channels }] of attachments.entries()) if (channels.includes(channel)) received[i] += line;
+  };
+  publish("news", "news!1\n");
+  publish("sport", "sport!1\n");
+  flush(0, 1, 2, 3);
+  send("1795438800\n");
+  flush(1);
+  send("1795438801\n");
+  publish("news", "news!2\n");
+  flush(0);
+  send("1795438802\n");
+  flush();
+  expect(sockets.map(({ text }) => text)).toEqual(received);
+});
+
+test("a line that is inserted for some connections stays where it is", () => {
+  const sockets = [["news"], []].map((counted) => new ClientSocket({ channels: ["news"], counted }));
+  const all = connectionsOf(sockets);
+  const [counting, other] = [...all];
+  if (!counting || !other) throw new Error("the connections don't exist");
+  for (const connection of [counting, other]) all.send(connection, "news!1\n");
+  all.send(other, "debug!position news 9\n");
+  all.insert("news", "debug!position news 9\n", 1);
+  for (const connection of [counting, other]) all.send(connection, "1795438800\n");
+  all.flush();
+  expect(sockets.map(({ text }) => text)).toEqual([
+    "debug!position news 9\nnews!1\n1795438800\n",
+    "news!1\ndebug!position news 9\n1795438800\n",
+  ]);
+});
