@@ -141,6 +141,7 @@ server(program.command("pub").argument("<url>", "the server").argument("[words..
   .option("--key <key>", "idempotency key; line n of the input gets <key>-<n>", key)
   .option("--file <file>", "read lines from a file instead of standard input", nonEmpty)
   .option("-0, --null", "separate messages of the input by NUL instead of line breaks")
+  .option("--rate <n>", "most lines per second, below the server's LINES_PER_SECOND", wholeNumber(1, 1_000_000), 8_000)
   .option("--json", "print a JSON object for each message: channel, line, position")
   .addHelpText("after", PUB_EXAMPLE)
   .action((_, __, options, command: Command) =>

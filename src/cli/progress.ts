@@ -14,8 +14,9 @@ export function progressOf(isShown: boolean) {
     /** Counts a message. */
     advance(): void {
       count += 1;
+      if (!isShown) return;
       const now = performance.now();
-      if (!isShown || now < shownAt + UPDATE_INTERVAL) return;
+      if (now < shownAt + UPDATE_INTERVAL) return;
       shownAt = now;
       const perSecond = Math.round((count / (now - began)) * 1_000);
       process.stderr.write(`${CLEAR}… ${count} messages, ${perSecond} per second`);

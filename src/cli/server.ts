@@ -9,6 +9,8 @@ export interface ServerOptions {
   token?: string | undefined;
   /** Seconds to wait for the server. */
   timeout: number;
+  /** Most lines sent per second. */
+  linesPerSecond?: number | undefined;
 }
 
 export interface Server {
@@ -30,7 +32,7 @@ export function checkAddress(url: string): void {
  * @param onEnd called when a connection ends
  * @throws Exit if the address isn't valid
  */
-export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd = () => {}): Server {
+export function serverAt(url: string, { token, timeout, linesPerSecond }: ServerOptions, onEnd = () => {}): Server {
   checkAddress(url);
   let change: Change | undefined;
   const onState = (next: Change) => {
@@ -39,7 +41,7 @@ export function serverAt(url: string, { token, timeout }: ServerOptions, onEnd =
     if (next.state !== "connected" && change?.state === "connected") onEnd();
     change = next;
   };
-  const fanout = new Fanout(url, { onState, token });
+  const fanout = new Fanout(url, { onState, token, rate: linesPerSecond });
   return { fanout, inTime: (work) => refusable(within(timeout * 1_000, work, () => tooLate(change, timeout))) };
 }
 

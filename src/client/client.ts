@@ -93,7 +93,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     this.#codec = options.codec;
     add(this.#listeners, options.onState);
     add(this.#debuggers, options.debug);
-    const pace = new Pace(this.#environment);
+    const pace = new Pace(this.#environment, options.rate);
     this.#outbox = new Outbox(this.#environment, pace, () => this.#update());
     this.#presences = new Presences(this.#environment, () => this.#update());
     this.#questions = new Questions(this.#environment, () => this.#update());
@@ -246,11 +246,10 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
    * disconnect otherwise. Runs whenever something begins or settles.
    */
   #update(): void {
-    const { oldest } = this.#outbox;
-    const areLive = () => [...this.#channels.values()].every(({ isLive }) => isLive);
     if (this.#questions.size > 0 && this.#transport) {
-      const next = oldest?.sequence ?? this.#outbox.sequence + 1;
-      this.#questions.send(this.#transport, areLive() ? next : 0);
+      const areLive = [...this.#channels.values()].every(({ isLive }) => isLive);
+      const next = this.#outbox.oldest?.sequence ?? this.#outbox.sequence + 1;
+      this.#questions.send(this.#transport, areLive ? next : 0);
     }
     const isBusy = this.#isBusy;
     if (!isBusy) for (const drained of this.#onDrained) drained();

@@ -14,7 +14,8 @@ export function demand(isValid: boolean, name: string, value: unknown, what: str
  */
 function checkText(value: unknown, name: string, forbidden: RegExp, most: number, what: string): string {
   const isText = typeof value === "string" && value !== "" && !forbidden.test(value) && value.length <= most;
-  const isValid = isText && encodeURIComponent(value).replace(/%../g, "-").length <= most;
+  // A character has at most three bytes.
+  const isValid = isText && (value.length * 3 <= most || encodeURIComponent(value).replace(/%../g, "-").length <= most);
   demand(isValid, name, value, `1 to ${most} bytes of ${what}`);
   return value;
 }
@@ -55,7 +56,7 @@ export function checkFunction(value: unknown, name: string): void {
 }
 
 /** Options that are whole numbers, with their least values. */
-const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1 };
+const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1, rate: 1 };
 
 /** @throws TypeError that names the first invalid option */
 export function checkOptions(options: object): void {

@@ -1,7 +1,7 @@
 /** Send limits: the server's defaults at first, reduced when the server objects. */
 import type { Environment } from "./environment.ts";
 
-/** Lines per second: somewhat below the default LINES_PER_SECOND, as the server closes connections at twice that. */
+/** Default lines per second: somewhat below the default LINES_PER_SECOND, as the server closes connections at twice that. */
 const MAX_LINES = 8_000;
 
 /** The number of sent lines that raise a reduced rate by one line per second. */
@@ -18,12 +18,14 @@ export class Pace {
    */
   size = 256_000;
   /** Most lines per second, and in one burst. */
-  lines = MAX_LINES;
+  lines: number;
+  readonly #maxLines: number;
   /** A token bucket's fill level, as the time at which the lines sent so far would have gone out at an even rate. */
   #evenTime = Number.NEGATIVE_INFINITY;
 
-  constructor({ now }: Pick<Environment, "now">) {
+  constructor({ now }: Pick<Environment, "now">, maxLines = MAX_LINES) {
     this.#now = now;
+    this.lines = this.#maxLines = maxLines;
   }
 
   /** Returns the delay before the lines may be sent, in milliseconds; if it is 0, counts them as sent. */
@@ -32,7 +34,7 @@ export class Pace {
     const evenTime = Math.max(this.#evenTime, now - 1_000) + Math.min(1_000, (lines * 1_000) / this.lines);
     if (evenTime > now) return Math.ceil(evenTime - now);
     this.#evenTime = evenTime;
-    this.lines = Math.min(MAX_LINES, this.lines + lines / LINES_PER_INCREASE);
+    this.lines = Math.min(this.#maxLines, this.lines + lines / LINES_PER_INCREASE);
     return 0;
   }
 

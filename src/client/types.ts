@@ -195,6 +195,8 @@ export interface FanoutOptions<T = string> {
   onState?: ((change: Change) => void) | undefined;
   /** Called with each frame and each attempt to connect, for people to read; tokens are left out. */
   debug?: ((event: string) => void) | undefined;
+  /** Most lines sent per second; 8,000 by default, as a server accepts 10,000 unless LINES_PER_SECOND is set. */
+  rate?: number | undefined;
   /** Replaces the runtime's `WebSocket`. */
   WebSocket?: WebSocketConstructor | undefined;
   /** Replaces the runtime's `fetch`. */

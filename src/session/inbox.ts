@@ -61,7 +61,7 @@ const NOT_UTF8: Refusal = {
 const MAX_HELD = 16_000_000;
 
 /** Most keyed announcements in one step, because each needs its own look-up and reply. */
-const MAX_KEYED = 500;
+const MAX_KEYED = 2_000;
 
 /**
  * Bytes above which a frame may pause between its commands until its messages are sent. Smaller frames pause only at

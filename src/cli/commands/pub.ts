@@ -17,6 +17,8 @@ export interface PubOptions extends ServerOptions {
   json?: boolean;
   /** A file instead of standard input. */
   file?: string;
+  /** Most lines per second. */
+  rate?: number;
   /** Whether messages end with NUL instead of a line break. */
   null?: boolean;
 }
@@ -29,7 +31,7 @@ export async function pub(
   options: PubOptions,
 ): Promise<number> {
   checkWords(channel, message, options);
-  const { fanout, inTime } = serverAt(url, options);
+  const { fanout, inTime } = serverAt(url, { ...options, linesPerSecond: options.rate });
   if (message !== undefined) {
     const position = await inTime(refusable(fanout.announce(channel, message, { key: options.key })));
     if (options.json) await print(jsonOf({ channel, position }));
@@ -37,7 +39,7 @@ export async function pub(
   } else {
     const input = await inputOf(options);
     await inTime(fanout.ping());
-    await pubAll(fanout, channel, input, options);
+    await refusable(pubAll(fanout, channel, input, options));
   }
   await fanout.close();
   return DONE;
@@ -76,7 +78,7 @@ async function pubAll(
 ): Promise<void> {
   const progress = progressOf(process.stderr.isTTY === true && process.stdin.isTTY !== true);
   reportConnection(fanout);
-  const window = new Window();
+  const window = new Window(() => progress.advance());
   doneWhen(() => window.count === 0);
   let printed = Promise.resolve();
   let lines = 0;
@@ -85,15 +87,14 @@ async function pubAll(
       lines = number;
       // A line's key depends on its number, so running the same command again announces nothing twice.
       const lineKey = keyOf(key, number);
-      await window.room();
-      const announced = refusable(fanout.announce(channel, text, { key: lineKey }));
-      window.add(utf8Length(text), announced);
-      announced.then(() => progress.advance()).catch(() => {});
+      if (window.isFull) await window.room();
+      window.check();
+      const announced = fanout.announce(channel, text, { key: lineKey });
+      // Lines that aren't printed are pending too, so that a reader that stalls pauses the input.
       if (json) printed = printed.then(async () => print(jsonOf({ channel, line: number, position: await announced })));
-      printed.catch(() => {});
+      window.add(utf8Length(text), json ? Promise.all([printed, announced]) : announced);
     }
     await window.empty();
-    await printed;
   } finally {
     progress.clear();
   }
@@ -101,45 +102,74 @@ async function pubAll(
   else if (process.stderr.isTTY) remark(progress.summary());
 }
 
-/** Most announcements in flight, and their bytes. At the limit, reading the input pauses. */
-const MAX_PENDING = 500;
+/**
+ * Most pending announcements, and their bytes: enough for the client to have the next frame ready when the server has
+ * replied to the one before. At a limit, reading the input pauses.
+ */
+const MAX_PENDING = 16_000;
 const MAX_BYTES = 1_000_000;
 
-/** Announcements in flight. */
+/** Pending announcements. */
 class Window {
-  readonly #pending = new Set<Promise<unknown>>();
+  count = 0;
   #bytes = 0;
   #failed: { error: unknown } | undefined;
+  readonly #onAnnounced: () => void;
+  /** Called when an announcement is settled. */
+  #onSettled = () => {};
 
-  get count(): number {
-    return this.#pending.size;
+  /** @param onAnnounced called for each message that was announced */
+  constructor(onAnnounced: () => void) {
+    this.#onAnnounced = onAnnounced;
+  }
+
+  get isFull(): boolean {
+    return this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES;
   }
 
   add(bytes: number, announced: Promise<unknown>): void {
+    this.count += 1;
     this.#bytes += bytes;
-    const settled = announced
-      .catch((error: unknown) => {
+    const settle = () => {
+      this.count -= 1;
+      this.#bytes -= bytes;
+      this.#onSettled();
+    };
+    announced.then(
+      () => {
+        this.#onAnnounced();
+        settle();
+      },
+      (error: unknown) => {
         this.#failed ??= { error };
-      })
-      .finally(() => {
-        this.#bytes -= bytes;
-        this.#pending.delete(settled);
-      });
-    this.#pending.add(settled);
+        settle();
+      },
+    );
   }
 
-  /**
-   * Resolves when there is room for another announcement; at the limit, waits for all replies.
-   * @throws the first failure
-   */
-  async room(): Promise<void> {
-    if (this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES) await Promise.all(this.#pending);
+  /** @throws the first failure */
+  check(): void {
     if (this.#failed) throw this.#failed.error;
+  }
+
+  /** Resolves when there is room for another announcement. @throws the first failure */
+  async room(): Promise<void> {
+    await this.#until(() => !this.isFull);
   }
 
   /** Waits for all replies. @throws the first failure */
   async empty(): Promise<void> {
-    await Promise.all(this.#pending);
-    await this.room();
+    await this.#until(() => this.count === 0);
+  }
+
+  /** Resolves when the condition holds. @throws the first failure */
+  async #until(holds: () => boolean): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onSettled = () => {
+        if (holds() || this.#failed) resolve();
+      };
+      this.#onSettled();
+    });
+    this.check();
   }
 }
