@@ -23,6 +23,9 @@ const PER_FRAME = 1_000;
 const MESSAGES = 400_000;
 const LINES = 200_000;
 
+/** The most lines per second that `fanout pub` sends: as many as the server accepts. */
+const RATE = "1000000";
+
 /** Messages in flight from our own server. */
 const WINDOW = 16_000;
 
@@ -46,7 +49,7 @@ interface Checkout {
 export async function* reportClient(rounds: number, folders = [ROOT]): AsyncGenerator<string> {
   const checkouts = await Promise.all(folders.map(load));
   const folder = await temporaryFolder();
-  const settings = { LINES_PER_SECOND: "1000000" };
+  const settings = { LINES_PER_SECOND: RATE };
   const runtime = await startRuntime(await bundle(folder), folder, { settings });
   const sender = await startSender();
   try {
@@ -145,7 +148,7 @@ async function pipe({ folder }: Checkout, url: string): Promise<number> {
 
 async function timeOf(folder: string, url: string, lines: number): Promise<number> {
   const began = performance.now();
-  const command = [join(folder, "src", "cli", "main.ts"), "pub", url, "piped"];
+  const command = [join(folder, "src", "cli", "main.ts"), "pub", url, "piped", "--rate", RATE];
   const child = spawn(process.execPath, command, { stdio: ["pipe", "inherit", "inherit"] });
   const ended = once(child, "exit");
   child.stdin.on("error", () => {});
