@@ -60,7 +60,10 @@ function beyond(amount: number, { included, perMillion }: { included: number; pe
 /** Prices per million that fall with the amount: up to which million each holds. */
 type Scale = [upTo: number, perMillion: number][];
 
-/** https://ably.com/docs/platform/pricing/resource-based: messages, minutes, and packages by their connections. */
+/**
+ * https://ably.com/docs/platform/pricing/resource-based: messages, minutes, and packages by their connections. The
+ * discounts are those of an earlier version of that page.
+ */
 const ABLY_MESSAGES: Scale = [
   [50, 2.5],
   [500, 2.25],

@@ -21,13 +21,13 @@ export const THEMES: Record<"light" | "dark", Theme> = {
     background: "#ffffff",
     text: "#1f2328",
     grid: "#d8dee4",
-    lines: ["#0969da", "#cf222e", "#1a7f37", "#8250df", "#bc4c00", "#57606a"],
+    lines: ["#0969da", "#cf222e", "#1a7f37", "#8250df", "#bc4c00", "#57606a", "#bf3989"],
   },
   dark: {
     background: "#0d1117",
     text: "#e6edf3",
     grid: "#30363d",
-    lines: ["#58a6ff", "#ff7b72", "#3fb950", "#bc8cff", "#f0883e", "#8b949e"],
+    lines: ["#58a6ff", "#ff7b72", "#3fb950", "#bc8cff", "#f0883e", "#8b949e", "#f778ba"],
   },
 };
 

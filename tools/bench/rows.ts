@@ -36,7 +36,7 @@ const STEADY = [
 /** Open files per channel of ten: two of the runtime's per connection, and some for storage. */
 const FILES_PER_CHANNEL = 25;
 
-export function rowsFor({ ours, trees, loop, peers }: Servers, quick: boolean): Row[] {
+export function rowsFor({ ours, unstored, trees, loop, peers }: Servers, quick: boolean): Row[] {
   const all = [ours, loop, ...peers];
   // The others subscribe at one channel per connection, or take minutes.
   const native = peers.filter(({ name }) => name === "nats");
@@ -98,7 +98,9 @@ export function rowsFor({ ours, trees, loop, peers }: Servers, quick: boolean): 
       return {
         number: 11 + index,
         title: `100 subscribers, a steady ${rate.toLocaleString("en-US")} messages per second`,
-        contenders: all.map((server) => contender(server.name, server, subscribers(100), load)),
+        contenders: [ours, unstored, loop, ...peers].map((server) =>
+          contender(server.name, server, subscribers(100), load),
+        ),
         milliseconds: seconds * (quick ? 200 : 1_000),
         panel: { shows: "latencies", title: `${rate.toLocaleString("en-US")} messages/s` },
       };

@@ -14,6 +14,8 @@ import { FANOUT } from "./protocol.ts";
 
 export interface Servers {
   ours: Server;
+  /** Ours, without retention, so that nothing is stored. */
+  unstored: Server;
   /** Ours, with 1,000 connections of one channel in 4 and in 16 objects. */
   trees: Server[];
   loop: Server;
@@ -27,6 +29,7 @@ const PEERS: Peer[] = [NATS, MOSQUITTO, NCHAN, SOCKET_IO];
 /** What is compared, how it is configured, and what survives its end. */
 export const CONFIGURATIONS: [name: string, configuration: string][] = [
   ["Fanout", "this project's Worker in the bare runtime: stores each message before it is sent"],
+  ["unstored", "the same with `HISTORY_SECONDS = 0`: stores nothing"],
   ["loop", "an object in the same runtime that sends each message to each socket as it arrives: stores nothing"],
   ...PEERS.map(({ name, configuration }): [string, string] => [name, configuration]),
 ];
@@ -43,8 +46,9 @@ export async function startServers(folder: string): Promise<Servers> {
     const settings = { ...UNLIMITED, SOCKETS_PER_OBJECT: String(Math.ceil(1_000 / objects)) };
     return startWorker(`${objects} objects`, file, folder, settings);
   };
-  const [ours, loop, bare, ...trees] = await Promise.all([
+  const [ours, unstored, loop, bare, ...trees] = await Promise.all([
     startWorker("Fanout", file, folder, UNLIMITED),
+    startWorker("unstored", file, folder, { ...UNLIMITED, HISTORY_SECONDS: "0" }),
     startWorker("loop", join(HERE, "loop-worker.js"), folder),
     startBare(),
     tree(4),
@@ -56,7 +60,7 @@ export async function startServers(folder: string): Promise<Servers> {
     else console.error(`${peer.name} isn't installed, and is LEFT OUT: ${peer.install}`);
   }
   const peers = await Promise.all(installed.map((peer) => startPeer(peer, folder)));
-  return { ours, trees, loop, peers, bare };
+  return { ours, unstored, trees, loop, peers, bare };
 }
 
 /** Returns the measured versions. */
