@@ -38,7 +38,7 @@ const FILES_PER_CHANNEL = 25;
 
 export function rowsFor({ ours, unstored, trees, loop, peers }: Servers, quick: boolean): Row[] {
   const all = [ours, loop, ...peers];
-  // The others subscribe at one channel per connection, or take minutes.
+  // Connections to the others subscribe to one channel each.
   const native = peers.filter(({ name }) => name === "nats");
   const channels = quick ? 100 : Math.min(1000, Math.floor(openFiles() / FILES_PER_CHANNEL));
   const thousand = subscribers(1000);

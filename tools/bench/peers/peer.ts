@@ -1,11 +1,11 @@
 /** What the servers have in common that this project is compared with. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { access, mkdir } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { listening } from "../../../test/e2e/support/listening.ts";
+import { freePort } from "../../../test/e2e/support/listening.ts";
 import type { Protocol } from "../protocol.ts";
 
 export interface Server {
@@ -39,9 +39,7 @@ const PATIENCE = { interval: 50, attempts: 200 };
 export async function startPeer({ name, protocol, command }: Peer, folder: string): Promise<Server> {
   const own = join(folder, name);
   await mkdir(own);
-  const free = createServer();
-  const port = Number(new URL(await listening(free)).port);
-  await new Promise((resolve) => free.close(resolve));
+  const port = Number(await freePort());
   const [program = "", ...words] = await command(port, own);
   const child = spawn(program, words, { stdio: ["ignore", "ignore", "inherit"], cwd: own });
   const pid = pidOf(child);
