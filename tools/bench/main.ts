@@ -55,12 +55,12 @@ const measured: Measured[] = [];
 for (const row of selected(rowsFor(servers, values.quick))) measured.push(await measure(row));
 crowds.close();
 if (positionals.length === 0) {
-  await print("requests and event streams", reportHttp(values.quick ? 500 : 2_000, HTTP_PARTS));
-  await print("the client library and the command line", reportClient(rounds));
+  await print("Requests and event streams", reportHttp(values.quick ? 500 : 2_000, HTTP_PARTS));
+  await print("The client library and the command line", reportClient(rounds));
   const few = { subscribers: 500, objects: 5, channels: 100 };
   const many = { subscribers: 8_000, objects: 10, channels: 1_000 };
-  await print("mass reconnects", report(values.quick ? few : many, values.quick ? 1 : rounds));
-  await print("presence", reportSpeed(values.quick ? 200 : 1_000));
+  await print("Mass reconnects", report(values.quick ? few : many, values.quick ? 1 : rounds));
+  await print("Presence", reportSpeed(values.quick ? 200 : 1_000));
 }
 if (values.write) await write();
 progress("");
@@ -76,7 +76,7 @@ function selected(rows: Row[]): Row[] {
 /** Prints results as they come, as a list. */
 async function print(title: string, lines: AsyncIterable<string>): Promise<void> {
   progress(title);
-  show("");
+  show(`\n**${title}**\n`);
   for await (const line of lines) show(line.replace(/^ */, "$&- "));
 }
 
