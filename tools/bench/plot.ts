@@ -97,7 +97,7 @@ function panel(
   });
   const title = `${isRate ? "deliveries/s" : "latency in ms"}: ${row.panel?.title ?? ""}`;
   const content = isRate ? bars(outcomes, y, color, theme) : curves(outcomes, y, color, theme);
-  return [label(0, -16, title, theme), ...grid, ...content].join("");
+  return [label(0, -22, title, theme), ...grid, ...content].join("");
 }
 
 function bars(outcomes: Outcome[], y: (value: number) => number, color: (name: string) => string, theme: Theme) {
