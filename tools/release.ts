@@ -30,6 +30,9 @@ async function versions(): Promise<string | undefined> {
     if (version !== VERSION) return `${path} has version ${version}, src/version.ts ${VERSION}: make them equal`;
   }
   const tag = `v${VERSION}`;
+  const { GITHUB_REF_TYPE: kind, GITHUB_REF_NAME: pushed } = process.env;
+  if (kind === "tag" && pushed !== tag)
+    return `the tag ${pushed} isn't of version ${VERSION}: delete it, and push ${tag}`;
   const isHere = run("git", "tag", "--points-at", "HEAD").split("\n").includes(tag);
   if (!isHere && run("git", "tag", "--list", tag) !== "")
     return `the tag ${tag} is another commit's: raise the version`;

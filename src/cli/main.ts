@@ -83,7 +83,25 @@ function split(words: string[]): [url: string, rest: string[]] {
   throw new Exit(USAGE, "the address is missing; give one, or set FANOUT_URL");
 }
 
+/** Names by which other programs call these commands. */
+const OTHER_NAMES: Record<string, string> = {
+  subscribe: "sub",
+  listen: "sub",
+  publish: "pub",
+  announce: "pub",
+  send: "pub",
+  start: "serve",
+};
+
+/** Adds the command that was meant to the error about an unknown one. */
+function withSuggestion(text: string): string {
+  const [error, name = ""] = /^error: unknown command '(\w+)'(?=\n$)/.exec(text) ?? [];
+  const meant = Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name] : undefined;
+  return error === undefined || meant === undefined ? text : `${error}\n(Did you mean ${meant}?)\n`;
+}
+
 const program = new Command("fanout")
+  .configureOutput({ outputError: (text, write) => write(withSuggestion(text)) })
   .description("Publish and subscribe with a Fanout server, run one, and deploy one.")
   .version(VERSION)
   .addHelpText("after", ENDINGS)

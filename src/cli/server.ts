@@ -28,7 +28,11 @@ export function checkAddress(url: string): void {
   }
 }
 
+/** Whether this program has reported that it can't connect. */
+let isFailureReported = false;
+
 /**
+ * Reports on standard error if the first attempt to connect gets no response; the client tries again until the timeout.
  * @param onEnd called when a connection ends
  * @throws Exit if the address isn't valid
  */
@@ -39,6 +43,12 @@ export function serverAt(url: string, { token, timeout, linesPerSecond }: Server
     if (next.state === "connecting") return;
     // A failed attempt to reconnect isn't another end.
     if (next.state !== "connected" && change?.state === "connected") onEnd();
+    // A refusal, which has a code, may be of one channel only.
+    const isWithoutResponse = next.state === "disconnected" && next.willRetry && next.code === 0;
+    if (change === undefined && isWithoutResponse && !isFailureReported) {
+      isFailureReported = true;
+      remark(`${faultIn(next.reason).why}; trying again for ${timeout} s`);
+    }
     change = next;
   };
   const fanout = new Fanout(url, { onState, token, rate: linesPerSecond });

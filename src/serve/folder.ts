@@ -42,11 +42,11 @@ export function shareFolder(folder: string, pid: number): void {
 
 /** Waits for a runtime that is just being ended. */
 async function lock(file: string): Promise<void> {
-  for (const deadline = Date.now() + ORPHAN_TIME; ; await pause(20)) {
+  for (const deadline = performance.now() + ORPHAN_TIME; ; await pause(20)) {
     try {
       return acquire(file);
     } catch (error) {
-      if (!(error instanceof Locked) || !error.isOrphaned || Date.now() > deadline) throw error;
+      if (!(error instanceof Locked) || !error.isOrphaned || performance.now() > deadline) throw error;
     }
   }
 }

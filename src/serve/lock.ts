@@ -32,7 +32,12 @@ export function acquire(file: string): void {
   } finally {
     rmSync(mine, { force: true });
   }
-  process.on("exit", () => rmSync(file, { force: true }));
+  process.on("exit", () => release(file));
+}
+
+/** Removes the lock, unless a process that shares it still runs: then it is stale once that has ended. */
+function release(file: string): void {
+  if (holdersIn(file).every((holder) => holder === undefined)) rmSync(file, { force: true });
 }
 
 /** Adds a process to this process's lock, which also has to end before another program gets the lock. */

@@ -1,5 +1,6 @@
 /** The runtime, workerd: a program of about 160 MB, which is installed when a server starts for the first time. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Socket } from "node:net";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { createInterface } from "node:readline";
 import { Readable, Writable } from "node:stream";
 import { CONFIGURATION } from "./configuration.ts";
 import { reasonOf, ServeFault } from "./fault.ts";
-import { cachedRuntime, installRuntime } from "./install.ts";
+import { cachedRuntime, installRuntime, MACHINE } from "./install.ts";
 
 /** The version with which the server is tested. */
 export const TESTED = "1.20261117.1";
@@ -25,16 +26,28 @@ const INSTALL = `install it beside this package: npm install workerd@${TESTED}`;
  */
 export async function findRuntime(onLine: (line: string) => void): Promise<string> {
   if (process.platform === "win32") throw new ServeFault("this command runs on Linux and macOS; use WSL on Windows");
-  const cached = cachedRuntime(TESTED);
-  const path = pathFrom(import.meta.filename) ?? pathFrom(join(process.cwd(), "x")) ?? pathFrom(join(cached, "x"));
+  const path = pathFrom(import.meta.filename) ?? pathFrom(join(process.cwd(), "x"));
   if (path !== undefined) return path;
+  const cached = cachedRuntime(TESTED);
+  const usable = usableIn(cached);
+  if (usable !== undefined) return usable;
   onLine(`installing the runtime, workerd ${TESTED}, once, in ${cached}`);
-  const folder = await installRuntime(TESTED).catch((error: unknown) => {
+  const folder = await installRuntime(TESTED, (folder) => usableIn(folder) !== undefined).catch((error: unknown) => {
     throw new ServeFault(`the runtime workerd can't be installed: ${reasonOf(error)}; ${INSTALL}`, true);
   });
   const installed = pathFrom(join(folder, "x"));
   if (installed === undefined) throw new ServeFault(`the runtime workerd isn't in ${folder}; ${INSTALL}`, true);
   return installed;
+}
+
+/** Returns the path of the runtime in a folder of the cache; undefined if files are missing, such as its program. */
+function usableIn(folder: string): string | undefined {
+  try {
+    const path = pathFrom(join(folder, "x"));
+    return path !== undefined && existsSync(path) ? path : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Returns the path of the runtime that a module would import; undefined if there is none. @throws ServeFault */
@@ -53,8 +66,7 @@ function load(require: NodeJS.Require): unknown {
   try {
     return require("workerd");
   } catch {
-    const machine = `${process.platform} on ${process.arch}`;
-    throw new ServeFault(`workerd is installed without its program for ${machine}; ${INSTALL}`);
+    throw new ServeFault(`workerd is installed without its program for ${MACHINE}; ${INSTALL}`);
   }
 }
 

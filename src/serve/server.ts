@@ -3,7 +3,7 @@ import { get as httpGet } from "node:http";
 import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { inUrl, type Listener, listenerAt, urlOf } from "./address.ts";
-import { ServeFault } from "./fault.ts";
+import { codeIn, reasonOf, ServeFault } from "./fault.ts";
 import { createFolder, fill, lockFolder, shareFolder } from "./folder.ts";
 import { type Running, startRuntime } from "./runtime.ts";
 
@@ -57,8 +57,8 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
   fill(folder, Object.keys(settings));
   const lines: string[] = [];
   let report = (line: string): void => void lines.push(line);
-  const runtime = startRuntime(options.runtime, folder, `${inUrl(listener.host)}:${port}`, settings, (line) =>
-    report(line),
+  const runtime = spawned(() =>
+    startRuntime(options.runtime, folder, `${inUrl(listener.host)}:${port}`, settings, (line) => report(line)),
   );
   try {
     if (!options.isTemporary) shareFolder(folder, runtime.pid);
@@ -73,6 +73,16 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
   } catch (error) {
     await kill(runtime);
     throw error;
+  }
+}
+
+/** @throws ServeFault if the system can't start the process */
+function spawned(start: () => Running): Running {
+  try {
+    return start();
+  } catch (error) {
+    if (codeIn(error) === "E2BIG") throw new ServeFault("the settings are too long for this system; shorten them");
+    throw new ServeFault(`the runtime can't start: ${reasonOf(error)}`, true);
   }
 }
 

@@ -14,6 +14,8 @@ export class Forwarder {
     this.#server = server;
     this.port = port;
     server.on("connection", (client) => this.#accept(client));
+    // A connection that the system can't accept is the client's failure.
+    server.on("error", () => {});
   }
 
   /** Listens at a free port of this machine. Like its connections, it doesn't keep the program running. */

@@ -24,7 +24,7 @@ export interface CutOptions {
 export interface TestServer {
   /** Its URL, `http://127.0.0.1:` and a port, which stays the same until `stop`. */
   readonly url: string;
-  /** What the server has logged, line by line. */
+  /** The newest 1,000 lines that the server has logged. */
   readonly log: readonly string[];
   /** Kills it, as a power failure would: connections break, and new ones fail. Announced messages stay. */
   kill(): Promise<void>;
@@ -37,6 +37,9 @@ export interface TestServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Lines of the log that are kept. */
+const MAX_LOG = 1_000;
+
 /**
  * Starts a server; resolves when it answers requests. It ends with this program, and doesn't keep it running.
  * @throws TypeError if an option is invalid; Error if the server can't run, for example because of a setting's value
@@ -44,7 +47,10 @@ export interface TestServer {
 export async function serve(options: ServeOptions = {}): Promise<TestServer> {
   const settings = checkServe(options);
   const log: string[] = [];
-  const onLine = (line: string) => void log.push(line);
+  const onLine = (line: string) => {
+    log.push(line);
+    if (log.length > MAX_LOG) log.shift();
+  };
   const runtime = await findRuntime((line) => process.stderr.write(`fanout: ${line}\n`));
   const folder = temporaryFolder();
   const forwarder = await Forwarder.listen();

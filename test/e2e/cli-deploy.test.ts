@@ -118,6 +118,23 @@ test("later runs keep the secret and the user's changes, and git ignores the sec
   expect(stdout).toBe("deploy.env\n");
 });
 
+test("the Worker is that of the configuration, whatever CLOUDFLARE_ENV says", async () => {
+  await write(".env", "CLOUDFLARE_ENV=staging\n");
+  expect(await deploy(["--name", "chat"], { CLOUDFLARE_ENV: "production" })).toMatchObject({ code: 0 });
+  expect(cloudflare.uploads.map(({ path }) => path)).toEqual([expect.stringMatching(/\/chat$/)]);
+});
+
+test("git ignores a secret that the user wrote", async () => {
+  await write("deploy.env", `TOKEN_SECRET=${"s".repeat(40)}\r\n`);
+  await write(".gitignore", "node_modules\r\n*.env\r\n!deploy.env\r\n");
+  const { code, err } = await deploy();
+  expect([code, err]).toEqual([0, "fanout: wrote .gitignore, worker.js, wrangler.toml\n"]);
+  await promisify(execFile)("git", ["init", "-q"], { cwd: folder });
+  const { stdout } = await promisify(execFile)("git", ["check-ignore", "deploy.env"], { cwd: folder });
+  expect(stdout).toBe("deploy.env\n");
+  expect(bindings()).toContainEqual({ name: "TOKEN_SECRET", type: "secret_text", text: "s".repeat(40) });
+});
+
 test("in a clone without the secret, the server keeps its own", async () => {
   await deploy();
   await rm(join(folder, "deploy.env"));
@@ -243,7 +260,7 @@ test("a Worker of the account that isn't this server is never replaced", async (
 test("options after -- go to Wrangler, unless they contradict this command's", async () => {
   await fakeWrangler("console.log(process.argv.slice(2).join(' '));");
   const { code, out, err } = await deploy(["--", "--message", "two words", "--keep-vars"]);
-  expect(out).toBe("deploy --config wrangler.toml --secrets-file deploy.env --message two words --keep-vars\n");
+  expect(out).toBe("deploy --config wrangler.toml --env= --secrets-file deploy.env --message two words --keep-vars\n");
   expect([code, err.split("\n").at(-2)]).toEqual([8, "fanout: Wrangler ended without a deployment"]);
   for (const [words, why] of [
     [["chat"], "'chat' isn't an option; name the Worker with --name chat"],

@@ -108,6 +108,18 @@ test("a lock of an ended process is replaced, even if another process has its id
   expect(await run(["serve", "--port", "0", "--data", data()])).toMatchObject({ code: 7 });
 });
 
+test("the folder stays locked while the runtime is still ending", async () => {
+  const first = await serve();
+  await announce(first.url, "a");
+  process.kill(first.runtime, "SIGSTOP");
+  first.child.kill("SIGINT");
+  first.child.kill("SIGTERM");
+  const [code] = await first.ended;
+  expect([130, 143]).toContain(code);
+  expect(await readFile(join(data(), "lock"), "utf8")).toContain(`\n${first.runtime} `);
+  expect(await newest((await serve()).url)).toEqual([0, "a\n"]);
+});
+
 test("of servers that start at once, one wins", async () => {
   const children = Array.from({ length: 4 }, () => start(["serve", "--port", "0", "--data", data()]));
   const exits = children.map((child) => once(child, "exit").then(([code]) => code));
@@ -187,6 +199,8 @@ test("mistakes get one clear line", async () => {
   await writeFile(file, "x");
   const empty = join(folder, "empty");
   await writeFile(empty, "");
+  const huge = join(folder, "huge");
+  await writeFile(huge, "x".repeat(3_000_000));
   const attempt = (...words: string[]) => run(["serve", "--port", "0", "--data", data(), ...words]);
   const inUse = `fanout: port ${port} is in use; choose another one with --port, or 0 for any free port\n`;
   expect(await attempt("--port", port)).toEqual({ code: 7, out: "", err: inUse });
@@ -203,6 +217,7 @@ test("mistakes get one clear line", async () => {
     [["--var", `TOKEN_SECRET=${SECRET}`], /^fanout: a secret isn't an argument/],
     [["--secret-file", empty], /is empty/],
     [["--secret-file", join(folder, "none")], /can't be read/],
+    [["--secret-file", huge], /^fanout: the settings are too long for this system; shorten them\n$/],
   ] as const) {
     const { code, out, err } = await attempt(...words);
     expect([code, out, err]).toEqual([2, "", expect.stringMatching(why)]);
@@ -214,6 +229,13 @@ test("mistakes get one clear line", async () => {
     out: "",
     err: expect.stringMatching(/^fanout: the folder \/sys\/fanout .*\n$/),
   });
+});
+
+test("it fails when nothing reads its address", async () => {
+  const child = start(["serve", "--port", "0", "--data", data()]);
+  child.stdout.destroy();
+  const [code] = await once(child, "exit");
+  expect(code).toBe(7);
 });
 
 test("it ends at a signal while it starts", async () => {

@@ -2,12 +2,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { SECRET } from "../runtime/support/mint.ts";
-import { jsonIn, NODE, PROGRAM, post, run, start } from "./support/program.ts";
+import { freePort } from "./support/listening.ts";
+import { jsonIn, NODE, outcomeOf, PROGRAM, post, run, start } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { type Served, serve, serveInTest } from "./support/serve.ts";
 
@@ -39,6 +41,38 @@ test("pub announces a message, or lines of standard input; sub prints them", asy
   expect(raw.out).toBe(`${art}!x\n`);
   const json = await run(["sub", runtime.url, art, "--last", "1", "--count", "1", "--json"]);
   expect(JSON.parse(json.out)).toEqual({ channel: art, text: "x", position: expect.any(Number) });
+});
+
+test("a refused connection is reported at once, and pub goes on when the server is there", async () => {
+  const port = await freePort();
+  const child = start(["pub", `ws://127.0.0.1:${port}`, "a", "b", "--timeout", "60"]);
+  const outcome = outcomeOf(child);
+  const [report] = await once(child.stderr, "data");
+  expect(String(report)).toBe("fanout: the server can't be reached; check the address; trying again for 60 s\n");
+  const proxy = createServer((client) => {
+    const { hostname, port } = new URL(runtime.url);
+    const server = connect(Number(port), hostname);
+    client.pipe(server).pipe(client);
+    for (const socket of [client, server]) socket.on("error", () => socket.destroy());
+  });
+  onTestFinished(() => void proxy.close());
+  proxy.listen(Number(port), "127.0.0.1");
+  expect(await outcome).toMatchObject({ code: 0 });
+});
+
+test("pub announces many lines in order, each once, at a rate above the default", async () => {
+  const server = await serveInTest({ settings: { LINES_PER_SECOND: "1000000" } });
+  const channel = unique();
+  const lines = Array.from({ length: 30_000 }, (_, i) => `${i}`);
+  const before = await post(server, channel, "before");
+  const subscriber = start(["sub", server.url, channel, "--count", `${lines.length + 1}`, "--last", "1"]);
+  const read = outcomeOf(subscriber);
+  await once(subscriber.stdout, "data");
+  const published = await run(["pub", server.url, channel, "--rate", "900000", "--json"], { input: lines.join("\n") });
+  expect(published).toMatchObject({ code: 0, err: "" });
+  expect(jsonIn(published.out)).toEqual(lines.map((_, i) => ({ channel, line: i + 1, position: before + 1 + i })));
+  expect((await read).out).toMatch(/^before\n0\n1\n/);
+  expect((await read).out).toBe(`before\n${lines.join("\n")}\n`);
 });
 
 test("pub shows its progress at a terminal, in one line that it clears", async () => {
@@ -155,7 +189,10 @@ describe("errors have an exit code and one line:", () => {
       ["ping", "ftp://localhost"],
       /^fanout: the address is "ftp:\/\/localhost"; it takes ws:/,
     ],
-    ["an unknown command", 2, ["nonsense"], /unknown command/],
+    ["an unknown command", 2, ["nonsense"], /^error: unknown command 'nonsense'\nRun/],
+    ["a command's name elsewhere", 2, ["subscribe"], /^error: unknown command 'subscribe'\n\(Did you mean sub\?\)\n/],
+    ["a misspelled command", 2, ["pubb"], /^error: unknown command 'pubb'\n\(Did you mean pub\?\)\n/],
+    ["no lines per second", 2, ["pub", "ws://localhost", "a", "b", "--rate", "0"], /whole number from 1 to 1000000/],
     ["an unknown option", 2, ["ping", "--nonsense"], /unknown option/],
     ["not a number", 2, ["sub", "ws://localhost", "a", "--count", "x"], /whole number/],
     ["a message in several words", 2, ["pub", "ws://localhost", "a", "b", "c"], /put it in quotes/],
@@ -165,7 +202,7 @@ describe("errors have an exit code and one line:", () => {
       "no server",
       6,
       ["ping", "ws://127.0.0.1:1", "--timeout", "2"],
-      /^fanout: the server can't be reached; check the address\n$/,
+      /^fanout: the server can't be reached; check the address; trying again for 2 s\nfanout: the server can't be reached; check the address\n$/,
     ],
   ])("%s: %i", async (_, code, words, why) => {
     const ended = await run(words);

@@ -394,7 +394,7 @@ describe("with the program fanout:", () => {
     ],
     [
       "use a command of another program",
-      `error: unknown command 'publish'\n${HELP}\n`,
+      `error: unknown command 'publish'\n(Did you mean pub?)\n${HELP}\n`,
       () => fanout("publish", open.url, "news", "hello"),
     ],
     [
@@ -404,7 +404,7 @@ describe("with the program fanout:", () => {
     ],
     [
       "don't start the server",
-      `fanout: ${UNREACHABLE}\n`,
+      `fanout: ${UNREACHABLE}; trying again for 2 s\nfanout: ${UNREACHABLE}\n`,
       async () => fanout("pub", await unused(), "news", "hello", "--timeout", "2"),
     ],
     [

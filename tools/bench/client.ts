@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -23,14 +24,14 @@ const PER_FRAME = 1_000;
 const MESSAGES = 400_000;
 const LINES = 200_000;
 
-/** The most lines per second that `fanout pub` sends: as many as the server accepts. */
-const RATE = "1000000";
-
 /** Messages in flight from our own server. */
 const WINDOW = 16_000;
 
 /** Announcements in one of the announcer's frames. */
 const BATCH = 1_000;
+
+/** Lines per second that our server accepts, and `fanout pub` sends at most. */
+const RATE = "1000000";
 
 const HERE = fileURLToPath(import.meta.url);
 const ROOT = join(HERE, "..", "..", "..");
@@ -147,8 +148,11 @@ async function pipe({ folder }: Checkout, url: string): Promise<number> {
 }
 
 async function timeOf(folder: string, url: string, lines: number): Promise<number> {
+  const program = join(folder, "src", "cli", "main.ts");
+  // Older checkouts have a fixed rate.
+  const rate = (await readFile(program, "utf8")).includes('--rate <n>", "most') ? ["--rate", RATE] : [];
+  const command = [program, "pub", url, "piped", ...rate];
   const began = performance.now();
-  const command = [join(folder, "src", "cli", "main.ts"), "pub", url, "piped", "--rate", RATE];
   const child = spawn(process.execPath, command, { stdio: ["pipe", "inherit", "inherit"] });
   const ended = once(child, "exit");
   child.stdin.on("error", () => {});

@@ -39,7 +39,8 @@ export async function deploy(
   const secrets = secretsOf(folder);
   checkAccess(configuration, file, secrets ?? {}, open);
 
-  const options = ["--config", file, ...(secrets === undefined ? [] : ["--secrets-file", SECRETS_FILE])];
+  // Otherwise CLOUDFLARE_ENV would choose another Worker than the one that is checked here.
+  const options = ["--config", file, "--env=", ...(secrets === undefined ? [] : ["--secrets-file", SECRETS_FILE])];
   const env = withoutNames(environmentWithoutSecrets(), secrets ?? {});
   const hasSecret = found !== undefined && secrets?.TOKEN_SECRET !== undefined;
   if (hasSecret && !dryRun) await checkOwner(wrangler, nameIn(configuration));

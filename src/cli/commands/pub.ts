@@ -10,6 +10,14 @@ import { refusable, reportConnection, type ServerOptions, serverAt } from "../se
 import { doneWhen } from "../signals.ts";
 import { checkChannel, keyOf } from "../values.ts";
 import { jsonOf } from "../visible.ts";
+import { Window } from "../window.ts";
+
+/**
+ * Most pending announcements, and their bytes: enough for the client to have the next frame ready when the server has
+ * replied to the one before. At a limit, reading the input pauses.
+ */
+const MAX_PENDING = 16_000;
+const MAX_BYTES = 1_000_000;
 
 export interface PubOptions extends ServerOptions {
   key?: string;
@@ -78,7 +86,7 @@ async function pubAll(
 ): Promise<void> {
   const progress = progressOf(process.stderr.isTTY === true && process.stdin.isTTY !== true);
   reportConnection(fanout);
-  const window = new Window(() => progress.advance());
+  const window = new Window(MAX_PENDING, MAX_BYTES, () => progress.advance());
   doneWhen(() => window.count === 0);
   let printed = Promise.resolve();
   let lines = 0;
@@ -100,76 +108,4 @@ async function pubAll(
   }
   if (lines === 0) remark("the input is empty, so nothing was announced; is the channel missing before the message?");
   else if (process.stderr.isTTY) remark(progress.summary());
-}
-
-/**
- * Most pending announcements, and their bytes: enough for the client to have the next frame ready when the server has
- * replied to the one before. At a limit, reading the input pauses.
- */
-const MAX_PENDING = 16_000;
-const MAX_BYTES = 1_000_000;
-
-/** Pending announcements. */
-class Window {
-  count = 0;
-  #bytes = 0;
-  #failed: { error: unknown } | undefined;
-  readonly #onAnnounced: () => void;
-  /** Called when an announcement is settled. */
-  #onSettled = () => {};
-
-  /** @param onAnnounced called for each message that was announced */
-  constructor(onAnnounced: () => void) {
-    this.#onAnnounced = onAnnounced;
-  }
-
-  get isFull(): boolean {
-    return this.count >= MAX_PENDING || this.#bytes >= MAX_BYTES;
-  }
-
-  add(bytes: number, announced: Promise<unknown>): void {
-    this.count += 1;
-    this.#bytes += bytes;
-    const settle = () => {
-      this.count -= 1;
-      this.#bytes -= bytes;
-      this.#onSettled();
-    };
-    announced.then(
-      () => {
-        this.#onAnnounced();
-        settle();
-      },
-      (error: unknown) => {
-        this.#failed ??= { error };
-        settle();
-      },
-    );
-  }
-
-  /** @throws the first failure */
-  check(): void {
-    if (this.#failed) throw this.#failed.error;
-  }
-
-  /** Resolves when there is room for another announcement. @throws the first failure */
-  async room(): Promise<void> {
-    await this.#until(() => !this.isFull);
-  }
-
-  /** Waits for all replies. @throws the first failure */
-  async empty(): Promise<void> {
-    await this.#until(() => this.count === 0);
-  }
-
-  /** Resolves when the condition holds. @throws the first failure */
-  async #until(holds: () => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#onSettled = () => {
-        if (holds() || this.#failed) resolve();
-      };
-      this.#onSettled();
-    });
-    this.check();
-  }
 }

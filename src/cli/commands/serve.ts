@@ -6,7 +6,7 @@ import { findRuntime } from "../../serve/runtime.ts";
 import { type LocalServer, startServer } from "../../serve/server.ts";
 import { SECRETS, settingsIn } from "../../serve/settings.ts";
 import { DONE, Exit, LOCAL, USAGE } from "../exits.ts";
-import { print, remark } from "../output.ts";
+import { print, remark, surviveClosedPipe } from "../output.ts";
 import { secretFrom } from "../secrets.ts";
 import { instead } from "../signals.ts";
 
@@ -25,9 +25,12 @@ const REMARK_INTERVAL = 60_000;
 /** Runs until the program is stopped; resolves to its exit code. */
 export async function serve(command: ServeCommand): Promise<number> {
   const { port, host, data } = command;
+  // A server that doesn't run isn't a success.
+  surviveClosedPipe();
   const settings = settingsOf(command);
-  const runtime = await findRuntime(remark).catch(explain);
   const stopped = new Promise<void>((resolve) => instead(() => resolve()));
+  const runtime = await Promise.race([findRuntime(remark).catch(explain), stopped]);
+  if (runtime === undefined) return DONE;
   const server = await startServer({ runtime, port, host, data, settings, onLine: logger(data) }).catch(explain);
   if (!isLoopback(server.host) && !("TOKEN_SECRET" in settings) && !("TOKEN_JWKS_URL" in settings)) {
     remark("warning: everyone who can reach this machine may subscribe and announce; set TOKEN_SECRET");

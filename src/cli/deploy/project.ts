@@ -64,7 +64,7 @@ export function completeProject(folder: string, main: unknown): string[] {
 function createSecret(folder: string): string[] {
   const secrets = secretsOf(folder);
   if (secrets !== undefined) {
-    if ("TOKEN_SECRET" in secrets) return [];
+    if ("TOKEN_SECRET" in secrets) return ignore(folder, SECRETS_FILE) ? [IGNORED] : [];
     throw new Exit(USAGE, `${SECRETS_FILE} has no TOKEN_SECRET; add one, as from: openssl rand -base64 32`);
   }
   const isIgnored = ignore(folder, SECRETS_FILE);

@@ -91,7 +91,7 @@ export async function secretsOfWorker(
   name: string,
   env: Variables,
 ): Promise<string[] | undefined> {
-  const command = [program, "secret", "list", "--name", name, "--format", "json"];
+  const command = [program, "secret", "list", "--name", name, "--env=", "--format", "json"];
   // Wrangler would otherwise ask questions at the terminal.
   const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "ignore"], env: { ...env, CI: "true" } });
   const [out, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);

@@ -49,6 +49,35 @@ test("on channels without history, messages are announced without keys, and neve
   await expect(second).rejects.toMatchObject({ code: "uncertain" });
 });
 
+test.each([
+  [undefined, 8_000],
+  [10_000, 10_000],
+  [3, 3],
+])("with the rate %s, as many as %i announcements go out in a second", async (rate, most) => {
+  const { client } = connectTo({ rate });
+  client.connect();
+  const socket = await greet();
+  await vi.advanceTimersByTimeAsync(1_000);
+  const announced = Promise.all(Array.from({ length: most + 1 }, (_, i) => client.announce("a", "x", { key: `${i}` })));
+  await settle();
+  const reply = () => {
+    const keys = [
+      ...socket.sent
+        .splice(0)
+        .join("")
+        .matchAll(/^once (\S+)/gm),
+    ].map(([, key]) => key);
+    socket.receive(...keys.map((key) => `debug!once ${key} 1`));
+    return keys.length;
+  };
+  expect(reply()).toBe(most);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(reply()).toBe(0);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(reply()).toBe(1);
+  expect(await announced).toHaveLength(most + 1);
+});
+
 test("200 announcements of 60 kB stay within the limits in flight, and all succeed", async () => {
   const { client } = connectTo();
   const text = "x".repeat(60_000);

@@ -70,6 +70,10 @@ test.each([
   expect(() => Reflect.apply(client.subscribe, undefined, ["a", options])).toThrow(why);
 });
 
+test.each([0, -1, 1.5, Number.POSITIVE_INFINITY, "9", null])("the constructor refuses the rate %j at once", (rate) => {
+  expect(() => Reflect.construct(Fanout, ["wss://host", { rate }])).toThrow("a whole number from 1 up");
+});
+
 test.each([
   [undefined, "the address is undefined; it takes ws://host or wss://host/path"],
   [null, "the address is null"],
