@@ -1,7 +1,7 @@
 /** Puts servers under the same load in turns, so that a noisy machine treats them alike. */
 import { Crowd, type Seating } from "./crowd.ts";
+import type { Server } from "./peers/peer.ts";
 import { type Load, type Run, run } from "./run.ts";
-import type { Server } from "./servers.ts";
 
 export interface Contender {
   name: string;
@@ -20,6 +20,8 @@ export interface Outcome {
   name: string;
   /** Medians of all runs; times are those of all runs together, in ascending order. */
   rate: number;
+  /** The least and the greatest rate of a run. */
+  spread: [number, number];
   /** The first contender's rate divided by this one's, per round; the median. */
   behind: number;
   latencies: Float64Array;
@@ -85,9 +87,11 @@ export async function contest(
 }
 
 function sum(name: string, runs: Run[], first: Run[]): Outcome {
+  const rates = runs.map(({ rate }) => rate);
   return {
     name,
-    rate: median(runs.map(({ rate }) => rate)),
+    rate: median(rates),
+    spread: [Math.min(...rates), Math.max(...rates)],
     behind: median(runs.map(({ rate }, round) => (first[round]?.rate ?? 0) / rate)),
     latencies: Float64Array.from(runs.flatMap(({ latencies }) => latencies)).sort(),
     rounds: Float64Array.from(runs.flatMap(({ rounds }) => rounds)).sort(),
@@ -96,7 +100,8 @@ function sum(name: string, runs: Run[], first: Run[]): Outcome {
   };
 }
 
-function median(values: number[]): number {
+/** Returns the middle one of some values. */
+export function median(values: number[]): number {
   return quantile(Float64Array.from(values).sort(), 0.5);
 }
 

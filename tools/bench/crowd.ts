@@ -1,7 +1,6 @@
 /** A server's connections, and the channels that they subscribe to. */
 import { Flow } from "./flow.ts";
-import { introduction, READY } from "./protocol.ts";
-import type { Server } from "./servers.ts";
+import type { Server } from "./peers/peer.ts";
 import { Counter, Witness } from "./subscribers.ts";
 import { Connection } from "./websocket.ts";
 
@@ -37,7 +36,7 @@ export class Crowd {
     this.#server = server;
     this.#seating = seating;
     this.flows = Array.from({ length: seating.channels }, (_, index) => {
-      return new Flow(server.isNats, index, `${seating.name}-${String(index).padStart(4, "0")}`);
+      return new Flow(server.protocol, index, `${seating.name}-${String(index).padStart(4, "0")}`);
     });
   }
 
@@ -60,18 +59,21 @@ export class Crowd {
 
   /** @param ready receives a promise that resolves when the connection has subscribed */
   #connect(seat: Seat, ready: Promise<void>[]): Connection {
-    const { isNats, port } = this.#server;
+    const { protocol, port } = this.#server;
     const channels = seat.subscribesTo.map((index) => this.#name(index));
     const home = seat.home
       ? `${this.#seating.name}-${seat.home}`
       : this.#name(seat.announcesOn ?? seat.subscribesTo[0] ?? 0);
-    const connection = new Connection(port, `/${home}`, introduction(isNats, home, channels));
+    const first = protocol.introduction(home, channels);
+    const connection = new Connection(port, protocol.path(home), first, protocol.subprotocol);
     this.#connections.push(connection);
+    const { ready: awaited } = protocol;
+    if (awaited === undefined) return connection;
     let read = "";
     const { promise, resolve } = Promise.withResolvers<void>();
     connection.onReceive = (bytes, from, to) => {
       read += bytes.toString("latin1", from, to);
-      if (READY.test(read)) resolve();
+      if (awaited.test(read)) resolve();
     };
     ready.push(promise);
     return connection;

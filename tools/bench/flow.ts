@@ -1,7 +1,7 @@
 /** One channel under load, with a given number of messages in flight. */
 import { firstMessage, renumber } from "./message.ts";
-import { announcement, delivery } from "./protocol.ts";
-import { type Connection, clientFrame } from "./websocket.ts";
+import type { Protocol } from "./protocol.ts";
+import type { Connection } from "./websocket.ts";
 
 /** The times measured in a run, in milliseconds. */
 export class Meter {
@@ -28,9 +28,9 @@ export class Publisher {
 
   constructor(flow: Flow, index: number, connection: Connection) {
     const message = firstMessage(flow.index, index);
-    this.line = Buffer.from(delivery(flow.isNats, flow.channel, message));
+    this.line = flow.protocol.delivery(flow.channel, message);
     this.#connection = connection;
-    this.#frame = clientFrame(announcement(flow.isNats, flow.channel, message));
+    this.#frame = flow.protocol.announcement(flow.channel, message);
     this.#messageAt = this.#frame.indexOf(message);
   }
 
@@ -48,7 +48,7 @@ export class Publisher {
 }
 
 export class Flow {
-  readonly isNats: boolean;
+  readonly protocol: Protocol;
   readonly index: number;
   readonly channel: string;
   /** The length of a line, and the offset of the message in it. */
@@ -67,11 +67,11 @@ export class Flow {
   #due = Number.POSITIVE_INFINITY;
   #allReceived = () => {};
 
-  constructor(isNats: boolean, index: number, channel: string) {
-    this.isNats = isNats;
+  constructor(protocol: Protocol, index: number, channel: string) {
+    this.protocol = protocol;
     this.index = index;
     this.channel = channel;
-    const line = delivery(isNats, channel, firstMessage(index, 0));
+    const line = protocol.delivery(channel, firstMessage(index, 0));
     this.lineLength = line.length;
     this.messageAt = line.indexOf(firstMessage(index, 0));
   }
@@ -103,9 +103,14 @@ export class Flow {
     this.#send(window - this.#sent);
   }
 
-  /** Sends one message, in addition to those in flight. */
-  sendOne(): void {
-    this.#send(1);
+  /** Sends a message every `interval` milliseconds, whatever is in flight; returns how to stop that. */
+  sendSteadily(interval: number): () => void {
+    const began = performance.now();
+    const timer = setInterval(() => {
+      const due = Math.round((performance.now() - began) / interval);
+      if (due > this.#sent) this.#send(due - this.#sent);
+    }, interval);
+    return () => clearInterval(timer);
   }
 
   /** Stops sending; resolves when everything has been received. */

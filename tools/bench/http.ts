@@ -3,6 +3,7 @@
  * WebSockets that are counted in the same way and in turns. Here the Worker that holds the streams shares a thread with
  * the object. Alone: `node tools/bench/http.ts`, or only some parts: `node tools/bench/http.ts rates bare`.
  */
+import { readFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -15,8 +16,9 @@ import {
   startRuntime,
   temporaryFolder,
 } from "../../test/e2e/support/runtime.ts";
+import { median } from "./contest.ts";
 import { type Kind, MESSAGE, Readers } from "./readers.ts";
-import { whole } from "./table.ts";
+import { spread, whole } from "./table.ts";
 
 const SUBSCRIBER_KINDS = ["WebSocket", "lines", "events"] as const;
 
@@ -28,12 +30,13 @@ const POSTERS = 32;
 const ALTERNATING = 4_500;
 
 const BARE = fileURLToPath(new URL("bare-worker.js", import.meta.url));
+const SLOW = new URL("slow-commits.js", import.meta.url);
 
 /** One publisher sends more than a client normally may. */
 const UNLIMITED = { LINES_PER_SECOND: "1000000" };
 
-/** The parts of the report. `bare` is what the runtime allows: see `bare-worker.js`. */
-const PARTS = ["posts", "memory", "rates", "bare", "frame"];
+/** The parts of the report. `bare` is what the runtime allows: see `bare-worker.js`; `commits`, see `slow-commits.js`. */
+const PARTS = ["posts", "commits", "memory", "rates", "bare", "frame"];
 
 /**
  * Yields the results, line by line.
@@ -45,7 +48,11 @@ export async function* reportHttp(milliseconds: number, parts = PARTS, rounds = 
     const file = await bundle(folder);
     const rates = (name: string, kinds: readonly Kind[]) => (runtime: Fresh) =>
       reportRates(name, runtime, kinds, milliseconds, rounds);
-    if (parts.includes("posts")) yield* withRuntime(file, ({ port }) => reportPosts(port, milliseconds));
+    const posts = (commits: string) => (runtime: Fresh) => reportPosts(runtime, commits, milliseconds, rounds);
+    if (parts.includes("posts")) yield* withRuntime(file, posts("commits to this disk"));
+    if (parts.includes("commits")) {
+      yield* withRuntime(file, posts("commits of 10 ms"), {}, await readFile(SLOW, "utf8"));
+    }
     for (const kind of parts.includes("memory") ? SUBSCRIBER_KINDS : []) {
       yield* withRuntime(file, (runtime) => reportMemory(runtime, kind));
     }
@@ -67,9 +74,11 @@ async function* withRuntime(
   file: string,
   report: (runtime: Fresh) => AsyncGenerator<string>,
   settings: Record<string, string> = {},
+  around?: string,
 ): AsyncGenerator<string> {
   const folder = await temporaryFolder();
-  const runtime = await startRuntime(file, folder, { settings: { ...UNLIMITED, ...settings } });
+  const options = { settings: { ...UNLIMITED, ...settings }, ...(around !== undefined && { around }) };
+  const runtime = await startRuntime(file, folder, options);
   try {
     yield* report({ ...runtime, port: Number(new URL(runtime.url).port) });
   } finally {
@@ -78,9 +87,12 @@ async function* withRuntime(
   }
 }
 
-async function* reportPosts(port: number, milliseconds: number): AsyncGenerator<string> {
-  const { rate, median } = await post(port, milliseconds);
-  yield `POST, ${POSTERS} at a time: ${whole(Math.round(rate))} announcements/s, median ${median.toFixed(1)} ms`;
+async function* reportPosts({ port }: Fresh, commits: string, milliseconds: number, rounds: number) {
+  const runs: Awaited<ReturnType<typeof post>>[] = [];
+  for (let round = 0; round < rounds; round++) runs.push(await post(port, milliseconds));
+  const rates = runs.map(({ rate }) => rate);
+  const latency = median(runs.map((run) => run.median)).toFixed(1);
+  yield `POST, ${POSTERS} at a time, ${commits}: ${spread(rates)} announcements/s, median ${latency} ms`;
 }
 
 /** Reports the memory that each subscriber takes, after some that load all code. */
@@ -117,9 +129,8 @@ async function* reportRates(
 
 function rateLine(kind: Kind, window: number, rates: number[], ofFirst: number[]): string {
   const shares = rates.map((rate, round) => rate / (ofFirst[round] ?? Number.NaN));
-  const spread = `${whole(Math.round(Math.min(...rates)))} to ${whole(Math.round(Math.max(...rates)))}`;
   const share = rates === ofFirst ? "" : `, ${median(shares).toFixed(2)} of a WebSocket's`;
-  return `${SUBSCRIBERS} ${kind} subscribers, ${window} in flight: ${whole(Math.round(median(rates)))} deliveries/s (${spread})${share}`;
+  return `${SUBSCRIBERS} ${kind} subscribers, ${window} in flight: ${spread(rates)} deliveries/s${share}`;
 }
 
 /** Reports what a frame costs in which announcements and pings alternate. */
@@ -133,10 +144,6 @@ async function* reportAlternating({ port, pid }: Fresh, rounds: number): AsyncGe
   readers.close();
   yield `${ALTERNATING} announcements, each followed by a ping, in one frame to ${SUBSCRIBERS} subscribers: ` +
     `${whole(Math.round(median(times)))} ms, up to ${whole(Math.round(more / 1_024))} MiB`;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 /** Announces one message per request, over persistent connections. */

@@ -14,8 +14,9 @@ import { Churn } from "./churn.ts";
 import { Crowd } from "./crowd.ts";
 import { RETENTION_SECONDS } from "./events.ts";
 import { Meter, type Spent, totalOf } from "./meter.ts";
+import type { Server } from "./peers/peer.ts";
+import { FANOUT } from "./protocol.ts";
 import { type Run, run } from "./run.ts";
-import type { Server } from "./servers.ts";
 import { markdown, whole } from "./table.ts";
 
 const CHANNEL = "room";
@@ -188,7 +189,7 @@ export async function* reportSpeed(subscribers = 1_000): AsyncGenerator<string> 
     const own = join(folder, "runtime");
     await mkdir(own);
     const runtime = await startRuntime(file, own, { settings: UNLIMITED, onLine: (line) => console.error(line) });
-    const server = { name: "ours", port: Number(new URL(runtime.url).port), pid: runtime.pid, isNats: false };
+    const server = { name: "Fanout", port: Number(new URL(runtime.url).port), pid: runtime.pid, protocol: FANOUT };
     yield* speed(server, where, subscribers, homesOf);
     await runtime.kill();
     await rm(own, { recursive: true });

@@ -1,25 +1,32 @@
-/** What clients send and receive: Fanout's lines, or NATS's. */
+/** What clients of a server send and receive. */
+import { clientFrame } from "./websocket.ts";
 
-/** Matches what a connection has received once its introduction has taken effect; the NATS server pings each client once. */
-export const READY = /^\d+\n|(?=.*PONG\r\n).*PING\r\n/ms;
-
-/** Returns the first bytes of a connection at `/home` that subscribes to exactly these channels. */
-export function introduction(isNats: boolean, home: string, channels: string[]): string {
-  if (isNats) {
-    // A subscription's id may be any word; with the channel's name, all lines have the same length.
-    const subscriptions = channels.map((channel) => `SUB ${channel} ${channel}\r\n`);
-    return `CONNECT {"verbose":false,"pedantic":false}\r\n${subscriptions.join("")}PING\r\n`;
-  }
-  const commands = channels.filter((channel) => channel !== home).map((channel) => `subscribe ${channel}\n`);
-  if (!channels.includes(home)) commands.push(`unsubscribe ${home}\n`);
-  return `${commands.join("")}ping\n`;
+export interface Protocol {
+  /** Returns the path of a connection that is connected to a channel. */
+  path(home: string): string;
+  /** The WebSocket subprotocol that clients ask for. */
+  subprotocol?: string;
+  /** Returns the first frames of a connection at `home` that subscribes to exactly these channels. */
+  introduction(home: string, channels: string[]): Buffer;
+  /**
+   * Matches what a connection has received once its introduction has taken effect; undefined if that holds as soon as
+   * the connection is open.
+   */
+  ready?: RegExp;
+  /** Returns the frame that announces a message. */
+  announcement(channel: string, message: string): Buffer;
+  /** Returns what a subscriber receives for a message, without frame headers. */
+  delivery(channel: string, message: string): Buffer;
 }
 
-export function announcement(isNats: boolean, channel: string, message: string): string {
-  return isNats ? `PUB ${channel} ${message.length}\r\n${message}\r\n` : `announce ${channel} ${message}`;
-}
-
-/** Returns what a subscriber receives for a message. */
-export function delivery(isNats: boolean, channel: string, message: string): string {
-  return isNats ? `MSG ${channel} ${channel} ${message.length}\r\n${message}\r\n` : `${channel}!${message}\n`;
-}
+export const FANOUT: Protocol = {
+  path: (home) => `/${home}`,
+  introduction(home, channels) {
+    const commands = channels.filter((channel) => channel !== home).map((channel) => `subscribe ${channel}\n`);
+    if (!channels.includes(home)) commands.push(`unsubscribe ${home}\n`);
+    return clientFrame(`${commands.join("")}ping\n`);
+  },
+  ready: /^\d+\n/m,
+  announcement: (channel, message) => clientFrame(`announce ${channel} ${message}`),
+  delivery: (channel, message) => Buffer.from(`${channel}!${message}\n`),
+};

@@ -3,7 +3,9 @@
  * `node tools/bench/reconnects.ts` takes some minutes; `npm run bench` includes a smaller one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { median } from "./contest.ts";
 import { Meter } from "./meter.ts";
+import { spread } from "./table.ts";
 import { Connection, clientFrame } from "./websocket.ts";
 
 /** Maximum connections being opened at once. */
@@ -244,19 +246,42 @@ export interface Size {
   channels: number;
 }
 
-/** Yields the results, line by line. */
-export async function* report({ subscribers, objects, channels }: Size): AsyncGenerator<string> {
-  for (const counts of [true, false]) {
-    const { greeted, caughtUp, missed, repeated, gaps, asked } = await massReconnect(subscribers, objects, counts);
-    yield `${subscribers} subscribers in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: all are connected after ${inSeconds(greeted)}, and have caught up after ${inSeconds(caughtUp)}; missed ${missed}, repeated ${repeated}, gaps ${gaps}; calls to the root for missed messages: ${asked}`;
-  }
+/**
+ * Yields the results, line by line. What is compared is measured in turns.
+ * @param rounds of those with and without positions or history
+ */
+export async function* report({ subscribers, objects, channels }: Size, rounds = 3): AsyncGenerator<string> {
+  yield* reportReturns(subscribers, objects, rounds);
   for (const powerFails of [false, true]) {
     const { greeted, root, children } = await reconnectChannels(channels, powerFails);
     const why = powerFails ? "a power failure" : "a network failure";
     yield `${channels} channels of 2 reconnect after ${why}: all are connected after ${inSeconds(greeted)}; calls for a link: ${root} to the root of 'all', ${children} to its children`;
   }
-  for (const last of [0, 100]) {
-    yield `Connections per second ${last > 0 ? `that ask for the newest ${last} messages` : "without history"}: ${Math.round(await connecting(1_000, last))}`;
+  const asked = [0, 100];
+  const rates = asked.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, last] of asked.entries()) rates[i]?.push(await connecting(1_000, last));
+  }
+  for (const [i, last] of asked.entries()) {
+    yield `Connections per second ${last > 0 ? `that ask for the newest ${last} messages` : "without history"}: ${spread(rates[i] ?? [])}`;
+  }
+}
+
+async function* reportReturns(subscribers: number, objects: number, rounds: number): AsyncGenerator<string> {
+  const kinds: { counts: boolean; results: Awaited<ReturnType<typeof massReconnect>>[] }[] = [
+    { counts: true, results: [] },
+    { counts: false, results: [] },
+  ];
+  for (let round = 0; round < rounds; round++) {
+    for (const { counts, results } of kinds) results.push(await massReconnect(subscribers, objects, counts));
+  }
+  for (const { counts, results } of kinds) {
+    const seconds = (what: "greeted" | "caughtUp") => {
+      const times = results.map((result) => result[what]);
+      return `${inSeconds(median(times))} (${inSeconds(Math.min(...times))} to ${inSeconds(Math.max(...times))})`;
+    };
+    const all = (what: "missed" | "repeated" | "gaps" | "asked") => results.map((result) => result[what]).join(", ");
+    yield `${subscribers} subscribers in ${objects} objects reconnect ${counts ? "with" : "without"} their positions: all are connected after ${seconds("greeted")}, and have caught up after ${seconds("caughtUp")}; missed ${all("missed")}; repeated ${all("repeated")}; gaps ${all("gaps")}; calls to the root for missed messages ${all("asked")}`;
   }
 }
 

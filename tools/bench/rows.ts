@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import type { Contender } from "./contest.ts";
 import type { Seat, Seating } from "./crowd.ts";
+import type { Server } from "./peers/peer.ts";
 import type { Load } from "./run.ts";
-import type { Server, Servers } from "./servers.ts";
+import type { Servers } from "./servers.ts";
 
 export interface Row {
   number: number;
@@ -13,20 +14,38 @@ export interface Row {
   apart?: boolean;
   /** Whether messages are sent one at a time, so that the last delivery of each is known. */
   single?: boolean;
+  /** Milliseconds of each run; as long as the others by default. */
+  milliseconds?: number;
+  /** Where its results are in the plot. */
+  panel?: Panel;
 }
+
+/** What the plot shows of a row, below the panel's title. */
+export interface Panel {
+  shows: "rates" | "latencies";
+  title: string;
+}
+
+/** Messages per second and seconds, for the latencies. */
+const STEADY = [
+  { rate: 10, seconds: 5 },
+  { rate: 100, seconds: 2 },
+  { rate: 1_000, seconds: 2 },
+];
 
 /** Open files per channel of ten: two of the runtime's per connection, and some for storage. */
 const FILES_PER_CHANNEL = 25;
 
-export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): Row[] {
-  const all = [ours, loop, nats].filter((server) => server !== undefined);
-  const native = nats ? [nats] : [];
+export function rowsFor({ ours, unstored, trees, loop, peers }: Servers, quick: boolean): Row[] {
+  const all = [ours, loop, ...peers];
+  // Connections to the others subscribe to one channel each.
+  const native = peers.filter(({ name }) => name === "nats");
   const channels = quick ? 100 : Math.min(1000, Math.floor(openFiles() / FILES_PER_CHANNEL));
   const thousand = subscribers(1000);
   return [
-    { number: 1, title: "100 subscribers, 64 in flight", contenders: each(all, subscribers(100), 64) },
-    { number: 2, title: "1,000 subscribers, 16 in flight", contenders: each(all, thousand, 16) },
-    { number: 3, title: "1,000 subscribers, 256 in flight", contenders: each(all, thousand, 256) },
+    burst(1, all, 100, 64),
+    burst(2, all, 1_000, 16),
+    burst(3, all, 1_000, 256),
     {
       number: 4,
       title: "1,000 subscribers, one at a time",
@@ -51,8 +70,8 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
       number: 7,
       title: "100 publishers, 1,000 subscribers, 256 in flight together",
       contenders: [
-        contender("ours", ours, thousand, { window: 256, publishers: 100 }),
-        contender("ours, 1 publ.", ours, thousand, { window: 256, publishers: 1 }),
+        contender("Fanout", ours, thousand, { window: 256, publishers: 100 }),
+        contender("Fanout, 1 publisher", ours, thousand, { window: 256, publishers: 1 }),
         ...native.map((server) => contender("nats", server, thousand, { window: 256, publishers: 100 })),
       ],
     },
@@ -66,7 +85,7 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
       number: 9,
       title: "1 connection subscribed to 200 channels, 199 of them busy: latency of the quiet one",
       contenders: [ours, ...native].map((server) => {
-        return contender(server.name, server, hub(200), { window: 1, publishers: 1, quiet: 10 });
+        return contender(server.name, server, hub(200), { window: 1, publishers: 1, interval: 10 });
       }),
     },
     {
@@ -74,7 +93,30 @@ export function rowsFor({ ours, trees, loop, nats }: Servers, quick: boolean): R
       title: "1,000 subscribers in 1, 4 and 16 objects of one channel, 256 in flight",
       contenders: each([ours, ...trees], thousand, 256),
     },
+    ...STEADY.map(({ rate, seconds }, index): Row => {
+      const load = { window: 0, publishers: 1, interval: 1_000 / rate };
+      return {
+        number: 11 + index,
+        title: `100 subscribers, a steady ${rate.toLocaleString("en-US")} messages per second`,
+        contenders: [ours, unstored, loop, ...peers].map((server) =>
+          contender(server.name, server, subscribers(100), load),
+        ),
+        milliseconds: seconds * (quick ? 200 : 1_000),
+        panel: { shows: "latencies", title: `${rate.toLocaleString("en-US")} messages/s` },
+      };
+    }),
   ];
+}
+
+/** A row in which messages are always in flight. */
+function burst(number: number, servers: Server[], size: number, window: number): Row {
+  const title = `${size.toLocaleString("en-US")} subscribers, ${window} in flight`;
+  return {
+    number,
+    title,
+    contenders: each(servers, subscribers(size), window),
+    panel: { shows: "rates", title },
+  };
 }
 
 /** The same for several servers, with one publisher on each channel. */

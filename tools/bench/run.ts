@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Crowd } from "./crowd.ts";
 import { Meter } from "./flow.ts";
-import type { Server } from "./servers.ts";
+import type { Server } from "./peers/peer.ts";
 
 /** Milliseconds under load before measuring starts; more if channels are slow to get going. */
 const LEAD_IN = 200;
@@ -19,8 +19,8 @@ export interface Load {
   window: number;
   /** Publishers per channel. */
   publishers: number;
-  /** If set, the last channel gets only one message per this many milliseconds, and is the one measured. */
-  quiet?: number;
+  /** If set, the last channel gets one message per this many milliseconds instead, and is the one measured. */
+  interval?: number;
 }
 
 export interface Run {
@@ -39,22 +39,22 @@ export interface Run {
  */
 export async function run(server: Server, crowd: Crowd, load: Load, milliseconds: number): Promise<Run> {
   const { flows, subscribers } = crowd;
-  const quiet = load.quiet === undefined ? undefined : flows.at(-1);
-  const busy = flows.filter((flow) => flow !== quiet);
+  const steady = load.interval === undefined ? undefined : flows.at(-1);
+  const busy = flows.filter((flow) => flow !== steady);
   const meter = new Meter();
-  for (const flow of busy) flow.begin(load.publishers, quiet ? new Meter() : meter);
-  quiet?.begin(1, meter);
+  for (const flow of busy) flow.begin(load.publishers, steady ? new Meter() : meter);
+  steady?.begin(1, meter);
   for (const subscriber of subscribers) subscriber.begin();
 
   const timeout = setTimeout(lost, milliseconds + LOST_AFTER);
   for (const flow of busy) flow.keepInFlight(load.window);
-  const timer = quiet && setInterval(() => quiet.sendOne(), load.quiet);
+  const stop = steady?.sendSteadily(load.interval ?? 0);
   await sleep(LEAD_IN);
   meter.from = performance.now();
   while (flows.some(({ deliveries, subscribers }) => deliveries < subscribers)) await sleep(LOOK_AGAIN);
   const before = snapshot(server, crowd);
   await sleep(milliseconds);
-  clearInterval(timer);
+  stop?.();
   await Promise.all(flows.map((flow) => flow.end()));
   const after = snapshot(server, crowd);
   clearTimeout(timeout);

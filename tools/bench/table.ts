@@ -1,33 +1,24 @@
-/** Formats the results. */
-import { type Outcome, quantile } from "./contest.ts";
+/** Formats the results, as Markdown. */
+import { median, type Outcome, quantile } from "./contest.ts";
 import type { Row } from "./rows.ts";
 
-const COLUMNS = [14, 14, 9, 10, 10, 10, 10, 8, 10];
+const PARTS = [0.5, 0.99, 0.999];
 
-export const HEADER = `
-ours: this project. loop: an object that sends each message to each socket as it arrives. nats: a
-native server, over WebSocket. Messages have 32 bytes.
-
-Deliveries per second (a message received by one subscriber is one), and the ratio to the first
-of each group. Milliseconds from sending a message to receiving it: half of the deliveries,
-99 %, and 99.9 % take no longer; to the last subscriber, where that is known. Then the CPU use
-of the server and the load generator, in cores; all are on this machine.
-
-${cells(["", "deliveries/s", "ratio", "p50", "p99", "p99.9", "last p50", "server", "generator"])}`;
-
+/** Formats the results of a row as a table below its title. */
 export function block({ number, title, single }: Row, outcomes: Outcome[]): string {
-  const lines = outcomes.map((outcome, index) =>
-    cells([
-      outcome.name,
-      whole(Math.round(outcome.rate)),
-      index === 0 ? "" : `${significant(outcome.behind)}x`,
-      ...[0.5, 0.99, 0.999].map((part) => significant(quantile(outcome.latencies, part))),
-      single ? significant(quantile(outcome.rounds, 0.5)) : "",
-      percent(outcome.serverCpu),
-      percent(outcome.generatorCpu),
-    ]),
-  );
-  return [`\n${number}. ${title}`, ...lines].join("\n");
+  const titles = ["", "deliveries/s", "lowest to highest", "ratio", "p50", "p99", "p99.9"];
+  const last = single ? ["last p50"] : [];
+  const rows = outcomes.map((outcome, index) => [
+    outcome.name,
+    rate(outcome.rate),
+    outcome.spread.map(rate).join(" to "),
+    index === 0 ? "" : `${significant(outcome.behind)}x`,
+    ...PARTS.map((part) => significant(quantile(outcome.latencies, part))),
+    ...(single ? [significant(quantile(outcome.rounds, 0.5))] : []),
+    percent(outcome.serverCpu),
+    percent(outcome.generatorCpu),
+  ]);
+  return `\n**${number}. ${title}**\n\n${markdown([[...titles, ...last, "server", "generator"], ...rows])}`;
 }
 
 /** Formats a Markdown table; the first row has the titles. */
@@ -45,15 +36,17 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-function cells(texts: string[]): string {
-  const aligned = texts.map((text, index) => {
-    const width = COLUMNS[index] ?? 0;
-    return index === 0 ? `   ${text.padEnd(width)}` : text.padStart(width);
-  });
-  return aligned.join("");
+/** Formats a rate with three digits, the precision of such measurements. */
+export function rate(value: number): string {
+  return whole(Number(value.toPrecision(3)));
 }
 
-/** Rounds to three digits, the precision of such measurements. */
+/** Formats the median of some rates, with the lowest and the highest. */
+export function spread(rates: number[]): string {
+  return `${rate(median(rates))} (${rate(Math.min(...rates))} to ${rate(Math.max(...rates))})`;
+}
+
+/** Rounds to three digits. */
 function significant(value: number): string {
   if (Number.isNaN(value)) return "-";
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 
 const TEXT = 1;
-const BINARY = 2;
+/** The opcode of binary frames, for `clientFrame`. */
+export const BINARY = 2;
 const CLOSE = 8;
 const HEADERS_END = "\r\n\r\n";
 
@@ -17,8 +18,8 @@ export class Connection {
   onReceive: Receive = () => {};
   readonly #socket: Socket;
   readonly #path: string;
-  /** Sent as soon as the server has upgraded the connection. */
-  readonly #introduction: string;
+  /** Sent as soon as the server has upgraded the connection: frames, or the text of one. */
+  readonly #introduction: Buffer | string;
   readonly #opened = Promise.withResolvers<void>();
   /** The response to the upgrade, until it is complete. */
   #answer: string | undefined = "";
@@ -30,7 +31,7 @@ export class Connection {
   /** The payload of a close frame so far: a code in two bytes, and a reason. */
   #closing = Buffer.alloc(0);
 
-  constructor(port: number, path: string, introduction: string) {
+  constructor(port: number, path: string, introduction: Buffer | string, subprotocol?: string) {
     this.#path = path;
     this.#introduction = introduction;
     const callback = (count: number) => {
@@ -39,7 +40,7 @@ export class Connection {
     };
     this.#socket = connect({ host: "127.0.0.1", port, onread: { buffer: BUFFER, callback } });
     this.#socket.setNoDelay(true);
-    this.#socket.once("connect", () => this.#socket.write(upgrade(port, path)));
+    this.#socket.once("connect", () => this.#socket.write(upgrade(port, path, subprotocol)));
     this.#socket.once("error", ({ message }) => this.#lost(message));
     this.#socket.once("close", () => this.#lost("it has ended"));
   }
@@ -71,7 +72,9 @@ export class Connection {
     this.#answer = end < 0 ? answer : undefined;
     if (end < 0) return count;
     if (!answer.startsWith("HTTP/1.1 101 ")) this.#lost(answer);
-    if (this.#introduction) this.write(clientFrame(this.#introduction));
+    const introduction = this.#introduction;
+    if (introduction.length > 0)
+      this.write(typeof introduction === "string" ? clientFrame(introduction) : introduction);
     this.#opened.resolve();
     return count - (answer.length - end - HEADERS_END.length);
   }
@@ -117,19 +120,20 @@ function headerLength(short: number): number {
   return short === 126 ? 4 : 10;
 }
 
-function upgrade(port: number, path: string): string {
+function upgrade(port: number, path: string, subprotocol: string | undefined): string {
   const key = randomBytes(16).toString("base64");
+  const asked = subprotocol === undefined ? "" : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-    `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13${HEADERS_END}`
+    `${asked}Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13${HEADERS_END}`
   );
 }
 
-/** Encodes a text frame, masked with zeros, which leave the payload as it is. */
-export function clientFrame(text: string): Buffer {
-  const payload = Buffer.from(text);
+/** Encodes a frame, masked with zeros, which leave the payload as it is. */
+export function clientFrame(content: string | Buffer, opcode = TEXT): Buffer {
+  const payload = Buffer.from(content);
   const header = Buffer.alloc(10);
-  header.writeUInt8(0x80 | TEXT, 0);
+  header.writeUInt8(0x80 | opcode, 0);
   const length = writeLength(header, payload.length);
   return Buffer.concat([header.subarray(0, length), Buffer.alloc(4), payload]);
 }
