@@ -1346,7 +1346,7 @@ var NOT_UTF8 = {
   why: "a frame must be UTF-8; none of its lines were executed"
 };
 var MAX_HELD = 16e6;
-var MAX_KEYED = 500;
+var MAX_KEYED = 2e3;
 var LARGE_FRAME = 1e6;
 var FRAME_OVERHEAD = 100;
 var LINE_WORK = 1;
@@ -1357,7 +1357,7 @@ var Queue = class {
   pendingBytes;
   /** The current frame; undefined if it is not UTF-8. */
   text = "";
-  /** Where its next line begins; beyond its end after the last line. */
+  /** Where its next line begins; its end or beyond after the last line. */
   next = 1;
   /** How many more of its lines may be executed. */
   allowed = 0;
@@ -1386,7 +1386,7 @@ var Queue = class {
   }
   /** Whether no lines of the current frame are left. */
   get isOver() {
-    return this.next > (this.text ?? "").length;
+    return this.next >= (this.text?.length ?? 1);
   }
 };
 var Inbox = class {
@@ -1668,7 +1668,6 @@ var PresentMembers = class {
    * @returns whether there are as many connections as then
    */
   restoreAnswered(report) {
-    if (!report) return true;
     this.#answered = report.number;
     return report.connections === this.#connections;
   }
@@ -1890,7 +1889,8 @@ var Presence = class {
       channel.hasRow = true;
       const since = rowOf(value, isRow)?.since;
       if (since !== void 0) channel.pendingRetry = { since, next: void 0 };
-      const isComplete = channel.restoreAnswered(reports.get(channel.name));
+      const report = reports.get(channel.name);
+      const isComplete = report ? channel.restoreAnswered(report) : reports.size === MAX_KEPT;
       if (since === void 0 && !isUntold && channel.size > 0 && isComplete) continue;
       channel.doubt();
       this.#report(channel);
@@ -2135,6 +2135,7 @@ var Presence = class {
     const { store } = this.#parts.runtime;
     const wasPending = channel.pendingRetry !== void 0;
     channel.pendingRetry = void 0;
+    for (const { resolve } of channel.takeDone()) resolve(void 0);
     if (channel.size === 0) this.#forget(channel);
     else if (wasPending) store.put(ROW + channel.name, {});
   }
@@ -2869,7 +2870,8 @@ var Upstream = class {
    */
   async #request(link) {
     const { channel, parent, epoch, linked, vouched } = link;
-    const still = linked ? { last: link.last } : void 0;
+    const restarted = link.newestDelivery === 0 && !this.#parts.connections.hasSlept;
+    const still = linked ? { last: link.last, restarted } : void 0;
     link.doubted = false;
     const request = { from: this.#parts.runtime.name, epoch, region: this.region, still, vouched };
     const answer = await this.#parts.runtime.call(parent, "link", request, true);
@@ -3692,6 +3694,7 @@ function tryWrite(socket, attachment) {
 }
 
 // src/session/connection.ts
+var EMPTY_BATCH = {};
 var Connection = class {
   socket;
   output;
@@ -3706,6 +3709,8 @@ var Connection = class {
   size;
   /** Lines for its next frame. */
   buffered = "";
+  /** Stands for these lines: connections with the same object have the same lines buffered. */
+  batch = EMPTY_BATCH;
   /** Limits the lines that are executed. */
   lineRate = newBucket();
   /** Limits the lines that are refused because of `lineRate`. */
@@ -3736,6 +3741,8 @@ var LineBuffer = class {
   #open;
   /** How many segments the copies of subscribers include. */
   #copied = /* @__PURE__ */ new Map();
+  /** The lines that a subscriber took last: most of those that take lines take the same. */
+  #taken;
   #size = 0;
   /** Memory of the lines, in bytes, if all of them are Latin-1. */
   get size() {
@@ -3767,7 +3774,17 @@ var LineBuffer = class {
     if (from === this.#segments.length) return "";
     this.#open = void 0;
     this.#copied.set(subscriber, this.#segments.length);
-    return linesOf(this.#segments, subscriber.channels, from);
+    return this.#linesFrom(from, subscriber.channels);
+  }
+  /** Returns the lines from a segment on, without joining them again for each subscriber of the same channels. */
+  #linesFrom(from, channels2) {
+    const to = this.#segments.length;
+    const of = [...this.#channels].filter((channel) => channels2.has(channel));
+    const known = this.#taken;
+    if (known?.from === from && known.to === to && isSame(known.channels, of)) return known.lines;
+    const lines = linesOf(this.#segments, channels2, from);
+    this.#taken = { from, to, channels: of, lines };
+    return lines;
   }
   /** Removes a subscriber that has left its channels. */
   remove(subscriber) {
@@ -3780,6 +3797,7 @@ var LineBuffer = class {
     this.#channels = /* @__PURE__ */ new Set();
     this.#open = void 0;
     this.#copied = /* @__PURE__ */ new Map();
+    this.#taken = void 0;
     this.#size = 0;
     const [first, ...others] = channels2;
     if (first === void 0) return [];
@@ -3789,6 +3807,9 @@ var LineBuffer = class {
     return [{ subscribers, lines: linesOf(segments, channels2) }];
   }
 };
+function isSame(some, others) {
+  return some.length === others.length && some.every((each, i) => each === others[i]);
+}
 function linesOf(segments, channels2, from = 0) {
   let lines = "";
   for (let i = from; i < segments.length; i++) {
@@ -4043,6 +4064,8 @@ var Connections = class {
   #unflushed = /* @__PURE__ */ new Set();
   /** Those of them that the last flush had no room for. */
   #blocked = /* @__PURE__ */ new Set();
+  /** The newest lines that were appended to a batch, and the batch that they form. */
+  #joined;
   /** Characters buffered for single connections since the last flush. */
   #unshared = 0;
   /** Characters that the next flush sends, to all connections together. */
@@ -4161,6 +4184,7 @@ var Connections = class {
       this.send(connection, line);
       const before = connection.buffered.slice(0, -line.length);
       connection.buffered = insertLine(before, line, `${channel}!`, count2);
+      connection.batch = {};
     }
   }
   unsubscribe(connection, channel) {
@@ -4196,6 +4220,7 @@ var Connections = class {
     this.#published.take(connection);
     this.#unflushed.delete(connection);
     connection.buffered = "";
+    connection.batch = EMPTY_BATCH;
   }
   /** Buffers a line for one connection. */
   send(connection, line) {
@@ -4266,6 +4291,7 @@ var Connections = class {
     blocked.sort((a, b) => a.buffered.length - b.buffered.length);
     for (const connection of blocked) this.#sendOrBlock(connection);
     this.#blocked = new Set(this.#unflushed);
+    this.#joined = void 0;
   }
   #sendOrBlock(connection) {
     if (this.#maySend(connection)) this.#sendBuffered(connection);
@@ -4273,10 +4299,12 @@ var Connections = class {
   }
   #sendShared(connections, lines) {
     const frames = framesOf(lines);
+    const batch = {};
     for (const connection of connections) {
       if (this.#maySend(connection)) this.budget.send(connection.output, frames);
       else {
         connection.buffered = lines;
+        connection.batch = batch;
         this.#unflushed.add(connection);
       }
     }
@@ -4288,9 +4316,19 @@ var Connections = class {
   }
   #append(connection, lines) {
     if (connection.buffered === "") this.#unflushed.add(connection);
-    connection.buffered += lines;
+    this.#join(connection, lines);
     this.#unshared += lines.length;
     this.#outgoing += lines.length;
+  }
+  /** Appends lines to those of a connection, once for all connections that have the same batch and get the same lines. */
+  #join(connection, lines) {
+    let last = this.#joined;
+    if (last?.from !== connection.batch || last.lines !== lines) {
+      last = { from: connection.batch, lines, batch: {}, buffered: connection.buffered + lines };
+      this.#joined = last;
+    }
+    connection.buffered = last.buffered;
+    connection.batch = last.batch;
   }
   #maySend({ output }) {
     return !this.budget.isSlow(output) && this.budget.hasRoom(this.size);
@@ -4323,6 +4361,7 @@ var Connections = class {
   #sendBuffered(connection) {
     const frames = framesOf(connection.buffered);
     connection.buffered = "";
+    connection.batch = EMPTY_BATCH;
     this.budget.send(connection.output, frames);
   }
   #add(socket, grants) {
@@ -5665,6 +5704,8 @@ var DownstreamLink = class {
   /** Whether storage refused to record the loss. Until the receiver is told, this object must stay in memory. */
   isLossUnwritten = false;
   isSending = false;
+  /** Whether the receiver has restarted during the call in flight. */
+  hasRestarted = false;
   /**
    * Creates a new link, or restores one from its row.
    * @param lostAt the time of the loss, in milliseconds since 1970; the receiver is told when the alarm goes off
@@ -5675,7 +5716,7 @@ var DownstreamLink = class {
     this.acknowledged = acknowledged;
     if (lostAt !== void 0) this.loss = { since: lostAt, next: void 0 };
   }
-  /** Marks the position as unknown, after a crash during deliveries. The log has the messages that may be missing. */
+  /** Marks the position as unknown, after a crash of either end during deliveries. The log has the messages that may be missing. */
   markUnknown(log) {
     this.acknowledged = log.start ?? 0;
     this.isPositionUnknown = true;
@@ -5920,8 +5961,9 @@ var Downstream = class {
     return { newer: link.epoch };
   }
   /** Compares both ends of a link. */
-  #compare(link, { last }) {
+  #compare(link, { last, restarted = false }) {
     if (link.loss) return;
+    link.hasRestarted = link.isSending && restarted;
     if (last === void 0 && link.mayRepeat) this.#cutOff(link);
     if (last === void 0) return;
     if (link.isPositionUnknown ? !link.resumeAt(last, this.#channel.log) : last > (this.#channel.position ?? 0)) {
@@ -5998,6 +6040,11 @@ var Downstream = class {
     }
     if (link.loss) return;
     link.mayRepeat = false;
+    if (link.hasRestarted) {
+      link.hasRestarted = false;
+      link.markUnknown(this.#channel.log);
+      return;
+    }
     const last = answer.last ?? delivery.after + delivery.count;
     if (!link.isPositionUnknown) link.acknowledged = last;
     else if (!link.resumeAt(last, this.#channel.log)) this.#cutOff(link);
