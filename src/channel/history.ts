@@ -128,7 +128,8 @@ export class History {
 
   /** Retains the newest position for a client that counted positions and has left, or may have left. */
   retainPosition(): void {
-    if (!this.#positionRow) return;
+    // If storage refuses new messages, they move, which the client must learn while it counts.
+    if (!this.#positionRow && this.#log.position === this.#stored) return;
     this.store(true);
     this.#scheduleExpiry();
   }

@@ -27,6 +27,14 @@ test("messages that storage refuses move to positions far beyond the stored ones
   expect(state.renumbered).toHaveLength(2);
 });
 
+test("a client that unsubscribes learns first to where messages move, even if storage has no row yet", () => {
+  const { root, state, append } = rootOf();
+  state.accepts = false;
+  const position = append("a");
+  root.channel.history?.retainPosition();
+  expect(state.renumbered).toEqual([{ position: position() - 1, count: 1 }]);
+});
+
 test("messages that storage refuses are not retained, nor are those before them", () => {
   const { root, rows, state, announce } = rootOf();
   const stored = announce("a", "key");
