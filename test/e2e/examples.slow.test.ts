@@ -234,9 +234,10 @@ test.each(["caller", "cursors", "members", "mounted", "page", "react", "scores"]
   },
 );
 
-test("every example is tested here or in recipes*.test.ts", async () => {
+test("every example is tested here, in recipes*.test.ts or with the programs that host the server", async () => {
   const all = await readdir(join(ROOT, "examples"), { withFileTypes: true });
   const names = all.filter((it) => it.isDirectory()).map(({ name }) => name);
   const here = ["backend", "caller", "mounted", "page", "react", "tokens"];
-  expect(names.sort()).toEqual([...here, "cursors", "members", "scores", "watcher"].sort());
+  const hosting = ["hosting"];
+  expect(names.sort()).toEqual([...here, ...hosting, "cursors", "members", "scores", "watcher"].sort());
 });
