@@ -17,7 +17,12 @@ import { find } from "../e2e/support/tools.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BIN = join(ROOT, "node_modules", ".bin");
 const CHECKERS = join(import.meta.dirname, "node_modules", ".bin");
-const ENV = { ...process.env, PATH: [BIN, CHECKERS, process.env.PATH].join(delimiter) };
+/** npm asks a registry again that doesn't answer for a minute; by default, it waits as long as a test may take. */
+const ENV = {
+  ...process.env,
+  npm_config_fetch_timeout: "60000",
+  PATH: [BIN, CHECKERS, process.env.PATH].join(delimiter),
+};
 
 /** The older supported React; this project uses 19. */
 const REACT_18 = ["react@18.3.1", "react-dom@18.3.1", "@types/react@18.3.8"];

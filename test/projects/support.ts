@@ -171,6 +171,9 @@ function warningsIn(output: string, known = /^$/): string[] {
   return output.split("\n").filter((line) => isWarning(line) && !ABOUT_SCRIPTS.test(line) && !known.test(line));
 }
 
+/** Has npm and pnpm ask a registry again that doesn't answer for a minute. By default, they wait as long as a test may take. */
+const PATIENCE = { npm_config_fetch_timeout: "60000" };
+
 /** Creates a project and installs the package in it; unknown warnings of the installer fail the test. */
 export async function create(options: ProjectOptions = {}): Promise<Project> {
   const base = await temporaryFolder();
@@ -187,7 +190,7 @@ export async function create(options: ProjectOptions = {}): Promise<Project> {
     const PATH = [join(folder, "node_modules", ".bin"), BIN, process.env.PATH].join(delimiter);
     // Vitest's own settings would change those of the project.
     const { NODE_ENV, VITEST, VITEST_MODE, NODE_OPTIONS, ...inherited } = process.env;
-    return { ...inherited, PATH, NEXT_TELEMETRY_DISABLED: "1", ...more };
+    return { ...inherited, ...PATIENCE, PATH, NEXT_TELEMETRY_DISABLED: "1", ...more };
   };
   const start = (command: string, pattern: RegExp) => startIn(folder, command, environment(), pattern);
   const run = async (command: string, more: Record<string, string> = {}) => {
