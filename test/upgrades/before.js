@@ -5322,7 +5322,7 @@ var History = class {
   }
   /** Retains the newest position for a client that counted positions and has left, or may have left. */
   retainPosition() {
-    if (!this.#positionRow) return;
+    if (!this.#positionRow && this.#log.position === this.#stored) return;
     this.store(true);
     this.#scheduleExpiry();
   }
