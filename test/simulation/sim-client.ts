@@ -283,6 +283,8 @@ export class SimulatedClient implements Reader {
     channels.delete("debug");
     if (channels.size > 1) this.#surroundings.cover("a mixed flush");
     for (const line of lines) this.#readLine(line);
+    // A slow client also reads what was sent before its connection ended.
+    if (this.ending) this.received.end();
     check(this.#reply === undefined, () => `${this.name} got a frame that ends within a list of members`);
   }
 
