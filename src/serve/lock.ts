@@ -1,6 +1,7 @@
 /** Files that at most one program at a time owns. They name processes, so a lock ends with them, also after `kill -9`. */
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { codeIn } from "./fault.ts";
 
 /** Another program owns the lock. */
 export class Locked extends Error {
@@ -136,9 +137,4 @@ function startOf(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Returns the system's code of an error, such as `ENOENT`. */
-function codeIn(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -16,7 +16,7 @@ export interface ServeOptions {
 
 /** Options of `cut`. */
 export interface CutOptions {
-  /** Whether nobody tells the clients: their connections stay open, but nothing arrives any more. */
+  /** Leaves the clients' ends of the connections open, as when a phone loses its network. */
   silently?: boolean | undefined;
 }
 

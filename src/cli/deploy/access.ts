@@ -1,4 +1,4 @@
-/** Who may use a deployed server: nobody makes it open to everyone by accident. */
+/** Checks who may use a deployed server. Opening it to everyone takes `--open`. */
 import { Exit, USAGE } from "../exits.ts";
 import { requiredIn, SECRETS_FILE, type Variables, valueIn } from "./secrets.ts";
 
@@ -17,7 +17,7 @@ export function checkSecret(secrets: Variables, isOpen: boolean): void {
   if (isOpen) throw new Exit(USAGE, `${SECRETS_FILE} has a TOKEN_SECRET; remove it, or leave out --open`);
 }
 
-/** @throws Exit if a server would be open without `--open`, or is to be open against its configuration */
+/** @throws Exit if the server would be open without `--open`, or if its configuration contradicts `--open` */
 export function checkAccess(configuration: unknown, file: string, secrets: Variables, isOpen: boolean): void {
   const isClosed = requiresTokens(configuration) || "TOKEN_SECRET" in secrets;
   if (isOpen && isClosed) {
