@@ -16,7 +16,7 @@ async function connect(channel: string, claims: Record<string, unknown>): Promis
 }
 
 describe("each command", () => {
-  test("is executed or refused by itself", async () => {
+  test("is executed or refused by itself", { tags: ["error-forbidden", "command-order"] }, async () => {
     const room = unique("room");
     const client = await connect(room, { subscribe: [room, "news/*"], announce: ["news/today", room] });
     const neighbour = await connect(room, EVERYTHING);

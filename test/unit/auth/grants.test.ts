@@ -149,7 +149,7 @@ describe("the presence of a channel", () => {
   });
 });
 
-test("a token with a subject enters only under that name, byte for byte", () => {
+test("a token with a subject enters only under that name, byte for byte", { tags: ["enter-subject"] }, () => {
   const ann = { ...grants([], [], ["*"]), sub: "ann" };
   expect(["ann", "Ann", "ann ", "bob", ""].map((member) => mayEnterAs(ann, member))).toEqual([
     true,
