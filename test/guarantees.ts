@@ -7,7 +7,7 @@
  * A quotation must stand in its document word for word, so the two can't drift apart; line breaks don't matter.
  */
 export const GUARANTEES: Record<string, Record<string, string>> = {
-  "guarantees.md": {
+  "docs/guarantees.md": {
     // Order
     "order-shared": "All subscribers of a channel receive its messages in the same order.",
     "order-of-publisher": "Messages that one connection announces on one channel keep their order.",
@@ -93,7 +93,7 @@ export const GUARANTEES: Record<string, Record<string, string>> = {
     // Statistics
     "info-exact": "`info` is exact while the service is quiet and nothing fails.",
   },
-  "protocol.md": {
+  "docs/protocol.md": {
     // Lines and frames
     "frame-boundaries": "**Frame boundaries mean nothing, in both directions: split what you receive on `\\n`.**",
     "frame-types": "The server accepts text and binary frames, and sends text. It never compresses.",
@@ -183,7 +183,7 @@ export const GUARANTEES: Record<string, Record<string, string>> = {
     "status-503": "| 503 | `unavailable`, `uncertain` |",
     "errors-readable": "Pages can read every error response, because errors have CORS headers, too.",
   },
-  "presence.md": {
+  "docs/presence.md": {
     "member-name": "| a member's name | 1 to 64 bytes, without spaces and control characters | `invalid` |",
     "member-data": "| a member's data | 1,024 bytes, one line | `invalid` |",
     "member-channel": "| the channel's name | 246 bytes | `invalid` |",
@@ -195,7 +195,7 @@ export const GUARANTEES: Record<string, Record<string, string>> = {
     "members-budget": "| members with connections at one object | 16 MB | `unavailable` |",
     "enter-subject": "If the token has a `sub`, it is the only name that the client may use",
   },
-  "settings.md": {
+  "docs/settings.md": {
     "setting-refused": "With a value out of range, every request fails with a sentence that names the setting.",
     "line-length": "length of a line from a client; a longer one gets the error `limit`",
     "channels-limit": "subscriptions of one connection, including `all`",
@@ -203,6 +203,87 @@ export const GUARANTEES: Record<string, Record<string, string>> = {
     "client-limit": "A client beyond it gets `debug!busy` and is closed (1013).",
     "origins-limit": "admits only pages of these origins; others get 403",
     "token-lifetime": "Tokens with a longer one are refused (401 `forbidden`).",
+  },
+  "src/client/README.md": {
+    // Subscriptions
+    "client-once":
+      "Each subscription has its own `since` or `last`, even if others subscribe to the same channel, and receives every message once and in order.",
+    "client-buffer":
+      'a message beyond `buffer` ends the subscription with an error; with `"oldest"` it replaces the oldest, which is a gap',
+    "client-idle": "disconnects after a minute without subscriptions, presence and pending announcements",
+    "client-barrier": "`ping()` resolves when all earlier calls have taken effect",
+    // Presence
+    "client-enter": "`enter(channel, member, data, { onEnd })` resolves when the server has carried it out.",
+    "client-enters-again": "The client enters again by itself on each connection",
+    "client-leave":
+      "It resolves when the server has carried it out, or at once without a connection. `close()` waits for it.",
+    "client-members":
+      "Each change is reported once, after the map has it; after a gap, the client reports the difference to a new list.",
+    "client-members-buffer": "A loop with more than 20,000 unread changes ends with an error.",
+    "client-merges": "While it awaits the reply, further calls are merged",
+    "client-enter-refused":
+      "If the server refuses an `enter` for good, the promise rejects, and the client remains present as before.",
+    "client-no-presence": "Over plain requests, the client follows members, but `enter` rejects with `unavailable`",
+    // Errors
+    "client-validates": "An invalid argument throws at once, with a sentence that says what would be valid.",
+    "client-retries":
+      "The client retries announcements with their keys, in order, after lost connections and temporary refusals.",
+    "client-uncertain": "An announcement is `uncertain` if its timeout expires after it was sent",
+    "client-pending": "Up to 20,000 announcements may be pending; further ones are refused (`limit`).",
+    "client-slows-down": "If the server objects to a rate or a size, the client sends less at a time.",
+    "client-errors-apart": "An error about one message or one channel affects only that one.",
+    "client-failed": "everything pending fails with the same reason",
+    // Tokens
+    "client-renews": "half a minute before a token expires; the new token replaces the old one without a reconnect",
+    "client-token-retry": "If the function throws or takes longer than 20 seconds, the client retries later",
+    "client-revoked": "It neither calls its token function nor reconnects.",
+    // States
+    "client-backoff":
+      "It waits for a random time between half a second and 20 seconds, longer after each failure until a connection has lasted ten seconds.",
+    "client-wakes": "It tries at once when the network or the page is back.",
+    "client-keepalive": "A `keepalive` every 25 seconds, which wakes no object, detects dead connections.",
+    "client-close": "closes after all announcements are settled, at most after 2 s (default: 10 s)",
+  },
+  "src/auth/README.md": {
+    "token-grants": "Without a list, nothing is granted.",
+    "token-all": "Everyone receives `all`; to announce on it, the list has to name `all` itself.",
+    "token-refused":
+      "Without a valid token the response is 401; for a channel that the token doesn't grant it is 403. Both state the reason.",
+    "token-renewed":
+      "The new token has to grant all of the connection's subscriptions; presence that it doesn't grant ends.",
+    "token-rate": "A connection may send ten tokens per second.",
+    "token-rotation": "`TOKEN_SECRET_PREVIOUS` keeps tokens of the old secret valid while you replace it",
+    "token-revoked": "ends ann's connections within seconds, and refuses the tokens that she has",
+    "keys-refreshed":
+      "After ten minutes they are refreshed in the background; while the issuer is unavailable, they stay valid for six hours.",
+    "keys-unknown": "the server fetches the keys again, but at the earliest 30 seconds after the last attempt",
+    "keys-unavailable": "If the keys can't be fetched at all, the server refuses all tokens (503).",
+  },
+  "src/worker/README.md": {
+    "call-errors":
+      "A call that fails throws an error whose `code` is one of the [error codes](../../docs/protocol.md#errors)",
+    "mount-origins": "Only pages of the request's own origin may connect, and pages that `ALLOWED_ORIGINS` names",
+  },
+  "src/cli/README.md": {
+    "cursor-ack": "Both repeat messages that were being processed, and lose none.",
+    "cursor-once": "One run at a time can use a cursor.",
+    "cursor-kept": "any other file that isn't a cursor is refused, and never overwritten",
+    "command-secrets": "but without `FANOUT_TOKEN` and `TOKEN_SECRET`",
+    "terminal-safe": "**Terminals** get control characters escaped",
+    "pub-text": "refuses bytes that aren't UTF-8, with the number of the line",
+    "exit-codes": "| 2 | invalid command line |",
+    "bridge-resumes":
+      "resumes at its position after lost connections, deployments and moves, so the programs don't notice them",
+    "bridge-gap": "the bridge closes the program's connection",
+    "bridge-slow": "A slow program resumes from the retained messages when it has drained its backlog (1 MB).",
+    "bridge-browsers": "It drops connections that begin like HTTP or TLS before it executes anything",
+  },
+  "docs/self-hosting.md": {
+    "serve-stored":
+      "Each message is in the folder before its publisher gets an answer, and survives `kill -9` of the server.",
+    "serve-no-orphan": "The runtime never outlives the command, even if the command is killed.",
+    "serve-lock": "One server at a time can use a folder.",
+    "serve-disk-full": "When the disk is full, announcements fail with `uncertain`",
   },
 };
 

@@ -6,11 +6,17 @@ import { GUARANTEES } from "../guarantees.ts";
 
 /** Sections in which every paragraph, list item and table row guarantees something. */
 const COMPLETE: Record<string, readonly string[]> = {
-  "guarantees.md": ["Order", "Delivery", "Resume", "Retention", "Idempotency keys", "True presence", "Failures"].concat(
-    ["Slow clients and backpressure", "Limits", "Idle costs nothing", "Statistics"],
-  ),
-  "protocol.md": ["Errors", "Close codes", "What requests cost", "Status codes"],
-  "presence.md": ["Limits"],
+  "docs/guarantees.md": [
+    "Order",
+    "Delivery",
+    "Resume",
+    "Retention",
+    "Idempotency keys",
+    "True presence",
+    "Failures",
+  ].concat(["Slow clients and backpressure", "Limits", "Idle costs nothing", "Statistics"]),
+  "docs/protocol.md": ["Errors", "Close codes", "What requests cost", "Status codes"],
+  "docs/presence.md": ["Limits"],
 };
 
 /** Blocks of these sections that explain or introduce, by how they begin. */
@@ -31,7 +37,7 @@ const EXPLANATIONS = [
 ];
 
 function read(page: string): string {
-  return readFileSync(join(import.meta.dirname, "../../docs", page), "utf8");
+  return readFileSync(join(import.meta.dirname, "../..", page), "utf8");
 }
 
 /** Puts each paragraph, list item and table row on one line. */
@@ -49,13 +55,13 @@ function blocksOf(page: string, section: string): string[] {
   return lines.filter((line, i) => line !== "" && !line.startsWith("| ---") && !lines[i + 1]?.startsWith("| ---"));
 }
 
-describe.each(Object.entries(GUARANTEES))("docs/%s", (page, quotations) => {
+describe.each(Object.entries(GUARANTEES))("%s", (page, quotations) => {
   test.each(Object.entries(quotations))("guarantees %s", (_, quotation) => {
     expect(unwrapped(read(page)).split(quotation)).toHaveLength(2);
   });
 });
 
-describe.each(Object.entries(COMPLETE))("docs/%s", (page, sections) => {
+describe.each(Object.entries(COMPLETE))("%s", (page, sections) => {
   test.each(sections)("has identifiers for everything in the section %s", (section) => {
     const quotations = Object.values(GUARANTEES).flatMap((quoted) => Object.values(quoted));
     const isKnown = (block: string) =>

@@ -60,7 +60,7 @@ describe("announcing", () => {
       "debug",
     ],
     ["invalid", "a key has at most 64 bytes", `once ${K65}`, `once ${K65} news c`, "news", K65],
-  ])("is %s: %s", async (code, why, head, line, channel, key) => {
+  ])("is %s: %s", { tags: ["call-errors"] }, async (code, why, head, line, channel, key) => {
     expect(await command(line)).toBe(`debug!error ${code} ${head}: ${why}`);
     const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
     expect(await post(channel, "c", headers)).toEqual(refusal(400, code, why));

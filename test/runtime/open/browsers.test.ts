@@ -142,7 +142,7 @@ describe("a server inside another Worker", () => {
     return response;
   }
 
-  test("accepts only pages of its own origin, and clients without one", async () => {
+  test("accepts only pages of its own origin, and clients without one", { tags: ["mount-origins"] }, async () => {
     for (const origin of [undefined, "https://site.test"]) expect((await visit(origin)).status).toBe(200);
     expect(shared(await visit("https://site.test"))).toBe("https://site.test");
     for (const origin of ["http://site.test", "https://site.test:8443", "https://a.site.test", "null", ""])

@@ -88,7 +88,7 @@ describe("'all'", () => {
     await expectDelivery(town, "all", client, deaf, town);
   });
 
-  test("can be announced on only if the token names it", async () => {
+  test("can be announced on only if the token names it", { tags: ["token-all"] }, async () => {
     const home = unique("home");
     const listener = await connect(home, { subscribe: [home] });
     for (const announce of [["*"], ["all*"], ["al*", "a*"], ["al", "alla"], []]) {

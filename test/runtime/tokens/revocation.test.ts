@@ -28,7 +28,9 @@ describe.each([
   ["awake", async () => {}],
   ["asleep", evictAll],
 ])("the connections of objects that are %s", (_, sleep) => {
-  test("end if their token was issued before, and no others", { tags: ["close-revoked"] }, async () => {
+  test("end if their token was issued before, and no others", {
+    tags: ["close-revoked", "token-revoked"],
+  }, async () => {
     const sub = unique("ann");
     const [room, other] = [unique("room"), unique("other")];
     const old = await Client.connect(room, await granting(issued(sub, 10)));

@@ -40,7 +40,7 @@ async function connectOpenly(channel: string): Promise<Client> {
 
 describe("a rotated secret", () => {
   test("keeps connections open while it is the previous one, and closes them after that", {
-    tags: ["close-outdated"],
+    tags: ["close-outdated", "token-rotation"],
   }, async () => {
     const room = unique("room");
     const [stays, renews] = [await connect(room), await connect(room)];
