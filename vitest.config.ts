@@ -92,7 +92,7 @@ export default defineConfig({
       // `npm test` leaves out these three.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
       inNode("packages", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
-      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 300_000 }),
+      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 900_000 }),
     ],
   },
 });
