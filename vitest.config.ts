@@ -72,6 +72,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     tags: TAGS,
+    reporters: ["default", "./test/not-run.ts"],
     sequence: { sequencer: LongestFirst },
     // One more than two cores, because end-to-end tests mostly wait.
     maxWorkers: 3,
