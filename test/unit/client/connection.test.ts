@@ -229,7 +229,6 @@ describe("wake-ups", () => {
       vi.stubGlobal(name, target[name].bind(target));
     }
     vi.stubGlobal("document", { hidden: false });
-    return () => vi.unstubAllGlobals();
   });
 
   test("end a delay, and restart a hanging attempt; flapping networks cause no flood", {
