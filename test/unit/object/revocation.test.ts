@@ -31,6 +31,17 @@ test("revoking in a service of a thousand objects takes a thousand calls, and wa
   expect(service.rows("all").get("revoked:ann")).toMatchObject({ pending: false });
 });
 
+test("a connection gets no messages if its token is revoked between the announcement and the flush", async () => {
+  const guard = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) };
+  const { broker, open } = objectOf({ guard });
+  const [ann, bob] = [await open(grantsOf("ann")), await open({ ...grantsOf("bob"), announce: ["all"] })];
+  broker.received(bob, "announce all late");
+  await broker.called("revoke", { sub: "ann" }, 2);
+  await settled();
+  expect([ann.lines, ann.closed]).toEqual([[], expect.stringMatching(/^revoked: /)]);
+  expect([bob.lines, bob.closed]).toEqual([["all!late"], undefined]);
+});
+
 /** A root of `all` to which an object is linked whose answers the test controls. */
 async function rootWithObject() {
   const state = { answers: (_: string[]): Promise<boolean> => Promise.resolve(true) };
