@@ -1,6 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { TAGS } from "./test/guarantees.ts";
 import { SECRET } from "./test/runtime/support/mint.ts";
 import { writeAssets } from "./tools/build-assets.ts";
 
@@ -27,6 +28,8 @@ interface More {
   globalSetup?: string[];
   env?: Record<string, string>;
   testTimeout?: number;
+  isolate?: boolean;
+  unstubGlobals?: boolean;
 }
 
 /** Returns a project of tests that run in Node: those in the folder of its name that aren't slow, or others. */
@@ -70,12 +73,15 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
+    tags: TAGS,
+    reporters: ["default", "./test/not-run.ts"],
     sequence: { sequencer: LongestFirst },
     // One more than two cores, because end-to-end tests mostly wait.
     maxWorkers: 3,
     coverage: { include: ["src/**/*.ts"], reporter: ["text"] },
     projects: [
-      inNode("unit"),
+      // All files share their modules: they leave no state behind, and 150 files would load them 150 times.
+      inNode("unit", { isolate: false, unstubGlobals: true }),
       // The project `slow` makes all runs.
       inNode("simulation", { env: { RUNS: process.env.RUNS ?? "0.5" } }),
       inNode("upgrades"),
@@ -90,7 +96,7 @@ export default defineConfig({
       // `npm test` leaves out these three.
       inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
       inNode("packages", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
-      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 300_000 }),
+      inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 900_000 }),
     ],
   },
 });

@@ -1,17 +1,27 @@
 /** The file in which `fanout sub` stores its positions. */
 import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openCursor } from "../../../src/cli/cursor.ts";
-
-vi.mock("node:fs", { spy: true });
 
 /** Returns the name of a new file, in a folder that is removed after the test. */
 function newFile(): string {
   const folder = fs.mkdtempSync(join(tmpdir(), "cursor-"));
   onTestFinished(() => fs.rmSync(folder, { recursive: true }));
   return join(folder, "place");
+}
+
+/** Watches a function of the file system until the test ends. */
+function watch(name: "writeFileSync" | "renameSync") {
+  const watched = vi.spyOn(fs, name);
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    watched.mockRestore();
+    syncBuiltinESMExports();
+  });
+  return watched;
 }
 
 const positionsIn = (file: string): unknown => JSON.parse(fs.readFileSync(file, "utf8"));
@@ -44,19 +54,18 @@ test("its file is replaced by a complete one, never changed in place, so a crash
 test("the complete file is on the disk before it replaces the other one, so a power failure can't empty the cursor", () => {
   const file = newFile();
   const cursor = openCursor(file);
-  vi.mocked(fs.writeFileSync).mockClear();
-  vi.mocked(fs.renameSync).mockClear();
+  const [written, renamed] = [watch("writeFileSync"), watch("renameSync")];
   cursor.reach("news", 5);
-  const [[next = "", , options] = []] = vi.mocked(fs.writeFileSync).mock.calls;
+  const [[next = "", , options] = []] = written.mock.calls;
   expect(options).toMatchObject({ flush: true });
-  expect(vi.mocked(fs.renameSync).mock.calls).toEqual([[next, file]]);
+  expect(renamed.mock.calls).toEqual([[next, file]]);
 });
 
 test("a cursor that can't be written is reported, and the file stays as it was", () => {
   const file = newFile();
   const cursor = openCursor(file);
   cursor.reach("news", 5);
-  vi.mocked(fs.renameSync).mockImplementationOnce(() => {
+  watch("renameSync").mockImplementationOnce(() => {
     throw new Error("ENOSPC: no space left on device");
   });
   expect(() => cursor.reach("news", 6)).toThrow("the cursor can't be written: ENOSPC: no space left on device");

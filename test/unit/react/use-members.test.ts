@@ -1,6 +1,6 @@
 import { act, createElement } from "react";
 import { renderToString } from "react-dom/server";
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { MemberChange } from "../../../src/client/fanout.ts";
 import { type Followed, membersStoreOf } from "../../../src/react/members-view.ts";
 import { type MembersClient, type MembersOptions, useMembers } from "../../../src/react/use-members.ts";
@@ -8,7 +8,6 @@ import { breakOff, connectTo, FakeSocket, greet, useFakeTime } from "../client/f
 import { mount, pass } from "./mounting.ts";
 
 beforeEach(useFakeTime);
-afterEach(() => void vi.useRealTimers());
 
 interface Props extends MembersOptions {
   channel?: string;
