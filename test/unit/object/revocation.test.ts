@@ -2,18 +2,21 @@
 import { expect, test } from "vitest";
 import type { Grants } from "../../../src/auth/grants.ts";
 import { settled } from "../settled.ts";
+import { ClientSocket } from "../sockets.ts";
 import type { Others } from "../tree/fake-runtime.ts";
 import { objectOf } from "./object.ts";
 import { Service } from "./service.ts";
 
 const OBJECTS = 1_000;
 
+const guard = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("no token is renewed in these tests")) };
+
 function grantsOf(sub: string): Grants {
   return { subscribe: ["*"], announce: [], until: Number.MAX_SAFE_INTEGER, sub, iat: 1, key: "key" };
 }
 
 test("revoking in a service of a thousand objects takes a thousand calls, and wakes each object once", async () => {
-  const service = new Service({}, { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) });
+  const service = new Service({}, guard);
   const anns = [];
   for (let i = 0; i < OBJECTS; i++) {
     anns.push(await service.connect(`room-${i}`, undefined, grantsOf("ann")));
@@ -29,6 +32,31 @@ test("revoking in a service of a thousand objects takes a thousand calls, and wa
   expect([...service.calls.keys()]).toEqual(["revoked"]);
   expect(anns.filter(({ closed }) => closed?.startsWith("revoked: "))).toHaveLength(OBJECTS);
   expect(service.rows("all").get("revoked:ann")).toMatchObject({ pending: false });
+});
+
+test("a connection gets no messages if its token is revoked between the announcement and the flush", async () => {
+  const { broker, open } = objectOf({ guard });
+  const [ann, bob] = [await open(grantsOf("ann")), await open({ ...grantsOf("bob"), announce: ["all"] })];
+  broker.received(bob, "announce all late");
+  await broker.called("revoke", { sub: "ann" }, 2);
+  await settled();
+  expect([ann.lines, ann.closed]).toEqual([[], expect.stringMatching(/^revoked: /)]);
+  expect([bob.lines, bob.closed]).toEqual([["all!late"], undefined]);
+});
+
+test("a connection that a Worker admits, because it hasn't learned of the revocation yet, is closed without a message", async () => {
+  const { broker } = objectOf({ guard });
+  await broker.called("revoke", { sub: "ann" }, 2);
+  const [ann, bob] = [new ClientSocket(), new ClientSocket()];
+  for (const [sub, socket] of [
+    ["ann", ann],
+    ["bob", bob],
+  ] as const)
+    broker.opened(socket, "", grantsOf(sub));
+  await broker.called("announce", { lines: "all!secret\n", count: 1 }, 2);
+  await settled();
+  expect([ann.lines, ann.closed]).toEqual([[], expect.stringMatching(/^revoked: /)]);
+  expect(bob.lines).toContain("all!secret");
 });
 
 /** A root of `all` to which an object is linked whose answers the test controls. */
@@ -94,7 +122,6 @@ test("a subject that is revoked again stays revoked since then, whichever revoca
 
 test("an object that couldn't request the revocations it has missed does so later, also after hibernation", async () => {
   const state = { answers: false };
-  const keys = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) };
   const others: Others = {
     link: async () => ({ after: 1 }),
     revocations: async () => {
@@ -102,12 +129,12 @@ test("an object that couldn't request the revocations it has missed does so late
       return { revocations: [{ sub: "ann", before: 100, until: 10_000_000, number: 5 }] };
     },
   };
-  const first = objectOf({ name: "room", guard: keys, others });
+  const first = objectOf({ name: "room", guard, others });
   const ann = await first.open(grantsOf("ann"));
   await settled();
   expect(ann.closed).toBeUndefined();
   state.answers = true;
-  objectOf({ name: "room", guard: keys, others, hibernated: [ann] }).broker.alarmed();
+  objectOf({ name: "room", guard, others, hibernated: [ann] }).broker.alarmed();
   await settled();
   expect(ann.closed).toMatch(/^revoked: /);
 });
