@@ -3,7 +3,7 @@
  * So a mutant costs no more than the test itself.
  */
 import fc from "fast-check";
-import { type RunnerTask, type RunnerTestCase, TestRunner, type TestTryOptions } from "vitest";
+import { type RunnerTask, type RunnerTestCase, type RunnerTestFile, TestRunner, type TestTryOptions, vi } from "vitest";
 import { NONE, Notes, type Reached, readPlan } from "./plan.ts";
 import { activateInPrograms, mutatePrograms, reachedInPrograms } from "./started-programs.ts";
 import { activate, observed } from "./switchboard.ts";
@@ -41,6 +41,12 @@ export default class MutantRunner extends TestRunner {
   /** Kills of the present test that count if it passes afterwards. */
   #kills: { mutant: number; timedOut: boolean }[] = [];
   #began = 0;
+
+  /** Each file begins with real timers, as in a process of its own. */
+  override onCollectStart(file: RunnerTestFile): void {
+    vi.useRealTimers();
+    super.onCollectStart(file);
+  }
 
   override async onBeforeRunTask(task: RunnerTask): Promise<void> {
     await super.onBeforeRunTask(task);
@@ -86,8 +92,6 @@ export default class MutantRunner extends TestRunner {
       duration: now() - this.#began,
     };
     activate(NONE);
-    if (process.env.DBG && outcome.failed)
-      console.error(test.fullName, this.#turns[options.repeats ?? 0], hasUnhandled, result?.errors?.[0]?.message);
     const mutant = this.#turns[options.repeats ?? 0] ?? NONE;
     const isLast = options.repeats === this.#turns.length - 1;
     if (!plan.tests) this.#noteReached(test, isLast, outcome, { calls, mutants: [...reached, ...reachedInPrograms()] });
