@@ -2,12 +2,11 @@
 import { AREAS } from "./areas.ts";
 import { EXPLAINED } from "./explained.ts";
 import type { Mutant } from "./plan.ts";
+import { nameOf } from "./sample.ts";
 import type { Verdicts } from "./stage.ts";
 
 /** The least share of mutants that tests kill in each area. */
 const LEAST = 0.9;
-
-const nameOf = ({ file, original, mutated }: Mutant) => `${file}: ${original} → ${mutated}`;
 
 const explained = new Set(
   EXPLAINED.flatMap(({ mutants }) =>
@@ -26,7 +25,7 @@ export function report(mutants: Mutant[], verdicts: Verdicts): boolean {
     const { file, line, original, mutated } = mutant;
     console.log(`${file}:${line}: ${original} → ${mutated}`);
   }
-  const rows = Object.keys(AREAS).map((name) => {
+  const rows = AREAS.map((name) => {
     const inArea = (some: Mutant[]) => some.filter(({ area }) => area === name).length;
     const timedOut = inArea(mutants.filter(({ id }) => verdicts.get(id) === "timed out"));
     const killed = inArea(mutants) - inArea(survivors) - timedOut;
