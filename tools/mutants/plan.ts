@@ -43,6 +43,8 @@ export interface Plan {
   /** Whether each test is run without a mutant after each kill, in case the kill left something behind. */
   isCareful: boolean;
   seed: number;
+  /** After how many milliseconds a test has failed. */
+  timeout: number;
 }
 
 /** What a test is being run with. */

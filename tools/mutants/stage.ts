@@ -21,8 +21,12 @@ const VITEST = `${import.meta.dirname}/../../node_modules/vitest/vitest.mjs`;
 /** A process is stuck after so many milliseconds with the same test and mutant. */
 const STUCK = 120_000;
 
-/** Tests that take longer, in milliseconds, only run with mutants that shorter ones haven't killed. */
-const WAVES = [20, 200, Number.POSITIVE_INFINITY];
+/** Tests that take longer only run with mutants that shorter ones haven't killed. All in milliseconds. */
+const WAVES = [
+  { longest: 20, timeout: 3_000 },
+  { longest: 200, timeout: 10_000 },
+  { longest: Number.POSITIVE_INFINITY, timeout: 60_000 },
+];
 
 const children = new Set<ChildProcess>();
 process.on("exit", () => children.forEach(kill));
@@ -34,13 +38,13 @@ export type Verdicts = Map<number, Verdict>;
 export async function runStage(stage: Stage, mutants: Mutant[], seed: number, verdicts: Verdicts): Promise<void> {
   const began = Date.now();
   const before = verdicts.size;
-  const plan = { mutants, seed, isCareful: false };
+  const plan = { mutants, seed, isCareful: false, timeout: 60_000 };
   const reached = await findReached(stage, plan);
   let shorter = 0;
-  for (const longest of WAVES) {
+  for (const { longest, timeout } of WAVES) {
     const tests = reached.filter(({ duration }) => duration >= shorter && duration < longest);
-    const spoiled = await runTests(stage, { ...plan, tests }, verdicts);
-    await runTests(stage, { ...plan, isCareful: true, tests: spoiled }, verdicts);
+    const spoiled = await runTests(stage, { ...plan, tests, timeout }, verdicts);
+    await runTests(stage, { ...plan, isCareful: true, tests: spoiled, timeout }, verdicts);
     shorter = longest;
   }
   const seconds = Math.round((Date.now() - began) / 1000);

@@ -38,7 +38,7 @@ export default defineConfig({
     // One process, and modules that all tests share.
     isolate: false,
     fileParallelism: false,
-    testTimeout: isInPrograms ? 30_000 : 3_000,
+    testTimeout: readPlan().timeout,
     globalSetup: isInPrograms ? ["test/e2e/support/bundled.ts"] : [],
     env: { NOSHRINK: "1", [FOLDER]: process.env[FOLDER] ?? "" },
     silent: true,
