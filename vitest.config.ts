@@ -1,6 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { TAGS } from "./test/guarantees.ts";
 import { SECRET } from "./test/runtime/support/mint.ts";
 import { writeAssets } from "./tools/build-assets.ts";
 
@@ -70,6 +71,7 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
+    tags: TAGS,
     sequence: { sequencer: LongestFirst },
     // One more than two cores, because end-to-end tests mostly wait.
     maxWorkers: 3,

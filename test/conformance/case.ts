@@ -32,6 +32,8 @@ export type Step = { name: string } & (
 
 export interface Case {
   title: string;
+  /** The [guarantees](../guarantees.ts) that it proves. */
+  tags?: string[];
   steps: Step[];
 }
 

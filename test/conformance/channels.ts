@@ -171,6 +171,7 @@ export const channels: Case[] = [
   },
   {
     title: "all subscribers of a channel receive one order, wherever they and the publishers are connected",
+    tags: ["order-shared"],
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),

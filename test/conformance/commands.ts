@@ -131,6 +131,7 @@ export const commands: Case[] = [
   },
   {
     title: "several spaces before a channel count as one, and words after it are ignored",
+    tags: ["lines-lenient"],
     steps: [
       alice.connects("/"),
       alice.sends("subscribe    x", "subscribe y and other words", "subscribe z "),
@@ -142,6 +143,7 @@ export const commands: Case[] = [
   },
   {
     title: "messages arrive byte for byte",
+    tags: ["message-bytes"],
     steps: [
       alice.connects("/x"),
       alice.sends("announce x  two spaces", "announce x trailing  ", "announce x  "),

@@ -6,6 +6,7 @@ import { alice } from "./clients.ts";
 export const faults: Case[] = [
   {
     title: "each invalid line is an error of its own, and the lines around it are executed",
+    tags: ["error-invalid", "command-order"],
     steps: [
       alice.connects("/x"),
       alice.sends("announce x 1\nhello\nannounce x 2\nPING\nping \n ping\nannounce x 3"),
@@ -54,6 +55,7 @@ export const faults: Case[] = [
   },
   {
     title: "a name with '!' or a control character is an error, and changes no subscription",
+    tags: ["channel-syntax"],
     steps: [
       alice.connects("/x"),
       alice.sends("subscribe x!y\nannounce x!y hi\nunsubscribe x!\nannounce x 1"),

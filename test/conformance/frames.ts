@@ -10,6 +10,7 @@ const LONGEST_ACCENTED_MESSAGE = `${"é".repeat(LONGEST_MESSAGE.length >> 1)}m`;
 export const frames: Case[] = [
   {
     title: "a frame carries several lines, and its end also ends its last line",
+    tags: ["frame-boundaries"],
     steps: [
       alice.connects("/x"),
       alice.sends("announce x 1\nannounce x 2\n", "announce x 3", "announce x 4\nannounce x 5"),
@@ -20,6 +21,7 @@ export const frames: Case[] = [
   },
   {
     title: "a hundred commands in one frame are executed in order",
+    tags: ["command-order"],
     steps: [
       alice.connects("/x"),
       bob.connects("/y"),
@@ -43,6 +45,7 @@ export const frames: Case[] = [
   },
   {
     title: "empty lines and empty frames are ignored",
+    tags: ["lines-lenient"],
     steps: [
       alice.connects("/x"),
       alice.sends("", "\n", "\r\n", "\n\n\nannounce x hi\n\n\r\n\nping\n\n", bytes()),
@@ -51,6 +54,7 @@ export const frames: Case[] = [
   },
   {
     title: "binary frames are read as UTF-8",
+    tags: ["frame-types"],
     steps: [
       alice.connects("/x"),
       alice.sends(utf8("subscribe é\nannounce é naïve 😀\n"), utf8("announce x \ufeffhi\r\nping"), "announce x ok"),

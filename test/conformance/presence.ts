@@ -7,6 +7,7 @@ const LONG = "x".repeat(247);
 export const presence: Case[] = [
   {
     title: "members have a name without spaces, on a channel that isn't itself about members",
+    tags: ["member-name", "member-data", "member-channel", "error-invalid"],
     steps: [
       alice.connects("/"),
       alice.sends(
@@ -34,6 +35,7 @@ export const presence: Case[] = [
   },
   {
     title: "only the server announces on presence channels",
+    tags: ["error-forbidden"],
     steps: [
       alice.connects("/presence/x"),
       alice.sends("announce presence/x enter eve\nonce key presence/x enter eve"),

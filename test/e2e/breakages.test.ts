@@ -201,7 +201,7 @@ export default {
     await broken.logs({ event: "failures.request", status: 500, kind: "request", code: "uncertain", why });
   });
 
-  test("storage that refuses rows", async () => {
+  test("storage that refuses rows", { tags: ["full-storage"] }, async () => {
     const methods = `constructor(state, env) {
       super(state, env);
       const bound = (target, others) => new Proxy(target, { get: (_, name) => {

@@ -78,7 +78,7 @@ async function post(channel: string, body: string, server = runtime): Promise<vo
   expect((await fetch(`${url}/${channel}`, { method: "POST", body })).status).toBe(200);
 }
 
-test("failures of the server go unnoticed: no message is lost or repeated", async () => {
+test("failures of the server go unnoticed: no message is lost or repeated", { tags: ["bridge-resumes"] }, async () => {
   const chat = unique();
   const [alice, bob] = [await subscriber(chat), await connect()];
   for (let i = 0; i < 60; i++) {
@@ -163,7 +163,7 @@ test("a last line without an end is dropped, as the original does", async () => 
   await settled(alice);
 });
 
-describe("a connection is closed, and nothing is executed, if it begins like", () => {
+describe("a connection is closed, and nothing is executed, if it begins like", { tags: ["bridge-browsers"] }, () => {
   const openings = {
     "a request": "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     "a WebSocket": "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
@@ -216,7 +216,7 @@ test("a program that uses only the first line of each read gets its replies", as
   expect(await read()).toBe(`${chat}!changed`);
 });
 
-test("a slow client delays no others, and misses no messages", async () => {
+test("a slow client delays no others, and misses no messages", { tags: ["bridge-slow"] }, async () => {
   const chat = unique();
   const [slow, quick] = [await dial(address), await connect()];
   onTestFinished(() => void slow.destroy());
@@ -239,7 +239,9 @@ test("a slow client delays no others, and misses no messages", async () => {
   for (let i = 0; i < count; i++) expect(await read()).toBe(`${chat}!${i} ${filling}`);
 });
 
-test("without history, a lost connection to the server closes the client's, as a crash of the original would", async () => {
+test("without history, a lost connection to the server closes the client's, as a crash of the original would", {
+  tags: ["bridge-gap"],
+}, async () => {
   const server = await serveInTest({ settings: { HISTORY_SECONDS: "0" } });
   const client = await connect(await bridgeTo(server.url));
   await settled(client);

@@ -40,7 +40,7 @@ async function bash(script: string, cwd: string, env: Record<string, string> = {
 }
 
 describe("a cursor", () => {
-  test("follows acknowledgements: unprocessed messages are printed again", async () => {
+  test("follows acknowledgements: unprocessed messages are printed again", { tags: ["cursor-ack"] }, async () => {
     const [folder, news] = [await folderInTest(), unique()];
     await writeFile(join(folder, "place"), "");
     const newest = await post(runtime, news, "1\n2\n3\n4\n5");
@@ -66,7 +66,7 @@ describe("a cursor", () => {
     expect((await readdir(folder)).sort()).toEqual(["acks", "place", "seen"]);
   });
 
-  test("advances when a command exits with 0, and not when it fails", async () => {
+  test("advances when a command exits with 0, and not when it fails", { tags: ["cursor-ack"] }, async () => {
     const [folder, news] = [await folderInTest(), unique()];
     const place = join(folder, "place");
     const newest = await post(runtime, news, "a\nb\nc");
@@ -77,7 +77,7 @@ describe("a cursor", () => {
     expect((await run([...words, "cat"])).out).toBe("b\nc\n");
   });
 
-  test("is used by one run at a time; the lock of a killed run is ignored", async () => {
+  test("is used by one run at a time; the lock of a killed run is ignored", { tags: ["cursor-once"] }, async () => {
     const [folder, news] = [await folderInTest(), unique()];
     const place = join(folder, "place");
     const words = ["sub", runtime.url, news, "--cursor", place];
@@ -92,7 +92,7 @@ describe("a cursor", () => {
     expect((await run([...words, "--until-caught-up"])).code).toBe(0);
   });
 
-  test("is never overwritten if it can't be read, or isn't a cursor", async () => {
+  test("is never overwritten if it can't be read, or isn't a cursor", { tags: ["cursor-kept"] }, async () => {
     const folder = await folderInTest();
     const other = join(folder, "other");
     for (const content of ["precious", "[1]", '{"a":-1}', "null"]) {
@@ -107,7 +107,7 @@ describe("a cursor", () => {
   });
 });
 
-describe("an invalid command line exits with 2, without connecting:", () => {
+describe("an invalid command line exits with 2, without connecting:", { tags: ["exit-codes"] }, () => {
   const url = "ws://127.0.0.1:1";
   test.each([
     [["pub", url, "a b", "x"]],
@@ -162,7 +162,9 @@ test.each([
   expect((await once(child, "exit"))[0]).toBe(code);
 });
 
-test("control characters in messages reach pipes and --raw, but no terminals", async () => {
+test("control characters in messages reach pipes and --raw, but no terminals", {
+  tags: ["terminal-safe"],
+}, async () => {
   const news = unique();
   const evil = "\u001b]52;c;eA==\u0007\u009b\u202e";
   await post(runtime, news, evil);
@@ -175,7 +177,7 @@ test("control characters in messages reach pipes and --raw, but no terminals", a
   expect(await atTerminal("--raw")).toBe(`${news}!${evil}\r\n`);
 });
 
-test("a command gets channel and position, but no secrets", async () => {
+test("a command gets channel and position, but no secrets", { tags: ["command-secrets"] }, async () => {
   const news = unique();
   const position = await post(runtime, news, "x");
   const { out } = await run(["sub", runtime.url, "--on", `${news}=env`, "--last", "1", "--count", "1"], {

@@ -60,7 +60,9 @@ test("it serves all transports and the console, and stops at SIGTERM and Ctrl-C 
   expect(second.err()).toBe("");
 });
 
-test("the runtime ends with a server that is killed, and the next one has all messages", async () => {
+test("the runtime ends with a server that is killed, and the next one has all messages", {
+  tags: ["serve-no-orphan", "serve-stored"],
+}, async () => {
   const first = await serve();
   await announce(first.url, "a");
   const { position } = JSON.parse(await (await announce(first.url, "b")).text());
@@ -83,7 +85,7 @@ test("it ends with a clear line when the runtime is killed", async () => {
   expect(await newest((await serve()).url)).toEqual([0, "a\n"]);
 });
 
-test("only one server at a time uses a folder", async () => {
+test("only one server at a time uses a folder", { tags: ["serve-lock"] }, async () => {
   const first = await serve();
   const { code, err } = await run(["serve", "--port", "0", "--data", data()]);
   expect([code, err]).toEqual([

@@ -40,7 +40,9 @@ function fill(): () => void {
   return () => rmSync(ballast);
 }
 
-test("announcements fail while the disk is full, and nothing that was acknowledged is lost", async ({ skip }) => {
+test("announcements fail while the disk is full, and nothing that was acknowledged is lost", {
+  tags: ["serve-disk-full"],
+}, async ({ skip }) => {
   if (!isMounted) return skip();
   const data = join(disk, "data");
   const words = ["--var", "HISTORY_SECONDS=3600", "--var", "HISTORY_BYTES=500000"];

@@ -41,6 +41,7 @@ beforeAll(async () => {
 });
 
 test("after a silence no object is in memory, and a message wakes only the objects it concerns", {
+  tags: ["idle-free"],
   timeout: 180_000,
 }, async () => {
   const root = await TestClient.connect(`${runtime.url}/news`);

@@ -56,7 +56,7 @@ test.each<[what: string, headers: string[], parts: Bytes[]]>([
   ["with its length", ["Content-Length: 1000001"], ["x"]],
   ["in a chunk", [CHUNKED], [chunk("x".repeat(1_000_001))]],
   ["in many chunks", [CHUNKED], Array<Bytes>(101).fill(chunk("x".repeat(9_901)))],
-])("a body that is too long, %s, is refused", async (_, headers, parts) => {
+])("a body that is too long, %s, is refused", { tags: ["body-limit", "status-413-415"] }, async (_, headers, parts) => {
   expect(await post(headers, ...parts)).toMatchObject({
     status: 413,
     head: expect.stringMatching(/^fanout-error: limit\r$/im),

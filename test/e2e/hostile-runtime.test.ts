@@ -25,7 +25,7 @@ beforeAll(async () => {
 // The attacking connections are still open here.
 afterEach(() => bystander.receivesMore());
 
-describe("compression isn't negotiated, and closes the connection", () => {
+describe("compression isn't negotiated, and closes the connection", { tags: ["frame-types"] }, () => {
   const bomb = deflateRawSync(Buffer.alloc(500_000_000));
 
   test.each([
@@ -64,7 +64,9 @@ test("an origin that no browser sends isn't echoed", async () => {
   }
 });
 
-test("an upgrade with several protocols, among which the runtime can't choose, is refused", async () => {
+test("an upgrade with several protocols, among which the runtime can't choose, is refused", {
+  tags: ["status-426"],
+}, async () => {
   for (const offered of ["websocket, h2c", "h2c, WebSocket", "websocket/13"]) {
     const client = await RawClient.connect(runtime);
     const headers = HANDSHAKE.map((header) => (header.startsWith("Upgrade:") ? `Upgrade: ${offered}` : header));

@@ -110,7 +110,9 @@ describe.each([
     expect((await reader?.read())?.value).toBe(lines.map((line) => `${news}!${line}\n`).join(""));
   });
 
-  test("EventSource misses and repeats no messages, however often its connection is lost", async () => {
+  test("EventSource misses and repeats no messages, however often its connection is lost", {
+    tags: ["events-resume"],
+  }, async () => {
     const network = await Network.start(() => url);
     onTestFinished(() => network.stop());
     const [news, art] = [unique(), unique()];
@@ -199,7 +201,7 @@ describe.each([
     await expect.poll(connections, { timeout: 15_000 }).toBe(before - 1);
   });
 
-  testBare("who stops reading a stream is cut off, and nobody else is", async () => {
+  testBare("who stops reading a stream is cut off, and nobody else is", { tags: ["stream-buffer"] }, async () => {
     const news = unique();
     const { hostname, port } = new URL(url);
     const before = await connections();

@@ -56,6 +56,7 @@ class Reader {
 }
 
 test(`one of ${CLIENTS + 1} clients leaves ${MEGABYTES} MB unread and is closed, and the others miss nothing`, {
+  tags: ["slow-closed"],
   timeout: 300_000,
 }, async () => {
   const runtime = await serveInTest();

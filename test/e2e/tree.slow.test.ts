@@ -16,6 +16,7 @@ const FILES = Number(execFileSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8"
 const CROWD = Math.min(10_000, Math.floor(((FILES || Number.POSITIVE_INFINITY) - 600) / 2));
 
 test(`${CROWD} connections on one channel receive a thousand messages from many of them in one order`, {
+  tags: ["any-size", "order-shared"],
   timeout: 600_000,
 }, async () => {
   const runtime = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "1000" } });

@@ -25,5 +25,5 @@ const connect: Connect = async (path, receiver) => {
 };
 
 describe("in the runtime", () => {
-  for (const testCase of cases) test(testCase.title, () => runCase(testCase, connect));
+  for (const testCase of cases) test(testCase.title, { tags: testCase.tags ?? [] }, () => runCase(testCase, connect));
 });

@@ -54,53 +54,95 @@ const always = fc.constant(true);
 const rarely = fc.constantFrom(false, false, false, true);
 const seldom = fc.constantFrom(true, ...Array.from({ length: 9 }, () => false));
 
-test("links keep the guarantees, whatever the network and the objects do", { timeout }, async () => {
+test("links keep the guarantees, whatever the network and the objects do", {
+  tags: [
+    "order-shared",
+    "order-of-publisher",
+    "delivery-once",
+    "close-not-loss",
+    "ping-barrier",
+    "stored-first",
+    "resume-exact",
+    "gap-named",
+    "crash-own-connections",
+    "crash-unsure-link",
+    "crash-of-child",
+    "crash-without-retention",
+    "calm-after-crash",
+    "slow-object",
+    "stale-removed",
+  ],
+  timeout,
+}, async () => {
   await runProfiles(2_000, { withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
 });
 
-test("members are those with connections, whatever the network and the objects do", { timeout }, async () => {
+test("members are those with connections, whatever the network and the objects do", {
+  tags: [
+    "presence-channel",
+    "presence-no-ghosts",
+    "presence-no-flapping",
+    "presence-no-race",
+    "presence-exact",
+    "presence-barrier",
+  ],
+  timeout,
+}, async () => {
   const present = { withPresence: always, withHistory: always };
   await runProfiles(1_500, { ...present, withFaults: always, withOutages: fc.boolean(), withSkew: rarely });
 });
 
-test("while a deploy reaches one object after another, the guarantees hold", { timeout }, async () => {
+test("while a deploy reaches one object after another, the guarantees hold", {
+  tags: ["deploy-resumes"],
+  timeout,
+}, async () => {
   const drawn = { withPresence: fc.boolean(), withTokens: rarely, withFaults: fc.boolean(), withOutages: rarely };
   await runProfiles(1_000, { withDeploy: always, ...drawn });
 });
 
-test("without failures members come, go and return exactly", { timeout }, async () => {
+test("without failures members come, go and return exactly", { tags: ["presence-exact"], timeout }, async () => {
   await runProfiles(1_000, { withPresence: always, withHistory: always, withSkew: rarely });
 });
 
-test("without failures no connection is closed, whenever objects hibernate", { timeout }, async () => {
+test("without failures no connection is closed, whenever objects hibernate", {
+  tags: ["delivery-once"],
+  timeout,
+}, async () => {
   await runProfiles(1_000, { withSkew: rarely });
 });
 
 test("with a client limit, the count converges and never exceeds the limit for long", {
+  tags: ["client-limit"],
   timeout,
 }, async () => {
   const clientLimit = fc.constantFrom(3, 6, 1_000);
   await runProfiles(1_000, { clientLimit, withFaults: fc.boolean(), withOutages: rarely });
 });
 
-test("connections with tokens end when their token does, and not before", { timeout }, async () => {
+test("connections with tokens end when their token does, and not before", {
+  tags: ["close-expired"],
+  timeout,
+}, async () => {
   const faults = { withFaults: fc.boolean() };
   await runProfiles(500, { withTokens: always, withLongGrants: rarely, withPresence: rarely, ...faults });
 });
 
 test("with tiny buffers, slow connections are closed, and no message is lost silently", {
+  tags: ["slow-closed", "close-waiting"],
   timeout,
 }, async () => {
   await runProfiles(1_000, { withTinyBuffers: always, withFaults: fc.boolean() });
 });
 
 test("with slow readers, the backlog stays bounded, and no message is lost silently", {
+  tags: ["object-buffer"],
   timeout,
 }, async () => {
   await runProfiles(1_000, { withSlowReaders: always, withFaults: fc.boolean() });
 });
 
 test("with full storage, messages keep flowing, and none is lost silently", {
+  tags: ["full-storage"],
   timeout,
 }, async () => {
   await runProfiles(1_000, { withFullStorage: always });

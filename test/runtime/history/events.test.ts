@@ -8,7 +8,7 @@ import { EVENTS, StreamReader } from "../support/stream-reader.ts";
 
 settleQuickly();
 
-test("a stream has the same lines as a WebSocket", async () => {
+test("a stream has the same lines as a WebSocket", { tags: ["stream-lines"] }, async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`)];
   expect(await reader.upTo("\n")).toBe("debug!connected...");
@@ -21,7 +21,7 @@ test("a stream has the same lines as a WebSocket", async () => {
   expect(reader.response.headers.get("Content-Type")).toBe("text/plain; charset=utf-8");
 });
 
-test("a poll returns missed messages and the next position, and ends", async () => {
+test("a poll returns missed messages and the next position, and ends", { tags: ["poll-ends"] }, async () => {
   const news = unique("news");
   const talker = await Client.connect();
   const start = await exports.default.fetch(`http://fanout.test/${news}?poll`);
@@ -38,7 +38,9 @@ test("a poll returns missed messages and the next position, and ends", async () 
   expect((await old.text()).split("\n")[0]).toBe(`debug!gap ${news} 1 ${position}`);
 });
 
-test("an event stream resumes with exactly the missed messages of every channel, even after all objects were evicted", async () => {
+test("an event stream resumes with exactly the missed messages of every channel, even after all objects were evicted", {
+  tags: ["events-resume"],
+}, async () => {
   const [news, art] = [unique("news"), unique("art")];
   const talker = await Client.connect();
   const path = `/${news}?channel=${art}`;
@@ -67,14 +69,16 @@ test("an event stream resumes with exactly the missed messages of every channel,
   expect(await back.event()).toMatchObject({ event: news, data: "6" });
 });
 
-test("a gap is an event too", async () => {
+test("a gap is an event too", { tags: ["gap-named"] }, async () => {
   const news = unique("news");
   const reader = await StreamReader.open(`/${news}`, { ...EVENTS, "Last-Event-ID": "5.-" });
   expect(await reader.debugEvent(/^gap/)).toMatch(new RegExp(`^gap ${news} 5 \\d+$`));
   expect(await reader.debugEvent(/^resumed/)).toBe("resumed gap");
 });
 
-test("a message with a carriage return is still one event without additional fields", async () => {
+test("a message with a carriage return is still one event without additional fields", {
+  tags: ["events-line-end"],
+}, async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await StreamReader.open(`/${news}`, EVENTS)];
   await reader.debugEvent(/^position all/);

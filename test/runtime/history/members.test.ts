@@ -47,7 +47,9 @@ async function enter(channel: string, ...members: string[]): Promise<Client[]> {
 }
 
 describe("a list", () => {
-  test("has all members by name, with their data, and the position at which it is true", async () => {
+  test("has all members by name, with their data, and the position at which it is true", {
+    tags: ["presence-no-race", "presence-exact"],
+  }, async () => {
     const room = unique("room");
     const [ann] = await enter(room, 'ann {"a": 1}', "bob", "Zoe  two ", "\u{1f600} x", "\uffee y");
     const expected = {
@@ -111,7 +113,7 @@ describe("a list", () => {
     expect(await page("limit=4")).toEqual([["a", "b", "c&d", "e"], undefined]);
   });
 
-  test("of more than a thousand members needs a second page", async () => {
+  test("of more than a thousand members needs a second page", { tags: ["members-pages"] }, async () => {
     const room = unique("room");
     const members = Array.from({ length: 1_001 }, (_, i) => ({ member: `m${1_000 + i}`, data: "" }));
     intercept(presenceOf(room), "members", () => ({ position: 7, members }));
@@ -280,7 +282,9 @@ describe("without members,", () => {
   });
 });
 
-test("an address pays for the length of the lists that it reads, also of short pages", async () => {
+test("an address pays for the length of the lists that it reads, also of short pages", {
+  tags: ["cost-members"],
+}, async () => {
   const room = unique("room");
   const env = { CHANNEL: exports.Channel, LINES_PER_SECOND: "25" };
   const read = async (address: string) => {
@@ -301,7 +305,9 @@ test("an address pays for the length of the lists that it reads, also of short p
   expect(await read("192.0.2.2")).toEqual([429, 2]);
 });
 
-test("only the server announces on presence channels, whatever the transport", async () => {
+test("only the server announces on presence channels, whatever the transport", {
+  tags: ["error-forbidden"],
+}, async () => {
   const presence = presenceOf(unique("room"));
   const watcher = await Client.connect();
   watcher.send(`subscribe ${presence}`);

@@ -33,7 +33,7 @@ describe.each([
   ["at another object", (channel: string) => `${channel}-home`],
   ["at the object of its presence", presenceOf],
 ])("members %s", (_, homeOf) => {
-  test("enter, change and leave, and watchers see each change once", async () => {
+  test("enter, change and leave, and watchers see each change once", { tags: ["presence-channel"] }, async () => {
     const room = unique("room");
     const watcher = await watch(room);
     const ann = await Client.connect(homeOf(room));
@@ -53,7 +53,9 @@ describe.each([
     expect(await watcher.ping()).toEqual([]);
   });
 
-  test("receive their own changes before the reply to a ping", async () => {
+  test("receive their own changes before the reply to a ping", {
+    tags: ["presence-barrier", "ping-barrier"],
+  }, async () => {
     const room = unique("room");
     const ann = await Client.connect(homeOf(room));
     await carryOut(ann, `subscribe ${presenceOf(room)}`);
@@ -61,7 +63,9 @@ describe.each([
     expect(await carryOut(ann, `leave ${room}`)).toEqual([`${presenceOf(room)}!leave ann`]);
   });
 
-  test("stay for a while after their last connection has ended", async () => {
+  test("stay for a while after their last connection has ended", {
+    tags: ["presence-no-ghosts", "presence-no-flapping"],
+  }, async () => {
     configure({ PRESENCE_GRACE_SECONDS: "1" });
     const room = unique("room");
     const watcher = await watch(room);
@@ -150,7 +154,7 @@ test("what enters an object during a report shares the next one", async () => {
   expect(calls).toBe(reports);
 });
 
-test("no more members than the limit, and connections go on", async () => {
+test("no more members than the limit, and connections go on", { tags: ["members-limit", "members-size"] }, async () => {
   configure({ MEMBERS_PER_CHANNEL: "2" });
   const room = unique("room");
   const clients = [await Client.connect(room), await Client.connect(room), await Client.connect(room)];
@@ -168,7 +172,9 @@ test("no more members than the limit, and connections go on", async () => {
   expect(await list(third, room)).toEqual(["member-1", "member-2"]);
 });
 
-test("an object that doesn't answer refuses members, who aren't present afterwards", async () => {
+test("an object that doesn't answer refuses members, who aren't present afterwards", {
+  tags: ["presence-barrier"],
+}, async () => {
   const room = unique("room");
   const ann = await Client.connect(room);
   const restore = intercept(presenceOf(room), "present", async (execute) => {

@@ -27,16 +27,20 @@ describe("a body", () => {
     ["of several lines", "a\nb !c\n d", ["a", "b !c", " d"]],
     ["with Windows line ends", "a\r\nb\r\n", ["a", "b"]],
     ["that looks like commands", "ping\nannounce x y", ["ping", "announce x y"]],
-  ])("%s is as many messages, next to each other", async (_, body, messages) => {
-    const news = unique("news");
-    const reader = await Client.connect(news);
-    const first = await placed(news, "before");
-    const { said } = await post(news, body);
-    const position = first + messages.length;
-    expect(said).toBe(`${JSON.stringify({ channel: news, position, count: messages.length })}\n`);
-    const lines = [`${news}!before`, ...messages.map((message) => `${news}!${message}`)];
-    expect(await reader.ping()).toEqual(lines);
-  });
+  ])(
+    "%s is as many messages, next to each other",
+    { tags: ["post-together", "post-position"] },
+    async (_, body, messages) => {
+      const news = unique("news");
+      const reader = await Client.connect(news);
+      const first = await placed(news, "before");
+      const { said } = await post(news, body);
+      const position = first + messages.length;
+      expect(said).toBe(`${JSON.stringify({ channel: news, position, count: messages.length })}\n`);
+      const lines = [`${news}!before`, ...messages.map((message) => `${news}!${message}`)];
+      expect(await reader.ping()).toEqual(lines);
+    },
+  );
 
   test("is delivered to subscribers at other objects, and counted once", async () => {
     const news = unique("news");
@@ -99,6 +103,7 @@ describe("a body", () => {
     ],
   )(
     "with %s is refused with %i, a code and a message, and nothing is announced",
+    { tags: ["status-413-415", "body-limit", "status-400"] },
     async (_, status, code, body, headers, why) => {
       const news = unique("news");
       const reader = await Client.connect(news);
@@ -110,7 +115,7 @@ describe("a body", () => {
   );
 });
 
-test("a key announces once, even after a crash", async () => {
+test("a key announces once, even after a crash", { tags: ["post-key", "key-once"] }, async () => {
   const news = unique("news");
   const reader = await Client.connect(`${news}-home`);
   reader.send(`subscribe ${news}`);
@@ -135,7 +140,7 @@ test("a key announces once, even after a crash", async () => {
   expect(await reader.ping()).toEqual([`${news}!d`, `debug!once l ${last}`]);
 });
 
-test("of two requests with the same If-Position, only one announces", async () => {
+test("of two requests with the same If-Position, only one announces", { tags: ["post-if-position"] }, async () => {
   const news = unique("news");
   const first = await placed(news, "a");
   const both = await Promise.all(["b", "c"].map((body) => post(news, body, { "If-Position": String(first) })));
@@ -146,7 +151,7 @@ test("of two requests with the same If-Position, only one announces", async () =
   expect(refused?.headers.get("Fanout-Error")).toBe("conflict");
 });
 
-test("pages of other origins can read the responses, and send preflights", async () => {
+test("pages of other origins can read the responses, and send preflights", { tags: ["errors-readable"] }, async () => {
   const { headers } = await post(unique("news"), "a", { Origin: "https://example.com" });
   expect(headers.get("Access-Control-Allow-Origin")).toBe("*");
   expect(headers.get("Access-Control-Expose-Headers")).toContain("Fanout-Error");
@@ -159,7 +164,7 @@ test("pages of other origins can read the responses, and send preflights", async
   expect(preflight.headers.get("Access-Control-Allow-Headers")).toContain("Idempotency-Key");
 });
 
-test("other methods get the list of methods", async () => {
+test("other methods get the list of methods", { tags: ["status-404-405"] }, async () => {
   const response = await exports.default.fetch("http://fanout.test/news", { method: "PUT", body: "a" });
   expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
   expect(response.headers.get("Fanout-Error")).toBe("invalid");

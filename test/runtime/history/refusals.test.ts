@@ -60,7 +60,7 @@ describe("announcing", () => {
       "debug",
     ],
     ["invalid", "a key has at most 64 bytes", `once ${K65}`, `once ${K65} news c`, "news", K65],
-  ])("is %s: %s", async (code, why, head, line, channel, key) => {
+  ])("is %s: %s", { tags: ["call-errors"] }, async (code, why, head, line, channel, key) => {
     expect(await command(line)).toBe(`debug!error ${code} ${head}: ${why}`);
     const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
     expect(await post(channel, "c", headers)).toEqual(refusal(400, code, why));
@@ -117,25 +117,33 @@ describe("announcing", () => {
       () => new Error("Subrequest depth limit exceeded."),
       "1",
     ],
-  ])("is %s, one error for each command: %s", async (code, why, fault, retryAfter) => {
-    const news = unique("news");
-    for (const call of ["forward", "announce"] as const) {
-      intercept(news, call, () => {
-        throw fault();
-      });
-    }
-    const client = await Client.connect(unique("home"));
-    client.send(`announce ${news} a\nannounce ${news} b\nonce k ${news} c\nonce l ${news} d`);
-    expect(await client.ping()).toEqual(
-      [`announce ${news}`, `announce ${news}`, "once k", "once l"].map((head) => `debug!error ${code} ${head}: ${why}`),
-    );
-    expect(await post(news, "a")).toEqual(refusal(503, code, why, retryAfter));
-    // With a key, retrying is safe.
-    expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(refusal(503, code, why, "1"));
-    expect(await caught(news, "a")).toEqual([code, why]);
-  });
+  ])(
+    "is %s, one error for each command: %s",
+    { tags: ["status-503", "error-uncertain", "error-unavailable", "uncertain-told", "retry-after"] },
+    async (code, why, fault, retryAfter) => {
+      const news = unique("news");
+      for (const call of ["forward", "announce"] as const) {
+        intercept(news, call, () => {
+          throw fault();
+        });
+      }
+      const client = await Client.connect(unique("home"));
+      client.send(`announce ${news} a\nannounce ${news} b\nonce k ${news} c\nonce l ${news} d`);
+      expect(await client.ping()).toEqual(
+        [`announce ${news}`, `announce ${news}`, "once k", "once l"].map(
+          (head) => `debug!error ${code} ${head}: ${why}`,
+        ),
+      );
+      expect(await post(news, "a")).toEqual(refusal(503, code, why, retryAfter));
+      // With a key, retrying is safe.
+      expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(refusal(503, code, why, "1"));
+      expect(await caught(news, "a")).toEqual([code, why]);
+    },
+  );
 
-  test("another message under a key is a conflict", async () => {
+  test("another message under a key is a conflict", {
+    tags: ["key-conflict", "status-409", "error-conflict"],
+  }, async () => {
     const news = unique("news");
     const why = "this key was used for another message on this channel";
     const first = await post(news, "a", { "Idempotency-Key": "k" });
@@ -147,7 +155,7 @@ describe("announcing", () => {
     expect(await post(news, "a", { "Idempotency-Key": "k" })).toEqual(first);
   });
 
-  test("with a key is limited by the retention", async () => {
+  test("with a key is limited by the retention", { tags: ["key-fits"] }, async () => {
     const news = unique("news");
     const why = "messages with a key have at most 262144 bytes in total, as the channel retains them to detect repeats";
     const [half, rest] = ["x".repeat(60_000), "x".repeat(22_200)];
@@ -157,7 +165,7 @@ describe("announcing", () => {
     expect((await post(news, body)).status).toBe(200);
   });
 
-  test("with another position than the newest is a conflict", async () => {
+  test("with another position than the newest is a conflict", { tags: ["status-412", "error-conflict"] }, async () => {
     const news = unique("news");
     const { said } = await post(news, "a");
     const position = Number(/"position":(\d+)/.exec(said)?.[1]);
@@ -191,7 +199,7 @@ describe("subscribing", () => {
       "subscribe news last 0",
       "/news?last=0",
     ],
-  ])("is invalid: %s", async (why, head, line, path) => {
+  ])("is invalid: %s", { tags: ["error-invalid", "status-400"] }, async (why, head, line, path) => {
     expect(await command(line)).toBe(`debug!error invalid ${head}: ${why}`);
     for (const headers of [{}, upgrade, EVENTS]) {
       expect(await request(path, { headers })).toEqual(refusal(400, "invalid", why));
@@ -204,7 +212,9 @@ describe("subscribing", () => {
     for (const headers of [{}, EVENTS]) expect(await request(`/news?${many}`, { headers })).toEqual(refused);
   });
 
-  test("is unavailable if the channel's object doesn't answer, which browsers learn from an event", async () => {
+  test("is unavailable if the channel's object doesn't answer, which browsers learn from an event", {
+    tags: ["events-retry"],
+  }, async () => {
     const room = unique("room");
     intercept(room, "fetch", () => {
       throw failure("overloaded");
@@ -218,7 +228,9 @@ describe("subscribing", () => {
     expect(said).toContain(`event: debug\ndata: error unavailable connect: ${why}\n\n`);
   });
 
-  test("is refused within the stream if only one of its channels is unavailable", async () => {
+  test("is refused within the stream if only one of its channels is unavailable", {
+    tags: ["stream-error"],
+  }, async () => {
     const [news, art] = [unique("news"), unique("art")];
     for (const call of ["link", "recover"] as const) {
       intercept(art, call, () => {
@@ -234,7 +246,9 @@ describe("subscribing", () => {
   });
 });
 
-test("requests above an address's rate limit are refused for a second", async () => {
+test("requests above an address's rate limit are refused for a second", {
+  tags: ["status-429", "retry-after", "address-limit"],
+}, async () => {
   const headers = { "CF-Connecting-IP": "192.0.2.7" };
   const lines = "x\n".repeat(10_000);
   const why = "at most 10000 lines per second are carried out; send this again later";
@@ -244,7 +258,7 @@ test("requests above an address's rate limit are refused for a second", async ()
   expect(answers).toContainEqual(refused);
 });
 
-test("other methods and unknown pages are invalid", async () => {
+test("other methods and unknown pages are invalid", { tags: ["status-404-405"] }, async () => {
   expect(await request("/-/nothing")).toMatchObject({ status: 404, code: "invalid" });
   expect(await request("/-/health", { method: "POST" })).toMatchObject({
     status: 405,

@@ -30,7 +30,9 @@ describe.each([
   ["at the channel's own object", (channel: string) => channel],
   ["at another object", (channel: string) => `${channel}-home`],
 ])("coming back %s", (_, homeOf) => {
-  test("delivers missed and new messages without a gap, even after all objects were evicted", async () => {
+  test("delivers missed and new messages without a gap, even after all objects were evicted", {
+    tags: ["resume-exact"],
+  }, async () => {
     const news = unique("news");
     const [talker, reader] = [await Client.connect(), await Client.connect(homeOf(news))];
     const from = await locate(reader, news);
@@ -61,7 +63,9 @@ describe.each([
   });
 });
 
-test("subscribers at other objects stay connected when the root crashes, and miss no messages", async () => {
+test("subscribers at other objects stay connected when the root crashes, and miss no messages", {
+  tags: ["crash-own-connections"],
+}, async () => {
   const news = unique("news");
   const [talker, reader] = [await Client.connect(), await Client.connect(`${news}-home`)];
   const from = await locate(reader, news);
@@ -76,7 +80,9 @@ test("subscribers at other objects stay connected when the root crashes, and mis
   expect(await locate(reader, news)).toBe(from + 3);
 });
 
-test("`last` starts with the newest messages, and expired messages are a gap", async () => {
+test("`last` starts with the newest messages, and expired messages are a gap", {
+  tags: ["resume-last", "gap-named"],
+}, async () => {
   const news = unique("news");
   const talker = await Client.connect();
   const from = await locate(talker, news);
@@ -97,7 +103,7 @@ test("`last` starts with the newest messages, and expired messages are a gap", a
   ]);
 });
 
-test("the same key announces once, from any object, even after a crash", async () => {
+test("the same key announces once, from any object, even after a crash", { tags: ["key-once"] }, async () => {
   const news = unique("news");
   const [one, other] = [await Client.connect(), await Client.connect(news)];
   const from = await locate(one, news);

@@ -28,7 +28,9 @@ async function expectBusy(channel: string): Promise<void> {
   });
 }
 
-test("clients are accepted up to the limit, and the next one is told that the service is full", async () => {
+test("clients are accepted up to the limit, and the next one is told that the service is full", {
+  tags: ["close-busy", "client-limit"],
+}, async () => {
   const clients = await fill();
   const [first, ...others] = clients;
   if (!first) throw new Error("nobody is there");
@@ -83,7 +85,9 @@ test("connections lost in a crash make room, although nothing reports them", asy
   await expectBusy(unique("room"));
 });
 
-test("while the count is unavailable, all clients are accepted, and those above the limit are closed later", async () => {
+test("while the count is unavailable, all clients are accepted, and those above the limit are closed later", {
+  tags: ["all-unreachable"],
+}, async () => {
   const claim = hold("all", "claim");
   const room = unique("room");
   const clients = await Promise.all(Array.from({ length: LIMIT + 1 }, () => Client.connect(room)));

@@ -84,7 +84,7 @@ describe("a body is refused, and no longer read, if it", () => {
     expect(body.isCancelled).toBe(true);
   });
 
-  test("pauses for ten seconds", async () => {
+  test("pauses for ten seconds", { tags: ["body-in-time", "status-408"] }, async () => {
     const body = new Sending().send(1);
     const status = outcome(body);
     await read();
@@ -93,7 +93,7 @@ describe("a body is refused, and no longer read, if it", () => {
     expect(body.isCancelled).toBe(true);
   });
 
-  test("takes more than thirty seconds", async () => {
+  test("takes more than thirty seconds", { tags: ["body-in-time"] }, async () => {
     const body = new Sending();
     const status = outcome(body);
     let isOver = false;
@@ -118,7 +118,7 @@ describe("a body is refused, and no longer read, if it", () => {
     expect(await status).toBe(400);
   });
 
-  test("exceeds the shared memory, until another one is done", async () => {
+  test("exceeds the shared memory, until another one is done", { tags: ["body-in-time"] }, async () => {
     const { promise: held, resolve: done } = Promise.withResolvers<void>();
     const others = Array.from({ length: 15 }, async () => {
       return outcome(full(), () => held.then(() => "used"));

@@ -81,7 +81,7 @@ describe("pages can read why they are refused:", () => {
     expect(await response.text()).toMatch(/^[A-Z].*\.\n$/);
   });
 
-  test("an unexpected error, whose cause is in the log, without the token", async () => {
+  test("an unexpected error, whose cause is in the log, without the token", { tags: ["status-500"] }, async () => {
     const lines: string[] = [];
     vi.spyOn(console, "warn").mockImplementation((line) => lines.push(String(line)));
     const token = await mint();
@@ -142,7 +142,7 @@ describe("a server inside another Worker", () => {
     return response;
   }
 
-  test("accepts only pages of its own origin, and clients without one", async () => {
+  test("accepts only pages of its own origin, and clients without one", { tags: ["mount-origins"] }, async () => {
     for (const origin of [undefined, "https://site.test"]) expect((await visit(origin)).status).toBe(200);
     expect(shared(await visit("https://site.test"))).toBe("https://site.test");
     for (const origin of ["http://site.test", "https://site.test:8443", "https://a.site.test", "null", ""])
@@ -218,7 +218,7 @@ describe("headers are parsed as HTTP defines them:", () => {
   });
 });
 
-test("an event stream also resumes by its last event's id in the query", async () => {
+test("an event stream also resumes by its last event's id in the query", { tags: ["events-last-id"] }, async () => {
   const headers = { Accept: "text/event-stream" };
   for (const name of ["lastEventId", "Last-Event-ID", "lastEventID"]) {
     const wrong = await ask(`/news?${name}=nonsense`, { headers });

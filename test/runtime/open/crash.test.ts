@@ -45,7 +45,7 @@ async function crashBusy(name: string): Promise<void> {
 const CLOSED_FOR_GAP = { code: 1013, reason: "unavailable: messages may be missing; connect again" };
 
 describe("an idle root", () => {
-  test("loses its own sockets, and other clients miss no messages", async () => {
+  test("loses its own sockets, and other clients miss no messages", { tags: ["crash-own-connections"] }, async () => {
     const { room, home, local, remote, idle, lobby } = take();
     await sendAll([idle], "subscribe all");
     await expectDelivery(local, room, local, remote);
@@ -62,7 +62,7 @@ describe("an idle root", () => {
     await expectNoMore(again, remote, idle, lobby);
   });
 
-  test("may crash repeatedly", async () => {
+  test("may crash repeatedly", { tags: ["crash-without-retention"] }, async () => {
     const { room, remote, lobby } = take();
     for (let round = 0; round < 5; round++) {
       await expectDelivery(lobby, room, remote);
@@ -100,7 +100,7 @@ describe("a root that crashes during deliveries", () => {
     await expectNoMore(idle, again);
   });
 
-  test("wakes by itself to close them", async () => {
+  test("wakes by itself to close them", { tags: ["close-lost"] }, async () => {
     const { room, home, local, remote, idle } = take();
     const delivery = hold(home, "deliver");
     local.send(`announce ${room} 1\nannounce ${room} 2`);
@@ -282,7 +282,9 @@ describe("the root of 'all'", () => {
   });
 });
 
-test("after all objects have crashed, everything works again, without leftovers", async () => {
+test("after all objects have crashed, everything works again, without leftovers", {
+  tags: ["stale-removed", "calm-after-crash"],
+}, async () => {
   const before = take();
   await abortAllDurableObjects();
   pass(2);

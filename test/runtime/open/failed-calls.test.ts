@@ -30,17 +30,21 @@ describe("an announcement", () => {
     ["that an overloaded object refuses", overload, "is overloaded"],
     ["that the network loses", network, "doesn't answer"],
     ["that fails because of a bug", bug, "doesn't answer"],
-  ])("%s is not repeated, and its publisher is told", async (_, error, told) => {
-    const { room, local, remote, lobby } = connections();
-    const calls = fail(room, "forward", error());
-    lobby.send(`announce ${room} lost`);
-    const why = `the announcement may be lost: the channel's object ${told}`;
-    expect(await lobby.ping()).toEqual([`debug!error uncertain announce ${room}: ${why}`]);
-    expect(calls()).toBe(1);
-    // The client's next announcement succeeds, and the others had no effect.
-    await expectDelivery(lobby, room, local, remote);
-    await expectNoMore(local, remote);
-  });
+  ])(
+    "%s is not repeated, and its publisher is told",
+    { tags: ["crash-uncertain", "uncertain-told"] },
+    async (_, error, told) => {
+      const { room, local, remote, lobby } = connections();
+      const calls = fail(room, "forward", error());
+      lobby.send(`announce ${room} lost`);
+      const why = `the announcement may be lost: the channel's object ${told}`;
+      expect(await lobby.ping()).toEqual([`debug!error uncertain announce ${room}: ${why}`]);
+      expect(calls()).toBe(1);
+      // The client's next announcement succeeds, and the others had no effect.
+      await expectDelivery(lobby, room, local, remote);
+      await expectNoMore(local, remote);
+    },
+  );
 });
 
 describe("a subscription", () => {
@@ -63,7 +67,9 @@ describe("a subscription", () => {
   });
 });
 
-test("a connection to an object that doesn't answer is refused with a message", async () => {
+test("a connection to an object that doesn't answer is refused with a message", {
+  tags: ["close-unreachable"],
+}, async () => {
   const room = unique("room");
   const calls = fail(room, "fetch", overload());
   const upgrade = { headers: { Upgrade: "websocket" } };
@@ -77,7 +83,9 @@ test("a connection to an object that doesn't answer is refused with a message", 
   await expectDelivery(client, room, client);
 });
 
-test("a delivery to an overloaded object is retried once, then its subscribers are closed; other objects aren't delayed", async () => {
+test("a delivery to an overloaded object is retried once, then its subscribers are closed; other objects aren't delayed", {
+  tags: ["slow-object", "close-lost"],
+}, async () => {
   const { room, home, local, remote, idle } = connections();
   const calls = fail(home, "deliver", overload(), overload());
   await expectDelivery(local, room, local);

@@ -21,7 +21,7 @@ async function expectEmpty(objects: string[]): Promise<void> {
   for (const name of objects) expect(await keys(name)).toEqual([]);
 }
 
-test("subscribing and unsubscribing leaves nothing", { timeout }, async () => {
+test("subscribing and unsubscribing leaves nothing", { tags: ["idle-free"], timeout }, async () => {
   const home = unique("home");
   const client = await Client.connect(home);
   await evictAll();

@@ -29,23 +29,27 @@ function textOf(bytes: number, part: string): string {
 }
 
 describe("a line", () => {
-  test.each(scripts)("with $script has its length counted in bytes", async ({ character }) => {
-    const room = unique("room");
-    const [announcer, listener] = await Promise.all([Client.connect(room), Client.connect(room)]);
-    const command = `announce ${room} `;
-    const longest = textOf(maxLineBytes - command.length, character);
-    const commands = [`${command}before`, command + longest, `${command}${longest}z`, `${command}after`];
-    const refusal = `debug!error limit announce ${room}: a line has at most ${maxLineBytes} bytes; split the message, or raise MAX_LINE_BYTES`;
+  test.each(scripts)(
+    "with $script has its length counted in bytes",
+    { tags: ["line-length"] },
+    async ({ character }) => {
+      const room = unique("room");
+      const [announcer, listener] = await Promise.all([Client.connect(room), Client.connect(room)]);
+      const command = `announce ${room} `;
+      const longest = textOf(maxLineBytes - command.length, character);
+      const commands = [`${command}before`, command + longest, `${command}${longest}z`, `${command}after`];
+      const refusal = `debug!error limit announce ${room}: a line has at most ${maxLineBytes} bytes; split the message, or raise MAX_LINE_BYTES`;
 
-    announcer.send(commands.join("\n"));
-    const before = [`${room}!before`, `${room}!${longest}`];
-    expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
-    announcer.send(new TextEncoder().encode(commands.join("\n")));
-    expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
-    const heard = [...before, `${room}!after`];
-    expect(await listener.lines(2 * heard.length)).toEqual([...heard, ...heard]);
-    expect(await listener.ping()).toEqual([]);
-  });
+      announcer.send(commands.join("\n"));
+      const before = [`${room}!before`, `${room}!${longest}`];
+      expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
+      announcer.send(new TextEncoder().encode(commands.join("\n")));
+      expect(await announcer.ping()).toEqual([...before, refusal, `${room}!after`]);
+      const heard = [...before, `${room}!after`];
+      expect(await listener.lines(2 * heard.length)).toEqual([...heard, ...heard]);
+      expect(await listener.ping()).toEqual([]);
+    },
+  );
 });
 
 describe("a frame", () => {
@@ -54,7 +58,7 @@ describe("a frame", () => {
     { kind: "binary", make: (text: string) => new TextEncoder().encode(text) },
   ];
 
-  test.each(kinds)("of $kind is limited in size", async ({ make }) => {
+  test.each(kinds)("of $kind is limited in size", { tags: ["frames-in", "close-frame"] }, async ({ make }) => {
     const room = unique("room");
     const [client, giant, listener] = await Promise.all([
       Client.connect(room),
@@ -100,7 +104,9 @@ describe("lines per second", () => {
     expect(await neighbour.ping()).toEqual([]);
   });
 
-  test("above the limit are refused, and above twice the limit the connection is closed", async () => {
+  test("above the limit are refused, and above twice the limit the connection is closed", {
+    tags: ["lines-rate", "close-rate", "error-rate", "close-sent-at-once"],
+  }, async () => {
     const room = unique("room");
     const [bold, rude, neighbour] = await Promise.all([
       Client.connect(room),
@@ -120,7 +126,7 @@ describe("lines per second", () => {
 });
 
 describe("channels of one connection", () => {
-  test("are limited in number, `all` included", async () => {
+  test("are limited in number, `all` included", { tags: ["channels-limit"] }, async () => {
     const [client, other] = await Promise.all([Client.connect(), Client.connect()]);
     const prefix = unique("many");
     const names = Array.from({ length: maxChannelsPerConnection - 1 }, (_, i) => `${prefix}-${i}`);
@@ -145,7 +151,7 @@ describe("channels of one connection", () => {
     await client.close();
   });
 
-  test("are limited in the total length of their names", async () => {
+  test("are limited in the total length of their names", { tags: ["names-fit", "error-limit"] }, async () => {
     const mixture = scripts.map(({ character }) => character).join("");
     const client = await Client.connect(unique("home"));
     const neighbour = await Client.connect(unique("neighbour"));
@@ -219,7 +225,7 @@ describe("the queue", () => {
   const frame = "x".repeat(maxLineBytes - 101);
   const frames = maxBufferedBytes / maxLineBytes;
 
-  test("of one connection's commands is limited", async () => {
+  test("of one connection's commands is limited", { tags: ["commands-buffer", "close-waiting"] }, async () => {
     const home = unique("home");
     const [patient, greedy, neighbour] = await Promise.all([
       Client.connect(home),
@@ -251,7 +257,7 @@ describe("the queue", () => {
     await expectNoMore(neighbour);
   });
 
-  test("of announcements for one channel is limited", async () => {
+  test("of announcements for one channel is limited", { tags: ["forwarding-buffer"] }, async () => {
     const home = unique("home");
     const room = unique("room");
     const command = `announce ${room} `;
@@ -281,7 +287,7 @@ describe("the queue", () => {
     for (const client of announcers) await client.close();
   });
 
-  test("of deliveries to an unresponsive object is limited", async () => {
+  test("of deliveries to an unresponsive object is limited", { tags: ["link-buffer"] }, async () => {
     const home = unique("home");
     const room = unique("room");
     const [local, remote, idle] = await Promise.all([Client.connect(room), Client.connect(home), Client.connect(home)]);

@@ -8,7 +8,9 @@ settleQuickly();
 
 const why = "this channel retains no messages";
 
-test("commands that need history are refused by name, but still subscribe", async () => {
+test("commands that need history are refused by name, but still subscribe", {
+  tags: ["no-retention", "error-no-history"],
+}, async () => {
   const news = unique("news");
   const client = await Client.connect(unique("home"));
   client.send(`subscribe ${news} last 1\nonce k ${news} a\nonce l ${news} b\nannounce ${news} c`);

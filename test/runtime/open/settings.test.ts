@@ -24,16 +24,20 @@ async function status(variables: Record<string, unknown>, headers: Record<string
 }
 
 describe("invalid settings", () => {
-  test.each(wrongSettings)("(%s) make the server refuse all clients with the reason", async (_, settings) => {
-    const headers = { Upgrade: "websocket", Origin: "https://example.com", ...bearer(await mint()) };
-    for (const { variables, says } of settings) {
-      const request = new Request("http://fanout.test/room", { headers });
-      const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
-      expect(response.status).toBe(500);
-      expect(await response.text()).toBe(`This server's settings are wrong: ${says}.\n`);
-      expect(response.headers.get("Fanout-Error")).toBe("unavailable");
-    }
-  });
+  test.each(wrongSettings)(
+    "(%s) make the server refuse all clients with the reason",
+    { tags: ["setting-refused", "status-500"] },
+    async (_, settings) => {
+      const headers = { Upgrade: "websocket", Origin: "https://example.com", ...bearer(await mint()) };
+      for (const { variables, says } of settings) {
+        const request = new Request("http://fanout.test/room", { headers });
+        const response = await worker.fetch(request, { CHANNEL: exports.Channel, ...variables });
+        expect(response.status).toBe(500);
+        expect(await response.text()).toBe(`This server's settings are wrong: ${says}.\n`);
+        expect(response.headers.get("Fanout-Error")).toBe("unavailable");
+      }
+    },
+  );
 });
 
 test("other Workers get the error of invalid settings too", async () => {
@@ -60,7 +64,9 @@ describe("allowed origins", () => {
     }
   });
 
-  test("exclude other pages, but not clients without an origin", async () => {
+  test("exclude other pages, but not clients without an origin", {
+    tags: ["origins-limit", "status-403"],
+  }, async () => {
     const variables = { ALLOWED_ORIGINS: "https://example.com" };
     expect(await status(variables, { Origin: "https://example.com" })).toBe(200);
     expect(await status(variables, {})).toBe(200);

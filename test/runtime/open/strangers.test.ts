@@ -122,7 +122,9 @@ describe("an address is charged", () => {
 
   const times = <T>(count: number, of: T): T[] => Array<T>(count).fill(of);
 
-  test("ten lines for each connection, stream, poll, announcement and page that calls an object", async () => {
+  test("ten lines for each connection, stream, poll, announcement and page that calls an object", {
+    tags: ["cost-open", "cost-announce", "cost-operators"],
+  }, async () => {
     const upgrade = { headers: { Upgrade: "websocket" } };
     const ways: [status: number, path: string, init?: RequestInit | undefined][] = [
       [101, `/${unique("room")}`, upgrade],
@@ -141,7 +143,7 @@ describe("an address is charged", () => {
     expect(await send(times(7, [`/${unique("room")}`, post]))).toEqual([...times(6, 200), 429]);
   });
 
-  test("for each channel that a request names, because each may cost rows", async () => {
+  test("for each channel that a request names, because each may cost rows", { tags: ["cost-open"] }, async () => {
     await resetService();
     const query = Array.from({ length: 250 }, (_, i) => `channel=stranger-${i}`).join("&");
     // Such a request is accepted once; then the address has to wait 25 seconds.
@@ -149,7 +151,7 @@ describe("an address is charged", () => {
     expect(await keys("other")).toEqual([]);
   });
 
-  test("nothing for requests that call no object", async () => {
+  test("nothing for requests that call no object", { tags: ["cost-nothing"] }, async () => {
     const free: [path: string, init?: RequestInit | undefined][] = [
       ["/"],
       ["/-/health"],

@@ -123,7 +123,9 @@ describe("a token", () => {
     await expectNoToken(`/?Token=${token}`, { Cookie: `token=${token}` });
   });
 
-  test("that is invalid is refused with the reason", async () => {
+  test("that is invalid is refused with the reason", {
+    tags: ["status-401", "error-forbidden", "token-refused"],
+  }, async () => {
     const bad: [token: string, code: string, why: string][] = [
       [await mint({ exp: seconds() - 60 }), "expired", "The token has expired; get a new one"],
       [
@@ -161,7 +163,7 @@ describe("a token", () => {
     expect(await answer("/", both)).toMatchObject({ status: 401 });
   });
 
-  test("that doesn't grant the channel of the path is refused", async () => {
+  test("that doesn't grant the channel of the path is refused", { tags: ["status-403", "token-refused"] }, async () => {
     const headers = bearer(await mint({ subscribe: ["news/*", "caf\u00e9"], announce: ["*"] }));
     const refusal = {
       status: 403,

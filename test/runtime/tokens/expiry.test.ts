@@ -40,45 +40,49 @@ describe("an alarm", () => {
   test.each([
     { state: "awake", sleep: async () => {} },
     { state: "asleep", sleep: (name: string) => evict(name) },
-  ])("closes those that have expired, one after another, in an object that is $state", async ({ sleep }) => {
-    const room = unique("room");
-    // Out of order, and two at the same time.
-    const late = await connect(room, 180);
-    const soon = await connect(room, 60);
-    const middle = await connect(room, 120);
-    const twin = await connect(room, 120);
-    expect(await alarmOf(room)).toBe(alarmFor(60));
+  ])(
+    "closes those that have expired, one after another, in an object that is $state",
+    { tags: ["close-expired"] },
+    async ({ sleep }) => {
+      const room = unique("room");
+      // Out of order, and two at the same time.
+      const late = await connect(room, 180);
+      const soon = await connect(room, 60);
+      const middle = await connect(room, 120);
+      const twin = await connect(room, 120);
+      expect(await alarmOf(room)).toBe(alarmFor(60));
 
-    await sleep(room);
-    pass(64.5);
-    await runDurableObjectAlarm(object(room));
-    await expectDelivery(soon, room, late, soon, middle, twin);
-    expect(await alarmOf(room)).toBe(alarmFor(-4));
+      await sleep(room);
+      pass(64.5);
+      await runDurableObjectAlarm(object(room));
+      await expectDelivery(soon, room, late, soon, middle, twin);
+      expect(await alarmOf(room)).toBe(alarmFor(-4));
 
-    await sleep(room);
-    pass(0.5);
-    expect(await runDurableObjectAlarm(object(room))).toBe(true);
-    expect(await soon.closed).toEqual(expired);
-    await expectDelivery(late, room, late, middle, twin);
-    expect(await alarmOf(room)).toBe(alarmFor(55));
+      await sleep(room);
+      pass(0.5);
+      expect(await runDurableObjectAlarm(object(room))).toBe(true);
+      expect(await soon.closed).toEqual(expired);
+      await expectDelivery(late, room, late, middle, twin);
+      expect(await alarmOf(room)).toBe(alarmFor(55));
 
-    await sleep(room);
-    // Alarms may be late.
-    pass(90);
-    expect(await runDurableObjectAlarm(object(room))).toBe(true);
-    expect(await Promise.all([middle.closed, twin.closed])).toEqual([expired, expired]);
-    await expectDelivery(late, room, late);
-    expect(await alarmOf(room)).toBe(alarmFor(25));
+      await sleep(room);
+      // Alarms may be late.
+      pass(90);
+      expect(await runDurableObjectAlarm(object(room))).toBe(true);
+      expect(await Promise.all([middle.closed, twin.closed])).toEqual([expired, expired]);
+      await expectDelivery(late, room, late);
+      expect(await alarmOf(room)).toBe(alarmFor(25));
 
-    await sleep(room);
-    pass(30);
-    expect(await runDurableObjectAlarm(object(room))).toBe(true);
-    expect(await late.closed).toEqual(expired);
-    await evict(room);
-    expect(await alarmOf(room)).toBeNull();
-    expect(await rows(room)).toEqual([]);
-    expect(await keys("all")).not.toContain(`downstream:${room}`);
-  });
+      await sleep(room);
+      pass(30);
+      expect(await runDurableObjectAlarm(object(room))).toBe(true);
+      expect(await late.closed).toEqual(expired);
+      await evict(room);
+      expect(await alarmOf(room)).toBeNull();
+      expect(await rows(room)).toEqual([]);
+      expect(await keys("all")).not.toContain(`downstream:${room}`);
+    },
+  );
 
   test("fires for a token that has nearly expired when it is sent", async () => {
     const room = unique("room");

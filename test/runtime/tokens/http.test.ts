@@ -26,7 +26,9 @@ test("announcing and subscribing without grants are refused with the same messag
   expect(await ask("/b", { method: "POST", body: "x" })).toMatchObject({ status: 401, code: "forbidden" });
 });
 
-test("an EventSource whose access has ended gets 204; a new one gets the reason", async () => {
+test("an EventSource whose access has ended gets 204; a new one gets the reason", {
+  tags: ["events-stop"],
+}, async () => {
   const old = bearer(await mint({ ...EVERYTHING, exp: seconds() - 60 }));
   const events = { Accept: "text/event-stream" };
   expect(await ask("/a", { headers: { ...events, ...old, "Last-Event-ID": "1.1" } })).toEqual({
@@ -40,14 +42,18 @@ test("an EventSource whose access has ended gets 204; a new one gets the reason"
 test.each([
   ["a stream", "debug!", {}],
   ["an event stream", "data: ", { Accept: "text/event-stream" }],
-])("%s ends when its token expires, with the reason", async (_, prefix, headers) => {
-  // It is accepted for five more seconds, in which even a busy machine opens the stream.
-  const token = bearer(await mint({ ...EVERYTHING, exp: seconds() }));
-  const { status, said } = await ask(`/${unique("news")}`, { headers: { ...token, ...headers } });
-  expect(status).toBe(200);
-  const reason = "error expired connect: your token has expired; connect again with a new one";
-  expect(said.trim().split("\n").at(-1)).toBe(prefix + reason);
-});
+])(
+  "%s ends when its token expires, with the reason",
+  { tags: ["stream-error", "error-expired"] },
+  async (_, prefix, headers) => {
+    // It is accepted for five more seconds, in which even a busy machine opens the stream.
+    const token = bearer(await mint({ ...EVERYTHING, exp: seconds() }));
+    const { status, said } = await ask(`/${unique("news")}`, { headers: { ...token, ...headers } });
+    expect(status).toBe(200);
+    const reason = "error expired connect: your token has expired; connect again with a new one";
+    expect(said.trim().split("\n").at(-1)).toBe(prefix + reason);
+  },
+);
 
 test("the operators' pages need a claim, except /-/health", async () => {
   expect(await ask("/-/health")).toEqual({ status: 200, code: null, said: "ok\n" });

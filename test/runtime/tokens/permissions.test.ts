@@ -16,7 +16,7 @@ async function connect(channel: string, claims: Record<string, unknown>): Promis
 }
 
 describe("each command", () => {
-  test("is executed or refused by itself", async () => {
+  test("is executed or refused by itself", { tags: ["error-forbidden", "command-order"] }, async () => {
     const room = unique("room");
     const client = await connect(room, { subscribe: [room, "news/*"], announce: ["news/today", room] });
     const neighbour = await connect(room, EVERYTHING);
@@ -88,7 +88,7 @@ describe("'all'", () => {
     await expectDelivery(town, "all", client, deaf, town);
   });
 
-  test("can be announced on only if the token names it", async () => {
+  test("can be announced on only if the token names it", { tags: ["token-all"] }, async () => {
     const home = unique("home");
     const listener = await connect(home, { subscribe: [home] });
     for (const announce of [["*"], ["all*"], ["al*", "a*"], ["al", "alla"], []]) {

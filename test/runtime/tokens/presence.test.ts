@@ -32,7 +32,9 @@ const transports: [string, granted: number, (channel: string, headers: Headers) 
 ];
 
 describe.each(transports)("by %s", (_, granted, ask) => {
-  test("presence is for all who may subscribe to the channel, or to its presence", async () => {
+  test("presence is for all who may subscribe to the channel, or to its presence", {
+    tags: ["retained-readable"],
+  }, async () => {
     configure({ HISTORY_SECONDS: "60" });
     const news = unique("news");
     const ways = [news, `${news}*`, "*", presenceOf(news), "presence/*"];

@@ -96,7 +96,7 @@ describe("a new token is refused, and the old one stays valid,", () => {
     expect(await client.untilClosed()).toEqual([]);
   }
 
-  test("if it doesn't grant the connection's subscriptions", async () => {
+  test("if it doesn't grant the connection's subscriptions", { tags: ["token-renewed"] }, async () => {
     const [home, room] = [unique("home"), unique("room")];
     const client = await connect(home, { subscribe: [home, `${room}*`], announce: [home] });
     await sendAll([client], `subscribe ${room}1\nsubscribe ${room}2`);

@@ -28,7 +28,9 @@ describe.each([
   ["awake", async () => {}],
   ["asleep", evictAll],
 ])("the connections of objects that are %s", (_, sleep) => {
-  test("end if their token was issued before, and no others", async () => {
+  test("end if their token was issued before, and no others", {
+    tags: ["close-revoked", "token-revoked"],
+  }, async () => {
     const sub = unique("ann");
     const [room, other] = [unique("room"), unique("other")];
     const old = await Client.connect(room, await granting(issued(sub, 10)));
@@ -50,7 +52,7 @@ describe.each([
   });
 });
 
-test("revoked tokens are refused everywhere, and newer ones aren't", async () => {
+test("revoked tokens are refused everywhere, and newer ones aren't", { tags: ["error-revoked"] }, async () => {
   const sub = unique("ann");
   const room = unique("room");
   const old = await mint(issued(sub, 10));
@@ -126,7 +128,7 @@ test("revoking needs the claim 'operate' and POST", async () => {
   expect(await ask("/-/info", { method: "POST", headers })).toMatchObject({ status: 405, code: "invalid" });
 });
 
-test("tokens that are valid for too long are refused", async () => {
+test("tokens that are valid for too long are refused", { tags: ["token-lifetime"] }, async () => {
   configure({ TOKEN_MAX_SECONDS: "3600" });
   const room = unique("room");
   const get = async (claims: Record<string, unknown>) =>

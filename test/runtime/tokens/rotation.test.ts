@@ -39,7 +39,9 @@ async function connectOpenly(channel: string): Promise<Client> {
 }
 
 describe("a rotated secret", () => {
-  test("keeps connections open while it is the previous one, and closes them after that", async () => {
+  test("keeps connections open while it is the previous one, and closes them after that", {
+    tags: ["close-outdated", "token-rotation"],
+  }, async () => {
     const room = unique("room");
     const [stays, renews] = [await connect(room), await connect(room)];
     configure({ TOKEN_SECRET: NEXT, TOKEN_SECRET_PREVIOUS: SECRET });
@@ -113,7 +115,9 @@ describe("a rotated secret", () => {
   });
 });
 
-test("connections without tokens are closed when the server requires them", async () => {
+test("connections without tokens are closed when the server requires them", {
+  tags: ["close-unauthorized"],
+}, async () => {
   const room = unique("room");
   const client = await connectOpenly(room);
   configure({ TOKEN_SECRET: SECRET });
@@ -122,7 +126,9 @@ test("connections without tokens are closed when the server requires them", asyn
   expect(await client.closed).toEqual(missing);
 });
 
-test("connections with tokens are closed when the server requires none, because they couldn't be renewed", async () => {
+test("connections with tokens are closed when the server requires none, because they couldn't be renewed", {
+  tags: ["close-settings"],
+}, async () => {
   const room = unique("room");
   const client = await connect(room);
   const other = await connectOpenly(room).catch((error: unknown) => error);

@@ -26,7 +26,7 @@ async function everyoneSpeaks(...subscribers: Client[]): Promise<void> {
   for (const client of subscribers) await expectDelivery(client, channel, ...subscribers);
 }
 
-test("all clients receive each message, before and after evictions", async () => {
+test("all clients receive each message, before and after evictions", { tags: ["any-size"] }, async () => {
   for (const below of ["", "!1", "!1!1"]) {
     expect(await keys(channel + below, "downstream:")).toEqual([`downstream:${channel}${below}!1`]);
   }
@@ -66,7 +66,7 @@ test("linked objects link to each other when the root is full", async () => {
   await everyoneSpeaks(...crowd);
 });
 
-test("a child that crashes loses only its own connections", async () => {
+test("a child that crashes loses only its own connections", { tags: ["crash-own-connections"] }, async () => {
   const [root, one, two, three] = crowd;
   if (!root || !one || !two || !three) throw new Error("nobody is there");
   await evictAll();
@@ -77,7 +77,7 @@ test("a child that crashes loses only its own connections", async () => {
   expect(await keys(`${channel}!1!1`, "downstream:")).toEqual([]);
 });
 
-test("a root that crashes during deliveries closes all connections of its tree", async () => {
+test("a root that crashes during deliveries closes all connections of its tree", { tags: ["close-lost"] }, async () => {
   const [root, ...others] = crowd;
   await evictAll();
   await crashBusy(channel);

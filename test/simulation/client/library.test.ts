@@ -317,7 +317,7 @@ async function check(runs: number, scenarios: fc.Arbitrary<Scenario>): Promise<v
 
 const skew = fc.constantFrom(0, 0, 3, -3, 20_000);
 
-test("without faults no message is missing, late or duplicated", { timeout }, async () => {
+test("without faults no message is missing, late or duplicated", { tags: ["client-once"], timeout }, async () => {
   await check(
     500,
     fc.record({
@@ -331,6 +331,7 @@ test("without faults no message is missing, late or duplicated", { timeout }, as
 });
 
 test("despite faults, every message is received once and in order, or is in a gap", {
+  tags: ["resume-exact", "client-once", "client-retries", "client-enters-again", "client-members"],
   timeout,
 }, async () => {
   await check(

@@ -119,7 +119,7 @@ const never = fc.constant(false);
 const always = fc.constant(true);
 const calm = { refuses: never, fails: never, lies: never, isTight: never, isWithoutHistory: fc.boolean() };
 
-test("streams deliver every message once, and resume after any id", { timeout }, async () => {
+test("streams deliver every message once, and resume after any id", { tags: ["events-resume"], timeout }, async () => {
   await runProperty(1_000, fc.record(calm));
 });
 
@@ -131,7 +131,7 @@ test("no stream or poll hangs, however its object fails", { timeout }, async () 
   await runProperty(1_500, fc.record({ ...calm, refuses: fc.boolean(), fails: always }));
 });
 
-test("with a small budget, slow readers are dropped, and resume", { timeout }, async () => {
+test("with a small budget, slow readers are dropped, and resume", { tags: ["stream-buffer"], timeout }, async () => {
   await runProperty(1_000, fc.record({ ...calm, refuses: fc.boolean(), fails: fc.boolean(), isTight: always }));
 });
 

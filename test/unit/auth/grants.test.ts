@@ -34,7 +34,7 @@ const mays = [
 ];
 
 describe.each(mays)("$may", ({ ask, allowing }) => {
-  test("allows nothing on an empty list, and everything without grants", () => {
+  test("allows nothing on an empty list, and everything without grants", { tags: ["token-grants"] }, () => {
     fc.assert(
       fc.property(channel, (wanted) => {
         expect(ask(allowing([]), wanted)).toBe(false);
@@ -110,7 +110,7 @@ describe("'all'", () => {
     fc.assert(fc.property(patterns, (list) => maySubscribe(grants(list), "all")));
   });
 
-  test("may be announced on and entered only if the list names it literally", () => {
+  test("may be announced on and entered only if the list names it literally", { tags: ["token-all"] }, () => {
     fc.assert(fc.property(patterns, (list) => mayAnnounce(grants(["all"], list), "all") === list.includes("all")));
     fc.assert(fc.property(patterns, (list) => mayEnter(grants(["all"], [], list), "all") === list.includes("all")));
     for (const list of [["*"], ["all*"], ["a*"], ["al*", "*"], ["All"], ["all "]]) {
@@ -149,7 +149,7 @@ describe("the presence of a channel", () => {
   });
 });
 
-test("a token with a subject enters only under that name, byte for byte", () => {
+test("a token with a subject enters only under that name, byte for byte", { tags: ["enter-subject"] }, () => {
   const ann = { ...grants([], [], ["*"]), sub: "ann" };
   expect(["ann", "Ann", "ann ", "bob", ""].map((member) => mayEnterAs(ann, member))).toEqual([
     true,

@@ -99,7 +99,7 @@ describe("keys are fetched once", () => {
     expect(issuer.kept).toBe(1);
   });
 
-  test("in ten minutes, and then in the background", async () => {
+  test("in ten minutes, and then in the background", { tags: ["keys-refreshed"] }, async () => {
     expect(await find("first")).toBe("found");
     await vi.advanceTimersByTimeAsync(10 * MINUTE - 1);
     expect(await find("first")).toBe("found");
@@ -121,7 +121,9 @@ describe("keys are fetched once", () => {
 });
 
 describe("a token that names an unknown key", () => {
-  test("must be retried after the cool-down, and is valid then if the issuer has published the key", async () => {
+  test("must be retried after the cool-down, and is valid then if the issuer has published the key", {
+    tags: ["keys-unknown"],
+  }, async () => {
     expect(await find("first")).toBe("found");
     issuer.answer = () => Response.json({ keys: [first, second] });
     await vi.advanceTimersByTimeAsync(9 * SECOND);
@@ -180,6 +182,7 @@ describe("an issuer that", () => {
 
   test.each(failures)(
     "%s is asked at most every 30 seconds, and its tokens have to be retried",
+    { tags: ["keys-unavailable", "keys-unknown"] },
     async (_, answer, why) => {
       const { answer: good } = issuer;
       issuer.answer = answer;
@@ -195,22 +198,26 @@ describe("an issuer that", () => {
     },
   );
 
-  test.each(failures)("%s doesn't invalidate its earlier keys for six hours", async (_, answer) => {
-    expect(await find("first")).toBe("found");
-    issuer.answer = answer;
-    await vi.advanceTimersByTimeAsync(25 * MINUTE);
-    // The first token waits for a refresh, because its key may be withdrawn.
-    expect(await findAll("first", "first")).toEqual(["found", "found"]);
-    for (let passed = 0; passed < 5 * HOUR; passed += HOUR) {
-      const { asked } = issuer;
+  test.each(failures)(
+    "%s doesn't invalidate its earlier keys for six hours",
+    { tags: ["keys-refreshed"] },
+    async (_, answer) => {
       expect(await find("first")).toBe("found");
-      expect(await find("first")).toBe("found");
-      expect(issuer.asked).toBeLessThanOrEqual(asked + 1);
+      issuer.answer = answer;
+      await vi.advanceTimersByTimeAsync(25 * MINUTE);
+      // The first token waits for a refresh, because its key may be withdrawn.
+      expect(await findAll("first", "first")).toEqual(["found", "found"]);
+      for (let passed = 0; passed < 5 * HOUR; passed += HOUR) {
+        const { asked } = issuer;
+        expect(await find("first")).toBe("found");
+        expect(await find("first")).toBe("found");
+        expect(issuer.asked).toBeLessThanOrEqual(asked + 1);
+        await vi.advanceTimersByTimeAsync(HOUR);
+      }
       await vi.advanceTimersByTimeAsync(HOUR);
-    }
-    await vi.advanceTimersByTimeAsync(HOUR);
-    expect(await findAll("first")).toEqual([expect.stringMatching(/^in \d+ s$/)]);
-  });
+      expect(await findAll("first")).toEqual([expect.stringMatching(/^in \d+ s$/)]);
+    },
+  );
 
   test.each([
     ["120", 120],

@@ -73,7 +73,7 @@ describe("a valid token", () => {
     });
   });
 
-  test("grants nothing for missing and null claims", async () => {
+  test("grants nothing for missing and null claims", { tags: ["token-grants"] }, async () => {
     const nothing = { subscribe: [], announce: [], until: (now + 3_605) * 1000, key: current };
     expect(await readToken(await mint(), settings)).toEqual(nothing);
     expect(await readToken(await mint({ subscribe: null, announce: null }), settings)).toEqual(nothing);

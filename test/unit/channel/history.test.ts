@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { settled } from "../settled.ts";
 import { ALL, FAR, linesOf, rootOf, rowsOf } from "../tree/root.ts";
 
-test("messages are stored before they are sent, and batches share a row until it is full or too old", () => {
+test("messages are stored before they are sent, and batches share a row until it is full or too old", {
+  tags: ["stored-first"],
+}, () => {
   const { root, rows, state, append } = rootOf(new Map(), FAR);
   append("a");
   append("b");
@@ -86,7 +88,7 @@ test("a root without a history says so", () => {
   expect(root.channel.readMissed(ALL)).toEqual({ none: true });
 });
 
-test("without room, the oldest messages are dropped, and their slots are reused", () => {
+test("without room, the oldest messages are dropped, and their slots are reused", { tags: ["retention-limit"] }, () => {
   const { root, rows, state, announce } = rootOf();
   for (const line of ["a", "b", "c"].map((letter) => letter.repeat(39))) {
     announce(line);
@@ -187,7 +189,7 @@ test("messages that the log drops because a link is too far behind are not retai
   expect(linesOf(rootOf(rows, FAR).root.channel.readMissed(ALL))).toBe(lines);
 });
 
-test("the limit of retained messages is in bytes of UTF-8", () => {
+test("the limit of retained messages is in bytes of UTF-8", { tags: ["retention-limit"] }, () => {
   const { root, announce } = rootOf(new Map(), { historyBytes: 30 });
   announce("é".repeat(9));
   announce("\u{1f600}".repeat(3));

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Log } from "../../../src/channel/log.ts";
 
-test("positions are consecutive, whether messages are stored or not", () => {
+test("positions are consecutive, whether messages are stored or not", { tags: ["position-counts"] }, () => {
   const log = new Log(7);
   expect(log.append("a\nb\n", 2).last).toBe(9);
   expect(log.skip("x\ny\nz\n", 3).last).toBe(12);

@@ -98,7 +98,9 @@ test("messages announced between hibernations expire one by one", () => {
   expect(channel.retained).toBe([...Array(11)].map((_, i) => `${19 + i}\n`).join(""));
 });
 
-test("a message expires before later messages in its row, in memory and after waking", () => {
+test("a message expires before later messages in its row, in memory and after waking", {
+  tags: ["retention-end"],
+}, () => {
   const channel = new Channel();
   channel.announce("a", "key");
   channel.wait(14_000);
@@ -123,7 +125,9 @@ test("messages that links have yet to receive aren't retained for longer", () =>
   expect(linesOf(root.channel.readMissed(ALL))).toBe("b\n");
 });
 
-test("a position is retained after it was last sent, or after a client that counts positions has left", () => {
+test("a position is retained after it was last sent, or after a client that counts positions has left", {
+  tags: ["position-valid"],
+}, () => {
   const channel = new Channel();
   const position = channel.announce("a");
   channel.isCounted = true;
@@ -189,7 +193,9 @@ test("asking for the position of a quiet channel costs at most one row per reten
   expect(channel.alarms).toBeLessThanOrEqual(6);
 });
 
-test("a steady flow of messages takes one alarm per two retention times, and leaves no text for long", () => {
+test("a steady flow of messages takes one alarm per two retention times, and leaves no text for long", {
+  tags: ["retention-erased"],
+}, () => {
   const channel = new Channel();
   for (let i = 0; i < 200; i++) {
     channel.announce(`${i};`);
@@ -308,7 +314,9 @@ function check(channel: Channel, expected: Expected): void {
   expected.position = position;
 }
 
-test("whatever happens, exactly the messages and positions of the retention time are retained, and in the end nothing", () => {
+test("whatever happens, exactly the messages and positions of the retention time are retained, and in the end nothing", {
+  tags: ["retention-end", "position-valid"],
+}, () => {
   const scripts = fc.array(events, { minLength: 1, maxLength: 60, size: "max" });
   const property = fc.property(scripts, (script) => {
     const channel = new Channel();

@@ -29,7 +29,9 @@ test("reads messages that end with NUL, and refuses line breaks in them", async 
   await expect(read(["a\0b\nc\0"], 0)).rejects.toThrow("message 2 has a line break");
 });
 
-test("refuses bytes that aren't UTF-8, and giant lines, with the number of the line", async () => {
+test("refuses bytes that aren't UTF-8, and giant lines, with the number of the line", {
+  tags: ["pub-text"],
+}, async () => {
   await expect(read(["a\nb\n", [0xff, 10]])).rejects.toThrow("line 3 isn't UTF-8");
   await expect(read(["a\n", "x".repeat(1_000_001)])).rejects.toThrow("line 2 has more than 1000000 bytes");
 });

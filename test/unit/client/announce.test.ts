@@ -21,7 +21,9 @@ test("replies in any order are matched by key", async () => {
   await refused;
 });
 
-test("a temporarily refused message is retried before later ones overtake it", async () => {
+test("a temporarily refused message is retried before later ones overtake it", {
+  tags: ["client-retries"],
+}, async () => {
   const { client } = connectTo();
   const announced = ["k1", "k2"].map((key) => client.announce("a", key, { key }));
   const socket = await greet();
@@ -93,7 +95,9 @@ test("200 announcements of 60 kB stay within the limits in flight, and all succe
   expect((await announced).at(-1)).toBe(200);
 });
 
-test("after a close with 1009, frames are smaller, and a single message is rejected", async () => {
+test("after a close with 1009, frames are smaller, and a single message is rejected", {
+  tags: ["client-slows-down"],
+}, async () => {
   const { client } = connectTo();
   const large = client.announce("a", "x".repeat(500_000));
   const refused = expect(large).rejects.toMatchObject({ code: "limit" });
@@ -117,7 +121,9 @@ test("two announcements with one key are sent one after the other", async () => 
   expect(await Promise.all(both)).toEqual([5, 9]);
 });
 
-test("a timeout's code shows whether the message may have been announced; a signal rejects with its reason", async () => {
+test("a timeout's code shows whether the message may have been announced; a signal rejects with its reason", {
+  tags: ["client-uncertain"],
+}, async () => {
   const { client } = connectTo();
   const offline = expect(client.announce("a", "x", { timeout: 50 })).rejects.toMatchObject({
     code: "unavailable",
@@ -139,7 +145,9 @@ test("a timeout's code shows whether the message may have been announced; a sign
   expect(socket.lines.filter((line) => line.startsWith("once "))).toHaveLength(1);
 });
 
-test("close() lets announcements finish within its timeout, and accepts no more", async () => {
+test("close() lets announcements finish within its timeout, and accepts no more", {
+  tags: ["client-close"],
+}, async () => {
   const { client } = connectTo();
   const announced = client.announce("a", "x", { key: "k" });
   const socket = await greet();
@@ -166,7 +174,9 @@ test("close() also ends offline, and stops all work", async () => {
   expect([FakeSocket.made.length, vi.getTimerCount()]).toEqual([made, 0]);
 });
 
-test("ping resolves after earlier announcements and subscriptions have taken effect", async () => {
+test("ping resolves after earlier announcements and subscriptions have taken effect", {
+  tags: ["client-barrier"],
+}, async () => {
   const { client } = connectTo();
   const order: string[] = [];
   client.announce("a", "x", { key: "k" }).then(() => order.push("announced"));
@@ -185,7 +195,7 @@ test("ping resolves after earlier announcements and subscriptions have taken eff
   await expect(client.ping({ timeout: -1 })).rejects.toThrow("takes milliseconds");
 });
 
-test("too many pending announcements are refused, to bound memory", async () => {
+test("too many pending announcements are refused, to bound memory", { tags: ["client-pending"] }, async () => {
   const { client } = connectTo();
   const outcomes = Promise.allSettled(Array.from({ length: 20_001 }, () => client.announce("a", "x")));
   await settle();

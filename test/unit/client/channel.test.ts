@@ -40,7 +40,9 @@ test("subscribing in the listener for `connected` sends one subscription", async
   expect(socket.lines.filter((line) => line.startsWith("subscribe b"))).toEqual(["subscribe b since now"]);
 });
 
-test("each subscription to a channel has its own start, and receives everything once", async () => {
+test("each subscription to a channel has its own start, and receives everything once", {
+  tags: ["client-once"],
+}, async () => {
   const { client } = connectTo();
   const first = noted();
   client.subscribe("a", first.options);
@@ -100,7 +102,7 @@ test("on channels without history, a lost connection is a gap", async () => {
   expect(got).toEqual(["x undefined", [undefined, undefined], "y undefined"]);
 });
 
-test("temporary refusals are retried; others end only their channel", async () => {
+test("temporary refusals are retried; others end only their channel", { tags: ["client-errors-apart"] }, async () => {
   const { client } = connectTo();
   const [busy, secret, fine] = ["busy", "secret", "fine"].map((channel) => client.subscribe(channel));
   const socket = await greet("debug!error unavailable subscribe busy: not now");

@@ -44,7 +44,9 @@ test.each([1000, 1001, 1005, 1006, 1008, 1009, 1011, 1012, 1013, 3000, 4999])(
   },
 );
 
-test("after a close for the rate, the client retries with fewer lines at a time", async () => {
+test("after a close for the rate, the client retries with fewer lines at a time", {
+  tags: ["client-slows-down"],
+}, async () => {
   const { client } = connectTo();
   const announced = Array.from({ length: 5_000 }, (_, i) => client.announce("a", "x", { key: String(i) }));
   const settled = Promise.all(announced);
@@ -60,7 +62,7 @@ test("after a close for the rate, the client retries with fewer lines at a time"
   expect((await settled).at(-1)).toBe(4_999);
 });
 
-test("a server that greets and closes causes growing delays", async () => {
+test("a server that greets and closes causes growing delays", { tags: ["client-backoff"] }, async () => {
   const { client } = connectTo();
   client.subscribe("a");
   for (let second = 0; second < 60; second++) {
@@ -75,7 +77,7 @@ test("a server that greets and closes causes growing delays", async () => {
   expect(FakeSocket.made.length).toBeGreaterThan(3);
 });
 
-test("after a long connection the client reconnects soon", async () => {
+test("after a long connection the client reconnects soon", { tags: ["client-backoff"] }, async () => {
   const { client } = connectTo();
   client.subscribe("a");
   for (let i = 1; i < 10; i++) {
@@ -168,7 +170,7 @@ test("if requests succeed and WebSockets don't, the client uses requests", async
 });
 
 describe("a silent server", () => {
-  test("is detected by a keepalive, which doesn't wake the server", async () => {
+  test("is detected by a keepalive, which doesn't wake the server", { tags: ["client-keepalive"] }, async () => {
     const { client, socket } = await subscribed();
     const before = socket.sent.length;
     await vi.advanceTimersByTimeAsync(25_000);
@@ -230,7 +232,9 @@ describe("wake-ups", () => {
     return () => vi.unstubAllGlobals();
   });
 
-  test("end a delay, and restart a hanging attempt; flapping networks cause no flood", async () => {
+  test("end a delay, and restart a hanging attempt; flapping networks cause no flood", {
+    tags: ["client-wakes"],
+  }, async () => {
     const { client } = connectTo();
     client.subscribe("a");
     await settle();
@@ -258,7 +262,7 @@ describe("wake-ups", () => {
   });
 });
 
-test("an idle client disconnects after a minute, and reconnects on demand", async () => {
+test("an idle client disconnects after a minute, and reconnects on demand", { tags: ["client-idle"] }, async () => {
   const { client, states, subscription, socket } = await subscribed();
   subscription.unsubscribe();
   await vi.advanceTimersByTimeAsync(26_000);

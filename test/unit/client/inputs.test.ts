@@ -14,11 +14,15 @@ test.each([
   [{ key: "\ud800" }, 'the option `key` is "\\ud800"'],
   [{ timeout: Number.NaN }, "the option `timeout` is NaN"],
   [{ timeout: -1 }, "takes milliseconds"],
-])("announce refuses the options %j at once, and sends nothing", async (options, why) => {
-  const { client } = connectTo();
-  await expect(Reflect.apply(client.announce, undefined, ["orders", "hi", options])).rejects.toThrow(why);
-  expect(FakeSocket.made).toEqual([]);
-});
+])(
+  "announce refuses the options %j at once, and sends nothing",
+  { tags: ["client-validates"] },
+  async (options, why) => {
+    const { client } = connectTo();
+    await expect(Reflect.apply(client.announce, undefined, ["orders", "hi", options])).rejects.toThrow(why);
+    expect(FakeSocket.made).toEqual([]);
+  },
+);
 
 test.each([
   ["a\ud800", 'the channel is "a\\ud800"'],
@@ -65,7 +69,7 @@ test.each([
   ["since", '`options` is "since"; it takes an object'],
   [null, "`options` is null; it takes an object"],
   [{ codec: JSON }, "the option `codec`.decode is undefined; it takes a function"],
-])("subscribe refuses the options %j at once", (options, why) => {
+])("subscribe refuses the options %j at once", { tags: ["client-validates"] }, (options, why) => {
   const { client } = connectTo();
   expect(() => Reflect.apply(client.subscribe, undefined, ["a", options])).toThrow(why);
 });

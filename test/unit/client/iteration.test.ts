@@ -43,7 +43,9 @@ test("`last` raises the buffer", async () => {
   expect(await take(subscription, 1_500)).toHaveLength(1_500);
 });
 
-test("a loop that doesn't read ends with an error after its buffered messages", async () => {
+test("a loop that doesn't read ends with an error after its buffered messages", {
+  tags: ["client-buffer"],
+}, async () => {
   const { subscription, receive } = await begin({ buffer: 2 });
   const loop = subscription[Symbol.asyncIterator]();
   receive(1, 3);
@@ -58,7 +60,9 @@ test("a loop that doesn't read ends with an error after its buffered messages", 
   expect(subscription.state).toBe("unsubscribed");
 });
 
-test("with `overflow: oldest` the oldest messages are dropped, which is a gap", async () => {
+test("with `overflow: oldest` the oldest messages are dropped, which is a gap", {
+  tags: ["client-buffer"],
+}, async () => {
   const gaps: Gap[] = [];
   const { subscription, receive } = await begin({
     buffer: 2,

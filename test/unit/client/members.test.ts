@@ -44,7 +44,7 @@ test("an empty list is complete, too", async () => {
   expect([got, members.state, members.current.size]).toEqual([["subscribed"], "subscribed", 0]);
 });
 
-test("changes update the map, and are reported once", async () => {
+test("changes update the map, and are reported once", { tags: ["client-members"] }, async () => {
   const { members, got, socket } = await listed();
   socket.receive(
     "presence/a!enter carl x y",
@@ -111,7 +111,7 @@ test("a list that is pending when the connection ends is requested on the next o
   expect(entriesOf(members)).toEqual(["bob"]);
 });
 
-test("after a gap it asks for the list again, and reports the difference", async () => {
+test("after a gap it asks for the list again, and reports the difference", { tags: ["client-members"] }, async () => {
   const { members, got } = await listed();
   await breakOff();
   const socket = await greet("debug!gap presence/a 7 20", "debug!position presence/a 20", "presence/a!leave zoe");
@@ -244,7 +244,7 @@ test("each loop starts with the current members, and gets all changes; leaving t
   expect([await reading, members.state]).toEqual([{ done: true, value: undefined }, "unsubscribed"]);
 });
 
-test("a loop that doesn't read ends with an error, to bound memory", async () => {
+test("a loop that doesn't read ends with an error, to bound memory", { tags: ["client-members-buffer"] }, async () => {
   const { members, socket } = await listed();
   const loop = members[Symbol.asyncIterator]();
   for (let i = 0; i <= 20_000; i++) socket.receive(`presence/a!update ann ${i}`);

@@ -40,7 +40,9 @@ async function entered(onEnd?: (error: Refused) => void) {
   return { ...connected, socket };
 }
 
-test("`enter` resolves when the reply to a ping shows that the server has carried it out", async () => {
+test("`enter` resolves when the reply to a ping shows that the server has carried it out", {
+  tags: ["client-enter"],
+}, async () => {
   const { client } = connectTo();
   const call = noted(client.enter("a", "ann", 'x  {"y": 1}'));
   const other = noted(client.enter("b", "ann"));
@@ -53,7 +55,9 @@ test("`enter` resolves when the reply to a ping shows that the server has carrie
   expect([call.outcome, other.outcome]).toEqual(["carried out", "forbidden: no"]);
 });
 
-test("a client enters again on each connection, in one frame with its subscriptions", async () => {
+test("a client enters again on each connection, in one frame with its subscriptions", {
+  tags: ["client-enters-again"],
+}, async () => {
   const { client } = await entered();
   client.subscribe("b");
   await breakOff();
@@ -71,7 +75,7 @@ test("a present client stays connected", async () => {
   expect([FakeSocket.made.length, socket.isClosed]).toEqual([1, false]);
 });
 
-test("`leave` resolves when carried out, and the client doesn't enter again", async () => {
+test("`leave` resolves when carried out, and the client doesn't enter again", { tags: ["client-leave"] }, async () => {
   const { client, socket } = await entered();
   const call = noted(client.leave("a"));
   await settle();
@@ -144,7 +148,7 @@ test("calls of one turn are one command, so that a component which remounts does
   expect(calls.map(({ outcome }) => outcome)).toEqual(["carried out", "carried out", "carried out"]);
 });
 
-test("calls during a command in flight become one command, which follows it", async () => {
+test("calls during a command in flight become one command, which follows it", { tags: ["client-merges"] }, async () => {
   const { client, socket } = await entered();
   const count = socket.lines.length;
   const calls = [noted(client.enter("a", "ann", "2"))];
@@ -181,7 +185,9 @@ test("a temporary refusal is retried with backoff, and doesn't slow other comman
   expect(socket.lines.filter((line) => line.startsWith("once"))).toHaveLength(100);
 });
 
-test("a refused update changes nothing: the client is present as before", async () => {
+test("a refused update changes nothing: the client is present as before", {
+  tags: ["client-enter-refused"],
+}, async () => {
   const onEnd = vi.fn();
   const { client, socket } = await entered(onEnd);
   const call = noted(client.enter("a", "bob"));
@@ -298,7 +304,9 @@ test("a client enters again with each new token, as that may not grant it", asyn
   expect(onEnd).toHaveBeenCalledTimes(1);
 });
 
-test("close() waits until the server has carried out `leave`, and rejects a pending `enter`", async () => {
+test("close() waits until the server has carried out `leave`, and rejects a pending `enter`", {
+  tags: ["client-leave"],
+}, async () => {
   const { client, socket } = await entered();
   const leaving = noted(client.leave("a"));
   const call = noted(client.enter("b", "ann"));

@@ -60,23 +60,27 @@ test("if requests.ts never loads, the attempt times out and is retried", async (
 test.each([
   [429, "rate"],
   [503, "unavailable"],
-])("an announcement refused with %i is retried after Retry-After, in order", async (status, code) => {
-  const posts: string[] = [];
-  const fetch: FetchLike = async (_, { method, body = "" }) => {
-    if (method === "GET") return responseOf(200, "ok\n");
-    posts.push(body);
-    const headers = { "Fanout-Error": code, "Retry-After": "30" };
-    if (posts.length === 1) return responseOf(status, "Not now.", headers);
-    return responseOf(200, JSON.stringify({ position: posts.length }));
-  };
-  const { client } = clientWith({ fetch });
-  const announced = [client.announce("a", "x"), client.announce("a", "y"), client.announce("b", "z")];
-  await vi.advanceTimersByTimeAsync(29_000);
-  expect(posts).toEqual(["x"]);
-  await vi.advanceTimersByTimeAsync(3_000);
-  expect(await Promise.all(announced)).toEqual([3, 4, 2]);
-  expect(posts).toEqual(["x", "z", "x", "y"]);
-});
+])(
+  "an announcement refused with %i is retried after Retry-After, in order",
+  { tags: ["client-retries", "retry-after"] },
+  async (status, code) => {
+    const posts: string[] = [];
+    const fetch: FetchLike = async (_, { method, body = "" }) => {
+      if (method === "GET") return responseOf(200, "ok\n");
+      posts.push(body);
+      const headers = { "Fanout-Error": code, "Retry-After": "30" };
+      if (posts.length === 1) return responseOf(status, "Not now.", headers);
+      return responseOf(200, JSON.stringify({ position: posts.length }));
+    };
+    const { client } = clientWith({ fetch });
+    const announced = [client.announce("a", "x"), client.announce("a", "y"), client.announce("b", "z")];
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(posts).toEqual(["x"]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await Promise.all(announced)).toEqual([3, 4, 2]);
+    expect(posts).toEqual(["x", "z", "x", "y"]);
+  },
+);
 
 test("a refused token ends the connection; a refused fixed token ends the client", async () => {
   const fetch: FetchLike = async (url) =>
@@ -161,7 +165,9 @@ test("a page of a proxy is no list; the request is repeated", async () => {
   expect([count, members.state]).toEqual([2, "subscribed"]);
 });
 
-test("without a WebSocket the client can't enter, and leaving does nothing", async () => {
+test("without a WebSocket the client can't enter, and leaving does nothing", {
+  tags: ["client-no-presence"],
+}, async () => {
   const fetch: FetchLike = async () => responseOf(200, "ok\n");
   const { client } = clientWith({ fetch });
   await expect(client.enter("a", "ann")).rejects.toMatchObject({

@@ -103,7 +103,7 @@ test("a renewed token that is revoked ends the client", async () => {
   expect(token).toHaveBeenCalledTimes(2);
 });
 
-test("neither wake-ups nor new calls reconnect a revoked client", async () => {
+test("neither wake-ups nor new calls reconnect a revoked client", { tags: ["client-revoked"] }, async () => {
   const { client, socket } = await connected("x.y.z");
   socket.end(1008, `revoked: ${WHY}`);
   const subscription = client.subscribe("c");

@@ -6,7 +6,9 @@ beforeEach(useFakeTime);
 
 const HOUR = 3_600_000;
 
-test("a token is renewed 30 s before its expiry, or after half of its remaining time", () => {
+test("a token is renewed 30 s before its expiry, or after half of its remaining time", {
+  tags: ["client-renews"],
+}, () => {
   expect(untilRenewal(tokenOf({ exp: 1_000 }), 0)).toBe(970_000);
   expect(untilRenewal(tokenOf({ exp: 20 }), 0)).toBe(10_000);
   expect(untilRenewal(tokenOf({ exp: 20, sub: "ü?>" }), 0)).toBe(10_000);
@@ -71,7 +73,9 @@ test("a 401 is final only after fresh tokens failed, and never if they expired",
   expect(client.state).toBe("connected");
 });
 
-test("persistently invalid tokens are final, and everything pending fails with the reason", async () => {
+test("persistently invalid tokens are final, and everything pending fails with the reason", {
+  tags: ["client-failed"],
+}, async () => {
   const { client, changes } = connectTo({ token: () => "x.y.z" }, refusing("invalid"));
   const reasons: unknown[] = [];
   client.subscribe("a", { onState: (state, reason) => void reasons.push([state, reason]) });
@@ -106,17 +110,21 @@ test.each([
   ],
   ["rejects", () => Promise.reject(new Error("no session")), "no session"],
   ["never returns", () => new Promise<string>(() => {}), "didn't return within 20 s"],
-])("a function that %s is asked again later, and the reason is reported", async (_, token, why) => {
-  const asked = vi.fn(token);
-  const { client, changes } = connectTo({ token: asked });
-  client.subscribe("a");
-  await vi.advanceTimersByTimeAsync(20_000);
-  expect(changes[1]).toMatchObject({ state: "disconnected", willRetry: true });
-  expect(changes[1]?.reason).toContain(why);
-  await vi.advanceTimersByTimeAsync(1_000);
-  expect(asked.mock.calls.length).toBeGreaterThan(1);
-  expect(asked.mock.calls.length).toBeLessThan(30);
-});
+])(
+  "a function that %s is asked again later, and the reason is reported",
+  { tags: ["client-token-retry"] },
+  async (_, token, why) => {
+    const asked = vi.fn(token);
+    const { client, changes } = connectTo({ token: asked });
+    client.subscribe("a");
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(changes[1]).toMatchObject({ state: "disconnected", willRetry: true });
+    expect(changes[1]?.reason).toContain(why);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked.mock.calls.length).toBeGreaterThan(1);
+    expect(asked.mock.calls.length).toBeLessThan(30);
+  },
+);
 
 test.each([
   ["nothing", undefined, "undefined"],

@@ -127,7 +127,9 @@ test("each socket gets its lines in order, in one frame", async () => {
   );
 });
 
-test("frames have whole lines, and at most 64 KiB unless a single line is longer", async () => {
+test("frames have whole lines, and at most 64 KiB unless a single line is longer", {
+  tags: ["frames-out"],
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: 1, max: 65_000 }), { minLength: 1, maxLength: 20 }),

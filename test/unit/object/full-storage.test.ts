@@ -104,7 +104,9 @@ test("a child passes new positions on to its connections and links", async () =>
   }
 });
 
-test("after a crash while storage was full, no position is assigned again, and clients get gaps", async () => {
+test("after a crash while storage was full, no position is assigned again, and clients get gaps", {
+  tags: ["full-storage"],
+}, async () => {
   const service = new Service();
   const reader = await service.connect("news", { since: "now" });
   const ann = await service.connect("home");

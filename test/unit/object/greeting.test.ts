@@ -45,7 +45,9 @@ function rootOfAll() {
   return { open, pass };
 }
 
-test("a client that hasn't read the greeting after ten seconds is disconnected, and until then the object stays in memory", async () => {
+test("a client that hasn't read the greeting after ten seconds is disconnected, and until then the object stays in memory", {
+  tags: ["close-greeting"],
+}, async () => {
   const { open, pass } = rootOfAll();
   const socket = await open();
   for (let second = 1; second < 10; second++) expect(await pass()).toBe(true);

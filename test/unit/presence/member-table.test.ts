@@ -57,7 +57,9 @@ test("a list of all members restates what has changed elsewhere since", () => {
   expect(table.commit()).toEqual([]);
 });
 
-test("a member without connections stays for the grace period, unless it has left", () => {
+test("a member without connections stays for the grace period, unless it has left", {
+  tags: ["presence-no-ghosts"],
+}, () => {
   const table = tableWith("ann", "bob");
   const gone = [
     { member: "ann", left: false, change: NOW + 2 },
@@ -98,7 +100,7 @@ test("what a list of all members leaves out has ended", () => {
   expect(table.commit()).toEqual([{ kind: "leave", member: "bob" }]);
 });
 
-test("more members than the limit are refused, and too much data", () => {
+test("more members than the limit are refused, and too much data", { tags: ["members-size"] }, () => {
   const table = tableWith("ann", "bob");
   const present = ["cat", "dan"].map((member) => ({ member, data: "", change: NOW + 2 }));
   expect(table.apply(report(NOW + 2, { present }), NOW)).toEqual(["dan"]);

@@ -5,7 +5,7 @@ import { channelFault, MAX_NAME_BYTES, nameFault } from "../../../src/protocol/c
 import { anyLine, bytesOf, isName } from "./texts.ts";
 
 describe("names", () => {
-  test("have 1 to 255 bytes, no '!', no space, no control character", () => {
+  test("have 1 to 255 bytes, no '!', no space, no control character", { tags: ["channel-syntax"] }, () => {
     fc.assert(fc.property(anyLine, (name) => (nameFault(name) === undefined) === isName(name)));
   });
 

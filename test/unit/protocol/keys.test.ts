@@ -10,7 +10,7 @@ function isKey(text: string): boolean {
   return bytes >= 1 && bytes <= 64 && !/[\p{Cc} ]/u.test(text);
 }
 
-test("keys have 1 to 64 bytes, no space, no control character", () => {
+test("keys have 1 to 64 bytes, no space, no control character", { tags: ["key-syntax", "key-of-once"] }, () => {
   fc.assert(fc.property(anyLine, (key) => (keyFault(key) === undefined) === isKey(key)));
   const units = Array.from({ length: 0x10000 }, (_, unit) => String.fromCharCode(unit));
   expect(units.filter((unit) => (keyFault(unit) === undefined) !== isKey(unit))).toEqual([]);

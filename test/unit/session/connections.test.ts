@@ -135,27 +135,31 @@ test("lines make a flush due, for the sockets that they are for", () => {
 test.each([
   { title: "published lines", addressees: [] },
   { title: "published lines and lines of its own", addressees: [0, 1] },
-])("a slow consumer gets its $title later, and all others get theirs at once", ({ addressees }) => {
-  const { all, connections, sockets } = readers(6);
-  const [slow, brim, quick] = sockets;
-  if (!slow || !brim || !quick) throw new Error("connections were expected");
-  slow.bufferedAmount = MOST + 1;
-  brim.bufferedAmount = MOST;
-  for (const i of addressees) {
-    const connection = connections[i];
-    if (connection) all.send(connection, "hello\n");
-  }
-  all.publish("news", "a\n");
-  all.flush();
-  expect(all.slow.map(({ socket }) => socket)).toEqual([slow]);
-  const hello = addressees.length > 0 ? "hello\n" : "";
-  expect([slow.done, brim.done, quick.done]).toEqual([[], [`${hello}a\n`], ["a\n"]]);
-  // The lines stay buffered: a commit may have held back the earlier ones.
-  slow.bufferedAmount = 0;
-  expect({ slow: all.slow, due: all.due }).toEqual({ slow: [], due: 1 });
-  all.flush();
-  expect({ done: slow.done, due: all.due }).toEqual({ done: [`${hello}a\n`], due: 0 });
-});
+])(
+  "a slow consumer gets its $title later, and all others get theirs at once",
+  { tags: ["slow-closed", "close-slow"] },
+  ({ addressees }) => {
+    const { all, connections, sockets } = readers(6);
+    const [slow, brim, quick] = sockets;
+    if (!slow || !brim || !quick) throw new Error("connections were expected");
+    slow.bufferedAmount = MOST + 1;
+    brim.bufferedAmount = MOST;
+    for (const i of addressees) {
+      const connection = connections[i];
+      if (connection) all.send(connection, "hello\n");
+    }
+    all.publish("news", "a\n");
+    all.flush();
+    expect(all.slow.map(({ socket }) => socket)).toEqual([slow]);
+    const hello = addressees.length > 0 ? "hello\n" : "";
+    expect([slow.done, brim.done, quick.done]).toEqual([[], [`${hello}a\n`], ["a\n"]]);
+    // The lines stay buffered: a commit may have held back the earlier ones.
+    slow.bufferedAmount = 0;
+    expect({ slow: all.slow, due: all.due }).toEqual({ slow: [], due: 1 });
+    all.flush();
+    expect({ done: slow.done, due: all.due }).toEqual({ done: [`${hello}a\n`], due: 0 });
+  },
+);
 
 test("lines for one connection cost the others nothing", () => {
   const { all, connections, sockets } = readers(8);
@@ -193,7 +197,9 @@ test("closing a connection that its client has closed does no harm, and later li
   });
 });
 
-test("subscriptions have a memory budget, which includes names and a surcharge for new channels", () => {
+test("subscriptions have a memory budget, which includes names and a surcharge for new channels", {
+  tags: ["subscriptions-budget"],
+}, () => {
   const connections = connectionsOf([], { maxBufferedBytes: MOST, maxPendingBytes: 8 * MOST });
   const crowd = Array.from({ length: 200 }, () => connections.accept(new RecordingSocket(), undefined));
   const subscribe = (from: number, to: number) => {
@@ -221,7 +227,9 @@ class Stalled extends RecordingSocket {
   }
 }
 
-test("when the send budget is used up, the rest is blocked, clients that have read go first, and the slowest are closed", () => {
+test("when the send budget is used up, the rest is blocked, clients that have read go first, and the slowest are closed", {
+  tags: ["object-buffer", "close-slow"],
+}, () => {
   const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
   const all = connectionsOf(sockets, SMALL_BUDGET);
   const connections = [...all];

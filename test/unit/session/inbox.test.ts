@@ -127,7 +127,7 @@ test("an unexpected error isn't sent to the client, and the next frame is execut
   expect(await done()).toEqual(["ping"]);
 });
 
-test("pending frames have a limit, and each counts 101 bytes of overhead", async () => {
+test("pending frames have a limit, and each counts 101 bytes of overhead", { tags: ["commands-buffer"] }, async () => {
   let step = Promise.withResolvers<void>();
   const { receive, done } = inboxOf(() => step.promise);
   const line = (bytes: number) => `announce a ${"x".repeat(bytes - "announce a ".length)}`;
@@ -188,7 +188,9 @@ function crowded() {
   return { inbox, closed, connect };
 }
 
-test("when all frames exceed their limit, the connection with the most is closed", () => {
+test("when all frames exceed their limit, the connection with the most is closed", {
+  tags: ["commands-of-object-buffer"],
+}, () => {
   const { inbox, closed, connect } = crowded();
   const fill = (size: number) => {
     const connection = connect();
@@ -234,7 +236,9 @@ test("a frame is split at line ends, and empty lines are skipped", async () => {
   );
 });
 
-test("the inbox pauses between steps, and pending frames have no limit meanwhile", async () => {
+test("the inbox pauses between steps, and pending frames have no limit meanwhile", {
+  tags: ["publisher-slowed"],
+}, async () => {
   const pauses: { work: number; needsRoom: boolean; end: () => void }[] = [];
   const pause: CommandHandler["pause"] = (_, work, needsRoom) => {
     const { promise, resolve: end } = Promise.withResolvers<void>();

@@ -5,7 +5,9 @@ import { settled } from "../settled.ts";
 import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
 
-test("a client that resumes again and again is refused, without a call to the root", async () => {
+test("a client that resumes again and again is refused, without a call to the root", {
+  tags: ["resume-rate", "error-rate"],
+}, async () => {
   let asked = 0;
   const lines = `news!${"x".repeat(262_000)}\n`;
   const recover = () => {

@@ -54,7 +54,9 @@ test("gaps are part of an answer, and positions of other channels aren't", async
   expect(answer()).toEqual({ lines, position: 10 });
 });
 
-test("an answer that would be too long ends earlier, and the next poll continues", async () => {
+test("an answer that would be too long ends earlier, and the next poll continues", {
+  tags: ["poll-size"],
+}, async () => {
   const { object, answer, budget } = await polling(1_000);
   const line = `news!${"x".repeat(94)}\n`;
   await object.send("debug!position news 7\n");

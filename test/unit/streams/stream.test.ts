@@ -61,7 +61,9 @@ test("a temporarily refused channel is retried on a busy stream", async () => {
   expect(got()).toMatch(/event: all\nid: 18.4\ndata: at last\n/);
 });
 
-test("a stream sends a heartbeat every 20 seconds, even while it receives unrelated lines", async () => {
+test("a stream sends a heartbeat every 20 seconds, even while it receives unrelated lines", {
+  tags: ["stream-alive", "events-alive"],
+}, async () => {
   const { time, object, got } = await reading(events);
   await object.send("debug!position news 7\ndebug!error forbidden subscribe all: x\n1\n");
   got();

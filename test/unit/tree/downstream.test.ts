@@ -94,7 +94,7 @@ test("a link that ends during its last attempt leaves no rows", async () => {
   expect(rows).toEqual(new Map());
 });
 
-test("a link that is too far behind is lost, and the others are not", async () => {
+test("a link that is too far behind is lost, and the others are not", { tags: ["link-buffer"] }, async () => {
   const { downstream, call, deliver, rows } = newsOf(new Map(), 40);
   downstream.link({ from: "slow", epoch: 1 });
   downstream.link({ from: "quick", epoch: 1 });

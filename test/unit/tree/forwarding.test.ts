@@ -178,7 +178,9 @@ test("the newest batches of ten thousand objects are remembered", () => {
   expect(outdatedBy(0, 99)).toBeUndefined();
 });
 
-test("all channels share a limit for pending announcements, and answers free it", async () => {
+test("all channels share a limit for pending announcements, and answers free it", {
+  tags: ["forwarding-total"],
+}, async () => {
   const { announce, next, outcomes } = forwarding(4_000_000);
   const long = (letter: string) => `${letter.repeat(3_999_999)}\n`;
   for (const [i, letter] of ["a", "b"].entries()) announce(long(letter), `channel${i}`);

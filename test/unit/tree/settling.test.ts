@@ -129,7 +129,9 @@ test("an object without subscribers is unlinked by its answer, and storage is em
   expect(downstream.log.size).toBe(0);
 });
 
-test("links are cut off only if pending messages exceed the buffer, whatever was delivered before", async () => {
+test("links are cut off only if pending messages exceed the buffer, whatever was delivered before", {
+  tags: ["link-buffer"],
+}, async () => {
   const { downstream, rows, calls } = linksOf("news");
   downstream.link({ from: "home", epoch: 1 });
   for (let i = 0; i < 3; i++) downstream.append("0123456\n", 1);

@@ -32,7 +32,9 @@ function charge(address: string | undefined, cost: number): number {
   }
 }
 
-test("an address may spend one second's lines at once, which are refilled over time", () => {
+test("an address may spend one second's lines at once, which are refilled over time", {
+  tags: ["address-limit"],
+}, () => {
   expect(charge("192.0.2.1", 60)).toBe(0);
   expect(charge("192.0.2.1", 40)).toBe(0);
   expect(charge("192.0.2.1", 1)).toBe(1);
