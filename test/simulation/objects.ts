@@ -1,11 +1,14 @@
 /** The objects of a simulated service, and the runtime that each of them gets. */
 
 import { type Grants, grantsFault } from "../../src/auth/grants.ts";
+import { SEGMENT } from "../../src/channel/history-rows.ts";
 import { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
+import { parentOf } from "../../src/runtime/object-names.ts";
 import type { RawRuntime } from "../../src/runtime/runtime.ts";
 import { isAttachment } from "../../src/session/attachment.ts";
 import type { Socket } from "../../src/session/socket.ts";
+import { copy } from "./copy.ts";
 import type { Action, Network } from "./network.ts";
 import { type Environment, type Incarnation, leave, SimulatedObject } from "./object.ts";
 import { ObjectCalls } from "./object-calls.ts";
@@ -127,6 +130,7 @@ export class Objects {
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
       held: undefined,
+      histories: [],
       isHolding: false,
       reporting: new Set(),
       guard: guard(),
@@ -162,11 +166,19 @@ export class Objects {
       this.#later(incarnation, `${object.name} commits`, 0, () => {
         object.rows = new Map(incarnation.rows);
         object.alarm = incarnation.alarm;
+        for (const row of incarnation.histories.splice(0)) this.#environment.retained(object, row);
         const held = incarnation.held ?? [];
         incarnation.held = undefined;
         for (const act of held) act();
       });
     }
+  }
+
+  /** Notes a row of a root's history. */
+  #noteHistory(object: SimulatedObject, row: unknown, isStored: boolean): void {
+    if (!isStored) this.#environment.notRetained(object);
+    else if (object.incarnation?.held) object.incarnation.histories.push(copy(row));
+    else this.#environment.retained(object, row);
   }
 
   /** Schedules work, which is dropped if the object leaves memory first. */
@@ -198,7 +210,9 @@ export class Objects {
     const put = (key: string, value: unknown) => {
       if (!ROW_KINDS.includes(kindOfRow(key)))
         this.broken ??= new RuleViolation(`'${key}' is of an unknown kind of row`);
-      return store.put(key, value);
+      const isStored = store.put(key, value);
+      if (key.startsWith(SEGMENT) && parentOf(object.name) === undefined) this.#noteHistory(object, value, isStored);
+      return isStored;
     };
     return {
       log: () => {},

@@ -10,6 +10,7 @@ import { subjectOf } from "../../src/protocol/members.ts";
 import type { Limits } from "../../src/runtime/limits.ts";
 import { parentOf } from "../../src/runtime/object-names.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import { Histories } from "./histories.ts";
 import { checkBuffers, checkGrants } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { MEMBER_CHANNELS, MembersTruth } from "./members-truth.ts";
@@ -39,6 +40,7 @@ export class Simulation implements Surroundings {
   readonly objects: Objects;
   readonly clients: SimulatedClient[] = [];
   readonly ledger: Ledger;
+  readonly histories: Histories;
   readonly secrets = new Secrets();
   readonly members: MembersTruth;
   readonly watched: WatchedService;
@@ -88,13 +90,19 @@ export class Simulation implements Surroundings {
     this.ledger = new Ledger(
       {
         milliseconds: limits.historySeconds * 1000,
-        characters: profile.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
-        mayForget,
+        mayForget: mayForget || profile.withLittleHistory,
         mayRenumber: withFullStorage,
         lateness,
       },
       () => this.now,
     );
+    const { historySeconds, historyBytes, maxBufferedBytes } = limits;
+    const rules = {
+      milliseconds: historySeconds * 1000,
+      bytes: historyBytes,
+      charactersForLinks: maxBufferedBytes / 2,
+    };
+    this.histories = new Histories(rules, () => this.now);
     this.objects = new Objects({
       now: () => this.now,
       choose,
@@ -109,6 +117,8 @@ export class Simulation implements Surroundings {
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,
       observe: (call) => this.observe(call),
       acceptsRow: () => this.#acceptsRow(),
+      retained: ({ name, skew }, row) => this.#checking(() => this.histories.store(name, row, skew)),
+      notRetained: ({ name }) => this.histories.refuse(name),
       crashing: (object) => this.#noteCrash(object),
     });
   }
@@ -140,6 +150,15 @@ export class Simulation implements Surroundings {
     // An alarm for the end of a token may be due long after the run.
     if (alarm !== undefined && alarm < this.now + HOUR && !this.profile.withFullStorage) return;
     this.members.strand(this.clients.filter(({ home }) => home === name).map(({ presences }) => presences));
+  }
+
+  /** Keeps a violation, because objects swallow what their storage throws. */
+  #checking(act: () => void): void {
+    try {
+      act();
+    } catch (violation) {
+      this.violation ??= violation;
+    }
   }
 
   cover(goal: CoverageGoal): void {
