@@ -24,7 +24,9 @@ export interface HistoryRules {
 interface Batch {
   after: number;
   messages: string[];
+  /** Bytes of its messages and keys, and characters of its messages, as lines. */
   size: number;
+  characters: number;
   /** When it was stored, and when it was dropped because later messages needed its room, in milliseconds. */
   stored: number;
   dropped: number;
@@ -181,17 +183,14 @@ export class Histories {
     return first?.after ?? (last ? endOf(last) : Number.NEGATIVE_INFINITY);
   }
 
-  /** The highest position after which it may retain messages: the log is cut if links are far behind. */
+  /** The highest position after which it may retain messages: batches go if the log is cut because links are behind. */
   #mayStartAt(history: History, time: number): number {
-    const start = this.#startAt(history, time);
     let characters = 0;
-    for (const { after, messages } of [...history.batches].reverse()) {
-      for (let i = messages.length - 1; i >= 0; i--) {
-        characters += (messages[i] ?? "").length;
-        if (characters > this.#rules.charactersForLinks) return Math.max(start, after + i + 1);
-      }
-    }
-    return start;
+    const cut = history.batches.findLast((batch) => {
+      characters += batch.characters;
+      return characters > this.#rules.charactersForLinks;
+    });
+    return Math.max(this.#startAt(history, time), cut ? endOf(cut) : Number.NEGATIVE_INFINITY);
   }
 }
 
@@ -215,6 +214,7 @@ function batchesIn({ after, counts, times, lines, keys }: SegmentRow, channel: s
       after: position,
       messages,
       size,
+      characters: own.reduce((sum, line) => sum + line.length + 1, 0),
       stored: (times[i] ?? 0) - skew,
       dropped: Number.POSITIVE_INFINITY,
     };

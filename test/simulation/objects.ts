@@ -44,6 +44,11 @@ export class Objects {
     return this.#calls.callFromWorker(to, kind, ask);
   }
 
+  /** Whether the root of `all` has carried out an older claim of an object's connections after a newer one. */
+  hasStaleClaim(name: string): boolean {
+    return this.#calls.staleClaims.has(name);
+  }
+
   get network(): Network {
     return this.#calls.network;
   }
