@@ -10,6 +10,7 @@ import { subjectOf } from "../../src/protocol/members.ts";
 import type { Limits } from "../../src/runtime/limits.ts";
 import { parentOf } from "../../src/runtime/object-names.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import { Histories } from "./histories.ts";
 import { checkBuffers, checkGrants } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { MEMBER_CHANNELS, MembersTruth } from "./members-truth.ts";
@@ -21,9 +22,6 @@ import { isOfEpoch, isUpstream } from "./rows.ts";
 import { grantsIn, Secrets } from "./secrets.ts";
 import { SimulatedClient, type Surroundings } from "./sim-client.ts";
 import type { WatchedService } from "./watching.ts";
-
-/** Microtask turns after which every chain of promises in the objects has settled. */
-const MICROTASKS = 100;
 
 /** Milliseconds between two actions. */
 const STEP = 10;
@@ -42,6 +40,7 @@ export class Simulation implements Surroundings {
   readonly objects: Objects;
   readonly clients: SimulatedClient[] = [];
   readonly ledger: Ledger;
+  readonly histories: Histories;
   readonly secrets = new Secrets();
   readonly members: MembersTruth;
   readonly watched: WatchedService;
@@ -91,13 +90,19 @@ export class Simulation implements Surroundings {
     this.ledger = new Ledger(
       {
         milliseconds: limits.historySeconds * 1000,
-        characters: profile.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
-        mayForget,
+        mayForget: mayForget || profile.withLittleHistory,
         mayRenumber: withFullStorage,
         lateness,
       },
       () => this.now,
     );
+    const { historySeconds, historyBytes, maxBufferedBytes } = limits;
+    const rules = {
+      milliseconds: historySeconds * 1000,
+      bytes: historyBytes,
+      charactersForLinks: maxBufferedBytes / 2,
+    };
+    this.histories = new Histories(rules, () => this.now);
     this.objects = new Objects({
       now: () => this.now,
       choose,
@@ -112,6 +117,8 @@ export class Simulation implements Surroundings {
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,
       observe: (call) => this.observe(call),
       acceptsRow: () => this.#acceptsRow(),
+      retained: ({ name, skew }, row) => this.#checking(() => this.histories.store(name, row, skew)),
+      notRetained: ({ name }) => this.histories.refuse(name),
       crashing: (object) => this.#noteCrash(object),
     });
   }
@@ -145,6 +152,15 @@ export class Simulation implements Surroundings {
     this.members.strand(this.clients.filter(({ home }) => home === name).map(({ presences }) => presences));
   }
 
+  /** Keeps a violation, because objects swallow what their storage throws. */
+  #checking(act: () => void): void {
+    try {
+      act();
+    } catch (violation) {
+      this.violation ??= violation;
+    }
+  }
+
   cover(goal: CoverageGoal): void {
     this.covered.add(goal);
   }
@@ -155,9 +171,9 @@ export class Simulation implements Surroundings {
     this.trace.push(`${(this.now / 1000).toFixed(2)} s: ${label}`);
     happen();
     if (isFault) this.#noteFault();
-    for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
-    const { violation = this.violation } = this.clients.map(({ socket }) => socket).find(hasViolation) ?? {};
-    if (violation !== undefined) throw violation;
+    await settle();
+    for (const { socket } of this.clients) this.violation ??= socket.violation;
+    if (this.violation !== undefined) throw this.violation;
     if (this.objects.broken) throw this.objects.broken;
     if (this.profile.withSlowReaders) checkBuffers(this.objects);
     if (this.profile.withTokens) checkGrants(this.objects);
@@ -367,6 +383,7 @@ export class Simulation implements Surroundings {
   }
 }
 
-function hasViolation({ violation }: { violation: unknown }): boolean {
-  return violation !== undefined;
+/** Waits until every chain of promises in the objects has settled. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
