@@ -19,7 +19,8 @@ const paths = process.argv.slice(2);
 const seed = Number(SEED);
 
 const all = allMutants();
-const wanted = all.filter(({ file }) => paths.length === 0 || paths.some((path) => file.startsWith(path)));
+const isBelow = (file: string) => paths.some((path) => `${file}/`.startsWith(path.replace(/\/?$/, "/")));
+const wanted = all.filter(({ file }) => paths.length === 0 || isBelow(file));
 const chosen = SAMPLE === "all" ? wanted : sample(wanted, Number(SAMPLE), seed);
 console.log(`${chosen.length} of ${wanted.length} mutants: SEED=${seed} SAMPLE=${SAMPLE} STAGES=${stages}`);
 

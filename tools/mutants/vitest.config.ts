@@ -39,6 +39,8 @@ export default defineConfig({
     runner: "./tools/mutants/runner.ts",
     // One process, and modules that all tests share.
     isolate: false,
+    // It would bring back the mutants of another run.
+    fsModuleCache: false,
     fileParallelism: false,
     testTimeout: readPlan().timeout,
     globalSetup: isInPrograms ? ["test/e2e/support/bundled.ts"] : [],
