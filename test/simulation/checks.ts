@@ -118,6 +118,18 @@ function isReached(objects: Objects, object: string, channel: string): boolean {
   return isReached(objects, row.parent, channel);
 }
 
+/** Checks that no object in memory has a link that it doesn't need. */
+export function checkUnneeded(simulation: Simulation): void {
+  for (const object of simulation.objects) {
+    for (const [key, row] of object.rows) {
+      const [kind, channel = ""] = key.split(":");
+      if (kind === "upstream" && object.incarnation && isUpstream(row) && row.left === undefined) {
+        checkNeeded(simulation, object, channel);
+      }
+    }
+  }
+}
+
 /** Checks that both ends of every link agree, and that each link has a subscriber. */
 export function checkLeftovers(simulation: Simulation): void {
   for (const object of simulation.objects) {
@@ -148,8 +160,12 @@ function checkUpstream(simulation: Simulation, object: SimulatedObject, channel:
   if (!isOfEpoch(simulation.objects.of(row.parent).rows.get(`downstream:${object.name}`), row.epoch)) {
     throw new Violation(`${object.name} relies on a link to ${row.parent} that ${row.parent} doesn't hold`);
   }
-  if (!hasSubscriber(simulation, object, channel))
-    throw new Violation(`${object.name} is linked to ${channel} without any subscriber`);
+  checkNeeded(simulation, object, channel);
+}
+
+function checkNeeded(simulation: Simulation, object: SimulatedObject, channel: string): void {
+  if (hasSubscriber(simulation, object, channel)) return;
+  throw new Violation(`${object.name} is linked to ${channel} without any subscriber`);
 }
 
 function hasSubscriber({ clients }: Simulation, object: SimulatedObject, channel: string): boolean {
