@@ -110,6 +110,8 @@ export interface Environment {
   retained(object: SimulatedObject, row: unknown): void;
   /** Called when storage has refused such a row. */
   notRetained(object: SimulatedObject): void;
+  /** Called before an object leaves memory. */
+  ending(object: SimulatedObject): void;
   /** Called before an object crashes. */
   crashing(object: SimulatedObject): void;
 }

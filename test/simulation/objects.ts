@@ -108,6 +108,7 @@ export class Objects {
 
   /** Evicts an object from memory. */
   end(object: SimulatedObject): void {
+    this.#environment.ending(object);
     if (object.incarnation) object.incarnation.over = true;
     object.incarnation = undefined;
   }

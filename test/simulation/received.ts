@@ -11,7 +11,7 @@ interface Service {
   readonly ledger: Ledger;
   readonly histories: Histories;
   /** Whether objects may have lost, in a crash, what they could not store. */
-  readonly mayLose: boolean;
+  mayLose(channel: string): boolean;
   cover(goal: CoverageGoal): void;
 }
 
@@ -59,7 +59,7 @@ export class Received {
     this.messages.set(channel, messages);
     if (messages.includes(message) && !this.#service.ledger.mayRepeat(message)) {
       // A child that crashed and resumed from an old row delivers again, which spoils the count.
-      if (!this.#service.mayLose) throw new Violation(`${this.#name} read ${message} twice`);
+      if (!this.#service.mayLose(channel)) throw new Violation(`${this.#name} read ${message} twice`);
       this.counting.delete(channel);
       return;
     }

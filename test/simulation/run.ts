@@ -1,6 +1,6 @@
 /** Runs a simulated service, and checks everything that can be checked of any. */
 import { parseReason } from "../../src/protocol/errors.ts";
-import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks } from "./checks.ts";
+import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks, checkUnneeded } from "./checks.ts";
 import { CHANNELS, clientActions, HOMES } from "./client-actions.ts";
 import type { CoverageGoal } from "./coverage.ts";
 import { VISITOR } from "./members-log.ts";
@@ -94,6 +94,7 @@ async function checkAll(simulation: Simulation, scheduler: Scheduler): Promise<v
   checkAgreement(simulation);
   checkAlive(simulation);
   if (profile.endsInSilence) checkLinks(simulation);
+  if (profile.endsInSilence && !profile.withFullStorage) checkUnneeded(simulation);
   if (!profile.endsInSilence && !profile.withFullStorage) checkLeftovers(simulation);
   if (profile.clientLimit > 0) {
     // A crash can leave the root of `all` with a wrong count until it asks, as it does before it refuses clients for long.

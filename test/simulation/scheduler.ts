@@ -23,7 +23,7 @@ const MOST_LATE = 1_000;
 const LEAVES_AFTER = 10_000;
 
 /** How much time may pass at once, in milliseconds. */
-const PASSES = [1_000, 5_000, 15_000, 25_000, 60_000, 300_000];
+const PASSES = [1_000, 5_000, 15_000, 25_000, 60_000, 300_000, 3_600_000];
 
 /** Durations of outages, in milliseconds: shorter and longer than calls are retried. */
 const OUTAGES = [2_000, 60_000, 3_600_000];

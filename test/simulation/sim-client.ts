@@ -33,8 +33,8 @@ export interface Surroundings {
   isLinkedToAll(home: string): boolean;
   /** Whether no fault can affect a client or its links to these channels. */
   isUnaffected(client: SimulatedClient, channels: string[]): boolean;
-  /** Whether messages may be lost silently. */
-  readonly mayLose: boolean;
+  /** Whether messages of a channel may be lost silently. */
+  mayLose(channel: string): boolean;
   /** Records a coverage goal. */
   cover(goal: CoverageGoal): void;
   /** What happened, for people to read. */
@@ -506,7 +506,7 @@ export class SimulatedClient implements Reader {
 
   /** Checks that a subscribed client receives its own announcements before the reply to its next ping. */
   #checkOwn({ verb, channel, refusals, issued, messages }: Step): void {
-    if ((verb !== "announce" && verb !== "once") || refusals > 0 || this.#surroundings.mayLose) return;
+    if ((verb !== "announce" && verb !== "once") || refusals > 0 || this.#surroundings.mayLose(channel)) return;
     const since = this.subscribedSince(channel);
     if (since === undefined || since > issued) return;
     const received = this.received.messages.get(channel) ?? [];

@@ -24,5 +24,5 @@ holds("with full storage, messages keep flowing, and none is lost silently", {
 
 holds("with full storage and crashing objects, the order holds, and everything recovers", {
   runs: 250,
-  profiles: { withFullStorage: always, withFaults: always },
+  profiles: { withFullStorage: always, withFaults: always, withOutages: rarely },
 });
