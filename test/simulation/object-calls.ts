@@ -2,6 +2,7 @@
 import type { Calls } from "../../src/runtime/calls.ts";
 import { parentOf } from "../../src/runtime/object-names.ts";
 import type { Stub } from "../../src/runtime/runtime.ts";
+import { copy } from "./copy.ts";
 import { Network } from "./network.ts";
 import { type Environment, type Incarnation, leave, properties, type SimulatedObject } from "./object.ts";
 import { RuleViolation } from "./platform-rules.ts";
@@ -62,7 +63,7 @@ export class ObjectCalls {
 
   /** Makes a call as a Worker does: with the hop count of an upgrade. */
   callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
-    const asked = { to, claimed: 2, kind, ask: structuredClone(ask) };
+    const asked = { to, claimed: 2, kind, ask: copy(ask) };
     return this.network.call<Calls[Kind]["answer"]>(
       `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,
       { from: "a Worker", to, isNested: false },
@@ -86,7 +87,7 @@ export class ObjectCalls {
     call: Call<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     const { to, kind, ask } = call;
-    const asked = { ...call, ask: structuredClone(ask) };
+    const asked = { ...call, ask: copy(ask) };
     if (kind === "present") this.#beginReport(incarnation, to);
     const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
     await new Promise<void>((resolve) => leave(incarnation, resolve));
@@ -113,7 +114,7 @@ export class ObjectCalls {
     const incarnation = this.#objects.inMemory(this.#objects.of(to));
     const answered = incarnation.depth.beginToAnswer(claimed);
     try {
-      return structuredClone(await incarnation.broker.called(kind, ask, claimed));
+      return copy(await incarnation.broker.called(kind, ask, claimed));
     } finally {
       answered();
       await new Promise<void>((resolve) => leave(incarnation, resolve));

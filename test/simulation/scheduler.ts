@@ -99,7 +99,7 @@ export class Scheduler {
     const { passesTime, endsInSilence } = simulation.profile;
     const leaves = (passesTime || endsInSilence) && this.#choose(2) === 1;
     for (let steps = 0; steps < 20_000; steps++) {
-      const [next] = [...simulation.reads(), ...simulation.immediate(), ...this.#dueBy(until())];
+      const next = simulation.reads()[0] ?? simulation.immediate()[0] ?? this.#dueBy(until())[0];
       if (!next) return;
       if (leaves && (next.at ?? 0) > simulation.now + LEAVES_AFTER) await this.#leaveMemory();
       await simulation.perform(next);

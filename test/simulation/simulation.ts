@@ -22,9 +22,6 @@ import { grantsIn, Secrets } from "./secrets.ts";
 import { SimulatedClient, type Surroundings } from "./sim-client.ts";
 import type { WatchedService } from "./watching.ts";
 
-/** Microtask turns after which every chain of promises in the objects has settled. */
-const MICROTASKS = 100;
-
 /** Milliseconds between two actions. */
 const STEP = 10;
 
@@ -155,9 +152,9 @@ export class Simulation implements Surroundings {
     this.trace.push(`${(this.now / 1000).toFixed(2)} s: ${label}`);
     happen();
     if (isFault) this.#noteFault();
-    for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
-    const { violation = this.violation } = this.clients.map(({ socket }) => socket).find(hasViolation) ?? {};
-    if (violation !== undefined) throw violation;
+    await settle();
+    for (const { socket } of this.clients) this.violation ??= socket.violation;
+    if (this.violation !== undefined) throw this.violation;
     if (this.objects.broken) throw this.objects.broken;
     if (this.profile.withSlowReaders) checkBuffers(this.objects);
     if (this.profile.withTokens) checkGrants(this.objects);
@@ -367,6 +364,7 @@ export class Simulation implements Surroundings {
   }
 }
 
-function hasViolation({ violation }: { violation: unknown }): boolean {
-  return violation !== undefined;
+/** Waits until every chain of promises in the objects has settled. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
