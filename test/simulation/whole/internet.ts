@@ -1,0 +1,328 @@
+/** The network between one client and the Worker's isolates. It delays, breaks, stalls and loses as the choices say. */
+import { RequestSocket } from "../../../src/client/requests.ts";
+import type { FetchInit, FetchLike, ResponseLike, WebSocketConstructor } from "../../../src/client/types.ts";
+import { Violation } from "../violation.ts";
+import type { Pending } from "./clock.ts";
+import { type Isolate, type Platform, WorkerSocket } from "./isolate.ts";
+import type { Line } from "./line.ts";
+
+/** How networks and proxies end connections. */
+const CLOSINGS: [code: number, reason: string][] = [
+  [1006, ""],
+  [1000, ""],
+  [1001, ""],
+  [1011, "unexpected condition"],
+  [1012, ""],
+];
+
+/** The world, as a client's network sees it. */
+export interface World extends Platform {
+  /** An isolate that may handle a request. */
+  isolate(): Isolate;
+  /** Whether faults may happen. */
+  isHostile: boolean;
+}
+
+/** A download in progress. */
+interface Download {
+  /** Its request, which must stay referenced: its signal would be lost with it. */
+  readonly request: Request;
+  isStalled: boolean;
+  pending(): Pending[];
+  cut(): void;
+}
+
+export class Internet {
+  readonly #world: World;
+  readonly #name: string;
+  /** Whether WebSockets are blocked. */
+  isBlocked = false;
+  /** Whether its client has been closed, and may not use it again. */
+  isClosed = false;
+  /** Each queue delivers its events in order. */
+  readonly #queues = new Set<Pending[]>();
+  readonly #downloads = new Set<Download>();
+  /** The connections of the client's WebSockets. */
+  readonly #lines = new Set<Line>();
+  attempts = 0;
+
+  /** @param name the client's name */
+  constructor(world: World, name: string) {
+    this.#world = world;
+    this.#name = name;
+  }
+
+  /** Whether the client has an open WebSocket. */
+  get isConnected(): boolean {
+    return [...this.#lines].some(({ open, isStalled }) => open && !isStalled);
+  }
+
+  pending(): Pending[] {
+    const events: Pending[] = [];
+    for (const queue of this.#queues) {
+      const [head] = queue;
+      if (head) events.push({ label: `${this.#name}: ${head.label}`, happen: () => queue.shift()?.happen() });
+      else this.#queues.delete(queue);
+    }
+    for (const download of this.#downloads) events.push(...download.pending());
+    return events;
+  }
+
+  /** Whether nothing is on its way to or from the client. */
+  get isIdle(): boolean {
+    return this.#queues.size === 0 && this.#downloads.size === 0 && ![...this.#lines].some(({ open }) => open);
+  }
+
+  faults(): Pending[] {
+    const broken = [...this.#lines].filter(({ open }) => open);
+    const { choose } = this.#world;
+    return [
+      ...broken.map((line) => ({
+        label: `${line.name} of ${this.#name} breaks`,
+        happen: () => (choose(4) === 0 ? stall(line) : line.cut(...(CLOSINGS[choose(CLOSINGS.length)] ?? []))),
+      })),
+      ...[...this.#downloads].map((download) => ({
+        label: `a download of ${this.#name} breaks`,
+        happen: () => (choose(4) === 0 ? stall(download) : download.cut()),
+      })),
+    ].map((fault) => ({ ...fault, isFault: true }));
+  }
+
+  #chance(among: number): boolean {
+    return this.#world.isHostile && this.#world.choose(among) === 1;
+  }
+
+  #enqueue(queue: Pending[], label: string, happen: () => void): void {
+    queue.push({ label, happen });
+    this.#queues.add(queue);
+  }
+
+  #checkMayTry(what: string): void {
+    if (this.isClosed) this.#world.violates(new Violation(`${this.#name}, which is closed, ${what}`));
+  }
+
+  // --- WebSockets
+
+  get WebSocket(): WebSocketConstructor {
+    const connect = (url: string, protocols: string[], socket: ClientSocket) => this.#connect(url, protocols, socket);
+    return class extends ClientSocket {
+      constructor(url: string, protocols: string[]) {
+        super();
+        connect(url, protocols, this);
+      }
+    };
+  }
+
+  #connect(url: string, protocols: string[], socket: ClientSocket): void {
+    this.#checkMayTry("connects");
+    this.attempts += 1;
+    const queue: Pending[] = [];
+    const refuse = () => this.#enqueue(queue, "the WebSocket fails", () => socket.end(1006, ""));
+    if (this.#chance(12)) return;
+    if (this.isBlocked || this.#chance(8)) return refuse();
+    const headers: Record<string, string> = { Upgrade: "websocket" };
+    if (protocols.length > 0) headers["Sec-WebSocket-Protocol"] = protocols.join(", ");
+    this.#enqueue(queue, `connects to ${url}`, () => {
+      const isolate = this.#world.isolate();
+      const request = new Request(url.replace(/^ws/, "http"), { headers });
+      isolate.onEnd.add(refuse);
+      isolate.handle(request).then((response) => {
+        isolate.onEnd.delete(refuse);
+        const { webSocket }: { webSocket?: unknown } = response;
+        if (!(webSocket instanceof WorkerSocket)) return refuse();
+        isolate.release(webSocket);
+        const { line } = webSocket;
+        socket.onClose = () => line.close();
+        this.#enqueue(queue, `${line.name} opens`, () => this.#join(socket, line));
+      });
+    });
+  }
+
+  #join(socket: ClientSocket, line: Line): void {
+    if (socket.isOver) return line.close();
+    this.#lines.add(line);
+    line.peer = {
+      frame: (data) => socket.receive(data),
+      closed: (code, reason) => socket.end(code, reason),
+    };
+    socket.onSend = (frame) => line.send(frame);
+    socket.onClose = () => line.close();
+  }
+
+  // --- requests
+
+  /** Loads the client's module, which may fail like any other file. */
+  readonly loadRequests = async () => {
+    if (this.#chance(10)) throw new TypeError("the module can't be fetched");
+    return { RequestSocket };
+  };
+
+  readonly fetch: FetchLike = (url, init) => {
+    this.#checkMayTry(`requests ${url}`);
+    const { signal } = init;
+    const isSilent = this.#chance(16);
+    const isLost = this.#chance(12);
+    const isAnswerLost = this.#chance(12);
+    return new Promise((resolve, reject) => {
+      const queue: Pending[] = [];
+      const disconnect = new AbortController();
+      const fail = () => this.#enqueue(queue, `${init.method} ${url} fails`, () => reject(new TypeError("fetch failed")));
+      signal.addEventListener("abort", () => {
+        reject(signal.reason);
+        this.#enqueue(queue, "the Worker notices that the client has gone", () => disconnect.abort());
+      });
+      if (isSilent) return;
+      if (isLost) return fail();
+      this.#enqueue(queue, `${init.method} ${url}`, () => {
+        if (signal.aborted) return;
+        const isolate = this.#world.isolate();
+        const request = requestOf(url, init, disconnect.signal);
+        isolate.onEnd.add(fail);
+        isolate.handle(request).then((response) => {
+          isolate.onEnd.delete(fail);
+          const answer = this.#download(isolate, response, disconnect, signal, request);
+          if (isAnswerLost) {
+            answer.cut();
+            fail();
+          } else this.#enqueue(queue, `${response.status} of ${url}`, () => resolve(answer.response));
+        });
+      });
+    });
+  };
+
+  #download(isolate: Isolate, response: Response, disconnect: AbortController, signal: AbortSignal, request: Request) {
+    const source = response.body?.getReader();
+    /** What has arrived, and what is on its way; an error ends it. */
+    const arrived: (Uint8Array | "end" | Error)[] = [];
+    const coming: (Uint8Array | "end" | Error)[] = [];
+    let wake = () => {};
+    let isPulling = false;
+    let isOver = false;
+    const { choose } = this.#world;
+    const download: Download = {
+      request,
+      isStalled: false,
+      pending: () => {
+        if (download.isStalled || isOver) return [];
+        if (coming.length > 0) return [{ label: `${this.#name} reads a piece`, happen: deliver }];
+        if (isPulling || !source || arrived.length > 0) return [];
+        return [{ label: `${this.#name} reads on`, happen: pull }];
+      },
+      cut: () => finish(new TypeError("terminated")),
+    };
+    const ended = () => finish(new TypeError("terminated"));
+    const close = () => {
+      isOver = true;
+      this.#downloads.delete(download);
+      isolate.onEnd.delete(ended);
+    };
+    const arrive = (piece: Uint8Array | "end" | Error) => {
+      arrived.push(piece);
+      wake();
+      if (!(piece instanceof Uint8Array)) close();
+    };
+    const finish = (error: Error) => {
+      if (isOver) return;
+      disconnect.abort();
+      arrive(error);
+    };
+    const deliver = () => {
+      const piece = coming.shift();
+      if (!(piece instanceof Uint8Array)) return piece && arrive(piece);
+      const length = Math.max(1, piece.length - Math.max(0, choose(2 * piece.length) - piece.length));
+      if (length < piece.length) coming.unshift(piece.subarray(length));
+      arrive(piece.subarray(0, length));
+    };
+    const pull = () => {
+      isPulling = true;
+      source?.read().then(
+        ({ done, value }) => {
+          isPulling = false;
+          coming.push(done ? "end" : value);
+        },
+        (error: unknown) => {
+          isPulling = false;
+          coming.push(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
+    };
+    const read = async (): Promise<{ done: boolean; value?: Uint8Array }> => {
+      if (arrived.length === 0 && !isOver) await new Promise<void>((resolve) => (wake = resolve));
+      const [piece] = arrived;
+      if (piece instanceof Uint8Array) {
+        arrived.shift();
+        return { done: false, value: piece };
+      }
+      if (piece instanceof Error) throw piece;
+      return { done: true };
+    };
+    if (source) {
+      this.#downloads.add(download);
+      isolate.onEnd.add(ended);
+    }
+    signal.addEventListener("abort", () => {
+      close();
+      arrived.push(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+      wake();
+    });
+    const text = async () => {
+      const decoder = new TextDecoder();
+      let all = "";
+      for (;;) {
+        const { done, value } = await read();
+        if (done) return all;
+        all += decoder.decode(value, { stream: true });
+      }
+    };
+    const { status, headers } = response;
+    const answer: ResponseLike = { status, headers, body: source ? { getReader: () => ({ read }) } : null, text };
+    return { response: answer, cut: download.cut };
+  }
+}
+
+function stall(connection: { isStalled: boolean }): void {
+  connection.isStalled = true;
+}
+
+function requestOf(url: string, { method, headers, body }: FetchInit, signal: AbortSignal): Request {
+  if (body === undefined) return new Request(url, { method, headers, signal });
+  // The runtime's bodies can be read with `readAtLeast`, and these can't.
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      controller.enqueue(new TextEncoder().encode(body));
+      controller.close();
+    },
+  });
+  return new Request(url, { method, headers, signal, body: stream, duplex: "half" });
+}
+
+/** The client's end of a WebSocket. */
+class ClientSocket {
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
+  onSend: (frame: string) => void = () => {};
+  onClose: () => void = () => {};
+  isOver = false;
+
+  send(frame: string): void {
+    if (this.isOver) throw new Error("the WebSocket is closed");
+    this.onSend(frame);
+  }
+
+  close(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.onClose();
+  }
+
+  receive(data: string): void {
+    if (!this.isOver) this.onmessage?.({ data });
+  }
+
+  end(code: number, reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.onclose?.({ code, reason });
+  }
+}
